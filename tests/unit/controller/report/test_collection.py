@@ -86,15 +86,10 @@ def collect_stopped_run(**decided: Any) -> Collector:
     return collector
 
 
-def correct_hosts(collector: Collector, *hosts: str) -> None:
-    for host in hosts:
-        collector.changed(host, "apps", {"actions": ["remove wechat"]})
-        collector.answered(host, clean_answer())
-
-
 def test_hosts_whose_turn_did_not_come_are_named_with_why():
     collector = collect_stopped_run()
-    correct_hosts(collector, "web01")
+    collector.changed("web01", "apps", {"actions": ["remove wechat"]})
+    collector.answered("web01", clean_answer())
     collector.stopped("stopped after the canary batch")
     rollout = collector.rollout()
     assert rollout is not None
@@ -201,16 +196,9 @@ def test_control_has_its_module(project):
 
 
 @pytest.mark.parametrize(("action", "concerns"), [
-    ("ping", False),
-    ("compile_plans", True),
-    ("compliance_state", True),
-    ("collect_record", True),
-    ("rollout", True),
-    ("quarantine", True),
-    ("quarantine_choice", True),
-    ("drift_schedule", False),
-    ("include_role", False),
-    *((name, True) for name in CHANGING),
+    *((name, False) for name in ("ping", "drift_schedule", "include_role")),
+    *((name, True) for name in ("compile_plans", "compliance_state", "collect_record", "rollout", "quarantine")),
+    *((name, True) for name in ("quarantine_choice", *CHANGING)),
 ])  # fmt: skip
 def test_a_play_that_a_report_is_made_from(action, concerns):
     assert plays.concerns(make_play(PING, make_task(f"{COLLECTION}.{action}"))) is concerns
@@ -231,14 +219,10 @@ def test_the_roles_that_a_play_includes_while_it_runs(entry, names):
     assert list(plays.included(item, entry)) == names
 
 
-def test_the_tags_of_plays_and_their_tasks():
-    result = plays.tags_of(
-        [make_play(make_task("ping", "a"), tags=["b"]), make_play(make_block(make_task("ping", "c", "a")), tags=[5])]
-    )
-    assert result == {"a", "b", "c", "5"} and plays.tags_of([]) == set()
-
-
-def test_the_file_of_a_play_has_no_line():
+def test_play_has_the_tags_of_its_tasks_and_a_file_without_line():
+    tagged = make_play(make_task("ping", "a"), tags=["b"])
+    assert plays.tags_of([tagged, make_play(make_block(make_task("ping", "c", "a")), tags=[5])]) == {"a", "b", "c", "5"}
+    assert plays.tags_of([]) == set()
     assert plays.file_of(make_play(place="/a:b/audit.yml:28")) == "/a:b/audit.yml"
 
 

@@ -34,7 +34,7 @@ def read_lines(path):
 
 
 def read_kinds(path):
-    return [item["kind"] for item in read_lines(path)]
+    return [event["kind"] for event in read_lines(path)]
 
 
 def send(report, records, changes, settings):
@@ -101,39 +101,26 @@ class FailingTransport:
 ])  # fmt: skip
 def test_a_transport_that_fails_is_abandoned_and_the_others_are_not(past, monkeypatch, fails, steps, before):
     text, other = [], []
-    result = {
-        "file": lambda _: FailingTransport(text, fails),
-        "journald": lambda _: 1 / 0,
-        "syslog": lambda _: FailingTransport(other),
-    }
-    monkeypatch.setattr(sending, "TRANSPORTS", result)
+    failing = {"file": lambda _: FailingTransport(text, fails), "syslog": lambda _: FailingTransport(other)}
+    monkeypatch.setattr(sending, "TRANSPORTS", {**failing, "journald": lambda _: 1 / 0})
     warnings = send(*past.report({"web01": bad()}), {**SETTINGS, "file": "/x", "syslog": True})
     assert (text, other) == (steps, ["host", "rule", "run", "close"])
     starts = f"events could not be sent to file: no space; {before} sent before; the next run does not send them; "
     assert [warning.startswith(starts) for warning in warnings] == ([True] if before else [])
 
 
-def open_place_to_all(file):
-    file.parent.chmod(0o777)
-
-
-def make_writable(file):
-    file.touch()
-    file.chmod(0o666)
-
-
-@pytest.mark.parametrize(("result", "why"), [
-    (open_place_to_all, "can be changed by everybody"),
-    (make_writable, "can be changed by everybody"),
+@pytest.mark.parametrize(("spoil", "why"), [
+    (lambda file: file.parent.chmod(0o777), "can be changed by everybody"),
+    (lambda file: (file.touch(), file.chmod(0o666)), "can be changed by everybody"),
     (lambda file: file.symlink_to(file.with_name("elsewhere")), "Too many levels of symbolic links"),
     (lambda file: os.mkfifo(file, 0o600), "is no ordinary file"),
     (lambda file: file.mkdir(), "Is a directory"),
     (lambda file: file.parent.rmdir(), "No such file or directory"),
 ])  # fmt: skip
-def test_a_file_that_others_could_lead_elsewhere_or_that_is_none_is_refused(past, own, result, why):
+def test_a_file_that_others_could_lead_elsewhere_or_that_is_none_is_refused(past, own, spoil, why):
     file = own / "place" / "events.jsonl"
     file.parent.mkdir()
-    result(file)
+    spoil(file)
     (warning,) = send(*past.report({"web01": bad()}), {**SETTINGS, "file": str(file)})
     assert warning.startswith("events could not be sent to file: ") and why in warning and "0 events sent" in warning
     assert not (own / "place" / "elsewhere").exists()
@@ -195,17 +182,12 @@ def test_no_daemon_is_a_warning_with_its_place(past, tmp_path, monkeypatch):
     assert f"events could not be sent to syslog: {tmp_path}/gone: " in warning and "; 0 events sent before; " in warning
 
 
-def publish_run(past, tmp_path, settings, answer):
-    report, records, _ = past.report({"web01": answer}, history="sqlite", events=settings, exports=["csv", "events"])
-    directory = ReportDirectory(tmp_path / f"{report['run']['id']}.partial")
-    return publish(directory, report, records, Beyond())
-
-
 @pytest.mark.parametrize(
     "settings", [{**SETTINGS, "file": "/proc/none/x"}, {**SETTINGS, "limit": "many", "syslog": True}]
 )
 def test_events_that_cannot_be_sent_are_a_warning_of_a_complete_report(past, tmp_path, settings):
-    where = publish_run(past, tmp_path, settings, bad())
+    report, records, _ = past.report({"web01": bad()}, history="sqlite", events=settings, exports=["csv", "events"])
+    where = publish(ReportDirectory(tmp_path / f"{report['run']['id']}.partial"), report, records, Beyond())
     (warning,) = read_report(where)["warnings"]
     assert "could not be sent" in warning
     assert (where / "report.html").is_file() and (where / "report.csv").is_file()

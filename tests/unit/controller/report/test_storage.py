@@ -28,7 +28,7 @@ BEFORE = {"web01": {"apps": R1, "browser": R2}, "web02": {"dns": R1, "watch": R1
 RECORD = {"host": "web01", "state": "compliant"}
 REPORT = {"schema": "proscribe/report/1"}
 PROD = Scope(["inventory/prod"])
-GATED, FREE, STOPPED = {"gate": "noncompliant"}, {"gate": None}, {"gate": None, "passed": False}
+
 HOSTS = ("web01", "db01")
 PART = {"left_out": 1, "limit": "web01"}
 OTHER = {"inventory": ["inventory/other"]}
@@ -53,14 +53,11 @@ def stored_reports(tmp_path):
     return tmp_path
 
 
-def test_the_reports_of_a_directory_are_those_with_a_report(stored_reports):
+def test_complete_reports_are_listed_and_found_by_name_or_place(stored_reports):
     assert complete.runs(stored_reports) == ["r1", "r2", "r3", "r4", "r6"]
     assert complete.newest_runs(stored_reports) == "the newest are r3, r4, r6"
     assert complete.runs(stored_reports / "nosuch") == []
     assert complete.newest_runs(stored_reports / "plans") == "there is none yet"
-
-
-def test_a_report_is_found_by_its_name_or_its_place(stored_reports):
     assert [complete.find_run(stored_reports).name, complete.find_run(stored_reports, "r1").name] == ["r3", "r1"]
     assert complete.find_run(stored_reports / "nosuch", str(stored_reports / "r2")) == stored_reports / "r2"
 
@@ -77,31 +74,21 @@ def test_incomplete_report_is_refused_with_the_newest_ones(stored_reports, name)
         complete.find_run(stored_reports / "r1", name)  # that is a report, and no directory of them
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("{", "report.json:1 is no JSON: "),
-    ("[]", "report.json:1 is no JSON object"),
-    ('{"run": []}', "report.json is no fleet report"),
+@pytest.mark.parametrize(("file", "text", "message"), [
+    ("report.json", "{", "report.json:1 is no JSON: "),
+    ("report.json", "[]", "report.json:1 is no JSON object"),
+    ("report.json", '{"run": []}', "report.json is no fleet report"),
+    ("hosts.jsonl", f"{GOOD}{{\n{GOOD}", "hosts.jsonl:2 is no JSON: "),
+    ("hosts.jsonl", f'{GOOD}{{"host": "a", "rules": {{}}}}\n', "hosts.jsonl:2 is no host record"),
+    ("hosts.jsonl", f"{GOOD}{'[' * 100_000}\n", "hosts.jsonl:2 is no JSON: "),
 ])  # fmt: skip
-def test_a_report_that_is_none_is_named(stored_reports, text, message):
-    (stored_reports / "r1/report.json").write_text(text)
+def test_unreadable_report_is_named_with_its_line(stored_reports, file, text, message):
+    (stored_reports / "r1/report.json").write_text('{"run": {}}')
+    (stored_reports / "r1" / file).write_text(text)
     with pytest.raises(complete.UnreadableReport) as wrong:
         complete.read_report(stored_reports / "r1")
+        list(complete.read_records(stored_reports / "r1"))
     assert str(wrong.value).startswith(f"{stored_reports}/r1/{message}")
-
-
-@pytest.mark.parametrize(("line", "text"), [
-    ("{", "hosts.jsonl:2 is no JSON: "),
-    ("{}", "hosts.jsonl:2 is no host record"),
-    ('{"host": "a", "rules": {}}', "hosts.jsonl:2 is no host record"),
-    ("[" * 100_000, "hosts.jsonl:2 is no JSON: "),
-])  # fmt: skip
-def test_a_record_that_is_none_is_named_with_its_line(stored_reports, line, text):
-    (stored_reports / "r1/hosts.jsonl").write_text(f"{GOOD}{line}\n{GOOD}")
-    records = complete.read_records(stored_reports / "r1")
-    assert next(records)["host"] == "web01"
-    with pytest.raises(complete.UnreadableReport) as wrong:
-        next(records)
-    assert str(wrong.value).startswith(f"{stored_reports}/r1/{text}")
 
 
 def corrected_record(host: str, *controls: str, rules: int = 1) -> Any:
@@ -189,10 +176,11 @@ def test_a_killed_run_leaves_its_journal_and_latest_as_it_was(tmp_path):
     killed.close()
 
 
-def test_two_runs_never_share_a_directory(tmp_path):
+def test_directory_of_a_run_is_its_own_and_its_name_says_that_it_is_partial(tmp_path):
     ReportDirectory(tmp_path / "r1.partial")
-    with pytest.raises(FileExistsError):
-        ReportDirectory(tmp_path / "r1.partial")
+    for name, error in (("r1.partial", FileExistsError), ("r1", ValueError)):
+        with pytest.raises(error, match=r"\.partial"):
+            ReportDirectory(tmp_path / name)
 
 
 def test_a_directory_in_the_place_of_latest_is_left_alone(tmp_path):
@@ -200,11 +188,6 @@ def test_a_directory_in_the_place_of_latest_is_left_alone(tmp_path):
     with pytest.raises(OSError, match="latest"):
         finish_report(tmp_path, "r1")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "newest", "r1"]
-
-
-def test_the_name_says_that_it_is_in_the_making(tmp_path):
-    with pytest.raises(ValueError, match=r"\.partial"):
-        ReportDirectory(tmp_path / "r1")
 
 
 def test_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
@@ -272,46 +255,35 @@ def stored_verdicts(tmp_path):
     return result
 
 
-def passed_verdict(**verdict):
-    return {"passed": True, **verdict}
-
-
-def failed_verdict(**verdict):
-    return {"passed": False, **verdict}
+PASSED, FAILED = ({"passed": passed, "gate": "noncompliant"} for passed in (True, False))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"run": 5}', ""])
 def test_a_report_that_cannot_be_read_was_accepted_by_nobody_and_hides_no_other(stored_verdicts, text):
-    reports = stored_verdicts((passed_verdict(**GATED), {}), (passed_verdict(**GATED), {}))
+    reports = stored_verdicts((PASSED, {}), (PASSED, {}))
     (reports / "r1" / "report.json").write_text(text)
     assert latest_passed(reports, PROD).name == "r0"
     assert [path.name for path in retained(reports)] == ["r0"]
 
 
-@pytest.mark.parametrize("later", [[], [passed_verdict(**FREE)], [None, STOPPED]])
+@pytest.mark.parametrize("later", [[], [{"passed": True, "gate": None}], [None, {"passed": False, "gate": None}]])
 def test_where_every_run_failed_the_message_names_the_one_to_name(stored_verdicts, later):
-    reports = stored_verdicts(
-        *((verdict, {}) for verdict in (failed_verdict(**GATED), failed_verdict(**GATED), *later))
-    )
+    reports = stored_verdicts(*((verdict, {}) for verdict in (FAILED, FAILED, *later)))
     with pytest.raises(complete.NoSuchRun, match=r"no run of this scope in .* has passed; r1 failed, name it"):
         latest_passed(reports, PROD)
     assert retained(reports) == []
 
 
 def test_where_there_is_no_run_of_this_scope_the_message_says_which_there_are(stored_verdicts, tmp_path):
-    with pytest.raises(
-        complete.NoSuchRun, match=r"no complete report latest in .* that covers this run; there is none yet"
-    ):
+    with pytest.raises(complete.NoSuchRun, match=r"no complete report latest in .*; there is none yet"):
         latest_passed(tmp_path, PROD)
-    lab = (passed_verdict(**GATED), {"inventory": ["inventory/lab"]})
+    lab = (PASSED, {"inventory": ["inventory/lab"]})
     with pytest.raises(complete.NoSuchRun, match=r"covers this run; the newest are r1, r2, r3"):
         latest_passed(stored_verdicts(lab, lab, lab, lab), PROD)
 
 
 def test_baselines_of_every_scope_are_kept_when_old_reports_go(stored_verdicts):
-    reports = stored_verdicts(
-        (passed_verdict(**GATED), {}), (passed_verdict(**GATED), {"controls": ["dns"]}), (failed_verdict(**GATED), {})
-    )
+    reports = stored_verdicts((PASSED, {}), (PASSED, {"controls": ["dns"]}), (FAILED, {}))
     assert {path.name for path in retained(reports)} == {"r0", "r1"}
 
 
@@ -327,15 +299,19 @@ def write_latest(reports: Path, hosts: Sequence[str] = HOSTS, **more: Any) -> No
     (reports / "latest").symlink_to("r1")
 
 
-@pytest.mark.parametrize(("new", "named", "why"), [
-    pytest.param({}, HOSTS, "", id="the whole"),
-    pytest.param(PART, HOSTS, "latest stays r1: this run is over a part", id="some hosts"),
-    pytest.param({"controls": ["dns"]}, HOSTS, "latest stays r1: this run is over a part", id="one control"),
-    pytest.param(OTHER, (*HOSTS, "more01"), "", id="another inventory that has all hosts"),
-    pytest.param(OTHER, ("web01",), "which lacks db01 of inventory/prod", id="another inventory without some"),
+@pytest.mark.parametrize(("latest", "new", "named", "why"), [
+    ({}, {}, HOSTS, ""),
+    ({}, PART, HOSTS, "latest stays r1: this run is over a part"),
+    ({}, {"controls": ["dns"]}, HOSTS, "latest stays r1: this run is over a part"),
+    ({}, OTHER, (*HOSTS, "more01"), ""),
+    ({}, OTHER, ("web01",), "which lacks db01 of inventory/prod"),
+    ({"hosts": ("localhost",)}, OTHER, HOSTS, ""),  # the controller itself
+    (PART, PART, ("web01",), ""),
+    (None, PART, HOSTS, ""),
 ])  # fmt: skip
-def test_over_a_report_of_the_whole(tmp_path, new, named, why):
-    write_latest(tmp_path)
+def test_latest_stays_where_a_run_covers_less(tmp_path, latest, new, named, why):
+    if latest is not None:
+        write_latest(tmp_path, **latest)
     result = stays(tmp_path, make_run(**new), named)
     assert why in result and bool(result) is bool(why)
 
@@ -347,17 +323,6 @@ def test_the_hosts_that_another_inventory_lacks_are_named(tmp_path):
     assert stays(tmp_path, make_run(inventory=["y/", "x"]), ["e"]) == ""
     (tmp_path / "r1/hosts.jsonl").unlink()
     assert stays(tmp_path, make_run(**OTHER), ["e"]) == ""
-
-
-def test_the_controllers_own_host_keeps_no_inventory_out(tmp_path):
-    write_latest(tmp_path, ("localhost",))
-    assert stays(tmp_path, make_run(**OTHER), HOSTS) == ""
-
-
-def test_over_a_part_or_nothing_any_run_counts(tmp_path):
-    assert stays(tmp_path, make_run(**PART), HOSTS) == ""
-    write_latest(tmp_path, **PART)
-    assert stays(tmp_path, make_run(**PART), ("web01",)) == ""
 
 
 @pytest.fixture
@@ -382,6 +347,7 @@ def list_names(reports):
 @pytest.mark.parametrize(("name", "goes"), [
     (OLD, True),
     ("20261026T075959Z-audit-0000", True),
+    (f".going-{OLD}", True),  # which a killed run began to remove
     ("20261026T080000Z-audit-0000", False),  # thirty days to the second
     ("20260101T020000Z-audit-1a2b.kept", False),
     ("my-20260101T020000Z-audit-1a2b", False),
@@ -438,12 +404,6 @@ def test_a_run_without_a_complete_report_goes_when_nothing_was_heard_of_it(repor
     assert list_names(reports) == ([] if goes else [f"{OLD}.partial"])
 
 
-def test_report_that_a_killed_run_began_to_remove_goes(reports):
-    write_report(reports, f".going-{OLD}")
-    assert prune(reports, NOW, 400 * DAY) == []
-    assert list_names(reports) == []
-
-
 def test_report_that_cannot_be_removed_is_named(reports, monkeypatch):
     write_report(reports, OLD)
     write_report(reports, "20260102T020000Z-audit-0000")
@@ -467,10 +427,9 @@ def test_report_that_cannot_be_removed_is_named(reports, monkeypatch):
 
 
 def requesting_record(host: str, *requests: Request, rules: int = 1) -> Any:
-    requests_ = [
-        {key: getattr(request, key) for key in ("id", "user", "service", "reason", "at")} for request in requests
-    ]
-    return {"host": host, "rules_evaluated": rules, **({"requests": requests_} if requests_ else {})}
+    keys = ("id", "user", "service", "reason", "at")
+    listed = [{key: getattr(request, key) for key in keys} for request in requests]
+    return {"host": host, "rules_evaluated": rules, **({"requests": listed} if listed else {})}
 
 
 def run_report(id_: str = "run2", **more: Any) -> Any:
@@ -478,25 +437,18 @@ def run_report(id_: str = "run2", **more: Any) -> Any:
 
 
 @pytest.mark.parametrize(("content", "text"), [
-    ("", " cannot be read (ValueError: "),
-    ("{}\n", " cannot be read (KeyError: 'schema')"),
-    ('{"schema":"proscribe/requested/1"}\n{"host":"web01"}\n', " cannot be read (KeyError: 'id')"),
-    ('{"schema":"x"}\n', ": schema is 'x', expected 'proscribe/requested/1'"),
-    ("{\n", ""),
+    ("", ""),
+    ('{"schema":"proscribe/requested/1"}\n{"host":"web01"}\n', r"requests\.jsonl cannot be read \(KeyError: 'id'\)"),
+    ('{"schema":"x"}\n', r"requests\.jsonl: schema is 'x', expected 'proscribe/requested/1'"),
 ])  # fmt: skip
-def test_a_file_that_cannot_be_read_is_begun_anew(tmp_path, content, text):
+def test_unreadable_file_of_requests_is_begun_anew_by_a_whole_run(tmp_path, content, text):
     file = tmp_path / "requests.jsonl"
     file.write_text(content)
-    if text and content:
-        with pytest.raises(ValueError, match=r"requests\.jsonl") as wrong:
-            requests_file.read(tmp_path)
-        assert str(wrong.value).startswith(f"{file}{text}")
-    assert requests_file.take(tmp_path, run_report(controls=["dns"]), []).endswith(
-        "; requests that no later run brings are lost"
-    )
-    assert file.read_text() == content
-    assert requests_file.take(tmp_path, run_report(), []).endswith("; requests that no later run brings are lost")
-    assert file.read_text() == EMPTY
+    with pytest.raises(ValueError, match=text or "values"):
+        requests_file.read(tmp_path)
+    for report, after in ((run_report(controls=["dns"]), content), (run_report(), EMPTY)):
+        assert requests_file.take(tmp_path, report, []).endswith("; requests that no later run brings are lost")
+        assert file.read_text() == after
 
 
 @pytest.mark.parametrize(("report", "records", "kept"), [

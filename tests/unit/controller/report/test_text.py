@@ -64,7 +64,6 @@ def test_a_clipped_text_fits_and_shows_the_cut(text, width):
     ({}, "2026-11-29T00:00:00Z", "ends tomorrow"),
     ({}, "2026-11-30T23:59:59Z", "ends today"),
     ({}, "2026-12-01T00:00:00Z", "ended"),
-    *(({"status": status}, "2026-11-29T00:00:00Z", "ends tomorrow") for status in ("not_yet_valid", "expired")),
     ({"status": "revoked", "revoked": {"on": "2026-11-28T00:00:00Z"}}, "2026-11-29T00:00:00Z", "ended"),
     ({"status": "revoked", "revoked": {"on": "2026-12-24T00:00:00Z"}}, "2026-11-29T00:00:00Z", "ends tomorrow"),
     ({"expires": "soon"}, "2026-11-29T00:00:00Z", ""),
@@ -139,7 +138,6 @@ def test_a_ban_that_applies_to_nothing(idle, expected, days, text):
 @pytest.mark.parametrize(("text", "closed"), [
     ("Failed to connect to the host via ssh: kex_exchange_identification: read: Connection reset by peer", True),
     ("Failed to connect to the host via ssh: Connection closed by 192.0.2.7 port 22", True),
-    ("ssh: connect to host 192.0.2.7 port 22: No route to host", False),
     ("Shared connection to 192.0.2.7 closed.", False),
 ])  # fmt: skip
 def test_where_sshd_closed_the_connection_the_likely_cause_is_named(text, closed):

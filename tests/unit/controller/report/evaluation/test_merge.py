@@ -64,30 +64,28 @@ def test_a_host_that_was_tried_again_counts_once_by_what_was_seen_last(first, se
     assert report["warnings"] == ["a is in more than one part of the run; its last record counts"]
 
 
-def test_waivers_and_departments_are_those_of_all_parts():
+def test_merged_report_has_what_its_parts_have():
     waiver = {"id": "w", "status": "active", "expires": "x"}
-    report, _ = merged(
-        "id",
-        [make_part(1, make_record("a"), waivers=[{**waiver, "hosts": ["a"]}], departments={"press": ["a"]}),
-         make_part(2, make_record("b"), waivers=[{**waiver, "hosts": ["b"]}],
-                   departments={"press": ["b"], "it": ["c"]})],
-    )  # fmt: skip
+    idle = [{"rule": "apps/x", "hosts": 1}]
+    stopped = {**ROLLOUT, "to_correct": 9, "not_reached": 8, "why": "stopped", "allow": {"hosts": 9}}
+    of_a = {"waivers": [{**waiver, "hosts": ["a"]}], "departments": {"press": ["a"]}, "nothing_known": idle}
+    of_b = {"waivers": [{**waiver, "hosts": ["b"]}], "departments": {"press": ["b"], "it": ["c"]}, "rollout": stopped}
+    parts = [make_part(1, make_record("a"), **of_a), make_part(2, make_record("b"), nothing_known=idle, **of_b)]
+    report, _ = merged("id", parts)
     assert report["waivers"] == [{**waiver, "hosts": ["a", "b"]}]
     assert report["departments"] == {"press": ["a", "b"], "it": ["c"]}
-
-
-def test_parts_that_were_stopped_say_why_and_how_many_are_left():
-    stopped = {**ROLLOUT, "to_correct": 9, "not_reached": 8, "why": "stopped", "allow": {"hosts": 9}}
-    report, _ = merged("id", [make_part(1, make_record("a")), make_part(2, make_record("b"), rollout=stopped)])
+    assert report["nothing_known"] == [{"rule": "apps/x", "hosts": 2}]
     rollout = report["rollout"]
     assert (rollout["to_correct"], rollout["not_reached"], rollout["why"]) == (10, 8, "stopped")
     assert rollout["allow"] == {"hosts": 9}
 
 
-@pytest.mark.parametrize("key", ["playbook", "mode", "controls", "catalog_version", "baseline"])
-def test_runs_of_other_kinds_are_refused(key):
-    with pytest.raises(Unmergeable, match=f"has {key}"):
-        merged("id", [make_part(1, make_record("a")), make_part(2, make_record("b"), run={key: "other"})])
+def test_runs_of_other_kinds_and_no_runs_are_refused():
+    for key in ("playbook", "mode", "controls", "catalog_version", "baseline"):
+        with pytest.raises(Unmergeable, match=f"has {key}"):
+            merged("id", [make_part(1, make_record("a")), make_part(2, make_record("b"), run={key: "other"})])
+    with pytest.raises(Unmergeable):
+        merged("id", [])
 
 
 def test_merged_run_has_the_facts_of_all_parts_in_their_order():
@@ -101,19 +99,6 @@ def test_merged_run_has_the_facts_of_all_parts_in_their_order():
     assert run["verdict"] == {"gate": "x", "passed": False}
     other = make_part(2, make_record("b"), run={**later, "command": {"word": "check"}})
     assert merged("id", [first, other])[0]["run"]["command"] is None
-
-
-def test_merge_of_no_parts_is_refused():
-    with pytest.raises(Unmergeable):
-        merged("id", [])
-
-
-def test_rules_with_nothing_to_look_for_are_those_of_all_parts():
-    idle = [{"rule": "apps/x", "hosts": 1}]
-    report, _ = merged(
-        "id", [make_part(1, make_record("a"), nothing_known=idle), make_part(2, make_record("b"), nothing_known=idle)]
-    )
-    assert report["nothing_known"] == [{"rule": "apps/x", "hosts": 2}]
 
 
 def make_part_without_round(number: int, *hosts: str, started: str = "", finished: str = "", **more: Any) -> Part:

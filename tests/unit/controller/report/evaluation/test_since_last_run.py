@@ -20,36 +20,27 @@ from proscribe.wire.replies.record import read
 from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, REQUEST, watch, watched
 
 NOW, RENEWED, FIRST = "2026-11-25T12:00:00Z", "2026-11-23T08:00:00Z", "2026-11-24T08:00:00Z"
-SHORT_INCIDENT = {
-    "control": "apps", "cause": "policy", "rules": ["apps/x"], "rules_left_out": 0, "first": FIRST, "last": NOW,
-    "times": 3, "corrected": 3, "users": [],
-}  # fmt: skip
+SHORT_INCIDENT = {**INCIDENT, "cause": "policy", "rules": ["apps/x"], "first": FIRST, "last": NOW, "users": []}
 SHORT_ENDED = {"rule": "apps/x", "program": "/opt/x", "user": "al\x1b", "first": FIRST, "last": NOW, "times": 1}
 SHORT_FROZEN = {"until": NOW, "by": "ro\x1bot", "reason": "an\nupdate"}
 SINCE = "since Tuesday 2026-11-24 08:00 UTC"
 
 
-def make_fleet(answers=HOSTS, **changes):
-    run = fleets.run(tuple(answers), **changes)
+def make_fleet(answers):
+    run = fleets.run(tuple(answers))
     result = reconcile(run["hosts"], [read(host, answer) for host, answer in answers.items()])
     return fleet_report(run, result, FINISHED), result.records
 
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory):
-    return exported(
-        tmp_path_factory.mktemp("exports"), ["csv", "junit", "oscal", "prometheus", "sarif", "events"], HOSTS, HOSTS
-    )
-
-
-def render_screen(answers, width=400):
-    report, records = make_fleet(answers)
-    return render(report, records, Screen(width, 200))
+    return exported(tmp_path_factory.mktemp("exports"), ["junit", "prometheus", "events"], HOSTS, HOSTS)
 
 
 def test_hosts_that_say_the_same_are_one_row():
     answers = {f"lap{number}": watched({**INCIDENT, "users": []}) for number in range(30)}
-    (row,) = [line for line in render_screen(answers).splitlines() if line.startswith("apps/wechat")]
+    lines = render(*make_fleet(answers), Screen(400, 200)).splitlines()
+    (row,) = [line for line in lines if line.startswith("apps/wechat")]
     assert "30 hosts: closed again 90 times since Monday 2026-11-23 08:00 UTC; lap0, lap1, lap2 and 27 more" in row
 
 

@@ -15,7 +15,7 @@ from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.end.publishing import Beyond, publish
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.evaluation.arithmetic import covered
-from proscribe.controller.report.evaluation.fleet_state import FleetState, Host, KnownWaiver, Observation
+from proscribe.controller.report.evaluation.fleet_state import Host, KnownWaiver, Observation
 from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.exports import usual
 from proscribe.controller.report.history import Scope as About
@@ -59,15 +59,6 @@ ONE_RUN = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-def make_fleet_state() -> FleetState:
-    state = FleetState()
-    state.whole, state.waivers, state.used = {"inv": T1}, {"inv": [PRESS]}, True
-    observations = {"apps": APPS, "dns": DNS, "group_policy": POLICY}
-    state.hosts["web01"] = Host("web01", "inv", observations, {"apps/wechat": 3}, 60, {"last": T1}, 2)
-    state.hosts["web02"] = Host("web02", "inv", {"apps": APPS})
-    return state
-
-
 def join_lines(lines: Any) -> str:
     return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
@@ -76,11 +67,12 @@ def test_written_fleet_state_is_read_with_every_control(tmp_path):
     (tmp_path / "whole.jsonl").write_text(join_lines(LINES))
     state, wrong = read(tmp_path)
     never = dict.fromkeys(("browser", "firewall"), Observation())
-    web01, web02 = make_fleet_state().hosts.values()
+    observations = {"apps": APPS, "dns": DNS, "group_policy": POLICY}
+    web01 = Host("web01", "inv", observations, {"apps/wechat": 3}, 60, {"last": T1}, 2)
     assert (wrong, state.whole, state.waivers, state.used) == ("", {"inv": T1}, {"inv": [PRESS]}, True)
     assert state.hosts == {
-        "web01": web01._replace(observations={**web01.observations, **never}),
-        "web02": web02._replace(observations={**web02.observations, **never, "dns": Observation()}),
+        "web01": web01._replace(observations={**observations, **never}),
+        "web02": Host("web02", "inv", {"apps": APPS, **never, "dns": Observation()}),
     }
     (tmp_path / "whole.jsonl").write_text(join_lines([{**LINES[0], "used": "yes"}]))
     assert not read(tmp_path)[0].used
@@ -98,9 +90,7 @@ def test_unreadable_fleet_state_is_named_with_its_line_and_counts_for_nothing(tm
     assert wrong.startswith(f"{tmp_path}/whole.jsonl:{text}")
     assert wrong.endswith("; hosts that no later run checks are unknown")
     assert (state.hosts, state.whole) == ({}, {})
-
-
-def test_a_place_that_is_no_file_is_wrong_before_its_first_line(tmp_path):
+    (tmp_path / "whole.jsonl").unlink()
     (tmp_path / "whole.jsonl").mkdir()
     assert read(tmp_path)[1].startswith(f"{tmp_path}/whole.jsonl:0 cannot be read (OSError: ")
 
@@ -187,10 +177,6 @@ def make_record(states, at):
 
 def make_states(state):
     return lambda host: dict.fromkeys(CONTROLS, state)
-
-
-def is_no_better(text, true):
-    return worst([text, true]) == text
 
 
 def test_an_unreadable_fleet_state_is_reported_and_leaves_hosts_unknown(tmp_path):
@@ -293,7 +279,7 @@ def assert_lasting_outputs_are_no_better(fleet):
         states = fleet.metric_states(name)
         assert set(states) == set(fleet.in_inventory)
         for host, state in states.items():
-            assert is_no_better(state, fleet.best(host)), (host, state, fleet.best(host))
+            assert worst([state, fleet.best(host)]) == state, (host, state, fleet.best(host))
     text = fleet.latest()
     (covered,) = re.findall(r"^proscribe_coverage_hosts (\d+)$", text, re.M)
     seen = [h for h in fleet.in_inventory if all((h, control) in fleet.truth for control in CONTROLS)]

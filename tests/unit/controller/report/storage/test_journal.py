@@ -54,13 +54,8 @@ def test_journal_is_read_up_to_its_last_whole_line(tmp_path):
         assert item.ended == place.joinpath(journal.FILE).stat().st_mtime
         assert ids_of_ended_runs(tmp_path) == [], "it is held by who looks at it"
     assert ids_of_ended_runs(tmp_path) == ["r1"]
-
-
-def test_a_second_run_does_not_write_into_the_first_ones_journal(tmp_path):
-    (tmp_path / NAME).mkdir()
-    Journal(tmp_path / NAME, {}).close()
     with pytest.raises(FileExistsError):
-        Journal(tmp_path / NAME, {})
+        Journal(place, {})
 
 
 @pytest.mark.parametrize("mode", ["enforce", "audit"])
