@@ -7,15 +7,22 @@ import json
 import pickle
 import re
 import runpy
+import struct
+import subprocess
 import sys
 import time
 import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 
+import made_apps as made
+import proscribe
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from proscribe.base import hashing, patterns
+from made_apps import Read
+from proscribe.base import elf, hashing, json_text, patterns
 from proscribe.base.duration import LONGEST, moment_of, seconds_of, shown, spelled
 from proscribe.base.folding import folded
 from proscribe.base.mappings import TypedDict
@@ -234,3 +241,192 @@ def test_hash_is_taken_from_the_quickest_module_that_exists(monkeypatch, modules
     else:
         with pytest.raises(ImportError, match="_sha2"):
             runpy.run_path(hashing.__file__)
+
+
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.text('ab/. "\\\n\x7fé\ud800', max_size=5)
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text() | st.integers() | st.none(), inner),
+    max_leaves=20,
+)
+LOADED = """\
+import sys
+sys.path.insert(0, sys.argv[1])
+from proscribe.base.json_text import written
+written({value})
+print("json" in sys.modules)
+"""
+
+
+@given(VALUES)
+def test_value_is_written_as_json_writes_it(value):
+    assert json_text.written(value) == json.dumps(value)
+
+
+TEXTS = st.one_of(
+    VALUES.map(json.dumps),
+    VALUES.map(lambda value: json.dumps(value, ensure_ascii=False, indent=1)),
+    st.text(),
+    st.text('[]{}",:0123456789eE+-. \\nrtu\t\n\ufeff\x00tfalsNIy', max_size=30),
+)
+
+
+def describe_outcome(read: Callable[[str | bytes], object], text: str | bytes) -> str:
+    try:
+        return repr(read(text))
+    except (ValueError, RecursionError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+@given(TEXTS)
+@example("[NaN, Infinity, -Infinity]")
+def test_text_is_read_as_json_reads_it(text):
+    assert describe_outcome(json_text.from_json, text) == describe_outcome(json.loads, text)
+
+
+@given(
+    st.binary(max_size=30)
+    | st.builds(
+        str.encode, TEXTS, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-le"]), st.just("surrogatepass")
+    )
+)
+def test_bytes_are_read_as_json_reads_them(content):
+    assert describe_outcome(json_text.from_json, content) == describe_outcome(json.loads, content)
+
+
+@given(VALUES)
+def test_answer_is_one_line_that_no_name_in_it_can_end(value):
+    assert len(json_text.written(value).splitlines()) == 1
+
+
+ROWS = [
+    ({"changed": False, "record": {"rules": [], "n": -5, "at": "2026-11-27T08:00:00Z", "last": None}}, False),
+    (["a"] * 999, False),
+    (["a"] * 1000, True),
+    ("/home/josé", False),
+    ({"size": 1.5}, True),
+    ({"a": 1, 2: "b"}, True),
+    ({str(number): "" for number in range(999)}, False),
+    ({str(number): "" for number in range(1000)}, True),
+    (("a",) * 1000, True),
+]
+
+
+@pytest.mark.parametrize(("value", "loads"), ROWS, ids=range(len(ROWS)))
+def test_module_json_is_loaded_for_values_that_are_not_plain(value, loads):
+    path = str(Path(proscribe.__file__).parents[1])
+    code = LOADED.replace("{value}", repr(value))
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code, path], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{loads}\n"
+
+
+PACKAGE = "github.com/jpillora/chisel"
+
+
+def go_package(content: bytes) -> str:
+    read = Read(content)
+    binary = elf.read(read)
+    return elf.go_package(read, binary) if binary else ""
+
+
+def test_go_program_names_the_package_it_was_built_from():
+    assert go_package(made.go(PACKAGE)) == PACKAGE
+    stripped = made.go(PACKAGE).replace(b".go.buildinfo", b".something.el")
+    assert go_package(made.elf({".data": bytes(-(64 + 56 + 18) % 16) + made.build_info(PACKAGE)})) in (PACKAGE, "")
+    assert go_package(stripped) in (PACKAGE, "")  # found only where it begins at a multiple of 16, as Go lays it
+
+
+@pytest.mark.parametrize("width", [4, 8])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("size", "package"), [(100, PACKAGE), (16 * 1024, PACKAGE), (16 * 1024 + 1, "")])
+def test_go_before_1_18_points_to_its_texts(width, order, size, package):
+    """Two strings, each an address and a length, as wide as the machine has them (debug/buildinfo)."""
+    content = made.SENTINEL + f"path\t{PACKAGE}\n".encode().ljust(size - 32, b"\n") + made.SENTINEL
+    blank = made.elf({".go.buildinfo": bytes(32), ".strings": bytes(32), ".text": content})
+    read = Read(blank)
+    binary = elf.read(read)
+    assert binary
+    address = {name: 0x1000 + place for name, (place, _) in binary.sections.items()}
+    two = order + ("II" if width == 4 else "QQ")
+    pointers = struct.pack(two, address[".strings"], address[".strings"] + 2 * width)
+    head = b"\xff Go buildinf:" + bytes([width, order == ">"]) + pointers.ljust(16, b"\0")
+    strings = (struct.pack(two, 0, 0) + struct.pack(two, address[".text"], len(content))).ljust(32, b"\0")
+    assert go_package(made.elf({".go.buildinfo": head, ".strings": strings, ".text": content})) == package
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        made.build_info(PACKAGE)[:20],  # shorter than it ever is
+        made.build_info(PACKAGE)[:40],  # a version that is cut short
+        made.build_info(PACKAGE)[:60],  # a text that is cut short
+        made.build_info(PACKAGE)[:32] + b"\xff" * 9,  # a length without an end
+        made.build_info(PACKAGE).replace(b"\x08go1", b"\x88\x80\x80\x80\x80\x00go1"),  # a length of too many bytes
+        b"\xff Go buildinf:" + bytes([5, 0]) + bytes(16),  # addresses of five bytes
+        b"\xff Go buildinf:" + bytes([8, 0]) + b"\xff" * 16,  # an address that points to nothing
+    ],
+    ids=range(7),
+)
+def test_program_with_malformed_build_info_has_no_package(info):
+    assert go_package(made.elf({".go.buildinfo": info})) == ""
+
+
+def lay_out(order: str, wide: bool, sizes: Mapping[int, int] = {}) -> bytes:
+    """Build a program with a section `.x` and two segments; `sizes` replaces sizes and counts of its header."""
+    word = "Q" if wide else "I"
+    start, per_segment, per_section = (64, 56, 64) if wide else (52, 32, 40)
+    names = b"\0.x\0.names\0"
+    at = start + 2 * per_segment
+    counts = [sizes.get(n, usual) for n, usual in enumerate((per_segment, 2, per_section, 3, 2))]
+    head = b"\x7fELF" + bytes([2 if wide else 1, "<>".index(order) + 1, 1]) + bytes(9)
+    head += struct.pack(f"{order}HHI{word * 3}I", 2, 62, 1, 0x1000, start, at + 5 + len(names), 0)
+    head += struct.pack(f"{order}HHHHHH", start, *counts)
+    for type_, flags, place, address in ((1, 6, at, 0x2000), (3, 4, 7, 7)):
+        wide_or_not = (type_, flags, place, address, 0, 5, 5, 1), (type_, place, address, 0, 5, 5, flags, 1)
+        head += struct.pack(order + ("IIQQQQQQ" if wide else "IIIIIIII"), *wide_or_not[not wide])
+    end = b""
+    for named, type_, place, size in ((0, 0, 10**6, 10**6), (1, 1, at, 5), (4, 3, at + 5, len(names))):
+        end += struct.pack(f"{order}II{word * 4}II{word * 2}", named, type_, 0, 0, place, size, 0, 0, 0, 0)
+    return head + b"12345" + names + end
+
+
+ANY_MACHINE = pytest.mark.parametrize(("order", "wide"), [("<", True), ("<", False), (">", True), (">", False)])
+
+
+@ANY_MACHINE
+def test_program_is_read_as_its_machine_lays_it(order, wide):
+    content = lay_out(order, wide)
+    at = (64 + 2 * 56) if wide else (52 + 2 * 32)
+    binary = elf.read(Read(content))
+    assert binary is not None
+    assert (binary.order, binary.wide, binary.end) == (order, wide, len(content)), "an AppImage's archive follows"
+    assert binary.segments == [(at, 0x2000, 5, True), (0, 0, 0, False)]
+    assert {name: place for name, place in binary.sections.items() if name} == {".x": (at, 5), ".names": (at + 5, 11)}
+    assert elf.text(Read(content), binary, ".x") == "12345" and elf.text(Read(content), binary, ".y") == ""
+
+
+@ANY_MACHINE
+@pytest.mark.parametrize(
+    ("sizes", "segments", "sections"),
+    [
+        ({0: 57}, 0, 2),  # segments of another size
+        ({1: 0}, 0, 2),
+        ({1: 513}, 0, 2),  # more segments than any program has
+        ({2: 63}, 2, 0),  # sections of another size
+        ({4: 3}, 2, 0),  # names in a section that there is not
+    ],
+)
+def test_table_that_cannot_be_is_empty_and_the_other_is_read(order, wide, sizes, segments, sections):
+    binary = elf.read(Read(lay_out(order, wide, sizes) + bytes(10**5)))
+    assert binary is not None
+    assert (len(binary.segments), len([name for name in binary.sections if name])) == (segments, sections)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x7fELF", b"\x7fELF" + bytes(100), b"MZ" + bytes(100), made.elf()[:63], b"\x7fELF" + b"\xff" * 200],
+)
+def test_file_that_is_no_elf_is_read_as_none(content):
+    assert elf.read(Read(content)) is None

@@ -1,15 +1,29 @@
 """Collected events of a run: first and second looks, stops, plays, progress, and the callback that collects."""
 
+import json
+import os
+import sys
+import tempfile
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fleets import DIGEST, PROCESS, WECHAT, answer, clean_answer, no_policy, run, wechat
+from hypothesis import given
+from hypothesis import strategies as st
 from proscribe.controller.report.collection import active, plays
 from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.collection.invocation import called, parsed, repeated, seems_secret, where_we_are
 from proscribe.controller.report.collection.progress import Line, Progress
+from proscribe.controller.report.collection.replay import replayed
+from proscribe.controller.report.end import closing
+from proscribe.controller.report.storage import journal
+from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.text.command import SECRETS_FILE, Call
 from proscribe.model.plan import CONTROLS
+from proscribe.wire import installation
 from proscribe.wire.installation import COLLECTION
 
 BAD = answer(wechat(WECHAT), evaluated=["apps/x"])
@@ -261,3 +275,244 @@ def test_only_a_line_that_is_rewritten_is_taken_away():
     for text, away in (("\r\x1b[Kx\r", "\r\x1b[K"), ("x\n", ""), ("", "")):
         assert Line.put(text) == text
         assert (Line.shown, Line.away(), Line.away()) == (bool(away), away, "")
+
+
+PROJECT = Path(__file__).resolve().parents[4]
+AS_VARIABLE = ("ssh_common_args", "ssh_extra_args", "sftp_extra_args", "scp_extra_args")
+OPTIONS = {
+    "-i": ("inventory", True), "--tags": ("tags", True), "--take": ("take", False), "-e": ("extra_vars", True),
+    "-b": ("become", False), "-K": ("become_ask_pass", False), **{f"--{name}": (name, True) for name in AS_VARIABLE},
+    **{f"--{name}": (name, False) for name in ("check", "diff", "step", "syntax", "listhosts", "listtasks",
+     "listtags")},
+    **{f"--{name}": (name, True) for name in ("subset", "start_at_task")},
+}  # fmt: skip
+FILE = ("-e", f"@{SECRETS_FILE}")
+OURS = str(PROJECT / "playbooks" / "enforce.yml")
+
+
+@pytest.mark.parametrize(("typed", "words"), [
+    (["-bK"], [("become", "-b", None), ("become_ask_pass", "-K", None)]),
+    (["-biprod"], [("become", "-b", None), ("inventory", "-i", "prod")]),
+    (["-i", "prod"], [("inventory", "-i", "prod")]),
+    (["-i"], [("inventory", "-i", "")]),
+    (["--tags=a=b"], [("tags", "--tags", "a=b")]),
+    (["--tags"], [("tags", "--tags", "")]),
+    (["--tag", "a"], [("tags", "--tag", "a")]),
+    (["--ta", "a"], [("--ta", "--ta", None), ("", "a", None)]),  # it may be either of two
+    (["-x"], [("-x", "-x", None)]),
+    (["-", "a"], [("", "-", None), ("", "a", None)]),
+    (["--", "-b", "--tags"], [("", "-b", None), ("", "--tags", None)]),
+])  # fmt: skip
+def test_words_are_options_with_their_values(typed, words):
+    assert [tuple(word) for word in parsed(typed, OPTIONS)] == words
+
+
+@pytest.mark.parametrize(("typed", "options", "withheld"), [
+    (["--check", "--diff", "--step", "--syntax", "--listhosts", "--listtasks", "--listtags"], (), ()),
+    (["--subset", "web*", "--start_at_task", "x", "-b"], ("-b",), ()),
+    (["-e", "a=1", "-b"], ("-e", "a=1", "-b"), ()),
+    (["-e", "a=1 token=x", "-b"], (*FILE, "-b"), ("a", "token")),
+    (["-b", "-e", "token=x", "-i", "p", "-e", "token=y pwd=z"], ("-b", "-i", "p", *FILE), ("token", "pwd")),
+    (["-e", "'unclosed hunter2"], FILE, ("what an -e says that cannot be read",)),
+    (["-e", "[1, token]"], FILE, ("what an -e says that cannot be read",)),
+    (["-e", " {token: x, b: 1}"], FILE, ("token", "b")),
+    (["-e", "@token"], ("-e", "@token"), ()),
+    (["-i", "token=x"], ("-i", "token=x"), ()),
+    *(([f"--{name}", "sshpass -p x"], FILE, (f"ansible_{name}",)) for name in AS_VARIABLE),
+    (["--ssh_common_args", "-o User=a"], ("--ssh_common_args", "-o User=a"), ()),
+])  # fmt: skip
+def test_options_are_repeated_and_secrets_are_withheld(typed, options, withheld):
+    assert repeated(parsed(typed, OPTIONS)) == (options, withheld)
+
+
+@pytest.mark.parametrize(("name", "value", "secret"), [
+    ("a", "b", False),
+    *((f"my_{word}", "b", True) for word in ("pass", "pwd", "SECRET", "token", "credential", "auth", "webhook")),
+    *((f"my_{word}", "b", True) for word in ("vault", "cookie", "bearer", "key", "Key_x")),
+    ("key_file", "b", False),
+    ("token", True, False),
+    ("a", {"token": "b"}, True),
+    ("a", [{"b": [{"token": "c"}]}], True),
+    ("a", "$ANSIBLE_VAULT;1.1", True),
+    *(("a", f"{word}x", True) for word in ("gho_", "ghp_", "ghs_", "ghu_", "github_pat_", "glpat-", "xoxb-", "AKIA")),
+    ("a", "eyJx", True),
+    ("a", "https://u:p@host", True),
+    ("a", "https://host/u:p", False),
+    ("a", "0" * 31, False),
+    ("a", "0aF" * 11, True),
+    ("a", "aB3" * 8, True),
+    ("a", "aB3" * 7, False),
+    ("a", "ab3" * 8, False),
+    ("a", "AB3" * 8, False),
+    ("a", "aBc" * 8, False),
+    ("a", None, False),
+])  # fmt: skip
+def test_value_like_a_secret_is_withheld(name, value, secret):
+    assert seems_secret(name, value) is secret
+
+
+@pytest.mark.parametrize("within", [lambda value: [value], lambda value: {"b": value}, lambda value: (value,)])
+@pytest.mark.parametrize(("levels", "secret"), [(20, False), (21, True)])
+def test_value_that_is_too_deep_counts_as_a_secret(levels, secret, within):
+    value: Any = "b"
+    for _ in range(levels):
+        value = within(value)
+    assert seems_secret("a", value) is secret
+
+
+def test_the_configuration_of_the_project_need_not_be_said():
+    environment = {"ANSIBLE_CONFIG": installation.CONFIGURATION, "ANSIBLE_BECOME": installation.CONFIGURATION}
+    call = called(["ansible-playbook"], environment, OPTIONS, "/srv")
+    assert call == Call(("env", f"ANSIBLE_BECOME={installation.CONFIGURATION}", "ansible-playbook"), cwd="/srv")
+
+
+@pytest.mark.parametrize(("environment", "before"), [
+    ({"HOME": "/root", "PROSCRIBE": "x"}, ()),
+    ({"ANSIBLE_CONFIG": ""}, ()),
+    ({"SUDO_COMMAND": "/usr/bin/bash"}, ()),
+    ({"SUDO_COMMAND": "./p audit", "ANSIBLE_CONFIG": "/etc/my.cfg"}, ("sudo", "env", "ANSIBLE_CONFIG=/etc/my.cfg")),
+])  # fmt: skip
+def test_launcher_that_sudo_started_is_started_by_it_again(environment, before, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    call = called(["a", OURS], {**environment, "PROSCRIBE_CALLED": "./p"}, OPTIONS, "/srv")
+    assert call.program == (*before, "./p")
+
+
+@pytest.mark.parametrize(("words", "launcher", "call"), [
+    (["site.yml", "-b", "more.yml"], "./p", Call(("a",), "", "site.yml", ("more.yml", "-b"), "/srv")),
+    ([OURS, "more.yml", "-b"], "./p", Call(("./p",), "enforce", "", ("-b", "more.yml"), "/srv")),
+    ([OURS, "-e", "token=x"], "./p", Call(("./p",), "enforce", "", FILE, "/srv", ("token",))),
+    (["-b"], "./p", Call(("a",), "", "", ("-b",), "/srv")),
+])  # fmt: skip
+def test_a_call_is_of_the_launcher_only_with_its_own_playbook(words, launcher, call):
+    assert called(["a", *words], {"PROSCRIBE_CALLED": launcher}, OPTIONS, "/srv") == call
+
+
+def test_python_runs_ansible_as_a_module():
+    argv = ["/lib/ansible/__main__.py", "playbook", "site.yml", "-b"]
+    assert called(argv, {}, OPTIONS, "/srv").program == (sys.executable, "-m", "ansible", "playbook")
+    assert called(argv, {}, OPTIONS, "/srv").options == ("-b",)
+
+
+def test_the_directory_has_the_name_that_the_shell_has_for_it(tmp_path, monkeypatch):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "name").symlink_to("real")
+    monkeypatch.chdir(tmp_path / "real")
+    here = os.getcwd()
+    directories = {
+        str(tmp_path / "name"): str(tmp_path / "name"), "": here, ".": here, "/": here, "/nosuch/place": here,
+    }  # fmt: skip
+    assert {name: where_we_are({"PWD": name}) for name in directories} == directories
+    assert where_we_are({}) == here
+
+
+HOSTS = ["web01", "web02", "other"]
+ID, BY = "20261125T003000Z-enforce-1a2b", "20261125T013000Z-audit-77c0"
+RECORDS = (answer(wechat(WECHAT), evaluated=["apps/x"]), clean_answer(), {"schema": "no record"})
+RESULTS = (
+    {"actions": ["remove wechat", "end 311"], "refused": []},
+    {"actions": [], "refused": [{"rule": "apps/wechat", "subject": "wechat", "reason": "others need it"}]},
+    {"msg": "a module that broke"},
+)
+CHANGED_CONTROLS = ("apps", "browser", "watch")
+EVENTS = st.one_of(
+    st.tuples(st.just("answered"), st.sampled_from(HOSTS), st.sampled_from(RECORDS)),
+    st.tuples(st.sampled_from(["began", "skipped"]), st.sampled_from(HOSTS), st.sampled_from(CHANGED_CONTROLS)),
+    st.tuples(st.just("changed"), st.sampled_from(HOSTS), st.sampled_from(CHANGED_CONTROLS), st.sampled_from(RESULTS),
+              st.booleans()),
+    st.tuples(st.just("failed"), st.sampled_from(HOSTS), st.sampled_from([None, *CHANGED_CONTROLS]),
+              st.sampled_from(["x", "y z"])),
+    st.tuples(st.just("unreachable"), st.sampled_from(HOSTS), st.just("timed out")),
+    st.tuples(st.just("decided"),
+              st.just({"hosts": ["web01"], "batches": [1], "allow": {"removals": "unlimited"},
+                       "set_aside": {"web02": "x"}})),
+    st.tuples(st.just("stopped"), st.just("stopped after the canary batch")),
+)  # fmt: skip
+WRONG = {
+    "its report is there already": lambda path: (path.with_suffix("") / "in the way").mkdir(parents=True),
+    "it is another run's": lambda path: path.rename(path.with_name(f"{BY}.partial")),
+}
+
+
+def feed(collector: Collector, events) -> Collector:
+    for name, *arguments in events:
+        getattr(collector, name)(*arguments)
+    return collector
+
+
+def observe(collector: Collector):
+    fleet = collector.fleet()
+    return [record for record in fleet.records if record["host"] != "other"], collector.rollout()
+
+
+@given(st.lists(EVENTS, max_size=12), st.sampled_from(["enforce", "check", "audit"]))
+def test_a_journal_is_read_as_the_run_that_wrote_it(events, mode):
+    result = run(["web01", "web02"], mode, id=ID)
+    with tempfile.TemporaryDirectory() as folder:
+        written = Collector(result)
+        writer = journal.Journal(Path(folder), result)
+        written.note = writer.note
+        feed(written, events)
+        writer.close()
+        with (Path(folder) / journal.FILE).open() as lines:
+            (run_, _), *noted = map(json.loads, lines)
+    again = replayed(run_, noted)
+    assert observe(again) == observe(written)
+    assert "other" not in again.heard
+
+
+@given(st.lists(EVENTS, max_size=6), st.integers(0, 3000))
+def test_half_a_journal_never_makes_a_host_better_than_it_was_said_to_be(events, cut):
+    noted = []
+    collector = Collector(run(["web01", "web02"], "enforce", id=ID))
+    collector.note = lambda *event: noted.append(json.loads(json.dumps(event)))
+    feed(collector, events)
+    lines = "".join(json.dumps(event) + "\n" for event in noted)[:cut]
+    whole = [json.loads(line) for line in lines.splitlines(keepends=True) if line.endswith("\n")]
+    half = replayed(collector.run, whole)
+    half.interrupted = closing.KILLED
+    for record in half.fleet().records:
+        if not any(event[:2] == ["answered", record["host"]] for event in whole):
+            assert record["state"] == "unknown"
+
+
+BROKEN = {
+    "answered": [(), ("web01",), ("web01", 5), (5, RECORDS[1])],
+    "began": [("web01",), ("web01", "nosuch"), ("web01", "apps", "x")], "skipped": [("web01", None)],
+    "changed": [("web01", "apps", {}), ("web01", "apps", [], False), ("web01", "apps", {"actions": "x"}, False),
+                ("web01", "apps", {"actions": [5]}, False),
+                ("web01", "apps", {"refused": [{"rule": "x", "subject": "y"}]}, False),
+                ("web01", "apps", {"refused": ["x"]}, False), ("web01", "apps", {}, "no"),
+                ("web01", "nosuch", {}, False)],
+    "failed": [("web01", "nosuch", "x"), ("web01", None, 5), ("web01", None)],
+    "unreachable": [("web01", None), ("web01",)],
+    "decided": [([],), ({"hosts": ["web01"], "batches": [1]},), ({"hosts": [5], "batches": [1], "allow": {}},),
+                ({"hosts": ["web01"], "batches": ["1"], "allow": {}},),
+                ({"hosts": ["web01"], "batches": [1], "allow": {"hosts": "some"}},),
+                ({"hosts": ["web01"], "batches": [1], "allow": {}, "set_aside": {"web02": 5}},),
+                ({"hosts": ["web01"], "batches": [1], "allow": {}, "set_aside": []},)],
+    "stopped": [(5,), ()], "nosuch": [()], "fleet": [()],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "values"), [(event, item) for event, all_ in BROKEN.items() for item in all_])
+def test_reading_ends_with_the_first_event_that_is_none(event, values):
+    good = ["unreachable", "web01", "timed out"], ["unreachable", "web02", "timed out"]
+    again = replayed(run(["web01", "web02"], "enforce", id=ID), [good[0], [], [event, *values], good[1]])
+    assert {host: heard.reason for host, heard in again.heard.items()} == {"web01": "unreachable: timed out"}
+    assert again.rollout() is None
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_run_that_cannot_be_closed_stays_and_is_reported(tmp_path, name):
+    result = run(["web01", "web02"], "enforce", id=ID)
+    collector = Collector(result)
+    writer = journal.Journal(ReportDirectory(tmp_path / f"{ID}.partial").partial, result)
+    collector.note = writer.note
+    feed(collector, [("answered", "web01", RECORDS[0]), ("began", "web01", "apps")])
+    writer.close()
+    WRONG[name](tmp_path / f"{ID}.partial")
+    wrong: list[str] = []
+    list(closing.close(tmp_path, BY, wrong.append))
+    assert any(("cannot be closed" in text or "cannot be written" in text) for text in wrong)
+    assert list(tmp_path.glob("*.partial/journal.jsonl"))

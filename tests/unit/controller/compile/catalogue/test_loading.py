@@ -1,6 +1,10 @@
 """The project's own catalogue, and loads of catalogues."""
 
+import copy
+import hashlib
 import io
+import json
+import os
 import re
 from datetime import date
 from pathlib import Path
@@ -8,14 +12,22 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from made import catalogue, service
-from made_catalogue import GOOD, OWN, Made
+from made_catalogue import GOOD, OWN, Made, errors_of
 from made_policy import restrictions
-from proscribe.controller.compile.catalogue.loading import load
+from properties import examples
+from proscribe.controller.compile.catalogue import cache
+from proscribe.controller.compile.catalogue.amendments import Origins, amended
+from proscribe.controller.compile.catalogue.cache import Catalogues, state
+from proscribe.controller.compile.catalogue.loading import Catalogue, load
 from proscribe.controller.compile.catalogue.retired_keys import warning
 from proscribe.controller.compile.catalogue.schema import BROWSER, CATEGORIES, SERVICE
 from proscribe.controller.compile.inventory.reporting import nothing_known
 from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.reading.yaml_file import read_yaml
+from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.controller.report.exports import pour
 from proscribe.controller.report.page.document import page
@@ -23,6 +35,7 @@ from proscribe.controller.report.terminal import summary
 from proscribe.model.finding import host_record
 from proscribe.model.plan import CONTROLS
 from proscribe.wire.replies.record import read
+from proscribe.wire.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +147,285 @@ def test_rules_with_nothing_known_are_in_every_report():
     poured = io.StringIO()
     pour(poured, result, records, "prometheus")
     assert 'proscribe_nothing_known_rules{control="firewall"} 2\n' in poured.getvalue()
+
+
+NOBODY = 65534
+LIST = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-11-01\nsources: [a test]\n"
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
+
+
+@pytest.fixture
+def directory(tmp_path):
+    write = Made(tmp_path)
+    write(LIST, "feeds/birds.yml")
+    write("a.example.org\nb.example.org\n", "feeds/birds.txt")
+    write("---\namends: parrot\nadd:\n  domains: [c.example.org]\nsources: [a test]\n", "amends/parrot.yml")
+    write("A note.\n", "instant_messaging/README.md")
+    return write(GOOD)
+
+
+def load_and_note(store: Store, *directories: Path) -> Catalogue:
+    catalogues = Catalogues(store)
+    found = catalogues.load(directories)
+    catalogues.note_down()
+    return found
+
+
+def is_noted(store: Store, *directories: Path) -> bool:
+    now = state(directories)
+    note = store.noted(cache._name(directories))
+    return bool(now) and cache._read(note, now) is not None
+
+
+def find_note(store: Store, directory: Path) -> Path:
+    assert store.directory
+    return store.directory / cache._name([directory])
+
+
+def test_unread_file_keeps_the_note_of_a_catalogue(store, directory):
+    load_and_note(store, directory)
+    (directory / "instant_messaging/README.md").write_text("Another note.\n")
+    assert is_noted(store, directory)
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    """Change a file so that neither its size nor its time shows it."""
+    before, text = path.stat(), path.read_text()
+    assert old in text and len(old) == len(new)
+    path.write_text(text.replace(old, new))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+OWL_ENTRY = GOOD.replace("parrot", "owl").replace("Parrot", "Owl")
+RELEASE = "---\nschema: proscribe/catalog/1\nversion: 2026.11.1\nreleased: 2026-11-02\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: rewrite(root / "instant_messaging/parrot.yml", "Parrot", "Carrot"),
+        lambda root: rewrite(root / "feeds/birds.txt", "b.example", "d.example"),
+        lambda root: rewrite(root / "amends/parrot.yml", "c.example", "d.example"),
+        lambda root: (root / "amends/parrot.yml").unlink(),
+        lambda root: (root / "instant_messaging/owl.yml").write_text(OWL_ENTRY),
+        lambda root: (root / "release.yml").write_text(RELEASE),
+    ],
+    ids=["value", "list", "amendment", "amendment gone", "service added", "release"],
+)
+def test_changed_catalogue_is_loaded_anew(change, store, directory):
+    before = load_and_note(store, directory)
+    change(directory)
+    assert load_and_note(store, directory) == load([directory]) != before
+    assert is_noted(store, directory)
+
+
+def test_catalogue_with_a_link_is_never_noted(store, directory, tmp_path):
+    hidden = directory / "instant_messaging/.owl"
+    hidden.write_text(OWL_ENTRY)
+    (directory / "instant_messaging/owl.yml").symlink_to(hidden)
+    assert "owl" in load_and_note(store, directory).services and not is_noted(store, directory)
+    hidden.rename(tmp_path / "owl")
+    hidden.symlink_to(tmp_path / "owl")
+    with pytest.raises(PolicyErrors, match="not a link out of it"):
+        load_and_note(store, directory)
+
+
+def test_a_pipe_does_not_hold_the_run(directory):
+    os.mkfifo(directory / "instant_messaging/owl.yml")
+    assert state([directory]) == b""
+
+
+def damage_note(note: bytes, content: bytes) -> bytes:
+    return b"\n".join([note.split(b"\n")[0], hashlib.sha256(content).hexdigest().encode(), content])
+
+
+UNUSABLE = [b"", b"[]", b"{}", b'{"services": [[1]]}', b"[" * 100_000, b"\xff", b'{"services": 1, "browsers": 2}']
+
+
+@pytest.mark.parametrize("content", UNUSABLE, ids=range(7))
+def test_a_note_that_is_no_catalogue_is_loaded_anew(content, store, directory):
+    fresh = load_and_note(store, directory)
+    path = find_note(store, directory)
+    path.write_bytes(damage_note(path.read_bytes(), content))
+    assert not is_noted(store, directory)
+    assert load_and_note(store, directory) == fresh
+    assert is_noted(store, directory)
+
+
+@examples(30)
+@given(junk=st.binary(max_size=200), cut=st.integers(min_value=0))
+def test_a_damaged_note_is_loaded_anew(junk, cut, tmp_path_factory):
+    root = tmp_path_factory.mktemp("made")
+    store = Store(root / "plans")
+    store.require()
+    directory = Made(root)(GOOD)
+    fresh = load_and_note(store, directory)
+    path = find_note(store, directory)
+    whole = path.read_bytes()
+    cut %= len(whole)
+    for content in (junk, whole[:cut], whole[:cut] + b"?" + whole[cut + 1 :]):
+        path.write_bytes(content)
+        assert load_and_note(store, directory) == fresh
+
+
+def forge_note(note: bytes) -> bytes:
+    """The note of a catalogue without its service, as sound as one of ours."""
+    data = json.loads(note.split(b"\n", 2)[2])
+    return damage_note(note, json.dumps({**data, "services": []}).encode())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda path: os.chmod(path, 0o666), id="others can write it"),
+        pytest.param(lambda path: os.chown(path, NOBODY, NOBODY), id="somebody else's", marks=as_root),
+        pytest.param(lambda path: path.rename(f"{path}.real") and path.symlink_to(f"{path}.real"), id="a link"),
+    ],
+)
+def test_a_note_that_others_could_have_made_is_not_read(spoil, store, directory):
+    load_and_note(store, directory)
+    path = find_note(store, directory)
+    path.write_bytes(forge_note(path.read_bytes()))
+    assert not load_and_note(store, directory).services  # so that the test can fail: it is believed as it is
+    spoil(path)
+    assert set(load_and_note(store, directory).services) == {"parrot"}
+
+
+OURS = "ours"
+BASE = GOOD.replace(
+    "sources: [a test]\n",
+    "front_doors: [parrot.example]\nunverified:\n  domains: [parrot.test.example]\n  packages: {apt: [parrot-beta]}\n"
+    "checked: 2026-01-02\nsources: [a test]\n",
+)
+
+
+@pytest.fixture
+def made(tmp_path):
+    made = Made(tmp_path)
+    made(BASE)
+    return made
+
+
+def write_amendment(made: Made, text: str, name: str = "amends/parrot.yml") -> list[Path]:
+    return [made.root / "catalog", made(f"---\namends: parrot\n{text}sources: [our desk]\n", name, OURS)]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "expected"),
+    [
+        ("add: {domains: [parrot.example]}\n", "add.domains[0]", "that parrot does not have yet"),
+        ("add: {domains: [parrot.test.example]}\n", "add.domains[0]", "it under accept"),
+        ("remove: {domains: [parrot.exampl]}\n", "remove.domains[0]", "did you mean 'parrot.example'"),
+        ("accept: {domains: [owl.example]}\n", "accept.domains[0]", "a value that parrot has under unverified"),
+        ("add: {domains: [google.com]}\n", "add.domains[0]", "google.com carries search"),
+        ("add: {packages: {apt: [dpkg]}}\n", "add.packages.apt[0]", "that a host can do without"),
+        ("remove: {domains: [parrot.example]}\n", "front_doors[0]", "an address that the entry blocks"),
+        ("add: {notes: [x]}\n", "add.notes", "a known key"),
+        ("enforce: 'yes'\n", "enforce", "one of true, false"),
+    ],
+)
+def test_a_mistake_names_the_place_in_the_file_that_made_it(made, text, key, expected):
+    (error,) = errors_of(*write_amendment(made, text))
+    assert (error.key, expected in error.expected) == (key, True)
+    assert ("amends/parrot.yml" in error.where) is (key != "front_doors[0]")
+
+
+def test_amendment_names_an_existing_service_as_its_file_does(made):
+    folders = [made.root / "catalog", made("---\namends: parot\nsources: [x]\n", "amends/parot.yml", OURS)]
+    (error,) = errors_of(*folders)
+    assert (error.key, error.expected) == ("amends", "the id of a service, did you mean 'parrot'?")
+    (made.root / OURS / "amends/parot.yml").unlink()
+    (error,) = errors_of(*write_amendment(made, "enforce: 'false'\n", "amends/owl.yml"))
+    assert (error.key, error.expected) == ("amends", "owl, the name of its file")
+
+
+def test_amendment_changes_the_version_of_the_catalogue(made):
+    alone = load([made.root / "catalog"]).version
+    assert load(write_amendment(made, "enforce: 'false'\n")).version != alone
+
+
+def test_amendment_cannot_remove_all_identifiers(made):
+    remove = "remove: {domains: [parrot.example.com, parrot.example], packages: {apt: [parrot]},"
+    remove += " front_doors: [parrot.example]}\n"
+    assert errors_of(*write_amendment(made, remove + "accept: {packages: {apt: [parrot-beta]}}\n")) == []
+    made(GOOD.replace("sources:", "front_doors: [parrot.example]\nsources:"))
+    (error,) = errors_of(*write_amendment(made, remove))
+    assert "at least one key that identifies the service" in error.expected
+
+
+ENTRY_DATA: dict[str, Any] = yaml.safe_load("""
+id: parrot
+notes: ""
+audience: consumer
+enforce: "true"
+programs: private
+domains: [a.example, b.example]
+packages: {apt: [parrot], rpm: [parrot]}
+markers: {go: [x.example/y]}
+decided: [{names: [n.example], as: shared, why: x}]
+compared: [{with: one, day: "2026-01-01"}, {with: two, day: "2026-01-02"}]
+unverified: {domains: [u.example], packages: {apt: [parrot-beta], snap: [parrot]}, notes: of these}
+sources: [a test, another]
+""")
+AMENDMENT = """
+amends: parrot
+accept: {domains: [u.example, v.example], packages: {snap: [parrot]}}
+add: {domains: [c.example, a.example], urls: [d.example/x], packages: {apt: [parrot-beta, parrot-x]}}
+remove: {domains: [b.example, zebra], packages: {rpm: [parrot]}, markers: {go: [x.example/y]}}
+audience: both
+enforce: "false"
+programs: both
+checked: "2026-11-01"
+networks_checked: "2026-11-02"
+networks_note: new
+checked_accepted: {day: "2026-11-01"}
+decided: [{names: [m.example], as: refused, why: y}]
+compared: [{with: two, day: "2026-02-02"}, {with: three, day: "2026-02-03"}]
+notes: not taken
+sources: [another, our desk]
+"""
+
+
+def test_amendment_changes_values_and_origins(tmp_path):
+    before = copy.deepcopy(ENTRY_DATA)
+    (tmp_path / "earlier.yml").write_text("amends: parrot\n")
+    (tmp_path / "ours.yml").write_text(AMENDMENT)
+    earlier, ours = read_yaml(tmp_path / "earlier.yml"), read_yaml(tmp_path / "ours.yml")
+    origins: Origins = {
+        (("domains",), "a.example"): (earlier, ("add", "domains", 0)),
+        (("domains",), "b.example"): (earlier, ("add", "domains", 1)),
+    }
+    found, mistakes = amended(ENTRY_DATA, origins, ours)
+    assert found.data == yaml.safe_load("""
+        id: parrot
+        notes: ""
+        audience: both
+        enforce: "false"
+        programs: both
+        domains: [a.example, u.example, c.example]
+        urls: [d.example/x]
+        packages: {apt: [parrot, parrot-x], snap: [parrot]}
+        decided: [{names: [n.example], as: shared, why: x}, {names: [m.example], as: refused, why: y}]
+        compared: [{with: one, day: "2026-01-01"}, {with: two, day: "2026-02-02"}, {with: three, day: "2026-02-03"}]
+        unverified: {packages: {apt: [parrot-beta]}, notes: of these}
+        checked: "2026-11-01"
+        networks_checked: "2026-11-02"
+        networks_note: new
+        checked_accepted: {day: "2026-11-01"}
+        sources: [a test, another, our desk]
+        """)
+    assert found.origins == {
+        (("domains",), "a.example"): (earlier, ("add", "domains", 0)),
+        (("domains",), "u.example"): (ours, ("accept", "domains", 0)),
+        (("packages", "snap"), "parrot"): (ours, ("accept", "packages", "snap", 0)),
+        (("domains",), "c.example"): (ours, ("add", "domains", 0)),
+        (("urls",), "d.example/x"): (ours, ("add", "urls", 0)),
+        (("packages", "apt"), "parrot-x"): (ours, ("add", "packages", "apt", 1)),
+    }
+    assert mistakes == [
+        (("accept", "domains", 1), "v.example", "a value that parrot has under unverified"),
+        (("add", "domains", 1), "a.example", "a value that parrot does not have yet"),
+        (("add", "packages", "apt", 0), "parrot-beta", "it under accept: parrot has it under unverified"),
+        (("remove", "domains", 1), "zebra", "a value that parrot has"),
+    ]
+    assert before == ENTRY_DATA and len(origins) == 2
