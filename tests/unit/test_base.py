@@ -50,6 +50,8 @@ LAST_SECOND = 253_402_300_799  # of the year 9999
 )
 def test_length_is_read_in_seconds(text, length):
     assert seconds_of(text) == length
+    day = datetime.datetime(2026, 11, 25, tzinfo=datetime.timezone.utc)
+    assert day - datetime.timedelta(seconds=LONGEST), "the longest length before a day is a date"
 
 
 @pytest.mark.parametrize(
@@ -74,10 +76,6 @@ def test_times_are_spelled_in_utc_and_sort_as_texts(seconds, zone):
     text = spelled(datetime.datetime.fromtimestamp(seconds, zone))
     assert moment_of(text).timestamp() == seconds
     assert (text < "2026-11-25T08:00:00Z") == (seconds < moment_of("2026-11-25T08:00:00Z").timestamp())
-
-
-def test_longest_length_before_today_is_a_date():
-    assert datetime.datetime(2026, 11, 25, tzinfo=datetime.timezone.utc) - datetime.timedelta(seconds=LONGEST)
 
 
 # -- moments
@@ -334,7 +332,7 @@ def go_package(content: bytes) -> str:
 def test_go_program_names_the_package_it_was_built_from():
     assert go_package(made.go(PACKAGE)) == PACKAGE
     stripped = made.go(PACKAGE).replace(b".go.buildinfo", b".something.el")
-    assert go_package(made.elf({".data": bytes(-(64 + 56 + 18) % 16) + made.build_info(PACKAGE)})) in (PACKAGE, "")
+
     assert go_package(stripped) in (PACKAGE, "")  # found only where it begins at a multiple of 16, as Go lays it
 
 

@@ -10,22 +10,9 @@ BLANK: dict[str, Any] = {
     field.name: () if "tuple" in str(field.type) and "Mapping" not in str(field.type) else ""
     for field in dataclasses.fields(Service)
 }
-BLANK |= {
-    "audience": "consumer",
-    "browser_extensions": {},
-    "decided": (),
-    "origins": {},
-    "category": "instant_messaging",
-    "enforce": True,
-    "programs": "private",
-    "packages": {},
-    "markers": {},
-    "retired": False,
-    "tenant_control": {},
-    "unverified": {},
-    "windows_registered": {},
-    "windows_publishers": {},
-}
+MAPPINGS = "browser_extensions origins packages markers tenant_control unverified windows_registered windows_publishers"
+BLANK |= {"audience": "consumer", "category": "instant_messaging", "enforce": True, "programs": "private"}
+BLANK |= {"decided": (), "retired": False, **{name: {} for name in MAPPINGS.split()}}
 
 
 def service(id_: str, **keys: Any) -> Service:
@@ -33,11 +20,5 @@ def service(id_: str, **keys: Any) -> Service:
 
 
 def catalogue(*services: Service) -> Catalogue:
-    return Catalogue(
-        services={item.id: item for item in services},
-        browsers={},
-        feeds={},
-        version="test",
-        release=Release(),
-        retired=(),
-    )
+    by_id = {item.id: item for item in services}
+    return Catalogue(services=by_id, browsers={}, feeds={}, version="test", release=Release(), retired=())

@@ -10,16 +10,8 @@ from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import Restrictions, read_restrictions
 
 NOW = datetime.datetime(2026, 11, 25, 4, tzinfo=datetime.timezone.utc)
-WAIVER = {
-    "id": "w1",
-    "services": ["parrot"],
-    "hosts": ["press01"],
-    "reason": "r",
-    "requested_by": "a",
-    "approved_by": "b",
-    "approved_on": "2026-11-01T00:00:00Z",
-    "expires": "2026-12-31T18:00:00+08:00",
-}
+WAIVER: dict[str, Any] = {"id": "w1", "services": ["parrot"], "hosts": ["press01"], "reason": "r", "requested_by": "a"}
+WAIVER |= {"approved_by": "b", "approved_on": "2026-11-01T00:00:00Z", "expires": "2026-12-31T18:00:00+08:00"}
 
 HEAD = "---\nid: {id}\nname: {name}\ncategory: {category}\nvendor: Example\nenforce: {enforce}\nsources: [a test]\n"
 ENTRIES = {
@@ -75,16 +67,7 @@ def question(folder: Path, hosts: dict[str, dict[str, Any]], **groups: list[str]
     """What an inventory in that folder says of some hosts (variables without prefix), with the made catalogue."""
     folder.mkdir(exist_ok=True)
     made_catalogue(folder / "project" / "catalog")
-    return Question(
-        project=folder / "project",
-        mode="audit",
-        playbook="audit",
-        inventory=[str(folder)],
-        limit="",
-        controls=[],
-        hosts=[
-            HostVariables(name, {f"proscribe_{k}": v for k, v in values.items()}, {}, str(folder))
-            for name, values in hosts.items()
-        ],
-        groups={"all": frozenset(hosts), **{group: frozenset(members) for group, members in groups.items()}},
-    )
+    variables = {name: {f"proscribe_{k}": v for k, v in values.items()} for name, values in hosts.items()}
+    own = [HostVariables(name, values, {}, str(folder)) for name, values in variables.items()]
+    members = {"all": frozenset(hosts), **{group: frozenset(names) for group, names in groups.items()}}
+    return Question(folder / "project", "audit", "audit", [str(folder)], "", [], own, members)

@@ -1,5 +1,6 @@
 """A test organisation with waivers: two departments, a lab, a catalogue of three services, and SSH keys."""
 
+import dataclasses
 import datetime
 import os
 import subprocess
@@ -42,21 +43,12 @@ APPROVERS = {
     "press": {"head": "head.of.press", "deputies": ["deputy.of.press", "head.of.both"]},
     "finance": {"head": "head.of.finance", "deputies": ["head.of.both"]},
 }
-WAIVER: Mapping[str, Any] = {
-    "id": "w1",
-    "services": ["whatsapp"],
-    "hosts": ["press01"],
-    "reason": "Press enquiries come in there",
-    "risk": "Files received there are not scanned",
-    "compensating_controls": ["a network of its own"],
-    "ticket": "ITS-4711",
-    "requested_by": "chan.tai.man",
-    "requested_on": "2026-10-30T09:00:00+08:00",
-    "approved_by": "head.of.press",
-    "approved_on": "2026-11-01T09:00:00+08:00",
-    "valid_from": "2026-11-02T00:00:00+08:00",
-    "expires": "2026-12-31T18:00:00+08:00",
-}
+WAIVER: dict[str, Any] = {"id": "w1", "services": ["whatsapp"], "hosts": ["press01"], "ticket": "ITS-4711"}
+WAIVER |= {"reason": "Press enquiries come in there", "risk": "Files received there are not scanned"}
+WAIVER |= {"compensating_controls": ["a network of its own"]}
+WAIVER |= {"requested_by": "chan.tai.man", "requested_on": "2026-10-30T09:00:00+08:00"}
+WAIVER |= {"approved_by": "head.of.press", "approved_on": "2026-11-01T09:00:00+08:00"}
+WAIVER |= {"valid_from": "2026-11-02T00:00:00+08:00", "expires": "2026-12-31T18:00:00+08:00"}
 
 
 def at(text: str) -> datetime.datetime:
@@ -98,20 +90,11 @@ class Organisation:
         own = {f"proscribe_{key}": value for key, value in self.variables.items()}
         own.setdefault("proscribe_catalog_max_age", "forever")  # cases are of any day
         own.setdefault("proscribe_reports", "../reports")  # not those of the checkout, which other tests write, too
-        return Question(
-            project=self.root,
-            mode="audit",
-            playbook="audit",
-            inventory=[str(self.inventory)],
-            limit="",
-            controls=list(CONTROLS),
-            hosts=[
-                HostVariables(name, {**own, "proscribe_zone": ZONES.get(name, "")}, {}, str(self.inventory))
-                for name in names or hosts
-            ],
-            groups={"all": frozenset(hosts), **self.groups},
-            zone_of=lambda name: ZONES.get(name, ""),
-        )
+        zones = {name: {"proscribe_zone": ZONES.get(name, "")} for name in names or hosts}
+        asked = [HostVariables(name, {**own, **zone}, {}, str(self.inventory)) for name, zone in zones.items()]
+        groups, places = {"all": frozenset(hosts), **self.groups}, [str(self.inventory)]
+        question = Question(self.root, "audit", "audit", places, "", list(CONTROLS), asked, groups)
+        return dataclasses.replace(question, zone_of=lambda name: ZONES.get(name, ""))
 
     def run(self, now: str = NOW, *names: str) -> dict[str, Any]:
         return compile_run(self.question(*names), at(now))
@@ -128,13 +111,13 @@ class Organisation:
     def opened(self, service: str = "whatsapp", now: str = NOW) -> dict[str, tuple[str, ...]]:
         """Return the open controls of a service by host, without hosts that have none."""
         compiled = compile_hosts(self.question(), at(now))
-        found = {}
+        opened = {}
         for host, digest in compiled.hosts.items():
             sections = compiled.plans[digest]["controls"].items()
             modes = {control: section["services"][service]["mode"] for control, section in sections}
             assert set(modes) == set(CONTROLS) and set(modes.values()) <= {"enforce", "waived"}
-            found[host] = tuple(control for control in CONTROLS if modes[control] == "waived")
-        return {host: controls for host, controls in found.items() if controls}
+            opened[host] = tuple(control for control in CONTROLS if modes[control] == "waived")
+        return {host: controls for host, controls in opened.items() if controls}
 
 
 OURS = 'namespaces="proscribe-waiver"'

@@ -73,25 +73,21 @@ KNOWN = ("apps", "dns", "report")
 )
 def test_a_tag_that_no_task_has_is_named(given, message):
     assert unknown_tags(given, KNOWN) == message
-
-
-def test_unknown_tag_without_tasks_of_controls_offers_none():
-    assert unknown_tags(["xx"], ["report"]) == "no task has the tag 'xx'"
+    assert unknown_tags(["xx"], ["report"]) == "no task has the tag 'xx'", "no task of a control is offered"
 
 
 # -- values for reports
-def write_report(reports, name):
-    (reports / name).mkdir(parents=True)
-    (reports / name / "report.json").write_text('{"run": {}}')
-    (reports / name / "hosts.jsonl").touch()
-    return str((reports / name).resolve())
 
 
 @pytest.mark.parametrize("named", ["latest", "run1", "{reports}/run1", "{reports}/run1/hosts.jsonl"])
 def test_a_baseline_is_named_in_several_ways(tmp_path, named):
-    directory = write_report(tmp_path, "run1")
+    run = tmp_path / "run1"
+    run.mkdir()
+    (run / "report.json").write_text('{"run": {}}')
+    (run / "hosts.jsonl").touch()
     (tmp_path / "latest").symlink_to("run1")
-    assert read_reporting(tmp_path, web01={"gate_baseline": named.format(reports=tmp_path)})["baseline"] == directory
+    reporting = read_reporting(tmp_path, web01={"gate_baseline": named.format(reports=tmp_path)})
+    assert reporting["baseline"] == str(run.resolve())
 
 
 def test_a_server_needs_its_driver_before_any_host_is_touched(tmp_path, monkeypatch):
@@ -141,10 +137,8 @@ def test_the_rules_of_a_plan_are_counted():
 def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from():
     found = policies({**PLAN, "group_policy": {"x": 1}, "watch": {"y": 2}})
     modes = {"apps": "enforce", "browser": "audit", "dns": "audit", "firewall": "off"}
-    assert {name: policy["mode"] for name, policy in found.items()} == {
-        **modes,
-        **dict.fromkeys(("group_policy", "watch"), "enforce"),
-    }
+    beside = {"group_policy": "enforce", "watch": "enforce"}
+    assert {name: policy["mode"] for name, policy in found.items()} == {**modes, **beside}
     assert found["firewall"]["policy"] is None and len({policy["policy"] for policy in found.values()}) == 6
     assert all(len(policy["policy"]) == 23 for name, policy in found.items() if name != "firewall")
 
@@ -158,33 +152,33 @@ def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from():
 
 
 # -- selection
-@pytest.mark.parametrize("shell", ["powershell", "cmd", "ansible.builtin.PowerShell"])
-def test_a_windows_host_is_recognised_by_its_shell(shell):
-    assert unserved({"ansible_shell_type": shell}) == f"a Windows host (ansible_shell_type: {shell})"
-
-
-def test_an_old_network_device_is_recognised_by_its_system():
-    # `local` reaches the controller: if Proscribe observed it, the result would count as that of the switch.
-    found = unserved({"ansible_connection": "local", "ansible_network_os": "ios"})
-    assert found == "a network device (ansible_network_os: ios)"
-    assert unserved({"ansible_connection": "ssh", "ansible_network_os": "ios"}) == ""
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"ansible_shell_type": "cmd"}, "a Windows host (ansible_shell_type: cmd)"),
+        ({"ansible_shell_type": "ansible.builtin.PowerShell"}, "a Windows host (ansible_shell_type: ansible.builtin."),
+        # `local` reaches the controller: if Proscribe observed it, the result would count as that of the switch.
+        ({"ansible_connection": "local", "ansible_network_os": "ios"}, "a network device (ansible_network_os: ios)"),
+        ({"ansible_connection": "ssh", "ansible_network_os": "ios"}, ""),
+    ],
+)
+def test_host_that_is_not_served_is_recognised_by_its_variables(variables, reason):
+    assert unserved(variables).startswith(reason) and bool(unserved(variables)) == bool(reason)
 
 
 def select(*hosts: tuple[str, Any, str], observes: bool = False) -> Selection:
     """Select from hosts, each of (name, proscribe_hosts, reason why it is not served)."""
-    made = [
-        HostVariables(
-            name, {"proscribe_hosts": pattern} if pattern else {}, {}, ".", unserved=why, windows="Win" in why
-        )
-        for name, pattern, why in hosts
+    patterns = {name: {"proscribe_hosts": pattern} if pattern else {} for name, pattern, _ in hosts}
+    variables = [
+        HostVariables(name, patterns[name], {}, ".", unserved=why, windows="Win" in why) for name, _, why in hosts
     ]
 
     def matching(pattern: str) -> set[str]:
         if pattern == "!":
             raise AnsibleError("no pattern")
-        return {host.name for host in made if fnmatch.fnmatch(host.name, pattern)}
+        return {host.name for host in variables if fnmatch.fnmatch(host.name, pattern)}
 
-    return chosen(made, matching, observes)
+    return chosen(variables, matching, observes)
 
 
 def test_pattern_selects_served_hosts_and_lists_the_others():
@@ -210,9 +204,8 @@ def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_p
 
 def test_audience_has_hosts_that_proscribe_does_not_serve(tmp_path):
     windows, switch = "{ansible_connection: winrm}", "{ansible_connection: network_cli}"
-    _, hostvars = read_managers(
-        f"all: {{hosts: {{web1: , desk1: {windows}, sw1: {switch}}}}}\n", tmp_path / "hosts.yml"
-    )
+    fleet = f"all: {{hosts: {{web1: , desk1: {windows}, sw1: {switch}}}}}\n"
+    _, hostvars = read_managers(fleet, tmp_path / "hosts.yml")
     names = ["web1", "desk1", "sw1"]
     everybody = audience(names, hostvars)
     assert (everybody.names, everybody.not_served, everybody.pattern) == (names, {}, "all")
@@ -255,11 +248,6 @@ class Made:
         return [str(folder.relative_to(self.root)) for folder in folders]
 
 
-def test_an_absolute_path_means_one_place(tmp_path):
-    made = Made(tmp_path)
-    assert policy_folders.places_of("/own", made.question(), made.host) == [Path("/own")]
-
-
 @pytest.mark.parametrize(
     ("there", "found"),
     [
@@ -284,11 +272,10 @@ def test_an_organisations_own_catalogue(there, found, tmp_path):
 
 def test_a_catalogue_in_the_place_of_the_projects_own(tmp_path):
     made = Made(tmp_path, "fleet/ours", "project/more")
+    assert policy_folders.places_of("/own", made.question(), made.host) == [Path("/own")]
     own = restrictions(catalog="ours", catalog_dirs=["more"])
-    assert made.shown(policy_folders.catalogue_folders(made.question(), made.host, own)) == [
-        "fleet/ours",
-        "project/more",
-    ]
+    folders = policy_folders.catalogue_folders(made.question(), made.host, own)
+    assert made.shown(folders) == ["fleet/ours", "project/more"]
     with pytest.raises(PolicyErrors, match="proscribe_catalog: found 'nosuch', expected a directory with <category>"):
         policy_folders.catalogue_folders(made.question(), made.host, restrictions(catalog="nosuch"))
 

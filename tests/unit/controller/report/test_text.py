@@ -12,7 +12,6 @@ from typing import Any
 
 import doc_commands
 import pytest
-from command_parsers import parsers
 from fleets import run
 from hypothesis import given
 from hypothesis import strategies as st
@@ -354,23 +353,6 @@ def test_command_in_a_file_of_a_host_reaches_no_other_host():
     assert len(WRITTEN_BY) < 127  # nft takes no longer comment
 
 
-SOURCES = ("module_utils/proscribe/controller", "module_utils/proscribe_ansible", "action_plugins", "callback_plugins")
-SUBCOMMANDS = {word: [*parsers(word)] for word in ("waiver", "catalog")}
-NAMED = [line for lines in SUBCOMMANDS.values() for line in lines if " " in line]
-NAMED += [f"quarantine {word}" for word in ("list", "restore", "prune")] + ["requests refuse", "requests list"]
-WORDS = "|".join(doc_commands.launcher_commands())
-OTHERS = "git|ansible|ansible-[a-z]+|ssh-keygen|systemctl|pip|apt-get"
-BY_HAND = re.compile(rf"\b(?:{'|'.join(NAMED)})\b|`(?:\S*proscribe )?(?:{WORDS}|{OTHERS}) |\b(?:{WORDS}) --[a-z]")
-HELP = re.compile(r"\./proscribe (?:[^\n]*\\\n)*[^\n]*")
-# Literals that are no command for somebody to type next.
-ALLOWED = {
-    "compile/restrictions/controls.py": "the meaning of a variable, for the documents",
-    "compile/restrictions/schedule_values.py": "what a value has to look like",
-    "cli/init/repository.py": "the README of a team's repository",
-    "cli/waiver/sign.py": "the help: which program signs alike",
-}
-
-
 def read_literals(path: Path) -> Iterator[str]:
     """Return the texts of a module without its docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -380,18 +362,6 @@ def read_literals(path: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             yield node.value
-
-
-def test_no_command_is_written_by_hand_in_a_message():
-    result = {
-        str(path.relative_to(Path(PROJECT))): text
-        for folder in SOURCES
-        for path in sorted((Path(PROJECT) / folder).rglob("*.py"))
-        for text in read_literals(path)
-        if BY_HAND.search(HELP.sub("", text))
-    }
-    assert {path: text for path, text in result.items() if not path.endswith(tuple(ALLOWED))} == {}
-    assert all(any(path.endswith(name) for path in result) for name in ALLOWED), "an exception that nothing needs"
 
 
 def test_no_other_text_has_a_command_without_its_scope():

@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import io
 import json
 import os
 import re
@@ -14,9 +13,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from made import catalogue, service
 from made_catalogue import GOOD, OWN, Made, errors_of
-from made_policy import restrictions
 from properties import examples
 from proscribe.controller.compile.catalogue import cache
 from proscribe.controller.compile.catalogue.amendments import Origins, amended
@@ -24,17 +21,8 @@ from proscribe.controller.compile.catalogue.cache import Catalogues, state
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
 from proscribe.controller.compile.catalogue.retired_keys import warning
 from proscribe.controller.compile.catalogue.schema import BROWSER, CATEGORIES, SERVICE
-from proscribe.controller.compile.inventory.reporting import nothing_known
-from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
-from proscribe.controller.report.exports import pour
-from proscribe.controller.report.page.document import page
-from proscribe.controller.report.terminal import summary
-from proscribe.model.finding import host_record
-from proscribe.model.plan import CONTROLS
-from proscribe.wire.replies.record import read
 from proscribe.wire.store import Store
 
 
@@ -43,18 +31,16 @@ def written():
     return {path: yaml.load(path.read_bytes(), yaml.CSafeLoader) for path in sorted(OWN.rglob("*.yml"))}
 
 
-def test_the_project_s_own_catalogue_is_whole(own_catalogue, written):
+def test_own_catalogue_is_whole(own_catalogue, written):
     files = {(path.parent.name, path.stem) for path in OWN.glob("*/*.yml") if path.parent.name != "feeds"}
-    assert files == {(one.category, one.id) for one in own_catalogue.services.values()}
+    services = own_catalogue.services.values()
+    assert files == {(service.category, service.id) for service in services}
     assert {category for category, _ in files} == set(CATEGORIES)
     browsers = written[OWN / "browsers.yml"]["browsers"]
-    assert sorted(own_catalogue.browsers) == sorted(one["id"] for one in browsers)
+    assert sorted(own_catalogue.browsers) == sorted(browser["id"] for browser in browsers)
     assert len(own_catalogue.version) == 12
-
-
-def test_circumvention_is_for_consumers_and_has_a_class(own_catalogue):
-    services = [service for service in own_catalogue.services.values() if service.category == "circumvention"]
-    assert all(service.audience == "consumer" and service.service_class for service in services)
+    circumventing = [service for service in services if service.category == "circumvention"]
+    assert all(service.audience == "consumer" and service.service_class for service in circumventing)
 
 
 def test_a_service_is_read_as_it_is_written(own_catalogue):
@@ -121,34 +107,6 @@ def test_programs_of_windows_are_known_by_what_is_below_the_folder_of_programs(t
     assert (service.windows_programs, service.paths) == (("Crow/Crow.EXE", "a/b/c.exe"), ())
 
 
-def test_rules_with_nothing_known_are_in_every_report():
-    made = catalogue(service("parrot"), service("heron", domains=("heron.example",)), service("stork", enforce=False))
-    plan = compile_plan(made, restrictions(), [], date(2026, 11, 25))
-    digest, moment = plan["digest"], "2026-11-25T08:00:00Z"
-    counts = {"apps": 1, "browser": 1, "firewall": 2, "dns": 1}
-    facts: dict[str, Any] = {"platform": {}, "verdicts": [], "errors": [], "duration_ms": 1}
-    answer = host_record(plan_digest=digest, checked_at=moment, nothing_known=counts, **facts)
-    run = {
-        **dict.fromkeys(("id", "playbook", "mode", "catalog_version", "limit"), ""),
-        "started": moment,
-        "inventory": [],
-        "controls": list(CONTROLS),
-        "hosts": {"web01": digest, "web02": digest},
-        "nothing_known": {digest: nothing_known(plan, CONTROLS)},
-    }
-    settled = reconcile(run["hosts"], [read("web01", answer)], rules={digest: 5})
-    result, records = fleet_report(run, settled, "2026-11-25T08:01:00Z"), settled.records
-    assert {"rule": "apps/parrot", "hosts": 1} in result["nothing_known"] and len(result["nothing_known"]) == 5
-    assert result["summary"]["rules"]["not_applicable"] == 5 and result["summary"]["rules"]["compliant"] == 0
-    assert result["summary"]["hosts"]["compliant"] == 0
-    screen = summary.render(result, records, summary.Screen(width=160))
-    assert "nothing known" in screen and "apps: parrot" in screen
-    assert "parrot" in "".join(page(result, records)).partition("Nothing known to look for")[2]
-    poured = io.StringIO()
-    pour(poured, result, records, "prometheus")
-    assert 'proscribe_nothing_known_rules{control="firewall"} 2\n' in poured.getvalue()
-
-
 NOBODY = 65534
 LIST = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-11-01\nsources: [a test]\n"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
@@ -166,9 +124,9 @@ def directory(tmp_path):
 
 def load_and_note(store: Store, *directories: Path) -> Catalogue:
     catalogues = Catalogues(store)
-    found = catalogues.load(directories)
+    catalogue = catalogues.load(directories)
     catalogues.note_down()
-    return found
+    return catalogue
 
 
 def is_noted(store: Store, *directories: Path) -> bool:
@@ -182,10 +140,12 @@ def find_note(store: Store, directory: Path) -> Path:
     return store.directory / cache._name([directory])
 
 
-def test_unread_file_keeps_the_note_of_a_catalogue(store, directory):
+def test_unread_file_keeps_the_note_of_a_catalogue_and_a_pipe_has_no_state(store, directory):
     load_and_note(store, directory)
     (directory / "instant_messaging/README.md").write_text("Another note.\n")
     assert is_noted(store, directory)
+    os.mkfifo(directory / "instant_messaging/owl.yml")
+    assert state([directory]) == b"", "it does not hold the run"
 
 
 def rewrite(path: Path, old: str, new: str) -> None:
@@ -205,12 +165,11 @@ RELEASE = "---\nschema: proscribe/catalog/1\nversion: 2026.11.1\nreleased: 2026-
     [
         lambda root: rewrite(root / "instant_messaging/parrot.yml", "Parrot", "Carrot"),
         lambda root: rewrite(root / "feeds/birds.txt", "b.example", "d.example"),
-        lambda root: rewrite(root / "amends/parrot.yml", "c.example", "d.example"),
         lambda root: (root / "amends/parrot.yml").unlink(),
         lambda root: (root / "instant_messaging/owl.yml").write_text(OWL_ENTRY),
         lambda root: (root / "release.yml").write_text(RELEASE),
     ],
-    ids=["value", "list", "amendment", "amendment gone", "service added", "release"],
+    ids=range(5),
 )
 def test_changed_catalogue_is_loaded_anew(change, store, directory):
     before = load_and_note(store, directory)
@@ -230,19 +189,14 @@ def test_catalogue_with_a_link_is_never_noted(store, directory, tmp_path):
         load_and_note(store, directory)
 
 
-def test_a_pipe_does_not_hold_the_run(directory):
-    os.mkfifo(directory / "instant_messaging/owl.yml")
-    assert state([directory]) == b""
-
-
 def damage_note(note: bytes, content: bytes) -> bytes:
     return b"\n".join([note.split(b"\n")[0], hashlib.sha256(content).hexdigest().encode(), content])
 
 
-UNUSABLE = [b"", b"[]", b"{}", b'{"services": [[1]]}', b"[" * 100_000, b"\xff", b'{"services": 1, "browsers": 2}']
+UNUSABLE = [b"[]", b"{}", b'{"services": [[1]]}', b"[" * 100_000, b"\xff", b'{"services": 1, "browsers": 2}']
 
 
-@pytest.mark.parametrize("content", UNUSABLE, ids=range(7))
+@pytest.mark.parametrize("content", UNUSABLE, ids=range(6))
 def test_a_note_that_is_no_catalogue_is_loaded_anew(content, store, directory):
     fresh = load_and_note(store, directory)
     path = find_note(store, directory)
@@ -268,12 +222,6 @@ def test_a_damaged_note_is_loaded_anew(junk, cut, tmp_path_factory):
         assert load_and_note(store, directory) == fresh
 
 
-def forge_note(note: bytes) -> bytes:
-    """The note of a catalogue without its service, as sound as one of ours."""
-    data = json.loads(note.split(b"\n", 2)[2])
-    return damage_note(note, json.dumps({**data, "services": []}).encode())
-
-
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -285,7 +233,9 @@ def forge_note(note: bytes) -> bytes:
 def test_a_note_that_others_could_have_made_is_not_read(spoil, store, directory):
     load_and_note(store, directory)
     path = find_note(store, directory)
-    path.write_bytes(forge_note(path.read_bytes()))
+    note = path.read_bytes()
+    forged = {**json.loads(note.split(b"\n", 2)[2]), "services": []}
+    path.write_bytes(damage_note(note, json.dumps(forged).encode()))  # as sound as a note of ours
     assert not load_and_note(store, directory).services  # so that the test can fail: it is believed as it is
     spoil(path)
     assert set(load_and_note(store, directory).services) == {"parrot"}
