@@ -22,9 +22,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from made_apps import Read
-from proscribe.base import elf, hashing, json_text, patterns
-from proscribe.base.duration import LONGEST, moment_of, seconds_of, shown, spelled
-from proscribe.base.folding import folded
+from proscribe.base import duration, elf, folding, hashing, json_text, patterns
 from proscribe.base.mappings import TypedDict
 from proscribe.base.moments import is_stamp, seconds, stamp
 from proscribe.base.tuples import NamedTuple
@@ -49,9 +47,9 @@ LAST_SECOND = 253_402_300_799  # of the year 9999
     ],
 )
 def test_length_is_read_in_seconds(text, length):
-    assert seconds_of(text) == length
+    assert duration.seconds_of(text) == length
     day = datetime.datetime(2026, 11, 25, tzinfo=datetime.timezone.utc)
-    assert day - datetime.timedelta(seconds=LONGEST), "the longest length before a day is a date"
+    assert day - datetime.timedelta(seconds=duration.LONGEST), "the longest length before a day is a date"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +57,7 @@ def test_length_is_read_in_seconds(text, length):
 )
 def test_text_that_is_no_length_is_refused_with_the_grammar(text):
     with pytest.raises(ValueError, match="30d"):
-        seconds_of(text)
+        duration.seconds_of(text)
 
 
 @pytest.mark.parametrize(
@@ -68,14 +66,14 @@ def test_text_that_is_no_length_is_refused_with_the_grammar(text):
     + [(86_400, "1 day"), (172_799, "1 day"), (106_617_600, "1,234 days")],
 )
 def test_length_is_shown_rounded_down(length, text):
-    assert shown(length) == text
+    assert duration.shown(length) == text
 
 
 @given(seconds=st.integers(0, 250_000_000_000), zone=st.timezones())
 def test_times_are_spelled_in_utc_and_sort_as_texts(seconds, zone):
-    text = spelled(datetime.datetime.fromtimestamp(seconds, zone))
-    assert moment_of(text).timestamp() == seconds
-    assert (text < "2026-11-25T08:00:00Z") == (seconds < moment_of("2026-11-25T08:00:00Z").timestamp())
+    text = duration.spelled(datetime.datetime.fromtimestamp(seconds, zone))
+    assert duration.moment_of(text).timestamp() == seconds
+    assert (text < "2026-11-25T08:00:00Z") == (seconds < duration.moment_of("2026-11-25T08:00:00Z").timestamp())
 
 
 # -- moments
@@ -130,7 +128,7 @@ def test_value_that_is_no_stamp_is_refused(value):
     ],
 )
 def test_names_that_look_alike_are_folded_to_one(name, same):
-    assert folded(name) == same == folded(same)
+    assert folding.folded(name) == same == folding.folded(same)
 
 
 def test_lazy_pattern_matches_as_re_does():

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from proscribe.model import words
-from proscribe.model.quarantined import DONE, ID, LIST, id_of, moved
+from proscribe.model import quarantined, words
 from proscribe.model.removed import Removed, read
 
 LEAST = {"manager": "dpkg", "id": "owl", "scope": "system", "name": "owl:i386"}
@@ -18,13 +17,13 @@ MORE = {"version": "1.0", "how": "apt-get", "tool": "/t", "place": "/p", "source
 
 @pytest.mark.parametrize("id_", ["owl_2-0123abcd", "a-00000000", f"{'a' * 64}-ffffffff"])
 def test_id_of_a_quarantined_item_is_read_from_the_end_of_its_action(id_):
-    assert ID.fullmatch(id_)
-    assert id_of(f"quarantine /home/alice/a as b {moved(id_)}") == id_
-    assert f"x {moved(id_)}" == f"x as {id_}"
+    assert quarantined.ID.fullmatch(id_)
+    assert quarantined.id_of(f"quarantine /home/alice/a as b {quarantined.moved(id_)}") == id_
+    assert f"x {quarantined.moved(id_)}" == f"x as {id_}"
 
 
 def test_actions_on_a_quarantine_are_list_restore_and_prune():
-    assert (LIST, DONE) == ("list", {"restore": "restored", "prune": "pruned"})
+    assert (quarantined.LIST, quarantined.DONE) == ("list", {"restore": "restored", "prune": "pruned"})
 
 
 # -- removed packages

@@ -7,7 +7,7 @@ from typing import Any
 
 import export_fleet
 import watched_hosts
-from fleets import DIGEST, OTHER_DIGEST, WECHAT, answer, clean_answer, no_policy, run, wechat
+from fleets import DIGEST, OTHER_DIGEST, WAIVERS, WECHAT, answer, clean_answer, no_policy, run, wechat
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.baseline import New
 from proscribe.controller.report.evaluation.department import of_department
@@ -47,6 +47,7 @@ FEW = ("policies", "named", "excused", "gone")
 WRITTEN = {
     "audit": ("page", "screen"), "few": ("csv", "events", "junit", "prometheus", "sarif"), "waived": ("oscal",),
     "press": ("screen",), "enforce": ("page", "screen"), "none": ("page", "screen", "prometheus"),
+    "states": ("junit", "oscal", "sarif"), "watched": ("events", "prometheus"),
 }  # fmt: skip
 
 
@@ -152,16 +153,18 @@ def enforced() -> Made:
     return result, fleet.records
 
 
-def empty() -> Made:
-    result: Any = run(())
-    fleet = reconcile(result["hosts"], [])
+def observed(answers_by_host: dict[str, Any], *silent: str) -> Made:
+    result: Any = run((*answers_by_host, *silent), waivers=WAIVERS if answers_by_host else [])
+    records = [read(host, item) for host, item in answers_by_host.items()]
+    fleet = reconcile(result["hosts"], records, {"gone": "unreachable: no route to host"})
     return fleet_report(result, fleet, FINISHED), fleet.records
 
 
 def runs() -> dict[str, Made]:
     return {
         "audit": audited(), "few": audited(FEW), "waived": audited(("excused",)),
-        "press": of_department(*audited(FEW), "press"), "enforce": enforced(), "none": empty(),
+        "press": of_department(*audited(FEW), "press"), "enforce": enforced(), "none": observed({}),
+        "states": observed(export_fleet.ANSWERS, "gone"), "watched": observed(watched_hosts.HOSTS),
     }  # fmt: skip
 
 

@@ -22,8 +22,7 @@ import pytest
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.enforcement_points.decision import decide
-from proscribe.controller.enforcement_points.declaration import Rendered
+from proscribe.controller.enforcement_points import decision, declaration
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.places import Place
@@ -71,9 +70,9 @@ def plan_of(name: str) -> Any:
 
 
 @functools.cache
-def export(format_: str, name: str) -> Rendered:
+def export(format_: str, name: str) -> declaration.Rendered:
     one = FORMATS[format_]
-    return one.render(decide({"fin01": plan_of(name)}, NOW, "", one.controls))
+    return one.render(decision.decide({"fin01": plan_of(name)}, NOW, "", one.controls))
 
 
 # -- the policies of browsers, as each point has them
@@ -207,4 +206,4 @@ def test_programs_that_need_no_id_are_exported_without_one():
     read = read_restrictions({"proscribe_categories": ["webmail"], "proscribe_tenants": TENANTS["domain"]}, str)
     plan = compile_plan(own(), read, (), NOW.date())
     for point in ("gpo", "mobileconfig", "intune"):
-        assert FORMATS[point].render(decide({"fin01": plan}, NOW, "", FORMATS[point].controls)).files
+        assert FORMATS[point].render(decision.decide({"fin01": plan}, NOW, "", FORMATS[point].controls)).files

@@ -9,16 +9,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, OWN, Made, errors_of
-from proscribe.controller.compile.catalogue import feeds, freshness, guard_list
+from proscribe.controller.compile.catalogue import feeds, freshness, guard_list, loading, schema, shared_networks
 from proscribe.controller.compile.catalogue.claims import above
 from proscribe.controller.compile.catalogue.feeds import LARGEST, numbered, placed, read_list, values_of
 from proscribe.controller.compile.catalogue.feeds import check as check_feed
 from proscribe.controller.compile.catalogue.feeds import wrong_value as find_mistake
 from proscribe.controller.compile.catalogue.freshness import ENTRY, FEED, NETWORKS, Stale, stale
 from proscribe.controller.compile.catalogue.kinds import Group, Listed, Text, listed, texts
-from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.compile.catalogue.schema import check_service
-from proscribe.controller.compile.catalogue.shared_networks import shared_by
 from proscribe.controller.compile.catalogue.signers import Signer, check
 from proscribe.controller.compile.reading.grammar import one_of
 from proscribe.controller.policy_errors import PolicyErrors
@@ -91,7 +88,7 @@ CLOUDFLARE = "Cloudflare's content network"
     ],
 )
 def test_shared_network_names_its_owner(network, whose):
-    assert shared_by(str(ipaddress.ip_network(network))) == whose
+    assert shared_networks.shared_by(str(ipaddress.ip_network(network))) == whose
 
 
 # -- signers
@@ -121,8 +118,8 @@ def test_a_team_that_signs_what_every_office_has_is_never_taken(team, owner):
 def test_a_service_whose_programs_serve_both_takes_no_team(own_catalogue):
     entry = yaml.safe_load(Path(own_catalogue.services["signal"].file).read_text())
     entry |= {"enforce": "true", "checked": "2026-11-29"}
-    assert [path for path, _, _ in check_service(entry)] == []
-    assert [path for path, _, _ in check_service(entry | {"programs": "both"})] == [("team_ids",)]
+    assert [path for path, _, _ in schema.check_service(entry)] == []
+    assert [path for path, _, _ in schema.check_service(entry | {"programs": "both"})] == [("team_ids",)]
 
 
 # -- guarded names
@@ -227,7 +224,7 @@ def test_the_oldest_comes_first_and_what_was_never_checked_before_all(made):
     made(GOOD.replace("parrot", "owl"), "instant_messaging/owl.yml")
     made(OLD_FEED, "feeds/f.yml")
     made("finch.example\n", "feeds/f.txt")
-    catalogue = load([made.root / "catalog"])
+    catalogue = loading.load([made.root / "catalog"])
     assert stale(catalogue, {"parrot", "owl"}, TODAY, 180) == [
         Stale(ENTRY, "owl", "", None),
         Stale(NETWORKS, "parrot", "2024-10-21", 766),
@@ -239,7 +236,9 @@ def test_the_oldest_comes_first_and_what_was_never_checked_before_all(made):
 
 @pytest.mark.parametrize(("days", "found"), [(5, True), (6, False)])
 def test_the_last_day_still_counts(made, days, found):
-    entries = [one for one in stale(load([made.root / "catalog"]), {"parrot"}, TODAY, days) if one.what == ENTRY]
+    entries = [
+        one for one in stale(loading.load([made.root / "catalog"]), {"parrot"}, TODAY, days) if one.what == ENTRY
+    ]
     assert bool(entries) is found
 
 
@@ -284,7 +283,7 @@ def test_an_age_can_be_accepted_for_a_time(made, file, left, day, counts):
     today = datetime.date.fromisoformat(day)
     for name, text in OLD_TEXTS.items():
         made(text + (ACCEPTED if name == file else ""), name)
-    catalogue = load([made.root / "catalog"])
+    catalogue = loading.load([made.root / "catalog"])
     found = [one.id for one in stale(catalogue, {"parrot", "owl"}, today, 180)]
     assert found == (left if counts else ["parrot", "f", "owl"])
     accepted = freshness.accepted(catalogue, {"parrot", "owl"}, today, 180)
@@ -309,7 +308,7 @@ def write_entries(directory: Path, *entries: dict[str, object]) -> Path:
 
 def find_mistakes(*directories: Path) -> list[tuple[str, str, object, str]]:
     try:
-        load(directories)
+        loading.load(directories)
     except PolicyErrors as wrong:
         return [(Path(e.where.rpartition(":")[0]).name, e.key, e.value, e.expected) for e in wrong.errors]
     return []
@@ -476,7 +475,7 @@ def test_an_agreement_is_one_of_names():
 
 
 def test_a_value_of_a_feed_is_placed_at_its_line(birds):
-    feed, file = load([birds.root / "catalog"]).feeds["birds"], birds.root / "catalog/feeds/birds.txt"
+    feed, file = loading.load([birds.root / "catalog"]).feeds["birds"], birds.root / "catalog/feeds/birds.txt"
     found = [placed(feed, value, "x") for value in ("owl.example", "gone.example")]
     assert [(one.where, one.key, one.value, one.expected) for one in found] == [
         (f"{file}:3", "", "owl.example", "x"),

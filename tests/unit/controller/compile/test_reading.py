@@ -13,11 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD
 from mistakes import get_mistake
-from proscribe.controller.compile.catalogue import dates
-from proscribe.controller.compile.catalogue.schema import check_service
-from proscribe.controller.compile.reading import grammar, values, windows_signing
+from proscribe.controller.compile.catalogue import dates, schema
+from proscribe.controller.compile.reading import grammar, plain_file, values, windows_signing
 from proscribe.controller.compile.reading.networks import NetworkTable, merged, packed, spelled
-from proscribe.controller.compile.reading.plain_file import content_of
 from proscribe.controller.compile.restrictions import readers
 
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
@@ -112,11 +110,11 @@ def test_a_publisher_without_a_package_of_its_own_is_refused():
     entry = yaml.safe_load(GOOD)
     entry |= {"enforce": "true"}
     entry |= {"publishers": {"appx": [publisher]}, "packages": {"appx": ["Parrot_8wekyb3d8bbwe", "Parrot"]}}
-    ((path, value, expected),) = check_service(entry)
+    ((path, value, expected),) = schema.check_service(entry)
     assert (path, value) == (("publishers", "appx", 0), publisher)
     assert expected == "the publisher of an app package in packages.appx: its family ends with _cv1g1gvanyjgm"
     entry["packages"]["appx"].append("Parrot_cv1g1gvanyjgm")
-    assert list(check_service(entry)) == []
+    assert list(schema.check_service(entry)) == []
 
 
 def test_no_two_services_have_one_publisher(own_catalogue):
@@ -171,14 +169,14 @@ def test_a_network_is_spelled_anew(text, listed):
 
 # -- plain files
 def get_refusal(path: Path, largest: int = 5, within: Path | None = None) -> tuple[str, str, object, str]:
-    error = get_mistake(content_of, path, largest, within)
+    error = get_mistake(plain_file.content_of, path, largest, within)
     return error.where, error.key, error.value, error.expected
 
 
 def test_a_file_is_read_whole_up_to_its_largest_size(tmp_path):
     file = tmp_path / "a.yml"
     file.write_bytes(b"12345")
-    assert content_of(file, 5) == content_of(file, 9, tmp_path) == b"12345"
+    assert plain_file.content_of(file, 5) == plain_file.content_of(file, 9, tmp_path) == b"12345"
     assert get_refusal(file, 4) == (str(file), "", "more than 4 bytes", "a smaller file")
 
 
@@ -197,8 +195,8 @@ def test_a_link_may_not_lead_out_of_the_directory(tmp_path):
     (folder / "own").write_bytes(b"y")
     for name, to in (("out", outside), ("in", folder / "own")):
         (folder / name).symlink_to(to)
-    assert content_of(folder / "in", 5, folder) == b"y"
-    assert content_of(folder / "out", 5) == b"x"
+    assert plain_file.content_of(folder / "in", 5, folder) == b"y"
+    assert plain_file.content_of(folder / "out", 5) == b"x"
     expected = "a file of this directory, not a link out of it"
     assert get_refusal(folder / "out", within=folder) == (str(folder / "out"), "", "out", expected)
 

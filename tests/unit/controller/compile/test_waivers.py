@@ -13,13 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mistakes import get_mistake
 from proscribe.controller.compile.plans.hosts import compile_hosts
-from proscribe.controller.compile.waivers import refusals
-from proscribe.controller.compile.waivers.authority import Authority, objection, read_register
+from proscribe.controller.compile.waivers import authority, refusals, request_answers, standing
 from proscribe.controller.compile.waivers.document import MOMENT, load_waivers, read_waiver
 from proscribe.controller.compile.waivers.hours import HOURS, windows
 from proscribe.controller.compile.waivers.refusals import FILE, LARGEST, Disregarded, Refusal
-from proscribe.controller.compile.waivers.request_answers import refused_by_host, with_answers
-from proscribe.controller.compile.waivers.standing import Context, Rules
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.policy_errors import PolicyErrors
 from waiver_organisation import GROUPS, NOW, WAIVER, at
@@ -27,7 +24,9 @@ from waiver_organisation import GROUPS, NOW, WAIVER, at
 
 def test_empty_entry_lets_nobody_approve():
     for approver in ("", "no head is named"):
-        why = objection(approver, frozenset({"press01"}), {"press": Authority("")}, {"press": frozenset({"press01"})})
+        why = authority.objection(
+            approver, frozenset({"press01"}), {"press": authority.Authority("")}, {"press": frozenset({"press01"})}
+        )
         assert why.startswith(f"{approver} may not approve for press (no head is named), which owns press01")
 
 
@@ -60,7 +59,7 @@ def test_groups_without_approver_are_named(organisation, register, warning):
 def test_a_wrong_register_is_named_with_its_place(tmp_path, content, message):
     (tmp_path / "approvers.yml").write_text(content, encoding="utf-8")
     with pytest.raises(PolicyErrors, match=message):
-        read_register([tmp_path], GROUPS)
+        authority.read_register([tmp_path], GROUPS)
 
 
 def test_a_department_stands_in_one_register(tmp_path):
@@ -68,7 +67,7 @@ def test_a_department_stands_in_one_register(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "approvers.yml").write_text("press: {head: chan}\n", encoding="utf-8")
     with pytest.raises(PolicyErrors, match="each department in one register only"):
-        read_register([tmp_path / "a", tmp_path / "b"], GROUPS)
+        authority.read_register([tmp_path / "a", tmp_path / "b"], GROUPS)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +82,7 @@ def test_a_department_stands_in_one_register(tmp_path):
 def test_a_mistake_in_one_department_hides_none_in_the_next(tmp_path, entry, key):
     (tmp_path / "approvers.yml").write_text(f"{entry}\nfinance: {{head: ''}}\n", encoding="utf-8")
     with pytest.raises(PolicyErrors) as wrong:
-        read_register([tmp_path], GROUPS)
+        authority.read_register([tmp_path], GROUPS)
     assert [error.key for error in wrong.value.errors] == [key, "finance.head"]
 
 
@@ -137,10 +136,10 @@ def test_malformed_hours_do_not_match(text):
 ONE = Refusal("0" * 16, "press01", "wong", "whatsapp", "no", "head.of.press", "2026-11-25T08:00:00Z")
 DEPARTMENTS = {name: GROUPS[name] for name in ("press", "finance")} | {"all": frozenset({"press01", "fin01", "lab01"})}
 REGISTER = {
-    "press": Authority("head.of.press", ("deputy", "head.of.both")),
-    "finance": Authority("head.of.finance", ("head.of.both",)),
+    "press": authority.Authority("head.of.press", ("deputy", "head.of.both")),
+    "finance": authority.Authority("head.of.finance", ("head.of.both",)),
 }
-CONTEXT = Context(DEPARTMENTS, REGISTER, Rules(), lambda host: "")
+CONTEXT = standing.Context(DEPARTMENTS, REGISTER, standing.Rules(), lambda host: "")
 
 
 def write_line(refusal: Refusal) -> str:
@@ -210,10 +209,10 @@ PLAN = {"schema": "proscribe/plan/1", "controls": {}}
 
 
 def test_a_refusal_is_in_what_the_plan_of_its_host_consists_of():
-    refused = refused_by_host([ONE])
-    assert with_answers(PLAN, refused["press01"], [])["answers"]["0000000000000000"]["why"] == "no"
+    refused = request_answers.refused_by_host([ONE])
+    assert request_answers.with_answers(PLAN, refused["press01"], [])["answers"]["0000000000000000"]["why"] == "no"
     assert "press02" not in refused
-    assert with_answers(PLAN, {}, []) == PLAN
+    assert request_answers.with_answers(PLAN, {}, []) == PLAN
 
 
 # -- parts of waivers
@@ -256,7 +255,7 @@ BODY: Any = {"controls": {"apps": {"services": {"owl": {"mode": "enforce"}}}, "d
 
 
 def answers(*waivers: Waiver, refused: Any = None, over: tuple[Waiver, ...] = ()) -> dict[str, Any]:
-    found: dict[str, Any] = with_answers(BODY, refused or {}, waivers, over).get("answers", {})
+    found: dict[str, Any] = request_answers.with_answers(BODY, refused or {}, waivers, over).get("answers", {})
     return found
 
 
@@ -267,8 +266,8 @@ def test_granted_answer_counts_before_refused_and_ended():
     ended = {"answer": "ended", "user": "", "service": "crow", "waiver": "w1", "on": "2026-11-20T08:00:00Z"}
     assert answers(over=(one,)) == {"r1": ended}
     assert answers(over=(build_waiver(request="r1", users=("wong",)),))["r1"]["user"] == "wong"
-    assert with_answers(BODY, {}, [], []) is BODY
-    assert with_answers(BODY, refused, [])["controls"] is BODY["controls"]
+    assert request_answers.with_answers(BODY, {}, [], []) is BODY
+    assert request_answers.with_answers(BODY, refused, [])["controls"] is BODY["controls"]
 
 
 # -- documents

@@ -13,14 +13,12 @@ import pytest
 from fleets import DIGEST, PROCESS, WECHAT, answer, clean_answer, no_policy, run, wechat
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.report.collection import active, plays
+from proscribe.controller.report.collection import active, plays, replay
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.collection.invocation import called, parsed, repeated, seems_secret, where_we_are
 from proscribe.controller.report.collection.progress import Line, Progress
-from proscribe.controller.report.collection.replay import replayed
 from proscribe.controller.report.end import closing
-from proscribe.controller.report.storage import journal
-from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.storage import files, journal
 from proscribe.controller.report.text.command import SECRETS_FILE, Call
 from proscribe.model.plan import CONTROLS
 from proscribe.wire import installation
@@ -456,7 +454,7 @@ def test_a_journal_is_read_as_the_run_that_wrote_it(events, mode):
         writer.close()
         with (Path(folder) / journal.FILE).open() as lines:
             (run_, _), *noted = map(json.loads, lines)
-    again = replayed(run_, noted)
+    again = replay.replayed(run_, noted)
     assert observe(again) == observe(written)
     assert "other" not in again.heard
 
@@ -469,7 +467,7 @@ def test_half_a_journal_never_makes_a_host_better_than_it_was_said_to_be(events,
     feed(collector, events)
     lines = "".join(json.dumps(event) + "\n" for event in noted)[:cut]
     whole = [json.loads(line) for line in lines.splitlines(keepends=True) if line.endswith("\n")]
-    half = replayed(collector.run, whole)
+    half = replay.replayed(collector.run, whole)
     half.interrupted = closing.KILLED
     for record in half.fleet().records:
         if not any(event[:2] == ["answered", record["host"]] for event in whole):
@@ -498,7 +496,7 @@ BROKEN = {
 @pytest.mark.parametrize(("event", "values"), [(event, item) for event, all_ in BROKEN.items() for item in all_])
 def test_reading_ends_with_the_first_event_that_is_none(event, values):
     good = ["unreachable", "web01", "timed out"], ["unreachable", "web02", "timed out"]
-    again = replayed(run(["web01", "web02"], "enforce", id=ID), [good[0], [], [event, *values], good[1]])
+    again = replay.replayed(run(["web01", "web02"], "enforce", id=ID), [good[0], [], [event, *values], good[1]])
     assert {host: heard.reason for host, heard in again.heard.items()} == {"web01": "unreachable: timed out"}
     assert again.rollout() is None
 
@@ -507,7 +505,7 @@ def test_reading_ends_with_the_first_event_that_is_none(event, values):
 def test_run_that_cannot_be_closed_stays_and_is_reported(tmp_path, name):
     result = run(["web01", "web02"], "enforce", id=ID)
     collector = Collector(result)
-    writer = journal.Journal(ReportDirectory(tmp_path / f"{ID}.partial").partial, result)
+    writer = journal.Journal(files.ReportDirectory(tmp_path / f"{ID}.partial").partial, result)
     collector.note = writer.note
     feed(collector, [("answered", "web01", RECORDS[0]), ("began", "web01", "apps")])
     writer.close()

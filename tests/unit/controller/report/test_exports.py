@@ -25,11 +25,8 @@ from pasts import bad, good, made_plan, repaired, unseen, waived
 from properties import examples
 from proscribe.controller.report.evaluation.observed import observed_at
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
-from proscribe.controller.report.exports import formats, usual, write
+from proscribe.controller.report.exports import event_kinds, event_texts, formats, usual, write
 from proscribe.controller.report.exports.csv import COLUMNS
-from proscribe.controller.report.exports.event_kinds import ACTION, GATE, RUN
-from proscribe.controller.report.exports.event_texts import cut, errors_of
-from proscribe.controller.report.exports.event_texts import names as list_names
 from proscribe.controller.report.exports.format import encoded
 from proscribe.controller.report.exports.record_lines import HOST, Reader
 from proscribe.controller.report.exports.spool import FEW, Spool
@@ -85,35 +82,6 @@ def read_suites(text):
     return {suite.get("name"): suite for suite in ET.fromstring(text).findall("testsuite")}
 
 
-@pytest.mark.parametrize(("host", "cases"), [
-    ("holds", [("rules that hold", "", "3 rules hold")]),
-    ("broken",
-     [("apps/wechat", "failure", "dpkg wechat 4.0; process /opt/wechat/wechat (alice)"),
-      ("rules that hold", "", "2 rules hold")]),
-    ("blind", [("apps/wechat", "error", "needs root"), ("rules that hold", "", "1 rule holds")]),
-    ("failed", [("dns/error", "error", "it broke"), ("rules that hold", "", "1 rule holds")]),
-    ("excused",
-     [("apps/wechat", "skipped", "dpkg wechat 4.0; waiver press-office"), ("rules that hold", "", "1 rule holds")]),
-    ("mended", [("apps/wechat", "", "repaired: dpkg wechat 4.0"), ("rules that hold", "", "1 rule holds")]),
-    ("early", [("apps/wechat", "skipped", "dpkg wechat 4.0; upcoming: in force from 2027-01-01")]),
-    ("idle", [("rules", "skipped", "1 rule does not apply")]),
-    ("gone", [(HOST, "error", "unreachable: no route to host")]),
-])  # fmt: skip
-def test_junit_says_of_each_state(texts, host, cases):
-    suite = read_suites(texts["junit"])[host]
-    actual = []
-    for case in suite.findall("testcase"):
-        child = case[0]
-        passed = child.tag == "system-out"
-        actual.append((case.get("name"), "" if passed else child.tag, child.text if passed else child.get("message")))
-        assert case.get("classname") == host
-    assert actual == cases
-    results = [result for _, result, _ in actual]
-    counts = {"failures": "failure", "errors": "error", "skipped": "skipped"}
-    assert {name: int(suite.get(name)) for name in counts} == {n: results.count(r) for n, r in counts.items()}
-    assert int(suite.get("tests")) == len(cases)
-
-
 def test_prometheus_has_each_host_in_one_state_and_names_each_metric_once(texts):
     series = re.findall(r'^proscribe_host_state\{host="(.*)",state="(.*)"\} 1$', texts["prometheus"], re.M)
     assert dict(series) == STATE and len(series) == len(STATE)
@@ -127,32 +95,9 @@ def place_of(item):
     return item["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
 
 
-def test_sarif_has_results_for_what_was_seen_and_notifications_for_what_was_not(texts):
-    (run,) = json.loads(texts["sarif"])["runs"]
-    results = {place_of(result): (result["ruleId"], result["kind"], result["level"]) for result in run["results"]}
-    assert results == {
-        "holds": (HOST, "pass", "none"), "broken": ("apps/wechat", "fail", "error"),
-        "excused": ("apps/wechat", "fail", "error"), "mended": ("apps/wechat", "pass", "none"),
-        "early": ("apps/wechat", "notApplicable", "none"), "idle": (HOST, "notApplicable", "none"),
-    }  # fmt: skip
-    (invocation,) = run["invocations"]
-    unseen = {place_of(item): item["message"]["text"] for item in invocation["toolExecutionNotifications"]}
-    assert unseen == {
-        "blind": "blind: needs root", "failed": "failed: it broke", "gone": "gone: unreachable: no route to host",
-        "other": f"other: answered for another plan ({fleets.OTHER_DIGEST[:19]}), not for its own "
-                 f"({fleets.DIGEST[:19]})",
-    }  # fmt: skip
-    assert invocation["executionSuccessful"] is False
-    assert {result["ruleId"] for result in run["results"]} <= {rule["id"] for rule in run["tool"]["driver"]["rules"]}
-
-
 def read_results(text):
     document = json.loads(text)["assessment-results"]
     return document, document["results"][0]
-
-
-def props_of(part):
-    return {prop["name"]: prop["value"] for prop in part.get("props", ())}
 
 
 def assert_references_lead_somewhere(text):
@@ -188,33 +133,6 @@ def assert_references_lead_somewhere(text):
     for kind, names in used.items():
         assert names <= kinds[kind]
     return kinds
-
-
-def test_oscal_observes_each_rule_in_each_state_with_its_hosts(texts):
-    _, result = read_results(texts["oscal"])
-    names = {item["uuid"]: props_of(item)["hostname"] for item in result["local-definitions"]["inventory-items"]}
-    observed = {
-        (props_of(entry)["rule"], props_of(entry)["state"]): [names[s["subject-uuid"]] for s in entry["subjects"]]
-        for entry in result["observations"]
-    }
-    assert observed == {
-        ("dns/error", "error"): ["failed"], ("apps/wechat", "noncompliant"): ["broken"],
-        ("apps/wechat", "unknown"): ["blind"], (HOST, "unknown"): ["other", "gone"],
-        ("apps/wechat", "waived"): ["excused"], ("apps/wechat", "repaired"): ["mended"], (HOST, "compliant"): ["holds"],
-        ("apps/wechat", "not_applicable"): ["early"], (HOST, "not_applicable"): ["idle"],
-    }  # fmt: skip
-    by_id = {element["uuid"]: props_of(element) for element in result["observations"]}
-    status = {}
-    for finding in result["findings"]:
-        props = by_id[finding["related-observations"][0]["observation-uuid"]]
-        target = finding["target"]["status"]
-        status[props.get("rule"), props.get("state")] = (target["state"], target["reason"])
-    assert status == {
-        ("dns/error", "error"): ("not-satisfied", "other"), ("apps/wechat", "noncompliant"): ("not-satisfied", "fail"),
-        ("apps/wechat", "unknown"): ("not-satisfied", "other"), (HOST, "unknown"): ("not-satisfied", "other"),
-        ("apps/wechat", "waived"): ("not-satisfied", "other"), ("apps/wechat", "repaired"): ("satisfied", "pass"),
-        (HOST, "compliant"): ("satisfied", "pass"),
-    }  # fmt: skip
 
 
 def test_oscal_has_the_same_identifiers_whenever_it_is_written(texts, tmp_path):
@@ -387,7 +305,7 @@ def test_a_change_is_reported_with_the_state_before(past, story):
         past.report({"web01": item})
     events = past.events({"web01": answers[-1]})
     assert reported(events) == [("web01", *event) for event in expected]
-    assert [event["kind"] for event in events][-1] == RUN
+    assert [event["kind"] for event in events][-1] == event_kinds.RUN
     assert all(event["changed"] is True for event in events)
     assert events[-1]["events"] == {
         **dict.fromkeys(COUNTED, 0), "host": bool(expected), "rule": max(len(expected) - 1, 0),
@@ -410,9 +328,9 @@ def test_the_parts_of_a_merged_run_have_told_their_actions(past):
     report, records, changes = past.report(
         {"web01": good()}, mode="enforce", actions=[{"control": "dns", "action": "x"}]
     )
-    assert [item["kind"] for item in made(report, records, changes)] == [ACTION, RUN]
+    assert [item["kind"] for item in made(report, records, changes)] == [event_kinds.ACTION, event_kinds.RUN]
     report["run"]["parts"] = ["run1", "run2"]
-    assert [entry["kind"] for entry in made(report, records, changes)] == [RUN]
+    assert [entry["kind"] for entry in made(report, records, changes)] == [event_kinds.RUN]
 
 
 @pytest.mark.parametrize(("verdict", "expected"), [
@@ -423,7 +341,7 @@ def test_the_parts_of_a_merged_run_have_told_their_actions(past):
 ])  # fmt: skip
 def test_the_gate_is_an_event_where_there_was_one_or_the_run_failed(past, verdict, expected):
     events = past.events({"web01": good()}, verdict=verdict)
-    assert [(event["passed"], event["exit"]) for event in events if event["kind"] == GATE] == expected
+    assert [(event["passed"], event["exit"]) for event in events if event["kind"] == event_kinds.GATE] == expected
 
 
 @examples(60)
@@ -463,7 +381,7 @@ def test_no_host_dates_its_events_out_of_the_run(text, taken):
     [([], 0), (["a" * 20] * 3, 3), (["a" * 20] * 400, 173), (["x" * 290] * 20, 13), (["x" * 5000], 1)],
 )
 def test_listed_names_are_cut_to_the_limit(result, shown):
-    assert list_names(result) == ([cut(item, 300) for item in result[:shown]], len(result) - shown)
+    assert event_texts.names(result) == ([event_texts.cut(item, 300) for item in result[:shown]], len(result) - shown)
 
 
 @pytest.mark.parametrize(("result", "lengths", "left_out"), [
@@ -474,7 +392,7 @@ def test_listed_names_are_cut_to_the_limit(result, shown):
     ([ENDLESS, ERROR], [1310], 1),
 ])  # fmt: skip
 def test_listed_errors_are_cut_to_the_limit(result, lengths, left_out):
-    shown, remaining = errors_of(result)
+    shown, remaining = event_texts.errors_of(result)
     assert ([len(item["message"] or "") for item in shown], remaining) == (lengths, left_out)
     assert len(encoded(shown)) <= 4_000
-    assert shown[0] == {key: text and cut(text, lengths[0] + 3) for key, text in result[0].items()}
+    assert shown[0] == {key: text and event_texts.cut(text, lengths[0] + 3) for key, text in result[0].items()}

@@ -18,17 +18,14 @@ from hypothesis import strategies as st
 from pasts import Past, bad, good, made_plan, repaired, unseen, waived
 from properties import examples
 from proscribe.base.duration import spelled
-from proscribe.controller.cli import Refused
-from proscribe.controller.cli import report as word
+from proscribe.controller import cli
 from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.report import terminal
 from proscribe.controller.report.evaluation.rules import OF_CONTROL
-from proscribe.controller.report.history import HistoryError, Scope, database, open_history, since_last_run
+from proscribe.controller.report.history import HistoryError, Scope, database, open_history, said, since_last_run
 from proscribe.controller.report.history.exceptions import stretches
 from proscribe.controller.report.history.plans import Plans
 from proscribe.controller.report.history.recording import prune
-from proscribe.controller.report.history.said import Said
-from proscribe.controller.report.terminal import exceptions as shown
-from proscribe.controller.report.terminal import past_runs
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.finding import Finding, Verdict
 from proscribe.model.plan import CONTROLS, sealed
@@ -227,8 +224,8 @@ def test_a_history_of_an_earlier_version_has_none_of_it_until_the_next_run(tmp_p
     with sqlite3.connect(tmp_path / "history.db") as database:
         for table in ("proscribe_between", "proscribe_waiver", "proscribe_use"):
             database.execute(f"DROP TABLE {table}")
-    assert past_runs.gather(past.history, Scope(), NOW, 86400).between == []
-    assert shown.gather(past.history, "", NOW).exceptions == []
+    assert terminal.past_runs.gather(past.history, Scope(), NOW, 86400).between == []
+    assert terminal.exceptions.gather(past.history, "", NOW).exceptions == []
     assert past.history.transitions("run1").between("web01") == frozenset()
     past.run({"web01": watched(INCIDENT)})
     assert len(read_entries(past)) == 1
@@ -245,10 +242,10 @@ def test_the_command_prints_it(tmp_path, options, result):
     past = Past(open_history("sqlite", tmp_path))
     past.run({"web01": waived()}, waivers=[{**PRESS, "hours": ["weekdays 09:00-18:00"]}])
     parser = argparse.ArgumentParser()
-    word.add_arguments(parser)
+    cli.report.add_arguments(parser)
     try:
-        text = word.answer(parser.parse_args(options), Screen(), Place(tmp_path, "the test"))
-    except Refused as refused:
+        text = cli.report.answer(parser.parse_args(options), Screen(), Place(tmp_path, "the test"))
+    except cli.Refused as refused:
         text = str(refused)
     assert result in text
     assert result[:1] == "-" or "weekdays 09:00-18:00" in text
@@ -382,7 +379,7 @@ def make_rule(name: str, state: str = "noncompliant", reason: str | None = None,
     (make_rule("apps/x", "not_applicable", "no such program"), ""),
 ])  # fmt: skip
 def test_stored_evidence_of_a_rule_is_short(item, stored):
-    assert Said().of(make_record(item, make_rule("dns/x")), ["apps"], True) == {"apps/x": (item["state"], stored)}
+    assert said.Said().of(make_record(item, make_rule("dns/x")), ["apps"], True) == {"apps/x": (item["state"], stored)}
 
 
 @pytest.mark.parametrize(("said_of_host", "about_host", "stored"), [
@@ -396,7 +393,7 @@ def test_stored_evidence_of_a_rule_is_short(item, stored):
     (make_record(make_rule("apps/x", "error"), state="error"), True, None),
 ])  # fmt: skip
 def test_a_host_is_kept_where_it_is_worse_than_its_rules(said_of_host, about_host, stored):
-    assert Said().of(said_of_host, ["dns"], about_host) == ({"": stored} if stored else {})
+    assert said.Said().of(said_of_host, ["dns"], about_host) == ({"": stored} if stored else {})
 
 
 CONTROLS_OF_THE_HOST = Path(__file__).parents[4] / "module_utils" / "proscribe/host/controls"
@@ -417,8 +414,8 @@ class ReportCommand:
 
     def __call__(self, *options: str) -> str:
         parser = argparse.ArgumentParser()
-        word.add_arguments(parser)
-        return word.answer(parser.parse_args(options), Screen(100, 60), Place(self.reports, "a test"))
+        cli.report.add_arguments(parser)
+        return cli.report.answer(parser.parse_args(options), Screen(100, 60), Place(self.reports, "a test"))
 
 
 @pytest.fixture
@@ -437,7 +434,7 @@ def ask(tmp_path):
     (("--run", "nosuch"), "no complete report nosuch"),
 ])  # fmt: skip
 def test_a_name_that_no_run_knows_is_refused_and_not_answered_with_nothing_wrong(ask, options, message):
-    with pytest.raises(Refused, match=f"(?s){message}"):
+    with pytest.raises(cli.Refused, match=f"(?s){message}"):
         ask(*options)
 
 
@@ -458,7 +455,7 @@ def test_a_host_that_is_in_no_run_any_more_is_not_said_to_be_right(ask):
 def test_a_plan_that_is_gone_makes_no_rule_of_it_right(ask):
     for plan in (ask.reports / "plans").glob("*.json"):
         plan.unlink()
-    with pytest.raises(Refused, match="not kept any more"):
+    with pytest.raises(cli.Refused, match="not kept any more"):
         ask("--rule", "apps/signal")
     assert "noncompliant" in ask("--rule", "apps/wechat")  # the history knows it
 
@@ -478,7 +475,7 @@ def test_only_rules_of_a_plan_are_answered(tmp_path_factory, rule):
     a_setting = control in ("apps", "dns") and about in OF_CONTROL[control]
     try:
         answer = ask("--rule", rule)
-    except Refused:
+    except cli.Refused:
         assert not in_a_plan and not a_setting
     else:
         assert in_a_plan or a_setting

@@ -19,8 +19,7 @@ from proscribe.base.chat_text import HOSTS, PRINTED
 from proscribe.controller.report import notification, request_news
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
-from proscribe.controller.report.history import open_history
-from proscribe.controller.report.history.news import Change
+from proscribe.controller.report.history import news, open_history
 from proscribe.controller.report.notification import Known, Notification, Quoted, made
 from proscribe.controller.report.storage.requests_file import Request
 from proscribe.host.programs.guarding import guard
@@ -179,7 +178,7 @@ def test_rules_of_one_cause_and_long_evidence(rules, text):
 
 def test_repeated_drift_is_named_by_host():
     hosts = [f"web{number:02}" for number in range(12)]
-    changes = [Change(host, "apps/wechat", "noncompliant", "dpkg wechat 4.0", AT, "") for host in hosts]
+    changes = [news.Change(host, "apps/wechat", "noncompliant", "dpkg wechat 4.0", AT, "") for host in hosts]
     times = {(host, "apps/wechat"): 3 if host < "web11" else 2 for host in hosts}
     sent = notify(*(make_record(host, make_rule("apps/wechat")) for host in hosts), known_names=Known(changes, times))
     assert "Repeated drift, so something there reverts the correction: " in sent.text

@@ -14,17 +14,15 @@ from pasts import bad, good
 from proscribe.controller import waiting
 from proscribe.controller.report import sending
 from proscribe.controller.report.end.publishing import Beyond, publish
-from proscribe.controller.report.exports.event_kinds import Event
-from proscribe.controller.report.exports.event_texts import LONGEST
+from proscribe.controller.report.exports import event_kinds, event_texts
 from proscribe.controller.report.sending import datagrams, log_file
 from proscribe.controller.report.sending.log_file import LogFile
 from proscribe.controller.report.sending.transport import Failed
-from proscribe.controller.report.storage.complete import read_report
-from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.storage import complete, files
 from proscribe.controller.report.text.command import quoted
 from proscribe.wire.installation import LAUNCHER
 
-EVENT = Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
+EVENT = event_kinds.Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
 
 
 def read_lines(path):
@@ -187,8 +185,8 @@ def test_no_daemon_is_a_warning_with_its_place(past, tmp_path, monkeypatch):
 )
 def test_events_that_cannot_be_sent_are_a_warning_of_a_complete_report(past, tmp_path, settings):
     report, records, _ = past.report({"web01": bad()}, history="sqlite", events=settings, exports=["csv", "events"])
-    where = publish(ReportDirectory(tmp_path / f"{report['run']['id']}.partial"), report, records, Beyond())
-    (warning,) = read_report(where)["warnings"]
+    where = publish(files.ReportDirectory(tmp_path / f"{report['run']['id']}.partial"), report, records, Beyond())
+    (warning,) = complete.read_report(where)["warnings"]
     assert "could not be sent" in warning
     assert (where / "report.html").is_file() and (where / "report.csv").is_file()
 
@@ -254,12 +252,12 @@ def test_a_file_that_is_closed_is_on_the_disk(own, monkeypatch):
 def test_batches_are_written_while_events_come(own):
     file = own / "events.jsonl"
     log = LogFile(str(file))
-    large = EVENT._replace(line="x" * LONGEST)
-    for _ in range(log_file.BATCH // LONGEST):
+    large = EVENT._replace(line="x" * event_texts.LONGEST)
+    for _ in range(log_file.BATCH // event_texts.LONGEST):
         log.send(large)
     assert file.stat().st_size == log.sent == 0
     log.send(large)
-    assert file.stat().st_size == log.sent * (LONGEST + 1) > log_file.BATCH
+    assert file.stat().st_size == log.sent * (event_texts.LONGEST + 1) > log_file.BATCH
     with file.open() as other:  # which other runs may have between two batches
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     log.send(EVENT)

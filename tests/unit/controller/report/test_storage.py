@@ -14,13 +14,12 @@ import pytest
 from proscribe.base.duration import moment_of
 from proscribe.controller.report.evaluation.scope import Scope
 from proscribe.controller.report.evaluation.unobserved import Earlier
-from proscribe.controller.report.storage import complete, journal, requests_file
+from proscribe.controller.report.storage import complete, journal, pruning, requests_file
 from proscribe.controller.report.storage.corrected import earlier, read, take
 from proscribe.controller.report.storage.files import ReportDirectory, opened, rewrite
 from proscribe.controller.report.storage.journal import Journal, here, left
 from proscribe.controller.report.storage.last_passed import latest_passed, retained
 from proscribe.controller.report.storage.latest import stays
-from proscribe.controller.report.storage.pruning import prune
 from proscribe.controller.report.storage.requests_file import Request
 from proscribe.model.plan import CONTROLS
 
@@ -358,7 +357,7 @@ def list_names(reports):
 ])  # fmt: skip
 def test_only_what_is_a_report_of_ours_and_old_goes(reports, name, goes):
     write_report(reports, name)
-    assert prune(reports, NOW, 30 * DAY) == []
+    assert pruning.prune(reports, NOW, 30 * DAY) == []
     assert list_names(reports) == ([] if goes else [name])
 
 
@@ -369,7 +368,7 @@ def test_files_beside_reports_go_and_stay_with_them(reports):
         for name in (OLD, older, newest, NEW):
             write_report(folder, name)
     (reports / "newest").symlink_to(newest)
-    assert prune(reports, NOW, DAY, [reports / older]) == []
+    assert pruning.prune(reports, NOW, DAY, [reports / older]) == []
     retained = [older, newest, NEW]
     assert list_names(reports) == [*retained, "diffs", "lifts", "newest"]
     assert (list_names(reports / "diffs"), list_names(reports / "lifts")) == (retained, retained)
@@ -379,7 +378,7 @@ def test_old_report_after_one_that_is_gone_goes(reports):
     (reports / f"{OLD}").write_text("no directory")
     write_report(reports, "20260102T020000Z-audit-0000")
     write_report(reports, "20260103T020000Z-audit-0000.partial")  # nothing was heard of it: its name says how old it is
-    assert prune(reports, NOW, DAY) == []
+    assert pruning.prune(reports, NOW, DAY) == []
     assert list_names(reports) == [OLD]
 
 
@@ -391,7 +390,7 @@ def test_a_link_is_no_report_and_is_not_followed(reports, tmp_path):
     (reports / "diffs").symlink_to(elsewhere)
     (reports / "lifts").write_text("a file")
     (write_report(reports, "20260102T020000Z-audit-0000") / "link").symlink_to(elsewhere / OLD)
-    assert prune(reports, NOW, DAY) == []
+    assert pruning.prune(reports, NOW, DAY) == []
     assert (list_names(reports), list_names(elsewhere)) == ([OLD, "diffs", "lifts"], [OLD])
     assert list_names(elsewhere / OLD) == ["hosts.jsonl", "report.html", "report.json"]
 
@@ -402,7 +401,7 @@ def test_a_run_without_a_complete_report_goes_when_nothing_was_heard_of_it(repor
     heard = moment_of(NOW).timestamp() - age
     (folder / "hosts.jsonl").rename(folder / "journal.jsonl")
     os.utime(folder / "journal.jsonl", (heard, heard))
-    prune(reports, NOW, DAY)
+    pruning.prune(reports, NOW, DAY)
     assert list_names(reports) == ([] if goes else [f"{OLD}.partial"])
 
 
@@ -418,13 +417,13 @@ def test_report_that_cannot_be_removed_is_named(reports, monkeypatch):
         return original(self, target)
 
     monkeypatch.setattr(type(reports), "rename", refusing)
-    (failure,) = prune(reports, NOW, DAY)
+    (failure,) = pruning.prune(reports, NOW, DAY)
     assert failure.startswith(f"the old report {OLD} could not be removed: ")
     assert list_names(reports) == [OLD]
     write_report(reports, "20260103T020000Z-audit-0000")
     error = FileNotFoundError()  # another run that ends now is at it
-    assert (prune(reports, NOW, DAY), list_names(reports)) == ([], [OLD])
-    (failure,) = prune(reports / "nosuch", NOW, DAY)
+    assert (pruning.prune(reports, NOW, DAY), list_names(reports)) == ([], [OLD])
+    (failure,) = pruning.prune(reports / "nosuch", NOW, DAY)
     assert failure.startswith("old reports could not be listed: ")
 
 

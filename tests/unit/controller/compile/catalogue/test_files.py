@@ -16,8 +16,7 @@ from properties import examples
 from proscribe.controller.cli.catalog.public_lists import read_sources
 from proscribe.controller.cli.catalog.publishers import read_publishers
 from proscribe.controller.cli.explain.expectations import read as read_expectations
-from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.compile.catalogue.schema import SERVICE
+from proscribe.controller.compile.catalogue import loading, schema
 from proscribe.controller.compile.reading import yaml_file
 from proscribe.controller.compile.reading.yaml_file import MOST
 from proscribe.controller.compile.waivers.authority import read_register
@@ -94,7 +93,7 @@ def test_a_missing_directory_is_reported(tmp_path):
 
 KNOWN = "id domains packages apt linux name true parrot a.example 10.0.0.0/8 1.2.3.4/32 ~ /"
 _words = st.text(max_size=12) | st.sampled_from(KNOWN.split())
-_keys = st.sampled_from(list(SERVICE.keys))
+_keys = st.sampled_from(list(schema.SERVICE.keys))
 _data = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _words | st.dates(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_words | _keys, inner, max_size=6),
@@ -141,7 +140,7 @@ SECRET = "a-secret-of-the-controllers"
 
 
 def load_catalogue(root: Path) -> None:
-    load([root])
+    loading.load([root])
 
 
 LISTED = "feeds/birds.yml feeds/birds.txt browsers.yml release.yml known_good.txt known_good_networks.txt"

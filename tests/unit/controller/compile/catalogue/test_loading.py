@@ -15,12 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, OWN, Made, errors_of
 from properties import examples
-from proscribe.controller.compile.catalogue import cache
-from proscribe.controller.compile.catalogue.amendments import Origins, amended
+from proscribe.controller.compile.catalogue import amendments, cache, retired_keys, schema
 from proscribe.controller.compile.catalogue.cache import Catalogues, state
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
-from proscribe.controller.compile.catalogue.retired_keys import warning
-from proscribe.controller.compile.catalogue.schema import BROWSER, CATEGORIES, SERVICE
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.wire.store import Store
@@ -35,7 +32,7 @@ def test_own_catalogue_is_whole(own_catalogue, written):
     files = {(path.parent.name, path.stem) for path in OWN.glob("*/*.yml") if path.parent.name != "feeds"}
     services = own_catalogue.services.values()
     assert files == {(service.category, service.id) for service in services}
-    assert {category for category, _ in files} == set(CATEGORIES)
+    assert {category for category, _ in files} == set(schema.CATEGORIES)
     browsers = written[OWN / "browsers.yml"]["browsers"]
     assert sorted(own_catalogue.browsers) == sorted(browser["id"] for browser in browsers)
     assert len(own_catalogue.version) == 12
@@ -73,8 +70,8 @@ def read_keys(page: str, heading: str) -> set[str]:
 
 def test_the_documentation_has_every_key_and_no_other_and_its_example_loads(tmp_path):
     page = (OWN.parent / "docs" / "catalogue.md").read_text(encoding="utf-8")
-    assert read_keys(page, "Keys of a service") == set(SERVICE.keys)
-    assert read_keys(page, "Keys of a browser") == set(BROWSER.keys)
+    assert read_keys(page, "Keys of a service") == set(schema.SERVICE.keys)
+    assert read_keys(page, "Keys of a browser") == set(schema.BROWSER.keys)
     example = page.partition("```yaml\n")[2].partition("```")[0]
     directory = Made(tmp_path)(example, "instant_messaging/parrot.yml")
     assert load([OWN, directory]).services["parrot"].networks == ("198.51.100.0/24",)
@@ -97,7 +94,9 @@ def test_keys_of_earlier_versions_are_passed_over_and_named(tmp_path):
     file = directory / "instant_messaging/parrot.yml"
     assert {f"{file}:{line}: user_data" for line in (14, 16)} < set(catalogue.retired)
     assert len(catalogue.retired) == 5 and without.retired == ()
-    assert warning(catalogue.retired).startswith("catalogue: nothing reads the keys engine and user_data any more")
+    assert retired_keys.warning(catalogue.retired).startswith(
+        "catalogue: nothing reads the keys engine and user_data any more"
+    )
 
 
 def test_programs_of_windows_are_known_by_what_is_below_the_folder_of_programs(tmp_path):
@@ -341,11 +340,11 @@ def test_amendment_changes_values_and_origins(tmp_path):
     (tmp_path / "earlier.yml").write_text("amends: parrot\n")
     (tmp_path / "ours.yml").write_text(AMENDMENT)
     earlier, ours = read_yaml(tmp_path / "earlier.yml"), read_yaml(tmp_path / "ours.yml")
-    origins: Origins = {
+    origins: amendments.Origins = {
         (("domains",), "a.example"): (earlier, ("add", "domains", 0)),
         (("domains",), "b.example"): (earlier, ("add", "domains", 1)),
     }
-    found, mistakes = amended(ENTRY_DATA, origins, ours)
+    found, mistakes = amendments.amended(ENTRY_DATA, origins, ours)
     assert found.data == yaml.safe_load("""
         id: parrot
         notes: ""

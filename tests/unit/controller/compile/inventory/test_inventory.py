@@ -10,8 +10,7 @@ import yaml
 from ansible.playbook import Playbook
 from ansible_inventory import read_hostvars
 from mistakes import get_mistake
-from proscribe.controller.compile.inventory import inventory
-from proscribe.controller.compile.inventory.in_play import InPlay, for_another_role, in_play_only
+from proscribe.controller.compile.inventory import in_play, inventory
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question, plain, zones
 from proscribe.controller.compile.inventory.places import set_in
 from proscribe.controller.compile.plans.run import compile_run
@@ -225,8 +224,8 @@ class Run:
         (self.play,) = playbook.get_plays()
         self.tasks = {task.name: task for block in self.play.compile() for task in block.block if task.name}
 
-    def seen(self, task: str, names: Sequence[str] = ("h1", "h2")) -> InPlay:
-        return InPlay(self.hostvars, self.tasks[task], names)
+    def seen(self, task: str, names: Sequence[str] = ("h1", "h2")) -> in_play.InPlay:
+        return in_play.InPlay(self.hostvars, self.tasks[task], names)
 
 
 def task(name: str, **more: Any) -> dict[str, Any]:
@@ -240,7 +239,7 @@ ROLE = {
 }
 
 
-def first(seen: InPlay, host: str) -> Any:
+def first(seen: in_play.InPlay, host: str) -> Any:
     layers = (*seen.layers(host), *seen.defaults())
     return next((layer[BAN] for layer in layers if BAN in layer), None)
 
@@ -321,8 +320,8 @@ PLAY = """\
 def test_variables_of_one_role_or_the_play_alone_have_their_lines(tmp_path):
     run = Run(tmp_path, {}, {**ROLE, "roles/own/meta/main.yml": {"allow_duplicates": True}, "play.yml": PLAY})
     first, second = (one for block in run.play.compile() for one in block.block if one.name == "in the role")
-    of_role = {one.key: one.where for one in for_another_role(second, [first])}
-    of_play = {name: one.where for name, one in in_play_only(run.hostvars, second, ["h1"]).items()}
+    of_role = {one.key: one.where for one in in_play.for_another_role(second, [first])}
+    of_play = {name: one.where for name, one in in_play.in_play_only(run.hostvars, second, ["h1"]).items()}
     assert set(of_role) == {"proscribe_x", "proscribe_y"}
     assert set(of_play) == {"proscribe_b", "proscribe_c", "proscribe_d", BAN}
     assert of_role["proscribe_x"] == f"{tmp_path}/play.yml:7"

@@ -13,12 +13,10 @@ from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.compile.plans.waivers import judge, waivers_of
-from proscribe.controller.compile.waivers.document import read_waiver
-from proscribe.controller.compile.waivers.seen_notes import NOTES
+from proscribe.controller.compile.waivers import document, seen_notes
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.evaluation.fleet_state import FleetState, Host, Observation
-from proscribe.controller.report.history import open_history
-from proscribe.controller.report.history.tables import DEPARTED, SET_HOST, HostRow
+from proscribe.controller.report.history import open_history, tables
 from proscribe.controller.report.storage import fleet_state_file
 from proscribe.wire.store import PLANS
 from waiver_organisation import NOW, Organisation, at
@@ -108,7 +106,7 @@ def test_host_that_left_is_granted_no_new_waiver_and_comes_back_with_its_old_one
     remove_names(organisation, "press02")
     organisation.run(LATER)
     with pytest.raises(PolicyErrors, match=r"hosts: found 'press02 \(last seen on 2026-11-25\)', expected a name that"):
-        judge(read_waiver(file), organisation.question(), at(LATER))
+        judge(document.read_waiver(file), organisation.question(), at(LATER))
     organisation.groups = groups
     assert (organisation.why(LATEST), list(organisation.opened(now=LATEST))) == ("", ["press01", "press02"])
 
@@ -121,12 +119,12 @@ def write_history(reports: Path, *statement: Any) -> None:
 
 
 def in_history(reports: Path) -> None:
-    host = HostRow("press02", expected_at="2026-11-20T08:00:00Z")._asdict() | {"asked": "2026-11-20"}
-    write_history(reports, SET_HOST, host)
+    host = tables.HostRow("press02", expected_at="2026-11-20T08:00:00Z")._asdict() | {"asked": "2026-11-20"}
+    write_history(reports, tables.SET_HOST, host)
 
 
 def in_departed(reports: Path) -> None:
-    write_history(reports, f"INSERT INTO {DEPARTED} VALUES ('press02', '', '2026-11-20T08:00:00Z')")
+    write_history(reports, f"INSERT INTO {tables.DEPARTED} VALUES ('press02', '', '2026-11-20T08:00:00Z')")
 
 
 def in_fleet_state(reports: Path) -> None:
@@ -138,7 +136,7 @@ def in_fleet_state(reports: Path) -> None:
 
 def in_old_note(reports: Path) -> None:
     """Write the note as an earlier version did, which knew no names."""
-    place = reports / PLANS / NOTES
+    place = reports / PLANS / seen_notes.NOTES
     note = json.loads(place.read_text(encoding="utf-8"))
     for entry in note["inventories"]:
         del entry["names"]

@@ -8,8 +8,7 @@ import re
 import pytest
 import watched_hosts
 from fleets import WAIVERS, answer, clean_answer, run
-from proscribe.controller.cli import Refused
-from proscribe.controller.cli import report as word
+from proscribe.controller import cli
 from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.department import NoSuchDepartment, of_department
@@ -90,9 +89,9 @@ def ask_fixture(tmp_path):
     open_history("sqlite", tmp_path).record(report, records)
     ReportDirectory(tmp_path / "20261125T003000Z-audit-1a2b.partial").finish(records, report, ["page"])
     parser = argparse.ArgumentParser()
-    word.add_arguments(parser)
+    cli.report.add_arguments(parser)
     place = Place(tmp_path, "treasury-vault of vault-db07")
-    return lambda *options: word.answer(parser.parse_args(options), Screen(100, 1000), place)
+    return lambda *options: cli.report.answer(parser.parse_args(options), Screen(100, 1000), place)
 
 
 @pytest.mark.parametrize("format_", ["table", "json", "html", "csv", "junit", "oscal", "sarif", "sarif_open"])
@@ -139,7 +138,7 @@ def test_department_report_names_missing_hosts_and_omissions(ask):
     (("--group", "press", "--format", "svg"), "svg"),
 ])  # fmt: skip
 def test_option_about_other_departments_is_refused(ask, options, message):
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(cli.Refused, match=message):
         ask(*options)
 
 

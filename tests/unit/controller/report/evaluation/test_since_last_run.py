@@ -1,13 +1,11 @@
 """What hosts did between two runs, in every output, of one host and of several."""
 
-import json
 import re
-import xml.etree.ElementTree as ET
 from typing import Any
 
 import fleets
 import pytest
-from export_fleet import FINISHED, exported
+from export_fleet import FINISHED
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
@@ -17,7 +15,7 @@ from proscribe.controller.report.evaluation.since_last_run import remarks, toget
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.terminal.summary import Screen, render
 from proscribe.wire.replies.record import read
-from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, REQUEST, watch, watched
+from watched_hosts import ENDED, FROZEN, INCIDENT, watch, watched
 
 NOW, RENEWED, FIRST = "2026-11-25T12:00:00Z", "2026-11-23T08:00:00Z", "2026-11-24T08:00:00Z"
 SHORT_INCIDENT = {**INCIDENT, "cause": "policy", "rules": ["apps/x"], "first": FIRST, "last": NOW, "users": []}
@@ -32,11 +30,6 @@ def make_fleet(answers):
     return fleet_report(run, result, FINISHED), result.records
 
 
-@pytest.fixture(scope="module")
-def texts(tmp_path_factory):
-    return exported(tmp_path_factory.mktemp("exports"), ["junit", "prometheus", "events"], HOSTS, HOSTS)
-
-
 def test_hosts_that_say_the_same_are_one_row():
     answers = {f"lap{number}": watched({**INCIDENT, "users": []}) for number in range(30)}
     lines = render(*make_fleet(answers), Screen(400, 200)).splitlines()
@@ -49,40 +42,6 @@ def test_the_page_has_what_was_open_first_and_the_most_frequent_before_the_other
     answers = {"a": watched(frozen=FROZEN), "b": watched(ended=[ENDED]), "c": watched(seldom), "d": watched(often)}
     section = "".join(page(*make_fleet(answers))).partition('<section id="between">')[2].partition("</section>")[0]
     assert re.findall(r'class="what">(\w)<', section) == ["d", "c", "b", "a"]
-
-
-def test_junit_skips_a_frozen_host_beside_the_rules_that_hold(texts):
-    suite = next(item for item in ET.fromstring(texts["junit"]) if item.get("name") == "frozen")
-    cases = [(case.get("name"), [child.tag for child in case]) for case in suite.findall("testcase")]
-    assert cases == [("rules that hold", ["system-out"]), ("watch/frozen", ["skipped"])]
-
-
-def test_metrics_count_the_time_between_runs(texts):
-    lines = texts["prometheus"].splitlines()
-    for line in (
-        "proscribe_watch_hosts 8",
-        "proscribe_watch_opened_hosts 3",
-        'proscribe_watch_incidents{rule="apps/wechat"} 7',
-        'proscribe_watch_ended_total{rule="apps/telegram"} 7',
-        'proscribe_watch_stale{host="stale"} 1',
-        'proscribe_watch_stale{host="quiet"} 0',
-        'proscribe_watch_last_observation_timestamp_seconds{host="unobserved"} 0',
-        'proscribe_watch_frozen_until_timestamp_seconds{host="frozen"} 1795586400',
-        "proscribe_requests_waiting 1",
-    ):
-        assert line in lines
-    assert not [line for line in lines if "watch" in line and 'host="plain"' in line]
-
-
-def test_events_have_one_for_each_thing_that_happened(texts):
-    events = [json.loads(line) for line in texts["events"].splitlines()]
-    happened = [(event["host"], event["what"]) for event in events if event["kind"] == "between"]
-    assert happened == [
-        ("closed", "incident"), ("closed", "ended"), ("once", "incident"), ("frozen", "frozen"), ("stale", "stale"),
-        ("unobserved", "unobserved"), ("late", "unobserved"), ("open", "incident"),
-    ]  # fmt: skip
-    (request,) = [item for item in events if item["kind"] == "request"]
-    assert (request["request"], request["user"], request["service"]) == (REQUEST["id"], "alice", "whatsapp")
 
 
 @given(
