@@ -13,8 +13,6 @@ MORE = {"version": "1.0", "how": "apt-get", "tool": "/t", "place": "/p", "source
 
 
 # -- ids of a quarantine
-
-
 @pytest.mark.parametrize("id_", ["owl_2-0123abcd", "a-00000000", f"{'a' * 64}-ffffffff"])
 def test_id_of_a_quarantined_item_is_read_from_the_end_of_its_action(id_):
     assert quarantined.ID.fullmatch(id_)
@@ -27,8 +25,6 @@ def test_actions_on_a_quarantine_are_list_restore_and_prune():
 
 
 # -- removed packages
-
-
 def test_removed_package_has_empty_fields_for_those_that_are_missing():
     assert read({**LEAST, "more": 1})._asdict() == {**LEAST, **dict.fromkeys(MORE, "")}
     assert read({**LEAST, **MORE})._asdict() == {**LEAST, **MORE}
@@ -69,8 +65,6 @@ def test_removed_package_that_is_no_mapping_is_refused(value):
 
 
 # -- words and limits of the published schemas
-
-
 def walk(value: Any) -> Iterator[dict[str, Any]]:
     """Yield all parts of a schema."""
     if isinstance(value, dict):

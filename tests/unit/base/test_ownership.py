@@ -121,8 +121,6 @@ def test_link_to_a_file_that_others_could_make_is_exposed(place, tmp_path):
 
 
 # -- the files of a scheduled run
-
-
 def test_schedule_of_an_account_may_run_its_own_files(place):
     os.chown(place / "roles", NOBODY, 0)
     require_own("nobody", [str(place)])

@@ -45,7 +45,6 @@ def test_plan_that_was_not_meant_is_refused(plan, message):
 
 
 # -- the text of a plan has once what several controls repeat
-
 names = st.lists(st.sampled_from(["a.example", "b.example", "c.example", "c.example/path"]), max_size=4)
 entries = st.fixed_dictionaries(
     {"name": st.sampled_from(["Chat", "Drive"]), "mode": st.sampled_from(["enforce", "audit", "waived"])},

@@ -1,12 +1,5 @@
-"""The organisation's tenants in all that takes them: each value has the form that its vendor documents, permitted
-accounts sign in, and others do not.
-
-- Restrict-Access-To-Tenants takes domains and ids, Restrict-Access-Context one id:
-  learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions
-- OneDrive's AllowTenantList and the list of Teams take ids: learn.microsoft.com/sharepoint/use-group-policy,
-  learn.microsoft.com/microsoftteams/sign-in-teams
-- RestrictSigninToPattern of Chromium fits a whole name, whatever its case (components/signin, identity_utils.cc). That
-  of Edge is case sensitive: learn.microsoft.com/deployedge/microsoft-edge-policies/restrictsignintopattern
+"""The organisation's tenants in all that takes them, in the form that each vendor documents: Restrict-Access-To-Tenants
+takes domains and ids, Restrict-Access-Context one id (learn.microsoft.com/entra/identity, tenant-restrictions).
 """
 
 import base64
@@ -26,7 +19,7 @@ from proscribe.controller.enforcement_points import decision, declaration
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.places import Place
-from proscribe.host.controls.group_policy.registry_pol import Entry, parse, said_by
+from proscribe.host.controls.group_policy.registry_pol import parse, said_by
 
 CATALOG = Path(__file__).resolve().parents[3] / "catalog"
 NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)
@@ -76,8 +69,6 @@ def export(format_: str, name: str) -> declaration.Rendered:
 
 
 # -- the policies of browsers, as each point has them
-
-
 def on_linux(name: str) -> dict[str, dict[str, Any]]:
     plan = plan_of(name)
     places = [Place(one["id"], one["family"], one["path"], browsers=tuple(one["browsers"])) for one in plan["browsers"]]
@@ -89,19 +80,15 @@ KEYS = {"google_chrome": "Google\\Chrome", "microsoft_edge": "Microsoft\\Edge", 
 DOMAINS = {"google_chrome": "com.google.Chrome", "microsoft_edge": "com.microsoft.Edge", "brave": "com.brave.Browser"}
 
 
-def registry(name: str, part: str = "Machine") -> list[Entry]:
-    files = export("gpo", name).files
-    found = [content for path, content in files.items() if path.startswith("sysvol/") and f"{part}/Reg" in path]
-    return [entry for content in found for entry in parse(content)]
-
-
 def in_group_policy(name: str) -> dict[str, dict[str, Any]]:
-    values = registry(name)
-    found: dict[str, dict[str, Any]] = {}
+    files = export("gpo", name).files
+    registry = [content for path, content in files.items() if path.startswith("sysvol/") and "Machine/Reg" in path]
+    entries = [entry for content in registry for entry in parse(content)]
+    policies: dict[str, dict[str, Any]] = {}
     for id_, key in KEYS.items():
-        found[id_] = {one.value: said_by(one) for one in values if one.key == f"Software\\Policies\\{key}"}
-        found[id_] = {key: json.loads(value) if key == HEADERS else value for key, value in found[id_].items()}
-    return found
+        values = {entry.value: said_by(entry) for entry in entries if entry.key == f"Software\\Policies\\{key}"}
+        policies[id_] = {key: json.loads(value) if key == HEADERS else value for key, value in values.items()}
+    return policies
 
 
 def profile(content: bytes) -> dict[str, dict[str, Any]]:
@@ -123,26 +110,14 @@ def in_the_console(name: str) -> dict[str, dict[str, Any]]:
 
 
 HEADERS = "HttpHeaderInjection"
-BROWSERS = {
-    "Linux": on_linux,
-    "gpo": in_group_policy,
-    "mobileconfig": on_macs,
-    "intune": in_intune,
-    "chrome_enterprise": in_the_console,
-}
+BROWSERS = {"Linux": on_linux, "gpo": in_group_policy, "mobileconfig": on_macs, "intune": in_intune}
+BROWSERS["chrome_enterprise"] = in_the_console
 
 
 # -- the headers, wherever they are
-
 CONTEXTS = {"domain": None, "id": ID, "whole": ID, "both": ID, "partner": ID, "half a partner": ID}
-LISTED = {
-    "domain": "dept.example",
-    "id": ID,
-    "whole": ID,
-    "both": ID,
-    "partner": f"{ID},{PARTNER}",
-    "half a partner": f"{ID},friend.example",
-}
+LISTED = {"domain": "dept.example", "id": ID, "whole": ID, "both": ID}
+LISTED |= {"partner": f"{ID},{PARTNER}", "half a partner": f"{ID},friend.example"}
 WORK = ("login.microsoftonline.com", "login.microsoft.com", "login.windows.net")
 
 
@@ -184,8 +159,6 @@ def test_the_context_is_the_id_of_the_own_tenant_or_not_there(point, name):
 
 
 # -- the programs that take ids only
-
-
 @pytest.mark.parametrize("name", ["id", "whole", "both", "partner"])
 def test_entra_has_a_policy_for_each_partner_by_its_id(name):
     files = export("entra_tenant_restrictions", name).files

@@ -314,79 +314,55 @@ def find_mistakes(*directories: Path) -> list[tuple[str, str, object, str]]:
     return []
 
 
-@pytest.mark.parametrize(
-    ("key", "name", "carries"),
-    [
-        ("domains", "google.com", "google.com carries search, maps"),
-        ("domains", "live.com", "live.com carries"),
-        ("domains", "cloudfront.net", "cloudfront.net carries other companies' sites"),
-        ("domains", "core.windows.net", "blob.core.windows.net carries"),  # a name above a shared one
-        ("domains", "s3.amazonaws.com", "s3.amazonaws.com carries"),
-        ("urls", "sharepoint.com", "sharepoint.com carries"),
-        ("mail_hosts", "outlook.office365.com", "outlook.office365.com carries Exchange"),
-        ("domains", "debian.org", "debian.org carries the packages"),
-    ],
-)
-def test_a_name_that_permitted_services_stand_on_is_never_blocked(key, name, carries, tmp_path):
-    # Not even by an entry that claims to know of it.
-    entry = build_entry("owl", **{key: [name]}, overlaps_with=["gmail", "outlook_com"])
-    ((*place, expected),) = find_mistakes(OWN, write_entries(tmp_path / "own", entry))
-    assert place == ["owl.yml", f"{key}[0]", name]
-    assert expected.startswith(f"a name of this service alone: {carries}")
-
-
-@pytest.mark.parametrize(
-    ("key", "name", "other", "shared"),
-    [
-        ("domains", "yahoo.com", "yahoo_mail", "yahoo.com"),
-        ("urls", "outlook.com", "outlook_com", "outlook.com"),
-        ("domains", "office.net", "teams_personal", "teams.cdn.office.net"),
-    ],
-)
-def test_name_a_service_shares_is_never_blocked(key, name, other, shared, tmp_path):
-    directory = write_entries(tmp_path / "own", build_entry("owl", **{key: [name]}))
-    expected = f"a name of this service alone: {other} says that {shared} is shared {IF_MEANT}"
-    assert find_mistakes(OWN, directory) == [("owl.yml", f"{key}[0]", name, expected)]
-
-
 HAS = "a domain that no other service has: {} has {} " + IF_MEANT
 WORK = {"domains": ["owl.example"], "shared_domains": ["work.owl.example"]}
 SAYS = "shared_domains[0] says that work.owl.example is shared (or except that in allow_domains)"
-WHATSAPP = HAS.format("whatsapp", "whatsapp.com")
 DRIVE = {"domains": ["owl.example"], "shared_domains": ["drive.google.com"]}
 BLOCKS = f"a name that no service blocks: google_drive blocks drive.google.com {IF_MEANT}"
 
 
+ALONE = "a name of this service alone: "
+CLAIMING = {"overlaps_with": ["gmail", "outlook_com"]}  # an entry that claims to know of the others
+
+
 @pytest.mark.parametrize(
-    ("keys", "mistakes"),
+    ("keys", "key", "value", "expected"),
     [
+        # a name that permitted services stand on, itself or a name above it
+        ({"domains": ["google.com"], **CLAIMING}, "domains[0]", "google.com", f"{ALONE}google.com carries search"),
+        ({"domains": ["cloudfront.net"]}, "domains[0]", "cloudfront.net", f"{ALONE}cloudfront.net carries other"),
+        ({"domains": ["core.windows.net"]}, "domains[0]", "core.windows.net", f"{ALONE}blob.core.windows.net carries"),
+        ({"domains": ["s3.amazonaws.com"]}, "domains[0]", "s3.amazonaws.com", f"{ALONE}s3.amazonaws.com carries"),
+        ({"urls": ["sharepoint.com"]}, "urls[0]", "sharepoint.com", f"{ALONE}sharepoint.com carries"),
+        ({"mail_hosts": ["outlook.office365.com"]}, "mail_hosts[0]", "outlook.office365.com", f"{ALONE}outlook.office"),
+        ({"domains": ["debian.org"]}, "domains[0]", "debian.org", f"{ALONE}debian.org carries the packages"),
+        # a name that a service shares
+        ({"domains": ["yahoo.com"]}, "domains[0]", "yahoo.com", f"{ALONE}yahoo_mail says that yahoo.com is shared"),
+        ({"urls": ["outlook.com"]}, "urls[0]", "outlook.com", f"{ALONE}outlook_com says that outlook.com is shared"),
+        ({"domains": ["office.net"]}, "domains[0]", "office.net", f"{ALONE}teams_personal says that teams.cdn.office."),
         # a shared name below an own domain has to be excepted
-        (WORK, [("domains[0]", "owl.example", f"a name of this service alone: {SAYS}")]),
-        ({**WORK, "allow_domains": ["work.owl.example"]}, []),
+        (WORK, "domains[0]", "owl.example", ALONE + SAYS),
+        ({**WORK, "allow_domains": ["work.owl.example"]}, "", "", ""),
         # the organisation cannot call shared what the project blocks, but where it says so
-        (DRIVE, [("shared_domains[0]", "drive.google.com", BLOCKS)]),
-        ({**DRIVE, "overlaps_with": ["google_drive"]}, []),
+        (DRIVE, "shared_domains[0]", "drive.google.com", BLOCKS),
+        ({**DRIVE, "overlaps_with": ["google_drive"]}, "", "", ""),
         # its entry gives way to the project's, also with a name above or below
-        ({"domains": ["whatsapp.com"]}, [("domains[0]", "whatsapp.com", WHATSAPP)]),
-        ({"domains": ["web.whatsapp.com"]}, [("domains[0]", "web.whatsapp.com", WHATSAPP)]),
-        ({"domains": ["switch.ch"]}, [("domains[0]", "switch.ch", HAS.format("doh_other", "dns.switch.ch"))]),
-        ({"domains": ["weiyun.com.example", "kakao.com.example"]}, []),
+        ({"domains": ["web.whatsapp.com"]}, "domains[0]", "web.whatsapp.com", HAS.format("whatsapp", "whatsapp.com")),
+        ({"domains": ["switch.ch"]}, "domains[0]", "switch.ch", HAS.format("doh_other", "dns.switch.ch")),
+        ({"domains": ["weiyun.com.example", "kakao.com.example"]}, "", "", ""),
+        ({"networks": ["198.51.100.0/24", "172.67.1.0/24"]}, "networks[1]", "172.67.1.0/24", "a network of this "),
+        (
+            {"domains": ["owl.example"], "overlaps_with": ["owl"]},
+            "overlaps_with[0]",
+            "owl",
+            "the id of another service",
+        ),
     ],
 )
-def test_own_entry_gives_way(keys, mistakes, tmp_path):
-    directory = write_entries(tmp_path / "own", build_entry("owl", **keys))
-    assert find_mistakes(OWN, directory) == [("owl.yml", *mistake) for mistake in mistakes]
-
-
-def test_network_that_others_share_is_never_blocked(tmp_path):
-    networks = ["198.51.100.0/24", "172.67.1.0/24"]
-    ((*place, expected),) = find_mistakes(write_entries(tmp_path / "own", build_entry("owl", networks=networks)))
-    assert place == ["owl.yml", "networks[1]", "172.67.1.0/24"] and "Cloudflare" in expected
-
-
-def test_a_service_does_not_overlap_with_itself(tmp_path):
-    directory = write_entries(tmp_path / "own", build_entry("owl", domains=["owl.example"], overlaps_with=["owl"]))
-    assert [mistake[1:3] for mistake in find_mistakes(directory)] == [("overlaps_with[0]", "owl")]
+def test_own_entry_gives_way(keys, key, value, expected, tmp_path):
+    found = find_mistakes(OWN, write_entries(tmp_path / "own", build_entry("owl", **keys)))
+    assert [mistake[:3] for mistake in found] == ([("owl.yml", key, value)] if key else [])
+    assert all(mistake[3].startswith(expected) for mistake in found)
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(".".join))
@@ -431,10 +407,22 @@ def test_a_wrong_list_is_refused_with_its_line(birds, values, where, expected):
 LINES = "# birds\na.example # 2\n\n b.example\nc.example # 12\nd.example #3\ne.example # 100\nf.example # 0\ng # 1x\n"
 
 
-def test_the_lines_of_a_list():
+def test_list_is_read_up_to_a_bound_and_placed_by_its_lines(tmp_path, monkeypatch, birds):
     lines = {"a.example": 2, "b.example": 4, "c.example": 5, "d.example": 6, "e.example": 7, "f.example": 8, "g": 9}
     assert dict(values_of(LINES)) == lines
     assert numbered(LINES) == {**dict.fromkeys(lines, 0), "a.example": 2, "c.example": 12}
+    (tmp_path / "x.txt").write_text("a.example\nb.example\n")
+    assert read_list(tmp_path / "x.txt", "domains") == (["a.example", "b.example"], [])
+    monkeypatch.setattr(feeds, "MOST", 1)
+    (error,) = read_list(tmp_path / "x.txt", "domains")[1]
+    assert (error.where, error.key, error.value) == (str(tmp_path / "x.txt"), "", "2 values")
+    assert error.expected == "at most 1"
+    feed, file = loading.load([birds.root / "catalog"]).feeds["birds"], birds.root / "catalog/feeds/birds.txt"
+    found = [placed(feed, value, "x") for value in ("owl.example", "gone.example")]
+    assert [(one.where, one.key, one.value, one.expected) for one in found] == [
+        (f"{file}:3", "", "owl.example", "x"),
+        (f"{file}:0", "", "gone.example", "x"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -458,26 +446,8 @@ def test_value_of_a_list_fits_its_kind(kind, value, expected):
     assert found.startswith(expected) and bool(found) == bool(expected)
 
 
-def test_a_list_has_a_bound(tmp_path, monkeypatch):
-    (tmp_path / "x.txt").write_text("a.example\nb.example\n")
-    assert read_list(tmp_path / "x.txt", "domains") == (["a.example", "b.example"], [])
-    monkeypatch.setattr(feeds, "MOST", 1)
-    (error,) = read_list(tmp_path / "x.txt", "domains")[1]
-    assert (error.where, error.key, error.value) == (str(tmp_path / "x.txt"), "", "2 values")
-    assert error.expected == "at most 1"
-
-
 def test_an_agreement_is_one_of_names():
     assert [*check_feed({"agreement": "2", "kind": "domains"}), *check_feed({"kind": "networks"})] == []
     assert list(check_feed({"agreement": "2", "kind": "networks"})) == [
         (("agreement",), "2", "kind: domains beside it")
-    ]
-
-
-def test_a_value_of_a_feed_is_placed_at_its_line(birds):
-    feed, file = loading.load([birds.root / "catalog"]).feeds["birds"], birds.root / "catalog/feeds/birds.txt"
-    found = [placed(feed, value, "x") for value in ("owl.example", "gone.example")]
-    assert [(one.where, one.key, one.value, one.expected) for one in found] == [
-        (f"{file}:3", "", "owl.example", "x"),
-        (f"{file}:0", "", "gone.example", "x"),
     ]

@@ -77,8 +77,6 @@ def test_a_tag_that_no_task_has_is_named(given, message):
 
 
 # -- values for reports
-
-
 @pytest.mark.parametrize("named", ["latest", "run1", "{reports}/run1", "{reports}/run1/hosts.jsonl"])
 def test_a_baseline_is_named_in_several_ways(tmp_path, named):
     run = tmp_path / "run1"
@@ -103,10 +101,13 @@ def read_reporting(tmp_path: Path, **variables: dict[str, Any]) -> Any:
     return reporting(hosts, {name: restrictions(**values) for name, values in variables.items()}, tmp_path)
 
 
-def test_without_hosts_it_is_as_usual(tmp_path):
+def test_values_for_reports_are_the_usual_ones_or_those_of_all_hosts(tmp_path):
     found = read_reporting(tmp_path)
     assert (found["history"], found["stale_after"]) == ("sqlite", {"usual": 3 * 86400, "hosts": {}})
     assert one_for_all("exports_key", [], {}) == ""
+    error = get_mistake(read_reporting, tmp_path, a={}, b={}, c={"history": "off"})
+    assert (error.key, error.value) == ("proscribe_history", "off")
+    assert error.expected == "the same for all hosts of a run; a has 'sqlite', c 'off'"
 
 
 @pytest.mark.parametrize("baseline", ["latest", "20261125T080000Z"])
@@ -114,12 +115,6 @@ def test_a_run_to_compare_with_has_to_be_there(tmp_path, baseline):
     error = get_mistake(read_reporting, tmp_path, a={"gate_baseline": baseline})
     assert (error.key, error.value) == ("proscribe_gate_baseline", baseline)
     assert error.expected.startswith("an earlier run to compare with: ")
-
-
-def test_hosts_have_to_agree(tmp_path):
-    error = get_mistake(read_reporting, tmp_path, a={}, b={}, c={"history": "off"})
-    assert (error.key, error.value) == ("proscribe_history", "off")
-    assert error.expected == "the same for all hosts of a run; a has 'sqlite', c 'off'"
 
 
 APPS: Any = {"mode": "enforce", "services": {"owl": {}, "crow": {}}, "nothing_known": ["dodo"]}

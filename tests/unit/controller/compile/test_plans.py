@@ -11,7 +11,7 @@ from made import catalogue, service
 from made_policy import restrictions
 from mistakes import get_mistake
 from proscribe.controller.compile.catalogue.feeds import Feed
-from proscribe.controller.compile.catalogue.loading import Browser, Catalogue
+from proscribe.controller.compile.catalogue.loading import Browser
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
@@ -49,13 +49,10 @@ def read_repeatedly(store: Store, state: bytes, times: int) -> tuple[list[dict[s
     return plans, len(compiled)
 
 
-def test_same_policy_is_compiled_once_and_then_read_from_its_note(store):
-    assert read_repeatedly(store, b"state", 3) == ([READ] * 3, 1)
-
-
-def test_plan_without_a_hash_of_its_sources_is_not_noted(store):
+def test_policy_is_compiled_once_where_its_sources_have_a_hash(store):
     assert read_repeatedly(store, b"", 2) == ([BODY] * 2, 2)
     assert list(store.directory.iterdir()) == []
+    assert read_repeatedly(store, b"state", 3) == ([READ] * 3, 1)
 
 
 # -- departments
@@ -175,9 +172,7 @@ OLD = catalogue(OWL, service("parrot", checked="2026-06-01", networks=("192.0.2.
 BY_GROUP = {"groups_restricted": [{"services": ["owl"], "groups": ["guests"]}]}
 
 
-def compile_warnings(
-    of: dict[str, tuple[Catalogue, dict[str, Any]]], mode: str = "enforce", windows: tuple[str, ...] = ()
-) -> list[str]:
+def compile_warnings(of, mode="enforce", windows=()):
     own = {name: restrictions(**values) for name, (_, values) in of.items()}
     hosts = [HostVariables(name, {}, {}, ".") for name in of]
     question = Question(Path("/"), mode, mode, [], "", [], hosts, {}, windows=windows)
@@ -265,13 +260,10 @@ def test_place_is_named_after_its_first_browser(own, path, family, first, presen
     assert (place["family"], place["id"], place["browsers"][0], place.get("present")) == (family, first, first, present)
 
 
-def test_firefox_reads_the_file_of_its_installation_where_there_is_no_other(own):
+def test_firefox_has_the_files_of_its_installations_and_tor_browser_no_place(own):
     folders = ("lib/firefox", "lib64/firefox", "lib/firefox-esr", "share/firefox-esr")
     files = [f"/usr/{folder}/distribution/policies.json" for folder in folders]
     assert own["/etc/firefox/policies/policies.json"]["fallbacks"] == files
-
-
-def test_a_browser_that_no_policy_reaches_has_no_place(own):
     assert not [path for path, place in own.items() if "tor_browser" in str(place["browsers"])]
 
 
@@ -290,16 +282,11 @@ def test_place_names_its_packagings(own, path, packaged):
     assert {key: own[path][key] for key in ("flatpaks", "snaps", "elsewhere") if key in own[path]} == packaged
 
 
-def compile_every_category(own_catalogue: Catalogue) -> dict[str, Any]:
-    """Compile the plan of all categories with a service of the organisation that has a hundred names."""
+def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own_catalogue):
     own = service("own", domains=tuple(f"host{number}.example" for number in range(100)))
     both = dataclasses.replace(own_catalogue, services={**own_catalogue.services, "own": own})
     chosen = {"proscribe_categories": list(CATEGORIES), "proscribe_audiences": list(AUDIENCES)}
-    return compile_plan(both, read_restrictions(chosen, str), [], datetime.date(2026, 11, 29))
-
-
-def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own_catalogue):
-    plan = compile_every_category(own_catalogue)
+    plan = compile_plan(both, read_restrictions(chosen, str), [], datetime.date(2026, 11, 29))
     of = fit_names(plan["controls"]["browser"], HostControls(plan, lambda: WITH_ALL_BELOW))
     assert (sum(of.listed.names.values()), len(of.left_out) > 20) == (1000, True)
     doors = {door for one in own_catalogue.services.values() for door in one.front_doors}

@@ -60,16 +60,8 @@ GUID = "{" + "0" * 8 + "-0000" * 3 + "-" + "0" * 12 + "}"
         (windows_signing.publisher, ["O=GOOGLER"], ["O=GOOGLE LLC", "O=GOOGLE LLC\\*", "O=CISCO SYSTEMS, C=US"]),
         (windows_signing.appx_publisher, ["CN=ab", "OU=ab", "E=a@b"], ["CN=a", "XN=ab", "CN=a*b", f"CN={'a' * 401}"]),
         (windows_signing.installer, ["Parrot*.exe", "Parrot-1.2.msi"], ["Par.exe", "Parrot", "Setup-*.exe"]),
-        (
-            grammar.signing_id,
-            ["EXAMPLE123:com.example.chat", "EXAMPLE123:Owl"],
-            ["platform:com.apple.Safari", "EXAMPLE123"],
-        ),
-        (
-            grammar.signing_id,
-            [],
-            ["example123:a.b", "EXAMPLE12:a.b", "EXAMPLE123:", "EXAMPLE123:a.b\n", "EXAMPLE123: a"],
-        ),
+        (grammar.signing_id, ["EXAMPLE123:com.example.chat", "EXAMPLE123:Owl"], ["platform:com.apple.Safari"]),
+        (grammar.signing_id, [], ["EXAMPLE123", "example123:a", "EXAMPLE12:a", "EXAMPLE123:", "EXAMPLE123:a\n"]),
         (grammar.one_of("a", "b"), ["a", "b"], ["", "c", "ab"]),
     ],
 )
@@ -265,6 +257,22 @@ ADD_ON = "the id of a Chrome extension (32 letters) or of a Firefox add-on"
 NO_DATABASES = ("mysql://db/x", "postgresql://db", "postgresql://db/", "postgres", f"{DATABASE}\n", True, "http://[")
 PASSWORDS = ("postgresql://u:secret@db/x", "postgresql://u:@db/x", f"{DATABASE}?password=secret")
 
+NO_SERVERS = ("10.0.0.0/24", "224.0.0.1", "fe80::1%eth0", "dns.example.org")
+ONLY_DOMAIN = "a domain such as example.org, or"
+NO_DOMAINS = ("contoso", TENANT_ID[:-1], f"{TENANT_ID}0", "a..example", "-a.example")
+NO_TENANTS: list[tuple[Any, str, Any, str]] = [
+    *((name, "", name, TENANT) for name in ("b c", "bücher.example", "a_b", "²")),
+    *((name, "", name, ONLY_DOMAIN) for name in NO_DOMAINS),
+    ({"ids": TENANT_ID}, ".ids", "ids", "one of id, domains, did you mean 'id'?"),
+    ({"id": "dept.example"}, ".id", "dept.example", "a tenant id: a GUID such as"),
+    ({"id": TENANT_ID, "domains": "dept.example"}, ".domains", "dept.example", "a list of domains"),
+    ({"id": TENANT_ID, "domains": ["dept"]}, ".domains[0]", "dept", "a domain such as example.org"),
+    ({}, "", {}, "an id, domains, or both: {id: <tenant id>, domains: [example.org]}"),
+    (7, "", 7, "a domain, a tenant id, or a mapping such as {id: <tenant id>"),
+]
+WHOLE = {"id": TENANT_ID, "domains": ["dept.example"]}
+SAME_TENANTS = [(name, name, "each tenant once") for name in (TENANT_ID, "dept.example")]
+
 # What is refused: the reader, the value, the key and the value of the mistake, and how what was expected begins.
 REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
     (WORD, "audti", "", "audti", "one of audit, off, did you mean 'audit'?"),
@@ -281,37 +289,12 @@ REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
     *((values.length, value, "", value, LENGTH) for value in ("2", 7200, "", None)),
     *((SPAN, value, "", value, LENGTH) for value in ("59s", "61m", None)),
     (values.networks, ["10.0.0.1", "10.0.0.1/8"], "[1]", "10.0.0.1/8", NETWORK),
-    *(
-        (values.name_servers, ["10.0.0.1", server], "[1]", server, SERVER)
-        for server in ("10.0.0.0/24", "224.0.0.1", "fe80::1%eth0", "dns.example.org")
-    ),
+    *((values.name_servers, ["10.0.0.1", server], "[1]", server, SERVER) for server in NO_SERVERS),
     (readers.read_controls, "off", "", "off", "a mapping such as {apps: enforce"),
     (readers.read_controls, {"dsn": "off"}, ".dsn", "dsn", "a control, one of apps, browser, firewall, dns"),
     (readers.read_tenants, {"apple": []}, ".apple", "apple", "one of google, microsoft"),
-    *(
-        (readers.read_tenants, {"microsoft": ["a", name]}, ".microsoft[1]", name, TENANT)
-        for name in ("b c", "bücher.example", "a_b", "²")
-    ),
-    *(
-        (readers.read_tenants, {"microsoft": [name]}, ".microsoft[0]", name, "a domain such as example.org, or")
-        for name in ("contoso", TENANT_ID[:-1], f"{TENANT_ID}0", "a..example", "-a.example")
-    ),
-    *(
-        (readers.read_tenants, {"microsoft": [entry]}, f".microsoft[0]{key}", value, expected)
-        for entry, key, value, expected in (
-            ({"ids": TENANT_ID}, ".ids", "ids", "one of id, domains, did you mean 'id'?"),
-            ({"id": "dept.example"}, ".id", "dept.example", "a tenant id: a GUID such as"),
-            ({"id": TENANT_ID, "domains": "dept.example"}, ".domains", "dept.example", "a list of domains"),
-            ({"id": TENANT_ID, "domains": ["dept"]}, ".domains[0]", "dept", "a domain such as example.org"),
-            ({}, "", {}, "an id, domains, or both: {id: <tenant id>, domains: [example.org]}"),
-            (7, "", 7, "a domain, a tenant id, or a mapping such as {id: <tenant id>"),
-        )
-    ),
-    *(
-        (readers.read_tenants, {"microsoft": [both, other]}, ".microsoft[1]", twice, "each tenant once")
-        for both in ({"id": TENANT_ID, "domains": ["dept.example"]},)
-        for other, twice in ((TENANT_ID, TENANT_ID), ("dept.example", "dept.example"), ({"id": TENANT_ID}, TENANT_ID))
-    ),
+    *((readers.read_tenants, {"microsoft": [entry]}, f".microsoft[0]{key}", *rest) for entry, key, *rest in NO_TENANTS),
+    *((readers.read_tenants, {"microsoft": [WHOLE, same]}, ".microsoft[1]", *rest) for same, *rest in SAME_TENANTS),
     (readers.read_tenants, {"microsoft": "a.example"}, ".microsoft", "a.example", "a list of at most 100 tenants"),
     (readers.read_tenants, {"google": [{"id": TENANT_ID}]}, ".google[0]", {"id": TENANT_ID}, "tenant names"),
     (readers.read_browser_settings, [], "", [], "a mapping such as {private_windows: blocked"),

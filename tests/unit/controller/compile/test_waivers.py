@@ -23,10 +23,9 @@ from waiver_organisation import GROUPS, NOW, WAIVER, at
 
 
 def test_empty_entry_lets_nobody_approve():
+    register, groups = {"press": authority.Authority("")}, {"press": frozenset({"press01"})}
     for approver in ("", "no head is named"):
-        why = authority.objection(
-            approver, frozenset({"press01"}), {"press": authority.Authority("")}, {"press": frozenset({"press01"})}
-        )
+        why = authority.objection(approver, frozenset({"press01"}), register, groups)
         assert why.startswith(f"{approver} may not approve for press (no head is named), which owns press01")
 
 
@@ -197,22 +196,19 @@ def test_the_newest_that_counts_is_in_force():
     assert left.refusal == stranger and left.why.startswith("head.of.finance may not approve for press")
 
 
-def test_a_run_says_what_counts_for_nothing():
+def test_refusal_that_counts_for_nothing_is_printed_and_another_is_in_the_plan_of_its_host():
     one, two = Disregarded(ONE, "it is theirs"), Disregarded(ONE._replace(id="2"), "x")
     text, more = refusals.warning([one]), refusals.warning([one, two])
     assert text.endswith(": it is theirs [refused.jsonl]") and "request 0000000000000000 on" in text
     assert "on press01 counts for nothing (and 1 more)" in more
-
-
-# -- answers to requests
-PLAN = {"schema": "proscribe/plan/1", "controls": {}}
-
-
-def test_a_refusal_is_in_what_the_plan_of_its_host_consists_of():
     refused = request_answers.refused_by_host([ONE])
     assert request_answers.with_answers(PLAN, refused["press01"], [])["answers"]["0000000000000000"]["why"] == "no"
     assert "press02" not in refused
     assert request_answers.with_answers(PLAN, {}, []) == PLAN
+
+
+# -- answers to requests
+PLAN = {"schema": "proscribe/plan/1", "controls": {}}
 
 
 # -- parts of waivers
@@ -244,11 +240,6 @@ def build_waiver(**keys: Any) -> Waiver:
 )  # fmt: skip
 def test_partial_waiver_names_its_part(keys, part):
     assert build_waiver(**keys).partial == part
-
-
-def test_waiver_has_the_windows_of_its_hours():
-    assert build_waiver().windows == []
-    assert build_waiver(hours=("mon 09:00-18:00",)).windows == [(0, 540, 1080)]
 
 
 BODY: Any = {"controls": {"apps": {"services": {"owl": {"mode": "enforce"}}}, "dns": {"services": {}}}}

@@ -358,10 +358,13 @@ def test_value_that_is_too_deep_counts_as_a_secret(levels, secret, within):
     assert seems_secret("a", value) is secret
 
 
-def test_the_configuration_of_the_project_need_not_be_said():
+def test_call_of_a_run_names_its_configuration_and_ansible_as_a_module():
     environment = {"ANSIBLE_CONFIG": installation.CONFIGURATION, "ANSIBLE_BECOME": installation.CONFIGURATION}
     call = called(["ansible-playbook"], environment, OPTIONS, "/srv")
     assert call == Call(("env", f"ANSIBLE_BECOME={installation.CONFIGURATION}", "ansible-playbook"), cwd="/srv")
+    argv = ["/lib/ansible/__main__.py", "playbook", "site.yml", "-b"]
+    assert called(argv, {}, OPTIONS, "/srv").program == (sys.executable, "-m", "ansible", "playbook")
+    assert called(argv, {}, OPTIONS, "/srv").options == ("-b",)
 
 
 @pytest.mark.parametrize(("environment", "before"), [
@@ -384,12 +387,6 @@ def test_launcher_that_sudo_started_is_started_by_it_again(environment, before, 
 ])  # fmt: skip
 def test_a_call_is_of_the_launcher_only_with_its_own_playbook(words, launcher, call):
     assert called(["a", *words], {"PROSCRIBE_CALLED": launcher}, OPTIONS, "/srv") == call
-
-
-def test_python_runs_ansible_as_a_module():
-    argv = ["/lib/ansible/__main__.py", "playbook", "site.yml", "-b"]
-    assert called(argv, {}, OPTIONS, "/srv").program == (sys.executable, "-m", "ansible", "playbook")
-    assert called(argv, {}, OPTIONS, "/srv").options == ("-b",)
 
 
 def test_the_directory_has_the_name_that_the_shell_has_for_it(tmp_path, monkeypatch):

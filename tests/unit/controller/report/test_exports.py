@@ -69,13 +69,10 @@ def texts(tmp_path_factory):
     return exported(tmp_path_factory.mktemp("exports"))
 
 
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [(["csv", "excel"], "there is no export 'excel'"), (["sarif", "sarif_open"], "two exports would be one file")],
-)
-def test_a_wrong_name_is_refused(tmp_path, names, message):
-    with pytest.raises(ValueError, match=message):
-        write(tmp_path, {}, [], names)
+def test_a_wrong_name_is_refused(tmp_path):
+    for names, message in ((["csv", "excel"], "no export 'excel'"), (["sarif", "sarif_open"], "would be one file")):
+        with pytest.raises(ValueError, match=message):
+            write(tmp_path, {}, [], names)
 
 
 def read_suites(text):

@@ -61,9 +61,18 @@ def test_no_text_is_sql(past, text):
     assert text in str(incident)
 
 
-def test_wrong_clock_of_a_host_moves_nothing_out_of_its_run(past):
+def test_wrong_clock_and_missing_probe_of_a_run_move_nothing(past):
     past.run({"web01": bad()}, change=lambda record: {**record, "checked_at": "2099-01-01T00:00:00Z"})
     assert past.story() == [("noncompliant", "25T01", "", "")]
+
+    def probed(state):
+        return answer(Verdict("browser/probe", state, (Finding("browser", "chromium"),)), evaluated=["dns/x"])
+
+    past.run({"web01": probed("noncompliant")})
+    past.run({"web01": good()})  # which does not start the browsers
+    assert past.story(rule="browser/probe") == [("noncompliant", "25T02", "", "")]
+    past.run({"web01": probed("compliant")})
+    assert past.story(rule="browser/probe") == [("noncompliant", "25T02", "25T04", "compliant")]
 
 
 def test_changes_of_a_run_stay_as_they_are_whatever_later_runs_do(past):
@@ -75,17 +84,6 @@ def test_changes_of_a_run_stay_as_they_are_whatever_later_runs_do(past):
     past.run({"web01": good(), "web02": bad(), "web03": good()})
     changes = past.history.transitions("run2")
     assert {host: changes.of(host) for host in changes.hosts()} == before
-
-
-def test_a_run_that_does_not_start_the_browsers_says_nothing_of_what_they_did(past):
-    def probed(state):
-        return answer(Verdict("browser/probe", state, (Finding("browser", "chromium"),)), evaluated=["dns/x"])
-
-    past.run({"web01": probed("noncompliant")})
-    past.run({"web01": good()})
-    assert past.story(rule="browser/probe") == [("noncompliant", "25T01", "", "")]
-    past.run({"web01": probed("compliant")})
-    assert past.story(rule="browser/probe") == [("noncompliant", "25T01", "25T03", "compliant")]
 
 
 def test_a_host_that_left_the_inventory_is_remembered_until_the_history_forgets_it(past):
@@ -447,12 +445,9 @@ def test_a_rule_that_no_run_has_checked_is_not_reported_as_compliant(ask, tmp_pa
     assert "not checked yet" not in ask("--rule", "dns/x")
 
 
-def test_a_host_that_is_in_no_run_any_more_is_not_said_to_be_right(ask):
+def test_host_of_no_run_and_rule_of_a_lost_plan_are_not_said_to_be_right(ask):
     ask.run({"db01": {**good(), "plan": ask.names_only}}, name="20261125T100000Z-audit-77c0")
     assert "wrong now\nnot known: no run covers this host any more" in ask("--host", "web01")
-
-
-def test_a_plan_that_is_gone_makes_no_rule_of_it_right(ask):
     for plan in (ask.reports / "plans").glob("*.json"):
         plan.unlink()
     with pytest.raises(cli.Refused, match="not kept any more"):

@@ -29,7 +29,7 @@ from proscribe.controller.report.text.wording import clean, host_label
 from proscribe.model.finding import Finding
 from proscribe.wire.replies import shapes
 from proscribe.wire.replies.record import read
-from rich_facts import UNREAD
+from rich_runs import UNREAD
 from watched_hosts import ENDED, watched
 
 VOID = {"meta", "input", "rect", "path", "circle", "use", "wbr"}
@@ -51,39 +51,23 @@ class Reader(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.open, self.tags, self.attributes, self.words, self.data = [], [], [], [], ""
+        self.open, self.words = [], []
         self.elements = []  # (tag, attributes) of each
 
     def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
         self.elements.append((tag, attrs))
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
+        pass
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag, (tag, self.getpos())
 
     def handle_data(self, data):
-        if self.open and self.open[-1] == "script":
-            self.data = self.data or data
-        elif self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("script", "style"):
             self.words.append(data)
-
-
-def read_page(collector, departments=None, **more):
-    fleet = collector.fleet()
-    report = {**fleet_report(collector.run, fleet, FINISHED), "departments": departments or {}}
-    text = "".join(page(report, iter(fleet.records), **more))
-    reader = Reader()
-    reader.feed(text)
-    reader.close()
-    assert not reader.open
-    return text, reader
 
 
 def trend_of(*bad):
@@ -125,7 +109,7 @@ def test_any_text_comes_through_the_data_as_it_is_cleaned_and_ends_no_script(tex
     assert data["departments"] == [clean(text)]
 
 
-def collect_hostile_run(evil=EVIL):
+def collect_hostile_run(evil):
     """Collect a run in which each text from outside tries to become markup."""
     finding = Finding("package", evil, evil, evil, f"user:{evil}", evil, evil)
     waiver = {
@@ -133,15 +117,13 @@ def collect_hostile_run(evil=EVIL):
         **dict.fromkeys(("hosts", "services", "controls"), [evil]), "revoked": {evil: evil},
     }  # fmt: skip
     upcoming = [{"service": evil, "control": "apps", "effective_from": evil}]
-    collector = Collector(
-        run([evil, "db01", "web03"], waivers=[waiver], upcoming=upcoming, warnings=[evil], limit=evil, id=evil)
-    )
+    facts = {"waivers": [waiver], "upcoming": upcoming, "warnings": [evil], "limit": evil, "id": evil}
+    collector = Collector(run([evil, "db01", "web03"], **facts))
     record = answer(
         judge(f"apps/{evil}", {"mode": "enforce"}, [finding]),
         judge(f"browser/{evil}", {"mode": "waived", "waiver": evil}, [finding]),
-        judge(f"dns/{evil}", {"mode": "enforce"}, [], unseen=evil),
-        errors=[{"control": evil, "message": evil}],
-    )
+        judge(f"dns/{evil}", {"mode": "enforce"}, [], unseen=evil), errors=[{"control": evil, "message": evil}],
+    )  # fmt: skip
     collector.answered(evil, {**record, "platform": {"os": evil, evil: evil}, "checked_at": evil})
     collector.unreachable("db01", evil)
     return collector
@@ -149,12 +131,9 @@ def collect_hostile_run(evil=EVIL):
 
 # What would take the place of a part of the page, or lead elsewhere, if it became an id, a class, a style or a link.
 PLACES = ["data", "words", "panel", "list", "record", "noncompliant", "hidden", "__proto__", "attributes", "body"]
-PLACES += [
-    "javascript:alert(1)", "//example.org/x", "data:text/html,x", "../../etc/passwd", "#record", "-l all", "%2e%2e",
-]  # fmt: skip
-PLACES += [
-    "x;background:url(//example.org)", "}body{display:none", "x' autofocus onfocus='x", "x\tstyle=x", "\u2028id=data",
-]  # fmt: skip
+PLACES += ["javascript:alert(1)", "//example.org/x", "data:text/html,x", "../../etc/passwd", "#record", "%2e%2e"]
+PLACES += ["x;background:url(//example.org)", "}body{display:none", "x' autofocus onfocus='x", "x\tstyle=x"]
+PLACES += ["-l all", "\u2028id=data"]
 OF_TEXT = {"aria-label", "title", "value", "datetime"} | {
     f"data-{name}" for name in ("waiver", "department", "control", "service", "words")
 }
@@ -163,10 +142,15 @@ OF_TEXT = {"aria-label", "title", "value", "datetime"} | {
 def structure_of(evil):
     """Return the sorted elements of a page without the attributes that show text."""
     trend = [{**item, "mode": evil, "finished": evil} for item in trend_of(1, 2)]
-    text, reader = read_page(
-        collect_hostile_run(evil), {evil: [evil]}, trend=trend, since={(evil, f"apps/{evil}"): evil}
-    )
-    assert text.count("Content-Security-Policy") == 1
+    collector = collect_hostile_run(evil)
+    fleet = collector.fleet()
+    report = {**fleet_report(collector.run, fleet, FINISHED), "departments": {evil: [evil]}}
+    text = "".join(page(report, iter(fleet.records), trend=trend, since={(evil, f"apps/{evil}"): evil}))
+    reader = Reader()
+    reader.feed(text)
+    reader.close()
+    assert not reader.open and text.count("Content-Security-Policy") == 1
+
     return sorted(
         (tag, *(f"{name}={value}" for name, value in attributes if name not in OF_TEXT))
         for tag, attributes in reader.elements
@@ -246,7 +230,7 @@ def test_a_day_has_its_states_and_a_foot_that_says_whether_all_met_the_ban(hosts
     assert last.foot == foot
 
 
-def test_a_day_without_a_run_is_a_gap_and_the_places_of_days_are_those_of_the_calendar():
+def test_days_are_places_of_the_calendar_until_the_run_with_gaps():
     drawn = picture(
         [make_day(date, unknown=1) for date in ("2026-08-27", "2026-08-28", "2026-11-01", "2026-11-25")], FINISHED
     )
@@ -255,9 +239,6 @@ def test_a_day_without_a_run_is_a_gap_and_the_places_of_days_are_those_of_the_ca
     text = svg(drawn)
     assert len(re.findall("<g><title>", text)) == 3
     assert not re.search("<(path|line|polyline)", text)  # nothing goes on across a gap
-
-
-def test_the_days_are_counted_from_the_run_and_not_from_today():
     assert picture(TWO, "2026-11-25T23:59:59Z").days[-1].x == 712
     assert picture(TWO, "2026-11-26T00:00:00Z").days[-1].x == 704
     assert [picture(TWO[:number], FINISHED) for number in (0, 1)] == [None, None], "one run is no trend"
@@ -331,13 +312,12 @@ def compile_page() -> str:
     return template.name or ""
 
 
-def test_templates_are_not_cached_in_a_directory_of_everybody(cached):
+def test_page_depends_on_no_cache_and_caches_in_no_directory_of_everybody(cached, monkeypatch):
     cached.chmod(0o777)
     compile_page()
     assert list(cached.iterdir()) == []
+    cached.chmod(0o755)
 
-
-def test_a_page_does_not_depend_on_its_cache(cached, monkeypatch):
     def fails(*_: object) -> None:
         raise OSError("the disk is full")
 

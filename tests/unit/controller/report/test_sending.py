@@ -124,9 +124,14 @@ def test_a_file_that_others_could_lead_elsewhere_or_that_is_none_is_refused(past
     assert not (own / "place" / "elsewhere").exists()
 
 
-def test_the_facilities_are_those_of_syslog():
+def test_days_and_facilities_are_those_of_syslog():
     names = ["user", "daemon", "auth", "authpriv", *(f"local{number}" for number in range(8))]
     assert {name: SysLogHandler.facility_names[name] for name in names} == datagrams.FACILITIES
+
+    # RFC 3164, 4.1.2: a receiver takes the place of the host's name by counting.
+    for month, day, text in ((1, 2, "Jan  2 03:04:05"), (10, 31, "Oct 31 03:04:05"), (12, 9, "Dec  9 03:04:05")):
+        when = time.struct_time((2026, month, day, 3, 4, 5, 0, 1, 0))
+        assert text.encode() in datagrams.syslog_message(EVENT, 3, when)
 
 
 @pytest.fixture
@@ -189,13 +194,6 @@ def test_events_that_cannot_be_sent_are_a_warning_of_a_complete_report(past, tmp
     (warning,) = complete.read_report(where)["warnings"]
     assert "could not be sent" in warning
     assert (where / "report.html").is_file() and (where / "report.csv").is_file()
-
-
-def test_a_day_is_padded_by_a_blank():
-    """RFC 3164, 4.1.2: a receiver takes the place of the host's name by counting."""
-    for month, day, text in ((1, 2, "Jan  2 03:04:05"), (10, 31, "Oct 31 03:04:05"), (12, 9, "Dec  9 03:04:05")):
-        when = time.struct_time((2026, month, day, 3, 4, 5, 0, 1, 0))
-        assert text.encode() in datagrams.syslog_message(EVENT, 3, when)
 
 
 def is_open(path):

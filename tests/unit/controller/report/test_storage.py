@@ -275,7 +275,7 @@ def test_where_every_run_failed_the_message_names_the_one_to_name(stored_verdict
     assert retained(reports) == []
 
 
-def test_where_there_is_no_run_of_this_scope_the_message_says_which_there_are(stored_verdicts, tmp_path):
+def test_baseline_of_each_scope_is_kept_and_a_missing_one_lists_the_newest(stored_verdicts, tmp_path):
     with pytest.raises(complete.NoSuchRun, match=r"no complete report latest in .*; there is none yet"):
         latest_passed(tmp_path, PROD)
     lab = (PASSED, {"inventory": ["inventory/lab"]})

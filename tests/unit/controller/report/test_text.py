@@ -278,14 +278,14 @@ def make_launcher_call(word="audit", options=(), program="./proscribe", here="/s
     return called(argv, {"PROSCRIBE_CALLED": program, **environment}, OPTIONS, here)
 
 
-def test_options_that_narrow_a_command_come_first():
+def test_call_of_the_launcher_is_proposed_with_its_options_first(tmp_path):
     line = make_launcher_call(options=SCOPE).instead("enforce", "web01").line("/srv")
     assert line.startswith("./proscribe enforce --check --diff --limit web01 ")
-
-
-def test_a_launcher_that_cannot_be_executed_is_run_by_sh(tmp_path):
     (tmp_path / "proscribe").touch(0o644)
     assert make_launcher_call(program="proscribe", here=str(tmp_path)).program == ("sh", "./proscribe")
+    assert Call().secrets() == []
+    (step,) = Call(withheld=("one", "two")).secrets()
+    assert step.command is None and step.text.startswith("first put one, two into proscribe-secret-vars.yml (")
 
 
 def test_plain_ansible_playbook_is_proposed_where_it_was_called(tmp_path, monkeypatch):
@@ -315,10 +315,11 @@ def test_any_text_is_read_without_an_error(text):
     repeated(parsed(["-e", text, f"-{text}", f"--{text}"], OPTIONS))
 
 
-def test_a_report_of_before_names_the_launcher_of_this_checkout_and_keeps_its_controls():
+def test_launcher_is_the_executable_file_of_the_project_and_reports_of_before_name_it():
     result = run(HOSTS, inventory=["/srv/prod"], controls=["apps"], command=None)
     options = "audit --limit web01 -i /srv/prod --tags apps"
     assert Call.of(result).again("web01").line("/srv") == f"{quoted(LAUNCHER)} {options}"
+    assert os.path.join(PROJECT, "proscribe") == LAUNCHER and os.access(LAUNCHER, os.X_OK)
 
 
 @pytest.mark.parametrize(("word", "line"), [
@@ -334,16 +335,6 @@ def test_a_report_of_before_names_the_launcher_of_this_checkout_and_keeps_its_co
 ])  # fmt: skip
 def test_a_word_is_quoted_for_every_shell(word, line):
     assert quoted(word) == line
-
-
-def test_the_launcher_is_the_file_at_the_top_of_the_project():
-    assert os.path.join(PROJECT, "proscribe") == LAUNCHER and os.access(LAUNCHER, os.X_OK)
-
-
-def test_withheld_options_are_named_before_the_command():
-    assert Call().secrets() == []
-    (step,) = Call(withheld=("one", "two")).secrets()
-    assert step.command is None and step.text.startswith("first put one, two into proscribe-secret-vars.yml (")
 
 
 def test_command_in_a_file_of_a_host_reaches_no_other_host():

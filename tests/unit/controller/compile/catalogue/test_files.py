@@ -139,11 +139,13 @@ FEED = "id: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01
 SECRET = "a-secret-of-the-controllers"
 
 
+LISTED = "feeds/birds.yml feeds/birds.txt browsers.yml release.yml known_good.txt known_good_networks.txt"
+
+
 def load_catalogue(root: Path) -> None:
     loading.load([root])
 
 
-LISTED = "feeds/birds.yml feeds/birds.txt browsers.yml release.yml known_good.txt known_good_networks.txt"
 READERS: dict[str, Callable[[Path], object]] = {
     **dict.fromkeys(("instant_messaging/parrot.yml", "amends/parrot.yml", *LISTED.split()), load_catalogue),
     "publishers.yml": read_publishers,

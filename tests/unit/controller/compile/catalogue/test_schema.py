@@ -109,26 +109,20 @@ def test_a_wrong_value_is_found_wherever_it_is(kind, full):
         assert [wrong for wrong, _, _ in kind.check(set_value(full, path, "\n"), ())] == [path]
 
 
-def test_an_entry_says_whom_its_programs_serve_where_it_has_some():
+def test_keys_with_programs_need_whom_they_serve_and_lists_are_amendable():
     programs = "packages processes paths registered publishers installers bundle_ids signing_ids team_ids"
-    keys = {
-        key
-        for key, value in FULL_SERVICE.items()
-        if ("programs",) not in [path for path, _, _ in check_service({"programs": "private", key: value})]
-    }
+    entries = {key: {"programs": "private", key: value} for key, value in FULL_SERVICE.items()}
+    keys = {key for key, entry in entries.items() if ("programs",) not in [path for path, *_ in check_service(entry)]}
     assert keys - {"programs"} == {*programs.split(), "desktop_files", "markers"}
-
-
-def test_an_amendment_changes_lists_and_what_is_unverified():
     amendable = {key for key in (FULL_SERVICE | FULL_UNVERIFIED) if schema.amendable(key)}
     assert amendable == {*read_texts(NAMES, LISTS, ADDRESSES), "unverified"}
 
 
 LIST = "a list with at least one item"
 NETWORKS = (
-    "10.20.0.0/16 127.0.0.0/24 169.254.169.254/32 224.0.0.0/24 255.255.255.255/32 fe80::/64 fd00::/48 ff02::1/128 "
+    "10.20.0.0/16 127.0.0.0/24 169.254.169.254/32 224.0.0.0/24 255.255.255.255/32 fe80::/64 fd00::/48 ff02::1/128"
 )
-NETWORKS += "64:ff9b::/96 ::ffff:0:0/96 0.1.0.0/16 100.64.0.0/16 100.127.0.0/16 172.16.0.0/12 192.168.1.0/24 4000::/24"
+NETWORKS += " 64:ff9b::/96 ::ffff:0:0/96 0.1.0.0/16 100.64.0.0/16 100.127.0.0/16 172.16.0.0/12 192.168.1.0/24 4000::/24"
 RESERVED = "168.192.in-addr.arpa ip6.arpa ipv4only.arpa nas.home.arpa app.localhost a.invalid b.alt"
 OFFICES = ["O=MICROSOFT CORPORATION, C=US", "O=GOOGLE LLC\\*\\X.EXE", "O=BAIDU CHINA", "O=OPEN SOURCE DEVELOPER"]
 OFFICES += ["O=SHENZHEN TENCENT, C=CN", "O=PYTHON SOFTWARE FOUNDATION"]

@@ -56,14 +56,11 @@ def test_the_restrictions_choose_the_services(restrictions, browser):
     assert {id_: entry["mode"] for id_, entry in services.items()} == browser
 
 
-def test_permitted_service_below_a_restricted_name_stays_open():
+def test_permitted_service_stays_open_and_needs_no_waiver(waiver):
     made = catalogue(service("wechat", domains=("weixin.qq.com",)), CATALOGUE.services["wecom"])
     chosen = compile_plan(made, read_restrictions({}, str), (), TODAY)["controls"]
     for control in ("browser", "dns"):
         assert chosen[control]["services"]["wechat"]["allow"] == ["work.weixin.qq.com"]
-
-
-def test_a_waiver_for_what_is_not_restricted_changes_nothing(waiver):
     assert compile_today(waiver("a", services=("wecom",))) == compile_today()
 
 

@@ -14,7 +14,7 @@ from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
 from proscribe.controller.compile.restrictions.group_policy_values import read_group_policy
 from proscribe.controller.policy_errors import Expected, PolicyErrors
 from proscribe.model.plan import check
-from waiver_organisation import Organisation, at
+from waiver_organisation import at
 
 NOW = at("2026-11-25T08:00:00+00:00")
 ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
@@ -55,9 +55,7 @@ def test_accepted_names_are_one_line_of_a_record(name, unit):
     assert one.name.isprintable() and all(ou.isprintable() for ou in one.ous)
 
 
-def compile_question(
-    organisation: Organisation, value: object, *hosts: str, others: Any = lambda name: {}, **more: Any
-) -> Compiled:
+def compile_question(organisation, value, *hosts, others=lambda name: {}, **more):
     """Compile a run over hosts, of which lab01 is the domain controller; `others` has values of its audience."""
     question = organisation.question(*(hosts or ("lab01", "press01", "fin01")))
     variables = {f"proscribe_{name}": one for name, one in {"group_policy": value, **more}.items()}

@@ -145,13 +145,8 @@ def in_old_note(reports: Path) -> None:
 
 @pytest.mark.parametrize(
     ("remembering", "history", "remembered"),
-    [
-        (in_history, "sqlite", True),
-        (in_departed, "sqlite", True),
-        (in_history, "off", False),
-        (in_fleet_state, "off", True),
-        (in_old_note, "sqlite", False),
-    ],
+    [(in_history, "sqlite", True), (in_departed, "sqlite", True), (in_history, "off", False)]
+    + [(in_fleet_state, "off", True), (in_old_note, "sqlite", False)],
 )
 def test_the_history_and_the_fleet_state_know_hosts_of_runs_before_the_waiver(
     organisation, remembering, history, remembered
@@ -207,13 +202,8 @@ def test_all_mistakes_of_waivers_and_registers_are_reported_at_once(organisation
 
 @pytest.mark.parametrize(
     ("host", "removed", "missed"),
-    [
-        ("press01", "", [True, True]),
-        ("fin01", "", [False, True]),
-        ("fin01", "w1", [False, False]),
-        ("fin01", "all", [False, False]),
-        ("fin01", "w9", [False, True]),
-    ],
+    [("press01", "", [True, True]), ("fin01", "", [False, True]), ("fin01", "w1", [False, False])]
+    + [("fin01", "all", [False, False]), ("fin01", "w9", [False, True])],
 )
 def test_lost_waivers_stop_runs_of_their_hosts(ran, host, removed, missed):
     ran.waivers.rename(ran.root / "elsewhere")

@@ -27,12 +27,14 @@ OUT = {"direction": "out", "verdict": "reject"}
 WRONG_PORTS = (0, True, "80-70", 65536, "1-65536", "0-5", "-1", "123456", "", 2.5, "80-", "a80")
 
 
-def test_addresses_and_ports_are_merged_and_in_order():
+def test_addresses_ports_and_prefixes_are_merged_and_in_order():
     addresses = ["10.0.0.128/25", "10.0.0.0/25", "2001:db8::1"]
     rule = {**OUT, "addresses": addresses, "ports": [465, "25", "1000-2000", 2001]}
     (read,) = read_rules([rule])
     assert read["addresses"] == ["10.0.0.0/24", "2001:db8::1"]
     assert read["ports"] == ["25", "465", "1000-2001"]
+    given_prefixes = ["2001:db8:64::/96", "2001:DB8:100::/40", "64:ff9b:1:a::/64", "64:ff9b::/96"]
+    assert read_nat64(given_prefixes) == ("64:ff9b::/96", "64:ff9b:1:a::/64", "2001:db8:64::/96", "2001:db8:100::/40")
 
 
 @pytest.mark.parametrize(
@@ -138,11 +140,6 @@ def test_no_source_of_packages_puts_a_word_of_its_own_into_the_file(names, tmp_p
     section = {"mode": "enforce", "services": services, "settings": {"dns_over_tls": "blocked"}}
     lets = collect(Host(str(tmp_path)), section, "", lambda name: ["203.0.113.9"])
     assert find_foreign_words(render(section, lets)) == []
-
-
-def test_prefixes_of_translators_are_read_in_order():
-    given_prefixes = ["2001:db8:64::/96", "2001:DB8:100::/40", "64:ff9b:1:a::/64", "64:ff9b::/96"]
-    assert read_nat64(given_prefixes) == ("64:ff9b::/96", "64:ff9b:1:a::/64", "2001:db8:64::/96", "2001:db8:100::/40")
 
 
 @pytest.mark.parametrize(

@@ -36,15 +36,12 @@ def states_by_host(records: Any) -> dict[str, str]:
     return {record["host"]: record["state"] for record in records}
 
 
-def test_a_host_that_no_part_has_is_unknown():
+def test_merge_reports_missing_hosts_as_unknown_and_unserved_ones_apart():
     report, records = merged("id", [make_part(1, make_record("a"))], ["a", "b"])
     assert states_by_host(records) == {"a": COMPLIANT, "b": UNKNOWN}
     assert records[1]["reason"] == "no part of the run has reported it"
     assert report["summary"]["coverage"]["numerator"] == 1
     assert report["warnings"] == ["1 of the inventory's hosts are in no part of the run"]
-
-
-def test_hosts_that_are_not_served_are_listed_once_and_never_as_missing():
     switch = {"host": "switch", "why": "a network device"}
     parts = [make_part(number, make_record(host), not_served=[switch]) for number, host in ((1, "a"), (2, "b"))]
     report, records = merged("id", parts, ["a", "b", "switch"])

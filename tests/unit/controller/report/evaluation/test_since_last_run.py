@@ -13,7 +13,6 @@ from proscribe.controller.report.evaluation import since_last_run
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.controller.report.evaluation.since_last_run import remarks, together
 from proscribe.controller.report.page.document import page
-from proscribe.controller.report.terminal.summary import Screen, render
 from proscribe.wire.replies.record import read
 from watched_hosts import ENDED, FROZEN, INCIDENT, watch, watched
 
@@ -28,13 +27,6 @@ def make_fleet(answers):
     run = fleets.run(tuple(answers))
     result = reconcile(run["hosts"], [read(host, answer) for host, answer in answers.items()])
     return fleet_report(run, result, FINISHED), result.records
-
-
-def test_hosts_that_say_the_same_are_one_row():
-    answers = {f"lap{number}": watched({**INCIDENT, "users": []}) for number in range(30)}
-    lines = render(*make_fleet(answers), Screen(400, 200)).splitlines()
-    (row,) = [line for line in lines if line.startswith("apps/wechat")]
-    assert "30 hosts: closed again 90 times since Monday 2026-11-23 08:00 UTC; lap0, lap1, lap2 and 27 more" in row
 
 
 def test_the_page_has_what_was_open_first_and_the_most_frequent_before_the_others():
