@@ -27,7 +27,8 @@ from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.compile.plans.unmanaged_browsers import unmanaged_browsers
 from proscribe.controller.compile.plans.warnings import of_catalogue_age, of_policy, select_not_printed_today
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.enforcement_points import decision, formats
+from proscribe.controller.enforcement_points import decision
+from proscribe.controller.enforcement_points.formats import rpz
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.name_closing import WITH_ALL_BELOW
@@ -292,7 +293,7 @@ def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own
     doors = {door for one in own_catalogue.services.values() for door in one.front_doors}
     assert not doors.intersection(str(one) for names in of.left_out.values() for one in names)
     assert Desired(plan, HostControls(plan, lambda: WITH_ALL_BELOW)).open_names() == {}  # the DNS filter has all
-    zone_files = formats.rpz.render(decision.decide({"host": plan}, LATER, "", ("dns",)))
+    zone_files = rpz.render(decision.decide({"host": plan}, LATER, "", ("dns",)))
     assert b"host99.example" in b"".join(zone_files.files.values())
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from fleets import DIGEST, WECHAT, answer, clean_answer, run, wechat
 from proscribe.base.duration import moment_of
-from proscribe.controller.cli import diff, explain
 from proscribe.controller.cli import report as command
+from proscribe.controller.cli.diff import earlier_plans
+from proscribe.controller.cli.explain import facts
 from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.end import publishing
@@ -167,9 +168,9 @@ class Fleet:
         return command.answer(parser.parse_args([*options]), screen, Place(self.reports, "made"))
 
     def notes_of_diff(self) -> tuple[str, ...]:
-        self.monkeypatch.setattr(diff.earlier_plans, "_plan", lambda reports, digest: {})
+        self.monkeypatch.setattr(earlier_plans, "_plan", lambda reports, digest: {})
         arguments = argparse.Namespace(old_inventory=[], as_now=False)
-        return diff.earlier_plans.earlier("latest", arguments, moment_of("2026-11-25T09:00:00Z"), self.reports).notes
+        return earlier_plans.earlier("latest", arguments, moment_of("2026-11-25T09:00:00Z"), self.reports).notes
 
     def csv_states(self) -> dict[str, str]:
         return {row["host"]: row["host_state"] for row in csv.DictReader(io.StringIO(self.shown("--format", "csv")))}
@@ -210,7 +211,7 @@ def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet):
     assert (lifted["hosts"], lifted["oldest"], lifted["run"]) == (2, LIFTED_AT, LIFT_ID)
     assert lifted["controls"] == ["apps", "browser", "firewall", "dns"]
 
-    known_names = explain.facts.known(fleet.reports, ["web01", "web02"])
+    known_names = facts.known(fleet.reports, ["web01", "web02"])
     assert [known_names[host].state for host in ("web01", "web02")] == ["lifted", "lifted"]
     assert known_names["web01"].observed == LIFTED_AT
 
@@ -232,7 +233,7 @@ def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet):
     history = fleet.history()
     assert [(item["rule"], item["state"]) for item in history["wrong"]] == [("apps/wechat", "noncompliant")]
     assert history["lifted"] == []
-    assert explain.facts.known(fleet.reports, ["web01"])["web01"].state == "compliant"
+    assert facts.known(fleet.reports, ["web01"])["web01"].state == "compliant"
     assert LIFT_ID not in fleet.shown("--format", "html")
 
 
@@ -255,7 +256,7 @@ def test_a_lift_of_one_control_leaves_what_is_wrong_in_the_others(fleet):
     assert f"lifted 2026-11-25 05:01 UTC by {LIFT_ID}; not observed since" in page
     assert fleet.csv_states() == {"web01": "noncompliant", "web02": "compliant"}
     assert [item["rule"] for item in fleet.history()["wrong"]] == ["apps/wechat"]
-    seen = explain.facts.known(fleet.reports, ["web01"])["web01"]
+    seen = facts.known(fleet.reports, ["web01"])["web01"]
     assert (seen.state, seen.lifted) == ("noncompliant", ("dns",))
 
 

@@ -19,13 +19,15 @@ from pasts import Past, bad, good, made_plan, repaired, unseen, waived
 from properties import examples
 from proscribe.base.duration import spelled
 from proscribe.controller import cli
+from proscribe.controller.cli import report as command
 from proscribe.controller.compile.inventory.reports_place import Place
-from proscribe.controller.report import terminal
 from proscribe.controller.report.evaluation.rules import OF_CONTROL
 from proscribe.controller.report.history import HistoryError, Scope, database, open_history, said, since_last_run
 from proscribe.controller.report.history.exceptions import stretches
 from proscribe.controller.report.history.plans import Plans
 from proscribe.controller.report.history.recording import prune
+from proscribe.controller.report.terminal import exceptions as shown
+from proscribe.controller.report.terminal import past_runs
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.finding import Finding, Verdict
 from proscribe.model.plan import CONTROLS, sealed
@@ -222,8 +224,8 @@ def test_a_history_of_an_earlier_version_has_none_of_it_until_the_next_run(tmp_p
     with sqlite3.connect(tmp_path / "history.db") as database:
         for table in ("proscribe_between", "proscribe_waiver", "proscribe_use"):
             database.execute(f"DROP TABLE {table}")
-    assert terminal.past_runs.gather(past.history, Scope(), NOW, 86400).between == []
-    assert terminal.exceptions.gather(past.history, "", NOW).exceptions == []
+    assert past_runs.gather(past.history, Scope(), NOW, 86400).between == []
+    assert shown.gather(past.history, "", NOW).exceptions == []
     assert past.history.transitions("run1").between("web01") == frozenset()
     past.run({"web01": watched(INCIDENT)})
     assert len(read_entries(past)) == 1
@@ -240,9 +242,9 @@ def test_the_command_prints_it(tmp_path, options, result):
     past = Past(open_history("sqlite", tmp_path))
     past.run({"web01": waived()}, waivers=[{**PRESS, "hours": ["weekdays 09:00-18:00"]}])
     parser = argparse.ArgumentParser()
-    cli.report.add_arguments(parser)
+    command.add_arguments(parser)
     try:
-        text = cli.report.answer(parser.parse_args(options), Screen(), Place(tmp_path, "the test"))
+        text = command.answer(parser.parse_args(options), Screen(), Place(tmp_path, "the test"))
     except cli.Refused as refused:
         text = str(refused)
     assert result in text
@@ -412,8 +414,8 @@ class ReportCommand:
 
     def __call__(self, *options: str) -> str:
         parser = argparse.ArgumentParser()
-        cli.report.add_arguments(parser)
-        return cli.report.answer(parser.parse_args(options), Screen(100, 60), Place(self.reports, "a test"))
+        command.add_arguments(parser)
+        return command.answer(parser.parse_args(options), Screen(100, 60), Place(self.reports, "a test"))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 import watched_hosts
 from fleets import WAIVERS, answer, clean_answer, run
 from proscribe.controller import cli
+from proscribe.controller.cli import report as command
 from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.department import NoSuchDepartment, of_department
@@ -89,9 +90,9 @@ def ask_fixture(tmp_path):
     open_history("sqlite", tmp_path).record(report, records)
     ReportDirectory(tmp_path / "20261125T003000Z-audit-1a2b.partial").finish(records, report, ["page"])
     parser = argparse.ArgumentParser()
-    cli.report.add_arguments(parser)
+    command.add_arguments(parser)
     place = Place(tmp_path, "treasury-vault of vault-db07")
-    return lambda *options: cli.report.answer(parser.parse_args(options), Screen(100, 1000), place)
+    return lambda *options: command.answer(parser.parse_args(options), Screen(100, 1000), place)
 
 
 @pytest.mark.parametrize("format_", ["table", "json", "html", "csv", "junit", "oscal", "sarif", "sarif_open"])

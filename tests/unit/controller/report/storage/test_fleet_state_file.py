@@ -11,7 +11,6 @@ from fleets import DIGEST, answer, run
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.controller.report import storage, terminal
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.end.publishing import Beyond, publish
 from proscribe.controller.report.evaluation import reconcile, verdict
@@ -20,8 +19,10 @@ from proscribe.controller.report.evaluation.fleet_state import Host, KnownWaiver
 from proscribe.controller.report.exports import usual
 from proscribe.controller.report.history import Scope as About
 from proscribe.controller.report.history import open_history, queries
+from proscribe.controller.report.storage import fleet_state_file
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.fleet_state_file import read
+from proscribe.controller.report.terminal import summary
 from proscribe.model.finding import COMPLIANT, OPEN, Finding, Verdict, judge, worst
 from proscribe.model.plan import CONTROLS
 
@@ -180,7 +181,7 @@ def make_states(state):
 def test_an_unreadable_fleet_state_is_reported_and_leaves_hosts_unknown(tmp_path):
     fleet = Fleet(tmp_path)
     fleet.run(make_states("compliant"))
-    (fleet.reports / storage.fleet_state_file.FILE).write_text('{"schema": "proscribe/whole/1", "whole": {}}\n')
+    (fleet.reports / fleet_state_file.FILE).write_text('{"schema": "proscribe/whole/1", "whole": {}}\n')
     report, _ = fleet.run(make_states("compliant"), hosts=["ops1"])
     assert any("whole.jsonl:1 cannot be read" in warning for warning in report["warnings"])
     assert fleet.metric_states() == {"ops1": "compliant", "web01": "unknown", "web02": "unknown"}
@@ -190,9 +191,9 @@ def test_a_picture_that_another_run_holds_leaves_no_metrics_of_a_part(tmp_path, 
     fleet = Fleet(tmp_path)
     fleet.run(make_states("noncompliant"))
     before = fleet.latest()
-    turn = storage.fleet_state_file.turn
+    turn = fleet_state_file.turn
     with turn(fleet.reports):
-        monkeypatch.setattr(storage.fleet_state_file, "turn", lambda reports: turn(reports, patience=0.2))
+        monkeypatch.setattr(fleet_state_file, "turn", lambda reports: turn(reports, patience=0.2))
         report, _ = fleet.run(make_states("compliant"), hosts=["ops1"])
     assert any("not in the fleet state" in warning for warning in report["warnings"])
     assert fleet.latest() == before
@@ -231,7 +232,7 @@ def assert_outputs_of_run_are_no_better(fleet, report, records, worst_states, co
     whole_run = set(worst_states) == set(everyone) and len(controls) == 4
     assert report["run"]["whole"] is whole_run
     # The sentences: none says that the ban is in effect on more than the run observed.
-    screen = terminal.summary.render(report, records, terminal.summary.Screen(120, 60), str(directory))
+    screen = summary.render(report, records, summary.Screen(120, 60), str(directory))
     page = (directory / "report.html").read_text()
     for message in (screen, page):
         good = re.findall(r"(?<!hether )([Tt]he ban(?:'s|&#39;s)? [a-z ]*?(?:is|are) in effect on [a-z0-9 ]+)", message)
