@@ -183,12 +183,10 @@ def test_values_that_do_not_fit_a_tuple_are_refused_as_by_typing(values, named):
             kind(*values, **named)
 
 
-def test_tuple_comes_out_of_a_pickle_in_its_own_class():
+def test_tuple_comes_out_of_a_pickle_in_its_own_class_and_a_mapping_is_none_of_typings():
     again = pickle.loads(pickle.dumps(Ours("a", 2)))
     assert again == Ours("a", 2) and type(again) is Ours
 
-
-def test_mapping_is_no_class_of_typings():
     class Whole(TypedDict):
         name: str
 

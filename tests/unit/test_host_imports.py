@@ -17,12 +17,12 @@ def test_it_parses_as_python_3_9_and_imports_its_own_library_and_no_code_of_the_
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(), str(path), feature_version=(3, 9))):
             if isinstance(node, ast.Import):
-                foreign += [(path, one.name) for one in node.names if not _of_the_library(one.name)]
+                foreign += [(path, item.name) for item in node.names if not _of_the_library(item.name)]
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 foreign += [(path, node.module)] * (not _of_the_library(str(node.module)))
             elif isinstance(node, ast.ImportFrom):
                 place = path.parents[node.level - 1].joinpath(*str(node.module or "").split("."))
-                rooms = place.relative_to(PACKAGE).parts[:1] or tuple(one.name for one in node.names)
+                rooms = place.relative_to(PACKAGE).parts[:1] or tuple(item.name for item in node.names)
                 foreign += [(path, room) for room in rooms if room not in HOST_SIDE]
     assert FILES and foreign == []
 

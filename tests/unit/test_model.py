@@ -20,18 +20,11 @@ def test_id_of_a_quarantined_item_is_read_from_the_end_of_its_action(id_):
     assert f"x {quarantined.moved(id_)}" == f"x as {id_}"
 
 
-def test_actions_on_a_quarantine_are_list_restore_and_prune():
-    assert (quarantined.LIST, quarantined.DONE) == ("list", {"restore": "restored", "prune": "pruned"})
-
-
 # -- removed packages
-def test_removed_package_has_empty_fields_for_those_that_are_missing():
+def test_removed_package_is_read_with_empty_fields_and_differs_by_system_scope_place_and_name():
     assert read({**LEAST, "more": 1})._asdict() == {**LEAST, **dict.fromkeys(MORE, "")}
     assert read({**LEAST, **MORE})._asdict() == {**LEAST, **MORE}
     assert Removed("dpkg", "owl", "", "system", "owl") == read({**LEAST, "name": "owl"})
-
-
-def test_removed_packages_differ_by_system_scope_place_and_name():
     package = read(LEAST)
     others = [{"manager": "rpm"}, {"scope": "user:ann"}, {"place": "/p"}, {"name": "owl"}]
     assert len({read({**LEAST, **change}).key for change in ({}, *others)}) == 5
@@ -41,18 +34,16 @@ def test_removed_packages_differ_by_system_scope_place_and_name():
 
 
 SCOPES = ("user:", "user:-a", "user:a b", "user:a/b", "user:a:b", "user:a,b", f"user:{'a' * 101}", "all")
+WRONG_FIELDS = [
+    *(({key: ""}, "has manager, id, name and scope") for key in LEAST),
+    *(({"scope": scope}, "has manager, id, name and scope") for scope in SCOPES),
+    *(({"version": value}, "printable") for value in (4, None, "-o", "a\nb", "a\0b", "a\u202eb", "a" * 501, ["a"])),
+    *(({key: "a\0b"}, "printable") for key in ("name", "at")),
+    ({"mark": "held"}, "auto or manual"),
+]
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        *(({key: ""}, "has manager, id, name and scope") for key in LEAST),
-        *(({"scope": scope}, "has manager, id, name and scope") for scope in SCOPES),
-        *(({"version": value}, "printable") for value in (4, None, "-o", "a\nb", "a\0b", "a\u202eb", "a" * 501, ["a"])),
-        *(({key: "a\0b"}, "printable") for key in ("name", "at")),
-        ({"mark": "held"}, "auto or manual"),
-    ],
-)
+@pytest.mark.parametrize(("change", "why"), WRONG_FIELDS)
 def test_field_of_a_removed_package_that_cannot_be_is_refused(change, why):
     with pytest.raises(ValueError, match=f"removed package.*{why}"):
         read({**LEAST, **change})

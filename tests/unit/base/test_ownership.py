@@ -121,7 +121,7 @@ def test_link_to_a_file_that_others_could_make_is_exposed(place, tmp_path):
 
 
 # -- the files of a scheduled run
-def test_schedule_of_an_account_may_run_its_own_files(place):
+def test_schedule_of_an_account_may_run_its_own_files_and_the_account_exists(place):
     os.chown(place / "roles", NOBODY, 0)
     require_own("nobody", [str(place)])
     with pytest.raises(ControlError, match=r"roles \(of nobody, mode 0755\) can be changed by nobody"):
@@ -130,9 +130,6 @@ def test_schedule_of_an_account_may_run_its_own_files(place):
     (place / "roles").chmod(0o777)
     with pytest.raises(ControlError, match=rf"run: chmod -R go-w {place}/roles$"):
         require_own("root", [str(place)])
-
-
-def test_missing_account_of_a_schedule_is_reported(place):
     with pytest.raises(ControlError, match="nosuch"):
         require_own("nosuch", [str(place)])
 

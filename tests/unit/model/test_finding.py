@@ -9,22 +9,20 @@ from proscribe.model import finding as module
 from proscribe.model.finding import STATES, Finding, Verdict, exception_for, host_record, judge, mark_repaired, worst
 
 FOUND = Finding("package", "wechat", manager="dpkg")
+VERDICTS = [
+    ("enforce", [FOUND], "", "noncompliant", True),
+    ("audit", [FOUND], "", "noncompliant", False),
+    ("waived", [FOUND], "", "waived", False),
+    ("report", [FOUND], "", "not_applicable", False),
+    ("enforce", [], "", "compliant", False),
+    ("waived", [], "", "compliant", False),
+    ("enforce", [], "homes", "unknown", False),
+    ("waived", [], "homes", "unknown", False),
+    ("enforce", [FOUND], "homes", "noncompliant", True),  # what was seen is enough
+]
 
 
-@pytest.mark.parametrize(
-    ("mode", "findings", "unseen", "state", "drifted"),
-    [
-        ("enforce", [FOUND], "", "noncompliant", True),
-        ("audit", [FOUND], "", "noncompliant", False),
-        ("waived", [FOUND], "", "waived", False),
-        ("report", [FOUND], "", "not_applicable", False),
-        ("enforce", [], "", "compliant", False),
-        ("waived", [], "", "compliant", False),
-        ("enforce", [], "homes", "unknown", False),
-        ("waived", [], "homes", "unknown", False),
-        ("enforce", [FOUND], "homes", "noncompliant", True),  # what was seen is enough
-    ],
-)
+@pytest.mark.parametrize(("mode", "findings", "unseen", "state", "drifted"), VERDICTS)
 def test_verdict_follows_from_evidence_and_mode(mode, findings, unseen, state, drifted):
     entry = {"mode": mode, "waiver": "w1", "effective_from": "2027-01-01"}
     verdict = judge("apps/wechat", entry, findings, unseen)

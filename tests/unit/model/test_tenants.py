@@ -64,14 +64,16 @@ def plan_of(name: str) -> Any:
 
 @functools.cache
 def export(format_: str, name: str) -> declaration.Rendered:
-    one = FORMATS[format_]
-    return one.render(decision.decide({"fin01": plan_of(name)}, NOW, "", one.controls))
+    item = FORMATS[format_]
+    return item.render(decision.decide({"fin01": plan_of(name)}, NOW, "", item.controls))
 
 
 # -- the policies of browsers, as each point has them
 def on_linux(name: str) -> dict[str, dict[str, Any]]:
     plan = plan_of(name)
-    places = [Place(one["id"], one["family"], one["path"], browsers=tuple(one["browsers"])) for one in plan["browsers"]]
+    places = [
+        Place(item["id"], item["family"], item["path"], browsers=tuple(item["browsers"])) for item in plan["browsers"]
+    ]
     files = {place.id: Desired(plan).file(place) for place in places if place.family == "chromium"}
     return {id_: json.loads(content) for id_, content in files.items() if content}
 
@@ -92,7 +94,7 @@ def in_group_policy(name: str) -> dict[str, dict[str, Any]]:
 
 
 def profile(content: bytes) -> dict[str, dict[str, Any]]:
-    return {one["PayloadType"]: one for one in plistlib.loads(content)["PayloadContent"]}
+    return {item["PayloadType"]: item for item in plistlib.loads(content)["PayloadContent"]}
 
 
 def on_macs(name: str) -> dict[str, dict[str, Any]]:
@@ -125,19 +127,19 @@ def of_squid(name: str) -> dict[str, str]:
     lines = export("squid_opening", name).files["proscribe.conf"].decode().splitlines()
     if name in LISTED:  # what a client says is lost, also where nothing takes its place
         assert "request_header_access Restrict-Access-Context deny all" in lines
-    found = (re.fullmatch(r'request_header_add (\S+) "(\S+)" proscribe_tenants_\d', line) for line in lines)
-    return {one[1]: one[2] for one in found if one}
+    result = (re.fullmatch(r'request_header_add (\S+) "(\S+)" proscribe_tenants_\d', line) for line in lines)
+    return {item[1]: item[2] for item in result if item}
 
 
 def of_entra(name: str) -> dict[str, str]:
     rows = json.loads(export("entra_tenant_restrictions", name).files["headers.json"])
-    return {one["name"]: one["value"] for row in rows for one in row["headers"]}
+    return {item["name"]: item["value"] for row in rows for item in row["headers"]}
 
 
 def of_browser(point: str, name: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for rule in BROWSERS[point](name)["microsoft_edge"].get(HEADERS, ()):
-        headers.update((one["name"], one["value"]) for one in rule["headers"])
+        headers.update((item["name"], item["value"]) for item in rule["headers"])
         assert tuple(rule["patterns"]) in (WORK, ("login.live.com",))
     return headers
 
@@ -146,7 +148,7 @@ NOTHING = [("entra_tenant_restrictions", name) for name in ("none", "google")]
 WITH_HEADERS = answered(*BROWSERS, "squid_opening", "entra_tenant_restrictions")
 
 
-@pytest.mark.parametrize(("point", "name"), [one for one in WITH_HEADERS if one not in NOTHING])
+@pytest.mark.parametrize(("point", "name"), [item for item in WITH_HEADERS if item not in NOTHING])
 def test_the_context_is_the_id_of_the_own_tenant_or_not_there(point, name):
     made = {"squid_opening": of_squid, "entra_tenant_restrictions": of_entra}
     headers = made[point](name) if point in made else of_browser(point, name)
@@ -154,7 +156,7 @@ def test_the_context_is_the_id_of_the_own_tenant_or_not_there(point, name):
     assert headers.get("Restrict-Access-To-Tenants") == LISTED.get(name)
     assert headers.get("sec-Restrict-Tenant-Access-Policy") == ("restrict-msa" if name in LISTED else None)
     if point in FORMATS and name == "domain":
-        (left_out,) = (one for one in export(point, name).left_out if "Restrict-Access-Context" in one.what)
+        (left_out,) = (item for item in export(point, name).left_out if "Restrict-Access-Context" in item.what)
         assert "proscribe_tenants.microsoft" in left_out.why and "'dept.example'" in left_out.why
 
 
@@ -168,10 +170,10 @@ def test_entra_has_a_policy_for_each_partner_by_its_id(name):
 
 @pytest.mark.parametrize("point", ["gpo", "mobileconfig", "intune", "chrome_enterprise"])
 def test_where_the_domains_of_a_tenant_are_not_named_an_export_says_what_stays_open_in_edge(point):
-    (left_out,) = (one for one in export(point, "id").left_out if one.rule == "browser/sign-in")
+    (left_out,) = (item for item in export(point, "id").left_out if item.rule == "browser/sign-in")
     assert left_out.what == "Microsoft Edge: which accounts sign in"
     assert "proscribe_tenants.microsoft" in left_out.why and f"'{ID}'" in left_out.why and "domains" in left_out.why
-    assert not [one for one in export(point, "whole").left_out if one.rule == "browser/sign-in"]
+    assert not [item for item in export(point, "whole").left_out if item.rule == "browser/sign-in"]
 
 
 def test_programs_that_need_no_id_are_exported_without_one():

@@ -27,33 +27,31 @@ BIRD = Group({"name": WORD, "eats": WORDS}, required=("name",))
 LIST = "a list with at least one item (leave the key out where there is none)"
 ENUM = "one of owl, crow"
 AGAIN = "every item once; this one is a duplicate"
+MISTAKES_BY_KIND = [
+    (WORD, "owl", []),
+    (WORD, "owel", [((), "owel", "one of owl, crow, did you mean 'owl'?")]),
+    (WORD, 7, [((), 7, "one text")]),
+    (WORDS, ["owl", "crow"], []),
+    (WORDS, ["owl", "crow", "owl"], [((2,), "owl", AGAIN)]),
+    (WORDS, ["x", "x"], [((0,), "x", ENUM), ((1,), "x", ENUM), ((1,), "x", AGAIN)]),
+    *((WORDS, value, [((), value, LIST)]) for value in ("owl", [], {}, None)),
+    (BIRD, {"name": "owl", "eats": ["crow"]}, []),
+    (BIRD, {"eats": ["crow"]}, [(("name",), None, "a value: this key is required")]),
+    (BIRD, {}, [((), {}, "at least one key out of name, eats")]),
+    *((BIRD, value, [((), value, "a mapping with keys out of name, eats")]) for value in ([], "owl", None)),
+    (BIRD, {"name": "owl", "eat": "x"}, [(("eat",), "eat", "a known key, did you mean 'eats'?")]),
+    (BIRD, {"name": "owl", "x": "x"}, [(("x",), "x", "a known key, one of name, eats")]),
+    (BIRD, {"name": 7, "eats": ["owl", 7]}, [(("name",), 7, "one text"), (("eats", 1), 7, "one text")]),
+    (Listed(BIRD), [{"name": "owl", "eats": ["crow"]}, {"name": "owl"}], []),
+    (Listed(BIRD), [{"name": "owl"}, {"name": "owl"}], [((1,), {"name": "owl"}, AGAIN)]),
+]
 
 
-@pytest.mark.parametrize(
-    ("kind", "value", "mistakes"),
-    [
-        (WORD, "owl", []),
-        (WORD, "owel", [((), "owel", "one of owl, crow, did you mean 'owl'?")]),
-        (WORD, 7, [((), 7, "one text")]),
-        (WORDS, ["owl", "crow"], []),
-        (WORDS, ["owl", "crow", "owl"], [((2,), "owl", AGAIN)]),
-        (WORDS, ["x", "x"], [((0,), "x", ENUM), ((1,), "x", ENUM), ((1,), "x", AGAIN)]),
-        *((WORDS, value, [((), value, LIST)]) for value in ("owl", [], {}, None)),
-        (BIRD, {"name": "owl", "eats": ["crow"]}, []),
-        (BIRD, {"eats": ["crow"]}, [(("name",), None, "a value: this key is required")]),
-        (BIRD, {}, [((), {}, "at least one key out of name, eats")]),
-        *((BIRD, value, [((), value, "a mapping with keys out of name, eats")]) for value in ([], "owl", None)),
-        (BIRD, {"name": "owl", "eat": "x"}, [(("eat",), "eat", "a known key, did you mean 'eats'?")]),
-        (BIRD, {"name": "owl", "x": "x"}, [(("x",), "x", "a known key, one of name, eats")]),
-        (BIRD, {"name": 7, "eats": ["owl", 7]}, [(("name",), 7, "one text"), (("eats", 1), 7, "one text")]),
-        (Listed(BIRD), [{"name": "owl", "eats": ["crow"]}, {"name": "owl"}], []),
-        (Listed(BIRD), [{"name": "owl"}, {"name": "owl"}], [((1,), {"name": "owl"}, AGAIN)]),
-    ],
-)
+@pytest.mark.parametrize(("kind", "value", "mistakes"), MISTAKES_BY_KIND)
 def test_kind_finds_the_mistakes_of_a_value(kind, value, mistakes):
     assert list(kind.check(value, ())) == mistakes
     assert list(kind.check(value, ("a", 3))) == [
-        (("a", 3, *path), found, expected) for path, found, expected in mistakes
+        (("a", 3, *path), result, expected) for path, result, expected in mistakes
     ]
 
 
@@ -68,25 +66,23 @@ def test_a_list_of_an_entry_that_may_have_mistakes(value, items, words):
 
 # -- shared networks
 CLOUDFLARE = "Cloudflare's content network"
+OWNERS_OF_NETWORKS = [
+    *((network, "Fastly's content network") for network in ("151.101.1.1/32", "2a04:4e42::/64")),
+    *((network, "GitHub's pages") for network in ("185.199.108.153/32", "2606:50c0:8000::/48")),
+    *((network, "Microsoft 365") for network in ("52.96.0.0/24", "13.107.6.152/32")),
+    *((network, "Google's front ends") for network in ("142.250.0.0/24", "216.58.192.0/24")),
+    *((network, CLOUDFLARE) for network in ("104.0.0.0/8", "104.16.8.0/30")),  # a wider and a narrower one
+    ("91.108.4.0/22", ""),  # Telegram's own
+    *((network, "") for network in ("2606:4700:4700::1111/128", "2606:4700:4700::/48")),  # one service's resolver
+    # a VPN's way in, over IPv6 and IPv4, and two of its networks as one
+    *((network, "") for network in ("2606:4700:100::a29f:c001/128", "162.159.193.1/32", "162.159.192.0/23")),
+    ("162.159.192.0/22", CLOUDFLARE),  # more than these
+    ("2606:4700:4701::/48", CLOUDFLARE),  # the neighbour of the resolver is everybody's
+    ("2606:4700:4000::/34", CLOUDFLARE),
+]
 
 
-@pytest.mark.parametrize(
-    ("network", "whose"),
-    [
-        *((network, "Fastly's content network") for network in ("151.101.1.1/32", "2a04:4e42::/64")),
-        *((network, "GitHub's pages") for network in ("185.199.108.153/32", "2606:50c0:8000::/48")),
-        *((network, "Microsoft 365") for network in ("52.96.0.0/24", "13.107.6.152/32")),
-        *((network, "Google's front ends") for network in ("142.250.0.0/24", "216.58.192.0/24")),
-        *((network, CLOUDFLARE) for network in ("104.0.0.0/8", "104.16.8.0/30")),  # a wider and a narrower one
-        ("91.108.4.0/22", ""),  # Telegram's own
-        *((network, "") for network in ("2606:4700:4700::1111/128", "2606:4700:4700::/48")),  # one service's resolver
-        # a VPN's way in, over IPv6 and IPv4, and two of its networks as one
-        *((network, "") for network in ("2606:4700:100::a29f:c001/128", "162.159.193.1/32", "162.159.192.0/23")),
-        ("162.159.192.0/22", CLOUDFLARE),  # more than these
-        ("2606:4700:4701::/48", CLOUDFLARE),  # the neighbour of the resolver is everybody's
-        ("2606:4700:4000::/34", CLOUDFLARE),
-    ],
-)
+@pytest.mark.parametrize(("network", "whose"), OWNERS_OF_NETWORKS)
 def test_shared_network_names_its_owner(network, whose):
     assert shared_networks.shared_by(str(ipaddress.ip_network(network))) == whose
 
@@ -155,34 +151,32 @@ def test_guarded_packages(why, names):
 
 
 SYSTEM, MANY, ALL = "the system is installed there", "more than one program lives there", "every program needs it"
-
-
 # And the same for places: each tree of the system's, and each directory of which only parts may go.
-@pytest.mark.parametrize(
-    ("reason", "places"),
-    [
-        (SYSTEM, "/boot /boot/vmlinuz /dev/null /proc/1 /sys/x /run /etc /etc/shadow /etc/xdg/autostart /lost+found/x"),
-        (SYSTEM, "/usr/lib/systemd/systemd /lib/systemd /usr/lib/modules/6.1 /usr/lib/firmware/x /usr/lib/ld-linux/x"),
-        (SYSTEM, "/usr/lib/apt/methods /usr/lib/dpkg /usr/lib/rpm/x /usr/lib/openssh/sftp-server /usr/lib/sudo/x"),
-        (SYSTEM, "/usr/lib/polkit-1/polkitd /usr/lib/sysimage/rpm /usr/libexec/proscribe/x /usr/libexec/openssh/x"),
-        (SYSTEM, "/var/lib/dpkg/status /var/lib/apt/lists /var/lib/rpm /var/lib/pacman/local /var/lib/systemd/x"),
-        (SYSTEM, "/var/lib/proscribe/quarantine /var/log/x /root/.ssh/authorized_keys"),
-        (SYSTEM, "~/.ssh/id_ed25519 ~/.gnupg/x ~/.ansible/tmp ~/.pki/nssdb"),
-        (MANY, "/ /bin /sbin /lib /lib64 /usr /usr/bin /usr/sbin /usr/lib /usr/lib64 /usr/libexec /usr/share"),
-        (MANY, "/usr/share/applications /usr/local /usr/local/bin /usr/local/sbin /usr/local/lib /usr/local/share"),
-        (MANY, "/opt /opt/ /opt/apps /srv /home /home/alice /root /mnt /mnt/disk /media /media/usb /tmp /var /var/lib"),
-        (MANY, "/var/lib/flatpak /var/lib/flatpak/app /var/lib/snapd /var/tmp /snap ~ ~/ ~/bin ~/.local ~/.local/bin"),
-        (MANY, "~/.local/opt ~/.local/lib ~/.local/share ~/.local/share/applications ~/.local/state ~/.config"),
-        (MANY, "~/.local/share/flatpak ~/.local/share/flatpak/app ~/.config/autostart ~/.config/systemd"),
-        (MANY, "~/.config/systemd/user ~/.cache ~/.var ~/.var/app ~/.mozilla ~/.thunderbird ~/.wine ~/.wine/drive_c"),
-        (MANY, "~/Applications ~/Desktop ~/Documents ~/Downloads ~/Music ~/Pictures ~/Public ~/Templates ~/Videos"),
-        (ALL, "/usr/lib/x86_64-linux-gnu/libc.so.6 /usr/lib64/ld-linux-x86-64.so.2 /lib64/ld-linux-x86-64.so.2"),
-        (ALL, "/usr/lib/libm.so.6 /lib/aarch64-linux-gnu/libpthread-2.31.so /usr/lib/libpam.so.0"),
-        (ALL, "/usr/lib64/libcrypt.so.2 /usr/lib64/libselinux.so.1 /usr/lib32/libdl.so.2"),
-        ("the system needs it", "/bin/sh /usr/bin/bash /usr/local/bin/python3 /usr/sbin/sshd /usr/lib/ssh/sshd"),
-        ("it is not a plain path", "/opt/../etc /opt/./wechat ~/.."),
-    ],
-)
+GUARDED_PATHS = [
+    (SYSTEM, "/boot /boot/vmlinuz /dev/null /proc/1 /sys/x /run /etc /etc/shadow /etc/xdg/autostart /lost+found/x"),
+    (SYSTEM, "/usr/lib/systemd/systemd /lib/systemd /usr/lib/modules/6.1 /usr/lib/firmware/x /usr/lib/ld-linux/x"),
+    (SYSTEM, "/usr/lib/apt/methods /usr/lib/dpkg /usr/lib/rpm/x /usr/lib/openssh/sftp-server /usr/lib/sudo/x"),
+    (SYSTEM, "/usr/lib/polkit-1/polkitd /usr/lib/sysimage/rpm /usr/libexec/proscribe/x /usr/libexec/openssh/x"),
+    (SYSTEM, "/var/lib/dpkg/status /var/lib/apt/lists /var/lib/rpm /var/lib/pacman/local /var/lib/systemd/x"),
+    (SYSTEM, "/var/lib/proscribe/quarantine /var/log/x /root/.ssh/authorized_keys"),
+    (SYSTEM, "~/.ssh/id_ed25519 ~/.gnupg/x ~/.ansible/tmp ~/.pki/nssdb"),
+    (MANY, "/ /bin /sbin /lib /lib64 /usr /usr/bin /usr/sbin /usr/lib /usr/lib64 /usr/libexec /usr/share"),
+    (MANY, "/usr/share/applications /usr/local /usr/local/bin /usr/local/sbin /usr/local/lib /usr/local/share"),
+    (MANY, "/opt /opt/ /opt/apps /srv /home /home/alice /root /mnt /mnt/disk /media /media/usb /tmp /var /var/lib"),
+    (MANY, "/var/lib/flatpak /var/lib/flatpak/app /var/lib/snapd /var/tmp /snap ~ ~/ ~/bin ~/.local ~/.local/bin"),
+    (MANY, "~/.local/opt ~/.local/lib ~/.local/share ~/.local/share/applications ~/.local/state ~/.config"),
+    (MANY, "~/.local/share/flatpak ~/.local/share/flatpak/app ~/.config/autostart ~/.config/systemd"),
+    (MANY, "~/.config/systemd/user ~/.cache ~/.var ~/.var/app ~/.mozilla ~/.thunderbird ~/.wine ~/.wine/drive_c"),
+    (MANY, "~/Applications ~/Desktop ~/Documents ~/Downloads ~/Music ~/Pictures ~/Public ~/Templates ~/Videos"),
+    (ALL, "/usr/lib/x86_64-linux-gnu/libc.so.6 /usr/lib64/ld-linux-x86-64.so.2 /lib64/ld-linux-x86-64.so.2"),
+    (ALL, "/usr/lib/libm.so.6 /lib/aarch64-linux-gnu/libpthread-2.31.so /usr/lib/libpam.so.0"),
+    (ALL, "/usr/lib64/libcrypt.so.2 /usr/lib64/libselinux.so.1 /usr/lib32/libdl.so.2"),
+    ("the system needs it", "/bin/sh /usr/bin/bash /usr/local/bin/python3 /usr/sbin/sshd /usr/lib/ssh/sshd"),
+    ("it is not a plain path", "/opt/../etc /opt/./wechat ~/.."),
+]
+
+
+@pytest.mark.parametrize(("reason", "places"), GUARDED_PATHS)
 def test_guarded_paths(reason, places):
     assert {place: protected.path(place) for place in places.split()} == dict.fromkeys(places.split(), reason)
 
@@ -196,11 +190,8 @@ MAY_GO = (
 )
 
 
-def test_paths_that_may_go():
+def test_paths_may_go_and_names_of_shared_programs_may_not():
     assert [place for place in MAY_GO.split() if protected.path(place)] == []
-
-
-def test_names_of_programs():
     service = {"processes": {"linux": ["wechat", "python3", "sshd", "tor"]}}
     assert [(path, value) for path, value, _ in guard_list.check(service)] == [
         (("processes", "linux", 1), "python3"),
@@ -237,22 +228,20 @@ def test_the_oldest_comes_first_and_what_was_never_checked_before_all(made):
 @pytest.mark.parametrize(("days", "found"), [(5, True), (6, False)])
 def test_the_last_day_still_counts(made, days, found):
     entries = [
-        one for one in stale(loading.load([made.root / "catalog"]), {"parrot"}, TODAY, days) if one.what == ENTRY
+        item for item in stale(loading.load([made.root / "catalog"]), {"parrot"}, TODAY, days) if item.what == ENTRY
     ]
     assert bool(entries) is found
 
 
 OLD = [Stale(NETWORKS, "owl", "2024-10-21", 766), Stale(ENTRY, "owl", "2025-01-01", 694), Stale(FEED, "f", "", None)]
+STALE_TEXTS = [
+    ([Stale(ENTRY, "owl", "", None)], "1 service restricted here was not checked within 180 days: owl (never)"),
+    (OLD, "1 service and 1 feed restricted here were not checked within 180 days: the networks of owl (766 days"),
+    ([Stale(ENTRY, f"s{number}", "", None) for number in range(13)], "13 services restricted here were not"),
+]
 
 
-@pytest.mark.parametrize(
-    ("found", "text"),
-    [
-        ([Stale(ENTRY, "owl", "", None)], "1 service restricted here was not checked within 180 days: owl (never)"),
-        (OLD, "1 service and 1 feed restricted here were not checked within 180 days: the networks of owl (766 days"),
-        ([Stale(ENTRY, f"s{number}", "", None) for number in range(13)], "13 services restricted here were not"),
-    ],
-)
+@pytest.mark.parametrize(("found", "text"), STALE_TEXTS)
 def test_a_run_says_it_in_one_line(found, text):
     assert freshness.warning(found, 180).startswith(f"catalogue: {text}")
 
@@ -284,8 +273,8 @@ def test_an_age_can_be_accepted_for_a_time(made, file, left, day, counts):
     for name, text in OLD_TEXTS.items():
         made(text + (ACCEPTED if name == file else ""), name)
     catalogue = loading.load([made.root / "catalog"])
-    found = [one.id for one in stale(catalogue, {"parrot", "owl"}, today, 180)]
-    assert found == (left if counts else ["parrot", "f", "owl"])
+    result = [item.id for item in stale(catalogue, {"parrot", "owl"}, today, 180)]
+    assert result == (left if counts else ["parrot", "f", "owl"])
     accepted = freshness.accepted(catalogue, {"parrot", "owl"}, today, 180)
     assert {word["why"] for _, word in accepted} == ({"nobody has a list"} if counts else set())
 
@@ -323,46 +312,44 @@ BLOCKS = f"a name that no service blocks: google_drive blocks drive.google.com {
 
 ALONE = "a name of this service alone: "
 CLAIMING = {"overlaps_with": ["gmail", "outlook_com"]}  # an entry that claims to know of the others
+OWN_ENTRIES = [
+    # a name that permitted services stand on, itself or a name above it
+    ({"domains": ["google.com"], **CLAIMING}, "domains[0]", "google.com", f"{ALONE}google.com carries search"),
+    ({"domains": ["cloudfront.net"]}, "domains[0]", "cloudfront.net", f"{ALONE}cloudfront.net carries other"),
+    ({"domains": ["core.windows.net"]}, "domains[0]", "core.windows.net", f"{ALONE}blob.core.windows.net carries"),
+    ({"domains": ["s3.amazonaws.com"]}, "domains[0]", "s3.amazonaws.com", f"{ALONE}s3.amazonaws.com carries"),
+    ({"urls": ["sharepoint.com"]}, "urls[0]", "sharepoint.com", f"{ALONE}sharepoint.com carries"),
+    ({"mail_hosts": ["outlook.office365.com"]}, "mail_hosts[0]", "outlook.office365.com", f"{ALONE}outlook.office"),
+    ({"domains": ["debian.org"]}, "domains[0]", "debian.org", f"{ALONE}debian.org carries the packages"),
+    # a name that a service shares
+    ({"domains": ["yahoo.com"]}, "domains[0]", "yahoo.com", f"{ALONE}yahoo_mail says that yahoo.com is shared"),
+    ({"urls": ["outlook.com"]}, "urls[0]", "outlook.com", f"{ALONE}outlook_com says that outlook.com is shared"),
+    ({"domains": ["office.net"]}, "domains[0]", "office.net", f"{ALONE}teams_personal says that teams.cdn.office."),
+    # a shared name below an own domain has to be excepted
+    (WORK, "domains[0]", "owl.example", ALONE + SAYS),
+    ({**WORK, "allow_domains": ["work.owl.example"]}, "", "", ""),
+    # the organisation cannot call shared what the project blocks, but where it says so
+    (DRIVE, "shared_domains[0]", "drive.google.com", BLOCKS),
+    ({**DRIVE, "overlaps_with": ["google_drive"]}, "", "", ""),
+    # its entry gives way to the project's, also with a name above or below
+    ({"domains": ["web.whatsapp.com"]}, "domains[0]", "web.whatsapp.com", HAS.format("whatsapp", "whatsapp.com")),
+    ({"domains": ["switch.ch"]}, "domains[0]", "switch.ch", HAS.format("doh_other", "dns.switch.ch")),
+    ({"domains": ["weiyun.com.example", "kakao.com.example"]}, "", "", ""),
+    ({"networks": ["198.51.100.0/24", "172.67.1.0/24"]}, "networks[1]", "172.67.1.0/24", "a network of this "),
+    (
+        {"domains": ["owl.example"], "overlaps_with": ["owl"]},
+        "overlaps_with[0]",
+        "owl",
+        "the id of another service",
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("keys", "key", "value", "expected"),
-    [
-        # a name that permitted services stand on, itself or a name above it
-        ({"domains": ["google.com"], **CLAIMING}, "domains[0]", "google.com", f"{ALONE}google.com carries search"),
-        ({"domains": ["cloudfront.net"]}, "domains[0]", "cloudfront.net", f"{ALONE}cloudfront.net carries other"),
-        ({"domains": ["core.windows.net"]}, "domains[0]", "core.windows.net", f"{ALONE}blob.core.windows.net carries"),
-        ({"domains": ["s3.amazonaws.com"]}, "domains[0]", "s3.amazonaws.com", f"{ALONE}s3.amazonaws.com carries"),
-        ({"urls": ["sharepoint.com"]}, "urls[0]", "sharepoint.com", f"{ALONE}sharepoint.com carries"),
-        ({"mail_hosts": ["outlook.office365.com"]}, "mail_hosts[0]", "outlook.office365.com", f"{ALONE}outlook.office"),
-        ({"domains": ["debian.org"]}, "domains[0]", "debian.org", f"{ALONE}debian.org carries the packages"),
-        # a name that a service shares
-        ({"domains": ["yahoo.com"]}, "domains[0]", "yahoo.com", f"{ALONE}yahoo_mail says that yahoo.com is shared"),
-        ({"urls": ["outlook.com"]}, "urls[0]", "outlook.com", f"{ALONE}outlook_com says that outlook.com is shared"),
-        ({"domains": ["office.net"]}, "domains[0]", "office.net", f"{ALONE}teams_personal says that teams.cdn.office."),
-        # a shared name below an own domain has to be excepted
-        (WORK, "domains[0]", "owl.example", ALONE + SAYS),
-        ({**WORK, "allow_domains": ["work.owl.example"]}, "", "", ""),
-        # the organisation cannot call shared what the project blocks, but where it says so
-        (DRIVE, "shared_domains[0]", "drive.google.com", BLOCKS),
-        ({**DRIVE, "overlaps_with": ["google_drive"]}, "", "", ""),
-        # its entry gives way to the project's, also with a name above or below
-        ({"domains": ["web.whatsapp.com"]}, "domains[0]", "web.whatsapp.com", HAS.format("whatsapp", "whatsapp.com")),
-        ({"domains": ["switch.ch"]}, "domains[0]", "switch.ch", HAS.format("doh_other", "dns.switch.ch")),
-        ({"domains": ["weiyun.com.example", "kakao.com.example"]}, "", "", ""),
-        ({"networks": ["198.51.100.0/24", "172.67.1.0/24"]}, "networks[1]", "172.67.1.0/24", "a network of this "),
-        (
-            {"domains": ["owl.example"], "overlaps_with": ["owl"]},
-            "overlaps_with[0]",
-            "owl",
-            "the id of another service",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("keys", "key", "value", "expected"), OWN_ENTRIES)
 def test_own_entry_gives_way(keys, key, value, expected, tmp_path):
-    found = find_mistakes(OWN, write_entries(tmp_path / "own", build_entry("owl", **keys)))
-    assert [mistake[:3] for mistake in found] == ([("owl.yml", key, value)] if key else [])
-    assert all(mistake[3].startswith(expected) for mistake in found)
+    result = find_mistakes(OWN, write_entries(tmp_path / "own", build_entry("owl", **keys)))
+    assert [mistake[:3] for mistake in result] == ([("owl.yml", key, value)] if key else [])
+    assert all(mistake[3].startswith(expected) for mistake in result)
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(".".join))
@@ -417,9 +404,10 @@ def test_list_is_read_up_to_a_bound_and_placed_by_its_lines(tmp_path, monkeypatc
     (error,) = read_list(tmp_path / "x.txt", "domains")[1]
     assert (error.where, error.key, error.value) == (str(tmp_path / "x.txt"), "", "2 values")
     assert error.expected == "at most 1"
+    monkeypatch.undo()
     feed, file = loading.load([birds.root / "catalog"]).feeds["birds"], birds.root / "catalog/feeds/birds.txt"
-    found = [placed(feed, value, "x") for value in ("owl.example", "gone.example")]
-    assert [(one.where, one.key, one.value, one.expected) for one in found] == [
+    result = [placed(feed, value, "x") for value in ("owl.example", "gone.example")]
+    assert [(item.where, item.key, item.value, item.expected) for item in result] == [
         (f"{file}:3", "", "owl.example", "x"),
         (f"{file}:0", "", "gone.example", "x"),
     ]
@@ -442,8 +430,8 @@ def test_list_is_read_up_to_a_bound_and_placed_by_its_lines(tmp_path, monkeypatc
     ],
 )
 def test_value_of_a_list_fits_its_kind(kind, value, expected):
-    found = find_mistake(value, kind)
-    assert found.startswith(expected) and bool(found) == bool(expected)
+    result = find_mistake(value, kind)
+    assert result.startswith(expected) and bool(result) == bool(expected)
 
 
 def test_an_agreement_is_one_of_names():

@@ -30,13 +30,11 @@ from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.wire import installation
 from waiver_organisation import Organisation, at
 
-HOSTS = "department: {hosts: {one: {}}}\n"
-
 
 def write_hosts(top: Path, *paths: str) -> Path:
     for path in paths:
         (top / path).parent.mkdir(parents=True, exist_ok=True)
-        (top / path).write_text(HOSTS)
+        (top / path).write_text("department: {hosts: {one: {}}}\n")
     return top
 
 
@@ -56,7 +54,6 @@ def test_folders_are_looked_into_down_to_a_depth(tmp_path, deep, found):
 
 
 # -- tags
-KNOWN = ("apps", "dns", "report")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +69,7 @@ KNOWN = ("apps", "dns", "report")
     ],
 )
 def test_a_tag_that_no_task_has_is_named(given, message):
-    assert unknown_tags(given, KNOWN) == message
+    assert unknown_tags(given, ("apps", "dns", "report")) == message
     assert unknown_tags(["xx"], ["report"]) == "no task has the tag 'xx'", "no task of a control is offered"
 
 
@@ -102,8 +99,8 @@ def read_reporting(tmp_path: Path, **variables: dict[str, Any]) -> Any:
 
 
 def test_values_for_reports_are_the_usual_ones_or_those_of_all_hosts(tmp_path):
-    found = read_reporting(tmp_path)
-    assert (found["history"], found["stale_after"]) == ("sqlite", {"usual": 3 * 86400, "hosts": {}})
+    result = read_reporting(tmp_path)
+    assert (result["history"], result["stale_after"]) == ("sqlite", {"usual": 3 * 86400, "hosts": {}})
     assert one_for_all("exports_key", [], {}) == ""
     error = get_mistake(read_reporting, tmp_path, a={}, b={}, c={"history": "off"})
     assert (error.key, error.value) == ("proscribe_history", "off")
@@ -130,16 +127,16 @@ def test_the_rules_of_a_plan_are_counted():
 
 
 def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from():
-    found = policies({**PLAN, "group_policy": {"x": 1}, "watch": {"y": 2}})
+    result = policies({**PLAN, "group_policy": {"x": 1}, "watch": {"y": 2}})
     modes = {"apps": "enforce", "browser": "audit", "dns": "audit", "firewall": "off"}
     beside = {"group_policy": "enforce", "watch": "enforce"}
-    assert {name: policy["mode"] for name, policy in found.items()} == {**modes, **beside}
-    assert found["firewall"]["policy"] is None and len({policy["policy"] for policy in found.values()}) == 6
-    assert all(len(policy["policy"]) == 23 for name, policy in found.items() if name != "firewall")
+    assert {name: policy["mode"] for name, policy in result.items()} == {**modes, **beside}
+    assert result["firewall"]["policy"] is None and len({policy["policy"] for policy in result.values()}) == 6
+    assert all(len(policy["policy"]) == 23 for name, policy in result.items() if name != "firewall")
 
     def find_changed(**changes: Any) -> set[str]:
         changed = policies({**PLAN, **changes})
-        return {name for name in modes if changed[name] != found[name]}
+        return {name for name in modes if changed[name] != result[name]}
 
     assert find_changed(watch={"y": 3}, contact="x") == set()
     assert find_changed(browsers=["other"]) == {"apps", "browser", "dns"}
@@ -177,8 +174,8 @@ def select(*hosts: tuple[str, Any, str], observes: bool = False) -> Selection:
 
 
 def test_pattern_selects_served_hosts_and_lists_the_others():
-    found = select(("web1", "web*", ""), ("web2", "web*", "a Windows host"), ("db1", "web*", "a network device"))
-    assert (found.names, found.not_served, found.pattern) == (["web1"], {"web2": "a Windows host"}, "web*")
+    result = select(("web1", "web*", ""), ("web2", "web*", "a Windows host"), ("db1", "web*", "a network device"))
+    assert (result.names, result.not_served, result.pattern) == (["web1"], {"web2": "a Windows host"}, "web*")
 
 
 def read_managers(text: str, file: Path) -> tuple[InventoryManager, HostVars]:
@@ -193,8 +190,8 @@ def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_p
     inventory, hostvars = read_managers(fleet, tmp_path / "hosts.yml")
     inventory.subset("web1:web2")
     inventory.restrict_to_hosts([inventory.get_host("web2")])
-    found = select_of_inventory(["web2", "db1"], hostvars)
-    assert (found.names, found.about) == (["web2"], frozenset(("web1", "web2", "web3")))
+    result = select_of_inventory(["web2", "db1"], hostvars)
+    assert (result.names, result.about) == (["web2"], frozenset(("web1", "web2", "web3")))
 
 
 def test_audience_has_hosts_that_proscribe_does_not_serve(tmp_path):
@@ -307,22 +304,20 @@ proscribe_controls:
 proscribe_zone: desks
 proscribe_end_grace: 5
 """
+NEAREST_LINES = [
+    ("proscribe_controls", "", None, 1),
+    ("proscribe_controls", ".apps", None, 2),
+    ("proscribe_controls", ".dns[1]", None, 5),
+    ("proscribe_controls", ".dns", "wrong", 5),
+    ("proscribe_controls", ".dns[7]", None, 4),  # an item that is not there: its list
+    ("proscribe_controls", ".browser", None, 1),
+    ("proscribe_zone", "[2]", None, 6),  # a text has no items, though it has letters
+    ("proscribe_end_grace", "[0]", None, 7),
+    ("proscribe_zone", ".apps", None, 6),
+]
 
 
-@pytest.mark.parametrize(
-    ("variable", "steps", "wrong", "line"),
-    [
-        ("proscribe_controls", "", None, 1),
-        ("proscribe_controls", ".apps", None, 2),
-        ("proscribe_controls", ".dns[1]", None, 5),
-        ("proscribe_controls", ".dns", "wrong", 5),
-        ("proscribe_controls", ".dns[7]", None, 4),  # an item that is not there: its list
-        ("proscribe_controls", ".browser", None, 1),
-        ("proscribe_zone", "[2]", None, 6),  # a text has no items, though it has letters
-        ("proscribe_end_grace", "[0]", None, 7),
-        ("proscribe_zone", ".apps", None, 6),
-    ],
-)
+@pytest.mark.parametrize(("variable", "steps", "wrong", "line"), NEAREST_LINES)
 def test_the_nearest_place_that_is_known(tmp_path, variable, steps, wrong, line):
     file = tmp_path / "all.yml"
     file.write_text(VALUES)

@@ -64,20 +64,18 @@ GROUPS = {
     "press_desktops": {"web1"},
     "treasury": {"db1"},
 }
+OUTERMOST = [
+    (GROUPS, ["press", "treasury"]),
+    ({"all": {"a"}, "ungrouped": {"a"}}, []),
+    ({"a": {"1", "2"}, "b": {"2", "3"}, "c": {"2"}}, ["a", "b"]),
+    ({"empty": set(), "press": {"1"}}, ["press"]),
+    ({"site": {"1", "2"}, "departments": {"1", "2"}, "press": {"1"}, "treasury": {"2"}}, ["press", "treasury"]),
+    # One that has hosts of its own as well is a department around a team.
+    ({"press": {"1", "2"}, "photographers": {"1"}}, ["press"]),
+]
 
 
-@pytest.mark.parametrize(
-    ("groups", "expected"),
-    [
-        (GROUPS, ["press", "treasury"]),
-        ({"all": {"a"}, "ungrouped": {"a"}}, []),
-        ({"a": {"1", "2"}, "b": {"2", "3"}, "c": {"2"}}, ["a", "b"]),
-        ({"empty": set(), "press": {"1"}}, ["press"]),
-        ({"site": {"1", "2"}, "departments": {"1", "2"}, "press": {"1"}, "treasury": {"2"}}, ["press", "treasury"]),
-        # One that has hosts of its own as well is a department around a team.
-        ({"press": {"1", "2"}, "photographers": {"1"}}, ["press"]),
-    ],
-)
+@pytest.mark.parametrize(("groups", "expected"), OUTERMOST)
 def test_the_outermost_groups_lie_within_no_other(groups, expected):
     assert outermost(groups) == expected
 
@@ -104,24 +102,21 @@ SHARED = catalogue(
     service("page", urls=("a.example/x",), domains=("a.example",)),
 )
 TENANTS = {"tenants": {"google": ["example.org"]}}
-REMOVED = {"programs_for_both": "remove"}
+CHOSEN = [
+    ({}, "both crow- dodo- owl"),
+    ({"services_include": ["dodo", "crow", "work"]}, "both crow dodo owl work"),
+    ({"services_exclude": ["owl", "both"]}, "crow- dodo-"),
+    ({"categories": ["social_media"]}, "crow"),
+    ({"categories": [], "categories_reported": ["instant_messaging"]}, "both- dodo- owl-"),
+    ({"audiences": ["enterprise"]}, "work"),
+    ({"audiences": []}, ""),
+]
 
 
-@pytest.mark.parametrize(
-    ("values", "chosen"),
-    [
-        ({}, "both crow- dodo- owl"),
-        ({"services_include": ["dodo", "crow", "work"]}, "both crow dodo owl work"),
-        ({"services_exclude": ["owl", "both"]}, "crow- dodo-"),
-        ({"categories": ["social_media"]}, "crow"),
-        ({"categories": [], "categories_reported": ["instant_messaging"]}, "both- dodo- owl-"),
-        ({"audiences": ["enterprise"]}, "work"),
-        ({"audiences": []}, ""),
-    ],
-)
+@pytest.mark.parametrize(("values", "chosen"), CHOSEN)
 def test_variables_choose_enforced_and_reported_services(values, chosen):
-    found = chosen_services(MADE, restrictions(**values))
-    assert [f"{one.id}{'' if enforced else '-'}" for one, enforced in found] == chosen.split()
+    result = chosen_services(MADE, restrictions(**values))
+    assert [f"{item.id}{'' if enforced else '-'}" for item, enforced in result] == chosen.split()
 
 
 @pytest.mark.parametrize(
@@ -146,7 +141,7 @@ def test_unknown_service_or_feed_is_a_mistake(values, key, value, expected):
         ("own", "apps", {"controls": {"apps": "off"}}, False),
         ("own", "firewall", {"controls": {"firewall": "off"}}, False),
         ("shared", "apps", {}, False),  # its programs serve permitted accounts, too
-        ("shared", "apps", REMOVED, True),
+        ("shared", "apps", {"programs_for_both": "remove"}, True),
         ("shared", "firewall", {}, True),
         ("shared", "firewall", TENANTS, False),  # business accounts use its networks, too
         ("page", "apps", {}, False),
@@ -290,8 +285,8 @@ def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own
     plan = compile_plan(both, read_restrictions(chosen, str), [], datetime.date(2026, 11, 29))
     of = fit_names(plan["controls"]["browser"], HostControls(plan, lambda: WITH_ALL_BELOW))
     assert (sum(of.listed.names.values()), len(of.left_out) > 20) == (1000, True)
-    doors = {door for one in own_catalogue.services.values() for door in one.front_doors}
-    assert not doors.intersection(str(one) for names in of.left_out.values() for one in names)
+    doors = {door for item in own_catalogue.services.values() for door in item.front_doors}
+    assert not doors.intersection(str(item) for names in of.left_out.values() for item in names)
     assert Desired(plan, HostControls(plan, lambda: WITH_ALL_BELOW)).open_names() == {}  # the DNS filter has all
     zone_files = rpz.render(decision.decide({"host": plan}, LATER, "", ("dns",)))
     assert b"host99.example" in b"".join(zone_files.files.values())
@@ -315,7 +310,7 @@ def test_unmanaged_browsers_are_scanned_for_without_shared_names():
         browser("finch", "none", processes=("finch", "both", "relayed"), **finch),
         browser("dove", "none", packages={"apt": ("dove",)}, processes=("dove", "finch"), paths=("/opt/dove",)),
     ]
-    made.browsers.update({one.id: one for one in browsers})  # type: ignore[attr-defined]
+    made.browsers.update({item.id: item for item in browsers})  # type: ignore[attr-defined]
     reached = unmanaged_browsers(made, "audit", made.services.values())
     assert (reached["name"], reached["mode"]) == ("Browsers that no policy reaches", "audit")
     assert reached["packages"] == {"apt": ["finch", "dove"], "rpm": ["finch"]}
@@ -344,7 +339,7 @@ def ask_run(project, tmp_path, monkeypatch):
     return compiled
 
 
-def test_hosts_with_the_same_restrictions_share_a_plan(ask_run):
+def test_hosts_with_the_same_restrictions_share_a_plan_which_a_second_run_does_not_store_again(ask_run):
     run = ask_run({"web01": {}, "web02": {}, "db01": {"categories": ["webmail"]}})
     assert run["hosts"]["web01"] == run["hosts"]["web02"] != run["hosts"]["db01"]
     stored = sorted(Path(run["plans"]).glob("*.json"))
@@ -353,9 +348,6 @@ def test_hosts_with_the_same_restrictions_share_a_plan(ask_run):
         plan = json.loads(path.read_text(encoding="utf-8"))
         plans.check(plan)
         assert plan["digest"] == f"sha256:{path.stem}"
-
-
-def test_a_second_run_stores_nothing_new(ask_run):
     first = ask_run({"web01": {}})
     before = {path: path.stat().st_mtime_ns for path in Path(first["plans"]).iterdir()}
     second = ask_run({"web01": {}})

@@ -87,27 +87,25 @@ def test_a_mistake_in_one_department_hides_none_in_the_next(tmp_path, entry, key
 
 # -- hours
 NINE, NOON, SIX, TEN, DAY = 9 * 60, 12 * 60, 18 * 60, 22 * 60, 24 * 60
+WINDOWS_BY_HOURS = [
+    ("mon 09:00-18:00", [(0, NINE, SIX)]),
+    ("mon-fri 09:00-12:00", [(day, NINE, NOON) for day in range(5)]),
+    ("weekdays 09:00-12:00", [(day, NINE, NOON) for day in range(5)]),
+    ("weekends 09:00-12:00", [(5, NINE, NOON), (6, NINE, NOON)]),
+    ("daily 09:00-12:00", [(day, NINE, NOON) for day in range(7)]),
+    ("sat-mon 00:00-24:00", [(0, 0, DAY), (5, 0, DAY), (6, 0, DAY)]),
+    ("wed,mon 09:45-18:00", [(0, NINE + 45, SIX), (2, NINE + 45, SIX)]),
+    ("mon 22:00-09:00", [(0, TEN, DAY), (1, 0, NINE)]),
+    ("sun 22:00-09:00", [(0, 0, NINE), (6, TEN, DAY)]),
+    ("mon 22:00-00:00", [(0, TEN, DAY)]),
+    ("mon 24:00-09:00", [(1, 0, NINE)]),
+    ("mon 09:00-12:00;mon 12:00-18:00", [(0, NINE, SIX)]),
+    ("mon 12:01-18:00;mon 09:00-12:00", [(0, NINE, NOON), (0, NOON + 1, SIX)]),
+    ("mon 09:00-12:00;tue 09:00-12:00;mon 11:00-18:00", [(0, NINE, SIX), (1, NINE, NOON)]),
+]
 
 
-@pytest.mark.parametrize(
-    ("texts", "expected"),
-    [
-        ("mon 09:00-18:00", [(0, NINE, SIX)]),
-        ("mon-fri 09:00-12:00", [(day, NINE, NOON) for day in range(5)]),
-        ("weekdays 09:00-12:00", [(day, NINE, NOON) for day in range(5)]),
-        ("weekends 09:00-12:00", [(5, NINE, NOON), (6, NINE, NOON)]),
-        ("daily 09:00-12:00", [(day, NINE, NOON) for day in range(7)]),
-        ("sat-mon 00:00-24:00", [(0, 0, DAY), (5, 0, DAY), (6, 0, DAY)]),
-        ("wed,mon 09:45-18:00", [(0, NINE + 45, SIX), (2, NINE + 45, SIX)]),
-        ("mon 22:00-09:00", [(0, TEN, DAY), (1, 0, NINE)]),
-        ("sun 22:00-09:00", [(0, 0, NINE), (6, TEN, DAY)]),
-        ("mon 22:00-00:00", [(0, TEN, DAY)]),
-        ("mon 24:00-09:00", [(1, 0, NINE)]),
-        ("mon 09:00-12:00;mon 12:00-18:00", [(0, NINE, SIX)]),
-        ("mon 12:01-18:00;mon 09:00-12:00", [(0, NINE, NOON), (0, NOON + 1, SIX)]),
-        ("mon 09:00-12:00;tue 09:00-12:00;mon 11:00-18:00", [(0, NINE, SIX), (1, NINE, NOON)]),
-    ],
-)
+@pytest.mark.parametrize(("texts", "expected"), WINDOWS_BY_HOURS)
 def test_hours_become_windows_of_a_week(texts, expected):
     assert all(HOURS.fullmatch(text) for text in texts.split(";"))
     assert windows(texts.split(";")) == expected
@@ -190,15 +188,15 @@ def test_the_newest_that_counts_is_in_force():
     own = ONE._replace(by="wong", on="2026-11-27T08:00:00Z")
     stranger = ONE._replace(id="2", by="head.of.finance")
     elsewhere = ONE._replace(host="gone01")
-    found, disregarded = refusals.in_force([elsewhere, ONE, newer, own, stranger], CONTEXT)
-    assert found == [newer]
+    result, disregarded = refusals.in_force([elsewhere, ONE, newer, own, stranger], CONTEXT)
+    assert result == [newer]
     (left,) = disregarded
     assert left.refusal == stranger and left.why.startswith("head.of.finance may not approve for press")
 
 
 def test_refusal_that_counts_for_nothing_is_printed_and_another_is_in_the_plan_of_its_host():
-    one, two = Disregarded(ONE, "it is theirs"), Disregarded(ONE._replace(id="2"), "x")
-    text, more = refusals.warning([one]), refusals.warning([one, two])
+    item, two = Disregarded(ONE, "it is theirs"), Disregarded(ONE._replace(id="2"), "x")
+    text, more = refusals.warning([item]), refusals.warning([item, two])
     assert text.endswith(": it is theirs [refused.jsonl]") and "request 0000000000000000 on" in text
     assert "on press01 counts for nothing (and 1 more)" in more
     refused = request_answers.refused_by_host([ONE])
@@ -246,16 +244,16 @@ BODY: Any = {"controls": {"apps": {"services": {"owl": {"mode": "enforce"}}}, "d
 
 
 def answers(*waivers: Waiver, refused: Any = None, over: tuple[Waiver, ...] = ()) -> dict[str, Any]:
-    found: dict[str, Any] = request_answers.with_answers(BODY, refused or {}, waivers, over).get("answers", {})
-    return found
+    result: dict[str, Any] = request_answers.with_answers(BODY, refused or {}, waivers, over).get("answers", {})
+    return result
 
 
 def test_granted_answer_counts_before_refused_and_ended():
-    one, refused = build_waiver(request="r1", services=("crow",)), {"r1": {"answer": "refused"}}
-    assert answers(refused=refused, over=(one,)) == refused
-    assert answers(one, refused=refused, over=(one,))["r1"]["answer"] == "granted"
+    item, refused = build_waiver(request="r1", services=("crow",)), {"r1": {"answer": "refused"}}
+    assert answers(refused=refused, over=(item,)) == refused
+    assert answers(item, refused=refused, over=(item,))["r1"]["answer"] == "granted"
     ended = {"answer": "ended", "user": "", "service": "crow", "waiver": "w1", "on": "2026-11-20T08:00:00Z"}
-    assert answers(over=(one,)) == {"r1": ended}
+    assert answers(over=(item,)) == {"r1": ended}
     assert answers(over=(build_waiver(request="r1", users=("wong",)),))["r1"]["user"] == "wong"
     assert request_answers.with_answers(BODY, {}, [], []) is BODY
     assert request_answers.with_answers(BODY, refused, [])["controls"] is BODY["controls"]
@@ -277,48 +275,46 @@ NO_TIMES = [
     *("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "\u0662026-12-31T18:00:00+08:00"),
     *(["2026-12-31T18:00:00+08:00"], "never"),
 ]
+WRONG_WAIVERS = [
+    ({"expires": None}, "expires", "every waiver has one"),
+    *(({"expires": text}, "expires", "a time with its zone") for text in NO_TIMES),
+    ({"expires": "2026-11-01T16:00:00+00:00"}, "expires", "a time after 2026-11-01T16:00:00+00:00"),
+    ({"requested_on": "2026-11-05T00:00:00Z"}, "requested_on", "not after approved_on"),
+    ({"reviewed_on": "2026-10-05T00:00:00Z"}, "reviewed_on", "not before approved_on"),
+    ({"expiry": "never"}, "expiry", "did you mean 'expires'?"),
+    ({"id": "w2"}, "id", "the name of its file, w1"),
+    ({"id": "w 1"}, "id", "letters, digits"),
+    ({"services": None}, "services", "every waiver has one"),
+    ({"services": "whatsapp"}, "services", "a list, such as [whatsapp]"),
+    ({"services": [["whatsapp"]]}, "services[0]", "a service's id"),
+    ({"controls": ["firewal"]}, "controls[0]", "did you mean 'firewall'?"),
+    ({"hosts": None}, "hosts", "hosts, groups or zones"),
+    ({"approved_by": " head"}, "approved_by", "one line of text"),
+    ({"reason": ""}, "reason", "every waiver has one"),
+    ({"reason": "\x1b[2J"}, "reason", "one line of text"),
+    ({"reason": "x" * 1001}, "reason", "at most 1000"),
+    ({"users": ["alice"]}, "controls", "[apps, firewall] or less beside users, because browser policies"),
+    ({"versions": ["4.0"], "controls": ["apps", "firewall"]}, "controls", "[apps] or less beside versions"),
+    ({"paths": ["/opt/x"]}, "controls", "[apps] or less beside paths"),
+    *(({"users": [name], "controls": ["apps"]}, "users[0]", "a user's login name") for name in ("1000", "-rf")),
+    ({"versions": ["4 0"], "controls": ["apps"]}, "versions[0]", "a version as the package system says it"),
+    *(({"paths": [path], "controls": ["apps"]}, "paths[0]", "an absolute") for path in ("opt/x", "/opt/../etc")),
+    ({"posix_groups": ["press"]}, "controls", "[apps, firewall] or less beside posix_groups, because browser"),
+    ({"posix_groups": ["-rf"], "controls": ["apps"]}, "posix_groups[0]", "the name of a group of the host's users"),
+    ({"posix_groups": [f"g{n}" for n in range(21)], "controls": ["apps"]}, "posix_groups", "at most 20"),
+    ({"hours": "sun 09:00-18:00"}, "controls", "[browser, firewall, dns] or less beside hours, because apps that"),
+    ({"hours": "mon\n09:00-18:00", "controls": ["dns"]}, "hours[0]", "days and times of the host's own zone"),
+    ({"hours": ["mon 09:00-09:00"], "controls": ["dns"]}, "hours[0]", "ends at another minute"),
+    ({"hours": [f"mon 09:00-10:{n:02}" for n in range(21)], "controls": ["dns"]}, "hours", "at most 20"),
+    *(({"request": id_}, "request", "16 of 0-9 and a-f") for id_ in ("12345", "00C0FFEE00C0FFEE")),
+    ({"revoked": ""}, "revoked", "a mapping such as"),
+    ({"revoked": {"on": "2026-12-01", "by": "x", "why": "y"}}, "revoked.on", "a time with its zone"),
+    ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x"}}, "revoked.why", "every revocation has one"),
+    ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x", "wy": "y"}}, "revoked.wy", "did you mean 'why'?"),
+]
 
 
-@pytest.mark.parametrize(
-    ("changes", "key", "expected"),
-    [
-        ({"expires": None}, "expires", "every waiver has one"),
-        *(({"expires": text}, "expires", "a time with its zone") for text in NO_TIMES),
-        ({"expires": "2026-11-01T16:00:00+00:00"}, "expires", "a time after 2026-11-01T16:00:00+00:00"),
-        ({"requested_on": "2026-11-05T00:00:00Z"}, "requested_on", "not after approved_on"),
-        ({"reviewed_on": "2026-10-05T00:00:00Z"}, "reviewed_on", "not before approved_on"),
-        ({"expiry": "never"}, "expiry", "did you mean 'expires'?"),
-        ({"id": "w2"}, "id", "the name of its file, w1"),
-        ({"id": "w 1"}, "id", "letters, digits"),
-        ({"services": None}, "services", "every waiver has one"),
-        ({"services": "whatsapp"}, "services", "a list, such as [whatsapp]"),
-        ({"services": [["whatsapp"]]}, "services[0]", "a service's id"),
-        ({"controls": ["firewal"]}, "controls[0]", "did you mean 'firewall'?"),
-        ({"hosts": None}, "hosts", "hosts, groups or zones"),
-        ({"approved_by": " head"}, "approved_by", "one line of text"),
-        ({"reason": ""}, "reason", "every waiver has one"),
-        ({"reason": "\x1b[2J"}, "reason", "one line of text"),
-        ({"reason": "x" * 1001}, "reason", "at most 1000"),
-        ({"users": ["alice"]}, "controls", "[apps, firewall] or less beside users, because browser policies"),
-        ({"versions": ["4.0"], "controls": ["apps", "firewall"]}, "controls", "[apps] or less beside versions"),
-        ({"paths": ["/opt/x"]}, "controls", "[apps] or less beside paths"),
-        *(({"users": [name], "controls": ["apps"]}, "users[0]", "a user's login name") for name in ("1000", "-rf")),
-        ({"versions": ["4 0"], "controls": ["apps"]}, "versions[0]", "a version as the package system says it"),
-        *(({"paths": [path], "controls": ["apps"]}, "paths[0]", "an absolute") for path in ("opt/x", "/opt/../etc")),
-        ({"posix_groups": ["press"]}, "controls", "[apps, firewall] or less beside posix_groups, because browser"),
-        ({"posix_groups": ["-rf"], "controls": ["apps"]}, "posix_groups[0]", "the name of a group of the host's users"),
-        ({"posix_groups": [f"g{n}" for n in range(21)], "controls": ["apps"]}, "posix_groups", "at most 20"),
-        ({"hours": "sun 09:00-18:00"}, "controls", "[browser, firewall, dns] or less beside hours, because apps that"),
-        ({"hours": "mon\n09:00-18:00", "controls": ["dns"]}, "hours[0]", "days and times of the host's own zone"),
-        ({"hours": ["mon 09:00-09:00"], "controls": ["dns"]}, "hours[0]", "ends at another minute"),
-        ({"hours": [f"mon 09:00-10:{n:02}" for n in range(21)], "controls": ["dns"]}, "hours", "at most 20"),
-        *(({"request": id_}, "request", "16 of 0-9 and a-f") for id_ in ("12345", "00C0FFEE00C0FFEE")),
-        ({"revoked": ""}, "revoked", "a mapping such as"),
-        ({"revoked": {"on": "2026-12-01", "by": "x", "why": "y"}}, "revoked.on", "a time with its zone"),
-        ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x"}}, "revoked.why", "every revocation has one"),
-        ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x", "wy": "y"}}, "revoked.wy", "did you mean 'why'?"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "key", "expected"), WRONG_WAIVERS)
 def test_a_wrong_waiver_is_named_with_its_place_and_what_was_expected(tmp_path, changes, key, expected):
     path = write_waiver(tmp_path, **changes)
     with pytest.raises(PolicyErrors) as raised:

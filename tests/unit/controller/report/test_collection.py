@@ -27,7 +27,6 @@ from proscribe.wire.installation import COLLECTION
 BAD = answer(wechat(WECHAT), evaluated=["apps/x"])
 GOOD = clean_answer(checked_at="2026-11-25T00:30:09Z")
 DECIDED = {"hosts": ["web01", "web02", "web03"], "batches": [1, 2], "allow": {"hosts": 3}, "set_aside": {}}
-NOW = "2026-11-25T08:00:00Z"
 ASIDE = {**DECIDED, "hosts": ["web02", "web03"], "set_aside": {"web01": "set aside: it has 201 removals"}, "allow": {}}
 COLLECTOR, OTHER = object(), object()
 # The modules that change a host, with the control of each.
@@ -110,7 +109,7 @@ def test_hosts_whose_turn_did_not_come_are_named_with_why():
         "to_correct": 3, "batches": [1, 2], "not_reached": 2, "why": "stopped after the canary batch",
         "allow": {"hosts": 3}, "set_aside": [],
     }  # fmt: skip
-    states = {record["host"]: record["state"] for record in collector.fleet(NOW).records}
+    states = {record["host"]: record["state"] for record in collector.fleet("2026-11-25T08:00:00Z").records}
     assert states == {"web01": "repaired", "web02": "noncompliant", "web03": "noncompliant", "web04": "compliant"}
 
 
@@ -275,7 +274,6 @@ def test_only_a_line_that_is_rewritten_is_taken_away():
         assert (Line.shown, Line.away(), Line.away()) == (bool(away), away, "")
 
 
-PROJECT = Path(__file__).resolve().parents[4]
 AS_VARIABLE = ("ssh_common_args", "ssh_extra_args", "sftp_extra_args", "scp_extra_args")
 OPTIONS = {
     "-i": ("inventory", True), "--tags": ("tags", True), "--take": ("take", False), "-e": ("extra_vars", True),
@@ -285,7 +283,7 @@ OPTIONS = {
     **{f"--{name}": (name, True) for name in ("subset", "start_at_task")},
 }  # fmt: skip
 FILE = ("-e", f"@{SECRETS_FILE}")
-OURS = str(PROJECT / "playbooks" / "enforce.yml")
+OURS = str(Path(__file__).resolve().parents[4] / "playbooks" / "enforce.yml")
 
 
 @pytest.mark.parametrize(("typed", "words"), [

@@ -33,7 +33,6 @@ from proscribe_ansible.exit_code import FILE, ExitCode
 from proscribe_ansible.reported_run import ReportedRun
 from proscribe_ansible.terminal import Terminal
 
-FINISHED = "2026-11-25T01:00:00Z"
 DRIFTED = answer(wechat(WECHAT), evaluated=["apps/x"])
 GATED = {"gate": {"web01": "noncompliant", "web02": "noncompliant"}}
 MODULES = {
@@ -60,7 +59,7 @@ class Reports:
         for host, item in zip(("web01", "web02"), answers, strict=False):
             collector.answered(host, item)
         directory = ReportDirectory(self.place / f"{name}.partial")
-        return ended(collector, directory, FINISHED, failed, self.broken.append)
+        return ended(collector, directory, "2026-11-25T01:00:00Z", failed, self.broken.append)
 
 
 @pytest.fixture

@@ -29,7 +29,6 @@ NOT_OBSERVED = {"state": None, "evaluated": 0, "not_applicable": 0}
 WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0").as_dict()
 HAS = [("a", "dpkg x"), ("b", "dpkg x"), ("c", "dpkg x"), ("d", "dpkg x")]
 HAVE = [("a", "dpkg x"), ("b\x1b", "dpkg y"), ("c", "dpkg z"), ("d", "dpkg w")]
-NOW = "2026-11-25T08:00:00Z"
 THREE_DAYS = 3 * 86400
 REASONS = ("failed: x: y", "unreachable: no\nroute", "unreachable: z", "asleep", None)
 ANSWERS = {
@@ -351,7 +350,7 @@ def states_by_host(fleet):
     ("2026-11-25 08:00:00", "unknown", "no_time", "its record does not say when it was checked"),
 ])  # fmt: skip
 def test_an_old_record_is_no_answer_and_a_clock_that_is_ahead_is_reported(checked_at, state, kind, reason):
-    clock = Clock(NOW, THREE_DAYS, {})
+    clock = Clock("2026-11-25T08:00:00Z", THREE_DAYS, {})
     fleet = reconcile({"web01": DIGEST}, [read("web01", clean_answer(checked_at=checked_at))], clock=clock)
     record = fleet.records[0]
     assert (record["state"], record["rules_evaluated"] > 0) == (state, state == "compliant")
@@ -418,7 +417,6 @@ BROKE = ("changed", "apps", {"msg": "a module that broke says nothing of what it
 WRITTEN = ("changed", "browser", {"actions": ["write policy"]})
 LOST = ("unreachable", "connection timed out")
 EARLIER = "20261125T003000Z-enforce-1a2b"
-LATER = "20261126T003000Z-audit-77c0"
 LEFT = {"rule": "apps/wechat", "state": "unknown", "waiver": None, "reason": f"{CORRECTED}; x", "findings": []}
 OTHERS = {"rule": "apps/line", "state": "noncompliant", "waiver": None, "reason": None, "findings": []}
 THEN = {"rules": [LEFT, OTHERS], "checked_at": "2026-11-24T00:00:00Z", "controls": {"apps": {"policy": "sha256:1"}}}
@@ -473,7 +471,7 @@ def test_dry_run_corrects_nothing_and_the_next_run_names_a_begun_correction(tmp_
     (record,) = collect(*events, mode="check").fleet().records
     assert (states_by_rule(record), "not_observed_again" in record) == (expected_states("noncompliant"), False)
     publish(tmp_path, collect(OBSERVED, BEGINS, id=EARLIER))
-    record = publish(tmp_path, collect(("answered", GOOD), mode="audit", id=LATER))
+    record = publish(tmp_path, collect(("answered", GOOD), mode="audit", id="20261126T003000Z-audit-77c0"))
     assert record["rules"][0]["reason"] == f"{BEGUN} by {EARLIER}; compliant now"
 
 

@@ -279,7 +279,7 @@ def test_never_more_than_happened_is_counted(tmp_path_factory, happened, journal
     assert known_names <= total <= len(happened)
 
 
-def test_a_session_waits_for_others_and_has_some_memory(tmp_path):
+def test_session_waits_for_others_with_an_end_and_has_some_memory(tmp_path, monkeypatch):
     history = open_history("sqlite", tmp_path)
     for session_of in (history.database.writing, history.database.reading):
         with session_of() as session:
@@ -287,6 +287,10 @@ def test_a_session_waits_for_others_and_has_some_memory(tmp_path):
             assert next(session.rows("PRAGMA cache_size"))[0] < -2_000  # KiB: more than its usual two megabytes
     with pytest.raises(HistoryError, match="readonly"), history.database.reading() as session:
         session.run("DELETE FROM proscribe_run")
+    monkeypatch.setattr(database, "WAIT", 0.2)
+    second = history.database.writing()
+    with history.database.writing(), pytest.raises(HistoryError, match="in use by another run"), second:
+        pass
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("elsewhere")])
@@ -315,14 +319,6 @@ def test_tables_of_a_newer_version_are_left_alone(past, tmp_path):
     for ask in (past.history.trend, lambda: past.run({"web01": good()})):
         with pytest.raises(HistoryError, match="version"):
             ask()
-
-
-def test_a_writer_that_never_ends_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "WAIT", 0.2)
-    history = open_history("sqlite", tmp_path)
-    second = history.database.writing()
-    with history.database.writing(), pytest.raises(HistoryError, match="in use by another run"), second:
-        pass
 
 
 @pytest.mark.slow

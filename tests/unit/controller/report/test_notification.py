@@ -38,7 +38,6 @@ HOSTILE = [
 ]  # fmt: skip
 PIECES = [*"<>&@`[]()!*_~|#:/\\'\"^-=+. \n\ta1", "http://", "www.", "channel", "https://evil.example", "](", "!["]
 PIECE = st.one_of(st.sampled_from(PIECES), st.sampled_from(HOSTILE), st.characters())
-TEXTS = st.lists(PIECE, max_size=12).map("".join)
 HEADERS = {"Auto-Submitted", "Content-Transfer-Encoding", "Content-Type", "MIME-Version", "Subject"}
 
 
@@ -253,7 +252,7 @@ def test_hostile_text_is_active_where_it_is_not_escaped(text):
 
 
 @pytest.mark.parametrize("make", [make_request_message, make_refused_message, make_report_message])
-@given(text=TEXTS)
+@given(text=st.lists(PIECE, max_size=12).map("".join))
 @examples(300)
 def test_no_text_of_a_stranger_is_obeyed_where_a_notification_is_shown(make, text):
     try:

@@ -294,22 +294,19 @@ def test_the_library_is_loaded_where_a_page_is_written_and_not_before():
     assert done.stdout.strip() == "False"
 
 
+def compile_page() -> str:
+    """Load the template of the page; return its name."""
+    rendering.environment.cache_clear()
+    return rendering.environment().get_template("page.html.j2").name or ""
+
+
 @pytest.fixture
 def cached(tmp_path, monkeypatch):
     """Return a directory in which Python caches what it compiles."""
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setattr(importlib.util, "cache_from_source", lambda _path: str(tmp_path / "rendering.pyc"))
-    tmp_path.chmod(0o755)
-    rendering.environment.cache_clear()
     yield tmp_path
     rendering.environment.cache_clear()
-
-
-def compile_page() -> str:
-    """Load the template of the page; return its name."""
-    rendering.environment.cache_clear()
-    template = rendering.environment().get_template("page.html.j2")
-    return template.name or ""
 
 
 def test_page_depends_on_no_cache_and_caches_in_no_directory_of_everybody(cached, monkeypatch):

@@ -3,9 +3,8 @@
 from proscribe.controller.report.request_news import Department, for_heads, new_requests
 from proscribe.controller.report.storage.requests_file import Request
 
-AT = "2026-11-25T08:00:00Z"
 PRESS, IT, LATE = (
-    Request(host, f"id-{host}", "alice", service, f"reason of {host}", AT, "inv", run)
+    Request(host, f"id-{host}", "alice", service, f"reason of {host}", "2026-11-25T08:00:00Z", "inv", run)
     for host, service, run in (("web01", "line", "r1"), ("db01", "zoom", "r1"), ("old01", "qq", "r0"))
 )  # fmt: skip
 

@@ -263,7 +263,6 @@ OPTIONS = {
 SCOPE = ["-i", "a b/prod", "-i", "x,y", "--tags", "apps,browser", "--skip-tags=slow", "-e", "@vars file.yml"]
 SCOPE += ["-e", '{"note": "it\'s $HOME `id` !!"}', "-u", "ops", "-bK", "--vault-id", "dev@prompt"]
 SCOPE += ["--vault-password-file", "pw", "--become-user=root"]
-HOSTS = ["web01", "web02", "web03"]
 # Examples in the help, files of one host (which reach no other host), and descriptions of variables and keys.
 WITH_LAUNCHER = {
     "controller/cli": "report requests export quarantine __init__ diff/__init__ explain/__init__ init/__init__ "
@@ -316,7 +315,7 @@ def test_any_text_is_read_without_an_error(text):
 
 
 def test_launcher_is_the_executable_file_of_the_project_and_reports_of_before_name_it():
-    result = run(HOSTS, inventory=["/srv/prod"], controls=["apps"], command=None)
+    result = run(["web01", "web02", "web03"], inventory=["/srv/prod"], controls=["apps"], command=None)
     options = "audit --limit web01 -i /srv/prod --tags apps"
     assert Call.of(result).again("web01").line("/srv") == f"{quoted(LAUNCHER)} {options}"
     assert os.path.join(PROJECT, "proscribe") == LAUNCHER and os.access(LAUNCHER, os.X_OK)

@@ -26,7 +26,6 @@ ENTRY = "social_media/parrot.yml"
 FEED = "id: birds\nname: Birds\nservice: parrot\nkind: {kind}\nchecked: 2026-01-02\nsources: [a test]\n"
 AMENDED = "---\namends: parrot\nsources: [a test]\n{what}"
 NAMES = "# public bodies\nwww.gov.example\nhsbc.example\n"
-NETWORKS = "198.51.0.0/16\n2001:4860::/32\n"
 
 
 class Lists:
@@ -35,7 +34,7 @@ class Lists:
     def __init__(self, root: Path) -> None:
         self.root, self.own = root / "catalog", root / "ours"
         self.write("catalog/known_good.txt", NAMES)
-        self.write("catalog/known_good_networks.txt", NETWORKS)
+        self.write("catalog/known_good_networks.txt", "198.51.0.0/16\n2001:4860::/32\n")
         self.entry()
 
     def write(self, name: str, text: str) -> None:
@@ -54,7 +53,7 @@ class Lists:
     def refused(self) -> str:
         """Return the one mistake of a load; "" for none."""
         try:
-            load([one for one in (self.root, self.own) if one.exists()])
+            load([item for item in (self.root, self.own) if item.exists()])
         except PolicyErrors as wrong:
             (error,) = wrong.errors
             return str(error)
@@ -109,18 +108,18 @@ def test_a_domain_below_which_each_customer_has_a_name_is_refused_and_a_customer
 
 
 def test_names_below_a_publishers_pattern_are_not_blocked(own_catalogue):
-    enforced = [one for one in own_catalogue.services.values() if one.enforce]
-    hosts = {host for one in enforced for host in (*one.domains, *one.mail_hosts, *one.urls) if "/" not in host}
+    enforced = [item for item in own_catalogue.services.values() if item.enforce]
+    hosts = {host for item in enforced for host in (*item.domains, *item.mail_hosts, *item.urls) if "/" not in host}
     hosts |= {name for feed in own_catalogue.feeds.values() if feed.kind == "domains" for name in feed.values}
     ends = tuple(pattern.removeprefix("*") for pattern in patterns())
-    decided = {name for one in left_out() for name in one.names}
+    decided = {name for item in left_out() for name in item.names}
     assert len(ends) > 100 and sorted(host for host in hosts - decided if host.endswith(ends)) == []
 
 
 @pytest.mark.parametrize("address", ["147.92.191.1/32", "2400:dcc0::1/128"])
 def test_networks_with_building_blocks_are_in_no_entry(own_catalogue, address):
-    networks = {network for one in own_catalogue.services.values() for network in one.networks}
+    networks = {network for item in own_catalogue.services.values() for network in item.networks}
     networks |= {value for feed in own_catalogue.feeds.values() if feed.kind == "networks" for value in feed.values}
-    one = ipaddress.ip_network(address)
-    found = [ipaddress.ip_network(network) for network in networks]
-    assert found and [other for other in found if other.version == one.version and other.supernet_of(one)] == []
+    item = ipaddress.ip_network(address)
+    result = [ipaddress.ip_network(network) for network in networks]
+    assert result and [other for other in result if other.version == item.version and other.supernet_of(item)] == []

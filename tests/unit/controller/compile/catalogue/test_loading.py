@@ -344,8 +344,8 @@ def test_amendment_changes_values_and_origins(tmp_path):
         (("domains",), "a.example"): (earlier, ("add", "domains", 0)),
         (("domains",), "b.example"): (earlier, ("add", "domains", 1)),
     }
-    found, mistakes = amendments.amended(ENTRY_DATA, origins, ours)
-    assert found.data == yaml.safe_load("""
+    result, mistakes = amendments.amended(ENTRY_DATA, origins, ours)
+    assert result.data == yaml.safe_load("""
         id: parrot
         notes: ""
         audience: both
@@ -363,7 +363,7 @@ def test_amendment_changes_values_and_origins(tmp_path):
         checked_accepted: {day: "2026-11-01"}
         sources: [a test, another, our desk]
         """)
-    assert found.origins == {
+    assert result.origins == {
         (("domains",), "a.example"): (earlier, ("add", "domains", 0)),
         (("domains",), "u.example"): (ours, ("accept", "domains", 0)),
         (("packages", "snap"), "parrot"): (ours, ("accept", "packages", "snap", 0)),

@@ -77,7 +77,6 @@ FULL_AMENDMENT = read_texts("amends: parrot\nnetworks_note: of 2026-11-20\n", DA
 FULL_AMENDMENT |= {key: read_texts(NAMES, LISTS, ADDRESSES) for key in ("add", "remove")}
 FULL_AMENDMENT |= {"accept": read_texts(NAMES, LISTS)}
 FEED_HEAD = 'id: birds\nname: Birds\nservice: parrot\nkind: domains\nagreement: "2"\nreplaces: "false"\n'
-FULL_FEED = read_texts(FEED_HEAD, DATES)
 PLACED = {"native": "/etc/owl", "flatpak": "/app/<id>", "snap": "/snap/owl"}
 PLACES = ("policy_dir", "policy_file")
 BROWSER_HEAD = "id: owl\nname: Owl\npolicy_support: firefox\npolicy_fallbacks: [/opt/owl/policies.json]\n"
@@ -85,7 +84,7 @@ FULL_BROWSER = read_texts(BROWSER_HEAD, LOCATED, "notes: a bird\nsources: [a tes
 FULL_BROWSER |= {key: dict(PLACED) for key in PLACES} | {"unverified": read_texts(LOCATED, "notes: a bird")}
 FULL_BROWSER["unverified"] |= {key: {system: [path] for system, path in PLACED.items()} for key in PLACES}
 FULL: list[tuple[Group, dict[str, Any]]] = [(SERVICE, FULL_SERVICE | FULL_UNVERIFIED), (AMENDMENT, FULL_AMENDMENT)]
-FULL += [(FEED, FULL_FEED), (BROWSERS, {"browsers": [FULL_BROWSER]})]
+FULL += [(FEED, read_texts(FEED_HEAD, DATES)), (BROWSERS, {"browsers": [FULL_BROWSER]})]
 
 
 def find_leaves(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
@@ -260,18 +259,16 @@ browsers:
       native: /etc/owl/policies/managed
     sources: [a test]
 """
+BROKEN_BROWSERS = [
+    (": chromium", ": firefox", "policy_dir", {"native": "/etc/owl/policies/managed"}, "no policy_dir where"),
+    (": chromium", ": chrome", "policy_support", "chrome", "one of chromium, firefox, thunderbird, none"),
+    ("/etc/owl", "/etc/..", "policy_dir.native", "/etc/../policies/managed", "an absolute path"),
+    ("apt:", "winget:", "packages.winget", "winget", "one of apt, rpm, pacman, flatpak, snap"),
+    ("name: Owl", "title: Owl", "name", None, "a value: this key is required"),
+]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "key", "value", "expected"),
-    [
-        (": chromium", ": firefox", "policy_dir", {"native": "/etc/owl/policies/managed"}, "no policy_dir where"),
-        (": chromium", ": chrome", "policy_support", "chrome", "one of chromium, firefox, thunderbird, none"),
-        ("/etc/owl", "/etc/..", "policy_dir.native", "/etc/../policies/managed", "an absolute path"),
-        ("apt:", "winget:", "packages.winget", "winget", "one of apt, rpm, pacman, flatpak, snap"),
-        ("name: Owl", "title: Owl", "name", None, "a value: this key is required"),
-    ],
-)
+@pytest.mark.parametrize(("old", "new", "key", "value", "expected"), BROKEN_BROWSERS)
 def test_a_broken_browser_is_reported(old, new, key, value, expected, write):
     error = errors_of(write(BROWSER_TEXT.replace(old, new), "browsers.yml"))[0]
     assert (error.key, error.value) == (f"browsers[0].{key}", value)

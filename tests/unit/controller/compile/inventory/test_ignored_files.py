@@ -174,7 +174,7 @@ def test_variables_around_a_folder_of_hosts_are_reported(fleet, files, named):
     for file in files:
         (fleet.root / file).parent.mkdir(exist_ok=True)
         (fleet.root / file).write_text("proscribe_watch: 5m\n")
-    assert [f"does not read {WATCH} in {fleet.root}" in one for one in fleet.ask("fleet").warnings] == [True] * named
+    assert [f"does not read {WATCH} in {fleet.root}" in item for item in fleet.ask("fleet").warnings] == [True] * named
     assert fleet.read("gateway") == {}
 
 

@@ -54,18 +54,16 @@ def hostvars(folder):
 
 CONTACT = {"proscribe_contact": "north@example.org"}
 WEB = {**CONTACT, "proscribe_zone": "dmz", "proscribe_categories": ["webmail", "chat"]}
+ADDRESSES = [
+    ("web1", WEB, "2001:db8::1", 2222),
+    ("web2", WEB, "", 22),
+    ("192.0.2.7", CONTACT, "192.0.2.7", 22),
+    ("bad", {**CONTACT, "proscribe_probe": True}, "", 22),
+    ("desk", CONTACT, "fe80::1", 22),
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "values", "address", "port"),
-    [
-        ("web1", WEB, "2001:db8::1", 2222),
-        ("web2", WEB, "", 22),
-        ("192.0.2.7", CONTACT, "192.0.2.7", 22),
-        ("bad", {**CONTACT, "proscribe_probe": True}, "", 22),
-        ("desk", CONTACT, "fe80::1", 22),
-    ],
-)
+@pytest.mark.parametrize(("name", "values", "address", "port"), ADDRESSES)
 def test_host_has_its_variables_and_address(name, values, address, port, hostvars, folder):
     host = HostVariables.of(name, hostvars)
     assert (host.name, host.values, host.origins, host.folder) == (name, values, {}, str(folder))
@@ -319,9 +317,9 @@ PLAY = """\
 
 def test_variables_of_one_role_or_the_play_alone_have_their_lines(tmp_path):
     run = Run(tmp_path, {}, {**ROLE, "roles/own/meta/main.yml": {"allow_duplicates": True}, "play.yml": PLAY})
-    first, second = (one for block in run.play.compile() for one in block.block if one.name == "in the role")
-    of_role = {one.key: one.where for one in in_play.for_another_role(second, [first])}
-    of_play = {name: one.where for name, one in in_play.in_play_only(run.hostvars, second, ["h1"]).items()}
+    first, second = (item for block in run.play.compile() for item in block.block if item.name == "in the role")
+    of_role = {item.key: item.where for item in in_play.for_another_role(second, [first])}
+    of_play = {name: item.where for name, item in in_play.in_play_only(run.hostvars, second, ["h1"]).items()}
     assert set(of_role) == {"proscribe_x", "proscribe_y"}
     assert set(of_play) == {"proscribe_b", "proscribe_c", "proscribe_d", BAN}
     assert of_role["proscribe_x"] == f"{tmp_path}/play.yml:7"

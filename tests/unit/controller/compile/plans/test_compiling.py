@@ -132,20 +132,18 @@ OTHERS = [{"waiver": "b", "hours": WINDOWS}, {"waiver": "c", "users": ["alice"]}
 FOR_A: dict[str, object] = {"waiver": "a", "users": [], "posix_groups": ["press"]}
 FOR_B: dict[str, object] = {"waiver": "b", "users": ["alice"], "hours": WINDOWS}
 FOR_SOME = {"mode": "enforce", "exceptions": [FOR_A, FOR_B]}
+MODES_BY_WAIVERS = [
+    ({}, {"mode": "enforce"}),
+    ({"a": {"controls": ("apps",)}}, {"mode": "enforce"}),
+    ({"a": {}}, {"mode": "waived", "waiver": "a"}),
+    ({"a": {}, "b": {}, "c": HOURS}, {"mode": "waived", "waiver": "b"}),
+    ({"a": HOURS}, IN_HOURS),
+    ({"b": HOURS, "c": {"users": ("alice",)}, "a": HOURS}, {**IN_HOURS, "exceptions": OTHERS}),
+    ({"b": {"users": ("alice",), **HOURS}, "a": {"posix_groups": ("press",)}}, FOR_SOME),
+]
 
 
-@pytest.mark.parametrize(
-    ("waivers", "standing"),
-    [
-        ({}, {"mode": "enforce"}),
-        ({"a": {"controls": ("apps",)}}, {"mode": "enforce"}),
-        ({"a": {}}, {"mode": "waived", "waiver": "a"}),
-        ({"a": {}, "b": {}, "c": HOURS}, {"mode": "waived", "waiver": "b"}),
-        ({"a": HOURS}, IN_HOURS),
-        ({"b": HOURS, "c": {"users": ("alice",)}, "a": HOURS}, {**IN_HOURS, "exceptions": OTHERS}),
-        ({"b": {"users": ("alice",), **HOURS}, "a": {"posix_groups": ("press",)}}, FOR_SOME),
-    ],
-)
+@pytest.mark.parametrize(("waivers", "standing"), MODES_BY_WAIVERS)
 def test_waivers_decide_the_mode_of_a_service(waivers, standing, waiver):
     of = [waiver(id_, **{"controls": ("firewall",), **changes}) for id_, changes in waivers.items()]
     entry = compile_owl(*of)["controls"]["firewall"]["services"]["owl"]
@@ -205,14 +203,14 @@ ENTRIES = st.builds(Entry, st.lists(LABELS, max_size=4).map(tuple), st.booleans(
 @given(st.dictionaries(st.sampled_from("pqrst"), ENTRIES))
 def test_a_permitted_name_below_a_restricted_one_is_let_through(made):
     services: dict[str, Any] = {
-        id_: {"mode": RESTRICTED[0] if one.restricted else "report", "domains": list(one.domains)}
-        for id_, one in made.items()
+        id_: {"mode": RESTRICTED[0] if item.restricted else "report", "domains": list(item.domains)}
+        for id_, item in made.items()
     }
     compiling._allow_permitted(services, types.SimpleNamespace(services=made), "dns")  # type: ignore[arg-type]
-    permitted = [name for one in made.values() if not one.restricted for name in one.domains]
-    for id_, one in made.items():
-        below = {name for name in permitted if identifiers.is_below(name, one.domains) and name not in one.domains}
-        assert services[id_].get("allow", []) == (sorted(below) if one.restricted else [])
+    permitted = [name for item in made.values() if not item.restricted for name in item.domains]
+    for id_, item in made.items():
+        below = {name for name in permitted if identifiers.is_below(name, item.domains) and name not in item.domains}
+        assert services[id_].get("allow", []) == (sorted(below) if item.restricted else [])
 
 
 ALL_DAY = [[day, 0, 1440] for day in range(7)]
@@ -225,8 +223,8 @@ def test_hours_come_to_what_is_compiled_without_them(made, timed, data):
 
     def compiled(how: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
         services = {
-            id_: {"domains": list(one.domains), **(how(id_) if one.restricted else {"mode": "report"})}
-            for id_, one in made.items()
+            id_: {"domains": list(item.domains), **(how(id_) if item.restricted else {"mode": "report"})}
+            for id_, item in made.items()
         }
         compiling._allow_permitted(services, types.SimpleNamespace(services=made), "dns")  # type: ignore[arg-type]
         return services
@@ -271,5 +269,5 @@ def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(project, 
 
 
 def test_package_systems_of_hosts_are_sent():
-    assert set(PACKAGE_SYSTEMS) == {one.declared.key for one in declared()}
+    assert set(PACKAGE_SYSTEMS) == {item.declared.key for item in declared()}
     assert set(PACKAGE_NAMES) - set(PACKAGE_SYSTEMS) == {"winget", "choco", "appx"}

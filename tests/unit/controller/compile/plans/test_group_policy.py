@@ -17,30 +17,27 @@ from proscribe.model.plan import check
 from waiver_organisation import at
 
 NOW = at("2026-11-25T08:00:00+00:00")
-ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
 OU = "OU=Desktops,DC=example,DC=com"
 UNITS = [f"OU=U{number},DC=example,DC=com" for number in range(100)]
 ONE: dict[str, Any] = {"name": "Ours", "group": "press", "ous": [OU]}
+WRONG_POLICIES = [
+    ({}, "", "a list of {name, group, ous, enforced}"),
+    (["x"], "[0]", "{name, group, ous, enforced}"),
+    ([{**ONE, "group_": 1}], "[0].group_", "one of name, group, ous, enforced, did you mean 'group'?"),
+    ([{"name": "x"}], "[0].group", "a value: each object has name, group, ous"),
+    *(([{**ONE, "name": name}], "[0].name", "a name of letters") for name in ("*)(cn=*", "x" * 65)),
+    ([ONE, {**ONE, "name": "OURS."}], "[1].name", "a name that differs from 'Ours' in a letter or a digit"),
+    *(([{**ONE, "ous": units}], "[0].ous", "a list of 1 to 100") for units in ([], "OU=x", UNITS + [OU])),
+    ([{**ONE, "ous": [f"{OU}\nchangetype: delete"]}], "[0].ous[0]", "a unit as the directory"),
+    ([{**ONE, "ous": [f"OU={'x' * 600},DC=a"]}], "[0].ous[0]", "a unit as the directory"),
+    ([{**ONE, "enforced": "maybe"}], "[0].enforced", "true or false"),
+    ([ONE] * 51, "", "at most 50 objects"),
+    ([{**ONE, "ous": [OU, 7]}], "[0].ous[1]", "a unit as the directory names it"),
+    ([{**ONE, "group": ""}], "[0].group", "a group of the inventory"),
+]
 
 
-@pytest.mark.parametrize(
-    ("value", "key", "expected"),
-    [
-        ({}, "", "a list of {name, group, ous, enforced}"),
-        (["x"], "[0]", "{name, group, ous, enforced}"),
-        ([{**ONE, "group_": 1}], "[0].group_", "one of name, group, ous, enforced, did you mean 'group'?"),
-        ([{"name": "x"}], "[0].group", "a value: each object has name, group, ous"),
-        *(([{**ONE, "name": name}], "[0].name", "a name of letters") for name in ("*)(cn=*", "x" * 65)),
-        ([ONE, {**ONE, "name": "OURS."}], "[1].name", "a name that differs from 'Ours' in a letter or a digit"),
-        *(([{**ONE, "ous": units}], "[0].ous", "a list of 1 to 100") for units in ([], "OU=x", UNITS + [OU])),
-        ([{**ONE, "ous": [f"{OU}\nchangetype: delete"]}], "[0].ous[0]", "a unit as the directory"),
-        ([{**ONE, "ous": [f"OU={'x' * 600},DC=a"]}], "[0].ous[0]", "a unit as the directory"),
-        ([{**ONE, "enforced": "maybe"}], "[0].enforced", "true or false"),
-        ([ONE] * 51, "", "at most 50 objects"),
-        ([{**ONE, "ous": [OU, 7]}], "[0].ous[1]", "a unit as the directory names it"),
-        ([{**ONE, "group": ""}], "[0].group", "a group of the inventory"),
-    ],
-)
+@pytest.mark.parametrize(("value", "key", "expected"), WRONG_POLICIES)
 def test_wrong_group_policy_is_refused_at_its_key(value, key, expected):
     mistake = get_mistake(read_group_policy, value)
     assert mistake.key == key and mistake.expected.startswith(expected)
@@ -49,16 +46,16 @@ def test_wrong_group_policy_is_refused_at_its_key(value, key, expected):
 @given(st.text(), st.text())
 def test_accepted_names_are_one_line_of_a_record(name, unit):
     try:
-        (one,) = read_group_policy([{"name": name, "group": "g", "ous": [f"OU={unit},DC=x"]}])
+        (item,) = read_group_policy([{"name": name, "group": "g", "ous": [f"OU={unit},DC=x"]}])
     except Expected:
         return
-    assert one.name.isprintable() and all(ou.isprintable() for ou in one.ous)
+    assert item.name.isprintable() and all(ou.isprintable() for ou in item.ous)
 
 
 def compile_question(organisation, value, *hosts, others=lambda name: {}, **more):
     """Compile a run over hosts, of which lab01 is the domain controller; `others` has values of its audience."""
     question = organisation.question(*(hosts or ("lab01", "press01", "fin01")))
-    variables = {f"proscribe_{name}": one for name, one in {"group_policy": value, **more}.items()}
+    variables = {f"proscribe_{name}": item for name, item in {"group_policy": value, **more}.items()}
     made = [
         dataclasses.replace(host, values={**host.values, **variables}) if host.name == "lab01" else host
         for host in question.hosts
@@ -78,8 +75,8 @@ def read_object(found: Compiled) -> dict[str, Any]:
 
 
 def test_a_controller_may_be_in_its_own_audience(organisation):
-    one = read_object(compile_question(organisation, [{**ONE, "group": "lab"}]))
-    assert one["browser"]["mode"] == "enforce"
+    item = read_object(compile_question(organisation, [{**ONE, "group": "lab"}]))
+    assert item["browser"]["mode"] == "enforce"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +97,7 @@ def test_a_group_without_one_policy_is_refused(organisation, group, variables, e
     ("tenant", "service", "refused"),
     [
         ("dept.example", "onedrive_personal", True),
-        ({"id": ID, "domains": ["dept.example"]}, "onedrive_personal", False),
+        ({"id": "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "domains": ["dept.example"]}, "onedrive_personal", False),
         ("dept.example", "teams_personal", False),  # it has no value for a machine
     ],
 )

@@ -9,13 +9,12 @@ from proscribe.controller.compile.plans.lockout import controller_addresses, fin
 from proscribe.controller.compile.restrictions.firewall_rules import read_rules
 from proscribe.model import plan as plans
 
-CONTROLLER = "198.51.100.9"
 WEB, DB = "203.0.113.5", "2001:db8::5"
 
 
 @pytest.fixture
 def controller(monkeypatch):
-    monkeypatch.setattr(lockout, "controller_addresses", lambda hosts: {CONTROLLER} if list(hosts) else set())
+    monkeypatch.setattr(lockout, "controller_addresses", lambda hosts: {"198.51.100.9"} if list(hosts) else set())
 
 
 def build_host(name: str, address: str = "", port: int = 22) -> HostVariables:
@@ -31,7 +30,7 @@ def plan(*networks: str, mode: str = "enforce", management: tuple[str, ...] = ()
 
 def find_mistakes(compiled: dict[str, Any], *more: HostVariables) -> tuple[list[str], list[str]]:
     hosts = [build_host("web", WEB), build_host("db", DB), *more]
-    errors, warnings = find(hosts, {one.name: compiled for one in hosts})
+    errors, warnings = find(hosts, {item.name: compiled for item in hosts})
     return [str(error) for error in errors], warnings
 
 

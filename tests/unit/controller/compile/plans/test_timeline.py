@@ -15,7 +15,6 @@ from proscribe.wire.store import Store
 from waiver_organisation import OURS, Keys, Organisation, at
 
 NOW = at("2026-11-25T08:00:00+00:00")
-HOUR = datetime.timedelta(hours=1)
 CLOSED = ("2026-12-31T10:00:00Z", "enforce")  # at the end of the made waiver
 
 
@@ -93,7 +92,7 @@ def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation):
     assert "waivers" not in plans.plans[plans.hosts["fin01"]]
 
 
-MOMENTS = st.integers(-48, 48).map(lambda hours: NOW + hours * HOUR)
+MOMENTS = st.integers(-48, 48).map(lambda hours: NOW + hours * datetime.timedelta(hours=1))
 
 
 @st.composite

@@ -66,9 +66,9 @@ def test_lost_register_or_damaged_note_stops_the_run_and_is_named(ran):
 def test_a_clock_that_goes_back_is_reported_where_ended_waivers_count_again(organisation):
     organisation.waiver()
     run = organisation.run("2027-01-05T00:00:00+00:00")
-    assert [one["status"] for one in run["waivers"]] == ["expired"]
+    assert [item["status"] for item in run["waivers"]] == ["expired"]
     again = organisation.run(NOW)
-    assert [one["status"] for one in again["waivers"]] == ["active"]
+    assert [item["status"] for item in again["waivers"]] == ["active"]
     (warning,) = [text for text in again["warnings_to_print"] if "clock" in text]
     assert warning.startswith(f"the clock of this machine is behind run {run['id']}: waivers and keys")
     organisation.run("2026-11-25T07:55:00+00:00")
@@ -215,6 +215,6 @@ def test_lost_waivers_stop_runs_of_their_hosts(ran, host, removed, missed):
             return not ran.run(NOW, *hosts)
         return True
 
-    found = [is_missed(host)]
+    result = [is_missed(host)]
     ran.variables.pop("waivers_removed", None)
-    assert [*found, is_missed()] == missed
+    assert [*result, is_missed()] == missed

@@ -15,9 +15,9 @@ KEYWORDS |= {"loop", "loop_control", "timeout"}
 
 
 def block(name: str) -> dict[str, Any]:
-    (found,) = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
-    assert isinstance(found, dict)
-    return found
+    (result,) = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
+    assert isinstance(result, dict)
+    return result
 
 
 def read_tasks(name: str) -> Iterator[tuple[dict[str, Any], str]]:

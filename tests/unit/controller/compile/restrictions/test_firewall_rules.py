@@ -161,18 +161,16 @@ def test_a_prefix_that_no_translator_has_is_refused(value, key, expected):
 
 
 RULE = {"direction": "out", "protocol": "tcp", "ports": [25], "verdict": "reject"}
+SETTINGS_BY_VARIABLES = [
+    ({}, {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": []}),
+    ({"firewall_nat64": ["2001:db8:64::/96"]}, {"nat64": ["2001:db8:64::/96"]}),
+    ({"firewall_local_ssh": 8}, {"local_ssh": 8}),
+    ({"firewall_rules": [RULE]}, {"rules": [{**RULE, "ports": ["25"], "addresses": [], "comment": ""}]}),
+]
 
 
-@pytest.mark.parametrize(
-    ("values", "settings"),
-    [
-        ({}, {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": []}),
-        ({"firewall_nat64": ["2001:db8:64::/96"]}, {"nat64": ["2001:db8:64::/96"]}),
-        ({"firewall_local_ssh": 8}, {"local_ssh": 8}),
-        ({"firewall_rules": [RULE]}, {"rules": [{**RULE, "ports": ["25"], "addresses": [], "comment": ""}]}),
-    ],
-)
+@pytest.mark.parametrize(("values", "settings"), SETTINGS_BY_VARIABLES)
 def test_the_restrictions_become_settings(values, settings):
     plan = compile_plan(catalogue(), restrictions(**values), (), datetime.date(2026, 11, 25))
-    found = plan["controls"]["firewall"]["settings"]
-    assert {name: found[name] for name in settings} == settings
+    result = plan["controls"]["firewall"]["settings"]
+    assert {name: result[name] for name in settings} == settings

@@ -87,14 +87,13 @@ def test_zones_of_hosts_outside_the_run_are_asked_for(organisation):
 
 # -- growing groups
 GROUP = {"hosts": None, "groups": ["desks"], "signed_hosts": ["press01"]}
-DESKS = frozenset({"press01", "press02"})
 FROZEN = {"waiver_groups": "frozen"}
 NOT_LISTED = {**GROUP, "signed_hosts": None}
 
 
 @pytest.fixture
 def grown(organisation):
-    organisation.groups["desks"] = DESKS
+    organisation.groups["desks"] = frozenset({"press01", "press02"})
     return organisation
 
 
@@ -277,7 +276,6 @@ def test_unsigned_needs_no_keygen(organisation, monkeypatch, tmp_path):
 
 
 REVOKED = {"on": "2026-11-20T09:00:00+08:00", "by": "head.of.press", "why": "no longer needed"}
-LATER = "2026-11-26T08:00:00+00:00"
 ENVIRONMENT = {**os.environ, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
 WHY = "head.of.press revoked it on 2026-11-20: no longer needed. The file was restored without that"
 
@@ -321,12 +319,12 @@ class Signed:
         return self.organisation.root / "reports"
 
     def record(self, now: str) -> None:
-        found: Any = self.organisation.run(now)
+        result: Any = self.organisation.run(now)
         run = {"inventory": [str(self.organisation.inventory)], "finished": spelled(at(now)), "whole": True}
         history = open_history("sqlite", self.reports)
         assert history is not None
         with history.database.writing() as session:
-            exceptions.waivers(session, cast("Any", {"run": run, "waivers": found["waivers"]}))
+            exceptions.waivers(session, cast("Any", {"run": run, "waivers": result["waivers"]}))
 
 
 @pytest.fixture
@@ -334,7 +332,7 @@ def signed(organisation, key_folder):
     return Signed(organisation, Keys(key_folder, organisation.inventory))
 
 
-def check_refused(signed: Signed, now: str = LATER) -> str:
+def check_refused(signed: Signed, now: str = "2026-11-26T08:00:00+00:00") -> str:
     """Check that the waiver waives nothing, and return why."""
     assert signed.organisation.opened(now=now) == SHUT
     run = signed.organisation.run(now)

@@ -13,7 +13,6 @@ RUN = {
     "stale_after": 259200, "expected_hosts": 1, "round": "r1",
 }  # fmt: skip
 ROLLOUT = {"to_correct": 1, "batches": [1], "not_reached": 0, "why": None, "allow": {}, "set_aside": []}
-LATE = "2026-11-25T05:00:00Z"
 AT_TWO, TO_THREE = "2026-11-21T02:00:00Z", "2026-11-21T03:00:00Z"
 
 
@@ -50,7 +49,7 @@ def test_merge_reports_missing_hosts_as_unknown_and_unserved_ones_apart():
 
 
 @pytest.mark.parametrize(("first", "second", "state"), [
-    (make_record("a", NONCOMPLIANT), make_record("a", COMPLIANT, LATE), COMPLIANT),
+    (make_record("a", NONCOMPLIANT), make_record("a", COMPLIANT, "2026-11-25T05:00:00Z"), COMPLIANT),
     (make_record("a", NONCOMPLIANT), silent("a", "unreachable"), NONCOMPLIANT),
     (silent("a", "unreachable"), make_record("a"), COMPLIANT),
     (silent("a", "unreachable"), silent("a", "failed"), UNKNOWN),

@@ -44,7 +44,6 @@ LINES = [
      "requests": 2},
     {"host": "web02", "inventory": "inv", "looks": [[*APPS[:-1], 0], NEVER, NEVER, NEVER], "stale_after": 0},
 ]  # fmt: skip
-SHORT = {**LINES[4], "looks": [NEVER] * 3}
 INVENTORIES = {"inventory/prod": ("web01", "web02", "ops1"), "inventory/lab": ("ops1", "lab1")}
 STATES = st.sampled_from(["compliant", "compliant", "noncompliant", "unknown"])
 ONE_RUN = st.fixed_dictionaries(
@@ -81,7 +80,7 @@ def test_written_fleet_state_is_read_with_every_control(tmp_path):
     ([{**LINES[0], "schema": "proscribe/whole/9"}], "1 cannot be read (ValueError: schema is 'proscribe/whole/9', "),
     ([5], "1 cannot be read (TypeError: "),
     ([LINES[0], LINES[4]], "2 cannot be read (KeyError: 0)"),
-    ([LINES[0], SHORT], "2 cannot be read (ValueError: "),
+    ([LINES[0], {**LINES[4], "looks": [NEVER] * 3}], "2 cannot be read (ValueError: "),
 ])  # fmt: skip
 def test_unreadable_fleet_state_is_named_with_its_line_and_counts_for_nothing(tmp_path, lines, text):
     (tmp_path / "whole.jsonl").write_text(join_lines(lines))
