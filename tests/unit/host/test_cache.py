@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from proscribe.host import cache
 from proscribe.host.system import ControlError, Host, Unseen
+from refusals import make_refusal
 
 
 @pytest.fixture
@@ -38,12 +39,9 @@ def test_ordinary_user_caches_nothing(host, monkeypatch):
 
 @pytest.mark.parametrize("error", [ControlError("no"), Unseen("no")])
 def test_cache_that_cannot_be_written_is_left(host, monkeypatch, error):
-    def refuse(*_):
-        raise error
-
     assert cache.keep(host, {"code-1": b"code"})
-    monkeypatch.setattr(Host, "write", refuse)
-    monkeypatch.setattr(Host, "delete", refuse)
+    for name in ("write", "delete"):
+        monkeypatch.setattr(Host, name, make_refusal(error))
     assert not cache.keep(host, {"code-1": b"code"})
     cache.forget(host)
     assert list(read_cache(host)) == ["code-1"]

@@ -100,16 +100,17 @@ def at(monkeypatch: pytest.MonkeyPatch, step: str, act: Act) -> None:
 
 def exchange(first: Path, second: Path) -> None:
     """Exchange two names in one step."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(AT_FDCWD, bytes(first), AT_FDCWD, bytes(second), EXCHANGE):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    check(ctypes.CDLL(None, use_errno=True).renameat2(AT_FDCWD, bytes(first), AT_FDCWD, bytes(second), EXCHANGE))
 
 
 def link_open(descriptor: int, path: Path) -> None:
     """Give a file that is open one more name, wherever it is by now."""
-    libc = ctypes.CDLL(None, use_errno=True)
     opened = f"/proc/self/fd/{descriptor}".encode()
-    if libc.linkat(AT_FDCWD, opened, AT_FDCWD, bytes(path), AT_SYMLINK_FOLLOW):
+    check(ctypes.CDLL(None, use_errno=True).linkat(AT_FDCWD, opened, AT_FDCWD, bytes(path), AT_SYMLINK_FOLLOW))
+
+
+def check(result: int) -> None:
+    if result:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
@@ -130,9 +131,8 @@ def restore_all(host: Host) -> list[str]:
 def test_other_name_of_a_moved_file_keeps_its_owner_and_its_mode(host, monkeypatch, moment, two):
     """A user gives the program one more name. That name is not ours; the manifest counts it."""
     root = Path(host.root)
-    other = root / "home/mallory/other"
+    other, chown = root / "home/mallory/other", os.chown
     descriptor = os.open(root / PROGRAM[1:], os.O_RDONLY)
-    chown = os.chown
 
     def link_first(*arguments, **options):
         if not other.exists():
@@ -360,18 +360,19 @@ def test_concurrent_restores_and_runs_lose_and_double_no_program(host):
     enforced(host, PROGRAM, "/home/mallory/rest")
     resting = next(item.id for item in manifest.items(host) if item.path != PROGRAM)
 
+    def fresh():
+        return Host(host.root, lambda argv, **options: None)
+
     def restore():
-        fresh = Host(host.root, lambda argv, **options: None)
-        ids = [item.id for item in manifest.items(fresh) if item.id != resting]
-        in_quarantine(fresh, "restore", ids)
+        in_quarantine(fresh(), "restore", [item.id for item in manifest.items(fresh()) if item.id != resting])
 
     def take():
-        fresh = Host(host.root, lambda argv, **options: None)
-        with fresh.exclusive():
-            enforced(fresh, PROGRAM)
+        other = fresh()
+        with other.exclusive():
+            enforced(other, PROGRAM)
 
     def list_all():
-        listed = in_quarantine(Host(host.root, lambda argv, **options: None), "list", [])
+        listed = in_quarantine(fresh(), "list", [])
         ids = [item["id"] for item in listed["items"]]
         assert resting in ids and listed["broken"] == [] and len(ids) <= 2, listed
 

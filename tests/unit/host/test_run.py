@@ -20,6 +20,7 @@ from proscribe.host.watch.state import summary
 from proscribe.model import plan as plans
 from proscribe.model.finding import COMPLIANT, ERROR, NONCOMPLIANT, Finding, Verdict, host_record
 from proscribe.model.removed import Removed
+from refusals import make_refusal
 
 FOUND = Finding("package", "wechat")
 SECTION = {"mode": "enforce", "services": {"wechat": {"name": "WeChat", "mode": "enforce"}}, "settings": {}}
@@ -74,16 +75,9 @@ def scripted(host, monkeypatch):
 
 
 def make_record(compiled: Any, verdicts: Sequence[Verdict], controls: Sequence[str], **more: Any) -> dict[str, Any]:
-    record = host_record(
-        plan_digest=compiled["digest"],
-        checked_at="2026-11-27T08:00:00Z",
-        platform=PLATFORM,
-        verdicts=verdicts,
-        errors=more.pop("errors", []),
-        duration_ms=1000,
-        nothing_known=dict.fromkeys(controls, 2),
-    )
-    return {**record, **more}
+    fields = {"plan_digest": compiled["digest"], "checked_at": "2026-11-27T08:00:00Z", "platform": PLATFORM}
+    fields |= {"errors": more.pop("errors", []), "duration_ms": 1000, "nothing_known": dict.fromkeys(controls, 2)}
+    return {**host_record(verdicts=verdicts, **fields), **more}
 
 
 @pytest.mark.parametrize("name", ["apps", "browser", "firewall", "dns", "group_policy"])
@@ -98,10 +92,8 @@ def test_observation_has_the_verdicts_and_errors_of_all_controls(scripted, monke
     scripted.seen = {"apps": [wrong], "dns": ControlError("broken"), "firewall": Unseen("hidden")}
     scripted.host.record_fields["full_scan"] = {"at": "now"}
     record, drifted = run.observe(scripted.host, compiled)
-    hidden, broken = (
-        Verdict("firewall/wechat", "unknown", reason="hidden"),
-        Verdict("dns/wechat", ERROR, reason="broken"),
-    )
+    hidden = Verdict("firewall/wechat", "unknown", reason="hidden")
+    broken = Verdict("dns/wechat", ERROR, reason="broken")
     more = {"full_scan": {"at": "now"}, "catalog": {"date": "2026-11-01"}, "logged_in": ["alice"]}
     errors = [{"control": "dns", "message": "broken"}]
     expected = make_record(compiled, [wrong, hidden, broken], ["apps", "firewall", "dns"], errors=errors, **more)
@@ -122,13 +114,10 @@ def test_unsupported_system_is_unknown_and_not_changed(scripted, monkeypatch):
 def test_observation_stores_its_state_only_where_it_may(
     scripted, monkeypatch, remember, will_correct, privileged, remembered
 ):
-    def refuse(begins):
-        raise ControlError("the file system is read-only")
-
     log = []
     monkeypatch.setattr(Host, "privileged", privileged)
     scripted.host.record_fields["full_scan"] = {"at": "2026-11-25T08:00:00Z", "runs": 1}
-    scripted.host.state_savers += [log.append, refuse]
+    scripted.host.state_savers += [log.append, make_refusal(ControlError("the file system is read-only"))]
     result = run.compliance_state(scripted.host, make_plan("apps"), [], "never", will_correct, remember=remember)
     assert (log, result["record"]["full_scan"]["runs"]) == (remembered, 1)
 
@@ -143,22 +132,15 @@ def test_program_that_cannot_be_installed_is_reported_with_a_whole_answer(script
 
 @pytest.mark.parametrize(("only", "probed"), [([], True), (["browser"], True), (["dns"], False)])
 def test_browsers_are_started_on_request_only(scripted, monkeypatch, only, probed):
-    def observe(plan, **options):
-        return "browser/probe" in [
-            rule["rule"] for rule in run.observe(scripted.host, plan, only, **options)[0]["rules"]
-        ]
-
     verdict = Verdict("browser/probe", NONCOMPLIANT, (FOUND,))
     monkeypatch.setattr(probe, "check_by_probe", lambda host, plan: verdict)
-    assert observe(make_plan("browser", "dns"), probe=True) is probed
-    assert not observe(make_plan("browser"))
+    for asks in (True, False):
+        record, _ = run.observe(scripted.host, make_plan("browser", "dns"), only, probe=asks)
+        assert ("browser/probe" in [rule["rule"] for rule in record["rules"]]) is (probed and asks)
 
 
 def test_watch_that_cannot_be_seen_is_none_unless_the_plan_has_it(host, monkeypatch):
-    def unseen(*_):
-        raise Unseen("closed")
-
-    monkeypatch.setattr(Host, "stat", unseen)
+    monkeypatch.setattr(Host, "stat", make_refusal(Unseen("closed")))
     assert not run.has_watch(host, make_plan("apps"), []) and run.has_watch(host, make_plan("apps", watch={}), [])
 
 
@@ -212,12 +194,10 @@ def test_run_that_remembers_renews_the_plan_of_the_watch(scripted, monkeypatch, 
 @pytest.mark.parametrize("fits", [True, False])
 def test_mac_answers_with_code_of_its_own(scripted, monkeypatch, fits):
     def record_of(host, plan, only):
-        if not fits:
-            raise ValueError("another plan")
         return {"state": ERROR, "of": [plan["digest"], only]}
 
     monkeypatch.setattr(Host, "system", "Darwin")
-    monkeypatch.setattr(observing, "record_of", record_of)
+    monkeypatch.setattr(observing, "record_of", record_of if fits else make_refusal(ValueError("another plan")))
     compiled = make_plan("apps")
     words = (scripted.host, compiled, ["apps"], "noncompliant", True)
     assert run.compliance_state(*words) == {"lacking": True, "system": "Darwin"}
@@ -247,16 +227,14 @@ def test_change_reports_actions_refusals_findings_and_notes(scripted):
         return {"left": [(left, "it is busy")], "pending": {"by": 5}}
 
     busy = {"subject": "elk", "reason": "ann's, could not be changed: it is busy"}
+    header = dict.fromkeys(("before_header", "after_header"), "remove owl")
+    refused = [{"rule": "apps/a", "subject": "yak", "reason": "on hold"}]
     compiled = make_plan("apps")
     assert run.change(scripted.host, compiled, "apps", doing=doing) == {
         "changed": True,
         "actions": ["remove owl"],
-        "diff": [{"before_header": "remove owl", "after_header": "remove owl", "before": "owl 1\n", "after": ""}],
-        "refused": [
-            {"rule": "apps/a", "subject": "yak", "reason": "on hold"},
-            {"rule": "apps/a", **busy},
-            {"rule": "apps/b", **busy},
-        ],
+        "diff": [{**header, "before": "owl 1\n", "after": ""}],
+        "refused": [*refused, {"rule": "apps/a", **busy}, {"rule": "apps/b", **busy}],
         "findings": [FOUND.as_dict()] * 4000,
         "pending": {"by": 5},
         "notes": ["a note"],
@@ -270,16 +248,15 @@ def test_change_reports_actions_refusals_findings_and_notes(scripted):
     assert "notes" not in run.change(scripted.host, compiled, "apps")
 
 
-def test_failed_action_reports_the_actions_before_it(scripted):
-    def fail():
-        raise ControlError("b failed")
-
+@pytest.mark.parametrize(("independent", "done"), [(False, ["a"]), (True, ["a", "c"])])
+def test_failed_action_ends_the_change_unless_the_actions_are_independent(scripted, independent, done):
     log = []
-    works = {"a": lambda: log.append("a"), "b": fail, "c": lambda: log.append("c")}
-    scripted.changes = Changes([Action("remove", name, work, before=name) for name, work in works.items()])
-    with pytest.raises(ControlError, match="^remove b: b failed$") as raised:
+    works = {"a": lambda: log.append("a"), "b": make_refusal(ControlError("no")), "c": lambda: log.append("c")}
+    actions = [Action("remove", name, work, before=name) for name, work in works.items()]
+    scripted.changes = Changes(actions, independent=independent)
+    with pytest.raises(ControlError, match="^remove b: no$") as raised:
         run.change(scripted.host, make_plan("apps"), "apps")
-    assert (log, raised.value.done) == (["a"], ["remove a"])
+    assert (log, raised.value.done) == (done, [f"remove {name}" for name in done])
 
 
 def test_change_without_a_section_is_made_for_group_policy_and_a_lift(scripted):
@@ -302,11 +279,7 @@ def test_change_applies_its_actions_unless_it_is_a_dry_run(scripted, lift, dry_r
     log = []
     scripted.changes = Changes([Action("remove", name, lambda name=name: log.append(name), name) for name in "ab"])
     result = run.change(scripted.host, make_plan("apps"), "apps", lift=lift, dry_run=dry_run)
-    assert (log, result["actions"], result["changed"]) == (
-        [] if dry_run else ["a", "b"],
-        ["remove a", "remove b"],
-        True,
-    )
+    assert (log, result["actions"]) == ([] if dry_run else ["a", "b"], ["remove a", "remove b"]) and result["changed"]
     assert [difference["before"] for difference in result["diff"]] == ["a", "b"]
 
 
@@ -319,24 +292,11 @@ def test_audited_control_is_not_changed(scripted):
     assert (result["actions"], result["changed"], len(result["findings"])) == ([], False, 1)
 
 
-def test_independent_actions_are_all_tried(scripted):
-    log = []
-    works = {"a": lambda: log.append("a"), "b": raise_refusal, "c": lambda: log.append("c")}
-    actions = [Action("remove", name, work) for name, work in works.items()]
-    scripted.changes = Changes(actions, independent=True)
-    with pytest.raises(ControlError, match="^remove b: no$") as raised:
-        run.change(scripted.host, make_plan("apps"), "apps")
-    assert (log, raised.value.done) == (["a", "c"], ["remove a", "remove c"])
-
-
-def raise_refusal() -> None:
-    raise ControlError("no")
-
-
 @pytest.mark.parametrize("trouble", ["refuses", "hangs", "dies", "blunders"])
 def test_trouble_of_a_users_action_is_a_refusal_and_keeps_no_other_action(scripted, monkeypatch, tmp_path, trouble):
     """A user's own thing that cannot be removed must not fail the control, nor take longer than one patience."""
-    works = {"refuses": raise_refusal, "dies": lambda: os._exit(1), "blunders": lambda: {}["x"]}
+    refuse = make_refusal(ControlError("no"))
+    works = {"refuses": refuse, "dies": lambda: os._exit(1), "blunders": lambda: {}["x"]}
     monkeypatch.setattr(applying, "PATIENCE", 1.0)
     work = works.get(trouble, lambda: time.sleep(LONGEST))
     own = [Action("remove", f"x{n}", work, user="mallory", rules=["apps/telegram"]) for n in range(20)]

@@ -92,9 +92,8 @@ def test_environment_of_the_caller_has_no_effect(installed, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     assert installed.call("observe") == CALLED
     hers = {"PATH": "/hers", "LC_ALL": "C", "HOME": "/hers", "LD_DEBUG_OUTPUT": "/hers"}
-    called = installed.call(
-        "observe", before=(sys.executable, "-c", BLOCKED), **hers, SUDO_USER="alice", TRIGGER_UNIT="a.path"
-    )
+    hers |= {"SUDO_USER": "alice", "TRIGGER_UNIT": "a.path"}
+    called = installed.call("observe", before=(sys.executable, "-c", BLOCKED), **hers)
     assert called == {**CALLED, "by": "alice", "started_by": "a.path"}
     for words, collects in ((["launches"], True), (["launches", "/dev/null"], False), ([], False)):
         assert installed.call(*words) == {**CALLED, "words": words, "collects": collects}
@@ -114,22 +113,17 @@ def test_broken_cache_only_costs_time(installed, content):
     assert installed.call("observe") == CALLED
 
 
-def link_elsewhere(installed: Installed) -> None:
-    installed.code.rename(installed.place / "elsewhere")
-    installed.code.symlink_to(installed.place / "elsewhere")
-
-
 DAMAGE: dict[str, Callable[[Installed], object]] = {
-    "a byte more": lambda one: one.code.write_bytes(one.code.read_bytes() + b"x"),
-    "gone": lambda one: one.code.unlink(),
-    "a link": link_elsewhere,
-    "a pipe": lambda one: (one.code.unlink(), os.mkfifo(one.code)),
-    "others can write it": lambda one: one.code.chmod(0o666),
-    "others can write its directory": lambda one: one.place.chmod(0o777),
-    "of another user": lambda one: os.chown(one.code, 65534, 0),
-    "no settings": lambda one: one.settings.unlink(),
-    "settings without end": lambda one: one.settings.write_text("[" * 1_000_000),
-    "other settings": lambda one: one.settings.write_text('{"files": 5}'),
+    "a byte more": lambda it: it.code.write_bytes(it.code.read_bytes() + b"x"),
+    "gone": lambda it: it.code.unlink(),
+    "a link": lambda it: it.code.symlink_to(it.code.rename(it.place / "elsewhere")),
+    "a pipe": lambda it: (it.code.unlink(), os.mkfifo(it.code)),
+    "others can write it": lambda it: it.code.chmod(0o666),
+    "others can write its directory": lambda it: it.place.chmod(0o777),
+    "of another user": lambda it: os.chown(it.code, 65534, 0),
+    "no settings": lambda it: it.settings.unlink(),
+    "settings without end": lambda it: it.settings.write_text("[" * 1_000_000),
+    "other settings": lambda it: it.settings.write_text('{"files": 5}'),
 }
 
 

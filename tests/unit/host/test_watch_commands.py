@@ -11,6 +11,7 @@ from proscribe.host import run, watch_commands
 from proscribe.host.system import ControlError
 from proscribe.host.watch import launches, observation
 from proscribe.host.watch.state import files, journal, pause
+from refusals import make_refusal
 from watch_host import ROOT, Made
 
 pytestmark = ROOT
@@ -67,9 +68,8 @@ def test_pause_begins_with_a_reason_and_ends(call, capsys):
 def test_unknown_words_print_the_usage(call, words, capsys):
     assert call(*words) == 2
     printed = capsys.readouterr()
-    assert printed.out == "" and all(
-        f"proscribe-watch {verb}" in printed.err for verb in ("observe", "freeze", "thaw", "status")
-    )
+    verbs = ("observe", "freeze", "thaw", "status")
+    assert printed.out == "" and all(f"proscribe-watch {verb}" in printed.err for verb in verbs)
     assert call.observed == [] and pause.active(call.host) is None
 
 
@@ -113,9 +113,7 @@ def test_unsaved_observation_is_printed_and_fails(call, capsys):
 
 
 def test_cache_is_read_by_the_next_observation_and_old_entries_are_removed(call):
-    settings = files.settings(call.host)
-    assert settings is not None
-    named = f"{settings.files[files.CODE]}-{MAGIC_NUMBER.hex()}"
+    named = f"{files.settings(call.host).files[files.CODE]}-{MAGIC_NUMBER.hex()}"
     call.caches = {"sha256:aa": [1], "sha256:bb": [2]}
     assert call("observe", marshalled=b"code") == 0
     first = call.cached()
@@ -123,13 +121,11 @@ def test_cache_is_read_by_the_next_observation_and_old_entries_are_removed(call)
     assert first[named] == b"%08x" % crc32(b"code") + b"code", "as the program itself reads it"
     place = Path(call.host.root + files.CACHE)
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in place.iterdir())
-
     call.caches, call.reads = {}, ["sha256:aa", "sha256:cc"]
     (place / "of-an-older-release").write_bytes(b"x")
     assert call("observe") == 0
     assert call.found == {"sha256:aa": [1], "sha256:cc": None}
     assert (place / "of-an-older-release").exists(), "where nothing is new, nothing is written"
-
     call.caches = {"sha256:cc": [3]}
     assert call("observe") == 0
     assert set(call.cached()) == {named, f"{named}-aa", f"{named}-cc"}
@@ -156,17 +152,13 @@ def test_observation_is_of_this_host_in_its_own_name(call):
 
 @pytest.mark.parametrize("content", [b"", b"%08x" % crc32(b"nonsense") + b"nonsense", b"%08x" % crc32(b"")])
 def test_cached_content_that_is_broken_or_writable_is_not_read(call, content):
-    for text, mode, found in ((content, 0o600, None), (FIVE, 0o600, 5), (b"x" + FIVE[1:], 0o600, None)) + (
-        (FIVE, 0o666, None),
-    ):
+    rows = ((content, 0o600, None), (FIVE, 0o600, 5), (b"x" + FIVE[1:], 0o600, None), (FIVE, 0o666, None))
+    for text, mode, value in rows:
         call.host.write(f"{files.CACHE}/x", text, mode)
-        assert watch_commands._cached(call.host, "x") == found
+        assert watch_commands._cached(call.host, "x") == value
 
 
 def test_host_that_cannot_cache_only_loses_time(call, monkeypatch):
-    def refuse(*_):
-        raise ControlError("read-only")
-
     call.caches = {"sha256:aa": [1]}
-    monkeypatch.setattr(Made, "write", refuse)
+    monkeypatch.setattr(Made, "write", make_refusal(ControlError("read-only")))
     assert call("observe") == 0

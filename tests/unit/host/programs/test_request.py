@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from proscribe.host.controls.apps.requests import answers, reading
+from refusals import make_refusal
 
 program = importlib.import_module("proscribe.host.programs.request")
 SERVICES = [{"id": "owl", "names": ["Owl", "Night Bird"]}, {"id": "elf", "names": ["Elf"]}]
@@ -58,13 +59,8 @@ def read_refusal(work: Callable[[], object]) -> str:
         (["--withdraw", "x"], ["withdraw", "x"], 0),
         (["owl", "because", " of\x1b it "], ["request", "owl", "because of it"], 0),
         (["owl", ""], ["request", "owl", ""], 0),
-        (["--help"], ["say"], 0),
-        (["-h"], ["say"], 0),
-        ([], ["say"], 2),
-        (["owl"], ["say"], 2),
-        (["--other", "x"], ["say"], 2),
-        (["--withdraw"], ["say"], 2),
-        (["--list", "x"], ["say"], 2),
+        *(([word], ["say"], 0) for word in ("--help", "-h")),
+        *((words, ["say"], 2) for words in ([], ["owl"], ["--other", "x"], ["--withdraw"], ["--list", "x"])),
     ],
 )
 def test_words_call_a_command_or_print_the_usage(monkeypatch, words, called, code):
@@ -92,21 +88,15 @@ def test_services_are_listed_with_their_names(home, monkeypatch, capfd):
     ],
 )
 def test_refusal_is_printed_to_the_error_stream(monkeypatch, capfd, uid, error, message):
-    def listing():
-        raise error
-
     monkeypatch.setattr(program.os, "getuid", lambda: uid)
-    monkeypatch.setattr(program, "listing", listing)
+    monkeypatch.setattr(program, "listing", make_refusal(error))
     assert program.main(["--list"]) == 1
     printed = capfd.readouterr()
     assert printed.out == "" and printed.err.startswith(message)
 
 
 def test_closed_output_ends_the_program_quietly(monkeypatch):
-    def write(*_):
-        raise BrokenPipeError
-
-    monkeypatch.setattr(program.os, "write", write)
+    monkeypatch.setattr(program.os, "write", make_refusal(BrokenPipeError))
     with pytest.raises(SystemExit) as ended:
         program.say("x")
     assert ended.value.code == 0
@@ -265,10 +255,7 @@ def test_home_that_is_missing_is_reported(home):
 
 
 def test_request_that_cannot_be_written_leaves_no_file(home, monkeypatch):
-    def rename(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(program.os, "rename", rename)
+    monkeypatch.setattr(program.os, "rename", make_refusal(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
         program.request("owl", "x")
     assert list(make_place(home).iterdir()) == []

@@ -11,10 +11,8 @@ from proscribe.host.schedule import timers
 from proscribe.host.system import ControlError, Host, Result
 
 UNITS = "/etc/systemd/system/proscribe-"
-PULL_FILES = {
-    f"{UNITS}pull.timer": "a timer\n",
-    **dict.fromkeys((timers.PROGRAM, timers.SIGNERS, timers.ABOUT), "text\n"),
-}
+PULL_TEXTS = dict.fromkeys((timers.PROGRAM, timers.SIGNERS, timers.ABOUT), "text\n")
+PULL_FILES = {f"{UNITS}pull.timer": "a timer\n", **PULL_TEXTS}
 DRIFT_FILES = {f"{UNITS}drift{kind}": f"{kind}\n" for kind in (".service", ".timer")}
 REFRESH_FILES = {f"{timers.UNITS}/{timers.CATALOGUE}{kind}": f"{kind}\n" for kind in (".service", ".timer")}
 RUNS = {"account": "root", "paths": []}
@@ -189,12 +187,9 @@ def test_only_files_that_differ_are_changed(machine):
     assert machine.apply(timers.planned(machine.host, timers.PULL, PULL_FILES, {"host": "web01"})) == []
     later = {name: text for name, text in PULL_FILES.items() if name != timers.SIGNERS}
     later[f"{UNITS}pull.timer"] = "another\n"
-    assert machine.apply(timers.planned(machine.host, timers.PULL, later, {"host": "web01"})) == [
-        f"write {UNITS}pull.timer",
-        "delete /etc/proscribe/pull_signers",
-        "load systemd's units",
-        "start proscribe-pull.timer",
-    ]
+    done = machine.apply(timers.planned(machine.host, timers.PULL, later, {"host": "web01"}))
+    changed = [f"write {UNITS}pull.timer", "delete /etc/proscribe/pull_signers", "load systemd's units"]
+    assert done == [*changed, "start proscribe-pull.timer"]
 
 
 def test_second_timer_goes_by_itself(machine):
@@ -270,7 +265,7 @@ def test_commands_have_their_timeouts(machine):
 
 def test_files_that_are_run_have_to_be_the_accounts_own_and_visible_to_the_units(machine, monkeypatch):
     called, runs = [], {"account": "ban", "paths": ["/srv/x"], "starts": [], "writes": []}
-    monkeypatch.setattr(timers, "require_own", lambda *given: called.append(given))
-    monkeypatch.setattr(timers, "require_visible", lambda *given: called.append(given))
+    for name in ("require_own", "require_visible"):
+        monkeypatch.setattr(timers, name, lambda *words: called.append(words))
     timers.planned(machine.host, timers.PULL, PULL_FILES, {}, runs)
     assert called == [("ban", ["/srv/x"]), (machine.host, PULL_FILES, runs)]

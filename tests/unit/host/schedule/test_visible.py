@@ -18,6 +18,14 @@ TIMES = units.Times("daily", 0, 60)
 SERVICE = "/etc/systemd/system/proscribe-drift.service"
 TIMER = "/etc/systemd/system/proscribe-drift.timer"
 RUNS = {"account": "ops", "paths": ["/usr"]}
+SEEN = [
+    *("BindPaths=/srv", "BindReadOnlyPaths=/opt", "CapabilityBoundingSet=", "ExecPaths=/usr"),
+    *("InaccessiblePaths=/home", "LockPersonality=yes", "MountFlags=slave", "NoExecPaths=/"),
+    *("NoNewPrivileges=yes", "PrivateTmp=yes", "ProtectHome=yes", "ReadOnlyPaths=/srv"),
+    *("ReadWritePaths=/srv", "RestrictNamespaces=yes", "RootDirectory=/srv"),
+    *("RootImage=/srv/image", "SystemCallFilter=@system-service", "TemporaryFileSystem=/home"),
+]
+NOT_SEEN = ["BindsTo=x.service", "Environment=A=b", "Nice=5", "Restart=no", "ProtectHome", "#PrivateTmp=no"]
 
 
 def make_units() -> dict[str, str]:
@@ -69,16 +77,6 @@ def test_units_of_one_kind_are_tried_once(tmp_path):
     assert len(machine.calls) == 1
 
 
-SEEN = [
-    *("BindPaths=/srv", "BindReadOnlyPaths=/opt", "CapabilityBoundingSet=", "ExecPaths=/usr"),
-    *("InaccessiblePaths=/home", "LockPersonality=yes", "MountFlags=slave", "NoExecPaths=/"),
-    *("NoNewPrivileges=yes", "PrivateTmp=yes", "ProtectHome=yes", "ReadOnlyPaths=/srv"),
-    *("ReadWritePaths=/srv", "RestrictNamespaces=yes", "RootDirectory=/srv"),
-    *("RootImage=/srv/image", "SystemCallFilter=@system-service", "TemporaryFileSystem=/home"),
-]
-NOT_SEEN = ["BindsTo=x.service", "Environment=A=b", "Nice=5", "Restart=no", "ProtectHome", "#PrivateTmp=no"]
-
-
 def test_unit_of_a_trial_has_the_settings_that_hide_paths_and_no_others(tmp_path):
     machine = Machine(tmp_path)
     require_visible(machine.host, make_service(*NOT_SEEN, *SEEN), RUNS)
@@ -107,12 +105,7 @@ def test_hidden_path_is_reported_with_the_settings_that_may_hide_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("out", "error", "reason"),
-    [
-        ("", "no bus", "no bus"),
-        ("no\nJSON", "", "no JSON"),
-        ("", "", "exit code 1"),
-        ("", f"{'x' * 400}\ny", f"{'x' * 298} y"),
-    ],
+    [("", "no bus", "no bus"), ("no\nJSON", "", "no JSON"), ("", "", "exit code 1"), ("", "x" * 400, "x" * 300)],
 )
 def test_trial_that_cannot_be_made_is_reported(tmp_path, out, error, reason):
     machine = Machine(tmp_path, out, error)
@@ -159,10 +152,9 @@ def test_drop_ins_count_as_systemd_reads_them(tmp_path, drop_ins, added):
         (lambda place: (place / "code").unlink(), "code is not there"),
         (lambda place: (place / "other").rename(place / "code"), "code is not the same"),
         (lambda place: (place / "start").chmod(0o600), "start cannot be run"),
-        (lambda place: (place / "reports").rmdir(), ""),
+        (lambda place: (place / "reports").rmdir(), ""),  # a folder that can be made
         (lambda place: ((place / "reports").rmdir(), (place / "reports").touch()), "reports cannot be written"),
     ],
-    ids=["all is seen", "gone", "another file", "no program", "a folder that can be made", "no folder"],
 )
 def test_trial_reports_the_paths_that_a_unit_does_not_see(tmp_path, monkeypatch, happens, wrong):
     def run(argv, *, stdin, timeout):
@@ -170,16 +162,8 @@ def test_trial_reports_the_paths_that_a_unit_does_not_see(tmp_path, monkeypatch,
         options, command = argv[: argv.index("--")], argv[argv.index("--") + 1 :]
         assert {"--quiet", "--wait", "--pipe", "--collect"} <= set(options) and timeout > 0
         happens(tmp_path)
-        environment = {"PYTHONPATH": str(tmp_path / "hers")}
-        done = subprocess.run(
-            command,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env=environment,
-            cwd=tmp_path / "hers",
-        )
+        options = {"timeout": timeout, "env": {"PYTHONPATH": str(tmp_path / "hers")}, "cwd": tmp_path / "hers"}
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, **options)
         return Result(done.returncode, done.stdout, done.stderr)
 
     monkeypatch.setattr(visible, "PASSING", ())

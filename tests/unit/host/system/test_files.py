@@ -10,6 +10,7 @@ from pathlib import Path
 import proscribe
 import pytest
 from proscribe.host.system import LEDGER, ControlError, Host
+from refusals import make_refusal
 
 
 @pytest.fixture
@@ -51,47 +52,27 @@ def test_state_directory_with_another_file_is_no_trace(host):
 
 def test_directory_without_a_ledger_entry_is_not_made(host, monkeypatch):
     """The directory would stay on the host for ever."""
-
-    def full(*case, **how):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "rename", full)
+    monkeypatch.setattr(os, "rename", make_refusal(OSError(28, "No space left on device")))
     with pytest.raises(ControlError, match=f"^cannot write {LEDGER}: No space left on device$"):
         host.write("/etc/new/file", "text")
     assert os.listdir(f"{host.root}/etc") == []
 
 
-REFUSED: dict[str, tuple[tuple[str, str | None], Callable[[Host], object], str]] = {
-    "take over": (("fchown", None), lambda host: host.take_over("/etc"), "cannot change /etc"),
-    "rename": (("rename", "file"), lambda host: host.rename("/etc/new/file", "other"), "cannot rename /etc/new/file"),
-    "delete": (("unlink", "file"), lambda host: host.delete("/etc/new/file"), "cannot delete /etc/new/file"),
-    "delete the ledger": (
-        ("unlink", "directories"),
-        lambda host: host.delete("/etc/new/file"),
-        f"cannot delete {LEDGER}",
-    ),
-    "make a directory": (
-        ("mkdir", "deep"),
-        lambda host: host.make_directories("/etc/new/deep"),
-        "cannot make the directory /etc/new/deep",
-    ),
-    "change the ledger": (
-        ("open", "directories"),
-        lambda host: host.make_directories("/etc/new/deep"),
-        f"cannot write {LEDGER}",
-    ),
-    "write": (
-        ("rename", ".file.proscribe~"),
-        lambda host: host.write("/etc/new/file", "text"),
-        "cannot write /etc/new/file",
-    ),
-}
+FILE = "/etc/new/file"
+REFUSED: list[tuple[str, str | None, Callable[[Host], object], str]] = [
+    ("fchown", None, lambda host: host.take_over("/etc"), "change /etc"),
+    ("rename", "file", lambda host: host.rename(FILE, "other"), f"rename {FILE}"),
+    ("unlink", "file", lambda host: host.delete(FILE), f"delete {FILE}"),
+    ("unlink", "directories", lambda host: host.delete(FILE), f"delete {LEDGER}"),
+    ("mkdir", "deep", lambda host: host.make_directories("/etc/new/deep"), "make the directory /etc/new/deep"),
+    ("open", "directories", lambda host: host.make_directories("/etc/new/deep"), f"write {LEDGER}"),
+    ("rename", ".file.proscribe~", lambda host: host.write(FILE, "text"), f"write {FILE}"),
+]
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_refusal_of_the_disk_is_an_error(host, monkeypatch, case):
-    (name, about), work, message = REFUSED[case]
-    host.write("/etc/new/file", "before")
+@pytest.mark.parametrize(("name", "about", "work", "message"), REFUSED)
+def test_refusal_of_the_disk_is_an_error(host, monkeypatch, name, about, work, message):
+    host.write(FILE, "before")
     real = getattr(os, name)
 
     def refused(first, *more, **how):
@@ -100,7 +81,7 @@ def test_refusal_of_the_disk_is_an_error(host, monkeypatch, case):
         return real(first, *more, **how)
 
     monkeypatch.setattr(os, name, refused)
-    with pytest.raises(ControlError, match=f"^{message}: Read-only file system"):
+    with pytest.raises(ControlError, match=f"^cannot {message}: Read-only file system"):
         work(host)
 
 
@@ -162,13 +143,8 @@ def test_file_is_made_for_root_alone_under_a_new_name(host, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("path", "mode"),
-    [
-        ("/etc/new", 0o755),  # programs of users read what is there
-        ("/var/lib/proscribe", 0o755),
-        ("/var/lib/proscribe/browser", 0o700),
-        ("/var/lib/proscribe/watch/plans", 0o700),
-    ],
+    ("path", "mode"),  # programs of users read what is in the first
+    [("/etc/new", 0o755), ("/var/lib/proscribe", 0o755), ("/var/lib/proscribe/watch/plans", 0o700)],
 )
 def test_directories_below_our_own_are_listed_by_root_alone_whatever_the_umask(host, path, mode):
     before = os.umask(0o077)
@@ -184,11 +160,7 @@ def test_directories_below_our_own_are_listed_by_root_alone_whatever_the_umask(h
 def test_full_disk_at_any_step_leaves_the_old_file_and_nothing_beside_it(host, monkeypatch, call):
     host.write("/etc/a", "old")
     before = list_tree(Path(host.root))
-
-    def fail(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, call, fail)
+    monkeypatch.setattr(os, call, make_refusal(OSError(28, "No space left on device")))
     with pytest.raises(ControlError, match=r"^cannot write /etc/a: No space left on device"):
         host.write("/etc/a", "new")
     assert list_tree(Path(host.root)) == before

@@ -31,15 +31,14 @@ def hello(
 @pytest.mark.parametrize(
     ("record", "name"),
     [
-        pytest.param(hello("a.example"), "a.example", id="plain"),
-        pytest.param(hello("a.example", extension(10, b"12345") + extension(5, b"")), "a.example", id="behind others"),
-        pytest.param(hello("a.example", session=bytes(32), suites=bytes(600)), "a.example", id="with a long session"),
-        pytest.param(hello("\u00e9.example"), "\ufffd\ufffd.example", id="no name of the DNS"),
-        pytest.param(hello("a.example", kind=1), "", id="another extension"),
-        pytest.param(hello("a.example", handshake=2), "", id="the hello of a server"),
-        pytest.param(b"\x17" + hello("a.example")[1:], "", id="another record"),
-        pytest.param(hello("a.example") + extension(0, b"\0\x09\0\0\x06b.test"), "a.example", id="behind the end"),
-        pytest.param(hello("", kind=7) + extension(0, b"\0\x09\0\0\x06b.test"), "", id="only behind the end"),
+        (hello("a.example"), "a.example"),
+        (hello("a.example", extension(10, b"12345") + extension(5, b"")), "a.example"),
+        (hello("a.example", session=bytes(32), suites=bytes(600)), "a.example"),
+        (hello("\u00e9.example"), "\ufffd\ufffd.example"),
+        *((record, "") for record in (hello("a.example", kind=1), hello("a.example", handshake=2))),
+        (b"\x17" + hello("a.example")[1:], ""),  # another record
+        (hello("a.example") + extension(0, b"\0\x09\0\0\x06b.test"), "a.example"),
+        (hello("", kind=7) + extension(0, b"\0\x09\0\0\x06b.test"), ""),  # only behind the end
     ],
 )
 def test_name_is_read_from_a_client_hello(record, name):

@@ -10,6 +10,7 @@ import pytest
 from proscribe.host.system import Unseen, names
 from proscribe.host.system.names import Resolution, resolve
 from proscribe.wire import installation
+from refusals import make_refusal
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -64,9 +65,12 @@ def test_ordinary_user_asks_without_giving_up_rights(monkeypatch):
 @ROOT
 def test_lookup_has_no_rights_of_root_and_gives_none_away(monkeypatch):
     rights, groups = [], os.getgroups()
-    monkeypatch.setattr(
-        names, "_resolution", lambda *_: rights.append((os.geteuid(), os.getegid(), os.getgroups())) or Resolution()
-    )
+
+    def note_rights(*_):
+        rights.append((os.geteuid(), os.getegid(), os.getgroups()))
+        return Resolution()
+
+    monkeypatch.setattr(names, "_resolution", note_rights)
     try:
         os.setgroups([0, 7])
         before = os.getresuid(), os.getresgid(), os.getgroups()
@@ -86,8 +90,5 @@ def test_lookup_has_no_rights_of_root_and_gives_none_away(monkeypatch):
     ],
 )
 def test_missing_name_is_no_failure(monkeypatch, error, resolution):
-    def fail(*_):
-        raise error
-
-    monkeypatch.setattr(_socket, "getaddrinfo", fail)
+    monkeypatch.setattr(_socket, "getaddrinfo", make_refusal(error))
     assert resolve("a.example", 0, 600) == resolution

@@ -16,6 +16,7 @@ import pytest
 from patience import LONGEST
 from proscribe.host.system import netfilter
 from proscribe.host.system.netfilter import Generation
+from refusals import make_refusal
 
 NETWORK = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft: has a network of its own"
@@ -36,6 +37,13 @@ nft("table inet x { chain out { type filter hook output priority 0; udp dport 5 
 asked = [("10.9.0.2", 5), ("10.9.0.2", 6), ("fd09::2", 5), ("fd09::2", 6)]
 asked += [("10.8.0.1", 5), ("127.0.0.1", 6), ("::1", 6)]
 print(json.dumps([netfilter.refuses(*channel) for channel in asked]))
+"""
+CHANGED = """
+seen = [netfilter.generation(), netfilter.generation()]
+for text in ("table inet one {}", "table inet two {}; table inet three {}"):
+    nft(text)
+    seen.append(netfilter.generation())
+print(json.dumps(seen))
 """
 
 
@@ -71,29 +79,23 @@ OURS = 10 << 8 | 15
 @pytest.mark.parametrize(
     ("answer", "number"),
     [
-        pytest.param(message(OURS, GENERATION), 77, id="alone"),
-        pytest.param(message(OURS, attribute(2, b"12345"), attribute(3, b""), GENERATION), 77, id="behind others"),
-        pytest.param(message(OURS, attribute(1, b"12345678"), GENERATION), 77, id="behind one of another size"),
-        pytest.param(message(OURS, GENERATION, more=999), 77, id="longer than what came"),
-        pytest.param(message(OURS, GENERATION)[:-4], None, id="cut short"),
-        pytest.param(message(OURS, bytes(64), GENERATION), 77, id="lengths of nothing"),
-        pytest.param(message(OURS, attribute(2, bytes(4))), None, id="without it"),
-        pytest.param(message(9 << 8, GENERATION), None, id="of another part of the kernel"),
-        pytest.param(message(2, struct.pack("=i", -errno.EPERM), GENERATION), None, id="an error"),
-        pytest.param(message(OURS, GENERATION[:4]) + GENERATION, None, id="behind the message"),
-        pytest.param(OSError(errno.EPERM, "no"), None, id="no answer"),
-        pytest.param(TimeoutError(), None, id="too late"),
+        (message(OURS, GENERATION), 77),
+        (message(OURS, attribute(2, b"12345"), attribute(3, b""), GENERATION), 77),
+        (message(OURS, attribute(1, b"12345678"), GENERATION), 77),  # behind one of another size
+        (message(OURS, GENERATION, more=999), 77),  # longer than what came
+        (message(OURS, GENERATION)[:-4], None),
+        (message(OURS, bytes(64), GENERATION), 77),  # lengths of nothing
+        (message(OURS, attribute(2, bytes(4))), None),
+        (message(9 << 8, GENERATION), None),  # of another part of the kernel
+        (message(2, struct.pack("=i", -errno.EPERM), GENERATION), None),  # an error
+        (message(OURS, GENERATION[:4]) + GENERATION, None),
+        (OSError(errno.EPERM, "no"), None),
+        (TimeoutError(), None),
     ],
 )
 def test_generation_is_read_from_an_answer(monkeypatch, answer, number):
-    ended = []
-    waits = []
-
-    def recv(_):
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
-
+    ended, waits = [], []
+    recv = make_refusal(answer) if isinstance(answer, OSError) else lambda _: answer
     channel = SimpleNamespace(send=len, recv=recv, settimeout=waits.append, close=lambda: ended.append("closed"))
     module = SimpleNamespace(AF_NETLINK=16, SOCK_RAW=3, socket=lambda *_: channel)
     monkeypatch.setitem(sys.modules, "_socket", module)
@@ -105,15 +107,6 @@ def test_generation_is_read_from_an_answer(monkeypatch, answer, number):
 def test_system_without_netlink_has_no_generation(monkeypatch):
     monkeypatch.setitem(sys.modules, "_socket", SimpleNamespace())
     assert netfilter.generation() is None
-
-
-CHANGED = """
-seen = [netfilter.generation(), netfilter.generation()]
-for text in ("table inet one {}", "table inet two {}; table inet three {}"):
-    nft(text)
-    seen.append(netfilter.generation())
-print(json.dumps(seen))
-"""
 
 
 @NETWORK

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from proscribe.host.system import Host, Unseen
 from proscribe.host.system.sessions import MOST, SESSIONS, users
+from refusals import make_refusal
 
 
 @pytest.fixture
@@ -26,14 +27,8 @@ def make_session(user: str, leader: object = 2**22 + 1, kind: str = "user") -> s
 def test_users_with_a_session_are_listed_once(host):
     assert users(host) == []
     write_session(host, "1.ref", make_session("a pipe"))
-    texts = [
-        make_session("mara"),
-        make_session("ann"),
-        make_session("mara"),
-        make_session("ours", os.getpid()),
-        make_session("greeter", kind="greeter"),
-        make_session(""),
-    ]
+    texts = [make_session(user) for user in ("mara", "ann", "mara", "")]
+    texts += [make_session("ours", os.getpid()), make_session("greeter", kind="greeter")]
     texts += ["CLASS=user\n", "CLASS=user\nUSER=tom\n", "USER=nobody\n", make_session("zoe", "²x"), ""]
     for number, text in enumerate(texts):
         write_session(host, str(number), text)
@@ -47,9 +42,6 @@ def test_first_50_users_are_listed(host):
 
 
 def test_unreadable_sessions_are_no_users(host, monkeypatch):
-    def unseen(*_):
-        raise Unseen("no")
-
     write_session(host, "1", make_session("mara"))
-    monkeypatch.setattr(host, "text", unseen)
+    monkeypatch.setattr(host, "text", make_refusal(Unseen("no")))
     assert users(host) == []

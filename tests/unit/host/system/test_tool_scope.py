@@ -248,10 +248,3 @@ def test_process_with_the_number_of_a_transient_users_process_is_not_ended(given
     monkeypatch.setattr(transient_user, "_processes", lambda uid: listed.pop(0))
     transient_user.end_all_of(65000)
     assert is_unharmed(seen.pid)
-
-
-def test_process_is_known_by_its_start_alone():
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    assert tool_ending.since(os.getpid()) == fields[19]
-    with pytest.raises(OSError):
-        tool_ending.since(2**22 + 1)

@@ -17,6 +17,7 @@ import proscribe
 import pytest
 from patience import LONGEST, alive, until
 from proscribe.host.system import ControlError, Result, User, run_tool, tool_ending, tool_scope, tools
+from refusals import make_refusal
 
 NOBODY = User("nobody", 65534, 65534, "/nonexistent")
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes somebody else")
@@ -91,9 +92,7 @@ def test_tool_that_closes_its_output_and_works_on_is_waited_for():
         (Result(3, "out", " no\n such  thing "), "3: no such thing"),
         (Result(3, " out\n", " \n"), "3: out"),
         (Result(-9, "", ""), "-9: "),
-        (Result(1, "", "a" * 500), "1: " + "a" * 400),
         (Result(1, "", f"begun\nError: no\n{'a' * 500}"), "1: Error: no ... " + "a" * 400),
-        (Result(1, "", "Error: no\nend"), "1: Error: no end"),
     ],
 )
 def test_failure_of_a_required_tool_has_its_message(result, message):
@@ -153,11 +152,8 @@ def test_tool_is_found_in_the_first_directory_of_the_system(tmp_path):
 
 
 def test_c_library_that_begins_no_session_is_left_to_subprocess(monkeypatch):
-    def refuse(*args, **named):
-        raise NotImplementedError("setsid")
-
     before = os.listdir("/proc/self/fd")
-    monkeypatch.setattr(os, "posix_spawn", refuse)
+    monkeypatch.setattr(os, "posix_spawn", make_refusal(NotImplementedError("setsid")))
     assert run_tool(["sh", "-c", "cat; exit 3"], stdin="x") == Result(3, "x", "")
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
@@ -192,10 +188,6 @@ def test_tool_that_cannot_become_its_user_is_an_error(monkeypatch):
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
-def sh(code: str) -> list[str]:
-    return ["/bin/sh", "-c", code]
-
-
 PRINT_SELF = """\
 import json, os
 who = os.getcwd(), os.getuid(), os.getgid(), os.getgroups()
@@ -216,7 +208,7 @@ def test_tool_has_nothing_of_the_environment_of_the_run(user, monkeypatch):
         expected |= {"HOME": "/nonexistent", "USER": "nobody", "LOGNAME": "nobody"}
         assert (where, uid, gid, groups) == ("/", 65534, 65534, [65534])
     assert environment == expected and leads, "it leads a session of its own, which can be ended whole"
-    assert run_tool(sh('echo "$LC_ALL $A"'), environment={"LC_ALL": "C", "A": "b"}).out == "C b\n"
+    assert run_tool(["sh", "-c", 'echo "$LC_ALL $A"'], environment={"LC_ALL": "C", "A": "b"}).out == "C b\n"
 
 
 @pytest.mark.parametrize("stream", [1, 2])
@@ -267,11 +259,10 @@ def test_tool_of_root_is_started_as_subprocess_would_start_it(stdin):
     """Beside a descriptor that this process got from its caller, and passes on to nobody."""
     inherited = os.dup(0)
     os.set_inheritable(inherited, True)
-    given = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin.encode()}
+    options = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin.encode()}
+    options |= {"env": tools.TOOL_ENVIRONMENT, "start_new_session": True, "stdout": -1}
     try:
-        plain = subprocess.run(
-            *(python(SEEN),), env=tools.TOOL_ENVIRONMENT, start_new_session=True, stdout=-1, check=True, **given
-        )
+        plain = subprocess.run(python(SEEN), check=True, **options)
         assert json.loads(run_tool(python(SEEN), stdin=stdin).out) == json.loads(plain.stdout)
     finally:
         os.close(inherited)
@@ -332,7 +323,7 @@ def test_descendants_are_found_whatever_session_and_name_they_have(monkeypatch):
 
 def test_last_output_is_taken_although_a_child_holds_it_open():
     code = "sleep 1000 & echo $!; i=0; while [ $i -lt 300 ]; do echo 123456789; i=$((i + 1)); done; echo end >&2"
-    out, err = run_tool(sh(code), timeout=LONGEST)[1:]
+    out, err = run_tool(["/bin/sh", "-c", code], timeout=LONGEST)[1:]
     holder, _, out = out.partition("\n")
     os.kill(int(holder), signal.SIGKILL)  # it is there
     assert (out, err) == ("123456789\n" * 300, "end\n")
@@ -341,13 +332,14 @@ def test_last_output_is_taken_although_a_child_holds_it_open():
 def test_tool_has_all_of_its_time(monkeypatch):
     """By a clock that stands still, so that a busy machine takes none of it."""
     monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=lambda: 100.0, sleep=time.sleep))
-    assert run_tool(sh("echo x; exec >&- 2>&-; sleep 0.1; exit 5"), timeout=0.001) == Result(5, "x\n", "")
+    argv = ["/bin/sh", "-c", "echo x; exec >&- 2>&-; sleep 0.1; exit 5"]
+    assert run_tool(argv, timeout=0.001) == Result(5, "x\n", "")
 
 
 @pytest.mark.parametrize("user", USERS)
 def test_child_of_a_hosts_tool_goes_on_and_of_a_users_tool_does_not(user):
     """A service manager starts services; a user's tool has no business after it has answered."""
-    child = int(run_tool(sh("sleep 3600 >&- 2>&- & echo $!"), user=user).out)
+    child = int(run_tool(["/bin/sh", "-c", "sleep 3600 >&- 2>&- & echo $!"], user=user).out)
     if user is not None:
         until(lambda: not alive(child), LONGEST)
     else:

@@ -7,30 +7,29 @@ from pathlib import Path
 import pytest
 from patience import until
 from proscribe.host.system import ControlError, Host, transient_user
+from refusals import make_refusal
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
-
-
-@ROOT
-def test_room_is_removed_when_nobody_holds_it(tmp_path, monkeypatch):
-    """By the lock, and not by the number of a process, which says nothing where processes are another container's."""
-    monkeypatch.setattr(transient_user, "ROOM", str(tmp_path))
-    room = tmp_path / f"{transient_user.PREFIX}999999999-x"
-    (room / "home").mkdir(parents=True)
-    before = len(os.listdir("/proc/self/fd"))
-    held = transient_user._held(str(room))
-    assert held is not None
-    transient_user._sweep()
-    assert room.exists()
-    os.close(held)
-    transient_user._sweep()
-    assert not room.exists() and len(os.listdir("/proc/self/fd")) == before
+REFUSED = make_refusal(PermissionError(13, "Permission denied"))
 
 
 @pytest.fixture
 def room(tmp_path, monkeypatch):
     monkeypatch.setattr(transient_user, "ROOM", str(tmp_path))
     return tmp_path
+
+
+@ROOT
+def test_room_is_removed_when_nobody_holds_it(room):
+    """By the lock, and not by the number of a process, which says nothing where processes are another container's."""
+    rest, before = room / f"{transient_user.PREFIX}999999999-x", len(os.listdir("/proc/self/fd"))
+    (rest / "home").mkdir(parents=True)
+    held = transient_user._held(str(rest))
+    transient_user._sweep()
+    assert rest.exists()
+    os.close(held)
+    transient_user._sweep()
+    assert not rest.exists() and len(os.listdir("/proc/self/fd")) == before
 
 
 @ROOT
@@ -54,12 +53,10 @@ def test_program_runs_as_that_user_with_a_small_environment(room, monkeypatch):
         words = ["sh", "-c", f"({script}) > out; echo why >&2"]
         with user.running(words, 60, {"MORE": "more"}) as process:
             assert process.wait(60) == 0
-        home = Path(user.home)
-        number = str(user.uid)
+        home, number = Path(user.home), str(user.uid)
         expected = [number, number, number, f"{home} /usr/bin:/bin more .", "/dev/null"]
         assert (home / "out").read_text().splitlines() == expected
-        assert user.said() == "why"
-        assert os.stat(home / "out").st_uid == user.uid
+        assert user.said() == "why" and os.stat(home / "out").st_uid == user.uid
 
 
 @ROOT
@@ -74,7 +71,7 @@ def test_processes_of_the_user_end_with_its_block(room):
 
 @ROOT
 def test_program_that_cannot_be_run_is_an_error(room, monkeypatch):
-    monkeypatch.setattr(transient_user.subprocess, "Popen", refused)
+    monkeypatch.setattr(transient_user.subprocess, "Popen", REFUSED)
     with (
         transient_user.transient_user(Host()) as user,
         pytest.raises(ControlError, match=f"sleep cannot be run as user {user.uid}"),
@@ -85,7 +82,7 @@ def test_program_that_cannot_be_run_is_an_error(room, monkeypatch):
 
 @ROOT
 def test_missing_room_is_an_error(room, monkeypatch):
-    monkeypatch.setattr(transient_user.tempfile, "mkdtemp", refused)
+    monkeypatch.setattr(transient_user.tempfile, "mkdtemp", REFUSED)
     with pytest.raises(ControlError, match="no room"), transient_user.transient_user(Host()):
         pass
 
@@ -97,10 +94,6 @@ def test_no_free_number_is_an_error(room, monkeypatch):
     with pytest.raises(ControlError, match="is free"), transient_user.transient_user(Host()):
         pass
     assert sorted(tried) == list(transient_user.NUMBERS) and os.listdir(room) == []
-
-
-def refused(*_: object, **__: object) -> None:
-    raise PermissionError(13, "Permission denied")
 
 
 def test_process_that_does_not_end_is_an_error(monkeypatch):
@@ -118,8 +111,7 @@ def test_process_that_does_not_end_is_an_error(monkeypatch):
 def test_rest_of_a_killed_run_is_removed_with_its_processes(room, monkeypatch, ended, owner, stays):
     killed = []
     monkeypatch.setattr(transient_user, "end_all_of", killed.append)
-    maker = 999_999_999 if ended else os.getpid()
-    rest = room / f"{transient_user.PREFIX}{maker}-x"
+    rest = room / f"{transient_user.PREFIX}{999_999_999 if ended else os.getpid()}-x"
     (rest / "home").mkdir(parents=True)
     os.chown(rest / "home", owner, owner)
     (room / "another-7").mkdir()
@@ -172,8 +164,7 @@ def test_ordinary_user_makes_no_transient_user(monkeypatch):
         (b"[12:00/x] why\n", "", "why"),
         (b"why\nnoise: b\n", "noise", "why"),
         (b"noise: a\nnoise: b\n", "noise", "noise: b"),
-        (b"x" * 300, "", "x" * 200),
-        (b"\xff", "", "\ufffd"),
+        (b"\xff" * 300, "", "\ufffd" * 200),
     ],
 )
 def test_last_line_of_a_program_is_its_message(tmp_path, text, noise, line):

@@ -118,11 +118,6 @@ def test_service_is_held_by_a_signal_or_as_a_group(machine, place, states, event
     assert held(machine, UNIT) is expected
 
 
-def test_control_groups_are_where_the_kernel_shows_them():
-    assert any(os.path.isdir(place) for place in CONTROL_GROUPS)
-    assert all(place.startswith("/sys/fs/cgroup") for place in CONTROL_GROUPS)
-
-
 def test_unit_that_links_to_null_is_masked(machine):
     for name, content in (("a.service", "[Service]\n"), ("b.service", "")):
         machine.put(f"/etc/systemd/system/{name}", content)

@@ -5,14 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.system import ControlError
 from proscribe.host.watch.attempts import EVERY, MOST_OF_USER, OTHERS, Attempts
+from refusals import make_refusal
 
 
-class Lines:
-    def __init__(self) -> None:
-        self.written: list[tuple[str, str, str, int]] = []
-
+class Lines(list):
     def __call__(self, rule: str, program: str, user: str, times: int) -> None:
-        self.written.append((rule, program, user, times))
+        self.append((rule, program, user, times))
 
 
 def test_many_users_with_many_programs_have_lines_of_real_rules():
@@ -23,9 +21,9 @@ def test_many_users_with_many_programs_have_lines_of_real_rules():
         for number in range(MOST_OF_USER):
             attempts.note(f"apps/{number % 3}", f"x{number}", f"user{user}", 1.0)
     attempts.proceed(2.0, all_of_it=True)
-    assert {rule for rule, _, _, _ in lines.written} == {"apps/0", "apps/1", "apps/2"}
-    assert (OTHERS, OTHERS) in {(program, user) for _, program, user, _ in lines.written}
-    assert sum(times for *_, times in lines.written) == 150 * MOST_OF_USER
+    assert {rule for rule, _, _, _ in lines} == {"apps/0", "apps/1", "apps/2"}
+    assert (OTHERS, OTHERS) in {(program, user) for _, program, user, _ in lines}
+    assert sum(times for *_, times in lines) == 150 * MOST_OF_USER
 
 
 @pytest.mark.parametrize(("now", "name"), [(EVERY - 0.1, OTHERS), (EVERY, "new")])
@@ -38,8 +36,8 @@ def test_program_has_a_line_of_its_own_again_after_a_minute(now, name):
     attempts.proceed(now)
     assert attempts.due() == (None if now >= EVERY else EVERY)
     attempts.note("apps/viber", "new", "alice", now)
-    assert lines.written[-1] == ("apps/viber", name, "alice", 1)
-    assert lines.written.count(("apps/viber", "Viber0", "alice", 1)) == (2 if now >= EVERY else 1)
+    assert lines[-1] == ("apps/viber", name, "alice", 1)
+    assert lines.count(("apps/viber", "Viber0", "alice", 1)) == (2 if now >= EVERY else 1)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.floats(0, 200)), max_size=60))
@@ -51,7 +49,7 @@ def test_written_numbers_add_up(given_):
         attempts.note("apps/x", program, "alice", now)
     attempts.proceed(1000.0, all_of_it=True)
     for program in ("a", "b"):
-        written = sum(times for _, name, _, times in lines.written if name == program)
+        written = sum(times for _, name, _, times in lines if name == program)
         assert written == sum(name == program for name, _ in given_)
 
 
@@ -62,20 +60,20 @@ def test_first_attempt_has_a_line_at_once_and_the_others_one_a_minute():
     assert not any(attempts.note("apps/viber", "Viber", "alice", 100.0 + n / 100) for n in range(500))
     assert attempts.note("apps/viber", "Viber", "bob", 101.0) and attempts.due() == 160.0
     attempts.proceed(159.0)
-    assert lines.written == [("apps/viber", "Viber", "alice", 1), ("apps/viber", "Viber", "bob", 1)]
+    assert lines == [("apps/viber", "Viber", "alice", 1), ("apps/viber", "Viber", "bob", 1)]
     attempts.proceed(160.0)
-    assert lines.written[2:] == [("apps/viber", "Viber", "alice", 500)] and attempts.due() is None
+    assert lines[2:] == [("apps/viber", "Viber", "alice", 500)] and attempts.due() is None
     assert attempts.note("apps/viber", "Viber", "alice", 280.0)
 
 
 def test_attempt_that_cannot_be_written_counts_until_it_can():
     lines = Lines()
-    attempts = Attempts(lambda *_: (_ for _ in ()).throw(ControlError("the disk is full")))
+    attempts = Attempts(make_refusal(ControlError("the disk is full")))
     for now in (0.0, 1.0):
         attempts.note("apps/viber", "Viber", "alice", now)
     attempts._write = lines
     attempts.proceed(60.0)
-    assert lines.written == [("apps/viber", "Viber", "alice", 2)]
+    assert lines == [("apps/viber", "Viber", "alice", 2)]
 
 
 def test_user_with_any_names_of_programs_fills_no_memory():
@@ -85,7 +83,7 @@ def test_user_with_any_names_of_programs_fills_no_memory():
         attempts.note("apps/viber", f"Viber{number}", "alice", 1.0)
     attempts.note("apps/viber", "Viber", "bob", 1.0)
     attempts.proceed(2.0, all_of_it=True)
-    names = {program for _, program, user, _ in lines.written if user == "alice"}
+    names = {program for _, program, user, _ in lines if user == "alice"}
     assert OTHERS in names and len(names) == MOST_OF_USER + 1
-    assert sum(times for *_, user, times in lines.written if user == "alice") == 1000
-    assert ("apps/viber", "Viber", "bob", 1) in lines.written
+    assert sum(times for *_, user, times in lines if user == "alice") == 1000
+    assert ("apps/viber", "Viber", "bob", 1) in lines

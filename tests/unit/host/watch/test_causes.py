@@ -13,15 +13,8 @@ FILE, UNIT = make_finding("policy", "/etc/x.json", "x", "is missing"), make_find
 
 
 def test_rules_with_the_same_findings_have_one_cause():
-    rules = {
-        "browser/b": [FILE, UNIT],
-        "browser/a": [UNIT, FILE, FILE],
-        "dns/a": [FILE, UNIT],
-        "apps/a": [UNIT],
-        "apps/b": [],
-        "apps/c": [],
-        "apps/d": [FILE],
-    }
+    rules = {"browser/b": [FILE, UNIT], "browser/a": [UNIT, FILE, FILE], "dns/a": [FILE, UNIT], "apps/a": [UNIT]}
+    rules |= {"apps/b": [], "apps/c": [], "apps/d": [FILE]}
     record = {"rules": [{"rule": rule, "findings": findings} for rule, findings in rules.items()]}
     assert by_cause(record, [*rules][:-1]) == [
         ("policy /etc/x.json, and 1 more", ["browser/b", "browser/a"]),

@@ -47,7 +47,7 @@ def test_processes_get_term_and_deaf_ones_kill_side_by_side():
         assert endings.begin(Process(process.pid, "/x"), lambda: True)
     assert listens.wait(LONGEST) == -signal.SIGTERM
     due = endings.due()
-    assert due is not None and began + GRACE <= due <= time.monotonic() + GRACE
+    assert began + GRACE <= due <= time.monotonic() + GRACE
     assert endings.proceed(due + GRACE) == []  # as if that time had passed
     assert [process.wait(LONGEST) for process in others] == [-signal.SIGKILL] * 3
     until(lambda: endings.proceed(time.monotonic()) == [] and not endings)
@@ -60,30 +60,20 @@ def test_process_that_has_ended_is_not_held():
 
 
 def test_process_that_ends_while_it_is_held_is_released():
-    process = subprocess.Popen(["sleep", "600"])
-    endings = Endings()
-
-    def ends():
-        process.kill()
-        process.wait()
-        return True
-
-    assert not endings.begin(Process(process.pid, "/x"), ends) and not endings
+    process, endings = subprocess.Popen(["sleep", "600"]), Endings()
+    assert not endings.begin(Process(process.pid, "/x"), lambda: (process.kill(), process.wait())) and not endings
 
 
 def test_process_that_outlives_kill_is_reported_once(monkeypatch):
     endings = Endings()
     monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)
-    process = subprocess.Popen(["sleep", "600"])
-    try:
+    with subprocess.Popen(["sleep", "600"]) as process:
         assert endings.begin(Process(process.pid, "/x"), lambda: True)
         kill = endings.due()
-        assert kill is not None and endings.proceed(kill) == []
+        assert endings.proceed(kill) == []
         end = endings.due()
-        assert end is not None and kill + 1 < end < kill + 60
+        assert kill + 1 < end < kill + 60
         assert endings.proceed(end - 0.1) == []
         assert endings.proceed(end) == [f"process {process.pid} (/x)"]
         assert not endings and endings.due() is None
-    finally:
         process.kill()
-        process.wait()

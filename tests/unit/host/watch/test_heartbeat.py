@@ -4,7 +4,6 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from proscribe.host.watch import heartbeat, units
@@ -15,22 +14,19 @@ from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNK
 from watch_host import ROOT, Made
 
 pytestmark = ROOT
-
-Watched = tuple[Made, dict[str, Any]]
+HEARTBEAT = reported.HEARTBEAT
 
 
 def place_of(host: Made, path: str) -> Path:
     return Path(host.root + path)
 
 
-def stop_process(host: Made) -> None:
-    host.link_process()
-    (place_of(host, "/proc/7/stat")).write_text("7 (py) thon) T 1 7 7\n")
+def write_status(status: str) -> Callable[[Made], None]:
+    def change(host: Made) -> None:
+        host.link_process()
+        place_of(host, "/proc/7/stat").write_text(status)
 
-
-def name_process(host: Made) -> None:
-    host.link_process()
-    (place_of(host, "/proc/7/stat")).write_text("7 (T) S 1 7 7\n")
+    return change
 
 
 def lose_marks(host: Made) -> None:
@@ -56,12 +52,9 @@ def make_silent(host: Made) -> None:
 
 def replace_report(host: Made) -> None:
     """A report that anybody may have written."""
-    host.refused_execution(reported.HEARTBEAT)
+    host.refused_execution(HEARTBEAT)
     host.daemon = None
     os.chown(place_of(host, reported.STATE), 65534, -1)
-
-
-HEARTBEAT = reported.HEARTBEAT
 
 
 def remove_daemon(host: Made) -> None:
@@ -75,43 +68,36 @@ def make_directory(host: Made) -> None:
 
 
 def replace_file(host: Made) -> None:
-    place_of(host, reported.HEARTBEAT).write_text("#!/bin/sh\nreboot\n")
+    place_of(host, HEARTBEAT).write_text("#!/bin/sh\nreboot\n")
 
 
 @pytest.mark.parametrize(
     ("change", "state", "detail"),
     [
-        pytest.param(lambda _: None, NOTICED, "", id="all well"),
-        pytest.param(name_process, NOTICED, "", id="a process that only has such a name"),
-        pytest.param(stop_process, DEAF, "is stopped by a signal, and notices no start", id="stopped"),
-        pytest.param(remove_daemon, DEAF, "does not run", id="no daemon"),
-        pytest.param(report(pid="8"), DEAF, "does not run", id="a daemon that has ended"),
-        pytest.param(make_silent, DEAF, "does not notice a start within 0.02 s", id="deaf"),
-        pytest.param(replace_report, DEAF, "does not run", id="a report of somebody else's"),
-        pytest.param(make_directory, DEAF, "does not run", id="no file"),
-        pytest.param(
-            report(by="", refused="no \x1b"), UNABLE, "starts cannot be noticed here (no \\x1b)", id="this kernel"
-        ),
-        pytest.param(
-            report(by="", refused="full", limited="yes"), DEAF, "starts cannot be noticed here (full)", id="a limit"
-        ),
-        pytest.param(lose_marks, DEAF, "notices starts on 1 of 2 file systems", id="lost marks"),
-        pytest.param(report(marked="x"), NOTICED, "", id="no marks"),
-        pytest.param(report(failing="no \x1b"), LATE, "cannot verify what starts: no \\x1b", id="failing"),
-        pytest.param(report(read=""), LATE, "has not read yet what is restricted", id="not read"),
-        pytest.param(report(read="other"), LATE, "follows another plan than this host has now", id="another plan"),
-        pytest.param(
-            lambda host: place_of(host, HEARTBEAT).unlink(), UNTRIED, "heartbeat: is missing", id="its file is gone"
-        ),
-        pytest.param(replace_file, UNTRIED, "heartbeat: is not what was installed", id="its file is another"),
-        pytest.param(lambda host: place_of(host, HEARTBEAT).chmod(0o777), UNTRIED, "root can write it", id="mode"),
+        (lambda _: None, NOTICED, ""),
+        (write_status("7 (T) S 1 7 7\n"), NOTICED, ""),
+        (write_status("7 (py) thon) T 1 7 7\n"), DEAF, "is stopped by a signal, and notices no start"),
+        (remove_daemon, DEAF, "does not run"),
+        (report(pid="8"), DEAF, "does not run"),
+        (make_silent, DEAF, "does not notice a start within 0.02 s"),
+        (replace_report, DEAF, "does not run"),
+        (make_directory, DEAF, "does not run"),
+        (report(by="", refused="no \x1b"), UNABLE, "starts cannot be noticed here (no \\x1b)"),
+        (report(by="", refused="full", limited="yes"), DEAF, "starts cannot be noticed here (full)"),
+        (lose_marks, DEAF, "notices starts on 1 of 2 file systems"),
+        (report(marked="x"), NOTICED, ""),
+        (report(failing="no \x1b"), LATE, "cannot verify what starts: no \\x1b"),
+        (report(read=""), LATE, "has not read yet what is restricted"),
+        (report(read="other"), LATE, "follows another plan than this host has now"),
+        (lambda host: place_of(host, HEARTBEAT).unlink(), UNTRIED, "heartbeat: is missing"),
+        (replace_file, UNTRIED, "heartbeat: is not what was installed"),
+        (lambda host: place_of(host, HEARTBEAT).chmod(0o777), UNTRIED, "root can write it"),
     ],
 )
 def test_heartbeat_tells_the_state_of_the_daemon(watched, change, state, detail):
-    host, _ = watched
-    settings = files.settings(host)
-    assert settings is not None
+    host, settings = watched[0], files.settings(watched[0])
     if state == UNTRIED:
+        host.refused_execution(HEARTBEAT)
         host.refused_execution(reported.HEARTBEAT)
     change(host)
     beat = Heartbeat(host)
@@ -135,12 +121,10 @@ def test_other_program_in_place_of_the_heartbeat_is_not_executed(watched, monkey
 
 def test_heartbeat_that_cannot_be_executed_is_untried(watched, monkeypatch):
     host, _ = watched
-    host.refused_execution(reported.HEARTBEAT)
+    host.refused_execution(HEARTBEAT)
     monkeypatch.setattr(Made, "refused_execution", lambda *_: errno.EACCES)
-    settings = files.settings(host)
-    assert settings is not None
-    heard = Heartbeat(host).heard(settings)
-    assert heard.state == UNTRIED and heard.detail.endswith(f"cannot execute {reported.HEARTBEAT}: Permission denied")
+    heard = Heartbeat(host).heard(files.settings(host))
+    assert heard.state == UNTRIED and heard.detail.endswith(f"cannot execute {HEARTBEAT}: Permission denied")
 
 
 def test_daemon_that_systemd_starts_is_waited_for(watched, monkeypatch):
@@ -150,5 +134,4 @@ def test_daemon_that_systemd_starts_is_waited_for(watched, monkeypatch):
     monkeypatch.setattr(heartbeat, "AGAIN", 0.0)
     monkeypatch.setattr(heartbeat, "evidently_active", lambda host, name: name == units.LAUNCHES)
     monkeypatch.setattr(heartbeat.time, "sleep", lambda _: host.stopped.clear())
-    settings = files.settings(host)
-    assert settings is not None and Heartbeat(host).heard(settings).state == NOTICED
+    assert Heartbeat(host).heard(files.settings(host)).state == NOTICED

@@ -11,6 +11,7 @@ from proscribe.host.system import DARWIN, ControlError
 from proscribe.host.watch import installing, restoring, units
 from proscribe.host.watch.starts import reported
 from proscribe.host.watch.state import files, journal
+from refusals import make_refusal
 from watch_host import AT, ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -20,6 +21,9 @@ QUERIED = ["is-active --quiet proscribe-watch.timer", "is-active --quiet proscri
 NOTE = f"note {files.RENEWED}"
 TIMER_ANEW = ["reenable --quiet proscribe-watch.timer", "restart proscribe-watch.timer"]
 DAEMON_ANEW = ["reenable --quiet proscribe-launches.service", "restart proscribe-launches.service"]
+REVIVED = [*(f"{verb} {units.LAUNCHES}" for verb in ("thaw", "kill --signal=KILL")), f"restart {units.LAUNCHES}"]
+LOAD = "load systemd's units"
+STARTED = f"start {units.LAUNCHES}"
 
 
 def ran(host: Made) -> list[str]:
@@ -34,14 +38,6 @@ def edited(host: Made) -> None:
         file.write("x")
 
 
-def overridden(host: Made) -> None:
-    host.write(f"{units.FOLDER}/{units.LAUNCHES}.d/x.conf", "x")
-
-
-def deaf(host: Made) -> None:
-    host.daemon = None
-
-
 def not_read(host: Made) -> None:
     host.daemon = {"read": "x"}
 
@@ -51,9 +47,8 @@ def link_elsewhere(host: Made) -> None:
     os.symlink("/bin/true", host.root + files.COMMAND)
 
 
-REVIVED = [*(f"{verb} {units.LAUNCHES}" for verb in ("thaw", "kill --signal=KILL")), f"restart {units.LAUNCHES}"]
-LOAD = "load systemd's units"
-STARTED = f"start {units.LAUNCHES}"
+RESTARTED = [f"restart {units.LAUNCHES}"]
+OVERRIDE = f"{units.FOLDER}/{units.LAUNCHES}.d/x.conf"
 STEPS: dict[str, tuple[Callable[[Made], object], list[str], list[str]]] = {
     "nothing": (lambda _: None, [], []),
     "a unit is edited": (
@@ -62,36 +57,25 @@ STEPS: dict[str, tuple[Callable[[Made], object], list[str], list[str]]] = {
         ["daemon-reload", *TIMER_ANEW],
     ),
     "a unit is overridden": (
-        overridden,
-        [f"delete {units.FOLDER}/{units.LAUNCHES}.d/x.conf", LOAD, f"enable {units.LAUNCHES}", STARTED],
+        lambda host: host.write(OVERRIDE, "x"),
+        [f"delete {OVERRIDE}", LOAD, f"enable {units.LAUNCHES}", STARTED],
         ["daemon-reload", *DAEMON_ANEW],
     ),
-    "the timer does not run": (
-        lambda host: host.stopped.add(units.TIMER),
-        [f"start {units.TIMER}"],
-        [f"restart {units.TIMER}"],
-    ),
-    "the daemon does not run": (
-        lambda host: host.stopped.add(units.LAUNCHES),
-        [STARTED],
-        [f"restart {units.LAUNCHES}"],
-    ),
+    "no timer": (lambda host: host.stopped.add(units.TIMER), [f"start {units.TIMER}"], [f"restart {units.TIMER}"]),
+    "no daemon": (lambda host: host.stopped.add(units.LAUNCHES), [STARTED], RESTARTED),
     "the daemon is not enabled": (
         lambda host: host.delete(units.ENABLED[units.LAUNCHES]),
-        [f"enable {units.LAUNCHES}"],
-        [f"reenable --quiet {units.LAUNCHES}"],
+        *([f"enable {units.LAUNCHES}"], [f"reenable --quiet {units.LAUNCHES}"]),
     ),
     "the daemon follows another plan, and stays so": (not_read, [STARTED], REVIVED),
-    "the command leads elsewhere": (link_elsewhere, [f"link {files.COMMAND}", STARTED], [f"restart {units.LAUNCHES}"]),
+    "the command leads elsewhere": (link_elsewhere, [f"link {files.COMMAND}", STARTED], RESTARTED),
     "a plan is no more": (
         lambda host: host.write(f"{files.PLANS}/old.json", "{}", 0o600),
-        [f"delete {files.PLANS}/old.json", STARTED],
-        [f"restart {units.LAUNCHES}"],
+        *([f"delete {files.PLANS}/old.json", STARTED], RESTARTED),
     ),
     "a file has another mode": (
         lambda host: os.chmod(host.root + files.CODE, 0o640),
-        [f"write {files.CODE}", f"write {files.SETTINGS}", STARTED],
-        [f"restart {units.LAUNCHES}"],
+        *([f"write {files.CODE}", f"write {files.SETTINGS}", STARTED], RESTARTED),
     ),
 }
 
@@ -128,13 +112,10 @@ def test_daemon_that_reads_its_plan_late_is_waited_for(made, monkeypatch):
 
 
 def test_every_call_of_systemd_has_a_timeout(made, monkeypatch):
-    called = {}
-    run = made._run
-    monkeypatch.setattr(
-        made, "_run", lambda argv, **how: called.update({argv[1]: how.get("timeout")}) or run(argv, **how)
-    )
+    called, run = {}, made._run
+    monkeypatch.setattr(made, "_run", lambda argv, **how: called.update({argv[1]: how["timeout"]}) or run(argv, **how))
     installing.change(made, MINE, given(MINE))
-    deaf(made)
+    made.daemon = None
     installing.change(made, MINE, given(MINE))
     installing.change(made, MINE, None)
     verbs = {"is-active", "daemon-reload", "reenable", "restart", "thaw", "kill", "stop", "reset-failed"}
@@ -195,10 +176,7 @@ def test_lift_stops_the_units_before_it_deletes_files(made):
 
 
 def test_ordinary_user_installs_nothing(made, monkeypatch):
-    def refuse(_):
-        raise ControlError("root is needed")
-
-    monkeypatch.setattr(Made, "require_root", refuse)
+    monkeypatch.setattr(Made, "require_root", make_refusal(ControlError("root is needed")))
     with pytest.raises(ControlError, match="root is needed"):
         installing.change(made, MINE, given(MINE))
     assert made.ran == [] and made.stat(files.PLACE) is None

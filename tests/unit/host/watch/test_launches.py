@@ -12,9 +12,10 @@ from types import SimpleNamespace
 import pytest
 from proscribe.host.system import Host
 from proscribe.host.watch import launches, serving, verifying
-from proscribe.host.watch.heartbeat import DEAF, LATE, NOTICED, UNABLE, Heard
+from proscribe.host.watch.heartbeat import DEAF, NOTICED, UNABLE, Heard
 from proscribe.host.watch.starts import daemon
 from proscribe.host.watch.state import files
+from refusals import make_refusal
 
 # The daemon's modules with one that prints what the process has, instead of the daemon.
 LIGHT = """\
@@ -43,14 +44,10 @@ def test_daemon_has_its_own_modules_and_no_others(project):
     assert modules == sorted([*own, *PACKAGES, "proscribe.host.watch.last"])
 
 
-@pytest.mark.parametrize(
-    "loader",
-    [None, SimpleNamespace(), SimpleNamespace(get_code=lambda _: None), SimpleNamespace(compiled=lambda _: [None])],
-)
+@pytest.mark.parametrize("loader", [None, SimpleNamespace(), SimpleNamespace(compiled=lambda _: [None])])
 def test_loader_without_code_gives_no_parts(monkeypatch, loader):
-    monkeypatch.setattr(
-        importlib, "import_module", lambda _: SimpleNamespace(__spec__=loader and SimpleNamespace(loader=loader))
-    )
+    module = SimpleNamespace(__spec__=loader and SimpleNamespace(loader=loader))
+    monkeypatch.setattr(importlib, "import_module", lambda _: module)
     assert launches._parts() == []
 
 
@@ -67,12 +64,9 @@ def standard_input_is(monkeypatch: pytest.MonkeyPatch, seen: os.stat_result) -> 
 
 
 def test_process_that_cannot_be_replaced_runs_the_daemon(monkeypatch):
-    def refuse(*_):
-        raise OSError
-
     ran = []
     monkeypatch.setattr(daemon, "run", ran.append)
-    monkeypatch.setattr(os, "execv", refuse)
+    monkeypatch.setattr(os, "execv", make_refusal(OSError))
     standard_input_is(monkeypatch, os.stat(os.devnull))
     launches.main(Host("/nowhere"))
     assert ran == [launches._command()]
@@ -97,7 +91,6 @@ def test_process_with_a_socket_as_its_input_is_the_verifier(monkeypatch):
         (Heard(NOTICED, "", {"by": "fanotify", "unseen": "nfs4"}), "noticed by fanotify; not on nfs4, "),
         (Heard(UNABLE, "cannot (x)"), r"^cannot \(x\); the timer"),
         (Heard(DEAF, "does not run"), "not noticed now: the daemon does not run; the timer"),
-        (Heard(LATE, "follows another plan"), "not noticed now: the daemon follows another plan; the timer"),
     ],
 )
 def test_status_tells_whether_starts_are_noticed(monkeypatch, heard, said):

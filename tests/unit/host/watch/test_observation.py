@@ -21,12 +21,15 @@ from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import clock, files, journal, pause
 from proscribe.host.watch.state.summary import summary
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, REPAIRED, Finding, Verdict, host_record, worst
+from refusals import make_refusal
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
 RULES = ("apps/wechat", "dns/wechat")
 # The calls by which an observation, its corrections and its notes change a disk.
 STEPS = ("write", "rename", "unlink", "fsync", "fdatasync", "fchmod", "ftruncate", "mkdir")
+WAIVED = {"name": "A", "mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherwise": "enforce"}
+BY_HOURS = {"browser": {"mode": "enforce", "services": {"a": WAIVED}, "settings": {}}}
 Seen = tuple[dict[str, Any], list[str]]
 
 
@@ -126,14 +129,6 @@ def test_damage_that_cannot_be_restored_is_written_down_once(own):
     assert read_events(host) == ["drift", "damaged"]
 
 
-def test_watcher_is_not_restored_in_a_pause(own):
-    host, ban = own
-    pause.freeze(host, "2h", "x", "root")
-    host.stopped.add(units.LAUNCHES)
-    observe(host, ban)
-    assert read_record(host)["state"] == "noncompliant" and units.LAUNCHES in host.stopped
-
-
 @pytest.mark.parametrize("content", [b"", None], ids=["emptied", "deleted"])
 def test_lost_lines_of_the_journal_are_an_incident(own, content):
     host, ban = own
@@ -198,8 +193,7 @@ def test_rule_that_cannot_be_seen_by_the_earlier_plan_has_drifted(made, ban, pla
 def test_clock_that_goes_back_does_not_bring_hours_again(made, ban, monkeypatch):
     monkeypatch.setenv("TZ", "UTC0")
     evening = calendar.timegm((2027, 1, 4, 20, 0, 0))  # a Monday
-    waived = {"name": "A", "mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherwise": "enforce"}
-    mine = plan(controls={"browser": {"mode": "enforce", "services": {"a": waived}, "settings": {}}})
+    mine = plan(controls=BY_HOURS)
     installing.change(made, mine, given(mine))
     modes = []
 
@@ -340,11 +334,8 @@ def test_lines_that_the_journal_cannot_take_are_written_by_a_later_observation(w
     host, _ = watched
     ban.break_rules("dns/wechat")
 
-    def full(*_, **__):
-        raise error("the disk is full")
-
     with monkeypatch.context() as patched:
-        patched.setattr(journal, "write_down", full)
+        patched.setattr(journal, "write_down", make_refusal(error("the disk is full")))
         (reason,) = observe(host, ban)
         assert reason.startswith("2 lines cannot be written")
     assert ban.broken() == set() and read_lines(host) == []
@@ -486,8 +477,7 @@ def test_successor_that_is_not_what_was_installed_is_not_enforced(made, ban, pla
 def test_hours_that_begin_and_end_are_a_change_of_the_plan_and_no_drift(made, ban, monkeypatch):
     monkeypatch.setenv("TZ", "UTC0")
     begin = calendar.timegm((2027, 1, 4, 8, 55, 0))  # a Monday
-    waived = {"name": "A", "mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherwise": "enforce"}
-    mine = plan(controls={"browser": {"mode": "enforce", "services": {"a": waived}, "settings": {}}})
+    mine = plan(controls=BY_HOURS)
     installing.change(made, mine, given(mine))
     in_place = ["enforce"]
 
@@ -495,9 +485,7 @@ def test_hours_that_begin_and_end_are_a_change_of_the_plan_and_no_drift(made, ba
         return run.resolved_here(host, plan_)[0]["controls"]["browser"]["services"]["a"]["mode"]
 
     def observe_mode(host, plan_):
-        return ban.make_record(
-            plan_, ban.broken() | ({"browser/x"} if read_mode(host, plan_) != in_place[0] else set())
-        )
+        return ban.make_record(plan_, [*ban.broken(), *["browser/x"] * (read_mode(host, plan_) != in_place[0])])
 
     def change(host, plan_, name, **more):
         in_place[0] = read_mode(host, plan_)
@@ -557,12 +545,13 @@ def test_correction_that_fails_is_tried_each_time_and_written_down_once(watched,
     assert read_events(host)[4:] == ["corrected", "drift", "corrected"], "it drifted anew"
 
 
-def test_frozen_host_writes_drift_down_and_leaves_it(watched, ban):
-    host, _ = watched
+def test_frozen_host_writes_drift_down_and_leaves_it(own, ban):
+    host, _ = own
     pause.freeze(host, "2h", "a printer", "root")
+    host.stopped.add(units.LAUNCHES)
     ban.break_rules("dns/wechat")
     observe(host, ban)
-    assert ban.changed == [] and read_events(host) == ["frozen", "drift"]
+    assert ban.changed == [] and read_events(host) == ["frozen", "drift"] and units.LAUNCHES in host.stopped
     pause.thaw(host)
     observe(host, ban)
     assert ban.changed == ["dns"] and read_events(host) == ["frozen", "drift", "thawed", "corrected"]

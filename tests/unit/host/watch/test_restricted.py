@@ -19,10 +19,6 @@ def section(**services: dict[str, Any]) -> Any:
     return {"mode": "enforce", "services": entries, "settings": {}}
 
 
-def of(host: Host, *sections: Any) -> dict[str, Any]:
-    return dict(sets(host, sections, Restricted(host, None)))
-
-
 @pytest.mark.parametrize(
     ("settings", "text", "requests"),
     [({}, "", False), ({"user_notice": "Not here.", "requests": "command"}, "Not here.", True)],
@@ -37,7 +33,7 @@ def test_notice_for_users_is_that_of_the_plan(tmp_path, settings, text, requests
 def test_sets_have_the_services_of_all_plans(tmp_path):
     host = Host(str(tmp_path))
     sections = [section(owl={"paths": ["/opt/owl"]}), section(elf={"paths": ["/opt/elf"]})]
-    seen = of(host, *sections)
+    seen = sets(host, sections, Restricted(host, None))
     assert seen["exact"] == ["/opt/elf", "/opt/owl"] and {"elf", "owl"} <= set(seen["parts"])
 
 
@@ -66,11 +62,8 @@ def test_sets_have_names_of_packages_and_databases(tmp_path):
     (tmp_path / Path(databases[0]).parent.relative_to("/")).mkdir(parents=True)
     folder = str(Path(databases[0]).parent)
     restricted = Restricted(host, section(owl={}))
-    restricted.packages = [
-        (["owl"], Package("apt", "owl", path="/opt/Owl/night")),
-        (["owl"], Package("apt", "owl", path="")),
-        (["owl"], Package("apt", "owl", path="/usr/var")),
-    ]
+    paths = ("/opt/Owl/night", "", "/usr/var")
+    restricted.packages = [(["owl"], Package("apt", "owl", path=path)) for path in paths]
     seen = sets(host, [section(owl={})], restricted)
     assert "night" in seen["parts"] and "" not in seen["parts"] and "var" not in seen["parts"]
     assert seen["files"] == [path for path in databases if str(Path(path).parent) == folder]

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -28,10 +28,12 @@ from proscribe.host.watch.verifying import (
     SUCCESSORS,
     Verifying,
 )
+from refusals import make_refusal
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
 EXCEPTION = {"waiver": "w1", "users": ["ann"]}
+OWL = "/opt/owl/owl"
 
 
 def make_plan(mode: str = "enforce", number: int = 0, exceptions: Sequence[Any] = (), **more: Any) -> dict[str, Any]:
@@ -47,13 +49,6 @@ def make_running(user: str, *processes: Process, rules: Sequence[str] = ("owl",)
 
 def read_events(host: Made) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key != "at"} for line in journal.read(host)[0]]
-
-
-def make_refusal(error: Exception) -> Any:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise error
-
-    return refuse
 
 
 @pytest.fixture
@@ -106,20 +101,20 @@ def test_starts_of_a_slow_user_are_verified_one_after_the_other(verifier, monkey
 
 
 class Seen(Host):
-    """A host with these processes, all of one user."""
+    """A host with these processes and their users. It notes those that the verifier ends."""
 
-    def __init__(self, processes: list[Process]) -> None:
+    def __init__(self, processes: Sequence[Process], users: Mapping[int, str] = {}) -> None:
         super().__init__("/nowhere")
-        self.seen = processes
+        self.seen, self.users, self.sent = [*processes], users, []
 
     def processes(self) -> Any:
         return list(self.seen), []
 
     def user_of(self, process: Process) -> int:
-        return 1000
+        return self.user_id(self.users.get(process.pid, "alice"))
 
     def user_id(self, name: str) -> int | None:
-        return 1000
+        return {"alice": 1000, "bob": 1001}.get(name)
 
     def forked(self, process: Process) -> bool:
         return process.pid % 10 == 0
@@ -127,23 +122,28 @@ class Seen(Host):
     def start_time(self, process: Process) -> float | None:
         return 1.0
 
+    def verifier(self, monkeypatch: pytest.MonkeyPatch) -> Verifying:
+        """Return a verifier that finds all of them restricted."""
+        verifier = Verifying(lambda: self)
+        monkeypatch.setattr(verifier.restricted, "verify", self._verify)
+        monkeypatch.setattr(verifier, "_begin", self._begin)
+        monkeypatch.setattr(verifier, "_notify", lambda *_: None)
+        monkeypatch.setattr(verifier.attempts, "note", lambda *_: None)
+        return verifier
 
-def test_many_forked_processes_are_ended_a_few_at_a_time(monkeypatch):
-    host = Seen([Process(10 * number, "/opt/owl/owl") for number in range(1, MOST_FORKED + 3)])
-    verifier, sent = Verifying(lambda: host), []
+    def _verify(self, processes: Sequence[Process]) -> list[Verified]:
+        running = [make_running(self.users.get(process.pid, "alice"), process) for process in processes]
+        return [Verified(running, [], [], [], [])]
 
-    def verify(processes):
-        return [Verified([make_running("alice", process) for process in processes], [], [], [], [])]
-
-    def begin(processes, held):
-        sent.extend(process.pid for process in processes if process.pid in held)
+    def _begin(self, processes: Sequence[Process], held: Mapping[int, Any]) -> bool:
+        self.sent.extend(process.pid for process in processes if process.pid in held)
         return True
 
-    monkeypatch.setattr(verifier.restricted, "verify", verify)
-    monkeypatch.setattr(verifier, "_begin", begin)
-    monkeypatch.setattr(verifier, "_notify", lambda *_: None)
-    monkeypatch.setattr(verifier.attempts, "note", lambda *_: None)
-    verifier._end(make_running("alice", Process(7, "/opt/owl/owl")), {7: 1}, [7], 100.0)
+
+def test_many_forked_processes_are_ended_a_few_at_a_time(monkeypatch):
+    host = Seen([Process(10 * number, OWL) for number in range(1, MOST_FORKED + 3)])
+    verifier, sent = host.verifier(monkeypatch), host.sent
+    verifier._end(make_running("alice", Process(7, OWL)), {7: 1}, [7], 100.0)
     sent.clear()
     verifier._end_forked(100.5)
     assert len(sent) == MOST_FORKED and verifier.forked_at == 100.5 + FORKED and verifier.forking
@@ -411,17 +411,11 @@ def test_half_a_request_is_none(channel):
 
 
 def test_flood_of_programs_is_not_remembered_without_end(monkeypatch):
-    verifier = Verifying(lambda: Seen([]))
-    for name in ("_begin", "_notify"):
-        monkeypatch.setattr(verifier, name, lambda *_: True)
-    monkeypatch.setattr(verifier.attempts, "note", lambda *_: None)
+    verifier = Seen([]).verifier(monkeypatch)
     for number in range(MOST_FORKED + 5):
         process = Process(1000 + number, f"/tmp/{number}")
         verifier._end(make_running("alice", process), {process.pid: 1}, [process.pid], 100.0)
     assert len(verifier.forking) == MOST_FORKED
-
-
-OWL = "/opt/owl/owl"
 
 
 @pytest.mark.parametrize(("user", "ended"), [("alice", [20, 60]), ("bob", [30]), ("nobody-known", [])])
@@ -429,30 +423,15 @@ def test_forked_processes_of_the_same_program_and_user_are_ended(monkeypatch, us
     rows = [(20, OWL, "alice"), (30, OWL, "bob"), (40, "/opt/owl/helper", "alice"), (50, "/usr/bin/true", "alice")]
     rows += [(51, OWL, "alice"), (60, OWL, "alice")]  # 51 was started by itself
     users = {pid: name for pid, _, name in rows}
-    host, numbers, sent = Seen([Process(pid, exe) for pid, exe, _ in rows]), {"alice": 1000, "bob": 1001}, []
-    verifier = Verifying(lambda: host)
-
-    def verify(processes):
-        running = [make_running(users[process.pid], process) for process in processes]
-        return [Verified(running, [], [], [], [])]
-
-    def begin(processes, held):
-        sent.extend(process.pid for process in processes if process.pid in held)
-        return True
-
-    monkeypatch.setattr(host, "user_of", lambda process: numbers[users[process.pid]])
-    monkeypatch.setattr(host, "user_id", numbers.get)
-    monkeypatch.setattr(verifier.restricted, "verify", verify)
-    monkeypatch.setattr(verifier, "_begin", begin)
-    monkeypatch.setattr(verifier, "_notify", lambda *_: None)
-    monkeypatch.setattr(verifier.attempts, "note", lambda *_: None)
+    host = Seen([Process(pid, exe) for pid, exe, _ in rows], users)
+    verifier = host.verifier(monkeypatch)
     program = [Process(7, OWL), Process(8, "/opt/owl/helper")]  # the first process says which program it was
     for now in (100.0, 100.1):
         verifier._end(make_running(user, *program), {7: 1, 8: 1}, [7, 8], now)
-        assert verifier.forked_at == 100.0 + FORKED and bool(verifier.forking) is (user in numbers)
-    sent.clear()
+        assert verifier.forked_at == 100.0 + FORKED and bool(verifier.forking) is bool(ended)
+    host.sent.clear()
     verifier._end_forked(100.0 + FORKED)
-    assert sorted(sent) == ended and verifier.forked_at == 0.0 and not verifier.forking
+    assert sorted(host.sent) == ended and verifier.forked_at == 0.0 and not verifier.forking
 
 
 @pytest.mark.parametrize(

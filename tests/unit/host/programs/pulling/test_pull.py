@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from proscribe import base
 from proscribe.host.programs import pulling
-from proscribe.host.programs.pulling import commits, pull
+from proscribe.host.programs.pulling import pull
 from proscribe.host.programs.pulling.commits import Problem
-from proscribe.host.schedule import timers
 
 NEW = "b" * 40
 SETTINGS: Any = {"repository": "/r", "directory": "/d", "inventory": "inv", "host": "web01", "options": ["--tags", "x"]}
@@ -45,12 +44,11 @@ def test_run_calls_the_projects_own_command(tmp_path, monkeypatch, playbook):
 @pytest.mark.parametrize(
     ("before", "after", "report"),
     [
-        pytest.param({}, {"newest": "r2"}, "r2", id="the newest"),
-        pytest.param({}, {"latest": "r2"}, "r2", id="a commit that has no newest"),
-        pytest.param({"newest": "r1", "latest": "r1"}, {"newest": "r2"}, "r2", id="where the latest is another one"),
-        pytest.param({"newest": "r1"}, {}, None, id="none by this run"),
-        pytest.param({}, {}, None, id="none at all"),
-        pytest.param({}, {"newest": "other"}, None, id="one without this host"),
+        ({}, {"latest": "r2"}, "r2"),  # of a commit that has no newest
+        ({"newest": "r1", "latest": "r1"}, {"newest": "r2"}, "r2"),
+        ({"newest": "r1"}, {}, None),
+        ({}, {}, None),
+        ({}, {"newest": "other"}, None),  # without this host
     ],
 )
 def test_record_is_read_from_the_report_of_this_run(tmp_path, monkeypatch, before, after, report):
@@ -81,14 +79,12 @@ class Repository:
         self.fetched, self.last, self.first, self.directory = fetched, good, first, "/checkout"
         self.broken = broken  # the commit whose run has no report
         self.laid_out: list[str] = []
+        self.good = lambda: self.last
 
     def fetch(self) -> str:
         if not self.fetched:
             raise Problem("the repository could not be fetched")
         return self.fetched
-
-    def good(self) -> str:
-        return self.last
 
     def have(self, commit: str) -> None:
         self.laid_out.append(commit)
@@ -115,12 +111,12 @@ def pulled(monkeypatch):
 @pytest.mark.parametrize(
     ("fetched", "good", "broken", "runs", "last", "errors"),
     [
-        pytest.param("b", "a", "", ["b"], "b", 0, id="the newest"),
-        pytest.param("", "a", "", ["a"], "a", 1, id="the last good one, where nothing can be fetched"),
-        pytest.param("b", "a", "b", ["b", "a"], "a", 1, id="a commit without a report, and the last good one"),
-        pytest.param("b", "", "", ["b"], "b", 0, id="the first one"),
-        pytest.param("b", "", "b", ["b"], "", None, id="a first one without a report"),
-        pytest.param("", "", "", [], "", None, id="nothing"),
+        ("b", "a", "", ["b"], "b", 0),
+        ("", "a", "", ["a"], "a", 1),
+        ("b", "a", "b", ["b", "a"], "a", 1),
+        ("b", "", "", ["b"], "b", 0),
+        ("b", "", "b", ["b"], "", None),
+        ("", "", "", [], "", None),
     ],
 )
 def test_newest_commit_is_run_and_the_last_good_one_is_the_fallback(pulled, fetched, good, broken, runs, last, errors):
@@ -141,11 +137,6 @@ def test_first_commit_that_is_not_named_is_trusted_on_first_use(pulled, capsys, 
     assert (f"commit {NEW[:12]} is the first" in capsys.readouterr().err) is trusted
     record = pulled(Repository("b", good, first=first))[1]
     assert ("commit_trust" in record) is trusted
-
-
-def test_program_reads_the_paths_that_a_schedule_writes():
-    assert (pull.SETTINGS, pull.STATE, pull.RECORD) == (timers.SETTINGS, timers.STATE, timers.RECORD)
-    assert commits.SIGNERS == timers.SIGNERS
 
 
 @pytest.fixture
@@ -259,12 +250,3 @@ def test_state_directory_that_others_can_write_is_refused(call, tmp_path, mode, 
     (tmp_path / "pull").chmod(mode)
     assert call(repository="") == 77 and os.listdir(tmp_path / "pull") == []
     assert f"mode {mode:04o}) is no directory that only root can change" in capsys.readouterr().err
-
-
-def test_reports_that_are_no_reports_are_not_forgotten(tmp_path):
-    names = [f"202611{day:02}T020000Z" for day in range(1, 18)]
-    for name in (*names, "history"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "20250101-file").touch()
-    pull.forget(str(tmp_path))
-    assert sorted(os.listdir(tmp_path)) == ["20250101-file", *names[3:], "history"]

@@ -21,9 +21,12 @@ from proscribe.host.watch.starts import mounts, reported, sources
 from proscribe.host.watch.starts.daemon import Noticing
 from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.host.watch.starts.waiting import Start
+from refusals import make_refusal
 from watch_host import ROOT
 
 NAME = "a-start-of-this-test"
+SETS = {"parts": [NAME], "exact": [], "stems": [], "store": [], "sandboxes": False}
+BOTH = "fanotify on 1 file systems, the proc connector"
 
 
 class Listener:
@@ -199,29 +202,16 @@ def test_heartbeat_that_fanotify_reports_is_written_down(machine):
 @pytest.mark.parametrize("refuses", [False, True])
 def test_dynamic_loader_of_root_is_left_out(machine, monkeypatch, tmp_path, refuses):
     daemon = Noticing(())
-    loader, other = tmp_path / "ld-linux.so", tmp_path / "other"
-    monkeypatch.setattr(noticing, "is_loader", lambda path: path == str(loader))
+    loader, other, of_a_user = tmp_path / "ld-linux.so", tmp_path / "other", tmp_path / "ld-linux-of-a-user.so"
+    monkeypatch.setattr(noticing, "is_loader", lambda path: path != str(other))
     if refuses:
-        monkeypatch.setattr(Listener, "leave_out", lambda *_: (_ for _ in ()).throw(refused(errno.ENOSPC)))
-    for path in (other, loader):
+        monkeypatch.setattr(Listener, "leave_out", make_refusal(refused(errno.ENOSPC)))
+    for path in (other, loader, of_a_user):
         path.write_text("")
+        os.chown(path, *[65534 if path == of_a_user else 0] * 2)
         with path.open("rb") as stream:
             daemon._of_file(stream.fileno(), os.getpid(), 0.0)
-    of_a_user = tmp_path / "ld-linux-of-a-user.so"
-    of_a_user.write_text("")
-    os.chown(of_a_user, 65534, 65534)
-    monkeypatch.setattr(noticing, "is_loader", lambda _: True)
-    with of_a_user.open("rb") as stream:
-        daemon._of_file(stream.fileno(), os.getpid(), 0.0)
     assert machine.fanotify.left_out == ([] if refuses else [str(loader)])
-
-
-def test_process_without_a_program_is_no_start(machine):
-    daemon = Noticing(())
-    daemon.prefilter = Prefilter({"exact": [""]})
-    daemon.of_process(2**22 + 1, 0.0)
-    daemon._may_be(2**22 + 1, "/x", ("/x",), 0.0)
-    assert not list_waiting(daemon)
 
 
 def test_step_waits_for_starts_to_settle(machine, monkeypatch):
@@ -265,9 +255,9 @@ def test_verifier_that_ends_without_an_answer_is_reported(machine):
 @pytest.mark.parametrize(
     ("words", "own"),
     [
-        pytest.param(["/usr/libexec/proscribe/watch", "observe"], True, id="an observation"),
-        pytest.param(["/usr/libexec/proscribe/watch", "status"], False, id="another command"),
-        pytest.param([], False, id="another program"),
+        (["/usr/libexec/proscribe/watch", "observe"], True),
+        (["/usr/libexec/proscribe/watch", "status"], False),
+        ([], False),
     ],
 )
 def test_heartbeat_of_an_observation_sets_when_the_next_is_missed(machine, words, own):
@@ -357,9 +347,6 @@ def send_answer(channel: socket.socket, **answer: Any) -> None:
     channel.sendall(len(content).to_bytes(4, "little") + content)
 
 
-SETS = {"parts": [NAME], "exact": [], "stems": [], "store": [], "sandboxes": False}
-
-
 def read_sets(daemon: Quiet, channel: socket.socket, tmp_path: Path) -> None:
     """The daemon has what is restricted."""
     daemon.step(0)
@@ -406,12 +393,8 @@ def test_daemon_that_can_list_no_processes_reports_it_and_goes_on(quiet, tmp_pat
     daemon, channel = quiet
     read_sets(daemon, channel, tmp_path)
     daemon.verifier.busy_until = 0.0
-
-    def refuse(*_):
-        raise refused(errno.EMFILE)
-
     with monkeypatch.context() as patched:
-        patched.setattr(os, "listdir", refuse)
+        patched.setattr(os, "listdir", make_refusal(refused(errno.EMFILE)))
         daemon._scan(noticing.time.monotonic())
     assert daemon.failing == "no list of processes: Too many open files"
     assert daemon.scan_due is not None, "all that runs is looked through later"
@@ -478,7 +461,6 @@ def test_any_file_is_read_as_a_report(content, pid, since):
     assert 0 <= reported.number(fields, "pid") < 10**9
 
 
-BOTH = "fanotify on 1 file systems, the proc connector"
 CASES = {  # what the daemon listens by: fanotify, the connector; then fields of its report
     "all": ({}, BOTH, "", "", "", "1"),
     "no connector": (
@@ -520,11 +502,12 @@ def test_report_says_by_what_starts_are_noticed(machine, case):
         assert not daemon.beats, "fanotify alone reports who opens the heartbeat"
 
 
-def test_process_that_only_the_connector_reports_is_known_by_its_path(machine, tmp_path, program):
+def test_process_that_only_the_connector_reports_is_known_by_its_path_while_it_runs(machine, tmp_path, program):
     daemon = Noticing(())
-    daemon.prefilter = Prefilter({"parts": [NAME]})
-    machine.connector.events = [([program.pid], False)]
+    daemon.prefilter = Prefilter({"parts": [NAME], "exact": [""]})
+    machine.connector.events = [([2**22 + 1, program.pid], False)]
     daemon.take_starts()
+    daemon._may_be(2**22 + 1, "/x", ("/x",), 0.0)
     assert list_waiting(daemon) == [(program.pid, (str(tmp_path / NAME), os.getuid()))]
 
 
@@ -539,7 +522,7 @@ def test_process_that_only_the_connector_reports_is_known_by_its_path(machine, t
 )
 def test_daemon_wakes_for_the_first_work_that_is_due(machine, dues, seconds):
     daemon = Noticing(())
-    daemon.read_due, daemon.budget.at = None, 100.0
+    daemon.read_due, daemon.budget.at, daemon.verifier = None, 100.0, SimpleNamespace(busy_until=0.0)
     for name, due in dues.items():
         setattr(daemon, name, due)
     assert daemon.timeout(100.0) == seconds
@@ -563,17 +546,6 @@ def test_innocent_start_is_verified_again_only_after_a_change_of_the_plan(quiet,
     daemon._use({**SETS, "files": []}, noticing.time.monotonic())
     daemon.of_process(program.pid, noticing.time.monotonic())
     assert daemon.waiting.of
-
-
-def test_daemon_of_a_quiet_host_waits_for_ever(quiet, tmp_path):
-    daemon, channel = quiet
-    read_sets(daemon, channel, tmp_path)
-    daemon.read_due = daemon.scan_due = None
-    daemon.waiting.of.clear()
-    if daemon.verifier.busy_until:
-        send_answer(channel)
-        daemon.step(1)
-    assert daemon.timeout(noticing.time.monotonic()) is None
 
 
 @pytest.mark.parametrize("answer", [b"\x04\0\0\0????", b""], ids=["no answer", "it ended"])

@@ -33,11 +33,10 @@ def start_process(command: Sequence[str]) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("command", "user", "owner"),
     [
-        pytest.param((), 0, 0, id="root's"),
-        pytest.param(AS_FRIDA, 2001, 2001, id="a user's"),
-        pytest.param((*AS_FRIDA, *MADE), 2001, 2001, id="in a namespace of his own"),
-        pytest.param((*AS_FRIDA, *MADE, *MADE, *MADE), 2001, 2001, id="in three of these"),
-        pytest.param(MAPPED, 100005, 0, id="as a subordinate id, in a namespace that root has made"),
+        ((), 0, 0),
+        (AS_FRIDA, 2001, 2001),
+        ((*AS_FRIDA, *MADE, *MADE, *MADE), 2001, 2001),
+        (MAPPED, 100005, 0),  # a subordinate id, in a namespace that root has made
     ],
 )
 def test_owner_is_the_user_who_made_the_namespace(command, user, owner):

@@ -26,11 +26,10 @@ def test_answer_of_the_prefilter_is_remembered():
 @pytest.mark.parametrize(
     ("shown", "at_its_start", "in_a_scan"),
     [
-        pytest.param("/memfd:x (deleted)", 0.0, 600.0, id="in memory"),
-        pytest.param("/home/u/x (deleted)", 0.0, 600.0, id="deleted"),
-        pytest.param("/usr/lib/ld-linux-x86-64.so.2", 0.0, 600.0, id="a loader"),
-        pytest.param("/opt/owl/x", 5.0, 5.0, id="a path that says something"),
-        pytest.param("/usr/bin/owl (deleted)", 5.0, 5.0, id="an updated package"),
+        *((f"{path} (deleted)", 0.0, 600.0) for path in ("/memfd:x", "/home/u/x")),
+        ("/usr/lib/ld-linux-x86-64.so.2", 0.0, 600.0),
+        ("/opt/owl/x", 5.0, 5.0),
+        ("/usr/bin/owl (deleted)", 5.0, 5.0),  # an updated package
     ],
 )
 def test_start_with_an_ambiguous_path_is_innocent_only_in_a_scan(shown, at_its_start, in_a_scan):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from proscribe.host.watch.starts import sources
 from proscribe.host.watch.starts.sources import Sources
+from refusals import make_refusal
 
 
 @pytest.fixture
@@ -48,19 +49,13 @@ def test_read_error_is_passed_over(sources_):
 
 @pytest.mark.parametrize(
     ("number", "limited"),
-    [
-        *((number, "yes") for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN)),
-        (errno.EINVAL, ""),
-    ],
+    [*((name, "yes") for name in ["EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EAGAIN"]), ("EINVAL", "")],
 )
 @pytest.mark.parametrize("first", [True, False])
 def test_limit_of_either_listener_is_reported(sources_, monkeypatch, number, limited, first):
-    def refuse(error):
-        raise OSError(error, os.strerror(error))
-
-    others = (number, errno.EPERM) if first else (errno.EPERM, number)
+    others = [getattr(errno, number), errno.EPERM][:: 1 if first else -1]
     for name, error in zip(("Fanotify", "ProcEvents"), others):
-        monkeypatch.setattr(sources, name, lambda error=error: refuse(error))
+        monkeypatch.setattr(sources, name, make_refusal(OSError(error, os.strerror(error))))
     sources_.open(select.poll())
     fields = sources_.fields()
     assert [fields[name] for name in ("by", "limited", "fanotify", "marked")] == ["", limited, "", ""]

@@ -91,17 +91,6 @@ def test_budget_gives_the_share_of_the_time_that_has_passed():
     assert budget.left == -0.008
 
 
-def test_flood_of_starts_costs_its_share():
-    budget, now, spent = Budget(0.0), 0.0, 0.0
-    while now < 1000.0:
-        budget.fill(now)
-        if number := budget.starts():
-            budget.spend(0.02 * number, number)
-            spent += 0.02 * number
-        now += max(0.05, budget.wait())
-    assert spent / now < 0.05
-
-
 def test_users_without_end_take_no_memory():
     waiting = Waiting()
     for uid in range(10_000):

@@ -27,10 +27,8 @@ def test_last_plan_whose_moment_has_come_is_in_effect(made, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "wrong"),
     [
-        ("no JSON", "is no plan"),
-        ("[" * 200_000, "is no plan"),
-        ("[]", "is another plan"),
-        (to_json(LATER), "is another plan"),
+        *((text, "is no plan") for text in ("no JSON", "[" * 200_000)),
+        *((text, "is another plan") for text in ("[]", to_json(LATER))),
     ],
 )
 def test_file_of_no_plan_or_another_one_is_damage(made, content, wrong):

@@ -7,6 +7,7 @@ import pytest
 from proscribe.host.system import ControlError, Unseen
 from proscribe.host.watch.state import files
 from proscribe.host.watch.state.files import Damaged, Settings
+from refusals import make_refusal
 from watch_host import ROOT, Made
 
 pytestmark = ROOT
@@ -70,11 +71,7 @@ def test_file_that_was_not_installed_so_is_damage(made, monkeypatch):
     assert files.content_of(made, "/x", 65) == b"x" * 65
     with pytest.raises((Damaged, Unseen)):
         files.content_of(made, "/x", 64)
-
-    def refuse(*_):
-        raise ControlError("is no file")
-
-    monkeypatch.setattr(made, "stat", refuse)
+    monkeypatch.setattr(made, "stat", make_refusal(ControlError("is no file")))
     assert wrong() == "is no file"
 
 
@@ -125,9 +122,5 @@ def test_missing_or_writable_state_is_empty(made, monkeypatch):
     assert files.state(made) == {}
     made.write(files.STATE, '{"plan": "x"}', 0o666)
     assert files.state(made) == {}
-
-    def unseen(*_):
-        raise Unseen("no")
-
-    monkeypatch.setattr(files, "content_of", unseen)
+    monkeypatch.setattr(files, "content_of", make_refusal(Unseen("no")))
     assert files.state(made) == {} and files.renewed(made) is None

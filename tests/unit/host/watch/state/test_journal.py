@@ -15,6 +15,7 @@ from properties import examples
 from proscribe.base.moments import seconds
 from proscribe.host.system import ControlError, Host, Unseen, locking
 from proscribe.host.watch.state import journal
+from refusals import make_refusal
 
 AT = "2026-11-27T03:00:00Z"
 DRIFT = {"at": AT, "event": "drift", "rules": ["apps/wechat"], "users": ["mara"], "cause": "package wechat"}
@@ -75,10 +76,7 @@ def test_full_disk_leaves_the_file_as_it_was(host, place, monkeypatch):
     ],
 )
 def test_journal_that_cannot_be_written_is_an_error(host, monkeypatch, error, message):
-    def fail(*_):
-        raise error
-
-    monkeypatch.setattr(journal, "_written", fail)
+    monkeypatch.setattr(journal, "_written", make_refusal(error))
     with pytest.raises(ControlError, match=f"^{message}"):
         journal.append(host, "thawed")
 
@@ -206,12 +204,9 @@ def test_journal_has_lost_lines_where_it_is_shorter_or_gone(host, place):
 
 @pytest.mark.parametrize("error", [ControlError("no"), Unseen("no")])
 def test_journal_that_cannot_be_seen_has_lost_no_lines(host, monkeypatch, error):
-    def refuse(*_):
-        raise error
-
     journal.append(host, "thawed")
     before = journal.extent(host)
-    monkeypatch.setattr(host, "stat", refuse)
+    monkeypatch.setattr(host, "stat", make_refusal(error))
     assert journal.extent(host) == [] and not journal.has_lost_lines(host, before, AT)
 
 
@@ -263,9 +258,8 @@ def test_text_of_a_user_is_no_line_of_its_own_and_is_cut(host, place):
     (line,), left_out = journal.read(host)
     assert (line["event"], line["message"].isprintable(), left_out) == ("failed", True, 0)
     assert all(len(text) <= 4096 for text in place.read_bytes().splitlines(keepends=True))
-    journal.write_down(
-        host, "drift", {"rules": ["r"] * 9, "users": ["\N{PILE OF POO}" * 100] * 4, "cause": "c" * 300}, AT
-    )
+    long = {"rules": ["r"] * 9, "users": ["\N{PILE OF POO}" * 100] * 4, "cause": "c" * 300}
+    journal.write_down(host, "drift", long, AT)
     fields = journal.read(host)[0][-1]
     assert (fields["rules"], len(fields["users"]), fields["cause"]) == (["r"] * 9, 2, "c" * 300)
 

@@ -7,20 +7,21 @@ import pytest
 from proscribe.base.moments import stamp
 from proscribe.host.system import Unseen
 from proscribe.host.watch.state import clock, files, journal, pause
+from refusals import make_refusal
 from watch_host import ROOT, Made
 
 pytestmark = ROOT
 NOW = 1_800_000_000
 UP = 5_000  # seconds since the start of the host
 DAY = 24 * 3600
+GIVEN = {"until": stamp(NOW + 60), "reason": "x", "by": "ann", "boot": "4f", "uptime": UP + 60}
 
 
 @pytest.fixture
 def host(made, monkeypatch):
     monkeypatch.setattr(clock, "effective", lambda _: NOW)
-    monkeypatch.setattr(
-        clock.time, "clock_gettime", lambda which: UP + 0.9 if which == clock.time.CLOCK_BOOTTIME else 0
-    )
+    uptimes = {clock.time.CLOCK_BOOTTIME: UP + 0.9}
+    monkeypatch.setattr(clock.time, "clock_gettime", lambda which: uptimes.get(which, 0))
     made.write(clock.BOOT, "4f\n")
     return made
 
@@ -57,32 +58,23 @@ def test_pause_that_is_too_long_or_without_a_reason_is_refused(host, duration, r
     assert pause.active(host) is None and events(host) == []
 
 
-GIVEN = {"until": stamp(NOW + 60), "reason": "x", "by": "ann", "boot": "4f", "uptime": UP + 60}
-
-
 @pytest.mark.parametrize(
     ("change", "counts"),
     [
         ({}, True),
-        ({"until": stamp(NOW + 1)}, True),
-        ({"until": stamp(NOW)}, False),
-        ({"until": stamp(NOW + 7 * DAY)}, True),
-        ({"until": stamp(NOW + 7 * DAY + 1)}, False),
-        ({"until": "soon"}, False),
-        ({"until": None}, False),
-        ({"reason": None}, False),
-        ({"by": 5}, False),
+        *(({"until": stamp(NOW + seconds)}, counts) for seconds, counts in ((0, False), (1, True))),
+        *(({"until": stamp(NOW + 7 * DAY + seconds)}, counts) for seconds, counts in ((0, True), (1, False))),
+        *((change, False) for change in ({"until": "soon"}, {"until": None}, {"reason": None}, {"by": 5})),
         # A clock that was set back does not make it longer.
-        ({"uptime": UP + 1}, True),
-        ({"uptime": UP}, False),
+        *(({"uptime": UP + seconds}, counts) for seconds, counts in ((0, False), (1, True))),
         ({"uptime": UP - 1, "boot": "50"}, True),
         ({"uptime": None}, True),
     ],
 )
 def test_pause_counts_until_either_clock_ends_it(host, change, counts):
-    host.write(files.FROZEN, json.dumps({**GIVEN, **change}), 0o600)
-    given = {**GIVEN, **change}
-    assert pause.active(host) == ({key: given[key] for key in ("until", "reason", "by")} if counts else None)
+    fields = {**GIVEN, **change}
+    host.write(files.FROZEN, json.dumps(fields), 0o600)
+    assert pause.active(host) == ({key: fields[key] for key in ("until", "reason", "by")} if counts else None)
     assert pause.thaw(host) is counts
     assert host.stat(files.FROZEN) is None
     assert [line["event"] for line in events(host)] == ["thawed"] * counts
@@ -93,9 +85,5 @@ def test_pause_that_anybody_can_write_or_nobody_can_see_is_none(host, monkeypatc
     assert pause.active(host) is None
     host.write(files.FROZEN, "[]", 0o600)
     assert pause.active(host) is None
-
-    def unseen(*_):
-        raise Unseen("no")
-
-    monkeypatch.setattr(files, "content_of", unseen)
+    monkeypatch.setattr(files, "content_of", make_refusal(Unseen("no")))
     assert pause.active(host) is None
