@@ -117,15 +117,6 @@ def test_tree_that_is_too_deep_is_an_error(tmp_path, here, levels, fine):
             act()
 
 
-def test_tree_leaves_no_descriptor_open(tmp_path, here):
-    make_tree(tmp_path / "a")
-    before = os.listdir("/proc/self/fd")
-    directories.sum_up(here, "a")
-    directories.copy(here, "a", here, "b")
-    directories.remove(here, "b")
-    assert len(os.listdir("/proc/self/fd")) == len(before)
-
-
 @ROOT
 def test_set_user_id_and_attributes_outlive_a_change_of_the_owner(tmp_path, here):
     (tmp_path / "file").touch()

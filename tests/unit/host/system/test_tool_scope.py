@@ -52,6 +52,7 @@ if not os.fork():
 os.read(reading, 1)
 """
 ENDS = {"ends": "print('done')\nsys.exit(3)", "hangs": "time.sleep(600)", "is killed": "os.kill(os.getpid(), 9)"}
+STARTED: dict[int, subprocess.Popen[bytes]] = {}
 
 
 class Fifo:
@@ -140,9 +141,6 @@ def test_users_tool_has_no_terminal_and_no_open_file_of_root():
     assert seen[0] is True and seen[3:6] == [["0", "1", "2"], "No such device or address", "/dev/null"]
     assert int(seen[1], 16) == 0x1001000, "SIGPIPE and SIGXFSZ, which Python ignores"
     assert int(seen[2], 16) == 0 and all(map(stat.S_ISFIFO, seen[6:]))
-
-
-STARTED: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @pytest.fixture
@@ -239,6 +237,7 @@ def test_watch_does_not_end_the_same_program_that_was_started_since(given_away):
     watch = Verifying(Host)
     assert not watch._begin([seen], {seen.pid: noted}) and is_unharmed(seen.pid)
     assert watch._begin([seen], {seen.pid: watch._state(seen)})
+    until(lambda: watch.endings.proceed(time.monotonic()) == [] and not watch.endings)
 
 
 @NUMBERS

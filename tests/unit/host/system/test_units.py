@@ -26,6 +26,9 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root sees all of
 UNIT = "dnsmasq.service"
 OURS = "/machine/a/init.scope"  # where systemd itself is: in a container, not at the top
 GROUP = "/machine/a/system.slice/dnsmasq.service"
+MINE, MY_TIMER = "proscribe-x.service", "proscribe-x.timer"
+BEFORE = ("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/system")
+BEHIND = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 
 
 class Machine(Host):
@@ -89,11 +92,6 @@ def test_host_without_systemd_shows_no_unit(machine):
     machine.process(70, "/usr/sbin/dnsmasq", 1, GROUP)
     Path(machine.root + SYSTEMD_RUNS).rmdir()
     assert main_process(machine, UNIT) == 0 and not evidently_absent(machine, "unbound.service")
-
-
-MINE, MY_TIMER = "proscribe-x.service", "proscribe-x.timer"
-BEFORE = ("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/system")
-BEHIND = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 
 
 def test_foreign_drop_ins_are_named_in_all_folders(machine):

@@ -14,6 +14,11 @@ from proscribe.host.watch.starts import fanotify, inotify, mounts, proc_events
 from proscribe.host.watch.starts.proc_events import EXEC, LISTEN, NOTHING, ProcEvents, message
 
 KERNEL, OTHER = (0, 1), (4711, 1)
+VIRTUAL = (
+    "proc sysfs cgroup cgroup2 devpts mqueue debugfs tracefs securityfs pstore bpf configfs hugetlbfs fusectl "
+    "rpc_pipefs binfmt_misc nsfs efivarfs selinuxfs autofs"
+)
+REMOTE = "nfs nfs3 nfs4 cifs smb2 smb3 9p afs ceph coda gfs2 glusterfs gpfs lustre ncpfs ocfs2 fuse fuse.sshfs"
 
 
 def event(kind: int, body: bytes) -> bytes:
@@ -262,13 +267,6 @@ def test_changed_names_are_read_from_inotify():
         (struct.pack("=iIII", 1, 0x80, 0, 64) + first, set(), False),
     ):
         assert inotify.parsed(content) == (names, more)
-
-
-VIRTUAL = (
-    "proc sysfs cgroup cgroup2 devpts mqueue debugfs tracefs securityfs pstore bpf configfs hugetlbfs fusectl "
-    "rpc_pipefs binfmt_misc nsfs efivarfs selinuxfs autofs"
-)
-REMOTE = "nfs nfs3 nfs4 cifs smb2 smb3 9p afs ceph coda gfs2 glusterfs gpfs lustre ncpfs ocfs2 fuse fuse.sshfs"
 
 
 def test_file_systems_are_seen_unless_others_answer_for_them_or_they_start_nothing():
