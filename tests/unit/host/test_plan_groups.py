@@ -174,8 +174,7 @@ def test_unknown_group_of_a_restriction_leaves_the_rule_unknown(host, group, mon
     found, (missed,) = resolved(host, policy)
     now = entry(found, control="apps")
     said = f"nobody is known for whom the group {group} restricts this: {missed.why}"
-    assert now["only"] == {"users": ["alice"], "unresolved": said}
-    assert not concerns(now, of("bob"))
+    assert now["only"] == {"users": ["alice"], "unresolved": said} and not concerns(now, of("bob"))
     assert judge("apps/a", now, [])[1:5] == ("unknown", (), "", said)
     assert judge("apps/a", now, [], "no root")[4] == f"no root; {said}"
     seen = judge("apps/a", now, [of("alice")])

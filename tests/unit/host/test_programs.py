@@ -140,8 +140,7 @@ def test_routes_that_the_kernel_takes_are_printed():
 
 @pytest.mark.parametrize(("ends", "called"), [(0, ["-f -", "-s list table inet made"]), (3, ["-f -"])])
 def test_ruleset_is_listed_after_it_is_loaded(tmp_path, ends, called):
-    nft = tmp_path / "nft"
-    loads = f"cat >{tmp_path}/loaded; exit {ends};"
+    nft, loads = tmp_path / "nft", f"cat >{tmp_path}/loaded; exit {ends};"
     nft.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/called\n[ "$1" = -s ] || {{ {loads} }}\n')
     nft.chmod(0o755)
     argv = [sys.executable, "-I", "-S", "-c", programs.LOAD_AND_LIST, str(nft), "made"]

@@ -37,8 +37,7 @@ class Scripted:
     """All controls; they observe and would change what the test says."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
-        self.host = host
-        self.called: list[str] = []
+        self.host, self.called = host, []
         self.seen: dict[str, Any] = {}  # by control: verdicts, or an error
         self.changes = Changes()
         monkeypatch.setattr(run, "control", self.control)
@@ -78,11 +77,6 @@ def make_record(compiled: Any, verdicts: Sequence[Verdict], controls: Sequence[s
     fields = {"plan_digest": compiled["digest"], "checked_at": "2026-11-27T08:00:00Z", "platform": PLATFORM}
     fields |= {"errors": more.pop("errors", []), "duration_ms": 1000, "nothing_known": dict.fromkeys(controls, 2)}
     return {**host_record(verdicts=verdicts, **fields), **more}
-
-
-@pytest.mark.parametrize("name", ["apps", "browser", "firewall", "dns", "group_policy"])
-def test_control_is_the_module_of_its_name(name):
-    assert run.control(name).__name__ == f"proscribe.host.controls.{name}"
 
 
 def test_observation_has_the_verdicts_and_errors_of_all_controls(scripted, monkeypatch):

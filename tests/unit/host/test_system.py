@@ -80,8 +80,7 @@ class Service:
     """A service behind a local socket, which says the same to everybody; `heard` is what it was given."""
 
     def __init__(self, place: Path) -> None:
-        self.heard: list[bytes] = []
-        self.says = b""
+        self.heard, self.says = [], b""
         self.listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listening.bind(str(place))
         self.listening.listen()

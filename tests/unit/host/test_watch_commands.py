@@ -23,10 +23,8 @@ class Called:
 
     def __init__(self, host: Made, monkeypatch: pytest.MonkeyPatch) -> None:
         self.host, self.monkeypatch = host, monkeypatch
-        self.observed: list[Any] = []
-        self.unsaved: list[str] = []
-        self.caches: dict[str, Any] = {}
-        self.reads: list[str] = []
+        self.observed, self.unsaved = [], []
+        self.caches, self.reads = {}, []
         self.found: dict[str, Any] = {}
         monkeypatch.setattr(watch_commands, "Host", lambda: host)
         monkeypatch.setattr(observation, "observed", self.observe)
@@ -52,8 +50,7 @@ def call(watched, monkeypatch):
 
 
 def test_pause_begins_with_a_reason_and_ends(call, capsys):
-    assert call("thaw") == 0
-    assert capsys.readouterr().out == "it was not frozen\n"
+    assert call("thaw") == 0 and capsys.readouterr().out == "it was not frozen\n"
     assert call("freeze", "2h", "a reason") == 0
     now = pause.active(call.host)
     assert now and (now["reason"], now["by"]) == ("a reason", "ann")
@@ -86,8 +83,7 @@ def test_launches_runs_on_this_host(call, monkeypatch):
 
 
 def test_host_without_the_watch_is_reported(made, monkeypatch, capsys):
-    assert Called(made, monkeypatch)("status") == 1
-    assert watch_commands.NOT_INSTALLED in capsys.readouterr().err
+    assert Called(made, monkeypatch)("status") == 1 and watch_commands.NOT_INSTALLED in capsys.readouterr().err
 
 
 def test_damage_is_written_down_once_until_another_event(call, capsys):
@@ -123,12 +119,10 @@ def test_cache_is_read_by_the_next_observation_and_old_entries_are_removed(call)
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in place.iterdir())
     call.caches, call.reads = {}, ["sha256:aa", "sha256:cc"]
     (place / "of-an-older-release").write_bytes(b"x")
-    assert call("observe") == 0
-    assert call.found == {"sha256:aa": [1], "sha256:cc": None}
+    assert call("observe") == 0 and call.found == {"sha256:aa": [1], "sha256:cc": None}
     assert (place / "of-an-older-release").exists(), "where nothing is new, nothing is written"
     call.caches = {"sha256:cc": [3]}
-    assert call("observe") == 0
-    assert set(call.cached()) == {named, f"{named}-aa", f"{named}-cc"}
+    assert call("observe") == 0 and set(call.cached()) == {named, f"{named}-aa", f"{named}-cc"}
     assert call.cached()[f"{named}-aa"] == first[f"{named}-aa"]
 
 

@@ -74,8 +74,7 @@ def test_words_call_a_command_or_print_the_usage(monkeypatch, words, called, cod
 
 def test_services_are_listed_with_their_names(home, monkeypatch, capfd):
     monkeypatch.setattr(program.os, "getuid", lambda: 1000)
-    assert program.main(["--services"]) == 0
-    assert capfd.readouterr() == ("elf  Elf\nowl  Owl, Night Bird\n", "")
+    assert program.main(["--services"]) == 0 and capfd.readouterr() == ("elf  Elf\nowl  Owl, Night Bird\n", "")
 
 
 @pytest.mark.parametrize(
@@ -186,8 +185,7 @@ def test_user_has_20_requests_and_the_oldest_answered_one_is_dropped(home):
 
 def test_list_has_each_request_with_its_answer_the_newest_first(home, capfd):
     program.listing()
-    assert capfd.readouterr().out == "You have no requests on this host.\n"
-    assert list(home.iterdir()) == []
+    assert capfd.readouterr().out == "You have no requests on this host.\n" and list(home.iterdir()) == []
     rows = [
         (None, "not answered yet"),
         ({"answer": "later"}, "not answered yet"),
@@ -229,8 +227,7 @@ def test_file_that_is_no_request_is_passed_over(home):
     os.mkfifo(place / f"{10:016x}.json")
     directory = os.open(place, os.O_RDONLY)
     try:
-        before = len(os.listdir("/proc/self/fd"))
-        requests = program.requests(directory)
+        before, requests = len(os.listdir("/proc/self/fd")), program.requests(directory)
         assert len(os.listdir("/proc/self/fd")) == before
     finally:
         os.close(directory)

@@ -22,8 +22,7 @@ class Machine:
     """A host below a directory, with a fake systemctl."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.calls: list[str] = []
+        self.root, self.calls = root, []
         self.active: set[str] = set()
         for directory in (timers.STAMPS[1:], timers.UNITS[1:], "run/systemd/system"):
             (root / directory).mkdir(parents=True)

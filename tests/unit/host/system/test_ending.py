@@ -24,10 +24,8 @@ class Machine:
             (root / f"proc/{process.pid}").mkdir(parents=True)
             (root / f"proc/{process.pid}/exe").symlink_to(f"{process.exe} (deleted)")
         self.root, self.host, self.ends_after = root, Host(str(root)), {p.pid: n for p, n in ends_after.items()}
-        self.done: list[tuple[int, int, float]] = []
-        self.refusal: OSError | None = None
-        self.now = 0.0
-        self.held: dict[int, int] = {}
+        self.done, self.refusal = [], None
+        self.now, self.held = 0.0, {}
         machine = self
 
         class Poll:
@@ -71,8 +69,7 @@ class Machine:
 def test_programs_of_a_user_are_ended_side_by_side(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch, {SEVEN: 2, EIGHT: 3})
     machine.end()  # 8 outlives KILL, and is the other program's
-    assert machine.done == [(7, TERM, 0), (8, TERM, 0), (7, KILL, 5), (8, KILL, 5)]
-    assert round(machine.now) == 10
+    assert machine.done == [(7, TERM, 0), (8, TERM, 0), (7, KILL, 5), (8, KILL, 5)] and round(machine.now) == 10
     (tmp_path / "proc/8/status").write_text("SigPnd:\t0000000000000100\nShdPnd:\t0000000000000000\n")
     machine.ends_after[8] = 9
     with pytest.raises(ControlError, match=r"^process 8 \(/opt/y\) does not end, not even by KILL$"):
@@ -82,8 +79,7 @@ def test_programs_of_a_user_are_ended_side_by_side(tmp_path, monkeypatch):
 
 def test_held_process_is_checked_before_a_signal(tmp_path, monkeypatch):
     """Its number may be another program's by now: an editor's, with unsaved work."""
-    machine = Machine(tmp_path, monkeypatch, {SEVEN: 1})
-    checked = []
+    machine, checked = Machine(tmp_path, monkeypatch, {SEVEN: 1}), []
     machine.end(lambda process: checked.append(process) or False)
     assert (checked, machine.done) == ([SEVEN], [])
 

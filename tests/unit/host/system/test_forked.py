@@ -1,7 +1,6 @@
 """Work in a process of its own: its parts come back, and whatever it does instead ends that process alone."""
 
 import gc
-import json
 import os
 import resource
 import signal
@@ -98,45 +97,21 @@ def test_work_without_parts_imports_no_json():
     assert printed(code) == ["[(1, [], ''), (2, [], '')] False False", "[False, False] [True, True]"]
 
 
-def run_child(work: Callable[[Any], Any], items: list[Any], closed: bool = False) -> list[dict[str, Any]]:
-    """Return the messages of a child that nobody ends; where `closed`, nobody listens to it."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:
-        try:
-            os.close(reading)
-            forked._labour(items, work, Limits(), None, writing)
-        finally:
-            os._exit(1)
-    os.close(writing)
-    content, messages = b"", []
-    if closed:
-        os.close(reading)
-    else:
-        with open(reading, "rb") as stream:
-            content = stream.read()
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    while content:
-        size = int.from_bytes(content[:8], "big")
-        messages.append(json.loads(content[8 : 8 + size]) if size else {})
-        content = content[8 + size :]
-    return messages
-
-
-def test_child_that_has_grown_reports_it_and_ends(monkeypatch):
-    """Another child does the rest: two children that work at one item would observe a user twice."""
-    assert run_child(lambda item: [item], [1, 2]) == [{"part": 1}, {}, {"part": 2}, {}]
-    monkeypatch.setattr(forked, "GROWN", 0)
-    assert run_child(lambda item: [item], [1, 2]) == [{"part": 1}, {"more": False}]
-
-
 def test_child_without_a_listener_ends(tmp_path):
     def work(item):
         (tmp_path / str(item)).touch()
         yield "x" * 1_000_000
 
-    assert run_child(work, [1, 2, 3], closed=True) == []
-    assert os.listdir(tmp_path) == ["1"]
+    reading, writing = os.pipe()
+    if not (pid := os.fork()):
+        try:
+            os.close(reading)
+            forked._labour([1, 2, 3], work, Limits(), None, writing)
+        finally:
+            os._exit(1)
+    os.close(writing)
+    os.close(reading)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0 and os.listdir(tmp_path) == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -303,8 +278,7 @@ def test_child_goes_from_item_to_item_until_it_has_grown():
 
     gc.collect()  # garbage of other tests would make room in the child meanwhile
     pids = [parts[0] for _, parts, _ in each(range(6), work, Limits())]
-    assert len(set(pids[:4])) == len(set(pids[4:])) == 1 and pids[3] != pids[4]
-    assert os.getpid() not in pids
+    assert len(set(pids[:4])) == len(set(pids[4:])) == 1 and pids[3] != pids[4] and os.getpid() not in pids
 
 
 def test_limits_are_those_of_each_item_and_none_of_this_process():
@@ -341,8 +315,3 @@ def test_answer_in_pieces_is_whole(monkeypatch):
     real = os.read
     monkeypatch.setattr(os, "read", lambda descriptor, size: real(descriptor, min(size, 3)))
     assert list(each(["alice"], lambda item: [item, "b" * 100])) == [("alice", ["alice", "b" * 100], "")]
-
-
-def test_name_with_many_versions_is_read_at_once():
-    assert appimage.stem(f"a{'.1' * 40}!.AppImage") == f"a{'.1' * 40}!"
-    assert appimage.stem(f"wechat{'-1.0' * 60}-linux-x86_64.AppImage") == "wechat"

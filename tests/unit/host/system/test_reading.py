@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import pytest
 from proscribe.host.system import ControlError, Host, Unseen, reading
 from proscribe.host.system.budget import Budget
-from proscribe.host.system.reading import FileReader
 from refusals import make_refusal
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
@@ -23,17 +22,6 @@ def host(tmp_path):
     (tmp_path / "etc/file").write_bytes(b"0123456789")
     (tmp_path / "etc/sub/file").write_bytes(b"below\xff")
     return Host(str(tmp_path))
-
-
-@pytest.mark.parametrize(("root", "real"), [("/", "/proc/7"), ("/made", "/made/proc/7"), ("/made/", "/made/proc/7")])
-def test_path_of_the_host_is_below_its_root(root, real):
-    assert FileReader(root)._real("/proc/7") == real
-
-
-@pytest.mark.parametrize(("uid", "privileged"), [(0, True), (1, False)])
-def test_only_root_is_privileged(host, monkeypatch, uid, privileged):
-    monkeypatch.setattr(os, "geteuid", lambda: uid)
-    assert host.privileged is privileged
 
 
 @pytest.mark.parametrize(("limit", "read"), [(10, 10), (9, 10), (3, 4), (0, 4)])

@@ -101,14 +101,6 @@ def test_failure_of_a_required_tool_has_its_message(result, message):
     assert str(wrong.value) == f"x y ended with {message}"
 
 
-def test_options_reach_the_tool():
-    calls = []
-    host = tools.Tools("/", lambda argv, **options: calls.append((argv, options)) or Result(0, "out", "err"))
-    assert host.must(["x"], user=NOBODY, timeout=3) == "out"
-    assert host.run(["y"], stdin="z") == Result(0, "out", "err")
-    assert calls == [(["x"], {"user": NOBODY, "timeout": 3}), (["y"], {"stdin": "z"})]
-
-
 def test_caller_without_standard_files_starts_tools():
     code = (
         "import os, sys\nsys.path.insert(0, sys.argv[1])\nfrom proscribe.host.system import run_tool\n"
@@ -123,18 +115,6 @@ def test_caller_without_standard_files_starts_tools():
 def test_tool_that_cannot_be_run_is_an_error(name):
     with pytest.raises(ControlError, match="is not installed|cannot be run: Permission denied"):
         run_tool([name], stdin="x")
-
-
-def test_input_that_a_tool_does_not_take_now_is_given_later():
-    """A byte too many that counts as given is lost: the tool would read something else than it was given."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    content = memoryview(b"x" * 10_000_000)
-    taken = tools._give(writing, content)
-    assert 0 < taken < len(content) and tools._give(writing, content) == 0
-    os.close(reading)
-    assert tools._give(writing, content) == len(content), "it wants no more"
-    os.close(writing)
 
 
 def test_tool_is_found_in_the_first_directory_of_the_system(tmp_path):

@@ -70,21 +70,15 @@ def test_processes_of_the_user_end_with_its_block(room):
 
 
 @ROOT
-def test_program_that_cannot_be_run_is_an_error(room, monkeypatch):
-    monkeypatch.setattr(transient_user.subprocess, "Popen", REFUSED)
-    with (
-        transient_user.transient_user(Host()) as user,
-        pytest.raises(ControlError, match=f"sleep cannot be run as user {user.uid}"),
-        user.running(["sleep", "1"], 1, {}),
-    ):
-        pass
-
-
-@ROOT
-def test_missing_room_is_an_error(room, monkeypatch):
-    monkeypatch.setattr(transient_user.tempfile, "mkdtemp", REFUSED)
-    with pytest.raises(ControlError, match="no room"), transient_user.transient_user(Host()):
-        pass
+@pytest.mark.parametrize(
+    ("module", "name", "message"),
+    [("subprocess", "Popen", r"sleep cannot be run as user \d+"), ("tempfile", "mkdtemp", "no room")],
+)
+def test_room_or_program_that_cannot_be_begun_is_an_error(room, monkeypatch, module, name, message):
+    monkeypatch.setattr(getattr(transient_user, module), name, REFUSED)
+    failed, made = pytest.raises(ControlError, match=message), transient_user.transient_user(Host())
+    with failed, made as user, user.running(["sleep", "1"], 1, {}):
+        pytest.fail("it runs")
 
 
 @ROOT

@@ -94,13 +94,6 @@ def test_host_without_systemd_shows_no_unit(machine):
     assert main_process(machine, UNIT) == 0 and not evidently_absent(machine, "unbound.service")
 
 
-def test_foreign_drop_ins_are_named_in_all_folders(machine):
-    parts = [f"{folder}/{MINE}.d/a.conf" for folder in ("/etc/systemd/system", *BEFORE, *BEHIND)]
-    for part in parts:
-        machine.put(part, "")
-    assert foreign_to(machine, [MINE]) == {MINE: parts}
-
-
 @pytest.mark.parametrize("place", CONTROL_GROUPS)
 @pytest.mark.parametrize(
     ("states", "events", "expected"),

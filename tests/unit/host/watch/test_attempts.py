@@ -67,8 +67,7 @@ def test_first_attempt_has_a_line_at_once_and_the_others_one_a_minute():
 
 
 def test_attempt_that_cannot_be_written_counts_until_it_can():
-    lines = Lines()
-    attempts = Attempts(make_refusal(ControlError("the disk is full")))
+    lines, attempts = Lines(), Attempts(make_refusal(ControlError("the disk is full")))
     for now in (0.0, 1.0):
         attempts.note("apps/viber", "Viber", "alice", now)
     attempts._write = lines

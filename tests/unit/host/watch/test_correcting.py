@@ -98,16 +98,14 @@ def test_26_packages_of_one_user_are_reported_and_others_are_corrected(host):
     assert not his[0].exists(), "bob's package went"
     assert all(package.exists() for package in hers), "of alice's none went: a mistake of the policy may be the cause"
     expected = [("noncompliant", "correction", "user:alice", LEFT)]
-    assert corrections(record) == expected
-    assert corrections(audit(host)) == expected
+    assert corrections(record) == expected and corrections(audit(host)) == expected
     observe_itself(host)
     failed = [(line["control"], line["message"]) for line in journal.read(host)[0] if line["event"] == "failed"]
     assert failed == [("apps", f"alice: {LEFT}")], "the journal has it once"
 
     shutil.rmtree(hers[0])  # 25 are within her share, so the next observation removes them
     assert corrections(observe_itself(host)) == [("repaired", "correction", "user:alice", LEFT)]
-    assert not any(package.exists() for package in hers)
-    assert corrections(audit(host)) == []
+    assert not any(package.exists() for package in hers) and corrections(audit(host)) == []
 
 
 def test_every_output_names_packages_that_the_watch_did_not_correct(host, tmp_path):

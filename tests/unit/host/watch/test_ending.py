@@ -39,10 +39,8 @@ def no_process_is_held_for_ever():
 
 
 def test_processes_get_term_and_deaf_ones_kill_side_by_side():
-    endings = Endings()
-    listens = subprocess.Popen(["sleep", "600"])
-    others = [start_deaf() for _ in range(3)]
-    began = time.monotonic()
+    endings, listens = Endings(), subprocess.Popen(["sleep", "600"])
+    others, began = [start_deaf() for _ in range(3)], time.monotonic()
     for process in (listens, *others):
         assert endings.begin(Process(process.pid, "/x"), lambda: True)
     assert listens.wait(LONGEST) == -signal.SIGTERM
@@ -72,8 +70,6 @@ def test_process_that_outlives_kill_is_reported_once(monkeypatch):
         kill = endings.due()
         assert endings.proceed(kill) == []
         end = endings.due()
-        assert kill + 1 < end < kill + 60
-        assert endings.proceed(end - 0.1) == []
-        assert endings.proceed(end) == [f"process {process.pid} (/x)"]
-        assert not endings and endings.due() is None
+        assert kill + 1 < end < kill + 60 and endings.proceed(end - 0.1) == []
+        assert endings.proceed(end) == [f"process {process.pid} (/x)"] and not endings and endings.due() is None
         process.kill()

@@ -89,10 +89,6 @@ CHANGED = {
     "heartbeat edited": (append(HEARTBEAT), f"{HEARTBEAT}: is not what was installed"),
     "daemon deaf": (lambda host: setattr(host, "daemon", None), f"{units.LAUNCHES}: does not"),
     "daemon with another plan": (reports(read="x"), f"{units.LAUNCHES}: follows another plan"),
-    "daemon that a limit keeps from listening": (
-        reports(by="", refused="fanotify: Too many open files", limited="yes"),
-        "starts cannot be noticed here (fanotify: Too many open files)",
-    ),
     "not observed": (silent, f"{units.SERVICE}: has not observed this host for "),
     "service masked until a reboot": (write(f"/run/systemd/system/{units.SERVICE}"), f"{units.SERVICE}: overridden"),
 }

@@ -89,8 +89,7 @@ def test_change_does_only_the_steps_that_are_needed(made, how):
     ran(made)
     done = installing.change(made, MINE, given(MINE))
     assert done["actions"] == [*actions, *([NOTE] if actions else [])] and done["changed"] is bool(actions)
-    assert ran(made) == [*QUERIED, *called]
-    assert made.text(files.RENEWED) == (f"{AT}\n" if actions else "")
+    assert ran(made) == [*QUERIED, *called] and made.text(files.RENEWED) == (f"{AT}\n" if actions else "")
 
 
 def test_daemon_that_reads_its_plan_late_is_waited_for(made, monkeypatch):
@@ -107,8 +106,7 @@ def test_daemon_that_reads_its_plan_late_is_waited_for(made, monkeypatch):
     monkeypatch.setattr(Made, "refused_execution", later)
     monkeypatch.setattr(installing.clock, "set_by_controller", lambda *_: None)
     ran(made)
-    assert installing.change(made, MINE, given(MINE))["actions"] == [STARTED, NOTE]
-    assert ran(made) == QUERIED
+    assert installing.change(made, MINE, given(MINE))["actions"] == [STARTED, NOTE] and ran(made) == QUERIED
 
 
 def test_every_call_of_systemd_has_a_timeout(made, monkeypatch):

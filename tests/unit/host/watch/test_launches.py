@@ -94,8 +94,7 @@ def test_process_with_a_socket_as_its_input_is_the_verifier(monkeypatch):
     ],
 )
 def test_status_tells_whether_starts_are_noticed(monkeypatch, heard, said):
-    settings = files.Settings("r", 1, 1, "p", (), {})
-    queried = []
+    settings, queried = files.Settings("r", 1, 1, "p", (), {}), []
     heartbeat = SimpleNamespace(heard=lambda settings: queried.append(settings) or heard)
     monkeypatch.setattr(launches, "Heartbeat", lambda _: heartbeat)
     assert re.search(said, launches.status(Host("/nowhere"), settings)) and queried == [settings]

@@ -19,17 +19,6 @@ def section(**services: dict[str, Any]) -> Any:
     return {"mode": "enforce", "services": entries, "settings": {}}
 
 
-@pytest.mark.parametrize(
-    ("settings", "text", "requests"),
-    [({}, "", False), ({"user_notice": "Not here.", "requests": "command"}, "Not here.", True)],
-)
-def test_notice_for_users_is_that_of_the_plan(tmp_path, settings, text, requests):
-    restricted = Restricted(Host(str(tmp_path)), {**section(), "settings": settings})
-    assert (restricted.text, restricted.requests) == (text, requests)
-    none = Restricted(Host(str(tmp_path)), None)
-    assert (none.text, none.requests) == ("", False)
-
-
 def test_sets_have_the_services_of_all_plans(tmp_path):
     host = Host(str(tmp_path))
     sections = [section(owl={"paths": ["/opt/owl"]}), section(elf={"paths": ["/opt/elf"]})]
@@ -60,8 +49,7 @@ def test_sets_have_names_of_packages_and_databases(tmp_path):
     host = Host(str(tmp_path))
     databases = [path for system in SYSTEMS for path in system.DATABASE_FILES]
     (tmp_path / Path(databases[0]).parent.relative_to("/")).mkdir(parents=True)
-    folder = str(Path(databases[0]).parent)
-    restricted = Restricted(host, section(owl={}))
+    folder, restricted = str(Path(databases[0]).parent), Restricted(host, section(owl={}))
     paths = ("/opt/Owl/night", "", "/usr/var")
     restricted.packages = [(["owl"], Package("apt", "owl", path=path)) for path in paths]
     seen = sets(host, [section(owl={})], restricted)

@@ -24,11 +24,6 @@ def read(name: str) -> dict[str, dict[str, list[str]]]:
     return sections
 
 
-def test_installed_units_are_the_removed_ones():
-    assert set(units.ALL) == set(TEXTS)
-    assert set(units.ENABLED) == {name for name in TEXTS if "Install" in read(name)}
-
-
 @pytest.mark.parametrize("name", SERVICES)
 def test_service_is_hardened(name):
     service = read(name)["Service"]

@@ -172,8 +172,7 @@ def test_sets_have_the_present_plan_and_the_next_ones(made, verifier, monkeypatc
 def test_stopped_timer_begins_again(watched):
     host, _ = watched
     host.stopped.add(units.TIMER)
-    assert Verifying(lambda: host).answer(("timer",)).keys() == {"used"}
-    assert host.stopped == set()
+    assert Verifying(lambda: host).answer(("timer",)).keys() == {"used"} and host.stopped == set()
     assert [event["event"] for event in read_events(host)] == ["drift", "corrected"]
     host.ran.clear()
     Verifying(lambda: host).answer(("timer",))
@@ -327,10 +326,8 @@ class Stub:
     """A verifier that is busy for a number of turns."""
 
     def __init__(self, work: int = 0) -> None:
-        self.answered: list[Any] = []
-        self.work = work
-        self.written: list[bool] = []
-        self.at: list[float] = []
+        self.answered, self.work = [], work
+        self.written, self.at = [], []
         self.attempts = self
 
     @property

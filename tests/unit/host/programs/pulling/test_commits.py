@@ -38,8 +38,7 @@ class Ran:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, state: Path, *answers: tuple[str, int, bytes]) -> None:
         self.state, self.answers = state, answers
-        self.lines: list[tuple[str, float]] = []
-        self.bounded: list[str] = []
+        self.lines, self.bounded = [], []
         self.files: list[tuple[bytes, bytes]] = []
         monkeypatch.setattr(commits, "ended", self)
 
@@ -74,8 +73,7 @@ def test_directory_that_is_no_repository_is_made_anew(tmp_path):
     checkout = make_checkout(tmp_path)
     checkout.prepare()
     assert not (tmp_path / "repository/rest").exists() and (tmp_path / "repository/objects").is_dir()
-    assert checkout.good() == ""
-    assert (tmp_path / "checkout").stat().st_mode & 0o777 == 0o700
+    assert checkout.good() == "" and (tmp_path / "checkout").stat().st_mode & 0o777 == 0o700
 
 
 def test_lock_of_a_killed_run_is_removed(tmp_path, monkeypatch):
@@ -146,8 +144,7 @@ def test_good_commit_is_kept_and_its_ancestors_are_checked(tmp_path, monkeypatch
     assert checkout.good() == "b2"
     checkout._judge(COMMIT)
     checks = [f"merge-base --is-ancestor {pair}" for pair in (f"f1 {COMMIT}", "f1 b2", f"b2 {COMMIT}")]
-    good = PARSED.format("good")
-    lines = [line for line, _ in ran.lines]
+    good, lines = PARSED.format("good"), [line for line, _ in ran.lines]
     assert lines == [f"update-ref refs/proscribe/good {COMMIT}", good, checks[0], good, *checks[1:]]
 
 
@@ -287,15 +284,6 @@ def test_program_has_no_variable_of_the_caller_and_limits_where_it_talks_to_stra
 def test_end_of_the_errors_of_a_program_is_one_line():
     code = "import sys\nsys.stderr.buffer.write(b'a' * 400 + b'\\xff\\n  b\\n')\nsys.stdout.write('out')\nsys.exit(3)"
     assert commits.ended([sys.executable, "-I", "-S", "-c", code], 60) == (3, "a" * 297 + "\ufffd b", b"out")
-
-
-@pytest.mark.parametrize("first", [None, "a1"])
-@pytest.mark.parametrize("signed", [True, False])
-def test_checkout_goes_by_its_settings(first, signed):
-    checkout = make_checkout(Path("/state"), signed=signed, first_commit=first)
-    assert (checkout.store, checkout.directory) == ("/state/repository", "/state/checkout")
-    assert (checkout.repository, checkout.branch, checkout.first) == ("https://x/y", "main", first or "")
-    assert checkout.signers == ("/etc/proscribe/pull_signers" if signed else "")
 
 
 def test_files_that_steer_git_are_gone_before_git_reads_them(tmp_path):

@@ -34,10 +34,8 @@ class Listener:
 
     def __init__(self) -> None:
         self.descriptor, self.other = os.pipe()
-        self.events: list[Any] = []
-        self.marks: list[str] = []
-        self.refuses = 0
-        self.left_out: list[str] = []
+        self.events, self.marks = [], []
+        self.refuses, self.left_out = 0, []
 
     def fileno(self) -> int:
         return self.descriptor
@@ -291,8 +289,7 @@ def test_daemon_ends_with_a_signal_and_leaves_no_report(machine, monkeypatch):
             noticing.run(["/nonexistent/program"])
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert ended.value.code == 0
-    assert not machine.state.exists() and not Path(f"{machine.state}.new").exists()
+    assert ended.value.code == 0 and not machine.state.exists() and not Path(f"{machine.state}.new").exists()
 
 
 class Quiet(Noticing):
@@ -320,8 +317,7 @@ def quiet(monkeypatch):
             self.pid = subprocess.Popen(["sleep", "600"]).pid
             self._socket = theirs
             self._said = bytearray()
-            self.busy_until = 0.0
-            self.starts = []
+            self.busy_until, self.starts = 0.0, []
             self.used = 0.0
 
         def end(self):
@@ -484,8 +480,7 @@ def test_report_says_by_what_starts_are_noticed(machine, case):
         setattr(machine, name, refused(errors[name]))
     if "mark" in errors:
         machine.fanotify.refuses = errors["mark"]
-    daemon = Noticing(())
-    fields = machine.reported()
+    daemon, fields = Noticing(()), machine.reported()
     assert [fields[name] for name in ("by", "unseen", "refused", "limited", "marked")] == expected
     assert fields["pid"] == str(os.getpid()) and machine.state.stat().st_mode & 0o777 == 0o600
     assert bool(daemon.sources.fanotify) is bool(fields["fanotify"]) is bool(expected[-1])

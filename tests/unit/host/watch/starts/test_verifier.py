@@ -52,8 +52,7 @@ def read_answer(verifier: Verifier) -> Any:
 
 
 def test_answer_is_read_once_it_is_whole():
-    before = list_descriptors()
-    verifier = Verifier([sys.executable, "-c", PIECES])
+    before, verifier = list_descriptors(), Verifier([sys.executable, "-c", PIECES])
     assert (verifier.busy_until, verifier.used, verifier.starts) == (0.0, 0.0, [])
     assert verifier.fileno() > 2 and not os.get_blocking(verifier.fileno())
     assert len(list_descriptors()) == len(before) + 1
@@ -79,8 +78,7 @@ def test_hanging_process_that_ignores_signals_is_ended_at_once(tmp_path):
     verifier.request(("starts", []), 100.0)
     until(lambda: select.select([verifier], [], [], 0)[0])
     verifier.end()
-    assert not (tmp_path / "outlived").exists()
-    assert not os.path.lexists(f"/proc/{verifier.pid}")
+    assert not (tmp_path / "outlived").exists() and not os.path.lexists(f"/proc/{verifier.pid}")
 
 
 def test_verifier_that_hangs_or_has_no_work_is_ended(tmp_path):

@@ -29,8 +29,7 @@ def everybody_is_there(monkeypatch):
 def test_flood_of_a_user_waits_in_its_own_queue():
     waiting = Waiting()
     taken = [waiting.add(Start(pid, "/x", (), 1000, 0.0)) for pid in range(1, 1001)]
-    assert sum(taken) == MOST_OF_USER
-    assert waiting.add(Start(5000, "/x", (), 1001, 0.0))
+    assert sum(taken) == MOST_OF_USER and waiting.add(Start(5000, "/x", (), 1001, 0.0))
     assert 5000 in [start.pid for start in waiting.next(2, 1.0)]
 
 
@@ -61,8 +60,7 @@ def test_start_that_could_not_be_verified_is_tried_again(answer, tries, due, tri
     waiting, start = Waiting(), Start(7, "/x", ("k",), 1, 3.0)
     assert (start.pid, start.path, start.key, start.user, start.due, start.tries) == (7, "/x", ("k",), 1, 3.0, 0)
     start.tries = tries
-    assert waiting.put_back(start, answer, 10.0)
-    assert (waiting.due(), start.tries) == (due, tried)
+    assert waiting.put_back(start, answer, 10.0) and (waiting.due(), start.tries) == (due, tried)
 
 
 def test_ended_start_is_dropped(monkeypatch):
@@ -70,8 +68,7 @@ def test_ended_start_is_dropped(monkeypatch):
     waiting = Waiting()
     waiting.add(Start(7, "/x", (), 1, 0.0))
     waiting.add(Start(8, "/x", (), 1, 0.0))
-    assert [start.pid for start in waiting.next(9, 1.0)] == [8]
-    assert not waiting.of
+    assert [start.pid for start in waiting.next(9, 1.0)] == [8] and not waiting.of
 
 
 def test_budget_gives_the_share_of_the_time_that_has_passed():

@@ -98,8 +98,7 @@ def test_watch_within_a_run_leaves_changed_controls(fleet):
     fleet.change("dns")
     fleet.deliver()
     fleet.end()
-    assert fleet.watch()["state"] == "compliant"
-    assert fleet.incidents() == [] and fleet.by_watch == []
+    assert fleet.watch()["state"] == "compliant" and fleet.incidents() == [] and fleet.by_watch == []
     assert fleet.host.stat(files.RESERVATIONS) is None
 
 
@@ -197,8 +196,7 @@ def test_damaged_file_that_a_run_is_replacing_is_no_incident(fleet, monkeypatch)
     monkeypatch.setattr(watch_commands, "Host", lambda: fleet.host)
     fleet.host.delete(files.plan_file(OLD["digest"]))
     reservations.reserve_control(fleet.host, "watch", NEW["digest"])
-    assert watch_commands.main(["observe"], "root", "", lambda: None) == 0
-    assert journal.read(fleet.host)[0] == []
+    assert watch_commands.main(["observe"], "root", "", lambda: None) == 0 and journal.read(fleet.host)[0] == []
     reservations.note_plan(fleet.host, [NEW["digest"]])
     assert watch_commands.main(["observe"], "root", "", lambda: None) == 1
     assert [line["event"] for line in journal.read(fleet.host)[0]] == ["damaged"]

@@ -1,17 +1,27 @@
-"""The kernel's proc connector: its answers, and that only the kernel's own word counts."""
+"""The listeners of starts: the proc connector, fanotify, changes of files, and mounts."""
 
 import ctypes
 import errno
+import json
 import os
+import select
 import struct
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import proscribe
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.host.watch.starts import fanotify, inotify, mounts, proc_events
+from patience import LONGEST
+from proscribe.host.watch.starts import fanotify, inotify, mounts, proc_events, sources
+from proscribe.host.watch.starts.inotify import Inotify
 from proscribe.host.watch.starts.proc_events import EXEC, LISTEN, NOTHING, ProcEvents, message
+from proscribe.host.watch.starts.sources import Sources
+from refusals import make_refusal
 
 KERNEL, OTHER = (0, 1), (4711, 1)
 VIRTUAL = (
@@ -40,8 +50,7 @@ class Kernel:
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
-        self.calls: list[tuple[Any, ...]] = []
-        self.open = True
+        self.calls, self.open = [], True
         self.readable, self.writable = os.pipe()
         os.write(self.writable, bytes(len(answers)))
 
@@ -135,8 +144,7 @@ def test_kernel_that_never_answers_is_given_up(make_kernel, monkeypatch):
 
 
 def test_messages_of_other_senders_are_no_starts(make_kernel):
-    kernel = make_kernel((answer(0), KERNEL))
-    connector = ProcEvents()
+    kernel, connector = make_kernel((answer(0), KERNEL)), ProcEvents()
     kernel.answers = [(start(7) + start(8), KERNEL), (start(9), OTHER), OSError(errno.ENOBUFS, "full")]
     kernel.answers += [BlockingIOError(), OSError(errno.EIO, "broken")]
     os.write(kernel.writable, bytes(5))
@@ -197,8 +205,7 @@ def test_parsers_take_any_bytes(content):
     assert len(proc_events.started(content)) <= len(content) // 52 + 1
     proc_events.answer(content)
     names, _ = inotify.parsed(content)
-    assert all(names)
-    assert len(mounts.parsed(content)) <= content.count(b"\n") + 1
+    assert all(names) and len(mounts.parsed(content)) <= content.count(b"\n") + 1
     mounts.seen_on(mounts.parsed(content))
 
 
@@ -312,3 +319,219 @@ def test_loader_of_programs_is_known_by_its_path():
         assert fanotify.is_loader(path), path
     for path in ("/home/alice/ld-linux-x86-64.so.2", "/usr/bin/ld", "/usr/lib/libc.so.6"):
         assert not fanotify.is_loader(path), path
+
+
+@pytest.fixture
+def place(tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "there").write_text("")
+    return place
+
+
+def test_removed_directory_is_reported(place):
+    watcher = Inotify()
+    watcher.watch(str(place))
+    (place / "there").unlink()
+    place.rmdir()
+    assert watcher.read() == ({"there"}, True)
+
+
+def test_events_beyond_the_buffer_are_reported_as_more(place, monkeypatch):
+    watcher = Inotify()
+    monkeypatch.setattr(inotify, "BUFFER", 32)  # one event
+    monkeypatch.setattr(inotify, "MOST_READS", 2)
+    watcher.watch(str(place))
+    for name in "abc":
+        (place / name).write_text("")
+    assert watcher.read() == ({"a", "b"}, True) and watcher.read() == ({"c"}, False)
+
+
+def test_descriptor_is_not_inherited_and_does_not_block():
+    watcher = Inotify()
+    assert watcher.fileno() == watcher.descriptor > 2
+    assert not os.get_blocking(watcher.descriptor) and not os.get_inheritable(watcher.descriptor)
+
+
+CHANGES = {
+    "written": (lambda place: (place / "there").write_text("x"), {"there"}),
+    "made": (lambda place: (place / "a").write_text("x"), {"a"}),
+    "moved out": (lambda place: (place / "there").rename(place.parent / "out"), {"there"}),
+    "moved in": (lambda place: (place.parent / "outside").rename(place / "in"), {"in"}),
+    "read": (lambda place: (place / "there").read_text(), set()),
+    "its mode": (lambda place: (place / "there").chmod(0o600), set()),
+    "a directory": (lambda place: (place / "below").mkdir(), set()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_names_with_another_content_are_read_once(place, change):
+    watcher, (work, names) = Inotify(), CHANGES[change]
+    (place.parent / "outside").write_text("")
+    assert watcher.watch(str(place)) and watcher.watch(str(place))
+    work(place)
+    assert [watcher.read(), watcher.read()] == [(names, False), (set(), False)]
+
+
+def test_readers_are_reported_on_request(place):
+    watcher = Inotify()
+    watcher.watch(str(place), inotify.OPENED)
+    (place / "there").read_text()
+    assert watcher.read() == ({"there"}, False)
+    (place / "there").unlink()
+    assert watcher.read() == (set(), False)
+
+
+@pytest.mark.parametrize("mask", [inotify.MASK, inotify.OPENED])
+def test_directory_is_watched_and_not_through_a_link(place, mask):
+    (place.parent / "link").symlink_to(place)
+    for name in ("link", "place/there", "gone"):
+        assert not Inotify().watch(str(place.parent / name), mask)
+
+
+SCRIPT = """
+import errno, fcntl, json, os, shutil, subprocess, sys
+from proscribe.host.watch.starts.fanotify import Fanotify
+place = sys.argv[1]
+try:
+    one = Fanotify()
+except OSError as error:
+    print(json.dumps({"refused": error.strerror}))
+    raise SystemExit
+for name in "ab":
+    shutil.copy(shutil.which("true"), f"{place}/{name}")
+
+def run(*names):
+    started = []
+    for name in names:
+        process = subprocess.Popen([f"{place}/{name}"])
+        process.wait()
+        started.append([name, process.pid])
+    return started
+
+def heard():
+    found = []
+    while (read := one.read()) is not None:
+        assert read[1] is False
+        for descriptor, pid in read[0]:
+            path = os.readlink(f"/proc/self/fd/{descriptor}")
+            modes.add(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE)
+            inherited.add(os.get_inheritable(descriptor))
+            found.append([path.rpartition("/")[2], pid])
+            os.close(descriptor)
+    return found
+
+modes, inherited, answers = set(), {os.get_inheritable(one.fileno())}, {}
+run("a")
+answers["before"] = heard()
+one.mark(place)
+expected = run("a", "b")
+answers["both"] = heard() == expected
+open(f"{place}/a", "rb").read()
+answers["read"] = heard()
+one.leave_out(f"{place}/a")
+with open(f"{place}/a", "ab") as file:
+    file.write(b"x")
+expected = run("a", "b")
+answers["one"] = heard() == expected[1:]
+for call in (one.mark, one.leave_out):
+    try:
+        call(f"{place}/gone")
+    except OSError as error:
+        answers[call.__name__] = [error.errno == errno.ENOENT, error.strerror]
+print(json.dumps({**answers, "modes": [*modes], "inherited": [*inherited]}))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mounts a file system")
+    place = tmp_path_factory.mktemp("place")
+    mounted = 'mount -t tmpfs tmpfs "$1" && exec "$0" -c "$2" "$1"'
+    command = ["unshare", "--mount", "sh", "-c", mounted, sys.executable, str(place), SCRIPT]
+    environment = {**os.environ, "PYTHONPATH": str(Path(proscribe.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LONGEST)
+    assert done.returncode == 0, done.stderr
+    found_answers = json.loads(done.stdout)
+    if "refused" in found_answers:
+        pytest.skip(f"no group of fanotify here: {found_answers['refused']}")
+    return found_answers
+
+
+def test_starts_on_a_marked_mount_are_heard(answers):
+    assert (answers["before"], answers["both"], answers["read"]) == ([], True, [])
+
+
+def test_file_that_is_left_out_stays_so_after_a_write(answers):
+    assert answers["one"]
+
+
+def test_path_that_cannot_be_marked_is_an_error_with_the_reason(answers):
+    assert answers["mark"] == answers["leave_out"] == [True, "No such file or directory"]
+
+
+def test_descriptors_are_for_reading_and_not_inherited(answers):
+    assert (answers["modes"], answers["inherited"]) == ([os.O_RDONLY], [False])
+
+
+@pytest.fixture
+def sources_():
+    made = Sources()
+    yield made
+    os.close(made.mountinfo)
+
+
+def reading(*fields: Any) -> Any:
+    """Return a listener that reads these events in order, and the last one for ever."""
+    left = list(fields)
+
+    def read() -> Any:
+        next_ = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(next_, OSError):
+            raise next_
+        return next_
+
+    return SimpleNamespace(read=read, descriptor=5)
+
+
+def test_flood_is_read_in_portions(sources_):
+    assert list(sources_.files()) == [] == list(sources_.processes())
+    sources_.fanotify, sources_.proc_events = reading(([], False)), reading(([7], False))
+    assert list(sources_.files()) == [([], False)] * 256 and list(sources_.processes()) == [([7], False)] * 4096
+
+
+def test_read_error_is_passed_over(sources_):
+    sources_.fanotify = reading(([(4, 7)], False), OSError(errno.EIO, "x"), ([], True), None)
+    assert list(sources_.files()) == [([(4, 7)], False), ([], True)]
+    sources_.fanotify = reading(OSError(errno.EIO, "x"))
+    assert list(sources_.files()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "limited"),
+    [*((name, "yes") for name in ["EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EAGAIN"]), ("EINVAL", "")],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_limit_of_either_listener_is_reported(sources_, monkeypatch, number, limited, first):
+    others = [getattr(errno, number), errno.EPERM][:: 1 if first else -1]
+    for name, error in zip(("Fanotify", "ProcEvents"), others):
+        monkeypatch.setattr(sources, name, make_refusal(OSError(error, os.strerror(error))))
+    sources_.open(select.poll())
+    fields = sources_.fields()
+    assert [fields[name] for name in ("by", "limited", "fanotify", "marked")] == ["", limited, "", ""]
+    first_reason, second_reason = map(os.strerror, others)
+    assert fields["refused"] == f"fanotify: {first_reason}; the proc connector: {second_reason}"
+
+
+def test_marked_mount_is_not_kept_open(sources_):
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    fields = next(line for line in lines if line.split(" ")[4] == "/proc").partition(" - ")[0]
+    os.close(sources_.mountinfo)
+    sources_.mountinfo = os.memfd_create("mountinfo")
+    os.write(sources_.mountinfo, f"{fields} - ext4 x rw\n".encode())
+    marked = []
+    sources_.fanotify = SimpleNamespace(descriptor=5, mark=lambda path: marked.append(os.readlink(path)))
+    before = len(os.listdir("/proc/self/fd"))
+    sources_.mark()
+    assert (marked, sources_.marked, len(os.listdir("/proc/self/fd"))) == (["/proc"], 1, before)

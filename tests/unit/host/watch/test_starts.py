@@ -1,0 +1,203 @@
+"""Started programs: the filter of paths, the report of the daemon, what is remembered, and the users of processes."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from patience import until
+from proscribe.host.controls.apps.portable import appimage
+from proscribe.host.watch.starts import programs
+from proscribe.host.watch.starts.prefilter import Prefilter, link, plain
+from proscribe.host.watch.starts.process_users import observes, owner_of, user_of
+from proscribe.host.watch.starts.programs import Programs
+from proscribe.host.watch.starts.reported import ANYBODY, noted, noted_beat, number, parsed, report_of
+from watch_host import ROOT
+
+LONG = "x" * 64  # as long as a stem may be
+PARTS = {"parts": ["Viber", "viber", "signal-desktop", "bwrap"], "exact": ["/usr/bin/tor"], "sandboxes": True}
+MADE = Prefilter({**PARTS, "stems": ["telegram", "signaldesktop", LONG], "store": ["signal-desktop"]})
+STORE = f"/store/{'a' * 32}-"
+RESTRICTED = (
+    "/opt/viber/lib/helper /home/alice/viber/Viber /usr/bin/signal-desktop /usr/bin/tor /snap/signal-desktop/612/opt/x "
+    "/usr/bin/bwrap /app/bin/anything /home/alice/Downloads/Telegram-4.8-x86_64.AppImage /usr/local/bin/telegram-bin "
+    "/tmp/TELEGRAM"
+)
+OTHERS = (
+    "/ /usr/bin/true /home/alice/bin/tele /home/alice/signal/x /opt/app/bin/anything /apple/x /nix/store/ "
+    "/bin/telegram /sbin/telegram /lib64/telegram /usr/lib/電報"  # no portable app lies there
+)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(*RESTRICTED.split(), f"/tmp/{LONG}-and-more"),
+        "/home/alice/電報",  # what a letter of another script may stand for is not decided here
+        *(f"/nix{STORE}signal-desktop-7.1/bin/.x-wrapped", f"/gnu{STORE}signal-desktop-7.1/bin/x"),
+    ],
+)
+def test_path_that_may_be_restricted_is_verified(path):
+    assert MADE.may_be(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        *OTHERS.split(),
+        f"/nix{STORE}coreutils-9/bin/true",
+        f"/gnu{STORE}coreutils-9/bin/telegram",
+        f"/tmp/{LONG[:-1]}",
+    ],
+)
+def test_other_paths_are_not_verified(path):
+    assert not MADE.may_be(path)
+
+
+@pytest.mark.parametrize("path", ["/opt/viber/Viber", "/app/bin/x", "/home/alice/電報"])
+def test_empty_prefilter_verifies_no_path(path):
+    assert not Prefilter({}).may_be(path)
+
+
+def test_store_without_restricted_apps_is_a_place_as_any_other():
+    assert Prefilter({"stems": ["telegram"]}).may_be("/nix/store/x/telegram")
+
+
+def test_mark_of_a_deleted_file_is_removed():
+    assert plain("/opt/viber/Viber (deleted)") == "/opt/viber/Viber"
+    assert plain("/opt/viber/Viber") == "/opt/viber/Viber"
+
+
+def test_link_is_read_or_empty(tmp_path):
+    (tmp_path / "exe").symlink_to("/opt/viber/Viber (deleted)")
+    assert [link(str(tmp_path / name)) for name in ("exe", "gone")] == ["/opt/viber/Viber (deleted)", ""]
+
+
+@given(st.text(alphabet="telgramTELGRAM-_. 0123456789x86linuxAppImage/(電", max_size=60))
+def test_portable_app_of_a_restricted_name_is_never_missed(name):
+    """The stem that the file scan finds an AppImage by is how its name begins."""
+    assert MADE.may_be(f"/home/alice/{name}") or appimage.stem(name) != "telegram"
+
+
+def test_remembered_programs_are_limited(monkeypatch):
+    monkeypatch.setattr(programs, "MOST_INNOCENT", 2)
+    monkeypatch.setattr(programs, "MOST_PATHS", 2)
+    remembered, prefilter = Programs(), Prefilter({"parts": ["owl"]})
+    for number, left in ((1, {1}), (2, {1, 2}), (3, {3})):
+        remembered.note_innocent([(number,)], 0.0)
+        assert remembered.innocent.keys() == {(number,) for number in left}
+        assert remembered.matters(f"/opt/{number}/owl", prefilter)
+        assert remembered.matter == {f"/opt/{number}/owl": True for number in left}
+
+
+def test_answer_of_the_prefilter_is_remembered():
+    remembered, prefilter = Programs(), Prefilter({"parts": ["owl"]})
+    assert [remembered.matters(path, prefilter) for path in ("/opt/owl/x", "/opt/elf/x")] == [True, False]
+    assert [remembered.matters(path, None) for path in ("/opt/owl/x", "/opt/elf/x", "/srv/owl")] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("shown", "at_its_start", "in_a_scan"),
+    [
+        *((f"{path} (deleted)", 0.0, 600.0) for path in ("/memfd:x", "/home/u/x")),
+        ("/usr/lib/ld-linux-x86-64.so.2", 0.0, 600.0),
+        ("/opt/owl/x", 5.0, 5.0),
+        ("/usr/bin/owl (deleted)", 5.0, 5.0),  # an updated package
+    ],
+)
+def test_start_with_an_ambiguous_path_is_innocent_only_in_a_scan(shown, at_its_start, in_a_scan):
+    remembered, prefilter = Programs(), Prefilter({"parts": ["owl"]})
+    matters = remembered.matters(shown, prefilter)
+    for running, seconds in ((False, at_its_start), (True, in_a_scan)):
+        key = (*programs.key_of(shown, 7, matters, running), 1000)
+        remembered.note_innocent([key], 10.0)
+        assert [remembered.is_innocent(key, 10.0 + at) for at in (seconds - 0.1, seconds)] == [seconds > 0, False]
+
+
+@pytest.mark.parametrize(("key", "end"), [((8, 1, 5, 1000), 40.0), (("/opt/x", 1000), 15.0)])
+def test_verified_start_is_innocent_for_a_while_and_longer_by_its_file(key, end):
+    programs = Programs()
+    assert not programs.is_innocent(key, 10.0)
+    programs.note_innocent([list(key)], 10.0)
+    assert [programs.is_innocent(key, at) for at in (10.0, end - 0.1, end)] == [True, True, False]
+    assert not programs.is_innocent(key[:-1], 10.0)
+
+
+def test_line_breaks_and_half_lines_are_no_fields():
+    text = report_of({"pid": "7", "by": "fanotify on\n2", "unseen": ""})
+    assert parsed(text + "\n half\n") == {"pid": "7", "by": "fanotify on 2", "unseen": ""}
+
+
+@pytest.mark.parametrize(
+    ("beats", "expected"),
+    [
+        *((beats, False) for beats in (None, "", noted_beat(7, 99), noted_beat(8, 100), "7", "7:-100")),
+        *((beats, True) for beats in (noted_beat(7, 100), noted_beat(ANYBODY, 101))),
+        (f"{noted_beat(8, 200)} {noted_beat(7, 1)} {noted_beat(7, 200)}", True),
+    ],
+)
+def test_heartbeat_counts_for_one_process_and_time(beats, expected):
+    assert noted({} if beats is None else {"beats": beats}, 7, 100) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, 0), ("", 0), ("12", 12), ("-1", 0), ("²", 0), ("٣", 0), ("9" * 9, 999999999), ("1" * 10, 0)],
+)
+def test_number_is_read_or_0(value, expected):
+    assert number({} if value is None else {"lost": value}, "lost") == expected
+
+
+AS_FRIDA = ("setpriv", "--reuid", "2001", "--regid", "2001", "--clear-groups")
+OWN_NAMESPACE = ("unshare", "--user", "--map-root-user")
+MAPPED = ("unshare", "--user", "--map-users", "0:100000:1000", "--setuid", "5")
+
+
+@contextmanager
+def start_process(command: Sequence[str]) -> Iterator[int]:
+    """The number of a process that a command has become."""
+    process = subprocess.Popen([*command, "sleep", "600"])
+    try:
+        until(lambda: os.readlink(f"/proc/{process.pid}/exe").endswith(("/sleep", "/coreutils")))
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("command", "user", "owner"),
+    [
+        ((), 0, 0),
+        (AS_FRIDA, 2001, 2001),
+        ((*AS_FRIDA, *OWN_NAMESPACE, *OWN_NAMESPACE, *OWN_NAMESPACE), 2001, 2001),
+        (MAPPED, 100005, 0),  # a subordinate id, in a namespace that root has made
+    ],
+)
+def test_owner_is_the_user_who_made_the_namespace(command, user, owner):
+    with start_process(command) as pid:
+        assert user_of(pid) == user and owner_of(pid, user) == owner
+
+
+@ROOT
+def test_ended_process_has_no_user():
+    assert user_of(2**22 + 1) is None and owner_of(2**22 + 1, 2001) == 2001
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("name", "verb", "own"), [("watch", "observe", True), ("watch", "launches", False), ("other", "observe", False)]
+)
+def test_observation_of_the_watch_is_known_by_its_command(name, verb, own):
+    words = ["python3", f"/usr/libexec/proscribe/{name}", verb]
+    with subprocess.Popen(["sh", "-c", "read x; exit", *words[1:]], stdin=subprocess.PIPE) as process:
+        command = Path(f"/proc/{process.pid}/cmdline")
+        until(lambda: verb.encode() in command.read_bytes())  # the kernel has it a moment after the program has begun
+        assert observes(process.pid) is observes(str(process.pid)) is own
+    assert not observes(2**22 + 1)
