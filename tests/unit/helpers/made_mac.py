@@ -61,14 +61,8 @@ class Mac:
 
 ENABLED = {"EnterprisePoliciesEnabled": True}
 BARE: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
-WECHAT: dict[str, Any] = {
-    **BARE,
-    "name": "WeChat",
-    "mode": "enforce",
-    "packages": {"brew_cask": ["wechat"]},
-    "processes": ["wechat"],
-    "bundle_ids": ["com.tencent.xinWeChat"],
-}
+WECHAT: dict[str, Any] = {"name": "WeChat", "mode": "enforce", "processes": ["wechat"], "paths": []}
+WECHAT |= {"packages": {"brew_cask": ["wechat"]}, "bundle_ids": ["com.tencent.xinWeChat"]}
 SITES = {
     "name": "WeChat",
     "mode": "enforce",
@@ -83,16 +77,10 @@ def plan(
     apps: Mapping[str, Any] = {"wechat": WECHAT}, controls: Iterable[str] = ("apps", "browser", "firewall", "dns")
 ) -> dict[str, Any]:
     """A plan with one service."""
+    services = {"apps": dict(apps), "browser": {"wechat": SITES}, "dns": {"wechat": SITES}}
+    services["firewall"] = {"wechat": {**SITES, "networks": ["192.0.2.0/24"]}}
     sections: dict[str, Any] = {
-        "apps": {"mode": "enforce", "services": dict(apps), "settings": {}},
-        "browser": {"mode": "enforce", "services": {"wechat": SITES}, "settings": SETTINGS},
-        "firewall": {
-            "mode": "enforce",
-            "services": {"wechat": {**SITES, "networks": ["192.0.2.0/24"]}},
-            "settings": {},
-        },
-        "dns": {"mode": "enforce", "services": {"wechat": SITES}, "settings": {}},
+        name: {"mode": "enforce", "services": services[name], "settings": SETTINGS if name == "browser" else {}}
+        for name in controls
     }
-    return sealed(
-        {"schema": SCHEMA, "contact": "", "browsers": [], "controls": {name: sections[name] for name in controls}}
-    )
+    return sealed({"schema": SCHEMA, "contact": "", "browsers": [], "controls": sections})

@@ -35,6 +35,17 @@ def mac(tmp_path):
     return Mac(tmp_path)
 
 
+class ClosedHost(Host):
+    """A host with directories that cannot be read."""
+
+    closed: tuple[str, ...] = ()
+
+    def list(self, path: str) -> list[str]:
+        if path in self.closed:
+            raise Unseen(f"{path} cannot be read")
+        return super().list(path)
+
+
 def read_rules(host: Host, compiled: dict[str, Any], *controls: str) -> dict[str, dict[str, Any]]:
     """Return the rules that a Mac's record lists, after the reader of answers has taken it."""
     return {rule["rule"]: rule for rule in replies.taken(record_of(host, compiled, controls))["rules"]}
@@ -78,6 +89,12 @@ def test_names_without_a_readable_hosts_file_are_unknown(mac):
 
 
 def test_installed_and_running_programs_are_findings(mac):
+    def by_name(path, detail):
+        return Finding("process", "wechat", "macos", "", "user:alice", path, f"{detail}, {apps.BY_NAME}")
+
+    def running(user, path, detail):
+        return Finding("process", "chat", "macos", "", f"user:{user}", path, detail)
+
     for path in ("Cellar/chat", "Cellar/other", "Caskroom/wechat"):
         (mac.root / "usr/local" / path).mkdir(parents=True)
     mac.bundle("/Applications/We\nChat.app", "com.tencent.xinWeChat", CFBundleShortVersionString="4.0")
@@ -94,13 +111,6 @@ def test_installed_and_running_programs_are_findings(mac):
     found = applications.find(mac.host)
     verdicts = apps.verdicts(mac.host, {"services": services}, found)
     version = "4.0" if os.geteuid() == 0 else found.applications[0].version
-
-    def by_name(path, detail):
-        return Finding("process", "wechat", "macos", "", "user:alice", path, f"{detail}, {apps.BY_NAME}")
-
-    def running(user, path, detail):
-        return Finding("process", "chat", "macos", "", f"user:{user}", path, detail)
-
     assert {verdict.rule: list(verdict.findings) for verdict in verdicts} == {
         "apps/wechat": [
             Finding("package", "com.tencent.xinWeChat", "macos", version, "system", "/Applications/We\\x0aChat.app"),
@@ -126,14 +136,6 @@ def test_strings_of_an_application_are_bounded(mac):
     assert len(long.id) == 200 and len(long.version) in (0, 100)
     assert os.geteuid() or len(long.version) == 100
     assert short == ("y", "/Applications/y.app", "", "")
-
-
-@pytest.mark.parametrize("part", ["", "/Contents", "/Contents/Info.plist"])
-def test_version_that_somebody_else_can_write_is_left_out(mac, part):
-    mac.bundle("/Applications/x.app", "x", CFBundleShortVersionString="1")
-    place = mac.root / f"Applications/x.app{part}"
-    place.chmod(place.stat().st_mode | 0o002)
-    assert [application.version for application in applications.find(mac.host).applications] == [""]
 
 
 def test_mac_without_homes_is_reported(mac):
@@ -272,14 +274,10 @@ def test_well_known_program_is_named_wherever_it_lies(mac, well_known_plan, prog
 
 @pytest.mark.parametrize("closed", ["/Applications", "/Users", "/Users/alice/Applications", "ps", "nothing"])
 def test_mac_is_compliant_only_where_all_can_be_seen(mac, well_known_plan, closed):
-    class Closed(Host):
-        def list(self, path):
-            if path == closed:
-                raise Unseen(f"{path} cannot be read")
-            return super().list(path)
-
     mac.running = () if closed == "ps" else RUNNING
-    rules = read_rules(Closed(str(mac.root), mac.host._run), well_known_plan, "apps")
+    host = ClosedHost(str(mac.root), mac.host._run)
+    host.closed = (closed,)
+    rules = read_rules(host, well_known_plan, "apps")
     seen = {name: (rule["state"], bool(rule["reason"])) for name, rule in rules.items() if name[5:] in SERVICES}
     assert seen == ({} if closed == "nothing" else {f"apps/{service}": (UNKNOWN, True) for service in SERVICES})
 
@@ -333,33 +331,27 @@ def test_application_is_known_by_its_identifier_alone(mac, path, scope):
 
 
 def test_homes_of_nobody_are_left_out_and_each_home_has_a_budget(mac, monkeypatch):
+    def note_budget(host, folder, user):
+        budgets.append((user, host.budget and host.budget.seconds))
+        return applications.Found([], [folder])
+
     for name in ("Guest", "Deleted Users", "Shared", ".localized", "bob"):
         mac.bundle(f"/Users/{name}/Applications/x.app", name)
     mac.file("/Users/file", b"")
     assert [application.id for application in applications.find(mac.host).applications] == ["bob"]
     budgets, unseen, host = [], [], mac.host
     assert sorted(applications.homes(host, unseen)) == [("/Users/alice", "alice"), ("/Users/bob", "bob")]
-
-    def note_budget(host, folder, user):
-        budgets.append((user, host.budget and host.budget.seconds))
-        return applications.Found([], [folder])
-
     monkeypatch.setattr(applications, "_of_folder", note_budget)
     assert len(applications.find(host).unseen) == 3 and unseen == []
     assert sorted(budgets) == [("", None), ("alice", 10.0), ("bob", 10.0)] and host.budget is None
 
 
 def test_unreadable_directories_hide_no_other_and_are_counted(mac):
-    class Unreadable(Host):
-        def list(self, path):
-            if path in ("/Applications/a", "/Applications/z"):
-                raise Unseen(f"{path} cannot be read")
-            return super().list(path)
-
     for name in ("a", "z"):
         (mac.root / "Applications" / name).mkdir()
     mac.bundle("/Applications/m/x.app", "example.chat")
-    host = Unreadable(str(mac.root), mac.host._run)
+    host = ClosedHost(str(mac.root), mac.host._run)
+    host.closed = ("/Applications/a", "/Applications/z")
     services = {name: {**WECHAT, "bundle_ids": [f"example.{name}"]} for name in ("chat", "other")}
     rules = read_rules(host, plan(services), "apps")
     assert [finding["path"] for finding in rules["apps/chat"]["findings"]] == ["/Applications/m/x.app"]
@@ -367,17 +359,18 @@ def test_unreadable_directories_hide_no_other_and_are_counted(mac):
     assert (other["state"], "cannot be read, and 1 more directories" in other["reason"]) == (UNKNOWN, True)
 
 
-def test_version_counts_only_where_root_alone_could_write_it(mac, tmp_path):
+@pytest.mark.parametrize("part", ["", "/Contents", "/Contents/Info.plist"])
+def test_version_counts_only_where_root_alone_could_write_it(mac, tmp_path, part):
     waived = plan({"wechat": {**WECHAT, "exceptions": [{"waiver": "W-1", "versions": ["4.0.1"]}]}})
-    version = {"CFBundleShortVersionString": "4.0.1"}
-    mac.bundle("/Applications/WeChat.app", "com.tencent.xinWeChat", **version)
+    own = Mac(tmp_path / "other")
+    for machine, folder in ((mac, "/Applications"), (own, "/Users/alice/Applications")):
+        machine.bundle(f"{folder}/WeChat.app", "com.tencent.xinWeChat", CFBundleShortVersionString="4.0.1")
     if os.geteuid() == 0:
         assert read_rules(mac.host, waived)["apps/wechat"]["state"] == "waived"
-    (mac.root / "Applications/WeChat.app").chmod(0o777)
-    assert read_rules(mac.host, waived)["apps/wechat"]["state"] == NONCOMPLIANT
-    own = Mac(tmp_path / "other")
-    own.bundle("/Users/alice/Applications/WeChat.app", "com.tencent.xinWeChat", **version)
-    assert read_rules(own.host, waived)["apps/wechat"]["state"] == NONCOMPLIANT
+    place = mac.root / f"Applications/WeChat.app{part}"
+    place.chmod(place.stat().st_mode | 0o002)
+    for machine in (mac, own):
+        assert read_rules(machine.host, waived)["apps/wechat"]["state"] == NONCOMPLIANT
 
 
 def test_lines_of_ps_are_programs_with_a_path(mac):

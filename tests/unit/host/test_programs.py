@@ -56,8 +56,6 @@ def event(kind: int, rest: bytes) -> bytes:
     ],
 )
 def test_listener_reports_only_its_own_table(monkeypatch, heard, printed):
-    answers, opened, lines = [heard, OSError(errno.EBADF, "the end of the test")], [], []
-
     def recv(most):
         answer = answers.pop(0)
         if isinstance(answer, OSError):
@@ -68,6 +66,7 @@ def test_listener_reports_only_its_own_table(monkeypatch, heard, printed):
         opened.append(words)
         return SimpleNamespace(bind=opened.append, recv=recv)
 
+    answers, opened, lines = [heard, OSError(errno.EBADF, "the end of the test")], [], []
     monkeypatch.setitem(sys.modules, "socket", SimpleNamespace(AF_NETLINK=16, SOCK_RAW=3, socket=open_socket))
     text = programs.TABLE_EVENTS.format(table="proscribe")
     with pytest.raises(OSError, match="end of the test"):

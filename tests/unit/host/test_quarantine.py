@@ -290,15 +290,14 @@ def test_directory_of_root_is_not_taken_for_the_one_of_a_copy(host, monkeypatch,
 @pytest.mark.parametrize("owner", [0, BOB, MALLORY])
 @pytest.mark.parametrize("moment", ["before", "while it is open"])
 def test_exchanged_directory_gets_nothing_unless_it_is_the_users(host, monkeypatch, two, owner, moment):
+    def act():
+        as_user(MALLORY, lambda: exchange(apps, theirs))
+
     root = Path(host.root)
     apps, theirs = root / APPS[1:], root / "home/mallory/theirs"
     theirs.mkdir()
     os.chown(theirs, owner, owner)
     enforced(host, PROGRAM)
-
-    def act():
-        as_user(MALLORY, lambda: exchange(apps, theirs))
-
     with monkeypatch.context() as patch:
         act() if moment == "before" else at(patch, "opened", act)
         reasons = restore_all(host)

@@ -169,13 +169,12 @@ def test_state_of_compliance_passes_or_fails_the_gate(scripted):
 @pytest.mark.parametrize("error", [None, ControlError("no"), Unseen("no")])
 @pytest.mark.parametrize("remember", [True, False])
 def test_run_that_remembers_renews_the_plan_of_the_watch(scripted, monkeypatch, error, remember):
-    called = []
-
     def renew(*words):
         called.append(words)
         if error:
             raise error
 
+    called = []
     monkeypatch.setattr(installed, "renew", renew)
     monkeypatch.setattr(installed, "observe", lambda *words: [])
     monkeypatch.setattr(heartbeat, "Heartbeat", lambda host: None)
@@ -209,17 +208,16 @@ def test_mac_answers_with_code_of_its_own(scripted, monkeypatch, fits):
 
 
 def test_change_reports_actions_refusals_findings_and_notes(scripted):
+    def doing(changes):
+        changes.actions[0].apply()
+        return {"left": [(left, "it is busy")], "pending": {"by": 5}}
+
     after = []
     done = Action("remove", "owl", lambda: after.append("removed"), "owl 1\n")
     left = Action("remove", "elk", lambda: None, "elk 1\n", user="ann", rules=["apps/a", "apps/b"])
     scripted.seen = {"apps": [Verdict("apps/a", NONCOMPLIANT, (FOUND,) * 4001), Verdict("apps/b", ERROR)]}
     more = {"notes": ["a note"], "afterwards": lambda: after.append("saved"), "removed": [OWL]}
     scripted.changes = Changes([done, left], [Refusal("apps/a", "yak", "on hold")], **more)
-
-    def doing(changes):
-        changes.actions[0].apply()
-        return {"left": [(left, "it is busy")], "pending": {"by": 5}}
-
     busy = {"subject": "elk", "reason": "ann's, could not be changed: it is busy"}
     header = dict.fromkeys(("before_header", "after_header"), "remove owl")
     refused = [{"rule": "apps/a", "subject": "yak", "reason": "on hold"}]

@@ -1,20 +1,34 @@
-"""The operating system of a host: renames, processes, its release, local services and the kernel."""
+"""The operating system of a host: its files, release and services, names, budgets, sessions and texts."""
 
+import _socket
+import contextlib
 import errno
+import fcntl
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from patience import LONGEST
 from proscribe.host import system
-from proscribe.host.system import DARWIN, ControlError, Host, Process, Unseen, User, names
+from proscribe.host.system import DARWIN, ControlError, Host, Process, Unseen, User, escaped, locking, names, one_line
+from proscribe.host.system.budget import Budget
 from proscribe.host.system.forked import run_apart
+from proscribe.host.system.locking import PATIENCE, deadline, locked
+from proscribe.host.system.names import Resolution, resolve
+from proscribe.host.system.sessions import MOST, SESSIONS, users
+from proscribe.host.system.types import joined
+from proscribe.wire import installation
 from refusals import make_refusal
 
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
 NOBODY = User("nobody", 65534, 65534, "/nonexistent")
 
 
@@ -177,18 +191,17 @@ def test_directory_as_a_host_has_no_kernel_and_no_library(tmp_path, monkeypatch)
         assert [host.ruleset_generation(), host.refuses("192.0.2.1", 5), host.resolve("x", 0, 2.0)] == answers
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
+@ROOT
 @pytest.mark.parametrize("mode", [0o000, 0o711])
 @pytest.mark.parametrize("read", ["read", "list", "stat"])
 def test_directory_of_another_user_is_unseen_or_passed(host, read, mode):
+    def ask():
+        return bool(getattr(host, read)("/home/bob" if read == "list" else "/home/bob/a"))
+
     host.write("/home/bob/a", "text")
     for place in (Path(host.root), *Path(host.root).parents):
         place.chmod(place.stat().st_mode | 0o011)
     os.chmod(host.root + "/home/bob", mode)
-
-    def ask():
-        return bool(getattr(host, read)("/home/bob" if read == "list" else "/home/bob/a"))
-
     if mode and read != "list":
         assert run_apart(ask, user=NOBODY)
     else:
@@ -196,7 +209,7 @@ def test_directory_of_another_user_is_unseen_or_passed(host, read, mode):
             run_apart(ask, user=NOBODY)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
+@ROOT
 def test_link_of_a_user_on_the_way_is_not_followed(host, tmp_path):
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret/a").write_text("secret")
@@ -217,13 +230,12 @@ def test_deleted_executable_is_listed_and_a_kernel_thread_is_not(host, tmp_path)
 
 
 def test_lock_that_a_run_waited_for_is_the_one_that_is_there_and_goes_with_it(host):
-    os.makedirs(host.root + "/run")
-    held = []
-
     def wait():
         with host.exclusive(patience=LONGEST):
             held.append(os.stat(host.root + "/run/proscribe.lock").st_mode & 0o777)
 
+    os.makedirs(host.root + "/run")
+    held = []
     with host.exclusive():
         waiting = threading.Thread(target=wait)
         waiting.start()
@@ -231,3 +243,227 @@ def test_lock_that_a_run_waited_for_is_the_one_that_is_there_and_goes_with_it(ho
         assert held == []
     waiting.join()
     assert held == [0o600] and os.listdir(host.root + "/run") == []
+
+
+@given(st.text())
+def test_escaped_text_is_printable(text):
+    assert escaped(text).isprintable() and one_line(text).isprintable()
+
+
+@pytest.mark.parametrize(("reasons", "joined_reasons"), [([], ""), (["no"], "no"), (["a", "b", "c"], "a (and 2 more)")])
+def test_several_reasons_are_the_first_and_a_number(reasons, joined_reasons):
+    assert joined(reasons) == joined_reasons
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "line"),
+    [
+        *((text, text, text) for text in ("grün", "")),
+        ("a\nJun 1 root: did nothing", "a\\x0aJun 1 root: did nothing", "a Jun 1 root: did nothing"),
+        ("\x1b[2Ja", "\\x1b[2Ja", "[2Ja"),
+        ("a\u202eb", "a\\u202eb", "a b"),
+        ("a\xadb\x80", "a\\xadb\\x80", "a b"),
+        ("\udc7f\udc80\udd00", "\\udc7f\\x80\\udd00", ""),
+    ],
+)
+def test_text_of_a_user_commands_no_terminal_and_begins_no_line(text, name, line):
+    assert (escaped(text), one_line(text)) == (name, line)
+
+
+def test_file_of_a_user_is_read_up_to_its_limit(tmp_path):
+    """docs/apps.md has this figure, too."""
+    host = Host(str(tmp_path))
+    host.budget = Budget()
+    (tmp_path / "file").write_bytes(b"x" * 2**20)
+    assert len(host.read("/file") or b"") == 2**20
+    (tmp_path / "file").write_bytes(b"x" * (2**20 + 1))
+    with pytest.raises(Unseen, match=f"^/file is larger than {2**20} bytes"):
+        host.read("/file")
+
+
+@pytest.mark.parametrize("kind", ["files", "bytes read"])
+def test_budget_may_be_spent_to_its_end_and_no_further(kind):
+    budget = Budget(1_200, 1_200, 60)
+    budget.take(kind, 1_000)
+    budget.take(kind, 200)
+    assert budget.left == {**dict.fromkeys(budget.most, 1_200), kind: 0}, "each is paid by itself"
+    budget.take(kind, 0)
+    with pytest.raises(Unseen, match=f"^over budget: more than 1,200 {kind}$"):
+        budget.take(kind, 1)
+    with pytest.raises(Unseen, match="over budget"):
+        budget.take(kind, 0)
+
+
+def test_budget_ends_with_its_time(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    budget = Budget(seconds=2.5)
+    now[0] = 102.5
+    budget.hold()
+    budget.take("files", 1)
+    now[0] = 102.6
+    for work in (budget.hold, lambda: budget.take("files", 1)):
+        with pytest.raises(Unseen, match=r"^over budget: more than 2\.5 s$"):
+            work()
+
+
+def test_user_has_3_million_files_256_mib_and_15_seconds():
+    """docs/apps.md promises these figures."""
+    before, budget, after = time.monotonic(), Budget(), time.monotonic()
+    assert budget.left == budget.most == {"files": 3_000_000, "bytes read": 2**28}
+    assert budget.seconds == 15.0 and before + 15 <= budget.end <= after + 15
+
+
+def write_session(host: Host, name: str, text: str) -> None:
+    path = Path(f"{host.root}{SESSIONS}/{name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def make_session(user: str, leader: object = 2**22 + 1, kind: str = "user") -> str:
+    return f"# a file of systemd's\nUSER={user}\nCLASS={kind}\nLEADER={leader}\nDESKTOP=a=b\n"
+
+
+def test_users_with_a_session_are_listed_once(host):
+    assert users(host) == []
+    write_session(host, "1.ref", make_session("a pipe"))
+    texts = [make_session(user) for user in ("mara", "ann", "mara", "")]
+    texts += [make_session("ours", os.getpid()), make_session("greeter", kind="greeter")]
+    texts += ["CLASS=user\n", "CLASS=user\nUSER=tom\n", "USER=nobody\n", make_session("zoe", "²x"), ""]
+    for number, text in enumerate(texts):
+        write_session(host, str(number), text)
+    assert users(host) == ["ann", "mara", "tom", "zoe"]
+
+
+def test_first_50_users_are_listed(host):
+    for number in range(MOST + 3):
+        write_session(host, str(number), make_session(f"u{number:03}"))
+    assert users(host) == [f"u{number:03}" for number in range(50)]
+
+
+def test_unreadable_sessions_are_no_users(host, monkeypatch):
+    write_session(host, "1", make_session("mara"))
+    monkeypatch.setattr(host, "text", make_refusal(Unseen("no")))
+    assert users(host) == []
+
+
+@contextlib.contextmanager
+def open_file(host: Host) -> Iterator[int]:
+    """Open the file as a process does: a lock belongs to the open file, not to a process."""
+    descriptor = os.open(f"{host.root}/file", os.O_RDWR | os.O_CREAT)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def test_lock_is_waited_for_until_its_deadline(tmp_path, monkeypatch):
+    host, now = Host(str(tmp_path)), [100.0]
+    monkeypatch.setattr(locking.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(locking.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    with open_file(host) as first, open_file(host) as other:
+        assert locked(host, "/file", first, deadline())
+        with pytest.raises(ControlError, match=f"^another process has held /file for {PATIENCE:g} s$"):
+            locked(host, "/file", other, deadline())
+    assert 100.0 + PATIENCE < now[0] < 100.1 + PATIENCE
+
+
+def test_lock_is_had_soon_after_it_is_free(tmp_path, monkeypatch):
+    host, pauses = Host(str(tmp_path)), []
+    with open_file(host) as first, open_file(host) as other:
+        assert locked(host, "/file", first, deadline())
+
+        def wait(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                fcntl.flock(first, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(locking.time, "sleep", wait)
+        assert locked(host, "/file", other, deadline()) and len(pauses) == 3 and max(pauses) < 0.1
+
+
+def test_file_that_is_no_longer_at_its_path_is_not_locked(tmp_path):
+    host = Host(str(tmp_path))
+    with open_file(host) as first:
+        (tmp_path / "file").rename(tmp_path / "older")
+        assert not locked(host, "/file", first, deadline())
+        with open_file(host) as other:
+            assert not locked(host, "/file", first, deadline()) and locked(host, "/file", other, deadline())
+
+
+def test_lookup_ends_with_its_timeout(monkeypatch):
+    monkeypatch.setattr(_socket, "getaddrinfo", lambda *_: time.sleep(5) or [])
+    began = time.monotonic()
+    with pytest.raises(Unseen, match=r"no answer for slow\.example within 0\.1 s"):
+        resolve("slow.example", 0, 0.1)
+    assert time.monotonic() - began < 4
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("order", "mode", "addresses"),
+    [
+        ("hosts: files dns", 0o644, ["0.0.0.0", "::"]),
+        ("hosts: dns", 0o644, []),
+        ("hosts: files [SUCCESS=continue] dns", 0o644, []),
+        ("hosts: files dns", 0o600, []),  # which root could read
+    ],
+)
+def test_real_c_library_answers_as_for_an_ordinary_user(tmp_path, order, mode, addresses):
+    for name, text in {"hosts": "0.0.0.0 a.example\n:: a.example\n", "nsswitch.conf": f"{order}\n"}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")  # where nobody answers: it has no network
+    (tmp_path / "hosts").chmod(mode)
+    files = ("hosts", "nsswitch.conf", "resolv.conf")
+    mounts = "".join(f"mount --bind {tmp_path}/{name} /etc/{name}; " for name in files)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from proscribe.host.system.names import resolve; "
+    asks = code + "print(*resolve('A.EXAMPLE', 0, 20).addresses)"
+    script = f'{mounts} exec "$0" -I -S -c "$1" "$2"'
+    argv = ["unshare", "--mount", "--net", "sh", "-c", script, sys.executable, asks, str(installation.CODE)]
+    assert sorted(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()) == addresses
+
+
+def test_library_is_asked_for_the_name_and_the_family(monkeypatch):
+    def answer(name, service, family, kind):
+        return [(family, kind, 0, "", (name.decode(), 0)), (family, kind, 0, "", ("::1", 0))]
+
+    monkeypatch.setattr(_socket, "getaddrinfo", answer)
+    assert resolve("a.example", _socket.AF_INET, 600) == Resolution(("a.example", "::1"))
+
+
+def test_ordinary_user_asks_without_giving_up_rights(monkeypatch):
+    monkeypatch.setattr(names.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(names.os, "setgroups", lambda _: pytest.fail("it is not root"), raising=False)
+    monkeypatch.setattr(names, "_resolution", lambda *_: Resolution(("192.0.2.1",)))
+    assert resolve("a.example", 0, 600).addresses == ("192.0.2.1",)
+
+
+@ROOT
+def test_lookup_has_no_rights_of_root_and_gives_none_away(monkeypatch):
+    def note_rights(*_):
+        rights.append((os.geteuid(), os.getegid(), os.getgroups()))
+        return Resolution()
+
+    rights, groups = [], os.getgroups()
+    monkeypatch.setattr(names, "_resolution", note_rights)
+    try:
+        os.setgroups([0, 7])
+        before = os.getresuid(), os.getresgid(), os.getgroups()
+        resolve("name.example", 0, 5)
+        assert rights == [(65534, 65534, [])] and (os.getresuid(), os.getresgid(), os.getgroups()) == before
+    finally:
+        os.setgroups(groups)
+
+
+@pytest.mark.parametrize(
+    ("error", "resolution"),
+    [
+        (_socket.gaierror(_socket.EAI_NONAME, "no such name"), Resolution()),
+        (_socket.gaierror(_socket.EAI_NODATA, "no address"), Resolution()),
+        (_socket.gaierror(_socket.EAI_AGAIN, "try again"), Resolution(failure="try again")),
+        (OSError(24, "too many open files"), Resolution(failure="too many open files")),
+    ],
+)
+def test_missing_name_is_no_failure(monkeypatch, error, resolution):
+    monkeypatch.setattr(_socket, "getaddrinfo", make_refusal(error))
+    assert resolve("a.example", 0, 600) == resolution

@@ -119,12 +119,11 @@ def test_missing_or_damaged_list_of_services_is_reported(home, content, message)
 
 @pytest.mark.parametrize(("words", "reads"), [(["--services"], ["/etc/proscribe/requests.json"]), (["--help"], [])])
 def test_program_reads_the_list_that_the_host_wrote(monkeypatch, capfd, words, reads):
-    paths = []
-
     def refuse(path, *_):
         paths.append(path)
         raise PermissionError(13, "not now", path)
 
+    paths = []
     monkeypatch.setattr(sys, "argv", ["proscribe-request", *words])
     monkeypatch.setattr(os, "getuid", lambda: 1000)
     monkeypatch.setattr("builtins.open", refuse)

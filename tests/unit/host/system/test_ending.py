@@ -77,11 +77,14 @@ def test_programs_of_a_user_are_ended_side_by_side(tmp_path, monkeypatch):
     assert round(machine.now) == 10 and len(machine.done) == 4
 
 
-def test_held_process_is_checked_before_a_signal(tmp_path, monkeypatch):
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_process_that_is_another_by_now_or_has_ended_gets_no_signal(tmp_path, monkeypatch, has_ended):
     """Its number may be another program's by now: an editor's, with unsaved work."""
     machine, checked = Machine(tmp_path, monkeypatch, {SEVEN: 1}), []
-    machine.end(lambda process: checked.append(process) or False)
-    assert (checked, machine.done) == ([SEVEN], [])
+    if has_ended:
+        (tmp_path / "proc/7/exe").unlink()
+    machine.end(lambda process: checked.append(process) or has_ended)
+    assert machine.done == [] and checked == [SEVEN] * (not has_ended)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +117,6 @@ def test_forked_processes_are_stopped_before_any_of_them_is_killed(tmp_path, mon
     program = Ending([SEVEN], lambda process: True)
     machine.host.end_program(program, [program], lambda: [(EIGHT, program)], 5)
     assert machine.done == [(7, TERM, 0), (8, STOP, 0), (8, KILL, 0)]
-
-
-def test_process_that_ended_before_it_is_held_gets_no_signal(tmp_path, monkeypatch):
-    machine = Machine(tmp_path, monkeypatch, {SEVEN: 1})
-    (tmp_path / "proc/7/exe").unlink()
-    machine.end()
-    assert machine.done == []
 
 
 @pytest.mark.parametrize(("deaf", "number"), [("", TERM), ("trap '' TERM; ", KILL)])

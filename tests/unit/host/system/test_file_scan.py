@@ -176,15 +176,14 @@ def test_hits_in_a_huge_directory_count_although_the_scan_ends(tmp_path, monkeyp
 
 
 def test_scan_that_runs_out_of_memory_reports_it_and_its_hits(tmp_path, monkeypatch):
-    monkeypatch.setattr(file_scan, "PIECE", 2)
-    host = make_files(tmp_path, *(f"home/a/wechat{number}" for number in range(4)), "home/b/wechat")
-    host.budget, pieces = Budget(), iter([choose])
-
     def choose_once(directory, names):
         for choose_names in pieces:
             return choose_names(directory, names)
         raise MemoryError
 
+    monkeypatch.setattr(file_scan, "PIECE", 2)
+    host = make_files(tmp_path, *(f"home/a/wechat{number}" for number in range(4)), "home/b/wechat")
+    host.budget, pieces = Budget(), iter([choose])
     scanned = scan_home(host, roots=["/home/a", "/home/b"], choose=choose_once)
     assert (len(list_hits(scanned)), scanned.unseen) == (2, ["over budget: memory, in /home/a"])
 
@@ -276,13 +275,12 @@ def test_directory_that_is_exchanged_after_it_was_listed_is_not_entered(tmp_path
 
 
 def test_directory_that_vanishes_meanwhile_is_not_there(tmp_path, monkeypatch):
-    host, real = make_files(tmp_path, "home/a/x/wechat", "home/a/y/wechat"), os.scandir
-
     def vanish(place):
         if (tmp_path / "home/a/x").exists():
             (tmp_path / "home/a/x").rename(tmp_path / "gone")
         return real(place)
 
+    host, real = make_files(tmp_path, "home/a/x/wechat", "home/a/y/wechat"), os.scandir
     monkeypatch.setattr(os, "scandir", vanish)
     scanned = scan_home(host)
     assert (list_hits(scanned), scanned.unseen) == (["/home/a/y/wechat"], [])
@@ -295,14 +293,13 @@ def test_names_of_any_bytes_are_scanned(tmp_path):
 
 
 def test_unchanged_directory_is_neither_read_nor_followed_again(tmp_path, monkeypatch, settled):
-    host = make_files(tmp_path, "home/a/x/wechat", "home/a/y/z")
-    assert scan_home(host, remember=False).known == {}
-    first, follows, real = scan_home(host), [], os.stat
-
     def watch_stat(path, **options):
         follows.append(options.get("follow_symlinks", True))
         return real(path, **options)
 
+    host = make_files(tmp_path, "home/a/x/wechat", "home/a/y/z")
+    assert scan_home(host, remember=False).known == {}
+    first, follows, real = scan_home(host), [], os.stat
     monkeypatch.setattr(os, "scandir", lambda place: pytest.fail("read again"))
     monkeypatch.setattr(os, "stat", watch_stat)
     again = scan_home(host, first.known)

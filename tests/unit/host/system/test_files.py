@@ -72,14 +72,13 @@ REFUSED: list[tuple[str, str | None, Callable[[Host], object], str]] = [
 
 @pytest.mark.parametrize(("name", "about", "work", "message"), REFUSED)
 def test_refusal_of_the_disk_is_an_error(host, monkeypatch, name, about, work, message):
-    host.write(FILE, "before")
-    real = getattr(os, name)
-
     def refused(first, *more, **how):
         if about in (None, first):
             raise OSError(errno.EROFS, "Read-only file system")
         return real(first, *more, **how)
 
+    host.write(FILE, "before")
+    real = getattr(os, name)
     monkeypatch.setattr(os, name, refused)
     with pytest.raises(ControlError, match=f"^cannot {message}: Read-only file system"):
         work(host)
@@ -130,13 +129,12 @@ def test_name_and_content_are_on_the_disk_when_a_call_returns(host, monkeypatch)
 
 
 def test_file_is_made_for_root_alone_under_a_new_name(host, monkeypatch):
-    modes, real = [], os.open
-
     def open_(path, flags, mode=0o777, *, dir_fd=None):
         if flags & os.O_CREAT:
             modes.append((mode, flags & os.O_EXCL > 0 and flags & os.O_NOFOLLOW > 0))
         return real(path, flags, mode, dir_fd=dir_fd)
 
+    modes, real = [], os.open
     monkeypatch.setattr(os, "open", open_)
     host.write("/etc/a", "secret", 0o644)
     assert modes == [(0o600, True)]

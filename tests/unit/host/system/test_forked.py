@@ -237,7 +237,7 @@ def test_child_has_no_file_of_this_process_but_its_own_end_of_the_pipe(capfd):
     os.dup2(reading, 0)
 
     def pipes():
-        places = [f"/proc/self/fd/{number}" for number in range(3, 200)]
+        places = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd") if int(number) > 2]
         return [end for place in places if os.path.lexists(place) and (end := os.readlink(place)).startswith("pipe:")]
 
     def work():

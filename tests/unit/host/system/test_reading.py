@@ -145,17 +145,16 @@ READS = (
 
 
 def test_answers_of_a_still_host_are_the_same(host):
-    (Path(host.root) / "etc/by-root").symlink_to("../etc")
-    (Path(host.root) / "home/alice/link").symlink_to("../../etc")
-    if os.geteuid() == 0:  # a link of somebody else's
-        os.lchown(Path(host.root) / "home/alice/link", 1000, 1000)
-
     def answer(read):
         try:
             return read(host)
         except ControlError as error:
             return str(error).replace(host.root, "")
 
+    (Path(host.root) / "etc/by-root").symlink_to("../etc")
+    (Path(host.root) / "home/alice/link").symlink_to("../../etc")
+    if os.geteuid() == 0:  # a link of somebody else's
+        os.lchown(Path(host.root) / "home/alice/link", 1000, 1000)
     plain = [answer(read) for read in READS]
     for most in (reading.MOST_OPEN, 2, 0):
         with pytest.MonkeyPatch.context() as patched, host.still():
@@ -295,9 +294,6 @@ def test_still_host_holds_directories_up_to_a_limit_and_none_after_it(host, monk
 
 @ROOT
 def test_still_host_asks_the_kernel_nothing_twice(host, monkeypatch):
-    calls = Counter()
-    (Path(host.root) / "etc/by-root").symlink_to("../etc")
-
     def count(name, real):
         def counted(path, *rest, **options):
             calls[(name, path, *rest, *options.items())] += 1
@@ -305,6 +301,8 @@ def test_still_host_asks_the_kernel_nothing_twice(host, monkeypatch):
 
         monkeypatch.setattr(os, name, counted)
 
+    calls = Counter()
+    (Path(host.root) / "etc/by-root").symlink_to("../etc")
     for name in ("open", "stat"):
         count(name, getattr(os, name))
     with host.still():

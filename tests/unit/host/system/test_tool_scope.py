@@ -202,12 +202,11 @@ def given_away(innocent):
 @NUMBERS
 @pytest.mark.parametrize("end", ["exit 0", "(sleep 600 >&- 2>&- &) ; exit 0", "kill -9 $$"])
 def test_number_of_a_users_tool_is_free_only_after_all_of_it_has_ended(monkeypatch, innocent, end):
-    numbers, real = [], tool_scope.NamespacedTool.end_scope
-
     def attacked(scope):
         numbers.append(innocent(scope.pid))
         return real(scope)
 
+    numbers, real = [], tool_scope.NamespacedTool.end_scope
     monkeypatch.setattr(tool_scope, "is_systemd_here", lambda: False)
     monkeypatch.setattr(tool_scope.NamespacedTool, "end_scope", attacked)
     run_tool(["sh", "-c", end], user=NOBODY)

@@ -56,14 +56,13 @@ time.sleep(600)
 @pytest.mark.slow
 @pytest.mark.parametrize("user", USERS)
 def test_tool_that_does_not_end_is_ended_with_all_that_it_started(monkeypatch, user):
-    pids = Path(tempfile.mkdtemp()) / "pids"  # pytest's own directories are closed to others
-    pids.parent.chmod(0o777)
-
     def monotonic():
         """Let the time be over once the tool has started all."""
         noted = pids.read_bytes().count(b"\n") if pids.exists() else 0
         return time.monotonic() + (LONGEST if noted == 3 else 0)
 
+    pids = Path(tempfile.mkdtemp()) / "pids"  # pytest's own directories are closed to others
+    pids.parent.chmod(0o777)
     monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=monotonic, sleep=time.sleep))
     with pytest.raises(ControlError, match=f"did not end within {LONGEST} s"):
         run_tool(python(ESCAPE, str(pids)), user=user, timeout=LONGEST)
@@ -209,11 +208,10 @@ def test_tool_that_is_ended_leaves_no_descriptor_while_the_error_is_held():
 
 
 def test_tool_that_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch):
-    now = [0.0]
-
     def sleep(length):
         now[0] += length
 
+    now = [0.0]
     monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     tools._wait(SimpleNamespace(poll=lambda: None))
     assert 5 <= now[0] < 5.1
@@ -256,8 +254,6 @@ def test_tool_has_the_exit_code_or_the_signal_that_ended_it(end, code):
     ],
 )
 def test_processes_that_a_tool_starts_while_it_is_ended_are_ended_too(monkeypatch, alive, killed):
-    done, rounds = [], iter(alive)
-
     def kill(pid, number):
         done.append(f"stop {pid}")
         assert number == 19
@@ -268,6 +264,7 @@ def test_processes_that_a_tool_starts_while_it_is_ended_are_ended_too(monkeypatc
         assert (pid, number) == (10, 9)
         raise PermissionError
 
+    done, rounds = [], iter(alive)
     monkeypatch.setattr(os, "kill", kill)
     monkeypatch.setattr(os, "killpg", killpg)
     monkeypatch.setattr(tool_ending, "kill", lambda pid, of, seen: done.append(f"kill {pid}"))
@@ -277,18 +274,17 @@ def test_processes_that_a_tool_starts_while_it_is_ended_are_ended_too(monkeypatc
 
 
 def test_descendants_are_found_whatever_session_and_name_they_have(monkeypatch):
+    def open_stat(path, *mode, **how):
+        if (name := path.split("/")[2]) not in stats:
+            raise FileNotFoundError
+        return io.StringIO(stats[name].decode(errors="replace"))
+
     stats = {
         "10": b"10 (tool) S 1 10 10 0", "11": b"11 (a) S) 9 (b) S 10 11 11 0", "12": b"12 (\xff\xfe) R 11 12 12 0",
         "13": b"13 (gone) Z 12 13 13 0", "14": b"14 (gone) X 10 10 10 0", "15": b"15 (other) S 1 15 15 0",
         "16": b"16 (same session) S 1 10 10 0", "17": b"17 (short)", "self": b"10 (self) S 10 10 10 0",
     }  # fmt: skip
     stats = {name: line + b" 0" * 14 + b" 1%s" % name.encode() for name, line in stats.items()}
-
-    def open_stat(path, *mode, **how):
-        if (name := path.split("/")[2]) not in stats:
-            raise FileNotFoundError
-        return io.StringIO(stats[name].decode(errors="replace"))
-
     monkeypatch.setattr(os, "listdir", lambda path: [*stats, "18", "version"])
     monkeypatch.setattr(tool_ending, "open", open_stat, raising=False)
     assert tool_ending.descendants(10) == {10: "110", 11: "111", 12: "112", 16: "116"}

@@ -93,16 +93,15 @@ def test_change_does_only_the_steps_that_are_needed(made, how):
 
 
 def test_daemon_that_reads_its_plan_late_is_waited_for(made, monkeypatch):
-    installing.change(made, MINE, given(MINE))
-    not_read(made)
-    monkeypatch.setattr(installing, "READY_WITHIN", 60.0)
-    beat = Made.refused_execution
-
     def later(self, path):
         result = beat(self, path)
         self.daemon = {}
         return result
 
+    installing.change(made, MINE, given(MINE))
+    not_read(made)
+    monkeypatch.setattr(installing, "READY_WITHIN", 60.0)
+    beat = Made.refused_execution
     monkeypatch.setattr(Made, "refused_execution", later)
     monkeypatch.setattr(installing.clock, "set_by_controller", lambda *_: None)
     ran(made)

@@ -174,14 +174,13 @@ def test_rule_that_only_a_later_plan_restricts_has_not_drifted(made, ban, plans,
 
 @pytest.mark.parametrize("error", [ControlError, Unseen, ValueError])
 def test_rule_that_cannot_be_seen_by_the_earlier_plan_has_drifted(made, ban, plans, monkeypatch, error):
-    observe(made, ban)
-    ban.break_rules("dns/line")
-
     def observe_by(host, plan_):
         if plan_["digest"] == plans[0]["digest"]:
             raise error("by this plan nothing can be seen")
         return Ban.observe(ban, host, plan_)
 
+    observe(made, ban)
+    ban.break_rules("dns/line")
     monkeypatch.setattr(ban, "observe", observe_by)
     now = time.time() + 61
     monkeypatch.setattr(clock.time, "time", lambda: now)
@@ -326,13 +325,12 @@ def test_lines_that_the_journal_cannot_take_are_written_by_a_later_observation(w
 
 @pytest.mark.parametrize("error", [ControlError, Unseen])
 def test_failure_of_the_clock_or_a_cache_does_not_fail_the_observation(watched, ban, monkeypatch, error):
-    host, _ = watched
-    saved = []
-
     def refuse(*words):
         saved.append(words)
         raise error("no")
 
+    host, _ = watched
+    saved = []
     monkeypatch.setattr(clock, "advance", refuse)
     host.state_savers.append(refuse)
     assert observe(host, ban) == [] and read_lines(host) == []
@@ -376,14 +374,13 @@ def test_broken_line_of_the_state_costs_no_other_line(watched, ban, line):
 
 
 def test_observation_that_cannot_be_saved_reports_it(watched, ban, monkeypatch):
+    def refuse(path, *_, **__):
+        raise (Unseen if path == files.STATE else ControlError)(f"cannot write {path}: Read-only file system")
+
     host, _ = watched
     observe(host, ban)
     before = read_record(host)
     ban.break_rules("apps/wechat")
-
-    def refuse(path, *_, **__):
-        raise (Unseen if path == files.STATE else ControlError)(f"cannot write {path}: Read-only file system")
-
     with monkeypatch.context() as patched:
         patched.setattr(host, "write", refuse)
         reasons = observe(host, ban)
@@ -403,8 +400,6 @@ def test_observation_that_cannot_be_saved_reports_it(watched, ban, monkeypatch):
     ],
 )
 def test_new_firewall_table_is_tried_and_confirmed_as_by_a_run(made, monkeypatch, answer, file, waits):
-    limits, now, waited = [], [100.0], []
-
     def wait(seconds):
         waited.append(seconds)
         now[0] += seconds
@@ -414,6 +409,7 @@ def test_new_firewall_table_is_tried_and_confirmed_as_by_a_run(made, monkeypatch
     def change(*words, doing):
         return {**answer, "by": (*words, doing)}
 
+    limits, now, waited = [], [100.0], []
     monkeypatch.setattr(forked, "run_apart", lambda work, limits_: limits.append(limits_) or work())
     monkeypatch.setattr(confirm, "in_turn", lambda host, work: {**work(), "in turn of": host})
     monkeypatch.setattr(confirm, "trying", lambda *words: ("tried", *words))
@@ -453,12 +449,6 @@ def test_successor_that_is_not_what_was_installed_is_not_enforced(made, ban, pla
 
 
 def test_hours_that_begin_and_end_are_no_drift_and_do_not_come_again_by_the_clock(made, ban, monkeypatch):
-    monkeypatch.setenv("TZ", "UTC0")
-    begin = calendar.timegm((2027, 1, 4, 8, 55, 0))  # a Monday
-    mine = plan(controls=BY_HOURS)
-    installing.change(made, mine, given(mine))
-    in_place = ["enforce"]
-
     def read_mode(host, plan_):
         return run.resolved_here(host, plan_)[0]["controls"]["browser"]["services"]["a"]["mode"]
 
@@ -469,6 +459,11 @@ def test_hours_that_begin_and_end_are_no_drift_and_do_not_come_again_by_the_cloc
         in_place[0] = read_mode(host, plan_)
         return Ban.change(ban, host, plan_, name, **more)
 
+    monkeypatch.setenv("TZ", "UTC0")
+    begin = calendar.timegm((2027, 1, 4, 8, 55, 0))  # a Monday
+    mine = plan(controls=BY_HOURS)
+    installing.change(made, mine, given(mine))
+    in_place = ["enforce"]
     monkeypatch.setattr(ban, "observe", observe_mode)
     monkeypatch.setattr(ban, "change", change)
     states = []
@@ -537,10 +532,6 @@ def test_frozen_host_writes_drift_down_and_leaves_it(own, ban):
 
 
 def test_correction_whose_result_is_not_seen_is_not_written_down(watched, ban, monkeypatch):
-    host, _ = watched
-    ban.break_rules("dns/wechat")
-    seen = iter([["dns/wechat"], None])
-
     def observe_once(_, plan_):
         if broken := next(seen):
             return ban.make_record(plan_, broken)
@@ -548,6 +539,9 @@ def test_correction_whose_result_is_not_seen_is_not_written_down(watched, ban, m
         unknown = {"rule": "dns/wechat", "state": "unknown", "reason": "why", "waiver": None, "findings": []}
         return {**record, "state": "unknown", "rules": [unknown]}, []
 
+    host, _ = watched
+    ban.break_rules("dns/wechat")
+    seen = iter([["dns/wechat"], None])
     monkeypatch.setattr(ban, "observe", observe_once)
     observe(host, ban)
     assert read_lines(host) == [("drift", ["dns/wechat"])] and read_record(host)["state"] == "unknown"

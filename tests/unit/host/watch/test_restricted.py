@@ -27,15 +27,14 @@ def test_sets_have_the_services_of_all_plans(tmp_path):
 
 
 def test_packages_of_root_count_as_the_hosts(tmp_path, monkeypatch):
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
-    packages = {user: Package("flatpak", "owl", path=f"/opt/{user}") for user in ("root", "ann", "all")}
-    queried = []
-
     def query_of(host, user, ids):
         queried.append((user.name, [*ids]))
         return [packages[user.name]], ""
 
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
+    packages = {user: Package("flatpak", "owl", path=f"/opt/{user}") for user in ("root", "ann", "all")}
+    queried = []
     system = SimpleNamespace(MANAGER="flatpak", DATABASE_FILES=(), query_of=query_of)
     none = SimpleNamespace(MANAGER="snap", DATABASE_FILES=(), query_of=lambda *_: pytest.fail("nothing is looked for"))
     monkeypatch.setattr(restricted_module, "SYSTEMS", (system, none))

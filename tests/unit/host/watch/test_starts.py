@@ -31,6 +31,9 @@ OTHERS = (
     "/ /usr/bin/true /home/alice/bin/tele /home/alice/signal/x /opt/app/bin/anything /apple/x /nix/store/ "
     "/bin/telegram /sbin/telegram /lib64/telegram /usr/lib/電報"  # no portable app lies there
 )
+AS_FRIDA = ("setpriv", "--reuid", "2001", "--regid", "2001", "--clear-groups")
+OWN_NAMESPACE = ("unshare", "--user", "--map-root-user")
+MAPPED = ("unshare", "--user", "--map-users", "0:100000:1000", "--setuid", "5")
 
 
 @pytest.mark.parametrize(
@@ -88,11 +91,11 @@ def test_remembered_programs_are_limited(monkeypatch):
     monkeypatch.setattr(programs, "MOST_INNOCENT", 2)
     monkeypatch.setattr(programs, "MOST_PATHS", 2)
     remembered, prefilter = Programs(), Prefilter({"parts": ["owl"]})
-    for number, left in ((1, {1}), (2, {1, 2}), (3, {3})):
-        remembered.note_innocent([(number,)], 0.0)
-        assert remembered.innocent.keys() == {(number,) for number in left}
-        assert remembered.matters(f"/opt/{number}/owl", prefilter)
-        assert remembered.matter == {f"/opt/{number}/owl": True for number in left}
+    for key, keys in ((1, {1}), (2, {1, 2}), (3, {3})):
+        remembered.note_innocent([(key,)], 0.0)
+        assert remembered.innocent.keys() == {(kept,) for kept in keys}
+        assert remembered.matters(f"/opt/{key}/owl", prefilter)
+        assert remembered.matter == {f"/opt/{kept}/owl": True for kept in keys}
 
 
 def test_answer_of_the_prefilter_is_remembered():
@@ -151,11 +154,6 @@ def test_heartbeat_counts_for_one_process_and_time(beats, expected):
 )
 def test_number_is_read_or_0(value, expected):
     assert number({} if value is None else {"lost": value}, "lost") == expected
-
-
-AS_FRIDA = ("setpriv", "--reuid", "2001", "--regid", "2001", "--clear-groups")
-OWN_NAMESPACE = ("unshare", "--user", "--map-root-user")
-MAPPED = ("unshare", "--user", "--map-users", "0:100000:1000", "--setuid", "5")
 
 
 @contextmanager

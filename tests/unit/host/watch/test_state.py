@@ -23,6 +23,11 @@ AT, LATER = "2026-11-27T03:00:00Z", "2026-12-27T03:00:00Z"
 NOW = 1_800_000_000
 SETTINGS = Settings("r1", 300, 600, "sha256:a", ((AT, "sha256:b"), (LATER, "sha256:c")), {"/x": "1", "/y": "2"})
 WRITTEN = json.loads(files.settings_text(SETTINGS))
+FIRST, SUCCESSOR = plan(), plan(number=2)
+SUCCESSION = "2027-01-01T00:00:00Z"
+UP = 5_000  # seconds since the start of the host
+DAY = 24 * 3600
+GIVEN = {"until": stamp(NOW + 60), "reason": "x", "by": "ann", "boot": "4f", "uptime": UP + 60}
 
 
 def write_settings(made: Made, given: Any) -> Settings | None:
@@ -60,13 +65,12 @@ def test_settings_that_differ_have_different_identities():
 
 
 def test_file_that_was_not_installed_so_is_damage(made, monkeypatch):
-    known = SETTINGS._replace(files={"/x": files.hash_of(b"x")})
-
     def wrong():
         with pytest.raises(Damaged) as raised:
             files.require(made, known, "/x")
         return raised.value.wrong
 
+    known = SETTINGS._replace(files={"/x": files.hash_of(b"x")})
     assert files.content_of(made, "/x") is None and wrong() == "is missing"
     made.write("/x", "x", 0o600)
     assert files.require(made, known, "/x") == b"x"
@@ -175,10 +179,6 @@ def test_run_sets_the_clock_also_back_and_writes_it_once(made, at_now, monkeypat
     clock.set_by_controller(made, at)
 
 
-FIRST, SUCCESSOR = plan(), plan(number=2)
-SUCCESSION = "2027-01-01T00:00:00Z"
-
-
 def write_plan(made: Made, content: str, digest: str = FIRST["digest"]) -> files.Settings:
     path = files.plan_file(digest)
     made.write(path, content)
@@ -205,11 +205,6 @@ def test_file_of_no_plan_or_another_one_is_damage(made, content, wrong):
     with pytest.raises(files.Damaged) as raised:
         effective.stored(made, write_plan(made, content), FIRST["digest"])
     assert (raised.value.file, raised.value.wrong) == (files.plan_file(FIRST["digest"]), wrong)
-
-
-UP = 5_000  # seconds since the start of the host
-DAY = 24 * 3600
-GIVEN = {"until": stamp(NOW + 60), "reason": "x", "by": "ann", "boot": "4f", "uptime": UP + 60}
 
 
 @pytest.fixture

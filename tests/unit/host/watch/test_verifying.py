@@ -359,9 +359,6 @@ def channel():
 
 
 def test_requests_in_pieces_are_answered_until_nobody_is_there(channel):
-    ours, theirs = channel
-    requests, answers, stub = [("sets",), ("starts", [(7, "x" * 70_000, ("k", 1))]), ("timer",)], [], Stub()
-
     def ask():
         with ours, ours.makefile("rb") as file:
             for request in requests:
@@ -372,6 +369,8 @@ def test_requests_in_pieces_are_answered_until_nobody_is_there(channel):
                 size = int.from_bytes(file.read(4), "little")
                 answers.append(marshal.loads(file.read(size)))
 
+    ours, theirs = channel
+    requests, answers, stub = [("sets",), ("starts", [(7, "x" * 70_000, ("k", 1))]), ("timer",)], [], Stub()
     thread = threading.Thread(target=ask)
     thread.start()
     serving.serve(stub, theirs)
@@ -381,12 +380,14 @@ def test_requests_in_pieces_are_answered_until_nobody_is_there(channel):
     assert stub.written == [True] and signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
 
-def test_programs_are_ended_before_the_verifier_goes(channel):
+@pytest.mark.parametrize(("sent", "work"), [(b"", 3), ((100).to_bytes(4, "little") + b"half", 0)])
+def test_programs_are_ended_before_the_verifier_goes_and_half_a_request_is_none(channel, sent, work):
     ours, theirs = channel
+    ours.sendall(sent)
     ours.close()
-    stub = Stub(work=3)
+    stub = Stub(work)
     serving.serve(stub, theirs)
-    assert stub.work == 0 and stub.written == [True]
+    assert stub.work == 0 and stub.written == [True] and stub.answered == []
 
 
 @pytest.mark.parametrize("work", [0, 4])
@@ -396,15 +397,6 @@ def test_verifier_without_requests_ends(channel, monkeypatch, work):
     serving.serve(stub, channel[1])
     assert stub.at[-1] >= began + 0.05 and stub.work == 0 and stub.written == [True]
     assert work < len(stub.at) <= work + 3 and stub.answered == []
-
-
-def test_half_a_request_is_none(channel):
-    ours, theirs = channel
-    ours.sendall((100).to_bytes(4, "little") + b"half")
-    ours.close()
-    stub = Stub()
-    serving.serve(stub, theirs)
-    assert stub.answered == []
 
 
 def test_flood_of_programs_is_not_remembered_without_end(monkeypatch):

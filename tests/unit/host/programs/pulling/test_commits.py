@@ -77,16 +77,15 @@ def test_directory_that_is_no_repository_is_made_anew(tmp_path):
 
 
 def test_lock_of_a_killed_run_is_removed(tmp_path, monkeypatch):
-    checkout, commands = make_checkout(tmp_path), []
-    (tmp_path / "repository").mkdir()
-    lock = tmp_path / "repository/index.lock"
-    lock.touch()
-
     def git(*words, **more):
         assert not lock.exists()
         commands.append(" ".join(words))
         return b""
 
+    checkout, commands = make_checkout(tmp_path), []
+    (tmp_path / "repository").mkdir()
+    lock = tmp_path / "repository/index.lock"
+    lock.touch()
     monkeypatch.setattr(checkout, "git", git)
     checkout.have("a1")
     clean = "clean --quiet -ffdx --exclude=/.venv --exclude=/.venv-extras"

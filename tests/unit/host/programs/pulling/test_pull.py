@@ -182,12 +182,6 @@ def test_run_without_a_report_leaves_the_record(call, tmp_path, monkeypatch, cap
     assert (tmp_path / "record.json").read_text() == "old" and "grows old" in capsys.readouterr().err
 
 
-def test_state_directory_that_is_a_link_is_refused(call, tmp_path):
-    (tmp_path / "elsewhere").mkdir(mode=0o700)
-    (tmp_path / "pull").symlink_to("elsewhere")
-    assert call(repository="") == 77 and list((tmp_path / "elsewhere").iterdir()) == []
-
-
 def test_checkout_that_others_can_change_is_refused_and_the_record_has_the_reason(call, tmp_path, capsys):
     checkout, record = tmp_path / "checkout", tmp_path / "record.json"
     (checkout / "roles").mkdir(parents=True)
@@ -243,9 +237,12 @@ def test_run_with_a_repository_stores_a_record_for_root_alone(call, tmp_path):
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("pull", "pull/reports")] == [0o700, 0o700]
 
 
-@pytest.mark.parametrize("mode", [0o770, 0o702, 0o1777])
-def test_state_directory_that_others_can_write_is_refused(call, tmp_path, mode, capsys):
-    (tmp_path / "pull").mkdir()
-    (tmp_path / "pull").chmod(mode)
-    assert call(repository="") == 77 and os.listdir(tmp_path / "pull") == []
-    assert f"mode {mode:04o}) is no directory that only root can change" in capsys.readouterr().err
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o1777, None])
+def test_state_directory_that_others_can_write_or_that_is_a_link_is_refused(call, tmp_path, mode, capsys):
+    place = tmp_path / ("elsewhere" if mode is None else "pull")
+    place.mkdir()
+    place.chmod(mode or 0o700)
+    if mode is None:
+        (tmp_path / "pull").symlink_to("elsewhere")
+    assert call(repository="") == 77 and os.listdir(place) == []
+    assert "is no directory that only root can change" in capsys.readouterr().err

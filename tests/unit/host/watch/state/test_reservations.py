@@ -103,12 +103,11 @@ def test_watch_within_a_run_leaves_changed_controls(fleet):
 
 
 def test_run_that_comes_before_a_correction_is_not_undone(fleet, monkeypatch):
-    fleet.state["browser"] = 7
-
     def correct(host, plan_, name, begin, **more):
         fleet.change("browser")
         return Fleet._correct(fleet, host, plan_, name, begin, **more)
 
+    fleet.state["browser"] = 7
     monkeypatch.setattr(fleet, "_correct", correct)
     fleet.watch()
     assert fleet.state["browser"] == 2
@@ -119,15 +118,14 @@ def test_run_that_comes_before_a_correction_is_not_undone(fleet, monkeypatch):
     ("lift", "left_alone"), [(False, "has changed browser by another plan"), (True, "has lifted browser")]
 )
 def test_reserved_control_is_a_finding_until_a_run_brings_a_plan(made, lift, left_alone):
-    section = {"mode": "enforce", "services": {}, "settings": {}}
-    old, new = (plan(number=number, controls={"browser": section}) for number in (1, 2))
-    installing.change(made, old, given(old))
-
     def findings(plan_, controller):
         verdicts = {verdict.rule: verdict for verdict in installed.observe(made, plan_, controller)}
         assert verdicts["watch/watcher"].drifted == bool(verdicts["watch/watcher"].findings)
         return [str(finding.detail) for finding in verdicts["watch/watcher"].findings]
 
+    section = {"mode": "enforce", "services": {}, "settings": {}}
+    old, new = (plan(number=number, controls={"browser": section}) for number in (1, 2))
+    installing.change(made, old, given(old))
     made.by = "run 1 of ann on ctl1"
     reservations.reserve_control(made, "browser", reservations.LIFTED if lift else new["digest"])
     if not lift:
