@@ -75,9 +75,7 @@ def test_listener_reports_only_its_own_table(monkeypatch, heard, printed):
     assert opened == [(16, 3, 12), (0, 64)], "the kernel's own socket, for what is done to tables"
 
 
-NETWORK = pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft: has a network of its own"
-)
+NETWORK = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft: makes a network")
 # Starts the listener, and adds and deletes tables until it has printed something.
 LISTENED = """
 import select, subprocess, sys

@@ -1,21 +1,45 @@
-"""The program of the watch as it lies on a host: it runs the code that was installed, and no other."""
+"""The watch: its program as it lies on a host, its units, restrictions, causes, and the start of the daemon."""
 
+import configparser
+import importlib
 import json
 import lzma
 import os
+import re
+import socket
 import subprocess
 import sys
 from binascii import crc32
 from collections.abc import Callable, Sequence
 from importlib._bootstrap_external import MAGIC_NUMBER
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.controls.apps.systems.registry import SYSTEMS
+from proscribe.host.system import Host
+from proscribe.host.watch import launches, serving, units, verifying
+from proscribe.host.watch import restricted as restricted_module
+from proscribe.host.watch.causes import by_cause
+from proscribe.host.watch.heartbeat import DEAF, NOTICED, UNABLE, Heard
 from proscribe.host.watch.program_text import WATCH_TEXT
+from proscribe.host.watch.restricted import Restricted, sets
+from proscribe.host.watch.starts import daemon
 from proscribe.host.watch.state import files, journal
+from refusals import make_refusal
 from watch_host import ROOT
 
-pytestmark = ROOT
+BLOCKED = (
+    "import os, signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGTERM})\n"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+BARE: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
+UNIT_TEXTS = units.texts(300)
+SERVICES = [name for name in UNIT_TEXTS if name.endswith(".service")]
+FIXED = {"RestrictRealtime": "yes", "LockPersonality": "yes", "SystemCallArchitectures": "native"}
+PACKAGES = ("proscribe", "proscribe.base", "proscribe.host", "proscribe.host.watch", "proscribe.host.watch.starts")
 
 
 class Installed:
@@ -70,10 +94,6 @@ CALLED = {
     "environment": {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"},
     "collects": False, "blocked": 0, "name": "proscribe.host.watch_commands",
 }  # fmt: skip
-BLOCKED = (
-    "import os, signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGTERM})\n"
-    "os.execv(sys.argv[1], sys.argv[1:])"
-)
 
 
 @pytest.fixture
@@ -81,12 +101,14 @@ def installed(tmp_path):
     return Installed(tmp_path)
 
 
+@ROOT
 def test_program_does_nothing_for_an_ordinary_user():
     as_user = ("setpriv", "--reuid=65534", "--clear-groups", "/usr/bin/python3", "-IS", "-c", WATCH_TEXT)
     done = subprocess.run(as_user, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "this program is run by root\n")
 
 
+@ROOT
 def test_environment_of_the_caller_has_no_effect(installed, monkeypatch):
     for name in ("SUDO_USER", "TRIGGER_UNIT"):
         monkeypatch.delenv(name, raising=False)
@@ -99,6 +121,7 @@ def test_environment_of_the_caller_has_no_effect(installed, monkeypatch):
         assert installed.call(*words) == {**CALLED, "words": words, "collects": collects}
 
 
+@ROOT
 def test_cached_code_is_run_without_being_compiled_again(installed, tmp_path):
     installed.call("observe", str(tmp_path / "compiled"))
     content = (tmp_path / "compiled").read_bytes()
@@ -107,6 +130,7 @@ def test_cached_code_is_run_without_being_compiled_again(installed, tmp_path):
         assert installed.call("observe") == {**CALLED, "compiled": compiled}
 
 
+@ROOT
 @pytest.mark.parametrize("content", [b"", b"00000000nonsense", b"%08x" % crc32(b"nonsense") + b"nonsense"])
 def test_broken_cache_only_costs_time(installed, content):
     installed.cached.write_bytes(content)
@@ -127,6 +151,7 @@ DAMAGE: dict[str, Callable[[Installed], object]] = {
 }
 
 
+@ROOT
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_code_that_was_not_installed_is_not_run_and_written_down_once(installed, damage):
     DAMAGE[damage](installed)
@@ -138,6 +163,7 @@ def test_code_that_was_not_installed_is_not_run_and_written_down_once(installed,
     assert installed.journal.stat().st_mode & 0o777 == 0o600
 
 
+@ROOT
 def test_damage_is_written_down_behind_half_a_line_and_in_a_long_journal(installed):
     installed.code.unlink()
     installed.journal.write_bytes(b'{"at": "2026-11-27T03:00:00Z", "event": "tha')
@@ -149,3 +175,193 @@ def test_damage_is_written_down_behind_half_a_line_and_in_a_long_journal(install
         installed.journal.write_bytes(installed.journal.read_bytes() + thawed * 200 * number)
         installed.run("status")
         assert [event and event["event"] for event in installed.read_events()].count("damaged") == 1 + number
+
+
+def make_finding(kind: str, path: str = "", id_: str = "", detail: str | None = None) -> dict[str, Any]:
+    return {"kind": kind, "path": path, "id": id_, **({} if detail is None else {"detail": detail})}
+
+
+FILE, UNIT = make_finding("policy", "/etc/x.json", "x", "is missing"), make_finding("unit", "", "dnsmasq")
+
+
+def test_rules_with_the_same_findings_have_one_cause():
+    rules = {"browser/b": [FILE, UNIT], "browser/a": [UNIT, FILE, FILE], "dns/a": [FILE, UNIT], "apps/a": [UNIT]}
+    rules |= {"apps/b": [], "apps/c": [], "apps/d": [FILE]}
+    record = {"rules": [{"rule": rule, "findings": findings} for rule, findings in rules.items()]}
+    assert by_cause(record, [*rules][:-1]) == [
+        ("policy /etc/x.json, and 1 more", ["browser/b", "browser/a"]),
+        ("policy /etc/x.json: is missing, and 1 more", ["dns/a"]),
+        ("unit dnsmasq", ["apps/a"]),
+        ("", ["apps/b", "apps/c"]),
+    ]
+
+
+def make_section(**services: dict[str, Any]) -> Any:
+    entries = {id_: {**BARE, "name": id_.title(), **entry} for id_, entry in services.items()}
+    return {"mode": "enforce", "services": entries, "settings": {}}
+
+
+def test_sets_have_the_services_of_all_plans(tmp_path):
+    host = Host(str(tmp_path))
+    sections = [make_section(owl={"paths": ["/opt/owl"]}), make_section(elf={"paths": ["/opt/elf"]})]
+    seen = sets(host, sections, Restricted(host, None))
+    assert seen["exact"] == ["/opt/elf", "/opt/owl"] and {"elf", "owl"} <= set(seen["parts"])
+
+
+def test_packages_of_root_count_as_the_hosts(tmp_path, monkeypatch):
+    def query_of(host, user, ids):
+        queried.append((user.name, [*ids]))
+        return [packages[user.name]], ""
+
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
+    packages = {user: Package("flatpak", "owl", path=f"/opt/{user}") for user in ("root", "ann", "all")}
+    queried = []
+    system = SimpleNamespace(MANAGER="flatpak", DATABASE_FILES=(), query_of=query_of)
+    none = SimpleNamespace(MANAGER="snap", DATABASE_FILES=(), query_of=lambda *_: pytest.fail("nothing is looked for"))
+    monkeypatch.setattr(restricted_module, "SYSTEMS", (system, none))
+    monkeypatch.setattr(restricted_module, "installed", lambda host, restricted, ids, *_: ([packages["all"]], ""))
+    restricted = Restricted(Host(str(tmp_path)), make_section(owl={"packages": {"flatpak": ["owl"]}}))
+    assert queried == [("root", ["owl"])]
+    assert restricted.packages == [(["owl"], packages["all"]), (["owl"], packages["root"])]
+
+
+def test_sets_have_names_of_packages_and_databases(tmp_path):
+    host = Host(str(tmp_path))
+    databases = [path for system in SYSTEMS for path in system.DATABASE_FILES]
+    (tmp_path / Path(databases[0]).parent.relative_to("/")).mkdir(parents=True)
+    folder, restricted = str(Path(databases[0]).parent), Restricted(host, make_section(owl={}))
+    paths = ("/opt/Owl/night", "", "/usr/var")
+    restricted.packages = [(["owl"], Package("apt", "owl", path=path)) for path in paths]
+    seen = sets(host, [make_section(owl={})], restricted)
+    assert "night" in seen["parts"] and "" not in seen["parts"] and "var" not in seen["parts"]
+    assert seen["files"] == [path for path in databases if str(Path(path).parent) == folder]
+
+
+FIXED |= {"SystemCallErrorNumber": "EPERM", "UMask": "0077"}
+
+
+def read_unit(name: str) -> dict[str, dict[str, list[str]]]:
+    """A unit: by section and setting, all that it says."""
+    sections: dict[str, dict[str, list[str]]] = {}
+    section: dict[str, list[str]] = {}
+    for line in UNIT_TEXTS[name].splitlines():
+        if line.startswith("["):
+            section = sections.setdefault(line.strip("[]"), {})
+        elif line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            section.setdefault(key, []).append(value)
+    return sections
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_is_hardened(name):
+    service = read_unit(name)["Service"]
+    assert {key: service.get(key) for key in FIXED} == {key: [value] for key, value in FIXED.items()}
+    assert service["RestrictAddressFamilies"] and service["SystemCallFilter"] and service["CapabilityBoundingSet"]
+
+
+def test_daemon_gains_no_right_and_reaches_no_address():
+    """An observation calls package managers; the daemon calls nothing but itself."""
+    daemon = read_unit(units.LAUNCHES)["Service"]
+    for setting in ("NoNewPrivileges", "RestrictNamespaces", "RestrictSUIDSGID", "MemoryDenyWriteExecute"):
+        assert daemon[setting] == ["yes"]
+    assert daemon["IPAddressDeny"] == ["any"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("right", ["CAP_SYS_BOOT", "CAP_SYS_RAWIO", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG"])
+def test_service_lacks_dangerous_rights(name, right):
+    """A set that begins with ~ takes away what it names, another one leaves nothing else."""
+    sets = read_unit(name)["Service"]["CapabilityBoundingSet"]
+    assert (right in " ".join(sets).replace("~", "").split()) == sets[0].startswith("~")
+
+
+@pytest.mark.parametrize(("every", "first", "spread"), [(30, "30", "3"), (3600, "60", "360")])
+def test_timer_begins_soon_and_spreads_hosts(every, first, spread):
+    parser = configparser.ConfigParser()
+    parser.read_string(units.texts(every)[units.TIMER])
+    timer = parser["Timer"]
+    assert (timer["OnActiveSec"], timer["OnUnitActiveSec"], timer["RandomizedDelaySec"]) == (first, str(every), spread)
+
+
+# The daemon's modules with one that prints what the process has, instead of the daemon.
+LIGHT = """\
+import json, os, sys
+from proscribe.host.watch import launches
+parts = launches._parts()
+assert [name for name, _, _ in parts][-1] == "proscribe.host.watch.starts.daemon"
+said = '''import json, sys
+def run(words):
+    flags = sys.flags.isolated, sys.flags.no_site, sys.flags.utf8_mode
+    print(json.dumps([words, flags, sorted(n for n in sys.modules if n.startswith("proscribe"))]))
+'''
+parts.append(("proscribe.host.watch.last", compile(said, "x", "exec"), False))
+launches._become_light(parts, ["/usr/bin/python3", "the program", "launches"])
+"""
+
+
+def test_daemon_has_its_own_modules_and_no_others(project):
+    environment = {**os.environ, "PYTHONPATH": str(project / "module_utils")}
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, env=environment, check=True)
+    words, flags, modules = json.loads(done.stdout)
+    assert words == ["/usr/bin/python3", "the program", "launches"]
+    assert flags == [1, 1, 1], "it loads nothing that lies about, and reads names of any locale"
+    own = [f"proscribe.{name}" for name in (*launches.LIGHT, launches.DAEMON)]
+    assert modules == sorted([*own, *PACKAGES, "proscribe.host.watch.last"])
+
+
+@pytest.mark.parametrize("loader", [None, SimpleNamespace(), SimpleNamespace(compiled=lambda _: [None])])
+def test_loader_without_code_gives_no_parts(monkeypatch, loader):
+    module = SimpleNamespace(__spec__=loader and SimpleNamespace(loader=loader))
+    monkeypatch.setattr(importlib, "import_module", lambda _: module)
+    assert launches._parts() == []
+
+
+def test_command_of_the_daemon_is_that_of_its_start(project):
+    code = "import sys; from proscribe.host.watch import launches; print(launches._command(), [sys.executable])"
+    environment = {**os.environ, "PYTHONPATH": str(project / "module_utils")}
+    done = subprocess.run([sys.executable, "-c", code, "a b", "ü", ""], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == f"{[sys.executable, '-c', code, 'a b', 'ü', '']} {[sys.executable]}"
+
+
+def standard_input_is(monkeypatch: pytest.MonkeyPatch, seen: os.stat_result) -> None:
+    fstat = os.fstat
+    monkeypatch.setattr(launches.os, "fstat", lambda number: seen if number == 0 else fstat(number))
+
+
+def test_process_that_cannot_be_replaced_runs_the_daemon(monkeypatch):
+    ran = []
+    monkeypatch.setattr(daemon, "run", ran.append)
+    monkeypatch.setattr(os, "execv", make_refusal(OSError))
+    standard_input_is(monkeypatch, os.stat(os.devnull))
+    launches.main(Host("/nowhere"))
+    assert ran == [launches._command()]
+
+
+def test_process_with_a_socket_as_its_input_is_the_verifier(monkeypatch):
+    served = []
+    ours, other = socket.socketpair()
+    with ours, other:
+        standard_input_is(monkeypatch, os.fstat(ours.fileno()))
+        monkeypatch.setattr(serving, "serve", lambda *given: served.append(given))
+        monkeypatch.setattr(daemon, "run", lambda _: pytest.fail("it is no daemon"))
+        launches.main(Host("/nowhere"))
+    ((verifier, descriptor),) = served
+    assert isinstance(verifier, verifying.Verifying) and descriptor == 0
+
+
+@pytest.mark.parametrize(
+    ("heard", "said"),
+    [
+        (Heard(NOTICED, "", {"by": "fanotify"}), "starts of programs are noticed by fanotify$"),
+        (Heard(NOTICED, "", {"by": "fanotify", "unseen": "nfs4"}), "noticed by fanotify; not on nfs4, "),
+        (Heard(UNABLE, "cannot (x)"), r"^cannot \(x\); the timer"),
+        (Heard(DEAF, "does not run"), "not noticed now: the daemon does not run; the timer"),
+    ],
+)
+def test_status_tells_whether_starts_are_noticed(monkeypatch, heard, said):
+    settings, queried = files.Settings("r", 1, 1, "p", (), {}), []
+    heartbeat = SimpleNamespace(heard=lambda settings: queried.append(settings) or heard)
+    monkeypatch.setattr(launches, "Heartbeat", lambda _: heartbeat)
+    assert re.search(said, launches.status(Host("/nowhere"), settings)) and queried == [settings]

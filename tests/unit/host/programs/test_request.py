@@ -108,9 +108,7 @@ def test_unknown_service_is_refused_with_similar_names():
     assert read_refusal(lambda: program.named(" ", KNOWN)).startswith("That is not restricted")
 
 
-@pytest.mark.parametrize(
-    ("content", "message"), [(None, "Nothing is restricted"), (b"{", "damaged"), (b"\xff", "damaged")]
-)
+@pytest.mark.parametrize(("content", "message"), [(None, "Nothing is restr"), (b"{", "damaged"), (b"\xff", "damaged")])
 def test_missing_or_damaged_list_of_services_is_reported(home, content, message):
     path = home.parent / "KNOWN"
     path.unlink() if content is None else path.write_bytes(content)

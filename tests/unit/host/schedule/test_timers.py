@@ -61,9 +61,7 @@ def machine(tmp_path):
     return Machine(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("kind", "files"), [(timers.PULL, PULL_FILES), (timers.DRIFT, {**DRIFT_FILES, **REFRESH_FILES})]
-)
+@pytest.mark.parametrize(("kind", "files"), [(timers.PULL, PULL_FILES), (timers.DRIFT, DRIFT_FILES | REFRESH_FILES)])
 def test_lift_removes_a_schedule_whole(machine, kind, files):
     machine.apply(timers.planned(machine.host, kind, files, {"host": "web01"} if kind == timers.PULL else {}))
     if kind == timers.PULL:

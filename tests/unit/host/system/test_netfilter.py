@@ -18,9 +18,7 @@ from proscribe.host.system import netfilter
 from proscribe.host.system.netfilter import Generation
 from refusals import make_refusal
 
-NETWORK = pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft: has a network of its own"
-)
+NETWORK = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft: makes a network")
 IMPORTED = """
 import json, subprocess, sys
 from proscribe.host.system import netfilter

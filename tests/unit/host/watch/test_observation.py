@@ -339,12 +339,7 @@ def test_failure_of_the_clock_or_a_cache_does_not_fail_the_observation(watched, 
 
 @pytest.mark.parametrize(
     ("more", "remembers", "notified"),
-    [
-        ({}, False, False),
-        ({}, True, True),
-        ({"answers": {"r1": {}}}, False, True),
-        ({"waivers": {"w1": {}}}, False, True),
-    ],
+    [({}, False, False), ({}, True, True), *(({name: {"x1": {}}}, False, True) for name in ("answers", "waivers"))],
 )
 def test_users_are_notified_and_that_is_written_down(made, ban, monkeypatch, more, remembers, notified):
     mine = plan(**more)

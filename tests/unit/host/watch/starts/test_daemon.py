@@ -254,7 +254,7 @@ def test_verifier_that_ends_without_an_answer_is_reported(machine):
     ("words", "own"),
     [
         (["/usr/libexec/proscribe/watch", "observe"], True),
-        (["/usr/libexec/proscribe/watch", "status"], False),
+        (["/usr/libexec/proscribe/watch", "thaw"], False),
         ([], False),
     ],
 )
