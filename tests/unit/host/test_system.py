@@ -56,14 +56,6 @@ def test_processes_with_hidden_executables_are_counted(host, monkeypatch):
     assert host.processes() == ([], 2)
 
 
-def test_second_run_is_refused_while_the_first_changes_the_host(host):
-    os.makedirs(host.root + "/run")
-    with host.exclusive(), pytest.raises(ControlError, match="another run"), host.exclusive(patience=0):
-        pass
-    with host.exclusive(patience=0):
-        pass
-
-
 @pytest.mark.parametrize(
     ("text", "name", "version"),
     [

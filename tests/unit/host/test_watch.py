@@ -365,3 +365,10 @@ def test_status_tells_whether_starts_are_noticed(monkeypatch, heard, said):
     heartbeat = SimpleNamespace(heard=lambda settings: queried.append(settings) or heard)
     monkeypatch.setattr(launches, "Heartbeat", lambda _: heartbeat)
     assert re.search(said, launches.status(Host("/nowhere"), settings)) and queried == [settings]
+
+
+def test_notice_for_users_is_that_of_the_plan(tmp_path):
+    host, settings = Host(str(tmp_path)), {"user_notice": "Not here.", "requests": "command"}
+    sections = ({**make_section(), "settings": settings}, make_section(), None)
+    notices = [(restricted.text, restricted.requests) for restricted in (Restricted(host, plan) for plan in sections)]
+    assert notices == [("Not here.", True), ("", False), ("", False)]

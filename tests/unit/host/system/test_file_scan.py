@@ -407,3 +407,12 @@ def test_scan_leaves_no_directory_open_not_even_number_0(tmp_path):
     finally:
         os.dup2(input_, 0)
         os.close(input_)
+
+
+@pytest.mark.parametrize(("later", "remembered"), [(0, False), (1, True)])
+def test_directory_is_remembered_once_its_change_is_old_enough(tmp_path, monkeypatch, later, remembered):
+    """A second change within the same tick of the clock has the same time, and would not be read."""
+    host = make_files(tmp_path, "home/a/wechat")
+    changed = os.stat(tmp_path / "home/a").st_ctime_ns
+    monkeypatch.setattr(time, "time_ns", lambda: changed + file_scan.SETTLED + later)
+    assert bool(scan_home(host).known) is remembered

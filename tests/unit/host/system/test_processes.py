@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from proscribe.host.system import ControlError, Ending, Host, Process, Unseen, User, processes
@@ -342,3 +343,15 @@ def test_directory_below_home_is_the_home_of_its_owner(tmp_path, homes, users):
 def test_account_of_a_number_is_listed_or_has_the_number_as_its_name(host, uid, name, user_id):
     account = ALICE if name == "alice" else User(name, uid, uid, "/nonexistent")
     assert (host.account(uid), host.user_id(name)) == (account, user_id)
+
+
+@pytest.mark.parametrize(("device", "number", "same"), [(0, 0, True), (1, 0, False), (0, 1, False)])
+def test_file_and_root_are_the_hosts_by_device_and_number(contained, monkeypatch, device, number, same):
+    """A file system of a user's own may give its files the numbers that the host's have."""
+    ours, root, real = os.stat(f"{contained.root}/etc/hosts"), os.stat(contained.root), os.stat
+    its = SimpleNamespace(st_dev=ours.st_dev + device, st_ino=ours.st_ino + number)
+    monkeypatch.setattr(processes, "Files", lambda root: SimpleNamespace(stat=lambda path: its))
+    assert contained.sees(SEVEN, "/etc/hosts") is same
+    numbers = SimpleNamespace(st_dev=root.st_dev + device, st_ino=root.st_ino + number)
+    monkeypatch.setattr(os, "stat", lambda path, **_: numbers if str(path).endswith("7/root") else real(path))
+    assert contained.shares_root(SEVEN) is same

@@ -167,3 +167,8 @@ def test_foreign_files_before_or_beside_a_unit_are_named(machine, folder):
     for path in (*paths, timer):
         machine.put(path, "")
     assert foreign_to(machine, (MINE, MY_TIMER)) == {MINE: paths[folder not in BEFORE :], MY_TIMER: [timer]}
+
+
+def test_control_groups_are_where_the_kernel_shows_them():
+    assert any(os.path.isdir(place) for place in CONTROL_GROUPS)
+    assert all(place.startswith("/sys/fs/cgroup") for place in CONTROL_GROUPS)

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from proscribe import base
 from proscribe.host.programs import pulling
-from proscribe.host.programs.pulling import pull
+from proscribe.host.programs.pulling import commits, pull
 from proscribe.host.programs.pulling.commits import Problem
+from proscribe.host.schedule import timers
 
 NEW = "b" * 40
 SETTINGS: Any = {"repository": "/r", "directory": "/d", "inventory": "inv", "host": "web01", "options": ["--tags", "x"]}
@@ -154,14 +155,16 @@ def call(tmp_path, monkeypatch):
     return call_with
 
 
-def test_run_without_a_repository_keeps_the_last_fourteen_reports(call, tmp_path):
+def test_run_without_a_repository_keeps_the_last_fourteen_reports_and_other_files(call, tmp_path):
     reports = tmp_path / "pull/reports"
     for day in range(20):
         (reports / f"202611{day:02}T0").mkdir(parents=True)
+    (reports / "history").mkdir()
+    (reports / "20250101-file").touch()
     (tmp_path / "pull").chmod(0o755)
     assert call(repository="") == 5
     assert json.loads((tmp_path / "record.json").read_text()) == {"by": "run", "of": "/d", "reports": str(reports)}
-    assert sorted(os.listdir(reports)) == [f"202611{day:02}T0" for day in range(6, 20)]
+    assert sorted(os.listdir(reports)) == ["20250101-file", *(f"202611{day:02}T0" for day in range(6, 20)), "history"]
 
 
 def test_run_beside_another_run_does_nothing(call, tmp_path, capsys):
@@ -246,3 +249,8 @@ def test_state_directory_that_others_can_write_or_that_is_a_link_is_refused(call
         (tmp_path / "pull").symlink_to("elsewhere")
     assert call(repository="") == 77 and os.listdir(place) == []
     assert "is no directory that only root can change" in capsys.readouterr().err
+
+
+def test_program_reads_the_paths_that_a_schedule_writes():
+    assert (pull.SETTINGS, pull.STATE, pull.RECORD) == (timers.SETTINGS, timers.STATE, timers.RECORD)
+    assert commits.SIGNERS == timers.SIGNERS

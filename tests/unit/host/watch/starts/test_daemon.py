@@ -178,14 +178,6 @@ def test_starts_are_taken_until_there_are_no_more(machine, tmp_path, program):
             os.fstat(descriptor)
 
 
-@pytest.mark.parametrize("which", ["fanotify", "connector"])
-def test_lost_starts_are_scanned_for(machine, which):
-    daemon = Noticing(())
-    getattr(machine, which).events = [([], True)]
-    daemon.take_starts()
-    assert daemon.lost == 1 and daemon.scan_due is not None
-
-
 @ROOT
 def test_heartbeat_that_fanotify_reports_is_written_down(machine):
     machine.heartbeat.write_text("")
@@ -212,17 +204,17 @@ def test_dynamic_loader_of_root_is_left_out(machine, monkeypatch, tmp_path, refu
     assert machine.fanotify.left_out == ([] if refuses else [str(loader)])
 
 
-def test_step_waits_for_starts_to_settle(machine, monkeypatch):
-    daemon = Noticing(())
+@pytest.mark.parametrize("which", ["fanotify", "connector"])
+def test_step_waits_for_starts_to_settle_and_scans_for_lost_ones(machine, monkeypatch, which):
+    daemon, slept, listener = Noticing(()), [], getattr(machine, which)
     daemon.read_due = None
-    slept = []
     monkeypatch.setattr(noticing.time, "sleep", slept.append)
     daemon.step(0)
     assert slept == []
-    machine.connector.events = [([], True)]
-    os.write(machine.connector.other, b"x")
+    listener.events = [([], True)]
+    os.write(listener.other, b"x")
     daemon.step(None)
-    assert slept == [noticing.SETTLE, noticing.PAUSE] and daemon.lost == 1
+    assert slept == [noticing.SETTLE, noticing.PAUSE] and daemon.lost == 1 and daemon.scan_due is not None
 
 
 def test_verifier_that_cannot_be_started_is_tried_later_each_time(machine):
