@@ -17,9 +17,7 @@ result: the bench stops with an error. So it does when a host does not answer a 
 t(1,000) / (10 t(100)), by processor time and by the clock.
 
     tests/bench/fleet [--hosts N...] [--rounds R] [--forks F] [options]
-    tests/bench/fleet --hosts 100 --latency 20ms --loss 1%      the rows once more over such a link
     tests/bench/fleet --hosts --peak 10000                      memory of the controller's processes
-    tests/bench/fleet --memory                                  memory of what the report adds
 """
 
 from __future__ import annotations
@@ -36,7 +34,6 @@ from pathlib import Path
 from typing import Any
 
 import beside
-import memory
 import scenarios
 import table
 from controller import Bench
@@ -44,22 +41,9 @@ from hosts import MOST, base, fleet
 from meter import Meter
 
 CACHE = Path("/var/tmp/proscribe-fleet")
-FAR, FIRST, SILENT = 100, 10, 1000  # at most so many hosts are far, new, or beside silent ones
+FIRST, SILENT = 10, 1000  # at most so many hosts are new, or beside silent ones
 TOOLS = ("podman", "runc", "mmdebstrap", "ssh", "sshd", "ip", "nsenter", "unshare", "xargs")
 PEERS = ("pyinfra", "ssh true", "ssh audit")
-
-
-def milliseconds(text: str) -> float:
-    """Read seconds from a text such as 20ms."""
-    return float(text.removesuffix("ms")) / 1000
-
-
-def per_cent(text: str) -> float:
-    """Read a share of 1 from a text such as 1%."""
-    share = float(text.removesuffix("%")) / 100
-    if not 0 <= share < 1:
-        raise ValueError(text)
-    return share
 
 
 def addresses(text: str) -> int:
@@ -72,21 +56,16 @@ def addresses(text: str) -> int:
 
 SWITCHES = {
     "no-peers": "without pyinfra and plain ssh",
-    "mitogen": "also the ping play with Mitogen's strategy (PyPI)",
-    "salt": "also Salt SSH's test.ping (PyPI); it unpacks some 40 MB on each host first",
     "closed": "no run finds a connection open: each opens them all, as a run at night does",
     "fallback": "also an audit where connections must not pipe: as an ordinary module",
     "first": "also an audit of ten hosts that no run has seen, where everything is wrong",
     "dead": "also an audit where one host in twenty is silent: what it costs in time-outs",
     "hostile": "also an audit where one host in twenty answers in hostile ways: what it costs the controller",
     "beside": "a role of loops over builtin modules, goss and OpenSCAP, on one host",
-    "memory": "the report's memory after 1,000 and 10,000 simulated records; runs alone",
 }
 VALUES: dict[str, tuple[Any, Any, str]] = {
     "rounds": (int, 2, "the least of so many is printed; 2"),
     "forks": (int, 20, "Ansible's, and as parallel are the peers; 20"),
-    "latency": (milliseconds, None, f"also the rows (at most {FAR} hosts) over a link that adds this each way: 20ms"),
-    "loss": (per_cent, 0.0, "and loses that share of packets, such as 1%%; 0"),
     "serving": (addresses, 100, "hosts that serve the addresses of --peak in turn; 100"),
 }
 
@@ -107,16 +86,13 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> int:
     parser = make_parser()
     arguments = parser.parse_args()
-    if arguments.memory:
-        return memory.main()
     lacking = [tool for tool in TOOLS if not shutil.which(tool)]
     if os.geteuid() != 0 or lacking:
         parser.error(f"needs root and {', '.join(lacking or TOOLS)}")
     CACHE.mkdir(exist_ok=True)
     counts = sorted(set(arguments.hosts))
-    most = max(counts, default=FAR)
-    near = [] if arguments.no_peers else list(PEERS)
-    others = [*near, *["mitogen"] * arguments.mitogen, *["salt"] * arguments.salt]
+    most = min(max(counts, default=100), SILENT)
+    others = () if arguments.no_peers else PEERS
     within = True
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # hosts end with the bench, also where that is cut short
     with contextlib.ExitStack() as stack:
@@ -137,13 +113,10 @@ def main() -> int:
         best = {hosts: scenarios.measure(rows, hosts, arguments.rounds) for hosts in counts}
         for few, many in itertools.pairwise(counts):
             print("", *table.growth(few, many, best[few], best[many]), sep="\n  ", flush=True)
-        if arguments.latency is not None:
-            link = (arguments.latency, arguments.loss)
-            scenarios.distant(bench, CACHE, near, min(most, FAR), arguments.rounds, link)
         for is_wanted, scenario in ((arguments.dead, scenarios.dead), (arguments.hostile, scenarios.attacked)):
             if is_wanted:
-                made.grow(min(most, SILENT))
-                scenario(bench, min(most, SILENT))
+                made.grow(most)
+                scenario(bench, most)
         if arguments.beside:
             beside.measure(made, bench)
         if arguments.peak is not None:

@@ -27,16 +27,11 @@ class NoResult(SystemExit):
 
 
 class Bench:
-    """A controller. `prefix` is what a command begins with that reaches the hosts from where this one is; `closed`: no
-    run finds a connection open. `directory` gets its files, and is short, because sockets lie in it.
-    """
+    """A controller. `closed`: no run finds a connection open. `directory` has a short path, as sockets lie in it."""
 
-    def __init__(
-        self, directory: Path, made: Fleet, meter: Meter, forks: int, closed: bool = False, prefix: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, directory: Path, made: Fleet, meter: Meter, forks: int, closed: bool = False) -> None:
         self.directory, self.fleet, self.meter, self.forks, self.closed = directory, made, meter, forks, closed
         directory.mkdir(exist_ok=True)
-        self.prefix = list(prefix or made.prefix)
         self.reports = directory / "reports"
         self.numbers = range(0)
         self.sockets = directory / "cp"
@@ -107,7 +102,7 @@ class Bench:
         self, what: str, argv: Sequence[str], environment: Mapping[str, str], ends: int = 0
     ) -> tuple[Cost, subprocess.CompletedProcess[str]]:
         """Run a command from where the controller is. Raises NoResult with its output unless it ends with that."""
-        cost, done = self.meter.run([*self.prefix, *argv], environment, alone=self.closed)
+        cost, done = self.meter.run([*self.fleet.prefix, *argv], environment, alone=self.closed)
         if done.returncode != ends:
             raise NoResult(f"{what} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
         return cost, done

@@ -1,13 +1,11 @@
-"""Other programs that ask the same hosts something: pyinfra and plain ssh, and on request Mitogen and Salt SSH.
+"""Other programs that ask the same hosts something: pyinfra and plain ssh.
 
-Those of PyPI get a virtual environment each, made once in the bench's cache, with the version that stands here. Each
-peer is prepared for the hosts of the bench's inventory and then run; a run to which not every host answered is no
-result. It ends the bench, but for a peer on request that cannot even be prepared: then there is no row of it.
+pyinfra gets a virtual environment, made once in the bench's cache, with the version that stands here. Each peer is
+prepared for the hosts of the bench's inventory and then run. A run to which not every host answered ends the bench.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import shutil
@@ -18,9 +16,8 @@ from pathlib import Path
 from controller import Bench, NoResult, answered
 from meter import Cost
 
-ON_REQUEST = ("mitogen", "salt")
-PYINFRA, MITOGEN, SALT = ("pyinfra", "3.10.0"), ("mitogen", "0.3.54"), ("salt", "3008.4")
-INSTALL = 1800  # seconds at most; Salt's packages take minutes
+PYINFRA = ("pyinfra", "3.10.0")
+INSTALL = 1800  # seconds at most
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -149,57 +146,4 @@ class SshAudit(Ssh):
         cost = self.parallel(["sh", str(self.directory / "one.sh")])
         texts = [file.read_text() for file in files if file.exists()]
         self.complete(sum(map(answered, texts)), "".join(texts))
-        return cost
-
-
-class Mitogen(Peer):
-    """The ping play with Mitogen's strategy."""
-
-    name, connects = "mitogen", "new"
-
-    def __init__(self, bench: Bench, cache: Path) -> None:
-        super().__init__(bench)
-        (packages,) = (environment(cache, *MITOGEN) / "lib").glob("python*/site-packages")
-        self.settings = {
-            "ANSIBLE_STRATEGY": "mitogen_linear",
-            "ANSIBLE_STRATEGY_PLUGINS": str(packages / "ansible_mitogen/plugins/strategy"),
-            # The project's own output says little about a ping; here each host's end is counted.
-            "ANSIBLE_STDOUT_CALLBACK": "default",
-            "ANSIBLE_NOCOLOR": "1",
-        }
-
-    def run(self) -> Cost:
-        argv = self.bench.commands["ping"]
-        cost, done = self.bench.count(self.name, argv, {**self.bench.environment, **self.settings})
-        self.complete(len(re.findall(r"^host\d+ +: ok=1 .*unreachable=0", done.stdout, re.MULTILINE)), done.stdout)
-        return cost
-
-
-class Salt(Peer):
-    """Salt SSH's test.ping. Its first run unpacks some 40 MB on each host, so it is not for many hosts."""
-
-    name = "salt"
-
-    def __init__(self, bench: Bench, cache: Path) -> None:
-        super().__init__(bench)
-        self.program = environment(cache, *SALT) / "bin/salt-ssh"
-
-    def prepare(self) -> None:
-        masters = [] if self.bench.closed else [f"ControlPath={self.bench.sockets}/salt-%C", self.bench.persist[-1]]
-        settings = {
-            "root_dir": str(self.directory),
-            "ssh_max_procs": self.bench.forks,
-            "ssh_options": [*masters, f"UserKnownHostsFile={self.bench.known_hosts}", "StrictHostKeyChecking=no"],
-        }
-        (self.directory / "master").write_text(json.dumps(settings))
-        login = {"user": "root", "priv": self.bench.key}
-        roster = {name: {**login, "host": address} for name, address in self.addresses.items()}
-        (self.directory / "roster").write_text(json.dumps(roster))
-
-    def run(self) -> Cost:
-        argv = [str(self.program), "-c", str(self.directory), "--roster-file", str(self.directory / "roster")]
-        argv += ["--static", "--out", "json", "*", "test.ping"]
-        cost, done = self.bench.count(self.name, argv, self.bench.environment)
-        answers = json.loads(done.stdout or "{}")
-        self.complete(sum(answer is True for answer in answers.values()), done.stdout + done.stderr)
         return cost

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hostile
@@ -12,7 +11,6 @@ import peers
 import table
 from controller import Bench, NoResult
 from drift import one_per_cent, seed
-from far import far
 from footprint import Footprint
 from meter import Cost, least
 
@@ -34,24 +32,8 @@ class Rows:
             "pyinfra": lambda: peers.Pyinfra(bench, cache),
             "ssh true": lambda: peers.Ssh(bench),
             "ssh audit": lambda: peers.SshAudit(bench),
-            "mitogen": lambda: peers.Mitogen(bench, cache),
-            "salt": lambda: peers.Salt(bench, cache),
         }
-        self.peers: dict[str, peers.Peer] = {}
-        for name in others:
-            with self._optional(name):
-                self.peers[name] = kinds[name]()
-
-    @contextlib.contextmanager
-    def _optional(self, name: str) -> Iterator[None]:
-        """What a peer does before it is measured. One that was requested and cannot run here has no row."""
-        try:
-            yield
-        except NoResult as reason:
-            if name not in peers.ON_REQUEST:
-                raise
-            self.peers.pop(name, None)
-            print(f"\nno row of {name}: {reason}", flush=True)
+        self.peers = {name: kinds[name]() for name in others}
 
     @property
     def connects(self) -> dict[str, str]:
@@ -65,10 +47,9 @@ class Rows:
     def prepare(self) -> None:
         """Open connections, read files into memory, and let hosts note what they keep: each row once."""
         self.bench.run("drift")
-        for name, peer in list(self.peers.items()):
-            with self._optional(name):
-                peer.prepare()
-                peer.run()
+        for peer in self.peers.values():
+            peer.prepare()
+            peer.run()
 
     def turn(self, number: int) -> dict[str, Cost]:
         """Run each row once; every other turn goes backwards."""
@@ -113,7 +94,7 @@ def first(bench: Bench, hosts: int) -> None:
     turns = [{name: bench.run(name) for name in ("ping", "audit")} for _ in range(3)]
     best = {name: least([turn[name] for turn in turns]) for name in turns[0]}
     state = "new" if bench.closed else "open"
-    table.show(f"{hosts} hosts that no run has seen", hosts, best, dict.fromkeys(best, state), {})
+    table.show(f"{hosts} hosts that no run has seen", hosts, best, dict.fromkeys(best, state), has_aims=False)
 
 
 def dead(bench: Bench, hosts: int) -> None:
@@ -155,32 +136,6 @@ def attacked(bench: Bench, hosts: int) -> None:
     )
     if mistakes := hostile.mistakes_in(map(json.loads, lines), taken):
         raise NoResult(f"the report is wrong: {'; '.join(mistakes[:5])}")
-
-
-def distant(
-    bench: Bench, cache: Path, others: Sequence[str], hosts: int, rounds: int, link: tuple[float, float]
-) -> None:
-    """The same over a slow link: its delay in one direction in seconds, and the share of packets that it loses."""
-    delay, loss = link
-    bench.fleet.grow(hosts)
-    with far(bench.fleet, delay, loss) as place:
-        apart = Bench(bench.directory.parent / "far", bench.fleet, bench.meter, bench.forks, bench.closed, place.prefix)
-        apart.inventory(range(hosts))
-        rows = Rows(apart, cache, others)
-        rows.prepare()
-        turns = [rows.turn(number) for number in range(rounds)]
-    best = {name: least([turn[name] for turn in turns]) for name in turns[0]}
-    title = (
-        f"{hosts:,} hosts, {1000 * delay:g} ms in each direction and {100 * loss:g} % of packets lost; {rounds} rounds"
-    )
-    table.show(title, hosts, best, rows.connects, table.FAR_AIMS)
-    counts = place.counts
-    print(
-        f"  The link (slow_link.py) carried {counts['packets']:,} packets, lost {counts['lost']:,} by its rate and "
-        f"{counts['overflowed']:,} in a full queue.\n  The latest was {1000 * counts['late']:.0f} ms behind its time. "
-        f"No row counts its own {counts['cpu']:.1f} s of a processor.",
-        flush=True,
-    )
 
 
 def peak(bench: Bench, addresses: int) -> bool:

@@ -17,7 +17,6 @@ AIMS = {
     **{(name, "wall", "ping"): 0.3 for name in OURS},
     ("fallback", "wall", "ping"): 1.25,
 }
-FAR_AIMS = {("audit", "wall", "pyinfra"): 1.0}
 GROWTH_AIM = 1.1  # of the time per host, from one number of hosts to the next
 LEGEND = """\
 Columns: processor time of the controller and of the hosts, then wall, which is of both together: they share a machine.
@@ -52,16 +51,10 @@ def rows(
         yield f"{name:<10} {connects.get(name, ''):<5} {' '.join(cells)} {cost.wall:9.1f} s"
 
 
-def show(
-    title: str,
-    hosts: int,
-    costs: Mapping[str, Cost],
-    connects: Mapping[str, str],
-    aims: Mapping[tuple[str, str, str], float] = AIMS,
-) -> None:
+def show(title: str, hosts: int, costs: Mapping[str, Cost], connects: Mapping[str, str], has_aims: bool = True) -> None:
     """Print a table."""
     print(f"\n{title}\n{processors()}")
-    for line in rows(hosts, costs, connects, aims):
+    for line in rows(hosts, costs, connects, AIMS if has_aims else {}):
         print(f"  {line.rstrip()}", flush=True)
 
 
