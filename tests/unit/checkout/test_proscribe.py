@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[3]
 FORMS = ["bug", "package_system", "service"]
 
 
-def read(path: str) -> Any:
+def read(path):
     return yaml.safe_load((PROJECT / path).read_text(encoding="utf-8"))
 
 

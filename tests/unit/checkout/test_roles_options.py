@@ -2,7 +2,6 @@
 
 import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -11,9 +10,9 @@ from proscribe.controller.compile.restrictions import RESTRICTIONS
 from proscribe.controller.policy_errors import Expected
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
-OPTIONS: dict[str, dict[str, Any]] = yaml.safe_load((ROLES / "compliance/meta/argument_specs.yml").read_text())[
-    "argument_specs"
-]["main"]["options"]
+OPTIONS = yaml.safe_load((ROLES / "compliance/meta/argument_specs.yml").read_text())["argument_specs"]["main"][
+    "options"
+]
 VALUES = (
     *(True, False, "true", "false", "off", None),
     *(0, 1, 7, 60, "7", "7d", "30m", "25%", datetime.date(2026, 1, 1), "2026-01-01"),
@@ -22,7 +21,7 @@ VALUES = (
 )
 
 
-def refused(name: str, value: object) -> list[str]:
+def refused(name, value):
     """What Ansible says before a role that gets this value."""
     checked = ArgumentSpecValidator(
         {name: {key: OPTIONS[name][key] for key in ("type", "choices") if key in OPTIONS[name]}}
@@ -30,7 +29,7 @@ def refused(name: str, value: object) -> list[str]:
     return [str(message) for message in checked.validate({name: value}).error_messages]
 
 
-def takes(name: str, value: object) -> bool:
+def takes(name, value):
     try:
         RESTRICTIONS[name].read(value)
     except Expected:

@@ -2,14 +2,13 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
-def rows(project: Path) -> list[tuple[str, str]]:
+def rows(project):
     """The rows of the tables below "cannot": what is claimed, and the cell that names its tests."""
     found, below = [], False
     for line in (project / "SECURITY.md").read_text().splitlines():
@@ -23,7 +22,7 @@ def rows(project: Path) -> list[tuple[str, str]]:
     return found
 
 
-def functions_in(path: Path) -> set[str]:
+def functions_in(path):
     """The names of the test functions of a file."""
     return {
         node.name

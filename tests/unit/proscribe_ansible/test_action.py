@@ -3,7 +3,6 @@
 import json
 import subprocess
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
@@ -23,20 +22,20 @@ class Connection:
 
     host = "h1.example"
 
-    def __init__(self) -> None:
+    def __init__(self):
         self._shell = SimpleNamespace(tmpdir="/tmp/x")
-        self.ran: list[tuple[str, dict[str, Any]]] = []
+        self.ran = []
         self.printed = b""
-        self.built: list[tuple[str, ...]] = []
+        self.built = []
 
-    def exec_command(self, command: str, **named: Any) -> tuple[int, bytes, bytes]:
+    def exec_command(self, command, **named):
         self.ran.append((command, named))
         return 0, self.printed, b""
 
-    def get_option(self, name: str) -> str:
+    def get_option(self, name):
         return {"ssh_executable": "the-ssh"}[name]
 
-    def _build_command(self, *words: str) -> list[str]:
+    def _build_command(self, *words):
         self.built.append(words)
         return ["true"]
 
@@ -44,23 +43,23 @@ class Connection:
 class Action(HostAction):
     """An action whose module answers what the test says; `calls` are its arguments."""
 
-    def __init__(self, *answers: Any) -> None:
+    def __init__(self, *answers):
         task = {"action": "host_watch", "async_val": 0, "check_mode": False, "diff": False, "environment": None}
         self._task = SimpleNamespace(**task, delegate_to=None, run_once=False, args={"plan": "p"})
         self._connection = Connection()
-        self.warned: list[str] = []
-        self.shown: list[str] = []
+        self.warned = []
+        self.shown = []
         self._display = SimpleNamespace(
             warning=self.warned.append, display=lambda text, *_, **named: self.shown.append(f"{text} {named}")
         )
         self.answers = list(answers)
-        self.calls: list[dict[str, Any]] = []
+        self.calls = []
 
     @staticmethod
-    def reader(answer: Any) -> dict[str, Any]:
+    def reader(answer):
         return {name: value for name, value in answer.items() if name in ("busy", "other_runs", "is", "rc")}
 
-    def _execute_module(self, **named: Any) -> Any:
+    def _execute_module(self, **named):
         self.calls.append(named)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -71,11 +70,11 @@ class Action(HostAction):
 class Low(Action):
     """An action whose commands end as the test says; `commands` are the ones that ran."""
 
-    def __init__(self, *answers: Any) -> None:
+    def __init__(self, *answers):
         super().__init__(*answers)
-        self.commands: list[tuple[str, dict[str, Any]]] = []
+        self.commands = []
 
-    def _low_level_execute_command(self, cmd: str, *_: Any, **named: Any) -> Any:  # type: ignore[override]
+    def _low_level_execute_command(self, cmd, *_, **named):  # type: ignore[override]
         self.commands.append((cmd, named))
         answer = self.answers.pop(0)
         return {
@@ -188,11 +187,11 @@ def test_timeout_of_an_observation_is_the_compiled_one():
 # -- the audit program
 
 
-def ask(asking: Low, seconds: float = 600) -> Any:
+def ask(asking, seconds=600):
     return asking.ask_program({"code": "it's"}, seconds)
 
 
-def print_answer(answer: dict[str, Any]) -> str:
+def print_answer(answer):
     return f"motd\nproscribe-answer:{json.dumps(answer)}\n"
 
 
@@ -258,7 +257,7 @@ def test_login_shell_that_runs_its_command_or_is_cut_off_is_not_refused(output, 
 # -- output that Ansible parses, and commands that it runs
 
 
-def parse(monkeypatch: pytest.MonkeyPatch, **result: Any) -> Any:
+def parse(monkeypatch, **result):
     monkeypatch.setattr(ActionBase, "_parse_returned_data", lambda _, res, *more, **named: (res, more, named))
     return Action()._parse_returned_data({"rc": 0, **result}, "p", q=1)
 
@@ -274,10 +273,10 @@ def test_ansible_parses_only_keys_that_the_reader_lets_through(monkeypatch):
 
 @pytest.mark.parametrize(("data", "module"), [(b"#!/usr/bin/python3\nx", True), (b"no script", False), (None, False)])
 def test_module_alone_is_piped_to_a_receiver(monkeypatch, data, module):
-    calls: list[Any] = []
+    calls = []
     errors = f"a{ESCAPE}\nb"
 
-    def low(_: Any, cmd: str, *args: Any, **named: Any) -> Any:
+    def low(_, cmd, *args, **named):
         calls.append((cmd, args, named))
         return {"rc": 0, "stdout": "out", "stderr": errors}
 
@@ -297,11 +296,11 @@ def test_module_alone_is_piped_to_a_receiver(monkeypatch, data, module):
 
 
 class Shell(ShellBase):
-    def __init__(self) -> None:
+    def __init__(self):
         self.tmpdir = "/tmp/x"
 
 
-def clean(cleaning: Action, cut: str = "") -> Shell:
+def clean(cleaning, cut=""):
     cleaning.leash = SimpleNamespace(why=cut)  # type: ignore[assignment]
     cleaning._connection._shell = Shell()
     cleaning.cleanup(force=True)
@@ -309,7 +308,7 @@ def clean(cleaning: Action, cut: str = "") -> Shell:
 
 
 def test_files_of_a_module_are_removed_unless_the_host_was_given_up(monkeypatch):
-    forced: list[bool] = []
+    forced = []
     monkeypatch.setattr(ActionBase, "cleanup", lambda _, force: forced.append(force))
     assert clean(Action()).tmpdir == "/tmp/x" and forced == [True]
     monkeypatch.setattr(ActionBase, "cleanup", lambda *_: pytest.fail("it would be called once more"))
@@ -318,7 +317,7 @@ def test_files_of_a_module_are_removed_unless_the_host_was_given_up(monkeypatch)
 
 @pytest.mark.parametrize("slow", [True, False])
 def test_removal_of_files_has_a_time_limit_and_raises_other_errors(monkeypatch, slow):
-    def remove(*_: Any) -> None:
+    def remove(*_):
         if slow:
             subprocess.run(["sleep", "600"], stdout=-1, check=True)
         raise AnsibleError("x")

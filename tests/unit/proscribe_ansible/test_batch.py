@@ -1,7 +1,6 @@
 """Questions of a batch to its hosts, and their outcomes; the hosts are shells of this machine."""
 
 import json
-from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -24,14 +23,14 @@ class Observed:
 
     host = "h1"
 
-    def __init__(self, *streams: str, seconds: int = 60) -> None:
+    def __init__(self, *streams, seconds=60):
         self._streams, self.seconds = streams, seconds
 
-    def streams(self) -> Iterator[bytes]:
+    def streams(self):
         yield from (stream.encode() for stream in self._streams)
 
 
-def question(*streams: str, seconds: int = 60, path: str = "", client: str = "/bin/sh", **more: Any) -> Any:
+def question(*streams, seconds=60, path="", client="/bin/sh", **more):
     route = {"remote": "x", "password": None, "login": False, "retries": False, **more}
     return proscribe_batch._Question(
         Observed(*streams, seconds=seconds),  # type: ignore[arg-type]
@@ -42,7 +41,7 @@ def question(*streams: str, seconds: int = 60, path: str = "", client: str = "/b
     )
 
 
-def said(what: Any) -> str:
+def said(what):
     return f"echo '{json.dumps(what)}'"
 
 
@@ -50,7 +49,7 @@ def said(what: Any) -> str:
 def read(monkeypatch):
     """Answers are plain JSON, or nothing; `unusable` is refused by their reader."""
 
-    def answered(printed: bytes) -> Any:
+    def answered(printed):
         if b"unusable" in printed:
             raise Unusable("of another shape")
         return json.loads(printed) if printed.strip() else None
@@ -59,14 +58,14 @@ def read(monkeypatch):
 
 
 class Leash:
-    def __init__(self) -> None:
+    def __init__(self):
         self.why = ""
 
-    def cut(self, why: str) -> None:
+    def cut(self, why):
         self.why = why
 
 
-def aside() -> None:
+def aside():
     """Nobody steps aside."""
 
 
@@ -150,9 +149,9 @@ class TestAnswers:
     def test_open_connection_is_used(self, tmp_path, monkeypatch, code, found):
         path = tmp_path / "open"
         path.touch()
-        opened: list[Any] = []
+        opened = []
 
-        def over(*given: str) -> Any:
+        def over(*given):
             opened.append(given)
             return proscribe_batch.by_client((b"/bin/sh", b"-c", f"{said({'record': 1})}; exit {code}".encode()))
 
@@ -164,13 +163,13 @@ class TestAnswers:
     @pytest.mark.parametrize("connected", [False, True])
     def test_worker_that_waits_for_a_connection_steps_aside(self, tmp_path, monkeypatch, connected):
         path = tmp_path / "socket"
-        done: list[int] = []
+        done = []
 
-        def exchanged(_question: Any, _stream: bytes, _seconds: float, silent: Callable[[], None]) -> Any:
+        def exchanged(_question, _stream, _seconds, silent):
             if connected:
                 path.touch()
             silent()
-            return None
+            return
 
         monkeypatch.setattr(proscribe_batch, "_exchanged", exchanged)
         proscribe_batch._answer(question("", path=str(path)), lambda: done.append(1))
@@ -179,14 +178,14 @@ class TestAnswers:
         assert done[-1] == 2
 
 
-def member(name: str, **variables: Any) -> Member:
+def member(name, **variables):
     return Member(SimpleNamespace(name=name), SimpleNamespace(), variables, None)
 
 
-def route(become: str = "", client: tuple[bytes, ...] = (), refuses: str = "") -> Any:
-    observed: list[Any] = []
+def route(become="", client=(), refuses=""):
+    observed = []
 
-    def observation(run: Any, name: str, seconds: int) -> Any:
+    def observation(run, name, seconds):
         if name == refuses:
             raise AnsibleError("it has no plan")
         observed.append((dict(run), name, seconds))
@@ -237,12 +236,12 @@ class TestQuestions:
         ],
     )
     def test_hosts_of_a_group_without_a_result_are_asked(self, monkeypatch, ended, suits, names, model):
-        models: list[str] = []
+        models = []
         group = [member(f"h{number}") for number in range(1, 5)]
         monkeypatch.setattr(proscribe_batch, "_captured", lambda _, one: None if one.name in ended else one.name)
         monkeypatch.setattr(proscribe_batch, "_route", lambda captured: captured if suits else None)
 
-        def made(captured: str, one: Member, of: Member) -> Any:
+        def made(captured, one, of):
             models.append(of.name)
             return None if one.name == "h3" else (captured, one.name)
 
@@ -254,14 +253,14 @@ class TestQuestions:
 class TestRoutes:
     """How hosts are asked, by Ansible's own plugin and a made action."""
 
-    def captured(self, become: Any = None, streams: bool = True, sudoable: bool = True, **variables: Any) -> Captured:
+    def captured(self, become=None, streams=True, sudoable=True, **variables):
         context = PlayContext()
         context.password = variables.pop("password", None)
         connection = connection_loader.get("ssh", context)
         connection.set_options(var_options=variables)
         connection.become = become
 
-        def execute(command: str, in_data: bytes) -> None:
+        def execute(command, in_data):
             assert in_data
             connection.exec_command(f"become {command}", in_data=in_data, sudoable=sudoable)
 
@@ -284,7 +283,7 @@ class TestRoutes:
 
     def test_route_is_none_where_ansible_lacks_a_name(self, monkeypatch):
         captured = self.captured()
-        kinds: list[str] = []
+        kinds = []
         monkeypatch.setattr(proscribe_batch, "complete", lambda uses, having: kinds.extend(having))  # says None
         assert proscribe_batch._route(captured) is None and kinds == ["Connection()"]
 
@@ -317,19 +316,19 @@ class Results:
 
     log: list[Any]
 
-    def __init__(self, batch: Any) -> None:
+    def __init__(self, batch):
         self.log = batch.log
 
-    def send(self, one: Member, question: Any, answer: Any, outcome: Any) -> None:
+    def send(self, one, question, answer, outcome):
         self.log.append((one.name, question, answer))
 
-    def flush(self) -> None:
+    def flush(self):
         self.log.append("flush")
 
 
 @pytest.fixture
 def batch(monkeypatch):
-    log: list[Any] = []
+    log = []
     monkeypatch.setattr(proscribe_batch, "Results", Results)
     monkeypatch.setattr(proscribe_batch, "alike", lambda members: [members[:2], members[2:]])
     monkeypatch.setattr(
@@ -349,10 +348,10 @@ def test_host_without_an_answer_is_given_up(batch, monkeypatch):
 
 
 def test_failure_of_a_batch_is_reported_and_the_ordinary_way_remains(batch, monkeypatch):
-    warned: list[str] = []
+    warned = []
     monkeypatch.setattr(proscribe_batch.display, "warning", warned.append)
 
-    def broken(*_: Any) -> None:
+    def broken(*_):
         raise RuntimeError("a new Ansible")
 
     monkeypatch.setattr(Results, "send", broken)

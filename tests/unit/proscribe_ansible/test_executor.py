@@ -1,9 +1,6 @@
 """Which results of a batch Ansible's executor makes, and which are sent as an answer beside such a result."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from ansible.executor.process import worker as workers
@@ -17,18 +14,18 @@ from proscribe_ansible.handover import Member, handover
 class Batch:
     """The worker of a batch: what it sent, and in which order."""
 
-    def __init__(self) -> None:
-        self.log: list[Any] = []
+    def __init__(self):
+        self.log = []
 
-    def answered(self, wire: Any, answers: Any) -> None:
+    def answered(self, wire, answers):
         self.log.append((wire.model, list(answers)))
 
 
-def task(**keywords: Any) -> Any:
+def task(**keywords):
     return SimpleNamespace(**{"name": "Observe", "register": None, **keywords})
 
 
-def question(route: Any) -> Any:
+def question(route):
     return SimpleNamespace(route=route, observation=SimpleNamespace(noted=lambda answer: {**answer, "changed": False}))
 
 
@@ -37,7 +34,7 @@ def batch(monkeypatch):
     """A batch in which the executor notes for whom it ran, and with which outcome."""
     made = Batch()
 
-    def run(of: Batch, member: Member, question: Any) -> Any:
+    def run(of, member, question):
         observation, outcome = handover.outcomes.pop(member.name)
         assert of is made and observation is question.observation
         made.log.append((member.name, outcome))
@@ -47,11 +44,11 @@ def batch(monkeypatch):
     return made
 
 
-def member(name: str, on: Any, **warns: Any) -> Member:
+def member(name, on, **warns):
     return Member(SimpleNamespace(name=name), on, warns, None)
 
 
-def record(number: int) -> dict[str, Any]:
+def record(number):
     return {"record": {"host": number}, "drifted": ["dns"] * number, "privileged": number % 2 == 0}
 
 
@@ -67,27 +64,27 @@ class TestResults:
 class Queue:
     """Ansible's queue, as far as it is used."""
 
-    def __init__(self) -> None:
-        self.content: list[Any] = []
+    def __init__(self):
+        self.content = []
 
-    def put(self, result: Any) -> None:
+    def put(self, result):
         self.content.append(result)
 
-    def send_task_result(self, *result: Any) -> None:
+    def send_task_result(self, *result):
         self.put(result)
 
-    def send_display(self, *what: Any) -> None:
+    def send_display(self, *what):
         self.content.append(("display", *what))
 
 
 class Task:
     """Ansible's task, as far as it is used."""
 
-    def __init__(self, **keywords: Any) -> None:
+    def __init__(self, **keywords):
         self.__dict__.update(keywords)
         self._parent = "block"
 
-    def copy(self, exclude_parent: bool, exclude_tasks: bool) -> Task:
+    def copy(self, exclude_parent, exclude_tasks):
         assert exclude_parent and exclude_tasks
         one = Task(**vars(self))
         one._parent = ""
@@ -116,7 +113,7 @@ class TestInside:
         )
         before, task_before = member.host.vars, dict(vars(member.task))
 
-        def run(self: Any) -> None:
+        def run(self):
             assert workers.TaskExecutor is proscribe_executor._Executor
             assert (self._host, self._play_context, self._loader) == (member.host, "context", "loader")
             assert self._task_vars == {"b": 2} and self._task_vars is not member.variables
@@ -151,7 +148,7 @@ class TestInside:
         monkeypatch.setattr(TaskExecutor, "_get_connection", lambda *words: ("a connection", *words[1:]))
         monkeypatch.setattr(TaskExecutor, "_set_connection_options", lambda *words: ["options", *words[1:]])
 
-        def run(self: Any) -> None:
+        def run(self):
             executor = object.__new__(workers.TaskExecutor)
             assert executor._get_connection("x") == ("a connection", "x")
             assert executor._set_connection_options("x") == ["options", "x"]

@@ -1,16 +1,14 @@
 """The handover between the process of a batch and the actions that run in it."""
 
-from typing import Any
-
 import pytest
 from members import make_member
 from proscribe_ansible import batch
-from proscribe_ansible.handover import Captured, Member, handover
+from proscribe_ansible.handover import Captured, handover
 
 
 @pytest.mark.parametrize("asks", [True, False])
 def test_action_is_captured_just_before_it_would_ask(monkeypatch, asks):
-    def run(process: Any, member: Member) -> None:
+    def run(process, member):
         assert handover.capturing and process == "batch" and member.name == "h1"
         if asks:
             raise Captured("action", "command")

@@ -16,7 +16,7 @@ from proscribe_ansible.interruption import SIGNALS, Interruption
 class Manager:
     """As much of Ansible's as is used: its handler ends workers, and raises KeyboardInterrupt on SIGINT."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.workers, self.cleaned = True, False
         self._workers, self._final_q = [None], multiprocessing.SimpleQueue()
         signal.signal(signal.SIGINT, self._signal_handler)
@@ -33,7 +33,7 @@ class Manager:
 class Writes(Manager):
     """One whose worker is in the middle of writing a result, and ends as told, or not. A thread reads the results."""
 
-    def __init__(self, handler) -> None:
+    def __init__(self, handler):
         super().__init__()
         context = multiprocessing.get_context("fork")
         self._final_q = context.SimpleQueue()
@@ -71,7 +71,7 @@ class Writes(Manager):
 class Run:
     """A run that goes on, and how it was ended."""
 
-    def __init__(self, code: int | None = 14) -> None:
+    def __init__(self, code=14):
         self.goes_on, self.why, self.code = True, "", code
         self.interruption = Interruption(lambda: self.goes_on, self.ends, 14)
 

@@ -6,8 +6,6 @@ import importlib
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import ansible.module_utils
 import pytest
@@ -38,9 +36,9 @@ def module(monkeypatch):
 class Made:
     """A host whose names resolve by its hosts file, and whose log is in `log`."""
 
-    def __init__(self, root: Path, module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def __init__(self, root, module, monkeypatch, capsys):
         self.root, self.module, self.monkeypatch, self.capsys = root, module, monkeypatch, capsys
-        self.log: list[str] = []
+        self.log = []
         for directory in ("etc", "var/lib", "run"):
             (root / directory).mkdir(parents=True)
         (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
@@ -49,12 +47,12 @@ class Made:
         monkeypatch.setattr(host, "require_root", lambda self: None)
         monkeypatch.setattr(module.Call, "log", lambda _, text: self.log.append(text))
 
-    def files(self) -> dict[str, bytes]:
+    def files(self):
         """All files of the host but the lock, which every run takes."""
         paths = [path for path in sorted(self.root.rglob("*")) if path.is_file() and path.name != "proscribe.lock"]
         return {str(path.relative_to(self.root)): path.read_bytes() for path in paths}
 
-    def call(self, work: Any = None, **arguments: Any) -> dict[str, Any]:
+    def call(self, work=None, **arguments):
         """What the module prints for a call; or one that does this `work` instead. What is None is not said."""
         said = {key: value for key, value in {"plan": PLAN, **arguments}.items() if value is not None}
         if "inject_invocation" in basic.PASS_VARS:  # since 2.21 an answer has its invocation only if that is asked for
@@ -100,7 +98,7 @@ SHARED = [{**OTHER, "waited": 3}]
     [("ControlError", []), ("ControlError", ["removed wechat", "closed ports"]), ("ValueError", []), ("Busy", [])],
 )
 def test_error_is_answered_with_the_actions_before_it(host, kind, done, shared):
-    def work(call: Any) -> dict[str, Any]:
+    def work(call):
         call.host.other_runs = shared
         if kind == "ValueError":
             raise ValueError("the disk is full")

@@ -12,14 +12,14 @@ PROJECT = Path(preloading.__file__).resolve().parents[2]
 
 
 def test_a_worker_finds_everything_loaded(monkeypatch):
-    done: list[object] = []
+    done = []
     collector = SimpleNamespace(
         freeze=lambda: done.append("frozen"),
         get_threshold=lambda: (700, 10, 10),
         set_threshold=lambda *n: done.append(n),
     )
     monkeypatch.setattr(preloading, "gc", collector)
-    queried: set[tuple[str, str]] = set()
+    queried = set()
     for kind in ("filter", "test", "action", "connection", "become", "shell"):
         loader = SimpleNamespace(get=lambda name, kind=kind, **_: queried.add((kind, name)))
         monkeypatch.setattr(preloading, f"{kind}_loader", loader)

@@ -1,7 +1,6 @@
 """Every private name of ansible-core that is used stands in one file, and what becomes of one that is missing."""
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,16 +29,16 @@ LISTED = {
 }
 
 
-def is_private(name: str) -> bool:
+def is_private(name):
     return name.startswith("_") and not name.startswith("__") and len(name) > 1
 
 
-def of_self(node: ast.expr) -> bool:
+def of_self(node):
     """Whether it is `self` or `cls`."""
     return isinstance(node, ast.Name) and node.id in ("self", "cls")
 
 
-def defined(tree: ast.AST) -> Iterator[str]:
+def defined(tree):
     """What a file defines, and what its objects set of themselves."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -50,7 +49,7 @@ def defined(tree: ast.AST) -> Iterator[str]:
             yield node.attr
 
 
-def used(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+def used(tree):
     """The private names that a file takes of something, each with whether that is `self`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and is_private(node.attr):
@@ -61,12 +60,12 @@ def used(tree: ast.AST) -> Iterator[tuple[str, bool]]:
                 yield str(named.value), False
 
 
-def imports_ansible(tree: ast.Module) -> bool:
+def imports_ansible(tree):
     names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
     return any(name.partition(".")[0] == "ansible" for name in names)
 
 
-def unlisted(every: dict[str, ast.Module]) -> set[tuple[str, str]]:
+def unlisted(every):
     """The private names that are neither in the list nor our own, each with its file. In a file that imports Ansible
     only what the file itself defines is our own, but for what objects take of themselves.
     """
@@ -105,7 +104,7 @@ def test_a_use_is_found(text, found):
 
 
 def test_missing_private_name_is_named_in_a_warning(monkeypatch):
-    warnings: list[str] = []
+    warnings = []
     monkeypatch.setattr(Display, "warning", lambda self, text: warnings.append(text))
     whole = SimpleNamespace(**dict.fromkeys(private_names.SWEEP.names["StrategyBase()"]))
     assert private_names.complete(private_names.SWEEP, {"StrategyBase()": whole}) and warnings == []

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from ansible.executor.stats import AggregateStats
@@ -17,36 +16,36 @@ from proscribe_ansible.registration import LEFT_OUT, be_last, failures, manager_
 class Callback:
     """The report, as far as Ansible knows it."""
 
-    def __init__(self) -> None:
-        self.done: list[Any] = []
+    def __init__(self):
+        self.done = []
 
-    def _init_callback_methods(self) -> None:
+    def _init_callback_methods(self):
         self.done.append("methods")
 
-    def set_options(self) -> None:
+    def set_options(self):
         self.done.append("options")
 
-    def joins(self, play: Any, manager: Any) -> None:
+    def joins(self, play, manager):
         self.done.append((play, manager))
 
 
 class Manager(TaskQueueManager):  # type: ignore[misc]
     """Ansible's manager of a run, which has started nothing."""
 
-    def __init__(self, *callbacks: Any) -> None:
+    def __init__(self, *callbacks):
         self._callback_plugins = list(callbacks)
 
-    def sends(self, callback: Any) -> Any:
+    def sends(self, callback):
         return manager_of(callback)
 
 
 class Strategy(StrategyBase):  # type: ignore[misc]
     """Ansible's strategy, which runs one task."""
 
-    def __init__(self, manager: Any) -> None:
+    def __init__(self, manager):
         self._tqm = manager
 
-    def run(self, iterator: Any, directory: Path, action: str = "compile_plans") -> None:  # type: ignore[override]
+    def run(self, iterator, directory, action="compile_plans"):  # type: ignore[override]
         register(action, directory)
 
 
@@ -88,7 +87,7 @@ class TestRegistering:
     def test_none_where_something_is_not_there(self, loaded, monkeypatch, lacks):
         monkeypatch.setattr(registration, "complete", lambda uses, having: lacks not in having)
         loaded.callback = None if lacks == "callback" else loaded.callback
-        iterator: Any = SimpleNamespace(_play=Play())
+        iterator = SimpleNamespace(_play=Play())
         iterator = {"play": SimpleNamespace(), "iterator": None}.get(lacks, iterator)
         manager = Manager()
         Strategy(manager).run(iterator, Path("/x"))
@@ -122,14 +121,14 @@ class TestLast:
 class Screen:
     """A screen that notes what it prints."""
 
-    def __init__(self) -> None:
-        self.printed: list[Any] = []
+    def __init__(self):
+        self.printed = []
 
-    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> str:
+    def v2_runner_on_failed(self, result, ignore_errors=False):
         self.printed.append((result.result, ignore_errors))
         return "done"
 
-    def v2_runner_item_on_failed(self, result: Any) -> None:
+    def v2_runner_item_on_failed(self, result):
         self.printed.append((result.result, "an item"))
 
 

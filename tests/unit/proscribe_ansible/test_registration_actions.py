@@ -1,8 +1,6 @@
 """Every module that our playbooks have run on a host has an action that reads its answer, and there are no others."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 from proscribe.controller.compile.restrictions import PREFIX, REGISTERED
@@ -14,7 +12,7 @@ KEYWORDS = {"name", "when", "loop", "loop_control", "register", "run_once", "tag
 OURS = sorted(path.stem for path in (PROJECT / "library").glob("*.py"))
 
 
-def tasks(value: Any) -> Iterator[dict[str, Any]]:
+def tasks(value):
     """The tasks of a file, those within blocks and plays too."""
     for item in value if isinstance(value, list) else []:
         parts = [
@@ -26,7 +24,7 @@ def tasks(value: Any) -> Iterator[dict[str, Any]]:
             yield item
 
 
-def files() -> list[Path]:
+def files():
     found = [
         *PROJECT.glob("playbooks/**/*.yml"),
         *PROJECT.glob("roles/*/tasks/*.yml"),

@@ -1,17 +1,16 @@
 """Hosts and tasks that may be observed in one process with others."""
 
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from ansible.playbook.handler import Handler
 from members import make_member, make_task
 from proscribe_ansible import suiting
 
-LINEAR: Any = type("Linear", (), {"__module__": "ansible.plugins.strategy.linear"})
+LINEAR = type("Linear", (), {"__module__": "ansible.plugins.strategy.linear"})
 
 
-def compiled(**run: Any) -> dict[str, Any]:
+def compiled(**run):
     return {"proscribe_compiled": {"proscribe_run": {"mode": "audit", **run}}}
 
 

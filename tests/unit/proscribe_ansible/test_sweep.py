@@ -20,19 +20,19 @@ class Linear:
 
     __module__ = "ansible.plugins.strategy.linear"
 
-    def __init__(self, hosts: int) -> None:
-        self.started: list[str] = []
+    def __init__(self, hosts):
+        self.started = []
         self._tqm = SimpleNamespace(
             send_callback=lambda name, host, task: self.started.append(f"{name} {host.name}"),
             _terminated=True,  # so nobody waits for the batches
             get_workers=lambda: [None] * 20,
         )
         self._hosts_cache = list(range(hosts))
-        self._queued_task_cache: dict[Any, Any] = {}
+        self._queued_task_cache = {}
         self._pending_results = 0
-        self.queued: list[str] = []
-        self.results: list[Any] = []
-        self._results: list[Any] = []
+        self.queued = []
+        self.results = []
+        self._results = []
         self._results_lock = threading.Lock()
 
 
@@ -40,12 +40,12 @@ class Linear:
 def ansible(monkeypatch):
     """Ansible's own methods, which note what they are called for."""
 
-    def queue(self: Linear, host: Any, _task: Any, _variables: Any, _context: Any) -> None:
+    def queue(self, host, _task, _variables, _context):
         self._tqm.send_callback("v2_runner_on_start", host, _task)
         self.queued.append(host.name)
         self._pending_results += 1
 
-    def process(self: Linear, _iterator: Any) -> list[Any]:
+    def process(self, _iterator):
         found, self.results = self.results, []
         self._results = [one for one in self._results if one not in found]
         self._pending_results -= len(found)
@@ -59,7 +59,7 @@ def ansible(monkeypatch):
     monkeypatch.setattr(sweep, "_given_up", [])
 
 
-def queue_hosts(strategy: Linear, *names: str) -> None:
+def queue_hosts(strategy, *names):
     for name in names:
         sweep._queue_task(strategy, *make_member(name))
 
@@ -234,7 +234,7 @@ class Plain:
 class Raw:
     """A result that has arrived there."""
 
-    def __init__(self, host: Any, task: Any, return_data: dict[str, Any], task_fields: dict[str, Any]) -> None:
+    def __init__(self, host, task, return_data, task_fields):
         self.host, self.task, self._return_data, self.task_fields = host, task, return_data, task_fields
 
 
@@ -297,7 +297,7 @@ def test_answers_that_cannot_become_results_are_asked_for_one_by_one(ansible, mo
     sweep._wait_on_pending_results(strategy, None)
     [batch] = sweep._making
 
-    def rehydrate(wire: Any) -> None:
+    def rehydrate(wire):
         raise TypeError("ansible-core is another")
 
     setattr(strategy, sweep.REHYDRATES[0], rehydrate)

@@ -3,7 +3,6 @@
 import os
 import sys
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from proscribe.controller.report.collection.invocation import where_we_are
@@ -20,33 +19,33 @@ BESIDE = {"stderr": False}  # a screen for people
 class Shown:
     """Ansible's display, which notes what it is given."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.verbosity = 0
-        self.log: list[Any] = []
+        self.log = []
 
-    def display(self, text: str, **options: Any) -> None:
+    def display(self, text, **options):
         self.log.append((text, options))
 
-    def warning(self, text: str) -> None:
+    def warning(self, text):
         self.log.append(f"warning: {text}")
 
-    def error(self, text: str) -> None:
+    def error(self, text):
         self.log.append(f"error: {text}")
 
-    def vvv(self, text: str) -> None:
+    def vvv(self, text):
         self.log.append(f"vvv: {text.splitlines()[-1]}")
 
 
 class Made:
     """A terminal, and what is on it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch):
         self.set = monkeypatch.setattr
         self.terminal = Terminal()
         self.terminal.display = self.shown = Shown()  # type: ignore[assignment]
-        self.flushed: list[int] = []
+        self.flushed = []
 
-    def is_one(self, tty: bool = True, screen: str = "proscribe_stdout") -> None:
+    def is_one(self, tty=True, screen="proscribe_stdout"):
         self.set(of_ansible.C, "DEFAULT_STDOUT_CALLBACK", screen)
         stdout = SimpleNamespace(isatty=lambda: tty, flush=lambda: self.flushed.append(len(self.shown.log)))
         self.set(of_ansible, "sys", SimpleNamespace(stdout=stdout, maxsize=sys.maxsize))

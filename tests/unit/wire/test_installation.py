@@ -4,7 +4,7 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 from proscribe.wire import installation
@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[3]
 INSIDE = "ansible_collections/acme/no_chat/plugins/module_utils/proscribe/wire"
 
 
-def load_from(directory: Path) -> ModuleType:
+def load_from(directory):
     """Load the module from another directory."""
     directory.mkdir(parents=True)
     place = shutil.copy(installation.__file__, directory / "installation.py")
@@ -56,7 +56,7 @@ def test_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directory(m
     assert here.reports({}) == here.ROOT / "reports" == tmp_path / "checkout/reports"
     assert here.reports({}, tmp_path / "named") == tmp_path / "named"
     assert here.reports({"PROSCRIBE_REPORTS": "/mnt"}, tmp_path / "named") == Path("/mnt")
-    seen: list[tuple[Path, int]] = []
+    seen = []
     monkeypatch.setattr(here.os, "access", lambda *words: seen.append(words))  # says None
     assert here.reports({"XDG_STATE_HOME": "/state", "HOME": "/home/a"}) == Path("/state/proscribe/reports")
     assert here.reports({"HOME": "/home/a"}) == Path("/home/a/.local/state/proscribe/reports")

@@ -13,7 +13,6 @@ import sys
 import zlib
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
-from typing import Any
 
 import proscribe
 import pytest
@@ -31,7 +30,7 @@ SOURCES = {"texts": {"example": "value = 1", "example.two": "value = 2"}, "packa
 def install(monkeypatch):
     """Put a finder where Python asks it, until the test ends."""
 
-    def put(modules: loader.Modules) -> None:
+    def put(modules):
         monkeypatch.setattr(sys, "meta_path", [modules, *sys.meta_path])
 
     yield put
@@ -135,9 +134,7 @@ def place(tmp_path):
     return folder
 
 
-def make_stream(
-    place: Path, code: bool = True, plan: bool = True, limit: dict[str, int] | None = None, **call: Any
-) -> bytes:
+def make_stream(place, code=True, plan=True, limit=None, **call):
     texts = {name: text.replace("@PLACE@", str(place)) for name, text in CODE.items()}
     packed = (
         lzma.compress(json.dumps({"texts": texts, "packages": [*PACKAGES, "proscribe.inner"]}).encode())
@@ -152,7 +149,7 @@ def make_stream(
 PROGRAM = [sys.executable, "-I", "-S", "-c", RECEIVE]
 
 
-def ask(place: Path, **options: Any) -> dict[str, Any]:
+def ask(place, **options):
     """Return the answer of a host to a stream."""
     done = subprocess.run(PROGRAM, input=make_stream(place, **options), capture_output=True, check=True)
     assert done.stderr == b""
@@ -161,7 +158,7 @@ def ask(place: Path, **options: Any) -> dict[str, Any]:
     return json.loads(line.removeprefix("proscribe-answer:"))
 
 
-def read_cache(place: Path) -> dict[str, bytes]:
+def read_cache(place):
     return {path.name: path.read_bytes() for path in sorted(place.iterdir())}
 
 

@@ -5,7 +5,6 @@ import hashlib
 import json
 import marshal
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from ansible.inventory.manager import InventoryManager
@@ -23,14 +22,14 @@ from proscribe.wire.observation import Observation, answered, compiled_run, is_m
 from proscribe.wire.store import Store
 from proscribe.wire.stream import FOR_SHELLS, MARK
 
-CALL: dict[str, Any] = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": True}
+CALL = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": True}
 MADE = sealed({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}})
 DIGEST = MADE["digest"]
 TEXT = json.dumps(MADE)
 STORED = b"the code that the run began with"
 
 
-def read_streams(observed: Observation) -> list[tuple[Any, ...]]:
+def read_streams(observed):
     """Return the head of each stream to a host, with the code and the plan that come with it."""
     streams = [marshal.loads(binascii.a2b_base64(stream.removeprefix(FOR_SHELLS))) for stream in observed.streams()]
     return [(head, *parts) for _, head, *parts in streams]
@@ -53,7 +52,7 @@ def run(store):
     return {"plans": str(store.directory), "packed": prepared["packed"], "hosts": hosts, "code": name}
 
 
-def observe(run: dict[str, Any], host: str = "web01", text: str = "", **call: Any) -> Observation:
+def observe(run, host="web01", text="", **call):
     return of_host(run, host, text, {**CALL, **call}, 60)  # type: ignore[arg-type, typeddict-item]
 
 

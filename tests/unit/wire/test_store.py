@@ -29,7 +29,7 @@ def place(tmp_path):
     return tmp_path / "reports" / "plans"
 
 
-def prepare(place: Path) -> tuple[Store, dict]:
+def prepare(place):
     """Prepare a store as a run does; return it with the facts of the run."""
     store = Store(place)
     store.require()
@@ -123,7 +123,7 @@ def test_file_that_could_not_be_put_in_place_leaves_nothing(place, monkeypatch):
     store, _ = prepare(place)
     before = sorted(path.name for path in place.iterdir())
 
-    def full(*paths: str, **options: int) -> None:
+    def full(*paths, **options):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "rename", full)

@@ -11,7 +11,6 @@ import sys
 import tempfile
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
-from typing import Any
 
 import pytest
 from patience import LONGEST
@@ -50,7 +49,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are
 class Installed:
     """The program and the files that it reads on a host, below one directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory):
         self.state, self.path = directory / "state", directory / "program"
         self.place = self.state / "observe"
         self.place.mkdir(parents=True)
@@ -64,17 +63,16 @@ class Installed:
         self.plan = self.place / f"{self.code.name}-{PLAN}"
         self.store({"the": "plan"})
 
-    def store(self, plan: dict[str, Any]) -> None:
+    def store(self, plan):
         self.plan.write_bytes(marshal.dumps((plan, {"follows": 1})))
 
-    def run(self, sent: bytes, before: tuple[str, ...] = (), **options: Any) -> subprocess.CompletedProcess[bytes]:
+    def run(self, sent, before=(), **options):
         return subprocess.run([*before, str(self.path)], input=sent, capture_output=True, timeout=60, **options)
 
-    def answer(self, sent: bytes | dict[str, Any], before: tuple[str, ...] = (), **options: Any) -> dict[str, Any]:
+    def answer(self, sent, before=(), **options):
         done = self.run(json.dumps(sent).encode() + b"\n" if isinstance(sent, dict) else sent, before, **options)
         assert (done.returncode, done.stderr) == (0, b"")
-        answer: dict[str, Any] = json.loads(done.stdout.decode().removeprefix("\n" + MARK))
-        return answer
+        return json.loads(done.stdout.decode().removeprefix("\n" + MARK))
 
 
 @pytest.fixture

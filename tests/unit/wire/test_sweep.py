@@ -1,7 +1,5 @@
 """Commands on hosts, over clients and open connections, and the threads that run them; a host is a real shell."""
 
-from __future__ import annotations
-
 import array
 import contextlib
 import fcntl
@@ -12,9 +10,8 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,11 +30,11 @@ if [ "$word" = secret ]; then echo accepted; cat; else echo 'Sorry, try again' >
 """
 
 
-def shell(script: str, data: bytes = b"", limits: Limits = LIMITS, password: Password | None = None) -> Ended:
+def shell(script, data=b"", limits=LIMITS, password=None):
     return exchange(by_client([b"/bin/sh", b"-c", script.encode()]), data, limits, password)
 
 
-def make_password(text: bytes) -> Password:
+def make_password(text):
     return Password(
         text,
         lambda printed: b"prompt:" in printed,
@@ -113,17 +110,17 @@ def test_prompt_that_does_not_come_is_not_waited_for_long(monkeypatch):
 class Dripping:
     """A command that prints byte by byte, each once the one before was read."""
 
-    def __init__(self, drops: bytes, errors: bool) -> None:
+    def __init__(self, drops, errors):
         self.drops, self.errors = drops, errors
         self.reads = 0
 
-    def __call__(self, descriptors: tuple[int, int, int]) -> Dripping:
+    def __call__(self, descriptors):
         self.stdin, self.stdout, self.stderr = map(os.dup, descriptors)
         self.thread = threading.Thread(target=self._drip)
         self.thread.start()
         return self
 
-    def _drip(self) -> None:
+    def _drip(self):
         with contextlib.suppress(BrokenPipeError):
             for drop in self.drops:
                 printed = self.stderr if self.errors else self.stdout
@@ -134,14 +131,14 @@ class Dripping:
         for descriptor in (self.stdin, self.stdout, self.stderr):
             os.close(descriptor)
 
-    def exit_code(self, timeout: float) -> int:
+    def exit_code(self, timeout):
         return 0
 
-    def close(self) -> None:
+    def close(self):
         pass  # the thread ends where nobody reads any more
 
 
-def count_unread(descriptor: int) -> int:
+def count_unread(descriptor):
     number = array.array("i", [0])
     fcntl.ioctl(descriptor, termios.FIONREAD, number)
     return number[0]
@@ -155,9 +152,9 @@ DRIPS = 3000
 def test_output_that_drips_before_a_password_is_accepted_is_matched_once(monkeypatch, drop, errors):
     # Each byte with all before it is the square of the output: 250 KiB took 15 s.
     monkeypatch.setattr(exchanges, "PAUSE", 0)
-    matched: list[int] = []
+    matched = []
 
-    def count(printed: bytes) -> bool:
+    def count(printed):
         matched.append(len(printed))
         return False
 
@@ -181,7 +178,7 @@ def test_flood_before_a_password_is_accepted_is_cut(where):
 def test_output_that_drips_is_read_in_pieces():
     # Or each byte would cost the process of its batch a turn.
     host = Dripping(b"x" * exchanges.AT_ONCE * 2, errors=False)
-    pauses: list[float] = []
+    pauses = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exchanges.time, "sleep", pauses.append)
         exchange(host, b"", LIMITS)
@@ -192,7 +189,7 @@ def test_output_that_drips_is_read_in_pieces():
 
 def test_silent_host_is_reported_once(monkeypatch):
     monkeypatch.setattr(exchanges, "QUIET", 0.01)
-    calls: list[int] = []
+    calls = []
     exchange(by_client([b"/bin/sh", b"-c", b"sleep 0.5; echo x"]), b"", LIMITS, silent=lambda: calls.append(1))
     assert calls == [1]
 
@@ -207,14 +204,14 @@ LOST = 255  # ssh(1): if an error occurred
 
 
 @contextlib.contextmanager
-def connection(answers: Answers) -> Iterator[str]:
+def connection(answers):
     """Serve the socket of an open connection with these answers; yield its path."""
     with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listening:
         path = str(Path(directory) / "c")
         listening.bind(path)
         listening.listen()
 
-        def serve() -> None:
+        def serve():
             with contextlib.suppress(OSError):
                 client = listening.accept()[0]
                 with client:
@@ -226,12 +223,12 @@ def connection(answers: Answers) -> Iterator[str]:
         thread.join(10)
 
 
-def packet(*numbers: int, rest: bytes = b"") -> bytes:
+def packet(*numbers, rest=b""):
     content = struct.pack(f">{len(numbers)}I", *numbers) + rest
     return struct.pack(">I", len(content)) + content
 
 
-def take_command(client: socket.socket) -> list[int]:
+def take_command(client):
     """Read the command that a client sends; return the descriptors that come with it."""
     assert client.recv(12, socket.MSG_WAITALL) == packet(1, 4)
     client.sendall(packet(HELLO, 4))
@@ -240,9 +237,9 @@ def take_command(client: socket.socket) -> list[int]:
     return [descriptor for _ in range(3) for descriptor in socket.recv_fds(client, 1, 1)[1]]
 
 
-def says(content: bytes) -> Answers:
+def says(content):
 
-    def answer(client: socket.socket) -> None:
+    def answer(client):
         client.sendall(content)
         while client.recv(4096):
             pass
@@ -250,9 +247,9 @@ def says(content: bytes) -> Answers:
     return answer
 
 
-def runs(*answers: bytes, prints: bytes = b"") -> Answers:
+def runs(*answers, prints=b""):
 
-    def answer(client: socket.socket) -> None:
+    def answer(client):
         stdin, stdout, stderr = take_command(client)
         client.sendall(answers[0])
         os.write(stdout, prints)
@@ -292,9 +289,9 @@ def test_exit_code_is_read_from_a_packet_of_its_own(beside):
 
 
 def test_session_has_a_timeout_and_ends_when_it_is_closed():
-    heard: list[bytes] = []
+    heard = []
 
-    def answer(client: socket.socket) -> None:
+    def answer(client):
         for descriptor in take_command(client):
             os.close(descriptor)
         client.sendall(packet(OPENED, 1, 5))
@@ -326,9 +323,9 @@ def test_any_bytes_of_the_other_end_end_the_conversation(content):
 
 
 def test_open_connection_is_ended_by_its_own_message():
-    heard: list[bytes] = []
+    heard = []
 
-    def answer(client: socket.socket) -> None:
+    def answer(client):
         client.sendall(packet(HELLO, 4))
         heard.append(client.recv(24, socket.MSG_WAITALL))
         client.sendall(packet(OK, 1))
@@ -341,13 +338,13 @@ def test_open_connection_is_ended_by_its_own_message():
 # -- threads that do one job each
 
 
-def collect_answers(*arguments: Any) -> list[tuple[Any, Any]]:
+def collect_answers(*arguments):
     return [answer for batch in thread_pool.answers(*arguments) for answer in batch]
 
 
 @given(st.dictionaries(st.text(), st.integers()), st.integers(1, 5), st.integers(0, 3))
 def test_tasks_of_a_thread_pool_have_their_own_results(tasks, width, beside):
-    def do(number: int, step_aside: Callable[[], None]) -> int:
+    def do(number, step_aside):
         if number % 3 == 0:
             step_aside()
         return -number

@@ -4,7 +4,6 @@ import base64
 import json
 import lzma
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from proscribe.base.moments import stamp
@@ -22,14 +21,14 @@ def quick_code(monkeypatch):
     monkeypatch.setattr(watch_sent, "time", SimpleNamespace(time=lambda: 1_000_000_000))
 
 
-def make_plan(number: int, last: int) -> dict[str, Any]:
+def make_plan(number, last):
     """Make a plan that is followed by the one of the next number, until the last."""
     return {"number": number, **({"later": {"plan": f"sha256:{number + 1}"}} if number < last else {})}
 
 
 @pytest.mark.parametrize(("last", "sent"), [(1, [1]), (3, [1, 2, 3]), (watch_sent.MOST_PLANS, None), (999, None)])
 def test_host_is_sent_the_following_plans_up_to_a_limit(last, sent):
-    store: Any = SimpleNamespace(stored=lambda digest: make_plan(int(digest.removeprefix("sha256:")), last))
+    store = SimpleNamespace(stored=lambda digest: make_plan(int(digest.removeprefix("sha256:")), last))
     packed = watch_sent.packed(store, make_plan(1, last))  # type: ignore[arg-type]
     numbers = sent or range(1, watch_sent.MOST_PLANS + 1)
     assert json.loads(lzma.decompress(base64.b64decode(packed))) == {

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls.browser.rendering import Verdicts, name
@@ -24,14 +23,14 @@ class Class(NamedTuple):
     entries: list[str]
 
 
-def decided() -> list[Class]:
+def decided():
     text = COVERAGE.read_text(encoding="utf-8").partition("### classes that were decided\n")[2].partition("\n### ")[0]
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][2:]
     # a row that is out of scope has no entries, so its cell is empty
     return [Class(row[0], row[1], re.findall(r"`(\w+)`", row[2]) if len(row) == 4 else []) for row in rows]
 
 
-def restricted(catalogue: Catalogue, **variables: object) -> set[str]:
+def restricted(catalogue, **variables):
     """The services that a policy bans."""
     read = read_restrictions({f"proscribe_{key}": value for key, value in variables.items()}, str)
     sections = compile_plan(catalogue, read, [], DAY)["controls"].values()

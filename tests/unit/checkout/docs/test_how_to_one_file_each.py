@@ -49,7 +49,7 @@ def checkout(project, tmp_path_factory):
     return checkout
 
 
-def like(path: Path, name: str, *changes: tuple[str, str]) -> None:
+def like(path, name, *changes):
     """Add a file that is like another one but for some of its words."""
     text = path.read_text()
     for word, other in changes:

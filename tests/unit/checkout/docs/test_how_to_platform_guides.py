@@ -19,7 +19,7 @@ BLOCKED = 1  # what explain ends with
 TWO_SCREENS = 120  # lines
 
 
-def parts(name: str) -> list[Command | File]:
+def parts(name):
     path = f"docs/how-to/{name}.md"
     return list(doc_blocks.parts(path, (PROJECT / path).read_text(encoding="utf-8")))
 

@@ -4,9 +4,7 @@ import configparser
 import datetime
 import json
 import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -21,7 +19,7 @@ ELASTIC, SPLUNK = (
     [text for language, text in BLOCKS if language == "text" and text.startswith(first)]
     for first in ("FROM ", "sourcetype=")
 )
-KINDS: dict[str, Mapping[str, Any]] = {
+KINDS = {
     one["properties"]["kind"]["const"]: one["properties"]
     for one in json.loads((PROJECT / "docs/schema/event.schema.json").read_text())["oneOf"]
 }
@@ -32,7 +30,7 @@ OF_SPLUNK = frozenset(
 NAMED = frozenset({"asset", "_time", "1d", "run", "host", "true", "error", "noncompliant", "unknown"})
 
 
-def queries() -> Iterator[tuple[str, str, list[str]]]:
+def queries():
     """Each query with the kind of event that it is about, and the fields that it reads."""
     for text in ELASTIC:
         (kind,) = re.findall(r'proscribe\.kind == "(\w+)"', text)
@@ -46,7 +44,7 @@ def queries() -> Iterator[tuple[str, str, list[str]]]:
 QUERIES = list(queries())
 
 
-def known(kind: str, field: str) -> bool:
+def known(kind, field):
     """Whether an event of that kind has it."""
     properties = KINDS[kind]
     for name in field.split("."):
@@ -76,7 +74,7 @@ def test_a_field_that_no_event_has_is_noticed():
     assert not known("run", "coverage.percents") and not known("host", "coverage.percent")
 
 
-def time_of(text: str, form: str) -> datetime.datetime:
+def time_of(text, form):
     return datetime.datetime.strptime(text, form).replace(tzinfo=datetime.timezone.utc)
 
 

@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Annotated, NotRequired
 
@@ -102,7 +101,7 @@ def test_a_pattern_is_about_the_whole_text_in_every_dialect():
     """ECMA 262 has no \\Z, and with the flag `u` no escape of a character that needs none."""
     assert matching(re.compile(r"(?=.{3}\Z)a|b"))["pattern"] == "^(?:(?=.{3}$)a|b)$"
 
-    def patterns(value: object) -> Iterator[str]:
+    def patterns(value):
         if isinstance(value, dict):
             yield from [value["pattern"]] if isinstance(value.get("pattern"), str) else ()
             value = list(value.values())
@@ -135,7 +134,7 @@ def test_a_program_becomes_one_text_with_others_and_names_in_it(tmp_path, monkey
     (tmp_path / "plain.sh").write_text("echo ${1-} $@\n")
     (tmp_path / "__init__.py").write_text("what was derived before")
     monkeypatch.setattr(programs, "FOLDER", tmp_path)
-    made: dict[str, str] = {}
+    made = {}
     exec(programs.module(), made)  # noqa: S102 - constants
     said = 'import os, sys\nos.write(1, b"nat {}")  # a comment\n'
     assert made["SAID"].format(table="nat") == said

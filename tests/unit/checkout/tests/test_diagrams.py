@@ -14,7 +14,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 pytestmark = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 
 
-def list_labels(source: str) -> set[str]:
+def list_labels(source):
     """Return the lines of all labels of a .dot file."""
     lines = [line for label in re.findall(r'label="([^"]*)"', source) for line in label.split(r"\n")]
     return {" ".join(line.split()) for line in lines}

@@ -28,7 +28,7 @@ FILES = {
 BASE, ROOM, INNER = (f"module_utils/proscribe/{name}.py" for name in ("base", "room/__init__", "room/inner"))
 
 
-def make_checkout(project: Path, **files: str) -> Path:
+def make_checkout(project, **files):
     for name, text in {**FILES, **files}.items():
         path = project / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def make_checkout(project: Path, **files: str) -> Path:
     return project
 
 
-def list_imports(project: Path, name: str, text: str) -> frozenset[str]:
+def list_imports(project, name, text):
     """Return the imports of a file with this text in a checkout."""
     return graph(make_checkout(project, **{name: text}))[name]
 

@@ -36,11 +36,11 @@ TAGS = st.frozensets(st.from_regex(r"[a-z]{1,8}::[a-z]{1,8}", fullmatch=True))
 PACKAGES = st.builds(Package, NAMES, WORDS.filter(lambda text: bool(text.strip())), NAMES, TAGS)
 
 
-def read(text: str) -> list[Package]:
+def read(text):
     return list(archives.read_index(text.split("\n"), "index"))
 
 
-def write(package: Package) -> str:
+def write(package):
     fields = {"Section": package.section, "Tag": ",\n ".join(sorted(package.tags)), "Description": package.summary}
     return "".join(f"{key}: {value}\n" for key, value in {"Package": package.name, **fields}.items())
 
@@ -128,7 +128,7 @@ ARCHIVE = {
 }
 
 
-def decisions(decided: list[str], elsewhere: list[str]) -> judging.Decisions:
+def decisions(decided, elsewhere):
     return judging.Decisions(tuple(decided), tuple(elsewhere))
 
 

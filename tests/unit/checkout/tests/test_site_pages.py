@@ -53,5 +53,5 @@ def test_a_link_to_what_is_not_there_is_a_warning_of_mkdocs(caplog):
     assert record.getMessage() == "how-to/a.md: the link leads to tests/gone.py, which is not there"
 
 
-def _written(source: str, markdown: str) -> str:
+def _written(source, markdown):
     return site_pages.on_page_markdown(markdown, page=SimpleNamespace(file=SimpleNamespace(src_uri=source)))

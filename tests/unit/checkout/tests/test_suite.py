@@ -10,9 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import machine
 import pytest
@@ -34,7 +32,7 @@ def run_part(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "LOGS", tmp_path)
     monkeypatch.setattr(running, "POLL", 0.01)
 
-    def run_it(*argv: str, **more: Any) -> Outcome:
+    def run_it(*argv, **more):
         return running.run(Part("made", argv, isolated=False, **more), tmp_path / "runs")
 
     return run_it
@@ -47,7 +45,7 @@ def pytest_directory(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  slow\n  nightly\n  steps\n")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{PROJECT / 'module_utils'}:{TESTS}"}
 
-    def run_pytest(*options: str, **files: str) -> subprocess.CompletedProcess[str]:
+    def run_pytest(*options, **files):
         for name, text in files.items():
             (tmp_path / f"{name}.py").write_text(text)
         argv = [sys.executable, "-m", "pytest", "-c", str(tmp_path / "pytest.ini"), *options, str(tmp_path)]
@@ -112,7 +110,7 @@ def test_interrupted_run_ends_though_some_parts_never_began(tmp_path, monkeypatc
     monkeypatch.setattr(machine, "processors", lambda: 1)
     parts_of_run = [Part(f"part {number}", ["sleep", "900"], isolated=False) for number in range(3)]
 
-    def interrupt() -> None:
+    def interrupt():
         until(lambda: running.running)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -292,7 +290,7 @@ def made_parts(monkeypatch):
     """Return the command of each part of a choice, by the part's name; makes no environment."""
     monkeypatch.setattr(machine, "find_pythons", lambda: {11: "python3.11", 12: "python3.12", 13: "python3.13"})
 
-    def environment(end: machine.End, pythons: object, requirements: object) -> machine.Environment:
+    def environment(end, pythons, requirements):
         return machine.Environment(f"core {end.core}", Path(f"/{end.core}"))
 
     monkeypatch.setattr(machine, "environment", environment)
@@ -302,7 +300,7 @@ def made_parts(monkeypatch):
     monkeypatch.setattr(roots, "mirrors", lambda: ["https://deb.example.org/debian"])
     monkeypatch.setattr(parts, "reaching_ansible", lambda *_: frozenset({LIBRARY}))
 
-    def parts_of(size: str = DEFAULT, *words: str, changes: Sequence[str] = (), **more: Any) -> dict[str, list[str]]:
+    def parts_of(size=DEFAULT, *words, changes=(), **more):
         chosen_words = words or sizes.words(size, changes, parts.WORDS)
         choice = Choice(size, chosen_words, frozenset(changes), **more)
         return {part.name: list(part.argv) for part in parts.chosen(choice)}
@@ -313,7 +311,7 @@ def made_parts(monkeypatch):
 LIBRARY = "tests/unit/checkout/test_library.py"
 
 
-def files_of(argv: Sequence[str]) -> set[str]:
+def files_of(argv):
     return {word for word in argv if word.startswith("tests/") and word.endswith(".py")}
 
 
@@ -474,7 +472,7 @@ def repository(tmp_path, monkeypatch):
     place = tmp_path / "work"
     who = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false"]
 
-    def git(*words: str) -> str:
+    def git(*words):
         return changed.git(place, *who, *words).strip()
 
     place.mkdir()

@@ -12,7 +12,7 @@ TERMS = [
 ]
 
 
-def names(code: str, path: str = "module_utils/x.py") -> list[str]:
+def names(code, path="module_utils/x.py"):
     return [one.text for one in terms.in_identifiers(path, ast.parse(code), TERMS)]
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -13,7 +12,7 @@ FILES = sorted(str(path.relative_to(TESTS)) for path in TESTS.rglob("*.py"))
 PACKAGES = ("proscribe", "proscribe_ansible")
 
 
-def modules(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ModuleType]]:
+def modules(nodes):
     """Our modules that a file imports, by the names that they have there. Raises ImportError."""
     for node in nodes:
         if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] in PACKAGES:
@@ -26,7 +25,7 @@ def modules(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ModuleType]]:
                     yield alias.asname or alias.name, one
 
 
-def missing(text: str) -> list[str]:
+def missing(text):
     """What a file of tests names of our modules, and is not there. A name that something else has there, too, is none
     of a module.
     """

@@ -1,7 +1,6 @@
 """JSON as hosts print it: any other text is an error of one short line."""
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,7 +38,7 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_too_many_values_are_counted_and_never_made(shape, monkeypatch):
     # Ten such shapes of 16 MiB took up to 637 MB before they were refused.
-    texts: list[str] = []
+    texts = []
     monkeypatch.setattr(parsing.json, "loads", lambda text, **_: texts.append(text))
     few = "[" + SHAPES[shape] * (parsing.MOST_VALUES // 4) + "0]"
     assert parsed(few) is None and texts.pop() == few
@@ -62,7 +61,7 @@ def test_values_of_any_json_are_counted_exactly(value):
             parsed(text, opened - 1)
 
 
-def count_values(value: Any) -> int:
+def count_values(value):
     if not isinstance(value, list | dict):
         return 0
     inner = value.values() if isinstance(value, dict) else value

@@ -17,14 +17,14 @@ VERSION = "7.8.9"
 pytestmark = pytest.mark.slow  # it packs the observing code
 
 
-def typed(first: str) -> list[str]:
+def typed(first):
     """The commands of the page, from the first that begins so, up to the next block of another kind."""
     every = [command.text for command in commands(PAGE, (PROJECT / PAGE).read_text())]
     found = next(number for number, text in enumerate(every) if text.startswith(first))
     return every[found:]
 
 
-def run(script: str, cwd: Path, home: Path) -> subprocess.CompletedProcess[str]:
+def run(script, cwd, home):
     bin_directory = Path(sys.executable).parent
     own = {
         "HOME": str(home),
@@ -67,7 +67,7 @@ def released(home, tmp_path_factory):
     return clone / "dist"
 
 
-def checked(directory: Path, home: Path) -> bool:
+def checked(directory, home):
     done = run("\n".join(typed("ssh-keygen -Y verify")), directory, home)
     return done.returncode == 0
 
@@ -91,18 +91,18 @@ def test_a_release_is_checked_and_installed(download, home):
     assert f"proscribe.ban:{VERSION} was installed successfully" in done.stdout, done.stderr
 
 
-def other_bytes(download: Path) -> None:
+def other_bytes(download):
     with next(download.glob("*.tar.gz")).open("ab") as file:
         file.write(b"x")
 
 
-def other_sums(download: Path) -> None:
+def other_sums(download):
     other_bytes(download)
     done = subprocess.run("sha256sum *.tar.gz", shell=True, cwd=download, capture_output=True, check=True)  # noqa: S602
     (download / "SHA256SUMS").write_bytes(done.stdout)
 
 
-def other_purpose(download: Path) -> None:
+def other_purpose(download):
     """Signed by the same key, as something else."""
     line = (download / "allowed_signers").read_text().replace("proscribe-release", "git")
     (download / "allowed_signers").write_text(line)

@@ -1,15 +1,12 @@
 """The list of what the archives of Debian have of the catalogue: it has no name that the catalogue has lost."""
 
-from typing import Any
-
 import pytest
 import yaml
 
 
 @pytest.fixture(scope="module")
 def table(project):
-    loaded: dict[str, Any] = yaml.safe_load((project / "tests/catalog/debian_packages.yml").read_text())
-    return loaded
+    return yaml.safe_load((project / "tests/catalog/debian_packages.yml").read_text())
 
 
 @pytest.fixture(scope="module")

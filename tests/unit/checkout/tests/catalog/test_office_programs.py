@@ -3,12 +3,10 @@
 import datetime
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from made import catalogue, service
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.catalogue.schema import OF_PROGRAMS
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
@@ -39,12 +37,12 @@ MADE = catalogue(
 )
 
 
-def compiled(made: Catalogue, **restrictions: object) -> dict[str, Any]:
+def compiled(made, **restrictions):
     read = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
     return compile_plan(made, read, [], TODAY)
 
 
-def modes(made: Catalogue, control: str, **restrictions: object) -> dict[str, str]:
+def modes(made, control, **restrictions):
     services = compiled(made, **restrictions)["controls"][control]["services"]
     return {id_: entry["mode"] for id_, entry in services.items()}
 
@@ -106,7 +104,7 @@ def test_no_policy_denies_what_offices_depend_on(project, own_catalogue, restric
     ]
 
 
-def folded(names: list[str]) -> set[str]:
+def folded(names):
     return {name.casefold() for name in names}
 
 

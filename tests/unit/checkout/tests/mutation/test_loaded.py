@@ -134,11 +134,11 @@ def test_tests_are_loaded_before_a_mistake_is_made(tmp_path, monkeypatch):
     texts = []
 
     class Loaded:
-        def __init__(self, copy: Copy) -> None:
+        def __init__(self, copy):
             self.copy = copy
             self.run(Request([], [], [], "", 0))
 
-        def run(self, request: Request) -> Answer:
+        def run(self, request):
             texts.append((self.copy.directory / "module.py").read_text())
             return Answer(True, 0, "")
 

@@ -2,12 +2,11 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[5]
-MISTAKES: list[dict[str, Any]] = tomllib.loads((PROJECT / "tests/mutation/worst.toml").read_text())["mistake"]
+MISTAKES = tomllib.loads((PROJECT / "tests/mutation/worst.toml").read_text())["mistake"]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake["name"])
