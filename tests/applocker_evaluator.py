@@ -8,8 +8,6 @@
 No policy was ever tried on Windows itself.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -100,7 +98,7 @@ def read(content: bytes) -> dict[str, Collection]:
     """Read a policy. Raise AssertionError for a form that the schema does not have."""
     root = ElementTree.fromstring(content)
     assert root.tag == "AppLockerPolicy" and root.attrib == {"Version": "1"}
-    policy: dict[str, Collection] = {}
+    policy = {}
     for element in root:
         assert element.tag == "RuleCollection"
         type_, mode = _read_attributes(element, "Type", "EnforcementMode")
@@ -113,8 +111,8 @@ def read(content: bytes) -> dict[str, Collection]:
 
 def of_registry(values: Iterable[tuple[str, str, object]]) -> dict[str, Collection]:
     """Read a policy from the values below SrpV2: key, name, value. Raise AssertionError for another form."""
-    modes: dict[str, str] = {}
-    rules: dict[str, list[Rule]] = {}
+    modes = {}
+    rules = {}
     for key, name, value in values:
         collection, _, id_ = key.partition("\\SrpV2\\")[2].partition("\\")
         if name == "EnforcementMode":

@@ -6,8 +6,6 @@ Each builds it in a directory of its own. `sanity` is `ansible-test sanity` with
 from PyPI in .cache. The other tools are those of the extra `test-collection`.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Fixtures and options of all tests."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -61,11 +59,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def in_steps(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Move the tests of each file that is marked `steps` to the first of them, in the order of the file."""
-    by_file: dict[Path, list[pytest.Item]] = {}
+    by_file = {}
     for item in items:
         if item.get_closest_marker("steps"):
             by_file.setdefault(item.path, []).append(item)
-    ordered: list[pytest.Item] = []
+    ordered = []
     for item in items:
         steps = by_file.get(item.path)
         if steps is None:

@@ -5,8 +5,6 @@ since each version of Graphviz draws the same text a little differently. The col
 dark mode, and title and description are for screen readers.
 """
 
-from __future__ import annotations
-
 import hashlib
 import html
 import re

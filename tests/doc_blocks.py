@@ -5,8 +5,6 @@ to the next command are its output, in which `...` stands for lines that are lef
 with the first line `# <path>`, is a file of that path.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +66,7 @@ def read(project: Path) -> dict[str, str]:
 def blocks(path: str, text: str) -> Iterator[Block]:
     """Yield the blocks of a document and the text between them. Raise Wrong."""
     began, language, ticks, indent = 1, None, "", 0
-    lines: list[str] = []
+    lines = []
     for number, line in enumerate(text.splitlines(), 1):
         fence = FENCE.fullmatch(line)
         closes = fence and language is not None and not fence["language"] and len(fence["ticks"]) >= len(ticks)

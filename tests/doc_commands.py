@@ -3,8 +3,6 @@
 Nothing is run. The tests that run the commands judge those of other projects (systemctl, git).
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
@@ -12,7 +10,6 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 from ansible.cli.playbook import PlaybookCLI
@@ -78,7 +75,7 @@ def simple_commands(text: str) -> list[list[str]]:
     """Return the commands of a line of a shell, without assignments, redirections and sudo."""
     lexer = shlex.shlex(DESCRIPTOR.sub("", PLACEHOLDER.sub(ANYTHING, text)), posix=True, punctuation_chars="();<>|&")
     lexer.whitespace_split = True
-    argvs: list[list[str]] = [[]]
+    argvs = [[]]
     redirected = False
     for word in lexer:
         if BETWEEN.fullmatch(word):
@@ -109,7 +106,7 @@ def _judge_launcher(argv: Sequence[str], mentioned: bool) -> str:
     if word == "test":
         return _try(lambda: script_of_tests().read(rest), mentioned)
     if word in words.COMMANDS:
-        passed: list[str] = []
+        passed = []
         mistake = _try(lambda: passed.extend(words.read(word, rest)[1].passed_on), mentioned)
         return mistake or (_judge_playbook(["x.yml", *passed], mentioned) if passed else "")
     if word in launcher_commands():
@@ -125,7 +122,7 @@ def launcher_commands() -> list[str]:
 def _judge_playbook(argv: Sequence[str], mentioned: bool) -> str:
     """Return a mistake in the options of ansible-playbook, in tags, or in the names of the project's variables."""
     cli = PlaybookCLI(["ansible-playbook", *argv])
-    parsed: list[Any] = []
+    parsed = []
 
     def parse() -> None:
         cli.init_parser()

@@ -4,8 +4,6 @@ The first column is a pattern of the whole command (fnmatch), without a comment 
 more fails a test.
 """
 
-from __future__ import annotations
-
 import re
 from fnmatch import fnmatchcase
 

@@ -5,8 +5,6 @@
 As on a host: isolated, without site-packages, from source alone.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -9,8 +9,6 @@ another way: a path of the checkout or a module in a string, Python code in a st
 `glob`, and the imports of the fixtures that it takes from a conftest.py.
 """
 
-from __future__ import annotations
-
 import ast
 import gc
 import os
@@ -61,7 +59,7 @@ def graph(project: Path) -> Mapping[str, frozenset[str]]:
 
 def distances(files: Mapping[str, Collection[str]], changed: Collection[str]) -> dict[str, int]:
     """Return how many steps each file needs to reach a changed one. Files that reach none are left out."""
-    importers: dict[str, list[str]] = {}
+    importers = {}
     for path, names in files.items():
         for name in names:
             importers.setdefault(name, []).append(path)
@@ -107,11 +105,11 @@ def count_floors(project: Path) -> dict[str, int]:
 
 
 def _count_floors(room: str, files: Mapping[str, Collection[str]]) -> int:
-    below: dict[str, set[str]] = {}
+    below = {}
     for path, names in files.items():
         if part := _name_part(path, room):
             below.setdefault(part, set()).update(_name_part(name, room) for name in names)
-    heights: dict[str, int] = {}
+    heights = {}
 
     def measure(part: str, above: tuple[str, ...]) -> int:
         if part in above:
@@ -150,10 +148,10 @@ class _Checkout:
         self.files = frozenset(_list_files(project))
         self.directories = frozenset(os.path.dirname(path) for path in self.files)
         self.python = sorted(path for path in self.files if path.endswith(".py") or path in SCRIPTS)
-        self.names: dict[str, frozenset[str]] = {}  # the names that a module defines or imports
-        self.fixtures: dict[str, tuple[_Names, _Names]] = {}  # of each conftest.py: their files and their arguments
-        self.arguments: _Names = {}  # of the functions of each test file
-        helpers: dict[str, list[str]] = {}
+        self.names = {}  # the names that a module defines or imports
+        self.fixtures = {}  # of each conftest.py: their files and their arguments
+        self.arguments = {}  # of the functions of each test file
+        helpers = {}
         for path in self.python:
             if path.startswith("tests/"):
                 helpers.setdefault(os.path.basename(path), []).append(path)
@@ -190,9 +188,9 @@ class _Checkout:
 
     def _read_conftest(self, path: str, tree: ast.Module, imports: _Names) -> frozenset[str]:
         """Split the imports of a conftest.py: those of a fixture count for the tests that take it."""
-        fixtures: _Names = {}
-        arguments: _Names = {}
-        used: set[str] = set()
+        fixtures = {}
+        arguments = {}
+        used = set()
         for node in tree.body:
             names = {part.id for part in _list_nodes(node) if isinstance(part, ast.Name)}
             decorators = " ".join(map(ast.unparse, getattr(node, "decorator_list", [])))
@@ -212,7 +210,7 @@ class _Checkout:
         above = [file for file in self.fixtures if path.startswith(os.path.dirname(file) + "/") and path != file]
         reached = set(above if os.path.basename(path).startswith("test_") else ())
         waiting = set(self.arguments.get(path, ()))
-        taken: set[str] = set()
+        taken = set()
         while waiting:
             name = waiting.pop()
             taken.add(name)
@@ -242,7 +240,7 @@ class _Checkout:
     def list_names(self, path: str) -> frozenset[str]:
         """Return the names that a module defines or imports."""
         if path not in self.names:
-            names: set[str] = set()
+            names = set()
             for node in self.parse(path).body:
                 if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                     names.add(node.name)
@@ -268,7 +266,7 @@ class _Reader:
         self.checkout = checkout
         self.path = path
         self.statements_only = statements_only
-        self.arguments: frozenset[str] = frozenset()
+        self.arguments = frozenset()
         # The module's own name, and its package's.
         name = _name_module(path)
         self.dunders = {
@@ -348,8 +346,8 @@ class _Reader:
 
     def list_named(self, tree: ast.AST) -> frozenset[str]:
         """Return the files that a test names in strings. Note the arguments of its functions, which may be fixtures."""
-        files: set[str] = set()
-        arguments: set[str] = set()
+        files = set()
+        arguments = set()
         for node in _list_nodes(tree):
             if isinstance(node, ast.Constant):
                 files |= self._find_files(_read_value(node))

@@ -10,8 +10,6 @@ A checkout below one of these places is visible at its path, and files that are 
 DIRECTORY/network is the network of the machine, for downloads (`machine.outside`).
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """What the machine that runs the tests has: tools, Pythons, and environments made from them."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -9,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +32,7 @@ def _tool(package: str, *parts: str) -> Tool:
 
 
 # What the tests run on, by the tool or file that shows whether it is there.
-TOOLS: Mapping[str, Tool] = {
+TOOLS = {
     "/usr/lib/postgresql": _tool("postgresql"),
     # Ubuntu's mmdebstrap comes without
     "/usr/share/keyrings/debian-archive-keyring.gpg": _tool(
@@ -171,7 +169,7 @@ def find_pythons() -> dict[int, str]:
         for minor in HOST_PYTHONS:
             prefix = subprocess.run([pyenv, "prefix", f"3.{minor}"], capture_output=True, text=True)
             candidates += [f"{prefix.stdout.strip()}/bin/python3"] if prefix.returncode == 0 else []
-    found: dict[int, str] = {}
+    found = {}
     for candidate in candidates:
         question = "import os, sys; print(sys.version_info[1], os.path.realpath(sys.executable))"
         answer = subprocess.run([candidate, "-c", question], capture_output=True, text=True)

@@ -8,8 +8,6 @@ PLAN is a file that a run has stored, reports/plans/<digest>.json. Nothing is wr
 it is answered for by this machine's own.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -1,7 +1,5 @@
 """The project's scripts that have no suffix, as modules for the tests that ask what they do."""
 
-from __future__ import annotations
-
 import importlib.machinery
 import importlib.util
 import sys

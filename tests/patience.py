@@ -4,8 +4,6 @@ Where a time is what is tested (rules that take themselves back, a tool that is 
 seconds for seeing it.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable

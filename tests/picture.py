@@ -3,8 +3,6 @@
 Run it after a change of how the page looks. No test compares it, since every Chromium draws letters its own way.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import tempfile

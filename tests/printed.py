@@ -1,7 +1,5 @@
 """What is printed, as somebody with a narrow screen reads it."""
 
-from __future__ import annotations
-
 import re
 
 from proscribe.controller.report.text.layout import cells

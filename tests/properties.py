@@ -4,8 +4,6 @@
 examples each time.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from hypothesis import HealthCheck, settings

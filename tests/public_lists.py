@@ -3,10 +3,7 @@
 tests/catalog/public_lists*.yml has what each list says, mistakes included; the entries of the catalogue decide.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any
 
 import yaml
 from proscribe.controller.compile.catalogue.loading import Catalogue
@@ -18,11 +15,11 @@ FILES = ("public_lists.yml", "public_lists_storage.yml")
 
 def names() -> dict[str, dict[str, list[str]]]:
     """By service: the names that two or more lists have, each with these lists."""
-    found: dict[str, dict[str, list[str]]] = {}
+    found = {}
     for file in FILES:
         content = yaml.safe_load((LISTS / file).read_text(encoding="utf-8"))
         for service, lists in content["services"].items():
-            by_name: dict[str, list[str]] = {}
+            by_name = {}
             for source, listed in lists.items():
                 for name in listed:
                     by_name.setdefault(str(name), []).append(source)
@@ -33,7 +30,7 @@ def names() -> dict[str, dict[str, list[str]]]:
 def standing(catalogue: Catalogue, service: str, name: str) -> str:
     """What the catalogue makes of a name: blocked, shared, refused, or "" where it says nothing."""
     entry = catalogue.services[service]
-    data: dict[str, Any] = {key: list(getattr(entry, key)) for key in ("domains", "urls", "allow_domains")}
+    data = {key: list(getattr(entry, key)) for key in ("domains", "urls", "allow_domains")}
     if blocks(data, name):
         return "blocked"
     for one in entry.decided:

@@ -3,8 +3,6 @@
 catalog/known_good.txt has the names, below headings; tests/catalog/published_lists.yml what was left out, and why.
 """
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 from typing import NamedTuple
@@ -49,8 +47,7 @@ def sections() -> list[Section]:
 
 def patterns() -> list[str]:
     """What publishers' lists have as patterns, `*.example.com`."""
-    found: list[str] = yaml.safe_load(LISTS.read_text(encoding="utf-8"))["patterns"]
-    return found
+    return yaml.safe_load(LISTS.read_text(encoding="utf-8"))["patterns"]
 
 
 def left_out() -> list[LeftOut]:
@@ -63,7 +60,7 @@ def left_out() -> list[LeftOut]:
 
 def blocked_on_purpose(catalogue: Catalogue) -> dict[str, set[str]]:
     """The names that entries block all the same, and say why: by name, the services."""
-    found: dict[str, set[str]] = {}
+    found = {}
     for service in catalogue.services.values():
         for name in itertools.chain.from_iterable(one["names"] for one in service.decided if one["as"] == "blocked"):
             found.setdefault(name, set()).add(service.id)

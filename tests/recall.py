@@ -4,8 +4,6 @@ The long tails are feeds that are agreements of these lists, and the lists are n
 measured with a catalogue that was refreshed from the same folder, the most asked-for with the one that is here.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from collections.abc import Sequence

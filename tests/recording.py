@@ -2,8 +2,6 @@
 and fails once. A recorded file is small, so that people read its differences.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ A root has whole programs, also some that the catalogue names. So it lies where 
 programs, and where no user can start one.
 """
 
-from __future__ import annotations
-
 import contextlib
 import shlex
 import subprocess

@@ -12,8 +12,6 @@ last, under a lock of its suite, so no half-made one is ever used.
 A name is a suite, or a suite and a layer of LAYERS: trixie, trixie-host, bookworm-host.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import hashlib
@@ -169,7 +167,7 @@ def _list_parents(name: str) -> list[str]:
 
 def place(name: str) -> Path:
     """Return the directory of the newest layer of a root."""
-    recipes: list[object] = []
+    recipes = []
     for part in _list_parents(name):
         suite, _, label = part.partition("-")
         recipes += [suite, *((INSTALL, *LAYERS[label]) if label else (BASE, LEFT_OUT)), FINISH]
@@ -178,7 +176,7 @@ def place(name: str) -> Path:
 
 def layers(name: str) -> tuple[Path, ...]:
     """Return the layers of a root, the newest first. Make those that are missing."""
-    stack: list[Path] = []
+    stack = []
     for part in reversed(_list_parents(name)):
         directory = place(part)
         if not directory.is_dir():

@@ -5,8 +5,6 @@ Dictionary Format", "Rule Types") and its source of 2026-08-21 (SNTRule.mm, SNTR
 is stricter: a key that is not documented, and a value that Santa would change (letters in lower case), is a mistake.
 """
 
-from __future__ import annotations
-
 import json
 import plistlib
 import re
@@ -54,7 +52,7 @@ class Program(NamedTuple):
 
 def _read_rules(rows: Iterable[object]) -> list[Rule]:
     """Read rules of which no two have the same identifier: Santa would have the last one alone. Raise ValueError."""
-    rules: dict[tuple[str, str], Rule] = {}
+    rules = {}
     for row in rows:
         if not isinstance(row, dict) or not row.keys() >= REQUIRED or row.keys() - REQUIRED - OPTIONAL:
             raise ValueError(f"not the keys of a rule: {row!r}")

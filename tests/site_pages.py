@@ -5,8 +5,6 @@ the checkout work on a git host; a site has no such pages, so there the text sta
 the strict build.
 """
 
-from __future__ import annotations
-
 import logging
 import posixpath
 import re
@@ -44,7 +42,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 def navigation(index: str) -> list[dict[str, Any]]:
     """The navigation as mkdocs wants it: the index itself, then {heading: [{title: page}, ...]} for each heading."""
-    kinds: dict[str, list[dict[str, str]]] = {}
+    kinds = {}
     for kind, title, page in _entries(index):
         kinds.setdefault(kind, []).append({title: page})
     return [{"Start": "index.md"}, *({kind: pages} for kind, pages in kinds.items())]

@@ -1,7 +1,5 @@
 """What a host is sent (proscribe.wire.stream), for tests that look into it or change the program in it."""
 
-from __future__ import annotations
-
 import base64
 import marshal
 from typing import Any
@@ -13,8 +11,7 @@ def parts(stream: bytes) -> list[Any]:
     """The program in a stream, its head, the code and the plan."""
     shells, line, rest = stream.split(b"\n")
     assert (shells + b"\n", rest) == (FOR_SHELLS, b"")
-    found: list[Any] = marshal.loads(base64.b64decode(line))
-    return found
+    return marshal.loads(base64.b64decode(line))
 
 
 def with_program(stream: bytes, program: str) -> bytes:

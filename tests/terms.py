@@ -9,8 +9,6 @@ Documents are edited by reading.
 A sentence of a comment or a docstring in the product has at most 25 words.
 """
 
-from __future__ import annotations
-
 import ast
 import io
 import itertools
@@ -109,7 +107,7 @@ def in_identifiers(path: str, tree: ast.Module, of: Sequence[Term]) -> Iterator[
 
 def list_texts(tree: ast.Module) -> Lines:
     """Yield the lines of the texts of a module. Docstrings are none, nor are keys, which are names in files."""
-    others: set[int] = set()
+    others = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict):
             others.update(map(id, node.keys))
@@ -148,7 +146,7 @@ def list_paragraphs(content: str, tree: ast.Module) -> Lines:
     """Yield the paragraphs of docstrings, and of comments that follow each other in lines of their own."""
     for first, text in list_docstrings(tree):
         yield from ((first, paragraph) for paragraph in re.split(r"\n\s*\n", text))
-    paragraphs: list[tuple[int, list[str]]] = []
+    paragraphs = []
     last = -1
     for token in list_comments(content):
         if token.start[0] != last + 1 or not token.line.lstrip().startswith("#"):

@@ -1,7 +1,5 @@
 """Modules of the standard library that no audit of a compliant host loads, and what the host would pay for them."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

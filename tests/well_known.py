@@ -4,8 +4,6 @@ What installers register is from microsoft/winget-pkgs and public copies of regi
 catalogue's sources. Where a program has no app in the Microsoft Store, its package is made up.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

@@ -1,10 +1,7 @@
 """Files and packaged apps that offices have on Windows, out of tests/catalog/windows_programs.yml."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 from applocker_evaluator import File
@@ -14,7 +11,7 @@ MICROSOFT = ("O=MICROSOFT CORPORATION, L=REDMOND, S=WASHINGTON, C=US", "MICROSOF
 
 def permitted() -> Iterator[File]:
     """More than 10,000 of them."""
-    known: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "catalog/windows_programs.yml").read_text("utf-8"))
+    known = yaml.safe_load((Path(__file__).parent / "catalog/windows_programs.yml").read_text("utf-8"))
     for folder in known["folders_of_windows"]:
         for name in known["windows"].split():
             yield File(f"{folder}\\{name}.exe", *MICROSOFT, f"{name.upper()}.EXE")

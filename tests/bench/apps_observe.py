@@ -17,8 +17,6 @@ Exit code 1: the first observation is above 1.5 times the plain tools, or the se
 are left out where they are not installed. Needs root: the fixture has the processes of this machine.
 """
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import json
@@ -95,7 +93,7 @@ def make_audit(plan: Mapping[str, Any], root: Path) -> bytes:
 
 def spend(command: Sequence[str], rounds: int, stdin: bytes = b"") -> float:
     """Return the least seconds of the processor that a command and what it starts take."""
-    options: dict[str, Any] = {"input": stdin, "stdout": subprocess.DEVNULL, "check": True}
+    options = {"input": stdin, "stdout": subprocess.DEVNULL, "check": True}
     return min(measure(lambda: subprocess.run(command, **options), children_only=True)[1] for _ in range(rounds))
 
 

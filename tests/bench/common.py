@@ -1,7 +1,5 @@
 """Options, counts and paths that the benches share."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import resource
@@ -24,7 +22,7 @@ def make_parser(document: str, **defaults: Any) -> argparse.ArgumentParser:
     """Make a parser of a bench's document, with an option of the same type for each default; False is a switch."""
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in defaults.items():
-        kind: dict[str, Any] = {"action": "store_true"} if default is False else {"type": type(default)}
+        kind = {"action": "store_true"} if default is False else {"type": type(default)}
         parser.add_argument(f"--{name.replace('_', '-')}", default=default, **kind)
     return parser
 

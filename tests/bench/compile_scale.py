@@ -14,8 +14,6 @@ least of each figure counts, because a busy machine only adds. A run over a few 
 `ansible-playbook` is taken from the PATH, or from PROSCRIBE_ANSIBLE_PLAYBOOK. Needs no root.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys
@@ -31,7 +29,6 @@ DEPARTMENTS, SITES = 20, 5
 
 # Ends the run where its second play begins, and writes down what it cost until then.
 STOP = """
-from __future__ import annotations
 DOCUMENTATION = "{name: stop_here, type: aggregate, short_description: stops, description: stops}"
 import json, multiprocessing, os, resource, time
 from ansible.plugins.callback import CallbackBase
@@ -76,12 +73,12 @@ def make_fleet(hosts: int, plain: bool = False) -> dict[str, Any]:
     names = [f"host{number:06d}" for number in range(hosts)]
     shared = {"ansible_user": "root", "ansible_python_interpreter": "/usr/bin/python3"}
     ours = {"proscribe_contact": "helpdesk-{{ site }}@example.org", "proscribe_tenants": {"google": ["example.org"]}}
-    variables: dict[str, dict[str, Any]] = {}
+    variables = {}
     for number, name in enumerate(names):
         variables[name] = {"ansible_host": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
         if not plain:
             variables[name] |= {"site": f"site{number % SITES}", "proscribe_zone": f"{{{{ site }}}}-{number % 3}"}
-    fleet: dict[str, Any] = {}
+    fleet = {}
     for number in range(DEPARTMENTS):
         left_out = {"proscribe_services_exclude": [("slack", "wechat", "telegram", "dropbox")[number % 4]]}
         own = left_out if number % 2 and not plain else {}
@@ -131,7 +128,7 @@ def write_script(folder: Path, fleet: Mapping[str, Any]) -> Path:
 
 
 Writer = Callable[[Path, Mapping[str, Any]], Path]
-KINDS: Mapping[str, Writer] = {"ini": write_ini, "yaml": write_yaml, "script": write_script}
+KINDS = {"ini": write_ini, "yaml": write_yaml, "script": write_script}
 
 
 def write_playbooks(folder: Path) -> dict[str, Path]:
@@ -169,7 +166,7 @@ def run_playbook(checkout: Path, folder: Path, inventory: Path, playbook: Path) 
 def measure_kind(folder: Path, fleet: dict[str, Any], kind: str, rounds: int, checkouts: list[Path]) -> None:
     inventory, hosts = KINDS[kind](folder, fleet), len(fleet["_meta"]["hostvars"])
     cases = [(name, path, checkout) for name, path in write_playbooks(folder).items() for checkout in checkouts]
-    found: dict[tuple[str, Path], list[Cost]] = {}
+    found = {}
     for _ in range(rounds):
         for name, playbook, checkout in cases:
             found.setdefault((name, checkout), []).append(run_playbook(checkout, folder, inventory, playbook))

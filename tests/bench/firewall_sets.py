@@ -17,8 +17,6 @@ Three things are measured, R times each, and the medians printed:
 Exit code 1: "apply" takes more than 1.5 times as long as nft, or "observe" more than 0.4 s.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil
@@ -113,7 +111,7 @@ def observe(host: Host, desired: dict[str, Any]) -> None:
 
 def measure_large(number: int, rounds: int) -> bool:
     """Print what large sets cost; return False if a limit is passed."""
-    costs: dict[str, list[float]] = {}
+    costs = {}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(prefix="proscribe-bench-") as directory:
             host = make_host(Path(directory))

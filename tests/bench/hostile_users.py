@@ -11,8 +11,6 @@ name this cause. Then an operator ends them, and limits such connections. From t
 each hostile user. Exit code 1: something was not as it should be. The same seed makes the same choices.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import random
@@ -21,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -138,7 +135,7 @@ class Kind(NamedTuple):
     stays: bool = False  # `every_minute` runs on
 
 
-KINDS: Mapping[str, Kind] = {
+KINDS = {
     "stayer": Kind(uv=STAYS, every_minute=f"python3 - 3 <<'END'\n{PACKAGES}END\n"),
     "sleeper": Kind(uv=SLEEPS, every_minute=f"python3 - 20 <<'END'\n{PACKAGES}END\n"),
     "hoarder": Kind(uv=LIES, every_minute=f"python3 - 26 <<'END'\n{PACKAGES}END\n"),
@@ -169,9 +166,9 @@ class Hour:
     def __init__(self, fleet: Fleet, hostile: str, seed: int, log: TextIO) -> None:
         self.fleet, self.hostile, self.log = fleet, hostile, log
         self.random = random.Random(seed)
-        self.waiting: list[Tampered] = []
-        self.seconds: list[float] = []
-        self.problems: list[str] = []
+        self.waiting = []
+        self.seconds = []
+        self.problems = []
         self.began = time.monotonic()
 
     def note_problem(self, text: str) -> None:

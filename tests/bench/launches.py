@@ -15,8 +15,6 @@ Exit code 1: a start took longer than a second, a burst cost more than 5 % or id
 the idle daemon has more than 15 MB.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator

@@ -7,8 +7,6 @@ the first paint, the list of hosts, a search, a filter, another order, one host.
 first paint within 2 s and a filter within 200 ms for 20,000 hosts; the exit code is 1 when one is missed.
 """
 
-from __future__ import annotations
-
 import shutil
 import sys
 import tempfile
@@ -52,7 +50,7 @@ def all_broken(host: int) -> list[Any]:
     return [app(host, APPS[(host + number) % 8]) for number in range(3)] + no_policy()
 
 
-FLEETS: dict[str, Callable[[int], list[Any]]] = {"usual": usual, "all broken": all_broken}
+FLEETS = {"usual": usual, "all broken": all_broken}
 
 
 def make_fleet(hosts: int, verdicts: Callable[[int], list[Any]]) -> tuple[dict[str, Any], list[Any], dict[Any, str]]:

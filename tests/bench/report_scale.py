@@ -14,8 +14,6 @@ Events for a SIEM come last, beside the limits: what the run changed, sent to a 
 same answers once more as the next run, in which nothing changes.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 import tempfile
@@ -47,7 +45,7 @@ def fleet_run(hosts: int) -> dict[str, Any]:
 
 def answer(number: int, rules: int, first_audit: bool) -> dict[str, Any]:
     share = number % 100
-    verdicts: list[Verdict] = []
+    verdicts = []
     if first_audit or share >= 97:
         services = [f"service{index:03}" for index in range(rules * 6 // 10)]
         verdicts += fleets.no_policy(("chromium",), services)

@@ -9,8 +9,6 @@ after a run with nothing wrong, every host has to be compliant, with nothing lef
 reports have to agree. Exit code 1: something was not as it should be. The same seed makes the same choices.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import re
@@ -46,7 +44,7 @@ class Fault(NamedTuple):
     ends: str
 
 
-HOST_FAULTS: Mapping[str, Fault] = {
+HOST_FAULTS = {
     "does not answer": Fault("systemctl stop ssh.service", "systemctl start ssh.service"),
     "its disk is full": Fault(
         "mount -t tmpfs -o size=8m full /mnt; cp -a /etc/. /mnt; head -c 9m /dev/zero >/mnt/.full 2>/dev/null || :;"
@@ -101,10 +99,10 @@ class Soak:
     def __init__(self, fleet: Fleet, seed: int, stream: TextIO) -> None:
         self.fleet, self.stream = fleet, stream
         self.random = random.Random(seed)
-        self.problems: list[str] = []
-        self.counts: Counter[str] = Counter()
-        self.before: dict[str, tuple[set[str], list[str]]] = {}
-        self.tampered: dict[str, set[str]] = {host: set() for host in fleet.hosts}  # and not seen to be right since
+        self.problems = []
+        self.counts = Counter()
+        self.before = {}
+        self.tampered = {host: set() for host in fleet.hosts}  # and not seen to be right since
 
     def log(self, **line: Any) -> None:
         self.stream.write(json.dumps(line) + "\n")

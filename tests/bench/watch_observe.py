@@ -14,8 +14,6 @@ and for each the seconds of a day with one every so many seconds. Exit code 1: o
 day. What the daemon costs is in launches.py.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import sys

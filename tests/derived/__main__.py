@@ -11,8 +11,6 @@ marks of a document:
 Adding a source is adding a file. `./proscribe test lint` runs the check. Python 3.11 or newer, of a test environment.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import os

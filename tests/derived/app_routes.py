@@ -1,7 +1,5 @@
 """The table of how restricted apps reach a host, in docs/coverage.md."""
 
-from __future__ import annotations
-
 from proscribe.host.controls.apps.systems.declaration import Claim, Route
 
 from .other_routes import ROUTES

@@ -1,7 +1,5 @@
 """The program for audits without root: stored_audit.py behind a part of loader.py, without what only people need."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path

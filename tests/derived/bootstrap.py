@@ -1,7 +1,5 @@
 """The texts of loader.py, each in one place: what several programs have in common, and what goes with every call."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """The tables of docs/browsers.md: the files of policies and who reads them, and the switches with their policies."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

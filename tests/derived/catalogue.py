@@ -1,7 +1,5 @@
 """What docs/catalogue.md repeats of the code: package systems, keys with few values, services that nothing finds."""
 
-from __future__ import annotations
-
 import textwrap
 from pathlib import Path
 

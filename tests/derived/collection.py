@@ -1,7 +1,5 @@
 """What each command of the launcher is in a collection, and the variables of those that need no host."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import re

@@ -1,7 +1,5 @@
 """The list of decisions in docs/decisions: their titles, in their order."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from .part import Part

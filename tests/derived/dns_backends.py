@@ -1,7 +1,5 @@
 """What follows from the backends of the control dns: lists for hosts, and tables of docs/dns.md."""
 
-from __future__ import annotations
-
 import importlib
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The tables of docs/enforcement_points.md: the formats of ./proscribe export, and the devices that were not tried."""
 
-from __future__ import annotations
-
 from proscribe.controller.enforcement_points.declaration import Format
 from proscribe.controller.enforcement_points.registry import FORMATS
 

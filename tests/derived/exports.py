@@ -1,7 +1,5 @@
 """What docs/exports.md says of the exports: the tables of them and of the clauses that they name."""
 
-from __future__ import annotations
-
 from proscribe.controller.report.evaluation.frameworks import CLAUSES
 from proscribe.controller.report.exports import formats
 

@@ -1,7 +1,5 @@
 """The keys of the organisation's own rules, in docs/firewall.md."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from proscribe.controller.compile.restrictions.firewall_rules import DIRECTIONS, KEYS, PROTOCOLS, VERDICTS

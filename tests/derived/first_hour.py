@@ -1,7 +1,5 @@
 """How long docs/first-hour.md takes, by step: reading and typing counted, waiting as a test has measured it."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator, Sequence

@@ -4,8 +4,6 @@ A row says only what a test shows; what is left open is in its last field. The r
 files (host/controls/apps/systems/declaration.py).
 """
 
-from __future__ import annotations
-
 from proscribe.host.controls.apps.systems.declaration import Claim, Route
 
 TEXT = """
@@ -76,7 +74,7 @@ browsers that no policy reaches, browsers unpacked at home
 
 def read_routes(text: str) -> list[Route]:
     """Read routes: a name, and its fields below it; `by` is the test that shows a field."""
-    routes: list[dict[str, str]] = []
+    routes = []
     for line in text.strip().splitlines():
         if not line.startswith(" "):
             routes.append({"route": line})

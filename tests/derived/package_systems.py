@@ -1,7 +1,5 @@
 """What follows from the package systems: their list for hosts, the spelling of names for the controller."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One text that follows from the code, and its place."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 

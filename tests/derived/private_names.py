@@ -1,7 +1,5 @@
 """The private names of ansible-core that are used, in the decision that takes their use upon itself."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from proscribe_ansible import private_names

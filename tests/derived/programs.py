@@ -1,7 +1,5 @@
 """The programs of host/programs as texts in Python: to a host goes nothing but Python modules."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path

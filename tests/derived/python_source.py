@@ -1,7 +1,5 @@
 """Python source as ruff writes it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 WIDTH = 120

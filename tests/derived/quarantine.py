@@ -1,7 +1,5 @@
 """The options of `./proscribe quarantine`, in docs/apps.md."""
 
-from __future__ import annotations
-
 import argparse
 
 from proscribe.controller.cli.quarantine import add_arguments

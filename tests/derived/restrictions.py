@@ -1,7 +1,5 @@
 """The table of all variables, in docs/restrictions.md, and their entries in what roles say that they take."""
 
-from __future__ import annotations
-
 import json
 import textwrap
 from collections.abc import Mapping

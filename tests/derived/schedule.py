@@ -1,7 +1,5 @@
 """What docs/scheduling.md has of the code: who can begin runs, and by which channels notifications go."""
 
-from __future__ import annotations
-
 from proscribe.controller.compile.restrictions import RESTRICTIONS
 from proscribe.controller.compile.restrictions.channels import channels
 from proscribe.controller.compile.restrictions.schedule_values import METHODS

@@ -1,7 +1,5 @@
 """The tables that have a row for each state of a rule, each exit code, and each answer of `explain`."""
 
-from __future__ import annotations
-
 from proscribe.controller.cli.explain.reasons import reason
 from proscribe.controller.report.evaluation import verdict
 from proscribe.model.finding import STATES

@@ -1,7 +1,5 @@
 """The tables of docs/waivers.md: the keys of a waiver, and what it can be worth."""
 
-from __future__ import annotations
-
 from proscribe.controller.compile.waivers.document import KEYS, REQUIRED
 from proscribe.controller.compile.waivers.standing import STATUSES
 from proscribe.controller.compile.waivers.waiver import NARROWER

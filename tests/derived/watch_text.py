@@ -1,7 +1,5 @@
 """The program of the watch: stored_watch.py behind a part of loader.py, hashing.py and json_text.py."""
 
-from __future__ import annotations
-
 import re
 
 from proscribe.host.watch.state.files import PLACE

@@ -13,8 +13,6 @@ their copy, end only their own processes, and reach only loopback: a mutant of c
 remove them. The sample is the same for the same seed and the same module.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import os
@@ -112,7 +110,7 @@ def select_items(arguments: argparse.Namespace) -> list[Item]:
     """
     modules = list_modules(PROJECT)
     if arguments.module:
-        named: list[str] = []
+        named = []
         for name in arguments.module:
             below = [module for module in modules if module == name or module.startswith(f"{name.rstrip('/')}/")]
             if not below:
@@ -160,7 +158,7 @@ def run(items: Sequence[Item], place: Path, arguments: argparse.Namespace) -> fl
             return NOTICED
         return REFUSED if not arguments.quick and copy.refuses(item.file, item.mutant.text) else SURVIVED
 
-    states: dict[str, list[str]] = {}
+    states = {}
     for index, (item, state) in enumerate(zip(items, copies.map(judge, items), strict=True)):
         states.setdefault(item.module, []).append(state)
         if state == SURVIVED:

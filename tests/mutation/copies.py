@@ -67,12 +67,12 @@ class CopyPool:
     """The copies of a checkout below a directory, with the results of tests without a mistake."""
 
     def __init__(self, project: Path, place: Path, jobs: int, loaded: Sequence[str] = ()) -> None:
-        self.passing: dict[tuple[str, ...], bool] = {}  # by tests, or files that run together
-        self.failing: set[str] = set()
-        self.running: set[subprocess.Popen[bytes]] = set()
+        self.passing = {}  # by tests, or files that run together
+        self.failing = set()
+        self.running = set()
         self.is_ended = False
         self.jobs = jobs
-        self._free: queue.Queue[Copy] = queue.Queue()
+        self._free = queue.Queue()
         for number in range(jobs):
             self._free.put(Copy(self, project, place / f"copy{number}", loaded))
 
@@ -105,9 +105,9 @@ class Copy:
         self.copies = copies
         self.directory = place
         self._to_load = loaded
-        self._client: Client | None = None
-        self._failing_loaded: set[str] = set()  # without a mistake
-        self._checks: list[Sequence[str]] | None = None  # those that accept the code as it is
+        self._client = None
+        self._failing_loaded = set()  # without a mistake
+        self._checks = None  # those that accept the code as it is
         shutil.copytree(project, place, ignore=LEFT_OUT, symlinks=True)
         (place / ".cache").symlink_to(CACHE)
 

@@ -4,8 +4,6 @@
 until its text changes. A changed test file counts as a whole. Other processes that a test starts are not measured.
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 import hashlib
@@ -52,7 +50,7 @@ class Lines:
 
     def __init__(self, project: Path) -> None:
         self._project = project
-        self._digests: dict[str, str] = json.loads(DIGESTS.read_text(encoding="utf-8")) if DIGESTS.is_file() else {}
+        self._digests = json.loads(DIGESTS.read_text(encoding="utf-8")) if DIGESTS.is_file() else {}
         self._data = CoverageData(str(DATA))
         if self._digests:
             self._data.read()
@@ -99,7 +97,7 @@ def file_of(test: str) -> str:
 def split_tests(tests: Sequence[str], files: Sequence[str]) -> list[list[str]]:
     """Split tests into portions that grow. Each file has its turn, those of `files` first."""
     ranks = {file: number for number, file in enumerate(files)}
-    by_file: dict[str, list[str]] = {}
+    by_file = {}
     for test in sorted(tests, key=lambda test: (ranks.get(file_of(test), len(files)), file_of(test))):
         by_file.setdefault(file_of(test), []).append(test)
     turns = itertools.chain(*itertools.zip_longest(*by_file.values()))

@@ -5,8 +5,6 @@ What an import made of a function before the fork stays, such as a cache or the 
 fails here has noticed the mistake, and one that passes has to run in a process of its own.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import inspect
@@ -84,11 +82,11 @@ class Server:
 
     def __init__(self, session: pytest.Session) -> None:
         self.session = session
-        self.tests: dict[str, list[pytest.Item]] = {}  # by their node ids, and by their files
+        self.tests = {}  # by their node ids, and by their files
         for item in session.items:
             for word in {item.nodeid, item.nodeid.partition("::")[0]}:
                 self.tests.setdefault(word, []).append(item)
-        self.functions: dict[tuple[str, str], list[FunctionType]] = {}  # by their files and names
+        self.functions = {}  # by their files and names
         for function in gc.get_objects():
             if isinstance(function, FunctionType):
                 file = os.path.relpath(function.__code__.co_filename, Path.cwd())
@@ -141,7 +139,7 @@ class Server:
         return True
 
 
-_failed: list[str] = []
+_failed = []
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -175,7 +173,7 @@ def list_changes(before: CodeType, after: CodeType) -> Changes | None:
     is_function = bool(before.co_flags & inspect.CO_OPTIMIZED)
     if not is_function and not is_same:
         return None
-    changes: Changes = []
+    changes = []
     for code, other in zip(inside, inside_after, strict=False) if len(inside) == len(inside_after) else ():
         nested = list_changes(code, other)
         if nested is None:

@@ -1,7 +1,5 @@
 """The modules that can have mutants, and the test files of each."""
 
-from __future__ import annotations
-
 import fnmatch
 import functools
 import itertools

@@ -3,8 +3,6 @@
 A mutant changes one place of the text. Sentences stay as they are: no test should depend on how a message is worded.
 """
 
-from __future__ import annotations
-
 import ast
 import io
 import itertools
@@ -12,7 +10,7 @@ import tokenize
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-COMPARED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
+COMPARED = {
     ast.Eq: (ast.NotEq,),
     ast.NotEq: (ast.Eq,),
     ast.Lt: (ast.LtE, ast.GtE),
@@ -24,7 +22,7 @@ COMPARED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Is: (ast.IsNot,),
     ast.IsNot: (ast.Is,),
 }
-OPERATED: dict[type[ast.operator], type[ast.operator]] = {
+OPERATED = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
     ast.Mult: ast.FloorDiv,

@@ -1,7 +1,5 @@
 """The worst mistakes that somebody could make in this project, each with the tests that must notice it."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Collection, Sequence
 from pathlib import Path

@@ -8,8 +8,6 @@ a reason (tests/catalog/packages/apt.yml). Exit code 1 if something is undecided
 more; 2 if an archive or a file could not be read.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import sys
@@ -44,7 +42,7 @@ def check_debian() -> list[str]:
     mirror = mirrors()[0]
     if not mirror:
         raise archives.Unreadable("the apt of this machine knows no mirror of Debian")
-    packages: dict[str, archives.Package] = {}
+    packages = {}
     with tempfile.TemporaryDirectory(prefix="proscribe-") as directory:
         for package in archives.read_archives(mirror, Path(directory)):
             packages.setdefault(package.name, package)

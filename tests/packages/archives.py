@@ -3,8 +3,6 @@
 apt fetches and checks the indexes below a directory of its own. The lists of the machine's apt stay as they are.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import subprocess
@@ -76,7 +74,7 @@ def read_index(lines: Iterable[str], index: str) -> Iterator[Package]:
     for is_between, paragraph in itertools.groupby(numbered, lambda line: not line[1].strip()):
         if is_between:
             continue
-        fields: dict[str, str] = {}
+        fields = {}
         first = last = ""
         for number, line in paragraph:
             place = f"{index}:{number}"

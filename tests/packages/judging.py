@@ -3,8 +3,6 @@
 tests/catalog/packages/ has the words that select packages (`words.yml`), and the decisions (`apt.yml`).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -68,7 +66,7 @@ def words_of(path: Path = DECISIONS / "words.yml") -> Words:
 def decisions_of(path: Path) -> Decisions:
     """Read the decisions of a file: each has names and a reason, and no name occurs twice."""
     content = _load(path, {"decided", "elsewhere"})
-    names: dict[str, list[str]] = {"decided": [], "elsewhere": []}
+    names = {"decided": [], "elsewhere": []}
     for key, row in ((key, row) for key, rows in content.items() for row in rows):
         if not (isinstance(row, dict) and row.keys() == {"names", "why"} and row["names"] and str(row["why"]).strip()):
             raise Mistake(f"{path}: {key}: found {row}, expected names and a reason (why)")

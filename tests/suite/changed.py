@@ -1,7 +1,5 @@
 """Changed files since a revision, and the tests that they reach: by imports, and by folders for what is no import."""
 
-from __future__ import annotations
-
 import functools
 import os
 import subprocess
@@ -14,7 +12,7 @@ from suite import sizes
 
 SINCE = "PROSCRIBE_TESTS_SINCE"  # in the environment: the revision before the change, named by a CI
 # Tests about files that no test imports, beside those of the same folder below MIRROR. Paths and tests are patterns.
-REACHES: Mapping[str, tuple[str, ...]] = {
+REACHES = {
     "catalog/*": (
         "tests/unit/controller/compile/catalogue/*",
         "tests/unit/controller/test_cli*.py",

@@ -5,8 +5,6 @@ a run that was killed is its directory, and what its ledger names: settings of t
 control groups.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json

@@ -1,7 +1,5 @@
 """Parts of a test run: their commands, and the sizes and supported ends of Ansible and Python that have them."""
 
-from __future__ import annotations
-
 import datetime
 import functools
 import os

@@ -1,7 +1,5 @@
 """How the parts of a test run are run: side by side, with what fails named at once, and nothing left behind."""
 
-from __future__ import annotations
-
 import collections
 import concurrent.futures
 import contextlib
@@ -98,8 +96,8 @@ class Results:
     def __init__(self, path: Path, part: str) -> None:
         self.path, self.part = path, part
         self.read = 0
-        self.failed: list[tuple[str, str]] = []
-        self.skipped: list[tuple[str, str]] = []
+        self.failed = []
+        self.skipped = []
         path.touch()
 
     def news(self) -> None:
@@ -121,7 +119,7 @@ class Results:
 
 
 printing = threading.Lock()
-running: set[subprocess.Popen[str]] = set()
+running = set()
 interrupted = threading.Event()
 
 

@@ -9,8 +9,6 @@
 - A test that is marked `nightly` is in no smaller size.
 """
 
-from __future__ import annotations
-
 import fnmatch
 import functools
 import re

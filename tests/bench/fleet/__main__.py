@@ -20,8 +20,6 @@ t(1,000) / (10 t(100)), by processor time and by the clock.
     tests/bench/fleet --hosts --peak 10000                      memory of the controller's processes
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import itertools
@@ -31,7 +29,6 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import beside
 import scenarios
@@ -63,7 +60,7 @@ SWITCHES = {
     "hostile": "also an audit where one host in twenty answers in hostile ways: what it costs the controller",
     "beside": "a role of loops over builtin modules, goss and OpenSCAP, on one host",
 }
-VALUES: dict[str, tuple[Any, Any, str]] = {
+VALUES = {
     "rounds": (int, 2, "the least of so many is printed; 2"),
     "forks": (int, 20, "Ansible's, and as parallel are the peers; 20"),
     "serving": (addresses, 100, "hosts that serve the addresses of --peak in turn; 100"),
@@ -73,7 +70,7 @@ VALUES: dict[str, tuple[Any, Any, str]] = {
 def make_parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="tests/bench/fleet", description=__doc__, formatter_class=raw)
-    many: dict[str, Any] = {"nargs": "*", "type": addresses, "metavar": "N"}
+    many = {"nargs": "*", "type": addresses, "metavar": "N"}
     parser.add_argument("--hosts", default=[10, 100, 1000], help="how many; each is booted; 10, 100 and 1000", **many)
     parser.add_argument("--peak", help="also an audit of so many addresses (10,000): the controller's memory", **many)
     for name, (kind, default, text) in VALUES.items():

@@ -5,8 +5,6 @@ below a home is that of the host's one user. Ours is measured beside them with a
 catalogue, four controls, running programs and a file scan of the homes.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The controller: an inventory of the fleet, the commands, and how any of them is run and counted."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Drift that is seeded into hosts, each with the control that has to find it, and what must not be found beside it."""
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import Iterable, Mapping

@@ -26,7 +26,7 @@ class Sample(NamedTuple):
 
 def sample(pids: list[int]) -> Sample:
     """The memory of these processes now. One that has ended counts nothing."""
-    sizes: dict[bool, list[float]] = {True: [], False: []}
+    sizes = {True: [], False: []}
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()

@@ -1,7 +1,5 @@
 """Hosts in hostile hands, for the bench: what each answers, whatever it is asked for."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

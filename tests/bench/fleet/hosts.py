@@ -9,8 +9,6 @@ All are reached over SSH: one sshd in one more network namespace, which is every
 that enters the host whose address was called. To Ansible each is a host like any other, with connections of its own.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os
@@ -93,7 +91,7 @@ class Fleet:
     def __init__(self, directory: Path, layers: Sequence[Path], namespace: str) -> None:
         self.directory, self.namespace = directory, namespace
         self.layers = list(layers)  # what new hosts begin with, the uppermost first
-        self.first: list[subprocess.Popen[str]] = []  # the first process of each host, as seen from here
+        self.first = []  # the first process of each host, as seen from here
 
     @property
     def prefix(self) -> list[str]:

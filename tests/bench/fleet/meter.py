@@ -9,8 +9,6 @@ A count ends when both groups have become quiet, because an exit on either side 
 clock stops at that end. Version 1 and 2 of control groups have the count in different places.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

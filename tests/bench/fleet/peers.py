@@ -4,8 +4,6 @@ pyinfra gets a virtual environment, made once in the bench's cache, with the ver
 prepared for the hosts of the bench's inventory and then run. A run to which not every host answered ends the bench.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import shutil

@@ -1,7 +1,5 @@
 """What the bench measures: rows of a table in turn, and fleets of which something is unusual."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,10 +23,10 @@ class Rows:
 
     def __init__(self, bench: Bench, cache: Path, others: Sequence[str], fallback: bool = False) -> None:
         self.bench = bench
-        self.ours: dict[str, Row] = {name: lambda name=name: bench.run(name) for name in ("ping", "audit", "drift")}
+        self.ours = {name: lambda name=name: bench.run(name) for name in ("ping", "audit", "drift")}
         if fallback:
             self.ours["fallback"] = lambda: bench.run("audit", ANSIBLE_PIPELINING="false")
-        kinds: dict[str, Callable[[], peers.Peer]] = {
+        kinds = {
             "pyinfra": lambda: peers.Pyinfra(bench, cache),
             "ssh true": lambda: peers.Ssh(bench),
             "ssh audit": lambda: peers.SshAudit(bench),

@@ -1,7 +1,5 @@
 """The bench's table: processor time first, then the clock, and both as shares of a ping and of pyinfra's fact."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 

@@ -1,10 +1,7 @@
 """The JSON Schemas of docs/schema: each from the type of its documents, or from what reads its format."""
 
-from __future__ import annotations
-
 import functools
 import json
-from collections.abc import Callable
 
 from proscribe.controller.report.exports.event_texts import LONGEST
 from proscribe.model.types.export import Manifest
@@ -29,7 +26,7 @@ def record() -> Shape:
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # By the name of a schema: what its documents are called, what they are, and their shape.
-SCHEMAS: dict[str, tuple[str, str, Callable[[], Shape]]] = {
+SCHEMAS = {
     "event": (
         "Event",
         f"A line of events.jsonl: ASCII, at most {LONGEST:,} bytes; what is cut ends with ... or has a count",

@@ -1,7 +1,5 @@
 """A line of events.jsonl, of one of the kinds."""
 
-from __future__ import annotations
-
 from proscribe.controller.report.exports.event_kinds import ACTION, BETWEEN, GATE, HOST, KINDS, REQUEST, RULE, RUN
 from proscribe.model.types.event import (
     ActionEvent,
@@ -16,7 +14,7 @@ from proscribe.model.types.event import (
 from .shapes import Shape
 from .typed import shape_of
 
-OF_KIND: dict[str, type] = {
+OF_KIND = {
     HOST: HostEvent,
     RULE: RuleEvent,
     ACTION: ActionEvent,

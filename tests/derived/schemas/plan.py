@@ -1,7 +1,5 @@
 """A compiled plan, in which each control has its own keys of a service."""
 
-from __future__ import annotations
-
 from proscribe.model.types.plan import OfApps, OfBrowser, OfDns, OfFirewall, OfNames, Plan, Section, Standing
 from proscribe.model.words import CONTROLS
 
@@ -9,12 +7,7 @@ from .shapes import Shape, keyed
 from .typed import keys_of, shape_of
 
 # What a service is found and blocked by.
-IDENTIFIERS: dict[str, tuple[type, ...]] = {
-    "apps": (OfApps,),
-    "browser": (OfNames, OfBrowser),
-    "firewall": (OfFirewall,),
-    "dns": (OfNames, OfDns),
-}
+IDENTIFIERS = {"apps": (OfApps,), "browser": (OfNames, OfBrowser), "firewall": (OfFirewall,), "dns": (OfNames, OfDns)}
 MISSING_IN_OLD = "browsers"  # of plans that earlier versions wrote
 
 

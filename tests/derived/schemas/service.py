@@ -1,7 +1,5 @@
 """A service's file, from the kinds that its reader checks it by (controller/compile/catalogue/schema.py)."""
 
-from __future__ import annotations
-
 from proscribe.controller.compile.catalogue import schema
 from proscribe.controller.compile.catalogue.kinds import Group, Kind, Listed, Text
 from proscribe.controller.compile.catalogue.schema import SERVICE

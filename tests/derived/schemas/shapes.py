@@ -1,15 +1,13 @@
 """The shapes that JSON Schemas are put together from."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 Shape = dict[str, Any]
 
-TEXT: Shape = {"type": "string"}
-FLAG: Shape = {"type": "boolean"}
+TEXT = {"type": "string"}
+FLAG = {"type": "boolean"}
 
 
 def one_of(words: Collection[str]) -> Shape:

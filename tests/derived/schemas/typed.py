@@ -1,7 +1,5 @@
 """The JSON Schema of a TypedDict of `model/types`: its keys, and what `Annotated` says of them."""
 
-from __future__ import annotations
-
 import types
 from typing import Annotated, NotRequired, Union, get_args, get_origin, get_type_hints
 
@@ -13,15 +11,8 @@ from .shapes import Shape, by, keyed, listed, matching, maybe
 
 # What the types import for type checkers only.
 NAMES = {"Annotated": Annotated, "NotRequired": NotRequired, **vars(words), **vars(annotations)}
-NULL: Shape = {"type": "null"}
-SCALARS: dict[object, str] = {
-    str: "string",
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    dict: "object",
-    type(None): "null",
-}
+NULL = {"type": "null"}
+SCALARS = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", type(None): "null"}
 
 
 def keys_of(kind: type) -> dict[str, object]:

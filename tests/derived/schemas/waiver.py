@@ -1,15 +1,13 @@
 """A waiver's file, from the keys and patterns of its reader (controller/compile/waivers/document.py)."""
 
-from __future__ import annotations
-
 from proscribe.controller.compile.waivers import document
 from proscribe.model.words import CONTROLS, REQUEST_ID
 
 from .shapes import Shape, about, keyed, listed, matching, one_of, shut
 
 TIME = about(matching(document.MOMENT), "A time with its zone, such as 2026-12-31T18:00:00+08:00")
-TEXT: Shape = {"type": "string", "maxLength": document.LONGEST}
-NEEDED: Shape = {**TEXT, "minLength": 1}
+TEXT = {"type": "string", "maxLength": document.LONGEST}
+NEEDED = {**TEXT, "minLength": 1}
 
 
 def waiver() -> Shape:
