@@ -7,7 +7,7 @@ from typing import Annotated, NotRequired
 
 import pytest
 from derived import dns_backends, programs
-from derived.part import Part, StaleMarks, described, table
+from derived.part import Part, StaleMarks, described
 from derived.schemas import SCHEMAS, schema
 from derived.schemas.service import shape_of as shape_of_kind
 from derived.schemas.shapes import matching
@@ -47,10 +47,6 @@ def test_a_document_without_its_marks_is_left_as_it_is(document):
         ROWS.applied(document)
 
 
-def test_a_cell_stays_a_cell():
-    assert table(("a", "b"), [("x|y", "z")]) == "| a | b |\n| --- | --- |\n| x\\|y | z |\n"
-
-
 def test_a_name_of_the_code_has_its_row_and_no_row_is_of_nothing():
     assert [*described(("b", "a", "c"), [("a, c", "x"), ("b", "y")])] == [("`b`", "y"), ("`a`, `c`", "x")]
     with pytest.raises(ValueError, match="lacks b, c"):
@@ -58,10 +54,6 @@ def test_a_name_of_the_code_has_its_row_and_no_row_is_of_nothing():
 
 
 # -- schemas -----------------------------------------------------------------------------------------------------------
-
-
-def test_every_schema_is_written(project):
-    assert {path.name for path in (project / "docs/schema").iterdir()} == {f"{name}.schema.json" for name in SCHEMAS}
 
 
 class Piece(TypedDict):

@@ -48,8 +48,3 @@ def test_document_shows_the_picture_with_a_text_instead(source):
 def test_graphviz_draws_the_text(source):
     root = ElementTree.fromstring(draw(source.read_text(encoding="utf-8")))
     assert len(root.findall(f".//{SVG}g[@class]")) > 5
-
-
-def test_text_without_a_description_is_refused(source):
-    with pytest.raises(ValueError, match="// desc"):
-        find_line(source.read_text(encoding="utf-8").replace("// desc:", "//"), "desc")

@@ -44,24 +44,14 @@ def list_imports(project, name, text):
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("import proscribe.base", {BASE}),
         ("import proscribe.base as base", {BASE}),
         ("from proscribe import base", {BASE}),
-        ("from proscribe.base import VALUE", {BASE}),
         ("from proscribe.room import own", {ROOM}),
         ("from proscribe.room import inner", {ROOM, INNER}),  # the function hides the module of its name
         ("from proscribe.room import other", {"module_utils/proscribe/room/other.py"}),  # no name of the package
-        ("from proscribe.room.inner import inner", {INNER}),
-        ("import proscribe.room", {ROOM}),
         ("from ansible.module_utils.proscribe.base import VALUE", {BASE}),
-        ("from ansible.module_utils.proscribe_beside import x", {"module_utils/proscribe_beside.py"}),
         ("import proscribe_beside", {"module_utils/proscribe_beside.py"}),
         ("def f():\n    try:\n        pass\n    except E:\n        from proscribe import base", {BASE}),
-        ("match x:\n    case 1:\n        import proscribe.base", {BASE}),
-        (
-            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import proscribe.base\nelse:\n    import json",
-            set(),
-        ),
         ("import typing\nif typing.TYPE_CHECKING:\n    import proscribe.base", set()),
         ("import json\nfrom yaml import load", set()),
         ("from importlib import import_module\nimport_module('proscribe.base')", {BASE}),
@@ -78,11 +68,9 @@ def test_file_imports_files_of_the_checkout(tmp_path, text, found):
 @pytest.mark.parametrize(
     ("name", "text", "found"),
     [
-        ("room/third", "from .inner import inner", {INNER}),
         ("room/third", "from . import inner", {ROOM, INNER}),
         ("room/third", "from ..base import VALUE", {BASE}),
         ("room/third", "def f():\n    from .. import base", {BASE}),
-        ("third", "from .room import own", {ROOM}),
         ("third", "from importlib import import_module\nimport_module('.base', __package__)", {BASE}),
         ("third", "TEXT = '''\nif True:\n    from proscribe.base import VALUE\n'''", {BASE}),
         ("third", "PATH = 'playbooks/audit.yml'", set()),  # only a test names what it reads
@@ -117,17 +105,11 @@ import pytest
 import helper
 from proscribe.base import VALUE
 from made import ready
-
-
 @pytest.fixture
 def first(second): ...
-
-
 @pytest.fixture
 def second():
     return VALUE
-
-
 def pytest_configure():
     helper
 """
@@ -161,16 +143,8 @@ ROOM_OF, BESIDE, PLUGIN = "module_utils/proscribe/room", "module_utils/proscribe
     ("files", "circle"),
     [
         ({f"{ROOM_OF}/other": "from . import third", f"{ROOM_OF}/third": "def f():\n    from .other import x"}, True),
-        (
-            {
-                f"{ROOM_OF}/other": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .third import x",
-                f"{ROOM_OF}/third": "from . import other",
-            },
-            True,
-        ),
         ({f"{ROOM_OF}/__init__": "from . import third\nown = 1", f"{ROOM_OF}/third": "from . import own"}, True),
         ({f"{ROOM_OF}/__init__": "from . import other, third", f"{ROOM_OF}/third": "from . import other"}, False),
-        ({BESIDE: "import proscribe_next", "module_utils/proscribe_next": "from proscribe_beside import x"}, True),
         ({PLUGIN: "import proscribe_beside", BESIDE: "import proscribe.base"}, False),
         ({"tests/helper": "import other", "tests/other": "import helper"}, False),
     ],

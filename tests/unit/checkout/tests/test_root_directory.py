@@ -53,9 +53,3 @@ def test_roots_of_an_earlier_version_are_removed_or_named(tmp_path, monkeypatch,
     root_directory.remove_former(tmp_path / "new")
     assert former.exists() is stays
     assert capsys.readouterr().out.endswith(printed.format(former))
-
-
-def test_roots_that_a_container_still_has_in_the_checkout_stay(tmp_path, monkeypatch):
-    monkeypatch.setattr(root_directory, "FORMER", tmp_path)
-    root_directory.remove_former(tmp_path)
-    assert tmp_path.is_dir()

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 import terms
-from terms import Found, Term
+from terms import Term
 
 TERMS = [
     Term("observe, scan", frozenset({"look", "told"}), ("look at", "is told"), frozenset({"look_up"})),
@@ -20,17 +20,14 @@ def names(code, path="module_utils/x.py"):
     ("code", "found"),
     [
         ("def look(): pass\nclass LookAgain: pass", ["look", "LookAgain"]),
-        ("def f(told, *looks, **look): pass", ["told", "look"]),
         ("told = 1\nx.look = 2\n_told_: int = 3\nfor look in (): pass", ["told", "look", "look", "_told_"]),
-        ("MOST_EPISODES = EPISODE_AGE = 1", ["EPISODE_AGE"]),
         ("import x as told\nfrom y import look as z\nwith x as look: pass", ["told", "look"]),
         ("look_up = overlook = outlook = 1", []),
         ("x = path.look(); shutil.look = told()", ["look"]),
         ("def test_what_is_told(): pass\nclass TestLook: pass", []),
-        ("lambda told: told", ["told"]),
     ],
 )
-def test_what_a_file_defines_is_looked_through_and_what_it_uses_is_not(code, found):
+def test_names_that_a_file_defines_are_read_and_those_it_uses_are_not(code, found):
     assert sorted(names(code)) == sorted(found)
 
 
@@ -44,17 +41,13 @@ def test_a_module_has_a_name_too_but_for_a_test():
     [
         ("module_utils/a.py", '"""Look at it."""\nx = "look at it"', 2),
         ("module_utils/a.py", 'x = f"{y} is told"\nraise E("looks at")', 1),
-        ("module_utils/a.py", "# look at it\nx = 1", 1),
         ("module_utils/a.py", "# `look at` is a phrase\nx = 1", 0),
         ("module_utils/a.py", 'def f():\n    """One.\n\n    It is told.\n    """', 1),
         ("tests/a.py", 'x = "look at it"', 0),
         ("tests/a.py", "def test_what_is_told(): pass  # look at it", 2),
-        ("tests/a.py", "def what_was_told_of_a_test(): pass", 1),  # a part of an identifier
         ("roles/a.yml", "- name: Look at it\n# look at it\n", 1),
         ("playbooks/a.yml", "msg: it overlook at-it\n", 0),
-        ("roles/README.md", "look at it", 0),
         ("tests/tool", "#!/usr/bin/env python3\ntold = 1\n", 1),
-        ("tests/sh", "#!/bin/sh\ntold=1\n", 0),
     ],
 )
 def test_messages_are_the_texts_of_code_and_playbooks(path, text, found):
@@ -74,17 +67,12 @@ LONG = "word " * 26
         (f"# {'word ' * 13}. {'word ' * 13}", []),
         (f"# {'word ' * 20} `{LONG}`", []),
         (f'def f():\n    """Short.\n\n    {LONG}\n    """', [2]),
-        (f'"""name    {LONG}"""', []),
         (f'"""It has {{{LONG}}}"""', []),
         (f"x = '{LONG}'", []),
     ],
 )
 def test_a_sentence_of_too_many_words_is_found(code, found):
     assert [one.line for one in terms.too_long("a.py", code, ast.parse(code))] == found
-
-
-def test_a_finding_says_where_and_what_we_say():
-    assert str(Found("a.py", 7, "told", "logged")) == "a.py:7: told; we say: logged"
 
 
 GLOSSARY = """

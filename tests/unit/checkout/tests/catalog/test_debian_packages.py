@@ -30,9 +30,3 @@ def test_what_an_exception_is_about_is_in_the_archives(table, in_archives):
 def test_no_entry_has_what_is_said_to_be_permitted(table, named):
     assert table["dependents"].keys() & named == set()
     assert all(table["dependents"].values())
-
-
-def test_the_lists_are_in_order(table):
-    lists = [list(table[key]) for key in ("apart", "dependents")]
-    lists += [names for suite in table["suites"].values() for names in suite.values()]
-    assert lists == [sorted(set(names)) for names in lists]

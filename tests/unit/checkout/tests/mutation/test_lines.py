@@ -57,11 +57,3 @@ def test_changed_test_file_counts_as_a_whole(checkout):
 def test_changed_module_has_no_known_tests(checkout, changed):
     (checkout / changed).write_text("{}")
     assert lines.Lines(checkout).find_tests(MODULE, 2) == []
-
-
-def test_portions_take_tests_of_each_file_in_turn_the_nearest_first():
-    running = [f"{FAR}::{number}" for number in range(700)] + [f"{NEAR}::{number}" for number in range(2)]
-    first, second, last = lines.split_tests(running, [NEAR])
-    assert first[:5] == [f"{NEAR}::0", f"{FAR}::0", f"{NEAR}::1", f"{FAR}::1", f"{FAR}::2"]
-    assert (len(first), len(second), len(last)) == (12, 48, 340)
-    assert lines.split_tests([], [NEAR]) == []

@@ -11,7 +11,6 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[5]
 sys.path.append(str(PROJECT / "tests/mutation"))
 
-from copies import Copy, CopyPool  # noqa: E402
 from loaded import DESCRIPTOR, NOT_POSSIBLE, Answer, Client, Mistake, Request, list_changes  # noqa: E402
 
 MODULE = """
@@ -77,14 +76,11 @@ PASSED = Answer(True, 0, "")
         ("", "", [SMALL, SUM, DOUBLE], PASSED),
         ("< LIMIT", "<= LIMIT", [SUM, SMALL], Answer(True, 1, SMALL)),
         ("< LIMIT", "<= LIMIT", ["test_it.py"], Answer(True, 1, SMALL)),
-        ("< LIMIT", "<= LIMIT", [SUM], PASSED),
         ("one + 1", "one - 1", ["test_it.py"], Answer(True, 1, SUM)),  # inside a function, and behind a decorator
         ("number * factor", "(\n\n number + factor)", ["test_it.py"], Answer(True, 1, DOUBLE)),  # made by an import
-        ("return number <", "while True: pass\n    return number <", [SUM], PASSED),
         ("return number <", "import os; os._exit(0)\n    return number <", [SMALL], Answer(True, None, "")),
         ("return by", "return lambda number: 0", [DOUBLE], PASSED),  # what was made before the fork stays
         ("LIMIT = 3", "LIMIT = 4", [SMALL], NOT_POSSIBLE),
-        ("double = times(2)", "double = lambda number: 0", [DOUBLE], NOT_POSSIBLE),
         ("return number * factor", "return number", [DOUBLE], NOT_POSSIBLE),  # it closes over nothing any more
         ("< LIMIT", "<= LIMIT", ["test_other.py"], NOT_POSSIBLE),
     ],
@@ -110,14 +106,11 @@ def test_run_that_hangs_is_ended(client, tmp_path):
 @pytest.mark.parametrize(
     ("before", "after", "functions"),
     [
-        ("a = 1", "a = 1\n\n# a word more", []),
         ("a = 1", "a = True", None),
         ("def f(): return 1", "def f():\n\n  return 1", []),
-        ("def f(): return 1", "def f(): return True", ["f"]),
         ("def f(): return [x for x in y]", "def f(): return [x for x in z]", ["f"]),
         ("class A:\n  b = 1\n  def c(self): return 1", "class A:\n  b = 2\n  def c(self): return 1", None),
         ("class A:\n  b = 1\n  def c(self): return 1", "class A:\n  b = 1\n  def c(self): return 2", ["c"]),
-        ("def f():\n  class A: b = 1", "def f():\n  class A: b = 2", ["f"]),
         ("def f(a=1): return a", "def f(a=2): return a", None),
         ("def f():\n  def g(): return 1\n  return g", "def f():\n  def g(): return 2\n  return g", ["f", "g"]),
     ],
@@ -126,24 +119,3 @@ def test_changed_functions_are_listed_with_those_around_them(before, after, func
     changes = list_changes(compile(before, "m", "exec"), compile(after, "m", "exec"))
     names = None if changes is None else [code.co_name for code, _ in changes if code.co_name != "<listcomp>"]
     assert names == functions
-
-
-def test_tests_are_loaded_before_a_mistake_is_made(tmp_path, monkeypatch):
-    (tmp_path / "project").mkdir()
-    (tmp_path / "project/module.py").write_text(MODULE)
-    texts = []
-
-    class Loaded:
-        def __init__(self, copy):
-            self.copy = copy
-            self.run(Request([], [], [], "", 0))
-
-        def run(self, request):
-            texts.append((self.copy.directory / "module.py").read_text())
-            return Answer(True, 0, "")
-
-    monkeypatch.setattr(Copy, "_load", lambda copy: Loaded(copy))
-    copies = CopyPool(tmp_path / "project", tmp_path, 1, ["test_it.py"])
-    (noticed,) = copies.map(lambda copy, text: copy.notices("module.py", text, (), [["test_it.py"]]), ["LIMIT = 4"])
-    assert not noticed
-    assert texts == [MODULE, MODULE, "LIMIT = 4"]

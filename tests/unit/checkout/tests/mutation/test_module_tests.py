@@ -1,6 +1,5 @@
 """The modules that have mutants, the test files of each, and the mutants."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,20 +19,11 @@ def test_modules_include_those_beside_the_package_and_no_derived_text():
 
 
 @pytest.mark.parametrize(
-    ("module", "room"),
-    [("host/watch/starts/verifier", "host/watch"), ("model/finding", "model"), ("proscribe_command", "proscribe")],
-)
-def test_module_is_counted_in_its_room(module, room):
-    assert module_tests.name_room(module) == room
-
-
-@pytest.mark.parametrize(
     ("module", "names"),
     [
         ("host/watch/pause", ["host/watch/test_pause", "host/watch/test_pause_ends", "host/test_watch"]),
         ("host/watch/pause_file", ["host/watch/test_pause_file", "host/watch/test_pause_file_lost", "host/test_watch"]),
         ("host/watch/__init__", ["host/test_watch"]),
-        ("host/other", []),
     ],
 )
 def test_test_file_belongs_to_the_module_of_its_path(tmp_path, module, names):
@@ -76,28 +66,7 @@ def test_real_tools_of_a_module_are_those_that_its_change_would_run():
         ("class Rule(TypedDict, total=False):\n    id: Literal['a', 'b']\n", set()),
         ('LIST = """\nx\ny z\n"""\n', {"x -> (dropped)", "y z -> (dropped)"}),
         ('"A docstring"\nTEXT = "A sentence that people read"\n', set()),
-        (
-            'add("o", help="the directory to write", dest="out")\n',
-            {
-                *("\"o\" -> ('')", "\"out\" -> ('')", 'dest="out" -> (dropped)'),
-                'add("o", help="the directory to write", dest="out") -> pass',
-            },
-        ),
     ],
 )
 def test_mutants_change_code_and_leave_limits_types_and_sentences(text, changes):
     assert {mutant.change for mutant in make_mutants(text)} == changes
-
-
-def test_survivor_of_a_log_is_made_again_where_its_line_is_now(tmp_path):
-    file = "module_utils/proscribe/base/moments.py"
-    mutants = make_mutants((PROJECT / file).read_text())
-    dropped = next(mutant for mutant in mutants if mutant.change.endswith("-> (dropped)"))
-    log = tmp_path / "log"
-    log.write_text(
-        f"SURVIVED {file}:{dropped.line + 3}: {dropped.change}\nbase/moments   11 of 12, 91.7 %\n"
-        f"SURVIVED {file}:1: of: gone -> (0)\nSURVIVED module_utils/proscribe/gone.py:1: {dropped.change}\n"
-    )
-    command = [sys.executable, str(PROJECT / "tests/mutation"), "--again", str(log), "--list"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert printed == f"base/moments:{dropped.line}: {dropped.change}\n"

@@ -16,7 +16,3 @@ def test_mistake_can_be_made_and_names_its_tests(mistake):
     if mistake["file"].endswith(".py"):  # a mistake that does not even compile would be noticed by any test
         compile(text.replace(mistake["old"], mistake["new"]), mistake["file"], "exec")
     assert mistake["tests"] and all((PROJECT / test).is_file() for test in mistake["tests"])
-
-
-def test_no_two_mistakes_have_one_name():
-    assert len({mistake["name"] for mistake in MISTAKES}) == len(MISTAKES) >= 24
