@@ -107,11 +107,6 @@ def test_words_select_packages_by_topic(package, topics):
 
 
 SUMMARIES = {"vpnc": "a VPN client", "own-vpn": "the VPN", "dns-vpn-a": "VPN over DNS", "dns-vpn-b": "VPN over DNS"}
-    "vpnc": "a VPN client",
-    "own-vpn": "the office's VPN",
-    "dns-vpn-a": "VPN over DNS",
-    "dns-vpn-b": "VPN over DNS",
-}
 ARCHIVE = {name: Package(name, summary, "net") for name, summary in {**SUMMARIES, "kept": "a calendar"}.items()}
 
 
