@@ -1,12 +1,9 @@
 """What follows from the code stands between marks of a document, and nothing else of the document changes."""
 
 import re
-import sys
-from types import SimpleNamespace
 from typing import Annotated, NotRequired
 
 import pytest
-from derived import dns_backends, programs
 from derived.part import Part, StaleMarks, described
 from derived.schemas import SCHEMAS, schema
 from derived.schemas.service import shape_of as shape_of_kind
@@ -19,14 +16,6 @@ from proscribe.controller.compile.reading.grammar import domain
 from proscribe.model.types.annotations import ELSEWHERE, Count, Keywords, State
 from proscribe.model.words import STATES
 
-PROGRAM = '''\
-"""What it does."""
-
-import os
-import sys
-
-os.write(1, b"@TABLE@ {}")  # a comment
-'''
 ROWS = Part("docs/page.md", lambda: "| new |\n", "rows")
 MARKED = "# Page\n\n<!-- derived: rows -->\n{}<!-- end of rows -->\nthe rest\n"
 
@@ -118,26 +107,3 @@ def test_a_kind_that_has_no_shape_is_a_mistake():
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-
-
-def test_a_program_becomes_one_text_with_others_and_names_in_it(tmp_path, monkeypatch):
-    (tmp_path / "said.py").write_text(PROGRAM)
-    (tmp_path / "all.sh").write_text("echo ${1-} @PLACE@\npython3 -c '\n@SAID@'\n")
-    (tmp_path / "plain.sh").write_text("echo ${1-} $@\n")
-    (tmp_path / "__init__.py").write_text("what was derived before")
-    monkeypatch.setattr(programs, "FOLDER", tmp_path)
-    made = {}
-    exec(programs.module(), made)  # noqa: S102 - constants
-    said = 'import os, sys\nos.write(1, b"nat {}")  # a comment\n'
-    assert made["SAID"].format(table="nat") == said
-    assert made["ALL"].format(table="nat", place="/opt") == f"echo ${{1-}} /opt\npython3 -c '\n{said}'\n"
-    assert made["PLAIN"] == "echo ${1-} $@\n"
-
-
-def test_a_dns_filter_has_the_name_of_its_file(tmp_path, monkeypatch):
-    (tmp_path / "acme_dns.py").touch()
-    monkeypatch.setattr(dns_backends.backends, "__path__", [str(tmp_path)])
-    made = SimpleNamespace(DECLARED=SimpleNamespace(name="acme"))
-    monkeypatch.setitem(sys.modules, f"{dns_backends.backends.__name__}.acme_dns", made)
-    with pytest.raises(ValueError, match=r"acme_dns\.py declares the name 'acme', which has to be 'acme_dns'"):
-        dns_backends.declared()

@@ -7,7 +7,7 @@ import doc_blocks
 import doc_commands
 import doc_not_run
 import pytest
-from doc_blocks import Block, Command, File, Wrong
+from doc_blocks import Wrong
 
 PROJECT = Path(__file__).resolve().parents[4]
 DOCUMENTS = doc_blocks.read(PROJECT)
@@ -30,42 +30,6 @@ def test_no_command_is_left_out_that_no_document_has():
     assert len(plain) >= 80
     gone = [pattern for pattern in doc_not_run.REASONS if not any(fnmatchcase(text, pattern) for text in plain)]
     assert gone == []
-
-
-DOCUMENT = """\
-Text with `./proscribe audit`.
-
-```console
-$ one --first   # a comment
-printed
-...
-$ two \\
-    --second
-```
-
-- in a list
-
-  ```yaml
-  # inventory/prod/hosts.yml
-  all:
-    hosts: {}
-  ```
-
-````text
-```
-no fence
-```
-````
-"""
-
-
-def test_commands_and_files_are_read_with_their_lines():
-    assert list(doc_blocks.parts("a.md", DOCUMENT)) == [
-        Command("a.md", 4, "one --first   # a comment", ("printed", "...")),
-        Command("a.md", 7, "two --second", ()),
-        File("a.md", 14, "inventory/prod/hosts.yml", "# inventory/prod/hosts.yml\nall:\n  hosts: {}\n"),
-    ]
-    assert Block("a.md", 20, "text", ("```", "no fence", "```")) in doc_blocks.blocks("a.md", DOCUMENT)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +96,3 @@ def test_command_that_exists_passes(command):
 def test_command_in_the_text_or_in_output_is_judged_too(text, message):
     lines = doc_commands.mistakes("a.md", text)
     assert len(lines) == 1 and message in lines[0], lines
-
-
-def test_command_in_the_text_may_leave_words_out():
-    text = "`./proscribe explain NAME`, `./proscribe waiver new | sign`, `./proscribe lift --tags <control> ...`"
-    assert doc_commands.mistakes("a.md", text) == []

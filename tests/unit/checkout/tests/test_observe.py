@@ -33,10 +33,3 @@ def test_a_directory_is_observed_as_a_host_and_nothing_is_written_to_it(plan, tm
     assert (record["plan"], record["drifted"]) == (json.loads(plan.read_text())["digest"], ["dns"])
     assert "dns/made" in [rule["rule"] for rule in record["rules"]]
     assert sorted(str(path.relative_to(root)) for path in root.rglob("*")) == ["etc", "etc/hosts"]
-
-
-def test_a_control_that_there_is_not_is_a_mistake(plan):
-    argv = [sys.executable, str(PROJECT / "tests/observe.py"), str(plan), "dsn"]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "found control 'dsn', expected some of apps, browser, firewall, dns" in done.stderr

@@ -1,6 +1,5 @@
 """tests/packages finds packages of an archive that nobody has decided: its readers, its words, its decisions."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -135,34 +134,6 @@ def test_undecided_packages_and_stale_decisions_are_listed(decided, elsewhere, c
     assert judging.mistakes(ARCHIVE, judging.words_of(), judging.Decisions(decided, elsewhere), catalogue) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "error"),
-    (
-        ("decided: []\n", "expected the keys decided, elsewhere"),
-        ("decided: [{names: [a], why: ' '}]\nelsewhere: []\n", "expected names and a reason"),
-        ("decided: [a]\nelsewhere: []\n", "expected names and a reason"),
-        ("decided: [{names: [a, b], why: c}]\nelsewhere: [{names: [b], why: c}]\n", "elsewhere: found b again"),
-    ),
-)
-def test_wrong_file_of_decisions_is_refused(text, error, tmp_path):
-    (tmp_path / "apt.yml").write_text(text)
-    with pytest.raises(judging.Mistake, match=error):
-        judging.decisions_of(tmp_path / "apt.yml")
-
-
 def test_catalogue_contradicts_no_decision(own_catalogue):
     named = {name for service in own_catalogue.services.values() for name in service.packages.get("apt", ())}
     assert judging.against_catalogue(judging.decisions_of(judging.DECISIONS / "apt.yml"), named) == []
-
-
-@pytest.mark.parametrize(
-    ("listed", "code", "printed"),
-    ((None, 0, "Nothing is undecided"), ("a-b\nsome-thing\t1.0\n", 1, "catalogue: magic-wormhole: the list has none")),
-)
-def test_list_of_names_is_compared_with_the_catalogue(listed, code, printed, own_catalogue, tmp_path):
-    named = {name for service in own_catalogue.services.values() for name in service.packages.get("pip", ())}
-    own = "".join(f"{name.upper().replace('-', '__')}\t1.0\n" for name in sorted(named))
-    (tmp_path / "names").write_text(own if listed is None else listed)
-    command = [sys.executable, str(PROJECT / "tests/packages"), "--names", "pip", str(tmp_path / "names")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, printed in done.stdout.splitlines(), done.stderr) == (code, True, "")

@@ -33,23 +33,3 @@ def test_directory_of_roots_is_closed_to_users(tmp_path):
         root_directory.make(tmp_path / "cache/roots")
         assert (tmp_path / "cache/roots").stat().st_mode & 0o777 == 0o700
         (tmp_path / "cache/roots").chmod(0o755)
-
-
-@pytest.mark.parametrize(
-    ("root", "used", "stays", "printed"),
-    [
-        ([], False, False, ""),
-        ([], True, True, ""),
-        (None, False, True, "Remove them: sudo rm -rf --one-file-system '{}'\n"),
-    ],
-    ids=["as root", "a host runs", "no right to"],
-)
-def test_roots_of_an_earlier_version_are_removed_or_named(tmp_path, monkeypatch, capsys, root, used, stays, printed):
-    former = tmp_path / "a b/roots"
-    (former / "trixie/usr/bin").mkdir(parents=True)
-    monkeypatch.setattr(root_directory, "FORMER", former)
-    monkeypatch.setattr(machine, "becoming_root", lambda: root)
-    monkeypatch.setattr(root_directory, "is_in_use", lambda directory: used)
-    root_directory.remove_former(tmp_path / "new")
-    assert former.exists() is stays
-    assert capsys.readouterr().out.endswith(printed.format(former))

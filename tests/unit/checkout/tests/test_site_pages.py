@@ -6,29 +6,6 @@ from types import SimpleNamespace
 import pytest
 import site_pages
 
-INDEX = """\
-# Documents
-
-- [not below a heading of a kind](x.txt)
-
-## Tutorial
-
-- [A day](tutorial.md): what does a day look like?
-
-## Reference
-
-- [Terms](glossary.md): what does a term mean?
-- [One of a folder](how-to/one.md): how?
-"""
-
-
-def test_the_index_is_the_navigation():
-    assert site_pages.navigation(INDEX) == [
-        {"Start": "index.md"},
-        {"Tutorial": [{"A day": "tutorial.md"}]},
-        {"Reference": [{"Terms": "glossary.md"}, {"One of a folder": "how-to/one.md"}]},
-    ]
-
 
 @pytest.mark.parametrize(
     ("source", "link", "there"),

@@ -1,15 +1,12 @@
 """`./proscribe test`: the tests of each size, the names of failures, the end of a run."""
 
-import fcntl
 import fnmatch
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import machine
@@ -104,29 +101,6 @@ def test_ended_part_finalises_first_and_leaves_no_process(run_part, tmp_path, mo
     until(lambda: not alive(child))
 
 
-def test_interrupted_run_ends_though_some_parts_never_began(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(running, "LOGS", tmp_path)
-    monkeypatch.setattr(running, "interrupted", threading.Event())
-    monkeypatch.setattr(machine, "processors", lambda: 1)
-    parts_of_run = [Part(f"part {number}", ["sleep", "900"], isolated=False) for number in range(3)]
-
-    def interrupt():
-        until(lambda: running.running)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        running.run_all(parts_of_run, tmp_path / "runs")
-    assert not running.running
-    assert "Interrupted" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("text", "far"), [("", ""), ("... [  7%]\n.. [ 14%]\n...", ", 14%"), ("no share", "")])
-def test_progress_is_the_last_share_that_pytest_printed(tmp_path, text, far):
-    (tmp_path / "log").write_text("x" * 2000 + text)
-    assert running.far(tmp_path / "log") == far
-
-
 # -- what fails --------------------------------------------------------------------------------------------------------
 
 FAILING = """\
@@ -190,14 +164,6 @@ def test_run_with_options_fails_if_no_part_has_run_a_test(states, options, compl
     outcomes = [Outcome(Part("ruff check", ["ruff", "check", "."]), "passed")]
     outcomes += [Outcome(Part("unit", ["python", "-m", "pytest"]), state) for state in states]
     assert running.find_failure(outcomes, options, complete) == failure
-
-
-def test_temporary_directory_is_in_no_repository_and_has_no_blank_in_its_path(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "LOGS", tmp_path)
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    script = 'cd "$TMPDIR" && touch made && ! git rev-parse --git-dir && case "$PWD" in *" "*) false; esac'
-    part = Part("made", ["sh", "-c", script], isolated=False)
-    assert running.run(part, tmp_path / "a checkout/runs").state == "passed"
 
 
 # -- the sizes ---------------------------------------------------------------------------------------------------------
@@ -359,35 +325,6 @@ def test_unit_tests_reach_ansible_by_their_imports():
     assert "tests/unit/base/test_elf.py" not in far
 
 
-def test_nightly_tests_the_next_core_with_tests_that_reach_ansible(made_parts, monkeypatch):
-    assert not [name for name in made_parts(NIGHTLY) if "next" in name]  # there is none
-    monkeypatch.setattr(machine, "next_core", lambda *_: machine.Environment("next", Path("/next")))
-    made = {name: files_of(argv) for name, argv in made_parts(NIGHTLY).items() if "next" in name}
-    assert list(made) == ["unit (next)", "playbooks (next)"]
-    assert made["unit (next)"] == {LIBRARY}
-    assert "tests/playbooks/test_renamed_names.py" in made["playbooks (next)"]
-    assert not [name for name in [*made_parts(DEFAULT), *made_parts(NIGHTLY, "lint")] if "next" in name]
-
-
-@pytest.mark.parametrize(
-    ("code", "version", "made"),
-    [
-        (0, "2.22.0b1", "core 2.22.0b1, Python 3.13"),
-        (0, "2.21.9", None),  # the newest is a release that is supported
-        (1, "", None),  # no index can be asked
-    ],
-)
-def test_next_core_is_the_newest_pre_release(monkeypatch, tmp_path, code, version, made):
-    report = json.dumps({"install": [{"metadata": {"version": version}}]})
-    pip = tmp_path / "pip"
-    pip.write_text(f"#!/bin/sh\necho '{report}'\nexit {code}\n")
-    pip.chmod(0o755)
-    monkeypatch.setattr(machine, "made", lambda label, *_: machine.Environment(label, tmp_path))
-    found = machine.next_core({13: str(pip)}, [])
-    assert (found and found.label) == made
-    assert machine.next_core({9: str(pip)}, []) is None
-
-
 ROLE, CONTROL = "roles/dns_filter/tasks/main.yml", "module_utils/proscribe/host/controls/dns/observed.py"
 MOLECULE, AGAIN, LINT = "molecule, two hosts over SSH (core 2.19)", "playbooks (core 2.21)", "ansible-lint (production)"
 EXPENSIVE = {MOLECULE, AGAIN, LINT, "collection: sanity"}
@@ -414,16 +351,6 @@ def test_slow_tests_run_only_in_the_files_of_a_choice(made_parts):
     assert f"--slow-in={slow}" in made_parts(DEFAULT, "unit", slow=frozenset({slow, quick}))["unit (core 2.19)"]
     assert "--slow-in=" in made_parts(DEFAULT, "unit", slow=frozenset())["unit (core 2.19)"]
     assert not [word for word in made_parts(DEFAULT, "unit")["unit (core 2.19)"] if word.startswith("--slow-in")]
-
-
-def test_recall_needs_a_folder_of_lists(made_parts, monkeypatch):
-    monkeypatch.delenv(parts.LISTS, raising=False)
-    tools = machine.Environment("core", Path("/core"))
-    assert parts.recall(tools).missing == "PROSCRIBE_TESTS_LISTS names no folder of public lists"
-    monkeypatch.setenv(parts.LISTS, "/lists")
-    part = parts.recall(tools)
-    assert not part.missing and part.name in made_parts(NIGHTLY) and part.name not in made_parts(DEFAULT)
-    assert part.argv[-1] == "/lists"
 
 
 # -- what is typed -----------------------------------------------------------------------------------------------------
@@ -597,32 +524,3 @@ def test_run_removes_its_directory_and_leftovers_of_killed_runs(tmp_path, monkey
         assert leftovers.clean(tmp_path) == [] and own.is_dir(), "a run that goes on keeps its directory"
     assert list((tmp_path / leftovers.RUNS).iterdir()) == []
     assert [path.name for path in sorted((tmp_path / "groups").glob("*/**/*-*"))] == ["libpod-2"]
-
-
-def test_limit_that_another_run_needs_stays(tmp_path, monkeypatch):
-    monkeypatch.setattr(leftovers, "SYSCTLS", tmp_path)
-    monkeypatch.setattr(leftovers, "IN_USE", tmp_path / "in-use")
-    (tmp_path / "fs").mkdir()
-    (tmp_path / "fs/limit").write_text("1024")
-    killed = tmp_path / leftovers.RUNS / "1"
-    killed.mkdir(parents=True)
-    (killed / leftovers.LEDGER).write_text('{"sysctl": "fs.limit", "value": "128"}\n')
-    with (tmp_path / "in-use").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        assert leftovers.clean(tmp_path) == ["1"]
-    assert (tmp_path / "fs/limit").read_text() == "1024"
-
-
-@pytest.mark.slow
-def test_parts_end_with_the_run_that_is_killed(tmp_path):
-    script = (
-        "import sys; from pathlib import Path; from suite import running;"
-        " running.LOGS = Path(sys.argv[1]);"
-        " argv = ['sh', '-c', 'echo $$ >\"$0/pid\"; exec sleep 900', sys.argv[1]];"
-        " running.run(running.Part('made', argv, isolated=False), Path(sys.argv[1], 'runs'))"
-    )
-    own = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(TESTS)})
-    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
-    own.send_signal(signal.SIGKILL)
-    own.wait()
-    until(lambda: not alive(int((tmp_path / "pid").read_text())))

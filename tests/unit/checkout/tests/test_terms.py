@@ -31,11 +31,6 @@ def test_names_that_a_file_defines_are_read_and_those_it_uses_are_not(code, foun
     assert sorted(names(code)) == sorted(found)
 
 
-def test_a_module_has_a_name_too_but_for_a_test():
-    assert names("", "a/look_again.py") == ["look_again"]
-    assert names("", "tests/unit/test_look.py") == []
-
-
 @pytest.mark.parametrize(
     ("path", "text", "found"),
     [

@@ -35,27 +35,6 @@ def test_test_file_belongs_to_the_module_of_its_path(tmp_path, module, names):
     assert module_tests.list_own_tests(module, tmp_path) == [f"tests/unit/{name}.py" for name in names]
 
 
-def test_nearest_tests_come_first():
-    files = {
-        "tests/unit/test_far.py": {"m/b.py"},
-        "tests/unit/test_near.py": {"m/a.py", "m/c.py"},
-        "tests/unit/room/test_a.py": {"m/a.py", "m/c.py"},
-        "tests/unit/room/helper.py": {"m/a.py"},
-        "tests/unit/test_through.py": {"tests/unit/room/helper.py"},
-        "tests/integration/test_it.py": {"m/a.py"},
-        "m/b.py": {"m/a.py"},
-    }
-    tests = module_tests.list_nearest("m/a.py", files)
-    assert tests == [f"tests/unit/{name}.py" for name in ("room/test_a", "test_near", "test_far", "test_through")]
-
-
-def test_real_tools_of_a_module_are_those_that_its_change_would_run():
-    path = module_tests.find_file("host/controls/apps/systems/dpkg", PROJECT)
-    tests = module_tests.list_real(path, PROJECT)
-    assert {f"tests/integration/test_apps_{name}.py" for name in ("real_dpkg", "what_moves")} <= set(tests)
-    assert not any(name in test for test in tests for name in ("rpm", "debian_archives"))  # another's, and nightly
-
-
 @pytest.mark.parametrize(
     ("text", "changes"),
     [
