@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "module_utils"), str(HERE / "unit/report")]
+sys.path[:0] = [str(HERE.parent / "module_utils"), str(HERE / "unit/helpers")]
 
 from fleets import PROCESS, WAIVERS, WECHAT, answer, clean_answer, no_policy, run, wechat  # noqa: E402
 from proscribe.controller.report.collection.events import Collector  # noqa: E402

@@ -1,18 +1,16 @@
 #!/usr/bin/env python3
-"""How long large sets take the firewall control, against nft alone; and a small one, against a task for each address.
+"""How long large sets take the firewall control, against nft alone.
 
-    tests/bench/firewall_sets.py [--networks N] [--rounds R] [--tasks T]
+    tests/bench/firewall_sets.py [--networks N] [--rounds R]
 
 Needs root, and does everything in a network namespace of its own that ends with it: no rule of this machine is touched.
 
-Three things are measured, R times each, and the medians printed:
+Two things are measured, R times each, and the medians printed:
 
     apply       what enforcing does (observe, decide, load, store for the boot) against `nft -f` of a file with the same
                 sets and two rules; the first time, and when a tenth of the networks has changed
     observe     processor time of an observation when nothing has changed, our own and nft's, the check of the plan
                 included; and when another table has changed since, so that every element has to be listed
-    iptables    `ansible.builtin.iptables` in a loop over T addresses; the time for 100 follows from that of one more,
-                against one call of the enforcing module's code for 100 (--tasks 0 leaves it out)
 
 Exit code 1: "apply" takes more than 1.5 times as long as nft, or "observe" more than 0.4 s.
 """
@@ -28,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import PROJECT, find_playbook_program, make_parser, measure  # isort: split
+from common import make_parser, measure  # isort: split
 
 from proscribe.host import run
 from proscribe.host.controls import firewall
@@ -49,13 +47,6 @@ table inet bare {
 		ip daddr @nets reject
 	}
 }
-"""
-TASK = """\
-- hosts: localhost
-  gather_facts: false
-  tasks:
-    - ansible.builtin.iptables: {{chain: OUTPUT, destination: "203.0.113.{{{{ item }}}}", jump: REJECT}}
-      loop: "{{{{ range(1, {tasks} + 1) | list }}}}"
 """
 
 
@@ -160,31 +151,8 @@ def make_file(members: list[str]) -> str:
     return BARE.replace("SETS", "\n\t".join(lines))
 
 
-def measure_small(tasks: int) -> None:
-    """Print what 100 addresses cost: a task each, and all at once."""
-    if not shutil.which("iptables", path=PATH):
-        print("iptables left out: it is not installed")
-        return
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "minimal"}
-    interpreter = f"ansible_python_interpreter={sys.executable}"
-    with tempfile.TemporaryDirectory(prefix="proscribe-bench-") as directory:
-        playbook = Path(directory, "tasks.yml")
-        command = [find_playbook_program(), "-i", "localhost,", "-c", "local", "-e", interpreter, str(playbook)]
-
-        def loop(number: int) -> float:
-            playbook.write_text(TASK.format(tasks=number))
-            return measure(lambda: subprocess.run(command, env=environment, check=True, capture_output=True))[0]
-
-        first = loop(1)
-        each = (loop(1 + tasks) - first) / tasks
-        host, hundred = make_host(Path(directory)), plan([f"203.0.113.{n}" for n in range(1, 200, 2)])
-        ours, again = (measure(lambda: enforce(host, hundred))[0] for _ in range(2))
-    print(f"iptables: {100 * each:.1f} s for 100 addresses, each run ({each:.2f} s each, told from {tasks})")
-    print(f"          {ours:.2f} s by the firewall control, {again:.2f} s unchanged; and one module call")
-
-
 def main() -> int:
-    parser = make_parser(__doc__, networks=100_000, rounds=3, tasks=5)
+    parser = make_parser(__doc__, networks=100_000, rounds=3)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -193,8 +161,6 @@ def main() -> int:
         return subprocess.run(["unshare", "-n", sys.executable, *sys.argv, "--inside"]).returncode
     print(f"{options.networks} networks, half of them single addresses, {options.rounds} rounds")
     is_quick = measure_large(options.networks, options.rounds)
-    if options.tasks:
-        measure_small(options.tasks)
     print(f"load average {os.getloadavg()[0]:.1f}")
     return 0 if is_quick else 1
 

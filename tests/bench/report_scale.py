@@ -10,8 +10,8 @@ lack the policy file: the worst that can come. The answers come as they do from 
 the steps of the report follow, each in the same process, and the table says what each took and how much memory the
 process held at most so far. Exit code 1: a limit is exceeded, or an export lacks a host.
 
-Events for a SIEM come last, beside the limits: what the run changed, sent to a file; the export of all of them; and the
-same answers once more as the next run, in which nothing changes.
+The page and the events for a SIEM come last, beside the limits. The events: what the run changed, sent to a file; the
+export of all of them; and the same answers once more as the next run, in which nothing changes.
 """
 
 import re
@@ -30,6 +30,7 @@ from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.exports import formats, usual, write
 from proscribe.controller.report.history import History, open_history
+from proscribe.controller.report.page.document import page
 from proscribe.controller.report.sending import send
 from proscribe.controller.report.sending.transport import CHANGES
 from proscribe.controller.report.storage.files import ReportDirectory
@@ -144,6 +145,9 @@ def main() -> int:
             print(f"  {path.name:<32} {path.stat().st_size / 1e6:8.1f} MB{f'  LACKS {count:,} hosts' if count else ''}")
         journal.close()
         largest = peak_memory()
+        with (folder / "report.html").open("w", encoding="utf-8") as stream:
+            step("the page", lambda: stream.writelines(page(report, fleet.records)))
+        print(f"  report.html {(folder / 'report.html').stat().st_size / 1e6:.1f} MB")
         if history:
             measure_events(history, report, fleet.records, folder)
     is_slow = 0 < options.limit_seconds < seconds
