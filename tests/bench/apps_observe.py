@@ -25,9 +25,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from common import PROJECT, make_parser, measure  # isort: split
 
@@ -36,7 +34,7 @@ from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.portable.scan_cache import MEMORY
-from proscribe.host.system import Host, Result, run_tool
+from proscribe.host.system import Host, run_tool
 from proscribe.model.plan import canonical
 from proscribe.wire.store import Store
 from proscribe.wire.stream import BOOTSTRAP, RECEIVE, payload
@@ -65,7 +63,7 @@ HOST = """
 """
 
 
-def make_tree(root: Path, files: int, packages: int) -> None:
+def make_tree(root, files, packages):
     """Make four homes with the files of people who write software, and dpkg's database; always the same."""
     choose = random.Random(1)
     directories = [root / f"home/user{number}" for number in range(4)]
@@ -83,7 +81,7 @@ def make_tree(root: Path, files: int, packages: int) -> None:
     (root / "var/lib/dpkg/status").write_text("\n".join(ENTRY.format(number) for number in range(packages)))
 
 
-def make_audit(plan: Mapping[str, Any], root: Path) -> bytes:
+def make_audit(plan, root):
     """Make the stream of an audit of the apps, to a host that keeps nothing of the code yet, over a made tree."""
     store = Store()
     call = {"controls": ["apps"], "gate": "never", "will_correct": False, "probe": False, "remember": False}
@@ -91,16 +89,16 @@ def make_audit(plan: Mapping[str, Any], root: Path) -> bytes:
     return with_program(stream, BOOTSTRAP.replace("\n host = Host()\n", HOST.format(root=root)))
 
 
-def spend(command: Sequence[str], rounds: int, stdin: bytes = b"") -> float:
+def spend(command, rounds, stdin=b""):
     """Return the least seconds of the processor that a command and what it starts take."""
     options = {"input": stdin, "stdout": subprocess.DEVNULL, "check": True}
     return min(measure(lambda: subprocess.run(command, **options), children_only=True)[1] for _ in range(rounds))
 
 
-def remember(root: Path, plan: dict[str, Any]) -> None:
+def remember(root, plan):
     """Store what a file scan learns, as an enforcing run does."""
 
-    def run(argv: Sequence[str], **options: Any) -> Result:
+    def run(argv, **options):
         there = [f"--admindir={root}/var/lib/dpkg"] if argv[0] == "dpkg-query" else []
         return run_tool([argv[0], *there, *argv[1:]], **options)
 
@@ -110,7 +108,7 @@ def remember(root: Path, plan: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def mount_processes(root: Path) -> Iterator[None]:
+def mount_processes(root):
     """Mount this machine's processes in a tree: the way to a host's files is no link."""
     subprocess.run(["mount", "-t", "proc", "proc", str(root / "proc")], check=True)
     try:
@@ -120,7 +118,7 @@ def mount_processes(root: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def start_sleepers(count: int) -> Iterator[None]:
+def start_sleepers(count):
     started = [subprocess.Popen(["sleep", "3600"]) for _ in range(count)]
     try:
         yield
@@ -130,7 +128,7 @@ def start_sleepers(count: int) -> Iterator[None]:
             process.wait()
 
 
-def measure_goss(scratch: Path, plan: dict[str, Any], rounds: int) -> float | None:
+def measure_goss(scratch, plan, rounds):
     """Check with goss that each package, program and path of the plan is absent; its exit code does not matter."""
     entries = plan["controls"]["apps"]["services"].values()
     absent = {
@@ -144,13 +142,13 @@ def measure_goss(scratch: Path, plan: dict[str, Any], rounds: int) -> float | No
     return spend(argv, rounds) if shutil.which("goss") else None
 
 
-def measure_package_facts(rounds: int) -> float | None:
+def measure_package_facts(rounds):
     """Measure the module package_facts beyond a ping."""
     call = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m"]
     return spend([*call, "package_facts"], rounds) - spend([*call, "ping"], rounds) if shutil.which("ansible") else None
 
 
-def main() -> int:
+def main():
     options = make_parser(__doc__, files=200_000, packages=3_000, processes=400, tree="", rounds=5).parse_args()
     rounds = options.rounds
     with tempfile.TemporaryDirectory(prefix="apps-observe-") as name, start_sleepers(options.processes):

@@ -18,7 +18,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,7 +68,7 @@ class Cost(NamedTuple):
     worker_memory: float
 
 
-def make_fleet(hosts: int, plain: bool = False) -> dict[str, Any]:
+def make_fleet(hosts, plain=False):
     """Make the inventory as a script prints it; `plain` for one without any variable of Proscribe's."""
     names = [f"host{number:06d}" for number in range(hosts)]
     shared = {"ansible_user": "root", "ansible_python_interpreter": "/usr/bin/python3"}
@@ -86,7 +86,7 @@ def make_fleet(hosts: int, plain: bool = False) -> dict[str, Any]:
     return {**fleet, "all": {"vars": shared if plain else {**shared, **ours}}, "_meta": {"hostvars": variables}}
 
 
-def ini_lines(fleet: Mapping[str, Any]) -> Iterator[str]:
+def ini_lines(fleet):
     variables = fleet["_meta"]["hostvars"]
     for group, content in fleet.items():
         if group not in ("all", "_meta"):
@@ -101,13 +101,13 @@ def ini_lines(fleet: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{key}={value}" for key, value in content["vars"].items())
 
 
-def write_ini(folder: Path, fleet: Mapping[str, Any]) -> Path:
+def write_ini(folder, fleet):
     path = folder / "hosts.ini"
     path.write_text("\n".join(ini_lines(fleet)) + "\n")
     return path
 
 
-def write_yaml(folder: Path, fleet: Mapping[str, Any]) -> Path:
+def write_yaml(folder, fleet):
     variables = fleet["_meta"]["hostvars"]
     children = {
         group: {"hosts": {name: variables[name] for name in content["hosts"]}, "vars": content["vars"]}
@@ -119,7 +119,7 @@ def write_yaml(folder: Path, fleet: Mapping[str, Any]) -> Path:
     return path
 
 
-def write_script(folder: Path, fleet: Mapping[str, Any]) -> Path:
+def write_script(folder, fleet):
     (folder / "fleet.json").write_text(json.dumps(fleet))
     path = folder / "hosts.sh"
     path.write_text(f"#!/bin/sh\nexec cat {folder / 'fleet.json'}\n")
@@ -131,7 +131,7 @@ Writer = Callable[[Path, Mapping[str, Any]], Path]
 KINDS = {"ini": write_ini, "yaml": write_yaml, "script": write_script}
 
 
-def write_playbooks(folder: Path) -> dict[str, Path]:
+def write_playbooks(folder):
     """The two playbooks; the first play of the one is that of an audit, from the checkout that runs it."""
     audit = (PROJECT / "playbooks" / "audit.yml").read_text()
     first, second = audit[: audit.index("- name: Audit")], audit[audit.index("- name: Audit") :]
@@ -142,7 +142,7 @@ def write_playbooks(folder: Path) -> dict[str, Path]:
     return {name: folder / f"{name}.yml" for name in texts}
 
 
-def run_playbook(checkout: Path, folder: Path, inventory: Path, playbook: Path) -> Cost:
+def run_playbook(checkout, folder, inventory, playbook):
     """Run a playbook as far as its second play; SystemExit with its output where it does not come so far."""
     stop = folder / "stop.json"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
@@ -163,7 +163,7 @@ def run_playbook(checkout: Path, folder: Path, inventory: Path, playbook: Path) 
     return Cost(wall, main, workers, main_memory, worker_memory)
 
 
-def measure_kind(folder: Path, fleet: dict[str, Any], kind: str, rounds: int, checkouts: list[Path]) -> None:
+def measure_kind(folder, fleet, kind, rounds, checkouts):
     inventory, hosts = KINDS[kind](folder, fleet), len(fleet["_meta"]["hostvars"])
     cases = [(name, path, checkout) for name, path in write_playbooks(folder).items() for checkout in checkouts]
     found = {}
@@ -180,7 +180,7 @@ def measure_kind(folder: Path, fleet: dict[str, Any], kind: str, rounds: int, ch
         )
 
 
-def main() -> int:
+def main():
     parser = make_parser(__doc__, rounds=3, plain=False)
     parser.add_argument("--hosts", type=int, nargs="+", default=[100, 10_000])
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))

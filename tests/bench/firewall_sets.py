@@ -22,16 +22,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from common import make_parser, measure  # isort: split
 
 from proscribe.host import run
 from proscribe.host.controls import firewall
 from proscribe.host.controls.firewall import carried
-from proscribe.host.system import Generation, Host, netfilter
+from proscribe.host.system import Host, netfilter
 from proscribe.model import plan as plans
 
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -53,11 +51,11 @@ table inet bare {
 class Inside(Host):
     """A made tree, in the network namespace that this process is in."""
 
-    def ruleset_generation(self) -> Generation | None:
+    def ruleset_generation(self):
         return netfilter.generation()
 
 
-def networks(number: int, shift: int = 0) -> list[str]:
+def networks(number, shift=0):
     """Half single addresses, half networks, none beside another; `shift` moves a tenth of them."""
     half = number // 2
     moved = [(n + half * 2 if shift and n % 10 == 0 else n) for n in range(half)]
@@ -66,24 +64,24 @@ def networks(number: int, shift: int = 0) -> list[str]:
     return [*hosts, *nets]
 
 
-def plan(members: list[str]) -> dict[str, Any]:
+def plan(members):
     service = {"name": "Service", "mode": "enforce", "networks": members, "ports": []}
     settings = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": []}
     section = {"mode": "enforce", "services": {"service": service}, "settings": settings}
     return plans.sealed({"schema": plans.SCHEMA, "contact": "", "controls": {"firewall": section}})
 
 
-def nft(*words: str, stdin: str | None = None) -> None:
+def nft(*words, stdin=None):
     subprocess.run(["nft", *words], input=stdin, text=True, check=True, stdout=subprocess.DEVNULL)
 
 
-def enforce(host: Host, desired: dict[str, Any]) -> None:
+def enforce(host, desired):
     for action in firewall.enforce(host, desired).actions:
         if action.verb in ("load", "write"):  # units are enabled once in a host's life
             action.apply()
 
 
-def make_host(directory: Path) -> Host:
+def make_host(directory):
     for name in ("usr/sbin", "etc/systemd/system", "var/lib", "run"):
         (directory / name).mkdir(parents=True, exist_ok=True)
     program = shutil.which("nft", path=PATH)
@@ -93,14 +91,14 @@ def make_host(directory: Path) -> Host:
     return Inside(str(directory))
 
 
-def observe(host: Host, desired: dict[str, Any]) -> None:
+def observe(host, desired):
     record, _ = run.observe(host, desired, ["firewall"])
     wrong = [rule for rule in record["rules"] if rule["rule"] != "firewall/boot"]  # units are not enabled here
     if wrong or record["errors"]:
         raise SystemExit(f"not as wanted: {wrong}")
 
 
-def measure_large(number: int, rounds: int) -> bool:
+def measure_large(number, rounds):
     """Print what large sets cost; return False if a limit is passed."""
     costs = {}
     for _ in range(rounds):
@@ -116,7 +114,7 @@ def measure_large(number: int, rounds: int) -> bool:
     return first <= ALLOWED and middle["observe"] < QUICK
 
 
-def measure_round(host: Host, first: list[str], changed: list[str]) -> Iterator[tuple[str, float]]:
+def measure_round(host, first, changed):
     """Measure each by name, from an empty ruleset on; nft and the control take turns."""
     before, after = make_file(first), make_file(changed)
     desired, new = plan(first), plan(changed)
@@ -138,7 +136,7 @@ def measure_round(host: Host, first: list[str], changed: list[str]) -> Iterator[
     yield "observe, another table changed", measure(lambda: observe(host, desired))[1]
 
 
-def make_file(members: list[str]) -> str:
+def make_file(members):
     """Make a file with the sets of the control: the networks, and the IPv6 networks that carry them."""
     sets = []
     for name, flags, has_slash in (("hosts", "", False), ("nets", " flags interval;", True)):
@@ -151,7 +149,7 @@ def make_file(members: list[str]) -> str:
     return BARE.replace("SETS", "\n\t".join(lines))
 
 
-def main() -> int:
+def main():
     parser = make_parser(__doc__, networks=100_000, rounds=3)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -20,12 +20,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple
 
 from common import make_parser  # isort: split
 
 import made_apps
-from scheduled_fleet import SERVICE, Fleet, scheduled_fleet
+from scheduled_fleet import SERVICE, scheduled_fleet
 from scheduled_machine import CHECKOUT
 from tampering import TEN
 
@@ -116,7 +116,7 @@ for way in ("deleted", "loader", "memfd"):
 """
 
 
-def make_marked_program() -> bytes:
+def make_marked_program():
     """Return a program that sleeps and has the mark of rclone's maker. objcopy adds it to this machine's own."""
     with tempfile.TemporaryDirectory() as place:
         mark, program = Path(place) / "mark", Path(place) / "program"
@@ -163,7 +163,7 @@ class Tampered(NamedTuple):
 class Hour:
     """The fleet, what waits for correction, and what did not hold so far."""
 
-    def __init__(self, fleet: Fleet, hostile: str, seed: int, log: TextIO) -> None:
+    def __init__(self, fleet, hostile, seed, log):
         self.fleet, self.hostile, self.log = fleet, hostile, log
         self.random = random.Random(seed)
         self.waiting = []
@@ -171,22 +171,22 @@ class Hour:
         self.problems = []
         self.began = time.monotonic()
 
-    def note_problem(self, text: str) -> None:
+    def note_problem(self, text):
         self.problems.append(text)
         print(f"minute {(time.monotonic() - self.began) / 60:.0f}: NOT AS IT SHOULD BE: {text}", flush=True)
 
-    def write(self, **line: Any) -> None:
+    def write(self, **line):
         self.log.write(json.dumps({"minute": round((time.monotonic() - self.began) / 60, 1), **line}) + "\n")
         self.log.flush()
 
-    def run_as(self, user: str, script: str, stdin: str | None = None) -> str:
+    def run_as(self, user, script, stdin=None):
         """Run a script on the hostile host as a user, in the user's home."""
         words = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--reset-env")
         return self.fleet.hosts[self.hostile].run(
             *words, "sh", "-euc", f"cd; {script}", stdin=stdin, check=stdin is not None
         )
 
-    def add_users(self) -> None:
+    def add_users(self):
         """Make the accounts, with the tools and packages that they begin with."""
         host = self.fleet.hosts[self.hostile]
         for user in (*KINDS, *HONEST):
@@ -201,7 +201,7 @@ class Hour:
         for user in HONEST:
             self.run_as(user, UV_FROM_FILE, stdin=REMOVES)
 
-    def attack(self) -> None:
+    def attack(self):
         """Have each hostile user do it again."""
         for user, kind in KINDS.items():
             if kind.stays:
@@ -210,7 +210,7 @@ class Hour:
             elif kind.every_minute:
                 self.run_as(user, kind.every_minute)
 
-    def tamper(self) -> None:
+    def tamper(self):
         """Tamper with hosts, and as two other users of the hostile host; a place that waits is left alone."""
         busy = {tampered.host for tampered in self.waiting}
         for name, machine in self.fleet.hosts.items():
@@ -226,10 +226,10 @@ class Hour:
                 self.hostile, "a user installs telethon", "! test -e /home/dave/.local/share/uv/tools/telethon"
             )
 
-    def wait_for(self, host: str, how: str, right: str) -> None:
+    def wait_for(self, host, how, right):
         self.waiting.append(Tampered(host, how, right, time.monotonic()))
 
-    def check_waiting(self) -> None:
+    def check_waiting(self):
         """See which tampering is corrected by now, and which is late."""
         for tampered in list(self.waiting):
             took = time.monotonic() - tampered.since
@@ -242,7 +242,7 @@ class Hour:
             elif took > WITHIN:
                 self.note_problem(f"{tampered.host}: {tampered.how}: not corrected after {took:.0f} s")
 
-    def run(self, must_name: bool) -> None:
+    def run(self, must_name):
         """Have the controller run, and hold its report against what there is. `must_name`: the hostile host can be
         reached, so all of its hostile users are known.
         """
@@ -268,19 +268,19 @@ class Hour:
         if states.get(self.hostile) in WELL:
             self.note_problem(f"{self.hostile} is {states.get(self.hostile)}")
 
-    def limit_connections(self) -> None:
+    def limit_connections(self):
         """Do what an operator does at the hostile host: end the idle connections, and limit them from now on."""
         self.fleet.hosts[self.hostile].run("pkill", "-KILL", "-u", KNOCKER, check=False)
         self.fleet.controller.write(f"{CHECKOUT}/fleet/group_vars/all.yml", RESTRICTIONS + LIMIT)
 
-    def see_what_stays(self) -> None:
+    def see_what_stays(self):
         """See that no program of a user runs that root has started."""
         left = self.fleet.hosts[self.hostile].run("pgrep", "-fa", "^stays-behind", check=False).strip()
         if left:
             self.note_problem(f"a tool left this running: {left}")
 
 
-def spend_hour(hour: Hour, minutes: float) -> None:
+def spend_hour(hour, minutes):
     """Attack, tamper and check every round, and run every ten minutes, for some minutes."""
     end = hour.began + minutes * 60
     until_limited = hour.began + minutes * 20
@@ -306,7 +306,7 @@ def spend_hour(hour: Hour, minutes: float) -> None:
     hour.run(must_name=True)
 
 
-def main() -> int:
+def main():
     files = {"log": Path("hostile_users.jsonl")}
     arguments = make_parser(__doc__, minutes=60.0, hosts=10, seed=1, nice=5, **files).parse_args()
     hosts = [f"web{number:02}" for number in range(1, arguments.hosts + 1)]

@@ -17,12 +17,11 @@ the idle daemon has more than 15 MB.
 
 import sys
 import time
-from collections.abc import Iterator
 
 from common import make_parser  # isort: split
 
 import launches_host as launches
-from machines import Machine, booted
+from machines import booted
 
 UID = 2001
 ROOTS, PORTABLE, NAMED, INNOCENT = "/opt/viber/Viber", "/home/frida/viber/Viber", "/srv/tools/Viber", "/usr/bin/true"
@@ -30,7 +29,7 @@ BURSTS = ((INNOCENT, "0"), (NAMED, "0"), (ROOTS, "600"))
 SECOND, SHARE, IDLE_SHARE, IDLE_MEMORY = 1.0, 0.05, 0.0005, 15_000
 
 
-def main() -> int:
+def main():
     options = make_parser(__doc__, starts=100, rate=1000, seconds=20.0, idle=60.0).parse_args()
     with booted("launches-bench", root="trixie-host") as (host,):
         launches.install(host, launches.plan())
@@ -38,21 +37,21 @@ def main() -> int:
         return int(not all([measure_starts(host, options.starts), *bursts, measure_idle(host, options.idle)]))
 
 
-def measure_starts(host: Machine, number: int) -> bool:
+def measure_starts(host, number):
     starts = [start for exe in (ROOTS, PORTABLE) for start in launches.starts(host, exe, UID, number // 2)]
     seconds = sorted(seconds for _, seconds in starts)
     print(f"starts: {len(starts)}, median {seconds[len(starts) // 2]:.3f} s, longest {seconds[-1]:.3f} s")
     return all(code is not None for code, _ in starts) and seconds[-1] < SECOND
 
 
-def measure_bursts(host: Machine, rate: int, seconds: float) -> Iterator[bool]:
+def measure_bursts(host, rate, seconds):
     for exe, wait in BURSTS:
         number, share, _ = launches.burst(host, exe, rate, seconds, UID, wait)
         print(f"burst of {exe}: {number} starts in {seconds:g} s, {100 * share:.2f} % of a processor")
         yield share <= SHARE
 
 
-def measure_idle(host: Machine, seconds: float) -> bool:
+def measure_idle(host, seconds):
     while len(launches.pids(host)) > 1:  # the verifier ends by itself
         time.sleep(1)
     before = launches.processor_time(host)

@@ -18,9 +18,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from common import make_parser, measure, peak_memory  # isort: split
 
@@ -29,22 +27,22 @@ from fleets import ENFORCED, WAIVERS
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.exports import formats, usual, write
-from proscribe.controller.report.history import History, open_history
+from proscribe.controller.report.history import open_history
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.sending import send
 from proscribe.controller.report.sending.transport import CHANGES
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.journal import Journal
-from proscribe.model.finding import Finding, Verdict, judge
+from proscribe.model.finding import Finding, judge
 
 WAIVER = {**WAIVERS[0], "hosts": [], "services": ["service007"]}
 
 
-def fleet_run(hosts: int) -> dict[str, Any]:
+def fleet_run(hosts):
     return dict(fleets.run([f"host{number:06}.example.org" for number in range(hosts)], waivers=[WAIVER]))
 
 
-def answer(number: int, rules: int, first_audit: bool) -> dict[str, Any]:
+def answer(number, rules, first_audit):
     share = number % 100
     verdicts = []
     if first_audit or share >= 97:
@@ -63,7 +61,7 @@ def answer(number: int, rules: int, first_audit: bool) -> dict[str, Any]:
     )
 
 
-def app(number: int, service: int) -> Verdict:
+def app(number, service):
     """An app as hosts have them: one version in a few, and a process of a user, which is like no other."""
     id_ = f"service{(number + service) % 40:03}"
     package = Finding("package", id_, manager="dpkg", version=f"4.{number % 7}", scope="system")
@@ -71,7 +69,7 @@ def app(number: int, service: int) -> Verdict:
     return judge(f"apps/{id_}", ENFORCED, [package, process])
 
 
-def step(name: str, work: Callable[[], Any]) -> Any:
+def step(name, work):
     """Do some work and print a row of the table; return the result."""
     results = []
     seconds, _ = measure(lambda: results.append(work()))
@@ -79,7 +77,7 @@ def step(name: str, work: Callable[[], Any]) -> Any:
     return results[0]
 
 
-def count_lacking(path: Path, hosts: Iterable[str]) -> int:
+def count_lacking(path, hosts):
     """Count the expected hosts that an export does not name."""
     expected = {host.partition(".")[0] for host in hosts}
     with path.open(encoding="utf-8") as lines:
@@ -88,12 +86,12 @@ def count_lacking(path: Path, hosts: Iterable[str]) -> int:
     return len(expected)
 
 
-def measure_events(history: History, report: dict[str, Any], records: Any, folder: Path) -> None:
+def measure_events(history, report, records, folder):
     """Measure the events of this run, and those of the next one, which finds the same."""
     file = folder / "sent.jsonl"
     settings = {"file": str(file), "facility": "daemon", "send": CHANGES, "limit": 10_000_000}
 
-    def send_events(name: str) -> Any:
+    def send_events(name):
         file.unlink(missing_ok=True)
         changes = step(f"{name}: asking the history", lambda: history.transitions(report["run"]["id"]))
         step(f"{name}: sending", lambda: send(report, records, changes, settings, str(folder)))
@@ -109,7 +107,7 @@ def measure_events(history: History, report: dict[str, Any], records: Any, folde
     send_events("the next run")
 
 
-def main() -> int:
+def main():
     switches = {"first_audit": False, "no_history": False}
     parser = make_parser(__doc__, hosts=100_000, rules=200, **switches, limit_seconds=120.0, limit_mb=600.0)
     options = parser.parse_args()
@@ -121,7 +119,7 @@ def main() -> int:
         journal = Journal(ReportDirectory(folder / f"reports/{run['id']}.partial").partial, run)
         collector.note = journal.note
 
-        def collect() -> None:
+        def collect():
             for number, host in enumerate(run["hosts"]):
                 if number % 100 in (94, 95):
                     collector.unreachable(host, "connect to host: Connection timed out")

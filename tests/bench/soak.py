@@ -16,15 +16,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple
 
 from common import make_parser  # isort: split
 
 from machines import podman, until
-from scheduled_fleet import REPORTS, SERVICE, Fleet, scheduled_fleet
-from scheduled_machine import Scheduled
+from scheduled_fleet import REPORTS, SERVICE, scheduled_fleet
 from tampering import TEN, named
 
 WELL = ("compliant", "repaired")
@@ -96,7 +94,7 @@ UNITS = f"systemctl list-units --all --plain --no-legend {LISTED} | awk '{{print
 class Soak:
     """The fleet, and what did not hold so far."""
 
-    def __init__(self, fleet: Fleet, seed: int, stream: TextIO) -> None:
+    def __init__(self, fleet, seed, stream):
         self.fleet, self.stream = fleet, stream
         self.random = random.Random(seed)
         self.problems = []
@@ -104,16 +102,16 @@ class Soak:
         self.before = {}
         self.tampered = {host: set() for host in fleet.hosts}  # and not seen to be right since
 
-    def log(self, **line: Any) -> None:
+    def log(self, **line):
         self.stream.write(json.dumps(line) + "\n")
 
-    def problem(self, run: int, text: str) -> None:
+    def problem(self, run, text):
         self.problems.append(f"run {run}: {text}")
         print(f"run {run}: NOT AS IT SHOULD BE: {text}", flush=True)
 
     # -- one run -------------------------------------------------------------------------------------------------------
 
-    def once(self, number: int, faults: bool = True) -> None:
+    def once(self, number, faults=True):
         """Tamper, let something be wrong, run, and hold what the run says against what there is."""
         done = self.tamper() if faults else {}
         fault, host = self.choose() if faults else ("", "")
@@ -141,7 +139,7 @@ class Soak:
         states = {name: record["state"] for name, record in records.items()}
         self.log(run=number, fault=fault, host=host, tampered=done, states=states, seconds=took)
 
-    def tamper(self) -> dict[str, list[str]]:
+    def tamper(self):
         done = {}
         for host, machine in self.fleet.hosts.items():
             if self.random.random() < 0.4:
@@ -155,22 +153,22 @@ class Soak:
         return done
 
     @staticmethod
-    def left(machine: Scheduled, changes: Sequence[str]) -> list[str]:
+    def left(machine, changes):
         """Which of these are not right on a machine."""
         checks = "\n".join(f"( {TEN[change].right} ) >/dev/null 2>&1 || echo '{change}'" for change in changes)
         return machine.script(checks).splitlines() if changes else []
 
-    def choose(self) -> tuple[str, str]:
+    def choose(self):
         if self.random.random() < 0.5:
             return "", ""
         fault = self.random.choice([*HOST_FAULTS, REBOOTS, KILLED, KILLED, UNWRITABLE])
         by_sudo = [host for host in self.fleet.hosts if self.fleet.variables[host]["ansible_user"] != "root"]
         return fault, self.random.choice(by_sudo if fault == "sudo refuses" else sorted(self.fleet.hosts))
 
-    def meanwhile(self, fault: str, host: str) -> Sequence[threading.Thread]:
+    def meanwhile(self, fault, host):
         later = self.random.uniform(1, 20)
 
-        def work() -> None:
+        def work():
             time.sleep(later)
             if fault == KILLED:
                 argv = ("systemctl", "kill", "--signal=KILL", "--kill-whom=all", SERVICE)
@@ -183,7 +181,7 @@ class Soak:
             thread.start()
         return threads
 
-    def judge(self, number: int, records: Mapping[str, Any], reported: bool, fault: str, hit: str) -> None:
+    def judge(self, number, records, reported, fault, hit):
         """Whether the run says what is so, and did what it could."""
         if not reported and fault not in (KILLED, UNWRITABLE):
             self.problem(number, f"produced no report; wrong was: {fault or 'nothing'}")
@@ -208,23 +206,23 @@ class Soak:
 
     # -- before the first and after the last ---------------------------------------------------------------------------
 
-    def settle(self) -> None:
+    def settle(self):
         for _ in range(2):
             assert self.fleet.controller.start(SERVICE), self.fleet.controller.log(SERVICE)
         self.before = {name: self.there(machine) for name, machine in self.machines.items()}
 
     @property
-    def machines(self) -> dict[str, Scheduled]:
+    def machines(self):
         return {"controller": self.fleet.controller, **self.fleet.hosts}
 
-    def there(self, machine: Scheduled) -> tuple[set[str], list[str]]:
+    def there(self, machine):
         """The files of a machine, and its units and processes, by what they are."""
         processes = machine.run("ps", "-eo", "args", "--no-headers").splitlines()
         lasting = [line for line in processes if not re.search(PASSING, line)]
         units = machine.script(UNITS).splitlines()
         return set(machine.script(FILES).splitlines()), sorted([*lasting, *units])
 
-    def conclude(self, runs: int) -> None:
+    def conclude(self, runs):
         """Two runs with nothing wrong; then everything has to be as it was at first."""
         for _ in range(2):
             self.once(runs, faults=False)
@@ -244,7 +242,7 @@ class Soak:
             self.log(machine=name, files=len(files), locks=locks.strip())
         self.agree(runs)
 
-    def agree(self, runs: int) -> None:
+    def agree(self, runs):
         """The history and the reports."""
         program = """
 import json, os, sqlite3, sys
@@ -276,7 +274,7 @@ print(json.dumps({
         self.log(complete=len(complete), partial=len(found["partial"]), in_the_history=len(runs_known))
 
 
-def main() -> int:
+def main():
     files = {"log": Path("soak.jsonl")}
     arguments = make_parser(__doc__, runs=200, hosts=5, seed=1, nice=5, **files).parse_args()
     hosts = [f"web{number:02}" for number in range(1, arguments.hosts + 1)]

@@ -17,7 +17,6 @@ day. What the daemon costs is in launches.py.
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
 
 from common import make_parser  # isort: split
 
@@ -47,7 +46,7 @@ print(json.dumps({name: min(seconds) for name, seconds in found.items()}))
 """
 
 
-def main() -> int:
+def main():
     options = make_parser(__doc__, rounds=20, every=300, host="").parse_args()
     with contextlib.nullcontext(Scheduled(options.host)) if options.host else enforced() as host:
         costs = measure_host(host, options.rounds)
@@ -57,7 +56,7 @@ def main() -> int:
 
 
 @contextlib.contextmanager
-def enforced() -> Iterator[Scheduled]:
+def enforced():
     """A host that an enforcing run has left with a watch; its timer does not come in between."""
     with scheduled_machine("watch-bench") as host:
         host.write(GROUP, f"{host.read(GROUP)}proscribe_watch: 1d\n")
@@ -66,7 +65,7 @@ def enforced() -> Iterator[Scheduled]:
         yield host
 
 
-def measure_host(host: Scheduled, rounds: int) -> dict[str, float]:
+def measure_host(host, rounds):
     """Return the processor's seconds by name."""
     cached = host.run("ls", PLACE).split()
     code, _, plan = max(cached, key=len).replace("-", " ", 1).rpartition("-")

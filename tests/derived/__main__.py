@@ -16,7 +16,6 @@ import importlib
 import os
 import pkgutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -24,17 +23,17 @@ PROJECT = HERE.parents[1]
 COMMAND = "tests/tool python tests/derived"
 sys.path[:0] = [str(HERE.parent), str(PROJECT / "module_utils")]
 
-from derived.part import Part, StaleMarks  # noqa: E402
+from derived.part import StaleMarks  # noqa: E402
 
 
-def parts() -> Iterator[Part]:
+def parts():
     """All parts, of all modules."""
     for name in sorted(module.name for module in pkgutil.iter_modules([str(HERE)])):
         if name not in {"__main__", "other_routes", "part", "python_source"}:
             yield from importlib.import_module(f"derived.{name}").DERIVED
 
 
-def main() -> int:
+def main():
     parser = argparse.ArgumentParser(prog=COMMAND, description="Write what follows from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where something is stale")
     parser.add_argument("--rounds", type=int, default=3, help="how often it may begin anew (default 3)")

@@ -1,6 +1,6 @@
 """The table of how restricted apps reach a host, in docs/coverage.md."""
 
-from proscribe.host.controls.apps.systems.declaration import Claim, Route
+from proscribe.host.controls.apps.systems.declaration import Claim
 
 from .other_routes import ROUTES
 from .package_systems import declared
@@ -9,17 +9,17 @@ from .part import Part
 HEAD = ("installation route", "seen by", "removed by", "kept out by", "left open, and why")
 
 
-def routes() -> list[Route]:
+def routes():
     """The rows: package systems first."""
     return [*(route for one in declared() for route in one.declared.routes), *ROUTES]
 
 
-def cells(route: Route) -> list[str]:
+def cells(route):
     """A row of the table."""
     return [(cell.text if isinstance(cell, Claim) else cell) or "-" for cell in route]
 
 
-def table() -> str:
+def table():
     """The routes in Markdown."""
     lines = ["| " + " | ".join(row) + " |" for row in (HEAD, *map(cells, routes()))]
     return "\n".join([lines[0], "|" + " --- |" * len(HEAD), *lines[1:]]) + "\n"

@@ -2,7 +2,6 @@
 
 import ast
 import re
-from pathlib import Path
 
 from proscribe.host.audit_program import PROGRAM
 from proscribe.host.system import STATE_DIRECTORY
@@ -18,19 +17,19 @@ MAIN = re.compile(r'^if __name__ == "__main__":\n(?: .*\n)+', re.MULTILINE)
 OURS = re.compile(r"^from (?:__future__|\.loader) import .*\n", re.MULTILINE)
 
 
-def source(path: Path) -> str:
+def source(path):
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     return OURS.sub("", "".join(lines[ast.parse("".join(lines)).body[0].end_lineno :]))
 
 
-def own(sources: str) -> str:
+def own(sources):
     """What a program has besides the parts of loader.py."""
     whole = Whole({"loader": source(LOADER), "own": sources}, ())
     sent = reached(whole, ["loader", "own"], ["main", *CALLED_BY_PYTHON])["own"]
     return "\n".join(line for line in sent.splitlines() if line) + "\n"
 
 
-def module() -> str:
+def module():
     text = own(source(SOURCE))
     for name, meant in NAMES.items():
         text = text.replace(name, meant)

@@ -2,7 +2,6 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from proscribe.host.cache import PLACE
@@ -25,24 +24,24 @@ OF_MODULES = HEAD.format("What finds and loads the project's modules on a host: 
 OF_BOOTSTRAP = HEAD.format("The text of loader.py that goes with every call, which is not packed.")
 
 
-def text() -> str:
+def text():
     """All of it, without what only people need, indented by one space."""
     sent = reached(Whole({"loader": LOADER.read_text(encoding="utf-8")}, ()), ["loader"], ["reply", *CALLED_BY_PYTHON])
     return shorter(sent["loader"]).replace("@PLACE@", PLACE)
 
 
-def shorter(program: str) -> str:
+def shorter(program):
     """A program with indents of one space, and without blank lines."""
     lines = (line for line in program.splitlines() if line)
     return "".join(re.sub("^ +", lambda indent: " " * (len(indent[0]) // 4), line) + "\n" for line in lines)
 
 
-def pieces() -> tuple[str, str, str]:
+def pieces():
     """What finds modules, what answers, and the rest; each with the imports that those before it do not have."""
     program = text()
     lines, left = program.splitlines(keepends=True), ast.parse(program).body
 
-    def taken(chosen_by: Callable[[ast.stmt], bool]) -> str:
+    def taken(chosen_by):
         found = [node for node in left if chosen_by(node)]
         names = {one.id for node in found for one in ast.walk(node) if isinstance(one, ast.Name)}
         chosen = [node for node in left if node in found or names.intersection(_imported(node))]
@@ -56,21 +55,21 @@ def pieces() -> tuple[str, str, str]:
     )
 
 
-def _imported(node: ast.stmt) -> Iterable[str]:
+def _imported(node):
     return [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else ()
 
 
-def _name(node: ast.stmt) -> str:
+def _name(node):
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
         return node.targets[0].id
     return str(getattr(node, "name", ""))
 
 
-def modules() -> str:
+def modules():
     return f'{OF_MODULES}MODULES = r"""{pieces()[0]}"""\n'
 
 
-def bootstrap() -> str:
+def bootstrap():
     _, stored, rest = pieces()
     program = f'STORED = r"""{stored}"""\nREPLYING = r"""{rest}"""\nBOOTSTRAP = MODULES + STORED + REPLYING\n'
     return f"{OF_BOOTSTRAP}from ..host.loader_text import MODULES\n\n{program}"

@@ -1,13 +1,11 @@
 """The tables of docs/browsers.md: the files of policies and who reads them, and the switches with their policies."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.browsers import places
-from proscribe.host.controls.browser.settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN, Setting
+from proscribe.host.controls.browser.settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN
 
 from .part import Part, table
 
@@ -20,7 +18,7 @@ MORE = {
 }
 
 
-def files() -> str:
+def files():
     catalogue = load([CATALOG])
     return table(
         ("file", "read by", "written"),
@@ -35,14 +33,14 @@ def files() -> str:
     )
 
 
-def switches() -> str:
+def switches():
     return table(
         ("switch", "values", "what it is about", "in Chromium and its relatives", "in Firefox"),
         (_switch(id_, setting) for id_, setting in SETTINGS.items()),
     )
 
 
-def _switch(id_: str, setting: Setting) -> tuple[str, ...]:
+def _switch(id_, setting):
     made = MADE.get(id_, ("", ""))
     chromium = (made[0] or ", ".join(_policies(setting.chromium)) or "-") + MORE.get(id_, "")
     firefox = made[1] or ", ".join(_policies(setting.firefox)) or "-"
@@ -50,7 +48,7 @@ def _switch(id_: str, setting: Setting) -> tuple[str, ...]:
     return f"`{id_}`", values, setting.meaning, chromium, firefox
 
 
-def _policies(said: Any) -> Iterator[str]:
+def _policies(said):
     """The policies of a switch, each with its value."""
     for name, value in said.items():
         if name == "Preferences":

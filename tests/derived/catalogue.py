@@ -3,7 +3,7 @@
 import textwrap
 from pathlib import Path
 
-from proscribe.controller.compile.catalogue.kinds import Group, Text
+from proscribe.controller.compile.catalogue.kinds import Text
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.catalogue.schema import BROWSER, FLAG, PRIVATE, SERVICE
 from proscribe.controller.compile.plans.identifiers import IDENTIFIERS, OF_WINDOWS
@@ -18,19 +18,19 @@ from .part import Part, table
 CATALOG = Path(__file__).resolve().parents[2] / "catalog"
 
 
-def package_systems() -> str:
+def package_systems():
     return table(
         ("key", "a name is", "searched in"), ((f"`{key}`", _expected(key), _managers(key)) for key in PACKAGE_NAMES)
     )
 
 
-def _expected(key: str) -> str:
+def _expected(key):
     check = PACKAGE_NAMES[key]
     assert isinstance(check, Matching)
     return check.expected.replace("<", "\\<")  # no markup
 
 
-def _managers(key: str) -> str:
+def _managers(key):
     """The package systems of hosts that are searched for the names of a key."""
     found = [f"`{system.MANAGER}`" for system in SYSTEMS if key == system.CATALOGUE_KEY]
     if key in OF_WINDOWS:
@@ -38,7 +38,7 @@ def _managers(key: str) -> str:
     return ", ".join(found) or "none: data for other tools"
 
 
-def words() -> str:
+def words():
     """The keys whose value is one of a few words."""
     return table(
         ("key", "of", "one of"),
@@ -50,12 +50,12 @@ def words() -> str:
     )
 
 
-def _with_words(group: Group) -> list[tuple[str, Text]]:
+def _with_words(group):
     texts = [(key, kind) for key, kind in group.keys.items() if isinstance(kind, Text) and kind != FLAG]
     return [(key, kind) for key, kind in texts if isinstance(kind.well_formed, OneOf)]
 
 
-def nothing_known() -> str:
+def nothing_known():
     """The services that are restricted and of which no control has anything."""
     services = load([CATALOG]).services.values()
     found = [one.id for one in services if one.enforce and not any(find(one) for find in IDENTIFIERS.values())]
@@ -64,7 +64,7 @@ def nothing_known() -> str:
     return f"No control has an identifier of {len(found)} services: {', '.join(f'`{id_}`' for id_ in found)}.\n"
 
 
-def windows_programs() -> str:
+def windows_programs():
     """Of which services a Windows host can be compliant, and what the catalogue lacks of the others."""
     entries = {one.id: IDENTIFIERS["apps"](one) for one in load([CATALOG]).services.values() if one.enforce}
     known = {id_: lacks for id_, entry in entries.items() if (lacks := lacking(entry)) is not None}
@@ -78,7 +78,7 @@ def windows_programs() -> str:
     return f"{textwrap.fill(text, 120)}\n\n{table(('service', 'never compliant on Windows, since'), rows)}"
 
 
-def mac_programs() -> str:
+def mac_programs():
     """Of which services Santa's rules stop programs, and of which nobody has published who signs them."""
     found = [one for one in load([CATALOG]).services.values() if one.programs == PRIVATE]
     signed = [one for one in found if one.signing_ids]
@@ -93,11 +93,11 @@ def mac_programs() -> str:
     )
 
 
-def _filled(text: str) -> str:
+def _filled(text):
     return textwrap.fill(text, 120, break_on_hyphens=False) + "\n"
 
 
-def public_lists() -> str:
+def public_lists():
     """What becomes of the names that two or more public lists have, by service."""
     catalogue = load([CATALOG])
     rows = []
@@ -108,14 +108,14 @@ def public_lists() -> str:
     return table(("service", "names in two or more lists", "blocked", "shared", "refused"), rows)
 
 
-def known_good() -> str:
+def known_good():
     """Where the known-good names come from, and how many they are."""
     found = sections()
     rows = [(one.title, one.source, f"{len(one.names):,}") for one in found]
     return table(("names of", "from", "names"), (*rows, ("all", "", f"{sum(len(one.names) for one in found):,}")))
 
 
-def not_known_good() -> str:
+def not_known_good():
     """The names of publishers' lists that the ban means."""
     rows = ((", ".join(f"`{name}`" for name in one.names), f"`{one.service}`", one.why) for one in left_out())
     return table(("names", "service", "reason"), rows)

@@ -4,7 +4,6 @@ import argparse
 import importlib
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from proscribe.controller.cli import variables
@@ -28,14 +27,14 @@ LIMITED = {
 }
 
 
-def commands() -> str:
+def commands():
     launcher = (PROJECT / "proscribe").read_text(encoding="utf-8")
     found = re.search(r"^commands='(.*)'$", launcher, re.MULTILINE)
     assert found, "the launcher names its commands"
     return table(("command", "in the collection", "remarks"), map(_row, found[1].split()))
 
 
-def _row(command: str) -> Sequence[str]:
+def _row(command):
     if command in ABSENT:
         return f"`{command}`", "-", ABSENT[command]
     assert (PROJECT / f"playbooks/{command}.yml").exists(), f"{command} is neither a playbook nor in ABSENT"
@@ -43,11 +42,11 @@ def _row(command: str) -> Sequence[str]:
     return f"`{command}`", f"`ansible-playbook {COLLECTION}.{command}`{own}", LIMITED.get(command, "")
 
 
-def options() -> str:
+def options():
     return table(("command", "variables"), _variables())
 
 
-def _variables() -> Iterator[Sequence[str]]:
+def _variables():
     for command in (*variables.COMMANDS, "report"):
         parser = argparse.ArgumentParser(add_help=False)
         importlib.import_module(f"proscribe.controller.cli.{command}").add_arguments(parser)
@@ -58,11 +57,11 @@ def _variables() -> Iterator[Sequence[str]]:
             yield f"`{command}`{do}", ", ".join(f"`{name_}`" for name_ in named)
 
 
-def _subcommands(action: argparse.Action) -> Sequence[tuple[str, argparse.ArgumentParser]]:
+def _subcommands(action):
     return list(action.choices.items()) if isinstance(action, argparse._SubParsersAction) else []
 
 
-def group() -> str:
+def group():
     """The modules of the action group, as meta/runtime.yml has it."""
     names = ", ".join(f"`{name}`" for name in modules_of_group(source_files(PROJECT)))
     return "".join(f"{line}\n" for line in textwrap.wrap(f"{names}.", 120))

@@ -7,7 +7,7 @@ from .part import Part
 FOLDER = Path(__file__).resolve().parents[2] / "docs/decisions"
 
 
-def decisions() -> str:
+def decisions():
     """A line for each. The first line of a file is `# <number>. <title>`."""
     paths = sorted(FOLDER.glob("0*.md"))
     titles = [path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ") for path in paths]

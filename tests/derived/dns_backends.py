@@ -4,13 +4,13 @@ import importlib
 from pathlib import Path
 
 from proscribe.host.controls.dns import backends
-from proscribe.host.controls.dns.backends.declaration import KINDS, Declared
+from proscribe.host.controls.dns.backends.declaration import KINDS
 
 from .part import Part, table
 from .python_source import as_entry
 
 
-def declared() -> list[Declared]:
+def declared():
     """All backends, by kind and name. Raises ValueError for one that has another name than its file."""
     files = [path.stem for path in sorted(Path(backends.__path__[0]).glob("*.py"))]
     modules = {
@@ -25,7 +25,7 @@ def declared() -> list[Declared]:
     return sorted(found.values(), key=lambda one: (KINDS.index(one.kind), one.name))
 
 
-def registry() -> str:
+def registry():
     """The list for hosts, each backend imported by name: what is sent to a host is what its imports name."""
     lines = [
         '"""All backends with a real filter.',
@@ -62,7 +62,7 @@ def registry() -> str:
     return "\n".join([*lines, "    raise KeyError(name)", ""])
 
 
-def forwarders() -> str:
+def forwarders():
     """Where the firewall finds the servers that resolvers ask. It stands outside the control dns, which few need for
     that.
     """
@@ -84,7 +84,7 @@ def forwarders() -> str:
     return "\n".join([*lines, ")", ""])
 
 
-def chosen() -> str:
+def chosen():
     """Which backend a host gets."""
     rows = [
         (server, has, f"`{one.name}`", written, one.documented.tested or "no")
@@ -95,7 +95,7 @@ def chosen() -> str:
     return table(("the host asks", "and has", "backend", "what is written", "tested on whole hosts"), rows)
 
 
-def hits() -> str:
+def hits():
     """How each backend logs a refusal."""
     rows = [
         (f"`{one.name}`", one.documented.hits or "none", one.documented.journal and f"`{one.documented.journal}`")

@@ -1,12 +1,11 @@
 """The tables of docs/enforcement_points.md: the formats of ./proscribe export, and the devices that were not tried."""
 
-from proscribe.controller.enforcement_points.declaration import Format
 from proscribe.controller.enforcement_points.registry import FORMATS
 
 from .part import Part, table
 
 
-def all_formats() -> str:
+def all_formats():
     return table(
         ("format", "for", "from the control", "files", "accepted in tests by"),
         (
@@ -22,13 +21,13 @@ def all_formats() -> str:
     )
 
 
-def accepted_by(one: Format) -> str:
+def accepted_by(one):
     if one.accepted_by:
         return one.accepted_by
     return "a reader by the vendor's pages" if one.device else "a reader of the project's own"
 
 
-def devices() -> str:
+def devices():
     return table(
         ("format", "a name and all below it", "open below a blocked name", "at most", "where it comes from", "read"),
         (

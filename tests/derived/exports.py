@@ -6,23 +6,23 @@ from proscribe.controller.report.exports import formats
 from .part import Part, table
 
 
-def all_formats() -> str:
+def all_formats():
     return table(
         ("`proscribe_exports`", "file", "for"),
         ((f"`{one.name}`", f"`{one.file}`", one.meant_for) for one in formats().values()),
     )
 
 
-def unusual() -> str:
+def unusual():
     left_out = [f"`{one.name}`" for one in formats().values() if not one.usual]
     return f"All except {', '.join(left_out[:-1])} and {left_out[-1]} are written unless the inventory changes this.\n"
 
 
-def all_checks() -> str:
+def all_checks():
     return table(("format", "checked with"), ((f"`{one.name}`", one.checked_by) for one in formats().values()))
 
 
-def all_clauses() -> str:
+def all_clauses():
     return table(
         ("control", "framework", "clause", "about", "verified"),
         (

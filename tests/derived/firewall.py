@@ -1,13 +1,11 @@
 """The keys of the organisation's own rules, in docs/firewall.md."""
 
-from collections.abc import Iterable
-
 from proscribe.controller.compile.restrictions.firewall_rules import DIRECTIONS, KEYS, PROTOCOLS, VERDICTS
 
 from .part import Part, described, table
 
 
-def words(allowed: Iterable[str], **meant: str) -> str:
+def words(allowed, **meant):
     """The words that a key takes, with what some of them mean."""
     return ", ".join(f"`{word}` ({meant[word]})" if word in meant else f"`{word}`" for word in allowed)
 
@@ -22,7 +20,7 @@ KEY = (
 )
 
 
-def keys() -> str:
+def keys():
     return table(("key", "values", "left out"), described(KEYS, KEY))
 
 

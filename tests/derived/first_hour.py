@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,12 +28,12 @@ class Step(NamedTuple):
     typing: int
 
 
-def steps(text: str) -> Sequence[Step]:
+def steps(text):
     """The sections of the page."""
     return list(_steps(text))
 
 
-def _steps(text: str) -> Iterator[Step]:
+def _steps(text):
     lines = text.splitlines()
     heads = [0, *(number for number, line in enumerate(lines) if line.startswith("## ")), len(lines)]
     for begin, end in zip(heads, heads[1:], strict=False):
@@ -45,12 +44,12 @@ def _steps(text: str) -> Iterator[Step]:
         yield Step(title, begin, math.ceil(words / WORDS_A_MINUTE), typing)
 
 
-def waiting_of(title: str) -> int:
+def waiting_of(title):
     """The minutes of waiting in a step."""
     return WAITING.get(title.partition(".")[0], 0)
 
 
-def minutes() -> str:
+def minutes():
     rows = [(one.title, one.reading, one.typing, waiting_of(one.title)) for one in steps((PROJECT / PAGE).read_text())]
     sums = [sum(row[column] for row in rows) for column in (1, 2, 3)]
     cells = [(title, *map(str, numbers)) for title, *numbers in [*rows, ("in all", *sums)]]

@@ -72,7 +72,7 @@ browsers that no policy reaches, browsers unpacked at home
 """
 
 
-def read_routes(text: str) -> list[Route]:
+def read_routes(text):
     """Read routes: a name, and its fields below it; `by` is the test that shows a field."""
     routes = []
     for line in text.strip().splitlines():
@@ -90,7 +90,7 @@ def read_routes(text: str) -> list[Route]:
     ]
 
 
-def _read_claim(route: dict[str, str], key: str) -> Claim | None:
+def _read_claim(route, key):
     text, _, test = route.get(key, "").rpartition(" by ")
     return Claim(text, test) if test else None
 

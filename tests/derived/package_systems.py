@@ -1,7 +1,6 @@
 """What follows from the package systems: their list for hosts, the spelling of names for the controller."""
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ class Found(NamedTuple):
     declared: Declared
 
 
-def declared() -> list[Found]:
+def declared():
     """All package systems: those of the host, those that are queried on every host, and those that leave traces."""
     found = []
     for path in sorted(Path(systems.__path__[0]).glob("*.py")):
@@ -32,22 +31,22 @@ def declared() -> list[Found]:
     return sorted(found, key=lambda one: (not one.declared.of_the_host, bool(one.declared.traces), one.declared.name))
 
 
-def _answers(one: Found) -> str:
+def _answers(one):
     return f"{one.file}.{one.declared.answers}" if one.declared.answers else one.file
 
 
-def _listed(name: str, kind: str, items: list[str]) -> Iterator[str]:
+def _listed(name, kind, items):
     yield f"{name}: tuple[{kind}, ...] = ("
     yield from (f"    {item}," for item in items)
     yield ")"
 
 
-def _begin(about: str) -> list[str]:
+def _begin(about):
     """The first lines of a module that is written here."""
     return [f'"""{about}', "", BY, '"""', "", "from __future__ import annotations", ""]
 
 
-def registry() -> str:
+def registry():
     """The list for hosts. AnsiballZ and the stream take only modules that an import names, so no folder is listed at
     run time. The file of a system that leaves traces is imported only where one is found.
     """
@@ -84,7 +83,7 @@ def registry() -> str:
     return "\n".join(lines) + "\n"
 
 
-def names() -> str:
+def names():
     """How the catalogue spells the packages of each key."""
     spelled = {one.declared.key: one.declared.ids for one in declared() if one.declared.ids}
     if lacking := {one.declared.key for one in declared()} - spelled.keys():
@@ -110,7 +109,7 @@ def names() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _fitted(begin: str, opening: str, items: Sequence[str], closing: str) -> list[str]:
+def _fitted(begin, opening, items, closing):
     """Items in brackets: in one line where they fit there."""
     line = f"{begin}{opening}{', '.join(items)}{closing},"
     indent = " " * (len(begin) - len(begin.lstrip()))
@@ -119,12 +118,12 @@ def _fitted(begin: str, opening: str, items: Sequence[str], closing: str) -> lis
     return [f"{begin}{opening}", *(f"{indent}    {item}," for item in items), f"{indent}{closing},"]
 
 
-def _by_name(commands: Mapping[str, str]) -> str:
+def _by_name(commands):
     items = [f"{as_text(key)}: {as_text(text)}" for key, text in commands.items()]
     return "\n".join(_fitted(" " * 8, "{", items, "}")).strip(" ,")
 
 
-def reinstalls() -> str:
+def reinstalls():
     """How what was removed is installed again, by package system."""
     spelled = {one.declared.key: one.declared.ids for one in declared() if one.declared.ids}
     lines = [

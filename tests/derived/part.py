@@ -1,6 +1,6 @@
 """One text that follows from the code, and its place."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 OPTIONS = " " * 6  # before what a role's entry point takes, in argument_specs.yml
@@ -17,7 +17,7 @@ class Part(NamedTuple):
     text: Callable[[], str]  # ends with a line end
     name: str = ""  # of the marks; "" for the whole file
 
-    def applied(self, document: str) -> str:
+    def applied(self, document):
         """The document with this part in it. Raises StaleMarks."""
         if not self.name:
             return self.text()
@@ -29,19 +29,19 @@ class Part(NamedTuple):
         return f"{before}{begin}{self.text()}{end}{rest.partition(end)[2]}"
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads, rows):
     """A table of Markdown."""
     lines = [[cell.replace("|", "\\|") for cell in row] for row in (heads, *rows)]
     return "".join(f"| {' | '.join(row)} |\n" for row in (lines[0], ["---"] * len(heads), *lines[1:]))
 
 
-def read_rows(text: str) -> list[tuple[str, ...]]:
+def read_rows(text):
     """Read the rows of a table: cells between bars; an indented line goes on with the row before it."""
     lines = text.strip().replace("\n    ", " ").splitlines()
     return [tuple(cell.strip() for cell in f"{line} ".split(" | ")) for line in lines]
 
 
-def described(names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+def described(names, rows):
     """The rows, each of one name of the code or of several with commas, as a table has them and in the code's order.
     Raises ValueError for a name that only the code or only the rows have, so that neither is without the other.
     """

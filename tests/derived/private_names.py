@@ -1,19 +1,17 @@
 """The private names of ansible-core that are used, in the decision that takes their use upon itself."""
 
-from collections.abc import Iterator, Mapping
-
 from proscribe_ansible import private_names
 
 from .part import Part, table
 
 
-def names_of(names: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+def names_of(names):
     for kind, those in names.items():
         shown = [" or ".join(f"`{name}`" for name in one.split(private_names.EITHER)) for one in those]
         yield f"`{kind}`: {', '.join(shown)}"
 
 
-def private_names_table() -> str:
+def private_names_table():
     rows = [(uses.part, "; ".join(names_of(uses.names)), uses.without) for uses in private_names.EVERY]
     return table(("for", "names", "without one of them"), rows)
 

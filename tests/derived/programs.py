@@ -16,7 +16,7 @@ A text that has names to fill in is one for `str.format`: `@NAME@` of the file i
 NAME = re.compile(r"@([A-Z_]+)@")
 
 
-def shortened(source: str) -> str:
+def shortened(source):
     """A Python program for a command line: without its docstring and blank lines, and with one import."""
     document = ast.parse(source).body[0]
     lines = [line for line in source.splitlines()[document.end_lineno :] if line]
@@ -25,7 +25,7 @@ def shortened(source: str) -> str:
     return "\n".join([f"import {', '.join(imported)}", *rest]) + "\n"
 
 
-def programs() -> dict[str, str]:
+def programs():
     """Every program by the name of its constant. `@NAME@` of another program stands for that program's text."""
     paths = sorted(path for path in FOLDER.iterdir() if path.suffix in {".py", ".sh"} and path.name != "__init__.py")
     sources = {path.stem.upper(): path.read_text(encoding="utf-8") for path in paths}
@@ -33,14 +33,14 @@ def programs() -> dict[str, str]:
     return {name: NAME.sub(lambda match: sources.get(match[1], match[0]), text) for name, text in sources.items()}
 
 
-def template(text: str) -> str:
+def template(text):
     """A program for `str.format`, where it has names to fill in; else as it is."""
     if not NAME.search(text):
         return text
     return NAME.sub(lambda match: f"{{{match[1].lower()}}}", text.replace("{", "{{").replace("}", "}}"))
 
 
-def module() -> str:
+def module():
     return HEAD + "".join(f'\n{name} = r"""{template(text)}"""\n' for name, text in programs().items())
 
 

@@ -1,17 +1,15 @@
 """Python source as ruff writes it."""
 
-from collections.abc import Sequence
-
 WIDTH = 120
 
 
-def as_text(value: str) -> str:
+def as_text(value):
     """A text as ruff writes it."""
     written = repr(value)
     return written if '"' in value or written[0] == '"' else f'"{written[1:-1]}"'
 
 
-def as_entry(key: str, *items: str | Sequence[str]) -> list[str]:
+def as_entry(key, *items):
     """An entry of a tuple or (with a key, `"dnsmasq": `) of a mapping, as ruff writes it: in a line where that fits."""
     written = [
         as_text(one) if isinstance(one, str) else f"({', '.join(map(as_text, one))}{',' * (len(one) == 1)})"
@@ -24,7 +22,7 @@ def as_entry(key: str, *items: str | Sequence[str]) -> list[str]:
     return [f"    {key}(", *(line for part in parts for line in part), "    ),"]
 
 
-def as_tuple(texts: Sequence[str]) -> list[str]:
+def as_tuple(texts):
     """An argument that is a tuple, as ruff writes it."""
     if len(texts) == 1:
         return [f"        ({as_text(texts[0])},),"]

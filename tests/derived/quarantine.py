@@ -8,7 +8,7 @@ from proscribe.controller.custody.request import VARIABLES
 from .part import Part, table
 
 
-def options() -> str:
+def options():
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser)
     actions = [action for action in parser._actions if action.option_strings]

@@ -3,11 +3,9 @@
 import json
 import textwrap
 from collections.abc import Mapping
-from typing import Any
 
 from proscribe.controller.compile.reading.values import Choice, Names
 from proscribe.controller.compile.restrictions import RESTRICTIONS
-from proscribe.controller.compile.restrictions.variable import Variable
 from proscribe.controller.policy_errors import Expected
 from proscribe.controller.report.collection.plays import ENFORCING
 
@@ -16,7 +14,7 @@ from .part import OPTIONS, Part, table
 LINE = 110  # characters
 
 
-def written(value: Any) -> str:
+def written(value):
     """A value as YAML has it on one line, as people write it."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {written(one)}" for key, one in value.items()) + "}"
@@ -29,7 +27,7 @@ def written(value: Any) -> str:
     return '""' if value == "" else str(value)
 
 
-def variables() -> str:
+def variables():
     return table(
         ("variable", "default", "meaning"),
         ((f"`proscribe_{name}`", f"`{written(one.default)}`", one.meaning) for name, one in RESTRICTIONS.items()),
@@ -41,7 +39,7 @@ SAMPLES = {"list": [object()], "dict": {"?": object()}, "bool": True}
 TEXT, ANY = "str", "raw"
 
 
-def type_of(one: Variable) -> str:
+def type_of(one):
     """The type that Ansible checks and shows: the one that the reader takes, or `raw` where it takes several.
 
     A reader that takes a list or a mapping says where in it is a mistake, and of another value that it is one.
@@ -53,7 +51,7 @@ def type_of(one: Variable) -> str:
     return type_
 
 
-def _takes(one: Variable, sample: object) -> bool:
+def _takes(one, sample):
     try:
         one.read(sample)
     except Expected as wrong:
@@ -61,7 +59,7 @@ def _takes(one: Variable, sample: object) -> bool:
     return True
 
 
-def options() -> str:
+def options():
     """For `options` of an entry point. Ansible refuses nothing here that the compiler takes."""
     lines = []
     for name, one in RESTRICTIONS.items():

@@ -17,7 +17,7 @@ off | nobody; what an earlier `schedule` set up is removed |
 )
 
 
-def methods() -> str:
+def methods():
     usual = f"`{RESTRICTIONS['schedule'].default}`"
     rows = (
         (f"{method} (default)" if method == usual else method, *cells) for method, *cells in described(METHODS, METHOD)
@@ -25,7 +25,7 @@ def methods() -> str:
     return table(("`proscribe_schedule`", "who begins runs", "suits"), rows)
 
 
-def all_channels() -> str:
+def all_channels():
     return table(
         ("channel", "its value", "for example", "in messages"),
         (

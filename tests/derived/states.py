@@ -52,16 +52,16 @@ off | `proscribe_controls` leaves the control off
 )
 
 
-def states() -> str:
+def states():
     return table(("state", "the rule"), described(STATES, OF_RULE))
 
 
-def exits() -> str:
+def exits():
     otherwise = ("Ansible's own", "otherwise: 0, 4 a host was unreachable, ...")
     return table(("exit code", "when"), (*described(verdict.EXITS, OF_RUN), otherwise))
 
 
-def answers() -> str:
+def answers():
     return table(("answer", "meaning"), described(reason.STATUSES, OF_QUESTION))
 
 

@@ -7,7 +7,7 @@ from proscribe.controller.compile.waivers.waiver import NARROWER
 from .part import Part, described, read_rows, table
 
 
-def only(key: str) -> str:
+def only(key):
     """The controls that a waiver with a key may be for."""
     able, why = NARROWER[key]
     return f"with `controls: [{', '.join(able)}]` or less, because {why}"
@@ -70,11 +70,11 @@ bad_signature | there is a signature and it does not count, or cannot be checked
 )
 
 
-def keys() -> str:
+def keys():
     return table(("key", "meaning"), described(KEYS, KEY))
 
 
-def statuses() -> str:
+def statuses():
     return table(("status", "when", "what to do"), described(STATUSES[::-1], STATUS))
 
 

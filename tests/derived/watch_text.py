@@ -14,7 +14,7 @@ OF_WATCH = HEAD.format("The program of the watch, which an enforcing run install
 OWN = re.compile(r"^from \.(?:loader|\.base\.hashing|\.base\.json_text) import .*\n", re.MULTILINE)
 
 
-def module() -> str:
+def module():
     whole = OWN.sub("", "".join(MAIN.sub("", source(path)) for path in SOURCES))
     whole = whole.replace("from ..host", "from proscribe.host").replace("@WATCH@", PLACE)
     text = own(f'{whole}\nif __name__ == "__main__":\n    main()\n')

@@ -26,18 +26,18 @@ from proscribe.controller.policy_errors import PolicyErrors  # noqa: E402
 from roots import mirrors  # noqa: E402
 
 
-def normalize(manager: str, name: str) -> str:
+def normalize(manager, name):
     """Return the spelling of a name that stands for all: PyPI takes A_b and a.B for the same."""
     return re.sub("[-_.]+", "-", name).lower() if manager == "pip" else name
 
 
-def list_names(manager: str) -> frozenset[str]:
+def list_names(manager):
     """List the names that the services of the catalogue have in a package system."""
     services = load([PROJECT / "catalog"]).services.values()
     return frozenset(normalize(manager, name) for service in services for name in service.packages.get(manager, ()))
 
 
-def check_debian() -> list[str]:
+def check_debian():
     """Return the things to do about Debian's archives. The first suite that has a name counts."""
     mirror = mirrors()[0]
     if not mirror:
@@ -51,7 +51,7 @@ def check_debian() -> list[str]:
     return judging.mistakes(packages, judging.words_of(), decisions, list_names("apt"))
 
 
-def check_names(manager: str, file: Path) -> list[str]:
+def check_names(manager, file):
     """Return the names of the catalogue that a list lacks. A tab ends a name."""
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     listed = {normalize(manager, line.partition("\t")[0].strip()) for line in lines} - {""}
@@ -59,7 +59,7 @@ def check_names(manager: str, file: Path) -> list[str]:
     return [f"catalogue: {name}: the list has none" for name in sorted(list_names(manager) - listed)]
 
 
-def main() -> int:
+def main():
     parser = argparse.ArgumentParser(prog="tests/tool python tests/packages", description="Find undecided packages.")
     parser.add_argument(
         "--names", nargs=2, metavar=("SYSTEM", "FILE"), help="a package system, and a list of its names"

@@ -6,7 +6,6 @@ apt fetches and checks the indexes below a directory of its own. The lists of th
 import itertools
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +33,7 @@ class Package(NamedTuple):
     tags: frozenset[str] = frozenset()
 
 
-def read_archives(mirror: str, directory: Path, suites: Sequence[str] = SUITES) -> Iterator[Package]:
+def read_archives(mirror, directory, suites=SUITES):
     """Yield the packages of all suites. A name may come several times."""
     for folder in ("lists/partial", "cache/archives/partial"):
         (directory / folder).mkdir(parents=True)
@@ -59,7 +58,7 @@ def read_archives(mirror: str, directory: Path, suites: Sequence[str] = SUITES) 
         yield from read_index(_run(["/usr/lib/apt/apt-helper", "cat-file", file]).split("\n"), Path(file).name)
 
 
-def _run(argv: Sequence[str]) -> str:
+def _run(argv):
     done = subprocess.run(
         outside(argv), capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT_SECONDS
     )
@@ -68,7 +67,7 @@ def _run(argv: Sequence[str]) -> str:
     return done.stdout
 
 
-def read_index(lines: Iterable[str], index: str) -> Iterator[Package]:
+def read_index(lines, index):
     """Yield the packages of an index. A package is a paragraph of fields. Raise Unreadable with the place."""
     numbered = enumerate(lines, 1)
     for is_between, paragraph in itertools.groupby(numbered, lambda line: not line[1].strip()):
@@ -89,7 +88,7 @@ def read_index(lines: Iterable[str], index: str) -> Iterator[Package]:
         yield _make_package(fields, first)
 
 
-def _make_package(fields: dict[str, str], place: str) -> Package:
+def _make_package(fields, place):
     if absent := [key for key in ("Package", "Description") if not fields.get(key)]:
         raise Unreadable(f"{place}: found a package without {' and '.join(absent)}, expected one with it")
     pattern, meaning = NAMES["apt"]

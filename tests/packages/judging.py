@@ -4,12 +4,11 @@ tests/catalog/packages/ has the words that select packages (`words.yml`), and th
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
-from archives import Package
 
 PROJECT = Path(__file__).resolve().parents[2]
 DECISIONS = PROJECT / "tests/catalog/packages"
@@ -35,7 +34,7 @@ class Words(NamedTuple):
     sections: frozenset[str]
     names: re.Pattern[str]  # of libraries, documentation and the like
 
-    def topics_of(self, package: Package) -> list[str]:
+    def topics_of(self, package):
         """Return the topics of a package; none for a library."""
         if package.section in self.sections or self.names.fullmatch(package.name):
             return []
@@ -51,7 +50,7 @@ class Decisions(NamedTuple):
     elsewhere: tuple[str, ...]  # in the catalogue, and not in this archive
 
 
-def words_of(path: Path = DECISIONS / "words.yml") -> Words:
+def words_of(path=DECISIONS / "words.yml"):
     """Read the words. Each is a word or a phrase as people write it; * is any ending."""
     content = _load(path, {"topics", "other", "sections", "names"})
     topics = {
@@ -63,7 +62,7 @@ def words_of(path: Path = DECISIONS / "words.yml") -> Words:
     )
 
 
-def decisions_of(path: Path) -> Decisions:
+def decisions_of(path):
     """Read the decisions of a file: each has names and a reason, and no name occurs twice."""
     content = _load(path, {"decided", "elsewhere"})
     names = {"decided": [], "elsewhere": []}
@@ -77,31 +76,29 @@ def decisions_of(path: Path) -> Decisions:
     return Decisions(tuple(names["decided"]), tuple(names["elsewhere"]))
 
 
-def _load(path: Path, keys: set[str]) -> dict[str, Any]:
+def _load(path, keys):
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict) or content.keys() != keys:
         raise Mistake(f"{path}: expected the keys {', '.join(sorted(keys))}")
     return content
 
 
-def _match_words(words: Iterable[str]) -> re.Pattern[str]:
+def _match_words(words):
     """Match whole words, upper or lower case, with a space or a hyphen between those of a phrase."""
     patterns = (re.escape(word).replace(r"\*", r"\w*").replace(r"\ ", "[ -]") for word in words)
     return re.compile(rf"(?<!\w)(?:{'|'.join(patterns)})(?!\w)", re.IGNORECASE)
 
 
-def _match_families(names: Collection[str]) -> re.Pattern[str]:
+def _match_families(names):
     return re.compile("|".join(re.escape(name).replace(r"\*", ".*") for name in names) or r"(?!)")
 
 
-def _has_any(names: Collection[str], family: str) -> bool:
+def _has_any(names, family):
     """Return True if a name, or one of a family (with *), is among names."""
     return any(map(_match_families([family]).fullmatch, names)) if "*" in family else family in names
 
 
-def mistakes(
-    packages: Mapping[str, Package], words: Words, decisions: Decisions, catalogue: Collection[str]
-) -> list[str]:
+def mistakes(packages, words, decisions, catalogue):
     """Return a line for each thing to do; none if all is decided."""
     families = _match_families(decisions.decided)
     undecided = (
@@ -119,7 +116,7 @@ def mistakes(
     ]
 
 
-def against_catalogue(decisions: Decisions, catalogue: Collection[str]) -> list[str]:
+def against_catalogue(decisions, catalogue):
     """Return the decisions that the catalogue contradicts."""
     return [
         *(f"decided: {name}: is in the catalogue" for name in decisions.decided if _has_any(catalogue, name)),

@@ -43,7 +43,7 @@ TOOLS = ("podman", "runc", "mmdebstrap", "ssh", "sshd", "ip", "nsenter", "unshar
 PEERS = ("pyinfra", "ssh true", "ssh audit")
 
 
-def addresses(text: str) -> int:
+def addresses(text):
     """Read a number of hosts that have addresses here."""
     count = int(text)
     if not 0 < count <= MOST:
@@ -67,7 +67,7 @@ VALUES = {
 }
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser():
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="tests/bench/fleet", description=__doc__, formatter_class=raw)
     many = {"nargs": "*", "type": addresses, "metavar": "N"}
@@ -80,7 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> int:
+def main():
     parser = make_parser()
     arguments = parser.parse_args()
     lacking = [tool for tool in TOOLS if not shutil.which(tool)]

@@ -6,12 +6,8 @@ catalogue, four controls, running programs and a file scan of the homes.
 """
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import escape
-
-from hosts import Fleet
 
 SERVICES = 20
 ROUNDS = 5
@@ -52,7 +48,7 @@ OVAL = """\
 """
 
 
-def expected_state(plan: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+def expected_state(plan):
     """The packages and the paths of twenty services."""
     services = [s for s in plan["controls"]["apps"]["services"].values() if s["packages"].get("apt") and s["paths"]]
     chosen = services[:SERVICES]
@@ -61,13 +57,13 @@ def expected_state(plan: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     return packages, paths
 
 
-def goss(packages: Sequence[str], paths: Sequence[str]) -> str:
+def goss(packages, paths):
     """What goss is given; JSON is YAML."""
     package = {name: {"installed": False} for name in packages}
     return json.dumps({"package": package, "file": {path: {"exists": False} for path in paths}})
 
 
-def oval(packages: Sequence[str], paths: Sequence[str]) -> str:
+def oval(packages, paths):
     """The same for OpenSCAP."""
     criteria = tests = objects = ""
     kinds = [("linux:dpkginfo", "linux:name", name) for name in packages]
@@ -82,7 +78,7 @@ def oval(packages: Sequence[str], paths: Sequence[str]) -> str:
     return OVAL.format(DEFINITIONS, criteria, tests, objects)
 
 
-def measure(made: Fleet, bench: Any) -> None:
+def measure(made, bench):
     """Run each on the first host, and print the least of some rounds."""
     packages, paths = expected_state(bench.plan())
     bench.inventory(range(1))

@@ -3,17 +3,12 @@
 import hashlib
 import json
 import os
-import subprocess
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 from drift import wrong
-from hosts import SILENT, Fleet  # isort: split
+from hosts import SILENT  # isort: split
 
 from common import PING, PROJECT, find_playbook_program  # isort: split
 
-from meter import Cost, Meter
 from proscribe.wire import stream
 from proscribe.wire.store import Store
 
@@ -27,7 +22,7 @@ class NoResult(SystemExit):
 class Bench:
     """A controller. `closed`: no run finds a connection open. `directory` has a short path, as sockets lie in it."""
 
-    def __init__(self, directory: Path, made: Fleet, meter: Meter, forks: int, closed: bool = False) -> None:
+    def __init__(self, directory, made, meter, forks, closed=False):
         self.directory, self.fleet, self.meter, self.forks, self.closed = directory, made, meter, forks, closed
         directory.mkdir(exist_ok=True)
         self.reports = directory / "reports"
@@ -55,29 +50,29 @@ class Bench:
         }
 
     @property
-    def persist(self) -> list[str]:
+    def persist(self):
         """Options of ssh that open a master, or use one."""
         return ["-C", "-o", "ControlMaster=auto", "-o", f"ControlPersist={IDLE if self.closed else LONG}"]
 
-    def master(self, address: str) -> Path:
+    def master(self, address):
         """The socket of the master that Ansible keeps for an address: named for host, port (none is set) and user."""
         return self.sockets / hashlib.sha1(f"{address}-None-root".encode()).hexdigest()[:10]
 
     @property
-    def ssh(self) -> list[str]:
+    def ssh(self):
         """Options of ssh that every run here uses, whoever calls it."""
         options = ("StrictHostKeyChecking=accept-new", "IdentitiesOnly=yes", f"UserKnownHostsFile={self.known_hosts}")
         return ["-F", "none", *(part for option in options for part in ("-o", option))]
 
     @property
-    def key(self) -> str:
+    def key(self):
         return str(self.fleet.directory / "key")
 
     @property
-    def known_hosts(self) -> str:
+    def known_hosts(self):
         return str(self.directory / "known_hosts")
 
-    def inventory(self, numbers: range, dead: int = 0) -> None:
+    def inventory(self, numbers, dead=0):
         """Name these hosts, and that many addresses that say nothing among them."""
         self.numbers = numbers
         variables = {
@@ -92,38 +87,36 @@ class Bench:
         hosts = {f"host{n}": {"ansible_host": silent.get(i) or self.fleet.address(n)} for i, n in enumerate(numbers)}
         (self.directory / "hosts.yml").write_text(json.dumps({"all": {"vars": variables, "hosts": hosts}}))
 
-    def run(self, name: str, ends: int = 0, **environment: str) -> Cost:
+    def run(self, name, ends=0, **environment):
         """Run one of the commands. Raises NoResult with its output unless it ends with that."""
         return self.count(name, self.commands[name], {**self.environment, **environment}, ends)[0]
 
-    def count(
-        self, what: str, argv: Sequence[str], environment: Mapping[str, str], ends: int = 0
-    ) -> tuple[Cost, subprocess.CompletedProcess[str]]:
+    def count(self, what, argv, environment, ends=0):
         """Run a command from where the controller is. Raises NoResult with its output unless it ends with that."""
         cost, done = self.meter.run([*self.fleet.prefix, *argv], environment, alone=self.closed)
         if done.returncode != ends:
             raise NoResult(f"{what} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
         return cost, done
 
-    def plan(self) -> dict[str, Any]:
+    def plan(self):
         """The plan of the hosts: one for all."""
         (path,) = (self.reports / "plans").glob("*.json")
         return dict(json.loads(path.read_text()))
 
-    def streamed(self) -> tuple[str, bytes]:
+    def streamed(self):
         """What an audit runs on a host that keeps the code, and what it pipes to that."""
         call = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
         store = Store(self.reports / "plans")
         plan = store.plan(digest=self.plan()["digest"])
         return stream.RECEIVE, stream.payload(store.code(probe=False), plan, call, whole=False)
 
-    def check(self, what: str, hosts: int, seeded: Mapping[int, str] | None = None) -> None:
+    def check(self, what, hosts, seeded=None):
         """Raise NoResult where the newest report is not what was seeded."""
         if mistakes := wrong(self.reports, hosts, seeded or {}):
             raise NoResult(f"{what}: no result, because the report is wrong: {'; '.join(mistakes[:5])}")
 
 
-def answered(output: str) -> bool:
+def answered(output):
     """Is this a host's answer to the bytes of an audit, with a record?"""
     found = stream.answer(output)
     return found is not None and "record" in found

@@ -2,18 +2,13 @@
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
-
-from hosts import Fleet
 
 # The head of a program for x86-64 (elf(5)): what is no program is nothing of an app's, wherever it lies.
 PROGRAM = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, 62) + bytes(44)
 POLICY = "/etc/chromium/policies/managed/proscribe.json"
 
 
-def seed(fleet: Fleet, number: int, control: str, plan: Mapping[str, Any]) -> None:
+def seed(fleet, number, control, plan):
     """Let a host drift in one control."""
     if control == "apps":
         services = plan["controls"]["apps"]["services"].values()
@@ -27,7 +22,7 @@ def seed(fleet: Fleet, number: int, control: str, plan: Mapping[str, Any]) -> No
         fleet.put(number, "/etc/hosts", b"127.0.0.1\tlocalhost\n")
 
 
-def wrong(reports: Path, hosts: int, seeded: Mapping[int, str]) -> list[str]:
+def wrong(reports, hosts, seeded):
     """Where the newest report is not what was seeded: every host evaluated, drift found, nothing else. [] if it is."""
     records = [json.loads(line) for line in (reports / "latest" / "hosts.jsonl").read_text().splitlines()]
     found = {record["host"]: record for record in records}
@@ -41,11 +36,11 @@ def wrong(reports: Path, hosts: int, seeded: Mapping[int, str]) -> list[str]:
     return mistakes
 
 
-def _counts(rule: Mapping[str, Any]) -> bool:
+def _counts(rule):
     return rule["state"] not in ("not_applicable", "compliant")
 
 
-def one_per_cent(hosts: int, controls: Iterable[str]) -> dict[int, str]:
+def one_per_cent(hosts, controls):
     """One host in a hundred, at least one, spread over all; each with another control."""
     names = list(controls)
     count = max(1, hosts // 100)

@@ -4,13 +4,9 @@ PSS divides a page among the processes that share it, so that the sum over a tre
 the page cache, which a control group's `memory.peak` would count. A peak between two samples is not seen.
 """
 
-from __future__ import annotations
-
 import threading
 from pathlib import Path
 from typing import NamedTuple
-
-from meter import Group
 
 EVERY = 0.5  # seconds between two samples
 
@@ -24,7 +20,7 @@ class Sample(NamedTuple):
     ssh_count: int
 
 
-def sample(pids: list[int]) -> Sample:
+def sample(pids):
     """The memory of these processes now. One that has ended counts nothing."""
     sizes = {True: [], False: []}
     for pid in pids:
@@ -41,28 +37,28 @@ def sample(pids: list[int]) -> Sample:
 class Footprint(threading.Thread):
     """Samples a group until the block ends."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group):
         super().__init__(daemon=True)
         self.group, self.samples, self.over = group, [Sample(0, 0, 0, 0)], threading.Event()
 
-    def run(self) -> None:
+    def run(self):
         while not self.over.wait(EVERY):
             self.samples.append(sample(self.group.processes()))
 
     @property
-    def peak(self) -> Sample:
+    def peak(self):
         """The sample with the most memory."""
         return max(self.samples)
 
     @property
-    def others(self) -> float:
+    def others(self):
         """The most that was held without `ssh`, in MB."""
         return max(taken.whole - taken.ssh for taken in self.samples)
 
-    def __enter__(self) -> Footprint:
+    def __enter__(self):
         self.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error):
         self.over.set()
         self.join()

@@ -1,11 +1,6 @@
 """Hosts in hostile hands, for the bench: what each answers, whatever it is asked for."""
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hosts import Fleet
 
 HEAD = """\
 #!/usr/bin/python3
@@ -41,7 +36,7 @@ ATTACKS = {
 }
 
 
-def take_over(fleet: Fleet, hosts: int, every: int = 20) -> list[int]:
+def take_over(fleet, hosts, every=20):
     """Have one host in so many answer with one of these attacks, in turn; which ones they are."""
     attacks = list(ATTACKS.values())
     taken = list(range(every // 2, hosts, every))
@@ -52,12 +47,12 @@ def take_over(fleet: Fleet, hosts: int, every: int = 20) -> list[int]:
     return taken
 
 
-def give_back(fleet: Fleet, taken: list[int]) -> None:
+def give_back(fleet, taken):
     for number in taken:
         (fleet.directory / "hosts" / str(number) / "hostile").unlink()
 
 
-def mistakes_in(records: Iterator[dict[str, object]], taken: list[int]) -> list[str]:
+def mistakes_in(records, taken):
     """What is wrong with the records of such a run. Each host has one. Those of honest hosts are compliant; those of
     hostile ones are not, unless they lie.
     """

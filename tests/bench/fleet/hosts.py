@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -65,7 +64,7 @@ exec nsenter --target "$pid" --mount --pid --net --uts --root --wdns=/root /usr/
 """
 
 
-def base(directory: Path) -> list[Path]:
+def base(directory):
     """The layers that all hosts begin with, the uppermost first: it is made there, and has their homes."""
     below = roots.layers("trixie-bench")
     top = directory / f"{below[0].name}-homes"
@@ -88,20 +87,20 @@ def base(directory: Path) -> list[Path]:
 class Fleet:
     """Hosts that run. `directory` is theirs; it has to be on a file system that an overlay can be upon."""
 
-    def __init__(self, directory: Path, layers: Sequence[Path], namespace: str) -> None:
+    def __init__(self, directory, layers, namespace):
         self.directory, self.namespace = directory, namespace
         self.layers = list(layers)  # what new hosts begin with, the uppermost first
         self.first = []  # the first process of each host, as seen from here
 
     @property
-    def prefix(self) -> list[str]:
+    def prefix(self):
         """What a command begins with that has to reach the hosts."""
         return ["ip", "netns", "exec", self.namespace]
 
-    def address(self, number: int) -> str:
+    def address(self, number):
         return f"{NETWORK}.{number // EACH}.{number % EACH + 1}"
 
-    def grow(self, count: int) -> None:
+    def grow(self, count):
         apart = ["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "--kill-child", "--propagation", "slave"]
         started = []
         for number in range(len(self.first), count):
@@ -116,7 +115,7 @@ class Fleet:
                     self._up(place, process)
                 started = []
 
-    def serve(self, addresses: int) -> None:
+    def serve(self, addresses):
         """Let the hosts that run answer for that many addresses, in turn: what has no disk and memory for more hosts.
         No host can boot after that.
         """
@@ -126,7 +125,7 @@ class Fleet:
                 (folder / str(number)).symlink_to(str(number % roots))
 
     @staticmethod
-    def _up(place: Path, process: subprocess.Popen[str]) -> None:
+    def _up(place, process):
         assert process.stdout is not None
         if process.stdout.readline() != "up\n":
             raise SystemExit(f"{place} did not come up")
@@ -134,28 +133,28 @@ class Fleet:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         (place / "pid").write_text(f"{children[0]}\n")
 
-    def begin_with(self, number: int) -> None:
+    def begin_with(self, number):
         """From now on hosts begin as this one is: a golden image of it."""
         golden = self.directory / "golden"
         subprocess.run(["cp", "-a", str(self.directory / "hosts" / str(number) / "upper"), str(golden)], check=True)
         self.layers.insert(0, golden)
 
-    def _enter(self, number: int) -> list[str]:
+    def _enter(self, number):
         pid = (self.directory / "hosts" / str(number) / "pid").read_text().strip()
         return ["nsenter", "--target", pid, "--mount", "--pid", "--net", "--uts", "--root"]
 
-    def run(self, number: int, *argv: str, stdin: bytes | None = None) -> str:
+    def run(self, number, *argv, stdin=None):
         """What a command prints inside a host; not over SSH."""
         done = subprocess.run([*self._enter(number), *argv], input=stdin, capture_output=True)
         if done.returncode != 0:
             raise SystemExit(f"host{number}: {argv} ended with {done.returncode}: {done.stderr.decode()}")
         return done.stdout.decode()
 
-    def timed(self, number: int, argv: Sequence[str], stdin: bytes | None) -> tuple[float, float]:
+    def timed(self, number, argv, stdin):
         """How long a command takes inside a host, by the clock and of the processors; it has to end well."""
         return measure(lambda: self.run(number, *argv, stdin=stdin), children_only=True)
 
-    def put(self, number: int, path: str, content: bytes = b"", mode: int = 0o644) -> None:
+    def put(self, number, path, content=b"", mode=0o644):
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
             entry = tarfile.TarInfo(path.lstrip("/"))
@@ -163,7 +162,7 @@ class Fleet:
             archive.addfile(entry, io.BytesIO(content))
         self.run(number, "tar", "-xf", "-", "-C", "/", stdin=packed.getvalue())
 
-    def close(self) -> None:
+    def close(self):
         for process in self.first:
             process.kill()
         for process in self.first:
@@ -171,7 +170,7 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def fleet(directory: Path, root: Path, counted: Callable[[int], None]) -> Iterator[Fleet]:
+def fleet(directory, root, counted):
     """A fleet without hosts as yet, with the way to them; all of it ends with the block. `counted` is given the process
     below which all happens that the hosts are asked for.
     """

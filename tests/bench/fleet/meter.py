@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,11 +32,11 @@ class Cost(NamedTuple):
     wall: float
 
     @property
-    def cpu(self) -> float:
+    def cpu(self):
         return self.controller + self.hosts
 
 
-def least(costs: Sequence[Cost]) -> Cost:
+def least(costs):
     """The least of each column."""
     return Cost(*(min(column) for column in zip(*costs)))
 
@@ -45,26 +44,26 @@ def least(costs: Sequence[Cost]) -> Cost:
 class Group:
     """A control group of the bench's own."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name):
         one = ROOT / "cpuacct"
         self.path = (one if one.is_dir() else ROOT) / f"proscribe-bench-{os.getpid()}-{name}"
         self.path.mkdir()
 
-    def take(self, pid: int) -> None:
+    def take(self, pid):
         """What this process starts from now on is counted here."""
         (self.path / "cgroup.procs").write_text(str(pid))
 
-    def processes(self) -> list[int]:
+    def processes(self):
         return [int(pid) for pid in (self.path / "cgroup.procs").read_text().split()]
 
-    def seconds(self) -> float:
+    def seconds(self):
         usage = self.path / "cpuacct.usage"
         if usage.exists():
             return int(usage.read_text()) / 1e9
         counts = dict(line.split() for line in (self.path / "cpu.stat").read_text().splitlines())
         return int(counts["usage_usec"]) / 1e6
 
-    def close(self) -> None:
+    def close(self):
         for _ in range(50):  # its last processes are ending
             try:
                 self.path.rmdir()
@@ -76,12 +75,10 @@ class Group:
 class Meter:
     """Runs commands of the controller, and counts."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.controller, self.hosts = Group("controller"), Group("hosts")
 
-    def run(
-        self, argv: Sequence[str], environment: Mapping[str, str], *, alone: bool = False
-    ) -> tuple[Cost, subprocess.CompletedProcess[str]]:
+    def run(self, argv, environment, *, alone=False):
         """Run a command in the controller's group. `alone`: what it leaves in the background ends by itself, and that
         end is counted too.
         """
@@ -95,10 +92,10 @@ class Meter:
         after = self._seconds()
         return Cost(after[0] - before[0], after[1] - before[1], wall), done
 
-    def _seconds(self) -> tuple[float, float]:
+    def _seconds(self):
         return self.controller.seconds(), self.hosts.seconds()
 
-    def _settle(self, alone: bool) -> None:
+    def _settle(self, alone):
         """Wait until the groups are quiet; `alone`: and until no process is left on the controller's side."""
         end, last = time.monotonic() + PATIENCE, sum(self._seconds())
         while time.monotonic() < end:
@@ -108,13 +105,13 @@ class Meter:
                 return
             last = now
 
-    def end_background(self) -> None:
+    def end_background(self):
         """End what earlier runs of the controller left in the background: their open connections."""
         for pid in self.controller.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
         self._settle(alone=True)
 
-    def close(self) -> None:
+    def close(self):
         self.controller.close()
         self.hosts.close()

@@ -9,17 +9,15 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-from controller import Bench, NoResult, answered
-from meter import Cost
+from controller import NoResult, answered
 
 PYINFRA = ("pyinfra", "3.10.0")
 INSTALL = 1800  # seconds at most
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def environment(cache: Path, package: str, version: str) -> Path:
+def environment(cache, package, version):
     """The virtual environment with that package. Raises NoResult with what pip reports."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     place = cache / f"{package}-{version}-python{python}"
@@ -43,22 +41,22 @@ class Peer:
     name = ""
     connects: str | None = None
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench):
         self.bench = bench
         self.directory = bench.directory / self.name.replace(" ", "-")
         self.directory.mkdir(exist_ok=True)
 
     @property
-    def addresses(self) -> dict[str, str]:
+    def addresses(self):
         return {f"host{number}": self.bench.fleet.address(number) for number in self.bench.numbers}
 
-    def prepare(self) -> None:
+    def prepare(self):
         """Write what a run needs for the hosts of the bench's inventory."""
 
-    def run(self) -> Cost:
+    def run(self):
         raise NotImplementedError
 
-    def complete(self, count: int, output: str) -> None:
+    def complete(self, count, output):
         """Raise NoResult unless so many hosts answered as there are."""
         if count != len(self.bench.numbers):
             raise NoResult(f"{self.name}: {count} of {len(self.bench.numbers)} hosts answered:\n{output[-3000:]}")
@@ -69,11 +67,11 @@ class Pyinfra(Peer):
 
     name, connects = "pyinfra", "new"
 
-    def __init__(self, bench: Bench, cache: Path) -> None:
+    def __init__(self, bench, cache):
         super().__init__(bench)
         self.program = environment(cache, *PYINFRA) / "bin/pyinfra"
 
-    def prepare(self) -> None:
+    def prepare(self):
         common = {
             "ssh_user": "root",
             "ssh_key": self.bench.key,
@@ -84,7 +82,7 @@ class Pyinfra(Peer):
         (self.directory / "known_hosts").touch()
         (self.directory / "inventory.py").write_text(f"hosts = {hosts!r}\n")
 
-    def run(self) -> Cost:
+    def run(self):
         argv = [str(self.program), "--parallel", str(self.bench.forks), str(self.directory / "inventory.py")]
         cost, done = self.bench.count(self.name, [*argv, "fact", "deb.DebPackages"], self.bench.environment)
         printed = COLOURS.sub("", done.stdout + done.stderr)
@@ -98,27 +96,27 @@ class Ssh(Peer):
     name = "ssh true"
 
     @property
-    def options(self) -> list[str]:
+    def options(self):
         masters = ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
         if not self.bench.closed:
             masters = self.bench.persist[1:]  # and for each address its own path
         return [*self.bench.ssh, "-C", "-o", "LogLevel=ERROR", "-i", self.bench.key, *masters]
 
-    def prepare(self) -> None:
+    def prepare(self):
         lines = [f"-o ControlPath={self.path(address)} root@{address}\n" for address in self.addresses.values()]
         (self.directory / "addresses").write_text("".join(lines))
         (self.directory / "true").write_text("".join(f"{line[:-1]} true\n" for line in lines))
 
-    def path(self, address: str) -> str:
+    def path(self, address):
         """The socket of its master; none where each run has to connect."""
         return "none" if self.bench.closed else str(self.bench.master(address))
 
-    def parallel(self, argv: list[str], lines: str = "addresses") -> Cost:
+    def parallel(self, argv, lines="addresses"):
         """Run a command once for each address, with the words of its line as the last arguments."""
         xargs = ["xargs", "-a", str(self.directory / lines), "-P", str(self.bench.forks), "-L", "1"]
         return self.bench.count(self.name, [*xargs, *argv], self.bench.environment)[0]
 
-    def run(self) -> Cost:
+    def run(self):
         return self.parallel(["ssh", "-n", *self.options], "true")
 
 
@@ -127,7 +125,7 @@ class SshAudit(Ssh):
 
     name = "ssh audit"
 
-    def prepare(self) -> None:
+    def prepare(self):
         super().prepare()
         code, piped = self.bench.streamed()
         (self.directory / "piped").write_bytes(piped)
@@ -137,7 +135,7 @@ class SshAudit(Ssh):
         script = f'exec {argv} "$@" {shlex.quote(remote)} <{here}/piped >{here}/"$3"\n'
         (self.directory / "one.sh").write_text(script)
 
-    def run(self) -> Cost:
+    def run(self):
         files = [self.directory / f"root@{address}" for address in self.addresses.values()]
         for file in files:
             file.unlink(missing_ok=True)

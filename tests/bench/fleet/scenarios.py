@@ -1,27 +1,24 @@
 """What the bench measures: rows of a table in turn, and fleets of which something is unusual."""
 
 import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import hostile
 import peers
 import table
-from controller import Bench, NoResult
+from controller import NoResult
 from drift import one_per_cent, seed
 from footprint import Footprint
-from meter import Cost, least
+from meter import least
 
 CONTROLS = ("apps", "browser", "firewall", "dns")
 TIMEOUT = 10  # Ansible's own, of a connection
 MB = 1024  # MB that the controller may hold there
-Row = Callable[[], Cost]
 
 
 class Rows:
     """The rows of a table by name: ours, and the peers that can run here."""
 
-    def __init__(self, bench: Bench, cache: Path, others: Sequence[str], fallback: bool = False) -> None:
+    def __init__(self, bench, cache, others, fallback=False):
         self.bench = bench
         self.ours = {name: lambda name=name: bench.run(name) for name in ("ping", "audit", "drift")}
         if fallback:
@@ -34,7 +31,7 @@ class Rows:
         self.peers = {name: kinds[name]() for name in others}
 
     @property
-    def connects(self) -> dict[str, str]:
+    def connects(self):
         """The state of the connections that a run of each row finds."""
         state = "new" if self.bench.closed else "open"
         return {
@@ -42,14 +39,14 @@ class Rows:
             **{n: p.connects or state for n, p in self.peers.items()},
         }
 
-    def prepare(self) -> None:
+    def prepare(self):
         """Open connections, read files into memory, and let hosts note what they keep: each row once."""
         self.bench.run("drift")
         for peer in self.peers.values():
             peer.prepare()
             peer.run()
 
-    def turn(self, number: int) -> dict[str, Cost]:
+    def turn(self, number):
         """Run each row once; every other turn goes backwards."""
         runs = {**self.ours, **{name: peer.run for name, peer in self.peers.items()}}
         costs = {}
@@ -60,7 +57,7 @@ class Rows:
         return {name: costs[name] for name in runs}
 
 
-def drifted(bench: Bench, hosts: int) -> Cost:
+def drifted(bench, hosts):
     """A drift run with one host in a hundred drifted; its report has to say exactly that."""
     seeded = one_per_cent(hosts, CONTROLS)
     plan = bench.plan()
@@ -71,7 +68,7 @@ def drifted(bench: Bench, hosts: int) -> Cost:
     return cost
 
 
-def measure(rows: Rows, hosts: int, rounds: int) -> dict[str, Cost]:
+def measure(rows, hosts, rounds):
     """The least that each row costs, of so many rounds; printed."""
     bench = rows.bench
     bench.fleet.grow(hosts)
@@ -84,7 +81,7 @@ def measure(rows: Rows, hosts: int, rounds: int) -> dict[str, Cost]:
     return best
 
 
-def first(bench: Bench, hosts: int) -> None:
+def first(bench, hosts):
     """An audit of hosts as they came."""
     bench.fleet.grow(hosts)
     bench.inventory(range(hosts))
@@ -95,7 +92,7 @@ def first(bench: Bench, hosts: int) -> None:
     table.show(f"{hosts} hosts that no run has seen", hosts, best, dict.fromkeys(best, state), has_aims=False)
 
 
-def dead(bench: Bench, hosts: int) -> None:
+def dead(bench, hosts):
     """What hosts cost that say nothing: one in twenty."""
     bench.inventory(range(hosts))
     without = least([bench.run("audit"), bench.run("audit")])
@@ -117,7 +114,7 @@ def dead(bench: Bench, hosts: int) -> None:
         raise NoResult("a host is not accounted for")
 
 
-def attacked(bench: Bench, hosts: int) -> None:
+def attacked(bench, hosts):
     """What an audit costs in which one host in twenty is in hostile hands, by ten attacks."""
     bench.inventory(range(hosts))
     honest = least([bench.run("audit"), bench.run("audit")])
@@ -136,7 +133,7 @@ def attacked(bench: Bench, hosts: int) -> None:
         raise NoResult(f"the report is wrong: {'; '.join(mistakes[:5])}")
 
 
-def peak(bench: Bench, addresses: int) -> bool:
+def peak(bench, addresses):
     """The most memory of an audit's processes, of addresses that the hosts of the fleet serve in turn; False if it is
     more than the aim.
     """

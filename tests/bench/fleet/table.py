@@ -1,7 +1,6 @@
 """The bench's table: processor time first, then the clock, and both as shares of a ping and of pyinfra's fact."""
 
 import os
-from collections.abc import Iterator, Mapping
 
 from meter import Cost
 
@@ -24,15 +23,13 @@ Columns: processor time of the controller and of the hosts, then wall, which is 
 """
 
 
-def processors() -> str:
+def processors():
     """What the machine is doing, for the title of a table."""
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
     return f"load average {load}, {os.cpu_count()} processors"
 
 
-def rows(
-    hosts: int, costs: Mapping[str, Cost], connects: Mapping[str, str], aims: Mapping[tuple[str, str, str], float]
-) -> Iterator[str]:
+def rows(hosts, costs, connects, aims):
     """The lines of a table: `costs` and the state of the connections (open, new) by the name of the row."""
     shares = [(column, peer) for column, peer in SHARES if peer in costs]
     peers = list(dict.fromkeys(peer for _, peer in shares))
@@ -49,14 +46,14 @@ def rows(
         yield f"{name:<10} {connects.get(name, ''):<5} {' '.join(cells)} {cost.wall:9.1f} s"
 
 
-def show(title: str, hosts: int, costs: Mapping[str, Cost], connects: Mapping[str, str], has_aims: bool = True) -> None:
+def show(title, hosts, costs, connects, has_aims=True):
     """Print a table."""
     print(f"\n{title}\n{processors()}")
     for line in rows(hosts, costs, connects, AIMS if has_aims else {}):
         print(f"  {line.rstrip()}", flush=True)
 
 
-def growth(few: int, many: int, before: Mapping[str, Cost], after: Mapping[str, Cost]) -> Iterator[str]:
+def growth(few, many, before, after):
     """How each row grows from few hosts to many: 1 where a host costs the same."""
     times = many / few
     yield f"t({many:,}) / ({times:g} t({few:,})), aim at most {GROWTH_AIM}:"

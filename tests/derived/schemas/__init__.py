@@ -13,12 +13,11 @@ from ..part import Part
 from .event import event
 from .plan import plan
 from .service import service
-from .shapes import Shape
 from .typed import shape_of
 from .waiver import waiver
 
 
-def record() -> Shape:
+def record():
     """A host record. Each says why there is no answer that counts, but none that a host makes."""
     shape = shape_of(Record)
     return {**shape, "required": [*shape["required"], "reason"]}
@@ -64,14 +63,14 @@ SCHEMAS = {
 }
 
 
-def schema(name: str) -> Shape:
+def schema(name):
     """A whole schema."""
     title, description, shape = SCHEMAS[name]
     head = {"$schema": DIALECT, "$id": f"{name}.schema.json", "title": title, "description": description}
     return {**head, **shape()}
 
 
-def written(name: str) -> str:
+def written(name):
     return json.dumps(schema(name), indent=2, ensure_ascii=False) + "\n"
 
 

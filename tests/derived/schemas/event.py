@@ -11,7 +11,6 @@ from proscribe.model.types.event import (
     RunEvent,
 )
 
-from .shapes import Shape
 from .typed import shape_of
 
 OF_KIND = {
@@ -25,11 +24,11 @@ OF_KIND = {
 }
 
 
-def event() -> Shape:
+def event():
     return {"type": "object", "oneOf": [_of_kind(kind) for kind in KINDS]}
 
 
-def _of_kind(kind: str) -> Shape:
+def _of_kind(kind):
     shape = shape_of(OF_KIND[kind])
     shape["properties"]["kind"] = {"const": kind}
     return shape

@@ -3,7 +3,7 @@
 from proscribe.model.types.plan import OfApps, OfBrowser, OfDns, OfFirewall, OfNames, Plan, Section, Standing
 from proscribe.model.words import CONTROLS
 
-from .shapes import Shape, keyed
+from .shapes import keyed
 from .typed import keys_of, shape_of
 
 # What a service is found and blocked by.
@@ -11,7 +11,7 @@ IDENTIFIERS = {"apps": (OfApps,), "browser": (OfNames, OfBrowser), "firewall": (
 MISSING_IN_OLD = "browsers"  # of plans that earlier versions wrote
 
 
-def plan() -> Shape:
+def plan():
     schema = shape_of(Plan)
     keys = schema["properties"]
     objects = keys["group_policy"]["properties"]["objects"]["items"]["properties"]
@@ -21,7 +21,7 @@ def plan() -> Shape:
     return {**schema, "required": [key for key in (*schema["required"], "digest") if key != MISSING_IN_OLD]}
 
 
-def _section(control: str) -> Shape:
+def _section(control):
     section = shape_of(Section)
     entry = section["properties"]["services"]["additionalProperties"]
     keys = [key for kind in (Standing, *IDENTIFIERS[control]) for key in keys_of(kind)]

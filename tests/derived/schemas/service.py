@@ -1,20 +1,20 @@
 """A service's file, from the kinds that its reader checks it by (controller/compile/catalogue/schema.py)."""
 
 from proscribe.controller.compile.catalogue import schema
-from proscribe.controller.compile.catalogue.kinds import Group, Kind, Listed, Text
+from proscribe.controller.compile.catalogue.kinds import Group, Listed, Text
 from proscribe.controller.compile.catalogue.schema import SERVICE
 from proscribe.controller.compile.reading.grammar import Matching, OneOf
 
-from .shapes import FLAG, TEXT, Shape, about, keyed, listed, matching, one_of, shut
+from .shapes import FLAG, TEXT, about, keyed, listed, matching, one_of, shut
 
 
-def service() -> Shape:
+def service():
     shape = shape_of(SERVICE)
     shape["properties"]["id"]["description"] = "The name of its file"
     return shape
 
 
-def shape_of(kind: Kind) -> Shape:
+def shape_of(kind):
     """The shape of what a key holds."""
     if isinstance(kind, Group):
         properties = {key: shape_of(one) for key, one in kind.keys.items()}
@@ -26,7 +26,7 @@ def shape_of(kind: Kind) -> Shape:
     raise TypeError(f"no shape is known for {kind!r}")
 
 
-def _of_text(kind: Text) -> Shape:
+def _of_text(kind):
     if kind == schema.FLAG:
         return FLAG
     check = kind.well_formed

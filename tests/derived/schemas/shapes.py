@@ -1,54 +1,48 @@
 """The shapes that JSON Schemas are put together from."""
 
-import re
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
-
-Shape = dict[str, Any]
-
 TEXT = {"type": "string"}
 FLAG = {"type": "boolean"}
 
 
-def one_of(words: Collection[str]) -> Shape:
+def one_of(words):
     """One of a few words."""
     return {"enum": list(words)}
 
 
-def matching(pattern: re.Pattern[str]) -> Shape:
+def matching(pattern):
     """A text that is all of it as the code's own pattern has it, in the words of ECMA 262."""
     # Python's \Z, and its fullmatch, have the end of the text where a schema has $.
     return {"type": "string", "pattern": f"^(?:{pattern.pattern})$".replace(r"\Z", "$")}
 
 
-def about(shape: Shape, description: str) -> Shape:
+def about(shape, description):
     """The shape with what it means."""
     return {**shape, "description": description}
 
 
-def maybe(shape: Shape) -> Shape:
+def maybe(shape):
     """The shape, or null."""
     if "enum" in shape:
         return {**shape, "enum": [*shape["enum"], None]}
     return {**shape, "type": [shape["type"], "null"]}
 
 
-def listed(item: Shape, least: int = 0) -> Shape:
+def listed(item, least=0):
     """A list of such items."""
     return {"type": "array", "items": item, **({"minItems": least} if least else {})}
 
 
-def by(values: Shape, names: Shape | None = None) -> Shape:
+def by(values, names=None):
     """A mapping with such values, and such names."""
     return {"type": "object", **({"propertyNames": names} if names else {}), "additionalProperties": values}
 
 
-def keyed(properties: Mapping[str, Shape], required: Iterable[str] | None = None) -> Shape:
+def keyed(properties, required=None):
     """A mapping with these keys, of which all are required, or those that are named."""
     needed = list(properties if required is None else required)
     return {"type": "object", "properties": dict(properties), **({"required": needed} if needed else {})}
 
 
-def shut(shape: Shape) -> Shape:
+def shut(shape):
     """The mapping without room for other keys."""
     return {**shape, "additionalProperties": False}

@@ -7,7 +7,7 @@ from proscribe.base.mappings import TypedDict
 from proscribe.model import words
 from proscribe.model.types import annotations
 
-from .shapes import Shape, by, keyed, listed, matching, maybe
+from .shapes import by, keyed, listed, matching, maybe
 
 # What the types import for type checkers only.
 NAMES = {"Annotated": Annotated, "NotRequired": NotRequired, **vars(words), **vars(annotations)}
@@ -15,13 +15,13 @@ NULL = {"type": "null"}
 SCALARS = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", type(None): "null"}
 
 
-def keys_of(kind: type) -> dict[str, object]:
+def keys_of(kind):
     """The keys of a TypedDict that a document has, each with its type."""
     hints = get_type_hints(kind, localns=NAMES, include_extras=True)
     return {key: hint for key, hint in hints.items() if annotations.ELSEWHERE not in _notes(hint)}
 
 
-def shape_of(hint: object) -> Shape:
+def shape_of(hint):
     """The schema of a type."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is NotRequired:
@@ -40,28 +40,28 @@ def shape_of(hint: object) -> Shape:
     return {"type": SCALARS[hint]}
 
 
-def _notes(hint: object) -> tuple[object, ...]:
+def _notes(hint):
     """What `Annotated` says of a key's type."""
     if get_origin(hint) is NotRequired:
         (hint,) = get_args(hint)
     return getattr(hint, "__metadata__", ())
 
 
-def _keyed(kind: type) -> Shape:
+def _keyed(kind):
     keys = keys_of(kind)
     total = {key: one.__total__ for one in kind.__mro__ for key in one.__dict__.get("__annotations__", ())}
     required = [key for key, hint in keys.items() if total[key] and get_origin(hint) is not NotRequired]
     return keyed({key: shape_of(hint) for key, hint in keys.items()}, required=required)
 
 
-def _either(shapes: list[Shape]) -> Shape:
+def _either(shapes):
     """One of several, of which one may be null."""
     given = [shape for shape in shapes if shape != NULL]
     shape = given[0] if len(given) == 1 else {"type": [one["type"] for one in given]}
     return maybe(shape) if len(given) < len(shapes) else shape
 
 
-def _noted(hint: object, notes: tuple[object, ...]) -> Shape:
+def _noted(hint, notes):
     shape = shape_of(next((note for note in notes if isinstance(note, type)), hint))
     for note in notes:
         if isinstance(note, str):
@@ -73,7 +73,7 @@ def _noted(hint: object, notes: tuple[object, ...]) -> Shape:
     return shape
 
 
-def _plain(value: object) -> object:
+def _plain(value):
     """The value of a keyword as JSON has it."""
     if hasattr(value, "pattern"):
         return matching(value)["pattern"]

@@ -3,21 +3,21 @@
 from proscribe.controller.compile.waivers import document
 from proscribe.model.words import CONTROLS, REQUEST_ID
 
-from .shapes import Shape, about, keyed, listed, matching, one_of, shut
+from .shapes import about, keyed, listed, matching, one_of, shut
 
 TIME = about(matching(document.MOMENT), "A time with its zone, such as 2026-12-31T18:00:00+08:00")
 TEXT = {"type": "string", "maxLength": document.LONGEST}
 NEEDED = {**TEXT, "minLength": 1}
 
 
-def waiver() -> Shape:
+def waiver():
     properties = {key: _of_key(key) for key in document.KEYS}
     schema = shut(keyed(properties, required=document.REQUIRED))
     places = [{"required": [key]} for key in document.PLACES]
     return {**schema, "anyOf": places}
 
 
-def _of_key(key: str) -> Shape:
+def _of_key(key):
     if key == "id":
         return about(matching(document.ID), "The name of its file")
     if key == "controls":
