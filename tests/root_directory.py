@@ -5,15 +5,12 @@ programs, and where no user can start one.
 """
 
 import contextlib
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import machine
 
 SHARED = Path("/var/cache/proscribe-tests")
-FORMER = machine.CACHE / "roots"  # the directory of earlier versions, and still that of containers
+IN_CHECKOUT = machine.CACHE / "roots"  # in a container
 MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -28,7 +25,7 @@ def find_directory() -> Path:
             fields = line.split(" ")
             types[Path(fields[4])] = fields[fields.index("-") + 1]
     mounted = next((types[path] for path in (SHARED, *SHARED.parents) if path in types), "")
-    return FORMER if mounted == "overlay" else SHARED
+    return IN_CHECKOUT if mounted == "overlay" else SHARED
 
 
 def make(directory: Path) -> None:
@@ -48,16 +45,3 @@ def is_in_use(directory: Path) -> bool:
             if name in mounts.read_bytes():
                 return True
     return False
-
-
-def remove_former(directory: Path) -> None:
-    """Remove the roots that an earlier version has left in the checkout. An audit would report programs in there."""
-    if directory == FORMER or not FORMER.is_dir():
-        return
-    remove = ["rm", "-rf", "--one-file-system", str(FORMER)]
-    root = machine.becoming_root()
-    if root is None:
-        print(f"An audit would report roots of an earlier version. Remove them: sudo {shlex.join(remove)}")
-    elif not is_in_use(FORMER):
-        print(f"Removing roots of an earlier version: {FORMER}", file=sys.stderr, flush=True)
-        subprocess.run([*root, *remove], check=True)

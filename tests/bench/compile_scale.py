@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
 """What a run costs before its first host: Ansible's start, the inventory, the compiled plans.
 
-    tests/bench/compile_scale.py [--hosts N ...] [--kinds ini yaml script] [--rounds R] [--plain]
-        [--against CHECKOUT ...]
+    tests/bench/compile_scale.py [--hosts N ...] [--rounds R] [--plain] [--against CHECKOUT ...]
 
-It runs two plays and stops where the second one begins: nobody is contacted. Each kind of inventory has the same hosts,
-in departments and sites, with an address each and templates among their variables; with --plain they have their
-addresses only, and so one plan. `nothing` has one task that says
-something, so that it shows what Ansible itself takes; `compile` has the task of an audit. `workers` is the processor
-time of the process that compiles, `main` that of the others. Rounds take turns with those of other checkouts, and the
-least of each figure counts, because a busy machine only adds. A run over a few hosts fills the caches before.
+It runs two plays and stops where the second one begins: nobody is contacted. A script prints the hosts, in departments
+and sites, with an address each and templates among their variables. With --plain they have their addresses only, and so
+one plan. `nothing` prints one line, which shows what Ansible itself takes; `compile` has the task of an audit.
+`workers` is the processor time of the process that compiles, `main` that of the others. Rounds take turns with those of
+other checkouts, and the least of each figure counts. A run over a few hosts fills the caches before.
 
 `ansible-playbook` is taken from the PATH, or from PROSCRIBE_ANSIBLE_PLAYBOOK. Needs no root.
 """
@@ -18,9 +16,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from common import PROJECT, find_playbook_program, make_parser, measure, run_well
 
@@ -86,49 +83,12 @@ def make_fleet(hosts, plain=False):
     return {**fleet, "all": {"vars": shared if plain else {**shared, **ours}}, "_meta": {"hostvars": variables}}
 
 
-def ini_lines(fleet):
-    variables = fleet["_meta"]["hostvars"]
-    for group, content in fleet.items():
-        if group not in ("all", "_meta"):
-            yield f"[{group}]"
-            yield from (
-                " ".join([name, *(f"{key}='{value}'" for key, value in variables[name].items())])
-                for name in content["hosts"]
-            )
-    for group, content in fleet.items():
-        if content.get("vars"):
-            yield f"[{group}:vars]"
-            yield from (f"{key}={value}" for key, value in content["vars"].items())
-
-
-def write_ini(folder, fleet):
-    path = folder / "hosts.ini"
-    path.write_text("\n".join(ini_lines(fleet)) + "\n")
-    return path
-
-
-def write_yaml(folder, fleet):
-    variables = fleet["_meta"]["hostvars"]
-    children = {
-        group: {"hosts": {name: variables[name] for name in content["hosts"]}, "vars": content["vars"]}
-        for group, content in fleet.items()
-        if group not in ("all", "_meta")
-    }
-    path = folder / "hosts.yml"
-    path.write_text(json.dumps({"all": {"vars": fleet["all"]["vars"], "children": children}}, indent=1))  # YAML too
-    return path
-
-
-def write_script(folder, fleet):
+def write_inventory(folder, fleet):
     (folder / "fleet.json").write_text(json.dumps(fleet))
     path = folder / "hosts.sh"
     path.write_text(f"#!/bin/sh\nexec cat {folder / 'fleet.json'}\n")
     path.chmod(0o755)
     return path
-
-
-Writer = Callable[[Path, Mapping[str, Any]], Path]
-KINDS = {"ini": write_ini, "yaml": write_yaml, "script": write_script}
 
 
 def write_playbooks(folder):
@@ -150,7 +110,7 @@ def run_playbook(checkout, folder, inventory, playbook):
         **inherited,
         "ANSIBLE_CONFIG": str(checkout / "ansible.cfg"),
         "ANSIBLE_CALLBACK_PLUGINS": f"{checkout / 'callback_plugins'}:{folder / 'callbacks'}",
-        "ANSIBLE_INVENTORY_ENABLED": "script,yaml,ini",
+        "ANSIBLE_INVENTORY_ENABLED": "script",
         "PROSCRIBE_REPORTS": str(folder / f"reports-{checkout.name}"),
         "STOP_FILE": str(stop),
     }
@@ -163,8 +123,8 @@ def run_playbook(checkout, folder, inventory, playbook):
     return Cost(wall, main, workers, main_memory, worker_memory)
 
 
-def measure_kind(folder, fleet, kind, rounds, checkouts):
-    inventory, hosts = KINDS[kind](folder, fleet), len(fleet["_meta"]["hostvars"])
+def measure_fleet(folder, fleet, rounds, checkouts):
+    inventory, hosts = write_inventory(folder, fleet), len(fleet["_meta"]["hostvars"])
     cases = [(name, path, checkout) for name, path in write_playbooks(folder).items() for checkout in checkouts]
     found = {}
     for _ in range(rounds):
@@ -174,7 +134,7 @@ def measure_kind(folder, fleet, kind, rounds, checkouts):
         least = Cost(*map(min, zip(*costs, strict=True)))
         cpu = min(cost.main + cost.workers for cost in costs)
         print(
-            f"{hosts:7d} {kind:7} {name:8} {checkout.name:20} {cpu:8.3f} {least.main:8.3f} {least.workers:8.3f}"
+            f"{hosts:7d} {name:8} {checkout.name:20} {cpu:8.3f} {least.main:8.3f} {least.workers:8.3f}"
             f" {least.wall:8.3f} {least.main_memory:8.0f} {least.worker_memory:8.0f}",
             flush=True,
         )
@@ -183,22 +143,20 @@ def measure_kind(folder, fleet, kind, rounds, checkouts):
 def main():
     parser = make_parser(__doc__, rounds=3, plain=False)
     parser.add_argument("--hosts", type=int, nargs="+", default=[100, 10_000])
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--against", type=Path, nargs="*", default=[])
     options = parser.parse_args()
     columns = ("CPU s", "main", "workers", "wall", "MB main", "worker")
-    print(f"{'hosts':>7} {'kind':7} {'play':8} {'checkout':20}", *(f"{column:>8}" for column in columns))
+    print(f"{'hosts':>7} {'play':8} {'checkout':20}", *(f"{column:>8}" for column in columns))
     with tempfile.TemporaryDirectory(prefix="compile-scale-") as made:
         folder = Path(made)
         (folder / "callbacks").mkdir()
         (folder / "callbacks" / "stop_here.py").write_text(STOP)
         checkouts = [PROJECT, *map(Path.absolute, options.against)]
         for checkout in checkouts:
-            few = write_ini(folder, make_fleet(DEPARTMENTS * SITES, options.plain))
+            few = write_inventory(folder, make_fleet(DEPARTMENTS * SITES, options.plain))
             run_playbook(checkout, folder, few, write_playbooks(folder)["compile"])
         for hosts in options.hosts:
-            for kind in options.kinds:
-                measure_kind(folder, make_fleet(hosts, options.plain), kind, options.rounds, checkouts)
+            measure_fleet(folder, make_fleet(hosts, options.plain), options.rounds, checkouts)
     return 0
 
 

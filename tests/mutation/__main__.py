@@ -17,7 +17,6 @@ import argparse
 import itertools
 import os
 import random
-import re
 import signal
 import sys
 import tempfile
@@ -65,8 +64,6 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--at-least", type=float, default=90, metavar="PERCENT", help="else exit code 1 (default 90)")
     parser.add_argument("--unit", action="store_true", help="no tests with real tools: minutes less for what survives")
     parser.add_argument("--quick", action="store_true", help="only the tests that run the line: some survive wrongly")
-    parser.add_argument("--only", default="", help="the mutants whose change has this in it, all of them")
-    parser.add_argument("--again", type=Path, metavar="LOG", help="those that survived in a run, by its output")
     parser.add_argument("--list", action="store_true", help="only print the mutants")
     parser.add_argument("--learn", action="store_true", help="note which tests run which line, and nothing else")
     parser.add_argument("--worst", action="store_true", help="the mistakes of worst.toml; MODULE is then one's name")
@@ -83,7 +80,7 @@ def main() -> int:
     try:
         if arguments.worst:
             return worst.main(PROJECT, arguments.module, CopyPool(PROJECT, place, arguments.jobs))
-        items = read_survivors(arguments.again.read_text("utf-8")) if arguments.again else select_items(arguments)
+        items = select_items(arguments)
         if arguments.list:
             print(*(f"{item.module}:{item.mutant.line}: {item.mutant.change}" for item in items), sep="\n")
             return 0
@@ -121,20 +118,7 @@ def select_items(arguments: argparse.Namespace) -> list[Item]:
         modules = sorted(modules)
         random.Random("modules").shuffle(modules)
         modules = modules[arguments.seed % arguments.every :: arguments.every]
-    sample = 0 if arguments.only else arguments.sample
-    items = itertools.chain(*(sample_module(module, sample, arguments.seed) for module in modules))
-    return [item for item in items if arguments.only in item.mutant.change]
-
-
-def read_survivors(log: str) -> list[Item]:
-    """Return the mutants that survived in a run, by its output. A line that has moved is found by its change."""
-    by_file = {find_file(module, PROJECT): module for module in list_modules(PROJECT)}
-    survivors = []
-    for file, line, change in re.findall(rf"(?m)^{SURVIVED} (\S+):(\d+): (.*)$", log):
-        items = sample_module(by_file[file]) if file in by_file else []
-        if same := [item for item in items if item.mutant.change == change]:
-            survivors.append(min(same, key=lambda item: abs(item.mutant.line - int(line))))
-    return list(dict.fromkeys(survivors))
+    return [item for module in modules for item in sample_module(module, arguments.sample, arguments.seed)]
 
 
 def run(items: Sequence[Item], place: Path, arguments: argparse.Namespace) -> float:
