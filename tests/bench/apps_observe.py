@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What an observation of the apps costs a full host, beside the tools that people would use otherwise.
+"""What an observation of the apps costs a full host, beside plain tools.
 
     tests/bench/apps_observe.py [--files N] [--packages N] [--processes N] [--rounds R] [--tree DIRECTORY to keep]
 
@@ -9,19 +9,14 @@ packages in dpkg's database, and 400 more processes on this machine; the plan is
     plain tools     `dpkg-query -W` over that database, and one `find` over those homes
     apps            one whole streamed audit of `apps`, as a host runs it: Python's start, unpacking and compiling our
                     code, and the record included; without a memory of an earlier run, and with one
-    goss            `goss validate` of the same packages, processes and paths as absent; it cannot check a directory in
-                    place of /, so it checks this machine, and no files in homes
-    package_facts   the module of that name, on this machine, without what `ping` costs; it lists packages only
 
-Exit code 1: the first observation is above 1.5 times the plain tools, or the second above 0.3 s. goss and package_facts
-are left out where they are not installed. Needs root: the fixture has the processes of this machine.
+Exit code 1: the first observation is above 1.5 times the plain tools, or the second above 0.3 s. Needs root: the
+fixture has the processes of this machine. tests/bench/fleet --beside has goss and OpenSCAP.
 """
 
 import contextlib
 import datetime
-import json
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -128,26 +123,6 @@ def start_sleepers(count):
             process.wait()
 
 
-def measure_goss(scratch, plan, rounds):
-    """Check with goss that each package, program and path of the plan is absent; its exit code does not matter."""
-    entries = plan["controls"]["apps"]["services"].values()
-    absent = {
-        "package": ({name for e in entries for name in e["packages"].get("apt", ())}, {"installed": False}),
-        "process": ({name for e in entries for name in e["processes"]}, {"running": False}),
-        "file": ({path for e in entries for path in e["paths"] if path.startswith("/")}, {"exists": False}),
-    }
-    checks = {kind: dict.fromkeys(sorted(names), check) for kind, (names, check) in absent.items()}
-    (scratch / "goss.json").write_text(json.dumps(checks))
-    argv = ["sh", "-c", f"goss --gossfile {scratch}/goss.json validate --format silent || :"]
-    return spend(argv, rounds) if shutil.which("goss") else None
-
-
-def measure_package_facts(rounds):
-    """Measure the module package_facts beyond a ping."""
-    call = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m"]
-    return spend([*call, "package_facts"], rounds) - spend([*call, "ping"], rounds) if shutil.which("ansible") else None
-
-
 def main():
     options = make_parser(__doc__, files=200_000, packages=3_000, processes=400, tree="", rounds=5).parse_args()
     rounds = options.rounds
@@ -166,14 +141,10 @@ def main():
             first = spend(ours, rounds, audit)
             remember(root, plan)
             again = spend(ours, rounds, audit)
-        others = {"goss": measure_goss(scratch, plan, rounds), "package_facts": measure_package_facts(min(rounds, 3))}
     print(f"{options.files} files, {options.packages} packages, {options.processes} more processes; {rounds} rounds")
     print(f"plain tools             {plain:7.3f} s")
     print(f"apps, first             {first:7.3f} s  {first / plain:6.2f} times the plain tools (at most {PLAIN})")
     print(f"apps, nothing changed   {again:7.3f} s  {again / plain:6.2f} times; at most {AGAIN} s")
-    for tool, cost in others.items():
-        times = f"{cost:7.3f} s  {cost / again:6.2f} times apps with nothing changed" if cost else "not installed"
-        print(f"{tool:<24}{times}")
     return int(first > PLAIN * plain or again > AGAIN)
 
 

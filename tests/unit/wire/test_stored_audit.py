@@ -102,15 +102,8 @@ def test_program_observes_with_stored_files_and_remembers_probes_and_writes_noth
 @pytest.mark.parametrize(
     "sent",
     [
-        *(
-            b"",
-            b"{",
-            b"[]\n",
-            b"\xff\xfe{\x00}\x00\n",
-            b"[" * 4000 + b"\n",
-            b'{"code":' * 400 + b"\n",
-            b"9" * 4000 + b"\n",
-        ),
+        *(b"", b"{", b"[]\n", b"\xff\xfe{\x00}\x00\n"),
+        *(part * 400 + b"\n" for part in (b"[", b'{"code":', b"9999999999")),
         json.dumps(REQUEST).encode("utf-16"),
         b'{"seconds": 1e999}\n',
         b"x" * 4097,
@@ -131,10 +124,7 @@ def test_input_that_is_no_request_is_refused(installed, sent):
         *({"code": f"{'c' * 63}{last}"} for last in ("/", "\x00", "\n", "")),
         *({"code": code} for code in (f"../{'c' * 61}", f"/{'c' * 63}", "C" * 64, "", None, [CODE], {CODE: CODE})),
         *({"plan": plan} for plan in (f"../../{'d' * 58}", 7)),
-        *(
-            {"controls": names}
-            for names in ("apps", ["apps", "passwords"], [["apps"]], ["apps"] * 5, {"apps": 1}, None)
-        ),
+        *({"controls": names} for names in ("apps", ["apps", "passwords"], [["apps"]], ["apps"] * 5, {"apps": 1})),
         *({"gate": gate} for gate in ("always", ["never"], None)),
         *({"seconds": seconds} for seconds in (0, -1, True, 1.5, "60", 10**30)),
         *({key: True} for key in ("sizes", "call", "probe", "remember", "program", "record", "__class__")),
@@ -159,10 +149,8 @@ def test_part_of_a_request_that_may_not_be_is_refused(installed, change):
         ({"seconds": 1}, ""),
         ({"seconds": 6 * 3600 + 60}, ""),
         ({"seconds": 6 * 3600 + 61}, "seconds are no number from 1 to 21660"),
-        ({"seconds": 0}, "seconds are no number"),
         ({"code": "c" * 65}, "code is no name of what is stored"),
         ({"plan": f"{'d' * 63}g"}, "plan is no name of what is stored"),
-        ({"plan": ["d"] * 64}, "plan is no name of what is stored"),
         ({"controls": ["dns", 7]}, "controls are none that there are"),
         ({"gate": "gate"}, "gate is none that there is"),
         ({"more": 1}, "it has other keys than a request"),

@@ -88,6 +88,13 @@ def change_value(path, value):
 
 
 FIELD = ("rules", 0, "findings", 0)
+NO_MAPPINGS = {(key,): key for key in ("platform", "controls", "attempts", "full_scan", "quarantine")}
+NO_MAPPINGS |= {("controls", "apps"): "controls", ("errors", 0): "an error", ("rules", 0): "a rule", FIELD: "a finding"}
+NO_MAPPINGS |= {("quarantine", "owners"): "quarantine.owners"}
+NO_TEXTS = {("rules", 0, key): key for key in ("rule", "waiver", "reason")}
+NO_TEXTS |= {("full_scan", "at"): "full_scan.at", ("quarantine", "oldest"): "quarantine.oldest"}
+NO_COUNTS = {("attempts", "x"): "attempts", ("full_scan", "runs"): "full_scan.runs"}
+NO_COUNTS |= {("quarantine", "bytes"): "quarantine.bytes"}
 
 
 @pytest.mark.parametrize(
@@ -97,43 +104,28 @@ FIELD = ("rules", 0, "findings", 0)
         (("state",), "splendid", "'splendid' is no state"),
         (("rules_evaluated",), True, "rules_evaluated is no count"),
         (("rules_evaluated",), 0, "it lists 1 rules and says that it evaluated 0"),
-        (("platform",), [], "platform is no mapping"),
         *((("platform", key), 5, f"{key} is no text") for key in WHOLE["platform"]),
         *(((key,), "1", f"{key} is no count") for key in ("rules_evaluated", "rules_not_applicable", "duration_ms")),
         *(((key,), 5, f"{key} is no text") for key in ("plan", "checked_at", "found_at", "commit", "commit_trust")),
         *(((key,), "x", f"{key} is no list") for key in ("rules", "errors", "logged_in", *SOFTWARE)),
         *(((key,), [5], f"{key} is no text") for key in ("logged_in", *SOFTWARE)),
-        (("controls",), [], "controls is no mapping"),
         (("controls",), {"printer": {}}, "'printer' is no controls"),
-        (("controls", "apps"), 5, "controls is no mapping"),
+        *((path, 5, f"{name} is no mapping") for path, name in NO_MAPPINGS.items()),
+        *((path, 5, f"{name} is no text") for path, name in NO_TEXTS.items()),
+        *((path, "1", f"{name} is no count") for path, name in NO_COUNTS.items()),
         *((("controls", "apps", key), "1", f"controls.{key} is no count") for key in ("evaluated", "not_applicable")),
         (("controls", "apps", "evaluated"), 0, "it counts 0 rules of apps, fewer than it lists"),
         (("controls", "dns", "not_applicable"), 5, "it counts 4 rules of dns, fewer than it lists"),
         (("controls", "dns", "evaluated"), 5, "its controls count more rules than the 9 that it says it evaluated"),
-        (("attempts",), [], "attempts is no mapping"),
-        (("attempts", "x"), "1", "attempts is no count"),
         (("attempts", 5), 1, "a rule of attempts is no text"),
-        (("errors", 0), 5, "an error is no mapping"),
         (("errors", 0), {"control": "apps"}, "message is no text"),
         (("errors", 0, "control"), "printer", "'printer' is no control"),
-        (("full_scan",), 5, "full_scan is no mapping"),
-        (("full_scan", "at"), 5, "full_scan.at is no text"),
-        (("full_scan", "runs"), "3", "full_scan.runs is no count"),
-        (("quarantine",), 5, "quarantine is no mapping"),
         (("quarantine",), {}, "quarantine.owners is no mapping"),
         (("quarantine", "items"), -1, "quarantine.items is no count"),
-        (("quarantine", "bytes"), "2", "quarantine.bytes is no count"),
-        (("quarantine", "oldest"), 2, "quarantine.oldest is no text"),
-        (("quarantine", "owners"), 2, "quarantine.owners is no mapping"),
         (("quarantine", "owners", "alice"), True, "quarantine.owners is no count"),
         (("quarantine", "owners", 5), 2, "quarantine.owners is no text"),
-        (("rules", 0), 5, "a rule is no mapping"),
-        (("rules", 0, "rule"), 5, "rule is no text"),
         (("rules", 0, "state"), "fine", "'fine' is no state"),
-        (("rules", 0, "waiver"), 5, "waiver is no text"),
-        (("rules", 0, "reason"), 5, "reason is no text"),
         (("rules", 0, "findings"), "x", "findings is no list"),
-        (FIELD, 5, "a finding is no mapping"),
         *(((*FIELD, key), 5, f"{key} is no text") for key in FOUND),
     ],
 )
