@@ -9,7 +9,7 @@ No policy was ever tried on Windows itself.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -48,7 +48,7 @@ class File(NamedTuple):
     packaged: bool = False
 
     @property
-    def collection(self) -> str:
+    def collection(self):
         """The collection whose rules apply to the file; "" for none."""
         if self.packaged:
             return "Appx"
@@ -69,7 +69,7 @@ class Rule(NamedTuple):
     conditions: Sequence[Condition]
     exceptions: Sequence[Condition]
 
-    def applies(self, file: File, sids: frozenset[str]) -> bool:
+    def applies(self, file, sids):
         """Return True if the rule applies to a file that somebody with these SIDs starts."""
         matches = self.sid in sids and any(condition(file) for condition in self.conditions)
         return matches and not any(exception(file) for exception in self.exceptions)
@@ -82,7 +82,7 @@ class Collection(NamedTuple):
     rules: Sequence[Rule]
 
 
-def denied(policy: Mapping[str, Collection], file: File, *groups: str) -> str:
+def denied(policy, file, *groups):
     """Return the rule that denies a file, "no rule allows it", or "" for a file that may run.
 
     Audited rules are evaluated in the same way as enforced ones, and logged.
@@ -94,7 +94,7 @@ def denied(policy: Mapping[str, Collection], file: File, *groups: str) -> str:
     return next((rule.name for rule in rules if rule.denies), "" if rules else "no rule allows it")
 
 
-def read(content: bytes) -> dict[str, Collection]:
+def read(content):
     """Read a policy. Raise AssertionError for a form that the schema does not have."""
     root = ElementTree.fromstring(content)
     assert root.tag == "AppLockerPolicy" and root.attrib == {"Version": "1"}
@@ -109,7 +109,7 @@ def read(content: bytes) -> dict[str, Collection]:
     return policy
 
 
-def of_registry(values: Iterable[tuple[str, str, object]]) -> dict[str, Collection]:
+def of_registry(values):
     """Read a policy from the values below SrpV2: key, name, value. Raise AssertionError for another form."""
     modes = {}
     rules = {}
@@ -127,13 +127,13 @@ def of_registry(values: Iterable[tuple[str, str, object]]) -> dict[str, Collecti
     return {name: Collection(mode, rules[name]) for name, mode in modes.items()}
 
 
-def _read_attributes(element: ElementTree.Element, *names: str) -> list[str]:
+def _read_attributes(element, *names):
     """Return the attributes of an element, which has no others."""
     assert set(element.attrib) == set(names)
     return [element.attrib[name] for name in names]
 
 
-def _read_rule(element: ElementTree.Element, collection: str) -> Rule:
+def _read_rule(element, collection):
     id_, name, description, sid, action = _read_attributes(
         element, "Id", "Name", "Description", "UserOrGroupSid", "Action"
     )
@@ -144,7 +144,7 @@ def _read_rule(element: ElementTree.Element, collection: str) -> Rule:
     return Rule(id_, name, sid, action == "Deny", parts["Conditions"], parts.get("Exceptions", []))
 
 
-def _read_condition(element: ElementTree.Element, kind: str, collection: str) -> Condition:
+def _read_condition(element, kind, collection):
     if element.tag == "FilePathCondition":
         assert kind == "FilePathRule" and collection != "Appx"
         return _match_path(*_read_attributes(element, "Path"))
@@ -160,7 +160,7 @@ def _read_condition(element: ElementTree.Element, kind: str, collection: str) ->
     return _match_publisher(names, low, high)
 
 
-def _match_path(path: str) -> Condition:
+def _match_path(path):
     """Match any path, or one in which each `*` stands for any text, a backslash too."""
     assert path and path.isprintable()
     variable = next((name for name in VARIABLES if path.upper().startswith(name)), "")
@@ -173,10 +173,10 @@ def _match_path(path: str) -> Condition:
     return lambda file: any(pattern.fullmatch(file.path) for pattern in patterns)
 
 
-def _match_publisher(names: Sequence[str], low: str, high: str) -> Condition:
+def _match_publisher(names, low, high):
     """Match a signed file. `*` by itself stands for any name, and is no wildcard within one."""
 
-    def fits(file: File) -> bool:
+    def fits(file):
         own = (file.publisher, file.product, file.binary)
         has_names = all(name in ("*", value) for name, value in zip(map(str.casefold, names), map(str.casefold, own)))
         version = _number(file.version)
@@ -186,5 +186,5 @@ def _match_publisher(names: Sequence[str], low: str, high: str) -> Condition:
     return fits
 
 
-def _number(version: str) -> tuple[int, ...]:
+def _number(version):
     return tuple(map(int, version.split(".")))

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from machine import CACHE, PATH, PROJECT
@@ -51,12 +50,12 @@ sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", *words]))
 PIP_VERSIONS = ("24_2", "25_2")  # of ansible-core 2.19 to 2.21
 
 
-def run(argv: Sequence[str | Path], cwd: Path, **environment: str) -> int:
+def run(argv, cwd, **environment):
     """Run a program in a directory and return its exit code."""
     return subprocess.run(argv, cwd=cwd, env={**os.environ, **environment}, stdin=subprocess.DEVNULL).returncode
 
 
-def build(directory: Path, *options: str) -> Path:
+def build(directory, *options):
     """Build the file of the collection."""
     command = PROJECT / "module_utils/proscribe_command.py"
     argv = [sys.executable, str(command), "collection", "--output", str(directory), *options]
@@ -65,7 +64,7 @@ def build(directory: Path, *options: str) -> Path:
     return path
 
 
-def install(directory: Path) -> Path:
+def install(directory):
     """Install the collection as a checkout of its own, in the directories that ansible-test wants."""
     galaxy = [sys.executable, "-m", "ansible", "galaxy", "collection", "install", "--offline", "-p", str(directory)]
     own = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(directory)}
@@ -74,7 +73,7 @@ def install(directory: Path) -> Path:
     return place
 
 
-def check_sanity(directory: Path) -> int:
+def check_sanity(directory):
     """Run ansible-test sanity with the Python that runs this."""
     place = install(directory)
     for name in ("MANIFEST.json", "FILES.json"):  # it is a source tree now, which git has
@@ -96,32 +95,32 @@ def check_sanity(directory: Path) -> int:
     return run(argv, place, HOME=str(home), LC_ALL="C.UTF-8")
 
 
-def check_lint(directory: Path) -> int:
+def check_lint(directory):
     """Run ansible-lint with the profile `production`. The examples for other schedulers need others' collections."""
     argv = [find_tool("ansible-lint"), "--offline", "--profile", "production", "-q", "--exclude", "examples/schedules"]
     return run(argv, install(directory), ANSIBLE_COLLECTIONS_PATH=str(directory), NO_COLOR="1")
 
 
-def check_docs(directory: Path) -> int:
+def check_docs(directory):
     """Run antsibull-docs on the documentation of plugins and roles."""
     argv = [find_tool("antsibull-docs"), "lint-collection-docs", "--plugin-docs", "."]
     return run(argv, install(directory), ANSIBLE_COLLECTIONS_PATH=str(directory))
 
 
-def check_changelog(directory: Path) -> int:
+def check_changelog(directory):
     """Run antsibull-changelog on its settings, and on the file that is generated from CHANGELOG.md."""
     place = install(directory)
     words = (["lint"], ["lint-changelog-yaml", "--strict", "changelogs/changelog.yaml"])
     return max(run([find_tool("antsibull-changelog"), *options], place) for options in words)
 
 
-def check_importer(directory: Path) -> int:
+def check_importer(directory):
     """Run galaxy-importer, by which Galaxy accepts a file, on the file of a clone."""
     file = build(directory, "--repository", REPOSITORY)
     return run([sys.executable, "-m", "galaxy_importer.main", str(file)], directory)
 
 
-def find_tool(name: str) -> str:
+def find_tool(name):
     """Find a program of the environment of this Python."""
     path = shutil.which(name, path=f"{Path(sys.executable).parent}:{PATH}")
     assert path, f"{name} is not in the environment"

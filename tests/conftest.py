@@ -3,12 +3,11 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import properties
 import pytest
-from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.catalogue.loading import load
 from suite.sizes import DEFAULT, FAST, NIGHTLY, SIZES
 
 RESULTS = "PROSCRIBE_TESTS_RESULTS"  # names the file for failures and skips (suite/running.py)
@@ -19,29 +18,29 @@ PYTESTS = shutil.get_terminal_size().columns
 os.environ["COLUMNS"] = "10000"
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
+def pytest_sessionstart(session):
     session.config.get_terminal_writer().fullwidth = PYTESTS
 
 
 @pytest.fixture(scope="session")
-def project() -> Path:
+def project():
     """The checkout."""
     return Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
-def own_catalogue(project: Path) -> Catalogue:
+def own_catalogue(project):
     """The project's own catalogue, which no test may change: loading it takes a third of a second."""
     return load([project / "catalog"])
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser):
     parser.addoption("--size", choices=SIZES, default=DEFAULT, help="leave out tests of larger sizes")
     parser.addoption("--slow-in", help="run slow tests only in these files (paths, with colons between)")
 
 
 @pytest.hookimpl(trylast=True)  # after plugins that shuffle
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config, items):
     """Deselect tests of a larger size, and slow ones of other files. The steps of one host stay in order."""
     size, slow_in = SIZES.index(config.getoption("--size")), config.getoption("--slow-in")
     files = None if slow_in is None else frozenset(slow_in.split(os.pathsep))
@@ -57,7 +56,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = in_steps(items)
 
 
-def in_steps(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+def in_steps(items):
     """Move the tests of each file that is marked `steps` to the first of them, in the order of the file."""
     by_file = {}
     for item in items:
@@ -73,19 +72,19 @@ def in_steps(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     return ordered
 
 
-def place_in_file(item: pytest.Item) -> tuple[int, tuple[int, ...]]:
+def place_in_file(item):
     """Return the line of a test, and the indices of its parameters."""
     parameters = getattr(item, "callspec", None)
     return item.location[1] or 0, tuple(parameters.indices.values()) if parameters else ()
 
 
-def smallest_size(item: pytest.Item) -> str:
+def smallest_size(item):
     """Return the smallest size that has a test."""
     marks = {mark.name for mark in item.iter_markers()}
     return NIGHTLY if "nightly" in marks else DEFAULT if "slow" in marks else FAST
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure(config):
     """Register the writer of results, in the one process that sees all of them, and keep child processes of tests from
     writing into the cache of bytecode (suite/parts.py).
     """
@@ -99,10 +98,10 @@ def pytest_configure(config: pytest.Config) -> None:
 class Results:
     """Writer of a line for each failure and skip, as it happens."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place):
         self.place = place
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    def pytest_runtest_logreport(self, report):
         if report.passed:
             return
         line = json.dumps({"outcome": report.outcome, "test": report.nodeid, "why": first_line(report)})
@@ -110,7 +109,7 @@ class Results:
             stream.write(f"{line}\n")
 
 
-def first_line(report: pytest.TestReport) -> str:
+def first_line(report):
     """Return the reason of a skip, or the first line of a failure's message."""
     if isinstance(report.longrepr, tuple):
         return report.longrepr[2].removeprefix("Skipped: ")

@@ -25,10 +25,10 @@ COLOURS = {
 TEXT, LINE = ("#1f2328", "#e6edf3"), ("#57606a", "#9198a1")  # light, dark
 
 
-def make_stylesheet() -> str:
+def make_stylesheet():
     """Return the colours of both modes, which override the attributes that Graphviz writes."""
 
-    def make_rules(dark: int) -> str:
+    def make_rules(dark):
         lines = [f"text{{fill:{TEXT[dark]}}}", f".edge path{{stroke:{LINE[dark]}}}"]
         lines.append(f".edge polygon{{stroke:{LINE[dark]};fill:{LINE[dark]}}}")
         for name, colours in COLOURS.items():
@@ -40,7 +40,7 @@ def make_stylesheet() -> str:
     return f"{make_rules(0)}\n@media (prefers-color-scheme:dark){{\n{make_rules(1)}\n}}"
 
 
-def find_line(source: str, key: str) -> str:
+def find_line(source, key):
     """Return the text of the line `// title: ...` or `// desc: ...` of a .dot file."""
     line = re.search(rf"^// {key}: (.+)$", source, re.MULTILINE)
     if not line:
@@ -48,12 +48,12 @@ def find_line(source: str, key: str) -> str:
     return line[1]
 
 
-def describe_origin(source: str) -> str:
+def describe_origin(source):
     """Return the comment that names the source of a picture and its colours."""
     return f"<!-- drawn from sha256:{hashlib.sha256((source + make_stylesheet()).encode()).hexdigest()} -->"
 
 
-def draw(source: str) -> str:
+def draw(source):
     """Return the SVG of a .dot file's text. Raise CalledProcessError for a mistake in it."""
     graph = subprocess.run(["dot", "-Tsvg"], input=source, capture_output=True, text=True, check=True).stdout
     graph = graph[graph.index("<svg") :]
@@ -68,7 +68,7 @@ def draw(source: str) -> str:
     return f"{describe_origin(source)}\n{graph[:start]}\n{head}{graph[start:].lstrip()}"
 
 
-def main() -> int:
+def main():
     for path in sorted(PICTURES.glob("*.dot")):
         path.with_suffix(".svg").write_text(draw(path.read_text(encoding="utf-8")), encoding="utf-8")
     return 0

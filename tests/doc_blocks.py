@@ -6,8 +6,6 @@ with the first line `# <path>`, is a file of that path.
 """
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 CONSOLE, TEXT = "console", "text"
@@ -41,7 +39,7 @@ class Command(NamedTuple):
     output: tuple[str, ...]
 
     @property
-    def where(self) -> str:
+    def where(self):
         return f"{self.path}:{self.line}"
 
 
@@ -57,13 +55,13 @@ class File(NamedTuple):
 PLACES = ("*.md", "docs/**/*.md", "roles/*/README.md", "inventory/**/*.md", "catalog/**/*.md")
 
 
-def read(project: Path) -> dict[str, str]:
+def read(project):
     """Return the texts of all documents with commands, by their paths in the project."""
     paths = sorted({path for place in PLACES for path in project.glob(place)})
     return {str(path.relative_to(project)): path.read_text(encoding="utf-8") for path in paths}
 
 
-def blocks(path: str, text: str) -> Iterator[Block]:
+def blocks(path, text):
     """Yield the blocks of a document and the text between them. Raise Wrong."""
     began, language, ticks, indent = 1, None, "", 0
     lines = []
@@ -83,7 +81,7 @@ def blocks(path: str, text: str) -> Iterator[Block]:
     yield Block(path, began, None, tuple(lines))
 
 
-def parts(path: str, text: str) -> Iterator[Command | File]:
+def parts(path, text):
     """Yield the commands and files of a document, in their order. Raise Wrong."""
     for block in blocks(path, text):
         if block.language == CONSOLE:
@@ -92,18 +90,18 @@ def parts(path: str, text: str) -> Iterator[Command | File]:
             yield File(block.path, block.line, match[1], "\n".join((*block.lines, "")))
 
 
-def commands(path: str, text: str) -> list[Command]:
+def commands(path, text):
     """Return the commands of a document. Raise Wrong."""
     return [part for part in parts(path, text) if isinstance(part, Command)]
 
 
-def spans(block: Block) -> Iterator[tuple[int, str]]:
+def spans(block):
     """Yield the code in the running text of a block, with the numbers of its lines."""
     for number, line in enumerate(block.lines, block.line):
         yield from ((number, code) for code in SPAN.findall(line))
 
 
-def commands_of(block: Block) -> Iterator[Command]:
+def commands_of(block):
     """Yield the commands of a console block. Raise Wrong."""
     lines = list(enumerate(block.lines, block.line))
     if lines and not lines[0][1].startswith(PROMPT):

@@ -8,12 +8,11 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
 from ansible.cli.playbook import PlaybookCLI
-from doc_blocks import CONSOLE, TEXT, Block, Wrong, blocks, commands, spans
+from doc_blocks import CONSOLE, TEXT, Wrong, blocks, commands, spans
 from own_scripts import script_of_tests
 from proscribe.controller.cli import command_line as words
 from proscribe.controller.compile.inventory.tags import unknown_tags
@@ -34,7 +33,7 @@ OURS = re.compile(r"\$? ?(?:sudo )?\./proscribe .+")  # a line that is a command
 INCOMPLETE = re.compile("arguments are required|one of the arguments|expected (at least )?one argument")
 
 
-def mistakes(path: str, text: str) -> list[str]:
+def mistakes(path, text):
     """Return the mistakes in the commands of a document, one line each with its place."""
     lines = []
     try:
@@ -47,7 +46,7 @@ def mistakes(path: str, text: str) -> list[str]:
     return lines
 
 
-def _find_elsewhere(block: Block) -> Iterator[str]:
+def _find_elsewhere(block):
     """Yield the mistakes in commands outside of console blocks: in printed text, or mentioned in the running text."""
     for number, line in enumerate(block.lines, block.line):
         command = line.strip()
@@ -66,12 +65,12 @@ def _find_elsewhere(block: Block) -> Iterator[str]:
             yield from (f"{block.path}:{number}: {command}: {mistake}" for mistake in wrong)
 
 
-def wrong_with(text: str, mentioned: bool = False) -> list[str]:
+def wrong_with(text, mentioned=False):
     """Return the mistakes in a line of a shell. A line that is `mentioned` in the running text may be incomplete."""
     return [mistake for argv in simple_commands(text) if (mistake := _judge(argv, mentioned))]
 
 
-def simple_commands(text: str) -> list[list[str]]:
+def simple_commands(text):
     """Return the commands of a line of a shell, without assignments, redirections and sudo."""
     lexer = shlex.shlex(DESCRIPTOR.sub("", PLACEHOLDER.sub(ANYTHING, text)), posix=True, punctuation_chars="();<>|&")
     lexer.whitespace_split = True
@@ -87,7 +86,7 @@ def simple_commands(text: str) -> list[list[str]]:
     return list(filter(None, argvs))
 
 
-def _judge(argv: Sequence[str], mentioned: bool) -> str:
+def _judge(argv, mentioned):
     """Return the mistake in a command, "" for none."""
     program, *rest = argv
     if LAUNCHER.fullmatch(program):
@@ -97,7 +96,7 @@ def _judge(argv: Sequence[str], mentioned: bool) -> str:
     return _judge_script(rest) if program.endswith("python") and rest and rest[0].startswith("tests/") else ""
 
 
-def _judge_launcher(argv: Sequence[str], mentioned: bool) -> str:
+def _judge_launcher(argv, mentioned):
     if not argv or argv[0] in ("--help", "-h", "help", "--version"):
         return ""
     word, *rest = argv
@@ -114,17 +113,17 @@ def _judge_launcher(argv: Sequence[str], mentioned: bool) -> str:
     return f"there is no command {word!r}"
 
 
-def launcher_commands() -> list[str]:
+def launcher_commands():
     """Return the commands of the launcher."""
     return (re.findall(r"^commands='(.*)'$", (PROJECT / "proscribe").read_text(), re.MULTILINE) or [""])[0].split()
 
 
-def _judge_playbook(argv: Sequence[str], mentioned: bool) -> str:
+def _judge_playbook(argv, mentioned):
     """Return a mistake in the options of ansible-playbook, in tags, or in the names of the project's variables."""
     cli = PlaybookCLI(["ansible-playbook", *argv])
     parsed = []
 
-    def parse() -> None:
+    def parse():
         cli.init_parser()
         cli.parser.allow_abbrev = False
         parsed.append(cli.parser.parse_args(list(argv)))
@@ -145,7 +144,7 @@ def _judge_playbook(argv: Sequence[str], mentioned: bool) -> str:
     return f"there is no variable {unknown[0]}" if unknown else ""
 
 
-def _list_variables(extra: Sequence[str]) -> Iterator[str]:
+def _list_variables(extra):
     """Yield the names that -e sets: name=value, or a mapping."""
     for text in extra:
         if text.startswith("{"):
@@ -155,7 +154,7 @@ def _list_variables(extra: Sequence[str]) -> Iterator[str]:
             yield from (word.partition("=")[0] for word in shlex.split(text))
 
 
-def _judge_script(argv: Sequence[str]) -> str:
+def _judge_script(argv):
     """Return a mistake in the options of a script of the tests: its text has each of them."""
     script = PROJECT / argv[0]
     if not script.exists():
@@ -169,7 +168,7 @@ def _judge_script(argv: Sequence[str]) -> str:
     return next((f"{argv[0]} has no option {option}" for option in options if option[2:] not in known), "")
 
 
-def _try(parse: Callable[[], object], mentioned: bool) -> str:
+def _try(parse, mentioned):
     """Return the message of a parser that ends the process; "" if it does not."""
     output = io.StringIO()
     try:

@@ -54,11 +54,11 @@ REASONS = {
 }
 
 
-def without_comment(text: str) -> str:
+def without_comment(text):
     """A command as it is looked up here, and in the tables of those that run it."""
     return re.sub(r"\s+#.*", "", text)
 
 
-def reason(text: str) -> str:
+def reason(text):
     """Why a command is not run; "" for one that is."""
     return next((why for pattern, why in REASONS.items() if fnmatchcase(without_comment(text), pattern)), "")

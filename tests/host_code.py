@@ -51,7 +51,7 @@ print(f"Python {record['platform']['python']}: {len(sys.argv) - 2} modules, {rec
 """
 
 
-def main() -> int:
+def main():
     names = [name.removesuffix(".__init__") for name in stream._files()]
     codes = [
         subprocess.run([python, "-I", "-S", "-W", "error", "-c", ON_THE_HOST, str(MODULE_UTILS), *names]).returncode
@@ -61,7 +61,7 @@ def main() -> int:
     return 1 if any(codes) or not codes else 0
 
 
-def streamed(python: str) -> bool:
+def streamed(python):
     """Whether that Python gives a record when it gets nothing but the stream, as an audit sends it."""
     entry = {"name": "Made", "mode": "audit", "domains": ["made.example"], "allow": []}
     controls = {"dns": {"mode": "audit", "services": {"made": entry}, "settings": {}}}

@@ -14,8 +14,6 @@ import gc
 import os
 import re
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 
 LEFT_OUT = frozenset({"__pycache__", "reports", "node_modules"})
 UTILS = "module_utils"
@@ -38,10 +36,9 @@ _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 _DOTTED = re.compile(r"proscribe[a-z_]*(\.\w+)+")
 _CODE = re.compile(r"^\s*(from proscribe[\w.]* import |import proscribe)", re.MULTILINE)
 _UNKNOWN = "\0"  # a value in a formatted string
-_Names = dict[str, frozenset[str]]  # a local name, and the files that it comes from
 
 
-def graph(project: Path) -> Mapping[str, frozenset[str]]:
+def graph(project):
     """Return the Python files of the checkout, each with the files that it imports directly, as paths below `project`.
 
     A test may name any file of the checkout in a string. Only Python files are keys.
@@ -57,7 +54,7 @@ def graph(project: Path) -> Mapping[str, frozenset[str]]:
     return {path: frozenset(names | checkout.list_fixture_imports(path)) - {path} for path, names in files.items()}
 
 
-def distances(files: Mapping[str, Collection[str]], changed: Collection[str]) -> dict[str, int]:
+def distances(files, changed):
     """Return how many steps each file needs to reach a changed one. Files that reach none are left out."""
     importers = {}
     for path, names in files.items():
@@ -74,7 +71,7 @@ def distances(files: Mapping[str, Collection[str]], changed: Collection[str]) ->
     return steps
 
 
-def reaches(files: Mapping[str, Collection[str]], start: str) -> frozenset[str]:
+def reaches(files, start):
     """Return a file, its imports, theirs, and so on."""
     reached, waiting = {start}, [start]
     while waiting:
@@ -84,7 +81,7 @@ def reaches(files: Mapping[str, Collection[str]], start: str) -> frozenset[str]:
     return frozenset(reached)
 
 
-def find_circles(project: Path) -> list[list[str]]:
+def find_circles(project):
     """Find the files that import each other in a circle, those of tests left out.
 
     Every statement counts, also one for type checkers. pyproject.toml has contracts for packages; this checks files.
@@ -95,7 +92,7 @@ def find_circles(project: Path) -> list[list[str]]:
     return [list(circle) for circle in sorted(circles) if len(circle) > 1]
 
 
-def count_floors(project: Path) -> dict[str, int]:
+def count_floors(project):
     """Return the steps of the longest chain of imports between the modules and rooms of each room of the package.
 
     Raise ValueError for rooms that import each other in a circle. Imports of a room by its own `__init__` do not count.
@@ -104,14 +101,14 @@ def count_floors(project: Path) -> dict[str, int]:
     return {room: _count_floors(room, files) for room in sorted({os.path.dirname(path) for path in files})}
 
 
-def _count_floors(room: str, files: Mapping[str, Collection[str]]) -> int:
+def _count_floors(room, files):
     below = {}
     for path, names in files.items():
         if part := _name_part(path, room):
             below.setdefault(part, set()).update(_name_part(name, room) for name in names)
     heights = {}
 
-    def measure(part: str, above: tuple[str, ...]) -> int:
+    def measure(part, above):
         if part in above:
             raise ValueError(f"{room}: {' -> '.join((*above, part))}")
         if part not in heights:
@@ -122,13 +119,13 @@ def _count_floors(room: str, files: Mapping[str, Collection[str]]) -> int:
     return max((measure(part, ()) for part in below), default=0)
 
 
-def _name_part(path: str, room: str) -> str:
+def _name_part(path, room):
     """Return the module or room inside of a room that a file belongs to; "" for none."""
     name = path[len(room) + 1 :].partition("/")[0] if path.startswith(f"{room}/") else ""
     return name.removesuffix(".py") if name != "__init__.py" else ""
 
 
-def _list_statements(project: Path) -> dict[str, frozenset[str]]:
+def _list_statements(project):
     """Return the files that each file imports by a statement, those of tests left out."""
     checkout = _Checkout(project)
     return {
@@ -138,12 +135,12 @@ def _list_statements(project: Path) -> dict[str, frozenset[str]]:
     }
 
 
-def _join(imports: Iterator[tuple[str, frozenset[str]]] | Collection[tuple[str, frozenset[str]]]) -> frozenset[str]:
+def _join(imports):
     return frozenset(file for _, files in imports for file in files)
 
 
 class _Checkout:
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project):
         self.project = project
         self.files = frozenset(_list_files(project))
         self.directories = frozenset(os.path.dirname(path) for path in self.files)
@@ -158,10 +155,10 @@ class _Checkout:
         # pytest makes the files beside any test importable for all tests, if no two have the name.
         self.helpers = {name: paths[0] for name, paths in helpers.items() if len(paths) == 1}
 
-    def parse(self, path: str) -> ast.Module:
+    def parse(self, path):
         return ast.parse((self.project / path).read_bytes())
 
-    def list_imports(self, path: str) -> frozenset[str]:
+    def list_imports(self, path):
         """Return the imports of a file, those of its fixtures left out."""
         text = (self.project / path).read_text(encoding="utf-8")
         tree = ast.parse(text)
@@ -179,14 +176,14 @@ class _Checkout:
             self.arguments[path] = reader.arguments
         return files
 
-    def _list_sources(self, path: str) -> frozenset[str]:
+    def _list_sources(self, path):
         """Return the files that a derived file is written from."""
         places = [f"{UTILS}/proscribe/{name}" for name in DERIVED.get(path, ())]
         return frozenset(
             file for file in self.files if places and {file, f"{os.path.dirname(file)}/*"}.intersection(places)
         )
 
-    def _read_conftest(self, path: str, tree: ast.Module, imports: _Names) -> frozenset[str]:
+    def _read_conftest(self, path, tree, imports):
         """Split the imports of a conftest.py: those of a fixture count for the tests that take it."""
         fixtures = {}
         arguments = {}
@@ -205,7 +202,7 @@ class _Checkout:
         self.fixtures[path] = fixtures, arguments
         return frozenset[str]().union(*(imports.get(name, ()) for name in used))
 
-    def list_fixture_imports(self, path: str) -> frozenset[str]:
+    def list_fixture_imports(self, path):
         """Return the files that a test reaches through the files conftest.py above it."""
         above = [file for file in self.fixtures if path.startswith(os.path.dirname(file) + "/") and path != file]
         reached = set(above if os.path.basename(path).startswith("test_") else ())
@@ -219,7 +216,7 @@ class _Checkout:
                 waiting |= arguments.get(name, frozenset()) - taken
         return frozenset(reached)
 
-    def find_module(self, name: str, importer: str) -> str:
+    def find_module(self, name, importer):
         """Return the file of a module, as `importer` would find it; "" for none."""
         for place in self.list_places(name, importer):
             for path in (f"{place}.py", f"{place}/__init__.py"):
@@ -227,7 +224,7 @@ class _Checkout:
                     return path
         return self.helpers.get(f"{name}.py", "") if importer.startswith("tests/") else ""
 
-    def list_places(self, name: str, importer: str) -> Iterator[str]:
+    def list_places(self, name, importer):
         """Yield the paths, without a suffix, where `importer` looks for a module in this checkout."""
         for prefix in ANSIBLE:
             name = name.removeprefix(prefix)
@@ -237,7 +234,7 @@ class _Checkout:
             place = os.path.dirname(place)
         yield f"{UTILS}/{name.replace('.', '/')}"
 
-    def list_names(self, path: str) -> frozenset[str]:
+    def list_names(self, path):
         """Return the names that a module defines or imports."""
         if path not in self.names:
             names = set()
@@ -262,7 +259,7 @@ class _Reader:
     package.
     """
 
-    def __init__(self, checkout: _Checkout, path: str, statements_only: bool = False) -> None:
+    def __init__(self, checkout, path, statements_only=False):
         self.checkout = checkout
         self.path = path
         self.statements_only = statements_only
@@ -274,7 +271,7 @@ class _Reader:
             "__package__": name if path.endswith("/__init__.py") else name.rpartition(".")[0],
         }
 
-    def list_statements(self, tree: ast.AST) -> Iterator[tuple[str, frozenset[str]]]:
+    def list_statements(self, tree):
         """Yield the imports below a node: the local name and its files."""
         waiting = [tree]
         while waiting:
@@ -291,7 +288,7 @@ class _Reader:
                 for block in _BLOCKS:
                     waiting += getattr(node, block, ())
 
-    def _list_names(self, node: ast.ImportFrom) -> Iterator[tuple[str, frozenset[str]]]:
+    def _list_names(self, node):
         """Yield the files of `from a.b import c`: c is a module in the package a.b, or a name of the module a.b."""
         module = node.module or ""
         if node.level:
@@ -307,7 +304,7 @@ class _Reader:
             if files != {""}:
                 yield alias.asname or alias.name, frozenset(files)
 
-    def list_dynamic(self, tree: ast.AST, imports: _Names) -> Iterator[tuple[str, frozenset[str]]]:
+    def list_dynamic(self, tree, imports):
         """Yield the imports of `import_module` and its like: a module, or all modules of a package."""
         for node in _list_nodes(tree):
             if not isinstance(node, ast.Call) or not node.args:
@@ -326,7 +323,7 @@ class _Reader:
                 pattern = re.compile(rf"{re.escape(place)}/(?!__init__\.)\w+(/__init__)?\.py")
                 yield "", frozenset(filter(pattern.fullmatch, self.checkout.python)) if place else frozenset()
 
-    def _read_text(self, node: ast.AST, imports: _Names) -> str:
+    def _read_text(self, node, imports):
         """Return a string as far as it is known."""
         if isinstance(node, ast.Constant):
             return str(node.value)
@@ -339,12 +336,12 @@ class _Reader:
             return next(map(_name_module, files), _UNKNOWN)
         return self.dunders.get(getattr(node, "id", ""), _UNKNOWN)
 
-    def list_program_imports(self, tree: ast.Module) -> frozenset[str]:
+    def list_program_imports(self, tree):
         """Return the imports of the programs that a module has as strings."""
         values = (node.value for node in tree.body if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value)
         return frozenset(file for text in map(_read_value, values) if "\n" in text for file in self._find_files(text))
 
-    def list_named(self, tree: ast.AST) -> frozenset[str]:
+    def list_named(self, tree):
         """Return the files that a test names in strings. Note the arguments of its functions, which may be fixtures."""
         files = set()
         arguments = set()
@@ -363,7 +360,7 @@ class _Reader:
         self.arguments = frozenset(arguments)
         return frozenset(files)
 
-    def _find_files(self, text: str) -> frozenset[str]:
+    def _find_files(self, text):
         """Return the files that a string is about: code, a module or a name in it, or a path."""
         if "\n" in text or " " in text:
             try:
@@ -378,7 +375,7 @@ class _Reader:
             text = text.rpartition(".")[0]
         return frozenset()
 
-    def _find_path(self, text: str) -> frozenset[str]:
+    def _find_path(self, text):
         """Return the file of a path below the checkout, or beside the test."""
         if _UNKNOWN in text:
             return self._find_plugins(text.replace(_UNKNOWN, "*"))
@@ -388,18 +385,18 @@ class _Reader:
         beside = os.path.normpath(f"{os.path.dirname(self.path)}/{text}") if text.endswith(".py") else ""
         return self.checkout.files & {text, beside}
 
-    def _find_plugins(self, pattern: str) -> frozenset[str]:
+    def _find_plugins(self, pattern):
         if os.path.dirname(pattern) not in PLUGINS:
             return frozenset()
         expression = re.compile(re.escape(pattern).replace(r"\*", "[^/]*"))
         return frozenset(filter(expression.fullmatch, self.checkout.python))
 
 
-def _name_module(path: str) -> str:
+def _name_module(path):
     return path.removeprefix(f"{UTILS}/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def _list_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+def _list_nodes(tree):
     """Yield all nodes of a syntax tree, as `ast.walk` does, but in another order and in half of the time."""
     waiting = [tree]
     while waiting:
@@ -412,16 +409,16 @@ def _list_nodes(tree: ast.AST) -> Iterator[ast.AST]:
                 waiting += [part for part in value if isinstance(part, ast.AST)]
 
 
-def _is_for_types(test: ast.expr) -> bool:
+def _is_for_types(test):
     return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
 
 
-def _read_value(node: ast.AST) -> str:
+def _read_value(node):
     """Return a string of the code, "" for anything else."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def _join_path(node: ast.AST) -> list[str]:
+def _join_path(node):
     """Return the strings at the end of `place / "tests" / "run"`."""
     if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Div):
         return []
@@ -431,7 +428,7 @@ def _join_path(node: ast.AST) -> list[str]:
     return [*_join_path(node.left), _read_value(node.right)] if isinstance(node.right, ast.Constant) else []
 
 
-def _list_files(project: Path) -> Iterator[str]:
+def _list_files(project):
     """Yield the files of the checkout, as paths below it."""
     for place, directories, names in os.walk(project):
         directories[:] = [name for name in directories if not name.startswith(".") and name not in LEFT_OUT]

@@ -17,7 +17,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 OUTSIDE = "PROSCRIBE_TESTS_OUTSIDE"  # the environment variable that names the network of the machine
@@ -41,7 +40,7 @@ exec "$@"
 """
 
 
-def command(directory: Path, argv: Sequence[str], downloads: bool = False) -> list[str]:
+def command(directory, argv, downloads=False):
     """Return root's command to run `argv` in namespaces of its own, or with `downloads` in the machine's network."""
     processes = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
     network = [] if downloads else ["unshare", "--net", "sh", "-c", SETUP, str(directory)]
@@ -49,7 +48,7 @@ def command(directory: Path, argv: Sequence[str], downloads: bool = False) -> li
     return ["unshare", *processes, "sh", "-c", PROC + ' && exec "$@"', "sh", *own]
 
 
-def prepare(directory: Path) -> dict[str, str]:
+def prepare(directory):
     """Make the mounts, and return the variables that the environment needs."""
     open_paths = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in _find_paths_in_use(directory)}
     for place in LAID_OVER:
@@ -72,16 +71,16 @@ def prepare(directory: Path) -> dict[str, str]:
     return {OUTSIDE: str(network), "TMPDIR": "/tmp"}
 
 
-def _make(directory: Path) -> Path:
+def _make(directory):
     directory.mkdir(parents=True, exist_ok=True)
     return directory
 
 
-def _join(place: str) -> str:
+def _join(place):
     return place.strip("/").replace("/", "-")
 
 
-def _find_paths_in_use(directory: Path) -> list[Path]:
+def _find_paths_in_use(directory):
     """Return the paths that tests read or write: the checkout, its cache, its history, and the directory of the run.
 
     A work tree shares its history with another one.
@@ -95,7 +94,7 @@ def _find_paths_in_use(directory: Path) -> list[Path]:
     return [path for path in dict.fromkeys(path.resolve() for path in paths) if path.is_dir()]
 
 
-def _bind_back(open_paths: Mapping[Path, int]) -> None:
+def _bind_back(open_paths):
     """Mount the directories again that the last mount has covered. `open_paths` has a descriptor of each."""
     for path, descriptor in open_paths.items():
         with contextlib.suppress(FileNotFoundError):
@@ -109,7 +108,7 @@ def _bind_back(open_paths: Mapping[Path, int]) -> None:
         subprocess.run(argv, check=True, pass_fds=[descriptor])
 
 
-def _lay_over(place: str, directory: Path) -> None:
+def _lay_over(place, directory):
     """Keep changes below a place apart. Mounts below it stay, such as a container's /etc/hosts."""
     points = [point for point in _list_mounts_below(place) if not Path(point).is_relative_to(directory)]
     own, changes = _make(directory / _join(place)), _make(directory / f"{_join(place)}-written")
@@ -129,7 +128,7 @@ def _lay_over(place: str, directory: Path) -> None:
     _mount("--rbind", str(own), place)
 
 
-def _list_mounts_below(place: str) -> list[str]:
+def _list_mounts_below(place):
     """List the mounts below a place, except those that a part has of its own: containers of others come and go."""
     fields = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     points = [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field) for field in fields]
@@ -137,17 +136,17 @@ def _list_mounts_below(place: str) -> list[str]:
     return [point for point in points if point.startswith(f"{place}/") and not f"{point}/".startswith(own)]
 
 
-def _mount(*words: str, cwd: Path | None = None) -> None:
+def _mount(*words, cwd=None):
     subprocess.run(["mount", *words], check=True, cwd=cwd)
 
 
-def _ignore_signals() -> None:
+def _ignore_signals():
     """Leave the signals that a terminal sends to the whole group, or a person to this process, to the command."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: None)
 
 
-def main(directory: str, *argv: str) -> int:
+def main(directory, *argv):
     """Start the command as the first process of the tree, and wait for all processes that the tree leaves to it."""
     environment = {**os.environ, **prepare(Path(directory))}
     with contextlib.suppress(FileNotFoundError):
@@ -160,7 +159,7 @@ def main(directory: str, *argv: str) -> int:
             return os.waitstatus_to_exitcode(status) % 256
 
 
-def run_alone(*argv: str) -> int:
+def run_alone(*argv):
     """Run a command in namespaces and a temporary directory of its own, as `tests/tool` runs pytest."""
     sys.path.insert(0, str(Path(__file__).parent))
     import machine

@@ -1,11 +1,9 @@
 """A server on a loopback address that takes what channels of notifications send."""
 
-from __future__ import annotations
-
 import http.server
 import json
 import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Post(NamedTuple):
@@ -16,7 +14,7 @@ class Post(NamedTuple):
     body: str
 
     @property
-    def facts(self) -> Any:
+    def facts(self):
         """A body of JSON."""
         return json.loads(self.body)
 
@@ -24,22 +22,22 @@ class Post(NamedTuple):
 class Loopback(http.server.HTTPServer):
     """A context, in which `got` has what was sent. `codes` are what it answers, the last one for ever."""
 
-    def __init__(self, *codes: int) -> None:
+    def __init__(self, *codes):
         super().__init__(("127.0.0.1", 0), _Taking)
         self.codes, self.got = list(codes or (204,)), list[Post]()
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
 
-    def __enter__(self) -> Loopback:
+    def __enter__(self):
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         self.shutdown()
         self.server_close()
         self._thread.join()
 
     @property
-    def url(self) -> str:
+    def url(self):
         """Its address, without a path."""
         return f"http://127.0.0.1:{self.server_port}"
 
@@ -47,12 +45,12 @@ class Loopback(http.server.HTTPServer):
 class _Taking(http.server.BaseHTTPRequestHandler):
     server: Loopback
 
-    def do_POST(self) -> None:
+    def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.server.got.append(Post(self.path, self.headers.get("Content-Type", ""), body))
         codes = self.server.codes
         self.send_response(codes.pop(0) if len(codes) > 1 else codes[0])
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, *_):
         """Say nothing on the tests' screen."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ class Tool(NamedTuple):
     parts: frozenset[str]
 
 
-def _tool(package: str, *parts: str) -> Tool:
+def _tool(package, *parts):
     return Tool(package, frozenset(parts or ("integration",)))
 
 
@@ -75,23 +75,23 @@ TOOLS = {
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
-def which(tool: str) -> str | None:
+def which(tool):
     """Where a tool is, also for a user whose PATH leaves out what is meant for root."""
     return shutil.which(tool, path=PATH)
 
 
-def outside(argv: Sequence[str]) -> list[str]:
+def outside(argv):
     """The command as one that has the network of the machine, for downloads: tests of root have one of their own."""
     network = os.environ.get(isolated.OUTSIDE)
     return ["nsenter", f"--net={network}", *argv] if network else list(argv)
 
 
-def processors() -> int:
+def processors():
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def hosts_at_a_time() -> int:
+def hosts_at_a_time():
     """How many tests with hosts of their own run side by side: each takes up to 2 GiB, half of the memory is left, and
     one of them more than there are processors waits.
     """
@@ -103,7 +103,7 @@ def hosts_at_a_time() -> int:
     return max(1, min(processors() + 1, available // (4 << 20)))
 
 
-def becoming_root() -> list[str] | None:
+def becoming_root():
     """What to put before a command that needs root: nothing as root, sudo where it asks nothing, None if neither."""
     if os.geteuid() == 0:
         return []
@@ -113,7 +113,7 @@ def becoming_root() -> list[str] | None:
     return None
 
 
-def install_tools(parts: Collection[str]) -> None:
+def install_tools(parts):
     """Install with apt what these parts (and the size among them) need and the machine lacks, or name it where that is
     not possible.
     """
@@ -136,7 +136,7 @@ def install_tools(parts: Collection[str]) -> None:
 
 
 @contextlib.contextmanager
-def starting_nothing(root: Sequence[str]) -> Iterator[None]:
+def starting_nothing(root):
     """What is installed meanwhile starts no server, neither now nor at the next boot."""
     before = enabled_units()
     own = not POLICY.exists()
@@ -152,7 +152,7 @@ def starting_nothing(root: Sequence[str]) -> Iterator[None]:
             subprocess.run([*root, "systemctl", "--root=/", "--quiet", "disable", *units])
 
 
-def enabled_units() -> set[str]:
+def enabled_units():
     """The units that start when the machine does."""
     if not which("systemctl"):
         return set()
@@ -161,7 +161,7 @@ def enabled_units() -> set[str]:
     return {line.split()[0] for line in lines if line.strip()}
 
 
-def find_pythons() -> dict[int, str]:
+def find_pythons():
     """The Pythons 3.x of this machine, by minor version: those on the PATH, the system's own, and pyenv's."""
     names = [sys.executable, "python3", "/usr/bin/python3", *(f"python3.{minor}" for minor in HOST_PYTHONS)]
     candidates = [path for name in names if (path := which(name))]
@@ -198,12 +198,12 @@ class Environment(NamedTuple):
     directory: Path
     missing: str = ""
 
-    def tool(self, name: str) -> str:
+    def tool(self, name):
         """The path of a program in it."""
         return str(self.directory / "bin" / name)
 
 
-def environment(end: End, pythons: dict[int, str], requirements: Sequence[str]) -> Environment:
+def environment(end, pythons, requirements):
     """The environment for one end, made unless it is there as these requirements call for it."""
     minor = next((minor for minor in end.pythons if minor in pythons), None)
     if minor is None:
@@ -214,7 +214,7 @@ def environment(end: End, pythons: dict[int, str], requirements: Sequence[str]) 
     return made(label, directory, pythons[minor], [f"ansible-core=={end.core}.*", *requirements])
 
 
-def next_core(pythons: dict[int, str], requirements: Sequence[str]) -> Environment | None:
+def next_core(pythons, requirements):
     """The environment for the newest pre-release of ansible-core that can be had; None where there is none after the
     newest release that is supported, or nobody can be asked.
     """
@@ -233,7 +233,7 @@ def next_core(pythons: dict[int, str], requirements: Sequence[str]) -> Environme
     return made(label, directory, pythons[minor], [f"ansible-core=={core}", *requirements])
 
 
-def made(label: str, directory: Path, python: str, packages: Sequence[str]) -> Environment:
+def made(label, directory, python, packages):
     """The environment in that directory, made unless it is there as these packages call for it."""
     fingerprint = hashlib.sha256("\n".join([python, str(directory), *packages]).encode()).hexdigest()
     mark = directory / "made-for"

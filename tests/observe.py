@@ -20,7 +20,7 @@ from proscribe.host.run import CONTROLS, observe
 from proscribe.host.system import Host
 
 
-def main() -> int:
+def main():
     parser = argparse.ArgumentParser(prog="tests/observe.py", description="Observe a host, and print its record.")
     parser.add_argument("plan", type=Path, help="a file below reports/plans")
     parser.add_argument("control", nargs="*", help=f"some of: {', '.join(CONTROLS)} (default: all)")

@@ -4,10 +4,9 @@ import importlib.machinery
 import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
 
 
-def script_of_tests() -> ModuleType:
+def script_of_tests():
     """What `./proscribe test` runs, each time as a module of its own; no bytecode is left beside it."""
     loader = importlib.machinery.SourceFileLoader("tests_run", str(Path(__file__).resolve().parent / "run"))
     spec = importlib.util.spec_from_loader("tests_run", loader)

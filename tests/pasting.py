@@ -1,7 +1,5 @@
 """A shell at a terminal, into which commands are pasted; and programs in their place that note what reached them."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os
@@ -14,7 +12,6 @@ import struct
 import sys
 import termios
 from pathlib import Path
-from typing import Any
 
 from patience import BUSY, until
 
@@ -37,7 +34,7 @@ COMMAND = re.compile(
 )
 
 
-def recorder(path: Path, log: Path) -> Path:
+def recorder(path, log):
     """A program at that path that notes how it is called."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(RECORDER.format(python=shlex.quote(sys.executable), log=str(log)))
@@ -45,13 +42,13 @@ def recorder(path: Path, log: Path) -> Path:
     return path
 
 
-def recorded(log: Path) -> list[tuple[str, list[str], str]]:
+def recorded(log):
     """How the recorders were called: program, arguments, directory."""
     lines = log.read_text().splitlines() if log.exists() else []
     return [tuple(json.loads(line)) for line in lines]
 
 
-def commands(screen: str) -> list[str]:
+def commands(screen):
     """The commands on a screen, each as the line that somebody selects."""
     return [line.strip() for line in screen.splitlines() if COMMAND.match(line.strip())]
 
@@ -59,7 +56,7 @@ def commands(screen: str) -> list[str]:
 class Shell:
     """An interactive shell at a terminal of so many columns."""
 
-    def __init__(self, name: str, columns: int, cwd: Path, environment: dict[str, str]) -> None:
+    def __init__(self, name, columns, cwd, environment):
         self._marks = 0
         self._heard = b""
         self._done = cwd / f".done-{name}-{columns}"
@@ -70,15 +67,15 @@ class Shell:
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         os.set_blocking(self._terminal, False)
 
-    def __enter__(self) -> Shell:
+    def __enter__(self):
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_):
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         os.close(self._terminal)
 
-    def paste(self, text: str) -> None:
+    def paste(self, text):
         """Paste a text, press Enter, and wait until the shell is through with it."""
         self._marks += 1
         mark = Path(f"{self._done}.{self._marks}")
@@ -86,7 +83,7 @@ class Shell:
         self._type(f": >{shlex.quote(str(mark))}\n")
         until(lambda: self._listen() or mark.exists(), BUSY)
 
-    def _type(self, text: str) -> None:
+    def _type(self, text):
         left = text.encode()
         while left:
             self._listen()
@@ -95,7 +92,7 @@ class Shell:
             except BlockingIOError:
                 continue
 
-    def _listen(self) -> None:
+    def _listen(self):
         """Take what the shell prints, so that it never waits for a reader."""
         try:
             self._heard += os.read(self._terminal, 65536)

@@ -6,7 +6,6 @@ seconds for seeing it.
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 # Seconds that anything may take that a test waits for: only what hangs takes as long. No test passes later for it.
@@ -14,9 +13,7 @@ LONGEST = 600
 BUSY = 60
 
 
-def until(
-    condition: Callable[[], object], seconds: float = LONGEST, on_timeout: Callable[[], str] = lambda: ""
-) -> float:
+def until(condition, seconds=LONGEST, on_timeout=lambda: ""):
     """Wait until something is so; for how many seconds it was not. `on_timeout` says more about why it is not."""
     started = time.monotonic()
     while not condition():
@@ -25,14 +22,14 @@ def until(
     return time.monotonic() - started
 
 
-def processor() -> float:
+def processor():
     """The seconds of the processor that this process has had, and what it started and has ended: what something costs,
     however many others want the processor meanwhile.
     """
     return sum(os.times()[:4])
 
 
-def alive(pid: int) -> bool:
+def alive(pid):
     """Whether a process runs: one that has ended and that nobody has asked after does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"

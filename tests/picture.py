@@ -20,7 +20,7 @@ PICTURE = HERE.parent / "docs/pictures/report-page.png"
 DEPARTMENTS = {"press": ["web02", "pc17"], "finance": ["web01", "db01"], "it": ["build01", "build02"]}
 
 
-def main() -> int:
+def main():
     hosts = sorted(host for members in DEPARTMENTS.values() for host in members)
     collector = Collector(run(hosts, waivers=WAIVERS))
     for host in ("pc17", "build01", "build02"):

@@ -11,7 +11,7 @@ COMMAND = re.compile(
 )
 
 
-def too_wide(printed: str, width: int) -> list[str]:
+def too_wide(printed, width):
     """The lines that are wider than the screen and need not be: a command, and a path or an identifier that has a line
     of its own, stay whole to be copied.
     """
@@ -19,7 +19,7 @@ def too_wide(printed: str, width: int) -> list[str]:
     return [line for line in wide if len(line.split()) > 1 and not COMMAND.match(line)]
 
 
-def unread(reasons: list[str], printed: str) -> list[str]:
+def unread(reasons, printed):
     """The reasons of which the screen does not have every word, wherever its lines end."""
     screen = "".join(printed.split())
     return [reason for reason in reasons if "".join(reason.split()) not in screen]

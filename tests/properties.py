@@ -4,8 +4,6 @@
 examples each time.
 """
 
-from typing import Any
-
 from hypothesis import HealthCheck, settings
 from suite.sizes import DEFAULT, FAST, NIGHTLY
 
@@ -15,7 +13,7 @@ SHARE = 30  # of a number above that, a 30th is tried in `default`
 BUSY = [HealthCheck.too_slow]
 
 
-def register() -> None:
+def register():
     """`--hypothesis-profile` is read after this, and before any test is imported."""
     for name, most in MOST.items():
         same = name != NIGHTLY
@@ -31,7 +29,7 @@ def register() -> None:
     settings.load_profile(DEFAULT)
 
 
-def examples(number: int, *unchecked: HealthCheck, **more: Any) -> settings:
+def examples(number, *unchecked, **more):
     """For a property that deserves this number: all of them only in `nightly`."""
     size = settings.get_current_profile_name().partition("-")[0]  # pytest's -v makes fast-with-verbose-verbosity of it
     if size == FAST:

@@ -6,14 +6,13 @@ tests/catalog/public_lists*.yml has what each list says, mistakes included; the 
 from pathlib import Path
 
 import yaml
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.catalogue.schema import blocks
 
 LISTS = Path(__file__).resolve().parent / "catalog"
 FILES = ("public_lists.yml", "public_lists_storage.yml")
 
 
-def names() -> dict[str, dict[str, list[str]]]:
+def names():
     """By service: the names that two or more lists have, each with these lists."""
     found = {}
     for file in FILES:
@@ -27,7 +26,7 @@ def names() -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def standing(catalogue: Catalogue, service: str, name: str) -> str:
+def standing(catalogue, service, name):
     """What the catalogue makes of a name: blocked, shared, refused, or "" where it says nothing."""
     entry = catalogue.services[service]
     data = {key: list(getattr(entry, key)) for key in ("domains", "urls", "allow_domains")}

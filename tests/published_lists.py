@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from proscribe.controller.compile.catalogue.loading import Catalogue
 
 PROJECT = Path(__file__).resolve().parents[1]
 KNOWN_GOOD = PROJECT / "catalog/known_good.txt"
@@ -33,7 +32,7 @@ class LeftOut(NamedTuple):
     below: str = ""  # the pattern of a list; "" where it has the names themselves
 
 
-def sections() -> list[Section]:
+def sections():
     """The headings of the list in their order, without the preamble. Each is `Title (source)` on one line or more."""
     lines = KNOWN_GOOD.read_text(encoding="utf-8").splitlines()
     blocks = [list(block) for empty, block in itertools.groupby(lines, lambda line: not line) if not empty]
@@ -45,12 +44,12 @@ def sections() -> list[Section]:
     return found
 
 
-def patterns() -> list[str]:
+def patterns():
     """What publishers' lists have as patterns, `*.example.com`."""
     return yaml.safe_load(LISTS.read_text(encoding="utf-8"))["patterns"]
 
 
-def left_out() -> list[LeftOut]:
+def left_out():
     """What was left out, in the order of the file."""
     content = yaml.safe_load(LISTS.read_text(encoding="utf-8"))
     found = [LeftOut(**one) for one in content["left_out"]]
@@ -58,7 +57,7 @@ def left_out() -> list[LeftOut]:
     return found
 
 
-def blocked_on_purpose(catalogue: Catalogue) -> dict[str, set[str]]:
+def blocked_on_purpose(catalogue):
     """The names that entries block all the same, and say why: by name, the services."""
     found = {}
     for service in catalogue.services.values():

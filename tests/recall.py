@@ -6,7 +6,6 @@ measured with a catalogue that was refreshed from the same folder, the most aske
 
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -23,14 +22,14 @@ GOALS = {
 }
 
 
-def measured(folder: str, whole: bool, *options: str) -> int:
+def measured(folder, whole, *options):
     """Print how much is handled; the exit code, 1 below a goal."""
     goals = [f"{name}{':all' if whole else ''}={shares[whole]}" for name, shares in GOALS.items()]
     words = [word for goal in goals for word in ("--at-least", goal)]
     return command_line.main(["catalog", "recall", folder, *options, *words])
 
 
-def main(folder: str) -> int:
+def main(folder):
     """The exit code: 0 where all goals are reached."""
     agreements = [feed.id for feed in load([PROJECT / "catalog"]).feeds.values() if feed.agreement]
     as_it_is = measured(folder, whole=False)
@@ -40,7 +39,7 @@ def main(folder: str) -> int:
         return as_it_is or refreshed or measured(folder, True, *into)
 
 
-def arguments(words: Sequence[str]) -> str:
+def arguments(words):
     """The folder of lists."""
     if len(words) != 1:
         sys.exit("usage: python tests/recall.py FOLDER")

@@ -3,15 +3,13 @@ and fails once. A recorded file is small, so that people read its differences.
 """
 
 import textwrap
-from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
 MOST_LINES, MOST_COLUMNS = 300, 200
 
 
-def compare(file: Path, text: str) -> None:
+def compare(file, text):
     """Fail where a text differs from its recorded file, or is too large for one."""
     lines = text.split("\n")
     columns = max(map(len, lines))
@@ -24,12 +22,12 @@ def compare(file: Path, text: str) -> None:
     assert text == file.read_bytes().decode("utf-8")
 
 
-def join_files(parts: Mapping[str, str]) -> str:
+def join_files(parts):
     """Join files to one text, each below its name."""
     return "".join(f"==> {path}\n{text}\n" for path, text in parts.items())
 
 
-def fold(text: str, columns: int = MOST_COLUMNS) -> str:
+def fold(text, columns=MOST_COLUMNS):
     """Break long lines at blanks; mark what follows."""
     folding = textwrap.TextWrapper(columns, subsequent_indent="  > ", break_on_hyphens=False, expand_tabs=False)
     parts = (folding.wrap(line) if len(line) > columns else [line] for line in text.splitlines())

@@ -14,7 +14,7 @@ IN_CHECKOUT = machine.CACHE / "roots"  # in a container
 MOUNTS = Path("/proc/self/mountinfo")
 
 
-def find_directory() -> Path:
+def find_directory():
     """Return the directory of all roots.
 
     In a container, /var/cache is an overlay, and no root can be made on an overlay. The checkout is none there.
@@ -28,13 +28,13 @@ def find_directory() -> Path:
     return IN_CHECKOUT if mounted == "overlay" else SHARED
 
 
-def make(directory: Path) -> None:
+def make(directory):
     """Make a directory of roots, which nobody but root can enter: a user could start the programs in there."""
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
 
 
-def is_in_use(directory: Path) -> bool:
+def is_in_use(directory):
     """Return whether a host has a directory, or one below it, as a layer of its root.
 
     Root sees the mounts of all tests, an ordinary user only those outside of namespaces.

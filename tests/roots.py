@@ -21,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -141,12 +140,12 @@ exec chroot "$root" sh -c "$SCRIPT" sh "$@"
 class NotMade(Exception):
     """A root could not be made. The message has the last lines of the tool."""
 
-    def __init__(self, name: str, errors: str) -> None:
+    def __init__(self, name, errors):
         super().__init__(f"no Debian {name} could be made: {errors[-1000:].strip()}")
         self.suite = _suite_of(name)
 
 
-def mirrors() -> tuple[str, str]:
+def mirrors():
     """Return the mirrors of Debian and of its security updates that this machine's own apt uses; "" for none."""
     command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"]
     lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
@@ -155,17 +154,17 @@ def mirrors() -> tuple[str, str]:
     return next((uri for uri in debian if uri not in security), ""), next(iter(security), "")
 
 
-def _suite_of(name: str) -> str:
+def _suite_of(name):
     return name.partition("-")[0]
 
 
-def _list_parents(name: str) -> list[str]:
+def _list_parents(name):
     """List a root and all below it, the newest first."""
     suite, _, label = name.partition("-")
     return [name, *_list_parents(f"{suite}-{LAYERS[label].over}".rstrip("-"))] if label else [name]
 
 
-def place(name: str) -> Path:
+def place(name):
     """Return the directory of the newest layer of a root."""
     recipes = []
     for part in _list_parents(name):
@@ -174,7 +173,7 @@ def place(name: str) -> Path:
     return ROOTS / f"{name}-{hashlib.sha256(repr(recipes).encode()).hexdigest()[:12]}"
 
 
-def layers(name: str) -> tuple[Path, ...]:
+def layers(name):
     """Return the layers of a root, the newest first. Make those that are missing."""
     stack = []
     for part in reversed(_list_parents(name)):
@@ -188,7 +187,7 @@ def layers(name: str) -> tuple[Path, ...]:
 
 
 @contextlib.contextmanager
-def mounted(stack: Sequence[Path], directory: Path) -> Iterator[Path]:
+def mounted(stack, directory):
     """Mount a root to be written to, as DIRECTORY/root. DIRECTORY/upper keeps what is written."""
     root = _mount(stack, directory)
     try:
@@ -197,7 +196,7 @@ def mounted(stack: Sequence[Path], directory: Path) -> Iterator[Path]:
         _unmount(root)
 
 
-def _mount(stack: Sequence[Path], directory: Path) -> Path:
+def _mount(stack, directory):
     _make_overlay(directory)
     below = ":".join(map(str, stack))
     options = f"lowerdir={below},upperdir={directory}/upper,workdir={directory}/work,redirect_dir=off,index=off"
@@ -208,25 +207,25 @@ def _mount(stack: Sequence[Path], directory: Path) -> Path:
     return directory / "root"
 
 
-def _make_overlay(directory: Path) -> None:
+def _make_overlay(directory):
     for part in ("root", "upper", "work"):
         (directory / part).mkdir(parents=True, exist_ok=True)
         (directory / part).chmod(0o755)
 
 
-def _unmount(root: Path) -> None:
+def _unmount(root):
     """Unmount a root, even if it is in use."""
     subprocess.run(["umount", "--lazy", "--recursive", str(root)], check=False)
 
 
-def stale() -> list[Path]:
+def stale():
     """List the layers without a recipe, and those that were never finished."""
     suites = {_suite_of(name) for names in USUAL.values() for name in names}
     current = {place(name) for suite in suites for name in (suite, *(f"{suite}-{label}" for label in LAYERS))}
     return sorted(path for path in ROOTS.glob("*-*") if path not in current and not path.name.startswith("apt-"))
 
 
-def remove(directories: Sequence[Path]) -> None:
+def remove(directories):
     """Remove layers, unless one is being made, or a test of another checkout uses it."""
     for directory in directories:
         with _lock(directory.name.strip(".")):
@@ -235,14 +234,14 @@ def remove(directories: Sequence[Path]) -> None:
 
 
 @contextlib.contextmanager
-def _lock(name: str) -> Iterator[None]:
+def _lock(name):
     root_directory.make(ROOTS)
     with (ROOTS / f".{_suite_of(name)}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _make(name: str, below: Sequence[Path], directory: Path) -> None:
+def _make(name, below, directory):
     print(f"Making a root: Debian {name}", file=sys.stderr, flush=True)
     scratch = Path(tempfile.mkdtemp(prefix=f"{name}-making-", dir=ROOTS))
     try:
@@ -256,7 +255,7 @@ def _make(name: str, below: Sequence[Path], directory: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _bootstrap(suite: str, scratch: Path) -> None:
+def _bootstrap(suite, scratch):
     """Let mmdebstrap make the root of a suite, from the mirror and with the proxies of this machine's own apt."""
     command = ["apt-config", "dump", "--format", '%F "%v";%n', "Acquire"]
     settings = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
@@ -273,7 +272,7 @@ def _bootstrap(suite: str, scratch: Path) -> None:
         (scratch / "upper/etc" / name).write_text(text)
 
 
-def _install(name: str, below: Sequence[Path], scratch: Path) -> None:
+def _install(name, below, scratch):
     suite, _, label = name.partition("-")
     apt = ROOTS / f"apt-{suite}"
     for folder in ("lists/partial", "archives/partial"):
@@ -286,7 +285,7 @@ def _install(name: str, below: Sequence[Path], scratch: Path) -> None:
         resolver.unlink()  # the empty one below is seen again
 
 
-def _run(name: str, command: Sequence[str], **environment: str) -> None:
+def _run(name, command, **environment):
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     environment = {**os.environ, **environment}
     argv = machine.outside(command)
@@ -295,7 +294,7 @@ def _run(name: str, command: Sequence[str], **environment: str) -> None:
         raise NotMade(name, done.stdout[-400:] + done.stderr)
 
 
-def main(words: Sequence[str]) -> int:
+def main(words):
     if words[:1] == ["--mount"] and len(words) == 3:
         _mount(layers(words[1]), Path(words[2]))
     elif words[:1] == ["--unmount"] and len(words) == 2:

@@ -8,7 +8,6 @@ is stricter: a key that is not documented, and a value that Santa would change (
 import json
 import plistlib
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -43,14 +42,14 @@ class Program(NamedTuple):
     sha256: str = ""
     certificate: str = ""
 
-    def identifiers(self) -> list[tuple[str, str]]:
+    def identifiers(self):
         """Return the types and identifiers of its rules, in the order of their precedence."""
         signed = self.signing_id if self.production else ""
         team = signed.partition(":")[0].replace("platform", "")
         return list(zip(IDENTIFIER, (self.cdhash, self.sha256, signed, self.certificate, team), strict=True))
 
 
-def _read_rules(rows: Iterable[object]) -> list[Rule]:
+def _read_rules(rows):
     """Read rules of which no two have the same identifier: Santa would have the last one alone. Raise ValueError."""
     rules = {}
     for row in rows:
@@ -69,7 +68,7 @@ def _read_rules(rows: Iterable[object]) -> list[Rule]:
     return list(rules.values())
 
 
-def imported(content: bytes) -> list[Rule]:
+def imported(content):
     """Return the rules that `santactl rule --import` reads of a file."""
     document = json.loads(content)
     if document.keys() != {"rules"}:
@@ -77,7 +76,7 @@ def imported(content: bytes) -> list[Rule]:
     return _read_rules(document["rules"])
 
 
-def static(profile: bytes) -> list[Rule]:
+def static(profile):
     """Return the StaticRules of a configuration profile, which has nothing else of Santa's."""
     (payload,) = plistlib.loads(profile, fmt=plistlib.FMT_XML)["PayloadContent"]
     own = {key: value for key, value in payload.items() if not key.startswith("Payload")}
@@ -86,7 +85,7 @@ def static(profile: bytes) -> list[Rule]:
     return _read_rules(own["StaticRules"])
 
 
-def decision(program: Program, rules: Iterable[Rule], fixed: Iterable[Rule] = ()) -> Rule | None:
+def decision(program, rules, fixed=()):
     """Return the rule that decides about a program, the static ones first.
 
     None leaves it to the mode. MONITOR, which is the default, lets the program start.
@@ -95,13 +94,13 @@ def decision(program: Program, rules: Iterable[Rule], fixed: Iterable[Rule] = ()
     return next((table[key] for table in tables for key in program.identifiers() if key in table), None)
 
 
-def blocks(program: Program, rules: Iterable[Rule]) -> bool:
+def blocks(program, rules):
     """Return True if Santa stops a program in its default mode."""
     rule = decision(program, rules)
     return rule is not None and rule.policy not in (ALLOWED, "ALLOWLIST_COMPILER")
 
 
-def on_a_terminal(message: str) -> str:
+def on_a_terminal(message):
     """Return a message as Santa prints it on a terminal: it takes the HTML for XML.
 
     Raise ParseError for other text. Santa would print its own text instead.

@@ -8,9 +8,7 @@ the strict build.
 import logging
 import posixpath
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 log = logging.getLogger("mkdocs.hooks.site_pages")  # below mkdocs' own, whose warnings --strict counts
@@ -20,16 +18,16 @@ ENTRY = re.compile(r"- \[(?P<title>[^]]+)\]\((?P<page>[^)]+\.md)\)")
 LINK = re.compile(r"(?<!!)\[(?P<text>[^]]*)\]\((?P<target>[^)\s#]+)(?:#[^)\s]*)?\)")
 
 
-def on_config(config: Any) -> Any:
+def on_config(config):
     """Make the navigation from docs/index.md."""
     config["nav"] = navigation((Path(config["docs_dir"]) / "index.md").read_text(encoding="utf-8"))
     return config
 
 
-def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+def on_page_markdown(markdown, *, page, **_):
     """Replace the links of one page that lead out of docs/."""
 
-    def replaced(link: re.Match[str]) -> str:
+    def replaced(link):
         path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page.file.src_uri), link["target"]))
         if ":" in link["target"] or path.startswith("docs/"):
             return link[0]
@@ -40,7 +38,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     return LINK.sub(replaced, markdown)
 
 
-def navigation(index: str) -> list[dict[str, Any]]:
+def navigation(index):
     """The navigation as mkdocs wants it: the index itself, then {heading: [{title: page}, ...]} for each heading."""
     kinds = {}
     for kind, title, page in _entries(index):
@@ -48,7 +46,7 @@ def navigation(index: str) -> list[dict[str, Any]]:
     return [{"Start": "index.md"}, *({kind: pages} for kind, pages in kinds.items())]
 
 
-def _entries(index: str) -> Iterator[tuple[str, str, str]]:
+def _entries(index):
     kind = ""
     for line in index.splitlines():
         if heading := HEADING.fullmatch(line):

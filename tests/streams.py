@@ -2,18 +2,17 @@
 
 import base64
 import marshal
-from typing import Any
 
 from proscribe.wire.stream import FOR_SHELLS, piped
 
 
-def parts(stream: bytes) -> list[Any]:
+def parts(stream):
     """The program in a stream, its head, the code and the plan."""
     shells, line, rest = stream.split(b"\n")
     assert (shells + b"\n", rest) == (FOR_SHELLS, b"")
     return marshal.loads(base64.b64decode(line))
 
 
-def with_program(stream: bytes, program: str) -> bytes:
+def with_program(stream, program):
     """The stream with another program in it."""
     return piped(program, *parts(stream)[1:])

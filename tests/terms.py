@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,11 +61,11 @@ class Found(NamedTuple):
     text: str
     say: str
 
-    def __str__(self) -> str:
+    def __str__(self):
         return f"{self.path}:{self.line}: {self.text}; we say: {self.say}"
 
 
-def terms(glossary: str) -> list[Term]:
+def terms(glossary):
     """Read the table "Plain terms". Raise ValueError if it is missing or has other columns."""
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in glossary.splitlines()]
     if list(HEAD) not in rows:
@@ -81,7 +81,7 @@ def terms(glossary: str) -> list[Term]:
     return table
 
 
-def list_identifiers(tree: ast.Module) -> Lines:
+def list_identifiers(tree):
     """Yield the names that a module defines, those of tests left out."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -97,7 +97,7 @@ def list_identifiers(tree: ast.Module) -> Lines:
             yield node.lineno, node.asname
 
 
-def in_identifiers(path: str, tree: ast.Module, of: Sequence[Term]) -> Iterator[Found]:
+def in_identifiers(path, tree, of):
     """Yield the names that a file defines, its own included, which have other terms."""
     own = [(1, Path(path).stem)] if not Path(path).name.startswith("test_") else []
     for line, name in [*own, *list_identifiers(tree)]:
@@ -105,7 +105,7 @@ def in_identifiers(path: str, tree: ast.Module, of: Sequence[Term]) -> Iterator[
         yield from (Found(path, line, name, term.say) for term in of if term.parts & parts and name not in term.names)
 
 
-def list_texts(tree: ast.Module) -> Lines:
+def list_texts(tree):
     """Yield the lines of the texts of a module. Docstrings are none, nor are keys, which are names in files."""
     others = set()
     for node in ast.walk(tree):
@@ -120,19 +120,19 @@ def list_texts(tree: ast.Module) -> Lines:
             yield from enumerate(node.value.split("\n"), node.lineno)
 
 
-def list_docstrings(tree: ast.Module) -> Lines:
+def list_docstrings(tree):
     for node in ast.walk(tree):
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         if documented and (text := ast.get_docstring(node, clean=False)):
             yield node.body[0].lineno, text
 
 
-def list_comments(content: str) -> Iterator[tokenize.TokenInfo]:
+def list_comments(content):
     tokens = tokenize.generate_tokens(io.StringIO(content).readline)
     return (token for token in tokens if token.type == tokenize.COMMENT)
 
 
-def list_sentences(content: str, tree: ast.Module) -> Lines:
+def list_sentences(content, tree):
     """Yield the lines of the comments and docstrings of a module, and the names of its tests."""
     yield from ((token.start[0], _QUOTED.sub("", token.string)) for token in list_comments(content))
     for first, text in list_docstrings(tree):
@@ -142,7 +142,7 @@ def list_sentences(content: str, tree: ast.Module) -> Lines:
             yield node.lineno, node.name.replace("_", " ")
 
 
-def list_paragraphs(content: str, tree: ast.Module) -> Lines:
+def list_paragraphs(content, tree):
     """Yield the paragraphs of docstrings, and of comments that follow each other in lines of their own."""
     for first, text in list_docstrings(tree):
         yield from ((first, paragraph) for paragraph in re.split(r"\n\s*\n", text))
@@ -156,7 +156,7 @@ def list_paragraphs(content: str, tree: ast.Module) -> Lines:
     yield from ((first, " ".join(lines)) for first, lines in paragraphs)
 
 
-def too_long(path: str, content: str, tree: ast.Module) -> Iterator[Found]:
+def too_long(path, content, tree):
     """Yield the sentences with too many words."""
     for number, paragraph in list_paragraphs(content, tree):
         text = " ".join(_QUOTED.sub("X", paragraph).split())
@@ -165,7 +165,7 @@ def too_long(path: str, content: str, tree: ast.Module) -> Iterator[Found]:
                 yield Found(path, number, f"{words} words in {sentence[:80]!r}", f"at most {MOST_WORDS}")
 
 
-def in_messages(path: str, lines: Iterable[tuple[int, str]], of: Sequence[Term]) -> Iterator[Found]:
+def in_messages(path, lines, of):
     """Yield the phrases that have other terms. A text that is only the phrase is a value, as in the catalogue."""
     for number, line in lines:
         for term in of:
@@ -174,7 +174,7 @@ def in_messages(path: str, lines: Iterable[tuple[int, str]], of: Sequence[Term])
                     yield Found(path, number, f'"{phrase}" in {line.strip()[:80]!r}', term.say)
 
 
-def found_in(files: Mapping[str, bytes], of: Sequence[Term]) -> Iterator[Found]:
+def found_in(files, of):
     """Yield the places in files, by path and content, that have other terms."""
     for path, content in files.items():
         is_product = path.split("/")[0] in MESSAGES
@@ -190,7 +190,7 @@ def found_in(files: Mapping[str, bytes], of: Sequence[Term]) -> Iterator[Found]:
             yield from in_messages(path, enumerate((_COMMENT.sub("", line) for line in lines), 1), of)
 
 
-def main() -> int:
+def main():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     files = {path: (PROJECT / path).read_bytes() for path in listed.split("\0") if (PROJECT / path).is_file()}
     places = list(found_in(files, terms((PROJECT / GLOSSARY).read_text(encoding="utf-8"))))

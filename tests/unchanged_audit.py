@@ -27,7 +27,7 @@ NOT_LOADED = {
 }
 
 
-def printed(code: str) -> list[str]:
+def printed(code):
     """The lines that some code prints which has the project's modules, in a Python as a host starts it."""
     argv = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, sys.argv[1])\n{code}"]
     return subprocess.run(

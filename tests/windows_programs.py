@@ -1,6 +1,5 @@
 """Files and packaged apps that offices have on Windows, out of tests/catalog/windows_programs.yml."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -9,7 +8,7 @@ from applocker_evaluator import File
 MICROSOFT = ("O=MICROSOFT CORPORATION, L=REDMOND, S=WASHINGTON, C=US", "MICROSOFT® WINDOWS® OPERATING SYSTEM")
 
 
-def permitted() -> Iterator[File]:
+def permitted():
     """More than 10,000 of them."""
     known = yaml.safe_load((Path(__file__).parent / "catalog/windows_programs.yml").read_text("utf-8"))
     for folder in known["folders_of_windows"]:

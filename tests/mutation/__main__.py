@@ -21,7 +21,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +31,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import lines  # noqa: E402
 import roots  # noqa: E402
 import worst  # noqa: E402
-from copies import Copy, CopyPool, remove, split_files  # noqa: E402
+from copies import CopyPool, remove, split_files  # noqa: E402
 from imports import graph  # noqa: E402
 from module_tests import find_file, list_modules, list_own_tests, list_tests, name_room  # noqa: E402
 from mutants import Mutant, make_mutants  # noqa: E402
@@ -49,11 +48,11 @@ class Item(NamedTuple):
     mutant: Mutant
 
     @property
-    def file(self) -> str:
+    def file(self):
         return find_file(self.module, PROJECT)
 
 
-def read_arguments() -> argparse.Namespace:
+def read_arguments():
     parser = argparse.ArgumentParser(prog="python tests/mutation", description="Do the tests notice a mistake?")
     parser.add_argument("module", nargs="*", help="modules by their path below the package, or rooms (default: all)")
     parser.add_argument("--sample", type=int, default=40, help="mutants of each module (default 40; 0 is all)")
@@ -70,7 +69,7 @@ def read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
+def main():
     arguments = read_arguments()
     if arguments.learn:
         return lines.learn(PROJECT, arguments.jobs)
@@ -90,7 +89,7 @@ def main() -> int:
     return 0 if noticed >= arguments.at_least else 1
 
 
-def sample_module(module: str, sample: int = 0, seed: int = 0) -> list[Item]:
+def sample_module(module, sample=0, seed=0):
     """Return so many mutants of a module, or all, in their order. The same seed selects the same ones."""
     mutants = make_mutants((PROJECT / find_file(module, PROJECT)).read_text())
     if 0 < sample < len(mutants):
@@ -99,7 +98,7 @@ def sample_module(module: str, sample: int = 0, seed: int = 0) -> list[Item]:
     return [Item(module, mutant) for mutant in mutants]
 
 
-def select_items(arguments: argparse.Namespace) -> list[Item]:
+def select_items(arguments):
     """Return the mutants that the arguments ask for.
 
     With --every, so many seeds in a row take each module once. The order is mixed, so that a run with --minutes reaches
@@ -121,7 +120,7 @@ def select_items(arguments: argparse.Namespace) -> list[Item]:
     return [item for module in modules for item in sample_module(module, arguments.sample, arguments.seed)]
 
 
-def run(items: Sequence[Item], place: Path, arguments: argparse.Namespace) -> float:
+def run(items, place, arguments):
     """Run the tests on all mutants and print the survivors. Return the share that was noticed, in per cent."""
     real = os.geteuid() == 0 and not arguments.unit
     for name in roots.USUAL["integration"] if real else ():  # the mutants have no network to make roots from
@@ -133,7 +132,7 @@ def run(items: Sequence[Item], place: Path, arguments: argparse.Namespace) -> fl
     copies = CopyPool(PROJECT, place, arguments.jobs, loaded)
     until = time.monotonic() + arguments.minutes * 60 if arguments.minutes else float("inf")
 
-    def judge(copy: Copy, item: Item) -> str:
+    def judge(copy, item):
         if time.monotonic() > until:
             return NOT_RUN
         nearest = lines.split_tests(running[item], tests[item.module])
@@ -157,7 +156,7 @@ def run(items: Sequence[Item], place: Path, arguments: argparse.Namespace) -> fl
     return count_share(total)
 
 
-def narrow_files(item: Item, files: Sequence[str], running: Sequence[str], learned: lines.Lines) -> Sequence[str]:
+def narrow_files(item, files, running, learned):
     """Return the test files that run after the tests that run a line.
 
     If few tests run it, other files notice nothing. Exceptions are files whose path names the module, which may run it
@@ -171,13 +170,13 @@ def narrow_files(item: Item, files: Sequence[str], running: Sequence[str], learn
     return list(dict.fromkeys([*map(lines.file_of, running), *own, *unknown]))
 
 
-def count_share(states: Sequence[str]) -> float:
+def count_share(states):
     """Return the share of the mutants that were run and noticed, in per cent."""
     run_states = [state for state in states if state != NOT_RUN]
     return 100 - run_states.count(SURVIVED) * 100 / len(run_states) if run_states else 100
 
 
-def describe_share(states: Sequence[str]) -> str:
+def describe_share(states):
     """Describe how many mutants were noticed, how many of these by no test, and how many were not run."""
     left_out, survived, refused = (states.count(state) for state in (NOT_RUN, SURVIVED, REFUSED))
     number = len(states) - left_out

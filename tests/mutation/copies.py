@@ -1,7 +1,5 @@
 """CopyPool of the checkout in which the tests run on a mistake, apart from the rest of the machine."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -12,17 +10,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 import isolated
 import root_directory
 from imports import DERIVED
 from lines import file_of
-from loaded import DESCRIPTOR, NOT_POSSIBLE, Answer, Client, Mistake, Request
+from loaded import DESCRIPTOR, NOT_POSSIBLE, Client, Mistake, Request
 from machine import CACHE
 from roots import ROOTS
 from suite import sizes
@@ -66,7 +63,7 @@ _Result = TypeVar("_Result")
 class CopyPool:
     """The copies of a checkout below a directory, with the results of tests without a mistake."""
 
-    def __init__(self, project: Path, place: Path, jobs: int, loaded: Sequence[str] = ()) -> None:
+    def __init__(self, project, place, jobs, loaded=()):
         self.passing = {}  # by tests, or files that run together
         self.failing = set()
         self.running = set()
@@ -76,10 +73,10 @@ class CopyPool:
         for number in range(jobs):
             self._free.put(Copy(self, project, place / f"copy{number}", loaded))
 
-    def map(self, work: Callable[[Copy, _Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    def map(self, work, items):
         """Do work on each item in a free copy, and yield the results in the order of the items."""
 
-        def borrow(item: _Item) -> _Result:
+        def borrow(item):
             copy = self._free.get()
             try:
                 return work(copy, item)
@@ -91,7 +88,7 @@ class CopyPool:
             ending.callback(self.end)
             yield from pool.map(borrow, items)
 
-    def end(self) -> None:
+    def end(self):
         """End the tests that run, and begin none any more."""
         self.is_ended = True
         for process in list(self.running):
@@ -101,7 +98,7 @@ class CopyPool:
 class Copy:
     """A copy of the checkout for one mistake at a time. `loaded` are the test files that a process has loaded."""
 
-    def __init__(self, copies: CopyPool, project: Path, place: Path, loaded: Sequence[str] = ()) -> None:
+    def __init__(self, copies, project, place, loaded=()):
         self.copies = copies
         self.directory = place
         self._to_load = loaded
@@ -111,9 +108,7 @@ class Copy:
         shutil.copytree(project, place, ignore=LEFT_OUT, symlinks=True)
         (place / ".cache").symlink_to(CACHE)
 
-    def notices(
-        self, file: str, text: str, portions: Iterable[Sequence[str]], nearest: Sequence[Sequence[str]] = ()
-    ) -> bool:
+    def notices(self, file, text, portions, nearest=()):
         """Return True if a test fails with another text of a file, and only then.
 
         The tests run in portions, first `nearest` in the process that has loaded them. A run that takes too long, or
@@ -136,7 +131,7 @@ class Copy:
                 return True
         return False
 
-    def _detects(self, file: str, text: str, derived: Sequence[str], tests: Sequence[str]) -> bool:
+    def _detects(self, file, text, derived, tests):
         while not self.copies.is_ended:
             files = {file_of(test) for test in tests}
             without = [f"--deselect={test}" for test in sorted(self.copies.failing) if file_of(test) in files]
@@ -159,12 +154,12 @@ class Copy:
             print(f"left out, since it fails without any mistake: {failed}", flush=True)
         return False
 
-    def _passes(self, tests: tuple[str, ...]) -> bool:
+    def _passes(self, tests):
         if tests not in self.copies.passing:
             self.copies.passing[tests] = self._run(tests)[0] in (PASSED, NO_TEST)
         return self.copies.passing[tests]
 
-    def _run(self, words: Sequence[str]) -> tuple[int | None, str]:
+    def _run(self, words):
         """Return the exit code of pytest, None if the tests hang, and the first test that fails."""
         results = self.directory / ".results"
         results.unlink(missing_ok=True)
@@ -186,9 +181,7 @@ class Copy:
         tests = (json.loads(line) for line in lines)
         return code, next((test["test"] for test in tests if test["outcome"] == "failed"), "")
 
-    def _begin(
-        self, pytest: Sequence[str], words: Sequence[str], place: str, log: IO[str], descriptors: Sequence[int] = ()
-    ) -> subprocess.Popen[bytes]:
+    def _begin(self, pytest, words, place, log, descriptors=()):
         """Begin a process of pytest apart from the rest of the machine."""
         is_root = os.geteuid() == 0
         # Without the plugins of Ansible's tools, which take longer to load than most tests take to run.
@@ -221,17 +214,17 @@ class Copy:
         self.copies.running.add(process)
         return process
 
-    def _make_home(self) -> str:
+    def _make_home(self):
         place = self._beside(".tmp")
         place.mkdir()
         place.chmod(0o755)  # some tests become an ordinary user
         return str(place)
 
-    def _beside(self, suffix: str) -> Path:
+    def _beside(self, suffix):
         return self.directory.parent / f"{self.directory.name}{suffix}"
 
     @contextlib.contextmanager
-    def _write(self, file: str, text: str, derived: Sequence[str] = ()) -> Iterator[list[Mistake] | None]:
+    def _write(self, file, text, derived=()):
         """Write another text of a file and derive the texts that follow. Yield None if they cannot be derived."""
         before = {path: (self.directory / path).read_text() for path in (file, *derived)}
         (self.directory / file).write_text(text)
@@ -245,7 +238,7 @@ class Copy:
             for path, original in before.items():
                 (self.directory / path).write_text(original)
 
-    def _detects_loaded(self, file: str, text: str, derived: Sequence[str], tests: Sequence[str]) -> bool | None:
+    def _detects_loaded(self, file, text, derived, tests):
         """Return True if a loaded test fails with a mistake, and only then. Return None if that cannot be found out."""
         if self._client is None:
             self._ask(())  # load the tests without the mistake
@@ -265,7 +258,7 @@ class Copy:
             self._failing_loaded.add(answer.failed)
         return None
 
-    def _ask(self, tests: Sequence[str], mistakes: Sequence[Mistake] = (), seconds: float = LOADED_SECONDS) -> Answer:
+    def _ask(self, tests, mistakes=(), seconds=LOADED_SECONDS):
         if not self._to_load:
             return NOT_POSSIBLE
         self._client = self._client or self._load()
@@ -275,7 +268,7 @@ class Copy:
         finally:
             remove(place)
 
-    def _load(self) -> Client:
+    def _load(self):
         """Begin the process that loads the tests. It ends with all others."""
         place = self._beside(".loaded")
         place.mkdir(mode=0o755)
@@ -284,33 +277,33 @@ class Copy:
             self._begin(["tests/mutation/loaded.py"], self._to_load, str(place), log, [other.fileno()])
         return Client(own)
 
-    def refuses(self, file: str, text: str) -> bool:
+    def refuses(self, file, text):
         """Return True if mypy or pyflakes refuses a text of a file. The same size of the tests runs both."""
         if self._checks is None:
             self._checks = [check for check in CHECKS if self._accepts(check)]
         with self._write(file, text):
             return not all(map(self._accepts, self._checks))
 
-    def _accepts(self, check: Sequence[str]) -> bool:
+    def _accepts(self, check):
         words = [word.format(cache=self._beside(".types")) for word in check]
         return not subprocess.run([sys.executable, "-m", *words], cwd=self.directory, capture_output=True).returncode
 
 
-def _have_real_tools(words: Iterable[str]) -> bool:
+def _have_real_tools(words):
     return any(word.startswith(sizes.WITH_TABLE) for word in words)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _kill(process):
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def split_files(files: Sequence[str]) -> list[Sequence[str]]:
+def split_files(files):
     """Split test files into the portions in which they run: the nearest notice most mistakes."""
     return [part for part in (files[:2], files[2:6], files[6:]) if part]
 
 
-def remove(place: str) -> None:
+def remove(place):
     """Remove a directory, which may be deeper than shutil can go, while ended processes may still write to it."""
     for _ in range(REMOVING_SECONDS):
         if subprocess.run(["rm", "-rf", place]).returncode == 0:

@@ -11,8 +11,6 @@ import itertools
 import json
 import os
 import subprocess
-from collections.abc import Sequence
-from pathlib import Path
 
 from coverage import CoverageData
 from machine import CACHE
@@ -23,7 +21,7 @@ PORTIONS = (12, 60, 400)  # tests: the ends of the portions
 STATEMENT_LINES = 20  # a statement begins at most so many lines above a mistake in it
 
 
-def learn(project: Path, jobs: int) -> int:
+def learn(project, jobs):
     """Run the unit tests of the default size, and note which of them run which line. Tests that fail count, too."""
     PLACE.mkdir(parents=True, exist_ok=True)
     DATA.unlink(missing_ok=True)
@@ -35,27 +33,27 @@ def learn(project: Path, jobs: int) -> int:
     return 0 if code == 1 else code  # 1: a test has failed
 
 
-def digest_files(project: Path) -> dict[str, str]:
+def digest_files(project):
     """Return the digests of the checkout's Python files by path."""
     paths = (path for room in ("module_utils", "tests") for path in (project / room).rglob("*.py"))
     return {str(path.relative_to(project)): _digest(path) for path in paths}
 
 
-def _digest(path: Path) -> str:
+def _digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Lines:
     """The lines that the tests of a checkout have run."""
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project):
         self._project = project
         self._digests = json.loads(DIGESTS.read_text(encoding="utf-8")) if DIGESTS.is_file() else {}
         self._data = CoverageData(str(DATA))
         if self._digests:
             self._data.read()
 
-    def find_tests(self, file: str, line: int) -> list[str]:
+    def find_tests(self, file, line):
         """Return the tests that run a line of a module, and changed files of tests; nothing if the module has changed.
 
         An import runs a line outside of functions, in whichever test comes first. All tests of the module count then.
@@ -73,28 +71,28 @@ class Lines:
         return sorted(test for test in tests if (self._project / file_of(test)).is_file())
 
     @functools.cache  # noqa: B019 - one object for a run
-    def is_learned(self, file: str) -> bool:
+    def is_learned(self, file):
         """Return True if the lines of a file, or those that a test file runs, are known."""
         path = self._project / file
         return path.is_file() and self._digests.get(file) == _digest(path)
 
     @functools.cache  # noqa: B019
-    def _list_function_lines(self, file: str) -> set[int]:
+    def _list_function_lines(self, file):
         tree = ast.parse((self._project / file).read_text(encoding="utf-8"))
         functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
         return {line for node in functions for line in range(node.body[0].lineno, (node.end_lineno or 0) + 1)}
 
     @functools.cache  # noqa: B019
-    def _read_lines(self, file: str) -> dict[int, list[str]]:
+    def _read_lines(self, file):
         return self._data.contexts_by_lineno(file)
 
 
-def file_of(test: str) -> str:
+def file_of(test):
     """Return the file of a test."""
     return test.partition("::")[0]
 
 
-def split_tests(tests: Sequence[str], files: Sequence[str]) -> list[list[str]]:
+def split_tests(tests, files):
     """Split tests into portions that grow. Each file has its turn, those of `files` first."""
     ranks = {file: number for number, file in enumerate(files)}
     by_file = {}

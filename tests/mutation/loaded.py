@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import NamedTuple
@@ -65,10 +65,10 @@ Changes = list[tuple[CodeType, CodeType]]
 class Client:
     """The end of the socket that asks."""
 
-    def __init__(self, own: socket.socket) -> None:
+    def __init__(self, own):
         self._stream = own.makefile("rw", encoding="utf-8")
 
-    def run(self, request: Request) -> Answer:
+    def run(self, request):
         """Run tests with mistakes."""
         reply = ""
         with contextlib.suppress(OSError):  # the process has ended
@@ -80,7 +80,7 @@ class Client:
 class Server:
     """The loaded tests, and all functions of this process."""
 
-    def __init__(self, session: pytest.Session) -> None:
+    def __init__(self, session):
         self.session = session
         self.tests = {}  # by their node ids, and by their files
         for item in session.items:
@@ -92,7 +92,7 @@ class Server:
                 file = os.path.relpath(function.__code__.co_filename, Path.cwd())
                 self.functions.setdefault((file, function.__code__.co_name), []).append(function)
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request):
         """Run tests in a fork."""
         changes = {mistake.file: compare_texts(mistake) for mistake in request.mistakes}
         if None in changes.values() or not all(word in self.tests for word in request.tests):
@@ -114,7 +114,7 @@ class Server:
         os.waitpid(child, 0)
         return Answer(*json.loads(reply)) if reply else Answer(True, None, "")
 
-    def _run(self, request: Request, changes: Mapping[str, Changes | None]) -> Answer:
+    def _run(self, request, changes):
         os.environ |= {"HOME": request.home, "TMPDIR": request.home, "ANSIBLE_REMOTE_TEMP": f"{request.home}/remote"}
         tempfile.tempdir = None
         if not all(self._exchange(file, before, after) for file in changes for before, after in changes[file] or ()):
@@ -127,7 +127,7 @@ class Server:
                 return Answer(True, 1, _failed[0])
         return Answer(True, 0, "")
 
-    def _exchange(self, file: str, before: CodeType, after: CodeType) -> bool:
+    def _exchange(self, file, before, after):
         """Give functions other code. Return False if one of them cannot have it."""
         for function in self.functions.get((file, before.co_name), ()):
             code = function.__code__
@@ -142,13 +142,13 @@ class Server:
 _failed = []
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+def pytest_runtest_logreport(report):
     if report.failed:
         _failed.append(report.nodeid)
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> bool:
+def pytest_runtestloop(session):
     server = Server(session)
     gc.freeze()
     with socket.socket(fileno=int(os.environ.pop(DESCRIPTOR))) as own, own.makefile("rw", encoding="utf-8") as stream:
@@ -160,13 +160,13 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     return True
 
 
-def compare_texts(mistake: Mistake) -> Changes | None:
+def compare_texts(mistake):
     """Return the functions that differ between the texts of a mistake."""
     before, after = (compile(text, mistake.file, "exec", dont_inherit=True) for text in mistake[1:])
     return list_changes(before, after)
 
 
-def list_changes(before: CodeType, after: CodeType) -> Changes | None:
+def list_changes(before, after):
     """List the functions that differ, with those around them. Return None if code outside of functions differs."""
     inside, inside_after = list(_list_nested(before)), list(_list_nested(after))
     is_same = _read_fields(before) == _read_fields(after)
@@ -182,14 +182,14 @@ def list_changes(before: CodeType, after: CodeType) -> Changes | None:
     return [(before, after), *changes] if is_function and (changes or not is_same) else changes
 
 
-def _read_fields(code: CodeType) -> tuple[object, ...]:
+def _read_fields(code):
     constants = [(type(value), value) for value in code.co_consts if not isinstance(value, CodeType)]
     if not code.co_flags & inspect.CO_OPTIMIZED and code.co_name != "<module>":
         constants = [value for value in constants if value != (int, code.co_firstlineno)]  # of a class of Python 3.13
     return constants, len(list(_list_nested(code))), code.co_name, *(getattr(code, name, 0) for name in CODE_FIELDS)
 
 
-def _list_nested(code: CodeType) -> Iterator[CodeType]:
+def _list_nested(code):
     return (value for value in code.co_consts if isinstance(value, CodeType))
 
 

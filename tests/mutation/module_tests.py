@@ -4,8 +4,6 @@ import fnmatch
 import functools
 import itertools
 import re
-from collections.abc import Collection, Mapping
-from pathlib import Path
 
 from imports import distances
 from suite import sizes
@@ -20,7 +18,7 @@ OF_TEXTS = re.compile(r"/test_(derived|imports_of_tests|terms|tests_run|versions
 
 
 @functools.cache
-def list_modules(project: Path) -> list[str]:
+def list_modules(project):
     """List the modules by their paths below the package, or below module_utils beside it.
 
     A module that `tests/tool python tests/derived` writes has no mutants, since its sources have them. No code of types
@@ -32,23 +30,23 @@ def list_modules(project: Path) -> list[str]:
     return [module for module in modules if not module.startswith(TYPES) and not _is_derived(project, module)]
 
 
-def _is_derived(project: Path, module: str) -> bool:
+def _is_derived(project, module):
     with (project / find_file(module, project)).open(encoding="utf-8") as stream:
         return "tests/tool python tests/derived" in "".join(itertools.islice(stream, 8))
 
 
-def find_file(module: str, project: Path) -> str:
+def find_file(module, project):
     """Return the path of a module below the checkout."""
     inside = f"{PACKAGE}/{module}.py"
     return inside if (project / inside).is_file() else f"{UTILS}/{module}.py"
 
 
-def name_room(module: str) -> str:
+def name_room(module):
     """Return the directory of a module, at most two steps deep."""
     return "/".join(module.split("/")[:-1][:2]) or "proscribe"
 
 
-def list_own_tests(module: str, project: Path) -> list[str]:
+def list_own_tests(module, project):
     """List the unit tests whose path names a module: test_MODULE.py and test_MODULE_*.py at its place in tests/unit.
 
     A file above the directory of the module, test_DIRECTORY.py, is about a whole small package.
@@ -65,11 +63,11 @@ def list_own_tests(module: str, project: Path) -> list[str]:
     return [path.relative_to(project).as_posix() for path in own if path.is_file()]
 
 
-def _fits(name: str, patterns: Collection[str]) -> bool:
+def _fits(name, patterns):
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def list_tests(module: str, project: Path, files: Mapping[str, Collection[str]], real: bool) -> list[str]:
+def list_tests(module, project, files, real):
     """List the test files of a module: its own, then the nearest by imports, then with `real` those with real tools.
 
     `files` is the graph of imports.
@@ -79,7 +77,7 @@ def list_tests(module: str, project: Path, files: Mapping[str, Collection[str]],
     return list(dict.fromkeys([*tests, *(list_real(path, project) if real else ())]))
 
 
-def list_nearest(path: str, files: Mapping[str, Collection[str]]) -> list[str]:
+def list_nearest(path, files):
     """List the unit tests that reach a file by the fewest imports.
 
     Among equals, those whose name has its words come first, then those that import the least else.
@@ -90,13 +88,13 @@ def list_nearest(path: str, files: Mapping[str, Collection[str]]) -> list[str]:
         test for test in steps if re.fullmatch(r"tests/unit/(.*/)?test_\w+\.py", test) and not OF_TEXTS.search(test)
     ]
 
-    def rank(test: str) -> tuple[int, int, int, str]:
+    def rank(test):
         return steps[test], -len(words.intersection(re.findall(r"[a-z]+", test))), len(files[test]), test
 
     return sorted(tests, key=rank)[:NEAREST]
 
 
-def list_real(path: str, project: Path) -> list[str]:
+def list_real(path, project):
     """List the tests with real tools that a change of a file would run by default, about the fewest files first."""
     code = [find_file(module, project) for module in list_modules(project)]
     rows = {test: row for test in sizes.files(project) if (row := sizes.row(test)) and row.when != sizes.NIGHTLY}

@@ -7,7 +7,6 @@ import ast
 import io
 import itertools
 import tokenize
-from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 COMPARED = {
@@ -57,20 +56,20 @@ class Mutant(NamedTuple):
     text: str
 
 
-def make_mutants(text: str) -> list[Mutant]:
+def make_mutants(text):
     """Make all mutants of a module, in the order of its text. Each differs from the module and from the others."""
     mutants = {mutant.text: mutant for mutant in _Maker(text).list_mutants(ast.parse(text), "")}
     return sorted(mutants.values(), key=lambda mutant: (mutant.line, mutant.change))
 
 
 class _Maker:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text):
         self.data = text.encode()
         self.starts = [0, *itertools.accumulate(map(len, self.data.splitlines(keepends=True)))]
         self.function = ""
         self.in_limit = False
 
-    def list_mutants(self, node: ast.AST, returns: str) -> Iterator[Mutant]:
+    def list_mutants(self, node, returns):
         """Yield the mutants below a node. `returns` is the annotation of the function around it."""
         outside = self.function, self.in_limit
         if isinstance(node, FUNCTIONS):
@@ -83,7 +82,7 @@ class _Maker:
             yield from self.list_mutants(child, returns)
         self.function, self.in_limit = outside
 
-    def _mutate(self, node: ast.AST, returns: str) -> Iterator[Mutant]:
+    def _mutate(self, node, returns):
         if isinstance(node, ast.Compare):
             for index, operator in enumerate(node.ops):
                 for other in COMPARED[type(operator)]:
@@ -131,7 +130,7 @@ class _Maker:
         elif isinstance(node, (ast.Continue, ast.Break)):
             yield from self._replace(node, ast.Break() if isinstance(node, ast.Continue) else ast.Continue())
 
-    def _mutate_constant(self, node: ast.Constant) -> Iterator[Mutant]:
+    def _mutate_constant(self, node):
         value = node.value
         if isinstance(value, bool):
             yield from self._replace(node, ast.Constant(not value))
@@ -148,7 +147,7 @@ class _Maker:
             if isinstance(value, str) and not _is_sentence(value):
                 yield from self._drop_lines(node)
 
-    def _drop_lines(self, node: ast.Constant) -> Iterator[Mutant]:
+    def _drop_lines(self, node):
         """Drop a line of a list of words: of one string over several lines, or of several strings."""
         begin, end = self._find_span(node)
         segment = self.data[begin:end].decode()
@@ -164,7 +163,7 @@ class _Maker:
                 line = node.lineno + dropped.start[0] - 1
                 yield self._make(begin, end, " ".join(token.string for token in rest), line, dropped.string, "")
 
-    def _mutate_call(self, node: ast.Call) -> Iterator[Mutant]:
+    def _mutate_call(self, node):
         starred = any(isinstance(argument, ast.Starred) for argument in node.args[:2])
         if len(node.args) > 1 and not starred and ast.unparse(node.func) not in COMMUTATIVE:
             swapped = [node.args[1], node.args[0], *node.args[2:]]
@@ -176,7 +175,7 @@ class _Maker:
             other = ast.Name("all" if node.func.id == "any" else "any")
             yield from self._replace(node, ast.Call(other, node.args, node.keywords))
 
-    def _replace(self, node: ast.AST, other: ast.AST, dropped: ast.AST | None = None) -> Iterator[Mutant]:
+    def _replace(self, node, other, dropped=None):
         """Put other code in the place of a node, if it differs. The change names the part that is dropped, if any."""
         after = ast.unparse(ast.fix_missing_locations(other))
         if after == ast.unparse(node):
@@ -188,27 +187,27 @@ class _Maker:
         shown = "" if dropped else after
         yield self._make(*self._find_span(node), after, named.lineno, before, shown)  # type: ignore[attr-defined]
 
-    def _make(self, begin: int, end: int, code: str, line: int, before: str, after: str) -> Mutant:
+    def _make(self, begin, end, code, line, before, after):
         text = (self.data[:begin] + code.encode() + self.data[end:]).decode()
         change = " -> ".join(" ".join(part.split()) for part in (before, after or "(dropped)"))
         return Mutant(line, f"{self.function}: {change}" if self.function else change, text)
 
-    def _find_span(self, node: ast.AST) -> tuple[int, int]:
+    def _find_span(self, node):
         begin = self.starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
         return begin, self.starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
 
 
-def _parse(code: str) -> ast.expr:
+def _parse(code):
     return ast.parse(code, mode="eval").body
 
 
-def _drop_each(parts: Sequence[_Part]) -> Iterator[tuple[_Part, list[_Part]]]:
+def _drop_each(parts):
     """Yield each part with the list of the others."""
     for index, part in enumerate(parts):
         yield part, [*parts[:index], *parts[index + 1 :]]
 
 
-def _list_parts(node: ast.AST) -> Iterator[ast.AST]:
+def _list_parts(node):
     """Yield the parts of a node that run or are data. Annotations, docstrings, imports and formatted strings do not."""
     left_out = ("annotation", "returns", "decorator_list", "bases", "keywords" * isinstance(node, ast.ClassDef))
     for field, value in ast.iter_fields(node):
@@ -226,13 +225,13 @@ def _list_parts(node: ast.AST) -> Iterator[ast.AST]:
                 yield child
 
 
-def _is_type(value: ast.expr) -> bool:
+def _is_type(value):
     """Return True for a type such as `Mapping[str, Any]`, which gets a name of its own."""
     name = value.value.id if isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name) else ""
     return name.istitle() or name in EMPTY
 
 
-def _is_limit(node: ast.AST) -> bool:
+def _is_limit(node):
     """Return True if the node gives a number a name in capitals.
 
     The number is a decision, which a test could only repeat. A limit that is lost (0) is a mistake.
@@ -245,13 +244,13 @@ def _is_limit(node: ast.AST) -> bool:
     return value is not None and all(isinstance(part, arithmetic) for part in ast.walk(value))
 
 
-def _is_text(value: ast.expr) -> bool:
+def _is_text(value):
     """Return True for a text for people: one with a space, formatted or not."""
     if isinstance(value, ast.JoinedStr):
         return any(isinstance(part, ast.Constant) and " " in str(part.value) for part in value.values)
     return isinstance(value, ast.Constant) and isinstance(value.value, str) and " " in value.value.strip()
 
 
-def _is_sentence(value: str) -> bool:
+def _is_sentence(value):
     """Return True for a sentence, and False for a list: it has a comma, or short words that lists do not have."""
     return bool({"a", "the", "is", "of", "to", "and", "in", "for", "no"}.intersection(value.split())) or ", " in value

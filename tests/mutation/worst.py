@@ -1,11 +1,11 @@
 """The worst mistakes that somebody could make in this project, each with the tests that must notice it."""
 
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from copies import Copy, CopyPool, split_files
+from copies import split_files
 
 TABLE = Path(__file__).resolve().with_name("worst.toml")
 
@@ -20,7 +20,7 @@ class Mistake(NamedTuple):
     tests: Sequence[str]
 
 
-def read_mistakes(names: Collection[str] = ()) -> list[Mistake]:
+def read_mistakes(names=()):
     """Read the mistakes of the table, all or those named."""
     mistakes = [Mistake(**row) for row in tomllib.loads(TABLE.read_text(encoding="utf-8"))["mistake"]]
     if unknown := set(names).difference(mistake.name for mistake in mistakes):
@@ -28,11 +28,11 @@ def read_mistakes(names: Collection[str] = ()) -> list[Mistake]:
     return [mistake for mistake in mistakes if not names or mistake.name in names]
 
 
-def main(project: Path, names: Collection[str], copies: CopyPool) -> int:
+def main(project, names, copies):
     """Make each mistake and run its tests. Return 1 if one was not noticed."""
     mistakes = read_mistakes(names)
 
-    def judge(copy: Copy, mistake: Mistake) -> bool:
+    def judge(copy, mistake):
         text = (project / mistake.file).read_text(encoding="utf-8")
         if (count := text.count(mistake.old)) != 1:
             raise SystemExit(f"worst.toml: {mistake.name}: {mistake.file} has the old text {count} times, not 1")

@@ -3,8 +3,6 @@
 import functools
 import os
 import subprocess
-from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 
 import imports
 
@@ -55,7 +53,7 @@ class UnknownRevision(ValueError):
     """A revision that git does not know."""
 
 
-def git(project: Path, *words: str) -> str:
+def git(project, *words):
     """Return what git prints; raises UnknownRevision with its message."""
     done = subprocess.run(["git", "-C", str(project), *words], capture_output=True, text=True)
     if done.returncode:
@@ -63,7 +61,7 @@ def git(project: Path, *words: str) -> str:
     return done.stdout
 
 
-def revision(project: Path) -> str | None:
+def revision(project):
     """Return the revision to compare with: that of the environment, else where this branch left its upstream, else the
     commit before. None where git knows none of them. A forced push may have removed the one in the environment.
     """
@@ -77,14 +75,14 @@ def revision(project: Path) -> str | None:
     return None
 
 
-def _ask(project: Path, *words: str) -> str | None:
+def _ask(project, *words):
     try:
         return git(project, *words).strip()
     except UnknownRevision:
         return None
 
 
-def paths(project: Path, since: str) -> frozenset[str]:
+def paths(project, since):
     """Return the files that differ from a revision, committed or not; raises UnknownRevision."""
     (commit,) = git(project, "rev-parse", "--verify", "--end-of-options", f"{since}^{{commit}}").split()
     differing = git(project, "diff", "-z", "--name-only", "--no-renames", commit)
@@ -93,12 +91,12 @@ def paths(project: Path, since: str) -> frozenset[str]:
 
 
 @functools.cache
-def graph(project: Path) -> Mapping[str, frozenset[str]]:
+def graph(project):
     """Return the imports of each Python file of the checkout, as they are at the first call."""
     return imports.graph(project)
 
 
-def reached(project: Path, changed: Collection[str]) -> dict[str, int]:
+def reached(project, changed):
     """Return the files of tests that a change reaches, each with the number of imports between, 0 for a file that has
     changed itself, or whose folder, entry of REACHES or row of `sizes.TABLE` is about the change. A file with a row
     imports helpers that import much, so farther imports do not count for it.
@@ -119,12 +117,12 @@ def reached(project: Path, changed: Collection[str]) -> dict[str, int]:
     return found
 
 
-def near(project: Path, changed: Collection[str]) -> frozenset[str]:
+def near(project, changed):
     """Return the files of tests that are near to a change."""
     return frozenset(path for path, distance in reached(project, changed).items() if distance <= NEAR)
 
 
-def _patterns(changed: Collection[str]) -> Iterator[str]:
+def _patterns(changed):
     for path in changed:
         folder, below, _ = path.partition("/")
         if not path.startswith(("module_utils/", sizes.UNIT)):

@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 RUNS = "runs"  # below .cache
@@ -21,7 +20,7 @@ IN_USE = Path("/run/lock/proscribe-tests-inotify")  # locked by runs that need m
 
 
 @contextlib.contextmanager
-def directory(cache: Path) -> Iterator[Path]:
+def directory(cache):
     """A directory of this run alone, which is removed with all that the run has left. First goes what earlier runs left
     that did not end by themselves.
     """
@@ -35,7 +34,7 @@ def directory(cache: Path) -> Iterator[Path]:
             _remove(own)
 
 
-def clean(cache: Path) -> list[str]:
+def clean(cache):
     """Remove what runs have left that have ended; the names of these runs. One that goes on keeps its own."""
     removed = []
     for run in sorted((cache / RUNS).glob("*")):
@@ -46,7 +45,7 @@ def clean(cache: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _held(run: Path) -> Iterator[None]:
+def _held(run):
     """A lock on a run's directory, as long as its process lives: the kernel releases it for one that is killed."""
     descriptor = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -56,7 +55,7 @@ def _held(run: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _remove(run: Path) -> None:
+def _remove(run):
     """Undo what a run's ledger names (tests/integration/ledger.py), the oldest entry last, and remove its directory."""
     ledger = run / LEDGER
     lines = ledger.read_text().splitlines() if ledger.exists() else []
@@ -71,14 +70,14 @@ def _remove(run: Path) -> None:
     subprocess.run(["rm", "-rf", "--", str(run)], check=False)
 
 
-def _set_back(name: str, value: str) -> None:
+def _set_back(name, value):
     """Set a limit of the kernel as it was, unless another run needs it: the last one sets it back."""
     with contextlib.suppress(BlockingIOError), IN_USE.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         (SYSCTLS / name.replace(".", "/")).write_text(value)
 
 
-def _remove_groups(name: str) -> None:
+def _remove_groups(name):
     """Remove the control groups of a host: its processes are gone, and directories are left."""
     for top in (*CGROUPS.glob(f"*/{name}"), *CGROUPS.glob(f"*/libpod_parent/{name}")):
         for path, _, _ in os.walk(top, topdown=False):

@@ -5,14 +5,13 @@ import functools
 import os
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import imports
 import machine
 import roots
-from machine import BETWEEN, NEWEST, OLDEST, PATH, PROJECT, End, Environment, which
+from machine import BETWEEN, NEWEST, OLDEST, PATH, PROJECT, Environment, which
 
 from suite import changed, sizes
 from suite.running import QUIET, Part
@@ -49,7 +48,7 @@ class Choice(NamedTuple):
     slow: frozenset[str] | None = None  # the only files whose slow tests run; None for all
 
 
-def lint(tools: Environment) -> Iterator[Part]:
+def lint(tools):
     """Checks that read the source and run nothing of it."""
     commands = {
         "ruff check": ["ruff", "check", "."],
@@ -74,22 +73,12 @@ def lint(tools: Environment) -> Iterator[Part]:
     yield Part("shellcheck", ["shellcheck", "--severity=warning", *scripts], missing=missing, isolated=False)
 
 
-def docs(tools: Environment) -> Part:
+def docs(tools):
     """The site of the documents, in .cache/site; a dead link fails. With --quiet, mkdocs would let it pass."""
     return Part("docs site", [tools.tool("mkdocs"), "build", "--strict"], missing=tools.missing, isolated=False)
 
 
-def pytest(
-    choice: Choice,
-    name: str,
-    environment: Environment,
-    files: Sequence[str],
-    detail: str = "",
-    workers: int = 0,
-    profile: str = "",
-    waits: bool = False,
-    isolated: bool = True,
-) -> Part:
+def pytest(choice, name, environment, files, detail="", workers=0, profile="", waits=False, isolated=True):
     """Run files of tests on one end, in so many processes. The profile of hypothesis sets the number of examples of a
     property; without one, that of the size does.
     """
@@ -127,7 +116,7 @@ def pytest(
     )
 
 
-def host_code(pythons: dict[int, str]) -> Part:
+def host_code(pythons):
     """The code of managed hosts, on every Python of theirs that is here."""
     here = [minor for minor in machine.HOST_PYTHONS if minor in pythons]
     absent = ", ".join(f"3.{minor}" for minor in machine.HOST_PYTHONS if minor not in pythons)
@@ -136,7 +125,7 @@ def host_code(pythons: dict[int, str]) -> Part:
     return Part(name, [sys.executable, "tests/host_code.py", *(pythons[minor] for minor in here)])
 
 
-def molecule(tools: Environment) -> Part:
+def molecule(tools):
     """Two real hosts over SSH."""
     needed = ("podman", "runc", "mmdebstrap", "goss", "ssh", "ip")
     absent = [machine.TOOLS[tool].package for tool in needed if not which(tool)]
@@ -154,7 +143,7 @@ def molecule(tools: Environment) -> Part:
     )
 
 
-def collection(end: End, pythons: dict[int, str], requirements: Sequence[str]) -> Iterator[Part]:
+def collection(end, pythons, requirements):
     """Checks of Ansible's makers for a collection, with their own tools."""
     minor = next((minor for minor in end.pythons if minor in pythons), None)
     label, directory = f"checks of collections, core {end.core}", machine.CACHE / "collection-tools"
@@ -167,13 +156,13 @@ def collection(end: End, pythons: dict[int, str], requirements: Sequence[str]) -
         yield Part(f"collection: {check}", argv, {"NO_COLOR": "1"}, tools.missing, tail=8, downloads=True)
 
 
-def packages(tools: Environment) -> Part:
+def packages(tools):
     """Whether Debian's archives have packages that are neither in the catalogue nor decided."""
     missing = tools.missing or ("" if roots.mirrors()[0] else "the apt of this machine knows no mirror of Debian")
     return Part("packages of archives", [tools.tool("python"), "tests/packages"], missing=missing, downloads=True)
 
 
-def mutation(tools: Environment) -> Iterator[Part]:
+def mutation(tools):
     """Whether the tests notice mistakes: the worst ones, and a sample of small ones, of other modules each night."""
     argv = [tools.tool("python"), "tests/mutation"]
     slices = [
@@ -190,7 +179,7 @@ def mutation(tools: Environment) -> Iterator[Part]:
         yield Part(f"mutation: {name}", [*argv, *options], missing=tools.missing, tail=20, isolated=False)
 
 
-def recall(tools: Environment) -> Part:
+def recall(tools):
     """Whether the catalogue handles what independent public lists agree on."""
     folder = os.environ.get(LISTS, "")
     return Part(
@@ -202,7 +191,7 @@ def recall(tools: Environment) -> Part:
     )
 
 
-def integration(choice: Choice, tools: Environment, files: Sequence[str]) -> Iterator[Part]:
+def integration(choice, tools, files):
     """Real tools and hosts. Files that boot hosts mostly wait for them, so they have processes of their own."""
     tests = functools.partial(pytest, choice, "integration", tools)
     alone = [path for path in files if path.endswith(MACHINE_ITSELF)]
@@ -216,7 +205,7 @@ def integration(choice: Choice, tools: Environment, files: Sequence[str]) -> Ite
         yield tests(alone, detail=", the machine's own kernel", isolated=False)
 
 
-def unit(choice: Choice, oldest: Environment, others: Sequence[Environment], files: Sequence[str]) -> Iterator[Part]:
+def unit(choice, oldest, others, files):
     """All on the oldest end; on the others those that import Ansible directly or at one remove."""
     workers = machine.processors()
     tests = functools.partial(pytest, choice, "unit", workers=workers)
@@ -228,7 +217,7 @@ def unit(choice: Choice, oldest: Environment, others: Sequence[Environment], fil
             yield tests(environment, differing, profile=profile)
 
 
-def before_its_release(choice: Choice, pythons: dict[int, str], requirements: Sequence[str]) -> Iterator[Part]:
+def before_its_release(choice, pythons, requirements):
     """On the newest pre-release of ansible-core: tests that reach Ansible, and the playbooks that run on each end."""
     words = {"unit": sorted(reaching_ansible()), "playbooks": [f"tests/playbooks/{name}" for name in WITH_ANSIBLE]}
     chosen = {word: files for word, files in words.items() if word in choice.words}
@@ -239,7 +228,7 @@ def before_its_release(choice: Choice, pythons: dict[int, str], requirements: Se
 
 
 @functools.cache
-def reaching_ansible(removes: int = sys.maxsize) -> frozenset[str]:
+def reaching_ansible(removes=sys.maxsize):
     """Return the unit tests that reach Ansible by at most so many modules between."""
     graph = changed.graph(PROJECT)
     distances = imports.distances(graph, [path for path in graph if imports_ansible(PROJECT / path)])
@@ -248,13 +237,13 @@ def reaching_ansible(removes: int = sys.maxsize) -> frozenset[str]:
     )
 
 
-def imports_ansible(path: Path) -> bool:
+def imports_ansible(path):
     """Return whether a line of a file imports a module of ansible-core."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return any(line.lstrip().startswith(("import ansible", "from ansible")) for line in lines)
 
 
-def chosen_files(choice: Choice, word: str) -> list[str]:
+def chosen_files(choice, word):
     """Return the files that a part runs: none where the options name them, else those of the size."""
     room = f"tests/{word}/"
     if any(option.startswith(room) for option in choice.options):
@@ -266,7 +255,7 @@ def chosen_files(choice: Choice, word: str) -> list[str]:
     return files if choice.options else [path for path in files if sizes.chosen(choice.size, path, choice.changed)]
 
 
-def chosen(choice: Choice) -> Iterator[Part]:
+def chosen(choice):
     """Yield the parts to run: first those that show a mistake soonest, then those that take longest."""
     pythons = machine.find_pythons()
     extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -279,7 +268,7 @@ def chosen(choice: Choice) -> Iterator[Part]:
         others = [machine.environment(end, pythons, requirements if oldest.missing else tests_only) for end in ends]
         tools = others[-1] if oldest.missing else oldest
 
-    def files(word: str) -> list[str]:
+    def files(word):
         return chosen_files(choice, word)
 
     if "lint" in choice.words:

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,11 +69,11 @@ class Outcome(NamedTuple):
 class Progress:
     """Whether a part gets on: that its log grows is all that is known of it."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now):
         self.size = -1
         self.grew = self.reported = now
 
-    def given_up(self, size: int, now: float) -> str:
+    def given_up(self, size, now):
         """Why the part has to be ended; "" as long as it gets on. `size` is that of its log."""
         if size != self.size:
             self.size, self.grew = size, now
@@ -83,7 +83,7 @@ class Progress:
             return f"it was not done after the {WITHIN} minutes that all parts have (PROSCRIBE_TESTS_WITHIN)"
         return ""
 
-    def due(self, now: float) -> bool:
+    def due(self, now):
         """Whether it is time to print the progress."""
         due = now - self.reported > REPORT_EVERY
         self.reported = now if due else self.reported
@@ -93,14 +93,14 @@ class Progress:
 class Results:
     """What the tests of a part came to, as far as it is known."""
 
-    def __init__(self, path: Path, part: str) -> None:
+    def __init__(self, path, part):
         self.path, self.part = path, part
         self.read = 0
         self.failed = []
         self.skipped = []
         path.touch()
 
-    def news(self) -> None:
+    def news(self):
         """Read what has come since, and print each failure at once."""
         with self.path.open("rb") as stream:
             stream.seek(self.read)
@@ -123,19 +123,19 @@ running = set()
 interrupted = threading.Event()
 
 
-def show(*lines: str) -> None:
+def show(*lines):
     """Print lines that no other part's come between."""
     with printing:
         print(*lines, sep="\n", flush=True)
 
 
-def is_in_namespaces(part: Part) -> bool:
+def is_in_namespaces(part):
     """Return whether a part runs in namespaces of its own, where its temporary directory is /tmp."""
     return part.isolated and os.geteuid() == 0 and shutil.which("unshare") is not None
 
 
 @contextlib.contextmanager
-def temporary_directory(part: Part, own: Path) -> Iterator[Path]:
+def temporary_directory(part, own):
     """Yield the temporary directory of a part: below `own`, or elsewhere if that path has a blank. Tests put programs
     there and name them in first lines of scripts and in messages, which break at blanks.
     """
@@ -146,7 +146,7 @@ def temporary_directory(part: Part, own: Path) -> Iterator[Path]:
         yield Path(directory)
 
 
-def command(part: Part, own: Path) -> list[str]:
+def command(part, own):
     """The command of a part: it ends with the process that runs it, and root's runs in namespaces of its own."""
     argv = list(part.argv)
     if is_in_namespaces(part):
@@ -154,7 +154,7 @@ def command(part: Part, own: Path) -> list[str]:
     return [*(["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []), *argv]
 
 
-def run(part: Part, runs: Path) -> Outcome:
+def run(part, runs):
     """Run one part, with its output in .cache/logs/ and what it makes below `runs`."""
     if part.missing:
         return Outcome(part, "NOT RUN", note=part.missing)
@@ -200,7 +200,7 @@ def run(part: Part, runs: Path) -> Outcome:
     return Outcome(part, state, seconds, working, note, results.failed, results.skipped)
 
 
-def watched(process: subprocess.Popen[str], part: Part, log: Path, results: Results) -> tuple[str, float]:
+def watched(process, part, log, results):
     """Wait for a part, and end it if it hangs or somebody interrupts the run: why it had to be ended, and the seconds
     of the processor that it took. First it can run its finalisers.
     """
@@ -228,7 +228,7 @@ def watched(process: subprocess.Popen[str], part: Part, log: Path, results: Resu
         time.sleep(POLL)
 
 
-def far(log: Path) -> str:
+def far(log):
     """How far pytest is, by the last share that it printed; "" where none is printed."""
     with log.open("rb") as stream:
         stream.seek(max(0, log.stat().st_size - 1000))
@@ -236,7 +236,7 @@ def far(log: Path) -> str:
     return f", {shares[-1].decode()}" if shares else ""
 
 
-def run_all(parts: Sequence[Part], runs: Path) -> list[Outcome]:
+def run_all(parts, runs):
     """Run the parts: those that wait at once, as many as memory allows, and beside them those that need the processors,
     one for each processor. On Ctrl-C they end in order, and a second one does not wait for that.
     """
@@ -262,7 +262,7 @@ def run_all(parts: Sequence[Part], runs: Path) -> list[Outcome]:
         raise
 
 
-def find_failure(outcomes: Sequence[Outcome], options: Sequence[str], complete: bool) -> str:
+def find_failure(outcomes, options, complete):
     """Return why a run has failed; "" if it has passed. With options of pytest, at least one part has to run a test."""
     states = {outcome.state for outcome in outcomes}
     if "FAILED" in states:
@@ -275,7 +275,7 @@ def find_failure(outcomes: Sequence[Outcome], options: Sequence[str], complete: 
     return ""
 
 
-def table(outcomes: Sequence[Outcome]) -> list[str]:
+def table(outcomes):
     """The last lines of a run: each part with its time, and what failed or was skipped."""
     width = max(len(outcome.part.name) for outcome in outcomes)
     lines = [f"{'part':<{width}}  minutes  working"]

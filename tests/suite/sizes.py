@@ -12,8 +12,6 @@
 import fnmatch
 import functools
 import re
-from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 FAST, DEFAULT, NIGHTLY = SIZES = ("fast", "default", "nightly")
@@ -96,7 +94,7 @@ _COLLECTION = (
 _DOCUMENTS = ("docs/*", "README.md", "tests/doc_*.py")
 
 
-def _system(*names: str) -> tuple[str, ...]:
+def _system(*names):
     """What the tests of a package system are about: its modules, and those that all have in common."""
     return (*(f"{_SYSTEMS}{name}*" for name in names), *_EVERY_SYSTEM)
 
@@ -275,7 +273,7 @@ PARTS = {
 
 
 @functools.cache
-def row(path: str) -> Row | None:
+def row(path):
     """Return the row of a file of tests; None for a unit test, which needs none. Raises LookupError."""
     if not path.startswith(WITH_TABLE):
         return None
@@ -286,13 +284,13 @@ def row(path: str) -> Row | None:
     return rows[0]
 
 
-def files(project: Path, *rooms: str) -> Iterator[str]:
+def files(project, *rooms):
     """Yield the files with tests of some rooms, or of all, by their paths in the checkout."""
     for room in rooms or (UNIT, *WITH_TABLE):
         yield from (str(path.relative_to(project)) for path in sorted((project / room).rglob("test_*.py")))
 
 
-def chosen(size: str, path: str, changed: Collection[str]) -> bool:
+def chosen(size, path, changed):
     """Return whether a size runs a file of tests. `changed`: paths of the checkout."""
     about = row(path)
     if about is None or size == FAST:
@@ -300,32 +298,32 @@ def chosen(size: str, path: str, changed: Collection[str]) -> bool:
     return _chosen(about, size, changed) or (about.when == CHANGED and path in changed)
 
 
-def words(size: str, changed: Collection[str], all_words: Collection[str]) -> list[str]:
+def words(size, changed, all_words):
     """Return the parts of a size."""
     if size == FAST:
         return [word for word in all_words if word in ("lint", "unit")]
     return [word for word in all_words if has_part(size, word, changed)]
 
 
-def has_part(size: str, name: str, changed: Collection[str]) -> bool:
+def has_part(size, name, changed):
     """Return whether a size has a part; one without a row in PARTS is in each."""
     return name not in PARTS or _chosen(PARTS[name], size, changed)
 
 
-def _chosen(row: Row, size: str, changed: Collection[str]) -> bool:
+def _chosen(row, size, changed):
     return size == NIGHTLY or row.when == ALWAYS or (row.when == CHANGED and concerns(row, changed))
 
 
-def concerns(about: Row, changed: Collection[str]) -> bool:
+def concerns(about, changed):
     """Return whether a changed file is one that the tests of a row are about."""
     return any(matches(path, about.about) for path in changed)
 
 
-def matches(path: str, patterns: tuple[str, ...]) -> bool:
+def matches(path, patterns):
     """Return whether a path matches one of the patterns."""
     return bool(patterns) and _compiled(patterns).match(path) is not None
 
 
 @functools.cache
-def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+def _compiled(patterns):
     return re.compile("|".join(map(fnmatch.translate, patterns)))

@@ -98,6 +98,9 @@ def test_program_observes_with_stored_files_and_remembers_probes_and_writes_noth
     assert {path: path.stat().st_mtime_ns for path in installed.state.rglob("*")} == before
 
 
+GATES = ("noncompliant", "incomplete")
+
+
 @needs_root
 @pytest.mark.parametrize(
     "sent",
@@ -142,10 +145,7 @@ def test_part_of_a_request_that_may_not_be_is_refused(installed, change):
     [
         ({}, ""),
         ({"code": "0123456789abcdef" * 4, "plan": "fedcba9876543210" * 4}, ""),
-        *(
-            ({"controls": ["apps", "browser", "firewall", "dns"], "gate": g}, "")
-            for g in ("noncompliant", "incomplete")
-        ),
+        *(({"controls": ["apps", "browser", "firewall", "dns"], "gate": gate}, "") for gate in GATES),
         ({"seconds": 1}, ""),
         ({"seconds": 6 * 3600 + 60}, ""),
         ({"seconds": 6 * 3600 + 61}, "seconds are no number from 1 to 21660"),

@@ -63,6 +63,7 @@ def test_observation_of_another_shape_is_refused(answer, why):
 
 
 LISTS = ("refused", "findings", "other_runs", "notes", "removed", "diff")
+LISTS = ("refused", "findings", "other_runs", "notes", "removed", "diff")
 FINDING = dict.fromkeys(Finding._fields, "x")
 REFUSAL = {"rule": "apps/a", "subject": "b", "reason": "c"}
 DIFFERENCE = {"before_header": "a", "after_header": "b", "before": "1\n", "after": "2\n"}
@@ -107,10 +108,7 @@ def test_change_has_known_keys_alone(answer, result):
         ({"changed": "yes"}, "changed is neither"),
         ({"actions": "x"}, "actions is no list"),
         ({"actions": [1]}, "an action is no text"),
-        *(
-            ({key: {}}, f"{key} is no list")
-            for key in ("refused", "findings", "other_runs", "notes", "removed", "diff")
-        ),
+        *(({key: {}}, f"{key} is no list") for key in LISTS),
         ({"refused": ["x"]}, "a refusal is no mapping"),
         *(({"refused": [{**REFUSAL, key: None}]}, f"{key} is no text") for key in ("rule", "subject", "reason")),
         ({"findings": ["x"]}, "a finding is no mapping"),
@@ -188,10 +186,7 @@ OUTCOME = {"id": "wechat-0123abcd", "done": True, "why": ""}
         ({"outcomes": [{**OUTCOME, "why": 7}]}, "why is no text"),
         ({"outcomes": [OUTCOME] * 10_001}, "outcomes has 10,001 items"),
         ({"items": [], "broken": [{"id": "x", "why": "y"}] * 10_001}, "broken has 10,001 items"),
-        *(
-            ({"items": [], "broken": [{key: "x"}]}, f"{other} is no text")
-            for key, other in (("why", "id"), ("id", "why"))
-        ),
+        *(({"items": [], "broken": [{a: "x"}]}, f"{b} is no text") for a, b in (("why", "id"), ("id", "why"))),
         *(({"items": [{**ITEM, key: 7}]}, f"{key} is no text") for key in TEXTS_OF_AN_ITEM),
     ],
 )
