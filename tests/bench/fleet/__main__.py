@@ -57,7 +57,6 @@ SWITCHES = {
     "fallback": "also an audit where connections must not pipe: as an ordinary module",
     "first": "also an audit of ten hosts that no run has seen, where everything is wrong",
     "dead": "also an audit where one host in twenty is silent: what it costs in time-outs",
-    "hostile": "also an audit where one host in twenty answers in hostile ways: what it costs the controller",
     "beside": "a role of loops over builtin modules, goss and OpenSCAP, on one host",
 }
 VALUES = {
@@ -110,10 +109,9 @@ def main():
         best = {hosts: scenarios.measure(rows, hosts, arguments.rounds) for hosts in counts}
         for few, many in itertools.pairwise(counts):
             print("", *table.growth(few, many, best[few], best[many]), sep="\n  ", flush=True)
-        for is_wanted, scenario in ((arguments.dead, scenarios.dead), (arguments.hostile, scenarios.attacked)):
-            if is_wanted:
-                made.grow(most)
-                scenario(bench, most)
+        if arguments.dead:
+            made.grow(most)
+            scenarios.dead(bench, most)
         if arguments.beside:
             beside.measure(made, bench)
         if arguments.peak is not None:

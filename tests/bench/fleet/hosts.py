@@ -56,7 +56,6 @@ ENTER = """\
 set -- $SSH_CONNECTION
 IFS=.; set -- $3; unset IFS
 host="{hosts}/$(( $3 * {each} + $4 - 1 ))"
-[ ! -e "$host/hostile" ] || exec "$host/hostile"
 read -r pid <"$host/pid"
 exec nsenter --target "$pid" --mount --pid --net --uts --root --wdns=/root /usr/bin/env -i HOME=/root USER=root \\
     LOGNAME=root SHELL=/bin/sh PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \\

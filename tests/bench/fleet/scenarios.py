@@ -2,7 +2,6 @@
 
 import json
 
-import hostile
 import peers
 import table
 from controller import NoResult
@@ -112,25 +111,6 @@ def dead(bench, hosts):
     )
     if not accounted:
         raise NoResult("a host is not accounted for")
-
-
-def attacked(bench, hosts):
-    """What an audit costs in which one host in twenty is in hostile hands, by ten attacks."""
-    bench.inventory(range(hosts))
-    honest = least([bench.run("audit"), bench.run("audit")])
-    taken = hostile.take_over(bench.fleet, hosts)
-    cost = least([bench.run("audit", ends=4), bench.run("audit", ends=4)])
-    hostile.give_back(bench.fleet, taken)
-    lines = (bench.reports / "latest/hosts.jsonl").read_text().splitlines()
-    share = cost.controller / honest.controller
-    print(
-        f"\n{len(taken)} of {hosts} hosts are hostile, with {len(hostile.ATTACKS)} attacks\n"
-        f"  controller {cost.controller:.1f} s, {share:.2f} of the {honest.controller:.1f} s of the honest; aim 1.5\n"
-        f"  by the clock {cost.wall:.1f} s instead of {honest.wall:.1f} s; {table.processors()}",
-        flush=True,
-    )
-    if mistakes := hostile.mistakes_in(map(json.loads, lines), taken):
-        raise NoResult(f"the report is wrong: {'; '.join(mistakes[:5])}")
 
 
 def peak(bench, addresses):

@@ -40,14 +40,7 @@ def test_files_that_root_writes_on_the_machine_go_with_the_namespaces(tmp_path):
 
 @pytest.mark.parametrize(
     ("place", "is_covered"),
-    [
-        ("/tmp", True),
-        ("/var/tmp", True),
-        ("/etc", False),
-        ("/var/lib", False),
-        ("/var/lib/containers", True),
-        ("~/.ansible", True),
-    ],
+    [("/tmp", True), ("/etc", False), ("/var/lib", False), ("/var/lib/containers", True), ("~/.ansible", True)],
 )
 def test_checkout_at_any_place_runs_its_tests(tmp_path, monkeypatch, place, is_covered):
     # Of a covered place nothing else is visible.

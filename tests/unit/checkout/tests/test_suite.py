@@ -318,13 +318,6 @@ def test_newest_core_has_unit_tests_that_reach_ansible(made_parts):
         assert files_of(nightly[f"unit (core {end})"]) == files_of(nightly["unit (core 2.19)"])
 
 
-@pytest.mark.slow
-def test_unit_tests_reach_ansible_by_their_imports():
-    near, far = parts.reaching_ansible(1), parts.reaching_ansible()
-    assert {"tests/unit/checkout/test_library.py", "tests/unit/proscribe_ansible/test_sweep.py"} < near < far
-    assert "tests/unit/base/test_elf.py" not in far
-
-
 ROLE, CONTROL = "roles/dns_filter/tasks/main.yml", "module_utils/proscribe/host/controls/dns/observed.py"
 MOLECULE, AGAIN, LINT = "molecule, two hosts over SSH (core 2.19)", "playbooks (core 2.21)", "ansible-lint (production)"
 EXPENSIVE = {MOLECULE, AGAIN, LINT, "collection: sanity"}
@@ -344,13 +337,6 @@ EXPENSIVE = {MOLECULE, AGAIN, LINT, "collection: sanity"}
 def test_expensive_parts_are_in_the_default_size_only_where_a_change_concerns_them(made_parts, change, expected):
     assert EXPENSIVE & set(made_parts(DEFAULT, changes=[change])) == expected
     assert set(made_parts(NIGHTLY)) >= EXPENSIVE
-
-
-def test_slow_tests_run_only_in_the_files_of_a_choice(made_parts):
-    slow, quick = "tests/unit/checkout/tests/test_suite.py", "tests/unit/model/test_plan.py"
-    assert f"--slow-in={slow}" in made_parts(DEFAULT, "unit", slow=frozenset({slow, quick}))["unit (core 2.19)"]
-    assert "--slow-in=" in made_parts(DEFAULT, "unit", slow=frozenset())["unit (core 2.19)"]
-    assert not [word for word in made_parts(DEFAULT, "unit")["unit (core 2.19)"] if word.startswith("--slow-in")]
 
 
 # -- what is typed -----------------------------------------------------------------------------------------------------
