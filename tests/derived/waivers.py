@@ -13,41 +13,27 @@ def only(key):
     return f"with `controls: [{', '.join(able)}]` or less, because {why}"
 
 
-KEY = (
-    (", ".join(REQUIRED), "required"),
-    ("controls", "for these controls; left out, for all"),
-    ("hosts, groups", "where; they add up"),
-    (
-        "zones",
-        "narrows hosts and groups to those whose `proscribe_zone` is named; alone, it stands for all hosts of these "
-        "zones",
-    ),
-    (
-        "signed_hosts",
-        "the hosts that groups and zones came to when it was signed; `waiver sign` writes it, so that the signature "
-        "covers it",
-    ),
-    ("users", f"only for these login names; {only('users')}"),
-    (
-        "posix_groups",
-        "only for the members of these groups of the host's users, beside `users`; with the same `controls`",
-    ),
-    ("versions", f"only for what is installed in these versions; {only('versions')}"),
-    ("paths", f"only for what is installed at these very paths; {only('paths')}"),
-    ("hours", f"open at these times only, in the host's own zone, `mon-fri 09:00-18:00`; {only('hours')}"),
-    (
-        "request",
-        "the id of the request that it answers; then it waives only with a signature, also where others need none",
-    ),
-    ("valid_from", "the start; left out, or earlier than the approval, it is the approval"),
-    (
-        "review_by",
-        "when somebody has to ask whether the need is still there; left out: 31 days after `approved_on` or "
-        "`reviewed_on`",
-    ),
-    ("reviewed_on", "when that was asked last"),
-    ("revoked", "`{on: time, by: name, why: text}`: revoked"),
-    ("risk, compensating_controls, ticket, requested_on", "for the record"),
+KEY = read_rows(
+    f"""
+{", ".join(REQUIRED)} | required
+controls | for these controls; left out, for all
+hosts, groups | where; they add up
+zones | narrows hosts and groups to those whose `proscribe_zone` is named; alone, it stands for all hosts of these zones
+signed_hosts | the hosts that groups and zones came to when it was signed; `waiver sign` writes it, so that the
+    signature covers it
+users | only for these login names; {only("users")}
+posix_groups | only for the members of these groups of the host's users, beside `users`; with the same `controls`
+versions | only for what is installed in these versions; {only("versions")}
+paths | only for what is installed at these very paths; {only("paths")}
+hours | open at these times only, in the host's own zone, `mon-fri 09:00-18:00`; {only("hours")}
+request | the id of the request that it answers; then it waives only with a signature, also where others need none
+valid_from | the start; left out, or earlier than the approval, it is the approval
+review_by | when somebody has to ask whether the need is still there; left out: 31 days after `approved_on` or
+    `reviewed_on`
+reviewed_on | when that was asked last
+revoked | `{{on: time, by: name, why: text}}`: revoked
+risk, compensating_controls, ticket, requested_on | for the record
+"""
 )
 STATUS = read_rows(
     """

@@ -10,37 +10,22 @@ from suite import sizes
 
 SINCE = "PROSCRIBE_TESTS_SINCE"  # in the environment: the revision before the change, named by a CI
 # Tests about files that no test imports, beside those of the same folder below MIRROR. Paths and tests are patterns.
+_OWN = "tests/unit/checkout"
+_NEAR_CATALOGUE = ("tests/unit/controller/test_cli*.py", "tests/unit/host/controls/test_apps*.py")
 REACHES = {
-    "catalog/*": (
-        "tests/unit/controller/compile/catalogue/*",
-        "tests/unit/controller/test_cli*.py",
-        "tests/unit/host/controls/test_apps*.py",
-    ),
-    "docs/*": ("tests/unit/checkout/tests/test_site_pages.py",),
-    "*.md": (
-        "tests/unit/checkout/tests/test_doc_commands.py",
-        "tests/unit/checkout/docs/test_how_to*.py",
-        "tests/unit/checkout/test_security*.py",
-    ),
-    "roles/*": (
-        "tests/unit/checkout/test_library.py",
-        "tests/unit/checkout/test_proscribe.py",
-        "tests/playbooks/test_runs.py",
-    ),
-    "playbooks/*": ("tests/unit/checkout/test_proscribe.py", "tests/playbooks/test_runs.py"),
+    "catalog/*": ("tests/unit/controller/compile/catalogue/*", *_NEAR_CATALOGUE),
+    "docs/*": (f"{_OWN}/tests/test_site_pages.py",),
+    "*.md": tuple(f"{_OWN}/{name}*.py" for name in ("tests/test_doc_commands", "docs/test_how_to", "test_security")),
+    "roles/*": (f"{_OWN}/test_library.py", f"{_OWN}/test_proscribe.py", "tests/playbooks/test_runs.py"),
+    "playbooks/*": (f"{_OWN}/test_proscribe.py", "tests/playbooks/test_runs.py"),
     "inventory/*": ("tests/unit/controller/compile/inventory/*", "tests/playbooks/test_runs.py"),
-    "module_utils/proscribe/host/programs/*": (
-        "tests/unit/host/test_programs*.py",
-        "tests/unit/checkout/tests/test_derived.py",
-    ),
-    "tests/derived/*": ("tests/unit/checkout/tests/test_derived.py",),
+    "module_utils/proscribe/host/programs/*": ("tests/unit/host/test_programs*.py", f"{_OWN}/tests/test_derived.py"),
+    "tests/derived/*": (f"{_OWN}/tests/test_derived.py",),
     "examples/*": ("tests/integration/test_policy_repository.py", "tests/integration/test_init.py"),
     "proscribe": ("tests/playbooks/test_launcher*.py", "tests/playbooks/test_environment.py"),
-    "pyproject.toml": ("tests/unit/checkout/test_pyproject.py", "tests/playbooks/test_environment.py"),
-    **dict.fromkeys(
-        (".github/*", ".ci/*", "tests/conftest.py", "tests/run", "tests/suite/*"),
-        ("tests/unit/checkout/tests/test_suite.py",),
-    ),
+    "pyproject.toml": (f"{_OWN}/test_pyproject.py", "tests/playbooks/test_environment.py"),
+    **dict.fromkeys((".github/*", ".ci/*", "tests/conftest.py"), (f"{_OWN}/tests/test_suite.py",)),
+    **dict.fromkeys(("tests/run", "tests/suite/*"), (f"{_OWN}/tests/test_suite.py",)),
 }
 # Each test imports these. A change of them, such as a new row, reaches no test by that.
 SHARED = ("tests/conftest.py", "tests/properties.py", "tests/suite/*")

@@ -9,7 +9,7 @@ from proscribe.model.types.quarantine import QuarantineList
 from proscribe.model.types.record import Record
 from proscribe.model.types.report import Report
 
-from ..part import Part
+from ..part import Part, read_rows
 from .event import event
 from .plan import plan
 from .service import service
@@ -24,50 +24,32 @@ def record():
 
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# By the name of a schema: what its documents are called, what they are, and their shape.
-SCHEMAS = {
-    "event": (
-        "Event",
-        f"A line of events.jsonl: ASCII, at most {LONGEST:,} bytes; what is cut ends with ... or has a count",
-        event,
-    ),
-    "export": (
-        "Export",
-        "manifest.json of ./proscribe export: what is in it, and what not",
-        lambda: shape_of(Manifest),
-    ),
-    "host-record": ("Host record", "A line of hosts.jsonl: what is known of one expected host", record),
-    "plan": ("Plan", "The compiled policy of the hosts that share it, in reports/plans/<digest>.json", plan),
-    "quarantine-list": (
-        "Quarantine list",
-        "What ./proscribe quarantine list --format json prints: the quarantines of the hosts that were asked",
-        lambda: shape_of(QuarantineList),
-    ),
-    "report": (
-        "Fleet report",
-        "report.json: the expected hosts of a run reconciled with the host records that came",
-        lambda: shape_of(Report),
-    ),
-    "service": (
-        "Service",
-        "catalog/<category>/<id>.yml. docs/catalogue.md says what each key means; the reader also checks what no "
-        "pattern says, such as that a network is public and that no other service claims the same",
-        service,
-    ),
-    "waiver": (
-        "Waiver",
-        "waivers/<id>.yml of an inventory: an approved exception. docs/waivers.md says what each key means; the "
-        "reader also checks the order of the times, and which controls can be narrowed",
-        waiver,
-    ),
-}
+# The name of a schema, what its documents are called, and what they are.
+ABOUT = read_rows(
+    f"""
+event | Event | A line of events.jsonl: ASCII, at most {LONGEST:,} bytes; what is cut ends with ... or has a count
+export | Export | manifest.json of ./proscribe export: what is in it, and what not
+host-record | Host record | A line of hosts.jsonl: what is known of one expected host
+plan | Plan | The compiled policy of the hosts that share it, in reports/plans/<digest>.json
+quarantine-list | Quarantine list | What ./proscribe quarantine list --format json prints: the quarantines of the hosts
+    that were asked
+report | Fleet report | report.json: the expected hosts of a run reconciled with the host records that came
+service | Service | catalog/<category>/<id>.yml. docs/catalogue.md says what each key means; the reader also checks what
+    no pattern says, such as that a network is public and that no other service claims the same
+waiver | Waiver | waivers/<id>.yml of an inventory: an approved exception. docs/waivers.md says what each key means; the
+    reader also checks the order of the times, and which controls can be narrowed
+"""
+)
+SHAPES = {"event": event, "host-record": record, "plan": plan, "service": service, "waiver": waiver}
+TYPES = {"export": Manifest, "quarantine-list": QuarantineList, "report": Report}
+SCHEMAS = {name: (title, about, SHAPES.get(name)) for name, title, about in ABOUT}
 
 
 def schema(name):
     """A whole schema."""
     title, description, shape = SCHEMAS[name]
     head = {"$schema": DIALECT, "$id": f"{name}.schema.json", "title": title, "description": description}
-    return {**head, **shape()}
+    return {**head, **(shape() if shape else shape_of(TYPES[name]))}
 
 
 def written(name):

@@ -196,15 +196,9 @@ def route(become="", client=(), refuses=""):
         _shell=SimpleNamespace(_load_name="sh"),
         become=SimpleNamespace(_load_name=become) if become else None,
     )
-    return proscribe_batch._Route(
-        SimpleNamespace(observation=observation),
-        connection,
-        "x",
-        lambda address: (b"ssh", *client, address.encode()),
-        None,
-        False,
-        False,
-    )
+    action = SimpleNamespace(observation=observation)
+    make_client = lambda address: (b"ssh", *client, address.encode())  # noqa: E731
+    return proscribe_batch._Route(action, connection, "x", make_client, None, False, False)
 
 
 class TestQuestions:

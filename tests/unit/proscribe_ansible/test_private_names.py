@@ -12,21 +12,13 @@ PROJECT = Path(__file__).resolve().parents[3]
 ROOMS = ("module_utils", "library", "action_plugins", "callback_plugins", "filter_plugins", "test_plugins")
 THE_LIST = "module_utils/proscribe_ansible/private_names.py"
 # Private names of Python's own; those of its tuples are documented.
-OF_PYTHON = frozenset(
-    {
-        *("_asdict", "_fields", "_field_defaults", "_make", "_replace"),
-        *("_actions", "_option_string_actions", "_AppendAction", "_SubParsersAction", "_width"),  # argparse
-        *("_abc_impl", "_is_protocol"),  # abc, typing
-        *("_getframe", "_exit"),  # sys, os
-    }
-)
-LISTED = {
-    name
-    for uses in private_names.EVERY
-    for names in uses.names.values()
-    for one in names
-    for name in one.split(private_names.EITHER)
+OF_PYTHON = {
+    *("_asdict", "_fields", "_field_defaults", "_make", "_replace"),
+    *("_actions", "_option_string_actions", "_AppendAction", "_SubParsersAction", "_width"),  # argparse
+    *("_abc_impl", "_is_protocol", "_getframe", "_exit"),  # abc, typing, sys, os
 }
+LISTS = [names for uses in private_names.EVERY for names in uses.names.values()]
+LISTED = {name for names in LISTS for either in names for name in either.split(private_names.EITHER)}
 
 
 def is_private(name):

@@ -34,18 +34,9 @@ def test_host_is_observed_with_others_over_ssh_and_by_no_program_of_its_own(vari
     assert not suiting.suits(SimpleNamespace(), make_member(**variables)), "a strategy of somebody else"
 
 
-UNUSUAL = (
-    "loop",
-    "loop_with",
-    "until",
-    "retries",
-    "delegate_to",
-    "run_once",
-    "async_val",
-    "throttle",
-    "timeout",
-    "debugger",
-)
+UNUSUAL = ("loop", "loop_with", "until", "retries", "delegate_to", "run_once", "async_val", "throttle", "timeout")
+UNUSUAL += ("debugger",)
+UNUSUAL += ("debugger",)
 
 
 @pytest.mark.parametrize("keywords", [{"connection": "winrm"}, {"action": "ping"}, *({name: "x"} for name in UNUSUAL)])

@@ -24,6 +24,7 @@ TEAMS = """
         dest: "{{ playbook_dir }}/theirs-{{ inventory_hostname }}"
         mode: "0644"
 """
+DIFFERENCE = {"before_header": "remove wechat", "after_header": "remove wechat", "before": "wechat 4.0\n", "after": ""}
 REMEMBERED = {"history": "sqlite", "history_keep": 0, "exports": ["csv", "junit"]}
 
 
@@ -79,16 +80,13 @@ def test_an_audit_whose_gate_fails_a_host_keeps_its_record(project):
     canned["compliance_state"]["web02"] = {"failed": True, "msg": "this host is noncompliant", "record": BAD}
     done = project.run(AUDIT, canned, HOSTS)
     assert (done.returncode, project.exit) == (2, "10")
-    assert project.report()[1]["web02"]["state"] == "noncompliant"
-    assert project.report()[1]["web02"]["errors"] == []
+    record = project.report()[1]["web02"]
+    assert (record["state"], record["errors"]) == ("noncompliant", [])
     assert "failed:" not in done.stdout
 
 
 def test_enforcing_shows_changes_and_diffs_and_what_was_repaired(project):
-    diff = [
-        {"before_header": "remove wechat", "after_header": "remove wechat", "before": "wechat \x1b[2J4.0\n",
-         "after": ""},
-    ]  # fmt: skip
+    diff = [{**DIFFERENCE, "before": "wechat \x1b[2J4.0\n"}]
     changed = {"changed": True, "actions": ["end 311", "remove wechat\x1b[2J"], "refused": [], "diff": diff}
     observed = {"web01": BAD, "web01/second": clean_answer(), "web02": clean_answer()}
     canned = answers(project, observed, {"web01": changed}, mode="enforce")
@@ -96,8 +94,7 @@ def test_enforcing_shows_changes_and_diffs_and_what_was_repaired(project):
     assert (done.returncode, project.exit) == (0, "ansible")
     assert "changed: web01 end 311\nchanged: web01 remove wechat\ufffd[2J\n" in done.stdout
     assert "changed: web01 remove wechat\n    -wechat \ufffd[2J4.0\n" in done.stdout
-    assert "\x1b" not in done.stdout
-    assert "TASK [" not in done.stdout
+    assert "\x1b" not in done.stdout and "TASK [" not in done.stdout
     record = project.report()[1]["web01"]
     assert record["state"] == "repaired"
     assert [action["action"] for action in record["actions"]] == ["end 311", "remove wechat\x1b[2J"]
@@ -114,11 +111,9 @@ def test_a_failed_correction_is_an_error_of_its_host(project):
 
 
 def test_a_dry_run_says_each_change_once_for_all_hosts_that_would_have_it(project):
-    diff = [{"before_header": "remove wechat", "after_header": "remove wechat", "before": "wechat 4.0\n", "after": ""}]
     changed = {"changed": True, "actions": ["remove wechat", "end 311\x1b[2J"], "refused": [], "notes": ["why\x1b[2J"]}
-    canned = answers(
-        project, dict.fromkeys(HOSTS, BAD), {host: changed | {"diff": diff} for host in HOSTS}, mode="check"
-    )
+    enforced = dict.fromkeys(HOSTS, changed | {"diff": [DIFFERENCE]})
+    canned = answers(project, dict.fromkeys(HOSTS, BAD), enforced, mode="check")
     done = project.run(ENFORCE + TEAMS, canned, HOSTS, "-C", "--diff")
     block = """\
 would change on 2 hosts: web01, web02
@@ -183,10 +178,8 @@ def test_a_run_that_the_callback_does_not_understand_is_a_failed_tool(project):
 
 
 def test_lifting_writes_no_report(project):
-    lifted = {
-        "web01": {"changed": True, "actions": ["delete gate"], "refused": []},
-        "web02": {"failed": True, "msg": "apt is locked"},
-    }
+    lifted = {"web01": {"changed": True, "actions": ["delete gate"], "refused": []}}
+    lifted["web02"] = {"failed": True, "msg": "apt is locked"}
     done = project.run(LIFT, answers(project, {}, lifted, mode="lift"), HOSTS)
     assert (done.returncode, project.exit) == (2, "ansible")
     assert "lifted on 1 of 2 hosts (1 action); the ban is not in force there" in done.stdout
@@ -205,16 +198,14 @@ def test_a_foreign_play_beside_ours_is_not_hidden(project):
     (project.path / "audit.yml").write_text(AUDIT, encoding="utf-8")
     together = f"- name: Audit first\n  ansible.builtin.import_playbook: audit.yml\n{FOREIGN}"
     done = project.run(together, answers(project, {"web01": BAD, "web02": BAD}), HOSTS)
-    assert "foreign words" in done.stdout
-    assert "PLAY [Somebody else's play]" in done.stdout
+    for text in ("foreign words", "PLAY [Somebody else's play]", "apps/wechat  noncompliant"):
+        assert text in done.stdout
     assert "TASK [Observe the host]" not in done.stdout
-    assert "apps/wechat  noncompliant" in done.stdout
 
 
 def test_verbose_is_ansibles_own_screen_with_our_table(project):
     done = project.run(AUDIT, answers(project, {"web01": BAD, "web02": BAD}), HOSTS, "-v")
-    assert "TASK [Observe the host]" in done.stdout
-    assert "PLAY RECAP" in done.stdout
+    assert "TASK [Observe the host]" in done.stdout and "PLAY RECAP" in done.stdout
     assert "apps/wechat  noncompliant  2 hosts: dpkg wechat 4.0, process /opt/wechat/wechat (alice)" in done.stdout
 
 

@@ -91,26 +91,16 @@ def test_a_release_is_checked_and_installed(download, home):
     assert f"proscribe.ban:{VERSION} was installed successfully" in done.stdout, done.stderr
 
 
-def other_bytes(download):
-    with next(download.glob("*.tar.gz")).open("ab") as file:
-        file.write(b"x")
-
-
-def other_sums(download):
-    other_bytes(download)
-    done = subprocess.run("sha256sum *.tar.gz", shell=True, cwd=download, capture_output=True, check=True)  # noqa: S602
-    (download / "SHA256SUMS").write_bytes(done.stdout)
-
-
-def other_purpose(download):
-    """Signed by the same key, as something else."""
-    line = (download / "allowed_signers").read_text().replace("proscribe-release", "git")
-    (download / "allowed_signers").write_text(line)
-
-
-@pytest.mark.parametrize("change", [other_bytes, other_sums, other_purpose])
-def test_what_somebody_changed_is_refused(download, home, change):
-    change(download)  # type: ignore[operator]
+@pytest.mark.parametrize(
+    "change",
+    [
+        "echo x >>*.tar.gz",
+        "echo x >>*.tar.gz; sha256sum *.tar.gz >SHA256SUMS",
+        "sed -i s/proscribe-release/git/ allowed_signers",  # signed by the same key, as something else
+    ],
+)
+def test_changed_release_is_refused(download, home, change):
+    assert run(change, download, home).returncode == 0
     assert not checked(download, home)
 
 
