@@ -15,7 +15,6 @@ class Post(NamedTuple):
 
     @property
     def facts(self):
-        """A body of JSON."""
         return json.loads(self.body)
 
 
@@ -38,7 +37,6 @@ class Loopback(http.server.HTTPServer):
 
     @property
     def url(self):
-        """Its address, without a path."""
         return f"http://127.0.0.1:{self.server_port}"
 
 

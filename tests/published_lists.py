@@ -50,7 +50,6 @@ def patterns():
 
 
 def left_out():
-    """What was left out, in the order of the file."""
     content = yaml.safe_load(LISTS.read_text(encoding="utf-8"))
     found = [LeftOut(**one) for one in content["left_out"]]
     assert {name for one in found for name in one.lists} == set(content["lists"])

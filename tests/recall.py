@@ -30,7 +30,6 @@ def measured(folder, whole, *options):
 
 
 def main(folder):
-    """The exit code: 0 where all goals are reached."""
     agreements = [feed.id for feed in load([PROJECT / "catalog"]).feeds.values() if feed.agreement]
     as_it_is = measured(folder, whole=False)
     with tempfile.TemporaryDirectory() as own:
@@ -40,7 +39,6 @@ def main(folder):
 
 
 def arguments(words):
-    """The folder of lists."""
     if len(words) != 1:
         sys.exit("usage: python tests/recall.py FOLDER")
     return words[0]

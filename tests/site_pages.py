@@ -19,7 +19,6 @@ LINK = re.compile(r"(?<!!)\[(?P<text>[^]]*)\]\((?P<target>[^)\s#]+)(?:#[^)\s]*)?
 
 
 def on_config(config):
-    """Make the navigation from docs/index.md."""
     config["nav"] = navigation((Path(config["docs_dir"]) / "index.md").read_text(encoding="utf-8"))
     return config
 

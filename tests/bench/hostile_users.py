@@ -202,7 +202,6 @@ class Hour:
             self.run_as(user, UV_FROM_FILE, stdin=REMOVES)
 
     def attack(self):
-        """Have each hostile user do it again."""
         for user, kind in KINDS.items():
             if kind.stays:
                 if not self.fleet.hosts[self.hostile].succeeds("pgrep", "-u", user, "-f", "knocks"):

@@ -154,7 +154,6 @@ class Soak:
 
     @staticmethod
     def left(machine, changes):
-        """Which of these are not right on a machine."""
         checks = "\n".join(f"( {TEN[change].right} ) >/dev/null 2>&1 || echo '{change}'" for change in changes)
         return machine.script(checks).splitlines() if changes else []
 
@@ -243,7 +242,6 @@ class Soak:
         self.agree(runs)
 
     def agree(self, runs):
-        """The history and the reports."""
         program = """
 import json, os, sqlite3, sys
 reports = sys.argv[1]

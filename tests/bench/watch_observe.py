@@ -66,7 +66,6 @@ def enforced():
 
 
 def measure_host(host, rounds):
-    """Return the processor's seconds by name."""
     cached = host.run("ls", PLACE).split()
     code, _, plan = max(cached, key=len).replace("-", " ", 1).rpartition("-")
     call = {"controls": [], "gate": "never", "will_correct": False, "watch": None}

@@ -27,7 +27,6 @@ from derived.part import StaleMarks  # noqa: E402
 
 
 def parts():
-    """All parts, of all modules."""
     for name in sorted(module.name for module in pkgutil.iter_modules([str(HERE)])):
         if name not in {"__main__", "other_routes", "part", "python_source"}:
             yield from importlib.import_module(f"derived.{name}").DERIVED

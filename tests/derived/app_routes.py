@@ -10,17 +10,14 @@ HEAD = ("installation route", "seen by", "removed by", "kept out by", "left open
 
 
 def routes():
-    """The rows: package systems first."""
     return [*(route for one in declared() for route in one.declared.routes), *ROUTES]
 
 
 def cells(route):
-    """A row of the table."""
     return [(cell.text if isinstance(cell, Claim) else cell) or "-" for cell in route]
 
 
 def table():
-    """The routes in Markdown."""
     lines = ["| " + " | ".join(row) + " |" for row in (HEAD, *map(cells, routes()))]
     return "\n".join([lines[0], "|" + " --- |" * len(HEAD), *lines[1:]]) + "\n"
 

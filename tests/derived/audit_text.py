@@ -23,7 +23,6 @@ def source(path):
 
 
 def own(sources):
-    """What a program has besides the parts of loader.py."""
     whole = Whole({"loader": source(LOADER), "own": sources}, ())
     sent = reached(whole, ["loader", "own"], ["main", *CALLED_BY_PYTHON])["own"]
     return "\n".join(line for line in sent.splitlines() if line) + "\n"

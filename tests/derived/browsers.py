@@ -49,7 +49,6 @@ def _switch(id_, setting):
 
 
 def _policies(said):
-    """The policies of a switch, each with its value."""
     for name, value in said.items():
         if name == "Preferences":
             yield from (

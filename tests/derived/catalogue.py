@@ -39,7 +39,6 @@ def _managers(key):
 
 
 def words():
-    """The keys whose value is one of a few words."""
     return table(
         ("key", "of", "one of"),
         (
@@ -116,7 +115,6 @@ def known_good():
 
 
 def not_known_good():
-    """The names of publishers' lists that the ban means."""
     rows = ((", ".join(f"`{name}`" for name in one.names), f"`{one.service}`", one.why) for one in left_out())
     return table(("names", "service", "reason"), rows)
 

@@ -85,7 +85,6 @@ def forwarders():
 
 
 def chosen():
-    """Which backend a host gets."""
     rows = [
         (server, has, f"`{one.name}`", written, one.documented.tested or "no")
         for one in declared()
@@ -96,7 +95,6 @@ def chosen():
 
 
 def hits():
-    """How each backend logs a refusal."""
     rows = [
         (f"`{one.name}`", one.documented.hits or "none", one.documented.journal and f"`{one.documented.journal}`")
         for one in declared()

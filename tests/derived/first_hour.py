@@ -29,7 +29,6 @@ class Step(NamedTuple):
 
 
 def steps(text):
-    """The sections of the page."""
     return list(_steps(text))
 
 
@@ -45,7 +44,6 @@ def _steps(text):
 
 
 def waiting_of(title):
-    """The minutes of waiting in a step."""
     return WAITING.get(title.partition(".")[0], 0)
 
 

@@ -42,7 +42,6 @@ def _listed(name, kind, items):
 
 
 def _begin(about):
-    """The first lines of a module that is written here."""
     return [f'"""{about}', "", BY, '"""', "", "from __future__ import annotations", ""]
 
 
@@ -84,7 +83,6 @@ def registry():
 
 
 def names():
-    """How the catalogue spells the packages of each key."""
     spelled = {one.declared.key: one.declared.ids for one in declared() if one.declared.ids}
     if lacking := {one.declared.key for one in declared()} - spelled.keys():
         raise ValueError(f"no package system declares how {', '.join(sorted(lacking))} spells its names")
@@ -110,7 +108,6 @@ def names():
 
 
 def _fitted(begin, opening, items, closing):
-    """Items in brackets: in one line where they fit there."""
     line = f"{begin}{opening}{', '.join(items)}{closing},"
     indent = " " * (len(begin) - len(begin.lstrip()))
     if len(line) <= 120 and not any("\n" in item for item in items):

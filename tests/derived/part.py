@@ -30,7 +30,6 @@ class Part(NamedTuple):
 
 
 def table(heads, rows):
-    """A table of Markdown."""
     lines = [[cell.replace("|", "\\|") for cell in row] for row in (heads, *rows)]
     return "".join(f"| {' | '.join(row)} |\n" for row in (lines[0], ["---"] * len(heads), *lines[1:]))
 

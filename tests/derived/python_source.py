@@ -4,7 +4,6 @@ WIDTH = 120
 
 
 def as_text(value):
-    """A text as ruff writes it."""
     written = repr(value)
     return written if '"' in value or written[0] == '"' else f'"{written[1:-1]}"'
 
@@ -23,7 +22,6 @@ def as_entry(key, *items):
 
 
 def as_tuple(texts):
-    """An argument that is a tuple, as ruff writes it."""
     if len(texts) == 1:
         return [f"        ({as_text(texts[0])},),"]
     return ["        (", *(f"            {as_text(one)}," for one in texts), "        ),"]

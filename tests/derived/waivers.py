@@ -8,7 +8,6 @@ from .part import Part, described, read_rows, table
 
 
 def only(key):
-    """The controls that a waiver with a key may be for."""
     able, why = NARROWER[key]
     return f"with `controls: [{', '.join(able)}]` or less, because {why}"
 

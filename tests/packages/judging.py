@@ -35,7 +35,6 @@ class Words(NamedTuple):
     names: re.Pattern[str]  # of libraries, documentation and the like
 
     def topics_of(self, package):
-        """Return the topics of a package; none for a library."""
         if package.section in self.sections or self.names.fullmatch(package.name):
             return []
         text = self.other.sub(" ", f"{re.sub('[-_./@]', ' ', package.name)}\n{package.summary}")
@@ -117,7 +116,6 @@ def mistakes(packages, words, decisions, catalogue):
 
 
 def against_catalogue(decisions, catalogue):
-    """Return the decisions that the catalogue contradicts."""
     return [
         *(f"decided: {name}: is in the catalogue" for name in decisions.decided if _has_any(catalogue, name)),
         *(f"elsewhere: {name}: is not in the catalogue" for name in decisions.elsewhere if name not in catalogue),

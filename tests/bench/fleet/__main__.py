@@ -44,7 +44,6 @@ PEERS = ("pyinfra", "ssh true", "ssh audit")
 
 
 def addresses(text):
-    """Read a number of hosts that have addresses here."""
     count = int(text)
     if not 0 < count <= MOST:
         raise ValueError(text)

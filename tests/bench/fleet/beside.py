@@ -49,7 +49,6 @@ OVAL = """\
 
 
 def expected_state(plan):
-    """The packages and the paths of twenty services."""
     services = [s for s in plan["controls"]["apps"]["services"].values() if s["packages"].get("apt") and s["paths"]]
     chosen = services[:SERVICES]
     packages = sorted({name for service in chosen for name in service["packages"]["apt"]})
@@ -58,13 +57,11 @@ def expected_state(plan):
 
 
 def goss(packages, paths):
-    """What goss is given; JSON is YAML."""
     package = {name: {"installed": False} for name in packages}
     return json.dumps({"package": package, "file": {path: {"exists": False} for path in paths}})
 
 
 def oval(packages, paths):
-    """The same for OpenSCAP."""
     criteria = tests = objects = ""
     kinds = [("linux:dpkginfo", "linux:name", name) for name in packages]
     kinds += [("unix:file", "unix:filepath", path) for path in paths]

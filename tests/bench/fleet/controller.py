@@ -51,7 +51,6 @@ class Bench:
 
     @property
     def persist(self):
-        """Options of ssh that open a master, or use one."""
         return ["-C", "-o", "ControlMaster=auto", "-o", f"ControlPersist={IDLE if self.closed else LONG}"]
 
     def master(self, address):
@@ -99,7 +98,6 @@ class Bench:
         return cost, done
 
     def plan(self):
-        """The plan of the hosts: one for all."""
         (path,) = (self.reports / "plans").glob("*.json")
         return dict(json.loads(path.read_text()))
 

@@ -9,7 +9,6 @@ POLICY = "/etc/chromium/policies/managed/proscribe.json"
 
 
 def seed(fleet, number, control, plan):
-    """Let a host drift in one control."""
     if control == "apps":
         services = plan["controls"]["apps"]["services"].values()
         paths = [p for s in services if s["mode"] == "enforce" for p in s["paths"] if p.startswith("/opt/")]

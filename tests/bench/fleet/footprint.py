@@ -12,26 +12,22 @@ EVERY = 0.5  # seconds between two samples
 
 
 class Sample(NamedTuple):
-    """MB and processes: of all, and of these the `ssh` clients and masters."""
+    """MB and processes."""
 
     whole: float
     count: int
-    ssh: float
-    ssh_count: int
 
 
 def sample(pids):
-    """The memory of these processes now. One that has ended counts nothing."""
-    sizes = {True: [], False: []}
+    """Return the memory of these processes. One that has ended counts nothing."""
+    sizes = []
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
         except OSError:
             continue
-        sizes[name == "ssh"].extend(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
-    ssh, others = sizes[True], sizes[False]
-    return Sample(sum(ssh) + sum(others), len(ssh) + len(others), sum(ssh), len(ssh))
+        sizes += [int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")]
+    return Sample(sum(sizes), len(sizes))
 
 
 class Footprint(threading.Thread):
@@ -39,7 +35,7 @@ class Footprint(threading.Thread):
 
     def __init__(self, group):
         super().__init__(daemon=True)
-        self.group, self.samples, self.over = group, [Sample(0, 0, 0, 0)], threading.Event()
+        self.group, self.samples, self.over = group, [Sample(0, 0)], threading.Event()
 
     def run(self):
         while not self.over.wait(EVERY):
@@ -47,13 +43,7 @@ class Footprint(threading.Thread):
 
     @property
     def peak(self):
-        """The sample with the most memory."""
         return max(self.samples)
-
-    @property
-    def others(self):
-        """The most that was held without `ssh`, in MB."""
-        return max(taken.whole - taken.ssh for taken in self.samples)
 
     def __enter__(self):
         self.start()

@@ -143,7 +143,6 @@ class Fleet:
         return ["nsenter", "--target", pid, "--mount", "--pid", "--net", "--uts", "--root"]
 
     def run(self, number, *argv, stdin=None):
-        """What a command prints inside a host; not over SSH."""
         done = subprocess.run([*self._enter(number), *argv], input=stdin, capture_output=True)
         if done.returncode != 0:
             raise SystemExit(f"host{number}: {argv} ended with {done.returncode}: {done.stderr.decode()}")

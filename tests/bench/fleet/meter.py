@@ -37,7 +37,6 @@ class Cost(NamedTuple):
 
 
 def least(costs):
-    """The least of each column."""
     return Cost(*(min(column) for column in zip(*costs)))
 
 

@@ -46,7 +46,6 @@ class Rows:
             peer.run()
 
     def turn(self, number):
-        """Run each row once; every other turn goes backwards."""
         runs = {**self.ours, **{name: peer.run for name, peer in self.peers.items()}}
         costs = {}
         for name in list(runs)[:: 1 if number % 2 == 0 else -1]:
@@ -81,7 +80,6 @@ def measure(rows, hosts, rounds):
 
 
 def first(bench, hosts):
-    """An audit of hosts as they came."""
     bench.fleet.grow(hosts)
     bench.inventory(range(hosts))
     bench.run("ping")
@@ -92,7 +90,6 @@ def first(bench, hosts):
 
 
 def dead(bench, hosts):
-    """What hosts cost that say nothing: one in twenty."""
     bench.inventory(range(hosts))
     without = least([bench.run("audit"), bench.run("audit")])
     count = max(1, hosts // 20)
@@ -129,8 +126,7 @@ def peak(bench, addresses):
     print(
         f"\n{addresses:,} addresses, each a host with a record, served by {roots} hosts in turn\n"
         f"  at most {found.whole:.0f} MB, aim {MB} MB: PSS of all processes of the controller, sampled "
-        f"{len(memory.samples) - 1} times; {found.count} processes then,\n  of them {found.ssh_count} ssh with "
-        f"{found.ssh:.0f} MB, whose connections close after 1 s; without ssh never more than {memory.others:.0f} MB\n"
+        f"{len(memory.samples) - 1} times; {found.count} processes then\n"
         f"  controller {cost.controller:.1f} s, hosts {cost.hosts:.1f} s, wall {cost.wall:.1f} s; {table.processors()}",
         flush=True,
     )

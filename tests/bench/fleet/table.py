@@ -24,7 +24,6 @@ Columns: processor time of the controller and of the hosts, then wall, which is 
 
 
 def processors():
-    """What the machine is doing, for the title of a table."""
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
     return f"load average {load}, {os.cpu_count()} processors"
 
@@ -47,7 +46,6 @@ def rows(hosts, costs, connects, aims):
 
 
 def show(title, hosts, costs, connects, has_aims=True):
-    """Print a table."""
     print(f"\n{title}\n{processors()}")
     for line in rows(hosts, costs, connects, AIMS if has_aims else {}):
         print(f"  {line.rstrip()}", flush=True)

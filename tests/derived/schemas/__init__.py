@@ -46,7 +46,6 @@ SCHEMAS = {name: (title, about, SHAPES.get(name)) for name, title, about in ABOU
 
 
 def schema(name):
-    """A whole schema."""
     title, description, shape = SCHEMAS[name]
     head = {"$schema": DIALECT, "$id": f"{name}.schema.json", "title": title, "description": description}
     return {**head, **(shape() if shape else shape_of(TYPES[name]))}

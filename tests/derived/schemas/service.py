@@ -15,7 +15,6 @@ def service():
 
 
 def shape_of(kind):
-    """The shape of what a key holds."""
     if isinstance(kind, Group):
         properties = {key: shape_of(one) for key, one in kind.keys.items()}
         return {**shut(keyed(properties, required=kind.required)), "minProperties": 1}

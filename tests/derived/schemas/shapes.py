@@ -5,7 +5,6 @@ FLAG = {"type": "boolean"}
 
 
 def one_of(words):
-    """One of a few words."""
     return {"enum": list(words)}
 
 
@@ -16,24 +15,20 @@ def matching(pattern):
 
 
 def about(shape, description):
-    """The shape with what it means."""
     return {**shape, "description": description}
 
 
 def maybe(shape):
-    """The shape, or null."""
     if "enum" in shape:
         return {**shape, "enum": [*shape["enum"], None]}
     return {**shape, "type": [shape["type"], "null"]}
 
 
 def listed(item, least=0):
-    """A list of such items."""
     return {"type": "array", "items": item, **({"minItems": least} if least else {})}
 
 
 def by(values, names=None):
-    """A mapping with such values, and such names."""
     return {"type": "object", **({"propertyNames": names} if names else {}), "additionalProperties": values}
 
 
@@ -44,5 +39,4 @@ def keyed(properties, required=None):
 
 
 def shut(shape):
-    """The mapping without room for other keys."""
     return {**shape, "additionalProperties": False}

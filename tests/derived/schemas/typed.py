@@ -22,7 +22,6 @@ def keys_of(kind):
 
 
 def shape_of(hint):
-    """The schema of a type."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is NotRequired:
         return shape_of(parts[0])
@@ -41,7 +40,6 @@ def shape_of(hint):
 
 
 def _notes(hint):
-    """What `Annotated` says of a key's type."""
     if get_origin(hint) is NotRequired:
         (hint,) = get_args(hint)
     return getattr(hint, "__metadata__", ())
@@ -55,7 +53,6 @@ def _keyed(kind):
 
 
 def _either(shapes):
-    """One of several, of which one may be null."""
     given = [shape for shape in shapes if shape != NULL]
     shape = given[0] if len(given) == 1 else {"type": [one["type"] for one in given]}
     return maybe(shape) if len(given) < len(shapes) else shape
@@ -74,7 +71,6 @@ def _noted(hint, notes):
 
 
 def _plain(value):
-    """The value of a keyword as JSON has it."""
     if hasattr(value, "pattern"):
         return matching(value)["pattern"]
     return list(value) if isinstance(value, tuple) else value

@@ -22,7 +22,6 @@ DIGEST = PLAN["digest"]
 
 @pytest.fixture
 def module(monkeypatch):
-    """proscribe_ansible.module as Ansible sends it."""
     monkeypatch.setattr(
         ansible.module_utils, "__path__", [*ansible.module_utils.__path__, str(PROJECT / "module_utils")]
     )

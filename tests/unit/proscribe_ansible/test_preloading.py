@@ -30,7 +30,6 @@ def test_a_worker_finds_everything_loaded(monkeypatch):
 
 
 def test_plugins_of_every_worker_are_loaded():
-    """In a process of its own: here it is loaded already."""
     program = f"""
 import sys
 sys.path.insert(0, {str(PROJECT / "module_utils")!r})

@@ -4,7 +4,6 @@ import ast
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
 from ansible.utils.display import Display
 from proscribe_ansible import private_names
 
@@ -26,7 +25,6 @@ def is_private(name):
 
 
 def of_self(node):
-    """Whether it is `self` or `cls`."""
     return isinstance(node, ast.Name) and node.id in ("self", "cls")
 
 
@@ -78,21 +76,6 @@ def test_private_name_that_is_used_is_in_the_list():
     texts = "".join((PROJECT / path).read_text() for path in every if path != THE_LIST)
     assert [name for name in sorted(LISTED) if name not in texts] == ["_convert_wire_task_result_to_host_task_result",
         "_convert_wire_task_result_to_raw"]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("from ansible import x\nx._thing", {"_thing"}),
-        ("from ansible import x\nclass A(x):\n    def f(self):\n        return self._thing", {"_thing"}),
-        ("from ansible import x\nclass A(x):\n    def f(self):\n        self._thing = 1", set()),
-        ("from ansible import x\ngetattr(x, '_thing', None)", {"_thing"}),
-        ("from ansible import x\nx._asdict()\nx.__dict__", set()),
-        ("def f(x):\n    return x._thing", {"_thing"}),
-    ],
-)
-def test_a_use_is_found(text, found):
-    assert {name for _, name in unlisted({"some.py": ast.parse(text)})} == found
 
 
 def test_missing_private_name_is_named_in_a_warning(monkeypatch):

@@ -14,7 +14,6 @@ INSIDE = "ansible_collections/acme/no_chat/plugins/module_utils/proscribe/wire"
 
 
 def load_from(directory):
-    """Load the module from another directory."""
     directory.mkdir(parents=True)
     place = shutil.copy(installation.__file__, directory / "installation.py")
     spec = importlib.util.spec_from_file_location("elsewhere", place)

@@ -150,7 +150,6 @@ PROGRAM = [sys.executable, "-I", "-S", "-c", RECEIVE]
 
 
 def ask(place, **options):
-    """Return the answer of a host to a stream."""
     done = subprocess.run(PROGRAM, input=make_stream(place, **options), capture_output=True, check=True)
     assert done.stderr == b""
     before, line = done.stdout.decode().split("\n", 1)

@@ -335,7 +335,6 @@ def test_program_without_a_text_is_removed_with_half_written_files(host, tmp_pat
 
 @pytest.fixture
 def folder():
-    """A folder that is root's alone."""
     with tempfile.TemporaryDirectory(dir="/run") as directory:
         yield Path(directory)
 

@@ -31,7 +31,6 @@ def decided():
 
 
 def restricted(catalogue, **variables):
-    """The services that a policy bans."""
     read = read_restrictions({f"proscribe_{key}": value for key, value in variables.items()}, str)
     sections = compile_plan(catalogue, read, [], DAY)["controls"].values()
     return {id_ for part in sections for id_, entry in part["services"].items() if entry["mode"] in RESTRICTED}

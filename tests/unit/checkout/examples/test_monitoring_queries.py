@@ -42,10 +42,10 @@ def queries():
 
 
 QUERIES = list(queries())
+assert len(ELASTIC) == len(SPLUNK) == 2
 
 
 def known(kind, field):
-    """Whether an event of that kind has it."""
     properties = KINDS[kind]
     for name in field.split("."):
         if name not in properties:
@@ -54,24 +54,13 @@ def known(kind, field):
     return True
 
 
-def test_there_are_two_of_each():
-    assert len(ELASTIC) == len(SPLUNK) == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "fields"), QUERIES, ids=[f"{kind} {n}" for n, (_, kind, _) in enumerate(QUERIES)]
-)
+@pytest.mark.parametrize(("text", "kind", "fields"), QUERIES, ids=range(len(QUERIES)))
 def test_every_field_is_one_of_the_event(text, kind, fields):
     assert len(fields) >= 3, text
     assert [field for field in fields if not known(kind, field)] == []
     states = re.findall(r"\b(error|noncompliant|unknown)\b", text)
     if kind == "host":
-        assert set(states) == {"error", "noncompliant", "unknown"}
-        assert set(states) <= set(KINDS["host"]["state"]["enum"])
-
-
-def test_a_field_that_no_event_has_is_noticed():
-    assert not known("run", "coverage.percents") and not known("host", "coverage.percent")
+        assert set(states) == {"error", "noncompliant", "unknown"} <= set(KINDS["host"]["state"]["enum"])
 
 
 def time_of(text, form):

@@ -15,7 +15,6 @@ pytestmark = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.st
 
 
 def list_labels(source):
-    """Return the lines of all labels of a .dot file."""
     lines = [line for label in re.findall(r'label="([^"]*)"', source) for line in label.split(r"\n")]
     return {" ".join(line.split()) for line in lines}
 

@@ -47,16 +47,3 @@ def missing(text):
 @pytest.mark.parametrize("path", FILES)
 def test_a_file_names_what_is_there(path):
     assert missing((TESTS / path).read_text(encoding="utf-8")) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("from proscribe.model import plan\nplan.NOTHING", ["plan.NOTHING"]),
-        ("from proscribe.model import plan as made\nmade.NOTHING()", ["made.NOTHING"]),
-        ("from proscribe.model import plan\nplan = {}\nplan.copy()", []),
-        ("from proscribe.model.plan import SCHEMA\nSCHEMA.nothing", []),
-    ],
-)
-def test_missing_name_of_a_module_is_found(text, found):
-    assert missing(text) == found

@@ -24,7 +24,6 @@ def run_as_local(argv, content=b""):
 
 
 def run_as_ssh(argv, content=b""):
-    """Run a program as Ansible's ssh connection reads it."""
     process = subprocess.Popen(argv, **PIPES)
     for pipe in (process.stdout, process.stderr):
         fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_NONBLOCK)

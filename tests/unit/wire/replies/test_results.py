@@ -117,7 +117,6 @@ KEYS = st.sampled_from(OF_ANSIBLE.split())
 
 
 def list_paths(value, path=()):
-    """Yield the path of keys to every place in an answer."""
     yield path
     if isinstance(value, dict | list):
         for key in value if isinstance(value, dict) else range(len(value)):
@@ -125,7 +124,6 @@ def list_paths(value, path=()):
 
 
 def change_one(data, value):
-    """Return the answer with one place of it changed."""
     path = data.draw(st.sampled_from(list(list_paths(value))))
     if not path:
         return data.draw(VALUES)

@@ -38,7 +38,6 @@ def run(script, cwd, home):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A home with the key of the releases."""
     made = tmp_path_factory.mktemp("home")
     (made / ".ssh").mkdir(mode=0o700)
     key = made / ".ssh/proscribe_release"

@@ -48,7 +48,6 @@ PING, PYINFRA = Cost(controller=5.0, hosts=20.0, wall=16.0), Cost(controller=1.0
 
 
 def cells(costs, name):
-    """The shares of a row, as they are printed."""
     (line,) = (line for line in rows(100, costs, dict.fromkeys(costs, "open"), AIMS) if line.startswith(f"{name} "))
     return line.removesuffix(" s").split()[5:-1]
 

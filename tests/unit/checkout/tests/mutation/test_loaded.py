@@ -48,7 +48,6 @@ SMALL, SUM, DOUBLE, BROKEN = (f"test_it.py::test_{name}" for name in ("small", "
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    """The client of the loaded tests of a directory."""
     place = tmp_path_factory.mktemp("loaded")
     (place / "module.py").write_text(MODULE)
     (place / "test_it.py").write_text(TESTS)
