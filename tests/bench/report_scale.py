@@ -8,10 +8,8 @@ Makes the answers of a fleet in the mix that audits see after a while: most host
 policy file (which is a rule for each service), some are waived, and some do not answer. --first-audit makes every host
 lack the policy file: the worst that can come. The answers come as they do from Ansible, one dictionary at a time; then
 the steps of the report follow, each in the same process, and the table says what each took and how much memory the
-process held at most so far. Exit code 1: a limit is exceeded, or an export lacks a host.
-
-The page and the events for a SIEM come last, beside the limits. The events: what the run changed, sent to a file; the
-export of all of them; and the same answers once more as the next run, in which nothing changes.
+process held at most so far. Exit code 1: a limit is exceeded, or an export lacks a host. The page comes last, beside
+the limits.
 """
 
 import re
@@ -29,8 +27,6 @@ from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.exports import formats, usual, write
 from proscribe.controller.report.history import open_history
 from proscribe.controller.report.page.document import page
-from proscribe.controller.report.sending import send
-from proscribe.controller.report.sending.transport import CHANGES
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.journal import Journal
 from proscribe.model.finding import Finding, judge
@@ -86,27 +82,6 @@ def count_lacking(path, hosts):
     return len(expected)
 
 
-def measure_events(history, report, records, folder):
-    """Measure the events of this run, and those of the next one, which finds the same."""
-    file = folder / "sent.jsonl"
-    settings = {"file": str(file), "facility": "daemon", "send": CHANGES, "limit": 10_000_000}
-
-    def send_events(name):
-        file.unlink(missing_ok=True)
-        changes = step(f"{name}: asking the history", lambda: history.transitions(report["run"]["id"]))
-        step(f"{name}: sending", lambda: send(report, records, changes, settings, str(folder)))
-        sent = file.read_bytes() if file.exists() else b""
-        print(f"  {sent.count(10):,} events, {len(sent) / 1e6:.1f} MB")
-        return changes
-
-    changes = send_events("events that changed")
-    (path,) = step("events.jsonl", lambda: write(folder, report, records, ["events"], changes=changes))
-    print(f"  {path.stat().st_size / 1e6:.1f} MB")
-    report["run"]["id"] = f"{report['run']['id']}-again"
-    history.record(report, records)
-    send_events("the next run")
-
-
 def main():
     switches = {"first_audit": False, "no_history": False}
     parser = make_parser(__doc__, hosts=100_000, rules=200, **switches, limit_seconds=120.0, limit_mb=600.0)
@@ -146,8 +121,6 @@ def main():
         with (folder / "report.html").open("w", encoding="utf-8") as stream:
             step("the page", lambda: stream.writelines(page(report, fleet.records)))
         print(f"  report.html {(folder / 'report.html').stat().st_size / 1e6:.1f} MB")
-        if history:
-            measure_events(history, report, fleet.records, folder)
     is_slow = 0 < options.limit_seconds < seconds
     is_large = 0 < options.limit_mb < largest
     return int(any(lacking.values()) or is_slow or is_large)

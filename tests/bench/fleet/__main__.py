@@ -38,7 +38,7 @@ from hosts import MOST, base, fleet
 from meter import Meter
 
 CACHE = Path("/var/tmp/proscribe-fleet")
-FIRST, SILENT = 10, 1000  # at most so many hosts are new, or beside silent ones
+SILENT = 1000  # at most so many hosts are beside silent ones
 TOOLS = ("podman", "runc", "mmdebstrap", "ssh", "sshd", "ip", "nsenter", "unshare", "xargs")
 PEERS = ("pyinfra", "ssh true", "ssh audit")
 
@@ -54,7 +54,6 @@ SWITCHES = {
     "no-peers": "without pyinfra and plain ssh",
     "closed": "no run finds a connection open: each opens them all, as a run at night does",
     "fallback": "also an audit where connections must not pipe: as an ordinary module",
-    "first": "also an audit of ten hosts that no run has seen, where everything is wrong",
     "dead": "also an audit where one host in twenty is silent: what it costs in time-outs",
     "beside": "a role of loops over builtin modules, goss and OpenSCAP, on one host",
 }
@@ -97,10 +96,7 @@ def main():
         made = stack.enter_context(fleet(directory, base(CACHE), meter.hosts.take))
         bench = Bench(directory / "near", made, meter, arguments.forks, arguments.closed)
         print(table.LEGEND, end="")
-        if arguments.first:
-            scenarios.first(bench, FIRST)
-        else:
-            made.grow(1)
+        made.grow(1)
         bench.inventory(range(1))
         bench.run("enforce")
         made.begin_with(0)

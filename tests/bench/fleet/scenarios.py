@@ -79,16 +79,6 @@ def measure(rows, hosts, rounds):
     return best
 
 
-def first(bench, hosts):
-    bench.fleet.grow(hosts)
-    bench.inventory(range(hosts))
-    bench.run("ping")
-    turns = [{name: bench.run(name) for name in ("ping", "audit")} for _ in range(3)]
-    best = {name: least([turn[name] for turn in turns]) for name in turns[0]}
-    state = "new" if bench.closed else "open"
-    table.show(f"{hosts} hosts that no run has seen", hosts, best, dict.fromkeys(best, state), has_aims=False)
-
-
 def dead(bench, hosts):
     bench.inventory(range(hosts))
     without = least([bench.run("audit"), bench.run("audit")])

@@ -28,7 +28,7 @@ def processors():
     return f"load average {load}, {os.cpu_count()} processors"
 
 
-def rows(hosts, costs, connects, aims):
+def rows(hosts, costs, connects):
     """The lines of a table: `costs` and the state of the connections (open, new) by the name of the row."""
     shares = [(column, peer) for column, peer in SHARES if peer in costs]
     peers = list(dict.fromkeys(peer for _, peer in shares))
@@ -40,14 +40,14 @@ def rows(hosts, costs, connects, aims):
         cells = [f"{1000 * seconds / hosts:10.1f}" for seconds in cost]
         for column, peer in shares:
             share = getattr(cost, column) / max(getattr(costs[peer], column), 1e-6)
-            missed = share > aims.get((name, column, peer), share)
+            missed = share > AIMS.get((name, column, peer), share)
             cells.append(f"{share:11.2f}{'!' if missed else ' '}")
         yield f"{name:<10} {connects.get(name, ''):<5} {' '.join(cells)} {cost.wall:9.1f} s"
 
 
-def show(title, hosts, costs, connects, has_aims=True):
+def show(title, hosts, costs, connects):
     print(f"\n{title}\n{processors()}")
-    for line in rows(hosts, costs, connects, AIMS if has_aims else {}):
+    for line in rows(hosts, costs, connects):
         print(f"  {line.rstrip()}", flush=True)
 
 

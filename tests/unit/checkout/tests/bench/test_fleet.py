@@ -10,7 +10,7 @@ sys.path.append(str(Path(__file__).resolve().parents[4] / "bench" / "fleet"))
 
 from drift import wrong
 from meter import Cost
-from table import AIMS, rows
+from table import rows
 
 CONTROLS = ("apps", "browser", "firewall", "dns")
 
@@ -48,7 +48,7 @@ PING, PYINFRA = Cost(controller=5.0, hosts=20.0, wall=16.0), Cost(controller=1.0
 
 
 def cells(costs, name):
-    (line,) = (line for line in rows(100, costs, dict.fromkeys(costs, "open"), AIMS) if line.startswith(f"{name} "))
+    (line,) = (line for line in rows(100, costs, dict.fromkeys(costs, "open")) if line.startswith(f"{name} "))
     return line.removesuffix(" s").split()[5:-1]
 
 
