@@ -11,7 +11,7 @@ user and system, the least of R rounds in which all take turns:
     own observation   `watch observe`, begun by its timer, with what it writes
 
 and for each the seconds of a day with one every so many seconds. Exit code 1: own observations take more than 20 s of a
-day. What the daemon costs is in launches.py.
+day.
 """
 
 import contextlib
