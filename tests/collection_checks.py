@@ -127,13 +127,8 @@ def find_tool(name):
     return path
 
 
-CHECKS = {
-    "sanity": check_sanity,
-    "lint": check_lint,
-    "docs": check_docs,
-    "changelog": check_changelog,
-    "importer": check_importer,
-}
+ALL = (check_sanity, check_lint, check_docs, check_changelog, check_importer)
+CHECKS = {check.__name__.removeprefix("check_"): check for check in ALL}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Check the collection that this checkout builds.")

@@ -49,25 +49,16 @@ systemctl --quiet mask systemd-modules-load.service systemd-sysctl.service syste
     proc-sys-fs-binfmt_misc.automount dev-hugepages.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
     sys-kernel-config.mount sys-fs-fuse-connections.mount
 """
+HOST_PACKAGES = ("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "sudo", "nftables", "iproute2")
+HOST_PACKAGES += ("procps", "ca-certificates")
+MANAGED_PACKAGES = ("firewalld", "ufw", "dnsmasq", "rsyslog", "logrotate", "ansible-core", "git", "faketime")
+MANAGED_PACKAGES += ("python3-venv",)
+APPLIANCES = ("bind9", "bind9-utils", "dnsmasq-base", "duktape", "ipset", "iptables", "squid", "unbound")
 RESOLVERS = ("dnsmasq", "unbound", "network-manager", "systemd-resolved", "libnss-resolve")
 LAYERS = {
     # Whole hosts: they boot with systemd and answer SSH. What a test wants to run it starts itself.
-    "host": Layer(
-        "",
-        (
-            *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "sudo", "nftables", "iproute2"),
-            *("procps", "ca-certificates"),
-        ),
-        HOST,
-    ),
-    "managed": Layer(
-        "host",
-        (
-            *("firewalld", "ufw", "dnsmasq", "rsyslog", "logrotate"),
-            *("ansible-core", "git", "faketime", "python3-venv"),
-        ),
-        "systemctl --quiet disable firewalld ufw dnsmasq rsyslog",
-    ),
+    "host": Layer("", HOST_PACKAGES, HOST),
+    "managed": Layer("host", MANAGED_PACKAGES, "systemctl --quiet disable firewalld ufw dnsmasq rsyslog"),
     "shells": Layer("host", ("csh", "tcsh", "fish", "zsh", "ksh", "mksh", "busybox")),
     "docker": Layer("managed", ("docker.io",), "systemctl --quiet disable docker.socket docker containerd"),
     "resolvers": Layer("host", RESOLVERS),
@@ -88,9 +79,7 @@ LAYERS = {
     # Roots in which a test runs single programs.
     "systems": Layer("", ("python3-pip", "pipx", "npm", "pacman-package-manager", "nix-bin", "rpm", "dnf", "zypper")),
     "dnf5": Layer("", ("rpm", "dnf5")),
-    "appliances": Layer(
-        "", ("bind9", "bind9-utils", "dnsmasq-base", "duktape", "ipset", "iptables", "squid", "unbound")
-    ),
+    "appliances": Layer("", APPLIANCES),
 }
 USUAL = {
     "integration": (

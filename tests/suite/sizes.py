@@ -29,7 +29,8 @@ class Row(NamedTuple):
     about: tuple[str, ...]  # patterns of the checkout's paths; files that the test itself imports need none
 
 
-_CONTROLS = "module_utils/proscribe/host/controls/"
+_HOST, _CONTROLLER = "module_utils/proscribe/host", "module_utils/proscribe/controller"
+_CONTROLS = f"{_HOST}/controls/"
 _APPS = (f"{_CONTROLS}apps/*", "roles/restricted_apps/*")
 _SYSTEMS = f"{_CONTROLS}apps/systems/"
 _EVERY_SYSTEM = tuple(
@@ -37,31 +38,31 @@ _EVERY_SYSTEM = tuple(
     for name in ("__init__", "as_owner", "declaration", "each_place", "installed", "package", "registry")
 )
 _BROWSER = (f"{_CONTROLS}browser/*", "catalog/browsers.yml", "roles/browser_policy/*")
-_PROGRAMS = "module_utils/proscribe/host/programs/"  # what hosts get as text
+_PROGRAMS = f"{_HOST}/programs/"  # what hosts get as text
 _FIREWALL = (
     f"{_CONTROLS}firewall/*",
     "roles/host_firewall/*",
     *(f"{_PROGRAMS}{name}" for name in ("firewall.sh", "load_and_list.py", "table_events.py")),
 )
 _DNS = (f"{_CONTROLS}dns/*", "roles/dns_filter/*")
-_GROUP_POLICY = (f"{_CONTROLS}group_policy/*", "roles/group_policy/*", "module_utils/proscribe/controller/windows/*")
-_POINTS = ("module_utils/proscribe/controller/enforcement_points/*",)
-_REPORT = ("module_utils/proscribe/controller/report/*", "callback_plugins/*")
+_GROUP_POLICY = (f"{_CONTROLS}group_policy/*", "roles/group_policy/*", f"{_CONTROLLER}/windows/*")
+_POINTS = (f"{_CONTROLLER}/enforcement_points/*",)
+_REPORT = (f"{_CONTROLLER}/report/*", "callback_plugins/*")
 _CHANNELS = ("playbooks/notify.yml", "playbooks/tasks/notify/*")
-_REFRESH = ("module_utils/proscribe/controller/cli/catalog*", "module_utils/proscribe/controller/cli/scheduled/*")
+_REFRESH = (f"{_CONTROLLER}/cli/catalog*", f"{_CONTROLLER}/cli/scheduled/*")
 _SCHEDULE = (
-    "module_utils/proscribe/controller/cli/scheduled/*",
-    "module_utils/proscribe/controller/schedule/*",
-    "module_utils/proscribe/host/schedule/*",
-    "module_utils/proscribe/host/programs/guarding/*",
-    "module_utils/proscribe/host/programs/pulling/*",
+    f"{_CONTROLLER}/cli/scheduled/*",
+    f"{_CONTROLLER}/schedule/*",
+    f"{_HOST}/schedule/*",
+    f"{_HOST}/programs/guarding/*",
+    f"{_HOST}/programs/pulling/*",
     "module_utils/proscribe/base/run_files.py",
     "roles/drift_schedule/*",
     "playbooks/schedule.yml",
     "playbooks/drift.yml",
     *_CHANNELS,
 )
-_WATCH = ("module_utils/proscribe/host/watch*", "roles/host_watch/*", "module_utils/proscribe/wire/stored_watch.py")
+_WATCH = (f"{_HOST}/watch*", "roles/host_watch/*", "module_utils/proscribe/wire/stored_watch.py")
 _SWEEP = (
     "module_utils/proscribe/wire/sweep/*",
     "module_utils/proscribe/wire/replies/*",
@@ -82,15 +83,9 @@ _RUNS = (
     "ansible.cfg",
 )
 _LAUNCHER = ("proscribe", "pyproject.toml")
-_CUSTODY = ("module_utils/proscribe/controller/custody/*",)
-_COMMANDS = ("module_utils/proscribe/controller/cli/*",)
-_COLLECTION = (
-    "module_utils/proscribe/controller/cli/collection*",
-    "library/*",
-    "action_plugins/*",
-    "roles/*/meta/*",
-    "doc_fragments/*",
-)
+_CUSTODY = (f"{_CONTROLLER}/custody/*",)
+_COMMANDS = (f"{_CONTROLLER}/cli/*",)
+_COLLECTION = (f"{_CONTROLLER}/cli/collection*", "library/*", "action_plugins/*", "roles/*/meta/*", "doc_fragments/*")
 _DOCUMENTS = ("docs/*", "README.md", "tests/doc_*.py")
 
 

@@ -13,8 +13,7 @@ belongs to the controller: the same for all rows, with the OpenSSH masters in th
 For each N, R rounds, whose order turns around: an `ansible.builtin.ping` play, an audit, a drift run with nothing to
 do, pyinfra's package fact, and plain ssh (20 at a time, as the forks): `true`, and the bytes of an audit. At the end of
 a round one host in a hundred drifts, and a drift run repairs it. A run of which the report is not what was seeded is no
-result: the bench stops with an error. So it does when a host does not answer a peer. Between two N it prints
-t(1,000) / (10 t(100)), by processor time and by the clock.
+result: the bench stops with an error. So it does when a host does not answer a peer.
 
     tests/bench/fleet [--hosts N...] [--rounds R] [--forks F] [options]
     tests/bench/fleet --hosts --peak 10000                      memory of the controller's processes
@@ -22,7 +21,6 @@ t(1,000) / (10 t(100)), by processor time and by the clock.
 
 import argparse
 import contextlib
-import itertools
 import os
 import shutil
 import signal
@@ -101,9 +99,8 @@ def main():
         bench.run("enforce")
         made.begin_with(0)
         rows = scenarios.Rows(bench, CACHE, others, arguments.fallback)
-        best = {hosts: scenarios.measure(rows, hosts, arguments.rounds) for hosts in counts}
-        for few, many in itertools.pairwise(counts):
-            print("", *table.growth(few, many, best[few], best[many]), sep="\n  ", flush=True)
+        for hosts in counts:
+            scenarios.measure(rows, hosts, arguments.rounds)
         if arguments.dead:
             made.grow(most)
             scenarios.dead(bench, most)

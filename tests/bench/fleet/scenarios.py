@@ -76,7 +76,6 @@ def measure(rows, hosts, rounds):
     turns = [{**rows.turn(number), "drifted": drifted(bench, hosts)} for number in range(rounds)]
     best = {name: least([turn[name] for turn in turns]) for name in turns[0]}
     table.show(f"{hosts:,} hosts, {rounds} rounds; before: {before}; now:", hosts, best, rows.connects)
-    return best
 
 
 def dead(bench, hosts):

@@ -14,7 +14,6 @@ AIMS = {
     **{(name, "wall", "ping"): 0.3 for name in OURS},
     ("fallback", "wall", "ping"): 1.25,
 }
-GROWTH_AIM = 1.1  # of the time per host, from one number of hosts to the next
 LEGEND = """\
 Columns: processor time of the controller and of the hosts, then wall, which is of both together: they share a machine.
   docs/speed.md (How to measure) says what each column and row counts. "open" and "new" are connections.
@@ -49,15 +48,3 @@ def show(title, hosts, costs, connects):
     print(f"\n{title}\n{processors()}")
     for line in rows(hosts, costs, connects):
         print(f"  {line.rstrip()}", flush=True)
-
-
-def growth(few, many, before, after):
-    """How each row grows from few hosts to many: 1 where a host costs the same."""
-    times = many / few
-    yield f"t({many:,}) / ({times:g} t({few:,})), aim at most {GROWTH_AIM}:"
-    yield f"{'run':<10} {' '.join(f'{name:>10}' for name in Cost._fields)}"
-    for name in before:
-        if name in after:
-            found = [late / early / times for early, late in zip(before[name], after[name]) if early]
-            missed = " !" if name in OURS and max(found) > GROWTH_AIM else ""
-            yield f"{name:<10} {' '.join(f'{value:10.2f}' for value in found)}{missed}"

@@ -137,20 +137,6 @@ def test_distances_are_steps_to_the_nearest_change():
 ROOM_OF, BESIDE, PLUGIN = "module_utils/proscribe/room", "module_utils/proscribe_beside", "action_plugins/a_plugin"
 
 
-@pytest.mark.parametrize(
-    ("files", "circle"),
-    [
-        ({f"{ROOM_OF}/other": "from . import third", f"{ROOM_OF}/third": "def f():\n    from .other import x"}, True),
-        ({f"{ROOM_OF}/__init__": "from . import third\nown = 1", f"{ROOM_OF}/third": "from . import own"}, True),
-        ({f"{ROOM_OF}/__init__": "from . import other, third", f"{ROOM_OF}/third": "from . import other"}, False),
-        ({"tests/helper": "import other", "tests/other": "import helper"}, False),
-    ],
-)
-def test_files_that_import_each_other_are_a_circle(tmp_path, files, circle):
-    named = {f"{name}.py": text for name, text in files.items()}
-    assert find_circles(make_checkout(tmp_path, **named)) == ([sorted(named)] if circle else [])
-
-
 def test_no_file_imports_itself_in_a_circle():
     assert find_circles(PROJECT) == []
 
