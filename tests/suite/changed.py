@@ -14,7 +14,6 @@ _OWN = "tests/unit/checkout"
 _NEAR_CATALOGUE = ("tests/unit/controller/test_cli*.py", "tests/unit/host/controls/test_apps*.py")
 REACHES = {
     "catalog/*": ("tests/unit/controller/compile/catalogue/*", *_NEAR_CATALOGUE),
-    "docs/*": (f"{_OWN}/tests/test_site_pages.py",),
     "*.md": tuple(f"{_OWN}/{name}*.py" for name in ("tests/test_doc_commands", "docs/test_how_to", "test_security")),
     "roles/*": (f"{_OWN}/test_library.py", f"{_OWN}/test_proscribe.py", "tests/playbooks/test_runs.py"),
     "playbooks/*": (f"{_OWN}/test_proscribe.py", "tests/playbooks/test_runs.py"),

@@ -62,8 +62,3 @@ def test_a_wrong_value_is_refused_with_its_name(name, type_, wrong):
     assert OPTIONS[f"proscribe_{name}"]["type"] == type_
     (said,) = refused(f"proscribe_{name}", wrong)
     assert f"proscribe_{name}" in said and not takes(name, wrong)
-
-
-def test_what_takes_several_kinds_of_value_is_of_no_one_type():
-    raw = {name.removeprefix("proscribe_") for name, option in OPTIONS.items() if option["type"] == "raw"}
-    assert raw == {"feeds", "waivers_removed", "user_notice", "refusal_notice", "batches", "max_change", "round"}

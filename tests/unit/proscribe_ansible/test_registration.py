@@ -149,14 +149,6 @@ class TestShorterFailures:
         other.v2_runner_on_failed(SimpleNamespace(ours=True, result={"plan": "long"}))
         assert other.printed == [({"plan": "long"}, False)]
 
-    def test_once_however_often_it_is_asked_for(self):
-        screen = Screen()
-        manager = Manager(screen)
-        shorten_failures(manager, lambda result: True, "plan")
-        shortened = screen.v2_runner_on_failed
-        shorten_failures(manager, lambda result: True, "plan")
-        assert screen.v2_runner_on_failed is shortened
-
 
 def test_failures_are_those_of_all_hosts():
     stats = AggregateStats()
