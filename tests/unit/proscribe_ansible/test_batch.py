@@ -9,11 +9,12 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
+from members import make_member
 from proscribe.wire.loader import LACKING
 from proscribe.wire.replies.shapes import Unusable
 from proscribe.wire.sweep.exchange import Ended
 from proscribe_ansible import batch as proscribe_batch
-from proscribe_ansible.handover import Captured, Member
+from proscribe_ansible.handover import Captured
 
 LOST = 255
 
@@ -178,10 +179,6 @@ class TestAnswers:
         assert done[-1] == 2
 
 
-def member(name, **variables):
-    return Member(SimpleNamespace(name=name), SimpleNamespace(), variables, None)
-
-
 def route(become="", client=(), refuses=""):
     observed = []
 
@@ -212,13 +209,13 @@ class TestQuestions:
         ],
     )
     def test_host_with_other_options_of_an_unusual_plugin_is_asked_apart(self, become, given, together):
-        model, other = member("h1", ansible_su_user="x"), member("h2", **{"ansible_su_user": "x", **given})
+        model, other = make_member("h1", ansible_su_user="x"), make_member("h2", **{"ansible_su_user": "x", **given})
         made = proscribe_batch._question(route(become), other, model)
         assert (made is not None) is together
         assert proscribe_batch._question(route(become), model, model) is not None
 
     def test_host_without_an_observation_is_asked_nothing(self):
-        assert proscribe_batch._question(route(refuses="h2"), member("h2"), member("h1")) is None
+        assert proscribe_batch._question(route(refuses="h2"), make_member("h2"), make_member("h1")) is None
 
     @pytest.mark.parametrize(
         ("ended", "suits", "names", "model"),
@@ -231,7 +228,7 @@ class TestQuestions:
     )
     def test_hosts_of_a_group_without_a_result_are_asked(self, monkeypatch, ended, suits, names, model):
         models = []
-        group = [member(f"h{number}") for number in range(1, 5)]
+        group = [make_member(f"h{number}") for number in range(1, 5)]
         monkeypatch.setattr(proscribe_batch, "_captured", lambda _, one: None if one.name in ended else one.name)
         monkeypatch.setattr(proscribe_batch, "_route", lambda captured: captured if suits else None)
 
@@ -335,7 +332,7 @@ def test_host_without_an_answer_is_given_up(batch, monkeypatch):
     answered = partial(proscribe_batch._answered, {"record": 1})
     outcomes = {"asked h1": answered, "asked h2": None, "asked h3": partial(proscribe_batch._cut, "x", False)}
     monkeypatch.setattr(proscribe_batch, "_answer", lambda question, _: outcomes[question])
-    proscribe_batch.observe(batch, [member("h1"), member("h2"), member("h3")], 1)
+    proscribe_batch.observe(batch, [make_member("h1"), make_member("h2"), make_member("h3")], 1)
     sent = [line for line in batch.log if line != "flush"]
     assert sorted(sent, key=str) == [("give up", "h2"), ("h1", "asked h1", {"record": 1}), ("h3", "asked h3", None)]
     assert batch.log[-1] == "flush"
@@ -350,6 +347,6 @@ def test_failure_of_a_batch_is_reported_and_the_ordinary_way_remains(batch, monk
 
     monkeypatch.setattr(Results, "send", broken)
     monkeypatch.setattr(proscribe_batch, "_answer", lambda question, _: partial(proscribe_batch._answered, {}))
-    proscribe_batch.observe(batch, [member("h1")], 1)
+    proscribe_batch.observe(batch, [make_member("h1")], 1)
     assert len(warned) == 1 and "RuntimeError: a new Ansible" in " ".join(warned[0].split())
     assert batch.log == ["flush"]

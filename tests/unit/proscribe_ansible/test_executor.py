@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from ansible.executor.process import worker as workers
 from ansible.executor.task_executor import TaskExecutor
+from members import make_member
 from proscribe_ansible import executor as proscribe_executor
 from proscribe_ansible.connection_groups import KEYWORDS
 from proscribe_ansible.executor import Results, run_inside
@@ -44,10 +45,6 @@ def batch(monkeypatch):
     return made
 
 
-def member(name, on, **warns):
-    return Member(SimpleNamespace(name=name), on, warns, None)
-
-
 def record(number):
     return {"record": {"host": number}, "drifted": ["dns"] * number, "privileged": number % 2 == 0}
 
@@ -56,7 +53,7 @@ class TestResults:
     def test_an_answer_that_differs_in_more_has_a_result_of_its_own(self, batch):
         results, one, route = Results(batch), task(), object()
         for number, more in enumerate([{}, {}, {"more": 1}, {"more": 1}, {}]):
-            results.send(member(f"h{number}", one), question(route), {**record(number), **more}, f"o{number}")
+            results.send(make_member(f"h{number}", one), question(route), {**record(number), **more}, f"o{number}")
         results.flush()
         assert batch.log == [("h0", "o0"), ("h2", "o2"), ("h3", "o3"), ("h0", [("h1", record(1)), ("h4", record(4))])]
 
