@@ -32,42 +32,42 @@ def _tool(package, *parts):
 
 
 # What the tests run on, by the tool or file that shows whether it is there.
+_SAME_NAME = (
+    "chromium",
+    "firefox-esr",
+    "flatpak",
+    "openssl",
+    "ostree",
+    "prometheus",
+    "promtool",
+    "thunderbird",
+    "unbound",
+)
 TOOLS = {
     "/usr/lib/postgresql": _tool("postgresql"),
     # Ubuntu's mmdebstrap comes without
     "/usr/share/keyrings/debian-archive-keyring.gpg": _tool(
         "debian-archive-keyring", "integration", "molecule", "packages"
     ),
-    "chromium": _tool("chromium"),
-    "createrepo_c": _tool("createrepo-c"),
+    **{name: _tool(name) for name in _SAME_NAME},
+    **{name: _tool(name, "integration", "playbooks") for name in ("faketime", "gpg", "sudo")},
+    **{name: _tool(name, "integration", "molecule") for name in ("mmdebstrap", "podman", "runc")},
     "bwrap": _tool("bubblewrap"),
+    "createrepo_c": _tool("createrepo-c"),
     "distrobox-export": _tool("distrobox"),
     "dnsmasq": _tool("dnsmasq-base"),
-    "faketime": _tool("faketime", "integration", "playbooks"),
-    "firefox-esr": _tool("firefox-esr"),
-    "flatpak": _tool("flatpak"),
-    "goss": _tool("goss", "molecule"),
-    "gpg": _tool("gpg", "integration", "playbooks"),
     "git": _tool("git", "integration", "playbooks", "lint"),
+    "goss": _tool("goss", "molecule"),
     "ip": _tool("iproute2", "integration", "playbooks", "molecule"),
-    "mmdebstrap": _tool("mmdebstrap", "integration", "molecule"),
     "mksquashfs": _tool("squashfs-tools"),
     "nft": _tool("nftables"),
     "node": _tool("nodejs"),
-    "openssl": _tool("openssl"),
-    "ostree": _tool("ostree"),
-    "podman": _tool("podman", "integration", "molecule"),
-    "prometheus": _tool("prometheus"),
-    "promtool": _tool("promtool"),
     "rpmbuild": _tool("rpm"),
-    "runc": _tool("runc", "integration", "molecule"),
     "shellcheck": _tool("shellcheck", "lint"),
     "soffice": _tool("libreoffice-calc", NIGHTLY),
     "ssh": _tool("openssh-client", "integration", "playbooks", "molecule"),
     "sshd": _tool("openssh-server"),
-    "sudo": _tool("sudo", "integration", "playbooks"),
     "systemd-analyze": _tool("systemd"),
-    "thunderbird": _tool("thunderbird"),
     "unbound": _tool("unbound"),
     "unshare": _tool("util-linux", "integration", "playbooks"),
 }

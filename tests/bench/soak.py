@@ -71,17 +71,9 @@ FAULTS = {
 # tamperer that was taken for the organisation's own and kept, the firewall's own empty folder for changes that wait,
 # and /opt itself, which dpkg takes away with the last package in it.
 DIRECTORIES = "/etc /usr/libexec /usr/local /opt /tmp /var/tmp /var/lib/proscribe /run/proscribe /root /home"
-LEFT_OUT = (
-    "*/.ansible",
-    "*/.ansible/tmp",
-    "/tmp/systemd-private-*",
-    "/var/tmp/systemd-private-*",
-    "/var/lib/proscribe/quarantine*",
-    "/var/lib/proscribe/browser/*.original",
-    "/run/proscribe",
-    "/run/proscribe/firewall",
-    "/opt",
-)
+LEFT_OUT = ("*/.ansible", "*/.ansible/tmp", "/tmp/systemd-private-*", "/var/tmp/systemd-private-*", "/opt")
+LEFT_OUT += ("/var/lib/proscribe/quarantine*", "/var/lib/proscribe/browser/*.original")
+LEFT_OUT += ("/run/proscribe", "/run/proscribe/firewall")
 NOT_THESE = " ".join(f"! -path '{path}'" for path in LEFT_OUT)
 FILES = f"find {DIRECTORIES} {NOT_THESE} 2>/dev/null | sort"
 # Processes of the test's own connections, and of sessions that they open.
