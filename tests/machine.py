@@ -32,17 +32,7 @@ def _tool(package, *parts):
 
 
 # What the tests run on, by the tool or file that shows whether it is there.
-_SAME_NAME = (
-    "chromium",
-    "firefox-esr",
-    "flatpak",
-    "openssl",
-    "ostree",
-    "prometheus",
-    "promtool",
-    "thunderbird",
-    "unbound",
-)
+_SAME_NAME = ("chromium", "firefox-esr", "flatpak", "openssl", "ostree", "prometheus", "promtool", "thunderbird")
 TOOLS = {
     "/usr/lib/postgresql": _tool("postgresql"),
     # Ubuntu's mmdebstrap comes without
