@@ -36,20 +36,8 @@ TOKENS = [
     b"=", b"\xff" * 8, b"\x00\x00\x00\x80", b"\x7f" * 4, b"Infinity", b"true", b"[[[[", b"_crx_", b"file:///dev/zero",
 ]
 # fmt: on
-COUNTS = [struct.pack(form, number) for form in ("<H", "<I", "<Q") for number in (0, 1, 0x7FFF, 0xFFFF)] + [
-    struct.pack("<I", 0xFFFFFFFF),
-    struct.pack("<Q", 0xFFFFFFFFFFFFFFFF),
-    struct.pack("<Q", 1 << 62),
-    struct.pack("<I", 1 << 30),
-]
-
-
-def nested(depth: int) -> bytes:
-    return b'{"files": ' + b"[" * depth + b"]" * depth + b"}"
-
-
-def image(program: str) -> bytes:
-    return made.image(program, files={"resources": b"", "usr": b""})
+COUNTS = [struct.pack(form, number) for form in ("<H", "<I", "<Q") for number in (0, 1, 0x7FFF, 0xFFFF)]
+COUNTS += [struct.pack("<I", 1 << 30), struct.pack("<Q", 1 << 62), b"\xff" * 4, b"\xff" * 8]
 
 
 def texts(name: str) -> Mapping[str, bytes]:
@@ -74,13 +62,13 @@ def texts(name: str) -> Mapping[str, bytes]:
         "vendor": b"[App]\nVendor=Tor Project\nName=Firefox\n",
         "elf": made.elf({".text": bytes(64)}),
         "go": made.go("github.com/cloudflare/cloudflared/cmd/cloudflared"),
-        "image": image(name),
+        "image": made.image(name, files={"resources": b"", "usr": b""}),
         "asar": made.asar({"name": name}, {"native.bin": 7}),
         "windows": made.windows(),
         "zip": made.jar(),
         "pak": made.pak(),
         "icu": made.icu(),
-        "nested": nested(20_000),
+        "nested": b'{"files": ' + b"[" * 20_000 + b"]" * 20_000 + b"}",
     }
 
 
@@ -194,21 +182,19 @@ HOMES = st.lists(st.one_of(FILES, FILES, FILES, OTHERS), min_size=3, max_size=25
 
 def catalogue_names(catalogue: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
     """What stands for {pip} and the like, out of the plan's apps."""
-    found: dict[str, set[str]] = {}
+    by_key: dict[str, set[str]] = {}
     for entry in catalogue.values():
-        for key, names in entry["packages"].items():
-            found.setdefault(key, set()).update(names)
-        found.setdefault("program", set()).update(entry["processes"])
-        found.setdefault("desktop", set()).update(entry.get("desktop_files", ()))
-        found.setdefault("windows", set()).update(entry.get("windows", ()))
-    return {key: sorted(names) for key, names in found.items()}
+        keys = {"program": "processes", "desktop": "desktop_files", "windows": "windows"}
+        for key, names in {**entry["packages"], **{key: entry.get(own, ()) for key, own in keys.items()}}.items():
+            by_key.setdefault(key, set()).update(names)
+    return {key: sorted(names) for key, names in by_key.items()}
 
 
 def content(thing: Thing, name: str) -> bytes:
     text = texts(name)[thing.kind]
-    for change in thing.changes:
-        at = len(text) * change.at // 1000
-        text = text[:at] + change.token * change.times + text[at + change.gone :]
+    for at, gone, token, times in thing.changes:
+        place = len(text) * at // 1000
+        text = text[:place] + token * times + text[place + gone :]
     return text[: 8 << 20]
 
 
@@ -231,8 +217,8 @@ def _place(thing: Thing, named: Mapping[str, Sequence[str]]) -> tuple[str, bytes
         if part == "{any}":
             path += NAMES[next(numbers) % len(NAMES)]
         elif part.startswith("{"):
-            known = named.get(part[1:-1]) or ["wechat"]
-            name = known[thing.names[0] % len(known)]
+            names = named.get(part[1:-1]) or ["wechat"]
+            name = names[thing.names[0] % len(names)]
             path += name.encode()
         else:
             path += part.encode()

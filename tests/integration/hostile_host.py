@@ -54,45 +54,25 @@ def session_call() -> Call:
 
 def record(plan: str, **changes: Any) -> dict[str, Any]:
     """An honest record with everything in order."""
-    return {
-        "schema": "proscribe/host/1",
-        "state": "compliant",
-        "plan": f"sha256:{plan}",
-        "checked_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "platform": {"os": "debian", "version": "13", "kernel": "6", "architecture": "x", "python": "3.13.5"},
-        "rules_evaluated": 300,
-        "rules_not_applicable": 0,
-        "rules": [],
-        "attempts": {},
-        "errors": [],
-        "duration_ms": 40,
-        **changes,
-    }
+    platform = {"os": "debian", "version": "13", "kernel": "6", "architecture": "x", "python": "3.13.5"}
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    head = {"schema": "proscribe/host/1", "state": "compliant", "plan": f"sha256:{plan}", "checked_at": at}
+    rules = {"rules_evaluated": 300, "rules_not_applicable": 0, "rules": [], "attempts": {}, "errors": []}
+    return {**head, **rules, "platform": platform, "duration_ms": 40, **changes}
 
 
 def drifted(plan: str) -> dict[str, Any]:
     """An honest answer of a host on which something is wrong."""
-    found = {"kind": "hosts_line", "id": "a.example", "manager": "hosts", "detail": "not blocked"}
-    rule = {"rule": "dns/whatsapp", "state": "noncompliant", "waiver": None, "reason": None, "findings": [found]}
-    found_record = record(plan, state="noncompliant", rules=[rule])
-    return {"changed": False, "record": found_record, "drifted": ["dns"], "privileged": True}
+    finding = {"kind": "hosts_line", "id": "a.example", "manager": "hosts", "detail": "not blocked"}
+    rule = {"rule": "dns/whatsapp", "state": "noncompliant", "waiver": None, "reason": None, "findings": [finding]}
+    changes = {"state": "noncompliant", "rules": [rule]}
+    return {"changed": False, "record": record(plan, **changes), "drifted": ["dns"], "privileged": True}
 
 
 # What it has in its quarantine.
-ITEM = {
-    "id": "wechat-0123abcd",
-    "group": "",
-    "services": ["wechat"],
-    "bytes": 5000,
-    "finished": True,
-    "path": "/home/alice/WeChat",
-    "whole": "/home/alice/WeChat",
-    "kind": "tree",
-    "taken_at": "2026-11-25T00:30:05Z",
-    "owner": "alice",
-    "place_of": "alice",
-    "kept_until": "",
-}
+ITEM: dict[str, Any] = {"id": "wechat-0123abcd", "group": "", "services": ["wechat"], "bytes": 5000, "finished": True}
+ITEM |= {"kind": "tree", "path": "/home/alice/WeChat", "whole": "/home/alice/WeChat", "owner": "alice"}
+ITEM |= {"place_of": "alice", "taken_at": "2026-11-25T00:30:05Z", "kept_until": ""}
 
 
 def send_record(answer: Any) -> None:
@@ -135,16 +115,11 @@ class Fleet:
     def inventory(self, count: int = 4, **variables: Any) -> None:
         self.names = [f"h{number}" for number in range(1, count + 1)]
         options = f"-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o ControlPath={self.directory}/cm-%C"
-        common = {
-            "ansible_port": self.port,
-            "ansible_user": "root",
-            "ansible_ssh_private_key_file": str(self.directory / "key"),
-            "ansible_ssh_common_args": options,
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "proscribe_controls": {"apps": "off", "browser": "off", "firewall": "off", "dns": "enforce"},
-            "proscribe_history": "off",
-            **variables,
-        }
+        ssh = {"port": self.port, "ssh_private_key_file": str(self.directory / "key"), "ssh_common_args": options}
+        ansible = {"user": "root", "python_interpreter": "/usr/bin/python3", **ssh}
+        controls = {"apps": "off", "browser": "off", "firewall": "off", "dns": "enforce"}
+        common = {"proscribe_controls": controls, "proscribe_history": "off", **variables}
+        common |= {f"ansible_{name}": value for name, value in ansible.items()}
         hosts = {name: {"ansible_host": self.address(name)} for name in self.names}
         text = json.dumps({"department": {"hosts": hosts, "vars": common}})
         (self.directory / "fleet").mkdir(exist_ok=True)
@@ -172,28 +147,19 @@ class Fleet:
         exit_file = self.directory / "exit"
         exit_file.unlink(missing_ok=True)
         started, before = time.monotonic(), os.times()
-        child = subprocess.Popen(
-            [ansible, str(PROJECT / f"playbooks/{playbook}.yml"), "-i", str(self.directory / "fleet"), *options],
-            cwd=PROJECT,
-            env={**rest, **more, **self.more, "PATH": path, "PROSCRIBE_EXIT_FILE": str(exit_file)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        argv = [ansible, str(PROJECT / f"playbooks/{playbook}.yml"), "-i", str(self.directory / "fleet"), *options]
+        environment = {**rest, **more, **self.more, "PATH": path, "PROSCRIBE_EXIT_FILE": str(exit_file)}
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        child: Any = subprocess.Popen(argv, cwd=PROJECT, env=environment, start_new_session=True, **pipes)  # type: ignore[call-overload]
         try:
-            said = child.communicate(timeout=timeout)[0]
+            output = child.communicate(timeout=timeout)[0]
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
-            said = child.communicate()[0] + b"\n(the run did not end)"
-        spent = os.times()
-        return Ended(
-            child.returncode,
-            said.decode("utf-8", "surrogateescape"),
-            exit_file.read_text().strip() if exit_file.exists() else "",
-            time.monotonic() - started,
-            spent.children_user + spent.children_system - before.children_user - before.children_system,
-        )
+            output = child.communicate()[0] + b"\n(the run did not end)"
+        exit_code = exit_file.read_text().strip() if exit_file.exists() else ""
+        cpu = sum(os.times()[2:4]) - sum(before[2:4])
+        wall = time.monotonic() - started
+        return Ended(child.returncode, output.decode("utf-8", "surrogateescape"), exit_code, wall, cpu)
 
     def records(self) -> dict[str, Any]:
         """The records of the latest report, by host; empty where there is no report."""
@@ -206,13 +172,16 @@ class Fleet:
 
     def connections(self) -> list[str]:
         """The ssh clients of this fleet that still run, by their command lines."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-                if entry.name.isdigit() and line.startswith(("ssh ", "ssh:")) and str(self.directory) in line:
-                    found.append(line.strip())
-        return found
+        return [line for line in command_lines(self.directory).values() if line.startswith(("ssh ", "ssh:"))]
+
+
+def command_lines(directory: Path) -> dict[int, str]:
+    """The command lines of processes that name a directory, by their ids."""
+    lines = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            lines[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    return {pid: line.strip() for pid, line in lines.items() if str(directory) in line and pid != os.getpid()}
 
 
 class Ended(NamedTuple):
@@ -236,22 +205,10 @@ def fleet(directory: Path) -> Iterator[Fleet]:
     command = directory / "session"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{__file__}" "{directory}"\n')
     command.chmod(0o755)
-    settings = {
-        "ListenAddress": "0.0.0.0",
-        "Port": port,
-        "HostKey": directory / "host_key",
-        "AuthorizedKeysFile": directory / "key.pub",
-        "PidFile": directory / "sshd.pid",
-        "PermitRootLogin": "yes",
-        "StrictModes": "no",
-        "UsePAM": "no",
-        "UseDNS": "no",
-        "MaxStartups": "100",
-        "PrintMotd": "no",
-        "Subsystem": "sftp internal-sftp",
-        "ForceCommand": command,
-    }
-    (directory / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    settings = f"ListenAddress 0.0.0.0\nPort {port}\nHostKey {directory}/host_key\nPidFile {directory}/sshd.pid\n"
+    settings += f"AuthorizedKeysFile {directory}/key.pub\nForceCommand {command}\nPermitRootLogin yes\nStrictModes no\n"
+    settings += "UsePAM no\nUseDNS no\nMaxStartups 100\nPrintMotd no\nSubsystem sftp internal-sftp\n"
+    (directory / "sshd_config").write_text(settings)
     (directory / "passwd").write_text(
         "root:x:0:0::/root:/bin/sh\nsshd:x:101:65534::/run/sshd:/usr/sbin/nologin\nnobody:x:65534:65534::/:/bin/false\n"
     )
@@ -262,25 +219,18 @@ def fleet(directory: Path) -> Iterator[Fleet]:
         server = subprocess.Popen(["unshare", "--mount", "sh", "-c", start], stderr=log, start_new_session=True)
     try:
         for _ in range(600):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.9.1", port), 1) as one:
-                if one.recv(4) == b"SSH-":
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.9.1", port), 1) as connection:
+                if connection.recv(4) == b"SSH-":
                     break
             time.sleep(0.1)
         yield made
     finally:
         server.terminate()
         server.wait()
-        _end(directory)
-
-
-def _end(directory: Path) -> None:
-    """End what the sessions and the connections of a fleet left; each of them names its directory."""
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-                if str(directory) in line and ("ssh" in line.split(" ")[0] or "hostile_host.py" in line):
-                    os.kill(int(entry.name), signal.SIGKILL)
+        for pid, line in command_lines(directory).items():  # sessions and connections name the fleet's directory
+            with contextlib.suppress(OSError):
+                if "ssh" in line.split(" ")[0] or "hostile_host.py" in line:
+                    os.kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

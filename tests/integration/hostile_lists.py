@@ -2,7 +2,6 @@
 
 import contextlib
 import gzip
-import json
 import time
 from collections.abc import Callable
 
@@ -20,25 +19,20 @@ def without_end(request: Requests) -> None:
     request.send_response(200)
     request.send_header("Content-Length", str(1 << 34))
     request.end_headers()
-    try:
+    with contextlib.suppress(OSError):
         while True:
             request.wfile.write(b"bird000.example\n" * 4096)
-    except OSError:
-        pass
-
-
-def redirect(request: Requests, location: str) -> None:
-    request.send_response(302)
-    request.send_header("Location", location)
-    request.end_headers()
-
-
-def in_a_circle(request: Requests) -> None:
-    redirect(request, f"https://127.0.0.1:{request.server.server_port}{request.path}")
 
 
 def to(location: str) -> Callable[[Requests], None]:
-    return lambda request: redirect(request, location)
+    """Redirect to an address, in which PORT stands for the publisher's own."""
+
+    def redirect(request: Requests) -> None:
+        request.send_response(302)
+        request.send_header("Location", location.replace("PORT", str(request.server.server_port)))
+        request.end_headers()
+
+    return redirect
 
 
 def compressed(request: Requests) -> None:
@@ -50,10 +44,10 @@ def compressed(request: Requests) -> None:
     request.wfile.write(content)
 
 
-def drips(request: Requests, head: bytes) -> None:
+def drips(request: Requests) -> None:
     """Never silent, and never at an end."""
     with contextlib.suppress(OSError):
-        request.wfile.write(b"HTTP/1.1 200 OK\r\n" + head)
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n")
         while True:
             request.wfile.write(b"b")
             time.sleep(0.05)
@@ -77,6 +71,7 @@ def answering(status: int, *headers: tuple[str, str], names: int = 90, length: s
 
 
 NAMED = "\n".join(NAMES)
+RIPE = '{"status": "ok", "data": {"prefixes": [{"prefix": "%s"}]}}'
 HOSTILE = {
     "cut short": ("birds", cut_short, "could not be fetched|ended after"),
     "without an end": ("birds", without_end, "larger than"),
@@ -85,14 +80,10 @@ HOSTILE = {
     "a length of another script": ("birds", answering(200, length="\xb2"), "does not say where it ends"),
     "a name that looks permitted": ("birds", f"{NAMED}\n\u0441dn.example", "expected a host name"),
     "a mark before the list": ("birds", f"\ufeff{NAMED}", "expected a host name"),
-    "drips a list": (
-        "birds",
-        lambda request: drips(request, b"Content-Length: 4000000\r\n\r\n"),
-        "took longer than 2 seconds",
-    ),
+    "drips a list": ("birds", drips, "took longer than 2 seconds"),
     "a file": ("birds", to("file:///etc/passwd"), "not allowed"),
     "no address": ("birds", to("https://[::1"), "could not be fetched"),
-    "a circle": ("birds", in_a_circle, "could not be fetched"),
+    "a circle": ("birds", to("https://127.0.0.1:PORT/birds"), "could not be fetched"),
     "a little that becomes much": ("birds", compressed, "compressed (gzip)"),
     "a name that is YAML": ("v2fly", "parrot.example\nfull:x.example: [a]\n", "expected a host name"),
     "too many": ("birds", "".join(f"x{number}.example\n" for number in range(100_001)), "more than 100,000 values"),
@@ -115,16 +106,8 @@ HOSTILE = {
     "not ours": ("adguard", '{"blocked_services": [{"id": "x", "rules": []}]}', "no service 'parrot'"),
     "a list of the agreement is a page": ("flock2", "<html> <p>\n" * 100, "flock2: 100 of its 100 values are no names"),
     "no status": ("ripe", '{"data": {"prefixes": []}}', "no list data.prefixes with status ok"),
-    "others' networks": (
-        "ripe",
-        json.dumps({"status": "ok", "data": {"prefixes": [{"prefix": "9.9.9.0/24"}]}}),
-        "none",
-    ),
-    "everything": (
-        "ripe",
-        json.dumps({"status": "ok", "data": {"prefixes": [{"prefix": "0.0.0.0/0"}]}}),
-        "at least /8",
-    ),
+    "others' networks": ("ripe", RIPE % "9.9.9.0/24", "none"),
+    "everything": ("ripe", RIPE % "0.0.0.0/0", "at least /8"),
     "no list": ("gateways", "{}", "it is no list"),
     "what nobody may block": ("birds", f"{NAMED}\ngov.example", "www.gov.example of known_good.txt"),
     "another form": ("v2fly", "parrot.example\nexec:rm\n", "begins with 'exec'"),

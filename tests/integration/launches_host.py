@@ -84,15 +84,10 @@ def plan(exceptions: Sequence[Mapping[str, Any]] = (), mode: str = "enforce") ->
     viber: dict[str, Any] = {"name": "Viber", "mode": mode, "packages": {}, "processes": ["Viber"]}
     viber["paths"] = ["/opt/viber", "~/viber"]
     if exceptions:
-        viber["exceptions"] = [dict(one) for one in exceptions]
+        viber["exceptions"] = [dict(exception) for exception in exceptions]
     rclone = {"name": "rclone", "mode": mode, "packages": {}, "processes": [], "paths": [], **RCLONE}
-    settings = {
-        "user_notice": "Viber is not permitted here; ask the IT service desk.",
-        "grace": 5,
-        "quarantine_keep": 0,
-        "exec_control": "off",
-        "full_scan_every": 7,
-    }
+    settings = {"user_notice": "Viber is not permitted here; ask the IT service desk.", "grace": 5}
+    settings |= {"quarantine_keep": 0, "exec_control": "off", "full_scan_every": 7}
     apps = {"mode": "enforce", "services": {"viber": viber, "rclone": rclone}, "settings": settings}
     return plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {"apps": apps}})
 
@@ -102,18 +97,15 @@ def install(host: Machine, made: Mapping[str, Any]) -> None:
     host.run("sh", "-c", SETUP)
     host.run("mkdir", "-p", "-m", "700", files.PLANS, "/usr/libexec/proscribe")
     _write(host, files.PROGRAM, f"#!/usr/bin/python3{installable(WATCH_TEXT)}", "700")
-    subprocess.run(
-        ["podman", "exec", "--interactive", host.name, "sh", "-c", f"umask 077; cat >{files.CODE}"],
-        input=_code(),
-        capture_output=True,
-        check=True,
-    )
+    argv = ["podman", "exec", "--interactive", host.name, "sh", "-c", f"umask 077; cat >{files.CODE}"]
+    subprocess.run(argv, input=_code(), capture_output=True, check=True)
     _write(host, reported.HEARTBEAT, heartbeat.TEXT, "700")
     _write(host, f"/etc/systemd/system/{units.LAUNCHES}", units.texts(86400)[units.LAUNCHES], "644")
     write_plan(host, made)
     host.run("systemctl", "daemon-reload")
     host.run("systemctl", "restart", units.LAUNCHES)
-    until(lambda: is_ready(host) or _refused(host), on_timeout=lambda: f"{status(host)}\n{_journal(host)}")
+    journal = ("journalctl", "--no-pager", "--lines", "30", "--unit", UNIT)
+    until(lambda: is_ready(host) or _refused(host), on_timeout=lambda: status(host) + host.run(*journal, check=False))
     if why := _refused(host):
         pytest.skip(f"this kernel reports no starts of programs in a container: {why}")  # nothing to install
 
@@ -148,10 +140,6 @@ def _refused(host: Machine) -> str:
     return "" if said.get("by") else said.get("refused", "")
 
 
-def _journal(host: Machine) -> str:
-    return host.run("journalctl", "--no-pager", "--lines", "30", "--unit", UNIT, check=False)
-
-
 def status(host: Machine) -> str:
     """What the daemon says of itself."""
     return host.run(files.PROGRAM, "status", check=False)
@@ -172,11 +160,8 @@ def daemon(host: Machine) -> int:
 
 def processor_time(host: Machine) -> float:
     """Seconds that the daemon has used, with all that it has started and that has ended, and the verifier that runs."""
-    found = 0.0
-    for pid in pids(host):
-        fields = host.run("cat", f"/proc/{pid}/stat", check=False).rpartition(")")[2].split()
-        found += sum(map(int, fields[11:15])) / 100 if fields else 0.0
-    return found
+    stats = [host.run("cat", f"/proc/{pid}/stat", check=False).rpartition(")")[2].split() for pid in pids(host)]
+    return sum(int(field) for fields in stats for field in fields[11:15]) / 100
 
 
 def memory(host: Machine, pid: int) -> int:

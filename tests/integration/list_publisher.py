@@ -23,9 +23,7 @@ PUBLISHED: dict[str, str] = {
     "gateways": json.dumps([f"https://{name}" for name in NAMES]),
     # Two that agree on sixty names; neither has most of the other, which would be a copy.
     "flock1": "\n".join([*NAMES[:60], *(f"tree{number}.example" for number in range(20))]) + "\n",
-    "flock2": "".join(
-        f"0.0.0.0 {name}\n" for name in [*NAMES[:60], *(f"bush{number}.example" for number in range(20))]
-    ),
+    "flock2": "".join(f"0.0.0.0 {name}\n" for name in [*NAMES[:60], *(f"bush{n}.example" for n in range(20))]),
     "v2fly": "include:others\ndomain:parrot.example\nfull:toys.example @ads\nregexp:^x$\n",
 }
 

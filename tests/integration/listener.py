@@ -97,8 +97,7 @@ class _Handler(socketserver.BaseRequestHandler):
         """A whole TLS record, or what came of a request at once."""
         said: bytes = self.request.recv(LARGEST)
         while said[:1] == bytes([HANDSHAKE]) and len(said) < 5 + _number(said, 3, 2):
-            more = self.request.recv(LARGEST)
-            if not more:
+            if not (more := self.request.recv(LARGEST)):
                 break
             said += more
         return said

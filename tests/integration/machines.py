@@ -28,6 +28,7 @@ import roots
 from conftest import layers, require_whole_hosts
 from inotify import room
 from patience import LONGEST, until
+from processes import MERGED
 
 PROJECT = Path(__file__).resolve().parents[2]
 BOOT = ("/bin/sh", "-c", (PROJECT / "tests/molecule/boot").read_text())  # the first process of a host
@@ -69,22 +70,19 @@ class Machine:
 
     def answers(self, seconds: int = 3) -> bool:
         """Whether a new SSH connection gets through."""
-        ssh = [
-            "ssh",
-            "-F",
-            "none",
-            *self._ssh_options(),
-            "-o",
-            f"ConnectTimeout={seconds}",
-            f"root@{self.address}",
-            "true",
-        ]
-        return subprocess.run(ssh, capture_output=True, timeout=LONGEST).returncode == 0
+        ssh = ["ssh", "-F", "none", *self._ssh_options(), "-o", f"ConnectTimeout={seconds}"]
+        argv = [*ssh, f"root@{self.address}", "true"]
+        return subprocess.run(argv, capture_output=True, timeout=LONGEST).returncode == 0
 
     def _ssh_options(self) -> list[str]:
-        known = self.directory / "known_hosts"
-        options = ("BatchMode=yes", "IdentitiesOnly=yes", f"UserKnownHostsFile={known}")
+        options = ("BatchMode=yes", "IdentitiesOnly=yes", f"UserKnownHostsFile={self.directory / 'known_hosts'}")
         return ["-i", str(self.directory / "key"), *(word for option in options for word in ("-o", option))]
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """The inventory variables by which Ansible reaches it."""
+        ssh = " ".join(["-F none", *self._ssh_options()])
+        return {"ansible_host": self.address, "ansible_user": "root", "ansible_ssh_common_args": ssh}
 
     def let_in(self) -> None:
         """Give the host the test's key, and learn the host's."""
@@ -98,10 +96,8 @@ class Machine:
         (self.directory / "known_hosts").write_text(f"{self.address} {host_key}")
 
     def _inventory(self, **more: Any) -> str:
-        ssh = " ".join(["-F none", *self._ssh_options()])
         inventory = self.directory / "inventory.yml"
-        variables = {"ansible_host": self.address, "ansible_user": "root", "ansible_ssh_common_args": ssh, **more}
-        inventory.write_text(json.dumps({"all": {"hosts": {self.name: variables}}}))
+        inventory.write_text(json.dumps({"all": {"hosts": {self.name: {**self.connection, **more}}}}))
         return str(inventory)
 
     def playbook(
@@ -114,28 +110,14 @@ class Machine:
         self, module: str, arguments: Mapping[str, Any], checkout: Path = PROJECT, *options: str
     ) -> Controller:
         """Start the real Ansible on one call of a module of a checkout."""
-        inventory = self._inventory()
         empty = self.directory / "ansible.cfg"
         empty.touch()
-        paths = {
-            "ANSIBLE_CONFIG": empty,
-            "ANSIBLE_LIBRARY": checkout / "library",
-            "ANSIBLE_MODULE_UTILS": checkout / "module_utils",
-            "ANSIBLE_ACTION_PLUGINS": checkout / "action_plugins",
-            "ANSIBLE_DOC_FRAGMENT_PLUGINS": checkout / "doc_fragments",
-        }
-        quiet = {"ANSIBLE_PIPELINING": "1", "ANSIBLE_PYTHON_INTERPRETER": "auto_silent", "ANSIBLE_NOCOLOR": "1"}
-        return Controller(
-            subprocess.Popen(
-                [str(ANSIBLE), "all", "-i", inventory, "-m", module, "-a", json.dumps(arguments), *options],
-                env={**_without_ansible(), **quiet, **{name: str(path) for name, path in paths.items()}},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
-        )
+        variables = {"CONFIG": empty, "PIPELINING": 1, "PYTHON_INTERPRETER": "auto_silent", "NOCOLOR": 1}
+        variables |= {"LIBRARY": checkout / "library", "MODULE_UTILS": checkout / "module_utils"}
+        variables |= {"ACTION_PLUGINS": checkout / "action_plugins", "DOC_FRAGMENT_PLUGINS": checkout / "doc_fragments"}
+        environment = {**without_ansible(), **{f"ANSIBLE_{name}": str(value) for name, value in variables.items()}}
+        argv = [str(ANSIBLE), "all", "-i", self._inventory(), "-m", module, "-a", json.dumps(arguments), *options]
+        return Controller(subprocess.Popen(argv, env=environment, start_new_session=True, **MERGED))
 
     def call(self, module: str, arguments: Mapping[str, Any], checkout: Path = PROJECT) -> dict[str, Any]:
         """What a module of a checkout answers for this host."""
@@ -174,15 +156,21 @@ class Controller:
 
 
 def run_ansible(
-    playbook: str, inventory: Path, reports: Path, longest: float = LONGEST, *options: str
+    playbook: str, inventory: Path, reports: Path, longest: float = LONGEST, *options: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     command = [f"{ANSIBLE}-playbook", str(PROJECT / f"playbooks/{playbook}.yml"), "-i", str(inventory), *options]
     own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(reports)}
-    environment = {**_without_ansible(), **own}
-    return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=longest)
+    variables = {**without_ansible(), **own, **environment}
+    return subprocess.run(command, env=variables, cwd=PROJECT, capture_output=True, text=True, timeout=longest)
 
 
-def _without_ansible() -> dict[str, str]:
+def read_records(reports: Path, run: str = "latest") -> dict[str, dict[str, Any]]:
+    """The records of a run, by host."""
+    lines = (reports / run / "hosts.jsonl").read_text().splitlines()
+    return {record["host"]: record for record in map(json.loads, lines)}
+
+
+def without_ansible() -> dict[str, str]:
     """The environment, without the variables that Ansible or the project reads."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
 
@@ -235,17 +223,16 @@ def booting(
             # sets for images alone, systemd takes the machine for its own, and changes limits of the kernel.
             who = ("--name", name, "--hostname", hostname or name, "--no-hosts", "--env", "container=podman")
             how = ("--systemd", "always", "--privileged", *options, "--rootfs", str(merged), *BOOT)
-            group = (
-                f"proscribe-test-{(merged / 'etc/machine-id').read_text().strip()}"  # tests/molecule/boot may make it
-            )
+            machine_id = (merged / "etc/machine-id").read_text().strip()
+            group = f"proscribe-test-{machine_id}"  # tests/molecule/boot may make it
             ledger.add(cgroup=group)
             try:
                 ledger.add(cgroup=f"libpod-{podman('run', '--detach', *who, *how).stdout.strip()}")
                 yield (place / "upper", *stack)
             finally:
                 podman("rm", "--force", "--ignore", "--time", "0", name, check=False)
-                for found in Path("/sys/fs/cgroup").glob(f"*/{group}"):
-                    subprocess.run(["find", str(found), "-depth", "-type", "d", "-delete"], check=False)
+                for place_of_group in Path("/sys/fs/cgroup").glob(f"*/{group}"):
+                    subprocess.run(["find", str(place_of_group), "-depth", "-type", "d", "-delete"], check=False)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -286,9 +273,8 @@ def played(
 
     Each leaves its host as it found it, for the next one, or `afterwards` does.
     """
-    here = [item for item in request.session.items if item.path == request.path]
-    parameters: list[Mapping[str, Any]] = [item.callspec.params for item in here if hasattr(item, "callspec")]
-    stories: Sequence[Story] = [each["story"] for each in parameters if "story" in each]
+    items = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
+    stories: Sequence[Story] = [item.callspec.params["story"] for item in items if "story" in item.callspec.params]
     with booted(called, min(number, len(stories)), root) as hosts:
         free: queue.SimpleQueue[Machine] = queue.SimpleQueue()
         for host in hosts:

@@ -59,35 +59,21 @@ systemctl start winbind
 class Controller(Machine):
     """A domain controller, as Ansible and as its administrators have it."""
 
-    variables: Mapping[str, Any]
     audiences: Mapping[str, Mapping[str, Any]] = {}  # further groups of machines, and their variables
 
     def proscribe(self, playbook: str, reports: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
         """Run a playbook on it, from an inventory that also has the audience: one machine of each group."""
-        ssh = " ".join(["-F none", *self._ssh_options()])
-        of_host = {"ansible_host": self.address, "ansible_user": "root", "ansible_ssh_common_args": ssh}
         off = dict.fromkeys(("apps", "browser", "firewall", "dns"), "off")
+        own = {**self.connection, "proscribe_controls": off, **variables}
         desktops = {"hosts": {"pc1": {}}}  # stands for them: no run connects to it
-        others = {name: {"hosts": {f"pc-{name}": {}}, "vars": dict(said)} for name, said in self.audiences.items()}
+        others = {name: {"hosts": {f"pc-{name}": {}}, "vars": dict(more)} for name, more in self.audiences.items()}
         left_out = "".join(f":!{name}" for name in ("windows_desktops", *others))
         driven = {"remote_debugging": "unmanaged"}  # tests control the browsers of desktops
+        common = {"vars": {"proscribe_hosts": f"all{left_out}", "proscribe_browser_settings": driven}}
+        groups = {"windows_desktops": desktops, **others, "all": common, "controllers": {"hosts": {"dc1": own}}}
         inventory = self.directory / "inventory.yml"
-        inventory.write_text(
-            json.dumps(
-                {
-                    "windows_desktops": desktops,
-                    **others,
-                    "all": {"vars": {"proscribe_hosts": f"all{left_out}", "proscribe_browser_settings": driven}},
-                    "controllers": {"hosts": {"dc1": {**of_host, "proscribe_controls": off, **variables}}},
-                }
-            )
-        )
+        inventory.write_text(json.dumps(groups))
         return run_ansible(playbook, inventory, reports)
-
-    def record(self, reports: Path) -> dict[str, Any]:
-        lines = (reports / "latest/hosts.jsonl").read_text().splitlines()
-        record: dict[str, Any] = next(one for one in map(json.loads, lines) if one["host"] == "dc1")
-        return record
 
     def samba(self, *words: str) -> str:
         """What samba-tool prints for the administrator of the domain."""

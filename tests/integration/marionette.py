@@ -22,16 +22,11 @@ from typing import Any
 START = 60  # seconds for a browser to start; it takes 2 to 5, but far more on a busy host
 PAGE = 20  # seconds for one address
 
-QUIET = {
-    "app.normandy.enabled": False,
-    "app.update.enabled": False,
-    "browser.shell.checkDefaultBrowser": False,
-    "datareporting.policy.dataSubmissionEnabled": False,
-    "extensions.update.enabled": False,
-    "network.captive-portal-service.enabled": False,
-    "network.connectivity-service.enabled": False,
-    "toolkit.telemetry.enabled": False,
-}
+QUIET = (
+    *("app.normandy.enabled", "app.update.enabled", "browser.shell.checkDefaultBrowser", "extensions.update.enabled"),
+    *("datareporting.policy.dataSubmissionEnabled", "network.captive-portal-service.enabled"),
+    *("network.connectivity-service.enabled", "toolkit.telemetry.enabled"),
+)
 
 
 class FirefoxError(Exception):
@@ -46,19 +41,16 @@ class Firefox:
             port = free.getsockname()[1]
         profile = os.path.join(home, "profile")
         os.makedirs(profile, exist_ok=True)
-        prefs = {**QUIET, "marionette.port": port, **preferences}
+        prefs = {**dict.fromkeys(QUIET, False), "marionette.port": port, **preferences}
         with open(os.path.join(profile, "user.js"), "w", encoding="utf-8") as stream:
             stream.writelines(f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in prefs.items())
         null = subprocess.DEVNULL
         environment = {"HOME": home, "LC_ALL": "C.UTF-8", "MOZ_CRASHREPORTER_DISABLE": "1"}
+        environment["PATH"] = os.environ.get("PATH", os.defpath)
+        argv = [executable, "--headless", "--no-remote", "--marionette", "--remote-allow-system-access"]
+        argv += ["--profile", profile]
         self._process = subprocess.Popen(
-            [executable, "--headless", "--no-remote", "--marionette", "--remote-allow-system-access"]
-            + ["--profile", profile],
-            stdin=null,
-            stdout=null,
-            stderr=null,
-            env={"PATH": os.environ.get("PATH", os.defpath), **environment},
-            start_new_session=True,
+            argv, stdin=null, stdout=null, stderr=null, env=environment, start_new_session=True
         )
         self._stream: socket.socket | None = None
         self._buffer = b""

@@ -16,14 +16,13 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from name_server import ask
-from patience import LONGEST
+from patience import LONGEST, until
 from proscribe.controller.enforcement_points.decision import decide
 from proscribe.controller.enforcement_points.declaration import Rendered
 from proscribe.controller.enforcement_points.registry import FORMATS
@@ -40,7 +39,6 @@ PLACES = {
     "squid_opening": ("127.83.0.5", 3128),
     "origin": ("127.83.0.6", 8080),
 }
-PATIENCE = LONGEST  # seconds until a daemon answers
 AT = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
 
 NAMED = """
@@ -128,9 +126,8 @@ class Appliance(Machine):
         conf, command = STARTED[kind]
         self.put("/conf", conf.encode())
         with tempfile.TemporaryFile() as log:
-            process = subprocess.Popen(
-                [*self.enter, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            argv, null = [*self.enter, *command], subprocess.DEVNULL
+            process = subprocess.Popen(argv, stdin=null, stdout=log, stderr=log, start_new_session=True)
             try:
                 self._await(kind, process, log)
                 yield PLACES[kind]
@@ -143,17 +140,18 @@ class Appliance(Machine):
                 process.wait()
 
     def _await(self, kind: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-        until = time.monotonic() + PATIENCE
-        while True:
+        address, port = PLACES[kind]
+
+        def answers() -> bool:
             assert process.poll() is None, (log.seek(0), log.read().decode()[-3000:])
             with contextlib.suppress(OSError):
                 if kind.startswith("squid"):
-                    socket.create_connection(PLACES[kind], 1).close()
-                    return
-                if ask(PLACES[kind][0], "ready.example.org", port=PLACES[kind][1], timeout=1) == (0, 1):
-                    return
-            assert time.monotonic() < until, (kind, log.seek(0), log.read().decode()[-3000:])
-            time.sleep(0.1)
+                    socket.create_connection((address, port), 1).close()
+                    return True
+                return ask(address, "ready.example.org", port=port, timeout=1) == (0, 1)
+            return False
+
+        until(answers, on_timeout=lambda: f"{kind} {log.seek(0)} {log.read().decode()[-3000:]}")
 
 
 class Origin(http.server.ThreadingHTTPServer):

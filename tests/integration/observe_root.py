@@ -43,17 +43,10 @@ def main() -> None:
             keep(True)
     rules = {rule["rule"]: [rule["state"], rule["reason"] or "", len(rule["findings"])] for rule in record["rules"]}
     findings = [f"{finding['scope']} {finding['id']}" for rule in record["rules"] for finding in rule["findings"]]
-    started_by_it = resource.getrusage(resource.RUSAGE_CHILDREN)
-    report = {
-        "rules": rules,
-        "findings": findings,
-        "errors": record["errors"],
-        "record": record,
-        "seconds": seconds,
-        "processor": started_by_it.ru_utime + started_by_it.ru_stime,
-        "own": own_peak() - began,
-        "child": started_by_it.ru_maxrss / 1024 - began,
-    }
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cost = {"seconds": seconds, "processor": children.ru_utime + children.ru_stime}
+    cost |= {"own": own_peak() - began, "child": children.ru_maxrss / 1024 - began}
+    report = {"rules": rules, "findings": findings, "errors": record["errors"], "record": record, **cost}
     print(json.dumps(report), flush=True)
     os._exit(0)
 

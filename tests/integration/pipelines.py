@@ -8,6 +8,7 @@ import yaml
 from vendored import Repository
 
 GITHUB, GITLAB = ".github/workflows/policy.yml", ".gitlab-ci.yml"
+GITHUB_VARIABLES = {"GITHUB_BASE_REF": "main", "CI": "true"}
 
 
 def filled(text: str, context: Mapping[str, str]) -> str:
@@ -28,9 +29,6 @@ def github(policy: Repository, job: str, context: Mapping[str, str], code: int =
         expected = code if step is last else 0
         said += policy.run("bash", "-e", "-c", step["run"], code=expected, **environment, **GITHUB_VARIABLES)
     return said
-
-
-GITHUB_VARIABLES = {"GITHUB_BASE_REF": "main", "CI": "true"}
 
 
 def gitlab(policy: Repository, job: str, variables: Mapping[str, str], code: int = 0) -> str:

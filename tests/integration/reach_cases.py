@@ -31,88 +31,50 @@ _ELSEWHERE = (V4, V6)
 
 # Closed where the host has a filter.
 CLOSED_NAMES = {
-    "telegram.org": _TELEGRAM,
-    "web.telegram.org": _TELEGRAM,
-    "Web.Telegram.ORG": _TELEGRAM,
-    "t.me": _TELEGRAM,
+    **dict.fromkeys(("telegram.org", "web.telegram.org", "Web.Telegram.ORG", "t.me"), _TELEGRAM),
+    **dict.fromkeys(("outlook.live.com", "web.skype.com"), _MICROSOFT),
+    **dict.fromkeys(("long.weixin.qq.com", "signal.org", "g.api.mega.co.nz", "smtp.protonmail.ch"), _ELSEWHERE),
+    **dict.fromkeys(("use-application-dns.net", "mask.icloud.com"), _ELSEWHERE),
     "web.whatsapp.com": ("31.13.64.60", V6),
     "media-fra3-1.cdn.whatsapp.net": ("3.33.221.48", V6),
     "line.me": _LINE,
-    "long.weixin.qq.com": _ELSEWHERE,
-    "signal.org": _ELSEWHERE,
-    "g.api.mega.co.nz": _ELSEWHERE,
-    "smtp.protonmail.ch": _ELSEWHERE,
-    "outlook.live.com": _MICROSOFT,
-    "web.skype.com": _MICROSOFT,
     "dns.quad9.net": ("9.9.9.9", "2620:fe::fe"),
     "cloudflare-dns.com": ("1.1.1.1", "2606:4700:4700::1111"),
-    "use-application-dns.net": _ELSEWHERE,
-    "mask.icloud.com": _ELSEWHERE,
 }
 # Of the catalogue, and open in name resolution: by tenants, an allowed name, a waiver, the restrictions.
 KNOWN_NAMES = {
-    "drive.google.com": _GOOGLE,
-    "mail.google.com": _GOOGLE,
+    **dict.fromkeys(("drive.google.com", "mail.google.com"), _GOOGLE),
+    **dict.fromkeys(("work.weixin.qq.com", "slack.com", "mediafire.com"), _ELSEWHERE),
     "api.telegram.org": ("149.154.167.220", _TELEGRAM[1]),  # its addresses are Telegram's all the same
-    "work.weixin.qq.com": _ELSEWHERE,
     "access.line.me": _LINE,
     "skype.com": _MICROSOFT,
     "dropbox.com": ("162.125.66.18", "2620:100:6022:18::a27d:4212"),
-    "slack.com": _ELSEWHERE,
-    "mediafire.com": _ELSEWHERE,
 }
 INNOCENT_NAMES = {
-    "notwechat.com": _ELSEWHERE,
-    "wechat.com.example": _ELSEWHERE,
-    "megaglest.org": _ELSEWHERE,
+    **dict.fromkeys(("notwechat.com", "wechat.com.example", "megaglest.org", "qq.com", "icloud.com"), _ELSEWHERE),
+    **dict.fromkeys(("proton.me", "intranet.example"), _ELSEWHERE),
+    **dict.fromkeys(("login.live.com", "teams.microsoft.com"), _MICROSOFT),
     "docs.google.com": _GOOGLE,
-    "login.live.com": _MICROSOFT,
-    "teams.microsoft.com": _MICROSOFT,
-    "qq.com": _ELSEWHERE,
-    "icloud.com": _ELSEWHERE,
-    "proton.me": _ELSEWHERE,
     "facebook.com": ("31.13.64.35", V6),
     "example.github.io": ("185.199.108.153", "2606:50c0:8000::153"),
     "deb.debian.org": ("151.101.2.132", "2a04:4e42::644"),
-    "intranet.example": _ELSEWHERE,
 }
 
 CLOSED_ADDRESSES = (
-    "91.108.4.0:80",
-    "149.154.160.0:443",
-    "149.154.175.255:5222",
-    "[2001:67c:4e8:ffff:ffff:ffff:ffff:ffff]:5222",
-    "31.13.64.60:443",
-    "1.1.1.1:53",
-    "1.1.1.1:853",
-    "[2001:4860:4860::8888]:443",
-    "[2620:fe::fe]:53",
-    f"{V4}:853",  # DNS over TLS, to anybody
-    f"[{V6}]:853",
-    f"{RESOLVER}:853",
+    *("91.108.4.0:80", "149.154.160.0:443", "149.154.175.255:5222", "[2001:67c:4e8:ffff:ffff:ffff:ffff:ffff]:5222"),
+    *("31.13.64.60:443", "1.1.1.1:53", "1.1.1.1:853", "[2001:4860:4860::8888]:443", "[2620:fe::fe]:53"),
+    *(f"{V4}:853", f"[{V6}]:853", f"{RESOLVER}:853"),  # DNS over TLS, to anybody
     f"{CLOSED_TO_HOST}:443",
 )
 KNOWN_ADDRESSES = (
-    "91.108.8.0:443",
-    "[2a0a:f280:ad::1]:443",
-    "162.125.0.0:443",
-    "1.1.1.1:80",
-    f"{OPENED_BY_RULE}:443",
-    f"{CLOSED_TO_NESTED}:443",
+    *("91.108.8.0:443", "[2a0a:f280:ad::1]:443", "162.125.0.0:443", "1.1.1.1:80"),
+    *(f"{OPENED_BY_RULE}:443", f"{CLOSED_TO_NESTED}:443"),
 )
 INNOCENT_ADDRESSES = (
     "147.92.128.1:443",  # LINE's, with its sign-in to other sites
-    "91.108.3.255:443",
-    "149.154.159.255:443",
-    "[2001:67c:4e7:ffff:ffff:ffff:ffff:ffff]:443",
-    "31.13.64.59:443",
-    "162.124.255.255:443",
-    "[2620:0:ffff:ffff::1]:443",
-    "8.8.8.9:53",
-    f"{RESOLVER}:53",
-    f"{V4}:443",
-    f"[{V6}]:5222",
-    "203.0.113.63:443",
+    *("91.108.3.255:443", "149.154.159.255:443", "[2001:67c:4e7:ffff:ffff:ffff:ffff:ffff]:443", "31.13.64.59:443"),
+    *("162.124.255.255:443", "[2620:0:ffff:ffff::1]:443", "8.8.8.9:53", f"{RESOLVER}:53", f"{V4}:443"),
+    *(f"[{V6}]:5222", "203.0.113.63:443"),
     "10.77.0.1:443",  # the host's gateway
 )
 

@@ -37,16 +37,10 @@ class Place:
     """A process in a namespace that answers questions."""
 
     def __init__(self, command: list[str]) -> None:
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={
-                "PYTHONPATH": f"{HERE.parents[1] / 'module_utils'}:{HERE.parent}",
-                "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-            },
-        )
+        environment = {"PYTHONPATH": f"{HERE.parents[1] / 'module_utils'}:{HERE.parent}"}
+        environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
 
     def ask(self, *questions: Probe) -> list[Any]:
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -106,9 +100,7 @@ class World:
     def start(self, role: str, program: str, *private: str) -> None:
         """A process in a namespace, for which the `private` directories of the machine are those of the role's tree."""
         own = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        bind = (
-            'for d; do case $d in --) break;; esac; mount --bind "$0/$d" "/$d" || exit; shift; done; shift; exec "$@"'
-        )
+        bind = 'for d; do [ "$d" != -- ] || break; mount --bind "$0/$d" "/$d" || exit; shift; done; shift; exec "$@"'
         inside = [*own, "sh", "-c", bind, str(self.root / role), *private, "--"] if private else []
         self.places[role] = Place([*self.spaces.enter(role), *inside, sys.executable, str(HERE / program)])
 
@@ -158,7 +150,7 @@ def lookups(backend: str, role: str, name: str) -> list[Probe]:
     return probes
 
 
-def found(probe: Probe, name: str) -> object:
+def reached_by(probe: Probe, name: str) -> object:
     """What a probe of a name is answered where nothing closes it."""
     return sorted(NAMES[name]) if probe[0] == "name" else 1
 

@@ -53,14 +53,9 @@ while True:
 """
 # Waits for a file system of its user's that never answers: there not even KILL ends it.
 HANGING = "import os; print(flush=True); os.listdir('/home/mallory/hanging')"
-EVASIONS = {
-    "deaf": (DEAF, 8, "viber"),
-    "stopped": (DEAF, 4, "viber"),
-    "headless": (HEADLESS, 1, "viber"),
-    "forking": (FORKING, 1, "viber"),
-    "hanging": (HANGING, 2, "viber"),
-    "hanging elsewhere": (HANGING, 2, "viber/more"),
-}
+EVASIONS = {"deaf": (DEAF, 8, "viber"), "stopped": (DEAF, 4, "viber"), "headless": (HEADLESS, 1, "viber")}
+EVASIONS |= {"forking": (FORKING, 1, "viber"), "hanging": (HANGING, 2, "viber")}
+EVASIONS["hanging elsewhere"] = (HANGING, 2, "viber/more")
 VIBER = {"name": "Viber", "mode": "enforce", "packages": {}, "processes": ["Viber"], "paths": ["/opt/viber", "~/viber"]}
 SETTINGS = {"user_notice": "", "grace": 3, "quarantine_keep": 0, "exec_control": "off", "full_scan_every": 7}
 

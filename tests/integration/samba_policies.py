@@ -23,7 +23,7 @@ from samba.ndr import ndr_pack, ndr_unpack  # type: ignore[import-not-found]
 def main() -> None:
     read = ndr_unpack(preg.file, Path(sys.argv[1]).read_bytes())
     found = {
-        "entries": [[one.keyname, one.valuename, one.type, one.data] for one in read.entries],
+        "entries": [[entry.keyname, entry.valuename, entry.type, entry.data] for entry in read.entries],
         "again": base64.b64encode(ndr_pack(read)).decode("ascii"),
         "firefox": gp_firefox_ext.convert_pol_to_json("Software\\Policies\\Mozilla\\Firefox", read.entries),
     }

@@ -20,19 +20,8 @@ from patience import LONGEST, until
 ROOT = "trixie-managed"
 CHECKOUT = "/srv/proscribe"
 PARTS = (
-    "action_plugins",
-    "ansible.cfg",
-    "callback_plugins",
-    "catalog",
-    "doc_fragments",
-    "filter_plugins",
-    "library",
-    "module_utils",
-    "playbooks",
-    "proscribe",
-    "pyproject.toml",
-    "roles",
-    "test_plugins",
+    *("action_plugins", "ansible.cfg", "callback_plugins", "catalog", "doc_fragments", "filter_plugins", "library"),
+    *("module_utils", "playbooks", "proscribe", "pyproject.toml", "roles", "test_plugins"),
 )
 
 HOSTS = """\
@@ -77,9 +66,8 @@ class Scheduled:
     def run(self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = LONGEST) -> str:
         """What a command prints, both ways."""
         environment = ("--env", "COLUMNS", "--env", f"PROSCRIBE_ANSIBLE_PLAYBOOK={self.ansible}")
-        done = podman(
-            "exec", "--interactive", *environment, self.name, *argv, stdin=stdin, check=False, timeout=timeout
-        )
+        command = ("exec", "--interactive", *environment, self.name, *argv)
+        done = podman(*command, stdin=stdin, check=False, timeout=timeout)
         assert not check or done.returncode == 0, (argv, done.returncode, done.stdout[-3000:], done.stderr[-3000:])
         return done.stdout + done.stderr
 

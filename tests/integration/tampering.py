@@ -30,7 +30,7 @@ TABLE: Mapping[str, Tampering] = {
     for row in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["row"]
 }
 # All of them can be done one after the other: the install block goes before a package can come.
-TEN = {how: one for how, one in TABLE.items() if one.ten}
+TEN = {how: tampering for how, tampering in TABLE.items() if tampering.ten}
 
 
 def named(record: Mapping[str, Any], tampering: Tampering) -> bool:

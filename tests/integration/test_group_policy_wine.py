@@ -38,7 +38,7 @@ class Registry:
     def _wine(self, *words: str, check: bool = True) -> bool:
         return self._machine.run("env", *ENVIRONMENT, "wine", *words, check=check).returncode == 0
 
-    def imports(self, content: bytes) -> None:
+    def import_file(self, content: bytes) -> None:
         (self._files / "x.reg").write_bytes(content)
         self._wine("reg", "import", "Z:\\debs\\x.reg")
 
@@ -47,23 +47,22 @@ class Registry:
         if not self._wine("reg", "export", BELOW, "Z:\\tmp\\out.reg", "/y", check=False):
             return {}
         exported = base64.b64decode(self._machine.run("base64", "/tmp/out.reg").stdout).decode("utf-16")
-        found: Values = {}
+        values: Values = {}
         key = ""
         for line in exported.replace("\\\r\n  ", "").split("\r\n"):
             if line.startswith("["):
                 key = line[1:-1].partition("\\")[2].lower()
-            elif said := VALUE.fullmatch(line):
-                found[key, said["name"]] = data(said)
-        return found
+            elif match := VALUE.fullmatch(line):
+                values[key, match["name"]] = parse_data(match)
+        return values
 
 
-def data(said: re.Match[str]) -> str | int:
-    """What a value of an exported file says."""
-    if said["number"]:
-        return int(said["number"], 16)
-    if said["bytes"]:
-        return bytes.fromhex(said["bytes"].replace(",", "")).decode("utf-16-le")[:-1]
-    return re.sub(r"\\(.)", r"\1", said["text"])
+def parse_data(match: re.Match[str]) -> str | int:
+    if match["number"]:
+        return int(match["number"], 16)
+    if match["bytes"]:
+        return bytes.fromhex(match["bytes"].replace(",", "")).decode("utf-16-le")[:-1]
+    return re.sub(r"\\(.)", r"\1", match["text"])
 
 
 @pytest.fixture
@@ -90,36 +89,29 @@ def test_wine_has_the_values_of_the_export_and_loses_them_again(registry):
     chrome = "Software\\Policies\\Google\\Chrome"
     theirs = [text(chrome, "HomepageLocation", "https://corp.example"), text("Software\\Policies\\X", "Y", "z")]
     earlier = [text(f"{chrome}\\URLAllowlist", "900", "chat.example"), number(chrome, "BuiltInDnsClientEnabled", 1)]
-    registry.imports(registry_file.setting([*theirs, *earlier], []))
+    registry.import_file(registry_file.setting([*theirs, *earlier], []))
     assert registry.values() == expected([*theirs, *earlier])
 
-    registry.imports(files["registry/proscribe.reg"])
-    assert registry.values() == {**expected(theirs), **ours}
-    registry.imports(files["registry/proscribe.reg"])
-    assert registry.values() == {**expected(theirs), **ours}
-    registry.imports(files["registry/remove.reg"])
+    for _ in range(2):
+        registry.import_file(files["registry/proscribe.reg"])
+        assert registry.values() == {**expected(theirs), **ours}
+    registry.import_file(files["registry/remove.reg"])
     assert registry.values() == expected(theirs)
 
 
 def test_texts_that_look_like_a_file_stay_texts(registry):
     key = "Software\\Policies\\Hostile"
     others = [number("Software\\Policies\\Kept", "Value", 1)]
-    hostile = [
-        text(key, "1", '"\\'),
-        text(key, "2", '\\"=-'),
-        text(key, "3", f"[-{BELOW}\\Kept]"),
-        text(key, "4", "; comment"),
-        text(key, "5", "%SystemRoot%"),
-        text(key, "6", "caf\u00e9 \u4e2d"),
-        text(key, "7", "a\tb"),
-        emptied(f"{key}\\List"),
-        text(f"{key}\\List", "1", "hex(1):00,00"),
-        Entry(key, "8", DWORD, b"\xff\xff\xff\xff"),
-    ]
-    registry.imports(registry_file.setting([*others, *hostile], ["[-HKEY_LOCAL_MACHINE\\Software\\Policies\\Kept]"]))
+    texts = ('"\\', '\\"=-', f"[-{BELOW}\\Kept]", "; comment", "%SystemRoot%", "caf\u00e9 \u4e2d", "a\tb")
+    hostile = [text(key, str(number), value) for number, value in enumerate(texts)]
+    hostile += [emptied(f"{key}\\List"), text(f"{key}\\List", "1", "hex(1):00,00")]
+    hostile.append(Entry(key, "8", DWORD, b"\xff\xff\xff\xff"))
+    registry.import_file(
+        registry_file.setting([*others, *hostile], ["[-HKEY_LOCAL_MACHINE\\Software\\Policies\\Kept]"])
+    )
     assert registry.values() == expected([*others, *hostile])
     lines = text(key, "9", f'x"\r\n[-{BELOW}\\Kept]\r\n')
-    registry.imports(registry_file.setting([lines], []))
+    registry.import_file(registry_file.setting([lines], []))
     assert expected(others).items() <= registry.values().items()
-    registry.imports(registry_file.removing([*hostile, lines], []))
+    registry.import_file(registry_file.removing([*hostile, lines], []))
     assert registry.values() == expected(others)

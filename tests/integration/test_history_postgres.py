@@ -61,17 +61,18 @@ def server():
 @pytest.fixture
 def where(server, request):
     """The URL of an empty database."""
+    return make_database(server, f"db{zlib.crc32(request.node.name.encode())}")
+
+
+def make_database(server: Path, name: str, options: str = "") -> str:
     import sqlalchemy
 
-    url = f"postgresql://proscribe@/{{}}?host={server}"
-    name = f"db{zlib.crc32(request.node.name.encode())}"
-    engine = sqlalchemy.create_engine(
-        url.format("postgres").replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT"
-    )
+    url = f"postgresql{{}}://proscribe@/{{}}?host={server}"
+    engine = sqlalchemy.create_engine(url.format("+psycopg", "postgres"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name} {options}"))
     engine.dispose()
-    return url.format(name)
+    return url.format("", name)
 
 
 @pytest.fixture
@@ -86,12 +87,9 @@ for name, test in vars(test_history).items():
 del name, test
 
 
-def test_several_writers(where, tmp_path):
-    writers.several_writers(open_history(where, tmp_path), where, tmp_path)
-
-
-def test_a_killed_writer(where, tmp_path):
-    writers.a_killed_writer(open_history(where, tmp_path), where, tmp_path)
+@pytest.mark.parametrize("story", [writers.several_writers, writers.a_killed_writer])
+def test_concurrent_and_killed_writers_leave_a_whole_history(where, tmp_path, story):
+    story(open_history(where, tmp_path), where, tmp_path)
 
 
 def test_a_server_that_is_not_there_is_reported_in_one_line(tmp_path):
@@ -115,21 +113,15 @@ def largest(waiver):
     incident = {**watched_hosts.INCIDENT, "rules": [rule], "cause": dense(300, 13), "users": [user]}
     ended = {**watched_hosts.ENDED, "rule": rule, "program": dense(4096, 14), "user": user}
     frozen = {**watched_hosts.FROZEN, "reason": dense(300, 15), "by": user}
-    return {
-        **answer(
-            judge(rule, {"mode": "waived", "waiver": waiver}, findings), judge(f"dns/{rule[5:]}", ENFORCED, findings)
-        ),
-        "attempts": {rule: 2**53},
-        "watch": watched_hosts.watch(incident, ended=[ended], frozen=frozen),
-        "requests": [{**watched_hosts.REQUEST, "user": user, "service": user, "reason": dense(300, 16)}],
-        "requests_left_out": 0,
-    }
+    waived = judge(rule, {"mode": "waived", "waiver": waiver}, findings)
+    enforced = judge(f"dns/{rule[5:]}", {"mode": "enforce"}, findings)
+    watch = watched_hosts.watch(incident, ended=[ended], frozen=frozen)
+    requests = [{**watched_hosts.REQUEST, "user": user, "service": user, "reason": dense(300, 16)}]
+    more = {"attempts": {rule: 2**53}, "watch": watch, "requests": requests, "requests_left_out": 0}
+    return {**answer(waived, enforced), **more}
 
 
-ENFORCED = {"mode": "enforce"}
-SOURCES = [
-    f"/srv/{hashlib.sha512(bytes([n])).hexdigest()}{hashlib.sha512(bytes([n, n])).hexdigest()}" for n in range(6)
-]
+SOURCES = [f"/srv/{hashlib.shake_128(bytes([number])).hexdigest(128)}" for number in range(6)]
 
 
 @pytest.mark.parametrize("waiver", ["press-office", dense(200, 20)], ids=["of the run", "made up"])
@@ -157,16 +149,15 @@ NAMES = [
     "w\u00e9b",
     "\u202eweb",
     "../web",
-    "--limit",
+    "--x",
 ]
+ICU = "ICU_LOCALE 'und-u-ks-level1-ka-shifted' LOCALE_PROVIDER icu TEMPLATE template0"
 
 
 @pytest.mark.parametrize("provider", ["libc", "icu"])
-def test_names_of_hosts_are_apart_and_none_ends_the_history(where, tmp_path, provider):
+def test_names_of_hosts_are_apart_and_none_ends_the_history(server, where, tmp_path, provider):
     """Also in a database whose order takes letters with accents, cases and blanks for the same."""
-    if provider == "icu":
-        where = made_database(where, "ICU_LOCALE 'und-u-ks-level1-ka-shifted' LOCALE_PROVIDER icu TEMPLATE template0")
-    past = Past(open_history(where, tmp_path))
+    past = Past(open_history(make_database(server, "icu", ICU) if provider == "icu" else where, tmp_path))
     past.run({name: bad() for name in NAMES})
     past.run({name: good() if name == "web" else bad() for name in NAMES})
     with past.history.database.reading() as session:
@@ -174,17 +165,6 @@ def test_names_of_hosts_are_apart_and_none_ends_the_history(where, tmp_path, pro
     assert len({host for host, _ in rows}) == len(rows) == len(NAMES)
     assert [host for host, closed in rows if closed] == ["web"]
     assert past.story(host="WEB") == [("noncompliant", "25T01", "", "")]
-
-
-def made_database(url, options):
-    import sqlalchemy
-
-    name = f"{url.partition('@/')[2].partition('?')[0]}x"
-    engine = sqlalchemy.create_engine(url.replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name} {options}"))
-    engine.dispose()
-    return url.replace(name[:-1], name, 1)
 
 
 def test_a_lock_that_somebody_holds_ends_no_run(where, tmp_path, monkeypatch):
@@ -209,7 +189,7 @@ def test_a_lock_that_somebody_holds_ends_no_run(where, tmp_path, monkeypatch):
         asking = threading.Thread(target=ask, daemon=True)
         asking.start()
         asking.join(20)
-        assert len(answers) == 2 and all("lock timeout" in one for one in answers), answers
+        assert len(answers) == 2 and all("lock timeout" in answer for answer in answers), answers
         with pytest.raises(HistoryError, match="lock timeout"):
             past.run({"web01": good()})
     engine.dispose()

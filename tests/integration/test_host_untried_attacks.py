@@ -13,19 +13,7 @@ from typing import Any
 import made_apps as made
 import pytest
 import restricted_programs
-from attacked_host import (
-    BOB,
-    MALLORY,
-    MODULES,
-    SECONDS,
-    fuse,
-    made_host,
-    mounts_in,
-    observe_root,
-    put,
-    running,
-    whole_plan,
-)
+from attacked_host import BOB, MALLORY, MODULES, SECONDS, fuse, made_host, mounts_in, observe_root, running, whole_plan
 from conftest import open_to_others, require_tool
 from patience import BUSY, LONGEST
 from proscribe.host.controls import applying, apps
@@ -140,15 +128,24 @@ def change(actions: list[Any]) -> tuple[list[str], list[tuple[str, str]], float]
     return done, [(user, why) for user, why in left], time.monotonic() - began
 
 
+def kill_when_moved(action: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apply a move, and end the run once the file has moved."""
+
+    def kill(step: str) -> None:
+        if step == "moved":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(manifest, "reached", kill)
+        action.apply()
+
+
 def test_a_lease_makes_nobody_wait_and_hides_only_what_is_its_users(root, plan):
     home = root / "home/mallory"
-    entry = home / ".config/autostart/a.desktop"
-    put(home / ".npmrc", "prefix=~/a\n")
-    put(entry, "[Desktop Entry]\nExec=wechat\n")
-    put(home / ".local/lib/python3.9/site-packages/telethon-1.0.dist-info/METADATA", "Name: telethon\n")
-    files = [images(root)["mallory"], home / ".npmrc", entry]
-    for path in home.rglob("*"):
-        os.chown(path, MALLORY, MALLORY)
+    texts = {".npmrc": b"prefix=~/a\n", ".config/autostart/a.desktop": b"[Desktop Entry]\nExec=wechat\n"}
+    metadata = {".local/lib/python3.9/site-packages/telethon-1.0.dist-info/METADATA": b"Name: telethon\n"}
+    made.put(home, {**texts, **metadata}, MALLORY)
+    files = [images(root)["mallory"], *(home / name for name in texts)]
     with leased(*files):
         # The control: who opens such a file and waits, waits for the time of the kernel (45 s), again and again.
         naive = subprocess.Popen(["cat", str(files[1])], stdout=subprocess.DEVNULL)
@@ -160,26 +157,14 @@ def test_a_lease_makes_nobody_wait_and_hides_only_what_is_its_users(root, plan):
         assert "WeChat.AppImage: Resource temporarily unavailable" in said and ".npmrc" in said, said
         done, left, seconds = change(taking(root))
     assert len(done) == 1 and seconds < BUSY
-    assert left == [
-        (
-            "mallory",
-            "cannot take /home/mallory/apps/WeChat.AppImage: Resource temporarily unavailable; a program of its user"
-            " holds the file (a lease)",
-        )
-    ]
+    ((user, reason),) = left
+    assert (user, "WeChat.AppImage" in reason, "(a lease)" in reason) == ("mallory", True, True)
 
 
 def test_a_lease_on_what_has_moved_fails_no_later_run(root, monkeypatch):
     """Mallory has the file open while it moves, and the run is killed there."""
     descriptor = os.open(images(root)["mallory"], os.O_RDWR)
-
-    def killed(step: str) -> None:
-        if step == "moved":
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(manifest, "reached", killed)
-        taking(root)[0].apply()
+    kill_when_moved(taking(root)[0], monkeypatch)
     with leased(descriptor, pass_fds=(descriptor,)):
         os.close(descriptor)
         host = Host(str(root))
@@ -221,14 +206,7 @@ def test_a_file_system_mounted_after_the_observation_holds_no_run(root, monkeypa
     actions = taking(root)
     if of == "its completion":
         monkeypatch.setattr(capacity, "RESERVE", 0)
-
-        def killed(step: str) -> None:
-            if step == "moved":
-                raise KeyboardInterrupt
-
-        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            patched.setattr(manifest, "reached", killed)
-            actions[0].apply()
+        kill_when_moved(actions[0], monkeypatch)
         actions = [*completing.unfinished(Host(str(root))), *actions]
     with fuse("hanging_fuse.py", root / "home/mallory" if of == "its completion" else path.parent, "0"):
         list_mounts(root)
@@ -350,9 +328,8 @@ def btrfs(tmp_path):
         unmount(place)
 
 
-def as_mallory(*argv: str) -> str:
-    options: dict[str, Any] = {"user": MALLORY, "group": MALLORY, "extra_groups": []}
-    return subprocess.run(argv, check=True, capture_output=True, text=True, **options).stdout
+def as_mallory(*argv: str) -> None:
+    subprocess.run(argv, check=True, capture_output=True, user=MALLORY, group=MALLORY, extra_groups=[])
 
 
 # Makes two subvolumes whose last changes are in one tick of the clock; the second one has the program.
@@ -408,11 +385,8 @@ def test_files_in_subvolumes_move_and_immovable_ones_are_reported(btrfs, plan, m
         carried = carry_out(apps.enforce(Host(str(btrfs)), everything))
         reason = "cannot take /home/mallory/snapshot/WeChat.AppImage: Read-only file system"
         assert [(action.user, why) for action, why in carried["left"]] == [("mallory", reason)]
-    assert sorted(str(path.relative_to(home)) for path in home.rglob("*") if not path.is_dir()) == [
-        "own/thesis.odt",
-        "snapshot/WeChat.AppImage",
-        "snapshot/thesis.odt",
-    ]
+    remaining = {str(path.relative_to(home)) for path in home.rglob("*") if not path.is_dir()}
+    assert remaining == {"own/thesis.odt", "snapshot/WeChat.AppImage", "snapshot/thesis.odt"}
     verdicts = {verdict.rule: verdict for verdict in apps.observe(Host(str(btrfs)), everything)}
     assert [finding.path for finding in verdicts["apps/wechat"].findings] == ["/home/mallory/snapshot/WeChat.AppImage"]
     assert "apps/quarantine" not in verdicts
@@ -423,9 +397,8 @@ def test_files_in_subvolumes_move_and_immovable_ones_are_reported(btrfs, plan, m
 @pytest.mark.parametrize("mounted", ["a subvolume", "a directory of it"])
 def test_a_subvolume_that_is_mounted_in_a_scanned_place_is_scanned(btrfs, plan, mounted):
     """As installers lay out their disks. A directory that is mounted a second time is scanned where it lies."""
-    device = subprocess.run(
-        ["findmnt", "-no", "SOURCE", "--target", str(btrfs)], check=True, capture_output=True, text=True
-    ).stdout.partition("[")[0]
+    source = subprocess.check_output(["findmnt", "-no", "SOURCE", "--target", str(btrfs)], text=True)
+    device = source.partition("[")[0]
     other = btrfs.parent / "other"
     subprocess.run(["btrfs", "subvolume", "create", str(other)], check=True, capture_output=True)
     made.put(other / "deep", {"QQ_9_x86_64.AppImage": made.image("qq")}, MALLORY)
@@ -480,45 +453,34 @@ def electron(program: str) -> dict[str, bytes]:
     return {program if name == "signal-desktop" else name: content for name, content in files.items()}
 
 
-def unpacked(program: str, name: str = "signal-desktop") -> dict[str, bytes]:
+def unpacked(name: str = "signal-desktop") -> dict[str, bytes]:
     package = json.dumps({"name": name, "main": "main.js"}).encode()
-    return {
-        **{program if n == "signal-desktop" else n: c for n, c in made.electron("signal-desktop").items()},
-        "resources/app/package.json": package,
-        "resources/app/main.js": b"//",
-    }
+    files = {"electron" if n == "signal-desktop" else n: c for n, c in made.electron("signal-desktop").items()}
+    return {**files, "resources/app/package.json": package, "resources/app/main.js": b"//"}
 
 
 METADATA = {"telethon-1.0.dist-info/METADATA": b"Name: telethon\nVersion: 1.0\n"}
+WECHATY = {"node_modules/wechaty/package.json": b'{"name": "wechaty"}'}
+WINDOWS = {"WeChat.exe": made.windows(), "WeChatWin.dll": made.windows()}
+UNPACKED = {"AppRun": b"#!/bin/sh\n", "opt/wechat/wechat": made.elf(), "opt/wechat/icudtl.dat": made.icu()}
+LAYER = ".local/share/containers/storage/overlay/0a/diff/opt/wechat"  # of a rootless image
 SEEN_AND_MOVED, SEEN, NOT_SEEN = "moved", "seen", "not seen"
 FORMS: list[tuple[str, dict[str, bytes], str]] = [
     ("Notes", electron("notes"), SEEN_AND_MOVED),  # Electron with the archive of the app
-    ("Notes", unpacked("electron"), SEEN),  # the same, unpacked
-    ("Notes", unpacked("electron", "notes"), NOT_SEEN),  # an app of his own
-    ("bin", {"node_modules/wechaty/package.json": b'{"name": "wechaty"}'}, NOT_SEEN),  # node /home/u/app
-    (".npm/_npx/0a", {"node_modules/wechaty/package.json": b'{"name": "wechaty"}'}, NOT_SEEN),  # npx
+    ("Notes", unpacked(), SEEN),  # the same, unpacked
+    ("Notes", unpacked("notes"), NOT_SEEN),  # an app of his own
+    ("bin", WECHATY, NOT_SEEN),  # node /home/u/app
+    (".npm/_npx/0a", WECHATY, NOT_SEEN),  # npx
     ("venv/lib/python3.11/site-packages", METADATA, NOT_SEEN),  # python -m of a virtual environment
     (".local/pipx/.cache/0a/lib/python3.11/site-packages", METADATA, NOT_SEEN),  # pipx run
     (".local/lib/python3.11/site-packages", METADATA, SEEN),  # python -m of what pip --user installed
     ("bin", {"telethon.pyz": b"#!/usr/bin/env python3\nPK\x03\x04"}, NOT_SEEN),
     ("bin", {"signal-cli.jar": b"PK\x03\x04"}, NOT_SEEN),
     ("bin", {"Telegram.dll": made.windows()}, NOT_SEEN),
-    (
-        "squashfs-root",
-        {"AppRun": b"#!/bin/sh\n", "opt/wechat/wechat": made.elf(), "opt/wechat/icudtl.dat": made.icu()},
-        SEEN_AND_MOVED,
-    ),  # --appimage-extract
-    (
-        "Games/drive_c/Program Files/Tencent/WeChat",
-        {"WeChat.exe": made.windows(), "WeChatWin.dll": made.windows()},
-        SEEN_AND_MOVED,
-    ),  # another prefix of Wine
-    ("Games", {"WeChat.exe": made.windows(), "WeChatWin.dll": made.windows()}, NOT_SEEN),  # wine, and no prefix around
-    (
-        ".local/share/containers/storage/overlay/0a/diff/opt/wechat",
-        {"wechat": made.elf(), "icudtl.dat": made.icu()},
-        SEEN_AND_MOVED,
-    ),  # the layers of a rootless image
+    ("squashfs-root", UNPACKED, SEEN_AND_MOVED),  # --appimage-extract
+    ("Games/drive_c/Program Files/Tencent/WeChat", WINDOWS, SEEN_AND_MOVED),  # another prefix of Wine
+    ("Games", WINDOWS, NOT_SEEN),  # wine, and no prefix around
+    (LAYER, {"wechat": made.elf(), "icudtl.dat": made.icu()}, SEEN_AND_MOVED),
 ]
 
 
@@ -530,8 +492,8 @@ def test_forms_of_an_app_are_seen_as_the_coverage_says(root, plan, place, files,
         if home in path.parents:
             os.chown(path, MALLORY, MALLORY)
     everything = json.loads(plan.read_text())
-    found = [f for verdict in apps.observe(Host(str(root)), everything) for f in verdict.findings]
-    assert any(finding.scope == "user:mallory" for finding in found) is (outcome != NOT_SEEN), found
+    findings = [f for verdict in apps.observe(Host(str(root)), everything) for f in verdict.findings]
+    assert any(finding.scope == "user:mallory" for finding in findings) is (outcome != NOT_SEEN), findings
     before = {path for path in home.rglob("*") if path.is_file()}
     changes = apps.enforce(Host(str(root)), everything)
     own = [action for action in changes.actions if action.verb == "quarantine" and action.user == "mallory"]

@@ -8,7 +8,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from select import select
 from typing import Any
@@ -47,24 +47,33 @@ def taking_over(hosts: Fleet) -> dict[str, Any]:
     return {"ansible_connection": "local", "ansible_python_interpreter": str(evil)}
 
 
-def unharmed(hosts: Fleet, ended: Ended, honest: str = "compliant") -> dict[str, str]:
-    """Check what is true after any attack; return the states of the hosts that attacked."""
+def assert_unsteered(hosts: Fleet, ended: Ended) -> None:
     assert not owned(hosts).exists(), "a host ran a command on the controller"
     assert not CONTROL.search(ended.said), repr(ended.said[-2000:])
+    assert "did not end" not in ended.said and "Proscribe's report failed" not in ended.said
+
+
+def unharmed(hosts: Fleet, ended: Ended, honest: str = "compliant") -> dict[str, str]:
+    """Check what is true after any attack; return the states of the hosts that attacked."""
+    assert_unsteered(hosts, ended)
     states = hosts.states()
     assert {name: states.get(name) for name in hosts.honest} == dict.fromkeys(hosts.honest, honest), ended.said[-3000:]
-    assert "did not end" not in ended.said and "Proscribe's report failed" not in ended.said
     assert states.keys() == set(hosts.names)
     return {name: states[name] for name in hosts.names if name not in hosts.honest}
 
 
 def attack(hosts: Fleet, program: str, keys: dict[str, Any]) -> None:
     """One host for each attack, between two honest ones; `program` is what they do, with what they say in it."""
-    hosts.inventory(len(keys) + 2)
-    for number, said in enumerate(keys.values()):
-        if said == "TAKING OVER":
-            said = {"add_host": {"host_name": hosts.names[-1], "host_vars": taking_over(hosts)}, "changed": True}
-        hosts.attack(hosts.names[number + 1], program.replace("SAID", repr(json.dumps(said))))
+    own = {"add_host": {"host_name": f"h{len(keys) + 2}", "host_vars": taking_over(hosts)}, "changed": True}
+    texts = [json.dumps(own if key == "TAKING OVER" else key) for key in keys.values()]
+    each_attacks(hosts, [program.replace("SAID", repr(text)) for text in texts], 2)
+
+
+def each_attacks(hosts: Fleet, programs: Collection[str], honest: int) -> None:
+    """One host for each attack, after the first of so many more."""
+    hosts.inventory(len(programs) + honest)
+    for name, program in zip(hosts.names[1:], programs):
+        hosts.attack(name, program)
 
 
 NASTY = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\udcff\ud800"
@@ -156,7 +165,7 @@ def test_no_key_of_an_enforcing_module_reaches_ansible(hosts, options, keys):
 def test_no_key_of_a_module_that_lifts_or_schedules_reaches_ansible(hosts, keys):
     attack(hosts, HOSTILE_CHANGE, keys)
     ended = hosts.run("lift", "--check", "--diff")
-    assert not owned(hosts).exists() and not CONTROL.search(ended.said)
+    assert_unsteered(hosts, ended)
     assert f"would change on 2 hosts: {hosts.names[0]}, {hosts.names[-1]}\n  block a.example" in ended.said
 
 
@@ -173,8 +182,7 @@ else:
 def test_no_key_of_a_list_of_a_quarantine_reaches_ansible(hosts, keys):
     attack(hosts, HOSTILE_LIST, keys)
     ended = hosts.run("quarantine", "-v")
-    assert not owned(hosts).exists() and not CONTROL.search(ended.said)
-    assert "did not end" not in ended.said and "Proscribe's report failed" not in ended.said
+    assert_unsteered(hosts, ended)
     rows = {line.split()[0] for line in ended.said.splitlines() if "  wechat-0123abcd  " in line}
     assert rows.issuperset(hosts.honest), ended.said[-3000:]
 
@@ -202,25 +210,22 @@ if call.kind == "collect":
 
 def test_collected_journals_and_requests_are_not_believed(hosts):
     """The other hosts, which have stored an honest record, stay as they are; a request is its own host's."""
-    hosts.inventory(len(JOURNALS) + 2)
     hosts.run("audit")
     stored = STORED.replace("PLAN", repr(hosts.records()["h1"]["plan"].removeprefix("sha256:")))
-    for number, said in enumerate(JOURNALS.values()):
-        hosts.attack(hosts.names[number + 1], stored.replace("SAID", repr(json.dumps(said))))
+    attack(hosts, stored, JOURNALS)
     honest = [hosts.names[0], hosts.names[-1]]
     own = {"requests": [REQUEST], "requests_left_out": 0, "watch": WATCH}
     for name in honest:
         hosts.attack(name, stored.replace("SAID", repr(json.dumps(own))))
     ended = hosts.run("collect", "-v")
-    assert not owned(hosts).exists() and not CONTROL.search(ended.said), repr(ended.said[-2000:])
-    records = hosts.records()
-    assert list(records) == hosts.names and "did not end" not in ended.said
-    states = {name: records[name]["state"] for name in hosts.names}
+    assert_unsteered(hosts, ended)
+    records, states = hosts.records(), hosts.states()
+    assert list(records) == hosts.names
     assert [states[name] for name in honest] == ["compliant"] * 2, ended.said[-3000:]
     assert set(states.values()) == {"compliant", "unknown"}
     assert {name for name in hosts.names if records[name].get("requests") == own["requests"]} == {*honest, "h10"}
     requests = [json.loads(line) for line in (hosts.directory / "reports/requests.jsonl").read_text().splitlines()[1:]]
-    assert {one["host"] for one in requests} == {*honest, "h8", "h10"} and len(requests) == 4
+    assert {request["host"] for request in requests} == {*honest, "h8", "h10"} and len(requests) == 4
     assert not CONTROL.search(json.dumps(requests, ensure_ascii=False))
 
 
@@ -246,9 +251,7 @@ NASTY_ENDS = {
 
 @pytest.mark.parametrize("options", [(), ("-v",)], ids=["", "-v"])
 def test_output_of_a_host_does_not_steer_the_terminal(hosts, options):
-    hosts.inventory(len(NASTY_ENDS) + 1)
-    for number, program in enumerate(NASTY_ENDS.values()):
-        hosts.attack(hosts.names[number + 1], program)
+    each_attacks(hosts, NASTY_ENDS.values(), 1)
     unharmed(hosts, hosts.run("audit", *options))
 
 
@@ -257,9 +260,7 @@ NO_ANSWERS = [DEEP, '{"record": NaN}', '{"record": 1' + "0" * 5000 + "}", "[]", 
 
 
 def test_json_that_is_none_of_ours_costs_a_host_its_record_alone(hosts):
-    hosts.inventory(len(NO_ANSWERS) + 2)
-    for number, said in enumerate(NO_ANSWERS):
-        hosts.attack(hosts.names[number + 1], f"call.head(); send_record({said!r})")
+    each_attacks(hosts, [f"call.head(); send_record({answer!r})" for answer in NO_ANSWERS], 2)
     assert set(unharmed(hosts, hosts.run("audit")).values()) == {"unknown"}
 
 
@@ -287,9 +288,7 @@ def test_a_flood_is_cut_where_it_comes_in(hosts, program):
 
 
 def test_a_flood_of_a_list_of_a_quarantine_is_cut_too(hosts):
-    hosts.attack(
-        "h2", "call.kind == 'module' or good(call)\nwhile call.kind == 'module': sys.stdout.write('x' * 65536)"
-    )
+    hosts.attack("h2", "call.kind == 'module' or good(call)\nwhile call.kind == 'module': print('x' * 65536)")
     ended = hosts.run("quarantine")
     rows = {line.split()[0] for line in ended.said.splitlines() if "  wechat-0123abcd  " in line}
     assert rows == set(hosts.honest) and "more than" in ended.said, ended.said[-3000:]
@@ -313,9 +312,7 @@ SILENCES = {
 
 
 def test_hosts_that_do_not_answer_are_given_up_and_the_others_are_corrected(hosts):
-    hosts.inventory(len(SILENCES) + 3)
-    for number, silence in enumerate(SILENCES.values()):
-        hosts.attack(hosts.names[number + 1], silence)
+    each_attacks(hosts, SILENCES.values(), 3)
     hosts.attack(hosts.names[-1], HOSTILE_CHANGE.replace("SAID", repr(json.dumps(CHANGED))))
     ended = hosts.run("enforce", "--check", "-e", json.dumps({"proscribe_observe_timeout": "1m"}), *ALL)
     states = unharmed(hosts, ended)
@@ -328,12 +325,13 @@ def test_hosts_that_do_not_answer_are_given_up_and_the_others_are_corrected(host
 
 
 DRIP = """
-def drip(where, text):
+def drip(descriptor, text):
     while True:
-        for one in text.encode():
-            os.write(where, bytes([one]))
+        for byte in text.encode():
+            os.write(descriptor, bytes([byte]))
             time.sleep(0.001)
 """
+OF_COLLECT = "drip(1, 'proscribe-record:')"
 DRIPS = {
     "the beginning of its answer": "call.head(); drip(1, MARK)",
     "an answer without an end": "call.head(); os.write(1, MARK.encode()); drip(1, '{\"record\": {')",
@@ -375,10 +373,7 @@ def test_a_host_that_drips_costs_its_own_time_and_no_other_host(hosts, playbook)
     """A byte every millisecond; one of them has no SSH at all, and drips its greeting."""
     hosts.inventory(len(DRIPS) + 3)
     quiet = hosts.run(playbook)
-    for number, program in enumerate(DRIPS.values()):
-        hosts.attack(
-            hosts.names[number + 1], DRIP + (program if playbook == "audit" else "drip(1, 'proscribe-record:')")
-        )
+    each_attacks(hosts, [DRIP + (own if playbook == "audit" else OF_COLLECT) for own in DRIPS.values()], 3)
     tarpit = hosts.names[-2]
     with dripping_instead_of_ssh() as port:
         hosts.attack(tarpit, "")  # it is no honest one
@@ -396,18 +391,16 @@ def test_a_host_that_drips_costs_its_own_time_and_no_other_host(hosts, playbook)
 CHANGED = {"changed": True, "actions": ["block a.example"]}
 FIREWALL = """
 def firewall(plan):
-    told = drifted(plan)
-    told["record"]["rules"][0]["rule"] = "firewall/whatsapp"
-    return {**told, "drifted": ["firewall"]}
+    answer = drifted(plan)
+    answer["record"]["rules"][0]["rule"] = "firewall/whatsapp"
+    return {**answer, "drifted": ["firewall"]}
 """
 
 
 def test_a_confirmation_is_awaited_no_longer_than_the_plan_says_and_for_no_other_token(hosts):
     """A host could otherwise have its controller wait for years, or bring words of its own into a command."""
-    hosts.inventory(
-        proscribe_controls={"apps": "off", "browser": "off", "firewall": "enforce", "dns": "off"},
-        proscribe_firewall_confirm_within=10,
-    )
+    controls = {"apps": "off", "browser": "off", "firewall": "enforce", "dns": "off"}
+    hosts.inventory(proscribe_controls=controls, proscribe_firewall_confirm_within=10)
     waits = HOSTILE_CHANGE.replace("drifted(", "firewall(").replace("else:", UNDECIDED, 1)
     for name, token in (("h2", "a" * 12), ("h3", "'; touch /tmp/x; '")):
         pending = {**CHANGED, "pending": {"token": token, "within": 10**9}}
@@ -445,8 +438,7 @@ def test_a_host_that_says_it_is_another_one_speaks_for_itself_alone(hosts):
     hosts.attack("h2", re.sub("PLAN|REQUEST", lambda match: names[match[0]], AS_ANOTHER))
     for playbook, honest in (("audit", "compliant"), ("collect", "unknown")):  # the honest ones have stored no record
         assert unharmed(hosts, hosts.run(playbook, "-v"), honest) == {"h2": "noncompliant"}
-        lines = (hosts.directory / "reports/latest/hosts.jsonl").read_text().splitlines()
-        assert [json.loads(line)["host"] for line in lines] == hosts.names
+        assert list(hosts.records()) == hosts.names
         first, *requests = (hosts.directory / "reports/requests.jsonl").read_text().splitlines()
         assert [json.loads(line)["host"] for line in requests] == ["h2"]
     listed = hosts.run("quarantine", "-v").said

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from patience import LONGEST
 from pipelines import GITHUB, GITLAB, document, github
+from processes import MERGED
 from vendored import PROJECT, Repository, bin_directory, collection_of_pypi
 
 __all__ = ["bin_directory"]  # fixtures
@@ -20,11 +21,9 @@ TENANTS = ("--tenant", "google=acme.example")
 def init(directory: Path, bin_directory: Path, *options: str) -> str:
     environment = {**os.environ, "PROSCRIBE_ANSIBLE_PLAYBOOK": str(bin_directory / "ansible-playbook")}
     argv = [str(PROJECT / "proscribe"), "init", str(directory), "--organisation", "Acme", *options]
-    done = subprocess.run(
-        argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    done = subprocess.run(argv, env=environment, timeout=LONGEST, **MERGED)
+    assert done.returncode == 0, done.stdout
+    return str(done.stdout)
 
 
 def installed(policy: Repository) -> Repository:
@@ -80,14 +79,10 @@ def test_an_audit_of_hosts_that_only_audit_is_no_failure(made):
 
 
 def test_the_collection_makes_the_same(made):
-    variables = {
-        "init_dir": "second",
-        "init_organisation": "Acme",
-        "init_department": ["finance=fin01", "press=press01,press02"],
-        "init_tenant": ["google=acme.example"],
-        "init_approver": [f"finance:chan.tai.man={made.environment['HOME']}/.ssh/id_ed25519.pub"],
-        "init_source": "https://git.example.org/it/proscribe-ban.git",
-    }
+    key = f"{made.environment['HOME']}/.ssh/id_ed25519.pub"
+    variables = {"init_dir": "second", "init_organisation": "Acme", "init_tenant": ["google=acme.example"]}
+    variables |= {"init_department": DEPARTMENTS[1::2], "init_approver": [f"finance:chan.tai.man={key}"]}
+    variables["init_source"] = "https://git.example.org/it/proscribe-ban.git"
     said = made.run("ansible-playbook", "proscribe.ban.init", "-e", json.dumps(variables))
     assert "ansible-playbook proscribe.ban.drift" in said
     left_out = [word for name in (".*", "collections", "second", "vendor", "reports") for word in ("-x", name)]

@@ -28,7 +28,6 @@ started = [subprocess.Popen([exe, "600"], user=uid, group=uid, extra_groups=[], 
 print(json.dumps([process.pid for process in started]))
 """
 
-
 # Starts copies of a program, each as another subordinate id of a user's, in a namespace that the user has made; they
 # stay until they are ended.
 AS_MANY = """\
@@ -75,9 +74,9 @@ chmod 755 /home/frida
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
-    with booted("launches", root="trixie-host") as (one,):
-        launches.install(one, launches.plan([{"waiver": "w1", "users": ["dieter"]}]))
-        yield one
+    with booted("launches", root="trixie-host") as (machine,):
+        launches.install(machine, launches.plan([{"waiver": "w1", "users": ["dieter"]}]))
+        yield machine
 
 
 def staying(host: Machine, uid: int, *programs: str) -> list[int]:
@@ -86,7 +85,7 @@ def staying(host: Machine, uid: int, *programs: str) -> list[int]:
     return pids
 
 
-def there(host: Machine, pids: Sequence[int]) -> list[int]:
+def alive(host: Machine, pids: Sequence[int]) -> list[int]:
     return [pid for pid in pids if host.run("readlink", f"/proc/{pid}/exe", check=False)]
 
 
@@ -95,16 +94,18 @@ def is_ended(host: Machine, exe: str = ROOTS, uid: int = FRIDA) -> bool:
     return launches.starts(host, exe, uid, 1, 20.0)[0][0] is not None
 
 
+def count_ended(host: Machine) -> int:
+    return sum(line["times"] for line in launches.ended(host))
+
+
 def test_a_restricted_program_is_ended_a_hundred_times(host):
-    before = sum(line["times"] for line in launches.ended(host))
-    found = launches.starts(host, ROOTS, FRIDA, 50) + launches.starts(host, PORTABLE, FRIDA, 50)
-    seconds = sorted(seconds for _, seconds in found)
-    print(
-        f"\n100 starts: median {seconds[50]:.3f} s, longest {seconds[-1]:.3f} s, all: {[round(s, 3) for s in seconds]}"
-    )
-    assert all(code in (-15, -9) for code, _ in found)
+    before = count_ended(host)
+    ends = launches.starts(host, ROOTS, FRIDA, 50) + launches.starts(host, PORTABLE, FRIDA, 50)
+    seconds = sorted(seconds for _, seconds in ends)
+    print(f"\n100 starts: median {seconds[50]:.3f} s, longest {seconds[-1]:.3f} s")
+    assert all(code in (-15, -9) for code, _ in ends)
     # All attempts are counted, a line a minute.
-    until(lambda: sum(line["times"] for line in launches.ended(host)) == before + 100)
+    until(lambda: count_ended(host) == before + 100)
     lines = launches.ended(host)
     assert {(line["rule"], line["program"], line["user"]) for line in lines} == {("apps/viber", "Viber", "frida")}
     assert len(lines) < 10 and host.run("stat", "--format=%a %U", launches.JOURNAL) == "600 root\n"
@@ -114,12 +115,12 @@ def test_programs_of_the_same_name_and_those_of_a_waiver_stay(host):
     innocent = staying(host, FRIDA, *INNOCENT) + staying(host, DIETER, ROOTS)
     for _ in range(3):
         assert is_ended(host)
-    assert there(host, innocent) == innocent
+    assert alive(host, innocent) == innocent
     host.run("systemctl", "restart", UNIT)  # the scan at the beginning finds nothing else
     until(lambda: launches.is_ready(host))
     assert "noticed by fanotify" in launches.status(host)
     until(lambda: is_ended(host))
-    assert there(host, innocent) == innocent
+    assert alive(host, innocent) == innocent
     host.run("kill", *map(str, innocent))
 
 
@@ -140,7 +141,7 @@ def test_a_marked_program_is_ended_however_it_is_started(host, attack):
     command = ["setpriv", "--reuid=2001", "--regid=2001", "--clear-groups", *starts.ATTACKS[attack]]
     code = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:], cwd='/home/frida', stdout=-3, stderr=-3).pid)"
     pid = int(host.run("python3", "-ISc", code, *command))
-    until(lambda: there(host, [pid]) == [], BUSY)
+    until(lambda: alive(host, [pid]) == [], BUSY)
 
 
 def test_a_file_system_that_is_mounted_later_counts(host):
@@ -156,25 +157,24 @@ def test_program_that_started_before_the_daemon_is_ended(host):
     missed = staying(host, FRIDA, ROOTS, PORTABLE)
     assert "not noticed" in launches.status(host)
     host.run("systemctl", "start", UNIT)
-    until(lambda: not there(host, missed), BUSY)
+    until(lambda: not alive(host, missed), BUSY)
 
 
 def test_forks_of_a_restricted_program_end_with_it(host):
     """A fork is no start, so nobody hears of it."""
     host.run("sh", "-c", "mkdir -p /opt/viber && cp /usr/bin/python3 /opt/viber/forks && chmod 755 /opt/viber/forks")
     code = "import os, time; os.fork(); os.fork(); time.sleep(600)"
-    forks = ("runuser", "-u", "frida", "--", "/opt/viber/forks", "-ISc", code)
-    host.run(*forks, check=False)
+    host.run("runuser", "-u", "frida", "--", "/opt/viber/forks", "-ISc", code, check=False)
     until(lambda: host.run("pgrep", "-u", "frida", "-x", "forks", check=False) == "", BUSY)
 
 
 def test_files_beside_a_program_do_not_hide_its_starts(host):
     """A hundred and fifty thousand empty files, and thirty starts at once."""
     host.run("sh", "-c", "cd /home/frida/viber && seq -f '%g.so' 150000 | xargs touch && chown -R frida: .")
-    found = launches.starts(host, PORTABLE, FRIDA, 5, 20.0)
-    assert [code for code, _ in found if code is None] == [], found
+    ends = launches.starts(host, PORTABLE, FRIDA, 5, 20.0)
+    assert [code for code, _ in ends if code is None] == [], ends
     pids = staying(host, FRIDA, *([PORTABLE] * 30))
-    until(lambda: there(host, pids) == [], BUSY)
+    until(lambda: alive(host, pids) == [], BUSY)
     host.run("sh", "-c", "cd /home/frida/viber && find . -name '*.so' -delete")
 
 
@@ -196,13 +196,13 @@ def test_units_of_a_user_that_start_a_program_again_and_again_take_nobodys_turn(
     host.run("systemctl", "start", f"user@{FRIDA}.service")
     as_frida = ("runuser", "-u", "frida", "--", "env", f"XDG_RUNTIME_DIR=/run/user/{FRIDA}", "systemctl", "--user")
     try:
-        before = sum(line["times"] for line in launches.ended(host))
+        before = count_ended(host)
         host.run(*as_frida, "start", *(f"again@{number}.service" for number in range(10)), "again@t.timer")
         until(lambda: "Viber" in host.run(*as_frida, "show", "-P", "ExecStart", "again@1.service"))
         for _ in range(5):
             (code, seconds) = launches.starts(host, "/home/frida/viber/Viber", BERTHA, 1, 20.0)[0]
             assert code is not None and seconds < 10, seconds
-        until(lambda: sum(line["times"] for line in launches.ended(host)) > before + 50, BUSY)
+        until(lambda: count_ended(host) > before + 50, BUSY)
         assert "frida" in {line["user"] for line in launches.ended(host)}
     finally:
         host.run("systemctl", "stop", f"user@{FRIDA}.service", check=False)
@@ -216,19 +216,12 @@ def test_a_daemon_that_is_killed_comes_back(host):
     until(lambda: is_ended(host), BUSY)
 
 
-@pytest.mark.parametrize(
-    ("exe", "wait"),
-    [
-        pytest.param("/srv/tools/Viber", "0", id="innocent programs of a restricted name"),
-        pytest.param(ROOTS, "600", id="a restricted program, until its user has no more processes"),
-    ],
-)
+# Innocent programs of a restricted name; and a restricted one, until its user has no more processes.
+@pytest.mark.parametrize(("exe", "wait"), [("/srv/tools/Viber", "0"), (ROOTS, "600")])
 def test_a_flood_of_starts_costs_little_and_stops_nothing(host, exe, wait):
     daemon = launches.daemon(host)
     burst = launches.burst(host, exe, 1000, 20.0, FRIDA, wait)
-    print(
-        f"\n{burst.number} starts of {exe} in 20 s: {100 * burst.share:.2f} % of a processor, {burst.ratio:.2f} of them"
-    )
+    print(f"\n{burst.number} starts in 20 s: {100 * burst.share:.2f} % of a processor, {burst.ratio:.2f} of them")
     assert burst.ratio <= RATIO
     assert launches.daemon(host) == daemon  # it is the same one
     until(lambda: host.run("pgrep", "-u", "frida", "-x", "Viber", check=False) == "")

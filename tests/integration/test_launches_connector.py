@@ -35,9 +35,9 @@ def test_a_start_is_reported_and_forks_are_not():
         poll.register(events, select.POLLIN)
         while process.pid not in seen and time.monotonic() < end:
             poll.poll(1000)
-            while (found := events.read()) is not None:
-                assert found[0], "what the filter lets through is a start"
-                seen.update(found[0])
+            while (event := events.read()) is not None:
+                assert event[0], "what the filter lets through is a start"
+                seen.update(event[0])
         process.kill()
         process.wait()
         assert process.pid in seen
@@ -52,16 +52,14 @@ def daemon(tmp_path, monkeypatch):
     if not starts.may():
         pytest.skip("needs glibc for x86-64, and user namespaces for users")  # nothing to install
     monkeypatch.setattr(noticing, "STATE", str(tmp_path / "state"))
-    one = noticing.Noticing([])
+    noticer = noticing.Noticing([])
     section = plan(rclone=starts.RCLONE)["controls"]["apps"]
-    one.prefilter = Prefilter(sets(Host(), [section], Restricted(Host(), section)))
-    assert one.sources.fanotify or one.sources.proc_events
-    yield one
-    for source in (one.sources.fanotify, one.sources.proc_events):
-        if source:
-            os.close(source.fileno())
-    os.close(one.sources.mountinfo)
-    os.close(one.inotify.descriptor)
+    noticer.prefilter = Prefilter(sets(Host(), [section], Restricted(Host(), section)))
+    sources = [source for source in (noticer.sources.fanotify, noticer.sources.proc_events) if source]
+    assert sources
+    yield noticer
+    for descriptor in (*(source.fileno() for source in sources), noticer.sources.mountinfo, noticer.inotify.descriptor):
+        os.close(descriptor)
 
 
 ELSEWHERE = ("on an own file system", "over another program")  # the timer's observation finds what has such a path

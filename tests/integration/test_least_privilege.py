@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from doc_blocks import blocks
-from machines import PROJECT, Machine, booted
+from machines import PROJECT, Machine, booted, read_records
 from patience import LONGEST
 from proscribe.host.audit_program import PROGRAM
 from proscribe.wire.loader import MARK
@@ -29,11 +29,9 @@ WRITTEN = ("find", "/etc", "/usr", "/var/lib", "/opt", "/root", "-newer", "/root
 
 def sudoers() -> dict[str, str]:
     """The files of the document: blocks whose first line is their path."""
-    found = {}
-    for block in blocks(DOCUMENT, (PROJECT / DOCUMENT).read_text(encoding="utf-8")):
-        if block.lines and block.lines[0].startswith("# /etc/sudoers.d/"):
-            found[block.lines[0].rpartition("/")[2]] = "\n".join((*block.lines, ""))
-    return found
+    every = [block.lines for block in blocks(DOCUMENT, (PROJECT / DOCUMENT).read_text(encoding="utf-8")) if block.lines]
+    own = [lines for lines in every if lines[0].startswith("# /etc/sudoers.d/")]
+    return {lines[0].rpartition("/")[2]: "\n".join((*lines, "")) for lines in own}
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +52,7 @@ def run(machine: Machine, playbook: str, account: str, reports: Path, **variable
     """The record of the host after a run as that account."""
     done = machine.playbook(playbook, {**STORED, "ansible_user": account, **variables}, reports)
     assert (reports / "latest").exists(), (done.stdout, done.stderr)
-    record: dict[str, Any] = json.loads((reports / "latest/hosts.jsonl").read_text().splitlines()[0])
-    return record
+    return read_records(reports)[machine.name]
 
 
 def as_account(
@@ -66,29 +63,22 @@ def as_account(
     return subprocess.run(ssh, input=sent, capture_output=True, text=True, timeout=timeout)
 
 
-def states(record: dict[str, Any]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for rule in record["rules"]:
-        found.setdefault(rule["rule"].partition("/")[0], set()).add(rule["state"])
-    return found
+def with_state(record: dict[str, Any], state: str) -> set[str]:
+    """The rules of a record that have a state."""
+    return {rule["rule"] for rule in record["rules"] if rule["state"] == state}
 
 
 def test_without_any_right_what_only_root_sees_is_unknown(machine, tmp_path):
     record = run(machine, "audit", AUDITING, tmp_path, ansible_become=False, proscribe_audit_with="root")
     assert record["state"] in ("noncompliant", "unknown")
-    for control in ("apps", "firewall"):  # a compliant rule is only counted, so all others than these would be none
+    unknown = with_state(record, "unknown")
+    for control, seen in (("apps", 1), ("firewall", 0)):  # apps/request-command is for every user, so all see it
         counted = record["controls"][control]
-        own = [one for one in record["rules"] if one["rule"].startswith(f"{control}/")]
-        unknown = [one for one in own if one["state"] == "unknown"]
-        seen = [one for one in own if one["rule"] == "apps/request-command"]  # for every user, so every user sees it
-        assert len(unknown) == counted["evaluated"] - counted["not_applicable"] - len(seen) > 0
-    assert {"browser/running", "dns/private-view"} <= {
-        one["rule"] for one in record["rules"] if one["state"] == "unknown"
-    }
+        own = [rule for rule in unknown if rule.startswith(f"{control}/")]
+        assert len(own) == counted["evaluated"] - counted["not_applicable"] - seen > 0
+    assert {"browser/running", "dns/private-view"} <= unknown
 
-
-def test_an_audit_of_what_is_not_stored_yet_is_unknown_and_says_why(machine, tmp_path):
-    record = run(machine, "audit", AUDITING, tmp_path)
+    record = run(machine, "audit", AUDITING, tmp_path)  # nothing is stored yet
     assert record["state"] == "unknown" and "an enforcing run with proscribe_audit_with: stored" in record["reason"]
     assert not machine.there("/var/lib/proscribe")
 
@@ -122,24 +112,20 @@ def test_a_rule_for_what_ansible_runs_is_a_rule_for_everything(machine):
 
 def test_an_audit_with_the_program_says_what_root_says_and_writes_nothing(machine, tmp_path):
     machine.run("touch", "/root/before")
-    found = run(machine, "audit", AUDITING, tmp_path / "program")
+    audited = run(machine, "audit", AUDITING, tmp_path / "program")
     assert machine.run(*WRITTEN).split() == []
     root = run(machine, "audit", CORRECTING, tmp_path / "root", proscribe_audit_with="root")
     clocks = ("checked_at", "duration_ms", "full_scan")
-    assert [{k: v for k, v in one.items() if k not in clocks} for one in (found, root)][0] == {
-        k: v for k, v in root.items() if k not in clocks
-    }
-    assert (found["state"], found["rules_evaluated"] > 300) == ("compliant", True)
+    lasting = [{key: value for key, value in record.items() if key not in clocks} for record in (audited, root)]
+    assert lasting[0] == lasting[1] and audited["state"] == "compliant" and audited["rules_evaluated"] > 300
 
 
 def test_audit_with_the_program_finds_drift(machine, tmp_path):
     machine.run("rm", "/etc/opt/chrome/policies/managed/proscribe.json")
-    assert "noncompliant" in states(run(machine, "audit", AUDITING, tmp_path))["browser"]
+    drifted = with_state(run(machine, "audit", AUDITING, tmp_path), "noncompliant")
+    assert any(rule.startswith("browser/") for rule in drifted)
     assert run(machine, "enforce", CORRECTING, tmp_path)["state"] == "repaired"
     assert run(machine, "audit", AUDITING, tmp_path)["state"] == "compliant"
-
-
-def test_another_policy_than_the_stored_one_is_unknown(machine, tmp_path):
     record = run(machine, "audit", AUDITING, tmp_path, proscribe_categories=["webmail"])
     assert record["state"] == "unknown" and "an enforcing run with the same release and policy" in record["reason"]
 
@@ -147,21 +133,11 @@ def test_another_policy_than_the_stored_one_is_unknown(machine, tmp_path):
 @pytest.mark.parametrize(
     "command",
     [
-        "sudo -n id",
-        "sudo -n /bin/sh -c id",
-        f"sudo -n {PROGRAM} -c id",
-        f"sudo -n {PROGRAM} ''",
-        f"sudo -n -u {CORRECTING} {PROGRAM}",
-        f"sudo -n -E {PROGRAM}",
-        f"sudo -n LD_PRELOAD=/tmp/hers.so {PROGRAM}",
-        f"sudo -n PYTHONPATH=/tmp {PROGRAM}",
-        f"sudo -n -D /tmp {PROGRAM}",
-        f"sudo -n -R /tmp {PROGRAM}",
-        "sudo -n cat /var/lib/proscribe/record.json",
-        f"sudoedit -n {PROGRAM}",
-        PROGRAM,
-        f"python3 {PROGRAM}",
-        f"cat {PROGRAM}",
+        *("sudo -n id", "sudo -n /bin/sh -c id", "sudo -n cat /var/lib/proscribe/record.json"),
+        *(f"sudo -n {PROGRAM} {words}" for words in ("-c id", "''")),
+        *(f"sudo -n {options} {PROGRAM}" for options in (f"-u {CORRECTING}", "-E", "-D /tmp", "-R /tmp")),
+        *(f"sudo -n {variable} {PROGRAM}" for variable in ("LD_PRELOAD=/tmp/hers.so", "PYTHONPATH=/tmp")),
+        *(f"sudoedit -n {PROGRAM}", PROGRAM, f"python3 {PROGRAM}", f"cat {PROGRAM}"),
     ],
 )
 def test_the_account_that_audits_may_run_nothing_else(machine, command):
@@ -181,17 +157,13 @@ def test_through_sudo_nothing_of_the_caller_has_an_effect(machine):
     assert "142" in slow.stdout or "Alarm clock" in slow.stderr + slow.stdout, slow
 
 
-def test_an_enforcing_run_without_the_variable_removes_the_program(machine, tmp_path):
-    run(machine, "enforce", CORRECTING, tmp_path, proscribe_audit_with="root")
-    assert not machine.there(PROGRAM)
-    run(machine, "enforce", CORRECTING, tmp_path)
-    assert machine.there(PROGRAM)
-
-
-def test_a_lift_leaves_nothing_of_it(machine, tmp_path):
+def test_enforcing_run_without_the_variable_and_a_lift_remove_the_program(machine, tmp_path):
+    for setting in ("root", "stored"):
+        run(machine, "enforce", CORRECTING, tmp_path, proscribe_audit_with=setting)
+        assert machine.there(PROGRAM) == (setting == "stored")
     done = machine.playbook("lift", {**STORED, "ansible_user": CORRECTING}, tmp_path)
     assert done.returncode == 0, done.stdout
-    left = machine.run("find", "/", "-xdev", "-name", "*proscribe*").split()
-    of_the_accounts = {"/etc/sudoers.d/proscribe", "/etc/sudoers.d/proscribe-audit", "/var/log/sudo-proscribe.log"}
-    assert of_the_accounts == {path for path in left if not path.startswith(("/home/", "/var/mail/", "/var/spool/"))}
+    remaining = machine.run("find", "/", "-xdev", "-name", "*proscribe*").split()
+    accounts = {"/etc/sudoers.d/proscribe", "/etc/sudoers.d/proscribe-audit", "/var/log/sudo-proscribe.log"}
+    assert accounts == {path for path in remaining if not path.startswith(("/home/", "/var/mail/", "/var/spool/"))}
     assert run(machine, "audit", AUDITING, tmp_path)["state"] == "unknown"

@@ -11,7 +11,7 @@ from typing import Any
 import machine as this_machine
 import pytest
 from conftest import missing
-from machines import Machine, booted, podman, run_ansible
+from machines import Machine, booted, podman, read_records, run_ansible
 from patience import LONGEST
 
 pytestmark = pytest.mark.whole_hosts
@@ -102,24 +102,15 @@ class Shells:
             "rbash-by-name": {"ansible_user": "u-rbash", "ansible_shell_executable": "sh", **become},
             "csh-for-all": {"ansible_user": "r-csh", "ansible_become": False, "ansible_shell_executable": "/bin/csh"},
         }
-        common = {
-            "ansible_host": host.address,
-            "ansible_ssh_common_args": " ".join(["-F none", *host._ssh_options()]),
-            "proscribe_controls": {"apps": "off", "browser": "off", "firewall": "off", "dns": "enforce"},
-            "proscribe_history": "off",
-        }
+        controls = {"apps": "off", "browser": "off", "firewall": "off", "dns": "enforce"}
+        common = {**host.connection, "proscribe_controls": controls, "proscribe_history": "off"}
         self.inventory.write_text(json.dumps({"all": {"hosts": names, "vars": common}}))
 
     def run(self, playbook: str, limit: str = "all", **extra: Any) -> tuple[str, dict[str, dict[str, Any]]]:
         """What a run prints, and the records of its hosts."""
         options = ["--limit", limit, "-T", "40", "-e", json.dumps(extra)]
         done = run_ansible(playbook, self.inventory, self.reports, LONGEST, *options)
-        lines = (self.reports / "newest/hosts.jsonl").read_text().splitlines()
-        return done.stdout + done.stderr, {record["host"]: record for record in map(json.loads, lines)}
-
-    def read(self) -> list[str]:
-        """The lines that shells have read from their input."""
-        return self.host.run("cat", READ).splitlines()
+        return done.stdout + done.stderr, read_records(self.reports, "newest")
 
 
 @pytest.fixture(scope="module")
@@ -162,19 +153,14 @@ def test_every_other_is_refused_by_host_and_shell(audited, name):
 
 def test_no_shell_has_read_our_program(shells, audited):
     """The line that ends a shell, or one word; and no line of Python was run as a command."""
-    lines = shells.read()
-    assert "exit" in lines and all(line == "exit" or line.isalnum() or "=" in line for line in map(_plain, lines))
+    lines = shells.host.run("cat", READ).replace("/", "").replace("+", "").splitlines()
+    assert "exit" in lines and all(line == "exit" or line.isalnum() or "=" in line for line in lines)
     assert not shells.host.there(f"{READ}.run")
 
 
-def _plain(line: str) -> str:
-    return line.replace("/", "").replace("+", "")
-
-
 def test_the_host_is_corrected_and_lifted_through_them(shells, audited):
-    said, records = shells.run("enforce", "fish-sudo")
-    assert records["fish-sudo"]["state"] == "repaired", said[-3000:]
-    said, _ = shells.run("lift", "csh-root")
-    assert not shells.host.there("/var/lib/proscribe"), said[-3000:]
-    said, records = shells.run("enforce", "nu-sudo")
-    assert records["nu-sudo"]["state"] == "repaired", said[-3000:]
+    for account in ("fish-sudo", "nu-sudo"):
+        said, records = shells.run("enforce", account)
+        assert records[account]["state"] == "repaired", said[-3000:]
+        said, _ = shells.run("lift", "csh-root")
+        assert not shells.host.there("/var/lib/proscribe"), said[-3000:]

@@ -25,14 +25,11 @@ class Macs(Explained):
     """The policy of two Macs, and what was exported for both."""
 
     def __init__(self, folder: Path) -> None:
-        variables = {
-            "proscribe_services_exclude": [EXCLUDED],
-            "proscribe_groups_restricted": [{"services": [GROUPED], "groups": ["staff"], "controls": ["apps"]}],
-            "proscribe_requests": False,
-            "proscribe_request_url": "https://portal.example.org/ask",
-            "proscribe_refusal_notice": {"en": "Use Teams <instead>.", "zh-HK": "請使用 Teams。"},
-            "proscribe_exports_fed": ["santa"],
-        }
+        grouped = [{"services": [GROUPED], "groups": ["staff"], "controls": ["apps"]}]
+        notice = {"en": "Use Teams <instead>.", "zh-HK": "請使用 Teams。"}
+        values = {"services_exclude": [EXCLUDED], "groups_restricted": grouped, "requests": False}
+        values |= {"request_url": "https://portal.example.org/ask", "refusal_notice": notice, "exports_fed": ["santa"]}
+        variables = {f"proscribe_{name}": value for name, value in values.items()}
         waivers = (
             waiver("w1", WAIVED, groups=[GROUP]),
             waiver("w2", OF_OTHER, hosts=[OTHER]),
@@ -43,25 +40,25 @@ class Macs(Explained):
         self.rules = santa.imported((export_into(folder, "santa", GROUP) / "rules.json").read_bytes())
         assert santa.static((self.folder / "exports/santa/santa.mobileconfig").read_bytes()) == self.rules
         declared = json.loads((export_into(folder, "ddm", GROUP) / "app_settings.json").read_text())
-        self.denied = {one["SigningID"] for one in declared["Payload"]["Allowed"]["DeniedBinaries"]}
+        self.denied = {binary["SigningID"] for binary in declared["Payload"]["Allowed"]["DeniedBinaries"]}
 
     def left_out(self) -> dict[str, str]:
         """By service, what the manifest of `santa` says of it."""
         manifest = json.loads((self.folder / "exports/santa/manifest.json").read_text())
-        return {one["rule"].partition("/")[2]: f"{one['what']}: {one['why']}" for one in manifest["left_out"]}
+        return {entry["rule"].partition("/")[2]: f"{entry['what']}: {entry['why']}" for entry in manifest["left_out"]}
 
     def stops(self, signed: Sequence[str]) -> set[bool]:
-        return {santa.blocks(santa.Program(one), self.rules) for one in signed}
+        return {santa.blocks(santa.Program(signing_id), self.rules) for signing_id in signed}
 
     def installed(self, root: Path, bundle_ids: Sequence[str]) -> set[str]:
         """The rules of a Mac's record that are noncompliant while these applications are there."""
-        for number, one in enumerate(bundle_ids):
+        for number, bundle_id in enumerate(bundle_ids):
             place = root / f"Applications/{number}.app/Contents/Info.plist"
             place.parent.mkdir(parents=True)
-            place.write_bytes(plistlib.dumps({"CFBundleIdentifier": one}))
+            place.write_bytes(plistlib.dumps({"CFBundleIdentifier": bundle_id}))
         host = Host(str(root), lambda *_, **__: Result(0, "    1     0 /sbin/launchd\n", ""))
         rules = replies.taken(record_of(host, self.plan(ONE), ["apps"]))["rules"]
-        return {one["rule"].partition("/")[2] for one in rules if one["state"] == NONCOMPLIANT}
+        return {rule["rule"].partition("/")[2] for rule in rules if rule["state"] == NONCOMPLIANT}
 
 
 @pytest.fixture(scope="module")
@@ -99,34 +96,25 @@ def test_santa_does_what_explain_says_or_the_manifest_names_the_difference(
 def test_every_service_is_stopped_open_or_named(macs, own_catalogue):
     """Of all entries: Santa and Apple's declaration stop what the plan restricts, and nothing else."""
     left_out, services = macs.left_out(), macs.plan(ONE)["controls"]["apps"]["services"]
-    for one in own_catalogue.services.values():
-        restricted = services.get(one.id, {}).get("mode") == "enforce" and one.id != GROUPED
-        if one.signing_ids:
-            assert macs.stops(one.signing_ids) == {restricted}, one.id
-        assert not restricted or one.signing_ids or one.id in left_out, one.id
-        assert not one.bundle_ids or macs.denied.issuperset(one.bundle_ids) is restricted, one.id
+    for id_, service in own_catalogue.services.items():
+        restricted = services.get(id_, {}).get("mode") == "enforce" and id_ != GROUPED
+        assert not service.signing_ids or macs.stops(service.signing_ids) == {restricted}, id_
+        assert not restricted or service.signing_ids or id_ in left_out, id_
+        assert not service.bundle_ids or macs.denied.issuperset(service.bundle_ids) is restricted, id_
 
 
 def test_a_mac_reports_the_installed_programs_that_santa_stops(macs, own_catalogue, tmp_path):
     """The audit and the export name the same services by the identifiers that both know."""
-    known = {
-        one.id: [signed.partition(":")[2] for signed in one.signing_ids if signed.partition(":")[2] in one.bundle_ids]
-        for one in own_catalogue.services.values()
+    signed = {
+        id_: [signing_id for signing_id in service.signing_ids if signing_id.partition(":")[2] in service.bundle_ids]
+        for id_, service in own_catalogue.services.items()
     }
-    found = macs.installed(tmp_path, [id_ for ids in known.values() for id_ in ids])
-    stopped = {
-        one.id
-        for one in own_catalogue.services.values()
-        if known[one.id] and True in macs.stops([s for s in one.signing_ids if s.partition(":")[2] in known[one.id]])
-    }
-    assert stopped == found - {GROUPED} and len(stopped) > 20
+    bundle_ids = [signing_id.partition(":")[2] for signing_ids in signed.values() for signing_id in signing_ids]
+    stopped = {id_ for id_, signing_ids in signed.items() if True in macs.stops(signing_ids)}
+    assert stopped == macs.installed(tmp_path, bundle_ids) - {GROUPED} and len(stopped) > 20
 
 
 def test_a_user_reads_the_organisations_text_and_address(macs):
-    assert {one.url for one in macs.rules} == {"https://portal.example.org/ask"}
-    (wechat,) = [one for one in macs.rules if one.identifier.endswith("xinWeChat")]
-    assert santa.on_a_terminal(wechat.message).split("\n")[1:] == [
-        "Ask your IT service desk.",
-        "Use Teams <instead>.",
-        "請使用 Teams。",
-    ]
+    assert {rule.url for rule in macs.rules} == {"https://portal.example.org/ask"}
+    (wechat,) = [rule for rule in macs.rules if rule.identifier.endswith("xinWeChat")]
+    assert santa.on_a_terminal(wechat.message).split("\n")[2:] == ["Use Teams <instead>.", "請使用 Teams。"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import Machine, booted
+from machines import Machine, booted, read_records
 
 pytestmark = pytest.mark.whole_hosts
 
@@ -54,19 +54,18 @@ POLICY: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
-    with booted("members", root="trixie-host") as (one,):
-        one.run("sh", "-c", SETUP)
-        yield one
+    with booted("members", root="trixie-host") as (machine,):
+        machine.run("sh", "-c", SETUP)
+        yield machine
 
 
 def run(host: Machine, playbook: str, reports: Path) -> tuple[dict[str, str], dict[str, Any]]:
     """The states of the rules of these services, as far as they are more than compliant; and the whole report."""
     done: subprocess.CompletedProcess[str] = host.playbook(playbook, POLICY, reports)
     assert (reports / "latest").exists(), (done.stdout, done.stderr)
-    record = json.loads((reports / "latest/hosts.jsonl").read_text().splitlines()[0])
     report = json.loads((reports / "latest/report.json").read_text())
-    states = {one["rule"]: one["state"] for one in record["rules"]}
-    return {rule: state for rule, state in states.items() if rule.endswith(("/viber", "/telegram"))}, report
+    rules = read_records(reports)[host.name]["rules"]
+    return {rule["rule"]: rule["state"] for rule in rules if rule["rule"].endswith(("/viber", "/telegram"))}, report
 
 
 def test_members_lose_it_and_nobody_else_does(host, tmp_path):

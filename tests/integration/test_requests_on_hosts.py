@@ -74,11 +74,8 @@ asking.settimeout(60)
 asking.sendto(b"\0\1\1\0\0\1\0\0\0\0\0\0\10telegram\3org\0\0\1\0\1", ("127.0.0.1", 53))
 print(asking.recv(512)[3] & 15)
 """
-OUTPUTS = {
-    "requests": "requests --json",
-    "exceptions": "report --exceptions --json",
-    "metrics": "report --format prometheus",
-}
+OUTPUTS = {"requests": "requests --json", "exceptions": "report --exceptions --json"}
+OUTPUTS["metrics"] = "report --format prometheus"
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +120,8 @@ class Story:
         self.fleet, self.controller = fleet, fleet.controller
 
     def as_user(self, user: str, host: str, *argv: str, check: bool = True, stdin: str | None = None) -> str:
-        return self.fleet.hosts[host].run(
-            "runuser", "-u", user, "--", *argv, check=check, stdin=stdin
-        )  # no session of its own
+        become = ("runuser", "-u", user, "--")  # no session of its own
+        return self.fleet.hosts[host].run(*become, *argv, check=check, stdin=stdin)
 
     def reaches(self, user: str, host: str) -> bool:
         """Whether the firewall lets a user through. A refusal is one at once."""
@@ -157,10 +153,10 @@ class Story:
             assert host.run("python3", "-", stdin=ASK) == "3\n"
             assert "telegram.org" in host.read("/etc/chromium/policies/managed/proscribe.json")
         everybody = [(user, host) for host in (A, B) for user in ("alice", "bob")]
-        found = {one for one in everybody if self.reaches(*one)}
+        open_to = {place for place in everybody if self.reaches(*place)}
         # A program that has to end is waited for: what ends it has its turn when the processor is free.
-        assert found == {one for one in everybody if self.starts(*one, seconds=3 if one in found else BUSY)}
-        return found
+        assert open_to == {place for place in everybody if self.starts(*place, seconds=3 if place in open_to else BUSY)}
+        return open_to
 
     def proscribe(self, *words: str) -> str:
         """What a command says, with the inventory of the story."""
@@ -169,10 +165,8 @@ class Story:
 
     def outputs(self) -> dict[str, str]:
         """Everything that the controller says of the last run."""
-        commands = " ".join(
-            f"./proscribe {words} -i fleet >/srv/said-{name} 2>/dev/null &" for name, words in OUTPUTS.items()
-        )
-        self.controller.script(f"cd {CHECKOUT}; {commands} wait")
+        each = [f"./proscribe {words} -i fleet >/srv/said-{name} 2>/dev/null &" for name, words in OUTPUTS.items()]
+        self.controller.script(f"cd {CHECKOUT}; {' '.join(each)} wait")
         said = {name: self.controller.read(f"/srv/said-{name}") for name in OUTPUTS}
         return {**said, "page": self.controller.read(f"{REPORTS}/latest/report.html")}
 
@@ -186,9 +180,9 @@ class Story:
         waived = status == "active"
 
         # The request: in the record and in the list.
-        (own,) = [one for one in record["requests"] if one["id"] == request]
+        (own,) = [entry for entry in record["requests"] if entry["id"] == request]
         assert own.get("answer") == {"open": None, "waived": "granted"}.get(state, state)
-        listed = {one["id"]: one for one in json.loads(said["requests"])["requests"]}
+        listed = {entry["id"]: entry for entry in json.loads(said["requests"])["requests"]}
         assert (listed[request]["state"], listed[request]["waiver"] or "") == (state, waiver)
         # How many wait: in the report, on the page, in the metrics.
         assert (report["requests"] or {"waiting": 0})["waiting"] == waits
@@ -201,9 +195,9 @@ class Story:
         assert (record["state"] == "waived") == waived, record["state"]
 
         # The waiver, with the same status.
-        assert [(one["id"], one["status"]) for one in report["waivers"]] == [(waiver, status)] * bool(status)
         exceptions = json.loads(said["exceptions"])
-        assert [(one["waiver"], one["status"]) for one in exceptions["exceptions"]] == [(waiver, status)] * bool(status)
+        for key, entries in (("id", report["waivers"]), ("waiver", exceptions["exceptions"])):
+            assert [(entry[key], entry["status"]) for entry in entries] == [(waiver, status)] * bool(status)
         assert (waiver in said["page"]) == bool(status) or not waiver
         assert (f'proscribe_waiver_hosts{{waiver="{waiver}",status="{status}"}} 1' in said["metrics"]) == bool(status)
         return dict(next(iter(exceptions["exceptions"]), {}))
@@ -248,9 +242,8 @@ def test_from_refused_to_granted_to_closed_again(fleet):
     story.proscribe("waiver", "new", "--request", id_, "--expires", "9d")
     waiver = f"{A}-alice-telegram-{id_[:4]}"
     file = f"{CHECKOUT}/fleet/waivers/{waiver}.yml"
-    assert "users: [alice]" in fleet.controller.read(file) and "approved_by: head.of.press" in fleet.controller.read(
-        file
-    )
+    draft = fleet.controller.read(file)
+    assert "users: [alice]" in draft and "approved_by: head.of.press" in draft
     fleet.controller.script(
         "ssh-keygen -q -t ed25519 -N '' -f /root/head;"
         f' echo "head.of.press namespaces=\\"proscribe-waiver\\" $(cut -d\' \' -f1,2 /root/head.pub)"'
@@ -280,9 +273,8 @@ def test_from_refused_to_granted_to_closed_again(fleet):
         terminal.shows("The exception for Telegram on this host ends on")
         story.observes(A)
         assert "ends on" not in terminal.shown()
-    assert [one["about"] for one in story.events("notified")] == [
-        "opened: Telegram", "7 days: Telegram", "1 day: Telegram",
-    ]  # fmt: skip
+    notified = [line["about"] for line in story.events("notified")]
+    assert notified == ["opened: Telegram", "7 days: Telegram", "1 day: Telegram"]
 
     # The head makes it shorter. The run brings the true time, too. It has to come before the end: once more, and later,
     # where it came too late.

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import roots
+from processes import MERGED
 
 # It notes that it was called, and takes a moment. What it makes is its last argument but for the mirror.
 MMDEBSTRAP = """\
@@ -24,29 +25,26 @@ print(*roots.layers("trixie"))
 """
 
 
-def answers_of(directory: Path, code: int, times: int) -> list[subprocess.CompletedProcess[str]]:
+def answers_of(directory: Path, code: int, times: int) -> list[tuple[int, str]]:
     """What some processes answer that ask for the same root at once, of a mmdebstrap that ends with that code."""
     tool = directory / "bin/mmdebstrap"
     tool.parent.mkdir()
     tool.write_text(MMDEBSTRAP.format(calls=directory / "calls", code=code))
     tool.chmod(0o755)
     argv = [sys.executable, "-c", ASK, str(Path(roots.__file__).parent), str(directory / "roots")]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     path = {"PATH": f"{tool.parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
-    running = [subprocess.Popen(argv, env=path, text=True, **pipes) for _ in range(times)]
-    said = [process.communicate() for process in running]
-    return [subprocess.CompletedProcess(argv, one.returncode, *words) for one, words in zip(running, said, strict=True)]
+    running = [subprocess.Popen(argv, env=path, **MERGED) for _ in range(times)]
+    outputs = [process.communicate()[0] for process in running]
+    return [(process.returncode, output.strip()) for process, output in zip(running, outputs, strict=True)]
 
 
 def test_two_processes_make_it_once(tmp_path):
-    answers = answers_of(tmp_path, 0, 3)
-    assert [answer.returncode for answer in answers] == [0, 0, 0], answers
-    (made,) = {answer.stdout.strip() for answer in answers}
-    assert Path(made).is_dir() and Path(made).parent == tmp_path / "roots"
+    ((code, made),) = {(code, output.split()[-1]) for code, output in answers_of(tmp_path, 0, 3)}
+    assert code == 0 and Path(made).is_dir() and Path(made).parent == tmp_path / "roots"
     assert (tmp_path / "calls").read_text() == "called\n"
 
 
 def test_a_root_that_failed_halfway_is_no_root(tmp_path):
-    (answer,) = answers_of(tmp_path, 1, 1)
-    assert answer.returncode == 1 and "NotMade: no Debian trixie could be made" in answer.stderr
+    ((code, output),) = answers_of(tmp_path, 1, 1)
+    assert code == 1 and "NotMade: no Debian trixie could be made" in output
     assert [path.name for path in (tmp_path / "roots").iterdir()] == [".trixie.lock"]

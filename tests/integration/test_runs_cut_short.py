@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import ANSIBLE, PROJECT, Machine, booted, podman
+from machines import ANSIBLE, PROJECT, Machine, booted, podman, read_records, without_ansible
 from pasting import commands
 from patience import LONGEST, until
+from processes import MERGED
 from proscribe.controller.report.storage import journal
 
 pytestmark = pytest.mark.whole_hosts
@@ -29,14 +30,10 @@ dpkg-deb --root-owner-group --build /root/wechat /root/wechat.deb
 rm -r /root/wechat
 """
 DRIFTS = "rm -f /root/waiting /etc/dpkg/dpkg.cfg.d/proscribe; dpkg -i /root/wechat.deb"
-RESTRICTIONS = {
-    "proscribe_categories": [],
-    "proscribe_services_include": ["wechat"],
-    "proscribe_controls": {"apps": "enforce", "dns": "enforce", "browser": "off", "firewall": "off"},
-    "proscribe_dns_backend": "hosts",
-    "proscribe_requests": False,
-    "proscribe_observe_timeout": "1m",
-}
+CONTROLS = {"apps": "enforce", "dns": "enforce", "browser": "off", "firewall": "off"}
+VALUES = {"categories": [], "services_include": ["wechat"], "controls": CONTROLS, "dns_backend": "hosts"}
+VALUES |= {"requests": False, "observe_timeout": "1m"}
+RESTRICTIONS = {f"proscribe_{name}": value for name, value in VALUES.items()}
 # The oldest and the newest Ansible that there is here, beside that of the tests.
 EVERY_ANSIBLE = sorted({f"{ANSIBLE}-playbook", *map(str, (PROJECT / ".cache").glob("core*/bin/ansible-playbook"))})
 PLAY = """
@@ -56,10 +53,7 @@ class Pair:
     def __init__(self, first: Machine, second: Machine, directory: Path) -> None:
         self.first, self.second, self.directory = first, second, directory
         self.reports = directory / "reports"
-        ssh = {
-            host.name: host._inventory() and json.loads((host.directory / "inventory.yml").read_text()) for host in self
-        }
-        hosts = {name: found["all"]["hosts"][name] for name, found in ssh.items()}
+        hosts = {host.name: host.connection for host in self}
         (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": RESTRICTIONS}}))
         (directory / "ansible.cfg").write_text(f"[defaults]\nroles_path = {PROJECT / 'roles'}\n")
         (directory / "site.yml").write_text(PLAY)
@@ -74,22 +68,9 @@ class Pair:
         return self.started([str(PROJECT / "proscribe"), playbook, "-i", "hosts.json"])
 
     def started(self, argv: list[str], **environment: str) -> subprocess.Popen[str]:
-        known = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
-        return subprocess.Popen(
-            argv,
-            env={
-                **known,
-                **environment,
-                "PROSCRIBE_REPORTS": str(self.reports),
-                "PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook",
-            },
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        own = {"PROSCRIBE_REPORTS": str(self.reports), "PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook"}
+        variables = {**without_ansible(), **environment, **own}
+        return subprocess.Popen(argv, env=variables, cwd=self.directory, start_new_session=True, **MERGED)
 
     def run(self, playbook: str, ansible: str = f"{ANSIBLE}-playbook") -> tuple[int, str]:
         return ended(self.begin(playbook, ansible))
@@ -122,9 +103,7 @@ class Pair:
         until(lambda: host.run("fuser", "/var/lib/dpkg/lock-frontend", check=False).strip() == "")
 
     def report(self, id_: str = "newest") -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        directory = self.reports / id_
-        records = map(json.loads, (directory / "hosts.jsonl").read_text().splitlines())
-        return json.loads((directory / "report.json").read_text()), {record["host"]: record for record in records}
+        return json.loads((self.reports / id_ / "report.json").read_text()), read_records(self.reports, id_)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -135,12 +114,12 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 def of_wechat(record: dict[str, Any]) -> tuple[str, str]:
     """The state of the program's rule in a record, and why; compliant where it does not list it."""
-    found = [(rule["state"], rule["reason"] or "") for rule in record["rules"] if rule["rule"] == "apps/wechat"]
-    return found[0] if found else ("compliant", "")
+    own = [(rule["state"], rule["reason"] or "") for rule in record["rules"] if rule["rule"] == "apps/wechat"]
+    return own[0] if own else ("compliant", "")
 
 
 def removed(record: dict[str, Any]) -> bool:
-    return any("wechat" in one["action"] for one in record["actions"] if one["control"] == "apps")
+    return any("wechat" in action["action"] for action in record["actions"] if action["control"] == "apps")
 
 
 @pytest.fixture(scope="module")
@@ -191,22 +170,22 @@ def test_a_killed_run_is_closed_by_the_next_one_which_says_what_it_had_done(pair
     process = pair.in_the_middle(changed=pair.second, waits=pair.first)
     os.killpg(process.pid, signal.SIGKILL)  # and not its worker, which goes on until its host has answered
     ended(process)
-    (left,) = pair.reports.glob("*.partial")
+    (partial,) = pair.reports.glob("*.partial")
     pair.goes_on(pair.first)
     until(lambda: any(journal.left(pair.reports)))
     code, said = pair.run("audit")
     assert code == 0, said
     words = " ".join(said.split())
-    assert f"the run {left.stem} came to no end: it was killed, or its machine went down." in words
+    assert f"the run {partial.stem} came to no end: it was killed, or its machine went down." in words
     assert f"It corrected 1 host ({pair.second.name})." in words
 
-    report, records = pair.report(left.stem)
+    report, records = pair.report(partial.stem)
     newest = pair.report()[0]["run"]["id"]
     assert report["run"]["interrupted"]["closed_by"] == newest and report["run"]["verdict"]["exit"] == 14
     assert removed(records[pair.second.name]) and not records[pair.first.name]["actions"]
     _, records = pair.report()
     state, reason = of_wechat(records[pair.second.name])
-    assert (state, left.stem in reason) == ("repaired", True)
+    assert (state, partial.stem in reason) == ("repaired", True)
 
 
 def test_a_host_that_is_switched_off_after_its_correction_is_not_covered(pair):

@@ -30,9 +30,8 @@ class Repository:
         self.signers = self.keys / "signers"
         for name in ("ops", "old", "stranger"):
             self._run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(self.keys / name))
-        self.allow(
-            f"ops@example.org {self.public('ops')}", f'old@example.org valid-before="20241231Z" {self.public("old")}'
-        )
+        ended = f'old@example.org valid-before="20241231Z" {self.public("old")}'
+        self.allow(f"ops@example.org {self.public('ops')}", ended)
         self._run("git", "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
         self._run("git", "init", "--quiet", "--initial-branch=main", str(self.tree))
         for name, value in (("user.name", "Ops"), ("user.email", "ops@example.org"), ("gpg.format", "ssh")):
@@ -53,13 +52,13 @@ class Repository:
     def allow(self, *lines: str) -> None:
         self.signers.write_text("".join(f"{line}\n" for line in lines))
 
-    def commit(self, key: str = "ops", at: str = "", *options: str, words: tuple[str, ...] = ()) -> str:
+    def commit(self, key: str = "ops", at: str = "") -> str:
         """A commit on what is checked out, signed with that key ("" for none); its name."""
         (self.tree / "policy").write_text(os.urandom(8).hex())
         self.git("add", "--all")
         signed = [f"-S{self.keys / key}.pub"] if key else ["--no-gpg-sign"]
         when = {"GIT_COMMITTER_DATE": at, "GIT_AUTHOR_DATE": at} if at else {}
-        self.git(*options, "commit", "--quiet", "--allow-empty", "-m", "x", *signed, *words, **when)
+        self.git("commit", "--quiet", "--allow-empty", "-m", "x", *signed, **when)
         return self.git("rev-parse", "HEAD")
 
     def put_object(self, kind: str, raw: bytes) -> str:
@@ -76,6 +75,17 @@ class Repository:
     def push(self, what: str = "HEAD", to: str = "refs/heads/main") -> None:
         self.git("push", "--quiet", "--force", str(self.bare), f"{what}:{to}")
 
+    def publish(self, key: str = "ops", at: str = "") -> str:
+        """Commit, and push the commit; its name."""
+        commit = self.commit(key, at)
+        self.push()
+        return commit
+
+    def push_tree(self, raw: bytes, parent: str) -> None:
+        """Push a signed commit of a tree that git itself would not make."""
+        made = self.put_object("tree", raw)
+        self.push(self.git("commit-tree", f"-S{self.keys / 'ops'}.pub", "-p", parent, "-m", "x", made))
+
     def host(self, **settings: Any) -> Checkout:
         options = {"repository": str(self.bare), "branch": "main", "signed": True, **settings}
         return Checkout(str(self.state), options, str(self.signers))
@@ -87,6 +97,10 @@ class Repository:
         host.have(commit)
         host.keep(commit)
         return commit
+
+    def size(self) -> int:
+        """The bytes that the host keeps."""
+        return sum(path.stat().st_size for path in self.state.rglob("*") if path.is_file())
 
     def refuses(self, **settings: Any) -> str:
         """Why it does not take what is there; what it had stays."""
@@ -107,8 +121,7 @@ def repository(tmp_path, monkeypatch):
 
 def begun(repository: Repository) -> str:
     """The host has a good commit."""
-    repository.commit()
-    repository.push()
+    repository.publish()
     return repository.takes()
 
 
@@ -116,9 +129,7 @@ def test_a_signed_commit_is_taken_and_its_files_laid_out(repository):
     commit = begun(repository)
     assert (repository.state / "checkout" / "policy").read_text() == (repository.tree / "policy").read_text()
     assert repository.host().good() == commit == repository.takes()
-    newer = repository.commit()
-    repository.push()
-    assert repository.takes() == newer
+    assert repository.publish() == repository.takes()
 
 
 def test_a_signed_merge_and_a_message_of_many_lines_are_taken(repository):
@@ -128,33 +139,18 @@ def test_a_signed_merge_and_a_message_of_many_lines_are_taken(repository):
     repository.git("tag", "-a", "-m", "a tag\n\ngpgsig no\n", f"-u{repository.keys / 'ops'}.pub", "v1")
     repository.git("checkout", "--quiet", "main")
     repository.commit()
-    repository.git(
-        "merge",
-        "--quiet",
-        "--no-ff",
-        "-m",
-        "merge\n\ngpgsig -----\n more\n",
-        f"-S{repository.keys}/ops.pub",
-        "v1",
-        "-s",
-        "ours",
-    )
+    message = "merge\n\ngpgsig -----\n more\n"
+    repository.git("merge", "--quiet", "--no-ff", "-m", message, f"-S{repository.keys}/ops.pub", "v1", "-s", "ours")
     repository.push()
     assert repository.takes() == repository.git("rev-parse", "HEAD")
 
 
 def test_a_signer_may_be_named_in_the_ways_of_ssh_keygen(repository):
     late = f"{datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=2):%Y%m%d}"
-    for line in (
-        "*@example.org",
-        "a@example.org,b@example.org",
-        'x namespaces="git,file"',
-        f'x valid-before="{late}Z"',
-    ):
+    of_keys = ('x namespaces="git,file"', f'x valid-before="{late}Z"')
+    for line in ("*@example.org", "a@example.org,b@example.org", *of_keys):
         repository.allow(f"{line} {repository.public('ops')}")
-        commit = repository.commit()
-        repository.push()
-        assert repository.takes() == commit
+        assert repository.publish() == repository.takes()
 
 
 @pytest.mark.parametrize("begins", [False, True], ids=["a fresh host", "a host with a good commit"])
@@ -166,21 +162,18 @@ def test_a_signer_may_be_named_in_the_ways_of_ssh_keygen(repository):
         ("old", "", "none of the signers"),
         ("old", PAST, "none of the signers"),  # git verifies as of the time that the commit gives
     ],
-    ids=["unsigned", "a stranger's", "an expired key's", "an expired key's, back-dated"],
 )
 def test_a_commit_that_no_signer_has_signed_now_is_refused(repository, begins, key, at, why):
     if begins:
         begun(repository)
-    repository.commit(key, at)
-    repository.push()
-    said = repository.refuses()
-    assert "has no good signature" in said and why in said, said
+    repository.publish(key, at)
+    refusal = repository.refuses()
+    assert "has no good signature" in refusal and why in refusal, refusal
 
 
 def test_an_openpgp_signature_is_refused_whoever_is_in_the_key_ring(repository):
-    repository._run(
-        "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "ops@example.org", "ed25519"
-    )
+    generate = ("gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "ops@example.org", "ed25519")
+    repository._run(*generate)
     (repository.tree / "policy").write_text("openpgp")
     repository.git("add", "--all")
     repository.git("-c", "gpg.format=openpgp", "commit", "--quiet", "-m", "x", "-Sops@example.org")
@@ -194,19 +187,17 @@ def test_a_signature_that_was_made_for_something_else_is_refused(repository):
     raw = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", repository.commit("")) + "\n"
     payload = repository.directory / "payload"
     payload.write_text(raw)
-    for namespace, taken in (("file", False), ("git", True)):
-        repository._run(
-            "ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(repository.keys / "ops"), str(payload)
-        )
+    head, _, message = raw.partition("\n\n")
+    for namespace in ("file", "git"):
+        key = str(repository.keys / "ops")
+        repository._run("ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", key, str(payload))
         signature = (repository.directory / "payload.sig").read_text().strip().replace("\n", "\n ")
         (repository.directory / "payload.sig").unlink()
-        head, _, message = raw.partition("\n\n")
         made = repository.put_object("commit", f"{head}\ngpgsig {signature}\n\n{message}".encode())
         repository.push(made)
-        if taken:
-            assert repository.takes() == made
-        else:
+        if namespace == "file":
             assert "has no good signature" in repository.refuses()
+    assert repository.takes() == made
 
 
 def test_a_good_signature_of_another_commit_is_refused(repository):
@@ -222,9 +213,7 @@ def test_a_good_signature_of_another_commit_is_refused(repository):
 
 def test_an_older_commit_is_refused(repository):
     begun(repository)
-    repository.commit()
-    repository.push()
-    repository.takes()
+    begun(repository)
     repository.push("HEAD~1")
     assert "goes back behind the last good one" in repository.refuses()
 
@@ -232,22 +221,18 @@ def test_an_older_commit_is_refused(repository):
 @pytest.mark.parametrize("signed", [True, False], ids=["signed", "nobody has to sign"])
 def test_a_commit_of_another_branch_is_refused(repository, signed):
     """Whoever may push but not sign moves `main` to something else that was signed."""
-    first = repository.commit()
-    repository.push()
+    repository.publish()
     repository.takes(signed=signed)
     repository.git("checkout", "--quiet", "-b", "experiment")
-    repository.commit()
-    sibling = repository.git("rev-parse", "HEAD")
+    sibling = repository.commit()
     repository.git("checkout", "--quiet", "main")
-    repository.commit()
-    repository.push()
+    repository.publish()
     repository.takes(signed=signed)
     repository.push(sibling)
     assert "comes from another branch" in repository.refuses(signed=signed)
     repository.git("checkout", "--quiet", "--orphan", "unrelated")
-    repository.commit()
-    repository.push()
-    assert "comes from another branch" in repository.refuses(signed=signed) and first != sibling
+    repository.publish()
+    assert "comes from another branch" in repository.refuses(signed=signed)
 
 
 def test_a_tag_of_the_branchs_name_is_not_what_is_followed(repository):
@@ -270,8 +255,7 @@ def test_a_fresh_host_takes_nothing_but_what_comes_after_the_first_commit_that_i
     first = repository.commit()
     newer = repository.commit()
     repository.git("checkout", "--quiet", "--orphan", "unrelated")
-    repository.commit()
-    repository.push()
+    repository.publish()
     assert f"does not come after, {first[:12]}" in repository.refuses(first_commit=first)
     assert not (repository.state / "repository").exists(), "what was refused is kept"
     repository.push(newer)
@@ -311,8 +295,7 @@ def test_settings_planted_in_the_hosts_own_copy_run_and_change_nothing(repositor
     repository.git("checkout", "--quiet", "--orphan", "evil")
     evil = repository.commit("stranger")
     repository.git("checkout", "--quiet", "main")
-    newer = repository.commit()
-    repository.push()
+    newer = repository.publish()
     planted(repository, evil)
     assert repository.takes() == newer and not (repository.directory / "was-here").exists()
     assert (repository.state / "checkout" / "policy").read_text() == (repository.tree / "policy").read_text()
@@ -370,8 +353,7 @@ def test_files_that_a_commit_brings_along_run_nothing(repository):
     (tree / ".gitmodules").write_text(other)
     repository.git("add", "--all")
     repository.git("update-index", "--add", "--cacheinfo", f"160000,{repository.git('rev-parse', 'HEAD')},x")
-    newer = repository.commit()
-    repository.push()
+    newer = repository.publish()
     with contextlib.suppress(Problem):
         assert repository.takes() == newer
     assert not mark.exists() and [path.name for path in (repository.state / "checkout").glob("x/*")] == []
@@ -381,9 +363,7 @@ def test_files_that_a_commit_brings_along_run_nothing(repository):
 def test_a_tree_that_would_write_elsewhere_is_refused(repository, name):
     """Made by hand, since git makes no such tree: it would lay out a repository in the checkout, or leave it."""
     good = begun(repository)
-    folder = repository.put_folder()
-    made = repository.put_object("tree", b"40000 " + name.encode() + b"\0" + bytes.fromhex(folder))
-    repository.push(repository.git("commit-tree", f"-S{repository.keys / 'ops'}.pub", "-p", good, "-m", "x", made))
+    repository.push_tree(b"40000 " + name.encode() + b"\0" + bytes.fromhex(repository.put_folder()), good)
     assert "could not be fetched" in repository.refuses()
     assert not (repository.state / "config").exists() and not (repository.state / "checkout" / ".git").exists()
 
@@ -396,31 +376,21 @@ def test_a_tree_with_a_link_and_a_folder_of_one_name_is_refused(repository, firs
     outside.mkdir()
     (repository.directory / "target").write_text(str(outside))
     link = repository.git("hash-object", "-w", str(repository.directory / "target"))
-    folder = repository.put_folder()
-    entries = [b"120000 x\0" + bytes.fromhex(link), b"40000 x\0" + bytes.fromhex(folder)]
-    made = repository.put_object("tree", b"".join(entries if first == "link" else entries[::-1]))
-    repository.push(repository.git("commit-tree", f"-S{repository.keys / 'ops'}.pub", "-p", good, "-m", "x", made))
+    entries = [b"120000 x\0" + bytes.fromhex(link), b"40000 x\0" + bytes.fromhex(repository.put_folder())]
+    repository.push_tree(b"".join(entries if first == "link" else entries[::-1]), good)
     assert "could not be fetched" in repository.refuses() and list(outside.iterdir()) == []
 
 
 def test_a_remote_leads_to_no_other_place_with_what_it_advertises(repository):
-    """A symbolic branch, objects of another repository, a list of bundles and a promisor: its own choices, and the
-    commit that comes of them is judged like any other.
-    """
+    """A symbolic branch, a list of bundles and a promisor; the commit that comes of them is judged like any other."""
     begun(repository)
     mark = repository.directory / "asked"
     (repository.directory / "helper").write_text(f"#!/bin/sh\ntouch {mark}\n")
     (repository.directory / "helper").chmod(0o755)
-    for name, value in (
-        ("uploadpack.advertiseBundleURIs", "true"),
-        ("bundle.version", "1"),
-        ("bundle.mode", "all"),
-        ("bundle.x.uri", f"ext::{repository.directory}/helper"),
-        ("uploadpack.allowFilter", "true"),
-        ("promisor.advertise", "true"),
-        ("remote.lop.promisor", "true"),
-        ("remote.lop.url", f"ext::{repository.directory}/helper"),
-    ):
+    helper = f"ext::{repository.directory}/helper"
+    own = {"uploadpack.advertiseBundleURIs": "true", "bundle.version": "1", "bundle.mode": "all"}
+    own |= {"bundle.x.uri": helper, "uploadpack.allowFilter": "true", "promisor.advertise": "true"}
+    for name, value in {**own, "remote.lop.promisor": "true", "remote.lop.url": helper}.items():
         repository._run("git", "--git-dir", str(repository.bare), "config", name, value)
     repository.commit("stranger")
     repository.push(to="refs/heads/evil")
@@ -439,8 +409,7 @@ def test_a_remote_leads_to_no_other_place_with_what_it_advertises(repository):
 )
 def test_a_branch_of_an_odd_name_leads_to_nothing(repository, branch, monkeypatch):
     good = begun(repository)
-    repository.commit("stranger")
-    repository.push()
+    repository.publish("stranger")
     monkeypatch.chdir(repository.directory)
     assert "could not be fetched" in repository.refuses(branch=branch) and repository.host().good() == good
     assert not (repository.directory / "was-here").exists()
@@ -450,8 +419,7 @@ def test_a_branch_of_an_odd_name_leads_to_nothing(repository, branch, monkeypatc
 def test_a_key_that_is_not_good_yet_or_for_something_else_signs_nothing(repository, line):
     begun(repository)
     repository.allow(f"{line} {repository.public('ops')}")
-    repository.commit("ops", "2099-06-01T12:00:00Z")
-    repository.push()
+    repository.publish("ops", "2099-06-01T12:00:00Z")
     assert "has no good signature" in repository.refuses()
 
 
@@ -459,8 +427,7 @@ def test_a_repository_without_its_history_gives_nothing_that_cannot_be_judged(re
     """A shallow clone in place of the repository: whether a commit comes after the last good one is not in it."""
     good = begun(repository)
     repository.commit()
-    newer = repository.commit()
-    repository.push()
+    newer = repository.publish()
     shallow = repository.directory / "shallow.git"
     repository._run("git", "clone", "--quiet", "--bare", "--depth=1", f"file://{repository.bare}", str(shallow))
     assert "no whole history" in repository.refuses(repository=str(shallow))
@@ -472,11 +439,9 @@ def test_too_much_is_refused_and_nothing_of_it_stays(repository, monkeypatch):
     good = begun(repository)
     monkeypatch.setattr(commits, "LARGEST", 4 * 1024 * 1024)
     (repository.tree / "large").write_bytes(os.urandom(16 * 1024 * 1024))
-    repository.commit()
-    repository.push()
+    repository.publish()
     assert "could not be fetched" in repository.refuses()
-    held = sum(path.stat().st_size for path in repository.state.rglob("*") if path.is_file())
-    assert held < 1024 * 1024 and repository.host().good() == good
+    assert repository.size() < 1024 * 1024 and repository.host().good() == good
 
 
 def test_a_repository_that_never_answers_is_ended_with_all_that_it_began(repository, monkeypatch):
@@ -495,12 +460,9 @@ def test_a_repository_that_never_answers_is_ended_with_all_that_it_began(reposit
 
 def test_a_commit_refused_every_night_does_not_fill_the_disk(repository):
     begun(repository)
-    sizes = []
     for _ in range(3):
         (repository.tree / "junk").write_bytes(os.urandom(2 * 1024 * 1024))
-        repository.commit("stranger")
-        repository.push()
+        repository.publish("stranger")
         repository.refuses()
-        sizes.append(sum(path.stat().st_size for path in repository.state.rglob("*") if path.is_file()))
-    assert max(sizes) < 1024 * 1024, sizes
+        assert repository.size() < 1024 * 1024
     assert repository.host()._commit(GOOD)

@@ -31,7 +31,8 @@ def made():
         with scheduled_machine("schedule") as machine:
             new = frozen(machine, Path(place) / "new")
         with thawed("schedule", new) as machine:
-            first_run(machine)
+            assert f"start {TIMER}" in machine.proscribe("schedule")
+            assert machine.start(SERVICE), machine.log(SERVICE)
             in_line = frozen(machine, Path(place) / "in-line")
         yield {"new": new, "in line": in_line}
 
@@ -51,16 +52,11 @@ def machine(made):
         yield booted
 
 
-def first_run(machine: Scheduled) -> None:
-    assert f"start {TIMER}" in machine.proscribe("schedule")
-    assert machine.start(SERVICE), machine.log(SERVICE)
-
-
 def latest(machine: Scheduled) -> str:
     return machine.run("readlink", f"{REPORTS}/latest", check=False).strip()
 
 
-def test_the_timer_is_set_up_once(fresh):
+def test_the_timer_is_set_up_once_and_its_first_run_brings_the_host_in_line(fresh):
     machine = fresh
     would = machine.proscribe("schedule", "--check")
     assert "would change on web01 -> localhost\n" in would and f"\n  enable {TIMER}\n" in would
@@ -69,11 +65,7 @@ def test_the_timer_is_set_up_once(fresh):
     assert f"start {TIMER}" in machine.proscribe("schedule") and "changed" not in machine.proscribe("schedule")
     assert machine.succeeds("systemctl", "is-active", TIMER) and machine.script(KEYS) == keys
     assert machine.run("systemd-analyze", "verify", f"/etc/systemd/system/{SERVICE}") == ""
-
-
-def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(fresh):
-    machine = fresh
-    first_run(machine)
+    assert machine.start(SERVICE), machine.log(SERVICE)
     assert "Subject: Proscribe: 1 host corrected for the first time" in mails(machine)
     sent = mails(machine)
     assert machine.start(SERVICE), machine.log(SERVICE)
@@ -82,15 +74,8 @@ def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(f
 
 
 def test_ten_ways_of_tampering_are_repaired_by_the_timer_and_told(machine):
-    machine.run(
-        "systemd-run",
-        "--uid=alice",
-        "--property=PAMName=login",
-        "--setenv=XDG_SESSION_CLASS=user",
-        "--unit=alice",
-        "sleep",
-        "infinity",
-    )
+    session = ("--property=PAMName=login", "--setenv=XDG_SESSION_CLASS=user", "--unit=alice")
+    machine.run("systemd-run", "--uid=alice", *session, "sleep", "infinity")
     for tampering in TEN.values():
         machine.script(tampering.done)
         assert not machine.succeeds("sh", "-c", tampering.right), tampering
@@ -133,9 +118,8 @@ def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine):
     assert "another scheduled run is under way" in refused
     # Who is refused at night has no reader at the screen.
     mail = mail_text(machine)
-    assert "Subject: Proscribe: a scheduled run was refused" in mail and "(proscribe scheduled drift -- -i" in mail, (
-        mail
-    )
+    assert "Subject: Proscribe: a scheduled run was refused" in mail, mail
+    assert "(proscribe scheduled drift -- -i" in mail
     # Its time is over now, however long it took so far: systemd counts from the start.
     machine.write(f"/etc/systemd/system/{SERVICE}.d/test.conf", "[Service]\nTimeoutStartSec=1\n")
     machine.run("systemctl", "daemon-reload")

@@ -84,9 +84,8 @@ PYTHONS = {"oldpython": TOO_OLD, "late": LATE, "cut": CUT}
 @pytest.fixture(scope="module")
 def fleet():
     with scheduled_fleet("faults", list(FAULTS)) as booted:
-        booted.hosts["sudo"].script(
-            "install -d -o admin -m 700 /home/admin/.ssh; install -o admin /root/.ssh/authorized_keys /home/admin/.ssh/"
-        )
+        keys = "install -o admin /root/.ssh/authorized_keys /home/admin/.ssh/"
+        booted.hosts["sudo"].script(f"install -d -o admin -m 700 /home/admin/.ssh; {keys}")
         booted.say("sudo", ansible_user="admin")
         booted.controller.proscribe("schedule")
         yield booted

@@ -6,7 +6,7 @@ from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 pytestmark = pytest.mark.whole_hosts
 
 SERVICE, UNIT = "proscribe-drift.service", "/etc/systemd/system/proscribe-drift.service"
-THEIRS = "/home/alice/proscribe"
+THEIRS, LINK = "/home/alice/proscribe", f"{CHECKOUT}/fleet/x.yml"
 NO_MAIL = f"sed -i /proscribe_notify/d {CHECKOUT}/fleet/group_vars/all.yml"  # which needs programs that are setgid
 
 
@@ -44,14 +44,9 @@ def test_root_does_not_schedule_what_an_ordinary_user_can_write(machine):
         (f"chmod o+w {CHECKOUT}/roles", f"chmod o-w {CHECKOUT}/roles", f"{CHECKOUT}/roles (of root, mode 0757)"),
         ("chmod 0777 /srv", "chmod 0755 /srv", "/srv (of root, mode 0777) can be changed by everybody"),
         (f"chgrp users {CHECKOUT}/fleet; chmod g+w {CHECKOUT}/fleet", f"chmod g-w {CHECKOUT}/fleet", "the group users"),
-        (
-            f"ln -s /home/alice/x {CHECKOUT}/fleet/x.yml; touch /home/alice/x",
-            f"rm {CHECKOUT}/fleet/x.yml",
-            "/home/alice",
-        ),
+        (f"touch /home/alice/x; ln -s /home/alice/x {LINK}", f"rm {LINK}", "/home/alice"),
         (f"mkdir {CHECKOUT}/.venv; chown alice {CHECKOUT}/.venv", f"rmdir {CHECKOUT}/.venv", f"{CHECKOUT}/.venv"),
     ],
-    ids=["the checkout", "a part of it", "a directory above it", "the inventory", "a link in it", "its environment"],
 )
 def test_root_schedules_nothing_of_which_a_part_is_in_others_reach(machine, change, back, reason):
     machine.script(change)
@@ -63,24 +58,15 @@ def test_root_schedules_nothing_of_which_a_part_is_in_others_reach(machine, chan
 
 HIDDEN = "/etc/systemd/system/proscribe-drift.service.d"
 NO_HOMES = f"mkdir -p {HIDDEN}; printf '[Service]\\nProtectHome=yes\\n' >{HIDDEN}/homes.conf"
+NO_EXEC = "mkdir -p /srv/noexec; mount -t tmpfs -o noexec,mode=755 tmpfs /srv/noexec"
 
 
 @pytest.mark.parametrize(
     ("place", "change", "back", "reason"),
     [
         ("/tmp/p", "", "", "/tmp/p is below /tmp, which is not kept"),
-        (
-            "/root/p",
-            NO_HOMES,
-            f"rm -r {HIDDEN}",
-            "/root/p is not there (No such file or directory) for proscribe-drift.service",
-        ),
-        (
-            "/srv/noexec/p",
-            "mkdir -p /srv/noexec; mount -t tmpfs -o noexec,mode=755 tmpfs /srv/noexec",
-            "umount /srv/noexec",
-            "/srv/noexec/p/proscribe cannot be run for proscribe-drift.service, as root",
-        ),
+        ("/root/p", NO_HOMES, f"rm -r {HIDDEN}", "(No such file or directory) for proscribe-drift.service"),
+        ("/srv/noexec/p", NO_EXEC, "umount /srv/noexec", "/srv/noexec/p/proscribe cannot be run for proscribe-drift"),
     ],
 )
 def test_a_checkout_that_its_units_would_not_see_is_refused(machine, place, change, back, reason):
@@ -133,8 +119,8 @@ def test_an_ansible_of_an_ordinary_users_is_refused(machine):
 
 def test_runs_of_the_account_that_owns_it_are_no_danger_and_work_locked_in(machine):
     machine.script(f"sed -i /proscribe_notify/d {THEIRS}/fleet/group_vars/all.yml")
-    argv = (f"{THEIRS}/proscribe", "schedule", "-i", f"{THEIRS}/fleet", "-e", "proscribe_schedule_account=alice")
-    machine.run(*argv)
+    account = ("-e", "proscribe_schedule_account=alice")
+    machine.run(f"{THEIRS}/proscribe", "schedule", "-i", f"{THEIRS}/fleet", *account)
     machine.script(f"chown -R alice: {THEIRS}")  # root's run has left files there
     unit = machine.read(UNIT)
     assert "User=alice" in unit and "SystemCallFilter=@system-service" in unit and "NoNewPrivileges=yes" in unit

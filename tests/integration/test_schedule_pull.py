@@ -11,8 +11,9 @@ from tampering import TEN, named
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 SERVICE, TIMER = "proscribe-pull.service", "proscribe-pull.timer"
-RECORD = "/var/lib/proscribe/record.json"
+RECORD, GROUP = "/var/lib/proscribe/record.json", f"{CHECKOUT}/fleet/group_vars/all.yml"
 REPOSITORY = "/srv/proscribe.git"
+PUSH = f"git push --quiet --force {REPOSITORY} HEAD:main"
 PULLING = f"""\
 proscribe_schedule: pull
 proscribe_schedule_repository: {REPOSITORY}
@@ -43,9 +44,7 @@ def machine():
         booted.script(MAKE_REPOSITORY)
         commit(booted, "signer")
         signer = " ".join(["ops@example.org", *booted.read("/root/signer.pub").split()[:2]])
-        pull = PULLING
-        group = f"{CHECKOUT}/fleet/group_vars/all.yml"
-        booted.write(group, f"{booted.read(group)}{pull}proscribe_schedule_signers: ['{signer}']\n")
+        booted.write(GROUP, f"{booted.read(GROUP)}{PULLING}proscribe_schedule_signers: ['{signer}']\n")
         commit(booted, "signer")
         booted.proscribe("schedule")
         yield booted
@@ -54,10 +53,7 @@ def machine():
 def commit(machine: Scheduled, key: str = "") -> str:
     """Commit the checkout as it is, signed with that key, and publish it; the commit."""
     signed = f"-S/root/{key}.pub" if key else "--no-gpg-sign"
-    machine.script(
-        f"cd {CHECKOUT}; git add --all; git commit --quiet --allow-empty -m x {signed};"
-        f" git push --quiet --force {REPOSITORY} HEAD:main"
-    )
+    machine.script(f"cd {CHECKOUT}; git add --all; git commit --quiet --allow-empty -m x {signed}; {PUSH}")
     return machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
 
 
@@ -66,12 +62,9 @@ def collected(machine: Scheduled, *options: str) -> dict:
     return machine.record()
 
 
-def test_a_host_that_has_not_run_yet_is_unknown(machine):
+def test_a_host_is_unknown_until_it_has_brought_itself_in_line_and_the_controller_sees_it(machine):
     record = collected(machine)
     assert record["state"] == "unknown" and "it has no stored record yet" in record["reason"]
-
-
-def test_a_host_brings_itself_in_line_and_the_controller_sees_it(machine):
     assert machine.start(SERVICE), machine.log(SERVICE)
     stored = machine.json(RECORD)
     assert (stored["host"], stored["state"]) == ("web01", "repaired")
@@ -113,21 +106,18 @@ def test_a_commit_that_nobody_trusted_signed_is_refused_and_the_last_good_one_ke
         stored = machine.json(RECORD)
         assert (stored["commit"], stored["state"]) == (good, "repaired")
         assert "has no good signature" in stored["errors"][0]["message"] and not machine.there("/root/was-here")
-        machine.script(
-            f"cd {CHECKOUT}; git reset --quiet --hard {good}; git push --quiet --force {REPOSITORY} HEAD:main"
-        )
+        machine.script(f"cd {CHECKOUT}; git reset --quiet --hard {good}; {PUSH}")
 
 
 def test_a_policy_with_a_mistake_is_reported_and_the_last_good_one_stays(machine):
     good = machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
-    group = f"{CHECKOUT}/fleet/group_vars/all.yml"
-    restrictions = machine.read(group)
-    machine.write(group, restrictions + "proscribe_catagories: []\n")
+    restrictions = machine.read(GROUP)
+    machine.write(GROUP, restrictions + "proscribe_catagories: []\n")
     commit(machine, "signer")
     machine.start(SERVICE)
     stored = machine.json(RECORD)
     assert stored["commit"] == good and "came to no report" in stored["errors"][0]["message"]
-    machine.write(group, restrictions)
+    machine.write(GROUP, restrictions)
     newer = commit(machine, "signer")
     assert machine.start(SERVICE), machine.log(SERVICE)
     assert (machine.json(RECORD)["commit"], machine.json(RECORD)["errors"]) == (newer, [])
@@ -145,9 +135,8 @@ def test_a_repository_that_is_gone_costs_nothing_but_freshness(machine):
 
 
 def test_an_account_that_may_run_one_program_collects(machine):
-    group = f"{CHECKOUT}/fleet/group_vars/all.yml"
-    restrictions = machine.read(group)
-    machine.write(group, f"{restrictions}proscribe_audit_with: stored\n")
+    restrictions = machine.read(GROUP)
+    machine.write(GROUP, f"{restrictions}proscribe_audit_with: stored\n")
     commit(machine, "signer")
     assert machine.start(SERVICE), machine.log(SERVICE)
     machine.script(AUDITOR)
@@ -158,15 +147,15 @@ def test_an_account_that_may_run_one_program_collects(machine):
     machine.run("rm", "/etc/sudoers.d/auditor")
     record = collected(machine, "-e", "ansible_user=auditor")
     assert (record["state"], PROGRAM in record["reason"]) == ("unknown", True)
-    machine.write(group, restrictions)
+    machine.write(GROUP, restrictions)
     commit(machine, "signer")
     assert machine.start(SERVICE), machine.log(SERVICE)
     assert not machine.there(PROGRAM)
 
 
 def test_a_checkout_that_the_host_was_given_needs_no_repository(machine):
-    given = {"repository": "", "directory": CHECKOUT, "signers": [], "inventory": "fleet"}
-    extra = json.dumps({f"proscribe_schedule_{name}": value for name, value in given.items()})
+    values = {"repository": "", "directory": CHECKOUT, "signers": [], "inventory": "fleet"}
+    extra = json.dumps({f"proscribe_schedule_{name}": value for name, value in values.items()})
     machine.script(f"chown alice {CHECKOUT}/roles")
     refused = " ".join(machine.proscribe("schedule", "-e", extra, check=False).split())
     assert f"{CHECKOUT}/roles (of alice, mode 0755) can be changed by alice" in refused, refused

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from automation_apis import Awx, Semaphore, serving
 from patience import LONGEST
+from processes import MERGED
 from proscribe.controller.compile.restrictions import read_in_part
 from vendored import PROJECT, collection_of_pypi, tools
 
@@ -21,23 +22,15 @@ ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 
 def played(example: str, place: Path, *options: str, **environment: str) -> str:
     """What a playbook of the examples prints, with the address of no proxy."""
-    done = subprocess.run(
-        [ANSIBLE, EXAMPLES / example, *options],
-        cwd=place,
-        env={**os.environ, "no_proxy": "127.0.0.1", "ANSIBLE_LOCALHOST_WARNING": "false", **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LONGEST,
-    )
+    own = {**os.environ, "no_proxy": "127.0.0.1", "ANSIBLE_LOCALHOST_WARNING": "false", **environment}
+    done = subprocess.run([ANSIBLE, EXAMPLES / example, *options], cwd=place, env=own, timeout=LONGEST, **MERGED)
     assert done.returncode == 0, done.stdout
-    return done.stdout
+    return str(done.stdout)
 
 
 def refused(variables: dict[str, object]) -> list[str]:
     """Which of these variables Proscribe does not take as they are."""
-    return [str(one.key) for one in read_in_part(variables, lambda name: name)[1]]
+    return [str(mistake.key) for mistake in read_in_part(variables, lambda name: name)[1]]
 
 
 @pytest.mark.nightly
@@ -48,19 +41,14 @@ def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path):
     machine = {"id": 2, "name": "Hosts over SSH", "type": "credential"}
     made: dict[str, list[dict[str, Any]]] = {"organizations": [organization], "credentials": [machine]}
     with serving(Awx, made) as address:
-        own = {
-            "CONTROLLER_HOST": address,
-            "CONTROLLER_OAUTH_TOKEN": "a-token",
-            "ANSIBLE_COLLECTIONS_PATH": str(collections),
-        }
-        first = played("awx.yml", tmp_path, **own)
-        again = played("awx.yml", tmp_path, **own)
-    assert re.search(r"ok=9 +changed=9 ", first), first
-    assert re.search(r"ok=9 +changed=0 ", again), again
+        own = {"CONTROLLER_HOST": address, "CONTROLLER_OAUTH_TOKEN": "a-token"}
+        for changed in (9, 0):
+            output = played("awx.yml", tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections), **own)
+            assert re.search(rf"ok=9 +changed={changed} ", output), output
     (type_,) = made["credential_types"]
     assert type_["injectors"] == {"env": {"PROSCRIBE_REPORTS": "{{ directory }}"}}
     (schedule,) = made["schedules"]
-    templates = {one["id"]: one for one in made["job_templates"]}
+    templates = {template["id"]: template for template in made["job_templates"]}
     assert templates[schedule["unified_job_template"]]["playbook"] == "playbooks/drift.yml"
     assert re.fullmatch(r"DTSTART(;TZID=\w+/\w+)?:\d{8}T\d{6}Z? RRULE:FREQ=DAILY;INTERVAL=1", schedule["rrule"])
     for template in templates.values():

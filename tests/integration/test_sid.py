@@ -1,6 +1,5 @@
 """Debian sid, which has today what other releases get later."""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import require_tool
 from machine import outside
-from machines import Machine, booted, podman
+from machines import Machine, booted, podman, read_records
 from patience import LONGEST
 from scheduled_machine import CHECKOUT, REACH_ITSELF, RESTRICTIONS, Scheduled
 from tampering import TEN, named
@@ -57,24 +56,18 @@ WAIVER = [
 def host(tmp_path_factory):
     require_tool("mksquashfs")
     directory = tmp_path_factory.mktemp("sid")
-    with booted("sid", root="sid-managed") as (one,):
-        Scheduled(one.name).become_host()
-        one.run("dpkg", "-i", DEB)
+    with booted("sid", root="sid-managed") as (machine,):
+        Scheduled(machine.name).become_host()
+        machine.run("dpkg", "-i", DEB)
         appimage(directory, "made", of("signal-desktop"), "zstd")
-        podman("cp", str(directory / "made"), f"{one.name}:{APPIMAGE}")
-        one.run("chown", "alice:alice", APPIMAGE)
-        yield one
+        podman("cp", str(directory / "made"), f"{machine.name}:{APPIMAGE}")
+        machine.run("chown", "alice:alice", APPIMAGE)
+        yield machine
 
 
 def tree(host: Machine) -> set[str]:
     """The files, and the tables of the firewall."""
     return set(host.run("sh", "-c", TREE).splitlines())
-
-
-def record(reports: Path) -> dict[str, Any]:
-    """What the last run observed."""
-    (line,) = (reports / "latest/hosts.jsonl").read_text().splitlines()
-    return dict(json.loads(line))
 
 
 def states(of: dict[str, Any]) -> set[str]:
@@ -87,7 +80,7 @@ def test_a_host_of_python_3_14_over_ssh(host, tmp_path):
     def play(name: str) -> dict[str, Any]:
         done = host.playbook(name, VARIABLES, tmp_path)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return record(tmp_path)
+        return read_records(tmp_path)[host.name]
 
     before = tree(host)
     seen = play("audit")

@@ -74,15 +74,11 @@ def story(tmp_path):
     (tmp_path / "attack").write_text(ATTACK)
 
     def play(spread: str, table: str = "") -> dict[str, object]:
-        code = str(Path(proscribe.__file__).parents[1])
         argv = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "/usr/bin/python3", "-c", STORY]
-        done = subprocess.run(
-            [*argv, code, str(tmp_path), str(PORT), spread, table],
-            capture_output=True, text=True, check=False, timeout=180,
-        )  # fmt: skip
+        argv += [str(Path(proscribe.__file__).parents[1]), str(tmp_path), str(PORT), spread, table]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=180)
         assert done.returncode == 0, done.stderr
-        result: dict[str, object] = json.loads(done.stdout)
-        return result
+        return dict(json.loads(done.stdout))
 
     return play
 

@@ -12,27 +12,17 @@ from proscribe.model.plan import SCHEMA, sealed
 
 pytestmark = pytest.mark.whole_hosts
 
-APP = {
-    "name": "A",
-    "mode": "enforce",
-    "packages": {"apt": ["nftables"]},
-    "processes": ["nosuch"],
-    "paths": ["/opt/nosuch"],
+OF_APP = {"packages": {"apt": ["nftables"]}, "processes": ["nosuch"], "paths": ["/opt/nosuch"]}
+SERVICES = {
+    "apps": {"a": {"name": "A", "mode": "enforce", **OF_APP}},
+    "dns": {"b": {"name": "B", "mode": "enforce", "domains": ["nosuch.example.com"], "allow": []}},
 }
-SITE = {"name": "B", "mode": "enforce", "domains": ["nosuch.example.com"], "allow": []}
-PLAN = sealed(
-    {
-        "schema": SCHEMA,
-        "contact": "",
-        "browsers": [],
-        "controls": {
-            "apps": {"mode": "enforce", "services": {"a": APP}, "settings": {}},
-            "dns": {"mode": "enforce", "services": {"b": SITE}, "settings": {}},
-        },
-    }
-)
+CONTROLS = {name: {"mode": "enforce", "services": own, "settings": {}} for name, own in SERVICES.items()}
+PLAN = sealed({"schema": SCHEMA, "contact": "", "browsers": [], "controls": CONTROLS})
 ADMIN = ("--become", "-e", "ansible_user=admin")
 NO_ANSWER = "its Python did not answer the streamed code"
+# What differs between two observations: clocks, the connection itself, and the state of the file scan.
+PASSING = ("checked_at", "duration_ms", "logged_in", "full_scan")
 PLACE = "/var/lib/proscribe/observe"
 
 
@@ -47,16 +37,9 @@ def observed(host: Machine, *options: str, **arguments: Any) -> tuple[str, dict[
     """What Ansible says, and the record in it."""
     controller = host.controller("compliance_state", {"plan": PLAN, **arguments}, PROJECT, *options)
     said, _ = controller.process.communicate(timeout=LONGEST)
-    assert len(answers(said)) == 1, said[-3000:]
-    return said, answers(said)[0]
-
-
-def answers(said: str) -> list[dict[str, Any]]:
-    return [json.loads(found) for found in re.findall(r"=> (\{\n.*?^\})", said, re.DOTALL | re.MULTILINE)]
-
-
-# What differs between two observations: clocks, the connection itself, and the state of the file scan.
-PASSING = ("checked_at", "duration_ms", "logged_in", "full_scan")
+    answers = re.findall(r"=> (\{\n.*?^\})", said, re.DOTALL | re.MULTILINE)
+    assert len(answers) == 1, said[-3000:]
+    return said, json.loads(answers[0])
 
 
 def lasting(answer: Mapping[str, Any]) -> str:

@@ -55,53 +55,54 @@ def managed():
         yield Tried(machine, observe)
 
 
-@pytest.mark.parametrize("how", [how for how, one in TABLE.items() if one.then != "uncovered"])
+COVERED = [how for how, row in TABLE.items() if row.then != "uncovered"]
+
+
+@pytest.mark.parametrize("how", COVERED)
 def test_a_host_without_a_controller_undoes_or_reports_what_is_done_to_it(alone, how):
     plays(alone, TABLE[how])
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("how", [how for how, one in TABLE.items() if one.then != "uncovered" and not one.watch])
+@pytest.mark.parametrize("how", [how for how in COVERED if not TABLE[how].watch])
 def test_a_controller_undoes_or_reports_what_is_done_to_a_host(managed, how):
     plays(managed, TABLE[how])
 
 
 def test_the_documents_have_what_is_not_noticed():
     text = " ".join((PROJECT / "docs/coverage.md").read_text(encoding="utf-8").split())
-    assert [how for how, one in TABLE.items() if one.then == "uncovered" and one.named not in text] == []
+    assert [how for how, row in TABLE.items() if how not in COVERED and row.named not in text] == []
 
 
-def plays(tried: Tried, one: Tampering) -> None:
+def plays(tried: Tried, row: Tampering) -> None:
     """Do it, observe, and bring the host back."""
-    user = ("runuser", "--user", USER, "--", "env", f"HOME=/home/{USER}") if one.by == "user" else ()
+    user = ("runuser", "--user", USER, "--", "env", f"HOME=/home/{USER}") if row.by == "user" else ()
     before = len(corrections(tried.machine))
     tried.machine.run("systemctl", "reset-failed")  # tests restart services quicker than people
-    tried.machine.run(*user, "sh", "-eus", stdin=f"cd /\n{one.done}")
+    tried.machine.run(*user, "sh", "-eus", stdin=f"cd /\n{row.done}")
     try:
         record = tried.observe()
-        if one.then == "reported":
-            assert evidence(record, one, OPEN), reported(record)
+        if row.then == "reported":
+            assert is_named(record, row, OPEN), reported(record)
             assert record["state"] in OPEN
         else:
-            until(lambda: tried.passes(one.right))  # a daemon does it as soon as it can
-        if one.then == "corrected":
-            assert evidence(record, one, ("repaired", *OPEN)) or any(
-                rule.startswith(one.rule) for rule in corrections(tried.machine)[before:]
-            ), reported(record)
+            until(lambda: tried.passes(row.right))  # a daemon does it as soon as it can
+        if row.then == "corrected":
+            corrected = corrections(tried.machine)[before:]
+            own = any(rule.startswith(row.rule) for rule in corrected)
+            assert own or is_named(record, row, ("repaired", *OPEN)), reported(record)
     finally:
-        if one.undone:
-            tried.machine.run("sh", "-us", stdin=one.undone)
+        if row.undone:
+            tried.machine.run("sh", "-us", stdin=row.undone)
         until(lambda: tried.observe()["state"] == "compliant")
 
 
-def evidence(record: Mapping[str, Any], one: Tampering, states: tuple[str, ...]) -> bool:
+def is_named(record: Mapping[str, Any], row: Tampering, states: tuple[str, ...]) -> bool:
     """Whether the record names what was done, in a rule of such a state or anywhere beside the rules."""
-    if not one.rule:
-        return one.named in json.dumps(record)
-    return any(
-        rule["rule"].startswith(one.rule) and rule["state"] in states and one.named in json.dumps(rule["findings"])
-        for rule in record["rules"]
-    )
+    if not row.rule:
+        return row.named in json.dumps(record)
+    own = [rule for rule in record["rules"] if rule["rule"].startswith(row.rule) and rule["state"] in states]
+    return any(row.named in json.dumps(rule["findings"]) for rule in own)
 
 
 def corrections(machine: Scheduled) -> list[str]:

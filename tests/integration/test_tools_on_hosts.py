@@ -100,19 +100,13 @@ def run_tool_on(machine: Machine, *argv: str, seconds: float = 60) -> object:
 def test_a_run_starts_a_users_tool_in_a_unit_of_its_own(machine):
     words = ["$HOME", "${X}", "a b", "%n", "'", ""]
     code, out, err = run_tool_on(machine, "/usr/bin/python3", "-I", "-c", SEEN, *words)  # type: ignore[misc]
-    environment, where, uid, leads, given, argv, groups = json.loads(out)
-    assert (code, err, where, leads, given, argv) == (3, "", "/", True, "given", words)
+    environment, directory, uid, leads, stdin, argv, groups = json.loads(out)
+    assert (code, err, directory, leads, stdin, argv) == (3, "", "/", True, "given", words)
     assert str(uid) == machine.run("id", "-u", "alice").strip()
     environment.pop("LC_CTYPE", None)
-    assert environment == {
-        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin",
-        "LC_ALL": "C.UTF-8",
-        "DEBIAN_FRONTEND": "noninteractive",
-        "HOME": "/home/alice",
-        "USER": "alice",
-        "LOGNAME": "alice",
-        "MORE": "$HOME ${X} $$ %n",
-    }
+    own = {"HOME": "/home/alice", "USER": "alice", "LOGNAME": "alice", "MORE": "$HOME ${X} $$ %n"}
+    path = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
+    assert environment == {**own, "PATH": path, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
     assert "/system.slice/proscribe-tool-" in groups
 
 

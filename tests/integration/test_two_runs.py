@@ -6,8 +6,9 @@ import re
 import subprocess
 
 import pytest
-from machines import ANSIBLE, PROJECT, Controller, Machine, booted
+from machines import ANSIBLE, PROJECT, Controller, Machine, booted, read_records
 from patience import LONGEST, until
+from processes import MERGED
 from proscribe.host.system.file_lock import LOCK
 from proscribe.model.plan import SCHEMA, sealed
 
@@ -105,15 +106,13 @@ def test_run_that_waits_too_long_changes_nothing_and_names_the_other_run(host, f
 
 
 def test_record_of_the_run_names_the_other_run(host, first, tmp_path):
-    inventory = host._inventory(**ONLY_DNS)
-    own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(tmp_path)}
-    argv = [f"{ANSIBLE}-playbook", str(PROJECT / "playbooks/enforce.yml"), "-i", inventory]
-    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    run = Controller(subprocess.Popen(argv, env={**os.environ, **own}, cwd=PROJECT, text=True, **both))
+    own = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(tmp_path)}
+    argv = [f"{ANSIBLE}-playbook", str(PROJECT / "playbooks/enforce.yml"), "-i", host._inventory(**ONLY_DNS)]
+    run = Controller(subprocess.Popen(argv, env=own, cwd=PROJECT, **MERGED))
     said = heard(run, f"{host.name}: {WAITING}")
     first.go_on()
     said = " ".join((said + rest_of(run)).split())
-    [record] = map(json.loads, (tmp_path / "newest/hosts.jsonl").read_text().splitlines())
+    record = read_records(tmp_path, "newest")[host.name]
     assert record["state"] == "repaired", said[-3000:]
     [other] = record["other_runs"]
     assert other["control"] == "dns" and other["waited"] >= 1 and re.fullmatch(FIRST, other["by"])

@@ -36,6 +36,7 @@ def audited(machine: Scheduled) -> tuple[dict, set[str]]:
 
 
 def test_unchanged_host_is_compliant_and_loads_no_needless_module(machine):
+    assert not machine.there(f"{FOLDER}/walk.json") and machine.there(MEMORY)
     record, loaded = audited(machine)
     assert (record["state"], record["errors"]) == ("compliant", []) and record["rules_evaluated"] > 100
     assert "proscribe" in loaded and loaded & NOT_LOADED.keys() == set()
@@ -59,7 +60,3 @@ def test_a_resolver_that_was_stopped_is_seen_all_the_same(machine):
     finally:
         machine.run("systemctl", "start", "dnsmasq")
     assert audited(machine)[0]["state"] == "compliant"
-
-
-def test_memory_of_an_earlier_release_is_gone(machine):
-    assert not machine.there(f"{FOLDER}/walk.json") and machine.there(MEMORY)

@@ -1,15 +1,15 @@
 """From the last release to this code on a host that the last one enforced, and back: docs/how-to/upgrade.md."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import ANSIBLE, PROJECT, Machine, booted
+from machines import ANSIBLE, PROJECT, Machine, booted, read_records, without_ansible
 from patience import LONGEST
+from processes import MERGED
 from test_collection import FAKE_APP
 
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
@@ -41,23 +41,26 @@ class Fleet:
 
     def run(self, checkout: Path, word: str, *options: str) -> str:
         """What a command of a checkout prints, which succeeds."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
-        own |= {"PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook", "PROSCRIBE_REPORTS": str(self.reports)}
+        own = {"PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook", "PROSCRIBE_REPORTS": str(self.reports)}
         argv = [str(checkout / "proscribe"), word, "-i", self.inventory, *options]
-        done = subprocess.run(argv, env=own, cwd=checkout, capture_output=True, text=True, timeout=LONGEST)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        done = subprocess.run(argv, env={**without_ansible(), **own}, cwd=checkout, timeout=LONGEST, **MERGED)
+        assert done.returncode == 0, done.stdout
+        return str(done.stdout)
+
+    def enforce_twice(self, checkout: Path) -> None:
+        """Audit, enforce, and find nothing to correct."""
+        self.run(checkout, "audit")
+        assert self.record()["state"] not in ("error", "unknown"), self.record()["rules"]
+        self.run(checkout, "enforce")
+        assert self.record()["state"] in IN_LINE and self.record()["errors"] == []
+        self.run(checkout, "enforce")
+        assert self.record()["state"] == "compliant"
 
     def record(self) -> dict[str, Any]:
         """The host's record in the newest report."""
-        (line,) = (self.reports / "latest/hosts.jsonl").read_text().splitlines()
-        found: dict[str, Any] = json.loads(line)
-        return found
+        return read_records(self.reports)[self.host.name]
 
-    def version(self) -> object:
-        return json.loads((self.reports / "latest/report.json").read_text())["run"].get("version")
-
-    def left(self) -> list[str]:
+    def traces(self) -> list[str]:
         """What is on the host that Proscribe wrote."""
         names = self.host.run("find", "/", "-xdev", "-name", "*proscribe*", "-not", "-path", "/proc/*").splitlines()
         return names + [line for line in self.host.run("nft", "list", "tables").splitlines() if "proscribe" in line]
@@ -76,36 +79,24 @@ def fleet(tmp_path_factory):
 
 def test_the_last_release_enforces(fleet):
     fleet.host.run("sh", "-c", FAKE_APP, "sh", "telegram-desktop")
-    assert fleet.left() == []
+    assert fleet.traces() == []
     fleet.run(fleet.before, "enforce")
-    assert fleet.record()["state"] in IN_LINE and fleet.left()
+    assert fleet.record()["state"] in IN_LINE and fleet.traces()
     shutil.copytree(fleet.reports, fleet.reports.with_name("reports-before"), symlinks=True)
 
 
 def test_this_code_takes_over(fleet):
     """Step 3 of the page, over the reports of the last release."""
-    fleet.run(PROJECT, "audit")
-    assert fleet.record()["state"] not in ("error", "unknown"), fleet.record()["rules"]
     fleet.run(PROJECT, "enforce", "--check", "--diff")
-    fleet.run(PROJECT, "enforce")
-    assert fleet.record()["state"] in IN_LINE and fleet.record()["errors"] == []
-    fleet.run(PROJECT, "enforce")
-    assert fleet.record()["state"] == "compliant" and str(fleet.version())[:1].isdigit()
+    fleet.enforce_twice(PROJECT)
+    assert json.loads((fleet.reports / "latest/report.json").read_text())["run"]["version"][:1].isdigit()
 
 
-def test_the_last_release_takes_back_over(fleet):
+def test_the_last_release_takes_back_over_and_this_code_lifts_it(fleet):
     """The last release, with the copy of the reports; both may audit meanwhile."""
     shutil.rmtree(fleet.reports)
     fleet.reports.with_name("reports-before").rename(fleet.reports)
-    fleet.run(fleet.before, "audit")
-    assert fleet.record()["state"] not in ("error", "unknown"), fleet.record()["rules"]
-    fleet.run(fleet.before, "enforce")
-    assert fleet.record()["state"] in IN_LINE and fleet.record()["errors"] == []
-    fleet.run(fleet.before, "enforce")
-    assert fleet.record()["state"] == "compliant"
-
-
-def test_this_code_lifts_what_both_have_written(fleet):
-    fleet.run(PROJECT, "enforce")
+    fleet.enforce_twice(fleet.before)
+    fleet.run(PROJECT, "enforce")  # this code lifts what both have written
     fleet.run(PROJECT, "lift")
-    assert fleet.left() == []
+    assert fleet.traces() == []

@@ -99,10 +99,8 @@ def test_a_controllers_job_runs_the_project_with_its_collections(team, tmp_path,
     hosts = {"press": {"hosts": ["localhost"]}, "_meta": {"hostvars": {"localhost": variables}}}
     job.write({"inventory/hosts": f"#!/bin/sh\ncat <<'END'\n{json.dumps(hosts)}\nEND\n"})
     (runner / "inventory/hosts").chmod(0o755)
-    environment = {
-        "ANSIBLE_COLLECTIONS_PATH": f"{runner}/requirements_collections",
-        "PROSCRIBE_REPORTS": str(tmp_path / "reports"),
-    }
+    environment = {"ANSIBLE_COLLECTIONS_PATH": f"{runner}/requirements_collections"}
+    environment["PROSCRIBE_REPORTS"] = str(tmp_path / "reports")
     job.run("ansible-playbook", "-i", str(runner / "inventory/hosts"), "site.yml", cwd="project", **environment)
     assert evaluated(tmp_path / "reports") == "audit"
 
@@ -158,10 +156,9 @@ def test_an_execution_environment_is_built_and_audits(team, tmp_path, collection
         definition = (EXAMPLE / "execution-environment.yml").read_text() + OF_DEBIAN.format(file=collection.name)
         entry = f"{{name: ./galaxy/{collection.name}, type: file}}"
         team.write({"execution-environment.yml": definition, "requirements.yml": f"collections:\n  - {entry}\n"})
-        arguments = ("EE_BASE_IMAGE=" + base, "PKGMGR_PRESERVE_CACHE=always")
-        options = [word for one in arguments for word in ("--build-arg", one)]
-        what = ("--container-runtime", "podman", "--tag", tag, f"--extra-build-cli-args={BUILD}")
-        team.run("ansible-builder", "build", *what, *options, **environment)
+        options = ("--build-arg", f"EE_BASE_IMAGE={base}", "--build-arg", "PKGMGR_PRESERVE_CACHE=always")
+        target = ("--container-runtime", "podman", "--tag", tag, f"--extra-build-cli-args={BUILD}")
+        team.run("ansible-builder", "build", *target, *options, **environment)
 
         reports = tmp_path / "reports"
         reports.mkdir(mode=0o755)

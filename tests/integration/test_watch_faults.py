@@ -1,7 +1,6 @@
 """A host that keeps itself in line while its disk is full or its file systems are read-only."""
 
 import json
-from typing import Any
 
 import pytest
 from machines import podman
@@ -56,20 +55,11 @@ def observed(machine: Scheduled) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def account(machine: Scheduled) -> dict[str, Any]:
-    """The account of the time between two runs, as an audit's record has it."""
-    machine.proscribe("audit")
-    return dict(machine.record()["watch"])
-
-
-def lines(machine: Scheduled, *names: str) -> list[dict[str, Any]]:
-    begun = machine.run("grep", "--text", '^{"at"', journal.JOURNAL, check=False)  # what is none may be no text either
-    found = [journal.parsed(text.encode()) for text in begun.splitlines()]
-    return [line for line in found if line and line["event"] in names]
-
-
 def drifted(machine: Scheduled) -> list[str]:
-    return [rule for line in lines(machine, "drift") for rule in line["rules"]]
+    """The rules of the drift that the journal has; of its lines, some may be no text."""
+    lines = machine.run("grep", "--text", '^{"at"', journal.JOURNAL, check=False).splitlines()
+    events = filter(None, (journal.parsed(line.encode()) for line in lines))
+    return [rule for event in events if event["event"] == "drift" for rule in event["rules"]]
 
 
 def test_a_full_disk(machine):
@@ -111,6 +101,7 @@ def test_a_read_only_root(machine):
     finally:
         machine.script("".join(f"umount {place}\n" for place in places))
     assert observed(machine) == (0, "") and machine.succeeds("sh", "-c", f"{POLICY.right} && test -s {GATE}")
-    incidents = account(machine)["incidents"]
-    assert {rule for one in incidents for rule in one["rules"]} >= {"apps/reinstall-gate"}
-    assert all((one["times"], one["corrected"]) == (1, 1) for one in incidents), incidents
+    machine.proscribe("audit")
+    incidents = machine.record()["watch"]["incidents"]
+    assert {rule for incident in incidents for rule in incident["rules"]} >= {"apps/reinstall-gate"}
+    assert all((incident["times"], incident["corrected"]) == (1, 1) for incident in incidents), incidents

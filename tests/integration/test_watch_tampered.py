@@ -28,9 +28,9 @@ END
 """
 
 
-def replaced(unit: str, folder: str, text: str) -> str:
+def replaced(unit: str, text: str) -> str:
     """A part that somebody puts beside a unit, in effect."""
-    place = f"{folder}/{unit}.d"
+    place = f"/run/systemd/system/{unit}.d"
     return f"mkdir -p {place}; printf '%b' '{text}' >{place}/x.conf; systemctl daemon-reload"
 
 
@@ -53,7 +53,7 @@ DONE = {
         f"systemctl mask --runtime --now {units.LAUNCHES}", "watch/watcher", "overridden by /run/systemd/system"
     ),
     "all daemons of ours are another program": Done(
-        f"{replaced('proscribe-.service', '/run/systemd/system', SLEEPS)}; {RESTART}", "watch/watcher", "overridden"
+        f"{replaced('proscribe-.service', SLEEPS)}; {RESTART}", "watch/watcher", "overridden"
     ),
     "the daemon may start no verifier": Done(
         f"systemctl set-property --runtime {units.LAUNCHES} TasksMax=1", "watch/watcher", "/run/systemd/system.control"
@@ -66,18 +66,16 @@ DONE = {
 MISSED = {
     "the timer is stopped": Done(f"systemctl stop {units.TIMER}", "watch/watcher", "does not run"),
     "the observation is another program": Done(
-        replaced(units.SERVICE, "/run/systemd/system", "[Service]\\nExecStart=\\nExecStart=/bin/true\\n"),
-        "watch/watcher",
-        "overridden",
+        replaced(units.SERVICE, SLEEPS.replace("sleep infinity", "true")), "watch/watcher", "overridden"
     ),
 }
 
 
 @pytest.fixture(scope="module")
 def host():
-    with booted("tampered", root="trixie-host") as (one,):
-        enforce(one, plan())
-        yield one
+    with booted("tampered", root="trixie-host") as (machine,):
+        enforce(machine, plan())
+        yield machine
 
 
 def notices(host: Machine) -> bool:
@@ -126,10 +124,10 @@ def test_an_audit_says_that_a_daemon_is_deaf_although_systemd_calls_it_active(ho
     states = {rule["rule"]: rule["state"] for rule in answer["record"]["rules"]}
     assert (states["watch/launches"], states["watch/watcher"]) == ("noncompliant", "noncompliant")
     assert "watch" in answer["drifted"]
-    account = answer["record"]["watch"]["incidents"]
-    assert {one["control"] for one in account} <= {"watch"}
+    incidents = answer["record"]["watch"]["incidents"]
+    assert {incident["control"] for incident in incidents} <= {"watch"}
     noted = sum(len(line["rules"]) for line in events(host, "corrected"))
-    assert sum(one["corrected"] for one in account) == noted
+    assert sum(incident["corrected"] for incident in incidents) == noted
     assert enforce(host, plan()) == {"apps": False, "browser": False, "watch": True}
     assert audit(host, plan())["record"]["state"] == "compliant"
 

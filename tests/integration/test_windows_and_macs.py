@@ -1,8 +1,6 @@
 """Two Windows hosts and a Mac in one report with two Debian hosts: each kind is asked in its own way, in one run."""
 
 import json
-import os
-import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 
 import foreign_hosts as foreign
 import pytest
-from machines import ANSIBLE, PROJECT, Machine, booted
+from machines import Machine, booted, read_records, run_ansible
 from patience import LONGEST
 from proscribe.controller.windows.command import APP_PACKAGES, BROWSERS
 
@@ -29,43 +27,18 @@ class Fleet:
 
     def __init__(self, hosts: list[Machine], directory: Path) -> None:
         self.directory, self.hosts = directory, dict(zip(NAMES, hosts, strict=True))
-        own: dict[str, dict[str, Any]] = {
-            **dict.fromkeys(NAMES[:2], foreign.OVER_SSH),
-            "mac": {"ansible_python_interpreter": foreign.PYTHON},
-        }
-        inventory = {
-            name: {
-                "ansible_host": host.address,
-                "ansible_user": "root",
-                "ansible_ssh_common_args": " ".join(["-F none", *host._ssh_options()]),
-                **own.get(name, {}),
-            }
-            for name, host in self.hosts.items()
-        }
+        own: dict[str, Any] = dict.fromkeys(NAMES[:2], foreign.OVER_SSH)
+        own["mac"] = {"ansible_python_interpreter": foreign.PYTHON}
+        inventory = {name: {**host.connection, **own.get(name, {})} for name, host in self.hosts.items()}
         common = {"proscribe_controls": CONTROLS, "proscribe_history": "off", "proscribe_effective_from": "2024-10-31"}
         (directory / "fleet.json").write_text(json.dumps({"all": {"hosts": inventory, "vars": common}}))
 
     def run(self, playbook: str, *options: str) -> str:
-        rest = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
-        own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(self.directory / "reports")}
-        command = [f"{ANSIBLE}-playbook", str(PROJECT / f"playbooks/{playbook}.yml"), "-i"]
-        done = subprocess.run(
-            [*command, str(self.directory / "fleet.json"), *options],
-            env={**rest, **own},
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            timeout=LONGEST,
-        )
+        done = run_ansible(playbook, self.directory / "fleet.json", self.directory / "reports", LONGEST, *options)
         return done.stdout + done.stderr
 
-    @property
-    def latest(self) -> Path:
-        return (self.directory / "reports/latest").resolve()
-
     def records(self) -> dict[str, dict[str, Any]]:
-        lines = (self.latest / "hosts.jsonl").read_text().splitlines()
-        return {record["host"]: record for record in map(json.loads, lines)}
+        return read_records(self.directory / "reports")
 
     def plan(self) -> dict[str, Any]:
         [digest] = {record["plan"] for record in self.records().values()}
@@ -85,15 +58,14 @@ def fleet():
         for host in (managed, other):
             foreign.import_registry(host, foreign.browsers(CHROME, EDGE, FIREFOX))
         foreign.import_registry(managed, foreign.policies(plan))
-        foreign.import_registry(other, foreign.installed("WeChat", DisplayName="微信", InstallLocation=WECHAT))
-        foreign.import_registry(
-            other, foreign.installed("{1}", DisplayName="Telegram Desktop 5.1", Publisher="Telegram FZ-LLC")
-        )
-        foreign.import_registry(
-            other, foreign.installed("{2}", DisplayName="Signal 8.24.1", Publisher="Signal Messenger, LLC")
-        )
-        foreign.import_registry(other, foreign.of_user(rf"{APP_PACKAGES}\{WHATSAPP}", "PackageID", WHATSAPP))
-        foreign.import_registry(other, foreign.of_user(rf"{BROWSERS}\OperaStable\shell\open\command", "", OPERA))
+        for values in (
+            foreign.installed("WeChat", DisplayName="微信", InstallLocation=WECHAT),
+            foreign.installed("{1}", DisplayName="Telegram Desktop 5.1", Publisher="Telegram FZ-LLC"),
+            foreign.installed("{2}", DisplayName="Signal 8.24.1", Publisher="Signal Messenger, LLC"),
+            foreign.of_user(rf"{APP_PACKAGES}\{WHATSAPP}", "PackageID", WHATSAPP),
+            foreign.of_user(rf"{BROWSERS}\OperaStable\shell\open\command", "", OPERA),
+        ):
+            foreign.import_registry(other, values)
         foreign.start(other, "WeChat.exe")
         foreign.bundle(mac, "/Applications/WeChat.app", "com.tencent.xinWeChat", CFBundleShortVersionString="4.0.1")
         foreign.bundle(mac, "/Applications/Google Chrome.app", "com.google.Chrome")
@@ -107,11 +79,8 @@ def fleet():
 
 def states(record: dict[str, Any], control: str) -> dict[str, str]:
     """The rules of a control that a record lists, with their states."""
-    return {
-        rule["rule"].partition("/")[2]: rule["state"]
-        for rule in record["rules"]
-        if rule["rule"].startswith(f"{control}/") and rule["state"] != "not_applicable"
-    }
+    listed = {rule["rule"]: rule["state"] for rule in record["rules"] if rule["state"] != "not_applicable"}
+    return {name.partition("/")[2]: state for name, state in listed.items() if name.startswith(f"{control}/")}
 
 
 @pytest.fixture(scope="module")
@@ -135,33 +104,24 @@ def test_every_host_stands_in_one_report_with_the_state_that_it_has(audited):
 def test_policies_in_the_registry_are_judged_as_files_are(audited):
     assert states(audited["win-managed"], "browser") == {"running": "unknown"}
     assert audited["win-managed"]["browsers"] == ["firefox", "google_chrome", "microsoft_edge"]
-    there, without = (states(audited[name], "browser") for name in ("deb-1", "win-other"))
-    shared = set(there) & set(without) - {"running", "packaged"}
-    assert len(shared) > 150 and {there[rule] for rule in shared} == {without[rule] for rule in shared} == {
-        "noncompliant"
-    }
+    debian, windows = (states(audited[name], "browser") for name in ("deb-1", "win-other"))
+    shared = set(debian) & set(windows) - {"running", "packaged"}
+    assert len(shared) > 150
+    assert {debian[rule] for rule in shared} == {windows[rule] for rule in shared} == {"noncompliant"}
 
 
 def test_installed_and_running_apps_are_found_on_each(audited):
-    assert {
-        name: {rule for rule, state in states(audited[name], "apps").items() if state == "noncompliant"}
-        for name in NAMES[:3]
-    } == {
-        "win-managed": set(),
-        "win-other": {"wechat", "telegram", "signal", "whatsapp"},
-        "mac": {"wechat", "telegram", "signal", "tor"},
-    }
-    findings = {
-        name: [
-            (finding["kind"], finding["path"] or finding["id"])
-            for rule in audited[name]["rules"]
-            if rule["rule"] == "apps/wechat"
-            for finding in rule["findings"]
-        ]
-        for name in ("win-other", "mac")
-    }
-    assert findings["win-other"] == [("package", WECHAT), ("process", "WeChat.exe")]
-    assert findings["mac"] == [("package", "/Applications/WeChat.app"), ("process", "/Applications/WeChat.app")]
+    on_mac = "/Applications/WeChat.app"
+    for name, services, places in (
+        ("win-managed", set(), []),
+        ("win-other", {"wechat", "telegram", "signal", "whatsapp"}, [("package", WECHAT), ("process", "WeChat.exe")]),
+        ("mac", {"wechat", "telegram", "signal", "tor"}, [("package", on_mac), ("process", on_mac)]),
+    ):
+        own = states(audited[name], "apps")
+        assert {rule for rule, state in own.items() if state == "noncompliant"} == services, name
+        wechat = [rule["findings"] for rule in audited[name]["rules"] if rule["rule"] == "apps/wechat"]
+        findings = [finding for own_findings in wechat for finding in own_findings]
+        assert [(finding["kind"], finding["path"] or finding["id"]) for finding in findings] == places
 
 
 def test_controls_that_are_not_observed_are_unknown_on_each_host(audited):
@@ -188,10 +148,8 @@ def test_a_run_that_enforces_observes_them_and_says_so(fleet, audited):
         assert states(records[name], "apps") == states(audited[name], "apps"), name
         assert states(records[name], "browser") == states(audited[name], "browser"), name
     for name in NAMES[3:]:
-        assert "noncompliant" not in {
-            *states(records[name], "browser").values(),
-            *states(records[name], "dns").values(),
-        }
+        for control in ("browser", "dns"):
+            assert "noncompliant" not in states(records[name], control).values()
     assert registry(windows) == before
     changed = [path for path in mac.run("sh", "-c", files).splitlines() if "/var/log/" not in path]
     assert [path for path in changed if "proscribe" in path] == [] and not mac.there("/var/lib/proscribe")

@@ -25,13 +25,8 @@ BLOCKED, BLOCKED_HOST, BLOCKED_6 = "203.0.113.7", "198.51.100.7", "2001:db8::7"
 FREE, FREE_6 = "198.51.100.80", "2001:db8:1::80"
 
 
-def plan(
-    *networks: str,
-    ports: tuple[int, ...] = (),
-    management: tuple[str, ...] = (),
-    nat64: Sequence[str] = (),
-    **more: Any,
-) -> dict[str, Any]:
+def plan(*networks: str, ports: Sequence[int] = (), management: Sequence[str] = (), **more: Any) -> dict[str, Any]:
+    nat64 = more.pop("nat64", ())
     services = {id_: {"networks": nets, "ports": list(ports)} for id_, nets in {"telegram": networks, **more}.items()}
     return made_plan(services, management=list(management), **({"nat64": [*nat64]} if nat64 else {}))
 

@@ -19,6 +19,7 @@ import pytest
 import roots
 from conftest import layers, missing, require_whole_hosts
 from patience import LONGEST
+from processes import MERGED
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = PROJECT / "examples/policy-repository"
@@ -85,19 +86,11 @@ class Repository:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         scratch.mkdir(exist_ok=True)
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("ANSIBLE_", "PROSCRIBE_", "GIT_", "PYTHON", "VIRTUAL_ENV"))
-        }
+        others = ("ANSIBLE_", "PROSCRIBE_", "GIT_", "PYTHON", "VIRTUAL_ENV")
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
+        self.environment["PATH"] = f"{bin_directory}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
         # A home of its own: a collection that this account has installed would be found there.
-        self.environment = {
-            **inherited,
-            "PATH": f"{bin_directory}:{inherited.get('PATH', '')}:/usr/sbin:/sbin",
-            "HOME": str(scratch),
-            "NO_COLOR": "1",
-            "COLUMNS": "10000",
-        }
+        self.environment |= {"HOME": str(scratch), "NO_COLOR": "1", "COLUMNS": "10000"}
 
     def write(self, files: Mapping[str, str]) -> None:
         """Write files by their paths."""
@@ -107,20 +100,12 @@ class Repository:
 
     def run(self, *argv: str, code: int | None = 0, cwd: str = ".", **environment: str) -> str:
         """What a command prints, which has to end with that exit code (None: any)."""
-        done = subprocess.run(
-            argv,
-            cwd=self.directory / cwd,
-            env={**self.environment, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=3 * LONGEST,
-        )
+        own = {**self.environment, **environment}
+        done = subprocess.run(argv, cwd=self.directory / cwd, env=own, timeout=3 * LONGEST, **MERGED)
         if code is not None and done.returncode != code:
             print(done.stdout)
             pytest.fail(f"{argv} ended with {done.returncode}, expected {code}")
-        return done.stdout
+        return str(done.stdout)
 
     def git(self, *argv: str) -> str:
         return self.run("git", *GIT, *argv).strip()
