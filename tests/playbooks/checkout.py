@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import pytest
 from patience import LONGEST
+from processes import MERGED
 
-AS_ROOT = [
-    pytest.mark.playbook,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce"),
-]
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce")
+AS_ROOT = [pytest.mark.playbook, needs_root]
 PROJECT = Path(__file__).resolve().parents[2]
 REAL_ANSIBLE = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or str(Path(sys.executable).parent / "ansible-playbook")
 
@@ -40,23 +39,41 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 def launch(launcher: Path, *words: str, cwd: Path = PROJECT, stdin: str = "", environment: Mapping[str, str]) -> Ended:
     """Run a launcher and wait for it."""
-    done = subprocess.run(
-        [str(launcher), *words],
-        cwd=cwd,
-        env=dict(environment),
-        input=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LONGEST,
-    )
+    streams = {**MERGED, "stdin": None, "input": stdin}
+    done = subprocess.run([str(launcher), *words], cwd=cwd, env=dict(environment), timeout=LONGEST, **streams)
     return Ended(done.returncode, done.stdout)
+
+
+def with_python(**more: str) -> dict[str, str]:
+    """A clean environment whose first Python is that of the tests."""
+    return clean_environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", **more)
+
+
+def read_records(reports: Path, run: str = "latest") -> dict[str, dict[str, Any]]:
+    """The records of a run, by host."""
+    lines = (reports / run / "hosts.jsonl").read_text().splitlines()
+    return {record["host"]: record for record in map(json.loads, lines)}
+
+
+def read_states(reports: Path, run: str = "latest") -> dict[str, str]:
+    return {host: record["state"] for host, record in read_records(reports, run).items()}
 
 
 def proscribe(*words: str, reports: Path, cwd: Path = PROJECT, **environment: str) -> Ended:
     """This checkout's launcher, with a real Ansible and a place for reports."""
     known = {"PROSCRIBE_ANSIBLE_PLAYBOOK": REAL_ANSIBLE, "PROSCRIBE_REPORTS": str(reports), **environment}
     return launch(PROJECT / "proscribe", *words, cwd=cwd, environment=clean_environment(**known))
+
+
+def install_collection(place: Path) -> Path:
+    """Build the collection from this checkout, and have ansible-galaxy install it; the path of collections."""
+    ended = proscribe("collection", "--output", str(place), reports=place / "reports")
+    assert ended.code == 0, ended.said
+    (archive,) = place.glob("*.tar.gz")
+    galaxy = [Path(REAL_ANSIBLE).with_name("ansible-galaxy"), "collection", "install", "--offline", archive]
+    argv = [*galaxy, "-p", place / "collections"]
+    subprocess.run(argv, env=clean_environment(), check=True, capture_output=True, timeout=LONGEST)
+    return place / "collections"
 
 
 LOCAL = "localhost: {ansible_connection: local}"
@@ -92,8 +109,7 @@ class Site:
     @property
     def records(self) -> dict[str, Any]:
         """The records of the latest report, by host."""
-        lines = (self.reports / "latest/hosts.jsonl").read_text().splitlines()
-        return {record["host"]: record for record in map(json.loads, lines)}
+        return read_records(self.reports)
 
 
 def made_checkout(where: Path, requirement: str = "made-ansible") -> Path:

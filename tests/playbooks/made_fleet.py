@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch, read_records, read_states
 from proscribe.model.finding import STATES
 
 # A host's Python. /run is new at each call, which costs nothing here; /etc and /var/lib stay.
@@ -61,11 +61,10 @@ class Fleet:
             (directory / name / "lib").mkdir()
             for file in filter(os.path.exists, (f"/etc/{file}" for file in ETC)):
                 shutil.copy(file, directory / name / "etc")
-            self.hosts_file(name).write_text("127.0.0.1 localhost\n")
+            self.undo(name)
             self.interpreter(name)
-            lines.append(
-                f"    {name}: {{ansible_connection: local, ansible_python_interpreter: {directory}/{name}/py}}"
-            )
+            own = f"ansible_connection: local, ansible_python_interpreter: {directory}/{name}/py"
+            lines.append(f"    {name}: {{{own}}}")
         (directory / "fleet").mkdir()
         # Their /usr/local is this machine's.
         variables = "{proscribe_dns_backend: hosts, proscribe_requests: false}"
@@ -74,6 +73,10 @@ class Fleet:
 
     def hosts_file(self, name: str) -> Path:
         return self.directory / name / "etc" / "hosts"
+
+    def undo(self, name: str) -> None:
+        """Undo what was enforced on a host."""
+        self.hosts_file(name).write_text("127.0.0.1 localhost\n")
 
     def interpreter(self, name: str, options: str = "") -> None:
         path = self.directory / name / "py"
@@ -124,14 +127,11 @@ class Fleet:
 
     @property
     def states(self) -> dict[str, str]:
-        lines = (self.latest / "hosts.jsonl").read_text().splitlines()
-        return {record["host"]: record["state"] for record in map(json.loads, lines)}
+        return read_states(self.directory / "reports")
 
     def worst_rule(self, name: str) -> str:
         """The worst state of a host's rules in the newest report; "" where it lists none."""
-        lines = (self.directory / "reports" / "newest" / "hosts.jsonl").read_text().splitlines()
-        (record,) = (record for record in map(json.loads, lines) if record["host"] == name)
-        states = {rule["state"] for rule in record["rules"]}
+        states = {rule["state"] for rule in read_records(self.directory / "reports", "newest")[name]["rules"]}
         return next((state for state in STATES if state in states), "")
 
     @property

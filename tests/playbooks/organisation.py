@@ -6,23 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, read_states
 from patience import LONGEST
 
 CONTROLS = ("apps", "browser", "firewall", "dns")
 HOSTS = ("one", "two", "three")
 ROLES = f"roles_path = {PROJECT / 'roles'}\n"
-PATHS = ROLES + "".join(
-    f"{option} = {PROJECT / name}\n"
-    for option, name in (
-        ("library", "library"),
-        ("module_utils", "module_utils"),
-        ("action_plugins", "action_plugins"),
-        ("filter_plugins", "filter_plugins"),
-        ("test_plugins", "test_plugins"),
-        ("doc_fragment_plugins", "doc_fragments"),
-    )
-)
+PLUGINS = ("library", "module_utils", "action_plugins", "filter_plugins", "test_plugins")
+PATHS = ROLES + "".join(f"{option} = {PROJECT / option}\n" for option in PLUGINS)
+PATHS += f"doc_fragment_plugins = {PROJECT / 'doc_fragments'}\n"
 COLLECTED = f"callback_plugins = {PROJECT / 'callback_plugins'}\ncallbacks_enabled = proscribe_report\n"
 
 
@@ -67,30 +59,24 @@ class Organisation:
 
     def started(self, *words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         """Run ansible-playbook, and keep what it prints apart."""
-        return subprocess.run(
-            [self.ansible, "-i", self.source, *words],
-            cwd=self.directory,
-            env=clean_environment(PROSCRIBE_REPORTS=str(self.reports), **environment),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=LONGEST,
-        )
+        argv = [self.ansible, "-i", self.source, *words]
+        own: dict[str, Any] = {"cwd": self.directory, "input": stdin, "text": True, "timeout": LONGEST}
+        variables = clean_environment(PROSCRIBE_REPORTS=str(self.reports), **environment)
+        return subprocess.run(argv, env=variables, capture_output=True, **own)
 
     @property
     def complete(self) -> list[dict[str, Any]]:
         """The complete reports, in their order."""
-        found = [path for path in self.reports.glob("2*/report.json") if ".partial" not in str(path)]
-        return sorted((json.loads(path.read_text()) for path in found), key=lambda report: report["run"]["started"])
+        paths = [path for path in self.reports.glob("2*/report.json") if ".partial" not in str(path)]
+        return sorted((json.loads(path.read_text()) for path in paths), key=lambda report: report["run"]["started"])
 
     @property
     def covered(self) -> list[tuple[int, int]]:
         """Of how many expected hosts how many answered, in each report."""
         coverage = [report["summary"]["coverage"] for report in self.complete]
-        return [(one["numerator"], one["denominator"]) for one in coverage]
+        return [(share["numerator"], share["denominator"]) for share in coverage]
 
     @property
     def states(self) -> dict[str, str]:
         """The states of the hosts in the newest report."""
-        lines = (self.reports / "newest" / "hosts.jsonl").read_text().splitlines()
-        return {record["host"]: record["state"] for record in map(json.loads, lines)}
+        return read_states(self.reports, "newest")

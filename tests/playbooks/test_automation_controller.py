@@ -47,7 +47,7 @@ def test_a_job_honours_the_projects_waivers_and_stops_where_it_finds_them_no_mor
     first = job(*named)
     assert first.code == 0, first.said
     report = json.loads((tmp_path / "reports" / "latest" / "report.json").read_text())
-    assert [(one["id"], one["status"]) for one in report["waivers"]] == [("press-whatsapp", "active")]
+    assert [(waiver["id"], waiver["status"]) for waiver in report["waivers"]] == [("press-whatsapp", "active")]
 
     for options in ((), named):
         if options:

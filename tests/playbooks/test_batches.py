@@ -8,8 +8,6 @@ from made_fleet import Fleet
 from pasting import commands
 
 pytestmark = AS_ROOT
-
-
 NOTHING = {"to_correct": 0, "batches": [], "not_reached": 0, "why": None, "allow": {}, "set_aside": []}
 
 
@@ -103,24 +101,17 @@ def test_a_host_that_claims_too_much_is_set_aside_and_the_others_are_corrected(t
     said = " ".join(ended.said.split())
     assert "exit 13: h1 set aside and left as found" in said
     assert "it has 201 removals, and with it the whole is more than proscribe_max_change allows (200 removals)" in said
-    assert [one["host"] for one in fleet.rollout["set_aside"]] == ["h1"]
+    assert [entry["host"] for entry in fleet.rollout["set_aside"]] == ["h1"]
     assert '"removals"' not in ended.said, "no limit is printed that a host has chosen"
     (dry,) = (line for line in commands(ended.said) if " --limit h1" in line)
     assert " enforce --check --diff " in dry
 
 
-ROLE = """\
-- hosts: all
-  gather_facts: false
-  roles:
-    - role: {project}/roles/dns_filter
-"""
-
-
 def test_the_roles_set_such_a_host_aside_too(tmp_path):
     fleet = Fleet(tmp_path, 3)
     fleet.claims("h2", 201)
-    (tmp_path / "site.yml").write_text(ROLE.format(project=PROJECT))
+    role = f"{{role: {PROJECT}/roles/dns_filter}}"
+    (tmp_path / "site.yml").write_text(f"- {{hosts: all, gather_facts: false, roles: [{role}]}}\n")
     extra = '{"proscribe_max_change": {"removals": 5}}'
     ended = fleet.play("site.yml", "-e", extra, "--check")
     assert "a run without --check would leave out h2: set aside" in " ".join(ended.said.split())
@@ -128,7 +119,7 @@ def test_the_roles_set_such_a_host_aside_too(tmp_path):
     assert fleet.corrected == {"h1", "h3"}, ended.said
     assert ended.code == 13, ended.said
     assert fleet.states == {"h1": "repaired", "h2": "error", "h3": "repaired"}
-    assert [one["host"] for one in fleet.rollout["set_aside"]] == ["h2"]
+    assert [entry["host"] for entry in fleet.rollout["set_aside"]] == ["h2"]
 
 
 @pytest.mark.parametrize("option", ["--list-hosts", "--list-tasks", "--syntax-check"])

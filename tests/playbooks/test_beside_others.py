@@ -12,6 +12,7 @@ from others import installed
 
 pytestmark = pytest.mark.playbook
 PLAY = "- hosts: department\n  gather_facts: false\n  roles:\n    - {role}\n"
+STRATEGIES = "import os, ansible_mitogen as m; print(os.path.dirname(m.__file__))"
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +30,9 @@ def recorded(beside, organisation):
     """What ARA's own client says that it has recorded, offline."""
 
     def ask(*words: str) -> Any:
-        done = subprocess.run(
-            [beside.tool("ara"), *words, "-f", "json"],
-            env=clean_environment(ARA_BASE_DIR=str(organisation.directory / "ara")),
-            capture_output=True,
-            text=True,
-        )
+        environment = clean_environment(ARA_BASE_DIR=str(organisation.directory / "ara"))
+        argv = [beside.tool("ara"), *words, "-f", "json"]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout[done.stdout.index("[") :])
 
@@ -43,8 +41,7 @@ def recorded(beside, organisation):
 
 def directory_of(beside: machine.Environment, code: str) -> str:
     """The directory that an installed package names."""
-    done = subprocess.run([beside.tool("python"), "-c", code], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    return subprocess.check_output([beside.tool("python"), "-c", code], text=True).strip()
 
 
 def test_ara_records_the_whole_run_that_ends_with_our_report_and_exit_code(beside, organisation, recorded):
@@ -68,8 +65,7 @@ def test_ara_records_the_whole_run_that_ends_with_our_report_and_exit_code(besid
     ],
 )
 def test_mitogen_observes_and_is_refused_where_it_cannot_work(beside, organisation, strategy, role, code, prints):
-    package = directory_of(beside, "import os, ansible_mitogen as m; print(os.path.dirname(m.__file__))")
-    organisation.configured(f"strategy_plugins = {package}/plugins/strategy\n", ROLES)
+    organisation.configured(f"strategy_plugins = {directory_of(beside, STRATEGIES)}/plugins/strategy\n", ROLES)
     ended = organisation.run(organisation.playbook(PLAY.format(role=role)), "--check", ANSIBLE_STRATEGY=strategy)
     assert ended.code == code, ended.said
     assert prints in " ".join(ended.said.split()), ended.said
@@ -77,7 +73,7 @@ def test_mitogen_observes_and_is_refused_where_it_cannot_work(beside, organisati
 
 
 def test_our_own_playbooks_run_where_mitogen_is_the_strategy_of_all_others(beside, organisation):
-    package = directory_of(beside, "import os, ansible_mitogen as m; print(os.path.dirname(m.__file__))")
-    organisation.configured(f"strategy_plugins = {package}/plugins/strategy\nstrategy = mitogen_linear\n", PATHS)
+    plugins = f"{directory_of(beside, STRATEGIES)}/plugins/strategy"
+    organisation.configured(f"strategy_plugins = {plugins}\nstrategy = mitogen_linear\n", PATHS)
     ended = organisation.run(PROJECT / "playbooks" / "enforce.yml", "--check", "--limit", "department")
     assert (ended.code, organisation.covered) == (0, [(3, 3)]), ended.said

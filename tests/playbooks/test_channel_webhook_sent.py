@@ -18,27 +18,19 @@ def configured(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def test_webhook_sends_all_facts_as_json(tmp_path):
+def test_webhook_sends_all_facts_as_json_and_a_refusal_is_printed_without_its_token(tmp_path, capsys):
     notification = made("Proscribe: a trial", ["one line"], hosts=[])
+    inventory = tmp_path / "hosts.yml"
     with Loopback() as server:
-        values = {"proscribe_notify": {"webhook": f"{server.url}/hook"}}
-        (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"vars": values}}))
-        assert sending.send(notification, ["-i", str(tmp_path / "hosts.yml")])
-    (sent,) = server.got
-    assert (sent.path, sent.kind, sent.facts) == ("/hook", "application/json", notification.facts)
-
-
-def test_why_the_webhook_refused_it_is_printed_without_its_token(tmp_path, capsys):
-    with Loopback() as server:
-        server.codes = [403]
         values = {"proscribe_notify": {"webhook": f"{server.url}/hook?token=secret"}}
-        (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"vars": values}}))
-        assert not sending.send(made("Proscribe: a trial", ["one line"]), ["-i", str(tmp_path / "hosts.yml")])
+        inventory.write_text(json.dumps({"all": {"vars": values}}))
+        assert sending.send(notification, ["-i", str(inventory)])
+        server.codes = [403]
+        assert not sending.send(notification, ["-i", str(inventory)])
+    first = server.got[0]
+    assert (first.kind, first.facts) == ("application/json", notification.facts)
     printed = capsys.readouterr().err
     assert "Status code was 403" in printed and "token=secret" not in printed
-
-
-def test_an_inventory_that_is_not_there_is_named(tmp_path, capsys):
-    gone = tmp_path / "gone.yml"
-    assert not sending.send(made("Proscribe: a trial", ["one line"]), ["-i", str(gone)])
-    assert str(gone) in capsys.readouterr().err
+    inventory.unlink()
+    assert not sending.send(notification, ["-i", str(inventory)])
+    assert str(inventory) in capsys.readouterr().err

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from checkout import AS_ROOT, PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from checkout import AS_ROOT, REAL_ANSIBLE, Ended, clean_environment, install_collection, launch
 from made_fleet import Fleet
 from others import installed
-from patience import LONGEST
 
 pytestmark = AS_ROOT
 
@@ -71,12 +70,15 @@ PLAIN = f"{PLAY}  roles: [{ROLE}]\n"
 ONCE_BESIDE = PLAIN + "  post_tasks:\n    - ansible.builtin.debug: {msg: once}\n      run_once: true\n"
 
 
+REPAIRED = {"h1": "repaired", "h2": "repaired"}
+
+
 class Shape(NamedTuple):
     """A project, what is run in it, and how it ends."""
 
     site: str
     code: int = 0
-    states: Mapping[str, str] = {"h1": "repaired", "h2": "repaired"}
+    states: Mapping[str, str] = REPAIRED
     says: tuple[str, ...] = ()
     words: tuple[str, ...] = ("site.yml",)
     files: Mapping[str, str] = {}
@@ -84,11 +86,12 @@ class Shape(NamedTuple):
     controls: tuple[str, ...] = ("dns",)  # that the run is about
 
 
-REPAIRED = {"h1": "repaired", "h2": "repaired"}
 COMMITTER = ("-c", "user.name=A Team", "-c", "user.email=team@example.org")
 EVERY = ("apps", "browser", "firewall", "dns")
 IN_EFFECT = {"h1": "compliant", "h2": "compliant"}  # of which no observation before was asked for
 NOT_ON_H1 = {"h1": "error", "h2": "repaired"}
+UNKNOWN = {"h1": "unknown", "h2": "unknown"}
+NO_FILTER = ("No filter named 'proscribe_plan'",)
 SHAPES = {
     "include_role in a loop": Shape(IN_A_LOOP),
     "include_role in a loop, and rescue": Shape(IN_A_LOOP, 2, NOT_ON_H1, ("rescued h1",), breaks="h1"),
@@ -97,9 +100,7 @@ SHAPES = {
     "a role that depends on ours": Shape(f"{PLAY}  roles: [desktop]\n", says=("our desktop",), files=DESKTOP),
     "short names of roles": Shape(f"{PLAY}  collections: [proscribe.ban]\n  roles: [dns_filter]\n"),
     "short names of modules": Shape(SHORT_MODULES, 0, IN_EFFECT, controls=EVERY),
-    "short names of filters": Shape(
-        SHORT_FILTER, 2, {"h1": "unknown", "h2": "unknown"}, ("No filter named 'proscribe_plan'",), controls=EVERY
-    ),
+    "short names of filters": Shape(SHORT_FILTER, 2, UNKNOWN, NO_FILTER, controls=EVERY),
     "run_once on a task beside it": Shape(ONCE_BESIDE, says=("once",)),
 }
 
@@ -133,15 +134,7 @@ class Team:
 @pytest.fixture(scope="module")
 def collections(tmp_path_factory):
     """Where ansible-galaxy has installed the collection, as it is built from this checkout."""
-    place = tmp_path_factory.mktemp("shapes")
-    made = [str(PROJECT / "proscribe"), "collection", "--output", str(place)]
-    environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
-    built = subprocess.run(made, env=environment, capture_output=True, text=True, timeout=3 * LONGEST)
-    assert built.returncode == 0, built.stderr
-    archive = built.stdout.split()[-1]
-    galaxy = [str(Path(REAL_ANSIBLE).with_name("ansible-galaxy")), "collection", "install", "--offline"]
-    subprocess.run([*galaxy, "-p", str(place / "collections"), archive], check=True, timeout=LONGEST)
-    return place / "collections"
+    return install_collection(tmp_path_factory.mktemp("shapes"))
 
 
 @pytest.fixture
@@ -259,6 +252,6 @@ def test_testinfra_asserts_on_the_host_what_the_report_says(team):
 
     ended = asserted("department")
     assert ended.code == 0 and "2 passed" in ended.said, ended.said
-    team.fleet.hosts_file("h2").write_text("127.0.0.1 localhost\n")
+    team.fleet.undo("h2")
     ended = asserted("h2")  # on which somebody has undone it
     assert ended.code == 1 and "1 failed" in ended.said, ended.said

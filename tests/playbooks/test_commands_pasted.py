@@ -3,11 +3,11 @@
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from checkout import PROJECT, REAL_ANSIBLE, clean_environment
 from pasting import Shell, commands, recorded, recorder
+from processes import MERGED
 
 pytestmark = pytest.mark.playbook
 
@@ -39,15 +39,8 @@ class Desk:
         return clean_environment(PROSCRIBE_REPORTS=str(self.reports), PATH=self.path, **more)
 
     def run(self, *argv: str, cwd: Path | None = None, columns: int = 80, **environment: str) -> str:
-        done: Any = subprocess.run(
-            argv,
-            cwd=cwd or self.directory,
-            env={**self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, **environment), "COLUMNS": str(columns)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        return str(done.stdout)
+        own = self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, COLUMNS=str(columns), **environment)
+        return str(subprocess.run(argv, cwd=cwd or self.directory, env=own, **MERGED).stdout)
 
     def pasted(self, screen: str, columns: int = 80, cwd: Path | None = None) -> list[tuple[str, list[str], str]]:
         """What reaches ansible-playbook when each command on the screen is pasted."""
@@ -69,16 +62,12 @@ DRY = ["--check", "--diff", "--limit", "o*:two"]
 
 @pytest.mark.parametrize(("how", "columns"), [("path", 40), ("relative", 80), ("absolute", 200)])
 def test_the_dry_run_that_an_audit_proposes_is_one_in_the_scope_of_the_audit(desk, how, columns):
-    program = {
-        "path": "proscribe",
-        "relative": os.path.relpath(PROJECT / "proscribe", desk.directory),
-        "absolute": str(PROJECT / "proscribe"),
-    }[how]
+    absolute = str(PROJECT / "proscribe")
+    program = {"path": "proscribe", "relative": os.path.relpath(absolute, desk.directory), "absolute": absolute}[how]
     screen = desk.run(program, "audit", *SCOPE, "-l", "o*:two", columns=columns)
     assert f"{program} enforce --check --diff " in screen, screen
-    assert [(arguments, place) for _, arguments, place in desk.pasted(screen, columns)] == [
-        ([f"{PROJECT}/playbooks/enforce.yml", *DRY, *SCOPE], str(desk.directory))
-    ]
+    ((_, arguments, place),) = desk.pasted(screen, columns)
+    assert (arguments, place) == ([f"{PROJECT}/playbooks/enforce.yml", *DRY, *SCOPE], str(desk.directory))
 
 
 def test_plain_ansible_playbook_proposes_itself_with_its_configuration(desk):
@@ -93,10 +82,8 @@ def test_plain_ansible_playbook_proposes_itself_with_its_configuration(desk):
 
 def test_a_report_that_is_shown_elsewhere_says_where_its_command_is_typed(desk, tmp_path):
     desk.run("proscribe", "audit", *SCOPE, "-l", "o*:two")
-    called = desk.pasted(desk.run("proscribe", "report", cwd=tmp_path), cwd=tmp_path)
-    assert [(arguments, place) for _, arguments, place in called] == [
-        ([f"{PROJECT}/playbooks/enforce.yml", *DRY, *SCOPE], str(desk.directory))
-    ]
+    ((_, arguments, place),) = desk.pasted(desk.run("proscribe", "report", cwd=tmp_path), cwd=tmp_path)
+    assert (arguments, place) == ([f"{PROJECT}/playbooks/enforce.yml", *DRY, *SCOPE], str(desk.directory))
 
 
 def test_a_password_on_the_command_line_is_repeated_nowhere_and_the_command_fails_until_it_is_in_a_file(desk):

@@ -1,17 +1,19 @@
 """The virtual environment that the launcher makes on first use: whole, once, and repaired."""
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from checkout import Ended, clean_environment, launch, made_ansible, made_checkout, made_wheel
+from checkout import Ended, clean_environment, launch, made_ansible, made_checkout, made_wheel, with_python
 from patience import LONGEST
+from processes import MERGED
 
 pytestmark = pytest.mark.playbook
 SETTING_UP = "setting up made-ansible"
+EXTRA = '[project.optional-dependencies]\nhistory = ["{0}"]\ntest = [\n    "pytest",\n]\n'
+ALL = ["Made_SQL-1.dist-info", "made_ansible-1.dist-info", "made_driver-1.dist-info"]
 TOOLS = ("sh", "cat", "dirname", "id", "ls", "mkdir", "mktemp", "readlink", "rm", "sed")
 
 
@@ -20,20 +22,15 @@ def launcher(tmp_path):
     return made_checkout(tmp_path / "checkout", made_wheel(tmp_path))
 
 
-def audit(launcher: Path, **environment: str) -> Ended:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return launch(launcher, "audit", environment=clean_environment(PATH=path, **environment))
+def audit(launcher: Path) -> Ended:
+    return launch(launcher, "audit", environment=with_python())
 
 
-def test_environment_is_made_on_first_use_and_used_again(launcher):
+def test_environment_is_made_on_first_use_and_used_again_and_a_half_one_is_made_anew(launcher):
     first, second = audit(launcher), audit(launcher)
     assert (first.code, second.code) == (0, 0)
     assert SETTING_UP in first.said and first.said.endswith("made ansible 1\n")
     assert second.said == "made ansible 1\n"
-
-
-def test_one_that_was_left_half_is_made_anew(launcher):
-    audit(launcher)
     (launcher.parent / ".venv" / "made-by-proscribe").unlink()
     (launcher.parent / ".venv" / "bin" / "ansible-playbook").unlink()
     ended = audit(launcher)
@@ -50,15 +47,6 @@ def test_environment_follows_the_requirements_and_the_place(launcher, tmp_path):
     assert SETTING_UP in ended.said and ended.said.endswith("made ansible 2\n")
 
 
-EXTRA = """\
-[project.optional-dependencies]
-history = ["{0}"]
-test = [
-    "pytest",
-]
-"""
-
-
 def packages(launcher: Path) -> list[str]:
     """The packages of the environment but those that Python brings."""
     site = (launcher.parent / ".venv").glob("lib/python3*/site-packages/*.dist-info")
@@ -72,9 +60,6 @@ def with_extra(launcher, tmp_path):
     with (launcher.parent / "pyproject.toml").open("a") as stream:
         stream.write(EXTRA.format(wheels))
     return launcher
-
-
-ALL = ["Made_SQL-1.dist-info", "made_ansible-1.dist-info", "made_driver-1.dist-info"]
 
 
 def test_a_recorded_extra_is_installed_each_time_that_it_is_made(with_extra):
@@ -134,43 +119,25 @@ def test_a_record_that_others_can_change_is_refused(with_extra, tmp_path):
 def test_a_scheduled_run_that_cannot_start_does_not_end_like_one_that_reported(tmp_path):
     launcher = made_checkout(tmp_path / "checkout", f"made-ansible @ file://{tmp_path}/nowhere.whl")
     (launcher.parent / "module_utils/proscribe/controller/cli/scheduled").mkdir(parents=True)
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    assert launch(launcher, "scheduled", "drift", environment=clean_environment(PATH=path)).code == 78
+    ended = launch(launcher, "scheduled", "drift", environment=with_python())
+    assert ended.code == 78 and "nowhere.whl" in ended.said and "could not set up" in ended.said
+    assert audit(launcher).code == 2 and not (launcher.parent / ".venv" / "made-by-proscribe").exists()
 
 
 def test_two_first_runs_at_once_make_it_once(launcher):
-    python = Path(sys.executable).parent
-    environment = clean_environment(PATH=f"{python}:{os.environ['PATH']}")
-    pair = [
-        subprocess.Popen(
-            [launcher, "audit"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        for _ in range(2)
-    ]
+    pair = [subprocess.Popen([launcher, "audit"], env=with_python(), **MERGED) for _ in range(2)]
     said = [process.communicate(timeout=LONGEST)[0] for process in pair]
     assert [process.returncode for process in pair] == [0, 0], said
     assert sum(SETTING_UP in text for text in said) == 1, said
     assert all(text.endswith("made ansible 1\n") for text in said)
 
 
-def test_a_requirement_that_cannot_be_had_is_named_and_leaves_nothing_to_be_trusted(tmp_path):
-    launcher = made_checkout(tmp_path / "checkout", f"made-ansible @ file://{tmp_path}/nowhere.whl")
-    ended = audit(launcher)
-    assert ended.code == 2
-    assert "nowhere.whl" in ended.said and "could not set up" in ended.said
-    assert not (launcher.parent / ".venv" / "made-by-proscribe").exists()
-
-
 @pytest.mark.parametrize(
     ("refuses", "message"),
     [
-        (
-            "ensurepip",
-            "cannot make virtual environments here. On Debian and Ubuntu:\nproscribe:   apt-get install python3-venv",
-        ),
+        ("ensurepip", "On Debian and Ubuntu:\nproscribe:   apt-get install python3-venv"),
         ("version_info", "this needs Python 3.11 or newer"),
     ],
-    ids=["no ensurepip", "too old"],
 )
 def test_a_python_that_will_not_do_is_reported_with_what_to_install(tmp_path, refuses, message):
     launcher = made_checkout(tmp_path / "checkout")
@@ -178,8 +145,7 @@ def test_a_python_that_will_not_do_is_reported_with_what_to_install(tmp_path, re
     programs.mkdir()
     for tool in TOOLS:
         (programs / tool).symlink_to(str(shutil.which(tool)))
-    made_ansible(
-        programs / "python3", f'#!/bin/sh\ncase "$*" in *{refuses}*) exit 1 ;; esac\nexec {sys.executable} "$@"\n'
-    )
+    script = f'#!/bin/sh\ncase "$*" in *{refuses}*) exit 1 ;; esac\nexec {sys.executable} "$@"\n'
+    made_ansible(programs / "python3", script)
     ended = launch(launcher, "audit", environment=clean_environment(PATH=str(programs)))
     assert ended.code == 2 and message in ended.said and not (launcher.parent / ".venv").exists()

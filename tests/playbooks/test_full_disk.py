@@ -5,13 +5,10 @@ import os
 import subprocess
 
 import pytest
+from checkout import AS_ROOT
 from made_fleet import Fleet
 
-pytestmark = [
-    pytest.mark.playbook,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system"),
-]
-
+pytestmark = AS_ROOT
 LARGE_KIB = 64 * 1024
 FULL = "No space left on device"
 
@@ -50,7 +47,7 @@ def test_a_report_without_room_costs_no_host_its_correction_and_is_no_success(fl
     """Also where temporary files are on the same disk, such as the one that has the exit code."""
     assert fleet.enforce().code == 0
     before = (fleet.latest / "report.json").read_bytes()
-    fleet.hosts_file("h1").write_text("127.0.0.1 localhost\n")  # somebody undoes it
+    fleet.undo("h1")
     monkeypatch.setenv("TMPDIR", str(fleet.directory / "reports"))
     leave(fleet, 0)
     ended = fleet.enforce()

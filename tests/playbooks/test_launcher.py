@@ -6,13 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
 import pytest
 from checkout import PROJECT, Ended, clean_environment, launch, made_ansible, made_checkout
-from patience import LONGEST
+from patience import LONGEST, until
 from proscribe.controller.version import version
 
 pytestmark = pytest.mark.playbook
@@ -62,14 +61,10 @@ def test_an_unknown_command_is_named_with_the_one_that_is_close(launcher):
         (0, "0", 0),
         (0, "12", 12),  # every pattern matched nothing, which is no success
         (2, "10", 10),
-        (2, "11", 11),
-        (2, "ansible", 2),
         (4, "ansible", 4),
         (0, "", 0),  # --list-hosts, --syntax-check: there was nothing to report
         (1, "", 12),  # --limit matched nothing, or the inventory could not be read
-        (5, "", 5),  # a bad option
         (99, "", 99),  # interrupted
-        (250, "", 250),
     ],
 )
 def test_the_exit_code_is_the_reports_where_it_asks_for_one(launcher, tmp_path, ansible, exit_code, expected):
@@ -81,46 +76,43 @@ def test_the_exit_code_is_the_reports_where_it_asks_for_one(launcher, tmp_path, 
     assert ("nothing was evaluated" in ended.said) == (ansible == 1)
 
 
-def test_options_reach_ansible_as_they_are(launcher, tmp_path):
-    ended = play(launcher, tmp_path, 'printf "<%s>" "$@"', "-e", "a=b c", "--limit", "")
-    assert ended.said == f"<{launcher.parent}/playbooks/audit.yml><-e><a=b c><--limit><>"
+def test_options_and_input_reach_ansible_as_they_are(launcher, tmp_path):
+    ended = play(launcher, tmp_path, 'printf "<%s>" "$@"; cat', "-e", "a=b c", "--limit", "", stdin="a password\n")
+    assert ended.said == f"<{launcher.parent}/playbooks/audit.yml><-e><a=b c><--limit><>a password\n"
 
 
-def test_input_reaches_ansible(launcher, tmp_path):
-    assert play(launcher, tmp_path, "cat", stdin="a password\n").said == "a password\n"
-
-
-def test_launcher_works_through_a_link_and_from_any_directory(launcher, tmp_path):
+def test_launcher_works_through_a_link_and_the_environment_wins_over_its_defaults(launcher, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(launcher)
-    ended = play(link, tmp_path, 'echo "$ANSIBLE_CONFIG $PROSCRIBE_REPORTS"')
-    assert ended.said == f"{launcher.parent}/ansible.cfg \n", "an inventory may name a place; code knows the usual one"
-
-
-def test_environment_wins_over_the_launchers_defaults(launcher, tmp_path):
-    said = {"ANSIBLE_CONFIG": "/mine.cfg", "PROSCRIBE_REPORTS": "/mine"}
-    assert play(launcher, tmp_path, 'echo "$ANSIBLE_CONFIG $PROSCRIBE_REPORTS"', **said).said == "/mine.cfg /mine\n"
-
-
-@pytest.mark.parametrize("locale", ["C", "POSIX"])
-def test_text_is_utf_8_even_where_the_locale_says_otherwise(launcher, tmp_path, locale):
-    assert play(launcher, tmp_path, 'echo "$LC_ALL"', LC_ALL=locale).said == "C.UTF-8\n"
+    script = 'echo "$ANSIBLE_CONFIG $PROSCRIBE_REPORTS $LC_ALL"'
+    # An inventory may name the place of reports, and the code knows the usual one.
+    assert play(link, tmp_path, script, LC_ALL="C").said == f"{launcher.parent}/ansible.cfg  C.UTF-8\n"
+    own = {"ANSIBLE_CONFIG": "/mine.cfg", "PROSCRIBE_REPORTS": "/mine", "LC_ALL": "POSIX"}
+    assert play(launcher, tmp_path, script, **own).said == "/mine.cfg /mine C.UTF-8\n"
 
 
 # What Ansible's script may begin with, and what becomes of it: run by that Python itself, or started as any program.
 BY_PYTHON, AS_A_PROGRAM = 100_000, gc.get_threshold()[0]
 SAYS = "import gc, os, sys; print(gc.get_threshold()[0], sys.argv, sys.flags.no_user_site, sys.path[:1] == [''])"
-LONG_PATH = f"#!/bin/sh\n'''exec' {sys.executable} \"$0\" \"$@\"\n' '''"
+LONG_PATH = f"#!/bin/sh\n'''exec' {sys.executable} \"$0\" \"$@\"\n' '''"  # too long for a first line
+WAITS = """\
+import pathlib, signal, sys, time
+for number in (signal.SIGTERM, signal.SIGINT):
+    assert signal.getsignal(number) is not signal.SIG_IGN
+    signal.signal(number, lambda *_: (time.sleep(0.3), sys.exit(77)))
+pathlib.Path("{ready}").touch()
+time.sleep(60)
+"""
 
 
 @pytest.mark.parametrize(
     ("first", "threshold", "no_user_site"),
     [
-        pytest.param(f"#!{sys.executable}", BY_PYTHON, 0, id="a virtual environment"),
-        pytest.param(f"#!{sys.executable} -sP", BY_PYTHON, 1, id="with a flag, as on Fedora"),
-        pytest.param("#!/usr/bin/env python3", AS_A_PROGRAM, 0, id="whatever is on the PATH"),
-        pytest.param(f"#!/usr/bin/env -S {sys.executable} -s", AS_A_PROGRAM, 1, id="with words of env"),
-        pytest.param(LONG_PATH, AS_A_PROGRAM, 0, id="a path that is too long for a first line"),
+        (f"#!{sys.executable}", BY_PYTHON, 0),
+        (f"#!{sys.executable} -sP", BY_PYTHON, 1),  # as on Fedora
+        ("#!/usr/bin/env python3", AS_A_PROGRAM, 0),
+        (f"#!/usr/bin/env -S {sys.executable} -s", AS_A_PROGRAM, 1),
+        (LONG_PATH, AS_A_PROGRAM, 0),
     ],
 )
 def test_ansible_is_run_by_its_own_python(launcher, tmp_path, first, threshold, no_user_site):
@@ -143,29 +135,16 @@ def test_a_name_on_the_path_is_found(launcher, tmp_path):
 
 
 @pytest.mark.parametrize("first", ["#!/usr/bin/env python3", f"#!{sys.executable}"], ids=["a program", "its Python"])
-@pytest.mark.parametrize(
-    ("number", "send"),
-    [(signal.SIGTERM, os.kill), (signal.SIGTERM, os.killpg), (signal.SIGINT, os.killpg)],
-    ids=["TERM to the launcher alone", "TERM to its whole group", "Ctrl-C, which a terminal sends to the whole group"],
+@pytest.mark.parametrize(  # a terminal sends Ctrl-C to the whole group
+    ("number", "send"), [(signal.SIGTERM, os.kill), (signal.SIGTERM, os.killpg), (signal.SIGINT, os.killpg)]
 )
 def test_a_signal_reaches_ansible_and_its_code_comes_back(launcher, tmp_path, number, send, first):
-    ansible = made_ansible(
-        tmp_path / "ansible-playbook",
-        f"{first}\n"
-        "import pathlib, signal, sys, time\n"
-        "for number in (signal.SIGTERM, signal.SIGINT):\n"
-        "    assert signal.getsignal(number) is not signal.SIG_IGN\n"
-        "    signal.signal(number, lambda *_: (time.sleep(0.3), sys.exit(77)))\n"
-        f"pathlib.Path({str(tmp_path / 'ready')!r}).touch()\n"
-        "time.sleep(60)\n",
-    )
+    ansible = made_ansible(tmp_path / "ansible-playbook", f"{first}\n{WAITS}".format(ready=tmp_path / "ready"))
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     variables = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=ansible, TMPDIR=str(temporary))
     with subprocess.Popen([launcher, "audit"], env=variables, start_new_session=True) as process:
-        while not (tmp_path / "ready").exists():
-            assert process.poll() is None
-            time.sleep(0.02)
+        until(lambda: (tmp_path / "ready").exists() or process.poll() is not None)
         send(process.pid, number)
         assert process.wait(LONGEST) == 77
     assert list(temporary.iterdir()) == []
@@ -174,10 +153,8 @@ def test_a_signal_reaches_ansible_and_its_code_comes_back(launcher, tmp_path, nu
 def test_the_launcher_reads_the_requirement_that_pyproject_has():
     """It does so with sed, so the line has to stay one line with one entry."""
     text = (PROJECT / "pyproject.toml").read_text()
-    said = subprocess.run(
-        ["sed", "-n", r's/^dependencies = \["\(.*\)"\]$/\1/p'], input=text, capture_output=True, text=True, check=True
-    )
-    assert [said.stdout.strip()] == tomllib.loads(text)["project"]["dependencies"]
+    line = subprocess.check_output(["sed", "-n", r's/^dependencies = \["\(.*\)"\]$/\1/p'], input=text, text=True)
+    assert [line.strip()] == tomllib.loads(text)["project"]["dependencies"]
 
 
 @pytest.mark.parametrize("words", [("--version",), ("-V",), ("version",)])

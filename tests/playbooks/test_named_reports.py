@@ -12,12 +12,8 @@ from patience import LONGEST
 
 pytestmark = pytest.mark.playbook
 
-HOSTS = """\
-all:
-  hosts:
-    one: {ansible_connection: local, ansible_python_interpreter: PYTHON}
-    two: {ansible_connection: local, ansible_python_interpreter: PYTHON}
-"""
+LOCAL = f"{{ansible_connection: local, ansible_python_interpreter: {sys.executable}}}"
+HOSTS = f"all:\n  hosts:\n    one: {LOCAL}\n    two: {LOCAL}\n"
 VARIABLES = """\
 proscribe_controls: {apps: 'off', browser: 'off', firewall: 'off'}
 proscribe_dns_backend: hosts
@@ -33,7 +29,7 @@ class Site:
         self.cwd = directory / "elsewhere"
         self.cwd.mkdir()
         (self.inventory / "group_vars").mkdir(parents=True)
-        (self.inventory / "hosts.yml").write_text(HOSTS.replace("PYTHON", sys.executable))
+        (self.inventory / "hosts.yml").write_text(HOSTS)
         (self.inventory / "group_vars" / "all.yml").write_text(VARIABLES)
 
     def __call__(self, *words: str) -> Ended:
@@ -78,9 +74,7 @@ def test_every_command_finds_what_a_run_has_written_there(site):
     assert played.code == 0 and f"reports are read from {state}" in played.said, played.said
     typed = site.playbook("report.yml", "-e", "report_runs=x")
     assert typed.code == 2 and "report_runs: found an unknown variable, expected report_run; " in typed.said, typed.said
-    assert "is a run over the whole" in site("report", "--merge", *site.runs).said, (
-        "it finds them, and merges slices alone"
-    )
+    assert "is a run over the whole" in site("report", "--merge", *site.runs).said, "it merges slices alone"
     listed = site("quarantine", "list")
     assert listed.code == 0, listed.said
     assert os.listdir(site.cwd) == [] and not (site.directory / "home").exists(), "and nothing is written elsewhere"

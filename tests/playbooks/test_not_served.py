@@ -8,6 +8,9 @@ from checkout import Site
 
 pytestmark = pytest.mark.playbook
 
+VARIABLES = "proscribe_dns_backend: hosts\n"
+UNSERVED = ["a_switch", "b_switch", "c_switch"]
+
 
 class Port:
     """A port that counts who connects to it."""
@@ -38,19 +41,11 @@ def port():
 def mixed(tmp_path, port):
     """A fleet of every kind."""
     where = f"ansible_host: 127.0.0.1, ansible_port: {port.number}"
-    site = Site(
-        tmp_path,
-        f"a_switch: {{ansible_connection: ansible.netcommon.network_cli, ansible_network_os: ios, {where}}}",
-        f"b_switch: {{ansible_connection: local, ansible_network_os: ios, {where}}}",
-        f"c_switch: {{ansible_connection: httpapi, {where}}}",
-        "here: {ansible_connection: local}",
-    )
+    own = "ansible.netcommon.network_cli, ansible_network_os: ios", "local, ansible_network_os: ios", "httpapi"
+    switches = (f"{name}: {{ansible_connection: {how}, {where}}}" for name, how in zip(UNSERVED, own))
+    site = Site(tmp_path, *switches, "here: {ansible_connection: local}")
     site.file("group_vars/all.yml", VARIABLES)
     return site
-
-
-VARIABLES = "proscribe_dns_backend: hosts\n"
-UNSERVED = ["a_switch", "b_switch", "c_switch"]
 
 
 def test_unserved_hosts_are_counted_apart_and_never_connected_to(mixed, port):
@@ -58,7 +53,7 @@ def test_unserved_hosts_are_counted_apart_and_never_connected_to(mixed, port):
     assert ended.code == 0, ended.said
     assert "3 not served" in ended.said and "coverage 1 of 4" in ended.said and port.connections == 0
     report = mixed.report
-    assert [one["host"] for one in report["not_served"]] == UNSERVED
+    assert [entry["host"] for entry in report["not_served"]] == UNSERVED
     assert (report["run"]["expected_hosts"], report["summary"]["not_served"]) == (1, 3)
     coverage = report["summary"]["coverage"]
     assert (coverage["numerator"], coverage["denominator"]) == (1, 4) and list(mixed.records) == ["here"]
@@ -100,7 +95,7 @@ def test_the_inventory_says_whom_runs_are_about(mixed, port):
     mixed.file("group_vars/all.yml", VARIABLES + "proscribe_hosts: all:!b_switch:!c_switch\n")
     ended = mixed("audit", "--tags", "dns")
     assert ended.code == 0, ended.said
-    assert [one["host"] for one in mixed.report["not_served"]] == ["a_switch"]
+    assert [entry["host"] for entry in mixed.report["not_served"]] == ["a_switch"]
     ended = mixed("audit", "--tags", "dns", "--limit", "b_switch")
     assert ended.code == 12, ended.said
     assert port.connections == 0

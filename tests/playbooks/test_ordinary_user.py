@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from checkout import PROJECT, Ended, clean_environment, made_checkout, made_wheel
 from machine import outside
+from processes import MERGED
 
 pytestmark = [pytest.mark.playbook, pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")]
 NOBODY = 65534
@@ -32,8 +33,7 @@ def audit_as_nobody(launcher: Path, state: Path) -> Ended:
     python = subprocess.run(["python3", "-c", "import ensurepip, tomllib"], env=environment, capture_output=True)
     assert python.returncode == 0, "needs a Python 3.11 of the system's: apt-get install python3 python3-venv"
     argv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", str(launcher), "audit"]
-    argv = outside(argv)  # the launcher downloads what it needs
-    done = subprocess.run(argv, env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(outside(argv), env=environment, cwd="/", **MERGED)  # the launcher downloads what it needs
     return Ended(done.returncode, done.stdout)
 
 

@@ -8,6 +8,7 @@ from organisation import COLLECTED, Organisation
 
 pytestmark = pytest.mark.playbook
 
+AUDIT = PROJECT / "playbooks" / "audit.yml"
 OWN_PLAY = """
 - name: Our own play
   hosts: all
@@ -32,9 +33,6 @@ def organisation(tmp_path):
     return Organisation(tmp_path)
 
 
-AUDIT = PROJECT / "playbooks" / "audit.yml"
-
-
 @pytest.mark.parametrize("playbook", ["audit.yml", "enforce.yml", "lift.yml"])
 @pytest.mark.parametrize("configured", ["", COLLECTED], ids=["by itself", "enabled"])
 def test_a_run_ends_with_one_report_whether_the_callback_is_enabled_or_not(organisation, playbook, configured):
@@ -52,8 +50,7 @@ def test_the_launcher_reports_too_where_another_configuration_is_asked_for(organ
     own = organisation.configured("")
     where = {"reports": organisation.reports, "cwd": organisation.directory}
     ended = proscribe("audit", "-i", "hosts.yml", **where, ANSIBLE_CONFIG=str(own))
-    assert ended.code == 0, ended.said
-    assert organisation.covered == [(4, 4)]
+    assert (ended.code, organisation.covered) == (0, [(4, 4)]), ended.said
 
 
 @pytest.mark.parametrize(("pipelining", "warned"), [("true", 0), ("false", 1)])
@@ -111,8 +108,7 @@ def test_a_strategy_that_cannot_work_is_a_clear_error_before_any_host_is_touched
 def test_our_own_playbooks_run_whatever_the_strategy_that_is_configured(organisation):
     organisation.configured(COLLECTED)
     ended = organisation.run(AUDIT, ANSIBLE_STRATEGY="host_pinned")
-    assert ended.code == 0, ended.said
-    assert organisation.covered == [(4, 4)]
+    assert (ended.code, organisation.covered) == (0, [(4, 4)]), ended.said
 
 
 def test_a_play_that_only_observes_may_go_on_freely(organisation):
@@ -123,8 +119,7 @@ def test_a_play_that_only_observes_may_go_on_freely(organisation):
     second = "- name: Observe freely\n  hosts: all\n  gather_facts: false\n  strategy: free\n  tasks:\n"
     play.write_text(text[:observe] + second + text[observe:])
     ended = organisation.run(play)
-    assert ended.code == 0, ended.said
-    assert organisation.covered == [(4, 4)]
+    assert (ended.code, organisation.covered) == (0, [(4, 4)]), ended.said
 
 
 def test_a_compiling_task_that_is_not_run_once_is_refused(organisation):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch
+from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch, read_records
 from proscribe_ansible import private_names
 
 pytestmark = pytest.mark.playbook
@@ -46,21 +46,16 @@ def run(directory: Path, *names: str) -> Ran:
     called, ssh, inventory = (directory / name for name in ("called", "ssh", "hosts.json"))
     ssh.write_text(SSH.format(called=called))
     ssh.chmod(0o755)
-    common = {
-        "ansible_connection": "ssh",
-        "ansible_ssh_executable": str(ssh),
-        "ansible_ssh_transfer_method": "piped",
-        "ansible_become": False,
-        "ansible_python_interpreter": sys.executable,
-    }
+    values = {"connection": "ssh", "ssh_executable": str(ssh), "ssh_transfer_method": "piped", "become": False}
+    common = {f"ansible_{name}": value for name, value in values.items()}
+    common["ansible_python_interpreter"] = sys.executable
     inventory.write_text(json.dumps({"all": {"hosts": dict.fromkeys(HOSTS, {}), "vars": common}}))
     python = Path(REAL_ANSIBLE).parent / "python"
     words = [str(Path(__file__).with_name("renamed_ansible.py")), *names, "--"]
     words += ["-i", str(inventory), "--tags", "dns", str(PROJECT / "playbooks/audit.yml")]
     known = {"PROSCRIBE_REPORTS": str(directory / "reports"), "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
     ended = launch(python, *words, cwd=directory, environment=clean_environment(**known))
-    report = directory / "reports/latest/hosts.jsonl"
-    records = [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
+    records = read_records(directory / "reports").values() if (directory / "reports/latest").exists() else ()
     lasting = [{key: value for key, value in record.items() if key not in PASSING} for record in records]
     return Ran(ended.code, ended.said, lasting, called.read_text().split() if called.exists() else [])
 
@@ -81,8 +76,8 @@ def every() -> Iterator[Any]:
     users: dict[str, list[tuple[private_names.Uses, str]]] = {}
     for uses in private_names.EVERY:
         for kind, names in uses.names.items():
-            for one in names if kind != NO_NAMES else ():
-                users.setdefault(one, []).append((uses, f"{kind}.{one}"))
+            for name in names if kind != NO_NAMES else ():
+                users.setdefault(name, []).append((uses, f"{kind}.{name}"))
     for name, of in users.items():
         yield pytest.param(name, of, id=name, marks=[] if name in REPRESENTING else [pytest.mark.nightly])
 
@@ -97,7 +92,7 @@ def test_a_name_that_is_missing_leaves_the_record_as_it_is(tmp_path, usual, name
         return
     assert (ran.code, ran.records) == (usual.code, usual.records), ran.said
     expected = {uses.part for uses, _ in of if uses not in (private_names.FOUND, private_names.JOINING)}
-    warned = [found[1] for line in ran.warnings if (found := re.search(r", for ([^:]+):", line))]
+    warned = [match[1] for line in ran.warnings if (match := re.search(r", for ([^:]+):", line))]
     assert sorted(warned) == sorted(expected), ran.said
     asking = len(set(ran.askers))
     alone = {private_names.SWEEP.part, private_names.STREAM.part} & parts

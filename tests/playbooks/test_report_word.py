@@ -1,10 +1,9 @@
 """`./proscribe report` and its playbook for real, after real audits; and a gate that only what is new can fail."""
 
-import subprocess
+from pathlib import Path
 
 import pytest
-from checkout import LOCAL, PROJECT, REAL_ANSIBLE, Site, clean_environment
-from patience import LONGEST
+from checkout import LOCAL, REAL_ANSIBLE, Site, clean_environment, launch
 
 pytestmark = pytest.mark.playbook
 
@@ -33,10 +32,8 @@ def test_audits_are_remembered_and_a_gate_with_a_baseline_lets_pass_what_was_the
     assert "all hosts, since " in since.said and "2 runs, the last " in since.said
     assert run("report", "--run", "nosuch").code == 2
     environment = clean_environment(PROSCRIBE_REPORTS=str(run.reports))
-    command = [REAL_ANSIBLE, "playbooks/report.yml", "-e", "report_since=1h"]
-    played = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=LONGEST)
-    assert played.returncode == 0, played.stdout
-    assert "2 runs, the last " in played.stdout
+    played = launch(Path(REAL_ANSIBLE), "playbooks/report.yml", "-e", "report_since=1h", environment=environment)
+    assert played.code == 0 and "2 runs, the last " in played.said, played.said
 
 
 def test_a_run_that_failed_against_a_baseline_fails_again_and_does_not_become_it(run):

@@ -1,12 +1,11 @@
 """The usage that the README of a role shows, run as it stands: it ends in a report."""
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 import yaml
-from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch
+from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch, needs_root
 from made_fleet import Fleet
 from organisation import ROLES, Organisation
 from proscribe.controller.compile.restrictions import RESTRICTIONS
@@ -32,7 +31,7 @@ def test_every_role_shows_its_usage_and_its_options():
         assert options == set(re.findall(r"^\| `(\w+)` \|", path.read_text(), re.MULTILINE)), path
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which its play asks for")
+@needs_root
 @pytest.mark.parametrize("role", ["compliance", *CONTROLS])
 def test_the_usage_of_a_role_ends_in_a_report(tmp_path, role):
     organisation = Organisation(tmp_path)
@@ -45,7 +44,7 @@ def test_the_usage_of_a_role_ends_in_a_report(tmp_path, role):
     assert controls == ([CONTROLS[role]] if role in CONTROLS else list(CONTROLS.values()))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce")
+@needs_root
 def test_the_usage_of_a_role_repairs_and_lifts_for_real(tmp_path):
     fleet = Fleet(tmp_path, 3)
     fleet.breaks("h3")
@@ -64,13 +63,8 @@ def test_the_usage_of_a_role_repairs_and_lifts_for_real(tmp_path):
     assert code == 2 and fleet.states == {"h1": "compliant", "h2": "compliant", "h3": "error"}, said
     assert said.count("changed: [") == 0, said
 
-    (tmp_path / "site.yml").write_text(
-        usage("dns_filter").replace(
-            "  roles:\n    - dns_filter",
-            "  tasks:\n    - name: Lift\n      ansible.builtin.import_role:\n        name: dns_filter\n"
-            "        tasks_from: lift",
-        )
-    )
+    lift = "  tasks:\n    - {name: Lift, ansible.builtin.import_role: {name: dns_filter, tasks_from: lift}}"
+    (tmp_path / "site.yml").write_text(usage("dns_filter").replace("  roles:\n    - dns_filter", lift))
     code, said = run()
     assert (code, fleet.corrected) == (0, set()), said
     assert "lifted" in said

@@ -38,7 +38,7 @@ def test_a_change_is_reported_once_and_what_goes_on_as_it_was_is_not(tmp_path, c
     assert (ended.code, len(chat.got)) == (0, 1), ended.said
     assert "Proscribe:" not in ended.said
 
-    fleet.hosts_file("h2").write_text("127.0.0.1 localhost\n")
+    fleet.undo("h2")
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said
     notification = chat.got[-1].facts
@@ -52,7 +52,7 @@ def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path, chat):
     chat.codes = [503, 204]
     ended = scheduled(fleet, chat)
     assert (ended.code, len(chat.got)) == (0, 2), ended.said
-    fleet.hosts_file("h1").write_text("127.0.0.1 localhost\n")
+    fleet.undo("h1")
     chat.codes = [503]
     ended = scheduled(fleet, chat)
     assert (ended.code, len(chat.got)) == (76, 5), ended.said
@@ -75,8 +75,8 @@ def test_the_report_has_a_row_for_each_point_and_a_signed_export_is_repaired(tmp
         (tmp_path / "fleet/hosts.yml").write_text(text[: text.index("  vars:")] + f"  vars: {json.dumps(more)}\n")
 
     def row() -> dict[str, Any]:
-        (found,) = json.loads((fleet.directory / "reports/newest/report.json").read_text())["points"]
-        return dict(found)
+        (point,) = json.loads((fleet.directory / "reports/newest/report.json").read_text())["points"]
+        return dict(point)
 
     says()
     ended = scheduled(fleet, chat)
@@ -87,13 +87,12 @@ def test_the_report_has_a_row_for_each_point_and_a_signed_export_is_repaired(tmp
     log.write_text('192.0.2.7 - - [30/Nov/2026:08:00:01 +0000] "GET /rpz/proscribe.rpz HTTP/1.1" 200 9 "-" "-"\n')
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said
-    found, manifest = row(), json.loads((place / "manifest.json").read_text())
-    assert (found["state"], found["why"], found["older"], found["expired"]) == ("current", [], False, False)
-    assert (found["written"], found["plan"]) == (manifest["at"], manifest["plan"])
-    assert "ED25519 key" in found["signed_with"]
-    assert found["fetched_by"]["last"] == [
-        {"address": "192.0.2.7", "at": "2026-11-30T08:00:01Z", "file": "proscribe.rpz"}
-    ]
+    point, manifest = row(), json.loads((place / "manifest.json").read_text())
+    assert (point["state"], point["why"], point["older"], point["expired"]) == ("current", [], False, False)
+    assert (point["written"], point["plan"]) == (manifest["at"], manifest["plan"])
+    assert "ED25519 key" in point["signed_with"]
+    (fetch,) = point["fetched_by"]["last"]
+    assert fetch == {"address": "192.0.2.7", "at": "2026-11-30T08:00:01Z", "file": "proscribe.rpz"}
     assert "192.0.2.7 on 2026-11-30 08:00 UTC" in (fleet.latest / "report.html").read_text()
     metrics = (fleet.latest / "metrics.prom").read_text()
     assert f'proscribe_export_state{{directory="{place}",format="rpz",group="",state="current"}} 1' in metrics

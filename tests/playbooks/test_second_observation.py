@@ -46,7 +46,7 @@ class Case(NamedTuple):
 REPAIRED = ("repaired", "repaired")
 # A task of the team's that fails is an error of its host; the rules are what the second observation saw.
 FAILED = ("error", "repaired")
-NOT_CORRECTED = ("error", "noncompliant")
+NOT_CORRECTED, AS_BEFORE = ("error", "noncompliant"), ("noncompliant", "noncompliant")
 CASES = {
     "nothing fails": Case(ROLE, REPAIRED, REPAIRED),
     "a later task fails": Case(f"{ROLE}\n  tasks: [{FAILS}]", FAILED, FAILED),
@@ -56,10 +56,8 @@ CASES = {
     "rescue": Case(RESCUED, FAILED, FAILED),
     "its tag alone": Case(f"{ROLE}\n  tasks: [{FAILS}]", REPAIRED, REPAIRED, options=("--tags", "dns")),
     "the correction fails": Case(ROLE, NOT_CORRECTED, REPAIRED, breaks="h1"),
-    "the correction fails, and any_errors_fatal": Case(
-        ROLE, NOT_CORRECTED, REPAIRED, "any_errors_fatal: true", breaks="h1"
-    ),
-    "check mode": Case(ROLE, ("noncompliant", "noncompliant"), ("noncompliant", "noncompliant"), options=("--check",)),
+    "the correction fails fatally": Case(ROLE, NOT_CORRECTED, REPAIRED, "any_errors_fatal: true", breaks="h1"),
+    "check mode": Case(ROLE, AS_BEFORE, AS_BEFORE, options=("--check",)),
 }
 
 

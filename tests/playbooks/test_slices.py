@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import REAL_ANSIBLE, Ended, clean_environment, launch, proscribe
+from checkout import REAL_ANSIBLE, Ended, clean_environment, launch, proscribe, read_states
 
 pytestmark = pytest.mark.playbook
 
@@ -42,8 +42,7 @@ class Sliced:
 
     @property
     def states(self) -> dict[str, str]:
-        lines = (self.reports / "latest" / "hosts.jsonl").read_text().splitlines()
-        return {record["host"]: record["state"] for record in map(json.loads, lines)}
+        return read_states(self.reports)
 
 
 def test_slices_become_one_report_with_every_host_accounted_for(tmp_path):

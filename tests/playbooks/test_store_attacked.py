@@ -7,12 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from checkout import Ended, proscribe
+from checkout import Ended, needs_root, proscribe
 
 pytestmark = pytest.mark.playbook
 
 NOBODY = 65534
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
 
 
 class Controller:
@@ -80,7 +79,7 @@ def test_an_edited_plan_is_not_enforced(controller):
     assert ended.code == 0 and controller.answered, ended.said
 
 
-@as_root
+@needs_root
 def test_a_folder_of_somebody_elses_is_refused(controller):
     os.chown(controller.plans, NOBODY, NOBODY)
     ended = controller.audit()
@@ -99,7 +98,7 @@ def test_a_link_in_place_of_the_store_is_refused_and_not_written_through(control
     assert sorted(elsewhere.iterdir()) == before
 
 
-@as_root
+@needs_root
 @pytest.mark.parametrize(
     ("owner", "group", "mode"), [(0, 0, 0o777), (0, 0, 0o1777), (0, NOBODY, 0o770), (NOBODY, 0, 0o700)]
 )
@@ -139,9 +138,9 @@ def test_planted_files_in_the_reports_hold_no_run_and_lead_nowhere(controller, k
     victim.mkdir() if kind == "directory" else victim.write_text("mine\n")
     for name in [*FILES, "diffs", "lifts"]:
         plant(controller.reports / name, kind, victim)
-    left = controller.reports / "20200101T000000Z-audit-0000.partial"
-    left.mkdir()
-    plant(left / "journal.jsonl", kind, victim)
+    partial = controller.reports / "20200101T000000Z-audit-0000.partial"
+    partial.mkdir()
+    plant(partial / "journal.jsonl", kind, victim)
     inventory = ("-i", str(controller.inventory))
     for words in (("report", *inventory), ("requests", *inventory), ("report", "--since", "1d", *inventory)):
         ended = proscribe(*words, reports=controller.reports)

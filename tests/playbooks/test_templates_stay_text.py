@@ -13,35 +13,15 @@ from proscribe.controller.report.storage import requests_file
 pytestmark = pytest.mark.playbook
 
 ENTRY = """\
-id: mail_of_ours
-name: {name}
-category: webmail
-vendor: Ours
-audience: both
-enforce: true
-domains: [mail.example.org]
-checked: 2026-11-01
-notes: {evil}
-sources: [{evil}]
+{{id: mail_of_ours, name: {name}, category: webmail, vendor: Ours, audience: both, enforce: true,
+ domains: [mail.example.org], checked: 2026-11-01, notes: {evil}, sources: [{evil}]}}
 """
 WAIVER = """\
-id: w1
-services: [mail_of_ours]
-hosts: [localhost]
-reason: {evil}
-requested_by: {evil}
-approved_by: head
-approved_on: 2026-11-02T10:00:00+08:00
-expires: 2027-04-30T18:00:00+08:00
+{{id: w1, services: [mail_of_ours], hosts: [localhost], reason: {evil}, requested_by: {evil}, approved_by: head,
+ approved_on: 2026-11-02T10:00:00+08:00, expires: 2027-04-30T18:00:00+08:00}}
 """
 FEED = """\
-id: birds
-name: Birds
-service: mail_of_ours
-kind: domains
-checked: 2026-11-01
-notes: {evil}
-sources: [{evil}]
+{{id: birds, name: Birds, service: mail_of_ours, kind: domains, checked: 2026-11-01, notes: {evil}, sources: [{evil}]}}
 """
 AMENDMENT = "amends: mail_of_ours\nadd: {{domains: [post.example.org]}}\nnotes: {evil}\nsources: [{evil}]\n"
 PUBLISHER = "- {{id: a, url: https://a.example/, format: lines, into: feed, of: birds, least: 1, notes: {evil}}}\n"

@@ -1,13 +1,11 @@
 """Every place in which Ansible lets a team put a variable: its own precedence decides, or the run is refused."""
 
-import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, clean_environment, proscribe
+from checkout import PROJECT, install_collection, read_records
 from organisation import PATHS, ROLES, Organisation
 
 pytestmark = [pytest.mark.playbook, pytest.mark.slow]
@@ -16,6 +14,10 @@ BAN = "proscribe_services_include"
 INVENTORY = "signal"  # what it bans for all hosts; each place bans another
 OF_PLACE = "slack"
 SAYS = f"{BAN}: [{OF_PLACE}]\n"
+OWN = f"{{{BAN}: [{OF_PLACE}]}}"
+OF_HOST, OF_GROUP = f"all:\n  hosts:\n    one: {OWN}\n", f"department:\n  vars: {OWN}\n"
+PROMPT = f"  vars_prompt: [{{name: asked, default: {OF_PLACE}}}]\n  vars: {{{BAN}: ['{{{{ asked }}}}']}}\n"
+FILES = "  vars_files: ['policy/{{ inventory_hostname }}.yml']\n"
 USES = {  # how a team uses a role of Proscribe's, in a play of its own
     "roles": "  roles:\n    - role: {role}\n",
     "import_role": "  tasks:\n    - import_role: {{name: {role}}}\n",
@@ -35,30 +37,22 @@ class Place(NamedTuple):
 # By the numbers of Ansible's list (docs.ansible.com, "Understanding variable precedence"); 1 are options, no variables.
 PLACES = {
     "2 defaults of a role": Place({"roles/wraps/defaults/main.yml": SAYS}),
-    "3 group vars in the inventory": Place(
-        {"more.yml": f"department:\n  vars:\n    {SAYS}"}, options=("-i", "more.yml")
-    ),
+    "3 group vars in the inventory": Place({"more.yml": OF_GROUP}, options=("-i", "more.yml")),
     "4 group_vars/all beside the inventory": Place({"group_vars/all.yml": SAYS}),
     "5 group_vars/all beside the playbook": Place({"plays/group_vars/all.yml": SAYS}),
     "6 group_vars of a group beside the inventory": Place({"group_vars/department.yml": SAYS}),
     "7 group_vars of a group beside the playbook": Place({"plays/group_vars/department/ban.yml": SAYS}),
-    "8 host vars in the inventory": Place(
-        {"more.yml": f"all:\n  hosts:\n    one: {{{SAYS.strip()}}}\n"}, options=("-i", "more.yml")
-    ),
+    "8 host vars in the inventory": Place({"more.yml": OF_HOST}, options=("-i", "more.yml")),
     "9 host_vars beside the inventory": Place({"host_vars/one.yml": SAYS}),
     "10 host_vars beside the playbook": Place({"plays/host_vars/one.yml": SAYS}),
-    "12 vars of the play": Place(head=f"  vars: {{{SAYS.strip()}}}\n"),
-    "13 vars_prompt": Place(
-        head=f"  vars_prompt: [{{name: asked, default: {OF_PLACE}}}]\n  vars: {{{BAN}: ['{{{{ asked }}}}']}}\n"
-    ),
-    "14 vars_files": Place(
-        {"plays/policy/one.yml": SAYS}, head="  vars_files: ['policy/{{ inventory_hostname }}.yml']\n"
-    ),
+    "12 vars of the play": Place(head=f"  vars: {OWN}\n"),
+    "13 vars_prompt": Place(head=PROMPT),
+    "14 vars_files": Place({"plays/policy/one.yml": SAYS}, head=FILES),
     "15 vars of a role": Place({"roles/wraps/vars/main.yml": SAYS}),
     "16 vars of a block": Place(at="block"),
     "17 vars of the task": Place(at="vars"),
     "18 include_vars": Place({"plays/vars/ban.yml": SAYS}, before="    - include_vars: ban.yml\n"),
-    "19 set_fact": Place(before=f"    - set_fact: {{{SAYS.strip()}}}\n"),
+    "19 set_fact": Place(before=f"    - set_fact: {OWN}\n"),
     "20 parameters of a role": Place(at="parameter"),
     "22 extra variables": Place(options=("-e", f'{{"{BAN}": ["{OF_PLACE}"]}}')),
 }
@@ -72,20 +66,19 @@ LACKING = {
 
 
 def play(use: str, place: str, role: str) -> str:
-    there = PLACES[place]
+    _, head, before, at, _ = PLACES[place]
     used = USES[use].format(role=role)
-    own = f"{{{SAYS.strip()}}}"
-    if there.at == "parameter":
+    if at == "parameter":
         used += f"      {SAYS}"
-    elif there.at == "vars":
-        used += f"      vars: {own}\n"
-    elif there.at == "block":
-        used = used.replace("    - ", f"    - vars: {own}\n      block:\n        - ", 1)
-    if there.before and use == "roles":
-        used = f"  pre_tasks:\n{there.before}{used}"
-    elif there.before:
-        used = used.replace("  tasks:\n", f"  tasks:\n{there.before}")
-    return PLAY + there.head + used
+    elif at == "vars":
+        used += f"      vars: {OWN}\n"
+    elif at == "block":
+        used = used.replace("    - ", f"    - vars: {OWN}\n      block:\n        - ", 1)
+    if before and use == "roles":
+        used = f"  pre_tasks:\n{before}{used}"
+    elif before:
+        used = used.replace("  tasks:\n", f"  tasks:\n{before}")
+    return PLAY + head + used
 
 
 @pytest.fixture
@@ -110,9 +103,8 @@ def wrapped(organisation: Organisation, files: Mapping[str, str], role: str) -> 
 
 def banned(organisation: Organisation) -> set[str]:
     """The services of the rules that the newest report has of the host."""
-    lines = (organisation.reports / "newest/hosts.jsonl").read_text().splitlines()
-    (record,) = (json.loads(line) for line in lines if '"one"' in line)
-    return {rule["rule"].partition("/")[2] for rule in record["rules"]} & {INVENTORY, OF_PLACE}
+    rules = read_records(organisation.reports, "newest")["one"]["rules"]
+    return {rule["rule"].partition("/")[2] for rule in rules} & {INVENTORY, OF_PLACE}
 
 
 def run(organisation: Organisation, playbook: str, config: str = ROLES, *options: str) -> str:
@@ -138,38 +130,26 @@ def test_a_role_counts_what_ansible_counts(organisation, use, place):
     assert banned(organisation) == {INVENTORY if place in WEAKER else OF_PLACE}, ended.said
 
 
-def test_a_task_that_compiles_has_its_own_variables(organisation):
-    organisation.configured("", PATHS)
-    tasks = (
-        f"  tasks:\n    - compile_plans: {{mode: audit}}\n      run_once: true\n      vars: {{{SAYS.strip()}}}\n"
-        "      register: proscribe_compiled\n    - compliance_state:\n"
-    )
-    ended = organisation.run(organisation.playbook(PLAY + tasks))
-    assert ended.code == 0, ended.said
-    assert banned(organisation) == {OF_PLACE}
-
-
 def imported(more: str = "", playbook: str = str(PROJECT / "playbooks/audit.yml")) -> str:
     return f"- import_playbook: {playbook}\n{more}"
 
 
-def test_variables_of_import_playbook_count(organisation):
+COMPILING = f"compile_plans: {{mode: audit}}, run_once: true, vars: {OWN}, register: proscribe_compiled"
+
+
+@pytest.mark.parametrize(
+    "text", [f"{PLAY}  tasks: [{{{COMPILING}}}, {{compliance_state: }}]\n", imported(f"  vars: {OWN}\n")]
+)
+def test_variables_of_a_task_that_compiles_and_of_an_imported_playbook_count(organisation, text):
     organisation.configured("", PATHS)
-    ended = organisation.run(organisation.playbook(imported(f"  vars: {{{SAYS.strip()}}}\n")), "--limit", "one")
+    ended = organisation.run(organisation.playbook(text), "--limit", "one")
     assert ended.code == 0, ended.said
     assert banned(organisation) == {OF_PLACE}
 
 
 @pytest.fixture(scope="module")
 def collections(tmp_path_factory):
-    path = tmp_path_factory.mktemp("collections")
-    ended = proscribe("collection", "--output", str(path), reports=path)
-    assert ended.code == 0, ended.said
-    galaxy = Path(REAL_ANSIBLE).with_name("ansible-galaxy")
-    (archive,) = path.glob("*.tar.gz")
-    argv = [galaxy, "collection", "install", "--offline", archive, "-p", path]
-    subprocess.run(argv, env=clean_environment(), check=True, capture_output=True)
-    return path
+    return install_collection(tmp_path_factory.mktemp("collections"))
 
 
 @pytest.mark.parametrize("named", ["an imported playbook", "an imported FQCN", "an FQCN"])
@@ -191,47 +171,41 @@ def test_variable_files_that_ansible_does_not_read_are_refused(organisation, col
     assert "Set it beside the inventory" in said
 
 
+ONE_ROLE = f"  roles:\n    - dns_filter\n    - {{role: restricted_apps, vars: {OWN}}}\n"
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("body", "message"),
     [
-        f"{PLAY}  vars: {{{BAN}s: [slack]}}\n  roles: [dns_filter]\n",
-        f"{PLAY}  tasks:\n    - include_role: {{name: dns_filter}}\n      vars: {{{BAN}s: [slack]}}\n",
+        (f"  vars: {{{BAN}s: [slack]}}\n  roles: [dns_filter]\n", f"{BAN}s"),
+        (f"  tasks: [{{include_role: {{name: dns_filter}}, vars: {{{BAN}s: [slack]}}}}]\n", f"{BAN}s"),
+        (ONE_ROLE, f"site.yml:5: {BAN}: found a list, expected the same for all roles of the play"),
     ],
 )
-def test_variable_mistyped_in_a_play_is_refused(organisation, text):
-    assert f"{BAN}s" in run(organisation, text)
-
-
-def test_a_role_alone_cannot_have_a_policy(organisation):
-    said = run(
-        organisation, f"{PLAY}  roles:\n    - dns_filter\n    - {{role: restricted_apps, vars: {{{SAYS.strip()}}}}}\n"
-    )
-    assert f"site.yml:5: {BAN}: found a list, expected the same for all roles of the play" in said
-    assert "no host was touched" in said
+def test_variable_mistyped_in_a_play_or_for_one_role_is_refused(organisation, body, message):
+    assert message in run(organisation, PLAY + body)
 
 
 @pytest.mark.parametrize(
-    ("task", "found"),
+    ("task", "reason"),
     [
         ("- include_role: {name: restricted_apps}\n", "this role is for apps"),
-        (f"- include_role: {{name: dns_filter}}\n  vars: {{{SAYS.strip()}}}\n", f"this role has its own {BAN}"),
+        (f"- include_role: {{name: dns_filter}}\n  vars: {OWN}\n", f"this role has its own {BAN}"),
     ],
 )
-def test_a_role_of_which_nobody_could_know_is_not_passed_over(organisation, task, found):
+def test_a_role_of_which_nobody_could_know_is_not_passed_over(organisation, task, reason):
     organisation.configured("", ROLES)
     (organisation.directory / "more.yml").write_text(task)
-    text = f"{PLAY}  tasks:\n    - include_role: {{name: dns_filter}}\n    - include_tasks: more.yml\n"
+    text = f"{PLAY}  tasks: [{{include_role: {{name: dns_filter}}}}, {{include_tasks: more.yml}}]\n"
     ended = organisation.run(organisation.playbook(text), "--check")
     assert ended.code == 2, ended.said
-    assert found in ended.said and "expected all roles of Proscribe's in the play itself" in " ".join(
-        ended.said.split()
-    )
+    assert reason in ended.said and "expected all roles" in " ".join(ended.said.split())
 
 
 @pytest.mark.parametrize(
     ("playbook", "more", "options", "wrong"),
     [
-        ("explain", f"  vars: {{explain_name: slack, {SAYS.strip()}}}\n", (), "expected it in the inventory"),
+        ("explain", f"  vars: {{explain_name: slack, {BAN}: [slack]}}\n", (), "expected it in the inventory"),
         ("schedule", "", ("-e", f'{{"{BAN}": ["slack"]}}'), "scheduled runs do not get this -e"),
     ],
 )

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from checkout import PROJECT, Ended, clean_environment, launch, made_checkout, made_wheel
+from checkout import PROJECT, Ended, clean_environment, launch, made_checkout, made_wheel, with_python
 from patience import LONGEST
+from processes import MERGED
 
 pytestmark = pytest.mark.playbook
 
@@ -29,16 +30,10 @@ def can_be_alone():
 
 def alone(launcher: Path, *words: str, before: str = "", **environment: str) -> Ended:
     """The launcher where no network is; `before` is a script for its own mounts."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    inherited = {name: value for name, value in clean_environment().items() if not name.startswith("PIP_")}
-    done = subprocess.run(
-        [*ALONE, "sh", "-euc", f'{before}\nexec "$@"', "sh", str(launcher), *words],
-        env={**inherited, "PATH": path, "PIP_RETRIES": "0", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LONGEST,
-    )
+    inherited = {name: value for name, value in with_python().items() if not name.startswith("PIP_")}
+    argv = [*ALONE, "sh", "-euc", f'{before}\nexec "$@"', "sh", str(launcher), *words]
+    own = {**inherited, "PIP_RETRIES": "0", **environment}
+    done = subprocess.run(argv, env=own, timeout=LONGEST, **MERGED)
     return Ended(done.returncode, done.stdout)
 
 
