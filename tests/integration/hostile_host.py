@@ -24,6 +24,10 @@ from typing import Any, NamedTuple
 
 PROJECT = Path(__file__).resolve().parents[2]
 MARK = "\nproscribe-answer:"
+# What it has in its quarantine.
+ITEM: dict[str, Any] = {"id": "wechat-0123abcd", "group": "", "services": ["wechat"], "bytes": 5000, "finished": True}
+ITEM |= {"kind": "tree", "path": "/home/alice/WeChat", "whole": "/home/alice/WeChat", "owner": "alice"}
+ITEM |= {"place_of": "alice", "taken_at": "2026-11-25T00:30:05Z", "kept_until": ""}
 
 
 class Call(NamedTuple):
@@ -67,12 +71,6 @@ def drifted(plan: str) -> dict[str, Any]:
     rule = {"rule": "dns/whatsapp", "state": "noncompliant", "waiver": None, "reason": None, "findings": [finding]}
     changes = {"state": "noncompliant", "rules": [rule]}
     return {"changed": False, "record": record(plan, **changes), "drifted": ["dns"], "privileged": True}
-
-
-# What it has in its quarantine.
-ITEM: dict[str, Any] = {"id": "wechat-0123abcd", "group": "", "services": ["wechat"], "bytes": 5000, "finished": True}
-ITEM |= {"kind": "tree", "path": "/home/alice/WeChat", "whole": "/home/alice/WeChat", "owner": "alice"}
-ITEM |= {"place_of": "alice", "taken_at": "2026-11-25T00:30:05Z", "kept_until": ""}
 
 
 def send_record(answer: Any) -> None:

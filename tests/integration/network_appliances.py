@@ -99,6 +99,12 @@ STARTED = {
     "squid_opening": (SQUID + PEER, ["squid", "-N", "-f", "/conf"]),
 }
 FORMAT_OF = {"bind": "rpz", "unbound": "unbound", "dnsmasq": "dnsmasq", "squid": "squid"}
+PAC = """
+var fs = require("fs"), vm = require("vm"), context = vm.createContext({});
+vm.runInContext(fs.readFileSync(process.argv[1], "utf8"), context);
+var questions = JSON.parse(fs.readFileSync(0, "utf8"));
+console.log(JSON.stringify(questions.map(function (asked) { return context.FindProxyForURL(asked[0], asked[1]); })));
+"""
 
 
 def rendered(plan: Mapping[str, Any], format_: str) -> Rendered:
@@ -202,14 +208,6 @@ def refused(proxy: tuple[str, int], url: str) -> bool:
         status = channel.makefile("rb").readline().split()[1]
     assert status in (b"403", b"500", b"502", b"503"), (url, status)  # it may, and has nobody to go on to
     return status == b"403"
-
-
-PAC = """
-var fs = require("fs"), vm = require("vm"), context = vm.createContext({});
-vm.runInContext(fs.readFileSync(process.argv[1], "utf8"), context);
-var questions = JSON.parse(fs.readFileSync(0, "utf8"));
-console.log(JSON.stringify(questions.map(function (asked) { return context.FindProxyForURL(asked[0], asked[1]); })));
-"""
 
 
 def pac_answers(script: bytes, questions: Sequence[tuple[str, str]], scratch: Path) -> list[str]:

@@ -30,6 +30,12 @@ TENANTS = {
 # text, and Chromium takes neither. On Windows they are what Chromium expects.
 NUMBERS = {"EncryptedClientHelloEnabled", "WebAppInstallByUserEnabled"}
 TEXTS = {"HttpHeaderInjection"}
+OTHERS = [  # types that no policy of ours has, as another editor may write them
+    Entry("Software\\Policies\\X", "Many", 7, "a\0b\0\0".encode("utf-16-le")),
+    Entry("Software\\Policies\\X", "Bytes", 3, b"\1\2\3"),
+    Entry("Software\\Policies\\X", "**del.Old", 1, " \0".encode("utf-16-le")),
+    Entry("Software\\Policies\\X", "\u00fcber", 1, "\u4e2d\U0001f600\0".encode("utf-16-le")),
+]
 
 
 @pytest.fixture(scope="session")
@@ -59,14 +65,6 @@ def of_samba(samba: Path, content: bytes, scratch: Path, template: bytes = b"") 
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(json.loads(done.stdout))
-
-
-OTHERS = [  # types that no policy of ours has, as another editor may write them
-    Entry("Software\\Policies\\X", "Many", 7, "a\0b\0\0".encode("utf-16-le")),
-    Entry("Software\\Policies\\X", "Bytes", 3, b"\1\2\3"),
-    Entry("Software\\Policies\\X", "**del.Old", 1, " \0".encode("utf-16-le")),
-    Entry("Software\\Policies\\X", "\u00fcber", 1, "\u4e2d\U0001f600\0".encode("utf-16-le")),
-]
 
 
 def test_samba_reads_every_entry_and_writes_the_same_bytes(samba, tmp_path):

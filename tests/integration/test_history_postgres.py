@@ -23,6 +23,8 @@ from proscribe.controller.report.history import server as server_of_history
 from proscribe.model.finding import Finding, judge
 from unit.controller.report import test_history
 
+SOURCES = [f"/srv/{hashlib.shake_128(bytes([number])).hexdigest(128)}" for number in range(6)]
+
 
 def programs() -> Path:
     """Where initdb and postgres are; Debian keeps them off the PATH."""
@@ -119,9 +121,6 @@ def largest(waiver):
     requests = [{**watched_hosts.REQUEST, "user": user, "service": user, "reason": dense(300, 16)}]
     more = {"attempts": {rule: 2**53}, "watch": watch, "requests": requests, "requests_left_out": 0}
     return {**answer(waived, enforced), **more}
-
-
-SOURCES = [f"/srv/{hashlib.shake_128(bytes([number])).hexdigest(128)}" for number in range(6)]
 
 
 @pytest.mark.parametrize("waiver", ["press-office", dense(200, 20)], ids=["of the run", "made up"])

@@ -48,6 +48,17 @@ while True:
         ready = True
         print("held", flush=True)
 """
+GROWING = """\
+import json, os, sys, time
+sys.path.insert(0, sys.argv[1])
+from proscribe.host.system.forked import Limits, each
+with open(sys.argv[2], "w") as stream:
+    stream.write(str(os.getpid()))
+def work(item):
+    yield bytes([1]) * (80 << 20 if item == "mallory" else 1) and item
+found = [[item, parts, why] for item, parts, why in each(["mallory", "bob"], work, Limits(memory=0))]
+print(json.dumps(found))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -232,19 +243,6 @@ def group():
         finally:
             place.rmdir()
     pytest.skip("needs control groups for memory")
-
-
-GROWING = """\
-import json, os, sys, time
-sys.path.insert(0, sys.argv[1])
-from proscribe.host.system.forked import Limits, each
-with open(sys.argv[2], "w") as stream:
-    stream.write(str(os.getpid()))
-def work(item):
-    yield bytes([1]) * (80 << 20 if item == "mallory" else 1) and item
-found = [[item, parts, why] for item, parts, why in each(["mallory", "bob"], work, Limits(memory=0))]
-print(json.dumps(found))
-"""
 
 
 def test_where_memory_is_out_the_observation_of_that_user_ends_and_nothing_else(group):

@@ -22,6 +22,57 @@ pytestmark = pytest.mark.whole_hosts
 
 ALL = ("-e", json.dumps({"proscribe_max_change": {"hosts": "unlimited"}}))
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Something has drifted, so that the enforcing module is called; and that attacks.
+HOSTILE_CHANGE = """
+if call.kind == "observe":
+    send_record(drifted(call.head()["plan"]))
+elif call.kind == "module":
+    call.read()
+    print(SAID)
+else:
+    good(call)
+"""
+HOSTILE_LIST = """
+if call.kind == "module":
+    call.read()
+    print(json.dumps({"changed": False, "items": [ITEM], **json.loads(SAID)}))
+else:
+    good(call)
+"""
+HOSTILE_COLLECT = """
+if call.kind == "collect":
+    print("proscribe-record:" + json.dumps({**record("0" * 64), **json.loads(SAID)}))
+"""
+DEEP = '{"record":' + "[" * 100_000 + "]" * 100_000 + "}"
+NO_ANSWERS = [DEEP, '{"record": NaN}', '{"record": 1' + "0" * 5000 + "}", "[]", "null", '"\\ud800"', "{", "\x1b[2J"]
+FLOODS = {
+    "300 MB in an answer": "call.head(); print(MARK + '\"' + 'x' * 300_000_000 + '\"')",
+    "300 MB in many lines": "call.head(); sys.stdout.write('x\\n' * 150_000_000)",
+    "300 MB of errors": "call.head(); sys.stderr.write('x' * 300_000_000)",
+    "output without an end": "call.head()\nwhile True: sys.stdout.write('x' * 65536)",
+}
+# Whoever does not end when nobody reads.
+GOES_ON = "call.head()\ntry:\n    while True: sys.stdout.write('x' * 65536)\nexcept OSError: time.sleep(3600)"
+SILENCES = {
+    "says nothing": "call.head(); time.sleep(3600)",
+    "does not even read": "time.sleep(3600)",
+    "has no end of its tidying up": "if call.kind == 'module': print(json.dumps({'record': record('0' * 64)}))\n"
+    "elif 'rm -f' in call.command: time.sleep(3600)\nelif call.kind == 'observe': call.head()\nelse: good(call)",
+    "says a little now and then": "call.head()\nwhile True: print('.', flush=True); time.sleep(1)",
+    "ignores the end of its session": "signal.signal(signal.SIGHUP, signal.SIG_IGN); signal.signal(signal.SIGPIPE, "
+    "signal.SIG_IGN)\ncall.head()\nwhile True: time.sleep(3600)",
+}
+CHANGED = {"changed": True, "actions": ["block a.example"]}
+FIREWALL = """
+def firewall(plan):
+    answer = drifted(plan)
+    answer["record"]["rules"][0]["rule"] = "firewall/whatsapp"
+    return {**answer, "drifted": ["firewall"]}
+"""
+# Whatever is asked about the change has not come about yet.
+UNDECIDED = """elif "firewall-change" in call.command:
+    sys.exit(1)
+else:"""
 
 
 @pytest.fixture
@@ -141,18 +192,6 @@ def test_no_key_of_the_module_that_stands_in_for_the_look_reaches_ansible(hosts,
     assert set(unharmed(hosts, hosts.run("audit")).values()) == {"unknown"}
 
 
-# Something has drifted, so that the enforcing module is called; and that attacks.
-HOSTILE_CHANGE = """
-if call.kind == "observe":
-    send_record(drifted(call.head()["plan"]))
-elif call.kind == "module":
-    call.read()
-    print(SAID)
-else:
-    good(call)
-"""
-
-
 @each
 @pytest.mark.parametrize("options", [[], ["-v"]], ids=["", "-v"])
 def test_no_key_of_an_enforcing_module_reaches_ansible(hosts, options, keys):
@@ -167,15 +206,6 @@ def test_no_key_of_a_module_that_lifts_or_schedules_reaches_ansible(hosts, keys)
     ended = hosts.run("lift", "--check", "--diff")
     assert_unsteered(hosts, ended)
     assert f"would change on 2 hosts: {hosts.names[0]}, {hosts.names[-1]}\n  block a.example" in ended.said
-
-
-HOSTILE_LIST = """
-if call.kind == "module":
-    call.read()
-    print(json.dumps({"changed": False, "items": [ITEM], **json.loads(SAID)}))
-else:
-    good(call)
-"""
 
 
 @each
@@ -229,12 +259,6 @@ def test_collected_journals_and_requests_are_not_believed(hosts):
     assert not CONTROL.search(json.dumps(requests, ensure_ascii=False))
 
 
-HOSTILE_COLLECT = """
-if call.kind == "collect":
-    print("proscribe-record:" + json.dumps({**record("0" * 64), **json.loads(SAID)}))
-"""
-
-
 @each
 def test_no_key_of_a_collected_record_reaches_ansible(hosts, keys):
     attack(hosts, HOSTILE_COLLECT, keys)
@@ -255,23 +279,9 @@ def test_output_of_a_host_does_not_steer_the_terminal(hosts, options):
     unharmed(hosts, hosts.run("audit", *options))
 
 
-DEEP = '{"record":' + "[" * 100_000 + "]" * 100_000 + "}"
-NO_ANSWERS = [DEEP, '{"record": NaN}', '{"record": 1' + "0" * 5000 + "}", "[]", "null", '"\\ud800"', "{", "\x1b[2J"]
-
-
 def test_json_that_is_none_of_ours_costs_a_host_its_record_alone(hosts):
     each_attacks(hosts, [f"call.head(); send_record({answer!r})" for answer in NO_ANSWERS], 2)
     assert set(unharmed(hosts, hosts.run("audit")).values()) == {"unknown"}
-
-
-FLOODS = {
-    "300 MB in an answer": "call.head(); print(MARK + '\"' + 'x' * 300_000_000 + '\"')",
-    "300 MB in many lines": "call.head(); sys.stdout.write('x\\n' * 150_000_000)",
-    "300 MB of errors": "call.head(); sys.stderr.write('x' * 300_000_000)",
-    "output without an end": "call.head()\nwhile True: sys.stdout.write('x' * 65536)",
-}
-# Whoever does not end when nobody reads.
-GOES_ON = "call.head()\ntry:\n    while True: sys.stdout.write('x' * 65536)\nexcept OSError: time.sleep(3600)"
 
 
 @pytest.mark.parametrize("program", [*FLOODS.values(), GOES_ON], ids=[*FLOODS, "output, and no end after it"])
@@ -298,17 +308,6 @@ def test_a_flood_of_a_kept_record_is_cut_too(hosts):
     hosts.attack("h2", "print('proscribe-record:', end='')\nwhile True: sys.stdout.write('x' * 65536)")
     assert unharmed(hosts, hosts.run("collect"), "unknown") == {"h2": "unknown"}
     assert "more than" in hosts.records()["h2"]["reason"]
-
-
-SILENCES = {
-    "says nothing": "call.head(); time.sleep(3600)",
-    "does not even read": "time.sleep(3600)",
-    "has no end of its tidying up": "if call.kind == 'module': print(json.dumps({'record': record('0' * 64)}))\n"
-    "elif 'rm -f' in call.command: time.sleep(3600)\nelif call.kind == 'observe': call.head()\nelse: good(call)",
-    "says a little now and then": "call.head()\nwhile True: print('.', flush=True); time.sleep(1)",
-    "ignores the end of its session": "signal.signal(signal.SIGHUP, signal.SIG_IGN); signal.signal(signal.SIGPIPE, "
-    "signal.SIG_IGN)\ncall.head()\nwhile True: time.sleep(3600)",
-}
 
 
 def test_hosts_that_do_not_answer_are_given_up_and_the_others_are_corrected(hosts):
@@ -388,15 +387,6 @@ def test_a_host_that_drips_costs_its_own_time_and_no_other_host(hosts, playbook)
     assert len(hosts.connections()) <= len(hosts.honest), hosts.connections()
 
 
-CHANGED = {"changed": True, "actions": ["block a.example"]}
-FIREWALL = """
-def firewall(plan):
-    answer = drifted(plan)
-    answer["record"]["rules"][0]["rule"] = "firewall/whatsapp"
-    return {**answer, "drifted": ["firewall"]}
-"""
-
-
 def test_a_confirmation_is_awaited_no_longer_than_the_plan_says_and_for_no_other_token(hosts):
     """A host could otherwise have its controller wait for years, or bring words of its own into a command."""
     controls = {"apps": "off", "browser": "off", "firewall": "enforce", "dns": "off"}
@@ -444,9 +434,3 @@ def test_a_host_that_says_it_is_another_one_speaks_for_itself_alone(hosts):
     listed = hosts.run("quarantine", "-v").said
     rows = {(line.split()[0], line.split()[1]) for line in listed.splitlines() if "-0123abcd  " in line}
     assert rows == {("h2", "another-0123abcd"), *((name, "wechat-0123abcd") for name in hosts.honest)}, listed
-
-
-# Whatever is asked about the change has not come about yet.
-UNDECIDED = """elif "firewall-change" in call.command:
-    sys.exit(1)
-else:"""

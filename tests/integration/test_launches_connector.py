@@ -16,6 +16,8 @@ from proscribe.host.watch.starts import daemon as noticing
 from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.host.watch.starts.proc_events import ProcEvents
 
+ELSEWHERE = ("on an own file system", "over another program")  # the timer's observation finds what has such a path
+
 
 def test_a_start_is_reported_and_forks_are_not():
     require_root()
@@ -60,9 +62,6 @@ def daemon(tmp_path, monkeypatch):
     yield noticer
     for descriptor in (*(source.fileno() for source in sources), noticer.sources.mountinfo, noticer.inotify.descriptor):
         os.close(descriptor)
-
-
-ELSEWHERE = ("on an own file system", "over another program")  # the timer's observation finds what has such a path
 
 
 @pytest.mark.parametrize("attack", [name for name in starts.ATTACKS if name not in ELSEWHERE])

@@ -70,6 +70,7 @@ done
 echo 'MaxStartups 200' >/etc/ssh/sshd_config.d/many.conf
 systemctl reload ssh
 """
+OBSERVED = [*(f"{name}-{how}" for how in ("root", "sudo") for name in PASSING), "rbash-by-name", "csh-for-all"]
 
 
 def nu() -> Path:
@@ -127,9 +128,6 @@ def shells():
 def audited(shells):
     """An audit of all of them, by one process for many hosts."""
     return shells.run("audit")
-
-
-OBSERVED = [*(f"{name}-{how}" for how in ("root", "sudo") for name in PASSING), "rbash-by-name", "csh-for-all"]
 
 
 @pytest.mark.parametrize("host", OBSERVED)

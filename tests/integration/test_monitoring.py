@@ -49,6 +49,15 @@ FIRING = {
     "WatchSilent": (OBSERVATION, "0x200", 169, "web01 has not observed itself for a week"),
     "RequestsWait": ("requests_waiting", "3x99", 72, "3 requests of users wait for an answer"),
 }
+QUERIES = {f"{panel['title']} {target['refId']}": (panel, target) for panel in PANELS for target in panel["targets"]}
+READ = """\
+import json, sys
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+register_default_plugins()
+print(JSONEncoder().encode(Dashboard.from_json(json.load(sys.stdin))))
+"""
 
 
 @pytest.mark.parametrize("alert", FIRING)
@@ -155,9 +164,6 @@ def test_alerts_fire_for_a_fleet_that_has_everything_and_none_where_all_is_well(
     assert firing(well) == set()
 
 
-QUERIES = {f"{panel['title']} {target['refId']}": (panel, target) for panel in PANELS for target in panel["targets"]}
-
-
 @pytest.mark.parametrize("query", QUERIES)
 def test_query_of_the_dashboard_has_an_answer(each, query):
     panel, target = QUERIES[query]
@@ -184,16 +190,6 @@ def test_the_dashboard_says_what_the_report_says(each, well, title, metric):
     assert each.one(panel["targets"][0]["expr"]) == pytest.approx(each.one(metric))
     if metric == "proscribe_requests_waiting":  # which a fleet without requests does not have
         assert well.one(panel["targets"][0]["expr"]) == 0
-
-
-READ = """\
-import json, sys
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.cog.plugins import register_default_plugins
-from grafana_foundation_sdk.models.dashboard import Dashboard
-register_default_plugins()
-print(JSONEncoder().encode(Dashboard.from_json(json.load(sys.stdin))))
-"""
 
 
 def lost(written: object, read: object) -> list[object]:

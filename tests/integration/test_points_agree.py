@@ -23,6 +23,8 @@ from test_group_policy_samba import of_samba, unpacked
 TOOLS = (*reach_world.TOOLS, "apt-get", "chromium", "dpkg-deb", "firefox-esr", "node")
 
 Closed = dict[str, bool]  # by address: whether a point refuses it
+# Where the answer is another one than that of `explain`, which the manifest says, or `explain` itself of Firefox.
+DIFFERENT = ("the C library", "squid", "a JavaScript engine", "firefox", "nftables", "iptables")
 
 
 class Point(NamedTuple):
@@ -141,10 +143,6 @@ def test_a_point_answers_as_explain_does_and_its_manifest_says(refused, policy, 
         expected[word] = stated(point, word, Answer(said["answer"], said["reasons"]), left_out, listed)
     assert {word: closed for word, closed in refused[point].items() if closed != expected[word]} == {}
     assert set(expected.values()) == {True, False}
-
-
-# Where the answer is another one than that of `explain`, which the manifest says, or `explain` itself of Firefox.
-DIFFERENT = ("the C library", "squid", "a JavaScript engine", "firefox", "nftables", "iptables")
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -23,6 +23,11 @@ __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
 TOKEN = "a-secret-token"
 # An audit of this machine that is short, in which the policy is what it is.
 SHORT = "proscribe_controls: {apps: 'off', browser: 'off', firewall: 'off'}\nproscribe_dns_backend: hosts\n"
+HOSTILE = "```\n# heading\n@everyone <img src=x>\n~~~~\n``````` \u202eevil\u202c \x1b[2J \u200b\ud83d\n"
+OTHERS = [{"id": number, "body": "Title\n\nx", "author": {"username": "mallory"}} for number in range(120)]
+OWN = {"id": 7, "body": "Title\n\nold", "author": {"username": "bot"}}
+OWN_ON_GITHUB = {"id": 8, "body": "Title\n\nold", "user": {"login": "bot"}}
+LAB, HUB = "/merge_requests/3/notes", "/repos/a/p/issues/4/comments"
 
 
 @pytest.fixture(scope="module")
@@ -184,9 +189,6 @@ def test_the_gate_fails_the_job_that_audits(policy, wheels, tmp_path):
     assert Path("/var/lib/proscribe-reports/latest/report.html").is_file()
 
 
-HOSTILE = "```\n# heading\n@everyone <img src=x>\n~~~~\n``````` \u202eevil\u202c \x1b[2J \u200b\ud83d\n"
-
-
 def commented(text: str, api: str, code: int = 0, path: str = "/notes", **environment: str) -> str:
     argv = [sys.executable, str(EXAMPLE / "ci/comment.py"), "Title", f"{api}{path}"]
     own = {**os.environ, "COMMENT_TOKEN": TOKEN, "COMMENT_USER": f"{api}/user", **environment}
@@ -210,12 +212,6 @@ def test_a_long_text_is_cut_and_says_so(api):
     assert len(body) < 65_536
     assert body.splitlines()[-1] == "The rest is left out: 40,000 characters. The job's log has it."
     assert commented("\n \n", api) == body and len(Comments.posted) == 1  # nothing to say: no comment
-
-
-OTHERS = [{"id": number, "body": "Title\n\nx", "author": {"username": "mallory"}} for number in range(120)]
-OWN = {"id": 7, "body": "Title\n\nold", "author": {"username": "bot"}}
-OWN_ON_GITHUB = {"id": 8, "body": "Title\n\nold", "user": {"login": "bot"}}
-LAB, HUB = "/merge_requests/3/notes", "/repos/a/p/issues/4/comments"
 
 
 @pytest.mark.parametrize(

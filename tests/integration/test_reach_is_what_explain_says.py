@@ -26,6 +26,11 @@ from reach_world import BACKENDS, HOST, NESTED, TLS_PORT, Probe, World, at, conn
 
 FORCED = "forced"  # a host with an unbound, on which nobody else may ask name servers, and QUIC is refused
 BEFORE, ENFORCED, LIFTED = "before", "enforced", "lifted"
+OF_NAMES = [connections(address, TLS_PORT, name) for name, pair in NAMES.items() for address in pair]
+OF_ADDRESSES = [connections(*split(text)) for text in ADDRESSES]
+CONNECTIONS = list(dict.fromkeys(probe for probes in (*OF_NAMES, *OF_ADDRESSES) for probe in probes))
+Seen = dict[tuple[str, str, str], dict[Probe, Any]]  # by backend, phase and role
+NAME_SERVERS = [probe for address in (RESOLVER, V4, V6) for probe in connections(address, 53)]
 
 
 class Policy(Explained):
@@ -41,12 +46,6 @@ class Policy(Explained):
         waived = waiver("w1", reach_cases.WAIVED, groups=["press"])
         written = write_inventory(folder, "press", hosts, variables, waived)
         super().__init__(written, NOW, "press")
-
-
-OF_NAMES = [connections(address, TLS_PORT, name) for name, pair in NAMES.items() for address in pair]
-OF_ADDRESSES = [connections(*split(text)) for text in ADDRESSES]
-CONNECTIONS = list(dict.fromkeys(probe for probes in (*OF_NAMES, *OF_ADDRESSES) for probe in probes))
-Seen = dict[tuple[str, str, str], dict[Probe, Any]]  # by backend, phase and role
 
 
 @pytest.fixture(scope="module")
@@ -156,9 +155,6 @@ def test_cases_are_closed_or_open_as_they_are_called(policy):
     for word in (*reach_cases.INNOCENT_NAMES, *reach_cases.INNOCENT_ADDRESSES):
         answers = {policy.says("dnsmasq", word)[control] for control in ("dns", "firewall")}
         assert answers <= {OPEN, REPORTED}, word  # facebook.com is a social network, which is only reported
-
-
-NAME_SERVERS = [probe for address in (RESOLVER, V4, V6) for probe in connections(address, 53)]
 
 
 def test_where_only_the_filter_may_ask_nobody_else_reaches_a_name_server_and_web_pages_come_over_tcp(

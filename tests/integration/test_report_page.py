@@ -22,6 +22,9 @@ DIGEST = "sha256:" + "a" * 64
 ENFORCED = {"mode": "enforce"}
 EVIL = '"><img src=x onerror="document.title=1"><script>document.title=1</script></script><!--\u202e\x1b[2J{{1}}'
 DEPARTMENTS = {"press": "web", "treasury": "db"}  # by the first letters of its hosts
+NAMES = ("words", "control", "service", "department", "state", "group", "sort", "host")  # of script/address.js
+EVERY_OPTION = """for (const list of document.querySelectorAll('select')) for (const option of [...list.options]) {
+    list.value = option.value; list.dispatchEvent(new Event('change')); }"""
 
 
 def answer(*verdicts: Verdict, system: str = "debian", errors: Any = ()) -> dict[str, Any]:
@@ -496,8 +499,3 @@ def test_pressing_everything_of_hostile_hosts_runs_and_loads_nothing(browser, tm
         away.setblocking(False)
         with pytest.raises(BlockingIOError):
             away.accept()
-
-
-NAMES = ("words", "control", "service", "department", "state", "group", "sort", "host")  # of script/address.js
-EVERY_OPTION = """for (const list of document.querySelectorAll('select')) for (const option of [...list.options]) {
-    list.value = option.value; list.dispatchEvent(new Event('change')); }"""

@@ -8,6 +8,15 @@ pytestmark = pytest.mark.whole_hosts
 SERVICE, UNIT = "proscribe-drift.service", "/etc/systemd/system/proscribe-drift.service"
 THEIRS, LINK = "/home/alice/proscribe", f"{CHECKOUT}/fleet/x.yml"
 NO_MAIL = f"sed -i /proscribe_notify/d {CHECKOUT}/fleet/group_vars/all.yml"  # which needs programs that are setgid
+HIDDEN = "/etc/systemd/system/proscribe-drift.service.d"
+NO_HOMES = f"mkdir -p {HIDDEN}; printf '[Service]\\nProtectHome=yes\\n' >{HIDDEN}/homes.conf"
+NO_EXEC = "mkdir -p /srv/noexec; mount -t tmpfs -o noexec,mode=755 tmpfs /srv/noexec"
+OF_A_UNIT = """
+import sys
+from proscribe.host.system import Host
+from proscribe.host.system.units import drop_ins
+print(*drop_ins(Host(), sys.argv[1]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +65,6 @@ def test_root_schedules_nothing_of_which_a_part_is_in_others_reach(machine, chan
         machine.script(back)
 
 
-HIDDEN = "/etc/systemd/system/proscribe-drift.service.d"
-NO_HOMES = f"mkdir -p {HIDDEN}; printf '[Service]\\nProtectHome=yes\\n' >{HIDDEN}/homes.conf"
-NO_EXEC = "mkdir -p /srv/noexec; mount -t tmpfs -o noexec,mode=755 tmpfs /srv/noexec"
-
-
 @pytest.mark.parametrize(
     ("place", "change", "back", "reason"),
     [
@@ -78,14 +82,6 @@ def test_a_checkout_that_its_units_would_not_see_is_refused(machine, place, chan
         assert not machine.there(UNIT) and not machine.there(UNIT.replace(".service", ".timer"))
     finally:
         machine.script(f"rm -r {place}/* 2>/dev/null || :\n{back}")
-
-
-OF_A_UNIT = """
-import sys
-from proscribe.host.system import Host
-from proscribe.host.system.units import drop_ins
-print(*drop_ins(Host(), sys.argv[1]))
-"""
 
 
 def test_the_drop_ins_of_a_unit_are_those_that_systemd_reads(machine):

@@ -33,6 +33,11 @@ from proscribe.wire.replies.record import read
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCHEMAS = {path.name.split(".")[0]: json.loads(path.read_text()) for path in PROJECT.glob("docs/schema/*.json")}
+SOME = {"controls": {"apps": "audit", "browser": "off"}, "tenants": {"google": ["example.org"], "microsoft": []}}
+SERVICE = {"id": "owl_chat", "name": "Owl", "category": "instant_messaging", "vendor": "Owl Ltd"}
+SERVICE |= {"audience": "consumer", "enforce": "true", "domains": ["owl.example"]}
+SERVICE |= {"packages": {"apt": ["owl-chat"], "flatpak": ["example.owl.Chat"], "snap": ["owl-chat"]}}
+SERVICE |= {"browser_extensions": {"chrome": ["a" * 32]}, "sources": ["https://owl.example/docs, 2026-11-01"]}
 
 
 def closed(schema):
@@ -151,9 +156,6 @@ def test_the_documentation_names_every_key_of_an_event():
     assert sorted(key for key in keys if f"`{key}`" not in text.partition("\n## ")[0]) == []
 
 
-SOME = {"controls": {"apps": "audit", "browser": "off"}, "tenants": {"google": ["example.org"], "microsoft": []}}
-
-
 @pytest.mark.parametrize("values", [{}, {"effective_from": "2999-01-01"}, SOME])
 def test_a_plan_of_the_whole_catalogue_fits(values):
     restrictions = read_restrictions({PREFIX + name: value for name, value in values.items()}, str)
@@ -169,12 +171,6 @@ def test_every_service_of_the_catalogue_fits():
         entry = yaml.safe_load(file.read_text(encoding="utf-8"))
         days = {key: str(entry[key]) for key in ("checked", "networks_checked") if key in entry}  # JSON has no days
         fits("service", {**entry, **days})
-
-
-SERVICE = {"id": "owl_chat", "name": "Owl", "category": "instant_messaging", "vendor": "Owl Ltd"}
-SERVICE |= {"audience": "consumer", "enforce": "true", "domains": ["owl.example"]}
-SERVICE |= {"packages": {"apt": ["owl-chat"], "flatpak": ["example.owl.Chat"], "snap": ["owl-chat"]}}
-SERVICE |= {"browser_extensions": {"chrome": ["a" * 32]}, "sources": ["https://owl.example/docs, 2026-11-01"]}
 
 
 @pytest.mark.parametrize(

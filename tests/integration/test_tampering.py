@@ -15,6 +15,7 @@ pytestmark = pytest.mark.whole_hosts
 
 GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
 OPEN = ("noncompliant", "unknown", "error")
+COVERED = [how for how, row in TABLE.items() if row.then != "uncovered"]
 
 
 class Tried(NamedTuple):
@@ -53,9 +54,6 @@ def managed():
             return machine.record()
 
         yield Tried(machine, observe)
-
-
-COVERED = [how for how, row in TABLE.items() if row.then != "uncovered"]
 
 
 @pytest.mark.parametrize("how", COVERED)

@@ -17,6 +17,18 @@ GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
 # Somebody comes back to the machine: sshd, and what a service of another makes.
 NOT_OURS = "-path /proc -o -path /srv -o -path /root -o -path /tmp"
 LEFT = f"find / -xdev \\( {NOT_OURS} \\) -prune -o -name '*proscribe*' -print"
+DONE_TO_THE_WATCHER = {
+    "the timer is masked until a reboot": (f"systemctl mask --runtime {units.TIMER}", units.TIMER),
+    "the unit is edited": (f"sed -i s/observe/status/ {units.FOLDER}/{units.SERVICE}", units.SERVICE),
+    "the code is cut": (f"truncate --size 1000 {files.CODE}", files.CODE),
+    "all of it is deleted": (f"rm -r {files.PLACE} {files.PROGRAM}", files.SETTINGS),
+    "program and hashes are edited": (
+        f"sed -i '$a #' {files.PROGRAM}; python3 -c \"import hashlib, json; p = '{files.SETTINGS}';"
+        f" s = json.load(open(p)); s['files']['{files.PROGRAM}'] ="
+        f" hashlib.sha256(open('{files.PROGRAM}', 'rb').read()).hexdigest(); json.dump(s, open(p, 'w'))\"",
+        files.PROGRAM,
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -87,20 +99,6 @@ def test_a_frozen_host_is_observed_and_not_corrected(machine):
     assert machine.run(files.COMMAND, "thaw") == "the watch corrects again\n"
     observed(machine)
     assert machine.succeeds("sh", "-c", tampering.right)
-
-
-DONE_TO_THE_WATCHER = {
-    "the timer is masked until a reboot": (f"systemctl mask --runtime {units.TIMER}", units.TIMER),
-    "the unit is edited": (f"sed -i s/observe/status/ {units.FOLDER}/{units.SERVICE}", units.SERVICE),
-    "the code is cut": (f"truncate --size 1000 {files.CODE}", files.CODE),
-    "all of it is deleted": (f"rm -r {files.PLACE} {files.PROGRAM}", files.SETTINGS),
-    "program and hashes are edited": (
-        f"sed -i '$a #' {files.PROGRAM}; python3 -c \"import hashlib, json; p = '{files.SETTINGS}';"
-        f" s = json.load(open(p)); s['files']['{files.PROGRAM}'] ="
-        f" hashlib.sha256(open('{files.PROGRAM}', 'rb').read()).hexdigest(); json.dump(s, open(p, 'w'))\"",
-        files.PROGRAM,
-    ),
-}
 
 
 @pytest.mark.parametrize("how", DONE_TO_THE_WATCHER)

@@ -26,16 +26,15 @@ ours = libc.syscall(438, os.pidfd_open(pid), group, 0)  # pidfd_getfd(2)
 assert libc.fanotify_mark(ours, 0x80 | 0x100, ctypes.c_uint64(0), -100, None) == 0
 END
 """
+SLEEPS = "[Service]\\nExecStart=\\nExecStart=/bin/sleep infinity\\n"
+RESTART = f"systemctl restart {units.LAUNCHES}"
+WAIVED = {"mode": "waived", "waiver": "w1", "otherwise": "enforce"}
 
 
 def replaced(unit: str, text: str) -> str:
     """A part that somebody puts beside a unit, in effect."""
     place = f"/run/systemd/system/{unit}.d"
     return f"mkdir -p {place}; printf '%b' '{text}' >{place}/x.conf; systemctl daemon-reload"
-
-
-SLEEPS = "[Service]\\nExecStart=\\nExecStart=/bin/sleep infinity\\n"
-RESTART = f"systemctl restart {units.LAUNCHES}"
 
 
 class Done(NamedTuple):
@@ -136,9 +135,6 @@ def no_observation_but_ours(host: Machine) -> None:
     """The timer starts none any more, and the one that it has started has ended."""
     host.run("systemctl", "stop", units.TIMER)
     until(lambda: host.run("systemctl", "is-active", units.SERVICE, check=False) != "activating\n")
-
-
-WAIVED = {"mode": "waived", "waiver": "w1", "otherwise": "enforce"}
 
 
 @pytest.mark.parametrize("controls", [(), ("browser",)], ids=["of all controls", "of one control"])

@@ -17,6 +17,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount
 AS_ROOT = [pytest.mark.playbook, needs_root]
 PROJECT = Path(__file__).resolve().parents[2]
 REAL_ANSIBLE = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or str(Path(sys.executable).parent / "ansible-playbook")
+LOCAL = "localhost: {ansible_connection: local}"
 
 
 class Ended(NamedTuple):
@@ -74,9 +75,6 @@ def install_collection(place: Path) -> Path:
     argv = [*galaxy, "-p", place / "collections"]
     subprocess.run(argv, env=clean_environment(), check=True, capture_output=True, timeout=LONGEST)
     return place / "collections"
-
-
-LOCAL = "localhost: {ansible_connection: local}"
 
 
 class Site:

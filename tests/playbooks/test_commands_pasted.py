@@ -13,6 +13,7 @@ pytestmark = pytest.mark.playbook
 
 SCOPE = ["-i", "our hosts", "-i", "more.yml", "-t", "dns", "-e", "proscribe_dns_backend=hosts", "-e", "@more vars.yml"]
 SCOPE += ["-e", '{"note": "it\'s $HOME"}', "-u", "ops", "--vault-password-file", "pw"]
+DRY = ["--check", "--diff", "--limit", "o*:two"]
 
 
 class Desk:
@@ -55,9 +56,6 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path):
     return Desk(tmp_path)
-
-
-DRY = ["--check", "--diff", "--limit", "o*:two"]
 
 
 @pytest.mark.parametrize(("how", "columns"), [("path", 40), ("relative", 80), ("absolute", 200)])

@@ -15,6 +15,18 @@ from patience import LONGEST, until
 from proscribe.controller.version import version
 
 pytestmark = pytest.mark.playbook
+# What Ansible's script may begin with, and what becomes of it: run by that Python itself, or started as any program.
+BY_PYTHON, AS_A_PROGRAM = 100_000, gc.get_threshold()[0]
+SAYS = "import gc, os, sys; print(gc.get_threshold()[0], sys.argv, sys.flags.no_user_site, sys.path[:1] == [''])"
+LONG_PATH = f"#!/bin/sh\n'''exec' {sys.executable} \"$0\" \"$@\"\n' '''"  # too long for a first line
+WAITS = """\
+import pathlib, signal, sys, time
+for number in (signal.SIGTERM, signal.SIGINT):
+    assert signal.getsignal(number) is not signal.SIG_IGN
+    signal.signal(number, lambda *_: (time.sleep(0.3), sys.exit(77)))
+pathlib.Path("{ready}").touch()
+time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -89,20 +101,6 @@ def test_launcher_works_through_a_link_and_the_environment_wins_over_its_default
     assert play(link, tmp_path, script, LC_ALL="C").said == f"{launcher.parent}/ansible.cfg  C.UTF-8\n"
     own = {"ANSIBLE_CONFIG": "/mine.cfg", "PROSCRIBE_REPORTS": "/mine", "LC_ALL": "POSIX"}
     assert play(launcher, tmp_path, script, **own).said == "/mine.cfg /mine C.UTF-8\n"
-
-
-# What Ansible's script may begin with, and what becomes of it: run by that Python itself, or started as any program.
-BY_PYTHON, AS_A_PROGRAM = 100_000, gc.get_threshold()[0]
-SAYS = "import gc, os, sys; print(gc.get_threshold()[0], sys.argv, sys.flags.no_user_site, sys.path[:1] == [''])"
-LONG_PATH = f"#!/bin/sh\n'''exec' {sys.executable} \"$0\" \"$@\"\n' '''"  # too long for a first line
-WAITS = """\
-import pathlib, signal, sys, time
-for number in (signal.SIGTERM, signal.SIGINT):
-    assert signal.getsignal(number) is not signal.SIG_IGN
-    signal.signal(number, lambda *_: (time.sleep(0.3), sys.exit(77)))
-pathlib.Path("{ready}").touch()
-time.sleep(60)
-"""
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.playbook
 
 MODULES = ("signal", "os", "json", "fcntl", "difflib", "ansible", "ensurepip", "venv", "runpy", "argparse", "proscribe")
 MODULES = (*MODULES, "sitecustomize", "usercustomize", "yaml", "jinja2", "tempfile", "subprocess", "zipfile", "machine")
+OF_ANSIBLE = {"PROSCRIBE_ANSIBLE_PLAYBOOK": REAL_ANSIBLE}
 
 
 class Trap:
@@ -60,9 +61,6 @@ def trap(tmp_path):
 def test_the_trap_works(trap):
     subprocess.run([sys.executable, "-c", "import difflib"], cwd=trap.directory, env={**os.environ, "PYTHONPATH": "."})
     assert "difflib" in trap.sprung
-
-
-OF_ANSIBLE = {"PROSCRIBE_ANSIBLE_PLAYBOOK": REAL_ANSIBLE}
 
 
 @pytest.mark.parametrize(

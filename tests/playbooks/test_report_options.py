@@ -28,6 +28,15 @@ OTHER = """
 FAILS = OTHER.format(that="false")
 SUCCEEDS = OTHER.format(that="true")
 AUDIT, ENFORCE = "compliance", "dns_filter"
+TASK = """
+- name: Our own play
+  hosts: department
+  gather_facts: false
+  tasks:
+    - name: Use the role
+      ansible.builtin.{how}_role:
+        name: {role}
+"""
 
 
 @pytest.fixture
@@ -44,17 +53,6 @@ def play(role: str = AUDIT, keywords: str = "become: false") -> str:
 def words(ended: Ended) -> str:
     """What was printed, whatever the lines."""
     return " ".join(ended.said.split())
-
-
-TASK = """
-- name: Our own play
-  hosts: department
-  gather_facts: false
-  tasks:
-    - name: Use the role
-      ansible.builtin.{how}_role:
-        name: {role}
-"""
 
 
 @pytest.mark.parametrize("role", [AUDIT, ENFORCE])

@@ -12,6 +12,21 @@ from checkout import LOCAL, PROJECT, REAL_ANSIBLE, Site, clean_environment, laun
 pytestmark = pytest.mark.playbook
 
 DEAD = "dead: {ansible_host: 127.0.0.1, ansible_port: 1}"  # nothing listens there
+PARROT = """\
+{id: parrot, name: Parrot, category: webmail, vendor: Parrot Ltd, audience: consumer, enforce: true,
+ packages: {apt: [parrot], flatpak: [org.parrot.Parrot]}, paths: {linux: [/opt/parrot/parrot]}, sources: [made]}
+"""
+WAIVER = """\
+id: made
+services: [whatsapp]
+hosts: [localhost]
+reason: for a test
+requested_by: somebody
+approved_by: somebody.else
+approved_on: 2024-01-01T00:00:00+08:00
+valid_from: 2024-01-01T00:00:00+08:00
+expires: {expires}
+"""
 
 
 @pytest.fixture
@@ -78,12 +93,6 @@ def test_mistakes_in_the_restrictions_are_reported_with_what_was_meant(run):
     assert not (run.reports / "latest").exists()
 
 
-PARROT = """\
-{id: parrot, name: Parrot, category: webmail, vendor: Parrot Ltd, audience: consumer, enforce: true,
- packages: {apt: [parrot], flatpak: [org.parrot.Parrot]}, paths: {linux: [/opt/parrot/parrot]}, sources: [made]}
-"""
-
-
 def test_a_catalogue_inside_the_inventory_is_no_inventory_or_stops_the_run(run):
     """Ansible takes it for hosts where it has another name."""
     run.file("ours/webmail/parrot.yml", PARROT)
@@ -103,19 +112,6 @@ def test_an_inventory_that_is_no_yaml_stops_the_run(run):
     ended = run("audit")
     assert ended.code == 12, ended.said
     assert "hosts.yml" in ended.said and not (run.reports / "latest").exists()
-
-
-WAIVER = """\
-id: made
-services: [whatsapp]
-hosts: [localhost]
-reason: for a test
-requested_by: somebody
-approved_by: somebody.else
-approved_on: 2024-01-01T00:00:00+08:00
-valid_from: 2024-01-01T00:00:00+08:00
-expires: {expires}
-"""
 
 
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime, to move the controller's clock")

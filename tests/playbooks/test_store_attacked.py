@@ -12,6 +12,9 @@ from checkout import Ended, needs_root, proscribe
 pytestmark = pytest.mark.playbook
 
 NOBODY = 65534
+# The files and links of a directory of reports, beside the directories of runs.
+FILES = ["whole.jsonl", "requests.jsonl", "corrected.json", "history.db", ".whole.lock", "latest", "newest"]
+FILES += [".whole.jsonl~", ".requests.jsonl~", ".corrected.json~"]
 
 
 class Controller:
@@ -110,11 +113,6 @@ def test_a_directory_of_reports_that_others_can_change_is_refused(controller, ow
     assert ended.code not in (0, 10, 11) and "no host was touched" in ended.said
     assert "that can be changed by" in " ".join(ended.said.split()) and "Traceback" not in ended.said
     assert sorted(controller.reports.rglob("*")) == before
-
-
-# The files and links of a directory of reports, beside the directories of runs.
-FILES = ["whole.jsonl", "requests.jsonl", "corrected.json", "history.db", ".whole.lock", "latest", "newest"]
-FILES += [".whole.jsonl~", ".requests.jsonl~", ".corrected.json~"]
 
 
 def plant(place: Path, kind: str, victim: Path) -> None:

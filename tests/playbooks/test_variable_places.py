@@ -24,6 +24,8 @@ USES = {  # how a team uses a role of Proscribe's, in a play of its own
     "include_role": "  tasks:\n    - include_role: {{name: {role}}}\n",
 }
 PLAY = "- hosts: one\n  gather_facts: false\n"
+COMPILING = f"compile_plans: {{mode: audit}}, run_once: true, vars: {OWN}, register: proscribe_compiled"
+ONE_ROLE = f"  roles:\n    - dns_filter\n    - {{role: restricted_apps, vars: {OWN}}}\n"
 
 
 class Place(NamedTuple):
@@ -134,9 +136,6 @@ def imported(more: str = "", playbook: str = str(PROJECT / "playbooks/audit.yml"
     return f"- import_playbook: {playbook}\n{more}"
 
 
-COMPILING = f"compile_plans: {{mode: audit}}, run_once: true, vars: {OWN}, register: proscribe_compiled"
-
-
 @pytest.mark.parametrize(
     "text", [f"{PLAY}  tasks: [{{{COMPILING}}}, {{compliance_state: }}]\n", imported(f"  vars: {OWN}\n")]
 )
@@ -169,9 +168,6 @@ def test_variable_files_that_ansible_does_not_read_are_refused(organisation, col
     assert (ended.code, "no host was touched" in said) == (2, True), ended.said
     assert f"team/group_vars/all.yml:1: {BAN}: found a list, expected nothing of Proscribe's there" in said
     assert "Set it beside the inventory" in said
-
-
-ONE_ROLE = f"  roles:\n    - dns_filter\n    - {{role: restricted_apps, vars: {OWN}}}\n"
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ inventory.add_options(parser)
 question = inventory.question(parser.parse_args())
 print(json.dumps(compile_hosts(question, datetime.datetime.now(datetime.timezone.utc)).hosts))
 """
+BESIDE = "#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n"
 
 
 class Desk(Site):
@@ -138,9 +139,6 @@ def test_report_list_and_explain_say_the_same_of_a_waiver_for_all_its_life(desk)
     assert statuses() == [("revoked", ["press01"])]
     assert desk.explained("web.whatsapp.com")["press01"]["browser"] == "blocked"
     assert desk("waiver", "verify").code == 1
-
-
-BESIDE = "#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n"
 
 
 @pytest.mark.parametrize("script", ["#!{python}\n", "#! {python} -s\n", "#!/usr/bin/env python3\n", BESIDE])
