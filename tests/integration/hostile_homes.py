@@ -134,8 +134,6 @@ class Change(NamedTuple):
 
 
 class Thing(NamedTuple):
-    """One thing that is left somewhere."""
-
     place: str
     names: Sequence[int]  # which of the catalogue's names and of NAMES stand in the place
     kind: str  # of content, or "link", "pipe", "socket", "deep", "directory"
@@ -210,7 +208,6 @@ def leave(home: Path, shared: Path, uid: int, things: Sequence[Thing], named: Ma
 
 
 def _place(thing: Thing, named: Mapping[str, Sequence[str]]) -> tuple[str, bytes]:
-    """The name of the app, and the path."""
     numbers = iter(list(thing.names) * 4)
     name, path = "qq", b""
     for part in thing.place.replace("{", "\0{").replace("}", "}\0").split("\0"):

@@ -74,12 +74,10 @@ def drifted(plan: str) -> dict[str, Any]:
 
 
 def send_record(answer: Any) -> None:
-    """Answer a streamed observation."""
     print(MARK + (answer if isinstance(answer, str) else json.dumps(answer)), flush=True)
 
 
 def good(call: Call) -> None:
-    """What an honest host does."""
     if call.kind == "observe":
         send_record({"changed": False, "record": record(call.head()["plan"]), "drifted": [], "privileged": True})
     elif call.kind == "module":
@@ -125,7 +123,6 @@ class Fleet:
 
     @property
     def honest(self) -> list[str]:
-        """The hosts that no attack was given."""
         return [name for name in self.names if not (self.directory / f"{self.address(name)}.attack").exists()]
 
     def address(self, name: str) -> str:

@@ -141,7 +141,6 @@ def _refused(host: Machine) -> str:
 
 
 def status(host: Machine) -> str:
-    """What the daemon says of itself."""
     return host.run(files.PROGRAM, "status", check=False)
 
 
@@ -177,8 +176,6 @@ def starts(host: Machine, exe: str, uid: int, number: int, patience: float = 5.0
 
 
 class Burst(NamedTuple):
-    """Many starts of a program."""
-
     number: int
     share: float  # of a processor that the daemon used
     ratio: float  # of its processor time and that of who only starts them, whatever the machine
@@ -193,6 +190,5 @@ def burst(host: Machine, exe: str, rate: int, seconds: float, uid: int, wait: st
 
 
 def ended(host: Machine) -> list[dict[str, Any]]:
-    """The lines of the journal about ended programs."""
     lines = host.run("cat", JOURNAL, check=False).splitlines()
     return [line for line in map(json.loads, lines) if line["event"] == "ended"]

@@ -68,7 +68,6 @@ def certificate(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def published(pair: Path, answers: Mapping[str, Any]) -> Iterator[Publisher]:
-    """A publisher that answers so, until the end of the block."""
     server = Publisher(("127.0.0.1", 0), Requests)
     server.answers, server.headers = dict(answers), []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -27,13 +27,10 @@ def attributes(node: int, mode: int, size: int) -> bytes:
 
 
 class Liar:
-    """The answers of the file system."""
-
     def __init__(self, how: str) -> None:
         self.how, self.turn = how, 0
 
     def answer(self, opcode: int, node: int, body: bytes) -> bytes | int:
-        """The answer to a question, or the number of an error."""
         if self.how == "error" and not (opcode == GETATTR and node == 1):
             return errno.EIO
         if opcode in (GETATTR, LOOKUP):

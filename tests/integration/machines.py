@@ -49,8 +49,6 @@ ANSIBLE = Path(os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or Path(sys.executab
 
 
 class Machine:
-    """A host of the test, and a controller for it."""
-
     def __init__(self, name: str, address: str, directory: Path) -> None:
         self.name, self.address, self.directory = name, address, directory
 
@@ -103,7 +101,6 @@ class Machine:
     def playbook(
         self, name: str, variables: Mapping[str, Any], reports: Path, longest: float = LONGEST
     ) -> subprocess.CompletedProcess[str]:
-        """Run a playbook of the project on this host alone."""
         return run_ansible(name, Path(self._inventory(**variables)), reports, longest)
 
     def controller(
@@ -120,7 +117,6 @@ class Machine:
         return Controller(subprocess.Popen(argv, env=environment, start_new_session=True, **MERGED))
 
     def call(self, module: str, arguments: Mapping[str, Any], checkout: Path = PROJECT) -> dict[str, Any]:
-        """What a module of a checkout answers for this host."""
         return self.controller(module, arguments, checkout).answer()
 
     def reboot(self) -> None:
@@ -165,7 +161,6 @@ def run_ansible(
 
 
 def read_records(reports: Path, run: str = "latest") -> dict[str, dict[str, Any]]:
-    """The records of a run, by host."""
     lines = (reports / run / "hosts.jsonl").read_text().splitlines()
     return {record["host"]: record for record in map(json.loads, lines)}
 

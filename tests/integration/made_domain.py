@@ -76,7 +76,6 @@ class Controller(Machine):
         return run_ansible(playbook, inventory, reports)
 
     def samba(self, *words: str) -> str:
-        """What samba-tool prints for the administrator of the domain."""
         return self.run("samba-tool", *words, ADMINISTRATOR)
 
     def ldif(self, text: str) -> None:

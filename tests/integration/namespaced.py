@@ -45,6 +45,5 @@ def made_plan(services: dict[str, dict[str, Any]], mode: str = "enforce", **sett
 
 
 def own_rule(direction: str, verdict: str, **more: Any) -> dict[str, Any]:
-    """A rule of the organisation's own, as a plan has it."""
     bare = {"protocol": "any", "addresses": [], "ports": [], "comment": ""}
     return {**bare, "direction": direction, "verdict": verdict, **more}

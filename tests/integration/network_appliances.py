@@ -108,7 +108,6 @@ console.log(JSON.stringify(questions.map(function (asked) { return context.FindP
 
 
 def rendered(plan: Mapping[str, Any], format_: str) -> Rendered:
-    """The export of a plan for one host."""
     return FORMATS[format_].render(decide({"host1": plan}, AT, needed=FORMATS[format_].controls))
 
 
@@ -116,13 +115,11 @@ class Appliance(Machine):
     """A throw-away root with an export in /export, and what reads it."""
 
     def put(self, path: str, content: bytes) -> None:
-        """Write a file in the root."""
         self.sh(f"mkdir -p {Path(path).parent}")
         done = subprocess.run([*self.enter, "tee", path], input=content, stdout=subprocess.DEVNULL, timeout=LONGEST)
         assert done.returncode == 0
 
     def put_export(self, export: Rendered) -> None:
-        """Write the files of an export."""
         for name, content in export.files.items():
             self.put(f"/export/{name}", content)
 

@@ -58,8 +58,6 @@ class Place:
 
 
 class World:
-    """The namespaces, and who stands in them."""
-
     def __init__(self, root: Path) -> None:
         self.root = root
         self.spaces = ThreeNamespaces("proscribe-reach")
@@ -108,7 +106,6 @@ class World:
         return dict(zip(questions, self.places[role].ask(*questions), strict=True))
 
     def host(self, *words: Any) -> Any:
-        """Have the managed host do something."""
         (answer,) = self.places[HOST].ask(words)
         return answer
 
@@ -125,7 +122,6 @@ class World:
 
 
 def split(text: str) -> tuple[str, int]:
-    """The address and the port of a case."""
     address, _, port = text.rpartition(":")
     return address.strip("[]"), int(port)
 
@@ -136,7 +132,6 @@ def at(address: str, port: int) -> str:
 
 
 def connections(address: str, port: int, name: str = "outside.example") -> list[Probe]:
-    """The probes of an address over TCP and UDP."""
     return [("tls", address, port, name) if port == TLS_PORT else ("tcp", address, port), ("udp", address, port)]
 
 
@@ -156,5 +151,4 @@ def reached_by(probe: Probe, name: str) -> object:
 
 
 def lost(probe: Probe) -> object:
-    """What it is answered where the name is closed."""
     return [] if probe[0] == "name" else "no such name"

@@ -23,8 +23,6 @@ _HEADER = 12  # bytes
 
 
 class Names:
-    """What the names of the world lead to."""
-
     def __init__(self, names: dict[str, list[str]], others: list[str]) -> None:
         self.names, self.others = names, others
 
@@ -74,7 +72,6 @@ def listening(kind: socket.SocketKind, port: int) -> socket.socket:
 
 
 def datagrams(port: int, answer: Callable[[bytes], bytes]) -> None:
-    """Answer datagrams, each from the address that it came to."""
     here = listening(socket.SOCK_DGRAM, port)
     here.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
 

@@ -21,8 +21,6 @@ cat id_ed25519.pub
 
 
 class Fleet:
-    """The controller, and its hosts by their names in the inventory."""
-
     def __init__(self, controller: Scheduled, hosts: Mapping[str, Scheduled], addresses: Mapping[str, str]) -> None:
         self.controller, self.hosts, self.addresses = controller, hosts, addresses
         self.variables: dict[str, dict[str, Any]] = {
@@ -43,7 +41,6 @@ class Fleet:
         self.controller.write(f"{CHECKOUT}/fleet/hosts.yml", self.inventory)
 
     def records(self, run: str = "latest") -> dict[str, dict[str, Any]]:
-        """What the hosts answered in a run, by host."""
         lines = self.controller.read(f"{REPORTS}/{run}/hosts.jsonl").splitlines()
         return {record["host"]: record for record in map(json.loads, lines)}
 
@@ -52,7 +49,6 @@ class Fleet:
         return self.controller.run("readlink", f"{REPORTS}/latest", check=False).strip()
 
     def let_in(self, host: str) -> None:
-        """Give a host the controller's key, and the controller the host's."""
         self.hosts[host].script(f"umask 077; mkdir -p /root/.ssh; echo '{self.key}' >/root/.ssh/authorized_keys")
         known = self.hosts[host].read("/etc/ssh/ssh_host_ed25519_key.pub")
         self.controller.script(f"echo '{self.addresses[host]} {known.strip()}' >>/root/.ssh/known_hosts")

@@ -64,7 +64,6 @@ class Scheduled:
         self.ansible = "/usr/bin/ansible-playbook"
 
     def run(self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = LONGEST) -> str:
-        """What a command prints, both ways."""
         environment = ("--env", "COLUMNS", "--env", f"PROSCRIBE_ANSIBLE_PLAYBOOK={self.ansible}")
         command = ("exec", "--interactive", *environment, self.name, *argv)
         done = podman(*command, stdin=stdin, check=False, timeout=timeout)
@@ -93,11 +92,9 @@ class Scheduled:
         return json.loads(self.read(path))
 
     def record(self, reports: str = f"{CHECKOUT}/reports") -> dict[str, Any]:
-        """The last record of the only host."""
         return dict(json.loads(self.read(f"{reports}/latest/hosts.jsonl").splitlines()[0]))
 
     def log(self, unit: str) -> str:
-        """What the last run of a unit said."""
         invocation = self.run("systemctl", "show", unit, "--property=InvocationID", "--value").strip()
         return self.run("journalctl", "-o", "cat", "--no-pager", f"_SYSTEMD_INVOCATION_ID={invocation}")
 

@@ -11,8 +11,6 @@ GATE = "/etc/dpkg/dpkg.cfg.d/proscribe"
 
 
 class Tampering(NamedTuple):
-    """One row of the table, which says what each is."""
-
     how: str
     by: str
     then: str

@@ -1,8 +1,4 @@
-"""The files for the registry editor, imported into Wine's registry: its values are read back, and removed again.
-
-Wine's registry and its `reg` are real implementations of Windows' own (10.0); what Windows does with them is not tested
-here. The root with Wine is 1.1 GB, so this is on request.
-"""
+"""The files for the registry editor, imported into Wine's registry: its values are read back, and removed again."""
 
 import base64
 import datetime
@@ -91,7 +87,6 @@ def test_wine_has_the_values_of_the_export_and_loses_them_again(registry):
     earlier = [text(f"{chrome}\\URLAllowlist", "900", "chat.example"), number(chrome, "BuiltInDnsClientEnabled", 1)]
     registry.import_file(registry_file.setting([*theirs, *earlier], []))
     assert registry.values() == expected([*theirs, *earlier])
-
     for _ in range(2):
         registry.import_file(files["registry/proscribe.reg"])
         assert registry.values() == {**expected(theirs), **ours}

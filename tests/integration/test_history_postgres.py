@@ -62,7 +62,6 @@ def server():
 
 @pytest.fixture
 def where(server, request):
-    """The URL of an empty database."""
     return make_database(server, f"db{zlib.crc32(request.node.name.encode())}")
 
 
@@ -137,19 +136,8 @@ def test_no_text_of_a_host_is_too_long_for_a_key(past, waiver):
         session.run("INSERT INTO proscribe_host VALUES (:n, '', '', '', '', '', '', '', '')", {"n": dense(2000, 1)})
 
 
-NAMES = [
-    "web\x00",
-    "web\x00x",
-    "web\ud800",
-    "WEB",
-    "web",
-    "web ",
-    "we\u0301b",
-    "w\u00e9b",
-    "\u202eweb",
-    "../web",
-    "--x",
-]
+NAMES = ["WEB", "web", "web ", *(f"we{text}" for text in ("b\x00", "b\x00x", "b\ud800", "\u0301b"))]
+NAMES += ["w\u00e9b", "\u202eweb", "../web", "--limit"]
 ICU = "ICU_LOCALE 'und-u-ks-level1-ka-shifted' LOCALE_PROVIDER icu TEMPLATE template0"
 
 

@@ -93,7 +93,6 @@ def leased(*files: str | Path, **options: Any) -> contextlib.AbstractContextMana
 
 
 def list_mounts(root: Path) -> None:
-    """Write the made host's list of mounts."""
     lines = [line for line in Path("/proc/self/mountinfo").read_text().splitlines(True) if f" {root}/" in line]
     (root / "proc/self/mountinfo").write_text("".join(line.replace(str(root), "") for line in lines))
 

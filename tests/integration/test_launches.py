@@ -80,7 +80,6 @@ def host(tmp_path_factory):
 
 
 def staying(host: Machine, uid: int, *programs: str) -> list[int]:
-    """Start programs that stay by themselves."""
     pids: list[int] = json.loads(host.run("python3", "-IS", "-c", STAYING, str(uid), *programs))
     return pids
 

@@ -49,7 +49,6 @@ def machine():
 
 
 def run(machine: Machine, playbook: str, account: str, reports: Path, **variables: Any) -> dict[str, Any]:
-    """The record of the host after a run as that account."""
     done = machine.playbook(playbook, {**STORED, "ansible_user": account, **variables}, reports)
     assert (reports / "latest").exists(), (done.stdout, done.stderr)
     return read_records(reports)[machine.name]
@@ -58,13 +57,11 @@ def run(machine: Machine, playbook: str, account: str, reports: Path, **variable
 def as_account(
     machine: Machine, account: str, command: str, sent: str = "", timeout: float = LONGEST
 ) -> subprocess.CompletedProcess[str]:
-    """What a command of an account on the host prints, over SSH."""
     ssh = ["ssh", "-F", "none", *machine._ssh_options(), f"{account}@{machine.address}", command]
     return subprocess.run(ssh, input=sent, capture_output=True, text=True, timeout=timeout)
 
 
 def with_state(record: dict[str, Any], state: str) -> set[str]:
-    """The rules of a record that have a state."""
     return {rule["rule"] for rule in record["rules"] if rule["state"] == state}
 
 
@@ -77,7 +74,6 @@ def test_without_any_right_what_only_root_sees_is_unknown(machine, tmp_path):
         own = [rule for rule in unknown if rule.startswith(f"{control}/")]
         assert len(own) == counted["evaluated"] - counted["not_applicable"] - seen > 0
     assert {"browser/running", "dns/private-view"} <= unknown
-
     record = run(machine, "audit", AUDITING, tmp_path)  # nothing is stored yet
     assert record["state"] == "unknown" and "an enforcing run with proscribe_audit_with: stored" in record["reason"]
     assert not machine.there("/var/lib/proscribe")

@@ -108,7 +108,6 @@ class Shells:
         self.inventory.write_text(json.dumps({"all": {"hosts": names, "vars": common}}))
 
     def run(self, playbook: str, limit: str = "all", **extra: Any) -> tuple[str, dict[str, dict[str, Any]]]:
-        """What a run prints, and the records of its hosts."""
         options = ["--limit", limit, "-T", "40", "-e", json.dumps(extra)]
         done = run_ansible(playbook, self.inventory, self.reports, LONGEST, *options)
         return done.stdout + done.stderr, read_records(self.reports, "newest")
@@ -126,7 +125,6 @@ def shells():
 
 @pytest.fixture(scope="module")
 def audited(shells):
-    """An audit of all of them, by one process for many hosts."""
     return shells.run("audit")
 
 

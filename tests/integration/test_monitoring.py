@@ -134,7 +134,6 @@ def served(place: Path, metrics: str) -> Iterator[Prometheus]:
 
 @pytest.fixture(scope="module")
 def metrics(tmp_path_factory):
-    """Of a fleet with a host of each kind."""
     waivers = [*fleets.WAIVERS, {**fleets.WAIVERS[0], "id": "a-promise", "status": "unsigned"}]
     hosts = tuple({**dict.fromkeys(STATE), **HOSTS})
     return exported(tmp_path_factory.mktemp("each"), ["prometheus"], HOSTS, hosts, waivers=waivers)["prometheus"]

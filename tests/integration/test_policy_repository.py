@@ -95,7 +95,6 @@ class Comments(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api(monkeypatch):
-    """The URL of such an API."""
     monkeypatch.setattr(Comments, "posted", [])
     monkeypatch.setattr(Comments, "comments", [])
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Comments) as server:
@@ -126,7 +125,6 @@ def test_a_change_is_explained_in_a_comment_and_one_without_an_effect_is_not(pol
     policy.commit("a note")
     github(policy, "comment", hub)
     assert not Comments.posted
-
     policy.write({"inventory/prod/group_vars/press.yml": "proscribe_services_exclude: [telegram]\n"})
     policy.commit("telegram for the press")
     said = github(policy, "comment", hub) + gitlab(policy, "comment", lab)

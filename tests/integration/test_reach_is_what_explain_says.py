@@ -1,14 +1,8 @@
 """What a client can reach is what `explain` says, name by name and address by address.
 
-The plan of the host of `reach_world` is compiled from the real catalogue, and Proscribe's own code enforces it there,
-with the real nft and a real resolver. To be reached means
-
-    in name resolution    a name gets an address: from the C library (which reads /etc/hosts too), and from the name
-                          server that the host or the guest is set to ask, over UDP and TCP; for each type of record
-    in the firewall       TCP connects (on port 443 with the whole TLS handshake), and a UDP datagram gets an answer
-
-The firewall knows no names. So the test probes the addresses of a name one by one, like a program that knows them
-without DNS. Browsers have policies of their own and no part in this.
+The plan is compiled from the real catalogue, and Proscribe's own code enforces it, with the real nft and a real
+resolver. The firewall knows no names, so the test probes the addresses of a name one by one, like a program that knows
+them without DNS. Browsers have policies of their own and no part in this.
 """
 
 from pathlib import Path

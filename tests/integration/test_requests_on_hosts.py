@@ -136,7 +136,6 @@ class Story:
         return said == "runs"
 
     def observes(self, host: str) -> None:
-        """One own observation, as the timer makes it."""
         self.delay_timers()
         assert self.fleet.hosts[host].start(units.SERVICE)
 
@@ -159,7 +158,6 @@ class Story:
         return open_to
 
     def proscribe(self, *words: str) -> str:
-        """What a command says, with the inventory of the story."""
         self.delay_timers()
         return self.controller.run("sh", "-c", f"cd {CHECKOUT} && ./proscribe {' '.join(words)} -i fleet 2>/dev/null")
 
@@ -203,7 +201,6 @@ class Story:
         return dict(next(iter(exceptions["exceptions"]), {}))
 
     def events(self, event: str) -> list[dict[str, Any]]:
-        """The lines of A's journal of one kind."""
         lines = self.fleet.hosts[A].run("sh", "-c", f"cat {journal.JOURNAL} 2>/dev/null || true").splitlines()
         return [line for line in map(json.loads, lines) if line["event"] == event]
 

@@ -34,57 +34,31 @@ CONTROLS = {"apps": "enforce", "dns": "enforce", "browser": "off", "firewall": "
 VALUES = {"categories": [], "services_include": ["wechat"], "controls": CONTROLS, "dns_backend": "hosts"}
 VALUES |= {"requests": False, "observe_timeout": "1m"}
 RESTRICTIONS = {f"proscribe_{name}": value for name, value in VALUES.items()}
-# The oldest and the newest Ansible that there is here, beside that of the tests.
-EVERY_ANSIBLE = sorted({f"{ANSIBLE}-playbook", *map(str, (PROJECT / ".cache").glob("core*/bin/ansible-playbook"))})
-PLAY = """
-- name: A team's own play
-  hosts: all
-  gather_facts: false
-  roles: [restricted_apps, dns_filter]
-  post_tasks:
-    - name: The team's own task
-      ansible.builtin.command: "false"
-"""
 
 
 class Pair:
-    """The two hosts, and the controller."""
-
     def __init__(self, first: Machine, second: Machine, directory: Path) -> None:
         self.first, self.second, self.directory = first, second, directory
         self.reports = directory / "reports"
         hosts = {host.name: host.connection for host in self}
         (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": RESTRICTIONS}}))
-        (directory / "ansible.cfg").write_text(f"[defaults]\nroles_path = {PROJECT / 'roles'}\n")
-        (directory / "site.yml").write_text(PLAY)
 
     def __iter__(self) -> Iterator[Machine]:
         yield from (self.first, self.second)
 
-    def begin(self, playbook: str, ansible: str = f"{ANSIBLE}-playbook") -> subprocess.Popen[str]:
-        """Start the launcher, or ansible-playbook on a play of the team's own."""
-        if playbook.endswith(".yml"):
-            return self.started([ansible, playbook, "-i", "hosts.json"], ANSIBLE_CONFIG="ansible.cfg")
-        return self.started([str(PROJECT / "proscribe"), playbook, "-i", "hosts.json"])
+    def begin(self, word: str) -> subprocess.Popen[str]:
+        return self.started([str(PROJECT / "proscribe"), word, "-i", "hosts.json"])
 
-    def started(self, argv: list[str], **environment: str) -> subprocess.Popen[str]:
+    def started(self, argv: list[str]) -> subprocess.Popen[str]:
         own = {"PROSCRIBE_REPORTS": str(self.reports), "PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook"}
-        variables = {**without_ansible(), **environment, **own}
-        return subprocess.Popen(argv, env=variables, cwd=self.directory, start_new_session=True, **MERGED)
-
-    def run(self, playbook: str, ansible: str = f"{ANSIBLE}-playbook") -> tuple[int, str]:
-        return ended(self.begin(playbook, ansible))
-
-    def drifts(self, waits: Machine | None = None) -> None:
-        """Install the program; on one host, its removal waits."""
-        for host in self:
-            host.run("sh", "-ec", DRIFTS)
-        if waits:
-            waits.run("touch", "/root/waits")
+        environment = {**without_ansible(), **own}
+        return subprocess.Popen(argv, env=environment, cwd=self.directory, start_new_session=True, **MERGED)
 
     def in_the_middle(self, changed: Machine, waits: Machine) -> subprocess.Popen[str]:
         """An enforcing run that has changed one host, and is changing the other."""
-        self.drifts(waits)
+        for host in self:
+            host.run("sh", "-ec", DRIFTS)
+        waits.run("touch", "/root/waits")
         process = self.begin("enforce")
 
         def met() -> bool:
@@ -173,12 +147,11 @@ def test_a_killed_run_is_closed_by_the_next_one_which_says_what_it_had_done(pair
     (partial,) = pair.reports.glob("*.partial")
     pair.goes_on(pair.first)
     until(lambda: any(journal.left(pair.reports)))
-    code, said = pair.run("audit")
+    code, said = ended(pair.begin("audit"))
     assert code == 0, said
     words = " ".join(said.split())
     assert f"the run {partial.stem} came to no end: it was killed, or its machine went down." in words
     assert f"It corrected 1 host ({pair.second.name})." in words
-
     report, records = pair.report(partial.stem)
     newest = pair.report()[0]["run"]["id"]
     assert report["run"]["interrupted"]["closed_by"] == newest and report["run"]["verdict"]["exit"] == 14
@@ -201,24 +174,10 @@ def test_a_host_that_is_switched_off_after_its_correction_is_not_covered(pair):
     assert removed(record) and of_wechat(record) == ("unknown", "corrected, not observed again")
     assert record["state"] == "error" and "apps" in record["not_observed_again"]
     id_ = report["run"]["id"]
-
     podman("start", pair.second.name)
     pair.second.wait_until_booted()
-    _, said = pair.run("audit")
+    _, said = ended(pair.begin("audit"))
     report, records = pair.report()
     assert report["summary"]["coverage"]["percent"] == 100, said
     state, reason = of_wechat(records[pair.second.name])
     assert (state, id_ in reason) == ("repaired", True)
-
-
-@pytest.mark.parametrize("ansible", EVERY_ANSIBLE)
-def test_a_task_that_fails_after_the_roles_of_a_team_hides_nothing(pair, ansible):
-    pair.drifts()
-    code, said = pair.run("site.yml", ansible)
-    assert code == 2, said
-    _, records = pair.report()
-    for host in pair:
-        record = records[host.name]
-        assert not host.there("/opt/wechat/wechat")
-        assert removed(record) and of_wechat(record)[0] == "repaired", record["rules"]
-        assert "non-zero return code" in record["errors"][-1]["message"]

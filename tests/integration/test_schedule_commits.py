@@ -99,7 +99,6 @@ class Repository:
         return commit
 
     def size(self) -> int:
-        """The bytes that the host keeps."""
         return sum(path.stat().st_size for path in self.state.rglob("*") if path.is_file())
 
     def refuses(self, **settings: Any) -> str:
@@ -120,7 +119,6 @@ def repository(tmp_path, monkeypatch):
 
 
 def begun(repository: Repository) -> str:
-    """The host has a good commit."""
     repository.publish()
     return repository.takes()
 

@@ -39,7 +39,6 @@ def made():
 
 @pytest.fixture
 def fresh(made):
-    """A machine on which nothing is scheduled."""
     with thawed("schedule", made["new"]) as booted:
         yield booted
 

@@ -29,7 +29,6 @@ def played(example: str, place: Path, *options: str, **environment: str) -> str:
 
 
 def refused(variables: dict[str, object]) -> list[str]:
-    """Which of these variables Proscribe does not take as they are."""
     return [str(mistake.key) for mistake in read_in_part(variables, lambda name: name)[1]]
 
 
@@ -78,7 +77,6 @@ def test_semaphore_gets_a_template_and_its_schedule(tmp_path):
 
 @pytest.mark.parametrize("more", [{}, {"resource_grup": "x"}])
 def test_gitlab_takes_the_job(tmp_path, more):
-    """By GitLab's own schema, which check-jsonschema has."""
     checker = tools() / "check-jsonschema"
     pipeline = yaml.safe_load((EXAMPLES / "gitlab-ci.yml").read_text())
     (job,) = pipeline.values()

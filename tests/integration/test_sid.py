@@ -66,7 +66,6 @@ def host(tmp_path_factory):
 
 
 def tree(host: Machine) -> set[str]:
-    """The files, and the tables of the firewall."""
     return set(host.run("sh", "-c", TREE).splitlines())
 
 
@@ -135,7 +134,6 @@ def test_a_controller_of_python_3_14(sid, core, tmp_path):
     sid.ansible = f"{directory}/bin/ansible-playbook"
     assert core == "its own" or f"[core {core}." in sid.run(sid.ansible, "--version")
     assert "python version = 3.14." in sid.run(sid.ansible, "--version")
-
     sid.proscribe("audit")
     assert sid.record()["state"] == "noncompliant" and sid.record()["errors"] == []
     sid.proscribe("enforce")

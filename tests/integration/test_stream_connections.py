@@ -34,7 +34,6 @@ def host():
 
 
 def observed(host: Machine, *options: str, **arguments: Any) -> tuple[str, dict[str, Any]]:
-    """What Ansible says, and the record in it."""
     controller = host.controller("compliance_state", {"plan": PLAN, **arguments}, PROJECT, *options)
     said, _ = controller.process.communicate(timeout=LONGEST)
     answers = re.findall(r"=> (\{\n.*?^\})", said, re.DOTALL | re.MULTILINE)

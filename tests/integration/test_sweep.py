@@ -119,7 +119,6 @@ class Controller:
         (directory / "inventory.yml").write_text(json.dumps({"all": {"hosts": self.names, "vars": common}}))
 
     def run(self, *options: str, **environment: str) -> Ended:
-        """An audit of all of them."""
         events, reports, inventory = (self.directory / name for name in ("events", "reports", "inventory.yml"))
         events.write_text("")
         own = {"ANSIBLE_CALLBACK_PLUGINS": f"{self.directory}/callbacks:{PROJECT}/callback_plugins"}

@@ -45,7 +45,6 @@ def alone():
 
 @pytest.fixture(scope="module")
 def managed():
-    """A host that a controller observes."""
     with scheduled_machine("managed") as machine:
         machine.proscribe("enforce")
 
@@ -104,12 +103,10 @@ def is_named(record: Mapping[str, Any], row: Tampering, states: tuple[str, ...])
 
 
 def corrections(machine: Scheduled) -> list[str]:
-    """The rules that the host has corrected by itself, from its journal."""
     lines = machine.run("cat", journal.JOURNAL, check=False).splitlines()
     events = [json.loads(line) for line in lines if line.startswith("{")]
     return [rule for event in events if event["event"] == "corrected" for rule in event["rules"]]
 
 
 def reported(record: Mapping[str, Any]) -> str:
-    """What a record says, shortly."""
     return "\n".join(f"{rule['rule']} {rule['state']} {str(rule['findings'])[:300]}" for rule in record["rules"])

@@ -40,7 +40,6 @@ class Fleet:
         self.reports = before.parent / "reports"
 
     def run(self, checkout: Path, word: str, *options: str) -> str:
-        """What a command of a checkout prints, which succeeds."""
         own = {"PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook", "PROSCRIBE_REPORTS": str(self.reports)}
         argv = [str(checkout / "proscribe"), word, "-i", self.inventory, *options]
         done = subprocess.run(argv, env={**without_ansible(), **own}, cwd=checkout, timeout=LONGEST, **MERGED)
@@ -57,11 +56,9 @@ class Fleet:
         assert self.record()["state"] == "compliant"
 
     def record(self) -> dict[str, Any]:
-        """The host's record in the newest report."""
         return read_records(self.reports)[self.host.name]
 
     def traces(self) -> list[str]:
-        """What is on the host that Proscribe wrote."""
         names = self.host.run("find", "/", "-xdev", "-name", "*proscribe*", "-not", "-path", "/proc/*").splitlines()
         return names + [line for line in self.host.run("nft", "list", "tables").splitlines() if "proscribe" in line]
 

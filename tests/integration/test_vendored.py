@@ -55,7 +55,6 @@ def test_a_submodule_runs_by_its_launcher_without_any_setting(team):
     team.run("vendor/proscribe/proscribe", "audit", "-i", "inventory/hosts.yml", **environment)
     assert evaluated(team.directory / "reports") == "audit"
     assert team.run("git", "-C", "vendor/proscribe", "status", "--porcelain") == ""
-
     # In plays of their own: the collection, built from the submodule.
     team.write({"ansible.cfg": CONFIGURATION})
     built = team.run("vendor/proscribe/proscribe", "collection", "--output", "vendor", **environment).split()[-1]

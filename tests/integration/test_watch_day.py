@@ -1,7 +1,4 @@
-"""A day of a laptop, in a minute.
-
-A seed makes the hours; PROSCRIBE_TESTS_SEED repeats a day.
-"""
+"""A day of a laptop, in a minute. A seed makes the hours; PROSCRIBE_TESTS_SEED repeats a day."""
 
 import json
 import os

@@ -14,6 +14,8 @@ from watched_host import EVERY, audit, enforce, events, observed, plan
 
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
+WATCHER = "watch/watcher"
+NO_TASKS = f"systemctl set-property --runtime {units.LAUNCHES} TasksMax=1"
 MAIN = f"$(systemctl show -P MainPID {units.LAUNCHES})"
 # Empties the fanotify group of the daemon, whose process goes on.
 FLUSH = f"""\
@@ -27,6 +29,7 @@ assert libc.fanotify_mark(ours, 0x80 | 0x100, ctypes.c_uint64(0), -100, None) ==
 END
 """
 SLEEPS = "[Service]\\nExecStart=\\nExecStart=/bin/sleep infinity\\n"
+DOES_NOTHING = SLEEPS.replace("sleep infinity", "true")
 RESTART = f"systemctl restart {units.LAUNCHES}"
 WAIVED = {"mode": "waived", "waiver": "w1", "otherwise": "enforce"}
 
@@ -34,7 +37,7 @@ WAIVED = {"mode": "waived", "waiver": "w1", "otherwise": "enforce"}
 def replaced(unit: str, text: str) -> str:
     """A part that somebody puts beside a unit, in effect."""
     place = f"/run/systemd/system/{unit}.d"
-    return f"mkdir -p {place}; printf '%b' '{text}' >{place}/x.conf; systemctl daemon-reload"
+    return f"mkdir -p {place}; printf '%b' '{text}' >{place}/x.conf; systemctl daemon-reload;"
 
 
 class Done(NamedTuple):
@@ -47,26 +50,18 @@ class Done(NamedTuple):
 
 # An observation corrects these; tampering.toml has more.
 DONE = {
-    "the daemon is disabled": Done(f"systemctl disable --now {units.LAUNCHES}", "watch/watcher", "not enabled"),
-    "the daemon is masked until a reboot": Done(
-        f"systemctl mask --runtime --now {units.LAUNCHES}", "watch/watcher", "overridden by /run/systemd/system"
-    ),
-    "all daemons of ours are another program": Done(
-        f"{replaced('proscribe-.service', SLEEPS)}; {RESTART}", "watch/watcher", "overridden"
-    ),
-    "the daemon may start no verifier": Done(
-        f"systemctl set-property --runtime {units.LAUNCHES} TasksMax=1", "watch/watcher", "/run/systemd/system.control"
-    ),
+    "the daemon is disabled": Done(f"systemctl disable --now {units.LAUNCHES}", WATCHER, "not enabled"),
+    "the daemon is masked": Done(f"systemctl mask --runtime --now {units.LAUNCHES}", WATCHER, "overridden by /run/"),
+    "our daemons are another program": Done(replaced("proscribe-.service", SLEEPS) + RESTART, WATCHER, "overridden"),
+    "the daemon may start no verifier": Done(NO_TASKS, WATCHER, "/run/systemd/system.control"),
     "the daemon listens to nothing": Done(FLUSH, "watch/launches", "does not notice a start"),
-    "the heartbeat is another program": Done(f"cp /bin/true {HEARTBEAT}", "watch/watcher", HEARTBEAT),
-    "nobody finds the program": Done(f"rm {files.COMMAND}", "watch/watcher", files.COMMAND),
+    "the heartbeat is another program": Done(f"cp /bin/true {HEARTBEAT}", WATCHER, HEARTBEAT),
+    "nobody finds the program": Done(f"rm {files.COMMAND}", WATCHER, files.COMMAND),
 }
 # No observation comes any more: the daemon misses it.
 MISSED = {
-    "the timer is stopped": Done(f"systemctl stop {units.TIMER}", "watch/watcher", "does not run"),
-    "the observation is another program": Done(
-        replaced(units.SERVICE, SLEEPS.replace("sleep infinity", "true")), "watch/watcher", "overridden"
-    ),
+    "the timer is stopped": Done(f"systemctl stop {units.TIMER}", WATCHER, "does not run"),
+    "the observation is another program": Done(replaced(units.SERVICE, DOES_NOTHING), WATCHER, "overridden"),
 }
 
 

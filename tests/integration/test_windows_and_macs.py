@@ -23,8 +23,6 @@ WECHAT = r"C:\Program Files (x86)\Tencent\WeChat"
 
 
 class Fleet:
-    """The hosts, and runs over all of them."""
-
     def __init__(self, hosts: list[Machine], directory: Path) -> None:
         self.directory, self.hosts = directory, dict(zip(NAMES, hosts, strict=True))
         own: dict[str, Any] = dict.fromkeys(NAMES[:2], foreign.OVER_SSH)
@@ -78,14 +76,12 @@ def fleet():
 
 
 def states(record: dict[str, Any], control: str) -> dict[str, str]:
-    """The rules of a control that a record lists, with their states."""
     listed = {rule["rule"]: rule["state"] for rule in record["rules"] if rule["state"] != "not_applicable"}
     return {name.partition("/")[2]: state for name, state in listed.items() if name.startswith(f"{control}/")}
 
 
 @pytest.fixture(scope="module")
 def audited(fleet):
-    """The records of an audit of all of them."""
     fleet.run("audit")
     return fleet.records()
 
@@ -132,7 +128,6 @@ def test_controls_that_are_not_observed_are_unknown_on_each_host(audited):
 
 
 def registry(host: Machine) -> str:
-    """All that a host's registry has of a machine's software, as text."""
     return foreign.wine(host, "reg", "query", r"HKLM\Software", "/s")
 
 

@@ -1,7 +1,4 @@
-"""Fourteen well-known programs in Wine's registry.
-
-What Windows itself keeps in these keys is not tested here.
-"""
+"""Fourteen well-known programs in Wine's registry."""
 
 import datetime
 import time
@@ -70,7 +67,6 @@ def windows(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plan(own_catalogue):
-    """What the project's own catalogue says of the fourteen."""
     chosen = {"proscribe_categories": [], "proscribe_services_include": [one.service for one in WELL_KNOWN]}
     compiled = compile_plan(own_catalogue, read_restrictions(chosen, str), [], datetime.date(2026, 11, 30))
     return sealed({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})

@@ -27,7 +27,6 @@ class ThreeNamespaces:
         self.names = {role: f"{prefix}-{role}-{os.getpid()}" for role in ROLES}
 
     def enter(self, role: str) -> list[str]:
-        """What to put before a command that is to run there."""
         return ["nsenter", f"--net=/run/netns/{self.names[role]}"]
 
     def build(self, outside: Iterable[str]) -> None:

@@ -78,7 +78,6 @@ def two_users(scratch: Path, made: Path, root: str = "trixie-systems") -> Iterat
 
 
 def plan(system: str, **names: list[str]) -> dict[str, Any]:
-    """A plan that enforces these packages of one package system, by service."""
     services = {
         service: {"name": service, "mode": "enforce", "packages": {system: ids}, "processes": [], "paths": []}
         for service, ids in names.items()

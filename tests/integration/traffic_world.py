@@ -35,8 +35,6 @@ BAN = plan("203.0.113.0/24", BLOCKED_HOST, "2001:db8::/48")
 
 
 class World:
-    """Three namespaces, and a process in each that opens connections on command."""
-
     def __init__(self, root: Path) -> None:
         self.root = root
         self.spaces = ThreeNamespaces()
@@ -68,7 +66,6 @@ class World:
         self.peers[role] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def user(self, name: str, uid: int) -> None:
-        """An account of the host, as a role of its own."""
         accounts = self.host.text("/etc/passwd") or ""
         self.file("/etc/passwd", f"{accounts}{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n")
         self.start(name, "local", f"--reuid={uid}", "--clear-groups")
@@ -101,14 +98,12 @@ class World:
         return {refusal.subject: refusal.reason for refusal in changes.refused}
 
     def refused(self, service: str = "_telegram") -> int:
-        """How often a service's counter has counted."""
         listed = self.run(["nft", "-j", "list", "counter", "inet", "proscribe", f"refused{service}"]).out
         return int(json.loads(listed)["nftables"][1]["counter"]["packets"])
 
 
 @contextlib.contextmanager
 def world_in(root: Path) -> Iterator[World]:
-    """The world, the files of whose host are in a directory."""
     require_root()
     (root / "usr/sbin").mkdir(parents=True)
     (root / "var/lib").mkdir(parents=True)

@@ -93,7 +93,6 @@ class Repository:
         self.environment |= {"HOME": str(scratch), "NO_COLOR": "1", "COLUMNS": "10000"}
 
     def write(self, files: Mapping[str, str]) -> None:
-        """Write files by their paths."""
         for path, text in files.items():
             (self.directory / path).parent.mkdir(parents=True, exist_ok=True)
             (self.directory / path).write_text(text)
@@ -125,7 +124,6 @@ def bin_directory() -> Path:
 
 @pytest.fixture(scope="session")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of the collection, built from this checkout."""
     output = tmp_path_factory.mktemp("collection")
     ansible = str(tools() / "ansible-playbook")
     argv = [str(PROJECT / "proscribe"), "collection", "--output", str(output)]

@@ -89,13 +89,11 @@ def audit(host: Machine, made: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def observed(host: Machine) -> dict[str, Any]:
-    """The record of one own observation of the host."""
     host.run(files.PROGRAM, "observe")
     return dict(json.loads(host.run("cat", files.RECORD)))
 
 
 def events(host: Machine, *names: str) -> list[dict[str, Any]]:
-    """The lines of the journal, of these events."""
     lines = host.run("sh", "-c", f"cat {journal.JOURNAL} 2>/dev/null || true").splitlines()
     return [event for event in map(json.loads, lines) if not names or event["event"] in names]
 

@@ -39,19 +39,16 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 def launch(launcher: Path, *words: str, cwd: Path = PROJECT, stdin: str = "", environment: Mapping[str, str]) -> Ended:
-    """Run a launcher and wait for it."""
     streams = {**MERGED, "stdin": None, "input": stdin}
     done = subprocess.run([str(launcher), *words], cwd=cwd, env=dict(environment), timeout=LONGEST, **streams)
     return Ended(done.returncode, done.stdout)
 
 
 def with_python(**more: str) -> dict[str, str]:
-    """A clean environment whose first Python is that of the tests."""
     return clean_environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", **more)
 
 
 def read_records(reports: Path, run: str = "latest") -> dict[str, dict[str, Any]]:
-    """The records of a run, by host."""
     lines = (reports / run / "hosts.jsonl").read_text().splitlines()
     return {record["host"]: record for record in map(json.loads, lines)}
 
@@ -91,7 +88,6 @@ class Site:
         self.file("hosts.yml", "some_department:\n  hosts:\n" + "".join(f"    {host}\n" for host in hosts))
 
     def file(self, name: str, content: str) -> None:
-        """Write a file of the inventory."""
         path = self.inventory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
@@ -101,12 +97,10 @@ class Site:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The latest report.json."""
         return dict(json.loads((self.reports / "latest/report.json").read_text()))
 
     @property
     def records(self) -> dict[str, Any]:
-        """The records of the latest report, by host."""
         return read_records(self.reports)
 
 

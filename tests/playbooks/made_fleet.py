@@ -52,6 +52,8 @@ BLOCK = "# BEGIN proscribe"
 class Fleet:
     """Made hosts h1, h2, ... and the launcher over them."""
 
+    control = "dns"  # that is enforced
+
     def __init__(self, directory: Path, hosts: int) -> None:
         self.directory = directory
         self.names = [f"h{number}" for number in range(1, hosts + 1)]
@@ -75,7 +77,6 @@ class Fleet:
         return self.directory / name / "etc" / "hosts"
 
     def undo(self, name: str) -> None:
-        """Undo what was enforced on a host."""
         self.hosts_file(name).write_text("127.0.0.1 localhost\n")
 
     def interpreter(self, name: str, options: str = "") -> None:
@@ -84,11 +85,9 @@ class Fleet:
         path.chmod(0o755)
 
     def breaks(self, name: str) -> None:
-        """Let a host refuse every change."""
         self.interpreter(name, "-o ro")
 
     def claims(self, name: str, removals: int) -> None:
-        """Let a host claim that it has so many programs to remove."""
         self._changes_answers(name, LIES.format(claims=removals))
 
     def is_busy(self, name: str) -> None:
@@ -108,7 +107,6 @@ class Fleet:
         return self._launch(PROJECT / "proscribe", *words, PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
 
     def play(self, playbook: str, *options: str) -> Ended:
-        """Run a playbook of one's own, by Ansible itself."""
         configuration = str(PROJECT / "ansible.cfg")
         words = ("-i", "fleet", "--tags", "dns,untagged", *options, playbook)
         return self._launch(Path(REAL_ANSIBLE), *words, ANSIBLE_CONFIG=configuration)
@@ -119,7 +117,7 @@ class Fleet:
 
     def enforce(self, *options: str, **restrictions: Any) -> Ended:
         extra = json.dumps({f"proscribe_{name}": value for name, value in restrictions.items()})
-        return self.launch("enforce", "-i", "fleet", "--tags", "dns", "-e", extra, *options)
+        return self.launch("enforce", "-i", "fleet", "--tags", self.control, "-e", extra, *options)
 
     @property
     def corrected(self) -> set[str]:

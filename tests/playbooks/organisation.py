@@ -42,7 +42,6 @@ class Organisation:
         )
 
     def configured(self, more: str, paths: str = PATHS) -> Path:
-        """Write ansible.cfg."""
         path = self.directory / "ansible.cfg"
         path.write_text(f"[defaults]\nlocalhost_warning = false\n{paths}{more}\n[connection]\npipelining = true\n")
         return path
@@ -66,7 +65,6 @@ class Organisation:
 
     @property
     def complete(self) -> list[dict[str, Any]]:
-        """The complete reports, in their order."""
         paths = [path for path in self.reports.glob("2*/report.json") if ".partial" not in str(path)]
         return sorted((json.loads(path.read_text()) for path in paths), key=lambda report: report["run"]["started"])
 
@@ -78,5 +76,4 @@ class Organisation:
 
     @property
     def states(self) -> dict[str, str]:
-        """The states of the hosts in the newest report."""
         return read_states(self.reports, "newest")

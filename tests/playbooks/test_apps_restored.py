@@ -50,8 +50,6 @@ expires: {ends}
 
 
 class Made:
-    """The host, and the launcher over it."""
-
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.home = directory / "home/alice"
@@ -260,6 +258,5 @@ def test_the_list_for_machines_is_all_that_stands_on_standard_output(made, taken
     assert (item["host"], item["id"], item["user"], item["next_run"]["state"]) == ("pc17", taken[1], "alice", "taken")
     schema = json.loads((PROJECT / "docs/schema/quarantine-list.schema.json").read_text())
     assert [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(listing)] == []
-
     shown = made("quarantine list")
     assert shown.code == 4 and "1 of 2 hosts answered" in shown.said and "unknown: pc18: unreachable" in shown.said

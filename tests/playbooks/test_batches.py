@@ -28,7 +28,6 @@ def test_more_than_is_allowed_stops_after_the_canary_and_the_command_it_names_go
     ended = fleet.enforce("--check", max_change={"hosts": 2})
     assert (ended.code, fleet.corrected) == (0, set()), ended.said
     assert "a run without --check would stop after the canary batch (1 host)" in " ".join(ended.said.split())
-
     ended = fleet.enforce(max_change={"hosts": 2})
     assert ended.code == 13, ended.said
     (canary,) = fleet.corrected
@@ -38,7 +37,6 @@ def test_more_than_is_allowed_stops_after_the_canary_and_the_command_it_names_go
     said = " ".join(ended.said.split())
     assert "exit 13: stopped after the canary batch (1 host): the whole would change 4 hosts of the 4" in said
     assert "0 of these hosts were compliant; 3 hosts left as found" in said and "failed:" not in said
-
     dry, on = commands(ended.said)
     assert " enforce --check --diff --limit @" in dry
     words = shlex.split(on)[1:]

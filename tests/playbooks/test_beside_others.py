@@ -27,8 +27,6 @@ def organisation(tmp_path, beside):
 
 @pytest.fixture
 def recorded(beside, organisation):
-    """What ARA's own client says that it has recorded, offline."""
-
     def ask(*words: str) -> Any:
         environment = clean_environment(ARA_BASE_DIR=str(organisation.directory / "ara"))
         argv = [beside.tool("ara"), *words, "-f", "json"]

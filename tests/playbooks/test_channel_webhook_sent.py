@@ -13,7 +13,6 @@ pytestmark = pytest.mark.playbook
 
 @pytest.fixture(autouse=True)
 def configured(tmp_path, monkeypatch):
-    """Ansible has the project's configuration, and a place for its files."""
     monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
     monkeypatch.setenv("HOME", str(tmp_path))
 

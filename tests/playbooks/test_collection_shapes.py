@@ -106,8 +106,6 @@ SHAPES = {
 
 
 class Team:
-    """A team's project beside its hosts."""
-
     def __init__(self, directory: Path, collections: Path) -> None:
         self.fleet = Fleet(directory, 2)
         self.directory = directory / "project"
@@ -121,7 +119,6 @@ class Team:
             (self.directory / path).write_text(text)
 
     def run(self, *words: str, program: str = REAL_ANSIBLE, **environment: str) -> Ended:
-        """Run ansible-playbook, or another program."""
         return launch(Path(program), *words, cwd=self.directory, environment={**self.environment, **environment})
 
     def done(self, *words: str, program: str = REAL_ANSIBLE, **environment: str) -> dict[str, str]:
@@ -214,7 +211,6 @@ INVENTORIES = {
 
 @pytest.mark.parametrize("source", INVENTORIES.values(), ids=list(INVENTORIES))
 def test_inventories_of_other_kinds(team, source):
-    """With variables beside the playbook."""
     inventory, files = source
     variables = f"{VARIABLES}proscribe_dns_backend: hosts\nproscribe_requests: false\n"
     here = {path: text.format(fleet=team.fleet.directory) for path, text in files.items()}

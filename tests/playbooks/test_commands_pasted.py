@@ -44,7 +44,6 @@ class Desk:
         return str(subprocess.run(argv, cwd=cwd or self.directory, env=own, **MERGED).stdout)
 
     def pasted(self, screen: str, columns: int = 80, cwd: Path | None = None) -> list[tuple[str, list[str], str]]:
-        """What reaches ansible-playbook when each command on the screen is pasted."""
         variables = self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=str(self.made))
         variables["PATH"] = f"{self.made.parent}:{self.path}"
         with Shell("bash", columns, cwd or self.directory, variables) as shell:

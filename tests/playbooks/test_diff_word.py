@@ -92,15 +92,10 @@ def test_a_change_of_catalogue_and_restrictions_is_shown_with_its_hosts(checkout
     assert list(checkout.temporary.glob("proscribe-*")) == []
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("nonsense",), "'nonsense' is no revision of"),
-        (("latest",), "no complete report latest"),
-        ((), "OLD"),
-        (("HEAD", "-i", "/nowhere"), "/nowhere"),
-    ],
-)
+MISTAKES = {"nonsense": "'nonsense' is no revision of", "latest": "no complete report latest", "": "OLD"}
+
+
+@pytest.mark.parametrize(("words", "message"), [*MISTAKES.items(), ("HEAD -i /nowhere", "/nowhere")])
 def test_a_mistake_is_printed_in_plain_lines(checkout, words, message):
-    ended = checkout.diff(*words)
+    ended = checkout.diff(*words.split())
     assert (ended.code, message in ended.said, "Traceback" in ended.said) == (2, True, False), ended.said

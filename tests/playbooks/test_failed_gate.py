@@ -13,10 +13,7 @@ PLAY = """
   hosts: department
   gather_facts: false
   tasks:
-    - name: Compile
-      compile_plans: {mode: audit}
-      run_once: true
-      register: proscribe_compiled
+    - {name: Compile, compile_plans: {mode: audit}, run_once: true, register: proscribe_compiled}
     - name: Observe, and go on
       block:
         - name: Observe

@@ -55,7 +55,6 @@ def test_a_report_without_room_costs_no_host_its_correction_and_is_no_success(fl
     assert fleet.corrected == {"h1"} and ended.code == 250, ended.said
     assert "the report cannot be written" in said and FULL in said and "journal.jsonl" in said
     assert (fleet.latest / "report.json").read_bytes() == before
-
     leave(fleet, LARGE_KIB)
     ended = fleet.enforce()
     said = " ".join(ended.said.split())

@@ -5,18 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import checkout
 import pytest
-from checkout import (
-    PROJECT,
-    REAL_ANSIBLE,
-    Ended,
-    clean_environment,
-    launch,
-    made_ansible,
-    made_checkout,
-    made_wheel,
-    with_python,
-)
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch, with_python
 
 pytestmark = pytest.mark.playbook
 
@@ -66,12 +57,9 @@ def test_the_trap_works(trap):
 @pytest.mark.parametrize(
     ("words", "environment", "expected"),
     [
-        ("--help", {}, "Usage"),
-        ("--help", OF_ANSIBLE, "Usage"),
-        ("enforec", {}, "did you mean"),
-        ("enforec", OF_ANSIBLE, "did you mean"),
-        ("test --help", {}, "usage:"),
-        ("test --help", OF_ANSIBLE, "usage:"),
+        *(("--help", own, "Usage") for own in ({}, OF_ANSIBLE)),
+        *(("enforec", own, "did you mean") for own in ({}, OF_ANSIBLE)),
+        *(("test --help", own, "usage:") for own in ({}, OF_ANSIBLE)),
         ("explain --help", OF_ANSIBLE, "proscribe explain [-h]"),
     ],
 )
@@ -97,7 +85,7 @@ def test_a_run_on_this_machine(trap, tmp_path, words):
 
 
 def test_making_the_environment_and_running_it(trap, tmp_path):
-    launcher = made_checkout(tmp_path / "checkout", made_wheel(tmp_path))
+    launcher = checkout.made_checkout(tmp_path / "checkout", checkout.made_wheel(tmp_path))
     for _ in range(2):
         ended = trap.launch(launcher, "audit", PATH=with_python()["PATH"])
         assert ended.said.endswith("made ansible 1\n"), ended.said
@@ -108,7 +96,7 @@ def planted(environment: Path, launcher: Path, marker: Path) -> None:
     """An environment with the right mark, whose programs are not Python."""
     (environment / "bin").mkdir(parents=True)
     for name in ("python", "ansible-playbook"):
-        made_ansible(environment / "bin" / name, f"#!/bin/sh\ntouch {marker}\n")
+        checkout.made_ansible(environment / "bin" / name, f"#!/bin/sh\ntouch {marker}\n")
     requirement = (launcher.parent / "pyproject.toml").read_text().partition('["')[2].partition('"]')[0]
     (environment / "made-by-proscribe").write_text(f"{environment}\n{requirement}\n{environment}/bin/python")
 
@@ -116,7 +104,7 @@ def planted(environment: Path, launcher: Path, marker: Path) -> None:
 @pytest.mark.parametrize("who", ["somebody else", "everybody", "a group"])
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
 def test_environment_that_others_can_change_is_not_used(tmp_path, who):
-    launcher = made_checkout(tmp_path / "checkout", made_wheel(tmp_path))
+    launcher = checkout.made_checkout(tmp_path / "checkout", checkout.made_wheel(tmp_path))
     environment = launcher.parent / ".venv"
     planted(environment, launcher, tmp_path / "was-here")
     if who == "somebody else":

@@ -2,18 +2,15 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
-from patience import LONGEST
+from checkout import PROJECT, REAL_ANSIBLE, Ended, Site, clean_environment, launch
 
 pytestmark = pytest.mark.playbook
 
 LOCAL = f"{{ansible_connection: local, ansible_python_interpreter: {sys.executable}}}"
-HOSTS = f"all:\n  hosts:\n    one: {LOCAL}\n    two: {LOCAL}\n"
 VARIABLES = """\
 proscribe_controls: {apps: 'off', browser: 'off', firewall: 'off'}
 proscribe_dns_backend: hosts
@@ -21,18 +18,10 @@ proscribe_reports: ../state
 """
 
 
-class Site:
+class NamedSite(Site):
     """An inventory whose variable names a place, and commands that are started somewhere else."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory, self.inventory = directory, directory / "inventory"
-        self.cwd = directory / "elsewhere"
-        self.cwd.mkdir()
-        (self.inventory / "group_vars").mkdir(parents=True)
-        (self.inventory / "hosts.yml").write_text(HOSTS)
-        (self.inventory / "group_vars" / "all.yml").write_text(VARIABLES)
-
-    def __call__(self, *words: str) -> Ended:
+    def __call__(self, *words: str, **environment: str) -> Ended:
         """The launcher, without a place for reports in the environment."""
         own = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, XDG_STATE_HOME=str(self.directory / "home"))
         words = (*words, "-i", str(self.inventory))
@@ -40,10 +29,9 @@ class Site:
 
     def playbook(self, name: str, *options: str) -> Ended:
         """The playbook alone, as a scheduler of one's own starts it."""
-        argv = [REAL_ANSIBLE, str(PROJECT / "playbooks" / name), "-i", str(self.inventory), *options]
+        words = (str(PROJECT / "playbooks" / name), "-i", str(self.inventory), *options)
         own = clean_environment(ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"))
-        done = subprocess.run(argv, cwd=self.cwd, env=own, capture_output=True, text=True, timeout=LONGEST)
-        return Ended(done.returncode, done.stdout + done.stderr)
+        return launch(Path(REAL_ANSIBLE), *words, cwd=self.cwd, environment=own)
 
     @property
     def runs(self) -> list[str]:
@@ -52,7 +40,9 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path):
-    return Site(tmp_path)
+    site = NamedSite(tmp_path, f"one: {LOCAL}", f"two: {LOCAL}")
+    site.file("group_vars/all.yml", VARIABLES)
+    return site
 
 
 def test_every_command_finds_what_a_run_has_written_there(site):
@@ -62,7 +52,6 @@ def test_every_command_finds_what_a_run_has_written_there(site):
     (run,) = site.runs
     assert (state / "history.db").exists() and (state / "plans").is_dir()
     assert site.playbook("audit.yml").code == 0 and len(site.runs) == 2, "the playbook alone has it, too"
-
     shown = site("report")
     assert shown.code == 0 and "2 hosts" in shown.said, shown.said
     assert f"reports are read from {state} (proscribe_reports of the inventory)" in shown.said

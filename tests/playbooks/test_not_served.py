@@ -13,8 +13,6 @@ UNSERVED = ["a_switch", "b_switch", "c_switch"]
 
 
 class Port:
-    """A port that counts who connects to it."""
-
     def __init__(self) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.connections = 0
@@ -39,7 +37,6 @@ def port():
 
 @pytest.fixture
 def mixed(tmp_path, port):
-    """A fleet of every kind."""
     where = f"ansible_host: 127.0.0.1, ansible_port: {port.number}"
     own = "ansible.netcommon.network_cli, ansible_network_os: ios", "local, ansible_network_os: ios", "httpapi"
     switches = (f"{name}: {{ansible_connection: {how}, {where}}}" for name, how in zip(UNSERVED, own))
@@ -63,23 +60,22 @@ def test_unserved_hosts_are_counted_apart_and_never_connected_to(mixed, port):
     assert 'proscribe_host_state{host="a_switch",state="not_served"} 1' in (latest / "metrics.prom").read_text()
 
 
-@pytest.mark.parametrize("words", [("enforce", "--check"), ("lift", "--check"), ("collect",)])
-def test_no_other_run_connects_to_them_or_ends_because_of_them(words, mixed, port):
-    ended = mixed(*words, "--tags", "dns")
-    assert "not found" not in ended.said and "a_switch" in ended.said, ended.said
-    assert port.connections == 0
+WINRM, SHELL = "ansible_connection: winrm", "ansible_shell_type: powershell"
 
 
-@pytest.mark.parametrize("words", [("lift", "--check"), ("collect",)])
-@pytest.mark.parametrize("how", ["ansible_connection: winrm", "ansible_shell_type: powershell"])
-def test_windows_hosts_are_not_served_where_a_run_does_not_observe(words, how, mixed, port):
-    """Only audits and runs that enforce observe them, with the connection that their inventory names."""
-    host = f"all:\n  hosts:\n    a_windows: {{ansible_host: 127.0.0.1, ansible_port: {port.number}, {how}}}\n"
-    mixed.file("windows.yml", host)
-    ended = mixed(*words, "--tags", "dns")
+@pytest.mark.parametrize(
+    ("words", "how"),
+    [("enforce --check", ""), *((w, how) for w in ("lift --check", "collect") for how in (WINRM, SHELL))],
+)
+def test_no_other_run_connects_to_them_or_to_windows_hosts_or_ends_because_of_them(words, how, mixed, port):
+    """Only audits and runs that enforce observe Windows hosts, with the connection that their inventory names."""
+    if how:
+        host = f"a_windows: {{ansible_host: 127.0.0.1, ansible_port: {port.number}, {how}}}"
+        mixed.file("windows.yml", f"all:\n  hosts:\n    {host}\n")
+    ended = mixed(*words.split(), "--tags", "dns")
     said = " ".join(ended.said.split())
-    assert f"a_windows, a Windows host ({how})" in said or "4 not served" in said, ended.said
-    assert port.connections == 0
+    assert "not found" not in said and "a_switch" in said and port.connections == 0, ended.said
+    assert not how or f"a_windows, a Windows host ({how})" in said or "4 not served" in said, ended.said
 
 
 def test_a_gate_that_asks_for_a_complete_picture_is_not_met_until_they_are_left_out(mixed):

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from checkout import AS_ROOT, read_records
 from made_fleet import Fleet
@@ -26,6 +25,8 @@ WORKS = '#!/bin/sh\nrm -r "$HOME/.npm-global/lib/node_modules/wechaty"\n'
 
 class Homes(Fleet):
     """Hosts with a home, in which alice has a restricted package of npm, and an npm of her own."""
+
+    control = "apps"
 
     def interpreter(self, name: str, options: str = "") -> None:
         host = self.directory / name
@@ -49,10 +50,6 @@ class Homes(Fleet):
             for path in (place, *(f"{place}/{name}" for name in (*directories, *files))):
                 os.chown(path, ALICE, ALICE)
         return package
-
-    def enforce(self, *options: str, **restrictions: Any) -> Any:
-        extra = json.dumps({f"proscribe_{key}": value for key, value in restrictions.items()})
-        return self.launch("enforce", "-i", "fleet", "--tags", "apps", "-e", extra, *options)
 
 
 def test_a_users_own_uninstall_that_always_fails_stops_no_rollout(tmp_path):

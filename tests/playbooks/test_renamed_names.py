@@ -37,7 +37,6 @@ class Ran(NamedTuple):
 
     @property
     def warnings(self) -> list[str]:
-        """What it said that this ansible-core lacks."""
         return [line for line in self.said.splitlines() if "ansible-core" in line and "has no" in line]
 
 
@@ -62,7 +61,6 @@ def run(directory: Path, *names: str) -> Ran:
 
 @pytest.fixture(scope="session")
 def usual(tmp_path_factory):
-    """A run with all names as they are."""
     return run(tmp_path_factory.mktemp("usual"))
 
 

@@ -17,7 +17,6 @@ CONTROLS = {"restricted_apps": "apps", "browser_policy": "browser", "host_firewa
 
 
 def usage(role: str) -> str:
-    """The one playbook that a README shows."""
     (text,) = re.findall(r"```yaml\n(.*?)```", (PROJECT / "roles" / role / "README.md").read_text(), re.DOTALL)
     return str(text)
 

@@ -33,11 +33,9 @@ def test_a_change_is_reported_once_and_what_goes_on_as_it_was_is_not(tmp_path, c
     assert (notification["schema"], notification["number_of_hosts"]) == ("proscribe/notice/1", 2)
     assert notification["text"].startswith("Proscribe: 2 hosts corrected for the first time")
     assert {host["host"] for host in notification["hosts"]} == {"h1", "h2"} and "token=secret" not in ended.said
-
     ended = scheduled(fleet, chat)
     assert (ended.code, len(chat.got)) == (0, 1), ended.said
     assert "Proscribe:" not in ended.said
-
     fleet.undo("h2")
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from checkout import AS_ROOT, PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from checkout import AS_ROOT, PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch, read_records
 from made_fleet import Fleet
 from organisation import ROLES
 
@@ -82,4 +82,7 @@ def test_the_report_describes_the_hosts_as_they_are(tmp_path, name, ansible):
     fleet, case = Fleet(tmp_path, 2), CASES[name]
     ended = played(fleet, ansible, case)
     assert [(fleet.states[host], fleet.worst_rule(host)) for host in fleet.names] == [case.h1, case.h2], ended.said
+    if name == "a later task fails":
+        errors = [record["errors"] for record in read_records(tmp_path / "reports").values()]
+        assert all("non-zero return code" in own[-1]["message"] for own in errors), errors
     assert fleet.corrected == {host for host, (_, rules) in zip(fleet.names, (case.h1, case.h2)) if rules == "repaired"}

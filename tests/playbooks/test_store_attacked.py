@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from checkout import Ended, needs_root, proscribe
+from checkout import Ended, Site, needs_root
 
 pytestmark = pytest.mark.playbook
 
@@ -17,17 +17,15 @@ FILES = ["whole.jsonl", "requests.jsonl", "corrected.json", "history.db", ".whol
 FILES += [".whole.jsonl~", ".requests.jsonl~", ".corrected.json~"]
 
 
-class Controller:
+class Controller(Site):
     """A controller with an inventory of its own machine, and a folder of reports that somebody has got at."""
 
     def __init__(self, directory: Path) -> None:
-        self.reports, self.marker = directory / "reports", directory / "was-here"
-        self.plans = self.reports / "plans"
-        (directory / "hosts.yml").write_text("a_department: {hosts: {localhost: {ansible_connection: local}}}\n")
-        self.inventory = directory / "hosts.yml"
+        super().__init__(directory)
+        self.marker, self.plans = directory / "was-here", self.reports / "plans"
 
     def audit(self) -> Ended:
-        ended = proscribe("audit", "-i", str(self.inventory), "--tags", "dns", reports=self.reports)
+        ended = self("audit", "--tags", "dns")
         assert not self.marker.exists(), "what was planted ran"
         return ended
 
@@ -44,7 +42,7 @@ class Controller:
 
     @property
     def answered(self) -> bool:
-        return bool(json.loads((self.reports / "latest/hosts.jsonl").read_text())["rules_evaluated"])
+        return bool(self.records["localhost"]["rules_evaluated"])
 
 
 @pytest.fixture
@@ -116,7 +114,6 @@ def test_a_directory_of_reports_that_others_can_change_is_refused(controller, ow
 
 
 def plant(place: Path, kind: str, victim: Path) -> None:
-    """Put something into the place of what is there."""
     if place.is_dir() and not place.is_symlink():
         place.rename(place.with_name(f"moved.{place.name}"))
     place.unlink(missing_ok=True)
@@ -139,9 +136,8 @@ def test_planted_files_in_the_reports_hold_no_run_and_lead_nowhere(controller, k
     partial = controller.reports / "20200101T000000Z-audit-0000.partial"
     partial.mkdir()
     plant(partial / "journal.jsonl", kind, victim)
-    inventory = ("-i", str(controller.inventory))
-    for words in (("report", *inventory), ("requests", *inventory), ("report", "--since", "1d", *inventory)):
-        ended = proscribe(*words, reports=controller.reports)
+    for words in (("report",), ("requests",), ("report", "--since", "1d")):
+        ended = controller(*words)
         assert "Traceback" not in ended.said, ended.said
     runs = {path for path in controller.reports.glob("*-audit-*") if path.suffix != ".partial"}
     ended = controller.audit()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from checkout import PROJECT, Ended, proscribe
+from checkout import PROJECT, Site
 from loopback import Loopback
 from proscribe.controller.cli.scheduled import sending
 from proscribe.controller.report import request_news
@@ -30,15 +30,13 @@ REQUEST = requests_file.Request(
 )
 
 
-class Desk:
-    """An inventory of this machine, with a template in every text."""
-
+class Desk(Site):
     def __init__(self, directory: Path) -> None:
-        self.directory, self.mark = directory, directory / "was-here"
+        super().__init__(directory)
+        self.mark = directory / "was-here"
         self.evil = f"{{{{ lookup('ansible.builtin.pipe', 'touch {self.mark}') }}}}"
         quoted = json.dumps(self.evil)
         for name, text in {
-            "hosts.yml": "a_department: {hosts: {localhost: {ansible_connection: local}}}\n",
             "group_vars/all.yml": "proscribe_catalog_dirs: [catalog]\nproscribe_categories: [webmail]\n",
             "catalog/webmail/mail_of_ours.yml": ENTRY.format(name="Mail of ours", evil=quoted),
             "catalog/feeds/birds.yml": FEED.format(evil=quoted),
@@ -46,19 +44,14 @@ class Desk:
             "catalog/amends/mail_of_ours.yml": AMENDMENT.format(evil=quoted),
             "catalog/publishers.yml": PUBLISHER.format(evil=quoted),
             "catalog/known_good.txt": f"# {self.evil}\nwww.gov.example.net\n",
-            "approvers.yml": f"a_department: {{head: head, deputies: [{quoted}]}}\n",
+            "approvers.yml": f"some_department: {{head: head, deputies: [{quoted}]}}\n",
             "../expectations.yml": f"all: {{blocked: [{quoted}]}}\n",
             "waivers/w1.yml": WAIVER.format(evil=quoted),
         }.items():
-            path = directory / "inventory" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            self.file(name, text)
         (directory / "reports").mkdir(mode=0o750)
         lines = [{"schema": requests_file.SCHEMA}, REQUEST._replace(reason=self.evil)._asdict()]
         (directory / "reports" / requests_file.FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-    def __call__(self, *words: str) -> Ended:
-        return proscribe(*words, "-i", str(self.directory / "inventory"), reports=self.directory / "reports")
 
 
 def test_no_text_of_a_stranger_is_run(tmp_path):

@@ -110,7 +110,6 @@ def banned(organisation: Organisation) -> set[str]:
 
 
 def run(organisation: Organisation, playbook: str, config: str = ROLES, *options: str) -> str:
-    """What a run of a playbook prints that was refused."""
     organisation.configured("", config)
     ended = organisation.run(organisation.playbook(playbook), "--check", *options)
     assert ended.code == 2, ended.said
