@@ -1,7 +1,5 @@
-"""What a user may leave in his home, drawn by hypothesis: honest files with something changed, at the places that are
-read, and links, pipes, sockets, deep directories and names of any bytes anywhere.
-
-What is drawn is small and prints well (`Thing`); `leave` makes of it what may be large.
+"""Homes of hostile users, drawn by hypothesis: honest files with something changed at the places that are read, links,
+pipes, sockets, deep directories and names of any bytes. What is drawn (`Thing`) is small; `leave` makes it large.
 """
 
 import contextlib
@@ -73,53 +71,45 @@ def texts(name: str) -> Mapping[str, bytes]:
 
 
 # Where what kind is read. {pip} and the like are names of the catalogue; {any} is a name of any bytes.
-PLACES = [
-    (".local/lib/python3.11/site-packages/{pip}-1.0.dist-info/METADATA", "metadata"),
-    (".local/lib/python3.9/site-packages/{pip}-1.0.egg-info/PKG-INFO", "metadata"),
-    (".pyenv/versions/{any}/lib/python3.12/site-packages/{pip}-1.dist-info/METADATA", "metadata"),
-    (".local/share/pipx/venvs/{any}/lib/python3.11/site-packages/{pip}-1.dist-info/METADATA", "metadata"),
-    (".local/share/uv/tools/{pip}/lib/python3.11/site-packages/{pip}-1.dist-info/METADATA", "metadata"),
-    (".local/share/uv/tools/{pip}/uv-receipt.toml", "receipt"),
-    (".npmrc", ".npmrc"),
-    (".local/lib/node_modules/{npm}/package.json", "package.json"),
-    (".nvm/versions/node/{any}/lib/node_modules/{npm}/package.json", "package.json"),
-    ("miniconda3/conda-meta/{conda}-1.0-0.json", "conda"),
-    ("miniconda3/envs/{any}/conda-meta/{conda}-1.0-0.json", "conda"),
-    (".conda/environments.txt", "environments.txt"),
-    ("envs/a/conda-meta/{conda}-1.0-0.json", "conda"),
-    (f".local/share/nix/root/nix/store/{STORE}-p/manifest.json", "nix"),
-    (f".local/share/nix/root/nix/store/{STORE}-p/manifest.nix", "nix-env"),
-    (".guix-extra-profiles/{any}/manifest", "guix"),
-    (".config/autostart/{any}.desktop", "entry"),
-    (".local/share/applications/{any}.desktop", "entry"),
-    ("Desktop/{desktop}", "entry"),
-    (".config/systemd/user/{any}.service", "unit"),
-    (".local/bin/{program}", "script"),
-    (".local/bin/{program}", "elf"),
-    (".local/bin/cloudflared-linux-amd64", "go"),
-    ("bin/cloudflared", "go"),
-    (".local/share/flatpak/app/{flatpak}/x86_64/stable/active/deploy", "deploy"),
-    (".local/share/flatpak/app/{flatpak}/{any}/{any}/active", "deploy"),
-    (".local/share/flatpak/overrides/{flatpak}", "deploy"),
-    (".local/share/waydroid/data/data/{any}/x", "elf"),
-    (".linuxbrew/Cellar/{brew}/{any}/x", "elf"),
-    (".config/chromium/Default/Web Applications/Manifest Resources/_crx_{any}/x", "pak"),
-    (".config/chromium/Default/Web Applications/_crx_" + "a" * 32 + "/Icons/128.png", "pak"),
-    ("Downloads/{program}.AppImage", "image"),
-    ("Downloads/{program}-1.0-x86_64.AppImage", "image"),
-    ("{any}/{program}.AppImage", "image"),
-    ("{program}/{program}", "elf"),
-    ("{program}/resources/app.asar", "asar"),
-    ("{program}/resources.pak", "pak"),
-    ("{program}/icudtl.dat", "icu"),
-    ("{program}/omni.ja", "zip"),
-    ("{program}/application.ini", "vendor"),
-    ("{program}/{desktop}", "entry"),
-    (".wine/drive_c/Program Files/{windows}", "windows"),
-    (".wine/drive_c/Program Files/{any}.dll", "windows"),
-    ("{any}/{any}/{any}", "nested"),
-    ("{any}", "elf"),
-]
+SITES = (".local/lib/python3.11", ".pyenv/versions/{any}/lib/python3.12", ".local/share/uv/tools/{pip}/lib/python3.11")
+SITES += (".local/share/pipx/venvs/{any}/lib/python3.11",)
+WEB_APPS = ".config/chromium/Default/Web Applications"
+CONDA = ("miniconda3", "miniconda3/envs/{any}", "envs/a")
+PLACES_OF: dict[str, tuple[str, ...]] = {
+    "metadata": tuple(f"{site}/site-packages/{{pip}}-1.0.dist-info/METADATA" for site in SITES)
+    + (".local/lib/python3.9/site-packages/{pip}-1.0.egg-info/PKG-INFO",),
+    "receipt": (".local/share/uv/tools/{pip}/uv-receipt.toml",),
+    ".npmrc": (".npmrc",),
+    "package.json": tuple(
+        f"{top}/lib/node_modules/{{npm}}/package.json" for top in (".local", ".nvm/versions/node/{any}")
+    ),
+    "conda": tuple(
+        f"{top}/conda-meta/{{conda}}-1.0-0.json" for top in ("miniconda3", "miniconda3/envs/{any}", "envs/a")
+    ),
+    "environments.txt": (".conda/environments.txt",),
+    "nix": (f".local/share/nix/root/nix/store/{STORE}-p/manifest.json",),
+    "nix-env": (f".local/share/nix/root/nix/store/{STORE}-p/manifest.nix",),
+    "guix": (".guix-extra-profiles/{any}/manifest",),
+    "entry": tuple(f"{folder}/{{any}}.desktop" for folder in (".config/autostart", ".local/share/applications"))
+    + ("Desktop/{desktop}", "{program}/{desktop}"),
+    "unit": (".config/systemd/user/{any}.service",),
+    "script": (".local/bin/{program}",),
+    "elf": (".local/bin/{program}", ".local/share/waydroid/data/data/{any}/x", "{program}/{program}", "{any}")
+    + (".linuxbrew/Cellar/{brew}/{any}/x",),
+    "go": (".local/bin/cloudflared-linux-amd64", "bin/cloudflared"),
+    "deploy": tuple(f".local/share/flatpak/app/{{flatpak}}/{end}/active" for end in ("x86_64/stable", "{any}/{any}"))
+    + (".local/share/flatpak/app/{flatpak}/x86_64/stable/active/deploy", ".local/share/flatpak/overrides/{flatpak}"),
+    "pak": (f"{WEB_APPS}/Manifest Resources/_crx_{{any}}/x", f"{WEB_APPS}/_crx_{'a' * 32}/Icons/128.png")
+    + ("{program}/resources.pak",),
+    "image": ("Downloads/{program}.AppImage", "Downloads/{program}-1.0-x86_64.AppImage", "{any}/{program}.AppImage"),
+    "asar": ("{program}/resources/app.asar",),
+    "icu": ("{program}/icudtl.dat",),
+    "zip": ("{program}/omni.ja",),
+    "vendor": ("{program}/application.ini",),
+    "windows": tuple(f".wine/drive_c/Program Files/{name}" for name in ("{windows}", "{any}.dll")),
+    "nested": ("{any}/{any}/{any}",),
+}
+PLACES = [(place, kind) for kind, places in PLACES_OF.items() for place in places]
 PLACES += [(trace, "nested") for trace in untried(path for path, _ in PLACES)]
 KINDS = sorted(texts("x"))
 

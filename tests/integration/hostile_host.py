@@ -1,9 +1,7 @@
 """Hosts in hostile hands, over real SSH: to Ansible each is a host like any other, but it answers what an attack says.
 
-One sshd on loopback is all of them. Whatever is asked of a host, sshd starts this file there instead (ForceCommand);
-it knows by the address that was called which host it is, and does what stands in that host's file. A host without one
-is honest: its record has everything in order, and what a module is asked for is done. Nothing here observes or changes
-the machine that the tests run on.
+One sshd on loopback is all of them, and starts this file for whatever is asked (ForceCommand). By the address that was
+called it does what stands in that host's file; a host without one is honest. Nothing observes or changes the machine.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
-"""Room for many booted machines: each one's systemd and services take some ten of the kernel's 128 inotify instances.
-
-Several test runs share the kernel. So the limit is raised by the first one, and lowered by whoever leaves last: each
-holds a shared lock as long as its machines run, which the kernel releases for a run that is killed.
+"""Room for many booted machines: each takes some ten of the kernel's 128 inotify instances. Of the runs that share the
+kernel, the first raises the limit, and the last lowers it: each holds a shared lock, which ends with a killed run.
 """
 
 import contextlib

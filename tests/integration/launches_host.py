@@ -1,7 +1,4 @@
-"""A host on which starts of programs are noticed: the daemon with its code and its plan, and programs to start.
-
-What `watch launches` runs is put there by hand, as an enforcing run does it: code, plan, settings, a unit.
-"""
+"""A host on which starts of programs are noticed: code, plan, settings and unit are put there by hand."""
 
 import functools
 import json

@@ -1,6 +1,5 @@
-"""What a test changes on the machine itself, where no namespace keeps it apart, is written down before it is changed.
+"""The changes of tests to the machine itself, written to PROSCRIBE_TESTS_LEDGER before they are made, to be undone.
 
-Whoever runs the tests names a file in PROSCRIBE_TESTS_LEDGER, and undoes from it what a test that was killed could not.
 Each line is a JSON object: {"sysctl": NAME, "value": BEFORE}, or {"cgroup": NAME}, a directory below /sys/fs/cgroup.
 """
 

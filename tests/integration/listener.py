@@ -1,8 +1,5 @@
-"""A TCP listener that says which names a browser tried to reach: by the server name in a TLS hello, or by an HTTP Host
-line.
-
-It answers nothing and closes, which is all that counting takes: a name that a policy blocks is never connected to.
-It imports nothing of Proscribe, so that this file alone can be taken to a host as well.
+"""A TCP listener that counts connections by the server name of a TLS hello or an HTTP Host line, and answers nothing.
+This file alone can be taken to a host: it imports nothing of Proscribe.
 """
 
 from __future__ import annotations

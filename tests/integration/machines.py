@@ -1,9 +1,7 @@
 """Whole hosts for a test: containers that boot with systemd and are reached over SSH by the real Ansible.
 
-Their network leads nowhere else. Made by root with podman, from the roots of tests/roots.py.
-
-Most of what such a test does is waiting. So a test may be a story of one host, and stories are played side by side on
-several hosts (`played`).
+Their network leads nowhere else. Made by root with podman, from the roots of tests/roots.py. Most of such a test is
+waiting, so the stories of several hosts are played side by side (`played`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Real name servers and a real Squid in a throw-away root, on loopback addresses, with an export for each of them.
-
-Nothing of them is installed on the machine that runs the tests, and nothing starts there by itself.
-"""
+"""Real name servers and a real Squid in a throw-away root, on loopback addresses, with an export for each of them."""
 
 from __future__ import annotations
 

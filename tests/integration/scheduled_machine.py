@@ -1,7 +1,4 @@
-"""A machine for scheduled runs: Debian with its own ansible-core, systemd and sshd; this checkout in /srv/proscribe.
-
-It is controller and managed host in one: as a controller it reaches itself over SSH by the name web01.
-"""
+"""A machine for scheduled runs: controller and managed host (web01) in one, with this checkout in /srv/proscribe."""
 
 import contextlib
 import io

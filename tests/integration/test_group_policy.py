@@ -155,7 +155,6 @@ def tampered(world: World, *commands: str, ldif: str = "") -> list[str]:
 
 
 def test_changes_made_by_hand_are_named_and_repaired(world):
-    """A value is changed in SYSVOL; others are let in; the audience is narrowed; a script is added."""
     before, number = state_of(world.controller), version(world)
     blocked = "b'whatsapp.com'.decode().encode('utf-16-le')"
     write = f"p = {FOLDER + '/' + POLICY!r}; c = open(p, 'rb').read(); open(p, 'r+b').write"
@@ -235,7 +234,6 @@ def test_an_object_of_others_with_rules_is_named_before_anything_is_written(worl
 
 
 def test_three_units_have_the_rules_of_their_groups(world):
-    """One as the ban has it, one with a waiver for its group, one in which rules are enforced."""
     controller = world.controller
     units = {"lab": f"OU=Lab,{DN}", "press": f"OU=Press,{DN}"}
     before = state_of(controller)

@@ -155,7 +155,6 @@ def test_names_of_hosts_are_apart_and_none_ends_the_history(server, where, tmp_p
 
 
 def test_a_lock_that_somebody_holds_ends_no_run(where, tmp_path, monkeypatch):
-    """A reader has waited for it without an end, and the report of its run with it."""
     import sqlalchemy
 
     monkeypatch.setattr(server_of_history, "WAIT", 1)

@@ -172,7 +172,6 @@ def test_a_lease_makes_nobody_wait_and_hides_only_what_is_its_users(root, plan):
 
 
 def test_a_lease_on_what_has_moved_fails_no_later_run(root, monkeypatch):
-    """Mallory has the file open while it moves, and the run is killed there."""
     descriptor = os.open(images(root)["mallory"], os.O_RDWR)
     kill_when_moved(taking(root)[0], monkeypatch)
     with leased(descriptor, pass_fds=(descriptor,)):
@@ -208,7 +207,6 @@ def test_a_file_system_that_lies_costs_its_user_alone(root, plan, how, place, pr
 @needs_fuse
 @pytest.mark.parametrize("of", ["a move", "its completion"])
 def test_a_file_system_mounted_after_the_observation_holds_no_run(root, monkeypatch, of):
-    """After a notice, or the end of a program, mallory expects a move."""
     if of == "its completion":
         home = root / "home/mallory"
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=8m,uid={MALLORY}", "home", str(home)], check=True)

@@ -239,7 +239,6 @@ if call.kind == "collect":
 
 
 def test_collected_journals_and_requests_are_not_believed(hosts):
-    """The other hosts, which have stored an honest record, stay as they are; a request is its own host's."""
     hosts.run("audit")
     stored = STORED.replace("PLAN", repr(hosts.records()["h1"]["plan"].removeprefix("sha256:")))
     attack(hosts, stored, JOURNALS)
@@ -422,7 +421,6 @@ else:
 
 
 def test_a_host_that_says_it_is_another_one_speaks_for_itself_alone(hosts):
-    """Its record, its requests and its quarantine are filed under the name that the inventory gives it."""
     hosts.run("audit")
     names = {"PLAN": repr(hosts.records()["h2"]["plan"].removeprefix("sha256:")), "REQUEST": repr(REQUEST)}
     hosts.attack("h2", re.sub("PLAN|REQUEST", lambda match: names[match[0]], AS_ANOTHER))

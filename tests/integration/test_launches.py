@@ -168,7 +168,6 @@ def test_forks_of_a_restricted_program_end_with_it(host):
 
 
 def test_files_beside_a_program_do_not_hide_its_starts(host):
-    """A hundred and fifty thousand empty files, and thirty starts at once."""
     host.run("sh", "-c", "cd /home/frida/viber && seq -f '%g.so' 150000 | xargs touch && chown -R frida: .")
     ends = launches.starts(host, PORTABLE, FRIDA, 5, 20.0)
     assert [code for code, _ in ends if code is None] == [], ends
@@ -178,7 +177,6 @@ def test_files_beside_a_program_do_not_hide_its_starts(host):
 
 
 def test_a_user_with_many_ids_takes_nobodys_turn(host):
-    """Three hundred subordinate ids start as many copies, while another user starts one program."""
     script = "for id in $(seq 300); do mkdir -p /srv/copies/$id; cp /usr/bin/sleep /srv/copies/$id/Viber; done"
     host.run("sh", "-c", script)
     host.run("python3", "-IS", "-c", AS_MANY, str(FRIDA), "100000", "300", "/srv/copies")
@@ -190,7 +188,6 @@ def test_a_user_with_many_ids_takes_nobodys_turn(host):
 
 
 def test_units_of_a_user_that_start_a_program_again_and_again_take_nobodys_turn(host):
-    """Ten services of frida's own manager that never give up, two with a timer, and one program of dieter's between."""
     host.run("sh", "-c", UNITS)
     host.run("systemctl", "start", f"user@{FRIDA}.service")
     as_frida = ("runuser", "-u", "frida", "--", "env", f"XDG_RUNTIME_DIR=/run/user/{FRIDA}", "systemctl", "--user")

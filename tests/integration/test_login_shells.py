@@ -148,7 +148,6 @@ def test_every_other_is_refused_by_host_and_shell(audited, name):
 
 
 def test_no_shell_has_read_our_program(shells, audited):
-    """The line that ends a shell, or one word; and no line of Python was run as a command."""
     lines = shells.host.run("cat", READ).replace("/", "").replace("+", "").splitlines()
     assert "exit" in lines and all(line == "exit" or line.isalnum() or "=" in line for line in lines)
     assert not shells.host.there(f"{READ}.run")

@@ -94,7 +94,6 @@ def test_santa_does_what_explain_says_or_the_manifest_names_the_difference(
 
 
 def test_every_service_is_stopped_open_or_named(macs, own_catalogue):
-    """Of all entries: Santa and Apple's declaration stop what the plan restricts, and nothing else."""
     left_out, services = macs.left_out(), macs.plan(ONE)["controls"]["apps"]["services"]
     for id_, service in own_catalogue.services.items():
         restricted = services.get(id_, {}).get("mode") == "enforce" and id_ != GROUPED
@@ -104,7 +103,6 @@ def test_every_service_is_stopped_open_or_named(macs, own_catalogue):
 
 
 def test_a_mac_reports_the_installed_programs_that_santa_stops(macs, own_catalogue, tmp_path):
-    """The audit and the export name the same services by the identifiers that both know."""
     signed = {
         id_: [signing_id for signing_id in service.signing_ids if signing_id.partition(":")[2] in service.bundle_ids]
         for id_, service in own_catalogue.services.items()

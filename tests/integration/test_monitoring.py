@@ -201,7 +201,6 @@ def lost(written: object, read: object) -> list[object]:
 
 
 def test_grafanas_own_types_have_everything_that_the_dashboard_says():
-    """What its SDK does not know is not in what it writes."""
     needed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     made = machine.made("Grafana's SDK", machine.CACHE / "grafana", sys.executable, needed["test-monitoring"])
     if made.missing:

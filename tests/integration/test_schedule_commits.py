@@ -199,7 +199,6 @@ def test_a_signature_that_was_made_for_something_else_is_refused(repository):
 
 
 def test_a_good_signature_of_another_commit_is_refused(repository):
-    """Its lines put into a commit that the signer never saw."""
     raw = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", begun(repository))
     signature = raw[raw.index("gpgsig ") : raw.index("-----END SSH SIGNATURE-----")] + "-----END SSH SIGNATURE-----\n"
     other = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", repository.commit("")) + "\n"
@@ -337,7 +336,6 @@ def test_the_environment_leads_nowhere_else(repository, monkeypatch):
 
 
 def test_files_that_a_commit_brings_along_run_nothing(repository):
-    """Attributes with a filter, hooks, a submodule, a file for git's own settings: files like any other."""
     begun(repository)
     mark, tree = repository.directory / "was-here", repository.tree
     program = tree / "program"
@@ -380,7 +378,6 @@ def test_a_tree_with_a_link_and_a_folder_of_one_name_is_refused(repository, firs
 
 
 def test_a_remote_leads_to_no_other_place_with_what_it_advertises(repository):
-    """A symbolic branch, a list of bundles and a promisor; the commit that comes of them is judged like any other."""
     begun(repository)
     mark = repository.directory / "asked"
     (repository.directory / "helper").write_text(f"#!/bin/sh\ntouch {mark}\n")

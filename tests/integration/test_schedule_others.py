@@ -128,7 +128,6 @@ def test_runs_of_the_account_that_owns_it_are_no_danger_and_work_locked_in(machi
 
 
 def test_roots_runs_on_its_own_machine_change_what_they_have_to(machine):
-    """Without a connection, so within the unit itself."""
     machine.write(f"{CHECKOUT}/fleet/hosts.yml", "all: {hosts: {web01: {ansible_connection: local}}}\n")
     machine.proscribe("lift")
     machine.script(NO_MAIL)

@@ -34,7 +34,6 @@ def refused(variables: dict[str, object]) -> list[str]:
 
 @pytest.mark.nightly
 def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path):
-    """With the modules of awx.awx; the second time they change nothing."""
     collections = collection_of_pypi("awx", "awx").parents[2]
     organization = {"id": 1, "name": "Default", "type": "organization"}
     machine = {"id": 2, "name": "Hosts over SSH", "type": "credential"}

@@ -90,7 +90,6 @@ EVERYTHING["watch"] = watched_hosts.watch(watched_hosts.INCIDENT, **EVENTS)
 
 
 def test_schema_describes_every_key_that_the_reader_lets_through():
-    """All that the reader lets through; the controller adds what a run has done, and whom it met there."""
     record = read("web01", EVERYTHING)
     of_the_run = {"actions", "not_observed_again", "other_runs"}
     assert record.keys() == SCHEMAS["host-record"]["properties"].keys() - of_the_run
@@ -122,7 +121,6 @@ def test_a_report_with_exports_that_points_are_fed_with_fits(tmp_path):
 
 
 def test_every_event_fits(tmp_path):
-    """Of hosts in each state, of hostile ones, and of runs with a past."""
     verdict = {"gate": "noncompliant", "passed": False, "exit": 10, "reason": "not met"}
     past = EventRuns(open_history("sqlite", tmp_path))
     moved = {"control": "apps", "action": "quarantine /x as wechat-0123abcd", "quarantine_id": "wechat-0123abcd"}

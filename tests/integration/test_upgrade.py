@@ -83,7 +83,6 @@ def test_the_last_release_enforces(fleet):
 
 
 def test_this_code_takes_over(fleet):
-    """Step 3 of the page, over the reports of the last release."""
     fleet.run(PROJECT, "enforce", "--check", "--diff")
     fleet.enforce_twice(PROJECT)
     assert json.loads((fleet.reports / "latest/report.json").read_text())["run"]["version"][:1].isdigit()

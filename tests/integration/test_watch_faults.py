@@ -84,7 +84,6 @@ def test_a_full_disk(machine):
 
 
 def test_a_read_only_root(machine):
-    """All that the host would write lies on file systems that take nothing."""
     places = ("/etc", STATE_DIRECTORY)
     machine.script(f"rm {GATE}; {POLICY.done}")
     machine.script("".join(f"mount --bind {place} {place}; mount -o remount,bind,ro {place}\n" for place in places))

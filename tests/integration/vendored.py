@@ -1,7 +1,4 @@
-"""A team's repository that knows nothing of this checkout: made from the example, with the tools that teams run.
-
-The collection comes from a git repository on this disk, as it comes from a server elsewhere.
-"""
+"""A team's repository that knows nothing of this checkout: made from the example, with the tools that teams run."""
 
 import contextlib
 import os

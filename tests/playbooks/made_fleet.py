@@ -1,7 +1,4 @@
-"""Hosts that are mount namespaces of this machine, each with an /etc of its own; and the launcher over them.
-
-What is enforced is the hosts file, so that a host costs little. Needs root.
-"""
+"""Hosts that are mount namespaces of this machine, with hosts files of their own, and the launcher over them."""
 
 import json
 import os

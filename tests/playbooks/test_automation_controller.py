@@ -28,7 +28,6 @@ expires: %s
 
 
 def test_a_job_honours_the_projects_waivers_and_stops_where_it_finds_them_no_more(tmp_path):
-    """Else a drift run would enforce against what was approved."""
     script = tmp_path / "runner" / "inventory" / "hosts"
     script.parent.mkdir(parents=True)
     script.write_text(SCRIPT)

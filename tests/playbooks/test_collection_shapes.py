@@ -167,7 +167,6 @@ def test_a_retry_file_names_the_hosts_that_failed(team):
 
 
 def test_ansible_pull(team):
-    """A host that fetches the project and runs it over itself."""
     local = f"ansible_connection: local, ansible_python_interpreter: {team.fleet.directory}/h1/py"
     variables = f"{VARIABLES}proscribe_dns_backend: hosts\nproscribe_requests: false\n"
     files = {"hosts.yml": f"department: {{hosts: {{localhost: {{{local}}}}}}}\n", "group_vars/all.yml": variables}
@@ -236,7 +235,6 @@ def test_the_host_is_what_the_report_says(host):
 
 
 def test_testinfra_asserts_on_the_host_what_the_report_says(team):
-    """As it does for the hosts that Molecule has made, by the same inventory."""
     testinfra = installed("testinfra", "test-testinfra")
     team.write({"site.yml": PLAIN, "tests/test_ban.py": ASSERTIONS})
     assert team.done("site.yml") == REPAIRED

@@ -92,7 +92,6 @@ def test_a_mistake_names_what_was_expected(organisation, condition, expected):
 
 
 def test_documented_return_values_are_those_of_a_record():
-    """Keys that are in each record, and the states, worst first."""
     record = yaml.safe_load(documented(MODULE, "RETURN"))["record"]
     required = json.loads((PROJECT / "docs/schema/host-record.schema.json").read_text())["required"]
     assert record["contains"].keys() - {"controls"} == set(required) - {"host", "reason"}

@@ -71,7 +71,6 @@ def test_a_users_own_uninstall_that_always_fails_stops_no_rollout(tmp_path):
 
 
 def test_users_alone_stop_no_rollout_where_a_gate_makes_hosts_fail(tmp_path):
-    """Each host of the first batch has a user whose package stays. The hosts stay noncompliant, and so the gate."""
     fleet = Homes(tmp_path, 3)
     stay = [fleet.installs(name, FAILS) for name in ("h1", "h2")]
     goes = fleet.installs("h3", WORKS)

@@ -135,7 +135,6 @@ def test_the_first_run_after_its_end_takes_a_waiver_back(run):
 
 
 def test_waivers_and_approvers_are_not_taken_for_inventory(run):
-    """Ansible reads every file of an inventory directory as inventory, and these are none."""
     run.file("waivers/made.yml", WAIVER.format(expires="2024-06-01T00:00:00+08:00"))
     run.file("approvers.yml", "some_department: {head: somebody.else}\n")
     run.file("allowed_signers", "somebody.else ssh-ed25519 AAAA\n")

@@ -61,7 +61,6 @@ def test_edited_code_does_not_run(controller):
 
 
 def test_planted_code_of_a_right_name_is_not_chosen(controller):
-    """Also where everything that names code in the store names it."""
     evil = controller.evil(controller.code.read_bytes())
     name = hashlib.sha256(evil).hexdigest()
     (controller.plans / f"{name}.code").write_bytes(evil)

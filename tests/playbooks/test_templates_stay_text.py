@@ -55,7 +55,6 @@ class Desk(Site):
 
 
 def test_no_text_of_a_stranger_is_run(tmp_path):
-    """Where a template may stand at all; a name may have none of its characters."""
     desk = Desk(tmp_path)
     entry = tmp_path / "inventory/catalog/webmail/mail_of_ours.yml"
     good = entry.read_text()
