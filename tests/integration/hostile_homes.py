@@ -97,8 +97,8 @@ PLACES_OF: dict[str, tuple[str, ...]] = {
     "elf": (".local/bin/{program}", ".local/share/waydroid/data/data/{any}/x", "{program}/{program}", "{any}")
     + (".linuxbrew/Cellar/{brew}/{any}/x",),
     "go": (".local/bin/cloudflared-linux-amd64", "bin/cloudflared"),
-    "deploy": tuple(f".local/share/flatpak/app/{{flatpak}}/{end}/active" for end in ("x86_64/stable", "{any}/{any}"))
-    + (".local/share/flatpak/app/{flatpak}/x86_64/stable/active/deploy", ".local/share/flatpak/overrides/{flatpak}"),
+    "deploy": (".local/share/flatpak/app/{flatpak}/{any}/{any}/active", ".local/share/flatpak/overrides/{flatpak}")
+    + (".local/share/flatpak/app/{flatpak}/x86_64/stable/active/deploy",),
     "pak": (f"{WEB_APPS}/Manifest Resources/_crx_{{any}}/x", f"{WEB_APPS}/_crx_{'a' * 32}/Icons/128.png")
     + ("{program}/resources.pak",),
     "image": ("Downloads/{program}.AppImage", "Downloads/{program}-1.0-x86_64.AppImage", "{any}/{program}.AppImage"),
