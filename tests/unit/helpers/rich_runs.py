@@ -73,7 +73,7 @@ OF_OTHERS = ("holds", "broken", "failed", "excused", "other", "open", "frozen")
 FEW = ("policies", "named", "excused", "gone")
 # The outputs of each run: in one of them a format, or a part of the page, has all that it can have.
 WRITTEN = {
-    "audit": ("page", "screen"), "few": ("csv", "events", "junit", "prometheus", "sarif"), "waived": ("oscal",),
+    "audit": ("page", "screen"), "few": ("csv", "events", "junit", "prometheus", "sarif"),
     "press": ("screen",), "enforce": ("page", "screen"), "none": ("page", "screen", "prometheus"),
     "states": ("junit", "oscal", "sarif"), "watched": ("events", "prometheus"),
 }  # fmt: skip
@@ -190,7 +190,7 @@ def observed(answers_by_host: dict[str, Any], *silent: str) -> Made:
 
 def runs() -> dict[str, Made]:
     return {
-        "audit": audited(), "few": audited(FEW), "waived": audited(("excused",)),
+        "audit": audited(), "few": audited(FEW),
         "press": of_department(*audited(FEW), "press"), "enforce": enforced(), "none": observed({}),
         "states": observed(export_fleet.ANSWERS, "gone"), "watched": observed(watched_hosts.HOSTS),
     }  # fmt: skip

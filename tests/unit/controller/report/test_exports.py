@@ -250,10 +250,17 @@ def test_the_documents_say_what_a_state_becomes_in_each(project):
     assert [column for column in COLUMNS if f"`{column}`" not in text] == []
 
 
+def shorten(text):
+    """Shorten what repeats itself: identifiers, a namespace, tags of cells, and the help of metrics."""
+    text = re.sub(r"\b([0-9a-f]{8})(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", r"\1", text)
+    text = re.sub(r"</(?:td|th|tr|dt|dd|p|li|span)>| scope=\"\w+\"| class=\"(?:status|what|number|when|soft|share|over|)\"", "", text).replace("https://proscribe.example/ns", "NS")
+    return re.sub(r"^# (?:HELP|TYPE) .*\n", "", text, flags=re.MULTILINE)
+
+
 @pytest.mark.parametrize("story", STORIES)
 def test_outputs_are_as_recorded(story):
     for name, text in STORIES[story]().items():
-        compare(RECORDED / f"{name}.txt", fold(text))
+        compare(RECORDED / f"{name}.txt", fold(shorten(text)))
 
 
 def test_recorded_files_have_an_output():
