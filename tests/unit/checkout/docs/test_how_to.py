@@ -25,7 +25,7 @@ SHOWN = {
 }
 GUIDES = {path: parts for path, parts in SHOWN.items() if any(isinstance(part, File) for part in parts)}
 assert len(GUIDES) >= 6
-PARTS = (*FOR_DERIVED, "pyproject.toml", "tests/conftest.py", "tests/properties.py", "tests/suite", "tests/unit")
+PARTS = (*FOR_DERIVED, "pyproject.toml", "tests/conftest.py", "tests/properties.py", "tests/recording.py", "tests/suite", "tests/unit")
 CODE = ("module_utils/", "playbooks/")
 PYTEST = "tests/tool pytest "
 # What a service and a channel are read by.
@@ -96,6 +96,7 @@ def test_what_the_guides_show_has_the_types_that_the_code_expects(tmp_path, monk
     shown = [part for part in parts if isinstance(part, File) and part.name.endswith(".py")]
     shown = [file for file in shown if not file.name.startswith("tests/playbooks/")]  # their helpers are not copied
     for file in shown:
+        (checkout / file.name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / file.name).write_text(file.content)
     written = [line.partition(":")[0] for line in run(checkout, "tests/derived").splitlines()]
     names = [*(file.name for file in shown), *(name for name in written if name.endswith(".py"))]

@@ -439,12 +439,12 @@ def test_revision_unknown_to_git_is_a_mistake(repository, tmp_path, named):
 @pytest.mark.parametrize(
     ("change", "near"),
     [
-        ("module_utils/proscribe/base/elf.py", "unit/base/test_elf.py"),
+        ("module_utils/proscribe/base/elf.py", "unit/test_base.py"),
         (CONTROL, "integration/test_dns_late.py"),
         ("catalog/webmail/gmail.yml", "unit/controller/compile/catalogue/test_schema.py"),
         ("docs/waivers.md", "unit/checkout/tests/test_doc_commands.py"),
         (ROLE, "playbooks/test_runs.py"),
-        ("tests/unit/base/test_elf.py", "unit/base/test_elf.py"),
+        ("tests/unit/test_base.py", "unit/test_base.py"),
         ("tests/suite/sizes.py", "unit/checkout/tests/test_suite.py"),
     ],
 )
