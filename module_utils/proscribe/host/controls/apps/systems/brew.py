@@ -131,7 +131,7 @@ DECLARED = (
                 route="brew: Homebrew on Linux, formulae and casks (`brew_cask`)",
                 seen=Claim(
                     "its directories in `/home/linuxbrew` and in homes; programs that run by their place there",
-                    "unit/host/controls/apps/systems/test_brew::test_formulae_and_casks_of_a_users_own",
+                    "unit/host/controls/apps/test_systems_of_stores::test_formulae_and_casks_of_a_users_own",
                 ),
                 removed=Claim(
                     "Homebrew, as the owner, without what the formula needed; it refuses what others need",

@@ -233,11 +233,11 @@ DECLARED = (
                 ),
                 seen=Claim(
                     "`conda-meta` in each; programs that run by the package's list of files",
-                    "unit/host/controls/apps/systems/test_conda::test_an_environment_anywhere_in_the_home_that_conda_has_listed",
+                    "unit/host/controls/apps/test_systems_of_languages::test_an_environment_anywhere_in_the_home_that_conda_has_listed",
                 ),
                 removed=Claim(
                     "conda, mamba or micromamba, as the owner, simulated first; refused where more would go",
-                    "unit/host/controls/apps/systems/test_conda::test_removal_that_takes_more_along_is_refused",
+                    "unit/host/controls/apps/test_systems_of_languages::test_removal_that_takes_more_along_is_refused",
                 ),
                 prevented=None,
                 left=(

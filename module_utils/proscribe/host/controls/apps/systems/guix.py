@@ -160,7 +160,7 @@ DECLARED = (
                 route="guix: `guix install`, `guix home`",
                 seen=Claim(
                     "the manifests of every user's profiles; programs that run by their place in the store",
-                    "unit/host/controls/apps/systems/test_guix::test_guix_store_program",
+                    "unit/host/controls/apps/test_systems_of_stores::test_program_in_a_store_has_the_package_of_its_path",
                 ),
                 removed=Claim(
                     "Guix, as the owner of the profile; refused for `guix home`, whose configuration lists it",

@@ -189,7 +189,7 @@ DECLARED = (
                         "the manifests of the host's and every user's profiles; programs that run by their "
                         "place in the store, also of `nix run` and `nix shell`"
                     ),
-                    "unit/host/controls/apps/systems/test_nix::test_nix_store_program",
+                    "unit/host/controls/apps/test_systems_of_stores::test_program_in_a_store_has_the_package_of_its_path",
                 ),
                 removed=Claim(
                     (

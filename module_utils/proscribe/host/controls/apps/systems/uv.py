@@ -112,7 +112,7 @@ DECLARED = (
                         "every user's tools, also where UV_TOOL_DIR points elsewhere in the home: by the links "
                         "to their programs"
                     ),
-                    "unit/host/controls/apps/systems/test_uv::test_tools_elsewhere_are_found_by_links_to_their_programs",
+                    "unit/host/controls/apps/test_systems_of_languages::test_tools_elsewhere_are_found_by_links_to_their_programs",
                 ),
                 removed=Claim(
                     "uv, as the owner; refused where it came along with another tool",

@@ -61,7 +61,7 @@ DECLARED = (
                 route="waydroid: Android apps",
                 seen=Claim(
                     "every user's apps, by their data; launchers, by the app's id",
-                    "unit/host/controls/apps/systems/test_brew::test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it",
+                    "unit/host/controls/apps/test_systems_of_stores::test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it",
                 ),
                 removed=Claim(
                     "the launcher is moved into the quarantine; the app stays, with who can remove it",

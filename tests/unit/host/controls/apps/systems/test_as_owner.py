@@ -9,7 +9,7 @@ import pytest
 from fake_tools import absent
 from made_users import ALICE, put
 from proscribe.host.controls.apps.systems import brew, conda, flatpak, guix, nix, npm, pip, pipx, snap, uv
-from proscribe.host.controls.apps.systems.as_owner import OwnTools, not_whole, others_have, removals, uninstall
+from proscribe.host.controls.apps.systems.as_owner import OwnTools, others_have, removals, uninstall
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.base import Action
 from proscribe.host.system import ControlError, Host, Result, Unseen, User
@@ -189,18 +189,6 @@ def test_root_runs_nothing_out_of_a_place_that_users_can_change(root, monkeypatc
     monkeypatch.setattr(host, "changeable", lambda place: "/opt" if place == "/opt/own" else "")
     assert others_have(host, OF_HOST, "/x", ["/opt/none", "/opt/own"]) == why.format("/opt")
     assert others_have(host, OF_ALICE, "/x", ["/opt/own"]) == ""
-
-
-@pytest.mark.parametrize(
-    ("environment", "tool", "why"),
-    [
-        ("OWL", "/usr/bin/pipx", ""),
-        ("owl", "", "pipx itself is not installed on this host"),
-        ("elk", "/usr/bin/pipx", "it came along with 'elk', which pipx installed and nothing restricts"),
-    ],
-)
-def test_an_environment_goes_where_it_is_the_packages_own(environment, tool, why):
-    assert not_whole(OF_HOST._replace(handles=(environment,), id="Owl"), tool, "pipx") == why
 
 
 def test_uninstall_runs_the_tool_as_the_owner(root):

@@ -1,0 +1,381 @@
+"""Packages of npm, uv, pip, pipx and conda, and snaps, on test trees: places, names, limits, and who removes them."""
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_tools import DONE, Tools
+from hypothesis import given
+from hypothesis import strategies as st
+from made_users import ALICE, everywhere, put
+from proscribe.host.controls.apps.systems import conda, npm, pip, pip_removal, pipx, site_packages, snap, uv
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.system import ControlError, Host, Process, Result
+from proscribe.model.removed import Removed
+
+NPM_IDS = {"wechaty", "@made/telegram"}
+
+
+def npm_package(root: Path, prefix: str, id_: str = "wechaty", manifest: str = '{"version": "1.2.3"}') -> str:
+    path = f"{prefix}/lib/node_modules/{id_}"
+    put(root, f"{path}/package.json", manifest)
+    return path
+
+
+HOMES = {"~": "/home/alice", "${HOME}": "/home/alice", "/home/alice": "/home/alice"}
+PARTS = st.sampled_from(["..", ".", "", "a", "npm global", "alice", "~", "${HOME}", "=", ";"])
+
+
+@given(st.sampled_from([*HOMES, "/home/bob", "/", "", "/home/alice2", "/home"]), st.lists(PARTS, max_size=6))
+def test_a_prefix_never_leaves_the_home(start, parts):
+    """What is below the home is found where it is, and nothing else ever."""
+    value = "/".join([start, *parts]).rstrip()
+    place = os.path.normpath(HOMES.get(start, start) + value[len(start) :].replace("${HOME}", "/home/alice"))
+    inside = place.startswith("/home/alice/")
+    assert npm.parse([f"prefix={value}"], "/home/alice") == ([place] if inside else [])
+
+
+@given(st.text())
+def test_no_text_leads_out_of_the_home(text):
+    for prefix in npm.parse([f"prefix=~/{text}", f"prefix=/home/alice/x/{text}", text], "/home/alice"):
+        assert prefix == os.path.normpath(prefix) and prefix.startswith("/home/alice/")
+
+
+@given(st.binary(max_size=200))
+def test_any_manifest_is_read_without_an_error(tmp_path_factory, content):
+    root = tmp_path_factory.mktemp("manifest")
+    (root / npm_package(root, "/usr").lstrip("/") / "package.json").write_bytes(content)
+    assert len(everywhere(npm, Host(str(root)), NPM_IDS)[0]) == 1
+
+
+def test_a_directory_without_a_manifest_is_no_package(root):
+    (root / "usr/lib/node_modules/wechaty").mkdir(parents=True)
+    (root / "usr/lib/node_modules/@made").mkdir()
+    assert everywhere(npm, Host(str(root)), NPM_IDS) == ([], "")
+
+
+UV_IDS = {"Telethon", "pyrogram"}
+TOOLS = "/home/alice/.local/share/uv/tools"
+
+
+def lay_uv_tool(root: Path, name: str, packages: dict[str, str], tools: str = TOOLS) -> None:
+    environment = f"{tools}/{name}"
+    put(root, f"{environment}/uv-receipt.toml", f'[tool]\nrequirements = [{{ name = "{name}" }}]\n')
+    put(root, f"{environment}/bin/{name}", "#!/usr/bin/python3\n", 0o755)
+    for package, version in packages.items():
+        metadata = f"{environment}/lib/python3.13/site-packages/{package}-{version}.dist-info/METADATA"
+        put(root, metadata, f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+
+
+def test_a_tool_and_what_came_along_with_another(root):
+    lay_uv_tool(root, "telethon", {"telethon": "1.36.0"})
+    lay_uv_tool(root, "sendbox", {"sendbox": "2.0", "pyrogram": "2.1"})
+    result, unseen = uv.query_of(Host(str(root)), ALICE, UV_IDS)
+    assert [(item.id, item.version, item.scope, item.handles) for item in result] == [
+        ("pyrogram", "2.1", "user:alice", ("sendbox",)),
+        ("Telethon", "1.36.0", "user:alice", ("telethon",)),
+    ]
+    assert unseen == "" and uv.query(Host(str(root)), UV_IDS) == ([], "")
+    assert uv.owned_directories(Host(str(root)), ALICE) == [TOOLS]
+
+
+@pytest.mark.parametrize(
+    ("target", "seen"),
+    [
+        ("/home/alice/apps/telethon/bin/telethon", True),
+        ("/home/bob/apps/telethon/bin/telethon", False),
+        ("/home/alice/../bob/apps/telethon/bin/telethon", False),
+        ("../../apps/telethon/bin/telethon", False),
+        ("/home/alice/telethon", False),
+    ],
+)
+def test_tools_elsewhere_are_found_by_links_to_their_programs(root, target, seen):
+    for home in ("alice", "bob"):
+        lay_uv_tool(root, "telethon", {"telethon": "1.36.0"}, tools=f"/home/{home}/apps")
+    link = root / "home/alice/.local/bin/telethon"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(target)
+    assert len(uv.query_of(Host(str(root)), ALICE, UV_IDS)[0]) == seen
+    assert uv.owned_directories(Host(str(root)), ALICE) == [TOOLS, *(["/home/alice/apps"] if seen else [])]
+
+
+def test_links_beyond_the_limit_are_reported(root, monkeypatch):
+    names = [f"a{number}" for number in range(uv.MOST_LINKS + 1)]
+    monkeypatch.setattr(Host, "list", lambda self, path: names if path.endswith("bin") else [])
+    read: list[str] = []
+    monkeypatch.setattr(uv, "link", lambda host, path: read.append(path) or "")
+    unseen = "/home/alice/.local/bin has more than 2000 entries: not all were checked"
+    assert uv.query_of(Host(str(root)), ALICE, UV_IDS) == ([], unseen)
+    assert len(read) == uv.MOST_LINKS
+
+
+PIP_IDS = {"telethon", "Signalbot.cli-tool"}
+
+
+def distribution(root: Path, folder: str, entry: str, name: str, version: str = "1.0", installer: str = "pip") -> None:
+    put(root, f"{folder}/{entry}/METADATA", f"Name: {name}\nVersion: {version}\n\nName: no\n")
+    put(root, f"{folder}/{entry}/INSTALLER", f"{installer}\n")
+
+
+def test_metadata_that_is_not_there_or_no_text_is_no_package(root):
+    place = put(root, "/usr/local/lib/python3.13/site-packages/telethon-1.0.dist-info/RECORD")
+    for content in (None, b"\xff\x00Name: telethon"):
+        if content:
+            place.with_name("METADATA").write_bytes(content)
+        assert everywhere(pip, Host(str(root)), PIP_IDS) == ([], "")
+
+
+@given(st.text())
+def test_any_text_is_read_without_an_error(text):
+    assert all(isinstance(value, str) for value in site_packages.parse(text).values())
+    assert len(snap.parse_file(text)) == 3
+
+
+@given(
+    st.text(alphabet=st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=60)
+)
+def test_any_name_in_a_directory_is_read_without_an_error(tmp_path_factory, name):
+    root = tmp_path_factory.mktemp("names")
+    directory = root / "usr/lib/python3/dist-packages"
+    directory.mkdir(parents=True)
+    try:
+        (directory / f"{name}.dist-info").mkdir()
+    except OSError:
+        return
+    assert everywhere(pip, Host(str(root)), PIP_IDS) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("path", "result"),
+    [
+        ("/usr/lib/python3/dist-packages/x", ("/usr", "python3")),
+        ("/lib/python3.9", ("", "python3.9")),
+        ("/a/lib/python3.9/b/lib/python3.10/x", ("/a/lib/python3.9/b", "python3.10")),
+        ("/usr/lib/python3.x/x", None),
+        ("python3.9", None),
+    ],
+)
+def test_the_python_that_a_path_is_for(path, result):
+    if result:
+        assert pip_removal.interpreter(path) == result
+    else:
+        with pytest.raises(ControlError, match=f"^{path} is in no directory of a Python$"):
+            pip_removal.interpreter(path)
+
+
+OWNED = Result(0, "python3-telethon: /usr/lib/x\n", "")
+
+
+@pytest.mark.parametrize(
+    ("installer", "answer", "reason"),
+    [
+        ("x" * 41, (), f"pip did not install it ({'x' * 40!r} did)"),
+        ("a\x1b", (), "pip did not install it (nothing says who did)"),
+        ("pip", ("python3.13", Result(1, "", "No module named pip")), "python3.13 has no pip"),
+        ("pip", ("dpkg-query", OWNED), "it belongs to the dpkg package python3-telethon"),
+    ],
+)
+def test_distribution_of_another_installer_stays(root, installer, answer, reason):
+    put(root, "usr/bin/dpkg-query", mode=0o755)
+    host = Host(str(root), Tools(*filter(None, [answer]), ("dpkg-query", Result(1, "", "")), ("", DONE)))
+    distribution(root, "/usr/local/lib/python3.13/dist-packages", "telethon-1.0.dist-info", "telethon", "1", installer)
+    actions, ((_, why),) = pip.removal(host, everywhere(pip, host, PIP_IDS)[0])
+    assert actions == [] and why.startswith(reason)
+
+
+def test_environment_of_pipx_goes_where_it_is_the_packages_own(root):
+    put(root, "usr/bin/pipx", mode=0o755)
+    host = Host(str(root), Tools(("", DONE)))
+    own = "/home/alice/.local/share/pipx"
+    for place in (f"{own}/venvs/telethon", f"{own}/venvs/notifier", "/opt/pipx/venvs/Telethon"):
+        distribution(root, f"{place}/lib/python3.13/site-packages", "telethon-1.0.dist-info", "telethon")
+    actions, refused = pipx.removal(host, everywhere(pipx, host, PIP_IDS)[0])
+    assert [(package.handles, "came along with 'notifier'" in why) for package, why in refused] == [
+        (("notifier",), True)
+    ]
+    assert [(item.name, item.how, item.tool, item.place) for action in actions for item in action.takes] == [
+        ("Telethon", "system", "/usr/bin/pipx", "/opt/pipx"),
+        ("telethon", "", "/usr/bin/pipx", own),
+    ]
+
+
+CONDA_IDS = {"rclone", "telegram-desktop"}
+
+
+def conda_package(root: Path, prefix: str, name: str = "rclone", version: str = "1.70.0", **text: Any) -> str:
+    path = f"{prefix}/conda-meta/{name}-{version}-h1_0.json"
+    put(root, path, json.dumps({"name": name, "version": version, "build": "h1_0", "files": [f"bin/{name}"], **text}))
+    return path
+
+
+def test_an_environment_anywhere_in_the_home_that_conda_has_listed(root):
+    conda_package(root, "/home/alice/work/env")
+    conda_package(root, "/home/bob/env")
+    lines = "/home/alice/work/env\n/home/bob/env\n/home/alice/../bob/env\n\n/\n/home/alice\n/home/alice/x\x07y\n"
+    put(root, "/home/alice/.conda/environments.txt", lines)
+    host = Host(str(root))
+    assert [item.handles[0] for item in conda.query_of(host, ALICE, CONDA_IDS)[0]] == ["/home/alice/work/env"]
+    assert conda.owned_directories(host, ALICE) == ["/home/alice/work/env"]
+
+
+def test_environments_beyond_the_limit_are_reported(root, monkeypatch):
+    monkeypatch.setattr(conda, "MOST", 15)
+    put(root, "/home/alice/.conda/environments.txt", "".join(f"/home/alice/e{number}\n" for number in range(20)))
+    unseen = "more than 15 environments of conda: not all were checked"
+    assert conda.query_of(Host(str(root)), ALICE, CONDA_IDS) == ([], unseen)
+
+
+@given(st.lists(st.binary()))
+def test_a_list_of_environments_never_leaves_the_home(lines):
+    own = [b"/home/alice/" + line for line in lines]
+    for path in conda.parse([*lines, *own], "/home/alice"):
+        assert path.startswith("/home/alice/") and path == os.path.normpath(path)
+
+
+def test_a_huge_file_is_not_read(root):
+    path = conda_package(root, "/home/alice/miniconda3")
+    with (root / path.lstrip("/")).open("r+b") as stream:
+        stream.truncate(1 << 40)
+    assert [item.handles for item in conda.query_of(Host(str(root)), ALICE, CONDA_IDS)[0]] == [
+        ("/home/alice/miniconda3",)
+    ]
+
+
+@given(st.dictionaries(st.sampled_from(["files", "name"]), st.lists(st.text() | st.integers()) | st.text()))
+def test_programs_alone_count_up_to_the_limit(text):
+    result = conda.programs_in(text)
+    assert len(result) <= conda.MOST_PROGRAMS and all(file.startswith(conda.PROGRAMS) for file in result)
+
+
+def test_conda_file_identifies_programs_of_its_owner_alone(root, monkeypatch):
+    prefix = "/home/alice/miniconda3"
+    for place in (prefix, "/opt/conda"):
+        conda_package(root, place, files=["bin/rclone", "lib/rclone/helper", "etc/rclone.conf", 5])
+    host = Host(str(root))
+    monkeypatch.setattr(Host, "shares_root", lambda self, process: process.pid != 9)  # 9 is in a container
+    monkeypatch.setattr(Host, "user_of", lambda self, process: 1001 if process.pid == 8 else 1000)  # 8 is bob's
+    program = conda.programs(host, CONDA_IDS, conda.query_of(host, ALICE, CONDA_IDS)[0])
+    assert [program(Process(pid, f"{prefix}/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "", ""]
+    assert program(Process(7, f"{prefix}/lib/rclone/helper")) == "rclone"
+    assert program(Process(7, f"{prefix}/bin/python3.12")) == ""
+    program = conda.programs(host, CONDA_IDS, conda.query(host, CONDA_IDS)[0])
+    assert [program(Process(pid, "/opt/conda/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "rclone", ""]
+
+
+def conda_answer(*unlink: str, link: Sequence[str] = ()) -> str:
+    rows = {key: [{"name": name} for name in names] for key, names in (("UNLINK", unlink), ("LINK", link))}
+    return json.dumps({"actions": {"FETCH": [], "PREFIX": "/x", **rows}, "dry_run": True, "success": True})
+
+
+@pytest.mark.parametrize(
+    ("text", "rc", "reason"),
+    [
+        (conda_answer("rclone", "backup-suite"), 0, "it would take along backup-suite"),
+        (conda_answer("rclone", *"abcd", link=["e", "f"]), 0, "it would take along a, b, c, d, e (changed)"),
+        (conda_answer(), 0, "does not say what its removal would take along"),
+        (conda_answer("rclone"), 1, "does not say what its removal would take along"),
+        ("{" * 100_000, 0, "does not say what its removal would take along"),
+    ],
+)
+def test_removal_that_takes_more_along_is_refused(root, text, rc, reason):
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        assert "--dry-run" in argv
+        return Result(rc, f"Remove packages in environment /x:\n\n{text}", "")
+
+    conda_package(root, "/home/alice/miniconda3/envs/chat")
+    put(root, "/home/alice/miniconda3/bin/conda", mode=0o755)
+    host = Host(str(root), run)
+    (action,), refused = conda.removal(host, conda.query_of(host, ALICE, CONDA_IDS)[0])
+    with pytest.raises(ControlError, match=re.escape(reason) + "$"):
+        action.apply()
+    assert refused == []
+
+
+def test_conda_of_the_host_that_does_not_answer_is_asked_once(root):
+    calls: list[Any] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        calls.append((argv[-1], options["timeout"], options["user"]))
+        raise ControlError(f"{argv[0]} did not end within 60 s")
+
+    for name in ("rclone", "telegram-desktop"):
+        conda_package(root, "/opt/conda", name)
+    put(root, "/opt/conda/bin/conda", mode=0o755)
+    host = Host(str(root), run)
+    actions, refused = conda.removal(host, conda.query(host, CONDA_IDS)[0])
+    assert (actions, len(refused), calls) == ([], 2, [("rclone", 60, None)])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's directory")
+def test_root_runs_nothing_of_an_installation_that_users_may_write_to(root):
+    conda_package(root, "/opt/conda")
+    put(root, "/opt/conda/bin/conda", mode=0o755)
+    host = Host(str(root), lambda argv, **options: pytest.fail(f"root ran {argv}"))
+    for uid, mode in ((1000, 0o755), (0, 0o777)):
+        os.chown(root / "opt/conda/bin", uid, uid)
+        (root / "opt/conda/bin").chmod(mode)
+        ((_, why),) = conda.removal(host, conda.query(host, CONDA_IDS)[0])[1]
+        assert why == "users may write to /opt/conda/bin, and root runs nothing of theirs"
+
+
+@given(st.text() | st.just("{") | st.dictionaries(st.just("actions"), st.lists(st.text())).map(json.dumps))
+def test_any_answer_is_read(text):
+    assert conda.parse_dry_run(text) == ([], [])
+
+
+SNAP_IDS = {"telegram-desktop", "signal-desktop"}
+
+
+def test_without_snapd_the_files_tell(root):
+    for file in ("telegram-desktop_6380.snap", "telegram-desktop_6389.snap", "core22_1621.snap", "partial", "x.snap"):
+        put(root, f"{snap.SNAPS}/{file}")
+    [result], _ = snap.query(Host(str(root)), SNAP_IDS)
+    assert (result.id, result.version) == ("telegram-desktop", "revision 6389")
+
+
+snap_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+)
+
+
+@given(
+    st.binary()
+    | snap_values.map(lambda v: json.dumps(v).encode())
+    | snap_values.map(lambda v: json.dumps({"result": v}).encode())
+)
+def test_any_answer_of_snapd_is_read(answer):
+    assert all(isinstance(version, str) for version in snap.parse(answer).values())
+
+
+@pytest.mark.parametrize(
+    ("exe", "group", "id_"),
+    [
+        ("/snap/telegram-desktop/6389/usr/bin/Telegram", "", "telegram-desktop"),
+        ("/usr/bin/python3", "/user.slice/snap.telegram-desktop.telegram-desktop-5a.scope", "telegram-desktop"),
+        ("/usr/bin/python3", "/user.slice/snap.telegram-desktop_work.app-5a.scope", "telegram-desktop"),
+        ("/usr/bin/python3", "/user.slice/app-org.gnome.Terminal.slice", ""),
+        ("/snap/core22/1621/bin/sh", "", ""),
+    ],
+)
+def test_program_has_the_snap_of_its_place_or_group(root, exe, group, id_):
+    (root / "proc/7").mkdir()
+    (root / "proc/7/root").symlink_to(root)
+    put(root, "proc/7/cgroup", f"0::{group}\n")
+    put(root, exe)
+    program = snap.programs(Host(str(root)), SNAP_IDS, [Package("snap", "telegram-desktop")])
+    assert program(Process(7, exe)) == id_
+    assert snap.programs(Host(str(root)), SNAP_IDS, [])(Process(7, exe)) == ""
+
+
+def test_data_is_saved_before_a_snap_goes(root):
+    tools = Tools(("snap", DONE))
+    put(root, "usr/bin/snap", mode=0o755)
+    [action], refused = snap.removal(Host(str(root), tools), [Package("snap", "slack", "1", ("slack_work",))])
+    action.apply()
+    assert (str(action), refused) == ("remove slack_work (system)", [])
+    assert action.takes == (Removed("snap", "slack", "1", "system", "slack_work"),)
+    assert tools.calls == ["snap save slack_work", "snap remove slack_work"]
