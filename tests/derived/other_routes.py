@@ -33,27 +33,27 @@ tools in one file: ngrok, cloudflared, frp, chisel, mihomo, xray, sing-box, rclo
     mark
 Windows programs in a Wine prefix
   seen: the file scan, by the catalogue's Windows paths
-    by unit/host/controls/apps/portable/test_scan::test_portable_app_is_moved_whole_and_comes_back
+    by unit/host/controls/apps/test_portable_scan::test_portable_app_is_moved_whole_and_comes_back
   removed: the program is moved into the quarantine, if another part of it lies beside it
-    by unit/host/controls/apps/portable/test_scan::test_portable_app_is_moved_whole_and_comes_back
+    by unit/host/controls/apps/test_portable_scan::test_portable_app_is_moved_whole_and_comes_back
   left: a prefix on a network or FUSE mount is not entered
 web apps in a window of their own, and their launchers
   seen: desktop entries with a restricted address; browsers' web-app folders
-    by unit/host/controls/apps/portable/test_launchers::test_a_web_app_that_a_browser_installed
+    by unit/host/controls/apps/test_portable_launchers::test_a_web_app_that_a_browser_installed
   removed: the entry, and the pictures in the app's folder, are moved into the quarantine
-    by unit/host/controls/apps/portable/test_scan::test_portable_app_is_moved_whole_and_comes_back
+    by unit/host/controls/apps/test_portable_scan::test_portable_app_is_moved_whole_and_comes_back
   prevented: browser, dns and firewall close the site itself
     by integration/test_browser_effect::test_a_real_browser_is_kept_from_what_is_restricted_until_the_lift
   left: an id that is not in the catalogue says nothing
 autostart entries and user services
   seen: desktop entries and units, by what they start
-    by unit/host/controls/apps/portable/test_launchers::test_launcher_service
+    by unit/host/controls/apps/test_portable_launchers::test_launcher_service
   removed: moved into the quarantine, unless a package owns them
-    by unit/host/controls/apps/portable/test_scan::test_portable_app_is_moved_whole_and_comes_back
+    by unit/host/controls/apps/test_portable_scan::test_portable_app_is_moved_whole_and_comes_back
   left: what a script in between starts is seen when it runs
 programs in containers: distrobox, toolbox, podman, incus
   seen: desktop entries and the scripts of `distrobox-export`, by what they start in there
-    by unit/host/controls/apps/portable/test_launchers::test_container_launcher
+    by unit/host/controls/apps/test_portable_launchers::test_container_launcher
   removed: moved into the quarantine where the catalogue has the program's path, or the entry's name has the app's id
     by integration/test_apps_real_launchers::test_exports_of_distrobox_are_seen_and_certain_ones_moved
   left: what is installed inside is not scanned: the storage of a user's containers is closed; a program that runs
@@ -63,11 +63,11 @@ programs that run
     loader
     by integration/test_apps_real_flatpak::test_a_running_app_that_was_removed_behind_its_back_is_still_seen
   removed: ended: TERM, then KILL after `proscribe_end_grace`; users are notified (`proscribe_user_notice`)
-    by unit/host/controls/apps/test_running::test_program_of_a_portable_app_is_ended
+    by unit/host/controls/test_apps::test_program_of_a_portable_app_is_ended
   left: known by name alone, in a container, or run by an interpreter: reported, not ended
 browsers that no policy reaches, browsers unpacked at home
   seen: the file scan and the packages
-    by unit/host/controls/apps/portable/test_scan::test_browsers_that_no_policy_reaches_are_reported
+    by unit/host/controls/apps/test_portable_scan::test_browsers_that_no_policy_reaches_are_reported
   left: reported; they count where dns and firewall are not both enforced (`proscribe_unmanaged_browsers`)
 """
 

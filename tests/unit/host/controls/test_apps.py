@@ -1,18 +1,35 @@
-"""The control `apps` on a test tree, and the verification of one process at its start."""
+"""The control `apps` on a test tree: changes, running programs, names of a plan, owners of files, and starts."""
 
+import os
 import time
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import made_apps
 import made_apps as fake
 import pytest
+from fake_tools import package_system
 from made_host import TOR, WECHAT, MadeHost, carry_out, plan, states
+from made_users import ALICE, BOB
 from proscribe.host.controls import apps
-from proscribe.host.system import ControlError, Process, Unseen
+from proscribe.host.controls.apps import changes, removed, running, user_notice
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.file_owner import owner
+from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.controls.apps.requests import command_text
+from proscribe.host.controls.apps.requests.command import COMMAND, KNOWN
+from proscribe.host.controls.apps.running import Identity, Running
+from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.controls.base import Action, Refusal
+from proscribe.host.system import ControlError, Host, Process, Result, Unseen
 from proscribe.host.system.budget import Budget
-from proscribe.host.system.forked import Limits
+from proscribe.host.system.forked import LIMITS, Limits
 from proscribe.host.watch import restricted
 from proscribe.host.watch.restricted import Restricted, Verified, sets
 from proscribe.host.watch.starts.prefilter import Prefilter
+from proscribe.model.finding import Finding
 
 
 def test_lift_leaves_files_of_others_alone(host):
@@ -182,3 +199,346 @@ def test_program_not_seen_in_time_is_not_innocent(host_with_apps, monkeypatch):
     monkeypatch.setattr(restricted.scan, "check_file", exceed)
     verified = verify(Restricted(host_with_apps, SECTION), {7: ALONE})
     assert (verified.unclear, verified.innocent) == ([7], [])
+
+
+BLOCK = [
+    *("/etc/proscribe/restricted-packages", "/etc/proscribe/restricted-paths", "/etc/proscribe/contact"),
+    *("/usr/libexec/proscribe/dpkg-gate", "/etc/dpkg/dpkg.cfg.d/proscribe"),
+]
+BOB_COPY = "home/bob/Telegram"
+TELEGRAM = {"processes": ["Telegram"], "paths": ["~/Telegram"]}
+
+
+def copy(host: Host, place: str = "home/alice/Telegram") -> Path:
+    tree = Path(host.root) / place
+    made_apps.put(tree, dict.fromkeys(("Telegram", "Updater"), made_apps.elf()))
+    return tree
+
+
+def ban(mode: str = "enforce", **settings: Any) -> dict[str, Any]:
+    result = plan(mode, wechat={"packages": {"apt": ["wechat"]}, "paths": ["/opt/wechat"]}, telegram=TELEGRAM)
+    result["controls"]["apps"]["settings"] = settings
+    return result
+
+
+def test_lift_gives_back_what_an_enforcing_run_took(host, monkeypatch):
+    notified: list[str] = []
+    monkeypatch.setattr(user_notice, "notify", lambda host, text: notified.append(text))
+    host.packages = {"wechat": "ii"}
+    tree = copy(host)
+    carry_out(apps.enforce(host, ban(user_notice="Ask IT.")).actions)
+    assert notified == ["Ask IT."] and not tree.exists()
+    assert set(states(host, ban()).values()) == {"compliant"}
+    actions = apps.lift(host, ban()).actions
+    places = ["/home/alice/Telegram", "/var/lib/proscribe/quarantine/README"]
+    assert [str(action) for action in actions][-2:] == [f"restore {places[0]}", f"delete {places[1]}"]
+    carry_out(actions)
+    assert (tree / "Telegram").read_bytes() == made_apps.elf()
+    assert states(host, ban())["apps/telegram"] == "noncompliant"
+
+
+def in_full(action: Action) -> tuple[str, str, str, str, list[str], list[str]]:
+    return str(action), action.before, action.after, action.user, [*action.rules], [item.id for item in action.takes]
+
+
+def test_actions_have_subjects_users_and_rules(host, monkeypatch):
+    monkeypatch.setattr(user_notice, "notify", lambda *_: None)
+    host.packages = {"wechat": "ii"}
+    for pid, exe in enumerate(("/opt/wechat/wechat", "/home/alice/Telegram/Telegram", "/tmp/Telegram"), 7):
+        host.program(pid, exe)
+    copy(host)
+    banned = ban(user_notice="Ask IT.", quarantine_keep=86400, requests=command_text.digest())
+    result = apps.enforce(host, banned)
+    until = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400))
+    shown = (
+        f'Ask IT. What is moved is kept until {until}.\nTo request an exception: proscribe-request SERVICE "reason"\n'
+    )
+    hers = "alice" if os.getuid() else ""
+    ends = [("Telegram", "/home/alice/Telegram/Telegram", 8), ("wechat", "/opt/wechat/wechat", 7)]
+    assert [in_full(action) for action in result.actions][:5] == [
+        ("tell logged-in users", "", shown, "", [], []),
+        *(
+            (f"end {name} of alice (pid {pid})", f"{exe}\n", "", "alice", [f"apps/{name.lower()}"], [])
+            for name, exe, pid in ends
+        ),
+        ("remove wechat", "wechat 1.0\n", "", "", [], ["wechat"]),
+        ("quarantine /home/alice/Telegram", "/home/alice/Telegram\n", "", hers, ["apps/telegram"], []),
+    ]
+    written = [(f"write {path}", "", Path(path).name) for path in (*BLOCK, KNOWN, COMMAND)]
+    assert [(str(item), item.before, Path(item.subject).name) for item in result.actions[5:]] == written
+    doubt = "known by its name alone, so it is not ended"
+    assert result.refused == [Refusal("apps/telegram", "Telegram of alice (pid 9)", doubt)]
+    assert result.independent and result.beforehand and result.afterwards
+    result.beforehand()
+    assert [(item.id, item.at[:4] > "2025") for item in removed.remembered(host)] == [("wechat", True)]
+    carry_out(result.actions)
+    result.afterwards()
+    assert host.list("/var/lib/proscribe/apps") == ["walk"]
+
+
+def test_an_unfinished_move_is_drift_and_is_completed_first(host):
+    carry_out(apps.enforce(host, ban()).actions)
+    (Path(host.root) / "var/lib/proscribe/quarantine/made-1.unfinished").mkdir(parents=True)
+    assert states(host, ban())["apps/quarantine"] == "noncompliant"
+    carry_out(apps.enforce(host, ban()).actions)
+    assert "apps/quarantine" not in states(host, ban())
+
+
+def test_slow_copies_of_a_user_delay_nobody_else(host, monkeypatch):
+    """The run has the host's lock meanwhile: 20 seconds for each of many copies kept other runs waiting."""
+    host.has_accounts(ALICE, BOB)
+    for number in range(30):
+        copy(host, f"home/alice/{number}/Telegram")
+    his = copy(host, BOB_COPY)
+    for place, directories, files in os.walk(host.root + "/home"):
+        for name in (*directories, *files):
+            path = f"{place}/{name}"
+            uid = BOB.uid if "/home/bob" in path else ALICE.uid
+            os.chown(path, uid, uid)
+    now = [0.0]
+    real = changes.run_apart
+
+    def slow_for_alice(work: Any, limits: Limits = LIMITS) -> Any:
+        answer = real(work)
+        if "alice" in str(work.__closure__[0].cell_contents):
+            now[0] += limits.seconds
+            raise Unseen(f"over budget: not done within {limits.seconds:g} s")
+        return answer
+
+    monkeypatch.setattr(changes, "run_apart", slow_for_alice)
+    monkeypatch.setattr(changes, "time", SimpleNamespace(monotonic=lambda: now[0], time=time.time))
+    result = apps.enforce(host, ban())
+    assert now[0] == 60.0, "seconds"
+    assert [str(action) for action in result.actions if action.verb == "quarantine"] == [f"quarantine /{BOB_COPY}"]
+    assert his.exists() and len(result.refused) == 30
+
+
+@pytest.mark.parametrize(
+    ("exe", "ends"),
+    [
+        ("/opt/wechat/other", True),
+        ("/opt/owl/owl", False),  # reported, not restricted
+        ("/usr/bin/other", False),
+        ("/tmp/Telegram", False),  # known by its name alone
+    ],
+)
+def test_process_is_checked_again_before_its_end(host, exe, ends):
+    host.program(7, "/opt/wechat/wechat")
+    of = ban()
+    of["controls"]["apps"]["services"] |= plan("audit", owl={"paths": ["/opt/owl"]})["controls"]["apps"]["services"]
+    (end,) = [action for action in apps.enforce(host, of).actions if action.verb == "end"]
+    link = Path(host.root) / "proc/7/exe"
+    link.unlink()
+    link.symlink_to(exe)
+    end.apply()
+    assert link.is_symlink() is not ends
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+@pytest.mark.parametrize("manager", ["npm", "pip"])
+@pytest.mark.parametrize("users", [True, False])
+def test_root_removes_nothing_where_users_may_write(host, manager, users):
+    """They could have root run their own, or remove what they put a link to."""
+    place = {"npm": "lib/node_modules/wechaty", "pip": "lib/python3.11/site-packages/wechaty-1.0.dist-info"}[manager]
+    made_apps.put(Path(host.root) / "usr/local" / place, {"package.json": b"{}", "METADATA": b"Name: wechaty\n"})
+    os.chown(Path(host.root) / "usr/local/lib", 12345 * users, 0)
+    result = plan(wechaty={"packages": {manager: ["wechaty"]}})
+    assert states(host, result)["apps/wechaty"] == "noncompliant"
+    changes = apps.enforce(host, result)
+    reason = "users may write to /usr/local/lib, and root runs nothing there"
+    assert (reason in {item.reason for item in changes.refused}) is users
+    assert not host.calls if users else True
+
+
+NAMES_OF_X = {
+    "packages": {"flatpak": ["com.x"], "snap": ["x-snap"], "apt": ["x"]},
+    "processes": ["wx"],
+    "paths": ["/opt/x", "~/x"],
+}
+IDENTIFIED = [(["wechat"], Package(manager, id_)) for manager, id_ in (("flatpak", "com.x"), ("dpkg", "x"))]
+IDS = {"flatpak": "com.x", "snap": "x-snap", "dpkg": "x"}
+
+
+@pytest.fixture
+def identify(host, monkeypatch):
+    """On a host with these package systems: what lies below the name of one is a program of its package."""
+
+    def system(manager: str) -> Any:
+        def programs(of: Host, ids: Collection[str], result: Sequence[Package]) -> Callable[[Process], str]:
+            assert (of, [*ids]) == (host, [IDS[manager]])
+            assert [*result] == [package for _, package in IDENTIFIED if package.manager == manager]
+            return lambda process: IDS[manager] if process.exe.startswith(f"/{manager}/") else ""
+
+        return package_system(MANAGER=manager, programs=programs)
+
+    monkeypatch.setattr(running, "SYSTEMS", [*map(system, IDS)])
+    monkeypatch.setattr(host, "shares_root", lambda process: process.pid < 100)
+    desired = Desired(plan(wechat=NAMES_OF_X, qq={"processes": ["qq"]})["controls"]["apps"])  # type: ignore[arg-type]
+    return running.Identifier(host, desired, IDENTIFIED, {"/home/alice"}, {"/home/bob/apps/x": ["wechat"]})
+
+
+CONTAINED = "in a container, where the path says little, so it is not ended"
+NAMED = "known by its name alone, so it is not ended"
+
+
+@pytest.mark.parametrize(
+    ("pid", "exe", "expected"),
+    [
+        (1, "/flatpak/bin/run", Identity(["wechat"], "com.x", "flatpak", "com.x")),
+        (1, "/dpkg/bin/run", Identity(["wechat"], "run", "dpkg", "x")),
+        (1, "/opt/x/bin/run", Identity(["wechat"], "run")),
+        (1, "/home/alice/x/run", Identity(["wechat"], "run")),
+        (1, "/home/bob/x/run", None),
+        (1, "/home/bob/apps/x/run", Identity(["wechat"], "run")),
+        (100, "/opt/x/bin/run", Identity(["wechat"], "run", doubt=CONTAINED)),
+        (1, "/home/bob/wx", Identity(["wechat"], "wx", doubt=NAMED)),
+        (100, "/home/bob/qq", Identity(["qq"], "qq", doubt=NAMED)),
+    ],
+)
+def test_process(identify, pid, exe, expected):
+    assert identify(Process(pid, exe)) == expected
+
+
+def test_processes_of_one_program_and_user_are_one_entry(host, monkeypatch):
+    x, other, sandboxed = Identity(["a"], "x"), Identity(["b"], "x"), Identity(["a"], "com.x", "flatpak", "com.x")
+    doubtful = x._replace(doubt="it may be another")
+    seen: dict[int, tuple[str, Identity | None, Any, int]] = {
+        1: ("/a/x", x, ALICE, 2),
+        2: ("/a/x", x, BOB, 1),
+        3: ("/b/x", x, ALICE, 1),
+        4: ("/app/y", sandboxed, ALICE, 2),
+        5: ("/app/z", sandboxed, ALICE, 1),
+        6: ("/a/x", x, None, 1),
+        7: ("/a/x", None, ALICE, 1),
+        8: ("/a/x", other, ALICE, 1),
+        9: ("/a/x", x, ALICE, 1),
+        10: ("/a/x", doubtful, ALICE, 1),
+    }
+    monkeypatch.setattr(host, "owner", lambda process: seen[process.pid][2])
+    monkeypatch.setattr(host, "started", lambda process: f"2026-0{seen[process.pid][3]}")
+    processes = {pid: Process(pid, exe) for pid, (exe, *_) in seen.items()}
+    result = running.running(host, lambda process: seen[process.pid][1], processes.values())
+    rows = [(sandboxed, ALICE, (5, 4)), (x, ALICE, (9, 1)), (x, ALICE, (3,)), (x, BOB, (2,)), (doubtful, ALICE, (10,))]
+    assert result == [
+        Running(identity, user.name, "2026-01", [processes[pid] for pid in pids])
+        for identity, user, pids in (*rows, (other, ALICE, (8,)))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("exe", "services"),
+    [
+        ("/opt/app2/app", []),
+        ("/home/alice/own", ["b"]),
+        ("/home/bob/own/x", []),
+        ("/opt/app/" + "x" * (4096 - 9), ["a"]),
+        ("/opt/app/" + "x" * (4096 - 8), []),
+    ],
+)
+def test_program_below_a_path_has_its_services(exe, services):
+    assert running.below(exe, {"/home/alice"}, {"/opt/app": ["a"], "~/own": ["b"]}) == services
+
+
+WINE_APP = ".wine/drive_c/Program Files/Tencent/WeChat/WeChat"
+
+
+@pytest.mark.parametrize(
+    ("files", "exe", "ends"),
+    [
+        ({"WeChatLinux_x86_64.AppImage": fake.image("wechat")}, "WeChatLinux_x86_64.AppImage", True),
+        ({"wechat/wechat": fake.elf(), "wechat/libcef.so": fake.elf()}, "wechat/other", True),
+        (dict.fromkeys((f"{WINE_APP}.exe", f"{WINE_APP}Win.dll"), fake.windows()), f"{WINE_APP}.exe", True),
+        ({"Desktop/a.desktop": fake.entry("x", URL="https://wechat.com")}, "Desktop/a.desktop", False),
+    ],
+    ids=["appimage", "tree", "wine", "launcher"],
+)
+def test_program_of_a_portable_app_is_ended(host, files, exe, ends):
+    """The process has a name that says nothing: only the portable app that it runs from identifies it."""
+    fake.put(Path(host.root + "/home/alice"), files)
+    host.program(7, f"/home/alice/{exe}")
+    windows = ["Tencent/WeChat/WeChat.exe"]
+    of = plan(wechat={"processes": ["wechat"], "web_hosts": ["wechat.com"], "windows": windows})
+    actions = [str(action) for action in apps.enforce(host, of).actions]
+    assert (f"end {exe.rpartition('/')[2]} of alice (pid 7)" in actions) is ends
+
+
+HERS = {"waiver": "w1", "users": ["alice"]}
+VERSIONS = {"waiver": "w2", "versions": ["2", "10"]}
+SERVICES: dict[str, Any] = {
+    "owl": {"packages": {"apt": ["owl", "birds"]}, "paths": ["/opt/owl", "~/owl"], "processes": ["owl"]},
+    "elk": {"packages": {"apt": ["elk", "birds"], "rpm": ["elk"]}, "paths": ["/opt/owl"], "processes": ["owl", "elk"]},
+    "yak": {"packages": {"apt": ["yak"], "flatpak": ["org.yak"]}, "paths": ["/opt/yak"], "mode": "audit"},
+    "emu": {"packages": {"apt": ["emu"]}, "paths": ["/opt/emu"], "mode": "waived"},
+    "gnu": {"packages": {"apt": ["gnu", "emu"]}, "paths": ["/opt/gnu"], "only": {"users": ["bob"]}},
+    "ape": {"packages": {"apt": ["ape"]}, "paths": ["/opt/ape"], "exceptions": [HERS, VERSIONS]},
+    "ant": {"packages": {"apt": ["ape"]}, "paths": ["/opt/ant"], "exceptions": [{"waiver": "w3", "versions": ["1"]}]},
+    "bee": {"packages": {"apt": ["bee"]}, "paths": ["/opt/bee"], "exceptions": [{**VERSIONS, "users": ["bob"]}, HERS]},
+}
+
+
+def desired(**services: Any) -> Desired:
+    return Desired(plan(**(services or SERVICES))["controls"]["apps"])  # type: ignore[arg-type]
+
+
+def test_enforced_names_are_those_that_nothing_permits():
+    result = desired()
+    assert result.restricted("dpkg") == {"owl", "birds", "elk", "ape", "bee"}
+    assert (result.restricted("rpm"), result.restricted("flatpak")) == ({"elk"}, set())
+    assert result.permitted("dpkg") == {"ape": ["1", "10", "2"]}
+    assert result.closed_paths() == ["/opt/owl", "/opt/bee"]
+    assert result.enforced([*SERVICES]) == ["owl", "elk", "gnu", "ape", "ant", "bee"]
+    assert result.for_everybody([*SERVICES]) == ["owl", "elk", "ape", "ant", "bee"]
+
+
+def test_finding_that_a_waiver_covers_belongs_to_the_others():
+    of_alice = Finding("package", "ape", "npm", "3", "user:alice")
+    assert desired().holders(["ape", "ant"], of_alice) == ["ape"]
+    assert desired().holders(["ape", "ant"], of_alice._replace(scope="user:bob")) == ["ape", "ant"]
+    present = {**SERVICES["ant"], "exceptions": [{"waiver": "w4", "paths": ["/opt/x"]}]}
+    assert desired(ant=present, owl=SERVICES["owl"]).holders(["owl", "ant"], of_alice, "/opt/x") == ["ant"]
+
+
+@pytest.mark.parametrize("key", ["processes", "paths", "desktop_files", "markers", "windows", "web_hosts", "copies"])
+def test_a_service_is_known_by_its_packages_alone_where_nothing_else_is_named(key):
+    sole: dict[str, Any] = {"packages": {"apt": ["a"], "rpm": ["a"], "pip": []}}
+    result = desired(owl=sole, elk={**sole, key: ["x"]}, yak={})
+    assert result.by_package_only == {"owl": ["dpkg", "rpm"], "yak": []}
+
+
+def test_the_stamp_differs_for_other_names_and_not_for_another_order():
+    def stamp(**services: Any) -> str:
+        result = desired(**services)
+        return result.stamp(Names(result.services))
+
+    entry, other = {"packages": {"apt": ["a"]}, "processes": ["longer"]}, {"processes": ["other"]}
+    assert stamp(a=entry, b=other) == stamp(b=other, a=entry)
+    changes = ({}, {"packages": {"apt": ["b"]}}, {"packages": {"snap": ["a"]}}, {"processes": ["new"]})
+    assert len({*(stamp(a={**entry, **change}) for change in changes), stamp(a=entry, b=other)}) == 5
+
+
+CHAT = "/opt/chat/chat"
+OWNERS = {
+    f"dpkg-query --search -- {CHAT}": f"chat-stable: {CHAT}\n",
+    f"rpm --query --file --queryformat %{{NAME}}\n -- {CHAT}": "chat-stable\nchat-beta\n",
+    f"pacman --query --owns --quiet -- {CHAT}": "chat-stable\n",
+}
+
+
+def host_with_tools(root: Path, tools: Sequence[str], answers: Any) -> Host:
+    (root / "usr/bin").mkdir(parents=True)
+    for tool in tools:
+        (root / f"usr/bin/{tool}").touch(0o755)
+    return Host(str(root), lambda argv, *_, **__: answers(" ".join(argv)))
+
+
+def answered(question: str) -> Result:
+    return Result(0, OWNERS[question], "") if question in OWNERS else Result(2, "", "what?")
+
+
+@pytest.mark.parametrize(("tool", "manager"), [("dpkg-query", "dpkg"), ("rpm", "rpm"), ("pacman", "pacman")])
+def test_a_path_of_a_package(tmp_path, tool, manager):
+    assert owner(host_with_tools(tmp_path, [tool], answered), CHAT) == f"the {manager} package chat-stable"
+
+
+def test_a_host_without_package_systems(tmp_path):
+    assert owner(host_with_tools(tmp_path, [], lambda _: pytest.fail("nobody is there to be asked")), CHAT) == ""

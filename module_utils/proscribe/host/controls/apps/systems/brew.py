@@ -135,7 +135,7 @@ DECLARED = (
                 ),
                 removed=Claim(
                     "Homebrew, as the owner, without what the formula needed; it refuses what others need",
-                    "unit/host/controls/apps/systems/test_as_owner::test_tool_of_an_owner_is_called_with_these_words",
+                    "unit/host/controls/apps/test_systems::test_tool_of_an_owner_is_called_with_these_words",
                 ),
                 prevented=None,
                 left="Homebrew asks nobody. Not run: it comes from the network alone; layout as documented",

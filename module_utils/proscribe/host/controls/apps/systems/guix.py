@@ -164,7 +164,7 @@ DECLARED = (
                 ),
                 removed=Claim(
                     "Guix, as the owner of the profile; refused for `guix home`, whose configuration lists it",
-                    "unit/host/controls/apps/systems/test_as_owner::test_tool_of_an_owner_is_called_with_these_words",
+                    "unit/host/controls/apps/test_systems::test_tool_of_an_owner_is_called_with_these_words",
                 ),
                 prevented=None,
                 left="Guix asks nobody. Not run: Debian 13 has none; manifests as Guix' source writes them",

@@ -182,7 +182,7 @@ DECLARED = (
                 ),
                 prevented=Claim(
                     "polkit: users manage no snaps at all",
-                    "unit/host/controls/apps/blocks/test_polkit::test_snapd_is_managed_by_root_alone",
+                    "unit/host/controls/apps/test_blocks::test_snapd_is_managed_by_root_alone",
                 ),
                 left=(
                     "root: no snap can be kept out by its name alone; an account for which root has run `snap login`: "

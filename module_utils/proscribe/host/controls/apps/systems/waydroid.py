@@ -65,7 +65,7 @@ DECLARED = (
                 ),
                 removed=Claim(
                     "the launcher is moved into the quarantine; the app stays, with who can remove it",
-                    "unit/host/controls/apps/portable/test_launchers::test_container_launcher",
+                    "unit/host/controls/apps/test_portable_launchers::test_container_launcher",
                 ),
                 prevented=None,
                 left=(

@@ -1,0 +1,485 @@
+"""The parts of an install block, rules of polkit, and trials, which are remembered until something changes."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+from fake_tools import package_system
+from made_host import MadeHost, plan
+from proscribe.host.controls.apps import install_block
+from proscribe.host.controls.apps.blocks import polkit, tries
+from proscribe.host.controls.apps.blocks.parts import (
+    DIFFERS,
+    LEFT_OVER,
+    MISSING,
+    BlockFile,
+    OwnDirectory,
+    SharedFile,
+    Trial,
+)
+from proscribe.host.controls.apps.blocks.tries import TRIED, Tries, in_memory, tools, with_entries, with_targets
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.systems import snap
+from proscribe.host.controls.apps.systems.package import Block
+from proscribe.host.system import ControlError, Host, Unseen
+
+PLACE = "/etc/made.conf"
+FILE = BlockFile(PLACE, "ours\n", 0o640)
+
+
+def at(host: MadeHost, path: str = PLACE) -> Path:
+    return Path(host.root + path)
+
+
+def test_own_file_is_written_and_deleted(host):
+    assert (FILE.wrong(host, True), FILE.wrong(host, False), FILE.in_place(host)) == (MISSING, "", False)
+    FILE.enforce(host)
+    assert (FILE.wrong(host, True), FILE.wrong(host, False), FILE.in_place(host)) == ("", LEFT_OVER, True)
+    assert (FILE.text(host), FILE.desired(host), FILE.left(host)) == ("ours\n", "ours\n", "")
+    assert at(host).stat().st_mode & 0o777 == 0o640
+    FILE.lift(host)
+    assert not at(host).exists()
+
+
+def test_own_file_with_another_mode_content_or_kind_is_wrong(host):
+    FILE.enforce(host)
+    at(host).chmod(0o604)
+    assert FILE.wrong(host, True) == "has mode 0604 instead of 0640"
+    at(host).chmod(0o640)
+    at(host).write_bytes(b"\xff")
+    assert (FILE.wrong(host, True), FILE.text(host)) == (DIFFERS, "\ufffd")
+    at(host).unlink()
+    at(host).symlink_to("other")
+    assert FILE.wrong(host, True) == "not a regular file"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a file away")
+def test_own_file_of_a_user_is_wrong(host):
+    FILE.enforce(host)
+    os.chown(at(host), 1234, -1)
+    assert FILE.wrong(host, True) == "belongs to uid 1234, so it can be changed by others than root"
+
+
+def test_file_is_written_where_its_trial_succeeds(host, monkeypatch):
+    trial = mock.Mock()
+    monkeypatch.setattr(host, "must", trial)
+    FILE._replace(trial=("check", "it"), environment=(("A", "b"),)).enforce(host)
+    assert at(host).exists() and trial.call_args_list == [
+        mock.call(("check", "it"), environment={"A": "b"}, timeout=30)
+    ]
+    FILE.lift(host)
+    trial.side_effect = ControlError("no")
+    FILE.enforce(host)
+    FILE.lift(host)
+    with pytest.raises(ControlError):
+        FILE._replace(trial=("check",)).enforce(host)
+    assert not at(host).exists()
+
+
+@pytest.mark.parametrize(("needs", "concerns"), [((), True), (("/a", PLACE), True), (("/a", "/b"), False)])
+def test_part_concerns_hosts_with_a_need(host, needs, concerns):
+    FILE.enforce(host)
+    assert FILE._replace(needs=needs).concerns(host) is concerns
+    assert SharedFile(PLACE, str, str, needs).concerns(host) is concerns
+
+
+PART = SharedFile(PLACE, lambda text: text.replace("ours\n", "") + "ours\n", lambda text: text.replace("ours\n", ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong", "left_over", "desired", "remaining"),
+    [
+        (None, MISSING, "", "ours\n", ""),
+        (b"a\xff\n", MISSING, "", "a\ufffd\nours\n", "a\ufffd\n"),
+        (b"a\nours\n", "", LEFT_OVER, "a\nours\n", "a\n"),
+        (b"ours\na\n", DIFFERS, LEFT_OVER, "a\nours\n", "a\n"),
+    ],
+)
+def test_shared_file(host, text, wrong, left_over, desired, remaining):
+    if text is not None:
+        at(host).write_bytes(text)
+    assert (PART.wrong(host, True), PART.wrong(host, False)) == (wrong, left_over)
+    assert (PART.desired(host), PART.left(host), PART.in_place(host)) == (desired, remaining, bool(left_over))
+    assert PART.text(host) == (text or b"").decode("utf-8", "replace")
+
+
+def test_text_of_others_stays_behind_a_link(host):
+    at(host, "/etc/real").write_bytes(b"a\xff\n")
+    at(host, "/etc/real").chmod(0o600)
+    at(host).symlink_to("real")
+    PART.enforce(host)
+    assert at(host, "/etc/real").read_bytes() == b"a\xff\nours\n" and at(host).is_symlink()
+    assert PART.wrong(host, True) == ""
+    PART.lift(host)
+    assert at(host, "/etc/real").read_bytes() == b"a\xff\n" and at(host).is_symlink()
+    assert at(host, "/etc/real").stat().st_mode & 0o777 == 0o600
+
+
+def test_directory_in_place_of_a_file_stays(host):
+    at(host).mkdir()
+    assert PART.wrong(host, True) == "not a regular file"
+    with pytest.raises(ControlError, match=f"^{PLACE} is left alone: not a regular file$"):
+        PART.enforce(host)
+
+
+def test_new_shared_file_is_readable_by_everybody(host):
+    PART.enforce(host)
+    assert at(host).stat().st_mode & 0o777 == 0o644
+    PART.lift(host)
+    assert not at(host).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a directory away")
+def test_own_directory_of_a_user_becomes_roots(host):
+    part = OwnDirectory("/etc/own")
+    assert (part.wrong(host, True), part.concerns(host)) == ("", True)
+    at(host, "/etc/own").mkdir()
+    os.chown(at(host, "/etc/own"), 1234, -1)
+    assert part.wrong(host, True).startswith("it can be changed by others (") and part.wrong(host, False) == ""
+    part.enforce(host)
+    assert part.wrong(host, True) == ""
+
+
+@pytest.mark.parametrize("part", [OwnDirectory("/etc/own"), Trial("x", lambda _: (), lambda _: "open")])
+def test_part_without_text_is_never_deleted(host, part):
+    assert (part.in_place(host), part.text(host), part.desired(host), part.left(host)) == (False, "", "", "")
+    at(host, "/etc/own").mkdir()
+    part.lift(host)
+    assert at(host, "/etc/own").exists() and part.concerns(host)
+    assert isinstance(part, OwnDirectory) or part.wrong(host, True) == ""
+
+
+TRIAL = Trial(PLACE, lambda _: ["/etc"], lambda _: "")
+
+
+class Ruled:
+    """A host with one package system whose block has these parts."""
+
+    def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch, *own: Any, gated: bool = True) -> None:
+        self.host, self.patch = host, patch
+        system = package_system(
+            MANAGER="dpkg", CATALOGUE_KEY="apt", gated=lambda _: gated, block_parts=lambda block: own
+        )
+        other = package_system(gated=lambda _: True, block_parts=lambda _: ())
+        patch.setattr(install_block, "SYSTEMS", [system, other])
+
+    def observed(self, mode: str = "enforce") -> list[Any]:
+        of = plan(mode, owl={"packages": {"apt": ["owl"]}, "paths": ["/opt/owl"]})
+        verdicts = install_block.observe(self.host, of, Desired(of["controls"]["apps"]))
+        assert {item.rule for item in verdicts} <= {"apps/reinstall-gate"}
+        return [
+            (item.state, item.drifted, item.reason, [(f.id, f.path, f.detail) for f in item.findings])
+            for item in verdicts
+        ]
+
+
+def test_block_that_is_missing_whole_is_one_finding(host, monkeypatch):
+    other, foreign = BlockFile("/etc/other.conf", "more\n"), BlockFile("/etc/third.conf", "", needs=("/none",))
+    here = Ruled(host, monkeypatch, FILE, other, foreign, OwnDirectory("/etc/own"), TRIAL)
+    assert here.observed() == [("noncompliant", True, "", [("gate", "", MISSING)])]
+    other.enforce(host)
+    assert here.observed() == [("noncompliant", True, "", [("made.conf", PLACE, MISSING)])]
+    FILE.enforce(host)
+    assert here.observed() == [("compliant", False, "", [])] and here.observed("audit") == []
+    at(host).write_text("x")
+    assert here.observed() == [("noncompliant", True, "", [("made.conf", PLACE, DIFFERS)])]
+
+
+def test_unseen_part_is_unknown_where_no_block_is_due(host, monkeypatch):
+    monkeypatch.setattr(BlockFile, "wrong", mock.Mock(side_effect=Unseen("a dead mount")))
+    here = Ruled(host, monkeypatch, FILE, FILE, gated=False)
+    assert here.observed() == [("unknown", False, "a dead mount", [])]
+
+
+def test_trials_on_the_host_itself_give_the_verdict(host, monkeypatch):
+    names: list[str] = []
+    answers: dict[str, Any] = {}
+    saved: list[bool] = []
+
+    class Tries:
+        def __init__(self, of: Any, fresh: bool) -> None:
+            assert of is host and fresh
+
+        def answer(self, name: str, depends: Any, trial: Any) -> str:
+            names.append(name)
+            if isinstance(answers.get(name), Exception):
+                raise answers[name]
+            return str(answers.get(name, ""))
+
+        def keep(self) -> None:
+            saved.append(True)
+
+    rule = BlockFile(f"{polkit.DIRECTORY}/00-proscribe-x.rules", "")
+    monkeypatch.setattr(install_block, "Tries", Tries)
+    monkeypatch.setattr(BlockFile, "wrong", lambda *_: "")
+    monkeypatch.setattr(BlockFile, "concerns", lambda *_: True)
+    monkeypatch.setattr(host, "root", "/")  # trials are made on no other root
+    assert Ruled(host, monkeypatch, FILE, rule, TRIAL, gated=False).observed() == [] == names, "none is called for"
+    here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
+    assert here.observed() == [("compliant", False, "", [])]
+    assert names == [f"dpkg {rule.path}", f"dpkg {PLACE}"]
+    for keep in host.state_savers:
+        keep(True)
+    assert saved
+    answers[names[1]] = "all is open"
+    assert here.observed() == [("noncompliant", False, "", [("effect", PLACE, "all is open")])]
+    why = "whether the block of dpkg is in effect could not be tried: "
+    for error in (Unseen("no apt"), ControlError("no apt")):
+        answers[names[1]] = error
+        assert here.observed() == [("unknown", False, f"{why}no apt", [])]
+    answers[names[0]] = Unseen("no node")
+    assert here.observed() == [("unknown", False, f"{why}no node; {why}no apt", [])]
+
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: nobody else has anything remembered")
+ON = ["/etc/gate.conf", "/usr/bin/gate", "/etc/missing"]
+
+
+class TriedBlock:
+    """A block of a host, which is tried. `opens` is what a try says."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.opens, self.tried = root, "", 0
+        for directory in ("etc", "usr/bin", "var/lib"):
+            (root / directory).mkdir(parents=True)
+        (root / "etc/gate.conf").write_text("on")
+        (root / "usr/bin/gate").write_text("#!/bin/sh")
+        (root / "usr/bin/gate").chmod(0o755)
+
+    def trial(self, _: Host) -> str:
+        self.tried += 1
+        return self.opens
+
+    def observed(self, fresh: bool = False, name: str = "dpkg", keep: bool = True) -> int:
+        """How often a new observation tries it."""
+        host, before = Host(str(self.root)), self.tried
+        item = Tries(host, fresh)
+        assert item.answer(name, lambda _: ON, self.trial) == (self.opens if self.tried > before else "")
+        if keep:
+            item.keep()
+        return self.tried - before
+
+
+@pytest.fixture
+def block(tmp_path, monkeypatch):
+    item = TriedBlock(tmp_path)
+    monkeypatch.setattr(tries, "SETTLED", -(10**12))  # what was made a moment ago is old
+    return item
+
+
+@ROOT
+def test_block_in_effect_is_tried_once(block):
+    assert [block.observed() for _ in range(3)] == [1, 0, 0]
+    assert block.observed(name="rpm") == 1
+    assert (block.root / TRIED.lstrip("/")).stat().st_mode & 0o777 == 0o600
+
+
+@ROOT
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda root: (root / "etc/gate.conf").write_text("off"), id="written"),
+        pytest.param(lambda root: (root / "etc/gate.conf").write_text("no"), id="of the same size"),
+        pytest.param(lambda root: os.chown(root / "etc/gate.conf", 65534, -1), id="another owner"),
+        pytest.param(lambda root: (root / "usr/bin/gate").chmod(0o700), id="another mode"),
+        pytest.param(lambda root: (root / "usr/bin/gate").unlink(), id="gone"),
+        pytest.param(lambda root: (root / "etc/missing").write_text(""), id="new"),
+        pytest.param(lambda root: os.replace(root / "etc/other", root / "etc/gate.conf"), id="another file"),
+    ],
+)
+def test_block_is_tried_again_after_a_change(block, change):
+    (block.root / "etc/other").write_text("on")
+    block.observed()
+    change(block.root)
+    assert [block.observed(), block.observed()] == [1, 0]
+
+
+@ROOT
+def test_change_during_a_try_is_tried_again(block):
+    def change(host: Host) -> str:
+        (block.root / "etc/gate.conf").write_text("off")
+        return ""
+
+    item = Tries(Host(str(block.root)), False)
+    item.answer("dpkg", lambda _: ON, change)
+    item.keep()
+    assert block.observed() == 1
+
+
+@ROOT
+def test_other_mount_options_change_the_programs_of_a_file_system(block, monkeypatch):
+    flags = SimpleNamespace(f_flag=1)
+    monkeypatch.setattr(os, "statvfs", lambda path: flags)
+    assert [block.observed(), block.observed()] == [1, 0]
+    flags.f_flag = 9
+    assert block.observed() == 1
+
+
+@ROOT
+def test_open_block_is_tried_each_time_and_the_saved_answer_is_deleted(block):
+    block.observed()
+    (block.root / "etc/gate.conf").write_text("off")
+    block.opens = "all is open"
+    assert [block.observed(), block.observed()] == [1, 1]
+    assert not (block.root / TRIED.lstrip("/")).exists()
+
+
+@ROOT
+@pytest.mark.parametrize(("later", "tried"), [(10**8, [1, 1]), (10**8 + 1, [1, 0])])
+def test_file_that_changed_a_tenth_of_a_second_ago_is_tried_again(block, monkeypatch, later, tried):
+    monkeypatch.undo()
+    last = max((block.root / path[1:]).stat().st_ctime_ns for path in ON[:2])
+    monkeypatch.setattr(tries.time, "time_ns", lambda: last + later)
+    assert [block.observed(), block.observed()] == tried
+
+
+@ROOT
+@pytest.mark.parametrize("damage", ["version", "content", "others"])
+def test_damaged_answer_is_not_used(block, damage):
+    block.observed()
+    place = block.root / TRIED.lstrip("/")
+    if damage == "version":
+        stored = tries.load(Host(str(block.root)), TRIED)
+        place.write_text(tries.dumped({**stored, "version": stored["version"] + 1}))
+    elif damage == "content":
+        place.write_text("nonsense!")
+    else:
+        place.chmod(0o666)
+    assert block.observed() == 1
+
+
+def test_user_tries_each_time_and_saves_nothing(block, monkeypatch):
+    monkeypatch.setattr(Host, "privileged", False)
+    assert [block.observed(), block.observed()] == [1, 1]
+    assert not (block.root / TRIED.lstrip("/")).exists()
+
+
+def test_a_made_package_is_a_file_in_memory_while_it_is_needed():
+    with in_memory(b"content") as path:
+        assert Path(path).read_bytes() == b"content"
+        assert os.readlink(path).startswith("/memfd:proscribe-trial")
+    assert not os.path.lexists(path)
+
+
+def test_try_depends_on_first_place_and_link_targets_of_a_tool(tmp_path):
+    for directory in ("usr/sbin", "usr/bin", "etc/alternatives"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "usr/bin/mawk").touch()
+    (tmp_path / "usr/bin/awk").symlink_to("/etc/alternatives/awk")
+    (tmp_path / "etc/alternatives/awk").symlink_to("/usr/bin/mawk")
+    result = list(tools(Host(str(tmp_path)), ["awk", "none"]))
+    assert result[:2] == ["/etc/ld.so.preload", "/etc/ld.so.cache"]
+    awk = ["/usr/sbin/awk", "/usr/bin/awk", "/etc/alternatives/awk", "/usr/bin/mawk"]
+    assert result[2:] == [*awk, *(f"{folder}/none" for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))]
+
+
+def test_a_directory_and_what_is_in_it(tmp_path):
+    (tmp_path / "etc/d").mkdir(parents=True)
+    (tmp_path / "etc/d/a").symlink_to("../b")
+    (tmp_path / "etc/d/c").touch()
+    host = Host(str(tmp_path))
+    entries = ["/etc/b", "/etc/d", "/etc/d/a", "/etc/d/c", "/etc/none"]
+    assert sorted(with_entries(host, ["/etc/d", "/etc/none"])) == entries
+    assert list(with_targets(host, ["/etc/d/a"])) == ["/etc/d/a", "/etc/b"]
+
+
+NEEDS_NODE = pytest.mark.skipif(shutil.which("node") is None, reason="needs node: reads the rules as polkit does")
+CONTACTS = ["it@example.org", "*/ }); throw 1; // \u2028 throw 2"]
+ASK = """
+let verdicts = [];
+const polkit = {addRule: f => verdicts.push(f), log: () => {}, Result: {NO: "no"}};
+const [rule, questions] = JSON.parse(require("fs").readFileSync(0, "utf8"));
+eval(rule);
+const ask = ([id, details, user]) => verdicts[0]({id: id, lookup: key => details[key]}, {user: user}) || "-";
+console.log(JSON.stringify(questions.map(ask)));
+"""
+PACKAGEKIT = "org.freedesktop.packagekit."
+WECHAT = {"package_ids": "wechat;4.0;amd64;made"}
+
+
+def answers(rule: str, *questions: tuple[str, dict[str, str], str]) -> list[Any]:
+    """What a rule says to an action with these details that a user wants."""
+    words = json.dumps([rule, questions])
+    done = subprocess.run(["node", "-e", ASK], input=words, capture_output=True, text=True, check=True)
+    return list(json.loads(done.stdout))
+
+
+@NEEDS_NODE
+@pytest.mark.parametrize("contact", CONTACTS)
+def test_packagekit_installs_no_restricted_package(contact):
+    rule = polkit.packagekit("dpkg", {"wechat", 'odd"]) || true || ["'}, contact)
+    assert rule.path == "/etc/polkit-1/rules.d/00-proscribe-packagekit-dpkg.rules"
+    install, untrusted = PACKAGEKIT + "package-install", PACKAGEKIT + "package-install-untrusted"
+    both = {"package_ids": "weechat;4.6;amd64;made&wechat;4.0;amd64;made"}
+    like = {"package_ids": "weechat;4.6;amd64;made&wechat-theme;4.0;amd64;wechat"}
+    assert answers(
+        rule.content,
+        (install, WECHAT, "alice"),
+        (install, both, "alice"),
+        (untrusted, WECHAT, "alice"),
+        (install, like, "alice"),
+        (install, {}, "alice"),
+        (install, WECHAT, "root"),
+        (PACKAGEKIT + "package-remove", WECHAT, "alice"),
+        (PACKAGEKIT + "system-update", WECHAT, "alice"),
+        ("org.example.package-install", WECHAT, "alice"),
+    ) == ["no", "no", "no", *"------"]
+
+
+@pytest.mark.parametrize(
+    ("path", "before"),
+    [
+        ("etc/polkit-1/rules.d/00-first.rules", True),
+        ("usr/local/share/polkit-1/rules.d/00-first", False),
+        ("etc/polkit-1/rules.d/00-proscribe-flatpak.rules", False),
+        ("usr/local/share/polkit-1/rules.d/00-proscribe-flatpak.rules", True),
+        ("usr/share/polkit-1/rules.d/00-proscribe-snap.rules", False),  # the one of its name that polkit reads first
+    ],
+)
+def test_rule_that_polkit_asks_earlier_makes_the_block_unknown(tmp_path, path, before):
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text("polkit.addRule(function(action, subject) { return polkit.Result.YES; });")
+    (rule,) = snap.block_parts(Block({"telegram-desktop"}))
+    effect = polkit.first(rule.path)
+    folders = [f"{above}/polkit-1/rules.d" for above in ("/etc", "/run", "/usr/local/share", "/usr/share")]
+    assert list(effect.depends(Host(str(tmp_path)))) == [*folders, rule.path]
+    if not before:
+        assert effect.trial(Host(str(tmp_path))) == ""
+        return
+    with pytest.raises(Unseen, match="polkit asks /.* before 00-proscribe-snap.rules"):
+        effect.trial(Host(str(tmp_path)))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+@pytest.mark.parametrize("folder", polkit.ALL)
+@pytest.mark.parametrize("users", [True, False])
+def test_a_rule_that_users_can_change_is_unknown_whatever_its_name(tmp_path, folder, users):
+    """All rules are one program: one that is asked last may change what the first one does."""
+    place = tmp_path / folder[1:]
+    place.mkdir(parents=True)
+    (place / "99-last.rules").write_text("String.prototype.indexOf = function() { return -1; };")
+    os.chown(place, 12345 * users, 0)
+    effect = polkit.first(f"{polkit.DIRECTORY}/00-proscribe-snap.rules")
+    if not users or folder == polkit.DIRECTORY:  # of that one the distribution says whose it is
+        assert effect.trial(Host(str(tmp_path))) == ""
+        return
+    with pytest.raises(
+        Unseen, match=f"^users can change {folder}, and polkit runs the rules of {folder}/99-last.rules$"
+    ):
+        effect.trial(Host(str(tmp_path)))
+
+
+@NEEDS_NODE
+@pytest.mark.parametrize("contact", CONTACTS)
+def test_snapd_is_managed_by_root_alone(contact):
+    (rule,) = snap.block_parts(Block({"telegram-desktop"}, contact))
+    manage = "io.snapcraft.snapd.manage"
+    login, connect = "io.snapcraft.snapd.login", "io.snapcraft.snapd.manage-interfaces"
+    questions = ((manage, {}, "alice"), (manage, {}, "root"), (login, {}, "alice"), (connect, {}, "alice"))
+    assert answers(rule.content, *questions) == ["no", "-", "no", "-"]

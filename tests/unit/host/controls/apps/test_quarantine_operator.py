@@ -1,0 +1,447 @@
+"""The quarantine's limits, and what an operator lists, restores and prunes on the host, among hostile users."""
+
+import functools
+import json
+import os
+import shutil
+import stat
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+from made_quarantine import (
+    FILE,
+    ITEMS,
+    TREE,
+    enforced,
+    folders,
+    in_two_file_systems,
+    killed_at,
+    made_host,
+    picture,
+    restored,
+)
+from proscribe.host.controls.apps.quarantine import capacity, manifest, moving, operator, unfinished
+from proscribe.host.controls.apps.quarantine.manifest import Item
+from proscribe.host.quarantine import in_quarantine
+from proscribe.host.system import ControlError, Host, Unseen, directories
+from proscribe.host.system.forked import Limits
+
+ALICE = 61234
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files to a user")
+
+
+@pytest.fixture
+def host(tmp_path):
+    return made_host(tmp_path)
+
+
+def take_paths(host: Host, *paths: str) -> list[str]:
+    """Take these, and return their ids in the same order."""
+    enforced(host, *paths)
+    ids = {item.path: item.id for item in manifest.items(host)}
+    return [ids[path] for path in paths]
+
+
+def give_to_alice(root: Path) -> None:
+    for path in [root / "home/alice", *(root / "home/alice").rglob("*")]:
+        os.lchown(path, ALICE, ALICE)
+    (root / "etc/passwd").write_text(f"alice:x:{ALICE}:{ALICE}::/home/alice:/bin/sh\n")
+
+
+def break_item(root: Path, name: str, text: str) -> None:
+    (root / ITEMS[1:] / name).mkdir()
+    (root / ITEMS[1:] / name / "manifest.json").write_text(text)
+
+
+def cut_short(root: Path, id_: str, do: str) -> Path:
+    """Leave an item as a run leaves it that is killed while it does this."""
+    folder = root / ITEMS[1:] / id_
+    text = (folder / "manifest.json").read_text().replace('"doing": ""', f'"doing": "{do}"')
+    (folder / "manifest.json").write_text(
+        text.replace('"kept": true', f'"kept": {"false" if do == "take" else "true"}')
+    )
+    return folder.rename(f"{folder}.unfinished")
+
+
+def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host, tmp_path):
+    (id_,) = take_paths(host, FILE)
+    text = (tmp_path / ITEMS[1:] / id_ / "manifest.json").read_text()
+    odd = {
+        "copied-00000001": text,  # the manifest of another one
+        "climbs-00000001": text.replace(id_, "../../../../etc"),
+        "empty-00000001": "",
+        "list-00000001": "[1]",
+        "types-00000001": text.replace(id_, "types-00000001").replace('"services": [', '"services": [1, '),
+        "sizes-00000001": text.replace(id_, "sizes-00000001").replace('"size": ', '"size": -'),
+        "Odd Name": text.replace(id_, "Odd Name"),
+    }
+    for name, manifest_text in odd.items():
+        break_item(tmp_path, name, manifest_text)
+    (tmp_path / ITEMS[1:] / "nothing").mkdir()
+    (tmp_path / ITEMS[1:] / "begun-00000001.unfinished").mkdir()
+    answer = operator.listed(host)
+    assert [item["id"] for item in answer["items"]] == [id_]
+    assert sorted(element["id"] for element in answer["broken"]) == sorted(odd)
+    assert all(ITEMS in element["why"] for element in answer["broken"])
+    # And what is asked for all the same is not there.
+    no_names = ["../../../../etc", f"../quarantine/{id_}", f"{id_}/../{id_}", "README"]
+    ids = ["copied-00000001", "climbs-00000001", *no_names]
+    for do in ("restore", "prune"):
+        assert set(restored(host, *ids, do=do).values()) == {"it is not in the quarantine of this host any more"}
+    assert (tmp_path / "etc/shadow").read_text() == "secret" and id_ in folders(host)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ControlError("cannot keep x: a link"), "a link"),
+        (Unseen("closed"), "closed"),
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (OSError(28, "No space"), "No space; what was taken is kept, and the next run goes on"),
+        (OSError(122, "Disk quota"), "Disk quota; what was taken is kept, and the next run goes on"),
+    ],
+)
+def test_error_of_a_move_is_reported_with_the_attempted_action(error, reason):
+    with pytest.raises(ControlError, match=f"^cannot keep x: {reason}$"), manifest.explained("cannot keep x"):
+        raise error
+
+
+def test_the_report_of_an_unreadable_item_has_a_maximum_length(host, tmp_path):
+    take_paths(host, FILE)
+    break_item(tmp_path, "\n" * 255, "")
+    (entry,) = operator.listed(host)["broken"]
+    assert (len(entry["id"]), len(entry["why"])) == (200, 1000)
+
+
+def test_one_answer_has_so_many_and_says_how_many_more_there_are(host, monkeypatch):
+    take_paths(host, TREE, FILE)
+    monkeypatch.setattr(operator, "MOST", 1)
+    answer = operator.listed(host)
+    assert (len(answer["items"]), answer["left_out"]) == (1, 1)
+    monkeypatch.setattr(operator, "ANSWER", 1)
+    assert operator.listed(host)["left_out"] == 2
+
+
+@as_root
+def test_no_link_that_a_user_made_is_followed_and_nothing_is_written_where_it_leads(host, tmp_path):
+    give_to_alice(tmp_path)
+    (file,) = take_paths(host, FILE)
+    away = tmp_path / "srv"
+    away.mkdir()
+    # At the place itself.
+    (tmp_path / FILE[1:]).symlink_to("/srv/planted")
+    os.lchown(tmp_path / FILE[1:], ALICE, ALICE)
+    assert "something is there now" in restored(host, file)[file]
+    (tmp_path / FILE[1:]).unlink()
+    # And in the place of its directory, also of one further up.
+    for place in ("home/alice/bin", "home/alice"):
+        shutil.move(tmp_path / place, tmp_path / "moved")
+        (tmp_path / place).symlink_to(away)
+        os.lchown(tmp_path / place, ALICE, ALICE)
+        if place == "home/alice":
+            (away / "bin").mkdir()
+        assert "link" in restored(host, file)[file]
+        assert not list(away.rglob("*.AppImage")) and list(folders(host)) == [file]
+        (tmp_path / place).unlink()
+        shutil.move(tmp_path / "moved", tmp_path / place)
+    assert restored(host, file) == {file: ""}
+    assert stat.S_ISREG((tmp_path / FILE[1:]).lstat().st_mode)
+
+
+@as_root
+def test_a_place_that_never_answers_costs_its_user_alone(host, tmp_path, monkeypatch):
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "opt/tool").write_text("program")
+    give_to_alice(tmp_path)
+    file, other = take_paths(host, FILE, "/opt/tool")
+    real = operator.obstacle
+
+    def hangs(host: Host, item: manifest.Item) -> str:
+        if item.path == FILE:
+            time.sleep(60)
+        return real(host, item)
+
+    monkeypatch.setattr(operator, "obstacle", hangs)
+    monkeypatch.setattr(operator, "LIMITS", Limits(seconds=0.5))
+    answer = restored(host, file, other)
+    assert answer[other] == "" and answer[file]
+    assert (tmp_path / "opt/tool").exists() and list(folders(host)) == [file]
+
+
+def test_file_that_came_meanwhile_is_never_replaced(host, tmp_path):
+    (file,) = take_paths(host, FILE)
+    (element,) = operator.chosen(host, "restore", [file])
+    assert element.action
+    (tmp_path / FILE[1:]).write_text("mine")  # between the look and the move
+    with pytest.raises(ControlError, match="something is there now"):
+        element.action.apply()
+    assert (tmp_path / FILE[1:]).read_text() == "mine"
+    (tmp_path / FILE[1:]).unlink()
+    assert restored(host, file) == {file: ""}
+
+
+def test_two_things_of_one_place_do_not_both_go_back(host, tmp_path):
+    (first,) = take_paths(host, FILE)
+    for path in (tmp_path / ITEMS[1:]).glob("*/manifest.json"):
+        path.write_text(path.read_text().replace('"taken_at": "20', '"taken_at": "19'))
+    (tmp_path / FILE[1:]).write_text("another one")
+    enforced(host, FILE)
+    (second,) = [item.id for item in manifest.items(host) if item.id != first]
+    answer = restored(host, first, second)
+    assert answer[second] == "" and f"not restored: a later copy, {second}, goes to that path" in answer[first]
+    assert (tmp_path / FILE[1:]).read_text() == "another one" and list(folders(host)) == [first]
+
+
+def test_only_what_was_named_is_pruned(host):
+    tree, file = take_paths(host, TREE, FILE)
+    assert restored(host, tree, do="prune") == {tree: ""}
+    assert list(folders(host)) == [file] and not host.stat(TREE) and not host.stat(FILE)
+
+
+def test_unfinished_item_is_not_pruned(host, tmp_path):
+    (file,) = take_paths(host, FILE)
+    folder = cut_short(tmp_path, file, "restore")
+    assert "was cut short" in restored(host, file, do="prune")[file] and (folder / "content").exists()
+
+
+def test_item_that_had_not_moved_is_not_reported_as_restored(host, tmp_path):
+    (file,) = take_paths(host, FILE)
+    (cut_short(tmp_path, file, "take") / "content").unlink()
+    assert restored(host, file)[file].startswith("an earlier run had not moved it")
+
+
+@as_root
+def test_answer_of_the_module_has_outcomes_and_a_dry_run_changes_nothing(host, tmp_path):
+    tree, file = take_paths(host, TREE, FILE)
+    (tmp_path / "run").mkdir()
+    before = picture(tmp_path, "var")
+    answer = in_quarantine(host, "restore", [tree, file], dry_run=True)
+    assert answer["changed"] and "failed" not in answer and picture(tmp_path, "var") == before
+    assert answer["actions"] == [f"restore {tree} ({TREE})", f"restore {file} ({FILE})"]
+    (tmp_path / FILE[1:]).write_text("mine")
+    answer = in_quarantine(host, "restore", [tree, file, "gone-00000001"])
+    assert (answer["changed"], answer["failed"], answer["actions"]) == (True, True, [f"restore {tree} ({TREE})"])
+    assert f"{file}: something is there now" in answer["msg"] and "gone-00000001: " in answer["msg"]
+    answer = in_quarantine(host, "prune", [file])
+    assert (answer["changed"], answer["outcomes"]) == (True, [{"id": file, "done": True, "why": ""}])
+    assert list(folders(host)) == [] and (tmp_path / FILE[1:]).read_text() == "mine"
+
+
+@as_root
+def test_unseen_quarantine_is_an_error(host, tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    assert in_quarantine(host, "list", [])["changed"] is False
+    for name in ("listed", "chosen"):
+        monkeypatch.setattr(operator, name, mock.Mock(side_effect=Unseen("it is on another machine")))
+    for do in ("list", "restore", "prune"):
+        with pytest.raises(ControlError, match="^it is on another machine$"):
+            in_quarantine(host, do, ["x-00000001"])
+
+
+DAY = 86400
+
+
+def taken(host: Host, path: str = FILE, **how: Any) -> Item:
+    moving.take(host, moving.Taking(path, ["wechat"], "appimage", **how)).apply()
+    return next(item for item in manifest.items(host) if item.path == path)
+
+
+def test_holes_of_any_length_are_neither_read_nor_confused(tmp_path):
+    """Two files of a tebibyte that differ in one place only, or in their length only, have different sums."""
+    variants = {"a": (2**39, 2**40), "b": (2**39 + 4096, 2**40), "c": (2**39, 2**40 + 1)}
+    for name, (place, size) in variants.items():
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, size)
+        with (tmp_path / name).open("r+b") as stream:
+            stream.seek(place)
+            stream.write(b"x")
+    directory = os.open(tmp_path, os.O_RDONLY)
+    sums = {name: directories.sum_up(directory, name).sha256 for name in variants}
+    directories.copy(directory, "a", directory, "copy")
+    assert directories.sum_up(directory, "copy").sha256 == sums["a"]
+    os.close(directory)
+    assert len(set(sums.values())) == 3
+    assert (tmp_path / "copy").stat().st_blocks * 512 < 2**20
+
+
+def test_differing_copy_never_replaces_the_original(host, tmp_path, monkeypatch):
+    in_two_file_systems(monkeypatch, tmp_path)
+    content = (tmp_path / FILE[1:]).read_bytes()
+
+    def spoilt(step: str) -> None:
+        if step == "copied":
+            (copy,) = (tmp_path / ITEMS[1:]).glob("*/copying")
+            copy.write_bytes(content[:-1] + b"?")
+
+    monkeypatch.setattr(manifest, "reached", spoilt)
+    with pytest.raises(ControlError, match="its copy is not the same; both are left where they are"):
+        taken(host)
+    (held,) = tmp_path.glob("**/.proscribe-quarantine-*/content")
+    assert held.read_bytes() == content
+
+
+class Full:
+    """A file system as statvfs(3) reports it."""
+
+    f_frsize, f_files, f_favail = 4096, 1000, 1000
+
+    def __init__(self, free: int, size: int = 16 * 1024**3) -> None:
+        self.f_bavail, self.f_blocks = free // self.f_frsize, size // self.f_frsize
+
+
+@pytest.mark.parametrize(
+    ("extent", "disk", "why"),
+    [
+        ((4096, 1), Full(1024**3), "1024 MiB stay free on that file system"),
+        ((4096, 1), Full(1024**3 + 4096), ""),
+        ((4 * 1024**3, 1), Full(10 * 1024**3), ""),
+        ((4 * 1024**3 + 1, 1), Full(10 * 1024**3), "more than 4 GiB of data"),
+        ((1, 1), Full(100 * 1024**3, 4 * 1024**4), "209715 MiB stay free"),  # a twentieth of a large file system
+        ((1, 950), Full(10 * 1024**3), ""),
+        ((1, 951), Full(10 * 1024**3), "of the inodes"),
+    ],
+)
+def test_a_reserve_stays_free(extent, disk, why):
+    refusal = capacity.too_much(directories.Extent(*extent), disk)
+    assert why in refusal and bool(why) == bool(refusal)
+
+
+def test_only_what_is_copied_needs_room(host, monkeypatch):
+    """Within one file system only a name changes: a full disk keeps nothing from being taken."""
+    monkeypatch.setattr(capacity, "free", lambda of: 0)
+    monkeypatch.chdir("/proc")  # whatever file system the run was started on
+    assert capacity.lacking(host, [FILE]) == ""
+    real = os.stat
+
+    def stat_elsewhere(path: Any, **options: Any) -> Any:
+        seen = real(path, **options)
+        fields = {name: getattr(seen, name) for name in dir(seen) if name.startswith("st_")}
+        return SimpleNamespace(**{**fields, "st_dev": seen.st_dev + str(path).endswith(".AppImage")})
+
+    monkeypatch.setattr(os, "stat", stat_elsewhere)
+    assert "there is no room for it in /var/lib/proscribe" in capacity.lacking(host, [FILE])
+
+
+def test_missing_file_needs_no_room(host, monkeypatch):
+    assert [capacity.lacking(host, paths) for paths in (["/home/alice/gone/deeper"], [])] == ["", ""]
+    monkeypatch.setattr(capacity, "MOST_FILES", 2)
+    assert "it has more than 2 files" in capacity.lacking(host, [TREE])
+    assert capacity.lacking(host, [FILE]) == ""
+
+
+@pytest.mark.parametrize(("present", "nearest"), [("var/lib/proscribe", "/var/lib/proscribe"), ("var", "/")])
+def test_room_is_asked_for_where_the_quarantine_will_be(tmp_path, present, nearest):
+    (tmp_path / present).mkdir(parents=True)
+    assert capacity._nearest(Host(str(tmp_path))) == nearest
+    (tmp_path / present).rename(tmp_path / "away")
+    (tmp_path / present).symlink_to("/etc")
+    assert capacity._nearest(Host(str(tmp_path))) != nearest or nearest == "/"
+
+
+def test_no_user_exceeds_his_share_and_the_error_reports_it(host, tmp_path, monkeypatch):
+    if os.getuid() == 0:  # who has no share
+        for path in (TREE, FILE):
+            os.chown(tmp_path / path[1:], 12345, 12345)
+    taken(host)
+    monkeypatch.setattr(capacity, "PIECES", 1)
+    assert capacity.lacking(host, [TREE]) == "its owner has 1 things in the quarantine, and may have 1"
+    with pytest.raises(ControlError, match="its owner has 1 things"):
+        enforced(host, TREE)
+    assert host.stat(TREE)
+    monkeypatch.setattr(capacity, "PIECES", 100)
+    monkeypatch.setattr(capacity, "SHARE", 10**15)
+    assert "MiB in the quarantine, and may have 0 MiB" in capacity.lacking(host, [TREE])
+
+
+def test_growing_file_takes_no_more_than_the_free_room(host, tmp_path, monkeypatch):
+    """Whoever holds the file open makes it grow once it was measured: it waits out of reach, and is reported."""
+    in_two_file_systems(monkeypatch, tmp_path)
+    monkeypatch.setattr(capacity, "free", lambda of: 20_000)
+    writer = os.open(tmp_path / FILE[1:], os.O_WRONLY)
+
+    def grows(step: str) -> None:
+        if step == "moved":
+            os.pwrite(writer, b"x" * 50_000, 0)
+
+    monkeypatch.setattr(manifest, "reached", grows)
+    with pytest.raises(ControlError, match="more than 0 MiB of data"):
+        taken(host)
+    os.close(writer)
+    assert unfinished.observe(host, "enforce")[0].drifted and not host.stat(FILE)
+    monkeypatch.setattr(capacity, "free", lambda of: 60_000)
+    enforced(host)
+    assert unfinished.observe(host, "enforce") == []
+
+
+def test_only_an_item_whose_time_is_over_is_pruned(host, tmp_path):
+    taken(host, FILE, keep=DAY)
+    item = taken(host, TREE, keep=DAY)
+    assert capacity.pruning(host, DAY) == []
+    place = tmp_path / ITEMS[1:] / item.id
+    past = {"taken_at": "2026-01-01T00:00:00Z", "kept_until": "2026-01-02T00:00:00Z"}
+    (place / "manifest.json").write_text(json.dumps({**json.loads((place / "manifest.json").read_text()), **past}))
+    (action,) = capacity.pruning(host, DAY)
+    assert (action.before, str(action)) == (f"{TREE}\n", f"prune {item.id} ({TREE})")
+    assert len(list(folders(host))) == 2, "check mode only shows it"
+    action.apply()
+    assert not place.exists() and [item.path for item in manifest.items(host)] == [FILE]
+
+
+def test_item_kept_for_ever_is_never_pruned(host):
+    item = taken(host, keep=0)
+    assert item.kept_until == "" and not capacity.expired(item, 0, 10**10)
+
+
+@pytest.mark.slow
+def test_a_pruning_that_is_killed_is_completed(tmp_path):
+    steps = []
+    for step in range(1, 50):
+        root = tmp_path / str(step)
+        root.mkdir()
+        host = made_host(root)
+        item, other = taken(host, TREE), taken(host)
+        name = killed_at(step, functools.partial(capacity.prune, host, item))
+        enforced(host)
+        remaining = set(folders(host))
+        assert remaining in ({other.id}, {item.id, other.id}), name
+        if item.id in remaining:  # it had not begun
+            restored(host, item.id)
+            assert (root / TREE[1:] / "deep/er/data").exists(), name
+        if not name:
+            break
+        steps.append(name)
+    assert {"opened", "written", "content gone", "dropped"} <= set(steps)
+
+
+@pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link")])
+def test_unread_manifest_hides_no_other(host, monkeypatch, error):
+    item, other = taken(host), taken(host, TREE)
+    real = Host.read
+
+    def read(self: Host, path: str, *most: int) -> bytes | None:
+        if f"/{item.id}/" in path:
+            raise error
+        return real(self, path, *most)
+
+    monkeypatch.setattr(Host, "read", read)
+    assert unfinished.held(host, [item.id, other.id])[0]["owners"].keys() == {other.owner}
+
+
+def test_unfinished_move_is_drift_and_unseen_is_unknown(host, tmp_path, monkeypatch):
+    (tmp_path / ITEMS[1:] / "a-0123abcd.unfinished").mkdir(parents=True)
+    (verdict,) = unfinished.observe(host, "enforce")
+    assert (verdict.rule, verdict.state, verdict.drifted) == ("apps/quarantine", "noncompliant", True)
+    assert [(item.kind, item.path) for item in verdict.findings] == [("quarantine", f"{ITEMS}/a-0123abcd.unfinished")]
+    assert not unfinished.observe(host, "audit")[0].drifted
+
+    def closed(path: str) -> None:
+        raise Unseen("closed")
+
+    monkeypatch.setattr(host, "list", closed)
+    assert [(verdict.state, verdict.reason) for verdict in unfinished.observe(host, "enforce")] == [
+        ("unknown", "closed")
+    ]
