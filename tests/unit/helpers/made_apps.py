@@ -1,10 +1,13 @@
 """Apps as their makers build them, small but genuine by content: ELF, Go, Electron, Gecko, AppImage, Windows."""
 
 import json
+import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from squashfs_maker import Maker
 
 SENTINEL = bytes(range(16))
 
@@ -95,13 +98,11 @@ def jar() -> bytes:
     return struct.pack("<I", 100) + b"PK\x01\x02" + bytes(100)
 
 
-def asar(package: Mapping[str, str], unpacked: Mapping[str, int] = {}) -> bytes:
-    """An app.asar with that package.json; `unpacked` are names of files beside it, with their sizes."""
+def asar(package: Any, unpacked: Mapping[str, int] = {}, tree: Mapping[str, Any] = {}, cut: int = 0) -> bytes:
+    """An app.asar with that package.json (cut short), and sizes of files beside it (`unpacked`), or any other tree."""
     content = json.dumps(package).encode()
-    files = {
-        "package.json": {"size": len(content), "offset": "0"},
-        **{name: {"size": size, "unpacked": True} for name, size in unpacked.items()},
-    }
+    beside = {name: {"size": size, "unpacked": True} for name, size in unpacked.items()}
+    files = {"package.json": {"size": len(content) - cut, "offset": "0"}, **beside, **tree}
     header = json.dumps({"files": files}).encode()
     padded = header.ljust(-(-len(header) // 4) * 4, b"\0")
     return struct.pack("<IIII", 4, len(padded) + 8, len(padded) + 4, len(header)) + padded + content
@@ -117,39 +118,14 @@ def entry(program: str, categories: str = "Network;InstantMessaging;", **more: s
 
 
 def squashfs(files: Mapping[str, bytes]) -> bytes:
-    """An archive with these files at its root, nothing of it packed (filesystems/squashfs.rst of Linux)."""
-    data, inodes, listing = b"", b"", b""
-    for number, (name, content) in enumerate(sorted(files.items()), 2):
-        assert len(content) < 131072
-        listing += struct.pack("<HhHH", len(inodes), number - 2, 2, len(name) - 1) + name.encode()
-        blocks = struct.pack("<I", len(content) | 1 << 24) if content else b""
-        inodes += struct.pack("<HHHHII", 2, 0o755, 0, 0, 0, number)
-        inodes += struct.pack("<IIII", 96 + len(data), 0xFFFFFFFF, 0, len(content)) + blocks
-        data += content
-    listing = struct.pack("<III", len(files) - 1, 0, 2) + listing
-    root = len(inodes)
-    inodes += struct.pack("<HHHHIIIIHHI", 1, 0o755, 0, 0, 0, 1, 0, 2, len(listing) + 3, 0, 1)
-
-    def piece(content: bytes) -> bytes:
-        assert len(content) <= 8192
-        return struct.pack("<H", len(content) | 0x8000) + content
-
-    at = 96 + len(data)
-    names = at + len(piece(inodes))
-    end = names + len(piece(listing))
-    head = struct.pack("<IIIIIHHHHHH", 0x73717368, len(files) + 1, 0, 131072, 0, 1, 17, 0, 1, 4, 0)
-    head += struct.pack("<QQQQQQQQ", root, end, end, 2**64 - 1, at, names, 2**64 - 1, 2**64 - 1)
-    return head + data + piece(inodes) + piece(listing)
+    """An archive with these files at its root, nothing of it packed."""
+    return Maker(files, packed=False).archive()
 
 
 def image(program: str, desktop: str = "", update: str = "", files: Mapping[str, bytes] = {}, **more: str) -> bytes:
     """An AppImage of type 2 with a program, its desktop entry, and other files at its root."""
-    inside = {
-        f"{desktop or program}.desktop": entry(program, **more),
-        program: elf(),
-        "AppRun": b"#!/bin/sh\n",
-        **files,
-    }
+    desktop_entry = {f"{desktop or program}.desktop": entry(program, **more)}
+    inside = {**desktop_entry, program: elf(), "AppRun": b"#!/bin/sh\n", **files}
     return elf({".upd_info": update.encode() + b"\0"}, b"AI\x02") + squashfs(inside)
 
 
@@ -203,8 +179,6 @@ def lay(host: Any, path: str, content: bytes | str = elf(), mode: int = 0o755) -
 
 def put(root: Path, files: Mapping[str, bytes], uid: int = -1) -> None:
     """Lay files below a directory, each one a program if it looks like one; all of that owner's where one is named."""
-    import os
-
     root.mkdir(parents=True, exist_ok=True)
     made = [root]
     for name, content in files.items():

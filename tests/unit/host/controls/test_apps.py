@@ -150,7 +150,6 @@ def test_start_is_innocent_where_nothing_is_restricted(host_with_apps):
 
 
 def test_slow_start_of_a_user_delays_no_other(host_with_apps, monkeypatch):
-    """The kernel's own answers come first; a program that hangs takes its time limit and hides no other start."""
     host = host_with_apps
     start(host, 7, "/opt/viber/Viber")
     start(host, 9, PORTABLE)
@@ -180,7 +179,6 @@ def test_slow_start_of_a_user_delays_no_other(host_with_apps, monkeypatch):
 
 @pytest.mark.parametrize("place", ["home/alice/Downloads/v", "home/alice", "home/alice/Downloads/v/resources"])
 def test_many_files_hide_no_program(host_with_apps, monkeypatch, place):
-    """A start is verified with few names read."""
     start(host_with_apps, 7, PORTABLE)
     directory = Path(host_with_apps.root) / place
     directory.mkdir(parents=True, exist_ok=True)
@@ -338,7 +336,6 @@ def test_process_is_checked_again_before_its_end(host, exe, ends):
 @pytest.mark.parametrize("manager", ["npm", "pip"])
 @pytest.mark.parametrize("users", [True, False])
 def test_root_removes_nothing_where_users_may_write(host, manager, users):
-    """They could have root run their own, or remove what they put a link to."""
     place = {"npm": "lib/node_modules/wechaty", "pip": "lib/python3.11/site-packages/wechaty-1.0.dist-info"}[manager]
     made_apps.put(Path(host.root) / "usr/local" / place, {"package.json": b"{}", "METADATA": b"Name: wechaty\n"})
     os.chown(Path(host.root) / "usr/local/lib", 12345 * users, 0)
@@ -453,7 +450,6 @@ WINE_APP = ".wine/drive_c/Program Files/Tencent/WeChat/WeChat"
     ids=["appimage", "tree", "wine", "launcher"],
 )
 def test_program_of_a_portable_app_is_ended(host, files, exe, ends):
-    """The process has a name that says nothing: only the portable app that it runs from identifies it."""
     fake.put(Path(host.root + "/home/alice"), files)
     host.program(7, f"/home/alice/{exe}")
     windows = ["Tencent/WeChat/WeChat.exe"]

@@ -52,19 +52,16 @@ def missing(project: Path, row: Route) -> list[str]:
 
 @pytest.mark.parametrize("row", ROUTES, ids=lambda row: row.route[:20])
 def test_claim_of_a_row_names_a_test(project, row):
-    """Each column is a promise: one that no test stands for is a hole that looks like a wall."""
     assert missing(project, row) == []
 
 
 def test_unseen_route_is_neither_removed_nor_silently_open():
-    """Nothing can take away what nothing sees; what no test keeps out or takes away says what is left."""
     for row in ROUTES:
         assert row.seen or not (row.removed or row.prevented), row.route
         assert row.left or (row.removed and row.prevented), row.route
 
 
 def test_cells_do_not_break_the_table():
-    """A bar or an end of line in a cell would break the table of docs/coverage.md."""
     rows = table().splitlines()
     assert len(rows) == len(ROUTES) + 2
     assert {row.count("|") for row in rows} == {len(HEAD) + 1}

@@ -75,7 +75,6 @@ def test_a_marked_program_is_reported_and_ended_however_it_is_started(place, att
     ],
 )
 def test_program_of_a_loader_is_identified(place, service, found_by_audit):
-    """Of a portable app, the audit's file scan says what it is."""
     fake.put(place / "owl", {"icudtl.dat": fake.icu()})
     shutil.copy(SLEEP, place / "owl/owl")
     of = plan(owl={key: [text.format(place) for text in texts] for key, texts in service.items()})
@@ -162,6 +161,5 @@ def test_program_on_a_file_system_of_its_own_is_ended(place):
     ],
 )
 def test_program_hidden_by_own_mounts_is_not_innocent(place, script):
-    """Else the same path would be innocent for half a minute, wherever it is started."""
     with start_in_own_mounts(place, script) as (_, verified):
         assert verified.restricted == [] and verified.innocent == []

@@ -56,7 +56,6 @@ def parts(host: MadeHost, unit: Unit, memory: Memory | None = None, **services: 
 
 
 def test_a_users_own_folders_are_part_of_what_his_look_is_remembered_by(host):
-    """Other names matter in them: what was remembered before he named one knows nothing of those."""
     fake.put(Path(host.root + "/home/alice"), {".config/user-dirs.dirs": b'XDG_DOWNLOAD_DIR="$HOME/Laden"\n'})
     host.learns = True
     (text,) = [part["memory"] for part in parts(host, Unit(1000, [ALICE], ())) if part.get("memory")]
@@ -75,7 +74,6 @@ def test_answer_of_a_users_process_is_not_remembered(host, monkeypatch):
 
 @pytest.mark.parametrize(("has", "requests"), [(True, True), (True, False), (False, True)])
 def test_package_system_there(host, has, requests, monkeypatch):
-    """Then a service is no one that this host could not have."""
     monkeypatch.setattr(per_user, "SYSTEMS", [package_system(there=lambda host, user: has)])
     host.has_accounts(ALICE)
     sole = {"parrot": {"packages": {"npm": ["parrot"]}}}
@@ -103,7 +101,6 @@ NPM_PLAN = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["
 
 @pytest.mark.parametrize("silent", ["the host", "root"])
 def test_silent_package_system_is_unknown_for_its_services_alone(host, monkeypatch, silent):
-    """A process of its own asks for another user, who may hang or lie."""
     host.has_accounts(User("root", 0, 0, "/root"), ALICE)
     queried: list[str] = []
 
@@ -133,7 +130,6 @@ CERTAIN, DOUBTFUL = "", "by its name alone"
     ],
 )
 def test_service_is_uncertain_where_all_its_evidence_is_doubtful(portable_apps, programs, packages, uncertain):
-    """Otherwise the report would show a drift that no run ever corrects, or hide one that a run corrects."""
     desired = Desired(plan(a=WECHAT, b=WECHAT)["controls"]["apps"])
     apps = [("a", doubt) for doubt in portable_apps] + [("b", CERTAIN)]
     seen = observed.Observed(
@@ -161,7 +157,6 @@ FILES = {
 
 @needs_root
 def test_user_gives_parts_in_order(host):
-    """A user who hangs loses what comes later alone."""
     host.learns = True
     fake.put(Path(host.root + ALICE.home), FILES, ALICE.uid)
     for folder in ("hers", "shared"):
@@ -280,7 +275,6 @@ def test_home_is_a_directory_of_the_user(host, name, home, has):
 
 @pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link"), OSError(5, "x")])
 def test_unseen_home_may_be_there(host, monkeypatch, error):
-    """Of a home as of a package system: who looks into it says why he cannot, and the host is not compliant."""
     refuse = mock.Mock(side_effect=error)
     assert per_user._has(host, package_system(there=refuse), ALICE)
     monkeypatch.setattr(host, "stat", refuse)

@@ -1,7 +1,6 @@
 """Downloads, AppImages and their archives, Electron archives, and folders of users."""
 
 import functools
-import json
 import struct
 import zlib
 from contextlib import nullcontext
@@ -11,24 +10,28 @@ import made_apps as fake
 import pytest
 from made_apps import Read
 from made_apps import lay as put
+from made_host import plan
+from proscribe.host.controls.apps import install_block
+from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.observed import observe_apps
 from proscribe.host.controls.apps.portable import appimage_contents, asar, squashfs, user_dirs
 from proscribe.host.controls.apps.portable.appimage import is_image, stem
 from proscribe.host.controls.apps.portable.squashfs import Archive, Unreadable
-from proscribe.host.system import Host, Result, User
+from proscribe.host.controls.apps.systems import dpkg
+from proscribe.host.system import User
 from squashfs_maker import BLOCK, Maker, Tree
 
+CHATS = [
+    *("Chat-1.2.3.AppImage", "Chat-1.2.3-ia32.AppImage", "ChatLinux-x86_64.AppImage", "chat-linux-gnu-musl-glibc"),
+    "chat-x86-x32-i386-i686-arm-armhf-armv7l-arm64-aarch64",
+    "chat-64bit-32bit-bin-git-portable-setup-desktop-electron",
+    "chat-latest-stable-alpha-release-nightly-canary-ptb-continuous-universal",
+]
 NAMES = [
-    ("Chat-1.2.3.AppImage", "chat"),
-    ("Chat-1.2.3-ia32.AppImage", "chat"),
-    ("ChatLinux-x86_64.AppImage", "chat"),
-    ("chat-linux-gnu-musl-glibc", "chat"),
-    ("chat-x86-x32-i386-i686-arm-armhf-armv7l-arm64-aarch64", "chat"),
-    ("chat-64bit-32bit-bin-git-portable-setup-desktop-electron", "chat"),
-    ("chat-latest-stable-alpha-release-nightly-canary-ptb-continuous-universal", "chat"),
+    *((name, "chat") for name in CHATS),
     ("megaglest", "megaglest"),
     ("chat2", "chat2"),
-    ("chat-ia64.AppImage", "chat-ia64"),
+    ("chat-ia64", "chat-ia64"),
 ]
 
 
@@ -38,18 +41,15 @@ def test_name_of_a_download_has_a_stem(name, expected):
 
 
 @pytest.mark.parametrize(
-    ("head", "expected"),
+    ("magic", "mark", "expected"),
     [
-        (b"\x7fELF\x02\x01\x01\0AI\x02", True),
-        (b"\x7fELF\x02\x01\x01\0FI\x01", True),
-        (b"\x7fELF\x02\x01\x01\0RI\x02", True),
-        (b"\x7fELF\x02\x01\x01\0AI\x03", False),
-        (b"\x7fELF\x02\x01\x01\0\0\0\0", False),
-        (b"MZ\0\0\0\0\0\0AI\x02", False),
+        *((b"\x7fELF\x02\x01\x01\0", mark, True) for mark in (b"AI\x02", b"FI\x01", b"RI\x02")),
+        (b"\x7fELF\x02\x01\x01\0", b"AI\x03", False),
+        (b"MZ\0\0\0\0\0\0", b"AI\x02", False),
     ],
 )
-def test_first_bytes_mark_an_appimage(head, expected):
-    assert is_image(head) is expected
+def test_first_bytes_mark_an_appimage(magic, mark, expected):
+    assert is_image(magic + mark) is expected
 
 
 WECHAT = frozenset({"wechat", "com.tencent.wechat"})
@@ -82,35 +82,33 @@ THREE_TEXTS = dict.fromkeys(("WECHAT", "WEchat", "WeChat"), b"text")  # each tak
 @pytest.mark.parametrize(
     ("more", "update", "files", "is_one"),
     [
-        pytest.param({}, "", {}, False, id="only its desktop entry"),
-        pytest.param({"Exec": "/opt/a/WeChat --x"}, "", {}, True, id="the command"),
-        pytest.param({"StartupWMClass": "com.tencent.WeChat"}, "", {}, True, id="the window"),
-        pytest.param({"Name": "wechat", "Icon": "wechat"}, "", {}, False, id="what anybody calls something"),
-        pytest.param({}, "gh-releases-zsync|Tencent|WeChat|latest|x", {}, True, id="where it is updated from"),
-        pytest.param({}, "zsync|http://x/wechat.zsync", {}, False, id="from an address that has the word in it"),
-        pytest.param({}, "", {"wechat": fake.elf()}, True, id="a program"),
-        pytest.param({}, "", {"wechat": "AppRun", "AppRun": fake.elf()}, True, id="a link to one"),
-        pytest.param({}, "", {"wechat": "nowhere"}, False, id="a link to nothing"),
-        pytest.param({}, "", {**MANY, "wechat": fake.elf()}, True, id="a program among many others"),
-        pytest.param({}, "", {"wechat": fake.elf(), "usr": {}}, True, id="one beside a usr without a bin"),
-        pytest.param({}, "", {**THREE_TEXTS, "Wechat": fake.elf()}, True, id="the fourth of that name"),
-        pytest.param({}, "", {**THREE_TEXTS, "Wechat": b"text", "wEchat": fake.elf()}, False, id="the fifth"),
-        pytest.param({}, "", {"wechat": {"wechat": fake.elf()}}, False, id="a directory"),
-        pytest.param({}, "", DIRECTORY, True, id="a program where they are on a host"),
-        pytest.param({}, "", {"resources": {"app.asar": fake.asar({"name": "wechat"})}}, True, id="its package.json"),
-        pytest.param({}, "", {"resources": {"app.asar": fake.asar({"name": "other"})}}, False, id="another's"),
-        pytest.param({}, "", {"resources": {"app.asar": b"wechat"}}, False, id="none"),
+        ({}, "", {}, False),  # only its desktop entry
+        ({"Exec": "/opt/a/WeChat --x"}, "", {}, True),  # the command
+        ({"StartupWMClass": "com.tencent.WeChat"}, "", {}, True),  # the window
+        ({"Name": "wechat", "Icon": "wechat"}, "", {}, False),  # what anybody calls something
+        ({}, "gh-releases-zsync|Tencent|WeChat|latest|x", {}, True),  # where it is updated from
+        ({}, "zsync|http://x/wechat.zsync", {}, False),  # from an address that has the word in it
+        ({}, "", {"wechat": fake.elf()}, True),  # a program
+        ({}, "", {"wechat": "AppRun", "AppRun": fake.elf()}, True),  # a link to one
+        ({}, "", {"wechat": "nowhere"}, False),  # a link to nothing
+        ({}, "", {**MANY, "wechat": fake.elf()}, True),  # a program among many others
+        ({}, "", {"wechat": fake.elf(), "usr": {}}, True),  # one beside a usr without a bin
+        ({}, "", {**THREE_TEXTS, "Wechat": fake.elf()}, True),  # the fourth of that name
+        ({}, "", {**THREE_TEXTS, "Wechat": b"text", "wEchat": fake.elf()}, False),  # the fifth
+        ({}, "", {"wechat": {"wechat": fake.elf()}}, False),  # a directory
+        ({}, "", DIRECTORY, True),  # a program where they are on a host
+        ({}, "", {"resources": {"app.asar": fake.asar({"name": "wechat"})}}, True),  # its package.json
+        ({}, "", {"resources": {"app.asar": fake.asar({"name": "other"})}}, False),  # another's
+        ({}, "", {"resources": {"app.asar": b"wechat"}}, False),  # none
     ],
 )
 def test_appimage_names_its_app_in_two_places(more, update, files, is_one):
-    """The name of a desktop entry is one; each of these is another, or none."""
     tree = {"wechat.desktop": fake.entry("other", **more), **files}
     image = fake.elf({".upd_info": update.encode() + b"\0"}, b"AI\x02") + Maker(tree).archive()
     reason = appimage_contents.doubt(Read(image), WECHAT)
     assert (reason == "") is is_one and (OTHER in reason) is not is_one
 
 
-PACKAGE = {"productName": "Owl", "name": "owl", "desktopName": "owl.desktop", "version": "1"}
 TREE: dict[str, Any] = {
     "a.node": {"size": 5, "unpacked": True},
     "packed": {"size": 6, "offset": "9"},
@@ -123,27 +121,14 @@ TREE: dict[str, Any] = {
 }
 
 
-def archive(package: Any = PACKAGE, tree: dict[str, Any] = TREE, offset: int = 0, cut: int = 0) -> bytes:
-    content = json.dumps(package).encode()
-    entry = {"size": len(content) - cut, "offset": str(offset)}
-    header = json.dumps({"files": {"package.json": entry, **tree}}).encode()
-    padded = header.ljust(-(-len(header) // 4) * 4, b"\0")
-    return struct.pack("<IIII", 4, len(padded) + 8, len(padded) + 4, len(header)) + padded + bytes(offset) + content
-
-
-def deep(depth: int) -> dict[str, Any]:
-    tree: dict[str, Any] = {"x": {"size": 1, "unpacked": True}}
-    for _ in range(depth):
-        tree = {"d": {"files": tree}}
-    return tree
-
-
 def test_files_beside_an_archive_have_paths_that_never_lead_out():
-    """A path that led elsewhere would move a file that is not the app's."""
-    read = asar.read(Read(archive()))
+    read = asar.read(Read(fake.asar({"name": "owl"}, tree=TREE)))
     assert read and read.unpacked == {"a.node": 5, "d/e/f": 8, "d/g": 2}
     for depth, count in ((asar.DEEPEST, 1), (asar.DEEPEST + 1, 0)):
-        read = asar.read(Read(archive(tree=deep(depth))))
+        tree: dict[str, Any] = {"x": {"size": 1, "unpacked": True}}
+        for _ in range(depth):
+            tree = {"d": {"files": tree}}
+        read = asar.read(Read(fake.asar({}, tree=tree)))
         assert read and len(read.unpacked) == count
 
 
@@ -152,52 +137,28 @@ def test_files_beside_an_archive_have_paths_that_never_lead_out():
     [
         b"",
         b"\x7fELF" + bytes(100),
-        archive(cut=1),
-        archive(["owl"]),
-        archive(tree={"a": {"unpacked": True}}),
-        archive(tree={"a": 5}),
-        archive(tree={"a": {"files": 5}}),
-        archive().replace(b'"package.json"', b'"package.jsox"'),
-        archive().replace(b'"files": {"package', b'"filex": {"package'),
+        fake.asar({}, cut=1),
+        fake.asar(["owl"]),
+        *(fake.asar({}, tree={"a": value}) for value in ({"unpacked": True}, 5, {"files": 5})),
+        fake.asar({}).replace(b'"package.json"', b'"package.jsox"'),
+        fake.asar({}).replace(b'"files": {"package', b'"filex": {"package'),
     ],
 )
 def test_damaged_archive_is_read_as_none(content):
     assert asar.read(Read(content)) is None
 
 
-def test_a_header_or_a_package_that_is_too_large(monkeypatch):
-    content = archive()
-    size = struct.unpack_from("<I", content, 12)[0]
+@pytest.mark.parametrize("limit", ["LARGEST", "MANIFEST"])
+def test_header_or_package_is_read_up_to_the_limit(monkeypatch, limit):
+    content = fake.asar({"name": "owl"})
+    size = {"LARGEST": struct.unpack_from("<I", content, 12)[0], "MANIFEST": len('{"name": "owl"}')}[limit]
     for most, is_read in ((size, True), (size - 1, False)):
-        monkeypatch.setattr(asar, "LARGEST", most)
-        assert (asar.read(Read(content)) is not None) is is_read
-    monkeypatch.setattr(asar, "LARGEST", size)
-    for most, is_read in ((len(json.dumps(PACKAGE)), True), (len(json.dumps(PACKAGE)) - 1, False)):
-        monkeypatch.setattr(asar, "MANIFEST", most)
+        monkeypatch.setattr(asar, limit, most)
         assert (asar.read(Read(content)) is not None) is is_read
 
 
 HOME = "/home/alice"
-EMPTY: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
-SERVICES: dict[str, dict[str, Any]] = {
-    "wechat": {"processes": ["wechat"], "packages": {"apt": ["wechat"]}},
-    "signal": {"processes": ["signal-desktop"]},
-}
 DIRS = 'XDG_DESKTOP_DIR="$HOME/桌面"\nXDG_DOWNLOAD_DIR="$HOME/下載"\n'
-
-
-@pytest.fixture
-def host(tmp_path):
-    for place in ("home/alice", "root", "proc", "etc", "var/lib"):
-        (tmp_path / place).mkdir(parents=True)
-    accounts = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n"
-    (tmp_path / "etc/passwd").write_text(accounts)
-    return Host(str(tmp_path), lambda argv, **options: Result(1, "", ""))
-
-
-def section() -> dict[str, Any]:
-    services = {id_: {"name": id_, **EMPTY, **values} for id_, values in SERVICES.items()}
-    return {"mode": "enforce", "services": services, "settings": {}}
 
 
 @pytest.mark.parametrize(
@@ -225,7 +186,7 @@ def test_folder_of_downloads_never_moves_as_a_whole(host):
     put(host, HOME + user_dirs.FILE, DIRS)
     for name, content in fake.electron("signal-desktop").items():
         put(host, f"{HOME}/下載/{name}", content)
-    (app,) = observe_apps(host, section()).portable_apps
+    (app,) = observe_apps(host, plan(signal={"processes": ["signal-desktop"]})["controls"]["apps"]).portable_apps
     assert not app.doubt and app.path != f"{HOME}/下載" and f"{HOME}/下載" not in app.parts
 
 
@@ -237,18 +198,10 @@ def test_file_of_folders_is_read_up_to_the_limit(host, more, read):
 
 
 def test_a_plans_words_for_a_refusal_reach_the_gates(host):
-    from proscribe.host.controls.apps import install_block
-    from proscribe.host.controls.apps.desired import Desired
-    from proscribe.host.controls.apps.systems import dpkg
-
-    put(host, "/var/lib/dpkg/status", b"")
-    put(host, "/usr/bin/dpkg-query")
-    own = {**section(), "settings": {"refusal_notice": "Not here.\n此處不得安裝。"}}
-    parts = {
-        part.path: part
-        for _, part, _ in install_block.expected(host, {"contact": "it", "controls": {"apps": own}}, Desired(own))
-    }
-    assert parts[dpkg.CONTACT].desired(host).splitlines()[1:] == ["it", "Not here.", "此處不得安裝。"]
+    of = plan(wechat={"packages": {"apt": ["wechat"]}})
+    of["controls"]["apps"]["settings"] = {"refusal_notice": "Not here.\n此處不得安裝。"}
+    parts = {part.path: part for _, part, _ in install_block.expected(host, of, Desired(of["controls"]["apps"]))}
+    assert parts[dpkg.CONTACT].desired(host).splitlines()[2:] == ["Not here.", "此處不得安裝。"]
 
 
 BEFORE = b"\x7fELF, a program" * 10
@@ -348,7 +301,6 @@ def test_head_is_read_within_limits(other, why):
 
 
 def test_an_archive_that_is_cut_short_anywhere_is_unreadable():
-    """Never a part of what was in it, and no other error: it is a file that its user made."""
     tree = {"a": FILES["odd"], "b": {"c": b"it is"}}
     result = Maker(tree).archive()
     for cut in range(0, len(result) - 1, 7):
@@ -357,21 +309,20 @@ def test_an_archive_that_is_cut_short_anywhere_is_unreadable():
             assert content_of(archive, "b/c") == tree["b"]["c"] and content_of(archive, "a") == tree["a"]
 
 
-@pytest.mark.parametrize(("blocks", "fine"), [(7, True), (6, False)])
-def test_blocks_are_unpacked_up_to_the_limit(monkeypatch, blocks, fine):
-    """For `a` one of inodes, one of names, three of its own, one of fragments, and its end."""
-    monkeypatch.setattr(squashfs, "MOST_BLOCKS", blocks)
-    archive = opened(Maker({"a": filled(3 * BLOCK + 1)}).archive())
-    with nullcontext() if fine else pytest.raises(Unreadable, match="too much in it to search"):
-        assert content_of(archive, "a") == filled(3 * BLOCK + 1)
-
-
-@pytest.mark.parametrize(("names", "fine"), [(10, True), (9, False)])
-def test_names_are_read_up_to_the_limit(monkeypatch, names, fine):
-    monkeypatch.setattr(squashfs, "MOST_NAMES", names)
-    archive = opened(Maker({f"a{number}": b"" for number in range(10)}).archive())
-    with nullcontext() if fine else pytest.raises(Unreadable, match="a directory of its archive is too large"):
-        assert len(list(archive.listed(archive.node(archive.root)))) == 10
+@pytest.mark.parametrize(
+    ("limit", "tree", "most", "why"),
+    [  # for `a` one of inodes, one of names, three of its own, one of fragments, and its end
+        ("MOST_BLOCKS", {"a": filled(3 * BLOCK + 1)}, 7, "too much in it to search"),
+        ("MOST_NAMES", {"a": b"", **{f"a{number}": b"" for number in range(9)}}, 10, "directory of its archive is too"),
+    ],
+)
+def test_blocks_and_names_are_read_up_to_the_limit(monkeypatch, limit, tree, most, why):
+    for count in (most, most - 1):
+        monkeypatch.setattr(squashfs, limit, count)
+        archive = opened(Maker(tree).archive())
+        with nullcontext() if count == most else pytest.raises(Unreadable, match=why):
+            assert len(list(archive.listed(archive.node(archive.root)))) == len(tree)
+            assert content_of(archive, "a") == tree["a"]
 
 
 @pytest.mark.parametrize(("steps", "links", "content"), [(32, 0, b"it"), (33, 0, None), (1, 7, b"it"), (1, 8, None)])
@@ -390,7 +341,6 @@ class Bomb(Maker):
 
 
 def test_block_is_never_larger_than_the_archive_says():
-    """One of 4 KiB would otherwise be a gigabyte, unpacked or read."""
     assert content_of(opened(Bomb({"a": b"x" * BLOCK}).archive()), "a") == bytes(BLOCK)
     result = bytearray(Maker({"a": b"x" * BLOCK}, packed=False).archive())
     at = result.rindex(struct.pack("<I", BLOCK | 1 << 24))
@@ -407,9 +357,8 @@ def test_damaged_block_is_unreadable():
 
 
 def test_large_file_is_read_at_its_beginning():
-    content = filled(300 * BLOCK + 1)
-    result = Maker({"a": content}).archive()
-    assert content_of(opened(result), "a", 50 * BLOCK + 1) == content[: 50 * BLOCK + 1]
+    result = Maker({"a": filled(300 * BLOCK + 1)}).archive()
+    assert content_of(opened(result), "a", 50 * BLOCK + 1) == filled(50 * BLOCK + 1)
     with pytest.raises(Unreadable, match="too much in it to search"):
         content_of(opened(result), "a")
 

@@ -101,7 +101,6 @@ def test_file_that_another_process_scans_is_not_scanned_as_the_hosts(host, their
     "make", [os.mkfifo, os.mkdir, lambda place: place.symlink_to("/bin/sh")], ids=["pipe", "directory", "link"]
 )
 def test_odd_file_hides_no_program_behind_it(host, make):
-    """A user has made it; the names of a directory are gone through in their order."""
     put(host, "/home/alice/x/wechat")
     put(host, "/home/alice/x/_crx_abc")
     make(Path(f"{host.root}/home/alice/x/signal-desktop"))
@@ -127,7 +126,6 @@ def test_unread_directory_is_reported_and_hides_no_other(host, monkeypatch):
 
 
 def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host):
-    """Beside them may lie what somebody else has put there to have it moved."""
     put(host, "/tmp/wechat")
     put(host, "/tmp/signal-desktop")
     put(host, "/tmp/libffmpeg.so")
@@ -154,7 +152,6 @@ def test_path_below_a_home_counts_as_file_or_directory_with_a_program(host, make
 
 @pytest.mark.parametrize("name", ["chisel-linux-amd64", "signal"])
 def test_small_file_with_an_appimage_mark_is_not_an_appimage(host, name):
-    """What unpacks an AppImage is larger, and so is every program that Go makes."""
     content = fake.elf({".go.buildinfo": fake.build_info(CHISEL)}, b"AI\x02")
     for size, is_image in ((0, False), (appimage.SMALLEST - 1, False), (appimage.SMALLEST, True)):
         put(host, f"/home/alice/bin/{name}", content.ljust(size))
@@ -162,7 +159,6 @@ def test_small_file_with_an_appimage_mark_is_not_an_appimage(host, name):
 
 
 def test_services_of_a_file_are_reported_once_and_in_order():
-    """Whichever was found first: else a report differs from run to run, or one finding is written over the other."""
     both = [PortableApp([service], "program", "/x/tool", "tool", None, "") for service in ("b", "c", "a", "b")]
     assert [app.services for app in scan._outermost(both)] == [["a", "b", "c"]]
 
@@ -257,7 +253,6 @@ def test_files_of_users_who_are_gone_and_of_earlier_releases_go(host):
 
 
 def test_app_of_a_package_system_is_reported_and_stays(host):
-    """Else an environment of pipx is taken apart, although another of its programs needs the rest."""
     for name in ("wechat", "libcef.so"):
         put(host, f"/opt/venv/wechat/{name}")
     for owned, kind, doubt in (("/opt/venv", "program", "a package system owns it, so it is not moved"),
@@ -332,7 +327,6 @@ UNIT = b"[Service]\nExecStart=/usr/bin/wechat\n"
     ids=["Windows", "web app", "notes beside a web app", "launcher", "autostart", "unit", "name alone", "AppImage"],
 )
 def test_portable_app_is_moved_whole_and_comes_back(host, files, moved):
-    """The table of installation routes promises this. All beside the app stays."""
     for path, content in files.items():
         put(host, path, content, 0o644)
     for action in apps.enforce(host, plan()).actions:
@@ -357,7 +351,6 @@ def test_portable_app_is_moved_whole_and_comes_back(host, files, moved):
     ],
 )
 def test_app_that_moves_with_a_directory_is_reported_with_it(outer, path, stays):
-    """Else nobody reports a program that stays."""
     tree = PortableApp(["a"], "tree", "/opt/app", "app", None, "")._replace(**outer)
     inner = PortableApp(["b"], "program", path, "x", None, "")
     assert [app.path for app in scan._outermost([inner, tree])] == ["/opt/app", *([path] if stays else [])]

@@ -178,7 +178,6 @@ def test_only_the_file_that_was_seen_is_taken(host, tmp_path, two):
 
 @pytest.mark.parametrize("answer", ["it is a thesis", Unseen("closed"), ControlError("odd")])
 def test_file_that_fails_its_second_check_is_restored(host, tmp_path, two, answer):
-    """Root checks what it has moved once more, out of reach of the user. No answer is no permission to keep it."""
     content = (tmp_path / FILE[1:]).read_bytes()
     checked: list[tuple[bytes | None, str]] = []
 
@@ -254,7 +253,6 @@ def test_link_is_put_as_itself_wherever_it_leads(place, target):
 
 
 def test_item_counts_as_placed_where_its_file_is_seen(host, tmp_path, monkeypatch):
-    """A placed item goes from the quarantine: a mistake here would lose it."""
     seen = (tmp_path / FILE[1:]).stat()
     enforced(host, TREE)
     item = manifest.items(host)[0]._replace(path=FILE, placed=[seen.st_dev, seen.st_ino])
@@ -365,7 +363,6 @@ def steps(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> list[s
 
 
 def test_every_change_of_the_disk_is_a_step_at_which_a_run_can_be_killed(host, monkeypatch):
-    """Of a step without a name, no test shows that a run which ends there loses nothing."""
     taking = ["folder made", "written", "moved", "sealed", "written", "kept"]
     for path, placing in ((TREE, ["placed"]), (FILE, ["linked", "placed"])):
         assert steps(monkeypatch, lambda path=path: enforced(host, path)) == taking
@@ -376,7 +373,6 @@ def test_every_change_of_the_disk_is_a_step_at_which_a_run_can_be_killed(host, m
 
 @pytest.mark.parametrize("two", [False, True], ids=["one file system", "two file systems"])
 def test_no_descriptor_is_left_open(host, tmp_path, monkeypatch, two):
-    """A run goes over all that is in the quarantine, and a process may have a thousand."""
     if two:
         in_two_file_systems(monkeypatch, tmp_path)
     before = sorted(os.listdir("/proc/self/fd"))
@@ -386,7 +382,6 @@ def test_no_descriptor_is_left_open(host, tmp_path, monkeypatch, two):
 
 
 def test_file_sealed_before_a_second_kill_comes_back(host, tmp_path, monkeypatch):
-    """Its user exchanged it at the last moment: its manifest learns of it once, not again from what root has sealed."""
     (tmp_path / "other").write_text("a thesis")
     (tmp_path / "other").chmod(0o640)
 
@@ -444,7 +439,6 @@ def test_names_on_disk_stay_the_same(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
 def test_users_file_that_grew_fails_no_later_run(host, tmp_path, monkeypatch):
-    """It lies on another file system. Who has it open can make it larger than what the quarantine has room for."""
     (tmp_path / "etc/passwd").write_text("alice:x:61235:61235::/home/alice:/bin/sh\n")
     os.chown(tmp_path / FILE[1:], 61235, 61235)
     in_two_file_systems(monkeypatch, tmp_path)
@@ -492,7 +486,6 @@ def test_however_deep_a_user_made_it_what_was_kept_long_enough_is_pruned(host, t
 
 
 def test_an_unfinished_restoration_without_services_is_reported_by_kind(host, tmp_path):
-    """Of what no service is known any more, the record still has a rule to name."""
     enforced(host, FILE)
     path = tmp_path / ITEMS[1:] / next(folders(host)) / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "services": []}))
@@ -503,7 +496,6 @@ def test_an_unfinished_restoration_without_services_is_reported_by_kind(host, tm
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a directory away")
 def test_a_folder_of_that_name_that_somebody_else_has_made_is_none_of_ours(host, tmp_path):
-    """What is laid in it would be his."""
     enforced(host, TREE)
     (item,) = manifest.items(host)
     item = item._replace(hold=manifest.hold_of("/home/alice", item))

@@ -251,7 +251,6 @@ def taken(host: Host, path: str = FILE, **how: Any) -> Item:
 
 
 def test_holes_of_any_length_are_neither_read_nor_confused(tmp_path):
-    """Two files of a tebibyte that differ in one place only, or in their length only, have different sums."""
     variants = {"a": (2**39, 2**40), "b": (2**39 + 4096, 2**40), "c": (2**39, 2**40 + 1)}
     for name, (place, size) in variants.items():
         (tmp_path / name).touch()
@@ -358,7 +357,6 @@ def test_no_user_exceeds_his_share_and_the_error_reports_it(host, tmp_path, monk
 
 
 def test_growing_file_takes_no_more_than_the_free_room(host, tmp_path, monkeypatch):
-    """Whoever holds the file open makes it grow once it was measured: it waits out of reach, and is reported."""
     in_two_file_systems(monkeypatch, tmp_path)
     monkeypatch.setattr(capacity, "free", lambda of: 20_000)
     writer = os.open(tmp_path / FILE[1:], os.O_WRONLY)

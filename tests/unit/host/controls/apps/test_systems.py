@@ -216,7 +216,6 @@ def test_host_compiles_the_files_of_systems_that_it_has(tmp_path):
 @pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
 @pytest.mark.parametrize("error", [Unseen("a dead mount"), ControlError("a link")])
 def test_unseen_system_is_asked(tmp_path, monkeypatch, system, error):
-    """The system itself says why nothing is known."""
     monkeypatch.setattr(Host, "stat", mock.Mock(side_effect=error))
     assert system.there(Host(str(tmp_path)), ALICE)
 
@@ -397,7 +396,6 @@ CALLS: list[Any] = [
 
 @pytest.mark.parametrize(("system", "item", "tool", "words", "environment"), CALLS)
 def test_tool_of_an_owner_is_called_with_these_words(root, monkeypatch, system, item, tool, words, environment):
-    """A lost word asks somebody, goes to the network, or takes more away."""
     put(root, tool, mode=0o755)
     put(root, f"{item.path}/INSTALLER" if system is pip else item.path, "pip\n")
     ran: list[Any] = []
@@ -470,7 +468,6 @@ def test_root_runs_no_tool_of_a_users(root):
 
 
 def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root):
-    """What it does takes time of others who wait for the host's lock."""
     tools = OwnedTools()
     of = OwnTools(Host(str(root), tools)).of
     put(root, "/opt/npm", mode=0o755)

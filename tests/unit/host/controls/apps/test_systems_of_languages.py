@@ -32,7 +32,6 @@ PARTS = st.sampled_from(["..", ".", "", "a", "npm global", "alice", "~", "${HOME
 
 @given(st.sampled_from([*HOMES, "/home/bob", "/", "", "/home/alice2", "/home"]), st.lists(PARTS, max_size=6))
 def test_a_prefix_never_leaves_the_home(start, parts):
-    """What is below the home is found where it is, and nothing else ever."""
     value = "/".join([start, *parts]).rstrip()
     place = os.path.normpath(HOMES.get(start, start) + value[len(start) :].replace("${HOME}", "/home/alice"))
     inside = place.startswith("/home/alice/")

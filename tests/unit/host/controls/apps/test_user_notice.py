@@ -139,7 +139,6 @@ TWO = "Ask the service desk.\n請聯絡資訊科技服務台。"
 
 
 def test_a_notice_in_two_languages_is_shown_in_both_in_their_order():
-    """Which language somebody reads is not known on a host that several share."""
     (notification,) = user_notice.notifying(Host("/nonexistent"), TWO, [action("quarantine")], "2027-02-24T02:30:00Z")
     assert notification.after == f"{TWO} What is moved is kept until 2027-02-24.\n"
     (notification,) = user_notice.notifying(Host("/nonexistent"), "\x1b[2J\n \n<b>x</b>", [action("end")])

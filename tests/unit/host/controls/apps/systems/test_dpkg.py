@@ -33,9 +33,7 @@ PLAIN = ("dpkg-query", Result(0, "no no ", ""))
 
 def host(tmp_path: Path, *rows: tuple[str, Result], tools: Sequence[str] = ("apt-get", "dpkg")) -> Host:
     for name in tools:
-        tool = tmp_path / "usr/bin" / name
-        tool.parent.mkdir(parents=True, exist_ok=True)
-        tool.touch(0o755)
+        put(tmp_path, f"usr/bin/{name}", mode=0o755)
     return Host(str(tmp_path), Tools(*rows))
 
 
@@ -52,20 +50,14 @@ def test_whatever_is_listed_is_found_unless_its_files_are_gone(rows, ids):
 
 
 def test_the_programs_of_a_package_are_the_files_in_its_list(tmp_path):
-    info = tmp_path / "var/lib/dpkg/info"
-    info.mkdir(parents=True)
-    (info / "wechat.list").write_text("/.\n/opt\n/opt/wechat\n/opt/wechat/wechat\n")
-    (info / "skype:i386.list").write_text("/usr/bin/skype\n")
-    (tmp_path / "proc").mkdir()
-    for pid in "78":
-        (tmp_path / "proc" / pid).mkdir()
+    put(tmp_path, "var/lib/dpkg/info/wechat.list", "/.\n/opt\n/opt/wechat\n/opt/wechat/wechat\n")
+    put(tmp_path, "var/lib/dpkg/info/skype:i386.list", "/usr/bin/skype\n")
+    put(tmp_path, "proc/8/root/x")
+    (tmp_path / "proc/7").mkdir()
     (tmp_path / "proc/7/root").symlink_to(tmp_path)
-    (tmp_path / "proc/8/root").mkdir()
     program = dpkg.programs(Host(str(tmp_path)), set(), [package("wechat"), package("skype:i386")])
-    assert program(Process(7, "/opt/wechat/wechat")) == "wechat"
-    assert program(Process(7, "/usr/bin/skype")) == "skype"
-    assert program(Process(7, "/opt/wechat/other")) == ""
-    assert program(Process(8, "/opt/wechat/wechat")) == ""  # a container's own file of that name
+    starts = [(7, "/opt/wechat/wechat"), (7, "/usr/bin/skype"), (7, "/opt/wechat/other"), (8, "/opt/wechat/wechat")]
+    assert [program(Process(*start)) for start in starts] == ["wechat", "skype", "", ""]  # 8 is in a container
 
 
 @pytest.mark.parametrize(
@@ -75,17 +67,13 @@ def test_the_programs_of_a_package_are_the_files_in_its_list(tmp_path):
         ("apt-foreign-architecture", ["skypeforlinux:i386", "libpurple0t64:i386", "libpurple0t64:amd64"], ""),
         ("apt-takes-dependent", ["wechat"], "would also remove viber, wechat-moments"),
         ("apt-installs-in-place", ["linuxqq"], "would also install innocent-lib, tim"),
-        (
-            "apt-pending-configuration",
-            ["wechat"],
-            "repair dpkg first: `dpkg --configure -a` (not configured: signal-desktop, viber)",
-        ),
+        ("apt-pending-configuration", ["wechat"], "dpkg --configure -a` (not configured: signal-desktop, viber)"),
     ],
 )
 def test_recorded_simulation_decides(tmp_path, simulation, doomed, refused):
     here = host(tmp_path, NATIVE, PLAIN, ("--simulate", Result(0, recorded(simulation), "")))
     actions, reasons = dpkg_removal.removal(here, [package(name) for name in doomed])
-    assert {reason for _, reason in reasons} == ({refused} if refused else set())
+    assert [why.endswith(refused) for _, why in reasons] == [True] * len(doomed) * bool(refused)
     assert [str(a) for a in actions] == ([] if refused else ["remove " + ", ".join(doomed)])
 
 
@@ -109,9 +97,8 @@ def test_removed_package_keeps_its_mark(tmp_path, auto, tools, how, mark):
 
 def test_a_broken_package_state_is_reported_in_apts_words_and_not_repaired(tmp_path):
     answer = Result(100, "", recorded("apt-broken"))
-    actions, refused = dpkg_removal.removal(host(tmp_path, PLAIN, ("--simulate", answer)), [package("linuxqq")])
-    assert actions == []
-    assert refused[0][1].startswith("E: Unmet dependencies. Try 'apt --fix-broken install'")
+    actions, ((_, why),) = dpkg_removal.removal(host(tmp_path, PLAIN, ("--simulate", answer)), [package("linuxqq")])
+    assert actions == [] and why.startswith("E: Unmet dependencies. Try 'apt --fix-broken install'")
 
 
 def test_one_refused_package_does_not_keep_the_others(tmp_path):
@@ -126,21 +113,9 @@ def test_one_refused_package_does_not_keep_the_others(tmp_path):
     assert refused == [(package("wechat"), "would also remove wechat-moments")]
 
 
-def test_a_dependent_that_is_restricted_too_goes_along(tmp_path):
-    simulation = Result(0, "Remv wechat-moments [1.0]\nRemv wechat [4.0]\n", "")
-    here = host(tmp_path, NATIVE, PLAIN, ("--simulate", simulation))
-    actions, refused = dpkg_removal.removal(here, [package("wechat"), package("wechat-moments")])
-    assert ([str(a) for a in actions], refused) == (["remove wechat, wechat-moments"], [])
-
-
 @pytest.mark.parametrize(
     ("held", "answer", "reason"),
-    [
-        (True, "no no ", "apt-mark unhold wechat"),
-        (False, "yes no ", "Essential or Protected"),
-        (False, "no yes ", "Essential or Protected"),
-        (False, "no no yes", "Essential or Protected"),
-    ],
+    [(True, "no no ", "unhold"), *((False, words, "Essential") for words in ("yes no ", "no yes ", "no no yes"))],
 )
 def test_held_or_essential_package_stays(tmp_path, held, answer, reason):
     item = package("wechat", held=held)
@@ -291,7 +266,6 @@ def test_restricted_archive_is_refused_and_another_passes(gate, package, why):
 
 @NEEDS_DPKG_DEB
 def test_restricted_archive_is_refused_under_any_name_and_among_others(gate):
-    """The content counts; spaces, dashes and shell code in names are only characters. A removal passes."""
     innocent, wrong = gate.archive("innocent"), gate.archive("wechat")
     assert [gate.ask("-i", wrong, action=action)[0] for action in ("unpack", "remove", "configure")] == [9, 0, 0]
     for name in ("innocent.deb", "-x.deb", "a b.deb", "$(touch ran).deb", "a\nb.deb", "*.deb"):
@@ -349,9 +323,9 @@ REFUSED, NOWHERE = dpkg_trial.REFUSED, dpkg_trial.NOWHERE
 @pytest.mark.parametrize(
     ("errors", "printed", "outcome"),
     [
-        (f"Proscribe {REFUSED}(wechat)", "", False),
-        (f"dpkg: error: cannot create {NOWHERE}/lock", "", True),  # it came as far as its database
-        (f"Proscribe {REFUSED}\ndpkg: error: {NOWHERE}", "", False),
+        (f"Proscribe {REFUSED}(wechat)", "", "False"),
+        (f"dpkg: error: cannot create {NOWHERE}/lock", "", "True"),  # it came as far as its database
+        (f"Proscribe {REFUSED}\ndpkg: error: {NOWHERE}", "", "False"),
         ("a" * 500 + "\nthe\nend", "", "it ended with 2: " + "a" * 192 + " the end"),
         ("", "what it prints", "it ended with 2: what it prints"),
         ("", "", "dpkg did not end within 30 s"),
@@ -364,12 +338,11 @@ def test_dpkg_passes_refuses_or_is_unknown(errors, printed, outcome):
             raise ControlError("dpkg did not end within 30 s")
         return Result(2, printed, errors)
 
-    here = Host("/nowhere", run)
-    if isinstance(outcome, bool):
-        assert dpkg_trial._passes(here, ["/usr/bin/dpkg"], "/made.deb") is outcome
-        return
-    with pytest.raises(Unseen, match=f"{outcome}$"):
-        dpkg_trial._passes(here, ["/usr/bin/dpkg"], "/made.deb")
+    try:
+        answer = str(dpkg_trial._passes(Host("/nowhere", run), ["/usr/bin/dpkg"], "/made.deb"))
+    except Unseen as unseen:
+        answer = str(unseen)
+    assert answer.endswith(outcome)
 
 
 def test_a_try_depends_on_every_program_that_the_script_runs():
@@ -401,13 +374,10 @@ class WithApt(Host):
 
 @pytest.fixture
 def programs(tmp_path, monkeypatch):
-    """Two directories that a shell searches, in which there can be a dpkg."""
-    first, second = tmp_path / "local", tmp_path / "bin"
-    first.mkdir()
-    second.mkdir()
-    monkeypatch.setattr(dpkg_trial, "BEFORE", (str(first),))
-    monkeypatch.setattr(dpkg_trial, "PROGRAMS", (str(second), str(tmp_path / "none")))
-    (second / "dpkg").touch(mode=0o755)
+    put(tmp_path, "bin/dpkg", mode=0o755)
+    (tmp_path / "local").mkdir()
+    monkeypatch.setattr(dpkg_trial, "BEFORE", (f"{tmp_path}/local",))
+    monkeypatch.setattr(dpkg_trial, "PROGRAMS", (f"{tmp_path}/bin", f"{tmp_path}/none"))
     return tmp_path
 
 
@@ -418,7 +388,6 @@ def programs(tmp_path, monkeypatch):
         ('Dir::Bin::dpkg "/opt/dpkg";\n', [("/opt/dpkg, which apt runs,", ["/opt/dpkg"])]),
         ('Dir::Bin::dpkg "{usual}";\nDPkg::Options:: "--x";\n', [("{usual} --x, which apt runs,", ["{usual}", "--x"])]),
     ],
-    ids=["the usual one at the root", "another", "the usual one with options"],
 )
 def test_another_dpkg_of_apt_is_tried(programs, dumped, tried):
     usual = str(programs / "bin/dpkg")

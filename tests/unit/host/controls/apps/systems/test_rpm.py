@@ -55,40 +55,27 @@ def test_database_that_cannot_be_read_is_unseen_and_a_broken_one_an_error(root, 
 DNF4 = "Removing:\n wechat  noarch  4.0-1  @made  42 k\n\nTransaction Summary\n=====\n{}\n\nFreed space: 126 k\n"
 DNF5 = "Package  Arch\nRemoving:\n wechat noarch\n\nTransaction Summary:\n{}\n"
 ZYPPER = '<stream><install-summary packages-to-change="2">{}</install-summary></stream>'
-SOLVABLE = (
-    '<solvable type="package" name="{}" edition="4.0-1" arch="noarch"><description>name="x"</description></solvable>'
-)
+SOLVABLE = '<solvable type="package" name="{}" edition="4.0-1"><description>name="x"</description></solvable>'
 REMOVES, INSTALLS = f"<to-remove>{SOLVABLE}</to-remove>", f"<to-install>{SOLVABLE}</to-install>"
+OTHERS = REMOVES.format("wechat") + REMOVES.format("moments") + INSTALLS.format("tim")
 
 
 @pytest.mark.parametrize(
-    ("out", "objection"),
+    ("objection", "rc", "out", "reason"),
     [
-        (DNF4.format("Remove  1 Package"), ""),
-        (DNF5.format(" Removing:           1 package"), ""),
-        (DNF4.format("Install  1 Package\nRemove   1 Package"), "would also change others: install 1, remove 1"),
-        (
-            DNF5.format(" Removing: 2 packages\n Replacing: 1 package"),
-            "would also change others: removing 2, replacing 1",
-        ),
-        ("Error: protected packages: wechat", "Error: protected packages: wechat"),
+        (rpm_removal.dnf_objection, 1, DNF4.format("Remove  1 Package"), ""),
+        (rpm_removal.dnf_objection, 1, DNF5.format(" Removing:           1 package"), ""),
+        (rpm_removal.dnf_objection, 1, DNF4.format("Install  1 Package\nRemove   1 Package"), "install 1, remove 1"),
+        (rpm_removal.dnf_objection, 1, DNF5.format(" Removing: 2 packages\n Replacing: 1 package"), "2, replacing 1"),
+        (rpm_removal.dnf_objection, 1, "Error: protected packages: wechat", "Error: protected packages: wechat"),
+        (rpm_removal.zypper_objection, 0, ZYPPER.format(REMOVES.format("wechat")), ""),
+        (rpm_removal.zypper_objection, 0, ZYPPER.format(OTHERS), "would also install tim, remove moments"),
+        (rpm_removal.zypper_objection, 4, ZYPPER.format('<message type="error">locked</message>'), "locked"),
     ],
 )
-def test_simulation_of_dnf_decides(out, objection):
-    assert rpm_removal.dnf_objection(Result(1, out, ""), [package("wechat")]) == objection
-
-
-@pytest.mark.parametrize(
-    ("rc", "inner", "objection"),
-    [
-        (0, REMOVES.format("wechat"), ""),
-        (0, REMOVES.format("wechat") + REMOVES.format("moments") + INSTALLS.format("tim"),
-         "would also install tim, remove moments"),
-        (4, '<message type="error">it is locked</message>', "it is locked"),
-    ],
-)  # fmt: skip
-def test_simulation_of_zypper_decides(rc, inner, objection):
-    assert rpm_removal.zypper_objection(Result(rc, ZYPPER.format(inner), ""), [package("wechat")]) == objection
+def test_simulation_of_a_front_end_decides(objection, rc, out, reason):
+    result = objection(Result(rc, out, ""), [package("wechat")])
+    assert result.endswith(reason) and bool(result) is bool(reason)
 
 
 @pytest.mark.parametrize(("locked", "front"), [("wechat", ""), ("other", "zypper")])
@@ -111,14 +98,10 @@ def test_package_that_others_need_stays_also_at_the_second_check(root):
     assert all("--test" in call for call in tools.calls)
 
 
-LINES = ["[main]", "[other]", "# a comment", "; another", "", "gpgcheck=1", "excludepkgs=a,", "exclude = b c", "  d"]
+LINES = ["[main]", "[other]", "# a", "; b", "", "gpgcheck=1", "excludepkgs=a,", "exclude = b c", "  d", "x\udcff"]
 
 
-@given(
-    st.lists(st.sampled_from([*LINES, "x\udcff"])),
-    st.sampled_from(["", "\n"]),
-    st.lists(NAMES, min_size=1, unique=True),
-)
+@given(st.lists(st.sampled_from(LINES)), st.sampled_from(["", "\n"]), st.lists(NAMES, min_size=1, unique=True))
 def test_configuration_of_dnf_is_given_back(lines, end, names):
     before = "\n".join(lines) + end
     after = rpm_block.excluded(names, POLICY, before)
@@ -178,17 +161,15 @@ def test_guard_state(root, beside, installed, expected, problem):
 
 def test_guard_is_planned_for_the_packages_that_remain(root):
     here = guard_host(root, BLOCK_GUARD.release({"wechat"}), "wechat")
-    assert BLOCK_GUARD.wrong(here, True) == ""
     assert BLOCK_GUARD.without({"wechat"}).wrong(here, True) == DIFFERS
     assert "Conflicts: wechat\n" in BLOCK_GUARD.without({"wechat"}).desired(here)
 
 
 def test_file_of_a_killed_run_is_deleted_with_the_guard(root):
-    here = guard_host(root, "")
-    put(root, PLACE)
+    here, place = guard_host(root, ""), put(root, PLACE)
     assert BLOCK_GUARD.in_place(here)
     BLOCK_GUARD.lift(here)
-    assert not BLOCK_GUARD.in_place(here)
+    assert not place.exists() and not BLOCK_GUARD.in_place(here)
 
 
 # https://rpm.org/docs/4.20.x/manual/format_v4.html
@@ -334,7 +315,6 @@ def needs(handle: str, *others: str) -> Result:
 
 
 def test_as_many_as_can_go_together_go(root):
-    """What elk alone cannot leave goes with it; yak stays, and so does what nobody knows why."""
     ran: list[list[str]] = []
 
     def run(argv: Sequence[str], **_: Any) -> Result:
@@ -379,18 +359,16 @@ def test_front_end_is_simulated_and_called(root, tool, words, simulates, does):
     assert runs[1][1] == {"timeout": 120}
 
 
+FAILED = "Transaction failed: Rpm transaction failed."
+
+
 @pytest.mark.parametrize(
     ("tool", "answer", "times", "why"),
     [
         ("rpm", Result(1, "", "error: no"), 1, "rpm could not: error: no"),
         ("zypper", Result(8, "", "error: no"), 1, "zypper could not: error: no"),
         ("zypper", Result(7, "", "locked"), 62, "another package manager has been at work for 60 s: locked"),
-        (
-            "dnf5",
-            Result(1, "", "Running transaction\nTransaction failed: Rpm transaction failed."),
-            62,
-            "dnf5 could not",
-        ),
+        ("dnf5", Result(1, "", f"Running transaction\n{FAILED}"), 62, "dnf5 could not"),
     ],
 )
 def test_failed_transaction_is_tried_again_where_another_is_at_work(monkeypatch, tool, answer, times, why):
@@ -442,10 +420,8 @@ def trial_host(root: Path, files: dict[str, str], answer: Result | None = None) 
     ],
 )
 def test_setting_that_opens_the_block_is_named(root, path, text, key):
-    here, _ = trial_host(
-        root, {path: text}, Result(1, "", "error:\n\twechat conflicts with proscribe-guard-1-1.noarch\n")
-    )
-    reason = rpm_trial.open_to(here, "wechat")
+    refusal = Result(1, "", "error:\n\twechat conflicts with proscribe-guard-1-1.noarch\n")
+    reason = rpm_trial.open_to(trial_host(root, {path: text}, refusal)[0], "wechat")
     assert reason.startswith(f"{path} sets {key}, ") if key else reason == ""
 
 
@@ -455,12 +431,10 @@ def test_all_open_settings_are_named_and_the_package_that_rpm_installs(root):
     assert DNF in first and ZYPP in second and "installs" in third and b"wechat" in packages[0]
 
 
-@pytest.mark.parametrize(
-    "answer", [None, Result(1, "", "error: proscribe-guard is damaged"), Result(1, "", "x conflicts with another-1-1")]
-)
+@pytest.mark.parametrize("answer", ["", "error: proscribe-guard is damaged", "x conflicts with another-1-1"])
 def test_other_answer_of_rpm_is_unseen(root, answer):
     with pytest.raises(Unseen):
-        rpm_trial.open_to(trial_host(root, {}, answer)[0], "wechat")
+        rpm_trial.open_to(trial_host(root, {}, Result(1, "", answer) if answer else None)[0], "wechat")
 
 
 def test_trial_depends_on_the_files_that_rpm_and_front_ends_read(root):
