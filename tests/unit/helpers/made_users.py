@@ -1,5 +1,6 @@
 """A made tree with two users, for what looks into homes."""
 
+import os
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -27,6 +28,15 @@ def put(root: Path, path: str, content: str = "", mode: int = 0o644) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(content)
     place.chmod(mode)
+    return place
+
+
+def put_link(root: Path, path: str, target: str, uid: int = ALICE.uid) -> Path:
+    """Make a user's link in the tree, with the directories above it."""
+    place = root / path.lstrip("/")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(target)
+    os.lchown(place, uid, uid)
     return place
 
 

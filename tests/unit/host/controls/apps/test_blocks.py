@@ -23,7 +23,7 @@ from proscribe.host.controls.apps.blocks.parts import (
     SharedFile,
     Trial,
 )
-from proscribe.host.controls.apps.blocks.tries import TRIED, Tries, in_memory, tools, with_entries, with_targets
+from proscribe.host.controls.apps.blocks.tries import TRIED, Tries, tools, with_entries, with_targets
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.systems import snap
 from proscribe.host.controls.apps.systems.package import Block
@@ -47,11 +47,15 @@ def test_own_file_is_written_and_deleted(host):
     assert not at(host).exists()
 
 
-def test_own_file_with_another_mode_content_or_kind_is_wrong(host):
+def test_own_file_with_another_mode_content_owner_or_kind_is_wrong(host):
     FILE.enforce(host)
     at(host).chmod(0o604)
     assert FILE.wrong(host, True) == "has mode 0604 instead of 0640"
     at(host).chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(at(host), 1234, -1)
+        assert FILE.wrong(host, True) == "belongs to uid 1234, so it can be changed by others than root"
+        os.chown(at(host), 0, -1)
     at(host).write_bytes(b"\xff")
     assert (FILE.wrong(host, True), FILE.text(host)) == (DIFFERS, "\ufffd")
     at(host).unlink()
@@ -59,24 +63,14 @@ def test_own_file_with_another_mode_content_or_kind_is_wrong(host):
     assert FILE.wrong(host, True) == "not a regular file"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a file away")
-def test_own_file_of_a_user_is_wrong(host):
-    FILE.enforce(host)
-    os.chown(at(host), 1234, -1)
-    assert FILE.wrong(host, True) == "belongs to uid 1234, so it can be changed by others than root"
-
-
 def test_file_is_written_where_its_trial_succeeds(host, monkeypatch):
     trial = mock.Mock()
     monkeypatch.setattr(host, "must", trial)
     FILE._replace(trial=("check", "it"), environment=(("A", "b"),)).enforce(host)
-    assert at(host).exists() and trial.call_args_list == [
-        mock.call(("check", "it"), environment={"A": "b"}, timeout=30)
-    ]
+    trial.assert_called_once_with(("check", "it"), environment={"A": "b"}, timeout=30)
+    assert at(host).exists()
     FILE.lift(host)
     trial.side_effect = ControlError("no")
-    FILE.enforce(host)
-    FILE.lift(host)
     with pytest.raises(ControlError):
         FILE._replace(trial=("check",)).enforce(host)
     assert not at(host).exists()
@@ -121,18 +115,14 @@ def test_text_of_others_stays_behind_a_link(host):
     assert at(host, "/etc/real").stat().st_mode & 0o777 == 0o600
 
 
-def test_directory_in_place_of_a_file_stays(host):
+def test_directory_stays_in_place_of_a_shared_file_that_everybody_reads(host):
+    PART.enforce(host)
+    assert at(host).stat().st_mode & 0o777 == 0o644
+    PART.lift(host)
     at(host).mkdir()
     assert PART.wrong(host, True) == "not a regular file"
     with pytest.raises(ControlError, match=f"^{PLACE} is left alone: not a regular file$"):
         PART.enforce(host)
-
-
-def test_new_shared_file_is_readable_by_everybody(host):
-    PART.enforce(host)
-    assert at(host).stat().st_mode & 0o777 == 0o644
-    PART.lift(host)
-    assert not at(host).exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a directory away")
@@ -173,10 +163,8 @@ class Ruled:
         of = plan(mode, owl={"packages": {"apt": ["owl"]}, "paths": ["/opt/owl"]})
         verdicts = install_block.observe(self.host, of, Desired(of["controls"]["apps"]))
         assert {item.rule for item in verdicts} <= {"apps/reinstall-gate"}
-        return [
-            (item.state, item.drifted, item.reason, [(f.id, f.path, f.detail) for f in item.findings])
-            for item in verdicts
-        ]
+        rows = [[(finding.id, finding.path, finding.detail) for finding in item.findings] for item in verdicts]
+        return [(item.state, item.drifted, item.reason, row) for item, row in zip(verdicts, rows)]
 
 
 def test_block_that_is_missing_whole_is_one_finding(host, monkeypatch):
@@ -200,23 +188,16 @@ def test_unseen_part_is_unknown_where_no_block_is_due(host, monkeypatch):
 def test_trials_on_the_host_itself_give_the_verdict(host, monkeypatch):
     names: list[str] = []
     answers: dict[str, Any] = {}
-    saved: list[bool] = []
 
-    class Tries:
-        def __init__(self, of: Any, fresh: bool) -> None:
-            assert of is host and fresh
+    def answer(name: str, depends: Any, trial: Any) -> str:
+        names.append(name)
+        if isinstance(answers.get(name), Exception):
+            raise answers[name]
+        return str(answers.get(name, ""))
 
-        def answer(self, name: str, depends: Any, trial: Any) -> str:
-            names.append(name)
-            if isinstance(answers.get(name), Exception):
-                raise answers[name]
-            return str(answers.get(name, ""))
-
-        def keep(self) -> None:
-            saved.append(True)
-
+    tries = mock.Mock(**{"return_value.answer": answer})
     rule = BlockFile(f"{polkit.DIRECTORY}/00-proscribe-x.rules", "")
-    monkeypatch.setattr(install_block, "Tries", Tries)
+    monkeypatch.setattr(install_block, "Tries", tries)
     monkeypatch.setattr(BlockFile, "wrong", lambda *_: "")
     monkeypatch.setattr(BlockFile, "concerns", lambda *_: True)
     monkeypatch.setattr(host, "root", "/")  # trials are made on no other root
@@ -226,7 +207,7 @@ def test_trials_on_the_host_itself_give_the_verdict(host, monkeypatch):
     assert names == [f"dpkg {rule.path}", f"dpkg {PLACE}"]
     for keep in host.state_savers:
         keep(True)
-    assert saved
+    assert tries.return_value.keep.called and {call.args for call in tries.call_args_list} == {(host, True)}
     answers[names[1]] = "all is open"
     assert here.observed() == [("noncompliant", False, "", [("effect", PLACE, "all is open")])]
     why = "whether the block of dpkg is in effect could not be tried: "
@@ -284,13 +265,13 @@ def test_block_in_effect_is_tried_once(block):
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda root: (root / "etc/gate.conf").write_text("off"), id="written"),
-        pytest.param(lambda root: (root / "etc/gate.conf").write_text("no"), id="of the same size"),
-        pytest.param(lambda root: os.chown(root / "etc/gate.conf", 65534, -1), id="another owner"),
-        pytest.param(lambda root: (root / "usr/bin/gate").chmod(0o700), id="another mode"),
-        pytest.param(lambda root: (root / "usr/bin/gate").unlink(), id="gone"),
-        pytest.param(lambda root: (root / "etc/missing").write_text(""), id="new"),
-        pytest.param(lambda root: os.replace(root / "etc/other", root / "etc/gate.conf"), id="another file"),
+        lambda root: (root / "etc/gate.conf").write_text("off"),
+        lambda root: (root / "etc/gate.conf").write_text("no"),
+        lambda root: os.chown(root / "etc/gate.conf", 65534, -1),
+        lambda root: (root / "usr/bin/gate").chmod(0o700),
+        lambda root: (root / "usr/bin/gate").unlink(),
+        lambda root: (root / "etc/missing").write_text(""),
+        lambda root: os.replace(root / "etc/other", root / "etc/gate.conf"),
     ],
 )
 def test_block_is_tried_again_after_a_change(block, change):
@@ -302,12 +283,8 @@ def test_block_is_tried_again_after_a_change(block, change):
 
 @ROOT
 def test_change_during_a_try_is_tried_again(block):
-    def change(host: Host) -> str:
-        (block.root / "etc/gate.conf").write_text("off")
-        return ""
-
     item = Tries(Host(str(block.root)), False)
-    item.answer("dpkg", lambda _: ON, change)
+    item.answer("dpkg", lambda _: ON, lambda _: str((block.root / "etc/gate.conf").write_text("off"))[:0])
     item.keep()
     assert block.observed() == 1
 
@@ -319,15 +296,6 @@ def test_other_mount_options_change_the_programs_of_a_file_system(block, monkeyp
     assert [block.observed(), block.observed()] == [1, 0]
     flags.f_flag = 9
     assert block.observed() == 1
-
-
-@ROOT
-def test_open_block_is_tried_each_time_and_the_saved_answer_is_deleted(block):
-    block.observed()
-    (block.root / "etc/gate.conf").write_text("off")
-    block.opens = "all is open"
-    assert [block.observed(), block.observed()] == [1, 1]
-    assert not (block.root / TRIED.lstrip("/")).exists()
 
 
 @ROOT
@@ -343,47 +311,38 @@ def test_file_that_changed_a_tenth_of_a_second_ago_is_tried_again(block, monkeyp
 @pytest.mark.parametrize("damage", ["version", "content", "others"])
 def test_damaged_answer_is_not_used(block, damage):
     block.observed()
-    place = block.root / TRIED.lstrip("/")
-    if damage == "version":
-        stored = tries.load(Host(str(block.root)), TRIED)
-        place.write_text(tries.dumped({**stored, "version": stored["version"] + 1}))
-    elif damage == "content":
-        place.write_text("nonsense!")
-    else:
+    place, stored = block.root / TRIED.lstrip("/"), tries.load(Host(str(block.root)), TRIED)
+    place.write_text("nonsense!" if damage == "content" else tries.dumped({**stored, "version": stored["version"] + 1}))
+    if damage == "others":
+        place.write_text(tries.dumped(stored))
         place.chmod(0o666)
     assert block.observed() == 1
 
 
-def test_user_tries_each_time_and_saves_nothing(block, monkeypatch):
-    monkeypatch.setattr(Host, "privileged", False)
+@pytest.mark.parametrize("opens", [pytest.param("all is open", marks=ROOT), ""])
+def test_open_block_or_block_of_a_user_is_tried_each_time_and_not_saved(block, monkeypatch, opens):
+    if opens:
+        block.observed()
+        (block.root / "etc/gate.conf").write_text("off")
+    block.opens = opens
+    monkeypatch.setattr(Host, "privileged", bool(opens))
     assert [block.observed(), block.observed()] == [1, 1]
     assert not (block.root / TRIED.lstrip("/")).exists()
 
 
-def test_a_made_package_is_a_file_in_memory_while_it_is_needed():
-    with in_memory(b"content") as path:
-        assert Path(path).read_bytes() == b"content"
-        assert os.readlink(path).startswith("/memfd:proscribe-trial")
-    assert not os.path.lexists(path)
-
-
 def test_try_depends_on_first_place_and_link_targets_of_a_tool(tmp_path):
-    for directory in ("usr/sbin", "usr/bin", "etc/alternatives"):
+    for directory in ("usr/sbin", "usr/bin", "etc/alternatives", "etc/d"):
         (tmp_path / directory).mkdir(parents=True)
-    (tmp_path / "usr/bin/mawk").touch()
-    (tmp_path / "usr/bin/awk").symlink_to("/etc/alternatives/awk")
-    (tmp_path / "etc/alternatives/awk").symlink_to("/usr/bin/mawk")
-    result = list(tools(Host(str(tmp_path)), ["awk", "none"]))
+    for name in ("usr/bin/mawk", "etc/d/c"):
+        (tmp_path / name).touch()
+    links = {"usr/bin/awk": "/etc/alternatives/awk", "etc/alternatives/awk": "/usr/bin/mawk", "etc/d/a": "../b"}
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    host = Host(str(tmp_path))
+    result = list(tools(host, ["awk", "none"]))
     assert result[:2] == ["/etc/ld.so.preload", "/etc/ld.so.cache"]
     awk = ["/usr/sbin/awk", "/usr/bin/awk", "/etc/alternatives/awk", "/usr/bin/mawk"]
     assert result[2:] == [*awk, *(f"{folder}/none" for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))]
-
-
-def test_a_directory_and_what_is_in_it(tmp_path):
-    (tmp_path / "etc/d").mkdir(parents=True)
-    (tmp_path / "etc/d/a").symlink_to("../b")
-    (tmp_path / "etc/d/c").touch()
-    host = Host(str(tmp_path))
     entries = ["/etc/b", "/etc/d", "/etc/d/a", "/etc/d/c", "/etc/none"]
     assert sorted(with_entries(host, ["/etc/d", "/etc/none"])) == entries
     assert list(with_targets(host, ["/etc/d/a"])) == ["/etc/d/a", "/etc/b"]
@@ -418,18 +377,11 @@ def test_packagekit_installs_no_restricted_package(contact):
     install, untrusted = PACKAGEKIT + "package-install", PACKAGEKIT + "package-install-untrusted"
     both = {"package_ids": "weechat;4.6;amd64;made&wechat;4.0;amd64;made"}
     like = {"package_ids": "weechat;4.6;amd64;made&wechat-theme;4.0;amd64;wechat"}
-    assert answers(
-        rule.content,
-        (install, WECHAT, "alice"),
-        (install, both, "alice"),
-        (untrusted, WECHAT, "alice"),
-        (install, like, "alice"),
-        (install, {}, "alice"),
-        (install, WECHAT, "root"),
-        (PACKAGEKIT + "package-remove", WECHAT, "alice"),
-        (PACKAGEKIT + "system-update", WECHAT, "alice"),
-        ("org.example.package-install", WECHAT, "alice"),
-    ) == ["no", "no", "no", *"------"]
+    refused = [(install, WECHAT, "alice"), (install, both, "alice"), (untrusted, WECHAT, "alice")]
+    others = [PACKAGEKIT + "package-remove", PACKAGEKIT + "system-update", "org.example.package-install"]
+    passed = [(install, like, "alice"), (install, {}, "alice"), (install, WECHAT, "root")]
+    passed += [(action, WECHAT, "alice") for action in others]
+    assert answers(rule.content, *refused, *passed) == [*["no"] * 3, *["-"] * 6]
 
 
 @pytest.mark.parametrize(
@@ -469,9 +421,7 @@ def test_a_rule_that_users_can_change_is_unknown_whatever_its_name(tmp_path, fol
     if not users or folder == polkit.DIRECTORY:  # of that one the distribution says whose it is
         assert effect.trial(Host(str(tmp_path))) == ""
         return
-    with pytest.raises(
-        Unseen, match=f"^users can change {folder}, and polkit runs the rules of {folder}/99-last.rules$"
-    ):
+    with pytest.raises(Unseen, match=f"^users can change {folder}, .*{folder}/99-last.rules$"):
         effect.trial(Host(str(tmp_path)))
 
 

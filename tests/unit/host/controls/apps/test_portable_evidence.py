@@ -23,6 +23,7 @@ from proscribe.host.system import Host
 from squashfs_maker import METHODS, Maker
 
 PACKAGE = "github.com/jpillora/chisel"
+SHORT = st.text(max_size=5)
 WECHAT = frozenset({"wechat", "com.tencent.wechat"})
 
 
@@ -62,11 +63,7 @@ def test_a_spoilt_archive_is_unreadable_and_nothing_else(data):
 
 @pytest.mark.slow
 @examples(200)
-@given(
-    st.recursive(
-        st.none() | st.integers() | st.text(max_size=5), lambda inner: st.dictionaries(st.text(max_size=5), inner)
-    )
-)
+@given(st.recursive(st.none() | st.integers() | SHORT, lambda inner: st.dictionaries(SHORT, inner)))
 @example({"files": {"package.json": {"size": -1, "offset": "-9"}}})
 @example({"files": {"a": {"files": {}}, "package.json": {"size": 10**30, "offset": "1e9"}}})
 @example({"files": []})
@@ -142,16 +139,16 @@ CERTAIN, DOUBT, NONE = "certain", "doubt", "none"
 @pytest.mark.parametrize(
     ("files", "how"),
     [
-        pytest.param({"Telegram": fake.elf()}, DOUBT, id="alone"),
-        pytest.param({"Telegram": fake.elf(), "Updater": fake.elf()}, CERTAIN, id="beside a part of a frame"),
-        pytest.param({"Telegram": fake.elf(), "Updater": b"text"}, DOUBT, id="beside its name"),
-        pytest.param({"Telegram": fake.elf(), "telegram-cli": fake.elf()}, CERTAIN, id="beside another of its own"),
-        pytest.param({"Telegram": fake.elf(), "telegram-cli": b"text"}, DOUBT, id="beside that one's name"),
-        pytest.param({"Telegram": fake.elf(), "wechat": fake.elf()}, DOUBT, id="beside another app's"),
-        pytest.param({"Telegram": fake.elf(), "libx.so": fake.elf()}, DOUBT, id="beside a library"),
-        pytest.param({"Telegram": b"#!/bin/sh\n", "Updater": fake.elf()}, CERTAIN, id="a script in a frame"),
-        pytest.param({"Telegram": b"#!/bin/sh\n", "telegram-cli": fake.elf()}, NONE, id="a script beside another"),
-        pytest.param({"Telegram": b"text", "Updater": fake.elf()}, NONE, id="no program"),
+        ({"Telegram": fake.elf()}, DOUBT),  # alone
+        ({"Telegram": fake.elf(), "Updater": fake.elf()}, CERTAIN),  # beside a part of a frame
+        ({"Telegram": fake.elf(), "Updater": b"text"}, DOUBT),  # beside its name
+        ({"Telegram": fake.elf(), "telegram-cli": fake.elf()}, CERTAIN),  # beside another of its own
+        ({"Telegram": fake.elf(), "telegram-cli": b"text"}, DOUBT),  # beside that one's name
+        ({"Telegram": fake.elf(), "wechat": fake.elf()}, DOUBT),  # beside another app's
+        ({"Telegram": fake.elf(), "libx.so": fake.elf()}, DOUBT),  # beside a library
+        ({"Telegram": b"#!/bin/sh\n", "Updater": fake.elf()}, CERTAIN),  # a script in a frame
+        ({"Telegram": b"#!/bin/sh\n", "telegram-cli": fake.elf()}, NONE),  # a script beside another
+        ({"Telegram": b"text", "Updater": fake.elf()}, NONE),  # no program
     ],
 )
 @pytest.mark.parametrize("folder", ["x", "Telegram"])
@@ -195,7 +192,7 @@ def test_windows_program_is_certain_beside_others(tmp_path, beside, certain):
 def test_entry_counts_beside_a_program(tmp_path, entry, files, reported):
     fake.put(tmp_path / "x", {"a.desktop": entry, **files})
     match = evidence.unpacked(Host(str(tmp_path)), "/x", "a.desktop", [*files, "a.desktop"])
-    assert bool(match) is reported and (not match or match.doubt)
+    assert bool(match and match.doubt) is bool(match) is reported
 
 
 def test_own_parts_of_an_apps_directory_move(tmp_path, monkeypatch):
@@ -358,55 +355,36 @@ def test_go_program_without_sections_names_its_package(flags, result, shift):
 
 @pytest.mark.parametrize("name", ["chat", "tool"])
 def test_many_names_hide_no_evidence(tmp_path, monkeypatch, name):
-    entry: dict[str, Any] = {"packages": {}, "paths": [], "processes": ["chat", "chat-gui"]}
-    names = Names({"chat": {**entry, "markers": {"programs": ["tool"]}}, "other": {**entry, "processes": ["other"]}})
+    chat = {"processes": ["chat", "chat-gui"], "markers": {"programs": ["tool"]}}
+    names = named(chat=chat, other={"processes": ["other"]})
     signs = {"chat", "chat-gui", "tool", "resources", "icudtl.dat", "AppRun"}
     fake.put(tmp_path / "app", dict.fromkeys([*signs, "other", *(f"a{number}" for number in range(9))], b""))
-    for most, more in ((0, 0), (3, 3)):
+    for most in (0, 3):
         monkeypatch.setattr(evidence, "MOST_AROUND", most)
         around = evidence.around(Host(str(tmp_path)), "/app", names, name)
-        assert signs <= around <= {*os.listdir(tmp_path / "app")} and len(around - signs) <= more
+        assert signs <= around <= {*os.listdir(tmp_path / "app")} and len(around - signs) <= most
 
 
 ELF, SCRIPT = fake.elf(), b"#!/bin/sh\n"
-INI = b"; Mozilla\n\n[App]\n"
-# Every name that the quarantine takes by, with what an app has under it. A user's own file has another content, so of
-# each the same name with a thesis in it has to stay.
+INI_FILES = (
+    *("application.ini", "crashreporter.ini", "defaults.ini"),
+    *("platform.ini", "update-settings.ini", "updater.ini"),
+)
+# Every name that the quarantine takes by, with what an app has under it. A user's file of that name stays.
 OWN_NAMES: dict[str, list[bytes]] = {
-    "AppRun": [SCRIPT, ELF],
-    "Updater": [ELF],
-    "chrome-sandbox": [ELF],
-    "chrome_100_percent.pak": [fake.pak()],
-    "icudtl.dat": [fake.icu()],
-    "libcef.so": [ELF],
-    "libffmpeg.so": [ELF],
-    "libxul.so": [ELF],
-    "omni.ja": [fake.jar(), b"PK\x03\x04" + bytes(40)],
-    "resources.pak": [fake.pak()],
-    "snapshot_blob.bin": [fake.snapshot()],
-    "v8_context_snapshot.bin": [fake.snapshot()],
-    "LICENSE": [b"Licence", b"LICENSE", b"(c) copyright"],
-    "LICENSE.electron.txt": [b"Copyright"],
-    "LICENSES.chromium.html": [b"<title>Licenses"],
-    "app-update.yml": [b"owner: a\nprovider: github\n"],
-    "application.ini": [INI],
+    "AppRun": [SCRIPT, ELF], "Updater": [ELF], "chrome-sandbox": [ELF], "chrome_100_percent.pak": [fake.pak()],
+    "icudtl.dat": [fake.icu()], "libcef.so": [ELF], "libffmpeg.so": [ELF], "libxul.so": [ELF],
+    "omni.ja": [fake.jar(), b"PK\x03\x04" + bytes(40)], "resources.pak": [fake.pak()],
+    "snapshot_blob.bin": [fake.snapshot()], "v8_context_snapshot.bin": [fake.snapshot()],
+    "LICENSE": [b"Licence", b"LICENSE", b"(c) copyright"], "LICENSE.electron.txt": [b"Copyright"],
+    "LICENSES.chromium.html": [b"<title>Licenses"], "app-update.yml": [b"owner: a\nprovider: github\n"],
     "chrome.manifest": [b"manifest chrome/a\n", b"content x y\n", b"resource a b\n", b"locale a b\n"],
-    "crashreporter.ini": [INI],
-    "defaults.ini": [INI],
-    "dependentlibs.list": [b"libnspr4.so\nlibxul.so\n"],
-    "package-type": [b"deb", b"deb\n"],
-    "platform.ini": [INI],
-    "precomplete": [b'remove "a"\n', b'rmdir "a/"\n'],
-    "qt.conf": [b"[Paths]\n"],
-    "removed-files": [b"browser/a\n"],
-    "update-settings.ini": [INI],
-    "updater.ini": [INI],
-    "version": [b"v30.0.1\n", b"4.1"],
+    **dict.fromkeys(INI_FILES, [b"; Mozilla\n\n[App]\n"]), "dependentlibs.list": [b"libnspr4.so\nlibxul.so\n"],
+    "package-type": [b"deb", b"deb\n"], "precomplete": [b'remove "a"\n', b'rmdir "a/"\n'], "qt.conf": [b"[Paths]\n"],
+    "removed-files": [b"browser/a\n"], "version": [b"v30.0.1\n", b"4.1"],
     "vk_swiftshader_icd.json": [b'{"file_format_version": "1.0.0"}'],
     "lib.so": [], "x.so": [ELF], "libx.so.1.2": [ELF], "native.node": [ELF], "x.sob": [], "x.so.a": [],
-    "app.asar": [fake.asar({"name": "x"})],
-    "browser.ja": [fake.jar()],
-    "de.pak": [fake.pak()],
+    "app.asar": [fake.asar({"name": "x"})], "browser.ja": [fake.jar()], "de.pak": [fake.pak()],
     "qt_de.qm": [b"\x3c\xb8\x64\x18\xca\xef\x9c\x95" + bytes(9)],
     "x.desktop": [], "app.desktop": [b"[Desktop Entry]\n", b"#!/usr/bin/env xdg-open\n[Desktop Entry]\n"],
     "own-program": [ELF, SCRIPT],
@@ -428,18 +406,16 @@ THESES = (
 
 @pytest.mark.parametrize("name", OWN_NAMES)
 def test_name_counts_with_the_content_of_an_app_alone(tmp_path, name):
-    own = program_parts.Own(["own-program"], ["app.desktop"], os.getuid())
-    place = tmp_path / "app" / name
+    own, host = program_parts.Own(["own-program"], ["app.desktop"], ME), Host(str(tmp_path))
+    pictures = program_parts.Own((), (), ME, pictures=True)
     for content in OWN_NAMES[name]:
         fake.put(tmp_path / "app", {name: content})
-        assert own.layout(Host(str(tmp_path)), "/app") == program_parts.Layout(True, [f"/app/{name}"], []), content
-        pictures = program_parts.Own((), (), os.getuid(), pictures=True)
-        assert not pictures.layout(Host(str(tmp_path)), "/app").whole, "a browser's folder of a web app has pictures"
+        assert own.layout(host, "/app") == program_parts.Layout(True, [f"/app/{name}"], []), content
+        assert not pictures.layout(host, "/app").whole, "a browser's folder of a web app has pictures"
     for content in THESES:
-        if not OWN_NAMES[name] or not any(content.startswith(real[:40]) for real in OWN_NAMES[name]):
-            place.parent.mkdir(exist_ok=True)
-            place.write_bytes(content)
-            assert own.layout(Host(str(tmp_path)), "/app") == program_parts.Layout(False, [], [name]), content
+        if not any(content.startswith(real[:40]) for real in OWN_NAMES[name]):
+            fake.put(tmp_path / "app", {name: content})
+            assert own.layout(host, "/app") == program_parts.Layout(False, [], [name]), content
 
 
 def test_no_name_is_taken_by_that_is_not_tried_here():
@@ -447,33 +423,32 @@ def test_no_name_is_taken_by_that_is_not_tried_here():
     assert set(program_parts.SUFFIXES) == {".asar", ".ja", ".pak", ".qm"}
 
 
-def test_a_part_counts_wherever_it_lies_and_a_program_by_its_name_alone(tmp_path):
-    fake.put(tmp_path / "app", {"locales/de.pak": fake.pak(), "a.out": ELF})
-    layout = program_parts.Own(["Telegram"], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
-    assert layout == program_parts.Layout(False, ["/app/locales"], ["a.out"])
-
-
 @pytest.mark.parametrize("name", ["icon.png", "icon.ico", "icon.icns", "icon.jpg", "icon.png.txt"])
 def test_pictures_alone_are_own_in_a_web_apps_folder(tmp_path, name):
     fake.put(tmp_path / "app", {name: b"\x89PNG\r\n"})
-    layout = program_parts.Own((), (), os.getuid(), pictures=True).layout(Host(str(tmp_path)), "/app")
+    layout = program_parts.Own((), (), ME, pictures=True).layout(Host(str(tmp_path)), "/app")
     assert layout.whole is (name.rpartition(".")[2] in ("png", "ico", "icns"))
 
 
-@pytest.mark.parametrize(
-    "folder", ["data", "downloads", "profiles", "tdata", "user data", "userdata", ".git", ".hg", ".svn"]
-)
+FOLDERS = ["data", "downloads", "profiles", "tdata", "user data", "userdata", ".git", ".hg", ".svn"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_personal_folder_inside_an_app_stays(tmp_path, folder):
-    fake.put(tmp_path / "app", {"Telegram": ELF, f"{folder.title()}/lib.so": ELF, f"deep/{folder}/x.so": ELF})
-    layout = program_parts.Own(["Telegram"], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
-    assert layout == program_parts.Layout(False, ["/app/Telegram"], [folder.title(), f"deep/{folder}"])
+    files = dict.fromkeys(
+        (f"{folder.title()}/lib.so", f"deep/{folder}/x.so", "lib/x.so", "Telegram", "a.out"), ELF
+    )
+    fake.put(tmp_path / "app", files)
+    layout = program_parts.Own(["Telegram"], [], ME).layout(Host(str(tmp_path)), "/app")
+    stays = sorted([folder.title(), f"deep/{folder}", "a.out"])  # a program counts by its name alone
+    assert layout == program_parts.Layout(False, ["/app/Telegram", "/app/lib"], stays)
 
 
 def test_a_text_that_is_larger_than_any_licence_stays(tmp_path):
     fake.put(tmp_path / "app", {"LICENSE": b"Copyright", "libx.so": ELF})
-    for name, size in (("LICENSE", program_parts.LARGEST_TEXT + 1), ("libx.so", program_parts.LARGEST_TEXT + 1)):
-        os.truncate(tmp_path / "app" / name, size)
-    own = program_parts.Own([], [], os.getuid())
+    for name in ("LICENSE", "libx.so"):
+        os.truncate(tmp_path / "app" / name, program_parts.LARGEST_TEXT + 1)
+    own = program_parts.Own([], [], ME)
     assert own.layout(Host(str(tmp_path)), "/app") == program_parts.Layout(False, ["/app/libx.so"], ["LICENSE"])
     os.truncate(tmp_path / "app/LICENSE", program_parts.LARGEST_TEXT)
     assert own.layout(Host(str(tmp_path)), "/app").whole
@@ -495,22 +470,19 @@ def test_file_of_another_owner_stays(tmp_path, theirs):
 @pytest.mark.parametrize(("levels", "fine"), [(39, True), (40, False)])
 def test_exactly_so_deep_is_looked(tmp_path, levels, fine):
     fake.put(tmp_path / "app", {"d/" * levels + "lib.so": ELF})
-    own = program_parts.Own([], [], os.getuid())
+    own = program_parts.Own([], [], ME)
     assert bool(own.unlike(Host(str(tmp_path)), "/app", "/app")) is not fine
 
 
 def test_links_devices_and_empty_directories_stay(tmp_path):
-    app = tmp_path / "app"
-    fake.put(app, {"libx.so.1": fake.elf()})
-    (app / "libx.so").symlink_to("libx.so.1")
-    (app / "liby.so").symlink_to("/etc/shadow")
-    (app / "libz.so").symlink_to("../lib.so")
-    os.mkfifo(app / "lib.so")
-    (app / "empty").mkdir()
-    layout = program_parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
-    assert not layout.whole
-    assert layout.parts == ["/app/libx.so", "/app/libx.so.1"]
-    assert layout.stays == ["empty", "lib.so", "liby.so", "libz.so"]
+    fake.put(tmp_path / "app", {"libx.so.1": fake.elf()})
+    for name, target in (("libx.so", "libx.so.1"), ("liby.so", "/etc/shadow"), ("libz.so", "../lib.so")):
+        (tmp_path / "app" / name).symlink_to(target)
+    os.mkfifo(tmp_path / "app/lib.so")
+    (tmp_path / "app/empty").mkdir()
+    layout = program_parts.Own([], [], ME).layout(Host(str(tmp_path)), "/app")
+    stays = ["empty", "lib.so", "liby.so", "libz.so"]
+    assert layout == program_parts.Layout(False, ["/app/libx.so", "/app/libx.so.1"], stays)
 
 
 FRAME = (
@@ -521,7 +493,6 @@ FRAME = (
 
 @pytest.mark.parametrize("name", FRAME)
 def test_part_of_a_frame_identifies_an_app_by_content(tmp_path, name):
-    fake.put(tmp_path / "app", {name: OWN_NAMES[name][0], "notes": b"x"})
-    assert evidence.sign(Host(str(tmp_path)), "/app") == name
-    (tmp_path / "app" / name).write_bytes(b"a thesis")
-    assert evidence.sign(Host(str(tmp_path)), "/app") == ""
+    for content, sign in ((OWN_NAMES[name][0], name), (b"a thesis", "")):
+        fake.put(tmp_path / "app", {name: content, "notes": b"x"})
+        assert evidence.sign(Host(str(tmp_path)), "/app") == sign

@@ -15,6 +15,7 @@ from proscribe.host.controls.apps.portable import appimage, container_launchers,
 from proscribe.host.controls.apps.portable.desktop_entries import WebHosts, app_id, arguments, parse, started
 from proscribe.host.system import ControlError, Host, Result, Unseen
 
+NOTHING: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
 WECHAT: dict[str, Any] = {
     "packages": {"flatpak": ["com.tencent.WeChat"]},
     "processes": ["wechat"],
@@ -23,13 +24,7 @@ WECHAT: dict[str, Any] = {
     "desktop_files": ["wechat-entry.desktop"],
     "names": ["微信"],
 }
-QQ: dict[str, Any] = {
-    "packages": {},
-    "processes": ["qq"],
-    "paths": [],
-    "web_hosts": ["chat.example"],
-    "names": ["微信"],
-}
+QQ: dict[str, Any] = {**NOTHING, "processes": ["qq"], "web_hosts": ["chat.example"], "names": ["微信"]}
 SERVICES = {"wechat": WECHAT, "qq": QQ}
 OPENS = "[Desktop Entry]\nType=Application\nExec=firefox https://wechat.example/\n"
 ADDRESS = "it opens https://wechat.example/"
@@ -62,9 +57,16 @@ def observe(root: Path, system: bool = True, installed: Sequence[str] = (), **de
     ]
 
 
-def test_a_desktop_with_the_usual_name_is_scanned_once(tmp_path):
-    put(tree(tmp_path), "/home/alice/Desktop/a.desktop", OPENS)
+def test_desktop_and_service_are_reported_once(tmp_path):
+    root = tree(tmp_path)
+    put(root, "/home/alice/Desktop/a.desktop", OPENS)
     assert len(observe(tmp_path, alice="/home/alice/Desktop")) == 1
+    (root / "home/alice/Desktop/a.desktop").unlink()
+    text = f"{OPENS}URL=https://chat.example/\nX-WebApp-URL=https://wechat.example/again\nName=微信\n"
+    for name in ("a", "b"):
+        put(root, f"{MENU}/{name}.desktop", text)
+    both = [(service, f"{MENU}/{name}.desktop") for name in ("a", "b") for service in ("wechat", "qq")]
+    assert sorted((service, path) for service, _, path, *_ in observe(root)) == sorted(both)
 
 
 ENTRY = "[Desktop Entry]\nType=Application\n"
@@ -105,15 +107,6 @@ def test_launcher_service(tmp_path, path, text, service, kind, why, doubt):
     assert result == ([(service, kind, path, "alice", why, doubt)] if service else [])
 
 
-def test_file_is_reported_once_for_a_service(tmp_path):
-    root = tree(tmp_path)
-    text = f"{OPENS}URL=https://chat.example/\nX-WebApp-URL=https://wechat.example/again\nName=微信\n"
-    for name in ("a", "b"):
-        put(root, f"{MENU}/{name}.desktop", text)
-    both = [(service, f"{MENU}/{name}.desktop") for name in ("a", "b") for service in ("wechat", "qq")]
-    assert sorted((service, path) for service, _, path, *_ in observe(root)) == sorted(both)
-
-
 @pytest.mark.parametrize(
     ("method", "closed", "error", "names", "unseen"),
     [
@@ -138,9 +131,6 @@ def test_unread_launcher_is_reported(tmp_path, monkeypatch, method, closed, erro
     monkeypatch.setattr(Host, method, refuse)
     result, reasons = launchers.find_launchers(Host(str(tmp_path)), SERVICES, services_of, [ALICE], True)
     assert ([app.name for app in result], reasons) == (names, unseen)
-
-
-NOTHING: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
 
 
 @pytest.mark.parametrize(
@@ -207,6 +197,10 @@ find_boxed = functools.partial(find_services, BOXED)
 
 
 DBX = "distrobox-enter"
+PODMAN, TOOLBOX = (
+    ["-e", "--env", "-u", "--user", "-w", "--workdir"],
+    ["-c", "--container", "-d", "--distro", "-r", "--release"],
+)
 
 
 @pytest.mark.parametrize(
@@ -225,14 +219,8 @@ DBX = "distrobox-enter"
         ("podman exec -it --user 1000 box /usr/bin/wechat", ("podman", "/usr/bin/wechat", "")),
         ("podman run box wechat", None),
         ("other exec box wechat", None),
-        *(  # a value is no container
-            (f"podman exec {option} wechat box /opt/x", ("podman", "/opt/x", ""))
-            for option in ("-e", "--env", "-u", "--user", "-w", "--workdir")
-        ),
-        *(
-            (f"toolbox run {option} wechat /opt/x", ("toolbox", "/opt/x", ""))
-            for option in ("-c", "--container", "-d", "--distro", "-r", "--release")
-        ),
+        *((f"podman exec {word} wechat box /opt/x", ("podman", "/opt/x", "")) for word in PODMAN),
+        *((f"toolbox run {word} wechat /opt/x", ("toolbox", "/opt/x", "")) for word in TOOLBOX),
         ("distrobox -n wechat enter box -- /opt/x", ("distrobox", "/opt/x", "")),
         ("docker exec -i box su-exec wechat", ("docker", "wechat", "")),
         ("lxc exec box -- /usr/bin/sudo-rs -n wechat", ("lxc", "wechat", "")),
@@ -246,9 +234,7 @@ def test_line_of_a_container_runner_names_its_program(line, result):
     assert (tuple(inside) if inside else None) == result
 
 
-@given(
-    st.lists(st.sampled_from(["podman", "exec", "--", "-e", "env", "sudo", "distrobox-enter", "waydroid", "app", "x"]))
-)
+@given(st.lists(st.sampled_from(["podman", "exec", "--", "-e", "env", "sudo", DBX, "waydroid", "app", "x"])))
 def test_any_line_is_read(words):
     inside = container_launchers.launched(words)
     assert inside is None or bool(inside.program) != bool(inside.android)
@@ -283,11 +269,9 @@ def test_container_launcher(tmp_path, path, line, result):
 
 @pytest.mark.parametrize(("length", "certain"), [(4096, True), (4097, False)])
 def test_a_path_that_the_kernel_would_not_open_is_no_path_of_the_catalogue(length, certain):
-    program = "/opt/wechat/".ljust(length - len("/wechat"), "x") + "/wechat"
-    ((_, _, doubt),) = container_launchers.Known(BOXED).claims(
-        "/x.desktop", [["podman", "exec", "box", program]], find_boxed
-    )
-    assert doubt == ("" if certain else container_launchers.BY_NAME)
+    command = ["podman", "exec", "box", "/opt/wechat/".ljust(length - len("/wechat"), "x") + "/wechat"]
+    ((_, _, doubt),) = container_launchers.Known(BOXED).claims("/x.desktop", [command], find_boxed)
+    assert bool(doubt) is not certain
 
 
 SCRIPT = """#!/bin/sh
@@ -314,11 +298,11 @@ fi
     ],
 )
 def test_a_script_that_distrobox_exported(tmp_path, name, text, certain):
-    root = tree(tmp_path)
-    put(root, f"/home/alice/.local/bin/{name}", text, 0o755)
-    portable_apps, unseen = launchers.find_launchers(Host(str(root)), BOXED, find_boxed, [ALICE], False)
-    assert ([not copy.doubt for copy in portable_apps], unseen) == (certain, [])
-    assert {(copy.kind, copy.path) for copy in portable_apps} <= {("launcher", f"/home/alice/.local/bin/{name}")}
+    path = f"/home/alice/.local/bin/{name}"
+    put(tree(tmp_path), path, text, 0o755)
+    portable_apps, unseen = launchers.find_launchers(Host(str(tmp_path)), BOXED, find_boxed, [ALICE], False)
+    seen = [(copy.kind, copy.path, not copy.doubt) for copy in portable_apps]
+    assert (seen, unseen) == ([("launcher", path, is_certain) for is_certain in certain], [])
 
 
 @pytest.mark.parametrize(
@@ -367,16 +351,9 @@ def test_address_or_web_app_names_a_service_once():
     assert web.services_of_app(app_id("https://b.example/")) == []
 
 
-LINES = st.lists(
-    st.one_of(
-        st.text(max_size=40),
-        st.sampled_from(
-            ["[Desktop Entry]", "Exec=", 'Exec="a', "Hidden=true", "URL=https://", "Exec=x --app-id=", "[", "="]
-        ),
-        st.builds("Exec={}".format, st.text(max_size=60)),
-    ),
-    max_size=12,
-).map("\n".join)
+WORDS = ["[Desktop Entry]", "Exec=", 'Exec="a', "Hidden=true", "URL=https://", "Exec=x --app-id=", "[", "="]
+LINE = st.text(max_size=40) | st.sampled_from(WORDS) | st.text(max_size=60).map("Exec={}".format)
+LINES = st.lists(LINE, max_size=12).map("\n".join)
 
 
 @given(LINES)
@@ -385,10 +362,8 @@ def test_no_text_is_too_odd(text):
     assert all(words and all(words) for words in launcher.commands)
     assert all(re.fullmatch("[a-p]{32}", id_) for id_ in launcher.app_ids)
     web = WebHosts({"a": {"web_hosts": ["a.example"]}})
-    for address in launcher.addresses:
-        web.services(address)
-    for command in launcher.commands:
-        started(command)
+    assert {id_ for address in launcher.addresses for id_ in web.services(address)} <= {"a"}
+    assert all(len(started(command)) == 2 for command in launcher.commands)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), max_size=6))

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import made_apps as fake
 import pytest
@@ -15,7 +16,6 @@ from proscribe.host.controls.apps.portable.names import Names
 from proscribe.host.controls.apps.portable.scan import PortableApp, PortableApps, Region, scan_files
 from proscribe.host.controls.apps.portable.scan_cache import Memory, keep, of_user, remembered
 from proscribe.host.system import ControlError, Host, Result, Unseen
-from proscribe.model.finding import Finding
 
 ELF, HOME = fake.elf(), "/home/alice"
 HOMES = {HOME: ALICE}
@@ -41,19 +41,14 @@ def services(**more: Any) -> dict[str, dict[str, Any]]:
 
 
 def plan(**settings: Any) -> dict[str, Any]:
-    return {
-        "contact": "",
-        "digest": "x",
-        "controls": {"apps": {"mode": "enforce", "services": services(), "settings": settings}},
-    }
+    section = {"mode": "enforce", "services": services(), "settings": settings}
+    return {"contact": "", "digest": "x", "controls": {"apps": section}}
 
 
 @pytest.fixture
-def host(tmp_path):
-    for place in ("home/alice", "proc", "etc", "var/lib"):
-        (tmp_path / place).mkdir(parents=True)
-    (tmp_path / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
-    return Host(str(tmp_path), lambda argv, **options: Result(1, "", ""))
+def host(root):
+    (root / "var/lib").mkdir(parents=True)
+    return Host(str(root), lambda argv, **options: Result(1, "", ""))
 
 
 def scan_region(host: Host, region: Region = EVERYWHERE) -> PortableApps:
@@ -70,8 +65,7 @@ def paths(apps: PortableApps) -> list[tuple[str, str]]:
 
 def test_where_nothing_is_looked_for_nothing_is_scanned(host):
     host.scan = None  # type: ignore[assignment]  # what calls it fails
-    nothing = {"a": {"packages": {}, "processes": [], "paths": []}}
-    results = scan_files(host, nothing, Names(nothing), Region(HOMES, ["/home"]), [], {})
+    results = scan_files(host, {"a": EMPTY}, Names({"a": EMPTY}), Region(HOMES, ["/home"]), [], {})
     assert results == PortableApps([], [], [], {}, {})
 
 
@@ -94,12 +88,10 @@ def test_file_that_another_process_scans_is_not_scanned_as_the_hosts(host, their
     put(host, "/opt/shared/wechat")
     place = search(host, Region({}, ["/opt"]))
     place.named("wechat", "/opt/shared/wechat", theirs)
-    assert [app.path for app in place.found] == ["/opt/shared/wechat"] * reported
+    assert bool(place.found) is reported
 
 
-@pytest.mark.parametrize(
-    "make", [os.mkfifo, os.mkdir, lambda place: place.symlink_to("/bin/sh")], ids=["pipe", "directory", "link"]
-)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda place: place.symlink_to("/bin/sh")])
 def test_odd_file_hides_no_program_behind_it(host, make):
     put(host, "/home/alice/x/wechat")
     put(host, "/home/alice/x/_crx_abc")
@@ -126,9 +118,8 @@ def test_unread_directory_is_reported_and_hides_no_other(host, monkeypatch):
 
 
 def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host):
-    put(host, "/tmp/wechat")
-    put(host, "/tmp/signal-desktop")
-    put(host, "/tmp/libffmpeg.so")
+    for name in ("wechat", "signal-desktop", "libffmpeg.so"):  # others put files beside it to have it moved
+        put(host, f"/tmp/{name}")
     results = scan_region(host, Region({}, [], [("/tmp", ["wechat"])], ALICE))
     assert [(app.path, bool(app.doubt), app.owner) for app in results.found] == [("/tmp/wechat", True, ALICE)]
 
@@ -142,7 +133,6 @@ def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host):
         (os.mkfifo, ""),
         (lambda place: place.symlink_to("/bin/sh"), ""),
     ],
-    ids=["file", "directory", "empty", "pipe", "link"],
 )
 def test_path_below_a_home_counts_as_file_or_directory_with_a_program(host, make, kind):
     make(Path(f"{host.root}/home/alice/.wechat"))
@@ -150,12 +140,13 @@ def test_path_below_a_home_counts_as_file_or_directory_with_a_program(host, make
     assert paths(results) == ([(kind, "/home/alice/.wechat")] if kind else []) and not results.unseen
 
 
-@pytest.mark.parametrize("name", ["chisel-linux-amd64", "signal"])
-def test_small_file_with_an_appimage_mark_is_not_an_appimage(host, name):
+def test_small_file_with_an_appimage_mark_is_not_an_appimage(host):
     content = fake.elf({".go.buildinfo": fake.build_info(CHISEL)}, b"AI\x02")
-    for size, is_image in ((0, False), (appimage.SMALLEST - 1, False), (appimage.SMALLEST, True)):
-        put(host, f"/home/alice/bin/{name}", content.ljust(size))
-        assert paths(scan_region(host, OF_ALICE)) == [("appimage", f"/home/alice/bin/{name}")] * is_image
+    for name in ("chisel-linux-amd64", "signal"):
+        for size, is_image in ((0, False), (appimage.SMALLEST - 1, False), (appimage.SMALLEST, True)):
+            put(host, "/home/alice/bin/x", content.ljust(size)).replace(f"{host.root}/home/alice/bin/{name}")
+            assert paths(scan_region(host, OF_ALICE)) == [("appimage", f"/home/alice/bin/{name}")] * is_image
+        os.unlink(f"{host.root}/home/alice/bin/{name}")
 
 
 def test_services_of_a_file_are_reported_once_and_in_order():
@@ -189,17 +180,14 @@ def test_a_version_stands_in_the_name_or_in_that_of_its_directory(host):
 def test_portable_app_has_owner_and_evidence(host):
     put(host, "/home/alice/x/wechat")
     (app,) = scan_region(host).found
-    detail = "a program of that name, known by its name alone, so it is not moved"
-    assert app.finding() == Finding("file", "wechat", "program", "", "user:alice", "/home/alice/x/wechat", detail)
+    assert app.finding()[:6] == ("file", "wechat", "program", "", "user:alice", "/home/alice/x/wechat")
+    assert "known by its name alone" in app.finding().detail
     assert (app.uid, app.parts, app.stays) == (os.getuid(), (), "")
 
 
 @pytest.mark.parametrize("error", [Unseen("x"), ControlError("x"), ValueError(), EOFError(), KeyError(), TypeError()])
 def test_damaged_memory_is_read_anew(host, monkeypatch, error):
-    def failing(*_: Any) -> Any:
-        raise error
-
-    monkeypatch.setattr(scan_cache, "load", failing)
+    monkeypatch.setattr(scan_cache, "load", mock.Mock(side_effect=error))
     assert remembered(host, "names", 30).fresh
     assert of_user(host, Memory({}, "s", "now", 0), 1000) == {}
 
@@ -214,10 +202,8 @@ MEMORY = Memory({"/opt": [1]}, "6 names", "2026-11-25T08:00:00Z", 3, {"npm": ([2
 def test_memory_of_same_names_is_used(host, names, every, begins, runs):
     keep(host, MEMORY._replace(stamp=remembered(host, "names", 1).stamp), begins)
     results = remembered(host, names, every)
-    if runs is None:
-        assert (results.known, results.packages, results.runs, results.fresh) == ({}, {}, 0, True)
-    else:
-        assert results == MEMORY._replace(stamp=results.stamp, runs=runs)
+    expected = Memory({}, results.stamp, results.full_at, 0, fresh=True) if runs is None else MEMORY._replace(runs=runs)
+    assert results == expected._replace(stamp=results.stamp)
 
 
 @pytest.mark.parametrize(
@@ -252,14 +238,14 @@ def test_files_of_users_who_are_gone_and_of_earlier_releases_go(host):
     assert [path.rpartition("/")[2] for path in sorted(scan_cache.traces(host))] == ["walk", "walk-1", "walk-4"]
 
 
-def test_app_of_a_package_system_is_reported_and_stays(host):
+@pytest.mark.parametrize(("owned", "kind"), [("/opt/venv", "program"), ("/opt/ven", "tree")])
+def test_app_of_a_package_system_is_reported_and_stays(host, owned, kind):
     for name in ("wechat", "libcef.so"):
         put(host, f"/opt/venv/wechat/{name}")
-    for owned, kind, doubt in (("/opt/venv", "program", "a package system owns it, so it is not moved"),
-                               ("/opt/ven", "tree", "")):  # fmt: skip
-        place = search(host, Region({}, ["/opt"], owned=[owned]))
-        place._add("wechat", "program", "/opt/venv/wechat/wechat", evidence.Known("why", own=True))
-        assert [(app.kind, app.doubt, bool(app.parts)) for app in place.found] == [(kind, doubt, False)]
+    place = search(host, Region({}, ["/opt"], owned=[owned]))
+    place._add("wechat", "program", "/opt/venv/wechat/wechat", evidence.Known("why", own=True))
+    (app,) = place.found
+    assert (app.kind, "a package system owns it" in app.doubt, bool(app.parts)) == (kind, kind == "program", False)
 
 
 @pytest.mark.parametrize("doubt", ["", "known by its name alone"])
@@ -324,7 +310,6 @@ UNIT = b"[Service]\nExecStart=/usr/bin/wechat\n"
         ({f"{HOME}/WeChat.AppImage": fake.image("other")}, []),
         ({f"{HOME}/WeChat.AppImage": fake.image("wechat")}, [f"{HOME}/WeChat.AppImage"]),
     ],
-    ids=["Windows", "web app", "notes beside a web app", "launcher", "autostart", "unit", "name alone", "AppImage"],
 )
 def test_portable_app_is_moved_whole_and_comes_back(host, files, moved):
     for path, content in files.items():
@@ -342,12 +327,12 @@ def test_portable_app_is_moved_whole_and_comes_back(host, files, moved):
 @pytest.mark.parametrize(
     ("outer", "path", "stays"),
     [
-        pytest.param({}, "/opt/app/bin/x", False, id="it moves with the tree"),
-        pytest.param({"doubt": "by its name"}, "/opt/app/bin/x", True, id="the tree is doubtful and stays"),
-        pytest.param({"parts": ["/opt/app/bin"]}, "/opt/app/bin/x", False, id="its part moves"),
-        pytest.param({"parts": ["/opt/app/bi"]}, "/opt/app/bin/x", True, id="a part with half of its name moves"),
-        pytest.param({"kind": "web_app"}, "/opt/app/bin/x", True, id="no tree"),
-        pytest.param({}, "/opt/app2/x", True, id="beside it"),
+        ({}, "/opt/app/bin/x", False),  # it moves with the tree
+        ({"doubt": "by its name"}, "/opt/app/bin/x", True),  # the tree is doubtful and stays
+        ({"parts": ["/opt/app/bin"]}, "/opt/app/bin/x", False),  # its part moves
+        ({"parts": ["/opt/app/bi"]}, "/opt/app/bin/x", True),  # a part with half of its name moves
+        ({"kind": "web_app"}, "/opt/app/bin/x", True),  # no tree
+        ({}, "/opt/app2/x", True),  # beside it
     ],
 )
 def test_app_that_moves_with_a_directory_is_reported_with_it(outer, path, stays):
@@ -360,13 +345,8 @@ def test_app_that_moves_with_a_directory_is_reported_with_it(outer, path, stays)
 # Made so that each key has names of its own; a key that is lost takes its names with it.
 WECHAT_ENTRY: dict[str, Any] = {
     "packages": {
-        "apt": ["wechat-apt"],
-        "rpm": ["wechat-rpm"],
-        "pacman": ["wechat-pacman"],
-        "snap": ["wechat-snap"],
         "flatpak": ["com.tencent.Flat"],
-        "npm": ["wechat-npm"],
-        "pip": ["wechat-pip"],
+        **{manager: [f"wechat-{manager}"] for manager in ("apt", "rpm", "pacman", "snap", "npm", "pip")},
     },
     "processes": ["wx", "WeChatAppEx"],
     "paths": ["/opt/apps/wechat/files/wx", "/usr/lib/weixin"],
@@ -377,12 +357,7 @@ WECHAT_ENTRY: dict[str, Any] = {
 }
 # Its programs have the names of other things too, so that they only count beside the rest of an app.
 BOX: dict[str, Any] = {"packages": {"apt": ["boxdesktop"]}, "processes": ["box-sync"], "paths": [], "copies": ["Box"]}
-CHAT: dict[str, Any] = {
-    "packages": {"apt": ["xchat", "talk"]},
-    "processes": ["wx", "wx"],
-    "paths": [],
-    "web_hosts": ["chat.example"],
-}
+CHAT: dict[str, Any] = {"packages": {"apt": ["xchat", "talk"]}, "processes": ["wx", "wx"], "paths": []}
 NAMED_SERVICES = {"wechat": WECHAT_ENTRY, "boxapp": BOX, "chat": CHAT}
 NAMES = Names(NAMED_SERVICES)
 
@@ -405,9 +380,6 @@ def test_key_of_an_entry_gives_names_of_its_kind():
         *(*packages, "com.tencent.flat", "wechat-npm"),
     }
     assert NAMES.all == {"wx", "WeChatAppEx", "box-sync", "Box", "WeChat.exe", "Wechat-Entry.desktop", "WxTool"}
-
-
-def test_the_names_of_one_app():
     assert NAMES.programs_of("wechat") == ["wx", "WeChatAppEx", "WxTool"]
     assert NAMES.programs_of("boxapp") == ["box-sync"]
     assert (NAMES.entries_of("wechat"), NAMES.entries_of("chat")) == (["Wechat-Entry.desktop"], [])

@@ -16,7 +16,7 @@ import proscribe
 import pytest
 from derived.package_systems import declared
 from fake_tools import absent, package_system
-from made_users import ALICE, put, tree
+from made_users import ALICE, put, put_link, tree
 from proscribe.controller.compile.reading.package_names import GUARDED, NAMES
 from proscribe.controller.report.text.package_commands import COMMANDS
 from proscribe.host.controls.apps import systems
@@ -42,6 +42,8 @@ from proscribe.host.controls.apps.systems.user_links import link
 from proscribe.host.controls.base import Action
 from proscribe.host.system import ControlError, Host, Process, Result, Unseen, User
 from proscribe.model.removed import Removed
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
 
 
 class NotingHost(Host):
@@ -112,14 +114,9 @@ PLACES = {
     "brew": brew_places("Cellar"),
     "brew_cask": brew_places("Caskroom"),
     "conda": Places(
-        [],
-        [f"{path}/{name}" for name in ("envs", "conda-meta") for path in CONDA_PATHS],
-        [],
-        [
-            *(f"{path}/envs" for path in OWN_CONDA),
-            *at_home(".conda/environments.txt"),
-            *(f"{path}/conda-meta" for path in OWN_CONDA),
-        ],
+        read=[f"{path}/{name}" for name in ("envs", "conda-meta") for path in CONDA_PATHS],
+        read_of_user=[f"{path}/{name}" for name in ("envs", "conda-meta") for path in OWN_CONDA]
+        + at_home(".conda/environments.txt"),
     ),
     "guix": Places([], [], [], [*at_home(".guix-extra-profiles"), "/var/guix/profiles/per-user/alice"]),
     "nix": Places(
@@ -140,7 +137,7 @@ def test_system_reads_and_owns_these_places(tmp_path, name):
     host, home = NotingHost(root), NotingHost(root)
     assert system.query(host, {"owl"}) == system.query_of(home, ALICE, {"owl"}) == ([], "")
     own = [list(system.owned_directories(Host(root), user)) for user in (None, ALICE)]
-    assert Places(own[0], host.paths, own[1], home.paths) == PLACES[name]
+    assert [*map(sorted, (own[0], host.paths, own[1], home.paths))] == [*map(sorted, PLACES[name])]
     unused = NotingHost(root)
     assert system.query(unused, set()) == system.query_of(unused, ALICE, set()) == ([], "")
     assert unused.paths == [], "where nothing is to be found, nothing is read"
@@ -275,7 +272,7 @@ def test_answer_of_a_database_that_changed_just_now_is_not_noted(host, monkeypat
     assert bool(noted) is is_noted
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
+@root_only
 @pytest.mark.parametrize(
     ("name", "place"),
     [
@@ -286,24 +283,19 @@ def test_answer_of_a_database_that_changed_just_now_is_not_noted(host, monkeypat
     ],
 )
 def test_place_behind_a_users_link_is_unseen(root, name, place):
-    path = root / "home/alice" / place
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.symlink_to("/usr")
-    os.lchown(path, ALICE.uid, ALICE.gid)
+    put_link(root, f"home/alice/{place}", "/usr")
     packages, unseen = ANSWERS[name].query_of(Host(str(root)), ALICE, {"owl"})
     assert packages == [] and f"/home/alice/{place} is a link that uid 1000 made: not followed" in unseen
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
+@root_only
 @pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
 def test_system_behind_a_users_link_does_not_count_as_absent(root, system):
-    for trace in [trace for trace in system.traces if trace.startswith("~/.") and "/" in trace[3:]]:
-        above = (root / (ALICE.home + trace[1:]).lstrip("/")).parent
-        above.parent.mkdir(parents=True, exist_ok=True)
-        if not above.is_symlink():
-            above.symlink_to("/usr")
-            os.lchown(above, ALICE.uid, ALICE.gid)
+    traces = [trace[2:] for trace in system.traces if trace.startswith("~/.") and "/" in trace[3:]]
+    for above in {os.path.dirname(trace) for trace in traces}:
+        place = put_link(root, f"{ALICE.home}/{above}", "/usr")
         assert system.there(Host(str(root)), ALICE)
+        place.unlink()
 
 
 def test_present_systems_are_those_of_the_host_or_of_a_user(host, monkeypatch):
@@ -316,23 +308,17 @@ def test_present_systems_are_those_of_the_host_or_of_a_user(host, monkeypatch):
     assert installed.brought_by(host, ALICE) == ["d", "e"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
+@root_only
 def test_link_has_its_target_unless_it_lies_behind_a_users_link(root, monkeypatch):
-    home, host = root / "home/alice", Host(str(root))
+    host = Host(str(root))
     put(root, "home/alice/file")
-    (home / "to").symlink_to("../bob//x/")
-    (home / "folder").mkdir()
-    (home / "folder/to").symlink_to("/etc")
-    (home / "behind").symlink_to(home / "folder")
-    os.lchown(home / "behind", 1000, 1000)
+    put_link(root, "home/alice/to", "../bob//x/", 0)
+    put_link(root, "home/alice/folder/to", "/etc", 0)
+    put_link(root, "home/alice/behind", f"{root}/home/alice/folder")
     targets = {"to": "../bob//x/", "folder/to": "/etc", "file": "", "missing": "", "missing/to": "", "file/to": ""}
     for path, target in {**targets, "behind/to": ""}.items():
         assert link(host, f"/home/alice/{path}") == target, path
-
-    def refuse(*_: object, **__: object) -> str:
-        raise PermissionError(13, "not for you")
-
-    monkeypatch.setattr(os, "readlink", refuse)
+    monkeypatch.setattr(os, "readlink", mock.Mock(side_effect=PermissionError(13, "not for you")))
     with pytest.raises(Unseen, match="^/home/alice/to cannot be read: not for you$"):
         link(host, "/home/alice/to")
 
@@ -355,12 +341,8 @@ NPM_WORDS = "--ignore-scripts --offline --no-audit --no-fund --no-update-notifie
 NIX_OPTIONS = {"NIX_CONFIG": "experimental-features = nix-command\nsubstitute = false"}
 CONDA_OPTIONS = {"CONDA_OFFLINE": "1", "MAMBA_OFFLINE": "1"}
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
-PIP_OPTIONS = {
-    "PIP_BREAK_SYSTEM_PACKAGES": "1",
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    "PIP_NO_INPUT": "1",
-    "PIP_REQUIRE_VIRTUALENV": "0",
-}
+PIP_OPTIONS = {f"PIP_{key}": "1" for key in ("BREAK_SYSTEM_PACKAGES", "DISABLE_PIP_VERSION_CHECK", "NO_INPUT")}
+PIP_OPTIONS["PIP_REQUIRE_VIRTUALENV"] = "0"
 FORMULA, CASK = package("brew", f"{HOME}/b/owl", f"{HOME}/b"), package("brew_cask", f"{HOME}/b/owl", f"{HOME}/b")
 UV_TOOL = package("uv", f"{HOME}/t/Owl/lib/python3.13/site-packages/owl", "Owl", id_="Owl")
 NPM = package("npm", f"{HOME}/n/lib/node_modules/owl", f"{HOME}/n")
@@ -457,11 +439,10 @@ class OwnedTools:
         return Result(0 if argv[0] in self.good else 1, "", "")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a file away")
+@root_only
 def test_root_runs_no_tool_of_a_users(root):
     os.chown(put(root, "/usr/local/npm", mode=0o755), ALICE.uid, -1)
-    (root / "home/alice/link").symlink_to("/usr")
-    os.lchown(root / "home/alice/link", ALICE.uid, ALICE.gid)
+    put_link(root, "home/alice/link", "/usr")
     tools = OwnTools(Host(str(root), OwnedTools()))
     assert tools.of(OF_HOST, "npm", ["/usr/local/npm"]) == ""
     assert tools.of(OF_ALICE, "npm", ["/home/alice/link/bin/npm", "/usr/local/npm"]) == "/usr/local/npm"
@@ -472,8 +453,7 @@ def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root):
     of = OwnTools(Host(str(root), tools)).of
     put(root, "/opt/npm", mode=0o755)
     assert [of(OF_ALICE, "npm", own=["/gone", *OWN_TOOLS]) for _ in range(2)] == ["/opt/npm", "/opt/npm"]
-    (root / "home/alice/profile").symlink_to("/nix")
-    os.lchown(root / "home/alice/profile", ALICE.uid, ALICE.gid)
+    put_link(root, "home/alice/profile", "/nix")
     assert of(OF_ALICE, "npm", own=["~/profile/bin/npm"]) == "/home/alice/profile/bin/npm"  # of nix and guix
     assert of(OF_ALICE, "npm") == "" and tools.ran == []
 
@@ -491,24 +471,22 @@ def test_package_has_an_action_or_a_reason():
     assert refused == list(zip(packages[1:4], ["said", "raised", "raised"]))
 
 
-def test_root_removes_nothing_of_the_distributions(root):
-    put(root, "/usr/bin/rpm", mode=0o755)
-    host = Host(str(root), lambda argv, **_: Result(0, f"pkg-of-{argv[-1].rpartition('/')[2]}\n", ""))
-    assert others_have(host, OF_HOST, "/opt/owl") == "it belongs to the rpm package pkg-of-owl"
-    assert others_have(host, OF_ALICE, "/opt/owl") == ""
-
-
-def test_root_runs_nothing_out_of_a_place_that_users_can_change(root, monkeypatch):
+@pytest.mark.parametrize(
+    ("package", "places", "changeable", "why"),
+    [
+        (OF_HOST, ["/opt/own", "/opt/none"], {}, ""),
+        (OF_HOST, ["/opt/own", "/opt/open"], {}, "users may write to /opt/open, and root runs nothing of theirs"),
+        (OF_HOST, ["/opt/none", "/opt/own"], {"/opt/own": "/opt"}, "users may write to /opt, and root runs nothing"),
+        (OF_ALICE, ["/opt/own"], {"/opt/own": "/opt"}, ""),
+    ],
+)
+def test_root_runs_nothing_out_of_a_place_that_users_can_change(root, monkeypatch, package, places, changeable, why):
     host = Host(str(root), OwnedTools())
     put(root, "/opt/own/x")
     put(root, "/opt/open", mode=0o666)
-    why = "users may write to {}, and root runs nothing of theirs"
-    assert others_have(host, OF_HOST, "/x", ["/opt/own", "/opt/none"]) == ""
-    monkeypatch.setattr(host, "changeable", lambda place: "")
-    assert others_have(host, OF_HOST, "/x", ["/opt/own", "/opt/open"]) == why.format("/opt/open")
-    monkeypatch.setattr(host, "changeable", lambda place: "/opt" if place == "/opt/own" else "")
-    assert others_have(host, OF_HOST, "/x", ["/opt/none", "/opt/own"]) == why.format("/opt")
-    assert others_have(host, OF_ALICE, "/x", ["/opt/own"]) == ""
+    monkeypatch.setattr(host, "changeable", lambda place: changeable.get(place, ""))
+    answer = others_have(host, package, "/x", places)
+    assert answer.startswith(why) and bool(answer) is bool(why)
 
 
 def test_uninstall_runs_the_tool_as_the_owner(root):

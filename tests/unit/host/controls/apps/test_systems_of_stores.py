@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_users import ALICE, BOB, everywhere, put
+from made_users import ALICE, BOB, everywhere, put, put_link
 from proscribe.host.controls.apps.systems import brew, guix, nix, store_paths, waydroid
 from proscribe.host.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host.system import Host, Process, Unseen
@@ -49,13 +49,14 @@ def lay_nix_profile(root: Path, place: str, manifest: str, name: str = "manifest
 
 def test_a_profile_that_a_user_goes_by_elsewhere(root):
     lay_nix_profile(root, "/home/alice/my/profile", version3(TELEGRAM))
-    (root / "home/alice/.nix-profile").symlink_to("/home/alice/my/profile")
-    assert [item.handles[0] for item in nix.query_of(Host(str(root)), ALICE, IDS)[0]] == ["/home/alice/my/profile"]
-    (root / "home/alice/.nix-profile").unlink()
-    for target in ("/home/bob/profile", "../my/profile", "/home/alice/../alice/my/profile"):
-        (root / "home/alice/.nix-profile").symlink_to(target)
-        assert nix.query_of(Host(str(root)), ALICE, IDS) == ([], "")
-        (root / "home/alice/.nix-profile").unlink()
+    for target, places in (
+        ("/home/alice/my/profile", ["/home/alice/my/profile"]),
+        *((target, []) for target in ("/home/bob/profile", "../my/profile", "/home/alice/../alice/my/profile")),
+    ):
+        own = put_link(root, "home/alice/.nix-profile", target, os.getuid())
+        packages, unseen = nix.query_of(Host(str(root)), ALICE, IDS)
+        assert ([item.handles[0] for item in packages], unseen) == (places, "")
+        own.unlink()
 
 
 @pytest.mark.parametrize("own", [".local/share/nix/root/nix", ".nix", ".nix-portable/nix"])
@@ -113,6 +114,7 @@ def test_anything_else_is_unseen_or_nothing(content):
     with contextlib.suppress(Unseen):
         assert nix.parse(content) == []
     assert nix.parse_env(content) == []
+    assert all(len(entry) == 4 for entry in guix.parse(content))
 
 
 @pytest.mark.parametrize(
@@ -136,8 +138,7 @@ def test_package_of_nix_env_is_one_of_the_host(root):
     manifest.symlink_to(f"/nix/store/{DIGESTS[0]}-env-manifest.nix")  # as nix-env has it
     assert [(item.scope, item.handles[1]) for item in nix.query(Host(str(root)), IDS)[0]] == [("system", "env")]
     manifest.unlink()
-    manifest.symlink_to("/etc/passwd")
-    os.lchown(manifest, ALICE.uid, ALICE.gid)
+    put_link(root, f"{ENVIRONMENT}/manifest.nix", "/etc/passwd")
     packages, unseen = nix.query(Host(str(root)), IDS)
     assert packages == [] and unseen
 
@@ -190,12 +191,11 @@ def test_the_packages_of_a_whole_home(root):
     place = "/var/guix/profiles/per-user/alice/guix-home"
     lay_guix_profile(root, "", place)
     (root / f"{GUIX_STORE}-profile/manifest".lstrip("/")).unlink()
-    (root / f"{GUIX_STORE}-profile/profile".lstrip("/")).symlink_to(f"{GUIX_STORE}-home-profile")
+    put_link(root, f"{GUIX_STORE}-profile/profile", f"{GUIX_STORE}-home-profile", os.getuid())
     put(root, f"{GUIX_STORE}-home-profile/manifest", VERSION_3)
     result = guix.query_of(Host(str(root)), ALICE, IDS)[0]
     assert [item.handles for item in result] == [(place, "home")]
-    ((_, why),) = guix.removal(Host(str(root)), result)[1]
-    assert "guix home" in why
+    assert "guix home" in guix.removal(Host(str(root)), result)[1][0][1]
 
 
 @pytest.mark.parametrize("text", ["{", "\x00" * 10, "(packages)", " "])
@@ -206,9 +206,9 @@ def test_damaged_manifest_is_unknown(root, text):
     assert "is larger than" in guix.query_of(Host(str(root)), ALICE, IDS)[1]
 
 
-@given(st.text(alphabet=st.sampled_from('()" \\a.;')) | st.text())
+@given(st.text(alphabet=st.sampled_from('()" \\a.;')))
 def test_any_text_is_read(text):
-    assert all(len(entry) == 4 for entry in guix.parse(text.encode("utf-8", "replace")))
+    assert all(len(entry) == 4 for entry in guix.parse(text.encode()))
 
 
 @pytest.mark.parametrize(
@@ -237,21 +237,17 @@ def formula(root: Path, prefix: str, name: str = "rclone", *versions: str, room:
 
 
 @pytest.mark.parametrize(
-    ("system", "room", "prefix"),
-    [
-        ("brew", "Cellar", "/home/alice/.linuxbrew"),
-        ("brew", "Cellar", "/home/alice/homebrew"),
-        ("brew_cask", "Caskroom", "/home/alice/.linuxbrew"),
-    ],
+    ("system", "room", "place"),
+    [("brew", "Cellar", ".linuxbrew"), ("brew", "Cellar", "homebrew"), ("brew_cask", "Caskroom", ".linuxbrew")],
 )
-def test_formulae_and_casks_of_a_users_own(root, system, room, prefix):
+def test_formulae_and_casks_of_a_users_own(root, system, room, place):
+    prefix = f"/home/alice/{place}"
     path = formula(root, prefix, "rclone", "1.69.0", "1.70.0", room=room)
     formula(root, prefix, "jq", room=room)
     put(root, f"{prefix}/{room}/telegram/.metadata/x")  # of a cask that is gone
     result, unseen = everywhere(ROWS[system], Host(str(root)), {"rclone", "telegram"})
-    assert [element.finding()[:6] for element in result] == [
-        ("package", "rclone", system, "1.70.0", "user:alice", path)
-    ]
+    (package,) = result
+    assert package.finding()[:6] == ("package", "rclone", system, "1.70.0", "user:alice", path)
     assert unseen == "" and f"{prefix}/{room}" in ROWS[system].owned_directories(Host(str(root)), ALICE)
 
 
@@ -282,9 +278,8 @@ def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(
     host = Host(str(root))
     result, unseen = everywhere(ROWS["waydroid"], host, {"com.tencent.mm", "com.whatsapp"})
     place = "/home/alice/.local/share/waydroid/data/data/com.tencent.mm"
-    assert [element.finding()[:6] for element in result] == [
-        ("package", "com.tencent.mm", "waydroid", "", "user:alice", place)
-    ]
+    (app,) = result
+    assert app.finding()[:6] == ("package", "com.tencent.mm", "waydroid", "", "user:alice", place)
     actions, ((_, why),) = waydroid.removal(host, result)
     assert (unseen, actions) == ("", []) and "waydroid app remove com.tencent.mm" in why
     assert waydroid.owned_directories(host, ALICE) == ["/home/alice/.local/share/waydroid"]

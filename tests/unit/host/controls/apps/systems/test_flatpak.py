@@ -11,7 +11,7 @@ import pytest
 from fake_tools import DONE, Tools
 from hypothesis import given
 from hypothesis import strategies as st
-from made_users import ALICE, everywhere, put
+from made_users import ALICE, everywhere, put, put_link
 from proscribe.host.controls.apps.blocks.parts import DIFFERS, Trial
 from proscribe.host.controls.apps.systems import flatpak
 from proscribe.host.controls.apps.systems.flatpak_filters import RemoteFilters
@@ -43,12 +43,9 @@ def test_two_deployments_of_a_branch_are_one_app_of_no_certain_version(root):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
 def test_a_link_at_one_app_hides_only_that_app(root):
     deploy(root, ALICE.home + PERSONAL, "com.qq.QQ")
-    link = root / "home/alice/.local/share/flatpak/app" / WECHAT
-    link.symlink_to("/var")
-    os.lchown(link, ALICE.uid, ALICE.gid)
+    put_link(root, f"{ALICE.home}{PERSONAL}/{WECHAT}", "/var")
     result, unseen = everywhere(flatpak, Host(str(root)), {WECHAT, "com.qq.QQ"})
-    assert [package.id for package in result] == ["com.qq.QQ"]
-    assert "is a link" in unseen
+    assert [package.id for package in result] == ["com.qq.QQ"] and "is a link" in unseen
 
 
 @given(st.text())
