@@ -1,8 +1,4 @@
-"""What a user makes of the places of uv, and of package systems that leave traces, costs a bounded amount, and hides
-nothing of others.
-
-The test observes all apps of a test directory.
-"""
+"""A user's places of package systems: they cost a bounded amount, and hide nothing of other users."""
 
 import os
 import time
@@ -10,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_host import plan
 from made_users import ALICE, BOB, put, tree, untried
 from proscribe.host.controls.apps.observed import observe_apps
 from proscribe.host.controls.apps.systems.registry import ON_DEMAND
@@ -22,30 +19,11 @@ UV = ".local/share/uv/tools/telethon/lib/python3.13/site-packages/telethon-1.dis
 CONDA = "miniconda3/conda-meta/telethon-1-0.json"
 NIX = ".local/state/nix/profiles"
 PLACES = (
-    UV,
-    CONDA,
-    ".conda/environments.txt",
-    f"{NIX}/profile",
-    f"{NIX}/profile-1-link",
-    ".linuxbrew/Cellar/telethon",
-    ".local/share/waydroid/data/data",
-    ".local/bin/telethon",
-    ".local/share/applications/waydroid.x.desktop",
+    *(UV, CONDA, ".conda/environments.txt", f"{NIX}/profile", f"{NIX}/profile-1-link", ".linuxbrew/Cellar/telethon"),
+    *(".local/share/waydroid/data/data", ".local/bin/telethon", ".local/share/applications/waydroid.x.desktop"),
 )
 PACKAGES = {key: ["telethon"] for key in ("pip", *(system.CATALOGUE_KEY for system in ON_DEMAND))}
-SECTION = {
-    "mode": "enforce",
-    "services": {
-        "telegram": {
-            "name": "Telegram",
-            "mode": "enforce",
-            "packages": {**PACKAGES, "android": ["org.telegram.messenger"]},
-            "processes": [],
-            "paths": [],
-        }
-    },
-    "settings": {},
-}
+SECTION = plan(telegram={"packages": {**PACKAGES, "android": ["org.telegram.messenger"]}})["controls"]["apps"]
 
 
 def many(place: Path) -> None:
@@ -70,9 +48,8 @@ def test_a_users_places_cost_a_bounded_amount_and_hide_nothing_of_others(tmp_pat
     place = root / f"{HOME}/{path}".lstrip("/")
     place.parent.mkdir(parents=True, exist_ok=True)
     MADE[kind](place)
-    for directory, names, files in os.walk(root / HOME.lstrip("/")):
-        for name in (*names, *files):
-            os.lchown(f"{directory}/{name}", ALICE.uid, ALICE.gid)
+    for path_of_user in (root / HOME.lstrip("/")).rglob("*"):
+        os.lchown(path_of_user, ALICE.uid, ALICE.gid)
     put(root, f"{BOB.home}/{UV}", "Metadata-Version: 2.1\nName: telethon\nVersion: 1\n")
     began = time.process_time(), os.times().children_user
     seen = observe_apps(Host(str(root)), SECTION)

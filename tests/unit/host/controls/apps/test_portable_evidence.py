@@ -435,9 +435,7 @@ FOLDERS = ["data", "downloads", "profiles", "tdata", "user data", "userdata", ".
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_personal_folder_inside_an_app_stays(tmp_path, folder):
-    files = dict.fromkeys(
-        (f"{folder.title()}/lib.so", f"deep/{folder}/x.so", "lib/x.so", "Telegram", "a.out"), ELF
-    )
+    files = dict.fromkeys((f"{folder.title()}/lib.so", f"deep/{folder}/x.so", "lib/x.so", "Telegram", "a.out"), ELF)
     fake.put(tmp_path / "app", files)
     layout = program_parts.Own(["Telegram"], [], ME).layout(Host(str(tmp_path)), "/app")
     stays = sorted([folder.title(), f"deep/{folder}", "a.out"])  # a program counts by its name alone

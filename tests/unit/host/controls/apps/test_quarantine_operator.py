@@ -61,9 +61,7 @@ def cut_short(root: Path, id_: str, do: str) -> Path:
     """Leave an item as a run leaves it that is killed while it does this."""
     folder = root / ITEMS[1:] / id_
     text = (folder / "manifest.json").read_text().replace('"doing": ""', f'"doing": "{do}"')
-    (folder / "manifest.json").write_text(
-        text.replace('"kept": true', f'"kept": {"false" if do == "take" else "true"}')
-    )
+    (folder / "manifest.json").write_text(text.replace('"kept": true', f'"kept": {str(do != "take").lower()}'))
     return folder.rename(f"{folder}.unfinished")
 
 
@@ -110,15 +108,12 @@ def test_error_of_a_move_is_reported_with_the_attempted_action(error, reason):
         raise error
 
 
-def test_the_report_of_an_unreadable_item_has_a_maximum_length(host, tmp_path):
-    take_paths(host, FILE)
+def test_report_has_a_maximum_length_and_says_how_many_more_there_are(host, tmp_path, monkeypatch):
+    take_paths(host, TREE, FILE)
     break_item(tmp_path, "\n" * 255, "")
     (entry,) = operator.listed(host)["broken"]
     assert (len(entry["id"]), len(entry["why"])) == (200, 1000)
-
-
-def test_one_answer_has_so_many_and_says_how_many_more_there_are(host, monkeypatch):
-    take_paths(host, TREE, FILE)
+    shutil.rmtree(tmp_path / ITEMS[1:] / ("\n" * 255))
     monkeypatch.setattr(operator, "MOST", 1)
     answer = operator.listed(host)
     assert (len(answer["items"]), answer["left_out"]) == (1, 1)
@@ -196,14 +191,10 @@ def test_two_things_of_one_place_do_not_both_go_back(host, tmp_path):
     assert (tmp_path / FILE[1:]).read_text() == "another one" and list(folders(host)) == [first]
 
 
-def test_only_what_was_named_is_pruned(host):
+def test_only_named_and_finished_items_are_pruned_or_restored(host, tmp_path):
     tree, file = take_paths(host, TREE, FILE)
     assert restored(host, tree, do="prune") == {tree: ""}
     assert list(folders(host)) == [file] and not host.stat(TREE) and not host.stat(FILE)
-
-
-def test_unfinished_item_is_not_pruned(host, tmp_path):
-    (file,) = take_paths(host, FILE)
     folder = cut_short(tmp_path, file, "restore")
     assert "was cut short" in restored(host, file, do="prune")[file] and (folder / "content").exists()
 
@@ -245,8 +236,8 @@ def test_unseen_quarantine_is_an_error(host, tmp_path, monkeypatch):
 DAY = 86400
 
 
-def taken(host: Host, path: str = FILE, **how: Any) -> Item:
-    moving.take(host, moving.Taking(path, ["wechat"], "appimage", **how)).apply()
+def take_item(host: Host, path: str = FILE, **more: Any) -> Item:
+    moving.take(host, moving.Taking(path, ["wechat"], "appimage", **more)).apply()
     return next(item for item in manifest.items(host) if item.path == path)
 
 
@@ -278,7 +269,7 @@ def test_differing_copy_never_replaces_the_original(host, tmp_path, monkeypatch)
 
     monkeypatch.setattr(manifest, "reached", spoilt)
     with pytest.raises(ControlError, match="its copy is not the same; both are left where they are"):
-        taken(host)
+        take_item(host)
     (held,) = tmp_path.glob("**/.proscribe-quarantine-*/content")
     assert held.read_bytes() == content
 
@@ -345,7 +336,7 @@ def test_no_user_exceeds_his_share_and_the_error_reports_it(host, tmp_path, monk
     if os.getuid() == 0:  # who has no share
         for path in (TREE, FILE):
             os.chown(tmp_path / path[1:], 12345, 12345)
-    taken(host)
+    take_item(host)
     monkeypatch.setattr(capacity, "PIECES", 1)
     assert capacity.lacking(host, [TREE]) == "its owner has 1 things in the quarantine, and may have 1"
     with pytest.raises(ControlError, match="its owner has 1 things"):
@@ -367,7 +358,7 @@ def test_growing_file_takes_no_more_than_the_free_room(host, tmp_path, monkeypat
 
     monkeypatch.setattr(manifest, "reached", grows)
     with pytest.raises(ControlError, match="more than 0 MiB of data"):
-        taken(host)
+        take_item(host)
     os.close(writer)
     assert unfinished.observe(host, "enforce")[0].drifted and not host.stat(FILE)
     monkeypatch.setattr(capacity, "free", lambda of: 60_000)
@@ -376,8 +367,8 @@ def test_growing_file_takes_no_more_than_the_free_room(host, tmp_path, monkeypat
 
 
 def test_only_an_item_whose_time_is_over_is_pruned(host, tmp_path):
-    taken(host, FILE, keep=DAY)
-    item = taken(host, TREE, keep=DAY)
+    take_item(host, FILE, keep=DAY)
+    item = take_item(host, TREE, keep=DAY)
     assert capacity.pruning(host, DAY) == []
     place = tmp_path / ITEMS[1:] / item.id
     past = {"taken_at": "2026-01-01T00:00:00Z", "kept_until": "2026-01-02T00:00:00Z"}
@@ -390,7 +381,7 @@ def test_only_an_item_whose_time_is_over_is_pruned(host, tmp_path):
 
 
 def test_item_kept_for_ever_is_never_pruned(host):
-    item = taken(host, keep=0)
+    item = take_item(host, keep=0)
     assert item.kept_until == "" and not capacity.expired(item, 0, 10**10)
 
 
@@ -401,7 +392,7 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path):
         root = tmp_path / str(step)
         root.mkdir()
         host = made_host(root)
-        item, other = taken(host, TREE), taken(host)
+        item, other = take_item(host, TREE), take_item(host)
         name = killed_at(step, functools.partial(capacity.prune, host, item))
         enforced(host)
         remaining = set(folders(host))
@@ -417,7 +408,7 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path):
 
 @pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link")])
 def test_unread_manifest_hides_no_other(host, monkeypatch, error):
-    item, other = taken(host), taken(host, TREE)
+    item, other = take_item(host), take_item(host, TREE)
     real = Host.read
 
     def read(self: Host, path: str, *most: int) -> bytes | None:
@@ -436,10 +427,5 @@ def test_unfinished_move_is_drift_and_unseen_is_unknown(host, tmp_path, monkeypa
     assert [(item.kind, item.path) for item in verdict.findings] == [("quarantine", f"{ITEMS}/a-0123abcd.unfinished")]
     assert not unfinished.observe(host, "audit")[0].drifted
 
-    def closed(path: str) -> None:
-        raise Unseen("closed")
-
-    monkeypatch.setattr(host, "list", closed)
-    assert [(verdict.state, verdict.reason) for verdict in unfinished.observe(host, "enforce")] == [
-        ("unknown", "closed")
-    ]
+    monkeypatch.setattr(host, "list", mock.Mock(side_effect=Unseen("closed")))
+    assert [(item.state, item.reason) for item in unfinished.observe(host, "enforce")] == [("unknown", "closed")]

@@ -107,10 +107,7 @@ def test_only_a_users_own_plain_file_is_opened(host, kind):
     assert (len(rows), left_out) == (1, 1)
 
 
-SWAPPED = {"a link": PLANTED["a link"], "a pipe": os.mkfifo}
-
-
-@pytest.mark.parametrize("kind", SWAPPED)
+@pytest.mark.parametrize("kind", ["a link", "a pipe"])
 def test_file_that_is_exchanged_is_not_read(host, monkeypatch, kind):
     path = put(host)
     real = os.open
@@ -118,7 +115,7 @@ def test_file_that_is_exchanged_is_not_read(host, monkeypatch, kind):
     def swap(file: Any, flags: int, *rest: Any, **more: Any) -> int:
         if file == name():
             path.unlink()
-            SWAPPED[kind](path)
+            PLANTED[kind](path)
         return real(file, flags, *rest, **more)
 
     monkeypatch.setattr(os, "open", swap)
@@ -210,30 +207,28 @@ GRANTED = {"answer": "granted", "service": "owl", "user": "bob", "waiver": "w2",
 
 
 def test_answers_are_written_on_change_and_deleted(host, monkeypatch):
-    calls: list[str] = []
-    for method in ("write", "delete"):
-        real = getattr(host, method)
-        monkeypatch.setattr(host, method, lambda *a, name=method, real=real: (calls.append(name), real(*a)))
+    methods = {name: mock.Mock(side_effect=getattr(host, name)) for name in ("write", "delete")}
+    for method, spy in methods.items():
+        monkeypatch.setattr(host, method, spy)
     both = {"f0": REFUSED, "a1": GRANTED}
     for of in ({}, {"answers": both}, {"answers": both}, {"answers": {"a1": GRANTED}}, {"answers": {}}, {}):
         answers.bring(host, {**plan(), **of})
-    assert calls == ["write", "write", "delete"]
+    assert [spy.call_count for spy in methods.values()] == [2, 1]
 
 
 @pytest.mark.parametrize(
-    ("of", "mode", "file", "concerned"),
+    ("answer", "mode", "file", "concerned"),
     [
-        ({"answers": {"a1": GRANTED}}, "enforce", "", True),
-        ({"answers": {"a1": GRANTED}}, "audit", "", False),
-        ({}, "enforce", "", False),
-        ({"answers": {}}, "enforce", ANSWERS, True),
+        ({"a1": GRANTED}, "enforce", "/x", True),
+        ({"a1": GRANTED}, "audit", "/x", False),
+        ({}, "enforce", "/x", False),
+        ({}, "enforce", ANSWERS, True),
         ({}, "enforce", NOTIFIED, True),
     ],
 )
-def test_run_with_answers(host, of, mode, file, concerned):
-    if file:
-        host.write(file, "{}")
-    assert answers.concerned(host, {**plan(mode), **of}) is concerned
+def test_run_with_answers(host, answer, mode, file, concerned):
+    host.write(file, "{}")
+    assert answers.concerned(host, {**plan(mode), **({"answers": answer} if answer else {})}) is concerned
 
 
 DIGEST = command_text.digest()
@@ -249,9 +244,8 @@ def plan_command(mode: str = "enforce", service: str = "enforce") -> Any:
 def observe_command(host: MadeHost, of: Any) -> list[tuple[str, list[tuple[str, str]], str]]:
     verdicts = command.observe(host, of)
     assert all(verdict.rule == "apps/request-command" for verdict in verdicts)
-    return [
-        (verdict.state, [(item.path, item.detail) for item in verdict.findings], verdict.reason) for verdict in verdicts
-    ]
+    rows = [[(item.path, item.detail) for item in verdict.findings] for verdict in verdicts]
+    return [(verdict.state, row, verdict.reason) for verdict, row in zip(verdicts, rows)]
 
 
 def test_command_is_observed(host, monkeypatch):
@@ -267,25 +261,20 @@ def test_command_is_observed(host, monkeypatch):
     assert observe_command(host, enforced) == [("unknown", [], "a dead mount")]
 
 
-def test_command_is_installed_and_deleted(host):
-    program, text = Program(DIGEST), f"a program, SHA-256 {DIGEST}\n"
+def test_command_is_installed_and_deleted_and_its_mode_content_and_kind_are_checked(host):
+    program, text, place = Program(DIGEST), f"a program, SHA-256 {DIGEST}\n", Path(host.root + COMMAND)
     assert (program.wrong(host, True), program.wrong(host, False), program.in_place(host)) == ("missing", "", False)
     assert (program.text(host), program.desired(host)) == ("", text)
     program.enforce(host)
     assert program.wrong(host, True) == "" and program.wrong(host, False).startswith("left over")
     assert (program.in_place(host), program.text(host), program.left(host)) == (True, text, "")
-    assert os.stat(host.root + COMMAND).st_mode & 0o777 == 0o755 and program.concerns(host)
-    program.lift(host)
-    assert not os.path.lexists(host.root + COMMAND)
-
-
-def test_command_with_another_mode_content_or_kind_is_wrong(host):
-    program, place = Program(DIGEST), Path(host.root + COMMAND)
-    program.enforce(host)
+    assert place.stat().st_mode & 0o777 == 0o755 and program.concerns(host)
     assert "does not say" in Program("0").wrong(host, True)
     place.chmod(0o775)
     assert program.wrong(host, True) == "has mode 0775 instead of 0755"
-    place.unlink()
+    program.lift(host)
+    assert not os.path.lexists(place)
+    place.parent.mkdir(parents=True)
     place.symlink_to("/bin/true")
     assert program.wrong(host, True) == "not a regular file"
     place.unlink()
@@ -324,11 +313,13 @@ def test_end_is_notified_to_those_who_were_notified_of_the_beginning(here):
     assert here.due(0, waivers=both) == [("bob", "ended: owl")]
 
 
-def test_prolonged_waiver_opens_again(here):
+def test_waiver_opens_again_where_it_was_prolonged_or_the_memory_is_unread(here, monkeypatch):
     here.due(DAY, waivers={"w1": WAIVER})
     later = {**WAIVER, "expires": "2027-01-10T00:00:00Z"}
     assert here.due(DAY, waivers={"w1": later}) == [("ann", "opened: owl")]
     assert here.due(0, waivers={"w1": later}) == []
+    monkeypatch.setattr(here.host, "read", mock.Mock(side_effect=ControlError("a link")))
+    assert here.due(waivers={"w1": WAIVER}) == [("ann", "opened: owl")]
 
 
 def test_revoked_waiver_has_ended_and_is_forgotten_later(here):
@@ -357,12 +348,6 @@ def test_waiver_of_the_plan_counts_before_the_answer_and_groups_hide_no_other(he
     groups = {**WAIVER, "users": [], "posix_groups": ["press"]}
     assert here.due(answers={"a1": GRANTED}, waivers={"w1": groups, "w2": WAIVER}) == [("ann", "opened: owl")]
     assert "limits" not in here.memory["waiver w2"]
-
-
-def test_unread_memory_notifies_again(here, monkeypatch):
-    here.due(waivers={"w1": WAIVER})
-    monkeypatch.setattr(here.host, "read", mock.Mock(side_effect=ControlError("a link")))
-    assert here.due(waivers={"w1": WAIVER}) == [("ann", "opened: owl")]
 
 
 @pytest.mark.parametrize("watch", [{}, {"watch": {}}])

@@ -18,10 +18,6 @@ from proscribe.host.controls.base import Action
 from proscribe.host.system import ControlError, Host, Result
 
 
-def action(verb: str) -> Action:
-    return Action(verb, "something", lambda: None)
-
-
 @pytest.mark.parametrize(
     ("text", "verbs", "actions"),
     [
@@ -32,7 +28,7 @@ def action(verb: str) -> Action:
     ],
 )
 def test_notice_is_shown_before_losses_alone(text, verbs, actions):
-    result = user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)))
+    result = user_notice.notifying(Host("/nonexistent"), text, [Action(verb, "x", str) for verb in verbs])
     assert [(str(item), item.before, item.after) for item in result] == [(item, "", f"{text}\n") for item in actions]
 
 
@@ -138,11 +134,16 @@ def test_desktops_are_asked_as_their_users_with_a_limit(alice, monkeypatch):
 TWO = "Ask the service desk.\n請聯絡資訊科技服務台。"
 
 
-def test_a_notice_in_two_languages_is_shown_in_both_in_their_order():
-    (notification,) = user_notice.notifying(Host("/nonexistent"), TWO, [action("quarantine")], "2027-02-24T02:30:00Z")
-    assert notification.after == f"{TWO} What is moved is kept until 2027-02-24.\n"
-    (notification,) = user_notice.notifying(Host("/nonexistent"), "\x1b[2J\n \n<b>x</b>", [action("end")])
-    assert notification.after == "[2J\n(b)x(/b)\n"
+@pytest.mark.parametrize(
+    ("text", "verb", "until", "shown"),
+    [
+        (TWO, "quarantine", "2027-02-24T02:30:00Z", f"{TWO} What is moved is kept until 2027-02-24.\n"),
+        ("\x1b[2J\n \n<b>x</b>", "end", "", "[2J\n(b)x(/b)\n"),
+    ],
+)
+def test_a_notice_in_two_languages_is_shown_in_both_in_their_order(text, verb, until, shown):
+    (notification,) = user_notice.notifying(Host("/nonexistent"), text, [Action(verb, "x", str)], until)
+    assert notification.after == shown
 
 
 def test_text_on_a_terminal_has_a_line_for_each_language(tmp_path, monkeypatch):
@@ -159,11 +160,11 @@ def test_link_or_file_in_place_of_a_terminal_is_not_written_to(tmp_path, monkeyp
     ours, theirs = pty.openpty()
     (tmp_path / "link").symlink_to(os.ttyname(theirs))
     (tmp_path / "file").touch()
-    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter([f"{tmp_path}/{name}" for name in ("link", "file")]))
+    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter([f"{tmp_path}/link", f"{tmp_path}/file"]))
     user_notice.notify(Terminals(Path("/")), "Ask IT")
     assert not select.select([ours], [], [], 0)[0] and (tmp_path / "file").read_bytes() == b""
-    for descriptor in (ours, theirs):
-        os.close(descriptor)
+    os.close(ours)
+    os.close(theirs)
 
 
 DEVICES = {
