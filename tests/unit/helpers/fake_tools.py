@@ -1,10 +1,10 @@
 """Tools of a made host, which answer from a table, and a package system of which nobody has anything."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from proscribe.host.system import ControlError, Result
+from proscribe.host.system import ControlError, Host, Result
 
 DONE = Result(0, "", "")
 
@@ -28,6 +28,18 @@ class Tools:
 
 def absent(argv: Sequence[str], **options: Any) -> Result:
     raise ControlError(f"{argv[0]} is not installed on this host")
+
+
+def refuse(monkeypatch: Any, method: str, errors: Mapping[str, Exception]) -> None:
+    """Have a method of every host raise these errors at these paths."""
+    real = getattr(Host, method)
+
+    def call(host: Host, path: str, *rest: Any) -> Any:
+        if path in errors:
+            raise errors[path]
+        return real(host, path, *rest)
+
+    monkeypatch.setattr(Host, method, call)
 
 
 def package_system(**parts: Any) -> Any:

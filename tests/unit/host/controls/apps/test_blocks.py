@@ -14,21 +14,15 @@ from fake_tools import package_system
 from made_host import MadeHost, plan
 from proscribe.host.controls.apps import install_block
 from proscribe.host.controls.apps.blocks import polkit, tries
-from proscribe.host.controls.apps.blocks.parts import (
-    DIFFERS,
-    LEFT_OVER,
-    MISSING,
-    BlockFile,
-    OwnDirectory,
-    SharedFile,
-    Trial,
-)
+from proscribe.host.controls.apps.blocks.parts import BlockFile, OwnDirectory, SharedFile, Trial
 from proscribe.host.controls.apps.blocks.tries import TRIED, Tries, tools, with_entries, with_targets
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.systems import snap
 from proscribe.host.controls.apps.systems.package import Block
 from proscribe.host.system import ControlError, Host, Unseen
 
+MISSING, DIFFERS = "missing", "does not say what this plan calls for"
+LEFT_OVER = "left over: there is nothing to refuse any more"
 PLACE = "/etc/made.conf"
 FILE = BlockFile(PLACE, "ours\n", 0o640)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_tools import refuse
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import ALICE, BOB, put, tree
@@ -121,14 +122,7 @@ def test_unread_launcher_is_reported(tmp_path, monkeypatch, method, closed, erro
     put(tree(tmp_path), f"{MENU}/a.desktop", OPENS)
     put(tmp_path, f"{MENU}/b.desktop", OPENS)
     put(tmp_path, "/home/alice/.local/bin/wechat")
-    real = getattr(Host, method)
-
-    def refuse(self: Host, path: str, *rest: Any) -> Any:
-        if path == closed:
-            raise error
-        return real(self, path, *rest)
-
-    monkeypatch.setattr(Host, method, refuse)
+    refuse(monkeypatch, method, {closed: error})
     result, reasons = launchers.find_launchers(Host(str(tmp_path)), SERVICES, services_of, [ALICE], True)
     assert ([app.name for app in result], reasons) == (names, unseen)
 

@@ -7,7 +7,9 @@ from unittest import mock
 
 import made_apps as fake
 import pytest
+from fake_tools import refuse
 from made_apps import lay as put
+from made_host import plan
 from made_users import ALICE
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.portable import appimage, evidence, scan, scan_cache
@@ -36,13 +38,11 @@ SERVICES: dict[str, dict[str, Any]] = {
 EMPTY: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
 
 
-def services(**more: Any) -> dict[str, dict[str, Any]]:
-    return {id_: {"name": id_, **EMPTY, **entry} for id_, entry in {**SERVICES, **more}.items()}
+PLAN = plan(**SERVICES)
 
 
-def plan(**settings: Any) -> dict[str, Any]:
-    section = {"mode": "enforce", "services": services(), "settings": settings}
-    return {"contact": "", "digest": "x", "controls": {"apps": section}}
+def services(**more: Any) -> Any:
+    return plan(**{**SERVICES, **more})["controls"]["apps"]["services"]
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_unread_home_leaves_its_rules_unknown(host, monkeypatch):
 
     (Path(host.root + HOME) / "closed").mkdir()
     monkeypatch.setattr(os, "open", refuse)
-    states = {verdict.rule: (verdict.state, verdict.drifted) for verdict in apps.observe(host, plan())}
+    states = {verdict.rule: (verdict.state, verdict.drifted) for verdict in apps.observe(host, PLAN)}
     assert states["apps/wechat"] == ("unknown", False)
 
 
@@ -104,17 +104,9 @@ def test_odd_file_hides_no_program_behind_it(host, make):
 def test_unread_directory_is_reported_and_hides_no_other(host, monkeypatch):
     for name in ("a", "b", "c"):
         put(host, f"/home/alice/{name}/wechat")
-    real = Host.list
-
-    def listing(self: Host, path: str) -> list[str]:
-        if path.endswith(("/a", "/b")):
-            raise (Unseen if path.endswith("/a") else ControlError)(f"cannot read {path}")
-        return real(self, path)
-
-    monkeypatch.setattr(Host, "list", listing)
+    refuse(monkeypatch, "list", {"/home/alice/a": Unseen("a"), "/home/alice/b": ControlError("b")})
     results = scan_region(host, OF_ALICE)
-    assert paths(results) == [("program", "/home/alice/c/wechat")]
-    assert sorted(results.unseen) == ["cannot read /home/alice/a", "cannot read /home/alice/b"]
+    assert (paths(results), sorted(results.unseen)) == ([("program", "/home/alice/c/wechat")], ["a", "b"])
 
 
 def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host):
@@ -284,8 +276,11 @@ def test_browsers_that_no_policy_reaches_are_reported(host, mode, state):
     for path in (f"{HOME}/chrome-linux/icudtl.dat", "/opt/google/chrome/icudtl.dat"):
         put(host, path, fake.icu())
     put(host, f"{HOME}/x/chrome")  # nothing of a browser around it
-    browsers = {**EMPTY, "mode": mode, "name": "", "processes": ["dillo"], "copies": ["chrome"]}
-    verdicts = apps.observe(host, plan(unmanaged_browsers=browsers))
+    of = plan(**SERVICES)
+    of["controls"]["apps"]["settings"] = {
+        "unmanaged_browsers": {**EMPTY, "mode": mode, "name": "", "processes": ["dillo"], "copies": ["chrome"]}
+    }
+    verdicts = apps.observe(host, of)
     (verdict,) = [verdict for verdict in verdicts if verdict.rule == "apps/unmanaged-browsers"]
     assert (verdict.state, verdict.drifted) == (state, False)
     assert [finding.path for finding in verdict.findings] == [f"{HOME}/bin/dillo", f"{HOME}/chrome-linux/chrome"]
@@ -314,12 +309,12 @@ UNIT = b"[Service]\nExecStart=/usr/bin/wechat\n"
 def test_portable_app_is_moved_whole_and_comes_back(host, files, moved):
     for path, content in files.items():
         put(host, path, content, 0o644)
-    for action in apps.enforce(host, plan()).actions:
+    for action in apps.enforce(host, PLAN).actions:
         action.apply()
     assert [path for path in moved if host.stat(path)] == []
     stay = [path for path in files if not any(f"{path}/".startswith(f"{gone}/") for gone in moved)]
     assert [host.read(path) for path in stay] == [files[path] for path in stay]
-    for action in apps.lift(host, plan()).actions:
+    for action in apps.lift(host, PLAN).actions:
         action.apply()
     assert {path: host.read(path) for path in files} == files
 

@@ -12,22 +12,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import made_quarantine
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_host import carry_out
-from made_quarantine import (
-    FILE,
-    ITEMS,
-    TREE,
-    enforced,
-    folders,
-    in_two_file_systems,
-    killed_at,
-    lifted,
-    made_host,
-    picture,
-)
+from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, lifted, picture
 from properties import examples
 from proscribe.host.controls import applying
 from proscribe.host.controls.apps.quarantine import capacity, completing, manifest, moving, restoring, unfinished
@@ -37,7 +27,7 @@ from proscribe.host.system import ControlError, Host, Unseen
 
 @pytest.fixture
 def host(tmp_path):
-    return made_host(tmp_path)
+    return made_quarantine.made_host(tmp_path)
 
 
 @pytest.fixture(params=[False, True], ids=["one file system", "two file systems"])
@@ -134,7 +124,7 @@ def test_changed_quarantine_is_left(host, tmp_path, lose, error):
 def test_any_name_there_and_back(name):
     with tempfile.TemporaryDirectory() as directory:
         root, path = Path(directory), "/home/alice/bin/" + os.fsdecode(name)
-        host = made_host(root)
+        host = made_quarantine.made_host(root)
         if host.stat(path):
             return
         (root / path[1:]).write_text("program")
@@ -280,7 +270,7 @@ def test_run_killed_at_any_step_loses_nothing_and_is_completed(tmp_path, monkeyp
         with monkeypatch.context() as patch:
             if two:
                 in_two_file_systems(patch, root)
-            host = made_host(root)
+            host = made_quarantine.made_host(root)
             before = picture(root)
             if killed == "restoration":
                 enforced(host, path)

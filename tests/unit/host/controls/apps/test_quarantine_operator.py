@@ -11,19 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import made_quarantine
 import pytest
-from made_quarantine import (
-    FILE,
-    ITEMS,
-    TREE,
-    enforced,
-    folders,
-    in_two_file_systems,
-    killed_at,
-    made_host,
-    picture,
-    restored,
-)
+from fake_tools import refuse
+from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, picture, restored
+from made_users import put_link
 from proscribe.host.controls.apps.quarantine import capacity, manifest, moving, operator, unfinished
 from proscribe.host.controls.apps.quarantine.manifest import Item
 from proscribe.host.quarantine import in_quarantine
@@ -36,7 +28,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give file
 
 @pytest.fixture
 def host(tmp_path):
-    return made_host(tmp_path)
+    return made_quarantine.made_host(tmp_path)
 
 
 def take_paths(host: Host, *paths: str) -> list[str]:
@@ -57,11 +49,15 @@ def break_item(root: Path, name: str, text: str) -> None:
     (root / ITEMS[1:] / name / "manifest.json").write_text(text)
 
 
+def change_manifest(folder: Path, **fields: Any) -> None:
+    place = folder / "manifest.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), **fields}))
+
+
 def cut_short(root: Path, id_: str, do: str) -> Path:
     """Leave an item as a run leaves it that is killed while it does this."""
     folder = root / ITEMS[1:] / id_
-    text = (folder / "manifest.json").read_text().replace('"doing": ""', f'"doing": "{do}"')
-    (folder / "manifest.json").write_text(text.replace('"kept": true', f'"kept": {str(do != "take").lower()}'))
+    change_manifest(folder, doing=do, kept=do != "take")
     return folder.rename(f"{folder}.unfinished")
 
 
@@ -128,15 +124,13 @@ def test_no_link_that_a_user_made_is_followed_and_nothing_is_written_where_it_le
     away = tmp_path / "srv"
     away.mkdir()
     # At the place itself.
-    (tmp_path / FILE[1:]).symlink_to("/srv/planted")
-    os.lchown(tmp_path / FILE[1:], ALICE, ALICE)
+    put_link(tmp_path, FILE, "/srv/planted", ALICE)
     assert "something is there now" in restored(host, file)[file]
     (tmp_path / FILE[1:]).unlink()
     # And in the place of its directory, also of one further up.
     for place in ("home/alice/bin", "home/alice"):
         shutil.move(tmp_path / place, tmp_path / "moved")
-        (tmp_path / place).symlink_to(away)
-        os.lchown(tmp_path / place, ALICE, ALICE)
+        put_link(tmp_path, place, str(away), ALICE)
         if place == "home/alice":
             (away / "bin").mkdir()
         assert "link" in restored(host, file)[file]
@@ -181,8 +175,7 @@ def test_file_that_came_meanwhile_is_never_replaced(host, tmp_path):
 
 def test_two_things_of_one_place_do_not_both_go_back(host, tmp_path):
     (first,) = take_paths(host, FILE)
-    for path in (tmp_path / ITEMS[1:]).glob("*/manifest.json"):
-        path.write_text(path.read_text().replace('"taken_at": "20', '"taken_at": "19'))
+    change_manifest(tmp_path / ITEMS[1:] / first, taken_at="1999-01-01T00:00:00Z")
     (tmp_path / FILE[1:]).write_text("another one")
     enforced(host, FILE)
     (second,) = [item.id for item in manifest.items(host) if item.id != first]
@@ -197,11 +190,8 @@ def test_only_named_and_finished_items_are_pruned_or_restored(host, tmp_path):
     assert list(folders(host)) == [file] and not host.stat(TREE) and not host.stat(FILE)
     folder = cut_short(tmp_path, file, "restore")
     assert "was cut short" in restored(host, file, do="prune")[file] and (folder / "content").exists()
-
-
-def test_item_that_had_not_moved_is_not_reported_as_restored(host, tmp_path):
-    (file,) = take_paths(host, FILE)
-    (cut_short(tmp_path, file, "take") / "content").unlink()
+    change_manifest(folder, doing="take", kept=False)
+    (folder / "content").unlink()
     assert restored(host, file)[file].startswith("an earlier run had not moved it")
 
 
@@ -274,25 +264,21 @@ def test_differing_copy_never_replaces_the_original(host, tmp_path, monkeypatch)
     assert held.read_bytes() == content
 
 
-class Full:
-    """A file system as statvfs(3) reports it."""
-
-    f_frsize, f_files, f_favail = 4096, 1000, 1000
-
-    def __init__(self, free: int, size: int = 16 * 1024**3) -> None:
-        self.f_bavail, self.f_blocks = free // self.f_frsize, size // self.f_frsize
+def make_disk(free: int, size: int = 16 * 1024**3) -> Any:
+    """Return a file system as statvfs(3) reports it."""
+    return SimpleNamespace(f_frsize=4096, f_files=1000, f_favail=1000, f_bavail=free // 4096, f_blocks=size // 4096)
 
 
 @pytest.mark.parametrize(
     ("extent", "disk", "why"),
     [
-        ((4096, 1), Full(1024**3), "1024 MiB stay free on that file system"),
-        ((4096, 1), Full(1024**3 + 4096), ""),
-        ((4 * 1024**3, 1), Full(10 * 1024**3), ""),
-        ((4 * 1024**3 + 1, 1), Full(10 * 1024**3), "more than 4 GiB of data"),
-        ((1, 1), Full(100 * 1024**3, 4 * 1024**4), "209715 MiB stay free"),  # a twentieth of a large file system
-        ((1, 950), Full(10 * 1024**3), ""),
-        ((1, 951), Full(10 * 1024**3), "of the inodes"),
+        ((4096, 1), make_disk(1024**3), "1024 MiB stay free on that file system"),
+        ((4096, 1), make_disk(1024**3 + 4096), ""),
+        ((4 * 1024**3, 1), make_disk(10 * 1024**3), ""),
+        ((4 * 1024**3 + 1, 1), make_disk(10 * 1024**3), "more than 4 GiB of data"),
+        ((1, 1), make_disk(100 * 1024**3, 4 * 1024**4), "209715 MiB stay free"),  # a twentieth of a large file system
+        ((1, 950), make_disk(10 * 1024**3), ""),
+        ((1, 951), make_disk(10 * 1024**3), "of the inodes"),
     ],
 )
 def test_a_reserve_stays_free(extent, disk, why):
@@ -312,15 +298,12 @@ def test_only_what_is_copied_needs_room(host, monkeypatch):
         fields = {name: getattr(seen, name) for name in dir(seen) if name.startswith("st_")}
         return SimpleNamespace(**{**fields, "st_dev": seen.st_dev + str(path).endswith(".AppImage")})
 
+    assert [capacity.lacking(host, paths) for paths in (["/home/alice/gone/deeper"], [])] == ["", ""]
+    with monkeypatch.context() as patch:
+        patch.setattr(capacity, "MOST_FILES", 2)
+        assert "it has more than 2 files" in capacity.lacking(host, [TREE]) and capacity.lacking(host, [FILE]) == ""
     monkeypatch.setattr(os, "stat", stat_elsewhere)
     assert "there is no room for it in /var/lib/proscribe" in capacity.lacking(host, [FILE])
-
-
-def test_missing_file_needs_no_room(host, monkeypatch):
-    assert [capacity.lacking(host, paths) for paths in (["/home/alice/gone/deeper"], [])] == ["", ""]
-    monkeypatch.setattr(capacity, "MOST_FILES", 2)
-    assert "it has more than 2 files" in capacity.lacking(host, [TREE])
-    assert capacity.lacking(host, [FILE]) == ""
 
 
 @pytest.mark.parametrize(("present", "nearest"), [("var/lib/proscribe", "/var/lib/proscribe"), ("var", "/")])
@@ -371,18 +354,14 @@ def test_only_an_item_whose_time_is_over_is_pruned(host, tmp_path):
     item = take_item(host, TREE, keep=DAY)
     assert capacity.pruning(host, DAY) == []
     place = tmp_path / ITEMS[1:] / item.id
-    past = {"taken_at": "2026-01-01T00:00:00Z", "kept_until": "2026-01-02T00:00:00Z"}
-    (place / "manifest.json").write_text(json.dumps({**json.loads((place / "manifest.json").read_text()), **past}))
+    change_manifest(place, taken_at="2026-01-01T00:00:00Z", kept_until="2026-01-02T00:00:00Z")
     (action,) = capacity.pruning(host, DAY)
     assert (action.before, str(action)) == (f"{TREE}\n", f"prune {item.id} ({TREE})")
     assert len(list(folders(host))) == 2, "check mode only shows it"
     action.apply()
     assert not place.exists() and [item.path for item in manifest.items(host)] == [FILE]
-
-
-def test_item_kept_for_ever_is_never_pruned(host):
-    item = take_item(host, keep=0)
-    assert item.kept_until == "" and not capacity.expired(item, 0, 10**10)
+    kept_for_ever = take_item(host, "/home/alice/bin/notes", keep=0)
+    assert kept_for_ever.kept_until == "" and not capacity.expired(kept_for_ever, 0, 10**10)
 
 
 @pytest.mark.slow
@@ -391,7 +370,7 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path):
     for step in range(1, 50):
         root = tmp_path / str(step)
         root.mkdir()
-        host = made_host(root)
+        host = made_quarantine.made_host(root)
         item, other = take_item(host, TREE), take_item(host)
         name = killed_at(step, functools.partial(capacity.prune, host, item))
         enforced(host)
@@ -409,14 +388,7 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path):
 @pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link")])
 def test_unread_manifest_hides_no_other(host, monkeypatch, error):
     item, other = take_item(host), take_item(host, TREE)
-    real = Host.read
-
-    def read(self: Host, path: str, *most: int) -> bytes | None:
-        if f"/{item.id}/" in path:
-            raise error
-        return real(self, path, *most)
-
-    monkeypatch.setattr(Host, "read", read)
+    refuse(monkeypatch, "read", {f"{ITEMS}/{item.id}/manifest.json": error})
     assert unfinished.held(host, [item.id, other.id])[0]["owners"].keys() == {other.owner}
 
 

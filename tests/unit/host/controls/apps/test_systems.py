@@ -20,20 +20,8 @@ from made_users import ALICE, put, put_link, tree
 from proscribe.controller.compile.reading.package_names import GUARDED, NAMES
 from proscribe.controller.report.text.package_commands import COMMANDS
 from proscribe.host.controls.apps import systems
-from proscribe.host.controls.apps.systems import (
-    brew,
-    conda,
-    dpkg,
-    flatpak,
-    guix,
-    installed,
-    nix,
-    npm,
-    pip,
-    pipx,
-    snap,
-    uv,
-)
+from proscribe.host.controls.apps.systems import brew, conda, dpkg, flatpak, guix, installed, nix, npm, pip, pipx, snap
+from proscribe.host.controls.apps.systems import uv as uv_tools
 from proscribe.host.controls.apps.systems.as_owner import OwnTools, others_have, removals, uninstall
 from proscribe.host.controls.apps.systems.on_demand import OnDemand
 from proscribe.host.controls.apps.systems.package import Block, Package
@@ -357,7 +345,7 @@ CALLS: list[Any] = [
     (brew.FORMULAE, FORMULA, f"{HOME}/b/bin/brew", "uninstall --formula --force owl", BREW_OPTIONS),
     (brew.CASKS, CASK, f"{HOME}/b/bin/brew", "uninstall --cask owl", BREW_OPTIONS),
     *(
-        (uv, UV_TOOL, tool, "tool uninstall Owl", {**UV_OPTIONS, "UV_TOOL_DIR": f"{HOME}/t"})
+        (uv_tools, UV_TOOL, tool, "tool uninstall Owl", {**UV_OPTIONS, "UV_TOOL_DIR": f"{HOME}/t"})
         for tool in ("/usr/bin/uv", f"{HOME}/.local/bin/uv", f"{HOME}/.cargo/bin/uv")
     ),
     *(
@@ -406,7 +394,7 @@ def test_tool_of_an_owner_is_called_with_these_words(root, monkeypatch, system, 
     [
         (brew.FORMULAE, FORMULA, f"Homebrew's own brew is not in {HOME}/b/bin"),
         (brew.FORMULAE, FORMULA._replace(owner=None), f"{HOME}/b is root's, and Homebrew does not run for root"),
-        (uv, UV_TOOL, "uv itself is not installed on this host"),
+        (uv_tools, UV_TOOL, "uv itself is not installed on this host"),
         (npm, NPM, "npm itself is not installed on this host"),
         (nix, NIX_ENV, "nix-env is not installed on this host"),
         (guix, GUIX, "guix itself is not installed on this host"),
