@@ -31,6 +31,29 @@ from proscribe.host.watch.restricted import Restricted, Verified, sets
 from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.model.finding import Finding
 
+PLAN = plan(viber={"processes": ["Viber"], "paths": ["/opt/viber", "~/viber"]}, wechat=WECHAT)
+SECTION = PLAN["controls"]["apps"]
+PORTABLE, ALONE = "/home/alice/Downloads/v/Viber", "/home/alice/alone/Viber"
+BLOCK = [
+    *("/etc/proscribe/restricted-packages", "/etc/proscribe/restricted-paths", "/etc/proscribe/contact"),
+    *("/usr/libexec/proscribe/dpkg-gate", "/etc/dpkg/dpkg.cfg.d/proscribe"),
+]
+BOB_COPY = "home/bob/Telegram"
+TELEGRAM = {"processes": ["Telegram"], "paths": ["~/Telegram"]}
+HINT = 'To request an exception: proscribe-request SERVICE "reason"'
+PACKAGES_OF_X = {"flatpak": ["com.x"], "snap": ["x-snap"], "apt": ["x"]}
+IDENTIFIED = [(["wechat"], Package(manager, id_)) for manager, id_ in (("flatpak", "com.x"), ("dpkg", "x"))]
+IDS = {"flatpak": "com.x", "snap": "x-snap", "dpkg": "x"}
+CONTAINED = "in a container, where the path says little, so it is not ended"
+NAMED = "known by its name alone, so it is not ended"
+WINE_APP = ".wine/drive_c/Program Files/Tencent/WeChat/WeChat"
+CHAT = "/opt/chat/chat"
+OWNERS = {
+    f"dpkg-query --search -- {CHAT}": f"chat-stable: {CHAT}\n",
+    f"rpm --query --file --queryformat %{{NAME}}\n -- {CHAT}": "chat-stable\nchat-beta\n",
+    f"pacman --query --owns --quiet -- {CHAT}": "chat-stable\n",
+}
+
 
 def test_lift_leaves_files_of_others_alone(host):
     assert not any(apps.lift(host, plan(wechat=WECHAT))[:2]), "a host that was never enforced has none to lift"
@@ -82,10 +105,6 @@ def test_package_of_a_missing_system_is_out(host, packages, place):
 
 
 # An enforcing run would end the same processes.
-
-PLAN = plan(viber={"processes": ["Viber"], "paths": ["/opt/viber", "~/viber"]}, wechat=WECHAT)
-SECTION = PLAN["controls"]["apps"]
-PORTABLE, ALONE = "/home/alice/Downloads/v/Viber", "/home/alice/alone/Viber"
 
 
 @pytest.fixture
@@ -188,14 +207,6 @@ def test_program_not_seen_in_time_is_not_innocent(host_with_apps, monkeypatch):
     assert (verified.unclear, verified.innocent) == ([7], [])
 
 
-BLOCK = [
-    *("/etc/proscribe/restricted-packages", "/etc/proscribe/restricted-paths", "/etc/proscribe/contact"),
-    *("/usr/libexec/proscribe/dpkg-gate", "/etc/dpkg/dpkg.cfg.d/proscribe"),
-]
-BOB_COPY = "home/bob/Telegram"
-TELEGRAM = {"processes": ["Telegram"], "paths": ["~/Telegram"]}
-
-
 def copy(host: Host, place: str = "home/alice/Telegram") -> Path:
     tree = Path(host.root) / place
     fake.put(tree, dict.fromkeys(("Telegram", "Updater"), fake.elf()))
@@ -222,9 +233,6 @@ def test_lift_gives_back_what_an_enforcing_run_took(host, monkeypatch):
     carry_out(actions)
     assert (tree / "Telegram").read_bytes() == fake.elf()
     assert states(host, ban())["apps/telegram"] == "noncompliant"
-
-
-HINT = 'To request an exception: proscribe-request SERVICE "reason"'
 
 
 def in_full(action: Action) -> tuple[str, str, str, str, list[str], list[str]]:
@@ -333,11 +341,6 @@ def test_root_removes_nothing_where_users_may_write(host, manager, users):
     assert not host.calls if users else True
 
 
-PACKAGES_OF_X = {"flatpak": ["com.x"], "snap": ["x-snap"], "apt": ["x"]}
-IDENTIFIED = [(["wechat"], Package(manager, id_)) for manager, id_ in (("flatpak", "com.x"), ("dpkg", "x"))]
-IDS = {"flatpak": "com.x", "snap": "x-snap", "dpkg": "x"}
-
-
 @pytest.fixture
 def identify(host, monkeypatch):
     """On a host with these package systems: what lies below the name of one is a program of its package."""
@@ -355,10 +358,6 @@ def identify(host, monkeypatch):
     wechat = {"packages": PACKAGES_OF_X, "processes": ["wx"], "paths": ["/opt/x", "~/x"]}
     desired = Desired(plan(wechat=wechat, qq={"processes": ["qq"]})["controls"]["apps"])
     return running.Identifier(host, desired, IDENTIFIED, {"/home/alice"}, {"/home/bob/apps/x": ["wechat"]})
-
-
-CONTAINED = "in a container, where the path says little, so it is not ended"
-NAMED = "known by its name alone, so it is not ended"
 
 
 @pytest.mark.parametrize(
@@ -417,9 +416,6 @@ def test_processes_of_one_program_and_user_are_one_entry(host, monkeypatch):
 )
 def test_program_below_a_path_has_its_services(exe, services):
     assert running.below(exe, {"/home/alice"}, {"/opt/app": ["a"], "~/own": ["b"]}) == services
-
-
-WINE_APP = ".wine/drive_c/Program Files/Tencent/WeChat/WeChat"
 
 
 @pytest.mark.parametrize(
@@ -492,14 +488,6 @@ def test_the_stamp_differs_for_other_names_and_not_for_another_order():
     assert stamp(a=entry, b=other) == stamp(b=other, a=entry)
     changes = ({}, {"packages": {"apt": ["b"]}}, {"packages": {"snap": ["a"]}}, {"processes": ["new"]})
     assert len({*(stamp(a={**entry, **change}) for change in changes), stamp(a=entry, b=other)}) == 5
-
-
-CHAT = "/opt/chat/chat"
-OWNERS = {
-    f"dpkg-query --search -- {CHAT}": f"chat-stable: {CHAT}\n",
-    f"rpm --query --file --queryformat %{{NAME}}\n -- {CHAT}": "chat-stable\nchat-beta\n",
-    f"pacman --query --owns --quiet -- {CHAT}": "chat-stable\n",
-}
 
 
 @pytest.mark.parametrize(("tool", "manager"), [("dpkg-query", "dpkg"), ("rpm", "rpm"), ("pacman", "pacman"), ("x", "")])

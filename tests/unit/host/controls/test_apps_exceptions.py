@@ -132,7 +132,7 @@ class Shared(MadeHost):
         self.has_accounts(User("root", 0, 0, "/root"), ALICE, BOB)
         (root / "etc/group").write_text("contractors:x:60000:alice,root\n")
         for user in (ALICE, BOB):
-            os.chown(root / user.home.lstrip("/"), user.uid, user.gid)
+            os.chown(root / user.home[1:], user.uid, user.gid)
 
     def start(self, exe: str) -> None:
         """Start a program for alice (7), bob (8), and root (9)."""

@@ -25,6 +25,10 @@ MISSING, DIFFERS = "missing", "does not say what this plan calls for"
 LEFT_OVER = "left over: there is nothing to refuse any more"
 PLACE = "/etc/made.conf"
 FILE = BlockFile(PLACE, "ours\n", 0o640)
+PART = SharedFile(PLACE, lambda text: text.replace("ours\n", "") + "ours\n", lambda text: text.replace("ours\n", ""))
+TRIAL = Trial(PLACE, lambda _: ["/etc"], lambda _: "")
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: nobody else has anything remembered")
+ON = ["/etc/gate.conf", "/usr/bin/gate", "/etc/missing"]
 
 
 def at(host: MadeHost, path: str = PLACE) -> Path:
@@ -77,9 +81,6 @@ def test_part_concerns_hosts_with_a_need(host, needs, concerns):
     assert SharedFile(PLACE, str, str, needs).concerns(host) is concerns
 
 
-PART = SharedFile(PLACE, lambda text: text.replace("ours\n", "") + "ours\n", lambda text: text.replace("ours\n", ""))
-
-
 @pytest.mark.parametrize(
     ("text", "wrong", "left_over", "desired", "remaining"),
     [
@@ -98,15 +99,14 @@ def test_shared_file(host, text, wrong, left_over, desired, remaining):
 
 
 def test_text_of_others_stays_behind_a_link(host):
-    at(host, "/etc/real").write_bytes(b"a\xff\n")
-    at(host, "/etc/real").chmod(0o600)
+    real = at(host, "/etc/real")
+    real.write_bytes(b"a\xff\n")
+    real.chmod(0o600)
     at(host).symlink_to("real")
     PART.enforce(host)
-    assert at(host, "/etc/real").read_bytes() == b"a\xff\nours\n" and at(host).is_symlink()
-    assert PART.wrong(host, True) == ""
+    assert real.read_bytes() == b"a\xff\nours\n" and at(host).is_symlink() and PART.wrong(host, True) == ""
     PART.lift(host)
-    assert at(host, "/etc/real").read_bytes() == b"a\xff\n" and at(host).is_symlink()
-    assert at(host, "/etc/real").stat().st_mode & 0o777 == 0o600
+    assert real.read_bytes() == b"a\xff\n" and at(host).is_symlink() and real.stat().st_mode & 0o777 == 0o600
 
 
 def test_directory_stays_in_place_of_a_shared_file_that_everybody_reads(host):
@@ -139,17 +139,13 @@ def test_part_without_text_is_never_deleted(host, part):
     assert isinstance(part, OwnDirectory) or part.wrong(host, True) == ""
 
 
-TRIAL = Trial(PLACE, lambda _: ["/etc"], lambda _: "")
-
-
 class Ruled:
     """A host with one package system whose block has these parts."""
 
     def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch, *own: Any, gated: bool = True) -> None:
         self.host, self.patch = host, patch
-        system = package_system(
-            MANAGER="dpkg", CATALOGUE_KEY="apt", gated=lambda _: gated, block_parts=lambda block: own
-        )
+        names = {"MANAGER": "dpkg", "CATALOGUE_KEY": "apt"}
+        system = package_system(**names, gated=lambda _: gated, block_parts=lambda block: own)
         other = package_system(gated=lambda _: True, block_parts=lambda _: ())
         patch.setattr(install_block, "SYSTEMS", [system, other])
 
@@ -210,10 +206,6 @@ def test_trials_on_the_host_itself_give_the_verdict(host, monkeypatch):
         assert here.observed() == [("unknown", False, f"{why}no apt", [])]
     answers[names[0]] = Unseen("no node")
     assert here.observed() == [("unknown", False, f"{why}no node; {why}no apt", [])]
-
-
-ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: nobody else has anything remembered")
-ON = ["/etc/gate.conf", "/usr/bin/gate", "/etc/missing"]
 
 
 class TriedBlock:

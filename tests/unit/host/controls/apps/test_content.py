@@ -24,6 +24,8 @@ from proscribe.host.watch.restricted import Restricted, Verified
 BUILT = f"a program built from {PACKAGE}"
 
 pytestmark = pytest.mark.skipif("not starts.may()", reason="needs root, glibc for x86-64, user namespaces for users")
+# A user's own mounts (`unshare -Urm`): the catalogue's path has a program in them alone.
+MOUNTED = "set -e; mount -t tmpfs none {0}/Telegram; cp {1} {0}/Telegram/Telegram; {2}"
 
 
 @pytest.fixture
@@ -114,10 +116,6 @@ def test_unrestricted_program_runs_on(place, command):
     of = plan(rclone=RCLONE, owl={"paths": [f"{place}/owl"]})
     with started(place, command) as process:
         assert audited(of, process) == [] and ended(of, process) == []
-
-
-# A user's own mounts (`unshare -Urm`): the catalogue's path has a program in them alone.
-MOUNTED = "set -e; mount -t tmpfs none {0}/Telegram; cp {1} {0}/Telegram/Telegram; {2}"
 
 
 @contextlib.contextmanager

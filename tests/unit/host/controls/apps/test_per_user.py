@@ -5,7 +5,6 @@ import json
 import marshal
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -24,10 +23,12 @@ from proscribe.host.controls.apps.portable.scan_cache import DROPPED, Memory, ke
 from proscribe.host.controls.apps.running import Identity, Running
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.apps.user_share import UserShare
-from proscribe.host.system import ControlError, Host, Process, Unseen, User
+from proscribe.host.system import ControlError, Process, Unseen, User
 from proscribe.host.system.mounts import not_entered
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+NPM_PLAN = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})["controls"]["apps"]
+CERTAIN, DOUBTFUL = "", "by its name alone"
 
 
 def test_parts_of_users_are_put_together(host, monkeypatch):
@@ -40,11 +41,8 @@ def test_parts_of_users_are_put_together(host, monkeypatch):
     ]
     units = [(Unit(user.uid, [user], ()), parts, why) for user, parts, why in answers]
     monkeypatch.setattr(per_user, "_each", lambda *_: iter(units))
-    unseen = ["alice: closed", "bob: over budget"]
-    # The memory of Alice stays; whether that of Bob is right is not known.
-    memory = {"1000": None}
-    common: Any = SimpleNamespace()
-    seen = per_user.observe_users(host, common, {})
+    unseen, memory = ["alice: closed", "bob: over budget"], {"1000": None}  # whether bob's is right is not known
+    seen = per_user.observe_users(host, mock.Mock(), {})
     assert seen == Seen([package], [app], [("npm", "alice: odd")], unseen, {"npm", "brew"}, memory, {"conda"})
 
 
@@ -67,8 +65,7 @@ def test_answer_of_a_users_process_is_not_remembered(host, monkeypatch):
     words = [{"memory": "an attack", "there": ["npm"]}]
     monkeypatch.setattr(per_user, "units", lambda *_: ([], [Unit(1000, [ALICE], ())]))
     monkeypatch.setattr(per_user, "each", lambda items, work, user=None: [(item, words, "") for item in items])
-    common: Any = SimpleNamespace(desired=SimpleNamespace(network_homes="scan"))
-    seen = per_user.observe_users(host, common, {})
+    seen = per_user.observe_users(host, mock.Mock(**{"desired.network_homes": "scan"}), {})
     assert (seen.memory, seen.there) == ({"1000": None}, {"npm"})
 
 
@@ -94,24 +91,15 @@ def test_unseen_process_is_reported_with_its_user(host, monkeypatch):
     assert seen.unseen == {"wechat": "number 1000: it hangs"} and seen.running == []
 
 
-NPM_PLAN = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})["controls"]["apps"]
-
-
 @pytest.mark.parametrize("silent", ["the host", "root"])
 def test_silent_package_system_is_unknown_for_its_services_alone(host, monkeypatch, silent):
     host.has_accounts(User("root", 0, 0, "/root"), ALICE)
-    queried: list[str] = []
-
-    def answer(door: Host, *rest: Any) -> Any:
-        queried.append(rest[0].name if isinstance(rest[0], User) else "the host")
-        return [], "its list is odd" if queried[-1] == silent else ""
-
-    monkeypatch.setattr(observed, "SYSTEMS", [package_system(query=answer, query_of=answer)])
+    odd, known = ([], "its list is odd"), ([], "")
+    query = mock.Mock(return_value=odd if silent == "the host" else known)
+    query_of = mock.Mock(return_value=odd if silent == "root" else known)
+    monkeypatch.setattr(observed, "SYSTEMS", [package_system(query=query, query_of=query_of)])
     assert observed.observe_apps(host, NPM_PLAN).unseen == {"wechat": "its list is odd"}
-    assert set(queried) == {"root", "the host"}
-
-
-CERTAIN, DOUBTFUL = "", "by its name alone"
+    assert query.called and {call.args[1].name for call in query_of.call_args_list} == {"root"}
 
 
 @pytest.mark.parametrize(

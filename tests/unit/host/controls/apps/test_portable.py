@@ -33,6 +33,16 @@ NAMES = [
     ("chat2", "chat2"),
     ("chat-ia64", "chat-ia64"),
 ]
+WECHAT = frozenset({"wechat", "com.tencent.wechat"})
+OTHER = "does not say that it is this app"
+DIRECTORY: Any = {"usr": {"bin": {"wechat": fake.elf(), "run": b"text"}}}
+MANY = {f"a{number:02}": fake.elf() for number in range(50)}  # as a Qt or Electron app has at its root
+THREE_TEXTS = dict.fromkeys(("WECHAT", "WEchat", "WeChat"), b"text")  # each takes a read of the host's disk
+HOME = "/home/alice"
+DIRS = 'XDG_DESKTOP_DIR="$HOME/桌面"\nXDG_DOWNLOAD_DIR="$HOME/下載"\n'
+BEFORE = b"\x7fELF, a program" * 10
+PLAIN, LONG, PACKED = ("gzip", False, False), ("gzip", False, True), ("gzip", True, False)
+FORMS = [PLAIN, LONG, PACKED, ("lzma", True, True), ("xz", True, False)]
 
 
 @pytest.mark.parametrize(("name", "expected"), NAMES)
@@ -50,10 +60,6 @@ def test_name_of_a_download_has_a_stem(name, expected):
 )
 def test_first_bytes_mark_an_appimage(magic, mark, expected):
     assert is_image(magic + mark) is expected
-
-
-WECHAT = frozenset({"wechat", "com.tencent.wechat"})
-OTHER = "does not say that it is this app"
 
 
 @pytest.mark.parametrize(
@@ -74,11 +80,6 @@ def test_an_appimage_is_what_is_in_it(image, doubt):
     assert doubt in reason and bool(reason) == bool(doubt)
 
 
-DIRECTORY: Any = {"usr": {"bin": {"wechat": fake.elf(), "run": b"text"}}}
-MANY = {f"a{number:02}": fake.elf() for number in range(50)}  # as a Qt or Electron app has at its root
-THREE_TEXTS = dict.fromkeys(("WECHAT", "WEchat", "WeChat"), b"text")  # each takes a read of the host's disk
-
-
 @pytest.mark.parametrize(
     ("more", "update", "files", "is_one"),
     [
@@ -90,7 +91,6 @@ THREE_TEXTS = dict.fromkeys(("WECHAT", "WEchat", "WeChat"), b"text")  # each tak
         ({}, "zsync|http://x/wechat.zsync", {}, False),  # from an address that has the word in it
         ({}, "", {"wechat": fake.elf()}, True),  # a program
         ({}, "", {"wechat": "AppRun", "AppRun": fake.elf()}, True),  # a link to one
-        ({}, "", {"wechat": "nowhere"}, False),  # a link to nothing
         ({}, "", {**MANY, "wechat": fake.elf()}, True),  # a program among many others
         ({}, "", {"wechat": fake.elf(), "usr": {}}, True),  # one beside a usr without a bin
         ({}, "", {**THREE_TEXTS, "Wechat": fake.elf()}, True),  # the fourth of that name
@@ -99,7 +99,6 @@ THREE_TEXTS = dict.fromkeys(("WECHAT", "WEchat", "WeChat"), b"text")  # each tak
         ({}, "", DIRECTORY, True),  # a program where they are on a host
         ({}, "", {"resources": {"app.asar": fake.asar({"name": "wechat"})}}, True),  # its package.json
         ({}, "", {"resources": {"app.asar": fake.asar({"name": "other"})}}, False),  # another's
-        ({}, "", {"resources": {"app.asar": b"wechat"}}, False),  # none
     ],
 )
 def test_appimage_names_its_app_in_two_places(more, update, files, is_one):
@@ -157,22 +156,16 @@ def test_header_or_package_is_read_up_to_the_limit(monkeypatch, limit):
         assert (asar.read(Read(content)) is not None) is is_read
 
 
-HOME = "/home/alice"
-DIRS = 'XDG_DESKTOP_DIR="$HOME/桌面"\nXDG_DOWNLOAD_DIR="$HOME/下載"\n'
-
-
 @pytest.mark.parametrize(
     ("value", "path"),
     [
         ("$HOME/桌面", f"{HOME}/桌面"),
         ("$HOME/a//b/", f"{HOME}/a/b"),
-        ('$HOME/a\\"b', f'{HOME}/a"b'),
         ("$HOME", ""),
         ("$HOME/./x", ""),
         ("/home/alicex/Desktop", ""),
         (f"{HOME}/{'x' * 1012}", f"{HOME}/{'x' * 1012}"),
         (f"{HOME}/{'x' * 1013}", ""),
-        (r"$HOME/a\\b", rf"{HOME}/a\b"),
         (r"$HOME/\$a\\\`b", rf"{HOME}/$a\`b"),
         ("$HOME/a\0b", ""),
     ],
@@ -202,9 +195,6 @@ def test_a_plans_words_for_a_refusal_reach_the_gates(host):
     of["controls"]["apps"]["settings"] = {"refusal_notice": "Not here.\n此處不得安裝。"}
     parts = {part.path: part for _, part, _ in install_block.expected(host, of, Desired(of["controls"]["apps"]))}
     assert parts[dpkg.CONTACT].desired(host).splitlines()[2:] == ["Not here.", "此處不得安裝。"]
-
-
-BEFORE = b"\x7fELF, a program" * 10
 
 
 def filled(size: int) -> bytes:
@@ -240,10 +230,6 @@ def opened(content: bytes) -> Archive:
 def content_of(archive: Archive, path: str, size: int = 10**6) -> bytes | None:
     node = archive.find(path)
     return None if node is None else archive.head(node, size)
-
-
-PLAIN, LONG, PACKED = ("gzip", False, False), ("gzip", False, True), ("gzip", True, False)
-FORMS = [PLAIN, LONG, PACKED, ("lzma", True, True), ("xz", True, False)]
 
 
 @pytest.mark.slow

@@ -25,6 +25,13 @@ from squashfs_maker import METHODS, Maker
 PACKAGE = "github.com/jpillora/chisel"
 SHORT = st.text(max_size=5)
 WECHAT = frozenset({"wechat", "com.tencent.wechat"})
+CERTAIN, DOUBT, NONE = "certain", "doubt", "none"
+TEXTS = {f"{number:02}.dll": b"text" for number in range(19)}
+FOLDERS = ["data", "downloads", "profiles", "tdata", "user data", "userdata", ".git", ".hg", ".svn"]
+FRAME = (
+    *("AppRun", "Updater", "chrome-sandbox", "chrome_100_percent.pak", "icudtl.dat", "libcef.so"),
+    *("libffmpeg.so", "libxul.so", "omni.ja", "resources.pak", "snapshot_blob.bin", "v8_context_snapshot.bin"),
+)
 
 
 @examples(300)
@@ -133,9 +140,6 @@ def test_moved_file_is_checked_again(tmp_path, kind, original, names, content, u
     assert doubt in reason and bool(doubt) == bool(reason)
 
 
-CERTAIN, DOUBT, NONE = "certain", "doubt", "none"
-
-
 @pytest.mark.parametrize(
     ("files", "how"),
     [
@@ -161,13 +165,9 @@ def test_files_beside_a_program_are_evidence(tmp_path, files, how, folder):
     assert bool(match and match.own) is (how == CERTAIN and folder == "Telegram")
 
 
-TEXTS = {f"{number:02}.dll": b"text" for number in range(19)}
-
-
 @pytest.mark.parametrize(
     ("beside", "certain"),
     [
-        ({"a.dll": fake.windows()}, True),
         ({"a.dll": b"MZ"}, False),
         ({"a.dat": fake.windows()}, False),
         ({**TEXTS, "y.dll": b"text", "z.dll": fake.windows()}, False),
@@ -423,14 +423,12 @@ def test_no_name_is_taken_by_that_is_not_tried_here():
     assert set(program_parts.SUFFIXES) == {".asar", ".ja", ".pak", ".qm"}
 
 
-@pytest.mark.parametrize("name", ["icon.png", "icon.ico", "icon.icns", "icon.jpg", "icon.png.txt"])
-def test_pictures_alone_are_own_in_a_web_apps_folder(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "whole"), [("i.png", True), ("i.ico", True), ("i.icns", True), ("i.jpg", False), ("i.png.txt", False)]
+)
+def test_pictures_alone_are_own_in_a_web_apps_folder(tmp_path, name, whole):
     fake.put(tmp_path / "app", {name: b"\x89PNG\r\n"})
-    layout = program_parts.Own((), (), ME, pictures=True).layout(Host(str(tmp_path)), "/app")
-    assert layout.whole is (name.rpartition(".")[2] in ("png", "ico", "icns"))
-
-
-FOLDERS = ["data", "downloads", "profiles", "tdata", "user data", "userdata", ".git", ".hg", ".svn"]
+    assert program_parts.Own((), (), ME, pictures=True).layout(Host(str(tmp_path)), "/app").whole is whole
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -481,12 +479,6 @@ def test_links_devices_and_empty_directories_stay(tmp_path):
     layout = program_parts.Own([], [], ME).layout(Host(str(tmp_path)), "/app")
     stays = ["empty", "lib.so", "liby.so", "libz.so"]
     assert layout == program_parts.Layout(False, ["/app/libx.so", "/app/libx.so.1"], stays)
-
-
-FRAME = (
-    *("AppRun", "Updater", "chrome-sandbox", "chrome_100_percent.pak", "icudtl.dat", "libcef.so"),
-    *("libffmpeg.so", "libxul.so", "omni.ja", "resources.pak", "snapshot_blob.bin", "v8_context_snapshot.bin"),
-)
 
 
 @pytest.mark.parametrize("name", FRAME)

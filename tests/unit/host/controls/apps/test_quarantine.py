@@ -179,11 +179,8 @@ def test_file_that_cannot_move_leaves_no_folder(host, tmp_path, two, monkeypatch
 
 
 def put(root: Path, name: str, new: str) -> None:
-    directory = os.open(root, os.O_RDONLY)
-    try:
+    with Host(str(root)).directory("/") as directory:
         completing.put(directory, name, directory, new)
-    finally:
-        os.close(directory)
 
 
 @pytest.fixture(params=[True, False], ids=["a file system with hard links", "one without"])

@@ -24,6 +24,7 @@ from proscribe.host.system.forked import Limits
 
 ALICE = 61234
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files to a user")
+DAY = 86400
 
 
 @pytest.fixture
@@ -221,9 +222,6 @@ def test_unseen_quarantine_is_an_error(host, tmp_path, monkeypatch):
     for do in ("list", "restore", "prune"):
         with pytest.raises(ControlError, match="^it is on another machine$"):
             in_quarantine(host, do, ["x-00000001"])
-
-
-DAY = 86400
 
 
 def take_item(host: Host, path: str = FILE, **more: Any) -> Item:

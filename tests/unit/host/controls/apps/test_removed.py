@@ -10,6 +10,9 @@ from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import ControlError, Host, Unseen, User
 from proscribe.model.removed import Removed
 
+ANN = User("ann", 1000, 1000, "/home/ann")
+OWL = Package("dpkg", "owl", "9", ("owl",))
+
 
 def removed(id_: str = "owl", scope: str = "system", at: str = "2026-11-01T00:00:00Z", **more: str) -> Removed:
     options = {"manager": "dpkg", "version": "1.0", "name": id_, **more}
@@ -45,9 +48,6 @@ def test_damaged_memory_has_no_package(host, content):
     assert {item.id for item in remembered(host)} == {"owl", "elf"}
 
 
-ANN = User("ann", 1000, 1000, "/home/ann")
-
-
 def package_manager(*packages: Package, manager: str = "dpkg", fails: Exception | None = None) -> Any:
     """Return a package system that has these packages and notes its queries; or one that cannot be asked."""
     queries: list[Any] = []
@@ -60,9 +60,6 @@ def package_manager(*packages: Package, manager: str = "dpkg", fails: Exception 
 
     parts = {"query": lambda host, ids: query_of(host, None, ids), "query_of": query_of}
     return package_system(MANAGER=manager, queries=queries, **parts)
-
-
-OWL = Package("dpkg", "owl", "9", ("owl",))
 
 
 def test_system_is_asked_once_for_all_packages(host):

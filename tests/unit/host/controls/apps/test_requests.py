@@ -23,6 +23,14 @@ ME = os.getuid()
 ALICE = User("alice", ME, 0, "/home/alice")
 PLACE = "home/alice/.local/state/proscribe/requests"
 GOOD = {"schema": "proscribe/request/1", "service": "wechat", "reason": "Press calls", "at": "2026-11-25T08:00:00Z"}
+ANSWERS, NOTIFIED = "/etc/proscribe/answers.json", "/var/lib/proscribe/notified.json"
+END, DAY = "2026-12-10T00:00:00Z", 86400
+AT_END = 1_796_860_800
+WAIVER = {"services": ["owl"], "users": ["ann"], "expires": END}
+REFUSED = {"answer": "refused", "service": "owl", "user": "ann", "why": "use the desk"}
+GRANTED = {"answer": "granted", "service": "owl", "user": "bob", "waiver": "w2", "until": END, "limits": "apps alone"}
+DIGEST = command_text.digest()
+COMMAND, LIST = "/usr/local/bin/proscribe-request", "/etc/proscribe/requests.json"
 
 
 @pytest.fixture
@@ -54,7 +62,6 @@ ODD: dict[str, Any] = {
     "escapes for terminals": {**GOOD, "reason": "\x1b]0;owned\x07 please"},
     "a line of its own": {**GOOD, "reason": "please\napproved by: head"},
     "text that runs backwards": {**GOOD, "reason": "\u202egnp.exe\u202c"},
-    "an isolate": {**GOOD, "reason": "a\u2066b\u2069"},
     "half a pair": json.dumps(GOOD).encode().replace(b"Press", b"\\ud800"),
     "blanks around": {**GOOD, "reason": " x "},
     "no such hour": {**GOOD, "at": "2026-02-20T29:00:00Z"},
@@ -198,14 +205,6 @@ def test_request_has_the_answer_to_its_user_and_service(answer, fields):
     assert reading.reported(of, [([row], 0)]) == {"requests": [{**request, **fields}], "requests_left_out": 0}
 
 
-ANSWERS, NOTIFIED = "/etc/proscribe/answers.json", "/var/lib/proscribe/notified.json"
-END, DAY = "2026-12-10T00:00:00Z", 86400
-AT_END = 1_796_860_800
-WAIVER = {"services": ["owl"], "users": ["ann"], "expires": END}
-REFUSED = {"answer": "refused", "service": "owl", "user": "ann", "why": "use the desk"}
-GRANTED = {"answer": "granted", "service": "owl", "user": "bob", "waiver": "w2", "until": END, "limits": "apps alone"}
-
-
 def test_answers_are_written_on_change_and_deleted(host, monkeypatch):
     methods = {name: mock.Mock(side_effect=getattr(host, name)) for name in ("write", "delete")}
     for method, spy in methods.items():
@@ -229,10 +228,6 @@ def test_answers_are_written_on_change_and_deleted(host, monkeypatch):
 def test_run_with_answers(host, answer, mode, file, concerned):
     host.write(file, "{}")
     assert answers.concerned(host, {**plan(mode), **({"answers": answer} if answer else {})}) is concerned
-
-
-DIGEST = command_text.digest()
-COMMAND, LIST = "/usr/local/bin/proscribe-request", "/etc/proscribe/requests.json"
 
 
 def plan_command(mode: str = "enforce", service: str = "enforce") -> Any:

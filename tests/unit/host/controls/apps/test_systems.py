@@ -32,6 +32,16 @@ from proscribe.host.system import ControlError, Host, Process, Result, Unseen, U
 from proscribe.model.removed import Removed
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
+ROWS: dict[str, Any] = {system.MANAGER: system for system in SYSTEMS}
+ALL = [item.declared for item in declared()]
+SPELLED = {item.key: item.ids for item in ALL if item.ids}
+HOME = "/home/alice"
+STORE = f"/nix/store/{'a' * 32}-owl-1"
+CONDA = f"{HOME}/miniconda3"
+PIP_FOLDER = f"{HOME}/.local/lib/python3.9/site-packages"
+OF_HOST = Package("npm", "owl", "1.0", ("owl",), path="/opt/owl")
+OF_ALICE = OF_HOST._replace(owner=ALICE, path="/home/alice/owl")
+OWN_TOOLS = ["~/bin/npm", "/opt/npm"]
 
 
 class NotingHost(Host):
@@ -129,11 +139,6 @@ def test_system_reads_and_owns_these_places(tmp_path, name):
     unused = NotingHost(root)
     assert system.query(unused, set()) == system.query_of(unused, ALICE, set()) == ([], "")
     assert unused.paths == [], "where nothing is to be found, nothing is read"
-
-
-ROWS: dict[str, Any] = {system.MANAGER: system for system in SYSTEMS}
-ALL = [item.declared for item in declared()]
-SPELLED = {item.key: item.ids for item in ALL if item.ids}
 
 
 @pytest.mark.parametrize("item", declared(), ids=lambda item: item.file)
@@ -311,12 +316,6 @@ def test_link_has_its_target_unless_it_lies_behind_a_users_link(root, monkeypatc
         link(host, "/home/alice/to")
 
 
-HOME = "/home/alice"
-STORE = f"/nix/store/{'a' * 32}-owl-1"
-CONDA = f"{HOME}/miniconda3"
-PIP_FOLDER = f"{HOME}/.local/lib/python3.9/site-packages"
-
-
 def package(manager: str, path: str, *handles: str, owner: User | None = ALICE, id_: str = "owl") -> Package:
     return Package(manager, id_, "1", handles, owner, path)
 
@@ -407,11 +406,6 @@ def test_tool_of_an_owner_is_called_with_these_words(root, monkeypatch, system, 
 def test_package_without_its_tool_stays(root, system, item, reason):
     put(root, item.path or "/x")
     assert system.removal(Host(str(root), absent), [item]) == ([], [(item, reason)])
-
-
-OF_HOST = Package("npm", "owl", "1.0", ("owl",), path="/opt/owl")
-OF_ALICE = OF_HOST._replace(owner=ALICE, path="/home/alice/owl")
-OWN_TOOLS = ["~/bin/npm", "/opt/npm"]
 
 
 class OwnedTools:

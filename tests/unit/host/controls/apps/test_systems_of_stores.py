@@ -20,20 +20,20 @@ TELEGRAM = f"/nix/store/{DIGESTS[0]}-telegram-desktop-5.2.3"
 HELLO = f"/nix/store/{DIGESTS[1]}-hello-2.12.1"
 ENVIRONMENT = f"/nix/store/{DIGESTS[2]}-user-environment"
 OWN = "/home/alice/.local/state/nix/profiles"
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.just(TELEGRAM),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["elements", "storePaths", "x"]), inner),
+)
+COMMON = "/home/linuxbrew/.linuxbrew"
 
 
-def version3(*paths: str) -> str:
-    elements = {f"one{n}": {"active": True, "priority": 5, "storePaths": [path]} for n, path in enumerate(paths)}
-    return json.dumps({"elements": elements, "version": 3})
+def version3(path: str) -> str:
+    return json.dumps({"elements": {"x": {"active": True, "priority": 5, "storePaths": [path]}}, "version": 3})
 
 
-def env(*paths: str) -> str:
-    rows = [
-        f'{{ meta = {{ description = "a \\"outPath = \\" of {HELLO}"; }}; name = "x"; out = {{ outPath = "{path}"; }};'
-        f' outPath = "{path}"; outputs = [ "out" ]; system = "x86_64-linux"; type = "derivation"; }}'
-        for path in paths
-    ]
-    return f"[ {' '.join(rows)} ]"
+def env(path: str) -> str:
+    description = f'meta = {{ description = "a \\"outPath = \\" of {HELLO}"; }}; name = "x"'
+    return f'[ {{ {description}; out = {{ outPath = "{path}"; }}; outPath = "{path}"; outputs = [ "out" ]; }} ]'
 
 
 def lay_nix_profile(root: Path, place: str, manifest: str, name: str = "manifest.json", generation: int = 3) -> None:
@@ -96,12 +96,6 @@ def test_manifest_that_cannot_be_read_is_unknown(root, manifest):
     assert nix.query_of(Host(str(root)), ALICE, IDS) == ([], "a manifest.json of a profile of Nix cannot be read")
     os.truncate(root / f"{ENVIRONMENT}/manifest.json".lstrip("/"), 1 << 40)
     assert "is larger than" in nix.query_of(Host(str(root)), ALICE, IDS)[1]
-
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.just(TELEGRAM),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["elements", "storePaths", "x"]), inner),
-)
 
 
 @given(values)
@@ -225,9 +219,6 @@ def test_any_text_is_read(text):
 def test_program_in_a_store_has_the_package_of_its_path(root, system, exe, inside, id_, monkeypatch):
     monkeypatch.setattr(Host, "shares_root", lambda self, process: inside)
     assert system.programs(Host(str(root)), IDS, [])(Process(7, exe)) == id_
-
-
-COMMON = "/home/linuxbrew/.linuxbrew"
 
 
 def formula(root: Path, prefix: str, name: str = "rclone", *versions: str, room: str = "Cellar") -> str:

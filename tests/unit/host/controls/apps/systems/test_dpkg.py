@@ -21,14 +21,14 @@ from proscribe.model.removed import Removed
 
 RECORDED = Path(__file__).parents[4] / "recorded/controls/apps"
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)
+NATIVE = ("--print-architecture", Result(0, "amd64\n", ""))
+PLAIN = ("dpkg-query", Result(0, "no no ", ""))
+NEEDS_DPKG_DEB = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb, which makes the archives")
+REFUSED, NOWHERE = dpkg_trial.REFUSED, dpkg_trial.NOWHERE
 
 
 def recorded(name: str) -> str:
     return (RECORDED / f"{name}.txt").read_text()
-
-
-NATIVE = ("--print-architecture", Result(0, "amd64\n", ""))
-PLAIN = ("dpkg-query", Result(0, "no no ", ""))
 
 
 def host(tmp_path: Path, *rows: tuple[str, Result], tools: Sequence[str] = ("apt-get", "dpkg")) -> Host:
@@ -127,8 +127,7 @@ def test_held_or_essential_package_stays(tmp_path, held, answer, reason):
 def test_change_since_the_simulation_stops_the_removal(tmp_path):
     here = host(tmp_path, NATIVE, PLAIN, ("--simulate", Result(0, "Remv wechat [4.0]\n", "")))
     actions, _ = dpkg_removal.removal(here, [package("wechat")])
-    later = Tools(NATIVE, ("--simulate", Result(0, recorded("apt-takes-dependent"), "")))
-    here._run = later
+    here._run = later = Tools(NATIVE, ("--simulate", Result(0, recorded("apt-takes-dependent"), "")))
     with pytest.raises(ControlError, match="not removed: would also remove viber, wechat-moments"):
         actions[0].apply()
     assert not [call for call in later.calls if "--yes" in call]
@@ -171,7 +170,6 @@ def test_dpkg_reads_the_gates_configuration():
     assert max(map(len, dpkg.HOOK.splitlines())) < 1000  # longer lines are cut
 
 
-NEEDS_DPKG_DEB = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb, which makes the archives")
 # What ends with anything but 0 stops dpkg for every package. So the script ends with 9 where something is restricted,
 # and with 0 whatever else happens.
 
@@ -317,9 +315,6 @@ def test_only_a_nine_stops_dpkg(tmp_path, ends, stops):
     assert bool(ran.returncode) is stops
 
 
-REFUSED, NOWHERE = dpkg_trial.REFUSED, dpkg_trial.NOWHERE
-
-
 @pytest.mark.parametrize(
     ("errors", "printed", "outcome"),
     [
@@ -419,11 +414,15 @@ def test_a_try_depends_on_dpkgs_and_apts_configuration_and_on_what_apt_runs(tmp_
     host = WithApt(tmp_path, 'Dir::Bin::dpkg "/opt/dpkg";\n', apt=False)
     (tmp_path / "opt").mkdir()
     (tmp_path / "opt/dpkg").symlink_to("real")
-    files = {"/etc/dpkg/dpkg.cfg.d/theirs", "/etc/apt/apt.conf.d/50x"}
-    for path in files:
-        put(tmp_path, path)
+    files = [put(tmp_path, path) for path in ("/etc/dpkg/dpkg.cfg.d/theirs", "/etc/apt/apt.conf.d/50x")]
     result = set(dpkg_trial.depends(host))
-    assert {*files, "/etc/apt/apt.conf", "/root/.dpkg.cfg", "/usr/libexec", "/usr/bin/tar"} <= result
+    assert {
+        *(f"/{path.relative_to(tmp_path)}" for path in files),
+        "/etc/apt/apt.conf",
+        "/root/.dpkg.cfg",
+        "/usr/libexec",
+        "/usr/bin/tar",
+    } <= result
     assert "/usr/local/bin/dpkg" in result and "/opt/dpkg" not in result and host.ran == []
     assert {"/opt/dpkg", "/opt/real"} <= set(dpkg_trial.depends(WithApt(tmp_path, host.dumped)))
 

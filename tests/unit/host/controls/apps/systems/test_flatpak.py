@@ -24,6 +24,9 @@ WECHAT = "com.tencent.WeChat"
 COMMIT = "0123abcd" * 8
 SYSTEM = "/var/lib/flatpak/app"
 PERSONAL = "/.local/share/flatpak/app"
+CONFIG_FILE = "/var/lib/flatpak/repo/config"
+FILTERS = RemoteFilters((WECHAT,))
+FLATHUB = f"{DIRECTORY}/default/flathub.filter"
 
 
 def deploy(root: Path, installation: str, id_: str = WECHAT) -> Path:
@@ -79,11 +82,6 @@ def test_app_is_removed_as_its_owner_and_data_and_runtimes_stay(root):
         (words.format("--installation=default"), None),
         (words.format("--user"), ALICE),
     ]
-
-
-CONFIG_FILE = "/var/lib/flatpak/repo/config"
-FILTERS = RemoteFilters((WECHAT,))
-FLATHUB = f"{DIRECTORY}/default/flathub.filter"
 
 
 def remote(root: Path, keys: str = "", name: str = "flathub") -> None:

@@ -1,5 +1,6 @@
 """Arch's packages on test trees and recorded answers: queries, removals, the lock of pacman, and the hook."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ error: failed to prepare transaction (could not satisfy dependencies)
 :: removing linuxqq breaks dependency 'linuxqq>=1' required by qq-or-tim
 :: removing linuxqq breaks dependency 'linuxqq' required by another
 """
+QQ, WECHAT = Package("pacman", "linuxqq", "3.2-1"), Package("pacman", "wechat-bin", "4.0-1")
+HOOK = "/usr/share/libalpm/hooks/00-proscribe.hook"
+GATE = "/usr/libexec/proscribe/pacman-gate"
 
 
 @given(st.text())
@@ -61,9 +65,6 @@ def pacman_host(root: Path, answers: dict[str, Result]) -> tuple[Host, list[Sequ
     return Host(str(root), run), calls
 
 
-QQ, WECHAT = Package("pacman", "linuxqq", "3.2-1"), Package("pacman", "wechat-bin", "4.0-1")
-
-
 def test_a_host_that_changed_meanwhile_is_not_touched(root):
     answers: dict[str, Result] = {}
     host, calls = pacman_host(root, answers)
@@ -93,10 +94,7 @@ def test_package_that_others_need_or_on_hold_stays(root, answers, reason):
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [
-        (Result(0, "linuxqq\nbash\n", ""), "would also remove bash"),
-        (Result(1, "", "error: failed to init transaction\n"), "error: failed to init transaction"),
-    ],
+    [(Result(0, "linuxqq\nbash\n", ""), "would also remove bash"), (Result(1, "", "error: no\n"), "error: no")],
 )
 def test_removal_that_takes_others_along_or_fails_is_refused(root, answer, reason):
     host, _ = pacman_host(root, {"linuxqq": answer})
@@ -182,10 +180,6 @@ def test_any_other_lock_stays_and_is_waited_for(root, whose, monkeypatch):
     assert item.calls[-1][1:3] == ["--remove", "--noconfirm"]
 
 
-HOOK = "/usr/share/libalpm/hooks/00-proscribe.hook"
-GATE = "/usr/libexec/proscribe/pacman-gate"
-
-
 def test_script_of_the_hook_runs_nothing_from_contact_or_messages(tmp_path):
     messages = ("it's %s {} \\c $(id)", "本電腦不得安裝此軟件。")
     script, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, "$(touch x) `id` '\"; exit 0 #", messages=messages))
@@ -193,11 +187,8 @@ def test_script_of_the_hook_runs_nothing_from_contact_or_messages(tmp_path):
     done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
     refusal, *rest = done.stdout.splitlines()[-3:]
     assert done.returncode == 1 and refusal.endswith("ask $(touch x) `id` '\"; exit 0 #")
-    assert rest == [f"proscribe: {message}" for message in messages]
-    assert [path.name for path in tmp_path.iterdir()] == ["gate"] and "Target = wechat-bin\n" in hook.content
-
-
-def test_hook_without_restricted_versions_has_a_target():
+    assert rest == [f"proscribe: {message}" for message in messages] and os.listdir(tmp_path) == ["gate"]
+    assert "Target = wechat-bin\n" in hook.content
     _, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]}))
     assert [line for line in hook.content.splitlines() if line.startswith("Target")] == ["Target = /"]
 

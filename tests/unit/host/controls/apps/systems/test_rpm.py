@@ -21,6 +21,25 @@ from proscribe.host.system import ControlError, Host, Process, Result, Unseen
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
 POLICY = "Restricted by the policy of this organisation; ask it@example.org."
 PLACE = "var/lib/proscribe/proscribe-guard.rpm"
+DNF4 = "Removing:\n wechat  noarch  4.0-1  @made  42 k\n\nTransaction Summary\n=====\n{}\n\nFreed space: 126 k\n"
+DNF5 = "Package  Arch\nRemoving:\n wechat noarch\n\nTransaction Summary:\n{}\n"
+ZYPPER = '<stream><install-summary packages-to-change="2">{}</install-summary></stream>'
+SOLVABLE = '<solvable type="package" name="{}" edition="4.0-1"><description>name="x"</description></solvable>'
+REMOVES, INSTALLS = f"<to-remove>{SOLVABLE}</to-remove>", f"<to-install>{SOLVABLE}</to-install>"
+OTHERS = REMOVES.format("wechat") + REMOVES.format("moments") + INSTALLS.format("tim")
+LINES = ["[main]", "[other]", "# a", "; b", "", "gpgcheck=1", "excludepkgs=a,", "exclude = b c", "  d", "x\udcff"]
+BLOCK_GUARD = rpm_block.Guard((Conflict("viber"), Conflict("wechat")), POLICY)
+# https://rpm.org/docs/4.20.x/manual/format_v4.html
+CONFLICTS = [Conflict("owl"), Conflict("elk", "<", "2:1.0-1"), Conflict("elk", ">", "2:1.0-1")]
+INT32, STRING, BINARY = 4, 6, 7
+FORMAT = "%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n"
+ANSWER = "elk\t1-1\telk-1-1.noarch\npackage yak is not installed\nowl\t2:1-1\towl-1-1.x86_64\n"
+FILES = {"elk-1-1.noarch": "/usr/share/elk\n/usr/bin/elk\n", "owl-1-1.x86_64": "/usr/bin/owl\n/opt/owl/owl\n"}
+OWL = Package("rpm", "owl", "2:1-1", ("owl-1-1.x86_64",), path="/opt/owl")
+ELK = Package("rpm", "elk", "1-1", ("elk-1-1.noarch",), path="/usr/bin/elk")
+FAILED = "Transaction failed: Rpm transaction failed."
+DNF, ZYPP = "/etc/dnf/dnf.conf", "/etc/zypp/zypp.conf"
+DNF_FOLDERS = ["/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d"]
 
 
 def host(root: Path, *rows: tuple[str, Result], tools: Sequence[str] = ("rpm",)) -> Host:
@@ -50,14 +69,6 @@ def test_database_that_cannot_be_read_is_unseen_and_a_broken_one_an_error(root, 
     assert "cannot read its database" in rpm.query(closed, {"wechat"})[1]
     with pytest.raises(Unseen):
         BLOCK_GUARD.wrong(closed, True)
-
-
-DNF4 = "Removing:\n wechat  noarch  4.0-1  @made  42 k\n\nTransaction Summary\n=====\n{}\n\nFreed space: 126 k\n"
-DNF5 = "Package  Arch\nRemoving:\n wechat noarch\n\nTransaction Summary:\n{}\n"
-ZYPPER = '<stream><install-summary packages-to-change="2">{}</install-summary></stream>'
-SOLVABLE = '<solvable type="package" name="{}" edition="4.0-1"><description>name="x"</description></solvable>'
-REMOVES, INSTALLS = f"<to-remove>{SOLVABLE}</to-remove>", f"<to-install>{SOLVABLE}</to-install>"
-OTHERS = REMOVES.format("wechat") + REMOVES.format("moments") + INSTALLS.format("tim")
 
 
 @pytest.mark.parametrize(
@@ -98,9 +109,6 @@ def test_package_that_others_need_stays_also_at_the_second_check(root):
     assert all("--test" in call for call in tools.calls)
 
 
-LINES = ["[main]", "[other]", "# a", "; b", "", "gpgcheck=1", "excludepkgs=a,", "exclude = b c", "  d", "x\udcff"]
-
-
 @given(st.lists(st.sampled_from(LINES)), st.sampled_from(["", "\n"]), st.lists(NAMES, min_size=1, unique=True))
 def test_configuration_of_dnf_is_given_back(lines, end, names):
     before = "\n".join(lines) + end
@@ -132,9 +140,6 @@ def test_locks_in_another_order_are_the_same_locks():
     shuffled = "\n" + "\n\n\n".join(parts[::-1]) + "\n\n"
     assert rpm_block.locked(["wechat", "viber"], POLICY, shuffled) == shuffled
     assert rpm_block.without_locks(shuffled).strip() == stanza("other").strip()
-
-
-BLOCK_GUARD = rpm_block.Guard((Conflict("viber"), Conflict("wechat")), POLICY)
 
 
 def guard_host(root: Path, release: str, *provided: str) -> Host:
@@ -172,11 +177,6 @@ def test_file_of_a_killed_run_is_deleted_with_the_guard(root):
     assert not place.exists() and not BLOCK_GUARD.in_place(here)
 
 
-# https://rpm.org/docs/4.20.x/manual/format_v4.html
-CONFLICTS = [Conflict("owl"), Conflict("elk", "<", "2:1.0-1"), Conflict("elk", ">", "2:1.0-1")]
-INT32, STRING, BINARY = 4, 6, 7
-
-
 def header(content: bytes, at: int, region: int) -> tuple[dict[int, Any], int]:
     """Return a header's values by tag, and where it ends. Its region is checked and left out."""
     magic, count, size = struct.unpack_from(">8sii", content, at)
@@ -196,7 +196,7 @@ def header(content: bytes, at: int, region: int) -> tuple[dict[int, Any], int]:
 
 
 def read(content: bytes) -> dict[int, Any]:
-    """Return what a package says. Lead and signatures are checked."""
+    """Return the header of a package. Lead and signatures are checked."""
     assert content[:4] == b"\xed\xab\xee\xdb"
     signature, end = header(content, 96, 62)
     begin = -(-end // 8) * 8
@@ -259,13 +259,6 @@ def test_block_has_settings_of_each_front_end_and_the_guard(root):
         place = put(root, f"usr/bin/{tool}", mode=0o755)
         assert [part for part in (dnf, protected, zypper) if part.concerns(here)] == parts
         place.unlink()
-
-
-FORMAT = "%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n"
-ANSWER = "elk\t1-1\telk-1-1.noarch\npackage yak is not installed\nowl\t2:1-1\towl-1-1.x86_64\n"
-FILES = {"elk-1-1.noarch": "/usr/share/elk\n/usr/bin/elk\n", "owl-1-1.x86_64": "/usr/bin/owl\n/opt/owl/owl\n"}
-OWL = Package("rpm", "owl", "2:1-1", ("owl-1-1.x86_64",), path="/opt/owl")
-ELK = Package("rpm", "elk", "1-1", ("elk-1-1.noarch",), path="/usr/bin/elk")
 
 
 def built(root: Path, own: int = 0) -> tuple[Host, Tools]:
@@ -359,9 +352,6 @@ def test_front_end_is_simulated_and_called(root, tool, words, simulates, does):
     assert runs[1][1] == {"timeout": 120}
 
 
-FAILED = "Transaction failed: Rpm transaction failed."
-
-
 @pytest.mark.parametrize(
     ("tool", "answer", "times", "why"),
     [
@@ -383,10 +373,6 @@ def test_failed_transaction_is_tried_again_where_another_is_at_work(monkeypatch,
     with pytest.raises(ControlError, match=f"^{why}"):
         rpm_transaction.patiently(Host("/nonexistent", run), [tool])
     assert runs == [{"timeout": 1800}] * times
-
-
-DNF, ZYPP = "/etc/dnf/dnf.conf", "/etc/zypp/zypp.conf"
-DNF_FOLDERS = ["/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d"]
 
 
 def trial_host(root: Path, files: dict[str, str], answer: Result | None = None) -> tuple[Host, list[bytes]]:
