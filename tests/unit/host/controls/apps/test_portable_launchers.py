@@ -209,7 +209,6 @@ PODMAN, TOOLBOX = (
         (f"{DBX} box wechat", None),
         ("toolbox --verbose run --container box wechat", ("toolbox", "wechat", "")),
         ("podman exec -it --user 1000 box /usr/bin/wechat", ("podman", "/usr/bin/wechat", "")),
-        ("other exec box wechat", None),
         *((f"podman exec {word} wechat box /opt/x", ("podman", "/opt/x", "")) for word in PODMAN),
         *((f"toolbox run {word} wechat /opt/x", ("toolbox", "/opt/x", "")) for word in TOOLBOX),
         ("distrobox -n wechat enter box -- /opt/x", ("distrobox", "/opt/x", "")),

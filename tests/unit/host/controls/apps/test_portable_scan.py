@@ -78,13 +78,13 @@ def test_where_nothing_is_looked_for_nothing_is_scanned(host):
 def test_unread_home_leaves_its_rules_unknown(host, monkeypatch):
     real = os.open
 
-    def refuse(name: Any, flags: int, *rest: Any, **more: Any) -> int:
+    def refuse_closed(name: Any, flags: int, *rest: Any, **more: Any) -> int:
         if name == "closed":
             raise PermissionError(13, "Permission denied")
         return real(name, flags, *rest, **more)
 
     (Path(host.root + HOME) / "closed").mkdir()
-    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse_closed)
     states = {verdict.rule: (verdict.state, verdict.drifted) for verdict in apps.observe(host, PLAN)}
     assert states["apps/wechat"] == ("unknown", False)
 

@@ -20,11 +20,10 @@ def removed(id_: str = "owl", scope: str = "system", at: str = "2026-11-01T00:00
 
 
 @pytest.fixture
-def host(tmp_path):
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "var/lib").mkdir(parents=True)
-    (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
-    return Host(str(tmp_path))
+def host(root):
+    (root / "var/lib").mkdir(parents=True)
+    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
+    return Host(str(root))
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,6 @@ def test_any_request_that_is_read_fits_a_record(content):
 
 
 def outside(path: Path) -> Path:
-    """A request that lies somewhere else."""
     secret = path.parents[5] / "secret"
     secret.write_text(json.dumps(GOOD))
     return secret

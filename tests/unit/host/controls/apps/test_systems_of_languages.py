@@ -140,7 +140,6 @@ def test_any_name_in_a_directory_is_read_without_an_error(tmp_path_factory, name
         ("/lib/python3.9", ("", "python3.9")),
         ("/a/lib/python3.9/b/lib/python3.10/x", ("/a/lib/python3.9/b", "python3.10")),
         ("/usr/lib/python3.x/x", None),
-        ("python3.9", None),
     ],
 )
 def test_the_python_that_a_path_is_for(path, result):
@@ -220,12 +219,9 @@ def test_a_list_of_environments_never_leaves_the_home(lines):
 
 
 def test_a_huge_file_is_not_read(root):
-    path = conda_package(root, "/home/alice/miniconda3")
-    with (root / path.lstrip("/")).open("r+b") as stream:
-        stream.truncate(1 << 40)
-    assert [item.handles for item in conda.query_of(Host(str(root)), ALICE, CONDA_IDS)[0]] == [
-        ("/home/alice/miniconda3",)
-    ]
+    os.truncate(root / conda_package(root, "/home/alice/miniconda3")[1:], 1 << 40)
+    (item,) = conda.query_of(Host(str(root)), ALICE, CONDA_IDS)[0]
+    assert item.handles == ("/home/alice/miniconda3",)
 
 
 @given(st.dictionaries(st.sampled_from(["files", "name"]), st.lists(st.text() | st.integers()) | st.text()))
