@@ -1,10 +1,10 @@
-"""Tools of a made host, which answer from a table, and a package system of which nobody has anything."""
+"""Tools that answer from a table, refusals of a host, and a package system without packages."""
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from proscribe.host.system import ControlError, Host, Result
+from proscribe.host.system import Host, Result
 
 DONE = Result(0, "", "")
 
@@ -24,10 +24,6 @@ class Tools:
             if set(words.split()) <= set(argv):
                 return result
         raise AssertionError(f"unexpected: {argv}")
-
-
-def absent(argv: Sequence[str], **options: Any) -> Result:
-    raise ControlError(f"{argv[0]} is not installed on this host")
 
 
 def refuse(monkeypatch: Any, method: str, errors: Mapping[str, Exception]) -> None:

@@ -48,11 +48,11 @@ def elf(sections: Mapping[str, bytes] = {}, mark: bytes = b"\0\0\0") -> bytes:
 
 def counted(text: bytes) -> bytes:
     """A text after its length, as Go writes it (encoding/binary, varint)."""
-    length, found = len(text), b""
+    length, prefix = len(text), b""
     while length >= 0x80:
-        found += bytes([length & 0x7F | 0x80])
+        prefix += bytes([length & 0x7F | 0x80])
         length >>= 7
-    return found + bytes([length]) + text
+    return prefix + bytes([length]) + text
 
 
 def build_info(package: str) -> bytes:

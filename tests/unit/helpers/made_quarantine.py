@@ -46,7 +46,7 @@ def made_host(root: Path) -> Host:
 
 def picture(root: Path, top: str = "") -> dict[str, Any]:
     """Everything below a directory with what it is, but for what reading changes."""
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for directory, folders, files in os.walk(root / top.lstrip("/")):
         for name in [*folders, *files, "."]:
             path = Path(directory) / name
@@ -55,8 +55,8 @@ def picture(root: Path, top: str = "") -> dict[str, Any]:
             content = os.readlink(path).encode() if path.is_symlink() else content
             when = 0 if name == "." and Path(directory) in unstable(root) else seen.st_mtime_ns
             when = 0 if path in unstable(root) else when
-            found[os.path.relpath(path, root)] = (seen.st_mode, seen.st_uid, seen.st_gid, when, content)
-    return found
+            entries[os.path.relpath(path, root)] = (seen.st_mode, seen.st_uid, seen.st_gid, when, content)
+    return entries
 
 
 def unstable(root: Path) -> set[Path]:
@@ -129,9 +129,10 @@ def lifted(host: Host) -> Any:
 
 def restored(host: Host, *ids: str, do: str = "restore") -> dict[str, str]:
     """What an operator has restored (or pruned): by id why it was not, "" where it was."""
-    found = operator.chosen(host, do, ids)
-    outcome = carry_out(Changes([one.action for one in found if one.action], independent=True))
-    return {one["id"]: "" if one["done"] else one["why"] for one in operator.outcomes(found, outcome["left"])}
+    choices = operator.chosen(host, do, ids)
+    outcome = carry_out(Changes([choice.action for choice in choices if choice.action], independent=True))
+    rows = operator.outcomes(choices, outcome["left"])
+    return {row["id"]: "" if row["done"] else row["why"] for row in rows}
 
 
 def folders(host: Host) -> Iterator[str]:

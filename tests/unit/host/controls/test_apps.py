@@ -104,9 +104,6 @@ def test_package_of_a_missing_system_is_out(host, packages, place):
     assert states(host, of)["apps/parrot"] == "compliant"
 
 
-# An enforcing run would end the same processes.
-
-
 @pytest.fixture
 def host_with_apps(host):
     root = Path(host.root)

@@ -101,7 +101,6 @@ def app(owner: User | None = None, version: str = "") -> Package:
         ([app(ALICE)], OF_BOB, "noncompliant", "package process"),
         ([app(ALICE), app()], OF_ALICE, "noncompliant", "package"),
         ([app()], {"waiver": "w1", "paths": [PATH]}, "waived", "package process"),
-        ([app(ALICE)], {"waiver": "w1", "paths": [PATH]}, "noncompliant", "package process"),
         ([app(), app(ALICE)], {"waiver": "w1", "paths": [PATH]}, "noncompliant", "package process"),
         ([app()], {"waiver": "w1", "versions": [""]}, "noncompliant", "package process"),
         ([app(None, "1.0")], VERSION, "waived", "package process"),

@@ -140,8 +140,6 @@ def test_part_without_text_is_never_deleted(host, part):
 
 
 class Ruled:
-    """A host with one package system whose block has these parts."""
-
     def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch, *own: Any, gated: bool = True) -> None:
         self.host, self.patch = host, patch
         names = {"MANAGER": "dpkg", "CATALOGUE_KEY": "apt"}
@@ -209,8 +207,6 @@ def test_trials_on_the_host_itself_give_the_verdict(host, monkeypatch):
 
 
 class TriedBlock:
-    """A block of a host, which is tried. `opens` is what a try says."""
-
     def __init__(self, root: Path) -> None:
         self.root, self.opens, self.tried = root, "", 0
         for directory in ("etc", "usr/bin", "var/lib"):
@@ -224,7 +220,6 @@ class TriedBlock:
         return self.opens
 
     def observed(self, fresh: bool = False, name: str = "dpkg", keep: bool = True) -> int:
-        """How often a new observation tries it."""
         host, before = Host(str(self.root)), self.tried
         item = Tries(host, fresh)
         assert item.answer(name, lambda _: ON, self.trial) == (self.opens if self.tried > before else "")

@@ -318,8 +318,6 @@ def test_link_is_followed_up_to_the_limit(steps, links, content):
 
 
 class Bomb(Maker):
-    """An archive whose blocks unpack to ten times what their file has."""
-
     def block(self, content: bytes) -> int:
         body = zlib.compress(bytes(10 * BLOCK))
         self.data += body

@@ -277,8 +277,6 @@ def test_command_is_installed_and_deleted_and_its_mode_content_and_kind_are_chec
 
 
 class Here:
-    """A host with users who are logged in."""
-
     def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch) -> None:
         self.host, self.present = host, ["ann", "bob"]
         patch.setattr(notifications, "logged_in", lambda _: self.present)

@@ -15,7 +15,7 @@ from unittest import mock
 import proscribe
 import pytest
 from derived.package_systems import declared
-from fake_tools import absent, package_system
+from fake_tools import package_system
 from made_users import ALICE, put, put_link, tree
 from proscribe.controller.compile.reading.package_names import GUARDED, NAMES
 from proscribe.controller.report.text.package_commands import COMMANDS
@@ -405,12 +405,13 @@ def test_tool_of_an_owner_is_called_with_these_words(root, monkeypatch, system, 
 )
 def test_package_without_its_tool_stays(root, system, item, reason):
     put(root, item.path or "/x")
-    assert system.removal(Host(str(root), absent), [item]) == ([], [(item, reason)])
+    assert system.removal(Host(str(root), mock.Mock(side_effect=ControlError("missing"))), [item]) == (
+        [],
+        [(item, reason)],
+    )
 
 
 class OwnedTools:
-    """What runs what, as whom; of a tool's version it says nothing unless the tool is one of these."""
-
     def __init__(self, *good: str) -> None:
         self.good, self.ran = good, []  # type: ignore[var-annotated]
 

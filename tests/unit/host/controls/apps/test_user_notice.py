@@ -66,8 +66,6 @@ def alice(tmp_path):
 
 
 class Terminals(Host):
-    """This machine, with these terminals and these desktops only."""
-
     def __init__(self, root: Path, run: Any = None) -> None:
         super().__init__(str(root), run or (lambda argv, **options: Result(0, "", "")))
 

@@ -348,8 +348,6 @@ def test_a_try_depends_on_every_program_that_the_script_runs():
 
 
 class WithApt(Host):
-    """A host whose apt is configured so."""
-
     def __init__(self, root: Path, dumped: str = "", apt: bool = True) -> None:
         super().__init__(str(root), self.answer)
         self.dumped = dumped

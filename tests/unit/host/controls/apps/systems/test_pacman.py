@@ -102,8 +102,6 @@ def test_removal_that_takes_others_along_or_fails_is_refused(root, answer, reaso
 
 
 class Removed:
-    """A host with a pacman that removes, whose lock and whose mark are as the test has them."""
-
     def __init__(self, root: Path) -> None:
         self.host, self.calls = pacman_host(root, {})
         self.lock, self.mark = (root / path.lstrip("/") for path in (pacman_removal.LOCK, pacman_removal.MARK))
