@@ -162,14 +162,12 @@ def write_tables(folder, **tables):
         ({"id": "Birds"}, "id: found 'Birds'"),
         ({"least": "0"}, "least: found '0', expected a number, 1 to 9999999"),
         ({"format": "line"}, "format: found 'line'"),
-        ({"url": "https://x.example/a"}, "url: found 'https://x.example/a'"),
         ({"mixed": ["vpn"]}, "mixed.0.: found 'vpn', expected a category that is not in about"),
         ({"popular": "ranked"}, "found 'birds', expected either popular, or"),
         ({"about": []}, "about: found"),
         ({"takes_from": ["watcher"]}, "takes_from.0.: found 'watcher', expected the id or the family .*'watchers'"),
         ({"without": ["brds"]}, "without.0.: found 'brds', expected the id of a list .*'birds'"),
         ({"without": ["birds"]}, "without.0.: found 'birds', expected the id of a list that leaves nothing out"),
-        ({"licence": "two\nlines"}, "licence: found"),
         ({"more": "x"}, "more: found"),
     ],
 )
@@ -210,7 +208,6 @@ def test_a_publisher_says_all_of_its_row(tmp_path):
         ({"format": "line"}, "format: found 'line'"),
         ({"into": "names"}, "into: found 'names', expected one of feed, networks, domains"),
         ({"least": "0"}, "least: found '0', expected a number, 1 to 999999"),
-        ({"adds": "no"}, "adds: found 'no'"),
         ({"named": "a\nb"}, "named: found"),
         ({"more": "x"}, "more: found"),
     ],
@@ -221,15 +218,7 @@ def test_a_mistake_in_a_row_of_a_publisher(tmp_path, change, why):
         read_publishers(write_tables(tmp_path, publishers=[row]))
 
 
-def listed(text):
-    return edited(text, {"networks": NEW_NETWORKS, "checked": "2026-02-02"})
-
-
-def dated(text):
-    return edited(text, {"checked": "2026-02-02"})
-
-
-@pytest.mark.parametrize("edit", [listed, dated])
+@pytest.mark.parametrize("changes", [{"networks": NEW_NETWORKS, "checked": "2026-02-02"}, {"checked": "2026-02-02"}])
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -241,9 +230,9 @@ def dated(text):
         pytest.param("id: a\nnotes: b\nnetworks:\n- x\ny: |\n checked: 5\nchecked: [\n", "by hand", id="no YAML"),
     ],
 )
-def test_edit_that_changes_another_meaning_is_refused(edit, text, why):
+def test_edit_that_changes_another_meaning_is_refused(changes, text, why):
     with pytest.raises(NotEdited, match=why):
-        edit(text)
+        edited(text, changes)
 
 
 def test_a_comment_on_a_line_of_its_own_would_be_lost():
@@ -254,27 +243,10 @@ def test_a_comment_on_a_line_of_its_own_would_be_lost():
 def test_values_of_every_shape_and_a_key_that_goes():
     text = "---\namends: a\nremove:\n  domains: [x.example]\nsources: [b]\n"
     records = [{"with": "list", "version": 'ETag W/"it\'s: 5"'}, {"with": "other", "day": "2026-01-01"}]
-    after = edited(
-        text, {"add": {"domains": ["c.example"], "packages": {"apt": ["d"]}}, "remove": {}, "compared": records}
-    )
-    assert (
-        after
-        == """\
----
-amends: a
-add:
-  domains:
-    - c.example
-  packages:
-    apt:
-      - d
-compared:
-  - with: list
-    version: 'ETag W/"it''s: 5"'
-  - with: other
-    day: 2026-01-01
-sources: [b]
-"""
+    added = {"domains": ["c.example"], "packages": {"apt": ["d"]}}
+    assert edited(text, {"add": added, "remove": {}, "compared": records}) == (
+        "---\namends: a\nadd:\n  domains:\n    - c.example\n  packages:\n    apt:\n      - d\ncompared:\n"
+        "  - with: list\n    version: 'ETag W/\"it''s: 5\"'\n  - with: other\n    day: 2026-01-01\nsources: [b]\n"
     )
 
 

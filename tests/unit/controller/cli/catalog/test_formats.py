@@ -1,44 +1,25 @@
-"""Formats of published and public lists, and a refresh from a folder."""
+"""Formats of published and public lists."""
 
 import argparse
 import base64
 import contextlib
 import datetime
 import json
-import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from patience import processor
 from properties import examples
-from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
 from proscribe.controller.cli.catalog.formats import FORMATS as RECALL_FORMATS
-from proscribe.controller.cli.catalog.formats import INCLUDES, Unreadable, network
+from proscribe.controller.cli.catalog.formats import INCLUDES, Unreadable
 from proscribe.controller.cli.catalog.obtaining import once
 from proscribe.controller.cli.catalog.public_lists import name_of
 from proscribe.controller.cli.catalog.publishers import FORMATS, Publisher
 from proscribe.controller.cli.catalog.refreshing import _share
 from proscribe.controller.compile.reading import grammar
 
-ENTRY = """\
----
-id: {id}
-name: {id}
-category: instant_messaging
-vendor: Example
-audience: consumer
-enforce: true
-domains:
-  - {id}.example
-checked: 2026-01-02
-sources:
-  - a test
-"""
-FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
-NAMES = [f"bird{number:03}.example" for number in range(100)]
-MORE = [f"wren{number:03}.example" for number in range(100)]
 PIECES = st.sampled_from(
     [*"\n\t\"'`,:#*-|^<>[]{}()/\\ .", "||", "https://", "sdns://", "a.example", "domain", "Domains:", "ID:", "GroupID:"]
     + ["include:", "0.0.0.0 ", "DOMAIN,", "Intel::DOMAIN", "<td>", "<strong>", "NDPI_PROTOCOL_X", "1,", "\x00", "é"]
@@ -108,13 +89,6 @@ def test_a_list_without_its_form(form, text, why):
         list(FORMATS[form](text, "parrot"))
 
 
-@pytest.mark.parametrize(
-    ("given", "written"), [("8.8.8.7/24", "8.8.8.0/24"), ("2001:DB8::1", "2001:db8::1/128"), ("x", "x")]
-)
-def test_a_network_in_the_catalogues_spelling(given, written):
-    assert network(given) == written
-
-
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["ok", "8.8.8.0/24", "https://a.example/x", ""]),
     lambda inner: (
@@ -131,57 +105,6 @@ def test_any_answer_of_a_publisher_is_texts_or_refused(text):
     for read in FORMATS.values():
         with contextlib.suppress(Unreadable):
             assert all(isinstance(one, str) for one in read(text, "parrot"))
-
-
-@pytest.fixture
-def catalog(tmp_path):
-    root = tmp_path / "catalog"
-    (root / "instant_messaging").mkdir(parents=True)
-    (root / "feeds").mkdir()
-    for id_ in ("parrot", "owl"):
-        (root / f"instant_messaging/{id_}.yml").write_text(ENTRY.format(id=id_))
-    (root / "feeds/birds.yml").write_text(FEED)
-    (root / "feeds/birds.txt").write_text("# what sings\n" + "\n".join(NAMES) + "\n")
-    lists = [("birds", "feed", "birds", 50), ("names", "domains", "parrot", 1), ("brds", "feed", "brds", 1)]
-    (root / "publishers.yml").write_text(
-        "---\n"
-        + "".join(
-            f"- {{id: {id_}, url: 'https://x.example/{id_}', format: lines, into: {into}, of: {of}, least: {least}}}\n"
-            for id_, into, of, least in lists
-        )
-    )
-    return root
-
-
-@pytest.fixture
-def refresh(catalog, tmp_path, capsys):
-    folder = tmp_path / "fetched"
-    folder.mkdir()
-
-    def call(id_, values, *words, day=1_790_000_000):
-        (folder / id_).write_text("\n".join(values))
-        os.utime(folder / id_, (day, day))
-        code = launcher.main(
-            ["catalog", "refresh", *([id_] if values else []), "--catalog", str(catalog), "--from", str(folder), *words]
-        )
-        return code, "".join(capsys.readouterr()).splitlines()
-
-    return call
-
-
-def test_a_list_that_is_older_than_the_last_one_is_refused(refresh, catalog):
-    assert refresh("birds", NAMES)[0] == 0
-    before = (catalog / "feeds/birds.yml").read_text()
-    code, printed = refresh("birds", MORE, day=1_789_000_000)
-    assert code == 1 and "it is of 2026-09-10, expected one that is not older" in " ".join(" ".join(printed).split())
-    assert (catalog / "feeds/birds.yml").read_text() == before
-
-
-def test_change_that_does_not_load_is_taken_back(refresh, catalog):
-    before = {path: path.read_text() for path in catalog.rglob("*.*")}
-    code, printed = refresh("names", ["new.example", "owl.example"])
-    assert code == 1 and "would not load" in printed[0]
-    assert {path: path.read_text() for path in catalog.rglob("*.*")} == before
 
 
 @pytest.mark.parametrize("found", [Fetched("a", datetime.date(2026, 1, 1)), None])
@@ -205,13 +128,7 @@ def test_an_address_of_several_lists_is_fetched_once_whatever_comes_of_it(found)
     assert reached == ["one", "three"]
 
 
-def test_all_lists_where_none_is_named(refresh, catalog):
-    code, printed = refresh("names", [])
-    assert code == 1 and [line.partition(":")[0] for line in printed] == ["birds", "names", "brds"]
-    assert all("refused, nothing is changed" in line for line in printed)
-
-
-@pytest.mark.parametrize(("text", "share"), [("0", 0), ("999999", 999999), ("1000000", None), ("-1", None), ("", None)])
+@pytest.mark.parametrize(("text", "share"), [("0", 0), ("999999", 999999), ("1000000", None)])
 def test_a_share_is_a_number_of_percent(text, share):
     if share is not None:
         assert _share(text) == share
@@ -332,34 +249,6 @@ def test_reading_is_linear(unit):
 def test_a_name_of_any_text_is_one_or_none(text):
     name = name_of(text)
     assert not name or (not grammar.domain(name) and name_of(name) in (name, name.removeprefix("www.")))
-
-
-def test_checked_day_is_that_of_the_file_and_never_a_day_to_come(refresh, catalog):
-    today = datetime.datetime.now(datetime.timezone.utc)
-    for days_ago, expected in ((10, 10), (-10, 0)):
-        written = today - datetime.timedelta(days=days_ago)
-        assert refresh("names", [f"new{expected}.example"], day=int(written.timestamp()))[0] == 0
-        days = [today.date() - datetime.timedelta(days=expected - late) for late in (0, 1)]  # midnight may pass
-        entry = (catalog / "instant_messaging/parrot.yml").read_text()
-        assert any(f"checked: {day}\n" in entry for day in days)
-
-
-@pytest.mark.parametrize(
-    ("values", "most", "taken"),
-    [
-        (NAMES + MORE[:40], "40", True),
-        (NAMES + MORE[:40], "39", False),
-        (NAMES[40:], "39", False),
-        (NAMES * 2, "100", False),
-        (NAMES[:49], "100", False),  # fewer than the publisher always has
-    ],
-)
-def test_list_that_changes_more_than_allowed_is_refused(refresh, catalog, values, most, taken):
-    assert refresh("birds", [f"{name.upper()}." for name in NAMES]) == (0, ["birds: unchanged"])
-    before = (catalog / "feeds/birds.txt").read_text()
-    code, printed = refresh("birds", values, "--max-change", most)
-    assert code == (0 if taken else 1), printed
-    assert ((catalog / "feeds/birds.txt").read_text() != before) is taken
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.cli import Refused, command_line
-from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog import list_files, recall
 from proscribe.controller.cli.catalog.chosen import Chosen
 from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
@@ -103,7 +102,7 @@ def call(catalog, folder, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
 
     def run(*words):
-        code = launcher.main(["catalog", words[0], "--catalog", str(catalog), *words[1:]])
+        code = command_line.main(["catalog", words[0], "--catalog", str(catalog), *words[1:]])
         return code, "".join(capsys.readouterr())
 
     return run
@@ -114,14 +113,6 @@ def result(call, folder, *words):
     found = json.loads(printed)
     assert code == 0 and found["schema"] == "proscribe/catalog-recall/1"
     return found
-
-
-def test_without_a_list_of_what_is_asked_for_a_goal_fails(call, folder):
-    (folder / "top/list").unlink()
-    code, printed = call("recall", str(folder), "--at-least", "vpn=0", "--at-least", "vpn:all=0.8")
-    assert code == 1 and "vpn=0: not reached, nothing was measured: no list of the most asked-for names" in printed
-    assert "missing: top: top/list: found No such file or directory" in printed and "vpn:all" not in printed
-    assert "3 lists" not in printed and "2 lists read, 1 missing" in printed
 
 
 HOSTILE = {
@@ -210,14 +201,12 @@ def test_all_files_with_an_ending_and_names_that_another_list_has(call, catalog,
     ("row", "line"),
     [
         (ROW.format(id="first", about=ABOUT, least=2), "id: found 'first', expected an id of its own"),
-        (ROW.format(id="x", about="notes: x", least=1), "found 'x', expected either popular, or what the list is"),
         (ROW.format(id="x", about=ABOUT, least=1).replace("[list]", "[../list]"), "paths[0]: found '../list'"),
         (ROW.format(id="x", about=ABOUT, least=1).replace("folder: x", "folder: .."), "folder: found '..'"),
         (
             ROW.format(id="x", about=f"{ABOUT}, url: 'https://a.example/'", least=1).replace("[list]", "['*.txt']"),
             "paths[0]: found '*.txt', expected a file: what is fetched has a name",
         ),
-        ("- {id: x}\n", "publisher: found nothing, expected a value"),
     ],
 )
 def test_a_mistake_in_the_table_names_its_place(call, catalog, folder, row, line):
@@ -260,24 +249,6 @@ def test_fetched_lists_are_written_into_the_folder(call, catalog, tmp_path, monk
     assert (new / "third/data/b").read_text() == "b.example" and not list((tmp_path / "outside").iterdir())
 
 
-@pytest.fixture
-def new_names(folder):
-    names = ["owlmail.test.com", "google.com"]
-    names += [f"{name}.example" for name in ("unverified", "nothing", "needed", "partly")]
-    for id_ in ("first", "second", "top"):
-        (folder / id_ / "list").write_text("\n".join(names))
-
-
-@pytest.mark.usefixtures("new_names")
-def test_an_amendment_that_is_there_is_not_written_over(call, catalog, folder, tmp_path):
-    own = tmp_path / "own/amends"
-    own.mkdir(parents=True)
-    (own / "owl.yml").write_text("amends: owl\nadd: {domains: [x.example]}\nsources: [x]\n")
-    code, printed = call("propose", "--from-recall", str(folder), "--dir", str(tmp_path / "own"))
-    assert code == 0 and "owl.yml is there already; add these under add.domains: unverified.example" in printed
-    assert "x.example" in (own / "owl.yml").read_text()
-
-
 def test_name_that_another_entry_has_or_needs_is_left_out(call, catalog, folder):
     (catalog / "webmail/wren.yml").write_text(
         ENTRY.format(id="wren", enforce="false", more="domains: [wrenmail.com]\nshared_domains: [needs.wrenmail.net]")
@@ -287,20 +258,6 @@ def test_name_that_another_entry_has_or_needs_is_left_out(call, catalog, folder)
     printed = call("propose", "--from-recall", str(folder))[1]
     assert "left out wrenmail.net, rank 1" in printed and "shared_domains" in printed
     assert "also.example" in printed
-
-
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (("owl", "list", "--from-recall", "x"), "found LIST or --source beside --from-recall"),
-        (("--source", "x", "--from-recall", "x"), "found LIST or --source beside --from-recall"),
-        (("robin", "--from-recall", "x"), "there is no service 'robin'"),
-        (("--from-recall", "absent"), "expected the folder of the lists"),
-    ],
-)
-def test_propose_refuses_wrong_words(call, words, why):
-    code, printed = call("propose", *words)
-    assert code == 2 and why in printed
 
 
 def test_a_proposal_needs_a_list_of_what_is_asked_for(call, folder):
@@ -365,7 +322,6 @@ def test_all_of_a_comparison(run):
         ("messaging=0", "messaging=0: not reached, nothing was measured: no list of the most asked-for names was read"),
         ("messaging:all=1", ""),
         ("webmail=0", "webmail=0: not reached, nothing was measured: no two independent lists share a name"),
-        ("webmail:all=0", "webmail:all=0: not reached, nothing was measured: no two independent lists share a name"),
     ],
 )
 def test_a_goal_is_reached_or_it_is_said_why_not(run, goal, said):
@@ -388,9 +344,9 @@ def test_recall_compares_named_categories_and_popular_names(run):
     ("option", "text", "taken"),
     [
         *(("--popular", text, True) for text in ("1", "9999999")),
-        *(("--popular", text, False) for text in ("0", "10000000", "-1", "1.5")),
+        *(("--popular", text, False) for text in ("0", "10000000")),
         *(("--at-least", f"vpn={text}", True) for text in ("0", "0.1234", "1.0000")),
-        *(("--at-least", text, False) for text in ("vpn=1.1", "vpn=0.12345", "vpn", "vpns=0.5", "vpn:most=0.5")),
+        *(("--at-least", text, False) for text in ("vpn=1.1", "vpn=0.12345", "vpns=0.5", "vpn:most=0.5")),
     ],
 )
 def test_numbers_and_goals_have_a_form(run, option, text, taken):
@@ -422,7 +378,6 @@ def listed(names):
         ("ranked", 3, "tit", 3),
         ("ranked", 2, "tit", 0),
         ("ranked", 9, "owl", 2),  # x.owl is below it
-        ("ranked", 9, "wren", 0),
         ("5", 5, "tit", None),
         ("5", 4, "tit", 0),  # nobody knows which are its first four
         ("5", 9, "owl", 0),
@@ -454,13 +409,10 @@ def test_two_lists_of_what_is_asked_for_add_up():
 )
 def test_a_share_is_of_what_was_measured(families, popular, whole, share):
     states = {"owl.example": Standing("blocked", "owl")}
-    result = measure(
-        "vpn",
-        [source(one) for one in families],
-        {one: listed("owl wren tit") for one in families},
-        Popular({"wren.example": 5} if popular else {}, frozenset(), popular),
-        lambda name: states.get(name, Standing(MISSING)),
-    )
+    names = {family: listed("owl wren tit") for family in families}
+    asked_for = Popular({"wren.example": 5} if popular else {}, frozenset(), popular)
+    sources = [source(family) for family in families]
+    result = measure("vpn", sources, names, asked_for, lambda name: states.get(name, Standing(MISSING)))
     assert result.share(whole) == share
 
 
@@ -512,12 +464,10 @@ SERVICES = [
         *((name, "shared", "open") for name in ("cdn.example", "ok.owl.example", "x.ok.owl.example")),
         ("mx.example", "shared", "mail"),
         ("x.kept.example", "decided", "wren"),
-        ("192.0.2.0/24", "missing", ""),
         ("perhaps.example", "unverified", "elf"),
         ("good.other", "known good", "known_good.txt"),
         ("below.good.other", "missing", ""),
         ("web.example", "page", "pages"),
-        ("x.web.example", "missing", ""),
         ("part.example", "part", "owl"),
         ("deep.fed.other", "part", "feeds/birds"),
         ("x.nets.example", "missing", ""),

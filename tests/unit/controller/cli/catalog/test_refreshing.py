@@ -1,5 +1,6 @@
 """Refreshed feeds: agreements of several lists, directories, and amendments."""
 
+import datetime
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +47,12 @@ NAMES = "\n".join(f"bird{number:03}.example" for number in range(100))
 ONE = "\n".join([NAMES, *(f"tree{number:03}.example" for number in range(50))])
 TWO = "\n".join([NAMES, *(f"bush{number:03}.example" for number in range(30))])
 EMPTY = "z1.example\n"
+MORE = NAMES.replace("bird", "wren")
 WRENS = TWO.replace("bird", "wren").replace("bush", "moss")
+OWL = (
+    "---\nid: owl\nname: Owl\ncategory: webmail\nvendor: E\naudience: consumer\nenforce: true\n"
+    "domains: [owl.example]\nchecked: 2026-01-02\nsources: [a test]\n"
+)
 TABLE = """\
 - {id: %s, publisher: x, family: %s, %s: [vpn], folder: %s, paths: [list], url: 'https://x.example/', format: lines,
    least: '1', licence: x%s}
@@ -76,9 +82,9 @@ class Refreshed:
         listed = [{"url": f"https://x.example/{row['id']}", **usual, **row} for row in rows]
         self.write(f"{directory}/publishers.yml", yaml.safe_dump(listed))
 
-    def refresh(self, lists: Mapping[str, str], *words: str) -> tuple[int, list[str]]:
+    def refresh(self, lists: Mapping[str, str], *words: str, day: int = DAY) -> tuple[int, list[str]]:
         for name, text in lists.items():
-            os.utime(self.write(f"lists/{name}", text), (DAY, DAY))
+            os.utime(self.write(f"lists/{name}", text), (day, day))
         directories = ["--catalog", str(self.release), "--dir", str(self.ours)]
         code = launcher.main(["catalog", "refresh", *directories, "--from", str(self.lists), *words])
         return code, "".join(self._capsys.readouterr()).splitlines()
@@ -140,10 +146,8 @@ def test_a_list_that_cannot_be_had_takes_no_name_away_and_is_named(made):
     published = lists("c.example", three="c.example")
     (made.lists / "two").unlink()
     code, printed = made.refresh({id_: text for id_, text in published.items() if id_ != "two"})
-    said = " ".join(printed)
-    assert code == 1 and "birds: no name is taken away, since not every list could be had: two: " in " ".join(
-        said.split()
-    )
+    said = " ".join(" ".join(printed).split())
+    assert code == 1 and "birds: no name is taken away, since not every list could be had: two: " in said
     text = "# what sings\na.example # 2\nb.example # 2\nc.example # 2\nhand.example\n"
     assert (made.release / "feeds/birds.txt").read_text() == text
 
@@ -200,9 +204,8 @@ def changed(place, before):
 
 def test_refresh_keeps_text_of_a_person_in_an_amendment(place):
     place.publishers("ours", NETS, {"id": "names", "into": "domains", "of": "parrot"})
-    place.write(
-        "ours/amends/parrot.yml", AMENDS.replace("sources:", "remove:\n  networks:\n    - 8.8.8.8/32\nsources:")
-    )
+    removed = AMENDS.replace("sources:", "remove:\n  networks:\n    - 8.8.8.8/32\nsources:")
+    place.write("ours/amends/parrot.yml", removed)
     assert place.refresh({"nets": "8.8.8.8/32\n9.9.9.0/24\n", "names": "ours.example\nnew.example\n"})[0] == 0
     data = place.data("ours/amends/parrot.yml")
     assert (data["add"], data["remove"], data["sources"]) == (
@@ -233,3 +236,62 @@ def test_lists_that_cover_an_entrys_networks_together_are_one_job(place):
     code, printed = place.refresh({"covering": "8.8.4.0/24\n", "second": "8.8.8.0/24\n"})
     assert (code, printed) == (0, ["covering, second: unchanged"])
     assert [one["with"] for one in service(place).compared] == ["covering", "second"]
+
+
+@pytest.fixture
+def published(place):
+    """The hundred names of birds as a list of at least fifty; `names` is a list of an entry's domains."""
+    place.write("release/feeds/birds.txt", f"# what sings\n{NAMES}\n")
+    place.write("release/webmail/owl.yml", OWL)
+    place.publishers("release", {"id": "birds", "least": "50"}, {"id": "names", "into": "domains", "of": "parrot"})
+    return place
+
+
+def test_a_list_that_is_older_than_the_last_one_is_refused(published):
+    assert published.refresh({"birds": NAMES}, "birds")[0] == 0
+    before = published.content()
+    code, printed = published.refresh({"birds": MORE}, "birds", day=1_789_000_000)
+    assert code == 1 and "it is of 2026-09-10, expected one that is not older" in " ".join(" ".join(printed).split())
+    assert published.content() == before
+
+
+def test_change_that_does_not_load_is_taken_back(published):
+    before = published.content()
+    code, printed = published.refresh({"names": "new.example\nowl.example"}, "names")
+    assert code == 1 and "would not load" in printed[0]
+    assert published.content() == before
+
+
+def test_all_lists_where_none_is_named(published):
+    code, printed = published.refresh({"names": ""})
+    assert code == 1 and [line.partition(":")[0] for line in printed] == ["birds", "names"]
+    assert all("refused, nothing is changed" in line for line in printed)
+
+
+def test_checked_day_is_that_of_the_file_and_never_a_day_to_come(published):
+    today = datetime.datetime.now(datetime.timezone.utc)
+    for days_ago, expected in ((10, 10), (-10, 0)):
+        written = today - datetime.timedelta(days=days_ago)
+        lists = {"names": f"new{expected}.example"}
+        assert published.refresh(lists, "names", day=int(written.timestamp()))[0] == 0
+        days = [str(today.date() - datetime.timedelta(days=expected - late)) for late in (0, 1)]  # midnight may pass
+        assert published.data("release/circumvention/parrot.yml")["checked"] in days
+
+
+@pytest.mark.parametrize(
+    ("values", "most", "taken"),
+    [
+        (NAMES.split() + MORE.split()[:40], "40", True),
+        (NAMES.split() + MORE.split()[:40], "39", False),
+        (NAMES.split()[40:], "39", False),
+        (NAMES.split() * 2, "100", False),
+        (NAMES.split()[:49], "100", False),  # fewer than the publisher always has
+    ],
+)
+def test_list_that_changes_more_than_allowed_is_refused(published, values, most, taken):
+    names = "\n".join(f"{name.upper()}." for name in NAMES.split())
+    assert published.refresh({"birds": names}, "birds") == (0, ["birds: unchanged"])
+    before = (published.release / "feeds/birds.txt").read_text()
+    code, printed = published.refresh({"birds": "\n".join(values)}, "birds", "--max-change", most)
+    assert code == (0 if taken else 1), printed
+    assert ((published.release / "feeds/birds.txt").read_text() != before) is taken
