@@ -23,7 +23,6 @@ from proscribe.model.words import EXPORT_SCHEMA
 WAIVED = {"mode": "waived", "waiver": "W-1"}
 AT_NOON = {**WAIVED, "hours": HOURS, "otherwise": "enforce"}
 FOR_ALICE = {"exceptions": [{"waiver": "W-2", "users": ["alice"]}]}
-ENTRIES = st.sampled_from([{}, WAIVED, AT_NOON, FOR_ALICE, {**AT_NOON, **FOR_ALICE}])
 EMPTY = {"schema": EXPORT_SCHEMA, "files": []}
 NOTHING = manifest.Earlier("", "", None, "", None, {})
 TOOL = "#!/bin/sh\n[ $2 = sign ] && echo made\n"
@@ -89,7 +88,7 @@ def test_a_control_that_is_off_is_said_or_refused():
         join({})
 
 
-@given(st.lists(ENTRIES, min_size=1, max_size=5))
+@given(st.lists(st.sampled_from([{}, WAIVED, AT_NOON, FOR_ALICE, {**AT_NOON, **FOR_ALICE}]), min_size=1, max_size=5))
 def test_a_decision_is_never_wider_than_a_host(entries):
     plans = {f"host{number}": chat(entry) for number, entry in enumerate(entries)}
     joined, said = join(plans, ("dns",))

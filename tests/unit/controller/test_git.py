@@ -11,16 +11,9 @@ for word; do echo "argument $word"; done
 env | sort
 exit 3
 """
-ALWAYS = {
-    "LC_ALL": "C",
-    "GIT_ALLOW_PROTOCOL": "none",
-    "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_GRAFT_FILE": "/dev/null",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_TERMINAL_PROMPT": "0",
-}
+ALWAYS = {"LC_ALL": "C", "GIT_ALLOW_PROTOCOL": "none", "GIT_ATTR_NOSYSTEM": "1", "GIT_GRAFT_FILE": "/dev/null"}
+ALWAYS |= dict.fromkeys(("GIT_NO_LAZY_FETCH", "GIT_NO_REPLACE_OBJECTS"), "1")
+ALWAYS |= dict.fromkeys(("GIT_OPTIONAL_LOCKS", "GIT_TERMINAL_PROMPT"), "0")
 ALONE = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 
 
@@ -30,15 +23,10 @@ def surrounding(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/git").write_text(GIT)
     (tmp_path / "bin/git").chmod(0o755)
-    for name, value in {
-        "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
-        "HOME": "/home/a",
-        "GIT_DIR": "/elsewhere/.git",
-        "GIT_CONFIG_GLOBAL": "/elsewhere/config",
-        "SSH_ASKPASS": "/elsewhere/asks",
-        "SSH_ASKPASS_REQUIRE": "force",
-        "LC_ALL": "de_DE.UTF-8",
-    }.items():
+    set_before = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "HOME": "/home/a", "LC_ALL": "de_DE.UTF-8"}
+    set_before |= {"GIT_DIR": "/elsewhere/.git", "GIT_CONFIG_GLOBAL": "/elsewhere/config"}
+    set_before |= {"SSH_ASKPASS": "/elsewhere/asks", "SSH_ASKPASS_REQUIRE": "force"}
+    for name, value in set_before.items():
         monkeypatch.setenv(name, value)
 
 

@@ -16,7 +16,6 @@ from proscribe.host.schedule.timers import BASE_OF_GUARD, BASE_OF_PULL, COMMITS,
 from recording import compare, join_files
 
 HERE = Here("/srv/proscribe", "ops", False, ["/srv/proscribe/inventory/prod"], "servers", {"PROSCRIBE_REPORTS": "/r 1"})
-UNITS = "/etc/systemd/system/proscribe"
 SIGNER = "ops@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ"
 PULLED = {"schedule": "pull", "schedule_repository": "https://git.example.org/p.git", "schedule_signers": [SIGNER]}
 ODD = HERE._replace(
@@ -36,18 +35,6 @@ def planned(here=HERE, elsewhere="", local=False, of=({}, {}), **settings):
     ]
     read = {host.name: read_restrictions(host.values, host.where) for host in hosts}
     return plan(hosts, read, here, elsewhere, local)
-
-
-def test_a_limit_of_hosts_that_pull_does_not_narrow_what_is_collected():
-    answer = planned(**PULLED)
-    service = answer["drift"]["files"][f"{UNITS}-drift.service"]
-    assert '"scheduled" "collect" "--" "-i" "/srv/proscribe/inventory/prod"\n' in service
-
-
-def test_pulling_unit_is_not_kept_from_changing_its_host():
-    lines = planned(**PULLED)["pull"]["files"][f"{UNITS}-pull.service"].splitlines()
-    assert "SystemCallFilter=~@clock @cpu-emulation @obsolete @raw-io @reboot @swap" in lines
-    assert not [line for line in lines if line.startswith(("Protect", "Private", "NoNewPriv", "RestrictSUIDSGID"))]
 
 
 @pytest.mark.parametrize(
@@ -121,9 +108,8 @@ def test_pulling_host_needs_paths_of_its_settings(settings, paths, needs):
     ],
 )
 def test_missing_or_contradictory_settings_are_reported(changes, message):
-    with pytest.raises(PolicyErrors) as raised:
+    with pytest.raises(PolicyErrors, match=re.escape(message)):
         planned(**changes)
-    assert message in str(raised.value)
 
 
 def unquoted(line):

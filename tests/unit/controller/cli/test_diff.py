@@ -83,9 +83,6 @@ def test_change_for_a_service_is_reported(old, new, change):
 
 AB, BC = (entry(domains=[f"{name}.example" for name in names]) for names in ("ab", "bc"))
 ON_APT, ON_RPM = ({"parrot": entry(packages=dict.fromkeys(keys, ["parrot"]))} for keys in (["apt"], ["apt", "rpm"]))
-SETTINGS = section(log=True, management=["10.0.0.0/8"], rules=[{"port": 22}], tenants={"google": []})
-OTHERS = section(log=False, management=["10.1.0.0/16"], rules=[], tenants={"google": ["a"]}, zone="")
-TOP_ANEW = {**made(), "watch": {"every": 60}, "waivers": {"w1": {"expires": "2026-12-01T00:00:00Z"}}, "later": LATER}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +92,7 @@ TOP_ANEW = {**made(), "watch": {"every": 60}, "waivers": {"w1": {"expires": "202
         ({**made(), "later": LATER}, {**made(), "later": LATER_ANOTHER}, []),  # only the time of the next plan counts
         (
             {**made(), "watch": {"every": 300}, "request_url": "https://a.example/"},
-            TOP_ANEW,
+            {**made(), "watch": {"every": 60}, "waivers": {"w1": {"expires": "2026-12-01T00:00:00Z"}}, "later": LATER},
             [
                 ("", "plan", "", "request_url", (), (), "https://a.example/"),
                 ("", "plan", "", "watch", (), (), '{"every":300}', '{"every":60}'),
@@ -118,8 +115,8 @@ TOP_ANEW = {**made(), "watch": {"every": 60}, "waivers": {"w1": {"expires": "202
         ),
         (dns(parrot=entry()), made(), [("dns", "control", "", "", (), (), "enforce", "off")]),
         (
-            made(firewall=SETTINGS),
-            made(firewall=OTHERS),
+            made(firewall=section(log=True, management=["10.0.0.0/8"], rules=[{"port": 22}], tenants={"google": []})),
+            made(firewall=section(log=False, management=["10.1.0.0/16"], rules=[], tenants={"google": ["a"]}, zone="")),
             [
                 ("firewall", "setting", "", "log", (), (), "true", "false"),
                 ("firewall", "setting", "", "management", ("10.1.0.0/16",), ("10.0.0.0/8",)),
@@ -228,16 +225,10 @@ def test_latest_without_any_run_is_refused(tmp_path):
         earlier("latest", arguments(), NOW, tmp_path / "nothing")
 
 
-WAIVER = """\
-id: press-whatsapp
-services: [whatsapp]
-hosts: [press01]
-reason: Press enquiries come in there
-requested_by: chan.tai.man
-approved_by: head.of.press
-approved_on: 2026-11-20T09:00:00Z
-expires: {expires}
-"""
+WAIVER = (
+    "id: press-whatsapp\nservices: [whatsapp]\nhosts: [press01]\nreason: Press enquiries come in there\n"
+    "requested_by: chan.tai.man\napproved_by: head.of.press\napproved_on: 2026-11-20T09:00:00Z\nexpires: {expires}\n"
+)
 POLICY_FILES = {
     "hosts.yml": "press: {hosts: {press01: {}}}\n",
     "group_vars/all.yml": "proscribe_categories: [webmail]\nproscribe_waiver_max_days: 3660\n",
@@ -283,13 +274,8 @@ def test_a_waiver_is_shown_with_its_end_and_approver(inventory, capsys):
 
 
 def test_a_new_approver_stands_before_any_host(inventory, capsys):
-    write_files(
-        inventory,
-        {
-            "approvers.yml": "press: {head: mallory}\n",
-            "group_vars/all.yml": "proscribe_categories: [cloud_storage]\nproscribe_waiver_max_days: 3660\n",
-        },
-    )
+    variables = "proscribe_categories: [cloud_storage]\nproscribe_waiver_max_days: 3660\n"
+    write_files(inventory, {"approvers.yml": "press: {head: mallory}\n", "group_vars/all.yml": variables})
     assert run_diff(inventory) == 1
     text = capsys.readouterr().out
     assert text.index("+ press: head mallory") < text.index("1 host (")

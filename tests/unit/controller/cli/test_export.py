@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,25 +25,16 @@ all:
     proscribe_categories: [instant_messaging]
     proscribe_exports_fed: [rpz, nft]
   children:
-    office:
-      hosts:
-        desk1: {}
-        win1: {ansible_connection: winrm}
-    guests:
-      hosts:
-        guests-devices: {}
-    kiosks:
-      hosts:
-        kiosk1: {proscribe_categories: [webmail]}
+    office: {hosts: {desk1: {}, win1: {ansible_connection: winrm}}}
+    guests: {hosts: {guests-devices: {}}}
+    kiosks: {hosts: {kiosk1: {proscribe_categories: [webmail]}}}
     empty: {}
 """
 AT = ["--at", "2026-11-27T08:00:00Z"]
 NONE = NotExportable(f"{NOTHING}: no names")
-MORE = NotExportable(f"{NOTHING}: no programs")
 PATHS = NotExportable("it takes no paths")
 FOR_ONE = "1 format with nothing to export:\n  a: no names\n"
 FOR_EACH = "2 formats with nothing to export:\n  a: no names\n  b: no programs\n"
-STALE = "no names. Delete {0}/a, which has an earlier export of it"
 BAD = export_all.REFUSED
 NAMESPACE = "proscribe-export"
 WAIVER = (
@@ -60,20 +52,6 @@ def inventory(tmp_path):
 
 def manifest(directory):
     return json.loads((directory / "manifest.json").read_text())
-
-
-def test_a_group_whether_it_is_served_or_not(inventory, tmp_path, capsys):
-    for group, hosts in {"office": ["desk1", "win1"], "guests": ["guests-devices"]}.items():
-        out = tmp_path / group
-        assert main(["export", "rpz", *inventory, "--group", group, "-o", str(out), *AT]) == 0
-        said = manifest(out)
-        assert (said["format"], said["group"], said["hosts"]) == ("rpz", group, hosts)
-        assert said["at"] == "2026-11-27T08:00:00Z"
-        assert "dns/whatsapp" in said["included"]
-        assert "dns/gmail" not in said["included"]
-    printed = capsys.readouterr().out
-    assert "for 2 hosts of group office" in printed
-    assert "Not as on hosts (manifest.json has all of it):" in printed
 
 
 def test_explain_answers_for_the_audience_of_an_export_that_runs_leave_out(inventory, capsys):
@@ -94,9 +72,7 @@ def waived(inventory, tmp_path):
     return inventory
 
 
-def test_an_export_says_until_when_it_is_valid_and_a_check_whether_it_is_what_would_be_written(
-    waived, tmp_path, capsys
-):
+def test_export_has_an_end_and_a_check_names_what_differs(waived, tmp_path, capsys):
     out = tmp_path / "out"
     export = ["export", "rpz", *waived, "--group", "office", "-o", str(out)]
     assert main([*export, *AT]) == 0
@@ -160,10 +136,10 @@ def refused(name, why):
     [
         ({"a": 1, "b": 3, "c": 2}, "", 3, "", ""),
         ({"a": NONE, "b": NONE, "c": 0}, "", 0, "2 formats with nothing to export:\n  a, b: no names\n", ""),
-        ({"a": NONE, "b": MORE, "c": 0}, "", 0, FOR_EACH, ""),
+        ({"a": NONE, "b": NotExportable(f"{NOTHING}: no programs"), "c": 0}, "", 0, FOR_EACH, ""),
         ({"a": PATHS, "b": 9, "c": PATHS}, "", BAD, "", "2 formats refused:\n  a, c: it takes no paths\n"),
         ({"a": NONE, "b": PATHS}, "b", BAD, FOR_ONE, refused("b", "it takes no paths")),
-        ({"a": NONE, "b": 0}, "a", BAD, "", refused("a", STALE)),
+        ({"a": NONE, "b": 0}, "a", BAD, "", refused("a", "no names. Delete {0}/a, which has an earlier export of it")),
         *(({"a": kind("so"), "b": 0}, "", BAD, "", refused("a", "so")) for kind in (ControlError, Refused, OSError)),
     ],
 )
@@ -210,6 +186,10 @@ class Organisation:
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", file], check=True)
         return file
 
+    @property
+    def signature(self):
+        return self.out / "manifest.json.sig"
+
     def signs(self, key):
         extra = f"    proscribe_exports_key: {json.dumps(str(key))}\n    proscribe_waiver_signatures: 'off'\n"
         (self.inventory / "hosts.yml").write_text(INVENTORY.replace("  vars:\n", f"  vars:\n{extra}", 1))
@@ -221,7 +201,7 @@ class Organisation:
 
     def sign(self, key, namespace=NAMESPACE):
         """As an attacker does who can write into the directory."""
-        (self.out / "manifest.json.sig").unlink(missing_ok=True)
+        self.signature.unlink(missing_ok=True)
         file = self.out / "manifest.json"
         command = ["ssh-keygen", "-q", "-Y", "sign", "-f", self.key(key), "-n", namespace, file]
         subprocess.run(command, check=True, capture_output=True)
@@ -256,35 +236,23 @@ def emptied(ours):
     file.write_text(json.dumps(document))
 
 
+def linked(ours):
+    ours.signature.rename(ours.root / "sig")
+    ours.signature.symlink_to(ours.root / "sig")
+
+
+FITS_NOT, IS_NONE = "it does not fit the file", "manifest.json.sig is no signature"
 ATTACKS = {
-    "a manifest that is valid for longer": (longer, "it does not fit the file"),
-    "a file and its digest": (emptied, "it does not fit the file"),
+    "a manifest that is valid for longer": (longer, FITS_NOT),
+    "a file and its digest": (emptied, FITS_NOT),
     "both, signed by a stranger": (lambda o: (emptied(o), o.sign("stranger")), "allowed_signers has no such key of"),
-    "signed by an approver of waivers": (
-        lambda o: (emptied(o), o.sign("head")),
-        "it is by head, not by proscribe-export",
-    ),
-    "signed for another purpose": (lambda o: o.sign("controller", "proscribe-waiver"), "it does not fit the file"),
-    "no signature": (lambda o: (o.out / "manifest.json.sig").unlink(), "there is no manifest.json.sig"),
-    "a link to a signature": (
-        lambda o: (
-            (o.out / "manifest.json.sig").rename(o.root / "sig"),
-            (o.out / "manifest.json.sig").symlink_to(o.root / "sig"),
-        ),
-        "manifest.json.sig is no signature",
-    ),
-    "a pipe": (
-        lambda o: ((o.out / "manifest.json.sig").unlink(), os.mkfifo(o.out / "manifest.json.sig")),
-        "manifest.json.sig is no signature",
-    ),
-    "a signature without end": (
-        lambda o: os.truncate(o.out / "manifest.json.sig", 1 << 30),
-        "manifest.json.sig is no signature",
-    ),
-    "an escape sequence": (
-        lambda o: (o.out / "manifest.json.sig").write_text("\x1b]0;owned\x07"),
-        "it does not fit the file",
-    ),
+    "signed by an approver of waivers": (lambda o: (emptied(o), o.sign("head")), "by head, not by proscribe-export"),
+    "signed for another purpose": (lambda o: o.sign("controller", "proscribe-waiver"), FITS_NOT),
+    "no signature": (lambda o: o.signature.unlink(), "there is no manifest.json.sig"),
+    "a link to a signature": (linked, IS_NONE),
+    "a pipe": (lambda o: (o.signature.unlink(), os.mkfifo(o.signature)), IS_NONE),
+    "a signature without end": (lambda o: os.truncate(o.signature, 1 << 30), IS_NONE),
+    "an escape sequence": (lambda o: o.signature.write_text("\x1b]0;owned\x07"), FITS_NOT),
 }
 
 
@@ -297,7 +265,7 @@ def test_export_written_by_an_attacker_does_not_count(ours, capsys, attack):
     do(ours)
     assert ours.export("--check", *AT) == 4
     printed = capsys.readouterr()
-    assert f"its signature does not count: {why}" in printed.out
+    assert re.search(f"its signature does not count: .*{why}", printed.out)
     assert "\x1b" not in printed.out + printed.err
     assert ours.export(*AT) == 0 and ours.export("--check", *AT) == 0, "it is written again"
 
@@ -353,7 +321,7 @@ def test_check_of_all_finds_changed_and_missing_exports(inventory, tmp_path, cap
 
 def test_unsigned_export_counts_only_where_the_policy_has_no_key(ours, capsys):
     ours.signs("")
-    assert ours.export(*AT) == 0 and not (ours.out / "manifest.json.sig").exists()
+    assert ours.export(*AT) == 0 and not ours.signature.exists()
     assert ours.export(*AT, "--check") == 0
     assert ours.export(*AT, "--check", "--key", str(ours.key("controller"))) == 4
     for signer, code in (("stranger", 4), ("controller", 0)):  # a signature that is there has to count

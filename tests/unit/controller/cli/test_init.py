@@ -32,7 +32,6 @@ HOSTS = "[press]\npress01\n[finance]\nfin01\n"
 YAML = "press: {hosts: {press01: }}\nfinance: {hosts: {fin01: }}\n"
 MET = dict.fromkeys(repository.TABLES, 0)
 SITES = "[berlin]\npress01\nfin01\n[hongkong]\npress02\n[press]\npress01\npress02\n[finance]\nfin01\n"
-TODAY = datetime.date(2026, 11, 30)
 PRINTABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).filter(str.isprintable)
 ENOUGH = ("--organisation=Acme", "--department=press=press01")
 FILES = {"README.md": b"text\n", "ci/diff": b"#!/bin/sh\n", "a/b/c": b""}
@@ -48,33 +47,26 @@ def inside(directory):
 
 
 def placed(directory, files):
-    """Write files below a directory, scripts executable, and return their content."""
+    """Write files below a directory, scripts executable."""
     for name, text in files.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text)
         (directory / name).chmod(0o755 if text.startswith("#!") else 0o644)
-    return contents(directory)
 
 
-def contents(directory):
-    return {name: (directory / name).read_bytes() for name in sorted(inside(directory))}
-
-
-def policy_folder(directory):
-    """Return the folder of the made policy: that of the last inventory in ansible.cfg."""
-    line = re.findall(r"(?m)^inventory = (.*)$", (directory / "ansible.cfg").read_text())[0]
-    return (directory / line.split(",")[-1]).parent
+def inventories(directory):
+    """Return what ansible.cfg names; the last one is in the folder of the policy."""
+    return re.findall(r"(?m)^inventory = (.*)$", (directory / "ansible.cfg").read_text())[0].split(",")
 
 
 def approvers(directory):
-    return yaml.safe_load((policy_folder(directory) / "approvers.yml").read_text())
+    return yaml.safe_load((directory / inventories(directory)[-1]).with_name("approvers.yml").read_text())
 
 
 def expected_names(directory, monkeypatch):
     """Compare both tables with the policy, as the made repository names its inventory. Return the exit codes."""
-    line = re.findall(r"(?m)^inventory = (.*)$", (directory / "ansible.cfg").read_text())[0]
     monkeypatch.chdir(directory)
-    options = [word for source in line.split(",") for word in ("-i", source)]
+    options = [word for source in inventories(directory) for word in ("-i", source)]
     return {name: main(["explain", "--expect", name, *options]) for name in repository.TABLES}
 
 
@@ -155,7 +147,7 @@ def answers(*options):
     add_arguments(parser)
     arguments = parser.parse_args(["policy", *options])
     arguments.inventory = arguments.existing
-    return read_answers(arguments, TODAY)
+    return read_answers(arguments, datetime.date(2026, 11, 30))
 
 
 @pytest.fixture(scope="session")
@@ -237,9 +229,8 @@ def test_all_mistakes_of_the_options_come_at_once():
 
 
 def test_only_a_public_key_is_one_and_no_other_file_is_shown(key, tmp_path):
-    assert public_key(key.with_suffix(".pub")).startswith("ssh-ed25519 AAAA") and "comment" not in public_key(
-        key.with_suffix(".pub")
-    )
+    taken = public_key(key.with_suffix(".pub"))
+    assert taken.startswith("ssh-ed25519 AAAA") and "comment" not in taken
     public = key.with_suffix(".pub").read_text()
     for content in ("", public * 2, public.replace("AAAA", "BBBB"), f"restrict {public}", "ssh-rsa x\n"):
         (tmp_path / "other").write_text(content)

@@ -21,14 +21,10 @@ all:
       hosts:
         press01: {proscribe_contact: "{{ desk }}", desk: helpdesk, proscribe_zone: office}
         press02:
-    windows:
-      hosts:
-        win01: {ansible_connection: winrm}
+    windows: {hosts: {win01: {ansible_connection: winrm}}}
     network:
-      hosts:
-        switch01: {ansible_connection: ansible.netcommon.network_cli, ansible_network_os: cisco.ios.ios}
-    kiosks:
-      hosts: {kiosk01: }
+      hosts: {switch01: {ansible_connection: ansible.netcommon.network_cli, ansible_network_os: cisco.ios.ios}}
+    kiosks: {hosts: {kiosk01: }}
     nobody: {}
 """
 PASSWORD = b"of the vault"

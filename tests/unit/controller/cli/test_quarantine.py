@@ -6,14 +6,8 @@ import os
 import pytest
 from proscribe.controller.cli import Refused, command_line
 
-NOTHING = {
-    "quarantine_do": "list",
-    **{f"quarantine_{name}": [] for name in ("host", "user", "service", "id")},
-    "quarantine_all": False,
-    "quarantine_older_than": "",
-    "quarantine_accept_loss": False,
-    "quarantine_format": "table",
-}
+NOTHING = {"quarantine_do": "list", "quarantine_all": False, "quarantine_older_than": "", "quarantine_format": "table"}
+NOTHING |= {f"quarantine_{name}": [] for name in ("host", "user", "service", "id")} | {"quarantine_accept_loss": False}
 
 
 @pytest.fixture

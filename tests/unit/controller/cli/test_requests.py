@@ -307,9 +307,8 @@ def test_an_id_that_another_user_copied_gets_nothing(story):
     with pytest.raises(Refused, match="2 requests have this id"):
         story(waiver, "new", "--request", request["id"])
     whole = story.question
-    story.question = dataclasses.replace(
-        whole, hosts=[host for host in whole.hosts if host.name == "press01"]
-    )  # --limit
+    limited = [host for host in whole.hosts if host.name == "press01"]  # by --limit
+    story.question = dataclasses.replace(whole, hosts=limited)
     story(requests, "refuse", request["id"], "no", "--by", "head.of.press")
     story.question = whole
     states = {one["host"]: one["state"] for one in json.loads(story(requests, "--json"))["requests"]}
@@ -418,21 +417,12 @@ def test_where_there_is_none_that_is_said(list_command, capsys):
     ],
 )
 def test_a_refusal_needs_a_request_and_one_line_that_says_why(list_command, words, message):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refused, match=re.escape(message)):
         list_command(*words)
-    assert message in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("answered", "message"),
-    [
-        (request("waived", WAIVED, "W-1"), f"is waived already: {WAIVED}; to end it, revoke the waiver W-1"),
-        (request("refused", "refused by head.of.press"), "is refused already: refused by head.of.press"),
-    ],
-    ids=["waived", "refused"],
-)
-def test_answered_request_is_not_refused(list_command, answered, message):
-    list_command.listed = [answered]
+def test_waived_request_is_not_refused(list_command):
+    list_command.listed = [request("waived", WAIVED, "W-1")]
     with pytest.raises(Refused) as refused:
         list_command("refuse", ID, "no")
-    assert str(refused.value) == f"request {ID} {message}"
+    assert str(refused.value) == f"request {ID} is waived already: {WAIVED}; to end it, revoke the waiver W-1"

@@ -4,9 +4,9 @@ import re
 
 import pytest
 from made_export import decision, plan
-from proscribe.controller.enforcement_points.declaration import BY_TENANT, HTTP, HTTPS, NO_PATHS, NotExportable
+from proscribe.controller.enforcement_points.declaration import BY_TENANT, NotExportable
 from proscribe.controller.enforcement_points.registry import FORMATS
-from proscribe.model.plan import CONTROLS, RESTRICTED, sealed
+from proscribe.model.plan import RESTRICTED, sealed
 
 pytestmark = pytest.mark.parametrize("name", sorted(FORMATS))
 GUID = re.compile(r"\{[0-9A-F-]{36}\}")  # of the group, in names of files
@@ -37,13 +37,6 @@ def made(**changes):
 def export(name, a_plan, group="web"):
     format_ = FORMATS[name]
     return format_.render(decision(a_plan, format_.controls, group))
-
-
-def test_format_declares_itself(name):
-    declared = FORMATS[name]
-    assert declared.name == name and declared.meant_for and "\n" not in declared.meant_for
-    assert declared.controls and set(declared.controls) <= set(CONTROLS)
-    assert declared.paths in (NO_PATHS, HTTP, HTTPS)
 
 
 def test_every_restricted_service_is_in_it_or_is_named_as_left_out(name):

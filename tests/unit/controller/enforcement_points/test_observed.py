@@ -35,7 +35,7 @@ class Points:
     def feeds(self, group="office", format_="rpz", variables="", **more):
         fed = {"format": format_, "directory": str(self.out), "group": group, **more}
         text = INVENTORY.replace("proscribe_exports_fed: [rpz, nft]", f"proscribe_exports_fed: [{json.dumps(fed)}]")
-        (self.root / "hosts.yml").write_text(text.replace("  vars:\n", f"  vars:\n{variables}", 1))
+        (self.root / "hosts.yml").write_text(text.replace("  vars:\n", f"  vars:\n    {variables}\n", 1))
         self.fed = Fed(format_, str(self.out), group)
 
     def question(self, group="", served=True, limit=""):
@@ -92,16 +92,8 @@ FOUND = {
     "another format": (lambda p: edited(p, format="nft"), "changed", "it has an export nft of group office"),
     "another group": (lambda p: edited(p, group="\x1b[31m"), "changed", "it has an export rpz of group ??31m"),
     "another plan": (lambda p: edited(p, plan="sha256:" + "0" * 64), "older", "it is from plan sha256:000000000000"),
-    "another service": (
-        lambda p: p.feeds(variables="    proscribe_services_exclude: [line]\n"),
-        "older",
-        "that of thi",
-    ),
-    "unsigned": (
-        lambda p: p.feeds(variables="    proscribe_exports_key: /key\n"),
-        "not_signed",
-        "no manifest.json.sig",
-    ),
+    "another service": (lambda p: p.feeds(variables="proscribe_services_exclude: [line]"), "older", "that of thi"),
+    "unsigned": (lambda p: p.feeds(variables="proscribe_exports_key: /key"), "not_signed", "no manifest.json.sig"),
 }
 
 
@@ -157,7 +149,7 @@ def test_an_end_makes_it_expired_and_older(points):
         ("", "", "the hosts desk1 and kiosk1 have different policies"),
         ("nobody", "", "expected a group of the inventory"),
         ("empty", "", "no host was chosen"),
-        ("office", "    proscribe_controls: {dns: 'off'}\n", "nothing to export: dns is off"),
+        ("office", "proscribe_controls: {dns: 'off'}", "nothing to export: dns is off"),
     ],
 )
 def test_point_without_a_decision_is_unknown_and_stops_no_run(points, group, variables, why):

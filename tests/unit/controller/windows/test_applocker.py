@@ -10,7 +10,7 @@ from proscribe.controller.windows.applocker import RULE
 from proscribe.controller.windows.command import APPLIER_KEY, APPLOCKER
 from proscribe.host.controls.group_policy.applocker import entries
 from proscribe.host.controls.group_policy.registry_pol import number, said_by, text
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
+from proscribe.model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
 from proscribe.model.plan import sealed
 from proscribe.wire.replies import results
 from windows_answers import NOTHING, WECHAT, answered, plan
@@ -51,15 +51,6 @@ def verdicts(values=NOTHING, desired_mode="enforce", desired=(), **named):
     return applocker.compare(desired_mode, list(desired), "enforce", answered(values, **{**RUNS, **named}))
 
 
-def details(verdict):
-    return {finding.id: finding.detail for finding in verdict.findings}
-
-
-def test_a_policy_that_has_arrived_as_desired_is_compliant():
-    [verdict] = verdicts(arrived(policy()), desired=policy())
-    assert (verdict.rule, verdict.state, verdict.findings) == (RULE, COMPLIANT, ())
-
-
 def changed(*without, mode=1, path=""):
     """The policy without some of its entries, or with another mode of programs, or another path."""
     entries = [one for index, one in enumerate(policy()) if index not in without]
@@ -92,7 +83,7 @@ def changed(*without, mode=1, path=""):
 )
 def test_difference_of_a_policy_is_named(values, named, expected):
     [verdict] = verdicts(values, desired=policy(), **named)
-    found = details(verdict)
+    found = {finding.id: finding.detail for finding in verdict.findings}
     assert verdict.state == NONCOMPLIANT and {key: found[key] for key in expected} == expected
     assert found.keys() - expected.keys() <= {"AppIDSvc"}
 

@@ -49,8 +49,7 @@ CHROME, EDGE, FIREFOX = (f"{POLICIES}\\{name}" for name in ("Google\\Chrome", "M
 GOOD = {"code_page": ["65001"]}
 AWAY = "what a user who is not logged in installed"
 WOW64 = {"architecture": ["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"]}
-UWP = "TencentWeChatLimited.WeChatUWP_{}_x64__sdtnhv12zgd7a"
-NEW, OLD = UWP.format("2.0.0.0"), UWP.format("1.0.0.0")
+NEW = "TencentWeChatLimited.WeChatUWP_2.0.0.0_x64__sdtnhv12zgd7a"
 OTHER = "Microsoft.Paint_11.0.0.0_x64__8wekyb3d8bbwe"
 FOLDER = "C:\\Users\\alice\\Downloads"
 NAMED_SO = ["2414FC7A.Viber", "C27EB4BA.ViberOEM", "Example.Viber", "Example.ViberDesktop", "viber"]
@@ -227,11 +226,8 @@ def together(*parts):
 
 def observe_rule(values, service="wechat", entry=None, **named):
     services = {"wechat": {**WECHAT, **(entry or {})}, "telegram": {**TELEGRAM, **(entry or {})}}
-    said = answered(values, code_page=["65001"], **named)
-    made = observing.observe(plan(services), said, ["apps"], time.monotonic())
-    record = dict(results.observation(observing.answered(made, "never"))["record"])
     compliant = {"state": COMPLIANT, "findings": [], "reason": None}
-    return next((dict(one) for one in record["rules"] if one["rule"] == f"apps/{service}"), compliant)
+    return rules(values, plan(services), ["apps"], **GOOD, **named).get(f"apps/{service}", compliant)
 
 
 def test_the_device_shows_the_apps_of_those_who_are_not_logged_in_and_of_those_whose_list_is_closed():
@@ -267,12 +263,8 @@ def test_app_that_is_gone_or_never_was_is_compliant(values):
     assert observe_rule(values)["state"] == COMPLIANT
 
 
-VIBER = {
-    "name": "Viber",
-    "windows_packages": {},
-    "windows_registered": {"keys": ["x"]},
-    "windows_processes": ["Viber.exe"],
-}
+VIBER = {"name": "Viber", "windows_packages": {}, "windows_registered": {"keys": ["x"]}}
+VIBER |= {"windows_processes": ["Viber.exe"]}
 
 
 @pytest.mark.parametrize(
@@ -284,10 +276,8 @@ def test_an_app_that_is_called_as_a_service_without_a_known_app_is_unknown_and_n
     assert found["state"] == expected
     if expected == UNKNOWN:
         assert found["reason"] == "whether an app package that is called as it is one of its own is not known"
-        assert (found["findings"][0]["id"], found["findings"][0]["detail"]) == (
-            name,
-            "the catalogue has no app package of it",
-        )
+        finding = found["findings"][0]
+        assert (finding["id"], finding["detail"]) == (name, "the catalogue has no app package of it")
 
 
 def test_installed_program_that_was_started_is_named_once():
@@ -322,10 +312,8 @@ def own_plan(own_catalogue):
 
 def rules_of_well_known(own_plan, values, **named):
     """Return the rules that are not plainly compliant, by service."""
-    said = answered(values, code_page=["65001"], **named)
-    made = observing.observe(own_plan, said, ["apps"], time.monotonic())
-    record = results.observation(observing.answered(made, "never"))["record"]
-    return {str(rule["rule"]).partition("/")[2]: dict(rule) for rule in record["rules"]}
+    found = rules(values, own_plan, ["apps"], **GOOD, **named)
+    return {name.partition("/")[2]: rule for name, rule in found.items()}
 
 
 def test_without_any_of_them_a_host_is_compliant(own_plan):

@@ -20,19 +20,10 @@ from proscribe.controller.cli.catalog.recall.reading import Lists
 from proscribe.controller.cli.catalog.recall.standing import MISSING, STATES, Standing, standings
 from recording import compare, join_files
 
-ENTRY = """\
----
-id: {id}
-name: {id}
-category: webmail
-vendor: Example
-audience: consumer
-enforce: {enforce}
-{more}
-checked: 2026-01-02
-sources:
-  - a test
-"""
+ENTRY = (
+    "---\nid: {id}\nname: {id}\ncategory: webmail\nvendor: Example\naudience: consumer\nenforce: {enforce}\n{more}\n"
+    "checked: 2026-01-02\nsources: [a test]\n"
+)
 OWL = """\
 domains: [owlmail.example, deep.partly.example, enforced.example]
 urls: [portal.example/mail, whole.example]

@@ -11,35 +11,13 @@ import yaml
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.compile.catalogue.loading import load
 
-PARROT = """\
----
-id: parrot
-name: Parrot
-category: circumvention
-vendor: Example
-class: vpn
-enforce: true
-domains:
-  - parrot.example
-shared_domains:
-  - cdn.example
-allow_domains:
-  - work.parrot.example
-networks:
-  - 8.8.4.0/24
-  - 8.8.8.8/32
-checked: 2026-01-02
-networks_checked: 2026-01-02
-decided:
-  - names: [toys.example]
-    as: refused
-    why: merchandise
-unverified:
-  domains:
-    - unsure.example
-sources:
-  - a test
-"""
+PARROT = (
+    "---\nid: parrot\nname: Parrot\ncategory: circumvention\nvendor: Example\nclass: vpn\nenforce: true\n"
+    "domains:\n  - parrot.example\nshared_domains: [cdn.example]\nallow_domains: [work.parrot.example]\n"
+    "networks:\n  - 8.8.4.0/24\n  - 8.8.8.8/32\nchecked: 2026-01-02\nnetworks_checked: 2026-01-02\n"
+    "decided: [{names: [toys.example], as: refused, why: merchandise}]\n"
+    "unverified: {domains: [unsure.example]}\nsources:\n  - a test\n"
+)
 BIRDS = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources:\n  - a test\n"
 DAY = 1_790_000_000  # 2026-09-21
 NAMES = "\n".join(f"bird{number:03}.example" for number in range(100))

@@ -11,14 +11,8 @@ from proscribe.controller.cli.collection.metadata import Release
 
 NAMES = Names("acme.ban", *[frozenset[str]()] * 4)
 RELEASE = Release(NAMES, "1.1.0", "1.1.0", "2026-02-03", "a ban of é", "GPL-3.0-or-later", ">=2.19.0", "https://x/y")
-SECTIONS = {
-    "Added": "minor_changes",
-    "Changed": "minor_changes",
-    "Deprecated": "deprecated_features",
-    "Removed": "removed_features",
-    "Fixed": "bugfixes",
-    "Security": "security_fixes",
-}
+SECTIONS = {"Added": "minor_changes", "Changed": "minor_changes", "Deprecated": "deprecated_features"}
+SECTIONS |= {"Removed": "removed_features", "Fixed": "bugfixes", "Security": "security_fixes"}
 
 
 @pytest.mark.parametrize(
@@ -109,15 +103,9 @@ def test_the_range_of_ansible(dependencies, range_):
         metadata.requires_ansible(dependencies)
 
 
-SOURCE = {
-    "library/compile_plans.py": b"",
-    "library/quarantine.py": b"",
-    "filter_plugins/proscribe_plan.py": b"",
-    "roles/dns_filter/tasks/main.yml": b"",
-    "roles/restricted_apps/tasks/main.yml": b"",
-    "doc_fragments/shared.py": b"",
-    "docs/page.md": b"",
-}
+SOURCE = dict.fromkeys(("library/compile_plans.py", "library/quarantine.py", "filter_plugins/proscribe_plan.py"), b"")
+SOURCE |= dict.fromkeys(("roles/dns_filter/tasks/main.yml", "roles/restricted_apps/tasks/main.yml"), b"")
+SOURCE |= {"doc_fragments/shared.py": b"", "docs/page.md": b""}
 ACME_NAMES = Names.of(SOURCE, "acme", "ban")
 
 # Tasks, with a sign where a short name becomes a full one.

@@ -22,14 +22,11 @@ NO_COLLECTION = "found a directory without the MANIFEST.json and FILES.json of a
 ACME = '{"collection_info": {"namespace": "acme", "name": "ban"}}'
 
 
-def archive(files, name="ban"):
+def archive(files):
     listing = [{"name": one, "chksum_sha256": placing.hashlib.sha256(text).hexdigest()} for one, text in files.items()]
-    manifest = {"collection_info": {"namespace": "proscribe", "name": name}}
-    made = {
-        "MANIFEST.json": json.dumps(manifest).encode(),
-        "FILES.json": json.dumps({"files": listing}).encode(),
-        **files,
-    }
+    manifest = {"collection_info": {"namespace": "proscribe", "name": "ban"}}
+    metadata = {"MANIFEST.json": manifest, "FILES.json": {"files": listing}}
+    made = {**{path: json.dumps(content).encode() for path, content in metadata.items()}, **files}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         for path, content in made.items():

@@ -1,6 +1,7 @@
 """Plans of an earlier revision: files out of each repository's own history, and refusals."""
 
 import argparse
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -22,27 +23,14 @@ CALLED_ALIKE["own"] = "called as the project's"
 WHEN = {"one": "2026-11-01T12:00:00+00:00", "two": "2026-11-10T12:00:00+00:00"}
 
 
-OWN = """---
-id: crow
-name: Crow
-category: webmail
-vendor: Example
-enforce: true
-audience: consumer
-sources: [a test]
-domains: [{domain}]
-"""
-WAIVER = """---
-id: w1
-services: [owl]
-hosts: [a]
-reason: r
-requested_by: x
-approved_by: b
-approved_on: 2026-11-01T00:00:00Z
-expires: 2026-12-31T00:00:00Z
-"""
-
+OWN = (
+    "---\nid: crow\nname: Crow\ncategory: webmail\nvendor: Example\nenforce: true\naudience: consumer\n"
+    "sources: [a test]\ndomains: [{domain}]\n"
+)
+WAIVER = (
+    "{id: w1, services: [owl], hosts: [a], reason: r, requested_by: x, approved_by: b,"
+    " approved_on: 2026-11-01T00:00:00Z, expires: 2026-12-31T00:00:00Z}\n"
+)
 
 AUTHOR = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
 
@@ -80,7 +68,8 @@ def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_fact
     made_catalogue(project / "catalog")
     (project / "playbooks").mkdir()
     waivers = policy / "waivers"
-    for top in (project, policy, own, *([waivers] if waivers_apart else [])):
+    repositories = [project, policy, own, *([waivers] if waivers_apart else [])]
+    for top in repositories:
         top.mkdir(exist_ok=True)
         git(top, "init", "--quiet")
     write(policy / ".gitignore", "waivers/\n" if waivers_apart else "")
@@ -93,26 +82,18 @@ def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_fact
     )
     compiled = []
     for state in (old, new):
-        write(
-            policy / "hosts.yml", f"all: {{hosts: {{{', '.join(f'{name}: {{}}' for name in sorted(state['hosts']))}}}}}"
-        )
+        write(policy / "hosts.yml", json.dumps({"all": {"hosts": {name: {} for name in sorted(state["hosts"])}}}))
         inside = state["own"] == "called as the project's"  # as docs/catalogue.md has a folder called in an inventory
-        named = {
-            "absolute": own,
-            "relative": "../own",
-            "templated": "{{ inventory_dir }}/../own",
-            "called as the project's": "catalog",
-        }[state["own"]]
-        write(
-            policy / "group_vars" / "all.yml",
-            f"proscribe_catalog_dirs: ['{named}']\nproscribe_services_exclude: {sorted(state['exclude'])}\n",
-        )
+        places = {"absolute": own, "relative": "../own", "templated": "{{ inventory_dir }}/../own"}
+        named = places.get(state["own"], "catalog")
+        excluded = f"proscribe_services_exclude: {sorted(state['exclude'])}\n"
+        write(policy / "group_vars" / "all.yml", f"proscribe_catalog_dirs: ['{named}']\n{excluded}")
         crow = OWN.format(domain=state["domain"])
         write(own / "webmail" / "crow.yml", None if inside else crow)
         write(policy / "catalog" / "webmail" / "crow.yml", crow if inside else None)
         write(waivers / "w1.yml", WAIVER if state["waiver"] else None)
         compiled.append(compile_hosts(inventory.question(arguments, project), NOW).hosts)
-        for top in (project, policy, own, *([waivers] if waivers_apart else [])):
+        for top in repositories:
             git(top, "add", "--all")
             git(top, "commit", "--quiet", "--allow-empty", "--message", "x")
     with pytest.MonkeyPatch.context() as patch:

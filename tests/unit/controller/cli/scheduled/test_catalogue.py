@@ -18,23 +18,11 @@ from proscribe.controller.report.notification import Notification
 
 from unit.controller.cli.test_export import INVENTORY
 
-ENTRY = """\
----
-id: parrot
-name: Parrot
-category: circumvention
-vendor: Example
-class: vpn
-enforce: true
-domains:
-  - parrot.example
-networks:
-  - 8.8.4.0/24
-networks_checked: 2026-01-02
-checked: 2026-01-02
-sources:
-  - a test
-"""
+ENTRY = (
+    "---\nid: parrot\nname: Parrot\ncategory: circumvention\nvendor: Example\nclass: vpn\nenforce: true\n"
+    "domains: [parrot.example]\nnetworks: [8.8.4.0/24]\nnetworks_checked: 2026-01-02\nchecked: 2026-01-02\n"
+    "sources: [a test]\n"
+)
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources:\n  - a test\n"
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
 BRANCH = f"proscribe/catalogue-{TODAY}"
@@ -66,9 +54,8 @@ class Place:
 
     def git(self, *words):
         who = ["-c", "user.name=a", "-c", "user.email=a@x.example"]
-        return subprocess.run(
-            ["git", *who, *words], cwd=self.top, check=True, capture_output=True, text=True
-        ).stdout.strip()
+        argv = ["git", *who, *words]
+        return subprocess.run(argv, cwd=self.top, check=True, capture_output=True, text=True).stdout.strip()
 
     def commit(self):
         self.git("add", "--all")
@@ -169,16 +156,8 @@ def test_reason_against_a_refresh_is_reported(monkeypatch, capsys):
     assert message.lines == lines
 
 
-WAIVER = {
-    "id": "w1",
-    "services": ["whatsapp"],
-    "groups": ["office"],
-    "reason": "a test",
-    "requested_by": "alice",
-    "approved_by": "head",
-    "approved_on": "2026-11-20T00:00:00Z",
-    "expires": "2026-11-28T18:00:00Z",
-}
+WAIVER = {"id": "w1", "services": ["whatsapp"], "groups": ["office"], "reason": "a test", "requested_by": "alice"}
+WAIVER |= {"approved_by": "head", "approved_on": "2026-11-20T00:00:00Z", "expires": "2026-11-28T18:00:00Z"}
 
 
 @pytest.fixture
@@ -216,9 +195,8 @@ def test_a_run_says_which_exports_it_renews(renew, tmp_path, fed, said):
     for one in fed or ():
         one["directory"] = str(tmp_path / one["directory"])
     (tmp_path / "report").mkdir()
-    (tmp_path / "report/report.json").write_text(
-        json.dumps({"schema": "proscribe/report/1", "run": {"exports_fed": fed}})
-    )
+    report = {"schema": "proscribe/report/1", "run": {"exports_fed": fed}}
+    (tmp_path / "report/report.json").write_text(json.dumps(report))
     notification = exports.renewed(tmp_path / "report", ["-i", str(tmp_path / "hosts.yml"), "--limit", "kiosk1"])
     assert (notification and notification.subject) == (said and f"Proscribe: {said}")
     if notification:

@@ -30,7 +30,7 @@ ONE_CLOSED, TWO_CLOSED = Opens("wong", (), ("browser",), ("browser",)), Opens("w
 PARTLY_OPEN = Opens("wong", ("apps", "firewall"), ("apps", "browser", "dns"), ("browser",), True)
 NO = Refusal(ID, "press01", "wong", "parrot", "use the desk", "head", "2026-11-25T04:00:00Z")
 UNSIGNED = {"waives": False, "status": "bad_signature", "why": "no key"}
-REVOKED, EXPIRED = ({"waives": False, "status": status, "why": "over"} for status in ("revoked", "expired"))
+REVOKED = {"waives": False, "status": "revoked", "why": "over"}
 FOR_ALL = "A waiver would open apps and dns for everybody on the host. One for wong alone would leave it out of reach"
 STAYS = "would stay closed, being for a whole host"
 
