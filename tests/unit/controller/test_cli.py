@@ -43,12 +43,8 @@ def test_text_to_copy_out_of_a_message_stays_whole(monkeypatch, capsys):
     key = f'  head.of.press namespaces="proscribe-waiver" ssh-ed25519 {"A" * 68}'
     path = f"/srv/{'deep/' * 20}allowed_signers"
     say(f"If this is the key of head.of.press, {path} needs this line:\n{key}", error=True)
-    assert capsys.readouterr().err.splitlines() == [
-        "If this is the key of head.of.press,",
-        f"  {path}",
-        "  needs this line:",
-        key,
-    ]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["If this is the key of head.of.press,", f"  {path}", "  needs this line:", key]
 
 
 def raising(error):
@@ -165,14 +161,8 @@ def test_a_file_in_the_place_of_a_folder_of_a_catalogue_is_named(tmp_path):
         ("diff", {"diff_old": "latest", "diff_as_now": ["a", "-b"]}, ["--as-now=a", "--as-now=-b", "--", "latest"]),
         ("waiver", {"waiver_do": "verify", "waiver_id": ["a", "b"]}, ["verify", "--", "a", "b"]),
         (
-            "waiver",
-            {
-                "waiver_do": "new",
-                "waiver_requested_by": "chan",
-                "waiver_service": ["a", "b"],
-                "waiver_compensating_control": "x",
-            },
-            ["new", "--service=a", "--service=b", "--compensating-control=x", "--requested-by=chan"],
+            *("waiver", {"waiver_do": "new", "waiver_requested_by": "chan", "waiver_service": ["a", "b"]}),
+            ["new", "--service=a", "--service=b", "--requested-by=chan"],
         ),
         ("catalog", {"catalog_do": "show", "catalog_service": "line"}, ["show", "--", "line"]),
     ],

@@ -3,16 +3,8 @@
 import pickle
 
 import pytest
-from proscribe.controller.policy_errors import (
-    Described,
-    Mistakes,
-    PolicyError,
-    PolicyErrors,
-    alternatives,
-    close_to,
-    shown,
-    unknown_variables,
-)
+from proscribe.controller import policy_errors
+from proscribe.controller.policy_errors import Described, Mistakes, PolicyError, PolicyErrors, alternatives, close_to
 
 
 @pytest.mark.parametrize(
@@ -27,7 +19,9 @@ from proscribe.controller.policy_errors import (
     ],
 )
 def test_a_variable_that_is_none_of_a_commands_is_a_mistake_with_what_was_meant(given, typed, mistakes):
-    found = unknown_variables([given], [given] if typed else [], "custody_", ["custody_path", "custody_service"])
+    found = policy_errors.unknown_variables(
+        [given], [given] if typed else [], "custody_", ["custody_path", "custody_service"]
+    )
     assert found == [f"{given}: found an unknown variable, expected {expected}" for expected in mistakes]
 
 
@@ -46,7 +40,7 @@ def test_a_variable_that_is_none_of_a_commands_is_a_mistake_with_what_was_meant(
     ],
 )
 def test_a_wrong_value_is_shown_in_few_characters(value, expected):
-    assert shown(value) == expected
+    assert policy_errors.shown(value) == expected
 
 
 @pytest.mark.parametrize(

@@ -183,16 +183,8 @@ def test_the_limit_that_is_printed_lets_the_hosts_go_on_that_were_not_set_aside(
     assert not again.stop
 
 
-GOING = Decision(
-    hosts=tuple(f"d{n}" for n in range(31)),
-    batches=(1, 5, 25),
-    reach=31,
-    changes={},
-    stop="",
-    max_failures="10%",
-    allow={},
-    set_aside={},
-)
+SIZES = {"batches": (1, 5, 25), "reach": 31, "max_failures": "10%"}
+GOING = Decision(hosts=tuple(f"d{n}" for n in range(31)), changes={}, stop="", allow={}, set_aside={}, **SIZES)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from proscribe.controller.waiting import holder, locked
 SCRIPT = Path(waiting.__file__)
 ME = pwd.getpwuid(os.geteuid()).pw_name
 HOLDING = "import fcntl, sys, time; fcntl.flock(int(sys.argv[1]), 2); print('has it', flush=True); time.sleep(600)"
+FLOCK = "FLOCK ADVISORY WRITE"
+EIGHT = "process 8 of root, which began at 1970-01-01T00:16:45Z (sh)"
 BEGAN = "which began at 1970-01-01T00:16:45Z"
 UNSEEN = "a process that cannot be seen from here"
 
@@ -42,10 +44,8 @@ def test_waiting_message_names_holder_and_end(tmp_path):
         other.kill()
     [line] = said
     time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
-    expected = (
-        rf"waits for process {other.pid} of {ME}, which began at {time} \(.*python.*\), until {time} at the latest"
-    )
-    assert re.fullmatch(expected, line), line
+    process = rf"waits for process {other.pid} of {ME}, which began at {time}"
+    assert re.fullmatch(rf"{process} \(.*python.*\), until {time} at the latest", line), line
     assert locked(descriptor, LONGEST, said.append) and len(said) == 1
     os.close(descriptor)
 
@@ -100,22 +100,13 @@ class Proc:
 @pytest.mark.parametrize(
     ("locks", "expected"),
     [
-        (["1: FLOCK ADVISORY WRITE 7 08:01:{} 0 EOF"], f"process 7 of root, {BEGAN} (python -m x)"),
-        (
-            ["1: FLOCK ADVISORY WRITE 9 08:01:{}0 0 EOF", "2: FLOCK ADVISORY WRITE 8 00:2a:{} 0 EOF"],
-            f"process 8 of root, {BEGAN} (sh)",
-        ),
-        (
-            ["1: FLOCK ADVISORY WRITE 5 08:01:{} 0 EOF", "2: FLOCK ADVISORY WRITE 8 08:01:{} 0 EOF"],
-            f"process 8 of root, {BEGAN} (sh)",  # 5 has ended meanwhile
-        ),
-        (
-            [f"{n}: FLOCK ADVISORY WRITE {n} 08:01:{{}} 0 EOF" for n in (3, 4, 8)],
-            f"process 8 of root, {BEGAN} (sh)",  # what is said of 3 and 4 is not as it should be
-        ),
-        (["1: -> FLOCK ADVISORY WRITE 7 08:01:{} 0 EOF"], UNSEEN),  # it waits, too
-        (["1: FLOCK ADVISORY WRITE 0 08:01:{} 0 EOF"], UNSEEN),  # in another namespace
-        (["1: FLOCK ADVISORY WRITE 7"], UNSEEN),
+        ([f"1: {FLOCK} 7 08:01:{{}} 0 EOF"], f"process 7 of root, {BEGAN} (python -m x)"),
+        ([f"1: {FLOCK} 9 08:01:{{}}0 0 EOF", f"2: {FLOCK} 8 00:2a:{{}} 0 EOF"], EIGHT),
+        ([f"1: {FLOCK} 5 08:01:{{}} 0 EOF", f"2: {FLOCK} 8 08:01:{{}} 0 EOF"], EIGHT),  # 5 has ended meanwhile
+        ([f"{n}: {FLOCK} {n} 08:01:{{}} 0 EOF" for n in (3, 4, 8)], EIGHT),  # what is said of 3 and 4 is wrong
+        ([f"1: -> {FLOCK} 7 08:01:{{}} 0 EOF"], UNSEEN),  # it waits, too
+        ([f"1: {FLOCK} 0 08:01:{{}} 0 EOF"], UNSEEN),  # in another namespace
+        ([f"1: {FLOCK} 7"], UNSEEN),
         (None, UNSEEN),  # another system
     ],
 )

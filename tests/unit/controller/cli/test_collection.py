@@ -174,11 +174,8 @@ def test_a_repository_that_is_no_address_is_refused(tmp_path, url):
 
 def test_an_output_that_is_no_directory_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    arguments = argparse.Namespace(
-        output=str(tmp_path / "file"), directory="", namespace="a1", name="b1", repository=""
-    )
     with pytest.raises(Refused, match="--output: found '.*/file', expected a directory, or nothing there"):
-        collection.run(arguments)
+        built(tmp_path / "file")
 
 
 def checkout(place, git):

@@ -199,9 +199,8 @@ def test_a_text_is_printed_for_its_reader(tmp_path, format_, terminal, monkeypat
     text = f"\u00e4 {tmp_path}"
     assert out.written() == (f"{text}\n".replace("\u00e4", "?") if format_ in ("table", "json") else text)
     said = " ".join(err.written().split())
-    assert said == (
-        f"proscribe: reports are read from {tmp_path} (PROSCRIBE_REPORTS)" if terminal and format_ != "table" else ""
-    )
+    named = f"proscribe: reports are read from {tmp_path} (PROSCRIBE_REPORTS)"
+    assert said == (named if terminal and format_ != "table" else "")
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "2026-11-01 08:00", "30"])

@@ -27,13 +27,7 @@ from recording import compare, fold, join_files
 
 # A reader for each format of names. A property can be tested only where the test reads the format as its point does,
 # so a format without a reader here has to have its own test.
-DNS = {
-    "hosts": readers.hosts,
-    "rpz": readers.rpz,
-    "unbound": readers.unbound,
-    "dnsmasq": readers.dnsmasq,
-    "adguard": readers.adguard,
-}
+DNS = {name: getattr(readers, name) for name in ("hosts", "rpz", "unbound", "dnsmasq", "adguard")}
 LABELS = ["a", "b", "c"]
 NAMES = st.lists(st.sampled_from(LABELS), min_size=1, max_size=5).map(lambda labels: ".".join([*labels, "example"]))
 PATHS = st.sampled_from(["", "/d", "/d/e", "/d/e/f", "/x"])
@@ -211,9 +205,6 @@ def test_no_text_injects_into_an_export(name, text, where):
             (DNS.get(name) or readers.squid)(content)
 
 
-# The values of policies that browsers take for addresses: a host, with a dot before it where it is meant alone, or *.
-
-
 @pytest.mark.parametrize("name", JSON)
 @examples(300)
 @given(text=HOSTILE, where=st.sampled_from([*PLACES, "name", "bundle_ids"]))
@@ -227,7 +218,7 @@ def test_no_text_changes_the_form_of_json(name, text, where):
     for path, content in files.items():
         document = json.loads(content)
         assert form(document) == form(json.loads(harmless[path])), path
-        for site in sites(document):
+        for site in sites(document):  # a host, with a dot before it where it is meant alone, or *
             assert re.fullmatch(r"\*|\.?[a-z0-9_.-]+(/[A-Za-z0-9._~/-]*)?|[a-z-]+:(//)?\*", site), site
 
 
@@ -333,9 +324,8 @@ def test_tenants_that_no_header_takes_are_refused(tenants, said):
 
 def plan_for_macs(**apps):
     made = plan()
-    made["controls"]["apps"]["services"] = {
-        id_: {"name": id_, "mode": "enforce", "mac_apps": those} for id_, those in apps.items()
-    }
+    entries = {id_: {"name": id_, "mode": "enforce", "mac_apps": names} for id_, names in apps.items()}
+    made["controls"]["apps"]["services"] = entries
     return made
 
 
@@ -407,12 +397,9 @@ def test_no_text_gets_out_of_its_place_in_a_profile(hostile):
     except NotExportable:
         assert any(one < " " or one in "\ufffe\uffff" for one in hostile)
         return
-    (firefox,) = [
-        one for one in plistlib.loads(content)["PayloadContent"] if one["PayloadType"] == "org.mozilla.firefox"
-    ]
-    url = firefox["SupportMenu"]["URL"]
+    payloads = {payload["PayloadType"]: payload for payload in plistlib.loads(content)["PayloadContent"]}
     one_end = ("https://a.example/" + hostile).replace("\r\n", "\n").replace("\r", "\n")  # as XML has it
-    assert url == one_end
+    assert payloads["org.mozilla.firefox"]["SupportMenu"]["URL"] == one_end
     assert [one.tag for one in ElementTree.fromstring(content).iter()] == PLAIN
 
 
@@ -485,12 +472,8 @@ def recorded(name):
     """Render an export as one text: each file, and what the manifest says."""
     format_ = FORMATS[name]
     # Entra takes a tenant by its id only.
-    one = (
-        rich_plan(OWN, {"id": PARTNER, "domains": ["b.example"]})
-        if name == "entra_tenant_restrictions"
-        else rich_plan()
-    )
-    about = decision(one, format_.controls, "web")._replace(valid_until=AT + datetime.timedelta(days=1))
+    ids = (OWN, {"id": PARTNER, "domains": ["b.example"]}) if name == "entra_tenant_restrictions" else ()
+    about = decision(rich_plan(*ids), format_.controls, "web")._replace(valid_until=AT + datetime.timedelta(days=1))
     found = format_.render(about)
     parts = {path: shown(content) for path, content in sorted(found.files.items()) if not path.endswith(LEFT_OUT)}
     claims = manifest.manifest(format_, about, found)

@@ -60,9 +60,8 @@ def waiver(id_="w1", services=("parrot",), controls=CONTROLS, hours=(), **partia
 def said(catalogue, text, waivers=None, facts=EVERYTHING, **values):
     values.setdefault("dns_backend", "auto")
     about = subject(read(text), catalogue)
-    policy = Policy(
-        plan(catalogue, waivers or [], **values), restrictions(**values), {"w1": " of head, until then"}, facts
-    )
+    compiled = plan(catalogue, waivers or [], **values)
+    policy = Policy(compiled, restrictions(**values), {"w1": " of head, until then"}, facts)
     found = answers(about, policy)
     return {"all": decided(about, found), **found}
 
@@ -203,16 +202,10 @@ def test_which_names_have_room_may_depend_on_the_dns_backend(host, backend, stat
         "browser": control(names, browsers={"dns_over_https": "blocked"}),
         "dns": control(["first.example", "second.example"]),
     }
-    policy = SimpleNamespace(
-        plan={"controls": controls, "browsers": []},
-        restrictions=SimpleNamespace(dns_backend=backend),
-        section=controls.get,
-        facts=Facts(),
-        waivers={},
-    )
-    about = SimpleNamespace(
-        kind="name", relations=(), services=lambda _: (), question=SimpleNamespace(host=host, path="")
-    )
+    made, chosen = {"controls": controls, "browsers": []}, SimpleNamespace(dns_backend=backend)
+    policy = SimpleNamespace(plan=made, restrictions=chosen, section=controls.get, facts=Facts(), waivers={})
+    asked = SimpleNamespace(host=host, path="")
+    about = SimpleNamespace(kind="name", relations=(), services=lambda _: (), question=asked)
     (reason,) = browser.reasons(about, policy)
     assert (reason.status, reason.text.endswith(where)) == (status, True)
 
