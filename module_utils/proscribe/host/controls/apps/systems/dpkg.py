@@ -156,7 +156,7 @@ DECLARED = (
                 ),
                 removed=Claim(
                     "apt, simulated first; refused where more would go",
-                    "integration/test_apps_real_dpkg::test_a_package_that_others_need_stays_and_the_rest_goes",
+                    "integration/test_apps_real_dpkg::test_removal_takes_no_other_package_along",
                 ),
                 prevented=Claim(
                     (
