@@ -153,7 +153,8 @@ class Forked:
         self.pid = child
 
     def is_alive(self):
-        return bool(self.pid) and os.waitpid(self.pid, os.WNOHANG)[0] == 0
+        # The child stays for `join`.
+        return bool(self.pid) and os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def join(self, seconds):
         os.waitpid(self.pid, 0)
