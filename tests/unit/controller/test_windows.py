@@ -153,11 +153,10 @@ PARROT = {
     "windows_packages": {"winget": ["Parrots.Chat"]},
     "windows_registered": {"keys": ["Parrot_is1"], "names": NAMES},
 }
-CATALOGUED = Catalogued({"parrot": PARROT, "owl": OWL})
 
 
 def services(**named):
-    return CATALOGUED.services_of(Installed(named.pop("key", "{1}"), **named))
+    return Catalogued({"parrot": PARROT, "owl": OWL}).services_of(Installed(named.pop("key", "{1}"), **named))
 
 
 def test_company_form_of_publisher_makes_no_difference():

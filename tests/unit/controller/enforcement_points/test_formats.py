@@ -403,7 +403,6 @@ def test_no_text_gets_out_of_its_place_in_a_profile(hostile):
     assert [one.tag for one in ElementTree.fromstring(content).iter()] == PLAIN
 
 
-RECORDED = Path(__file__).parents[2] / "recorded/enforcement_points"
 # heron is waived, owl only reported, wren restricted with nothing that a point could take.
 SERVICES = {
     "apps": {
@@ -492,4 +491,4 @@ def shown(content):
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_export_is_as_recorded(name):
-    compare(RECORDED / f"{name}.txt", recorded(name))
+    compare(Path(__file__).parents[2] / f"recorded/enforcement_points/{name}.txt", recorded(name))

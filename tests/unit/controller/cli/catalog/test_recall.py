@@ -37,7 +37,6 @@ ROW = (
     "- {{id: {id}, publisher: X, family: {id}, {about}, folder: {id}, paths: [list], format: lines, least: {least},"
     " licence: MIT}}\n"
 )
-FEED = "---\nid: birds\nname: Birds\nservice: owl\nkind: domains\nchecked: 2026-01-02\nsources: [x]\n"
 ABOUT = "about: [vpn]"
 NAMES = [
     f"{name}.example"
@@ -66,7 +65,7 @@ def catalog(tmp_path):
     for path, text in {
         "webmail/owl.yml": ENTRY.format(id="owl", enforce="true", more=OWL),
         "webmail/wren.yml": ENTRY.format(id="wren", enforce="false", more="domains: [reported.example]"),
-        "feeds/birds.yml": FEED,
+        "feeds/birds.yml": "---\nid: birds\nname: B\nservice: owl\nkind: domains\nchecked: 2026-01-02\nsources: [x]\n",
         "feeds/birds.txt": "fed.example\n",
         "known_good.txt": "known.example\nlogin.needed.example\n",
         "recall.yml": "---\n"
@@ -257,9 +256,6 @@ def test_a_proposal_needs_a_list_of_what_is_asked_for(call, folder):
     assert code == 2 and "has no list of the most asked-for names" in printed
 
 
-RECORDED = Path(__file__).parents[3] / "recorded/cli"
-
-
 def make_found(number, state, popular=True, rank=None, *lists):
     return Found(f"n{number}.example", Standing(state, "owl"), popular, rank, lists or ("one", "two"))
 
@@ -272,6 +268,8 @@ RESULTS = (
     Result("webmail", {"one": 3, "three": 5}, 2, 8, [], True),
     Result("messaging", {"one": 3, "two": 4}, 2, 7, [make_found(30, "blocked"), make_found(31, "blocked")], False),
 )
+
+
 RECALL = recall.Recall(READ_LISTS, RESULTS, ("top", "other"), 100_000)
 
 
@@ -299,7 +297,7 @@ def test_all_of_a_comparison(run):
         "nothing": run("--missing", found=nothing)[1],
         "JSON": run("--json", "--at-least", "vpn=1")[1],
     }
-    compare(RECORDED / "recall.printed.txt", join_files(shown))
+    compare(Path(__file__).parents[3] / "recorded/cli/recall.printed.txt", join_files(shown))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,6 @@ ENTRY = (
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources:\n  - a test\n"
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
 BRANCH = f"proscribe/catalogue-{TODAY}"
-NOW = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
 
 
 class Place:
@@ -167,10 +166,11 @@ def renew(tmp_path):
     (tmp_path / "waivers").mkdir()
     (tmp_path / "waivers/w1.yml").write_text(json.dumps(WAIVER))
 
-    def renewed(fed, now=NOW):
+    def renewed(fed):
         parser = argparse.ArgumentParser()
         inventory.add_options(parser)
         arguments = parser.parse_args(["-i", str(tmp_path / "hosts.yml")])
+        now = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
         return export.renew(fed, compile_hosts(inventory.question(arguments, group=fed.group, served=False), now), now)
 
     return renewed

@@ -1,13 +1,124 @@
-"""Metadata of a collection, and full names in place of short ones."""
+"""`collection`: options, version, place and source; metadata and full names; the placed collection."""
 
 import ast
+import contextlib
+import ctypes
+import datetime
+import errno
+import io
+import json
+import os
+import stat
+import subprocess
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
-from proscribe.controller.cli import Refused
-from proscribe.controller.cli.collection import documents, full_names, layout, metadata, python_source
+from proscribe.controller.cli import Refused, collection, command_line
+from proscribe.controller.cli.collection import documents, full_names, layout, metadata, placing, python_source, sources
 from proscribe.controller.cli.collection.full_names import Names
 from proscribe.controller.cli.collection.metadata import Release
+from proscribe.wire import installation
+
+PROJECT = """\
+[project]
+version = "1.2.0"
+description = "A ban"
+license = "GPL-3.0-or-later"
+dependencies = ["{needs}"]
+{urls}
+"""
+USUAL = (collection.NAMESPACE, collection.NAME)
+
+
+class Checkout:
+    def __init__(self, root, patch):
+        self.root = root / "root"
+        self.root.mkdir()
+        self.says()
+        self.commit = SimpleNamespace(tag="", time=datetime.date(2026, 11, 5))
+        self.cloned = ""
+        self.made = {}
+        patch.setattr(installation, "ROOT", self.root)
+        for name, answer in (
+            ("source_files", "source"), ("build", "built"), ("packed", b"packed"), ("file_name", "p-b.tar.gz"),
+            ("collection_files", "files"), ("target_of", "target"), ("place", None), ("version", "1.2.0+5"),
+        ):  # fmt: skip
+            patch.setattr(collection, name, self.noting(name, answer))
+        patch.setattr(collection, "Names", SimpleNamespace(of=lambda source, *names: names))
+        patch.setattr(collection, "commit_of", lambda root, declared: self.commit if declared == "1.2.0" else None)
+        patch.setattr(collection.sources, "of_checkout", lambda root: self.cloned)
+
+    def noting(self, name, answer):
+        return lambda *given: self.made.update({name: given}) or answer
+
+    def says(self, urls=""):
+        (self.root / "pyproject.toml").write_text(PROJECT.format(needs="ansible-core>=2.19,<2.22", urls=urls))
+
+    def run(self, *options):
+        run, arguments = command_line.read("collection", options)
+        assert run(arguments) == 0
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Checkout(tmp_path, monkeypatch)
+
+
+def test_collection_is_placed_in_a_collections_path(checkout, capsys):
+    checkout.run("--directory", "collections")
+    assert checkout.made["target_of"] == (Path("collections"), USUAL)
+    assert checkout.made["packed"] == ("files", USUAL, "1.2.0+5")
+    assert checkout.made["place"] == (b"packed", "target") and "build" not in checkout.made
+    assert capsys.readouterr() == ("target\n", f"{collection.NO_REPOSITORY}\n")
+    assert os.listdir() == ["root"]
+
+
+def test_collection_is_packed_for_a_new_repository(checkout, capsys):
+    assert collection.archive() == ("p-b.tar.gz", b"packed")
+    assert checkout.made["source_files"] == (checkout.root,) and checkout.made["file_name"] == (USUAL, "1.2.0+5")
+    source, names, release = checkout.made["collection_files"]
+    assert (source, names, release.repository) == ("source", USUAL, "")
+    assert checkout.made["packed"] == ("files", USUAL, "1.2.0+5") and capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("tag", "refused"),
+    [("", ""), ("v1.2.0", ""), ("v1.3.0", "found '1.2.0', expected 1.3.0 as the tag of this commit")],
+)
+def test_version_of_a_collection_is_that_of_the_tag(checkout, tag, refused):
+    checkout.commit.tag = tag
+    if refused:
+        with pytest.raises(Refused, match=f"pyproject.toml: version: {refused}"):
+            checkout.run()
+        assert "build" not in checkout.made
+    else:
+        checkout.run()
+
+
+def test_without_a_commit_its_day_is_not_known(checkout):
+    checkout.commit = None
+    checkout.run()
+    assert checkout.made["collection_files"][2].day == ""
+
+
+def test_collection_is_not_built_from_a_collection(checkout, monkeypatch):
+    monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
+    with pytest.raises(Refused, match="this is the collection acme.ban; it is built from a checkout"):
+        checkout.run()
+
+
+@pytest.mark.parametrize("remote", ["", "https://alice:secret@git.example.org/it/proscribe.git"])
+def test_a_checkout_says_where_it_was_cloned_from(tmp_path, remote):
+    assert sources.of_checkout(tmp_path) == "", "an archive without git"
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    if remote:
+        subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", remote], check=True)
+    assert sources.of_checkout(tmp_path) == ("https://git.example.org/it/proscribe" if remote else "")
+
 
 NAMES = Names("acme.ban", *[frozenset[str]()] * 4)
 RELEASE = Release(NAMES, "1.1.0", "1.1.0", "2026-02-03", "a ban of é", "GPL-3.0-or-later", ">=2.19.0", "https://x/y")
@@ -276,3 +387,149 @@ def test_names_of_tests():
     assert full_names.tasks(text.replace("quarantine", "acme.ban.quarantine").replace("@", ""), names, "x.yml") == full
     with pytest.raises(Refused, match="x.yml:2: found the test 'failing', expected one of the project's"):
         full_names.tasks("- quarantine:\n  when: x is failing\n", ACME_NAMES, "x.yml")
+
+
+NAMES_PLACING = Names("proscribe.ban", *[frozenset[str]()] * 4)
+FIRST = {"README.md": b"one", "plugins/modules/a.py": b"a = 1\n"}
+SECOND = {"README.md": b"two", "roles/b/tasks/main.yml": b"[]\n"}
+NO_COLLECTION = "found a directory without the MANIFEST.json and FILES.json of a collection"
+ACME = '{"collection_info": {"namespace": "acme", "name": "ban"}}'
+
+
+def archive(files):
+    listing = [{"name": one, "chksum_sha256": placing.hashlib.sha256(text).hexdigest()} for one, text in files.items()]
+    manifest = {"collection_info": {"namespace": "proscribe", "name": "ban"}}
+    metadata = {"MANIFEST.json": manifest, "FILES.json": {"files": listing}}
+    made = {**{path: json.dumps(content).encode() for path, content in metadata.items()}, **files}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for path, content in made.items():
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(content), 0o600
+            tar.addfile(member, io.BytesIO(content))
+        empty = tarfile.TarInfo("docs")
+        empty.type, empty.mode = tarfile.DIRTYPE, 0o700
+        tar.addfile(empty)
+    return packed.getvalue()
+
+
+def contents(target):
+    found = {str(one.relative_to(target)): one.read_bytes() for one in target.rglob("*") if one.is_file()}
+    return {name: content for name, content in found.items() if not name.endswith(".json")}
+
+
+def place(directory, files):
+    target = placing.target_of(directory, NAMES_PLACING)
+    placing.place(archive(files), target)
+    return target
+
+
+@pytest.mark.parametrize("exchanges", [True, False], ids=["in one step", "where the system cannot exchange"])
+def test_collection_is_placed_and_replaced_whole(tmp_path, monkeypatch, exchanges):
+    if not exchanges:
+        monkeypatch.setattr(placing, "_exchanged", lambda *_: False)
+    target = place(tmp_path, FIRST)
+    assert target == tmp_path / "ansible_collections/proscribe/ban" and contents(target) == FIRST
+    assert (target / "docs").is_dir()
+    modes = [(path.is_dir(), path.stat().st_mode & 0o777) for path in target.rglob("*")]
+    assert {*modes} == {(True, 0o755), (False, 0o644)}, "every account can read it"
+    (target / "plugins/modules/__pycache__").mkdir()
+    (target / "plugins/modules/__pycache__/a.pyc").touch()  # a run has imported it
+    assert contents(place(tmp_path / "ansible_collections", SECOND)) == SECOND
+    assert os.listdir(target.parent) == ["ban"], "nothing stays beside it"
+
+
+@pytest.mark.parametrize(
+    ("number", "there"),
+    [(errno.ENOSYS, SECOND), (errno.EINVAL, SECOND), (errno.EPERM, SECOND), (errno.EROFS, FIRST), (None, SECOND)],
+)
+def test_a_system_that_cannot_exchange_moves_and_one_that_fails_leaves_the_old_one(
+    tmp_path, monkeypatch, number, there
+):
+    def library(name, use_errno=False):
+        def renameat2(*_):
+            ctypes.set_errno(number if number and use_errno else 0)
+            return -1
+
+        return SimpleNamespace(renameat2=renameat2) if number else SimpleNamespace()
+
+    target = place(tmp_path, FIRST)
+    monkeypatch.setattr(placing.ctypes, "CDLL", library)
+    with contextlib.nullcontext() if there == SECOND else pytest.raises(Refused, match=f"{target}: Read-only"):
+        place(tmp_path, SECOND)
+    assert contents(target) == there and os.listdir(target.parent) == ["ban"]
+
+
+def test_where_it_cannot_be_placed_the_old_one_stays(tmp_path, monkeypatch):
+    target, rename = place(tmp_path, FIRST), os.rename
+
+    def fails_for_the_new_one(source, to):
+        if to == target and source.name != "before":
+            raise OSError(28, "No space left on device", str(to))
+        rename(source, to)
+
+    monkeypatch.setattr(placing, "_exchanged", lambda *_: False)
+    monkeypatch.setattr(placing.os, "rename", fails_for_the_new_one)
+    with pytest.raises(Refused, match="No space left"):
+        place(tmp_path, SECOND)
+    assert contents(target) == FIRST and os.listdir(target.parent) == ["ban"]
+
+
+def a_link(target):
+    target.rename(target.with_name("elsewhere"))
+    target.symlink_to("elsewhere")
+
+
+def a_pipe(target):
+    (target / "MANIFEST.json").unlink()
+    os.mkfifo(target / "MANIFEST.json")
+
+
+def a_file(target):
+    target.rename(target.with_name("elsewhere"))
+    target.touch()
+
+
+def moved_and_linked(name):
+    def change(target):
+        (target / name).rename(target.with_name("elsewhere"))
+        (target / name).symlink_to(target.with_name("elsewhere"))
+
+    return change
+
+
+def a_socket(target):
+    (target / "README.md").unlink()
+    os.mknod(target / "README.md", stat.S_IFSOCK)
+
+
+OTHERS = {
+    a_link: "found a link",
+    a_file: "found no directory",
+    a_pipe: NO_COLLECTION,
+    lambda target: (target / "MANIFEST.json").unlink(): NO_COLLECTION,
+    lambda target: (target / "MANIFEST.json").write_text("[" * 100_000): NO_COLLECTION,
+    lambda target: (target / "FILES.json").write_text('["files"]'): NO_COLLECTION,
+    moved_and_linked("MANIFEST.json"): NO_COLLECTION,
+    moved_and_linked("README.md"): "found the file README.md with changes",
+    a_socket: "found the file README.md with changes",
+    lambda target: (target / "MANIFEST.json").write_text(ACME): "found the collection acme.ban",
+    lambda target: (target / "plugins/ours.py").touch(): "found the file plugins/ours.py, which the .* not have",
+    lambda target: (target / "README.md").write_text("ours"): "found the file README.md with changes",
+    lambda target: (target / "linked").symlink_to("plugins"): "found the file linked, which the .* not have",
+}
+
+
+@pytest.mark.parametrize(("change", "message"), OTHERS.items())
+def test_foreign_files_in_the_place_are_left(tmp_path, change, message):
+    target = place(tmp_path, FIRST)
+    change(target)
+    before = sorted(map(str, tmp_path.rglob("*")))
+    with pytest.raises(Refused, match=f"{message}, expected nothing, or the collection proscribe.ban"):
+        place(tmp_path, SECOND)
+    assert sorted(map(str, tmp_path.rglob("*"))) == before
+
+
+def test_the_collections_path_has_to_be_there(tmp_path):
+    with pytest.raises(Refused, match="--directory: found '.*nosuch', expected a directory that is there"):
+        placing.target_of(tmp_path / "nosuch", NAMES_PLACING)
