@@ -18,6 +18,7 @@ from proscribe.controller.cli.variables import COMMANDS, arguments_of
 from proscribe.controller.cli.whole_file import write_whole
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
+from refusals import make_refusal
 
 HELPED = [
     *([command] for command in command_line.COMMANDS),
@@ -51,22 +52,15 @@ def test_text_to_copy_out_of_a_message_stays_whole(monkeypatch, capsys):
     assert lines == ["If this is the key of head.of.press,", f"  {path}", "  needs this line:", key]
 
 
-def raising(error):
-    def run(arguments):
-        raise error
-
-    return run
-
-
 @pytest.mark.parametrize(
     ("run", "code", "said"),
     [
         (lambda _: 10, 10, []),
-        (raising(Refused("there is no such host\nname another")), 2, ["there is no such host", "name another"]),
-        (raising(PolicyErrors([ONE, OTHER])), 2, ["2 mistakes in the policy", str(ONE), str(OTHER)]),
-        (raising(FileNotFoundError(2, "No such file", "w1.yml")), 2, ["w1.yml: No such file"]),
-        (raising(OSError("the disk is full")), 2, ["the disk is full"]),
-        (raising(KeyboardInterrupt()), 130, []),
+        (make_refusal(Refused("there is no such host\nname another")), 2, ["there is no such host", "name another"]),
+        (make_refusal(PolicyErrors([ONE, OTHER])), 2, ["2 mistakes in the policy", str(ONE), str(OTHER)]),
+        (make_refusal(FileNotFoundError(2, "No such file", "w1.yml")), 2, ["w1.yml: No such file"]),
+        (make_refusal(OSError("the disk is full")), 2, ["the disk is full"]),
+        (make_refusal(KeyboardInterrupt()), 130, []),
     ],
 )
 def test_a_command_ends(run, code, said, monkeypatch, capsys):
@@ -87,14 +81,14 @@ def test_all_is_printed_when_a_command_ends_and_a_reader_may_have_seen_enough(mo
         monkeypatch.setattr(sys, "stdout", stdout)
         monkeypatch.setattr(command_line, "read", lambda *_: (lambda _: stdout.write("said") and 10, None))
         assert command_line.main(["explain"]) == 10 and (tmp_path / "printed").read_text() == "said"
-        monkeypatch.setattr(command_line, "read", lambda *_: (raising(BrokenPipeError()), None))
+        monkeypatch.setattr(command_line, "read", lambda *_: (make_refusal(BrokenPipeError()), None))
         assert command_line.main(["explain"]) == 0
         print("more")
     assert (tmp_path / "printed").read_text() == "said"
 
 
 def test_an_error_of_our_own_is_no_answer(monkeypatch, capsys):
-    monkeypatch.setattr(command_line, "read", lambda *_: (raising(RuntimeError("it broke")), None))
+    monkeypatch.setattr(command_line, "read", lambda *_: (make_refusal(RuntimeError("it broke")), None))
     assert command_line.main(["diff"]) == 70
     printed = capsys.readouterr()
     assert "it broke" in printed.err and printed.out == ""
@@ -134,8 +128,8 @@ def test_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("collection", "place", "written"), [("", "root", True), ("acme.ban", "own", True), ("acme.ban", "root", False)]
 )
-def test_a_file_of_a_catalogue_is_written_but_in_a_collection(tmp_path, monkeypatch, collection, place, written):
-    monkeypatch.setattr(installation, "COLLECTION", collection)
+def test_a_file_of_a_catalogue_is_written_but_in_a_collection(tmp_path, monkeypatch, name, place, written):
+    monkeypatch.setattr(installation, "COLLECTION", name)
     monkeypatch.setattr(installation, "ROOT", tmp_path / "root")
     path = tmp_path / place / "catalog/webmail/owl.yml"
     for text in ("first\n", "Zürich\n") if written else ():
@@ -282,14 +276,10 @@ def ask(tmp_path):
     return calls
 
 
-def names(question):
-    return [host.name for host in question.hosts]
-
-
 @pytest.mark.parametrize(("group", "hosts"), [("kiosks", ["kiosk01"]), ("press", ["press01", "press02"])])
 def test_exports_ask_for_an_audience_whether_it_is_served_or_not(ask, group, hosts):
     found = ask(group=group, served=False)
-    assert (names(found), found.audience) == (hosts, True)
+    assert ([host.name for host in found.hosts], found.audience) == (hosts, True)
 
 
 @pytest.mark.parametrize(
@@ -390,4 +380,4 @@ def test_variables_of_a_vault_are_read(vault_inventory, options):
     done = subprocess.run(
         [sys.executable, "-c", CONTACT, *words], env=environment, capture_output=True, text=True, timeout=LONGEST
     )
-    assert done.stdout == "helpdesk\n", done.stderr
+    assert done.stdout == b"helpdesk\n", done.stderr

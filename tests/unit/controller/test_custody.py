@@ -36,10 +36,6 @@ def plan(mode="enforce", keep=0, **services):
     return {"controls": {"apps": {"mode": mode, "services": entries, "settings": {"quarantine_keep": keep}}}}
 
 
-def request(**more):
-    return Request(**{"do": "list", **more})
-
-
 @pytest.mark.parametrize(
     ("values", "mistakes"),
     [
@@ -109,13 +105,13 @@ LISTED = {
     ],
 )
 def test_selectors_choose_items(selectors, chosen):
-    rows = choose(request(**selectors), LISTED, 0, lambda host: PLAN, {}, NOW)
+    rows = choose(Request("list", **selectors), LISTED, 0, lambda host: PLAN, {}, NOW)
     assert [f"{row.host} {row.item['id'][-1]}" for row in rows] == chosen
 
 
 def test_row_of_item_has_the_keys_that_scripts_read():
     audited = plan(keep=86400, wechat="audit")
-    (row,) = choose(request(), {"web01": [item(kept_until="")]}, 0, lambda host: audited, {}, NOW)
+    (row,) = choose(Request("list"), {"web01": [item(kept_until="")]}, 0, lambda host: audited, {}, NOW)
     found = row.as_dict()
     next_run = found.pop("next_run")
     assert (next_run["state"], next_run["waiver"], list(next_run)) == ("left", None, ["state", "waiver", "why"])
@@ -123,7 +119,7 @@ def test_row_of_item_has_the_keys_that_scripts_read():
     expected |= {"finished": True, "path": "/home/alice/WeChat.AppImage", "kind": "appimage", "user": "alice"}
     assert found == expected | {"taken_at": "2026-11-20T08:00:00Z", "kept_until": "2026-11-21T08:00:00Z"}
     waived = plan(wechat={"mode": "waived", "waiver": "w1"})
-    (row,) = choose(request(), {"web01": [item()]}, 0, lambda host: waived, {"w1": "2027"}, NOW)
+    (row,) = choose(Request("list"), {"web01": [item()]}, 0, lambda host: waived, {"w1": "2027"}, NOW)
     found = row.as_dict()
     assert (found["kept_until"], found["next_run"]["waiver"]) == ("2027-02-18T08:00:00Z", "w1")
 
@@ -131,13 +127,13 @@ def test_row_of_item_has_the_keys_that_scripts_read():
 def test_parts_of_one_thing_stay_together_where_times_are_equal():
     parts = [item("x-00000004", group="x-00000003"), item("x-00000005"), item("x-00000003", group="x-00000003")]
     listed = {"b": [item("x-00000002")], "a": parts}
-    rows = choose(request(), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
+    rows = choose(Request("list"), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
     assert [row.item["id"][-1] for row in rows] == ["5", "3", "4", "2"]
 
 
 def test_parts_are_chosen_by_the_name_of_a_part_that_is_gone():
     listed = {"a": [item("x-00000002", group="x-00000001"), item("x-00000003", group="x-00000001")]}
-    rows = choose(request(ids=["x-00000001"]), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
+    rows = choose(Request("list", ids=["x-00000001"]), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
     assert [row.item["id"] for row in rows] == ["x-00000002", "x-00000003"]
 
 
@@ -148,7 +144,7 @@ def test_parts_are_chosen_by_the_name_of_a_part_that_is_gone():
 def test_mistake_counts_the_hosts_that_answered(answered, silent, where):
     listed = {f"h{number}": [] for number in range(answered)}
     with pytest.raises(Wrong) as wrong:
-        choose(request(users=["zoe"]), listed, silent, lambda host: {"controls": {}}, {}, NOW)
+        choose(Request("list", users=["zoe"]), listed, silent, lambda host: {"controls": {}}, {}, NOW)
     (mistake,) = wrong.value.mistakes
     assert mistake.startswith("--user: found 'zoe', ") and mistake.endswith(f" of {where}")
 
@@ -207,7 +203,7 @@ def test_request_without_a_format_is_a_table():
 
 def rows_of(*things):
     compiled = plan(wechat="enforce", telegram=WAIVED_1)
-    found = choose(request(), {"web01": list(things)}, 0, lambda host: compiled, {"w1": "2027-01-01"}, NOW)
+    found = choose(Request("list"), {"web01": list(things)}, 0, lambda host: compiled, {"w1": "2027-01-01"}, NOW)
     return [row.as_dict() for row in found]
 
 
@@ -295,9 +291,5 @@ def test_text_of_host_steers_no_terminal():
     made.chose({"rows": nasty})
     made.failed("web02", HOSTILE)
     made.do = "restore"
-    texts = [
-        wording.table(made, 200),
-        wording.ended(made, check=False, width=80),
-        *wording.before("prune", nasty, True),
-    ]
+    texts = [wording.table(made, 200), wording.ended(made, check=False, width=9), *wording.before("prune", nasty, True)]
     assert not set("".join(texts)) & set(HOSTILE[:1] + "\u202e")

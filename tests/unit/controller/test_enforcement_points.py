@@ -50,10 +50,6 @@ BOTH = {
 }
 
 
-def chat(entry, control="dns"):
-    return plan({control: {"chat": entry}})
-
-
 def test_service_restricted_for_a_group_is_open_at_a_point():
     made = plan({"firewall": {"chat": {"networks": ["203.0.113.0/24"], "only": {"posix_groups": ["contractors"]}}}})
     found = decision(made)
@@ -106,7 +102,7 @@ def test_a_control_that_is_off_is_said_or_refused():
 
 @given(st.lists(st.sampled_from([{}, WAIVED, AT_NOON, FOR_ALICE, {**AT_NOON, **FOR_ALICE}]), min_size=1, max_size=5))
 def test_a_decision_is_never_wider_than_a_host(entries):
-    plans = {f"host{number}": chat(entry) for number, entry in enumerate(entries)}
+    plans = {f"host{number}": plan({"dns": {"chat": entry}}) for number, entry in enumerate(entries)}
     joined, said = join(plans, ("dns",))
     open_there = joined["controls"]["dns"]["services"]["chat"]["mode"] not in RESTRICTED
     assert open_there == all(entry == WAIVED for entry in entries)

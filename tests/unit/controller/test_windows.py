@@ -9,25 +9,12 @@ from hypothesis import strategies as st
 from patience import processor
 from proscribe.controller.windows import answer as answer_module
 from proscribe.controller.windows import browsers
+from proscribe.controller.windows import command as keys
 from proscribe.controller.windows import registry as registry_module
 from proscribe.controller.windows.accounts import away, logged_in
 from proscribe.controller.windows.answer import Task, read
 from proscribe.controller.windows.browsers import find_browsers, table
 from proscribe.controller.windows.catalogued import Catalogued
-from proscribe.controller.windows.command import (
-    APP_PATHS,
-    POLICIES,
-    PROFILES,
-    SHELL,
-    STARTED,
-    STARTED_LATELY,
-    UNINSTALL,
-    UNINSTALL_32,
-    USERS,
-    command,
-    line,
-    token,
-)
 from proscribe.controller.windows.installed import Installed, find
 from proscribe.controller.windows.registry import Registry, Value
 from proscribe.model.finding import Finding
@@ -53,12 +40,12 @@ NOBODY_KNOWS = ["which users the host has cannot be read there"]
 NAMES = ["Parrot by Parrots", "Beak by the Owls by Co", "Macaw Messenger by Parrots"]
 APPS = {"appx": ["Owls.Owl_abc", "Owls.Other"]}
 OWL = {"name": "Owl", "windows_packages": APPS, "windows_registered": {"names": ["Owl by Parrots"]}}
-KEY = f"HKLM\\{UNINSTALL}\\{{1}}"
+KEY = f"HKLM\\{keys.UNINSTALL}\\{{1}}"
 _TEXT = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=40)
 _NAME = st.text("abcdefghijklmnop -{}().", min_size=1, max_size=20).filter(lambda text: "    " not in text)
 SCRIPT = "try{[Console]::OutputEncoding=[Text.Encoding]::UTF8}catch{};cmd /c 'echo ''x'' y'"
 CHROMIUM = "C:\\Users\\a\\Chromium\\Application\\chrome.exe"
-CHROME_KEY = f"{POLICIES}\\Google\\Chrome"
+CHROME_KEY = f"{keys.POLICIES}\\Google\\Chrome"
 TOP = "HKEY_LOCAL_MACHINE\\Software"
 THREE_VALUES = ["    a    REG_SZ    x", "    b    REG_SZ    y", "    c    REG_SZ    z"]
 
@@ -67,11 +54,11 @@ def test_installed_and_started_programs_are_read_whole():
     values = {
         **installed("{1}", **VALUES),
         **installed("{2}", USER, DisplayName="Mine"),
-        f"HKLM\\{UNINSTALL_32}\\{{3}}": [("DisplayVersion", "REG_DWORD", "0x3")],
+        f"HKLM\\{keys.UNINSTALL_32}\\{{3}}": [("DisplayVersion", "REG_DWORD", "0x3")],
         **app_path("a.exe", path='"C:\\A\\a.EXE" '),
         **app_path("b.exe", USER, path="C:\\B"),
-        f"HKLM\\{APP_PATHS}\\c.exe": [],
-        f"{USER}\\{STARTED}": NOTES,
+        f"HKLM\\{keys.APP_PATHS}\\c.exe": [],
+        f"{USER}\\{keys.STARTED}": NOTES,
         **started_lately("\\Device\\HarddiskVolume12\\A\\owl.exe"),
         **started_lately("D:\\x\\y.exe", BOB),
         **started_lately("D:\\system.exe", "S-1-5-18"),
@@ -97,7 +84,7 @@ def test_installed_and_started_programs_are_read_whole():
 
 def test_store_apps_that_ran_are_in_the_list_of_the_device():
     paths = ["C:\\Program Files\\WindowsApps\\x\\y.exe", "Owls.Owl_abc", "C:\\Program Files\\y.exe"]
-    notes = {f"{STARTED_LATELY}\\{ALICE}": [(path, "REG_BINARY", "00") for path in paths]}
+    notes = {f"{keys.STARTED_LATELY}\\{ALICE}": [(path, "REG_BINARY", "00") for path in paths]}
     assert [one.program for one in find(answered(notes)).started] == paths
     assert [one.program for one in find(answered(notes | device_package("a_1_x_y_z"))).started] == paths[2:]
 
@@ -106,16 +93,16 @@ def test_store_apps_that_ran_are_in_the_list_of_the_device():
     ("named", "unseen"),
     [
         ({"architecture": ["PROCESSOR_ARCHITEW6432=AMD64"]}, [NARROW]),
-        ({"refused": [f"{USER}\\{UNINSTALL}"]}, []),  # its parent does not have it
+        ({"refused": [f"{USER}\\{keys.UNINSTALL}"]}, []),  # its parent does not have it
         (
-            {"refused": ["HKLM\\Software\\Microsoft\\Windows\\CurrentVersion", f"HKLM\\{UNINSTALL}"]},
+            {"refused": ["HKLM\\Software\\Microsoft\\Windows\\CurrentVersion", f"HKLM\\{keys.UNINSTALL}"]},
             [
                 "the uninstall keys of the machine cannot be read there",
                 "the paths of programs (App Paths) of the machine cannot be read there",
             ],
         ),
-        ({"refused": [f"{USER}\\{STARTED}"]}, ["what a user who is logged in has started cannot be read there"]),
-        ({"refused": [f"{USER}\\{STARTED}", f"{USER}\\{SHELL}"]}, []),  # who never had a desktop
+        ({"refused": [f"{USER}\\{keys.STARTED}"]}, ["what a user who is logged in has started cannot be read there"]),
+        ({"refused": [f"{USER}\\{keys.STARTED}", f"{USER}\\{keys.SHELL}"]}, []),  # who never had a desktop
         ({"profiles": (ALICE, BOB)}, ["what a user who is not logged in installed for themselves cannot be read"]),
     ],
 )
@@ -136,8 +123,8 @@ def test_a_finding_names_a_program_by_what_is_known_of_it():
         ({"users": (ALICE, ENTRA), "profiles": (ALICE.lower(), ENTRA)}, [ENTRA, ALICE], []),
         ({"profiles": (ALICE, BOB)}, [ALICE], ["what a user who is not logged in did cannot be read"]),
         ({"users": (), "profiles": (ALICE, BOB)}, [], ["what 2 users who are not logged in did cannot be read"]),
-        ({"refused": [PROFILES]}, [ALICE], NOBODY_KNOWS),
-        ({"refused": [USERS]}, [], NOBODY_KNOWS),
+        ({"refused": [keys.PROFILES]}, [ALICE], NOBODY_KNOWS),
+        ({"refused": [keys.USERS]}, [], NOBODY_KNOWS),
     ],
 )
 def test_users_who_are_not_logged_in_are_unknown(host, here, said):
@@ -195,7 +182,7 @@ def test_an_answer_of_any_size_is_limited(monkeypatch):
     with pytest.raises(Unusable, match="longer than the registry takes"):
         answered(installed("{1}", DisplayName="\n".join(["x" * 1000] * 1100)))
     with pytest.raises(Unusable, match="deeper than 128"):
-        answered({**installed("{1}", DisplayName="x"), f"HKLM\\{UNINSTALL}" + "\\x" * 130: []})
+        answered({**installed("{1}", DisplayName="x"), f"HKLM\\{keys.UNINSTALL}" + "\\x" * 130: []})
     monkeypatch.setattr(registry_module, "MOST_VALUES", 50)
     with pytest.raises(Unusable, match="more than 50 values"):
         answered(installed("{1}", **{f"v{number}": "x" for number in range(60)}))
@@ -216,11 +203,11 @@ def test_long_lines_of_a_hostile_host_are_read_in_linear_time():
 def test_text_in_a_value_is_neither_a_key_nor_a_value(end):
     """A user can write any text into their own part of the registry."""
     forged = ["harmless", "HKEY_LOCAL_MACHINE\\Software\\Policies\\Google\\Chrome", f"{MARK[:-1]} done"]
-    forged += ["PROCESSOR_ARCHITECTURE=x86", f"HKEY_USERS\\{BOB}\\{UNINSTALL}\\{{2}}"]
+    forged += ["PROCESSOR_ARCHITECTURE=x86", f"HKEY_USERS\\{BOB}\\{keys.UNINSTALL}\\{{2}}"]
     found = answered(installed("{1}", USER, DisplayName=end.join(forged)), users=(ALICE, BOB))
     assert found.registry.there("HKLM\\Software\\Policies\\Google\\Chrome") is False
-    assert list(found.registry.names(f"HKU\\{BOB}\\{UNINSTALL}")) == [] and found.architecture == "AMD64"
-    data = found.registry.values(f"{USER}\\{UNINSTALL}\\{{1}}")["displayname"].data
+    assert list(found.registry.names(f"HKU\\{BOB}\\{keys.UNINSTALL}")) == [] and found.architecture == "AMD64"
+    data = found.registry.values(f"{USER}\\{keys.UNINSTALL}\\{{1}}")["displayname"].data
     assert str(data).splitlines() == forged
 
 
@@ -228,7 +215,7 @@ def test_text_in_a_value_is_neither_a_key_nor_a_value(end):
 def test_too_long_text_of_a_user_makes_its_key_incomplete(lines, complete):
     text = "\n".join(["x" * 1000] * lines)
     registry = answered(installed("{1}", USER, DisplayName=text)).registry
-    assert registry.complete(f"{USER}\\{UNINSTALL}") is complete
+    assert registry.complete(f"{USER}\\{keys.UNINSTALL}") is complete
 
 
 @given(st.binary(max_size=3000), st.integers(0, 10_000))
@@ -259,24 +246,24 @@ RECORDED = Path(__file__).parents[1] / "recorded/windows"
 
 def test_the_line_is_short_enough_for_every_way_to_a_host():
     # Measured: 2,347 characters, and 6,502 as PowerShell is given them; cmd takes 8,191.
-    made = line(token())
+    made = keys.line(keys.token())
     assert len(made) < 2500
-    assert all(len(command(made, shell, "ssh")) < 7000 for shell in ("cmd", "powershell"))
+    assert all(len(keys.command(made, shell, "ssh")) < 7000 for shell in ("cmd", "powershell"))
 
 
 def test_line_for_a_host_is_as_recorded():
-    compare(RECORDED / "line.txt", fold(line("proscribe-0123456789abcdef").replace("& ", "&\n"), 120))
+    compare(RECORDED / "line.txt", fold(keys.line("proscribe-0123456789abcdef").replace("& ", "&\n"), 120))
 
 
 @pytest.mark.parametrize(
     ("shell", "transport", "made"), [("cmd", "ssh", "echo 'x' y"), ("powershell", "winrm", SCRIPT)]
 )
 def test_command_fits_shell_and_connection(shell, transport, made):
-    assert command("echo 'x' y", shell, transport) == made
+    assert keys.command("echo 'x' y", shell, transport) == made
 
 
 def test_powershell_over_ssh_gets_no_character_that_a_shell_takes_for_its_own():
-    *words, packed = command("echo 'x' y", "powershell", "ssh").split(" ")
+    *words, packed = keys.command("echo 'x' y", "powershell", "ssh").split(" ")
     assert words == ["powershell", "-NoProfile", "-NonInteractive", "-EncodedCommand"]
     assert base64.b64decode(packed).decode("utf-16-le") == SCRIPT
 
@@ -302,10 +289,7 @@ def registered(name, *values):
     ("values", "expected"),
     [
         (registered("Owl", ("(Standard)", "REG_SZ", '"C:\\x y\\firefox.exe" -url "%1"')), (["firefox"], [])),
-        (
-            registered("Owl", ("a", "REG_BINARY", "C:\\brave.exe"), ("b", "REG_SZ", "C:\\firefox.exe")),
-            (["firefox"], []),
-        ),
+        (registered("Owl", ("a", "REG_BINARY", "brave.exe"), ("b", "REG_SZ", "C:\\firefox.exe")), (["firefox"], [])),
         (registered("Owl", ("(Standard)", "REG_SZ", CHROMIUM)), (["chromium"], [])),
         (registered("Owl", ("(Standard)", "REG_SZ", "C:\\owl.exe")), ([], ["Owl"])),
         (registered("FIREFOX.EXE"), (["firefox"], [])),
@@ -322,7 +306,7 @@ def test_a_browser_is_known_by_what_starts_it(values, expected):
 
 
 def test_policies_are_read_as_json_has_them_and_spelled_as_the_plan_spells_them():
-    key, deep = f"{POLICIES}\\Google\\Chrome", "[" * 100_000
+    key, deep = f"{keys.POLICIES}\\Google\\Chrome", "[" * 100_000
     texts = {"HOMEPAGE": "x", "Object": '{"a": [1]}', "List": '["a"]', "Broken": "{a", "Deep": deep, "Text": '"a"'}
     values = [(name, "REG_SZ", text) for name, text in texts.items()]
     values += [("Lines", "REG_MULTI_SZ", '["a",\\0"b"]'), ("Number", "REG_DWORD", "0x2"), ("Zero", "REG_SZ", "a\\0b")]

@@ -10,19 +10,9 @@ from hypothesis import strategies as st
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.windows import applocker, observing, registry
+from proscribe.controller.windows import command as keys
 from proscribe.controller.windows.answer import read
 from proscribe.controller.windows.applocker import RULE
-from proscribe.controller.windows.command import (
-    ALL_USERS_PACKAGES,
-    APP_PACKAGES,
-    APPLIER_KEY,
-    APPLOCKER,
-    DEVICE_PACKAGES,
-    POLICIES,
-    SHELL,
-    STARTED,
-    UNINSTALL,
-)
 from proscribe.host.controls.group_policy.applocker import entries
 from proscribe.host.controls.group_policy.registry_pol import number, said_by, text
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
@@ -50,7 +40,9 @@ from windows_answers import (
 )
 
 WINE = Path(__file__).parents[1] / "recorded/windows/wine_10.txt"
-CHROME, EDGE, FIREFOX = (f"{POLICIES}\\{name}" for name in ("Google\\Chrome", "Microsoft\\Edge", "Mozilla\\Firefox"))
+CHROME, EDGE, FIREFOX = (
+    f"{keys.POLICIES}\\{name}" for name in ("Google\\Chrome", "Microsoft\\Edge", "Mozilla\\Firefox")
+)
 GOOD = {"code_page": ["65001"]}
 AWAY = "what a user who is not logged in installed"
 WOW64 = {"architecture": ["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"]}
@@ -81,8 +73,8 @@ UNSEEN = [
     ({"refused": [f"HKU\\{ALICE}\\Software\\Microsoft\\Windows\\CurrentVersion"]}, "uninstall keys of a user"),
     ({"code_page": ["437"]}, "names in other scripts"),
     ({"refused": ["HKU"]}, "which users the host has"),
-    ({"refused": [f"HKU\\{ALICE}\\{APP_PACKAGES}"]}, "the app packages of a user who is logged in"),
-    ({"refused": [f"HKU\\{ALICE}\\{STARTED}"]}, "what a user who is logged in has started"),
+    ({"refused": [f"HKU\\{ALICE}\\{keys.APP_PACKAGES}"]}, "the app packages of a user who is logged in"),
+    ({"refused": [f"HKU\\{ALICE}\\{keys.STARTED}"]}, "what a user who is logged in has started"),
     ({"refused": ["HKLM\\Software\\Microsoft\\Windows\\CurrentVersion"]}, "(App Paths) of the machine"),
     (WOW64, "a program of 32 bits"),
 ]
@@ -114,7 +106,7 @@ def test_browsers_that_could_not_be_seen_are_unknown(named, why):
     "values",
     [
         installed("{1}", f"HKU\\{ALICE}", DisplayName="x" * 400),
-        {f"HKU\\{ALICE}\\{UNINSTALL}" + "\\x" * 130: [("DisplayName", "REG_SZ", "x")]},
+        {f"HKU\\{ALICE}\\{keys.UNINSTALL}" + "\\x" * 130: [("DisplayName", "REG_SZ", "x")]},
     ],
 )
 def test_too_much_of_one_user_is_unknown_and_hides_nothing_else(values, monkeypatch):
@@ -177,7 +169,7 @@ def test_a_waiver_for_users_or_hours_opens_nothing_that_the_host_cannot_show():
 def test_a_key_that_cannot_be_read_is_unknown():
     compiled = plan()
     values = {**BROWSERS, **policies_of(compiled)}
-    found = rules(values, compiled, ["browser"], refused=[f"{POLICIES}\\Google"])
+    found = rules(values, compiled, ["browser"], refused=[f"{keys.POLICIES}\\Google"])
     assert found["browser/wechat"]["state"] == UNKNOWN
     assert "HKLM\\Software\\Policies\\Google\\Chrome cannot be read" in found["browser/wechat"]["reason"]
 
@@ -236,18 +228,18 @@ def observe_rule(values, service="wechat", entry=None, **named):
 
 
 def test_the_device_shows_the_apps_of_those_who_are_not_logged_in_and_of_those_whose_list_is_closed():
-    closed = [f"HKU\\{ALICE}\\{APP_PACKAGES}"]
+    closed = [f"HKU\\{ALICE}\\{keys.APP_PACKAGES}"]
     why = "the app packages of a user who is logged in"
     assert why in observe_rule({}, refused=closed)["reason"]
     assert observe_rule(device_package(OTHER), refused=closed)["state"] == COMPLIANT
     away = observe_rule(device_package(NEW), profiles=(ALICE, BOB))
     assert (away["state"], away["findings"][0]["scope"]) == (NONCOMPLIANT, "system")
-    assert observe_rule({}, refused=[*closed, DEVICE_PACKAGES, ALL_USERS_PACKAGES])["state"] == UNKNOWN
+    assert observe_rule({}, refused=[*closed, keys.DEVICE_PACKAGES, keys.ALL_USERS_PACKAGES])["state"] == UNKNOWN
 
 
 def test_user_who_never_had_a_desktop_has_started_nothing():
     """The account of the audit is one: its part of the registry has none of these keys."""
-    none = [f"HKU\\{ALICE}\\{key}" for key in (SHELL, STARTED)]
+    none = [f"HKU\\{ALICE}\\{key}" for key in (keys.SHELL, keys.STARTED)]
     assert observe_rule({}, refused=none)["state"] == COMPLIANT
     for closed in (f"HKU\\{ALICE}\\Software", "HKU"):
         assert observe_rule({}, refused=[*none, closed])["state"] == UNKNOWN
@@ -357,7 +349,7 @@ def test_well_known_program_is_named_or_unknown_and_never_compliant(own_plan, kn
     assert all(found[service]["findings"] == [] for service in SERVICES & found.keys())
 
 
-KEY = APPLOCKER.partition("\\")[2]
+KEY = keys.APPLOCKER.partition("\\")[2]
 IDS = [f"00000000-0000-4000-8000-00000000000{digit}" for digit in range(4)]
 RUNS = {"applier": [("svchost.exe", 1234)]}
 NO_START = {"AppIDSvc": "it does not start with Windows"}
@@ -381,7 +373,7 @@ def policy(mode=1):
 
 def arrived(entries, start="0x2"):
     """What a policy leaves in the registry, and how the service starts."""
-    found = {APPLIER_KEY: [("Start", "REG_DWORD", start)]}
+    found = {keys.APPLIER_KEY: [("Start", "REG_DWORD", start)]}
     for entry in entries:
         said = said_by(entry)
         type_, data = ("REG_DWORD", hex(said)) if isinstance(said, int) else ("REG_SZ", str(said))
@@ -409,7 +401,7 @@ def changed_applocker(*without, mode=1, path=""):
         (arrived(changed_applocker(3, 4)), {}, {"AppLocker Appx": "no rule has arrived"}),
         (arrived(changed_applocker(mode=0)), {}, {"AppLocker Exe": "it only logs (AuditOnly), 2 rules"}),
         (
-            arrived(policy()) | {f"{APPLOCKER}\\Exe": [("EnforcementMode", "REG_SZ", "often")]},
+            arrived(policy()) | {f"{keys.APPLOCKER}\\Exe": [("EnforcementMode", "REG_SZ", "often")]},
             {},
             {"AppLocker Exe": "its mode is none that is documented, 2 rules"},
         ),
@@ -437,8 +429,11 @@ def test_difference_of_a_policy_is_named(values, named, expected):
 @pytest.mark.parametrize(
     ("named", "why"),
     [
-        ({"refused": [APPLOCKER]}, [f"{APPLOCKER} cannot be read there"]),
-        ({"refused": [APPLOCKER, APPLIER_KEY]}, [f"{name} cannot be read there" for name in (APPLOCKER, APPLIER_KEY)]),
+        ({"refused": [keys.APPLOCKER]}, [f"{keys.APPLOCKER} cannot be read there"]),
+        (
+            {"refused": [keys.APPLOCKER, keys.APPLIER_KEY]},
+            [f"{name} cannot be read there" for name in (keys.APPLOCKER, keys.APPLIER_KEY)],
+        ),
         ({"applier": [("System", 4), ("svchost.exe", 5)]}, [applocker.NOT_KNOWN]),
     ],
 )
@@ -449,8 +444,8 @@ def test_policy_that_cannot_be_read_is_unknown(named, why):
 
 def test_a_finding_says_where_in_the_registry_it_is():
     [verdict] = verdicts(arrived(changed_applocker(3, 4), "0x3"), desired=policy())
-    appx = Finding("rules", "AppLocker Appx", "windows", path=f"{APPLOCKER}\\Appx", detail="no rule has arrived")
-    service = Finding("service", "AppIDSvc", "windows", path=APPLIER_KEY, detail=NO_START["AppIDSvc"])
+    appx = Finding("rules", "AppLocker Appx", "windows", path=f"{keys.APPLOCKER}\\Appx", detail="no rule has arrived")
+    service = Finding("service", "AppIDSvc", "windows", path=keys.APPLIER_KEY, detail=NO_START["AppIDSvc"])
     assert verdict.findings == (appx, service)
     [verdict] = verdicts(arrived([text(f"{KEY}\\{'x' * 41}\\{IDS[0]}", "Value", "")]), "off")
     assert [one.id for one in verdict.findings] == [f"AppLocker {'x' * 40}"]
@@ -458,8 +453,8 @@ def test_a_finding_says_where_in_the_registry_it_is():
 
 def test_policy_that_nobody_asks_for_is_not_reported():
     assert verdicts(NOTHING, "off") == verdicts(NOTHING, "") == []
-    [verdict] = verdicts(arrived(policy()), "off", refused=[APPLOCKER])
-    reason = f"report only: the plan does not ask AppLocker to deny; {APPLOCKER} cannot be read there"
+    [verdict] = verdicts(arrived(policy()), "off", refused=[keys.APPLOCKER])
+    reason = f"report only: the plan does not ask AppLocker to deny; {keys.APPLOCKER} cannot be read there"
     assert (verdict.state, verdict.reason) == (NOT_APPLICABLE, reason)
 
 
@@ -496,8 +491,8 @@ def test_the_record_says_whether_the_plans_own_policy_has_arrived():
 def test_no_rule_of_a_host_does_anything_but_be_compared(name, said, mode):
     clean = name.replace("\\", "").strip() or "x"
     values = {
-        f"{APPLOCKER}\\{clean}": [("EnforcementMode", "REG_DWORD", mode)],
-        f"{APPLOCKER}\\{clean}\\{IDS[0]}": [("Value", "REG_SZ", said)],
+        f"{keys.APPLOCKER}\\{clean}": [("EnforcementMode", "REG_DWORD", mode)],
+        f"{keys.APPLOCKER}\\{clean}\\{IDS[0]}": [("Value", "REG_SZ", said)],
     }
     for verdict in verdicts({**arrived(policy()), **values}, "off"):
         assert all(text.isprintable() for finding in verdict.findings for text in finding)

@@ -57,13 +57,17 @@ def catalog(tmp_path):
     return written(tmp_path, {"known_good.txt": "# updates\nupdates.example\n"})
 
 
-@pytest.fixture
-def call(catalog, capsys):
+def make_call(root, capsys):
     def run(*words):
-        code = command_line.main(["catalog", *words, "--catalog", str(catalog)])
+        code = command_line.main(["catalog", *words, "--catalog", str(root)])
         return code, "".join(capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def call(catalog, capsys):
+    return make_call(catalog, capsys)
 
 
 def test_check_names_what_no_load_refuses(call, catalog):
@@ -183,13 +187,7 @@ def old_catalog(tmp_path):
 
 @pytest.fixture
 def call_old(old_catalog, capsys):
-    def run(*words):
-        code = command_line.main(["catalog", *words, "--catalog", str(old_catalog)])
-        said = capsys.readouterr()
-        assert said.err == ""
-        return code, said.out
-
-    return run
+    return make_call(old_catalog, capsys)
 
 
 def test_show_says_all_of_a_service(call_old, old_catalog):

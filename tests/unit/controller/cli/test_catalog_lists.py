@@ -240,11 +240,7 @@ NETWORKS = ["8.8.8.0/24", "8.8.9.0/24"]
 WIDE = "a network of at least /8, or /16 of IPv6"
 WRONG = MOST_WRONG + 1  # of a hundred values
 NO_NAMES = [f"bird_{number}" for number in range(WRONG)]
-OWN = {
-    "domains": ("owl.example", "a.own.test"),
-    "allow_domains": ("ok.example",),
-    "nxdomain_canaries": ("canary.example",),
-}
+OWN = {"domains": ("owl.example", "a.own.test"), "allow_domains": ("ok.example",), "nxdomain_canaries": ("nx.example",)}
 OPEN = {
     "shared_domains": ("cdn.example", "a.open.test"),
     "mail_hosts": ("mx.example",),

@@ -393,6 +393,7 @@ NAMES_PLACING = Names("proscribe.ban", *[frozenset[str]()] * 4)
 FIRST = {"README.md": b"one", "plugins/modules/a.py": b"a = 1\n"}
 SECOND = {"README.md": b"two", "roles/b/tasks/main.yml": b"[]\n"}
 NO_COLLECTION = "found a directory without the MANIFEST.json and FILES.json of a collection"
+CHANGED_README = "found the file README.md with changes"
 ACME = '{"collection_info": {"namespace": "acme", "name": "ban"}}'
 
 
@@ -475,47 +476,24 @@ def test_where_it_cannot_be_placed_the_old_one_stays(tmp_path, monkeypatch):
     assert contents(target) == FIRST and os.listdir(target.parent) == ["ban"]
 
 
-def a_link(target):
-    target.rename(target.with_name("elsewhere"))
-    target.symlink_to("elsewhere")
-
-
-def a_pipe(target):
-    (target / "MANIFEST.json").unlink()
-    os.mkfifo(target / "MANIFEST.json")
-
-
-def a_file(target):
-    target.rename(target.with_name("elsewhere"))
-    target.touch()
-
-
-def moved_and_linked(name):
-    def change(target):
-        (target / name).rename(target.with_name("elsewhere"))
-        (target / name).symlink_to(target.with_name("elsewhere"))
-
-    return change
-
-
-def a_socket(target):
-    (target / "README.md").unlink()
-    os.mknod(target / "README.md", stat.S_IFSOCK)
+def move(path, target):
+    path.rename(target.with_name("elsewhere"))
+    return path
 
 
 OTHERS = {
-    a_link: "found a link",
-    a_file: "found no directory",
-    a_pipe: NO_COLLECTION,
+    lambda target: move(target, target).symlink_to("elsewhere"): "found a link",
+    lambda target: move(target, target).touch(): "found no directory",
+    lambda target: os.mkfifo(move(target / "MANIFEST.json", target)): NO_COLLECTION,
     lambda target: (target / "MANIFEST.json").unlink(): NO_COLLECTION,
     lambda target: (target / "MANIFEST.json").write_text("[" * 100_000): NO_COLLECTION,
     lambda target: (target / "FILES.json").write_text('["files"]'): NO_COLLECTION,
-    moved_and_linked("MANIFEST.json"): NO_COLLECTION,
-    moved_and_linked("README.md"): "found the file README.md with changes",
-    a_socket: "found the file README.md with changes",
+    lambda target: move(target / "MANIFEST.json", target).symlink_to(target.with_name("elsewhere")): NO_COLLECTION,
+    lambda target: move(target / "README.md", target).symlink_to(target.with_name("elsewhere")): CHANGED_README,
+    lambda target: os.mknod(move(target / "README.md", target), stat.S_IFSOCK): CHANGED_README,
     lambda target: (target / "MANIFEST.json").write_text(ACME): "found the collection acme.ban",
     lambda target: (target / "plugins/ours.py").touch(): "found the file plugins/ours.py, which the .* not have",
-    lambda target: (target / "README.md").write_text("ours"): "found the file README.md with changes",
+    lambda target: (target / "README.md").write_text("ours"): CHANGED_README,
     lambda target: (target / "linked").symlink_to("plugins"): "found the file linked, which the .* not have",
 }
 

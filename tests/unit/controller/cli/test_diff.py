@@ -16,19 +16,12 @@ from proscribe.controller.cli.diff import Compared, Group, earlier_plans
 from proscribe.controller.cli.diff.at_revision import FilesAtRevision
 from proscribe.controller.cli.diff.earlier_plans import Earlier, earlier
 from proscribe.controller.cli.diff.revision import before, repository_of
-from proscribe.controller.compile.plans.difference import (
-    CONTROL,
-    IDENTIFIER,
-    PLAN,
-    SERVICE,
-    SETTING,
-    Change,
-    difference,
-)
+from proscribe.controller.compile.plans.difference import Change, difference
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
 from recording import compare, fold, join_files
+from refusals import make_refusal
 
 W1, W2 = "audit, but for w1 (hours mon 09:00-18:00, sun 00:00-24:00)", "enforce, but for w2 (posix_groups press)"
 LATER, LATER_ANOTHER = ({"at": "2026-12-01T00:00:00Z", "plan": f"sha256:{one}"} for one in "ab")
@@ -74,11 +67,7 @@ AT_HOURS = entry("waived", waiver="w1", hours=[[0, 540, 1080], [6, 0, 1440]], ot
         (None, entry(domains=["a", "b"], allow=[]), {"after": "enforce", "counts": (("domains", 2),)}),
         (entry(), entry("waived", waiver="w1"), {"before": "enforce", "after": "waived (w1)"}),
         (FOR_PRESS, AT_HOURS, {"before": W2, "after": W1}),
-        (
-            entry("upcoming", effective_from="2027-01-01"),
-            entry(),
-            {"before": "upcoming (2027-01-01)", "after": "enforce"},
-        ),
+        (entry("upcoming", effective_from="2027-01"), entry(), {"before": "upcoming (2027-01)", "after": "enforce"}),
     ],
 )
 def test_change_for_a_service_is_reported(old, new, change):
@@ -164,9 +153,7 @@ def test_names_that_do_not_fit_into_the_lists_of_browsers_are_explained():
 def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_ends(old, new):
     def compared_part(one):
         services = one["controls"]["dns"]["services"]
-        return {
-            id_: {key: sorted(v) if isinstance(v, list) else v for key, v in e.items()} for id_, e in services.items()
-        }
+        return {id_: {k: sorted(v) if isinstance(v, list) else v for k, v in e.items()} for id_, e in services.items()}
 
     there, back = difference(old, new), difference(new, old)
     assert (there == ()) == (compared_part(old) == compared_part(new))
@@ -243,9 +230,11 @@ POLICY_FILES = {
 }
 
 
+AUTHOR = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
+
+
 def run_git(top, *words):
-    author = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", "-C", str(top), *author, *words], check=True, capture_output=True)
+    subprocess.run(["git", "-C", str(top), *AUTHOR, *words], check=True, capture_output=True)
 
 
 def write_files(top, files):
@@ -316,23 +305,23 @@ def test_a_limit_compares_hosts_alone(policy_folder, capsys):
 
 
 CHANGES = (
-    Change("", PLAN, "", "contact", before="", after="desk\x1b[2J"),
-    Change("", PLAN, "", "request_url", before="desk", after=""),
-    Change("apps", CONTROL, "", "", before="off", after="enforce"),
-    Change("apps", SETTING, "", "quarantine", before="", after="/srv/q"),
+    Change("", "plan", "", "contact", before="", after="desk\x1b[2J"),
+    Change("", "plan", "", "request_url", before="desk", after=""),
+    Change("apps", "control", "", "", before="off", after="enforce"),
+    Change("apps", "setting", "", "quarantine", before="", after="/srv/q"),
     Change(
-        "apps", SERVICE, "owl", after="enforce", counts=(("packages.apt", 1), ("packages.snap", 1), ("paths", 1200))
+        "apps", "service", "owl", after="enforce", counts=(("packages.apt", 1), ("packages.snap", 1), ("paths", 1200))
     ),
-    Change("apps", SERVICE, "gull", before="audit"),
-    Change("apps", SERVICE, "wren", before="audit", after="enforce", counts=(("paths", 3),)),
-    Change("firewall", SERVICE, "owl", after="enforce", counts=(("networks", 2),)),
-    Change("firewall", SERVICE, "parrot", before="enforce", after="", counts=(("networks", 1),)),
-    Change("firewall", IDENTIFIER, "elf", "networks", added=("192.0.2.0/24",)),
-    Change("dns", IDENTIFIER, "elf", "domains", added=MANY, removed=("gone.example",)),
-    Change("dns", IDENTIFIER, "a_service_with_a_name_that_is_much_too_long", "domains", removed=MANY[:2]),
-    Change("dns", SETTING, "elf", "allow", before="x", after="y"),
+    Change("apps", "service", "gull", before="audit"),
+    Change("apps", "service", "wren", before="audit", after="enforce", counts=(("paths", 3),)),
+    Change("firewall", "service", "owl", after="enforce", counts=(("networks", 2),)),
+    Change("firewall", "service", "parrot", before="enforce", after="", counts=(("networks", 1),)),
+    Change("firewall", "identifier", "elf", "networks", added=("192.0.2.0/24",)),
+    Change("dns", "identifier", "elf", "domains", added=MANY, removed=("gone.example",)),
+    Change("dns", "identifier", "a_service_with_a_name_that_is_much_too_long", "domains", removed=MANY[:2]),
+    Change("dns", "setting", "elf", "allow", before="x", after="y"),
 )
-MORE = tuple(Change("dns", IDENTIFIER, f"s{number}", "domains", added=("a",)) for number in range(len(CHANGES) + 2))
+MORE = tuple(Change("dns", "identifier", f"s{number}", "domains", added=("a",)) for number in range(len(CHANGES) + 2))
 GROUPS = (Group(CHANGES, HOSTS), Group(MORE, ("z",)), Group(MORE[:-1], ("y",)))
 FOUND = Compared(GROUPS, fresh=("new1",), gone=HOSTS, compared=1200)
 
@@ -362,12 +351,6 @@ WAIVER_EARLIER = (
     "{id: w1, services: [owl], hosts: [a], reason: r, requested_by: x, approved_by: b,"
     " approved_on: 2026-11-01T00:00:00Z, expires: 2026-12-31T00:00:00Z}\n"
 )
-
-AUTHOR = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
-
-
-def git(top, *words):
-    subprocess.run(["git", "-C", str(top), *AUTHOR, *words], check=True, capture_output=True)
 
 
 def write(path, content):
@@ -402,7 +385,7 @@ def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_fact
     repositories = [project, policy, own, *([waivers] if waivers_apart else [])]
     for top in repositories:
         top.mkdir(exist_ok=True)
-        git(top, "init", "--quiet")
+        run_git(top, "init", "--quiet")
     write(policy / ".gitignore", "waivers/\n" if waivers_apart else "")
     write(policy / "approvers.yml", "all: {head: b}\n")
     arguments = argparse.Namespace(
@@ -425,8 +408,8 @@ def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_fact
         write(waivers / "w1.yml", WAIVER_EARLIER if state["waiver"] else None)
         compiled.append(compile_hosts(inventory.question(arguments, project), NOW).hosts)
         for top in repositories:
-            git(top, "add", "--all")
-            git(top, "commit", "--quiet", "--allow-empty", "--message", "x")
+            run_git(top, "add", "--all")
+            run_git(top, "commit", "--quiet", "--allow-empty", "--message", "x")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(earlier_plans, "PROJECT", project)
         found = earlier_plans.earlier("HEAD~1", arguments, NOW, where / "reports")
@@ -496,10 +479,7 @@ def test_inventory_that_is_or_was_not_there_is_refused(read_plans, two):
 
 @pytest.mark.parametrize("error", [Refused("no host"), PolicyErrors([PolicyError("a.yml:3", "mode", "x", "y")])])
 def test_policy_of_a_revision_that_does_not_compile_is_refused_with_the_reason(read_plans, two, monkeypatch, error):
-    def refuse(*_):
-        raise error
-
-    monkeypatch.setattr(inventory, "question", refuse)
+    monkeypatch.setattr(inventory, "question", make_refusal(error))
     with pytest.raises(Refused, match=f"cannot be compiled by the current code:\n{error}"):
         read_plans("HEAD", two[0].top / "in/a.yml")
 

@@ -223,13 +223,8 @@ def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path):
 
 
 RECORDED = Path(__file__).parents[2] / "recorded/cli"
-PRINTED_HOSTS = {
-    "press01": {},
-    "press02": {},
-    "fin01": {"tenants": {"google": ["example.org"]}, "exports_fed": FED, "services_exclude": ["owl"]},
-    "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}},
-    "mac01": {"watch": "5m"},
-}
+PRINTED_HOSTS = {**HOSTS, "mac01": {"watch": "5m"}}
+PRINTED_HOSTS["fin01"] = {**HOSTS["fin01"], "exports_fed": FED, "services_exclude": ["owl"]}
 KNOWN = {
     "press01": Facts("debian", frozenset({"dpkg"}), frozenset({"nix"}), frozenset({"firefox"}), AT, "compliant", AT),
     "fin01": Facts(

@@ -17,6 +17,7 @@ from proscribe.controller.cli.command_line import main
 from proscribe.controller.enforcement_points.declaration import NOTHING, NotExportable
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.host.system import ControlError
+from refusals import make_refusal
 
 INVENTORY = """\
 all:
@@ -161,12 +162,9 @@ def test_the_worst_that_comes_of_a_format_is_the_code(outcomes, earlier, code, o
 
 
 def test_a_policy_with_nothing_for_any_format_is_refused(tmp_path, monkeypatch):
-    def export(format_, place):
-        raise NONE
-
     monkeypatch.setattr(export_all, "FORMATS", {name: SimpleNamespace(name=name) for name in "ab"})
     with pytest.raises(Refused, match="^export all: the policy has nothing for any format$"):
-        export_all.run(tmp_path, export)
+        export_all.run(tmp_path, make_refusal(NONE))
 
 
 class Organisation:

@@ -343,6 +343,6 @@ def test_link_inside_the_directory_is_not_followed(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options"), [(".github/workflows/policy.yml", ()), (".gitlab-ci.yml", ("--ci=gitlab",))]
 )
-def test_pipeline_of_an_audit_has_no_gate(name, options):
-    text = made(*options)[name]
+def test_pipeline_of_an_audit_has_no_gate(name, given):
+    text = made(*given)[name]
     assert "proscribe.ban.audit\n" in text and "gate" not in text.partition("audit:")[2].partition("run:")[2]

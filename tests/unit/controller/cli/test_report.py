@@ -128,11 +128,7 @@ def soon(monkeypatch):
     ("run", "hosts", "said"),
     [
         ({"limit": "web*", "left_out": 1}, {"compliant": 2000}, "1 host not selected (--limit web*)): 2,000 compliant"),
-        (
-            {"inventory": ["a", "b"]},
-            {"compliant": 1, "noncompliant": 2},
-            "inventory a, b): 1 compliant, 2 noncompliant",
-        ),
+        ({"inventory": ["a", "b"]}, {"compliant": 1, "unknown": 2}, "inventory a, b): 1 compliant, 2 unknown"),
         ({"inventory": None}, {}, "inventory ): no host"),
         ({}, None, ""),
     ],

@@ -21,6 +21,7 @@ from proscribe.controller.report.request_news import Department
 from proscribe.controller.report.storage.requests_file import Request
 from proscribe.wire import installation
 from proscribe.wire.store import PLANS
+from refusals import make_refusal
 
 ARGUMENTS = ["-i", "/srv/inventory", "--limit", "web", "--ask-vault-pass"]
 # Begins the report that it is named, and ends with a code.
@@ -167,11 +168,8 @@ def test_reports_that_others_can_change_are_refused(place):
 
 @pytest.mark.parametrize("wrong", [Refused("no inventory"), PolicyErrors(["no inventory"])])
 def test_a_refused_inventory_starts_no_run_and_a_failed_run_is_reported_all_the_same(place, wrong, capsys, tmp_path):
-    def refuse(_):
-        raise wrong
-
     place.monkeypatch.delenv(ENVIRONMENT)
-    place.monkeypatch.setattr(inventory, "question", refuse)
+    place.monkeypatch.setattr(inventory, "question", make_refusal(wrong))
     place.monkeypatch.setattr(installation, "reports", lambda: tmp_path / "usual")
     assert place.scheduled() == 77
     assert "no inventory" in capsys.readouterr().err and place.read("started") == ""
@@ -323,10 +321,7 @@ def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(place, monke
     assert (report, [*records], where) == ({"run": {"history": "off"}}, [], str(directory))
     assert known[0] == "known" and known[2] == report
 
-    def refuse(*_):
-        raise HistoryError("no database")
-
-    monkeypatch.setattr(scheduled, "open_history", refuse)
+    monkeypatch.setattr(scheduled, "open_history", make_refusal(HistoryError("no database")))
     scheduled.news(directory, place.reports)
     assert given.pop()[2] is None and "no database" in capsys.readouterr().err
 
@@ -423,10 +418,7 @@ def news(monkeypatch):
 
 def test_new_requests_are_reported_to_all_and_to_the_heads_of_departments(news):
     assert news() == ("a notification", ["a mail"])
-    departments = {
-        "press": Department(frozenset({"press01"}), "head@example.org"),
-        "it": Department(frozenset({"x", "y"}), ""),
-    }
+    departments = {"press": Department({"press01"}, "head@example.org"), "it": Department({"x", "y"}, "")}
     reported, mailed = news.reported
     assert reported == mailed and reported[:2] == ([NEW], departments)
     assert reported[2].endswith("requests -i 'a b'")
@@ -438,15 +430,8 @@ def test_without_new_requests_no_inventory_is_asked(news):
     assert news() == (None, []) and news.questions == [] and news.reported == []
 
 
-def refuse(error):
-    def refusing(*_):
-        raise error
-
-    return refusing
-
-
 @pytest.mark.parametrize("error", [OSError("no disk"), ValueError("no JSON"), Refused("no host")])
 def test_why_requests_are_not_reported_is_said(news, error, monkeypatch, capsys):
-    monkeypatch.setattr(scheduled, "read_register", refuse(error))
+    monkeypatch.setattr(scheduled, "read_register", make_refusal(error))
     assert news() == (None, [])
     assert capsys.readouterr() == ("", f"proscribe: new requests are not reported: {error}\n")

@@ -40,16 +40,12 @@ POINTS = {  # by format: whether its files close a name
     "unbound": lambda files: readers.unbound(*files.values()),
     "dnsmasq": lambda files: readers.dnsmasq(*files.values()),
     "adguard": lambda files: readers.adguard(*files.values()),
-    "squid": lambda files: functools.partial(_at_squid, readers.squid(*files.values())),
+    "squid": lambda files: (lambda refuses: lambda name: bool(refuses(name, "")))(readers.squid(*files.values())),
     # The other devices with two lists have the same names (test_export_devices.py).
     "paloalto_edl": device_readers.paloalto_edl,
     "defender_indicators": device_readers.defender_indicators,
 }
 NO_TIMES = dict.fromkeys(("approved_on", "valid_from", "expires", "review_by"), NOW)
-
-
-def _at_squid(refuses, name):
-    return bool(refuses(name, ""))
 
 
 @functools.cache
@@ -143,13 +139,8 @@ def closed_by(services, control, with_feeds):
     return found
 
 
-MEANT = frozenset(
-    name
-    for service in own().services.values()
-    for one in service.decided
-    if one["as"] == "blocked"
-    for name in one["names"]
-)
+DECIDED = [one for service in own().services.values() for one in service.decided]
+MEANT = frozenset(name for one in DECIDED if one["as"] == "blocked" for name in one["names"])
 
 
 @pytest.mark.slow

@@ -1,6 +1,4 @@
-"""The rows of a report for the exports that an organisation feeds to its points: what each directory is found to be, by
-the plan that the policy of the run has for it.
-"""
+"""Rows of a report for exports that an organisation feeds to its points: state of each directory by the run's plan."""
 
 import argparse
 import datetime
@@ -15,18 +13,14 @@ from proscribe.controller.compile.plans.points import due_points
 from proscribe.controller.compile.restrictions.points import Fed
 from proscribe.controller.enforcement_points.observed import points_of
 
-from unit.controller.cli.test_export import INVENTORY
+from unit.controller.cli.test_export import INVENTORY, WAIVER
 
 AT = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
-WAIVER = (
-    "{id: w1, services: [telegram], controls: [dns], groups: [office], reason: r, requested_by: a, approved_by: head,"
-    " approved_on: 2026-11-01T00:00:00Z, expires: 2026-12-24T18:00:00Z}\n"
-)
 
 
 class Points:
     def __init__(self, root):
-        self.root, self.out = root, root / "out"
+        self.root, self.out, self.manifest = root, root / "out", root / "out/manifest.json"
         (root / "waivers").mkdir()
         (root / "waivers/w1.yml").write_text(WAIVER)
         (root / "approvers.yml").write_text("office: {head: head}\n")
@@ -61,32 +55,21 @@ def points(tmp_path):
 
 
 def edited(points, **changes):
-    file = points.out / "manifest.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
-
-
-def linked(points):
-    points.out.rename(points.root / "elsewhere")
-    points.out.symlink_to(points.root / "elsewhere")
-
-
-def without_manifest(points, kind=""):
-    file = points.out / "manifest.json"
-    file.unlink()
-    if kind == "directory":
-        file.mkdir()
-    if kind == "pipe":
-        os.mkfifo(file)
+    points.manifest.write_text(json.dumps({**json.loads(points.manifest.read_text()), **changes}))
 
 
 FOUND = {
     "as it was written": (lambda p: None, "current", ""),
-    "a link to an export": (linked, "unknown", "is no directory (links are not followed)"),
+    "a link to an export": (
+        lambda p: p.out.symlink_to(p.out.rename(p.root / "x")),
+        "unknown",
+        "is no directory (links are not followed)",
+    ),
     "a file": (lambda p: (p.out.rename(p.root / "x"), p.out.write_text("x")), "unknown", "is no directory"),
     "nothing": (lambda p: p.out.rename(p.root / "x"), "missing", "there is no "),
-    "no manifest": (without_manifest, "unknown", "manifest.json in"),
-    "a pipe as manifest": (lambda p: without_manifest(p, "pipe"), "unknown", "manifest.json in"),
-    "a manifest of nobody's": (lambda p: (p.out / "manifest.json").write_text("[" * 10**5), "unknown", "is none of an"),
+    "no manifest": (lambda p: p.manifest.unlink(), "unknown", "manifest.json in"),
+    "a pipe as manifest": (lambda p: (p.manifest.unlink(), os.mkfifo(p.manifest)), "unknown", "manifest.json in"),
+    "a manifest of nobody's": (lambda p: p.manifest.write_text("[" * 10**5), "unknown", "is none of an"),
     "a plan without end": (lambda p: edited(p, plan="x" * 10**6), "unknown", "is none of an export"),
     "a changed file": (lambda p: (p.out / "proscribe.rpz").write_text(""), "changed", "proscribe.rpz was changed"),
     "another format": (lambda p: edited(p, format="nft"), "changed", "it has an export nft of group office"),
@@ -117,7 +100,6 @@ def test_directory_of_an_export_has_a_state(points, what):
 )
 def test_a_directory_that_may_not_be_read_is_unknown(points, monkeypatch, place, error):
     points.write()
-
     real = getattr(Path, place)
 
     def refused(path):

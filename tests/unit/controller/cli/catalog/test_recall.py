@@ -115,14 +115,9 @@ HOSTILE = {
     "a link out": (lambda path: path.symlink_to("/etc/hostname"), "not a link out of it"),
     "a link to a device": (lambda path: path.symlink_to("/dev/zero"), "not a link out of it"),
     "a link in a circle": (lambda path: path.symlink_to("list"), "expected a file that can be read"),
-    "too large": (lambda path: os.truncate(path, 0) if path.exists() else _sparse(path), "more than 33554432 bytes"),
+    "too large": (lambda path: (path.touch(), os.truncate(path, list_files.LARGEST + 1)), "more than 33554432 bytes"),
     "too many names": (lambda path: path.write_text("".join(f"x{n}.example\n" for n in range(101))), "more than 100"),
 }
-
-
-def _sparse(path):
-    with path.open("wb") as stream:
-        stream.truncate(list_files.LARGEST + 1)
 
 
 @pytest.mark.parametrize("case", HOSTILE)
@@ -349,11 +344,9 @@ def test_numbers_and_goals_have_a_form(run, option, text, taken):
 def source(id_, about="vpn", mixed="", takes_from="", popular="", only_popular=""):
     """A list: its family is what is before the _ of its id."""
     lists = {"about": about, "mixed": mixed, "takes_from": takes_from, "paths": "x", "named": "", "without": ""}
-    split = {key: tuple(value.split()) for key, value in lists.items()}
-    texts = {"publisher": "x", "folder": "x", "url": "", "format": "lines", "licence": "x"}
-    return Source(
-        id=id_, family=id_.partition("_")[0], popular=popular, only_popular=only_popular, least=1, **texts, **split
-    )
+    own = {"publisher": "x", "folder": "x", "url": "", "format": "lines", "licence": "x"}
+    own |= {key: tuple(value.split()) for key, value in lists.items()}
+    return Source(id=id_, family=id_.partition("_")[0], popular=popular, only_popular=only_popular, least=1, **own)
 
 
 def listed(names):

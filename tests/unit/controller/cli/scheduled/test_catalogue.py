@@ -15,6 +15,7 @@ from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.restrictions.points import Fed
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.controller.report.notification import Notification
+from refusals import make_refusal
 
 from unit.controller.cli.test_export import INVENTORY
 
@@ -126,9 +127,7 @@ def test_a_directory_that_is_not_committed_is_refused(place):
         place.refresh()
 
 
-@pytest.mark.parametrize(
-    ("complete", "sent", "code"), [(True, True, 0), (True, False, 76), (False, True, 1), (False, False, 1)]
-)
+@pytest.mark.parametrize(("complete", "sent", "code"), [(True, True, 0), (True, False, 76), (False, False, 1)])
 def test_refresh_ends_with_a_code_for_its_outcome(monkeypatch, capsys, complete, sent, code):
     message = Notification("a subject", ("a line",), {})
     monkeypatch.setattr(catalogue, "refresh", lambda _: (message, complete))
@@ -141,11 +140,7 @@ def test_refresh_ends_with_a_code_for_its_outcome(monkeypatch, capsys, complete,
 
 def test_reason_against_a_refresh_is_reported(monkeypatch, capsys):
     sent = []
-
-    def refuses(_):
-        raise Refused("/srv/policy lies in no git repository")
-
-    monkeypatch.setattr(catalogue, "refresh", refuses)
+    monkeypatch.setattr(catalogue, "refresh", make_refusal(Refused("/srv/policy lies in no git repository")))
     monkeypatch.setattr(scheduled, "send", lambda message, _: not sent.append(message))
     assert scheduled.run(argparse.Namespace(what="catalog", options=[])) == 1
     assert "/srv/policy lies in no git repository" in capsys.readouterr().out
@@ -155,16 +150,9 @@ def test_reason_against_a_refresh_is_reported(monkeypatch, capsys):
     assert message.lines == lines
 
 
-WAIVER = {"id": "w1", "services": ["whatsapp"], "groups": ["office"], "reason": "a test", "requested_by": "alice"}
-WAIVER |= {"approved_by": "head", "approved_on": "2026-11-20T00:00:00Z", "expires": "2026-11-28T18:00:00Z"}
-
-
 @pytest.fixture
 def renew(tmp_path):
     (tmp_path / "hosts.yml").write_text(INVENTORY)
-    (tmp_path / "approvers.yml").write_text("office: {head: head}\n")
-    (tmp_path / "waivers").mkdir()
-    (tmp_path / "waivers/w1.yml").write_text(json.dumps(WAIVER))
 
     def renewed(fed):
         parser = argparse.ArgumentParser()

@@ -16,6 +16,7 @@ from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.compile.waivers.refusals import Refusal
 from proscribe.controller.report.storage.requests_file import Request
+from refusals import make_refusal
 
 ID = "0f3a9c5d7e1b2846"
 REQUEST = Request("press01", ID, "wong", "parrot", "Press calls", "2026-11-22T04:00:00Z")
@@ -25,7 +26,7 @@ TEXTS = ("reason", "requested_by", "requested_on", "approved_by", "approved_on",
 BOTH = Opens("wong", ("apps",), ("apps", "browser", "firewall"), ("browser", "firewall"))
 OUT = "closed, because --control leaves"
 WHOLE = "because what they refuse they refuse to a whole host; --whole-host opens them for everybody there"
-ALONE = "a waiver for wong alone would leave it out of reach. --whole-host opens it for everybody there"
+ALONE = "whole host: a waiver for wong alone would leave it out of reach. --whole-host opens it for everybody there"
 ONE_CLOSED, TWO_CLOSED = Opens("wong", (), ("browser",), ("browser",)), Opens("wong", (), ("browser", "dns"))
 PARTLY_OPEN = Opens("wong", ("apps", "firewall"), ("apps", "browser", "dns"), ("browser",), True)
 NO = Refusal(ID, "press01", "wong", "parrot", "use the desk", "head", "2026-11-25T04:00:00Z")
@@ -69,12 +70,8 @@ def test_draft_tells_its_approver_which_controls_stay_closed(opens, given, remar
         *(({}, {name: ["x"]}, "names the service, the host and the user") for name in LISTS[:-1]),
         ({"user": "a,b"}, {}, "found the user 'a,b', expected one user"),
         ({"opens": Opens("wong", (), ())}, {}, "nothing restricts parrot on press01"),
-        ({"opens": ONE_CLOSED}, {}, f"browser closes parrot on press01, and it does so for a whole host: {ALONE}"),
-        (
-            {"opens": TWO_CLOSED},
-            {},
-            f"browser and dns close parrot on press01, and they do so for a whole host: {ALONE}",
-        ),
+        ({"opens": ONE_CLOSED}, {}, f"browser closes parrot on press01, and it does so for a {ALONE}"),
+        ({"opens": TWO_CLOSED}, {}, f"browser and dns close parrot on press01, and they do so for a {ALONE}"),
         ({"opens": PARTLY_OPEN}, {}, f"{ALONE}; --control apps,firewall drafts what can be opened for wong alone"),
     ],
 )
@@ -178,10 +175,6 @@ def test_a_request_is_chosen_by_its_id(fleet, monkeypatch):
     for id_, said in (("y", "there is no request 'y' in this inventory"), ("x", both)):
         with pytest.raises(Refused, match=said):
             requested.named(id_, listed)
-
-    def unreadable(reports):
-        raise ValueError("requests.jsonl is broken")
-
-    monkeypatch.setattr(requested.requests_file, "read", unreadable)
+    monkeypatch.setattr(requested.requests_file, "read", make_refusal(ValueError("requests.jsonl is broken")))
     with pytest.raises(Refused, match="requests.jsonl is broken; the next run makes it anew"):
         fleet.found()
