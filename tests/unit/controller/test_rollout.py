@@ -114,15 +114,15 @@ def test_a_dry_run_is_one_batch_and_knows_where_a_real_one_would_stop():
     assert (decision.batches, len(decision.hosts), [*decision.set_aside]) == ((11,), 11, ["d10"])
 
 
-CHANGES = st.fixed_dictionaries(
+LIMITS = st.fixed_dictionaries(
     {
-        "hosts": st.one_of(st.integers(0, 40), st.just("20%"), st.just("unlimited")),
-        "removals": st.one_of(st.integers(0, 2000), st.just("auto"), st.just("unlimited")),
+        "hosts": st.one_of(st.integers(1, 60), st.just("25%"), st.just("unlimited")),
+        "removals": st.one_of(st.integers(0, 500), st.just("auto"), st.just("unlimited")),
     }
 )
 
 
-@given(FLEETS, CHANGES, st.one_of(st.just("auto"), st.lists(AMOUNT, min_size=1, max_size=3)))
+@given(FLEETS, LIMITS, st.one_of(st.just("auto"), st.lists(AMOUNT, min_size=1, max_size=3)))
 def test_no_more_is_changed_than_is_allowed(hosts, max_change, batches):
     decision = decide(hosts, {"batches": batches, "max_change": max_change, "max_failures": "10%"})
     changed = decision.hosts[: decision.reach]
@@ -138,14 +138,6 @@ def test_no_more_is_changed_than_is_allowed(hosts, max_change, batches):
 def claiming(*removals, plan="p"):
     """Hosts c0, c1, ... that differ, each with so many programs to remove."""
     return [Seen(f"c{n}", plan, ("apps",), many) for n, many in enumerate(removals)]
-
-
-LIMITS = st.fixed_dictionaries(
-    {
-        "hosts": st.one_of(st.integers(1, 60), st.just("25%"), st.just("unlimited")),
-        "removals": st.one_of(st.integers(0, 500), st.just("auto"), st.just("unlimited")),
-    }
-)
 
 
 @given(CLAIMS, LIMITS, st.integers(0, 10**12), st.integers(0, 50))

@@ -142,15 +142,16 @@ PARROT = {
 }
 
 
-def services(**named):
-    return Catalogued({"parrot": PARROT, "owl": OWL}).services_of(Installed(named.pop("key", "{1}"), **named))
+CATALOGUED = Catalogued({"parrot": PARROT, "owl": OWL})
 
 
 def test_company_form_of_publisher_makes_no_difference():
     kinds = "AB, AG, BV, Co, Corp, Corporation, GmbH, Inc, Limited, LLC, Ltd, Pte, SA, Srl, UG"
     for kind in kinds.split(", "):
         for publisher in (f"Parrots {kind}", f"Parrots, {kind}.", f"Parrots {kind} Co., Ltd."):
-            assert services(name="Parrot", publisher=publisher) == {"parrot": "known by its names alone"}
+            assert CATALOGUED.services_of(Installed("{1}", name="Parrot", publisher=publisher)) == {
+                "parrot": "known by its names alone"
+            }
 
 
 @pytest.mark.parametrize(

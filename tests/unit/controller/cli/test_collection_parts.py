@@ -27,8 +27,7 @@ PROJECT = """\
 version = "1.2.0"
 description = "A ban"
 license = "GPL-3.0-or-later"
-dependencies = ["{needs}"]
-{urls}
+dependencies = ["ansible-core>=2.19,<2.22"]
 """
 USUAL = (collection.NAMESPACE, collection.NAME)
 
@@ -37,9 +36,8 @@ class Checkout:
     def __init__(self, root, patch):
         self.root = root / "root"
         self.root.mkdir()
-        self.says()
+        (self.root / "pyproject.toml").write_text(PROJECT)
         self.commit = SimpleNamespace(tag="", time=datetime.date(2026, 11, 5))
-        self.cloned = ""
         self.made = {}
         patch.setattr(installation, "ROOT", self.root)
         for name, answer in (
@@ -49,13 +47,10 @@ class Checkout:
             patch.setattr(collection, name, self.noting(name, answer))
         patch.setattr(collection, "Names", SimpleNamespace(of=lambda source, *names: names))
         patch.setattr(collection, "commit_of", lambda root, declared: self.commit if declared == "1.2.0" else None)
-        patch.setattr(collection.sources, "of_checkout", lambda root: self.cloned)
+        patch.setattr(collection.sources, "of_checkout", lambda root: "")
 
     def noting(self, name, answer):
         return lambda *given: self.made.update({name: given}) or answer
-
-    def says(self, urls=""):
-        (self.root / "pyproject.toml").write_text(PROJECT.format(needs="ansible-core>=2.19,<2.22", urls=urls))
 
     def run(self, *options):
         run, arguments = command_line.read("collection", options)

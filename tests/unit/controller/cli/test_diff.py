@@ -36,11 +36,6 @@ DEPARTMENTS = {"press": HOSTS[:3], "it\x1b": ("x", HOSTS[0]), "other": ("y",), "
 BEFORE = Earlier("v1\x1b", {}, {}, ("a\x1b note", "another"), {Path("/srv/a"): "abc", Path("/srv/b"): "def"})
 
 
-@pytest.fixture
-def catalogue(tmp_path):
-    return made_catalogue(tmp_path / "catalog")
-
-
 def section(mode="enforce", services=None, **settings):
     return {"mode": mode, "services": services or {}, "settings": settings}
 
@@ -181,9 +176,9 @@ def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp
 
 
 @pytest.fixture
-def stored(tmp_path, catalogue):
+def stored(tmp_path):
     """A complete report of one host that answered and one that did not, and the plan of the first."""
-    made_plan = plan(catalogue, [])
+    made_plan = plan(made_catalogue(tmp_path / "catalog"), [])
     (tmp_path / "reports" / "r1").mkdir(parents=True)
     (tmp_path / "reports" / "latest").symlink_to("r1")
     (tmp_path / "reports" / "plans").mkdir()

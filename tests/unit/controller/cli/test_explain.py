@@ -235,8 +235,7 @@ KNOWN = {
 }
 
 
-@pytest.fixture
-def compiled(tmp_path):
+def test_answers_are_printed_as_recorded(tmp_path):
     folder = tmp_path / "inventory"
     made = question(folder, PRINTED_HOSTS, **GROUPS)
     (folder / "waivers").mkdir()
@@ -244,10 +243,7 @@ def compiled(tmp_path):
     for change in ({}, {"id": "w2", "hosts": ["press02"], "expires": "2026-11-02T00:00:00Z"}):
         waiver = {**WAIVER, **change}
         (folder / "waivers" / f"{waiver['id']}.yml").write_text(yaml.safe_dump(waiver))
-    return compile_hosts(made, NOW)
-
-
-def test_answers_are_printed_as_recorded(compiled):
+    compiled = compile_hosts(made, NOW)
     answers = {word: answering.explain(read(word), compiled, KNOWN) for word in PRINTED_QUESTIONS}
     shown = {word: printing.render(*answer, 110, False) for word, answer in answers.items()}
     shown["narrow, in colours"] = printing.render(*answers["example.parrot.Parrot"], 50, True)
@@ -303,8 +299,7 @@ QUESTIONS = (
 )
 
 
-@pytest.fixture
-def rich(tmp_path):
+def test_subjects_of_questions_are_as_recorded(tmp_path):
     made = made_catalogue(tmp_path)
     parrot = dataclasses.replace(
         made.services["parrot"],
@@ -324,10 +319,7 @@ def rich(tmp_path):
         "birds": Feed("birds", "owl", "domains", "", ("fed.example", "deep.fed.other"), ""),
         "nets": Feed("nets", "owl", "networks", "", ("192.0.2.0/31", "192.0.2.8/29"), ""),
     }
-    return dataclasses.replace(made, services={**made.services, "parrot": parrot, "owl": owl}, feeds=feeds)
-
-
-def test_subjects_of_questions_are_as_recorded(rich):
+    rich = dataclasses.replace(made, services={**made.services, "parrot": parrot, "owl": owl}, feeds=feeds)
     lines = []
     for word in QUESTIONS:
         try:

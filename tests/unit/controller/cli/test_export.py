@@ -64,18 +64,12 @@ def test_explain_answers_for_the_audience_of_an_export_that_runs_leave_out(inven
     assert json.loads(capsys.readouterr().out)["audience"] is True
 
 
-@pytest.fixture
-def waived(inventory, tmp_path):
-    """A waiver of both hosts of the office for one service, which ends."""
+def test_export_has_an_end_and_a_check_names_what_differs(inventory, tmp_path, capsys):
     (tmp_path / "approvers.yml").write_text("office: {head: head}\n")
     (tmp_path / "waivers").mkdir()
     (tmp_path / "waivers/w1.yml").write_text(WAIVER)
-    return inventory
-
-
-def test_export_has_an_end_and_a_check_names_what_differs(waived, tmp_path, capsys):
     out = tmp_path / "out"
-    export = ["export", "rpz", *waived, "--group", "office", "-o", str(out)]
+    export = ["export", "rpz", *inventory, "--group", "office", "-o", str(out)]
     assert main([*export, *AT]) == 0
     assert manifest(out)["valid_until"] == "2026-12-24T18:00:00Z"
     assert b"as of 2026-11-27T08:00:00Z, valid until 2026-12-24T18:00:00Z" in (out / "proscribe.rpz").read_bytes()

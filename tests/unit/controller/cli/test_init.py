@@ -150,14 +150,6 @@ def answers(*options):
     return read_answers(arguments, datetime.date(2026, 11, 30))
 
 
-@pytest.fixture(scope="session")
-def key(tmp_path_factory):
-    """A private key; the public one is beside it."""
-    place = tmp_path_factory.mktemp("keys") / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a comment", "-f", str(place)], check=True)
-    return place
-
-
 def templated(text, place):
     file = place / "all.yml"
     file.write_text(text)
@@ -228,7 +220,9 @@ def test_all_mistakes_of_the_options_come_at_once():
     assert len(wrong.value.errors) == 3
 
 
-def test_only_a_public_key_is_one_and_no_other_file_is_shown(key, tmp_path):
+def test_only_a_public_key_is_one_and_no_other_file_is_shown(tmp_path):
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a comment", "-f", str(key)], check=True)
     taken = public_key(key.with_suffix(".pub"))
     assert taken.startswith("ssh-ed25519 AAAA") and "comment" not in taken
     public = key.with_suffix(".pub").read_text()

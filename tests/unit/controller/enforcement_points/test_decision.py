@@ -121,11 +121,7 @@ def names_of(service, control):
     if control == "browser":
         domains = () if service.service_class == "encrypted_dns" else service.domains
         return {*domains, *(url for url in service.urls if "/" not in url)}
-    return {*service.domains, *_mail(service), *service.nxdomain_canaries}
-
-
-def _mail(service):
-    return set(service.mail_hosts) - set(service.shared_domains)
+    return {*service.domains, *(set(service.mail_hosts) - set(service.shared_domains)), *service.nxdomain_canaries}
 
 
 def closed_by(services, control, with_feeds):

@@ -57,11 +57,8 @@ def export(name, made=None):
 
 def filter_list_of(*places):
     """The export for services that block the name in each of these places, and have the next one open."""
-    services = {
-        f"s{place}": {"mode": "enforce", "domains": [NESTED[place]], "allow": NESTED[place + 1 : place + 2]}
-        for place in places
-    }
-    made = export("adguard", plan({"dns": services}))
+    sites = {f"s{at}": {"mode": "enforce", "domains": [NESTED[at]], "allow": NESTED[at + 1 : at + 2]} for at in places}
+    made = export("adguard", plan({"dns": sites}))
     blocks = readers.adguard(made.files["proscribe.txt"])
     return made, [blocks(one) for one in NESTED]
 

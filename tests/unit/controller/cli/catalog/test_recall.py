@@ -38,10 +38,8 @@ ROW = (
     " licence: MIT}}\n"
 )
 ABOUT = "about: [vpn]"
-NAMES = [
-    f"{name}.example"
-    for name in ("missing", "owlmail", "x.owlmail", "reported", "open.owlmail", "shared", "refused", "unverified")
-]
+WORDS = "missing owlmail x.owlmail reported open.owlmail shared refused unverified known portal whole partly fed"
+NAMES = [f"{word}.example" for word in WORDS.split()]
 V2FLY = (
     "- {id: third, publisher: X, family: third, about: [vpn], folder: third, paths: [data/list], format: v2fly,"
     " least: 1, licence: MIT}"
@@ -56,7 +54,6 @@ FEEDS = [
     SimpleNamespace(id="calm", kind="domains", service="quiet", values=["calm.example", "said.example"]),
     SimpleNamespace(id="nets", kind="networks", service="owl", values=["nets.example"]),
 ]
-NAMES += ["known.example", "portal.example", "whole.example", "partly.example", "fed.example"]
 
 
 @pytest.fixture
