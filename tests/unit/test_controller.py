@@ -85,11 +85,9 @@ def test_git_ignores_environment_and_hooks_of_the_repository(tmp_path, alone, ow
     where, content, *said = done.stdout.splitlines()
     assert (where.decode(), content) == (os.path.realpath(tmp_path), b"\xff content")
     words = [line.decode() for line in said]
-    assert [word.removeprefix("argument ") for word in words if word.startswith("argument ")] == [
-        *["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"],
-        "log",
-        "--x",
-    ]
+    options = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"]
+    arguments = [word.removeprefix("argument ") for word in words if word.startswith("argument ")]
+    assert arguments == [*options, "log", "--x"]
     environment = dict(word.split("=", 1) for word in words if "=" in word and not word.startswith("argument "))
     concerning = {name: value for name, value in environment.items() if name.startswith(("GIT_", "SSH_ASK", "LC_ALL"))}
     assert environment["HOME"] == "/home/a" and concerning == {**ALWAYS, **own, **more}

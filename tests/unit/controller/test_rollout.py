@@ -94,8 +94,7 @@ def test_run_that_would_change_too_much_stops_after_a_canary_within_the_limit(ho
 @given(st.one_of(st.just("auto"), st.lists(AMOUNT, min_size=1, max_size=5)), st.integers(0, 3000))
 def test_batches_are_never_empty_and_hold_every_host_once(batches, total):
     sizes = batch_sizes(batches, total)
-    assert sum(sizes) == total
-    assert all(size > 0 for size in sizes)
+    assert sum(sizes) == total and all(size > 0 for size in sizes)
 
 
 def test_stop_message_counts_hosts_and_removals():
@@ -321,8 +320,7 @@ def test_a_dry_run_says_where_a_real_one_would_stop(tmp_path, warned, mode, batc
     for number in range(1, 5):
         deciding.answered(f"h{number}", DRIFTED)
     decision = deciding.decision(warned.append)
-    assert decision is not None
-    assert (decision.reach, decision.batches) == (1, batches)
+    assert decision is not None and (decision.reach, decision.batches) == (1, batches)
     assert [text.partition(":")[0] for text in warned] == says
     deciding.decision(warned.append)
     assert len(warned) == len(says), "once"

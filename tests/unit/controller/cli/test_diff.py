@@ -90,8 +90,7 @@ ON_APT, ON_RPM = ({"parrot": entry(packages=dict.fromkeys(keys, ["parrot"]))} fo
             ],
         ),
         (
-            made(apps=section(services=ON_APT)),
-            made(apps=section(services=ON_RPM)),
+            *(made(apps=section(services=on)) for on in (ON_APT, ON_RPM)),
             [("apps", "identifier", "parrot", "packages.rpm", ("parrot",))],
         ),
         (  # the services of a control follow its mode; a word for each would hide it
@@ -115,8 +114,7 @@ ON_APT, ON_RPM = ({"parrot": entry(packages=dict.fromkeys(keys, ["parrot"]))} fo
             ],
         ),
         (
-            made(dns=section(upstreams=["a", "b"])),
-            made(dns=section(upstreams=["b", "a"])),
+            *(made(dns=section(upstreams=[*order])) for order in ("ab", "ba")),
             [("dns", "setting", "", "upstreams", (), (), '["a","b"]', '["b","a"]')],
         ),
     ],
@@ -565,14 +563,11 @@ def test_a_missing_object_is_fetched_from_nowhere(two, into, tmp_path):
     policy, ran = two[0], tmp_path / "ran"
     blob = policy.git("rev-parse", "HEAD:in/a.yml")
     (policy.top / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
-    for key, value in (
-        ("core.repositoryFormatVersion", "1"),
-        ("extensions.partialClone", "origin"),
-        ("remote.origin.promisor", "true"),
-        ("remote.origin.url", f"ext::touch {ran}"),
-        ("protocol.ext.allow", "always"),
-    ):
-        policy.git("config", key, value)
+    promisor = ("origin.promisor=true", f"origin.url=ext::touch {ran}")
+    for setting in ("core.repositoryFormatVersion=1", "extensions.partialClone=origin", "protocol.ext.allow=always"):
+        policy.git("config", *setting.split("="))
+    for setting in promisor:
+        policy.git("config", *f"remote.{setting}".split("="))
     with pytest.raises(Refused, match="cannot bring back"):
         FilesAtRevision("HEAD", into).path(policy.top / "in", "the inventory")
     assert not ran.exists()
@@ -603,8 +598,5 @@ def test_paths_of_then_are_named_as_in_their_repositories(two, into):
     assert then.located(f"{into}/0/a") == f"{into}/0/a" and then.now(Path("/x/../y")) == Path("/y")
     first, second = (then.path(made.top / "in", "the folder") for made in two)
     assert then.located(f"{first}/a.yml:3, {second}/a.yml") == f"HEAD:in/a.yml:3, HEAD:{two[1].top}/in/a.yml"
-    assert [then.now(path) for path in (first / "a.yml", second / "../../own", into / "x")] == [
-        two[0].top / "in/a.yml",
-        two[1].top.parent / "own",
-        into / "x",
-    ]
+    expected = [two[0].top / "in/a.yml", two[1].top.parent / "own", into / "x"]
+    assert [then.now(path) for path in (first / "a.yml", second / "../../own", into / "x")] == expected

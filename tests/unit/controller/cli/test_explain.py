@@ -22,14 +22,10 @@ from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyErrors
 from recording import compare, fold, join_files
 
-HOSTS = {
-    "press01": {},
-    "press02": {},
-    "fin01": {"tenants": {"google": ["example.org"]}},
-    "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}},
-}
+LAB = {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}}
+HOSTS = {"press01": {}, "press02": {}, "fin01": {"tenants": {"google": ["example.org"]}}, "lab01": LAB}
 GROUPS = {"press": ["press01", "press02"], "finance": ["fin01"], "lab": ["lab01"]}
-THREE_HOSTS = {"press01": {}, "fin01": {}, "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}}}
+THREE_HOSTS = {"press01": {}, "fin01": {}, "lab01": LAB}
 THREE_GROUPS = {"press": ["press01"], "lab": ["lab01"], "empty": []}
 DEBIAN = {"os": "debian", "version": "13"}
 PRINTED_QUESTIONS = (
@@ -131,8 +127,7 @@ def test_a_mistake_names_its_line_and_what_was_expected(tmp_path, text, place, e
     with pytest.raises(PolicyErrors) as wrong:
         compared(tmp_path, text)
     (error,) = wrong.value.errors
-    assert f"expectations.yml{place}" in str(error)
-    assert expected in str(error)
+    assert f"expectations.yml{place}" in str(error) and expected in str(error)
 
 
 def test_the_table_and_the_exit_code(tmp_path, monkeypatch, capsys):
@@ -185,8 +180,7 @@ def test_a_broken_report_says_nothing_and_few_are_read(tmp_path):
     for number in range(2, MOST_RUNS + 1):
         report(tmp_path, f"{number:08}", {"host": "x"})
     (tmp_path / "00000002" / "hosts.jsonl").write_text("{")
-    assert set(known(tmp_path, ["a", "b"])) == {"b"}
-    assert known(tmp_path / "nowhere", ["a"]) == {}
+    assert set(known(tmp_path, ["a", "b"])) == {"b"} and known(tmp_path / "nowhere", ["a"]) == {}
 
 
 def test_a_package_system_is_there_only_where_a_record_says_so():
@@ -204,11 +198,8 @@ def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path):
     with_it = Facts("debian", frozenset({"dpkg", "flatpak"}), None, frozenset({"firefox"}), "2026-11-25T08:00:00Z")
     facts = {"a": with_it, "b": with_it._replace(managers=frozenset({"rpm"}))}
     about, groups = answering.explain(read("example.parrot.Parrot"), compiled, facts)
-    assert [(group.answer, group.hosts, group.known) for group in groups] == [
-        ("blocked", ("a",), 1),
-        ("depends", ("c",), 0),
-        ("open", ("b",), 1),
-    ]
+    expected = [("blocked", ("a",), 1), ("depends", ("c",), 0), ("open", ("b",), 1)]
+    assert [(group.answer, group.hosts, group.known) for group in groups] == expected
     text = printing.render(about, groups, 200, colours=False)
     assert "(package systems and browsers as of 2026-11-25 08:00 UTC)" in text
     assert "No run has observed this host yet; the answer covers every package system and browser." in text

@@ -70,8 +70,7 @@ def test_export_has_an_end_and_a_check_names_what_differs(inventory, tmp_path, c
     (tmp_path / "waivers/w1.yml").write_text(WAIVER)
     out = tmp_path / "out"
     export = ["export", "rpz", *inventory, "--group", "office", "-o", str(out)]
-    assert main([*export, *AT]) == 0
-    assert manifest(out)["valid_until"] == "2026-12-24T18:00:00Z"
+    assert main([*export, *AT]) == 0 and manifest(out)["valid_until"] == "2026-12-24T18:00:00Z"
     assert b"as of 2026-11-27T08:00:00Z, valid until 2026-12-24T18:00:00Z" in (out / "proscribe.rpz").read_bytes()
     capsys.readouterr()
     assert main([*export, "--check", "--at", "2026-12-24T17:59:59Z"]) == 0
@@ -106,8 +105,7 @@ def test_formats_that_are_refused_for_one_reason_are_named_together(inventory, t
     assert main(["export", "all", *inventory, "-o", str(tmp_path / "out"), *AT]) == 2
     said = capsys.readouterr().err
     assert said.count("choose hosts that have one policy") == 4  # one for each control
-    assert "cidr, ipset, nft: the hosts" in said.replace("\n", " ")
-    assert not (tmp_path / "out").exists()
+    assert "cidr, ipset, nft: the hosts" in said.replace("\n", " ") and not (tmp_path / "out").exists()
 
 
 def test_a_tenant_without_its_id_is_refused_before_any_file_where_a_format_takes_ids_only(inventory, tmp_path, capsys):
@@ -150,8 +148,7 @@ def test_the_worst_that_comes_of_a_format_is_the_code(outcomes, earlier, code, o
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setattr(export_all, "FORMATS", {name: SimpleNamespace(name=name) for name in outcomes})
     monkeypatch.setattr(export_all.writing, "earlier", lambda place: "one" if place.name == earlier else None)
-    assert export_all.run(tmp_path, export) == code
-    assert places == [tmp_path / name for name in outcomes]
+    assert export_all.run(tmp_path, export) == code and places == [tmp_path / name for name in outcomes]
     assert capsys.readouterr() == (out, err.format(tmp_path))
 
 
@@ -250,8 +247,7 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_export_written_by_an_attacker_does_not_count(ours, capsys, attack):
-    assert ours.export(*AT) == 0
-    assert ours.export("--check", *AT) == 0
+    assert ours.export(*AT) == 0 and ours.export("--check", *AT) == 0
     capsys.readouterr()
     do, why = ATTACKS[attack]
     do(ours)

@@ -101,8 +101,7 @@ class TestHistory:
         made = merge(reports, FIRST, SECOND, history="sqlite")
         history = open_history("sqlite", reports)
         assert history is not None and history.transitions(made.name) is not None
-        assert read_report(made)["run"]["history"] == "sqlite"
-        assert read_report(made)["warnings"] == []
+        assert read_report(made)["run"]["history"] == "sqlite" and read_report(made)["warnings"] == []
 
     def test_in_none_where_there_is_none(self, reports):
         path = reports / FIRST / "report.json"

@@ -151,8 +151,7 @@ def test_a_run_that_goes_on_is_named(ask, reports, soon):
     for end in ("a", "c", "b"):
         (reports / f"{THIRD}{end}.partial").mkdir()
     going_on = f"{THIRD}c.partial is newer: a run that goes on, or one that was killed, which the next run closes"
-    assert notes(ask()) == [going_on, READ_FROM]
-    assert notes(ask("--run", SECOND)) == [READ_FROM]
+    assert notes(ask()) == [going_on, READ_FROM] and notes(ask("--run", SECOND)) == [READ_FROM]
 
 
 def test_the_place_is_not_named_to_machines(ask):
@@ -162,8 +161,7 @@ def test_the_place_is_not_named_to_machines(ask):
 def test_without_a_history_an_export_has_no_changes_and_that_is_said(ask, reports, capsys):
     assert "compliant" in ask("--format", "events")
     (reports / "history.db").write_text("this is no database, and long enough to be seen as none\n" * 100)
-    assert ask("--format", "csv")
-    assert capsys.readouterr() == ("", "")
+    assert ask("--format", "csv") and capsys.readouterr() == ("", "")
     ask("--format", "events")
     printed = capsys.readouterr()
     assert not printed.out and printed.err.startswith("proscribe: what the run changed is not known: ")

@@ -167,8 +167,7 @@ def test_from_refused_to_granted_to_closed(story):
 
     # The user requests. What is typed twice is one request.
     said = story.types("Parrot", "Press", "calls \x1b[31m")
-    assert "is written down" in said
-    assert "already" in story.types("parrot", "again")
+    assert "is written down" in said and "already" in story.types("parrot", "again")
     record = story.run()
     (request,) = record["requests"]
     id_ = request["id"]
@@ -226,8 +225,7 @@ def test_from_refused_to_granted_to_closed(story):
     ((text, uid),) = story.shown
     limits = "open: programs, network addresses; closed to everybody on this host: pages in browsers, names (DNS)"
     assert text == f"Exception {file.stem} for parrot on this host until 2026-12-25 04:00:00 UTC: {limits}."
-    assert uid == WONG
-    assert f"granted until 2026-12-25 04:00:00 UTC ({limits})" in story.types("--list")
+    assert uid == WONG and f"granted until 2026-12-25 04:00:00 UTC ({limits})" in story.types("--list")
 
     # With a watch, the host's own observations notify: 7 days and 1 day before, and at the end.
     (granted,) = story.plan["answers"].values()
@@ -325,8 +323,7 @@ def test_request_of_a_hostile_host_is_one_row_and_drafts_for_nobody_else(story):
     run = {"id": "run9", "inventory": [str(story.where)], "controls": ["apps"]}
     requests_file.take(story.reports, {"run": run}, [{"host": "press01", **record}])
     listed = json.loads(story(requests, "--json"))["requests"]
-    assert [one["host"] for one in listed] == ["press01"] * len(changes)
-    assert story(requests).isprintable()
+    assert [one["host"] for one in listed] == ["press01"] * len(changes) and story(requests).isprintable()
     drafted = 0
     for one in listed:
         try:

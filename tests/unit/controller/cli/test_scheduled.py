@@ -105,14 +105,7 @@ def place(tmp_path, monkeypatch):
     return one
 
 
-@pytest.mark.parametrize(
-    "report",
-    [
-        pytest.param({"report": ""}, id="none"),
-        pytest.param({"report": "2026-11-01"}, id="the one before"),
-        pytest.param({"interrupted": {"closed_by": "x"}}, id="one that another run has closed"),
-    ],
-)
+@pytest.mark.parametrize("report", [{"report": ""}, {"report": "2026-11-01"}, {"interrupted": {"closed_by": "x"}}])
 def test_a_run_without_a_report_of_its_own_is_said_so(place, report, capsys):
     if report.get("report"):
         place.report("2026-11-01")
@@ -157,8 +150,7 @@ def test_only_one_runs_at_a_time_and_who_comes_second_names_the_first(place):
 def test_reports_that_others_can_change_are_refused(place):
     (place.reports / PLANS).mkdir()
     (place.reports / PLANS).chmod(0o777)
-    assert place.scheduled("drift", *ARGUMENTS) == 77
-    assert place.read("started") == ""
+    assert place.scheduled("drift", *ARGUMENTS) == 77 and place.read("started") == ""
     notification = json.loads(place.read("notification"))
     assert f"chmod go-w {place.reports}/{PLANS}" in notification["facts"]["text"]
     assert "Subject: Proscribe: a scheduled run was refused" in notification["message"]
@@ -176,8 +168,7 @@ def test_a_refused_inventory_starts_no_run_and_a_failed_run_is_reported_all_the_
     assert "no inventory" in json.loads(place.read("notification"))["facts"]["text"]
     failed = []
     place.monkeypatch.setattr(scheduled, "failed", lambda *given: failed.append(given) or 3)
-    assert place.scheduled("failed", *ARGUMENTS) == 3
-    assert failed == [(tmp_path / "usual", ARGUMENTS)]
+    assert place.scheduled("failed", *ARGUMENTS) == 3 and failed == [(tmp_path / "usual", ARGUMENTS)]
 
 
 def test_reports_are_where_the_inventory_says(place, tmp_path):
@@ -190,8 +181,7 @@ def test_reports_are_where_the_inventory_says(place, tmp_path):
 
     place.monkeypatch.setattr(inventory, "question", lambda one: questions.append(one) or Question())
     place.monkeypatch.setattr(scheduled, "reports_of", lambda hosts, _: tmp_path / "named")
-    assert scheduled.reports_of_run(ARGUMENTS) == tmp_path / "named"
-    assert vars(questions[0])["limit"] == "web"
+    assert scheduled.reports_of_run(ARGUMENTS) == tmp_path / "named" and vars(questions[0])["limit"] == "web"
 
 
 def test_news_is_for_no_head(place):
@@ -213,8 +203,7 @@ def test_why_a_run_failed_is_in_its_notification(place):
     printed = "Compile\\n\\nthe report cannot be written: No space left on device\\n\\033[2Jx"
     place.program("tools/journalctl", f'#!/bin/sh\necho "$@" >{{place}}/asked\nprintf "{printed}"\n')
     partial(place, "2026-11-03", '["begun", 1]')
-    assert place.scheduled("failed") == 0
-    assert f"_SYSTEMD_INVOCATION_ID={invocation}" in place.read("asked")
+    assert place.scheduled("failed") == 0 and f"_SYSTEMD_INVOCATION_ID={invocation}" in place.read("asked")
     text = json.loads((place.reports / "ended.json").read_text())["text"]
     assert "  the report cannot be written: No space left on device" in text.splitlines()
     assert "0 hosts had answered" not in text and "What its hosts answered could not be written" in text

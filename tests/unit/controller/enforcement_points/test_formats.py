@@ -347,10 +347,8 @@ def plan_for_apple(**top):
 
 def test_programs_are_a_list_beside_the_profile_which_cannot_deny_them():
     rendered = mobileconfig.render(decision(plan_for_apple()))
-    assert json.loads(rendered.files["restricted_bundle_ids.json"])["bundle_ids"] == {
-        "chat": ["com.example.Chat_2", "com.example.chat"],
-        "mail": ["com.example.mail"],
-    }
+    expected = {"chat": ["com.example.Chat_2", "com.example.chat"], "mail": ["com.example.mail"]}
+    assert json.loads(rendered.files["restricted_bundle_ids.json"])["bundle_ids"] == expected
     assert {one.rule for one in rendered.left_out if "A profile cannot" in one.why} == {"apps/chat", "apps/mail"}
     assert {one.rule for one in rendered.left_out if "no identifier" in one.why} == {"apps/linux"}
     assert not any(rule.startswith("apps/") for rule in rendered.included)
