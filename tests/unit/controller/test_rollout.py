@@ -113,12 +113,9 @@ def test_a_dry_run_is_one_batch_and_knows_where_a_real_one_would_stop():
     assert (decision.batches, len(decision.hosts), [*decision.set_aside]) == ((11,), 11, ["d10"])
 
 
-LIMITS = st.fixed_dictionaries(
-    {
-        "hosts": st.one_of(st.integers(1, 60), st.just("25%"), st.just("unlimited")),
-        "removals": st.one_of(st.integers(0, 500), st.just("auto"), st.just("unlimited")),
-    }
-)
+HOST_LIMITS = st.one_of(st.integers(1, 60), st.just("25%"), st.just("unlimited"))
+REMOVALS = st.one_of(st.integers(0, 500), st.just("auto"), st.just("unlimited"))
+LIMITS = st.fixed_dictionaries({"hosts": HOST_LIMITS, "removals": REMOVALS})
 
 
 @given(FLEETS, LIMITS, st.one_of(st.just("auto"), st.lists(AMOUNT, min_size=1, max_size=3)))

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+import windows_answers as answers
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.compile.plans.compiling import compile_plan
@@ -19,25 +20,7 @@ from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNK
 from proscribe.model.plan import sealed
 from proscribe.wire.replies import results
 from well_known import WELL_KNOWN
-from windows_answers import (
-    ALICE,
-    BOB,
-    BROWSERS,
-    MARK,
-    NOTHING,
-    TELEGRAM,
-    WECHAT,
-    answered,
-    app_package,
-    app_path,
-    device_package,
-    installed,
-    package_of_all,
-    plan,
-    policies_of,
-    started,
-    started_lately,
-)
+from windows_answers import ALICE, BOB, MARK, NOTHING, WECHAT, answered, device_package, installed, plan, started
 
 WINE = Path(__file__).parents[1] / "recorded/windows/wine_10.txt"
 CHROME, EDGE, FIREFOX = (
@@ -98,7 +81,9 @@ def test_place_that_could_not_be_seen_is_unknown_and_never_compliant(named, why)
 )
 def test_browsers_that_could_not_be_seen_are_unknown(named, why):
     compiled = plan()
-    found = rules({**BROWSERS, **policies_of(compiled)}, compiled, ["browser"], **named)["browser/policy-file"]
+    found = rules({**answers.BROWSERS, **answers.policies_of(compiled)}, compiled, ["browser"], **named)[
+        "browser/policy-file"
+    ]
     assert found["state"] == UNKNOWN and why in found["reason"]
 
 
@@ -143,7 +128,7 @@ def test_plan_that_somebody_changed_is_refused():
 
 
 def test_a_portable_program_that_winget_installed_is_found_by_its_id_alone():
-    entry = {**TELEGRAM, "windows_processes": [], "windows_registered": {}}
+    entry = {**answers.TELEGRAM, "windows_processes": [], "windows_registered": {}}
     there = installed("Telegram.TelegramDesktop_Microsoft.Winget.Source_8wekyb3d8bbwe", DisplayName="x")
     assert rules(there, plan({"telegram": entry}), **GOOD)["apps/telegram"]["state"] == NONCOMPLIANT
 
@@ -168,7 +153,7 @@ def test_a_waiver_for_users_or_hours_opens_nothing_that_the_host_cannot_show():
 
 def test_a_key_that_cannot_be_read_is_unknown():
     compiled = plan()
-    values = {**BROWSERS, **policies_of(compiled)}
+    values = {**answers.BROWSERS, **answers.policies_of(compiled)}
     found = rules(values, compiled, ["browser"], refused=[f"{keys.POLICIES}\\Google"])
     assert found["browser/wechat"]["state"] == UNKNOWN
     assert "HKLM\\Software\\Policies\\Google\\Chrome cannot be read" in found["browser/wechat"]["reason"]
@@ -176,10 +161,10 @@ def test_a_key_that_cannot_be_read_is_unknown():
 
 def changed(key, *said, without=""):
     """The browsers with the plan's policies, but for some values of a key."""
-    values = dict(policies_of(plan()))
+    values = dict(answers.policies_of(plan()))
     names = {name for name, _, _ in said} | {without}
     values[key] = [one for one in values.get(key, []) if one[0] not in names] + list(said)
-    return {**BROWSERS, **values}
+    return {**answers.BROWSERS, **values}
 
 
 @pytest.mark.parametrize(
@@ -221,7 +206,7 @@ def together(*parts):
 
 
 def observe_rule(values, service="wechat", entry=None, **named):
-    services = {"wechat": {**WECHAT, **(entry or {})}, "telegram": {**TELEGRAM, **(entry or {})}}
+    services = {"wechat": {**WECHAT, **(entry or {})}, "telegram": {**answers.TELEGRAM, **(entry or {})}}
     compliant = {"state": COMPLIANT, "findings": [], "reason": None}
     return rules(values, plan(services), ["apps"], **GOOD, **named).get(f"apps/{service}", compliant)
 
@@ -247,10 +232,10 @@ def test_user_who_never_had_a_desktop_has_started_nothing():
 @pytest.mark.parametrize(
     "values",
     [
-        together(app_package(NEW, on_device=False), device_package(OTHER)),  # the list of the user keeps it
-        together(package_of_all(NEW, BOB), device_package(OTHER)),
-        package_of_all(NEW, "Deleted"),
-        package_of_all(NEW, f"EndOfLife\\{ALICE}"),
+        together(answers.app_package(NEW, on_device=False), device_package(OTHER)),  # the list of the user keeps it
+        together(answers.package_of_all(NEW, BOB), device_package(OTHER)),
+        answers.package_of_all(NEW, "Deleted"),
+        answers.package_of_all(NEW, f"EndOfLife\\{ALICE}"),
         device_package("TencentWeChatLimited.WeChatUWP_2.0.0.0_x64__8wekyb3d8bbwe"),  # of another publisher
         started(f"C:\\Program Files\\WindowsApps\\{NEW}\\WeChat.exe") | device_package(OTHER),
     ],
@@ -268,7 +253,7 @@ VIBER |= {"windows_processes": ["Viber.exe"]}
     [*((name, UNKNOWN) for name in NAMED_SO), ("Example.Viberation", COMPLIANT), ("Viber.Example", COMPLIANT)],
 )
 def test_an_app_that_is_called_as_a_service_without_a_known_app_is_unknown_and_named(name, expected):
-    found = observe_rule(app_package(f"{name}_1.0.0.0_x64__p61zvh252yqyr"), "telegram", VIBER)
+    found = observe_rule(answers.app_package(f"{name}_1.0.0.0_x64__p61zvh252yqyr"), "telegram", VIBER)
     assert found["state"] == expected
     if expected == UNKNOWN:
         assert found["reason"] == "whether an app package that is called as it is one of its own is not known"
@@ -280,9 +265,11 @@ def test_installed_program_that_was_started_is_named_once():
     folder = "C:\\Program Files\\Tencent\\WeChat"
     there = installed("WeChat", DisplayName="WeChat", DisplayVersion="3.9", InstallLocation=folder)
     icon = installed("WeChat", DisplayName="WeChat", DisplayVersion="3.9", DisplayIcon=f"{folder}\\WeChat.exe,0")
-    notes = started(f"{folder}\\WeChat.exe") | started_lately("\\Device\\HarddiskVolume3" + folder[2:] + "\\WeChat.exe")
+    notes = started(f"{folder}\\WeChat.exe") | answers.started_lately(
+        "\\Device\\HarddiskVolume3" + folder[2:] + "\\WeChat.exe"
+    )
     for registered in (there, icon):
-        seen = together(registered, notes, app_path("WeChat.exe", path=f"{folder}\\WeChat.exe"))
+        seen = together(registered, notes, answers.app_path("WeChat.exe", path=f"{folder}\\WeChat.exe"))
         assert len(observe_rule(seen)["findings"]) == 1
         version = {"exceptions": [{"waiver": "W-1", "versions": ["3.9"]}]}
         assert observe_rule(seen, entry=version)["state"] == "waived"
@@ -292,7 +279,7 @@ def test_installed_program_that_was_started_is_named_once():
 
 @given(st.lists(st.tuples(_PATH, _PATH, _PATH), max_size=6))
 def test_no_note_of_a_user_does_anything_but_be_read(notes):
-    values = together(*(started(*note) for note in notes), *(started_lately(path) for path, _, _ in notes))
+    values = together(*(started(*note) for note in notes), *(answers.started_lately(path) for path, _, _ in notes))
     for one in observe_rule(values)["findings"]:
         assert all(text is None or text.isprintable() for text in one.values())
 
@@ -324,11 +311,11 @@ def with_key(known):
 PRESENCES = {  # by how a program is there: values of the registry, what names it, and the state
     "installed": (with_key, "name", NONCOMPLIANT),
     "running": (lambda known: {}, "image", NONCOMPLIANT),
-    "app": (lambda known: app_package(known.package), "family", NONCOMPLIANT),
-    "app of a new user": (lambda known: package_of_all(known.package), "family", NONCOMPLIANT),
-    "own path": (lambda known: app_path(known.image, path=f"D:\\x\\{known.image}"), "image", NONCOMPLIANT),
+    "app": (lambda known: answers.app_package(known.package), "family", NONCOMPLIANT),
+    "app of a new user": (lambda known: answers.package_of_all(known.package), "family", NONCOMPLIANT),
+    "own path": (lambda known: answers.app_path(known.image, path=f"D:\\x\\{known.image}"), "image", NONCOMPLIANT),
     "portable": (lambda known: started(f"D:\\x\\{known.image}", known.name, known.publisher), "name", UNKNOWN),
-    "portable of another user": (lambda known: started_lately(f"D:\\x\\{known.image}", BOB), "image", UNKNOWN),
+    "portable of another user": (lambda known: answers.started_lately(f"D:\\x\\{known.image}", BOB), "image", UNKNOWN),
 }
 
 

@@ -381,12 +381,8 @@ def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_fact
         run_git(top, "init", "--quiet")
     write(policy / ".gitignore", "waivers/\n" if waivers_apart else "")
     write(policy / "approvers.yml", "all: {head: b}\n")
-    arguments = argparse.Namespace(
-        **dict.fromkeys(("extra_vars", "vault_ids", "vault_password_files", "old_inventory", "as_now"), []),
-        inventory=[str(policy)],
-        limit="",
-        ask_vault_pass=False,
-    )
+    lists = dict.fromkeys(("extra_vars", "vault_ids", "vault_password_files", "old_inventory", "as_now"), [])
+    arguments = argparse.Namespace(**lists, inventory=[str(policy)], limit="", ask_vault_pass=False)
     compiled = []
     for state in (old, new):
         write(policy / "hosts.yml", json.dumps({"all": {"hosts": {name: {} for name in sorted(state["hosts"])}}}))

@@ -28,10 +28,8 @@ GROUPS = {"press": ["press01", "press02"], "finance": ["fin01"], "lab": ["lab01"
 THREE_HOSTS = {"press01": {}, "fin01": {}, "lab01": LAB}
 THREE_GROUPS = {"press": ["press01"], "lab": ["lab01"], "empty": []}
 DEBIAN = {"os": "debian", "version": "13"}
-PRINTED_QUESTIONS = (
-    *("parrot", "https://pages.example/parrot/x", "198.51.100.0/23"),
-    *("example.parrot.Parrot", "abcdefghijklmnopabcdefghijklmnop"),
-)
+PRINTED_QUESTIONS = ["parrot", "https://pages.example/parrot/x", "198.51.100.0/23", "example.parrot.Parrot"]
+PRINTED_QUESTIONS += ["abcdefghijklmnopabcdefghijklmnop"]
 FED = [{"format": name, "directory": f"/srv/{name}"} for name in ("rpz", "nft")]
 AT = "2026-11-24T05:00:00Z"
 
@@ -206,11 +204,8 @@ def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path):
     undated = printing.render(about, [one._replace(known=1, oldest="") for one in groups], 200, colours=False)
     assert "()" not in undated and "package systems and browsers" not in undated
     groups_ = printing.as_json(about, groups)["answers"]
-    assert [one["facts"] for one in groups_] == [
-        {"hosts": 1, "oldest": "2026-11-25T08:00:00Z"},
-        {"hosts": 0, "oldest": None},
-        {"hosts": 1, "oldest": "2026-11-25T08:00:00Z"},
-    ]
+    seen = {"hosts": 1, "oldest": "2026-11-25T08:00:00Z"}
+    assert [one["facts"] for one in groups_] == [seen, {"hosts": 0, "oldest": None}, seen]
 
 
 RECORDED = Path(__file__).parents[2] / "recorded/cli"

@@ -1,8 +1,6 @@
-"""For any policy of the project's own catalogue: nothing that is permitted is closed at any point, and nothing that is
-banned is open without being named.
+"""No policy of the own catalogue closes what is permitted at a point, or leaves open unsaid what is banned.
 
-What is permitted, and what is banned, is worked out here from the entries alone. The points are read as their own
-programs read them (readers.py).
+What is permitted is worked out from the entries alone; points are read as their own programs read them (readers.py).
 """
 
 import contextlib

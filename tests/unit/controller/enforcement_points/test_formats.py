@@ -98,10 +98,11 @@ def plans(draw, control, **keys):
     return made
 
 
-@given(
-    plans("dns", domains=st.lists(NAMES, min_size=1, max_size=3, unique=True), allow=SOME),
-    st.lists(NAMES, min_size=1, max_size=30),
-)
+DNS_PLANS = plans("dns", domains=st.lists(NAMES, min_size=1, max_size=3, unique=True), allow=SOME)
+HOSTS = st.lists(NAMES, min_size=1, max_size=30)
+
+
+@given(DNS_PLANS, HOSTS)
 def test_every_dns_format_answers_as_a_host_does(made, hosts):
     desired = of_plan(made["controls"]["dns"], {}, canaries=True)
     both = desired.names | desired.through
@@ -257,10 +258,7 @@ def test_every_device_has_a_reader_and_says_where_its_facts_are_from():
             assert one.device.below and one.device.exceptions and one.device.fetched
 
 
-@given(
-    plans("dns", domains=st.lists(NAMES, min_size=1, max_size=3, unique=True), allow=st.lists(NAMES, max_size=2)),
-    st.lists(NAMES, min_size=1, max_size=30),
-)
+@given(DNS_PLANS, HOSTS)
 def test_every_device_answers_as_a_host_does_or_stricter_and_says_so(made, hosts):
     desired = of_plan(made["controls"]["dns"], {}, canaries=False)
     either = desired.names | desired.through
@@ -362,12 +360,8 @@ def test_an_identifier_that_is_more_than_one_is_refused(hostile):
             format_.render(decision(one))
 
 
-PLAIN = [
-    one.tag
-    for one in ElementTree.fromstring(
-        mobileconfig.render(decision(plan(request_url="https://a.example/"))).files["browsers.mobileconfig"]
-    ).iter()
-]
+RENDERED = mobileconfig.render(decision(plan(request_url="https://a.example/"))).files["browsers.mobileconfig"]
+PLAIN = [one.tag for one in ElementTree.fromstring(RENDERED).iter()]
 
 
 @pytest.mark.slow
@@ -432,13 +426,9 @@ def rich_plan(*microsoft):
     controls["apps"]["settings"] |= {"refusal_notice": "Ask us.\nFragen Sie uns.", "applocker": "enforce"}
     tenants = {"google": ["b.example"], "microsoft": [*microsoft] or [OWN, PARTNER, "b.example"]}
     controls["browser"]["settings"]["tenants"] = tenants
-    controls["firewall"]["settings"] |= {
-        "dns_over_tls": "blocked",
-        "quic": "blocked",
-        "rules": [{"direction": "in"}],
-        "force_dns": True,
-        "management": ["192.0.2.64/26", "2001:db8:ffff::/48", "203.0.113.200"],
-    }
+    management = ["192.0.2.64/26", "2001:db8:ffff::/48", "203.0.113.200"]
+    settings = {"dns_over_tls": "blocked", "quic": "blocked", "rules": [{"direction": "in"}], "force_dns": True}
+    controls["firewall"]["settings"] |= {**settings, "management": management}
     for control in ("dns", "browser"):
         controls[control]["by_tenant"] = ["gmail"]
     return sealed(found)

@@ -214,13 +214,9 @@ def test_the_real_catalogue_blocks_what_it_is_for(real, text):
     assert answers(subject(read(text), real[0]), real[1])["browser"].status == "blocked"
 
 
-VALUES = st.fixed_dictionaries(
-    {
-        "services_include": st.sampled_from([[], ["parrot_work"]]),
-        "tenants": st.sampled_from([{}, {"google": ["example.org"]}]),
-        "dns_backend": st.sampled_from(["unbound", "hosts"]),
-    }
-)
+CHOICES = {"services_include": [[], ["parrot_work"]], "tenants": [{}, {"google": ["example.org"]}]}
+CHOICES |= {"dns_backend": ["unbound", "hosts"]}
+VALUES = st.fixed_dictionaries({key: st.sampled_from(values) for key, values in CHOICES.items()})
 
 
 @given(HOSTS, st.sampled_from(["", "/parrot", "/other"]), WAIVED, VALUES)

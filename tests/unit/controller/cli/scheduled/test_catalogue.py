@@ -175,13 +175,12 @@ def test_export_of_another_owner_stays(renew, tmp_path):
     assert (tmp_path / "mine/notes").read_text() == "mine"
 
 
-@pytest.mark.parametrize(
-    ("fed", "said"),
-    [(None, None), ([], None), ([{"format": "rpz", "directory": "out", "group": "office"}], "1 export written again")],
-)
+OFFICE = {"format": "rpz", "directory": "out", "group": "office"}
+
+
+@pytest.mark.parametrize(("fed", "said"), [(None, None), ([], None), ([OFFICE], "1 export written again")])
 def test_a_run_says_which_exports_it_renews(renew, tmp_path, fed, said):
-    for one in fed or ():
-        one["directory"] = str(tmp_path / one["directory"])
+    fed = fed and [{**OFFICE, "directory": str(tmp_path / "out")}]
     (tmp_path / "report").mkdir()
     report = {"schema": "proscribe/report/1", "run": {"exports_fed": fed}}
     (tmp_path / "report/report.json").write_text(json.dumps(report))
