@@ -71,11 +71,8 @@ def test_name_that_a_filter_list_cannot_open_stays_blocked():
 
 def test_a_filter_list_opens_a_name_below_one_that_is_blocked_again():
     made, blocked = filter_list_of(0, 2)
-    opens = [
-        line
-        for line in readers.lines(made.files["proscribe.txt"], "!")
-        if "d.example" in line and line.startswith("@@")
-    ]
+    lines = readers.lines(made.files["proscribe.txt"], "!")
+    opens = [line for line in lines if "d.example" in line and line.startswith("@@")]
     assert opens == ["@@||a.b.c.d.example^$important", "@@||c.d.example^"]
     assert blocked == [True, False, True, False, False] and made.left_out == []
 
@@ -186,7 +183,7 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize("name", [*DNS, *LINES, "squid", "squid_opening", *sorted(DEVICES)])  # 11,000 cases of all
+@pytest.mark.parametrize("name", [*DNS, *LINES, "squid", "squid_opening", *sorted(DEVICES)])
 @examples(1_000)
 @given(text=HOSTILE, where=st.sampled_from(PLACES))
 def test_no_text_injects_into_an_export(name, text, where):
