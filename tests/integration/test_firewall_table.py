@@ -151,15 +151,15 @@ OWN = made_plan({}, rules=[NO_MAIL, NO_DISCOVERY])
 
 @pytest.mark.parametrize("command", TAMPERINGS)
 def test_tampering_is_found_and_repaired(space, command):
-    wanted = OWN if "own-in" in command or command.endswith("input") else TELEGRAM
-    space.enforce(wanted)
-    assert set(space.states(wanted).values()) == {COMPLIANT}
+    desired = OWN if "own-in" in command or command.endswith("input") else TELEGRAM
+    space.enforce(desired)
+    assert set(space.states(desired).values()) == {COMPLIANT}
     space.nft(*command.split(" "))
-    seen = space.states(wanted)
+    seen = space.states(desired)
     assert {rule for rule, state in seen.items() if state == NONCOMPLIANT} == TAMPERINGS[command]
     assert {rule for rule, state in seen.items() if state == COMPLIANT} == set(seen) - TAMPERINGS[command]
-    assert space.enforce(wanted) == ["load inet proscribe"]
-    assert set(space.states(wanted).values()) == {COMPLIANT}
+    assert space.enforce(desired) == ["load inet proscribe"]
+    assert set(space.states(desired).values()) == {COMPLIANT}
 
 
 def test_a_ruleset_that_does_not_load_leaves_the_old_table(space, monkeypatch):

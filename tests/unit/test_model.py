@@ -56,18 +56,18 @@ def test_removed_package_that_is_no_mapping_is_refused(value):
 
 
 # -- words and limits of the published schemas
-def walk(value: Any) -> Iterator[dict[str, Any]]:
+def list_parts(value: Any) -> Iterator[dict[str, Any]]:
     """Yield all parts of a schema."""
     if isinstance(value, dict):
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from walk(inner)
+        yield from list_parts(inner)
 
 
 @pytest.fixture(scope="module")
 def parts(project):
     files = sorted((project / "docs/schema").glob("*.json"))
-    return [part for file in files for part in walk(json.loads(file.read_text(encoding="utf-8")))]
+    return [part for file in files for part in list_parts(json.loads(file.read_text(encoding="utf-8")))]
 
 
 WORDS = "STATES CONTROLS RUN_MODES CONTROL_MODES RESTRICTED SERVICE_MODES REQUEST_ANSWERS POINT_STATES EVENT_STATES"

@@ -91,9 +91,9 @@ class Organisation:
         own.setdefault("proscribe_catalog_max_age", "forever")  # cases are of any day
         own.setdefault("proscribe_reports", "../reports")  # not those of the checkout, which other tests write, too
         zones = {name: {"proscribe_zone": ZONES.get(name, "")} for name in names or hosts}
-        asked = [HostVariables(name, {**own, **zone}, {}, str(self.inventory)) for name, zone in zones.items()]
+        play_variables = [HostVariables(name, {**own, **zone}, {}, str(self.inventory)) for name, zone in zones.items()]
         groups, places = {"all": frozenset(hosts), **self.groups}, [str(self.inventory)]
-        question = Question(self.root, "audit", "audit", places, "", list(CONTROLS), asked, groups)
+        question = Question(self.root, "audit", "audit", places, "", list(CONTROLS), play_variables, groups)
         return dataclasses.replace(question, zone_of=lambda name: ZONES.get(name, ""))
 
     def run(self, now: str = NOW, *names: str) -> dict[str, Any]:

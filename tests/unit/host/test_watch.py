@@ -360,7 +360,7 @@ def test_process_with_a_socket_as_its_input_is_the_verifier(monkeypatch):
         (Heard(DEAF, "does not run"), "not noticed now: the daemon does not run; the timer"),
     ],
 )
-def test_status_tells_whether_starts_are_noticed(monkeypatch, heard, said):
+def test_status_shows_whether_starts_are_noticed(monkeypatch, heard, said):
     settings, queried = files.Settings("r", 1, 1, "p", (), {}), []
     heartbeat = SimpleNamespace(heard=lambda settings: queried.append(settings) or heard)
     monkeypatch.setattr(launches, "Heartbeat", lambda _: heartbeat)

@@ -99,7 +99,7 @@ def test_output_with_a_mark_is_an_answer_and_any_other_is_none():
         ({"system": "Linux"}, False, False),
     ],
 )
-def test_answer_tells_a_mac_and_a_host_that_lacks_code(answer, macos, lacking):
+def test_answer_reports_a_mac_and_a_host_that_lacks_code(answer, macos, lacking):
     assert (is_macos(answer), lacks(answer)) == (macos, lacking)
 
 

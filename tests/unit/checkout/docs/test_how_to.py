@@ -26,13 +26,8 @@ SHOWN = {
 GUIDES = {path: parts for path, parts in SHOWN.items() if any(isinstance(part, File) for part in parts)}
 assert len(GUIDES) >= 6
 PARTS = (
-    *FOR_DERIVED,
-    "pyproject.toml",
-    "tests/conftest.py",
-    "tests/properties.py",
-    "tests/recording.py",
-    "tests/suite",
-    "tests/unit",
+    *(*FOR_DERIVED, "pyproject.toml", "tests/conftest.py", "tests/properties.py", "tests/recording.py"),
+    *("tests/suite", "tests/unit"),
 )
 CODE = ("module_utils/", "playbooks/")
 PYTEST = "tests/tool pytest "

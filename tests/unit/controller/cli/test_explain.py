@@ -233,8 +233,8 @@ def test_answers_are_printed_as_recorded(tmp_path):
     answers = {word: answering.explain(read(word), compiled, KNOWN) for word in PRINTED_QUESTIONS}
     shown = {word: printing.render(*answer, 110, False) for word, answer in answers.items()}
     shown["narrow, in colours"] = printing.render(*answers["example.parrot.Parrot"], 50, True)
-    told = json.dumps(printing.as_json(*answers["https://pages.example/parrot/x"]))
-    shown["JSON"] = fold(told.replace("}, {", "},\n{"), 120)
+    printed = json.dumps(printing.as_json(*answers["https://pages.example/parrot/x"]))
+    shown["JSON"] = fold(printed.replace("}, {", "},\n{"), 120)
     compare(RECORDED / "explain.printed.txt", join_files(shown))
 
 

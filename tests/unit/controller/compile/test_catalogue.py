@@ -66,7 +66,7 @@ def test_a_list_of_an_entry_that_may_have_mistakes(value, items, words):
 
 # -- shared networks
 CLOUDFLARE = "Cloudflare's content network"
-OWNERS_OF_NETWORKS = [
+SERVICES_OF_NETWORKS = [
     *((network, "Fastly's content network") for network in ("151.101.1.1/32", "2a04:4e42::/64")),
     *((network, "GitHub's pages") for network in ("185.199.108.153/32", "2606:50c0:8000::/48")),
     *((network, "Microsoft 365") for network in ("52.96.0.0/24", "13.107.6.152/32")),
@@ -74,7 +74,7 @@ OWNERS_OF_NETWORKS = [
     *((network, CLOUDFLARE) for network in ("104.0.0.0/8", "104.16.8.0/30")),  # a wider and a narrower one
     ("91.108.4.0/22", ""),  # Telegram's own
     *((network, "") for network in ("2606:4700:4700::1111/128", "2606:4700:4700::/48")),  # one service's resolver
-    # a VPN's way in, over IPv6 and IPv4, and two of its networks as one
+    # entry points of a VPN, over IPv6 and IPv4, and two of its networks as one
     *((network, "") for network in ("2606:4700:100::a29f:c001/128", "162.159.193.1/32", "162.159.192.0/23")),
     ("162.159.192.0/22", CLOUDFLARE),  # more than these
     ("2606:4700:4701::/48", CLOUDFLARE),  # the neighbour of the resolver is everybody's
@@ -82,7 +82,7 @@ OWNERS_OF_NETWORKS = [
 ]
 
 
-@pytest.mark.parametrize(("network", "whose"), OWNERS_OF_NETWORKS)
+@pytest.mark.parametrize(("network", "whose"), SERVICES_OF_NETWORKS)
 def test_shared_network_names_its_owner(network, whose):
     assert shared_networks.shared_by(str(ipaddress.ip_network(network))) == whose
 

@@ -300,9 +300,9 @@ def browser(id_: str, support: str, **keys: Any) -> Browser:
 
 
 def test_unmanaged_browsers_are_scanned_for_without_shared_names():
-    relay = {"packages": {"apt": ("finch-relay",)}, "processes": ("relayed",), "paths": ("/opt/relay/finch",)}
-    made = catalogue(service("relay", **relay))
-    finch = {"packages": {"apt": ("finch", "finch-relay"), "rpm": ("finch",)}, "paths": ("/opt/finch", *relay["paths"])}
+    proxy = {"packages": {"apt": ("finch-proxy",)}, "processes": ("relayed",), "paths": ("/opt/proxy/finch",)}
+    made = catalogue(service("proxy", **proxy))
+    finch = {"packages": {"apt": ("finch", "finch-proxy"), "rpm": ("finch",)}, "paths": ("/opt/finch", *proxy["paths"])}
     browsers = [
         browser("chrome", "chromium", packages={"apt": ("chrome",)}, processes=("chrome", "both"), paths=("/opt/c",)),
         browser("fox", "firefox", processes=("fox", "relayed")),
@@ -317,8 +317,8 @@ def test_unmanaged_browsers_are_scanned_for_without_shared_names():
     assert (reached["processes"], reached["paths"]) == (["dove", "finch"], ["/opt/dove", "/opt/finch"])
     assert reached["copies"] == ["both", "chrome", "fox"]
     without = unmanaged_browsers(made, "report", [])
-    assert (without["mode"], without["paths"]) == ("report", ["/opt/dove", "/opt/finch", "/opt/relay/finch"])
-    assert without["packages"] == {"apt": ["finch", "finch-relay", "dove"], "rpm": ["finch"]}
+    assert (without["mode"], without["paths"]) == ("report", ["/opt/dove", "/opt/finch", "/opt/proxy/finch"])
+    assert without["packages"] == {"apt": ["finch", "finch-proxy", "dove"], "rpm": ["finch"]}
     assert without["copies"] == ["both", "chrome", "fox", "relayed"]
 
 

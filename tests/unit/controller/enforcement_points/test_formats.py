@@ -45,7 +45,7 @@ DEVICES = device_readers.DEVICES
 WHY_NESTED = "What is blocked below it could not be blocked again, so all of it stays blocked."
 OWN, PARTNER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
 VPN = {"vpn": {"mode": "enforce", "extensions": {"chrome": ["a" * 32], "firefox": ["v@v.example"]}}}
-# Registry.pol is binary; each of the others is as a file of another browser, or the other way round.
+# Registry.pol is binary; each of the others is as a file of another browser, or in reverse.
 LEFT_OUT = (".pol", "remove.reg", "brave.json", "chromium.json", "windows_edge.json")
 CLAIMS = ("included", "left_out", "waived")  # the others are the same in each format
 WAIVED = {"mode": "waived", "waiver": "W-1"}

@@ -86,8 +86,8 @@ def test_a_baseline_that_cannot_be_read_proves_nothing(reports, content):
     assert done.where
 
 
-@pytest.mark.parametrize(("keep", "is_kept"), [(0, True), (1, False)])
-def test_old_reports_go_but_not_the_baseline(reports, keep, is_kept):
+@pytest.mark.parametrize(("keep", "is_stored"), [(0, True), (1, False)])
+def test_old_reports_go_but_not_the_baseline(reports, keep, is_stored):
     names = [f"2020010{day}T000000Z-audit-aaaa" for day in (1, 2, 3)]
     for name in names:
         reports.ended(clean_answer(), clean_answer(), name=name)
@@ -95,7 +95,7 @@ def test_old_reports_go_but_not_the_baseline(reports, keep, is_kept):
     reports.ended(
         clean_answer(), clean_answer(), name="20261125T003000Z-audit-cccc", baseline=str(baseline), reports_keep=keep
     )
-    assert (baseline.exists(), other.exists(), newest.exists()) == (True, is_kept, True)
+    assert (baseline.exists(), other.exists(), newest.exists()) == (True, is_stored, True)
 
 
 def test_report_that_cannot_be_written_leaves_the_verdict(reports, monkeypatch):

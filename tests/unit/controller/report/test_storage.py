@@ -452,7 +452,7 @@ def test_unreadable_file_of_requests_is_begun_anew_by_a_whole_run(tmp_path, cont
         assert file.read_text() == after
 
 
-@pytest.mark.parametrize(("report", "records", "kept"), [
+@pytest.mark.parametrize(("report", "records", "remaining"), [
     (run_report(), [], False),  # its host is gone from the inventory
     (run_report(left_out=1), [], True),
     (run_report(inventory=["other"]), [], True),
@@ -460,13 +460,13 @@ def test_unreadable_file_of_requests_is_begun_anew_by_a_whole_run(tmp_path, cont
     (run_report(), [requesting_record("web01", rules=0)], True),  # it did not answer
     (run_report(controls=["dns"]), [requesting_record("web01")], True),
 ])  # fmt: skip
-def test_request_stays_until_its_host_answers_without_it(tmp_path, report, records, kept):
+def test_request_stays_until_its_host_answers_without_it(tmp_path, report, records, remaining):
     requests_file.take(tmp_path, run_report("run1"), [requesting_record("web01", FIRST)])
     file = tmp_path / "requests.jsonl"
     before = file.stat().st_ino
     assert requests_file.take(tmp_path, report, records) == ""
-    assert requests_file.read(tmp_path) == ([FIRST] if kept else [])
-    assert (file.stat().st_ino == before) is kept, "nothing is written where nothing has changed"
+    assert requests_file.read(tmp_path) == ([FIRST] if remaining else [])
+    assert (file.stat().st_ino == before) is remaining, "nothing is written where nothing has changed"
 
 
 def test_a_host_can_make_up_ids_but_no_other_hosts_requests(tmp_path):

@@ -48,7 +48,7 @@ CONTAINED = "in a container, where the path says little, so it is not ended"
 NAMED = "known by its name alone, so it is not ended"
 WINE_APP = ".wine/drive_c/Program Files/Tencent/WeChat/WeChat"
 CHAT = "/opt/chat/chat"
-OWNERS = {
+PACKAGE_NAMES = {
     f"dpkg-query --search -- {CHAT}": f"chat-stable: {CHAT}\n",
     f"rpm --query --file --queryformat %{{NAME}}\n -- {CHAT}": "chat-stable\nchat-beta\n",
     f"pacman --query --owns --quiet -- {CHAT}": "chat-stable\n",
@@ -490,5 +490,5 @@ def test_the_stamp_differs_for_other_names_and_not_for_another_order():
 @pytest.mark.parametrize(("tool", "manager"), [("dpkg-query", "dpkg"), ("rpm", "rpm"), ("pacman", "pacman"), ("x", "")])
 def test_path_has_its_package(tmp_path, tool, manager):
     put(tmp_path, f"usr/bin/{tool}", mode=0o755)
-    host = Host(str(tmp_path), lambda argv, *_, **__: Result(0, OWNERS[" ".join(argv)], ""))
+    host = Host(str(tmp_path), lambda argv, *_, **__: Result(0, PACKAGE_NAMES[" ".join(argv)], ""))
     assert owner(host, CHAT) == (manager and f"the {manager} package chat-stable")

@@ -94,7 +94,7 @@ def replace_file(host: Made) -> None:
         (lambda host: place_of(host, HEARTBEAT).chmod(0o777), UNTRIED, "root can write it"),
     ],
 )
-def test_heartbeat_tells_the_state_of_the_daemon(watched, change, state, detail):
+def test_heartbeat_shows_the_state_of_the_daemon(watched, change, state, detail):
     host, settings = watched[0], files.settings(watched[0])
     if state == UNTRIED:
         host.refused_execution(HEARTBEAT)

@@ -93,9 +93,9 @@ def test_remembered_programs_are_limited(monkeypatch):
     remembered, prefilter = Programs(), Prefilter({"parts": ["owl"]})
     for key, keys in ((1, {1}), (2, {1, 2}), (3, {3})):
         remembered.note_innocent([(key,)], 0.0)
-        assert remembered.innocent.keys() == {(kept,) for kept in keys}
+        assert remembered.innocent.keys() == {(key,) for key in keys}
         assert remembered.matters(f"/opt/{key}/owl", prefilter)
-        assert remembered.matter == {f"/opt/{kept}/owl": True for kept in keys}
+        assert remembered.matter == {f"/opt/{key}/owl": True for key in keys}
 
 
 def test_answer_of_the_prefilter_is_remembered():

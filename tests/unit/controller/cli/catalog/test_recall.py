@@ -385,9 +385,9 @@ def test_two_lists_of_what_is_asked_for_add_up():
 def test_a_share_is_of_what_was_measured(families, popular, whole, share):
     states = {"owl.example": Standing("blocked", "owl")}
     names = {family: listed("owl wren tit") for family in families}
-    asked_for = Popular({"wren.example": 5} if popular else {}, frozenset(), popular)
+    requested = Popular({"wren.example": 5} if popular else {}, frozenset(), popular)
     sources = [source(family) for family in families]
-    result = measure("vpn", sources, names, asked_for, lambda name: states.get(name, Standing(MISSING)))
+    result = measure("vpn", sources, names, requested, lambda name: states.get(name, Standing(MISSING)))
     assert result.share(whole) == share
 
 

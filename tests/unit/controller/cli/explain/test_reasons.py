@@ -198,8 +198,8 @@ def test_which_names_have_room_may_depend_on_the_dns_backend(host, backend, stat
     }
     made, chosen = {"controls": controls, "browsers": []}, SimpleNamespace(dns_backend=backend)
     policy = SimpleNamespace(plan=made, restrictions=chosen, section=controls.get, facts=Facts(), waivers={})
-    asked = SimpleNamespace(host=host, path="")
-    about = SimpleNamespace(kind="name", relations=(), services=lambda _: (), question=asked)
+    question = SimpleNamespace(host=host, path="")
+    about = SimpleNamespace(kind="name", relations=(), services=lambda _: (), question=question)
     (reason,) = browser.reasons(about, policy)
     assert (reason.status, reason.text.endswith(where)) == (status, True)
 

@@ -59,7 +59,7 @@ def options(**given):
         (Opens("wong", ("apps",), ("apps",)), {}, []),
     ],
 )
-def test_draft_tells_its_approver_which_controls_stay_closed(opens, given, remarks):
+def test_draft_shows_its_approver_which_controls_stay_closed(opens, given, remarks):
     assert fill_in(options(**given), standing(opens), NOW) == remarks
 
 

@@ -119,7 +119,7 @@ def test_launcher_service(tmp_path, path, text, service, kind, why, doubt):
         ("list", MENU, ControlError("no"), [], ["no"]),
         ("read", f"{MENU}/a.desktop", Unseen("no"), ["b.desktop"], ["no"]),
         ("read", f"{MENU}/a.desktop", ControlError("no"), ["b.desktop"], []),  # a pipe or a link is no launcher
-        ("list", "/home/alice/.local/bin", Unseen("no"), ["a.desktop", "b.desktop"], []),  # the file scan tells that
+        ("list", "/home/alice/.local/bin", Unseen("no"), ["a.desktop", "b.desktop"], []),  # the file scan reports that
     ],
 )
 def test_unread_launcher_is_reported(tmp_path, monkeypatch, method, closed, error, names, unseen):

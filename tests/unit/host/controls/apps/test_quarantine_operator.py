@@ -358,8 +358,8 @@ def test_only_an_item_whose_time_is_over_is_pruned(host, tmp_path):
     assert len(list(folders(host))) == 2, "check mode only shows it"
     action.apply()
     assert not place.exists() and [item.path for item in manifest.items(host)] == [FILE]
-    kept_for_ever = take_item(host, "/home/alice/bin/notes", keep=0)
-    assert kept_for_ever.kept_until == "" and not capacity.expired(kept_for_ever, 0, 10**10)
+    permanent_item = take_item(host, "/home/alice/bin/notes", keep=0)
+    assert permanent_item.kept_until == "" and not capacity.expired(permanent_item, 0, 10**10)
 
 
 @pytest.mark.slow

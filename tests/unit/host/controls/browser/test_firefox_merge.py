@@ -330,8 +330,8 @@ WRITTEN = {
 def test_removal_after_an_edit_keeps_the_edit(base, edit, theirs):
     current = {"proscribe": "x", "more": 1, "policies": {**WRITTEN["policies"], **edit}}
     for written in ([WRITTEN], [{}, WRITTEN], [WRITTEN, {"policies": {DNS: 5}}]):
-        kept = {"policies": theirs} if theirs else {}
-        assert without_ours(current, {"policies": base} if base else {}, written) == {"more": 1, **kept}
+        remaining = {"policies": theirs} if theirs else {}
+        assert without_ours(current, {"policies": base} if base else {}, written) == {"more": 1, **remaining}
 
 
 def test_lost_note_makes_every_managed_policy_ours():

@@ -560,9 +560,9 @@ def test_verifier_that_had_nothing_to_do_may_end(machine):
 def test_start_is_verified_again_until_it_is_known_and_a_late_one_loses_no_try(quiet, tmp_path):
     daemon, channel = quiet
     read_sets(daemon, channel, tmp_path)
-    for later, kept in (({os.getpid(): 2.5}, [True] * 7), ({}, [True] * 3 + [False])):
+    for later, are_waiting in (({os.getpid(): 2.5}, [True] * 7), ({}, [True] * 3 + [False])):
         start = Start(os.getpid(), "/x", ("/x", 0), 0, 0.0)
-        for waits in kept:
+        for waits in are_waiting:
             daemon.waiting.of.clear()
             daemon.verifier.starts, daemon.verifier.busy_until = [start], noticing.time.monotonic() + 5
             send_answer(channel, later=later, again=[start.pid])
