@@ -1,15 +1,22 @@
-"""Verdicts and lift of the firewall without nft, root, systemd or anything to refuse."""
+"""The firewall: its control, its rules, and DNS by force."""
 
+import ipaddress
 from typing import Any
 
 import pytest
 from file_hosts import apply
 from firewall_hosts import BOOT_FILE, PROGRAM, FirewallHost, make_section
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controller.compile.reading.networks import merged
 from proscribe.host.controls import firewall
+from proscribe.host.controls.dns import choice
 from proscribe.host.controls.firewall import boot, loaded_state, other_tables
-from proscribe.host.controls.firewall.rule_text import Exemptions
+from proscribe.host.controls.firewall.forced_dns import askers
+from proscribe.host.controls.firewall.listing import differences, take_apart
+from proscribe.host.controls.firewall.rule_text import Exempt, Exemptions
 from proscribe.host.controls.firewall.ruleset import render
-from proscribe.host.system import ControlError, Result
+from proscribe.host.system import WRITTEN_BY, ControlError, Host, Result
 from proscribe.model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
 
 DENIED = Result(1, "", "netlink: Error: cache initialization failed: Operation not permitted")
@@ -170,3 +177,404 @@ def test_lift_disables_a_masked_unit_all_the_same(tmp_path):
     host.path(unit.path).symlink_to("/dev/null")
     apply(firewall.lift(host, plan()))
     assert host.ran == [["systemctl", "disable", unit.name]] and host.stat(unit.path) is None
+
+
+NETWORKS = st.one_of(st.ip_addresses().map(str), st.builds(
+    lambda address, length: str(ipaddress.ip_network((address, length % (address.max_prefixlen + 1)), strict=False)),
+    st.ip_addresses(), st.integers(1, 128),
+))  # fmt: skip
+BOTH = ["10.0.0.1", "10.1.0.0/16", "2001:db8::1"]
+
+
+def rules(text: str, chain: str = "restricted") -> tuple[str, ...]:
+    return take_apart(text)["chain", chain].lines
+
+
+def elements(text: str, name: str) -> set[str]:
+    return set(take_apart(text)["set", name].elements)
+
+
+def names(text: str, kind: str) -> set[str]:
+    return {name for kind_, name in take_apart(text) if kind_ == kind}
+
+
+def test_a_limit_for_connections_to_the_hosts_own_sshd_stands_before_loopback_passes():
+    text = render(make_section(local_ssh=8), Exemptions(ssh_ports=(22, 2222)))
+    limit = "tcp dport { 22, 2222 } ct state new meta skuid != 0 ct count over 8 jump refuse-local-ssh"
+    assert rules(text, "output")[1:3] == (f"meta oiftype loopback {limit}", "meta oiftype loopback accept")
+    assert not any("local-ssh" in line for line in rules(text, "forward"))
+    assert changed(text, "over 8", "over 9000")["local-ssh"] == [
+        f"rule meta oiftype loopback {limit}: missing in chain output"
+    ]
+
+
+def changed(text: str, old: str, new: str) -> dict[str, list[str]]:
+    """What is said of a listing in which something was replaced."""
+    assert old in text
+    found = differences(take_apart(text), take_apart(text.replace(old, new)))
+    return {rule: [f"{f.kind} {f.id}: {f.detail}" for f in all_] for rule, all_ in found.items()}
+
+
+RULESET_TEXT = render(
+    make_section({"telegram": ["203.0.113.7", "203.0.113.9", "198.51.100.0/24"]}, dns_over_tls="blocked"), Exemptions()
+)
+JUMP = "ip daddr @nets4_telegram jump refuse_telegram"
+REJECT = 'counter name "refused_telegram"\n'
+TYPED = "set foreign {\ntype ipv4_addr\n}\n"
+# What is replaced, by what, the rule that this counts against, what is said of it.
+CHANGES: list[tuple[str, str, str, list[str]]] = [
+    ("203.0.113.7", "203.0.113.8", "telegram",
+     ["set hosts4_telegram: 1 missing: 203.0.113.7; 1 not of the plan: 203.0.113.8",
+      "set hosts4in96_telegram: 1 missing: ::203.0.113.7; 1 not of the plan: ::203.0.113.8"]),
+    (f"{JUMP}\n", "", "telegram", [f"rule {JUMP}: missing in chain restricted"]),
+    (REJECT, f"accept\n{REJECT}", "telegram", ["rule accept: not of the plan, in chain refuse_telegram"]),
+    ("counter refused_telegram {\n\t}\n", "", "telegram", ["counter refused_telegram: missing"]),
+    ("jump restricted\n", "", "ruleset",
+     [f"rule jump restricted: missing in chain {hook}" for hook in ("output", "forward")]),
+    ("ct direction", "accept\nct direction", "ruleset", ["rule accept: not of the plan, in chain restricted"]),
+    ("counter refused_telegram {", f"{TYPED}counter refused_telegram {{", "ruleset", ["set foreign: not of the plan"]),
+    (f"{JUMP}\n", f"{JUMP}\n{JUMP}\n", "ruleset", ["chain restricted: in another order, or doubled"]),
+    ("\tcomment", "\tflags dormant\n\tcomment", "ruleset",
+     ["rule flags dormant: not of the plan, in table proscribe"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "rule", "said"), CHANGES)
+def test_a_change_to_the_table_is_named_and_counts_against_its_rule(old, new, rule, said):
+    assert changed(RULESET_TEXT, old, new) == {rule: said}
+
+
+@given(
+    st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.lists(NETWORKS, max_size=8), max_size=4)
+)
+def test_every_address_of_a_service_is_in_its_sets_and_no_other(services):
+    parts = take_apart(render(make_section({id_: merged(nets) for id_, nets in services.items()}), Exemptions()))
+    for id_, given_networks in services.items():
+        held = [
+            ipaddress.ip_network(element)
+            for (kind, name), part in parts.items()
+            if kind == "set" and name.partition("_")[2] == id_ and "4in" not in name
+            for element in part.elements
+        ]
+        for family in (4, 6):
+            desired = [n for n in map(ipaddress.ip_network, given_networks) if n.version == family]
+            mine = [n for n in held if n.version == family]
+            assert list(ipaddress.collapse_addresses(desired)) == sorted(mine)  # type: ignore[type-var]
+
+
+def own(direction: str, verdict: str = "accept", **more: Any) -> dict[str, Any]:
+    """A rule of the organisation's own, as a plan has it."""
+    usual = {"protocol": "any", "addresses": [], "ports": [], "comment": ""}
+    return {"direction": direction, "verdict": verdict, **usual, **more}
+
+
+def carried(verdict: str, *kinds: str) -> list[str]:
+    """The rules of an own rule's IPv4 addresses, where IPv6 addresses carry them."""
+    low, high = "ip6 daddr & ::255.255.255.255", "ip6 daddr & 0:ffff:ffff::"
+    lines = []
+    for kind in kinds:
+        for prefix in ("64:ff9b::/96", "::/96", "64:ff9b:1::/48"):
+            lines.append(f"ip6 daddr {prefix} {low} == @own1-{kind}4in96 {verdict}")
+        lines.append(f"ip6 daddr 2001::/32 {low} ^ ::255.255.255.255 == @own1-{kind}4in96 {verdict}")
+    return [*lines, *(f"ip6 daddr 2002::/16 {high} == @own1-{kind}4in16 {verdict}" for kind in kinds)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        pytest.param(own("out", "reject"), ["jump refuse-own-rules"], id="reject"),
+        pytest.param(own("out", comment="why"), ['accept comment "why"'], id="with a comment"),
+        pytest.param(own("out", protocol="udp", ports=["25", "30-40"]), ["udp dport { 25, 30-40 } accept"], id="ports"),
+        pytest.param(own("out", ports=["25"]), ["meta l4proto { tcp, udp } th dport 25 accept"], id="of both"),
+        (  # icmp by family
+            own("out", protocol="icmp", addresses=BOTH),
+            [
+                "ip daddr @own1-hosts4 ip protocol icmp accept",
+                "ip daddr @own1-nets4 ip protocol icmp accept",
+                "ip6 daddr @own1-hosts6 meta l4proto ipv6-icmp accept",
+                *carried("meta l4proto ipv6-icmp accept", "hosts", "nets"),
+            ],
+        ),
+        (  # who comes in
+            own("in", protocol="tcp", ports=["22"], addresses=BOTH[1:]),
+            ["ip saddr @own1-nets4 tcp dport 22 accept", "ip6 saddr @own1-hosts6 tcp dport 22 accept"],
+        ),
+        # what is passed on
+        (own("forward", addresses=BOTH[:1]), ["ip daddr @own1-hosts4 accept", *carried("accept", "hosts")]),
+    ],
+)
+def test_a_rule_of_the_organisations_own(rule, expected):
+    text = render(make_section(rules=[rule]), Exemptions())
+    (chain,) = (name for name in names(text, "chain") if name.startswith("own-"))
+    assert chain == f"own-{rule['direction']}"
+    assert list(rules(text, chain))[-len(expected) :] == expected
+    if rule["addresses"]:
+        plain = [name for name in names(text, "set") if "4in" not in name]
+        assert {element for name in plain for element in elements(text, name)} == set(rule["addresses"])
+    for refusal in ("reject", "drop"):
+        there = {"reject": "refuse-own-rules", "drop": "drop-own-rules"}[refusal] in names(text, "chain")
+        assert there is (rule["verdict"] == refusal)
+
+
+def net(text: str) -> Any:
+    return ipaddress.ip_network(text)
+
+
+SERVICES = {
+    "telegram": {
+        "networks": ["203.0.113.1", "203.0.113.6", "198.51.100.0/24", "2001:db8::1", "2001:db8:1::/48"],
+        "ports": [443, 80],
+    },
+    "members": {"networks": ["203.0.113.2"], "only": {"users": ["a"]}},
+    "nobody": {"networks": ["203.0.113.3"], "only": {"users": ["b"]}},
+    "empty": {},
+    "waived": {"networks": ["203.0.113.4"], "mode": "waived"},
+    "audited": {"networks": ["203.0.113.5"], "mode": "audit"},
+}
+OWN_RULES = [
+    own("in", protocol="tcp", addresses=["192.0.2.0/24"], ports=["22"], comment="ours"),
+    own("in", "drop", addresses=["2001:db8::5"], ports=["53", "8000-8080"]),
+    own("in", protocol="icmp", addresses=["192.0.2.7", "2001:db8::7"]),
+    own("out", protocol="icmp"),
+    own("out", "reject", protocol="udp", ports=["514"]),
+    own("forward", "drop"),
+]
+LETS = Exemptions(
+    exempt=[
+        Exempt(net("203.0.113.9/32"), "management", ("telegram",)),
+        Exempt(net("192.0.0.0/24"), "gateway"),  # with one of the witnesses in it
+    ],
+    resolvers=[Exempt(net("203.0.113.53/32"), "name server")],
+    resolver_ports=[53, 853],
+    ssh_ports=[2222, 22],
+    ephemeral=(30000, 40000),
+    controllers=[(net("198.51.100.7/32"), 22), (net("2001:db8::9/128"), 2222)],
+    users={"telegram": [1001, 1000], "audited": [1002]},
+    only={"members": [1004, 1003]},
+    askers=[101],
+)
+
+
+def block(head: str, *lines: str) -> list[str]:
+    return [f"    {head} {{", *(f"        {line}" for line in lines), "    }"]
+
+
+REJECT = ["meta l4proto tcp reject with tcp reset", "reject with icmpx type admin-prohibited"]
+LOGGED = 'limit rate 6/minute burst 20 packets log prefix "proscribe {} " flags skuid'
+
+
+def refusal(name: str, users: str = "") -> list[str]:
+    """List the counter of a service or bypass, and the chain that counts, logs and rejects."""
+    passed = [f"meta skuid {users} ct label set 127", "ct label 127 return"] if users else []
+    lines = [*passed, f'counter name "refused{name}"', LOGGED.format(name[1:]), *REJECT]
+    return [*block(f"counter refused{name}"), *block(f"chain refuse{name}", *lines)]
+
+
+def listed_set(name: str, kind: str, *elements: str) -> list[str]:
+    interval = ["flags interval"] if "nets" in name else []
+    joined = ",\n                 ".join(elements)
+    return block(f"set {name}", f"type {kind}", *interval, f"elements = {{ {joined} }}")
+
+
+def in_ipv6(rule: str, bits: str) -> str:
+    """Fill in the match of an IPv4 address in IPv6 addresses."""
+    mask = {"96": "::255.255.255.255", "96i": "::255.255.255.255 ^ ::255.255.255.255", "16": "0:ffff:ffff::"}[bits]
+    return rule % (f"ip6 daddr & {mask} ==", bits[:2])
+
+
+WEB, DNS = "meta l4proto { tcp, udp } th dport { 80, 443 }", "meta l4proto { tcp, udp } th dport { 53, 853 }"
+V4, V6 = "ipv4_addr", "ipv6_addr"
+JUMPS = [
+    "%s @hosts4in%s_audited jump refuse_audited",
+    "%s @hosts4in%s_members meta skuid @only_members jump refuse_members",
+    f"%s @hosts4in%s_telegram {WEB} jump refuse_telegram",
+    f"%s @nets4in%s_telegram {WEB} jump refuse_telegram",
+]
+CARRIERS = [("64:ff9b::/96", "96"), ("::/96", "96"), ("64:ff9b:1::/48", "96"), ("2001::/32", "96i")]
+
+
+def in_carriers(rule: str) -> list[str]:
+    return [f"ip6 daddr {prefix} {in_ipv6(rule, bits)}" for prefix, bits in CARRIERS]
+
+
+OWN_HEAD = [
+    "ct state established,related accept",
+    "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
+    "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept",
+]
+EXEMPT = ["%s @exempt-hosts4in%s accept", "%s @exempt-nets4in%s accept"]
+RESOLVERS = f"%s @resolvers-hosts4in%s {DNS} accept"
+TABLE = [
+    *refusal("-dns-over-tls"),
+    *refusal("-quic"),
+    *refusal("_audited", "1002"),
+    *listed_set("hosts4_audited", V4, "203.0.113.5"),
+    *listed_set("hosts4in96_audited", V6, "::203.0.113.5"),
+    *listed_set("hosts4in16_audited", V6, "0:cb00:7105::"),
+    *listed_set("only_members", "uid", "1003", "1004"),
+    *refusal("_members"),
+    *listed_set("hosts4_members", V4, "203.0.113.2"),
+    *listed_set("hosts4in96_members", V6, "::203.0.113.2"),
+    *listed_set("hosts4in16_members", V6, "0:cb00:7102::"),
+    *refusal("_telegram", "{ 1000, 1001 }"),
+    *listed_set("hosts4_telegram", V4, "203.0.113.1", "203.0.113.6"),
+    *listed_set("nets4_telegram", V4, "198.51.100.0/24"),
+    *listed_set("hosts6_telegram", V6, "2001:db8::1"),
+    *listed_set("nets6_telegram", V6, "2001:db8:1::/48"),
+    *listed_set("hosts4in96_telegram", V6, "::203.0.113.1", "::203.0.113.6"),
+    *listed_set("nets4in96_telegram", V6, "::198.51.100.0/120"),
+    *listed_set("hosts4in16_telegram", V6, "0:cb00:7101::", "0:cb00:7106::"),
+    *listed_set("nets4in16_telegram", V6, "0:c633:6400::/40"),
+    *block("chain carried-96", *(in_ipv6(jump, "96") for jump in JUMPS)),
+    *block("chain carried-96-inverted", *(in_ipv6(jump, "96i") for jump in JUMPS)),
+    *block("chain carried-16", *(in_ipv6(jump, "16") for jump in JUMPS)),
+    *refusal("-plain-dns", "101"),
+    *refusal("-own-rules"),
+    *block("chain drop-own-rules", 'counter name "refused-own-rules"', LOGGED.format("own-rules"), "drop"),
+    *listed_set("own1-nets4", V4, "192.0.2.0/24"),
+    *listed_set("own2-hosts6", V6, "2001:db8::5"),
+    *listed_set("own3-hosts4", V4, "192.0.2.7"),
+    *listed_set("own3-hosts6", V6, "2001:db8::7"),
+    *listed_set("managed-hosts4", V4, "203.0.113.9"),
+    *block(
+        "chain own-in",
+        *OWN_HEAD,
+        "udp sport { 67, 547 } udp dport { 68, 546 } accept",
+        "ip saddr @managed-hosts4 accept",
+        'ip saddr 198.51.100.7 tcp dport 22 accept comment "control connection"',
+        'ip6 saddr 2001:db8::9 tcp dport 2222 accept comment "control connection"',
+        'ip saddr @own1-nets4 tcp dport 22 accept comment "ours"',
+        "ip6 saddr @own2-hosts6 meta l4proto { tcp, udp } th dport { 53, 8000-8080 } jump drop-own-rules",
+        "ip saddr @own3-hosts4 ip protocol icmp accept",
+        "ip6 saddr @own3-hosts6 meta l4proto ipv6-icmp accept",
+    ),
+    *block(
+        "chain own-out",
+        *OWN_HEAD,
+        "udp sport { 68, 546 } udp dport { 67, 547 } accept",
+        "meta l4proto { icmp, ipv6-icmp } accept",
+        "udp dport 514 jump refuse-own-rules",
+    ),
+    *block("chain own-forward", OWN_HEAD[0], "jump drop-own-rules"),
+    *listed_set("exempt-hosts4", V4, '203.0.113.9 comment "management"'),
+    *listed_set("exempt-nets4", V4, '192.0.0.0/24 comment "gateway"'),
+    *listed_set("exempt-hosts4in96", V6, "::203.0.113.9"),
+    *listed_set("exempt-nets4in96", V6, "::192.0.0.0/120"),
+    *listed_set("exempt-hosts4in16", V6, "0:cb00:7109::"),
+    *listed_set("exempt-nets4in16", V6, "0:c000::/40"),
+    *listed_set("resolvers-hosts4", V4, '203.0.113.53 comment "name server"'),
+    *listed_set("resolvers-hosts4in96", V6, "::203.0.113.53"),
+    *listed_set("resolvers-hosts4in16", V6, "0:cb00:7135::"),
+    *block(
+        "chain restricted",
+        "tcp sport { 22, 2222 } tcp flags & (syn | ack) != syn accept",
+        "ct direction reply meta l4proto { tcp, udp } th sport != 30000-40000 accept",
+        "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
+        "ip daddr @exempt-hosts4 accept",
+        "ip daddr @exempt-nets4 accept",
+        *in_carriers(EXEMPT[0]),
+        *in_carriers(EXEMPT[1]),
+        *(f"ip6 daddr 2002::/16 {in_ipv6(rule, '16')}" for rule in EXEMPT),
+        "meta l4proto { tcp, udp } th dport 53 jump refuse-plain-dns",
+        f"ip daddr @resolvers-hosts4 {DNS} accept",
+        *in_carriers(RESOLVERS),
+        f"ip6 daddr 2002::/16 {in_ipv6(RESOLVERS, '16')}",
+        "meta l4proto { tcp, udp } th dport 853 jump refuse-dns-over-tls",
+        "udp dport 443 jump refuse-quic",
+        "ip daddr @hosts4_audited jump refuse_audited",
+        "ip daddr @hosts4_members meta skuid @only_members jump refuse_members",
+        f"ip daddr @hosts4_telegram {WEB} jump refuse_telegram",
+        f"ip daddr @nets4_telegram {WEB} jump refuse_telegram",
+        f"ip6 daddr @hosts6_telegram {WEB} jump refuse_telegram",
+        f"ip6 daddr @nets6_telegram {WEB} jump refuse_telegram",
+        "ip6 daddr 64:ff9b::/96 jump carried-96",
+        "ip6 daddr 2002::/16 jump carried-16",
+        "ip6 daddr 2001::/32 jump carried-96-inverted",
+        "ip6 daddr ::/96 jump carried-96",
+        "ip6 daddr 64:ff9b:1::/48 jump carried-96",
+        "ip6 daddr 100::8 reject with icmpx type admin-prohibited",
+    ),
+    *block(
+        "chain output",
+        "type filter hook output priority filter - 10; policy accept;",
+        *("meta oiftype loopback accept", "jump restricted", "jump own-out"),
+    ),
+    *block(
+        "chain forward",
+        "type filter hook forward priority filter - 10; policy accept;",
+        *("jump restricted", "jump own-forward"),
+    ),
+    *block(
+        "chain input",
+        "type filter hook input priority filter - 10; policy accept;",
+        *("meta iiftype loopback accept", "jump own-in"),
+    ),
+]
+
+
+def test_table_with_everything_is_rendered_line_by_line():
+    head = [f"# {WRITTEN_BY}", "table inet proscribe", "delete table inet proscribe", "table inet proscribe {"]
+    section = make_section(SERVICES, dns_over_tls="blocked", quic="blocked", log=True, rules=OWN_RULES)
+    text = render(section, LETS)
+    listed = "\n".join([*head, f'    comment "{WRITTEN_BY}"', *TABLE, "}", ""])
+    assert text.replace("\t", "    ") == listed
+
+
+PASSWD = "root:x:0:0::/root:/bin/sh\nunbound:x:953:953::/:/bin/false\nresolve:x:101:101::/:/bin/false\n"
+
+
+def forced_plan(force: bool = True) -> dict[str, Any]:
+    dns = {"mode": "enforce", "services": {}, "settings": {}}
+    return {"controls": {"firewall": make_section(dns_over_tls="unmanaged", force_dns=force), "dns": dns}}
+
+
+@pytest.fixture
+def host(tmp_path):
+    host = FirewallHost(tmp_path)
+    host.lay("/etc/passwd", PASSWD)
+    return host
+
+
+def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
+    def resolver_users(host: Host, forced_plan: Any) -> list[str]:
+        return list(users) if forced_plan["controls"]["dns"]["mode"] == "enforce" else []
+
+    monkeypatch.setattr(choice, "resolver_users", resolver_users)
+
+
+@pytest.mark.parametrize(
+    ("backend", "users", "before", "numbers"),
+    [
+        ("unbound", [], [101, 953], [101, 953]),
+        ("unbound", [], None, []),
+        ("unbound", ["resolve"], [953], [101]),
+        (choice.HOSTS, [], [101, 953], []),
+    ],
+)
+def test_stopped_resolver_keeps_its_account(host, monkeypatch, backend, users, before, numbers):
+    def choose(host: Host, settings: Any) -> choice.Choice:
+        return choice.Choice(settings["backend"], choice.observe_resolution(host, ()), ())
+
+    filtered_by(monkeypatch, *users)
+    monkeypatch.setattr(choice, "choose", choose)
+    of = forced_plan()
+    of["controls"]["dns"]["settings"]["backend"] = backend
+    if before:
+        host.lay(BOOT_FILE, render(of["controls"]["firewall"], Exemptions(askers=before)))
+    assert askers(host, of) == numbers
+
+
+def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(host, monkeypatch):
+    def refuse(host: Host, forced_plan: Any) -> list[str]:
+        raise ControlError("proscribe_dns_backend is unbound, which this host cannot have")
+
+    monkeypatch.setattr(choice, "resolver_users", refuse)
+    assert askers(host, forced_plan()) == []
+
+
+@pytest.mark.parametrize(("users", "state"), [(["unbound"], NONCOMPLIANT), ([], NOT_APPLICABLE)])
+def test_forced_dns_is_a_rule(host, monkeypatch, users, state):
+    filtered_by(monkeypatch, *users)
+    states = {verdict.rule: verdict.state for verdict in firewall.observe(host, forced_plan())}  # there is no nft
+    assert states["firewall/plain-dns"] == state
+    assert "firewall/plain-dns" not in {verdict.rule for verdict in firewall.observe(host, forced_plan(force=False))}
