@@ -3,10 +3,8 @@
 import contextlib
 import os
 import shutil
-import signal
 import stat
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,14 @@ from browser_hosts import section
 from browser_places import BROWSERS
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from kills import is_killed_at
 from properties import examples
 from proscribe.host.controls import browser
 from proscribe.host.controls.browser import chromium_changes, forks
 from proscribe.host.system import ControlError, Host, Unseen
 from proscribe.model.plan import SCHEMA, sealed
 
-MANAGED = "etc/chromium/policies/managed"
-FIREFOX = "etc/firefox/policies/policies.json"
+MANAGED, FIREFOX = "etc/chromium/policies/managed", "etc/firefox/policies/policies.json"
 JOINED = {"PolicyListMultipleSourceMergeList": ["URLAllowlist", "URLBlocklist"]}
 UNSANDBOXED = 'pref("general.config.sandbox_enabled"'
 STEPS = ("mkdir", "rename", "unlink", "rmdir", "fsync", "write")
@@ -241,8 +239,7 @@ def test_enforce_and_lift_leave_foreign_files(scratch, chromium, firefox, beside
 
 def sealed_plan(browsers: Any) -> dict[str, Any]:
     of = section({"mail": {"domains": ["mail.example"]}})
-    body = {"schema": SCHEMA, "contact": "", "browsers": browsers, "controls": {"browser": of}}
-    return sealed(body)
+    return sealed({"schema": SCHEMA, "contact": "", "browsers": browsers, "controls": {"browser": of}})
 
 
 def test_unseen_browser_counts_as_installed(tree, monkeypatch):
@@ -270,30 +267,6 @@ def test_a_place_that_cannot_be_observed_is_an_action_that_fails(tree, monkeypat
             first.apply()
 
 
-def is_killed_at(step: int, act: Callable[[], object]) -> bool:
-    """Act in a process that is killed before its n-th change to the disk. Tell whether it was killed."""
-    child = os.fork()
-    if not child:
-        try:
-            steps_left = [step]
-
-            def make_deadly(call: Callable[..., Any]) -> Callable[..., Any]:
-                def run(*arguments: Any, **options: Any) -> Any:
-                    if not steps_left[0]:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    steps_left[0] -= 1
-                    return call(*arguments, **options)
-
-                return run
-
-            for name in STEPS:
-                setattr(os, name, make_deadly(getattr(os, name)))
-            act()
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
 def make_tree_with_a_fork(scratch: Path) -> Tree:
     tree = fresh(scratch)
     tree.put(FIREFOX, {"policies": {"DisableTelemetry": True, "WebsiteFilter": {"Block": ["*://*.games.example/*"]}}})
@@ -314,7 +287,7 @@ def test_kill_at_any_change_loses_no_foreign_file(scratch, monkeypatch, act, aga
         before = tree.foreign()
         if act == "lift":
             tree.enforce()
-        killed = is_killed_at(step, getattr(tree, act))
+        killed = is_killed_at(step, getattr(tree, act), STEPS)
         if again:
             tree.enforce()
             assert tree.states() == {"compliant"}, step

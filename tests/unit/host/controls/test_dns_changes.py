@@ -36,8 +36,7 @@ LEFT = Finding("name", "wx.qq.com", "made", path=FILE, detail="not blocked: it i
 COUNTED = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wechat.com"}, "also": {"wx.qq.com"}}
 QUESTION = b"\x06filter\x09proscribe\x08internal\0\0\x10\0\x01"
 HEADER = struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0)
-RECORD = b"\xc0\x0c\0\x10\0\x01\0\0\0\0"
-DNSMASQ_UNIT = "dnsmasq.service"
+RECORD, DNSMASQ_UNIT = b"\xc0\x0c\0\x10\0\x01\0\0\0\0", "dnsmasq.service"
 AGAIN = [("systemctl", "reset-failed", DNSMASQ_UNIT), ("systemctl", "restart", DNSMASQ_UNIT)]
 
 
@@ -173,16 +172,11 @@ def make_journal(root: Path, text: str | None) -> tuple[Host, list[list[str]]]:
     return make_host(root, tools="journalctl", run=run), calls
 
 
-@pytest.fixture(autouse=True)
-def root(monkeypatch):
+def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path, monkeypatch):
     monkeypatch.setattr(Host, "privileged", True)
-
-
-def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path):
     hosts = "a.wechat.com WeChat.com x.home.work.wechat.com wx.qq.com notwechat.com own.example"
     host, calls = make_journal(tmp_path, "".join(f"config {name} is NXDOMAIN\n" for name in hosts.split()))
-    counted = hits.count(host, "dnsmasq.service", dnsmasq.LANGUAGE.hit, COUNTED)
-    assert counted == {"wechat": 3, "personal": 1, "also": 1}
+    assert hits.count(host, "dnsmasq.service", dnsmasq.LANGUAGE.hit, COUNTED) == {"wechat": 3, "personal": 1, "also": 1}
     options = ["--unit=dnsmasq.service", "--boot", "--quiet", "--no-pager", "--output=cat", "--lines=5000"]
     assert calls == [["/usr/bin/journalctl", *options]]
 
@@ -281,8 +275,7 @@ FILES = st.one_of(  # without markers of ours: hypothesis knows every constant o
 ).filter(lambda content: b"proscribe" not in content)
 DOMAINS = st.sets(st.from_regex(r"[a-z]{1,5}\.(com|org)", fullmatch=True), min_size=1, max_size=5)
 HOSTS, ORDER = "/etc/hosts", "/etc/nsswitch.conf"
-RULE = "dns/hosts-file"
-DNS_FIRST = b"hosts: dns files\npasswd: files\n"
+RULE, DNS_FIRST = "dns/hosts-file", b"hosts: dns files\npasswd: files\n"
 FILES_FIRST = f"# BEGIN proscribe\n# {WRITTEN_BY}\nhosts: files dns\n# END proscribe\n#proscribe# ".encode() + DNS_FIRST
 BEFORE = f"{ORDER} has `dns` before `files` in its line `hosts`"
 CLOSED = "users' programs cannot read it"
@@ -334,8 +327,7 @@ def test_damaged_block_is_reported_and_repaired(host, hosts, tampered, said, aga
     foreign = b"0.0.0.0 ads.example\n:: ads.example\n" + OWN
     hosts.write_bytes(tampered + foreign)
     verdicts = dns.observe(host, WECHAT)
-    details = " | ".join(f"{finding.detail}" for verdict in verdicts for finding in verdict.findings)
-    assert said in details
+    assert said in " | ".join(f"{finding.detail}" for verdict in verdicts for finding in verdict.findings)
     assert (states(verdicts)["wechat"] == NONCOMPLIANT) is bool(against)
     apply(dns.enforce(host, WECHAT))
     left = b"192.0.2.9 intranet\n" if b"intranet" in tampered else b""
@@ -357,8 +349,7 @@ def test_a_file_that_was_not_there_goes_again(host, hosts):
     verdicts = dns.observe(host, WECHAT)
     assert set(states(verdicts).values()) == {COMPLIANT}
     assert [f.id for v in verdicts for f in v.findings if v.rule == "dns/sub-domains"] == ["sub-domains"]
-    assert apply(dns.enforce(host, WECHAT)) == []
-    assert apply(dns.lift(host, WECHAT)) == ["delete /etc/hosts"]
+    assert apply(dns.enforce(host, WECHAT)) == [] and apply(dns.lift(host, WECHAT)) == ["delete /etc/hosts"]
     assert not hosts.exists() and apply(dns.lift(host, WECHAT)) == []
 
 

@@ -215,11 +215,10 @@ def changed(text: str, old: str, new: str) -> dict[str, list[str]]:
     return {rule: [f"{f.kind} {f.id}: {f.detail}" for f in all_] for rule, all_ in found.items()}
 
 
-RULESET_TEXT = render(
+RULES_TEXT = render(
     make_section({"telegram": ["203.0.113.7", "203.0.113.9", "198.51.100.0/24"]}, dns_over_tls="blocked"), Exemptions()
 )
-JUMP = "ip daddr @nets4_telegram jump refuse_telegram"
-REJECT = 'counter name "refused_telegram"\n'
+JUMP, REJECT = "ip daddr @nets4_telegram jump refuse_telegram", 'counter name "refused_telegram"\n'
 TYPED = "set foreign {\ntype ipv4_addr\n}\n"
 # What is replaced, by what, the rule that this counts against, what is said of it.
 CHANGES: list[tuple[str, str, str, list[str]]] = [
@@ -241,7 +240,7 @@ CHANGES: list[tuple[str, str, str, list[str]]] = [
 
 @pytest.mark.parametrize(("old", "new", "rule", "said"), CHANGES)
 def test_a_change_to_the_table_is_named_and_counts_against_its_rule(old, new, rule, said):
-    assert changed(RULESET_TEXT, old, new) == {rule: said}
+    assert changed(RULES_TEXT, old, new) == {rule: said}
 
 
 @given(
@@ -306,8 +305,7 @@ def carried(verdict: str, *kinds: str) -> list[str]:
 def test_a_rule_of_the_organisations_own(rule, expected):
     text = render(make_section(rules=[rule]), Exemptions())
     (chain,) = (name for name in names(text, "chain") if name.startswith("own-"))
-    assert chain == f"own-{rule['direction']}"
-    assert list(rules(text, chain))[-len(expected) :] == expected
+    assert chain == f"own-{rule['direction']}" and list(rules(text, chain))[-len(expected) :] == expected
     if rule["addresses"]:
         plain = [name for name in names(text, "set") if "4in" not in name]
         assert {element for name in plain for element in elements(text, name)} == set(rule["addresses"])
@@ -514,8 +512,7 @@ TABLE = [
 
 def test_table_with_everything_is_rendered_line_by_line():
     head = [f"# {WRITTEN_BY}", "table inet proscribe", "delete table inet proscribe", "table inet proscribe {"]
-    section = make_section(SERVICES, dns_over_tls="blocked", quic="blocked", log=True, rules=OWN_RULES)
-    text = render(section, LETS)
+    text = render(make_section(SERVICES, dns_over_tls="blocked", quic="blocked", log=True, rules=OWN_RULES), LETS)
     listed = "\n".join([*head, f'    comment "{WRITTEN_BY}"', *TABLE, "}", ""])
     assert text.replace("\t", "    ") == listed
 
@@ -536,8 +533,8 @@ def host(tmp_path):
 
 
 def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
-    def resolver_users(host: Host, forced_plan: Any) -> list[str]:
-        return list(users) if forced_plan["controls"]["dns"]["mode"] == "enforce" else []
+    def resolver_users(host: Host, plan: Any) -> list[str]:
+        return list(users) if plan["controls"]["dns"]["mode"] == "enforce" else []
 
     monkeypatch.setattr(choice, "resolver_users", resolver_users)
 
@@ -565,7 +562,7 @@ def test_stopped_resolver_keeps_its_account(host, monkeypatch, backend, users, b
 
 
 def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(host, monkeypatch):
-    def refuse(host: Host, forced_plan: Any) -> list[str]:
+    def refuse(host: Host, plan: Any) -> list[str]:
         raise ControlError("proscribe_dns_backend is unbound, which this host cannot have")
 
     monkeypatch.setattr(choice, "resolver_users", refuse)

@@ -16,7 +16,6 @@ from proscribe.host.controls.group_policy.permissions import DIRECTORY, FILES, X
 from proscribe.host.controls.group_policy.state import FILE, State, read, write
 from proscribe.host.system import WRITTEN_BY, ControlError, Host, Result
 
-DESKTOPS = "{564ECAE6-2359-8653-974C-178DC694F313}"
 NONE: State = State({}, ())
 WHOLE = {"names": {"{2}": "Ours", "{1}": "Theirs"}, "right": ["b", "a"]}
 APPS = {"mode": "enforce", "services": {}, "settings": {}}
@@ -29,7 +28,7 @@ EDITS_RULES = "{62C1845D-C4A6-4ACB-BBB0-C895FD090385}"  # of AppLocker
 
 @pytest.mark.parametrize("domain", ["example.com", "EXAMPLE.COM"])
 def test_an_id_follows_from_the_domain_and_the_name(domain):
-    assert guid(domain, "Proscribe desktops") == DESKTOPS
+    assert guid(domain, "Proscribe desktops") == "{564ECAE6-2359-8653-974C-178DC694F313}"
 
 
 def test_mark_has_the_name_of_an_object_and_a_rule_its_identifier():
@@ -200,8 +199,7 @@ def test_the_file_by_which_a_client_sees_a_change():
     assert ini(3) == f"; {WRITTEN_BY}\r\n[General]\r\nVersion=3\r\n".encode()
 
 
-DOMAIN = "S-1-5-21-1-2-3"
-SHORT = "O:DAG:DAD:P(A;;RP;;;AU)"
+DOMAIN, SHORT = "S-1-5-21-1-2-3", "O:DAG:DAD:P(A;;RP;;;AU)"
 BITS = {
     **{pair: 1 << bit for bit, pair in enumerate(["CC", "DC", "LC", "SW", "RP", "WP", "DT", "LO", "CR"])},
     **{pair: 1 << 16 << bit for bit, pair in enumerate(["SD", "RC", "WD", "WO"])},

@@ -19,8 +19,6 @@ from proscribe.host.controls.management_exemptions import control_connections, g
 from proscribe.host.system import ControlError, Host, Unseen
 
 ZEROS, RESOLV_CONF = "0" * 32, "etc/resolv.conf"
-
-
 NUMBER = int.from_bytes(bytes([203, 0, 113, 1]), sys.byteorder)
 ROUTE = f"Iface Destination\neth0 {{}} {NUMBER:08X} {{}} 0 0 0 {{}}\n"
 IPV6_ROUTE = f"{{}} {{}} {ZEROS} 00 fe800000000000000000000000000001 0 0 0 {{}} eth0\n"
@@ -109,12 +107,8 @@ def test_unreadable_file_or_folder_names_no_source(tmp_path, monkeypatch, what, 
 
 
 def test_own_names_come_from_kernel_and_file(tmp_path):
-    own = os.uname().nodename.lower()
     host = make_host(tmp_path, {"etc/hostname": "Web01.Example.org\n\n"})
-    assert management_exemptions.own_names(host) == {
-        own,
-        "web01.example.org",
-    }
+    assert management_exemptions.own_names(host) == {os.uname().nodename.lower(), "web01.example.org"}
 
 
 BLOCK = re.compile(

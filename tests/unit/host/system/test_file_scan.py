@@ -146,8 +146,7 @@ def test_owners_in_a_shared_place_are_checked_up_to_a_limit(shared, monkeypatch,
 
 @pytest.mark.parametrize(("depth", "unseen"), [(2, []), (1, ["/home/a/x/y is more than 1 directories down"])])
 def test_directory_below_the_last_level_is_reported(tmp_path, depth, unseen):
-    host = make_files(tmp_path, "home/a/x/wechat", "home/a/x/y/wechat")
-    scanned = scan_home(host, limits=Limits(depth=depth))
+    scanned = scan_home(make_files(tmp_path, "home/a/x/wechat", "home/a/x/y/wechat"), limits=Limits(depth=depth))
     found = ["/home/a/x/wechat", *([] if unseen else ["/home/a/x/y/wechat"])]
     assert (list_hits(scanned), scanned.unseen) == (found, unseen)
 

@@ -150,8 +150,7 @@ def test_directories_below_our_own_are_listed_by_root_alone_whatever_the_umask(h
         host.write(f"{path}/a", "")
     finally:
         os.umask(before)
-    modes = [os.stat(host.root + place).st_mode & 0o777 for place in (path, f"{path}/a")]
-    assert modes == [mode, 0o644]
+    assert [os.stat(host.root + place).st_mode & 0o777 for place in (path, f"{path}/a")] == [mode, 0o644]
 
 
 @pytest.mark.parametrize("call", ["fchmod", "fsync", "rename"])

@@ -125,8 +125,6 @@ def test_child_that_a_signal_ended_is_reported_with_it(number, why):
 
 SITES = {"web_hosts": ["qq.com", "qq.com/x"], "web_allow": []}
 ENTRY = {"packages": {}, "processes": ["qq"], "paths": ["~/QQ/qq"], **SITES}
-WEB = desktop_entries.WebHosts({"qq": ENTRY})
-NAMES = Names({"qq": ENTRY}, ["/home/a"])
 PIECES = (
     *('"', "\\", '\\"', "a", ".", "1.", ".1", "-", " ", "/", "=", "\n", "[", "]", "\0", "_", "@", "?", "#", "é"),
     *("env ", "x=1 ", "%u ", "https://a.", "http://", "linux", "-linux", "x86_64-", "v1", "qq", "crx_", "python3."),
@@ -136,14 +134,14 @@ PIECES = (
 READERS: dict[str, Callable[[str], Any]] = {
     "stem of a file's name": appimage.stem,
     "version of a file's name": appimage.version,
-    "names of a directory": lambda text: NAMES.choose("/home/a", text.split("\n")),
+    "names of a directory": lambda text: Names({"qq": ENTRY}, ["/home/a"]).choose("/home/a", text.split("\n")),
     "desktop entry": lambda text: desktop_entries.parse(f"[Desktop Entry]\nExec={text}\nURL={text}"),
     "names of a desktop entry": lambda text: desktop_entries.parse(f"[Desktop Entry]\nName=é{text}").titles,
     "user-dirs.dirs": lambda text: user_dirs.parse(f'XDG_DESKTOP_DIR="$HOME/{text}"\n{text}', "/home/a"),
     "unit": lambda text: desktop_entries.parse(f"[Service]\nExecStart={text}", ("ExecStart",), "Service"),
     "arguments": desktop_entries.arguments,
     "program of a line": lambda text: desktop_entries.started(desktop_entries.arguments(text)),
-    "web address": lambda text: WEB.services(f"https://{text}"),
+    "web address": lambda text: desktop_entries.WebHosts({"qq": ENTRY}).services(f"https://{text}"),
     "path of a program": lambda text: running.below(f"/{text}", {"/home/a"}, {"~/QQ": ["qq"]}),
     ".npmrc": lambda text: npm.parse(f"prefix={text}".splitlines(), "/home/a"),
     "metadata of a distribution": site_packages.parse,

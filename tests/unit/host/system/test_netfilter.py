@@ -48,8 +48,7 @@ print(json.dumps(seen))
 def run_in_network(script: str) -> Any:
     environment = {**os.environ, "PYTHONPATH": str(Path(proscribe.__file__).parents[1])}
     command = ["unshare", "--net", sys.executable, "-c", IMPORTED + script]
-    done = subprocess.run(command, capture_output=True, env=environment, timeout=LONGEST, check=True)
-    return json.loads(done.stdout)
+    return json.loads(subprocess.run(command, capture_output=True, env=environment, timeout=LONGEST, check=True).stdout)
 
 
 def test_number_after_the_last_is_1():
@@ -95,8 +94,7 @@ def test_generation_is_read_from_an_answer(monkeypatch, answer, number):
     ended, waits = [], []
     recv = make_refusal(answer) if isinstance(answer, OSError) else lambda _: answer
     channel = SimpleNamespace(send=len, recv=recv, settimeout=waits.append, close=lambda: ended.append("closed"))
-    module = SimpleNamespace(AF_NETLINK=16, SOCK_RAW=3, socket=lambda *_: channel)
-    monkeypatch.setitem(sys.modules, "_socket", module)
+    monkeypatch.setitem(sys.modules, "_socket", SimpleNamespace(AF_NETLINK=16, SOCK_RAW=3, socket=lambda *_: channel))
     generation = netfilter.generation()
     assert (generation and generation.number) == number
     assert ended == ["closed"] and len(waits) == 1 and waits[0] > 0

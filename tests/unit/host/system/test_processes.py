@@ -60,8 +60,7 @@ def link(host: Host, path: str, target: str) -> None:
 )
 def test_start_time_is_known_or_none(host, fields, boot, since):
     """A wrong time would be reported as evidence."""
-    ticks = int(2.5 * os.sysconf("SC_CLK_TCK"))
-    texts = ["S", "1", *["0"] * 17, str(ticks), *["9"] * 30][:fields]
+    texts = ["S", "1", *["0"] * 17, str(int(2.5 * os.sysconf("SC_CLK_TCK"))), *["9"] * 30][:fields]
     write_stat(host, f"7 (a) b ) {' '.join(texts)}\n")
     place = Path(host.root) / "proc/stat"
     place.unlink() if boot is None else place.write_text(boot)
@@ -358,7 +357,7 @@ def test_file_and_root_are_the_hosts_by_device_and_number(contained, monkeypatch
     assert contained.shares_root(SEVEN) is same
 
 
-ENDING_SEVEN, EIGHT = Process(7, "/opt/x"), Process(8, "/opt/y")
+EIGHT = Process(8, "/opt/y")
 TERM, KILL, STOP = signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP
 
 
@@ -405,15 +404,15 @@ class Machine:
         return sum(number == pid for number, _, _ in self.done) >= self.ends_after[pid]
 
     def end(
-        self, still: Callable[[Process], bool] = lambda process: process in (ENDING_SEVEN, EIGHT), grace: float = 5
+        self, still: Callable[[Process], bool] = lambda process: process in (SEVEN, EIGHT), grace: float = 5
     ) -> None:
         """End process 7, whose user has all the others too."""
-        programs = [Ending([process], still) for process in (ENDING_SEVEN, EIGHT) if process.pid in self.ends_after]
+        programs = [Ending([process], still) for process in (SEVEN, EIGHT) if process.pid in self.ends_after]
         self.host.end_program(programs[0], programs, tuple, grace)
 
 
 def test_programs_of_a_user_are_ended_side_by_side(tmp_path, monkeypatch):
-    machine = Machine(tmp_path, monkeypatch, {ENDING_SEVEN: 2, EIGHT: 3})
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: 2, EIGHT: 3})
     machine.end()  # 8 outlives KILL, and is the other program's
     assert machine.done == [(7, TERM, 0), (8, TERM, 0), (7, KILL, 5), (8, KILL, 5)] and round(machine.now) == 10
     (tmp_path / "proc/8/status").write_text("SigPnd:\t0000000000000100\nShdPnd:\t0000000000000000\n")
@@ -426,16 +425,16 @@ def test_programs_of_a_user_are_ended_side_by_side(tmp_path, monkeypatch):
 @pytest.mark.parametrize("has_ended", [False, True])
 def test_process_that_is_another_by_now_or_has_ended_gets_no_signal(tmp_path, monkeypatch, has_ended):
     """Its number may be another program's by now: an editor's, with unsaved work."""
-    machine, checked = Machine(tmp_path, monkeypatch, {ENDING_SEVEN: 1}), []
+    machine, checked = Machine(tmp_path, monkeypatch, {SEVEN: 1}), []
     if has_ended:
         (tmp_path / "proc/7/exe").unlink()
     machine.end(lambda process: checked.append(process) or has_ended)
-    assert machine.done == [] and checked == [ENDING_SEVEN] * (not has_ended)
+    assert machine.done == [] and checked == [SEVEN] * (not has_ended)
 
 
 @pytest.mark.parametrize(("number", "message"), [(3, ""), (1, r"^cannot end process 7 \(/opt/x\): Operation not perm")])
 def test_refused_signal_is_reported_unless_the_process_has_ended(tmp_path, monkeypatch, number, message):
-    machine = Machine(tmp_path, monkeypatch, {ENDING_SEVEN: 1})
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: 1})
     machine.refusal = OSError(number, os.strerror(number))
     with pytest.raises(ControlError, match=message) if message else contextlib.nullcontext():
         machine.end()
@@ -452,7 +451,7 @@ def test_refused_signal_is_reported_unless_the_process_has_ended(tmp_path, monke
     ],
 )
 def test_program_is_asked_to_end_and_killed_if_it_stays(tmp_path, monkeypatch, ends_after, grace, done):
-    machine = Machine(tmp_path, monkeypatch, {ENDING_SEVEN: ends_after})
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: ends_after})
     outlives = pytest.raises(ControlError, match=r"^process 7 \(/opt/x\) does not end, not even by KILL$")
     with outlives if ends_after == 3 else contextlib.nullcontext():
         machine.end(grace=grace)
@@ -460,8 +459,8 @@ def test_program_is_asked_to_end_and_killed_if_it_stays(tmp_path, monkeypatch, e
 
 
 def test_forked_processes_are_stopped_before_any_of_them_is_killed(tmp_path, monkeypatch):
-    machine = Machine(tmp_path, monkeypatch, {ENDING_SEVEN: 1, EIGHT: 2})
-    program = Ending([ENDING_SEVEN], lambda process: True)
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: 1, EIGHT: 2})
+    program = Ending([SEVEN], lambda process: True)
     machine.host.end_program(program, [program], lambda: [(EIGHT, program)], 5)
     assert machine.done == [(7, TERM, 0), (8, STOP, 0), (8, KILL, 0)]
 

@@ -15,7 +15,6 @@ from proscribe.host.system.roots_own import changeable
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of somebody else")
 MALLORY = 12345
-Change = Callable[[Path], object]
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def link_elsewhere(place: Path, owner: int, target: int) -> None:
     os.chown(elsewhere, target, target)
 
 
-CHANGES: dict[str, tuple[Change, str]] = {
+CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "all of it is root's": (lambda place: None, ""),
     "the tool is a user's": (lambda place: give_away(place / "made"), "bin/made"),
     "everybody may write to the tool": (lambda place: (place / "made").chmod(0o757), "bin/made"),
@@ -130,8 +129,7 @@ def test_package_system_of_a_user_is_not_asked(tmp_path, owner):
     module_utils = str(Path(proscribe.__file__).parents[1])
     names = [" ".join(NAMES), str(owner), module_utils, json.dumps(NAMES)]
     command = ["unshare", "--mount", "sh", "-c", script, "sh", str(tmp_path / "planted"), "/usr/bin/python3", OBSERVE]
-    done = subprocess.run([*command, *names], capture_output=True, text=True, check=True)
-    said, ran = json.loads(done.stdout)
+    said, ran = json.loads(subprocess.run([*command, *names], capture_output=True, text=True, check=True).stdout)
     local = {name for name, (path, _) in said.items() if path.startswith("/usr/local")}
     assert (bool(local), ran) == (owner == 0, owner == 0), said
 

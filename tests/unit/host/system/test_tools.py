@@ -19,9 +19,8 @@ from patience import LONGEST, alive, until
 from proscribe.host.system import ControlError, Result, User, run_tool, tool_ending, tool_scope, tools
 from refusals import make_refusal
 
-NOBODY = User("nobody", 65534, 65534, "/nonexistent")
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes somebody else")
-USERS = [None, pytest.param(NOBODY, marks=ROOT)]
+USERS = [None, pytest.param(User("nobody", 65534, 65534, "/nonexistent"), marks=ROOT)]
 
 
 def python(code: str, *arguments: str) -> list[str]:

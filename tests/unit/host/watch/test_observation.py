@@ -3,13 +3,13 @@
 import calendar
 import json
 import os
-import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kills import is_killed_at
 from proscribe.base.moments import stamp
 from proscribe.host import run
 from proscribe.host.audit_program import installable
@@ -236,32 +236,6 @@ def test_sshd_that_refuses_connections_is_written_down_once_with_their_users(wat
     assert "67 connections" in incident["cause"] and incident["cause"].endswith("; 2 from this host by 1004")
 
 
-def is_killed_after(step: int, work: Callable[[], object]) -> bool:
-    """Do the work in a process that is killed after so many steps on the disk; return whether it was."""
-    pid = os.fork()
-    if not pid:
-        left = [step]
-
-        def dying(real: Callable[..., Any]) -> Callable[..., Any]:
-            def wrapped(*words: Any, **options: Any) -> Any:
-                try:
-                    return real(*words, **options)
-                finally:
-                    left[0] -= 1
-                    if not left[0]:
-                        os.kill(os.getpid(), signal.SIGKILL)
-
-            return wrapped
-
-        for name in STEPS:
-            setattr(os, name, dying(getattr(os, name)))
-        try:
-            work()
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["drift", "stale", "clock back"])
 def test_killed_observation_is_completed_by_the_next_one_and_noted_once(watched, ban, tmp_path, fault):
@@ -280,7 +254,7 @@ def test_killed_observation_is_completed_by_the_next_one_and_noted_once(watched,
             ban.break_rules(*RULES)
         if fault == "stale":
             host.write(files.RENEWED, "2026-01-01T00:00:00Z\n", 0o600)
-        before, died = clock.effective(host), is_killed_after(step, lambda: observe(host, ban))
+        before, died = clock.effective(host), is_killed_at(step, lambda: observe(host, ban), STEPS)
         if fault == "clock back":  # the next observation comes later
             host.write(files.CLOCK, stamp(time.time() + 3590) + "\n", 0o600)
             before = clock.effective(host)

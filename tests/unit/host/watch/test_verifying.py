@@ -18,16 +18,7 @@ from proscribe.host.system import ControlError, Host, Process, Unseen
 from proscribe.host.watch import installing, serving, units, verifying
 from proscribe.host.watch.restricted import Verified
 from proscribe.host.watch.state import clock, files, journal, pause, reservations
-from proscribe.host.watch.verifying import (
-    FORKED,
-    MOST_FORKED,
-    MOST_NOTIFIERS,
-    RELOADED,
-    REST,
-    SLOW,
-    SUCCESSORS,
-    Verifying,
-)
+from proscribe.host.watch.verifying import FORKED, MOST_FORKED, MOST_NOTIFIERS, RELOADED, SUCCESSORS, Verifying
 from refusals import make_refusal
 from watch_host import ROOT, Made, given, plan
 
@@ -95,8 +86,8 @@ def test_starts_of_a_slow_user_are_verified_one_after_the_other(verifier, monkey
     assert verifier._put_off({71: 7, 81: 8, 72: 7}, 101.0) == {71: 5.0, 72: 5.0}, "others do not wait"
     assert list(verifier._put_off({71: 7, 72: 7, 73: 7}, 106.0)) == [72, 73], "the first one has its turn"
     assert list(verifier._put_off({72: 7}, 106.1)) == [72]
-    assert verifier._put_off({72: 7}, 106.0 + REST * SLOW) == {}
-    verifier._account(7, SLOW / 2)
+    assert verifier._put_off({72: 7}, 106.0 + verifying.REST * verifying.SLOW) == {}
+    verifier._account(7, verifying.SLOW / 2)
     assert verifier._put_off({71: 7, 72: 7}, 100.0) == {}, "who is quick again is like any other"
 
 
@@ -366,8 +357,7 @@ def test_requests_in_pieces_are_answered_until_nobody_is_there(channel):
                 content = len(content).to_bytes(4, "little") + content
                 for piece in (content[:3], content[3:7], content[7:]):
                     ours.sendall(piece)
-                size = int.from_bytes(file.read(4), "little")
-                answers.append(marshal.loads(file.read(size)))
+                answers.append(marshal.loads(file.read(int.from_bytes(file.read(4), "little"))))
 
     ours, theirs = channel
     requests, answers, stub = [("sets",), ("starts", [(7, "x" * 70_000, ("k", 1))]), ("timer",)], [], Stub()

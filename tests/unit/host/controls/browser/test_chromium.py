@@ -25,8 +25,7 @@ COPY = json.dumps({"proscribe": WRITTEN_BY, "URLBlocklist": []})
 PATH = "etc/chromium/policies/managed/10.json"
 EVERYBODYS = f"can be changed by others (uid {os.getuid()}, mode 646): chown root, chmod 644"
 SAID = {"URLBlocklist": ["a.example"]}
-POLICY = "HttpHeaderInjection"
-ANOTHER = "sets another value of the header"
+POLICY, ANOTHER = "HttpHeaderInjection", "sets another value of the header"
 INCOMPLETE = f"sets {POLICY} to what is no list of complete header rules: it has no effect in proscribe.json either"
 PRIVATE = "sec-Restrict-Tenant-Access-Policy"
 TENANTS = {"tenants": {"microsoft": ["t-1"]}}
@@ -371,7 +370,6 @@ def replace_by_link(enforced: Tree) -> None:
 def test_tampered_policy_is_reported_and_corrected(enforced, tamper, rules_):
     before = (enforced.root / OWN).read_bytes()
     tamper(enforced)
-    assert wrong_rules(enforced) == rules_
-    assert correct(enforced) == ([f"write /{OWN}"], [])
+    assert wrong_rules(enforced) == rules_ and correct(enforced) == ([f"write /{OWN}"], [])
     assert wrong_rules(enforced) == set() and enforced.verdicts()["chat"].waiver == "w1"
     assert (enforced.root / OWN).read_bytes() == before and not (enforced.root / OWN).is_symlink()

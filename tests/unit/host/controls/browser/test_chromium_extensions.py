@@ -21,9 +21,7 @@ from unit.host.controls.browser.test_settings import FOX, section
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 REFUSED, ALLOWED, FORCED = ({"installation_mode": mode} for mode in ("blocked", "allowed", "force_installed"))
 BLOCK, EXCEPTION = {"blocked_permissions": ["proxy", "debugger"]}, {"allowed_permissions": ["proxy", "debugger"]}
-OWN = "proscribe.json"
-CHROMIUM = "etc/chromium/policies/managed/"
-VPN = {"extensions": {"chrome": [A], "firefox": ["vpn@example"]}}
+OWN, CHROMIUM = "proscribe.json", "etc/chromium/policies/managed/"
 WAIVED = {"mode": "waived", "extensions": {"chrome": [B], "firefox": ["waived@example"]}}
 MANAGED = {EXTENSIONS: BLOCKED, PROXY_EXTENSIONS: BLOCKED}
 ORGANISATIONS = [C, "own@example"]
@@ -80,8 +78,7 @@ def test_extension_settings_of_several_files_are_joined(given_, result):
     ],
 )
 def test_wrong_entry_disables_all_extension_settings(settings, key):
-    assert flawed(settings) == key
-    assert effective(files(of(settings))) == ({} if key else settings)
+    assert flawed(settings) == key and effective(files(of(settings))) == ({} if key else settings)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +133,7 @@ def test_beside_any_files_ours_blocks_the_permission_or_changes_nothing(foreign)
     if not fit.fits:
         assert fit.policies == {} and now == theirs
         return
-    assert now == due(theirs, [C], [C] if f"{A},{C}" in theirs else [])
-    assert closes(now["*"], of_all=True)
+    assert now == due(theirs, [C], [C] if f"{A},{C}" in theirs else []) and closes(now["*"], of_all=True)
     assert {key: entry for key, entry in theirs.items() if key != "*"}.items() <= now.items()
     default = theirs.get("*", {})
     assert {**now["*"], "blocked_permissions": 0} == {**default, "blocked_permissions": 0} or now["*"] == default
@@ -154,7 +150,7 @@ def test_file_that_decides_an_entry_is_named(given_, name):
 
 
 RULE, FILE = "proxy-extensions", "policy-file"
-SERVICES = {"vpn": VPN, "waived": {**WAIVED, "waiver": "w1"}}
+SERVICES = {"vpn": {"extensions": {"chrome": [A], "firefox": ["vpn@example"]}}, "waived": {**WAIVED, "waiver": "w1"}}
 NO_ROOM = (
     "10.json, zz.json: proscribe.json cannot block the permission proxy or debugger beside their ExtensionSettings"
     ' without changing their effect: add it to blocked_permissions of "*" there'
@@ -192,8 +188,7 @@ def test_extension_settings_beside_foreign_files_are_reported(foreign, wrong, tm
     assert again.actions == []
     assert [refusal.reason for refusal in again.refused] == ([NO_ROOM] if FILE in wrong else [])
     tree.lift()
-    left = {path.name: json.loads(path.read_bytes()) for path in (tmp_path / CHROMIUM).glob("*")}
-    assert left == foreign
+    assert {path.name: json.loads(path.read_bytes()) for path in (tmp_path / CHROMIUM).glob("*")} == foreign
 
 
 FIELDS: Mapping[str, Any] = {
@@ -218,8 +213,7 @@ def test_firefox_settings_come_back_from_a_merge_with_later_edits(theirs, manage
     base: dict[str, Any] = {"policies": {} if theirs is None else {EXTENSION_SETTINGS: theirs}}
     merged = firefox_merge.merge(base, ours(managed))
     assert firefox_merge.merge(merged, ours(managed)) == merged
-    table = merged["policies"][EXTENSION_SETTINGS]
-    assert closes(table["*"], of_all=True)
+    assert closes(merged["policies"][EXTENSION_SETTINGS]["*"], of_all=True)
     assert firefox_merge.without_ours(merged, base, [merged]) == base
     if edited:
         changed = json.loads(json.dumps(merged))
@@ -243,5 +237,4 @@ def test_firefox_settings_come_back_from_a_merge_with_later_edits(theirs, manage
     ],
 )
 def test_the_organisations_settings_with_ours_in_them(theirs, expected):
-    assert due(theirs, ["mine", "taken"], ["taken"]) == expected
-    assert "taken" in due({}, ["taken"])
+    assert due(theirs, ["mine", "taken"], ["taken"]) == expected and "taken" in due({}, ["taken"])

@@ -39,12 +39,11 @@ def test_places_with_the_same_policy_share_it_and_a_plan_that_says_nothing_has_n
 
 A = "a" * 32
 FALLBACKS = ("/usr/lib/firefox/distribution/policies.json", "/usr/lib/firefox-esr/distribution/policies.json")
-FALLBACK_FIREFOX = FIREFOX._replace(fallbacks=FALLBACKS)
 VPN = {"vpn": {"domains": ["vpn.example"], "extensions": {"chrome": [A], "firefox": ["vpn@example"]}}}
 SECTION = section(VPN, browsers={"dns_over_https": "blocked"})
 NOTHING = section()
 WHOLE = Observed(None, (), True, "", {}, (), frozenset(), (), "", "")
-BOTH = pytest.mark.parametrize("place", [CHROMIUM, FALLBACK_FIREFOX], ids=["Chromium", "Firefox"])
+BOTH = pytest.mark.parametrize("place", [CHROMIUM, FIREFOX._replace(fallbacks=FALLBACKS)], ids=["Chromium", "Firefox"])
 
 
 @pytest.fixture

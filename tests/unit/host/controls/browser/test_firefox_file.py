@@ -134,8 +134,7 @@ def test_policy_file_has_an_effect(tree, document, enforced, edit, found):
 
 
 def test_without_a_file_ours_is_written_corrected_and_deleted(tree):
-    assert carried_out(tree) == [(f"write {FIREFOX.path}", "", OURS)]
-    assert carried_out(tree) == []
+    assert carried_out(tree) == [(f"write {FIREFOX.path}", "", OURS)] and carried_out(tree) == []
     (tree.root / PATH).chmod(0o600)
     assert carried_out(tree) == [(f"write {FIREFOX.path}", OURS, OURS)]
     assert carried_out(tree, NOTHING) == [(f"delete {FIREFOX.path}", OURS, "")]
@@ -150,8 +149,7 @@ def test_the_organisations_file_comes_back_as_it_was(tree, edit):
     before = (tree.root / PATH).stat()
     ((said, old, new),) = carried_out(tree)
     assert (said, old, json.loads(new)["policies"]["A"]) == (f"write {FIREFOX.path}", theirs, 1)
-    assert tree.host.text(f"{STORED}.original") == theirs
-    assert (tree.root / PATH).stat().st_mode & 0o777 == 0o644
+    assert tree.host.text(f"{STORED}.original") == theirs and (tree.root / PATH).stat().st_mode & 0o777 == 0o644
     modes = [(tree.root / f"{STORED[1:]}.{name}").stat().st_mode & 0o777 for name in ("original", "note")]
     assert modes == [0o600, 0o600]
     if edit:

@@ -9,7 +9,6 @@ from proscribe.host.controls.browser.places import Place
 
 ENTRY = "[Desktop Entry]\nName=Owl\nExec={}\nMimeType=text/html;x-scheme-handler/http;\n"
 OWL = "/etc/owl/policies"
-DAMAGED = ["", None, '{"/opt/owl/owl": []}', '{"/opt/owl/owl": ["x", 1, ""]}']
 
 
 @pytest.fixture
@@ -88,7 +87,7 @@ def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_cam
     assert list((tree.root / "etc").iterdir()) == []
 
 
-@pytest.mark.parametrize("content", DAMAGED)
+@pytest.mark.parametrize("content", ["", None, '{"/opt/owl/owl": []}', '{"/opt/owl/owl": ["x", 1, ""]}'])
 def test_damaged_memory_only_costs_time(tree, content):
     install_owl(tree)
     if content is None:

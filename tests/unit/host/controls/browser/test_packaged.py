@@ -19,12 +19,10 @@ OURS = f"/var/lib/flatpak/extension/{POINT}.proscribe/x86_64/1/{MANAGED}"
 CHROMIUM = Place("chromium", "chromium", OURS, flatpaks=("org.chromium",))
 SNAP = Place("snapped", "chromium", f"/etc/chromium-browser/{MANAGED}", snaps=("chromium",))
 LOST = Place("lost", "firefox", "/etc/lost.json", elsewhere=("snap lost", "flatpak org.lost"))
-POLICIES = "x86_64/stable/policies/policies.json"
-SYSTEMCONFIG = "org.mozilla.firefox.systemconfig"
+POLICIES, SYSTEMCONFIG = "x86_64/stable/policies/policies.json", "org.mozilla.firefox.systemconfig"
 FIREFOX_POLICIES = f"/var/lib/flatpak/extension/{SYSTEMCONFIG}/{POLICIES}"
 FOX = Place("fox", "firefox", FIREFOX_POLICIES, flatpaks=("org.mozilla.firefox",))
 OTHER = LOST._replace(id="other", elsewhere=("flatpak org.other",))
-HIDDEN = f"it hides the host's /etc from the flatpak, and {EDGE.path} with it"
 SYSTEM, ALICE, ROOT = "/var/lib/flatpak", "/home/alice/.local/share/flatpak", "/root/.local/share/flatpak"
 SEES, HIDES = "[Context]\nfilesystems=host-etc;\n", "[Context]\nfilesystems=!host-etc;\n"
 INSTALLED = {f"{SYSTEM}/app/{ID}/current/active/metadata": SEES}
@@ -50,7 +48,7 @@ def instead(place: Place, path: str) -> Finding:
 
 
 def hidden(scope: str, path: str) -> Finding:
-    return flatpak(EDGE, ID, scope, path, HIDDEN)
+    return flatpak(EDGE, ID, scope, path, f"it hides the host's /etc from the flatpak, and {EDGE.path} with it")
 
 
 def snap(place: Place, name: str, path: str, detail: str) -> Finding:
@@ -123,8 +121,7 @@ def snap(place: Place, name: str, path: str, detail: str) -> Finding:
     ],
 )
 def test_packaged_browsers_are_reported_per_scope(tmp_path, files, found):
-    host = make_user_host(tmp_path, files)
-    assert check_packaged(host, [EDGE, CHROMIUM, SNAP, LOST, FOX], [OTHER]) == (found, "")
+    assert check_packaged(make_user_host(tmp_path, files), [EDGE, CHROMIUM, SNAP, LOST, FOX], [OTHER]) == (found, "")
 
 
 def test_unseen_home_hides_no_finding_of_other_users(tmp_path, monkeypatch):
@@ -179,8 +176,7 @@ def test_installed_packager_makes_an_unplaced_browser_a_finding(tmp_path, packag
         (tmp_path / path).mkdir(parents=True, exist_ok=True)
     (tmp_path / "etc/passwd").write_text(f"alice:x:{os.getuid()}:{os.getgid()}::/home/alice:/bin/sh\n")
     lost = {"id": "b", "family": "chromium", "path": "/b", "present": ["/nowhere"], "elsewhere": [f"{kind} b"]}
-    of = {"browsers": [lost], "controls": {"browser": tree.plan["controls"]["browser"]}}
-    verdict = tree.verdicts(of)["packaged"]
+    verdict = tree.verdicts({"browsers": [lost], "controls": {"browser": tree.plan["controls"]["browser"]}})["packaged"]
     assert not verdict.drifted  # nothing that enforcing could correct
     reported = [(finding.kind, finding.id, finding.manager) for finding in verdict.findings]
     assert reported == ([(kind, "b", "b")] if packager else [])

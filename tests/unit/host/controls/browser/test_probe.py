@@ -45,8 +45,7 @@ def plan(*paths: str, section: dict[str, Any] = MAIL_SECTION) -> dict[str, Any]:
 )
 def test_probe_without_start_has_a_reason(privileged, browser, state, reason, tmp_path, monkeypatch):
     monkeypatch.setattr(Host, "privileged", privileged)
-    verdict = probe.check_by_probe(Host(str(tmp_path)), plan(section=browser))
-    assert verdict == Verdict(probe.RULE, state, reason=reason)
+    assert probe.check_by_probe(Host(str(tmp_path)), plan(section=browser)) == Verdict(probe.RULE, state, reason=reason)
 
 
 def hello(name: str) -> bytes:
@@ -58,8 +57,7 @@ def hello(name: str) -> bytes:
 
 @given(st.binary(max_size=80) | st.binary(max_size=80).map(lambda tail: hello("a.example")[:60] + tail))
 def test_any_bytes_to_the_listener_are_parsed_without_error(said):
-    assert isinstance(server_name(said), str)
-    assert isinstance(http_host(said), str)
+    assert isinstance(server_name(said), str) and isinstance(http_host(said), str)
 
 
 MAIL = Name("mail.example", "/in")
@@ -74,7 +72,6 @@ SWITCHES = [
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir=/home/x/profile"),
     "--host-resolver-rules=MAP * 127.0.0.9:4433",
 ]
-LOCKED = '{"DeveloperToolsAvailability": 2}'
 
 
 class Started:
@@ -146,7 +143,7 @@ def test_chromium_takes_one_name_after_the_other(tmp_path, monkeypatch, opens, c
     ],
 )
 def test_chromium_without_dump_waits_four_times(tmp_path, monkeypatch, ends, opens, came, times):
-    put(tmp_path, CHROMIUM.place.path, LOCKED)
+    put(tmp_path, CHROMIUM.place.path, '{"DeveloperToolsAvailability": 2}')
     outcome, started = probed(tmp_path, monkeypatch, CHROMIUM, ends, **opens)
     assert outcome == came
     assert started.calls == [(["/opt/c/c", *SWITCHES, url], 40, {}) for url in (OTHER, URL)][:times]

@@ -12,8 +12,7 @@ from proscribe.host.controls.browser.settings import SETTINGS, UNMANAGED, rule
 
 A, B = "a" * 32, "b" * 32
 VPN = {"domains": ["vpn.example"], "extensions": {"chrome": [A, B], "firefox": ["vpn@example"]}}
-ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
-EDGE = "etc/opt/edge/policies/managed/"
+ID, EDGE = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "etc/opt/edge/policies/managed/"
 
 
 def section(managed: dict[str, str], services: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
@@ -84,8 +83,7 @@ def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_
 def test_every_setting_is_enforced_seen_and_taken_back(tmp_path):
     tree = Tree(tmp_path, section(dict.fromkeys(SETTINGS, "blocked"), {"vpn": VPN}))
     assert set(tree.wrong()) >= {rule(id_).partition("/")[2] for id_ in SETTINGS if id_ != "tor_windows"}
-    assert len(tree.enforce().actions) == 4
-    assert tree.wrong() == {}
+    assert len(tree.enforce().actions) == 4 and tree.wrong() == {}
     assert len(tree.enforce().actions) == 0
     tree.lift()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

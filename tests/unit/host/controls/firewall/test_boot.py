@@ -18,12 +18,10 @@ from proscribe.host.controls.firewall import boot
 from proscribe.host.system import Result
 from proscribe.model.finding import Finding
 
-TEXT = "table inet proscribe {\n}\n"
-LATE_DROP_IN = f"/run/systemd/system/{WATCH_UNIT}.d/x.conf"
+TEXT, LATE_DROP_IN = "table inet proscribe {\n}\n", f"/run/systemd/system/{WATCH_UNIT}.d/x.conf"
 DROP_IN, CONTROL = f"/etc/systemd/system/{LOAD_UNIT}.d/x.conf", f"/etc/systemd/system.control/{LOAD_UNIT}"
 TRANSIENT = f"/run/systemd/transient/{WATCH_UNIT}"
-PENDING = f"{CHANGE_FOLDER}/pending-0123456789ab"
-BACK = "2026-11-25T08:00:00Z unreached 0 0\n"
+PENDING, BACK = f"{CHANGE_FOLDER}/pending-0123456789ab", "2026-11-25T08:00:00Z unreached 0 0\n"
 LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
 
 

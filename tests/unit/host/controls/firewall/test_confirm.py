@@ -19,8 +19,7 @@ from proscribe.host.system import ControlError, Generation, Host, Result
 TEXT = "table inet proscribe {\n}\n"
 DIGEST = hashlib.sha256(TEXT.encode()).hexdigest()
 LIVE = "table inet proscribe {\n\tcounter refused_telegram {\n\t\tpackets 5 bytes 300\n\t}\n}\n"
-HOUR = 3600
-TOKEN = "0123456789ab"
+HOUR, TOKEN = 3600, "0123456789ab"
 BOTH = ["192.0.2.1 9", "192.0.2.53 53"]
 STOP = ["systemctl", "stop", f"proscribe-rollback-{TOKEN}.timer"]
 FAILED = Result(1, "", "no")
@@ -30,10 +29,8 @@ FAILED = Result(1, "", "no")
 def host(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "urandom", lambda size: bytes.fromhex(TOKEN[: 2 * size]))
     host = FirewallHost(tmp_path, "nft", "systemctl", table=LIVE)
-    host.answers |= {
-        "is-active": Result(0, "", ""),
-        "-I": Result(0, "\n".join(BOTH), ""),
-    }  # what the gateways and resolvers were sent
+    # what the gateways and resolvers were sent
+    host.answers |= {"is-active": Result(0, "", ""), "-I": Result(0, "\n".join(BOTH), "")}
     host.lay("/proc/uptime", "1000.5 900.0\n")
     host.lay(PROGRAM, boot.program_text(), 0o700)
     return host
@@ -172,8 +169,7 @@ def test_change_taken_back_is_tried_three_times(host, trace, said):
             pending.tried_before(host, TEXT)
     else:
         reason = pending.tried_before(host, TEXT)
-        assert reason.endswith(said)
-        assert bool(reason) == bool(trace)
+        assert reason.endswith(said) and bool(reason) == bool(trace)
 
 
 def test_lifting_forgets_what_was_pending(host):

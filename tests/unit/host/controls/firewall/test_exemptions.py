@@ -15,7 +15,7 @@ from proscribe.host.controls.firewall.rule_text import spelled
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import Host
 
-from unit.host.controls.firewall.test_ruleset import elements, names
+from unit.host.controls.test_firewall import elements, names
 
 ROUTE = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
 DEFAULT_ROUTE = ROUTE + "eth0\t00000000\t017100CB\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"  # 203.0.113.1
@@ -178,8 +178,7 @@ def test_own_prefix_for_local_use_replaces_the_assumed_one():
 )
 def test_every_network_comes_back(number, length, prefix):
     network = ipaddress.ip_network((number, length), strict=False)
-    text = listable([str(network)], [prefix])[-1]
-    assert carried_in(ipaddress.ip_network(text), carriers([prefix])) == [network]
+    assert carried_in(ipaddress.ip_network(listable([str(network)], [prefix])[-1]), carriers([prefix])) == [network]
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,7 @@ def test_failed_listing_is_unseen_or_an_error(host, err, error, said):
 def test_another_spelling_is_compared_as_this_host_lists_it(host):
     other = TEXT.replace("jump restricted", "goto restricted")
     host.answers |= {"list": Result(0, other, ""), "unshare": Result(0, other, "")}
-    assert observe_table(host, "nft", TEXT).right
-    assert (host.ran, host.inputs[-1]) == ([LIST, ALONE], TEXT)
+    assert observe_table(host, "nft", TEXT).right and (host.ran, host.inputs[-1]) == ([LIST, ALONE], TEXT)
     host.answers["unshare"] = Result(1, "", "Error: syntax\n  error")
     with pytest.raises(ControlError, match="^nft does not take the ruleset: Error: syntax error$"):
         observe_table(host, "nft", TEXT)
@@ -90,8 +89,7 @@ def test_unchanged_table_is_read_by_its_counters(host):
     host.ran.clear()
     assert observe_table(host, "nft", TEXT, TEXT) == ({}, {}, "", {"telegram": (2, 120)}, host.generation)
     assert host.ran == [counters]
-    more = text_of("203.0.113.7", "203.0.113.8")
-    seen = observe_table(host, "nft", more, TEXT)
+    seen = observe_table(host, "nft", text_of("203.0.113.7", "203.0.113.8"), TEXT)
     assert seen.live == listing.take_apart(TEXT)
     assert [finding.detail for finding in seen.wrong["telegram"]] == [
         "1 missing: 203.0.113.8",
@@ -147,8 +145,7 @@ def load(host: FirewallHost, generation: Generation) -> None:
 def test_the_one_change_that_was_ours_is_known(host):
     host.generations_per_load = 1
     load(host, host.generation)
-    assert loaded_state.unchanged(host, text_of(ONE, TWO))
-    assert not loaded_state.unchanged(host, text_of(ONE))
+    assert loaded_state.unchanged(host, text_of(ONE, TWO)) and not loaded_state.unchanged(host, text_of(ONE))
     host.generation = host.generation.next()
     assert not loaded_state.unchanged(host, text_of(ONE, TWO))
 
@@ -157,8 +154,7 @@ def test_concurrent_change_of_tables_replaces_the_whole_table(host):
     host.generations_per_load = 2  # one of them is somebody else's
     loaded_state.remember(host, text_of(ONE), host.generation)
     load(host, host.generation._replace(number=6))
-    assert host.inputs == [text_of(ONE, TWO)]
-    assert host.text(loaded_state.STATE) is None
+    assert host.inputs == [text_of(ONE, TWO)] and host.text(loaded_state.STATE) is None
 
 
 def test_a_table_that_the_kernel_does_not_take_is_an_error(host):
@@ -176,8 +172,7 @@ def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(tmp_pat
     host.lay(BOOT_FILE, text)
     before = sorted(tmp_path.rglob("*"))
     verdicts = {verdict.rule: verdict.state for verdict in firewall.observe(host, {"controls": {"firewall": section}})}
-    assert verdicts["firewall/telegram"] == COMPLIANT
-    assert sorted(tmp_path.rglob("*")) == before
+    assert verdicts["firewall/telegram"] == COMPLIANT and sorted(tmp_path.rglob("*")) == before
     for save in host.state_savers:
         save(False)
     assert loaded_state.unchanged(host, text)

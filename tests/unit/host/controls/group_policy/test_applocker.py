@@ -14,8 +14,7 @@ from proscribe.host.controls.group_policy.state import ASIDE
 from proscribe.host.run import change, observe
 
 GUID = guid("example.com", "Ours")
-FOLDER = f"{SYSVOL}/example.com/Policies/{GUID}"
-OTHER = "{AAAAAAAA-0000-1111-2222-BBBBBBBBBBBB}"
+FOLDER, OTHER = f"{SYSVOL}/example.com/Policies/{GUID}", "{AAAAAAAA-0000-1111-2222-BBBBBBBBBBBB}"
 CHAT = {"name": "Chat", "mode": "enforce", "windows_processes": ["chat.exe"]}
 
 

@@ -26,18 +26,15 @@ from proscribe.host.run import change, observe
 from proscribe.host.system import ControlError
 
 GUID = guid("example.com", "Ours")
-OBJECT = f"CN={GUID},{POLICIES}"
-FOLDER = f"{SYSVOL}/example.com/Policies/{GUID}"
+OBJECT, FOLDER = f"CN={GUID},{POLICIES}", f"{SYSVOL}/example.com/Policies/{GUID}"
 PLAN = planned()
-SITE = f"CN=Berlin,CN=Sites,{domain_controllers.CONFIGURATION}"
-ACCOUNT = "S-1-5-21-1-2-3-1104"
+SITE, ACCOUNT = f"CN=Berlin,CN=Sites,{domain_controllers.CONFIGURATION}", "S-1-5-21-1-2-3-1104"
 ACCESS = f"(A;CI;CCDCLCSWRPWPDTLOSDRCWDWO;;;{ACCOUNT})"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 POL, SECURITY = f"{FOLDER}/Machine/Registry.pol", f"{FOLDER}/Machine/Microsoft"
 SERVICE = {"mode": "enforce", "windows_processes": ["chat.exe"]}
 WITH_RULES = planned({"apps": {"mode": "enforce", "services": {"chat": SERVICE}, "settings": {}}, "ous": [LAPTOPS]})
-HERS = f"[LDAP://CN={THEIRS},{POLICIES};2]"
-LINK = f"[LDAP://{OBJECT};0]"
+HERS, LINK = f"[LDAP://CN={THEIRS},{POLICIES};2]", f"[LDAP://{OBJECT};0]"
 NOTE = (f"note {FILE}", "", "")
 Step = tuple[str, str, str]
 
@@ -230,13 +227,11 @@ def test_a_folder_that_cannot_be_made_is_an_error(controller, monkeypatch):
 
 
 def test_another_object_of_the_name_is_never_touched(controller):
-    theirs = f"CN={THEIRS},{POLICIES}"
-    controller.objects[theirs]["displayName"] = ["OURS"]
+    controller.objects[f"CN={THEIRS},{POLICIES}"]["displayName"] = ["OURS"]
     before = copy.deepcopy(controller.objects)
     result = enforce(controller)
     assert [THEIRS in refusal["reason"] for refusal in result["refused"]] == [True]
-    assert "not ours" in rules(controller)["group_policy/ours"][1][0]
-    assert controller.objects == before
+    assert "not ours" in rules(controller)["group_policy/ours"][1][0] and controller.objects == before
 
 
 def test_a_later_object_of_the_name_does_not_keep_ours_from_being_repaired(controller):
@@ -268,8 +263,7 @@ def test_a_unit_that_the_domain_does_not_have_is_named_and_refused(controller):
 
 def test_object_that_left_the_plan_is_removed_without_the_state(controller):
     before = everything(controller)
-    both = planned({}, {"name": "Second", "ous": [LAPTOPS]})
-    enforce(controller, both)
+    enforce(controller, planned({}, {"name": "Second", "ous": [LAPTOPS]}))
     (Path(controller.root) / FILE[1:]).unlink()
     detail = "the plan does not have this object any more"
     assert rules(controller)["group_policy/second"][1] == [f"gpo {guid('example.com', 'Second')}: {detail}"]
@@ -317,8 +311,7 @@ def test_run_killed_before_any_tool_is_healed_by_the_next(tmp_path, lift):
 def test_unit_that_is_not_there_takes_the_policy_from_no_other(controller):
     """Or the machines of a unit that was renamed would be without the ban."""
     enforce(controller)
-    renamed = planned({"ous": [f"OU=Desktop,{DN}", LAPTOPS]})
-    (refusal,) = enforce(controller, renamed)["refused"]
+    (refusal,) = enforce(controller, planned({"ous": [f"OU=Desktop,{DN}", LAPTOPS]}))["refused"]
     assert refusal["subject"] == f"OU=Desktop,{DN}"
     assert all(OBJECT in controller.objects[unit]["gPLink"][0] for unit in (DESKTOPS, LAPTOPS))
     enforce(controller, planned({"ous": [LAPTOPS]}))
@@ -340,8 +333,7 @@ def test_links_that_others_change_meanwhile_stay(controller):
 
 @given(st.dictionaries(st.from_regex(r"[a-z]+", fullmatch=True).filter("dn".__ne__), TEXTS, min_size=1))
 def test_any_ldif_value_is_read_back_as_written(values):
-    record = ldif.added("CN=x", values.items())
-    (entry,) = ldif.parse(record)
+    (entry,) = ldif.parse(ldif.added("CN=x", values.items()))
     assert {key: entry.one(key) for key in values} == values
     assert entry.dn == "CN=x" and set(entry.values) == {"changetype", *values}
 

@@ -8,21 +8,18 @@ from proscribe.host.controls.browser.settings import SETTINGS
 from proscribe.host.controls.group_policy.policies import entries
 from proscribe.host.controls.group_policy.registry_pol import render, said_by
 
-CHROME = "Software\\Policies\\Google\\Chrome"
-FIREFOX = "Software\\Policies\\Mozilla\\Firefox"
-TENANT = "6babcaad-604b-40ac-a9d7-9fd97c0b779f"
+CHROME, FIREFOX = "Software\\Policies\\Google\\Chrome", "Software\\Policies\\Mozilla\\Firefox"
 
 
 def plan(services: dict[str, dict[str, Any]] | None = None, **settings: Any) -> dict[str, Any]:
-    of = section(services or {}, **settings)
-    return {"controls": {"browser": of}, "request_url": "https://corp.example/ask"}
+    return {"controls": {"browser": section(services or {}, **settings)}, "request_url": "https://corp.example/ask"}
 
 
 CHAT = {"chat": {"domains": ["chat.example"], "urls": ["www.corp.example/drive"], "allow": ["help.chat.example"]}}
 EVERYTHING = plan(
     {**CHAT, "vpn": {"extensions": {"chrome": ["a" * 32], "firefox": ["vpn@vpn.example"]}}},
     browsers={id_: row.values[0] for id_, row in SETTINGS.items()},
-    tenants={"google": ["corp.example"], "microsoft": [TENANT]},
+    tenants={"google": ["corp.example"], "microsoft": ["6babcaad-604b-40ac-a9d7-9fd97c0b779f"]},
     extensions_allowed=["b" * 32],
 )
 

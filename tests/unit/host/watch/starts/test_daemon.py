@@ -326,8 +326,7 @@ def quiet(monkeypatch):
 
 
 def read_request(channel: socket.socket) -> Any:
-    size = int.from_bytes(channel.recv(4), "little")
-    return marshal.loads(channel.recv(size))
+    return marshal.loads(channel.recv(int.from_bytes(channel.recv(4), "little")))
 
 
 def send_answer(channel: socket.socket, **answer: Any) -> None:

@@ -22,7 +22,6 @@ SAMPLE = Sample(
     links={"proc/80/exe": "/usr/sbin/dnsmasq"},
 )
 RUNS = Observed(("192.0.2.1",), (), "NetworkManager", {networkmanager.UNIT: 77})
-CONF = "etc/NetworkManager/NetworkManager.conf"
 RELOAD = ("nmcli", "general", "reload", "conf,dns-full")
 FILE, SWITCH = "/etc/NetworkManager/dnsmasq.d/proscribe.conf", "/etc/NetworkManager/conf.d/zz-proscribe.conf"
 
@@ -38,7 +37,7 @@ FILE, SWITCH = "/etc/NetworkManager/dnsmasq.d/proscribe.conf", "/etc/NetworkMana
     ],
 )
 def test_networkmanager_names_its_missing_condition(tmp_path, dns, tools, pid, lacks):
-    made = make_host(tmp_path, {CONF: f"[main]\ndns={dns}\n"}, tools)
+    made = make_host(tmp_path, {"etc/NetworkManager/NetworkManager.conf": f"[main]\ndns={dns}\n"}, tools)
     found = networkmanager.missing(made, RUNS._replace(units={networkmanager.UNIT: pid}))
     assert found.startswith(lacks) and bool(found) is bool(lacks)
 
@@ -76,6 +75,5 @@ def test_networkmanager_lends_the_domains_of_links(tmp_path, answer, lent, unsee
     made = make_host(tmp_path, {FILE[1:]: ""}, "dnsmasq nmcli busctl" if answer else "dnsmasq nmcli")
     made.run = lambda argv, **_: answer if argv[0].endswith("/busctl") else Result(0, "", "")  # type: ignore[method-assign]
     found = networkmanager.describe(made, RUNS, {})
-    assert list(found.lent) == [("link0", domain) for domain in lent]
-    assert unseen in found.unseen
+    assert list(found.lent) == [("link0", domain) for domain in lent] and unseen in found.unseen
     assert bool(found.unseen) is bool(unseen)

@@ -103,8 +103,7 @@ def test_resolved_filter_asks_its_upstreams(tmp_path, settings, files, upstream)
 
 def test_servers_and_links_beside_the_resolved_filter_are_reported(tmp_path):
     later = {"etc/systemd/resolved.conf.d/zzz.conf": "DNS=192.0.2.9\n"}
-    ours = {DROP_IN: "DNS=\nDNS=127.0.0.153:153\n"}
-    found = resolved.describe(host(tmp_path, {**later, **ours}), RUNS, {})
+    found = resolved.describe(host(tmp_path, {**later, DROP_IN: "DNS=\nDNS=127.0.0.153:153\n"}), RUNS, {})
     folder = "/etc/systemd/resolved.conf.d"
     assert list(found.bypasses) == [
         Finding("link", "tun0", manager="resolved", detail="its own name servers are asked for every name too"),

@@ -73,8 +73,7 @@ def test_unbound_folder_is_found_in_its_configuration(tmp_path, line, folder):
 
 def test_unbound_is_described_with_files_and_openers(tmp_path):
     main = 'include: "/b/*.conf"\ninclude: "/a/*.conf"\nlocal-data: "x.org A 1.2.3.4"\n'
-    files = {CONF: main, "a/own.conf": 'name: "Y.org."\n', "a/proscribe.conf": "name: z.org\n"}
-    made = make_host(tmp_path, files)
+    made = make_host(tmp_path, {CONF: main, "a/own.conf": 'name: "Y.org."\n', "a/proscribe.conf": "name: z.org\n"})
     found = unbound.describe(made, RUNS, {})
     (stage,) = found.stages("text")
     assert (found.manager, found.file) == ("unbound", "/b/proscribe.conf")
