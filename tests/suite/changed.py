@@ -11,13 +11,14 @@ from suite import sizes
 SINCE = "PROSCRIBE_TESTS_SINCE"  # in the environment: the revision before the change, named by a CI
 # Tests about files that no test imports, beside those of the same folder below MIRROR. Paths and tests are patterns.
 _OWN = "tests/unit/checkout"
+_COMPILE = "tests/unit/controller/compile"
 _NEAR_CATALOGUE = ("tests/unit/controller/test_cli*.py", "tests/unit/host/controls/test_apps*.py")
 REACHES = {
-    "catalog/*": ("tests/unit/controller/compile/catalogue/*", *_NEAR_CATALOGUE),
+    "catalog/*": (f"{_COMPILE}/catalogue/*", f"{_COMPILE}/test_catalogue*.py", *_NEAR_CATALOGUE),
     "*.md": tuple(f"{_OWN}/{name}*.py" for name in ("tests/test_doc_commands", "docs/test_how_to", "test_security")),
     "roles/*": (f"{_OWN}/test_library.py", f"{_OWN}/test_proscribe.py", "tests/playbooks/test_runs.py"),
     "playbooks/*": (f"{_OWN}/test_proscribe.py", "tests/playbooks/test_runs.py"),
-    "inventory/*": ("tests/unit/controller/compile/inventory/*", "tests/playbooks/test_runs.py"),
+    "inventory/*": (f"{_COMPILE}/inventory/*", f"{_COMPILE}/test_inventory*.py", "tests/playbooks/test_runs.py"),
     "module_utils/proscribe/host/programs/*": ("tests/unit/host/test_programs*.py", f"{_OWN}/tests/test_derived.py"),
     "tests/derived/*": (f"{_OWN}/tests/test_derived.py",),
     "examples/*": ("tests/integration/test_policy_repository.py", "tests/integration/test_init.py"),
