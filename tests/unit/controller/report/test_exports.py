@@ -81,6 +81,8 @@ def test_prometheus_has_each_host_in_one_state_and_names_each_metric_once(texts)
     assert dict(series) == STATE and len(series) == len(STATE)
     helped = re.findall(r"^# HELP (\S+)", texts["prometheus"], re.M)
     assert len(helped) == len(set(helped))
+    kinds = re.findall(r"^# TYPE (\S+) (\S+)$", texts["prometheus"], re.M)
+    assert [name for name, _ in kinds] == helped and {kind for _, kind in kinds} == {"gauge"}
     order = [re.split(r"[{ ]", line)[0] for line in texts["prometheus"].splitlines() if not line.startswith("#")]
     assert list(dict.fromkeys(order)) == helped  # the series of a metric stand together, below its name
 
