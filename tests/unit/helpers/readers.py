@@ -22,48 +22,49 @@ def nearest(host: str, verdicts: dict[str, bool]) -> bool:
     return next((verdicts[one] for one in uppers(host) if one in verdicts), False)
 
 
-def rpz(text: bytes) -> Blocks:
-    """A zone: the name, else the wildcard below the closest name that exists (RFC 4592)."""
-    records = {}
-    for line in lines(text, ";"):
-        found = re.fullmatch(r"((?:\*\.)?[a-z0-9_.-]+) CNAME (\.|rpz-passthru\.)", line)
-        if found:
-            assert found[1] not in records, line
-            records[found[1]] = found[2] == "."
+def read_verdicts(text: bytes, sign: str, rule: str, other: str) -> dict[str, bool]:
+    """Read one verdict for each name, True if blocked. `rule` has the groups `name` and `blocked`; `other` is each
+    further line that may be there.
+    """
+    verdicts = {}
+    for line in lines(text, sign):
+        match = re.fullmatch(rule, line)
+        if match:
+            assert match["name"] not in verdicts, line
+            verdicts[match["name"]] = match["blocked"] is not None
         else:
-            assert re.fullmatch(r"\$TTL 300|@ (SOA|NS) .*|export\.proscribe\.internal TXT \"[^\"]*\"", line), line
+            assert re.fullmatch(other, line), line
+    return verdicts
+
+
+def rpz(text: bytes) -> Blocks:
+    """Read a zone: the name, else the wildcard below the closest name that exists (RFC 4592)."""
+    records = read_verdicts(
+        text,
+        ";",
+        r"(?P<name>(?:\*\.)?[a-z0-9_.-]+) CNAME (?:(?P<blocked>\.)|rpz-passthru\.)",
+        r"\$TTL 300|@ (SOA|NS) .*|export\.proscribe\.internal TXT \"[^\"]*\"",
+    )
     existing = {upper for name in records for upper in uppers(name.removeprefix("*."))}
 
     def blocks(host: str) -> bool:
         if host in records:
             return records[host]
-        closest = next((one for one in uppers(host) if one in existing), None)
+        closest = next((upper for upper in uppers(host) if upper in existing), None)
         return False if closest in (None, host) else records.get(f"*.{closest}", False)
 
     return blocks
 
 
 def unbound(text: bytes) -> Blocks:
-    verdicts = {}
-    for line in lines(text, "#"):
-        found = re.fullmatch(r'  local-zone: "([a-z0-9_.-]+)\." (always_nxdomain|transparent)', line)
-        if found:
-            assert found[1] not in verdicts, line
-            verdicts[found[1]] = found[2] == "always_nxdomain"
-        else:
-            assert re.fullmatch(r"server:|  local-data: '[^']*'", line), line
+    rule = r'  local-zone: "(?P<name>[a-z0-9_.-]+)\." (?:(?P<blocked>always_nxdomain)|transparent)'
+    verdicts = read_verdicts(text, "#", rule, r"server:|  local-data: '[^']*'")
     return lambda host: nearest(host, verdicts)
 
 
 def dnsmasq(text: bytes) -> Blocks:
-    verdicts = {}
-    for line in lines(text, "#"):
-        found = re.fullmatch(r"(local|server)=/([a-z0-9_.-]+)/(#?)", line)
-        if found:
-            assert (found[1] == "server") == bool(found[3])
-            verdicts[found[2]] = found[1] == "local"
-        else:
-            assert re.fullmatch(r'txt-record=export\.proscribe\.internal,"[^"]*"', line), line
+    rule = r"(?:(?P<blocked>local)|server)=/(?P<name>[a-z0-9_.-]+)/(?(blocked)|#)"
+    verdicts = read_verdicts(text, "#", rule, r'txt-record=export\.proscribe\.internal,"[^"]*"')
     return lambda host: nearest(host, verdicts)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from made_mac import SITES
 from proscribe.controller.windows.answer import Answer, read
 from proscribe.controller.windows.command import (
     ALL_USERS_PACKAGES,
@@ -196,13 +197,6 @@ TELEGRAM: dict[str, Any] = {
     "windows_registered": {"names": ["Telegram Desktop by Telegram FZ-LLC"]},
 }
 APPS_SETTINGS: dict[str, Any] = {"exec_control": "off"}
-SITES = {
-    "name": "WeChat",
-    "mode": "enforce",
-    "domains": ["wechat.example"],
-    "urls": [],
-    "allow": ["work.wechat.example"],
-}
 BROWSER_SETTINGS: dict[str, Any] = {
     "browsers": {
         "dns_over_https": "blocked",
