@@ -25,11 +25,11 @@ from roots import ROOTS
 from suite import sizes
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".cache", ".venv", "reports", ".hypothesis", ".*_cache")
-# A mutant may not write to these. /tmp has its copy and its tests' directories, and /run is its own. The roots of hosts
-# can be written to, with the locks of those who mount them. The copy is at /mnt, since tests with real tools have a
-# /tmp and a /run of their own.
+# A mutant may not write to these. /tmp has its copy and its tests' directories, and /run and /var/tmp are its own. The
+# roots of hosts can be written to, with the locks of those who mount them. The copy is below /mnt, since tests with
+# real tools have a /tmp and a /run of their own. No file of the checkout has this path.
 READ_ONLY = ("/bin", "/boot", "/etc", "/home", "/lib", "/opt", "/root", "/srv", "/usr", "/var", "/work")
-INSIDE = Path("/mnt")
+INSIDE = Path("/mnt/mutated-checkout")
 # The agent of GnuPG has its socket in /run/user. The path below the home of a test would be too long for one.
 APART = (
     f"{isolated.PROC} || exit 99; "
@@ -37,7 +37,9 @@ APART = (
     "mkdir -p /run/lock /run/user && mkdir -m 700 /run/user/0 || exit 99; "
     'exec 9<"$ROOTS"; for place in $READ_ONLY; do test -d "$place" || continue; '
     'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99; done; '
+    "mount -t tmpfs -o mode=1777 tmp /var/tmp || exit 99; "
     'mount --no-canonicalize --bind /proc/self/fd/9 "$ROOTS" || exit 99; exec 9<&-; '
+    f"mount -t tmpfs -o mode=755 mnt {INSIDE.parent} && mkdir {INSIDE} || exit 99; "
     f'mount --bind "$PWD" {INSIDE} && cd {INSIDE} || exit 99; "$@"; exit $?'
 )
 NO_NAMESPACES = 99

@@ -32,6 +32,11 @@ OPERATED = {
 # Functions whose arguments may be swapped, and flags that change nothing: the first is 0, Python itself sets the other.
 COMMUTATIVE = ("max", "min", "os.path.samestat", "contextlib.suppress")
 IDLE = ("os.O_RDONLY", "os.O_CLOEXEC")
+# The tests of blocks that no import runs, and makers of types that only a type checker reads.
+NOT_IMPORTED = ("TYPE_CHECKING", "MYPY", "__name__ == '__main__'")
+TYPE_MAKERS = ("NewType", "TypeVar", "TypedDict")
+# Arguments of dataclasses that only a debugger shows, or that keep a class from being compared.
+UNSEEN = ("repr=False", "eq=False")
 # The value that a function returns instead, by the beginning of its annotation; None for any other.
 EMPTY = {
     "str": '""',
@@ -169,7 +174,7 @@ class _Maker:
             swapped = [node.args[1], node.args[0], *node.args[2:]]
             yield from self._replace(node, ast.Call(node.func, swapped, node.keywords))
         for keyword, rest in _drop_each(node.keywords):
-            if keyword.arg is not None and not _is_text(keyword.value):
+            if keyword.arg is not None and not _is_text(keyword.value) and ast.unparse(keyword) not in UNSEEN:
                 yield from self._replace(node, ast.Call(node.func, node.args, rest), keyword)
         if isinstance(node.func, ast.Name) and node.func.id in ("any", "all"):
             other = ast.Name("all" if node.func.id == "any" else "any")
@@ -217,16 +222,19 @@ def _list_parts(node):
                 or field in left_out
                 or isinstance(child, (ast.Import, ast.ImportFrom, ast.JoinedStr))
                 or (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant))
-                or (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING")
+                or (isinstance(child, ast.If) and ast.unparse(child.test) in NOT_IMPORTED)
                 or (isinstance(child, ast.Assign) and ast.unparse(child.targets[0]) == "__all__")
                 or (isinstance(child, ast.Assign) and _is_type(child.value))
+                or (isinstance(child, ast.keyword) and ast.unparse(child) in UNSEEN)
             )
             if not is_idle:
                 yield child
 
 
 def _is_type(value):
-    """Return True for a type such as `Mapping[str, Any]`, which gets a name of its own."""
+    """Return True for a type that gets a name: `Mapping[str, Any]`, or `TypeVar("Item")`."""
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func).rpartition(".")[2] in TYPE_MAKERS
     name = value.value.id if isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name) else ""
     return name.istitle() or name in EMPTY
 

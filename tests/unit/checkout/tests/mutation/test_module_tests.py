@@ -43,6 +43,15 @@ def test_test_file_belongs_to_the_module_of_its_path(tmp_path, module, names):
         # mypy finds mistakes in types.
         ("Rules = Mapping[str, Any]\nRule = tuple[str, int]\n", set()),
         ("class Rule(TypedDict, total=False):\n    id: Literal['a', 'b']\n", set()),
+        (
+            'Item = typing.TypeVar("Item", bound=int)\nRow = TypedDict("Row", {"as": str, "x": int})\n',
+            set(),
+        ),
+        # No import runs these blocks.
+        ("if MYPY:\n    f(1)\nif __name__ == '__main__':\n    f(1)\n", set()),
+        ("if not MYPY:\n    f(1)\n", {"not MYPY -> (MYPY)", "1 -> (0)", "1 -> (2)", "f(1) -> pass"}),
+        ("x = field(repr=False, compare=False)\n", {"compare=False -> (dropped)", "False -> (True)"}),
+        ("y = dataclass(repr=False, eq=False)(cls)\n", set()),
         ('LIST = """\nx\ny z\n"""\n', {"x -> (dropped)", "y z -> (dropped)"}),
         ('"A docstring"\nTEXT = "A sentence that people read"\n', set()),
     ],
