@@ -1,8 +1,7 @@
 """The 300 addresses that every enforcement point is asked for: of a plan, the same ones for the same catalogue."""
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from proscribe.host.controls.browser.rendering import above
 from proscribe.model.plan import RESTRICTED
@@ -18,7 +17,7 @@ class Case(NamedTuple):
     word: str
 
 
-def spread(chosen: Iterable[T], number: int) -> list[T]:
+def spread(chosen, number):
     items = list(dict.fromkeys(chosen))
     if len(items) < number:
         raise ValueError(f"{len(items)} are too few for {number} cases, such as {items[:3]}")
@@ -26,7 +25,7 @@ def spread(chosen: Iterable[T], number: int) -> list[T]:
 
 
 class _Plan:
-    def __init__(self, plan: Mapping[str, Any], known_good: Sequence[str]) -> None:
+    def __init__(self, plan, known_good):
         self.known_good = known_good
         sections = {control: section["services"] for control, section in plan["controls"].items()}
         self.of_mode = {
@@ -43,45 +42,45 @@ class _Plan:
         allowed = {name for control in ("dns", "browser") for item in self.closed(control) for name in item["allow"]}
         self.open = sorted(allowed - self.listed)
 
-    def closed(self, control: str) -> list[dict[str, Any]]:
+    def closed(self, control):
         return list(self.of_mode[control]["closed"])
 
-    def one_of_each(self, mode: str = "closed") -> Iterator[str]:
+    def one_of_each(self, mode="closed"):
         """A name of each service: the first of the first, the second of the second, and so on."""
         for place, entry in enumerate(item for item in self.of_mode["dns"][mode] if item["domains"]):
             yield entry["domains"][place % len(entry["domains"])]
 
-    def below(self) -> Iterator[str]:
+    def below(self):
         for place, name in enumerate(self.one_of_each()):
             yield f"{('www', 'a.b', 'login-1')[place % 3]}.{name}"
 
-    def longer(self) -> Iterator[str]:
+    def longer(self):
         """Names that only end as blocked ones do."""
         return (item for name in self.one_of_each() if not self.listed & set(above(item := f"not{name}")))
 
-    def parents(self) -> Iterator[str]:
+    def parents(self):
         """Names above blocked ones, which nobody blocks."""
         for name in self.one_of_each():
             parent = name.partition(".")[2]
             if parent.count(".") >= 1 and not self.listed & set(above(parent)):
                 yield parent
 
-    def pages(self, of: Callable[[str, str], str]) -> Iterator[str]:
+    def pages(self, of):
         for place, url in enumerate(url for item in self.closed("browser") for url in item["urls"] if "/" in url):
             host, _, path = url.partition("/")
             yield f"{('https', 'http')[place % 2]}://{of(host, path)}"
 
-    def networks(self, ports: bool) -> Iterator[tuple[Any, list[int]]]:
+    def networks(self, ports):
         for entry in self.closed("firewall"):
             if bool(entry["ports"]) == ports:
                 yield from ((ipaddress.ip_network(text), entry["ports"]) for text in entry["networks"])
 
-    def inside(self) -> Iterator[str]:
+    def inside(self):
         """The first and the last address of a network, in turn."""
         for place, (network, _) in enumerate(self.networks(ports=False)):
             yield at(network[0 if place % 2 else -1], (443, 5222, 80)[place % 3])
 
-    def beside(self) -> Iterator[str]:
+    def beside(self):
         """The last address before a network, and the first one after it."""
         networks = [network for network, _ in self.networks(ports=False)]
         for place, network in enumerate(networks):
@@ -89,17 +88,17 @@ class _Plan:
             if not any(address in other for other in networks):
                 yield at(address, 443)
 
-    def resolvers(self) -> Iterator[str]:
+    def resolvers(self):
         for place, (network, ports) in enumerate(self.networks(ports=True)):
             yield at(network[0], ports[place % len(ports)])
 
 
-def at(address: Any, port: int) -> str:
+def at(address, port):
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 # By kind: how many, whether they are closed (None: some are, and explain alone says it), and which.
-KINDS: Mapping[str, tuple[int, bool | None, Callable[[_Plan], Iterable[str]]]] = {
+KINDS = {
     "a name of a service": (45, True, lambda plan: plan.one_of_each()),
     "below a name": (24, True, _Plan.below),
     "written otherwise": (6, True, lambda plan: (name.title() for name in plan.one_of_each())),
@@ -123,7 +122,7 @@ KINDS: Mapping[str, tuple[int, bool | None, Callable[[_Plan], Iterable[str]]]] =
     "a resolver on other ports": (4, False, lambda plan: (f"{r.rpartition(':')[0]}:8443" for r in plan.resolvers())),
 }
 # What no catalogue has: look-alikes that people have come across, and the organisation's own rules.
-BY_HAND: Mapping[str, tuple[bool | None, Sequence[str]]] = {
+BY_HAND = {
     "by hand, closed": (
         True,
         ("web.whatsapp.com", "WeChat.com", "xapi.telegram.org", "discord.com", "mega.nz", "203.0.113.81:853"),
@@ -135,7 +134,7 @@ BY_HAND: Mapping[str, tuple[bool | None, Sequence[str]]] = {
 MEANT = {kind: closed for kind, (_, closed, _) in KINDS.items()} | {kind: item for kind, (item, _) in BY_HAND.items()}
 
 
-def cases(plan: Mapping[str, Any], known_good: Sequence[str]) -> list[Case]:
+def cases(plan, known_good):
     made = _Plan(plan, known_good)
     chosen = {word: kind for kind, (_, words) in BY_HAND.items() for word in words}
     for kind, (number, _, words) in KINDS.items():

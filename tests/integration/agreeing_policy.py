@@ -3,8 +3,7 @@
 import argparse
 import datetime
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -28,13 +27,13 @@ CANNOT, NOBODY = "cannot tell it apart", "\0"
 FAMILIES = {"chromium": "Chromium", "chromium in a domain": "Chromium", "firefox": "Firefox"}
 
 
-def waiver(id_: str, service: str, **places: Any) -> dict[str, Any]:
+def waiver(id_, service, **places):
     persons = {"reason": "r", "requested_by": "a", "approved_by": "b"}
     times = {"approved_on": "2026-11-20T00:00:00Z", "expires": "2026-12-31T18:00:00Z"}
     return {"id": id_, "services": [service], **persons, **times, **places}
 
 
-def export_into(folder: Path, format_: str, group: str) -> Path:
+def export_into(folder, format_, group):
     parser = argparse.ArgumentParser()
     export.add_arguments(parser)
     place = folder / "exports" / format_
@@ -43,7 +42,7 @@ def export_into(folder: Path, format_: str, group: str) -> Path:
     return place
 
 
-def write_inventory(folder: Path, group: str, hosts: Mapping[str, Any], variables: Any, *waivers: Any) -> Path:
+def write_inventory(folder, group, hosts, variables, *waivers):
     """Write an inventory with a group, a host of another one, and waivers; return its file."""
     (folder / "waivers").mkdir(parents=True)
     groups = {group: {"hosts": hosts, "vars": variables}, "others": {"hosts": {"another": {}}}}
@@ -55,10 +54,10 @@ def write_inventory(folder: Path, group: str, hosts: Mapping[str, Any], variable
 
 
 class Exported(Explained):
-    def __init__(self, folder: Path, fed: Iterable[str]) -> None:
+    def __init__(self, folder, fed):
         own = {"requests": False, "dns_backend": "unbound", "services_include": INCLUDED, "watch": "5m"}
         variables = {**VARIABLES, **{f"proscribe_{name}": value for name, value in own.items()}}
-        hosts: dict[str, Any] = {STRICT: {"proscribe_exports_fed": sorted(fed)}, OTHER: {}}
+        hosts = {STRICT: {"proscribe_exports_fed": sorted(fed)}, OTHER: {}}
         waivers = (
             waiver("w1", WAIVED, groups=[GROUP]),
             waiver("w2", OF_OTHER, hosts=[OTHER]),
@@ -68,25 +67,25 @@ class Exported(Explained):
         super().__init__(write_inventory(folder, GROUP, hosts, variables, *waivers), NOW, GROUP)
         self.folder = folder
 
-    def export(self, format_: str) -> Path:
+    def export(self, format_):
         return export_into(self.folder, format_, GROUP)
 
-    def files(self, format_: str) -> dict[str, str]:
+    def files(self, format_):
         """Its files in the directory itself, but for the manifest, which `left_out` reads."""
         files = [file for file in self.export(format_).iterdir() if file.name != "manifest.json"]
         return {file.name: file.read_text("ascii") for file in files}
 
-    def left_out(self, format_: str) -> list[dict[str, str]]:
+    def left_out(self, format_):
         """What the manifest of an export says that its point does not do as hosts do."""
         manifest = json.loads((self.folder / "exports" / format_ / "manifest.json").read_text())
         return list(manifest["left_out"])
 
 
-def is_address(word: str) -> bool:
+def is_address(word):
     return not word.startswith("http") and word.rpartition(":")[2].isdecimal()
 
 
-def host_of(word: str) -> str:
+def host_of(word):
     return urlsplit(word).hostname or "" if "://" in word else word.lower()
 
 
@@ -94,7 +93,7 @@ class Answer(NamedTuple):
     status: str
     reasons: Sequence[Mapping[str, Any]]
 
-    def closed(self, point: str) -> bool:
+    def closed(self, point):
         """Whether it is closed at a point: browsers whose lists cannot say it are named, and count for themselves."""
         cannot = {item["text"] for item in self.reasons if CANNOT in item["text"]}
         for text in cannot:
@@ -106,7 +105,7 @@ class Answer(NamedTuple):
         return status == BLOCKED
 
 
-def stated(point: str, word: str, answer: Answer, left_out: Sequence[Mapping[str, str]], listed: set[str]) -> bool:
+def stated(point, word, answer, left_out, listed):
     """Whether a point refuses an address, by the answer for a host and what the manifest says of the differences."""
     opened_by = {(reason["service"], reason["waiver"]) for reason in answer.reasons if reason["waiver"]}
     exact = any(item["what"] == BELOW for item in left_out)

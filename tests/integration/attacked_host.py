@@ -7,9 +7,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from patience import BUSY
 from proscribe.controller.compile.catalogue.loading import load
@@ -23,25 +21,25 @@ SECONDS = 20  # docs/apps.md: what one user may cost; the rest of the observatio
 MEGABYTES = 150
 
 
-def mounts_in(root: Path) -> list[str]:
+def mounts_in(root):
     """The mounts on a directory and below it, in the order in which they were made."""
     places = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return [place for place in places if f"{place}/".startswith(f"{root}/")]
 
 
-def compile_catalogue(**restrictions: Any) -> dict[str, Any]:
+def compile_catalogue(**restrictions):
     """Return the plan of the own catalogue with some restrictions."""
     read = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
     return dict(compile_plan(load([HERE.parents[1] / "catalog"]), read, [], datetime.date(2026, 11, 26)))
 
 
-def whole_plan(directory: Path) -> Path:
+def whole_plan(directory):
     path = directory / "plan.json"
     path.write_text(json.dumps(compile_catalogue()))
     return path
 
 
-def made_host(root: Path, accounts: Sequence[tuple[str, int]] = (("mallory", MALLORY), ("bob", BOB))) -> None:
+def made_host(root, accounts=(("mallory", MALLORY), ("bob", BOB))):
     """The host of some accounts, each with a home, of which bob has a banned AppImage."""
     for place in ("proc/self", "etc", "run", "opt", "var/lib", *(f"home/{name}" for name, _ in accounts)):
         (root / place).mkdir(parents=True)
@@ -54,21 +52,21 @@ def made_host(root: Path, accounts: Sequence[tuple[str, int]] = (("mallory", MAL
         os.chown(root / "home" / name, uid, uid)
 
 
-def image(path: Path, uid: int) -> None:
+def image(path, uid):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"\x7fELF\x02\x01\x01\x00AI\x02" + bytes(200_000))
     path.chmod(0o755)
     os.chown(path, uid, uid)
 
 
-def put(path: Path, content: str | bytes = b"", size: int = 0) -> None:
+def put(path, content=b"", size=0):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     if size:
         os.truncate(path, size)
 
 
-def observe_root(root: Path, plan: Path, patience: float = 120, *more: str) -> dict[str, Any]:
+def observe_root(root, plan, patience=120, *more):
     command = [sys.executable, "-I", "-S", str(HERE / "observe_root.py"), MODULES, str(root), str(plan), *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=patience)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -76,7 +74,7 @@ def observe_root(root: Path, plan: Path, patience: float = 120, *more: str) -> d
 
 
 @contextlib.contextmanager
-def running(argv: list[str], first: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+def running(argv, first, **options):
     """Run a process of an attack, from its first line on, while the block does."""
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
     try:
@@ -91,5 +89,5 @@ def running(argv: list[str], first: str, **options: Any) -> Iterator[subprocess.
         process.wait()
 
 
-def fuse(script: str, place: Path, *words: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+def fuse(script, place, *words):
     return running([sys.executable, str(HERE / script), str(place), str(MALLORY), *words], "mounted")

@@ -5,7 +5,6 @@ api-docs.yml of Semaphore 2.16.
 import json
 import re
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, ClassVar
@@ -17,15 +16,15 @@ OF_THE_API = ("page_size", "or__id")
 class _Server(BaseHTTPRequestHandler):
     made: ClassVar[dict[str, list[dict[str, Any]]]]
 
-    def body(self) -> dict[str, Any]:
+    def body(self):
         return dict(json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}"))
 
-    def add(self, kind: str, **fields: Any) -> dict[str, Any]:
+    def add(self, kind, **fields):
         item = {**fields, "id": 100 + sum(map(len, self.made.values()))}
         self.made.setdefault(kind, []).append(item)
         return item
 
-    def answer(self, body: object, code: int = 200) -> None:
+    def answer(self, body, code=200):
         content = json.dumps(body).encode() if code != 204 else b""
         self.send_response(code)
         for name, value in (("API-Product-Name", "AWX"), ("API-Product-Version", "24.6.1")):
@@ -35,13 +34,13 @@ class _Server(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, *words: object) -> None: ...
+    def log_message(self, *words): ...
 
 
 class Awx(_Server):
     """Objects of /api/v2, which are found by any of their fields."""
 
-    def do_GET(self) -> None:
+    def do_GET(self):
         kind, *rest = self._path()
         if kind == "ping":
             return self.answer({"version": "24.6.1"})
@@ -56,7 +55,7 @@ class Awx(_Server):
         items = [item for item in self._of(kind) if all(str(item.get(name)) == fields[name] for name in fields)]
         return self.answer(self._list(items))
 
-    def do_POST(self) -> None:
+    def do_POST(self):
         kind, *rest = self._path()
         body = self.body()
         if rest and rest[1] == "survey_spec":
@@ -72,24 +71,24 @@ class Awx(_Server):
         item.update(scm_revision="", summary_fields={})  # of a project, which was not fetched yet
         return self.answer(item, 201)
 
-    def do_PATCH(self) -> None:
+    def do_PATCH(self):
         raise AssertionError(f"{self.path}: a second run changes nothing")
 
-    def _path(self) -> list[str]:
+    def _path(self):
         return urlsplit(self.path).path.removeprefix("/api/v2/").strip("/").split("/")
 
-    def _of(self, kind: str) -> list[dict[str, Any]]:
+    def _of(self, kind):
         return self.made.get("job_templates" if kind == "unified_job_templates" else kind, [])
 
-    def _one(self, kind: str, id_: str) -> dict[str, Any]:
+    def _one(self, kind, id_):
         return next((item for item in self._of(kind) if str(item["id"]) == id_), {"detail": "Not found."})
 
     @staticmethod
-    def _list(items: list[dict[str, Any]]) -> dict[str, Any]:
+    def _list(items):
         return {"count": len(items), "next": None, "previous": None, "results": items}
 
 
-def form_mistake(form: dict[str, Any]) -> str:
+def form_mistake(form):
     """Why AWX refuses a survey; "" for one that it takes."""
     for name, type_ in (("name", str), ("description", str), ("spec", list)):
         if not isinstance(form.get(name), type_):
@@ -107,7 +106,7 @@ def form_mistake(form: dict[str, Any]) -> str:
 
 
 # The keys of what Semaphore is sent, with their types.
-SEMAPHORE: dict[str, dict[str, type]] = {
+SEMAPHORE = {
     "environment": {"project_id": int, "name": str, "json": str, "env": str},
     "templates": {
         **dict.fromkeys(("project_id", "inventory_id", "repository_id", "environment_id"), int),
@@ -120,17 +119,17 @@ SEMAPHORE: dict[str, dict[str, type]] = {
 class Semaphore(_Server):
     """The lists of /api/project/1."""
 
-    def do_GET(self) -> None:
+    def do_GET(self):
         self.answer(self.made.get(self._kind(), []))
 
-    def do_POST(self) -> None:
+    def do_POST(self):
         kind = self._kind()
         body = self.body()
         if {name: type(value) for name, value in body.items()} == SEMAPHORE[kind]:
             return self.answer(self.add(kind, **body), 201)
         return self.answer({"error": f"{kind}: {body}"}, 400)
 
-    def _kind(self) -> str:
+    def _kind(self):
         path = urlsplit(self.path)
         found = re.fullmatch(r"/api/project/1/(\w+)", path.path)
         assert found and self.headers["Authorization"] == "Bearer a-token", path
@@ -139,7 +138,7 @@ class Semaphore(_Server):
 
 
 @contextmanager
-def serving(kind: type[Awx] | type[Semaphore], made: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+def serving(kind, made):
     """Serve such an interface, which has these objects already; return its address."""
     kind.made = made
     with HTTPServer(("127.0.0.1", 0), kind) as server:

@@ -17,9 +17,7 @@ import tempfile
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import chromium as driven
 from chromium import Chromium, ChromiumError, make_switches
@@ -35,7 +33,7 @@ self.addEventListener("fetch", event => event.respondWith(
 """
 REGISTER = b"""<script>navigator.serviceWorker.register("/worker.js")
   .then(() => navigator.serviceWorker.ready).then(() => document.title = "ready")</script>"""
-EXTENSIONS: Mapping[str, tuple[Mapping[str, Any], str]] = {
+EXTENSIONS = {
     # The debugger of a tab sends the request for an open page to the blocked site.
     "extension with the debugger": (
         {"permissions": ["debugger", "tabs"]},
@@ -73,23 +71,21 @@ class Site(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.requests: list[tuple[str, str]] = []
+        self.requests = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
-    def port(self) -> int:
+    def port(self):
         return int(self.server_address[1])
 
-    def has(self, name: str) -> bool:
+    def has(self, name):
         return any(host == name for host, _ in self.requests)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    server: Site
-
-    def do_GET(self) -> None:
+    def do_GET(self):
         self.server.requests.append((self.headers.get("Host", ""), self.path))
         kind, body = PAGES.get(self.path, ("text/html", ONLINE))
         self.send_response(200)
@@ -98,11 +94,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: Any) -> None: ...
+    def log_message(self, *_): ...
 
 
-def _icon() -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
+def _icon():
+    def chunk(kind, data):
         return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
 
     head = (192).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
@@ -117,18 +113,18 @@ PAGES = {"/worker.js": ("text/javascript", WORKER), "/register": ("text/html", R
 PAGES |= {"/icon.png": ("image/png", _icon()), "/app.json": ("application/json", json.dumps(MANIFEST).encode())}
 
 
-def new_home() -> tempfile.TemporaryDirectory[str]:
+def new_home():
     return tempfile.TemporaryDirectory(prefix="doors-", ignore_cleanup_errors=True)
 
 
-def until(met: Callable[[], bool], seconds: float) -> bool:
+def until(met, seconds):
     end = time.monotonic() + seconds
     while not met() and time.monotonic() < end:
         time.sleep(0.1)
     return met()
 
 
-def write_files(folder: str, files: Mapping[str, str]) -> str:
+def write_files(folder, files):
     for name, text in files.items():
         path = Path(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +133,7 @@ def write_files(folder: str, files: Mapping[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def running(argv: Sequence[str], home: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(argv, home):
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "MOZ_CRASHREPORTER_DISABLE": "1"}
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     environment["LC_ALL"] = "C.UTF-8"
@@ -151,21 +147,21 @@ def running(argv: Sequence[str], home: str) -> Iterator[subprocess.Popen[bytes]]
 
 
 class OfChromium:
-    def __init__(self, executable: str, blocked: str, home: str, patience: float) -> None:
+    def __init__(self, executable, blocked, home, patience):
         self.executable, self.blocked, self.home, self.patience = executable, blocked, home, patience
         self.site = Site()
         self.names = f"MAP * 127.0.0.1:{self.site.port}"
         self.more = ["--disable-features=HttpsUpgrades,DisableLoadExtensionCommandLineSwitch"]
         self.more += [f"--unsafely-treat-insecure-origin-as-secure=http://{blocked}"]
 
-    def attack(self, name: str) -> bool:
+    def attack(self, name):
         """Try one attack. Raises ChromiumError where the browser does not work."""
         for _ in range(TRIES - 1):
             with contextlib.suppress(ChromiumError):
                 return self._try(name)
         return self._try(name)
 
-    def _try(self, name: str) -> bool:
+    def _try(self, name):
         self.site.requests.clear()
         if name.startswith("app ") or name == "prepare":
             return self._prepare() if name == "prepare" else self._app(name)
@@ -181,14 +177,14 @@ class OfChromium:
                 self._wait_for(OPEN)
                 return until(lambda: self.site.has(self.blocked), 2 * SETTLE)
 
-    def _running(self, home: str, *words: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    def _running(self, home, *words):
         return running([self.executable, *make_switches(home, self.names, self.more), *words], home)
 
-    def _wait_for(self, name: str) -> None:
+    def _wait_for(self, name):
         if not until(lambda: self.site.has(name) or self.site.has(self.blocked), START):
             raise ChromiumError(f"{name} was not opened")
 
-    def _pipe(self, home: str) -> bool:
+    def _pipe(self, home):
         """Send the request for an open page to the blocked site."""
         with Chromium(self.executable, home, self.names, [*self.more, f"http://{OPEN}/"]) as browser:
             self._wait_for(OPEN)
@@ -204,7 +200,7 @@ class OfChromium:
                 return False
             return until(lambda: self.site.has(self.blocked), SETTLE)
 
-    def _extension(self, name: str, home: str) -> str:
+    def _extension(self, name, home):
         permissions, script = EXTENSIONS[name]
         manifest = {"manifest_version": 3, "name": "made", "version": "1", "host_permissions": ["<all_urls>"]}
         files = {
@@ -214,7 +210,7 @@ class OfChromium:
         }
         return write_files(f"{home}/extension", files)
 
-    def _prepare(self) -> bool:
+    def _prepare(self):
         """Install the site as an app in one profile; in another one, have it answer without a network."""
         site = f"http://{self.blocked}"
         with Chromium(self.executable, f"{self.home}/installed", self.names, self.more) as browser:
@@ -227,11 +223,11 @@ class OfChromium:
             self._close(browser)
         return ready
 
-    def _close(self, browser: Chromium) -> None:
+    def _close(self, browser):
         browser.ask("Browser.close")
         time.sleep(SETTLE)  # it writes its profile
 
-    def _app(self, name: str) -> bool:
+    def _app(self, name):
         began = time.monotonic()
         with new_home() as home, self._running(home, f"--app=http://{OPEN}/"):
             self._wait_for(OPEN)
@@ -247,14 +243,14 @@ class OfChromium:
             with self._running(home, *words):
                 return until(lambda: self.site.has(self.blocked), SETTLE + 2 * took)
 
-    def _offline(self) -> bool:
+    def _offline(self):
         switches = make_switches(f"{self.home}/offline", self.names, self.more)
         address = f"http://{self.blocked}/"
         argv = ["timeout", "-k", "2", str(START), self.executable, *switches, "--dump-dom", address]
         return "offline" in subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
-def main() -> int:
+def main():
     from firefox_doors import OfFirefox  # it needs this file's parts
 
     parser = argparse.ArgumentParser(description="Try to open a blocked site through a browser's own doors.")
@@ -264,7 +260,7 @@ def main() -> int:
     parser.add_argument("--patience", type=float, default=START, help="seconds for remote control to answer")
     parser.add_argument("attack", nargs="+")
     arguments = parser.parse_args()
-    made: Mapping[str, Any] = {"chromium": OfChromium, "firefox": OfFirefox}
+    made = {"chromium": OfChromium, "firefox": OfFirefox}
     names = {"chromium": "chromium", "firefox": "firefox-esr"}
     executable = shutil.which(names[arguments.browser]) or names[arguments.browser]
     of = made[arguments.browser](executable, arguments.blocked, arguments.home, arguments.patience)

@@ -12,12 +12,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from browser_probe import find_executable, print_answer
-from chromium import Chromium, ChromiumError, Page
+from chromium import Chromium, ChromiumError
 from marionette import Firefox
 
 DEAF = 4  # seconds from its start in which Chromium may not notice that its policies change
@@ -37,7 +35,7 @@ UNSIGNED = {"xpinstall.signatures.required": False, "network.proxy.type": 0}
 UNSIGNED |= {"extensions.autoDisableScopes": 0, "extensions.startupScanScopes": 15}
 
 
-def watch_chromium(home: str, folders: list[str], policy: list[str]) -> dict[str, Any]:
+def watch_chromium(home, folders, policy):
     """Watch one browser, which reads its policies again while it runs."""
     with Chromium(find_executable("chromium"), home, more=["--enable-unsafe-extension-debugging"]) as browser:
         ids = {browser.ask("Extensions.loadUnpacked", {"path": folder})["id"]: folder for folder in folders}
@@ -52,7 +50,7 @@ def watch_chromium(home: str, folders: list[str], policy: list[str]) -> dict[str
         return {"before": before, "after": after, "again": {id_: _load(browser, ids[id_]) for id_ in ids}}
 
 
-def _load(browser: Chromium, folder: str) -> str:
+def _load(browser, folder):
     """Load an extension. Return why Chromium refuses it, or "" if it does not."""
     try:
         browser.ask("Extensions.loadUnpacked", {"path": folder})
@@ -61,7 +59,7 @@ def _load(browser: Chromium, folder: str) -> str:
     return ""
 
 
-def _settled(states: Callable[[], dict[str, bool]]) -> dict[str, bool]:
+def _settled(states):
     """Wait until a browser, which turns extensions on and off one by one, is done; return what is on."""
     history = [states()]
     end = time.monotonic() + PATIENCE
@@ -73,22 +71,22 @@ def _settled(states: Callable[[], dict[str, bool]]) -> dict[str, bool]:
     return history[-1]
 
 
-def _states_of_firefox(browser: Firefox, folders: list[str]) -> dict[str, bool]:
+def _states_of_firefox(browser, folders):
     every = json.loads(browser.ask("WebDriver:ExecuteAsyncScript", {"script": STATES_OF_FIREFOX, "args": []})["value"])
     return {Path(folder).name: every.get(Path(folder).name, False) for folder in folders}
 
 
-def _states(page: Page, ids: dict[str, str]) -> dict[str, bool]:
+def _states(page, ids):
     every = json.loads(page.evaluate(STATES_OF_CHROMIUM))
     return {id_: every.get(id_, False) for id_ in ids}
 
 
-def load_by_chromium(home: str, folders: list[str]) -> dict[str, Any]:
+def load_by_chromium(home, folders):
     with Chromium(find_executable("chromium"), home, more=["--enable-unsafe-extension-debugging"]) as browser:
         return {"loaded": {Path(folder).name: not _load(browser, folder) for folder in folders}}
 
 
-def watch_firefox(home: str, folders: list[str], policy: list[str] | None) -> dict[str, Any]:
+def watch_firefox(home, folders, policy):
     put = os.path.join(home, "profile", "extensions")
     os.makedirs(put)
     for folder in folders:

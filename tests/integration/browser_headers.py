@@ -3,8 +3,6 @@
 All names lead to a server on this host, whose certificate the browser is set to accept. Standard library and openssl.
 """
 
-from __future__ import annotations
-
 import argparse
 import http.server
 import os
@@ -24,9 +22,9 @@ class Server(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, home: str) -> None:
+    def __init__(self, home):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.headers: dict[str, dict[str, str]] = {}
+        self.headers = {}
         key, certificate = os.path.join(home, "key.pem"), os.path.join(home, "certificate.pem")
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         command += ["-days", "2", "-subj", "/CN=every.test", "-keyout", key, "-out", certificate]
@@ -35,21 +33,19 @@ class Server(http.server.ThreadingHTTPServer):
         context.load_cert_chain(certificate, key)
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
-    def __enter__(self) -> Server:
+    def __enter__(self):
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         self.shutdown()
         self.server_close()
 
-    def handle_error(self, *_: object) -> None: ...
+    def handle_error(self, *_): ...
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
+    def do_GET(self):
         name = self.headers.get("Host", "").partition(":")[0]
         self.server.headers.setdefault(name, {key.lower(): value for key, value in self.headers.items()})
         self.send_response(200)
@@ -57,10 +53,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, *_: object) -> None: ...
+    def log_message(self, *_): ...
 
 
-def visit(browser: str, executable: str, urls: list[str], home: str, server: Server) -> None:
+def visit(browser, executable, urls, home, server):
     port = server.server_address[1]
     if browser == "chromium":
         with Chromium(executable, home, f"MAP * 127.0.0.1:{port}", ["--ignore-certificate-errors"]) as running:
@@ -82,7 +78,7 @@ if __name__ == "__main__":
     parser.add_argument("url", nargs="+")
     options = parser.parse_args()
 
-    def answer(home: str) -> dict[str, object]:
+    def answer(home):
         with Server(home) as server:
             visit(options.browser, find_executable(options.browser), options.url, home, server)
             return {url: server.headers.get(urlsplit(url).hostname or "") for url in options.url}

@@ -7,7 +7,6 @@ the values of the JavaScript expressions behind --ask, with all of the browser's
 import argparse
 import json
 import sys
-from typing import Any
 
 from browser_probe import EXECUTABLES, find_executable, print_answer
 from chromium import Chromium
@@ -29,7 +28,7 @@ return JSON.stringify({
 """
 
 
-def read_policies(browser: str, questions: list[str], seconds: float, home: str) -> Any:
+def read_policies(browser, questions, seconds, home):
     if browser != "chromium":
         with Firefox(find_executable(browser), home, {}, seconds) as firefox:
             return json.loads(firefox.evaluate(ASK_FIREFOX % ", ".join(questions)))

@@ -11,7 +11,6 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
 from chromium import Chromium, ChromiumError
@@ -33,7 +32,7 @@ START = 'data:text/html,<meta charset="utf-8">'
 class Site(Listener):
     """A listener that answers some requests, so that a browser is led on."""
 
-    def heard(self, said: bytes) -> bytes:
+    def heard(self, said):
         super().heard(said)
         route, _, to = said.partition(b" HTTP/")[0].partition(b" ")[2].partition(b"?")
         if route == b"/redirect":
@@ -44,13 +43,13 @@ class Site(Listener):
         return TLS_REFUSED if said[:1] == TLS else _page(b"here")
 
 
-def _page(body: bytes) -> bytes:
+def _page(body):
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
     page = b"<!doctype html><title>page</title>" + body
     return head % len(page) + page
 
 
-def target(url: str) -> str:
+def target(url):
     """The address that a browser is led to in the end."""
     for path in ("/redirect?", "/frame?"):
         _, found, to = url.partition(path)
@@ -59,13 +58,13 @@ def target(url: str) -> str:
     return url.removeprefix("view-source:").removeprefix("about:reader?url=")
 
 
-def host_of(url: str) -> str:
+def host_of(url):
     """The name in an address as browsers make it out: in ASCII and lower case, without a dot at its end."""
     host = unquote(urlsplit(target(url)).hostname or "").rstrip(".")
     return host if host.isascii() else host.encode("idna").decode()
 
 
-def find_executable(browser: str) -> str:
+def find_executable(browser):
     """Return the program of a browser. Raises ChromiumError where it is not installed."""
     program = next(filter(None, map(shutil.which, EXECUTABLES[browser])), None)
     if program is None:
@@ -73,7 +72,7 @@ def find_executable(browser: str) -> str:
     return program
 
 
-def print_answer(answer: Callable[[str], object]) -> int:
+def print_answer(answer):
     """Print what comes of a browser with a home of its own. Return the exit code: 2 where the browser does not work."""
     with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as home:
         try:
@@ -84,11 +83,11 @@ def print_answer(answer: Callable[[str], object]) -> int:
     return 0
 
 
-def probe(browser: str, urls: Sequence[str], listen: str, executable: str, home: str) -> dict[str, tuple[int, str]]:
+def probe(browser, urls, listen, executable, home):
     """Open addresses in a browser. Return for each one the connections, and the error that the browser shows."""
     open_urls = _firefox if browser == "firefox" else _chromium
-    visits: dict[str, tuple[int, str]] = {}
-    seen: dict[str, int] = {}  # by name, since several addresses may have the same one
+    visits = {}
+    seen = {}  # by name, since several addresses may have the same one
     with Site(listen) as site:
         for url, error in open_urls(executable, urls, site, home):
             name = host_of(url)
@@ -98,7 +97,7 @@ def probe(browser: str, urls: Sequence[str], listen: str, executable: str, home:
     return visits
 
 
-def _chromium(executable: str, urls: Sequence[str], site: Site, home: str) -> Iterator[tuple[str, str]]:
+def _chromium(executable, urls, site, home):
     to_site = f"MAP * {site.address}:{site.port}"
     with Chromium(executable, home, to_site, ["--disable-features=HttpsUpgrades"]) as browser:
         page = browser.open(START)
@@ -110,7 +109,7 @@ def _chromium(executable: str, urls: Sequence[str], site: Site, home: str) -> It
             yield url, said
 
 
-def _firefox(executable: str, urls: Sequence[str], site: Site, home: str) -> Iterator[tuple[str, str]]:
+def _firefox(executable, urls, site, home):
     ports = ";".join(f"{port}={site.port}" for port in PORTS)
     to_site = {"network.dns.forceResolve": site.address, "network.socket.forcePort": ports, "network.proxy.type": 0}
     with Firefox(executable, home, {**to_site, "dom.security.https_first": False}) as browser:
@@ -127,7 +126,7 @@ if __name__ == "__main__":
     parser.add_argument("url", nargs="+")
     options = parser.parse_args()
 
-    def count(home: str) -> dict[str, object]:
+    def count(home):
         executable = options.executable or find_executable(options.browser)
         visits = probe(options.browser, options.url, options.listen, executable, home)
         return {url: visit if options.said else visit[0] for url, visit in visits.items()}

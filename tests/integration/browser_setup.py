@@ -8,9 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from conftest import missing, require_root, require_tool
 from proscribe.controller.compile.catalogue.loading import load
@@ -19,7 +17,7 @@ from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import browser
 from proscribe.host.system import Host
-from proscribe.model.finding import COMPLIANT, NOT_APPLICABLE, Verdict
+from proscribe.model.finding import COMPLIANT, NOT_APPLICABLE
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
@@ -27,7 +25,7 @@ UNSHARE = ["unshare", "--mount", "--propagation", "private"]
 POLICIES = ("chromium", "chromium-browser", "opt/chrome", "opt/edge", "brave", "firefox", "thunderbird")
 
 
-def made_tree(where: Path) -> Iterator[Path]:
+def made_tree(where):
     """A tree with /etc, but for secrets and for browser policies that this machine may have; gone after the test."""
     require_root()
     require_tool("unshare")
@@ -43,7 +41,7 @@ def made_tree(where: Path) -> Iterator[Path]:
     shutil.rmtree(where)
 
 
-def real_plan(**restrictions: Any) -> dict[str, Any]:
+def real_plan(**restrictions):
     """Return the plan of the own catalogue. Tests control browsers by remote debugging, which stays open by default."""
     settings = {"remote_debugging": "unmanaged", **restrictions.get("browser_settings", {})}
     restrictions = {**restrictions, "browser_settings": settings}
@@ -51,7 +49,7 @@ def real_plan(**restrictions: Any) -> dict[str, Any]:
     return compile_plan(load([PROJECT / "catalog"]), read, [], datetime.date(2026, 11, 25))
 
 
-def plan_of(services: Mapping[str, Any], browsers: Mapping[str, Any], allowed: Sequence[str] = ()) -> dict[str, Any]:
+def plan_of(services, browsers, allowed=()):
     """Return a plan of these services, settings and allowed extensions."""
     settings = {"browsers": browsers, "extensions_allowed": list(allowed)}
     entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
@@ -59,22 +57,22 @@ def plan_of(services: Mapping[str, Any], browsers: Mapping[str, Any], allowed: S
     return {"browsers": places(load([PROJECT / "catalog"])), "controls": {"browser": section}}
 
 
-def enforce(tree: Path, plan: Mapping[str, Any]) -> None:
+def enforce(tree, plan):
     for action in browser.enforce(Host(str(tree)), plan).actions:
         action.apply()
 
 
-def unmet(tree: Path, plan: Mapping[str, Any]) -> list[Verdict]:
+def unmet(tree, plan):
     verdicts = browser.observe(Host(str(tree)), plan)
     return [verdict for verdict in verdicts if verdict.state not in (COMPLIANT, NOT_APPLICABLE)]
 
 
-def lift(tree: Path, plan: Mapping[str, Any]) -> None:
+def lift(tree, plan):
     for action in browser.lift(Host(str(tree)), plan).actions:
         action.apply()
 
 
-def put(tree: Path, files: Mapping[str, Any]) -> None:
+def put(tree, files):
     """Write files of the organisation's own, as JSON."""
     for path, document in files.items():
         file = tree / path.lstrip("/")
@@ -82,7 +80,7 @@ def put(tree: Path, files: Mapping[str, Any]) -> None:
         file.write_text(json.dumps(document))
 
 
-def in_place_of_etc(tree: Path, script: Path, *words: str, seconds: int = 120) -> Any:
+def in_place_of_etc(tree, script, *words, seconds=120):
     """Run a script where the tree's etc stands in place of /etc, and return the JSON that it prints."""
     bind = 'mount --bind "$1" /etc && shift && exec "$@"'
     inside = ["sh", "-c", bind, "sh", str(tree / "etc"), sys.executable, "-B", str(script), *words]
@@ -92,13 +90,13 @@ def in_place_of_etc(tree: Path, script: Path, *words: str, seconds: int = 120) -
     return json.loads(answer.stdout)
 
 
-def visits(tree: Path, name: str, urls: list[str], *more: str, seconds: int = 120) -> dict[str, tuple[int, str]]:
+def visits(tree, name, urls, *more, seconds=120):
     """Return how many connections each address leads to, and the error that the browser shows."""
     words = ["--said", "--browser", name, *more, *urls]
     answer = in_place_of_etc(tree, HERE / "browser_probe.py", *words, seconds=seconds)
     return {url: (hits, error) for url, (hits, error) in answer.items()}
 
 
-def read_policies(tree: Path, name: str = "chromium", *words: str) -> dict[str, Any]:
+def read_policies(tree, name="chromium", *words):
     """Return what browser_policies.py prints of a browser."""
     return dict(in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", name, *words))

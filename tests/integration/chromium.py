@@ -3,8 +3,6 @@
 The pipe (file descriptors 3 and 4, JSON ended by a zero byte) needs no port and no WebSocket. Standard library only.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import json
@@ -14,8 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 PATIENCE = 600  # seconds for one answer, of which only what hangs takes as many
 # The browser wants to find its ends of the pipes as 3 and 4, whatever numbers these have.
@@ -35,7 +31,7 @@ class ChromiumError(Exception):
     """The browser does not answer, or a script in it failed."""
 
 
-def make_switches(home: str, names: str, more: Sequence[str] = ()) -> list[str]:
+def make_switches(home, names, more=()):
     """Return the switches of a browser without a window, with a profile of its own; `names` says where names lead."""
     parts = ("background-networking", "component-update", "sync", "quic", "gpu", "dev-shm-usage")
     switches = ["--headless", "--no-first-run", "--hide-scrollbars", *(f"--disable-{part}" for part in parts)]
@@ -46,33 +42,31 @@ def make_switches(home: str, names: str, more: Sequence[str] = ()) -> list[str]:
 class Chromium:
     """One browser without a window, with a profile of its own in `home`."""
 
-    def __init__(self, executable: str, home: str, names: str = "MAP * ~NOTFOUND", more: Sequence[str] = ()) -> None:
+    def __init__(self, executable, home, names="MAP * ~NOTFOUND", more=()):
         switches = ["--remote-debugging-pipe", *make_switches(home, names, more)]
         to_browser, self._writing = os.pipe()
         self._reading, from_browser = os.pipe()
         argv = [sys.executable, "-IS", "-c", AS_3_AND_4, str(to_browser), str(from_browser), executable, *switches]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
         streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-        ends: dict[str, Any] = {"pass_fds": (to_browser, from_browser), "start_new_session": True, **streams}
+        ends = {"pass_fds": (to_browser, from_browser), "start_new_session": True, **streams}
         self._process = subprocess.Popen(argv, env=environment, **ends)
         os.close(to_browser)
         os.close(from_browser)
         self._buffer, self._last = b"", 0
-        self.events: list[dict[str, Any]] = []
+        self.events = []
 
-    def __enter__(self) -> Chromium:
+    def __enter__(self):
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         os.close(self._writing)
         os.close(self._reading)
 
-    def open(
-        self, url: str, *, width: int = 1280, height: int = 800, scheme: str = "light", script: bool = True
-    ) -> Page:
+    def open(self, url, *, width=1280, height=800, scheme="light", script=True):
         """Open an address in a tab of its own, and wait until it has loaded."""
         target = self.ask("Target.createTarget", {"url": "about:blank"})["targetId"]
         page = Page(self, self.ask("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"])
@@ -86,10 +80,10 @@ class Chromium:
         page.wait_for(LOADED)
         return page
 
-    def tabs(self) -> int:
+    def tabs(self):
         return len(self.ask("Target.getTargets")["targetInfos"])
 
-    def ask(self, method: str, parameters: Mapping[str, Any] | None = None, session: str = "") -> dict[str, Any]:
+    def ask(self, method, parameters=None, session=""):
         """Send a command, and return its result. Raises ChromiumError."""
         self._last += 1
         question = {"id": self._last, "method": method, "params": dict(parameters or {})}
@@ -102,7 +96,7 @@ class Chromium:
             raise ChromiumError(f"{method}: {answer['error']['message']}")
         return dict(answer["result"])
 
-    def receive(self, waiting_for: str) -> dict[str, Any]:
+    def receive(self, waiting_for):
         """Return the next message. Raises ChromiumError when none comes."""
         end = time.monotonic() + PATIENCE
         while b"\0" not in self._buffer:
@@ -116,31 +110,31 @@ class Chromium:
 
 
 class Page:
-    def __init__(self, browser: Chromium, session: str) -> None:
+    def __init__(self, browser, session):
         self._browser, self._session = browser, session
 
-    def ask(self, method: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def ask(self, method, parameters=None):
         return self._browser.ask(method, parameters, self._session)
 
-    def close(self) -> None:
+    def close(self):
         self.ask("Page.close")
 
-    def events(self, method: str) -> list[dict[str, Any]]:
+    def events(self, method):
         mine = (event for event in self._browser.events if event.get("sessionId") == self._session)
         return [event["params"] for event in mine if event["method"] == method]
 
-    def wait_for(self, method: str) -> None:
+    def wait_for(self, method):
         while not self.events(method):
             self._browser.events.append(self._browser.receive(method))
 
-    def load(self, action: Callable[[], Any]) -> None:
+    def load(self, action):
         """Do what loads the page anew, and wait until it has."""
         before = len(self.events(LOADED))
         action()
         while len(self.events(LOADED)) == before:
             self._browser.events.append(self._browser.receive(LOADED))
 
-    def evaluate(self, expression: str) -> Any:
+    def evaluate(self, expression):
         """The value of a JavaScript expression; a promise is waited for. Raises ChromiumError when it throws."""
         answer = self.ask("Runtime.evaluate", {"expression": expression, "returnByValue": True, "awaitPromise": True})
         if "exceptionDetails" in answer:
@@ -148,27 +142,27 @@ class Page:
             raise ChromiumError(details.get("exception", {}).get("description") or details["text"])
         return answer["result"].get("value")
 
-    def press(self, key: str, *, shift: bool = False) -> None:
+    def press(self, key, *, shift=False):
         common = {"key": " " if key == "Space" else key, "windowsVirtualKeyCode": KEYS[key], "modifiers": 8 * shift}
-        down: dict[str, Any] = {"type": "keyDown", **common}
+        down = {"type": "keyDown", **common}
         if key in TYPED:
             down["text"] = TYPED[key]
         self.ask("Input.dispatchKeyEvent", down)
         self.ask("Input.dispatchKeyEvent", {"type": "keyUp", **common})
 
-    def type(self, text: str) -> None:
+    def type(self, text):
         self.ask("Input.insertText", {"text": text})
 
-    def complaints(self) -> list[str]:
+    def complaints(self):
         """What stands in the console: errors, warnings, refusals of the page's own policy."""
         thrown = [event["exceptionDetails"]["text"] for event in self.events("Runtime.exceptionThrown")]
         logged = [event["entry"]["text"] for event in self.events("Log.entryAdded")]
         return thrown + logged + [str(event["args"]) for event in self.events("Runtime.consoleAPICalled")]
 
-    def requests(self) -> list[str]:
+    def requests(self):
         """The addresses that were asked for, but for the page itself."""
         return [event["request"]["url"] for event in self.events("Network.requestWillBeSent")][1:]
 
-    def pdf(self) -> bytes:
+    def pdf(self):
         parameters = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}
         return base64.b64decode(self.ask("Page.printToPDF", parameters)["data"])

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 import roots
@@ -14,18 +13,18 @@ PACKAGES |= {"dpkg-deb": "dpkg", "rpmbuild": "rpm", "createrepo_c": "createrepo-
 PACKAGES |= {"sshd": "openssh-server", "dnsmasq": "dnsmasq-base"}
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+def pytest_itemcollected(item):
     item.add_marker(pytest.mark.integration)
 
 
-def missing(what: str) -> None:
+def missing(what):
     """A test cannot run for want of something: skipped by name, or failed where PROSCRIBE_TESTS_COMPLETE=1."""
     if os.environ.get("PROSCRIBE_TESTS_COMPLETE") == "1":
         pytest.fail(what, pytrace=False)
     pytest.skip(what)
 
 
-def require_tool(name: str) -> str:
+def require_tool(name):
     """The path of a tool, or the end of the test with the package to install."""
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
     if path is None:
@@ -33,12 +32,12 @@ def require_tool(name: str) -> str:
     return str(path)
 
 
-def require_root() -> None:
+def require_root():
     if os.geteuid() != 0:
         missing("needs root: run the tests as root")
 
 
-def layers(root: str) -> tuple[Path, ...]:
+def layers(root):
     """The layers of one of the tests' Debian roots (tests/roots.py), made on first use, or the end of the test.
 
     On some days sid cannot be installed, which is no fault of what is tested.
@@ -52,13 +51,13 @@ def layers(root: str) -> tuple[Path, ...]:
         (pytest.skip if error.suite == "sid" else pytest.fail)(str(error))
 
 
-def require_whole_hosts() -> None:
+def require_whole_hosts():
     require_root()
     for tool in ("podman", "runc", "mmdebstrap", "ssh", "ssh-keygen", "ip"):
         require_tool(tool)
 
 
-def open_to_others(path: Path) -> None:
+def open_to_others(path):
     """Let other users reach a directory of a test. What they may enter already stays as it is, such as /tmp."""
     for step in (path, *path.parents):
         if not step.stat().st_mode & 0o001:

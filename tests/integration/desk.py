@@ -4,11 +4,10 @@ The controller can clone this checkout. It reaches press01 and fin01 as root, la
 """
 
 import contextlib
-from collections.abc import Iterator
 
 from doc_shell import DocShell
 from machines import PROJECT
-from scheduled_fleet import Fleet, scheduled_fleet
+from scheduled_fleet import scheduled_fleet
 
 HOSTS = ("press01", "fin01", "lab01")
 REPOSITORY = "/srv/git/proscribe.git"
@@ -43,13 +42,13 @@ WIDTH = 80  # columns, of the narrowest screen that nobody has to scroll sideway
 TERMINAL = {"COLUMNS": str(WIDTH), "LANG": "C.UTF-8", "NO_COLOR": "1", "HOME": "/root", "USER": "root"}
 
 
-def shell(fleet: Fleet, directory: str, **environment: str) -> DocShell:
+def shell(fleet, directory, **environment):
     variables = [word for item in {**TERMINAL, **environment}.items() for word in ("--env", "=".join(item))]
     how = ("--interactive", "--workdir", directory, *variables, fleet.controller.name)
     return DocShell(["podman", "--runtime", "runc", "exec", *how])
 
 
-def name_hosts(fleet: Fleet) -> None:
+def name_hosts(fleet):
     """Let the controller reach the hosts by their names."""
     for host, address in fleet.addresses.items():
         in_keys = f"sed -i 's/^{address} /{host},&/' /root/.ssh/known_hosts"
@@ -57,7 +56,7 @@ def name_hosts(fleet: Fleet) -> None:
 
 
 @contextlib.contextmanager
-def desk(called: str) -> Iterator[Fleet]:
+def desk(called):
     """Boot the controller and the hosts, and set up nothing of Proscribe."""
     with scheduled_fleet(called, HOSTS) as fleet:
         controller = fleet.controller

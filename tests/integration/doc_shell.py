@@ -1,17 +1,13 @@
 """Runs the commands of a document one after the other, as one shell would, and compares what they print."""
 
-from __future__ import annotations
-
 import os
 import re
 import secrets
 import shlex
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from doc_blocks import Command, File
 from doc_not_run import without_comment
 from patience import LONGEST
 
@@ -34,29 +30,29 @@ class Ended(NamedTuple):
 
 
 class DocShell:
-    def __init__(self, argv: Sequence[str]) -> None:
+    def __init__(self, argv):
         self._mark = secrets.token_hex(8)
         self._code = 0
-        options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         options |= {"text": True, "errors": "replace", "env": {**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}}
         self._bash = subprocess.Popen([*argv, "bash", "--norc", "--noprofile"], **options)
         # What runs the shell elsewhere (podman exec) may hand on two streams in another order than they were written.
         self._bash.stdin.write("exec 2>&1\n")
         self._bash.stdin.flush()
 
-    def __enter__(self) -> DocShell:
+    def __enter__(self):
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         self._bash.kill()
         self._bash.wait()
 
-    def run(self, text: str) -> Ended:
+    def run(self, text):
         """Run a line, with `$?` of the one before. One that does not end is ended with the shell."""
         line = f"(exit {self._code}); eval {shlex.quote(text)} </dev/null; printf '\\n%s %d\\n' {self._mark} $?\n"
         self._bash.stdin.write(line)
         self._bash.stdin.flush()
-        printed: list[str] = []
+        printed = []
         limit = threading.Timer(LONGEST, self._bash.kill)
         limit.start()
         try:
@@ -70,25 +66,25 @@ class DocShell:
         raise AssertionError(f"{text}: the shell ended, or was ended after {LONGEST} s\n{''.join(printed)}")
 
 
-def written(file: File) -> str:
+def written(file):
     name = shlex.quote(file.name)
     return f'mkdir -p "$(dirname {name})" && printf %s {shlex.quote(file.content)} >{name}'
 
 
-def codes(commands: Sequence[Command], known: Mapping[str, int]) -> Iterator[tuple[Command, int]]:
+def codes(commands, known):
     """Each command with the code that it has to end with: what the next `echo $?` prints, what is `known`, else 0."""
     for command, following in zip(commands, [*commands[1:], None], strict=True):
         shown = following is not None and following.text == "echo $?" and following.output
         yield command, int(following.output[0]) if following and shown else known.get(without_comment(command.text), 0)
 
 
-def missing(documented: Sequence[str], printed: str) -> list[str]:
+def missing(documented, printed):
     """The lines of a documented output that were not printed. Times, ids and numbers may be others."""
     real = _alike(printed)
     return [line for line in documented if not all(_alike(part).strip() in real for part in line.split("..."))]
 
 
-def _alike(text: str) -> str:
+def _alike(text):
     for changing, placeholder in CHANGING:
         text = changing.sub(placeholder, text)
     return text

@@ -1,10 +1,7 @@
 """What `explain` answers about an inventory, host by host and control by control."""
 
 import argparse
-import datetime
 import json
-from pathlib import Path
-from typing import Any
 
 from proscribe.controller.cli import explain, inventory
 from proscribe.controller.cli.explain import answering, printing
@@ -16,31 +13,31 @@ from proscribe.controller.compile.plans.hosts import compile_hosts
 class Explained:
     """The policy of an inventory, or of some of its hosts, and what `explain` makes of it."""
 
-    def __init__(self, file: Path, now: datetime.datetime, limit: str = "all") -> None:
+    def __init__(self, file, now, limit="all"):
         parser = argparse.ArgumentParser()
         explain.add_arguments(parser)
         question = inventory.question(parser.parse_args(["-i", str(file), "--limit", limit, "x"]))
         self.compiled = compile_hosts(question, now)
-        self._answers: dict[str, list[Any]] = {}
+        self._answers = {}
 
-    def plan(self, host: str) -> dict[str, Any]:
+    def plan(self, host):
         return self.compiled.plans[self.compiled.hosts[host]]
 
-    def says(self, host: str, word: str) -> dict[str, str]:
+    def says(self, host, word):
         return {control: answer["answer"] for control, answer in self.controls(host, word).items()}
 
-    def reasons(self, host: str, word: str) -> dict[str, list[str]]:
+    def reasons(self, host, word):
         answers = self.controls(host, word)
         return {control: [reason["text"] for reason in answer["reasons"]] for control, answer in answers.items()}
 
-    def fed(self, host: str, word: str) -> dict[str, str]:
+    def fed(self, host, word):
         """The answer of each export that the host's organisation feeds to a point, by its format."""
         return {export["format"]: export["answer"] for export in self._answer(host, word)["given_to"]}
 
-    def controls(self, host: str, word: str) -> dict[str, Any]:
+    def controls(self, host, word):
         return dict(self._answer(host, word)["controls"])
 
-    def _answer(self, host: str, word: str) -> dict[str, Any]:
+    def _answer(self, host, word):
         """What `explain --json` prints of one host."""
         if word not in self._answers:
             answers = json.loads(json.dumps(printing.as_json(*answering.explain(read(word), self.compiled))))
@@ -49,7 +46,7 @@ class Explained:
         return dict(group)
 
 
-def closed(answer: str) -> bool:
+def closed(answer):
     """Whether an answer says that something cannot be reached; one that leaves it open to what the host is like does
     not say it.
     """

@@ -4,14 +4,12 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Mapping
-from typing import Any
 
 from browser_doors import BROWSERS_OWN, OPEN, SETTLE, START, Site, new_home, running, until, write_files
 from marionette import QUIET, Firefox, FirefoxError
 
 # What a user sets in the own profile: whatever a policy does not lock.
-OWN_PREFERENCES: Mapping[str, Any] = {
+OWN_PREFERENCES = {
     **QUIET,
     "devtools.chrome.enabled": True,
     "devtools.debugger.prompt-connection": False,
@@ -48,12 +46,12 @@ WINDOW = """<?xml version="1.0"?>
 
 
 class OfFirefox:
-    def __init__(self, executable: str, blocked: str, home: str, patience: float) -> None:
+    def __init__(self, executable, blocked, home, patience):
         self.executable, self.blocked, self.home, self.patience = executable, blocked, home, patience
         self.site = Site()
         self.script = BROWSERS_OWN.replace("BLOCKED", blocked)
 
-    def attack(self, name: str) -> bool:
+    def attack(self, name):
         """Try one attack. Raises FirefoxError where the browser does not work."""
         self.site.requests.clear()
         with new_home() as home:
@@ -80,15 +78,15 @@ class OfFirefox:
                     _Server(port).run(self.script)
                 return until(lambda: self.site.has(self.blocked), 2 * SETTLE)
 
-    def _preferences(self) -> dict[str, Any]:
+    def _preferences(self):
         return {**OWN_PREFERENCES, "network.socket.forcePort": f"80={self.site.port};443={self.site.port}"}
 
-    def _running(self, executable: str, home: str, *words: str) -> Any:
+    def _running(self, executable, home, *words):
         write_files(f"{home}/profile", {"user.js": _as_script("user_pref", self._preferences())})
         own = ["--headless", "--no-remote", "--profile", f"{home}/profile"]
         return running([executable, *own, *words, f"http://{OPEN}/"], home)
 
-    def _marionette(self, executable: str, home: str) -> bool:
+    def _marionette(self, executable, home):
         try:
             with Firefox(executable, home, self._preferences(), self.patience) as browser:
                 browser.evaluate(self.script)
@@ -96,7 +94,7 @@ class OfFirefox:
         except FirefoxError:
             return False
 
-    def _copy(self, home: str) -> str:
+    def _copy(self, home):
         """Copy the browser as a user unpacks it: the program itself, and links for what is large."""
         source, copy = os.path.dirname(os.path.realpath(self.executable)), f"{home}/copy"
         shutil.copytree(source, copy, copy_function=os.symlink)
@@ -105,7 +103,7 @@ class OfFirefox:
         shutil.copy(os.path.realpath(self.executable), program)
         return program
 
-    def _scripted(self, program: str, home: str) -> bool:
+    def _scripted(self, program, home):
         """Give a copy a script of its own, which its sandbox does not keep from the browser's code."""
         folder = os.path.dirname(program)
         config = {"filename": "made.cfg", "obscure_value": 0, "sandbox_enabled": False}
@@ -114,7 +112,7 @@ class OfFirefox:
         write_files(folder, {"defaults/pref/made.js": _as_script("pref", preferences), "made.cfg": unlock})
         return self._marionette(program, home)
 
-    def _extension(self, home: str) -> None:
+    def _extension(self, home):
         """Put an extension into the profile that is part of the browser itself (an experiment)."""
         api = {"schema": "schema.json", "parent": {"scopes": ["addon_parent"], "script": "made.js"}}
         api["parent"] |= {"paths": [["made"]], "events": ["startup"]}
@@ -127,7 +125,7 @@ class OfFirefox:
         archive = shutil.make_archive(f"{home}/made", "zip", write_files(f"{home}/extension", files))
         shutil.move(archive, f"{home}/profile/extensions/made@made.example.xpi")
 
-    def _application(self, home: str) -> bool:
+    def _application(self, home):
         """Start an application of the user's own in the installed browser (-app)."""
         preferences = {**self._preferences(), "toolkit.defaultChromeURI": "chrome://made/content/window.xhtml"}
         files = {"application.ini": APPLICATION, "chrome.manifest": "content made ./\n"}
@@ -140,21 +138,21 @@ class OfFirefox:
             return until(lambda: self.site.has(self.blocked), START)
 
 
-def _as_script(function: str, preferences: Mapping[str, Any]) -> str:
+def _as_script(function, preferences):
     return "".join(f"{function}({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items())
 
 
 class _Server:
-    def __init__(self, port: int) -> None:
+    def __init__(self, port):
         self._stream = socket.create_connection(("127.0.0.1", port), timeout=START).makefile("rwb")
         self._receive()  # it introduces itself
 
-    def run(self, script: str) -> None:
+    def run(self, script):
         process = self._ask("root", "getProcess", id=0)["processDescriptor"]["actor"]
         console = self._ask(process, "getTarget")["process"]["consoleActor"]
         self._ask(console, "evaluateJSAsync", text=f"(() => {{{script}}})()")
 
-    def _ask(self, actor: str, kind: str, **more: Any) -> Any:
+    def _ask(self, actor, kind, **more):
         body = json.dumps({"to": actor, "type": kind, **more}).encode()
         self._stream.write(b"%d:%b" % (len(body), body))
         self._stream.flush()
@@ -162,19 +160,19 @@ class _Server:
             pass
         return answer
 
-    def _receive(self) -> Any:
+    def _receive(self):
         length = b""
         while (byte := self._stream.read(1)) != b":":
             length += byte
         return json.loads(self._stream.read(int(length)))
 
 
-def _free_port() -> int:
+def _free_port():
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 
 
-def _listens(port: int) -> bool:
+def _listens(port):
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:

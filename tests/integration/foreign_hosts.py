@@ -6,10 +6,7 @@ Wine's cmd in a variable, since arguments would be quoted another time.
 
 import base64
 import plistlib
-from collections.abc import Iterable, Mapping
-from typing import Any
 
-from machines import Machine
 from patience import until
 from proscribe.host.controls.group_policy.policies import entries, of_programs
 from proscribe.host.controls.group_policy.registry_pol import DWORD, said_by
@@ -32,7 +29,7 @@ PLACES = {
 }
 
 
-def into_windows(host: Machine) -> None:
+def into_windows(host):
     host.run("sh", "-c", "cat >/usr/local/bin/wine-shell && chmod 755 /usr/local/bin/wine-shell", stdin=SHELL)
     # One server of Wine's for all sessions: it is found below /run/user, which would go with the last of them.
     host.run("loginctl", "enable-linger", "root")
@@ -41,16 +38,16 @@ def into_windows(host: Machine) -> None:
     host.run("usermod", "--shell", "/usr/local/bin/wine-shell", "root")
 
 
-def wine(host: Machine, *argv: str, stdin: str | None = None) -> str:
+def wine(host, *argv, stdin=None):
     return host.run("env", *ENVIRONMENT, "wine", *argv, stdin=stdin)
 
 
-def import_registry(host: Machine, text: str) -> None:
+def import_registry(host, text):
     host.run("sh", "-c", "iconv -f utf-8 -t utf-16 >/tmp/made.reg", stdin=text)
     wine(host, "reg", "import", r"Z:\tmp\made.reg")
 
 
-def registry_file(values: Iterable[tuple[str, str, str | int | bytes]]) -> str:
+def registry_file(values):
     """Return a file of `.reg` with values: key, name ("" for the key's own), and text, number or bytes."""
     lines = ["Windows Registry Editor Version 5.00"]
     for key, name, data in values:
@@ -61,7 +58,7 @@ def registry_file(values: Iterable[tuple[str, str, str | int | bytes]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def policies(plan: Mapping[str, Any]) -> str:
+def policies(plan):
     """A plan's browser policies as a file of `.reg`, as a domain's policy would have set them."""
     values = []
     for entry in entries(plan):
@@ -71,20 +68,20 @@ def policies(plan: Mapping[str, Any]) -> str:
     return registry_file(value for value in values if not value[1].startswith("**"))
 
 
-def browsers(*names: str) -> str:
+def browsers(*names):
     return registry_file((rf"{CLIENTS}\{item}\shell\open\command", "", f'"{PLACES[item]}"') for item in names)
 
 
-def installed(key: str, **values: str) -> str:
+def installed(key, **values):
     return registry_file((rf"{UNINSTALL}\{key}", name, value) for name, value in values.items())
 
 
-def of_user(key: str, name: str, value: str) -> str:
+def of_user(key, name, value):
     """A file of `.reg` with a value of the user who is logged in, as Wine calls the account."""
     return registry_file([(rf"HKEY_USERS\S-1-5-21-0-0-0-1000\{key}", name, value)])
 
 
-def start(host: Machine, image: str) -> None:
+def start(host, image):
     """Start a program of that image's name, which waits for a key: Wine's own cmd under another name."""
     host.run("cp", f"{PREFIX}/drive_c/windows/system32/cmd.exe", f"{PREFIX}/drive_c/{image}")
     environment = [word for item in ENVIRONMENT for word in ("--setenv", item)]
@@ -132,7 +129,7 @@ END
 """
 
 
-def into_mac(host: Machine) -> None:
+def into_mac(host):
     place(host, PYTHON, INTERPRETER.encode(), mode=0o755)
     place(host, "/bin/ps", PS.encode(), mode=0o755)
     host.run("mkdir", "-p", "/private/etc", "/Applications", "/Users/alice/Applications", "/Users/Shared")
@@ -141,19 +138,19 @@ def into_mac(host: Machine) -> None:
     place(host, "/private/etc/hosts", b"127.0.0.1 localhost\n255.255.255.255 broadcasthost\n")
 
 
-def bundle(host: Machine, path: str, identifier: str, **more: Any) -> None:
+def bundle(host, path, identifier, **more):
     said = {"CFBundleIdentifier": identifier, "CFBundlePackageType": "APPL", **more}
     place(host, f"{path}/Contents/Info.plist", plistlib.dumps(said, fmt=plistlib.FMT_BINARY))
 
 
-def preferences(host: Machine, plan: Mapping[str, Any]) -> None:
+def preferences(host, plan):
     """A plan's browser policies as managed preferences, as an MDM's profile would have set them."""
     for program, said in of_programs(plan).items():
         enabled = {} if program.family == "chromium" else {"EnterprisePoliciesEnabled": True}
         place(host, f"/Library/Managed Preferences/{program.domain}.plist", plistlib.dumps({**enabled, **said}))
 
 
-def place(host: Machine, path: str, content: bytes, mode: int = 0o644) -> None:
+def place(host, path, content, mode=0o644):
     text = base64.b64encode(content).decode()
     script = f'mkdir -p "$(dirname "$1")" && rm -f "$1" && base64 -d >"$1" && chmod {mode:o} "$1"'
     host.run("sh", "-c", script, "-", path, stdin=text)

@@ -14,7 +14,6 @@ import select
 import stat
 import struct
 import sys
-from collections.abc import Callable
 
 GETATTR, INIT = 3, 26
 IN_HEADER = struct.Struct("<IIQQIIII")  # len, opcode, unique, nodeid, uid, gid, pid, padding
@@ -23,7 +22,7 @@ INIT_OUT = struct.Struct("<IIIIHHIIHHI28x")  # major, minor, max_readahead, flag
 ATTRIBUTES = struct.Struct("<QQQQQQIIIIIIIIII")  # ino, size, blocks, a/m/ctime, their nsec, mode, nlink, uid, gid, rdev
 
 
-def mounted(place: str, uid: int, mode: int, more: str = ",allow_other") -> int:
+def mounted(place, uid, mode, more=",allow_other"):
     """The descriptor that the kernel asks on."""
     device = os.open("/dev/fuse", os.O_RDWR)
     options = f"fd={device},rootmode={mode:o},user_id={uid},group_id={uid}{more}"
@@ -33,7 +32,7 @@ def mounted(place: str, uid: int, mode: int, more: str = ",allow_other") -> int:
     return device
 
 
-def serve(device: int, answer: Callable[[int, int, bytes], bytes | int | None]) -> None:
+def serve(device, answer):
     """Answer what the kernel asks, until the standard input is closed. `answer` takes an opcode, a node and the rest of
     a request, and returns the answer, the number of an error, or None for no answer at all.
     """
@@ -46,7 +45,7 @@ def serve(device: int, answer: Callable[[int, int, bytes], bytes | int | None]) 
         request = os.read(device, 1 << 20)
         _, opcode, unique, node, *_ = IN_HEADER.unpack(request[: IN_HEADER.size])
         if opcode == INIT:
-            reply: bytes | int | None = INIT_OUT.pack(7, 31, 65536, 0, 12, 9, 65536, 1, 0, 0, 0)
+            reply = INIT_OUT.pack(7, 31, 65536, 0, 12, 9, 65536, 1, 0, 0, 0)
         else:
             reply = answer(opcode, node, request[IN_HEADER.size :])
         if reply is None:
@@ -56,11 +55,11 @@ def serve(device: int, answer: Callable[[int, int, bytes], bytes | int | None]) 
             os.write(device, OUT_HEADER.pack(OUT_HEADER.size + len(body), error, unique) + body)
 
 
-def answer_then_hang(uid: int, mode: int, answers: int) -> Callable[[int, int, bytes], bytes | None]:
+def answer_then_hang(uid, mode, answers):
     """Return what says so many times what the root is, and answers nothing else."""
     left = iter(range(answers))
 
-    def answer(opcode: int, node: int, _: bytes) -> bytes | None:
+    def answer(opcode, node, _):
         if opcode != GETATTR or node != 1 or next(left, None) is None:
             return None
         facts = (1, 4096, 8, 0, 0, 0, 0, 0, 0, mode, 1, uid, uid, 0, 4096, 0)
@@ -69,7 +68,7 @@ def answer_then_hang(uid: int, mode: int, answers: int) -> Callable[[int, int, b
     return answer
 
 
-def main() -> None:
+def main():
     place, uid = sys.argv[1], int(sys.argv[2])
     mode = (stat.S_IFDIR | 0o755) if os.path.isdir(place) else (stat.S_IFREG | 0o755)
     device = mounted(place, uid, mode)

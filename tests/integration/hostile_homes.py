@@ -8,9 +8,8 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import made_apps as made
 from hypothesis import strategies as st
@@ -38,7 +37,7 @@ COUNTS = [struct.pack(form, number) for form in ("<H", "<I", "<Q") for number in
 COUNTS += [struct.pack("<I", 1 << 30), struct.pack("<Q", 1 << 62), b"\xff" * 4, b"\xff" * 8]
 
 
-def texts(name: str) -> Mapping[str, bytes]:
+def texts(name):
     """Honest files of each kind, for an app of that name."""
     path = f"/nix/store/{STORE}-{name}-1.0"
     entry = f'("{name}" "1.0" "out" "/gnu/store/{STORE}-{name}-1.0" (propagated-inputs ()))'
@@ -75,7 +74,7 @@ SITES = (".local/lib/python3.11", ".pyenv/versions/{any}/lib/python3.12", ".loca
 SITES += (".local/share/pipx/venvs/{any}/lib/python3.11",)
 WEB_APPS = ".config/chromium/Default/Web Applications"
 CONDA = ("miniconda3", "miniconda3/envs/{any}", "envs/a")
-PLACES_OF: dict[str, tuple[str, ...]] = {
+PLACES_OF = {
     "metadata": tuple(f"{site}/site-packages/{{pip}}-1.0.dist-info/METADATA" for site in SITES)
     + (".local/lib/python3.9/site-packages/{pip}-1.0.egg-info/PKG-INFO",),
     "receipt": (".local/share/uv/tools/{pip}/uv-receipt.toml",),
@@ -168,9 +167,9 @@ OTHERS = st.builds(
 HOMES = st.lists(st.one_of(FILES, FILES, FILES, OTHERS), min_size=3, max_size=25)
 
 
-def catalogue_names(catalogue: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+def catalogue_names(catalogue):
     """What stands for {pip} and the like, out of the plan's apps."""
-    by_key: dict[str, set[str]] = {}
+    by_key = {}
     for entry in catalogue.values():
         keys = {"program": "processes", "desktop": "desktop_files", "windows": "windows"}
         for key, names in {**entry["packages"], **{key: entry.get(own, ()) for key, own in keys.items()}}.items():
@@ -178,7 +177,7 @@ def catalogue_names(catalogue: Mapping[str, Any]) -> Mapping[str, Sequence[str]]
     return {key: sorted(names) for key, names in by_key.items()}
 
 
-def content(thing: Thing, name: str) -> bytes:
+def content(thing, name):
     text = texts(name)[thing.kind]
     for at, gone, token, times in thing.changes:
         place = len(text) * at // 1000
@@ -186,7 +185,7 @@ def content(thing: Thing, name: str) -> bytes:
     return text[: 8 << 20]
 
 
-def leave(home: Path, shared: Path, uid: int, things: Sequence[Thing], named: Mapping[str, Sequence[str]]) -> None:
+def leave(home, shared, uid, things, named):
     """Make a home of what is drawn; what has no room beside the others is left out."""
     for thing in things:
         name, path = _place(thing, named)
@@ -197,7 +196,7 @@ def leave(home: Path, shared: Path, uid: int, things: Sequence[Thing], named: Ma
         _give(os.fsencode(top), uid)
 
 
-def _place(thing: Thing, named: Mapping[str, Sequence[str]]) -> tuple[str, bytes]:
+def _place(thing, named):
     numbers = iter(list(thing.names) * 4)
     name, path = "qq", b""
     for part in thing.place.replace("{", "\0{").replace("}", "}\0").split("\0"):
@@ -212,11 +211,11 @@ def _place(thing: Thing, named: Mapping[str, Sequence[str]]) -> tuple[str, bytes
     return name, path
 
 
-def _make(thing: Thing, path: bytes, name: str) -> None:
+def _make(thing, path, name):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if os.path.lexists(path):
         return
-    makers: Mapping[str, Callable[[], object]] = {
+    makers = {
         "link": lambda: os.symlink(thing.target, path),
         "pipe": lambda: os.mkfifo(path),
         "socket": lambda: socket.socket(socket.AF_UNIX).bind(path),
@@ -233,7 +232,7 @@ def _make(thing: Thing, path: bytes, name: str) -> None:
     os.chmod(path, thing.mode)
 
 
-def _deep(path: bytes) -> None:
+def _deep(path):
     here = os.open("/", os.O_PATH)
     try:
         os.mkdir(path)
@@ -246,7 +245,7 @@ def _deep(path: bytes) -> None:
         os.close(here)
 
 
-def _give(top: bytes, uid: int) -> None:
+def _give(top, uid):
     """Make all of a tree a user's. By descriptors: its paths may be longer than a path may be."""
     if not os.path.lexists(top):
         return

@@ -4,8 +4,6 @@ One sshd on loopback is all of them, and starts this file for whatever is asked 
 called it does what stands in that host's file; a host without one is honest. Nothing observes or changes the machine.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import json
@@ -16,14 +14,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 PROJECT = Path(__file__).resolve().parents[2]
 MARK = "\nproscribe-answer:"
 # What it has in its quarantine.
-ITEM: dict[str, Any] = {"id": "wechat-0123abcd", "group": "", "services": ["wechat"], "bytes": 5000, "finished": True}
+ITEM = {"id": "wechat-0123abcd", "group": "", "services": ["wechat"], "bytes": 5000, "finished": True}
 ITEM |= {"kind": "tree", "path": "/home/alice/WeChat", "whole": "/home/alice/WeChat", "owner": "alice"}
 ITEM |= {"place_of": "alice", "taken_at": "2026-11-25T00:30:05Z", "kept_until": ""}
 
@@ -34,17 +31,17 @@ class Call(NamedTuple):
     kind: str
     command: str
 
-    def read(self) -> bytes:
+    def read(self):
         """What came with the call; a module that comes as a file has a terminal there, which has no end."""
         return b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
 
-    def head(self) -> dict[str, Any]:
+    def head(self):
         """The head of a streamed observation, {} for none. The rest is read too, or ssh would report a broken pipe."""
         sent = self.read()
         return dict(marshal.loads(base64.b64decode(sent.splitlines()[1]))[1]) if sent else {}
 
 
-def session_call() -> Call:
+def session_call():
     command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
     if "reply(*given" in command or "proscribe-answer" in command:  # the stream, or the program that a host caches
         return Call("observe", command)
@@ -54,7 +51,7 @@ def session_call() -> Call:
     return Call("other" if quiet or "python" not in command else "module", command)
 
 
-def record(plan: str, **changes: Any) -> dict[str, Any]:
+def record(plan, **changes):
     """An honest record with everything in order."""
     platform = {"os": "debian", "version": "13", "kernel": "6", "architecture": "x", "python": "3.13.5"}
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -63,7 +60,7 @@ def record(plan: str, **changes: Any) -> dict[str, Any]:
     return {**head, **rules, "platform": platform, "duration_ms": 40, **changes}
 
 
-def drifted(plan: str) -> dict[str, Any]:
+def drifted(plan):
     """An honest answer of a host on which something is wrong."""
     finding = {"kind": "hosts_line", "id": "a.example", "manager": "hosts", "detail": "not blocked"}
     rule = {"rule": "dns/whatsapp", "state": "noncompliant", "waiver": None, "reason": None, "findings": [finding]}
@@ -71,11 +68,11 @@ def drifted(plan: str) -> dict[str, Any]:
     return {"changed": False, "record": record(plan, **changes), "drifted": ["dns"], "privileged": True}
 
 
-def send_record(answer: Any) -> None:
+def send_record(answer):
     print(MARK + (answer if isinstance(answer, str) else json.dumps(answer)), flush=True)
 
 
-def good(call: Call) -> None:
+def good(call):
     if call.kind == "observe":
         send_record({"changed": False, "record": record(call.head()["plan"]), "drifted": [], "privileged": True})
     elif call.kind == "module":
@@ -86,7 +83,7 @@ def good(call: Call) -> None:
         os.execv("/bin/sh", ["sh", "-c", call.command])
 
 
-def main(directory: str) -> None:
+def main(directory):
     address = os.environ["SSH_CONNECTION"].split()[2]
     attack = Path(directory, f"{address}.attack")
     call = session_call()
@@ -101,12 +98,12 @@ def main(directory: str) -> None:
 class Fleet:
     """Hosts, h1 to h4 unless it is made larger, and Ansible over them."""
 
-    def __init__(self, directory: Path, port: int) -> None:
+    def __init__(self, directory, port):
         self.directory, self.port = directory, port
-        self.more: dict[str, str] = {}  # of the environment
+        self.more = {}  # of the environment
         self.inventory()
 
-    def inventory(self, count: int = 4, **variables: Any) -> None:
+    def inventory(self, count=4, **variables):
         self.names = [f"h{number}" for number in range(1, count + 1)]
         options = f"-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o ControlPath={self.directory}/cm-%C"
         ssh = {"port": self.port, "ssh_private_key_file": str(self.directory / "key"), "ssh_common_args": options}
@@ -120,17 +117,17 @@ class Fleet:
         (self.directory / "fleet" / "hosts.yml").write_text(text)
 
     @property
-    def honest(self) -> list[str]:
+    def honest(self):
         return [name for name in self.names if not (self.directory / f"{self.address(name)}.attack").exists()]
 
-    def address(self, name: str) -> str:
+    def address(self, name):
         return f"127.0.9.{name[1:]}"
 
-    def attack(self, name: str, program: str) -> None:
+    def attack(self, name, program):
         """From now on that host does this: Python, with this file's names and the `call` that it is asked."""
         (self.directory / f"{self.address(name)}.attack").write_text(program)
 
-    def run(self, playbook: str, *options: str, timeout: float = 540) -> Ended:
+    def run(self, playbook, *options, timeout=540):
         """Run a playbook over all hosts. Ends everything that it leaves."""
         home = self.directory / "reports"
         ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or str(Path(sys.executable).parent / "ansible-playbook")
@@ -143,7 +140,7 @@ class Fleet:
         argv = [ansible, str(PROJECT / f"playbooks/{playbook}.yml"), "-i", str(self.directory / "fleet"), *options]
         environment = {**rest, **more, **self.more, "PATH": path, "PROSCRIBE_EXIT_FILE": str(exit_file)}
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        child: Any = subprocess.Popen(argv, cwd=PROJECT, env=environment, start_new_session=True, **pipes)  # type: ignore[call-overload]
+        child = subprocess.Popen(argv, cwd=PROJECT, env=environment, start_new_session=True, **pipes)
         try:
             output = child.communicate(timeout=timeout)[0]
         except subprocess.TimeoutExpired:
@@ -154,21 +151,21 @@ class Fleet:
         wall = time.monotonic() - started
         return Ended(child.returncode, output.decode("utf-8", "surrogateescape"), exit_code, wall, cpu)
 
-    def records(self) -> dict[str, Any]:
+    def records(self):
         """The records of the latest report, by host; empty where there is no report."""
         path = self.directory / "reports" / "latest" / "hosts.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         return {record["host"]: record for record in map(json.loads, lines)}
 
-    def states(self) -> dict[str, str]:
+    def states(self):
         return {host: record["state"] for host, record in self.records().items()}
 
-    def connections(self) -> list[str]:
+    def connections(self):
         """The ssh clients of this fleet that still run, by their command lines."""
         return [line for line in command_lines(self.directory).values() if line.startswith(("ssh ", "ssh:"))]
 
 
-def command_lines(directory: Path) -> dict[int, str]:
+def command_lines(directory):
     """The command lines of processes that name a directory, by their ids."""
     lines = {}
     for entry in Path("/proc").glob("[0-9]*"):
@@ -188,7 +185,7 @@ class Ended(NamedTuple):
 
 
 @contextlib.contextmanager
-def fleet(directory: Path) -> Iterator[Fleet]:
+def fleet(directory):
     """Four hosts, all honest until a test makes some of them attack."""
     for name in ("host_key", "key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)], check=True)

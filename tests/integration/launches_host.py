@@ -4,11 +4,9 @@ import functools
 import json
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
-from machines import Machine
 from made_starts import RCLONE
 from patience import until
 from proscribe.host.audit_program import installable
@@ -71,14 +69,14 @@ print(number, time.process_time())
 
 
 @functools.cache
-def _code() -> bytes:
+def _code():
     """The watch's code, one for all of a test, whoever edits it meanwhile."""
     return packed_watch()
 
 
-def plan(exceptions: Sequence[Mapping[str, Any]] = (), mode: str = "enforce") -> dict[str, Any]:
+def plan(exceptions=(), mode="enforce"):
     """A plan that restricts one app, at a path and by its name."""
-    viber: dict[str, Any] = {"name": "Viber", "mode": mode, "packages": {}, "processes": ["Viber"]}
+    viber = {"name": "Viber", "mode": mode, "packages": {}, "processes": ["Viber"]}
     viber["paths"] = ["/opt/viber", "~/viber"]
     if exceptions:
         viber["exceptions"] = [dict(exception) for exception in exceptions]
@@ -89,7 +87,7 @@ def plan(exceptions: Sequence[Mapping[str, Any]] = (), mode: str = "enforce") ->
     return plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {"apps": apps}})
 
 
-def install(host: Machine, made: Mapping[str, Any]) -> None:
+def install(host, made):
     """Have the daemon run on a host, by a plan. The timer is not there: nothing else ends a program."""
     host.run("sh", "-c", SETUP)
     host.run("mkdir", "-p", "-m", "700", files.PLANS, "/usr/libexec/proscribe")
@@ -107,7 +105,7 @@ def install(host: Machine, made: Mapping[str, Any]) -> None:
         pytest.skip(f"this kernel reports no starts of programs in a container: {why}")  # nothing to install
 
 
-def write_plan(host: Machine, made: Mapping[str, Any]) -> None:
+def write_plan(host, made):
     """Put a plan in effect; the settings come last."""
     text = plans.canonical(made)
     path = files.plan_file(made["digest"])
@@ -117,31 +115,31 @@ def write_plan(host: Machine, made: Mapping[str, Any]) -> None:
     _write(host, files.SETTINGS, files.settings_text(settings), "600")
 
 
-def _write(host: Machine, path: str, text: str, mode: str) -> None:
+def _write(host, path, text, mode):
     host.run("sh", "-c", f"umask 077; cat >{path}.new && chmod {mode} {path}.new && mv {path}.new {path}", stdin=text)
 
 
-def is_ready(host: Machine) -> bool:
+def is_ready(host):
     """Whether the daemon that runs now knows what is restricted."""
     said = _reported(host)
     return said.get("pid") == str(daemon(host)) and bool(said.get("read"))
 
 
-def _reported(host: Machine) -> dict[str, str]:
+def _reported(host):
     return reported.parsed(host.run("cat", reported.STATE, check=False))
 
 
-def _refused(host: Machine) -> str:
+def _refused(host):
     """Why the daemon sees no starts; "" where it does, and where it does not run yet."""
     said = _reported(host)
     return "" if said.get("by") else said.get("refused", "")
 
 
-def status(host: Machine) -> str:
+def status(host):
     return host.run(files.PROGRAM, "status", check=False)
 
 
-def pids(host: Machine) -> list[int]:
+def pids(host):
     listed = host.run("cat", f"/sys/fs/cgroup/system.slice/{UNIT}.service/cgroup.procs", check=False)
     if not listed:
         own = host.run("systemctl", "show", "-P", "MainPID", UNIT).strip()
@@ -150,23 +148,23 @@ def pids(host: Machine) -> list[int]:
     return [int(pid) for pid in listed.split()]
 
 
-def daemon(host: Machine) -> int:
+def daemon(host):
     return int(host.run("systemctl", "show", "-P", "MainPID", UNIT).strip())
 
 
-def processor_time(host: Machine) -> float:
+def processor_time(host):
     """Seconds that the daemon has used, with all that it has started and that has ended, and the verifier that runs."""
     stats = [host.run("cat", f"/proc/{pid}/stat", check=False).rpartition(")")[2].split() for pid in pids(host)]
     return sum(int(field) for fields in stats for field in fields[11:15]) / 100
 
 
-def memory(host: Machine, pid: int) -> int:
+def memory(host, pid):
     """Kilobytes that a process has resident."""
     lines = host.run("cat", f"/proc/{pid}/status").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
-def starts(host: Machine, exe: str, uid: int, number: int, patience: float = 5.0) -> list[tuple[int | None, float]]:
+def starts(host, exe, uid, number, patience=5.0):
     """Start a program so many times: how each ended (None: not within `patience` seconds), and after how long."""
     said = host.run("python3", "-IS", "-c", STARTS, exe, str(uid), str(number), str(patience))
     return [(code, seconds) for code, seconds in json.loads(said)]
@@ -178,7 +176,7 @@ class Burst(NamedTuple):
     ratio: float  # of its processor time and that of who only starts them, whatever the machine
 
 
-def burst(host: Machine, exe: str, rate: int, seconds: float, uid: int, wait: str = "0") -> Burst:
+def burst(host, exe, rate, seconds, uid, wait="0"):
     """So many starts a second of a program that stays for `wait` seconds, as far as its user may have processes."""
     before, began = processor_time(host), time.monotonic()
     said = host.run("python3", "-IS", "-c", BURST, exe, str(rate), str(seconds), str(uid), wait).split()
@@ -186,6 +184,6 @@ def burst(host: Machine, exe: str, rate: int, seconds: float, uid: int, wait: st
     return Burst(int(said[0]), used / (time.monotonic() - began), used / float(said[1]))
 
 
-def ended(host: Machine) -> list[dict[str, Any]]:
+def ended(host):
     lines = host.run("cat", JOURNAL, check=False).splitlines()
     return [line for line in map(json.loads, lines) if line["event"] == "ended"]

@@ -6,12 +6,10 @@ import json
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 NAMES = [f"bird{number:03}.example" for number in range(100)]
-PUBLISHED: dict[str, str] = {
+PUBLISHED = {
     "nets": "# ours\n8.8.4.0/24\n8.8.8.0/24\n",
     "geo": "# prefix,country\n8.8.4.0/24,US,,,\n8.8.8.0/24,US,,,\n",
     "goog": json.dumps({"syncToken": "1", "prefixes": [{"ipv4Prefix": "8.8.4.0/24"}, {"ipv4Prefix": "8.8.8.0/24"}]}),
@@ -36,9 +34,7 @@ class Publisher(http.server.ThreadingHTTPServer):
 
 
 class Requests(http.server.BaseHTTPRequestHandler):
-    server: Publisher
-
-    def do_GET(self) -> None:
+    def do_GET(self):
         answer = self.server.answers.get(self.path.strip("/"))
         if callable(answer):
             answer(self)
@@ -52,11 +48,11 @@ class Requests(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, *_):
         pass
 
 
-def certificate(folder: Path) -> Path:
+def certificate(folder):
     """A certificate for 127.0.0.1 with its key, and the authority that made it, which is itself."""
     path = folder / "pair.pem"
     names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
@@ -67,7 +63,7 @@ def certificate(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def published(pair: Path, answers: Mapping[str, Any]) -> Iterator[Publisher]:
+def published(pair, answers):
     server = Publisher(("127.0.0.1", 0), Requests)
     server.answers, server.headers = dict(answers), []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

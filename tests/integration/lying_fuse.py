@@ -22,15 +22,15 @@ COUNT = 40  # names of a directory that has an end
 DIRECTORY, FILE = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o755
 
 
-def attributes(node: int, mode: int, size: int) -> bytes:
+def attributes(node, mode, size):
     return ATTRIBUTES.pack(node, size, 8, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
 
 
 class Liar:
-    def __init__(self, how: str) -> None:
+    def __init__(self, how):
         self.how, self.turn = how, 0
 
-    def answer(self, opcode: int, node: int, body: bytes) -> bytes | int:
+    def answer(self, opcode, node, body):
         if self.how == "error" and not (opcode == GETATTR and node == 1):
             return errno.EIO
         if opcode in (GETATTR, LOOKUP):
@@ -47,13 +47,13 @@ class Liar:
             return self.names(offset, size)
         return errno.ENOSYS
 
-    def entry(self) -> tuple[int, int]:
+    def entry(self):
         self.turn += 1
         if self.how == "changing":
             return (DIRECTORY, 4096) if self.turn % 2 else (FILE, self.turn)
         return FILE, HUGE if self.how == "sizes" else 4096
 
-    def names(self, offset: int, size: int) -> bytes:
+    def names(self, offset, size):
         found = b""
         while self.how == "endless" or offset < COUNT:
             offset += 1
@@ -66,7 +66,7 @@ class Liar:
         return found
 
 
-def main() -> None:
+def main():
     place, uid, how = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     device = mounted(place, uid, DIRECTORY, "" if "private" in sys.argv else ",allow_other")
     print("mounted", flush=True)

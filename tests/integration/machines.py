@@ -4,8 +4,6 @@ Their network leads nowhere else. Made by root with podman, from the roots of te
 waiting, so the stories of several hosts are played side by side (`played`).
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -15,13 +13,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import ledger
-import pytest
 import roots
 from conftest import layers, require_whole_hosts
 from inotify import room
@@ -47,40 +43,40 @@ ANSIBLE = Path(os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or Path(sys.executab
 
 
 class Machine:
-    def __init__(self, name: str, address: str, directory: Path) -> None:
+    def __init__(self, name, address, directory):
         self.name, self.address, self.directory = name, address, directory
 
     @property
-    def subnet(self) -> str:
+    def subnet(self):
         """The network of its controller and itself."""
         return f"{self.address.rpartition('.')[0]}.0/24"
 
-    def run(self, *argv: str, check: bool = True, stdin: str | None = None) -> str:
+    def run(self, *argv, check=True, stdin=None):
         """What a command in the container prints; not over SSH."""
         done = podman("exec", "--interactive", "--env", "COLUMNS", self.name, *argv, stdin=stdin, check=False)
         assert not check or done.returncode == 0, (argv, done.stdout, done.stderr)
         return done.stdout
 
-    def there(self, path: str) -> bool:
+    def there(self, path):
         return podman("exec", self.name, "test", "-e", path, check=False).returncode == 0
 
-    def answers(self, seconds: int = 3) -> bool:
+    def answers(self, seconds=3):
         """Whether a new SSH connection gets through."""
         ssh = ["ssh", "-F", "none", *self._ssh_options(), "-o", f"ConnectTimeout={seconds}"]
         argv = [*ssh, f"root@{self.address}", "true"]
         return subprocess.run(argv, capture_output=True, timeout=LONGEST).returncode == 0
 
-    def _ssh_options(self) -> list[str]:
+    def _ssh_options(self):
         options = ("BatchMode=yes", "IdentitiesOnly=yes", f"UserKnownHostsFile={self.directory / 'known_hosts'}")
         return ["-i", str(self.directory / "key"), *(word for option in options for word in ("-o", option))]
 
     @property
-    def connection(self) -> dict[str, Any]:
+    def connection(self):
         """The inventory variables by which Ansible reaches it."""
         ssh = " ".join(["-F none", *self._ssh_options()])
         return {"ansible_host": self.address, "ansible_user": "root", "ansible_ssh_common_args": ssh}
 
-    def let_in(self) -> None:
+    def let_in(self):
         """Give the host the test's key, and learn the host's."""
         key = self.directory / "key"
         if not key.exists():
@@ -91,19 +87,15 @@ class Machine:
         host_key = (root / "etc/ssh/ssh_host_ed25519_key.pub").read_text()
         (self.directory / "known_hosts").write_text(f"{self.address} {host_key}")
 
-    def _inventory(self, **more: Any) -> str:
+    def _inventory(self, **more):
         inventory = self.directory / "inventory.yml"
         inventory.write_text(json.dumps({"all": {"hosts": {self.name: {**self.connection, **more}}}}))
         return str(inventory)
 
-    def playbook(
-        self, name: str, variables: Mapping[str, Any], reports: Path, longest: float = LONGEST
-    ) -> subprocess.CompletedProcess[str]:
+    def playbook(self, name, variables, reports, longest=LONGEST):
         return run_ansible(name, Path(self._inventory(**variables)), reports, longest)
 
-    def controller(
-        self, module: str, arguments: Mapping[str, Any], checkout: Path = PROJECT, *options: str
-    ) -> Controller:
+    def controller(self, module, arguments, checkout=PROJECT, *options):
         """Start the real Ansible on one call of a module of a checkout."""
         empty = self.directory / "ansible.cfg"
         empty.touch()
@@ -114,31 +106,31 @@ class Machine:
         argv = [str(ANSIBLE), "all", "-i", self._inventory(), "-m", module, "-a", json.dumps(arguments), *options]
         return Controller(subprocess.Popen(argv, env=environment, start_new_session=True, **MERGED))
 
-    def call(self, module: str, arguments: Mapping[str, Any], checkout: Path = PROJECT) -> dict[str, Any]:
+    def call(self, module, arguments, checkout=PROJECT):
         return self.controller(module, arguments, checkout).answer()
 
-    def reboot(self) -> None:
+    def reboot(self):
         """Restart systemd and the network; the kernel is the machine's."""
         podman("restart", "--time", "10", self.name)
         self.wait_until_booted()
 
-    def wait_until_booted(self, states: Sequence[str] = ("running",)) -> None:
+    def wait_until_booted(self, states=("running",)):
         until(lambda: self.run("systemctl", "is-system-running", "--wait", check=False).strip() in states)
 
 
 class Controller:
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process):
         self.process = process
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self):
         """The answer of the module, with `failed` where it failed, or `unreachable`."""
         said, _ = self.process.communicate(timeout=LONGEST)
         start = said.find("=> {")
         assert start > 0, said
-        answer: dict[str, Any] = json.loads(said[start + 3 :])
+        answer = json.loads(said[start + 3 :])
         return {**answer, "failed": "FAILED!" in said[:start], "unreachable": "UNREACHABLE!" in said[:start]}
 
-    def kill(self) -> None:
+    def kill(self):
         """End it at once: the process, and its workers, which are no group of its."""
         pids = [self.process.pid]
         for pid in pids:
@@ -149,28 +141,24 @@ class Controller:
         self.process.wait()
 
 
-def run_ansible(
-    playbook: str, inventory: Path, reports: Path, longest: float = LONGEST, *options: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def run_ansible(playbook, inventory, reports, longest=LONGEST, *options, **environment):
     command = [f"{ANSIBLE}-playbook", str(PROJECT / f"playbooks/{playbook}.yml"), "-i", str(inventory), *options]
     own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(reports)}
     variables = {**without_ansible(), **own, **environment}
     return subprocess.run(command, env=variables, cwd=PROJECT, capture_output=True, text=True, timeout=longest)
 
 
-def read_records(reports: Path, run: str = "latest") -> dict[str, dict[str, Any]]:
+def read_records(reports, run="latest"):
     lines = (reports / run / "hosts.jsonl").read_text().splitlines()
     return {record["host"]: record for record in map(json.loads, lines)}
 
 
-def without_ansible() -> dict[str, str]:
+def without_ansible():
     """The environment, without the variables that Ansible or the project reads."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
 
 
-def podman(
-    *words: str, stdin: str | None = None, check: bool = True, timeout: float = LONGEST
-) -> subprocess.CompletedProcess[str]:
+def podman(*words, stdin=None, check=True, timeout=LONGEST):
     quiet = {**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
     argv = ["podman", "--runtime", "runc", *words]
     done = subprocess.run(argv, env=quiet, input=stdin, capture_output=True, text=True, check=False, timeout=timeout)
@@ -179,9 +167,7 @@ def podman(
 
 
 @contextlib.contextmanager
-def booted(
-    called: str, number: int = 1, root: str | Sequence[Path] = "trixie-managed", states: Sequence[str] = ("running",)
-) -> Iterator[list[Machine]]:
+def booted(called, number=1, root="trixie-managed", states=("running",)):
     """Hosts that have booted, to one of these states of systemd, on a network that leads nowhere else: the controller
     is .1 in it, the hosts are .2 and so on.
     """
@@ -201,9 +187,7 @@ def booted(
 
 
 @contextlib.contextmanager
-def booting(
-    name: str, root: str | Sequence[Path], directory: Path, *options: str, hostname: str = ""
-) -> Iterator[tuple[Path, ...]]:
+def booting(name, root, directory, *options, hostname=""):
     """A host that boots, of a root by its name or of these layers; `options` are podman's. Gives its layers, of which
     the newest has what it writes, and is there as long as it is.
     """
@@ -231,7 +215,7 @@ def booting(
 
 
 @contextlib.contextmanager
-def network(called: str) -> Iterator[tuple[str, str]]:
+def network(called):
     """A network of podman's that leads nowhere else and that nobody has: its name, and how its addresses begin. It is
     for tests (RFC 2544) and no private one, which a catalogue would not take.
     """
@@ -255,25 +239,19 @@ Story = Callable[[Machine], None]
 
 
 @contextlib.contextmanager
-def played(
-    request: pytest.FixtureRequest,
-    called: str,
-    number: int,
-    afterwards: Story = lambda host: None,
-    root: str = "trixie-managed",
-) -> Iterator[Mapping[Story, Future[None]]]:
+def played(request, called, number, afterwards=lambda host: None, root="trixie-managed"):
     """The stories of a test module's parameters `story` that are to be run, each on one of some hosts, side by side.
 
     Each leaves its host as it found it, for the next one, or `afterwards` does.
     """
     items = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
-    stories: Sequence[Story] = [item.callspec.params["story"] for item in items if "story" in item.callspec.params]
+    stories = [item.callspec.params["story"] for item in items if "story" in item.callspec.params]
     with booted(called, min(number, len(stories)), root) as hosts:
-        free: queue.SimpleQueue[Machine] = queue.SimpleQueue()
+        free = queue.SimpleQueue()
         for host in hosts:
             free.put(host)
 
-        def play(story: Story) -> None:
+        def play(story):
             host = free.get()
             try:
                 story(host)

@@ -4,10 +4,6 @@ network that leads nowhere else (machines.py); the domain is provisioned by Samb
 
 import contextlib
 import json
-import subprocess
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
 from machines import PROJECT, Machine, booted, run_ansible
 from patience import until
@@ -59,9 +55,9 @@ systemctl start winbind
 class Controller(Machine):
     """A domain controller, as Ansible and as its administrators have it."""
 
-    audiences: Mapping[str, Mapping[str, Any]] = {}  # further groups of machines, and their variables
+    audiences = {}  # further groups of machines, and their variables
 
-    def proscribe(self, playbook: str, reports: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
+    def proscribe(self, playbook, reports, **variables):
         """Run a playbook on it, from an inventory that also has the audience: one machine of each group."""
         off = dict.fromkeys(("apps", "browser", "firewall", "dns"), "off")
         own = {**self.connection, "proscribe_controls": off, **variables}
@@ -75,16 +71,16 @@ class Controller(Machine):
         inventory.write_text(json.dumps(groups))
         return run_ansible(playbook, inventory, reports)
 
-    def samba(self, *words: str) -> str:
+    def samba(self, *words):
         return self.run("samba-tool", *words, ADMINISTRATOR)
 
-    def ldif(self, text: str) -> None:
+    def ldif(self, text):
         """Change the directory as somebody with the rights for it does."""
         self.run("ldbmodify", "-H", DATABASE, stdin=text)
 
 
 @contextlib.contextmanager
-def domain() -> Iterator[tuple[Controller, Machine]]:
+def domain():
     with booted("domain", 2, "trixie-domain") as (first, desktop):
         controller = Controller(first.name, first.address, first.directory)
         for host, called in ((controller, "dc1"), (desktop, "desk1")):
@@ -102,16 +98,14 @@ def domain() -> Iterator[tuple[Controller, Machine]]:
         yield controller, desktop
 
 
-def refreshed(desktop: Machine) -> dict[str, Any]:
+def refreshed(desktop):
     """Have a desktop take its Group Policy; Chromium's policies there afterwards."""
     desktop.run("samba-gpupdate", "--force")
     text = desktop.run("sh", "-c", "cat /etc/chromium/policies/managed/*.json 2>/dev/null || echo '{}'")
-    policies: dict[str, Any] = json.loads(text)
-    return policies
+    return json.loads(text)
 
 
-def visits(desktop: Machine, urls: list[str]) -> dict[str, tuple[int, str]]:
+def visits(desktop, urls):
     """How many connections each address leads to in the desktop's Chromium, and what the browser says of it."""
     words = ("--said", "--browser", "chromium", "--listen", "127.0.0.1", *urls)
-    answer: dict[str, tuple[int, str]] = json.loads(desktop.run("python3", "-B", "/opt/probe/browser_probe.py", *words))
-    return answer
+    return json.loads(desktop.run("python3", "-B", "/opt/probe/browser_probe.py", *words))

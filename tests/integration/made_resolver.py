@@ -6,9 +6,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import require_root
@@ -26,7 +24,7 @@ KINDS = tuple(MADE)
 ADDRESS, ANOTHER = f"{OWN}.1", f"{OWN}.2"  # two instances of unbound would share one
 
 
-def plan(backend: str = "auto", mode: str = "enforce", **services: Any) -> dict[str, Any]:
+def plan(backend="auto", mode="enforce", **services):
     entries = {
         id_: {"name": id_, "mode": mode, "allow": [], **(value if isinstance(value, dict) else {"domains": value})}
         for id_, value in services.items()
@@ -44,11 +42,11 @@ WECHAT = plan(
 class MadeHost:
     """A host that is a made tree, on which one resolver runs as a service: the real program, on the tree's files."""
 
-    def __init__(self, kind: str, root: Path, program: str, address: str = ADDRESS) -> None:
+    def __init__(self, kind, root, program, address=ADDRESS):
         self.kind, self.root, self.program, self.address = kind, root, program, address
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process = None
         self.restarts = 0
-        self.at_restart: Callable[[], None] = lambda: None
+        self.at_restart = lambda: None
         self.log = root / "log"
         self.made, self.unit = MADE[kind], UNITS[kind]
         for directory in ("var/lib", "run", "usr/bin", "usr/sbin"):
@@ -67,7 +65,7 @@ class MadeHost:
         self.file, self.language = root / filter_.file[1:], filter_.language  # the file with the names
         self.files = ", ".join(path for stage in filter_.stages("") for path in stage.files)  # all that are written
 
-    def run(self, argv: list[str], **options: Any) -> Result:
+    def run(self, argv, **options):
         """The tools of the host: systemctl is made, the others read files of the tree."""
         if Path(argv[0]).name != "systemctl":
             argv = [argv[0], *(f"{self.root}{word}" if word.startswith("/") else word for word in argv[1:])]
@@ -85,7 +83,7 @@ class MadeHost:
         self.at_restart()
         return Result(0, "", "") if self.start() else Result(1, "", f"Job for {self.unit} failed")
 
-    def start(self) -> bool:
+    def start(self):
         run = self.root / "run" / self.main.name  # with the paths of the tree
         run.write_text(self.main.read_text().replace("/etc/", f"{self.root}/etc/"))
         argv = [self.program, *(word.format(main=run) for word in self.made.arguments)]
@@ -96,38 +94,38 @@ class MadeHost:
         until(lambda: self.process.poll() is not None or bound in Path("/proc/net/udp").read_text())
         return self.process.poll() is None
 
-    def stop(self) -> None:
+    def stop(self):
         """End the resolver, also one that is stopped by a signal, and wait until it has."""
         if self.process is not None:
             self.process.terminate()
             self.process.send_signal(signal.SIGCONT)
             self.process.wait()
 
-    def enforce(self, plan: Mapping[str, Any] = WECHAT) -> list[str]:
+    def enforce(self, plan=WECHAT):
         return apply(dns.enforce(self.host, plan))
 
-    def states(self, plan: Mapping[str, Any] = WECHAT) -> dict[str, str]:
+    def states(self, plan=WECHAT):
         states = {verdict.rule.partition("/")[2]: verdict.state for verdict in dns.observe(self.host, plan)}
         states.pop("private-view", None)  # of this machine's programs, see test_dns_private_view_real.py
         return states
 
-    def details(self, plan: Mapping[str, Any] = WECHAT) -> str:
+    def details(self, plan=WECHAT):
         return " | ".join(f.detail for verdict in dns.observe(self.host, plan) for f in verdict.findings)
 
-    def tree(self) -> dict[str, bytes]:
+    def tree(self):
         left_out = ("run/", "log")
         files = {str(path.relative_to(self.root)): path for path in self.root.rglob("*") if path.is_file()}
         return {name: path.read_bytes() for name, path in files.items() if not name.startswith(left_out)}
 
 
-def apply(changes: Any) -> list[str]:
+def apply(changes):
     for action in changes.actions:
         action.apply()
     return [str(action) for action in changes.actions]
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[NameServer]:
+def upstream():
     require_root()
     server = NameServer(UPSTREAM)
     yield server

@@ -15,7 +15,6 @@ There is no systemd, so this program carries out the systemctl commands for the 
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import reaching
 from patience import LONGEST, until
@@ -60,11 +59,11 @@ COMMANDS = {
 class Services:
     """The services of the host: one resolver, or none."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.kind = ""
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process = None
 
-    def start(self, kind: str) -> Result:
+    def start(self, kind):
         self.stop()
         self.kind = kind
         self.process = process = subprocess.Popen(COMMANDS[kind], stdin=subprocess.DEVNULL)
@@ -73,13 +72,13 @@ class Services:
             return Result(1, "", f"{kind}.service failed")
         return Result(0, "", "")
 
-    def stop(self) -> None:
+    def stop(self):
         if self.process is not None:
             self.process.terminate()
             self.process.wait(LONGEST)
         self.process = None
 
-    def run(self, argv: list[str], **options: Any) -> Result:
+    def run(self, argv, **options):
         """The runner of the host's tools."""
         words = [Path(argv[0]).name, *argv[1:]]
         if words[:2] == ["systemctl", "show"]:
@@ -95,7 +94,7 @@ SERVICES = Services()
 HOST = Host("/", SERVICES.run)
 
 
-def resolver(kind: str, upstream: str) -> str:
+def resolver(kind, upstream):
     stop()
     SERVICES.kind = ""
     for path in CONF.values():
@@ -110,12 +109,12 @@ def resolver(kind: str, upstream: str) -> str:
     return "ok"
 
 
-def stop() -> str:
+def stop():
     SERVICES.stop()
     return "ok"
 
 
-def enforce(plan: dict[str, Any], control: str) -> list[str]:
+def enforce(plan, control):
     if control != "firewall":
         return list(run.change(HOST, plan, control)["actions"])
     token = begun(plan)
@@ -123,7 +122,7 @@ def enforce(plan: dict[str, Any], control: str) -> list[str]:
     return list(confirm.keep(HOST, token)["actions"])
 
 
-def begun(plan: dict[str, Any]) -> str:
+def begun(plan):
     """Have new rules tried out, by a process that ends with its answer, as a module does; the token of the trial."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -140,11 +139,11 @@ def begun(plan: dict[str, Any]) -> str:
     return token
 
 
-def lift(plan: dict[str, Any], control: str) -> list[str]:
+def lift(plan, control):
     return list(run.change(HOST, plan, control, lift=True)["actions"])
 
 
-def observe(plan: dict[str, Any]) -> dict[str, Any]:
+def observe(plan):
     return run.observe(HOST, plan, ["firewall", "dns"])[0]
 
 

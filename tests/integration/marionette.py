@@ -7,8 +7,6 @@ The control speaks `<length>:<JSON>` over TCP: a question is [0, id, command, pa
 result]. Standard library only.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -16,8 +14,6 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
-from typing import Any
 
 START = 60  # seconds for a browser to start; it takes 2 to 5, but far more on a busy host
 PAGE = 20  # seconds for one address
@@ -36,7 +32,7 @@ class FirefoxError(Exception):
 class Firefox:
     """One browser without a window, with a profile of its own in `home`."""
 
-    def __init__(self, executable: str, home: str, preferences: Mapping[str, Any], start: float = START) -> None:
+    def __init__(self, executable, home, preferences, start=START):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         profile = os.path.join(home, "profile")
@@ -52,7 +48,7 @@ class Firefox:
         self._process = subprocess.Popen(
             argv, stdin=null, stdout=null, stderr=null, env=environment, start_new_session=True
         )
-        self._stream: socket.socket | None = None
+        self._stream = None
         self._buffer = b""
         self._id = 0
         try:
@@ -64,7 +60,7 @@ class Firefox:
             self.close()
             raise
 
-    def _connect(self, port: int, start: float) -> socket.socket:
+    def _connect(self, port, start):
         end = time.monotonic() + start
         while time.monotonic() < end and self._process.poll() is None:
             try:
@@ -73,7 +69,7 @@ class Firefox:
                 time.sleep(0.1)
         raise FirefoxError(f"no remote control listens (ended: {self._process.poll()})")
 
-    def visit(self, url: str) -> str:
+    def visit(self, url):
         """Open an address, wait until its page is there or an error or a refusal in its place, and return the error."""
         answer = self._exchange("WebDriver:Navigate", {"url": url})
         error = f"{answer[2]['error']}: {answer[2]['message']}" if answer[2] else ""
@@ -81,26 +77,26 @@ class Firefox:
             raise FirefoxError(f"not done with {url} within {PAGE} s")
         return error
 
-    def evaluate(self, script: str) -> Any:
+    def evaluate(self, script):
         """What a script returns that runs in the browser's own context, with all its rights."""
         self.ask("Marionette:SetContext", {"value": "chrome"})
         return self.ask("WebDriver:ExecuteScript", {"script": script, "args": []})["value"]
 
-    def ask(self, command: str, parameters: Mapping[str, Any]) -> Any:
+    def ask(self, command, parameters):
         """Send a command, and return its result. Raises FirefoxError."""
         answer = self._exchange(command, parameters)
         if answer[2]:
             raise FirefoxError(f"{command}: {answer[2]['error']}: {answer[2]['message']}")
         return answer[3]
 
-    def _exchange(self, command: str, parameters: Mapping[str, Any]) -> Any:
+    def _exchange(self, command, parameters):
         self._id += 1
         body = json.dumps([0, self._id, command, dict(parameters)]).encode()
         if self._stream is not None:
             self._stream.sendall(b"%d:%b" % (len(body), body))
         return self._receive()
 
-    def _receive(self) -> Any:
+    def _receive(self):
         while b":" not in self._buffer:
             self._more()
         length, _, self._buffer = self._buffer.partition(b":")
@@ -109,7 +105,7 @@ class Firefox:
         body, self._buffer = self._buffer[: int(length)], self._buffer[int(length) :]
         return json.loads(body)
 
-    def _more(self) -> None:
+    def _more(self):
         try:
             more = self._stream.recv(65536) if self._stream is not None else b""
         except OSError as error:
@@ -118,12 +114,12 @@ class Firefox:
             raise FirefoxError("the remote control was closed")
         self._buffer += more
 
-    def quit(self) -> None:
+    def quit(self):
         """Have the browser end by itself, so that its profile is whole."""
         self._process.terminate()
         self._process.wait(START)
 
-    def close(self) -> None:
+    def close(self):
         """End the browser, with all that it started."""
         if self._stream is not None:
             self._stream.close()
@@ -131,8 +127,8 @@ class Firefox:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def __enter__(self) -> Firefox:
+    def __enter__(self):
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         self.close()

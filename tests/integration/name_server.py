@@ -10,13 +10,13 @@ import threading
 ADDRESS = "192.0.2.1"  # of every name
 
 
-def question(name: str, kind: int) -> bytes:
+def question(name, kind):
     """A question for a name and a record type, on the wire."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".") if label)
     return struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, kind, 1)
 
 
-def ask(address: str, name: str, kind: int = 1, port: int = 53, timeout: float = 5) -> tuple[int, int]:
+def ask(address, name, kind=1, port=53, timeout=5):
     """What a name server answers: the code (0 no error, 3 no such name) and the number of records."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
         channel.settimeout(timeout)
@@ -29,8 +29,8 @@ def ask(address: str, name: str, kind: int = 1, port: int = 53, timeout: float =
 class NameServer:
     """Answers on `address` until it is closed; `asked` are the names that it was asked for."""
 
-    def __init__(self, address: str) -> None:
-        self.queries: list[str] = []
+    def __init__(self, address):
+        self.queries = []
         self.silent = False
         self._closed = False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -38,7 +38,7 @@ class NameServer:
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
+    def close(self):
         """Give the address up: it is free once this returns."""
         self._closed = True
         with contextlib.suppress(OSError):  # it is not connected, which it says after it has woken the thread
@@ -46,7 +46,7 @@ class NameServer:
         self._thread.join()
         self._socket.close()
 
-    def _serve(self) -> None:
+    def _serve(self):
         while True:
             try:
                 message, client = self._socket.recvfrom(4096)

@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import proscribe
 from proscribe.host.system import Generation, Host
@@ -26,24 +25,24 @@ _CODE = str(Path(proscribe.__file__).parents[1])
 class NamespacedHost(Host):
     """A host whose tools `run` starts inside a network namespace."""
 
-    def ruleset_generation(self) -> Generation | None:
+    def ruleset_generation(self):
         done = self.run([sys.executable, "-I", "-S", "-c", _ASK, _CODE])
         lines = done.out.split("\n")
         assert done.rc == 0, done.err
         return Generation(int(lines[0]), lines[1]) if len(lines) > 1 else None
 
-    def refuses(self, address: str, port: int) -> bool | None:
+    def refuses(self, address, port):
         done = self.run([sys.executable, "-I", "-S", "-c", _TRY, _CODE, address, str(port)])
         return {"True": True, "False": False, "None": None}[done.out.strip()]
 
 
-def made_plan(services: dict[str, dict[str, Any]], mode: str = "enforce", **settings: Any) -> dict[str, Any]:
+def made_plan(services, mode="enforce", **settings):
     """A plan of the firewall: services by id, each with its networks and what else differs from the usual."""
     entries = {id_: {"name": id_, "mode": mode, "ports": [], **entry} for id_, entry in services.items()}
     chosen = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": [], **settings}
     return {"controls": {"firewall": {"mode": mode, "services": entries, "settings": chosen}}}
 
 
-def own_rule(direction: str, verdict: str, **more: Any) -> dict[str, Any]:
+def own_rule(direction, verdict, **more):
     bare = {"protocol": "any", "addresses": [], "ports": [], "comment": ""}
     return {**bare, "direction": direction, "verdict": verdict, **more}

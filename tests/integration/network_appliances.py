@@ -1,7 +1,5 @@
 """Real name servers and a real Squid in a throw-away root, on loopback addresses, with an export for each of them."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import http.server
@@ -14,14 +12,11 @@ import subprocess
 import tempfile
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
 
 from name_server import ask
 from patience import LONGEST, until
 from proscribe.controller.enforcement_points.decision import decide
-from proscribe.controller.enforcement_points.declaration import Rendered
 from proscribe.controller.enforcement_points.registry import FORMATS
 from test_apps_real_dpkg import Machine
 
@@ -104,24 +99,24 @@ console.log(JSON.stringify(questions.map(function (asked) { return context.FindP
 """
 
 
-def rendered(plan: Mapping[str, Any], format_: str) -> Rendered:
+def rendered(plan, format_):
     return FORMATS[format_].render(decide({"host1": plan}, AT, needed=FORMATS[format_].controls))
 
 
 class Appliance(Machine):
     """A throw-away root with an export in /export, and what reads it."""
 
-    def put(self, path: str, content: bytes) -> None:
+    def put(self, path, content):
         self.sh(f"mkdir -p {Path(path).parent}")
         done = subprocess.run([*self.enter, "tee", path], input=content, stdout=subprocess.DEVNULL, timeout=LONGEST)
         assert done.returncode == 0
 
-    def put_export(self, export: Rendered) -> None:
+    def put_export(self, export):
         for name, content in export.files.items():
             self.put(f"/export/{name}", content)
 
     @contextlib.contextmanager
-    def serving(self, kind: str) -> Iterator[tuple[str, int]]:
+    def serving(self, kind):
         """The daemon of a kind, with the export in /export; gives its address and port."""
         conf, command = STARTED[kind]
         self.put("/conf", conf.encode())
@@ -139,10 +134,10 @@ class Appliance(Machine):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def _await(self, kind: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    def _await(self, kind, process, log):
         address, port = PLACES[kind]
 
-        def answers() -> bool:
+        def answers():
             assert process.poll() is None, (log.seek(0), log.read().decode()[-3000:])
             with contextlib.suppress(OSError):
                 if kind.startswith("squid"):
@@ -157,42 +152,40 @@ class Appliance(Machine):
 class Origin(http.server.ThreadingHTTPServer):
     """A server behind a proxy: which headers of tenants came, by host. The proxy tries it with an idle connection."""
 
-    def __init__(self, place: tuple[str, int]) -> None:
+    def __init__(self, place):
         super().__init__(place, _Heard)
-        self.headers: dict[str, dict[str, str]] = {}
+        self.headers = {}
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
 
-    def __enter__(self) -> Origin:
+    def __enter__(self):
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         self.shutdown()
         self.server_close()
         self._thread.join()
 
 
 class _Heard(http.server.BaseHTTPRequestHandler):
-    server: Origin
-
-    def do_GET(self) -> None:
+    def do_GET(self):
         of_tenants = {name: value for name, value in self.headers.items() if re.search("Restrict|Goog", name)}
         self.server.headers[self.headers["Host"]] = of_tenants
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, *_):
         pass
 
 
-def visit(proxy: tuple[str, int], url: str, headers: Mapping[str, str]) -> None:
+def visit(proxy, url, headers):
     """Read a page of plain HTTP through a proxy, with headers of the client's own."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": f"http://{proxy[0]}:{proxy[1]}"}))
     opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=LONGEST).close()
 
 
-def refused(proxy: tuple[str, int], url: str) -> bool:
+def refused(proxy, url):
     """Whether a proxy refuses an address: a host with a port (CONNECT, as browsers do for HTTPS), or an http URL."""
     verb = "GET" if "://" in url else "CONNECT"
     host = url.split("://")[-1].split("/")[0]
@@ -204,7 +197,7 @@ def refused(proxy: tuple[str, int], url: str) -> bool:
     return status == b"403"
 
 
-def pac_answers(script: bytes, questions: Sequence[tuple[str, str]], scratch: Path) -> list[str]:
+def pac_answers(script, questions, scratch):
     """Return what a PAC file answers in a JavaScript engine, for each URL and its host."""
     file = scratch / "proscribe.pac"
     file.write_bytes(script)

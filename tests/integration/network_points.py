@@ -22,11 +22,11 @@ NO_SUCH_NAME, FOUND = (3, 0), (0, 1)
 # As docs/enforcement_points.md has it: one rule, with the set of all.
 MATCH = ("-m", "set", "--match-set", "proscribe", "dst,dst", "-j", "REJECT")
 
-_made: list[Appliance] = []
+_made = []
 Files = Mapping[str, str]
 
 
-def appliance(layers: str, scratch: str) -> str:
+def appliance(layers, scratch):
     own, empty = Path(scratch, "own"), Path(scratch, "empty")
     own.mkdir()
     empty.mkdir()
@@ -35,14 +35,14 @@ def appliance(layers: str, scratch: str) -> str:
     return "ok"
 
 
-def _put(files: Files) -> Appliance:
+def _put(files):
     (machine,) = _made
     machine.sh("rm -rf /export")
     machine.put_export(Rendered({name: text.encode("ascii") for name, text in files.items()}, ()))
     return machine
 
 
-def resolver(kind: str, files: Files, names: list[str]) -> list[bool]:
+def resolver(kind, files, names):
     with _put(files).serving(kind) as (address, port):
         answers = {name: ask(address, name, port=port) for name in names}
     odd = {name: answer for name, answer in answers.items() if answer not in (NO_SUCH_NAME, FOUND)}
@@ -51,18 +51,18 @@ def resolver(kind: str, files: Files, names: list[str]) -> list[bool]:
     return [answers[name] == NO_SUCH_NAME for name in names]
 
 
-def proxy(files: Files, urls: list[str]) -> list[bool]:
+def proxy(files, urls):
     with _put(files).serving("squid") as address:
         return [refused(address, url if url.startswith("http:") else f"{urlsplit(url).netloc}:443") for url in urls]
 
 
-def nft(files: Files) -> str:
+def nft(files):
     (text,) = files.values()
     subprocess.run(["nft", "-f", "-"], input=f"flush ruleset\n{text}", text=True, check=True)
     return "ok"
 
 
-def ipset(files: Files) -> str:
+def ipset(files):
     machine = _put(files)
     subprocess.run(["nft", "flush", "ruleset"], check=True)
     machine.sh("ipset restore </export/proscribe.ipset")

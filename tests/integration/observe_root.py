@@ -16,13 +16,13 @@ import sys
 import time
 
 
-def own_peak() -> float:
+def own_peak():
     """Return the peak memory of this program alone; getrusage(2) begins with that of the process that started it."""
     with open("/proc/self/status", encoding="ascii") as stream:
         return next(int(line.split()[1]) for line in stream if line.startswith("VmHWM")) / 1024
 
 
-def main() -> None:
+def main():
     modules, root, path = sys.argv[1:4]
     sys.path.insert(0, modules)
     from proscribe.host import run

@@ -14,7 +14,7 @@ SECONDS = 60
 END = b"END-2-OF-LINE"
 
 
-def paste(line: str) -> str:
+def paste(line):
     """Return what a terminal shows from a pasted line to the end of another one after it."""
     pid, terminal = pty.fork()
     if not pid:

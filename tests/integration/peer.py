@@ -20,11 +20,11 @@ PATIENCE = 4
 PORTS = (22, 53, 443, 853, 2222, 8080)
 
 
-def family(address: str) -> socket.AddressFamily:
+def family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def greet(listening: socket.socket, connections: list[socket.socket]) -> None:
+def greet(listening, connections):
     while True:
         connection, _ = listening.accept()
         connections.append(connection)
@@ -32,10 +32,10 @@ def greet(listening: socket.socket, connections: list[socket.socket]) -> None:
 
 
 class Peer:
-    def __init__(self) -> None:
-        self.connections: list[socket.socket] = []  # the last one is the one that is spoken over
+    def __init__(self):
+        self.connections = []  # the last one is the one that is spoken over
 
-    def serve(self) -> None:
+    def serve(self):
         for port in PORTS:
             listening = socket.socket(socket.AF_INET6)
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -43,7 +43,7 @@ class Peer:
             listening.listen()
             threading.Thread(target=greet, args=(listening, self.connections), daemon=True).start()
 
-    def connect(self, address: str, port: str, local: str = "", local_port: str = "0") -> None:
+    def connect(self, address, port, local="", local_port="0"):
         connection = socket.socket(family(address))
         connection.settimeout(PATIENCE)
         if local:
@@ -53,26 +53,26 @@ class Peer:
         self.connections.append(connection)
         self.hear()
 
-    def say(self) -> None:
+    def say(self):
         self.connections[-1].sendall(b"+")
 
-    def hear(self) -> None:
+    def hear(self):
         self.connections[-1].settimeout(PATIENCE)
         if not self.connections[-1].recv(1):
             raise ConnectionResetError(errno.ECONNRESET, "closed")
 
-    def send(self, address: str, port: str) -> None:
+    def send(self, address, port):
         with socket.socket(family(address), socket.SOCK_DGRAM) as datagram:
             datagram.sendto(b"+", (address, int(port)))
 
-    def pour(self, address: str, port: str, size: str) -> None:
+    def pour(self, address, port, size):
         self.connect(address, port)
         connection = self.connections.pop()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * int(size))
         connection.sendall(bytes(int(size)))
         connection.close()
 
-    def drain(self, size: str) -> None:
+    def drain(self, size):
         self.connections[-1].settimeout(PATIENCE)
         left = int(size)
         while left:

@@ -1,22 +1,19 @@
 """The pipelines of a policy repository, run as their platforms run them."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import yaml
-from vendored import Repository
 
 GITHUB, GITLAB = ".github/workflows/policy.yml", ".gitlab-ci.yml"
 GITHUB_VARIABLES = {"GITHUB_BASE_REF": "main", "CI": "true"}
 
 
-def filled(text: str, context: Mapping[str, str]) -> str:
+def filled(text, context):
     """A text with GitHub's expressions filled in; one that is not known is an error."""
     return re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda found: context[found[1]], text)
 
 
-def github(policy: Repository, job: str, context: Mapping[str, str], code: int = 0, but: str = "none") -> str:
+def github(policy, job, context, code=0, but="none"):
     """What the `run` steps of a job print, each in the shell that GitHub takes."""
     said = ""
     whole = document(policy, GITHUB)["jobs"][job]
@@ -31,7 +28,7 @@ def github(policy: Repository, job: str, context: Mapping[str, str], code: int =
     return said
 
 
-def gitlab(policy: Repository, job: str, variables: Mapping[str, str], code: int = 0) -> str:
+def gitlab(policy, job, variables, code=0):
     """What the script of a job prints, after that of all jobs, in one shell, as GitLab runs them."""
     pipeline = document(policy, GITLAB)
     given = dict(variables)
@@ -42,6 +39,5 @@ def gitlab(policy: Repository, job: str, variables: Mapping[str, str], code: int
     return said + policy.run("bash", "-eo", "pipefail", "-c", "\n".join(pipeline[job].get("after_script", [])), **given)
 
 
-def document(policy: Repository, path: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((policy.directory / path).read_text())
-    return found
+def document(policy, path):
+    return yaml.safe_load((policy.directory / path).read_text())

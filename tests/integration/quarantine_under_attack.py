@@ -28,7 +28,7 @@ AT_FDCWD = -100
 LONGEST = 200.0  # seconds
 
 
-def make(root: Path) -> None:
+def make(root):
     """The tree: what is root's, and what is the user's."""
     for folder in ("etc", "var/lib", "srv/victim/tree", HOME):
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def make(root: Path) -> None:
     os.chown(root / HOME, MALLORY, MALLORY)
 
 
-def attack(root: Path, rounds: int) -> None:
+def attack(root, rounds):
     """Swap for ever, as the user."""
     os.chdir(root / HOME)  # whoever closes the directories above meanwhile does not lock him out
     os.setgroups([])
@@ -56,18 +56,18 @@ def attack(root: Path, rounds: int) -> None:
             chance.choice(TURNS)(victim)
 
 
-def parent_is_link(victim: str) -> None:
+def parent_is_link(victim):
     away(Path("apps"))
     os.symlink(victim, "apps")
 
 
-def parent_is_real(victim: str) -> None:
+def parent_is_real(victim):
     if os.path.islink("apps"):
         os.unlink("apps")
     os.makedirs("apps", exist_ok=True)
 
 
-def away(path: Path) -> None:
+def away(path):
     """What stands there gives way, at once: by a rename."""
     if path.is_symlink():
         path.unlink()
@@ -76,26 +76,26 @@ def away(path: Path) -> None:
         path.rename("old")
 
 
-def nothing(victim: str) -> None:
+def nothing(victim):
     """For a moment there is room for what is given back."""
     parent_is_real(victim)
     away(Path("apps") / NAME)
     time.sleep(0.01)
 
 
-def file(victim: str) -> None:
+def file(victim):
     parent_is_real(victim)
     Path("new").write_text("mallory's")
     os.rename("new", f"apps/{NAME}")
 
 
-def link(victim: str) -> None:
+def link(victim):
     parent_is_real(victim)
     os.symlink(f"{victim}/shadow", "soft")
     os.rename("soft", f"apps/{NAME}")
 
 
-def hard_link(victim: str) -> None:
+def hard_link(victim):
     parent_is_real(victim)
     Path("one").write_text("mallory's")
     with contextlib.suppress(OSError):
@@ -104,7 +104,7 @@ def hard_link(victim: str) -> None:
     os.rename("other", f"apps/{NAME}")
 
 
-def folder(victim: str) -> None:
+def folder(victim):
     parent_is_real(victim)
     with contextlib.suppress(OSError):
         os.unlink(f"apps/{NAME}")
@@ -113,21 +113,21 @@ def folder(victim: str) -> None:
         os.symlink(victim, f"apps/{NAME}/deep/link")
 
 
-def exchanged(victim: str) -> None:
+def exchanged(victim):
     """Exchange the subdirectory for a link to somebody else's directory while the quarantine traverses it."""
     folder(victim)
     os.rename(f"apps/{NAME}/deep", "deeper")
     os.symlink(f"{victim}/tree", f"apps/{NAME}/deep")
 
 
-def parent_at_once(victim: str) -> None:
+def parent_at_once(victim):
     """Exchange the directory for a link, so that there is never neither."""
     with contextlib.suppress(FileExistsError):
         os.symlink(victim, "swapped")
     exchange("swapped", "apps")
 
 
-def at_once(victim: str) -> None:
+def at_once(victim):
     """Exchange the program for a link to a file of root's."""
     parent_is_real(victim)
     with contextlib.suppress(FileExistsError):
@@ -135,7 +135,7 @@ def at_once(victim: str) -> None:
     exchange("swapped-file", f"apps/{NAME}")
 
 
-def exchange(first: str, second: str) -> None:
+def exchange(first, second):
     """Exchange two names in one step (RENAME_EXCHANGE of renameat2(2))."""
     if ctypes.CDLL(None, use_errno=True).renameat2(AT_FDCWD, first.encode(), AT_FDCWD, second.encode(), 2):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -147,11 +147,11 @@ TURNS = [
 ]
 
 
-def enough(done: dict[str, int], tries: int) -> bool:
+def enough(done, tries):
     return done["tries"] >= tries and done["taken"] >= 5 and done["refused"] + done["not_restored"] >= 5
 
 
-def defend(root: Path, tries: int) -> dict[str, int]:
+def defend(root, tries):
     host = Host(str(root))
     done = dict.fromkeys(("tries", "taken", "refused", "restored", "not_restored", "pruned"), 0)
     begun = time.monotonic()
@@ -184,7 +184,7 @@ def defend(root: Path, tries: int) -> dict[str, int]:
     return done
 
 
-def given_back_in_peace(host: Host, root: Path) -> list[str]:
+def given_back_in_peace(host, root):
     """What the last thing in the quarantine is once it is back."""
     apps = root / HOME / "apps"
     if apps.is_symlink():
@@ -199,7 +199,7 @@ def given_back_in_peace(host: Host, root: Path) -> list[str]:
     return ["directory" if back.is_dir() else back.read_text()]
 
 
-def main() -> None:
+def main():
     root, tries = Path(sys.argv[1]), int(sys.argv[2])
     make(root)
     rounds = os.memfd_create("rounds")

@@ -2,8 +2,6 @@
 catalogue closes, those that it knows and that stay open here, and innocent ones that lie close by.
 """
 
-from typing import Any
-
 # The rest of the world.
 RESOLVER = "192.0.2.53"  # the organisation's, outside of the host
 V4, V6 = "203.0.113.80", "2001:db8:80::80"  # of every name that has no addresses here
@@ -11,7 +9,7 @@ V4, V6 = "203.0.113.80", "2001:db8:80::80"  # of every name that has no addresse
 CLOSED_TO_HOST, OPENED_BY_RULE, CLOSED_TO_NESTED = "203.0.113.66", "203.0.113.67", "203.0.113.129"
 
 # What the restrictions of the host say beyond their defaults.
-VARIABLES: dict[str, Any] = {
+VARIABLES = {
     "proscribe_tenants": {"google": ["example.org"]},
     "proscribe_services_exclude": ["mediafire"],
     "proscribe_management": ["91.108.8.0/24", "2a0a:f280:ad::/48"],  # within networks of Telegram's

@@ -6,7 +6,6 @@ import json
 import select
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +35,13 @@ Probe = tuple[Any, ...]  # a question of `reaching`
 class Place:
     """A process in a namespace that answers questions."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command):
         environment = {"PYTHONPATH": f"{HERE.parents[1] / 'module_utils'}:{HERE.parent}"}
         environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
 
-    def ask(self, *questions: Probe) -> list[Any]:
+    def ask(self, *questions):
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps(questions) + "\n")
         self.process.stdin.flush()
@@ -52,25 +51,25 @@ class Place:
         assert line, "the process in the namespace has ended: its message is above"
         return list(json.loads(line))
 
-    def close(self) -> None:
+    def close(self):
         self.process.kill()
         self.process.communicate()
 
 
 class World:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         self.root = root
         self.spaces = ThreeNamespaces("proscribe-reach")
-        self.places: dict[str, Place] = {}
+        self.places = {}
 
-    def build(self) -> None:
+    def build(self):
         probed = [split(text)[0] for text in ADDRESSES if split(text)[0] != GATEWAY]
         named = [address for addresses in NAMES.values() for address in addresses]
         self.connect([*probed, *named], NAMES)
         self.start_apart(HOST, "managed_host.py", "etc", "run", "var/lib", "usr/libexec")
         self.start_apart(NESTED, "reaching.py", "etc")
 
-    def connect(self, addresses: Iterable[str], names: Mapping[str, Sequence[str]]) -> None:
+    def connect(self, addresses, names):
         """Make the namespaces, and the rest of the world with these addresses; a name that is not given leads to V4 and
         V6.
         """
@@ -85,7 +84,7 @@ class World:
         named = {name.lower(): addresses for name, addresses in names.items()}
         self.places["outside"].ask({"names": named, "others": [V4, V6], "certificate": key, **PORTS})
 
-    def start_apart(self, role: str, program: str, *private: str) -> None:
+    def start_apart(self, role, program, *private):
         """A process in a namespace that has such directories of its own, and in /etc what name resolution needs."""
         for folder in private:
             (self.root / role / folder).mkdir(parents=True)
@@ -95,60 +94,60 @@ class World:
             path.write_text(content)
         self.start(role, program, *private)
 
-    def start(self, role: str, program: str, *private: str) -> None:
+    def start(self, role, program, *private):
         """A process in a namespace, for which the `private` directories of the machine are those of the role's tree."""
         own = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         bind = 'for d; do [ "$d" != -- ] || break; mount --bind "$0/$d" "/$d" || exit; shift; done; shift; exec "$@"'
         inside = [*own, "sh", "-c", bind, str(self.root / role), *private, "--"] if private else []
         self.places[role] = Place([*self.spaces.enter(role), *inside, sys.executable, str(HERE / program)])
 
-    def probe(self, role: str, questions: list[Probe]) -> dict[Probe, Any]:
+    def probe(self, role, questions):
         return dict(zip(questions, self.places[role].ask(*questions), strict=True))
 
-    def host(self, *words: Any) -> Any:
+    def host(self, *words):
         (answer,) = self.places[HOST].ask(words)
         return answer
 
-    def resolve_by(self, backend: str) -> None:
+    def resolve_by(self, backend):
         """From now on the host asks a resolver of its own, and so does its guest; or both ask the organisation's."""
         self.host("resolver", backend, RESOLVER)
         server = INWARD if backend in FILTERS else RESOLVER
         (self.root / NESTED / "etc/resolv.conf").write_text(f"nameserver {server}\nsearch .\n")
 
-    def close(self) -> None:
+    def close(self):
         for place in self.places.values():
             place.close()
         self.spaces.close()
 
 
-def split(text: str) -> tuple[str, int]:
+def split(text):
     address, _, port = text.rpartition(":")
     return address.strip("[]"), int(port)
 
 
-def at(address: str, port: int) -> str:
+def at(address, port):
     """Join an address and a port into the text of a case: the inverse of `split`."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def connections(address: str, port: int, name: str = "outside.example") -> list[Probe]:
+def connections(address, port, name="outside.example"):
     return [("tls", address, port, name) if port == TLS_PORT else ("tcp", address, port), ("udp", address, port)]
 
 
-def lookups(backend: str, role: str, name: str) -> list[Probe]:
+def lookups(backend, role, name):
     """The probes of a name. The hosts file is no name server; and it is the host's own, which no guest reads."""
     if backend not in FILTERS:
         return [("name", name)] if role == HOST else []
-    probes: list[Probe] = [("name", name)]
+    probes = [("name", name)]
     for server in ("127.0.0.1",) if role == HOST else (INWARD, INWARD_6):
         probes += [("dns", server, name, kind, "udp") for kind in (A, AAAA, HTTPS)] + [("dns", server, name, A, "tcp")]
     return probes
 
 
-def reached_by(probe: Probe, name: str) -> object:
+def reached_by(probe, name):
     """What a probe of a name is answered where nothing closes it."""
     return sorted(NAMES[name]) if probe[0] == "name" else 1
 
 
-def lost(probe: Probe) -> object:
+def lost(probe):
     return [] if probe[0] == "name" else "no such name"

@@ -18,8 +18,6 @@ import socket
 import ssl
 import struct
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from name_server import question
 
@@ -31,7 +29,7 @@ _CONTEXT.check_hostname = False
 _CONTEXT.verify_mode = ssl.CERT_NONE
 
 
-def name(hostname: str) -> list[str]:
+def name(hostname):
     try:
         found = socket.getaddrinfo(hostname, None, type=socket.SOCK_STREAM)
     except socket.gaierror:
@@ -39,7 +37,7 @@ def name(hostname: str) -> list[str]:
     return sorted({str(entry[4][0]) for entry in found} - {"0.0.0.0", "::"})
 
 
-def dns(server: str, hostname: str, kind: int, protocol: str) -> object:
+def dns(server, hostname, kind, protocol):
     message = question(hostname, kind)
     with _socket(server, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM) as channel:
         channel.connect((server, 53))
@@ -54,20 +52,20 @@ def dns(server: str, hostname: str, kind: int, protocol: str) -> object:
     return "no such name" if reply[3] & 0xF == NO_SUCH_NAME else struct.unpack_from(">H", reply, 6)[0]
 
 
-def tcp(address: str, port: int) -> str:
+def tcp(address, port):
     with _socket(address, socket.SOCK_STREAM) as connection:
         connection.connect((address, port))
     return "ok"
 
 
-def tls(address: str, port: int, server: str) -> str:
+def tls(address, port, server):
     with _socket(address, socket.SOCK_STREAM) as connection:
         connection.connect((address, port))
         with _CONTEXT.wrap_socket(connection, server_hostname=server):
             return "ok"
 
 
-def udp(address: str, port: int) -> str:
+def udp(address, port):
     with _socket(address, socket.SOCK_DGRAM) as channel:
         channel.connect((address, port))  # so that a refusal comes back as an error
         channel.send(question("reach.example", 1))  # port 53 answers nothing else
@@ -75,16 +73,16 @@ def udp(address: str, port: int) -> str:
     return "ok"
 
 
-def _socket(address: str, kind: socket.SocketKind) -> socket.socket:
+def _socket(address, kind):
     made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
     made.settimeout(PATIENCE)
     return made
 
 
-QUESTIONS: dict[str, Callable[..., object]] = {"name": name, "dns": dns, "tcp": tcp, "tls": tls, "udp": udp}
+QUESTIONS = {"name": name, "dns": dns, "tcp": tcp, "tls": tls, "udp": udp}
 
 
-def answer(verb: str, *words: Any) -> object:
+def answer(verb, *words):
     """The answer to a question; an error of the network is one."""
     try:
         return QUESTIONS[verb](*words)
@@ -94,7 +92,7 @@ def answer(verb: str, *words: Any) -> object:
         return errno.errorcode.get(error.errno or 0, str(error))
 
 
-def serve(more: Mapping[str, Callable[..., object]]) -> None:
+def serve(more):
     """Answer questions until the input ends; `more` are those that only this place is asked."""
     for line in sys.stdin:
         questions = json.loads(line)

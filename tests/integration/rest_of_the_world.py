@@ -15,18 +15,16 @@ import socket
 import ssl
 import struct
 import sys
-from collections.abc import Callable
-from typing import Any
 
 A, AAAA, HTTPS = 1, 28, 65
 _HEADER = 12  # bytes
 
 
 class Names:
-    def __init__(self, names: dict[str, list[str]], others: list[str]) -> None:
+    def __init__(self, names, others):
         self.names, self.others = names, others
 
-    def answer(self, message: bytes) -> bytes:
+    def answer(self, message):
         """The answer to a question; a type that no name has gets none, which is no error."""
         end, labels = _HEADER, []
         while message[end]:
@@ -43,7 +41,7 @@ class Names:
         header = message[:2] + struct.pack(">HHHHH", 0x8180, 1, 1 if record else 0, 0, 0)
         return header + message[_HEADER : end + 5] + record
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader, writer):
         """One question over TCP."""
         try:
             (size,) = struct.unpack(">H", await reader.readexactly(2))
@@ -55,14 +53,14 @@ class Names:
         writer.close()
 
 
-async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def take(reader, writer):
     """A connection, until the other side closes it."""
     with contextlib.suppress(OSError):  # a reset closes it too
         await reader.read()
     writer.close()
 
 
-def listening(kind: socket.SocketKind, port: int) -> socket.socket:
+def listening(kind, port):
     """A socket on every address of both families."""
     made = socket.socket(socket.AF_INET6, kind)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -71,11 +69,11 @@ def listening(kind: socket.SocketKind, port: int) -> socket.socket:
     return made
 
 
-def datagrams(port: int, answer: Callable[[bytes], bytes]) -> None:
+def datagrams(port, answer):
     here = listening(socket.SOCK_DGRAM, port)
     here.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
 
-    def one() -> None:
+    def one():
         message, ancillary, _, sender = here.recvmsg(4096, 256)
         arrived = [item for item in ancillary if item[:2] == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO)]
         # Its address, and not the link: the addresses of the world lie on lo.
@@ -85,7 +83,7 @@ def datagrams(port: int, answer: Callable[[bytes], bytes]) -> None:
     asyncio.get_running_loop().add_reader(here, one)
 
 
-async def run(settings: dict[str, Any]) -> None:
+async def run(settings):
     names = Names(settings["names"], settings["others"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(settings["certificate"])

@@ -60,7 +60,7 @@ VIBER = {"name": "Viber", "mode": "enforce", "packages": {}, "processes": ["Vibe
 SETTINGS = {"user_notice": "", "grace": 3, "quarantine_keep": 0, "exec_control": "off", "full_scan_every": 7}
 
 
-def start(place: str, uid: int, code: str) -> subprocess.Popen[bytes]:
+def start(place, uid, code):
     argv = [f"/home/{place}/Viber", "-ISc", code]
     process = subprocess.Popen(argv, user=uid, group=uid, extra_groups=[], cwd="/", stdout=subprocess.PIPE)
     assert process.stdout
@@ -68,7 +68,7 @@ def start(place: str, uid: int, code: str) -> subprocess.Popen[bytes]:
     return process
 
 
-def count(uid: int) -> int:
+def count(uid):
     """How many processes a user has, of which a thread lives that no KILL waits for."""
     number = 0
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -85,7 +85,7 @@ def count(uid: int) -> int:
     return number
 
 
-def main() -> None:
+def main():
     sys.path.insert(0, sys.argv[1])
     from proscribe.host.controls import apps
     from proscribe.host.controls.applying import carry_out

@@ -14,13 +14,13 @@ import json
 import sys
 from pathlib import Path
 
-from samba.dcerpc import preg  # type: ignore[import-not-found]
-from samba.gp import gp_chromium_ext, gp_firefox_ext  # type: ignore[import-not-found]
-from samba.gp_parse import gp_inf  # type: ignore[import-not-found]
-from samba.ndr import ndr_pack, ndr_unpack  # type: ignore[import-not-found]
+from samba.dcerpc import preg
+from samba.gp import gp_chromium_ext, gp_firefox_ext
+from samba.gp_parse import gp_inf
+from samba.ndr import ndr_pack, ndr_unpack
 
 
-def main() -> None:
+def main():
     read = ndr_unpack(preg.file, Path(sys.argv[1]).read_bytes())
     found = {
         "entries": [[entry.keyname, entry.valuename, entry.type, entry.data] for entry in read.entries],

@@ -3,9 +3,7 @@
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from machines import booting, network
 from scheduled_machine import CHECKOUT, RESTRICTIONS, ROOT, Scheduled
@@ -21,51 +19,51 @@ cat id_ed25519.pub
 
 
 class Fleet:
-    def __init__(self, controller: Scheduled, hosts: Mapping[str, Scheduled], addresses: Mapping[str, str]) -> None:
+    def __init__(self, controller, hosts, addresses):
         self.controller, self.hosts, self.addresses = controller, hosts, addresses
-        self.variables: dict[str, dict[str, Any]] = {
+        self.variables = {
             host: {"ansible_host": address, "ansible_user": "root"} for host, address in addresses.items()
         }
 
-    def say(self, host: str, **variables: Any) -> None:
+    def say(self, host, **variables):
         """Give a host more inventory variables; None takes one away."""
         merged = {**self.variables[host], **variables}
         self.variables[host] = {name: value for name, value in merged.items() if value is not None}
         self.write_inventory()
 
     @property
-    def inventory(self) -> str:
+    def inventory(self):
         return json.dumps({"all": {"hosts": self.variables}}, indent=1)
 
-    def write_inventory(self) -> None:
+    def write_inventory(self):
         self.controller.write(f"{CHECKOUT}/fleet/hosts.yml", self.inventory)
 
-    def records(self, run: str = "latest") -> dict[str, dict[str, Any]]:
+    def records(self, run="latest"):
         lines = self.controller.read(f"{REPORTS}/{run}/hosts.jsonl").splitlines()
         return {record["host"]: record for record in map(json.loads, lines)}
 
-    def latest(self) -> str:
+    def latest(self):
         """The id of the last complete run; "" for none yet."""
         return self.controller.run("readlink", f"{REPORTS}/latest", check=False).strip()
 
-    def let_in(self, host: str) -> None:
+    def let_in(self, host):
         self.hosts[host].script(f"umask 077; mkdir -p /root/.ssh; echo '{self.key}' >/root/.ssh/authorized_keys")
         known = self.hosts[host].read("/etc/ssh/ssh_host_ed25519_key.pub")
         self.controller.script(f"echo '{self.addresses[host]} {known.strip()}' >>/root/.ssh/known_hosts")
 
-    def schedule(self, nice: int) -> None:
+    def schedule(self, nice):
         """Set up the scheduled run. The test starts it, and others use the machine too."""
         self.controller.proscribe("schedule")
         self.controller.write(f"/etc/systemd/system/{SERVICE}.d/nice.conf", f"[Service]\nNice={nice}\n")
         self.controller.run("systemctl", "daemon-reload")
 
     @property
-    def key(self) -> str:
+    def key(self):
         return self.controller.script(KEY).strip()
 
 
 @contextlib.contextmanager
-def scheduled_fleet(called: str, hosts: Sequence[str], restrictions: str = RESTRICTIONS) -> Iterator[Fleet]:
+def scheduled_fleet(called, hosts, restrictions=RESTRICTIONS):
     """The fleet, booted. Its addresses are .10 and so on of a network of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="proscribe-") as place,

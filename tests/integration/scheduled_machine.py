@@ -7,9 +7,7 @@ import os
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from machines import PROJECT, booting, podman
 from patience import LONGEST, until
@@ -56,68 +54,68 @@ echo "127.0.0.1 $(cat /etc/ssh/ssh_host_ed25519_key.pub)" >/root/.ssh/known_host
 
 
 class Scheduled:
-    def __init__(self, name: str, layers: Sequence[Path] = ()) -> None:
+    def __init__(self, name, layers=()):
         self.name, self.layers = name, layers
         self.ansible = "/usr/bin/ansible-playbook"
 
-    def run(self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = LONGEST) -> str:
+    def run(self, *argv, check=True, stdin=None, timeout=LONGEST):
         environment = ("--env", "COLUMNS", "--env", f"PROSCRIBE_ANSIBLE_PLAYBOOK={self.ansible}")
         command = ("exec", "--interactive", *environment, self.name, *argv)
         done = podman(*command, stdin=stdin, check=False, timeout=timeout)
         assert not check or done.returncode == 0, (argv, done.returncode, done.stdout[-3000:], done.stderr[-3000:])
         return done.stdout + done.stderr
 
-    def script(self, text: str) -> str:
+    def script(self, text):
         return self.run("sh", "-eus", stdin=text)
 
-    def succeeds(self, *argv: str) -> bool:
+    def succeeds(self, *argv):
         return podman("exec", self.name, *argv, check=False).returncode == 0
 
-    def proscribe(self, *words: str, check: bool = True) -> str:
+    def proscribe(self, *words, check=True):
         return self.run(f"{CHECKOUT}/proscribe", words[0], "-i", f"{CHECKOUT}/fleet", *words[1:], check=check)
 
-    def write(self, path: str, text: str, mode: str = "0644") -> None:
+    def write(self, path, text, mode="0644"):
         self.run("sh", "-c", f'mkdir -p "$(dirname {path})" && cat >{path} && chmod {mode} {path}', stdin=text)
 
-    def there(self, path: str) -> bool:
+    def there(self, path):
         return self.succeeds("test", "-e", path)
 
-    def read(self, path: str) -> str:
+    def read(self, path):
         return self.run("cat", path)
 
-    def json(self, path: str) -> Any:
+    def json(self, path):
         return json.loads(self.read(path))
 
-    def record(self, reports: str = f"{CHECKOUT}/reports") -> dict[str, Any]:
+    def record(self, reports=f"{CHECKOUT}/reports"):
         return dict(json.loads(self.read(f"{reports}/latest/hosts.jsonl").splitlines()[0]))
 
-    def log(self, unit: str) -> str:
+    def log(self, unit):
         invocation = self.run("systemctl", "show", unit, "--property=InvocationID", "--value").strip()
         return self.run("journalctl", "-o", "cat", "--no-pager", f"_SYSTEMD_INVOCATION_ID={invocation}")
 
-    def start(self, unit: str) -> bool:
+    def start(self, unit):
         """Start a unit and wait for its end; whether it ended well."""
         # Tests are quicker than the five times in ten seconds that systemd starts a unit (systemd.unit(5), StartLimit).
         podman("exec", self.name, "systemctl", "reset-failed", unit, check=False)
         return podman("exec", self.name, "systemctl", "start", unit, check=False, timeout=3 * LONGEST).returncode == 0
 
-    def wait_until_booted(self) -> None:
+    def wait_until_booted(self):
         until(lambda: "running" in self.run("systemctl", "is-system-running", "--wait", check=False))
 
-    def become_host(self) -> None:
+    def become_host(self):
         """Give the machine a resolver that it asks, for the DNS filter, and a package for the tests to tamper with."""
         self.run("systemctl", "enable", "--now", "dnsmasq")
         self.script("echo nameserver 127.0.0.1 >/etc/resolv.conf")
         self.script(WECHAT)
 
-    def become_controller(self, hosts: str, restrictions: str) -> None:
+    def become_controller(self, hosts, restrictions):
         """The checkout with an inventory, and a mail system that keeps what it gets in /srv/mails."""
         self.write("/usr/sbin/sendmail", SENDMAIL, "0755")
         self.send_checkout()
         self.write(f"{CHECKOUT}/fleet/hosts.yml", hosts)
         self.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions)
 
-    def send_checkout(self, more: Sequence[str] = ()) -> None:
+    def send_checkout(self, more=()):
         """Put this checkout where the machine's own stands; of all that is in it what runs, and some `more`."""
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -129,17 +127,17 @@ class Scheduled:
         assert done.returncode == 0, done.stderr
 
 
-def mails(machine: Scheduled) -> str:
+def mails(machine):
     """Return all mails of a controller as they were sent."""
     return machine.read("/srv/mails") if machine.there("/srv/mails") else ""
 
 
-def mail_text(machine: Scheduled, earlier: str = "") -> str:
+def mail_text(machine, earlier=""):
     """Return the mails after `earlier` in one line: long lines are broken in a mail (RFC 2045, 6.7)."""
     return " ".join(mails(machine).removeprefix(earlier).replace("=\n", "").split())
 
 
-def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+def _plain(entry):
     """An entry of root's, without what Python has left there."""
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = "root"
@@ -147,7 +145,7 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 @contextlib.contextmanager
-def thawed(called: str, root: str | Sequence[Path] = ROOT) -> Iterator[Scheduled]:
+def thawed(called, root=ROOT):
     """A machine without a network, from a root or from what `frozen` has given."""
     name = f"proscribe-{called}-{os.getpid()}"
     with (
@@ -159,7 +157,7 @@ def thawed(called: str, root: str | Sequence[Path] = ROOT) -> Iterator[Scheduled
         yield machine
 
 
-def frozen(machine: Scheduled, place: Path) -> tuple[Path, ...]:
+def frozen(machine, place):
     """The layers of a machine as it is now, the newest of them moved to that place. The machine is shut down for it."""
     podman("stop", "--time", str(LONGEST), machine.name)
     upper, *below = machine.layers
@@ -168,7 +166,7 @@ def frozen(machine: Scheduled, place: Path) -> tuple[Path, ...]:
 
 
 @contextlib.contextmanager
-def scheduled_machine(called: str) -> Iterator[Scheduled]:
+def scheduled_machine(called):
     """The machine, booted, without a network, with the checkout and an inventory of itself."""
     with thawed(called) as machine:
         machine.script(REACH_ITSELF)

@@ -1,9 +1,8 @@
 """What may be done against the ban: the rows of tampering.toml."""
 
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 USER = "alice"
 CHROMIUM = "/etc/chromium/policies/managed/proscribe.json"
@@ -23,7 +22,7 @@ class Tampering(NamedTuple):
     watch: bool = False
 
 
-TABLE: Mapping[str, Tampering] = {
+TABLE = {
     row["how"]: Tampering(**row)
     for row in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["row"]
 }
@@ -31,7 +30,7 @@ TABLE: Mapping[str, Tampering] = {
 TEN = {how: tampering for how, tampering in TABLE.items() if tampering.ten}
 
 
-def named(record: Mapping[str, Any], tampering: Tampering) -> bool:
+def named(record, tampering):
     """Whether a host's record reports this tampering as corrected."""
     return any(
         rule["state"] == "repaired"

@@ -1,8 +1,5 @@
 """AppLocker's policy agrees with `explain`."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import applocker_evaluator as evaluator
 import pytest
 from agreeing_policy import FOR_USERS, OF_OTHER, OTHER, STRICT, Exported
@@ -20,7 +17,7 @@ def policy(tmp_path_factory):
     return Exported(tmp_path_factory.mktemp("inventory") / "inventory", ["applocker"])
 
 
-def programs(entry: dict[str, Any]) -> Iterator[File]:
+def programs(entry):
     for path in (*entry.get("windows_processes", ()), *entry.get("windows", ()), *entry.get("windows_installers", ())):
         yield File("C:\\Apps\\" + path.replace("/", "\\").replace("*", "-1.2.3-"))
     publishers = entry.get("windows_publishers", {})

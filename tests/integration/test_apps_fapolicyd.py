@@ -6,7 +6,6 @@ The daemon is never started, and its program deleted: one that hangs keeps a who
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import test_apps_real_dpkg as real
@@ -44,7 +43,7 @@ def fapolicyd(tmp_path_factory, machine):
     return machine
 
 
-def answer(machine: real.Machine, verb: str, section: dict[str, object]) -> Any:
+def answer(machine, verb, section):
     return json.loads(machine.run("python3", "-I", "-S", "-c", RUN, verb, input=json.dumps(section)).stdout)
 
 

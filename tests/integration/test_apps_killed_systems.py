@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import pytest
 import test_apps_real_dpkg as deb
@@ -48,7 +47,7 @@ MOST = 80
 STRIDE = 1 if os.environ.get("PROSCRIBE_EVERY_STEP") == "1" else 5
 
 
-def at_each_step(machine: Any, plan: dict[str, Any], install: Step, installed: Step, listing: str) -> int:
+def at_each_step(machine, plan, install, installed, listing):
     """Let runs die at one step after the other. Return how many did; `listing` prints files that a lift restores."""
     before = installed(), machine.sh(listing, check=False).stdout
     for at in range(1, MOST, STRIDE):
@@ -102,7 +101,7 @@ def test_pacman_pip_and_npm(others):
     plan = {**arch.PLAN, "controls": {"apps": {"mode": "enforce", "services": services, "settings": {}}}}
     arch.install(others, "weechat-4.6-1")
 
-    def install() -> None:
+    def install():
         arch.install(others, "wechat-bin-4.0-1")
         others.sh(f"{pip.PIP} telethon")
         others.as_user("alice", f"{pip.PIP} --user --ignore-installed telethon")

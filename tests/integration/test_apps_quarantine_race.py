@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import proscribe
 import pytest
@@ -14,7 +13,7 @@ from conftest import open_to_others, require_root
 from patience import LONGEST
 
 
-def victim(root: Path) -> dict[Path, Any]:
+def victim(root):
     states = {path: path.lstat() for path in (root / "srv").rglob("*")}
     return {path: (s.st_ino, s.st_mode, s.st_uid, s.st_mtime_ns, s.st_nlink) for path, s in states.items()}
 

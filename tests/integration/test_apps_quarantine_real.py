@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import proscribe
 import pytest
@@ -58,7 +57,7 @@ print(json.dumps({"before": before, "after": picture(), "gone": gone, "kept": ke
 """
 
 
-def run(root: Path, mounts: str) -> dict[str, Any]:
+def run(root, mounts):
     """Return what RUN prints, after these mounts below the tree."""
     for folder in ("etc", "home", "var/lib/proscribe"):
         (root / folder).mkdir(parents=True)

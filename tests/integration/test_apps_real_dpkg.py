@@ -7,9 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import proscribe
 import pytest
@@ -82,9 +80,7 @@ def debs(tmp_path_factory):
     return directory
 
 
-def build(
-    directory: Path, name: str, version: str, *fields: str, file: str = "", folder: str = "", postinst: str = ""
-) -> None:
+def build(directory, name, version, *fields, file="", folder="", postinst=""):
     content = directory / "content"
     (content / "DEBIAN").mkdir(parents=True)
     # The field that names the package comes last, which dpkg allows.
@@ -101,7 +97,7 @@ def build(
     shutil.rmtree(content)
 
 
-def listing(directory: Path) -> bytes:
+def listing(directory):
     """Return the list of packages that makes a directory a repository."""
     entries = []
     for deb in sorted(directory.glob("*.deb")):
@@ -111,7 +107,7 @@ def listing(directory: Path) -> bytes:
     return "\n".join(entries).encode()
 
 
-def start_apart(script: str, *words: object, options: Sequence[str] = ()) -> tuple[subprocess.Popen[str], str]:
+def start_apart(script, *words, options=()):
     """Run a script in mounts and processes of its own until it prints `ready`; return it, and its shell's pid."""
     argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", *options, "sh", "-c", script, "sh"]
     keeper = subprocess.Popen([*argv, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -122,43 +118,43 @@ def start_apart(script: str, *words: object, options: Sequence[str] = ()) -> tup
 class Machine:
     """A throw-away Debian: its own file system, mounts and processes."""
 
-    def __init__(self, scratch: Path, root: Sequence[Path], source: Path, debs: Path) -> None:
+    def __init__(self, scratch, root, source, debs):
         self.root = str(scratch / "root")
         self.keeper, shell = start_apart(SETUP, scratch, ":".join(map(str, root)), source, debs)
         while os.readlink(f"/proc/{shell}/root") == "/":
             pass  # the shell has said that it is ready, and is about to change its root
         self.enter = ["nsenter", "--target", shell, "--mount", "--pid", "--root", "--wd"]
 
-    def stop(self) -> None:
+    def stop(self):
         self.keeper.kill()
         self.keeper.wait()
 
-    def run(self, *command: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(self, *command, check=True, **options):
         path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
         options |= {"capture_output": True, "text": True, "env": path, "timeout": LONGEST}
         done = subprocess.run([*self.enter, *command], check=False, **options)
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done
 
-    def sh(self, script: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def sh(self, script, check=True):
         return self.run("sh", "-c", script, check=check)
 
-    def remount(self, mode: str) -> None:
+    def remount(self, mode):
         mount = ["mount", "-o", f"remount,bind,{mode}", self.root]
         subprocess.run([*self.enter[:3], "--mount", *mount], check=True)
 
-    def install(self, *names: str) -> None:
+    def install(self, *names):
         self.run("dpkg", "-i", *(f"/debs/{name}.deb" for name in names))
 
-    def installed(self) -> set[str]:
+    def installed(self):
         lines = self.run("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n").stdout.split("\n")
         return {line.split()[1] for line in lines if line[1:2] not in ("", "n", "c")}
 
-    def verb(self, verb: str, plan: dict[str, Any]) -> Any:
+    def verb(self, verb, plan):
         return json.loads(self.run("python3", "-I", "-S", "-c", DRIVER, verb, input=json.dumps(plan)).stdout)
 
     @contextlib.contextmanager
-    def locked(self, file: str) -> Iterator[None]:
+    def locked(self, file):
         """Have another process hold the lock of a package manager."""
         lock = f"import fcntl, sys; f = open('{file}', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True)"
         argv = [*self.enter, "python3", "-c", f"{lock}; sys.stdin.read()"]
@@ -167,7 +163,7 @@ class Machine:
             yield
             holder.communicate()
 
-    def start(self, program: str, *become: str) -> subprocess.Popen[bytes]:
+    def start(self, program, *become):
         process = subprocess.Popen([*self.enter, *become, program, "600"])
         while self.sh(f"ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q ' {program}$'", check=False).returncode:
             assert process.poll() is None
@@ -182,9 +178,9 @@ def machine(tmp_path, request):
     system.stop()
 
 
-def plan(**names: list[str]) -> dict[str, Any]:
+def plan(**names):
     """A plan that enforces these packages, by service; a service's program is /opt/<its first package>."""
-    services: dict[str, Any] = {id_: {"name": id_, "mode": "enforce"} for id_ in names}
+    services = {id_: {"name": id_, "mode": "enforce"} for id_ in names}
     for id_, (first, *others) in names.items():
         services[id_] |= {"packages": {"apt": [first, *others]}, "processes": [first], "paths": [f"/opt/{first}"]}
     section = {"mode": "enforce", "services": services, "settings": {}}

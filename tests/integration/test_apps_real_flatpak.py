@@ -4,8 +4,6 @@ import json
 import shutil
 import subprocess
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import require_root, require_tool
@@ -83,42 +81,42 @@ def repository(tmp_path_factory):
 
 
 class Machine:
-    def __init__(self, repository: Path, scratch: Path) -> None:
+    def __init__(self, repository, scratch):
         users = scratch / "users"
         users.write_text("".join(f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n" for name, uid in USERS.items()))
         words = (SOURCE, repository, users, WECHAT)
         self.keeper, shell = start_apart(SETUP, *words, options=["--mount-proc"])
         self.enter = ["nsenter", "--target", shell, "--mount", "--pid", "--wd"]
 
-    def stop(self) -> None:
+    def stop(self):
         self.keeper.kill()
         self.keeper.wait()
 
-    def command(self, user: str, *command: str) -> list[str]:
+    def command(self, user, *command):
         if user == "root":
             return [*self.enter, "env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin", *command]
         uid = str(USERS[user])
         become = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"]
         return [*self.enter, *become, "env", "-i", f"HOME=/home/{user}", "PATH=/usr/bin", *command]
 
-    def run(self, user: str, *command: str, **options: Any) -> str:
+    def run(self, user, *command, **options):
         options |= {"capture_output": True, "text": True, "timeout": LONGEST}
         done = subprocess.run(self.command(user, *command), check=False, **options)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def verb(self, verb: str) -> Any:
+    def verb(self, verb):
         """Return what a verb of the control does, or the verdict of one rule for "observe" and "observe gate"."""
         driver = DRIVER.replace('"/source"', '"/home/source"')
         name, _, gate = verb.partition(" ")
         answer = json.loads(self.run("root", PYTHON, "-I", "-S", "-c", driver, name, input=json.dumps(PLAN)))
         return answer["apps/reinstall-gate" if gate else "apps/wechat"] if name == "observe" else answer
 
-    def installs(self, *arguments: str, user: str = "root") -> bool:
+    def installs(self, *arguments, user="root"):
         command = self.command(user, "flatpak", "install", "--noninteractive", *arguments)
         return subprocess.run(command, capture_output=True, check=False, timeout=LONGEST).returncode == 0
 
-    def start(self, user: str) -> subprocess.Popen[bytes]:
+    def start(self, user):
         process = subprocess.Popen(self.command(user, "flatpak", "run", "--user", WECHAT, "600"))
         programs = ("root", "sh", "-c", "ls -l /proc/[0-9]*/exe 2>/dev/null || :")
         until(lambda: process.poll() is not None or "/app/bin/wechat" in self.run(*programs))
@@ -140,7 +138,7 @@ SERVICE = {"name": "WeChat", "mode": "enforce", "packages": {"flatpak": [WECHAT]
 PLAN = {"contact": "", "controls": {"apps": {"mode": "enforce", "services": {"wechat": SERVICE}, "settings": {}}}}
 
 
-def scopes(verdict: Any, kind: str) -> list[str]:
+def scopes(verdict, kind):
     return [finding["scope"] for finding in verdict["findings"] if finding["kind"] == kind]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import missing
 from test_apps_real_pip import build
-from throwaway import USERS, TwoUsers, become, plan, seen, two_users
+from throwaway import USERS, become, plan, seen, two_users
 
 NIX = "build-users-group =\nexperimental-features = nix-command flakes\nsandbox = false\nsubstitute = false\n"
 DERIVATION = """
@@ -26,7 +26,7 @@ name: derivation {
 """
 
 
-def conda_package(channel: Path, name: str, version: str, *depends: str) -> None:
+def conda_package(channel, name, version, *depends):
     program = Path("/usr/bin/sleep").read_bytes()
     index = {"name": name, "version": version, "build": "0", "build_number": 0, "depends": list(depends)}
     path = {"_path": f"bin/{name}", "path_type": "hardlink", "sha256": hashlib.sha256(program).hexdigest()}
@@ -44,7 +44,7 @@ def conda_package(channel: Path, name: str, version: str, *depends: str) -> None
             tar.addfile(member, io.BytesIO(content))
 
 
-def conda_environment(directory: Path) -> None:
+def conda_environment(directory):
     """An environment with a restricted package that another one needs, and one that nothing needs."""
     try:
         import rattler
@@ -57,7 +57,7 @@ def conda_environment(directory: Path) -> None:
     conda_package(channel, "backup-suite", "2.0", "rclone")
     conda_package(channel, "megatools", "1.11")
 
-    async def install() -> None:
+    async def install():
         await rattler.index.index_fs(channel)
         options = {"platforms": ["linux-64", "noarch"], "virtual_packages": []}
         channels, specs = [rattler.Channel(channel.as_uri())], ["backup-suite", "megatools"]
@@ -91,7 +91,7 @@ def machine(tmp_path, request):
         yield system
 
 
-def packages(machine: TwoUsers, banned: dict[str, object]) -> list[tuple[str, ...]]:
+def packages(machine, banned):
     return seen(machine.verb("observe", banned)["apps/telegram"])
 
 
@@ -121,7 +121,7 @@ def test_tools_of_uv(machine):
     assert packages(machine, banned) == []
 
 
-def install(kind: str, *names: str) -> str:
+def install(kind, *names):
     """Return a command that installs made derivations into the profile of whoever runs it."""
     tool = "nix-env --quiet --install --file" if kind == "env" else "nix profile install --file"
     command = "echo 'import /debs/derivation.nix \"{0}\"' >~/{0}.nix && {1} ~/{0}.nix"

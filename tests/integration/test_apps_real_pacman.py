@@ -4,7 +4,6 @@ import hashlib
 import io
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from patience import LONGEST
@@ -12,7 +11,7 @@ from proscribe.controller.report.text.reinstalling import command
 from proscribe.host.controls.apps.systems import pacman
 from proscribe.model import removed
 from test_apps_real_dpkg import TREE
-from throwaway import TwoUsers, archive, pasted, plan, seen, two_users
+from throwaway import archive, pasted, plan, seen, two_users
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +29,14 @@ def packages(tmp_path_factory):
     return directory
 
 
-def build(directory: Path, name: str, version: str, *fields: str) -> None:
+def build(directory, name, version, *fields):
     info = [f"pkgname = {name}", f"pkgver = {version}", "pkgdesc = made", "arch = any", "size = 1", *fields]
     program = Path("/usr/bin/sleep").read_bytes()
     files = {".PKGINFO": "\n".join(info) + "\n", f"opt/{name}/": "", f"opt/{name}/{name}": program}
     archive(directory / f"{name}-{version.replace(':', '_')}-any.pkg.tar.gz", files)
 
 
-def entry(file: Path) -> tuple[str, str]:
+def entry(file):
     with tarfile.open(file) as tar:
         info = (tar.extractfile(".PKGINFO") or io.BytesIO()).read().decode()
     values = dict(line.split(" = ") for line in info.splitlines())
@@ -66,11 +65,11 @@ mkdir -p /var/lib/pacman/sync /var/lib/pacman/local && pacman -Sy --noconfirm >/
 PLAN = plan("pacman", wechat=["wechat-bin", "wechat-uos-qt"], qq=["linuxqq"])
 
 
-def install(machine: TwoUsers, *files: str, check: bool = True) -> Any:
+def install(machine, *files, check=True):
     return machine.run("pacman", "-U", "--noconfirm", *(f"/debs/{file}-any.pkg.tar.gz" for file in files), check=check)
 
 
-def installed(machine: TwoUsers) -> set[str]:
+def installed(machine):
     return set(machine.run("pacman", "-Qq", check=False).stdout.split())
 
 

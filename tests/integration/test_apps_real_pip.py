@@ -1,7 +1,6 @@
 """The control `apps` on real pip and pipx, in a throw-away root: the host's packages, users' own, and environments."""
 
 import zipfile
-from pathlib import Path
 
 import pytest
 from proscribe.host.controls.apps import removed
@@ -19,7 +18,7 @@ def wheels(tmp_path_factory):
     return directory
 
 
-def build(directory: Path, name: str, version: str, *fields: str) -> None:
+def build(directory, name, version, *fields):
     module = name.lower().replace("-", "_").replace(".", "_")
     info = f"{module}-{version}.dist-info"
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *fields]

@@ -2,8 +2,6 @@
 
 import json
 import subprocess
-from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import layers, require_tool
@@ -51,7 +49,7 @@ def rpms(tmp_path_factory):
     return directory
 
 
-def build(directory: Path, name: str, version: str, *fields: str) -> None:
+def build(directory, name, version, *fields):
     head = [f"Name: {name}", f"Version: {version}", "Release: 1", "Summary: made", "License: none", *fields]
     place = f"%{{buildroot}}/opt/{name}"
     body = ["%description", "made", "%install", f"mkdir -p {place}; cp /usr/bin/sleep {place}/{name}"]
@@ -65,17 +63,17 @@ def build(directory: Path, name: str, version: str, *fields: str) -> None:
 
 
 class Machine(TwoUsers):
-    def verb(self, verb: str, plan: dict[str, Any]) -> Any:
+    def verb(self, verb, plan):
         driver = DRIVER.replace("dpkg_removal", "rpm_transaction")  # whose patience is short here
         return json.loads(self.run("python3", "-I", "-S", "-c", driver, verb, input=json.dumps(plan)).stdout)
 
-    def add(self, *names: str) -> None:
+    def add(self, *names):
         self.run("rpm", "-i", *(f"/debs/{name}.rpm" for name in names))
 
-    def installed(self) -> set[str]:
+    def installed(self):
         return set(self.run("rpm", "-qa", "--qf", "%{NAME}\n").stdout.split()) - {"rpm"}
 
-    def states(self, of: dict[str, Any] = PLAN) -> dict[str, str]:
+    def states(self, of=PLAN):
         return {rule: verdict["state"] for rule, verdict in self.verb("observe", of).items()}
 
 

@@ -3,9 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from machines import Machine, booting, podman
@@ -71,16 +69,16 @@ INSTALL = "snap install --dangerous /tmp/telegram-desktop.snap"
 
 
 class Host(Machine):
-    def verb(self, verb: str, plan: Mapping[str, Any]) -> Any:
+    def verb(self, verb, plan):
         return json.loads(self.run("python3", "-I", "-S", "-c", DRIVER, verb, stdin=json.dumps(plan)))
 
-    def as_alice(self, script: str) -> subprocess.CompletedProcess[str]:
+    def as_alice(self, script):
         return podman("exec", "--user", "alice", "--workdir", "/home/alice", self.name, "sh", "-c", script, check=False)
 
-    def snaps(self) -> set[str]:
+    def snaps(self):
         return {line.split()[0] for line in self.run("snap", "list").splitlines()[1:]} - PRESENT.keys()
 
-    def runs(self) -> bool:
+    def runs(self):
         return " /snap/telegram-desktop/x1/bin/telegram-desktop" in self.run("sh", "-c", "ls -l /proc/*/exe 2>&1; :")
 
 

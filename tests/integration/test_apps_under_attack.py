@@ -11,10 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import attacked_host
 import hostile_homes
@@ -47,7 +44,7 @@ def root(tmp_path):
     subprocess.run(["umount", "--lazy", *reversed(attacked_host.mounts_in(host))], check=True)
 
 
-def judged(report: dict[str, Any], seconds: float = SECONDS) -> str:
+def judged(report, seconds=SECONDS):
     """Check that an observation is correct whatever mallory does, and return the reasons that name him."""
     assert report["errors"] == []
     assert any(finding.startswith("user:bob QQ") for finding in report["findings"]), report["findings"]
@@ -64,12 +61,12 @@ BACKSLASHES = ('Type=Application\nExec="' + "\\\\" * 250_000 + "\\\n", "Exec=" +
 STARTERS = ("Exec=" + "env " * 250_000, "Exec=x https://" + "a." * 500_000, "Exec=/" + "a/" * 500_000)
 
 
-def entries(*lines: str) -> dict[str, str]:
+def entries(*lines):
     return {f"{AUTOSTART}/{number}.desktop": ENTRY + line for number, line in enumerate(lines)}
 
 
 # Files of a home with the size of each (0: its content's), and a reason of the report.
-FILES: dict[str, tuple[dict[str, str], int, str]] = {
+FILES = {
     "a name of many versions": ({f"a{'.1' * 40}!.AppImage": ""}, 0, ""),  # an exponential expression took for ever
     "quoted backslashes": (entries(*BACKSLASHES), 0, ""),
     "many starters": (entries(*STARTERS), 0, ""),
@@ -81,12 +78,12 @@ FILES: dict[str, tuple[dict[str, str], int, str]] = {
 }
 
 
-def put_files(files: dict[str, str], size: int, home: Path) -> None:
+def put_files(files, size, home):
     for path, content in files.items():
         put(home / path, content, size)
 
 
-def sparse_everything(home: Path) -> None:
+def sparse_everything(home):
     flatpak = ".local/share/flatpak/app/com.tencent.WeChat/x86_64/stable"
     for path in (".npmrc", ".local/lib/node_modules/wechaty/package.json", f"{flatpak}/{'0' * 64}/deploy"):
         put(home / path, "{", GIGABYTE)
@@ -95,7 +92,7 @@ def sparse_everything(home: Path) -> None:
     os.symlink("0" * 64, home / flatpak / "active")
 
 
-def deep(home: Path) -> None:
+def deep(home):
     os.chdir(home)
     try:
         for _ in range(2_000):
@@ -105,13 +102,13 @@ def deep(home: Path) -> None:
         os.chdir("/")
 
 
-def pipes_and_sockets(home: Path) -> None:
+def pipes_and_sockets(home):
     for path in (".npmrc", ".config/autostart/a.desktop", "Downloads/QQ.AppImage", "wechat"):
         (home / path).parent.mkdir(parents=True, exist_ok=True)
         os.mkfifo(home / path)
 
 
-def links(home: Path) -> None:
+def links(home):
     for path in (".local", ".npmrc", ".config", ".npm-global", ".nvm", ".pyenv", "Downloads"):
         os.symlink("/etc", home / path)
         os.lchown(home / path, MALLORY, MALLORY)
@@ -132,11 +129,11 @@ def test_home_of_a_hostile_user_costs_a_bounded_amount(root, plan, attack, reaso
     assert reason in judged(observe_root(root, plan))
 
 
-def npm_package(home: Path, name: str, version: int) -> None:
+def npm_package(home, name, version):
     put(home / f".nvm/versions/node/v{version}/lib/node_modules/{name}/package.json", '{"version": "1.0"}')
 
 
-def pip_package(home: Path, name: str, version: int) -> None:
+def pip_package(home, name, version):
     place = home / f".local/lib/python3.{version}/site-packages/{name.replace('-', '_')}-1.0.dist-info"
     put(place / "METADATA", f"Name: {name}\nVersion: 1.0\n")
 
@@ -268,7 +265,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u2
 UNFORESEEN = re.compile(r"cannot be observed: |ended by signal|ended without an answer")
 
 
-def list_texts(part: Any) -> Iterator[str]:
+def list_texts(part):
     if isinstance(part, str):
         yield part
     elif isinstance(part, (dict, list)):
@@ -276,7 +273,7 @@ def list_texts(part: Any) -> Iterator[str]:
             yield from list_texts(value)
 
 
-def find_mistakes(report: dict[str, Any]) -> list[Any]:
+def find_mistakes(report):
     """Return what is wrong with an observation; nothing may be, whatever was in the homes."""
     reasons = sorted({part for _, reason, _ in report["rules"].values() for part in reason.split("; ")})
     mistakes = [reason for reason in reasons if "bob" in reason or UNFORESEEN.search(reason)]
@@ -314,7 +311,7 @@ def test_a_user_who_swaps_directories_for_links_leads_no_file_scan_astray(tmp_pa
         (home / f"d{number}/e/f").mkdir(parents=True)
     stop = threading.Event()
 
-    def swap() -> None:
+    def swap():
         while not stop.is_set():
             for number in range(0, 50, 7):
                 place, aside = home / f"d{number}/e", home / f"aside{number}"
@@ -324,10 +321,10 @@ def test_a_user_who_swaps_directories_for_links_leads_no_file_scan_astray(tmp_pa
                 aside.rename(place)
 
     thread = threading.Thread(target=swap)
-    seen: set[str] = set()
+    seen = set()
     thread.start()
     try:
-        known: dict = {}
+        known = {}
         for _ in range(150):
             known = scan(Host(str(tmp_path)), ["/home/alice"], lambda d, names: seen.update(names) or (), known).known
     finally:

@@ -3,9 +3,6 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import made_apps as made
 import pytest
@@ -41,17 +38,17 @@ def machine(tmp_path):
     yield tmp_path
 
 
-def enforce(machine: Path, plan: Mapping[str, Any]) -> Any:
+def enforce(machine, plan):
     changes = apps.enforce(Host(str(machine)), plan)
     carry_out(changes)
     return changes
 
 
-def listed(place: Path) -> list[str]:
+def listed(place):
     return sorted(str(path.relative_to(place)) for path in place.rglob("*") if not path.is_dir())
 
 
-def detail(machine: Path, plan: Mapping[str, Any], rule: str) -> list[tuple[str, str]]:
+def detail(machine, plan, rule):
     verdicts = {verdict.rule: verdict for verdict in apps.observe(Host(str(machine)), plan)}
     return [(finding.path, finding.detail) for finding in verdicts[rule].findings]
 
@@ -157,7 +154,7 @@ def test_binaries_of_the_go_compiler_are_read(tool):
     assert binary and elf.go_package(read, binary).rpartition("/")[2] == tool
 
 
-def appimage(place: Path, name: str, files: Mapping[str, bytes], compression: str) -> None:
+def appimage(place, name, files, compression):
     inside, archive = place / "inside", place / "archive"
     made.put(inside, files)
     command = ["mksquashfs", inside, archive, "-comp", compression, "-no-progress", "-quiet"]
@@ -168,7 +165,7 @@ def appimage(place: Path, name: str, files: Mapping[str, bytes], compression: st
     archive.unlink()
 
 
-def of(program: str, desktop: str = "", **more: str) -> dict[str, bytes]:
+def of(program, desktop="", **more):
     entry = {f"{desktop or program}.desktop": made.entry(program, **more)}
     return {**entry, f"usr/bin/{program}": made.elf(), "AppRun": b"#!/bin/sh\n"}
 

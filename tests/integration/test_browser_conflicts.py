@@ -2,9 +2,6 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import pytest
 from browser_setup import enforce, put, read_policies, real_plan
@@ -21,7 +18,7 @@ LISTS = ("URLBlocklist", "URLAllowlist")
 MERGE = "PolicyListMultipleSourceMergeList"
 BEFORE = {"URLBlocklist": ["a.example"]}
 AFTER = {"URLBlocklist": ["b.example"], "URLAllowlist": ["c.example"]}
-FILES: Mapping[str, Mapping[str, Any]] = {
+FILES = {
     "lists before and after": {"10.json": BEFORE, "zz.json": AFTER},
     "a later file that joins other lists": {"zz.json": {"URLBlocklist": ["b.example"], MERGE: ["URLAllowlist"]}},
     "a later file with a list that is none": {"zz.json": {"URLBlocklist": "b.example"}},
@@ -49,7 +46,7 @@ def test_our_merge_of_several_policy_files_is_that_of_chromium(files, tree):
 
 
 APP = "com.google.Chrome"
-OVERRIDES: Mapping[str, list[str]] = {
+OVERRIDES = {
     "nothing": [],
     "the host's /etc": ["--nofilesystem=host-etc"],
     "the host, which does not mean its /etc": ["--nofilesystem=host"],
@@ -81,7 +78,7 @@ def chrome(tmp_path_factory):
     return place
 
 
-def of(place: Path) -> dict[str, str]:
+def of(place):
     (place / "home").mkdir(exist_ok=True)
     own = {"HOME": str(place / "home"), "FLATPAK_USER_DIR": str(place / "user"), "XDG_DATA_HOME": str(place / "data")}
     return {**os.environ, **own, "FLATPAK_SYSTEM_DIR": str(place / "system")}

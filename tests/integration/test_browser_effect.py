@@ -1,7 +1,5 @@
 """The policies beside the organisation's own, on real browsers."""
 
-from typing import Any
-
 from browser_setup import enforce, lift, plan_of, put, unmet, visits
 
 SERVICES = {
@@ -20,7 +18,7 @@ PERMITTED = [f"https://{name}/" for name in OPEN]
 OWN = ["https://www.example.net/", "https://www.example.com/"]  # what the organisation itself blocks
 MANAGED = "/etc/chromium/policies/managed"
 BLOCK = ["*://www.example.net/*", "*://*.www.example.com/*"]
-OWN_FILES: dict[str, dict[str, Any]] = {
+OWN_FILES = {
     "chromium": {
         f"{MANAGED}/10-organisation.json": {"URLBlocklist": ["www.example.net"]},
         f"{MANAGED}/zz-organisation.json": {"URLBlocklist": ["www.example.com"]},

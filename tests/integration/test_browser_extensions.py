@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
 
 import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, plan_of, put, read_policies, unmet
@@ -17,7 +14,7 @@ from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENS
 
 FILES = {"chromium": "/etc/chromium/policies/managed/proscribe.json", "firefox": "/etc/firefox/policies/policies.json"}
 VPN, NOTES = "vpn@made.example", "notes@made.example"
-MANIFESTS: Mapping[str, Callable[[str], dict[str, Any]]] = {
+MANIFESTS = {
     "chromium": lambda name: {"manifest_version": 3, "name": name, "version": "1"},
     "firefox": lambda name: {
         "manifest_version": 2,
@@ -29,7 +26,7 @@ MANIFESTS: Mapping[str, Callable[[str], dict[str, Any]]] = {
 MESSAGES = {BLOCKED: "is blocked by the admin", ALLOW_LIST: "unpacked extensions is disabled by the admin"}
 
 
-def id_in(browser: str, folder: Path) -> str:
+def id_in(browser, folder):
     """What a browser calls an extension: Chromium makes an unpacked one's id from its path."""
     if browser == "firefox":
         return folder.name
@@ -37,7 +34,7 @@ def id_in(browser: str, folder: Path) -> str:
     return digits.translate(str.maketrans("0123456789abcdef", "abcdefghijklmnop"))
 
 
-def make_extensions(browser: str, tree: Path, manifests: Mapping[str, Any]) -> dict[str, str]:
+def make_extensions(browser, tree, manifests):
     """Write extensions with what their manifests have besides; return the id of each in the browser."""
     for name, more in manifests.items():
         (tree / name).mkdir()
@@ -62,11 +59,11 @@ def test_a_refused_extension_is_turned_off_and_the_permitted_one_stays(browser, 
 FOLDER = "/etc/chromium/policies/managed/"
 PROXY, LATER = "proxy@made.example", "later@made.example"
 OWN, WAIVED, REFUSED = "own@made.example", "waived@made.example", "refused@made.example"
-PERMISSIONS: Mapping[str, Any] = {name: {"permissions": ["proxy"]} for name in (PROXY, OWN, WAIVED)}
+PERMISSIONS = {name: {"permissions": ["proxy"]} for name in (PROXY, OWN, WAIVED)}
 PERMISSIONS = {**PERMISSIONS, LATER: {"optional_permissions": ["proxy"]}, NOTES: {}, REFUSED: {}}
 
 
-def make_plan(browser: str, ids: Mapping[str, str]) -> dict[str, Any]:
+def make_plan(browser, ids):
     """Return a plan that refuses one extension by its id, has one of a waived service, and permits another one."""
     store = "chrome" if browser == "chromium" else "firefox"
     waived = {"mode": "waived", "waiver": "w1", "extensions": {store: [ids[WAIVED]]}}
@@ -74,7 +71,7 @@ def make_plan(browser: str, ids: Mapping[str, str]) -> dict[str, Any]:
     return plan_of(services, {EXTENSIONS: BLOCKED, PROXY_EXTENSIONS: BLOCKED}, [ids[OWN]])
 
 
-def refused(browser: str, tree: Path) -> set[str]:
+def refused(browser, tree):
     """Return the extensions that a browser does not take under the tree's policy."""
     words = ["--browser", browser, *(str(tree / name) for name in PERMISSIONS)]
     answer = in_place_of_etc(tree, HERE / "browser_extensions.py", *words)
@@ -114,7 +111,7 @@ def test_settings_of_the_organisation_keep_their_effect_beside_ours(name, tree):
 A, B = "a" * 32, "b" * 32
 BLOCK = {"*": {"blocked_permissions": ["proxy"]}}
 JOIN = {MERGE_DICTIONARIES: [EXTENSION_SETTINGS]}
-COMBINATIONS: Mapping[str, list[dict[str, Any]]] = {
+COMBINATIONS = {
     "the last one counts": [{EXTENSION_SETTINGS: BLOCK}, {EXTENSION_SETTINGS: {A: OTHER}}],
     "joined by the first": [{EXTENSION_SETTINGS: BLOCK, **JOIN}, {EXTENSION_SETTINGS: {A: OTHER, "*": {}}}],
     "everything joined": [{EXTENSION_SETTINGS: BLOCK}, {EXTENSION_SETTINGS: {A: OTHER}, MERGE_DICTIONARIES: ["*", 3]}],

@@ -1,9 +1,6 @@
 """How many entries real browsers take of a list, and what becomes of the rest: the numbers that rendering.py has."""
 
 import datetime
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import pytest
 from browser_setup import enforce, put, real_plan, unmet, visits
@@ -15,18 +12,18 @@ REFUSED = {"chromium": "net::ERR_BLOCKED_BY_ADMINISTRATOR", "firefox": "e=blocke
 LAST, TWICE = "last.test", "twice.test"
 
 
-def hosts(count: int, prefix: str = "n") -> list[str]:
+def hosts(count, prefix="n"):
     return [f"{prefix}{number}.test" for number in range(count)]
 
 
-def blocked(tree: Path, browser: str, names: Sequence[str]) -> set[str]:
+def blocked(tree, browser, names):
     seen = visits(tree, browser, [f"https://{name}/" for name in (*names, "open.test")])
     refused = {url.split("/")[2] for url, (_, error) in seen.items() if REFUSED[browser] in error}
     assert "open.test" not in refused
     return refused
 
 
-CASES: Mapping[str, tuple[Mapping[str, Any], Sequence[str], Sequence[str]]] = {
+CASES = {
     # what the files have in URLBlocklist, what has to be blocked, and what is cut off
     "one file": ({"a": hosts(1501)}, ["n0.test", "n1499.test"], ["n1500.test"]),
     "the same in two files": ({"a": hosts(1000), "z": [*hosts(1000), LAST]}, ["n0.test", "n999.test", LAST], []),

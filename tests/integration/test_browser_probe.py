@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from typing import Any
 
 from browser_setup import PROJECT, enforce, in_place_of_etc, put, real_plan
 from conftest import missing, require_root, require_tool
@@ -28,7 +27,7 @@ def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(tree):
     (tree / "look.py").write_text(ON_THE_HOST)
     foreign = "/etc/chromium/policies/managed/zz.json"  # the organisation's
 
-    def observe() -> dict[str, Any]:
+    def observe():
         seen = in_place_of_etc(tree, tree / "look.py", str(PROJECT / "module_utils"), str(plan_file))
         return {"state": seen["state"], **{found["id"]: found["detail"] for found in seen["findings"]}}
 

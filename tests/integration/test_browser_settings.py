@@ -6,9 +6,7 @@ Google and Microsoft use the headers of tenants.
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, lift, put, read_policies, real_plan, unmet, visits
@@ -29,7 +27,7 @@ TENANTS = {"google": ["corp.example", "corp.test"], "microsoft": ["11111111-2222
 UBLOCK = {"chrome": "cjpalhdlnbpafiamejdnhcphjbkeiagm", "firefox": "uBlock0@raymondhill.net"}
 PRIVATE = "resource://gre/modules/PrivateBrowsingUtils.sys.mjs"
 BY_LIST = {"browser_settings": {**ALL, EXTENSIONS: ALLOW_LIST}, "browser_extensions_allowed": list(UBLOCK.values())}
-PLANS: Mapping[str, Mapping[str, Any]] = {
+PLANS = {
     "everything closed": {"browser_settings": ALL},
     "tenants, and extensions by allow list": {**BY_LIST, "tenants": TENANTS},
 }
@@ -61,7 +59,7 @@ def test_firefox_has_each_policy_with_its_value_and_effect(restrictions, tree):
     without = ("tor_windows", "guest_windows", "web_apps", "unpacked_extensions")
     assert rows == [id_ for id_ in ALL if id_ not in without]
     refused = desired.firefox_extensions[0]
-    effects: dict[str, Any] = {
+    effects = {
         'Services.prefs.getIntPref("network.trr.mode")': 5,  # off by choice
         'Services.prefs.prefIsLocked("network.trr.mode")': True,
         'Services.prefs.prefIsLocked("network.proxy.type")': True,
@@ -100,7 +98,7 @@ WORK = {"restrict-access-to-tenants": ",".join(MICROSOFT), "restrict-access-cont
 PERSONAL = {"sec-restrict-tenant-access-policy": "restrict-msa"}
 HEADERS = (*GOOGLE, *WORK, *PERSONAL)
 # What of these headers comes to a site, in (Chromium, Firefox); None: the browser is not there.
-SITES: Mapping[str, tuple[Mapping[str, str] | None, Mapping[str, str] | None]] = {
+SITES = {
     "https://accounts.google.com/": (GOOGLE, GOOGLE),
     "https://mail.google.com/mail/": (GOOGLE, GOOGLE),  # which is blocked without tenants
     "https://drive.google.com/": (GOOGLE, GOOGLE),
@@ -149,7 +147,7 @@ ENTRY += "MimeType=text/html;x-scheme-handler/http;x-scheme-handler/https;\n"
 URLS = ["https://mail.google.com/", "https://www.example.org/"]
 
 
-def install_nightowl(tree: Path) -> Path:
+def install_nightowl(tree):
     """Install a relative of Chromium with a policy folder of its own, which no table has; return its binary."""
     folder = tree / "usr/lib/nightowl"
     folder.mkdir(parents=True)

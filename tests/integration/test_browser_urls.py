@@ -2,7 +2,6 @@
 
 import time
 import unicodedata
-from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +15,7 @@ BLOCKED, OPEN = "blocked", "open"
 # What each browser says of an address that its policy blocks.
 REFUSAL = {"chromium": "net::ERR_BLOCKED_BY_ADMINISTRATOR", "firefox": "e=blockedByPolicy"}
 # Of what comes in both browsers alike: addresses behind https://, in groups.
-GROUPS: Sequence[tuple[str, Sequence[str]]] = [
+GROUPS = [
     # a name, and what lies below it; its neighbours
     (BLOCKED, ("mail.google.com/", "web.whatsapp.com/", "www.dropbox.com/home?preview=1#x", "a.b.c.d.dropbox.com/")),
     (BLOCKED, ("drive-thirdparty.googleusercontent.com/", "we.chat/")),
@@ -42,7 +41,7 @@ GROUPS: Sequence[tuple[str, Sequence[str]]] = [
     (OPEN, ("translate.google.com/?text=whatsapp", "archive.org/details/texts")),
 ]
 # By address: what comes of it in both browsers alike; (chromium, firefox) where they differ.
-CASES: Mapping[str, str | tuple[str, str]] = {
+CASES = {
     **{f"https://{rest}": outcome for outcome, addresses in GROUPS for rest in addresses},
     "https://proton.me//drive": (OPEN, BLOCKED),  # Firefox 153 merges slashes (WebsiteFilter.sys.mjs)
     "https://proton.me/Drive": (OPEN, BLOCKED),  # Firefox compares in lower case
@@ -58,9 +57,9 @@ CASES: Mapping[str, str | tuple[str, str]] = {
 }
 
 
-def address(url: str, browser: str) -> Name:
+def address(url, browser):
     """Return the name in an address after what browsers do to it first (https://url.spec.whatwg.org)."""
-    steps: list[str] = []
+    steps = []
     for step in urlsplit(unicodedata.normalize("NFKC", target(url))).path.split("/")[1:]:
         if step == "..":
             steps = steps[:-1]

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from conftest import require_tool
 from hostile_lists import HOSTILE
-from list_publisher import NAMES, PUBLISHED, Requests, certificate, published
+from list_publisher import NAMES, PUBLISHED, certificate, published
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog import fetching
 
@@ -90,13 +90,13 @@ def catalog(tmp_path, publisher):
     return root
 
 
-def content(root: Path) -> dict[str, bytes]:
+def content(root):
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture
 def refresh(catalog, pair, capsys):
-    def call(*words: str) -> tuple[int, str]:
+    def call(*words):
         options = ["--catalog", str(catalog), "--ca-file", str(pair.parent / "ca.pem")]
         return launcher.main(["catalog", "refresh", *words, *options]), "".join(capsys.readouterr())
 
@@ -165,7 +165,7 @@ def test_a_list_with_what_nobody_may_block_changes_nothing(refresh, catalog, pub
 
 
 def test_a_redirection_to_https_is_followed(refresh, publisher):
-    def moved(request: Requests) -> None:
+    def moved(request):
         request.send_response(302)
         request.send_header("Location", f"https://127.0.0.1:{publisher.server_port}/elsewhere")
         request.end_headers()
@@ -179,7 +179,7 @@ EDITED = [("nets", "instant_messaging/parrot.yml"), ("birds", "feeds/birds.txt")
 
 @pytest.mark.parametrize(("id_", "file"), EDITED)
 def test_an_edit_made_while_a_list_is_fetched_is_not_lost(refresh, catalog, publisher, id_, file):
-    def slow(request: Requests) -> None:
+    def slow(request):
         (catalog / file).write_text((catalog / file).read_text() + "# an operator's remark\n")
         publisher.answers[id_] = PUBLISHED[id_] + ("8.34.208.0/20\n" if id_ == "nets" else "wren.example\n")
         request.do_GET()
@@ -244,7 +244,7 @@ def test_lists_come_out_of_a_folder_where_no_publisher_is_reached(refresh, catal
     assert "checked: 2026-09-21" in (catalog / "feeds/birds.yml").read_text()
 
 
-def git(top: Path, *words: str) -> str:
+def git(top, *words):
     names = ["-c", "user.name=a", "-c", "user.email=a@x.example"]
     return subprocess.run(["git", *names, *words], cwd=top, check=True, capture_output=True, text=True).stdout.strip()
 

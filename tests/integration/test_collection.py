@@ -6,10 +6,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from machines import ANSIBLE, PROJECT, Machine, booted
+from machines import ANSIBLE, PROJECT, booted
 from patience import LONGEST
 
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
@@ -86,7 +85,7 @@ dpkg --install /tmp/app.deb
 
 
 class Team:
-    def __init__(self, directory: Path, hosts: list[Machine]) -> None:
+    def __init__(self, directory, hosts):
         self.directory, self.hosts = directory, hosts
         self.collection = directory / "vendor/ansible_collections/proscribe/ban"
         self.reports = directory / "reports"
@@ -106,24 +105,24 @@ class Team:
             (directory / path).write_text(text)
         (directory / "inventories/lab/group_vars").mkdir(parents=True)
 
-    def ansible(self, *words: str, code: int = 0, **environment: str) -> str:
+    def ansible(self, *words, code=0, **environment):
         return self.run([f"{ANSIBLE}-playbook", *words], code, environment)
 
-    def run(self, argv: list[str], code: int, environment: dict[str, str] | None = None) -> str:
+    def run(self, argv, code, environment=None):
         own = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
         own |= {"ANSIBLE_NOCOLOR": "1", **(environment or {})}
-        options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+        options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
         done = subprocess.run(argv, cwd=self.directory, env=own, timeout=LONGEST, **options)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def states(self) -> dict[str, int]:
+    def states(self):
         """Return how many hosts of the newest report have which state."""
         report = json.loads((self.reports / "newest/report.json").read_text())
         return {state: count for state, count in report["summary"]["hosts"].items() if count}
 
 
-def contents(directory: Path) -> dict[str, tuple[int, str]]:
+def contents(directory):
     sums = {}
     for path in sorted([directory, *directory.rglob("*")]):
         content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

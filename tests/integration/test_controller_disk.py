@@ -11,10 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 from unittest import mock
 from xml.etree import ElementTree
 
@@ -45,25 +42,25 @@ REASON = re.compile(r"No space left on|Read-only file system|File too large|disk
 class Disk:
     """A file system in memory, of which a test says how much room is left."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place):
         self.place = place
         place.mkdir()
         self._mount(LARGE, "-t", "tmpfs", "tmpfs")
 
-    def _mount(self, options: str, *more: str) -> None:
+    def _mount(self, options, *more):
         subprocess.run(["mount", "-o", options, *more, str(self.place)], check=True, capture_output=True)
 
-    def leave(self, kind: str, room: int) -> None:
+    def leave(self, kind, room):
         seen = os.statvfs(self.place)
         size = (seen.f_blocks - seen.f_bfree) * seen.f_frsize // 1024 + room
         inodes = seen.f_files - seen.f_ffree + room
         limits = {"KiB": f"size={size}k", "inodes": f"nr_inodes={inodes}", "read-only": "ro"}
         self._mount(f"remount,{limits[kind]}")
 
-    def make_large(self) -> None:
+    def make_large(self):
         self._mount(f"remount,rw,{LARGE}")
 
-    def end(self) -> None:
+    def end(self):
         subprocess.run(["umount", "--lazy", str(self.place)], check=True)
         self.place.rmdir()
 
@@ -74,7 +71,7 @@ def make_disk(tmp_path):
         missing("needs root, to mount a small file system")
     with contextlib.ExitStack() as stack:
 
-        def make() -> Disk:
+        def make():
             stack.close()
             disk = Disk(tmp_path / "disk")
             stack.callback(disk.end)
@@ -84,7 +81,7 @@ def make_disk(tmp_path):
 
 
 @contextlib.contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
+def files_of_at_most(size):
     """Let no file become larger, as a quota or a file system does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -97,7 +94,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def with_room(disk: Disk, kind: str, room: int) -> Iterator[None]:
+def with_room(disk, kind, room):
     """The disk with so much room of a kind; large again afterwards."""
     with contextlib.ExitStack() as stack:
         stack.callback(disk.make_large)
@@ -114,13 +111,13 @@ DRIFTED = {**DRIFTED, "requests": [watched_hosts.REQUEST], "requests_left_out": 
 ROOMS = {"KiB": range(0, 200, 8), "inodes": range(16), "read-only": [0], "KiB a file": [0, 1, 4, 16, 24]}
 
 
-def make_screen() -> Any:
+def make_screen():
     screen = mock.MagicMock(errors=[], warnings=[])
     screen.warn, screen.display.error, screen.rewrites = screen.warnings.append, screen.errors.append, lambda: False
     return screen
 
 
-def enforce(reports: Path, day: int) -> tuple[Any, int | None, str]:
+def enforce(reports, day):
     """Correct two hosts of twenty in a run; return its screen, its exit code, and its id."""
     id_ = f"202611{day}T003000Z-enforce-aaaa"
     facts = {"id": id_, "directory": str(reports / f"{id_}.partial"), "history": "sqlite"}
@@ -139,12 +136,12 @@ def enforce(reports: Path, day: int) -> tuple[Any, int | None, str]:
     return screen, codes.code(), id_
 
 
-def result(action: str, host: str, **warning: Any) -> Any:
+def result(action, host, **warning):
     task = SimpleNamespace(action=action, check_mode=False, vars={})
     return SimpleNamespace(task=task, host=SimpleNamespace(get_name=lambda: host), result=warning)
 
 
-READERS: dict[str, Callable[[str], object]] = {
+READERS = {
     ".json": json.loads,
     ".sarif": json.loads,
     ".jsonl": lambda text: [json.loads(line) for line in text.splitlines()],
@@ -156,7 +153,7 @@ READERS: dict[str, Callable[[str], object]] = {
 }
 
 
-def assert_whole(directory: Path) -> None:
+def assert_whole(directory):
     assert {"report.json", "hosts.jsonl", "report.html"} <= {path.name for path in directory.iterdir()}
     for path in directory.iterdir():
         assert not path.name.startswith("."), path
@@ -203,7 +200,7 @@ def test_no_write_of_a_run_leaves_anything_torn(make_disk, kind):
     assert broken, "there was room for each run"
 
 
-def run_with_room_in_between(disk: Disk, room: int) -> tuple[Path, str, Any, int | None]:
+def run_with_room_in_between(disk, room):
     """Run three times, the second time with so many KiB. Return reports, second run, and how the third one ended."""
     reports = disk.place / "reports"
     enforce(reports, 23)
@@ -273,7 +270,7 @@ def test_an_export_is_the_earlier_one_or_the_new_one(make_disk, kind, room):
     disk = make_disk()
     directory = disk.place / "export"
 
-    def files(text: str) -> dict[str, bytes]:
+    def files(text):
         return {"list.txt": text.encode() * 4_000, "more/list.txt": text.encode() * 4_000, manifest.NAME: MANIFEST}
 
     writing.write(directory, files("a"))
@@ -320,7 +317,7 @@ def test_a_refreshed_catalogue_is_a_whole_commit_or_none(make_disk, kind):
         assert len(git(top, "ls-tree", "-r", "--name-only", "proscribe/catalogue").split()) == 5
 
 
-def git(top: Path, *words: str) -> str:
+def git(top, *words):
     settings = ("maintenance.auto=false", "user.name=x", "user.email=x@example.org")
     command = ["git", "-C", str(top), *(word for setting in settings for word in ("-c", setting)), *words]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout

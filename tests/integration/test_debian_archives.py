@@ -10,19 +10,16 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import roots
 import yaml
 from conftest import layers, missing
 from machine import outside
-from machines import Machine, booted, podman
+from machines import booted, podman
 from patience import LONGEST
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.catalogue.schema import CATEGORIES
 from roots import mirrors
 
@@ -117,7 +114,7 @@ class Filled(NamedTuple):
     packages: tuple[str, ...]
 
 
-def sources(suite: str) -> str:
+def sources(suite):
     debian, security = mirrors()
     places = [(debian, name) for name in (suite, f"{suite}-updates", f"{suite}-backports")]
     places += [(security, f"{suite}-security")] if security else []
@@ -127,10 +124,10 @@ def sources(suite: str) -> str:
 class Archives:
     """A root of a suite whose apt knows all of Debian's archives."""
 
-    def __init__(self, suite: str, root: Path, below: Sequence[Path]) -> None:
+    def __init__(self, suite, root, below):
         self.suite, self.root, self.below = suite, root, below
 
-    def sh(self, script: str, *arguments: str, stdin: str = "") -> str:
+    def sh(self, script, *arguments, stdin=""):
         quiet = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
         apart = outside(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, str(self.root)])
         command = [*apart, "sh", "-c", script, "sh", *arguments]
@@ -138,15 +135,15 @@ class Archives:
         assert done.returncode == 0, (script, done.stdout[-3000:], done.stderr[-3000:])
         return done.stdout
 
-    def listed(self) -> dict[str, dict[str, set[str]]]:
+    def listed(self):
         """Return the packages of each archive: suite -> component -> names."""
-        found: dict[str, dict[str, set[str]]] = {}
+        found = {}
         for line in self.sh(LISTS).splitlines():
             suite, component, package = line.split(" ")
             found.setdefault(suite, {}).setdefault(component, set()).add(package)
         return found
 
-    def dependents(self, names: AbstractSet[str]) -> set[str]:
+    def dependents(self, names):
         """Return the other packages of the archives that cannot be installed without one of these."""
         dependents = set()
         for package, _, clauses in (line.partition(": ") for line in self.sh(DEPENDENCIES).splitlines()):
@@ -155,10 +152,10 @@ class Archives:
                     dependents.add(package)
         return dependents - names
 
-    def prefer_backports(self) -> None:
+    def prefer_backports(self):
         self.sh(f"echo 'APT::Default-Release \"{self.suite}-backports\";' >/etc/apt/apt.conf.d/backports")
 
-    def fill(self, names: Collection[str], restricted: AbstractSet[str]) -> Filled:
+    def fill(self, names, restricted):
         """Install these packages. What came with them is known by `restricted`, all names."""
         self.sh('apt-get -q --yes --no-install-recommends install "$@"', *sorted(names))
         self.sh('apt-get -q --yes --no-install-recommends --download-only install "$@"', *ELSE)
@@ -168,7 +165,7 @@ class Archives:
 
 
 @contextlib.contextmanager
-def archives(suite: str, directory: Path) -> Iterator[Archives]:
+def archives(suite, directory):
     """Mount a root of the suite to be filled. What is filled in stays in the directory."""
     below = layers(f"{suite}-host")
     with roots.mounted(below, directory) as root:
@@ -183,7 +180,7 @@ def table():
     return yaml.safe_load(TABLE.read_text())
 
 
-def of_archives(archive: Archives, names: set[str], table: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+def of_archives(archive, names, table):
     """Return the catalogue's names in the archives of a suite, and in its backports. Check the table of them."""
     own = {
         suite: {component: sorted(named) for component, all_ in components.items() if (named := all_ & names)}
@@ -199,7 +196,7 @@ def of_archives(archive: Archives, names: set[str], table: Mapping[str, Any]) ->
     return stable, backports
 
 
-def restrictions(catalogue: Catalogue) -> dict[str, Any]:
+def restrictions(catalogue):
     """Return variables that restrict all services, by the control `apps` alone."""
     variables = {
         "categories": list(CATEGORIES),
@@ -212,7 +209,7 @@ def restrictions(catalogue: Catalogue) -> dict[str, Any]:
     return {f"proscribe_{name}": value for name, value in {**variables, **limits}.items()}
 
 
-def record(host: Machine, playbook: str, variables: Mapping[str, Any], reports: Path) -> Any:
+def record(host, playbook, variables, reports):
     """Run a playbook, and return the host record."""
     done = host.playbook(playbook, variables, reports, LIMIT)
     lines = (reports / "latest/hosts.jsonl").read_text().splitlines()
@@ -220,12 +217,12 @@ def record(host: Machine, playbook: str, variables: Mapping[str, Any], reports: 
     return json.loads(lines[0])
 
 
-def installed(host: Machine) -> set[str]:
+def installed(host):
     lines = host.run("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n").splitlines()
     return {line.split()[1] for line in lines if line[1] not in "nc"}
 
 
-def played(host: Machine, filled: Filled, catalogue: Catalogue, reports: Path) -> dict[str, Seen]:
+def played(host, filled, catalogue, reports):
     """The whole story of a host: observed, enforced, and each package installed again by apt and by dpkg."""
     variables, names = restrictions(catalogue), set(filled.packages)
     assert names <= installed(host)
@@ -258,7 +255,7 @@ def test_every_package_of_the_archives_is_found_removed_and_gated(suite, number,
     if not mirrors()[0]:
         missing("needs a machine whose own apt knows a mirror of Debian")
     names = {name for service in own_catalogue.services.values() for name in service.packages.get("apt", ())}
-    apart: Mapping[str, str] = table["apart"]
+    apart = table["apart"]
     host = f"{suite}-{number}"
     with tempfile.TemporaryDirectory(prefix="proscribe-") as place:
         with archives(suite, Path(place)) as archive:

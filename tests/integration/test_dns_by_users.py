@@ -3,7 +3,7 @@
 import pytest
 from patience import until
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
-from test_dns_services import UPSTREAM, Container, booted_desk, plan
+from test_dns_services import UPSTREAM, booted_desk, plan
 
 pytestmark = pytest.mark.whole_hosts
 AT_THE_SEAT = """cat >/etc/polkit-1/rules.d/50-seat.rules <<'END'
@@ -47,12 +47,12 @@ def host(tmp_path):
 AS_ALICE = ("setpriv", "--reuid=alice", "--regid=alice", "--clear-groups")
 
 
-def as_alice(host: Container, command: str, check: bool = False) -> str:
+def as_alice(host, command, check=False):
     """What a command of hers prints; "" where it fails, which `check` makes an error."""
     return host.run("sh", "-c", 'out=$("$@") && printf "%s\\n" "$out"', "sh", *AS_ALICE, *command.split(), check=check)
 
 
-def may(host: Container, command: str) -> bool:
+def may(host, command):
     """Whether a command of hers succeeds."""
     return (
         host.run("sh", "-c", '"$@" </dev/null >/dev/null && echo done', "sh", *AS_ALICE, *command.split(), check=False)
@@ -60,14 +60,14 @@ def may(host: Container, command: str) -> bool:
     )
 
 
-def connect(host: Container, kind: str, settings: str) -> None:
+def connect(host, kind, settings):
     as_alice(host, "nmcli connection delete own")
     words = f"nmcli connection add type {kind} con-name own connection.permissions user:alice {settings}"
     as_alice(host, words, check=True)
     as_alice(host, "nmcli connection up own", check=True)
 
 
-def opened(host: Container, name: str) -> bool:
+def opened(host, name):
     """Whether alice gets an address that is not the hosts file's."""
     return "192.0.2.1" in as_alice(host, f"getent ahostsv4 {name}.")
 

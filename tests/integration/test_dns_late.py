@@ -27,17 +27,17 @@ def host(request, tmp_path):
     host.stop()
 
 
-def stopped(host: MadeHost) -> None:
+def stopped(host):
     host.process.send_signal(signal.SIGSTOP)
     while ") T " not in Path(f"/proc/{host.process.pid}/stat").read_text():
         time.sleep(0.01)
 
 
 def test_a_silent_resolver_is_unknown_and_is_not_started_anew(host, monkeypatch):
-    patience: list[float] = []
+    patience = []
     exchange = host.host.exchange
 
-    def count(address: str, port: int, message: bytes, timeout: float) -> bytes | None:
+    def count(address, port, message, timeout):
         patience.append(timeout)
         return exchange(address, port, message, timeout)
 

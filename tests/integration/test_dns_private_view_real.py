@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,14 +22,14 @@ BOUND = (*BARE, "--ro-bind", "/etc", "/etc")
 
 
 class Observed:
-    def __init__(self, scratch: Path) -> None:
-        self.started: list[subprocess.Popen[bytes]] = []
+    def __init__(self, scratch):
+        self.started = []
         self.own, self.copy = scratch / "own", scratch / "copy"
         self.own.write_text("203.0.113.7 web.telegram.org\n")
         self.copy.write_bytes(Path("/etc/hosts").read_bytes())
         open_to_others(scratch)
 
-    def start(self, *command: str, uid: int = UID, then: Sequence[str] = SLEEPS) -> None:
+    def start(self, *command, uid=UID, then=SLEEPS):
         become = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"] if uid else []
         whole = [*become, *(word.format(own=self.own, copy=self.copy) for word in command), *then]
         process = subprocess.Popen(whole, stdout=subprocess.PIPE, start_new_session=True)
@@ -39,22 +38,22 @@ class Observed:
         while Path(f"/proc/{self._last(process.pid)}/comm").read_text() != "sleep\n":
             time.sleep(0.01)
 
-    def over(self, path: str, uid: int = UID) -> None:
+    def over(self, path, uid=UID):
         """What sleeps, with a file mounted over another."""
         script = f"mount --bind {self.own} {path} && echo ready; exec sleep 300"
         self.start(*(BESIDE if uid else BESIDE[:1] + ("-m",)), uid=uid, then=("sh", "-c", script))
 
-    def _last(self, pid: int) -> int:
+    def _last(self, pid):
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return self._last(int(children[0])) if children else pid
 
-    def stop(self) -> None:
+    def stop(self):
         for process in self.started:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             process.stdout.close()
 
-    def findings(self) -> list[str]:
+    def findings(self):
         verdict = private_view.observe(Host(), {"mode": "enforce"})
         assert not verdict.drifted
         return [f"{f.id} {f.detail.partition(' ')[2]}" for f in verdict.findings if f.scope == f"user:{UID}"]

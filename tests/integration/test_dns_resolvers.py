@@ -16,7 +16,7 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import dns
 from proscribe.host.controls.dns import desired, rendering, switching
 from proscribe.host.system import ControlError, Host
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Verdict
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
 
 PROJECT = Path(__file__).resolve().parents[2]
 A, AAAA, HTTPS = 1, 28, 65
@@ -91,7 +91,7 @@ def test_the_organisations_own_line_that_opens_a_name_is_reported_and_left(host)
     own, text = host.made.opening
     (host.root / own).write_text(text)
     host.enforce()
-    verdicts: dict[str, Verdict] = {verdict.rule: verdict for verdict in dns.observe(host.host, WECHAT)}
+    verdicts = {verdict.rule: verdict for verdict in dns.observe(host.host, WECHAT)}
     wechat = verdicts["dns/wechat"]
     assert (wechat.state, wechat.drifted) == (NONCOMPLIANT, False)
     assert [(f.id, f.path) for f in wechat.findings] == [("web.wechat.com", f"/{own}")]
@@ -138,7 +138,7 @@ def test_blocked_names_lead_nowhere_and_own_names_stay(hosts_file, tmp_path):
     require_root()
     unshare, getent = require_tool("unshare"), require_tool("getent")
 
-    def resolved(database: str, name: str) -> set[str]:
+    def resolved(database, name):
         script = f'mount --bind "$0" /etc/hosts && exec {getent} --no-addrconfig {database} {name}'
         argv = [unshare, "--mount", "--net", "sh", "-c", script, str(hosts_file)]  # no network: nobody else can answer
         answer = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
@@ -162,7 +162,7 @@ BY_ENVIRONMENT = {
 }
 
 
-def answers(directory: Path, server: str, name: str, environment: dict[str, str]) -> set[str]:
+def answers(directory, server, name, environment):
     """Return what the C library has for a name, from the directory's hosts file and from one name server."""
     (directory / "resolv.conf").write_text(f"nameserver {server}\noptions timeout:2 attempts:3\n")
     (directory / "nsswitch.conf").write_text("hosts: files dns\n")

@@ -4,9 +4,7 @@ import contextlib
 import itertools
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from dns_samples import PACKAGED, UNITS
@@ -102,7 +100,7 @@ nmcli connection up link0
 NUMBERS = itertools.count()
 
 
-def plan(backend: str = "auto", **more: Any) -> dict[str, Any]:
+def plan(backend="auto", **more):
     canary = {"domains": [], "allow": [], "canaries": ["use-application-dns.net"]}
     services = {"wechat": {"domains": ["wechat.com"], "allow": ["work.wechat.com"]}, "canary": canary}
     entries = {id_: {"name": id_, "mode": "enforce", **entry, **more} for id_, entry in services.items()}
@@ -111,31 +109,31 @@ def plan(backend: str = "auto", **more: Any) -> dict[str, Any]:
 
 
 class Container(Machine):
-    def sh(self, script: str) -> str:
+    def sh(self, script):
         return self.run("sh", stdin=script)
 
-    def until(self, condition: str) -> None:
+    def until(self, condition):
         until(lambda: self.run("sh", "-c", f"{condition} && echo so", check=False).endswith("so\n"))
 
-    def call(self, verb: str, of: dict[str, Any] | None = None) -> Any:
+    def call(self, verb, of=None):
         call = json.dumps({"verb": verb, "plan": of or plan()})
         return json.loads(self.run("python3", "-I", "-", stdin=CALL % call))
 
-    def resolved(self) -> dict[str, str]:
+    def resolved(self):
         """What the C library says of the names, once each of them is answered."""
-        said: dict[str, str] = {}
+        said = {}
 
-        def answered() -> bool:
+        def answered():
             said.update(zip(NAMES, self.run("python3", "-c", ASK, *NAMES).splitlines(), strict=True))
             return set(said.values()) <= {BLOCKED, OPEN}
 
         until(answered)
         return said
 
-    def is_compliant(self) -> None:
+    def is_compliant(self):
         assert (self.resolved(), self.call("observe")["states"]) == (NAMES, [COMPLIANT])
 
-    def asks(self, server: str) -> None:
+    def asks(self, server):
         """Have one of its own resolvers answer its programs, as Debian runs it; the others are there and stopped."""
         self.without_resolved()
         self.sh("systemctl disable --now NetworkManager")
@@ -147,23 +145,23 @@ class Container(Machine):
         self.sh("printf 'nameserver 127.0.0.1\\n' >/etc/resolv.conf")
         self.sh(f"systemctl start {UNITS[server]}")
 
-    def without_resolved(self) -> None:
+    def without_resolved(self):
         """Have NetworkManager write /etc/resolv.conf itself."""
         self.sh("dpkg --purge libnss-resolve systemd-resolved >/dev/null; rm -f /etc/resolv.conf")
         self.sh("systemctl restart NetworkManager")
         self.until(f"grep -s '^nameserver {UPSTREAM}' /etc/resolv.conf")
 
-    def ends(self, part: str) -> None:
+    def ends(self, part):
         before = self.run("pidof", part).strip()
         self.sh(f"kill -KILL {before}")
         self.until(f'test -n "$(pidof {part})" -a "$(pidof {part})" != \'{before}\'')
 
-    def counts_hits(self, unit: str, *lines: str) -> None:
+    def counts_hits(self, unit, *lines):
         """What is refused is in the journal, and nothing else that was asked for; and in what an audit says."""
         before = self.call("observe")["hits"]
         assert self.resolved() == NAMES
 
-        def counted() -> bool:  # what is printed is in the journal a moment later
+        def counted():  # what is printed is in the journal a moment later
             hits = self.call("observe")["hits"]
             return {rule: hits[rule] > before.get(rule, 0) for rule in hits} == {"dns/wechat": True, "dns/canary": True}
 
@@ -174,19 +172,19 @@ class Container(Machine):
         assert [line for line in lines if line not in log] == []
         assert [name for name in ("notwechat.com", "host.corp.example") if name in log] == []
 
-    def survives_dhcp(self) -> None:
+    def survives_dhcp(self):
         """The host gets its address by DHCP, and then one with another name server, which is asked from then on."""
         for server in (UPSTREAM, ANOTHER):
             self.sh(LEASE % {"server": server})
             self.is_compliant()
         self.sh(BY_HAND)
 
-    def files(self) -> str:
+    def files(self):
         others = "! -type d ! -path /etc/resolv.conf ! -path '*/system-connections/*'"
         sums = f"find /etc /usr/libexec /var/lib/proscribe {others} -exec sha256sum {{}} + 2>/dev/null | sort -k 2"
         return self.sh(f"{sums}; find /etc -type d | sort; ls /etc/systemd/system/*.wants")
 
-    def filters(self, backend: str, verbs: str) -> None:
+    def filters(self, backend, verbs):
         """Check what every backend has to do: observe, enforce, and change nothing when enforced again."""
         before = self.files()
         assert set(self.resolved().values()) == {OPEN}
@@ -198,13 +196,13 @@ class Container(Machine):
         assert self.call("enforce")["actions"] == [] and self.resolved() == NAMES
         self.after_enforcing, self.before = enforced, before
 
-    def lifts(self) -> None:
+    def lifts(self):
         assert self.call("lift")["states"] == [NONCOMPLIANT] and set(self.resolved().values()) == {OPEN}
         assert self.files() == self.before
 
 
 @contextlib.contextmanager
-def booted_desk(root: str, directory: Path) -> Iterator[Container]:
+def booted_desk(root, directory):
     """A desk of a root, with the project's code and a network of its own."""
     container = Container(f"proscribe-dns-{os.getpid()}-{next(NUMBERS)}", "", Path())
     here = ("--volume", f"{PROJECT}/module_utils:/proscribe:ro", "--volume", f"{PROJECT}/tests/integration:/tests:ro")
@@ -336,7 +334,7 @@ PAST_THE_FILE = {
 }
 
 
-def addresses(host: Container, name: str) -> set[str]:
+def addresses(host, name):
     answer = host.run("setpriv", "--reuid=1000", "--clear-groups", "getent", "ahosts", name, check=False)
     return {line.split()[0] for line in answer.splitlines()}
 

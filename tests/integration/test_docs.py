@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -13,11 +12,10 @@ from derived.first_hour import PAGE
 from desk import HOSTS, PORTABLE, REPOSITORY, SECRET, WIDTH, desk, shell
 from doc_blocks import CONSOLE, Command, File, blocks, commands_of, parts, read
 from doc_not_run import without_comment
-from doc_shell import DocShell, codes, missing, written
+from doc_shell import codes, missing, written
 from machines import podman
 from patience import until
 from printed import too_wide, unread
-from scheduled_fleet import Fleet
 
 pytestmark = pytest.mark.whole_hosts
 PROJECT = Path(__file__).resolve().parents[2]
@@ -94,7 +92,7 @@ class Prepared:
     Each block begins with the checkout as it is made here, and finds nothing that another one has left in it.
     """
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet):
         self.fleet = fleet
         controller = fleet.controller
         for name, host in fleet.hosts.items():  # the tutorial has switched one off
@@ -130,24 +128,24 @@ class Prepared:
         item_id = json.loads(listed)["items"][0]["id"]
         self._values = dict(zip(PLACEHOLDERS, (REPOSITORY, item_id, slices[-1], " ".join(slices[:2])), strict=True))
 
-    def afresh(self) -> None:
+    def afresh(self):
         """Restore the checkout as it was made, and delete what a block makes elsewhere."""
         self.fleet.controller.script(f"rm -rf {CHECKOUT} /opt/proscribe && cp -a {PRISTINE} {CHECKOUT}")
 
-    def shell(self, directory: str) -> DocShell:
+    def shell(self, directory):
         return shell(self.fleet, directory, PROSCRIBE_ANSIBLE_PLAYBOOK="/usr/bin/ansible-playbook")
 
-    def real(self, text: str) -> str:
+    def real(self, text):
         """A command of a document as it is typed on the controller."""
         host = next((host for pattern, host in ON_HOSTS.items() if fnmatchcase(text, pattern)), "")
         for placeholder, meant in self._values.items():
             text = text.replace(placeholder, meant)
         return f"ssh {host} {shlex.quote(text)}" if host else text
 
-    def _file(self, name: str, content: str) -> None:
+    def _file(self, name, content):
         self.fleet.controller.write(f"{CHECKOUT}/inventory/prod/{name}", content)
 
-    def _waiver(self, host: str, service: str, approver: str, id_: str = "") -> None:
+    def _waiver(self, host, service, approver, id_=""):
         text = WAIVER.format(host=host, service=service, approver=approver)
         id_ = id_ or f"{host}-{service}"
         self._file(f"waivers/{id_}.yml", text.replace(f"id: {host}-{service}", f"id: {id_}"))
@@ -186,11 +184,11 @@ def test_the_day_of_the_tutorial_is_as_it_is_written(fleet):
                     assert unread(reasons(fleet, run), done.printed) == [], f"{part.where}: {part.text}\n{done.printed}"
 
 
-def reports(fleet: Fleet) -> set[str]:
+def reports(fleet):
     return set(fleet.controller.run("sh", "-c", f"ls {REPORTS}/*/hosts.jsonl 2>/dev/null || true").split())
 
 
-def reasons(fleet: Fleet, path: str) -> list[str]:
+def reasons(fleet, path):
     records = [json.loads(line) for line in fleet.controller.read(path).splitlines()]
     steps = [record["reason"] for record in records if record["reason"]]
     steps += [error["message"] for record in records for error in record["errors"]]
@@ -205,7 +203,7 @@ def test_every_command_of_a_document_ends_as_it_says(path, prepared):
             run_block(list(commands_of(block)), prepared)
 
 
-def run_block(commands: Sequence[Command], prepared: Prepared) -> None:
+def run_block(commands, prepared):
     """Run a block in a shell of its own; one that begins with a clone begins in an empty directory."""
     prepared.afresh()
     place = CHECKOUT

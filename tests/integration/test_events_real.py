@@ -3,13 +3,12 @@
 import datetime
 import json
 import re
-from typing import Any
 
 import jsonschema
 import pytest
 from patience import until
 from proscribe.controller.schedule import units
-from scheduled_machine import CHECKOUT, HOSTS, PROJECT, RESTRICTIONS, Scheduled, scheduled_machine
+from scheduled_machine import CHECKOUT, HOSTS, PROJECT, RESTRICTIONS, scheduled_machine
 
 pytestmark = pytest.mark.whole_hosts
 ANSIBLE = "PROSCRIBE_ANSIBLE_PLAYBOOK=/usr/bin/ansible-playbook"
@@ -39,15 +38,15 @@ def machine():
         yield booted
 
 
-def configure(machine: Scheduled, file: str) -> None:
+def configure(machine, file):
     machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", RESTRICTIONS + f"proscribe_events: {SETTINGS % file}\n")
 
 
-def when(days: float) -> str:
+def when(days):
     return f"{datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def run(machine: Scheduled, word: str, *within: str) -> list[dict[str, Any]]:
+def run(machine, word, *within):
     """The events of one more run over the apps, as the file, the journal and rsyslog have them: all have the same."""
     before = len(lines(machine, FILE))
     since = machine.run("journalctl", "-n", "1", "-o", "json", "--no-pager")
@@ -75,16 +74,16 @@ def run(machine: Scheduled, word: str, *within: str) -> list[dict[str, Any]]:
     return events
 
 
-def lines(machine: Scheduled, file: str) -> list[str]:
+def lines(machine, file):
     return machine.read(file).splitlines() if machine.there(file) else []
 
 
-def reported(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+def reported(events):
     about = [event for event in events if event["kind"] == "host" or event.get("rule") == "apps/wechat"]
     return [(event["kind"], event["previous"], event["state"]) for event in about]
 
 
-def waive(machine: Scheduled, more: str = "") -> None:
+def waive(machine, more=""):
     text = WAIVER.format(start=when(-2), end=when(30), more=more.format(now=when(-0.001)))
     machine.write(f"{CHECKOUT}/fleet/waivers/press.yml", text)
 
@@ -112,7 +111,7 @@ def test_a_story_of_an_app_in_file_journal_and_syslog(machine):
     refused(machine)
 
 
-def rotated(machine: Scheduled) -> None:
+def rotated(machine):
     """The example of the document, by the real logrotate: the next run goes on in the new file."""
     page = (PROJECT / "docs/exports.md").read_text()
     (example,) = re.findall(r"```text\n(/var/log/proscribe/events\.jsonl \{.*?\n\})\n```", page, re.DOTALL)
@@ -124,7 +123,7 @@ def rotated(machine: Scheduled) -> None:
     assert machine.read(f"{FILE}.1") == before
 
 
-def scheduled(machine: Scheduled) -> None:
+def scheduled(machine):
     """Drift, found by a run with no more rights than the timer's unit of a controller has."""
     machine.run("rm", "/usr/libexec/proscribe/dpkg-gate")  # the install block would refuse it
     machine.run("dpkg", "-i", "/root/wechat.deb")
@@ -133,7 +132,7 @@ def scheduled(machine: Scheduled) -> None:
     assert ("rule", None, "noncompliant") in reported(run(machine, "audit", *unit))
 
 
-def refused(machine: Scheduled) -> None:
+def refused(machine):
     """A directory that everybody can write to is no place for events; the run says so, and is as good as any."""
     machine.run("install", "-d", "-m", "0777", "/var/log/everybody")
     configure(machine, "/var/log/everybody/events.jsonl")

@@ -3,9 +3,7 @@
 import datetime
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import network_appliances
 import pytest
@@ -25,7 +23,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 TENANT = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
 
 
-def entry(domains: list[str], allow: list[str], **more: Any) -> dict[str, Any]:
+def entry(domains, allow, **more):
     return {"name": "Made", "mode": "enforce", "domains": domains, "allow": allow, "urls": [], **more}
 
 
@@ -42,14 +40,14 @@ CLOSED = ("x.l0.made", "other.x.l0.made", "y.z.l2.l1.x.l0.made", "other.z.l2.l1.
 BETWEEN = {**dict.fromkeys(CLOSED, True), **dict.fromkeys(("nl0.made", "l0.made.example", "made"), False)}
 
 
-def nested_plan() -> dict[str, Any]:
+def nested_plan():
     services = {f"s{place}": entry([NESTED[place][0]], [NESTED[place + 1][0]]) for place in (0, 2, 4)}
     # Above an open name that somebody blocks again, the upper one has to leave all of it to the lower ones.
     services["canary"] = entry([], [], canaries=["canary.made"])
     services["web"] = entry([], [], urls=["path.made/drive", "l1.x.l0.made/drive"])
     browser = {id_: {key: value for key, value in item.items() if key != "canaries"} for id_, item in services.items()}
     dns = {id_: {key: value for key, value in item.items() if key != "urls"} for id_, item in services.items()}
-    settings: dict[str, Any] = {"browsers": {}, "extensions_allowed": [], "tenants": {}}
+    settings = {"browsers": {}, "extensions_allowed": [], "tenants": {}}
     controls = {"browser": {"mode": "enforce", "services": browser, "settings": settings}}
     controls["dns"] = {"mode": "enforce", "services": dns, "settings": {}}
     return sealed({"schema": "proscribe/plan/1", "contact": "IT", "browsers": [], "controls": controls})
@@ -76,7 +74,7 @@ def appliance(tmp_path_factory):
     started.stop()
 
 
-def names_of(plan: Mapping[str, Any]) -> list[str]:
+def names_of(plan):
     """All names of a plan's sections, a name below each, and the names above them."""
     listed_names = set()
     for control in ("dns", "browser"):
@@ -87,7 +85,7 @@ def names_of(plan: Mapping[str, Any]) -> list[str]:
     return sorted({*listed_names, *below, *above, "www.example.org", "example", "gov.hk", *BETWEEN})
 
 
-def in_dns(plan: Mapping[str, Any], names: list[str]) -> dict[str, bool]:
+def in_dns(plan, names):
     desired = of_plan(plan["controls"]["dns"], {}, canaries=True)
     blocked, both = desired.names, desired.names | desired.through
     return {name: covering(name, both) in blocked for name in names}
@@ -193,12 +191,12 @@ def test_a_router_refuses_what_the_plan_says(tmp_path, own_plan):
     full, empty = (rendered(plan, "nft").files["proscribe.nft"].decode() for plan in plans)
     with world_in(tmp_path) as world:
 
-        def nft(*words: str, stdin: str = "") -> str:
+        def nft(*words, stdin=""):
             done = world.run(["nft", *words], stdin=stdin)
             assert done.rc == 0, done.err
             return str(done.out)
 
-        def reached(*addresses: str, ports: Sequence[int] = (8080, 443)) -> set[str]:
+        def reached(*addresses, ports=(8080, 443)):
             return {world.send_command("inner", "connect", address, port) for address in addresses for port in ports}
 
         every = (BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6)
@@ -231,7 +229,7 @@ def test_adguards_own_engine_answers_as_the_plan_says(own_plan, tmp_path, format
     """Pi-hole's two lists in one: there too, what is allowed comes before what is blocked."""
     install = [require_tool("npm"), "install", "--ignore-scripts", "--no-audit", "--no-fund", ENGINE]
     (tmp_path / "package.json").write_text("{}")
-    options: dict[str, Any] = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300}
+    options = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300}
     done = subprocess.run(install, **options)
     assert done.returncode == 0, done.stderr
     (tmp_path / "match.mjs").write_text(MATCH)

@@ -5,11 +5,9 @@ With PROSCRIBE_TESTS_DOCKER=1 also beside Docker's own daemon, which makes the i
 
 import os
 import re
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
-from machines import Machine, played
+from machines import played
 from patience import until
 from proscribe.host.controls.firewall import boot
 from proscribe.model.plan import SCHEMA, sealed
@@ -21,7 +19,7 @@ WITHIN = 20  # seconds until the ban is back: at once, and not when a timer chec
 SERVICES = {"telegram": {"name": "Telegram", "mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}}
 SETTINGS = {"dns_over_tls": "blocked", "management": [], "confirm_within": 60}
 SECTION = {"mode": "enforce", "services": SERVICES, "settings": SETTINGS}
-BAN: dict[str, Any] = sealed({"schema": SCHEMA, "contact": "", "controls": {"firewall": SECTION}})
+BAN = sealed({"schema": SCHEMA, "contact": "", "controls": {"firewall": SECTION}})
 # Debian's own begins with the flush, and stopping the service flushes too.
 NFTABLES_CONF = """\
 flush ruleset
@@ -36,20 +34,20 @@ table inet organisation {
 DOCKER = "*filter\n:DOCKER-USER - [0:0]\n-A DOCKER-USER -j RETURN\nCOMMIT\n"
 
 
-def refused(host: Machine, *within: str) -> bool:
+def refused(host, *within):
     """Whether a connection into a restricted network is refused, and not only unanswered; `within` begins a command."""
     probe = "import socket; s = socket.socket(); s.settimeout(1); print(s.connect_ex(('203.0.113.7', 80)))"
     return host.run(*within, "python3", "-c", probe).strip() == "111"  # ECONNREFUSED
 
 
-def rules_of_others(host: Machine) -> str:
+def rules_of_others(host):
     """All tables but ours, without counts; their chains by name, in whatever order they were made."""
     tables = re.split(r"^(?=table )", host.run("nft", "-s", "list", "ruleset"), flags=re.MULTILINE)
     others = [table for table in tables if not table.startswith("table inet proscribe ")]
     return "".join(part.strip() + "\n" for table in others for part in sorted(re.split(r"\n(?=\tchain |\}\n)", table)))
 
 
-def back_within(host: Machine) -> float:
+def back_within(host):
     """Wait until the ban is in effect, check that it is whole, and all that keeps it; return the seconds."""
     seconds = until(lambda: refused(host), WITHIN)
     record = host.call("compliance_state", {"plan": BAN})["record"]
@@ -57,14 +55,14 @@ def back_within(host: Machine) -> float:
     return seconds
 
 
-def ban(host: Machine) -> None:
+def ban(host):
     if not host.run("ip", "route", "show", "default"):
         host.run("ip", "route", "add", "default", "via", host.subnet.replace(".0/24", ".1"))
     answer = host.call("host_firewall", {"plan": BAN})
     assert not answer["failed"], answer
 
 
-def beside(host: Machine, start: str, disturbances: Sequence[str]) -> None:
+def beside(host, start, disturbances):
     """Start another firewall and disturb the host by it: the ban outlives that, and its rules outlive the ban."""
     host.run("sh", "-ec", start)
     until(lambda: refused(host), WITHIN)
@@ -77,14 +75,14 @@ def beside(host: Machine, start: str, disturbances: Sequence[str]) -> None:
     back_within(host)
 
 
-def deleted(host: Machine, *commands: str) -> None:
+def deleted(host, *commands):
     for command in commands:
         host.run("sh", "-ec", command)
         seconds = until(lambda: refused(host), WITHIN)
         print(f"{command}: back after {seconds:.1f} s")
 
 
-def firewalld(host: Machine) -> None:
+def firewalld(host):
     ban(host)
     commands = ("--reload", "--complete-reload", "--panic-on; firewall-cmd --quiet --panic-off")
     restart = "systemctl restart firewalld"
@@ -92,13 +90,13 @@ def firewalld(host: Machine) -> None:
     deleted(host, "systemctl stop firewalld")
 
 
-def ufw(host: Machine) -> None:
+def ufw(host):
     ban(host)
     beside(host, "ufw allow 22/tcp; ufw --force enable", ["ufw reload"])
     deleted(host, "ufw disable", "iptables -F", "iptables -t nat -F")
 
 
-def nftables_service(host: Machine) -> None:
+def nftables_service(host):
     ban(host)
     host.run("tee", "/etc/nftables.conf", stdin=NFTABLES_CONF)
     again = ["systemctl restart nftables", "systemctl reload nftables", "nft -f /etc/nftables.conf"]
@@ -106,7 +104,7 @@ def nftables_service(host: Machine) -> None:
     deleted(host, "nft flush ruleset", "nft delete table inet proscribe", "systemctl stop nftables")
 
 
-def chains_of_docker(host: Machine) -> None:
+def chains_of_docker(host):
     ban(host)
     host.run("tee", "/run/docker", stdin=DOCKER)
     beside(host, "iptables-restore --noflush /run/docker", ["iptables-restore --noflush /run/docker"])
@@ -123,7 +121,7 @@ ip -n guest route add default via 172.17.0.1
 """
 
 
-def dockerd(host: Machine) -> None:
+def dockerd(host):
     """Containers do not start within a container; a guest on Docker's bridge goes the same way through its rules."""
     ban(host)
     beside(host, "systemctl start docker", ["systemctl restart docker"])
@@ -140,7 +138,7 @@ def dockerd(host: Machine) -> None:
     back_within(host)
 
 
-def the_watcher_starts_again_and_does_not_fight(host: Machine) -> None:
+def the_watcher_starts_again_and_does_not_fight(host):
     ban(host)
     host.run("systemctl", "kill", "--signal", "KILL", boot.WATCH_NAME)
     host.run("nft", "flush", "ruleset")  # while nobody watches

@@ -4,12 +4,10 @@ import contextlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from machines import PROJECT, Machine, played
+from machines import PROJECT, played
 from patience import BUSY, LONGEST, until
 from proscribe.host.controls.firewall import boot, program
 from proscribe.model.plan import SCHEMA, sealed
@@ -34,7 +32,7 @@ def render(*arguments, **options):
 """
 
 
-def plan(*networks: str) -> dict[str, Any]:
+def plan(*networks):
     entry = {"name": "Telegram", "mode": "enforce", "networks": list(networks), "ports": []}
     settings = {"dns_over_tls": "unmanaged", "management": [], "confirm_within": WITHIN}
     section = {"mode": "enforce", "services": {"telegram": entry}, "settings": settings}
@@ -45,7 +43,7 @@ GOOD, OTHER = plan("203.0.113.0/24"), plan("198.51.100.0/24")
 
 
 @contextlib.contextmanager
-def checkout_with_the_mistake() -> Iterator[Path]:
+def checkout_with_the_mistake():
     with tempfile.TemporaryDirectory(prefix="proscribe-mistaken-") as directory:
         copy = Path(directory)
         for part in ("library", "module_utils", "action_plugins", "doc_fragments"):
@@ -55,7 +53,7 @@ def checkout_with_the_mistake() -> Iterator[Path]:
         yield copy
 
 
-def lift(host: Machine) -> None:
+def lift(host):
     answer = host.call("host_firewall", {"plan": GOOD, "state": "absent"})
     assert not answer["failed"], answer
     assert host.run("find", "/etc", "/run", "/usr/libexec", "/var/lib", "-path", "*proscribe*") == ""
@@ -63,17 +61,17 @@ def lift(host: Machine) -> None:
     assert host.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "proscribe*") == ""
 
 
-def table(host: Machine) -> str:
+def table(host):
     return host.run("nft", "-s", "list", "table", "inet", "proscribe", check=False)
 
 
-def boot_rule(host: Machine, of: dict[str, Any], checkout: Path = PROJECT) -> list[str]:
+def boot_rule(host, of, checkout=PROJECT):
     """What an audit says of the rule firewall/boot."""
     record = host.call("compliance_state", {"plan": of}, checkout)["record"]
     return [f["detail"] for rule in record["rules"] if rule["rule"] == "firewall/boot" for f in rule["findings"]]
 
 
-def rules_stay_once_a_new_connection_confirmed_them(host: Machine) -> None:
+def rules_stay_once_a_new_connection_confirmed_them(host):
     answer = host.call("host_firewall", {"plan": GOOD})
     assert (answer["failed"], answer["changed"], "pending" in answer) == (False, True, False)
     assert "203.0.113.0/24" in table(host) and "203.0.113.0/24" in host.run("cat", boot.FILE)
@@ -86,7 +84,7 @@ def rules_stay_once_a_new_connection_confirmed_them(host: Machine) -> None:
     assert host.run("systemd-analyze", "verify", "--man=no", boot.UNIT_FILE, boot.WATCH_FILE) == ""
 
 
-def rules_that_cut_the_controller_off_take_themselves_back(host: Machine) -> None:
+def rules_that_cut_the_controller_off_take_themselves_back(host):
     host.call("host_firewall", {"plan": GOOD})
     before = host.run("nft", "list", "table", "inet", "proscribe")
     with checkout_with_the_mistake() as mistaken:
@@ -108,7 +106,7 @@ def rules_that_cut_the_controller_off_take_themselves_back(host: Machine) -> Non
     assert boot_rule(host, GOOD) == []
 
 
-def a_controller_that_dies_leaves_nothing_loaded(host: Machine) -> None:
+def a_controller_that_dies_leaves_nothing_loaded(host):
     controller = host.controller("host_firewall", {"plan": GOOD})
     waiting = f"until ls {program.RUN}/pending-* >/dev/null 2>&1; do sleep 0.02; done"
     host.run("timeout", str(LONGEST), "sh", "-c", waiting)
@@ -123,7 +121,7 @@ def a_controller_that_dies_leaves_nothing_loaded(host: Machine) -> None:
     assert not host.there(program.TRACE)
 
 
-def a_reboot_before_the_confirmation_brings_back_what_was_confirmed(host: Machine) -> None:
+def a_reboot_before_the_confirmation_brings_back_what_was_confirmed(host):
     host.call("host_firewall", {"plan": GOOD})
     with tempfile.TemporaryDirectory() as checkout:
         for part in ("library", "module_utils", "doc_fragments"):  # and no action plugin, so that nobody confirms
@@ -138,7 +136,7 @@ def a_reboot_before_the_confirmation_brings_back_what_was_confirmed(host: Machin
     assert boot_rule(host, GOOD) == []
 
 
-def a_policy_that_blocks_the_controllers_network_is_refused_before_the_host_is_touched(host: Machine) -> None:
+def a_policy_that_blocks_the_controllers_network_is_refused_before_the_host_is_touched(host):
     folder = host.directory / "policy"
     (folder / "catalog/instant_messaging").mkdir(parents=True)
     (folder / "catalog/instant_messaging/parrot.yml").write_text(PARROT.format(subnet=host.subnet))

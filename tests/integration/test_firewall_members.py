@@ -1,11 +1,9 @@
 """A service that is refused to the members of a group only, with real packets between network namespaces."""
 
-from typing import Any
-
 import pytest
 from proscribe.host.controls import firewall
 from proscribe.host.plan_groups import resolved
-from traffic_world import BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, World, plan, world_in
+from traffic_world import BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, plan, world_in
 
 
 @pytest.fixture
@@ -16,7 +14,7 @@ def world(tmp_path):
         yield started
 
 
-def ban(world: World) -> dict[str, Any]:
+def ban(world):
     """Return the plan as it is on this host: telegram for contractors only, signal for everybody."""
     compiled = plan("203.0.113.0/24", "2001:db8::/48", signal=[BLOCKED_HOST])
     services = compiled["controls"]["firewall"]["services"]
@@ -24,7 +22,7 @@ def ban(world: World) -> dict[str, Any]:
     return dict(resolved(world.host, compiled)[0])
 
 
-def members(world: World, *names: str) -> None:
+def members(world, *names):
     world.file("/etc/group", f"contractors:x:60000:{','.join(names)}\n")
 
 

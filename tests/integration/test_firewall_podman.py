@@ -1,15 +1,14 @@
 """The ban beside the real podman, whose netavark has a table of its own."""
 
 import subprocess
-from pathlib import Path
 
 from conftest import require_tool
 from proscribe.host.controls import firewall
-from traffic_world import BAN, BLOCKED, FREE, World, world
+from traffic_world import BAN, BLOCKED, FREE, world
 
 
 class Podman:
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world, folder):
         own = [f"--root={folder}/root", f"--runroot={folder}/runroot", f"--network-config-dir={folder}/networks"]
         self.command = [*world.spaces.enter("local"), "podman", "--runtime=runc", *own]
         self.filesystem = folder / "filesystem"
@@ -18,12 +17,12 @@ class Podman:
         for name in ("bin", "lib", "lib64"):
             (self.filesystem / name).symlink_to(f"usr/{name}")
 
-    def run(self, *words: str) -> str:
+    def run(self, *words):
         done = subprocess.run([*self.command, *words], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def connects(self, address: str) -> str:
+    def connects(self, address):
         """Return the name of the error, or "ok"."""
         code = "import errno, socket, sys; s = socket.socket(); s.settimeout(4); e = s.connect_ex((sys.argv[1], 443))"
         code += "; print(errno.errorcode.get(e, 'ok'))"
@@ -37,7 +36,7 @@ def test_a_container_of_podman_is_refused_too_and_podmans_rules_stay(world, tmp_
     for tool in ("podman", "runc"):
         require_tool(tool)
 
-    def of_podman() -> str:
+    def of_podman():
         return world.run(["nft", "-s", "list", "table", "inet", "netavark"]).out
 
     podman = Podman(world, tmp_path / "podman")

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import require_root, require_tool
@@ -20,11 +19,11 @@ from proscribe.host.controls import firewall
 from proscribe.host.controls.firewall import boot, exemptions, listing, loaded_state, program, update
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
-from proscribe.host.system import ControlError, Result, run_tool
+from proscribe.host.system import ControlError, run_tool
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT
 
 
-def plan(dns_over_tls: str = "blocked", mode: str = "enforce", **services: list[str]) -> dict[str, Any]:
+def plan(dns_over_tls="blocked", mode="enforce", **services):
     entries = {id_: {"networks": merged(nets)} for id_, nets in services.items()}
     return made_plan(entries, mode, dns_over_tls=dns_over_tls)
 
@@ -35,46 +34,46 @@ TELEGRAM = plan(telegram=["203.0.113.0/24", "198.51.100.7", "2001:db8::/32"], si
 class Namespaced:
     """A host with the files of a tree, the real systemctl on that tree, and the real nft in a network namespace."""
 
-    def __init__(self, name: str, root: Path) -> None:
+    def __init__(self, name, root):
         self.name, self.root = name, root
         self.host = NamespacedHost(str(root), self.run)
 
-    def run(self, argv: list[str], **options: Any) -> Result:
+    def run(self, argv, **options):
         if Path(argv[0]).name == "systemctl":
             return run_tool(["systemctl", f"--root={self.root}", *argv[1:]], **options)
         return run_tool(["nsenter", f"--net=/run/netns/{self.name}", *argv], **options)
 
-    def nft(self, *words: str, stdin: str | None = None) -> str:
+    def nft(self, *words, stdin=None):
         result = self.run(["nft", *words], stdin=stdin)
         assert result.rc == 0, result.err
         return result.out
 
-    def enforce(self, of: dict[str, Any]) -> list[str]:
+    def enforce(self, of):
         return self.apply(firewall.enforce(self.host, of))
 
-    def apply(self, changes: Any) -> list[str]:
+    def apply(self, changes):
         for action in changes.actions:
             action.apply()
         return [str(action) for action in changes.actions]
 
-    def states(self, of: dict[str, Any]) -> dict[str, str]:
+    def states(self, of):
         return {verdict.rule.partition("/")[2]: verdict.state for verdict in firewall.observe(self.host, of)}
 
-    def link(self) -> None:
+    def link(self):
         self.ip("link add out type veth peer name outer")
         for words in ("link set lo up", "link set out up", "link set outer up", "address add 192.0.2.2/24 dev out"):
             self.ip(words)
         self.ip("route add default dev out")
 
-    def ip(self, words: str) -> None:
+    def ip(self, words):
         ip("-n", self.name, *words.split(" "))
 
-    def tree(self) -> dict[str, str]:
+    def tree(self):
         paths = [path for path in sorted(self.root.rglob("*")) if not path.is_dir()]
         return {str(path): os.readlink(path) if path.is_symlink() else path.read_text() for path in paths}
 
 
-def ip(*words: str) -> None:
+def ip(*words):
     subprocess.run(["ip", *words], check=True)
 
 
@@ -168,7 +167,7 @@ def test_a_ruleset_that_does_not_load_leaves_the_old_table(space, monkeypatch):
     changes = firewall.enforce(space.host, plan(telegram=["203.0.113.0/25"]))
     real = space.host._run
 
-    def spoilt(argv: list[str], **options: Any) -> Result:
+    def spoilt(argv, **options):
         stdin = (options.pop("stdin", None) or "") + "add rule inet proscribe nosuch accept\n"
         return real(argv, stdin=stdin, **options)
 
@@ -235,18 +234,18 @@ def test_the_kernel_lists_own_rules_as_they_were_written(space, rules):
     assert listing.take_apart(space.nft("list", "table", "inet", "proscribe")) == listing.take_apart(text)
 
 
-def counted(space: Namespaced) -> dict[str, int]:
+def counted(space):
     return {v.rule: v.attempts for v in firewall.observe(space.host, TELEGRAM) if v.attempts}
 
 
-def attempt(space: Namespaced) -> None:
+def attempt(space):
     """A connection to a restricted address, in a namespace of its own."""
     space.link()
     code = "import socket; s = socket.socket(); s.settimeout(2); s.connect_ex(('203.0.113.9', 443))"
     assert space.run([sys.executable, "-c", code]).rc == 0
 
 
-def handles(space: Namespaced) -> list[int]:
+def handles(space):
     """The chains and sets of the table: new ones where it was replaced."""
     listed = json.loads(space.nft("-t", "-j", "list", "table", "inet", "proscribe"))["nftables"]
     return [item["handle"] for part in listed for item in part.values() if "handle" in item]
@@ -283,7 +282,7 @@ NAT = "table inet own {{ chain late {{ type nat hook output priority {}; dnat ip
 SETS_ADDRESS = "ip daddr 192.0.2.1 ip daddr set 203.0.113.9"
 
 
-def at_hook(family: str, hook: str, rule: str, priority: int = 0) -> str:
+def at_hook(family, hook, rule, priority=0):
     """A table of another's with one chain, `own`, and in it one rule."""
     return f"table {family} t {{ chain own {{ type filter hook {hook} priority {priority}; {rule}; }}; }}\n"
 

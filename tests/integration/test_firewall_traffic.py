@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-from typing import Any
 
 import ledger
 import machine
@@ -13,13 +12,13 @@ from namespaced import made_plan, own_rule
 from proscribe.host.controls import firewall
 from proscribe.model.finding import WAIVED
 from three_namespaces import GATEWAY, LOCAL, LOCAL_6
-from traffic_world import BAN, BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, World, plan, world
+from traffic_world import BAN, BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, plan, world
 
 __all__ = ["world"]  # a fixture
 REFUSED = "ECONNREFUSED"
 
 
-def connect(world: World, role: str, *places: tuple[object, ...]) -> list[str]:
+def connect(world, role, *places):
     """Return how the connections of a role end, in turn; a place is an address, a port, and what `connect` takes."""
     return [world.send_command(role, "connect", *place) for place in places]
 
@@ -94,7 +93,7 @@ def test_another_table_opens_nothing(world, priority, rule):
     assert connect(world, "local", (BLOCKED, 443)) == [REFUSED]
 
 
-def control_connection(world: World, port: int) -> None:
+def control_connection(world, port):
     """Say that this run is controlled over a connection to that port, as sshd does; sudo has dropped it already."""
     world.file("/proc/self/environ", "SUDO_USER=ops\0")
     world.file("/proc/self/status", "PPid:\t7\n")
@@ -160,7 +159,7 @@ def test_gateway_resolver_source_and_management_stay_reachable_and_it_is_said(wo
     assert connect(world, "local", (BLOCKED_HOST, 443), (FREE, 443), (BLOCKED_6, 443)) == [REFUSED] * 3
 
 
-def excepting(*users: str) -> dict[str, Any]:
+def excepting(*users):
     excepted = plan("203.0.113.0/24", "2001:db8::/48", signal=[BLOCKED_HOST])
     excepted["controls"]["firewall"]["services"]["telegram"]["exceptions"] = [{"waiver": "w1", "users": list(users)}]
     return excepted
@@ -182,7 +181,7 @@ def test_only_the_users_of_a_waiver_reach_the_service_and_only_that_one(world):
 ALL_NAMESPACES = "net.netfilter.nf_log_all_netns"  # only the machine's own network has it
 
 
-def sysctl(*words: str) -> str:
+def sysctl(*words):
     done = subprocess.run(machine.outside(["sysctl", "--values", *words]), capture_output=True, text=True)
     if done.returncode:
         missing(f"needs the kernel's log: {done.stderr}")
@@ -201,8 +200,8 @@ def kernel_log():
     sysctl("--write", f"{ALL_NAMESPACES}=1")
     os.lseek(log, 0, os.SEEK_END)
 
-    def lines() -> list[str]:
-        records: list[str] = []
+    def lines():
+        records = []
         with contextlib.suppress(BlockingIOError):
             while record := os.read(log, 8192):
                 records.append(record.decode("utf-8", "replace").partition(";")[2].splitlines()[0])
@@ -246,7 +245,7 @@ def test_quic_is_refused_everywhere_and_tcp_is_not(world):
     assert world.send_command("local", "send", FREE, 8080) == "ok" and world.refused("-quic") == 2
 
 
-def rules(*own: dict[str, Any], **more: Any) -> dict[str, Any]:
+def rules(*own, **more):
     return made_plan({"telegram": {"networks": ["203.0.113.0/24"]}}, rules=list(own), **more)
 
 

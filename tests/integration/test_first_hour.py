@@ -29,7 +29,7 @@ def test_a_stranger_has_a_scheduled_run_within_the_hour(fleet):
     text = (PROJECT / PAGE).read_text(encoding="utf-8")
     commands = [part for part in parts(PAGE, text) if isinstance(part, Command)]
     ends_with = dict(codes(commands, {}))
-    waited: dict[str, float] = {}
+    waited = {}
     with shell(fleet, "/root", PROSCRIBE_ANSIBLE_PLAYBOOK="/usr/bin/ansible-playbook") as typed:
         for command in commands:
             began = time.monotonic()

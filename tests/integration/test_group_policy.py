@@ -7,10 +7,10 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
-from applocker_evaluator import Collection, File, denied, of_registry
+from applocker_evaluator import File, denied, of_registry
 from machines import PROJECT, Machine, read_records
 from made_domain import ADMINISTRATOR, DATABASE, DN, OU, SYSVOL, Controller, domain, refreshed, visits
 from proscribe.host.controls.group_policy import applocker
@@ -79,7 +79,7 @@ def world(tmp_path_factory):
         yield World(controller, desktop, directory / "reports", state_of(controller))
 
 
-def state_of(controller: Controller) -> tuple[Mapping[str, str], str]:
+def state_of(controller):
     """The whole directory by object, but for what is volatile; and SYSVOL, with permissions and contents."""
     objects = {}
     for base in (DN, f"CN=Configuration,{DN}"):
@@ -91,29 +91,29 @@ def state_of(controller: Controller) -> tuple[Mapping[str, str], str]:
     return objects, controller.run("python3", "-", SYSVOL, stdin=LISTING)
 
 
-def rule(world: World) -> dict[str, Any]:
+def rule(world):
     record = read_records(world.reports)["dc1"]
     own = [rule for rule in record["rules"] if rule["rule"] == RULE]
     return own[0] if own else {"state": record["state"], "findings": []}
 
 
-def enforce(world: World, **variables: Any) -> str:
+def enforce(world, **variables):
     done = world.controller.proscribe("enforce", world.reports, **{**OBJECTS, **variables})
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     return done.stdout
 
 
-def content(world: World, path: str) -> bytes:
+def content(world, path):
     return base64.b64decode(world.controller.run("base64", path))
 
 
-def programs(world: World, id_: str) -> dict[str, Collection]:
+def programs(world, id_):
     """AppLocker's rules in an object, as a machine reads them."""
     entries = parse(content(world, f"{SYSVOL}/example.test/Policies/{id_}/{POLICY}"))
     return of_registry([(one.key, one.value, said_by(one)) for one in entries if one.key.startswith(applocker.KEY)])
 
 
-def version(world: World) -> str:
+def version(world):
     return world.controller.run("cat", f"{FOLDER}/{INI}").partition("Version=")[2].strip()
 
 
@@ -143,7 +143,7 @@ def test_a_desktop_of_the_domain_blocks_and_opens_what_the_plan_says(world):
     assert [url for url in OPEN if not seen[url][0]] == []
 
 
-def tampered(world: World, *commands: str, ldif: str = "") -> list[str]:
+def tampered(world, *commands, ldif=""):
     """What an audit names once somebody has done this: `kind id: detail` of each finding."""
     for command in commands:
         world.controller.run("sh", "-c", command)

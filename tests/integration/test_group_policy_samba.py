@@ -4,8 +4,6 @@ import base64
 import json
 import os
 import subprocess
-from pathlib import Path
-from typing import Any
 
 import pytest
 from browser_setup import HERE, in_place_of_etc, put, real_plan
@@ -43,7 +41,7 @@ def samba(tmp_path_factory):
     return unpacked(tmp_path_factory.mktemp("samba"))
 
 
-def unpacked(folder: Path) -> Path:
+def unpacked(folder):
     """Samba's Python modules and the libraries that they need, unpacked in a folder."""
     got = subprocess.run(outside(["apt-get", "download", "-q", *PACKAGES]), cwd=folder, capture_output=True, text=True)
     if got.returncode:
@@ -54,7 +52,7 @@ def unpacked(folder: Path) -> Path:
     return folder / "tree"
 
 
-def of_samba(samba: Path, content: bytes, scratch: Path, template: bytes = b"") -> dict[str, Any]:
+def of_samba(samba, content, scratch, template=b""):
     files = {"Registry.pol": content, **({"GptTmpl.inf": template} if template else {})}
     for name, text in files.items():
         (scratch / name).write_bytes(text)

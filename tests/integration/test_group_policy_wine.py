@@ -3,7 +3,6 @@
 import base64
 import datetime
 import re
-from pathlib import Path
 
 import pytest
 from browser_setup import real_plan
@@ -27,23 +26,23 @@ Values = dict[tuple[str, str], str | int]
 class Registry:
     """Wine's registry on a throw-away Debian."""
 
-    def __init__(self, machine: Machine, files: Path) -> None:
+    def __init__(self, machine, files):
         self._machine, self._files = machine, files
         self._wine("wineboot", "-i")
 
-    def _wine(self, *words: str, check: bool = True) -> bool:
+    def _wine(self, *words, check=True):
         return self._machine.run("env", *ENVIRONMENT, "wine", *words, check=check).returncode == 0
 
-    def import_file(self, content: bytes) -> None:
+    def import_file(self, content):
         (self._files / "x.reg").write_bytes(content)
         self._wine("reg", "import", "Z:\\debs\\x.reg")
 
-    def values(self) -> Values:
+    def values(self):
         """All values below the policies, by key and name, as `reg export` has them."""
         if not self._wine("reg", "export", BELOW, "Z:\\tmp\\out.reg", "/y", check=False):
             return {}
         exported = base64.b64decode(self._machine.run("base64", "/tmp/out.reg").stdout).decode("utf-16")
-        values: Values = {}
+        values = {}
         key = ""
         for line in exported.replace("\\\r\n  ", "").split("\r\n"):
             if line.startswith("["):
@@ -53,7 +52,7 @@ class Registry:
         return values
 
 
-def parse_data(match: re.Match[str]) -> str | int:
+def parse_data(match):
     if match["number"]:
         return int(match["number"], 16)
     if match["bytes"]:
@@ -71,7 +70,7 @@ def registry(tmp_path_factory):
         machine.stop()
 
 
-def expected(made: list[Entry]) -> Values:
+def expected(made):
     said = {(one.key.lower(), one.value): said_by(one) for one in made if one.value != EMPTY_KEY}
     return {name: value for name, value in said.items() if isinstance(value, (str, int))}
 

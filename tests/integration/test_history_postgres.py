@@ -26,7 +26,7 @@ from unit.controller.report import test_history
 SOURCES = [f"/srv/{hashlib.shake_128(bytes([number])).hexdigest(128)}" for number in range(6)]
 
 
-def programs() -> Path:
+def programs():
     """Where initdb and postgres are; Debian keeps them off the PATH."""
     candidates = [Path(found).parent for found in [shutil.which("initdb")] if found]
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -65,7 +65,7 @@ def where(server, request):
     return make_database(server, f"db{zlib.crc32(request.node.name.encode())}")
 
 
-def make_database(server: Path, name: str, options: str = "") -> str:
+def make_database(server, name, options=""):
     import sqlalchemy
 
     url = f"postgresql{{}}://proscribe@/{{}}?host={server}"
@@ -163,9 +163,9 @@ def test_a_lock_that_somebody_holds_ends_no_run(where, tmp_path, monkeypatch):
     engine = sqlalchemy.create_engine(where.replace("://", "+psycopg://"))
     with engine.connect() as connection:
         connection.execute(sqlalchemy.text("LOCK TABLE proscribe_run, proscribe_episode IN ACCESS EXCLUSIVE MODE"))
-        answers: list[str] = []
+        answers = []
 
-        def ask() -> None:
+        def ask():
             for question in (past.history.trend, past.history.first_seen):
                 try:
                     question()

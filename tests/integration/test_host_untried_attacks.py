@@ -6,9 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import made_apps as made
 import pytest
@@ -73,7 +71,7 @@ def root(tmp_path):
     unmount(host)
 
 
-def make_open_host(place: Path) -> Path:
+def make_open_host(place):
     """Make a host in a directory, for mallory to enter."""
     host = place / "host"
     host.mkdir()
@@ -83,21 +81,21 @@ def make_open_host(place: Path) -> Path:
     return host
 
 
-def unmount(place: Path) -> None:
+def unmount(place):
     for where in reversed(mounts_in(place)):
         subprocess.run(["umount", "--lazy", where], check=False)
 
 
-def leased(*files: str | Path, **options: Any) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+def leased(*files, **options):
     return running([sys.executable, "-c", LEASE, str(MALLORY), *map(str, files)], "held", **options)
 
 
-def list_mounts(root: Path) -> None:
+def list_mounts(root):
     lines = [line for line in Path("/proc/self/mountinfo").read_text().splitlines(True) if f" {root}/" in line]
     (root / "proc/self/mountinfo").write_text("".join(line.replace(str(root), "") for line in lines))
 
 
-def reasons(report: Mapping[str, Any]) -> str:
+def reasons(report):
     """What an observation says of mallory, which is right about bob and cost no more than mallory's share."""
     assert report["errors"] == []
     assert any(finding.startswith("user:bob QQ") for finding in report["findings"]), report["findings"]
@@ -107,7 +105,7 @@ def reasons(report: Mapping[str, Any]) -> str:
     return " | ".join(sorted(part for part in parts if "mallory" in part))
 
 
-def images(root: Path) -> dict[str, Path]:
+def images(root):
     """A restricted AppImage of each user's, which its content shows to be one."""
     paths = {}
     for name, uid in (("mallory", MALLORY), ("bob", BOB)):
@@ -116,7 +114,7 @@ def images(root: Path) -> dict[str, Path]:
     return paths
 
 
-def taking(root: Path) -> list[Any]:
+def taking(root):
     """The moves of both into the quarantine, planned but not done."""
     return [
         moving.take(Host(str(root)), moving.Taking(f"/home/{name}/apps/{IMAGE}", ["wechat"], "appimage"))._replace(
@@ -126,11 +124,11 @@ def taking(root: Path) -> list[Any]:
     ]
 
 
-def change(actions: list[Any]) -> tuple[list[str], list[tuple[str, str]], float]:
+def change(actions):
     """What was done, what was left of whom and why, and how long that took. It may take no longer than an hour."""
     began = time.monotonic()
 
-    def carried() -> Any:
+    def carried():
         result = carry_out(Changes(actions, independent=True))
         return result["done"], [[action.user, why] for action, why in result["left"]]
 
@@ -138,10 +136,10 @@ def change(actions: list[Any]) -> tuple[list[str], list[tuple[str, str]], float]
     return done, [(user, why) for user, why in left], time.monotonic() - began
 
 
-def kill_when_moved(action: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def kill_when_moved(action, monkeypatch):
     """Apply a move, and end the run once the file has moved."""
 
-    def kill(step: str) -> None:
+    def kill(step):
         if step == "moved":
             raise KeyboardInterrupt
 
@@ -297,7 +295,7 @@ def test_a_disk_that_a_user_has_filled_loses_nothing_and_the_next_run_goes_on(tm
         unmount(root)
 
 
-def fill(place: Path, what: str) -> None:
+def fill(place, what):
     with contextlib.suppress(OSError), open(place / "fill", "wb", buffering=0) as stream:
         for number in range(100_000):
             if what == "inodes":
@@ -323,7 +321,7 @@ def btrfs(tmp_path):
         unmount(place)
 
 
-def as_mallory(*argv: str) -> None:
+def as_mallory(*argv):
     subprocess.run(argv, check=True, capture_output=True, user=MALLORY, group=MALLORY, extra_groups=[])
 
 
@@ -407,7 +405,7 @@ def test_a_subvolume_that_is_mounted_in_a_scanned_place_is_scanned(btrfs, plan, 
     assert ("user:mallory QQ_9_x86_64.AppImage" in observe_root(btrfs, plan)["findings"]) is (mounted == "a subvolume")
 
 
-def enforced(*evasions: str) -> dict[str, Any]:
+def enforced(*evasions):
     """One enforcing run on a host where mallory runs a restricted program by these evasions, and bob does, too."""
     script = [sys.executable, "-ISB", restricted_programs.__file__, MODULES, *evasions]
     argv = [*restricted_programs.COMMAND, restricted_programs.SETUP, os.path.realpath("/usr/bin/python3"), *script]
@@ -442,13 +440,13 @@ def test_programs_that_not_even_kill_ends_are_waited_for_once(plan):
     assert all("does not end, not even by KILL (and 1 more)" in why for _, why in report["left"]), report
 
 
-def electron(program: str) -> dict[str, bytes]:
+def electron(program):
     """Signal, with its program under another name."""
     files = made.electron("signal-desktop", "signal-desktop")
     return {program if name == "signal-desktop" else name: content for name, content in files.items()}
 
 
-def unpacked(name: str = "signal-desktop") -> dict[str, bytes]:
+def unpacked(name="signal-desktop"):
     package = json.dumps({"name": name, "main": "main.js"}).encode()
     files = {"electron" if n == "signal-desktop" else n: c for n, c in made.electron("signal-desktop").items()}
     return {**files, "resources/app/package.json": package, "resources/app/main.js": b"//"}
@@ -460,7 +458,7 @@ WINDOWS = {"WeChat.exe": made.windows(), "WeChatWin.dll": made.windows()}
 UNPACKED = {"AppRun": b"#!/bin/sh\n", "opt/wechat/wechat": made.elf(), "opt/wechat/icudtl.dat": made.icu()}
 LAYER = ".local/share/containers/storage/overlay/0a/diff/opt/wechat"  # of a rootless image
 SEEN_AND_MOVED, SEEN, NOT_SEEN = "moved", "seen", "not seen"
-FORMS: list[tuple[str, dict[str, bytes], str]] = [
+FORMS = [
     ("Notes", electron("notes"), SEEN_AND_MOVED),  # Electron with the archive of the app
     ("Notes", unpacked(), SEEN),  # the same, unpacked
     ("Notes", unpacked("notes"), NOT_SEEN),  # an app of his own

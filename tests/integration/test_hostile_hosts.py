@@ -8,14 +8,12 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Iterator
 from pathlib import Path
 from select import select
-from typing import Any
 
 import pytest
 from conftest import require_root, require_tool
-from hostile_host import Ended, Fleet, fleet
+from hostile_host import fleet
 from watched_hosts import ENDED, INCIDENT, REQUEST, watch
 
 pytestmark = pytest.mark.whole_hosts
@@ -85,12 +83,12 @@ def hosts():
         yield made
 
 
-def owned(hosts: Fleet) -> Path:
+def owned(hosts):
     """What is there once a host has had the controller run something."""
     return hosts.directory / "owned"
 
 
-def taking_over(hosts: Fleet) -> dict[str, Any]:
+def taking_over(hosts):
     """The variables that make the next task for a host run on the controller."""
     evil = hosts.directory / "evil"
     evil.write_text(f'#!/bin/sh\ntouch "{owned(hosts)}"\n')
@@ -98,13 +96,13 @@ def taking_over(hosts: Fleet) -> dict[str, Any]:
     return {"ansible_connection": "local", "ansible_python_interpreter": str(evil)}
 
 
-def assert_unsteered(hosts: Fleet, ended: Ended) -> None:
+def assert_unsteered(hosts, ended):
     assert not owned(hosts).exists(), "a host ran a command on the controller"
     assert not CONTROL.search(ended.said), repr(ended.said[-2000:])
     assert "did not end" not in ended.said and "Proscribe's report failed" not in ended.said
 
 
-def unharmed(hosts: Fleet, ended: Ended, honest: str = "compliant") -> dict[str, str]:
+def unharmed(hosts, ended, honest="compliant"):
     """Check what is true after any attack; return the states of the hosts that attacked."""
     assert_unsteered(hosts, ended)
     states = hosts.states()
@@ -113,14 +111,14 @@ def unharmed(hosts: Fleet, ended: Ended, honest: str = "compliant") -> dict[str,
     return {name: states[name] for name in hosts.names if name not in hosts.honest}
 
 
-def attack(hosts: Fleet, program: str, keys: dict[str, Any]) -> None:
+def attack(hosts, program, keys):
     """One host for each attack, between two honest ones; `program` is what they do, with what they say in it."""
     own = {"add_host": {"host_name": f"h{len(keys) + 2}", "host_vars": taking_over(hosts)}, "changed": True}
     texts = [json.dumps(own if key == "TAKING OVER" else key) for key in keys.values()]
     each_attacks(hosts, [program.replace("SAID", repr(text)) for text in texts], 2)
 
 
-def each_attacks(hosts: Fleet, programs: Collection[str], honest: int) -> None:
+def each_attacks(hosts, programs, honest):
     """One host for each attack, after the first of so many more."""
     hosts.inventory(len(programs) + honest)
     for name, program in zip(hosts.names[1:], programs):
@@ -130,7 +128,7 @@ def each_attacks(hosts: Fleet, programs: Collection[str], honest: int) -> None:
 NASTY = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\udcff\ud800"
 
 # What Ansible, and what prints its results, would take from a result.
-KEYS: dict[str, Any] = {
+KEYS = {
     "add_host": "TAKING OVER",
     "add_host that is a number": {"add_host": 5},
     "add_group": {"add_group": "department", "parent_groups": 7},
@@ -219,7 +217,7 @@ def test_no_key_of_a_list_of_a_quarantine_reaches_ansible(hosts, keys):
 
 # What its watch wrote between two runs, and what its users request, which a host has stored and a run collects.
 WATCH = watch()
-JOURNALS: dict[str, Any] = {
+JOURNALS = {
     "a watch of nasty texts": {"watch": {**WATCH, "incidents": [{**INCIDENT, "cause": NASTY, "users": [NASTY]}]}},
     "programs of nasty names": {"watch": {**WATCH, "ended": [{**ENDED, "program": NASTY, "user": NASTY}]}},
     "a watch that is no mapping": {"watch": [[NASTY]]},
@@ -343,12 +341,12 @@ DRIPS = {
 
 
 @contextlib.contextmanager
-def dripping_instead_of_ssh() -> Iterator[int]:
+def dripping_instead_of_ssh():
     """A port at which there is never an SSH server, but a line of its greeting every now and then; the port."""
     with socket.create_server(("0.0.0.0", 0)) as server, contextlib.ExitStack() as stack:
         over = threading.Event()
 
-        def serve() -> None:
+        def serve():
             clients = []
             while not over.wait(0.05):
                 with contextlib.suppress(OSError):

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
@@ -18,7 +17,7 @@ DEPARTMENTS = ("--department", "finance=fin01", "--department", "press=press01,p
 TENANTS = ("--tenant", "google=acme.example")
 
 
-def init(directory: Path, bin_directory: Path, *options: str) -> str:
+def init(directory, bin_directory, *options):
     environment = {**os.environ, "PROSCRIBE_ANSIBLE_PLAYBOOK": str(bin_directory / "ansible-playbook")}
     argv = [str(PROJECT / "proscribe"), "init", str(directory), "--organisation", "Acme", *options]
     done = subprocess.run(argv, env=environment, timeout=LONGEST, **MERGED)
@@ -26,7 +25,7 @@ def init(directory: Path, bin_directory: Path, *options: str) -> str:
     return str(done.stdout)
 
 
-def installed(policy: Repository) -> Repository:
+def installed(policy):
     """A repository with its collections: its own as its file says, and Molecule's from this disk."""
     policy.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", "collections")
     podman = collection_of_pypi("containers", "podman")
@@ -47,7 +46,7 @@ def made(bin_directory, tmp_path_factory):
     return installed(policy)
 
 
-def expected(policy: Repository, table: str, *options: str) -> str:
+def expected(policy, table, *options):
     return policy.run("ansible-playbook", "proscribe.ban.explain", "-e", f"explain_expect={table}", *options)
 
 

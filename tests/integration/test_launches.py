@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import launches_host as launches
@@ -10,7 +9,7 @@ import made_apps as made
 import made_starts as starts
 import pytest
 from launches_host import UNIT
-from machines import Machine, booted
+from machines import booted
 from patience import BUSY, until
 
 pytestmark = pytest.mark.whole_hosts
@@ -79,21 +78,20 @@ def host(tmp_path_factory):
         yield machine
 
 
-def staying(host: Machine, uid: int, *programs: str) -> list[int]:
-    pids: list[int] = json.loads(host.run("python3", "-IS", "-c", STAYING, str(uid), *programs))
-    return pids
+def staying(host, uid, *programs):
+    return json.loads(host.run("python3", "-IS", "-c", STAYING, str(uid), *programs))
 
 
-def alive(host: Machine, pids: Sequence[int]) -> list[int]:
+def alive(host, pids):
     return [pid for pid in pids if host.run("readlink", f"/proc/{pid}/exe", check=False)]
 
 
-def is_ended(host: Machine, exe: str = ROOTS, uid: int = FRIDA) -> bool:
+def is_ended(host, exe=ROOTS, uid=FRIDA):
     """Whether a program that starts now is ended, and does not end by itself."""
     return launches.starts(host, exe, uid, 1, 20.0)[0][0] is not None
 
 
-def count_ended(host: Machine) -> int:
+def count_ended(host):
     return sum(line["times"] for line in launches.ended(host))
 
 

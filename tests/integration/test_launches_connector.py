@@ -66,7 +66,7 @@ def daemon(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("attack", [name for name in starts.ATTACKS if name not in ELSEWHERE])
 def test_a_marked_program_goes_to_the_verifier_however_it_is_started(daemon, attack):
-    def is_waiting(pid: int) -> bool:
+    def is_waiting(pid):
         daemon.take_starts()
         if daemon.scan_due is None and not daemon.sources.proc_events:
             daemon._scan(0.0)  # which the daemon does each half minute there

@@ -2,12 +2,10 @@
 
 import json
 import subprocess
-from pathlib import Path
-from typing import Any
 
 import pytest
 from doc_blocks import blocks
-from machines import PROJECT, Machine, booted, read_records
+from machines import PROJECT, booted, read_records
 from patience import LONGEST
 from proscribe.host.audit_program import PROGRAM
 from proscribe.wire.loader import MARK
@@ -17,7 +15,7 @@ pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 DOCUMENT = "docs/least-privilege.md"
 CORRECTING, ASKING, AUDITING = "proscribe", "ops", "auditor"
 SECRET = "correct horse"
-PLAN: dict[str, Any] = {"proscribe_categories": ["instant_messaging"]}
+PLAN = {"proscribe_categories": ["instant_messaging"]}
 STORED = {**PLAN, "proscribe_audit_with": "stored"}
 ACCOUNT = """\
 useradd --create-home --shell /bin/bash {0} && install -d -m 0700 -o {0} -g {0} /home/{0}/.ssh
@@ -27,7 +25,7 @@ install -m 0600 -o {0} -g {0} /root/.ssh/authorized_keys /home/{0}/.ssh/
 WRITTEN = ("find", "/etc", "/usr", "/var/lib", "/opt", "/root", "-newer", "/root/before", "-not", "-type", "d")
 
 
-def sudoers() -> dict[str, str]:
+def sudoers():
     """The files of the document: blocks whose first line is their path."""
     every = [block.lines for block in blocks(DOCUMENT, (PROJECT / DOCUMENT).read_text(encoding="utf-8")) if block.lines]
     own = [lines for lines in every if lines[0].startswith("# /etc/sudoers.d/")]
@@ -48,20 +46,18 @@ def machine():
         yield host
 
 
-def run(machine: Machine, playbook: str, account: str, reports: Path, **variables: Any) -> dict[str, Any]:
+def run(machine, playbook, account, reports, **variables):
     done = machine.playbook(playbook, {**STORED, "ansible_user": account, **variables}, reports)
     assert (reports / "latest").exists(), (done.stdout, done.stderr)
     return read_records(reports)[machine.name]
 
 
-def as_account(
-    machine: Machine, account: str, command: str, sent: str = "", timeout: float = LONGEST
-) -> subprocess.CompletedProcess[str]:
+def as_account(machine, account, command, sent="", timeout=LONGEST):
     ssh = ["ssh", "-F", "none", *machine._ssh_options(), f"{account}@{machine.address}", command]
     return subprocess.run(ssh, input=sent, capture_output=True, text=True, timeout=timeout)
 
 
-def with_state(record: dict[str, Any], state: str) -> set[str]:
+def with_state(record, state):
     return {rule["rule"] for rule in record["rules"] if rule["state"] == state}
 
 

@@ -6,12 +6,11 @@ import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import machine as this_machine
 import pytest
 from conftest import missing
-from machines import Machine, booted, podman, read_records, run_ansible
+from machines import booted, podman, read_records, run_ansible
 from patience import LONGEST
 
 pytestmark = pytest.mark.whole_hosts
@@ -73,7 +72,7 @@ systemctl reload ssh
 OBSERVED = [*(f"{name}-{how}" for how in ("root", "sudo") for name in PASSING), "rbash-by-name", "csh-for-all"]
 
 
-def nu() -> Path:
+def nu():
     """The program `nu`, as npm has it; or the end of the test."""
     place = this_machine.CACHE / "nu"
     if not (place / "package/bin/nu").exists():
@@ -91,11 +90,11 @@ def nu() -> Path:
 class Shells:
     """The host, and runs over its accounts."""
 
-    def __init__(self, host: Machine, directory: Path) -> None:
+    def __init__(self, host, directory):
         self.host, self.inventory, self.reports = host, directory / "inventory.yml", directory / "reports"
         become = {"ansible_become_password": "secret"}
         both = [*PASSING, *REFUSED]
-        names: dict[str, dict[str, Any]] = {
+        names = {
             **{f"{name}-root": {"ansible_user": f"r-{name}", "ansible_become": False} for name in both},
             **{f"{name}-sudo": {"ansible_user": f"u-{name}", **become} for name in PASSING},
             "rbash-sudo": {"ansible_user": "u-rbash", **become},
@@ -107,7 +106,7 @@ class Shells:
         common = {**host.connection, "proscribe_controls": controls, "proscribe_history": "off"}
         self.inventory.write_text(json.dumps({"all": {"hosts": names, "vars": common}}))
 
-    def run(self, playbook: str, limit: str = "all", **extra: Any) -> tuple[str, dict[str, dict[str, Any]]]:
+    def run(self, playbook, limit="all", **extra):
         options = ["--limit", limit, "-T", "40", "-e", json.dumps(extra)]
         done = run_ansible(playbook, self.inventory, self.reports, LONGEST, *options)
         return done.stdout + done.stderr, read_records(self.reports, "newest")

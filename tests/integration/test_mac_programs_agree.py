@@ -2,8 +2,6 @@
 
 import json
 import plistlib
-from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 import santa
@@ -24,7 +22,7 @@ EXCLUDED = "wire"
 class Macs(Explained):
     """The policy of two Macs, and what was exported for both."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder):
         grouped = [{"services": [GROUPED], "groups": ["staff"], "controls": ["apps"]}]
         notification = {"en": "Use Teams <instead>.", "zh-HK": "請使用 Teams。"}
         values = {"services_exclude": [EXCLUDED], "groups_restricted": grouped, "requests": False}
@@ -46,15 +44,15 @@ class Macs(Explained):
         declared = json.loads((export_into(folder, "ddm", GROUP) / "app_settings.json").read_text())
         self.denied = {binary["SigningID"] for binary in declared["Payload"]["Allowed"]["DeniedBinaries"]}
 
-    def left_out(self) -> dict[str, str]:
+    def left_out(self):
         """By service, what the manifest of `santa` says of it."""
         manifest = json.loads((self.folder / "exports/santa/manifest.json").read_text())
         return {entry["rule"].partition("/")[2]: f"{entry['what']}: {entry['why']}" for entry in manifest["left_out"]}
 
-    def stops(self, signed: Sequence[str]) -> set[bool]:
+    def stops(self, signed):
         return {santa.blocks(santa.Program(signing_id), self.rules) for signing_id in signed}
 
-    def installed(self, root: Path, bundle_ids: Sequence[str]) -> set[str]:
+    def installed(self, root, bundle_ids):
         """The rules of a Mac's record that are noncompliant while these applications are there."""
         for number, bundle_id in enumerate(bundle_ids):
             place = root / f"Applications/{number}.app/Contents/Info.plist"

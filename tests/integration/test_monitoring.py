@@ -8,10 +8,8 @@ import sys
 import tomllib
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import fleets
 import machine
@@ -85,35 +83,35 @@ def test_an_alert_fires_and_says_what_to_do(tmp_path, alert):
 class Prometheus:
     """A server with the metrics of a fleet."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address):
         self.address = address
 
-    def ready(self) -> bool:
+    def ready(self):
         try:
             return bool(urllib.request.urlopen(f"{self.address}/-/ready").status == 200)
         except OSError:
             return False
 
-    def answer(self, query: str) -> list[tuple[Mapping[str, str], float]]:
+    def answer(self, query):
         """The series of a query, at the time of the run: their labels and values."""
         words = urllib.parse.urlencode({"query": query, "time": TIME})
         with urllib.request.urlopen(f"{self.address}/api/v1/query?{words}") as response:
-            data: dict[str, Any] = json.load(response)["data"]
+            data = json.load(response)["data"]
         return [(series["metric"], float(series["value"][1])) for series in data["result"]]
 
-    def one(self, query: str) -> float:
+    def one(self, query):
         ((_, value),) = self.answer(query)
         return value
 
 
-def dated(metrics: str) -> str:
+def dated(metrics):
     """metrics.prom in OpenMetrics, which has a time for each value, and names a counter without `_total`."""
     lines = [line if line.startswith("#") else f"{line} {TIME}" for line in metrics.splitlines()]
     named = [re.sub(r"^(# (?:HELP|TYPE) \w+)_total ", r"\1 ", line) for line in lines]
     return "\n".join([*named, "# EOF", ""])
 
 
-def served(place: Path, metrics: str) -> Iterator[Prometheus]:
+def served(place, metrics):
     (place / "metrics").write_text(dated(metrics))
     (place / "prometheus.yml").write_text("{}\n")
     fill = [require_tool("promtool"), "tsdb", "create-blocks-from", "openmetrics", "metrics", "data"]
@@ -152,7 +150,7 @@ def well(tmp_path_factory):
     yield from served(place, text)
 
 
-def firing(server: Prometheus) -> set[str]:
+def firing(server):
     return {name for name, rule in ALERTS.items() if server.answer(rule["expr"])}
 
 
@@ -191,7 +189,7 @@ def test_the_dashboard_says_what_the_report_says(each, well, title, metric):
         assert well.one(panel["targets"][0]["expr"]) == 0
 
 
-def lost(written: object, read: object) -> list[object]:
+def lost(written, read):
     if isinstance(written, dict) and isinstance(read, dict):
         parts = [lost(value, read[key]) if key in read else [key] for key, value in written.items()]
         return [part for own in parts for part in own]

@@ -1,7 +1,5 @@
 """They agree: what hosts enforce and what the exports make of the same policy at every point that runs here."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import network_appliances
@@ -52,7 +50,7 @@ def chosen(policy):
     return cases(policy.plan(STRICT), [name for name in read_lists([catalog])[0].names if name not in meant])
 
 
-def url_of(word: str) -> str:
+def url_of(word):
     return word if "://" in word else f"https://{word}/"
 
 
@@ -74,7 +72,7 @@ def world(tmp_path_factory, chosen):
         made.close()
 
 
-def by_engine(script: str, urls: Sequence[str], scratch: Path) -> list[bool]:
+def by_engine(script, urls, scratch):
     """Return which addresses a PAC file sends nowhere. Of one with https, browsers show it the host alone."""
     shown = [(url if url.startswith("http:") else f"https://{host_of(url)}/", host_of(url)) for url in urls]
     answers = network_appliances.pac_answers(script.encode(), shown, scratch)
@@ -82,7 +80,7 @@ def by_engine(script: str, urls: Sequence[str], scratch: Path) -> list[bool]:
     return [answer != "DIRECT" for answer in answers]
 
 
-def through(world: World, words: Sequence[str]) -> Closed:
+def through(world, words):
     """Which addresses cannot be reached by a guest behind the packet filter, over TCP and over UDP alike."""
     reached = world.probe(NESTED, [probe for word in words for probe in connections(*split(word))])
     seen = {word: {reached[probe] == "ok" for probe in connections(*split(word))} for word in words}
@@ -90,7 +88,7 @@ def through(world: World, words: Sequence[str]) -> Closed:
     return {word: both == {False} for word, both in seen.items()}
 
 
-def by_browser(tree: Path, browser: str, words: Sequence[str]) -> Closed:
+def by_browser(tree, browser, words):
     """Which addresses a browser makes no connection for, in one session."""
     came = visits(tree, browser, [url_of(word) for word in words], seconds=LONGEST)
     return {word: came[url_of(word)][0] == 0 for word in words}
@@ -102,7 +100,7 @@ def refused(world, policy, chosen, tmp_path_factory):
     addresses = [case.word for case in chosen if is_address(case.word)]
     words = [case.word for case in chosen if not is_address(case.word)]
     hosts, urls = [host_of(word) for word in words], [url_of(word) for word in words]
-    found: dict[str, Closed] = {}
+    found = {}
     for kind in ("bind", "unbound", "dnsmasq"):
         answers = world.host("resolver", kind, policy.files(POINTS[kind].format), hosts)
         found[kind] = dict(zip(words, answers, strict=True))

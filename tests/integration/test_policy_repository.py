@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 import vendored
@@ -68,18 +67,18 @@ def test_the_pipelines_are_what_their_platforms_take(bin_directory, file, schema
 class Comments(http.server.BaseHTTPRequestHandler):
     """A platform's API: remembers what is posted."""
 
-    posted: list[tuple[str, str, str]] = []
-    comments: list[dict[str, Any]] = []  # that the API lists
+    posted = []
+    comments = []  # that the API lists
     code = 201
 
-    def do_GET(self) -> None:
+    def do_GET(self):
         page = int(dict(re.findall(r"(\w+)=(\d+)", self.path)).get("page", 1))
         answer = {"username": "bot"} if self.path == "/user" else self.comments[100 * page - 100 : 100 * page]
         self.send_response(200)
         self.end_headers()
         self.wfile.write(json.dumps(answer).encode())
 
-    def do_POST(self) -> None:
+    def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["body"]
         method = "" if self.command == "POST" else f"{self.command} "
         self.posted.append((method + self.path, self.headers["Authorization"], body))
@@ -89,7 +88,7 @@ class Comments(http.server.BaseHTTPRequestHandler):
 
     do_PATCH = do_PUT = do_POST
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, *_):
         pass
 
 
@@ -187,7 +186,7 @@ def test_the_gate_fails_the_job_that_audits(policy, wheels, tmp_path):
     assert Path("/var/lib/proscribe-reports/latest/report.html").is_file()
 
 
-def commented(text: str, api: str, code: int = 0, path: str = "/notes", **environment: str) -> str:
+def commented(text, api, code=0, path="/notes", **environment):
     argv = [sys.executable, str(EXAMPLE / "ci/comment.py"), "Title", f"{api}{path}"]
     own = {**os.environ, "COMMENT_TOKEN": TOKEN, "COMMENT_USER": f"{api}/user", **environment}
     content = text.encode(errors="surrogatepass")

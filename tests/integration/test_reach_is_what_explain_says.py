@@ -5,7 +5,6 @@ resolver. The firewall knows no names, so the test probes the addresses of a nam
 them without DNS. Browsers have policies of their own and no part in this.
 """
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,8 +31,8 @@ class Policy(Explained):
     the names of the ways.
     """
 
-    def __init__(self, folder: Path) -> None:
-        hosts: dict[str, dict[str, Any]] = {name: {"proscribe_dns_backend": name} for name in (*BACKENDS, "auto")}
+    def __init__(self, folder):
+        hosts = {name: {"proscribe_dns_backend": name} for name in (*BACKENDS, "auto")}
         hosts[FORCED] = {"proscribe_dns_backend": "unbound", "proscribe_dns_force": True}
         hosts[FORCED]["proscribe_firewall_quic"] = "blocked"
         variables = {**reach_cases.VARIABLES, "proscribe_requests": False}
@@ -63,7 +62,7 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="module")
 def seen(world, policy):
     """All that was reached: by each backend of name resolution, and, beside the first one, by the firewall."""
-    everything: Seen = {}
+    everything = {}
     for backend in BACKENDS:
         plan = policy.plan(backend)
         controls = ["dns", "firewall"] if backend == BACKENDS[0] else ["dns"]
@@ -129,7 +128,7 @@ def test_reasons_name_own_rules_for_guests_only(policy):
 
 def test_the_host_itself_reports_the_ban_as_kept(seen):
     for backend in BACKENDS:
-        record: Any = seen[backend, ENFORCED, "record"]
+        record = seen[backend, ENFORCED, "record"]
         wrong = {rule["rule"] for rule in record["rules"] if rule["state"] in ("error", "noncompliant", "unknown")}
         firewall_is_lifted = backend != BACKENDS[0]
         assert {rule for rule in wrong if not (firewall_is_lifted and rule.startswith("firewall/"))} == set()

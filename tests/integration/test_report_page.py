@@ -5,12 +5,11 @@ import json
 import socket
 import urllib.parse
 from pathlib import Path
-from typing import Any
 
 import pytest
 import rich_runs
 import watched_hosts
-from chromium import Chromium, Page
+from chromium import Chromium
 from conftest import missing, require_tool
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
@@ -27,32 +26,32 @@ EVERY_OPTION = """for (const list of document.querySelectorAll('select')) for (c
     list.value = option.value; list.dispatchEvent(new Event('change')); }"""
 
 
-def answer(*verdicts: Verdict, system: str = "debian", errors: Any = ()) -> dict[str, Any]:
+def answer(*verdicts, system="debian", errors=()):
     """What a host answers: these verdicts, and three rules more that are compliant."""
     every = [*verdicts, *(Verdict(rule, "compliant") for rule in ("dns/gmail", "dns/line", "dns/signal"))]
-    facts: dict[str, Any] = {"plan_digest": DIGEST, "checked_at": "2026-11-25T00:30:05Z", "duration_ms": 120}
+    facts = {"plan_digest": DIGEST, "checked_at": "2026-11-25T00:30:05Z", "duration_ms": 120}
     return host_record(platform={"os": system, "version": "13"}, verdicts=every, errors=errors, **facts)
 
 
-def app(name: str, user: str, **entry: str) -> Verdict:
+def app(name, user, **entry):
     package = Finding("package", f"org.{name}.desktop", "flatpak", "5.2", f"user:{user}", f"/home/{user}/.local")
     process = Finding("process", name, "", "", f"pid:311 user:{user}", f"/app/bin/{name}")
     return judge(f"apps/{name}", {**ENFORCED, **entry}, [package, process])
 
 
-def no_policy() -> list[Verdict]:
+def no_policy():
     finding = Finding("policy", "www.example.org", "chromium", path="/etc/chromium", detail="the file is not there")
     return [judge(f"browser/site{number:02}", ENFORCED, [finding]) for number in range(20)]
 
 
-def waiver(name: str = "press-office", **changes: Any) -> dict[str, Any]:
+def waiver(name="press-office", **changes):
     hosts, services, controls = ["web03"], ["wechat"], ["apps"]
     times = {"expires": "2027-03-31T10:00:00Z", "review_by": "2026-12-31T10:00:00Z"}
     lists = {"hosts": hosts, "services": services, "controls": controls}
     return {"id": name, "status": "active", "approved_by": "mei.chan", "reason": "readers", **times, **lists, **changes}
 
 
-def write(path: Path, answers: dict[str, Any], since: dict[Any, str], **run: Any) -> str:
+def write(path, answers, since, **run):
     """Write the page of a run in which hosts answer this (a text: why they are not reachable); returns its address."""
     share = {"numerator": 1, "denominator": 2, "percent": 50.0}
     shares = dict.fromkeys(("coverage", "compliance_strict", "compliance_with_waivers"), share)
@@ -71,9 +70,9 @@ def write(path: Path, answers: dict[str, Any], since: dict[Any, str], **run: Any
     return path.as_uri()
 
 
-def usual() -> dict[str, Any]:
+def usual():
     """A hundred and twenty hosts, of which eight have something to report."""
-    answers: dict[str, Any] = {f"web{number:02}": answer() for number in range(60)}
+    answers = {f"web{number:02}": answer() for number in range(60)}
     answers |= {f"db{number}": answer(system="rocky") for number in range(58)}
     answers |= {
         "web10": answer(app("telegram", "alice")),
@@ -109,36 +108,36 @@ def page_fixture(browser, address):
     page.close()
 
 
-def texts(page: Page, selector: str) -> list[str]:
+def texts(page, selector):
     elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
     return list(page.evaluate(f"{elements}.map(e => e.textContent.replace(/\\s+/g, ' ').trim())"))
 
 
-def hosts(page: Page) -> list[str]:
+def hosts(page):
     return texts(page, "#list tbody th")
 
 
-def click(page: Page, selector: str, text: str = "") -> None:
+def click(page, selector, text=""):
     elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
     page.evaluate(f"{elements}.find(e => e.textContent.includes({json.dumps(text)})).click()")
 
 
-def settle(page: Page) -> None:
+def settle(page):
     """Wait until what was typed has been searched."""
     page.evaluate("new Promise(done => setTimeout(done, 150))")
 
 
-def focused(page: Page) -> str:
+def focused(page):
     """What has the focus: its id, or its text."""
     return str(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
 
 
-def violations(page: Page) -> list[str]:
+def violations(page):
     """The rules of axe that a page breaks, with the elements."""
     spec = importlib.util.find_spec("axe_core_python")
     if spec is None or spec.origin is None:
         missing("needs axe-core-python: pip install axe-core-python")
-    page.evaluate(Path(spec.origin).with_name("axe.min.js").read_text(encoding="utf-8"))  # type: ignore[union-attr, arg-type]
+    page.evaluate(Path(spec.origin).with_name("axe.min.js").read_text(encoding="utf-8"))
     rules = "axe.run().then(r => r.violations.map(v => [v.id, ...v.nodes.map(n => n.html)].join(' ')))"
     return list(page.evaluate(rules))
 
@@ -412,7 +411,7 @@ STRAY = """[...document.querySelectorAll('*')].filter(e =>
         || (['href', 'src', 'action'].includes(a.name) && !a.value.startsWith('#')))).map(e => e.outerHTML)"""
 
 
-def mouse(page: Page, place: int) -> None:
+def mouse(page, place):
     """Move to the element of that place among those that can be pressed, and press it; nothing where it is hidden."""
     middle = "(e => { if (!e) return null; e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
     middle += "return r.width ? [r.x + r.width / 2, r.y + r.height / 2] : null; })"
@@ -422,10 +421,10 @@ def mouse(page: Page, place: int) -> None:
             page.ask("Input.dispatchMouseEvent", {"type": kind, "x": at[0], "y": at[1], **button})
 
 
-def tricked(directory: Path, port: int) -> tuple[str, list[str]]:
+def tricked(directory, port):
     """The address of a page of hosts that say nothing else, and what they say."""
     texts = [trick.replace("PORT", str(port)) for trick in TRICKS]
-    answers: dict[str, Any] = {}
+    answers = {}
     for text in texts:
         finding = Finding("package", text, text, text, f"user:{text}", text, text)
         rules = [judge(f"{control}/{text}", ENFORCED, [finding]) for control in ("apps", "dns")]

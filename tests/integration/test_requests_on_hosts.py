@@ -3,14 +3,13 @@
 import datetime
 import json
 import time
-from typing import Any
 
 import pytest
 from patience import BUSY, until
 from proscribe.base.duration import spelled
 from proscribe.host.watch import units
 from proscribe.host.watch.state import files, journal
-from scheduled_fleet import REPORTS, Fleet, scheduled_fleet
+from scheduled_fleet import REPORTS, scheduled_fleet
 from scheduled_machine import CHECKOUT, RESTRICTIONS
 
 pytestmark = pytest.mark.whole_hosts
@@ -94,21 +93,21 @@ def fleet():
 class Terminal:
     """A session of alice's on a host, over SSH, and what stands on its terminal."""
 
-    def __init__(self, fleet: Fleet, host: str) -> None:
+    def __init__(self, fleet, host):
         self.controller, self.file, self.read_to = fleet.controller, f"/srv/terminal-{host}", 0
         ssh = f"ssh -tt alice@{fleet.addresses[host]} 'echo ready; exec sleep infinity'"
         self.controller.run("systemd-run", "--quiet", "sh", "-c", f"sleep infinity | {ssh} >{self.file} 2>&1")
         until(lambda: "ready" in self.shown())
 
-    def shown(self) -> str:
+    def shown(self):
         """What came since the last time."""
         text = self.controller.run("sh", "-c", f"cat {self.file} 2>/dev/null || true")
         new, self.read_to = text[self.read_to :], len(text)
         return " ".join(new.split())
 
-    def shows(self, text: str) -> None:
+    def shows(self, text):
         """Wait until a text has come; it has not come twice."""
-        seen: list[str] = []
+        seen = []
         until(lambda: seen.append(self.shown()) or text in " ".join(seen), on_timeout=lambda: f"{text!r} in {seen}")
         assert " ".join(seen).count(text) == 1, seen
 
@@ -116,36 +115,36 @@ class Terminal:
 class Story:
     """The people of the story, and what they can see."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet):
         self.fleet, self.controller = fleet, fleet.controller
 
-    def as_user(self, user: str, host: str, *argv: str, check: bool = True, stdin: str | None = None) -> str:
+    def as_user(self, user, host, *argv, check=True, stdin=None):
         become = ("runuser", "-u", user, "--")  # no session of its own
         return self.fleet.hosts[host].run(*become, *argv, check=check, stdin=stdin)
 
-    def reaches(self, user: str, host: str) -> bool:
+    def reaches(self, user, host):
         """Whether the firewall lets a user through. A refusal is one at once."""
         said = self.as_user(user, host, "python3", "-", stdin=CONNECT).strip()
         assert said in ("open", "ECONNREFUSED"), said
         return said == "open"
 
-    def starts(self, user: str, host: str, seconds: float) -> bool:
+    def starts(self, user, host, seconds):
         """Whether the user's own copy of the program goes on running for so long."""
         said = self.as_user(user, host, "python3", "-", str(seconds), stdin=START).strip()
         assert said in ("runs", "-15", "-9"), said
         return said == "runs"
 
-    def observes(self, host: str) -> None:
+    def observes(self, host):
         self.delay_timers()
         assert self.fleet.hosts[host].start(units.SERVICE)
 
-    def delay_timers(self) -> None:
+    def delay_timers(self):
         """The first own observation of a timer is a minute after its start, so it is started anew."""
         for host in self.fleet.hosts.values():
             for verb in ("reset-failed", "try-restart"):  # more than five times in ten seconds, too
                 host.run("systemctl", verb, units.TIMER, check=False)
 
-    def opened_for(self) -> set[tuple[str, str]]:
+    def opened_for(self):
         """The users and hosts to whom the service is open; what is for whole hosts is closed everywhere."""
         for host in self.fleet.hosts.values():
             host.script(UNPACK)
@@ -157,18 +156,18 @@ class Story:
         assert open_to == {place for place in everybody if self.starts(*place, seconds=3 if place in open_to else BUSY)}
         return open_to
 
-    def proscribe(self, *words: str) -> str:
+    def proscribe(self, *words):
         self.delay_timers()
         return self.controller.run("sh", "-c", f"cd {CHECKOUT} && ./proscribe {' '.join(words)} -i fleet 2>/dev/null")
 
-    def outputs(self) -> dict[str, str]:
+    def outputs(self):
         """Everything that the controller says of the last run."""
         each = [f"./proscribe {words} -i fleet >/srv/said-{name} 2>/dev/null &" for name, words in OUTPUTS.items()]
         self.controller.script(f"cd {CHECKOUT}; {' '.join(each)} wait")
         said = {name: self.controller.read(f"/srv/said-{name}") for name in OUTPUTS}
         return {**said, "page": self.controller.read(f"{REPORTS}/latest/report.html")}
 
-    def agree(self, request: str, state: str, waits: int, waiver: str = "", status: str = "") -> dict[str, Any]:
+    def agree(self, request, state, waits, waiver="", status=""):
         """All outputs say of a request that its state is so, how many requests wait, and of which status a waiver is;
         the exception's chain, {} for none.
         """
@@ -200,16 +199,16 @@ class Story:
         assert (f'proscribe_waiver_hosts{{waiver="{waiver}",status="{status}"}} 1' in said["metrics"]) == bool(status)
         return dict(next(iter(exceptions["exceptions"]), {}))
 
-    def events(self, event: str) -> list[dict[str, Any]]:
+    def events(self, event):
         lines = self.fleet.hosts[A].run("sh", "-c", f"cat {journal.JOURNAL} 2>/dev/null || true").splitlines()
         return [line for line in map(json.loads, lines) if line["event"] == event]
 
-    def move_clock(self, to: datetime.datetime) -> None:
+    def move_clock(self, to):
         """A's own time goes on: the mark of the latest time that it has seen counts."""
         self.fleet.hosts[A].write(files.CLOCK, f"{spelled(to)}\n", "0600")
 
 
-def utc() -> datetime.datetime:
+def utc():
     return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 
 
@@ -310,5 +309,5 @@ def test_from_refused_to_granted_to_closed_again(fleet):
     assert RULE not in str(fleet.records()[A]["watch"]["incidents"]) and story.opened_for() == set()
 
 
-def moment(text: str) -> datetime.datetime:
+def moment(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))

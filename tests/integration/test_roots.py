@@ -25,7 +25,7 @@ print(*roots.layers("trixie"))
 """
 
 
-def answers_of(directory: Path, code: int, times: int) -> list[tuple[int, str]]:
+def answers_of(directory, code, times):
     """What some processes answer that ask for the same root at once, of a mmdebstrap that ends with that code."""
     tool = directory / "bin/mmdebstrap"
     tool.parent.mkdir()

@@ -5,12 +5,9 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from machines import ANSIBLE, PROJECT, Machine, booted, podman, read_records, without_ansible
+from machines import ANSIBLE, PROJECT, booted, podman, read_records, without_ansible
 from pasting import commands
 from patience import LONGEST, until
 from processes import MERGED
@@ -37,62 +34,62 @@ RESTRICTIONS = {f"proscribe_{name}": value for name, value in VALUES.items()}
 
 
 class Pair:
-    def __init__(self, first: Machine, second: Machine, directory: Path) -> None:
+    def __init__(self, first, second, directory):
         self.first, self.second, self.directory = first, second, directory
         self.reports = directory / "reports"
         hosts = {host.name: host.connection for host in self}
         (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": RESTRICTIONS}}))
 
-    def __iter__(self) -> Iterator[Machine]:
+    def __iter__(self):
         yield from (self.first, self.second)
 
-    def begin(self, word: str) -> subprocess.Popen[str]:
+    def begin(self, word):
         return self.started([str(PROJECT / "proscribe"), word, "-i", "hosts.json"])
 
-    def started(self, argv: list[str]) -> subprocess.Popen[str]:
+    def started(self, argv):
         own = {"PROSCRIBE_REPORTS": str(self.reports), "PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook"}
         environment = {**without_ansible(), **own}
         return subprocess.Popen(argv, env=environment, cwd=self.directory, start_new_session=True, **MERGED)
 
-    def in_the_middle(self, changed: Machine, waits: Machine) -> subprocess.Popen[str]:
+    def in_the_middle(self, changed, waits):
         """An enforcing run that has changed one host, and is changing the other."""
         for host in self:
             host.run("sh", "-ec", DRIFTS)
         waits.run("touch", "/root/waits")
         process = self.begin("enforce")
 
-        def met() -> bool:
+        def met():
             assert process.poll() is None, process.communicate()[0]
             return waits.there("/root/waiting") and self.noted(f'["changed","{changed.name}","apps"')
 
         until(met)
         return process
 
-    def noted(self, text: str) -> bool:
+    def noted(self, text):
         return any(text in path.read_text() for path in self.reports.glob("*.partial/journal.jsonl"))
 
-    def goes_on(self, host: Machine) -> None:
+    def goes_on(self, host):
         """Let a removal that waits come to its end."""
         host.run("rm", "-f", "/root/waits")
         until(lambda: host.run("fuser", "/var/lib/dpkg/lock-frontend", check=False).strip() == "")
 
-    def report(self, id_: str = "newest") -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    def report(self, id_="newest"):
         return json.loads((self.reports / id_ / "report.json").read_text()), read_records(self.reports, id_)
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+def ended(process):
     """The exit code, and all that was printed."""
     said, _ = process.communicate(timeout=LONGEST)
     return process.returncode, said
 
 
-def of_wechat(record: dict[str, Any]) -> tuple[str, str]:
+def of_wechat(record):
     """The state of the program's rule in a record, and why; compliant where it does not list it."""
     own = [(rule["state"], rule["reason"] or "") for rule in record["rules"] if rule["rule"] == "apps/wechat"]
     return own[0] if own else ("compliant", "")
 
 
-def removed(record: dict[str, Any]) -> bool:
+def removed(record):
     return any("wechat" in action["action"] for action in record["actions"] if action["control"] == "apps")
 
 

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import require_tool
@@ -20,7 +19,7 @@ PAST = "2024-06-01T12:00:00Z"  # when the key of `old`, which ended with 2024, w
 class Repository:
     """An organisation's repository, with a working tree to commit in, keys, and a host that follows `main`."""
 
-    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, directory, monkeypatch):
         self.directory, self.bare, self.tree = directory, directory / "origin.git", directory / "tree"
         self.keys, self.state = directory / "keys", directory / "state"
         for made in (self.keys, self.state, directory / "home"):
@@ -37,22 +36,22 @@ class Repository:
         for name, value in (("user.name", "Ops"), ("user.email", "ops@example.org"), ("gpg.format", "ssh")):
             self.git("config", name, value)
 
-    def _run(self, *argv: str, **environment: str) -> str:
+    def _run(self, *argv, **environment):
         variables = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", **environment}
         done = subprocess.run(argv, env=variables, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, (argv, done.stderr)
         return done.stdout.strip()
 
-    def git(self, *words: str, **environment: str) -> str:
+    def git(self, *words, **environment):
         return self._run("git", "-C", str(self.tree), *words, **environment)
 
-    def public(self, name: str) -> str:
+    def public(self, name):
         return " ".join((self.keys / f"{name}.pub").read_text().split()[:2])
 
-    def allow(self, *lines: str) -> None:
+    def allow(self, *lines):
         self.signers.write_text("".join(f"{line}\n" for line in lines))
 
-    def commit(self, key: str = "ops", at: str = "") -> str:
+    def commit(self, key="ops", at=""):
         """A commit on what is checked out, signed with that key ("" for none); its name."""
         (self.tree / "policy").write_text(os.urandom(8).hex())
         self.git("add", "--all")
@@ -61,36 +60,36 @@ class Repository:
         self.git("commit", "--quiet", "--allow-empty", "-m", "x", *signed, **when)
         return self.git("rev-parse", "HEAD")
 
-    def put_object(self, kind: str, raw: bytes) -> str:
+    def put_object(self, kind, raw):
         """Put an object into the working tree's repository, whatever git would say of it; its name."""
         (self.directory / "raw").write_bytes(raw)
         return self.git("hash-object", "-t", kind, "-w", "--literally", str(self.directory / "raw"))
 
-    def put_folder(self) -> str:
+    def put_folder(self):
         """Put a folder that has the policy as `config` and `file`; its name."""
         blob = self.git("hash-object", "-w", str(self.tree / "policy"))
         lines = "".join(f"100644 blob {blob}\\t{name}\\n" for name in ("config", "file"))
         return self._run("sh", "-c", f"printf '{lines}' | git -C {self.tree} mktree")
 
-    def push(self, what: str = "HEAD", to: str = "refs/heads/main") -> None:
+    def push(self, what="HEAD", to="refs/heads/main"):
         self.git("push", "--quiet", "--force", str(self.bare), f"{what}:{to}")
 
-    def publish(self, key: str = "ops", at: str = "") -> str:
+    def publish(self, key="ops", at=""):
         """Commit, and push the commit; its name."""
         commit = self.commit(key, at)
         self.push()
         return commit
 
-    def push_tree(self, raw: bytes, parent: str) -> None:
+    def push_tree(self, raw, parent):
         """Push a signed commit of a tree that git itself would not make."""
         made = self.put_object("tree", raw)
         self.push(self.git("commit-tree", f"-S{self.keys / 'ops'}.pub", "-p", parent, "-m", "x", made))
 
-    def host(self, **settings: Any) -> Checkout:
+    def host(self, **settings):
         options = {"repository": str(self.bare), "branch": "main", "signed": True, **settings}
         return Checkout(str(self.state), options, str(self.signers))
 
-    def takes(self, **settings: Any) -> str:
+    def takes(self, **settings):
         """The commit that the host fetches, which is then its last good one. Raises Problem."""
         host = self.host(**settings)
         commit = host.fetch()
@@ -98,10 +97,10 @@ class Repository:
         host.keep(commit)
         return commit
 
-    def size(self) -> int:
+    def size(self):
         return sum(path.stat().st_size for path in self.state.rglob("*") if path.is_file())
 
-    def refuses(self, **settings: Any) -> str:
+    def refuses(self, **settings):
         """Why it does not take what is there; what it had stays."""
         host = self.host(**settings)
         before = host.good()
@@ -118,7 +117,7 @@ def repository(tmp_path, monkeypatch):
     return Repository(tmp_path, monkeypatch)
 
 
-def begun(repository: Repository) -> str:
+def begun(repository):
     repository.publish()
     return repository.takes()
 
@@ -259,7 +258,7 @@ def test_a_fresh_host_takes_nothing_but_what_comes_after_the_first_commit_that_i
     assert repository.takes(first_commit=first) == newer
 
 
-def planted(repository: Repository, evil: str) -> None:
+def planted(repository, evil):
     """All that in a repository's own directory changes what git says or does."""
     store, mark = repository.state / "repository", repository.directory / "was-here"
     program = repository.directory / "program"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from patience import until
-from scheduled_machine import CHECKOUT, Scheduled, frozen, mail_text, mails, scheduled_machine, thawed
+from scheduled_machine import CHECKOUT, frozen, mail_text, mails, scheduled_machine, thawed
 from tampering import TEN, named
 
 pytestmark = pytest.mark.whole_hosts
@@ -51,7 +51,7 @@ def machine(made):
         yield booted
 
 
-def latest(machine: Scheduled) -> str:
+def latest(machine):
     return machine.run("readlink", f"{REPORTS}/latest", check=False).strip()
 
 

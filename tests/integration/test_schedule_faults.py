@@ -114,7 +114,7 @@ def healed(fleet, faulty):
     return fleet.records()
 
 
-def message(record: dict) -> str:
+def message(record):
     return "; ".join([record["reason"] or "", *(error["message"] for error in record["errors"])])
 
 

@@ -1,7 +1,7 @@
 """A schedule on a machine with other people: root never runs what they can change, and the units do their work."""
 
 import pytest
-from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
+from scheduled_machine import CHECKOUT, scheduled_machine
 
 pytestmark = pytest.mark.whole_hosts
 
@@ -31,7 +31,7 @@ def machine():
         yield booted
 
 
-def refused(machine: Scheduled, checkout: str, *options: str) -> str:
+def refused(machine, checkout, *options):
     """What `schedule` says of it, and that it has done nothing."""
     argv = (f"{checkout}/proscribe", "schedule", "-i", f"{checkout}/fleet", *options)
     done = machine.run(*argv, check=False)

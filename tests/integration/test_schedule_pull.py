@@ -5,7 +5,7 @@ import json
 import pytest
 from patience import until
 from proscribe.host.audit_program import PROGRAM
-from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
+from scheduled_machine import CHECKOUT, scheduled_machine
 from tampering import TEN, named
 
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
@@ -50,14 +50,14 @@ def machine():
         yield booted
 
 
-def commit(machine: Scheduled, key: str = "") -> str:
+def commit(machine, key=""):
     """Commit the checkout as it is, signed with that key, and publish it; the commit."""
     signed = f"-S/root/{key}.pub" if key else "--no-gpg-sign"
     machine.script(f"cd {CHECKOUT}; git add --all; git commit --quiet --allow-empty -m x {signed}; {PUSH}")
     return machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
 
 
-def collected(machine: Scheduled, *options: str) -> dict:
+def collected(machine, *options):
     machine.proscribe("collect", *options, check=False)
     return machine.record()
 

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -20,7 +19,7 @@ EXAMPLES = PROJECT / "examples" / "schedules"
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 
 
-def played(example: str, place: Path, *options: str, **environment: str) -> str:
+def played(example, place, *options, **environment):
     """What a playbook of the examples prints, with the address of no proxy."""
     own = {**os.environ, "no_proxy": "127.0.0.1", "ANSIBLE_LOCALHOST_WARNING": "false", **environment}
     done = subprocess.run([ANSIBLE, EXAMPLES / example, *options], cwd=place, env=own, timeout=LONGEST, **MERGED)
@@ -28,7 +27,7 @@ def played(example: str, place: Path, *options: str, **environment: str) -> str:
     return str(done.stdout)
 
 
-def refused(variables: dict[str, object]) -> list[str]:
+def refused(variables):
     return [str(mistake.key) for mistake in read_in_part(variables, lambda name: name)[1]]
 
 
@@ -37,7 +36,7 @@ def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path):
     collections = collection_of_pypi("awx", "awx").parents[2]
     organization = {"id": 1, "name": "Default", "type": "organization"}
     machine = {"id": 2, "name": "Hosts over SSH", "type": "credential"}
-    made: dict[str, list[dict[str, Any]]] = {"organizations": [organization], "credentials": [machine]}
+    made = {"organizations": [organization], "credentials": [machine]}
     with serving(Awx, made) as address:
         own = {"CONTROLLER_HOST": address, "CONTROLLER_OAUTH_TOKEN": "a-token"}
         for changed in (9, 0):
@@ -59,7 +58,7 @@ def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path):
 
 
 def test_semaphore_gets_a_template_and_its_schedule(tmp_path):
-    made: dict[str, list[dict[str, Any]]] = {
+    made = {
         "repositories": [{"id": 3, "name": "Other"}, {"id": 4, "name": "Proscribe"}],
         "inventory": [{"id": 5, "name": "Proscribe"}],
     }

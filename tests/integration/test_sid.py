@@ -3,13 +3,11 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import require_tool
 from machine import outside
-from machines import Machine, booted, podman, read_records
+from machines import booted, podman, read_records
 from patience import LONGEST
 from scheduled_machine import CHECKOUT, REACH_ITSELF, RESTRICTIONS, Scheduled
 from tampering import TEN, named
@@ -65,18 +63,18 @@ def host(tmp_path_factory):
         yield machine
 
 
-def tree(host: Machine) -> set[str]:
+def tree(host):
     return set(host.run("sh", "-c", TREE).splitlines())
 
 
-def states(of: dict[str, Any]) -> set[str]:
+def states(of):
     """The states of the rules that are not plainly compliant."""
     assert of["errors"] == [], of["errors"]
     return {rule["state"] for rule in of["rules"]} - {"not_applicable"}
 
 
 def test_a_host_of_python_3_14_over_ssh(host, tmp_path):
-    def play(name: str) -> dict[str, Any]:
+    def play(name):
         done = host.playbook(name, VARIABLES, tmp_path)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return read_records(tmp_path)[host.name]
@@ -152,7 +150,7 @@ def test_a_controller_of_python_3_14(sid, core, tmp_path):
     assert not sid.there("/etc/proscribe")
 
 
-def released(sid: Scheduled, core: str, directory: Path) -> str:
+def released(sid, core, directory):
     """An environment in sid with that ansible-core, and sid's own libraries below it."""
     pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "download", "--no-deps"]
     only = ["--only-binary=:all:", "--python-version=3.14", f"--dest={directory}", f"ansible-core=={core}.*"]

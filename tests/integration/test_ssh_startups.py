@@ -73,7 +73,7 @@ def story(tmp_path):
     (tmp_path / "sshd_config").write_text("\n".join([*lines, ""]))
     (tmp_path / "attack").write_text(ATTACK)
 
-    def play(spread: str, table: str = "") -> dict[str, object]:
+    def play(spread, table=""):
         argv = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "/usr/bin/python3", "-c", STORY]
         argv += [str(Path(proscribe.__file__).parents[1]), str(tmp_path), str(PORT), spread, table]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=180)
@@ -83,7 +83,7 @@ def story(tmp_path):
     return play
 
 
-def limited(limit: int) -> str:
+def limited(limit):
     section = made_plan({}, dns_over_tls="unmanaged", local_ssh=limit)["controls"]["firewall"]
     return render(section, Exemptions(ssh_ports=(PORT,)))
 
@@ -91,7 +91,7 @@ def limited(limit: int) -> str:
 @pytest.mark.parametrize("spread", ["one address", "spread"])
 def test_full_places_of_sshd_are_named_where_they_can_be_seen(story, spread):
     seen = story(spread)
-    refusals = [text for text in seen["said"] if "Permission denied" not in text]  # type: ignore[attr-defined]
+    refusals = [text for text in seen["said"] if "Permission denied" not in text]
     assert len(refusals) >= 2, seen  # sshd refuses by chance from ten on, and more of them the more there are
     assert all(unreachable(text).endswith(SSHD_REFUSES) for text in refusals), refusals
     assert seen["users"] == ["nobody"]
@@ -103,5 +103,5 @@ def test_full_places_of_sshd_are_named_where_they_can_be_seen(story, spread):
 def test_with_a_limit_of_the_firewall_everybody_else_gets_in(story, spread):
     seen = story(spread, limited(8))
     assert seen["held"] == 8
-    assert all("Permission denied" in text for text in seen["said"]), seen  # type: ignore[attr-defined]
+    assert all("Permission denied" in text for text in seen["said"]), seen
     assert (seen["message"], seen["users"]) == ("", [])

@@ -2,11 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import pytest
-from machines import ACCOUNTS, PROJECT, Machine, booted
+from machines import ACCOUNTS, PROJECT, booted
 from patience import LONGEST
 from proscribe.model.plan import SCHEMA, sealed
 
@@ -33,7 +31,7 @@ def host():
         yield machine
 
 
-def observed(host: Machine, *options: str, **arguments: Any) -> tuple[str, dict[str, Any]]:
+def observed(host, *options, **arguments):
     controller = host.controller("compliance_state", {"plan": PLAN, **arguments}, PROJECT, *options)
     said, _ = controller.process.communicate(timeout=LONGEST)
     answers = re.findall(r"=> (\{\n.*?^\})", said, re.DOTALL | re.MULTILINE)
@@ -41,7 +39,7 @@ def observed(host: Machine, *options: str, **arguments: Any) -> tuple[str, dict[
     return said, json.loads(answers[0])
 
 
-def lasting(answer: Mapping[str, Any]) -> str:
+def lasting(answer):
     """The record without what passes, in the bytes that a report gets."""
     return json.dumps({key: value for key, value in answer["record"].items() if key not in PASSING})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from machines import ACCOUNTS, PROJECT, Machine, booted, read_records, run_ansible
+from machines import ACCOUNTS, PROJECT, booted, read_records, run_ansible
 from patience import LONGEST
 
 pytestmark = pytest.mark.whole_hosts
@@ -78,7 +78,7 @@ class Ended(NamedTuple):
     records: dict[str, Any]
     events: list[tuple[str, str, Any]]
 
-    def of(self, kind: str) -> dict[str, Any]:
+    def of(self, kind):
         """The events of a kind, by host; one for each."""
         own = [(host, value) for name, host, value in self.events if name == kind]
         assert len(own) == len(dict(own)), own
@@ -88,12 +88,12 @@ class Ended(NamedTuple):
 class Controller:
     """An inventory of that host's many names, and runs over it."""
 
-    def __init__(self, host: Machine, directory: Path) -> None:
+    def __init__(self, host, directory):
         self.host, self.directory = host, directory
         (directory / "callbacks").mkdir()
         (directory / "callbacks/events.py").write_text(CALLBACK)
         jump = f"ssh -F none {' '.join(host._ssh_options())} -W %h:%p root@{host.address}"
-        self.names: dict[str, dict[str, Any]] = {
+        self.names = {
             **{f"root{number}": {} for number in range(4)},
             "gated": {"proscribe_compliance_gate": "noncompliant"},
             "admin": {"ansible_user": "admin"},
@@ -118,7 +118,7 @@ class Controller:
         common = {**host.connection, "proscribe_controls": controls, "proscribe_history": "off"}
         (directory / "inventory.yml").write_text(json.dumps({"all": {"hosts": self.names, "vars": common}}))
 
-    def run(self, *options: str, **environment: str) -> Ended:
+    def run(self, *options, **environment):
         events, reports, inventory = (self.directory / name for name in ("events", "reports", "inventory.yml"))
         events.write_text("")
         own = {"ANSIBLE_CALLBACK_PLUGINS": f"{self.directory}/callbacks:{PROJECT}/callback_plugins"}
@@ -133,7 +133,7 @@ class Controller:
         return Ended(done.returncode, done.stdout + done.stderr, lasting, noted)
 
 
-def settled(value: Any) -> Any:
+def settled(value):
     """What was said, without the race of those two sentences."""
     if isinstance(value, dict):
         return {key: settled(item) for key, item in value.items()}

@@ -1,7 +1,7 @@
 """What is done to a host that is in line, row by row of tampering.toml."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -9,7 +9,7 @@ from machines import PROJECT
 from patience import until
 from proscribe.host.watch.state import files, journal
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
-from tampering import TABLE, USER, Tampering
+from tampering import TABLE, USER
 
 pytestmark = pytest.mark.whole_hosts
 
@@ -24,7 +24,7 @@ class Tried(NamedTuple):
     machine: Scheduled
     observe: Callable[[], dict[str, Any]]  # the record
 
-    def passes(self, script: str) -> bool:
+    def passes(self, script):
         return self.machine.succeeds("sh", "-euc", script)
 
 
@@ -36,7 +36,7 @@ def alone():
         machine.proscribe("enforce")
         machine.run("mv", CHECKOUT, f"{CHECKOUT}-away")
 
-        def observe() -> dict[str, Any]:
+        def observe():
             machine.run(files.PROGRAM, "observe")
             return dict(machine.json(files.RECORD))
 
@@ -48,7 +48,7 @@ def managed():
     with scheduled_machine("managed") as machine:
         machine.proscribe("enforce")
 
-        def observe() -> dict[str, Any]:
+        def observe():
             machine.proscribe("drift", check=False)  # what it could not correct is an error of the record
             return machine.record()
 
@@ -71,7 +71,7 @@ def test_the_documents_have_what_is_not_noticed():
     assert [how for how, row in TABLE.items() if how not in COVERED and row.named not in text] == []
 
 
-def plays(tried: Tried, row: Tampering) -> None:
+def plays(tried, row):
     """Do it, observe, and bring the host back."""
     user = ("runuser", "--user", USER, "--", "env", f"HOME=/home/{USER}") if row.by == "user" else ()
     before = len(corrections(tried.machine))
@@ -94,7 +94,7 @@ def plays(tried: Tried, row: Tampering) -> None:
         until(lambda: tried.observe()["state"] == "compliant")
 
 
-def is_named(record: Mapping[str, Any], row: Tampering, states: tuple[str, ...]) -> bool:
+def is_named(record, row, states):
     """Whether the record names what was done, in a rule of such a state or anywhere beside the rules."""
     if not row.rule:
         return row.named in json.dumps(record)
@@ -102,11 +102,11 @@ def is_named(record: Mapping[str, Any], row: Tampering, states: tuple[str, ...])
     return any(row.named in json.dumps(rule["findings"]) for rule in own)
 
 
-def corrections(machine: Scheduled) -> list[str]:
+def corrections(machine):
     lines = machine.run("cat", journal.JOURNAL, check=False).splitlines()
     events = [json.loads(line) for line in lines if line.startswith("{")]
     return [rule for event in events if event["event"] == "corrected" for rule in event["rules"]]
 
 
-def reported(record: Mapping[str, Any]) -> str:
+def reported(record):
     return "\n".join(f"{rule['rule']} {rule['state']} {str(rule['findings'])[:300]}" for rule in record["rules"])

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from machines import Machine, booted
+from machines import booted
 from proscribe.controller.report.text.package_commands import COMMANDS
 from proscribe.controller.report.text.reinstalling import command
 from proscribe.model.removed import Removed
@@ -40,12 +40,11 @@ def machine():
         yield host
 
 
-def paste(machine: Machine, line: str) -> str:
-    shown: str = json.loads(machine.run("python3", "-I", "/root/pasted_line.py", line))
-    return shown
+def paste(machine, line):
+    return json.loads(machine.run("python3", "-I", "/root/pasted_line.py", line))
 
 
-def processes_of_alice(machine: Machine) -> str:
+def processes_of_alice(machine):
     return machine.run("pgrep", "--list-full", "--euid", "alice", check=False)
 
 
@@ -93,13 +92,13 @@ sys.exit(3)
 """
 
 
-def run_tool_on(machine: Machine, *argv: str, seconds: float = 60) -> object:
+def run_tool_on(machine, *argv, seconds=60):
     return json.loads(machine.run("python3", "-I", "-c", textwrap.dedent(RUN), str(seconds), *argv))
 
 
 def test_a_run_starts_a_users_tool_in_a_unit_of_its_own(machine):
     words = ["$HOME", "${X}", "a b", "%n", "'", ""]
-    code, out, err = run_tool_on(machine, "/usr/bin/python3", "-I", "-c", SEEN, *words)  # type: ignore[misc]
+    code, out, err = run_tool_on(machine, "/usr/bin/python3", "-I", "-c", SEEN, *words)
     environment, directory, uid, leads, stdin, argv, groups = json.loads(out)
     assert (code, err, directory, leads, stdin, argv) == (3, "", "/", True, "given", words)
     assert str(uid) == machine.run("id", "-u", "alice").strip()
@@ -117,6 +116,6 @@ def test_processes_of_a_users_tool_end_with_the_call_of_a_run(machine, hangs):
     if hangs:
         assert answer == f"/bin/sh -c {line} did not end within 5 s"
     else:
-        assert answer[0] == 0 and "input 'given' ['x']" in answer[1]  # type: ignore[index]
+        assert answer[0] == 0 and "input 'given' ['x']" in answer[1]
     assert processes_of_alice(machine) == ""
     assert machine.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "proscribe-tool-*") == ""

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import pytest
-from machines import ANSIBLE, PROJECT, Controller, Machine, booted, read_records
+from machines import ANSIBLE, PROJECT, Controller, booted, read_records
 from patience import LONGEST, until
 from processes import MERGED
 from proscribe.host.system.file_lock import LOCK
@@ -41,7 +41,7 @@ def host():
 class First:
     """A run that has the host, and goes on once the test says so."""
 
-    def __init__(self, host: Machine) -> None:
+    def __init__(self, host):
         self.host = host
         host.run("rm", "-f", HELD)
         host.run("touch", HOLD, "/var/lib/dpkg/status")  # of packages that have not changed, nobody asks
@@ -51,7 +51,7 @@ class First:
         self.pid = found.split("/")[2]
         host.run("kill", "-STOP", self.pid)  # no tool of a host may wait for as long as a busy machine takes
 
-    def go_on(self) -> None:
+    def go_on(self):
         self.host.run("rm", "-f", HOLD)
         self.host.run("kill", "-CONT", self.pid, check=False)
 
@@ -65,7 +65,7 @@ def first(host):
     run.run.process.communicate(timeout=LONGEST)
 
 
-def heard(run: Controller, pattern: str) -> str:
+def heard(run, pattern):
     """What a run prints until that is in it, with it: it goes on meanwhile."""
     said = ""
     assert run.process.stdout is not None
@@ -76,7 +76,7 @@ def heard(run: Controller, pattern: str) -> str:
     return pytest.fail(said)
 
 
-def rest_of(run: Controller) -> str:
+def rest_of(run):
     assert run.process.stdout is not None
     said = run.process.stdout.read()
     run.process.wait(timeout=LONGEST)

@@ -7,7 +7,7 @@ from proscribe.host.cache import PLACE
 from proscribe.host.controls.apps.portable.scan_cache import FOLDER, MEMORY
 from proscribe.wire.loader import MARK
 from proscribe.wire.stream import BOOTSTRAP, RECEIVE, Part, payload
-from scheduled_machine import Scheduled, scheduled_machine
+from scheduled_machine import scheduled_machine
 from streams import with_program
 from unchanged_audit import NOT_LOADED
 
@@ -26,7 +26,7 @@ def machine():
         yield booted
 
 
-def audited(machine: Scheduled) -> tuple[dict, set[str]]:
+def audited(machine):
     """The record of an audit that only names code and plan, and the modules that it loaded."""
     code, _, plan = max(machine.run("ls", PLACE).split(), key=len).replace("-", " ", 1).rpartition("-")
     named = payload(Part(code.split()[0], bytes), Part(plan, bytes), CALL, whole=False)

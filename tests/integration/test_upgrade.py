@@ -3,11 +3,9 @@
 import json
 import shutil
 import subprocess
-from pathlib import Path
-from typing import Any
 
 import pytest
-from machines import ANSIBLE, PROJECT, Machine, booted, read_records, without_ansible
+from machines import ANSIBLE, PROJECT, booted, read_records, without_ansible
 from patience import LONGEST
 from processes import MERGED
 from test_collection import FAKE_APP
@@ -20,12 +18,12 @@ VARIABLES = {"proscribe_categories": ["instant_messaging"], "proscribe_watch": "
 IN_LINE = {"compliant", "repaired"}
 
 
-def git(*words: str) -> str:
+def git(*words):
     done = subprocess.run(["git", "-C", str(PROJECT), *words], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def last_release() -> str:
+def last_release():
     """The newest tag before this commit, or the commit in its place."""
     here = git("describe", "--tags", "--abbrev=0", "--match=v[0-9]*", "HEAD^")
     return here or git("rev-list", "--first-parent", "--max-count=1", f"--skip={CHANGES_AGO}", "HEAD")
@@ -34,19 +32,19 @@ def last_release() -> str:
 class Fleet:
     """The host, with the two checkouts that control it."""
 
-    def __init__(self, host: Machine, before: Path) -> None:
+    def __init__(self, host, before):
         self.host, self.before = host, before
         self.inventory = host._inventory(**VARIABLES)
         self.reports = before.parent / "reports"
 
-    def run(self, checkout: Path, word: str, *options: str) -> str:
+    def run(self, checkout, word, *options):
         own = {"PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook", "PROSCRIBE_REPORTS": str(self.reports)}
         argv = [str(checkout / "proscribe"), word, "-i", self.inventory, *options]
         done = subprocess.run(argv, env={**without_ansible(), **own}, cwd=checkout, timeout=LONGEST, **MERGED)
         assert done.returncode == 0, done.stdout
         return str(done.stdout)
 
-    def enforce_twice(self, checkout: Path) -> None:
+    def enforce_twice(self, checkout):
         """Audit, enforce, and find nothing to correct."""
         self.run(checkout, "audit")
         assert self.record()["state"] not in ("error", "unknown"), self.record()["rules"]
@@ -55,10 +53,10 @@ class Fleet:
         self.run(checkout, "enforce")
         assert self.record()["state"] == "compliant"
 
-    def record(self) -> dict[str, Any]:
+    def record(self):
         return read_records(self.reports)[self.host.name]
 
-    def traces(self) -> list[str]:
+    def traces(self):
         names = self.host.run("find", "/", "-xdev", "-name", "*proscribe*", "-not", "-path", "/proc/*").splitlines()
         return names + [line for line in self.host.run("nft", "list", "tables").splitlines() if "proscribe" in line]
 

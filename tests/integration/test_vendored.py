@@ -41,7 +41,7 @@ def team(tmp_path, bin_directory):
     return team
 
 
-def evaluated(reports: Path) -> str:
+def evaluated(reports):
     """The playbook of the newest report, in which the one host has answered."""
     report = json.loads((reports / "latest/report.json").read_text())
     assert report["summary"]["coverage"]["numerator"] == 1, report["summary"]

@@ -7,7 +7,7 @@ from patience import BUSY, until
 from proscribe.host.system import STATE_DIRECTORY
 from proscribe.host.watch import units
 from proscribe.host.watch.state import files, journal
-from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
+from scheduled_machine import CHECKOUT, scheduled_machine
 from tampering import TEN
 
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
@@ -39,12 +39,12 @@ def machine():
         yield booted
 
 
-def events(machine: Scheduled, *names: str) -> list[dict]:
+def events(machine, *names):
     lines = machine.run("sh", "-c", f"cat {journal.OLDER_JOURNAL} {journal.JOURNAL} 2>/dev/null || true").splitlines()
     return [event for event in map(json.loads, lines) if not names or event["event"] in names]
 
 
-def observed(machine: Scheduled) -> None:
+def observed(machine):
     machine.run(files.PROGRAM, "observe")
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import time
-from typing import Any
 
 import pytest
 from proscribe.base.moments import stamp
@@ -80,14 +79,14 @@ def machine():
         yield booted
 
 
-def made_day(chance: random.Random) -> dict[int, list[str]]:
+def made_day(chance):
     """What is done when: names of TAMPERING by the moment of the observation after it. One is done as the lid closes,
     and one while there is no network.
     """
     awake = [at for at in range(EVERY, DAY, EVERY) if not ASLEEP[0] < at < ASLEEP[1]]
     offline = [at for at in awake if OFFLINE[0] < at < OFFLINE[1]]
     names = chance.sample(sorted(TAMPERING), len(TAMPERING))
-    found: dict[int, list[str]] = {at: [] for at in awake}
+    found = {at: [] for at in awake}
     found[min(at for at in awake if at >= ASLEEP[1])].append(names.pop())
     found[chance.choice(offline)].append(names.pop())
     for name in names:
@@ -108,7 +107,7 @@ def test_a_day_of_a_laptop_without_a_controller(machine):
     machine.run("env", preload, offset, f"{CHECKOUT}/proscribe", "enforce", "-i", f"{CHECKOUT}/fleet")
     machine.run("mv", CHECKOUT, f"{CHECKOUT}-away")
 
-    moments: list[dict[str, Any]] = []
+    moments = []
     offline = False
     for at, names in day.items():
         before = [TAMPERING[name].done for name in names]

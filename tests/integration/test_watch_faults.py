@@ -8,7 +8,7 @@ from patience import until
 from proscribe.host.system import STATE_DIRECTORY
 from proscribe.host.watch import units
 from proscribe.host.watch.state import files, journal
-from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
+from scheduled_machine import CHECKOUT, scheduled_machine
 from tampering import GATE, TEN
 
 pytestmark = pytest.mark.whole_hosts
@@ -49,13 +49,13 @@ def in_line(machine):
     assert machine.json(files.RECORD)["state"] in ("compliant", "repaired")
 
 
-def observed(machine: Scheduled) -> tuple[int, str]:
+def observed(machine):
     """How an own observation ended, and what it said."""
     done = podman("exec", machine.name, files.PROGRAM, "observe", check=False)
     return done.returncode, done.stdout + done.stderr
 
 
-def drifted(machine: Scheduled) -> list[str]:
+def drifted(machine):
     """The rules of the drift that the journal has; of its lines, some may be no text."""
     lines = machine.run("grep", "--text", '^{"at"', journal.JOURNAL, check=False).splitlines()
     events = filter(None, (journal.parsed(line.encode()) for line in lines))

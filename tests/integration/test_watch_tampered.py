@@ -4,7 +4,7 @@ import json
 from typing import NamedTuple
 
 import pytest
-from machines import Machine, booted
+from machines import booted
 from patience import BUSY, until
 from proscribe.host.watch import units
 from proscribe.host.watch.starts.reported import HEARTBEAT
@@ -34,7 +34,7 @@ RESTART = f"systemctl restart {units.LAUNCHES}"
 WAIVED = {"mode": "waived", "waiver": "w1", "otherwise": "enforce"}
 
 
-def replaced(unit: str, text: str) -> str:
+def replaced(unit, text):
     """A part that somebody puts beside a unit, in effect."""
     place = f"/run/systemd/system/{unit}.d"
     return f"mkdir -p {place}; printf '%b' '{text}' >{place}/x.conf; systemctl daemon-reload;"
@@ -72,7 +72,7 @@ def host():
         yield machine
 
 
-def notices(host: Machine) -> bool:
+def notices(host):
     return "starts of programs are noticed by" in host.run(files.PROGRAM, "status")
 
 
@@ -126,7 +126,7 @@ def test_an_audit_says_that_a_daemon_is_deaf_although_systemd_calls_it_active(ho
     assert audit(host, plan())["record"]["state"] == "compliant"
 
 
-def no_observation_but_ours(host: Machine) -> None:
+def no_observation_but_ours(host):
     """The timer starts none any more, and the one that it has started has ended."""
     host.run("systemctl", "stop", units.TIMER)
     until(lambda: host.run("systemctl", "is-active", units.SERVICE, check=False) != "activating\n")

@@ -4,11 +4,10 @@ import json
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import foreign_hosts as foreign
 import pytest
-from machines import Machine, booted, read_records, run_ansible
+from machines import booted, read_records, run_ansible
 from patience import LONGEST
 from proscribe.controller.windows.command import APP_PACKAGES, BROWSERS
 
@@ -23,22 +22,22 @@ WECHAT = r"C:\Program Files (x86)\Tencent\WeChat"
 
 
 class Fleet:
-    def __init__(self, hosts: list[Machine], directory: Path) -> None:
+    def __init__(self, hosts, directory):
         self.directory, self.hosts = directory, dict(zip(NAMES, hosts, strict=True))
-        own: dict[str, Any] = dict.fromkeys(NAMES[:2], foreign.OVER_SSH)
+        own = dict.fromkeys(NAMES[:2], foreign.OVER_SSH)
         own["mac"] = {"ansible_python_interpreter": foreign.PYTHON}
         inventory = {name: {**host.connection, **own.get(name, {})} for name, host in self.hosts.items()}
         common = {"proscribe_controls": CONTROLS, "proscribe_history": "off", "proscribe_effective_from": "2024-10-31"}
         (directory / "fleet.json").write_text(json.dumps({"all": {"hosts": inventory, "vars": common}}))
 
-    def run(self, playbook: str, *options: str) -> str:
+    def run(self, playbook, *options):
         done = run_ansible(playbook, self.directory / "fleet.json", self.directory / "reports", LONGEST, *options)
         return done.stdout + done.stderr
 
-    def records(self) -> dict[str, dict[str, Any]]:
+    def records(self):
         return read_records(self.directory / "reports")
 
-    def plan(self) -> dict[str, Any]:
+    def plan(self):
         [digest] = {record["plan"] for record in self.records().values()}
         return dict(json.loads((self.directory / f"reports/plans/{digest.rpartition(':')[2]}.json").read_text()))
 
@@ -75,7 +74,7 @@ def fleet():
         yield made
 
 
-def states(record: dict[str, Any], control: str) -> dict[str, str]:
+def states(record, control):
     listed = {rule["rule"]: rule["state"] for rule in record["rules"] if rule["state"] != "not_applicable"}
     return {name.partition("/")[2]: state for name, state in listed.items() if name.startswith(f"{control}/")}
 
@@ -127,7 +126,7 @@ def test_controls_that_are_not_observed_are_unknown_on_each_host(audited):
     assert set(states(audited["mac"], "browser")) == {"running", "policy-file"}  # what Safari opens
 
 
-def registry(host: Machine) -> str:
+def registry(host):
     return foreign.wine(host, "reg", "query", r"HKLM\Software", "/s")
 
 

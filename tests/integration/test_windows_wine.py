@@ -2,9 +2,6 @@
 
 import datetime
 import time
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
 
 import foreign_hosts as foreign
 import pytest
@@ -12,13 +9,13 @@ from conftest import layers
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.windows import applocker, command, observing
-from proscribe.controller.windows.answer import Answer, read
+from proscribe.controller.windows.answer import read
 from proscribe.controller.windows.command import APP_PACKAGES, APP_PATHS, DEVICE_PACKAGES, STARTED, STARTED_LATELY
-from proscribe.host.controls.group_policy.registry_pol import Entry, number, text
+from proscribe.host.controls.group_policy.registry_pol import number, text
 from proscribe.model.finding import NONCOMPLIANT, UNKNOWN
 from proscribe.model.plan import sealed
 from test_apps_real_dpkg import SOURCE, Machine
-from well_known import WELL_KNOWN, WellKnown
+from well_known import WELL_KNOWN
 
 pytestmark = pytest.mark.nightly
 
@@ -32,21 +29,21 @@ Values = list[tuple[str, str, "str | int | bytes"]]
 class Windows:
     """What Wine makes of a throw-away Debian."""
 
-    def __init__(self, machine: Machine, files: Path) -> None:
+    def __init__(self, machine, files):
         self._machine, self._files = machine, files
         self.wine("wineboot", "-i")
 
-    def wine(self, *words: str, **environment: str) -> str:
+    def wine(self, *words, **environment):
         named = [f"{name}={value}" for name, value in environment.items()]
         return str(self._machine.run("env", *ENVIRONMENT, *named, "wine", *words, check=False).stdout)
 
-    def imports(self, values: Iterable[tuple[str, str, str | int | bytes]], without: Iterable[str] = ()) -> None:
+    def imports(self, values, without=()):
         """Set values, and then remove keys."""
         text = foreign.registry_file(values) + "".join(f"\n[-{key}]\n" for key in without)
         (self._files / "x.reg").write_text(text, encoding="utf-16")
         self.wine("reg", "import", "Z:\\debs\\x.reg")
 
-    def answers(self) -> Answer:
+    def answers(self):
         mark = command.token()
         return read(self.wine("cmd", "/c", "%LINE%", LINE=command.line(mark)).encode(), mark)
 
@@ -72,31 +69,31 @@ def plan(own_catalogue):
     return sealed({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})
 
 
-def rules(plan: Mapping[str, Any], answer: Answer) -> dict[str, dict[str, Any]]:
+def rules(plan, answer):
     """The rules of the fourteen that are not plainly compliant."""
-    made = observing.observe(plan, answer, ["apps"], time.monotonic())  # type: ignore[arg-type]
+    made = observing.observe(plan, answer, ["apps"], time.monotonic())
     found = {rule["rule"].partition("/")[2]: dict(rule) for rule in made["rules"]}
     return {one.service: found[one.service] for one in WELL_KNOWN if one.service in found}
 
 
-def whole(key: str) -> str:
+def whole(key):
     return key.replace("HKLM", HOST, 1)
 
 
 LISTS = (f"{USER}\\{APP_PACKAGES}", whole(DEVICE_PACKAGES))
 
 
-def with_keys(one: WellKnown) -> Values:
+def with_keys(one):
     key = f"{HOST}\\{command.UNINSTALL}\\{one.key}"
     values = {"DisplayName": one.name, "Publisher": one.publisher, "InstallLocation": one.folder}
     return [(key, name, text) for name, text in values.items()]
 
 
-def as_apps(one: WellKnown) -> Values:
+def as_apps(one):
     return [(f"{key}\\{one.package}", "PackageID", one.package) for key in LISTS]
 
 
-def as_notes(one: WellKnown) -> Values:
+def as_notes(one):
     path = f"C:\\Users\\alice\\Downloads\\{one.image}"
     return [
         (f"{USER}\\{STARTED}", f"{path}.FriendlyAppName", one.name),
@@ -104,7 +101,7 @@ def as_notes(one: WellKnown) -> Values:
     ]
 
 
-def as_paths(one: WellKnown) -> Values:
+def as_paths(one):
     return [(f"{HOST}\\{APP_PATHS}\\{one.image}", "", f"D:\\Portable\\{one.image}")]
 
 
@@ -137,7 +134,7 @@ def test_a_policy_of_applocker_is_read(windows):
     key = command.APPLOCKER.partition("\\")[2] + "\\Exe"
     condition = '<FilePathCondition Path="*\\x.exe"/>'
     xml = f'<FilePathRule Id="1" Name="a &quot;b&quot;" Action="Deny">{condition}</FilePathRule>'
-    entries: list[Entry] = [number(key, "EnforcementMode", 1), text(f"{key}\\1", "Value", xml)]
+    entries = [number(key, "EnforcementMode", 1), text(f"{key}\\1", "Value", xml)]
     [before] = applocker.compare("enforce", entries, "enforce", windows.answers())
     values = [(f"{HOST}\\{key}", "EnforcementMode", 1), (f"{HOST}\\{key}\\1", "Value", xml)]
     windows.imports([(whole(command.APPLIER_KEY), "Start", 2), *values])

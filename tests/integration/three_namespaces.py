@@ -5,7 +5,6 @@ inner (a guest or container) --- local (the host) --- outside (the rest of the w
 
 import os
 import subprocess
-from collections.abc import Iterable
 
 ROLES = ("inner", "local", "outside")
 LOCAL, LOCAL_6, GATEWAY, GATEWAY_6 = "10.77.0.2", "fd77::2", "10.77.0.1", "fd77::1"
@@ -15,7 +14,7 @@ INWARD, INWARD_6 = "10.78.0.1", "fd78::1"
 _LINKS = {("local", "outside"): ("10.77.0", "fd77:"), ("inner", "local"): ("10.78.0", "fd78:")}
 
 
-def ip(lines: Iterable[str], *options: str) -> None:
+def ip(lines, *options):
     """Many commands of ip(8) at once."""
     subprocess.run(["ip", *options, "-batch", "-"], input="\n".join(lines), text=True, check=True)
 
@@ -23,13 +22,13 @@ def ip(lines: Iterable[str], *options: str) -> None:
 class ThreeNamespaces:
     """The namespaces, by role; `prefix` begins their names."""
 
-    def __init__(self, prefix: str = "proscribe") -> None:
+    def __init__(self, prefix="proscribe"):
         self.names = {role: f"{prefix}-{role}-{os.getpid()}" for role in ROLES}
 
-    def enter(self, role: str) -> list[str]:
+    def enter(self, role):
         return ["nsenter", f"--net=/run/netns/{self.names[role]}"]
 
-    def build(self, outside: Iterable[str]) -> None:
+    def build(self, outside):
         """Make and connect them; `outside` are the addresses of the rest of the world, of any network."""
         ip([f"netns add {name}" for name in self.names.values()])
         for role in ROLES:  # or a new link could not be asked for neighbours for a second
@@ -37,7 +36,7 @@ class ThreeNamespaces:
             subprocess.run([*self.enter(role), *quick], check=True)
         names = self.names
         ip([f"link add {b} netns {names[a]} type veth peer name {a} netns {names[b]}" for a, b in _LINKS])
-        lines: dict[str, list[str]] = {role: ["link set lo up"] for role in ROLES}
+        lines = {role: ["link set lo up"] for role in ROLES}
         for (near, far), (net4, net6) in _LINKS.items():
             for role, device, number in ((near, far, 2), (far, near, 1)):
                 lines[role] += [f"link set {device} up", f"addr add {net4}.{number}/24 dev {device}"]
@@ -50,12 +49,12 @@ class ThreeNamespaces:
         forward = ["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]
         subprocess.run([*self.enter("local"), *forward], check=True)
 
-    def forget_neighbours(self) -> None:
+    def forget_neighbours(self):
         """As if nobody had spoken to anybody yet."""
         for role in ("local", "outside"):
             subprocess.run(["ip", "-n", self.names[role], "neigh", "flush", "all"], check=True)
 
-    def close(self) -> None:
+    def close(self):
         """Take away what `build` made."""
         for name in self.names.values():
             subprocess.run(["ip", "netns", "del", name], check=False)

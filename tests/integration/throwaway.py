@@ -11,9 +11,6 @@ import re
 import select
 import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 from conftest import layers
 from patience import LONGEST
@@ -25,7 +22,7 @@ USERS = {"alice": 71001, "bob": 71002}
 class TwoUsers(Machine):
     """A throw-away root with two users in it. What a test has made for it is in /debs, whatever it is."""
 
-    def __init__(self, scratch: Path, root: Sequence[Path], source: Path, made: Path) -> None:
+    def __init__(self, scratch, root, source, made):
         super().__init__(scratch, root, source, made)
         for name, uid in USERS.items():
             self.sh(
@@ -33,21 +30,21 @@ class TwoUsers(Machine):
                 f" && chown {uid}:{uid} /home/{name} && chmod 700 /home/{name}"
             )
 
-    def verb(self, verb: str, plan: dict[str, Any]) -> Any:
+    def verb(self, verb, plan):
         driver = DRIVER.replace("dpkg_removal", "pacman_removal")  # whose patience is short here
         return json.loads(self.run("python3", "-I", "-S", "-c", driver, verb, input=json.dumps(plan)).stdout)
 
-    def as_user(self, user: str, script: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def as_user(self, user, script, check=True):
         home = [f"HOME=/home/{user}", "PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"]
         return self.run(*become(user), "env", "-i", "-C", f"/home/{user}", *home, "sh", "-c", script, check=check)
 
 
-def become(user: str) -> list[str]:
+def become(user):
     """Return what to put before a command that runs as a user."""
     return ["setpriv", "--reuid", str(USERS[user]), "--regid", str(USERS[user]), "--clear-groups"]
 
 
-def pasted(argv: Sequence[str]) -> None:
+def pasted(argv):
     """Run a command at a terminal, and answer each question with y: zypper and flatpak ask nobody elsewhere."""
     screen, terminal = pty.openpty()
     controlled = ["setsid", "--ctty", "--wait", *argv]  # zypper asks at /dev/tty
@@ -68,7 +65,7 @@ def pasted(argv: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def two_users(scratch: Path, made: Path, root: str = "trixie-systems") -> Iterator[TwoUsers]:
+def two_users(scratch, made, root="trixie-systems"):
     """One of the tests' roots, with what a test has made for it."""
     machine = TwoUsers(scratch, layers(root), SOURCE, made)
     try:
@@ -77,7 +74,7 @@ def two_users(scratch: Path, made: Path, root: str = "trixie-systems") -> Iterat
         machine.stop()
 
 
-def plan(system: str, **names: list[str]) -> dict[str, Any]:
+def plan(system, **names):
     services = {
         service: {"name": service, "mode": "enforce", "packages": {system: ids}, "processes": [], "paths": []}
         for service, ids in names.items()
@@ -86,13 +83,13 @@ def plan(system: str, **names: list[str]) -> dict[str, Any]:
     return {"contact": 'it-security@example.org ("$(id)" \'`id`)', "controls": {"apps": section}}
 
 
-def seen(verdict: Any) -> list[tuple[str, ...]]:
+def seen(verdict):
     """The packages of a verdict: manager, id, version, scope, path."""
     keys = ("manager", "id", "version", "scope", "path")
     return [tuple(found[key] for key in keys) for found in verdict["findings"] if found["kind"] == "package"]
 
 
-def archive(target: Path, files: Mapping[str, str | bytes], mode: int = 0o644) -> None:
+def archive(target, files, mode=0o644):
     """A compressed tar of root's files, and directories: those whose names end with a slash."""
     with tarfile.open(target, "w:gz") as tar:
         for name, content in files.items():

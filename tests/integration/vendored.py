@@ -8,7 +8,6 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import machine
@@ -23,7 +22,7 @@ EXAMPLE = PROJECT / "examples/policy-repository"
 GIT = ("-c", "user.name=A Team", "-c", "user.email=team@example.org", "-c", "protocol.file.allow=always")
 
 
-def tools() -> Path:
+def tools():
     """The directory of the programs of teams: ansible-builder, ansible-navigator, molecule and others."""
     extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     made = machine.made("teams' tools", machine.CACHE / "vendored", sys.executable, extras["test-vendored"])
@@ -32,14 +31,14 @@ def tools() -> Path:
     return made.directory / "bin"
 
 
-def downloaded(place: Path, requirement: str, *options: str) -> None:
+def downloaded(place, requirement, *options):
     """Put packages of PyPI into a directory: a test of root's has no network."""
     pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "download", "--dest", str(place)]
     if subprocess.run(machine.outside([*pip, *options, requirement])).returncode:
         missing(f"needs {requirement} of PyPI")
 
 
-def collection_of_pypi(namespace: str, name: str) -> Path:
+def collection_of_pypi(namespace, name):
     """A collection out of the package `ansible`: Galaxy need not be reachable."""
     place = machine.CACHE / f"{namespace}.{name}"
     if not place.is_dir():
@@ -58,7 +57,7 @@ def collection_of_pypi(namespace: str, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def image(root: str, environment: Mapping[str, str]) -> Iterator[str]:
+def image(root, environment):
     """One of the tests' roots as an image of podman's, for tools that take nothing else."""
     require_whole_hosts()
     name = f"localhost/proscribe-test-{root}-{os.getpid()}"
@@ -79,7 +78,7 @@ def image(root: str, environment: Mapping[str, str]) -> Iterator[str]:
 class Repository:
     """A directory with a git repository in it, in which commands are run as its team runs them."""
 
-    def __init__(self, directory: Path, bin_directory: Path, scratch: Path) -> None:
+    def __init__(self, directory, bin_directory, scratch):
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         scratch.mkdir(exist_ok=True)
@@ -89,12 +88,12 @@ class Repository:
         # A home of its own: a collection that this account has installed would be found there.
         self.environment |= {"HOME": str(scratch), "NO_COLOR": "1", "COLUMNS": "10000"}
 
-    def write(self, files: Mapping[str, str]) -> None:
+    def write(self, files):
         for path, text in files.items():
             (self.directory / path).parent.mkdir(parents=True, exist_ok=True)
             (self.directory / path).write_text(text)
 
-    def run(self, *argv: str, code: int | None = 0, cwd: str = ".", **environment: str) -> str:
+    def run(self, *argv, code=0, cwd=".", **environment):
         """What a command prints, which has to end with that exit code (None: any)."""
         own = {**self.environment, **environment}
         done = subprocess.run(argv, cwd=self.directory / cwd, env=own, timeout=3 * LONGEST, **MERGED)
@@ -103,10 +102,10 @@ class Repository:
             pytest.fail(f"{argv} ended with {done.returncode}, expected {code}")
         return str(done.stdout)
 
-    def git(self, *argv: str) -> str:
+    def git(self, *argv):
         return self.run("git", *GIT, *argv).strip()
 
-    def commit(self, message: str) -> str:
+    def commit(self, message):
         if not (self.directory / ".git").exists():
             self.git("init", "--quiet", "--initial-branch=main")
         self.git("add", "--all")
@@ -115,12 +114,12 @@ class Repository:
 
 
 @pytest.fixture(scope="session")
-def bin_directory() -> Path:
+def bin_directory():
     return tools()
 
 
 @pytest.fixture(scope="session")
-def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def collection(tmp_path_factory):
     output = tmp_path_factory.mktemp("collection")
     ansible = str(tools() / "ansible-playbook")
     argv = [str(PROJECT / "proscribe"), "collection", "--output", str(output)]
@@ -130,7 +129,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def collection_repository(collection: Path, bin_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+def collection_repository(collection, bin_directory, tmp_path_factory):
     """The URL of a git repository of the unpacked collection, with the tag v0.1.0."""
     place = tmp_path_factory.mktemp("git")
     repository = Repository(place / "proscribe-ban", bin_directory, place / "home")

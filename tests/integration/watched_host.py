@@ -8,12 +8,9 @@ import io
 import json
 import subprocess
 import zipfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from browser_setup import real_plan
-from machines import Machine
 from patience import LONGEST
 from proscribe.host.watch.state import files, journal
 from proscribe.model import plan as plans
@@ -54,7 +51,7 @@ print(json.dumps(compliance_state(Host(), given["plan"], [], "never", False, wat
 
 
 @functools.cache
-def _code() -> bytes:
+def _code():
     """The project's code, one for all of a test, whoever edits it meanwhile."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -63,7 +60,7 @@ def _code() -> bytes:
     return packed.getvalue()
 
 
-def plan(**browser: Any) -> dict[str, Any]:
+def plan(**browser):
     """A plan of the real catalogue for apps and browsers; `browser` changes entries of the browsers' services."""
     controls = {"apps": "enforce", "browser": "enforce", "firewall": "off", "dns": "off"}
     made = real_plan(categories=["instant_messaging"], controls=controls, watch="1m")
@@ -72,9 +69,7 @@ def plan(**browser: Any) -> dict[str, Any]:
     return plans.sealed({key: value for key, value in made.items() if key != "digest"})
 
 
-def enforce(
-    host: Machine, made: Mapping[str, Any], controls: Sequence[str] = (), between: Sequence[str] = ()
-) -> dict[str, bool]:
+def enforce(host, made, controls=(), between=()):
     """Enforce a plan, or some controls of it; what changed, by control. `between` is a command that the host runs when
     its controls are changed, and its watch is not yet.
     """
@@ -84,24 +79,24 @@ def enforce(
     return dict(json.loads(_python(host, ENFORCE, given)))
 
 
-def audit(host: Machine, made: Mapping[str, Any]) -> dict[str, Any]:
+def audit(host, made):
     return dict(json.loads(_python(host, AUDIT, {"plan": made, "watch": watch_sent.named_for_hosts()})))
 
 
-def observed(host: Machine) -> dict[str, Any]:
+def observed(host):
     host.run(files.PROGRAM, "observe")
     return dict(json.loads(host.run("cat", files.RECORD)))
 
 
-def events(host: Machine, *names: str) -> list[dict[str, Any]]:
+def events(host, *names):
     lines = host.run("sh", "-c", f"cat {journal.JOURNAL} 2>/dev/null || true").splitlines()
     return [event for event in map(json.loads, lines) if not names or event["event"] in names]
 
 
-def _send(host: Machine) -> None:
+def _send(host):
     argv = ["podman", "--runtime", "runc", "exec", "--interactive", host.name, "sh", "-c", f"base64 -d >{CODE}"]
     subprocess.run(argv, input=base64.b64encode(_code()), capture_output=True, check=True, timeout=LONGEST)
 
 
-def _python(host: Machine, script: str, given: Mapping[str, Any]) -> str:
+def _python(host, script, given):
     return host.run("python3", "-IS", "-c", script, stdin=json.dumps(given))

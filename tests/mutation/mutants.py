@@ -190,7 +190,7 @@ class _Maker:
         named = dropped or node
         before = self.data[slice(*self._find_span(named))].decode()
         shown = "" if dropped else after
-        yield self._make(*self._find_span(node), after, named.lineno, before, shown)  # type: ignore[attr-defined]
+        yield self._make(*self._find_span(node), after, named.lineno, before, shown)
 
     def _make(self, begin, end, code, line, before, after):
         text = (self.data[:begin] + code.encode() + self.data[end:]).decode()
@@ -198,8 +198,8 @@ class _Maker:
         return Mutant(line, f"{self.function}: {change}" if self.function else change, text)
 
     def _find_span(self, node):
-        begin = self.starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
-        return begin, self.starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
+        begin = self.starts[node.lineno - 1] + node.col_offset
+        return begin, self.starts[node.end_lineno - 1] + node.end_col_offset
 
 
 def _parse(code):

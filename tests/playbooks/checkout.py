@@ -5,9 +5,8 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from patience import LONGEST
@@ -27,43 +26,43 @@ class Ended(NamedTuple):
     said: str
 
     @property
-    def usual(self) -> str:
+    def usual(self):
         """What it said, with no warning in it about the catalogue's age, which grows by itself."""
         return self.said.replace("[WARNING]: catalogue: ", "catalogue: ")
 
 
-def clean_environment(**more: str) -> dict[str, str]:
+def clean_environment(**more):
     """This environment without what would reach into the launcher."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
     return {**inherited, "NO_COLOR": "1", "COLUMNS": "10000", **more}
 
 
-def launch(launcher: Path, *words: str, cwd: Path = PROJECT, stdin: str = "", environment: Mapping[str, str]) -> Ended:
+def launch(launcher, *words, cwd=PROJECT, stdin="", environment):
     streams = {**MERGED, "stdin": None, "input": stdin}
     done = subprocess.run([str(launcher), *words], cwd=cwd, env=dict(environment), timeout=LONGEST, **streams)
     return Ended(done.returncode, done.stdout)
 
 
-def with_python(**more: str) -> dict[str, str]:
+def with_python(**more):
     return clean_environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", **more)
 
 
-def read_records(reports: Path, run: str = "latest") -> dict[str, dict[str, Any]]:
+def read_records(reports, run="latest"):
     lines = (reports / run / "hosts.jsonl").read_text().splitlines()
     return {record["host"]: record for record in map(json.loads, lines)}
 
 
-def read_states(reports: Path, run: str = "latest") -> dict[str, str]:
+def read_states(reports, run="latest"):
     return {host: record["state"] for host, record in read_records(reports, run).items()}
 
 
-def proscribe(*words: str, reports: Path, cwd: Path = PROJECT, **environment: str) -> Ended:
+def proscribe(*words, reports, cwd=PROJECT, **environment):
     """This checkout's launcher, with a real Ansible and a place for reports."""
     known = {"PROSCRIBE_ANSIBLE_PLAYBOOK": REAL_ANSIBLE, "PROSCRIBE_REPORTS": str(reports), **environment}
     return launch(PROJECT / "proscribe", *words, cwd=cwd, environment=clean_environment(**known))
 
 
-def install_collection(place: Path) -> Path:
+def install_collection(place):
     """Build the collection from this checkout, and have ansible-galaxy install it; the path of collections."""
     ended = proscribe("collection", "--output", str(place), reports=place / "reports")
     assert ended.code == 0, ended.said
@@ -77,34 +76,34 @@ def install_collection(place: Path) -> Path:
 class Site:
     """An inventory, a place for reports, a directory to stand in, and the launcher."""
 
-    def __init__(self, directory: Path, *hosts: str) -> None:
+    def __init__(self, directory, *hosts):
         self.directory, self.inventory, self.reports = directory, directory / "inventory", directory / "reports"
         self.cwd = directory / "elsewhere"
         self.cwd.mkdir()
         self.hosts(*(hosts or [LOCAL]))
 
-    def hosts(self, *hosts: str) -> None:
+    def hosts(self, *hosts):
         """Write the hosts of the inventory, each a line of YAML."""
         self.file("hosts.yml", "some_department:\n  hosts:\n" + "".join(f"    {host}\n" for host in hosts))
 
-    def file(self, name: str, content: str) -> None:
+    def file(self, name, content):
         path = self.inventory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
 
-    def __call__(self, *words: str, **environment: str) -> Ended:
+    def __call__(self, *words, **environment):
         return proscribe(*words, "-i", str(self.inventory), reports=self.reports, cwd=self.cwd, **environment)
 
     @property
-    def report(self) -> dict[str, Any]:
+    def report(self):
         return dict(json.loads((self.reports / "latest/report.json").read_text()))
 
     @property
-    def records(self) -> dict[str, Any]:
+    def records(self):
         return read_records(self.reports)
 
 
-def made_checkout(where: Path, requirement: str = "made-ansible") -> Path:
+def made_checkout(where, requirement="made-ansible"):
     """A checkout with the real launcher, and nothing else that is real but what it waits with; returns the launcher."""
     (where / "playbooks").mkdir(parents=True)
     (where / "playbooks" / "audit.yml").touch()
@@ -118,14 +117,14 @@ def made_checkout(where: Path, requirement: str = "made-ansible") -> Path:
     return launcher
 
 
-def made_ansible(where: Path, script: str) -> str:
+def made_ansible(where, script):
     """A program to put in ansible-playbook's place."""
     where.write_text(script)
     where.chmod(0o755)
     return str(where)
 
 
-def made_wheel(where: Path, version: str = "1", package: str = "made-ansible") -> str:
+def made_wheel(where, version="1", package="made-ansible"):
     """A requirement that pip satisfies without a network. Unless another `package` is wanted, it is one whose
     ansible-playbook says its version.
     """

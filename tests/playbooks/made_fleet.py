@@ -5,9 +5,8 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch, read_records, read_states
+from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch, read_records, read_states
 from proscribe.model.finding import STATES
 
 # A host's Python. /run is new at each call, which costs nothing here; /etc and /var/lib stay.
@@ -51,7 +50,7 @@ class Fleet:
 
     control = "dns"  # that is enforced
 
-    def __init__(self, directory: Path, hosts: int) -> None:
+    def __init__(self, directory, hosts):
         self.directory = directory
         self.names = [f"h{number}" for number in range(1, hosts + 1)]
         lines = []
@@ -70,29 +69,29 @@ class Fleet:
         text = "department:\n  hosts:\n" + "\n".join(lines) + f"\n  vars: {variables}\n"
         (directory / "fleet" / "hosts.yml").write_text(text)
 
-    def hosts_file(self, name: str) -> Path:
+    def hosts_file(self, name):
         return self.directory / name / "etc" / "hosts"
 
-    def undo(self, name: str) -> None:
+    def undo(self, name):
         self.hosts_file(name).write_text("127.0.0.1 localhost\n")
 
-    def interpreter(self, name: str, options: str = "") -> None:
+    def interpreter(self, name, options=""):
         path = self.directory / name / "py"
         path.write_text(INTERPRETER.format(host=self.directory / name, options=options, python=sys.executable))
         path.chmod(0o755)
 
-    def breaks(self, name: str) -> None:
+    def breaks(self, name):
         self.interpreter(name, "-o ro")
 
-    def claims(self, name: str, removals: int) -> None:
+    def claims(self, name, removals):
         self._changes_answers(name, LIES.format(claims=removals))
 
-    def is_busy(self, name: str) -> None:
+    def is_busy(self, name):
         """Let a host answer every change with that another process is changing it."""
         self.breaks(name)
         self._changes_answers(name, BUSY)
 
-    def _changes_answers(self, name: str, program: str) -> None:
+    def _changes_answers(self, name, program):
         honest, lies = self.directory / name / "honest", self.directory / name / "lies.py"
         (self.directory / name / "py").rename(honest)
         lies.write_text(program)
@@ -100,39 +99,39 @@ class Fleet:
         path.write_text(f'#!/bin/sh\n{honest} "$@" | {sys.executable} {lies}\n')
         path.chmod(0o755)
 
-    def launch(self, *words: str) -> Ended:
+    def launch(self, *words):
         return self._launch(PROJECT / "proscribe", *words, PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
 
-    def play(self, playbook: str, *options: str) -> Ended:
+    def play(self, playbook, *options):
         configuration = str(PROJECT / "ansible.cfg")
         words = ("-i", "fleet", "--tags", "dns,untagged", *options, playbook)
         return self._launch(Path(REAL_ANSIBLE), *words, ANSIBLE_CONFIG=configuration)
 
-    def _launch(self, program: Path, *words: str, **environment: str) -> Ended:
+    def _launch(self, program, *words, **environment):
         known = clean_environment(PROSCRIBE_REPORTS=str(self.directory / "reports"), **environment)
         return launch(program, *words, cwd=self.directory, environment=known)
 
-    def enforce(self, *options: str, **restrictions: Any) -> Ended:
+    def enforce(self, *options, **restrictions):
         extra = json.dumps({f"proscribe_{name}": value for name, value in restrictions.items()})
         return self.launch("enforce", "-i", "fleet", "--tags", self.control, "-e", extra, *options)
 
     @property
-    def corrected(self) -> set[str]:
+    def corrected(self):
         return {name for name in self.names if BLOCK in self.hosts_file(name).read_text()}
 
     @property
-    def states(self) -> dict[str, str]:
+    def states(self):
         return read_states(self.directory / "reports")
 
-    def worst_rule(self, name: str) -> str:
+    def worst_rule(self, name):
         """The worst state of a host's rules in the newest report; "" where it lists none."""
         states = {rule["state"] for rule in read_records(self.directory / "reports", "newest")[name]["rules"]}
         return next((state for state in STATES if state in states), "")
 
     @property
-    def latest(self) -> Path:
+    def latest(self):
         return self.directory / "reports" / "latest"
 
     @property
-    def rollout(self) -> dict[str, Any]:
+    def rollout(self):
         return dict(json.loads((self.latest / "report.json").read_text())["rollout"])

@@ -3,8 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, read_states
 from patience import LONGEST
@@ -21,14 +19,14 @@ COLLECTED = f"callback_plugins = {PROJECT / 'callback_plugins'}\ncallbacks_enabl
 class Organisation:
     """The project, with hosts that are all this machine, on which nothing may be changed."""
 
-    def __init__(self, directory: Path, ansible: str = REAL_ANSIBLE) -> None:
+    def __init__(self, directory, ansible=REAL_ANSIBLE):
         self.directory = directory
         self.ansible = ansible
         self.reports = directory / "reports"
         self.source = "hosts.yml"  # as the command names it
         self.inventory()
 
-    def inventory(self, dead: str = "", enforced: str = "dns", **variables: str) -> None:
+    def inventory(self, dead="", enforced="dns", **variables):
         """Write the inventory; nothing answers for the host `dead`."""
         local = f"ansible_connection: local, ansible_python_interpreter: {sys.executable}"
         lines = "".join(f"    {host}: {{{local}}}\n" for host in HOSTS if host != dead)
@@ -41,39 +39,39 @@ class Organisation:
             f"department:\n  hosts:\n{lines}elsewhere:\n  hosts:\n    other: {{{local}}}\n"
         )
 
-    def configured(self, more: str, paths: str = PATHS) -> Path:
+    def configured(self, more, paths=PATHS):
         path = self.directory / "ansible.cfg"
         path.write_text(f"[defaults]\nlocalhost_warning = false\n{paths}{more}\n[connection]\npipelining = true\n")
         return path
 
-    def playbook(self, text: str, name: str = "site.yml") -> Path:
+    def playbook(self, text, name="site.yml"):
         path = self.directory / name
         path.write_text(text)
         return path
 
-    def run(self, playbook: Path, *options: str, stdin: str = "", **environment: str) -> Ended:
+    def run(self, playbook, *options, stdin="", **environment):
         """Run a playbook; all that it prints is in `said`."""
         done = self.started(str(playbook), *options, stdin=stdin, **environment)
         return Ended(done.returncode, done.stdout + done.stderr)
 
-    def started(self, *words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    def started(self, *words, stdin="", **environment):
         """Run ansible-playbook, and keep what it prints apart."""
         argv = [self.ansible, "-i", self.source, *words]
-        own: dict[str, Any] = {"cwd": self.directory, "input": stdin, "text": True, "timeout": LONGEST}
+        own = {"cwd": self.directory, "input": stdin, "text": True, "timeout": LONGEST}
         variables = clean_environment(PROSCRIBE_REPORTS=str(self.reports), **environment)
         return subprocess.run(argv, env=variables, capture_output=True, **own)
 
     @property
-    def complete(self) -> list[dict[str, Any]]:
+    def complete(self):
         paths = [path for path in self.reports.glob("2*/report.json") if ".partial" not in str(path)]
         return sorted((json.loads(path.read_text()) for path in paths), key=lambda report: report["run"]["started"])
 
     @property
-    def covered(self) -> list[tuple[int, int]]:
+    def covered(self):
         """Of how many expected hosts how many answered, in each report."""
         coverage = [report["summary"]["coverage"] for report in self.complete]
         return [(share["numerator"], share["denominator"]) for share in coverage]
 
     @property
-    def states(self) -> dict[str, str]:
+    def states(self):
         return read_states(self.reports, "newest")

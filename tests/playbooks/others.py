@@ -10,7 +10,7 @@ import pytest
 from checkout import PROJECT
 
 
-def installed(label: str, extra: str) -> machine.Environment:
+def installed(label, extra):
     """The environment with that extra of pyproject.toml beside the Ansible of the tests, or the end of the test."""
     extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     version = ansible.release.__version__

@@ -10,15 +10,14 @@ import sys
 from importlib.machinery import SourceFileLoader
 from multiprocessing import queues
 from pathlib import Path
-from types import CodeType
 
-OWN = Path(str(importlib.util.find_spec("ansible").origin)).parent  # type: ignore[union-attr]
+OWN = Path(str(importlib.util.find_spec("ansible").origin)).parent
 OF_PYTHON = {"_writer": Path(str(queues.__file__))}
 COMPUTED = "'_%s' % plugin_type"  # where Ansible itself makes the name `_shell`
 IMPORT = re.compile(r"\s*(from|import) ")
 
 
-def renamed(text: str, name: str) -> str:
+def renamed(text, name):
     """A source text with another name. What is imported by that name is a module, and has its name still."""
     if name in ("_hosts", "_hosts_all") or not name.startswith("_"):
         return re.sub(rf"\b{name}\b", f"{name}_renamed", text)
@@ -32,11 +31,11 @@ def renamed(text: str, name: str) -> str:
     return "".join(line if IMPORT.match(line) else expression.sub(f"{name}_renamed", line) for line in lines)
 
 
-def rename(names: list[str]) -> None:
+def rename(names):
     """Have each file of ansible-core compiled with other names."""
     as_it_is = SourceFileLoader.get_code
 
-    def get_code(self: SourceFileLoader, fullname: str) -> CodeType | None:
+    def get_code(self, fullname):
         path = Path(self.path)
         hit = [name for name in names if path.is_relative_to(OWN) or OF_PYTHON.get(name) == path]
         text = path.read_text(encoding="utf-8") if hit else ""
@@ -46,7 +45,7 @@ def rename(names: list[str]) -> None:
             text = renamed(text, name)
         return compile(text, str(path), "exec", dont_inherit=True)
 
-    SourceFileLoader.get_code = get_code  # type: ignore[method-assign, assignment]
+    SourceFileLoader.get_code = get_code
     for name in list(sys.modules):
         if name.startswith(("ansible", "multiprocessing")):
             del sys.modules[name]

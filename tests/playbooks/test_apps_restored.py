@@ -6,12 +6,10 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
-from checkout import AS_ROOT, PROJECT, REAL_ANSIBLE, Ended, clean_environment, proscribe
+from checkout import AS_ROOT, PROJECT, REAL_ANSIBLE, clean_environment, proscribe
 from patience import LONGEST
 
 pytestmark = AS_ROOT
@@ -50,7 +48,7 @@ expires: {ends}
 
 
 class Made:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory):
         self.directory = directory
         self.home = directory / "home/alice"
         self.gate = directory / "etc/dpkg/dpkg.cfg.d/proscribe"
@@ -68,7 +66,7 @@ class Made:
         python.write_text(INTERPRETER.format(host=directory, project=PROJECT, python=sys.executable))
         python.chmod(0o755)
         (directory / "catalog/instant_messaging/made_parrot.yml").write_text("---" + SERVICE)
-        values: dict[str, Any] = {"catalog_dirs": [str(directory / "catalog")], "categories": []}
+        values = {"catalog_dirs": [str(directory / "catalog")], "categories": []}
         values |= {"services_include": ["made_parrot"], "contact": "it-security@example.org"}
         values["requests"] = False  # its /usr/local is this machine's
         variables = {f"proscribe_{name}": value for name, value in values.items()}
@@ -77,7 +75,7 @@ class Made:
         (directory / "fleet/approvers.yml").write_text("department: {head: head.of.department}\n")
         (directory / "fleet/allowed_signers").touch()
 
-    def app(self) -> Path:
+    def app(self):
         """Alice unpacks an app, with what shows that it is one, beside a letter of hers."""
         app = self.home / "proscribe-made-parrot"
         app.mkdir()
@@ -89,19 +87,19 @@ class Made:
             os.utime(path, ns=(1_500_000_000_111_222_333, 1_600_000_000_444_555_666))
         return app
 
-    def __call__(self, word: str, *options: str) -> Ended:
+    def __call__(self, word, *options):
         words = (*word.split(), "-i", "fleet", "--tags", "apps", *options)
         return proscribe(*words, reports=self.directory / "reports", cwd=self.directory)
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self):
         return dict(json.loads((self.directory / "reports/latest/hosts.jsonl").read_text()))
 
     @property
-    def quarantined(self) -> list[str]:
+    def quarantined(self):
         return [path.name for path in self.quarantine.glob("*") if path.is_dir()]
 
-    def picture(self) -> dict[str, tuple[Any, ...]]:
+    def picture(self):
         """Everything at home, but for what restoring a name does to the directory above it."""
         states = [(path, path.lstat(), path.read_bytes() if path.is_file() else b"") for path in self.home.rglob("*")]
         return {str(path): (*seen[:1], *seen[4:6], seen.st_mtime_ns, content) for path, seen, content in states}
@@ -197,7 +195,7 @@ def test_waived_app_is_restored_without_more_options_and_stays(made, taken):
 
 def test_a_forgotten_or_mistyped_option_moves_nothing_and_lifts_nothing(made, taken):
     app, id_ = taken
-    mistakes: list[tuple[tuple[str, ...], str]] = [
+    mistakes = [
         (("quarantine restore",), "restore: found no selector, expected one of --host"),
         (("quarantine restore", id_), f"an id is given with --id {id_}"),
         (("quarantine restore", "--id", id_[:-1] + ("0" if id_[-1] != "0" else "1")), f"did you mean '{id_}'?"),

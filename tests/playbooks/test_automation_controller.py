@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from checkout import Ended, proscribe
+from checkout import proscribe
 
 pytestmark = pytest.mark.playbook
 
@@ -39,7 +39,7 @@ def test_a_job_honours_the_projects_waivers_and_stops_where_it_finds_them_no_mor
     (policy / "waivers" / "press-whatsapp.yml").write_text(WAIVER % days)
     (policy / "approvers.yml").write_text("press: {head: head.of.press}\n")
 
-    def job(*options: str) -> Ended:
+    def job(*options):
         return proscribe("audit", "-i", str(script), "--tags", "dns", *options, reports=tmp_path / "reports")
 
     named = ("-e", f"proscribe_waivers_dir={policy / 'waivers'}")

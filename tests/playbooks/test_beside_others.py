@@ -2,9 +2,7 @@
 
 import json
 import subprocess
-from typing import Any
 
-import machine
 import pytest
 from checkout import PROJECT, clean_environment
 from organisation import PATHS, ROLES, Organisation
@@ -27,7 +25,7 @@ def organisation(tmp_path, beside):
 
 @pytest.fixture
 def recorded(beside, organisation):
-    def ask(*words: str) -> Any:
+    def ask(*words):
         environment = clean_environment(ARA_BASE_DIR=str(organisation.directory / "ara"))
         argv = [beside.tool("ara"), *words, "-f", "json"]
         done = subprocess.run(argv, env=environment, capture_output=True, text=True)
@@ -37,7 +35,7 @@ def recorded(beside, organisation):
     return ask
 
 
-def directory_of(beside: machine.Environment, code: str) -> str:
+def directory_of(beside, code):
     """The directory that an installed package names."""
     return subprocess.check_output([beside.tool("python"), "-c", code], text=True).strip()
 

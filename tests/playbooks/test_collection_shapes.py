@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from checkout import AS_ROOT, REAL_ANSIBLE, Ended, clean_environment, install_collection, launch
+from checkout import AS_ROOT, REAL_ANSIBLE, clean_environment, install_collection, launch
 from made_fleet import Fleet
 from others import installed
 
@@ -106,22 +106,22 @@ SHAPES = {
 
 
 class Team:
-    def __init__(self, directory: Path, collections: Path) -> None:
+    def __init__(self, directory, collections):
         self.fleet = Fleet(directory, 2)
         self.directory = directory / "project"
         self.directory.mkdir()
         self.write({"ansible.cfg": CONFIG.format(collections=collections), "../fleet/group_vars/all.yml": VARIABLES})
         self.environment = clean_environment(HOME=str(directory), PROSCRIBE_REPORTS=str(directory / "reports"))
 
-    def write(self, files: Mapping[str, str]) -> None:
+    def write(self, files):
         for path, text in files.items():
             (self.directory / path).parent.mkdir(parents=True, exist_ok=True)
             (self.directory / path).write_text(text)
 
-    def run(self, *words: str, program: str = REAL_ANSIBLE, **environment: str) -> Ended:
+    def run(self, *words, program=REAL_ANSIBLE, **environment):
         return launch(Path(program), *words, cwd=self.directory, environment={**self.environment, **environment})
 
-    def done(self, *words: str, program: str = REAL_ANSIBLE, **environment: str) -> dict[str, str]:
+    def done(self, *words, program=REAL_ANSIBLE, **environment):
         """The states of the hosts, in the report of what has to end well."""
         ended = self.run(*words, program=program, **environment)
         assert ended.code == 0, ended.said
@@ -241,7 +241,7 @@ def test_testinfra_asserts_on_the_host_what_the_report_says(team):
     path = f"{testinfra.directory}/bin:{os.environ['PATH']}"
     options = ("-p", "no:cacheprovider", "--force-ansible", "--ansible-inventory=../fleet", "tests")
 
-    def asserted(hosts: str) -> Ended:
+    def asserted(hosts):
         return team.run(*options, f"--hosts=ansible://{hosts}", program=testinfra.tool("pytest"), PATH=path)
 
     ended = asserted("department")

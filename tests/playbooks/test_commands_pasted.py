@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 from checkout import PROJECT, REAL_ANSIBLE, clean_environment
@@ -19,7 +18,7 @@ DRY = ["--check", "--diff", "--limit", "o*:two"]
 class Desk:
     """A directory with inventories that somebody works in, and a link to the launcher on the PATH."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory):
         self.directory = directory / "desk"
         self.log = directory / "log"
         (self.directory / "our hosts").mkdir(parents=True)
@@ -36,14 +35,14 @@ class Desk:
         self.path = f"{directory / 'bin'}:{os.environ['PATH']}"
         self.reports = directory / "reports"
 
-    def environment(self, **more: str) -> dict[str, str]:
+    def environment(self, **more):
         return clean_environment(PROSCRIBE_REPORTS=str(self.reports), PATH=self.path, **more)
 
-    def run(self, *argv: str, cwd: Path | None = None, columns: int = 80, **environment: str) -> str:
+    def run(self, *argv, cwd=None, columns=80, **environment):
         own = self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, COLUMNS=str(columns), **environment)
         return str(subprocess.run(argv, cwd=cwd or self.directory, env=own, **MERGED).stdout)
 
-    def pasted(self, screen: str, columns: int = 80, cwd: Path | None = None) -> list[tuple[str, list[str], str]]:
+    def pasted(self, screen, columns=80, cwd=None):
         variables = self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=str(self.made))
         variables["PATH"] = f"{self.made.parent}:{self.path}"
         with Shell("bash", columns, cwd or self.directory, variables) as shell:

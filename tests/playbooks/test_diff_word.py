@@ -4,10 +4,9 @@ import functools
 import json
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch
 
 pytestmark = pytest.mark.playbook
 
@@ -23,7 +22,7 @@ finance:
 class Checkout:
     """A copy of the project in git: one commit, and whatever is written after it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory):
         self.top = directory / "checkout"
         self.temporary = directory / "tmp"
         self.top.mkdir()
@@ -39,17 +38,17 @@ class Checkout:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "one")
 
-    def git(self, *words: str) -> str:
+    def git(self, *words):
         author = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
         argv = ["git", "-C", str(self.top), *author, *words]
         return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
-    def file(self, name: str, content: str) -> None:
+    def file(self, name, content):
         path = self.top / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
 
-    def diff(self, *words: str) -> Ended:
+    def diff(self, *words):
         self.temporary.mkdir(exist_ok=True)
         environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, TMPDIR=str(self.temporary))
         return launch(self.top / "proscribe", "diff", *words, cwd=self.top.parent, environment=environment)
@@ -67,7 +66,7 @@ def checkout(committed):
     return committed
 
 
-def changed_services(checkout: Checkout, *words: str) -> dict[tuple[str, ...], set[str]]:
+def changed_services(checkout, *words):
     """By the hosts of each group: the services of which something changes."""
     ended = checkout.diff(*words, "--json")
     assert ended.code == 1, ended.said

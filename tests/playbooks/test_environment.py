@@ -3,10 +3,9 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from checkout import Ended, clean_environment, launch, made_ansible, made_checkout, made_wheel, with_python
+from checkout import clean_environment, launch, made_ansible, made_checkout, made_wheel, with_python
 from patience import LONGEST
 from processes import MERGED
 
@@ -22,7 +21,7 @@ def launcher(tmp_path):
     return made_checkout(tmp_path / "checkout", made_wheel(tmp_path))
 
 
-def audit(launcher: Path) -> Ended:
+def audit(launcher):
     return launch(launcher, "audit", environment=with_python())
 
 
@@ -47,7 +46,7 @@ def test_environment_follows_the_requirements_and_the_place(launcher, tmp_path):
     assert SETTING_UP in ended.said and ended.said.endswith("made ansible 2\n")
 
 
-def packages(launcher: Path) -> list[str]:
+def packages(launcher):
     """The packages of the environment but those that Python brings."""
     site = (launcher.parent / ".venv").glob("lib/python3*/site-packages/*.dist-info")
     return sorted(path.name for path in site if not path.name.startswith(("pip-", "setuptools-")))

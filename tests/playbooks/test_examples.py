@@ -3,7 +3,6 @@
 import ast
 import json
 import textwrap
-from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +16,7 @@ MODULE, TEST = "library/compliance_state.py", "test_plugins/proscribe_failed.py"
 PLAY = "- name: Tasks of our own\n  hosts: department\n  gather_facts: false\n  tasks:\n"
 
 
-def documented(path: str, name: str) -> str:
+def documented(path, name):
     """A text of a documented file: DOCUMENTATION, EXAMPLES or RETURN."""
     for node in ast.parse((PROJECT / path).read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
@@ -32,7 +31,7 @@ def organisation(tmp_path):
     return made
 
 
-def run(organisation: Organisation, path: str, more: str = "") -> tuple[int, str]:
+def run(organisation, path, more=""):
     """Run the examples of a file as the tasks of a play, with tasks behind them."""
     tasks = textwrap.indent(documented(path, "EXAMPLES") + more, " " * 4)
     ended = organisation.run(organisation.playbook(PLAY + tasks), "--limit", "one")
@@ -98,5 +97,5 @@ def test_documented_return_values_are_those_of_a_record():
     text = " ".join(record["description"])
     places = [text.index(f"V({state})") for state in STATES]
     assert places == sorted(places)
-    option: dict[str, Any] = yaml.safe_load(documented(TEST, "DOCUMENTATION"))["options"]["states"]
+    option = yaml.safe_load(documented(TEST, "DOCUMENTATION"))["options"]["states"]
     assert (option["choices"], option["default"]) == (list(STATES), list(STATES[:3]))

@@ -24,7 +24,7 @@ def fleet(tmp_path):
     subprocess.run(["umount", "--lazy", str(reports)], check=True)
 
 
-def leave(fleet: Fleet, kib: int) -> None:
+def leave(fleet, kib):
     """Leave so much room on the disk of the reports."""
     seen = os.statvfs(fleet.directory / "reports")
     used = (seen.f_blocks - seen.f_bfree) * seen.f_frsize // 1024

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from checkout import PROJECT, Ended, clean_environment, launch, made_ansible, made_checkout
+from checkout import PROJECT, clean_environment, launch, made_ansible, made_checkout
 from patience import LONGEST, until
 from proscribe.controller.version import version
 
@@ -34,7 +34,7 @@ def launcher(tmp_path):
     return made_checkout(tmp_path / "checkout")
 
 
-def play(launcher: Path, tmp_path: Path, script: str, *words: str, stdin: str = "", **environment: str) -> Ended:
+def play(launcher, tmp_path, script, *words, stdin="", **environment):
     """`proscribe audit` with a shell script in ansible-playbook's place."""
     ansible = made_ansible(tmp_path / "ansible-playbook", f"#!/bin/sh\n{script}\n")
     variables = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=ansible, **environment)

@@ -3,11 +3,10 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import checkout
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch, with_python
+from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch, with_python
 
 pytestmark = pytest.mark.playbook
 
@@ -19,7 +18,7 @@ OF_ANSIBLE = {"PROSCRIBE_ANSIBLE_PLAYBOOK": REAL_ANSIBLE}
 class Trap:
     """A directory full of modules that leave a mark when one is imported."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory):
         self.directory, self.marks = directory / "trap", directory / "marks"
         self.marks.mkdir()
         self.directory.mkdir(mode=0o777)
@@ -30,16 +29,16 @@ class Trap:
         self.directory.chmod(0o777)
 
     @property
-    def sprung(self) -> list[str]:
+    def sprung(self):
         return sorted(mark.name for mark in self.marks.iterdir())
 
     @property
-    def environment(self) -> dict[str, str]:
+    def environment(self):
         """What leads Python to it, beside standing there. An empty entry is the current directory."""
         home = str(self.directory)
         return {"PYTHONPATH": f":{home}", "PYTHONSTARTUP": f"{home}/startup", "PYTHONWARNINGS": "error::signal.Warning"}
 
-    def launch(self, launcher: Path, *words: str, **environment: str) -> Ended:
+    def launch(self, launcher, *words, **environment):
         variables = clean_environment(**{**self.environment, **environment})
         return launch(launcher, *words, cwd=self.directory, environment=variables)
 
@@ -92,7 +91,7 @@ def test_making_the_environment_and_running_it(trap, tmp_path):
     assert trap.sprung == []
 
 
-def planted(environment: Path, launcher: Path, marker: Path) -> None:
+def planted(environment, launcher, marker):
     """An environment with the right mark, whose programs are not Python."""
     (environment / "bin").mkdir(parents=True)
     for name in ("python", "ansible-playbook"):

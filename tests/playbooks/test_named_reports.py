@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, Site, clean_environment, launch
+from checkout import PROJECT, REAL_ANSIBLE, Site, clean_environment, launch
 
 pytestmark = pytest.mark.playbook
 
@@ -21,20 +21,20 @@ proscribe_reports: ../state
 class NamedSite(Site):
     """An inventory whose variable names a place, and commands that are started somewhere else."""
 
-    def __call__(self, *words: str, **environment: str) -> Ended:
+    def __call__(self, *words, **environment):
         """The launcher, without a place for reports in the environment."""
         own = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, XDG_STATE_HOME=str(self.directory / "home"))
         words = (*words, "-i", str(self.inventory))
         return launch(PROJECT / "proscribe", *words, cwd=self.cwd, environment=own)
 
-    def playbook(self, name: str, *options: str) -> Ended:
+    def playbook(self, name, *options):
         """The playbook alone, as a scheduler of one's own starts it."""
         words = (str(PROJECT / "playbooks" / name), "-i", str(self.inventory), *options)
         own = clean_environment(ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"))
         return launch(Path(REAL_ANSIBLE), *words, cwd=self.cwd, environment=own)
 
     @property
-    def runs(self) -> list[str]:
+    def runs(self):
         return sorted(path.parent.name for path in (self.directory / "state").glob("2*/report.json"))
 
 

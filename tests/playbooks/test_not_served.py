@@ -13,13 +13,13 @@ UNSERVED = ["a_switch", "b_switch", "c_switch"]
 
 
 class Port:
-    def __init__(self) -> None:
+    def __init__(self):
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.connections = 0
         self.number = self.socket.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def _serve(self) -> None:
+    def _serve(self):
         while True:
             try:
                 self.socket.accept()[0].close()

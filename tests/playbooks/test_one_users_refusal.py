@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from pathlib import Path
 
 from checkout import AS_ROOT, read_records
 from made_fleet import Fleet
@@ -28,7 +27,7 @@ class Homes(Fleet):
 
     control = "apps"
 
-    def interpreter(self, name: str, options: str = "") -> None:
+    def interpreter(self, name, options=""):
         host = self.directory / name
         path = host / "py"
         path.write_text(INTERPRETER.format(host=host, python=sys.executable))
@@ -37,7 +36,7 @@ class Homes(Fleet):
         (host / "etc/passwd").write_text(accounts)
         (host / "home/alice").mkdir(parents=True)
 
-    def installs(self, name: str, npm: str) -> Path:
+    def installs(self, name, npm):
         home = self.directory / name / "home/alice"
         package = home / ".npm-global/lib/node_modules/wechaty"
         package.mkdir(parents=True)

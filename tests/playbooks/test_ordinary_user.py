@@ -27,7 +27,7 @@ def base():
     shutil.rmtree(made)
 
 
-def audit_as_nobody(launcher: Path, state: Path) -> Ended:
+def audit_as_nobody(launcher, state):
     """`proscribe audit`, with the Python of the system's, since nobody may use those of others."""
     environment = clean_environment(PATH="/usr/bin:/bin", XDG_STATE_HOME=str(state), HOME=str(state))
     python = subprocess.run(["python3", "-c", "import ensurepip, tomllib"], env=environment, capture_output=True)

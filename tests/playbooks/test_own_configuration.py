@@ -24,7 +24,7 @@ OWN_PLAY = """
 """
 
 
-def plays(organisation: Organisation, keyword: str = "", once: str = "true") -> Path:
+def plays(organisation, keyword="", once="true"):
     return organisation.playbook(OWN_PLAY.format(keyword=keyword or "become: false", once=once))
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,11 +35,11 @@ class Ran(NamedTuple):
     askers: list[str]
 
     @property
-    def warnings(self) -> list[str]:
+    def warnings(self):
         return [line for line in self.said.splitlines() if "ansible-core" in line and "has no" in line]
 
 
-def run(directory: Path, *names: str) -> Ran:
+def run(directory, *names):
     """An audit of the hosts, with these names renamed."""
     called, ssh, inventory = (directory / name for name in ("called", "ssh", "hosts.json"))
     ssh.write_text(SSH.format(called=called))
@@ -69,9 +68,9 @@ def test_a_run_asks_all_hosts_from_one_process(usual):
     assert usual.warnings == []
 
 
-def every() -> Iterator[Any]:
+def every():
     """The names, each with the parts that use it. A name of another release is not renamed."""
-    users: dict[str, list[tuple[private_names.Uses, str]]] = {}
+    users = {}
     for uses in private_names.EVERY:
         for kind, names in uses.names.items():
             for name in names if kind != NO_NAMES else ():

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import pytest
-from checkout import Ended
 from organisation import ROLES, Organisation
 
 pytestmark = pytest.mark.playbook
@@ -46,11 +45,11 @@ def organisation(tmp_path):
     return made
 
 
-def play(role: str = AUDIT, keywords: str = "become: false") -> str:
+def play(role=AUDIT, keywords="become: false"):
     return PLAY.format(role=role, keywords=keywords)
 
 
-def words(ended: Ended) -> str:
+def words(ended):
     """What was printed, whatever the lines."""
     return " ".join(ended.said.split())
 

@@ -16,7 +16,7 @@ READMES = sorted((PROJECT / "roles").glob("*/README.md"))
 CONTROLS = {"restricted_apps": "apps", "browser_policy": "browser", "host_firewall": "firewall", "dns_filter": "dns"}
 
 
-def usage(role: str) -> str:
+def usage(role):
     (text,) = re.findall(r"```yaml\n(.*?)```", (PROJECT / "roles" / role / "README.md").read_text(), re.DOTALL)
     return str(text)
 
@@ -51,7 +51,7 @@ def test_the_usage_of_a_role_repairs_and_lifts_for_real(tmp_path):
     (tmp_path / "site.yml").write_text(usage("dns_filter"))
     environment = clean_environment(PROSCRIBE_REPORTS=str(tmp_path / "reports"))
 
-    def run() -> tuple[int, str]:
+    def run():
         return launch(Path(REAL_ANSIBLE), "-i", "fleet", "site.yml", cwd=tmp_path, environment=environment)
 
     code, said = run()

@@ -2,10 +2,9 @@
 
 import json
 import subprocess
-from typing import Any
 
 import pytest
-from checkout import AS_ROOT, Ended
+from checkout import AS_ROOT
 from loopback import Loopback
 from made_fleet import Fleet
 
@@ -18,7 +17,7 @@ def chat():
         yield server
 
 
-def scheduled(fleet: Fleet, chat: Loopback, *options: str) -> Ended:
+def scheduled(fleet, chat, *options):
     notify = json.dumps({"proscribe_notify": {"webhook": f"{chat.url}/hook?token=secret"}})
     return fleet.launch("scheduled", "drift", "--", "-i", "fleet", "--tags", "dns", "-e", notify, *options)
 
@@ -66,13 +65,13 @@ def test_the_report_has_a_row_for_each_point_and_a_signed_export_is_repaired(tmp
     (tmp_path / "fleet/allowed_signers").write_text(f'proscribe-export namespaces="proscribe-export" {public}\n')
     text = (tmp_path / "fleet/hosts.yml").read_text()
 
-    def says(**more: Any) -> None:
+    def says(**more):
         export = {"format": "rpz", "directory": str(place), "access_log": str(log), "url": "/rpz"}
         more |= {"proscribe_exports_fed": [export], "proscribe_exports_key": str(key)}
         more |= {"proscribe_dns_backend": "hosts", "proscribe_requests": False}
         (tmp_path / "fleet/hosts.yml").write_text(text[: text.index("  vars:")] + f"  vars: {json.dumps(more)}\n")
 
-    def row() -> dict[str, Any]:
+    def row():
         (point,) = json.loads((fleet.directory / "reports/newest/report.json").read_text())["points"]
         return dict(point)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from checkout import AS_ROOT, PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch, read_records
+from checkout import AS_ROOT, PROJECT, REAL_ANSIBLE, clean_environment, launch, read_records
 from made_fleet import Fleet
 from organisation import ROLES
 
@@ -61,7 +61,7 @@ CASES = {
 }
 
 
-def played(fleet: Fleet, ansible: str, case: Case) -> Ended:
+def played(fleet, ansible, case):
     (fleet.directory / "ansible.cfg").write_text(f"[defaults]\n{ROLES}")
     (fleet.directory / "site.yml").write_text(PLAY.format(keywords=case.keywords, body=case.body))
     if case.breaks:

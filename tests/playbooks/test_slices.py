@@ -3,10 +3,9 @@
 import json
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
-from checkout import REAL_ANSIBLE, Ended, clean_environment, launch, proscribe, read_states
+from checkout import REAL_ANSIBLE, clean_environment, launch, proscribe, read_states
 
 pytestmark = pytest.mark.playbook
 
@@ -16,20 +15,20 @@ RESTRICTIONS = "  vars: {proscribe_categories: [], proscribe_services_include: [
 class Sliced:
     """Inventories of the whole and of parts, one folder of reports, and the launcher."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory):
         self.directory = directory
         self.reports = directory / "reports"
 
-    def inventory(self, *hosts: str) -> str:
+    def inventory(self, *hosts):
         path = self.directory / f"{'-'.join(hosts)}.yml"
         lines = "".join(f"    {host}: {{ansible_connection: local}}\n" for host in hosts)
         path.write_text(f"press:\n  hosts:\n{lines}{RESTRICTIONS}")
         return str(path)
 
-    def launch(self, *words: str) -> Ended:
+    def launch(self, *words):
         return proscribe(*words, reports=self.reports)
 
-    def slice(self, *hosts: str, round_: str = "awx_workflow_job_id=7") -> str:
+    def slice(self, *hosts, round_="awx_workflow_job_id=7"):
         """One job of a round, which an automation controller names by its workflow job: its run's id."""
         words = ("-i", self.inventory(*hosts), "--tags", "dns", "-e", "proscribe_history=off", "-e", round_)
         ended = self.launch("audit", *words)
@@ -37,11 +36,11 @@ class Sliced:
         return (self.reports / "latest").readlink().name
 
     @property
-    def latest(self) -> dict[str, Any]:
+    def latest(self):
         return dict(json.loads((self.reports / "latest" / "report.json").read_text()))
 
     @property
-    def states(self) -> dict[str, str]:
+    def states(self):
         return read_states(self.reports)
 
 

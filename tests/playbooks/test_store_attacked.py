@@ -4,10 +4,9 @@ import hashlib
 import json
 import lzma
 import os
-from pathlib import Path
 
 import pytest
-from checkout import Ended, Site, needs_root
+from checkout import Site, needs_root
 
 pytestmark = pytest.mark.playbook
 
@@ -20,28 +19,28 @@ FILES += [".whole.jsonl~", ".requests.jsonl~", ".corrected.json~"]
 class Controller(Site):
     """A controller with an inventory of its own machine, and a folder of reports that somebody has got at."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory):
         super().__init__(directory)
         self.marker, self.plans = directory / "was-here", self.reports / "plans"
 
-    def audit(self) -> Ended:
+    def audit(self):
         ended = self("audit", "--tags", "dns")
         assert not self.marker.exists(), "what was planted ran"
         return ended
 
     @property
-    def code(self) -> Path:
+    def code(self):
         (path,) = self.plans.glob("*.code")
         return path
 
-    def evil(self, code: bytes) -> bytes:
+    def evil(self, code):
         """The code that observes, which leaves a mark first."""
         sent = json.loads(lzma.decompress(code))
         sent["texts"]["proscribe.host.run"] = f"open({str(self.marker)!r}, 'w')\n" + sent["texts"]["proscribe.host.run"]
         return lzma.compress(json.dumps(sent).encode(), preset=9)
 
     @property
-    def answered(self) -> bool:
+    def answered(self):
         return bool(self.records["localhost"]["rules_evaluated"])
 
 
@@ -112,7 +111,7 @@ def test_a_directory_of_reports_that_others_can_change_is_refused(controller, ow
     assert sorted(controller.reports.rglob("*")) == before
 
 
-def plant(place: Path, kind: str, victim: Path) -> None:
+def plant(place, kind, victim):
     if place.is_dir() and not place.is_symlink():
         place.rename(place.with_name(f"moved.{place.name}"))
     place.unlink(missing_ok=True)

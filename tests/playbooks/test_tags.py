@@ -1,14 +1,12 @@
 """A run with a tag that no task has would check nothing, or less than was meant: it stops and prints why."""
 
-from pathlib import Path
-
 import pytest
-from checkout import Ended, Site
+from checkout import Site
 
 pytestmark = pytest.mark.playbook
 
 
-def tried(tmp_path: Path, *options: str) -> Ended:
+def tried(tmp_path, *options):
     return Site(tmp_path)("audit", *options)
 
 

@@ -1,7 +1,6 @@
 """What Ansible would run as a template is text, wherever strangers can have written it."""
 
 import json
-from pathlib import Path
 
 import pytest
 from checkout import PROJECT, Site
@@ -31,7 +30,7 @@ REQUEST = requests_file.Request(
 
 
 class Desk(Site):
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory):
         super().__init__(directory)
         self.mark = directory / "was-here"
         self.evil = f"{{{{ lookup('ansible.builtin.pipe', 'touch {self.mark}') }}}}"

@@ -67,7 +67,7 @@ LACKING = {
 }
 
 
-def play(use: str, place: str, role: str) -> str:
+def play(use, place, role):
     _, head, before, at, _ = PLACES[place]
     used = USES[use].format(role=role)
     if at == "parameter":
@@ -91,7 +91,7 @@ def organisation(tmp_path):
     return made
 
 
-def wrapped(organisation: Organisation, files: Mapping[str, str], role: str) -> str:
+def wrapped(organisation, files, role):
     """Write files; the role to use: a team's own that depends on ours where one of the files is of such a role."""
     for path, text in files.items():
         (organisation.directory / path).parent.mkdir(parents=True, exist_ok=True)
@@ -103,13 +103,13 @@ def wrapped(organisation: Organisation, files: Mapping[str, str], role: str) -> 
     return "wraps"
 
 
-def banned(organisation: Organisation) -> set[str]:
+def banned(organisation):
     """The services of the rules that the newest report has of the host."""
     rules = read_records(organisation.reports, "newest")["one"]["rules"]
     return {rule["rule"].partition("/")[2] for rule in rules} & {INVENTORY, OF_PLACE}
 
 
-def run(organisation: Organisation, playbook: str, config: str = ROLES, *options: str) -> str:
+def run(organisation, playbook, config=ROLES, *options):
     organisation.configured("", config)
     ended = organisation.run(organisation.playbook(playbook), "--check", *options)
     assert ended.code == 2, ended.said
@@ -131,7 +131,7 @@ def test_a_role_counts_what_ansible_counts(organisation, use, place):
     assert banned(organisation) == {INVENTORY if place in WEAKER else OF_PLACE}, ended.said
 
 
-def imported(more: str = "", playbook: str = str(PROJECT / "playbooks/audit.yml")) -> str:
+def imported(more="", playbook=str(PROJECT / "playbooks/audit.yml")):
     return f"- import_playbook: {playbook}\n{more}"
 
 

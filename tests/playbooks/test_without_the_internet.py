@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from checkout import PROJECT, Ended, clean_environment, launch, made_checkout, made_wheel, with_python
@@ -28,7 +27,7 @@ def can_be_alone():
         pytest.skip("needs root, to have a machine without a network")
 
 
-def alone(launcher: Path, *words: str, before: str = "", **environment: str) -> Ended:
+def alone(launcher, *words, before="", **environment):
     """The launcher where no network is; `before` is a script for its own mounts."""
     inherited = {name: value for name, value in with_python().items() if not name.startswith("PIP_")}
     argv = [*ALONE, "sh", "-euc", f'{before}\nexec "$@"', "sh", str(launcher), *words]

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from checkout import PROJECT, REAL_ANSIBLE, Site, clean_environment, launch, made_ansible
@@ -51,15 +50,15 @@ BESIDE = "#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n"
 class Desk(Site):
     """The inventory, and what commands print as JSON."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory):
         super().__init__(directory)
         for name, content in INVENTORY.items():
             self.file(name, content)
 
-    def as_json(self, *words: str) -> dict[str, Any]:
+    def as_json(self, *words):
         return dict(json.loads(self(*words, "--json").said))
 
-    def explained(self, name: str, *words: str) -> dict[str, dict[str, str]]:
+    def explained(self, name, *words):
         """By host: what every control answers."""
         groups = self.as_json("explain", name, *words)["answers"]
         by_host = {host: group["controls"] for group in groups for host in group["hosts"]}
@@ -119,7 +118,7 @@ def test_every_host_is_explained_by_the_plan_that_a_run_gives_it(desk):
 
 
 def test_report_list_and_explain_say_the_same_of_a_waiver_for_all_its_life(desk):
-    def statuses() -> list[tuple[Any, ...]]:
+    def statuses():
         listed = desk.as_json("waiver", "list")["waivers"]
         assert desk("audit", "--tags", "apps").code == 0
         fields = ("id", "status", "hosts", "expires")

@@ -39,7 +39,7 @@ class Peer:
     """One row. `connects`: new, if each run opens its connections, and else None."""
 
     name = ""
-    connects: str | None = None
+    connects = None
 
     def __init__(self, bench):
         self.bench = bench

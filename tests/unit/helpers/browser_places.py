@@ -1,14 +1,12 @@
 """The places of a made plan: two of Chromium's language, one of Firefox's."""
 
-from typing import Any
-
 from proscribe.host.controls.browser.places import Place
 
 CHROMIUM = Place("chromium", "chromium", "/etc/chromium/policies/managed/proscribe.json", browsers=("chromium",))
 FIREFOX = Place("firefox", "firefox", "/etc/firefox/policies/policies.json", browsers=("firefox", "firefox_esr"))
 
 FALLBACKS = ("lib/firefox-esr", "share/firefox-esr", "lib/firefox", "lib64/firefox")
-BROWSERS: list[dict[str, Any]] = [
+BROWSERS = [
     {"id": "chromium", "family": "chromium", "path": CHROMIUM.path, "browsers": ["chromium"]},
     {
         "id": "google_chrome",

@@ -3,7 +3,6 @@
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 from ansible.plugins.action import ActionBase
 
@@ -11,8 +10,8 @@ from ansible.plugins.action import ActionBase
 class ActionModule(ActionBase):
     """Canned answers of Proscribe's actions, without a Python for each host."""
 
-    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
         if self._connection.transport == "ssh":  # a host that is not there: what is said of it is what ssh says
             self._low_level_execute_command("true")
         canned = json.loads((Path(__file__).parent / "canned.json").read_text(encoding="utf-8"))

@@ -47,14 +47,14 @@ def _at_a_terminal(controlling):
 
 
 class Project:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path):
         self.path = path
         self.exit_file = path / "exit"
         self.actions = path / "actions"
         self.actions.mkdir()
         for name in NAMES:
             shutil.copyfile(Path(__file__).with_name("canned_action.py"), self.actions / f"{name}.py")
-        self.unreachable: set[str] = set()
+        self.unreachable = set()
 
     def run(self, *arguments, **named):
         """Run a playbook as `begin` does; returns the completed process."""
@@ -95,7 +95,7 @@ class Project:
         )  # fmt: skip
 
     @property
-    def exit(self) -> str:
+    def exit(self):
         return self.exit_file.read_text(encoding="utf-8").strip()
 
     def report(self, name="latest"):

@@ -3,8 +3,6 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
-from pathlib import Path
 
 # What `tests/tool python tests/derived` reads and writes.
 FOR_DERIVED = (
@@ -13,7 +11,7 @@ FOR_DERIVED = (
 )
 
 
-def copied(project: Path, copy: Path, parts: Iterable[str]) -> Path:
+def copied(project, copy, parts):
     """These files and directories of the checkout in another place, which is returned."""
     for part in parts:
         source, target = project / part, copy / part
@@ -25,7 +23,7 @@ def copied(project: Path, copy: Path, parts: Iterable[str]) -> Path:
     return copy
 
 
-def run(checkout: Path, *arguments: str) -> str:
+def run(checkout, *arguments):
     """What this Python prints there; fails with all of it where the exit code is not 0."""
     ended = subprocess.run(
         [sys.executable, "-B", *arguments], cwd=checkout, capture_output=True, text=True, check=False
@@ -34,7 +32,7 @@ def run(checkout: Path, *arguments: str) -> str:
     return ended.stdout
 
 
-def derived(checkout: Path) -> str:
+def derived(checkout):
     """What is written anew; nothing is stale afterwards."""
     written = run(checkout, "tests/derived")
     run(checkout, "tests/derived", "--check")

@@ -8,32 +8,32 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from xml.etree import ElementTree
 
-from readers import Blocks, uppers
+from readers import uppers
 
 Files = Mapping[str, bytes]
 LABEL = r"[a-z0-9_-]{1,63}"
 HOST = rf"{LABEL}(?:\.{LABEL})*"
 
 
-def listed(files: Files, name: str) -> list[str]:
+def listed(files, name):
     """The lines of a list in which nothing else is described: no comment, no empty line."""
     text = files[name].decode("ascii")
     assert text.endswith("\n"), f"{name}: its last line has no end, or it is empty"
     return text.split("\n")[:-1]
 
 
-def both(blocked: Callable[[str], bool], allowed: Callable[[str], bool]) -> Blocks:
+def both(blocked, allowed):
     """Two lists, of which the one that allows comes first."""
     return lambda host: blocked(host) and not allowed(host)
 
 
-def paloalto_edl(files: Files) -> Blocks:
+def paloalto_edl(files):
     """URL lists: tokens between `.` and `/`; `*` stands for one or more; a slash at the end ends the host."""
 
-    def entries(name: str) -> Callable[[str], bool]:
+    def entries(name):
         exact, below = set(), set()
         for line in listed(files, name):
             assert len(line) <= 255, line
@@ -45,7 +45,7 @@ def paloalto_edl(files: Files) -> Blocks:
     return both(entries("blocked.txt"), entries("allowed.txt"))
 
 
-def fortigate(files: Files) -> Blocks:
+def fortigate(files):
     """The feed, one name or simple wildcard a line; the local domain filter comes before its category."""
     patterns = []
     for line in listed(files, "blocked.txt"):
@@ -64,16 +64,16 @@ def fortigate(files: Files) -> Blocks:
     return both(_wildcards(patterns), _wildcards(allowed))
 
 
-def _wildcards(patterns: Collection[str]) -> Callable[[str], bool]:
+def _wildcards(patterns):
     exact = {one for one in patterns if not one.startswith("*.")}
     below = {one[2:] for one in patterns if one.startswith("*.")}
     return lambda host: host in exact or not below.isdisjoint(uppers(host)[1:])
 
 
-def zscaler(files: Files) -> Blocks:
+def zscaler(files):
     """Custom categories: a leading period stands for the name and five labels to its left."""
 
-    def category(name: str) -> Callable[[str], bool]:
+    def category(name):
         document = json.loads(files[name])
         assert set(document) == {"configuredName", "superCategory", "type", "customCategory", "urls"}
         assert re.fullmatch(r"[A-Za-z0-9_.() -]+", document["configuredName"])
@@ -90,10 +90,10 @@ def zscaler(files: Files) -> Blocks:
     return both(category("blocked.json"), category("allowed.json"))
 
 
-def cloudflare_gateway(files: Files) -> Blocks:
+def cloudflare_gateway(files):
     """Lists as Terraform makes them of the CSV files, and policies by precedence: the first that matches decides."""
     document = json.loads(files["proscribe.tf.json"])["resource"]
-    lists: dict[str, set[str]] = {}
+    lists = {}
     for name, one in document["cloudflare_zero_trust_list"].items():
         found = re.fullmatch(r'\$\{csvdecode\(file\("\$\{path\.module\}/([a-z]+_[0-9]+\.csv)"\)\)\}', one["items"])
         assert found and one["type"] == "DOMAIN" and set(one) == {"account_id", "name", "type", "items"}
@@ -115,17 +115,17 @@ def cloudflare_gateway(files: Files) -> Blocks:
         rules.append((one["action"], [lists[found[1]] for found in those if found]))
         assert len(rules[-1][1]) == len(names)
 
-    def blocks(host: str) -> bool:
+    def blocks(host):
         domains = set(uppers(host))
         return next((action == "block" for action, those in rules if any(domains & one for one in those)), False)
 
     return blocks
 
 
-def pihole(files: Files) -> Blocks:
+def pihole(files):
     """FTL's gravity-parseList.c; a line that is none of the style is counted there, and ignored."""
 
-    def entries(name: str, start: str) -> Callable[[str], bool]:
+    def entries(name, start):
         names = set()
         for line in listed(files, name):
             if line.startswith("#"):
@@ -149,7 +149,7 @@ DOMAIN_PATTERN = re.compile(
 )
 
 
-def opnsense(files: Files) -> Blocks:
+def opnsense(files):
     """The blocklist with the expressions entered: default_bl.py reads it, dnsbl.py asks the expressions first."""
     names = set()
     for line in listed(files, "blocklist.txt"):
@@ -163,11 +163,11 @@ def opnsense(files: Files) -> Blocks:
     return both(lambda host: not names.isdisjoint(uppers(host)), lambda host: allowed.match(host) is not None)
 
 
-def defender(files: Files) -> dict[str, str]:
+def defender(files):
     """By name, the action of its indicator."""
     columns = "IndicatorType,IndicatorValue,ExpirationTime,Action,Severity,Title,Description,RecommendedActions"
     columns += ",RbacGroups,Category,MitreTechniques,GenerateAlert"
-    found: dict[str, str] = {}
+    found = {}
     for name, content in files.items():
         if not name.endswith(".csv"):
             continue
@@ -183,13 +183,13 @@ def defender(files: Files) -> dict[str, str]:
     return found
 
 
-def defender_indicators(files: Files) -> Blocks:
+def defender_indicators(files):
     """Each name alone, which is the least that an indicator does."""
     found = defender(files)
     return lambda host: found.get(host) == "Block"
 
 
-def jamf(files: Files) -> set[str]:
+def jamf(files):
     """The applications that records of the Classic API end."""
     found = set()
     for name, content in files.items():
@@ -209,7 +209,7 @@ def jamf(files: Files) -> set[str]:
 
 
 # The devices that know names, each with what it does with a host.
-DEVICES: dict[str, Callable[[Files], Blocks]] = {
+DEVICES = {
     "cloudflare_gateway": cloudflare_gateway,
     "defender_indicators": defender_indicators,
     "fortigate": fortigate,

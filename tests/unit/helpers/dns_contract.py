@@ -7,7 +7,7 @@ import importlib.util
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from proscribe.host.controls.dns import rendering
 from proscribe.host.controls.dns.backends.registry import FILTERS
@@ -51,7 +51,7 @@ class Sample(NamedTuple):
     packaged: Packaged | None = None
 
 
-def sample(name: str) -> Sample:
+def sample(name):
     """The sample of a backend, out of its test."""
     place = f"tests/unit/host/controls/dns/backends/test_{name}.py"
     file = Path(__file__).resolve().parents[3] / place
@@ -64,7 +64,7 @@ def sample(name: str) -> Sample:
     return module.SAMPLE
 
 
-def make_reply(question: bytes, text: str = "", code: int = 0) -> bytes:
+def make_reply(question, text="", code=0):
     """Make a reply to a question: with this text of a TXT record, or without a record and with this response code."""
     head = struct.pack(">HHHHHH", 0x5052, 0x8180 + code, 1, bool(text), 0, 0) + question[12:]
     record = struct.pack(">HHHIHB", 0xC00C, TXT, 1, 0, len(text) + 1, len(text)) + text.encode()
@@ -74,7 +74,7 @@ def make_reply(question: bytes, text: str = "", code: int = 0) -> bytes:
 class Machine(Host):
     """The host. Its resolver has read what is in the file of the filter, unless it is `deaf`."""
 
-    def __init__(self, root: Path, name: str, sample: Sample) -> None:
+    def __init__(self, root, name, sample):
         super().__init__(str(root), self.run_tool)
         self.unit = FILTERS[name][1]
         self.file, self.deaf = "", False
@@ -96,7 +96,7 @@ class Machine(Host):
 
     privileged = True
 
-    def run_tool(self, argv: Sequence[str], **_: Any) -> Result:
+    def run_tool(self, argv, **_):
         if "show" in argv:
             state = {True: ("active", 77), False: ("inactive", 0)}
             units = [(unit, *state[unit == self.unit]) for unit in argv[argv.index("--") + 1 :]]
@@ -114,11 +114,11 @@ class Machine(Host):
             self.deaf = False
         return Result(0, "", "")
 
-    def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes:
+    def exchange(self, address, port, message, timeout):
         text = rendering.digest_in(self.text(self.file) or "") if self.file and not self.deaf else ""
         return make_reply(message, text if int.from_bytes(message[-4:-2], "big") == TXT else "")
 
-    def tree(self) -> dict[str, str]:
+    def tree(self):
         """All files and links, but for what names tools and processes."""
         paths = (path for path in Path(self.root).rglob("*") if path.is_symlink() or path.is_file())
         return {str(path): "a link" if path.is_symlink() else path.read_text() for path in paths}

@@ -5,9 +5,7 @@
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from proscribe.host.controls.group_policy.domain import same
 from proscribe.host.system import Host, Result
@@ -31,16 +29,16 @@ class Controller(Host):
     `tools_left`.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         super().__init__(str(root), self.answer)
         self.tools_left = 1_000_000
-        self.permissions: dict[int, str] = {}
-        self.ran: list[str] = []
+        self.permissions = {}
+        self.ran = []
         for folder in (f"{SYSVOL}/example.com/Policies/{THEIRS}", "/var/lib/samba/private", "/run"):
             (root / folder[1:]).mkdir(parents=True)
         (root / DATABASE[1:]).touch()
         theirs = f"CN={THEIRS},{POLICIES}"
-        self.objects: dict[str, dict[str, list[str]]] = {
+        self.objects = {
             DN: {"objectClass": ["domainDNS"], "gPLink": [f"[LDAP://{theirs};0]"]},
             theirs: {"objectClass": ["groupPolicyContainer"], "cn": [THEIRS], "displayName": ["Default Domain Policy"]},
             DESKTOPS: {"objectClass": ["organizationalUnit"], "gPLink": [f"[LDAP://{theirs};2]"]},
@@ -49,17 +47,17 @@ class Controller(Host):
 
     privileged = True
 
-    def path(self, path: str) -> Path:
+    def path(self, path):
         return Path(self.root, path.lstrip("/"))
 
-    def require_root(self) -> None:
+    def require_root(self):
         pass
 
-    def attribute(self, path: str, name: str) -> bytes | None:
+    def attribute(self, path, name):
         seen = self.stat(path)
         return self.permissions.get(seen.st_ino, INHERITED).encode() if seen and name == "security.NTACL" else None
 
-    def answer(self, argv: Sequence[str], stdin: str | None = None, **_: Any) -> Result:
+    def answer(self, argv, stdin=None, **_):
         """What one of Samba's tools prints."""
         self.ran.append(" ".join(argv))
         self.tools_left -= 1
@@ -93,14 +91,14 @@ class Controller(Host):
             return Result(16, "", f"No such attribute: {error}")
         return Result(0, "", "")
 
-    def _permissions(self, argv: Sequence[str]) -> Result:
+    def _permissions(self, argv):
         seen = self.stat(argv[-1])
         assert seen is not None and argv[1] == "ntacl"
         if argv[2] == "set":
             self.permissions[seen.st_ino] = argv[3]
         return Result(0, self.permissions.get(seen.st_ino, INHERITED) + "\n", "")
 
-    def _search(self, words: Sequence[str]) -> str:
+    def _search(self, words):
         base, scope = words[1], words[3]
         condition, *names = [word for word in words[4:] if not word.startswith("--controls=")]
         if not base:
@@ -120,13 +118,13 @@ class Controller(Host):
             said += "".join(folded(name, value) for name, several in values.items() for value in several) + "\n"
         return said + f"# Referral\nref: ldap://example.com/CN=Configuration,{DN}\n\n# returned {len(found)} records\n"
 
-    def _modify(self, record: str) -> None:
+    def _modify(self, record):
         lines = [_read(line) for line in record.split("\n") if line]
         if not lines:
             return
         (_, dn), (_, kind), *rest = lines
         if kind == "add":
-            entry: dict[str, list[str]] = {"cn": [dn.partition(",")[0][3:]]}
+            entry = {"cn": [dn.partition(",")[0][3:]]}
             for name, value in rest:
                 entry.setdefault(name, []).append(value)
             self.objects[dn] = entry
@@ -151,12 +149,12 @@ class Controller(Host):
                 entry.setdefault(about, []).append(value)
 
 
-def _read(line: str) -> tuple[str, str]:
+def _read(line):
     name, _, value = line.partition(":")
     return name, base64.b64decode(value[1:]).decode() if value.startswith(":") else value[1:]
 
 
-def folded(name: str, value: str) -> str:
+def folded(name, value):
     """A line as ldbsearch writes it: at most 78 characters, in base64 where it is no plain text."""
     line = f"{name}: {value}"
     if not value.isascii() or value[:1] in (" ", "<", ":"):
@@ -164,14 +162,14 @@ def folded(name: str, value: str) -> str:
     return "\n ".join([line[:78], *(line[at : at + 77] for at in range(78, len(line), 77))]) + "\n"
 
 
-def fits(condition: str, entry: Mapping[str, Sequence[str]]) -> bool:
+def fits(condition, entry):
     """Whether an object fits a condition (RFC 4515), as far as these tests have such."""
     answer, rest = _fits(condition, {key.lower(): values for key, values in entry.items()})
     assert not rest, rest
     return answer
 
 
-def _fits(text: str, entry: Mapping[str, Sequence[str]]) -> tuple[bool, str]:
+def _fits(text, entry):
     assert text[0] == "(", text
     if text[1] in "&|":
         answers, rest = [], text[2:]
@@ -185,11 +183,11 @@ def _fits(text: str, entry: Mapping[str, Sequence[str]]) -> tuple[bool, str]:
     return any(re.fullmatch(".*".join(parts), one.lower()) for one in entry.get(name.lower(), ())), rest
 
 
-def _unescaped(text: str) -> str:
+def _unescaped(text):
     return re.sub(rb"\\([0-9a-f]{2})", lambda match: bytes([int(match[1], 16)]), text.encode()).decode()
 
 
-def plan(*objects: Mapping[str, Any]) -> dict[str, Any]:
+def plan(*objects):
     """Make a domain controller's plan: objects of these names and units, all with one policy."""
     mail = {"name": "Mail", "mode": "enforce", "domains": ["mail.test"], "urls": [], "allow": []}
     settings = {"browsers": {}, "extensions_allowed": [], "tenants": {}}
@@ -198,12 +196,12 @@ def plan(*objects: Mapping[str, Any]) -> dict[str, Any]:
     return sealed({**NO_OBJECT, "group_policy": {"objects": [{**usual, **item} for item in objects or ({},)]}})
 
 
-def none() -> dict[str, Any]:
+def none():
     """Make the plan of a host without an object."""
     return sealed(NO_OBJECT)
 
 
-def files_of(root: Path) -> dict[str, bytes]:
+def files_of(root):
     """Read the files of a tree."""
     paths = sorted(root.rglob("*"))
     return {str(path.relative_to(root)): path.read_bytes() if path.is_file() else b"/" for path in paths}

@@ -1,8 +1,6 @@
 """Tools that answer from a table, refusals of a host, and a package system without packages."""
 
-from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
 
 from proscribe.host.system import Host, Result
 
@@ -12,12 +10,12 @@ DONE = Result(0, "", "")
 class Tools:
     """Answers tools from a table: words that a command line has to have -> its answer; the first row that fits."""
 
-    def __init__(self, *rows: tuple[str, Result]) -> None:
+    def __init__(self, *rows):
         self.rows = rows
-        self.calls: list[str] = []
-        self.ran: list[tuple[Sequence[str], Any]] = []  # each with the user on whose behalf
+        self.calls = []
+        self.ran = []  # each with the user on whose behalf
 
-    def __call__(self, argv: Sequence[str], **options: Any) -> Result:
+    def __call__(self, argv, **options):
         self.calls.append(" ".join(argv))
         self.ran.append((argv, options.get("user")))
         for words, result in self.rows:
@@ -26,11 +24,11 @@ class Tools:
         raise AssertionError(f"unexpected: {argv}")
 
 
-def refuse(monkeypatch: Any, method: str, errors: Mapping[str, Exception]) -> None:
+def refuse(monkeypatch, method, errors):
     """Have a method of every host raise these errors at these paths."""
     real = getattr(Host, method)
 
-    def call(host: Host, path: str, *rest: Any) -> Any:
+    def call(host, path, *rest):
         if path in errors:
             raise errors[path]
         return real(host, path, *rest)
@@ -38,7 +36,7 @@ def refuse(monkeypatch: Any, method: str, errors: Mapping[str, Exception]) -> No
     monkeypatch.setattr(Host, method, call)
 
 
-def package_system(**parts: Any) -> Any:
+def package_system(**parts):
     """A package system that is there and has nothing, but for these parts of it."""
     nothing = {
         "MANAGER": "npm",

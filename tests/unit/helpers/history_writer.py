@@ -14,7 +14,7 @@ from proscribe.controller.report.history import open_history
 from proscribe.wire.replies.record import read
 
 
-def main(where: str, reports: str, name: str, runs: int, hosts: int, stop: int = 0) -> None:
+def main(where, reports, name, runs, hosts, stop=0):
     history = open_history(where, Path(reports))
     expected = {f"{name}-host{number}": DIGEST for number in range(hosts)}
 

@@ -2,18 +2,16 @@
 
 import os
 import signal
-from collections.abc import Callable, Sequence
-from typing import Any
 
 
-def is_killed_at(step: int, work: Callable[[], object], calls: Sequence[str]) -> bool:
+def is_killed_at(step, work, calls):
     """Work in a process that is killed before its next of these calls of `os` after so many; tell whether it was."""
     child = os.fork()
     if not child:
         steps_left = [step]
 
-        def make_deadly(call: Callable[..., Any]) -> Callable[..., Any]:
-            def run(*arguments: Any, **options: Any) -> Any:
+        def make_deadly(call):
+            def run(*arguments, **options):
                 if not steps_left[0]:
                     os.kill(os.getpid(), signal.SIGKILL)
                 steps_left[0] -= 1

@@ -1,12 +1,11 @@
 """Made services and catalogues for the tests of compiling."""
 
 import dataclasses
-from typing import Any
 
 from proscribe.controller.compile.catalogue.loading import Catalogue, Service
 from proscribe.controller.compile.catalogue.release import Release
 
-BLANK: dict[str, Any] = {
+BLANK = {
     field.name: () if "tuple" in str(field.type) and "Mapping" not in str(field.type) else ""
     for field in dataclasses.fields(Service)
 }
@@ -15,10 +14,10 @@ BLANK |= {"audience": "consumer", "category": "instant_messaging", "enforce": Tr
 BLANK |= {"decided": (), "retired": False, **{name: {} for name in MAPPINGS.split()}}
 
 
-def service(id_: str, **keys: Any) -> Service:
+def service(id_, **keys):
     return Service(**{**BLANK, "id": id_, "name": id_.title(), **keys})
 
 
-def catalogue(*services: Service) -> Catalogue:
+def catalogue(*services):
     by_id = {item.id: item for item in services}
     return Catalogue(services=by_id, browsers={}, feeds={}, version="test", release=Release(), retired=())

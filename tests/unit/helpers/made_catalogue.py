@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.policy_errors import PolicyError, PolicyErrors
+from proscribe.controller.policy_errors import PolicyErrors
 
 OWN = Path(__file__).resolve().parents[3] / "catalog"
 
@@ -24,7 +24,7 @@ sources: [a test]
 """
 
 
-def errors_of(*directories: Path) -> list[PolicyError]:
+def errors_of(*directories):
     """The mistakes of a load; none at all if it succeeds."""
     try:
         load(directories)
@@ -36,10 +36,10 @@ def errors_of(*directories: Path) -> list[PolicyError]:
 class Made:
     """Catalogue directories below a temporary one."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         self.root = root
 
-    def __call__(self, text: str, name: str = "instant_messaging/parrot.yml", directory: str = "catalog") -> Path:
+    def __call__(self, text, name="instant_messaging/parrot.yml", directory="catalog"):
         """Write a file of a catalogue and return the catalogue's directory."""
         path = self.root / directory / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,16 +1,14 @@
 """Made plans for the tests of exports: small ones with all that a format has to resolve, and the decisions for them."""
 
 import datetime
-from typing import Any
 
 from proscribe.controller.enforcement_points.decision import decide
-from proscribe.controller.enforcement_points.declaration import Decision
 from proscribe.model.plan import CONTROLS, sealed
 
 AT = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
 HOURS = [[0, 720, 780]]
 
-SERVICES: dict[str, dict[str, Any]] = {
+SERVICES = {
     "browser": {
         "chat": {"mode": "enforce", "domains": ["chat.example"], "urls": [], "allow": ["help.chat.example"]},
         "drive": {"mode": "enforce", "domains": [], "urls": ["www.corp.example/drive"], "allow": []},
@@ -30,7 +28,7 @@ SERVICES: dict[str, dict[str, Any]] = {
         "resolver": {"mode": "enforce", "networks": ["203.0.113.9", "2001:db9::9"], "ports": [53, 443, 853]},
     },
 }
-SETTINGS: dict[str, dict[str, Any]] = {
+SETTINGS = {
     "apps": {"grace": 5},
     "browser": {"browsers": {}, "extensions_allowed": [], "tenants": {}},
     "firewall": {"dns_over_tls": "unmanaged", "quic": "unmanaged", "log": True, "rules": [], "management": []},
@@ -38,9 +36,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def plan(changes: dict[str, dict[str, dict[str, Any]]] | None = None, **top: Any) -> dict[str, Any]:
+def plan(changes=None, **top):
     """A plan: `changes` are of entries, by control and service ({} of an unknown service adds it)."""
-    controls: dict[str, Any] = {}
+    controls = {}
     for control in CONTROLS:
         services = {id_: {"name": id_.title(), **entry} for id_, entry in SERVICES.get(control, {}).items()}
         for id_, entry in (changes or {}).get(control, {}).items():
@@ -50,7 +48,7 @@ def plan(changes: dict[str, dict[str, dict[str, Any]]] | None = None, **top: Any
     return sealed({**body, **top})
 
 
-def decision(made: dict[str, Any] | None = None, needed: tuple[str, ...] = CONTROLS, group: str = "") -> Decision:
+def decision(made=None, needed=CONTROLS, group=""):
     """The decision for two hosts that have one plan."""
     one = plan() if made is None else made
     return decide(dict.fromkeys(("host1", "host2"), one), AT, group, needed)

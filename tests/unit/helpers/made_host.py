@@ -1,17 +1,14 @@
 """A made host with dpkg, packages and programs, the plans for it, and what is said of it."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.systems import dpkg
-from proscribe.host.controls.base import Action
-from proscribe.host.system import Ending, Host, Result, User
+from proscribe.host.system import Host, Result
 
 
-def plan(mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:
+def plan(mode="enforce", **services):
     """A plan's `apps` section; what a service does not name is empty, and its mode is the control's."""
     entry = {"mode": mode, "packages": {}, "processes": [], "paths": []}
     entries = {id_: {"name": id_, **entry, **given} for id_, given in services.items()}
@@ -26,11 +23,11 @@ TOR = {"processes": ["tor"], "paths": ["/usr/bin/tor", "~/.local/share/torbrowse
 class MadeHost(Host):
     """A host over a test directory with dpkg, packages from a table, and processes that end on request."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         super().__init__(str(root), self.answer)
-        self.packages: dict[str, str] = {}
-        self.dependents: dict[str, str] = {}
-        self.calls: list[str] = []
+        self.packages = {}
+        self.dependents = {}
+        self.calls = []
         self.root_user = True
         for directory in ("etc/dpkg/dpkg.cfg.d", "usr/bin", "var/lib/dpkg/info", "home/alice", "proc"):
             (root / directory).mkdir(parents=True)
@@ -41,14 +38,14 @@ class MadeHost(Host):
             (root / "usr/bin" / tool).touch(0o755)
 
     @property
-    def privileged(self) -> bool:
+    def privileged(self):
         return self.root_user
 
-    def has_accounts(self, *users: User) -> None:
+    def has_accounts(self, *users):
         lines = [f"{one.name}:x:{one.uid}:{one.gid}::{one.home}:/bin/sh\n" for one in users]
         Path(self.root + "/etc/passwd").write_text("".join(lines))
 
-    def answer(self, argv: Sequence[str], **options: Any) -> Result:
+    def answer(self, argv, **options):
         self.calls.append(" ".join(argv))
         names = [word for word in argv if word in self.packages]
         if argv[0] == "dpkg-query" and not names:
@@ -69,7 +66,7 @@ class MadeHost(Host):
             return Result(0 if self.text(dpkg.SCRIPT) == dpkg.GATE else 2, "", "")
         raise AssertionError(argv)
 
-    def program(self, pid: int, exe: str, contained: bool = False) -> None:
+    def program(self, pid, exe, contained=False):
         place = Path(self.root) / "proc" / str(pid)
         place.mkdir()
         (place / "exe").symlink_to(exe)
@@ -77,22 +74,22 @@ class MadeHost(Host):
         (place / "status").write_text(f"Name:\tx\nUid:\t{os.getuid()}\t0\t0\t0\n")
         (place / "root").mkdir() if contained else (place / "root").symlink_to(self.root)
 
-    def end_program(self, program: Ending, *_: Any) -> None:
+    def end_program(self, program, *_):
         for process in program.processes:
             exe = Path(self.root) / "proc" / str(process.pid) / "exe"
             if program.still(process._replace(exe=os.readlink(exe))):
                 exe.unlink()
 
 
-def states(host: Host, of: dict[str, Any]) -> dict[str, str]:
+def states(host, of):
     return {verdict.rule: verdict.state for verdict in apps.observe(host, of)}
 
 
-def evidence(host: Host, of: dict[str, Any], rule: str) -> list[tuple[str, ...]]:
+def evidence(host, of, rule):
     verdict = next(verdict for verdict in apps.observe(host, of) if verdict.rule == rule)
     return [(f.kind, f.id, f.scope, f.path, f.detail) for f in verdict.findings]
 
 
-def carry_out(actions: Sequence[Action]) -> None:
+def carry_out(actions):
     for action in actions:
         action.apply()

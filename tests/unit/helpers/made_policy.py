@@ -1,16 +1,14 @@
 """A made catalogue, and the policy of hosts that have it."""
 
 import datetime
-from pathlib import Path
-from typing import Any
 
-from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.plans.compiling import compile_plan
-from proscribe.controller.compile.restrictions import Restrictions, read_restrictions
+from proscribe.controller.compile.restrictions import read_restrictions
 
 NOW = datetime.datetime(2026, 11, 25, 4, tzinfo=datetime.timezone.utc)
-WAIVER: dict[str, Any] = {"id": "w1", "services": ["parrot"], "hosts": ["press01"], "reason": "r", "requested_by": "a"}
+WAIVER = {"id": "w1", "services": ["parrot"], "hosts": ["press01"], "reason": "r", "requested_by": "a"}
 WAIVER |= {"approved_by": "b", "approved_on": "2026-11-01T00:00:00Z", "expires": "2026-12-31T18:00:00+08:00"}
 
 HEAD = "---\nid: {id}\nname: {name}\ncategory: {category}\nvendor: Example\nenforce: {enforce}\nsources: [a test]\n"
@@ -44,7 +42,7 @@ tenant_control: {headers: [{name: X-Tenants}]}
 CATEGORIES = {"owl": "webmail", "gull": "webmail", "dodo": "webmail", "dns_nine": "circumvention"}
 
 
-def made_catalogue(folder: Path) -> Catalogue:
+def made_catalogue(folder):
     for id_, text in ENTRIES.items():
         category = CATEGORIES.get(id_, "instant_messaging")
         name = id_.replace("_", " ").title()
@@ -55,15 +53,15 @@ def made_catalogue(folder: Path) -> Catalogue:
     return load([folder])
 
 
-def restrictions(**values: Any) -> Restrictions:
+def restrictions(**values):
     return read_restrictions({f"proscribe_{name}": value for name, value in values.items()}, str)
 
 
-def plan(catalogue: Catalogue, waivers: list[Any], **values: Any) -> dict[str, Any]:
+def plan(catalogue, waivers, **values):
     return compile_plan(catalogue, restrictions(**values), waivers, NOW.date())
 
 
-def question(folder: Path, hosts: dict[str, dict[str, Any]], **groups: list[str]) -> Question:
+def question(folder, hosts, **groups):
     """What an inventory in that folder says of some hosts (variables without prefix), with the made catalogue."""
     folder.mkdir(exist_ok=True)
     made_catalogue(folder / "project" / "catalog")

@@ -3,9 +3,7 @@
 import errno
 import os
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from proscribe.host.controls.applying import carry_out
 from proscribe.host.controls.apps.quarantine import completing, manifest, moving, operator, restoring
@@ -17,7 +15,7 @@ FILE = "/home/alice/bin/WeChat.AppImage"
 ITEMS = "/var/lib/proscribe/quarantine"
 
 
-def made_host(root: Path) -> Host:
+def made_host(root):
     """Alice has two copies, and a document beside each."""
     home = root / "home/alice"
     (home / "Telegram/deep/er").mkdir(parents=True)
@@ -44,9 +42,9 @@ def made_host(root: Path) -> Host:
     return Host(str(root), lambda argv, **options: None)
 
 
-def picture(root: Path, top: str = "") -> dict[str, Any]:
+def picture(root, top=""):
     """Everything below a directory with what it is, but for what reading changes."""
-    entries: dict[str, Any] = {}
+    entries = {}
     for directory, folders, files in os.walk(root / top.lstrip("/")):
         for name in [*folders, *files, "."]:
             path = Path(directory) / name
@@ -59,19 +57,19 @@ def picture(root: Path, top: str = "") -> dict[str, Any]:
     return entries
 
 
-def unstable(root: Path) -> set[Path]:
+def unstable(root):
     """Directories whose own times change when a name in them does."""
     return {root / name for name in ("", "home", "home/alice", "home/alice/bin", "var", "var/lib")}
 
 
-def killed_at(step: int, work: Callable[[], object]) -> str:
+def killed_at(step, work):
     """Do the work in a process that dies at its `step`th step; the name of that step, "" if it came through."""
     read, written = os.pipe()
     child = os.fork()
     if not child:
         count = 0
 
-        def reached(name: str) -> None:
+        def reached(name):
             nonlocal count
             count += 1
             if count == step:
@@ -93,16 +91,16 @@ def killed_at(step: int, work: Callable[[], object]) -> str:
     return name
 
 
-def in_two_file_systems(monkeypatch: Any, root: Path) -> None:
+def in_two_file_systems(monkeypatch, root):
     """As if /home were a file system of its own: no name moves, and no link reaches, between it and the rest."""
     real = {"rename": os.rename, "link": os.link}
 
-    def side(path: str | Path, descriptor: int | None) -> bool:
+    def side(path, descriptor):
         place = os.fspath(path) if descriptor is None else os.readlink(f"/proc/self/fd/{descriptor}")
         return place.startswith(f"{root}/home")
 
-    def between(name: str) -> Callable[..., None]:
-        def call(src: str, dst: str, **options: Any) -> None:
+    def between(name):
+        def call(src, dst, **options):
             if side(src, options.get("src_dir_fd")) != side(dst, options.get("dst_dir_fd")):
                 raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
             real[name](src, dst, **options)
@@ -113,7 +111,7 @@ def in_two_file_systems(monkeypatch: Any, root: Path) -> None:
         monkeypatch.setattr(os, name, between(name))
 
 
-def enforced(host: Host, *paths: str) -> None:
+def enforced(host, *paths):
     """What an enforcing run does with copies that are still there."""
     actions = completing.unfinished(host)
     actions += [moving.take(host, moving.Taking(path, ["telegram"], "tree")) for path in paths if host.stat(path)]
@@ -121,13 +119,13 @@ def enforced(host: Host, *paths: str) -> None:
         action.apply()
 
 
-def lifted(host: Host) -> Any:
+def lifted(host):
     changes = restoring.given_back(host)
     carry_out(changes)
     return changes
 
 
-def restored(host: Host, *ids: str, do: str = "restore") -> dict[str, str]:
+def restored(host, *ids, do="restore"):
     """What an operator has restored (or pruned): by id why it was not, "" where it was."""
     choices = operator.chosen(host, do, ids)
     outcome = carry_out(Changes([choice.action for choice in choices if choice.action], independent=True))
@@ -135,5 +133,5 @@ def restored(host: Host, *ids: str, do: str = "restore") -> dict[str, str]:
     return {row["id"]: "" if row["done"] else row["why"] for row in rows}
 
 
-def folders(host: Host) -> Iterator[str]:
+def folders(host):
     return (name for name in host.list(ITEMS) if name != "README")

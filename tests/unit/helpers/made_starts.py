@@ -5,9 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import made_apps as made
 from patience import BUSY, until
@@ -15,7 +13,7 @@ from proscribe.host.system import Host, Process
 
 MALLORY = 12345
 PACKAGE = "github.com/rclone/rclone"
-RCLONE: dict[str, Any] = {"markers": {"go": [PACKAGE], "programs": ["rclone"]}}
+RCLONE = {"markers": {"go": [PACKAGE], "programs": ["rclone"]}}
 SLEEP = shutil.which("sleep") or ""
 PYTHON = "/usr/bin/python3"  # of the system, which any user may start
 CLOCK_NANOSLEEP = "230"  # on x86-64
@@ -79,7 +77,7 @@ ATTACKS = {
 }
 
 
-def may() -> bool:
+def may():
     """Return whether a user can start all of these here."""
     tools = (
         os.geteuid() == 0 and SLEEP and os.path.exists(LOADER) and os.path.exists(PYTHON) and shutil.which("setpriv")
@@ -89,7 +87,7 @@ def may() -> bool:
 
 
 @contextlib.contextmanager
-def place_of_user(package: str = PACKAGE) -> Iterator[Path]:
+def place_of_user(package=PACKAGE):
     """Make a directory of the user's with the program, which is called `notes`."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         notes = Path(directory, "notes")
@@ -101,7 +99,7 @@ def place_of_user(package: str = PACKAGE) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def started(place: Path, command: Sequence[str]) -> Iterator[Process]:
+def started(place, command):
     """Run a command of the user's in a directory until it is what it is to be. End it with all that it has started."""
     process = subprocess.Popen([*AS_USER, *command], cwd=place, start_new_session=True)
     try:
@@ -114,7 +112,7 @@ def started(place: Path, command: Sequence[str]) -> Iterator[Process]:
         process.wait()
 
 
-def is_asleep(pid: int) -> bool:
+def is_asleep(pid):
     """Return whether a process has become the program, and all that was to happen beside it has happened."""
     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     calls = Path(f"/proc/{pid}/syscall").read_text().split()[:1]

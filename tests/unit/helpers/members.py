@@ -1,14 +1,13 @@
 """Tasks of our playbooks that observe, and hosts that a strategy queues for them."""
 
 from types import SimpleNamespace
-from typing import Any
 
 from proscribe.wire import installation
 from proscribe_ansible import connection_groups, suiting
 from proscribe_ansible.handover import Member
 
 
-def make_task(**keywords: Any) -> Any:
+def make_task(**keywords):
     """Make a task of one of our playbooks that observes."""
     usual = dict.fromkeys((*suiting.UNUSUAL, "when", *connection_groups.KEYWORDS))
     place = f"{installation.PLAYBOOKS}/audit.yml:28"
@@ -16,6 +15,6 @@ def make_task(**keywords: Any) -> Any:
     return SimpleNamespace(**{**usual, **observing, **keywords})
 
 
-def make_member(name: str = "h1", task: Any = None, **variables: Any) -> Member:
+def make_member(name="h1", task=None, **variables):
     """Make a host that is queued for a task."""
     return Member(SimpleNamespace(name=name), task or make_task(), variables, None)

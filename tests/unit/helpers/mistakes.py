@@ -1,13 +1,10 @@
 """The one mistake of a reading."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from proscribe.controller.policy_errors import Expected, PolicyError, PolicyErrors
 
 
-def get_mistake(read: Callable[..., object], *arguments: object, **options: object) -> Any:
+def get_mistake(read, *arguments, **options):
     """Return the one mistake that a call raises: a PolicyError, or an Expected of a value."""
     with pytest.raises((Expected, PolicyError, PolicyErrors)) as raised:
         read(*arguments, **options)

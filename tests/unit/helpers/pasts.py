@@ -1,7 +1,6 @@
 """Made runs, one after the other, for the tests of the history."""
 
 import json
-from pathlib import Path
 
 from fleets import DIGEST, answer, run, wechat
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
@@ -14,7 +13,7 @@ from proscribe.wire.replies.record import read
 PACKAGE = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
 
 
-def made_plan(reports: Path, **services) -> str:
+def made_plan(reports, **services):
     """Store a plan with services by control; return its digest."""
     controls = {name: {"mode": "enforce", "services": {id_: {} for id_ in ids}} for name, ids in services.items()}
     plan = sealed({"schema": "proscribe/plan/1", "controls": controls})
@@ -47,7 +46,7 @@ def repaired(**changes):
 class Past:
     """Runs of one fleet, an hour apart."""
 
-    def __init__(self, history) -> None:
+    def __init__(self, history):
         self.history = history
         self.number = 0
 

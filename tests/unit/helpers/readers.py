@@ -8,21 +8,21 @@ from collections.abc import Callable
 Blocks = Callable[[str], bool]
 
 
-def lines(text: bytes, sign: str) -> list[str]:
+def lines(text, sign):
     """The lines that are no comments; every comment is one line."""
     return [line for line in text.decode("ascii").split("\n") if line and not line.startswith(sign)]
 
 
-def uppers(host: str) -> list[str]:
+def uppers(host):
     parts = host.split(".")
     return [".".join(parts[place:]) for place in range(len(parts))]
 
 
-def nearest(host: str, verdicts: dict[str, bool]) -> bool:
+def nearest(host, verdicts):
     return next((verdicts[one] for one in uppers(host) if one in verdicts), False)
 
 
-def read_verdicts(text: bytes, sign: str, rule: str, other: str) -> dict[str, bool]:
+def read_verdicts(text, sign, rule, other):
     """Read one verdict for each name, True if blocked. `rule` has the groups `name` and `blocked`; `other` is each
     further line that may be there.
     """
@@ -37,7 +37,7 @@ def read_verdicts(text: bytes, sign: str, rule: str, other: str) -> dict[str, bo
     return verdicts
 
 
-def rpz(text: bytes) -> Blocks:
+def rpz(text):
     """Read a zone: the name, else the wildcard below the closest name that exists (RFC 4592)."""
     records = read_verdicts(
         text,
@@ -47,7 +47,7 @@ def rpz(text: bytes) -> Blocks:
     )
     existing = {upper for name in records for upper in uppers(name.removeprefix("*."))}
 
-    def blocks(host: str) -> bool:
+    def blocks(host):
         if host in records:
             return records[host]
         closest = next((upper for upper in uppers(host) if upper in existing), None)
@@ -56,27 +56,27 @@ def rpz(text: bytes) -> Blocks:
     return blocks
 
 
-def unbound(text: bytes) -> Blocks:
+def unbound(text):
     rule = r'  local-zone: "(?P<name>[a-z0-9_.-]+)\." (?:(?P<blocked>always_nxdomain)|transparent)'
     verdicts = read_verdicts(text, "#", rule, r"server:|  local-data: '[^']*'")
     return lambda host: nearest(host, verdicts)
 
 
-def dnsmasq(text: bytes) -> Blocks:
+def dnsmasq(text):
     rule = r"(?:(?P<blocked>local)|server)=/(?P<name>[a-z0-9_.-]+)/(?(blocked)|#)"
     verdicts = read_verdicts(text, "#", rule, r'txt-record=export\.proscribe\.internal,"[^"]*"')
     return lambda host: nearest(host, verdicts)
 
 
-def adguard(text: bytes) -> Blocks:
+def adguard(text):
     """Important exceptions, important rules, exceptions, rules."""
-    found: dict[tuple[bool, bool], set[str]] = {}
+    found = {}
     for line in lines(text, "!"):
         rule = re.fullmatch(r"(@@)?\|\|([a-z0-9_.-]+)\^(\$important)?", line)
         assert rule, line
         found.setdefault((bool(rule[3]), not rule[1]), set()).add(rule[2])
 
-    def blocks(host: str) -> bool:
+    def blocks(host):
         for key in ((True, False), (True, True), (False, False), (False, True)):
             if found.get(key, set()).intersection(uppers(host)):
                 return key[1]
@@ -85,18 +85,18 @@ def adguard(text: bytes) -> Blocks:
     return blocks
 
 
-def hosts(text: bytes) -> Blocks:
+def hosts(text):
     seen = [line.split(" ") for line in lines(text, "#")]
     assert all(len(words) == 2 and words[0] in ("0.0.0.0", "::") for words in seen)
     return lambda host: ["0.0.0.0", host] in seen and ["::", host] in seen
 
 
-def squid(text: bytes) -> Callable[[str, str], bool]:
+def squid(text):
     """Whether a host and a path are refused; no path for an HTTPS connection."""
-    domains: dict[str, list[str]] = {}
-    paths: dict[str, str] = {}
-    both: dict[str, list[str]] = {}
-    rules: list[list[str]] = []
+    domains = {}
+    paths = {}
+    both = {}
+    rules = []
     for line in lines(text, "#"):
         words = line.split(" ")
         if words[:1] == ["http_access"]:
@@ -117,7 +117,7 @@ def squid(text: bytes) -> Callable[[str, str], bool]:
             assert words[2] == "all-of", line
             both[words[1]] = words[3:]
 
-    def fits(acl: str, host: str, path: str) -> bool:
+    def fits(acl, host, path):
         if acl in both:
             return all(fits(one, host, path) for one in both[acl])
         if acl in paths:

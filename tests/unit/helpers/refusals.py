@@ -1,13 +1,10 @@
 """Functions that refuse to work."""
 
-from collections.abc import Callable
-from typing import Any
 
-
-def make_refusal(error: BaseException | type[BaseException]) -> Callable[..., Any]:
+def make_refusal(error):
     """Return a function that raises an error, whatever it is called with."""
 
-    def refuse(*_: Any, **__: Any) -> None:
+    def refuse(*_, **__):
         raise error
 
     return refuse

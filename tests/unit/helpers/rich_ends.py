@@ -4,15 +4,13 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from fleets import WAIVERS, WECHAT, answer, clean_answer, run, wechat
 from proscribe.base.duration import moment_of
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.end import closing
-from proscribe.controller.report.end.ending import Ended, ended
+from proscribe.controller.report.end.ending import ended
 from proscribe.controller.report.storage import lift_file
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.journal import FILE, Journal
@@ -39,15 +37,15 @@ REMOVED = [
 class Ends:
     """Runs that end a day apart."""
 
-    def __init__(self, reports: Path) -> None:
+    def __init__(self, reports):
         self.reports = reports
-        self.broken: list[str] = []
+        self.broken = []
         self.day = 0
 
-    def run(self, hosts: tuple[str, ...] = HOSTS, mode: str = "audit", **changes: Any) -> Collector:
+    def run(self, hosts=HOSTS, mode="audit", **changes):
         self.day += 1
         date = f"2026-11-{self.day:02}"
-        facts: dict[str, Any] = {
+        facts = {
             "id": f"{date.replace('-', '')}T003000Z-{mode}-1a2b", "started": f"{date}T00:30:00Z",
             "gate": dict.fromkeys(hosts, "incomplete"), "policies": POLICIES,
             "stale_after": {"usual": 3 * 86400, "hosts": {"web01": 60}}, "exports": ["prometheus"], "history": "sqlite",
@@ -55,20 +53,20 @@ class Ends:
         }  # fmt: skip
         return Collector(run(hosts, mode, **facts))
 
-    def at(self, item: dict[str, Any]) -> dict[str, Any]:
+    def at(self, item):
         return {**item, "checked_at": f"2026-11-{self.day:02}T00:30:30Z"}
 
-    def end(self, collector: Collector, failed: bool = False) -> Ended:
+    def end(self, collector, failed=False):
         directory = ReportDirectory(self.reports / f"{collector.run['id']}.partial")
         return ended(collector, directory, f"2026-11-{self.day:02}T00:31:00Z", failed, self.broken.append)
 
-    def answered(self, collector: Collector, **answers: dict[str, Any]) -> Collector:
+    def answered(self, collector, **answers):
         for host, item in answers.items():
             collector.answered(host, self.at(item))
         return collector
 
 
-def story(reports: Path) -> Iterator[str]:
+def story(reports):
     ends = Ends(reports)
     unseen = answer(Verdict("apps/wechat", "unknown", reason="needs root"), evaluated=["dns/line"])
     twice = asking(REQUEST, {**REQUEST, "id": "fedcba9876543210", "user": "bob", "service": "line"})
@@ -93,7 +91,7 @@ def story(reports: Path) -> Iterator[str]:
     yield from files(reports)
 
 
-def corrected(ends: Ends) -> Collector:
+def corrected(ends):
     collector = ends.answered(ends.run(mode="enforce"), **dict.fromkeys(HOSTS, BAD))
     collector.decided(
         {"hosts": list(HOSTS[:3]), "batches": [1, 2], "allow": {"apps": 3}, "set_aside": {"web04": "late"}}
@@ -107,7 +105,7 @@ def corrected(ends: Ends) -> Collector:
     return collector
 
 
-def killed(ends: Ends, mode: str) -> None:
+def killed(ends, mode):
     collector = ends.run(mode=mode)
     directory = ReportDirectory(ends.reports / f"{collector.run['id']}.partial")
     journal = Journal(directory.partial, collector.run)
@@ -122,7 +120,7 @@ def killed(ends: Ends, mode: str) -> None:
     os.utime(directory.partial / FILE, (when, when))
 
 
-def lifted(ends: Ends) -> str:
+def lifted(ends):
     collector = ends.run(HOSTS[:3], mode="lift")
     for host in HOSTS[:2]:
         collector.began(host, "apps")
@@ -132,18 +130,18 @@ def lifted(ends: Ends) -> str:
     collector.unreachable("web03", "no route")
     expected, heard = collector.expected, collector.heard
     lift_file.write(ends.reports, collector.run, heard, lifting.lifted_hosts(expected, heard))
-    facts: Any = {"back": "./proscribe enforce", "apart": {"sw1": "is a network device"}, "file": "lift.json"}
+    facts = {"back": "./proscribe enforce", "apart": {"sw1": "is a network device"}, "file": "lift.json"}
     return "\n".join(lifting.render(expected, heard, check=check, width=100, **facts) for check in (False, True))
 
 
-def said(done: Ended) -> Iterator[str]:
+def said(done):
     """Return how a run ended and the files beside its report."""
     where = Path(done.where)
     beside = [path.name for path in sorted(where.parent.glob("*.json*"))]
     yield f"{where.name} {done.verdict}\n{done.report['warnings']}\n{done.report['run']['verdict']}\n{beside}"
 
 
-def files(reports: Path) -> Iterator[str]:
+def files(reports):
     """List a directory with the modes of its files, and with the texts of those that are not a run's."""
     for path in sorted(reports.rglob("*")):
         name, mode = path.relative_to(reports), stat.S_IMODE(path.lstat().st_mode)
@@ -155,7 +153,7 @@ def files(reports: Path) -> Iterator[str]:
             yield f"{name} {mode:o}\n{path.read_text(encoding='utf-8')}"
 
 
-def texts() -> dict[str, str]:
+def texts():
     umask = os.umask(0o022)
     try:
         with tempfile.TemporaryDirectory() as reports:

@@ -3,18 +3,14 @@
 import datetime
 import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from fleets import PROCESS, WAIVERS, WECHAT, answer, no_policy, wechat
 from pasts import Past, bad, good, made_plan, repaired, unseen
 from proscribe.controller.report import notification
 from proscribe.controller.report.exports import fill
-from proscribe.controller.report.exports.event_kinds import Event
 from proscribe.controller.report.exports.event_making import Events
 from proscribe.controller.report.history import Scope, open_history
-from proscribe.controller.report.history.database import Session
 from proscribe.controller.report.history.names import NoSuchName
 from proscribe.controller.report.history.tables import BETWEEN, USES
 from proscribe.controller.report.history.tables import WAIVERS as OF_WAIVERS
@@ -38,7 +34,7 @@ EXCUSED = wechat(WECHAT, PROCESS, entry={"mode": "waived", "waiver": "press"})
 FULL = {"control": "dns", "message": "the disk is full"}
 
 # Runs over a part, of one control, one that ends late, one of another inventory, and one that was interrupted.
-LATER: Any = [
+LATER = [
     (8, {"limit": "flaps:mended", "waivers": [PRESS]}),
     (9, {"controls": ["dns"], "waivers": [PRESS]}),
     (6, {"started": "2026-11-06T08:00:00Z", "waivers": [{**PRESS, "risk": "high"}]}),
@@ -57,7 +53,7 @@ WRONG = [  # hosts and rules that are asked for
 PRUNED = datetime.datetime(2026, 11, 12, 12, tzinfo=datetime.timezone.utc)
 
 
-def fleet(day: int, plan: str) -> dict[str, Any]:
+def fleet(day, plan):
     every_other = day % 2
     drifted = {"found_at": f"2026-11-{day:02}T00:00:20Z", "logged_in": ["alice", "bob"]}
     return {
@@ -76,13 +72,13 @@ def fleet(day: int, plan: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def story(reports: Path) -> Iterator[tuple[str, str]]:
+def story(reports):
     history = open_history("sqlite", reports)
     past = Past(history)
     plan, less = made_plan(reports, apps=["wechat"], dns=["x"]), made_plan(reports, dns=["x"])
     for day in range(1, 8):
         waivers = [PRESS, *([ENDS] if day < 4 else []), BACK if day > 3 else {**BACK, "revoked": None}]
-        changes: Any = {"waivers": waivers, "mode": "audit" if day % 2 else "enforce"}
+        changes = {"waivers": waivers, "mode": "audit" if day % 2 else "enforce"}
         hosts = fleet(day, plan if day < 6 else less)
         message = past.run(hosts, day=day, **changes)
         report, records = past.made(hosts, day=day, number=past.number, **changes)
@@ -105,14 +101,14 @@ def story(reports: Path) -> Iterator[tuple[str, str]]:
         yield "tables", tables(session)
 
 
-def events(report: Any, records: Any, moved: Any) -> Iterator[str]:
-    result: list[Event] = []
+def events(report, records, moved):
+    result = []
     fill([Events(report, moved, result.append, only_changed=report["run"]["mode"] == "audit")], report, records)
     for item in result:
         yield f"{item[1:]} {item.line}"
 
 
-def answers(history: Any) -> Iterator[tuple[str, str]]:
+def answers(history):
     yield "since", _json({f"{host} {rule}": at for (host, rule), at in sorted(history.first_seen().items())})
     shown = [history.days("2026-11-05T12:00:00Z", 4), history.trend(2), history.trend(9, "2026-11-06T00:00:00Z")]
     yield "since", _json([[(run["run"], run["mode"], run["hosts"]) for run in runs] for runs in shown])
@@ -133,19 +129,19 @@ def answers(history: Any) -> Iterator[tuple[str, str]]:
     yield "exceptions", exceptions.render(excused, Screen(76))
 
 
-def tables(session: Session) -> str:
+def tables(session):
     rows = {table: sorted(map(list, session.rows(f"SELECT * FROM {table}"))) for table in TABLES}
     named = "SELECT type, name FROM sqlite_master WHERE name LIKE 'proscribe%'"
     rows["made"] = sorted(map(list, session.rows(named)))
     return "\n".join(line for table, result in rows.items() for line in (table, *map(json.dumps, result)))
 
 
-def _json(value: Any) -> str:
+def _json(value):
     return json.dumps(value).replace("}, {", "},\n{").replace("], ", "],\n")
 
 
-def texts() -> dict[str, str]:
-    result: dict[str, list[str]] = {}
+def texts():
+    result = {}
     with tempfile.TemporaryDirectory() as reports:
         for name, text in story(Path(reports)):
             result.setdefault(name, []).append(text)

@@ -79,8 +79,8 @@ WRITTEN = {
 }  # fmt: skip
 
 
-def answers() -> dict[str, Any]:
-    result: dict[str, Any] = {host: {**export_fleet.ANSWERS, **watched_hosts.HOSTS}[host] for host in OF_OTHERS}
+def answers():
+    result = {host: {**export_fleet.ANSWERS, **watched_hosts.HOSTS}[host] for host in OF_OTHERS}
     result["policies"] = answer(
         *no_policy(services=["gmail", "line"]), wechat(*FOUND), evaluated=["dns/line"], errors=TROUBLE
     )
@@ -102,7 +102,7 @@ def answers() -> dict[str, Any]:
     return result
 
 
-def named(text: str) -> dict[str, Any]:
+def named(text):
     request = {**watched_hosts.REQUEST, "user": text, "service": text, "reason": text}
     incident = {**watched_hosts.INCIDENT, "cause": text, "users": [text]}
     ended = {**watched_hosts.ENDED, "program": text, "user": text}
@@ -117,11 +117,11 @@ def named(text: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def audited(only: tuple[str, ...] = ()) -> Made:
+def audited(only=()):
     answers_by_host = {host: item for host, item in answers().items() if not only or host in only}
     hosts = [*answers_by_host, "gone", *([] if only else ("away1", "away2"))]
     digests = {host: OTHER_DIGEST if host == "audited" else DIGEST for host in hosts}
-    result: Any = run(
+    result = run(
         hosts, waivers=STANDING, policies=POLICIES, rules={DIGEST: 2}, limit="all:!lab", pattern="managed",
         left_out=["lab1"], version="1.2.3", catalog={"version": "2026.11.1", "released": "2026-11-02"},
         services=["wechat", "line", "gmail", "telegram", "x"],
@@ -150,7 +150,7 @@ def audited(only: tuple[str, ...] = ()) -> Made:
     return {**fleet_report(result, fleet, FINISHED, new), "points": [POINT, UNREAD]}, fleet.records
 
 
-def enforced() -> Made:
+def enforced():
     hosts = [f"web{number:02}" for number in range(1, 7)]
     collector = Collector(run(hosts, "enforce", policies=POLICIES, gate=dict.fromkeys(hosts, "noncompliant")))
     bad = answer(wechat(WECHAT), *no_policy(["firefox"], ["gmail", "line"]), evaluated=["dns/line"])
@@ -165,7 +165,7 @@ def enforced() -> Made:
     took = {"actions": ["remove wechat 4.0", "move aside /opt/wechat"], "refused": [], "changed": True}
     refusal = {"rule": "browser/x", "subject": "a policy of others", "reason": "it is not ours"}
     other = {"by": "root", "since": "2026-11-25T00:29:00Z", "waited": 12}
-    wrote: Any = {"actions": ["write proscribe.json"], "refused": [refusal], "other_runs": [other]}
+    wrote = {"actions": ["write proscribe.json"], "refused": [refusal], "other_runs": [other]}
     for host in ("web01", "web02"):
         collector.began(host, "apps")
         collector.changed(host, "apps", took)
@@ -181,14 +181,14 @@ def enforced() -> Made:
     return result, fleet.records
 
 
-def observed(answers_by_host: dict[str, Any], *silent: str) -> Made:
-    result: Any = run((*answers_by_host, *silent), waivers=WAIVERS if answers_by_host else [])
+def observed(answers_by_host, *silent):
+    result = run((*answers_by_host, *silent), waivers=WAIVERS if answers_by_host else [])
     records = [read(host, item) for host, item in answers_by_host.items()]
     fleet = reconcile(result["hosts"], records, {"gone": "unreachable: no route to host"})
     return fleet_report(result, fleet, FINISHED), fleet.records
 
 
-def runs() -> dict[str, Made]:
+def runs():
     return {
         "audit": audited(), "few": audited(FEW),
         "press": of_department(*audited(FEW), "press"), "enforce": enforced(), "none": observed({}),
@@ -196,9 +196,9 @@ def runs() -> dict[str, Made]:
     }  # fmt: skip
 
 
-def pages(result: Made) -> str:
+def pages(result):
     """Return the page without style, scripts and icons, a row or section in each line; a large one without its data."""
-    days: Any = past()[-4:] if len(result[1]) > 10 else []
+    days = past()[-4:] if len(result[1]) > 10 else []
     since = {("broken", "apps/wechat"): "2026-11-20T08:00:00Z", ("gone", ""): "2026-10-01T00:00:00Z"}
     text = "".join(page(*result, trend=days[-2:], days=days, since=since, directory="reports/r1"))
     data = "|<script type.*?</script>" if days else ""
@@ -209,12 +209,12 @@ def pages(result: Made) -> str:
     return re.sub(r"<(?:tr|section|svg|h\d|details|script)\b", r"\n\g<0>", text)
 
 
-def screens(result: Made) -> str:
+def screens(result):
     shown = [render(*result, Screen()), render(*result, Screen(72, 24, True, "/srv/ban"), "/srv/ban/reports/r1")]
     return "\n\n====\n".join(shown)
 
 
-def export(result: Made, name: str) -> str:
+def export(result, name):
     stream = io.StringIO(newline="")
     pour(stream, *result, name)
     text = stream.getvalue()
@@ -224,11 +224,11 @@ def export(result: Made, name: str) -> str:
 OWN = {"page": pages, "screen": screens}
 
 
-def compact(value: Any) -> str:
+def compact(value):
     return json.dumps(value).replace("}, {", "},\n{")
 
 
-def texts() -> dict[str, str]:
+def texts():
     result = runs()
     return {
         f"{name}.{output}": OWN[output](result[name]) if output in OWN else export(result[name], output)

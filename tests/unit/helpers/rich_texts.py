@@ -1,9 +1,7 @@
 """Layouts of texts and summaries of changes, for test_exports.py."""
 
 import json
-from collections.abc import Iterator
 from itertools import product
-from typing import Any
 
 from proscribe.controller.report.terminal.differences import changes, listed, text_of
 from proscribe.controller.report.terminal.dry_run import DryRun
@@ -30,7 +28,7 @@ HIDDEN = [
 ]  # fmt: skip
 
 
-def layouts() -> Iterator[str]:
+def layouts():
     for text, width in product(SENTENCES, WIDTHS):
         yield f"{width} {text!r}"
         yield from (f"wrap {most}: {wrap(text, width, most)}" for most in (0, 2))
@@ -45,12 +43,12 @@ def layouts() -> Iterator[str]:
         yield f"without {hidden} but {own}: {Redaction(hidden, own).text(text)}"
 
 
-def _policy(sites: int, **settings: Any) -> str:
+def _policy(sites, **settings):
     blocked = [f"s{number}.example" for number in range(sites)]
     return json.dumps({"policies": {"WebsiteFilter": {"Block": blocked}, "Deep": {"x": [1, {}]}, **settings}}, indent=1)
 
 
-def _set(name: str, first: int, last: int, more: str = "") -> str:
+def _set(name, first, last, more=""):
     lines = "".join(f"    10.0.{number}.0/24\n" for number in range(first, last))
     return f"set {name}\n    type ipv4_addr\n    flags interval\n{lines}{more}"
 
@@ -72,7 +70,7 @@ CHANGES = {
 }  # fmt: skip
 
 
-def differences() -> Iterator[str]:
+def differences():
     everything = []
     for name, (before, after) in CHANGES.items():
         item = {"before_header": name, "after_header": f"write {name}", "before": before, "after": after}
@@ -91,6 +89,6 @@ def differences() -> Iterator[str]:
     yield "\n".join(["== dry run", *(line for block in dry.taken() for line in block), str(list(dry.taken()))])
 
 
-def texts() -> dict[str, str]:
+def texts():
     result = {"layouts": layouts(), "differences": differences()}
     return {f"texts.{name}": "\n".join(lines) for name, lines in result.items()}

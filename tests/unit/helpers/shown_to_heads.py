@@ -1,8 +1,6 @@
 """Made pages for people who run nothing: the whole page with 90 days, a department's page, and the trend's file."""
 
 import datetime
-from pathlib import Path
-from typing import Any
 
 from fleets import WAIVERS, answer, clean_answer, run
 from proscribe.controller.report.collection.events import Collector
@@ -19,7 +17,7 @@ PLACES = [place for place in range(DAYS) if not (20 <= place < 34 or place % 7 =
 SHARE = {"numerator": 9, "denominator": 10, "percent": 90.0}
 
 
-def past() -> list[dict[str, Any]]:
+def past():
     last = datetime.date(2026, 11, 25)
     result = []
     for place in PLACES:
@@ -32,7 +30,7 @@ def past() -> list[dict[str, Any]]:
     return result
 
 
-def fleet() -> tuple[Any, Any]:
+def fleet():
     names = "vault-db07 of treasury"
     ends = {"ends-today": "2026-11-25T10:00:00Z", "press-office": "2027-03-31T10:00:00Z", "old": "2026-11-24T10:00:00Z"}
     waivers = [
@@ -51,9 +49,9 @@ def fleet() -> tuple[Any, Any]:
     return {**fleet_report(collector.run, reconciled, FINISHED), "departments": departments}, reconciled.records
 
 
-def written(directory: Path) -> dict[str, Path]:
+def written(directory):
     report, records = fleet()
-    trend: Any = past()
+    trend = past()
     paths = {
         name: directory / file
         for name, file in {"whole": "whole.html", "press": "press.html", "trend": "trend.svg"}.items()

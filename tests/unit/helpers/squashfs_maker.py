@@ -4,12 +4,12 @@ import lzma
 import struct
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, Union
+from typing import Union
 
 Tree = Mapping[str, Union[bytes, str, "Tree"]]  # a file, a link, a directory
 Pack = Callable[[bytes], bytes]
 BLOCK, NONE = 4096, 0xFFFFFFFF
-METHODS: dict[str, tuple[int, Pack]] = {
+METHODS = {
     "gzip": (1, zlib.compress),
     "lzma": (2, lambda data: lzma.compress(data, lzma.FORMAT_ALONE)),
     "xz": (4, lzma.compress),
@@ -19,10 +19,10 @@ METHODS: dict[str, tuple[int, Pack]] = {
 class Table:
     """Inodes, names or fragments: pieces of 8 KiB, each packed or not."""
 
-    def __init__(self, pack: Pack | None) -> None:
+    def __init__(self, pack):
         self.pack, self.done, self.open = pack, b"", b""
 
-    def add(self, data: bytes) -> tuple[int, int]:
+    def add(self, data):
         """Where it begins: the place of its piece in the table, and the place in that."""
         place = len(self.done), len(self.open)
         self.open += data
@@ -30,7 +30,7 @@ class Table:
             self.end()
         return place
 
-    def end(self) -> bytes:
+    def end(self):
         piece, self.open = self.open[:8192], self.open[8192:]
         body = self.pack(piece) if self.pack else piece
         self.done += struct.pack("<H", len(body) | (0 if self.pack else 0x8000)) + body
@@ -40,7 +40,7 @@ class Table:
 class Maker:
     """An archive of a tree. `long` makes inodes in their extended forms."""
 
-    def __init__(self, tree: Tree, method: str = "gzip", packed: bool = True, long: bool = False) -> None:
+    def __init__(self, tree, method="gzip", packed=True, long=False):
         self.method, pack = METHODS[method]
         self.pack = pack if packed else None
         self.long = long
@@ -49,7 +49,7 @@ class Maker:
         place, offset = self.directory(tree)
         self.root = place << 16 | offset
 
-    def archive(self, **other: int) -> bytes:
+    def archive(self, **other):
         inodes, names = 96 + len(self.data), 0
         names = inodes + len(self.inodes.end())
         table = names + len(self.names.end())
@@ -66,16 +66,16 @@ class Maker:
         head = struct.pack("<IIIIIHHHHHHQQQQQQQQ", *fields.values())
         return head + self.data + self.inodes.done + self.names.done + fragments.done + places
 
-    def block(self, content: bytes) -> int:
+    def block(self, content):
         """Add a block; its size, with the bit that says that it is not packed."""
         body = self.pack(content) if self.pack else content
         self.data += body
         return len(body) | (0 if self.pack else 1 << 24)
 
-    def node(self, kind: int, body: bytes) -> tuple[int, int]:
+    def node(self, kind, body):
         return self.inodes.add(struct.pack("<HHHHII", kind + 7 * self.long, 0o755, 0, 0, 0, 1) + body)
 
-    def directory(self, tree: Tree) -> tuple[int, int]:
+    def directory(self, tree):
         made = [(name.encode(), *self.any(inner)) for name, inner in sorted(tree.items())]
         listing = b""
         while made:
@@ -90,12 +90,12 @@ class Maker:
             return self.node(1, struct.pack("<IIIIHHI", 2, size, start, 1, 0, offset, NONE))
         return self.node(1, struct.pack("<IIHHI", start, 2, size, offset, 1))
 
-    def any(self, inner: Any) -> tuple[int, int]:
+    def any(self, inner):
         if isinstance(inner, str):
             return self.node(3, struct.pack("<II", 1, len(inner)) + inner.encode() + b"\xff" * 4 * self.long)
         return self.file(inner) if isinstance(inner, bytes) else self.directory(inner)
 
-    def file(self, content: bytes) -> tuple[int, int]:
+    def file(self, content):
         start = 96 + len(self.data)
         tail = len(content) % BLOCK if len(content) % 2 else 0  # one of an even size has no fragment
         whole = content[: len(content) - tail]

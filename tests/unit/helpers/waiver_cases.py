@@ -6,7 +6,7 @@ from waiver_organisation import APPROVERS, NOW, OURS, Signing
 
 CONTROLS = ("apps", "browser", "firewall", "dns")
 OPEN = {"press01": CONTROLS}
-SHUT: dict[str, tuple[str, ...]] = {}
+SHUT = {}
 
 
 class Case(NamedTuple):
@@ -23,7 +23,7 @@ class Case(NamedTuple):
     signing: Signing | None = None
 
     @property
-    def opened(self) -> dict[str, tuple[str, ...]]:
+    def opened(self):
         """Return the open controls by host."""
         usual = OPEN if self.status == "active" else SHUT
         return usual if self.opens is None else self.opens
@@ -50,7 +50,7 @@ REVOKED = {"revoked": TAKEN_BACK}
 REQUIRED = {"waiver_signatures": "required"}
 
 
-def on(*hosts: str) -> dict[str, tuple[str, ...]]:
+def on(*hosts):
     """Return every control of these hosts."""
     return dict.fromkeys(hosts, CONTROLS)
 
@@ -111,9 +111,7 @@ CASES = [
 ]
 
 
-def signed(
-    shows: str, status: str, waiver: dict[str, Any] | None = None, mode: str = "", why: str = "", **how: Any
-) -> Case:
+def signed(shows, status, waiver=None, mode="", why="", **how):
     """Build a case of a signed waiver."""
     variables = {"waiver_signatures": mode} if mode else {}
     return Case(shows, status, waiver or {}, variables=variables, why=why, signing=Signing(**how))

@@ -4,11 +4,9 @@ import dataclasses
 import datetime
 import os
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import pytest
 import yaml
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.plans.hosts import compile_hosts
@@ -43,7 +41,7 @@ APPROVERS = {
     "press": {"head": "head.of.press", "deputies": ["deputy.of.press", "head.of.both"]},
     "finance": {"head": "head.of.finance", "deputies": ["head.of.both"]},
 }
-WAIVER: dict[str, Any] = {"id": "w1", "services": ["whatsapp"], "hosts": ["press01"], "ticket": "ITS-4711"}
+WAIVER = {"id": "w1", "services": ["whatsapp"], "hosts": ["press01"], "ticket": "ITS-4711"}
 WAIVER |= {"reason": "Press enquiries come in there", "risk": "Files received there are not scanned"}
 WAIVER |= {"compensating_controls": ["a network of its own"]}
 WAIVER |= {"requested_by": "chan.tai.man", "requested_on": "2026-10-30T09:00:00+08:00"}
@@ -51,14 +49,14 @@ WAIVER |= {"approved_by": "head.of.press", "approved_on": "2026-11-01T09:00:00+0
 WAIVER |= {"valid_from": "2026-11-02T00:00:00+08:00", "expires": "2026-12-31T18:00:00+08:00"}
 
 
-def at(text: str) -> datetime.datetime:
+def at(text):
     return datetime.datetime.fromisoformat(text)
 
 
 class Organisation:
     """The files of the organisation below a temporary directory, and the plans that follow from them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         self.root = root
         self.inventory = root / "inventory"
         self.waivers = self.inventory / "waivers"
@@ -68,23 +66,23 @@ class Organisation:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(SERVICE.format(id=id_, network=network), encoding="utf-8")
         self.approvers(APPROVERS)
-        self.variables: dict[str, Any] = {}
-        self.groups: dict[str, frozenset[str]] = dict(GROUPS)
+        self.variables = {}
+        self.groups = dict(GROUPS)
 
-    def approvers(self, register: Mapping[str, Any] | None) -> None:
+    def approvers(self, register):
         file = self.inventory / "approvers.yml"
         file.unlink(missing_ok=True)
         if register is not None:
             file.write_text(yaml.safe_dump(dict(register)), encoding="utf-8")
 
-    def waiver(self, name: str = "w1.yml", **changes: Any) -> Path:
+    def waiver(self, name="w1.yml", **changes):
         """Write the waiver with changed keys; None leaves a key out."""
         content = {key: value for key, value in {**WAIVER, **changes}.items() if value is not None}
         file = self.waivers / name
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
         return file
 
-    def question(self, *names: str) -> Question:
+    def question(self, *names):
         """Build the question of a run over some hosts, or all."""
         hosts = sorted(frozenset().union(*self.groups.values()))
         own = {f"proscribe_{key}": value for key, value in self.variables.items()}
@@ -96,19 +94,19 @@ class Organisation:
         question = Question(self.root, "audit", "audit", places, "", list(CONTROLS), play_variables, groups)
         return dataclasses.replace(question, zone_of=lambda name: ZONES.get(name, ""))
 
-    def run(self, now: str = NOW, *names: str) -> dict[str, Any]:
+    def run(self, now=NOW, *names):
         return compile_run(self.question(*names), at(now))
 
-    def status(self, now: str = NOW, *names: str) -> str:
+    def status(self, now=NOW, *names):
         """Return the status of the only waiver."""
         (waiver,) = self.run(now, *names)["waivers"]
         return str(waiver["status"])
 
-    def why(self, now: str = NOW) -> str:
+    def why(self, now=NOW):
         (waiver,) = self.run(now)["waivers"]
         return str(waiver["why"])
 
-    def opened(self, service: str = "whatsapp", now: str = NOW) -> dict[str, tuple[str, ...]]:
+    def opened(self, service="whatsapp", now=NOW):
         """Return the open controls of a service by host, without hosts that have none."""
         compiled = compile_hosts(self.question(), at(now))
         opened = {}
@@ -135,30 +133,30 @@ class Signing(NamedTuple):
 class Keys:
     """Real SSH keys and the file allowed_signers."""
 
-    def __init__(self, root: Path, inventory: Path) -> None:
+    def __init__(self, root, inventory):
         self.root, self.signers = root, inventory / "allowed_signers"
 
-    def make(self, name: str) -> Path:
+    def make(self, name):
         file = self.root / name
         if not file.exists():
             run = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(file)]
             subprocess.run(run, check=True)
         return file
 
-    def allow(self, principal: str, key: Path, *options: str) -> None:
+    def allow(self, principal, key, *options):
         public = " ".join(key.with_name(key.name + ".pub").read_text().split()[:2])
         line = " ".join(filter(None, [principal, ",".join(options), public]))
         with self.signers.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
 
-    def sign(self, file: Path, key: Path, namespace: str = "proscribe-waiver") -> Path:
+    def sign(self, file, key, namespace="proscribe-waiver"):
         signature = Path(f"{file}.sig")
         signature.unlink(missing_ok=True)
         run = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(file)]
         subprocess.run(run, check=True, capture_output=True, env={**os.environ, "SSH_AUTH_SOCK": ""})
         return signature
 
-    def follow(self, signing: Signing, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def follow(self, signing, file, monkeypatch):
         """Sign a file as described."""
         key = self.make("head")
         self.allow("somebody.else", self.make("stranger"), OURS)

@@ -3,9 +3,7 @@
 import errno
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from proscribe.host.system import Host, Result
@@ -23,13 +21,13 @@ class Made(Host):
     starts reports beside what it hears: {} for one that notices all, None for one that hears nothing.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root):
         super().__init__(root, self.answer)
-        self.ran: list[str] = []
-        self.stopped: set[str] = set()
-        self.daemon: dict[str, str] | None = {}
+        self.ran = []
+        self.stopped = set()
+        self.daemon = {}
 
-    def refused_execution(self, path: str) -> int:
+    def refused_execution(self, path):
         """What the daemon does, once the kernel has reported it a start."""
         if self.daemon is not None and units.LAUNCHES not in self.stopped:
             self.link_process()
@@ -39,13 +37,13 @@ class Made(Host):
             self.write(reported.STATE, reported.report_of({**fields, "beats": beats, **self.daemon}))
         return errno.ENOEXEC
 
-    def link_process(self) -> None:
+    def link_process(self):
         """A process 7 that runs."""
         place = Path(self.root) / "proc/7"
         place.mkdir(parents=True, exist_ok=True)
         (place / "exe").exists() or (place / "exe").symlink_to("/usr/bin/python3")
 
-    def answer(self, argv: Sequence[str], **_: Any) -> Result:
+    def answer(self, argv, **_):
         """What systemctl would say; it enables and disables by links, as it does."""
         self.ran.append(" ".join(argv))
         verb, names = argv[1], [word for word in argv[2:] if not word.startswith("-")]
@@ -61,7 +59,7 @@ class Made(Host):
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+def made(tmp_path, monkeypatch):
     for directory in ("var/lib", "etc/systemd/system", "run/systemd/system", "usr/sbin", "usr/libexec"):
         (tmp_path / directory).mkdir(parents=True)
     monkeypatch.setattr(installing, "interpreter", lambda: "/usr/bin/python3")
@@ -71,19 +69,19 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     return Made(str(tmp_path))
 
 
-def plan(every: int = 300, **more: Any) -> dict[str, Any]:
+def plan(every=300, **more):
     """A plan without a control."""
     body = {"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}}
     return sealed({**body, "watch": {"every": every, "max_age": 1209600}, **more})
 
 
-def given(*plans: dict[str, Any]) -> dict[str, Any]:
+def given(*plans):
     """What the controller sends."""
     return {"program": " -ISXutf8\n# x\n", "code": b"code", "plans": list(plans), "now": AT}
 
 
 @pytest.fixture
-def watched(made: Made) -> tuple[Made, dict[str, Any]]:
+def watched(made):
     """A host on which the watch is installed, and its plan."""
     mine = plan()
     installing.change(made, mine, given(mine))

@@ -1,9 +1,7 @@
 """A package system that there is not: a directory in /opt/acme for each package. One file, as any other is one."""
 
 from functools import partial
-from typing import AbstractSet, Callable, Sequence
 
-from ....system import Host, Process, User
 from ...base import Action
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .package import Package
@@ -12,23 +10,23 @@ MANAGER = "acme"
 PLACE = "/opt/acme"
 
 
-def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+def query(host, ids):
     return [Package(MANAGER, name, "1", path=f"{PLACE}/{name}") for name in host.list(PLACE) if name in ids], ""
 
 
-def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+def query_of(host, user, ids):
     return [], ""  # it installs for the whole host
 
 
-def owned_directories(host: Host, user: User | None) -> Sequence[str]:
+def owned_directories(host, user):
     return [] if user else [PLACE]
 
 
-def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+def programs(host, ids, packages):
     return lambda process: ""
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host, packages):
     return [Action("remove", package.id, partial(host.delete, f"{package.path}/app")) for package in packages], []
 
 

@@ -43,10 +43,7 @@ def test_test_file_belongs_to_the_module_of_its_path(tmp_path, module, names):
         # mypy finds mistakes in types.
         ("Rules = Mapping[str, Any]\nRule = tuple[str, int]\n", set()),
         ("class Rule(TypedDict, total=False):\n    id: Literal['a', 'b']\n", set()),
-        (
-            'Item = typing.TypeVar("Item", bound=int)\nRow = TypedDict("Row", {"as": str, "x": int})\n',
-            set(),
-        ),
+        ('Item = typing.TypeVar("Item", bound=int)\nRow = TypedDict("Row", {"as": str, "x": int})\n', set()),
         # No import runs these blocks.
         ("if MYPY:\n    f(1)\nif __name__ == '__main__':\n    f(1)\n", set()),
         ("if not MYPY:\n    f(1)\n", {"not MYPY -> (MYPY)", "1 -> (0)", "1 -> (2)", "f(1) -> pass"}),
