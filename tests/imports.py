@@ -71,70 +71,6 @@ def distances(files, changed):
     return steps
 
 
-def reaches(files, start):
-    """Return a file, its imports, theirs, and so on."""
-    reached, waiting = {start}, [start]
-    while waiting:
-        new = set(files.get(waiting.pop(), ())) - reached
-        reached |= new
-        waiting += new
-    return frozenset(reached)
-
-
-def find_circles(project):
-    """Find the files that import each other in a circle, those of tests left out.
-
-    Every statement counts, also one for type checkers. pyproject.toml has contracts for packages; this checks files.
-    """
-    files = _list_statements(project)
-    reached = {path: reaches(files, path) for path in files}
-    circles = {tuple(sorted(other for other in reached[path] if path in reached[other])) for path in files}
-    return [list(circle) for circle in sorted(circles) if len(circle) > 1]
-
-
-def count_floors(project):
-    """Return the steps of the longest chain of imports between the modules and rooms of each room of the package.
-
-    Raise ValueError for rooms that import each other in a circle. Imports of a room by its own `__init__` do not count.
-    """
-    files = {path: names for path, names in _list_statements(project).items() if path.startswith(f"{UTILS}/proscribe/")}
-    return {room: _count_floors(room, files) for room in sorted({os.path.dirname(path) for path in files})}
-
-
-def _count_floors(room, files):
-    below = {}
-    for path, names in files.items():
-        if part := _name_part(path, room):
-            below.setdefault(part, set()).update(_name_part(name, room) for name in names)
-    heights = {}
-
-    def measure(part, above):
-        if part in above:
-            raise ValueError(f"{room}: {' -> '.join((*above, part))}")
-        if part not in heights:
-            others = below.get(part, set()) - {part, ""}
-            heights[part] = 1 + max((measure(other, (*above, part)) for other in others), default=0)
-        return heights[part]
-
-    return max((measure(part, ()) for part in below), default=0)
-
-
-def _name_part(path, room):
-    """Return the module or room inside of a room that a file belongs to; "" for none."""
-    name = path[len(room) + 1 :].partition("/")[0] if path.startswith(f"{room}/") else ""
-    return name.removesuffix(".py") if name != "__init__.py" else ""
-
-
-def _list_statements(project):
-    """Return the files that each file imports by a statement, those of tests left out."""
-    checkout = _Checkout(project)
-    return {
-        path: _join(_Reader(checkout, path, statements_only=True).list_statements(checkout.parse(path)))
-        for path in checkout.python
-        if not path.startswith("tests/")
-    }
-
-
 def _join(imports):
     return frozenset(file for _, files in imports for file in files)
 
@@ -154,9 +90,6 @@ class _Checkout:
                 helpers.setdefault(os.path.basename(path), []).append(path)
         # pytest makes the files beside any test importable for all tests, if no two have the name.
         self.helpers = {name: paths[0] for name, paths in helpers.items() if len(paths) == 1}
-
-    def parse(self, path):
-        return ast.parse((self.project / path).read_bytes())
 
     def list_imports(self, path):
         """Return the imports of a file, those of its fixtures left out."""
@@ -238,7 +171,7 @@ class _Checkout:
         """Return the names that a module defines or imports."""
         if path not in self.names:
             names = set()
-            for node in self.parse(path).body:
+            for node in ast.parse((self.project / path).read_bytes()).body:
                 if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                     names.add(node.name)
                 elif isinstance(node, (ast.Assign, ast.AnnAssign)):
@@ -253,16 +186,11 @@ class _Checkout:
 
 
 class _Reader:
-    """The imports of one file.
+    """The imports of one file."""
 
-    With `statements_only`, imports for type checkers count, and `from package import module` does not count for the
-    package.
-    """
-
-    def __init__(self, checkout, path, statements_only=False):
+    def __init__(self, checkout, path):
         self.checkout = checkout
         self.path = path
-        self.statements_only = statements_only
         self.arguments = frozenset()
         # The module's own name, and its package's.
         name = _name_module(path)
@@ -282,7 +210,7 @@ class _Reader:
                         yield alias.asname or alias.name.partition(".")[0], frozenset({file})
             elif isinstance(node, ast.ImportFrom):
                 yield from self._list_names(node)
-            elif isinstance(node, ast.If) and _is_for_types(node.test) and not self.statements_only:
+            elif isinstance(node, ast.If) and _is_for_types(node.test):
                 waiting += node.orelse
             else:
                 for block in _BLOCKS:
@@ -299,7 +227,7 @@ class _Reader:
         file = self.checkout.find_module(module, self.path)
         for alias in node.names:
             below = self.checkout.find_module(f"{module}.{alias.name}".lstrip("."), self.path)
-            both = below and file and not self.statements_only and alias.name in self.checkout.list_names(file)
+            both = below and file and alias.name in self.checkout.list_names(file)
             files = {below, file} if both else {below or file}
             if files != {""}:
                 yield alias.asname or alias.name, frozenset(files)
