@@ -1,10 +1,4 @@
-"""The checks of Ansible's makers for a collection, on the one that this checkout builds.
-
-    python tests/collection_checks.py sanity | lint | docs | changelog | importer
-
-Each builds it in a directory of its own. `sanity` is `ansible-test sanity` with the tests below. It makes environments
-from PyPI in .cache. The other tools are those of the extra `test-collection`.
-"""
+"""The checks of Ansible's makers: `python tests/collection_checks.py sanity | lint | docs | changelog | importer`."""
 
 import argparse
 import os

@@ -85,9 +85,7 @@ def smallest_size(item):
 
 
 def pytest_configure(config):
-    """Register the writer of results, in the one process that sees all of them, and keep child processes of tests from
-    writing into the cache of bytecode (suite/parts.py).
-    """
+    """Register the writer of results in one process. Keep child processes from writing bytecode (suite/parts.py)."""
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         os.environ.pop("PYTHONPYCACHEPREFIX", None)
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"

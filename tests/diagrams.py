@@ -1,8 +1,6 @@
 """The pictures docs/pictures/*.svg, drawn from the *.dot beside them with Graphviz: `python tests/diagrams.py`.
 
-Run it after a change of a .dot file. Each picture names the SHA-256 of its source, and a unit test compares that,
-since each version of Graphviz draws the same text a little differently. The colours follow the reader's light or
-dark mode, and title and description are for screen readers.
+Each names the SHA-256 of its source, which a unit test compares, since each Graphviz draws a little differently.
 """
 
 import hashlib

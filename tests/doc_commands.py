@@ -1,7 +1,4 @@
-"""Mistakes in the commands of the documents, by the parsers that read a command when somebody types it.
-
-Nothing is run. The tests that run the commands judge those of other projects (systemctl, git).
-"""
+"""Mistakes in the commands of the documents, by the parsers that read a command when somebody types it."""
 
 import contextlib
 import io

@@ -1,8 +1,4 @@
-"""The commands of the documents that no test runs, each with its reason; all others are run on made hosts.
-
-The first column is a pattern of the whole command (fnmatch), without a comment behind it. One that no document has any
-more fails a test.
-"""
+"""The commands of the documents that no test runs: a pattern (fnmatch) of each, and the reason."""
 
 import re
 from fnmatch import fnmatchcase

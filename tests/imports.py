@@ -39,10 +39,7 @@ _UNKNOWN = "\0"  # a value in a formatted string
 
 
 def graph(project):
-    """Return the Python files of the checkout, each with the files that it imports directly, as paths below `project`.
-
-    A test may name any file of the checkout in a string. Only Python files are keys.
-    """
+    """Return the Python files, each with the files of the checkout that it imports directly or, in tests, names."""
     checkout = _Checkout(project)
     collecting = gc.isenabled()
     gc.disable()  # half of the time otherwise

@@ -81,10 +81,7 @@ def _join(place):
 
 
 def _find_paths_in_use(directory):
-    """Return the paths that tests read or write: the checkout, its cache, its history, and the directory of the run.
-
-    A work tree shares its history with another one.
-    """
+    """Return the paths that tests read or write: the checkout, its cache and history, and the run's directory."""
     project = Path(__file__).resolve().parent.parent
     question = ["git", "-C", str(project), "rev-parse", "--git-common-dir"]
     history = ""

@@ -82,9 +82,7 @@ def processors():
 
 
 def hosts_at_a_time():
-    """How many tests with hosts of their own run side by side: each takes up to 2 GiB, half of the memory is left, and
-    one of them more than there are processors waits.
-    """
+    """How many tests with hosts run side by side: at most one more than processors, with 2 GiB of half the memory."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -104,9 +102,7 @@ def becoming_root():
 
 
 def install_tools(parts):
-    """Install with apt what these parts (and the size among them) need and the machine lacks, or name it where that is
-    not possible.
-    """
+    """Install with apt what these parts, and the size among them, need, or name it where that is not possible."""
     lacking = [(tool, needed) for tool, needed in TOOLS.items() if not which(tool) and not os.path.exists(tool)]
     packages = sorted({needed.package for _, needed in lacking if needed.parts & set(parts)})
     if not packages:
@@ -205,9 +201,7 @@ def environment(end, pythons, requirements):
 
 
 def next_core(pythons, requirements):
-    """The environment for the newest pre-release of ansible-core that can be had; None where there is none after the
-    newest release that is supported, or nobody can be asked.
-    """
+    """The environment for the newest pre-release of ansible-core; None where there is none after the newest release."""
     minor = next((minor for minor in NEWEST.pythons if minor in pythons), None)
     if minor is None:
         return None

@@ -1,8 +1,4 @@
-"""How tests wait: for a state, never for a time. A busy machine is no failure, so no test asks how fast it was.
-
-Where a time is what is tested (rules that take themselves back, a tool that is ended), the test says so and leaves BUSY
-seconds for seeing it.
-"""
+"""How tests wait: for a state, never for a time. Where a time is tested, BUSY seconds are left for seeing it."""
 
 import os
 import time
@@ -23,9 +19,7 @@ def until(condition, seconds=LONGEST, on_timeout=lambda: ""):
 
 
 def processor():
-    """The seconds of the processor that this process has had, and what it started and has ended: what something costs,
-    however many others want the processor meanwhile.
-    """
+    """The seconds of the processor that this process, and what it started and has ended, have had."""
     return sum(os.times()[:4])
 
 

@@ -1,7 +1,4 @@
-"""Makes docs/pictures/report-page.png: the report page of a made fleet, in Chromium. `python tests/picture.py`.
-
-Run it after a change of how the page looks. No test compares it, since every Chromium draws letters its own way.
-"""
+"""Makes docs/pictures/report-page.png, the page of a made fleet in Chromium: `python tests/picture.py`."""
 
 import subprocess
 import sys

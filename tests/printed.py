@@ -12,9 +12,7 @@ COMMAND = re.compile(
 
 
 def too_wide(printed, width):
-    """The lines that are wider than the screen and need not be: a command, and a path or an identifier that has a line
-    of its own, stay whole to be copied.
-    """
+    """The lines that are wider than the screen, but commands, and paths or identifiers alone, which people copy."""
     wide = [line for line in printed.splitlines() if cells(line) > width]
     return [line for line in wide if len(line.split()) > 1 and not COMMAND.match(line)]
 

@@ -1,8 +1,4 @@
-"""How many examples a property is tried with, in each size of a run (`--hypothesis-profile`).
-
-`fast` is for while one writes, `default` for a change, `nightly` to find what is new: only that one draws other
-examples each time.
-"""
+"""How many examples a property is tried with, in each size; only `nightly` draws other examples each time."""
 
 from hypothesis import HealthCheck, settings
 from suite.sizes import DEFAULT, FAST, NIGHTLY

@@ -1,7 +1,4 @@
-"""The catalogue beside independent public lists: what it makes of each name that two or more of them have.
-
-tests/catalog/public_lists*.yml has what each list says, mistakes included; the entries of the catalogue decide.
-"""
+"""The catalogue beside the names that two or more public lists have (tests/catalog/public_lists*.yml)."""
 
 from pathlib import Path
 

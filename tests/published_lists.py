@@ -1,7 +1,4 @@
-"""The known-good names by where they come from, and the names of publishers' lists that are none.
-
-catalog/known_good.txt has the names, below headings; tests/catalog/published_lists.yml what was left out, and why.
-"""
+"""The known-good names (catalog/known_good.txt) by heading, and those of publishers' lists that were left out."""
 
 import itertools
 from pathlib import Path

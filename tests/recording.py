@@ -1,6 +1,4 @@
-"""Comparison of an output with a recorded file, byte for byte. Remove the file to record it again: the test writes it
-and fails once. A recorded file is small, so that people read its differences.
-"""
+"""Comparison of an output with a recorded file, byte for byte. A test without its file writes it, and fails once."""
 
 import textwrap
 

@@ -15,10 +15,7 @@ MOUNTS = Path("/proc/self/mountinfo")
 
 
 def find_directory():
-    """Return the directory of all roots.
-
-    In a container, /var/cache is an overlay, and no root can be made on an overlay. The checkout is none there.
-    """
+    """Return the directory of all roots: of a container, whose /var/cache is an overlay, one in the checkout."""
     types = {}
     with contextlib.suppress(OSError):  # no Linux
         for line in MOUNTS.read_text().splitlines():
@@ -35,10 +32,7 @@ def make(directory):
 
 
 def is_in_use(directory):
-    """Return whether a host has a directory, or one below it, as a layer of its root.
-
-    Root sees the mounts of all tests, an ordinary user only those outside of namespaces.
-    """
+    """Return whether a host has a directory, or one below it, as a layer of its root, as far as this user sees."""
     name = str(directory).replace(" ", "\\040").encode()  # proc_pid_mountinfo(5)
     for mounts in Path("/proc").glob("[0-9]*/mountinfo"):
         with contextlib.suppress(OSError):  # the process has ended

@@ -86,10 +86,7 @@ def static(profile):
 
 
 def decision(program, rules, fixed=()):
-    """Return the rule that decides about a program, the static ones first.
-
-    None leaves it to the mode. MONITOR, which is the default, lets the program start.
-    """
+    """Return the rule that decides about a program, the static ones first; None leaves it to the mode."""
     tables = [{(rule.type, rule.identifier): rule for rule in table} for table in (fixed, rules)]
     return next((table[key] for table in tables for key in program.identifiers() if key in table), None)
 
@@ -101,10 +98,7 @@ def blocks(program, rules):
 
 
 def on_a_terminal(message):
-    """Return a message as Santa prints it on a terminal: it takes the HTML for XML.
-
-    Raise ParseError for other text. Santa would print its own text instead.
-    """
+    """Return a message as Santa prints it on a terminal, which takes HTML for XML. Raise ParseError for other text."""
     body = ElementTree.fromstring(f"<html><body>{message}</body></html>")[0]
     if tags := {element.tag for element in body} - {"br"}:
         raise ValueError(f"marks that are none of ours: {tags}")

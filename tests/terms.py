@@ -42,10 +42,7 @@ Lines = Iterator[tuple[int, str]]  # with the number of each
 
 
 class Term(NamedTuple):
-    """A row of the glossary: the term, and the parts of identifiers and the phrases that it replaces.
-
-    `names` have such a part all the same: users type them, or files contain them.
-    """
+    """A row of the glossary: the term, and the parts of names and the phrases that it replaces, except in `names`."""
 
     say: str
     parts: frozenset[str]

@@ -1,8 +1,4 @@
-"""Fourteen programs that a ban is about, as they show on a Windows host and on a Mac.
-
-What installers register is from microsoft/winget-pkgs and public copies of registries, the app packages are from the
-catalogue's sources. Where a program has no app in the Microsoft Store, its package is made up.
-"""
+"""Fourteen programs of a ban, as they show on Windows (winget-pkgs, public copies of registries) and on a Mac."""
 
 from typing import NamedTuple
 

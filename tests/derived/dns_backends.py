@@ -63,9 +63,7 @@ def registry():
 
 
 def forwarders():
-    """Where the firewall finds the servers that resolvers ask. It stands outside the control dns, which few need for
-    that.
-    """
+    """Where the firewall finds the servers that resolvers ask: outside of the control dns, which few need for that."""
     lines = [
         '"""Where the configurations of resolvers name the servers that they ask.',
         "",

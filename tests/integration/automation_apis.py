@@ -1,6 +1,4 @@
-"""Fake AWX and Semaphore servers, which take what their makers publish: awx_collection and api/views of AWX 24, and
-api-docs.yml of Semaphore 2.16.
-"""
+"""Fake AWX (24: awx_collection, api/views) and Semaphore (2.16: api-docs.yml), which take what their makers publish."""
 
 import json
 import re

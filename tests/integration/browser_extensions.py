@@ -1,9 +1,8 @@
-"""Prints what becomes of the extensions of a real browser when its policy comes.
+"""Prints what becomes of the extensions of a real browser when its policy comes. Standard library only.
 
-Starts the browser with the made extensions of some folders (for Firefox, each is named for its id), moves the policy to
-its place, and prints which extensions are at work: {"before": {ID: true, ...}, "after": {ID: false, ...}, "again": {ID:
-"what Chromium says when it is loaded once more"}}. Without --policy, the policy is there from the start, and it prints
-{"loaded": {NAME OF DIR: true, ...}}. Standard library only.
+It starts the browser with made extensions, moves the policy to its place, and prints which are at work: {"before": {ID:
+true}, "after": {ID: false}, "again": {ID: "what Chromium says when it is loaded once more"}}. Without --policy the
+policy is there from the start, and it prints {"loaded": {NAME OF DIR: true}}.
 """
 
 import argparse

@@ -1,7 +1,4 @@
-"""Prints the headers that a real browser on this host sends to each address, by address; null where no request came.
-
-All names lead to a server on this host, whose certificate the browser is set to accept. Standard library and openssl.
-"""
+"""Prints the headers that a browser sends to each address, null where no request came. Standard library and openssl."""
 
 import argparse
 import http.server

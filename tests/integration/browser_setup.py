@@ -1,7 +1,4 @@
-"""A made tree with a copy of this machine's /etc, and real browsers that see it in place of /etc.
-
-They do so in a mount namespace of their own, so that no policy is ever in force on the machine itself.
-"""
+"""A copy of this machine's /etc, and real browsers that see it in place of /etc, in a mount namespace of their own."""
 
 import datetime
 import json

@@ -1,7 +1,4 @@
-"""Chromium under remote control, by its debugging pipe: open a page, press keys, read what stands there, print it.
-
-The pipe (file descriptors 3 and 4, JSON ended by a zero byte) needs no port and no WebSocket. Standard library only.
-"""
+"""Chromium under remote control by its debugging pipe: JSON, each ended by a zero byte. Standard library only."""
 
 import base64
 import contextlib

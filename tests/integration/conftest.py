@@ -38,10 +38,7 @@ def require_root():
 
 
 def layers(root):
-    """The layers of one of the tests' Debian roots (tests/roots.py), made on first use, or the end of the test.
-
-    On some days sid cannot be installed, which is no fault of what is tested.
-    """
+    """Return the layers of a Debian root, made on first use. The test ends where sid cannot be installed today."""
     require_root()
     for tool in ("mmdebstrap", "unshare", "nsenter"):
         require_tool(tool)

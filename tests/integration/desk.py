@@ -1,7 +1,4 @@
-"""A controller and three hosts for the commands of the docs, with what a first audit finds.
-
-The controller can clone this checkout. It reaches press01 and fin01 as root, lab01 as a user with sudo and a password.
-"""
+"""A controller and three hosts for the commands of the docs: press01, fin01 as root, lab01 by sudo and a password."""
 
 import contextlib
 

@@ -47,8 +47,6 @@ class Explained:
 
 
 def closed(answer):
-    """Whether an answer says that something cannot be reached; one that leaves it open to what the host is like does
-    not say it.
-    """
+    """Return whether an answer says that something cannot be reached, whatever the host is like."""
     assert answer not in (DEPENDS, AUDITED), answer
     return answer == BLOCKED

@@ -1,8 +1,4 @@
-"""A Windows host of Wine's (with `ansible_shell_type: cmd`) and a made Mac, behind a real sshd.
-
-Wine's registry, `reg`, `tasklist` and `cmd` are real implementations. The shell of its account hands a command line to
-Wine's cmd in a variable, since arguments would be quoted another time.
-"""
+"""A Windows host of Wine's (its registry, `reg`, `tasklist` and `cmd` are real) and a made Mac, behind a real sshd."""
 
 import base64
 import plistlib

@@ -33,9 +33,7 @@ def mounted(place, uid, mode, more=",allow_other"):
 
 
 def serve(device, answer):
-    """Answer what the kernel asks, until the standard input is closed. `answer` takes an opcode, a node and the rest of
-    a request, and returns the answer, the number of an error, or None for no answer at all.
-    """
+    """Answer the kernel until stdin is closed. `answer` returns bytes, an error's number, or None for no answer."""
     while True:
         ready, _, _ = select.select([device, 0], [], [])
         if 0 in ready and not os.read(0, 1):

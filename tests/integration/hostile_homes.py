@@ -1,6 +1,4 @@
-"""Homes of hostile users, drawn by hypothesis: honest files with something changed at the places that are read, links,
-pipes, sockets, deep directories and names of any bytes. What is drawn (`Thing`) is small; `leave` makes it large.
-"""
+"""Homes of hostile users, drawn by hypothesis: what is drawn (`Thing`) is small, and `leave` makes it large."""
 
 import contextlib
 import json

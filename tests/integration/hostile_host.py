@@ -1,7 +1,6 @@
-"""Hosts in hostile hands, over real SSH: to Ansible each is a host like any other, but it answers what an attack says.
+"""Hosts in hostile hands, over real SSH. One sshd on loopback is all of them, and starts this file for each command.
 
-One sshd on loopback is all of them, and starts this file for whatever is asked (ForceCommand). By the address that was
-called it does what stands in that host's file; a host without one is honest. Nothing observes or changes the machine.
+By the address that was called it does what stands in that host's file; a host without a file is honest.
 """
 
 import base64

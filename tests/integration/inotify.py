@@ -1,6 +1,4 @@
-"""Room for many booted machines: each takes some ten of the kernel's 128 inotify instances. Of the runs that share the
-kernel, the first raises the limit, and the last lowers it: each holds a shared lock, which ends with a killed run.
-"""
+"""Room for many machines: the first run raises the kernel's limit of inotify instances, the last one lowers it."""
 
 import contextlib
 import fcntl

@@ -1,7 +1,4 @@
-"""The changes of tests to the machine itself, written to PROSCRIBE_TESTS_LEDGER before they are made, to be undone.
-
-Each line is a JSON object: {"sysctl": NAME, "value": BEFORE}, or {"cgroup": NAME}, a directory below /sys/fs/cgroup.
-"""
+"""Changes of tests to the machine, noted before: {"sysctl": NAME, "value": OLD} or {"cgroup": NAME}."""
 
 import json
 import os

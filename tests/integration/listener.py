@@ -1,6 +1,4 @@
-"""A TCP listener that counts connections by the server name of a TLS hello or an HTTP Host line, and answers nothing.
-This file alone can be taken to a host: it imports nothing of Proscribe.
-"""
+"""A TCP listener that counts connections by server name and answers nothing. It imports nothing of Proscribe."""
 
 import collections
 import contextlib

@@ -1,8 +1,4 @@
-"""Whole hosts for a test: containers that boot with systemd and are reached over SSH by the real Ansible.
-
-Their network leads nowhere else. Made by root with podman, from the roots of tests/roots.py. Most of such a test is
-waiting, so the stories of several hosts are played side by side (`played`).
-"""
+"""Whole hosts for a test: containers of podman that boot with systemd and are reached over SSH by the real Ansible."""
 
 import contextlib
 import json
@@ -168,9 +164,7 @@ def podman(*words, stdin=None, check=True, timeout=LONGEST):
 
 @contextlib.contextmanager
 def booted(called, number=1, root="trixie-managed", states=("running",)):
-    """Hosts that have booted, to one of these states of systemd, on a network that leads nowhere else: the controller
-    is .1 in it, the hosts are .2 and so on.
-    """
+    """Boot hosts on an isolated network, until systemd has one of these states. The controller is .1 in it."""
     with tempfile.TemporaryDirectory(prefix=f"proscribe-{called}-") as place, network(called) as (net, prefix):
         hosts = [Machine(f"{net}-{n}", f"{prefix}.{n + 2}", Path(place) / str(n)) for n in range(number)]
         with contextlib.ExitStack() as stack:
@@ -188,9 +182,7 @@ def booted(called, number=1, root="trixie-managed", states=("running",)):
 
 @contextlib.contextmanager
 def booting(name, root, directory, *options, hostname=""):
-    """A host that boots, of a root by its name or of these layers; `options` are podman's. Gives its layers, of which
-    the newest has what it writes, and is there as long as it is.
-    """
+    """Boot a host of a root or of layers; `options` are podman's. Yield its layers: the newest has what it writes."""
     require_whole_hosts()
     stack = layers(root) if isinstance(root, str) else root
     place = directory / "machine"
@@ -216,9 +208,7 @@ def booting(name, root, directory, *options, hostname=""):
 
 @contextlib.contextmanager
 def network(called):
-    """A network of podman's that leads nowhere else and that nobody has: its name, and how its addresses begin. It is
-    for tests (RFC 2544) and no private one, which a catalogue would not take.
-    """
+    """Make an isolated network; return its name and prefix, which is for tests (RFC 2544) and not private."""
     name = f"proscribe-{called}-{os.getpid()}"
     taken = " ".join(route["dst"] for route in json.loads(subprocess.check_output(["ip", "-j", "route"])))
     for third in range(256):
@@ -240,10 +230,7 @@ Story = Callable[[Machine], None]
 
 @contextlib.contextmanager
 def played(request, called, number, afterwards=lambda host: None, root="trixie-managed"):
-    """The stories of a test module's parameters `story` that are to be run, each on one of some hosts, side by side.
-
-    Each leaves its host as it found it, for the next one, or `afterwards` does.
-    """
+    """Play a module's parameters `story` side by side. Each, or `afterwards`, leaves its host as it was."""
     items = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
     stories = [item.callspec.params["story"] for item in items if "story" in item.callspec.params]
     with booted(called, min(number, len(stories)), root) as hosts:

@@ -1,6 +1,4 @@
-"""A Samba domain for a test: a controller of it, and a Debian desktop that has joined it. Both are whole hosts of a
-network that leads nowhere else (machines.py); the domain is provisioned by Samba's own tool.
-"""
+"""A Samba domain for a test: a controller of it, and a Debian desktop that has joined it, both whole hosts."""
 
 import contextlib
 import json

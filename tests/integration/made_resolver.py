@@ -1,6 +1,4 @@
-"""A host for tests of the DNS filter: a test directory with its files, and a real resolver as its service, on a
-loopback address of its own.
-"""
+"""A host for tests of the DNS filter: a directory with its files, and a real resolver on a loopback address."""
 
 import os
 import signal

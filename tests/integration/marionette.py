@@ -1,11 +1,4 @@
-"""Firefox, or Thunderbird, under its own remote control: go to an address, ask it about itself.
-
-    with Firefox(executable, home, {"network.proxy.type": 0}) as browser:
-        browser.visit("https://www.example.org/")
-
-The control speaks `<length>:<JSON>` over TCP: a question is [0, id, command, parameters], its answer [1, id, error,
-result]. Standard library only.
-"""
+"""Firefox, or Thunderbird, under its own remote control (`<length>:<JSON>` over TCP). Standard library only."""
 
 import contextlib
 import json

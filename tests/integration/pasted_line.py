@@ -1,7 +1,4 @@
-"""Paste a line into root's shell at a terminal, and print as JSON what the terminal showed.
-
-python3 -I pasted_line.py LINE, as root on a host of a test.
-"""
+"""Paste a line (the argument) into root's shell at a terminal, and print as JSON what the terminal showed."""
 
 import json
 import os

@@ -2,9 +2,8 @@
 
     quarantine_under_attack.py ROOT TRIES        as root; ROOT is a made tree, /home in it may be a mount of its own
 
-The user's links lead to root's own folder /srv/victim of that tree, which has things of the same names in it. A try is
-one move, into the quarantine or back. Prints what was done, as JSON: how often something was taken, refused, given
-back, and how many rounds the user made.
+The user's links lead to things of the same names in root's own /srv/victim. A try is one move, in or back. Prints as
+JSON how often something was taken, refused and given back, and how many rounds the user made.
 """
 
 import contextlib

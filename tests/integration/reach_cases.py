@@ -1,6 +1,4 @@
-"""What is asked about, in the test that compares `explain` with what can be reached: names and addresses that the
-catalogue closes, those that it knows and that stay open here, and innocent ones that lie close by.
-"""
+"""Names and addresses that the catalogue closes, those that it knows and leaves open, and innocent ones close by."""
 
 # The rest of the world.
 RESOLVER = "192.0.2.53"  # the organisation's, outside of the host

@@ -1,6 +1,4 @@
-"""A made Internet in network namespaces, with no way out: a host that Proscribe manages, a guest behind it, and a world
-that answers for every name and on every address of `reach_cases`; and the probes that find what is reached in it.
-"""
+"""A made Internet in network namespaces: a managed host, a guest behind it, and a world that answers for everything."""
 
 import json
 import select
@@ -70,9 +68,7 @@ class World:
         self.start_apart(NESTED, "reaching.py", "etc")
 
     def connect(self, addresses, names):
-        """Make the namespaces, and the rest of the world with these addresses; a name that is not given leads to V4 and
-        V6.
-        """
+        """Make the namespaces and the rest of the world. A name that has no address here leads to V4 and V6."""
         self.spaces.build(dict.fromkeys([V4, V6, RESOLVER, *addresses]))
         # The host has to report every refused datagram at once; otherwise the client waits for its whole time limit.
         at_once = ["sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0"]

@@ -1,7 +1,4 @@
-"""Rules for fapolicyd, put through the real fagenrules and fapolicyd-cli of Debian in a throw-away root.
-
-The daemon is never started, and its program deleted: one that hangs keeps a whole machine from starting programs.
-"""
+"""Rules for fapolicyd in Debian's real fagenrules and fapolicyd-cli. The daemon itself could hang a whole machine."""
 
 import json
 import subprocess

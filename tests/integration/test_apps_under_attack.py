@@ -1,7 +1,4 @@
-"""Hostile homes, mounts and files in /tmp: what they cost the observation of their host, and what it finds beside them.
-
-PROSCRIBE_FUZZ=1000 observes that many hosts of homes that no honest user has, each with three such users.
-"""
+"""Hostile homes, mounts and files in /tmp: the cost of an observation, and its findings. PROSCRIBE_FUZZ: hosts."""
 
 import json
 import os

@@ -1,8 +1,4 @@
-"""Every row of settings.SETTINGS in real browsers, and what else a policy does there: tenants, Thunderbird, a relative.
-
-Left out is what only Brave or Edge have (`BraveVPNDisabled`, `TorDisabled`, `InPrivateModeAvailability`), and how
-Google and Microsoft use the headers of tenants.
-"""
+"""Every row of settings.SETTINGS in real browsers, but for Brave's and Edge's own; tenants, Thunderbird, a relative."""
 
 import json
 import os

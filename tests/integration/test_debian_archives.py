@@ -1,7 +1,6 @@
 """Every package of Debian's archives that the catalogue names, on whole hosts of Debian 12 and 13.
 
-The hosts are layers of roots (tests/roots.py). A second layer of a suite has what excludes another package, a third one
-what the backports have. All archives stay in apt's cache, so that apt can install the names again without a network.
+A second layer of a suite has what excludes another package, a third one what the backports have.
 """
 
 import contextlib

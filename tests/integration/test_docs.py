@@ -87,10 +87,7 @@ CODES = {
 
 
 class Prepared:
-    """An inventory in production with its history: web01, pc17 and press01 are the desk's three hosts.
-
-    Each block begins with the checkout as it is made here, and finds nothing that another one has left in it.
-    """
+    """An inventory in production with its history. Each block begins with the checkout as it is made here."""
 
     def __init__(self, fleet):
         self.fleet = fleet

@@ -1,7 +1,4 @@
-"""The ban comes back by itself when another program deletes the table, and leaves the others' rules as they are.
-
-With PROSCRIBE_TESTS_DOCKER=1 also beside Docker's own daemon, which makes the image of the hosts twice as large.
-"""
+"""The ban beside other programs with rules of their own; PROSCRIBE_TESTS_DOCKER=1: also beside Docker's own daemon."""
 
 import os
 import re

@@ -239,9 +239,7 @@ def test_the_token_goes_nowhere_else_and_a_refusal_is_one_line(api, code, monkey
 
 @pytest.fixture
 def throw_away(tmp_path):
-    """The variables with which Molecule makes hosts from one of the tests' roots, in a network that leads nowhere else,
-    and has no name server.
-    """
+    """Return the variables with which Molecule makes hosts from a root of the tests, in an isolated network."""
     with contextlib.ExitStack() as stack:
         net, prefix = stack.enter_context(network("policy"))
         configuration = tmp_path / "containers.conf"

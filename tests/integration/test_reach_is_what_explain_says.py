@@ -1,8 +1,6 @@
-"""What a client can reach is what `explain` says, name by name and address by address.
+"""What a client can reach is what `explain` says, name by name and address by address: real nft, a real resolver.
 
-The plan is compiled from the real catalogue, and Proscribe's own code enforces it, with the real nft and a real
-resolver. The firewall knows no names, so the test probes the addresses of a name one by one, like a program that knows
-them without DNS. Browsers have policies of their own and no part in this.
+The firewall knows no names, so the test probes the addresses of a name, like a program that knows them without DNS.
 """
 
 from typing import Any
@@ -27,9 +25,7 @@ NAME_SERVERS = [probe for address in (RESOLVER, V4, V6) for probe in connections
 
 
 class Policy(Explained):
-    """The policy of one host for each way of filtering names, from an inventory as people write them. The hosts have
-    the names of the ways.
-    """
+    """The policy of a host for each way of filtering names; each host has the name of its way."""
 
     def __init__(self, folder):
         hosts = {name: {"proscribe_dns_backend": name} for name in (*BACKENDS, "auto")}

@@ -168,9 +168,7 @@ class Story:
         return {**said, "page": self.controller.read(f"{REPORTS}/latest/report.html")}
 
     def agree(self, request, state, waits, waiver="", status=""):
-        """All outputs say of a request that its state is so, how many requests wait, and of which status a waiver is;
-        the exception's chain, {} for none.
-        """
+        """Return the exception's chain ({} for none). All outputs have to agree on a request and its waiver."""
         said = self.outputs()
         record = self.fleet.records()[A]
         report = self.controller.json(f"{REPORTS}/latest/report.json")

@@ -80,9 +80,7 @@ def machine():
 
 
 def made_day(chance):
-    """What is done when: names of TAMPERING by the moment of the observation after it. One is done as the lid closes,
-    and one while there is no network.
-    """
+    """Return names of TAMPERING by the moment of the next observation: one as the lid closes, one offline."""
     awake = [at for at in range(EVERY, DAY, EVERY) if not ASLEEP[0] < at < ASLEEP[1]]
     offline = [at for at in awake if OFFLINE[0] < at < OFFLINE[1]]
     names = chance.sample(sorted(TAMPERING), len(TAMPERING))

@@ -1,7 +1,4 @@
-"""Three network namespaces in a row, with no way out to anywhere else.
-
-inner (a guest or container) --- local (the host) --- outside (the rest of the world)
-"""
+"""Three network namespaces in a row: inner (a guest) --- local (the host) --- outside (the rest of the world)."""
 
 import os
 import subprocess

@@ -1,6 +1,4 @@
-"""Throw-away Debian roots with package systems that are not Debian's own, all of them real: pacman, pip, pipx, npm, rpm
-with dnf and zypper, and Nix. Every test has an overlay over them.
-"""
+"""Throw-away Debian roots with real package systems that are not Debian's own; each test has an overlay over them."""
 
 import contextlib
 import io

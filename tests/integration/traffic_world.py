@@ -1,6 +1,4 @@
-"""The host of the tests of the firewall's traffic: three namespaces in a row, and a process in each that opens
-connections on command.
-"""
+"""Three namespaces in a row for the firewall's traffic, with a process in each that opens connections on command."""
 
 import contextlib
 import json

@@ -1,6 +1,4 @@
-"""A whole host that keeps itself in line, without Ansible: the project's own code enforces it and installs its watch
-by a plan of the real catalogue.
-"""
+"""A whole host that keeps itself in line, without Ansible: our own code enforces it and installs its watch."""
 
 import base64
 import functools
@@ -70,9 +68,7 @@ def plan(**browser):
 
 
 def enforce(host, made, controls=(), between=()):
-    """Enforce a plan, or some controls of it; what changed, by control. `between` is a command that the host runs when
-    its controls are changed, and its watch is not yet.
-    """
+    """Enforce a plan, or some controls. The host runs `between` after its controls and before its watch."""
     _send(host)
     sent = watch_sent.packed(Store(), made)
     given = {"plan": made, "sent": sent, "controls": list(controls), "between": list(between)}

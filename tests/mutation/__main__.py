@@ -99,11 +99,7 @@ def sample_module(module, sample=0, seed=0):
 
 
 def select_items(arguments):
-    """Return the mutants that the arguments ask for.
-
-    With --every, so many seeds in a row take each module once. The order is mixed, so that a run with --minutes reaches
-    all rooms.
-    """
+    """Return the mutants that the arguments ask for. With --every their order is mixed, for a run with --minutes."""
     modules = list_modules(PROJECT)
     if arguments.module:
         named = []

@@ -13,7 +13,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TypeVar
 
 import isolated
 import root_directory
@@ -50,16 +49,15 @@ REMOVING_SECONDS = 10  # processes of a run that was ended may write for so long
 REAL_SECONDS, UNIT_SECONDS, LOADED_SECONDS = 900.0, 300.0, 40.0
 ENOUGH_SECONDS = 240.0  # no more tests of a mistake begin after so long
 CHECKS = (("mypy", "--cache-dir={cache}"), ("ruff", "check", "--no-cache", "--select=F", "module_utils"))
-# Writes what `tests/tool python tests/derived` writes from a source, for the texts named.
+# Writes the files named as `tests/tool python tests/derived` does.
 DERIVE = """
-import importlib, pathlib, sys
+import pathlib, sys
 sys.path[:0] = ["tests", "module_utils"]
-for name in sys.argv[1:]:
-    for part in importlib.import_module(f"derived.{name}").DERIVED:
+from derived.__main__ import parts
+for part in parts():
+    if part.path in sys.argv[1:]:
         pathlib.Path(part.path).write_text(part.applied(""))
 """
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 class CopyPool:
@@ -231,9 +229,8 @@ class Copy:
         before = {path: (self.directory / path).read_text() for path in (file, *derived)}
         (self.directory / file).write_text(text)
         try:
-            names = [Path(path.removesuffix("/__init__.py")).stem for path in derived]
-            argv = [sys.executable, "-c", DERIVE, *names]
-            possible = not names or not subprocess.run(argv, cwd=self.directory, capture_output=True).returncode
+            argv = [sys.executable, "-c", DERIVE, *derived]
+            possible = not derived or not subprocess.run(argv, cwd=self.directory, capture_output=True).returncode
             after = {path: (self.directory / path).read_text() for path in before}
             yield [Mistake(path, before[path], after[path]) for path in before] if possible else None
         finally:

@@ -54,10 +54,7 @@ class Lines:
             self._data.read()
 
     def find_tests(self, file, line):
-        """Return the tests that run a line of a module, and changed files of tests; nothing if the module has changed.
-
-        An import runs a line outside of functions, in whichever test comes first. All tests of the module count then.
-        """
+        """Return the tests, or changed files of tests, that run a line; of a line of an import, the module's."""
         if not self.is_learned(file):
             return []
         by_line = self._read_lines(file)

@@ -48,10 +48,7 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The end of a run.
-
-    A run is not possible if a test is not loaded, or if the texts differ in code that only an import runs.
-    """
+    """The end of a run: impossible where a test is not loaded, or where code differs that only an import runs."""
 
     possible: bool
     code: int | None  # pytest's: 0 or 1; None if the tests hang, or end without a word

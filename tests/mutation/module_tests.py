@@ -47,10 +47,7 @@ def name_room(module):
 
 
 def list_own_tests(module, project):
-    """List the unit tests whose path names a module: test_MODULE.py and test_MODULE_*.py at its place in tests/unit.
-
-    A file above the directory of the module, test_DIRECTORY.py, is about a whole small package.
-    """
+    """List the unit tests of a module's name, or of its directory's: test_MODULE.py, test_MODULE_*.py."""
     place, _, name = module.removesuffix("/__init__").rpartition("/")
     directory = project / "tests/unit" / place
     siblings = {other.rpartition("/")[2] for other in list_modules(project) if other.rpartition("/")[0] == place}
@@ -68,20 +65,14 @@ def _fits(name, patterns):
 
 
 def list_tests(module, project, files, real):
-    """List the test files of a module: its own, then the nearest by imports, then with `real` those with real tools.
-
-    `files` is the graph of imports.
-    """
+    """List the test files of a module: its own, the nearest by `files` (imports), and with `real` real tools'."""
     path = find_file(module, project)
     tests = [*list_own_tests(module, project), *list_nearest(path, files)]
     return list(dict.fromkeys([*tests, *(list_real(path, project) if real else ())]))
 
 
 def list_nearest(path, files):
-    """List the unit tests that reach a file by the fewest imports.
-
-    Among equals, those whose name has its words come first, then those that import the least else.
-    """
+    """List the unit tests that reach a file by the fewest imports. Words of its name decide between equals."""
     words = set(re.findall(r"[a-z]+", path.removesuffix(".py"))) - {"module", "utils", "proscribe", "init"}
     steps = distances(files, [path])
     tests = [

@@ -7,7 +7,7 @@ import ast
 import io
 import itertools
 import tokenize
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 COMPARED = {
     ast.Eq: (ast.NotEq,),
@@ -50,7 +50,6 @@ EMPTY = {
     **dict.fromkeys(("dict", "Mapping"), "{}"),
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_Part = TypeVar("_Part")
 
 
 class Mutant(NamedTuple):
@@ -240,10 +239,7 @@ def _is_type(value):
 
 
 def _is_limit(node):
-    """Return True if the node gives a number a name in capitals.
-
-    The number is a decision, which a test could only repeat. A limit that is lost (0) is a mistake.
-    """
+    """Return True for a number that gets a name in capitals. A test could only repeat it; losing it is a mistake."""
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     if not targets or not all(isinstance(target, ast.Name) and target.id.isupper() for target in targets):
         return False

@@ -125,9 +125,7 @@ def made_ansible(where, script):
 
 
 def made_wheel(where, version="1", package="made-ansible"):
-    """A requirement that pip satisfies without a network. Unless another `package` is wanted, it is one whose
-    ansible-playbook says its version.
-    """
+    """Make a requirement that pip satisfies offline: by default one whose ansible-playbook says its version."""
     module = package.replace("-", "_")
     wheel = where / f"{module}-{version}-py3-none-any.whl"
     info = f"{module}-{version}.dist-info"

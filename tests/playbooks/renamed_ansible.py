@@ -1,7 +1,6 @@
-"""ansible-playbook of a release that has renamed some private names: `renamed_ansible.py NAME|NAME ... -- ARGUMENTS`.
+"""ansible-playbook of a release with other private names: `renamed_ansible.py NAME|NAME ... -- ARGUMENTS`.
 
-The names are another one in all of ansible-core, as it is imported: so Ansible works as ever, and who uses a name finds
-nothing. A name of Python's own is renamed in the module of Python that has it.
+The names are others in all of ansible-core, as it is imported. So Ansible works, and others find nothing by them.
 """
 
 import importlib.util

@@ -101,9 +101,7 @@ def test_a_role_changes_nothing_where_the_whole_is_more_than_is_allowed(organisa
 
 
 class Option(NamedTuple):
-    """A way of running the play, and what comes of it: the exit code, and the (answered, expected) hosts of the one
-    report, or what is printed where there is none.
-    """
+    """A way of running the play, its exit code, and the report's (answered, expected) hosts, or what is printed."""
 
     code: int = 0
     covered: tuple[int, int] | None = (3, 3)

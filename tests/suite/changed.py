@@ -47,9 +47,7 @@ def git(project, *words):
 
 
 def revision(project):
-    """Return the revision to compare with: that of the environment, else where this branch left its upstream, else the
-    commit before. None where git knows none of them. A forced push may have removed the one in the environment.
-    """
+    """Return the revision to compare with: the environment's, the merge base with upstream, HEAD~1, or None."""
     named = os.environ.get(SINCE, "")
     if named and _ask(project, "rev-parse", "--verify", "--end-of-options", f"{named}^{{commit}}"):
         return named

@@ -21,9 +21,7 @@ IN_USE = Path("/run/lock/proscribe-tests-inotify")  # locked by runs that need m
 
 @contextlib.contextmanager
 def directory(cache):
-    """A directory of this run alone, which is removed with all that the run has left. First goes what earlier runs left
-    that did not end by themselves.
-    """
+    """A directory of this run alone, removed at its end; so are, before, those of runs that were killed."""
     clean(cache)
     own = cache / RUNS / str(os.getpid())
     own.mkdir(parents=True)

@@ -79,9 +79,7 @@ def docs(tools):
 
 
 def pytest(choice, name, environment, files, detail="", workers=0, profile="", waits=False, isolated=True):
-    """Run files of tests on one end, in so many processes. The profile of hypothesis sets the number of examples of a
-    property; without one, that of the size does.
-    """
+    """Run files of tests on one end, in so many processes, with hypothesis' profile of the size or another one."""
     if choice.slow is not None:
         with_slow = [path for path in files if path in choice.slow and "mark.slow" in (PROJECT / path).read_text()]
         slow = [f"--slow-in={os.pathsep.join(with_slow)}"]

@@ -136,9 +136,7 @@ def is_in_namespaces(part):
 
 @contextlib.contextmanager
 def temporary_directory(part, own):
-    """Yield the temporary directory of a part: below `own`, or elsewhere if that path has a blank. Tests put programs
-    there and name them in first lines of scripts and in messages, which break at blanks.
-    """
+    """Yield a part's temporary directory. Its path has no blank, where scripts that name it would break."""
     if is_in_namespaces(part) or not re.search(r"\s", str(own)):
         yield own / "tmp"
         return
@@ -201,9 +199,7 @@ def run(part, runs):
 
 
 def watched(process, part, log, results):
-    """Wait for a part, and end it if it hangs or somebody interrupts the run: why it had to be ended, and the seconds
-    of the processor that it took. First it can run its finalisers.
-    """
+    """Wait for a part; end it if it hangs or is interrupted. Return why, and its seconds of the processor."""
     started = deadline = time.monotonic()
     progress = Progress(started)
     signals = iter(PATIENCE.items())
@@ -237,9 +233,7 @@ def far(log):
 
 
 def run_all(parts, runs):
-    """Run the parts: those that wait at once, as many as memory allows, and beside them those that need the processors,
-    one for each processor. On Ctrl-C they end in order, and a second one does not wait for that.
-    """
+    """Run the parts: those that wait as memory allows, the others one for each processor. Ctrl-C ends them in order."""
     pools = {
         True: concurrent.futures.ThreadPoolExecutor(max_workers=machine.hosts_at_a_time()),
         False: concurrent.futures.ThreadPoolExecutor(max_workers=machine.processors()),
