@@ -48,11 +48,7 @@ def pieces():
         left[:] = [node for node in left if node not in chosen]
         return "".join("".join(lines[node.lineno - 1 : node.end_lineno]) for node in chosen)
 
-    return (
-        taken(lambda node: _name(node) in MODULES),
-        taken(lambda node: _name(node) in STORED),
-        taken(lambda node: True),
-    )
+    return [taken(chosen) for chosen in (lambda node: _name(node) in MODULES, lambda node: _name(node) in STORED, bool)]
 
 
 def _imported(node):

@@ -7,7 +7,7 @@ from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.browsers import places
 from proscribe.host.controls.browser.settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN
 
-from .part import Part, table
+from .part import parts_of, table
 
 CATALOG = Path(__file__).resolve().parents[2] / "catalog"
 # What the policies of these switches hold is made up from the plan.
@@ -20,24 +20,16 @@ MORE = {
 
 def files():
     catalogue = load([CATALOG])
-    return table(
-        ("file", "read by", "written"),
-        (
-            (
-                f"`{place['path']}`",
-                ", ".join(catalogue.browsers[id_].name for id_ in place["browsers"]),
-                "where it is installed" if place.get("present") else "always",
-            )
-            for place in places(catalogue)
-        ),
-    )
+    rows = []
+    for place in places(catalogue):
+        names = ", ".join(catalogue.browsers[id_].name for id_ in place["browsers"])
+        rows.append((f"`{place['path']}`", names, "where it is installed" if place.get("present") else "always"))
+    return table(("file", "read by", "written"), rows)
 
 
 def switches():
-    return table(
-        ("switch", "values", "what it is about", "in Chromium and its relatives", "in Firefox"),
-        (_switch(id_, setting) for id_, setting in SETTINGS.items()),
-    )
+    heads = ("switch", "values", "what it is about", "in Chromium and its relatives", "in Firefox")
+    return table(heads, (_switch(id_, setting) for id_, setting in SETTINGS.items()))
 
 
 def _switch(id_, setting):
@@ -51,11 +43,10 @@ def _switch(id_, setting):
 def _policies(said):
     for name, value in said.items():
         if name == "Preferences":
-            yield from (
-                f"`{preference}` = {json.dumps(locked['Value'])}, locked" for preference, locked in value.items()
-            )
+            for preference, locked in value.items():
+                yield f"`{preference}` = {json.dumps(locked['Value'])}, locked"
         else:
             yield f"`{name}` {json.dumps(value)}"
 
 
-DERIVED = (Part("docs/browsers.md", files, "files"), Part("docs/browsers.md", switches, "switches"))
+DERIVED = parts_of("docs/browsers.md", {"files": files, "switches": switches})

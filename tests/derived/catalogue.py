@@ -13,15 +13,14 @@ from proscribe.host.controls.apps.systems.registry import SYSTEMS
 from public_lists import names, standing
 from published_lists import left_out, sections
 
-from .part import Part, table
+from .part import parts_of, table
 
 CATALOG = Path(__file__).resolve().parents[2] / "catalog"
 
 
 def package_systems():
-    return table(
-        ("key", "a name is", "searched in"), ((f"`{key}`", _expected(key), _managers(key)) for key in PACKAGE_NAMES)
-    )
+    rows = ((f"`{key}`", _expected(key), _managers(key)) for key in PACKAGE_NAMES)
+    return table(("key", "a name is", "searched in"), rows)
 
 
 def _expected(key):
@@ -82,9 +81,8 @@ def mac_programs():
     found = [one for one in load([CATALOG]).services.values() if one.programs == PRIVATE]
     signed = [one for one in found if one.signing_ids]
     whole = [f"`{one.id}`" for one in signed if one.team_ids]
-    unknown = [
-        f"`{one.id}`" for one in found if not one.signing_ids and (one.bundle_ids or one.packages.get("brew_cask"))
-    ]
+    on_macs = [one for one in found if one.bundle_ids or one.packages.get("brew_cask")]
+    unknown = [f"`{one.id}`" for one in on_macs if not one.signing_ids]
     return _filled(
         f"The catalogue knows who signs the programs on Macs of {len(signed)} services, all programs of a team for "
         f"{len(whole)} of them ({', '.join(whole)}). Of {len(unknown)} more it knows a program there and not who signs "
@@ -119,14 +117,11 @@ def not_known_good():
     return table(("names", "service", "reason"), rows)
 
 
+OF_LISTS = {"known-good names": known_good, "names that the ban means": not_known_good, "public lists": public_lists}
+OF_KEYS = {"package systems": package_systems, "words": words, "services with nothing to look for": nothing_known}
+MACS = {"Mac programs": mac_programs}
 DERIVED = (
-    Part("docs/catalogue.md", known_good, "known-good names"),
-    Part("docs/catalogue.md", not_known_good, "names that the ban means"),
-    Part("docs/catalogue.md", public_lists, "public lists"),
-    Part("docs/catalogue.md", package_systems, "package systems"),
-    Part("docs/catalogue.md", words, "words"),
-    Part("docs/catalogue.md", nothing_known, "services with nothing to look for"),
-    Part("docs/windows_and_macs.md", windows_programs, "Windows programs"),
-    Part("docs/managed-desktops.md", mac_programs, "Mac programs"),
-    Part("docs/coverage.md", mac_programs, "Mac programs"),
+    *parts_of("docs/catalogue.md", OF_LISTS | OF_KEYS),
+    *parts_of("docs/windows_and_macs.md", {"Windows programs": windows_programs}),
+    *(part for path in ("docs/managed-desktops.md", "docs/coverage.md") for part in parts_of(path, MACS)),
 )

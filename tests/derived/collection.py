@@ -11,7 +11,7 @@ from proscribe.controller.cli.collection import NAME, NAMESPACE
 from proscribe.controller.cli.collection.layout import source_files
 from proscribe.controller.cli.collection.metadata import modules_of_group
 
-from .part import Part, table
+from .part import parts_of, table
 
 PROJECT = Path(__file__).resolve().parents[2]
 COLLECTION = f"{NAMESPACE}.{NAME}"
@@ -67,8 +67,5 @@ def group():
     return "".join(f"{line}\n" for line in textwrap.wrap(f"{names}.", 120))
 
 
-DERIVED = (
-    Part("docs/collection.md", group, "group of modules"),
-    Part("docs/collection.md", commands, "commands"),
-    Part("docs/collection.md", options, "variables of commands"),
-)
+TEXTS = {"group of modules": group, "commands": commands, "variables of commands": options}
+DERIVED = parts_of("docs/collection.md", TEXTS)

@@ -6,18 +6,15 @@ from pathlib import Path
 from proscribe.host.controls.dns import backends
 from proscribe.host.controls.dns.backends.declaration import KINDS
 
-from .part import Part, table
-from .python_source import as_entry
+from .part import Part, parts_of, table
+from .python_source import as_entry, begin_module
 
 
 def declared():
     """All backends, by kind and name. Raises ValueError for one that has another name than its file."""
     files = [path.stem for path in sorted(Path(backends.__path__[0]).glob("*.py"))]
-    modules = {
-        file: importlib.import_module(f"{backends.__name__}.{file}")
-        for file in files
-        if file not in {"__init__", "registry"}
-    }
+    files = [file for file in files if file not in {"__init__", "registry"}]
+    modules = {file: importlib.import_module(f"{backends.__name__}.{file}") for file in files}
     found = {file: module.DECLARED for file, module in modules.items() if hasattr(module, "DECLARED")}
     for file, one in found.items():
         if one.name != file:
@@ -27,76 +24,47 @@ def declared():
 
 def registry():
     """The list for hosts, each backend imported by name: what is sent to a host is what its imports name."""
-    lines = [
-        '"""All backends with a real filter.',
-        "",
-        "`tests/tool python tests/derived` writes this file from what the backends declare (declaration.py).",
-        '"""',
-        "",
-        "from __future__ import annotations",
-        "",
-        "from typing import TYPE_CHECKING, Mapping",
-        "",
-        "if TYPE_CHECKING:",
-        "    from .declaration import Backend",
-        "",
-        "# By name: the kind, the service that it lives with, and the files by which what it has left is known.",
-        "FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {",
-    ]
+    lines = begin_module(
+        "All backends with a real filter.", "the backends", "from typing import TYPE_CHECKING, Mapping"
+    )
+    lines += ["", "if TYPE_CHECKING:", "    from .declaration import Backend", ""]
+    lines += ["# By name: the kind, the service that it lives with, and the files by which what it has left is known."]
+    lines += ["FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {"]
     for one in declared():
         lines += as_entry(f'"{one.name}": ', one.kind, one.unit, one.files)
-    lines += [
-        "}",
-        "",
-        "",
-        "def backend(name: str) -> Backend:",
-        '    """The module of a filter, compiled on a host only where it is needed. Raises KeyError."""',
-    ]
-    for one in declared():
-        lines += [
-            f'    if name == "{one.name}":',
-            f"        from . import {one.name}",
-            "",
-            f"        return {one.name}",
-        ]
+    lines += ["}", "", "", "def backend(name: str) -> Backend:"]
+    lines += ['    """The module of a filter, compiled on a host only where it is needed. Raises KeyError."""']
+    for name in [one.name for one in declared()]:
+        lines += [f'    if name == "{name}":', f"        from . import {name}", "", f"        return {name}"]
     return "\n".join([*lines, "    raise KeyError(name)", ""])
 
 
 def forwarders():
     """Where the firewall finds the servers that resolvers ask: outside of the control dns, which few need for that."""
-    lines = [
-        '"""Where the configurations of resolvers name the servers that they ask.',
-        "",
-        "`tests/tool python tests/derived` writes this file from what the backends of dns declare (declaration.py).",
-        '"""',
-        "",
-        "from __future__ import annotations",
-        "",
-        "from typing import Sequence",
-        "",
+    lines = begin_module(
+        "Where the configurations of resolvers name the servers that they ask.",
+        "the backends of dns",
+        *("from typing import Sequence", ""),
         "# Files, and folders of files; and how a line begins that names some, with its mark.",
         "FORWARDERS: Sequence[tuple[Sequence[str], Sequence[str]]] = (",
-    ]
+    )
     for one in (each for backend in declared() for each in backend.forwarders):
         lines += as_entry("", one.files, one.options)
     return "\n".join([*lines, ")", ""])
 
 
 def chosen():
-    rows = [
-        (server, has, f"`{one.name}`", written, one.documented.tested or "no")
-        for one in declared()
-        for server, has, written in one.documented.rows
-    ]
+    rows = []
+    for one in declared():
+        about = (f"`{one.name}`", one.documented.tested or "no")
+        rows += [(server, has, about[0], written, about[1]) for server, has, written in one.documented.rows]
     rows.append(("anything else", "", "`hosts`", "a block in `/etc/hosts`", "Debian 13"))
     return table(("the host asks", "and has", "backend", "what is written", "tested on whole hosts"), rows)
 
 
 def hits():
-    rows = [
-        (f"`{one.name}`", one.documented.hits or "none", one.documented.journal and f"`{one.documented.journal}`")
-        for one in declared()
-    ]
+    documented = [(f"`{one.name}`", one.documented) for one in declared()]
+    rows = [(name, about.hits or "none", about.journal and f"`{about.journal}`") for name, about in documented]
     return table(("backend", "line", "`journalctl -u`"), [*rows, ("`hosts`", "none: a file logs nothing", "")])
 
 
@@ -104,6 +72,5 @@ CONTROLS = "module_utils/proscribe/host/controls"
 DERIVED = (
     Part(f"{CONTROLS}/dns/backends/registry.py", registry),
     Part(f"{CONTROLS}/forwarders.py", forwarders),
-    Part("docs/dns.md", chosen, "DNS filters"),
-    Part("docs/dns.md", hits, "lines about refusals"),
+    *parts_of("docs/dns.md", {"DNS filters": chosen, "lines about refusals": hits}),
 )

@@ -2,23 +2,15 @@
 
 from proscribe.controller.enforcement_points.registry import FORMATS
 
-from .part import Part, table
+from .part import parts_of, table
 
 
 def all_formats():
-    return table(
-        ("format", "for", "from the control", "files", "accepted in tests by"),
-        (
-            (
-                f"`{one.name}`",
-                one.meant_for,
-                ", ".join(one.controls),
-                ", ".join(f"`{file}`" for file in one.main.split(", ")) if one.main else "",
-                accepted_by(one),
-            )
-            for one in FORMATS.values()
-        ),
-    )
+    rows = []
+    for one in FORMATS.values():
+        files = ", ".join(f"`{file}`" for file in one.main.split(", ")) if one.main else ""
+        rows.append((f"`{one.name}`", one.meant_for, ", ".join(one.controls), files, accepted_by(one)))
+    return table(("format", "for", "from the control", "files", "accepted in tests by"), rows)
 
 
 def accepted_by(one):
@@ -28,24 +20,14 @@ def accepted_by(one):
 
 
 def devices():
-    return table(
-        ("format", "a name and all below it", "open below a blocked name", "at most", "where it comes from", "read"),
-        (
-            (
-                f"`{one.name}`",
-                device.below,
-                device.exceptions,
-                f"{device.limit.most:,} {device.limit.what}: {device.limit.source}" if device.limit else "no figure",
-                device.fetched,
-                f"{device.read}: {', '.join(f'[{number}]({page})' for number, page in enumerate(device.pages, 1))}",
-            )
-            for one in FORMATS.values()
-            if (device := one.device)
-        ),
-    )
+    heads = ("format", "a name and all below it", "open below a blocked name", "at most", "where it comes from", "read")
+    rows = []
+    for name, device in ((one.name, one.device) for one in FORMATS.values() if one.device):
+        limit, pages = device.limit, (f"[{number}]({page})" for number, page in enumerate(device.pages, 1))
+        most = f"{limit.most:,} {limit.what}: {limit.source}" if limit else "no figure"
+        read = f"{device.read}: {', '.join(pages)}"
+        rows.append((f"`{name}`", device.below, device.exceptions, most, device.fetched, read))
+    return table(heads, rows)
 
 
-DERIVED = (
-    Part("docs/enforcement_points.md", all_formats, "formats"),
-    Part("docs/enforcement_points.md", devices, "devices"),
-)
+DERIVED = parts_of("docs/enforcement_points.md", {"formats": all_formats, "devices": devices})

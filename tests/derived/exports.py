@@ -3,14 +3,12 @@
 from proscribe.controller.report.evaluation.frameworks import CLAUSES
 from proscribe.controller.report.exports import formats
 
-from .part import Part, table
+from .part import parts_of, table
 
 
 def all_formats():
-    return table(
-        ("`proscribe_exports`", "file", "for"),
-        ((f"`{one.name}`", f"`{one.file}`", one.meant_for) for one in formats().values()),
-    )
+    rows = ((f"`{one.name}`", f"`{one.file}`", one.meant_for) for one in formats().values())
+    return table(("`proscribe_exports`", "file", "for"), rows)
 
 
 def unusual():
@@ -23,19 +21,12 @@ def all_checks():
 
 
 def all_clauses():
-    return table(
-        ("control", "framework", "clause", "about", "verified"),
-        (
-            (control, one.framework, one.id or "not known", one.title, "yes" if one.verified else "no")
-            for control, listed in CLAUSES.items()
-            for one in listed
-        ),
+    clauses = [(control, clause) for control, listed in CLAUSES.items() for clause in listed]
+    rows = (
+        (control, c.framework, c.id or "not known", c.title, "yes" if c.verified else "no") for control, c in clauses
     )
+    return table(("control", "framework", "clause", "about", "verified"), rows)
 
 
-DERIVED = (
-    Part("docs/exports.md", all_formats, "exports"),
-    Part("docs/exports.md", unusual, "unusual"),
-    Part("docs/exports.md", all_clauses, "clauses"),
-    Part("docs/exports.md", all_checks, "checks"),
-)
+TEXTS = {"exports": all_formats, "unusual": unusual, "clauses": all_clauses, "checks": all_checks}
+DERIVED = parts_of("docs/exports.md", TEXTS)

@@ -28,11 +28,7 @@ class Step(NamedTuple):
     typing: int
 
 
-def steps(text):
-    return list(_steps(text))
-
-
-def _steps(text):
+def list_steps(text):
     lines = text.splitlines()
     heads = [0, *(number for number, line in enumerate(lines) if line.startswith("## ")), len(lines)]
     for begin, end in zip(heads, heads[1:], strict=False):
@@ -48,12 +44,13 @@ def waiting_of(title):
 
 
 def minutes():
-    rows = [(one.title, one.reading, one.typing, waiting_of(one.title)) for one in steps((PROJECT / PAGE).read_text())]
+    rows = [
+        (one.title, one.reading, one.typing, waiting_of(one.title)) for one in list_steps((PROJECT / PAGE).read_text())
+    ]
     sums = [sum(row[column] for row in rows) for column in (1, 2, 3)]
     cells = [(title, *map(str, numbers)) for title, *numbers in [*rows, ("in all", *sums)]]
-    return table(
-        ("step", "reading", "typing", "waiting", "minutes"), [(*row, str(sum(map(int, row[1:])))) for row in cells]
-    )
+    heads = ("step", "reading", "typing", "waiting", "minutes")
+    return table(heads, [(*row, str(sum(map(int, row[1:])))) for row in cells])
 
 
 DERIVED = (Part(PAGE, minutes, "minutes"),)

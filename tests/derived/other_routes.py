@@ -84,10 +84,8 @@ def read_routes(text):
         else:
             last = list(routes[-1])[-1]
             routes[-1][last] += f" {line.strip()}"
-    return [
-        Route(route["route"], *(_read_claim(route, key) for key in ("seen", "removed", "prevented")), route["left"])
-        for route in routes
-    ]
+    claims = ("seen", "removed", "prevented")
+    return [Route(route["route"], *(_read_claim(route, key) for key in claims), route["left"]) for route in routes]
 
 
 def _read_claim(route, key):

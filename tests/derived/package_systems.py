@@ -8,10 +8,9 @@ from proscribe.host.controls.apps import systems
 from proscribe.host.controls.apps.systems.declaration import Declared
 
 from .part import Part
-from .python_source import as_text, as_tuple
+from .python_source import as_text, as_tuple, begin_module
 
 PACKAGE = "module_utils/proscribe"
-BY = "`tests/tool python tests/derived` writes this file from what the package systems declare (declaration.py)."
 
 
 class Found(NamedTuple):
@@ -41,8 +40,8 @@ def _listed(name, kind, items):
     yield ")"
 
 
-def _begin(about):
-    return [f'"""{about}', "", BY, '"""', "", "from __future__ import annotations", ""]
+def _begin(about, *lines):
+    return begin_module(about, "the package systems", *lines)
 
 
 def registry():
@@ -51,30 +50,22 @@ def registry():
     """
     always = [one for one in declared() if not one.declared.traces]
     traced = [one for one in declared() if one.declared.traces]
-    lines = [
-        *_begin("All package systems."),
-        f"from . import {', '.join(sorted({one.file for one in always}))}",
-        "from .on_demand import Inner, OnDemand",
-        "from .package import PackageSystem",
-    ]
+    lines = _begin("All package systems.", f"from . import {', '.join(sorted({one.file for one in always}))}")
+    lines += ["from .on_demand import Inner, OnDemand", "from .package import PackageSystem"]
     for one in traced:
         lines += ["", "", f"def _{one.declared.name}() -> Inner:", f"    from . import {one.file}", ""]
         lines += [f"    return {_answers(one)}"]
     lines += ["", "", "ON_DEMAND: tuple[OnDemand, ...] = ("]
     for one in traced:
         system = one.declared
-        by_name = ["        by_name=True,"] if system.by_name else []
+        lines += ["    OnDemand(", f"        {as_text(system.name)},", f"        {as_text(system.key)},"]
         lines += [
-            "    OnDemand(",
-            f"        {as_text(system.name)},",
-            f"        {as_text(system.key)},",
             f"        _{system.name},",
             *as_tuple(system.traces),
-            *by_name,
-            "    ),",
+            *["        by_name=True,"] * bool(system.by_name),
         ]
-    lines += [")"]
-    lines += ["# Of these also an account without a home may have something."]
+        lines += ["    ),"]
+    lines += [")", "# Of these also an account without a home may have something."]
     lines += ["BY_NAME = tuple(system for system in ON_DEMAND if system.by_name)"]
     lines += _listed("OF_THE_HOST", "PackageSystem", [_answers(one) for one in always if one.declared.of_the_host])
     others = [_answers(one) for one in always if not one.declared.of_the_host]
@@ -87,17 +78,11 @@ def names():
     if lacking := {one.declared.key for one in declared()} - spelled.keys():
         raise ValueError(f"no package system declares how {', '.join(sorted(lacking))} spells its names")
     guarded = sorted({one.declared.key for one in declared() if one.declared.guarded})
-    lines = [
-        '"""How package systems spell names, by their key in the catalogue.',
-        "",
-        BY,
-        '"""',
-        "",
-        "from __future__ import annotations",
-        "",
+    lines = _begin(
+        "How package systems spell names, by their key in the catalogue.",
         "# A regular expression of the whole name, and the same for people.",
         "NAMES: dict[str, tuple[str, str]] = {",
-    ]
+    )
     for key, ids in spelled.items():
         assert ids
         raw = f'r"{ids.pattern}"' if '"' not in ids.pattern else f"r'{ids.pattern}'"
@@ -123,11 +108,11 @@ def _by_name(commands):
 def reinstalls():
     """How what was removed is installed again, by package system."""
     spelled = {one.declared.key: one.declared.ids for one in declared() if one.declared.ids}
-    lines = [
-        *_begin("How package systems install again what was removed, by their name in findings."),
+    lines = _begin(
+        "How package systems install again what was removed, by their name in findings.",
         "# The spelling of ids, a package by its id, what stands before a version; commands by front and by mark.",
         "COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {",
-    ]
+    )
     for one in sorted(declared(), key=lambda one: one.declared.name):
         if (how := one.declared.reinstall) and (ids := spelled[one.declared.key]):
             texts = [as_text(text) for text in (ids.pattern, how.name, how.pin)]

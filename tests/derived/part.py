@@ -29,6 +29,11 @@ class Part(NamedTuple):
         return f"{before}{begin}{self.text()}{end}{rest.partition(end)[2]}"
 
 
+def parts_of(path, texts):
+    """The parts of a document, by the names of their marks."""
+    return tuple(Part(path, text, name) for name, text in texts.items())
+
+
 def table(heads, rows):
     lines = [[cell.replace("|", "\\|") for cell in row] for row in (heads, *rows)]
     return "".join(f"| {' | '.join(row)} |\n" for row in (lines[0], ["---"] * len(heads), *lines[1:]))

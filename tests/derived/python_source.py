@@ -3,6 +3,12 @@
 WIDTH = 120
 
 
+def begin_module(about, by, *lines):
+    """The first lines of a module that this tool writes from what files declare."""
+    note = f"`tests/tool python tests/derived` writes this file from what {by} declare (declaration.py)."
+    return [f'"""{about}', "", note, '"""', "", "from __future__ import annotations", "", *lines]
+
+
 def as_text(value):
     written = repr(value)
     return written if '"' in value or written[0] == '"' else f'"{written[1:-1]}"'

@@ -12,10 +12,8 @@ def options():
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser)
     actions = [action for action in parser._actions if action.option_strings]
-    return table(
-        ("option", "what", "with plain Ansible"),
-        ((f"`{action.option_strings[0]}`", action.help or "", f"`{VARIABLES[action.dest]}`") for action in actions),
-    )
+    rows = ((f"`{action.option_strings[0]}`", action.help or "", f"`{VARIABLES[action.dest]}`") for action in actions)
+    return table(("option", "what", "with plain Ansible"), rows)
 
 
 DERIVED = (Part("docs/apps.md", options, "options of quarantine"),)

@@ -28,10 +28,8 @@ def written(value):
 
 
 def variables():
-    return table(
-        ("variable", "default", "meaning"),
-        ((f"`proscribe_{name}`", f"`{written(one.default)}`", one.meaning) for name, one in RESTRICTIONS.items()),
-    )
+    rows = ((f"`proscribe_{name}`", f"`{written(one.default)}`", one.meaning) for name, one in RESTRICTIONS.items())
+    return table(("variable", "default", "meaning"), rows)
 
 
 # Values of Ansible's types, with nothing in them that any restriction takes.

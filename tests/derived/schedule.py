@@ -4,7 +4,7 @@ from proscribe.controller.compile.restrictions import RESTRICTIONS
 from proscribe.controller.compile.restrictions.channels import channels
 from proscribe.controller.compile.restrictions.schedule_values import METHODS
 
-from .part import Part, described, read_rows, table
+from .part import described, parts_of, read_rows, table
 
 METHOD = read_rows(
     """
@@ -19,20 +19,14 @@ off | nobody; what an earlier `schedule` set up is removed |
 
 def methods():
     usual = f"`{RESTRICTIONS['schedule'].default}`"
-    rows = (
-        (f"{method} (default)" if method == usual else method, *cells) for method, *cells in described(METHODS, METHOD)
-    )
+    rows = [[f"{row[0]} (default)" if row[0] == usual else row[0], *row[1:]] for row in described(METHODS, METHOD)]
     return table(("`proscribe_schedule`", "who begins runs", "suits"), rows)
 
 
 def all_channels():
-    return table(
-        ("channel", "its value", "for example", "in messages"),
-        (
-            (f"`{name}`", one.expected, f"`{one.example}`", "left out: it may be a secret" if one.secret else "shown")
-            for name, one in channels().items()
-        ),
-    )
+    shown = {True: "left out: it may be a secret", False: "shown"}
+    rows = ((f"`{name}`", one.expected, f"`{one.example}`", shown[one.secret]) for name, one in channels().items())
+    return table(("channel", "its value", "for example", "in messages"), rows)
 
 
-DERIVED = (Part("docs/scheduling.md", methods, "ways"), Part("docs/scheduling.md", all_channels, "channels"))
+DERIVED = parts_of("docs/scheduling.md", {"ways": methods, "channels": all_channels})

@@ -4,7 +4,7 @@ from proscribe.controller.cli.explain.reasons import reason
 from proscribe.controller.report.evaluation import verdict
 from proscribe.model.finding import STATES
 
-from .part import Part, described, read_rows, table
+from .part import described, parts_of, read_rows, table
 
 OF_RULE = read_rows(
     """
@@ -65,8 +65,5 @@ def answers():
     return table(("answer", "meaning"), described(reason.STATUSES, OF_QUESTION))
 
 
-DERIVED = (
-    Part("docs/report.md", states, "states"),
-    Part("docs/report.md", exits, "exit codes"),
-    Part("docs/explain.md", answers, "answers"),
-)
+OF_REPORT = parts_of("docs/report.md", {"states": states, "exit codes": exits})
+DERIVED = OF_REPORT + parts_of("docs/explain.md", {"answers": answers})

@@ -4,7 +4,7 @@ from proscribe.controller.compile.waivers.document import KEYS, REQUIRED
 from proscribe.controller.compile.waivers.standing import STATUSES
 from proscribe.controller.compile.waivers.waiver import NARROWER
 
-from .part import Part, described, read_rows, table
+from .part import described, parts_of, read_rows, table
 
 
 def only(key):
@@ -63,4 +63,4 @@ def statuses():
     return table(("status", "when", "what to do"), described(STATUSES[::-1], STATUS))
 
 
-DERIVED = (Part("docs/waivers.md", keys, "keys"), Part("docs/waivers.md", statuses, "statuses"))
+DERIVED = parts_of("docs/waivers.md", {"keys": keys, "statuses": statuses})

@@ -1,27 +1,12 @@
 """A line of events.jsonl, of one of the kinds."""
 
 from proscribe.controller.report.exports.event_kinds import ACTION, BETWEEN, GATE, HOST, KINDS, REQUEST, RULE, RUN
-from proscribe.model.types.event import (
-    ActionEvent,
-    BetweenEvent,
-    GateEvent,
-    HostEvent,
-    RequestEvent,
-    RuleEvent,
-    RunEvent,
-)
+from proscribe.model.types import event as types
 
 from .typed import shape_of
 
-OF_KIND = {
-    HOST: HostEvent,
-    RULE: RuleEvent,
-    ACTION: ActionEvent,
-    BETWEEN: BetweenEvent,
-    REQUEST: RequestEvent,
-    GATE: GateEvent,
-    RUN: RunEvent,
-}
+OF_KIND = {HOST: types.HostEvent, RULE: types.RuleEvent, ACTION: types.ActionEvent, BETWEEN: types.BetweenEvent}
+OF_KIND |= {REQUEST: types.RequestEvent, GATE: types.GateEvent, RUN: types.RunEvent}
 
 
 def event():
