@@ -28,7 +28,7 @@ class Step(NamedTuple):
     typing: int
 
 
-def list_steps(text):
+def read_steps(text):
     lines = text.splitlines()
     heads = [0, *(number for number, line in enumerate(lines) if line.startswith("## ")), len(lines)]
     for begin, end in zip(heads, heads[1:], strict=False):
@@ -44,9 +44,8 @@ def waiting_of(title):
 
 
 def minutes():
-    rows = [
-        (one.title, one.reading, one.typing, waiting_of(one.title)) for one in list_steps((PROJECT / PAGE).read_text())
-    ]
+    steps = read_steps((PROJECT / PAGE).read_text())
+    rows = [(step.title, step.reading, step.typing, waiting_of(step.title)) for step in steps]
     sums = [sum(row[column] for row in rows) for column in (1, 2, 3)]
     cells = [(title, *map(str, numbers)) for title, *numbers in [*rows, ("in all", *sums)]]
     heads = ("step", "reading", "typing", "waiting", "minutes")

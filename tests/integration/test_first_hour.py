@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from derived.first_hour import MINUTES_IN_ALL, MINUTES_OF_WAITING, PAGE, steps, waiting_of
+from derived.first_hour import MINUTES_IN_ALL, MINUTES_OF_WAITING, PAGE, read_steps, waiting_of
 from desk import MORE, REPOSITORY, SERVED, name_hosts, shell
 from doc_blocks import Command, parts
 from doc_shell import codes, missing
@@ -34,7 +34,7 @@ def test_a_stranger_has_a_scheduled_run_within_the_hour(fleet):
         for command in commands:
             began = time.monotonic()
             done = typed.run(command.text.replace("<this repository>", REPOSITORY))
-            step = next(step.title for step in reversed(steps(text)) if step.line < command.line)
+            step = next(step.title for step in reversed(list(read_steps(text))) if step.line < command.line)
             waited[step] = waited.get(step, 0) + time.monotonic() - began
             assert done.code == ends_with[command], (command.where, command.text, done)
             assert missing(command.output, done.printed) == [], f"{command.where}: {command.text}\n{done.printed}"
@@ -49,7 +49,7 @@ def test_a_stranger_has_a_scheduled_run_within_the_hour(fleet):
 
 
 def test_the_table_is_within_what_an_hour_has():
-    every = steps((PROJECT / PAGE).read_text(encoding="utf-8"))
+    every = list(read_steps((PROJECT / PAGE).read_text(encoding="utf-8")))
     waiting = sum(waiting_of(step.title) for step in every)
     assert waiting <= MINUTES_OF_WAITING
     assert sum(step.reading + step.typing for step in every) + waiting <= MINUTES_IN_ALL
