@@ -14,13 +14,8 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 EVERYONE = "S-1-1-0"
-COLLECTIONS = {
-    "Exe": (".exe", ".com"),
-    "Msi": (".msi", ".msp", ".mst"),
-    "Appx": (),
-    "Script": (".ps1",),
-    "Dll": (".dll",),
-}
+COLLECTIONS = {"Exe": (".exe", ".com"), "Msi": (".msi", ".msp", ".mst"), "Appx": (), "Script": (".ps1",)}
+COLLECTIONS["Dll"] = (".dll",)
 MODES = ("NotConfigured", "AuditOnly", "Enabled")
 # AppLocker's own names of well-known folders, which are no variables of the environment.
 VARIABLES = {

@@ -53,10 +53,8 @@ print(f"Python {record['platform']['python']}: {len(sys.argv) - 2} modules, {rec
 
 def main():
     names = [name.removesuffix(".__init__") for name in stream._files()]
-    codes = [
-        subprocess.run([python, "-I", "-S", "-W", "error", "-c", ON_THE_HOST, str(MODULE_UTILS), *names]).returncode
-        for python in sys.argv[1:]
-    ]
+    words = ["-I", "-S", "-W", "error", "-c", ON_THE_HOST, str(MODULE_UTILS), *names]
+    codes = [subprocess.run([python, *words]).returncode for python in sys.argv[1:]]
     codes += [not streamed(python) for python in sys.argv[1:]]
     return 1 if any(codes) or not codes else 0
 

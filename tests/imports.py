@@ -109,9 +109,7 @@ class _Checkout:
     def _list_sources(self, path):
         """Return the files that a derived file is written from."""
         places = [f"{UTILS}/proscribe/{name}" for name in DERIVED.get(path, ())]
-        return frozenset(
-            file for file in self.files if places and {file, f"{os.path.dirname(file)}/*"}.intersection(places)
-        )
+        return frozenset(file for file in self.files if {file, f"{os.path.dirname(file)}/*"}.intersection(places))
 
     def _read_conftest(self, path, tree, imports):
         """Split the imports of a conftest.py: those of a fixture count for the tests that take it."""
@@ -173,9 +171,8 @@ class _Checkout:
                     names.add(node.name)
                 elif isinstance(node, (ast.Assign, ast.AnnAssign)):
                     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                    names.update(
-                        part.id for target in targets for part in _list_nodes(target) if isinstance(part, ast.Name)
-                    )
+                    parts = (part for target in targets for part in _list_nodes(target))
+                    names.update(part.id for part in parts if isinstance(part, ast.Name))
                 elif isinstance(node, ast.ImportFrom):
                     names.update(alias.asname or alias.name for alias in node.names)
             self.names[path] = frozenset(names)
@@ -191,10 +188,8 @@ class _Reader:
         self.arguments = frozenset()
         # The module's own name, and its package's.
         name = _name_module(path)
-        self.dunders = {
-            "__name__": name,
-            "__package__": name if path.endswith("/__init__.py") else name.rpartition(".")[0],
-        }
+        package = name if path.endswith("/__init__.py") else name.rpartition(".")[0]
+        self.dunders = {"__name__": name, "__package__": package}
 
     def list_statements(self, tree):
         """Yield the imports below a node: the local name and its files."""

@@ -48,11 +48,8 @@ dropbox | Dropbox | Dropbox | Dropbox, Inc. | FILES (x86)\Dropbox\Client
 mega | MEGAsync | MEGAsync | Mega Limited | LOCAL\MEGAsync
     | MEGAsync.exe | Example.MEGAsync_5.0.0.0_x64__8wekyb3d8bbwe | mega.mac | megasync
 """
-_PLACES = {
-    "LOCAL": r"C:\Users\alice\AppData\Local",
-    "ROAMING": r"C:\Users\alice\AppData\Roaming",
-    "FILES": r"C:\Program Files",
-}
+_PLACES = {name.upper(): rf"C:\Users\alice\AppData\{name}" for name in ("Local", "Roaming")}
+_PLACES["FILES"] = r"C:\Program Files"
 _TEXT = _TABLE.strip().replace("\n    | ", " | ")
 for _name, _place in _PLACES.items():
     _TEXT = _TEXT.replace(_name, _place)

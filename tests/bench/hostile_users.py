@@ -182,9 +182,8 @@ class Hour:
     def run_as(self, user, script, stdin=None):
         """Run a script on the hostile host as a user, in the user's home."""
         words = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--reset-env")
-        return self.fleet.hosts[self.hostile].run(
-            *words, "sh", "-euc", f"cd; {script}", stdin=stdin, check=stdin is not None
-        )
+        script = f"cd; {script}"
+        return self.fleet.hosts[self.hostile].run(*words, "sh", "-euc", script, stdin=stdin, check=stdin is not None)
 
     def add_users(self):
         """Make the accounts, with the tools and packages that they begin with."""
@@ -221,9 +220,8 @@ class Hour:
             self.run_as("carol", VIBER)
             self.wait_for(self.hostile, "a user brings Viber", "! test -e /home/carol/viber/Viber")
             self.run_as("dave", TELETHON)
-            self.wait_for(
-                self.hostile, "a user installs telethon", "! test -e /home/dave/.local/share/uv/tools/telethon"
-            )
+            removed = "! test -e /home/dave/.local/share/uv/tools/telethon"
+            self.wait_for(self.hostile, "a user installs telethon", removed)
 
     def wait_for(self, host, how, right):
         self.waiting.append(Tampered(host, how, right, time.monotonic()))

@@ -61,10 +61,8 @@ HOST_FAULTS = {
     "sudo refuses": Fault("mv /etc/sudoers.d/admin /root/sudoers", "mv /root/sudoers /etc/sudoers.d/admin"),
 }
 REBOOTS, KILLED, UNWRITABLE = "reboots meanwhile", "the controller is killed", "reports cannot be written"
-FAULTS = {
-    **HOST_FAULTS,
-    UNWRITABLE: Fault(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}", f"umount {REPORTS}"),
-}
+READ_ONLY = f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}"
+FAULTS = {**HOST_FAULTS, UNWRITABLE: Fault(READ_ONLY, f"umount {REPORTS}")}
 
 # What has to be there again at the end, and nothing more. Left out: what systemd makes anew, the folders in which
 # Ansible puts a module that it cannot pipe (not what is in them), what was moved into the quarantine, the file of a
@@ -270,9 +268,8 @@ def main():
     hosts = [f"web{number:02}" for number in range(1, arguments.hosts + 1)]
     with arguments.log.open("w", buffering=1) as stream, scheduled_fleet("soak", hosts, RESTRICTIONS) as fleet:
         fleet.say(hosts[-1], ansible_user="admin")
-        fleet.hosts[hosts[-1]].script(
-            "install -d -o admin -m 700 /home/admin/.ssh; install -o admin /root/.ssh/authorized_keys /home/admin/.ssh/"
-        )
+        keys = "install -o admin /root/.ssh/authorized_keys /home/admin/.ssh/"
+        fleet.hosts[hosts[-1]].script(f"install -d -o admin -m 700 /home/admin/.ssh; {keys}")
         fleet.schedule(arguments.nice)
         soak = Soak(fleet, arguments.seed, stream)
         soak.settle()

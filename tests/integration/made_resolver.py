@@ -23,10 +23,8 @@ ADDRESS, ANOTHER = f"{OWN}.1", f"{OWN}.2"  # two instances of unbound would shar
 
 
 def plan(backend="auto", mode="enforce", **services):
-    entries = {
-        id_: {"name": id_, "mode": mode, "allow": [], **(value if isinstance(value, dict) else {"domains": value})}
-        for id_, value in services.items()
-    }
+    parts = {id_: value if isinstance(value, dict) else {"domains": value} for id_, value in services.items()}
+    entries = {id_: {"name": id_, "mode": mode, "allow": [], **part} for id_, part in parts.items()}
     return {"controls": {"dns": {"mode": mode, "services": entries, "settings": {"backend": backend}}}}
 
 

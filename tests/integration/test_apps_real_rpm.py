@@ -257,9 +257,8 @@ def test_guard_that_was_erased_is_installed_again(machine):
     assert machine.sh(tried, check=False).returncode
     assert "viber" not in machine.installed()
     gate = machine.verb("observe", PLAN)["apps/reinstall-gate"]
-    assert [(finding["path"], finding["detail"]) for finding in gate["findings"]] == [
-        ("package proscribe-guard", "missing")
-    ]
+    (finding,) = gate["findings"]
+    assert (finding["path"], finding["detail"]) == ("package proscribe-guard", "missing")
     assert machine.verb("enforce", PLAN)["error"] is None and machine.installed() == {"proscribe-guard"}
     assert set(machine.states().values()) == {"compliant"}
 

@@ -54,10 +54,8 @@ def as_alice(host, command, check=False):
 
 def may(host, command):
     """Whether a command of hers succeeds."""
-    return (
-        host.run("sh", "-c", '"$@" </dev/null >/dev/null && echo done', "sh", *AS_ALICE, *command.split(), check=False)
-        == "done\n"
-    )
+    script = '"$@" </dev/null >/dev/null && echo done'
+    return host.run("sh", "-c", script, "sh", *AS_ALICE, *command.split(), check=False) == "done\n"
 
 
 def connect(host, kind, settings):

@@ -303,9 +303,8 @@ def test_another_table_that_works_round_ours_is_named(space, table, named):
     space.link()
     space.nft("-f", "-", stdin=table)
     space.enforce(TELEGRAM)
-    neighbours = [
-        verdict for verdict in firewall.observe(space.host, TELEGRAM) if verdict.rule == "firewall/neighbours"
-    ]
+    verdicts = firewall.observe(space.host, TELEGRAM)
+    neighbours = [verdict for verdict in verdicts if verdict.rule == "firewall/neighbours"]
     assert [finding.id for verdict in neighbours for finding in verdict.findings] == named
     assert not any(verdict.drifted for verdict in neighbours)
 

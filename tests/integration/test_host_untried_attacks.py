@@ -254,10 +254,8 @@ def test_where_memory_is_out_the_observation_of_that_user_ends_and_nothing_else(
         argv = [sys.executable, "-c", GROWING, MODULES, str(tasks)]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=BUSY)
         assert innocent.poll() is None and done.returncode == 0, (innocent.returncode, done.stderr)
-        assert json.loads(done.stdout) == [
-            ["mallory", [], "the observation was ended by signal 9"],
-            ["bob", ["bob"], ""],
-        ]
+        ended = ["mallory", [], "the observation was ended by signal 9"]
+        assert json.loads(done.stdout) == [ended, ["bob", ["bob"], ""]]
     finally:
         innocent.kill()
         innocent.communicate()

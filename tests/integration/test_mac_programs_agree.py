@@ -26,11 +26,8 @@ class Macs(Explained):
         grouped = [{"services": [GROUPED], "groups": ["staff"], "controls": ["apps"]}]
         notification = {"en": "Use Teams <instead>.", "zh-HK": "請使用 Teams。"}
         values = {"services_exclude": [EXCLUDED], "groups_restricted": grouped, "requests": False}
-        values |= {
-            "request_url": "https://portal.example.org/ask",
-            "refusal_notice": notification,
-            "exports_fed": ["santa"],
-        }
+        values |= {"request_url": "https://portal.example.org/ask", "refusal_notice": notification}
+        values["exports_fed"] = ["santa"]
         variables = {f"proscribe_{name}": value for name, value in values.items()}
         waivers = (
             waiver("w1", WAIVED, groups=[GROUP]),

@@ -93,10 +93,8 @@ def test_a_name_resolves_unless_explain_says_that_it_is_blocked(seen, policy, ba
     for role in (HOST, NESTED):
         reached = seen[backend, ENFORCED, role]
         for probe in lookups(backend, role, name):
-            assert (probe, reached[probe]) == (
-                probe,
-                lost(probe) if blocked else reach_world.reached_by(probe, name),
-            ), role
+            expected = lost(probe) if blocked else reach_world.reached_by(probe, name)
+            assert (probe, reached[probe]) == (probe, expected), role
 
 
 @pytest.mark.parametrize("case", [*ADDRESSES, *NAMES])

@@ -58,10 +58,8 @@ def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path):
 
 
 def test_semaphore_gets_a_template_and_its_schedule(tmp_path):
-    made = {
-        "repositories": [{"id": 3, "name": "Other"}, {"id": 4, "name": "Proscribe"}],
-        "inventory": [{"id": 5, "name": "Proscribe"}],
-    }
+    ours, other = {"id": 4, "name": "Proscribe"}, {"id": 3, "name": "Other"}
+    made = {"repositories": [other, ours], "inventory": [{"id": 5, "name": "Proscribe"}]}
     with serving(Semaphore, made) as address:
         for changed in (3, 0):
             said = played("semaphore.yml", tmp_path, "-e", f"semaphore={address}", SEMAPHORE_TOKEN="a-token")

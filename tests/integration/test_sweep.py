@@ -61,9 +61,8 @@ class CallbackModule(CallbackBase):
 APART = "-o ControlMaster=no -o ControlPath=none"
 # Where Ansible runs `ssh` itself and that ends at once, it has one of two sentences: what `ssh` said, or that the input
 # could not be written any more. Which one is a race in ansible-core (_send_initial_data), so it is no difference.
-BROKEN_PIPE = re.compile(
-    r"remote host '([^']*)'\. Make sure this host can be reached over SSH(: \[Errno 32\] Broken pipe|\.)"
-)
+REACHED = r"remote host '([^']*)'\. Make sure this host can be reached over SSH"
+BROKEN_PIPE = re.compile(REACHED + r"(: \[Errno 32\] Broken pipe|\.)")
 ENDED = (
     r'remote host "\1". Make sure this host can be reached over ssh: ssh: connect to host \1 port 1: Connection refused'
 )
@@ -125,10 +124,9 @@ class Controller:
         own |= {"ANSIBLE_CALLBACKS_ENABLED": "events,proscribe_report", "EVENTS": str(events)}
         own["ANSIBLE_TIMEOUT"] = str(LONGEST)  # for the prompt of sudo: Ansible gives a host that is busy 10 seconds
         done = run_ansible("audit", inventory, reports, LONGEST, *options, **own, **environment)
-        lasting = {
-            host: {key: settled(value) for key, value in record.items() if key not in PASSING}
-            for host, record in read_records(reports).items()
-        }
+        lasting = {}
+        for host, record in read_records(reports).items():
+            lasting[host] = {key: settled(value) for key, value in record.items() if key not in PASSING}
         noted = [tuple(map(settled, json.loads(line))) for line in events.read_text().splitlines()]
         return Ended(done.returncode, done.stdout + done.stderr, lasting, noted)
 

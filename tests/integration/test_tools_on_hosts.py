@@ -18,12 +18,8 @@ MODULES = HERE.parents[1] / "module_utils"
 TOOL = "/home/alice/.local/bin/tool"
 STORE = "/nix/store/" + 32 * "a"
 SPELLED = {"flatpak": ("org.x.App", "app/org.x.App/x86_64/stable"), "nix": ("signal", f"{STORE}-signal-1.0")}
-OF_USERS = [
-    (manager, how)
-    for manager, (_, _, _, commands, _) in COMMANDS.items()
-    for how, words in commands.items()
-    if "{tool}" in words or manager == "flatpak"
-]
+EVERY = [(manager, how, words) for manager, command in COMMANDS.items() for how, words in command[3].items()]
+OF_USERS = [(manager, how) for manager, how, words in EVERY if "{tool}" in words or manager == "flatpak"]
 
 
 @pytest.fixture(scope="module")

@@ -73,10 +73,8 @@ def two_users(scratch, made, root="trixie-systems"):
 
 
 def plan(system, **names):
-    services = {
-        service: {"name": service, "mode": "enforce", "packages": {system: ids}, "processes": [], "paths": []}
-        for service, ids in names.items()
-    }
+    common = {"mode": "enforce", "processes": [], "paths": []}
+    services = {service: {"name": service, "packages": {system: ids}, **common} for service, ids in names.items()}
     section = {"mode": "enforce", "services": services, "settings": {}}
     return {"contact": 'it-security@example.org ("$(id)" \'`id`)', "controls": {"apps": section}}
 

@@ -14,6 +14,7 @@ TYPES = "model/types/"
 NEAREST = 12  # files
 MOST_REAL = 3  # files with real tools: they take minutes
 # These compare texts with the code, and so fail for a mutant that every other test lets through; or they test tests.
+UNIT_TEST = re.compile(r"tests/unit/(.*/)?test_\w+\.py")
 OF_TEXTS = re.compile(r"/test_(derived|imports_of_tests|terms|tests_run|versions|worst_mistakes)\.py$")
 
 
@@ -75,9 +76,7 @@ def list_nearest(path, files):
     """List the unit tests that reach a file by the fewest imports. Words of its name decide between equals."""
     words = set(re.findall(r"[a-z]+", path.removesuffix(".py"))) - {"module", "utils", "proscribe", "init"}
     steps = distances(files, [path])
-    tests = [
-        test for test in steps if re.fullmatch(r"tests/unit/(.*/)?test_\w+\.py", test) and not OF_TEXTS.search(test)
-    ]
+    tests = [test for test in steps if UNIT_TEST.fullmatch(test) and not OF_TEXTS.search(test)]
 
     def rank(test):
         return steps[test], -len(words.intersection(re.findall(r"[a-z]+", test))), len(files[test]), test

@@ -21,14 +21,8 @@ COMPARED = {
     ast.Is: (ast.IsNot,),
     ast.IsNot: (ast.Is,),
 }
-OPERATED = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.FloorDiv,
-    ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.Mult,
-}
+OPERATED = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv}
+OPERATED |= dict.fromkeys((ast.Div, ast.FloorDiv, ast.Mod), ast.Mult)
 # Functions whose arguments may be swapped, and flags that change nothing: the first is 0, Python itself sets the other.
 COMMUTATIVE = ("max", "min", "os.path.samestat", "contextlib.suppress")
 IDLE = ("os.O_RDONLY", "os.O_CLOEXEC")

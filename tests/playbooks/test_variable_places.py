@@ -60,11 +60,8 @@ PLACES = {
 }
 # A place that the inventory's own for all hosts counts before, and one that a use of a role does not have.
 WEAKER = {"2 defaults of a role"}
-LACKING = {
-    "roles": {"16 vars of a block"},
-    "import_role": {"20 parameters of a role"},
-    "include_role": {"20 parameters of a role"},
-}
+LACKING = dict.fromkeys(("import_role", "include_role"), {"20 parameters of a role"})
+LACKING["roles"] = {"16 vars of a block"}
 
 
 def play(use, place, role):

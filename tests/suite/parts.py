@@ -80,17 +80,12 @@ def docs(tools):
 
 def pytest(choice, name, environment, files, detail="", workers=0, profile="", waits=False, isolated=True):
     """Run files of tests on one end, in so many processes, with hypothesis' profile of the size or another one."""
+    slow = []
     if choice.slow is not None:
         with_slow = [path for path in files if path in choice.slow and "mark.slow" in (PROJECT / path).read_text()]
         slow = [f"--slow-in={os.pathsep.join(with_slow)}"]
-    else:
-        slow = []
     command = [
-        environment.tool("python"),
-        "-m",
-        "pytest",
-        "-q",
-        "-rfE",  # skipped tests are in the last lines of the run
+        *(environment.tool("python"), "-m", "pytest", "-q", "-rfE"),  # skipped tests are in the last lines of the run
         f"--override-ini=faulthandler_timeout={QUIET // 2}",  # names the place where a test hangs
         f"--hypothesis-profile={profile or choice.size}",
         f"--size={choice.size}",
@@ -163,15 +158,8 @@ def packages(tools):
 def mutation(tools):
     """Whether the tests notice mistakes: the worst ones, and a sample of small ones, of other modules each night."""
     argv = [tools.tool("python"), "tests/mutation"]
-    slices = [
-        "--every",
-        str(NIGHTS),
-        "--seed",
-        str(datetime.datetime.now(datetime.timezone.utc).toordinal()),
-        "--minutes",
-        "60",
-    ]
-    sample = ["--sample", str(MUTANTS), *slices, "--at-least", str(NOTICED)]
+    day = datetime.datetime.now(datetime.timezone.utc).toordinal()
+    sample = f"--sample {MUTANTS} --every {NIGHTS} --seed {day} --minutes 60 --at-least {NOTICED}".split()
     learning = ["--learn", "--jobs", str(machine.processors())]
     for name, options in (("the worst mistakes", ["--worst"]), ("lines", learning), ("a sample", sample)):
         yield Part(f"mutation: {name}", [*argv, *options], missing=tools.missing, tail=20, isolated=False)
@@ -231,7 +219,7 @@ def reaching_ansible(removes=sys.maxsize):
     graph = changed.graph(PROJECT)
     distances = imports.distances(graph, [path for path in graph if imports_ansible(PROJECT / path)])
     return frozenset(
-        path for path in sizes.files(PROJECT, sizes.UNIT) if path in distances and distances[path] <= removes
+        path for path in sizes.files(PROJECT, sizes.UNIT) if distances.get(path, sys.maxsize + 1) <= removes
     )
 
 

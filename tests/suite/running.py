@@ -32,9 +32,7 @@ LOGS = machine.CACHE / "logs"
 PATIENCE = {signal.SIGINT: 60, signal.SIGTERM: 10, signal.SIGKILL: 10}
 NONE_SELECTED = 5  # the exit code of pytest when it has run no test
 NO_TEST = "no test"  # the state of a part that was allowed to run none
-RESULTS = (
-    "PROSCRIBE_TESTS_RESULTS"  # the file in which pytest's processes name what failed or was skipped (conftest.py)
-)
+RESULTS = "PROSCRIBE_TESTS_RESULTS"  # the file in which pytest names what failed or was skipped (conftest.py)
 POLL = 0.2  # seconds between two questions whether a part has ended
 PERCENT = re.compile(rb"\[ *(\d+%)\]")
 

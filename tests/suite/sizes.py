@@ -29,64 +29,52 @@ class Row(NamedTuple):
     about: tuple[str, ...]  # patterns of the checkout's paths; files that the test itself imports need none
 
 
-_HOST, _CONTROLLER = "module_utils/proscribe/host", "module_utils/proscribe/controller"
+def _below(folder, names):
+    """Return the patterns of a folder, by their names with blanks between."""
+    return tuple(f"{folder}/{name}" for name in names.split())
+
+
+_PACKAGE = "module_utils/proscribe"
+_HOST, _CONTROLLER = f"{_PACKAGE}/host", f"{_PACKAGE}/controller"
 _CONTROLS = f"{_HOST}/controls/"
 _APPS = (f"{_CONTROLS}apps/*", "roles/restricted_apps/*")
+_PORTABLE = (f"{_CONTROLS}apps/portable/*",)
 _SYSTEMS = f"{_CONTROLS}apps/systems/"
-_EVERY_SYSTEM = tuple(
-    f"{_SYSTEMS}{name}.py"
-    for name in ("__init__", "as_owner", "declaration", "each_place", "installed", "package", "registry")
+_EVERY_SYSTEM = _below(
+    f"{_CONTROLS}apps/systems",
+    "__init__.py as_owner.py declaration.py each_place.py installed.py package.py registry.py",
 )
 _BROWSER = (f"{_CONTROLS}browser/*", "catalog/browsers.yml", "roles/browser_policy/*")
 _PROGRAMS = f"{_HOST}/programs/"  # what hosts get as text
-_FIREWALL = (
-    f"{_CONTROLS}firewall/*",
-    "roles/host_firewall/*",
-    *(f"{_PROGRAMS}{name}" for name in ("firewall.sh", "load_and_list.py", "table_events.py")),
-)
+_OF_FIREWALL = _below(f"{_HOST}/programs", "firewall.sh load_and_list.py table_events.py")
+_FIREWALL = (f"{_CONTROLS}firewall/*", "roles/host_firewall/*", *_OF_FIREWALL)
 _DNS = (f"{_CONTROLS}dns/*", "roles/dns_filter/*")
-_GROUP_POLICY = (f"{_CONTROLS}group_policy/*", "roles/group_policy/*", f"{_CONTROLLER}/windows/*")
+_WINDOWS = (f"{_CONTROLLER}/windows/*",)
+_GROUP_POLICY = (f"{_CONTROLS}group_policy/*", "roles/group_policy/*", *_WINDOWS)
 _POINTS = (f"{_CONTROLLER}/enforcement_points/*",)
 _REPORT = (f"{_CONTROLLER}/report/*", "callback_plugins/*")
-_CHANNELS = ("playbooks/notify.yml", "playbooks/tasks/notify/*")
-_REFRESH = (f"{_CONTROLLER}/cli/catalog*", f"{_CONTROLLER}/cli/scheduled/*")
+_CHANNELS = _below("playbooks", "notify.yml tasks/notify/*")
+_REFRESH = _below(_CONTROLLER, "cli/catalog* cli/scheduled/*")
 _SCHEDULE = (
-    f"{_CONTROLLER}/cli/scheduled/*",
-    f"{_CONTROLLER}/schedule/*",
-    f"{_HOST}/schedule/*",
-    f"{_HOST}/programs/guarding/*",
-    f"{_HOST}/programs/pulling/*",
-    "module_utils/proscribe/base/run_files.py",
-    "roles/drift_schedule/*",
-    "playbooks/schedule.yml",
-    "playbooks/drift.yml",
+    *_below(_CONTROLLER, "cli/scheduled/* schedule/*"),
+    *_below(_HOST, "schedule/* programs/guarding/* programs/pulling/*"),
+    *(f"{_PACKAGE}/base/run_files.py", "roles/drift_schedule/*", "playbooks/schedule.yml", "playbooks/drift.yml"),
     *_CHANNELS,
 )
-_WATCH = (f"{_HOST}/watch*", "roles/host_watch/*", "module_utils/proscribe/wire/stored_watch.py")
-_SWEEP = (
-    "module_utils/proscribe/wire/sweep/*",
-    "module_utils/proscribe/wire/replies/*",
-    "module_utils/proscribe/wire/stream.py",
-    "module_utils/proscribe/wire/loader.py",
-    "module_utils/proscribe/wire/store.py",
-    "module_utils/proscribe_ansible/*",
-    "action_plugins/*",
-)
-_RUNS = (
-    "playbooks/*",
-    "roles/*",
-    "action_plugins/*",
-    "callback_plugins/*",
-    "filter_plugins/*",
-    "test_plugins/*",
-    "library/*",
-    "ansible.cfg",
-)
+_SYSTEM = (f"{_HOST}/system/*",)
+_WATCH = (f"{_HOST}/watch*", "roles/host_watch/*", f"{_PACKAGE}/wire/stored_watch.py")
+_WIRE = _below(f"{_PACKAGE}/wire", "sweep/* replies/* stream.py loader.py store.py")
+_SWEEP = (*_WIRE, "module_utils/proscribe_ansible/*", "action_plugins/*")
+_PLUGINS = tuple(f"{kind}_plugins/*" for kind in ("action", "callback", "filter", "test"))
+_RUNS = ("playbooks/*", "roles/*", *_PLUGINS, "library/*", "ansible.cfg")
 _LAUNCHER = ("proscribe", "pyproject.toml")
 _CUSTODY = (f"{_CONTROLLER}/custody/*",)
 _COMMANDS = (f"{_CONTROLLER}/cli/*",)
 _COLLECTION = (f"{_CONTROLLER}/cli/collection*", "library/*", "action_plugins/*", "roles/*/meta/*", "doc_fragments/*")
 _DOCUMENTS = ("docs/*", "README.md", "tests/doc_*.py")
+_REQUESTS = (f"{_CONTROLS}apps/requests/*", f"{_PROGRAMS}request.py", f"{_PROGRAMS}send.py")
+_TOOLS = _below(f"{_HOST}/system", "tools.py tool_*.py")
+_PRINTED = _below(f"{_CONTROLLER}/report/text", "reinstalling.py other_account.py")
 
 
 def _system(*names):
@@ -94,14 +82,14 @@ def _system(*names):
     return (*(f"{_SYSTEMS}{name}*" for name in names), *_EVERY_SYSTEM)
 
 
+_OWN_SYSTEMS = _system("uv", "nix", "guix", "brew", "conda", "on_demand")
+_METRICS = ("examples/monitoring/*", f"{_CONTROLLER}/report/exports/prometheus.py")
 TABLE = (
     # apps: the package systems, each with its real tool
     Row("integration/test_apps_real_dpkg.py", ALWAYS, (*_system("dpkg"), f"{_PROGRAMS}dpkg_block.sh")),
     Row("integration/test_apps_real_flatpak.py", CHANGED, _system("flatpak")),
     Row("integration/test_apps_real_npm.py", CHANGED, _system("npm")),
-    Row(
-        "integration/test_apps_real_own_systems.py", CHANGED, _system("uv", "nix", "guix", "brew", "conda", "on_demand")
-    ),
+    Row("integration/test_apps_real_own_systems.py", CHANGED, _OWN_SYSTEMS),
     Row("integration/test_apps_real_pacman.py", CHANGED, (*_system("pacman"), f"{_PROGRAMS}pacman_block.sh")),
     Row("integration/test_apps_real_pip.py", CHANGED, _system("pip", "pipx", "site_packages")),
     Row("integration/test_apps_real_rpm.py", CHANGED, _system("rpm")),
@@ -112,17 +100,9 @@ TABLE = (
     Row("integration/test_apps_fapolicyd.py", CHANGED, (f"{_CONTROLS}apps/execution/*",)),
     Row("integration/test_apps_quarantine_race.py", CHANGED, (f"{_CONTROLS}apps/quarantine/*",)),
     Row("integration/test_apps_quarantine_real.py", ALWAYS, (f"{_CONTROLS}apps/quarantine/*",)),
-    Row("integration/test_apps_real_launchers.py", CHANGED, (f"{_CONTROLS}apps/portable/*",)),
-    Row(
-        "integration/test_apps_under_attack.py",
-        CHANGED,
-        (f"{_CONTROLS}apps/portable/*", "module_utils/proscribe/host/system/*"),
-    ),
-    Row(
-        "integration/test_host_untried_attacks.py",
-        CHANGED,
-        (*_APPS, "module_utils/proscribe/host/system/*", "module_utils/proscribe/host/controls/applying.py"),
-    ),
+    Row("integration/test_apps_real_launchers.py", CHANGED, _PORTABLE),
+    Row("integration/test_apps_under_attack.py", CHANGED, (*_PORTABLE, *_SYSTEM)),
+    Row("integration/test_host_untried_attacks.py", CHANGED, (*_APPS, *_SYSTEM, f"{_CONTROLS}applying.py")),
     Row("integration/test_apps_what_moves.py", ALWAYS, _APPS),
     # browsers
     Row("integration/test_browser_effect.py", ALWAYS, _BROWSER),
@@ -139,12 +119,8 @@ TABLE = (
     Row("integration/test_group_policy_samba.py", CHANGED, _GROUP_POLICY),
     Row("integration/test_group_policy.py", NIGHTLY, _GROUP_POLICY),
     Row("integration/test_group_policy_wine.py", NIGHTLY, _GROUP_POLICY),
-    Row("integration/test_windows_wine.py", NIGHTLY, ("module_utils/proscribe/controller/windows/*",)),
-    Row(
-        "integration/test_windows_and_macs.py",
-        NIGHTLY,
-        ("module_utils/proscribe/controller/windows/*", "module_utils/proscribe/host/macos/*"),
-    ),
+    Row("integration/test_windows_wine.py", NIGHTLY, _WINDOWS),
+    Row("integration/test_windows_and_macs.py", NIGHTLY, (*_WINDOWS, f"{_HOST}/macos/*")),
     Row("integration/test_exports_of_the_plan.py", CHANGED, _POINTS),
     Row("integration/test_points_agree.py", NIGHTLY, _POINTS),
     Row("integration/test_devices_agree.py", CHANGED, _POINTS),
@@ -154,46 +130,27 @@ TABLE = (
     # reports, history, events
     Row("integration/test_events_real.py", CHANGED, _REPORT),
     Row("integration/test_exports_validated.py", CHANGED, _REPORT),
-    Row("integration/test_history_postgres.py", CHANGED, ("module_utils/proscribe/controller/report/history*",)),
-    Row(
-        "integration/test_monitoring.py",
-        CHANGED,
-        ("examples/monitoring/*", "module_utils/proscribe/controller/report/exports/prometheus.py"),
-    ),
-    Row(
-        "integration/test_controller_disk.py",
-        CHANGED,
-        (*_REPORT, "module_utils/proscribe/controller/cli/*", "module_utils/proscribe/controller/files.py"),
-    ),
-    Row("integration/test_report_page.py", CHANGED, ("module_utils/proscribe/controller/report/page/*",)),
+    Row("integration/test_history_postgres.py", CHANGED, (f"{_PACKAGE}/controller/report/history*",)),
+    Row("integration/test_monitoring.py", CHANGED, _METRICS),
+    Row("integration/test_controller_disk.py", CHANGED, (*_REPORT, *_COMMANDS, f"{_CONTROLLER}/files.py")),
+    Row("integration/test_report_page.py", CHANGED, (f"{_PACKAGE}/controller/report/page/*",)),
     Row("integration/test_report_department_page.py", CHANGED, _REPORT),
     Row("integration/test_schemas.py", ALWAYS, ("docs/schema/*", *_REPORT)),
     # hosts: swept, attacked, watched, on a schedule
     Row("integration/test_hostile_hosts.py", CHANGED, _SWEEP),
     Row("integration/test_least_privilege.py", CHANGED, _RUNS),
-    Row("integration/test_members_on_hosts.py", CHANGED, ("module_utils/proscribe/host/plan_groups.py", *_RUNS)),
-    Row(
-        "integration/test_requests_on_hosts.py",
-        CHANGED,
-        (f"{_CONTROLS}apps/requests/*", f"{_PROGRAMS}request.py", f"{_PROGRAMS}send.py", *_CUSTODY),
-    ),
+    Row("integration/test_members_on_hosts.py", CHANGED, (f"{_PACKAGE}/host/plan_groups.py", *_RUNS)),
+    Row("integration/test_requests_on_hosts.py", CHANGED, (*_REQUESTS, *_CUSTODY)),
     Row("integration/test_login_shells.py", CHANGED, _SWEEP),
     Row("integration/test_stream_connections.py", CHANGED, _SWEEP),
     Row("integration/test_sweep.py", CHANGED, _SWEEP),
-    Row(
-        "integration/test_tools_on_hosts.py",
-        CHANGED,
-        (
-            *(f"module_utils/proscribe/host/system/{name}.py" for name in ("tools", "tool_*")),
-            *(f"module_utils/proscribe/controller/report/text/{name}.py" for name in ("reinstalling", "other_account")),
-        ),
-    ),
-    Row("integration/test_two_runs.py", CHANGED, (*_SWEEP, "module_utils/proscribe/host/system/file_lock.py")),
+    Row("integration/test_tools_on_hosts.py", CHANGED, (*_TOOLS, *_PRINTED)),
+    Row("integration/test_two_runs.py", CHANGED, (*_SWEEP, f"{_PACKAGE}/host/system/file_lock.py")),
     Row("integration/test_unchanged_audit.py", ALWAYS, _SWEEP),
     Row("integration/test_launches.py", CHANGED, _WATCH),
     Row("integration/test_launches_connector.py", ALWAYS, _WATCH),
     Row("integration/test_tampering.py", NIGHTLY, (*_WATCH, *_APPS, *_BROWSER, *_FIREWALL, *_DNS)),
-    Row("integration/test_ssh_startups.py", CHANGED, (*_FIREWALL, "module_utils/proscribe/host/watch/ssh_startups.py")),
+    Row("integration/test_ssh_startups.py", CHANGED, (*_FIREWALL, f"{_PACKAGE}/host/watch/ssh_startups.py")),
     Row("integration/test_watch.py", CHANGED, _WATCH),
     Row("integration/test_watch_day.py", ALWAYS, _WATCH),
     Row("integration/test_watch_faults.py", CHANGED, _WATCH),
@@ -224,7 +181,7 @@ TABLE = (
     Row("playbooks/test_without_the_internet.py", NIGHTLY, _LAUNCHER),
     Row("playbooks/test_runs.py", ALWAYS, _RUNS),
     Row("playbooks/test_renamed_names.py", ALWAYS, ("module_utils/proscribe_ansible/*", *_RUNS)),
-    Row("playbooks/test_batches.py", CHANGED, ("module_utils/proscribe/controller/rollout/*", *_RUNS)),
+    Row("playbooks/test_batches.py", CHANGED, (f"{_PACKAGE}/controller/rollout/*", *_RUNS)),
     Row("playbooks/test_commands_pasted.py", CHANGED, (*_REPORT, *_RUNS)),
     Row("playbooks/test_report_options.py", CHANGED, _REPORT),
     Row("playbooks/test_second_observation.py", CHANGED, (*_REPORT, *_RUNS)),
@@ -246,10 +203,10 @@ TABLE = (
     Row("playbooks/test_scheduled_word.py", CHANGED, _SCHEDULE),
     Row("playbooks/test_slices.py", CHANGED, _REPORT),
     Row("playbooks/test_store_attacked.py", CHANGED, _SWEEP),
-    Row("playbooks/test_full_disk.py", CHANGED, ("module_utils/proscribe/wire/store.py", *_REPORT, *_RUNS)),
+    Row("playbooks/test_full_disk.py", CHANGED, (f"{_PACKAGE}/wire/store.py", *_REPORT, *_RUNS)),
     Row("playbooks/test_tags.py", CHANGED, _RUNS),
-    Row("playbooks/test_templates_stay_text.py", CHANGED, ("module_utils/proscribe/controller/compile/*", *_RUNS)),
-    Row("playbooks/test_variable_places.py", CHANGED, ("module_utils/proscribe/controller/compile/*", *_RUNS)),
+    Row("playbooks/test_templates_stay_text.py", CHANGED, (f"{_PACKAGE}/controller/compile/*", *_RUNS)),
+    Row("playbooks/test_variable_places.py", CHANGED, (f"{_PACKAGE}/controller/compile/*", *_RUNS)),
 )
 
 ANSIBLE_LINT, NEWEST_PLAYBOOKS = "ansible-lint (production)", "playbooks on the newest core"

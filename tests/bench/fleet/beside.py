@@ -94,9 +94,8 @@ def measure(made, bench):
     print("                           CPU     wall, in s: the role once, else the least of some; CPU of both sides")
     for name in ("role", "audit", "ping"):
         costs = [bench.run(name) for _ in range(1 if name == "role" else 3)]
-        print(
-            f"  {name + ' over SSH':<22} {min(c.cpu for c in costs):8.2f} {min(c.wall for c in costs):8.2f}", flush=True
-        )
+        least = min(cost.cpu for cost in costs), min(cost.wall for cost in costs)
+        print(f"  {name + ' over SSH':<22} {least[0]:8.2f} {least[1]:8.2f}", flush=True)
     for name, (argv, stdin) in local.items():
         runs = [made.timed(0, argv, stdin) for _ in range(ROUNDS)]
         print(f"  {name:<22} {min(cpu for _, cpu in runs):8.3f} {min(wall for wall, _ in runs):8.3f}", flush=True)

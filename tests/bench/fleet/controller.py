@@ -34,9 +34,8 @@ class Bench:
         self.options = ["--forks", str(forks), "-i", str(directory / "hosts.yml")]
         # As people type it: a playbook of theirs, and the project's own commands, of which the launcher is a part.
         self.commands = {"ping": [ansible, *self.options, str(directory / "ping.yml")]}
-        self.commands |= {
-            name: [str(PROJECT / "proscribe"), name, *self.options] for name in ("audit", "drift", "enforce")
-        }
+        launcher = str(PROJECT / "proscribe")
+        self.commands |= {name: [launcher, name, *self.options] for name in ("audit", "drift", "enforce")}
         # Some machines forbid Python to cache what it has compiled; the peers' packages are compiled when installed.
         strange = ("ANSIBLE_", "PYTHONDONTWRITEBYTECODE")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(strange)}

@@ -83,9 +83,8 @@ class Meter:
         """
         before, started = self._seconds(), time.perf_counter()
         command = ["sh", "-c", JOIN, str(self.controller.path), *argv]
-        done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST
-        )
+        options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": LONGEST}
+        done = subprocess.run(command, env=environment, **options)
         wall = time.perf_counter() - started
         self._settle(alone)
         after = self._seconds()

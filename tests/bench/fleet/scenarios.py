@@ -23,20 +23,18 @@ class Rows:
         if fallback:
             self.ours["fallback"] = lambda: bench.run("audit", ANSIBLE_PIPELINING="false")
         kinds = {
-            "pyinfra": lambda: peers.Pyinfra(bench, cache),
-            "ssh true": lambda: peers.Ssh(bench),
-            "ssh audit": lambda: peers.SshAudit(bench),
+            "pyinfra": lambda bench: peers.Pyinfra(bench, cache),
+            "ssh true": peers.Ssh,
+            "ssh audit": peers.SshAudit,
         }
-        self.peers = {name: kinds[name]() for name in others}
+        self.peers = {name: kinds[name](bench) for name in others}
 
     @property
     def connects(self):
         """The state of the connections that a run of each row finds."""
         state = "new" if self.bench.closed else "open"
-        return {
-            **dict.fromkeys([*self.ours, "drifted"], state),
-            **{n: p.connects or state for n, p in self.peers.items()},
-        }
+        ours = dict.fromkeys([*self.ours, "drifted"], state)
+        return ours | {name: peer.connects or state for name, peer in self.peers.items()}
 
     def prepare(self):
         """Open connections, read files into memory, and let hosts note what they keep: each row once."""
