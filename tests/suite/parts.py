@@ -218,9 +218,8 @@ def reaching_ansible(removes=sys.maxsize):
     """Return the unit tests that reach Ansible by at most so many modules between."""
     graph = changed.graph(PROJECT)
     distances = imports.distances(graph, [path for path in graph if imports_ansible(PROJECT / path)])
-    return frozenset(
-        path for path in sizes.files(PROJECT, sizes.UNIT) if distances.get(path, sys.maxsize + 1) <= removes
-    )
+    near = {path for path, distance in distances.items() if distance <= removes}
+    return frozenset(near.intersection(sizes.files(PROJECT, sizes.UNIT)))
 
 
 def imports_ansible(path):
