@@ -1,16 +1,20 @@
 """A made tree with two users, for what looks into homes."""
 
 import os
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from pathlib import Path
 
 from proscribe.host.controls.apps.systems.each_place import joined
+from proscribe.host.controls.apps.systems.package import Package, PackageSystem
 from proscribe.host.controls.apps.systems.registry import ON_DEMAND
-from proscribe.host.system import User
+from proscribe.host.system import Host, User
 
 ALICE = User("alice", 1000, 1000, "/home/alice")
 BOB = User("bob", 1001, 1001, "/home/bob")
 
 
-def tree(root):
+def tree(root: Path) -> Path:
     for directory in ("etc", "proc", "home/alice", "home/bob"):
         (root / directory).mkdir(parents=True)
     lines = [f"{u.name}:x:{u.uid}:{u.gid}::{u.home}:/bin/sh\n" for u in (ALICE, BOB)]
@@ -18,7 +22,7 @@ def tree(root):
     return root
 
 
-def put(root, path, content="", mode=0o644):
+def put(root: Path, path: str, content: str = "", mode: int = 0o644) -> Path:
     """A file of the tree, with the directories above it."""
     place = root / path.lstrip("/")
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +31,7 @@ def put(root, path, content="", mode=0o644):
     return place
 
 
-def put_link(root, path, target, uid=ALICE.uid):
+def put_link(root: Path, path: str, target: str, uid: int = ALICE.uid) -> Path:
     """Make a user's link in the tree, with the directories above it."""
     place = root / path.lstrip("/")
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -36,14 +40,14 @@ def put_link(root, path, target, uid=ALICE.uid):
     return place
 
 
-def everywhere(system, host, ids):
+def everywhere(system: PackageSystem, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     """What a package system says of the host and of all its users, and the first reason for what it cannot say."""
     answers = [system.query(host, ids), *(system.query_of(host, user, ids) for user in host.users())]
     unseen = [blind for _, blind in answers if blind]
     return [package for found, _ in answers for package in found], joined(unseen)
 
 
-def untried(paths):
+def untried(paths: Iterable[str]) -> list[str]:
     """The first trace in a home of each package system of which no path is at or below a trace.
 
     A test of some places of homes tries these as well. So a new package system is in it, without a change of the test.
