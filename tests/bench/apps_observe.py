@@ -3,15 +3,11 @@
 
     tests/bench/apps_observe.py [--files N] [--packages N] [--processes N] [--rounds R] [--tree DIRECTORY to keep]
 
-Processor time (user and system, in seconds, the least of R runs), on a fixture with 200,000 files in homes, 3,000
-packages in dpkg's database, and 400 more processes on this machine; the plan is that of the whole catalogue:
+Processor time in seconds, the least of R runs, with 200,000 files in homes, 3,000 packages of dpkg, 400 more processes
+and the plan of the whole catalogue: `plain tools` is `dpkg-query -W` and one `find`; `apps` is one whole streamed audit
+of `apps`, without a memory of an earlier run and with one.
 
-    plain tools     `dpkg-query -W` over that database, and one `find` over those homes
-    apps            one whole streamed audit of `apps`, as a host runs it: Python's start, unpacking and compiling our
-                    code, and the record included; without a memory of an earlier run, and with one
-
-Exit code 1: the first observation is above 1.5 times the plain tools, or the second above 0.3 s. Needs root: the
-fixture has the processes of this machine. tests/bench/fleet --beside has goss and OpenSCAP.
+Exit code 1: the first observation is above 1.5 times the plain tools, or the second above 0.3 s. Needs root.
 """
 
 import contextlib

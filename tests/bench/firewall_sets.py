@@ -1,16 +1,11 @@
 #!/usr/bin/env python3
-"""How long large sets take the firewall control, against nft alone.
+"""How long large sets take the firewall control, against nft alone; in a network namespace of its own, as root.
 
     tests/bench/firewall_sets.py [--networks N] [--rounds R]
 
-Needs root, and does everything in a network namespace of its own that ends with it: no rule of this machine is touched.
-
-Two things are measured, R times each, and the medians printed:
-
-    apply       what enforcing does (observe, decide, load, store for the boot) against `nft -f` of a file with the same
-                sets and two rules; the first time, and when a tenth of the networks has changed
-    observe     processor time of an observation when nothing has changed, our own and nft's, the check of the plan
-                included; and when another table has changed since, so that every element has to be listed
+Prints the medians of R rounds. `apply` is what enforcing does against `nft -f` of the same sets and two rules, the
+first time, and when a tenth of the networks has changed. `observe` is processor time, our own and nft's, when nothing
+has changed, and when another table has, so that every element has to be listed.
 
 Exit code 1: "apply" takes more than 1.5 times as long as nft, or "observe" more than 0.4 s.
 """

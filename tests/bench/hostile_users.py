@@ -240,9 +240,7 @@ class Hour:
                 self.note_problem(f"{tampered.host}: {tampered.how}: not corrected after {took:.0f} s")
 
     def run(self, must_name):
-        """Have the controller run, and hold its report against what there is. `must_name`: the hostile host can be
-        reached, so all of its hostile users are known.
-        """
+        """Have the controller run, and compare its report. `must_name`: it has all hostile users."""
         latest, began = self.fleet.latest(), time.monotonic()
         self.fleet.controller.start(SERVICE)
         took = time.monotonic() - began

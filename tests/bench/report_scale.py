@@ -4,12 +4,9 @@
     tests/bench/report_scale.py [--hosts N] [--rules R] [--first-audit] [--no-history] [--limit-seconds S]
         [--limit-mb M]                                      (a limit of 0: none)
 
-Makes the answers of a fleet in the mix that audits see after a while: most hosts hold, some have an app, a few lack a
-policy file (which is a rule for each service), some are waived, and some do not answer. --first-audit makes every host
-lack the policy file: the worst that can come. The answers come as they do from Ansible, one dictionary at a time; then
-the steps of the report follow, each in the same process, and the table says what each took and how much memory the
-process held at most so far. Exit code 1: a limit is exceeded, or an export lacks a host. The page comes last, beside
-the limits.
+The fleet is in the mix that audits see after a while; --first-audit makes every host lack a policy file, which is the
+worst that can come. The steps of the report follow in one process, and the table has what each took, and the most
+memory so far. Exit code 1: a limit is exceeded, or an export lacks a host. The page is beside the limits.
 """
 
 import re

@@ -3,15 +3,9 @@
 
     tests/bench/watch_observe.py [--rounds R] [--every SECONDS] [--host CONTAINER that has a watch]
 
-On a host of its own (a Debian container with systemd, made by root with podman), enforced with a watch. Processor time,
-user and system, the least of R rounds in which all take turns:
-
-    Python's start    `python3 -I -S -c pass`
-    streamed audit    what an audit costs the host that has the code and the plan in its cache
-    own observation   `watch observe`, begun by its timer, with what it writes
-
-and for each the seconds of a day with one every so many seconds. Exit code 1: own observations take more than 20 s of a
-day.
+On a Debian container with systemd, enforced with a watch: the least processor time of R rounds of Python's start, of a
+streamed audit with code and plan in the cache, and of `watch observe`, begun by its timer; and each by the day.
+Exit code 1: own observations take more than 20 s of a day.
 """
 
 import contextlib

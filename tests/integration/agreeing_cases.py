@@ -1,13 +1,12 @@
 """The 300 addresses that every enforcement point is asked for: of a plan, the same ones for the same catalogue."""
 
 import ipaddress
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from proscribe.host.controls.browser.rendering import above
 from proscribe.model.plan import RESTRICTED
 
 NUMBER = 300
-T = TypeVar("T")
 
 
 class Case(NamedTuple):

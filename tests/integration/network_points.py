@@ -9,7 +9,6 @@ what `reaching` answers, and:
 """
 
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,7 +22,6 @@ NO_SUCH_NAME, FOUND = (3, 0), (0, 1)
 MATCH = ("-m", "set", "--match-set", "proscribe", "dst,dst", "-j", "REJECT")
 
 _made = []
-Files = Mapping[str, str]
 
 
 def appliance(layers, scratch):

@@ -20,7 +20,6 @@ from test_group_policy_samba import of_samba, unpacked
 
 TOOLS = (*reach_world.TOOLS, "apt-get", "chromium", "dpkg-deb", "firefox-esr", "node")
 
-Closed = dict[str, bool]  # by address: whether a point refuses it
 # Where the answer is another one than that of `explain`, which the manifest says, or `explain` itself of Firefox.
 DIFFERENT = ("the C library", "squid", "a JavaScript engine", "firefox", "nftables", "iptables")
 

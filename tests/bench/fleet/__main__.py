@@ -1,22 +1,17 @@
 #!/usr/bin/env python3
 """What a fleet costs: audits and drift runs beside a ping of the same hosts, and beside what others use.
 
-Needs root, podman and mmdebstrap (for the hosts' image, once), ssh, sshd, ip, nsenter and ansible-playbook
-(PROSCRIBE_ANSIBLE_PLAYBOOK, or on the PATH). pyinfra is installed from PyPI once. hosts.py describes a host: each has
-files, processes, network and nftables of its own, and was enforced once in their common image. An sshd in a network
-namespace answers for all.
+    tests/bench/fleet [--hosts N...] [--rounds R] [--forks F] [options]
+    tests/bench/fleet --hosts --peak 10000                      memory of the controller's processes
 
-Controller and hosts share the processors of this machine. So processor time is first in the table: the controller's,
-which bounds a sweep, and the hosts', apart. The wall clock comes after them and is of both together. meter.py says what
-belongs to the controller: the same for all rows, with the OpenSSH masters in the background.
+Needs root, podman, mmdebstrap, ssh, sshd, ip, nsenter and ansible-playbook (PROSCRIBE_ANSIBLE_PLAYBOOK, or on the
+PATH). pyinfra is installed from PyPI once. hosts.py describes a host, meter.py what belongs to the controller.
 
 For each N, R rounds, whose order turns around: an `ansible.builtin.ping` play, an audit, a drift run with nothing to
 do, pyinfra's package fact, and plain ssh (20 at a time, as the forks): `true`, and the bytes of an audit. At the end of
-a round one host in a hundred drifts, and a drift run repairs it. A run of which the report is not what was seeded is no
-result: the bench stops with an error. So it does when a host does not answer a peer.
-
-    tests/bench/fleet [--hosts N...] [--rounds R] [--forks F] [options]
-    tests/bench/fleet --hosts --peak 10000                      memory of the controller's processes
+a round one host in a hundred drifts, and a drift run repairs it. The bench stops with an error where a report is not
+what was seeded, or a host does not answer a peer. Processor time is first in the table: controller and hosts share the
+processors of this machine.
 """
 
 import argparse

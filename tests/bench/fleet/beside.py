@@ -1,8 +1,6 @@
 """Other tools for the same answer, on the same host: a role that loops over builtin modules, goss, OpenSCAP.
 
-They get the packages and the paths of the first 20 services that have both, as things that must not be there; a path
-below a home is that of the host's one user. Ours is measured beside them with all that it checks: every service of the
-catalogue, four controls, running programs and a file scan of the homes.
+They get the packages and paths of the first 20 services that have both. Ours is measured with all that it checks.
 """
 
 import json

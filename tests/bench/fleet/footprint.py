@@ -1,8 +1,4 @@
-"""The memory of the controller's processes while a command runs: their proportional share (PSS), sampled.
-
-PSS divides a page among the processes that share it, so that the sum over a tree counts each page once. It is without
-the page cache, which a control group's `memory.peak` would count. A peak between two samples is not seen.
-"""
+"""The memory of the controller's processes while a command runs: their proportional share (PSS), sampled."""
 
 import threading
 from pathlib import Path

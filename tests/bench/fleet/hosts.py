@@ -1,12 +1,7 @@
-"""Hosts for the bench: many on one machine, each with a tree, processes and a network of its own.
+"""Hosts for the bench: an overlay over one Debian 13, in namespaces of its own for mounts, processes, network and name.
 
-What a host is here: an overlay over one Debian 13 (systemd, dpkg, nftables, python3 as Debian ships them; homes with
-some thousand files), in mount, process, network and host name spaces of its own. What it is not: a machine. It has no
-systemd running (units are written and enabled, as in an image that is being made), no users at work, no disk and no
-processor of its own.
-
-All are reached over SSH: one sshd in one more network namespace, which is every address of 10.77.0.0/16, and a command
-that enters the host whose address was called. To Ansible each is a host like any other, with connections of its own.
+A host is no machine: it has no systemd running, no users at work, no disk and no processor of its own. All are reached
+over SSH: one sshd in one more network namespace is every address of 10.77.0.0/16, and enters the host that was called.
 """
 
 import contextlib
@@ -115,9 +110,7 @@ class Fleet:
                 started = []
 
     def serve(self, addresses):
-        """Let the hosts that run answer for that many addresses, in turn: what has no disk and memory for more hosts.
-        No host can boot after that.
-        """
+        """Let the hosts that run answer for so many addresses, in turn. No host can boot after that."""
         folder, roots = self.directory / "hosts", len(self.first)
         for number in range(roots, addresses):
             with contextlib.suppress(FileExistsError):
@@ -169,9 +162,7 @@ class Fleet:
 
 @contextlib.contextmanager
 def fleet(directory, root, counted):
-    """A fleet without hosts as yet, with the way to them; all of it ends with the block. `counted` is given the process
-    below which all happens that the hosts are asked for.
-    """
+    """A fleet without hosts as yet, with the way to them. `counted` gets the process below which hosts are asked."""
     namespace = f"proscribe-fleet-{os.getpid()}"
     made = Fleet(directory, root, namespace)
     (directory / "hosts").mkdir()

@@ -1,12 +1,8 @@
 """What a run costs: seconds of the processors, the controller's and the hosts' apart, and by the clock.
 
-The processors' seconds are the kernel's own count for a control group: nothing else that the machine does is in them.
-A process stays in its group when it outlives what started it. So the controller's group has the command with all its
-children, and the OpenSSH masters that ControlPersist leaves in the background, whichever run opened them. It counts
-alike for Ansible and for its peers. The hosts' group has `sshd` and all that happens inside hosts.
-
-A count ends when both groups have become quiet, because an exit on either side goes on after the command's end. The
-clock stops at that end. Version 1 and 2 of control groups have the count in different places.
+The kernel counts for a control group, in which a process stays when it outlives what started it. So the controller's
+group has the command, its children, and the OpenSSH masters in the background, for Ansible and its peers alike. A count
+ends when both groups have become quiet; the clock stops at the command's end.
 """
 
 import contextlib
@@ -78,9 +74,7 @@ class Meter:
         self.controller, self.hosts = Group("controller"), Group("hosts")
 
     def run(self, argv, environment, *, alone=False):
-        """Run a command in the controller's group. `alone`: what it leaves in the background ends by itself, and that
-        end is counted too.
-        """
+        """Run a command in the controller's group. `alone`: the end of its background is counted too."""
         before, started = self._seconds(), time.perf_counter()
         command = ["sh", "-c", JOIN, str(self.controller.path), *argv]
         options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": LONGEST}

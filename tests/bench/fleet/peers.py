@@ -1,8 +1,4 @@
-"""Other programs that ask the same hosts something: pyinfra and plain ssh.
-
-pyinfra gets a virtual environment, made once in the bench's cache, with the version that stands here. Each peer is
-prepared for the hosts of the bench's inventory and then run. A run to which not every host answered ends the bench.
-"""
+"""Other programs that ask the same hosts something: pyinfra (of the version here) and plain ssh."""
 
 import re
 import shlex

@@ -98,9 +98,7 @@ def dead(bench, hosts):
 
 
 def peak(bench, addresses):
-    """The most memory of an audit's processes, of addresses that the hosts of the fleet serve in turn; False if it is
-    more than the aim.
-    """
+    """Print the most memory of an audit of addresses that hosts serve in turn; False if it misses the aim."""
     roots = min(addresses, len(bench.fleet.first))
     bench.fleet.serve(addresses)
     bench.inventory(range(roots))
