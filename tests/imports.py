@@ -202,7 +202,7 @@ class _Reader:
                         yield alias.asname or alias.name.partition(".")[0], frozenset({file})
             elif isinstance(node, ast.ImportFrom):
                 yield from self._list_names(node)
-            elif isinstance(node, ast.If) and _is_for_types(node.test):
+            elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
                 waiting += node.orelse
             else:
                 for block in _BLOCKS:
@@ -327,10 +327,6 @@ def _list_nodes(tree):
                 waiting.append(value)
             elif isinstance(value, list):
                 waiting += [part for part in value if isinstance(part, ast.AST)]
-
-
-def _is_for_types(test):
-    return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
 
 
 def _read_value(node):

@@ -59,7 +59,6 @@ for number in range(wanted):
     with open(f"{place}/METADATA", "w") as stream:
         stream.write(f"Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n")
 """
-UV = "mkdir -p ~/.local/bin; printf '%s\\n' '{lines}' >~/.local/bin/uv; chmod +x ~/.local/bin/uv\n"
 UV_FROM_FILE = "mkdir -p ~/.local/bin; cat >~/.local/bin/uv; chmod +x ~/.local/bin/uv"
 STAYS = """\
 #!/usr/bin/python3

@@ -31,10 +31,6 @@ from proscribe.model.finding import Finding, judge
 WAIVER = {**WAIVERS[0], "hosts": [], "services": ["service007"]}
 
 
-def fleet_run(hosts):
-    return dict(fleets.run([f"host{number:06}.example.org" for number in range(hosts)], waivers=[WAIVER]))
-
-
 def answer(number, rules, first_audit):
     share = number % 100
     verdicts = []
@@ -83,7 +79,7 @@ def main():
     switches = {"first_audit": False, "no_history": False}
     parser = make_parser(__doc__, hosts=100_000, rules=200, **switches, limit_seconds=120.0, limit_mb=600.0)
     options = parser.parse_args()
-    run = fleet_run(options.hosts)
+    run = fleets.run([f"host{number:06}.example.org" for number in range(options.hosts)], waivers=[WAIVER])
     print(f"{'step':<34} {'seconds':>8} {'most MB so far':>15}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

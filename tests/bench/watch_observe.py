@@ -18,9 +18,8 @@ from proscribe.host.cache import PLACE
 from proscribe.host.watch import units
 from proscribe.host.watch.state import files
 from proscribe.wire.stream import RECEIVE, Part, payload
-from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
+from scheduled_machine import Scheduled, scheduled_machine
 
-GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
 DAY, MOST = 24 * 3600, 20.0  # seconds; of a processor in a day
 OBSERVATION = "own observation"
 # Takes {name: [argv, standard input]} and a number of rounds; prints {name: the least seconds of a processor}.
@@ -53,7 +52,7 @@ def main():
 def enforced():
     """A host that an enforcing run has left with a watch; its timer does not come in between."""
     with scheduled_machine("watch-bench") as host:
-        host.write(GROUP, f"{host.read(GROUP)}proscribe_watch: 1d\n")
+        host.restrict("proscribe_watch: 1d")
         host.proscribe("enforce")
         host.proscribe("enforce")  # what the first one has done is seen, and cached
         yield host

@@ -83,14 +83,11 @@ def mac_programs():
     whole = [f"`{one.id}`" for one in signed if one.team_ids]
     on_macs = [one for one in found if one.bundle_ids or one.packages.get("brew_cask")]
     unknown = [f"`{one.id}`" for one in on_macs if not one.signing_ids]
-    return _filled(
+    text = (
         f"The catalogue knows who signs the programs on Macs of {len(signed)} services, all programs of a team for "
         f"{len(whole)} of them ({', '.join(whole)}). Of {len(unknown)} more it knows a program there and not who signs "
         f"it, so no rule stops it: {', '.join(unknown)}."
     )
-
-
-def _filled(text):
     return textwrap.fill(text, 120, break_on_hyphens=False) + "\n"
 
 

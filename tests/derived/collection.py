@@ -50,15 +50,12 @@ def _variables():
     for command in (*variables.COMMANDS, "report"):
         parser = argparse.ArgumentParser(add_help=False)
         importlib.import_module(f"proscribe.controller.cli.{command}").add_arguments(parser)
-        chosen = {name: one for action in parser._actions for name, one in _subcommands(action)} or {"": parser}
+        nested = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        chosen = {name: one for choices in nested for name, one in choices.items()} or {"": parser}
         for name, one in chosen.items():
             named = variables.variables_of(command, one)
             do = f" with `{command}_{variables.DO}={name}`" if name else ""
             yield f"`{command}`{do}", ", ".join(f"`{name_}`" for name_ in named)
-
-
-def _subcommands(action):
-    return list(action.choices.items()) if isinstance(action, argparse._SubParsersAction) else []
 
 
 def group():

@@ -7,7 +7,6 @@ from patience import until
 from proscribe.host.controls.group_policy.policies import entries, of_programs
 from proscribe.host.controls.group_policy.registry_pol import DWORD, said_by
 
-WINE = ("wine", "wine64")  # Debian packages
 PREFIX = "/root/wine"
 ENVIRONMENT = (f"WINEPREFIX={PREFIX}", "WINEDEBUG=-all")
 SHELL = f"""\

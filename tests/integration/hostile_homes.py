@@ -71,7 +71,6 @@ def texts(name):
 SITES = (".local/lib/python3.11", ".pyenv/versions/{any}/lib/python3.12", ".local/share/uv/tools/{pip}/lib/python3.11")
 SITES += (".local/share/pipx/venvs/{any}/lib/python3.11",)
 WEB_APPS = ".config/chromium/Default/Web Applications"
-CONDA = ("miniconda3", "miniconda3/envs/{any}", "envs/a")
 PLACES_OF = {
     "metadata": tuple(f"{site}/site-packages/{{pip}}-1.0.dist-info/METADATA" for site in SITES)
     + (".local/lib/python3.9/site-packages/{pip}-1.0.egg-info/PKG-INFO",),

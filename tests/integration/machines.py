@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -223,9 +222,6 @@ def network(called):
         yield name, prefix
     finally:
         podman("network", "rm", "--force", name, check=False)
-
-
-Story = Callable[[Machine], None]
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ all:
   hosts:
     web01: {ansible_host: 127.0.0.1, ansible_user: root}
 """
+VARIABLES = f"{CHECKOUT}/fleet/group_vars/all.yml"
 RESTRICTIONS = """\
 proscribe_categories: [instant_messaging]
 proscribe_schedule_spread: "0"
@@ -113,7 +114,11 @@ class Scheduled:
         self.write("/usr/sbin/sendmail", SENDMAIL, "0755")
         self.send_checkout()
         self.write(f"{CHECKOUT}/fleet/hosts.yml", hosts)
-        self.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions)
+        self.write(VARIABLES, restrictions)
+
+    def restrict(self, line):
+        """Add a line to the restrictions of the checkout's fleet."""
+        self.write(VARIABLES, f"{self.read(VARIABLES)}{line}\n")
 
     def send_checkout(self, more=()):
         """Put this checkout where the machine's own stands; of all that is in it what runs, and some `more`."""

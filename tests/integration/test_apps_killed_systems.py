@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -41,7 +40,6 @@ for action in changes.actions:
     action.apply()
 print("done")
 """
-Step = Callable[[], object]
 MOST = 80
 # Every step takes a minute or two for each system. By default it is every fifth one; PROSCRIBE_EVERY_STEP=1 for all.
 STRIDE = 1 if os.environ.get("PROSCRIBE_EVERY_STEP") == "1" else 5

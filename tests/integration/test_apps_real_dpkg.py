@@ -118,6 +118,8 @@ def start_apart(script, *words, options=()):
 class Machine:
     """A throw-away Debian: its own file system, mounts and processes."""
 
+    module = "dpkg_removal"  # in which the driver has little patience
+
     def __init__(self, scratch, root, source, debs):
         self.root = str(scratch / "root")
         self.keeper, shell = start_apart(SETUP, scratch, ":".join(map(str, root)), source, debs)
@@ -151,7 +153,8 @@ class Machine:
         return {line.split()[1] for line in lines if line[1:2] not in ("", "n", "c")}
 
     def verb(self, verb, plan):
-        return json.loads(self.run("python3", "-I", "-S", "-c", DRIVER, verb, input=json.dumps(plan)).stdout)
+        driver = DRIVER.replace("dpkg_removal", self.module)
+        return json.loads(self.run("python3", "-I", "-S", "-c", driver, verb, input=json.dumps(plan)).stdout)
 
     @contextlib.contextmanager
     def locked(self, file):

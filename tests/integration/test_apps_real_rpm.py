@@ -1,6 +1,5 @@
 """The control `apps` on real rpm with real dnf, dnf5 and zypper, in a throw-away root."""
 
-import json
 import subprocess
 
 import pytest
@@ -8,7 +7,7 @@ from conftest import layers, require_tool
 from patience import LONGEST
 from proscribe.controller.report.text.reinstalling import command
 from proscribe.model import removed
-from test_apps_real_dpkg import DRIVER, SOURCE, TREE
+from test_apps_real_dpkg import SOURCE, TREE
 from throwaway import TwoUsers, pasted, plan, seen
 
 REPOSITORY = "[made]\\nname=made\\nbaseurl=file:///debs\\nenabled=1\\ngpgcheck=0\\n"
@@ -63,9 +62,7 @@ def build(directory, name, version, *fields):
 
 
 class Machine(TwoUsers):
-    def verb(self, verb, plan):
-        driver = DRIVER.replace("dpkg_removal", "rpm_transaction")  # whose patience is short here
-        return json.loads(self.run("python3", "-I", "-S", "-c", driver, verb, input=json.dumps(plan)).stdout)
+    module = "rpm_transaction"
 
     def add(self, *names):
         self.run("rpm", "-i", *(f"/debs/{name}.rpm" for name in names))

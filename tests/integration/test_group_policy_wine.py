@@ -20,7 +20,6 @@ pytestmark = pytest.mark.nightly
 ENVIRONMENT = ("HOME=/root", "WINEDEBUG=-all", "WINEDLLOVERRIDES=mscoree,mshtml=", "XDG_RUNTIME_DIR=/tmp")
 BELOW = "HKEY_LOCAL_MACHINE\\Software\\Policies"
 VALUE = re.compile(r'"(?P<name>[^"]*)"=(?:"(?P<text>.*)"|dword:(?P<number>.*)|hex\(1\):(?P<bytes>.*))')
-Values = dict[tuple[str, str], str | int]
 
 
 class Registry:

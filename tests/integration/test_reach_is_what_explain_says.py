@@ -3,8 +3,6 @@
 The firewall knows no names, so the test probes the addresses of a name, like a program that knows them without DNS.
 """
 
-from typing import Any
-
 import pytest
 import reach_cases
 import reach_world
@@ -13,14 +11,13 @@ from conftest import require_root, require_tool
 from explained import Explained, closed
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OPEN, REPORTED
 from reach_cases import ADDRESSES, CLOSED_TO_HOST, CLOSED_TO_NESTED, NAMES, RESOLVER, V4, V6
-from reach_world import BACKENDS, HOST, NESTED, TLS_PORT, Probe, World, at, connections, lookups, lost, split
+from reach_world import BACKENDS, HOST, NESTED, TLS_PORT, World, at, connections, lookups, lost, split
 
 FORCED = "forced"  # a host with an unbound, on which nobody else may ask name servers, and QUIC is refused
 BEFORE, ENFORCED, LIFTED = "before", "enforced", "lifted"
 OF_NAMES = [connections(address, TLS_PORT, name) for name, pair in NAMES.items() for address in pair]
 OF_ADDRESSES = [connections(*split(text)) for text in ADDRESSES]
 CONNECTIONS = list(dict.fromkeys(probe for probes in (*OF_NAMES, *OF_ADDRESSES) for probe in probes))
-Seen = dict[tuple[str, str, str], dict[Probe, Any]]  # by backend, phase and role
 NAME_SERVERS = [probe for address in (RESOLVER, V4, V6) for probe in connections(address, 53)]
 
 

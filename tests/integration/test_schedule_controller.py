@@ -12,7 +12,6 @@ pytestmark = pytest.mark.whole_hosts
 
 SERVICE, TIMER, FAILED = "proscribe-drift.service", "proscribe-drift.timer", "proscribe-drift-failed.service"
 REPORTS = f"{CHECKOUT}/reports"
-OBSERVE = "/var/lib/proscribe/observe"
 
 KEYS = "find /root/.ssh -type f -printf '%p %m %U %T@ '; sha256sum /root/.ssh/*"
 OWN_CATALOGUE = {

@@ -13,7 +13,6 @@ from tampering import TABLE, USER
 
 pytestmark = pytest.mark.whole_hosts
 
-GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
 OPEN = ("noncompliant", "unknown", "error")
 COVERED = [how for how, row in TABLE.items() if row.then != "uncovered"]
 
@@ -32,7 +31,7 @@ class Tried(NamedTuple):
 def alone():
     """A host that observes itself, of which the controller has gone."""
     with scheduled_machine("tampered") as machine:
-        machine.write(GROUP, f"{machine.read(GROUP)}proscribe_watch: 5m\n")
+        machine.restrict("proscribe_watch: 5m")
         machine.proscribe("enforce")
         machine.run("mv", CHECKOUT, f"{CHECKOUT}-away")
 

@@ -13,7 +13,6 @@ from tampering import TEN
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 EVERY = 60  # seconds
-GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
 # Somebody comes back to the machine: sshd, and what a service of another makes.
 NOT_OURS = "-path /proc -o -path /srv -o -path /root -o -path /tmp"
 LEFT = f"find / -xdev \\( {NOT_OURS} \\) -prune -o -name '*proscribe*' -print"
@@ -34,7 +33,7 @@ DONE_TO_THE_WATCHER = {
 @pytest.fixture(scope="module")
 def machine():
     with scheduled_machine("watch") as booted:
-        booted.write(GROUP, f"{booted.read(GROUP)}proscribe_watch: 1m\n")
+        booted.restrict("proscribe_watch: 1m")
         booted.proscribe("enforce")
         yield booted
 

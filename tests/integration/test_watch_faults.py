@@ -8,12 +8,11 @@ from patience import until
 from proscribe.host.system import STATE_DIRECTORY
 from proscribe.host.watch import units
 from proscribe.host.watch.state import files, journal
-from scheduled_machine import CHECKOUT, scheduled_machine
+from scheduled_machine import scheduled_machine
 from tampering import GATE, TEN
 
 pytestmark = pytest.mark.whole_hosts
 
-GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
 POLICY = TEN["a policy file is removed"]
 # The state of the project on a small file system of its own, with all that is there.
 SMALL = f"""\
@@ -34,7 +33,7 @@ rm -r /root/state
 @pytest.fixture(scope="module")
 def machine():
     with scheduled_machine("faults") as booted:
-        booted.write(GROUP, f"{booted.read(GROUP)}proscribe_watch: 1d\n")  # its timer does not come in between
+        booted.restrict("proscribe_watch: 1d")  # its timer does not come in between
         booted.proscribe("enforce")
         until(lambda: booted.run("systemctl", "is-active", units.SERVICE, check=False).strip() == "inactive")
         yield booted

@@ -23,7 +23,6 @@ ENVIRONMENT = ("HOME=/root", "WINEDEBUG=-all", "XDG_RUNTIME_DIR=/tmp")
 ALICE = "S-1-5-21-0-0-0-1000"  # as Wine calls its user
 USER, HOST = f"HKEY_USERS\\{ALICE}", "HKEY_LOCAL_MACHINE"
 LATELY = bytes.fromhex("153eae3657ded401" + "00" * 16)
-Values = list[tuple[str, str, "str | int | bytes"]]
 
 
 class Windows:

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import os
 import pty
 import re
@@ -12,13 +11,15 @@ import tarfile
 
 from conftest import layers
 from patience import LONGEST
-from test_apps_real_dpkg import DRIVER, SOURCE, Machine
+from test_apps_real_dpkg import SOURCE, Machine
 
 USERS = {"alice": 71001, "bob": 71002}
 
 
 class TwoUsers(Machine):
     """A throw-away root with two users in it. What a test has made for it is in /debs, whatever it is."""
+
+    module = "pacman_removal"
 
     def __init__(self, scratch, root, source, made):
         super().__init__(scratch, root, source, made)
@@ -27,10 +28,6 @@ class TwoUsers(Machine):
                 f"echo '{name}:x:{uid}:{uid}::/home/{name}:/bin/sh' >>/etc/passwd && mkdir -p /home/{name}"
                 f" && chown {uid}:{uid} /home/{name} && chmod 700 /home/{name}"
             )
-
-    def verb(self, verb, plan):
-        driver = DRIVER.replace("dpkg_removal", "pacman_removal")  # whose patience is short here
-        return json.loads(self.run("python3", "-I", "-S", "-c", driver, verb, input=json.dumps(plan)).stdout)
 
     def as_user(self, user, script, check=True):
         home = [f"HOME=/home/{user}", "PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"]

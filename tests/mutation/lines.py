@@ -29,14 +29,10 @@ def learn(project, jobs):
     noting = ["--cov=module_utils", "--cov-context=test", "--cov-report=", "--cov-config=tests/mutation/coverage.ini"]
     environment = {**os.environ, "COVERAGE_FILE": str(DATA)}
     code = subprocess.run([str(project / "tests/tool"), *tests, *noting], cwd=project, env=environment).returncode
-    DIGESTS.write_text(json.dumps(digest_files(project)), encoding="utf-8")
-    return 0 if code == 1 else code  # 1: a test has failed
-
-
-def digest_files(project):
-    """Return the digests of the checkout's Python files by path."""
     paths = (path for room in ("module_utils", "tests") for path in (project / room).rglob("*.py"))
-    return {str(path.relative_to(project)): _digest(path) for path in paths}
+    digests = {str(path.relative_to(project)): _digest(path) for path in paths}
+    DIGESTS.write_text(json.dumps(digests), encoding="utf-8")
+    return 0 if code == 1 else code  # 1: a test has failed
 
 
 def _digest(path):

@@ -28,15 +28,12 @@ def wrong(reports, hosts, seeded):
     mistakes = [] if len(found) == hosts else [f"{len(found)} of {hosts} hosts are in the report"]
     for number in range(hosts):
         record = found.get(f"host{number}", {"state": "missing", "rules": []})
-        controls = sorted({rule["rule"].partition("/")[0] for rule in record["rules"] if _counts(rule)})
+        broken = (rule for rule in record["rules"] if rule["state"] not in ("not_applicable", "compliant"))
+        controls = sorted({rule["rule"].partition("/")[0] for rule in broken})
         expected = ("repaired", [seeded[number]]) if number in seeded else ("compliant", [])
         if (record["state"], controls) != expected:
             mistakes.append(f"host{number}: {record['state']} {controls}, expected {expected}")
     return mistakes
-
-
-def _counts(rule):
-    return rule["state"] not in ("not_applicable", "compliant")
 
 
 def one_per_cent(hosts, controls):

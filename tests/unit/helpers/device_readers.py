@@ -8,12 +8,10 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from readers import uppers
 
-Files = Mapping[str, bytes]
 LABEL = r"[a-z0-9_-]{1,63}"
 HOST = rf"{LABEL}(?:\.{LABEL})*"
 

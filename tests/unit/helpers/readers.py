@@ -3,9 +3,6 @@ real tools read them the same is tested with the real ones (tests/integration/te
 """
 
 import re
-from collections.abc import Callable
-
-Blocks = Callable[[str], bool]
 
 
 def lines(text, sign):

@@ -3,11 +3,10 @@
 import lzma
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Union
 
 Tree = Mapping[str, Union[bytes, str, "Tree"]]  # a file, a link, a directory
-Pack = Callable[[bytes], bytes]
 BLOCK, NONE = 4096, 0xFFFFFFFF
 METHODS = {
     "gzip": (1, zlib.compress),
