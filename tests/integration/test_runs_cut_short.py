@@ -12,20 +12,13 @@ from pasting import commands
 from patience import LONGEST, until
 from processes import MERGED
 from proscribe.controller.report.storage import journal
+from scheduled_machine import WECHAT
 
 pytestmark = pytest.mark.whole_hosts
 
-PACKAGE = """\
-set -eu
-mkdir -p /root/wechat/DEBIAN /root/wechat/opt/wechat
-cp /bin/sleep /root/wechat/opt/wechat/wechat
-printf 'Package: wechat\\nVersion: 4.1.0\\nArchitecture: all\\nMaintainer: T <t@example.org>\\nDescription: made\\n' \\
-    >/root/wechat/DEBIAN/control
-printf '#!/bin/sh\\nwhile test -e /root/waits; do touch /root/waiting; sleep 0.1; done\\n' >/root/wechat/DEBIAN/prerm
-chmod 0755 /root/wechat/DEBIAN/prerm
-dpkg-deb --root-owner-group --build /root/wechat /root/wechat.deb
-rm -r /root/wechat
-"""
+WAITS = r"while test -e /root/waits; do touch /root/waiting; sleep 0.1; done\n"
+PRERM = f"printf '#!/bin/sh\\n{WAITS}' >/root/wechat/DEBIAN/prerm\nchmod 0755 /root/wechat/DEBIAN/prerm\n"
+PACKAGE = WECHAT.replace("dpkg-deb", f"{PRERM}dpkg-deb", 1)
 DRIFTS = "rm -f /root/waiting /etc/dpkg/dpkg.cfg.d/proscribe; dpkg -i /root/wechat.deb"
 CONTROLS = {"apps": "enforce", "dns": "enforce", "browser": "off", "firewall": "off"}
 VALUES = {"categories": [], "services_include": ["wechat"], "controls": CONTROLS, "dns_backend": "hosts"}
