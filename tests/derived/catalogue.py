@@ -38,14 +38,11 @@ def _managers(key):
 
 
 def words():
-    return table(
-        ("key", "of", "one of"),
-        (
-            (f"`{key}`", entry, ", ".join(f"`{word}`" for word in kind.well_formed.words))
-            for entry, group in (("a service", SERVICE), ("a browser", BROWSER))
-            for key, kind in _with_words(group)
-        ),
-    )
+    rows = []
+    for entry, group in (("a service", SERVICE), ("a browser", BROWSER)):
+        for key, kind in _with_words(group):
+            rows.append((f"`{key}`", entry, ", ".join(f"`{word}`" for word in kind.well_formed.words)))
+    return table(("key", "of", "one of"), rows)
 
 
 def _with_words(group):

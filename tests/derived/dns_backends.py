@@ -24,10 +24,9 @@ def declared():
 
 def registry():
     """The list for hosts, each backend imported by name: what is sent to a host is what its imports name."""
-    lines = begin_module(
-        "All backends with a real filter.", "the backends", "from typing import TYPE_CHECKING, Mapping"
-    )
-    lines += ["", "if TYPE_CHECKING:", "    from .declaration import Backend", ""]
+    lines = begin_module("All backends with a real filter.", "the backends")
+    lines += ["from typing import TYPE_CHECKING, Mapping", "", "if TYPE_CHECKING:"]
+    lines += ["    from .declaration import Backend", ""]
     lines += ["# By name: the kind, the service that it lives with, and the files by which what it has left is known."]
     lines += ["FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {"]
     for one in declared():

@@ -22,9 +22,8 @@ def all_checks():
 
 def all_clauses():
     clauses = [(control, clause) for control, listed in CLAUSES.items() for clause in listed]
-    rows = (
-        (control, c.framework, c.id or "not known", c.title, "yes" if c.verified else "no") for control, c in clauses
-    )
+    verified = {True: "yes", False: "no"}
+    rows = ((control, c.framework, c.id or "not known", c.title, verified[c.verified]) for control, c in clauses)
     return table(("control", "framework", "clause", "about", "verified"), rows)
 
 

@@ -59,12 +59,8 @@ def registry():
     for one in traced:
         system = one.declared
         lines += ["    OnDemand(", f"        {as_text(system.name)},", f"        {as_text(system.key)},"]
-        lines += [
-            f"        _{system.name},",
-            *as_tuple(system.traces),
-            *["        by_name=True,"] * bool(system.by_name),
-        ]
-        lines += ["    ),"]
+        lines += [f"        _{system.name},", *as_tuple(system.traces)]
+        lines += [*["        by_name=True,"] * bool(system.by_name), "    ),"]
     lines += [")", "# Of these also an account without a home may have something."]
     lines += ["BY_NAME = tuple(system for system in ON_DEMAND if system.by_name)"]
     lines += _listed("OF_THE_HOST", "PackageSystem", [_answers(one) for one in always if one.declared.of_the_host])

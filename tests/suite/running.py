@@ -166,16 +166,10 @@ def run(part, runs):
     started = time.monotonic()
     with log.open("w+", encoding="utf-8", errors="replace") as stream, temporary_directory(part, own) as temporary:
         places["TMPDIR"] = str(temporary)
-        process = subprocess.Popen(
-            command(part, own),
-            cwd=machine.PROJECT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **places, **part.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **places, **part.environment}
+        streams = {"stdin": subprocess.DEVNULL, "stdout": stream, "stderr": subprocess.STDOUT, "text": True}
+        options = {"cwd": machine.PROJECT, "env": environment, "start_new_session": True, **streams}
+        process = subprocess.Popen(command(part, own), **options)
         running.add(process)
         note, working = watched(process, part, log, results)
         running.discard(process)

@@ -22,11 +22,8 @@ class Rows:
         self.ours = {name: lambda name=name: bench.run(name) for name in ("ping", "audit", "drift")}
         if fallback:
             self.ours["fallback"] = lambda: bench.run("audit", ANSIBLE_PIPELINING="false")
-        kinds = {
-            "pyinfra": lambda bench: peers.Pyinfra(bench, cache),
-            "ssh true": peers.Ssh,
-            "ssh audit": peers.SshAudit,
-        }
+        kinds = {"ssh true": peers.Ssh, "ssh audit": peers.SshAudit}
+        kinds["pyinfra"] = lambda bench: peers.Pyinfra(bench, cache)
         self.peers = {name: kinds[name](bench) for name in others}
 
     @property
