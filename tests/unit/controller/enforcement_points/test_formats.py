@@ -20,6 +20,7 @@ from proscribe.controller.enforcement_points.declaration import LeftOut, NotExpo
 from proscribe.controller.enforcement_points.formats import ddm, intune, mobileconfig
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.host.controls.browser.rendering import Name, Verdicts
+from proscribe.host.controls.browser.settings import SETTINGS
 from proscribe.host.controls.dns.desired import covering, of_plan
 from proscribe.host.system import ControlError
 from proscribe.model.plan import sealed
@@ -417,12 +418,12 @@ SERVICES = {
 }
 
 
-def rich_plan(*microsoft):
+def rich_plan(*microsoft, closed=()):
     found = plan(SERVICES, contact="IT & <help>", request_url="https://help.example/ask")
     controls = found["controls"]
     controls["apps"]["settings"] |= {"refusal_notice": "Ask us.\nFragen Sie uns.", "applocker": "enforce"}
     tenants = {"google": ["b.example"], "microsoft": [*microsoft] or [OWN, PARTNER, "b.example"]}
-    controls["browser"]["settings"]["tenants"] = tenants
+    controls["browser"]["settings"] |= {"tenants": tenants, "browsers": dict.fromkeys(closed, "blocked")}
     management = ["192.0.2.64/26", "2001:db8:ffff::/48", "203.0.113.200"]
     settings = {"dns_over_tls": "blocked", "quic": "blocked", "rules": [{"direction": "in"}], "force_dns": True}
     controls["firewall"]["settings"] |= {**settings, "management": management}
@@ -436,7 +437,8 @@ def recorded(name):
     format_ = FORMATS[name]
     # Entra takes a tenant by its id only.
     ids = (OWN, {"id": PARTNER, "domains": ["b.example"]}) if name == "entra_tenant_restrictions" else ()
-    about = decision(rich_plan(*ids), format_.controls, "web")._replace(valid_until=AT + datetime.timedelta(days=1))
+    closed = SETTINGS if name == "chrome_enterprise" else ()  # every bypass of a block list
+    about = decision(rich_plan(*ids, closed=closed), format_.controls, "web")._replace(valid_until=AT + datetime.timedelta(days=1))
     found = format_.render(about)
     parts = {path: shown(content) for path, content in sorted(found.files.items()) if not path.endswith(LEFT_OUT)}
     claims = manifest.manifest(format_, about, found)

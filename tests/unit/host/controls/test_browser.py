@@ -242,17 +242,49 @@ def sealed_plan(browsers: Any) -> dict[str, Any]:
     return sealed({"schema": SCHEMA, "contact": "", "browsers": browsers, "controls": {"browser": of}})
 
 
-def test_unseen_browser_counts_as_installed(tree, monkeypatch):
+def absent(number: int, **more: Any) -> dict[str, Any]:
+    """A browser that nobody has installed."""
+    name = f"b{number}"
+    place = {"id": name, "family": "chromium", "path": f"/etc/{name}/policies/managed/proscribe.json"}
+    return {**place, "browsers": [name], "paths": [f"/{name}"], **more}
+
+
+AHEAD = "of these policy files {} for browsers that are not installed: {}; so that a later installation is covered"
+ONE, FIFTEEN = f"1 {AHEAD.format('is', 'b1')}", ", ".join(f"b{number}" for number in range(15))
+
+
+@pytest.mark.parametrize(
+    ("browsers", "there", "note"),
+    [
+        ([absent(1)], "", ONE),
+        ([absent(1), absent(2, browsers=["b1", "b2"])], "", f"2 {AHEAD.format('are', 'b1, b2')}"),
+        ([absent(1), absent(2, present=["/etc"])], "", ONE),
+        ([absent(1, paths=["/a", "/b1"])], "b1", ""),
+        ([absent(1, paths=[])], "", ""),  # nobody knows where it would be
+        ([absent(1, flatpaks=["org.b1"])], "var/lib/flatpak/app/org.b1/x", ""),
+        ([absent(1, flatpaks=["org.b1"])], "var/lib/flatpak/app/org.b2/x", ONE),
+        ([absent(1, snaps=["b1"])], "snap/b1/x", ""),
+        ([absent(number) for number in range(15)], "", f"15 {AHEAD.format('are', FIFTEEN)}"),
+        ([absent(number) for number in range(17)], "", f"17 {AHEAD.format('are', f'{FIFTEEN} and 2 more')}"),
+        ([absent(1, paths=["/unseen"])], "", ""),  # it may be there
+    ],
+)
+def test_policies_of_browsers_that_are_not_installed_are_explained(tree, monkeypatch, browsers, there, note):
     real = Host.stat
 
     def stat(self: Host, path: str) -> Any:
-        if path == "/b":
+        if path == "/unseen":
             raise Unseen("Host is down")
         return real(self, path)
 
     monkeypatch.setattr(Host, "stat", stat)
-    place = {"id": "b", "family": "chromium", "path": "/etc/b/policies/managed/proscribe.json", "browsers": ["b"]}
-    assert browser.enforce(tree.host, sealed_plan([{**place, "paths": ["/b"]}])).notes == []
+    if there:
+        tree.put(there)
+    changes = browser.enforce(tree.host, sealed_plan(browsers))
+    assert (changes.notes, len(changes.actions)) == ([note] * bool(note), len(browsers)) and changes.independent
+    for action in changes.actions:
+        action.apply()
+    assert browser.enforce(tree.host, sealed_plan(browsers)).notes == []
 
 
 def test_a_place_that_cannot_be_observed_is_an_action_that_fails(tree, monkeypatch):

@@ -1,11 +1,15 @@
 """Browsers that the catalogue does not have, found by desktop entry and binary."""
 
+import json
 import os
 
 import pytest
 from browser_hosts import Tree, section
+from proscribe.host.controls import browser
 from proscribe.host.controls.browser import forks
 from proscribe.host.controls.browser.places import Place
+from proscribe.host.system import ControlError
+from proscribe.model.finding import Finding
 
 ENTRY = "[Desktop Entry]\nName=Owl\nExec={}\nMimeType=text/html;x-scheme-handler/http;\n"
 OWL = "/etc/owl/policies"
@@ -32,6 +36,53 @@ def entry(tree: Tree, command: str, name: str = "owl", text: str = ENTRY) -> Non
 def install_owl(tree: Tree) -> None:
     install(tree, "/opt/owl/owl", binary(OWL))
     entry(tree, "/opt/owl/owl")
+
+
+LAUNCHER = b'#!/bin/sh\nexec /opt/bird/b "$@"\n'
+DISTRIBUTION = b"LIBDIR=/usr/lib/$APPNAME\n"
+COMMANDS = [
+    ("/opt/owl/owl %U", {"/opt/owl/owl": [OWL]}, OWL),
+    ("owl %U", {"/usr/bin/owl": LAUNCHER, "/opt/bird/b": [OWL]}, OWL),
+    *(("owl", {f"{folder}/owl": [OWL]}, OWL) for folder in ("/usr/local/bin", "/usr/bin", "/bin", "/usr/games")),
+    *(("owl", {"/usr/bin/owl": b"#!", f"{lib}/owl/x": [OWL]}, OWL) for lib in ("/usr/lib", "/usr/lib64", "/opt")),
+    ("/usr/bin/owl", {"/usr/bin/owl": DISTRIBUTION, "/usr/lib/owl/owl-bin": [OWL]}, OWL),
+    ('"/opt/owl/run" --x', {"/opt/owl/run": b"#!/bin/sh\n", "/opt/owl/owl": [OWL]}, OWL),  # beside a launcher
+    ("env A=1 /opt/owl/owl", {"/opt/owl/owl": [OWL]}, OWL),
+    ("/usr/bin/env /opt/owl/owl", {"/opt/owl/owl": [OWL]}, OWL),
+    ("/opt/owl/owl", {"/opt/owl/owl": []}, ""),
+    ("/opt/owl/owl", {"/opt/owl/owl": [OWL, "/etc/x/policies"]}, ""),  # nobody knows which
+    ("/opt/owl/owl", {"/opt/owl/owl": ["/etc/../tmp/policies"]}, ""),
+]
+
+
+@pytest.mark.parametrize(("command", "files", "policies"), COMMANDS)
+def test_policy_folder_of_an_unknown_browser_is_found_in_its_binary(command, files, policies, tree):
+    for path, content in files.items():
+        install(tree, path, content if isinstance(content, bytes) else binary(*content))
+    entry(tree, command)
+    (fork,) = forks.find_forks(tree.host, []).forks
+    place = Place("owl", "chromium", f"{policies}/managed/proscribe.json", browsers=("owl",))
+    assert (fork.policies, fork.place._replace(programs=())) == (policies, place)
+    assert fork.binary in files and fork.place.programs == (fork.binary.rpartition("/")[2],)
+
+
+@pytest.mark.parametrize(("policies", "remembered"), [([OWL], ["/opt/owl/owl"]), ([], [])])
+def test_unknown_browser_is_reported_enforced_and_remembered(tree, policies, remembered, monkeypatch):
+    install(tree, "/opt/owl/owl", binary(*policies))
+    tree.put("usr/local/share/applications/owl.desktop", ENTRY.format("/opt/owl/owl"))
+    owl = ",owl" * bool(policies)
+    assert tree.verdicts()["mail"].findings[0].manager == f"chromium,google_chrome,firefox{owl}"
+    assert tree.host.record_fields["browsers"] == ["owl"] * bool(policies)
+    tree.enforce()
+    assert (tree.root / forks.REMEMBERED[1:]).stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(type(tree.host), "search", lambda *_: pytest.fail("the binary is the same as before"))
+    (verdict,) = (verdict for rule, verdict in tree.verdicts().items() if rule == "policy-file")
+    found = [] if policies else [Finding("browser", "owl", path="/opt/owl/owl", detail=browser.UNKNOWN)]
+    assert (list(verdict.findings), tree.enforce().actions) == (found, [])
+    os.unlink(tree.root / "opt/owl/owl")
+    assert list(json.loads(forks.find_forks(tree.host, []).remembered)) == remembered
+    tree.lift()
+    assert not (tree.root / forks.REMEMBERED[1:]).exists() and list((tree.root / "etc").iterdir()) == []
 
 
 NONE = [
@@ -106,3 +157,14 @@ def test_browser_behind_a_link_is_found_and_searched_again_after_a_change(tree):
         install(tree, "/opt/owl/owl", binary(folder))
         tree.enforce()
         assert tree.read(f"{folder[1:]}/managed/proscribe.json")["URLBlocklist"] == ["mail.example"]
+
+
+def test_policy_that_a_lift_cannot_delete_stays_remembered(tree):
+    install_owl(tree)
+    tree.enforce()
+    place = tree.root / f"{OWL}/managed/proscribe.json"[1:]
+    place.unlink()
+    place.mkdir()
+    with pytest.raises(ControlError, match=f"{OWL}/managed/proscribe.json is still there"):
+        tree.lift()
+    assert (tree.root / forks.REMEMBERED[1:]).exists()

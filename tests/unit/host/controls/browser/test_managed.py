@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from browser_hosts import section
 from browser_places import BROWSERS, CHROMIUM, FIREFOX
-from proscribe.host.controls.browser import ObservedPlace, chromium, firefox, managed
+from proscribe.host.controls.browser import ObservedPlace, chromium, firefox, judge_policies, managed
 from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.observed import Observed
 from proscribe.host.controls.browser.rendering import Name
-from proscribe.model.finding import NOT_APPLICABLE, Verdict
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
 
 A, B, FOX = "a" * 32, "b" * 32, "vpn@example"
 MAIL = {"domains": ["mail.example", "b.example"], "extensions": {"chrome": [A, B], "firefox": [FOX]}}
@@ -118,6 +118,106 @@ def describe(seen: Observed) -> tuple[list[str], dict[str, Any]]:
 def test_numbers_are_booleans_where_the_plan_has_some(due, found, spelled):
     now = managed.spelled_as(due, found)
     assert (now, repr(now)) == (spelled, repr(spelled))
+
+
+WHOLE, FREE = Observed(complete=True), "no browser of which policies are known is installed"
+CHROMES, BIRD = CHROMIUM._replace(id="google_chrome", path="/c"), CHROMIUM._replace(id="bird", family="thunderbird")
+PACKAGED = Verdict("browser/packaged", NOT_APPLICABLE, reason="macOS has no flatpaks and no snaps")
+RUN = "whether browsers that run go by these policies is not observed on macOS"
+
+
+class Blocking:
+    """What browsers block."""
+
+    def __init__(self, *hosts: str) -> None:
+        self.hosts = hosts
+
+    def blocked(self, address: Name) -> bool:
+        return address.host in self.hosts
+
+
+ALL = Observed(Blocking("mail.example", "b.example"))
+
+
+def policy(id_: str, manager: str, path: str = "", detail: str = "") -> Finding:
+    return Finding("policy", id_, manager, path=path, detail=detail)
+
+
+def seen(*pairs: Any) -> list[ObservedPlace]:
+    return [ObservedPlace(place, observed) for place, observed in zip(pairs[::2], pairs[1::2])]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "findings", "unseen"),
+    [
+        ((CHROMIUM, WHOLE, FIREFOX, ALL, BIRD, Observed()), [], ""),
+        (
+            (CHROMIUM, Observed(why="no file"), CHROMES, Observed(why="no file"), FIREFOX, WHOLE),
+            [policy("b.example", "chromium,google_chrome", detail="and 1 more: no file")],
+            "",
+        ),
+        (
+            (CHROMIUM, ALL._replace(unblocked={A, FOX}), FIREFOX, ALL._replace(unblocked={A, FOX})),
+            [
+                policy(f"extension {A}", "chromium", CHROMIUM.path),
+                policy(f"extension {FOX}", "firefox", FIREFOX.path),
+            ],
+            "",
+        ),
+        (
+            (FIREFOX, Observed(Blocking("mail.example"), openers=[(Name("x.b.example"), "theirs opens it")])),
+            [policy("b.example", "firefox", FIREFOX.path, "theirs opens it")],
+            "",
+        ),
+        ((BIRD, Observed(why="odd", unblocked={FOX})), [policy(f"extension {FOX}", "bird", BIRD.path, "odd")], ""),
+        ((CHROMIUM, Observed(unseen="x"), CHROMES, Observed(unseen="y"), FIREFOX, Observed(unseen="x")), [], "x; y"),
+    ],
+)
+def test_open_names_of_a_service_are_named_by_browser(pairs, findings, unseen):
+    of = section({"mail": MAIL})
+    state = "noncompliant" if findings else "unknown" if unseen else "compliant"
+    expected = Verdict("browser/mail", state, tuple(findings), reason=unseen, drifted=bool(findings))
+    assert judge_policies(of, Desired({"controls": {"browser": of}}), seen(*pairs)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "others", "unseen", "mail", "policies"),
+    [
+        ((), [], "", (NOT_APPLICABLE, FREE), (NOT_APPLICABLE, FREE)),
+        ((), [], "hidden", (UNKNOWN, "hidden"), (UNKNOWN, "hidden")),
+        ((BIRD, WHOLE), [], "", (NOT_APPLICABLE, FREE), (COMPLIANT, "")),
+        ((CHROMIUM, WHOLE._replace(unclear="odd")), [], "hidden", (COMPLIANT, ""), (UNKNOWN, "odd; hidden")),
+        ((CHROMIUM, WHOLE._replace(wrong=["odd", "x"])), ["Owl"], "", (COMPLIANT, ""), (NONCOMPLIANT, "")),
+    ],
+)
+def test_table_of_policies_has_verdicts(pairs, others, unseen, mail, policies):
+    plan = {"browsers": BROWSERS, "controls": {"browser": section({"mail": MAIL})}}
+    owl = Finding("browser", "Owl", detail="a browser of which no policies are known")
+    wrong = (policy("proscribe.json", "chromium", CHROMIUM.path, "odd; x"), owl) if others else ()
+    assert managed.verdicts(plan, Desired(plan), seen(*pairs), others, unseen, "macOS") == [
+        Verdict("browser/mail", mail[0], reason=mail[1]),
+        Verdict("browser/running", UNKNOWN if pairs else NOT_APPLICABLE, reason=RUN if pairs else FREE),
+        PACKAGED,
+        Verdict("browser/policy-file", policies[0], wrong, reason=policies[1], drifted=bool(wrong)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("observed", "opened"),
+    [
+        (Observed(), ["a.example", "b.example"]),
+        (Observed(unseen="x"), []),
+        (Observed(Blocking("a.example"), unseen="x"), ["b.example"]),
+        (
+            Observed(Blocking("a.example"), [Name("x.a.example"), Name("b.example"), Name("z.example")]),
+            ["b.example", "x.a.example"],
+        ),
+        (Observed(ALL.effect, [Name("a.example", "/in"), Name("xa.example")]), ["a.example", "a.example/in"]),
+    ],
+)
+def test_open_names_are_listed_once(observed, opened):
+    names = [Name("b.example"), Name("a.example"), Name("b.example")]
+    assert [str(one) for one in observed.opened(names)] == opened
 
 
 def test_without_a_policy_to_set_nothing_else_is_said():

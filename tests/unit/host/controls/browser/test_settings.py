@@ -8,7 +8,7 @@ from browser_hosts import Tree
 from proscribe.host.controls.browser import chromium, firefox
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import rules
-from proscribe.host.controls.browser.settings import SETTINGS, UNMANAGED, rule
+from proscribe.host.controls.browser.settings import SETTINGS, rule
 
 A, B = "a" * 32, "b" * 32
 VPN = {"domains": ["vpn.example"], "extensions": {"chrome": [A, B], "firefox": ["vpn@example"]}}
@@ -70,18 +70,53 @@ def test_edge_open_to_every_account_is_reported(tmp_path, tenant, installed, the
     assert [item.startswith(expected) for item in said] == ([True] if state == "noncompliant" else [])
 
 
-def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_have():
-    for id_, row in SETTINGS.items():
-        assert row.default in row.values and UNMANAGED in row.values and row.meaning.endswith(".")
-        assert row.chromium or row.firefox or id_ == "extensions"
-        assert rule(id_) == "browser/" + id_.replace("_", "-")
-        closed = {**said(place("microsoft_edge"), {id_: "blocked"}), **said(place("brave"), {id_: "blocked"})}
-        assert [name for name in row.chromium if closed[name] != row.chromium[name]] == []  # as it is documented
-        assert [name for name in row.firefox if said(FOX, {id_: "blocked"})[name] != row.firefox[name]] == []
+ALL = dict.fromkeys(SETTINGS, "blocked")
+UNUSED = {"Value": False, "Status": "locked"}
+OF_THUNDERBIRD = {
+    "BlockAboutConfig": True,
+    "DNSOverHTTPS": {"Enabled": False, "Locked": True},
+    "Proxy": {"Mode": "system", "Locked": True},
+}
+OF_FIREFOX = {
+    **OF_THUNDERBIRD,
+    **dict.fromkeys(("DisableDeveloperTools", "DisableEncryptedClientHello", "DisableFirefoxAccounts"), True),
+    "DisablePrivateBrowsing": True,
+    "IPProtectionAvailable": False,
+    "ExtensionSettings": {"*": {"blocked_permissions": ["proxy", "debugger"]}},
+    "Preferences": {
+        "devtools.chrome.enabled": UNUSED,
+        "devtools.debugger.remote-enabled": UNUSED,
+        "extensions.experiments.enabled": UNUSED,
+        "network.http.http3.enable": UNUSED,
+    },
+}
+
+
+def test_all_settings_have_the_policies_that_browsers_document():
+    assert said(FOX, ALL) == OF_FIREFOX and said(place("thunderbird", family="thunderbird"), ALL) == OF_THUNDERBIRD
+    brave, chrome = said(place("brave"), ALL), said(place("google_chrome"), ALL)  # Chrome's and Edge's are recorded
+    assert (brave["BrowserSignin"], brave["SyncDisabled"]) == (0, True)
+    assert brave == {**chrome, "BraveVPNDisabled": True, "TorDisabled": True}
+    assert said(FOX, dict.fromkeys(SETTINGS, "unmanaged")) == said(place("brave"), {}) == {}
+
+
+def test_defaults_of_settings_close_what_passes_the_ban():
+    defaults = {
+        id_: row.default for id_, row in SETTINGS.items() if row.default in row.values and row.meaning.endswith(".")
+    }
+    opened = ("guest_windows", "private_windows", "web_apps", "quic", "encrypted_client_hello", "unpacked_extensions")
+    closed = ("dns_over_https", "proxies", "extensions", "proxy_extensions", "sign_in", "browser_vpn", "tor_windows")
+    assert defaults == {
+        **dict.fromkeys((*closed, "remote_debugging"), "blocked"),
+        **dict.fromkeys((*opened, "about_config", "developer_tools"), "unmanaged"),
+    }
+    odd = {id_: row.values for id_, row in SETTINGS.items() if row.values != ("blocked", "unmanaged")}
+    assert odd == {"extensions": ("blocked", "allow_list", "unmanaged")}
+    assert rule("encrypted_client_hello") == "browser/encrypted-client-hello"
 
 
 def test_every_setting_is_enforced_seen_and_taken_back(tmp_path):
-    tree = Tree(tmp_path, section(dict.fromkeys(SETTINGS, "blocked"), {"vpn": VPN}))
+    tree = Tree(tmp_path, section(ALL, {"vpn": VPN}))
     assert set(tree.wrong()) >= {rule(id_).partition("/")[2] for id_ in SETTINGS if id_ != "tor_windows"}
     assert len(tree.enforce().actions) == 4 and tree.wrong() == {}
     assert len(tree.enforce().actions) == 0
