@@ -48,10 +48,12 @@ class Machine(Host):
     def __init__(self, root: Path, files: dict[str, str], tools: str = "", units: Sequence[str] = ()) -> None:
         super().__init__(str(root), self.answer)
         self.units = units
+        self.ran: list[list[str]] = []
         usual = {"etc/hosts": "127.0.0.1 localhost\n"}
         write_files(root, {**usual, **files}, [f"usr/sbin/{tool}" for tool in ("systemctl", *tools.split())])
 
     def answer(self, argv: Sequence[str], **options: Any) -> Result:
+        self.ran.append([*argv])
         if "show" in argv:
             states = dict.fromkeys(self.units, ("active", "enabled", 77))
             states |= {name[1:]: ("failed", "enabled", 0) for name in self.units if name.startswith("-")}
@@ -146,15 +148,24 @@ def left_over(manager: str, path: str) -> Finding:
 
 
 def test_a_filter_blocks_canaries_too_and_the_block_of_the_hosts_file_is_left_over(tmp_path):
-    host = Machine(tmp_path, {"etc/resolv.conf": LOCAL, **DNSMASQ_CONF}, "", ["dnsmasq.service"])
+    ours, unbounds = "etc/dnsmasq.d/proscribe.conf", "etc/unbound/unbound.conf.d/proscribe.conf"
+    files = {"etc/resolv.conf": LOCAL, **DNSMASQ_CONF, unbounds: ""}
+    host = Machine(tmp_path, files, "", ["dnsmasq.service"])
     carry_out(dns.enforce(host, plan(backend="hosts")))
+    write_files(tmp_path, {unbounds: "", ours: "old\n"}, [])
     of = plan()
     of["controls"]["dns"]["services"]["wechat"]["canaries"] = ["canary.example"]
     block = Finding("hosts_line", "block", "hosts", path="/etc/hosts", detail="left over from another backend")
-    assert block in verdict(dns.observe(host, of), "resolver").findings
+    changed = left_over("dnsmasq", f"/{ours}")._replace(detail="changed")
+    found = verdict(dns.observe(host, of), "resolver").findings
+    assert found == (changed, left_over("unbound", f"/{unbounds}"), block)
     written, *others = dns.enforce(host, of).actions
     assert "local=/canary.example/\nlocal=/wechat.com/\n" in written.after
-    assert [str(action) for action in others] == ["write /etc/hosts", "reload dnsmasq.service"]
+    assert [str(action) for action in others] == [f"delete /{unbounds}", "write /etc/hosts", "reload dnsmasq.service"]
+    others[-1].apply()
+    assert host.ran[-1] == ["/usr/sbin/systemctl", "try-reload-or-restart", "dnsmasq.service"]
+    lifted = [str(action) for action in dns.lift(host, {"controls": {}}).actions]
+    assert lifted == [f"delete /{ours}", f"delete /{unbounds}", "write /etc/hosts", "reload dnsmasq.service"]
 
 
 def test_plan_without_names_leaves_our_files_over(tmp_path):
