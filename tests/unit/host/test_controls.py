@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from proscribe.host.controls import applying, base
-from proscribe.host.controls.applying import ChangesFailed, carry_out
-from proscribe.host.controls.base import Action, Changes
+from proscribe.host.controls.applying import ChangesFailed, answer_of_change, carry_out, refusals
+from proscribe.host.controls.base import Action, Changes, Refusal
 from proscribe.host.controls.observe_only import chosen, record_of
 from proscribe.host.controls.policy_tables import distinct_entries, missing_entries, same
 from proscribe.host.system import ControlError
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, RECORD_SCHEMA, Finding, Verdict
+from proscribe.model.removed import Removed
 
 
 def nothing() -> None:
@@ -76,6 +77,40 @@ def test_differences_beyond_the_limit_are_cut(monkeypatch):
         ("write /a", "abc", "de"),
         ("write /b", "", ""),
     ]
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_answer_has_what_was_done_refused_and_removed(left):
+    action = Action("write", "/a", nothing, "before", "after")
+    removed = Removed("apt", "chat", "1.0", "system", "chat")
+    changes = Changes([action], [Refusal("apps/chat", "/b", "busy")], notes=["why"], removed=[removed])
+    carried: Any = {"left": [(action, "x")], "done": []} if left else {"pending": {"token": "t", "within": 60}}
+    finding = Finding("process", "chat")
+    answer = answer_of_change(changes, carried, [Refusal("apps/mail", "/c", "gone")], [finding] * 4001)
+    assert answer.pop("findings") == [finding.as_dict()] * 4000
+    header = {"before_header": "write /a", "after_header": "write /a"}
+    assert answer == {
+        "changed": not left,
+        "actions": [] if left else ["write /a"],
+        "diff": [] if left else [{**header, "before": "before", "after": "after"}],
+        "refused": [
+            {"rule": "apps/chat", "subject": "/b", "reason": "busy"},
+            {"rule": "apps/mail", "subject": "/c", "reason": "gone"},
+        ],
+        "removed": [removed._asdict()],
+        **({} if left else {"pending": {"token": "t", "within": 60}, "notes": ["why"]}),
+    }
+    quiet = answer_of_change(changes._replace(notes=[], removed=[]), {"left": [], "done": ["write /a again"]}, [], [])
+    assert (quiet["actions"], sorted(quiet)) == (
+        ["write /a again"],
+        ["actions", "changed", "diff", "findings", "refused"],
+    )
+
+
+def test_actions_left_of_users_are_refused_for_each_rule():
+    hers = Action("remove", "/home/alice/chat", nothing, user="alice", rules=["apps/chat", "apps/mail"])
+    reason = "alice's, could not be changed: busy"
+    assert refusals([(hers, "busy")]) == [Refusal(rule, "/home/alice/chat", reason) for rule in hers.rules]
 
 
 PLATFORM = {"os": "macos", "release": "15"}

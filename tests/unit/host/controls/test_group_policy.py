@@ -53,7 +53,9 @@ def test_state_file_is_written_read_and_deleted(host):
     assert host.stat(FILE) is None
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"names": ["1"], "right": []}', '{"names": {"1": "x"}}', ""])
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"names": ["1"], "right": []}', '{"names": {"1": "x"}}', "", "{", "[]"]
+)
 def test_foreign_text_is_no_state(host, text):
     host.write(FILE, text)
     assert read(host) == NONE

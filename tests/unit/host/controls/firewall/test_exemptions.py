@@ -167,6 +167,32 @@ def test_the_examples_of_the_standard(prefix):
     assert list(map(str, carried_in(ipaddress.ip_network(network), among))) == ["192.0.2.0/24"]
 
 
+@pytest.mark.parametrize(
+    ("address", "carried"),
+    [
+        ("2002:c000:221::/48", ["192.0.2.33/32"]),
+        ("2001:0:cb00:7101:0:f00:3fff:fdde", ["192.0.2.33/32"]),  # Teredo: inverted
+        ("2001:0:cb00:7101:0:f00:3fff:0/112", ["192.0.0.0/16"]),
+        ("64:ff9b:1:abcd::c000:221", ["192.0.2.33/32"]),
+        ("::c000:221", ["192.0.2.33/32"]),
+        ("64:ff9b::/96", ["0.0.0.0/0"]),
+        ("64:ff9b::/64", []),  # carries more than IPv4
+        ("2001:db8::c000:221", []),
+        ("192.0.2.33", []),
+    ],
+)
+def test_address_carries_an_ipv4_address(address, carried):
+    assert list(map(str, carried_in(ipaddress.ip_network(address), carriers([])))) == carried
+
+
+def test_address_that_carries_a_refused_one_is_refused():
+    blocked = Blocked({"telegram": frozenset({"203.0.113.0/24"})}, carriers([]))
+    mirror, all_of_them = ipaddress.ip_network("64:ff9b::cb00:7107"), ipaddress.ip_network("64:ff9b::/96")
+    assert (blocked.of(mirror), blocked.met_by(mirror)) == (("telegram",), ("telegram",))
+    assert (blocked.of(all_of_them), blocked.met_by(all_of_them)) == ((), ("telegram",))
+    assert blocked.of(ipaddress.ip_network("64:ff9b::c633:6407")) == ()
+
+
 def test_own_prefix_for_local_use_replaces_the_assumed_one():
     assert "64:ff9b:1::/48" in carriers([]) and "64:ff9b:1::/48" not in carriers(["64:ff9b:1:aaaa::/64"])
 

@@ -116,6 +116,7 @@ def test_unchanged_table_is_read_by_its_counters(host):
         (text_of(ONE), text_of(ONE, signal=[TWO])),  # another service
         (text_of(*(f"198.51.{n}.1" for n in range(200))), text_of(*(f"198.51.{n}.2" for n in range(200)))),  # all of it
         (text_of(ONE).replace("elements = { ", 'elements = { 203.0.113.9 comment "x", '), text_of(ONE)),  # not of ours
+        (text_of(ONE).replace("elements = { ", 'elements = { 203.0.113.9 comment "x", '), text_of(ONE, TWO)),
     ],
 )
 def test_large_change_replaces_the_table(before, after):
