@@ -7,7 +7,7 @@ from dns_contract import OPENED, UPSTREAM, Sample
 from file_hosts import make_host
 from proscribe.host.controls.dns.backends import networkmanager
 from proscribe.host.controls.dns.observed import Observed
-from proscribe.host.system import Host, Result
+from proscribe.host.system import WRITTEN_BY, Host, Result
 
 SAMPLE = Sample(
     files={
@@ -23,6 +23,8 @@ SAMPLE = Sample(
 )
 RUNS = Observed(("192.0.2.1",), (), "NetworkManager", {networkmanager.UNIT: 77})
 RELOAD = ("nmcli", "general", "reload", "conf,dns-full")
+CONF, LATER = "etc/NetworkManager/NetworkManager.conf", "etc/NetworkManager/conf.d"
+OWN = "etc/NetworkManager/dnsmasq.d/own.conf"
 FILE, SWITCH = "/etc/NetworkManager/dnsmasq.d/proscribe.conf", "/etc/NetworkManager/conf.d/zz-proscribe.conf"
 
 
@@ -37,9 +39,51 @@ FILE, SWITCH = "/etc/NetworkManager/dnsmasq.d/proscribe.conf", "/etc/NetworkMana
     ],
 )
 def test_networkmanager_names_its_missing_condition(tmp_path, dns, tools, pid, lacks):
-    made = make_host(tmp_path, {"etc/NetworkManager/NetworkManager.conf": f"[main]\ndns={dns}\n"}, tools)
+    made = make_host(tmp_path, {CONF: f"[main]\ndns={dns}\n"}, tools)
     found = networkmanager.missing(made, RUNS._replace(units={networkmanager.UNIT: pid}))
     assert found.startswith(lacks) and bool(found) is bool(lacks)
+
+
+@pytest.mark.parametrize(
+    ("files", "mode"),
+    [
+        ({CONF: "[main]\n dns = none \n"}, "none"),
+        ({CONF: "dns=none\n[main]\nno-dns=x\n[other]\ndns=none\n"}, ""),
+        ({CONF: "[main]\ndns=none\n", f"{LATER}/10.conf": "[main]\ndns=default\n"}, "default"),
+        ({CONF: "[main]\ndns=none\n", "usr/lib/NetworkManager/conf.d/10.conf": "[main]\ndns=default\n"}, "none"),
+        ({"usr/lib/NetworkManager/conf.d/10.conf": "[main]\ndns=default\n"}, "default"),
+        ({"run/NetworkManager/conf.d/10.conf": "[main]\ndns=default\n"}, "default"),
+        ({f"{LATER}/10.bak": "[main]\ndns=none\n", SWITCH[1:]: "[main]\ndns=dnsmasq\n"}, ""),  # which is ours
+    ],
+)
+def test_last_file_of_networkmanager_decides(tmp_path, files, mode):
+    assert networkmanager.mode(make_host(tmp_path, files)) == mode
+
+
+@pytest.mark.parametrize(
+    ("files", "servers", "switched", "logs", "past"),
+    [
+        ({CONF: "[main]\ndns=dnsmasq\n"}, ["192.0.2.1"], True, "", ["192.0.2.1"]),
+        ({}, ["192.0.2.1"], False, "", []),  # it is not led there yet
+        ({}, ["127.0.0.1", "192.0.2.1"], False, "", ["192.0.2.1"]),
+        ({SWITCH[1:]: ""}, ["192.0.2.1"], False, "", ["192.0.2.1"]),
+        ({OWN: "log-queries\nserver=/b.org/10.0.0.1\n"}, ["127.0.0.1"], False, networkmanager.UNIT, []),
+        ({FILE[1:]: "log-queries\nserver=/c.org/10.0.0.1\n"}, ["127.0.0.1"], False, "", []),  # which is ours
+    ],
+)
+def test_networkmanager_is_described_with_files_and_openers(tmp_path, files, servers, switched, logs, past):
+    found = networkmanager.describe(make_host(tmp_path, files, "dnsmasq"), RUNS._replace(servers=servers), {})
+    switch = {} if switched else {SWITCH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"}
+    assert found.stages("text") == [({FILE: "text", **switch}, [RELOAD], [("127.0.0.1", 53)], (), [RELOAD], ())]
+    assert (found.manager, found.file, found.units, found.logs) == (
+        "networkmanager",
+        FILE,
+        (networkmanager.UNIT,),
+        logs,
+    )
+    assert found.checking("/x") == ("/usr/bin/dnsmasq", "--test", "-C", "/x")
+    assert [bypass.id for bypass in found.bypasses] == past
+    assert found.openers == [(f"/{OWN}", "server=/b.org/10.0.0.1", "b.org")] * (OWN in files)
 
 
 def test_networkmanager_removes_files_of_earlier_runs(tmp_path):

@@ -97,8 +97,34 @@ def test_resolved_filter_asks_its_upstreams(tmp_path, settings, files, upstream)
     for passwd, user in [({}, "nobody"), ({"etc/passwd": "root:x:0:0\ndnsmasq:x:9:9\n"}, "dnsmasq")]:
         made = host(tmp_path, {**files, **passwd})
         own = [f"user={user}", "port=153", "listen-address=127.0.0.153", "bind-interfaces", "no-hosts", "cache-size=0"]
-        assert resolved.describe(made, RUNS, settings).more.splitlines() == [*own, *upstream]
+        assert resolved.describe(made, RUNS, settings).more == "".join(f"{line}\n" for line in (*own, *upstream))
         assert resolved.users(made, RUNS) == sorted(["systemd-resolve", user])
+
+
+CONF, RUN, LIB = (f"{folder}/systemd/resolved.conf" for folder in ("etc", "run", "usr/lib"))
+
+
+@pytest.mark.parametrize(
+    ("files", "servers"),
+    [
+        ({CONF: "DNS=192.0.2.1\n", RUN: "DNS=192.0.2.2\n"}, ["192.0.2.1"]),
+        ({RUN: "DNS=192.0.2.2\n", LIB: "DNS=192.0.2.3\n"}, ["192.0.2.2"]),
+        ({LIB: "DNS = 192.0.2.3,192.0.2.4\nDNS=192.0.2.5\n"}, ["192.0.2.3", "192.0.2.4", "192.0.2.5"]),
+        ({CONF: "#DNS=192.0.2.1\nFallbackDNS=192.0.2.1\nDNS\n"}, []),
+        ({CONF: "DNS=192.0.2.1\nDNS=\nDNS=192.0.2.2\n"}, ["192.0.2.2"]),
+        (
+            {f"{CONF}.d/b.conf": "DNS=192.0.2.2\n", f"{RUN}.d/b.conf": "DNS=192.0.2.9\n"}
+            | {
+                f"{LIB}.d/a.conf": "DNS=192.0.2.1\n",
+                f"{CONF}.d/c.bak": "DNS=192.0.2.9\n",
+                DROP_IN: "DNS=127.0.0.153\n",
+            },
+            ["192.0.2.1", "192.0.2.2"],
+        ),
+    ],
+)
+def test_servers_of_the_organisation_are_read_as_resolved_reads_them(tmp_path, files, servers):
+    assert resolved.global_servers(host(tmp_path, files)) == servers
 
 
 def test_servers_and_links_beside_the_resolved_filter_are_reported(tmp_path):
