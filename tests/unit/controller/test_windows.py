@@ -14,8 +14,9 @@ from proscribe.controller.windows import registry as registry_module
 from proscribe.controller.windows.accounts import away, logged_in
 from proscribe.controller.windows.answer import Task, read
 from proscribe.controller.windows.browsers import find_browsers, table
-from proscribe.controller.windows.catalogued import Catalogued
+from proscribe.controller.windows.catalogued import Catalogued, folder_of, names_of
 from proscribe.controller.windows.installed import Installed, find
+from proscribe.controller.windows.packages import App
 from proscribe.controller.windows.registry import Registry, Value
 from proscribe.model.finding import Finding
 from proscribe.wire.replies.shapes import Unusable
@@ -145,6 +146,82 @@ PARROT = {
 CATALOGUED = Catalogued({"parrot": PARROT, "owl": OWL})
 
 
+NAMED, IMAGED, SURE = ({"parrot": why} for why in ("known by its names alone", "known by its image's name alone", ""))
+
+
+@pytest.mark.parametrize(
+    ("one", "found"),
+    [
+        ({"icon": "C:\\Parrots\\Chat\\parrot.EXE,0"}, SURE),
+        ({"uninstall": '"C:\\Program Files\\Parrots\\Chat\\Parrot.exe" /S'}, SURE),
+        ({"program": "\\Device\\HarddiskVolume3\\Parrots\\Chat\\Parrot.exe"}, SURE),
+        ({"location": '"D:\\Parrots\\Chat\\"'}, SURE),
+        ({"key": "PARROT_IS1"}, SURE),
+        ({"key": "Parrots.Chat_Microsoft.Winget.Source_8wekyb3d8bbwe"}, SURE),
+        ({"program": "owls.owl_abc!App"}, {"owl": ""}),
+        ({"program": "Owls.Other"}, {"owl": ""}),
+        ({"icon": "C:\\OtherParrots\\Chat\\Parrot.exe"}, {}),
+        ({"location": "D:\\Parrots"}, {}),
+        ({"location": "D:\\OtherParrots\\Chat"}, {}),
+        ({"key": "Parrots.Chat"}, {}),  # of winget it has an underscore
+        ({"program": "C:\\Owls.Other"}, {}),
+        ({"name": "\u9e66\u9e49 3.1 (x64) en-US"}, NAMED),
+        ({"name": "Parrot Talk"}, {}),  # which anybody may call a program
+        ({"name": "P_A_R_R_O_T v2.0", "publisher": "parrots"}, NAMED),
+        ({"name": "Parrot", "publisher": "Par Rots, Ltd"}, NAMED),
+        ({"name": "Beak", "publisher": "Co"}, {}),
+        ({"name": "Beak by the Owls", "publisher": "Co"}, NAMED),
+        ({"name": "Beak by the Owls", "publisher": "AB"}, {}),
+        ({"name": "Owl", "publisher": "Parrots"}, {"owl": "known by its names alone"}),
+        ({"name": "Parrot", "publisher": "Parrots Wireless"}, {}),
+        ({"name": "Parrot", "publisher": ""}, {}),
+        ({"name": f"Parrot{' ' * 194}s", "publisher": f"Parrots{' ' * 193}s"}, NAMED),
+        ({"program": "C:\\Downloads\\parrot.exe"}, IMAGED),
+        ({"program": "parrot helper.exe"}, IMAGED),
+        ({"program": "C:\\parrot.exe", "name": "\u9e66\u9e49"}, NAMED),
+        ({"program": "C:\\parrot.exe", "name": "\u9e66\u9e49", "key": "Parrot_is1"}, SURE),
+    ],
+)
+def test_program_is_known_by_path_key_package_or_names(one, found):
+    assert CATALOGUED.services_of(Installed(one.pop("key", "{1}"), **one)) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "called"),
+    [
+        ("OWLS.OTHER", ["owl"], []),
+        *((f"Somebody.{name}", [], ["parrot"]) for name in ("ParrotChat", "ParrotDesktopApp", "beak-by-the-owls")),
+        *(("parrot_helper", [], ["parrot"]), ("Somebody.MacawMessenger", [], ["parrot"]), ("Somebody.Macaw", [], [])),
+        *(("Parrot.Somebody", [], []), (f"Parrot{'-' * 194}s", [], ["parrot"]), (f"Parrot{'-' * 193}s", [], [])),
+    ],
+)
+def test_app_package_is_a_service_or_only_called_as_one(name, own, called):
+    app = App(name, f"{name}_abc", "1.0")
+    assert (list(CATALOGUED.services_of_app(app)), list(CATALOGUED.services_called_as(app))) == (own, called)
+
+
+def test_name_is_compared_without_a_few_things_behind_it():
+    names = [
+        "Parrot 1.2 64-bit (machine) user de-de",
+        "Parrot 1.2 64-bit (machine) user",
+        "Parrot 1.2 64-bit (machine)",
+    ]
+    assert list(names_of(Installed("{1}", f" {names[0]} "))) == [*names, "Parrot 1.2 64-bit"]
+
+
+@pytest.mark.parametrize(
+    ("location", "icon", "folder"),
+    [
+        ('"C:\\Parrots\\"', "", "\\parrots\\"),
+        ("\\Device\\HarddiskVolume12\\Parrots", "C:\\x\\y.exe", "\\parrots\\"),
+        ("", '"D:\\Parrots\\Parrot.EXE",0', "\\parrots\\"),
+        *(("", "D:\\Parrots\\parrot.ico", ""), ("", "parrot.exe", ""), ("D:\\", "", "")),
+    ],
+)
+def test_folder_of_a_program_is_that_of_its_key_or_icon(location, icon, folder):
+    assert folder_of(Installed("{1}", location=location, icon=icon)) == folder
+
+
 def test_company_form_of_publisher_makes_no_difference():
     kinds = "AB, AG, BV, Co, Corp, Corporation, GmbH, Inc, Limited, LLC, Ltd, Pte, SA, Srl, UG"
     for kind in kinds.split(", "):
@@ -160,6 +237,17 @@ def test_company_form_of_publisher_makes_no_difference():
         ({"code_page": ["Aktive Codepage: 850.", "Aktive Codepage: 65001."], "memory": "12.345 K"}, "utf-8"),
         ({"code_page": ["Текущая кодовая страница: 866"] * 2, "memory": "12\xa0345 КБ"}, "cp866"),
         ({"code_page": ["活动代码页: 936"] * 2, "version": "Microsoft Windows [版本 10.0.22631.4317]"}, "gbk"),
+        ({"code_page": ["\u6d3b\u52a8\u4ee3\u7801\u9875: 54936"] * 2, "memory": "\U00020000"}, "gb18030"),
+        (
+            {
+                "code_page": [
+                    "\u041a\u043e\u0434\u043e\u0432\u0430\u044f \u0441\u0442\u0440\u0430\u043d\u0438\u0446\u0430: 20866"
+                ]
+                * 2
+            },
+            "koi8-r",
+        ),
+        ({"code_page": ["Page de codes active\u00a0: 28591"] * 2}, "latin-1"),
         ({"not_found": "FEHLER: Der angegebene Registrierungsschlüssel wurde nicht gefunden."}, "cp437"),
         ({}, "utf-16-le"),
     ],
@@ -279,6 +367,25 @@ def test_a_browser_that_runs_is_known_by_its_image():
     tasks = [(image, 4) for image in ("BRAVE.EXE", "CHROME.EXE", "FIREFOX.EXE", "MSEDGE.EXE", "THUNDERBIRD.EXE")]
     ids = ["brave", "firefox", "google_chrome", "microsoft_edge", "thunderbird"]
     assert sorted(known_browsers({}, tasks=tasks)[0]) == ids
+
+
+OTHER_IMAGES = (
+    "360chrome 360se duckduckgo floorp librewolf maxthon mullvadbrowser opera palemoon qqbrowser qutebrowser seamonkey"
+    " thorium vivaldi waterfox whale zen"
+)
+OTHER_NAMES = (
+    "Ablaze Floorp, Comodo Dragon, C\u1ed1c C\u1ed1c, DuckDuckGo, LibreWolf, Mullvad Browser, NAVER Whale, Opera,"
+    " Opera Air, Opera beta, Opera developer, Opera GX Stable, Opera Stable, Pale Moon, SeaMonkey, SRWare Iron, Thorium, Vivaldi,"
+    " Vivaldi (Snapshot), Waterfox, Yandex Browser, Zen Browser"
+)
+
+
+def test_other_browsers_are_known_by_image_and_name():
+    images = [f"{name}.exe" for name in OTHER_IMAGES.split()]
+    assert known_browsers({}, tasks=[(image, 4) for image in images]) == ([], images)
+    names = OTHER_NAMES.split(", ")
+    values = {f"HKLM\\{keys.UNINSTALL}\\{name}": [("DisplayName", "REG_SZ", f"{name} 1.0")] for name in names}
+    assert sorted(known_browsers(values)[1]) == sorted(f"{name} 1.0" for name in names)
 
 
 def registered(name, *values):

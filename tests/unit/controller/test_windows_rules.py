@@ -127,6 +127,37 @@ def test_plan_that_somebody_changed_is_refused():
         observing.observe({**plan(), "contact": "x"}, answered(), (), time.monotonic())
 
 
+IMAGE, INSTALLER = {"windows_processes": ["Parrot.exe"]}, {"windows_registered": {"keys": ["Parrot"]}}
+STORE = {"windows_packages": {"winget": ["msstore:9NT1R1C2HH7J"]}}
+APP = {"windows_packages": {**STORE["windows_packages"], "appx": ["Example.Parrot"]}}
+
+
+@pytest.mark.parametrize(
+    ("known", "expected", "why"),
+    [
+        ({}, NOT_APPLICABLE, "nothing known to look for"),
+        ({"windows_packages": {"winget": ["Example.Parrot"]}}, NOT_APPLICABLE, "nothing known to look for"),
+        (IMAGE, UNKNOWN, "what its installer registers"),
+        (INSTALLER, UNKNOWN, "no image name of it"),
+        (APP, UNKNOWN, "no image name of it"),
+        ({**IMAGE, **STORE}, UNKNOWN, "the Microsoft Store"),
+        ({**IMAGE, **INSTALLER}, COMPLIANT, ""),
+        ({**IMAGE, **APP}, COMPLIANT, ""),
+        ({**IMAGE, "windows": ["Parrot/Parrot.exe"]}, COMPLIANT, ""),
+    ],
+)
+def test_only_program_that_can_be_seen_installed_and_running_is_compliant(known, expected, why):
+    entry = {"name": "Parrot", "mode": "enforce", "packages": {}, "processes": [], "paths": [], **known}
+    found = rules({}, plan({"parrot": entry}), **GOOD).get("apps/parrot", {"state": COMPLIANT, "reason": ""})
+    assert found["state"] == expected and why in found["reason"]
+
+
+def test_running_program_is_named_with_its_processes():
+    [process] = rules({}, tasks=[("wechat.exe", 7), ("wechat.exe", 9)], **GOOD)["apps/wechat"]["findings"]
+    detail = "pid 7 and 1 more, known by its image's name alone"
+    assert (process["kind"], process["id"], process["detail"]) == ("process", "wechat.exe", detail)
+
+
 def test_a_portable_program_that_winget_installed_is_found_by_its_id_alone():
     entry = {**answers.TELEGRAM, "windows_processes": [], "windows_registered": {}}
     there = installed("Telegram.TelegramDesktop_Microsoft.Winget.Source_8wekyb3d8bbwe", DisplayName="x")
@@ -151,12 +182,26 @@ def test_a_waiver_for_users_or_hours_opens_nothing_that_the_host_cannot_show():
     assert rules(icon, plan({"wechat": some}), **GOOD)["apps/wechat"]["reason"].startswith("a waiver (W-1, W-2, W-3) ")
 
 
-def test_a_key_that_cannot_be_read_is_unknown():
+def test_policies_of_the_plan_are_in_effect_in_every_installed_browser():
     compiled = plan()
-    values = {**answers.BROWSERS, **answers.policies_of(compiled)}
-    found = rules(values, compiled, ["browser"], refused=[f"{keys.POLICIES}\\Google"])
-    assert found["browser/wechat"]["state"] == UNKNOWN
-    assert "HKLM\\Software\\Policies\\Google\\Chrome cannot be read" in found["browser/wechat"]["reason"]
+    found = record({**answers.BROWSERS, **answers.policies_of(compiled)}, compiled, ["browser"])
+    assert found["browsers"] == ["firefox", "google_chrome", "microsoft_edge"]
+    assert {rule["rule"]: rule["state"] for rule in found["rules"]} == {"browser/running": UNKNOWN}
+    assert found["controls"]["browser"] == {"evaluated": 8, "not_applicable": 1}
+
+
+@pytest.mark.parametrize("missing", [CHROME, EDGE, FIREFOX])
+def test_a_browser_without_policies_is_noncompliant_by_its_key(missing):
+    compiled = plan()
+    values = {key: said for key, said in answers.policies_of(compiled).items() if not key.startswith(missing)}
+    found = rules({**answers.BROWSERS, **values}, compiled, ["browser"])
+    seen = {name: [(one["path"], one["detail"]) for one in rule["findings"]] for name, rule in found.items()}
+    closed = ("dns-over-https", "extensions", "policy-file", "proxies", "proxy-extensions", "wechat")
+    assert {name for name, rule in found.items() if rule["state"] == NONCOMPLIANT} <= {
+        f"browser/{id_}" for id_ in closed
+    }
+    assert {path for name in seen for path, _ in seen[name]} == {missing}
+    assert [seen[f"browser/{id_}"][0][1] for id_ in closed[2:4]] == ["no policy is set"] * 2
 
 
 def changed(key, *said, without=""):
@@ -165,6 +210,28 @@ def changed(key, *said, without=""):
     names = {name for name, _, _ in said} | {without}
     values[key] = [one for one in values.get(key, []) if one[0] not in names] + list(said)
     return {**answers.BROWSERS, **values}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        changed(CHROME, ("HomepageLocation", "REG_SZ", "https://x.example"), ("ShowHomeButton", "REG_DWORD", "0x1")),
+        changed(f"{CHROME}\\URLBlocklist", ("77", "REG_SZ", "other.example")),
+        changed(f"{FIREFOX}\\Homepage", ("URL", "REG_SZ", "https://x.example")),
+        changed(CHROME, ("ProxyMode", "REG_SZ", "fixed_servers"), ("ProxyServer", "REG_SZ", "proxy.example:3128")),
+        changed(CHROME, ("dnsoverhttpsmode", "REG_SZ", "off"), without="DnsOverHttpsMode"),
+    ],
+)
+def test_policy_of_the_organisation_beside_the_plan_is_its_own(values):
+    assert rules(values, plan(), ["browser"]).keys() == {"browser/running"}
+
+
+def test_a_key_that_cannot_be_read_is_unknown():
+    compiled = plan()
+    values = {**answers.BROWSERS, **answers.policies_of(compiled)}
+    found = rules(values, compiled, ["browser"], refused=[f"{keys.POLICIES}\\Google"])
+    assert found["browser/wechat"]["state"] == UNKNOWN
+    assert "HKLM\\Software\\Policies\\Google\\Chrome cannot be read" in found["browser/wechat"]["reason"]
 
 
 @pytest.mark.parametrize(
