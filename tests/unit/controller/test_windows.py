@@ -375,8 +375,8 @@ OTHER_IMAGES = (
 )
 OTHER_NAMES = (
     "Ablaze Floorp, Comodo Dragon, C\u1ed1c C\u1ed1c, DuckDuckGo, LibreWolf, Mullvad Browser, NAVER Whale, Opera,"
-    " Opera Air, Opera beta, Opera developer, Opera GX Stable, Opera Stable, Pale Moon, SeaMonkey, SRWare Iron, Thorium, Vivaldi,"
-    " Vivaldi (Snapshot), Waterfox, Yandex Browser, Zen Browser"
+    " Opera Air, Opera beta, Opera developer, Opera GX Stable, Opera Stable, Pale Moon, SeaMonkey, SRWare Iron,"
+    " Thorium, Vivaldi, Vivaldi (Snapshot), Waterfox, Yandex Browser, Zen Browser"
 )
 
 
