@@ -1,5 +1,7 @@
 """The settings that close bypasses of a block list."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import browser_hosts
@@ -9,6 +11,7 @@ from proscribe.host.controls.browser import chromium, firefox
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import rules
 from proscribe.host.controls.browser.settings import SETTINGS, rule
+from recording import compare
 
 A, B = "a" * 32, "b" * 32
 VPN = {"domains": ["vpn.example"], "extensions": {"chrome": [A, B], "firefox": ["vpn@example"]}}
@@ -71,29 +74,12 @@ def test_edge_open_to_every_account_is_reported(tmp_path, tenant, installed, the
 
 
 ALL = dict.fromkeys(SETTINGS, "blocked")
-UNUSED = {"Value": False, "Status": "locked"}
-OF_THUNDERBIRD = {
-    "BlockAboutConfig": True,
-    "DNSOverHTTPS": {"Enabled": False, "Locked": True},
-    "Proxy": {"Mode": "system", "Locked": True},
-}
-OF_FIREFOX = {
-    **OF_THUNDERBIRD,
-    **dict.fromkeys(("DisableDeveloperTools", "DisableEncryptedClientHello", "DisableFirefoxAccounts"), True),
-    "DisablePrivateBrowsing": True,
-    "IPProtectionAvailable": False,
-    "ExtensionSettings": {"*": {"blocked_permissions": ["proxy", "debugger"]}},
-    "Preferences": {
-        "devtools.chrome.enabled": UNUSED,
-        "devtools.debugger.remote-enabled": UNUSED,
-        "extensions.experiments.enabled": UNUSED,
-        "network.http.http3.enable": UNUSED,
-    },
-}
+RECORDED = Path(__file__).parents[3] / "recorded/controls/firefox_settings.txt"
 
 
 def test_all_settings_have_the_policies_that_browsers_document():
-    assert said(FOX, ALL) == OF_FIREFOX and said(place("thunderbird", family="thunderbird"), ALL) == OF_THUNDERBIRD
+    of_firefox = {one: said(place(one, family=one), ALL) for one in ("firefox", "thunderbird")}
+    compare(RECORDED, json.dumps(of_firefox, indent=1, sort_keys=True) + "\n")
     brave, chrome = said(place("brave"), ALL), said(place("google_chrome"), ALL)  # Chrome's and Edge's are recorded
     assert (brave["BrowserSignin"], brave["SyncDisabled"]) == (0, True)
     assert brave == {**chrome, "BraveVPNDisabled": True, "TorDisabled": True}

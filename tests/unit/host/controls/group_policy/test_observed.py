@@ -4,7 +4,6 @@ import copy
 import errno
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import domain_controllers
 import pytest
@@ -14,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.base import Changes
 from proscribe.host.controls.group_policy import changes, ldif, permissions
-from proscribe.host.controls.group_policy.applocker import template
-from proscribe.host.controls.group_policy.desired import desired, ini
+from proscribe.host.controls.group_policy.desired import ini
 from proscribe.host.controls.group_policy.domain import plain, same
 from proscribe.host.controls.group_policy.identity import MARK, guid
 from proscribe.host.controls.group_policy.observed import INI, POLICY
@@ -24,6 +22,7 @@ from proscribe.host.controls.group_policy.registry_pol import Entry, parse, rend
 from proscribe.host.controls.group_policy.state import ASIDE, FILE
 from proscribe.host.run import change, observe
 from proscribe.host.system import ControlError
+from recording import compare
 
 GUID = guid("example.com", "Ours")
 OBJECT, FOLDER = f"CN={GUID},{POLICIES}", f"{SYSVOL}/example.com/Policies/{GUID}"
@@ -36,6 +35,7 @@ SERVICE = {"mode": "enforce", "windows_processes": ["chat.exe"]}
 WITH_RULES = planned({"apps": {"mode": "enforce", "services": {"chat": SERVICE}, "settings": {}}, "ous": [LAPTOPS]})
 HERS, LINK = f"[LDAP://CN={THEIRS},{POLICIES};2]", f"[LDAP://{OBJECT};0]"
 NOTE = (f"note {FILE}", "", "")
+RECORDED = Path(__file__).parents[3] / "recorded/controls/group_policy_steps.txt"
 Step = tuple[str, str, str]
 
 
@@ -356,56 +356,16 @@ def steps(done: Changes) -> list[Step]:
     return found
 
 
-def ini_text(version: int) -> str:
-    return ini(version).decode() if version else ""
-
-
-def size(of: dict[str, Any] | None) -> str:
-    return f"{len(desired(of)[0].policy)} bytes\n" if of else ""
-
-
-def written(before: int, after: int, earlier: dict[str, Any] | None, now: dict[str, Any]) -> list[Step]:
-    return [(f"write {POL}", size(earlier), size(now)), (f"write {FOLDER}/{INI}", ini_text(before), ini_text(after))]
-
-
 def test_object_is_made_changed_and_lifted_in_steps(controller):
-    plain = planned()
-    assert steps(changes.enforce(controller, plain)) == [
-        NOTE,
-        *((f"make {path}", "", "") for path in (FOLDER, f"{FOLDER}/Machine", f"{FOLDER}/User")),
-        *written(0, 1, None, plain),
-        (f"add {OBJECT}", "", ""),
-        (f"link {DESKTOPS}", HERS, LINK + HERS),
-        NOTE,
-    ]
-    assert steps(changes.enforce(controller, plain)) == []
-    deep = [SECURITY, f"{SECURITY}/Windows NT", f"{SECURITY}/Windows NT/SecEdit"]
-    assert steps(changes.enforce(controller, WITH_RULES)) == [
-        (f"change {OBJECT}", "", ""),
-        *((f"make {path}", "", "") for path in deep),
-        (f"write {deep[-1]}/GptTmpl.inf", "", f"{len(template())} bytes\n"),
-        *written(1, 2, plain, WITH_RULES),
-        (f"link {LAPTOPS}", "", LINK),
-        (f"unlink {DESKTOPS}", LINK + HERS, HERS),
-        NOTE,
-    ]
-    assert steps(changes.enforce(controller, plain)) == [
-        (f"change {OBJECT}", "", ""),
-        *((f"delete {path}", "", "") for path in (f"{deep[-1]}/GptTmpl.inf", *reversed(deep))),
-        *written(2, 3, WITH_RULES, plain),
-        (f"link {DESKTOPS}", HERS, LINK + HERS),
-        (f"unlink {LAPTOPS}", LINK, ""),
-        NOTE,
-    ]
-    done = changes.lift(controller, plain)
-    assert list(done.notes) == []
-    assert steps(done) == [
-        (f"unlink {DESKTOPS}", LINK + HERS, HERS),
-        (f"delete {OBJECT}", "", ""),
-        (f"delete {FOLDER}", "", ""),
-        (f"delete {FILE}", "", ""),
-    ]
-    assert changes.lift(controller, none()) == Changes()
+    plain, lift = planned(), changes.lift
+    works = [("made", changes.enforce, plain), ("made again", changes.enforce, plain)]
+    works += [("with rules", changes.enforce, WITH_RULES), ("without rules", changes.enforce, plain)]
+    found = []
+    for name, work, plan in [*works, ("lifted", lift, plain), ("lifted again", lift, none())]:
+        found.append(f"{name}:\n")
+        for step, before, after in steps(work(controller, plan)):
+            found += [f"  {step}\n", f"    - {before!r}\n" * bool(before), f"    + {after!r}\n" * bool(after)]
+    compare(RECORDED, "".join(found))
 
 
 def test_foreign_files_are_set_aside_under_new_names(controller):

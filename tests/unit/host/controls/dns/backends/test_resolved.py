@@ -11,6 +11,7 @@ from proscribe.host.controls.dns.backends import resolved
 from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.system import WRITTEN_BY, Host, Result
 from proscribe.model.finding import Finding
+from recording import compare
 
 SAMPLE = Sample(
     files={"etc/resolv.conf": "nameserver 127.0.0.53\n", "etc/systemd/resolved.conf": f"[Resolve]\nDNS={UPSTREAM}\n"},
@@ -22,29 +23,7 @@ SAMPLE = Sample(
 RUNS = Observed(("127.0.0.53",), ("192.0.2.1",), "", {resolved.UNIT: 77})
 FILE, DROP_IN = "/etc/proscribe/dns.conf", "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
 OWN, UNIT_FILE = "proscribe-dns.service", "/etc/systemd/system/proscribe-dns.service"
-UNIT = f"""\
-# {WRITTEN_BY}
-[Unit]
-Description=Keep names of restricted services from resolving
-Documentation=man:dnsmasq(8)
-After=systemd-resolved.service
-Wants=nss-lookup.target
-Before=nss-lookup.target
-StartLimitIntervalSec=0
-
-[Service]
-ExecStart=/bin/sh -c "/usr/bin/dnsmasq --keep-in-foreground --pid-file --conf-file={FILE} --log-queries \
---log-facility=- 2>&1     | {{ sed -uE '/: config [^ ]+ is NXDOMAIN$/b;/: [^ ]+ [^ ]+ (is|to|from) /d'; kill 0; }}"
-Restart=always
-RestartSec=1
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-
-[Install]
-WantedBy=multi-user.target
-"""
+RECORDED = Path(__file__).parents[4] / "recorded/controls/proscribe-dns.service.txt"
 RESTART = [("systemctl", "reset-failed", resolved.UNIT), ("systemctl", "restart", resolved.UNIT)]
 LINKS = "Global: ~.\nLink 2 (eth0): corp.example ~Lab.example\nLink 3 (tun0): ~.\n"
 
@@ -60,8 +39,9 @@ def host(root: Path, files: Mapping[str, str] = {}, tools: str = "dnsmasq resolv
 def test_resolved_gets_a_filter_unit_and_a_drop_in(tmp_path):
     found = resolved.describe(host(tmp_path), RUNS, {})
     own, front = found.stages("text")
-    assert own._asdict() == {
-        "files": {FILE: "text", UNIT_FILE: UNIT},
+    compare(RECORDED, own.files[UNIT_FILE].replace(" 2>&1 ", " 2>&1\n"))
+    assert own._replace(files=[*own.files.items()][:1])._asdict() == {
+        "files": [(FILE, "text")],
         "start": [("systemctl", "daemon-reload"), ("systemctl", "enable", OWN), ("systemctl", "restart", OWN)],
         "answers": [("127.0.0.153", 153)],
         "leave": [("systemctl", "disable", "--now", OWN)],
