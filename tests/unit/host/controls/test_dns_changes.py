@@ -104,6 +104,13 @@ def test_changed_or_missing_file_of_a_filter_is_one_finding(tmp_path, path, text
     assert wechat.findings == (LEFT,), "its names are blocked all the same"
 
 
+def test_drop_in_beside_a_unit_of_a_filter_is_named(tmp_path):
+    unit, own = "/etc/systemd/system/made.service", "/etc/systemd/system/made.service.d/own.conf"
+    host = make_host(tmp_path, {unit: "[Unit]\n", own: ""})
+    finding = Finding("unit", "made.service", "systemd", path=own, detail=f"overridden by {own}")
+    assert filtering.amiss(host, made(), Stage({unit: "[Unit]\n"}, [], [])) == [finding]
+
+
 def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path):
     host = Machine(tmp_path)
     (tmp_path / FILE[1:]).write_text(TEXT.replace("local=/wechat.com/\n", ""))

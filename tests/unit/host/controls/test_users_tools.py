@@ -1,5 +1,6 @@
 """Real tools of users, run without the host's lock and within a budget."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -159,6 +160,19 @@ def test_no_users_tool_runs_where_what_it_takes_cannot_be_remembered(host, monke
     Path(host.root + users_tools.SPENT).mkdir(parents=True)
     answer = run.change(host, plan(), "apps")
     assert host.notes(BOB) == [] and len(refused_of(answer, BOB)) == 1
+
+
+def test_tool_that_fails_at_once_is_charged_for_its_time_alone(host, monkeypatch):
+    monkeypatch.setattr(users_tools, "USER_SECONDS", 60.0)
+    monkeypatch.setattr(users_tools, "ALL_SECONDS", 120.0)
+    host.installs(BOB, NOTES + "echo broken >&2; exit 3\n", IDS[:2])
+    answer = run.change(host, plan(), "apps")
+    assert len(host.notes(BOB)) == 2
+    commands = [f"/home/bob/.local/bin/uv tool uninstall {id_} ended with 3: broken" for id_ in IDS[:2]]
+    assert [reason.partition(": ")[2] for reason in refused_of(answer, BOB)] == commands
+    charged = json.loads(Path(host.root + users_tools.SPENT).read_text())
+    assert 0 < charged["users"]["bob"].pop("seconds") < 60
+    assert charged == {"schema": "proscribe/users_tools/1", "users": {"bob": {"since": NOON}}}
 
 
 def test_lift_forgets_the_budgets_of_users(host):
