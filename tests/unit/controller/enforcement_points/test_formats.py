@@ -1,6 +1,5 @@
 """Formats: answers of each as its point reads it, hostile names, and recorded exports."""
 
-import copy
 import datetime
 import json
 import plistlib
@@ -45,7 +44,6 @@ JSON = [name for name in JSON if name not in device_readers.DEVICES]  # these ha
 DEVICES = device_readers.DEVICES
 WHY_NESTED = "What is blocked below it could not be blocked again, so all of it stays blocked."
 OWN, PARTNER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
-VPN = {"vpn": {"mode": "enforce", "extensions": {"chrome": ["a" * 32], "firefox": ["v@v.example"]}}}
 # Registry.pol is binary; each of the others is as a file of another browser, or in reverse.
 LEFT_OUT = (".pol", "remove.reg", "brave.json", "chromium.json", "windows_edge.json")
 CLAIMS = ("included", "left_out", "waived")  # the others are the same in each format
@@ -320,32 +318,6 @@ def test_no_name_and_no_contact_changes_a_record(name, contact):
     except NotExportable:
         return
     assert device_readers.jamf(files) == {f"{name}.app"}
-
-
-APPS = {
-    "chat": {"mode": "enforce", "bundle_ids": ["com.example.chat", "com.example.Chat_2"]},
-    "mail": {"mode": "audit", "bundle_ids": ["com.example.mail"]},
-    "waived": {"mode": "waived", "waiver": "W-1", "bundle_ids": ["com.example.waived"]},
-    "seen": {"mode": "report", "bundle_ids": ["com.example.seen"]},
-    "linux": {"mode": "enforce"},
-}
-
-
-def plan_for_apple(**top):
-    found = copy.deepcopy(plan({"apps": APPS, "browser": VPN}, **top))
-    found["controls"]["browser"]["settings"]["browsers"] = {"extensions": "blocked", "dns_over_https": "blocked"}
-    found["controls"]["browser"]["settings"]["tenants"] = {"google": ["corp.example"]}
-    found["controls"]["browser"]["by_tenant"] = ["google_drive"]
-    return found
-
-
-def test_programs_are_a_list_beside_the_profile_which_cannot_deny_them():
-    rendered = mobileconfig.render(decision(plan_for_apple()))
-    expected = {"chat": ["com.example.Chat_2", "com.example.chat"], "mail": ["com.example.mail"]}
-    assert json.loads(rendered.files["restricted_bundle_ids.json"])["bundle_ids"] == expected
-    assert {one.rule for one in rendered.left_out if "A profile cannot" in one.why} == {"apps/chat", "apps/mail"}
-    assert {one.rule for one in rendered.left_out if "no identifier" in one.why} == {"apps/linux"}
-    assert not any(rule.startswith("apps/") for rule in rendered.included)
 
 
 @pytest.mark.parametrize("hostile", ["com.example\n", "a b", "<key>x</key>", "com/../x", '"', "\u202e", "x" * 256, ""])

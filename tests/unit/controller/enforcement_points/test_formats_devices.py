@@ -16,7 +16,6 @@ from proscribe.controller.enforcement_points.declaration import NotExportable
 from proscribe.controller.enforcement_points.formats import applocker, gpo
 from proscribe.controller.enforcement_points.formats import santa as santa_format
 from proscribe.host.controls.group_policy.registry_pol import parse, said_by
-from santa import ALLOWED, BLOCKED, Program, Rule
 
 
 def test_policy_of_a_user_is_in_the_user_part_of_the_object():
@@ -59,9 +58,6 @@ APPS = {
     "brewed": {"mode": "enforce", "packages": {"brew_cask": ["brewed"]}},
     "linux": {"mode": "enforce", "packages": {"apt": ["linux"]}},
 }
-# Santa's documented precedence: CDHash, Binary, SigningID, Certificate, TeamID; the first that fits decides.
-CHAT = Program(f"{TEAM}:com.example.chat", cdhash="a" * 40, sha256="b" * 64, certificate="c" * 64)
-ORDER = [("CDHASH", "a" * 40), ("BINARY", "b" * 64), ("SIGNINGID", CHAT.signing_id), ("CERTIFICATE", "c" * 64)]
 TEXT = st.text(st.sampled_from("aZ <>&\"'%\n\r\t/;é\u2028]") | st.characters(), max_size=30)
 
 
@@ -85,18 +81,6 @@ def rules(**changes):
 def test_without_a_known_signer_there_is_nothing_to_export():
     with pytest.raises(NotExportable, match="nothing to export"):
         santa_format.render(decision(plan({"apps": {"unsigned": APPS["unsigned"]}})))
-
-
-ORDER.append(("TEAMID", TEAM))
-
-
-@pytest.mark.parametrize("first", range(5))
-def test_the_most_specific_rule_decides_whatever_the_others_say(first):
-    allowed = Rule(*ORDER[first], ALLOWED)
-    others = [Rule(*one, BLOCKED) for one in ORDER]
-    assert santa.decision(CHAT, [*others[first + 1 :], allowed]) == allowed
-    assert santa.blocks(CHAT, [allowed, *others[:first]]) is (first > 0)
-    assert santa.decision(CHAT, [], [Rule(*ORDER[4], ALLOWED)]) is not None
 
 
 @pytest.mark.slow

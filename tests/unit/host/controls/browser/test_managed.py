@@ -158,10 +158,7 @@ def seen(*pairs: Any) -> list[ObservedPlace]:
         ),
         (
             (CHROMIUM, ALL._replace(unblocked={A, FOX}), FIREFOX, ALL._replace(unblocked={A, FOX})),
-            [
-                policy(f"extension {A}", "chromium", CHROMIUM.path),
-                policy(f"extension {FOX}", "firefox", FIREFOX.path),
-            ],
+            [policy(f"extension {A}", "chromium", CHROMIUM.path), policy(f"extension {FOX}", "firefox", FIREFOX.path)],
             "",
         ),
         (
