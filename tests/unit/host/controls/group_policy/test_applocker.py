@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from domain_controllers import DESKTOPS, LAPTOPS, POLICIES, SYSVOL, Controller
+from domain_controllers import CONFIGURATION, DESKTOPS, DN, LAPTOPS, POLICIES, SYSVOL, THEIRS, Controller
 from domain_controllers import plan as planned
-from proscribe.host.controls.group_policy.applocker import APPX, EXE, MSI, TEMPLATE, Rule, of_service
-from proscribe.host.controls.group_policy.identity import guid
+from proscribe.host.controls.group_policy.applocker import APPX, EXE, MSI, TEMPLATE, Rule, of_service, template
+from proscribe.host.controls.group_policy.identity import EXTENSIONS, guid
 from proscribe.host.controls.group_policy.observed import POLICY
 from proscribe.host.controls.group_policy.registry_pol import parse, render, text
 from proscribe.host.controls.group_policy.state import ASIDE
@@ -104,13 +104,97 @@ def others(controller: Controller, at: str, options: int = 0, folder: str = "Mac
     path.write_bytes(render([entry]))
 
 
-@pytest.mark.parametrize(("unit", "listed"), [(DESKTOPS, True), (LAPTOPS, True), (DESKTOPS, False)])
-def test_rules_of_others_at_any_unit_of_an_object_are_named(controller, unit, listed):
-    others(controller, unit)
-    if not listed:
-        del controller.objects[f"CN={OTHER},{POLICIES}"]  # its link and its files are there all the same
+REASON = f"another object, {OTHER}, has rules of AppLocker for machines of ours"
+SITE, BELOW = f"CN=Berlin,CN=Sites,{CONFIGURATION}", f"CN={OTHER},CN={THEIRS},{POLICIES}"
+
+
+def hide(controller: Controller, below: bool) -> None:
+    """Take the object from the directory, or (below) switch off one of its name below another object."""
+    others(controller, DESKTOPS)
+    entry = controller.objects[f"CN={OTHER},{POLICIES}"]
+    if below:
+        controller.objects[BELOW] = {**entry, "flags": ["3"]}
+    else:  # its link and its files are there all the same
+        del controller.objects[f"CN={OTHER},{POLICIES}"]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "conflicts"),
+    [
+        *((lambda c, unit=unit: others(c, unit), True) for unit in (DESKTOPS, DN, f"OU=Lab,{DESKTOPS}")),
+        (lambda c: (c.objects.update({SITE: {"objectClass": ["site"]}}), others(c, SITE)), True),
+        (lambda c: others(c, DN, options=2), True),  # enforced
+        (lambda c: others(c, DESKTOPS, folder="MACHINE"), True),  # as Windows makes it
+        (lambda c: others(c, LAPTOPS), False),
+        (lambda c: others(c, DESKTOPS, options=1), False),  # a link that is off
+        (lambda c: others(c, DESKTOPS, flags="1"), True),  # settings for users are off
+        *((lambda c, flags=flags: others(c, DESKTOPS, flags=flags), False) for flags in "23"),
+        (lambda c: others(c, DESKTOPS, folder="User"), False),
+        (lambda c: hide(c, below=True), True),
+        (lambda c: hide(c, below=False), True),
+    ],
+)
+def test_rules_of_others_for_the_same_machines_are_named_before_anything_is_written(controller, prepare, conflicts):
+    prepare(controller)
+    before = dict(controller.objects)
+    result = enforce(controller)
+    assert [(one["subject"], REASON in one["reason"]) for one in result["refused"]] == [(OTHER, True)] * conflicts
+    named = [finding for finding in found(controller) if finding.startswith(f"gpo {OTHER}: {REASON}")]
+    assert len(named) == conflicts
+    if conflicts:
+        assert (result["changed"], controller.objects) == (False, before)
+        assert enforce(controller, WITHOUT)["refused"] == []  # without AppLocker, it is no conflict
+    else:
+        assert found(controller) == []
+
+
+def test_rules_of_others_at_any_unit_of_an_object_are_named(controller):
+    others(controller, LAPTOPS)
     result = enforce(controller, with_apps("audit", {"ous": [DESKTOPS, LAPTOPS]}))
     assert [refusal["subject"] for refusal in result["refused"]] == [OTHER] and result["changed"] is False
+
+
+SECEDIT = TEMPLATE.rpartition("/")[0]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "named"),
+    [
+        (
+            lambda c: file(c, TEMPLATE).write_bytes(template().replace(b"2\0,", b"4\0,")),
+            f"file {TEMPLATE}: it was changed",
+        ),
+        (lambda c: file(c, TEMPLATE).unlink(), f"file {TEMPLATE}: SYSVOL lacks it"),
+        (
+            lambda c: (file(c, TEMPLATE).unlink(), file(c, TEMPLATE).mkdir()),
+            f"file {TEMPLATE}/: it is not of this object",
+        ),
+        (
+            lambda c: (file(c, TEMPLATE).unlink(), file(c, SECEDIT).rmdir()),
+            f"file {SECEDIT}: SYSVOL lacks it",
+        ),
+        (
+            lambda c: file(c, f"{SECEDIT}/Other.inf").write_bytes(b"x"),
+            f"file {SECEDIT}/Other.inf: it is not of this object",
+        ),
+        (
+            lambda c: c.objects[f"CN={GUID},{POLICIES}"].update(gPCMachineExtensionNames=[EXTENSIONS]),
+            f"gpo {GUID}: gPCMachineExtensionNames is not ours: '{EXTENSIONS}'",
+        ),
+        (
+            lambda c: c.must(["samba-tool", "ntacl", "set", "O:WDG:DAD:P(A;;FA;;;WD)", f"{FOLDER}/{TEMPLATE}"]),
+            f"permissions {TEMPLATE}: WD has 0x1f01ff",
+        ),
+    ],
+)
+def test_changed_template_of_applocker_is_named_and_repaired(controller, tamper, named):
+    enforce(controller)
+    tamper(controller)
+    assert named in found(controller) and observe(controller, PLAN)[1] == ["group_policy"]
+    enforce(controller)
+    assert found(controller) == [] and file(controller, TEMPLATE).read_bytes() == template()
+    aside = Path(controller.root) / f"{ASIDE}/{GUID}/{SECEDIT}/Other.inf"[1:]
+    assert aside.exists() is ("Other.inf" in named)
 
 
 def test_two_objects_of_ours_are_no_conflict(controller):
@@ -123,7 +207,8 @@ def test_later_rules_of_others_are_named_and_ours_stay(controller):
     enforce(controller)
     others(controller, DESKTOPS)
     assert [refusal["subject"] for refusal in enforce(controller)["refused"]] == [OTHER]
-    assert [OTHER in finding for finding in found(controller)] == [True]
+    assert [finding.startswith(f"gpo {OTHER}: {REASON}") for finding in found(controller)] == [True]
+    assert observe(controller, PLAN)[1] == []  # nothing that enforcing would correct
     change(controller, PLAN, "group_policy", lift=True)
     assert not any(GUID in dn for dn in controller.objects)
 
