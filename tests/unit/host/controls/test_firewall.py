@@ -18,7 +18,7 @@ from proscribe.host.controls.firewall.listing import differences, take_apart
 from proscribe.host.controls.firewall.rule_text import Exempt, Exemptions
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import ControlError, Host, Result
-from proscribe.model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
+from proscribe.model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Finding, Verdict
 from recording import compare
 
 RECORDED = Path(__file__).parents[2] / "recorded/controls/firewall"
@@ -79,6 +79,16 @@ def test_host_without_systemd_is_reported(tmp_path):
     changes = firewall.enforce(host, plan())
     assert [str(action) for action in changes.actions] == [f"write {PROGRAM}", f"write {BOOT_FILE}"]
     assert [refusal.rule for refusal in changes.refused] == ["firewall/boot"]
+
+
+def test_user_whom_a_waiver_lets_through_is_named(tmp_path):
+    waived = plan(exceptions=[{"waiver": "w1", "users": ["alice", "gone", "alice"]}])
+    text = render(waived["controls"]["firewall"], Exemptions(users={"telegram": [1000]}))
+    host = FirewallHost(tmp_path, "nft", table=text)
+    host.lay("/etc/passwd", "alice:x:1000:1000::/home/alice:/bin/sh\n")
+    (verdict,) = (one for one in firewall.observe(host, waived) if one.rule == "firewall/telegram")
+    let = Finding("network", "telegram", scope="user:alice", detail="not refused, by waiver")
+    assert verdict == Verdict("firewall/telegram", WAIVED, (let,), waiver="w1")
 
 
 @pytest.mark.parametrize(

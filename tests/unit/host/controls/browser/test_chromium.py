@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_hosts import Tree, section
+from browser_hosts import Tree, describe_fields, section
 from browser_places import BROWSERS, CHROMIUM
 from proscribe.host.controls.browser import chromium, chromium_changes, chromium_json
 from proscribe.host.controls.browser.chromium_file import check_file
 from proscribe.host.controls.browser.chromium_folder import Folder
 from proscribe.host.controls.browser.places import Place
-from proscribe.host.controls.browser.rendering import NOTHING, Name, Rules, rules
+from proscribe.host.controls.browser.rendering import NOTHING, Rules, rules
 from proscribe.host.controls.browser.settings import SETTINGS
 from proscribe.host.system import WRITTEN_BY, Host, Unseen
+from recording import compare, fold
 
 FOLDER = CHROMIUM.path.rpartition("/")[0]
 RULES = rules(section({"mail": {"domains": ["mail.example"]}}))
@@ -108,113 +109,53 @@ CLOSED = dict.fromkeys(("dns_over_https", "extensions", "proxies", "quic"), "blo
 CLOSED_RULES = rules(section({"mail": MAIL}, browsers=CLOSED))
 CLOSED_POLICIES = chromium.policies(CLOSED_RULES, CHROMIUM)
 BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
-JOINED = ["ExtensionInstallBlocklist", ALLOW, BLOCK]
 CLOUD = "CloudPolicyOverridesPlatformPolicy"
-WITHOUT = f"zz.json sets {MERGE} without {', '.join(JOINED)}, after proscribe.json"
-NO_LIST = "to what is no list of texts: it has no effect in proscribe.json either"
-NONE = "no policy file"
-ALLOWED = ["mail.example", "x.mail.example", "*", "://"]
-UNCHANGED: dict[str, Any] = {"block": ["mail.example"], "allow": ["ok.mail.example"]}
+RECORDED = Path(__file__).parents[3] / "recorded/controls/browser"
+FOLDERS: dict[str, dict[str, Any]] = {
+    "ours alone": {},
+    "no file": {"proscribe.json": None},
+    "a later file has the last word, and opens what it allows": {
+        "zz.json": {
+            "QuicAllowed": True,
+            MERGE: [BLOCK],
+            CLOUD: True,
+            ALLOW: ["mail.example", "x.mail.example", "*", "://"],
+        }
+    },
+    "with an earlier one ours goes along: it blocks no less, and answers what ours leaves to it": {
+        "10.json": {"QuicAllowed": True, CLOUD: 1, MERGE: ["Own", 5], "NetworkPredictionOptions": 1, "ProxyServer": "x"}
+        | {BLOCK: ["ok.mail.example"], ALLOW: ["b.mail.example"], "ExtensionInstallAllowlist": [A]}
+    },
+    "a copy of ours, what no browser reads, and what others can change": {
+        "copy.json": {"proscribe": "x", BLOCK: []},
+        ".proscribe.json.proscribe~": "{",
+        "sub/x": "",
+        "open.json": {},
+        "secret.json": {BLOCK: ["a.example"]},
+    },
+    "lists that are none": {"10.json": {ALLOW: ["a", 5]}, "zz.json": {BLOCK: "x", "DnsOverHttpsMode": "secure"}},
+}
 
 
-@pytest.mark.parametrize(
-    ("files", "found"),
-    [
-        ({}, UNCHANGED),
-        (
-            {"proscribe.json": None},
-            {"why": NONE, "wrong": [NONE], "settings": dict.fromkeys(CLOSED, NONE), "unblocked": {A, B}},
-        ),
-        (  # a later file has the last word, and opens what it allows
-            {"zz.json": {"QuicAllowed": True, MERGE: [BLOCK], CLOUD: True, ALLOW: ALLOWED}},
-            {
-                "block": ["mail.example"],
-                "allow": ALLOWED,
-                "why": WITHOUT,
-                "wrong": [
-                    WITHOUT,
-                    "zz.json overrides QuicAllowed of proscribe.json",
-                    f"zz.json sets {CLOUD}, so that other policies win over all files here",
-                ],
-                "settings": {"quic": "zz.json sets QuicAllowed to true"},
-                "openings": [Name("mail.example"), Name("x.mail.example")],
-                "openers": [(Name(name), f"zz.json allows {name}") for name in ALLOWED[:2]],
-            },
-        ),
-        (  # with an earlier one ours goes along: it blocks no less, and answers what ours leaves to it
-            {
-                "10.json": {
-                    "QuicAllowed": True,
-                    CLOUD: 1,
-                    MERGE: ["Own", 5],
-                    "NetworkPredictionOptions": 1,
-                    BLOCK: ["ok.mail.example"],
-                    ALLOW: ["b.mail.example"],
-                    "ProxyServer": "x",
-                    "ExtensionInstallAllowlist": [A],
-                }
-            },
-            {
-                "expected": {MERGE: ["ExtensionInstallBlocklist", "Own", ALLOW, BLOCK], ALLOW: []},
-                "gone": {"ProxyMode", "NetworkPredictionOptions"},
-                "block": ["mail.example", "ok.mail.example"],
-                "allow": ["ok.mail.example", "b.mail.example"],
-                "wrong": [
-                    "not as the plan has it: NetworkPredictionOptions is not the plan's;"
-                    f" {MERGE} is without 1 of 4 entries; ProxyMode is not the plan's; {ALLOW} has 1 more"
-                ],
-                "unblocked": {A},
-                "openings": [Name("b.mail.example")],
-                "openers": [(Name("b.mail.example"), "10.json allows b.mail.example")],
-            },
-        ),
-        (  # what counts as a copy of ours, what no browser reads, and what others can change
-            {
-                "copy.json": {"proscribe": "x", BLOCK: []},
-                ".proscribe.json.proscribe~": "{",
-                "sub/x": "",
-                "secret.json": {BLOCK: ["a.example"]},
-                "open.json": {},
-            },
-            {
-                **UNCHANGED,
-                "backups": [".proscribe.json.proscribe~", "copy.json"],
-                "wrong": [
-                    f"open.json beside it {EVERYBODYS}",
-                    ".proscribe.json.proscribe~ beside it is a copy of it, and counts",
-                    "copy.json beside it is a copy of it, and counts",
-                ],
-            },
-        ),
-        (
-            {"10.json": {ALLOW: ["a", 5]}, "zz.json": {BLOCK: "x", "DnsOverHttpsMode": "secure"}},
-            {
-                "why": f"10.json sets {ALLOW} {NO_LIST}",
-                "wrong": [
-                    f"10.json sets {ALLOW} {NO_LIST}",
-                    f"zz.json sets {BLOCK} {NO_LIST}",
-                    "zz.json overrides DnsOverHttpsMode of proscribe.json",
-                ],
-                "settings": {"dns_over_https": 'zz.json sets DnsOverHttpsMode to "secure"'},
-            },
-        ),
-    ],
-)
-def test_policy_folder_has_the_effect_of_all_files(tree, files, found):
-    modes = {"secret.json": 0o600, "open.json": 0o646}
-    for name, content in {"proscribe.json": chromium.render(CLOSED_POLICIES), **files}.items():
-        if content is not None:
-            tree.put(f"{FOLDER}/{name}"[1:], content, modes.get(name, 0o644))
-    folder = Folder(tree.host, CHROMIUM, CLOSED_RULES)
-    seen = {
-        "expected": {name: value for name, value in folder.expected.items() if value != CLOSED_POLICIES.get(name)},
-        "gone": CLOSED_POLICIES.keys() - folder.expected.keys(),
-        "backups": folder.backups,
-        "block": folder.effective(BLOCK),
-        "allow": folder.effective(ALLOW),
-        **folder.observed()._replace(effect=None)._asdict(),
-    }
-    assert {name: value for name, value in seen.items() if value} == found
+def test_policy_folder_has_the_effect_of_all_files(tmp_path):
+    modes, lines = {"secret.json": 0o600, "open.json": 0o646}, []
+    for number, (case, files) in enumerate(FOLDERS.items()):
+        (tmp_path / f"{number}").mkdir()
+        tree = Tree(tmp_path / f"{number}", section())
+        for name, content in {"proscribe.json": chromium.render(CLOSED_POLICIES), **files}.items():
+            if content is not None:
+                tree.put(f"{FOLDER}/{name}"[1:], content, modes.get(name, 0o644))
+        folder = Folder(tree.host, CHROMIUM, CLOSED_RULES)
+        seen = {
+            "expected": {name: value for name, value in folder.expected.items() if value != CLOSED_POLICIES.get(name)},
+            "gone": CLOSED_POLICIES.keys() - folder.expected.keys(),
+            "backups": folder.backups,
+            "block": folder.effective(BLOCK),
+            "allow": folder.effective(ALLOW),
+            **folder.observed()._replace(effect=None)._asdict(),
+        }
+        lines += [f"{case}:", *describe_fields(seen)]
+    compare(RECORDED / "chromium_folder.txt", fold("\n".join(lines).replace(f"uid {os.getuid()}", "uid OWN")))
 
 
 OWN = "etc/chromium/policies/managed/proscribe.json"

@@ -7,30 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_hosts import Tree, section
+from browser_hosts import Tree, describe_fields, section
 from browser_places import FIREFOX
 from proscribe.host.controls.browser import firefox, firefox_changes
 from proscribe.host.controls.browser.firefox_file import PolicyFile
-from proscribe.host.controls.browser.rendering import NOTHING, Name, Rules, rules
+from proscribe.host.controls.browser.rendering import NOTHING, Rules, rules
 from proscribe.host.system import Host, Unseen
+from recording import compare, fold
 
 MAIL = {"domains": ["mail.example"], "extensions": {"firefox": ["vpn@example", "b@example"]}}
 CLOSED = dict.fromkeys(("dns_over_https", "extensions", "proxy_extensions", "quic"), "blocked")
 RULES = rules(section({"mail": MAIL}, browsers=CLOSED, tenants={"microsoft": ["t-1"]}))
-EVERY = (*CLOSED, "microsoft_tenants")
 PATH = FIREFOX.path[1:]
-NONE, NO_OBJECT = "no policy file", "not valid JSON: not an object"
-UNSET, HTTP3 = "is not set", "network.http.http3.enable"
-REFUSALS = f"ExtensionSettings.b@example {UNSET}; ExtensionSettings.vpn@example {UNSET}"
 FILTER = {"WebsiteFilter": {"Exceptions": ["*://mail.example/*", "*://*.x.mail.example/*", "<all_urls>", "nonsense"]}}
-TYPE = 'allowed_types of "*" in ExtensionSettings is of a wrong type, and costs all of it its effect'
-UNBLOCKED = {"unblocked": {"b@example", "vpn@example"}}
-OPENS = {"mail.example": "*://mail.example/*", "x.mail.example": "*://*.x.mail.example/*", "*": "<all_urls>"}
-OPENED: dict[str, Any] = {
-    "openings": [Name("mail.example"), Name("x.mail.example")],
-    "openers": [(Name(name), f"the organisation's exception {pattern} opens it") for name, pattern in OPENS.items()],
-}
 OURS = (firefox.alone(RULES, FIREFOX) or b"").decode()
+RECORDED = Path(__file__).parents[3] / "recorded/controls/browser/firefox_file.txt"
 STORED = "/var/lib/proscribe/browser/etc-firefox-policies-policies.json"
 FOLDER = "etc/firefox/defaults/pref"
 FILE = f"{FOLDER}/proscribe.js"
@@ -62,75 +53,33 @@ def tree(tmp_path):
     return Tree(tmp_path, section())
 
 
-@pytest.mark.parametrize(
-    ("document", "enforced", "edit", "found"),
-    [
-        (None, False, {}, {"why": NONE, "wrong": [NONE], "settings": dict.fromkeys(EVERY, NONE), **UNBLOCKED}),
-        (None, True, {}, {}),
-        (
-            *("[1]", False, {}),
-            {
-                "why": NO_OBJECT,
-                "settings": dict.fromkeys(EVERY, NO_OBJECT),
-                **UNBLOCKED,
-                "wrong": [f"it is the organisation's, and {NO_OBJECT}: correct or remove it"],
-            },
-        ),
-        (
-            *(own(**FILTER, ExtensionSettings={"*": {"allowed_types": "x"}}), False, {}),
-            {
-                **OPENED,
-                "wrong": ["it is the organisation's alone"],
-                "settings": {
-                    "dns_over_https": f"DNSOverHTTPS {UNSET}",
-                    "extensions": REFUSALS,
-                    "microsoft_tenants": "login.live.com is not blocked",
-                    "proxy_extensions": TYPE,
-                    "quic": f"Preferences {UNSET}",
-                },
-                **UNBLOCKED,
-            },
-        ),
-        (
-            *(own(**FILTER, ExtensionSettings={"*": {"allowed_types": "x"}}), True, {}),
-            {**OPENED, "settings": {"microsoft_tenants": "login.live.com is not blocked", "proxy_extensions": TYPE}},
-        ),
-        (
-            *(own(ExtensionSettings={"o@example": {}, "p@example": {"allowed_permissions": ["proxy"]}}), True, {}),
-            {
-                "settings": {
-                    "proxy_extensions": "the organisation's ExtensionSettings let o@example, and 1 more, have the"
-                    " permission proxy or debugger: refuse it there, or name it in proscribe_browser_extensions_allowed"
-                }
-            },
-        ),
-        (
-            *(None, True),
-            {"Preferences": {}, "WebsiteFilter": {}, "ExtensionSettings": {"*": {"installation_mode": "removed"}}},
-            {
-                "wrong": [
-                    f"not as the plan has it: WebsiteFilter.Block {UNSET}; {REFUSALS}; Preferences.{HTTP3} {UNSET};"
-                    " and 1 more"
-                ],
-                "settings": {
-                    "extensions": REFUSALS,
-                    "microsoft_tenants": "login.live.com is not blocked",
-                    "proxy_extensions": 'the permission proxy or debugger is not blocked in "*" of ExtensionSettings',
-                    "quic": f"Preferences.{HTTP3} {UNSET}",
-                },
-                **UNBLOCKED,
-            },
-        ),
-    ],
-)
-def test_policy_file_has_an_effect(tree, document, enforced, edit, found):
-    if document:
-        tree.put(PATH, document)
-    if enforced:
-        carried_out(tree)
-        edited(tree, **edit)
-    seen = PolicyFile(tree.host, FIREFOX, RULES).observed()._replace(effect=None)._asdict()
-    assert {name: value for name, value in seen.items() if value} == found
+WITH_A_WRONG_TYPE = {**FILTER, "ExtensionSettings": {"*": {"allowed_types": "x"}}}
+LETTING = {"ExtensionSettings": {"o@example": {}, "p@example": {"allowed_permissions": ["proxy"]}}}
+EMPTIED = {"Preferences": {}, "WebsiteFilter": {}, "ExtensionSettings": {"*": {"installation_mode": "removed"}}}
+CASES: dict[str, tuple[Any, bool, dict[str, Any]]] = {  # the file, whether ours is merged into it, a later edit
+    "no file": (None, False, {}),
+    "ours": (None, True, {}),
+    "no object": ("[1]", False, {}),
+    "the organisation's, with exceptions and a wrong type": (own(**WITH_A_WRONG_TYPE), False, {}),
+    "the same with ours": (own(**WITH_A_WRONG_TYPE), True, {}),
+    "extensions that may have a proxy": (own(**LETTING), True, {}),
+    "ours, emptied by hand": (None, True, EMPTIED),
+}
+
+
+def test_policy_file_has_an_effect(tmp_path):
+    lines = []
+    for number, (case, (document, enforced, edit)) in enumerate(CASES.items()):
+        (tmp_path / f"{number}").mkdir()
+        tree = Tree(tmp_path / f"{number}", section())
+        if document:
+            tree.put(PATH, document)
+        if enforced:
+            carried_out(tree)
+            edited(tree, **edit)
+        seen = PolicyFile(tree.host, FIREFOX, RULES).observed()._replace(effect=None)._asdict()
+        lines += [f"{case}:", *describe_fields(seen)]
+    compare(RECORDED, fold("\n".join(lines)))
 
 
 def test_without_a_file_ours_is_written_corrected_and_deleted(tree):

@@ -7,10 +7,11 @@ import pytest
 from browser_hosts import Tree, section
 from file_hosts import make_host
 from proscribe.host.controls.browser import packaged
-from proscribe.host.controls.browser.packaged import UNPLACED, check_packaged
+from proscribe.host.controls.browser.packaged import check_packaged
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.system import Host
 from proscribe.model.finding import Finding
+from recording import compare, fold
 
 MANAGED = "policies/managed/proscribe.json"
 ID, POINT = "org.edge", "org.chromium.Extension"
@@ -27,7 +28,6 @@ SYSTEM, ALICE, ROOT = "/var/lib/flatpak", "/home/alice/.local/share/flatpak", "/
 SEES, HIDES = "[Context]\nfilesystems=host-etc;\n", "[Context]\nfilesystems=!host-etc;\n"
 INSTALLED = {f"{SYSTEM}/app/{ID}/current/active/metadata": SEES}
 PROFILES = "/var/lib/snapd/apparmor/profiles"
-CONNECT = "snap connections chromium, then snap connect the one for /etc/chromium-browser/policies/managed"
 
 
 def make_user_host(root: Path, files: dict[str, str]) -> Host:
@@ -39,89 +39,42 @@ def flatpak(place: Place, id_: str, scope: str, path: str, detail: str) -> Findi
     return Finding("flatpak", id_, manager=place.id, scope=scope, path=path, detail=detail)
 
 
-def beside(scope: str, path: str) -> Finding:
-    return flatpak(CHROMIUM, "org.chromium", scope, path, f"it brings policies of its own beside {OURS}")
+OWN, GLOBAL, EXTENSIONS = f"{ALICE}/overrides/{ID}", f"{ALICE}/overrides/global", f"{ALICE}/extension"
+FIREFOX, OF_SNAP = f"{SYSTEM}/app/org.mozilla.firefox/x", f"{PROFILES}/snap.chromium.a"
+CASES: dict[str, dict[str, str]] = {
+    "installed": INSTALLED,
+    "hidden by users": {**INSTALLED, f"{ROOT}/overrides/{ID}": HIDES, GLOBAL: HIDES},
+    "hidden for all, given back by one": {**INSTALLED, f"{SYSTEM}/overrides/global": HIDES, OWN: SEES},
+    "a user's own": {f"{SYSTEM}/overrides/{ID}": HIDES, f"{ALICE}/app/{ID}/x": "", f"{ROOT}/app/other/x": ""},
+    "extensions with policies of their own": {
+        f"{SYSTEM}/app/org.chromium/x": "",
+        f"{ROOT}/extension/{POINT}.a/x86_64/1/policies/a": "",
+        f"{ALICE}/runtime/{POINT}.b/x86_64/1/0/files/policies/b": "",
+        f"{EXTENSIONS}/{POINT}x.c/x86_64/1/policies/c": "",
+        f"{EXTENSIONS}/{POINT}.d/x86_64/1/lib/d": "",
+    },
+    "a user's extension in front of the host's": {FIREFOX: "", f"{EXTENSIONS}/{SYSTEMCONFIG}/{POLICIES}": ""},
+    "the same of Chromium": {f"{SYSTEM}/app/org.chromium/x": "", f"{EXTENSIONS}/{POINT}/x86_64/1/a": ""},
+    "taken away and given back": {**INSTALLED, GLOBAL: HIDES, OWN: SEES.replace("etc", "etc:ro")},
+    "never there": {f"{SYSTEM}/app/{ID}/current/active/metadata": SEES.replace("-etc", ""), OWN: HIDES},
+    "all taken away": {**INSTALLED, OWN: "[Context]\nfilesystems=!host:reset;!host;\n"},
+    "without a place": {f"{SYSTEM}/app/org.lost/x": "", f"{ALICE}/app/org.other/x": "", "/snap/lost/x": ""},
+    "a snap without a plug": {
+        "/var/lib/snapd/snap/chromium/x": "",
+        OF_SNAP: '"/etc/chromium{,/,/**}" rk,\n  "/etc/chromium-browser{,/,/**}" r\n',
+        f"{PROFILES}/snap.other.a": '"/etc/chromium-browser{,/,/**}" rk,\n',
+    },
+    "a snap with a plug": {"/snap/chromium/x": "", OF_SNAP: '\n"/etc/chromium-browser/{,/,/**}" rk,\n'},
+}
 
 
-def instead(place: Place, path: str) -> Finding:
-    return flatpak(place, place.flatpaks[0], "user:alice", path, f"the flatpak takes it instead of {place.path}")
-
-
-def hidden(scope: str, path: str) -> Finding:
-    return flatpak(EDGE, ID, scope, path, f"it hides the host's /etc from the flatpak, and {EDGE.path} with it")
-
-
-def snap(place: Place, name: str, path: str, detail: str) -> Finding:
-    return Finding("snap", name, manager=place.id, scope="system", path=path, detail=detail)
-
-
-@pytest.mark.parametrize(
-    ("files", "found"),
-    [
-        (INSTALLED, []),
-        (
-            {**INSTALLED, f"{ROOT}/overrides/{ID}": HIDES, f"{ALICE}/overrides/global": HIDES},
-            [hidden("user:root", f"{ROOT}/overrides/{ID}"), hidden("user:alice", f"{ALICE}/overrides/global")],
-        ),
-        (
-            {**INSTALLED, f"{SYSTEM}/overrides/global": HIDES, f"{ALICE}/overrides/{ID}": SEES},
-            [hidden("system", f"{SYSTEM}/overrides/global")],
-        ),
-        (
-            {f"{SYSTEM}/overrides/{ID}": HIDES, f"{ALICE}/app/{ID}/x": "", f"{ROOT}/app/other/x": ""},
-            [hidden("user:alice", f"{SYSTEM}/overrides/{ID}")],
-        ),
-        (
-            {
-                f"{SYSTEM}/app/org.chromium/x": "",
-                f"{ROOT}/extension/{POINT}.a/x86_64/1/policies/a": "",
-                f"{ALICE}/runtime/{POINT}.b/x86_64/1/0/files/policies/b": "",
-                f"{ALICE}/extension/{POINT}x.c/x86_64/1/policies/c": "",
-                f"{ALICE}/extension/{POINT}.d/x86_64/1/lib/d": "",
-            },
-            [beside("user:root", f"{ROOT}/extension/{POINT}.a"), beside("user:alice", f"{ALICE}/runtime/{POINT}.b")],
-        ),
-        (  # a user's extension in front of the host's
-            {f"{SYSTEM}/app/org.mozilla.firefox/x": "", f"{ALICE}/extension/{SYSTEMCONFIG}/{POLICIES}": ""},
-            [instead(FOX, f"{ALICE}/extension/{SYSTEMCONFIG}")],
-        ),
-        (
-            {f"{SYSTEM}/app/org.chromium/x": "", f"{ALICE}/extension/{POINT}/x86_64/1/a": ""},
-            [instead(CHROMIUM, f"{ALICE}/extension/{POINT}")],
-        ),
-        (  # taken away and given back
-            {**INSTALLED, f"{ALICE}/overrides/global": HIDES, f"{ALICE}/overrides/{ID}": SEES.replace("etc", "etc:ro")},
-            [],
-        ),
-        (
-            {f"{SYSTEM}/app/{ID}/current/active/metadata": SEES.replace("-etc", ""), f"{ALICE}/overrides/{ID}": HIDES},
-            [],
-        ),
-        (
-            {**INSTALLED, f"{ALICE}/overrides/{ID}": "[Context]\nfilesystems=!host:reset;!host;\n"},
-            [hidden("user:alice", f"{ALICE}/overrides/{ID}")],
-        ),
-        (
-            {f"{SYSTEM}/app/org.lost/x": "", f"{ALICE}/app/org.other/x": "", "/snap/lost/x": ""},
-            [
-                snap(LOST, "lost", "", UNPLACED),
-                flatpak(LOST, "org.lost", "system", f"{SYSTEM}/app/org.lost", UNPLACED),
-                flatpak(OTHER, "org.other", "user:alice", f"{ALICE}/app/org.other", UNPLACED),
-            ],
-        ),
-        (
-            {
-                "/var/lib/snapd/snap/chromium/x": "",
-                f"{PROFILES}/snap.chromium.a": '"/etc/chromium{,/,/**}" rk,\n  "/etc/chromium-browser{,/,/**}" r\n',
-                f"{PROFILES}/snap.other.a": '"/etc/chromium-browser{,/,/**}" rk,\n',
-            },
-            [snap(SNAP, "chromium", f"{PROFILES}/snap.chromium.a", f"no plug lets it see {SNAP.path}: {CONNECT}")],
-        ),
-        ({"/snap/chromium/x": "", f"{PROFILES}/snap.chromium.a": '\n"/etc/chromium-browser/{,/,/**}" rk,\n'}, []),
-    ],
-)
-def test_packaged_browsers_are_reported_per_scope(tmp_path, files, found):
-    assert check_packaged(make_user_host(tmp_path, files), [EDGE, CHROMIUM, SNAP, LOST, FOX], [OTHER]) == (found, "")
+def test_packaged_browsers_are_reported_per_scope(tmp_path):
+    lines = []
+    for number, (case, files) in enumerate(CASES.items()):
+        host = make_user_host(tmp_path / f"{number}", files)
+        found = check_packaged(host, [EDGE, CHROMIUM, SNAP, LOST, FOX], [OTHER])
+        lines += [f"{case}: {found.unseen}".rstrip(), *(f"  {' | '.join(finding)}" for finding in found.findings)]
+    compare(Path(__file__).parents[3] / "recorded/controls/browser/packaged.txt", fold("\n".join(lines)))
 
 
 def test_unseen_home_hides_no_finding_of_other_users(tmp_path, monkeypatch):

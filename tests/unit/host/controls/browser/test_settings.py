@@ -74,7 +74,7 @@ def test_edge_open_to_every_account_is_reported(tmp_path, tenant, installed, the
 
 
 ALL = dict.fromkeys(SETTINGS, "blocked")
-RECORDED = Path(__file__).parents[3] / "recorded/controls/firefox_settings.txt"
+RECORDED = Path(__file__).parents[3] / "recorded/controls/browser/firefox_settings.txt"
 
 
 def test_all_settings_have_the_policies_that_browsers_document():

@@ -82,6 +82,7 @@ def test_new_rules_are_armed_and_neither_loaded_nor_kept(host, settings, within)
     assert host.text(f"{CHANGE_FOLDER}/pending-{TOKEN}") == f"{DIGEST} {1000 + within}"
     assert host.text(f"{CHANGE_FOLDER}/previous.nft") == f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
     assert (host.text(f"{CHANGE_FOLDER}/wanted.nft"), host.text(BOOT_FILE)) == (TEXT, None)
+    assert {path.stat().st_mode & 0o777 for path in host.path(CHANGE_FOLDER).iterdir()} == {0o600}
 
 
 def test_without_a_table_the_way_back_leads_to_none(host):

@@ -1,12 +1,13 @@
 """The policies of browsers as values of the Windows registry."""
 
+from pathlib import Path
 from typing import Any
 
-import pytest
 from browser_hosts import section
 from proscribe.host.controls.browser.settings import SETTINGS
 from proscribe.host.controls.group_policy.policies import entries
 from proscribe.host.controls.group_policy.registry_pol import render, said_by
+from recording import compare
 
 CHROME, FIREFOX = "Software\\Policies\\Google\\Chrome", "Software\\Policies\\Mozilla\\Firefox"
 
@@ -24,58 +25,27 @@ EVERYTHING = plan(
 )
 
 
-def numbered(name: str, *entries: str) -> dict[str, str]:
-    """List the values of a key that replaces what it had before."""
-    return {f"{name}\\**delvals.": " ", **{f"{name}\\{number}": entry for number, entry in enumerate(entries, 1)}}
+ALONE = {"chat": {"domains": ["chat.example"]}}
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "sites in Chrome: numbered values, after what was there": (CHAT, {}, CHROME),
+    "without a site, the organisation's lists stay": ({}, {"browsers": {"dns_over_https": "blocked"}}, CHROME),
+    "sites in Firefox: keys within keys": (CHAT, {}, FIREFOX),
+    "without exceptions, nobody else's stay, and the key is not empty": (
+        ALONE,
+        {},
+        f"{FIREFOX}\\WebsiteFilter",
+    ),
+    "nothing": ({}, {}, "Software"),
+}
 
 
-JOINED = numbered("PolicyListMultipleSourceMergeList", "URLAllowlist", "URLBlocklist")
-
-
-def values(made: dict[str, Any], below: str) -> dict[str, Any]:
-    """What is said below a key, by the path of each value."""
-    return {
-        f"{entry.key}\\{entry.value}"[len(below) + 1 :]: said_by(entry)
-        for entry in entries(made)
-        if (entry.key + "\\").startswith(below + "\\")
-    }
-
-
-@pytest.mark.parametrize(
-    ("services", "settings", "below", "expected"),
-    [
-        (  # sites in Chrome: numbered values, after what was there
-            *(CHAT, {}, CHROME),
-            {
-                "NetworkPredictionOptions": 2,
-                **JOINED,
-                **numbered("URLAllowlist", "help.chat.example"),
-                **numbered("URLBlocklist", "chat.example", "www.corp.example/drive"),
-            },
-        ),
-        (  # without a site, the organisation's lists stay
-            *({}, {"browsers": {"dns_over_https": "blocked"}}, CHROME),
-            {"BuiltInDnsClientEnabled": 0, "DnsOverHttpsMode": "off", **JOINED},
-        ),
-        (  # sites in Firefox: keys within keys
-            *(CHAT, {}, FIREFOX),
-            {
-                "Preferences": '{"network.http.speculative-parallel-limit":{"Status":"locked","Value":0}}',
-                "SupportMenu\\Title": "Request an exception",
-                "SupportMenu\\URL": "https://corp.example/ask",
-                **numbered("WebsiteFilter\\Block", "*://*.chat.example/*", "*://*.www.corp.example/drive*"),
-                **numbered("WebsiteFilter\\Exceptions", "*://*.help.chat.example/*"),
-            },
-        ),
-        (  # without exceptions, somebody else's do not stay in Firefox, and the key is not empty
-            *({"chat": {"domains": ["chat.example"]}}, {}, f"{FIREFOX}\\WebsiteFilter"),
-            {**numbered("Block", "*://*.chat.example/*"), **numbered("Exceptions", "*://nothing.proscribe.internal/*")},
-        ),
-        ({}, {}, "Software", {}),
-    ],
-)
-def test_policies_become_registry_values(services, settings, below, expected):
-    assert values(plan(services, **settings), below) == expected
+def test_policies_become_registry_values():
+    lines = []
+    for case, (services, settings, below) in CASES.items():
+        named = ((f"{entry.key}\\{entry.value}", said_by(entry)) for entry in entries(plan(services, **settings)))
+        lines += [f"{case}:", *(f"  {path} = {said!r}" for path, said in named if path.startswith(f"{below}\\"))]
+    recorded = Path(__file__).parents[3] / "recorded/controls/registry_values.txt"
+    compare(recorded, "".join(f"{line}\n" for line in lines))
 
 
 def test_order_in_the_plan_does_not_change_registry_pol():
