@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.firewall.carried import carried_in, carriers, listable
 from proscribe.host.controls.firewall.exemptions import Blocked, collect
-from proscribe.host.controls.firewall.rule_text import spelled
+from proscribe.host.controls.firewall.rule_text import Exempt, Exemptions, spelled
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import Host
 
@@ -49,13 +49,33 @@ def test_only_what_lies_in_a_refused_network_is_exempted(host):
             "/etc/apt/sources.list": "deb http://203.0.113.80/debian x\ndeb http://192.0.2.80/debian x\n",
         }
     )
-    lets = collect(seen, section("203.0.113.0/24"), "")
-    assert [(spelled(e.network), e.reason, e.services) for e in lets.exempt] == [
-        ("203.0.113.1", "default gateway", ("telegram",)),
-        ("203.0.113.80", "package source 203.0.113.80", ("telegram",)),
-    ]
-    assert [(spelled(e.network), e.services) for e in lets.resolvers] == [("203.0.113.53", ("telegram",))]
+    gateway, source, resolver = (ipaddress.ip_network(f"203.0.113.{last}") for last in (1, 80, 53))
+    assert collect(seen, section("203.0.113.0/24"), "", askers=[101]) == Exemptions(
+        exempt=[
+            Exempt(gateway, "default gateway", ("telegram",)),
+            Exempt(source, "package source 203.0.113.80", ("telegram",)),
+        ],
+        resolvers=[Exempt(resolver, "resolver", ("telegram",))],
+        resolver_ports=(53,),
+        ssh_ports=[22],
+        ephemeral=(32768, 60999),
+        controllers=[],
+        users={},
+        only={},
+        askers=[101],
+        unknown_users=[],
+    )
     assert collect(seen, section("198.51.100.0/24"), "").exempt == []
+
+
+def test_all_name_servers_stay_reachable_over_tls_where_nothing_else_is_asked(host):
+    files = {"/etc/resolv.conf": "nameserver 203.0.113.53\nnameserver 192.0.2.53\n"}
+    strict = host({**files, "/etc/systemd/resolved.conf": "[Resolve]\nDNSOverTLS=yes\n"})
+    lets = collect(strict, section("203.0.113.0/24"), "")
+    assert [(spelled(entry.network), entry.services) for entry in lets.resolvers] == [
+        *(("192.0.2.53", ()), ("203.0.113.53", ("telegram",))),
+    ]
+    assert lets.resolver_ports == (53, 853)
 
 
 def test_management_is_exempted_whatever_it_meets_and_swallows_what_lies_in_it(host):

@@ -147,6 +147,7 @@ def test_the_one_change_that_was_ours_is_known(host):
     host.generations_per_load = 1
     load(host, host.generation)
     assert loaded_state.unchanged(host, text_of(ONE, TWO)) and not loaded_state.unchanged(host, text_of(ONE))
+    assert not loaded_state.alone(host, text_of(ONE, TWO))  # nobody has looked at the other tables
     host.generation = host.generation.next()
     assert not loaded_state.unchanged(host, text_of(ONE, TWO))
 
@@ -176,4 +177,8 @@ def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(tmp_pat
     assert verdicts["firewall/telegram"] == COMPLIANT and sorted(tmp_path.rglob("*")) == before
     for save in host.state_savers:
         save(False)
-    assert loaded_state.unchanged(host, text)
+    assert loaded_state.unchanged(host, text) and loaded_state.alone(host, text)
+    assert host.path(loaded_state.STATE).stat().st_mode & 0o777 == 0o600
+    host.ran.clear()
+    firewall.observe(host, {"controls": {"firewall": section}})
+    assert [argv[1:3] for argv in host.ran if "nft" in argv[0]] == [["list", "counters"], ["list", "table"]]
