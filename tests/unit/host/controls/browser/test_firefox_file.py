@@ -175,10 +175,21 @@ def test_a_file_that_cannot_be_seen_is_unknown(preferences_tree, monkeypatch):
     assert reported(preferences_tree)[0] == "unknown"
 
 
-@pytest.mark.parametrize("change", [Path.unlink, lambda file: file.write_text("//"), lambda file: file.chmod(0o600)])
-def test_changed_preferences_are_reported_and_written_again(preferences_tree, change):
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (Path.unlink, f"/{FILE} is missing"),
+        (lambda file: file.write_text("//"), f"/{FILE} is not as the plan has it"),
+        (lambda file: file.chmod(0o600), f"/{FILE}: "),
+    ],
+)
+def test_changed_preferences_are_reported_and_written_again(preferences_tree, change, why):
     change(preferences_tree.root / FILE)
     state, detail, drifted = reported(preferences_tree)
-    assert (state, drifted) == ("noncompliant", True) and f"/{FILE}" in detail
+    assert (state, drifted, detail.startswith(why)) == ("noncompliant", True, True)
     assert [str(action) for action in preferences_tree.enforce().actions] == [f"write /{FILE}"]
-    assert reported(preferences_tree)[0] == "compliant"
+    assert reported(preferences_tree) == ("compliant", "", False) and preferences_tree.enforce().actions == []
+    lines = (preferences_tree.root / FILE).read_text().splitlines()
+    assert lines[1:] == ['pref("remote.policy.disabled", true, locked);']
+    preferences_tree.lift()
+    assert not (preferences_tree.root / "etc/firefox").exists()

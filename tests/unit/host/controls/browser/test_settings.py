@@ -42,9 +42,20 @@ def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None 
     return {name: value for name, value in policies.items() if name != "WebsiteFilter"}
 
 
-def test_accounts_of_all_domains_of_a_tenant_sign_in_and_no_others():
-    policies = said(place("chromium"), {"sign_in": "blocked"}, tenants={"google": ["example.org", "b.example"]})
-    assert policies["RestrictSigninToPattern"] == ".*@(b[.]example|example[.]org)" and "BrowserSignin" not in policies
+@pytest.mark.parametrize(
+    ("browsers", "expected"),
+    [
+        (["chromium"], {"RestrictSigninToPattern": ".*@(b[.]example|example[.]org)"}),
+        # Edge distinguishes upper and lower case.
+        (["microsoft_edge"], {"RestrictSigninToPattern": "^[^@]+@([aA]1[.][dD][eE]|[bB][.][dD][eE])$"}),
+        (["yandex_browser"], {"BrowserSignin": 0, "SyncDisabled": True}),  # no tenant has accounts there
+    ],
+)
+def test_accounts_of_all_domains_of_a_tenant_sign_in_and_no_others(browsers, expected):
+    tenants = {"google": ["example.org", "b.example"], "microsoft": [{"id": ID, "domains": ["b.de", "a1.de"]}]}
+    policies = said(place(*browsers), {"sign_in": "blocked"}, tenants=tenants)
+    names = ("BrowserSignin", "RestrictSigninToPattern", "SyncDisabled")
+    assert {name: policies[name] for name in names if name in policies} == expected
 
 
 @pytest.mark.parametrize(
