@@ -188,8 +188,11 @@ def test_lift_disables_a_masked_unit_all_the_same(tmp_path):
     host.path("/run/systemd/system").rmdir()
     host.lay(unit.path).unlink()
     host.path(unit.path).symlink_to("/dev/null")
+    real, seen = host.must, []
+    host.must = lambda argv, **options: (seen.append(host.path(unit.path).is_symlink()), real(argv, **options))[1]
     apply(firewall.lift(host, plan()))
     assert host.ran == [["systemctl", "disable", unit.name]] and host.stat(unit.path) is None
+    assert seen == [False]  # systemctl disables no unit that is masked
 
 
 NETWORKS = st.one_of(st.ip_addresses().map(str), st.builds(
