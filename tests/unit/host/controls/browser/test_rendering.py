@@ -7,7 +7,10 @@ from browser_hosts import Tree, section
 from browser_places import CHROMIUM
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.host.controls.browser import chromium, firefox, rendering
+from proscribe.host.controls.browser import chromium, firefox, judge_policies, rendering
+from proscribe.host.controls.browser.desired import Desired
+from proscribe.host.controls.browser.name_closing import ALONE, OPEN, WITH_ALL_BELOW
+from proscribe.host.controls.browser.other_controls import HostControls
 from proscribe.host.controls.browser.rendering import Name
 from proscribe.host.system import ControlError
 
@@ -155,6 +158,50 @@ def test_no_entry_of_firefox_lies_below_another(services):
 def test_no_list_is_longer_than_browsers_take(services, tenants, blocked, allowed):
     of = rendering.rules(section(services, tenants=tenants))
     assert (len(of.block), len(of.allow)) == (blocked, allowed)
+
+
+SHORT = "open in browsers: their lists take 1000 names"
+BIN = {"bin": {"domains": ["filebin.example", "filebin2.example"]}}
+LETS = {"bin": {"domains": ["example"], "allow": ["filebin.example"]}}
+CLOSED = {"dns_over_https": "blocked"}
+LAST = [("host0998.example", SHORT)]
+
+
+@pytest.mark.parametrize(
+    ("of_dns", "mode", "browsers", "degree", "left_open"),
+    [
+        (BIN, "enforce", CLOSED, WITH_ALL_BELOW, []),
+        (BIN, "enforce", CLOSED, ALONE, [("filebin.example", BELOW)]),  # a hosts file closes exact names
+        (BIN, "enforce", CLOSED, OPEN, LAST),  # no backend that the host can have
+        (None, "enforce", CLOSED, WITH_ALL_BELOW, LAST),
+        (BIN, "audit", CLOSED, WITH_ALL_BELOW, LAST),
+        ({"bin": {**BIN["bin"], "mode": "waived"}}, "enforce", CLOSED, WITH_ALL_BELOW, LAST),
+        (LETS, "enforce", CLOSED, WITH_ALL_BELOW, []),  # what dns lets through stays in the list
+        (BIN, "enforce", {}, WITH_ALL_BELOW, LAST),  # browsers may ask others
+    ],
+)
+def test_name_that_gives_way_is_closed_otherwise_or_reported(of_dns, mode, browsers, degree, left_open):
+    services = {"many": {"domains": MANY}, "bin": {"domains": ["filebin.example", "x1.filebin2.example"]}}
+    controls = {"browser": section(services, browsers=browsers)}
+    if of_dns:
+        entries = {id_: {"mode": mode, "allow": [], **entry} for id_, entry in of_dns.items()}
+        controls["dns"] = {**section(entries), "mode": mode}
+    plan = {"controls": controls}
+    desired = Desired(plan, HostControls(plan, lambda: degree))
+    assert len(desired.rules.block) == 1000
+    verdicts = [verdict for verdict in judge_policies(controls["browser"], desired, []) if verdict.findings]
+    assert [(one.id, one.detail) for verdict in verdicts for one in verdict.findings] == left_open
+    assert {(verdict.state, verdict.drifted) for verdict in verdicts} <= {("noncompliant", False)}
+
+
+def test_typed_names_are_listed_before_pages_and_short_names_of_each_service():
+    typed, page = "a.very.long.name.example", "zoo.example/drive"
+    cdn = [f"{number}.cdn.example" for number in range(2000)]
+    zoo = {"domains": [typed, *cdn, "zoo-cdn.example"], "urls": [page], "front_doors": [typed]}
+    made = section({"zoo": zoo, "few": {"domains": [f"few{number}.example" for number in range(12)]}})
+    left_out = [str(name) for name in rendering.fit_names(made).left_out["zoo"]]
+    assert (len(left_out), len(rendering.rules(made).block)) == (1015, 1000)
+    assert not {typed, page, "zoo-cdn.example"}.intersection(left_out)
 
 
 def test_host_without_a_resolver_gets_the_best_list_and_reports_the_rest(tmp_path):
