@@ -46,6 +46,8 @@ def test_every_restricted_service_is_in_it_or_is_named_as_left_out(name):
         services = a_plan["controls"][control]["services"]
         assert {f"{control}/{id_}" for id_, entry in services.items() if entry["mode"] in RESTRICTED} <= said
     assert found.included
+    for one in found.left_out:
+        assert re.fullmatch(r"|(apps|browser|dns|firewall)/[a-z_-]+", one.rule) and one.what and one.why.endswith(".")
 
 
 def test_every_path_is_in_it_or_is_named_as_left_out(name):

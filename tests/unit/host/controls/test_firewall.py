@@ -139,6 +139,10 @@ def test_foreign_table_that_bypasses_ours_is_reported(tmp_path, listing, state, 
     host = FirewallHost(tmp_path)
     host.answers |= dict.fromkeys(("-y", "-t"), Result(0, listing, ""))
     (verdict,) = other_tables.observe(host, "nft")
+    asked = [["nft", "-y", "list chains; list flowtables"]]
+    asked += [["nft", "-t", "list table ip t; list table netdev t"]] if listing == LEADS else []
+    asked += [["nft", "-t", "list table inet shaper; list table ip nat"]] if LATE in listing else []
+    assert host.ran == asked
     assert (verdict.rule, verdict.state, verdict.drifted) == ("firewall/neighbours", state, False)
     assert [(f.kind, f.id, f.path) for f in verdict.findings] == named
     assert {f.manager for f in verdict.findings} == {"nftables"}
@@ -150,6 +154,8 @@ def test_only_neighbours_that_cannot_be_listed_are_a_rule(tmp_path, answer, stat
     host = FirewallHost(tmp_path)
     host.answers["-y"] = answer
     assert [verdict.state for verdict in other_tables.observe(host, "nft")] == states_
+    without_flowtables = [["nft", "-y", "list chains"]] * len(states_)  # an older kernel has none
+    assert host.ran == [["nft", "-y", "list chains; list flowtables"], *without_flowtables]
 
 
 @pytest.mark.parametrize(

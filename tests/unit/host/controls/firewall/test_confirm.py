@@ -75,10 +75,12 @@ def test_new_rules_are_armed_and_neither_loaded_nor_kept(host, settings, within)
     assert did == ["before"]
     assert [argv[1:] for argv in commands(host, "nft") if "-f" in argv] == [["-c", "-f", "-"]] * 2
     assert [NFT, "list", "table", "inet", "proscribe"] in host.ran
-    timer, trial = commands(host, "systemd-run")
-    assert [f"--unit=proscribe-rollback-{TOKEN}", f"--on-active={within}"] == timer[4:6]
-    assert timer[-3:] == [PROGRAM, "take-back", TOKEN]
-    assert trial[-4:] == [PROGRAM, "try", TOKEN, str(os.getpid())]
+    run, end = ["systemd-run", "--quiet", "--collect", "--no-block"], [TOKEN, str(os.getpid())]
+    timer = [f"--unit=proscribe-rollback-{TOKEN}", f"--on-active={within}", "--timer-property=AccuracySec=100ms"]
+    assert commands(host, "systemd-run") == [
+        [*run, *timer, PROGRAM, "take-back", TOKEN],
+        [*run, f"--unit=proscribe-try-{TOKEN}", PROGRAM, "try", *end],
+    ]
     assert host.text(f"{CHANGE_FOLDER}/pending-{TOKEN}") == f"{DIGEST} {1000 + within}"
     assert host.text(f"{CHANGE_FOLDER}/previous.nft") == f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
     assert (host.text(f"{CHANGE_FOLDER}/wanted.nft"), host.text(BOOT_FILE)) == (TEXT, None)
