@@ -380,7 +380,7 @@ def test_no_name_server_puts_a_line_of_its_own_into_the_filters_file(tmp_path, s
         ("server = /A.org/10.0.0.1 # why", ["a.org"]),
         ("server=/a.org/", []),
         ("address=/a.org/10.0.0.1", ["a.org"]),
-        ("address=/a.org/0.0.0.0", []),
+        *((f"address=/a.org/{target}", []) for target in ("0.0.0.0", "::", "#", "")),
         ("local=/a.org/10.0.0.1", ["a.org"]),  # another name of `server`
         ("host-record=a.org,b.org,10.0.0.1", ["a.org", "b.org"]),
         ("cname=a.org,b.org", ["a.org"]),

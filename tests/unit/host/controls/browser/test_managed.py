@@ -1,15 +1,18 @@
 """The effect of one table of policies: as planned, beside others, or weakened."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_hosts import section
+from browser_hosts import describe_fields, section
 from browser_places import BROWSERS, CHROMIUM, FIREFOX
 from proscribe.host.controls.browser import ObservedPlace, chromium, firefox, judge_policies, managed
 from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.observed import Observed
+from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import Name
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
+from recording import compare, fold
 
 A, B, FOX = "a" * 32, "b" * 32, "vpn@example"
 MAIL = {"domains": ["mail.example", "b.example"], "extensions": {"chrome": [A, B], "firefox": [FOX]}}
@@ -17,93 +20,39 @@ CLOSED = dict.fromkeys(("dns_over_https", "quic", "extensions"), "blocked")
 DESIRED = Desired({"browsers": BROWSERS, "controls": {"browser": section({"mail": MAIL}, browsers=CLOSED)}})
 CHROME = {name: value for name, value in chromium.policies(DESIRED.rules, CHROMIUM).items() if name != "proscribe"}
 OURS = firefox.policies(DESIRED.rules, FIREFOX, firefox.lists(DESIRED.rules))
-BLOCK, ALLOW, MERGE, NO = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList", "no policy is set"
-NOT, UNSET, ALONE = "not as the plan has it: ", "is not set", "it is the organisation's alone"
-REFUSALS, HALF = "ExtensionInstallBlocklist", "is without 1 of 2 entries"
-EMPTIED = f"DNSOverHTTPS.Enabled {UNSET}; DNSOverHTTPS.Locked {UNSET}"
-LISTED = {"WebsiteFilter": {"Block": ["*://*.mail.example/*"]}}
-NONE_LOCKED = {
-    name: f"{policy} {UNSET}"
-    for name, policy in (
-        ("dns_over_https", "DNSOverHTTPS"),
-        ("extensions", "ExtensionSettings"),
-        ("quic", "Preferences"),
-    )
-}
-LACKS = f"WebsiteFilter.Block {HALF}; DNSOverHTTPS {UNSET}; ExtensionSettings {UNSET}; Preferences {UNSET}"
+BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
+RECORDED = Path(__file__).parents[3] / "recorded/controls/browser"
 
 
 def without(table: dict[str, object], name: str) -> dict[str, object]:
     return {key: value for key, value in table.items() if key != name}
 
 
-def nothing(*extensions: str) -> dict[str, Any]:
-    return {"why": NO, "wrong": [NO], "settings": dict.fromkeys(CLOSED, NO), "unblocked": {*extensions}}
+CASES: dict[str, tuple[Place, dict[str, object], dict[str, object] | None]] = {
+    "Chromium: as planned": (CHROMIUM, CHROME, CHROME),
+    "lists of one table are joined anyhow": (CHROMIUM, CHROME, without(CHROME, MERGE)),
+    "no table": (CHROMIUM, CHROME, None),
+    "an empty table": (CHROMIUM, CHROME, {}),
+    "with a policy of the organisation": (CHROMIUM, CHROME, {**CHROME, "Own": 1}),
+    "another list of sites": (CHROMIUM, CHROME, {**CHROME, BLOCK: ["mail.example", "x.example"]}),
+    "opened": (CHROMIUM, CHROME, {**CHROME, "QuicAllowed": True, ALLOW: ["mail.example"]}),
+    "half the extensions": (CHROMIUM, CHROME, {**CHROME, "ExtensionInstallBlocklist": [B]}),
+    "Firefox: as planned": (FIREFOX, OURS, OURS),
+    "no table of Firefox": (FIREFOX, OURS, None),
+    "an empty table of Firefox": (FIREFOX, OURS, {}),
+    "with one more policy": (FIREFOX, OURS, {**OURS, "Own": 1}),
+    "emptied": (FIREFOX, OURS, {**OURS, "DNSOverHTTPS": {}}),
+    "half the sites": (FIREFOX, OURS, {"WebsiteFilter": {"Block": ["*://*.mail.example/*"]}}),
+}
 
 
-@pytest.mark.parametrize(
-    ("said", "open_", "found"),
-    [
-        (CHROME, [], {"complete": True}),
-        (without(CHROME, MERGE), [], {"complete": True}),  # lists of one table are joined anyhow
-        (None, ["b.example", "mail.example"], nothing(A, B)),
-        (
-            *({}, ["b.example", "mail.example"]),
-            {
-                "wrong": [
-                    f"{NOT}{BLOCK} {UNSET}; BuiltInDnsClientEnabled {UNSET}; DnsOverHttpsMode {UNSET};"
-                    f" {REFUSALS} {UNSET}; and 3 more"
-                ],
-                "settings": {"dns_over_https": f"BuiltInDnsClientEnabled {UNSET}", "extensions": f"{REFUSALS} {UNSET}"}
-                | {"quic": f"QuicAllowed {UNSET}"},
-                "unblocked": {A, B},
-            },
-        ),
-        ({**CHROME, "Own": 1}, [], {}),
-        ({**CHROME, BLOCK: ["mail.example", "x.example"]}, ["b.example"], {"wrong": [f"{NOT}{BLOCK} {HALF}"]}),
-        (
-            *({**CHROME, "QuicAllowed": True, ALLOW: ["mail.example"]}, ["mail.example"]),
-            {
-                "wrong": [f"{NOT}QuicAllowed {UNSET}"],
-                "settings": {"quic": "another policy sets QuicAllowed to true"},
-                "openings": [Name("mail.example")],
-                "openers": [(Name("mail.example"), "another policy allows mail.example")],
-            },
-        ),
-        (
-            *({**CHROME, REFUSALS: [B]}, []),
-            {
-                "wrong": [f"{NOT}{REFUSALS} {HALF}"],
-                "settings": {"extensions": f"{REFUSALS} is without {A}"},
-                "unblocked": {A},
-            },
-        ),
-    ],
-)
-def test_policies_of_chromium_are_judged(said, open_, found):
-    assert describe(managed.check(DESIRED, CHROMIUM, CHROME, said)) == (open_, found)
-
-
-@pytest.mark.parametrize(
-    ("said", "open_", "found"),
-    [
-        (OURS, [], {"complete": True}),
-        (None, ["b.example", "mail.example"], nothing(FOX)),
-        ({}, ["b.example", "mail.example"], {"wrong": [ALONE], "settings": NONE_LOCKED, "unblocked": {FOX}}),
-        ({**OURS, "Own": 1}, [], {}),
-        (*({**OURS, "DNSOverHTTPS": {}}, []), {"wrong": [f"{NOT}{EMPTIED}"], "settings": {"dns_over_https": EMPTIED}}),
-        (*(LISTED, ["b.example"]), {"wrong": [f"{NOT}{LACKS}"], "settings": NONE_LOCKED, "unblocked": {FOX}}),
-    ],
-)
-def test_policies_of_firefox_are_judged(said, open_, found):
-    assert describe(managed.check(DESIRED, FIREFOX._replace(fallbacks=("/usr/lib/x",)), OURS, said)) == (open_, found)
-
-
-def describe(seen: Observed) -> tuple[list[str], dict[str, Any]]:
-    """Return the names that are open, and the other fields that have a value."""
-    opened = [str(name) for name in seen.opened([Name("mail.example"), Name("b.example")])]
-    fields = {name: value for name, value in seen._replace(effect=None)._asdict().items() if value}
-    return [] if seen.complete else opened, fields
+def test_policies_of_one_table_are_judged():
+    lines = []
+    for case, (place, due, said) in CASES.items():
+        seen = managed.check(DESIRED, place._replace(fallbacks=("/usr/lib/x",)), due, said)
+        opened = [] if seen.complete else [str(name) for name in seen.opened([Name("mail.example"), Name("b.example")])]
+        lines += [f"{case}:", *describe_fields({"open": opened, **seen._replace(effect=None)._asdict()})]
+    compare(RECORDED / "managed_tables.txt", fold("\n".join(lines)))
 
 
 @pytest.mark.parametrize(
@@ -147,34 +96,25 @@ def seen(*pairs: Any) -> list[ObservedPlace]:
     return [ObservedPlace(place, observed) for place, observed in zip(pairs[::2], pairs[1::2])]
 
 
-@pytest.mark.parametrize(
-    ("pairs", "findings", "unseen"),
-    [
-        ((CHROMIUM, WHOLE, FIREFOX, ALL, BIRD, Observed()), [], ""),
-        (
-            (CHROMIUM, Observed(why="no file"), CHROMES, Observed(why="no file"), FIREFOX, WHOLE),
-            [policy("b.example", "chromium,google_chrome", detail="and 1 more: no file")],
-            "",
-        ),
-        (
-            (CHROMIUM, ALL._replace(unblocked={A, FOX}), FIREFOX, ALL._replace(unblocked={A, FOX})),
-            [policy(f"extension {A}", "chromium", CHROMIUM.path), policy(f"extension {FOX}", "firefox", FIREFOX.path)],
-            "",
-        ),
-        (
-            (FIREFOX, Observed(Blocking("mail.example"), openers=[(Name("x.b.example"), "theirs opens it")])),
-            [policy("b.example", "firefox", FIREFOX.path, "theirs opens it")],
-            "",
-        ),
-        ((BIRD, Observed(why="odd", unblocked={FOX})), [policy(f"extension {FOX}", "bird", BIRD.path, "odd")], ""),
-        ((CHROMIUM, Observed(unseen="x"), CHROMES, Observed(unseen="y"), FIREFOX, Observed(unseen="x")), [], "x; y"),
-    ],
-)
-def test_open_names_of_a_service_are_named_by_browser(pairs, findings, unseen):
-    of = section({"mail": MAIL})
-    state = "noncompliant" if findings else "unknown" if unseen else "compliant"
-    expected = Verdict("browser/mail", state, tuple(findings), reason=unseen, drifted=bool(findings))
-    assert judge_policies(of, Desired({"controls": {"browser": of}}), seen(*pairs)) == [expected]
+NO_FILE, X, OTHERS = Observed(why="no file"), Observed(unseen="x"), ALL._replace(unblocked={A, FOX})
+OPENED = Observed(Blocking("mail.example"), openers=[(Name("x.b.example"), "theirs opens it")])
+PAIRS: dict[str, tuple[Any, ...]] = {
+    "blocked": (CHROMIUM, WHOLE, FIREFOX, ALL, BIRD, Observed()),
+    "two without a file": (CHROMIUM, NO_FILE, CHROMES, NO_FILE, FIREFOX, WHOLE),
+    "extensions": (CHROMIUM, OTHERS, FIREFOX, OTHERS),
+    "an exception": (FIREFOX, OPENED),
+    "Thunderbird's extension": (BIRD, Observed(why="odd", unblocked={FOX})),
+    "unseen": (CHROMIUM, X, CHROMES, Observed(unseen="y"), FIREFOX, X),
+}
+
+
+def test_open_names_of_a_service_are_named_by_browser():
+    of, lines = section({"mail": MAIL}), []
+    for case, pairs in PAIRS.items():
+        (found,) = judge_policies(of, Desired({"controls": {"browser": of}}), seen(*pairs))
+        lines.append(f"{case}: {found.state} {found.reason}{' (drift)' * found.drifted}".rstrip())
+        lines += [f"  {' | '.join(finding)}".rstrip(" |") for finding in found.findings]
+    compare(RECORDED / "open_names.txt", fold("\n".join(lines)))
 
 
 @pytest.mark.parametrize(

@@ -88,28 +88,17 @@ ALL = dict.fromkeys(SETTINGS, "blocked")
 RECORDED = Path(__file__).parents[3] / "recorded/controls/browser/firefox_settings.txt"
 
 
-def test_all_settings_have_the_policies_that_browsers_document():
-    of_firefox = {one: said(place(one, family=one), ALL) for one in ("firefox", "thunderbird")}
-    compare(RECORDED, json.dumps(of_firefox, indent=1, sort_keys=True) + "\n")
+def test_all_settings_have_a_default_and_the_policies_that_browsers_document():
+    assert all(
+        row.meaning.endswith(".") and rule(id_) == f"browser/{id_.replace('_', '-')}" for id_, row in SETTINGS.items()
+    )
+    facts: dict[str, Any] = {one: said(place(one, family=one), ALL) for one in ("firefox", "thunderbird")}
+    facts["default, values"] = {rule(id_): ", ".join([row.default, *row.values]) for id_, row in SETTINGS.items()}
+    compare(RECORDED, json.dumps(facts, indent=1, sort_keys=True) + "\n")
     brave, chrome = said(place("brave"), ALL), said(place("google_chrome"), ALL)  # Chrome's and Edge's are recorded
     assert (brave["BrowserSignin"], brave["SyncDisabled"]) == (0, True)
     assert brave == {**chrome, "BraveVPNDisabled": True, "TorDisabled": True}
     assert said(FOX, dict.fromkeys(SETTINGS, "unmanaged")) == said(place("brave"), {}) == {}
-
-
-def test_defaults_of_settings_close_what_passes_the_ban():
-    defaults = {
-        id_: row.default for id_, row in SETTINGS.items() if row.default in row.values and row.meaning.endswith(".")
-    }
-    opened = ("guest_windows", "private_windows", "web_apps", "quic", "encrypted_client_hello", "unpacked_extensions")
-    closed = ("dns_over_https", "proxies", "extensions", "proxy_extensions", "sign_in", "browser_vpn", "tor_windows")
-    assert defaults == {
-        **dict.fromkeys((*closed, "remote_debugging"), "blocked"),
-        **dict.fromkeys((*opened, "about_config", "developer_tools"), "unmanaged"),
-    }
-    odd = {id_: row.values for id_, row in SETTINGS.items() if row.values != ("blocked", "unmanaged")}
-    assert odd == {"extensions": ("blocked", "allow_list", "unmanaged")}
-    assert rule("encrypted_client_hello") == "browser/encrypted-client-hello"
 
 
 def test_every_setting_is_enforced_seen_and_taken_back(tmp_path):

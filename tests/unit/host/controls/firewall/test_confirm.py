@@ -163,6 +163,8 @@ def moment(ago: float) -> str:
         ([(HOUR, DIGEST)], "tried again"),
         ([(3 * HOUR, DIGEST), (2 * HOUR, DIGEST), (HOUR, "0" * 64)], "tried again"),
         ([(3 * HOUR, DIGEST), (2 * HOUR, DIGEST), (HOUR, DIGEST)], None),
+        ([(99 * HOUR, DIGEST), (98 * HOUR, DIGEST), (23 * HOUR, DIGEST)], None),
+        ([(99 * HOUR, DIGEST), (98 * HOUR, DIGEST), (25 * HOUR, DIGEST)], "tried again"),  # a day has passed
     ],
 )
 def test_change_taken_back_is_tried_three_times(host, trace, said):
