@@ -369,21 +369,10 @@ def test_a_browser_that_runs_is_known_by_its_image():
     assert sorted(known_browsers({}, tasks=tasks)[0]) == ids
 
 
-OTHER_IMAGES = (
-    "360chrome 360se duckduckgo floorp librewolf maxthon mullvadbrowser opera palemoon qqbrowser qutebrowser seamonkey"
-    " thorium vivaldi waterfox whale zen"
-)
-OTHER_NAMES = (
-    "Ablaze Floorp, Comodo Dragon, C\u1ed1c C\u1ed1c, DuckDuckGo, LibreWolf, Mullvad Browser, NAVER Whale, Opera,"
-    " Opera Air, Opera beta, Opera developer, Opera GX Stable, Opera Stable, Pale Moon, SeaMonkey, SRWare Iron,"
-    " Thorium, Vivaldi, Vivaldi (Snapshot), Waterfox, Yandex Browser, Zen Browser"
-)
-
-
 def test_other_browsers_are_known_by_image_and_name():
-    images = [f"{name}.exe" for name in OTHER_IMAGES.split()]
+    listed = (RECORDED / "other_browsers.txt").read_text().splitlines()
+    images, names = ([one for one in listed if one.endswith(".exe") is is_image] for is_image in (True, False))
     assert known_browsers({}, tasks=[(image, 4) for image in images]) == ([], images)
-    names = OTHER_NAMES.split(", ")
     values = {f"HKLM\\{keys.UNINSTALL}\\{name}": [("DisplayName", "REG_SZ", f"{name} 1.0")] for name in names}
     assert sorted(known_browsers(values)[1]) == sorted(f"{name} 1.0" for name in names)
 

@@ -104,6 +104,12 @@ def configuration(*domains: str) -> str:
     return json.dumps({"type": "aa{sv}", "data": [link]})
 
 
+CONFIGURATION = [
+    *("--json=short", "get-property", "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager/DnsManager"),
+    *("org.freedesktop.NetworkManager.DnsManager", "Configuration"),
+]
+
+
 @pytest.mark.parametrize(
     ("answer", "lent", "unseen"),
     [
@@ -117,7 +123,9 @@ def configuration(*domains: str) -> str:
 )
 def test_networkmanager_lends_the_domains_of_links(tmp_path, answer, lent, unseen):
     made = make_host(tmp_path, {FILE[1:]: ""}, "dnsmasq nmcli busctl" if answer else "dnsmasq nmcli")
-    made.run = lambda argv, **_: answer if argv[0].endswith("/busctl") else Result(0, "", "")  # type: ignore[method-assign]
+    asked: list[list[str]] = []
+    made.run = lambda argv, **_: (asked.append([*argv]), answer or Result(1, "", ""))[1]  # type: ignore[method-assign]
     found = networkmanager.describe(made, RUNS, {})
+    assert asked == [["/usr/bin/busctl", *CONFIGURATION]] * bool(answer)
     assert list(found.lent) == [("link0", domain) for domain in lent] and unseen in found.unseen
     assert bool(found.unseen) is bool(unseen)
