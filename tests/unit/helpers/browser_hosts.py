@@ -1,7 +1,7 @@
 """A made host whose browsers have policies, and what a plan says to them."""
 
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,6 @@ def section(services: Mapping[str, Mapping[str, Any]] = {}, **settings: Any) -> 
     """A plan's section for browsers; a service is enforced where it has no other mode."""
     entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
     return {"mode": "enforce", "services": entries, "settings": settings}
-
-
-def describe_fields(fields: Mapping[str, Any]) -> list[str]:
-    """List the fields that have a value, a line each, for a recorded file."""
-    return [
-        f"  {name}: {sorted(value) if isinstance(value, Set) else value}" for name, value in fields.items() if value
-    ]
 
 
 class Tree:

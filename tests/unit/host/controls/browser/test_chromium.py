@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_hosts import Tree, describe_fields, section
+from browser_hosts import Tree, section
 from browser_places import BROWSERS, CHROMIUM
+from described import describe_fields
 from proscribe.host.controls.browser import chromium, chromium_changes, chromium_json
 from proscribe.host.controls.browser.chromium_file import check_file
 from proscribe.host.controls.browser.chromium_folder import Folder

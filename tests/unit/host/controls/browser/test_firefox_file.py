@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_hosts import Tree, describe_fields, section
+from browser_hosts import Tree, section
 from browser_places import FIREFOX
+from described import describe_fields
 from proscribe.host.controls.browser import firefox, firefox_changes
 from proscribe.host.controls.browser.firefox_file import PolicyFile
 from proscribe.host.controls.browser.rendering import NOTHING, Rules, rules

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_hosts import describe_fields, section
+from browser_hosts import section
 from browser_places import BROWSERS, CHROMIUM, FIREFOX
+from described import describe_fields, describe_verdict
 from proscribe.host.controls.browser import ObservedPlace, chromium, firefox, judge_policies, managed
 from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.observed import Observed
@@ -112,8 +113,7 @@ def test_open_names_of_a_service_are_named_by_browser():
     of, lines = section({"mail": MAIL}), []
     for case, pairs in PAIRS.items():
         (found,) = judge_policies(of, Desired({"controls": {"browser": of}}), seen(*pairs))
-        lines.append(f"{case}: {found.state} {found.reason}{' (drift)' * found.drifted}".rstrip())
-        lines += [f"  {' | '.join(finding)}".rstrip(" |") for finding in found.findings]
+        lines += describe_verdict(case, found)
     compare(RECORDED / "open_names.txt", fold("\n".join(lines)))
 
 

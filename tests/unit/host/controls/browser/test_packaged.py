@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from browser_hosts import Tree, section
+from described import describe_finding
 from file_hosts import make_host
 from proscribe.host.controls.browser import packaged
 from proscribe.host.controls.browser.packaged import check_packaged
@@ -73,7 +74,7 @@ def test_packaged_browsers_are_reported_per_scope(tmp_path):
     for number, (case, files) in enumerate(CASES.items()):
         host = make_user_host(tmp_path / f"{number}", files)
         found = check_packaged(host, [EDGE, CHROMIUM, SNAP, LOST, FOX], [OTHER])
-        lines += [f"{case}: {found.unseen}".rstrip(), *(f"  {' | '.join(finding)}" for finding in found.findings)]
+        lines += [f"{case}: {found.unseen}".rstrip(), *map(describe_finding, found.findings)]
     compare(Path(__file__).parents[3] / "recorded/controls/browser/packaged.txt", fold("\n".join(lines)))
 
 
