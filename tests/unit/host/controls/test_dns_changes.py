@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from described import describe_verdict
 from dns_contract import make_reply
 from file_hosts import apply, make_host, write_files
 from hypothesis import given
@@ -24,6 +25,7 @@ from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.controls.dns.question import TXT, ask
 from proscribe.host.system import WRITTEN_BY, ControlError, Host, Result, Unseen
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
+from recording import compare, fold
 
 FILE, CONF = "/etc/made/names.conf", "/etc/made/made.conf"
 UNIT = "/etc/systemd/system/multi-user.target.wants/made.service"
@@ -410,62 +412,44 @@ def make_hosts(root: Path, hosts: bytes = OWN, order: bytes | None = None, mode:
     return Host(str(root))
 
 
+FOREIGN = block.render({*NAMES, "a", "b", "c", "d"}, made=False)
+HOSTS_CASES: dict[str, dict[str, Any]] = {
+    "without the block": {},
+    "with it": {"hosts": BLOCK + OWN},
+    "with other names": {"hosts": FOREIGN + OWN},
+    "closed to users": {"hosts": BLOCK + OWN, "mode": 0o640},
+    "dns comes first, and without the block": {"order": DNS_FIRST},
+    "dns comes first": {"hosts": BLOCK + OWN, "order": DNS_FIRST},
+}
+
+
+def test_hosts_file_is_judged_and_corrected(tmp_path):
+    lines = []
+    for case, made in HOSTS_CASES.items():
+        there = make_hosts(tmp_path / case, **made)
+        verdicts, names = hosts_file.observe(there, WECHAT)
+        assert names == NAMES
+        for verdict in verdicts:
+            lines += describe_verdict(f"{case}, {verdict.rule}", verdict)
+        changes = dns.enforce(there, WECHAT)
+        written = {action.subject: (action.verb, action.before) for action in changes.actions}
+        assert changes.refused == [] and written == {path: ("write", there.text(path)) for path in written}
+        apply(changes)
+        lines.append(f"  writes {', '.join(written) or 'nothing'}")
+        assert there.read(HOSTS) == BLOCK + OWN and there.read(ORDER) == ("order" in made and FILES_FIRST or None)
+        assert (tmp_path / case / "etc/hosts").stat().st_mode & 0o777 == 0o644
+    compare(Path(__file__).parents[2] / "recorded/controls/hosts_file.txt", fold("\n".join(lines)))
+
+
 def line(id_: str, detail: str) -> Finding:
     return Finding("hosts_line", id_, manager="hosts", path=HOSTS, detail=detail)
-
-
-def against(rule: str, *findings: Finding) -> Verdict:
-    return Verdict(rule, NONCOMPLIANT, findings, drifted=True)
-
-
-BLOCKED = Verdict("dns/wechat", COMPLIANT)
-OPEN = "not blocked, and 1 more of 2 names"
-MISSING, OTHERS = line("block", "missing"), "blocks names not of the plan"
-WHOLE, DNS_NOT_FILES = {HOSTS: BLOCK + OWN}, line("wechat.com", f"{OPEN}: {BEFORE}")
-FOREIGN = block.render({*NAMES, "a", "b", "c", "d"}, made=False)
-
-
-@pytest.mark.parametrize(
-    ("made", "verdicts", "written"),
-    [
-        ({}, [against("dns/wechat", line("wechat.com", OPEN)), against(RULE, MISSING)], WHOLE),
-        ({"hosts": BLOCK + OWN}, [BLOCKED, Verdict(RULE, COMPLIANT)], {}),
-        ({"hosts": FOREIGN + OWN}, [BLOCKED, against(RULE, line("block", f"{OTHERS}: a, b, c, ..."))], WHOLE),
-        (
-            {"hosts": BLOCK + OWN, "mode": 0o640},
-            [against("dns/wechat", line("wechat.com", f"{OPEN}: {CLOSED}")), against(RULE, line("effect", CLOSED))],
-            WHOLE,
-        ),
-        (
-            {"order": DNS_FIRST},
-            [against("dns/wechat", DNS_NOT_FILES), against(RULE, MISSING, line("effect", BEFORE))],
-            {**WHOLE, ORDER: FILES_FIRST},
-        ),
-        (
-            {"hosts": BLOCK + OWN, "order": DNS_FIRST},
-            [against("dns/wechat", DNS_NOT_FILES), against(RULE, line("effect", BEFORE))],
-            {ORDER: FILES_FIRST},
-        ),
-    ],
-)
-def test_hosts_file_is_judged_and_corrected(tmp_path, made, verdicts, written):
-    there = make_hosts(tmp_path, **made)
-    assert hosts_file.observe(there, WECHAT) == (verdicts, NAMES)
-    changes = dns.enforce(there, WECHAT)
-    assert changes.refused == []
-    assert [(str(action), action.before, action.after) for action in changes.actions] == [
-        (f"write {path}", there.text(path), content.decode()) for path, content in written.items()
-    ]
-    apply(changes)
-    assert {path: there.read(path) for path in written} == written
-    assert (tmp_path / "etc/hosts").stat().st_mode & 0o777 == 0o644
 
 
 def test_without_a_name_to_block_what_is_left_over_counts_alone(tmp_path):
     there, other = make_hosts(tmp_path), Finding("file", "/x")
     nothing = Verdict(RULE, NOT_APPLICABLE, reason="no name is to be blocked")
     assert hosts_file.observe(there, plan()) == ([nothing], set())
-    assert hosts_file.observe(there, plan(), [other]) == ([against(RULE, other)], set())
+    assert hosts_file.observe(there, plan(), [other]) == ([Verdict(RULE, NONCOMPLIANT, (other,), drifted=True)], set())
 
 
 def test_mounted_hosts_file_is_refused_and_left(tmp_path):

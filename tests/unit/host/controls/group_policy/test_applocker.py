@@ -154,29 +154,17 @@ def test_rules_of_others_at_any_unit_of_an_object_are_named(controller):
     assert [refusal["subject"] for refusal in result["refused"]] == [OTHER] and result["changed"] is False
 
 
-SECEDIT = TEMPLATE.rpartition("/")[0]
+SECEDIT, LACKS, FOREIGN = TEMPLATE.rpartition("/")[0], "SYSVOL lacks it", "it is not of this object"
 
 
 @pytest.mark.parametrize(
     ("tamper", "named"),
     [
-        (
-            lambda c: file(c, TEMPLATE).write_bytes(template().replace(b"2\0,", b"4\0,")),
-            f"file {TEMPLATE}: it was changed",
-        ),
-        (lambda c: file(c, TEMPLATE).unlink(), f"file {TEMPLATE}: SYSVOL lacks it"),
-        (
-            lambda c: (file(c, TEMPLATE).unlink(), file(c, TEMPLATE).mkdir()),
-            f"file {TEMPLATE}/: it is not of this object",
-        ),
-        (
-            lambda c: (file(c, TEMPLATE).unlink(), file(c, SECEDIT).rmdir()),
-            f"file {SECEDIT}: SYSVOL lacks it",
-        ),
-        (
-            lambda c: file(c, f"{SECEDIT}/Other.inf").write_bytes(b"x"),
-            f"file {SECEDIT}/Other.inf: it is not of this object",
-        ),
+        (lambda c: file(c, TEMPLATE).write_bytes(template() + b"x"), f"file {TEMPLATE}: it was changed"),
+        (lambda c: file(c, TEMPLATE).unlink(), f"file {TEMPLATE}: {LACKS}"),
+        (lambda c: (file(c, TEMPLATE).unlink(), file(c, TEMPLATE).mkdir()), f"file {TEMPLATE}/: {FOREIGN}"),
+        (lambda c: (file(c, TEMPLATE).unlink(), file(c, SECEDIT).rmdir()), f"file {SECEDIT}: {LACKS}"),
+        (lambda c: file(c, f"{SECEDIT}/Other.inf").write_bytes(b"x"), f"file {SECEDIT}/Other.inf: {FOREIGN}"),
         (
             lambda c: c.objects[f"CN={GUID},{POLICIES}"].update(gPCMachineExtensionNames=[EXTENSIONS]),
             f"gpo {GUID}: gPCMachineExtensionNames is not ours: '{EXTENSIONS}'",
