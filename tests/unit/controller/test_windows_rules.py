@@ -139,7 +139,6 @@ APP = {"windows_packages": {**STORE["windows_packages"], "appx": ["Example.Parro
         ({"windows_packages": {"winget": ["Example.Parrot"]}}, NOT_APPLICABLE, "nothing known to look for"),
         (IMAGE, UNKNOWN, "what its installer registers"),
         (INSTALLER, UNKNOWN, "no image name of it"),
-        (APP, UNKNOWN, "no image name of it"),
         ({**IMAGE, **STORE}, UNKNOWN, "the Microsoft Store"),
         ({**IMAGE, **INSTALLER}, COMPLIANT, ""),
         ({**IMAGE, **APP}, COMPLIANT, ""),
@@ -217,7 +216,6 @@ def changed(key, *said, without=""):
     [
         changed(CHROME, ("HomepageLocation", "REG_SZ", "https://x.example"), ("ShowHomeButton", "REG_DWORD", "0x1")),
         changed(f"{CHROME}\\URLBlocklist", ("77", "REG_SZ", "other.example")),
-        changed(f"{FIREFOX}\\Homepage", ("URL", "REG_SZ", "https://x.example")),
         changed(CHROME, ("ProxyMode", "REG_SZ", "fixed_servers"), ("ProxyServer", "REG_SZ", "proxy.example:3128")),
         changed(CHROME, ("dnsoverhttpsmode", "REG_SZ", "off"), without="DnsOverHttpsMode"),
     ],

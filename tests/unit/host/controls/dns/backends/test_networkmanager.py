@@ -52,7 +52,6 @@ def test_networkmanager_names_its_missing_condition(tmp_path, dns, tools, pid, l
         ({CONF: "[main]\ndns=none\n", f"{LATER}/10.conf": "[main]\ndns=default\n"}, "default"),
         ({CONF: "[main]\ndns=none\n", "usr/lib/NetworkManager/conf.d/10.conf": "[main]\ndns=default\n"}, "none"),
         ({"usr/lib/NetworkManager/conf.d/10.conf": "[main]\ndns=default\n"}, "default"),
-        ({"run/NetworkManager/conf.d/10.conf": "[main]\ndns=default\n"}, "default"),
         ({f"{LATER}/10.bak": "[main]\ndns=none\n", SWITCH[1:]: "[main]\ndns=dnsmasq\n"}, ""),  # which is ours
     ],
 )

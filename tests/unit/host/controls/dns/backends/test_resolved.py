@@ -88,7 +88,6 @@ CONF, RUN, LIB = (f"{folder}/systemd/resolved.conf" for folder in ("etc", "run",
     ("files", "servers"),
     [
         ({CONF: "DNS=192.0.2.1\n", RUN: "DNS=192.0.2.2\n"}, ["192.0.2.1"]),
-        ({RUN: "DNS=192.0.2.2\n", LIB: "DNS=192.0.2.3\n"}, ["192.0.2.2"]),
         ({LIB: "DNS = 192.0.2.3,192.0.2.4\nDNS=192.0.2.5\n"}, ["192.0.2.3", "192.0.2.4", "192.0.2.5"]),
         ({CONF: "#DNS=192.0.2.1\nFallbackDNS=192.0.2.1\nDNS\n"}, []),
         ({CONF: "DNS=192.0.2.1\nDNS=\nDNS=192.0.2.2\n"}, ["192.0.2.2"]),
