@@ -301,6 +301,7 @@ SERVICES = {
     "members": {"networks": ["203.0.113.2"], "only": {"users": ["a"]}},
     "nobody": {"networks": ["203.0.113.3"], "only": {"users": ["b"]}},
     "empty": {},
+    "without_members": {"networks": ["203.0.113.10"], "only": {"users": []}},
     "waived": {"networks": ["203.0.113.4"], "mode": "waived"},
     "audited": {"networks": ["203.0.113.5"], "mode": "audit"},
 }

@@ -51,7 +51,6 @@ def test_networkmanager_names_its_missing_condition(tmp_path, dns, tools, pid, l
         ({CONF: "dns=none\n[main]\nno-dns=x\n[other]\ndns=none\n"}, ""),
         ({CONF: "[main]\ndns=none\n", f"{LATER}/10.conf": "[main]\ndns=default\n"}, "default"),
         ({CONF: "[main]\ndns=none\n", "usr/lib/NetworkManager/conf.d/10.conf": "[main]\ndns=default\n"}, "none"),
-        ({"usr/lib/NetworkManager/conf.d/10.conf": "[main]\ndns=default\n"}, "default"),
         ({f"{LATER}/10.bak": "[main]\ndns=none\n", SWITCH[1:]: "[main]\ndns=dnsmasq\n"}, ""),  # which is ours
     ],
 )
