@@ -3,10 +3,12 @@
 import dataclasses
 import datetime
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from made import catalogue, service
 from made_policy import restrictions
 from mistakes import get_mistake
@@ -15,7 +17,7 @@ from proscribe.controller.compile.catalogue.loading import Browser
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
-from proscribe.controller.compile.plans.browsers import places
+from proscribe.controller.compile.plans.browsers import note_front_doors, places
 from proscribe.controller.compile.plans.cache import PlanCache
 from proscribe.controller.compile.plans.chosen import chosen_services
 from proscribe.controller.compile.plans.compiling import compile_plan
@@ -299,6 +301,59 @@ def browser(id_: str, support: str, **keys: Any) -> Browser:
     return Browser(**{**blank, **more, "id": id_, "name": id_.title(), "policy_support": support, **keys})
 
 
+READERS = yaml.safe_load("""
+- {id_: finch, support: chromium, processes: [finch, both], paths: [/opt/finch, ~/finch],
+   packages: {apt: [finch], flatpak: [org.Finch], snap: [finch, finch-beta]},
+   policy_dir: {native: /etc/finch, snap: /etc/finch}}
+- {id_: dove, support: chromium, processes: [dove, both], paths: [/opt/dove, /opt/finch],
+   packages: {flatpak: [org.Dove], snap: [dove]}, policy_dir: {native: /etc/finch},
+   unverified: {policy_dir: {flatpak: [/var/lib/flatpak/extension/x, /etc/dove]}}}
+- {id_: fox, support: firefox, processes: [fox], packages: {flatpak: [org.Fox]},
+   policy_file: {native: /etc/fox.json, flatpak: /var/lib/flatpak/extension/x/fox.json},
+   policy_fallbacks: [/usr/fox.json, /usr/local/fox.json]}
+- {id_: vixen, support: firefox, policy_file: {native: /etc/fox.json}, policy_fallbacks: [/usr/fox.json]}
+- {id_: wren, support: chromium, paths: [~/wren], unverified: {policy_file: {native: [/etc/wren.json]}}}
+- {id_: robin, support: chromium, paths: [~/r, /opt/robin], unverified: {policy_file: {native: [/etc/robin.json]}}}
+- {id_: bird, support: thunderbird, packages: {snap: [bird]}, policy_file: {native: /etc/bird.json}}
+- {id_: tor, support: none, processes: [tor]}
+""")
+PLACES = yaml.safe_load("""
+- {id: finch, family: chromium, path: /etc/finch/proscribe.json, browsers: [finch, dove],
+   programs: [finch, both, dove], paths: [/opt/finch, /opt/dove], snaps: [finch, finch-beta],
+   elsewhere: [flatpak org.Finch, snap dove]}
+- {id: fox, family: firefox, path: /etc/fox.json, browsers: [fox, vixen], programs: [fox],
+   fallbacks: [/usr/fox.json, /usr/local/fox.json]}
+- {id: fox, family: firefox, path: /var/lib/flatpak/extension/x/fox.json, browsers: [fox], programs: [fox],
+   flatpaks: [org.Fox], present: [/var/lib/flatpak]}
+- {id: bird, family: thunderbird, path: /etc/bird.json, browsers: [bird]}
+- {id: dove, family: chromium, path: /var/lib/flatpak/extension/x/proscribe.json, browsers: [dove],
+   programs: [dove, both], paths: [/opt/dove, /opt/finch], flatpaks: [org.Dove],
+   present: [/var/lib/flatpak/app/org.Dove]}
+- {id: dove, family: chromium, path: /etc/dove/proscribe.json, browsers: [dove], programs: [dove, both],
+   paths: [/opt/dove, /opt/finch], flatpaks: [org.Dove], present: [/opt/dove, /opt/finch]}
+- {id: robin, family: chromium, path: /etc/robin.json, browsers: [robin], paths: [/opt/robin], present: [/opt/robin]}
+""")
+
+
+def test_places_of_a_catalogue_name_their_readers_and_traces():
+    made = catalogue()
+    made.browsers.update({keys["id_"]: browser(**keys) for keys in READERS})  # type: ignore[attr-defined]
+    assert places(made) == PLACES
+
+
+@pytest.mark.parametrize(
+    ("standing", "doors"),
+    [({"mode": "enforce"}, True), ({"mode": "waived", "otherwise": "enforce"}, True), ({"mode": "waived"}, False)],
+)
+def test_names_that_people_type_come_first_where_the_lists_are_too_short(standing, doors):
+    entry = {**standing, "domains": [f"h{number}.example" for number in range(999)], "urls": ["h9.example/x", "a.b"]}
+    services: Any = {"own": entry, "other": {"mode": "enforce", "domains": [], "urls": ["z.example"]}}
+    typed = service("own", front_doors=("H7.example", "h8.example/y", "a.b"))
+    note_front_doors({"mode": "enforce", "settings": {}, "services": services}, catalogue(typed, service("other")))
+    assert services["own"].get("front_doors") == (["h7.example", "h8.example", "a.b"] if doors else None)
+    assert "front_doors" not in services["other"]
+
+
 def test_unmanaged_browsers_are_scanned_for_without_shared_names():
     proxy = {"packages": {"apt": ("finch-proxy",)}, "processes": ("relayed",), "paths": ("/opt/proxy/finch",)}
     made = catalogue(service("proxy", **proxy))
@@ -392,12 +447,97 @@ def test_a_round_is_a_short_plain_word(ask_run, value):
         read_workflow_job({"awx_workflow_job_id": value})
 
 
-def test_a_host_with_a_mistake_agrees_with_all(organisation):
-    organisation.variables["batches"] = [2, "10%"]
-    question = organisation.question()
-    first = question.hosts[0]
-    question.hosts[0] = dataclasses.replace(first, values={**first.values, "proscribe_batches": "x"})
-    assert get_mistake(compile_run, question, NOW).key == "proscribe_batches"
+OWN_VALUES: dict[str, dict[str, Any]] = {
+    "press01": {"probe": True, "compliance_gate": "noncompliant", "stale_after": "1d", "watch": "5m"},
+    "press02": {"audit_with": "stored", "compliance_gate": "incomplete", "observe_timeout": "2m"},
+    "fin01": {"effective_from": "2027-01-01"},
+    "desk01": {"probe": True},
+}
+SHARED_VALUES: dict[str, Any] = {"batches": [2, "10%"], "max_change": {"hosts": 5}, "max_failures": "20%"}
+SHARED_VALUES |= {"exports": ["csv"], "history": "off", "history_keep": "1d", "reports_keep": "2d"}
+SHARED_VALUES |= {"catalog_max_age": "forever", "reports": "../reports"}
+WHOLE_RUN = yaml.safe_load("""
+{playbook: enforce, mode: enforce, started: "2026-11-25T08:00:00Z", limit: "web*", pattern: "all:!lab", round: "7",
+ catalog: {version: 2026.11.1, released: "2026-11-02"}, not_served: {sw1: a network device}, windows: [desk01],
+ controls: [apps, firewall], departments: {finance: [fin01], press: [press01, press02]}, left_out: [lab01],
+ services: [signal, slack, whatsapp], probe: [press01], audit_stored: [press02],
+ gate: {press01: noncompliant, press02: incomplete}, exports: [csv], exports_fed: [], events: {}, history: "off",
+ rollout: {batches: [2, 10%], max_change: {hosts: 5, removals: auto}, max_failures: 20%}, baseline: "",
+ history_keep: 86400, reports_keep: 172800, stale_after: {usual: 259200, hosts: {press01: 86400}},
+ observe_timeout: {usual: 300, hosts: {press02: 120}},
+ warnings: ["Windows hosts are only observed, and nothing is corrected on them: desk01"],
+ warnings_to_print: ["Windows hosts are only observed, and nothing is corrected on them: desk01"]}
+""")
+WHOLE_RUN["rollout"]["batches"] = (2, "10%")
+WHOLE_RUN["upcoming"] = [
+    {"service": service, "control": control, "effective_from": "2027-01-01"}
+    for control in ("apps", "browser", "dns", "firewall")
+    for service in ("signal", "slack", "whatsapp")
+]
+
+
+@pytest.fixture
+def ask_four(organisation):
+    """Return the question of a run over four hosts, with variables that are not as usual."""
+
+    def ask(**more: Any) -> Question:
+        question = organisation.question(*OWN_VALUES)
+        values = {name: {**SHARED_VALUES, **more, **own} for name, own in OWN_VALUES.items()}
+        own = {name: {f"proscribe_{key}": value for key, value in of.items()} for name, of in values.items()}
+        groups = {**question.groups, "all": frozenset([*OWN_VALUES, "sw1", "lab01"])}
+        hosts = [HostVariables(name, own[name], {}, str(organisation.inventory)) for name in own]
+        question = dataclasses.replace(question, mode="enforce", playbook="enforce", limit="web*", groups=groups)
+        question = dataclasses.replace(question, pattern="all:!lab", windows=("desk01",), hosts=hosts, round="7")
+        not_served = {"sw1": "a network device"}
+        return dataclasses.replace(question, not_served=not_served, controls=["apps", "firewall"])
+
+    return ask
+
+
+def test_a_run_has_all_that_its_report_needs(organisation, ask_four):
+    organisation.waiver()
+    release = "schema: proscribe/catalog/1\nversion: 2026.11.1\nreleased: 2026-11-02\n"
+    (organisation.root / "catalog/release.yml").write_text(release)
+    run = compile_run(ask_four(), NOW)
+    press01, press02, finance = (run["hosts"][name] for name in ("press01", "press02", "fin01"))
+    apart = ("id", "version", "catalog_version", "code", "packed", "waivers", "policies", "watch")
+    assert {key: value for key, value in run.items() if key not in apart} == {
+        **WHOLE_RUN,
+        "inventory": [str(organisation.inventory)],
+        "directory": f"{organisation.root}/reports/{run['id']}.partial",
+        "plans": f"{organisation.root}/reports/plans",
+        "hosts": {"press01": press01, "press02": press02, "fin01": finance, "desk01": press02},
+        "rules": dict.fromkeys((press01, press02, finance), 6),
+        "nothing_known": {press01: [], press02: [], finance: []},
+    }
+    assert re.fullmatch(r"20261125T080000Z-enforce-[0-9a-f]{4}", run["id"])
+    assert re.fullmatch("[0-9a-f]{12}", run["catalog_version"]) and re.fullmatch("[0-9a-f]{64}", run["code"])
+    assert set(run["packed"]) == set(run["policies"]) == {press01, press02, finance} and list(run["watch"]) == [
+        "release"
+    ]
+    assert [(item["id"], item["status"]) for item in run["waivers"]] == [("w1", "active")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("batches", [1]), ("max_change", 1), ("max_failures", "1%"), ("catalog_max_age", "1d"), ("reports", "other")],
+)
+def test_hosts_of_a_run_have_to_agree(name, value, organisation, ask_four, monkeypatch):
+    monkeypatch.setitem(OWN_VALUES, "desk01", {name: value})
+    assert get_mistake(compile_run, ask_four(), NOW).key == f"proscribe_{name}"
+    assert not (organisation.root / "reports").exists()
+    monkeypatch.setitem(OWN_VALUES, "desk01", {name: "x\n"})  # a mistake agrees with all
+    error = get_mistake(compile_run, ask_four(), NOW)
+    assert (error.where, error.key) == ("host desk01", f"proscribe_{name}")
+
+
+def test_a_run_that_lifts_needs_no_waiver_that_was_there(organisation, ask_four):
+    file = organisation.waiver()
+    compile_run(ask_four(), NOW)
+    file.unlink()
+    with pytest.raises(PolicyErrors, match="w1"):
+        compile_run(ask_four(), NOW)
+    assert compile_run(dataclasses.replace(ask_four(), mode="lift"), NOW)["mode"] == "lift"
 
 
 def test_loaded_catalogue_is_noted_for_the_next_run(organisation):
