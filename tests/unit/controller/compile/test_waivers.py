@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mistakes import get_mistake
 from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.compile.waivers import authority, refusals, request_answers, standing
-from proscribe.controller.compile.waivers.document import MOMENT, load_waivers, read_waiver
+from proscribe.controller.compile.waivers.document import MOMENT, Malformed, load_waivers, read_waiver
 from proscribe.controller.compile.waivers.hours import HOURS, windows
+from proscribe.controller.compile.waivers.reading import described, warning
 from proscribe.controller.compile.waivers.refusals import FILE, LARGEST, Disregarded, Refusal
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.policy_errors import PolicyErrors
@@ -257,6 +259,144 @@ def test_granted_answer_counts_before_refused_and_ended():
     assert answers(over=(build_waiver(request="r1", users=("wong",)),))["r1"]["user"] == "wong"
     assert request_answers.with_answers(BODY, {}, [], []) is BODY
     assert request_answers.with_answers(BODY, refused, [])["controls"] is BODY["controls"]
+
+
+MORE = {"hosts": ["press01", "press02"], "zones": ["internet", "internal"], "users": ["alice"]}
+MORE |= {"services": ["whatsapp", "slack"], "controls": ["apps"], "posix_groups": ["editors"], "versions": ["4.0"]}
+MORE |= {"paths": ["/opt/whatsapp/x"], "request": "00c0ffee00c0ffee"}
+TAKEN_BACK = {"on": "2026-12-20T00:00:00Z", "by": "head.of.press", "why": "not needed"}
+DESCRIBED = yaml.safe_load("""
+{id: w1, status: active, waives: true, why: "its review was due on 2026-11-20: is the need still there?",
+ valid_from: "2026-11-01T16:00:00Z", expires: "2026-12-31T10:00:00Z", review_by: "2026-11-20T00:00:00Z",
+ review_overdue: true, hours: [], requested_on: "2026-10-30T01:00:00Z", approved_on: "2026-11-01T01:00:00Z",
+ reason: Press enquiries come in there, risk: Files received there are not scanned, ticket: ITS-4711,
+ compensating_controls: [a network of its own], requested_by: chan.tai.man, approved_by: head.of.press,
+ signed_with: ""}
+""")
+
+
+def test_report_has_all_of_a_waiver(organisation):
+    organisation.variables = {"waiver_signatures": "off"}
+    file = organisation.waiver(**MORE, review_by="2026-11-20T00:00:00Z", revoked=TAKEN_BACK)
+    question = organisation.question("press01", "fin01")
+    (judged,) = waivers_of(question, at(NOW))
+    changed = {**MORE, "hosts": ["press01"], "revoked": TAKEN_BACK, "file": str(file)}
+    assert described(judged, question) == {**DESCRIBED, **changed}
+    assert warning(judged) == f"waiver w1 still waives, but {DESCRIBED['why']} [{file}]"
+    assert judged.waiver.document.content == file.read_bytes()
+    assert (judged.waiver.ends, judged.waiver.partial) == (
+        at("2026-12-20T00:00:00+00:00"),
+        {key: MORE[key] for key in ("users", "posix_groups", "versions", "paths")},
+    )
+    organisation.waiver(requested_on=None, valid_from="", risk=None, compensating_controls=None, controls=None)
+    (judged,) = waivers_of(question, at(NOW))
+    missing = {"requested_on": None, "risk": "", "compensating_controls": [], "revoked": None, "request": ""}
+    missing |= {"valid_from": "2026-11-01T01:00:00Z", "review_by": "2026-12-02T01:00:00Z", "zones": [], "users": []}
+    missing |= {"controls": ["apps", "browser", "firewall", "dns"], "why": "", "review_overdue": False}
+    assert {key: value for key, value in described(judged, question).items() if key in missing} == missing
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"revoked": {**TAKEN_BACK, "on": "2026-11-20T00:00:00Z"}}, ""),
+        ({"expires": "2026-11-20T00:00:00Z"}, "expired): it ended on 2026-11-20 00:00:00 UTC"),
+        ({"valid_from": "2026-12-01T00:00:00Z"}, "not yet valid): it begins on 2026-12-01 00:00:00 UTC"),
+        ({"requested_by": "head.of.press"}, "self approved): head.of.press requested and decided it"),
+    ],
+)
+def test_waiver_that_waives_nothing_is_printed_unless_it_was_revoked(changes, why, organisation):
+    file = organisation.waiver(**changes)
+    text = warning(waivers_of(organisation.question(), at(NOW))[0])
+    assert text.startswith(f"waiver w1 waives nothing ({why}" if why else "") and text.endswith(
+        f" [{file}]" if why else ""
+    )
+    assert bool(text) == bool(why)
+
+
+@pytest.mark.parametrize(
+    ("changes", "review_by"),
+    [
+        ({"reviewed_on": "2026-11-15T00:00:00Z"}, "2026-12-16T00:00:00+00:00"),
+        ({"expires": "2026-11-10T00:00:00Z"}, "2026-11-10T00:00:00+00:00"),  # it does not outlive the waiver
+    ],
+)
+def test_review_is_due_a_month_after_the_last_one(tmp_path, changes, review_by):
+    assert read_waiver(write_waiver(tmp_path, **changes)).review_by == at(review_by)
+
+
+def test_names_of_a_malformed_waiver_are_read_as_far_as_they_are_spelled_so(tmp_path):
+    names = {"services": ["whatsapp", "Whats App"], "hosts": ["h1", " h2"], "groups": ["g"], "zones": ["z", ""]}
+    with pytest.raises(Malformed) as wrong:
+        read_waiver(write_waiver(tmp_path, **names, expires=None))
+    named = wrong.value.named
+    assert named and (named.services, named.hosts, named.groups, named.zones) == (
+        ("whatsapp",),
+        ("h1",),
+        ("g",),
+        ("z",),
+    )
+
+
+def test_answers_of_a_plan_are_the_newest_and_say_what_stays_closed():
+    everybody, alice = build_waiver(request="2"), build_waiver(id="w3", request="3", users=("alice", "bob"))
+    group = build_waiver(id="w4", request="4", posix_groups=("staff",))
+    apps = {"services": {"owl": {"mode": "enforce", "exceptions": [{"waiver": "w3", "users": ["alice"]}]}}}
+    body: Any = {"controls": {"apps": apps, "dns": {"services": {"owl": {"mode": "enforce"}}}}}
+    ended = [dataclasses.replace(alice, id=f"e{number}", request=f"e{number}") for number in range(52)]
+    refused = request_answers.refused_by_host([ONE._replace(id=f"r{number}") for number in range(51)])["press01"]
+    answers = request_answers.with_answers(body, refused, [everybody, alice, group, build_waiver()], ended)["answers"]
+    assert [*answers] == [*(f"e{n}" for n in range(2, 52)), *(f"r{n}" for n in range(1, 51)), "2", "3"]
+    closed = "closed to everybody on this host:"
+    granted = {"answer": "granted", "service": "owl", "until": "2026-11-20T08:00:00Z"}
+    assert {key: answers[key] for key in ("2", "3", "e2", "r1")} == {
+        "2": {**granted, "user": "", "waiver": "w1", "limits": f"open: nothing; {closed} programs, names (DNS)"},
+        "3": {**granted, "user": "alice", "waiver": "w3", "limits": f"open: programs; {closed} names (DNS)"},
+        "e2": {"answer": "ended", "user": "alice", "service": "owl", "waiver": "e2", "on": "2026-11-20T08:00:00Z"},
+        "r1": {"answer": "refused", "user": "wong", "service": "whatsapp", "on": "2026-11-25T08:00:00Z", "why": "no"},
+    }
+
+
+# -- notes for the next run
+def test_run_notes_its_waivers_and_those_of_hosts_that_it_leaves_out(organisation):
+    hosts = {"w2": "press02", "w1": "press01"}
+    files = {id_: organisation.waiver(f"{id_}.yml", id=id_, hosts=[host]) for id_, host in hosts.items()}
+    organisation.waiver("w3.yml", id="w3", expires="2026-11-20T00:00:00Z")
+    run = organisation.run()
+    note = json.loads((organisation.root / "reports/plans/seen-waivers").read_text())
+    (inventory,) = note["inventories"]
+    waivers = [
+        {"id": id_, "file": str(files[id_]), "ends": "2026-12-31T10:00:00Z", "hosts": [hosts[id_]]}
+        for id_ in ("w1", "w2")
+    ]
+    names = {"hosts": dict.fromkeys(("press01", "press02"), "2026-11-25T08:00:00Z"), "groups": {}}
+    whole = {"sources": [str(organisation.inventory)], "run": run["id"], "waivers": waivers, "names": names}
+    assert inventory == {**whole, "revoked": [], "commits": {}, "hosts": inventory["hosts"]}
+    assert note["schema"] == "proscribe/waivers-seen/1" and len(inventory["hosts"]) == 64
+    files["w2"].unlink()
+    second = organisation.run(NOW, "press01")["id"]
+    gone = f"waiver w2 is gone since run {second}: what it opened is closed [{files['w2']}]"
+    assert organisation.run()["warnings"].count(gone) == 1
+    assert gone not in organisation.run()["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("count", "named", "option"),
+    [
+        (1, "w00", "w00"),
+        (10, "w00, w01, w02, w03, w04, w05, w06, w07, w08, w09", "w00,w01,w02,w03,w04,w05,w06,w07,w08,w09"),
+        (12, "w00, w01, w02, w03, w04, w05, w06, w07, w08, w09 and 2 more", "all"),
+    ],
+)
+def test_waivers_that_are_not_found_are_named_with_the_option(count, named, option, organisation):
+    files = [organisation.waiver(f"w{number:02}.yml", id=f"w{number:02}") for number in range(count)]
+    run = organisation.run()
+    for file in files:
+        file.unlink()
+    error, folder = get_mistake(organisation.run), str(organisation.waivers)
+    assert (error.where, error.key, error.value) == (folder, "", f"none of the waivers {named}")
+    assert error.expected.startswith(f"the waivers that run {run['id']} found there; this run searched {folder}. ")
+    assert error.expected.endswith(f" -e proscribe_waivers_removed={option}")
 
 
 # -- documents
