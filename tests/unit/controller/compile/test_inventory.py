@@ -20,7 +20,13 @@ from proscribe.controller.compile.inventory import reporting as module
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.inventory.places import paths_of, place_within, set_in
 from proscribe.controller.compile.inventory.reporting import nothing_known, one_for_all, policies, reporting, rule_count
-from proscribe.controller.compile.inventory.reports_place import VARIABLE, place_of_reports, reports_of, require_reports
+from proscribe.controller.compile.inventory.reports_place import (
+    VARIABLE,
+    likely_reports,
+    place_of_reports,
+    reports_of,
+    require_reports,
+)
 from proscribe.controller.compile.inventory.selection import Selection, audience, chosen
 from proscribe.controller.compile.inventory.selection import select as select_of_inventory
 from proscribe.controller.compile.inventory.supported_hosts import unserved
@@ -42,9 +48,27 @@ def mistakes(*sources: Path) -> list[str]:
     return [str(mistake) for mistake in nested.nested([str(source) for source in sources])]
 
 
-def test_nested_inventory_is_named_by_its_folder(tmp_path):
-    top = write_hosts(tmp_path, "prod/hosts.yml", "prod/approvers.yml")
-    assert mistakes(top)[0].endswith(f"expected an inventory of its own: -i {top}/prod")
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("hosts.yml", "group_vars/all.yml"), ("hosts", "host_vars/one.yml"), ("hosts.ini", "waivers/w.yml")]
+    + [("hosts.yaml", "approvers.yml"), ("", "allowed_signers")],
+)
+def test_nested_inventory_is_named_with_the_file_around_it(tmp_path, name, own):
+    others = (".gitkeep", "aws.py", "cloud/hosts.yml", "a~", "notes.txt")
+    top = write_hosts(tmp_path, *filter(None, [name]), *others, "prod/hosts.yml", f"prod/{own}")
+    around = f", or -i {top}/{name} for the hosts around it" if name else ""
+    assert mistakes(top) == [
+        f"{top}/prod: found {own.partition('/')[0]}, which no run over the inventory {top} reads, "
+        f"expected an inventory of its own: -i {top}/prod{around}"
+    ]
+    assert mistakes(top, top / "prod") == mistakes(top / "cloud/hosts.yml", top / "prod") == []
+
+
+@pytest.mark.parametrize(("link", "to"), [("a/again", "."), ("a/again", "a"), ("c", "a/b")])
+def test_folder_that_several_paths_lead_to_is_looked_into_once(tmp_path, link, to):
+    top = write_hosts(tmp_path, "hosts.yml", "a/b/approvers.yml", ".git/approvers.yml")
+    (top / link).symlink_to(top / to)
+    assert len(mistakes(top)) == 1
 
 
 @pytest.mark.parametrize(("deep", "found"), [(nested.DEEPEST, 1), (nested.DEEPEST + 1, 0)])
@@ -96,6 +120,19 @@ def test_a_server_needs_its_driver_before_any_host_is_touched(tmp_path, monkeypa
 def read_reporting(tmp_path: Path, **variables: dict[str, Any]) -> Any:
     hosts = [HostVariables(name, {}, {}, ".") for name in variables]
     return reporting(hosts, {name: restrictions(**values) for name, values in variables.items()}, tmp_path)
+
+
+SERVED = {"format": "rpz", "directory": "/srv/rpz", "group": "lab"}
+REPORTED = {"exports": ["csv"], "exports_fed": ["nft", SERVED], "history": "off", "history_keep": "1d"}
+REPORTED |= {"reports_keep": "2d", "stale_after": "1h", "observe_timeout": "2m", "round": "7"}
+KEPT = {"exports": ["csv"], "exports_fed": [SERVED], "events": {}, "round": "7", "history": "off", "baseline": ""}
+KEPT |= {"history_keep": 86400, "reports_keep": 2 * 86400, "observe_timeout": {"usual": 120, "hosts": {}}}
+KEPT |= {"stale_after": {"usual": 3600, "hosts": {"c": 7200}}}
+
+
+def test_report_has_one_value_for_all_hosts_or_names_those_that_differ(tmp_path):
+    others = {"stale_after": "2h", "exports_fed": []}
+    assert read_reporting(tmp_path, a=REPORTED, b=REPORTED, c={**REPORTED, **others}) == KEPT
 
 
 def test_values_for_reports_are_the_usual_ones_or_those_of_all_hosts(tmp_path):
@@ -445,6 +482,15 @@ def test_a_run_refuses_a_place_that_ansible_would_read_as_hosts(inventory):
         require_reports(hosts, [str(inventory)], {})
     assert require_reports(build_hosts(inventory, "../reports"), [str(inventory)], {}) == inventory.parent / "reports"
     assert require_reports(hosts, [str(inventory / "hosts.yml")], {}) == inventory / "reports"
+
+
+@pytest.mark.parametrize("project", [None, Path("/srv/project")])
+def test_place_of_reports_without_an_inventory_on_the_disk(monkeypatch, project):
+    monkeypatch.setattr(installation, "user_project", lambda: project)
+    hosts = build_hosts(Path(), "../state")
+    assert reports_of(hosts, ["web1,web2"], {}) == (project or installation.ROOT).parent / "state"
+    assert likely_reports(hosts, ["web1,web2"]) == (project or installation.ROOT).parent / "state"
+    assert likely_reports(build_hosts(Path(), "a", "b"), ["web1,web2"]) == installation.reports()
 
 
 def test_run_writes_to_its_place_or_stops(tmp_path, monkeypatch):

@@ -94,7 +94,18 @@ def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value
 def test_every_mistake_is_reported_at_once():
     with pytest.raises(PolicyErrors) as raised:
         read(catagories=[], contact=3, compliance_gate="x")
-    assert len(raised.value.errors) == 3
+    errors = {error.key: (error.where, error.value) for error in raised.value.errors}
+    values = {"catagories": "proscribe_catagories", "contact": 3, "compliance_gate": "x"}
+    assert errors == {f"proscribe_{key}": (f"all.yml (proscribe_{key})", value) for key, value in values.items()}
+    assert raised.value.errors[0].expected.startswith("a known variable, did you mean 'proscribe_categories'")
+
+
+REGISTERED = "asked chosen compiled custody decided failed notice notice_file notice_sent observed repeats_failures"
+REGISTERED += " scheduled sets_aside"
+
+
+def test_facts_that_playbooks_register_are_no_mistake():
+    assert read(**dict.fromkeys(REGISTERED.split(), "x")) == read()
 
 
 def test_allowed_extensions_need_a_setting_that_refuses_others():

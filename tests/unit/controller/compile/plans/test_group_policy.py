@@ -74,9 +74,15 @@ def read_object(found: Compiled) -> dict[str, Any]:
     return plan["group_policy"]["objects"][0]  # type: ignore[no-any-return]
 
 
-def test_a_controller_may_be_in_its_own_audience(organisation):
+def test_a_controller_alone_has_the_policy_of_the_group(organisation):
+    organisation.variables["request_url"] = "https://ask.example.org/"
+    compiled = compile_question(organisation, [{**ONE, "enforced": True}])
+    audience = compiled.plans[compiled.hosts["press01"]]
+    item = {**ONE, "enforced": True, "browser": audience["controls"]["browser"]}
+    assert read_object(compiled) == {**item, "request_url": "https://ask.example.org/"}
+    assert "group_policy" not in audience and "group_policy" not in compiled.plans[compiled.hosts["fin01"]]
     item = read_object(compile_question(organisation, [{**ONE, "group": "lab"}]))
-    assert item["browser"]["mode"] == "enforce"
+    assert (item["browser"]["mode"], item["enforced"]) == ("enforce", False), "one may be in its own audience"
 
 
 @pytest.mark.parametrize(
@@ -123,13 +129,41 @@ def test_a_group_with_two_policies_is_refused(organisation):
         compile_question(organisation, [ONE], "lab01", others=lambda name: own.get(name, {}))
 
 
-WINDOWS = {"processes": {"windows": ["WhatsApp.exe"]}, "publishers": {"programs": ["O=PARROT LTD, L=PERTH, C=AU"]}}
+PUBLISHER = "CN=24803D75-212C-471A-BC57-9EF86AB91435"
+WINDOWS = {"processes": {"windows": ["WhatsApp.exe"], "linux": ["whatsapp"]}, "installers": ["WhatsAppSetup*.exe"]}
+WINDOWS |= {"publishers": {"programs": ["O=PARROT LTD, L=PERTH, C=AU"], "appx": [PUBLISHER]}}
+WINDOWS |= {"packages": {"apt": ["whatsapp"], "appx": ["Chat_cv1g1gvanyjgm", "Other"]}}
+NAMED = {"windows_processes": ["WhatsApp.exe"], "windows_installers": ["WhatsAppSetup*.exe"]}
+NAMED |= {"windows_publishers": {"programs": ["O=PARROT LTD, L=PERTH, C=AU"], "appx": [f"{PUBLISHER}\\Chat"]}}
+FOR_APPLOCKER = {"mode": "enforce", "settings": {"applocker": "audit"}}
+FOR_APPLOCKER |= {"services": {"whatsapp": {"mode": "enforce", "name": "whatsapp", **NAMED}}}
+
+
+def write_programs(organisation):
+    """Give WhatsApp programs on Windows."""
+    (file,) = (organisation.root / "catalog").glob("*/whatsapp.yml")
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **WINDOWS}))
+
+
+@pytest.mark.parametrize(
+    ("variables", "apps"),
+    [
+        ({}, FOR_APPLOCKER),
+        *((values, None) for values in ({"applocker": "off"}, {"controls": {"apps": "off"}})),
+        ({"services_exclude": ["whatsapp"]}, None),
+    ],
+)
+def test_object_has_what_applocker_needs_of_programs(variables, apps, organisation):
+    write_programs(organisation)
+    organisation.variables |= variables
+    assert read_object(compile_question(organisation, [ONE])).get("apps") == apps
+    organisation.waiver(controls=["apps"], hosts=["press01", "press02", "shared01"], approved_by="head.of.both")
+    assert "apps" not in read_object(compile_question(organisation, [ONE])), "all of the group have a waiver"
 
 
 def test_a_waiver_for_users_is_refused_where_rules_are_enforced(organisation):
     """AppLocker's rule denies to all, and no rule for some of them goes before it."""
-    (file,) = (organisation.root / "catalog").glob("*/whatsapp.yml")
-    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **WINDOWS}))
+    write_programs(organisation)
     organisation.waiver(controls=["apps"], users=["alice"])
 
     audited = compile_question(organisation, [ONE], "lab01", others=lambda name: {"proscribe_applocker": "audit"})

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.base.duration import spelled
 from proscribe.controller.compile.plans.waivers import waivers_of
+from proscribe.controller.compile.waivers import committed
 from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.compile.waivers.standing import STATUSES, Context, Rules, standing, worst_first
@@ -299,10 +300,11 @@ class Signed:
         for path, content in zip((self.file, Path(f"{self.file}.sig")), self._old, strict=True):
             path.write_bytes(content)
 
-    def git(self, *words: str) -> None:
+    def git(self, *words: str) -> str:
         settings = ("user.name=a", "user.email=a@example.org", "commit.gpgSign=false", "init.defaultBranch=main")
         argv = ["git", *(part for setting in settings for part in ("-c", setting)), *words]
-        subprocess.run(argv, cwd=self.organisation.inventory, env=ENVIRONMENT, check=True, capture_output=True)
+        pipes: Any = {"check": True, "capture_output": True, "text": True}
+        return subprocess.run(argv, cwd=self.organisation.inventory, env=ENVIRONMENT, **pipes).stdout  # type: ignore[no-any-return]
 
     def commit(self, message: str) -> None:
         self.git("add", "-A")
@@ -373,14 +375,36 @@ def test_the_history_of_git_remembers_where_no_run_came_between(signed, hidden):
     elif hidden == "graft":
         info = signed.organisation.inventory / ".git/info"
         info.mkdir(exist_ok=True)
-        argv = ["git", "rev-parse", "HEAD"]
-        head = subprocess.run(argv, cwd=info.parents[1], capture_output=True, text=True, check=True).stdout
-        (info / "grafts").write_text(head)
+        (info / "grafts").write_text(signed.git("rev-parse", "HEAD"))
     signed.restore()
     if hidden != "reset file":  # there the old bytes are not committed
         signed.git("add", "-A")
         signed.git("commit", "-q", "--allow-empty", "-m", "restore it")
     assert check_refused(signed).startswith(WHY)
+
+
+def test_commits_are_read_since_the_last_one_and_up_to_a_limit(signed, monkeypatch):
+    folder = signed.organisation.waivers
+    assert committed.read_committed(folder, "") == (folder, "", (), "")
+    signed.git("init", "-q")
+    assert committed.read_committed(folder, "") == (folder, "", (), "")
+    signed.commit_revocation()
+    (folder / "large.yml").write_text(f"# {'x' * (1 << 20)}\n{signed.file.read_text()}")
+    (folder / "other.yml").write_text("revoked: [\n")
+    signed.commit("one that is too large, and one that is no waiver")
+    head = signed.git("rev-parse", "HEAD").strip()
+    revoked = ("w1", "head.of.press", "2026-11-20T01:00:00Z", "no longer needed")
+    for since in ("", "0" * 40, signed.git("rev-parse", "HEAD~2").strip()):
+        assert committed.read_committed(folder, since) == (folder, head, (revoked,), "")
+    for since in (head, signed.git("rev-parse", "HEAD~1").strip()):
+        assert committed.read_committed(folder, since) == (folder, head, (), "")
+    for name, most, what in (("COMMITS", 3, "commits"), ("VERSIONS", 4, "versions of files")):
+        monkeypatch.setattr(committed, f"MOST_{name}", most)
+        assert committed.read_committed(folder, "").revoked
+        monkeypatch.setattr(committed, f"MOST_{name}", most - 1)
+        with pytest.raises(ValueError, match=f"more than {most - 1} {what}"):
+            committed.read_committed(folder, "")
+        monkeypatch.undo()
 
 
 def test_revocation_in_git_is_remembered_after_its_history_was_rewritten(signed):
@@ -404,3 +428,5 @@ def test_a_repository_that_git_cannot_read_stops_no_run(signed, spoil):
     signed.commit("a waiver")
     spoil(signed.organisation.inventory / ".git")
     assert signed.organisation.opened() == OPEN
+    (problem,) = signed.organisation.run()["warnings"]
+    assert problem.startswith(f"git did not read the commits of {signed.organisation.waivers} (")
