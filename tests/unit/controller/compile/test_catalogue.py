@@ -27,6 +27,7 @@ BIRD = Group({"name": WORD, "eats": WORDS}, required=("name",))
 LIST = "a list with at least one item (leave the key out where there is none)"
 ENUM = "one of owl, crow"
 AGAIN = "every item once; this one is a duplicate"
+OWL = {"name": "owl", "eats": ["crow"]}
 MISTAKES_BY_KIND = [
     (WORD, "owl", []),
     (WORD, "owel", [((), "owel", "one of owl, crow, did you mean 'owl'?")]),
@@ -35,15 +36,15 @@ MISTAKES_BY_KIND = [
     (WORDS, ["owl", "crow", "owl"], [((2,), "owl", AGAIN)]),
     (WORDS, ["x", "x"], [((0,), "x", ENUM), ((1,), "x", ENUM), ((1,), "x", AGAIN)]),
     *((WORDS, value, [((), value, LIST)]) for value in ("owl", [], {}, None)),
-    (BIRD, {"name": "owl", "eats": ["crow"]}, []),
+    (BIRD, OWL, []),
     (BIRD, {"eats": ["crow"]}, [(("name",), None, "a value: this key is required")]),
     (BIRD, {}, [((), {}, "at least one key out of name, eats")]),
     *((BIRD, value, [((), value, "a mapping with keys out of name, eats")]) for value in ([], "owl", None)),
     (BIRD, {"name": "owl", "eat": "x"}, [(("eat",), "eat", "a known key, did you mean 'eats'?")]),
     (BIRD, {"name": "owl", "x": "x"}, [(("x",), "x", "a known key, one of name, eats")]),
     (BIRD, {"name": 7, "eats": ["owl", 7]}, [(("name",), 7, "one text"), (("eats", 1), 7, "one text")]),
-    (Listed(BIRD), [{"name": "owl", "eats": ["crow"]}, {"name": "owl"}], []),
-    (Listed(BIRD), [{"name": "owl"}, {"name": "owl"}], [((1,), {"name": "owl"}, AGAIN)]),
+    (Listed(BIRD), [OWL, {"name": "owl"}], []),
+    (Listed(BIRD), [OWL, {"eats": ["crow"], "name": "owl"}], [((1,), OWL, AGAIN)]),
 ]
 
 

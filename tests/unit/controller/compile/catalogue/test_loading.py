@@ -40,17 +40,6 @@ def test_own_catalogue_is_whole(own_catalogue, written):
     assert all(service.audience == "consumer" and service.service_class for service in circumventing)
 
 
-def test_a_service_is_read_as_it_is_written(own_catalogue):
-    wechat = own_catalogue.services["wechat"]
-    assert wechat.packages["flatpak"] == ("com.tencent.WeChat",)
-    assert wechat.processes == ("wechat", "WeChatAppEx")
-    assert "/opt/wechat/wechat" in wechat.paths
-    assert "work.weixin.qq.com" in wechat.allow_domains
-    assert wechat.overlaps_with == ("wecom",)
-    assert Path(wechat.file) == OWN / "instant_messaging" / "wechat.yml"
-    assert own_catalogue.browsers["firefox_esr"].policy_file == {"native": "/etc/firefox/policies/policies.json"}
-
-
 def test_every_value_is_the_same_text_for_an_ordinary_yaml_reader(written):
     def list_values(data: Any) -> list[Any]:
         if isinstance(data, dict):

@@ -7,10 +7,11 @@ from unittest.mock import ANY
 
 import pytest
 import yaml
+from made import BLANK
 from made_catalogue import GOOD, OWN, errors_of
 from proscribe.controller.compile.catalogue import schema
 from proscribe.controller.compile.catalogue.kinds import Group
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.loading import Browser, Service, load
 from proscribe.controller.compile.catalogue.schema import AMENDMENT, BROWSERS, FEED, SERVICE, check_service
 from proscribe.controller.compile.reading.yaml_file import KeyPath
 
@@ -115,6 +116,49 @@ def test_keys_with_programs_need_whom_they_serve_and_lists_are_amendable():
     assert keys - {"programs"} == {*programs.split(), "desktop_files", "markers"}
     amendable = {key for key in (FULL_SERVICE | FULL_UNVERIFIED) if schema.amendable(key)}
     assert amendable == {*read_texts(NAMES, LISTS, ADDRESSES), "unverified"}
+
+
+def make_tuples(value: Any) -> Any:
+    """Return what a field has of a key: a tuple for each list."""
+    if isinstance(value, dict):
+        return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+    return tuple(value) if isinstance(value, list) else value
+
+
+OTHER = GOOD.replace("parrot", "magpie").replace("Parrot", "Magpie")
+# Fields that are not named as their keys, or have only a part of them.
+FIELDS: dict[str, Any] = {"enforce": True, "retired": False, "service_class": "vpn", "processes": ("parrot",)}
+FIELDS |= {"paths": ("/opt/Parrot/parrot",), "windows_programs": ("Parrot/parrot.exe",), "mac_apps": ("Parrot.app",)}
+FIELDS |= {"windows_processes": ("parrot.exe",), "windows_installers": ("ParrotSetup*.exe",), "origins": {}}
+FIELDS |= {"windows_registered": {"keys": ("Parrot",), "names": ("Parrot by Parrot Ltd",)}}
+FIELDS |= {"windows_publishers": make_tuples(FULL_SERVICE["publishers"]), "unverified": {"notes": "a bird"}}
+FIELDS |= {"tenant_control": FULL_SERVICE["tenant_control"]}
+
+
+def test_every_key_of_a_service_and_a_browser_is_read(write):
+    write(OTHER, "instant_messaging/magpie.yml")
+    least = "id: crow\nname: Crow\ncategory: circumvention\nvendor: Crow Ltd\nenforce: false\nclass: vpn\n"
+    write(f"{least}domains: [crow.example]\nretired: true\nsources: [a test]\n", "circumvention/crow.yml")
+    full = {key: value for key, value in FULL_BROWSER.items() if key not in ("policy_dir", "unverified")}
+    crow = {"id": "crow", "name": "Crow", "packages": {"apt": ["crow"]}, "processes": ["crow"], "sources": ["a test"]}
+    crow |= {"policy_support": "chromium", "policy_dir": dict(PLACED)}
+    write(yaml.safe_dump({"browsers": [full, crow]}), "browsers.yml")
+    text = yaml.safe_dump({**FULL_SERVICE, "unverified": {"notes": "a bird"}})
+    catalogue = load([write(text, "circumvention/parrot.yml")])
+    renamed = ("class", "registered", "publishers", "installers")
+    own = {key: make_tuples(value) for key, value in FULL_SERVICE.items() if key not in renamed}
+    file = catalogue.services["magpie"].file.replace("instant_messaging/magpie", "circumvention/{}")
+    assert catalogue.services["parrot"] == Service(**own | FIELDS | {"file": file.format("parrot")})
+    blank = {**BLANK, "id": "crow", "name": "Crow", "category": "circumvention", "vendor": "Crow Ltd", "retired": True}
+    blank |= {"enforce": False, "service_class": "vpn", "domains": ("crow.example",), "sources": ("a test",)}
+    assert catalogue.services["crow"] == Service(**{**blank, "file": file.format("crow"), "checked_accepted": {}})
+    owl = {key: make_tuples(value) for key, value in full.items() if key not in ("notes", "sources")}
+    places = {"policy_support": "chromium", "policy_dir": PLACED, "policy_file": {}, "policy_fallbacks": ()}
+    known = {"id": "crow", "name": "Crow", "packages": {"apt": ("crow",)}, "processes": ("crow",), "paths": ()}
+    assert [*catalogue.browsers.values()] == [
+        Browser(**owl, policy_dir={}, unverified={}),
+        Browser(**known, **places, unverified={}),
+    ]
 
 
 LIST = "a list with at least one item"

@@ -114,8 +114,35 @@ UPCOMING = {
 def test_the_settings_of_each_control_in_force_and_before():
     assert settings() == IN_FORCE
     assert settings(today=BEGINS - datetime.timedelta(days=1)) == UPCOMING
-    for unforced in ({"dns_force": False}, {"controls": {"dns": "audit"}}):  # without DNS in force, nothing forces it
-        assert settings(**unforced)["firewall"] == {**IN_FORCE["firewall"], "force_dns": False}
+
+
+WITHOUT_SCAN = {key: value for key, value in IN_FORCE["apps"].items() if key != "unmanaged_browsers"}
+NOT_FORCED = {**IN_FORCE["firewall"], "force_dns": False}
+
+
+@pytest.mark.parametrize(
+    ("more", "control", "changed"),
+    [
+        ({"requests": False}, "apps", APPS),
+        ({"unmanaged_browsers": "off"}, "apps", WITHOUT_SCAN),
+        *((more, "firewall", NOT_FORCED) for more in ({"dns_force": False}, {"controls": {"dns": "audit"}})),
+        ({"tenants": {}}, "browser", {**IN_FORCE["browser"], "tenants": {}}),
+    ],
+)
+def test_one_variable_changes_one_control(more, control, changed):
+    assert settings(**more) == {**IN_FORCE, control: changed}
+
+
+def test_plan_has_these_parts_beside_its_controls():
+    whole = {"schema": "proscribe/plan/1", "contact": "the desk", "browsers": [], "catalog": "2026.11.1"}
+    whole |= {"request_url": "https://ask.example.org/", "watch": {"every": 300, "max_age": 2 * 86400}}
+    assert {key: value for key, value in compile_owl().items() if key != "controls"} == whole
+    assert set(compile_owl(made=catalogue(), request_url="", watch="off")) == {
+        "schema",
+        "contact",
+        "browsers",
+        "controls",
+    }
 
 
 @pytest.fixture
