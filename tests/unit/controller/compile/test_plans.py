@@ -224,60 +224,13 @@ def test_keys_that_nothing_reads_any_more_come_first_and_each_place_once():
 
 # -- places of browsers
 LATER = datetime.datetime(2026, 11, 29, tzinfo=datetime.timezone.utc)
-MANAGED = "policies/managed/proscribe.json"
-THUNDERBIRDS = [f"/var/lib/flatpak/app/{who}.Thunderbird" for who in ("org.mozilla", "net.thunderbird")]
 
 
-def build_flatpak_path(app: str) -> str:
-    return f"/var/lib/flatpak/extension/{app}.systemconfig/<arch>/<branch>/policies/policies.json"
-
-
-@pytest.fixture(scope="module")
-def own(own_catalogue):
-    return {str(place["path"]): place for place in places(own_catalogue)}
-
-
-@pytest.mark.parametrize(
-    ("path", "family", "first", "present"),
-    [
-        (f"/etc/chromium/{MANAGED}", "chromium", "chromium", None),
-        (f"/etc/chromium-browser/{MANAGED}", "chromium", "chromium", None),
-        (f"/etc/opt/chrome/{MANAGED}", "chromium", "google_chrome", None),
-        (f"/etc/opt/edge/{MANAGED}", "chromium", "microsoft_edge", None),
-        (f"/etc/brave/{MANAGED}", "chromium", "brave", None),
-        (f"/etc/opt/yandex/browser/{MANAGED}", "chromium", "yandex_browser", None),
-        (f"/etc/vivaldi/{MANAGED}", "chromium", "vivaldi", ["/opt/vivaldi/vivaldi-bin"]),
-        ("/etc/firefox/policies/policies.json", "firefox", "firefox", None),
-        ("/etc/thunderbird/policies/policies.json", "thunderbird", "thunderbird", None),
-        (build_flatpak_path("org.mozilla.firefox"), "firefox", "firefox", ["/var/lib/flatpak"]),
-        (build_flatpak_path("net.thunderbird.Thunderbird"), "thunderbird", "thunderbird", THUNDERBIRDS),
-    ],
-)
-def test_place_is_named_after_its_first_browser(own, path, family, first, present):
-    place = own[path]
-    assert (place["family"], place["id"], place["browsers"][0], place.get("present")) == (family, first, first, present)
-
-
-def test_firefox_has_the_files_of_its_installations_and_tor_browser_no_place(own):
-    folders = ("lib/firefox", "lib64/firefox", "lib/firefox-esr", "share/firefox-esr")
-    files = [f"/usr/{folder}/distribution/policies.json" for folder in folders]
-    assert own["/etc/firefox/policies/policies.json"]["fallbacks"] == files
-    assert not [path for path, place in own.items() if "tor_browser" in str(place["browsers"])]
-
-
-@pytest.mark.parametrize(
-    ("path", "packaged"),
-    [
-        (f"/etc/opt/chrome/{MANAGED}", {"flatpaks": ["com.google.Chrome"]}),
-        (f"/etc/chromium-browser/{MANAGED}", {"snaps": ["chromium"]}),
-        # Not ungoogled Chromium's Flatpak: where that reads policies is known, from one source.
-        (f"/etc/chromium/{MANAGED}", {"elsewhere": ["flatpak com.vivaldi.Vivaldi", "snap vivaldi"]}),
-        (f"/etc/brave/{MANAGED}", {"flatpaks": ["com.brave.Browser"], "elsewhere": ["snap brave"]}),
-        ("/etc/thunderbird/policies/policies.json", {}),
-    ],
-)
-def test_place_names_its_packagings(own, path, packaged):
-    assert {key: own[path][key] for key in ("flatpaks", "snaps", "elsewhere") if key in own[path]} == packaged
+def test_every_browser_with_policies_has_a_place_and_tor_browser_none(own_catalogue):
+    readers = {id_ for place in places(own_catalogue) for id_ in place["browsers"]}
+    with_policies = {id_ for id_, item in own_catalogue.browsers.items() if item.policy_support != "none"}
+    assert readers == with_policies - {"floorp"}  # of which nobody confirms a place
+    assert "tor_browser" in own_catalogue.browsers.keys() - readers
 
 
 def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own_catalogue):

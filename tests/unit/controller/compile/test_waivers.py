@@ -226,22 +226,6 @@ def build_waiver(**keys: Any) -> Waiver:
     return Waiver(**{**BLANK, "expires": day(20), **keys})
 
 
-@pytest.mark.parametrize(
-    ("keys", "part"),
-    [
-        ({}, {}),
-        ({"hours": ("daily 09:00-18:00",)}, {}),
-        ({"users": ("wong",)}, {"users": ["wong"]}),
-        ({"posix_groups": ("staff",)}, {"users": [], "posix_groups": ["staff"]}),
-        ({"versions": ("1", "2")}, {"versions": ["1", "2"]}),
-        ({"paths": ("/a",), "users": ("wong",), "posix_groups": ("staff",)},
-         {"users": ["wong"], "posix_groups": ["staff"], "paths": ["/a"]}),
-    ],
-)  # fmt: skip
-def test_partial_waiver_names_its_part(keys, part):
-    assert build_waiver(**keys).partial == part
-
-
 BODY: Any = {"controls": {"apps": {"services": {"owl": {"mode": "enforce"}}}, "dns": {"services": {}}}}
 
 
