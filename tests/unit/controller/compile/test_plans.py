@@ -188,6 +188,16 @@ def test_a_reminder_is_printed_once_a_day(tmp_path):
     assert printed == [["old"], [], ["older"], [], ["old"]]
 
 
+def test_old_catalogue_is_named_to_the_run_that_prints_it(organisation):
+    organisation.variables["catalog_max_age"] = "4d"
+    first, second = organisation.run(), organisation.run()
+    assert first["stale_catalog"] == {"max_days": 4, "directories": [f"{organisation.root}/catalog"]}
+    assert first["warnings"] == first["warnings_to_print"] == second["warnings"] != second["warnings_to_print"] == []
+    assert "stale_catalog" not in second
+    organisation.variables["catalog_max_age"] = "5d"
+    assert organisation.run("2026-11-25T23:59:59+00:00")["warnings"] == []
+
+
 def test_unrestricted_service_may_be_old():
     assert compile_warnings({"a": (OLD, {"services_exclude": ["parrot"]})}) == []
     assert len(compile_warnings({"b": (OLD, {}), "a": (OLD, {"services_exclude": ["parrot"]})})) == 1

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from mistakes import get_mistake
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.plans.waivers import waivers_of
-from proscribe.controller.compile.waivers import authority, refusals, request_answers, standing
+from proscribe.controller.compile.waivers import authority, departures, refusals, request_answers, standing
 from proscribe.controller.compile.waivers.document import MOMENT, Malformed, load_waivers, read_waiver
 from proscribe.controller.compile.waivers.hours import HOURS, windows
 from proscribe.controller.compile.waivers.reading import described, warning
 from proscribe.controller.compile.waivers.refusals import FILE, LARGEST, Disregarded, Refusal
+from proscribe.controller.compile.waivers.revocations import merge_revocations
+from proscribe.controller.compile.waivers.seen_notes import Revoked
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.policy_errors import PolicyErrors
 from waiver_organisation import GROUPS, NOW, WAIVER, at
@@ -339,6 +341,38 @@ def test_answers_of_a_plan_are_the_newest_and_say_what_stays_closed():
         "e2": {"answer": "ended", "user": "alice", "service": "owl", "waiver": "e2", "on": "2026-11-20T08:00:00Z"},
         "r1": {"answer": "refused", "user": "wong", "service": "whatsapp", "on": "2026-11-25T08:00:00Z", "why": "no"},
     }
+
+
+# -- memories
+def test_newest_revocation_that_has_begun_and_the_next_one_are_kept():
+    listed = [Revoked("w1", "x", f"2026-11-{number}T08:00:00Z", "y") for number in (28, 24, 27, 25, 26)]
+    assert merge_revocations([*listed, Revoked("w2", "x", "2026-11-27T08:00:00Z", "y")], "2026-11-25T08:00:00Z") == {
+        "w1": [listed[3], listed[4]],
+        "w2": [Revoked("w2", "x", "2026-11-27T08:00:00Z", "y")],
+    }
+
+
+LEFT, GONE = "(last seen on 2026-11-20)", "not in the inventory any more"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "groups", "text"),
+    [
+        (("h0", "new"), ("desks",), ""),
+        (("h1",), (), f"h1 {LEFT} is {GONE}"),
+        (
+            ("old", "h1"),
+            ("press", "desks"),
+            f"old, h1 {LEFT} and the group press {LEFT} are {GONE}",
+        ),
+        (("h1", "old", "h3", "h4"), (), f"h1 {LEFT}, old, h3 {LEFT} and 1 more are {GONE}"),
+    ],
+)
+def test_departed_hosts_and_groups_are_described(hosts, groups, text):
+    times = {"old": "", "new": None}
+    waiver, present = build_waiver(hosts=hosts, groups=groups), {"all": {"h0"}, "desks": {"h0"}}
+    departed = departures.find_departures(waiver, present, lambda _, name: times.get(name, "2026-11-20T08:00:00Z"))
+    assert departures.describe_departures(departed) == text
 
 
 # -- notes for the next run
