@@ -300,15 +300,29 @@ def test_waiver_that_waives_nothing_is_printed_unless_it_was_revoked(changes, wh
     assert bool(text) == bool(why)
 
 
-@pytest.mark.parametrize(
-    ("changes", "review_by"),
-    [
-        ({"reviewed_on": "2026-11-15T00:00:00Z"}, "2026-12-16T00:00:00+00:00"),
-        ({"expires": "2026-11-10T00:00:00Z"}, "2026-11-10T00:00:00+00:00"),  # it does not outlive the waiver
-    ],
-)
-def test_review_is_due_a_month_after_the_last_one(tmp_path, changes, review_by):
-    assert read_waiver(write_waiver(tmp_path, **changes)).review_by == at(review_by)
+DNS_ALONE = {"controls": ["dns"]}
+HOURS_OF_A_DAY = [f"mon {hour:02}:00-{hour:02}:30" for hour in range(20)]
+APPROVED = at("2026-11-01T01:00:00+00:00")
+GOOD_WAIVERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    # a review is due a month after the last one, and does not outlive the waiver
+    ({"reviewed_on": "2026-11-15T00:00:00Z"}, {"review_by": at("2026-12-16T00:00:00+00:00")}),
+    ({"expires": "2026-11-10T00:00:00Z"}, {"review_by": at("2026-11-10T00:00:00+00:00")}),
+    ({"reviewed_on": "2026-11-01T01:00:00Z", "review_by": ""}, {"review_by": at("2026-12-02T01:00:00+00:00")}),
+    ({"requested_on": "2026-11-01T01:00:00Z"}, {"requested_on": APPROVED, "approved_on": APPROVED}),
+    ({"valid_from": "2026-10-01T00:00:00Z"}, {"starts": APPROVED}),
+    ({"valid_from": "2026-11-03T00:00Z"}, {"starts": at("2026-11-03T00:00:00+00:00")}),
+    ({"reason": "x" * 1000}, {"reason": "x" * 1000}),
+    ({"hours": "mon 09:00-10:00", **DNS_ALONE}, {"hours": ("mon 09:00-10:00",), "windows": [(0, 540, 600)]}),
+    ({"hours": HOURS_OF_A_DAY, **DNS_ALONE}, {"hours": tuple(HOURS_OF_A_DAY), "partial": {}}),
+    ({"users": ["EX\\bob", "a", "a"], "controls": ["apps"]}, {"users": ("EX\\bob", "a"), "controls": ("apps",)}),
+    ({"posix_groups": [f"g{n}" for n in range(20)], "controls": ["apps", "firewall"]}, {"users": ()}),
+]
+
+
+@pytest.mark.parametrize(("changes", "fields"), GOOD_WAIVERS)
+def test_good_waiver_is_read(tmp_path, changes, fields):
+    waiver = read_waiver(write_waiver(tmp_path, **changes))
+    assert {name: getattr(waiver, name) for name in fields} == fields
 
 
 def test_names_of_a_malformed_waiver_are_read_as_far_as_they_are_spelled_so(tmp_path):
@@ -433,8 +447,9 @@ NO_TIMES = [
     *("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "\u0662026-12-31T18:00:00+08:00"),
     *(["2026-12-31T18:00:00+08:00"], "never"),
 ]
+NEEDED = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
 WRONG_WAIVERS = [
-    ({"expires": None}, "expires", "every waiver has one"),
+    *(({key: None}, key, "a value: every waiver has one") for key in NEEDED),
     *(({"expires": text}, "expires", "a time with its zone") for text in NO_TIMES),
     ({"expires": "2026-11-01T16:00:00+00:00"}, "expires", "a time after 2026-11-01T16:00:00+00:00"),
     ({"requested_on": "2026-11-05T00:00:00Z"}, "requested_on", "not after approved_on"),
@@ -442,13 +457,11 @@ WRONG_WAIVERS = [
     ({"expiry": "never"}, "expiry", "did you mean 'expires'?"),
     ({"id": "w2"}, "id", "the name of its file, w1"),
     ({"id": "w 1"}, "id", "letters, digits"),
-    ({"services": None}, "services", "every waiver has one"),
     ({"services": "whatsapp"}, "services", "a list, such as [whatsapp]"),
     ({"services": [["whatsapp"]]}, "services[0]", "a service's id"),
     ({"controls": ["firewal"]}, "controls[0]", "did you mean 'firewall'?"),
     ({"hosts": None}, "hosts", "hosts, groups or zones"),
     ({"approved_by": " head"}, "approved_by", "one line of text"),
-    ({"reason": ""}, "reason", "every waiver has one"),
     ({"reason": "\x1b[2J"}, "reason", "one line of text"),
     ({"reason": "x" * 1001}, "reason", "at most 1000"),
     ({"users": ["alice"]}, "controls", "[apps, firewall] or less beside users, because browser policies"),
@@ -465,10 +478,17 @@ WRONG_WAIVERS = [
     ({"hours": ["mon 09:00-09:00"], "controls": ["dns"]}, "hours[0]", "ends at another minute"),
     ({"hours": [f"mon 09:00-10:{n:02}" for n in range(21)], "controls": ["dns"]}, "hours", "at most 20"),
     *(({"request": id_}, "request", "16 of 0-9 and a-f") for id_ in ("12345", "00C0FFEE00C0FFEE")),
+    ({"hosts": {"press01": ""}}, "hosts", "a list"),
+    ({"users": ["alice"], "controls": ["apps", "dns"]}, "controls", "[apps, firewall] or less beside users"),
+    ({"paths": ["/"], "controls": ["apps"]}, "paths[0]", "an absolute path"),
     ({"revoked": ""}, "revoked", "a mapping such as"),
     ({"revoked": {"on": "2026-12-01", "by": "x", "why": "y"}}, "revoked.on", "a time with its zone"),
     ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x"}}, "revoked.why", "every revocation has one"),
     ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x", "wy": "y"}}, "revoked.wy", "did you mean 'why'?"),
+    *(
+        ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": by, "why": "y"}}, "revoked.by", "one line")
+        for by in (["x"], "a\nb")
+    ),
 ]
 
 

@@ -1,7 +1,6 @@
 """Group Policy in a domain controller's plan: what the variable may say, and the one policy of a group's hosts."""
 
 import dataclasses
-import functools
 from typing import Any
 
 import pytest
@@ -85,6 +84,16 @@ def test_a_controller_alone_has_the_policy_of_the_group(organisation):
     assert (item["browser"]["mode"], item["enforced"]) == ("enforce", False), "one may be in its own audience"
 
 
+def get_first_mistake(organisation, item, *hosts, **options):
+    """Return the mistake of an object before another one with a mistake, which has to be reported as well."""
+    with pytest.raises(PolicyErrors) as raised:
+        compile_question(organisation, [item, {**ONE, "name": "Theirs", "group": "nosuch"}], *hosts, **options)
+    first, second = raised.value.errors
+    assert (second.where, second.key, second.value) == ("host lab01", "proscribe_group_policy[1].group", "nosuch")
+    assert (first.where, first.key) == ("host lab01", "proscribe_group_policy[0].group")
+    return first
+
+
 @pytest.mark.parametrize(
     ("group", "variables", "expected"),
     [
@@ -94,9 +103,8 @@ def test_a_controller_alone_has_the_policy_of_the_group(organisation):
     ],
 )
 def test_a_group_without_one_policy_is_refused(organisation, group, variables, expected):
-    error = get_mistake(compile_question, organisation, [{**ONE, "group": group}], **variables)
-    assert error.key == "proscribe_group_policy[0].group" and error.where == "host lab01"
-    assert error.expected.startswith(expected)
+    error = get_first_mistake(organisation, {**ONE, "group": group}, **variables)
+    assert error.value == group and error.expected.startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -114,19 +122,18 @@ def test_onedrive_needs_a_tenants_id(organisation, tenant, service, refused):
     entry = {"id": service, "name": service, **{key: entry[key] for key in shared}}
     file.with_name(f"{service}.yml").write_text(yaml.safe_dump(entry))
     own = {"proscribe_tenants": {"microsoft": [tenant]}}
-    question = functools.partial(compile_question, organisation, [ONE], "lab01", others=lambda name: own)
+    options = {"others": lambda name: own}
     if not refused:
-        assert question()
+        assert compile_question(organisation, [ONE], "lab01", **options)
         return
-    error = get_mistake(question)
-    assert (error.key, error.value) == ("proscribe_group_policy[0].group", "press")
-    assert "proscribe_tenants.microsoft has 'dept.example' without" in error.expected
+    error = get_first_mistake(organisation, ONE, "lab01", **options)
+    assert error.value == "press" and "proscribe_tenants.microsoft has 'dept.example' without" in error.expected
 
 
 def test_a_group_with_two_policies_is_refused(organisation):
     own = {"press02": {"proscribe_services_exclude": ["slack"]}}
-    with pytest.raises(PolicyErrors, match="the hosts press01 and press02 have different policies"):
-        compile_question(organisation, [ONE], "lab01", others=lambda name: own.get(name, {}))
+    error = get_first_mistake(organisation, ONE, "lab01", others=lambda name: own.get(name, {}))
+    assert "the hosts press01 and press02 have different policies" in error.expected
 
 
 PUBLISHER = "CN=24803D75-212C-471A-BC57-9EF86AB91435"
@@ -168,5 +175,5 @@ def test_a_waiver_for_users_is_refused_where_rules_are_enforced(organisation):
 
     audited = compile_question(organisation, [ONE], "lab01", others=lambda name: {"proscribe_applocker": "audit"})
     assert "whatsapp" in read_object(audited)["apps"]["services"]
-    with pytest.raises(PolicyErrors, match="is for users of whatsapp, and AppLocker denies to all"):
-        compile_question(organisation, [ONE], "lab01", others=lambda name: {"proscribe_applocker": "enforce"})
+    error = get_first_mistake(organisation, ONE, "lab01", others=lambda name: {"proscribe_applocker": "enforce"})
+    assert "w1 is for users of whatsapp, and AppLocker denies to all" in error.expected

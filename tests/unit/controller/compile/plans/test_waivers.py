@@ -174,6 +174,9 @@ def test_the_history_and_the_fleet_state_know_hosts_of_runs_before_the_waiver(
         ({"hosts": ["press1"]}, "hosts[0]: found 'press1', expected"),
         ({"groups": ["pres"]}, "did you mean 'press'?"),
         ({"groups": ["media"]}, "groups[0]: found 'media', expected"),
+        ({"hosts": ["whatsapp"]}, "now or in an earlier run; 'whatsapp' is a service: services: [whatsapp]"),
+        ({"services": ["press01"]}, "a service of the catalogue; 'press01' is a host: hosts: [press01]"),
+        ({"services": ["webmail"]}, "a service of the catalogue; 'webmail' is a category, and a waiver"),
     ],
 )
 def test_unknown_name_in_a_waiver_stops_the_run(organisation, changes, message):
