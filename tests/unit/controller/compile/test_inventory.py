@@ -32,7 +32,7 @@ from proscribe.controller.compile.inventory.selection import select as select_of
 from proscribe.controller.compile.inventory.supported_hosts import unserved
 from proscribe.controller.compile.inventory.tags import unknown_tags
 from proscribe.controller.compile.plans.run import compile_run
-from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
 from waiver_organisation import Organisation, at
 
@@ -465,14 +465,17 @@ def test_wrong_place_of_reports_is_refused(inventory, values, message):
 def test_a_run_needs_a_place_in_which_it_can_write(inventory, monkeypatch):
     source = str(inventory / "hosts.yml")
     (inventory / "file").touch()
-    for named in ("file", "file/below/it"):
-        hosts = build_hosts(inventory, named)
-        with pytest.raises(PolicyErrors, match=f"found '{named}', .*{inventory}/file is no directory"):
-            require_reports(hosts, [source], {})
+    (inventory / "link").symlink_to("nowhere")
+    expected = "a directory in which this account can write; "
+    for named in ("file", "file/below/it", "link"):
+        hosts = build_hosts(inventory, named, named)
+        error = get_mistake(require_reports, hosts, [source], {})
+        assert (error.where, error.key, error.value) == ("host web1", "proscribe_reports", named)
+        assert error.expected == f"{expected}{inventory / named.partition('/')[0]} is no directory"
         assert str(require_reports(hosts, [source], {"PROSCRIBE_REPORTS": "/mnt/job"})) == "/mnt/job"
-    monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != str(inventory))
-    with pytest.raises(PolicyErrors, match=f"found 'new/one', .*can write; {inventory} is not writable"):
-        require_reports(build_hosts(inventory, "new/one"), [source], {})
+    monkeypatch.setattr(os, "access", lambda path, mode: (str(path), mode) != (str(inventory), os.W_OK | os.X_OK))
+    error = get_mistake(require_reports, build_hosts(inventory, "new/one"), [source], {})
+    assert error.expected == f"{expected}{inventory} is not writable for it"
     assert not (inventory / "new").exists(), "nothing was made"
 
 
@@ -491,6 +494,9 @@ def test_place_of_reports_without_an_inventory_on_the_disk(monkeypatch, project)
     assert reports_of(hosts, ["web1,web2"], {}) == (project or installation.ROOT).parent / "state"
     assert likely_reports(hosts, ["web1,web2"]) == (project or installation.ROOT).parent / "state"
     assert likely_reports(build_hosts(Path(), "a", "b"), ["web1,web2"]) == installation.reports()
+    assert place_of_reports([], [], "; or x", {}) == (installation.reports({}), "the usual place; or x")
+    wrong = PolicyError("all.yml:1", VARIABLE, "{{ x }}", "y"), PolicyError("all.yml:2", "proscribe_zone", "", "y")
+    assert get_mistake(reports_of, [HostVariables("web1", {}, {}, ".", wrong=wrong)], [], {}) == wrong[0]
 
 
 def test_run_writes_to_its_place_or_stops(tmp_path, monkeypatch):

@@ -91,6 +91,17 @@ def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value
     assert expected in error.expected
 
 
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [("end_grace", 0, 60), ("firewall_confirm_within", 10, 900), ("full_scan_every", 1, 1000)]
+    + [("waiver_max_days", 1, 3660)],
+)
+def test_number_is_taken_within_its_bounds(name, least, most):
+    assert [getattr(read(**{name: value}), name) for value in (least, most)] == [least, most]
+    for value in (least - 1, most + 1):
+        assert f"{least} to {most}" in get_mistake(read, **{name: value}).expected
+
+
 def test_every_mistake_is_reported_at_once():
     with pytest.raises(PolicyErrors) as raised:
         read(catagories=[], contact=3, compliance_gate="x")

@@ -318,12 +318,18 @@ PLAY = """\
 def test_variables_of_one_role_or_the_play_alone_have_their_lines(tmp_path):
     run = Run(tmp_path, {}, {**ROLE, "roles/own/meta/main.yml": {"allow_duplicates": True}, "play.yml": PLAY})
     first, second = (item for block in run.play.compile() for item in block.block if item.name == "in the role")
-    of_role = {item.key: item.where for item in in_play.for_another_role(second, [first])}
-    of_play = {name: item.where for name, item in in_play.in_play_only(run.hostvars, second, ["h1"]).items()}
-    assert set(of_role) == {"proscribe_x", "proscribe_y"}
-    assert set(of_play) == {"proscribe_b", "proscribe_c", "proscribe_d", BAN}
-    assert of_role["proscribe_x"] == f"{tmp_path}/play.yml:7"
-    assert of_play["proscribe_c"] == f"{tmp_path}/play.yml:3"
-    assert of_play[BAN] == f"{tmp_path}/roles/own/defaults/main.yml:2"
-    assert of_role["proscribe_y"] == f"{tmp_path}/play.yml:8"  # true has no place of its own
-    assert of_play["proscribe_d"] == f"{tmp_path}/roles/own/tasks/main.yml:1", "where the task is"
+    of_role = {item.key: (item.where, item.value) for item in in_play.for_another_role(second, [first])}
+    of_play = {
+        name: (item.where, item.key, item.value)
+        for name, item in in_play.in_play_only(run.hostvars, second, ["h1", "h2"]).items()
+    }
+    place, own, other = f"{tmp_path}/play.yml", f"{tmp_path}/roles/own/defaults/main.yml", f"{tmp_path}/roles/own/tasks"
+    # true has no place of its own
+    assert of_role == {"proscribe_x": (f"{place}:7", ["signal"]), "proscribe_y": (f"{place}:8", True)}
+    assert of_play == {
+        "proscribe_b": (f"{own}:1", "proscribe_b", "default"),
+        "proscribe_c": (f"{place}:3", "proscribe_c", "five"),
+        "proscribe_d": (f"{other}/main.yml:1", "proscribe_d", True),  # where the task is
+        BAN: (f"{own}:2", BAN, "default"),
+    }
+    assert list(in_play.for_another_role(second, [second])) == []
