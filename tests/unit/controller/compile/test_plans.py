@@ -621,6 +621,12 @@ def test_control_has_its_identifiers_of_a_service(control):
     assert IDENTIFIERS[control](service("blank", names=("鹦鹉",), allow_domains=("a.example",))) == {}
 
 
+def test_resolver_is_closed_for_names_alone_and_in_no_list_of_browsers():
+    nine = service("nine", service_class="encrypted_dns", networks=("192.0.2.9/32",), domains=("nine.example",))
+    assert IDENTIFIERS["firewall"](nine) == {"networks": ["192.0.2.9"], "ports": [53, 443, 853]}
+    assert IDENTIFIERS["browser"](nine) == {} != IDENTIFIERS["dns"](nine) == {"domains": ["nine.example"], "allow": []}
+
+
 def test_programs_are_identifiers_without_web():
     assert programs_of(FULL) == without_web(IDENTIFIERS["apps"](FULL)) == PROGRAMS
     identifiers = {"packages": {}, "processes": [], "paths": [], "windows": ["Parrot/parrot.exe"]}

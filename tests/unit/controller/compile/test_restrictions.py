@@ -33,6 +33,7 @@ GOOD_VALUES = [
     ("exports", ["csv", "sarif_open"], ("csv", "sarif_open")),
     ("watch", "off", 0),
     ("watch", "1m", 60),
+    ("watch", "1d", 86400),
     ("watch_max_age", "1d", 86400),
     ("watch_max_age", "365d", 365 * 86400),
     ("observe_timeout", "1m", 60),
@@ -94,7 +95,7 @@ def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value
 @pytest.mark.parametrize(
     ("name", "least", "most"),
     [("end_grace", 0, 60), ("firewall_confirm_within", 10, 900), ("full_scan_every", 1, 1000)]
-    + [("waiver_max_days", 1, 3660)],
+    + [("waiver_max_days", 1, 3660), ("firewall_local_ssh", 0, 1000)],
 )
 def test_number_is_taken_within_its_bounds(name, least, most):
     assert [getattr(read(**{name: value}), name) for value in (least, most)] == [least, most]

@@ -19,8 +19,8 @@ from proscribe.controller.compile.waivers.document import MOMENT, Malformed, loa
 from proscribe.controller.compile.waivers.hours import HOURS, windows
 from proscribe.controller.compile.waivers.reading import described, warning
 from proscribe.controller.compile.waivers.refusals import FILE, LARGEST, Disregarded, Refusal
-from proscribe.controller.compile.waivers.revocations import merge_revocations
-from proscribe.controller.compile.waivers.seen_notes import Revoked
+from proscribe.controller.compile.waivers.revocations import merge_revocations, note_revocation
+from proscribe.controller.compile.waivers.seen_notes import Revoked, read_notes
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.policy_errors import PolicyErrors
 from waiver_organisation import GROUPS, NOW, WAIVER, at
@@ -364,6 +364,19 @@ def test_newest_revocation_that_has_begun_and_the_next_one_are_kept():
         "w1": [listed[3], listed[4]],
         "w2": [Revoked("w2", "x", "2026-11-27T08:00:00Z", "y")],
     }
+
+
+def test_revocation_is_noted_for_the_next_run_of_its_inventory(organisation, store):
+    organisation.waiver()
+    organisation.run()
+    question = organisation.question()
+    elsewhere = dataclasses.replace(question, inventory=["/elsewhere"], groups={"all": frozenset({"other01"})})
+    old, new = (Revoked("w1", "x", f"2026-11-{day}T08:00:00Z", "y") for day in (20, 21))
+    for asked, revoked in ((question, new), (elsewhere, new), (question, old)):
+        note_revocation(store, asked, revoked, "2026-11-25T08:00:00Z")
+    noted = [(notes.sources, len(notes.waivers), notes.revoked) for notes in read_notes(store)]
+    assert noted == [([str(organisation.inventory)], 1, [new]), (["/elsewhere"], 0, [new])]
+    assert organisation.status() == "revoked"
 
 
 LEFT, GONE = "(last seen on 2026-11-20)", "not in the inventory any more"
