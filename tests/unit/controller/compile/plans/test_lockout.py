@@ -98,6 +98,26 @@ def test_rule_may_not_cut_the_controller(rule, management, expected):
 
 
 @pytest.mark.usefixtures("controller")
+def test_a_rule_or_a_plan_that_cuts_nobody_hides_none_after_it():
+    harmless = [{**RULE, "verdict": "accept"}, {**OUT, "direction": "forward"}, {**RULE, "protocol": "udp"}, RULE]
+    errors, _ = find_mistakes(plan(rules=[*harmless, RULE]))
+    assert [error.partition(": found")[0].rpartition("rules")[2] for error in errors] == ["[3]", "[4]"]
+    hosts = [build_host(f"h{number}", f"203.0.113.{number}") for number in range(1, 5)]
+    without = plans.sealed({"schema": plans.SCHEMA, "contact": "", "controls": {}})
+    compiled = dict(zip(("h1", "h2", "h3", "h4"), (without, plan(FREE), plan(FREE), plan("203.0.113.4/32"))))
+    assert "203.0.113.4, the address of host h4" in str(find(hosts, compiled)[0][0])
+    assert find_mistakes(
+        plan("203.0.113.0/24", "198.51.100.0/24", management=(f"{WEB}/32", "198.51.100.9", "::/0"))
+    ) == (
+        [],
+        [
+            f"proscribe_management {inner} lies in {outer} of chat: it stays reachable on the hosts that name it"
+            for inner, outer in ((f"{WEB}/32", "203.0.113.0/24"), ("198.51.100.9/32", "198.51.100.0/24"))
+        ],
+    )
+
+
+@pytest.mark.usefixtures("controller")
 def test_the_port_that_ansible_uses_is_the_port_of_ssh():
     compiled = plan(rules=[{**RULE, "protocol": "tcp", "ports": [2222]}])
     assert find_mistakes(compiled)[0] == []
