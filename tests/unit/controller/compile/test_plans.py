@@ -175,7 +175,8 @@ def compile_warnings(of, mode="enforce", windows=()):
     hosts = [HostVariables(name, {}, {}, ".") for name in of]
     question = Question(Path("/"), mode, mode, [], "", [], hosts, {}, windows=windows)
     catalogues = {name: made for name, (made, _) in of.items()}
-    compiled = Compiled(catalogues, own, [], {}, {name: f"plan of {name}" for name in of}, {}, [], [])
+    digests = {name: f"plan of {values}" for name, (_, values) in of.items()}  # the same for the same restrictions
+    compiled = Compiled(catalogues, own, [], {}, digests, {}, [], [])
     return [*of_policy(question, compiled), *of_catalogue_age(question, compiled, NOW, 180 * 86400)]
 
 
@@ -201,6 +202,7 @@ def test_old_catalogue_is_named_to_the_run_that_prints_it(organisation):
 def test_unrestricted_service_may_be_old():
     assert compile_warnings({"a": (OLD, {"services_exclude": ["parrot"]})}) == []
     assert len(compile_warnings({"b": (OLD, {}), "a": (OLD, {"services_exclude": ["parrot"]})})) == 1
+    assert len(compile_warnings({"b": (OLD, {}), "a": (FRESH, {})})) == 1
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,9 @@ def test_a_department_stands_in_one_register(tmp_path):
 @pytest.mark.parametrize(
     ("entry", "key"),
     [
-        ("press: chan", "press"),
+        ("pres: {head: a}", "pres"),
+        ("lab: ''\npress: chan", "press"),
+        ("press: {head: ''}", "press.head"),
         ("press: {head: a, deputies: b}", "press.deputies"),
         ("press: {head: a, deputies: [b, ' c']}", "press.deputies[1]"),
         ("press: {head: a, mail: b}", "press.mail"),
@@ -87,6 +89,24 @@ def test_a_mistake_in_one_department_hides_none_in_the_next(tmp_path, entry, key
     with pytest.raises(PolicyErrors) as wrong:
         authority.read_register([tmp_path], GROUPS)
     assert [error.key for error in wrong.value.errors] == [key, "finance.head"]
+
+
+def test_every_register_is_read_whatever_its_ending(tmp_path):
+    for name, content in (
+        ("a/approvers.yml", "["),
+        ("b/approvers.yaml", "press: {head: chan, deputies: [lee], mail: a@b}"),
+    ):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    register = authority.read_register([tmp_path, tmp_path / "b"], GROUPS)
+    assert register == {"press": authority.Authority("chan", ("lee",), "a@b")}
+    (tmp_path / "b/approvers.yaml").write_text("press: {head: chan, mail: a b}", encoding="utf-8")
+    with pytest.raises(PolicyErrors) as wrong:
+        authority.read_register([tmp_path / "a", tmp_path / "b"], GROUPS)
+    assert [(Path(error.where).parent.name, error.key) for error in wrong.value.errors] == [
+        ("a", ""),
+        ("b", "press.mail"),
+    ]
 
 
 # -- hours

@@ -287,8 +287,8 @@ def test_a_broken_entry_is_reported_with_line_key_value_and_what_was_expected(
 
 def test_all_mistakes_of_all_files_are_reported_at_once(write):
     write(GOOD.replace("parrot.example\n", "Parrot\n").replace("[parrot]", "[-x]"))
-    directory = write("a: [\n", "webmail/owl.yml")
-    assert [error.key for error in errors_of(directory)] == ["domains[1]", "packages.apt[0]", ""]
+    directory = write("a: [\n", "cloud_storage/owl.yml")
+    assert [error.key for error in errors_of(directory)] == ["", "domains[1]", "packages.apt[0]"]
 
 
 BROWSER_TEXT = """\

@@ -202,7 +202,9 @@ def test_services_are_announced_before_their_day():
 
 
 def test_a_service_that_a_control_leaves_alone_hides_none_after_it():
-    made = catalogue(service("ant"), service("bee", **KNOWN), service("owl", **{**KNOWN, "domains": ("owl.example",)}))
+    made = catalogue(
+        service("ant"), service("bee", **{**KNOWN, "domains": ("a.owl.example",)}), service("owl", **KNOWN)
+    )
     by_group = [{"services": ["bee"], "groups": ["guests"], "controls": ["apps"]}]
     plan = compile_owl(made=made, groups_restricted=by_group, controls={"browser": "off", "dns": "off"})
     sections = plan["controls"]
@@ -211,6 +213,8 @@ def test_a_service_that_a_control_leaves_alone_hides_none_after_it():
         "firewall": ["owl"],
     }
     assert sections["apps"]["nothing_known"] == sections["firewall"]["nothing_known"] == ["ant"]
+    assert sections["apps"]["services"]["owl"]["web_allow"] == ["a.owl.example"], "whoever is no guest may open it"
+    assert sections["apps"]["services"]["bee"]["only"] == {"posix_groups": ["guests"]}
 
 
 NOW = datetime.datetime(2026, 11, 2, 12, tzinfo=datetime.timezone.utc)
