@@ -494,6 +494,10 @@ def test_hosts_of_a_run_have_to_agree(name, value, organisation, ask_four, monke
     monkeypatch.setitem(OWN_VALUES, "desk01", {name: "x\n"})  # a mistake agrees with all
     error = get_mistake(compile_run, ask_four(), NOW)
     assert (error.where, error.key) == ("host desk01", f"proscribe_{name}")
+    monkeypatch.setitem(OWN_VALUES, "fin01", {name: value})
+    with pytest.raises(PolicyErrors) as raised:
+        compile_run(ask_four(), NOW)
+    assert [error.where for error in raised.value.errors] == ["host desk01", "host fin01"]
 
 
 def test_a_run_that_lifts_needs_no_waiver_that_was_there(organisation, ask_four):

@@ -229,6 +229,18 @@ def test_refusal_that_counts_for_nothing_is_printed_and_another_is_in_the_plan_o
     assert request_answers.with_answers(PLAN, {}, []) == PLAN
 
 
+def test_refusals_of_a_folder_are_in_the_plan_of_their_host(organisation):
+    stranger = ONE._replace(id="1" * 16, by="head.of.finance")
+    (organisation.waivers / FILE).write_text(write_line(ONE) + write_line(stranger))
+    compiled = compile_hosts(organisation.question(), at(NOW))
+    answers = {host: compiled.plans[digest].get("answers") for host, digest in compiled.hosts.items()}
+    refused = {"answer": "refused", "user": "wong", "service": "whatsapp", "on": "2026-11-25T08:00:00Z", "why": "no"}
+    assert (answers.pop("press01"), set(answers.values())) == ({"0" * 16: refused}, {None})
+    assert compiled.refusals == [ONE]
+    (text,) = compiled.warnings
+    assert text.startswith(f"the refusal of request {'1' * 16} on press01 counts for nothing: head.of.finance may not")
+
+
 # -- answers to requests
 PLAN = {"schema": "proscribe/plan/1", "controls": {}}
 

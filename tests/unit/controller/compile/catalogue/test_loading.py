@@ -17,6 +17,7 @@ from made_catalogue import GOOD, OWN, Made, errors_of
 from properties import examples
 from proscribe.controller.compile.catalogue import amendments, cache, retired_keys, schema
 from proscribe.controller.compile.catalogue.cache import Catalogues, state
+from proscribe.controller.compile.catalogue.feeds import Feed
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.policy_errors import PolicyErrors
@@ -108,6 +109,20 @@ def directory(tmp_path):
     write("---\namends: parrot\nadd:\n  domains: [c.example.org]\nsources: [a test]\n", "amends/parrot.yml")
     write("A note.\n", "instant_messaging/README.md")
     return write(GOOD)
+
+
+def test_feed_takes_the_place_of_an_earlier_one_only_if_it_says_so(directory, tmp_path):
+    write = Made(tmp_path)
+    for text, keys in ((LIST, ["id"]), (f"{LIST}replaces: 'true'\n", [])):
+        ours = write(text, "feeds/birds.yml", "ours")
+        write("z.example.org\n", "feeds/birds.txt", "ours")
+        assert [error.key for error in errors_of(directory, ours)] == keys
+    assert load([directory, ours]).feeds["birds"] == Feed(
+        *("birds", "parrot", "domains", "2026-11-01", ("z.example.org",), f"{ours}/feeds/birds.yml")
+    )
+    (directory / "feeds/birds.yml").unlink()
+    (error,) = errors_of(directory, ours)
+    assert (error.where, error.key, error.value) == (f"{ours}/feeds/birds.yml:8", "replaces", "true")
 
 
 def load_and_note(store: Store, *directories: Path) -> Catalogue:

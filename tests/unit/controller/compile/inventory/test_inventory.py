@@ -277,6 +277,12 @@ def test_the_layers_of_a_play_are_in_ansibles_own_order(tmp_path, places, wins):
     assert first(seen, "h2") == seen.raw_get("h2").get(BAN)
 
 
+def test_a_role_has_the_parameters_of_the_role_that_depends_on_it(tmp_path):
+    files = {**ROLE, "roles/outer/meta/main.yml": {"dependencies": ["own"]}, "roles/outer/tasks/main.yml": []}
+    seen = Run(tmp_path, {"roles": [{"role": "outer", BAN: "outer"}]}, files).seen("in the role")
+    assert seen.raw_get("h1")[BAN] == first(seen, "h1") == "outer"
+
+
 def test_connection_of_the_task_is_set_for_no_host(tmp_path):
     variables = {"ansible_connection": "local", BAN: "x"}
     run = Run(tmp_path, {"tasks": [task("compiles", vars=variables)]}, {})
@@ -311,7 +317,9 @@ PLAY = """\
     - role: own
       proscribe_x: [signal]
       proscribe_y: true
+      proscribe_z: a
     - role: own
+      proscribe_z: b
 """
 
 
@@ -325,11 +333,16 @@ def test_variables_of_one_role_or_the_play_alone_have_their_lines(tmp_path):
     }
     place, own, other = f"{tmp_path}/play.yml", f"{tmp_path}/roles/own/defaults/main.yml", f"{tmp_path}/roles/own/tasks"
     # true has no place of its own
-    assert of_role == {"proscribe_x": (f"{place}:7", ["signal"]), "proscribe_y": (f"{place}:8", True)}
+    assert of_role == {
+        "proscribe_x": (f"{place}:7", ["signal"]),
+        "proscribe_y": (f"{place}:8", True),
+        "proscribe_z": (f"{place}:9", "a"),
+    }
     assert of_play == {
         "proscribe_b": (f"{own}:1", "proscribe_b", "default"),
         "proscribe_c": (f"{place}:3", "proscribe_c", "five"),
         "proscribe_d": (f"{other}/main.yml:1", "proscribe_d", True),  # where the task is
+        "proscribe_z": (f"{place}:11", "proscribe_z", "b"),
         BAN: (f"{own}:2", BAN, "default"),
     }
     assert list(in_play.for_another_role(second, [second])) == []
