@@ -321,6 +321,7 @@ BLOCKS = f"a name that no service blocks: google_drive blocks drive.google.com {
 
 ALONE = "a name of this service alone: "
 CLAIMING = {"overlaps_with": ["gmail", "outlook_com"]}  # an entry that claims to know of the others
+TELEGRAM, SIGNED = "6N38VWS5BX:ru.keepcoder.Telegram", {"domains": ["owl.example"], "programs": "private"}
 OWN_ENTRIES = [
     # a name that permitted services stand on, itself or a name above it
     ({"domains": ["google.com"], **CLAIMING}, "domains[0]", "google.com", f"{ALONE}google.com carries search"),
@@ -345,12 +346,10 @@ OWN_ENTRIES = [
     ({"domains": ["switch.ch"]}, "domains[0]", "switch.ch", HAS.format("doh_other", "dns.switch.ch")),
     ({"domains": ["weiyun.com.example", "kakao.com.example"]}, "", "", ""),
     ({"networks": ["198.51.100.0/24", "172.67.1.0/24"]}, "networks[1]", "172.67.1.0/24", "a network of this "),
-    (
-        {"domains": ["owl.example"], "overlaps_with": ["owl"]},
-        "overlaps_with[0]",
-        "owl",
-        "the id of another service",
-    ),
+    ({"domains": ["a.example"], "overlaps_with": ["owl"]}, "overlaps_with[0]", "owl", "the id of another service"),
+    # and so who signs its programs
+    ({**SIGNED, "signing_ids": [TELEGRAM]}, "signing_ids[0]", TELEGRAM, "a program of its own: telegram has this one"),
+    ({**SIGNED, "team_ids": [TELEGRAM[:10]]}, "team_ids[0]", TELEGRAM[:10], "no team that telegram has in signing_ids"),
 ]
 
 

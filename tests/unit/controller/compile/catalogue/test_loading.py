@@ -98,14 +98,17 @@ def test_programs_of_windows_are_known_by_what_is_below_the_folder_of_programs(t
 
 NOBODY = 65534
 LIST = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-11-01\nsources: [a test]\n"
+OF_PUBLISHERS = "agreement: '2'\nchecked_accepted: {day: 2026-11-01, until: 2027-05-01, why: none has a list}\n"
+OF_PUBLISHERS += f"compared: [{{with: x, day: 2026-11-01, sha256: '{'0' * 64}', values: '2'}}]\n"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
 
 
 @pytest.fixture
 def directory(tmp_path):
     write = Made(tmp_path)
-    write(LIST, "feeds/birds.yml")
+    write(LIST + OF_PUBLISHERS, "feeds/birds.yml")
     write("a.example.org\nb.example.org\n", "feeds/birds.txt")
+    write(yaml.safe_dump({"browsers": [OWL | {"engine": "blink"}]}), "browsers.yml")
     write("---\namends: parrot\nadd:\n  domains: [c.example.org]\nsources: [a test]\n", "amends/parrot.yml")
     write("A note.\n", "instant_messaging/README.md")
     return write(GOOD)
@@ -143,10 +146,17 @@ def find_note(store: Store, directory: Path) -> Path:
     return store.directory / cache._name([directory])
 
 
-def test_unread_file_keeps_the_note_of_a_catalogue_and_a_pipe_has_no_state(store, directory):
+def test_unread_file_keeps_the_note_and_a_pipe_or_link_has_no_state(store, directory, monkeypatch):
     load_and_note(store, directory)
     (directory / "instant_messaging/README.md").write_text("Another note.\n")
     assert is_noted(store, directory)
+    with monkeypatch.context() as patched:
+        patched.setattr(cache, "LARGEST", 20)
+        assert state([directory]) == b""
+    (directory / "webmail").symlink_to("instant_messaging")
+    assert state([directory]) == b""
+    (directory / "webmail").unlink()
+    assert state([directory])
     os.mkfifo(directory / "instant_messaging/owl.yml")
     assert state([directory]) == b"", "it does not hold the run"
 
@@ -179,6 +189,7 @@ def test_changed_catalogue_is_loaded_anew(change, store, directory):
     change(directory)
     assert load_and_note(store, directory) == load([directory]) != before
     assert is_noted(store, directory)
+    assert load_and_note(store, directory) == load([directory]), "out of the note"
 
 
 def test_catalogue_with_a_link_is_never_noted(store, directory, tmp_path):
