@@ -58,6 +58,19 @@ def test_policy_is_compiled_once_where_its_sources_have_a_hash(store):
     assert read_repeatedly(store, b"state", 3) == ([READ] * 3, 1)
 
 
+def test_note_of_a_policy_counts_for_its_state_restrictions_and_day(store):
+    keys = [(b"s", "p", True), (b"t", "p", True), (b"s", "q", True), (b"s", "p", False)]
+    compiled: list[object] = []
+    for key in keys * 2:
+        cache = PlanCache(store)
+        assert cache.body(*key, lambda key=key: compiled.append(key) or BODY) == READ
+        cache.note_down()
+    assert compiled == keys
+    for note in store.directory.iterdir():
+        note.write_bytes(note.read_bytes().replace(b"a.example.org", b"b.example.org"))
+    assert PlanCache(store).body(*keys[0], lambda: BODY) == READ, "a damaged note"
+
+
 # -- departments
 GROUPS = {
     "all": {"web1", "web2", "db1", "lap1"},

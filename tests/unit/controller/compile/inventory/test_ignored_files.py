@@ -13,7 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.vars.hostvars import HostVars
 from ansible_inventory import read_hostvars
-from proscribe.controller.compile.inventory import ignored_variables
+from proscribe.controller.compile.inventory import ignored_files, ignored_variables
 from proscribe.controller.compile.inventory.ignored_variables import IgnoredPolicy, find_ignored_policy, unread
 
 WATCH = "proscribe_watch"
@@ -164,6 +164,22 @@ def test_encrypted_file_is_read_with_its_password(fleet, password, mistakes):
     fleet.loader.set_vault_secrets([("default", VaultSecret(password))])
     fleet.write({"group_vars/all/main.yml": {"a": 1}, "group_vars/all.yml": content})
     assert [error.key for error in fleet.ask().mistakes] == mistakes
+
+
+@pytest.mark.parametrize(
+    ("limit", "least", "file"),
+    [("MOST_FILES", 2, "group_vars/all.yml"), ("MOST_VAULTS", 1, "vault"), ("DEEPEST", 1, "group_vars/all.yml/a/b.yml")]
+    + [("LARGEST", len("proscribe_watch: 5m\n"), "group_vars/all.yml")],
+)
+def test_no_more_files_are_looked_into_than_the_limit(fleet, limit, least, file, monkeypatch):
+    content: Any = "proscribe_watch: 5m\n"
+    if file == "vault":
+        file, content = "group_vars/all.yml", VaultLib([("default", VaultSecret(b"x"))]).encrypt(content)
+        fleet.loader.set_vault_secrets([("default", VaultSecret(b"x"))])
+    fleet.write({"group_vars/all/main.yml": {"a": 1}, "group_vars/all.json": "{}", file: content})
+    for value, keys in ((least, [WATCH]), (least - 1, [])):
+        monkeypatch.setattr(ignored_files, limit, value)
+        assert [error.key for error in fleet.ask().mistakes] == keys
 
 
 @pytest.mark.parametrize(
