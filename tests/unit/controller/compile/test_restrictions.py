@@ -1,6 +1,7 @@
 """Restrictions: values of the inventory's variables, and the errors of wrong ones."""
 
 import datetime
+from typing import Any
 
 import pytest
 from made_policy import made_catalogue, plan, restrictions
@@ -50,6 +51,20 @@ GOOD_VALUES = [
 @pytest.mark.parametrize(("name", "value", "read_as"), GOOD_VALUES)
 def test_a_good_value_is_read(name, value, read_as):
     assert getattr(read(**{name: value}), name) == read_as
+
+
+UNSET: dict[str, Any] = {"audiences": ("consumer", "both"), "controls": ENFORCED, "events": {}, "notify": {}}
+UNSET |= {"tenants": {"google": (), "microsoft": ()}, "max_change": {"hosts": "25%", "removals": "auto"}, "watch": 0}
+UNSET |= {"categories": ("instant_messaging", "webmail", "cloud_storage", "circumvention"), "waiver_max_days": 365}
+UNSET |= {"categories_reported": ("remote_control", "ai_assistants", "social_media", "code_hosting"), "end_grace": 5}
+UNSET |= {"full_scan_every": 7, "firewall_confirm_within": 60, "firewall_local_ssh": 0, "watch_max_age": 14 * 86400}
+UNSET |= {"requests": True, "firewall_log": True, "waiver_blanket": False, "probe": False, "dns_force": False}
+UNSET |= {"exports": ("csv", "junit", "oscal", "prometheus", "sarif"), "schedule_options": (), "management": ()}
+
+
+def test_variable_that_nobody_sets_has_its_default():
+    result = read()
+    assert {name: getattr(result, name) for name in UNSET} == UNSET
 
 
 NO_FILES = ("events.jsonl", "/var/log/../x", "/var/log/", "/var/log/\n", f"/{'x' * 4095}", True, "/", "", 7)

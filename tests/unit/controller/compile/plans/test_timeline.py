@@ -1,6 +1,7 @@
 """What a host's plan becomes on its own: whoever follows `later` has what a run at that moment would compile."""
 
 import datetime
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,20 @@ def test_a_day_that_no_clock_shows_is_no_moment(organisation, day):
 def test_times_of_keys_are_moments(organisation, option, expected):
     sign(organisation, organisation.waiver(), *filter(None, [OURS, option]))
     assert list_changes(compile_plans(organisation, NOW)) == expected
+
+
+def test_local_day_of_a_key_that_a_pattern_names_is_a_moment(organisation, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Hong_Kong")
+    time.tzset()
+    try:
+        keys = Keys(organisation.root, organisation.inventory)
+        keys.allow("nobody,*.of.press", keys.make("head"), OURS, 'valid-before="20261210"')
+        keys.sign(organisation.waiver(), keys.make("head"))
+        changes = [("now", "waived"), ("2026-12-09T16:00:01Z", "enforce")]
+        assert list_changes(compile_plans(organisation, NOW)) == changes
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation):

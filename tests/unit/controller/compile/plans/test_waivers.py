@@ -12,7 +12,7 @@ from proscribe.controller.cli.waiver.folder import of_inventory
 from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.plans.run import compile_run
-from proscribe.controller.compile.plans.waivers import judge, waivers_of
+from proscribe.controller.compile.plans.waivers import judge, waivers_of, wrong_in
 from proscribe.controller.compile.waivers import document, seen_notes
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.evaluation.fleet_state import FleetState, Host, Observation
@@ -90,6 +90,14 @@ def test_a_waiver_of_hosts_outside_the_run_may_name_what_only_they_know(organisa
     assert len(waivers_of(organisation.question("fin01"), at(NOW))) == 1
 
 
+def test_names_in_a_malformed_draft_are_checked(organisation):
+    with pytest.raises(document.Malformed) as wrong:
+        document.read_waiver(organisation.waiver(services=["whatsap"], expires=None))
+    errors = wrong_in(wrong.value.named, organisation.question(), at(NOW))
+    assert [(error.key, error.value) for error in errors] == [("services[0]", "whatsap")]
+    assert wrong_in(None, organisation.question(), at(NOW)) == []
+
+
 # -- hosts that left
 LATER, LATEST = "2026-11-27T08:00:00+00:00", "2026-11-28T08:00:00+00:00"
 BOTH = {"hosts": ["press01", "press02"]}
@@ -108,6 +116,8 @@ def test_host_that_left_is_granted_no_new_waiver_and_comes_back_with_its_old_one
     with pytest.raises(PolicyErrors, match=r"hosts: found 'press02 \(last seen on 2026-11-25\)', expected a name that"):
         judge(document.read_waiver(file), organisation.question(), at(LATER))
     organisation.groups = groups
+    waiver, worth = judge(document.read_waiver(file), organisation.question(), at(LATER))
+    assert (waiver.id, worth.status, worth.hosts) == ("w1", "active", ("press01", "press02"))
     assert (organisation.why(LATEST), list(organisation.opened(now=LATEST))) == ("", ["press01", "press02"])
 
 
