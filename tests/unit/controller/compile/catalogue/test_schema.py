@@ -249,6 +249,7 @@ BAD_ENTRIES = [
     ("enforce: true", "enforce: yes", 7, "enforce", "yes", "one of true, false"),
     ("[a test]", "a test", 13, "sources", "a test", LIST),
     ("[parrot]", "[]", 12, "packages.apt", [], LIST),
+    ("[parrot]", "[dpkg]", 12, "packages.apt[0]", "dpkg", "something that a host can do without"),
     ("[parrot]", "[{a: b}]", 12, "packages.apt[0]", {"a": "b"}, "one text"),
     ("\n  apt: [parrot]", " {}", 11, "packages", {}, "at least one key out of apt"),
     ("[parrot]", "[parrot, parrot]", 12, "packages.apt[1]", "parrot", "every item once; this one is a duplicate"),

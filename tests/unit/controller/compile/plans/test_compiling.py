@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import json
 import time
 import types
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from proscribe.controller.compile.inventory.inventory import HostVariables, Ques
 from proscribe.controller.compile.plans import compiling, identifiers
 from proscribe.controller.compile.plans import hosts as plans_of_hosts
 from proscribe.controller.compile.plans.compiling import compile_body, compile_plan, upcoming_services
+from proscribe.controller.compile.plans.difference import Change, difference
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.plans.identifiers import PACKAGE_SYSTEMS
 from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES
@@ -131,6 +133,14 @@ NOT_FORCED = {**IN_FORCE["firewall"], "force_dns": False}
 )
 def test_one_variable_changes_one_control(more, control, changed):
     assert settings(**more) == {**IN_FORCE, control: changed}
+
+
+def test_difference_has_a_whole_setting_that_comes():
+    (change,) = difference(compile_owl(unmanaged_browsers="off"), compile_owl())
+    setting = (
+        '{"copies":[],"mode":"audit","name":"Browsers that no policy reaches","packages":{},"paths":[],"processes":[]}'
+    )
+    assert change == Change("apps", "setting", subject="unmanaged_browsers", after=setting)
 
 
 def test_plan_has_these_parts_beside_its_controls():
