@@ -513,6 +513,21 @@ def test_hosts_of_a_run_have_to_agree(name, value, organisation, ask_four, monke
     assert [error.where for error in raised.value.errors] == ["host desk01", "host fin01"]
 
 
+def test_fed_directories_are_due_with_their_plans(organisation):
+    fed: list[Any] = [{"format": "rpz", "directory": f"/srv/{group}", "group": group} for group in ("press", "nosuch")]
+    fed += ["nft", {"format": "pac", "directory": "/srv/all", "access_log": "/var/log/pac", "url": "/pac"}]
+    organisation.variables |= {"exports_fed": fed, "exports_key": "/etc/key"}
+    press, missing, everybody = organisation.run()["points"]
+    signed = {"key": "/etc/key", "signers": [f"{organisation.inventory}/allowed_signers"]}
+    blank = {**signed, "why": "", "access_log": "", "url": ""}
+    assert press == {**blank, "format": "rpz", "directory": "/srv/press", "group": "press", "plan": press["plan"]}
+    served = {"access_log": "/var/log/pac", "url": "/pac", "plan": everybody["plan"]}
+    assert everybody == {**blank, "format": "pac", "directory": "/srv/all", "group": "", **served}
+    digests = [point["plan"] for point in (press, everybody)]
+    assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in digests)
+    assert missing["plan"] == "" and "found 'nosuch', expected a group of the inventory" in missing["why"]
+
+
 def test_a_run_that_lifts_needs_no_waiver_that_was_there(organisation, ask_four):
     file = organisation.waiver()
     compile_run(ask_four(), NOW)
