@@ -1,6 +1,5 @@
 """Inventories: nested ones, tags, values for reports, selection of hosts, folders of a policy."""
 
-import dataclasses
 import fnmatch
 import itertools
 import os
@@ -31,10 +30,8 @@ from proscribe.controller.compile.inventory.selection import Selection, audience
 from proscribe.controller.compile.inventory.selection import select as select_of_inventory
 from proscribe.controller.compile.inventory.supported_hosts import unserved
 from proscribe.controller.compile.inventory.tags import unknown_tags
-from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
-from waiver_organisation import Organisation, at
 
 
 def write_hosts(top: Path, *paths: str) -> Path:
@@ -133,11 +130,8 @@ KEPT |= {"stale_after": {"usual": 3600, "hosts": {"c": 7200}}}
 def test_report_has_one_value_for_all_hosts_or_names_those_that_differ(tmp_path):
     others = {"stale_after": "2h", "exports_fed": []}
     assert read_reporting(tmp_path, a=REPORTED, b=REPORTED, c={**REPORTED, **others}) == KEPT
-
-
-def test_values_for_reports_are_the_usual_ones_or_those_of_all_hosts(tmp_path):
-    result = read_reporting(tmp_path)
-    assert (result["history"], result["stale_after"]) == ("sqlite", {"usual": 3 * 86400, "hosts": {}})
+    usual = read_reporting(tmp_path)
+    assert (usual["history"], usual["stale_after"]) == ("sqlite", {"usual": 3 * 86400, "hosts": {}})
     assert one_for_all("exports_key", [], {}) == ""
     error = get_mistake(read_reporting, tmp_path, a={}, b={}, c={"history": "off"})
     assert (error.key, error.value) == ("proscribe_history", "off")
@@ -497,18 +491,3 @@ def test_place_of_reports_without_an_inventory_on_the_disk(monkeypatch, project)
     assert place_of_reports([], [], "; or x", {}) == (installation.reports({}), "the usual place; or x")
     wrong = PolicyError("all.yml:1", VARIABLE, "{{ x }}", "y"), PolicyError("all.yml:2", "proscribe_zone", "", "y")
     assert get_mistake(reports_of, [HostVariables("web1", {}, {}, ".", wrong=wrong)], [], {}) == wrong[0]
-
-
-def test_run_writes_to_its_place_or_stops(tmp_path, monkeypatch):
-    monkeypatch.delenv("PROSCRIBE_REPORTS", raising=False)
-    organisation = Organisation(tmp_path)
-    organisation.variables["reports"] = "../state"
-    run = compile_run(organisation.question(), at(NOW))
-    assert Path(run["directory"]).parent == Path(run["plans"]).parent == tmp_path / "state"
-    assert list((tmp_path / "state" / "plans").glob("*.json"))
-    question = organisation.question()
-    last = question.hosts[-1]
-    question.hosts[-1] = dataclasses.replace(last, values={**last.values, VARIABLE: "../other"})
-    with pytest.raises(PolicyErrors, match=f"{last.name}.*proscribe_reports: found '../other', expected the same"):
-        compile_run(question, at(NOW))
-    assert not (tmp_path / "other").exists()

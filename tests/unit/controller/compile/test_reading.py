@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from made_catalogue import GOOD
 from mistakes import get_mistake
 from proscribe.controller.compile.catalogue import dates, schema
-from proscribe.controller.compile.reading import grammar, plain_file, values, windows_signing
+from proscribe.controller.compile.reading import grammar, plain_file, values, windows_signing, yaml_file
 from proscribe.controller.compile.reading.networks import NetworkTable, merged, packed, spelled
 from proscribe.controller.compile.restrictions import readers
 
@@ -186,6 +186,13 @@ def test_a_link_may_not_lead_out_of_the_directory(tmp_path):
     assert plain_file.content_of(folder / "out", 5) == b"x"
     expected = "a file of this directory, not a link out of it"
     assert get_refusal(folder / "out", within=folder) == (str(folder / "out"), "", "out", expected)
+
+
+def test_line_of_a_path_is_that_of_the_nearest_value(tmp_path):
+    (tmp_path / "a.yml").write_text(GOOD)
+    document = yaml_file.read_yaml(tmp_path / "a.yml")
+    paths = [(), ("id",), ("nosuch", "domains"), ("domains", 1), ("domains", 2), ("domains", "x"), ("id", "x")]
+    assert [document.place(path).rpartition(":")[2] for path in paths] == ["2", "2", "2", "10", "8", "8", "2"]
 
 
 # -- readers of values

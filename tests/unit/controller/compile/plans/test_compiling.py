@@ -19,7 +19,7 @@ from proscribe.controller.compile.catalogue.release import Release
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.plans import compiling, identifiers
 from proscribe.controller.compile.plans import hosts as plans_of_hosts
-from proscribe.controller.compile.plans.compiling import compile_body, compile_plan, upcoming_services
+from proscribe.controller.compile.plans.compiling import compile_body, compile_plan
 from proscribe.controller.compile.plans.difference import Change, difference
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.plans.identifiers import PACKAGE_SYSTEMS
@@ -198,15 +198,6 @@ def test_a_watching_host_knows_the_waivers_that_its_plan_names(waiver):
         "b": {**named, "users": ["alice"], "posix_groups": ["press"], "limits": limits}
     }
     assert "waivers" not in compile_owl(part, watch="off") and "waivers" not in compile_owl()
-
-
-def test_services_are_announced_before_their_day():
-    plan = compile_owl(today=BEGINS - datetime.timedelta(days=1))
-    assert upcoming_services(plan) == [
-        {"service": "owl", "control": control, "effective_from": BEGINS.isoformat()}
-        for control in ("apps", "browser", "firewall", "dns")
-    ]
-    assert upcoming_services(compile_owl()) == []
 
 
 def test_a_service_that_a_control_leaves_alone_hides_none_after_it():

@@ -43,6 +43,8 @@ def test_a_case_has_its_status_in_the_report_and_its_effect_in_every_plan(organi
         assert organisation.status(case.now, "press02") == organisation.status(case.now, "lab01") == "active"
     # A warning for everything that somebody may rely on in error; what was taken back on purpose is only listed.
     assert bool(run["warnings"]) == (case.status not in ("active", "revoked") or waiver["review_overdue"])
+    verb = "still waives, but" if case.status == "active" else f"waives nothing ({case.status.replace('_', ' ')}):"
+    assert run["warnings"] in ([], [f"waiver w1 {verb} {waiver['why']} [{file}]"])
 
 
 def test_the_worst_comes_first(organisation):
