@@ -249,13 +249,30 @@ def test_keys_that_nothing_reads_any_more_come_first_and_each_place_once():
 
 # -- places of browsers
 LATER = datetime.datetime(2026, 11, 29, tzinfo=datetime.timezone.utc)
+MANAGED = "policies/managed/proscribe.json"
+IN_FLATPAK = "/var/lib/flatpak/extension/{}.systemconfig/<arch>/<branch>/policies/policies.json"
+THUNDERBIRDS = [f"/var/lib/flatpak/app/{who}.Thunderbird" for who in ("org.mozilla", "net.thunderbird")]
 
 
-def test_every_browser_with_policies_has_a_place_and_tor_browser_none(own_catalogue):
-    readers = {id_ for place in places(own_catalogue) for id_ in place["browsers"]}
-    with_policies = {id_ for id_, item in own_catalogue.browsers.items() if item.policy_support != "none"}
-    assert readers == with_policies - {"floorp"}  # of which nobody confirms a place
-    assert "tor_browser" in own_catalogue.browsers.keys() - readers
+@pytest.mark.parametrize(
+    ("path", "family", "first", "present"),
+    [
+        (f"/etc/chromium/{MANAGED}", "chromium", "chromium", None),
+        (f"/etc/chromium-browser/{MANAGED}", "chromium", "chromium", None),
+        (f"/etc/opt/chrome/{MANAGED}", "chromium", "google_chrome", None),
+        (f"/etc/opt/edge/{MANAGED}", "chromium", "microsoft_edge", None),
+        (f"/etc/brave/{MANAGED}", "chromium", "brave", None),
+        (f"/etc/opt/yandex/browser/{MANAGED}", "chromium", "yandex_browser", None),
+        (f"/etc/vivaldi/{MANAGED}", "chromium", "vivaldi", ["/opt/vivaldi/vivaldi-bin"]),
+        ("/etc/firefox/policies/policies.json", "firefox", "firefox", None),
+        ("/etc/thunderbird/policies/policies.json", "thunderbird", "thunderbird", None),
+        (IN_FLATPAK.format("org.mozilla.firefox"), "firefox", "firefox", ["/var/lib/flatpak"]),
+        (IN_FLATPAK.format("net.thunderbird.Thunderbird"), "thunderbird", "thunderbird", THUNDERBIRDS),
+    ],
+)
+def test_place_is_named_after_its_first_browser(own_catalogue, path, family, first, present):
+    (place,) = (place for place in places(own_catalogue) if place["path"] == path)
+    assert (place["family"], place["id"], place["browsers"][0], place.get("present")) == (family, first, first, present)
 
 
 def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own_catalogue):
