@@ -95,23 +95,16 @@ def test_any_host_of_the_inventory_can_be_asked_for(hostvars):
 
 
 def test_an_error_has_the_place_that_it_or_a_cause_of_it_knows(hostvars, folder):
-    def error(cause: BaseException | None, obj: object = None) -> Exception:
+    def error(obj: object = None, **more: BaseException) -> Exception:
         made = ValueError("x")
-        made.obj = obj  # type: ignore[attr-defined]
-        made.__cause__ = cause
+        vars(made)["obj"] = obj
+        for name, value in more.items():
+            setattr(made, f"__{name}__", value)
         return made
 
-    zone = hostvars.raw_get("web1")["proscribe_zone"]
-    there = f"{folder}/hosts.yml:10"
-    places = [
-        inventory.place_of(error(None)),
-        inventory.place_of(error(None, "x")),
-        inventory.place_of(error(error(None, zone), "x")),
-    ]
-    assert places == ["", "", there]
-    during = error(None)
-    during.__context__ = error(None, zone)
-    assert inventory.place_of(during) == there
+    known = error(hostvars.raw_get("web1")["proscribe_zone"])
+    errors = (error(), error("x"), error("x", cause=known), error(context=known))
+    assert [inventory.place_of(item) for item in errors] == ["", "", *[f"{folder}/hosts.yml:10"] * 2]
 
 
 def test_values_are_plain(hostvars):
