@@ -229,6 +229,11 @@ TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     (readers.read_controls, {}, dict.fromkeys(("apps", "browser", "firewall", "dns"), "enforce")),
     (readers.read_tenants, {}, BOTH),
     (readers.read_tenants, {"microsoft": [TENANT_ID, "Dept.example", TENANT_ID]}, {**BOTH, **TENANTS}),
+    (
+        readers.read_tenants,
+        {"microsoft": ["a.example", "b.example"]},
+        {**BOTH, "microsoft": ("a.example", "b.example")},
+    ),
     (readers.read_tenants, {"microsoft": [BY_ID]}, {**BOTH, "microsoft": (READ_BY_ID,)}),
     (readers.read_extensions, [EXTENSION, "parrot@example.org"], (EXTENSION, "parrot@example.org")),
     *((readers.read_history, word, word) for word in ("sqlite", "off", DATABASE, "postgresql+psycopg://db/x")),

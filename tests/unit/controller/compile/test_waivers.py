@@ -20,7 +20,7 @@ from proscribe.controller.compile.waivers.hours import HOURS, windows
 from proscribe.controller.compile.waivers.reading import described, warning
 from proscribe.controller.compile.waivers.refusals import FILE, LARGEST, Refusal
 from proscribe.controller.compile.waivers.revocations import merge_revocations, note_revocation
-from proscribe.controller.compile.waivers.seen_notes import Revoked, read_notes
+from proscribe.controller.compile.waivers.seen_notes import Revoked, make_notes, read_notes
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.policy_errors import PolicyErrors
 from waiver_organisation import GROUPS, NOW, WAIVER, at
@@ -363,6 +363,8 @@ def test_revocation_is_noted_for_the_next_run_of_its_inventory(organisation, sto
         note_revocation(store, asked, revoked, "2026-11-25T08:00:00Z")
     noted = [(notes.sources, len(notes.waivers), notes.revoked) for notes in read_notes(store)]
     assert noted == [([str(organisation.inventory)], 1, [new]), (["/elsewhere"], 0, [new])]
+    alone = dataclasses.replace(question, hosts=[], groups={"all": frozenset({"localhost"})})
+    assert make_notes(alone).hosts == "", "every controller is called so"
     assert organisation.status() == "revoked"
 
 
