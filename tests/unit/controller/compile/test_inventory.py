@@ -28,7 +28,7 @@ from proscribe.controller.compile.inventory.reports_place import (
 )
 from proscribe.controller.compile.inventory.selection import Selection, audience, chosen
 from proscribe.controller.compile.inventory.selection import select as select_of_inventory
-from proscribe.controller.compile.inventory.supported_hosts import unserved
+from proscribe.controller.compile.inventory.supported_hosts import is_windows, unserved
 from proscribe.controller.compile.inventory.tags import unknown_tags
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
@@ -175,9 +175,14 @@ def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from():
 
 
 # -- selection
+DEVICES = "network_cli httpapi netconf grpc napalm persistent"
+
+
 @pytest.mark.parametrize(
     ("variables", "reason"),
     [
+        *(({"ansible_connection": f"a.b.{plugin}"}, "a network device (") for plugin in DEVICES.split()),
+        *(({"ansible_connection": plugin}, "a Windows host (ansible_connection: ") for plugin in ("winrm", "psrp")),
         ({"ansible_shell_type": "cmd"}, "a Windows host (ansible_shell_type: cmd)"),
         ({"ansible_shell_type": "ansible.builtin.PowerShell"}, "a Windows host (ansible_shell_type: ansible.builtin."),
         # `local` reaches the controller: if Proscribe observed it, the result would count as that of the switch.
@@ -187,6 +192,8 @@ def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from():
 )
 def test_host_that_is_not_served_is_recognised_by_its_variables(variables, reason):
     assert unserved(variables).startswith(reason) and bool(unserved(variables)) == bool(reason)
+    assert is_windows(variables) == reason.startswith("a Windows host")
+    assert not is_windows({**variables, "ansible_connection": "local"}) or "ansible_shell_type" not in variables
 
 
 def select(*hosts: tuple[str, Any, str], observes: bool = False) -> Selection:

@@ -135,12 +135,17 @@ def test_many_unknown_groups_are_one_warning(fleet):
     assert "group team2" in warning and "team3" not in warning and warning.endswith(" and 6 more")
 
 
+COPIES = "~ .bak .backup .orig .old .save .rej .swp .tmp .disabled .off .sample .example .template .dist .j2 .md .rst"
+COPIES += " .sig .rpmnew .rpmsave .dpkg-dist .dpkg-old .dpkg-new .ucf-dist .ucf-old .BAK"
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [
         ("group_vars/press.yml", {"nginx_user": "www", "proscribed_hosts": ["x"], "prompt": 1}),
         ("group_vars/all/notes.txt", "The variable proscribe_watch is explained elsewhere.\n"),
-        *((f"group_vars/{copy}", AUDIT) for copy in ("all/.main.yml.swp", "all/main.yml~", "all.yml.bak")),
+        *((f"group_vars/all/main.yml{ending}", AUDIT) for ending in COPIES.split()),
+        *((f"group_vars/all/{name}", AUDIT) for name in ("#main.yml#", ".main.yml.a")),
         ("group_vars/README.md", "proscribe_watch: 5m\n"),
         ("group_vars/press.yml", {"other": {"proscribe_watch": "5m"}}),
         ("group_vars/press.yml", b"\xff\xfe\x00"),
