@@ -107,6 +107,20 @@ def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value
     assert expected in error.expected
 
 
+WORDS = """
+audit_with root stored; applocker off audit enforce; compliance_gate never noncompliant incomplete; feeds all off
+dns_backend auto hosts; exec_control fapolicyd off; firewall_quic blocked unmanaged; history sqlite off
+network_homes unknown scan; programs_for_both report remove; schedule controller pull awx off
+unmanaged_browsers auto report audit off; waiver_signatures required optional off; waiver_groups growing frozen
+"""
+
+
+def test_variable_takes_each_of_its_words():
+    for name, *words in (text.split() for text in WORDS.strip().replace("\n", ";").split(";")):
+        assert [RESTRICTIONS[name].read(word) for word in words] == words
+        assert all(word in get_mistake(RESTRICTIONS[name].read, "-").expected for word in words)
+
+
 @pytest.mark.parametrize(
     ("name", "least", "most"),
     [("end_grace", 0, 60), ("firewall_confirm_within", 10, 900), ("full_scan_every", 1, 1000)]

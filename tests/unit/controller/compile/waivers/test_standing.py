@@ -17,6 +17,7 @@ from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.compile.waivers import committed
 from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.compile.waivers.document import read_waiver
+from proscribe.controller.compile.waivers.persons import are_one_person, describe_other_script
 from proscribe.controller.compile.waivers.standing import STATUSES, Context, Rules, standing, worst_first
 from proscribe.controller.compile.waivers.waiver import Revocation
 from proscribe.controller.report.history import exceptions, open_history
@@ -205,6 +206,14 @@ def test_two_persons_are_two(organisation, approver, requester):
 def test_a_name_in_another_script_than_the_approvers_is_refused(organisation, requester, script):
     status, why = judged(organisation, "head.of.press", requester)
     assert status == "self_approved" and script in why and requester in why
+
+
+def test_unseen_letters_make_no_other_person_and_east_asian_names_are_taken():
+    unseen = "\u115f\u1160\u17b4\u17b5\u3164\uffa0"
+    assert all(are_one_person("alice", f"al{letter}ice") for letter in unseen)
+    names = ("陳大文", "ひらがな", "カタカナ", "한글", "ㄅㄆ", "Ａlice", "\u02b0", "ª", "º")
+    assert [describe_other_script(name, ["chan"]) for name in names] == [""] * 9
+    assert describe_other_script("\u0438\u0432", ["chan", "\u0438"]) == "", "an approver's name has such letters"
 
 
 # -- signatures by the real ssh-keygen
