@@ -276,6 +276,12 @@ def test_a_role_has_the_parameters_of_the_role_that_depends_on_it(tmp_path):
     assert seen.raw_get("h1")[BAN] == first(seen, "h1") == "outer"
 
 
+def test_variables_that_an_included_role_is_given_are_those_of_the_task(tmp_path):
+    apply = {"vars": {BAN: "x", "other": "y"}}
+    run = Run(tmp_path, {"tasks": [{"name": "includes", "include_role": {"name": "own", "apply": apply}}]}, ROLE)
+    assert in_play.given_to(run.tasks["includes"]).keys() == {BAN}
+
+
 def test_connection_of_the_task_is_set_for_no_host(tmp_path):
     variables = {"ansible_connection": "local", BAN: "x"}
     run = Run(tmp_path, {"tasks": [task("compiles", vars=variables)]}, {})
