@@ -79,11 +79,7 @@ def fleet(tmp_path, monkeypatch):
         (["group_vars/all", "group_vars/all.yml/main.yml"], "group_vars/all.yml/main.yml", "for the group all"),
         ([f"{WEB}/a.yml", f"{WEB}.yml"], f"{WEB}.yml", "alone for the host web01.example.org"),
         (["group_vars/all.YML"], "group_vars/all.YML", "a file that ends with .yml, .yaml, .json"),
-        (
-            ["group_vars/all/.a.swp", "group_vars/all/ban.txt"],
-            "group_vars/all/ban.txt",
-            "a file that ends with .yml, .yaml, .json",
-        ),
+        (["group_vars/all/.a.swp", "group_vars/all/b.txt"], "group_vars/all/b.txt", "a file that ends with .yml, "),
         (["group_vars/all/10.base/ban.yml"], "group_vars/all/10.base/ban.yml", "a folder without a dot in its name"),
         (["group_vars/finnance.yml"], "group_vars/finnance.yml", "did you mean 'finance'?"),
         (["group_vars/Finance/main.yml"], "group_vars/Finance/main.yml", "did you mean 'finance'?"),
