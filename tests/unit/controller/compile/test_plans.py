@@ -556,6 +556,12 @@ def test_a_run_that_lifts_needs_no_waiver_that_was_there(organisation, ask_four)
     assert compile_run(dataclasses.replace(ask_four(), mode="lift"), NOW)["mode"] == "lift"
 
 
+def test_a_run_over_a_nested_inventory_is_refused(organisation):
+    (organisation.inventory / "prod").mkdir()
+    (organisation.inventory / "prod/approvers.yml").touch()
+    assert get_mistake(organisation.run).where == f"{organisation.inventory}/prod"
+
+
 def test_the_projects_own_catalogue_may_be_in_the_inventory(organisation):
     organisation.approvers(None)
     organisation.waivers.rmdir()
