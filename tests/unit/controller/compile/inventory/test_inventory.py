@@ -274,6 +274,8 @@ def test_a_role_has_the_parameters_of_the_role_that_depends_on_it(tmp_path):
     files = {**ROLE, "roles/outer/meta/main.yml": {"dependencies": ["own"]}, "roles/outer/tasks/main.yml": []}
     seen = Run(tmp_path, {"roles": [{"role": "outer", BAN: "outer"}]}, files).seen("in the role")
     assert seen.raw_get("h1")[BAN] == first(seen, "h1") == "outer"
+    seen = Run(tmp_path / "beside", {"roles": [{"role": "other", BAN: "other"}, "own"]}, ROLE).seen("in the role")
+    assert seen.raw_get("h1")[BAN] == first(seen, "h1") == "default", "those of a role beside it are not its own"
 
 
 def test_variables_that_an_included_role_is_given_are_those_of_the_task(tmp_path):

@@ -373,6 +373,16 @@ def test_the_history_remembers_where_the_plan_store_is_new(signed):
     assert check_refused(signed).startswith(WHY)
 
 
+def test_memories_of_the_reports_that_a_question_names_count(signed, monkeypatch):
+    signed.revoke()
+    signed.organisation.run()
+    signed.restore()
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(signed.reports / "elsewhere"))
+    question = signed.organisation.question()
+    named = dataclasses.replace(question, reports=signed.reports)
+    assert [waivers_of(asked, at(NOW))[0].standing.status for asked in (question, named)] == ["active", "revoked"]
+
+
 @pytest.mark.parametrize("hidden", ["", "reset file", "merge", "replace", "graft"])
 def test_the_history_of_git_remembers_where_no_run_came_between(signed, hidden):
     signed.commit_revocation()
