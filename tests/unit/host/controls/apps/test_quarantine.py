@@ -352,12 +352,20 @@ def test_file_sealed_before_a_second_kill_comes_back(host, tmp_path):
     assert (back.read_text(), stat.S_IMODE(back.stat().st_mode)) == ("a thesis", 0o640)
 
 
-def test_item_that_had_not_moved_is_not_restored(host, tmp_path):
+@pytest.mark.parametrize("step", ["written", "hold made"])
+def test_item_that_had_not_moved_is_not_restored_and_not_reported_as_kept(host, tmp_path, monkeypatch, step):
+    if step == "hold made":
+        in_two_file_systems(monkeypatch, tmp_path)
     before = picture(tmp_path, "home")
-    cut_short("written", lambda: enforced(host, FILE))
-    assert restoring.restore(host, item_of(host, FILE)) is None
-    assert list(folders(host)) == [] and picture(tmp_path, "home") == before
-    enforced(host, FILE)
+    for restore in (lambda: restoring.restore(host, item_of(host, FILE)), lambda: lifted(host).refused or None):
+        cut_short(step, lambda: enforced(host, FILE))
+        assert restore() is None
+        assert list(folders(host)) == [] and picture(tmp_path, "home") == before
+    cut_short("moved", lambda: enforced(host, FILE))
+    (tmp_path / FILE[1:]).touch()
+    (kept,) = lifted(host).refused
+    assert kept.reason.startswith("something is there now; it is kept as telegram-")
+    (tmp_path / FILE[1:]).unlink()
     assert restoring.restore(host, item_of(host, FILE)) == ""
 
 
@@ -428,6 +436,13 @@ def test_however_deep_a_user_made_it_what_was_kept_long_enough_is_pruned(host, t
         assert list(folders(host)) == []
     finally:  # what is so deep, Python does not delete
         subprocess.run(["rm", "-rf", str(content)], check=True)
+
+
+def test_item_whose_pruning_was_cut_short_is_not_reported_as_kept(host, tmp_path):
+    enforced(host, FILE)
+    cut_short("content gone", lambda: capacity.prune(host, item_of(host, FILE)))
+    (tmp_path / FILE[1:]).touch()
+    assert lifted(host).refused == [] and list(folders(host)) == [] and (tmp_path / FILE[1:]).read_text() == ""
 
 
 def test_an_unfinished_restoration_without_services_is_reported_by_kind(host, tmp_path):

@@ -29,7 +29,7 @@ from .manifest import (
     write,
 )
 from .moving import README
-from .unfinished import HOME
+from .unfinished import HOME, UNFINISHED
 
 
 def given_back(host: Host) -> Changes:
@@ -55,11 +55,13 @@ def given_back(host: Host) -> Changes:
 
 
 def obstacle(host: Host, item: Item) -> str:
-    """Why an item cannot go back now; "" if it can."""
+    """Why an item cannot go back now; "" if it can, or if nothing of it is kept: then `restore` only clears up."""
     if not item.path or is_placed(host, item):
         return ""
     parent = item.path.rpartition("/")[0]
     try:
+        if not _is_kept(host, item):
+            return ""
         if host.stat(item.path):
             return f"something is there now; it is kept as {item.id} in {HOME}"
         directory = host.stat(parent or "/")
@@ -71,6 +73,13 @@ def obstacle(host: Host, item: Item) -> str:
     if why := _foreign(host, directory.st_uid, item):
         return f"{why}; it is kept as {item.id} in {HOME}"
     return ""
+
+
+def _is_kept(host: Host, item: Item) -> bool:
+    """Whether the quarantine has a copy that stays. It has none where a run was killed before it moved anything."""
+    places = [f"{HOME}/{item.id}{UNFINISHED}", *([item.hold] if item.hold else [])]
+    begun = item.doing == TAKE and not any(host.stat(f"{place}/{CONTENT}") for place in places)
+    return not begun and item.doing != PRUNE
 
 
 def _foreign(host: Host, uid: int, item: Item) -> str:
