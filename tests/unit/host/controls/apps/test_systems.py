@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 from unittest import mock
 
 import proscribe
 import pytest
+from derived.app_routes import cells
 from derived.package_systems import declared
 from fake_tools import package_system
 from made_users import ALICE, put, put_link, tree
@@ -23,6 +25,7 @@ from proscribe.host.controls.apps import systems
 from proscribe.host.controls.apps.systems import brew, conda, dpkg, flatpak, guix, installed, nix, npm, pip, pipx, snap
 from proscribe.host.controls.apps.systems import uv as uv_tools
 from proscribe.host.controls.apps.systems.as_owner import OwnTools, others_have, removals, uninstall
+from proscribe.host.controls.apps.systems.declaration import Declared
 from proscribe.host.controls.apps.systems.on_demand import OnDemand
 from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.controls.apps.systems.registry import BY_NAME, OF_THE_HOST, ON_DEMAND, SYSTEMS
@@ -129,8 +132,8 @@ ANSWERS: dict[str, Any] = {system.MANAGER: system for system in SYSTEMS}
 ANSWERS |= {system.MANAGER: system.inner() for system in ON_DEMAND}  # without asking first whether it is there
 
 
-@pytest.mark.parametrize("name", PLACES)
-def test_system_reads_and_owns_these_places(tmp_path, name):
+@pytest.mark.parametrize("name", ROWS)
+def test_system_reads_and_owns_these_places_and_is_as_its_file_declares(tmp_path, project, name):
     system, root = ANSWERS[name], str(tree(tmp_path))
     host, home = NotingHost(root), NotingHost(root)
     assert system.query(host, {"owl"}) == system.query_of(home, ALICE, {"owl"}) == ([], "")
@@ -139,34 +142,31 @@ def test_system_reads_and_owns_these_places(tmp_path, name):
     unused = NotingHost(root)
     assert system.query(unused, set()) == system.query_of(unused, ALICE, set()) == ([], "")
     assert unused.paths == [], "where nothing is to be found, nothing is read"
+    ((file, declaration),) = [item for item in declared() if item.declared.name == name]
+    check_declaration(ROWS[name], importlib.import_module(f"{systems.__name__}.{file}"), declaration, project)
 
 
-@pytest.mark.parametrize("item", declared(), ids=lambda item: item.file)
-def test_registry_row_is_as_its_file_declares(item):
-    row, system = ROWS[item.declared.name], item.declared
-    file = importlib.import_module(f"{systems.__name__}.{item.file}")
+def check_declaration(row: Any, file: ModuleType, system: Declared, project: Path) -> None:
+    """Compare the registry, the controller's tables and the documents with what a package system declares."""
     answers = getattr(file, system.answers) if system.answers else file
     assert (row.inner() if row in ON_DEMAND else row) is answers
     assert getattr(answers, "MANAGER", getattr(answers, "manager", "")) == row.MANAGER == system.name
     assert (row.CATALOGUE_KEY, row in OF_THE_HOST) == (system.key, system.of_the_host)
     assert (getattr(row, "traces", ()), getattr(row, "by_name", False)) == (tuple(system.traces), system.by_name)
-
-
-@pytest.mark.parametrize("key", SPELLED)
-def test_controller_spells_names_as_declared(key):
-    ids = SPELLED[key]
-    assert NAMES[key] == (ids.pattern, ids.meaning)
-    assert re.fullmatch(ids.pattern, ids.good) and ids.bad
-    assert not [bad for bad in ids.bad if not bad or re.fullmatch(ids.pattern, bad)]
-    assert (key in GUARDED) is any(item.guarded for item in ALL if item.key == key)
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_controller_reinstalls_as_declared(name):
-    (system,) = [item for item in ALL if item.name == name]
+    if ids := system.ids:
+        assert NAMES[system.key] == (ids.pattern, ids.meaning) and ids.source
+        assert re.fullmatch(ids.pattern, ids.good) and ids.bad
+        assert not [bad for bad in ids.bad if not bad or re.fullmatch(ids.pattern, bad)]
+    assert (system.key in GUARDED) is any(item.guarded for item in ALL if item.key == system.key)
     how, ids = system.reinstall, SPELLED[system.key]
     result = (ids.pattern, how.name, how.pin, dict(how.commands), dict(how.marks)) if how else None
-    assert COMMANDS.get(name) == result
+    assert COMMANDS.get(system.name) == result
+    assert bool(system.routes) is (system.name not in ("brew_cask", "pipx"))
+    for route in system.routes:
+        assert f"| {' | '.join(cells(route))} |\n" in (project / "docs/coverage.md").read_text(encoding="utf-8")
+        for claim in filter(None, (route.seen, route.removed, route.prevented)):
+            path, _, test = claim.test.partition("::")
+            assert f"def {test}(" in (project / f"tests/{path}.py").read_text(encoding="utf-8")
 
 
 def test_tables_know_no_other_system():

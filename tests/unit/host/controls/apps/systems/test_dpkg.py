@@ -1,9 +1,11 @@
 """Debian packages: recorded answers of dpkg and apt, the gate's script on real archives, and the trial of a block."""
 
+import io
 import os
 import re
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,12 @@ RECORDED = Path(__file__).parents[4] / "recorded/controls/apps"
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)
 NATIVE = ("--print-architecture", Result(0, "amd64\n", ""))
 PLAIN = ("dpkg-query", Result(0, "no no ", ""))
+APT_OPTIONS = (
+    "--quiet --option=Dir::State::lists=/nonexistent --option=Dir::Cache::pkgcache= --option=Dir::Cache::srcpkgcache="
+    " --option=APT::Default-Release= --option=APT::Get::AutomaticRemove=false --option=APT::Get::Purge=false"
+)
 NEEDS_DPKG_DEB = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb, which makes the archives")
-REFUSED, NOWHERE = dpkg_trial.REFUSED, dpkg_trial.NOWHERE
+REFUSED, NOWHERE = "does not allow proscribe-trial ", "/proc/none"
 
 
 def recorded(name: str) -> str:
@@ -45,8 +51,23 @@ def package(name: str, **fields: Any) -> Package:
 def test_whatever_is_listed_is_found_unless_its_files_are_gone(rows, ids):
     desired = ids | {name for _, _, name in rows[::2]}
     listing = "".join(f"{want}{state} \t{name}\t{name}\t1\n" for want, state, name in rows)
-    result = [p.id for p in dpkg.parse(listing, desired)]
-    assert result == [name for _, state, name in rows if name in desired and state not in "nc"]
+    result = [(p.id, p.held) for p in dpkg.parse(listing, desired)]
+    assert result == [(name, want == "h") for want, state, name in rows if name in desired and state not in "nc"]
+
+
+def test_recorded_listing_has_packages_of_every_state_and_architecture():
+    """Removed with its configuration left (linuxqq) is not there; on hold, unpacked or half installed is."""
+    names = {"wechat", "linuxqq", "pidgin", "signal-desktop", "viber"}
+    names |= {"skypeforlinux", "libpurple0t64", "chat", "wecha"}
+    assert [(*package[:4], package.held) for package in dpkg.parse(recorded("dpkg-query"), names)] == [
+        ("dpkg", "libpurple0t64", "2.14", ("libpurple0t64:amd64",), False),
+        ("dpkg", "libpurple0t64", "2.14", ("libpurple0t64:i386",), False),
+        ("dpkg", "pidgin", "2:2.14", ("pidgin",), True),
+        ("dpkg", "signal-desktop", "7.0", ("signal-desktop",), False),
+        ("dpkg", "skypeforlinux", "8.0", ("skypeforlinux:i386",), False),
+        ("dpkg", "viber", "1", ("viber",), False),
+        ("dpkg", "wechat", "4.0", ("wechat",), False),
+    ]
 
 
 def test_the_programs_of_a_package_are_the_files_in_its_list(tmp_path):
@@ -89,10 +110,15 @@ def test_recorded_simulation_decides(tmp_path, simulation, doomed, refused):
 def test_removed_package_keeps_its_mark(tmp_path, auto, tools, how, mark):
     simulation = ("--simulate", Result(0, "Remv wechat:i386 [1.0]\n", ""))
     rows = (NATIVE, PLAIN, simulation, ("showauto", Result(0, f"{auto}\n", "")))
-    here = host(tmp_path, *rows, ("--no-act", DONE), tools=["dpkg", *tools])
+    here = host(tmp_path, *rows, tools=["dpkg", *tools])
     ((action,), refused) = dpkg_removal.removal(here, [package("wechat:i386")])
-    assert refused == []
+    assert (refused, str(action), action.before) == ([], "remove wechat:i386", "wechat:i386 1.0\n")
     assert action.takes == [Removed("dpkg", "wechat", "1.0", "system", "wechat:i386", how, mark=mark)]
+    by_apt = [f"apt-get --simulate {APT_OPTIONS} remove wechat:i386", "dpkg --print-architecture"]
+    first, *calls = here._run.calls
+    assert first == "dpkg-query -W -f ${Essential} ${Protected} ${Important} wechat:i386"
+    assert calls[:2] == (by_apt if tools else ["dpkg --simulate --remove wechat:i386"])
+    assert calls[2:] == ["apt-mark showauto wechat:i386"] * ("apt-mark" in tools)
 
 
 def test_a_broken_package_state_is_reported_in_apts_words_and_not_repaired(tmp_path):
@@ -134,17 +160,47 @@ def test_change_since_the_simulation_stops_the_removal(tmp_path):
 
 
 def test_another_running_package_manager_is_reported(tmp_path):
-    locked = Result(100, "", "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 42 (apt-get)\n")
+    locked = "Reading\nE: Could not get lock /var/lib/dpkg/lock. It is held by process 42 (apt-get)\ndpkg: error: x\n"
     simulation = ("--simulate", Result(0, "Remv wechat [4.0]\n", ""))
-    here = host(tmp_path, NATIVE, PLAIN, simulation, ("--yes --option=DPkg::Lock::Timeout=60", locked))
-    with pytest.raises(ControlError, match="held by process 42"):
+    here = host(tmp_path, NATIVE, PLAIN, simulation, ("--yes", Result(100, "", locked)))
+    said = "E: Could not get lock /var/lib/dpkg/lock. It is held by process 42 (apt-get) dpkg: error: x"
+    with pytest.raises(ControlError, match=f"^{re.escape(f'apt-get could not: {said}')}$"):
         dpkg_removal.removal(here, [package("wechat")])[0][0].apply()
+    assert here._run.calls[-1] == f"apt-get --yes {APT_OPTIONS} --option=DPkg::Lock::Timeout=60 remove wechat"
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "marked", "tool", "mode"),
+    [
+        (False, False, "apt-get", 0o600),
+        (True, False, "apt-get", 0),  # somebody else's, which apt reports
+        (True, True, "dpkg", 0o600),  # ours, which dpkg itself completes
+    ],
+)
+def test_removal_that_was_cut_short_is_completed_where_it_was_ours(tmp_path, interrupted, marked, tool, mode):
+    mark, runs = tmp_path / "var/lib/proscribe/dpkg", []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        if options == {"timeout": 1800}:
+            runs.append((argv[0], mark.stat().st_mode & 0o777 if mark.exists() else 0))
+            assert marked or not mark.exists() or mark.read_text() == "wechat\n"
+            return DONE
+        return Result(0, "Remv wechat [1]\n" if "--simulate" in argv else "amd64\n", "")
+
+    here = host(tmp_path)
+    here._run = run
+    for path, is_present in (("var/lib/dpkg/updates/0001", interrupted), ("var/lib/proscribe/dpkg", marked)):
+        if is_present:
+            put(tmp_path, path, mode=0o600)
+    ((action,), _) = dpkg_removal.removal(here, [package("wechat")])
+    action.apply()
+    assert runs == [(tool, mode)] and mark.exists() is marked
 
 
 def test_without_apt_dpkg_says_what_would_break_and_removes(tmp_path):
     rows = (PLAIN, ("dpkg --simulate wechat", Result(1, "", recorded("dpkg-breaks-dependent"))))
     actions, refused = dpkg_removal.removal(host(tmp_path, *rows, tools=["dpkg"]), [package("wechat")])
-    assert (actions, refused[0][1]) == ([], "would break wechat-moments")
+    assert (actions, refused) == ([], [(package("wechat"), "would break wechat-moments")])
     tools = Tools(PLAIN, ("dpkg", DONE))
     ((action,), _) = dpkg_removal.removal(Host(str(tmp_path), tools), [package("wechat")])
     action.apply()
@@ -313,6 +369,34 @@ def test_only_a_nine_stops_dpkg(tmp_path, ends, stops):
     assert bool(ran.returncode) is stops
 
 
+def read_members(package: bytes) -> dict[str, bytes]:
+    """Return the members of a package (ar(5)) by name."""
+    members, at = {}, 8
+    assert package.startswith(b"!<arch>\n")
+    while at < len(package):
+        head = package[at : at + 60].decode("ascii")
+        size = int(head[48:58])
+        assert head[16:48] == f"{0:<12}{0:<6}{0:<6}{100644:<8}" and head.endswith("`\n")
+        members[head[:16].strip()] = package[at + 60 : at + 60 + size]
+        at += 60 + size + size % 2
+    return members
+
+
+@pytest.mark.parametrize("restricted", ["owl", "wechat", "x" * 400])
+def test_made_package_provides_a_restricted_one_and_has_nothing_in_it(restricted):
+    package = read_members(dpkg_trial.archive(restricted))
+    assert list(package) == ["debian-binary", "control.tar", "data.tar"] and package["debian-binary"] == b"2.0\n"
+    with tarfile.open(fileobj=io.BytesIO(package["control.tar"])) as control:
+        (file,) = control.getmembers()
+        content: Any = control.extractfile(file)
+        fields = "Package: proscribe-trial\nVersion: 0\nArchitecture: all\nMaintainer: Proscribe <root@localhost>\n"
+        fields += f"Provides: {restricted}\nDescription: tries whether this host refuses it\n"
+        assert content.read().decode() == fields
+    assert (file.name, file.mode, file.uid, file.gid, file.isreg()) == ("./control", 0o644, 0, 0, True)
+    assert len(package["control.tar"]) == 512 * (-(-file.size // 512) + 3), "a head, whole blocks, and two empty ones"
+    assert package["control.tar"][257:265] == b"ustar\x0000" and package["data.tar"] == bytes(10240)
+
+
 @pytest.mark.parametrize(
     ("errors", "printed", "outcome"),
     [
@@ -326,7 +410,7 @@ def test_only_a_nine_stops_dpkg(tmp_path, ends, stops):
 )
 def test_dpkg_passes_refuses_or_is_unknown(errors, printed, outcome):
     def run(argv: Sequence[str], **options: object) -> Result:
-        assert argv[-2:] == ["--unpack", "/made.deb"] and options == {"timeout": 30}
+        assert (argv, options) == (["/usr/bin/dpkg", "--admindir=/proc/none", "--unpack", "/made.deb"], {"timeout": 30})
         if not errors and not printed:
             raise ControlError("dpkg did not end within 30 s")
         return Result(2, printed, errors)
@@ -385,6 +469,19 @@ def test_another_dpkg_of_apt_is_tried(programs, dumped, tried):
     host = WithApt(programs / "root", dumped.replace("{usual}", usual))
     expected = [(ending.format(usual=usual), [word.format(usual=usual) for word in argv]) for ending, argv in tried]
     assert list(dpkg_trial._roads(host)) == [(usual, [usual]), *expected]
+    assert host.ran == [["/usr/bin/apt-config", "dump"]]
+
+
+def test_each_dpkg_is_tried_once_however_many_names_it_has(programs):
+    host = WithApt(programs / "root", apt=False)
+    usual, first = str(programs / "bin/dpkg"), programs / "local/dpkg"
+    first.symlink_to(usual)
+    assert list(dpkg_trial._roads(host)) == [(str(first), [str(first)])]
+    first.unlink()
+    first.touch(0o644)
+    assert list(dpkg_trial._roads(host)) == [(usual, [usual])]
+    first.chmod(0o755)
+    assert list(dpkg_trial._roads(host)) == [(str(first), [str(first)]), (usual, [usual])]
 
 
 def test_a_dpkg_in_another_root_is_not_known(programs):
@@ -400,10 +497,13 @@ def test_every_dpkg_that_installs_it_is_named_and_who_could_see_to_that(programs
     ((*argv, package),) = host.ran
     assert argv == [str(usual), f"--admindir={NOWHERE}", "--unpack"]
     assert not os.path.lexists(package), "it was in memory"
+    for folder in ("etc/dpkg", "etc/dpkg/dpkg.cfg.d", "usr/libexec"):
+        (programs / "root" / folder).chmod(0o777)
+        first, second = dpkg_trial.open_to(host, "wechat").split("; ")
+        assert first.startswith(f"/{folder}: it can be changed by others") and second.startswith(f"{usual} installs")
+        (programs / "root" / folder).chmod(0o755)
     usual.unlink()
     assert dpkg_trial.open_to(host, "wechat") == ""
-    (programs / "root/usr/libexec").chmod(0o777)
-    assert dpkg_trial.open_to(host, "wechat").startswith("/usr/libexec: it can be changed by others")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only its links are followed")
@@ -414,10 +514,17 @@ def test_a_try_depends_on_dpkgs_and_apts_configuration_and_on_what_apt_runs(tmp_
     files = ["/etc/dpkg/dpkg.cfg.d/theirs", "/etc/apt/apt.conf.d/50x"]
     for path in files:
         put(tmp_path, path)
-    result = set(dpkg_trial.depends(host))
-    assert {*files, "/etc/apt/apt.conf", "/root/.dpkg.cfg", "/usr/libexec", "/usr/bin/tar"} <= result
-    assert "/usr/local/bin/dpkg" in result and "/opt/dpkg" not in result and host.ran == []
-    assert {"/opt/dpkg", "/opt/real"} <= set(dpkg_trial.depends(WithApt(tmp_path, host.dumped)))
+    tools = ["sh", "timeout", "tr", "grep", "xargs", "awk", "dpkg", "dpkg-deb", "dpkg-query", "readlink", "tar", "sed"]
+    tools += ["find", "logger", "apt-config"]
+    assert set(dpkg_trial.depends(host)) == {
+        *("/usr/local/sbin/dpkg", "/usr/local/bin/dpkg", "/etc/ld.so.preload", "/etc/ld.so.cache"),
+        *(f"{folder}/{tool}" for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin") for tool in tools),
+        *("/etc/dpkg", "/etc/dpkg/dpkg.cfg.d", "/etc/apt/apt.conf.d", *files, "/usr/libexec"),
+        *("/root/.dpkg.cfg", "/etc/apt/apt.conf"),
+    }
+    assert host.ran == []
+    put(tmp_path, dpkg_trial.APT_CONFIG)
+    assert set(dpkg_trial.depends(host)) >= {"/opt/dpkg", "/opt/real"}
 
 
 @pytest.mark.parametrize(("system", "trial"), [(dpkg, dpkg_trial), (rpm, rpm_trial)], ids=["dpkg", "rpm"])
