@@ -252,7 +252,7 @@ def test_dpkg_is_queried_again_after_a_change_of_its_database(host, monkeypatch,
     host.packages["wechat"] = "rc"
     change(place)
     again, _ = installed.installed(host, dpkg, {"wechat"}, json.loads(json.dumps(noted)), {})
-    assert again == ([] if is_queried else packages) and packages
+    assert again == ([] if is_queried else packages) and packages == [Package("dpkg", "wechat", "1.0", ("wechat",))]
 
 
 @pytest.mark.parametrize(("since", "is_noted"), [(1000, False), (1001, True)])

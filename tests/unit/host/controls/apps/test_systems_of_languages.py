@@ -27,9 +27,50 @@ TOOLS = "/home/alice/.local/share/uv/tools"
 PIP_IDS = {"telethon", "Signalbot.cli-tool"}
 CONDA_IDS = {"rclone", "telegram-desktop"}
 SNAP_IDS = {"telegram-desktop", "signal-desktop"}
+# What snapd says of what is installed; "strict" is no way of its own to install something.
+ANSWER = json.dumps({"result": [
+    {"name": "slack_work", "version": "1", "confinement": "classic", "tracking-channel": "latest/edge"},
+    {"name": "telegram-desktop_work", "version": "4.2", "confinement": "strict"}, {"name": "x", "version": 1}, "y",
+]}).encode()  # fmt: skip
 snap_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
 )
+
+
+HOME = "/home/alice"
+META = f"Name: no\nName: O--W_L\nVersion: {'1' * 64}\n\nName: other\nVersion: 2\n"
+NODE, PIP = "lib/node_modules/o-w.l/package.json", "lib/python3.9/site-packages"
+CONDA = json.dumps({"version": "2.0", "files": ["bin/a", "sbin/a", "libexec/a", "lib/a", "opt/a", "share/a", "etc/a"]})
+PROGRAMS = ("bin/a", "sbin/a", "libexec/a", "lib/a", "opt/a", "share/a")
+
+
+@pytest.mark.parametrize(
+    ("system", "file", "content", "version", "handles"),
+    [
+        (npm, f"/usr/{NODE}", '{"version": "1.0"}', "1.0", ("/usr",)),
+        (npm, f"/usr/local/{NODE}", '{"version": "1 0"}', "", ("/usr/local",)),
+        (npm, f"{HOME}/.nvm/versions/node/v20/{NODE}", "[]", "", (f"{HOME}/.nvm/versions/node/v20",)),
+        (npm, f"{HOME}/n/m/{NODE}", "{", "", (f"{HOME}/n/m",)),
+        (pip, "/usr/lib/python3/dist-packages/o_w.l-1.dist-info/METADATA", META, "1" * 64, ("",)),
+        (pip, f"/usr/local/lib64/{PIP}/O.w.L.egg-info/PKG-INFO".replace("/lib/", "/"), META + "1", "1" * 64, ("",)),
+        (pip, f"{HOME}/.pyenv/versions/3/{PIP}/o_w_l-1.dist-info/METADATA", META.replace("\n\n", "1\n\n"), "", ("",)),
+        (pipx, f"/opt/pipx/venvs/e/{PIP}/o_w_l.dist-info/METADATA", "Name: o-w-l", "", ("e",)),
+        (pipx, f"{HOME}/.local/pipx/venvs/e/{PIP}/o_w_l.dist-info/METADATA", META, "1" * 64, ("e",)),
+        (conda, "/opt/conda/envs/e/conda-meta/o-w.l-1.0-h0.json", CONDA, "2.0", ("/opt/conda/envs/e", *PROGRAMS)),
+        (conda, f"{HOME}/.conda/envs/e/conda-meta/o-w.l-1.0-h0.json", "{", "1.0", (f"{HOME}/.conda/envs/e",)),
+        (conda, f"{HOME}/.pixi/conda-meta/o-w.l-1.0-h0.json", '{"name": "x"}', "", None),
+        (conda, f"{HOME}/.pixi/conda-meta/o-w.l-1.0.json", "{}", "", None),
+        (pip, f"{HOME}/.local/{PIP}/o_w_l-1.dist-info/METADATA", "Name: other", "", None),
+        (pip, f"{HOME}/.local/{PIP.replace('3.9', '3.x')}/o_w_l-1.dist-info/METADATA", META, "", None),
+    ],
+)
+def test_installed_package_is_seen(root, system, file, content, version, handles):
+    put(root, f"{HOME}/.npmrc", "prefix = /x\nprefix = '${HOME}/n/m/'\nprefixes=~/o\n")
+    put(root, file, content)
+    owner = ALICE if file.startswith(HOME) else None
+    path = file if system is conda else file.rpartition("/")[0]
+    expected = [] if handles is None else [Package(system.MANAGER, "o-w.l", version, handles, owner, path)]
+    assert everywhere(system, Host(str(root)), {"o-w.l", "x"}) == (expected, "")
 
 
 def npm_package(root: Path, prefix: str, id_: str = "wechaty", manifest: str = '{"version": "1.2.3"}') -> str:
@@ -306,11 +347,20 @@ def test_any_answer_is_read(text):
     assert conda.parse_dry_run(text) == ([], [])
 
 
-def test_without_snapd_the_files_tell(root):
+def test_what_snapd_does_not_say_files_tell(root, monkeypatch):
+    calls: list[Any] = []
     for file in ("telegram-desktop_6380.snap", "telegram-desktop_6389.snap", "core22_1621.snap", "partial", "x.snap"):
         put(root, f"{snap.SNAPS}/{file}")
-    [result], _ = snap.query(Host(str(root)), SNAP_IDS)
-    assert (result.id, result.version) == ("telegram-desktop", "revision 6389")
+    path = "/var/lib/snapd/snaps/telegram-desktop"
+    instance = f"{path}_work_x2.snap"
+    put(root, instance)
+    rows = [("revision 6389", "telegram-desktop", f"{path}_6389.snap"), ("4.2", "telegram-desktop_work", instance)]
+    monkeypatch.setattr(Host, "get", lambda *_, **options: calls.append((*_[1:], options)) or ANSWER)
+    assert snap.query(Host(str(root)), SNAP_IDS) == (
+        [Package("snap", "telegram-desktop", version, (handle,), None, file) for version, handle, file in rows],
+        "",
+    )
+    assert calls == [("/run/snapd.socket", "/v2/snaps", {"timeout": 10})]
 
 
 @given(
@@ -341,11 +391,13 @@ def test_program_has_the_snap_of_its_place_or_group(root, exe, group, id_):
     assert snap.programs(Host(str(root)), SNAP_IDS, [])(Process(7, exe)) == ""
 
 
-def test_data_is_saved_before_a_snap_goes(root):
+@pytest.mark.parametrize(("answer", "how", "source"), [(b"", "", ""), (ANSWER, "classic", "latest/edge")])
+def test_data_is_saved_before_a_snap_goes(root, monkeypatch, answer, how, source):
+    monkeypatch.setattr(Host, "get", lambda *_, **options: answer)
     tools = Tools(("snap", DONE))
     put(root, "usr/bin/snap", mode=0o755)
     [action], refused = snap.removal(Host(str(root), tools), [Package("snap", "slack", "1", ("slack_work",))])
     action.apply()
-    assert (str(action), refused) == ("remove slack_work (system)", [])
-    assert action.takes == (Removed("snap", "slack", "1", "system", "slack_work"),)
+    assert (str(action), action.before, refused) == ("remove slack_work (system)", "slack_work 1\n", [])
+    assert action.takes == (Removed("snap", "slack", "1", "system", "slack_work", how, source=source),)
     assert tools.calls == ["snap save slack_work", "snap remove slack_work"]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_users import ALICE, BOB, everywhere, put, put_link
 from proscribe.host.controls.apps.systems import brew, guix, nix, store_paths, waydroid
+from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host.system import Host, Process, Unseen
 
@@ -67,7 +68,8 @@ def test_a_store_of_a_users_own_is_seen_and_left(root, own):
     put(root, f"{own}{ENVIRONMENT[len('/nix') :]}/manifest.json", version3(TELEGRAM))
     host = Host(str(root), lambda argv, **options: pytest.fail("it was run"))
     (item,) = nix.query_of(host, ALICE, IDS)[0]
-    assert (item.path, item.handles) == (own + TELEGRAM[len("/nix") :], (f"{OWN}/profile", "profile", own))
+    handles = (f"{OWN}/profile", "profile", own)
+    assert item == Package("nix", "telegram-desktop", "5.2.3", handles, ALICE, own + TELEGRAM[len("/nix") :])
     assert f"{own}/store" in nix.owned_directories(host, ALICE)
     ((_, why),) = nix.removal(host, [item])[1]
     assert why == f"{own} is used as /nix, and Nix removes it only in its user's view of the disk"
@@ -130,7 +132,9 @@ def test_package_of_nix_env_is_one_of_the_host(root):
     put(root, f"/nix/store/{DIGESTS[0]}-env-manifest.nix", env(TELEGRAM))
     manifest = root / f"{ENVIRONMENT}/manifest.nix".lstrip("/")
     manifest.symlink_to(f"/nix/store/{DIGESTS[0]}-env-manifest.nix")  # as nix-env has it
-    assert [(item.scope, item.handles[1]) for item in nix.query(Host(str(root)), IDS)[0]] == [("system", "env")]
+    handles = ("/nix/var/nix/profiles/default", "env", "")
+    item = Package("nix", "telegram-desktop", "5.2.3", handles, None, TELEGRAM)
+    assert nix.query(Host(str(root)), IDS) == ([item], "")
     manifest.unlink()
     put_link(root, f"{ENVIRONMENT}/manifest.nix", "/etc/passwd")
     packages, unseen = nix.query(Host(str(root)), IDS)
@@ -174,9 +178,7 @@ def lay_guix_profile(root: Path, manifest: str, place: str = PROFILE) -> None:
 def test_package_of_a_profile_counts_without_its_inputs(root, manifest, place):
     lay_guix_profile(root, manifest, place)
     result, unseen = everywhere(ROWS["guix"], Host(str(root)), IDS)
-    assert [(*item.finding()[:6], item.handles) for item in result] == [
-        ("package", "telegram-desktop", "guix", "4.9.1", "user:alice", GUIX_TELEGRAM, (place, "profile"))
-    ]
+    assert result == [Package("guix", "telegram-desktop", "4.9.1", (place, "profile"), ALICE, GUIX_TELEGRAM)]
     assert unseen == ""
     assert guix.query_of(Host(str(root)), ALICE, set()) == guix.query(Host(str(root)), IDS) == ([], "")
 
@@ -237,8 +239,7 @@ def test_formulae_and_casks_of_a_users_own(root, system, room, place):
     formula(root, prefix, "jq", room=room)
     put(root, f"{prefix}/{room}/telegram/.metadata/x")  # of a cask that is gone
     result, unseen = everywhere(ROWS[system], Host(str(root)), {"rclone", "telegram"})
-    (package,) = result
-    assert package.finding()[:6] == ("package", "rclone", system, "1.70.0", "user:alice", path)
+    assert result == [Package(system, "rclone", "1.70.0", (prefix,), ALICE, path)]
     assert unseen == "" and f"{prefix}/{room}" in ROWS[system].owned_directories(Host(str(root)), ALICE)
 
 
@@ -269,8 +270,8 @@ def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(
     host = Host(str(root))
     result, unseen = everywhere(ROWS["waydroid"], host, {"com.tencent.mm", "com.whatsapp"})
     place = "/home/alice/.local/share/waydroid/data/data/com.tencent.mm"
-    (app,) = result
-    assert app.finding()[:6] == ("package", "com.tencent.mm", "waydroid", "", "user:alice", place)
-    actions, ((_, why),) = waydroid.removal(host, result)
-    assert (unseen, actions) == ("", []) and "waydroid app remove com.tencent.mm" in why
+    app = Package("waydroid", "com.tencent.mm", "", (), ALICE, place)
+    assert (result, app.finding()[:6]) == ([app], ("package", "com.tencent.mm", "waydroid", "", "user:alice", place))
+    actions, ((refused, why),) = waydroid.removal(host, result)
+    assert (unseen, actions, refused) == ("", [], app) and "waydroid app remove com.tencent.mm" in why
     assert waydroid.owned_directories(host, ALICE) == ["/home/alice/.local/share/waydroid"]

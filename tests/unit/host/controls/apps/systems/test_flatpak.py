@@ -38,9 +38,30 @@ def deploy(root: Path, installation: str, id_: str = WECHAT) -> Path:
     return place
 
 
-def test_two_deployments_of_a_branch_are_one_app_of_no_certain_version(root):
-    (deploy(root, SYSTEM) / "x86_64/stable" / ("ab" * 32)).mkdir()
-    assert [package.version for package in everywhere(flatpak, Host(str(root)), {WECHAT})[0]] == [""]
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        (f"made\0{COMMIT}\0", COMMIT[:12]),
+        (f"made\0{COMMIT}\0appdata-version\0\0004.1\0x\0", "4.1"),
+        ("appdata-version\0not valid\0", COMMIT[:12]),
+        (None, ""),
+    ],
+)
+@pytest.mark.parametrize(("owner", "place"), [(None, SYSTEM), (ALICE, ALICE.home + PERSONAL), (None, "/usb/app")])
+def test_deployed_branch_has_the_version_that_it_states(root, text, version, owner, place):
+    """While two are deployed, nobody knows which one runs; a branch that is not active is no app."""
+    put(root, "/etc/flatpak/installations.d/a.conf", '[Installation "usb"]\nPath=/usb/\n')
+    path = deploy(root, place) / "x86_64/stable"
+    put(root, f"{place}/{WECHAT}/x86_64/beta/{COMMIT}/deploy")
+    (path / ("ab" * 31)).mkdir()
+    if text:
+        (path / COMMIT / "deploy").write_text(text)
+    else:
+        (path / ("ab" * 32)).mkdir()
+    app = Package(
+        "flatpak", WECHAT, version, (f"app/{WECHAT}/x86_64/stable",), owner, f"{place}/{WECHAT}/x86_64/stable"
+    )
+    assert everywhere(flatpak, Host(str(root)), {WECHAT}) == ([app], "")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
@@ -66,21 +87,34 @@ def test_a_process_is_known_by_its_sandbox_whatever_its_executable(root):
 
 
 def test_app_is_removed_as_its_owner_and_data_and_runtimes_stay(root):
+    put(root, "/etc/flatpak/installations.d/a.conf", '[Installation "usb"]\nPath=/usb\n')
     put(root, "/usr/bin/flatpak", mode=0o755)
-    branch, tools = f"app/{WECHAT}/x86_64/stable", Tools(("flatpak", DONE))
-    app = Package("flatpak", WECHAT, handles=(branch,))
-    actions, refused = flatpak.removal(Host(str(root), tools), [app, app._replace(owner=ALICE)])
-    assert ([str(a) for a in actions], refused) == ([f"remove {WECHAT} (system)", f"remove {WECHAT} (user:alice)"], [])
+    branch, beta = (f"app/{WECHAT}/x86_64/{name}" for name in ("stable", "beta"))
+    tools, app = Tools(("flatpak", DONE)), Package("flatpak", WECHAT, "1", (branch,))
+    deploy(root, "/usb/app")
+    usb, own = (f"{place}/{branch[4:]}" for place in ("/usb/app", ALICE.home + PERSONAL))
+    others = [app._replace(handles=(beta,)), app._replace(owner=ALICE, path=own), app._replace(path=usb)]
+    actions, refused = flatpak.removal(Host(str(root), tools), [app, *others])
+    assert ([(str(action), action.before) for action in actions], refused) == (
+        [
+            (f"remove {WECHAT} (system)", f"{branch} 1\n{beta} 1\n"),
+            (f"remove {WECHAT} (user:alice)", f"{branch} 1\n"),
+            (f"remove {WECHAT} (system, installation usb)", f"{branch} 1\n"),
+        ],
+        [],
+    )
     assert [action.takes for action in actions] == [
-        [Removed("flatpak", WECHAT, "", "system", branch, place="default")],
-        [Removed("flatpak", WECHAT, "", "user:alice", branch)],
+        [Removed("flatpak", WECHAT, "1", "system", name, place="default") for name in (branch, beta)],
+        [Removed("flatpak", WECHAT, "1", "user:alice", branch)],
+        [Removed("flatpak", WECHAT, "1", "system", branch, place="usb", source="made")],
     ]
     for action in actions:
         action.apply()
-    words = f"flatpak uninstall {{}} --assumeyes --noninteractive {branch}"
+    words = "flatpak uninstall {} --assumeyes --noninteractive {}"
     assert [(" ".join(argv), user) for argv, user in tools.ran] == [
-        (words.format("--installation=default"), None),
-        (words.format("--user"), ALICE),
+        (words.format("--installation=default", f"{branch} {beta}"), None),
+        (words.format("--user", branch), ALICE),
+        (words.format("--installation=usb", branch), None),
     ]
 
 

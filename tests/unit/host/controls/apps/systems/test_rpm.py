@@ -1,5 +1,6 @@
 """The rpm family: recorded answers of its tools, the guard package, settings of front ends, the trial of a block."""
 
+import gzip
 import hashlib
 import struct
 from collections.abc import Sequence
@@ -32,6 +33,11 @@ BLOCK_GUARD = rpm_block.Guard((Conflict("viber"), Conflict("wechat")), POLICY)
 # https://rpm.org/docs/4.20.x/manual/format_v4.html
 CONFLICTS = [Conflict("owl"), Conflict("elk", "<", "2:1.0-1"), Conflict("elk", ">", "2:1.0-1")]
 INT32, STRING, BINARY = 4, 6, 7
+KINDS = {
+    **dict.fromkeys((1000, 1006, 1009, 1053, 1112, 5093), INT32),  # 1000 of the signatures is a size
+    **dict.fromkeys((100, 1047, 1054, 1055, 1113, 5092), 8),  # several texts
+    **dict.fromkeys((1004, 1005, 1016), 9),  # texts in a language
+}
 FORMAT = "%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n"
 ANSWER = "elk\t1-1\telk-1-1.noarch\npackage yak is not installed\nowl\t2:1-1\towl-1-1.x86_64\n"
 FILES = {"elk-1-1.noarch": "/usr/share/elk\n/usr/bin/elk\n", "owl-1-1.x86_64": "/usr/bin/owl\n/opt/owl/owl\n"}
@@ -144,7 +150,8 @@ def test_locks_in_another_order_are_the_same_locks():
 
 def guard_host(root: Path, release: str, *provided: str) -> Host:
     query = Result(0, f"proscribe-guard\t{release}", "") if release else Result(1, "package proscribe-guard is", "")
-    return host(root, ("--whatprovides", Result(0, "\n".join(provided), "")), ("proscribe-guard", query))
+    provides = Result(0, "\n".join(provided), "")
+    return host(root, ("-q --qf --whatprovides viber wechat", provides), ("-q --qf proscribe-guard", query))
 
 
 @pytest.mark.parametrize(
@@ -172,9 +179,15 @@ def test_guard_is_planned_for_the_packages_that_remain(root):
 
 def test_file_of_a_killed_run_is_deleted_with_the_guard(root):
     here, place = guard_host(root, ""), put(root, PLACE)
-    assert BLOCK_GUARD.in_place(here)
+    assert BLOCK_GUARD.in_place(here) and BLOCK_GUARD.text(here) == ""
     BLOCK_GUARD.lift(here)
     assert not place.exists() and not BLOCK_GUARD.in_place(here)
+    guard = guard_host(root, "7f")
+    guard._run = tools = Tools(("-e", DONE), *guard._run.rows)
+    assert BLOCK_GUARD.in_place(guard) and BLOCK_GUARD.text(guard) == "proscribe-guard 7f\n"
+    assert [argv[3] for argv, _ in tools.ran] == ["%{NAME}\t%{RELEASE}", "[%{PROVIDENAME}\n]"] * 2
+    BLOCK_GUARD.lift(guard)
+    assert tools.calls[-1] == "rpm -e proscribe-guard"
 
 
 def header(content: bytes, at: int, region: int) -> tuple[dict[int, Any], int]:
@@ -188,6 +201,7 @@ def header(content: bytes, at: int, region: int) -> tuple[dict[int, Any], int]:
     assert [tag for tag, *_ in index[1:]] == sorted({tag for tag, *_ in index[1:]})
     values: dict[int, Any] = {}
     for tag, kind, offset, items in index[1:]:
+        assert kind == (STRING if (tag, region) == (1000, 63) else KINDS.get(tag, STRING))
         assert (kind != INT32 or offset % 4 == 0) and (kind != STRING or items == 1)
         texts = [text.decode() for text in store[offset:].split(b"\0")[:items]]
         numbers = list(struct.unpack_from(f">{items}i", store, offset)) if kind == INT32 else []
@@ -206,13 +220,24 @@ def read(content: bytes) -> dict[int, Any]:
     return message
 
 
-def test_long_name_is_cut_in_the_lead_alone():
-    content = rpm_guard.package(CONFLICTS, "0", "x" * 100)
-    assert content[10:76] == b"proscribe-guard-".ljust(65, b"x") + b"\0"
-    message = read(content)
-    assert message[1001] == "x" * 100
-    # CONFLICTNAME and CONFLICTVERSION
-    assert message[1054][:3] == ["owl", "elk", "elk"] and message[1055][:3] == ["", "2:1.0-1", "2:1.0-1"]
+def test_guard_package_says_all_that_rpm_needs():
+    content = rpm_guard.package(CONFLICTS, "7f", POLICY, ["Ask IT."], "x" * 100, "owl")
+    assert content[:10] == b"\xed\xab\xee\xdb\x03\0\0\0\0\x01" and content[76:96] == b"\0\x01\0\x05" + bytes(16)
+    assert content[10:76] == b"x" * 65 + b"\0", "a long name is cut in the lead alone"
+    payload = content[content.rindex(b"\x1f\x8b\x08\0\0\0\0\0") :]
+    assert gzip.decompress(payload) == b"07070100000000%024d00000001%048d0000000b%08dTRAILER!!!\0\0\0\0" % (0, 0, 0)
+    version = "restricted.by.the.policy.of.this.organisation.ask.it.at.example.org"
+    about = f"{POLICY} This package conflicts with what is restricted, and goes with: ./proscribe lift --limit"
+    assert read(content) == {
+        100: ["C"], 1000: "x" * 100, 1001: version, 1002: "7f", 1004: [f"Written by Proscribe. {POLICY}"],
+        1005: [f"{about} THIS_HOST\nAsk IT."], 1006: [0], 1009: [0], 1014: "GPL-3.0-or-later", 1016: ["Unspecified"],
+        1021: "linux", 1022: "noarch", 1044: f"{'x' * 100}-{version}-7f.src.rpm", 1047: ["x" * 100, "owl"],
+        1053: [0, 2, 4], 1054: ["owl", "elk", "elk"], 1055: ["", "2:1.0-1", "2:1.0-1"], 1064: "4.14.0",
+        1112: [8, 8], 1113: [f"{version}-7f"] * 2, 1124: "cpio", 1125: "gzip", 1126: "9",
+        5092: [hashlib.sha256(payload).hexdigest()], 5093: [8],
+    }  # fmt: skip
+    assert [rpm_guard.worded(text) for text in ("x" * 201, f"{'x' * 199}!y", "!")] == ["x" * 200, "x" * 199, "0"]
+    assert read(rpm_guard.package((), "0", "p"))[1000] == "proscribe-guard"
 
 
 def test_permitted_version_has_two_conflicts_and_odd_names_have_none():
