@@ -78,6 +78,19 @@ def test_damaged_request_is_left_out_and_hides_no_other(host, content):
     assert ([row[2] for row in rows], left_out) == (["wechat"], 1)
 
 
+def test_newest_requests_come_first_each_with_the_number_of_its_user(host):
+    future = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 10**6))
+    for count in range(21):
+        put(host, {**GOOD, "at": f"2020-11-25T08:00:{count:02}Z"}, name(count))
+    put(host, {**GOOD, "reason": "x" * 300, "at": future}, name(21))
+    rows, left_out = reading.of_user(host, ALICE)
+    assert [row[4][17:19] for row in rows[1:]] == [f"{count:02}" for count in range(20, 1, -1)] and left_out == 2
+    assert rows[0][1:4] == ("alice", "wechat", "x" * 300) and "2020-12" < rows[0][4] < future, "a time to come is now"
+    assert [row[0] for row in rows[1:]] == [reading.number(ME, name(count)) for count in range(20, 1, -1)]
+    numbers = [reading.number(uid, "0123456789abcdef.json") for uid in (1000, 1001)]
+    assert numbers == ["707864022e781172", "961f87f86ee5fa15"]
+
+
 @given(st.binary(max_size=300) | st.text(max_size=100).map(lambda text: json.dumps({**GOOD, "reason": text}).encode()))
 def test_any_request_that_is_read_fits_a_record(content):
     result = reading.parsed(content)
@@ -211,6 +224,11 @@ def test_answers_are_written_on_change_and_deleted(host, monkeypatch):
     both = {"f0": REFUSED, "a1": GRANTED}
     for of in ({}, {"answers": both}, {"answers": both}, {"answers": {"a1": GRANTED}}, {"answers": {}}, {}):
         answers.bring(host, {**plan(), **of})
+        if of.get("answers") == both:
+            shown = {key: value for key, value in GRANTED.items() if key not in ("service", "user", "waiver")}
+            text = json.loads(host.text(ANSWERS) or "")
+            assert text.pop("written_by").startswith("Written by Proscribe")
+            assert text == {"answers": {"a1": shown, "f0": {"answer": "refused", "why": "use the desk"}}}
     assert [spy.call_count for spy in methods.values()] == [2, 1]
 
 
@@ -235,9 +253,38 @@ def plan_command(mode: str = "enforce", service: str = "enforce") -> Any:
     return of
 
 
+def test_list_has_each_restricted_service_with_its_names():
+    of = plan(owl={"name": "Owl", "names": ["Eule", "Owl"]}, elk={"name": ""}, yak={"mode": "report"})
+    of["controls"]["dns"] = {"services": {"owl": {"mode": "audit", "name": "Owl", "names": ["Hibou"]}}}
+    text = command.known({**of, "request_url": "https://x.example"})
+    listed = json.loads(text)
+    assert listed.pop("written_by").startswith("Written by Proscribe") and text.endswith("}\n")
+    assert listed == {
+        "schema": "proscribe/requests/1",
+        "contact": "it-security@example.org",
+        "request_url": "https://x.example",
+        "services": [{"id": "elk", "names": ["elk"]}, {"id": "owl", "names": ["Owl", "Eule", "Hibou"]}],
+    }
+
+
+@pytest.mark.parametrize("lost", ["digest", "apps", "dns", "service"])
+def test_command_is_required_where_something_is_closed(lost):
+    modes = {"apps": "enforce", "dns": "enforce", "service": "enforce", lost: "audit"}
+    of = plan(modes["apps"], owl={"mode": "waived"})
+    of["controls"]["apps"]["settings"] = {} if lost == "digest" else {"requests": DIGEST}
+    of["controls"]["dns"] = {"mode": modes["dns"], "services": {"owl": {"mode": modes["service"]}}}
+    assert not command.required(of)
+    of["controls"]["dns"] = {"mode": "enforce", "services": {"owl": {"mode": "enforce"}}}
+    assert command.required(of) is (lost in ("dns", "service"))
+    assert command.digest({**of, "controls": {"dns": of["controls"]["dns"]}}) == ""
+
+
 def observe_command(host: MadeHost, of: Any) -> list[tuple[str, list[tuple[str, str]], str]]:
     verdicts = command.observe(host, of)
     assert all(verdict.rule == "apps/request-command" for verdict in verdicts)
+    assert {(item.kind, item.id) for verdict in verdicts for item in verdict.findings} <= {
+        ("command", "requests.json"), ("command", "proscribe-request"),
+    }  # fmt: skip
     rows = [[(item.path, item.detail) for item in verdict.findings] for verdict in verdicts]
     return [(verdict.state, row, verdict.reason) for verdict, row in zip(verdicts, rows)]
 
@@ -294,6 +341,38 @@ class Here:
 @pytest.fixture
 def here(host, monkeypatch):
     return Here(host, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("before_end", "about"),
+    [
+        (7 * DAY + 1, "opened: owl"),
+        (7 * DAY, "7 days: owl"),
+        (DAY + 1, "7 days: owl"),
+        (DAY, "1 day: owl"),
+        (1, "1 day: owl"),
+        (0, ""),
+    ],
+)
+def test_user_is_notified_of_a_step_once_and_it_is_remembered_for_root(here, before_end, about):
+    for expected in ([("ann", about)] * bool(about), []):
+        assert here.due(before_end, waivers={"w1": {**WAIVER, "limits": "apps alone"}}) == expected
+    assert all(fields == {"user": "ann", "waiver": "w1", "about": about} for _, _, fields in here.due_now)
+    subject = {"waiver": "w1", "services": ["owl"], "users": ["ann"], "expires": END, "why": "", "limits": "apps alone"}
+    assert here.memory == {"waiver w1": {**subject, "notified": {"ann": about.partition(":")[0] or "ended"}}}
+    assert Path(here.host.root + NOTIFIED).stat().st_mode & 0o777 == 0o600
+
+
+def test_text_names_services_waiver_and_end(here):
+    def texts(before_end: float = 10 * DAY, **waiver: Any) -> list[str]:
+        here.due(before_end, waivers={"w1": {**WAIVER, **waiver}})
+        return [text for _, text, _ in here.due_now]
+
+    (opened,), (soon,), (ended,) = texts(), texts(DAY), texts(0, services=[*"abcde"])
+    assert all("2026-12-10 00:00:00 UTC" in text for text in (opened, soon)) and "owl" in opened and "w1" in opened
+    assert "a, b, c and 2 more" in ended and ended.endswith('proscribe-request SERVICE "reason"')
+    assert soon.endswith('proscribe-request owl "reason"')
+    assert "a, b, c on" in texts(services=[*"abc"], expires="2027-01-01T00:00:00Z")[0]
 
 
 def test_end_is_notified_to_those_who_were_notified_of_the_beginning(here):
