@@ -307,6 +307,7 @@ def test_slow_copies_of_a_user_delay_nobody_else(host, monkeypatch):
     [
         ("/opt/wechat/other", True),
         ("/opt/owl/owl", False),  # reported, not restricted
+        ("/opt/wechat/kept", False),  # waived
         ("/usr/bin/other", False),
         ("/tmp/Telegram", False),  # known by its name alone
     ],
@@ -315,6 +316,7 @@ def test_process_is_checked_again_before_its_end(host, exe, ends):
     host.program(7, "/opt/wechat/wechat")
     of = ban()
     of["controls"]["apps"]["services"] |= plan("audit", owl={"paths": ["/opt/owl"]})["controls"]["apps"]["services"]
+    of["controls"]["apps"]["services"]["wechat"]["exceptions"] = [{"waiver": "w1", "paths": ["/opt/wechat/kept"]}]
     (end,) = [action for action in apps.enforce(host, of).actions if action.verb == "end"]
     link = Path(host.root) / "proc/7/exe"
     link.unlink()

@@ -90,6 +90,36 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host, tmp_path)
     assert (tmp_path / "etc/shadow").read_text() == "secret" and id_ in folders(host)
 
 
+def test_manifest_and_list_say_all_of_an_item(host, tmp_path):
+    """Another version restores, and an operator decides, by them."""
+    part, was = f"{TREE}/Telegram", os.stat(tmp_path / f"{TREE}/Telegram"[1:])
+    moving.take(host, moving.Taking(TREE, ["wechat", "qq"], "tree", [part, f"{TREE}/deep"], keep=DAY)).apply()
+    (id_,) = [item.id for item in manifest.items(host) if item.path == part]
+    place = tmp_path / ITEMS[1:] / id_
+    text = json.loads((place / "manifest.json").read_text())
+    taken, until = (time.strptime(text[key], "%Y-%m-%dT%H:%M:%SZ") for key in ("taken_at", "kept_until"))
+    assert time.mktime(until) - time.mktime(taken) == DAY and text["written_by"].startswith("Written by Proscribe")
+    times = {"atime_ns": text["attributes"]["atime_ns"], "mtime_ns": 1_500_000_000_987_654_321}
+    sum_ = "1310ca2c8932dbd118668bd97442558a3e1f546b5e15c69699dfbd6024f548d8"
+    assert text == {
+        "schema": "proscribe/quarantine/1", "written_by": text["written_by"], "id": id_, "path": part,
+        "services": ["wechat", "qq"], "kind": "tree", "taken_at": text["taken_at"], "owner": "alice",
+        "identity": [was.st_dev, was.st_ino], "attributes": {
+            "mode": stat.S_IFREG | 0o4711, "uid": os.getuid(), "gid": os.getgid(), **times, "xattrs": {},
+        }, "doing": "", "hold": "", "placed": [], "sha256": sum_, "files": 1, "size": 7, "shared": 0,
+        "disk": was.st_blocks * 512, "group": id_, "kept_until": text["kept_until"], "whole": TREE,
+        "hold_identity": [], "parent_owner": os.getuid(), "privileged": sum_, "kept": True,
+    }  # fmt: skip
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (place.parent, place, place / "manifest.json")]
+    assert modes == [0o700, 0o700, 0o600]
+    answer = operator.listed(host)
+    assert [item["group"] for item in answer["items"]] == [id_, id_] and answer["left_out"] == 0
+    assert [item for item in answer["items"] if item["id"] == id_] == [{
+        **{key: text[key] for key in ("id", "group", "path", "services", "kind", "taken_at", "owner", "kept_until")},
+        "whole": TREE, "place_of": "alice", "bytes": was.st_blocks * 512, "finished": True,
+    }]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [

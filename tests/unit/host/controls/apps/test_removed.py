@@ -1,5 +1,6 @@
 """What a host remembers of packages that were removed from it, and what of that is still so."""
 
+import os
 from collections.abc import Collection
 from typing import Any
 
@@ -78,3 +79,29 @@ def test_unseen_package_counts_as_removed_and_those_of_the_host_come_first(host,
     rows = [removed("a", "user:ann", at="2026-11-05T00:00:00Z"), removed("b")]
     note(host, rows)
     assert still_removed(host, [package_manager(fails=error)]) == rows[::-1]
+
+
+@pytest.mark.parametrize(
+    ("handles", "name", "place", "is_back"),
+    [
+        (("owl:i386",), "owl:i386", "", True),
+        (("owl:i386",), "owl:amd64", "", False),  # of another architecture
+        (("owl-2-1.x86_64",), "owl.x86_64", "", True),  # as dnf has it, in another version
+        (("/a",), "owl", "/a", True),
+        (("/a",), "owl", "/b", False),  # in another place
+        ((), "owl-2", "", True),
+    ],
+)
+def test_package_is_back_in_any_version_of_the_same_place_and_architecture(host, handles, name, place, is_back):
+    note(host, [removed(name=name, place=place)])
+    assert (still_removed(host, [package_manager(OWL._replace(handles=handles))]) == []) is is_back
+
+
+def test_newest_removals_of_a_user_are_remembered_and_hide_none_of_others(host):
+    rows = [removed(f"p{number}", "user:ann", f"2026-11-01T00:00:{number:02}Z") for number in range(51)]
+    note(host, [*rows, removed("b", at="2020-01-01T00:00:00Z"), removed("c", "user:bob", "2020-01-01T00:00:00Z")])
+    note(host, [rows[50]._replace(version="2.0")])
+    of_ann = [rows[50]._replace(version="2.0"), *rows[49:0:-1]]
+    expected = [removed("b", at="2020-01-01T00:00:00Z"), *of_ann, removed("c", "user:bob", "2020-01-01T00:00:00Z")]
+    assert remembered(host) == expected
+    assert os.stat(host.root + FILE).st_mode & 0o777 == 0o600

@@ -194,11 +194,7 @@ def test_the_python_that_a_path_is_for(path, result):
         ("x" * 41, (), f"pip did not install it ({'x' * 40!r} did)"),
         ("a\x1b", (), "pip did not install it (nothing says who did)"),
         ("pip", ("python3.13", Result(1, "", "No module named pip")), "python3.13 has no pip"),
-        (
-            "pip",
-            ("dpkg-query", Result(0, "python3-telethon: /usr/lib/x\n", "")),
-            "it belongs to the dpkg package",
-        ),
+        ("pip", ("dpkg-query", Result(0, "python3-telethon: /usr/lib/x\n", "")), "it belongs to the dpkg package"),
     ],
 )
 def test_distribution_of_another_installer_stays(root, installer, answer, reason):
