@@ -221,15 +221,62 @@ def test_lift_gives_back_what_an_enforcing_run_took(host, monkeypatch):
     monkeypatch.setattr(user_notice, "notify", notify)
     host.packages = {"wechat": "ii"}
     tree = copy(host)
-    carry_out(apps.enforce(host, ban(user_notice="Ask IT.")).actions)
-    assert notify.call_args.args[1] == "Ask IT." and not tree.exists()
-    assert set(states(host, ban()).values()) == {"compliant"}
-    actions = apps.lift(host, ban()).actions
-    last = ["restore /home/alice/Telegram", "delete /var/lib/proscribe/quarantine/README"]
-    assert [str(action) for action in actions][-2:] == last
-    carry_out(actions)
-    assert (tree / "Telegram").read_bytes() == fake.elf()
-    assert states(host, ban())["apps/telegram"] == "noncompliant"
+    of = ban(user_notice="Ask IT.", requests=command_text.digest())
+    result = apps.enforce(host, of)
+    assert result.beforehand and apps.enforce(host, plan()).beforehand is None
+    result.beforehand()
+    carry_out(result.actions)
+    assert notify.call_args.args[1].startswith("Ask IT.\n") and not tree.exists()
+    assert set(states(host, of).values()) == {"compliant"}
+    state = "/var/lib/proscribe"
+    host.write(f"{state}/quarantine/odd/manifest.json", "{")
+    forgotten = [f"{state}/apps/walk-1000", f"{state}/apps/tried", "/etc/proscribe/answers.json"]
+    forgotten += [f"{state}/{name}" for name in ("notified.json", "dpkg", "pacman", "removed.json")]
+    for path in forgotten[:-1]:
+        host.write(path, "")
+    lifted = apps.lift(host, of)
+    assert [(str(action), bool(action.before), action.after) for action in lifted.actions] == [
+        *((f"delete {path}", True, "") for path in (COMMAND, KNOWN, *reversed(BLOCK))),
+        ("restore /home/alice/Telegram", False, "/home/alice/Telegram\n"),
+        *((f"delete {path}", False, "") for path in forgotten),
+    ]
+    assert [(item.rule, item.subject) for item in lifted.refused] == [("apps/quarantine", "odd")]
+    assert lifted.independent and [item.id for item in lifted.removed] == ["wechat"]
+    carry_out(lifted.actions)
+    assert (tree / "Telegram").read_bytes() == fake.elf() and states(host, of)["apps/telegram"] == "noncompliant"
+    assert not any(host.traces(path) for path in (*forgotten, *BLOCK, COMMAND, KNOWN))
+    Path(f"{host.root}{state}/quarantine/odd/manifest.json").unlink()
+    Path(f"{host.root}{state}/quarantine/odd").rmdir()
+    (last,) = apps.lift(host, of).actions
+    assert str(last) == f"delete {state}/quarantine/README" and last.before.startswith("Written by Proscribe")
+    last.apply()
+    assert host.stat(f"{state}/quarantine") is None
+
+
+def test_plan_from_elsewhere_takes_no_package_or_file_that_the_host_needs(host):
+    """The compile step refuses such a service; so does the host."""
+    host.packages = {"openssh-server": "ii", "wechat": "ii"}
+    copy(host, "home/alice/.ssh/Telegram")
+    packages = {"apt": ["openssh-server", "wechat"]}
+    odd = {"packages": packages, "processes": ["Telegram"], "paths": ["~/.ssh/Telegram"]}
+    result = apps.enforce(host, plan(odd=odd))
+    assert [str(action) for action in result.actions if action.verb in ("remove", "quarantine")] == ["remove wechat"]
+    reasons = {refusal.subject: refusal.reason for refusal in result.refused}
+    assert reasons["openssh-server"] == "never removed: reaches the host"
+    assert reasons["/home/alice/.ssh/Telegram"] == "never taken: the system is installed there"
+
+
+@pytest.mark.parametrize(("settings", "seconds"), [({}, 5), ({"grace": 0}, 0), ({"grace": 17}, 17)])
+def test_program_has_time_to_end(host, monkeypatch, settings, seconds):
+    host.program(7, "/opt/wechat/wechat")
+    end = mock.Mock()
+    monkeypatch.setattr(host, "end_program", end)
+    apps.enforce(host, ban(**settings)).actions[0].apply()
+    program, of_user, again, grace = end.call_args.args
+    assert (of_user, grace, [item.pid for item in program.processes]) == ([program], seconds, [7])
+    host.program(8, "/opt/wechat/wechat")
+    host.program(9, "/opt/wechat/other")
+    assert [(process.pid, ending) for process, ending in again()] == [(7, program), (8, program)]
 
 
 def in_full(action: Action) -> tuple[str, str, str, str, list[str], list[str]]:

@@ -27,7 +27,7 @@ from proscribe.host.controls.apps.systems import uv as uv_tools
 from proscribe.host.controls.apps.systems.as_owner import OwnTools, others_have, removals, uninstall
 from proscribe.host.controls.apps.systems.declaration import Declared
 from proscribe.host.controls.apps.systems.on_demand import OnDemand
-from proscribe.host.controls.apps.systems.package import Block, Package
+from proscribe.host.controls.apps.systems.package import Block, Package, place
 from proscribe.host.controls.apps.systems.registry import BY_NAME, OF_THE_HOST, ON_DEMAND, SYSTEMS
 from proscribe.host.controls.apps.systems.user_links import link
 from proscribe.host.controls.base import Action
@@ -244,15 +244,28 @@ def test_file_of_a_system_is_asked_for_wanted_traces_alone(root, ids, present):
 )
 def test_dpkg_is_queried_again_after_a_change_of_its_database(host, monkeypatch, change, is_queried):
     monkeypatch.setattr(installed, "SETTLED", -(10**12))  # what was made a moment ago is old
-    place, noted = Path(host.root) / "var/lib/dpkg", {}  # type: ignore[var-annotated]
-    (place / "updates").mkdir()
-    (place / "new").touch()
+    database, noted = Path(host.root) / "var/lib/dpkg", {}  # type: ignore[var-annotated]
+    (database / "updates").mkdir()
+    (database / "new").touch()
     host.packages = {"wechat": "ii"}
     packages, _ = installed.installed(host, dpkg, {"wechat"}, {}, noted)
     host.packages["wechat"] = "rc"
-    change(place)
+    change(database)
     again, _ = installed.installed(host, dpkg, {"wechat"}, json.loads(json.dumps(noted)), {})
     assert again == ([] if is_queried else packages) and packages == [Package("dpkg", "wechat", "1.0", ("wechat",))]
+
+
+@pytest.mark.parametrize(
+    ("files", "result"),
+    [
+        (["/usr/bin/owl", "/opt/owl/files/owl", "/opt/x/y"], "/opt/owl"),  # a program in /usr/bin may only start it
+        (["/usr/sbin/owl-b", "/usr/sbin/owl"], "/usr/sbin/owl"),
+        (["/usr/games/owl", "/usr/share/owl", "/optional/owl"], "/usr/games/owl"),
+        (["/usr/lib/opt/owl"], ""),
+    ],
+)
+def test_package_has_a_place(files, result):
+    assert place(files) == result
 
 
 @pytest.mark.parametrize(("since", "is_noted"), [(1000, False), (1001, True)])
