@@ -214,8 +214,8 @@ def test_unseen_system_is_asked(tmp_path, monkeypatch, system, error):
 @pytest.mark.parametrize("present", [False, True])
 def test_file_of_a_system_is_asked_for_wanted_traces_alone(root, ids, present):
     """To ask it means to compile it, which every audit would pay for."""
-    for place in ("/trace/x", f"{ALICE.home}/trace/x") if present else ():
-        put(root, place)
+    for path in ("/trace/x", f"{ALICE.home}/trace/x") if present else ():
+        put(root, path)
     host, inner = Host(str(root)), mock.Mock()
     inner.query.return_value = inner.query_of.return_value = ["p"], "b"
     inner.programs.return_value = lambda process: "p"
