@@ -144,7 +144,15 @@ def test_program_that_no_longer_starts_reverts_the_rules(host, tmp_path, program
 
 def test_rules_that_were_not_compiled_are_loaded_again(host, tmp_path):
     part = section(wechat=WECHAT)
-    enforce(host, part)
+    (action,) = fapolicyd_changes.enforce(host, part, Desired(part))
+    action.apply()
+    paths = ["/opt/wechat", "/home/alice/WeChat", "/home/bob/WeChat"]
+    lines = [f"deny_syslog perm=execute all : {form}" for path in paths for form in (f"path={path}", f"dir={path}/")]
+    texts = ["\n".join([HEAD.strip(), *lines, ""]), HEAD + ALL]
+    assert [host.text(path) for path in (RULES, REST)] == texts
+    assert (action.before, action.after) == ("", "".join(texts))
+    assert host.calls == [*TRIED, "fapolicyd-cli --help", "fagenrules --check", "fagenrules --load", *TRIED]
+    assert enforce(host, part) == []
     (tmp_path / "etc/fapolicyd/compiled.rules").write_text("")
     assert observe(host, part)[0].drifted
     host.compiled.clear()
