@@ -292,19 +292,14 @@ def test_actions_have_subjects_users_and_rules(host, monkeypatch):
     banned = ban(user_notice="Ask IT.", quarantine_keep=86400, requests=command_text.digest())
     verdicts = apps.observe(host, banned)
     assert {(verdict.state, verdict.drifted, verdict.reason) for verdict in verdicts} == {("noncompliant", True, "")}
-    telegram = "/home/alice/Telegram"
+    telegram, process = "/home/alice/Telegram", ("process", "wechat", "", "", "user:alice")
     assert {verdict.rule: [tuple(finding)[:6] for finding in verdict.findings] for verdict in verdicts} == {
-        "apps/wechat": [
-            ("package", "wechat", "dpkg", "1.0", "system", ""),
-            ("process", "wechat", "", "", "user:alice", "/opt/wechat/wechat"),
-        ],
+        "apps/wechat": [("package", "wechat", "dpkg", "1.0", "system", ""), (*process, "/opt/wechat/wechat")],
         "apps/telegram": [
             ("file", "Telegram", "tree", "", "user:alice", telegram),
-            *(("process", "Telegram", "", "", "user:alice", f"{place}/Telegram") for place in (telegram, "/tmp")),
+            *((*process[:1], "Telegram", *process[2:], f"{place}/Telegram") for place in (telegram, "/tmp")),
         ],
-        "apps/request-command": [
-            *(("command", path.rpartition("/")[2], "", "", "", path) for path in (KNOWN, COMMAND)),
-        ],
+        "apps/request-command": [("command", path.rpartition("/")[2], "", "", "", path) for path in (KNOWN, COMMAND)],
         "apps/reinstall-gate": [("gate", "gate", "dpkg", "", "", "")],
     }
     full_scan = {"at": host.record_fields["full_scan"]["at"], "runs": 0}

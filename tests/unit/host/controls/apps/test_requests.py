@@ -282,9 +282,6 @@ def test_command_is_required_where_something_is_closed(lost):
 def observe_command(host: MadeHost, of: Any) -> list[tuple[str, list[tuple[str, str]], str]]:
     verdicts = command.observe(host, of)
     assert all(verdict.rule == "apps/request-command" for verdict in verdicts)
-    assert {(item.kind, item.id) for verdict in verdicts for item in verdict.findings} <= {
-        ("command", "requests.json"), ("command", "proscribe-request"),
-    }  # fmt: skip
     rows = [[(item.path, item.detail) for item in verdict.findings] for verdict in verdicts]
     return [(verdict.state, row, verdict.reason) for verdict, row in zip(verdicts, rows)]
 

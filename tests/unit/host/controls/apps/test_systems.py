@@ -255,17 +255,10 @@ def test_dpkg_is_queried_again_after_a_change_of_its_database(host, monkeypatch,
     assert again == ([] if is_queried else packages) and packages == [Package("dpkg", "wechat", "1.0", ("wechat",))]
 
 
-@pytest.mark.parametrize(
-    ("files", "result"),
-    [
-        (["/usr/bin/owl", "/opt/owl/files/owl", "/opt/x/y"], "/opt/owl"),  # a program in /usr/bin may only start it
-        (["/usr/sbin/owl-b", "/usr/sbin/owl"], "/usr/sbin/owl"),
-        (["/usr/games/owl", "/usr/share/owl", "/optional/owl"], "/usr/games/owl"),
-        (["/usr/lib/opt/owl"], ""),
-    ],
-)
-def test_package_has_a_place(files, result):
-    assert place(files) == result
+def test_package_has_a_place():
+    files = {"/opt/owl": "/usr/bin/owl /opt/owl/files/owl /opt/x/y", "/usr/sbin/owl": "/usr/sbin/owl-b /usr/sbin/owl"}
+    files |= {"/usr/games/owl": "/usr/games/owl /usr/share/owl /optional/owl", "": "/usr/lib/opt/owl"}
+    assert {place(listed.split()): listed for listed in files.values()} == files
 
 
 @pytest.mark.parametrize(("since", "is_noted"), [(1000, False), (1001, True)])

@@ -60,7 +60,6 @@ PROGRAMS = ("bin/a", "sbin/a", "libexec/a", "lib/a", "opt/a", "share/a")
         (conda, f"{HOME}/.conda/envs/e/conda-meta/o-w.l-1.0-h0.json", "{", "1.0", (f"{HOME}/.conda/envs/e",)),
         (conda, f"{HOME}/.pixi/conda-meta/o-w.l-1.0-h0.json", '{"name": "x"}', "", None),
         (conda, f"{HOME}/.pixi/conda-meta/o-w.l-1.0.json", "{}", "", None),
-        (pip, f"{HOME}/.local/{PIP}/o_w_l-1.dist-info/METADATA", "Name: other", "", None),
         (pip, f"{HOME}/.local/{PIP.replace('3.9', '3.x')}/o_w_l-1.dist-info/METADATA", META, "", None),
     ],
 )
