@@ -35,6 +35,7 @@ NAMES = [
 ]
 WECHAT = frozenset({"wechat", "com.tencent.wechat"})
 OTHER = "does not say that it is this app"
+KINDS = ["Game", "Education", "Science", "Graphics", "AudioVideo", "Audio", "Video", "Development"]
 DIRECTORY: Any = {"usr": {"bin": {"wechat": fake.elf(), "run": b"text"}}}
 MANY = {f"a{number:02}": fake.elf() for number in range(50)}  # as a Qt or Electron app has at its root
 THREE_TEXTS = dict.fromkeys(("WECHAT", "WEchat", "WeChat"), b"text")  # each takes a read of the host's disk
@@ -67,11 +68,16 @@ def test_first_bytes_mark_an_appimage(magic, mark, expected):
     [
         (fake.image("wechat"), ""),
         (fake.image("WeChat", "com.tencent.WeChat"), ""),
-        (fake.image("wechat", categories="Game;"), "its own desktop entry says that it is something else (Game)"),
+        *(
+            (fake.image("wechat", categories=f"X;{kind};"), f"says that it is something else ({kind})")
+            for kind in KINDS
+        ),
+        (fake.image("wechat", categories="Game;Network;"), ""),
         (fake.image("other"), f"known by its name alone: what is in it {OTHER}, so it is not moved"),
         (fake.image("other", "wechat", files={"wechat": b"text"}), OTHER),
         (fake.image("wechat", files={"second.desktop": fake.entry("x")}), "more than one desktop entry"),
         (fake.elf({}, b"AI\x02"), "it has no squashfs archive"),
+        (fake.elf({}, b"AI\x02") + fake.squashfs({"wechat": fake.elf()}), "it has no desktop entry"),
         (b"text", "it is no program"),
     ],
 )

@@ -183,9 +183,9 @@ def test_portable_app_has_owner_and_evidence(host):
     assert (app.uid, app.parts, app.stays) == (os.getuid(), (), "")
 
 
-@pytest.mark.parametrize("error", [Unseen("x"), ControlError("x"), ValueError(), EOFError(), KeyError(), TypeError()])
-def test_damaged_memory_is_read_anew(host, monkeypatch, error):
-    monkeypatch.setattr(scan_cache, "load", mock.Mock(side_effect=error))
+@pytest.mark.parametrize("damage", [Unseen("x"), ControlError("x"), ValueError(), EOFError(), TypeError(), ["stamp"]])
+def test_damaged_memory_is_read_anew(host, monkeypatch, damage):
+    monkeypatch.setattr(scan_cache, "load", mock.Mock(side_effect=[damage] * 2))
     assert remembered(host, "names", 30).fresh
     assert of_user(host, Memory({}, "s", "now", 0), 1000) == {}
 
