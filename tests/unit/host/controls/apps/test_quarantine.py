@@ -1,6 +1,7 @@
 """The quarantine: items that are taken, stay and come back, on one file system and on two, after kills and attacks."""
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -308,19 +309,23 @@ def cut_short(name: str, work: Callable[[], object]) -> None:
         work()
 
 
+WRITTEN = ["synced", "synced", "written"]  # the file, and the directory after its rename
+
+
 def steps(work: Callable[[], object]) -> list[str]:
     result: list[str] = []
-    with mock.patch.object(manifest, "reached", result.append):
+    synced = mock.Mock(side_effect=lambda descriptor: result.append("synced"))
+    with mock.patch.object(manifest, "reached", result.append), mock.patch.object(os, "fsync", synced):
         work()
-    return result
+    return list(itertools.dropwhile("synced".__eq__, result))  # of the README
 
 
 def test_every_change_of_the_disk_is_a_step_at_which_a_run_can_be_killed(host, monkeypatch):
-    taking = ["folder made", "written", "moved", "sealed", "written", "kept"]
+    taking = ["folder made", *WRITTEN, "moved", "sealed", *WRITTEN, "kept"]
     for path, placing in ((TREE, ["placed"]), (FILE, ["linked", "placed"])):
         assert steps(lambda path=path: enforced(host, path)) == taking
         restored = steps(lambda path=path: restoring.restore(host, item_of(host, path)))
-        before = ["opened", "written", "unsealed", "written"]
+        before = ["opened", *WRITTEN, "synced", "unsealed", *WRITTEN]
         assert restored == [*before, *placing, "content gone", "manifest gone", "dropped"]
 
 
@@ -377,7 +382,7 @@ def test_restoring_a_doubtful_file_is_a_step_too(host, tmp_path, monkeypatch):
         with pytest.raises(ControlError, match="it is a thesis; the next run checks again"):
             take(host, doubt=lambda *_: "it is a thesis")
 
-    names = ["folder made", "written", "moved", "linked", "returned", "manifest gone", "dropped"]
+    names = ["folder made", *WRITTEN, "moved", "linked", "returned", "manifest gone", "dropped"]
     assert steps(take_doubtful) == names
     assert (tmp_path / FILE[1:]).read_bytes() == before and list(folders(host)) == []
     assert take(host, "/home/alice/gone") == ""

@@ -14,6 +14,7 @@ from patience import until
 from proscribe.host.controls.apps.systems import pacman, pacman_removal
 from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.system import ControlError, Host, Process, Result
+from proscribe.model import removed as model
 
 # What pacman 7.0.0 says where others need what is to go, recorded.
 BREAKS = """\
@@ -22,7 +23,8 @@ error: failed to prepare transaction (could not satisfy dependencies)
 :: removing linuxqq breaks dependency 'linuxqq>=1' required by qq-or-tim
 :: removing linuxqq breaks dependency 'linuxqq' required by another
 """
-QQ, WECHAT = Package("pacman", "linuxqq", "3.2-1"), Package("pacman", "wechat-bin", "4.0-1")
+QQ = Package("pacman", "linuxqq", "3.2-1")
+WECHAT = Package("pacman", "wechat-bin", "4.0-1", path="/var/lib/pacman/local/wechat")
 HOOK = "/usr/share/libalpm/hooks/00-proscribe.hook"
 GATE = "/usr/libexec/proscribe/pacman-gate"
 
@@ -109,14 +111,15 @@ class Removed:
             directory.mkdir(parents=True, exist_ok=True)
         [self.action], _ = pacman_removal.removal(self.host, [QQ, WECHAT])
         self.calls.clear()
-        self.result, self.dies, self.marked = Result(0, "", ""), False, ""
+        self.result, self.dies, self.marked = Result(0, "", ""), False, ("", 0)
         run = self.host._run
 
         def remove(argv: Sequence[str], **options: Any) -> Result:
             if "--noconfirm" not in argv:
                 return run(argv, **options)
+            assert options == {"timeout": 1800}
             self.calls.append(argv)
-            self.marked = self.mark.read_text()
+            self.marked = self.mark.read_text(), self.mark.stat().st_mode & 0o777
             self.lock.touch() if self.dies else self.lock.unlink(missing_ok=True)
             return self.result
 
@@ -127,11 +130,17 @@ class Removed:
 
 
 def test_packages_go_in_one_transaction_whose_lock_is_marked(root):
+    put(root, f"{WECHAT.path}/desc", "%NAME%\nwechat-bin\n\n%REASON%\n1\n")
     removed = Removed(root)
     assert removed.action.before == "linuxqq 3.2-1\nwechat-bin 4.0-1\n"
+    assert removed.action.takes == [
+        model.Removed("pacman", "linuxqq", "3.2-1", "system", "linuxqq", mark="manual"),
+        model.Removed("pacman", "wechat-bin", "4.0-1", "system", "wechat-bin", mark="auto"),
+    ]
     removed.action.apply()
-    assert removed.calls[-1] == ["pacman", "--remove", "--noconfirm", "--", "linuxqq", "wechat-bin"]
-    assert removed.marked == "linuxqq\nwechat-bin\n" and removed.has() == (False, False)
+    words = ["--remove --print --print-format %n --", "--remove --noconfirm --"]
+    assert [" ".join(argv) for argv in removed.calls] == [f"pacman {word} linuxqq wechat-bin" for word in words]
+    assert removed.marked == ("linuxqq\nwechat-bin\n", 0o600) and removed.has() == (False, False)
 
 
 @pytest.mark.parametrize("lacking", ["", "usr/bin/pacman", "var/lib/pacman/local"])
