@@ -346,6 +346,7 @@ CONDA_ENV = package("conda", f"{CONDA}/envs/e/conda-meta/owl-1-0.json", f"{CONDA
 PIP, PIP_OF_ROOT = package("pip", f"{PIP_FOLDER}/owl-1"), package("pip", "/usr/lib/python3.13/owl-1", owner=None)
 PYENV = package("pip", f"{HOME}/.pyenv/versions/3/lib/python3.12/site-packages/owl-1")
 PIPX_PACKAGE = package("pipx", f"{HOME}/.local/pipx/venvs/owl/lib/x", "owl")
+PIPX_OF_ROOT = package("pipx", "/opt/pipx/venvs/owl/lib/x", "owl", owner=None)
 CALLS: list[Any] = [
     (brew.FORMULAE, FORMULA, f"{HOME}/b/bin/brew", "uninstall --formula --force owl", BREW_OPTIONS),
     (brew.CASKS, CASK, f"{HOME}/b/bin/brew", "uninstall --cask owl", BREW_OPTIONS),
@@ -365,8 +366,12 @@ CALLS: list[Any] = [
     (conda, CONDA_ENV, f"{CONDA}/bin/mamba", f"remove --prefix {CONDA}/envs/e --yes --offline owl", CONDA_OPTIONS),
     (pip, PIP, "/usr/bin/python3.9", "-m pip uninstall --yes owl", PIP_OPTIONS),
     (pip, PIP_OF_ROOT, "/usr/bin/python3.13", "-I -m pip uninstall --yes owl", PIP_OPTIONS),
+    (pipx, PIPX_PACKAGE, f"{HOME}/.local/bin/pipx", "uninstall owl",
+     {"PIPX_HOME": f"{HOME}/.local/pipx", "PIPX_BIN_DIR": f"{HOME}/.local/bin", "USE_EMOJI": "0"}),
+    (pipx, PIPX_OF_ROOT, "/usr/bin/pipx", "uninstall owl",
+     {"PIPX_HOME": "/opt/pipx", "PIPX_BIN_DIR": "/usr/local/bin", "USE_EMOJI": "0"}),
     (pip, PYENV, f"{HOME}/.pyenv/versions/3/bin/python3.12", "-m pip uninstall --yes owl", PIP_OPTIONS),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("system", "item", "tool", "words", "environment"), CALLS)
