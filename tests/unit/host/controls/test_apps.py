@@ -55,16 +55,6 @@ PACKAGE_NAMES = {
 }
 
 
-def test_lift_leaves_files_of_others_alone(host):
-    assert not any(apps.lift(host, plan(wechat=WECHAT))[:2]), "a host that was never enforced has none to lift"
-    theirs = [Path(host.root + path) for path in ("/etc/dpkg/dpkg.cfg.d/theirs", "/etc/proscribe/note")]
-    carry_out(apps.enforce(host, plan(wechat=WECHAT)).actions)
-    for path in theirs:
-        path.write_text("theirs")
-    carry_out(apps.lift(host, plan(wechat=WECHAT)).actions)
-    assert [path.read_text() for path in theirs] == ["theirs", "theirs"]
-
-
 def test_script_that_fails_its_trial_is_not_put_into_dpkgs_configuration(host):
     *others, last = apps.enforce(host, plan(wechat=WECHAT)).actions
     carry_out(others)
@@ -216,10 +206,11 @@ def ban(mode: str = "enforce", **settings: Any) -> dict[str, Any]:
     return result
 
 
-def test_lift_gives_back_what_an_enforcing_run_took(host, monkeypatch):
+def test_lift_gives_back_what_an_enforcing_run_took_and_no_more(host, monkeypatch):
     notify = mock.Mock()
     monkeypatch.setattr(user_notice, "notify", notify)
     host.packages = {"wechat": "ii"}
+    assert not any(apps.lift(host, ban())[:2]), "a host that was never enforced has none to lift"
     tree = copy(host)
     of = ban(user_notice="Ask IT.", requests=command_text.digest())
     result = apps.enforce(host, of)
@@ -232,8 +223,9 @@ def test_lift_gives_back_what_an_enforcing_run_took(host, monkeypatch):
     host.write(f"{state}/quarantine/odd/manifest.json", "{")
     forgotten = [f"{state}/apps/walk-1000", f"{state}/apps/tried", "/etc/proscribe/answers.json"]
     forgotten += [f"{state}/{name}" for name in ("notified.json", "dpkg", "pacman", "removed.json")]
-    for path in forgotten[:-1]:
-        host.write(path, "")
+    theirs = ["/etc/dpkg/dpkg.cfg.d/theirs", "/etc/proscribe/note"]
+    for path in (*forgotten[:-1], *theirs):
+        host.write(path, "theirs")
     lifted = apps.lift(host, of)
     assert [(str(action), bool(action.before), action.after) for action in lifted.actions] == [
         *((f"delete {path}", True, "") for path in (COMMAND, KNOWN, *reversed(BLOCK))),
@@ -245,6 +237,7 @@ def test_lift_gives_back_what_an_enforcing_run_took(host, monkeypatch):
     carry_out(lifted.actions)
     assert (tree / "Telegram").read_bytes() == fake.elf() and states(host, of)["apps/telegram"] == "noncompliant"
     assert not any(host.traces(path) for path in (*forgotten, *BLOCK, COMMAND, KNOWN))
+    assert [host.text(path) for path in theirs] == ["theirs", "theirs"], "files of others stay"
     Path(f"{host.root}{state}/quarantine/odd/manifest.json").unlink()
     Path(f"{host.root}{state}/quarantine/odd").rmdir()
     (last,) = apps.lift(host, of).actions

@@ -9,18 +9,10 @@ from derived.package_systems import declared
 from proscribe.host.controls.apps import systems
 
 ROUTES = routes()
-# Where a package system's own name is not the word that people use for it.
-WORDS = {"dpkg": "deb packages"}
 
 
 def test_coverage_shows_the_table(project):
     assert table() in (project / "docs/coverage.md").read_text(encoding="utf-8")
-
-
-def test_every_package_system_has_a_row():
-    routes = " ".join(row.route for row in ROUTES)
-    names = [WORDS.get(item.declared.name, item.declared.name) for item in declared()]
-    assert [name for name in names if name not in routes] == []
 
 
 def test_a_system_that_leaves_traces_has_no_install_block():

@@ -133,7 +133,7 @@ ANSWERS |= {system.MANAGER: system.inner() for system in ON_DEMAND}  # without a
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_system_reads_and_owns_these_places_and_is_as_its_file_declares(tmp_path, project, name):
+def test_system_reads_its_places_and_is_as_declared(tmp_path, project, name):
     system, root = ANSWERS[name], str(tree(tmp_path))
     host, home = NotingHost(root), NotingHost(root)
     assert system.query(host, {"owl"}) == system.query_of(home, ALICE, {"owl"}) == ([], "")

@@ -58,6 +58,7 @@ PROGRAMS = ("bin/a", "sbin/a", "libexec/a", "lib/a", "opt/a", "share/a")
         (pipx, f"{HOME}/.local/pipx/venvs/e/{PIP}/o_w_l.dist-info/METADATA", META, "1" * 64, ("e",)),
         (conda, "/opt/conda/envs/e/conda-meta/o-w.l-1.0-h0.json", CONDA, "2.0", ("/opt/conda/envs/e", *PROGRAMS)),
         (conda, f"{HOME}/.conda/envs/e/conda-meta/o-w.l-1.0-h0.json", "{", "1.0", (f"{HOME}/.conda/envs/e",)),
+        (npm, "/usr/lib/node_modules/o-w.l/folder", "", "", None),  # a directory without a manifest
         (conda, f"{HOME}/.pixi/conda-meta/o-w.l-1.0-h0.json", '{"name": "x"}', "", None),
         (conda, f"{HOME}/.pixi/conda-meta/o-w.l-1.0.json", "{}", "", None),
         (pip, f"{HOME}/.local/{PIP.replace('3.9', '3.x')}/o_w_l-1.dist-info/METADATA", META, "", None),
@@ -97,12 +98,6 @@ def test_any_manifest_is_read_without_an_error(tmp_path_factory, content):
     root = tmp_path_factory.mktemp("manifest")
     (root / npm_package(root, "/usr").lstrip("/") / "package.json").write_bytes(content)
     assert len(everywhere(npm, Host(str(root)), NPM_IDS)[0]) == 1
-
-
-def test_a_directory_without_a_manifest_is_no_package(root):
-    (root / "usr/lib/node_modules/wechaty").mkdir(parents=True)
-    (root / "usr/lib/node_modules/@made").mkdir()
-    assert everywhere(npm, Host(str(root)), NPM_IDS) == ([], "")
 
 
 def lay_uv_tool(root: Path, name: str, packages: dict[str, str], tools: str = TOOLS) -> None:
