@@ -16,7 +16,7 @@ import pytest
 from fake_tools import refuse
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, picture, restored
 from made_users import put_link
-from proscribe.host.controls.apps.quarantine import capacity, manifest, moving, operator, unfinished
+from proscribe.host.controls.apps.quarantine import capacity, manifest, moving, operator, restoring, unfinished
 from proscribe.host.controls.apps.quarantine.manifest import Item
 from proscribe.host.quarantine import in_quarantine
 from proscribe.host.system import ControlError, Host, Unseen, directories
@@ -46,7 +46,7 @@ def give_to_alice(root: Path) -> None:
 
 
 def break_item(root: Path, name: str, text: str) -> None:
-    (root / ITEMS[1:] / name).mkdir()
+    (root / ITEMS[1:] / name).mkdir(parents=True)
     (root / ITEMS[1:] / name / "manifest.json").write_text(text)
 
 
@@ -70,10 +70,12 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host, tmp_path)
         "climbs-00000001": text.replace(id_, "../../../../etc"),
         "empty-00000001": "",
         "list-00000001": "[1]",
-        "types-00000001": text.replace(id_, "types-00000001").replace('"services": [', '"services": [1, '),
-        "sizes-00000001": text.replace(id_, "sizes-00000001").replace('"size": ', '"size": -'),
         "Odd Name": text.replace(id_, "Odd Name"),
     }
+    texts = ["path", "kind", "taken_at", "owner", "kept_until", "group", "whole", "doing", "hold", "privileged"]
+    wrong: dict[str, Any] = {**dict.fromkeys(texts, 5), "services": [1], "parent_owner": "0", "size": -1, "disk": -1}
+    for field, value in {**wrong, "attributes": {**json.loads(text)["attributes"], "uid": -1}}.items():
+        odd[f"{field}-1"] = json.dumps({**json.loads(text), "id": f"{field}-1", field: value})
     for name, manifest_text in odd.items():
         break_item(tmp_path, name, manifest_text)
     (tmp_path / ITEMS[1:] / "nothing").mkdir()
@@ -390,6 +392,63 @@ def test_only_an_item_whose_time_is_over_is_pruned(host, tmp_path):
     assert not place.exists() and [item.path for item in manifest.items(host)] == [FILE]
     permanent_item = take_item(host, "/home/alice/bin/notes", keep=0)
     assert permanent_item.kept_until == "" and not capacity.expired(permanent_item, 0, 10**10)
+
+
+TAKEN, LONGEST = 1_767_225_600, 40 * 366 * DAY  # 2026-01-01T00:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("fields", "keep", "seconds", "is_over"),
+    [
+        ({}, 0, DAY, False),
+        ({}, 0, DAY + 1, True),
+        ({"kept_until": ""}, 2 * DAY, 2 * DAY, False),  # from before there was such a date
+        ({"kept_until": ""}, 2 * DAY, 2 * DAY + 1, True),
+        *((fields, 0, DAY + 1, False) for fields in ({"doing": "restore"}, {"at_rest": False}, {"taken_at": "odd"})),
+        ({"kept_until": "soon"}, 0, DAY + 1, False),
+        ({"kept_until": "2025-12-31T23:59:59Z"}, 0, DAY, False),  # until before it was taken
+        ({}, 0, LONGEST - 1, True),
+        ({}, 0, LONGEST, False),  # a clock that has run away
+        ({"kept_until": "2066-02-09T00:00:00Z"}, 0, LONGEST + DAY, False),
+    ],
+)
+def test_item_is_over_at_its_time_and_never_by_a_wrong_clock(fields, keep, seconds, is_over):
+    """What is pruned is gone for good."""
+    item = Item("x", "/x", [], "", "2026-01-01T00:00:00Z", "", [], manifest.Attributes(0, 0, 0, 0, 0, {}), at_rest=True)
+    item = item._replace(**{"doing": "", "kept_until": "2026-01-02T00:00:00Z", **fields})
+    assert capacity.expired(item, keep, TAKEN + seconds) is is_over
+
+
+def test_record_has_owners_with_the_most_of_what_was_read(host, tmp_path, monkeypatch):
+    sizes = {"a": ("alice", 10, 2), "b": ("bob", 0, 1), "c": ("carol", 5, 3), "e.unfinished": ("alice", 2, 4)}
+    for name, (owner, disk, day) in sizes.items():
+        fields = {"disk": disk, "size": 5, "owner": owner, "taken_at": f"2026-11-2{day}T08:00:00Z"}
+        break_item(tmp_path, name, json.dumps(fields))
+    break_item(tmp_path, "d", '{"disk": 7, "owner": "bob"}')
+    (tmp_path / ITEMS[1:] / "f.unfinished").mkdir()  # killed before anything was begun
+    assert [verdict.state for verdict in unfinished.observe(host, "enforce")] == ["noncompliant"]
+    result = {"items": 6, "bytes": 22, "oldest": "2026-11-21T08:00:00Z", "owners": {"alice": 12, "bob": 5, "carol": 5}}
+    assert host.record_fields["quarantine"] == result
+    monkeypatch.setattr(unfinished, "SHARES", 2)
+    assert list(unfinished.held(host, ["README", *sizes])[0]["owners"]) == ["alice", "bob"]
+    monkeypatch.setattr(unfinished, "COUNTED", 2)
+    assert unfinished.held(host, ["README", *sizes, "d"]) == (
+        {"items": 5, "bytes": 15, "oldest": "2026-11-21T08:00:00Z", "owners": {"alice": 10, "bob": 5}}, []
+    )  # fmt: skip
+    assert unfinished.held(host, ["d"])[1] == ["d"] and unfinished.held(host, ["README"]) == (None, [])
+
+
+@as_root
+@pytest.mark.parametrize(("change", "opened", "mode"), [(b"", False, 0o4711), (b"P", False, 0o711), (b"", True, 0o711)])
+def test_privileges_come_back_to_unchanged_content_that_is_not_open(host, tmp_path, change, opened, mode):
+    path = f"{TREE}/Telegram"
+    writer = os.open(tmp_path / path[1:], os.O_WRONLY)
+    item = take_item(host, path)
+    os.pwrite(writer, change, 0)
+    if not opened:
+        os.close(writer)
+    assert ("privileges" in (restoring.restore(host, item) or "")) is (mode == 0o711)
+    assert stat.S_IMODE((tmp_path / path[1:]).stat().st_mode) == mode
 
 
 @pytest.mark.slow
