@@ -18,7 +18,7 @@ from proscribe.host.system import WRITTEN_BY, ControlError, Host, Process, Resul
 WECHAT = {"paths": ["/opt/wechat", "~/WeChat"]}
 PATHS = ("path=/opt/wechat", "dir=/opt/wechat/")
 DENIED = [f"deny_syslog perm=execute all : {path}" for path in PATHS]
-TRIED = ["sshd -V", "sudo -V", "systemctl --version"]
+TRIED = ["sshd -V", "sudo -V", "python3 -I -c ", "sh -c :", "systemctl --version", "dpkg --version", "rpm --version"]
 
 
 def section(exec_control: str = "fapolicyd", mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Fapolicyd(Host):
         (root / "etc/fapolicyd/rules.d").mkdir(parents=True)
         (root / "usr/sbin").mkdir(parents=True)
         (root / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n")
-        for tool in ("fagenrules", "fapolicyd-cli", "sshd", "sudo", "systemctl"):
+        for tool in ("fagenrules", "fapolicyd-cli", *(line.split()[0] for line in TRIED)):
             (root / "usr/sbin" / tool).touch(0o755)
 
     def answer(self, argv: Sequence[str], **options: Any) -> Result:

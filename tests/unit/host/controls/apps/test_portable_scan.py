@@ -145,6 +145,8 @@ def test_small_file_with_an_appimage_mark_is_not_an_appimage(host):
             put(host, "/home/alice/bin/x", content.ljust(size)).replace(f"{host.root}/home/alice/bin/{name}")
             assert paths(scan_region(host, OF_ALICE)) == [("appimage", f"/home/alice/bin/{name}")] * is_image
         os.unlink(f"{host.root}/home/alice/bin/{name}")
+    put(host, "/home/alice/bin/chisel-linux-amd64", fake.go(CHISEL))  # as its maker publishes it
+    assert paths(scan_region(host, OF_ALICE)) == [("program", "/home/alice/bin/chisel-linux-amd64")]
 
 
 def test_services_of_a_file_are_reported_once_and_in_order():

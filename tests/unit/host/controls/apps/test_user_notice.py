@@ -204,7 +204,7 @@ def test_terminal_of_no_user_is_not_written_to(tmp_path, uid, names):
     [
         ("Ask IT", ["wechat"], [HINT.format("wechat")]),
         ("Ask IT", ["wechat", "qq"], [HINT.format("SERVICE")]),
-        ("請", [], [HINT.format("SERVICE"), "申請例外許可：proscribe-request SERVICE 「理由」"]),
+        ("一", [], [HINT.format("SERVICE"), "申請例外許可：proscribe-request SERVICE 「理由」"]),
         ("请", [], [HINT.format("SERVICE"), "申请例外许可：proscribe-request SERVICE \u201c理由\u201d"]),
     ],
 )
