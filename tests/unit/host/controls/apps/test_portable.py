@@ -198,7 +198,7 @@ def test_file_of_folders_is_read_up_to_the_limit(host, more, read):
 
 def test_a_plans_words_for_a_refusal_reach_the_gates(host):
     of = plan(wechat={"packages": {"apt": ["wechat"]}})
-    of["controls"]["apps"]["settings"] = {"refusal_notice": "Not here.\n此處不得安裝。"}
+    of["controls"]["apps"]["settings"] = {"refusal_notice": "Not here.\n \n此處不得安裝。"}
     parts = {part.path: part for _, part, _ in install_block.expected(host, of, Desired(of["controls"]["apps"]))}
     assert parts[dpkg.CONTACT].desired(host).splitlines()[2:] == ["Not here.", "此處不得安裝。"]
 

@@ -125,6 +125,22 @@ def test_configuration_of_dnf_is_given_back(lines, end, names):
     assert rpm_block.without_excludes(after) == rpm_block.excluded([], POLICY, after) == before
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        ("", "", ["[main]", "excludepkgs=owl"]),
+        ("[main]\n# x\nexcludepkgs=a\n", "", ["exclude=owl"]),
+        ("[main]\n;e\nexcludepkgs = a\nexclude=b\n c d\n", "[other]\nexclude=x\n y\n", ["exclude=b,c,d,owl"]),
+        ("[other]\nexclude=x\n[main]\n[other]\n y\n[main]\nkey=1\n", "\n[last]\n", ["excludepkgs=owl"]),
+    ],
+)
+def test_names_are_excluded_beside_those_of_the_administrator(before, after, lines):
+    text = rpm_block.excluded(["owl"], POLICY, before + after)
+    head, begin, block = text.removeprefix(before).removesuffix(after).partition(f"# {POLICY}\n")
+    assert head.startswith("# proscribe: begin. Written by Proscribe") and begin
+    assert block == "".join(f"{line}\n" for line in [*lines, "# proscribe: end"])
+
+
 def stanza(name: str, comment: str = "") -> str:
     comment_line = f"comment: {comment}\n" if comment else ""
     return f"\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\n{comment_line}\n"
