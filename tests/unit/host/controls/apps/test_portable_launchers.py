@@ -326,6 +326,56 @@ def test_line_starts_a_program_or_a_flatpak(command, program, flatpak):
     assert started(arguments(command)) == (program, flatpak)
 
 
+def test_address_has_host_and_path_as_a_browser_reads_it():
+    addresses = {
+        "https://A.Example.COM./x?y#z": ("a.example.com", "/x"),
+        "http://user:pw@a.example:8080/x": ("a.example", "/x"),
+        "https://good.example@bad.example": ("bad.example", ""),
+        "https://bad.example\\@good.example/": ("bad.example", "/@good.example/"),
+        "https://a.example?x/y": ("a.example", ""),
+        "https://a.example/x\\y#z?": ("a.example", "/x/y"),
+        "a.example/x": ("", ""),
+    }
+    assert {address: desktop_entries.split(address) for address in addresses} == addresses
+    assert app_id("https://www.youtube.com/?feature=ytca") == "agimnkijcaahngcdmfeangaknmldooml"  # in every Chromium
+    web = WebHosts({"a": {"web_hosts": ["a.example", "b.example/x/"], "web_allow": ["ok.a.example"]}})
+    long = "x" * (253 - len(".a.example"))
+    urls = {"w.a.example/y": ["a"], "b.example/x/y": ["a"], "b.example/xy": [], "ba.example": [], "ok.a.example": []}
+    urls |= {"z.ok.a.example": [], f"{long}.a.example": ["a"], f"x{long}.a.example": []}
+    assert {url: web.services(f"https://{url}") for url in urls} == urls
+
+
+def test_entry_is_read_in_its_group_and_actions():
+    title = "夜" * 80
+    text = f"""Exec=before https://z.example
+[Desktop Entry]
+;Exec=commented https://z.example
+# Exec=commented https://z.example
+ Name = 猫
+Name[en]=Owl
+Name[ja]={title}
+Name[ko]={title}夜
+Name[zh=鳥
+XName]=鳥
+Exec = x\\s"b c" --app=https://a.example/x|y
+Exec=y --app-id={"a" * 32} crx_{"b" * 32}_
+URL=HTTP://b.example
+X-WebApp-URL=https://c.example
+Icon=https://z.example
+Hidden=false
+[Desktop Action New]
+Exec=z https://d.example
+URL=https://z.example
+[Other]
+Exec=w https://z.example
+"""
+    addresses = ["https://a.example/x", "HTTP://b.example", "https://c.example", "https://d.example"]
+    commands = [["x", "b c", "--app=https://a.example/x|y"], ["y", f"--app-id={'a' * 32}", f"crx_{'b' * 32}_"]]
+    commands.append(["z", "https://d.example"])
+    assert parse(text) == (commands, addresses, ["a" * 32, "b" * 32], False, ("猫", title))
+    assert [parse(f"[Desktop Entry]\nHidden={value}").hidden for value in ("True", "1")] == [True, False]
+
+
 def test_address_or_web_app_names_a_service_once():
     web = WebHosts({"a": {"web_hosts": ["a.example", "x.a.example", "b.example/x/", "b.example/x"]}, "b": {}})
     assert web.services("https://x.a.example") == ["a"] == web.services("https://b.example/x")
