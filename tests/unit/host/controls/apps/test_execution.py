@@ -59,8 +59,10 @@ class Fapolicyd(Host):
             assert not self.loaded and "deny_syslog" in Path(self.root + argv[2]).read_text()
             return Result(5 if self.refuses else 0, "", "bad rule" if self.refuses else "")
         if argv[0] == self.denies and self.loaded:
-            raise ControlError(f"{argv[0]} cannot be run: Operation not permitted")
-        return Result(0, "", "")
+            if argv[0] == "sshd":
+                raise ControlError(f"{argv[0]} cannot be run: Operation not permitted")
+            return Result(126 if argv[0] == "sudo" else 127, "", "")
+        return Result(1 if argv[0] == "systemctl" else 0, "", "")  # what it answers is its own matter
 
     def processes(self) -> tuple[list[Process], int]:
         return [Process(7, "/usr/sbin/fapolicyd")] if self.active else [], 0
@@ -131,7 +133,7 @@ def test_foreign_rule_is_not_written(host, line):
     assert host.list("/etc/fapolicyd/rules.d") == []
 
 
-@pytest.mark.parametrize("program", ["sshd", "sudo", "fapolicyd"])
+@pytest.mark.parametrize("program", ["sshd", "sudo", "sh", "fapolicyd"])
 def test_program_that_no_longer_starts_reverts_the_rules(host, tmp_path, program):
     (tmp_path / "etc/fapolicyd/rules.d/50-own.rules").write_text("allow perm=any uid=0 : all\n")
     host.run(["fagenrules", "--load"])

@@ -35,15 +35,21 @@ def test_parts_of_users_are_put_together(host, monkeypatch):
     package = Package("npm", "wechat", "1", owner=ALICE, path="/p")
     app = PortableApp(["wechat"], "program", "/home/bob/x", "x", BOB, "why", parts=[])
     sent = json.loads(json.dumps([package, app]))
+    text, requests = {"memory": "12345"}, ([["r"]], 1)
+    hers = [{"there": ["npm"], "unseen": ["closed"], "cut": 2, **text}, {"requests": requests}]
     answers = [
-        (ALICE, [{"packages": [sent[0]], "blind": [("npm", "odd")]}, {"there": ["npm"], "unseen": ["closed"]}], ""),
+        (ALICE, [{"packages": [sent[0]], "blind": [("npm", "odd")], "cut": 1}, *hers], ""),
         (BOB, [{"portable_apps": [sent[1]], "systems": ["conda"], "there": ["brew"]}], "over budget"),
+        *((User(f"u{uid}", uid, uid, "/"), parts, "") for uid, parts in ((1002, [text]), (1003, []))),
     ]
+    monkeypatch.setattr(per_user, "MOST_REMEMBERED", 10)
     units = [(Unit(user.uid, [user], ()), parts, why) for user, parts, why in answers]
     monkeypatch.setattr(per_user, "_each", lambda *_: iter(units))
-    unseen, memory = ["alice: closed", "bob: over budget"], {"1000": None}  # whether bob's is right is not known
+    unseen = ["alice: closed", "bob: over budget"]
+    memory = {"1000": "12345", "1002": "", "1003": None}  # whether bob's is right is not known
     seen = per_user.observe_users(host, mock.Mock(), {})
-    assert seen == Seen([package], [app], [("npm", "alice: odd")], unseen, {"npm", "brew"}, memory, {"conda"})
+    rest = ({"npm", "brew"}, memory, {"conda"}, (requests,), {"alice": 3})
+    assert seen == Seen([package], [app], [("npm", "alice: odd")], unseen, *rest)
 
 
 def parts(host: MadeHost, unit: Unit, memory: Memory | None = None, **services: Any) -> list[dict[str, Any]]:
@@ -89,6 +95,36 @@ def test_unseen_process_is_reported_with_its_user(host, monkeypatch):
     monkeypatch.setattr(observed, "each", lambda items, work: [(items[0], [], "it hangs")])
     seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
     assert seen.unseen == {"wechat": "number 1000: it hangs"} and seen.running == []
+
+
+@pytest.mark.parametrize(
+    ("is_root", "hidden", "why"), [(True, 0, ""), (True, 2, "2 processes do not show"), (False, 0, "run it as root")]
+)
+def test_service_is_unknown_where_programs_do_not_show_themselves(host, monkeypatch, is_root, hidden, why):
+    host.root_user = is_root
+    monkeypatch.setattr(host, "processes", lambda: ([], hidden))
+    seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    reason = seen.unseen.get("wechat", "")
+    assert why in reason and bool(why) is bool(reason)
+
+
+def test_process_that_only_its_root_directory_identifies_is_a_candidate(host):
+    """A container's program: to read that may hang, so it is not done where the whole run would."""
+
+    def by_path(process: Process) -> Any:
+        assert not host.asks_roots
+        if process.pid == 8:
+            raise observed.RootNotRead
+        if process.pid == 10:
+            raise OSError
+        return "something" if process.pid == 7 else None
+
+    identify: Any = mock.Mock(by_path=by_path, says_enough=lambda *_: True, needs_content=lambda _: False)
+    candidates = observed._candidates(host, identify, [Process(pid, "/x") for pid in (7, 8, 9)])
+    assert [process.pid for listed in candidates.values() for process in listed] == [7, 8] and host.asks_roots
+    with pytest.raises(OSError, match="^$"):
+        observed._candidates(host, identify, [Process(10, "/x")])
+    assert host.asks_roots, "whatever comes, the next ones ask"
 
 
 @pytest.mark.parametrize("silent", ["the host", "root"])

@@ -138,6 +138,14 @@ def test_path_below_a_home_counts_as_file_or_directory_with_a_program(host, make
     assert paths(results) == ([(kind, "/home/alice/.wechat")] if kind else []) and not results.unseen
 
 
+def test_library_is_enough_beside_a_program_below_a_path_of_the_catalogue(host):
+    for folder, name in ((".wechat/x", "wechat"), (".wechat/y", "signal-desktop"), ("other/x", "wechat")):
+        put(host, f"{HOME}/{folder}/{name}")
+        put(host, f"{HOME}/{folder}/liba.so")
+    certain = {app.path.removeprefix(f"{HOME}/"): not app.doubt for app in scan_region(host).found}
+    assert certain == {".wechat/x": True, ".wechat/y/signal-desktop": False, "other/x/wechat": False}
+
+
 def test_small_file_with_an_appimage_mark_is_not_an_appimage(host):
     content = fake.elf({".go.buildinfo": fake.build_info(CHISEL)}, b"AI\x02")
     for name in ("chisel-linux-amd64", "signal"):
