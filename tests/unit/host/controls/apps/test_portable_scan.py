@@ -97,6 +97,14 @@ def test_file_that_another_process_scans_is_not_scanned_as_the_hosts(host, their
     assert bool(place.found) is reported
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+def test_directory_of_a_user_in_a_place_of_the_host_is_scanned_on_behalf_of_that_user(host):
+    fake.put(Path(f"{host.root}/srv/theirs"), {"wechat": ELF}, 1000)
+    results = scan_region(host, Region({}, ["/srv"]))
+    assert (results.found, dict(results.others)) == ([], {1000: [("/srv/theirs", ())]})
+    assert paths(scan_region(host, Region({}, ["/srv"], user=ALICE))) == [("program", "/srv/theirs/wechat")]
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda place: place.symlink_to("/bin/sh")])
 def test_odd_file_hides_no_program_behind_it(host, make):
     put(host, "/home/alice/x/wechat")

@@ -28,7 +28,8 @@ END, DAY = "2026-12-10T00:00:00Z", 86400
 AT_END = 1_796_860_800
 WAIVER = {"services": ["owl"], "users": ["ann"], "expires": END}
 REFUSED = {"answer": "refused", "service": "owl", "user": "ann", "why": "use the desk"}
-GRANTED = {"answer": "granted", "service": "owl", "user": "bob", "waiver": "w2", "until": END, "limits": "apps alone"}
+GRANTED = {"answer": "granted", "service": "owl", "user": "bob", "waiver": "w2", "until": END}
+GRANTED |= {"on": "2026-11-26", "limits": "apps alone"}
 DIGEST = command_text.digest()
 COMMAND, LIST = "/usr/local/bin/proscribe-request", "/etc/proscribe/requests.json"
 
