@@ -75,7 +75,8 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host, tmp_path)
     texts = ["path", "kind", "taken_at", "owner", "kept_until", "group", "whole", "doing", "hold", "privileged"]
     wrong: dict[str, Any] = {**dict.fromkeys(texts, 5), "services": [1], "parent_owner": "0", "size": -1, "disk": -1}
     for field, value in {**wrong, "attributes": {**json.loads(text)["attributes"], "uid": -1}}.items():
-        odd[f"{field}-1"] = json.dumps({**json.loads(text), "id": f"{field}-1", field: value})
+        name = f"{field}-00000001"
+        odd[name] = json.dumps({**json.loads(text), "id": name, field: value})
     for name, manifest_text in odd.items():
         break_item(tmp_path, name, manifest_text)
     (tmp_path / ITEMS[1:] / "nothing").mkdir()

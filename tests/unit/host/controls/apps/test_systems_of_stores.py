@@ -96,6 +96,7 @@ def test_more_profiles_than_anybody_has_are_unseen_and_hide_nothing_of_others(ro
 def test_manifest_that_cannot_be_read_is_unknown(root, manifest):
     lay_nix_profile(root, f"{OWN}/profile", manifest)
     assert nix.query_of(Host(str(root)), ALICE, IDS) == ([], "a manifest.json of a profile of Nix cannot be read")
+    assert nix.parse(version3("/nix/store/telegram-desktop").encode()) == [], "no path of a store"
     os.truncate(root / f"{ENVIRONMENT}/manifest.json".lstrip("/"), 1 << 40)
     assert "is larger than" in nix.query_of(Host(str(root)), ALICE, IDS)[1]
 
