@@ -248,14 +248,15 @@ def test_lift_gives_back_what_an_enforcing_run_took_and_no_more(host, monkeypatc
 
 def test_plan_from_elsewhere_takes_no_package_or_file_that_the_host_needs(host):
     """The compile step refuses such a service; so does the host."""
-    host.packages = {"openssh-server": "ii", "wechat": "ii"}
+    host.packages = dict.fromkeys(("openssh-server", "linux-image-6.1", "wechat"), "ii")
     copy(host, "home/alice/.ssh/Telegram")
-    packages = {"apt": ["openssh-server", "wechat"]}
+    packages = {"apt": [*host.packages]}
     odd = {"packages": packages, "processes": ["Telegram"], "paths": ["~/.ssh/Telegram"]}
     result = apps.enforce(host, plan(odd=odd))
     assert [str(action) for action in result.actions if action.verb in ("remove", "quarantine")] == ["remove wechat"]
     reasons = {refusal.subject: refusal.reason for refusal in result.refused}
     assert reasons["openssh-server"] == "never removed: reaches the host"
+    assert reasons["linux-image-6.1"] == "never removed: starts the host"
     assert reasons["/home/alice/.ssh/Telegram"] == "never taken: the system is installed there"
 
 
