@@ -13,7 +13,7 @@ from ...report.text.wording import in_words, some
 from .. import Refused
 from . import expectations, facts, points
 from .question import Question, read
-from .reasons import answers, decided
+from .reasons import DECIDING, answers, decided
 from .reasons.reason import STATUSES, Answer, Policy
 from .relations import Subject, subject
 
@@ -100,20 +100,21 @@ def compare(
             if row_.hosts == expectations.EVERY_HOST or host in members
         }
         try:
-            _, found = explain(read(row_.name), compiled._replace(hosts=chosen), known)
+            about, found = explain(read(row_.name), compiled._replace(hosts=chosen), known)
         except Refused:
             known_names = "a host, a URL, an address, or a service, program or file of the catalogue"
             errors.append(document.error(row_.path, row_.name, known_names))
             continue
-        results.append(expectations.result(row_, [(one.answer, one.hosts, _why(one)) for one in found]))
+        answers_ = [(one.answer, one.hosts, _why(one, DECIDING[about.kind])) for one in found]
+        results.append(expectations.result(row_, answers_))
     if errors:
         raise PolicyErrors(errors)
     return results
 
 
-def _why(group: Group) -> str:
-    """The first reason of a group's answer; "" where nothing restricted fits."""
-    reasons = (reason for answer in group.controls.values() for reason in answer.reasons)
+def _why(group: Group, deciding: Sequence[str]) -> str:
+    """The first reason of a group's answer, of a control that decides; "" where nothing restricted fits."""
+    reasons = (reason for control in deciding for reason in group.controls[control].reasons)
     return next((reason.text for reason in reasons if reason.status == group.answer), "")
 
 
