@@ -1,12 +1,13 @@
 """Answers of `explain` for each control, compared with what the control itself does."""
 
 import ipaddress
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_policy import made_catalogue, plan, restrictions
+from made_policy import HEAD, made_catalogue, plan, restrictions
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli.explain.facts import Facts
 from proscribe.controller.cli.explain.question import Question, read
@@ -14,6 +15,7 @@ from proscribe.controller.cli.explain.reasons import answers, browser, decided
 from proscribe.controller.cli.explain.reasons.reason import Answer, Policy, Reason, by_mode, missing
 from proscribe.controller.cli.explain.relations import Subject, remarks, subject
 from proscribe.controller.compile.catalogue.claims import SHARED, Claimant, check_claims
+from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.controller.compile.restrictions.by_group import ByGroup
 from proscribe.controller.compile.waivers.hours import windows
@@ -26,9 +28,10 @@ from proscribe.host.controls.dns import desired
 from proscribe.host.system import Host, User
 from proscribe.model.finding import NOTHING_KNOWN
 from proscribe.model.plan import CONTROLS
+from recording import compare, fold, join_files
 
 EVERYTHING = Facts(
-    "debian", frozenset({"dpkg", "rpm", "pacman", "flatpak", "snap"}), frozenset({"chromium", "firefox"})
+    "debian", frozenset({"dpkg", "rpm", "pacman", "flatpak", "snap"}), frozenset(), frozenset({"chromium", "firefox"})
 )
 LABELS = st.sampled_from(["parrot", "work", "office", "web", "owl", "gull", "a", "imap", "pages"])
 HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(lambda labels: ".".join([*labels, "example"]))
@@ -45,6 +48,8 @@ AT_HOURS = {"mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherw
 NESTED = {"mode": "waived", "otherwise": "audit", "waiver": "w2", "exceptions": [{"users": ["a"], "waiver": "w1"}]}
 OF_GROUPS = {"groups_restricted": [ByGroup(("owl",), ("h", "g"), ("apps",)), ByGroup(("wren",), ("x",), ("firewall",))]}
 TENANTS = {"tenants": {"google": list("abcd")}}
+BROWSERS = [{"id": family, "family": family} for family in ("chromium", "firefox")]
+RECORDED = Path(__file__).parents[3] / "recorded/cli"
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +65,7 @@ def waiver(id_="w1", services=("parrot",), controls=CONTROLS, hours=(), **partia
 def said(catalogue, text, waivers=None, facts=EVERYTHING, **values):
     values.setdefault("dns_backend", "auto")
     about = subject(read(text), catalogue)
-    compiled = plan(catalogue, waivers or [], **values)
+    compiled = {**plan(catalogue, waivers or [], **values), "browsers": BROWSERS}
     policy = Policy(compiled, restrictions(**values), {"w1": " of head, until then"}, facts)
     found = answers(about, policy)
     return {"all": decided(about, found), **found}
@@ -78,56 +83,57 @@ OWN_RULES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("text", "values", "expected"),
-    [
-        # names
-        ("parrot.example", {}, {"apps": "blocked", "browser": "blocked", "firewall": "depends", "dns": "blocked"}),
-        ("x.y.parrot.example", {}, {"apps": "blocked", "browser": "blocked", "firewall": "depends", "dns": "depends"}),
-        ("x.y.parrot.example", {"dns_backend": "unbound"}, {"dns": "blocked"}),
-        ("x.y.parrot.example", {"dns_backend": "hosts"}, {"dns": "open"}),
-        ("web.parrot.example", {"dns_backend": "hosts"}, {"dns": "blocked"}),  # named itself
-        ("notparrot.example", {}, {}),
-        ("work.parrot.example", {}, {"browser": "open", "dns": "open", "firewall": "depends"}),
-        ("office.parrot.example", {}, {"browser": "open", "dns": "open"}),  # of a service that is permitted here
-        ("office.parrot.example", {"services_include": ["parrot_work"]}, {"browser": "blocked", "dns": "blocked"}),
-        ("pages.example/parrot/1", {}, {"browser": "blocked"}),
-        ("pages.example/other", {}, {"browser": "open"}),
-        ("imap.owl.example", {"dns_backend": "hosts"}, {"browser": "blocked", "dns": "blocked"}),
-        ("parrot.example", {"controls": {"browser": "audit", "dns": "off"}}, {"browser": "audited", "dns": "off"}),
-        ("parrot.example", {"effective_from": "2027-01-01"}, {"browser": "upcoming", "dns": "upcoming"}),
-        ("parrot.example", {"categories": ["webmail"]}, {"browser": "open", "dns": "open"}),
-        ("gull.example", {"tenants": {"google": ["example.org"]}}, {"browser": "tenants", "dns": "tenants"}),
-        ("parrots.example", {}, {}),
-        ("google.com/parrot", {}, {"browser": "blocked", "dns": None}),  # a page of a name that is shared
-        ("example.com:853", {}, {"firewall": "blocked"}),
-        # addresses
-        ("198.51.100.77", {}, {"browser": "open", "firewall": "blocked", "dns": "open"}),
-        ("198.51.0.0/16", {}, {"firewall": "blocked"}),
-        ("198.51.101.1", {}, {"browser": "open", "dns": "open"}),
-        ("[2001:db8::77]:443", {}, {"firewall": "blocked"}),
-        ("64:ff9b::c633:644d", {}, {"firewall": "blocked"}),  # carries 198.51.100.77 to a translator
-        ("2001:db8:6:4:c6:3364:4d00:0", {"firewall_nat64": ["2001:db8:6:4::/64"]}, {"firewall": "blocked"}),
-        ("198.51.100.77", {"controls": {"firewall": "audit"}}, {"firewall": "audited"}),
-        ("203.0.113.9", {}, {"firewall": "blocked"}),
-        ("203.0.113.9:80", {}, {"firewall": "open"}),
-        ("192.0.2.7:25", {"firewall_rules": OWN_RULES}, {"firewall": "blocked"}),
-        ("192.0.2.77:25", {"firewall_rules": OWN_RULES}, {"firewall": "open"}),  # an earlier rule accepts it
-        ("192.0.2.7:27", {"firewall_rules": OWN_RULES}, {"firewall": "open"}),  # closed to guests, and not to the host
-        ("192.0.2.1:53", {"dns_force": True, "dns_backend": "unbound"}, {"firewall": "blocked"}),
-        ("192.0.2.1:53", {"dns_force": True}, {"firewall": "depends"}),
-        ("192.0.2.1:53", {"dns_force": True, "dns_backend": "hosts"}, {}),  # there is nobody else to ask
-        ("example.com:443", {"firewall_quic": "blocked"}, {"firewall": "open"}),
-        # services and programs
-        ("parrot", {}, {"apps": "blocked", "browser": "blocked", "firewall": "blocked", "dns": "blocked"}),
-        ("dodo", {}, {"apps": "reported", "browser": "open"}),
-        ("example.parrot.Parrot", {}, {"apps": "blocked"}),
-        ("parrot-desktop", {"controls": {"apps": "audit"}}, {"apps": "audited"}),
-        ("/opt/Parrot/parrot-desktop", {}, {"apps": "blocked"}),
-        ("Example.Parrot", {}, {"apps": "open"}),  # a name for Windows
-        ("abcdefghijklmnopabcdefghijklmnop", {}, {"browser": "blocked"}),
-    ],
-)
+ANSWERED = [
+    # names
+    ("parrot.example", {}, {"apps": "blocked", "browser": "blocked", "firewall": "depends", "dns": "blocked"}),
+    ("x.y.parrot.example", {}, {"apps": "blocked", "browser": "blocked", "firewall": "depends", "dns": "depends"}),
+    ("x.y.parrot.example", {"dns_backend": "unbound"}, {"dns": "blocked"}),
+    ("x.y.parrot.example", {"dns_backend": "hosts"}, {"dns": "open"}),
+    ("web.parrot.example", {"dns_backend": "hosts"}, {"dns": "blocked"}),  # named itself
+    ("notparrot.example", {}, {}),
+    ("work.parrot.example", {}, {"browser": "open", "dns": "open", "firewall": "depends"}),
+    ("office.parrot.example", {}, {"browser": "open", "dns": "open"}),  # of a service that is permitted here
+    ("office.parrot.example", {"services_include": ["parrot_work"]}, {"browser": "blocked", "dns": "blocked"}),
+    ("pages.example/parrot/1", {}, {"browser": "blocked"}),
+    ("pages.example/other", {}, {"browser": "open"}),
+    ("imap.owl.example", {"dns_backend": "hosts"}, {"browser": "blocked", "dns": "blocked"}),
+    ("parrot.example", {"controls": {"browser": "audit", "dns": "off"}}, {"browser": "audited", "dns": "off"}),
+    ("parrot.example", {"effective_from": "2027-01-01"}, {"browser": "upcoming", "dns": "upcoming"}),
+    ("parrot.example", {"categories": ["webmail"]}, {"browser": "open", "dns": "open"}),
+    ("gull.example", {"tenants": {"google": ["example.org"]}}, {"browser": "tenants", "dns": "tenants"}),
+    ("parrots.example", {}, {}),
+    ("google.com/parrot", {}, {"browser": "blocked", "dns": None}),  # a page of a name that is shared
+    ("example.com:853", {}, {"firewall": "blocked"}),
+    # addresses
+    ("198.51.100.77", {}, {"browser": "open", "firewall": "blocked", "dns": "open"}),
+    ("198.51.0.0/16", {}, {"firewall": "blocked"}),
+    ("198.51.101.1", {}, {"browser": "open", "dns": "open"}),
+    ("[2001:db8::77]:443", {}, {"firewall": "blocked"}),
+    ("64:ff9b::c633:644d", {}, {"firewall": "blocked"}),  # carries 198.51.100.77 to a translator
+    ("2001:db8:6:4:c6:3364:4d00:0", {"firewall_nat64": ["2001:db8:6:4::/64"]}, {"firewall": "blocked"}),
+    ("198.51.100.77", {"controls": {"firewall": "audit"}}, {"firewall": "audited"}),
+    ("198.51.100.77", {"management": ["198.51.100.64/26"]}, {"firewall": "open"}),
+    ("203.0.113.9", {}, {"firewall": "blocked"}),
+    ("203.0.113.9:80", {}, {"firewall": "open"}),
+    ("192.0.2.7:25", {"firewall_rules": OWN_RULES}, {"firewall": "blocked"}),
+    ("192.0.2.77:25", {"firewall_rules": OWN_RULES}, {"firewall": "open"}),  # an earlier rule accepts it
+    ("192.0.2.7:27", {"firewall_rules": OWN_RULES}, {"firewall": "open"}),  # closed to guests, and not to the host
+    ("192.0.2.1:53", {"dns_force": True, "dns_backend": "unbound"}, {"firewall": "blocked"}),
+    ("192.0.2.1:53", {"dns_force": True}, {"firewall": "depends"}),
+    ("192.0.2.1:53", {"dns_force": True, "dns_backend": "hosts"}, {}),  # there is nobody else to ask
+    ("example.com:443", {"firewall_quic": "blocked"}, {"firewall": "open"}),
+    # services and programs
+    ("parrot", {}, {"apps": "blocked", "browser": "blocked", "firewall": "blocked", "dns": "blocked"}),
+    ("dodo", {}, {"apps": "reported", "browser": "open"}),
+    ("example.parrot.Parrot", {}, {"apps": "blocked"}),
+    ("parrot-desktop", {"controls": {"apps": "audit"}}, {"apps": "audited"}),
+    ("/opt/Parrot/parrot-desktop", {}, {"apps": "blocked"}),
+    ("Example.Parrot", {}, {"apps": "open"}),  # a name for Windows
+    ("abcdefghijklmnopabcdefghijklmnop", {}, {"browser": "blocked"}),
+]
+
+
+@pytest.mark.parametrize(("text", "values", "expected"), ANSWERED)
 def test_a_control_answers(catalogue, text, values, expected):
     answered = said(catalogue, text, **values)
     found = {control: answered[control].status for control in CONTROLS if answered[control].reasons}
@@ -136,21 +142,51 @@ def test_a_control_answers(catalogue, text, values, expected):
         assert set(found.values()) <= {"open"}
 
 
-@pytest.mark.parametrize(
-    ("text", "control", "values", "reason"),
-    [
-        ("work.parrot.example", "browser", {}, "work.parrot.example stays open, though parrot.example is blocked"),
-        ("gull.example", "browser", {"tenants": {"google": ["a.example"]}}, "let in accounts of a.example only"),
-        ("198.51.100.77", "firewall", {}, "in 198.51.100.0/2"),
-        ("192.0.2.7:25", "firewall", {"firewall_rules": OWN_RULES}, "number 3: reject tcp to port 25 (mail goes by"),
-        ("192.0.2.7:27", "firewall", {"firewall_rules": OWN_RULES}, "from guests behind it, proscribe_firewall_rules"),
-        ("example.com:443", "firewall", {"firewall_quic": "blocked"}, "QUIC (UDP) is refused everywhere"),
-        ("203.0.113.9", "firewall", {}, "on ports 53, 443, 853"),
-        ("198.51.100.77", "firewall", {"management": ["198.51.100.64/26"]}, "198.51.100.64/26 of proscribe_management"),
-    ],
-)
-def test_a_control_says_why(catalogue, text, control, values, reason):
-    assert reason in texts(said(catalogue, text, **values), control)
+WAXWING = """\
+audience: consumer
+domains: [waxwing.example]
+packages: {snap: [waxwing], pip: [waxwing-cli], brew: [waxwing], winget: [Ex.Waxwing], android: [ex.waxwing]}
+processes: {linux: [waxwing-gui], macos: [Waxwing.app]}
+paths: {windows: ['%ProgramFiles%\\Waxwing\\Waxwing.exe']}
+desktop_files: [waxwing.desktop]
+markers: {go: [example.org/waxwing], programs: [waxwingd]}
+browser_extensions: {firefox: [waxwing@example.org]}
+nxdomain_canaries: [canary.example]
+"""
+SYSTEMS = {name: Facts(name) for name in ("", "windows", "macos")}
+SYSTEMS["no browser"] = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
+SYSTEMS["firefox"] = SYSTEMS["no browser"]._replace(browsers=frozenset({"firefox"}))
+OF_SYSTEMS = [
+    *("parrot", "waxwing", "waxwing.example", "canary.example", "waxwing-cli", "waxwing-gui", "waxwingd", "ex.waxwing"),
+    *("waxwing.desktop", "Waxwing.AppImage", "Waxwing.exe", "/usr/bin/waxwing.exe", "unknown.exe", "/tmp/waxwing-2.1"),
+    *("waxwing@example.org", "example.parrot.Parrot", "abcdefghijklmnopabcdefghijklmnop", "Ex.Waxwing", "dodo"),
+]
+
+
+def list_reasons(answered):
+    reasons = [(control, reason) for control in CONTROLS for reason in answered[control].reasons]
+    return fold("\n".join(f"  {control} {' | '.join(filter(None, reason))}" for control, reason in reasons), 160)
+
+
+def test_reasons_are_as_recorded(catalogue):
+    reasons = {
+        f"{text} {values or ''}"[:150]: list_reasons(said(catalogue, text, **values)) for text, values, _ in ANSWERED
+    }
+    compare(RECORDED / "explain.reasons.txt", join_files(reasons))
+
+
+def test_reasons_on_hosts_of_each_system_are_as_recorded(tmp_path):
+    made_catalogue(tmp_path)
+    head = HEAD.format(id="waxwing", name="Waxwing", category="instant_messaging", enforce="true")
+    (tmp_path / "instant_messaging/waxwing.yml").write_text(head + WAXWING)
+    catalogue = load([tmp_path])
+    shown = {}
+    for text in OF_SYSTEMS:
+        systems = {}
+        for system, facts in SYSTEMS.items():
+            systems.setdefault(list_reasons(said(catalogue, text, facts=facts)), []).append(system or "nobody knows")
+        shown |= {f"{text} ({', '.join(names)})": reasons for reasons, names in systems.items()}
+    compare(RECORDED / "explain.systems.txt", join_files(shown))
 
 
 RESTRICTED_NAMES = [
@@ -355,8 +391,7 @@ def test_an_extension_that_no_restricted_service_has_is_refused_by_the_switches(
     catalogue, text, values, status, reason
 ):
     about = subject(read(text), catalogue)
-    places = [{"id": family, "family": family} for family in ("chromium", "firefox")]
-    policy = Policy({**plan(catalogue, [], **values), "browsers": places}, restrictions(**values), {}, EVERYTHING)
+    policy = Policy({**plan(catalogue, [], **values), "browsers": BROWSERS}, restrictions(**values), {}, EVERYTHING)
     found = answers(about, policy)
     assert decided(about, found) == status and reason in texts(found, "browser")
 
