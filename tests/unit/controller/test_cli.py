@@ -15,6 +15,7 @@ from proscribe.controller.cli import Refused, command_line, inventory, say, whol
 from proscribe.controller.cli.catalog import files
 from proscribe.controller.cli.command_line import read
 from proscribe.controller.cli.variables import COMMANDS, arguments_of
+from proscribe.controller.cli.waiver import folder
 from proscribe.controller.cli.whole_file import write_whole
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
@@ -122,7 +123,29 @@ def test_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
     monkeypatch.setattr(whole_file.os, "fsync", full)
     with pytest.raises(Refused, match="w1.yml: No space left on device"):
         write_whole(place, b"after")
+    with pytest.raises(Refused, match="nowhere/w1.yml: No such file or directory"):
+        write_whole(tmp_path / "nowhere/w1.yml", b"x")
     assert place.read_bytes() == b"before" and os.listdir(tmp_path) == ["w1.yml"]
+
+
+@pytest.mark.parametrize("before", [b"", b"before"])
+def test_waiver_file_is_on_the_disk_before_it_has_its_name_and_the_name_after_it(tmp_path, monkeypatch, before):
+    place = tmp_path / "inventory/waivers/w1.yml"
+    if before:
+        folder.create(place, before)
+        place.chmod(0o640)
+    synced = []
+
+    def fsync(descriptor):
+        status = os.fstat(descriptor)
+        synced.append((status.st_ino, status.st_size, place.read_bytes() if place.exists() else b""))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    (folder.replace if before else folder.create)(place, b"content")
+    assert synced[0] == (place.stat().st_ino, 7, before) and len(synced) == 2
+    assert synced[1] == (place.parent.stat().st_ino, place.parent.stat().st_size, b"content")
+    mode = 0o640 if before else 0o644
+    assert os.listdir(place.parent) == ["w1.yml"] and place.stat().st_mode & 0o777 == mode
 
 
 @pytest.mark.parametrize(("name", "place", "done"), [("", "root", True), ("a.b", "own", True), ("a.b", "root", False)])

@@ -393,10 +393,41 @@ def list_command(monkeypatch):
     return Command(monkeypatch)
 
 
-def test_where_there_is_none_that_is_said(list_command, capsys):
+def test_list_has_how_many_wait_and_a_row_for_each(list_command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    long_ago, tomorrow = "2024-11-22T04:00:00Z", "9999-12-31T23:59:59Z"
+    waived = request("waived", WAIVED, "W-1", at=long_ago, departments=("a", "b", "c", "d"), user="li\x1b[2J")
+    list_command.listed = [request(at=tomorrow, departments=()), waived]
+    list_command()
+    opens = "A waiver would open apps and firewall for wong; browser would stay closed, being for a whole host"
+    heading, _, *rows = capsys.readouterr().out.splitlines()
+    age = re.findall(r"requests parrot, (\d+ days) ago", rows[1])[0]
+    assert heading == "2 requests: 1 open" and rows == [
+        f"{ID}  open    wong on press01 (no department) requests parrot, less than a minute ago: Press calls. {opens}",
+        f"{ID}  waived  {WAIVED}. li\ufffd[2J on press01 (a, b, c and 1 more) requests parrot, {age} ago: Press calls."
+        f" {opens}",
+    ]
+    list_command("--json")
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["schema"] == "proscribe/request-list/1" and printed["at"].endswith("Z")
+    row = {"id": ID, "host": "press01", "service": "parrot", "reason": "Press calls"}
+    row["opens"] = {"user": ["apps", "firewall"], "host": ["apps", "browser", "firewall"]}
+    first = {"user": "wong", "at": tomorrow, "departments": [], "state": "open", "why": None, "waiver": None}
+    second = {"user": "li\x1b[2J", "at": long_ago, "departments": [*"abcd"], "state": "waived", "why": WAIVED}
+    assert printed["requests"] == [row | first, row | second | {"waiver": "W-1"}]
     list_command.listed = []
     list_command()
     assert capsys.readouterr().out == "no requests: no host of this inventory has reported one\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "colour"), [("open", 33), ("drafted", 34), ("waived", 32), ("refused", 31), ("ended", 90)]
+)
+def test_state_is_coloured_and_a_narrow_screen_has_all_of_it(state, colour):
+    lines = requests.table([request(state, f"{state} by somebody")], NOW, 60, True)
+    assert f"\x1b[{colour}m{state}\x1b[0m" in lines and lines.count("\x1b") == 4
+    narrow = requests.table([request(id="an-id-of-another-kind-that-is-long")], NOW, 60, False).splitlines()
+    assert max(map(len, narrow)) <= 60 and narrow[2].startswith("an-id-of-another-ki")
 
 
 @pytest.mark.parametrize(
@@ -404,6 +435,7 @@ def test_where_there_is_none_that_is_said(list_command, capsys):
     [
         (["list", ID], f"found '{ID}' after list, expected options only"),
         (["refuse", ID], "found no reason"),
+        (["list", "", "why"], "found '' after list, expected options only"),
         (["refuse", "", "use the portal"], "found no reason"),
         (["refuse", ID, LONG], f"why: found {len(LONG)} characters, expected one printable line of at most"),
         (["refuse", ID, "use\nthe portal"], "why: found 14 characters, expected one printable line"),
@@ -416,8 +448,12 @@ def test_a_refusal_needs_a_request_and_one_line_that_says_why(list_command, word
         list_command(*words)
 
 
-def test_waived_request_is_not_refused(list_command):
-    list_command.listed = [request("waived", WAIVED, "W-1")]
-    with pytest.raises(Refused) as refused:
-        list_command("refuse", ID, "no")
-    assert str(refused.value) == f"request {ID} is waived already: {WAIVED}; to end it, revoke the waiver W-1"
+def test_answered_request_is_not_refused(list_command):
+    for answered, message in (
+        (request("waived", WAIVED, "W-1"), f"is waived already: {WAIVED}; to end it, revoke the waiver W-1"),
+        (request("refused", "refused by head"), "is refused already: refused by head"),
+    ):
+        list_command.listed = [answered]
+        with pytest.raises(Refused) as refused:
+            list_command("refuse", ID, "no")
+        assert str(refused.value) == f"request {ID} {message}"

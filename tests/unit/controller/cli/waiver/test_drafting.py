@@ -47,6 +47,35 @@ def options(**given):
     return argparse.Namespace(**{**lists, **dict.fromkeys(TEXTS), "whole_host": False, **given})
 
 
+DRAFT = dict.fromkeys(("groups", "zones"), [])
+DRAFT |= {"services": ["parrot"], "hosts": ["press01"], "users": ["wong"], "controls": ["apps", "firewall"]}
+DRAFT |= {"reason": "Press calls", "requested_by": "wong", "requested_on": "2026-11-22T04:00:00Z", "expires": "90d"}
+DRAFT |= {"approved_by": "head", "approved_on": "2026-11-25T04:00:00Z", "id": "press01-wong-parrot-0f3a"}
+GIVEN = {name: f"my {name}" for name in TEXTS}
+CUT = f"{'x' * 89}._-{'y' * 93}"  # where an id of a hundred characters would begin with a dot
+
+
+@pytest.mark.parametrize(
+    ("given", "request_", "draft"),
+    [
+        ({}, {}, {}),
+        (GIVEN, {}, GIVEN),
+        ({"whole_host": True}, {}, {"users": [], "controls": []}),
+        ({"controls": ["apps,dns"]}, {}, {"controls": ["apps", "dns"]}),
+        ({}, {"at": "2027-01-01T00:00:00Z"}, {"requested_on": "2026-11-25T04:00:00Z"}),
+        ({}, {"approvers": (), "max_days": 7}, {"approved_by": "", "expires": "7d"}),
+        ({}, {"host": "--._p+\u00fc1"}, {"hosts": ["--._p+\u00fc1"], "id": "p-1-wong-parrot-0f3a"}),
+        ({}, {"id": "-._x"}, {"id": "press01-wong-parrot--._x"}),
+        ({}, {"service": CUT, "id": "0f3._-"}, {"services": [CUT], "id": f"{'y' * 93}-0f3"}),
+        ({}, {"service": "x" * 99}, {"services": ["x" * 99], "id": f"{'x' * 95}-0f3a"}),
+    ],
+)
+def test_draft_is_as_the_request_has_it_where_no_option_says_else(given, request_, draft):
+    arguments = options(**given)
+    fill_in(arguments, standing(**request_), NOW)
+    assert vars(arguments) == {**DRAFT, "whole_host": arguments.whole_host, **draft}
+
+
 @pytest.mark.parametrize(
     ("opens", "given", "remarks"),
     [
@@ -136,6 +165,66 @@ def fleet(tmp_path, monkeypatch):
     return Fleet(tmp_path, monkeypatch)
 
 
+BY_W1 = ("waived", "waived by W-1 until 2026-11-25 04:00:00 UTC", "W-1")
+OTHERS = [{"request": "x"}, {"hosts": ("fin01",)}, {"services": ("owl",)}, {"users": ("x",)}]
+OTHERS.append({"users": (), "posix_groups": ("g",)})
+
+
+@pytest.mark.parametrize(
+    ("waivers", "refusals", "answer"),
+    [
+        ([judged("W-0", **UNSIGNED), judged()], [NO], BY_W1),
+        *(([judged(**wider)], [], BY_W1) for wider in ({"users": ()}, {"posix_groups": ("g",)})),
+        ([judged(**UNSIGNED)], [], ("drafted", "W-1 is bad signature: no key", "W-1")),
+        ([judged(**UNSIGNED)], [NO], ("refused", "refused by head on 2026-11-25: use the desk", "")),
+        ([judged(**REVOKED)], [], ("ended", "W-1: over", "W-1")),
+        ([judged("W-0", **REVOKED), judged(**UNSIGNED)], [], ("drafted", "W-1 is bad signature: no key", "W-1")),
+        *(([], [NO._replace(**{key: "x"})], ("open", "", "")) for key in ("host", "user", "service", "id")),
+        *(([judged(**other)], [], ("open", "", "")) for other in OTHERS),
+    ],
+)
+def test_request_is_answered_only_by_a_waiver_or_refusal_that_is_about_it(fleet, waivers, refusals, answer):
+    fleet.waivers, fleet.refusals = waivers, refusals
+    (found,) = fleet.found()
+    assert found == Standing(REQUEST, ("press", "all"), ("head",), *answer, Opens("wong", (), ()), 30)
+    assert found.time == NOW.replace(day=22)
+
+
+@pytest.mark.parametrize(
+    ("register", "approvers"),
+    [
+        ({"finance": Authority("x")}, ()),
+        ({"press": Authority("a"), "all": Authority("b", ("a",))}, ("a", "b")),
+        ({"press": Authority("a", ("b",)), "all": Authority("b")}, ("b", "a")),
+        ({"press": Authority("a"), "all": Authority("a")}, ("a",)),
+        ({"press": Authority(""), "all": Authority("b")}, ("b",)),
+    ],
+)
+def test_approver_for_all_departments_of_a_host_comes_first(fleet, register, approvers):
+    fleet.register = register
+    assert [one.approvers for one in fleet.found()] == [approvers]
+
+
+ALL = ("apps", "browser", "firewall", "dns")
+
+
+@pytest.mark.parametrize(
+    ("modes", "services", "opens"),
+    [
+        *((dict.fromkeys(ALL, mode), {"parrot": 1}, (("apps", "firewall"), ALL, ("browser", "dns"), False))
+          for mode in ("enforce", "upcoming")),
+        *((dict.fromkeys(ALL, mode), {"parrot": 1}, (("apps", "firewall"), ALL, (), False))
+          for mode in ("audit", "waived")),
+        (dict.fromkeys(ALL, "report"), {"parrot": 1}, ((), (), (), False)),
+        ({"dns": "enforce"}, {"parrot": 0}, ((), ("dns",), ("dns",), True)),
+        ({"apps": "enforce"}, {}, (("apps",), ("apps",), (), True)),
+    ],
+)  # fmt: skip
+def test_controls_that_a_waiver_would_open_are_those_that_close(fleet, modes, services, opens):
+    fleet.modes, fleet.services = modes, services
+    assert [one.opens for one in fleet.found()] == [("wong", *opens)]
+
+
 def test_waiting_requests_come_first_and_chosen_hosts_alone_are_compiled(fleet):
     states = {"1": "waived", "2": "refused", "3": "open", "4": "drafted", "5": "ended", "6": "open", "7": "open"}
     fleet.waivers = [judged(request="1"), judged(request="4", **UNSIGNED), judged(request="5", **REVOKED)]
@@ -146,7 +235,6 @@ def test_waiting_requests_come_first_and_chosen_hosts_alone_are_compiled(fleet):
     fleet.requests += [REQUEST._replace(id="9"), REQUEST._replace(id="8")]
     listed = fleet.found()
     assert [one.request.id for one in listed] == ["6", "3", "8", "9", "4", "1", "2", "5"]
-    assert [one.state for one in listed] == [*["open"] * 4, "drafted", "waived", "refused", "ended"]
     assert fleet.compiled_hosts == ["press01"]
     fleet.requests = fleet.requests[6:7]
     assert fleet.found() == []
@@ -159,6 +247,7 @@ def test_waiting_requests_come_first_and_chosen_hosts_alone_are_compiled(fleet):
         (("apps",), ("browser",), False, False, f"A waiver would open apps for wong; browser {STAYS}"),
         (("apps",), ("browser",), True, True, FOR_ALL),
         (("apps",), ("dns",), False, True, FOR_ALL),
+        (("firewall",), ("dns",), False, False, f"A waiver would open firewall for wong; dns {STAYS}"),
         ((), (), False, True, FOR_ALL),
     ],
 )
