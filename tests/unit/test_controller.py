@@ -187,6 +187,25 @@ MANIFEST = '{"collection_info": {"namespace": "acme", "name": "ban", "version": 
 NOON = datetime.datetime(2026, 11, 30, 12, tzinfo=datetime.timezone.utc)
 
 
+DEV = "0.2.0-dev.20261130120000+gabcdef01"
+
+
+@pytest.mark.parametrize(
+    ("declared", "tag", "released", "changed", "expected"),
+    [
+        ("0.2.0", "v0.2.0", True, False, "0.2.0"),
+        ("0.2.0", "v0.2.0", True, True, "0.2.0+gabcdef01.changed"),
+        ("0.2.0", "", False, True, f"{DEV}.changed"),  # no tag yet, or a clone without tags
+        ("0.2.9", "", True, False, DEV.replace("0.2.0", "0.2.10")),  # nobody has said what comes next
+        ("0.2.0-rc.1", "", True, False, DEV),
+        ("next", "", True, False, DEV.replace("0.2.0", "next")),
+        ("0.2.0", "v0.2.0-rc.1", False, False, "0.2.0-rc.1"),
+    ],
+)
+def test_version_of_a_commit_is_its_release_or_the_next_one(declared, tag, released, changed, expected):
+    assert version_of(declared, Commit("abcdef01", NOON, tag, released, changed)) == expected
+
+
 def test_versions_rise_with_time_as_ansible_galaxy_orders_them():
     later = NOON + datetime.timedelta(seconds=1)
     order = [
@@ -222,6 +241,24 @@ def checkout(tmp_path):
     run_git(tmp_path, "add", "--all")
     run_git(tmp_path, "commit", "--quiet", "--message", "one")
     return tmp_path
+
+
+def test_checkout_has_a_version_from_commit_to_release(checkout):
+    between = version(checkout)
+    assert between.startswith("0.2.0-dev.20261130120000+g") and len(between) == 34
+    (checkout / "inventory/hosts.yml").write_text("all: {}\n")  # a fleet of its own
+    (checkout / "library/untracked.py").touch()
+    assert version(checkout) == between
+    (checkout / "library/one.py").write_text("2")
+    assert version(checkout) == f"{between}.changed"
+    run_git(checkout, "checkout", "--quiet", "library")
+    run_git(checkout, "tag", "collection-v9.9.9")
+    assert version(checkout) == between, "a tag of something else"
+    run_git(checkout, "tag", "--annotate", "v0.2.0", "--message", "0.2.0")
+    run_git(checkout, "tag", "v0.2.0-rc.1")
+    assert version(checkout) == "0.2.0", "of several tags the one that pyproject.toml names"
+    run_git(checkout, "commit", "--quiet", "--allow-empty", "--message", "two")
+    assert version(checkout).startswith("0.2.1-dev.20261130120000+g")
 
 
 def test_a_branch_without_a_commit_has_no_version_of_another_one(checkout):
@@ -326,7 +363,10 @@ def test_missing_file_or_tool_is_named(signed, monkeypatch, missing):
     assert why in found.problem and not found.key
 
 
-@pytest.mark.parametrize(("program", "why"), [("exit 3", "exit code 3"), ("echo bad >&2; exit 1", "bad")])
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [("exit 3", "exit code 3"), ("exit 0", "exit code 0"), ("echo bad >&2; exit 1", "bad"), ("echo x; exit 1", "")],
+)
 def test_failed_signing_says_why(tmp_path, monkeypatch, program, why):
     with pytest.raises(NotSigned, match=f"there is no key {tmp_path}/key"):
         sign(CONTENT, tmp_path / "key", SIGNER.namespace)

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,7 @@ from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.compile.waivers.document import KEYS, LISTS, read_waiver
 from proscribe.controller.report.evaluation.lifts import Lift
 from proscribe.controller.report.text.wording import left
+from recording import compare, join_files
 
 NEW = [
     *("new", "--service", "parrot", "--host", "press01", "--reason", "Enquiries"),
@@ -71,6 +73,52 @@ def words(tmp_path, monkeypatch):
     return made
 
 
+WRITTEN = """\
+---
+# An approved exception. docs/waivers.md of Proscribe says what each key means.
+id: press01-parrot
+services: [parrot]
+controls: [apps, firewall]
+hosts: [press01]
+users: [alice]
+posix_groups: [press, photo]
+reason: Enquiries
+risk: "none: it is read-only"
+compensating_controls: ["a log, read weekly", another]
+ticket: "no"
+requested_by: alice
+requested_on: 2026-11-19T00:00:00Z
+approved_by: head.of.press
+approved_on: 2026-11-20T09:00:00+08:00
+valid_from: 2026-11-21T00:00:00Z
+expires: 2026-12-31T18:00:00+08:00
+review_by: 2026-12-01T00:00:00Z
+"""
+
+
+def test_new_waiver_is_written_as_its_options_say(words, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("PROSCRIBE_CALLED", "/srv/proscribe")
+    monkeypatch.setattr(inventory, "inventory_options", lambda _: [])
+    more = ["--user", " alice,", "--posix-group", "press,photo", "--control", "apps, firewall", "--ticket", "no"]
+    more += ["--compensating-control", " a log, read weekly ", "--compensating-control", "another", "--risk"]
+    more += ["none: it is read-only", "--requested-on", "2026-11-19T00:00:00Z", "--valid-from", "2026-11-21T00:00:00Z"]
+    more += ["--review-by", "2026-12-01T00:00:00Z"]
+    who = "alice and the members of press, photo may use parrot, by apps and firewall on 1 host (press01)"
+    worth = f"it waives: 36 days left, until 2026-12-31 10:00:00 UTC: {who}; for alice, approved by head.of.press, no"
+    assert words(*NEW, *more, "--print") == 0
+    assert capsys.readouterr() == (WRITTEN, f"{worth}: Enquiries\n") and not (words.where / "waivers").exists()
+    assert words(*NEW, *more) == 0
+    assert words.file().read_text() == WRITTEN and words.file().stat().st_mode & 0o777 == 0o644
+    assert capsys.readouterr().out.splitlines() == [
+        f"wrote {words.file()}",
+        f"{worth}: Enquiries",
+        "next: head.of.press signs it, and it is committed:",
+        "  /srv/proscribe waiver sign press01-parrot",
+    ]
+    assert os.listdir(words.file().parent) == ["press01-parrot.yml"] and words.statuses == {"press01-parrot": "active"}
+
+
 def test_a_file_that_is_there_is_never_overwritten(words):
     words(*NEW)
     before = words.file().read_bytes()
@@ -105,7 +153,7 @@ def test_a_mistake_is_named_and_nothing_is_written(words, more, message):
     assert not (words.where / "waivers").exists()
 
 
-def test_at_a_terminal_it_asks_for_what_is_missing(words, monkeypatch):
+def test_at_a_terminal_it_asks_for_what_is_missing(words, monkeypatch, capsys):
     controller, terminal = pty.openpty()
     answers = "|parrot, owl|Enquiries: many|alice|head.of.press|now|30d|group:press, press01|w1|"
     os.write(controller, answers.replace("|", "\n").encode())
@@ -113,6 +161,9 @@ def test_at_a_terminal_it_asks_for_what_is_missing(words, monkeypatch):
         monkeypatch.setattr(sys, "stdin", stdin)
         assert words("new") == 0  # the empty first answer is asked for again
     os.close(controller)
+    asked = capsys.readouterr().err
+    assert asked.count("services (ids of the catalogue, with commas between): ") == 2
+    assert asked.endswith("id, which is also the file's name [press01-parrot]: ")
     made = read_waiver(words.file("w1"))
     assert (made.services, made.groups, made.hosts) == (("parrot", "owl"), ("press",), ("press01",))
     assert made.reason == "Enquiries: many"
@@ -279,7 +330,9 @@ def test_verify_reports_a_changed_file_and_its_revocation(words, key, capsys):
     capsys.readouterr()
     assert words("verify", "--json") == 1
     (waiver,) = json.loads(capsys.readouterr().out)["waivers"]
+    assert waiver["signature"].startswith("the signature does not count: it does not fit the file")
     assert (waiver["signed"], waiver["waives"], waiver["status"]) == (False, False, "bad_signature")
+    assert waiver["why"]
     assert words("revoke", "press01-parrot", "--by", "deputy", "--why", "over") == 0
     assert "does not matter" in capsys.readouterr().out and words("verify") == 1
     assert "revoked: deputy revoked it on" in capsys.readouterr().out
@@ -385,18 +438,24 @@ def test_waiver_near_its_end_or_review_is_due(changes, days, due):
     assert soon(judged(**changes), NOON, datetime.timedelta(days=days)) is due
 
 
-def test_a_line_has_a_name_a_word_and_the_sentence():
-    active, wrong = judged(), judged(id="press-\x1b[2J", waives=False, status="bad_signature")
-    lines = table([wrong, active], NOON, 400, False).splitlines()[2:]
-    assert [line.split(maxsplit=2)[1:] for line in lines] == [
-        ["bad", f"signature  {sentence(wrong, NOON)}"],
-        ["active", f"        {sentence(active, NOON)}".lstrip()],
-    ]
-    assert "\x1b" not in "".join(lines)
-    coloured = table([wrong, active], NOON, 400, True).splitlines()[2:]
-    assert "\x1b[31mbad signature" in coloured[0] and "\x1b[32mactive" in coloured[1]
-    narrow = table([active], NOON, 60, False).splitlines()
-    assert max(map(len, narrow)) <= 60 and len(narrow) > 4
+LISTED = (
+    {"id": "press-\x1b[2J", "waives": False, "status": "bad_signature", "why": "x may not approve", "hosts": ()},
+    {"ticket": "T-1", "users": ("a", "b", "c", "d"), "ends": NOON + datetime.timedelta(days=30)},
+    {"posix_groups": ("g",), "review_overdue": True, "ends": NOON + datetime.timedelta(days=30, seconds=1)},
+    {"users": ("a",), "posix_groups": ("g", "h"), "services": tuple("abcde"), "hosts": tuple("abcd")},
+    {"versions": ("4", "5"), "paths": ("/x",), "hours": ("mon 09:00-18:00",), "controls": ("apps", "dns")},
+)
+
+
+def test_list_is_printed_as_recorded():
+    waivers = [judged(**changes) for changes in LISTED]
+    shown = {"wide": table(waivers, NOON, 200, False), "one that ends soon": table(waivers[1:2], NOON, 200, False)}
+    near = [judged(ends=NOON + datetime.timedelta(hours=25)), judged(ends=NOON + datetime.timedelta(hours=23))]
+    shown |= {
+        "two that end soon": table(near, NOON, 200, False),
+        "narrow, in colours": table(waivers[:2], NOON, 60, True),
+    }
+    compare(Path(__file__).parents[2] / "recorded/cli/waiver.printed.txt", join_files(shown))
 
 
 def test_a_waiver_has_nothing_to_waive_where_the_ban_of_its_controls_is_lifted():
@@ -427,10 +486,24 @@ def test_signature_is_made_and_verified_by_ssh_keygen_itself(words, key, capsys)
     trusted(words, key)
     capsys.readouterr()
     assert words("verify", "--json") == 0
-    (waiver,) = json.loads(capsys.readouterr().out)["waivers"]
-    assert (waiver["signed"], waiver["signature"], waiver["waives"]) == (False, "not signed", True)
-    assert words("sign", "press01-parrot", "--key", str(key)) == words("verify") == 0
-    assert "signed by head.of.press with ED25519 key SHA256:" in capsys.readouterr().out
+    unsigned = {"id": "press01-parrot", "signature": "not signed", "signed": False, "waives": True, "status": "active"}
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"schema": "proscribe/waiver-verification/1", "waivers": [{**unsigned, "why": ""}]}
+    assert words("sign", f"waivers/{words.file().name}", "--key", str(key)) == words("verify") == 0
+    shown = subprocess.run(["ssh-keygen", "-lf", key], capture_output=True, text=True).stdout.split()[1]
+    by = f"signed by head.of.press with ED25519 key {shown}"
+    assert capsys.readouterr().out.replace("\n  ", " ").splitlines() == [
+        f"waiver press01-parrot is {by}; commit {words.file()}.sig",
+        f"press01-parrot: {by}; active",
+    ]
+    words(*(word.replace("press01", "press02") for word in NEW))
+    capsys.readouterr()
+    for name in ("./press01-parrot.yml.sig", "press01-parrot.yaml"):
+        assert words("verify", "--json", name) == 0
+        (found,) = json.loads(capsys.readouterr().out)["waivers"]
+        assert found == {**unsigned, "signature": by, "signed": True, "why": ""}
+    with pytest.raises(Refused, match="there is no key"):
+        words("sign", "press02-parrot", "--key", str(key.with_name("none")))
     signature = f"{words.file()}.sig"
     assert os.stat(signature).st_mode & 0o777 == 0o644
     argv = ["ssh-keygen", "-Y", "verify", "-f", str(words.where / "allowed_signers"), "-I", "head.of.press"]
@@ -456,8 +529,19 @@ def test_all_mistakes_of_the_options_are_named_at_once_and_nothing_is_written(wo
     assert not words.file().parent.exists() or not list(words.file().parent.iterdir())
 
 
-@pytest.mark.parametrize("options", [("--approved-by", "head.of.finance"), ("--expires", "2029-01-01")])
-def test_waiver_that_no_signature_helps_asks_for_none(words, options, capsys):
+@pytest.mark.parametrize(
+    ("options", "status", "what"),
+    [
+        (("--approved-by", "head.of.finance"), "unauthorised", "approved_by in {}, or approvers.yml"),
+        (("--approved-by", "alice"), "self_approved", "approved_by in {}"),
+        (("--expires", "2029-01-01"), "too_long", "expires in {}"),
+        (("--approved-on", "2025-11-01", "--expires", "2025-11-02"), "expired", "expires in {}"),
+    ],
+)
+def test_waiver_that_no_signature_helps_asks_for_none(words, options, status, what, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
     words(*NEW, *options, "--id", "w")
     printed = capsys.readouterr().out
-    assert "since no signature helps" in printed and "signs it, and" not in printed
+    assert f"as written it waives nothing ({status.replace('_', ' ')})" in printed and "signs it, and" not in printed
+    corrected = f"next: correct {what.format(words.file('w'))}, since no signature helps; then its approver signs it:"
+    assert corrected in printed.splitlines()
