@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from proscribe.controller.cli.init.yaml_text import Literal, document
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.policy_errors import Expected, PolicyErrors
 from proscribe.wire import installation
+from recording import compare, join_files
 
 SOURCE = "--source=https://git.example/proscribe.git"
 HOSTS = "[press]\npress01\n[finance]\nfin01\n"
@@ -75,17 +77,41 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_at_a_terminal_it_asks_which_groups_are_departments(tmp_path, monkeypatch):
+def test_at_a_terminal_it_asks_which_groups_are_departments(tmp_path, monkeypatch, capsys):
     (tmp_path / "hosts.ini").write_text(SITES)
     answers = "Acme||pres|press|finance||||pres:chan|press:chan||||||"
     monkeypatch.setattr(sys, "stdin", Terminal(answers.replace("|", "\n")))
+    monkeypatch.setenv("COLUMNS", "400")
     assert main(["init", str(tmp_path), "--inventory=hosts.ini", "--source", SOURCE.partition("=")[2]]) == 0
     assert approvers(tmp_path) == {"press": {"head": "chan"}, "finance": None}
+    printed = capsys.readouterr()
+    assert "Which groups are departments (berlin, finance, hongkong, press); an empty line ends them: " in printed.err
+    assert printed.out.endswith(f"sudo {installation.LAUNCHER} schedule -i hosts.ini -i inventory/prod/hosts.yml\n")
+    assert printed.err.rpartition("]: ")[2].splitlines() == [
+        "proscribe: the hosts are those of hosts.ini, which is used as it is",
+        "proscribe: the departments are its groups press, finance",
+        "proscribe: nobody can approve a waiver for the group finance: name the head in inventory/prod/approvers.yml",
+    ]
 
 
 def test_without_any_answer_it_audits_this_machine_and_nobody_approves(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "400")
     assert main(["init", str(tmp_path / "policy"), SOURCE]) == 0
-    assert "inventory/prod/hosts.yml" in (message := capsys.readouterr().err) and "approvers.yml" in message
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [
+        f"made {tmp_path}/policy; every control only audits. README.md has what comes next:",
+        f"  cd {tmp_path}/policy",
+        "  python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt",
+        "  ansible-galaxy collection install -r requirements.yml -p collections",
+        "  ansible-playbook proscribe.ban.explain -e explain_expect=expectations.yml",
+        "  ansible-playbook proscribe.ban.audit",
+        f"  sudo {installation.LAUNCHER} schedule -i inventory/prod/hosts.yml",
+    ]
+    assert printed.err.splitlines() == [
+        "proscribe: no host was named, so inventory/prod/hosts.yml has this machine alone: put your departments and"
+        " hosts there",
+        "proscribe: nobody can approve a waiver for the group all: name the head in inventory/prod/approvers.yml",
+    ]
     hosts = yaml.safe_load((tmp_path / "policy/inventory/prod/hosts.yml").read_text())
     assert hosts == {"all": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
     assert approvers(tmp_path / "policy") == {"all": None}
@@ -103,12 +129,15 @@ def test_a_new_waiver_goes_beside_the_keys_of_the_policy(tmp_path, monkeypatch):
     assert (tmp_path / "proscribe/waivers/w1.yml").exists() and (tmp_path / "proscribe/allowed_signers").exists()
 
 
-def test_the_comment_of_a_pipeline_takes_an_inventory_outside_as_it_is_now(tmp_path, monkeypatch):
+def test_the_comment_of_a_pipeline_takes_an_inventory_outside_as_it_is_now(tmp_path, monkeypatch, capsys):
     placed(tmp_path / "else where", {"hosts.ini": HOSTS})
     made = tmp_path / "policy"
     made.mkdir()
     monkeypatch.chdir(made)
+    monkeypatch.setenv("COLUMNS", "400")
     assert main(["init", ".", SOURCE, "--inventory=../else where/hosts.ini"]) == 0
+    outside = f"the hosts are those of {tmp_path}/else where/hosts.ini, which is used as it is, outside of the"
+    assert f"proscribe: {outside} repository: pipelines need it at this path\n" in capsys.readouterr().err
     identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@dept.example")
     for words in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "made")):
         subprocess.run(["git", *words], check=True)
@@ -180,6 +209,17 @@ def test_any_name_arrives_in_the_reader_of_the_policy(text, tmp_path_factory):
     file = tmp_path_factory.getbasetemp() / "read.yml"
     file.write_text(document({"press": {"head": text}}))
     assert read_yaml(file).data == {"press": {"head": text}}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--category", " webmail, cloud_storage,"], ["--category=webmail", "--category=cloud_storage webmail"]],
+)
+def test_answers_that_no_option_gives_have_their_default(options):
+    usual = {"organisation": "our organisation", "contact": "your IT service desk", "department": (), "inventory": ""}
+    usual |= {"tenant": (), "approver": (), "first_day": datetime.date(2026, 11, 30), "ci": "github", "source": ""}
+    assert asdict(answers(*options)) == usual | {"category": ("webmail", "cloud_storage")}
+    assert answers().category == ("instant_messaging", "webmail", "cloud_storage", "circumvention")
 
 
 @pytest.mark.parametrize(
@@ -260,6 +300,37 @@ def made(*options):
     return repository.files(found, departments, {"name": "./vendor/x.tar.gz", "type": "file"})
 
 
+MADE = ["ansible.cfg", "site.yml", "requirements.yml", "molecule/default/molecule.yml"]
+MADE += [f"inventory/prod/{name}" for name in ("hosts.yml", "group_vars/all.yml", "approvers.yml", "allowed_signers")]
+
+
+def test_files_of_answers_are_as_recorded(tmp_path):
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJxA07LLRlQ0vtNWgOHcZyxBmTXyEvlBv8/7rjIeXaFb"
+    (tmp_path / "chan.pub").write_text(f"{key} a comment\n")
+    options = ["--category=webmail", "--contact=desk {{ x }}", "--tenant=google=a.example", "--tenant=google=c.example"]
+    options += ["--tenant=microsoft=b.example", f"--approver=press:chan={tmp_path}/chan.pub", "--approver=press:ho"]
+    options += [f"--approver=lee={tmp_path}/chan.pub", "--department=human_resources=hr1,hr2", "--ci=gitlab"]
+    answered = made(*options)
+    none = repository.files(answers("--ci=none"), {}, {"name": "https://x/y.git", "type": "git", "version": "v1"})
+    of_groups = answers()
+    of_groups = repository.files(replace(of_groups, inventory="hosts.ini"), {"press": (), "it": ()}, {}, "proscribe")
+    shown = {f"answered: {name}": answered[name] for name in MADE} | {f"none: {name}": none[name] for name in MADE}
+    shown |= {f"an inventory: {name}": text for name, text in of_groups.items() if name.startswith(("ansible", "pros"))}
+    compare(Path(__file__).parents[2] / "recorded/cli/init.files.txt", join_files(shown))
+    assert not {".gitlab-ci.yml", "ci/diff", ".github/workflows/policy.yml"} & {*none}
+    assert {".gitlab-ci.yml", "ci/diff", "ci/comment.py"} <= {
+        *answered
+    } and ".github/workflows/policy.yml" not in answered
+    assert "--host press01" in answered["README.md"] and "--approved-by chan" in answered["README.md"]
+    assert "## Pipelines\n" in answered["README.md"] and "## Pipelines\n" not in none["README.md"]
+    assert "does not name everybody" not in answered["README.md"] and "does not name everybody" in none["README.md"]
+
+
+def test_name_of_an_organisation_is_no_markup():
+    text = repository.files(answers("--organisation=<b> [x](y) `z`"), {}, {})["README.md"]
+    assert text.splitlines()[0] == r"# The policy of \<b\> \[x\]\(y\) \`z\`"
+
+
 def test_a_tenant_of_microsoft_has_its_id_and_its_domains():
     id_ = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
     written = made(f"--tenant=microsoft={id_}:a.example:b.example")[repository.VARIABLES]
@@ -286,6 +357,31 @@ def test_existing_file_is_never_overwritten(tmp_path, name, says):
     assert inside(tmp_path) == {name} and (tmp_path / name).read_text() == "mine"
 
 
+@pytest.mark.parametrize("before", [None, {}, {".git/HEAD": b"x", "a/other": b"y"}])
+def test_files_are_placed_whole_beside_those_that_are_there(tmp_path, before):
+    directory, umask = tmp_path / "policy", os.umask(0)
+    try:
+        if before is not None:
+            directory.mkdir(mode=0o755)
+            placing.fill(directory, before)
+        place_new_files(directory, FILES)
+    finally:
+        os.umask(umask)
+    assert inside(directory) == {*FILES, *(before or {})} and os.listdir(tmp_path) == ["policy"]
+    assert {name: (directory / name).read_bytes() for name in FILES} == FILES
+    modes = [(directory / name).stat().st_mode & 0o777 for name in (".", "ci/diff", "README.md")]
+    assert modes == [0o755, 0o755, 0o644]
+
+
+def test_some_of_many_files_that_are_there_are_named(tmp_path):
+    for name in "abcd":
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(Refused) as refused:
+        placing.refuse_existing(tmp_path, [*"abcd", "e"])
+    named = ", ".join(f"{tmp_path}/{name}" for name in "abc")
+    assert str(refused.value).startswith(f"{named} and 1 more: there already; nothing was written")
+
+
 def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path):
     with placing.beside(tmp_path) as place:
         placing.fill(place, FILES)
@@ -310,6 +406,60 @@ def test_a_path_that_cannot_be_an_inventory_is_refused(tmp_path, name, value, ex
     with pytest.raises(Expected) as wrong:
         existing.read_source(value, tmp_path)
     assert wrong.value.expected.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("files", "source"),
+    [
+        (["inventory/prod/hosts.yml", "inventory/prod/more"], "inventory/prod/hosts.yml"),
+        (["inventory/prod/more"], "inventory/prod"),
+        (["inventory/more"], "inventory"),
+        (["hosts.yml"], ""),
+    ],
+)
+def test_inventory_is_found_in_its_usual_place(tmp_path, files, source):
+    placed(tmp_path, dict.fromkeys(files, "x\n"))
+    assert existing.find_default_source(tmp_path) == source
+
+
+@pytest.mark.parametrize(
+    ("value", "source", "folder"),
+    [
+        ("hosts.ini", "hosts.ini", "inventory/prod"),
+        ("./inventory/../inventory/test", "inventory/test", "inventory/prod"),
+        ("inventory", "inventory", "proscribe"),  # the policy would be read as an inventory
+        ("other.ini", "{}/other.ini", "inventory/prod"),  # from where the command is typed
+        ("~/home.ini", "{}/home.ini", "inventory/prod"),
+        ("", "", "inventory/prod"),
+    ],
+)
+def test_path_of_an_inventory_is_one_from_the_repository(tmp_path, monkeypatch, value, source, folder):
+    placed(tmp_path, dict.fromkeys(("policy/hosts.ini", "policy/inventory/test", "other.ini", "home.ini"), "x\n"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = existing.read_source(value, tmp_path / "policy")
+    assert found == source.format(tmp_path)
+    assert existing.choose_policy_folder(tmp_path / "policy", found) == folder
+    placed(tmp_path, {"policy/inventory/prod/x": "x"})
+    assert existing.choose_policy_folder(tmp_path / "policy", found) == ("proscribe" if value else "inventory/prod")
+
+
+@pytest.mark.parametrize(
+    ("groups", "departments"),
+    [
+        ({"press": "a", "it": "b", "hq": "ab", "all": "ab", "ungrouped": "", "none": ""}, ["it", "press"]),
+        ({"human-resources": "a", "press": "bc"}, ["human-resources", "press"]),
+        ({"berlin": "ab", "hongkong": "c", "press": "ac", "it": "b"}, []),  # a host is in two
+        ({"press": "a", "it": "b", "berlin": "ab", "lab": "c"}, []),  # a group lies within another
+        ({"press": "ab", "sub": "a"}, []),
+        ({"press": "a", "a b": "b"}, []),  # no name that Ansible reads
+        ({"press": "ab"}, ["press"]),
+        ({}, []),
+    ],
+)
+def test_only_groups_that_are_clearly_departments_are_taken(groups, departments):
+    found = existing.clear_departments({name: {*hosts} for name, hosts in groups.items()})
+    assert sorted(found) == departments
 
 
 @pytest.mark.parametrize("name", ["file", "missing/policy", "nowhere"])
