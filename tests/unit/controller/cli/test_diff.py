@@ -1,6 +1,7 @@
 """`diff`: plans of an earlier revision, differences between plans and exceptions, and the printed text."""
 
 import argparse
+import datetime
 import json
 import os
 import subprocess
@@ -16,9 +17,11 @@ from proscribe.controller.cli.diff import Compared, Group, earlier_plans
 from proscribe.controller.cli.diff.at_revision import FilesAtRevision
 from proscribe.controller.cli.diff.earlier_plans import Earlier, earlier
 from proscribe.controller.cli.diff.revision import before, repository_of
+from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.plans.difference import Change, difference
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
+from proscribe.controller.report.evaluation.lifts import Lift
 from proscribe.wire import installation
 from recording import compare, fold, join_files
 from refusals import make_refusal
@@ -170,7 +173,10 @@ def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp
     found = compared(tmp_path, old, new)
     assert [group.hosts for group in found.groups] == [("a", "b"), ("0",)]  # the largest group first
     assert {change.service for change in found.groups[0].changes} == {"owl"}
-    assert (found.fresh, found.gone, found.compared, found.different) == (("fresh",), ("gone",), 4, True)
+    assert found == Compared(found.groups, ("fresh",), ("gone",), 4) and found.different
+    for part in ({"fresh": ("x",)}, {"gone": ("x",)}, {"groups": found.groups}, {"exceptions": ("x",)}):
+        assert Compared((), (), (), 4)._replace(**part).different and not Compared((), (), (), 4).different
+    assert compared(tmp_path, old, new, whole=False) == found._replace(gone=())
 
 
 @pytest.fixture
@@ -194,9 +200,22 @@ def arguments(old_inventory=()):
 
 @pytest.mark.parametrize("name", ["latest", "r1"])
 def test_the_plans_of_a_run_are_those_that_its_hosts_answered_for(stored, name):
-    found = earlier(name, arguments(), NOW, stored.parents[1])
-    assert (found.name, list(found.hosts)) == ("run r1, catalogue 1f", ["a"])
-    assert found.plans[found.hosts["a"]] == json.loads(stored.read_text())
+    made_plan = json.loads(stored.read_text())
+    digest = made_plan["digest"]
+    expected = Earlier("run r1, catalogue 1f", {"a": digest}, {digest: made_plan})
+    assert earlier(name, arguments(), NOW, stored.parents[1]) == expected
+
+
+def test_hosts_that_were_lifted_since_a_run_are_noted(stored, monkeypatch):
+    hosts = [f"h{number}" for number in range(6)]
+    record = json.loads((stored.parents[1] / "r1/hosts.jsonl").read_text().splitlines()[0])
+    records = [{**record, "host": host} for host in hosts]
+    (stored.parents[1] / "r1/hosts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
+    lifts = {host: {"dns": Lift("2026-11-26T08:00:00Z", "run2")} for host in (*hosts, "other")}
+    monkeypatch.setattr(earlier_plans.fleet_state_file, "read_lifts", lambda reports: lifts)
+    note = "h{} was lifted 2026-11-26 08:00 UTC by run2 (dns); the next enforce writes its plan anew"
+    notes = (*map(note.format, range(5)), "1 more host lifted since that run")
+    assert earlier("latest", arguments(), NOW, stored.parents[1]).notes == notes
 
 
 def test_a_plan_that_is_not_stored_any_more_is_refused(stored):
@@ -287,8 +306,15 @@ def test_change_of_an_approver_or_key_is_a_difference(policy_folder, capsys, fil
     write_files(policy_folder, {file: text})
     assert run_diff(policy_folder, "--json") == 1
     answer = json.loads(capsys.readouterr().out)
-    assert [(change["added"], change["removed"]) for change in answer["exceptions"]] == [(added, removed)]
-    assert answer["hosts"]["changed"] == 0
+    kind, title = ("approvers", "who may approve waivers") if file == "approvers.yml" else ("keys", "whose signatures")
+    (change,) = answer["exceptions"]
+    assert change.pop("title").startswith(title) and change == {"kind": kind, "added": added, "removed": removed}
+    assert answer["hosts"] == {"compared": 1, "changed": 0, "without_earlier_plan": [], "gone": []}
+    git = ["git", "-C", str(policy_folder), "rev-parse", "HEAD"]
+    commit = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
+    assert answer["commits"] == [{"path": str(policy_folder), "commit": commit}] and answer["different"]
+    assert answer["old"] == f"HEAD ({policy_folder} at {commit[:12]})"
+    assert answer["notes"] == [f"{installation.CATALOGUE} is taken as it is now, as --as-now asks"]
 
 
 def test_a_limit_compares_hosts_alone(policy_folder, capsys):
@@ -491,12 +517,68 @@ def into(tmp_path):
     return tmp_path / "into"
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("HEAD~1", "one"), ("HEAD", "two"), ("2026-11-05", "one"), ("2026-11-10T13:00:00+00:00", "two")],
+)
+def test_relative_revision_or_day_is_one_in_each_repository(two, into, name, text):
+    then = FilesAtRevision(name, into)
+    for repository in two:
+        assert (then.path(repository.top / "in", "the inventory") / "a.yml").read_text() == text
+        assert (repository.top / "in/a.yml").read_text() == "of the working tree"
+    commit = {"one": "HEAD~1", "two": "HEAD"}[text]
+    assert then.commits == {repository.top: repository.git("rev-parse", commit) for repository in two}
+    assert then.same == [] and sorted(os.listdir(into)) == ["0", "1"]
+
+
+def test_repository_without_such_a_revision_is_refused_and_not_taken_as_it_is_now(two, into):
+    policy, catalogue = two
+    then = FilesAtRevision(policy.git("rev-parse", "HEAD~1"), into)
+    assert (then.path(policy.top / "in", "the inventory") / "a.yml").read_text() == "one"
+    with pytest.raises(Refused, match=f"is no revision of {catalogue.top}.*--as-now {catalogue.top}"):
+        then.path(catalogue.top / "in", "the catalogue")
+
+
 def test_folder_that_is_taken_as_now_is_recorded(two, into):
     policy, catalogue = two
+    inner = Made(catalogue.top / "inner")
+    for text in WHEN:
+        inner.file("a.yml", text)
+        inner.commit()
     then = FilesAtRevision("HEAD~1", into, [str(catalogue.top)])
+    assert (then.path(inner.top, "the inventory") / "a.yml").read_text() == "one", "another repository, below it"
+    then.optional(catalogue.top / "in")
     assert then.path(catalogue.top / "in", "the catalogue") == catalogue.top / "in"
     assert then.same == [catalogue.top / "in"]
     assert then.path(policy.top / "in", "the inventory") != policy.top / "in"
+    then.optional(policy.top / "new/approvers.yml")  # it was not there
+    assert [*then.commits] == [inner.top, policy.top]
+
+
+def test_repository_names_no_program_that_runs_and_no_file_that_is_left_out(two, into):
+    policy = two[0]
+    ran = policy.top.parent / "ran"
+    policy.file(".gitattributes", "* export-subst filter=x ident\nin/waiver.yml export-ignore\n")
+    policy.file("in/waiver.yml", "x")
+    policy.file("in/$Format:%H$.yml", "$Format:%H$ $Id$\n")
+    policy.commit()
+    for key in ("core.fsmonitor", "filter.x.smudge", "filter.x.process", "tar.tar.command", "core.sshCommand"):
+        policy.git("config", key, f"touch {ran}; false")
+    policy.git("config", "filter.x.required", "true")
+    policy.file(".git/hooks/post-checkout", f"#!/bin/sh\ntouch {ran}\n")
+    (policy.top / ".git/hooks/post-checkout").chmod(0o755)
+    found = FilesAtRevision("HEAD", into).path(policy.top / "in", "the inventory")
+    texts = {path.name: path.read_text() for path in found.iterdir()}
+    assert texts == {"a.yml": "of the working tree", "waiver.yml": "x", "$Format:%H$.yml": "$Format:%H$ $Id$\n"}
+    assert not ran.exists()
+
+
+def test_repository_that_had_no_file_yet_is_empty(tmp_path, into):
+    waivers = Made(tmp_path / "waivers")
+    waivers.commit()
+    waivers.file("w.yml", "x")
+    waivers.commit()
+    assert list(FilesAtRevision("HEAD~1", into).path(waivers.top, "the waivers").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -575,18 +657,45 @@ def test_a_day_of_no_calendar_is_refused(name):
         before(name)
 
 
-def test_a_length_is_that_long_ago(two):
-    assert before("7d") is not None
+def test_time_is_a_length_ago_or_a_day_and_no_name_of_a_revision(two):
+    week = datetime.timedelta(days=7)
+    assert (
+        week - datetime.timedelta(minutes=9) < datetime.datetime.now(datetime.timezone.utc) - before("7d") < week * 1.01
+    )
+    for name in ("HEAD~1", "v1.0", "1234d", "main", "30days", "20261101T080000Z-audit-1a2b"):
+        assert before(name) is None
     found = repository_of(two[0].top)
-    assert found is not None
-    with pytest.raises(Refused, match="has no commit before"):
+    with pytest.raises(Refused, match=f"^{two[0].top} has no commit before 2026-10-01T00:00:00"):
         found.revision("2026-10-01")
+    for name in ("nonsense", "--output=/tmp/x", "HEAD~9", "HEAD:in"):
+        with pytest.raises(
+            Refused, match=f"^'{name}' is no revision of {two[0].top}, and no complete report of a run$"
+        ):
+            found.revision(name)
 
 
 def test_without_git_it_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Refused, match="git is not installed"):
         repository_of(tmp_path)
+
+
+def test_folders_that_hosts_name_are_those_of_then(two, into):
+    top = two[0].top
+    for name in ("own/x", "new/x", "waivers/w", "approvers.yml", "allowed_signers"):
+        two[0].file(name, "then")
+    two[0].commit()
+    own, waivers = str(top / "own"), str(top / "waivers")
+    values = {"proscribe_catalog_dirs": [own, 5], "proscribe_waivers_dir": waivers, "other": own}
+    hosts = [HostVariables("a", values, {}, str(top)), HostVariables("b", {"proscribe_catalog_dirs": own}, {}, "/x")]
+    hosts.append(HostVariables("c", {"proscribe_catalog_dirs": 7, "proscribe_waivers_dir": ""}, {}, "/x"))
+    asked = Question(top, "audit", "audit", [str(top)], "", [], hosts, {})
+    then = FilesAtRevision("HEAD", into)
+    found = earlier_plans._with_folders(asked, then)
+    brought = {"proscribe_catalog_dirs": [f"{into}/0/own", 5], "proscribe_waivers_dir": f"{into}/0/waivers"}
+    others = [{"proscribe_catalog_dirs": f"{into}/0/own"}, {"proscribe_catalog_dirs": 7, "proscribe_waivers_dir": ""}]
+    assert [host.values for host in found] == [{**brought, "other": own}, *others] and values["other"] == own
+    assert {path.name for path in (into / "0").iterdir()} == {"own", "waivers", "approvers.yml", "allowed_signers"}
 
 
 def test_paths_of_then_are_named_as_in_their_repositories(two, into):
