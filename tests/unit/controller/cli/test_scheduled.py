@@ -105,6 +105,50 @@ def place(tmp_path, monkeypatch):
     return one
 
 
+EXPORTS = made("Proscribe: exports", ["written"], not_written=[])
+NOT_WRITTEN = made("Proscribe: exports", ["none"], not_written=[{"directory": "/srv"}])
+
+
+@pytest.mark.parametrize(
+    ("code", "notifications", "sender", "expected"),
+    [
+        (0, (NEWS, None, None), 0, 0),
+        (2, (NEWS, None, None), 0, 2),
+        (0, (NEWS, None, None), 1, 76),
+        (2, (NEWS, None, None), 1, 2),
+        (0, (None, NEWS, EXPORTS), 0, 0),
+        (0, (None, None, NOT_WRITTEN), 0, 74),
+        (4, (None, None, NOT_WRITTEN), 0, 4),
+        (0, (NEWS, None, NOT_WRITTEN), 1, 74),
+    ],
+)
+def test_code_of_a_run_comes_before_those_of_exports_and_of_sending(place, code, notifications, sender, expected):
+    place.run_is(code=code, interrupted={"why": "a signal"})  # its own report, closed early
+    place.sender_is(sender)
+    place.reports_that(*notifications)
+    assert place.scheduled() == expected
+
+
+def test_failed_sending_is_not_forgotten_for_what_was_sent(place):
+    sent = []
+    place.monkeypatch.setattr(scheduled, "send", lambda *given: not sent.append(given) and len(sent) > 1)
+    place.reports_that(NEWS, EXPORTS, NOT_WRITTEN, heads=["a mail"])
+    place.run_is(code=4)
+    assert place.scheduled("drift", "-x") == 4
+    assert sent == [(NEWS, ["-x"], []), (EXPORTS, ["-x"], ["a mail"]), (NOT_WRITTEN, ["-x"], [])]
+
+
+def test_reason_of_failed_sending_is_the_end_of_what_was_printed(place, capsys):
+    place.reports_that(NEWS, None, None)
+    place.sender_is(1)
+    place.scheduled()
+    printed = capsys.readouterr()
+    numbers = "".join(f"{number}\n" for number in range(90, 101))
+    assert printed.out == "Proscribe: drift\na line\n\n"
+    reason = f"{numbers}bad\ufffd[2J\n[ERROR]: no inventory\ufffd[2J\n"
+    assert printed.err == f"proscribe: the notification could not be sent:\n{reason}"
+
+
 @pytest.mark.parametrize("report", [{"report": ""}, {"report": "2026-11-01"}, {"interrupted": {"closed_by": "x"}}])
 def test_a_run_without_a_report_of_its_own_is_said_so(place, report, capsys):
     if report.get("report"):
@@ -119,9 +163,8 @@ def test_notification_goes_to_its_playbook_in_a_file_and_never_on_a_command_line
     place.reports_that(None, NEWS, None, heads=[{"mail": "h@example.org"}])
     assert place.scheduled("drift", *ARGUMENTS) == 0
     words = place.read("sent").split("\n")
-    assert words[:5] == ["-EP", "-m", "ansible", "playbook", installation.playbook("notify")]
-    assert "/srv/inventory" in words and "--limit" not in words and "--ask-vault-pass" not in words
-    assert "drift" not in " ".join(words[words.index("-e") :])
+    notify = ["-EP", "-m", "ansible", "playbook", installation.playbook("notify"), "-i", "/srv/inventory", "-e"]
+    assert words[:8] == notify and words[9:] == [""] and [*json.loads(words[8])] == ["proscribe_notice_file"]
     notification = json.loads(place.read("notification"))
     assert notification["facts"]["a"] == 1 and notification["heads"] == [{"mail": "h@example.org"}]
     environment = place.read("environment").split("\n")
@@ -197,17 +240,36 @@ def systemd(place, text, code=0):
     place.monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
 
 
-def test_why_a_run_failed_is_in_its_notification(place):
+def test_why_a_run_failed_is_in_its_notification(place, capsys):
     invocation = "0" * 31 + "f"
     systemd(place, f"Result=exit-code\nExecMainStatus={exit_codes.NO_REPORT}\nInvocationID={invocation}")
     printed = "Compile\\n\\nthe report cannot be written: No space left on device\\n\\033[2Jx"
     place.program("tools/journalctl", f'#!/bin/sh\necho "$@" >{{place}}/asked\nprintf "{printed}"\n')
     partial(place, "2026-11-03", '["begun", 1]')
-    assert place.scheduled("failed") == 0 and f"_SYSTEMD_INVOCATION_ID={invocation}" in place.read("asked")
-    text = json.loads((place.reports / "ended.json").read_text())["text"]
-    assert "  the report cannot be written: No space left on device" in text.splitlines()
-    assert "0 hosts had answered" not in text and "What its hosts answered could not be written" in text
-    assert "\x1b" not in text
+    assert place.scheduled("failed", *ARGUMENTS) == 0 and "/srv/inventory" in place.read("sent").split("\n")
+    words = f"--no-pager --output=cat --lines=25 _SYSTEMD_INVOCATION_ID={invocation}"
+    assert place.read("asked").strip() == words
+    asked = "show proscribe-drift.service --property=Result,ExecMainStatus,ExecMainStartTimestamp,InvocationID"
+    assert place.read("shown").strip() == asked
+    facts = json.loads((place.reports / "ended.json").read_text())
+    report = f"{place.reports}/2026-11-03.partial"
+    assert "\x1b" not in facts["text"]
+    assert capsys.readouterr().out.splitlines() == [
+        "Proscribe: a scheduled run produced no report (it ended with 78)",
+        "The scheduled run produced no report (it ended with 78).",
+        "",
+        f"What its hosts answered could not be written to {report}.",
+        "It does not show the state of the hosts.",
+        "Its log: journalctl -u proscribe-drift.service",
+        "",
+        "The end of its log:",
+        "  Compile",
+        "  the report cannot be written: No space left on device",
+        "  \ufffd[2Jx",
+        "",
+    ]
+    facts = {key: facts[key] for key in ("result", "status", "begun", "report", "answered")}
+    assert facts == {"result": "exit-code", "status": "78", "begun": None, "report": report, "answered": 0}
 
 
 @pytest.mark.parametrize(
@@ -363,6 +425,17 @@ def test_catalogue_in_the_repository_of_the_inventory_is_refreshed_once(calls):
     (repository, base, folders, _), *refreshed = calls.refreshed
     assert refreshed == folders == [(release, own), (release, other, own)]
     assert (repository, base) == (calls.repository, f"newest of {calls.top}")
+
+
+@pytest.mark.parametrize(
+    ("sources", "place"),
+    [([], "."), (["inventory"], "inventory"), (["inventory/hosts.yml", "x"], "inventory"), (["gone/x"], "gone")],
+)
+def test_repository_is_that_of_the_first_source(calls, sources, place):
+    calls.question.inventory = [str(calls.top / source) for source in sources]
+    calls.catalogues = {"a": [calls.top / "catalog"]}
+    calls.refresh()
+    assert calls.sources == [calls.top / place]
 
 
 def test_where_no_list_could_be_written_that_is_said(calls):

@@ -89,22 +89,66 @@ def test_refreshed_lists_become_a_commit_on_a_branch_and_change_nothing_else(pla
     place.write(place.top / "catalog/feeds/birds.txt", "a.example\nmine.example\n")
     before, base = place.state(), place.git("rev-parse", "HEAD")
     (place.root / "ran").unlink(missing_ok=True)
-    notification, complete = place.refresh(birds="b.example\n", nets="9.9.9.0/24\n")
-    assert complete and notification.facts["branch"] == BRANCH
+    notification, complete = place.refresh(birds="b.example\n", nets="8.8.4.0/24\n9.9.9.0/24\n")
+    assert complete and notification.subject == "Proscribe: catalogue, 2 lists changed"
+    assert notification.lines == (
+        "nets: 1 new, 0 gone in catalog/amends/parrot.yml",
+        "  + 9.9.9.0/24",
+        "birds: 1 new, 1 gone in catalog/feeds/birds.txt",
+        "  + b.example",
+        "  - a.example",
+        "",
+        f"The branch {BRANCH} of {place.top} has the change; nothing is in effect before somebody merges it:",
+        f"  git -C {place.top} diff HEAD...{BRANCH}",
+        f"  git -C {place.top} push origin {BRANCH}",
+    )
+    files = ["catalog/amends/parrot.yml", "catalog/feeds/birds.txt", "catalog/feeds/birds.yml"]
+    facts = {key: notification.facts[key] for key in ("branch", "files", "changed", "refused")}
+    assert facts == {"branch": BRANCH, "files": files, "changed": ["nets", "birds"], "refused": []}
+    message = place.git("log", "-1", "--format=%B", BRANCH).splitlines()
+    assert message == [f"Catalogue: lists of {TODAY}", "", *notification.lines[:5]]
     assert place.state() == before and not (place.root / "ran").exists()
     assert place.git("rev-parse", f"{BRANCH}^") == base
-    changed = ["catalog/amends/parrot.yml", "catalog/feeds/birds.txt", "catalog/feeds/birds.yml"]
-    assert place.git("diff", "--name-only", "HEAD", BRANCH).split() == changed
+    assert place.git("diff", "--name-only", "HEAD", BRANCH).split() == files
+    modes = place.git("ls-tree", "-r", BRANCH).split()[::4]
+    assert {*modes} == {"100644"}
     assert place.git("show", f"{BRANCH}:catalog/feeds/birds.txt") == "b.example"
     author = place.git("log", "-1", "--format=%an %ae %cn %ce", BRANCH)
     assert author == "Proscribe proscribe@localhost Proscribe proscribe@localhost"
     assert (place.release / "circumvention/parrot.yml").read_text() == ENTRY
 
 
-def test_branch_of_somebody_else_is_never_moved(place):
+def test_branch_of_somebody_else_is_never_moved(place, monkeypatch):
     place.git("branch", BRANCH)
     place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
     assert place.git("rev-parse", BRANCH) == place.git("rev-parse", "HEAD") == place.git("rev-parse", f"{BRANCH}-2^")
+    monkeypatch.setattr(proposing, "_there", lambda *_: False)  # it is made a moment later
+    with pytest.raises(Refused, match=f"git update-ref in {place.top}: .*reference already exists"):
+        place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
+    assert place.git("rev-parse", BRANCH) == place.git("rev-parse", "HEAD")
+
+
+def test_wrong_list_is_reported_and_keeps_no_other_back(place):
+    notification, complete = place.refresh(nets="9.9.9.0/24\n")
+    assert not complete and notification.subject == "Proscribe: catalogue, 1 list changed, 1 refused"
+    assert (notification.facts["refused"], notification.facts["changed"]) == (["birds"], ["nets"])
+    assert notification.lines[3] == "birds: refused, nothing is changed: it could not be fetched"
+    notification, complete = place.refresh(birds="<html>\n")
+    assert not complete and notification.facts["branch"] is None and notification.facts["files"] == []
+    assert len(notification.lines) == 2 and place.git("branch", "--list", "proscribe/*").split() == [BRANCH]
+
+
+def test_programs_of_the_configuration_of_a_repository_are_not_run(place):
+    for name in ("filter.bad.clean", "filter.bad.smudge", "core.fsmonitor"):
+        place.git("config", name, "touch ../ran")
+    place.write(place.top / ".gitattributes", "*.txt text eol=crlf\n")
+    place.commit()
+    for name in (".gitattributes", ".git/info/attributes"):
+        place.write(place.top / name, "* filter=bad\n")
+    (place.root / "ran").unlink(missing_ok=True)
+    place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
+    assert not (place.root / "ran").exists()
+    assert place.git("cat-file", "blob", f"{BRANCH}:catalog/feeds/birds.txt") == "b.example"
 
 
 def test_there_are_only_so_many_branches_of_a_day(place, monkeypatch):
@@ -127,7 +171,9 @@ def test_a_directory_that_is_not_committed_is_refused(place):
         place.refresh()
 
 
-@pytest.mark.parametrize(("complete", "sent", "code"), [(True, True, 0), (True, False, 76), (False, False, 1)])
+@pytest.mark.parametrize(
+    ("complete", "sent", "code"), [(True, True, 0), (True, False, 76), (False, True, 1), (False, False, 1)]
+)
 def test_refresh_ends_with_a_code_for_its_outcome(monkeypatch, capsys, complete, sent, code):
     message = Notification("a subject", ("a line",), {})
     monkeypatch.setattr(catalogue, "refresh", lambda _: (message, complete))
