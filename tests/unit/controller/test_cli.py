@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 from patience import LONGEST
 from printed import too_wide
+from proscribe.controller import cli
 from proscribe.controller.cli import Refused, command_line, inventory, say, whole_file
+from proscribe.controller.cli import __main__ as started
 from proscribe.controller.cli.catalog import files
 from proscribe.controller.cli.command_line import read
 from proscribe.controller.cli.variables import COMMANDS, arguments_of
@@ -68,6 +71,75 @@ def test_a_command_ends(run, code, said, monkeypatch, capsys):
     monkeypatch.setattr(command_line, "read", lambda command, options: (run, argparse.Namespace()))
     assert command_line.main(["explain"]) == code
     assert capsys.readouterr().err.splitlines() == [f"proscribe: {line}" for line in said]
+
+
+def test_command_gets_the_words_behind_it_and_lines_of_a_mistake_stay_below_it(monkeypatch, capsys):
+    monkeypatch.setattr(command_line, "read", lambda command, options: (lambda _: print(command, options) or 0, None))
+    assert command_line.main(["explain", "diff", "-i"]) == 0
+    assert capsys.readouterr().out == "explain ['diff', '-i']\n"
+    monkeypatch.setattr(command_line, "read", lambda *_: (make_refusal(Refused("two hosts\n  one\n  two")), None))
+    assert command_line.main(["explain"]) == 2
+    assert capsys.readouterr() == ("", "proscribe: two hosts\n  one\n  two\n")
+
+
+@pytest.mark.parametrize("module", [started, command_line])
+def test_process_runs_the_command_of_its_first_word(module, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["explain", "audi", "explain"])
+    monkeypatch.delitem(sys.modules, module.__name__)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(module.__name__, run_name="__main__")
+    assert ended.value.code == 2 and 'no command "audi"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("collection", "called", "program", "name"),
+    [
+        ("", "./proscribe", ["./proscribe"], "./proscribe"),
+        ("", "", ["/srv/proscribe"], "/srv/proscribe"),
+        ("", f"/{'p' * 22}", [f"/{'p' * 22}"], f"/{'p' * 22}"),
+        ("", f"/{'p' * 23}", [f"/{'p' * 23}"], "p" * 23),
+        ("acme.ban", "../x", [sys.executable, str(installation.COMMAND)], "proscribe_command.py"),
+    ],
+)
+def test_command_is_named_as_it_was_called_where_that_is_short(
+    collection, called, program, name, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.setattr(installation, "COLLECTION", collection)
+    monkeypatch.setattr(installation, "LAUNCHER", "/srv/proscribe")
+    monkeypatch.setenv("PROSCRIBE_CALLED", called)
+    monkeypatch.chdir(tmp_path)
+    assert list(cli.program()) == program
+    with pytest.raises(SystemExit):
+        command_line.read("requests", ["--help"])
+    assert capsys.readouterr().out.startswith(f"usage: {name} requests ")
+
+
+HELP = """\
+A sentence that goes on
+in the next line.
+And one more.
+
+  ./proscribe explain whatsapp.com    what it is
+  ./proscribe x    short
+   further in, and longer than the screen has room for
+./proscribe ends it"""
+FITTED = """\
+A sentence that goes on in the next
+line. And one more.
+
+  python3 'a b' explain whatsapp.com
+      what it is
+  python3 'a b' x    short
+   further in, and longer than the
+     screen has room for
+python3 'a b' ends it"""
+
+
+def test_help_fills_prose_and_leaves_examples_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "42")
+    monkeypatch.setattr(cli, "program", lambda: ("python3", "a b"))
+    parser = argparse.ArgumentParser(prog="x", formatter_class=cli.Help, epilog=HELP, add_help=False)
+    assert parser.format_help() == f"usage: x\n\n{FITTED}\n"
 
 
 @pytest.mark.parametrize("argv", [[], ["\x1b[2J"]])
@@ -295,6 +367,32 @@ def ask(tmp_path):
         return inventory.question(arguments, tmp_path, group=group, served=served)
 
     return calls
+
+
+def test_question_is_that_of_an_audit(ask, tmp_path, monkeypatch):
+    found = ask()
+    served = frozenset({"press01", "press02", "win01"})
+    assert [host.name for host in found.hosts] == sorted(served)
+    assert (found.project, found.playbook_folder) == (tmp_path, tmp_path / "playbooks")
+    assert (found.mode, found.playbook, found.limit) == ("audit", "audit", "")
+    assert found.controls == ["apps", "browser", "firewall", "dns"] and found.audience is False
+    assert found.inventory == [str(tmp_path / "inventory/hosts.yml")]
+    groups = {"press": {"press01", "press02"}, "windows": {"win01"}, "network": {"switch01"}, "kiosks": {"kiosk01"}}
+    groups |= {"nobody": set(), "ungrouped": set(), "all": {*served, "switch01", "kiosk01"}}
+    assert found.groups == groups
+    assert list(found.not_served) == ["switch01"] and found.windows == ("win01",)
+    assert found.pattern == "all:!kiosks" and found.about == {*served, "switch01"}
+    assert [found.zone_of(host) for host in ("press01", "kiosk01")] == ["office", ""]
+    first = found.hosts[0].values
+    assert (first["proscribe_contact"], first["proscribe_request_url"]) == ("helpdesk", "https://x.example")
+    assert found.variables_of("kiosk01").name == "kiosk01"
+    part = ask("--limit", "press*:!press02")
+    assert ([host.name for host in part.hosts], part.limit) == (["press01"], "press*:!press02")
+    assert part.groups == groups, "waivers for a group are for all of it"
+    extra = ask("--limit", "press01", "-e", "desk={{ 'night' }}").hosts[0].values
+    assert extra["proscribe_contact"] == "night"
+    monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
+    assert ask("--limit", "press01").playbook_folder is None
 
 
 @pytest.mark.parametrize(("group", "hosts"), [("kiosks", ["kiosk01"]), ("press", ["press01", "press02"])])

@@ -39,6 +39,27 @@ def parts(directory):
     return read_report(directory)["run"]["parts"]
 
 
+@pytest.mark.parametrize(
+    ("names", "since", "merged"),
+    [
+        (("unmerged",), "2026-11-22T02:00:00Z", [SECOND, THIRD]),
+        (("unmerged",), "2026-11-22T02:00:01Z", [THIRD]),
+        ((FIRST, "unmerged"), "2026-11-23T00:00:00Z", [FIRST, THIRD]),
+        ((FIRST, FIRST), None, [FIRST]),
+        ((SECOND, "unmerged"), None, [FIRST, SECOND, THIRD]),
+    ],
+)
+def test_each_run_is_merged_once_and_unnamed_ones_from_a_time_on(reports, names, since, merged):
+    for number, name in enumerate((FIRST, SECOND, THIRD), 1):  # they begin at two o'clock
+        path = reports / name / "report.json"
+        report = json.loads(path.read_text())
+        report["run"]["started"] = f"2026-11-2{number}T02:00:00Z"
+        path.write_text(json.dumps(report))
+    made = merge(reports, *names, since=since)
+    assert parts(made) == merged and re.fullmatch(r"\d{8}T\d{6}Z-audit-[0-9a-f]{4}", made.name)
+    assert (reports / "latest").resolve() == made == reports / read_report(made)["run"]["id"]
+
+
 def test_merged_run_is_not_merged_again_unless_named(reports):
     first = merge(reports, FIRST, SECOND)
     assert parts(merge(reports, "unmerged")) == [THIRD]
@@ -78,9 +99,18 @@ class TestRounds:
         made = merge(reports, "unmerged", inventory=["a,b,c,"])
         assert parts(made) == [FIRST, SECOND]
         assert hosts(made) == {"a": "noncompliant", "b": "compliant", "c": "unknown"}
-        printed = " ".join(capsys.readouterr().err.split())
-        for run, why in ((WHOLE, "over the whole"), (OTHER, "another inventory"), (OLDER_SLICE, "the round r2")):
-            assert re.search(f"{run} is not merged: it is [a-z ]*{why}", printed)
+        whys = {WHOLE: "a run over the whole", OTHER: "of another inventory", OLDER_SLICE: "not of the round r2"}
+        lines = [f"proscribe: {run} is not merged: it is {whys[run]}" for run in (OTHER, OLDER_SLICE, WHOLE)]
+        assert capsys.readouterr().err.replace("\n  ", " ").splitlines() == lines
+
+    def test_slice_that_comes_late_names_those_that_a_report_already_has(self, reports, capsys, monkeypatch):
+        merge(reports, FIRST, inventory=["a,b,c,"])
+        monkeypatch.setattr(merging, "MOST_OTHERS", 2)
+        capsys.readouterr()
+        assert parts(merge(reports, "unmerged", inventory=["a,b,c,"])) == [SECOND]
+        lines = capsys.readouterr().err.replace("\n  ", " ").splitlines()
+        others = [(FIRST, "it is in a merged report already"), (OTHER, "it is of another inventory")]
+        assert lines == [f"proscribe: {run} is not merged: {why}" for run, why in others]
 
     def test_run_over_the_whole_never_stands_for_a_round_that_died(self, reports):
         with pytest.raises(Unmergeable, match="run over the whole"):
@@ -103,12 +133,15 @@ class TestHistory:
         assert history is not None and history.transitions(made.name) is not None
         assert read_report(made)["run"]["history"] == "sqlite" and read_report(made)["warnings"] == []
 
-    def test_in_none_where_there_is_none(self, reports):
+    def test_in_none_where_there_is_none(self, reports, capsys):
         path = reports / FIRST / "report.json"
         report = json.loads(path.read_text())
         path.write_text(json.dumps({**report, "run": {**report["run"], "history": "off"}}))
         made = merge(reports, FIRST)
         assert not (reports / "history.db").exists() and hosts(made) == {"a": "compliant"}
+        assert "in no history, as its slices are in none" in " ".join(capsys.readouterr().err.split())
+        history = open_history("sqlite", reports)
+        assert history.transitions(merge(reports, SECOND).name) is not None and capsys.readouterr().err == ""
 
     def test_one_that_takes_nothing_is_reported_and_blocks_no_report(self, reports, capsys):
         (reports / "history.db").write_text("this is no database, and long enough to be seen as none\n" * 100)
@@ -128,6 +161,12 @@ class TestPlans:
         made = merge(reports, SECOND, str(other / FIRST))
         assert hosts(made) == {"b": "noncompliant", "d": "compliant"}
         assert [path.name for path in (reports / "plans").glob("*.json")] == [f"{digest}.json"]
+
+    def test_own_ones_stay_as_they_are(self, reports):
+        made_plan(reports, apps=["wechat"])
+        before = {path.name: path.stat().st_ino for path in (reports / "plans").iterdir()}
+        merge(reports, FIRST, SECOND)
+        assert {path.name: path.stat().st_ino for path in (reports / "plans").iterdir()} == before
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: to give a directory away")
     def test_none_into_a_place_that_others_can_write_to(self, reports, tmp_path):

@@ -62,6 +62,14 @@ def notes(text):
     ("options", "message"),
     [
         *(((*option, "--format", "csv"), "--format csv is of one run") for option in (["--host=x"], ["--rule=x/y"])),
+        *(
+            (("--group", "press", *option), f"one run and one department: {option[0]} does not go with it")
+            for option in (("--since", "3d"), ("--host", "x"), ("--rule", "x/y"), ("--write",), ("--merge", "x"))
+        ),
+        *(
+            (("--group", "press", "--format", name), f"--format {name} counts all hosts")
+            for name in ("svg", "events", "prometheus")
+        ),
         *((pair, ONE_RUN) for pair in (("--since=3d", "--write"), ("--host=x", "--run=x"), ("--rule=x/y", "--write"))),
         *((("--merge", "x", option), OF_ITS_OWN) for option in ("--host=x", "--rule=x/y", "--run=x", "--write")),
         *(
@@ -81,6 +89,52 @@ def notes(text):
 def test_contradictory_options_are_refused(options, message, tmp_path):
     with pytest.raises(Refused, match=message):
         report.answer(arguments(*options), Screen(here=str(tmp_path)), Place(tmp_path / "reports", "a test"))
+
+
+def test_history_is_that_of_earlier_runs_where_the_latest_is_a_slice(ask, reports):
+    changed(reports / SECOND, history="off")
+    assert json.loads(ask("--since", "2026-11-01", "--json"))["runs"]["number"] == 2
+    changed(reports / FIRST, history="off")
+    with pytest.raises(Refused, match=r"proscribe_history is off for the newest runs in .*; --history names"):
+        ask("--since", "2026-11-01")
+
+
+def test_json_is_a_format_of_a_run_and_of_the_history(ask):
+    assert ask("--json") == ask("--format", "json") == ask("--json", "--format", "json")
+    assert json.loads(ask("--json"))["run"]["id"] == SECOND
+    assert json.loads(ask("--rule", "apps/wechat", "--json"))["rule"] == "apps/wechat"
+
+
+OLD = "this run ended {} ago; the state of the hosts may have changed"
+
+
+@pytest.mark.parametrize(
+    ("hours", "stale_after", "old"),
+    [
+        (72, None, []),
+        (80, None, [OLD.format("3 days")]),
+        (80, 0, [OLD.format("3 days")]),
+        (73, 74 * 3600, []),
+        (3, 2 * 3600, [OLD.format("3 hours")]),
+    ],
+)
+def test_run_and_its_hosts_are_old_after_the_time_that_it_names(ask, reports, hours, stale_after, old, monkeypatch):
+    now = report.moment_of("2026-11-22T00:00:00Z") + report.datetime.timedelta(hours=hours)
+    monkeypatch.setattr(report, "_now", lambda: now)
+    changed(reports / SECOND, finished="2026-11-22T00:00:00Z", stale_after=stale_after)
+    assert notes(ask()) == [*old, READ_FROM]
+    unseen = json.loads(ask("--since", "2026-11-01", "--json"))["unseen"]
+    assert [one["host"] for one in unseen] == (["web01", "web02"] if hours == 80 else [])
+
+
+def test_run_that_is_named_by_its_path_has_the_history_beside_it(ask, tmp_path):
+    other = tmp_path / "other"
+    made_plan(other, apps=["wechat"])
+    past = Past(open_history("sqlite", other))
+    past.run({"web09": good()}, day=20)
+    directory = past.stored(other, {"web09": bad()}, FIRST, day=21)
+    assert '"web09"' in ask("--run", str(directory), "--format", "events")
+    assert ask("--run", str(directory), "--format", "svg").startswith("<svg")
 
 
 def test_json_and_the_trend_need_no_record_of_a_host(ask, reports):
@@ -195,6 +249,20 @@ def test_a_text_is_printed_for_its_reader(tmp_path, format_, terminal, monkeypat
     said = " ".join(err.written().split())
     named = f"proscribe: reports are read from {tmp_path} (PROSCRIBE_REPORTS)"
     assert said == (named if terminal and format_ != "table" else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("30d", "2026-10-24T12:00:00Z"),
+        ("12h", "2026-11-23T00:00:00Z"),
+        ("2026-11-01", "2026-11-01T00:00:00Z"),
+        ("2026-11-01T08:30:00Z", "2026-11-01T08:30:00Z"),
+    ],
+)
+@pytest.mark.usefixtures("soon")
+def test_since_is_a_length_back_or_a_time(text, time):
+    assert report.since(text) == time
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "2026-11-01 08:00", "30"])
