@@ -22,6 +22,7 @@ from proscribe.controller.cli.waiver import folder
 from proscribe.controller.cli.whole_file import write_whole
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
+from recording import compare
 from refusals import make_refusal
 
 HELPED = [
@@ -123,23 +124,13 @@ And one more.
   ./proscribe x    short
    further in, and longer than the screen has room for
 ./proscribe ends it"""
-FITTED = """\
-A sentence that goes on in the next
-line. And one more.
-
-  python3 'a b' explain whatsapp.com
-      what it is
-  python3 'a b' x    short
-   further in, and longer than the
-     screen has room for
-python3 'a b' ends it"""
 
 
 def test_help_fills_prose_and_leaves_examples_whole(monkeypatch):
     monkeypatch.setenv("COLUMNS", "42")
     monkeypatch.setattr(cli, "program", lambda: ("python3", "a b"))
     parser = argparse.ArgumentParser(prog="x", formatter_class=cli.Help, epilog=HELP, add_help=False)
-    assert parser.format_help() == f"usage: x\n\n{FITTED}\n"
+    compare(Path(__file__).parents[1] / "recorded/cli/help.printed.txt", parser.format_help())
 
 
 @pytest.mark.parametrize("argv", [[], ["\x1b[2J"]])
