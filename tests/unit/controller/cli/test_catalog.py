@@ -72,14 +72,6 @@ def call(catalog, capsys):
     return make_call(catalog, capsys)
 
 
-def test_check_names_what_no_load_refuses(call, catalog):
-    code, printed = call("check")
-    said = [line.partition(".yml: ")[2] for line in printed.splitlines()[:-1]]
-    nothing = "owl: is enforced, and no control has anything to look for"
-    assert (code, said) == (1, [nothing, "owl: says no day of checking (checked)"])
-    assert printed.endswith("2 problems in 2 services; 1 known-good names\n")
-
-
 @pytest.mark.parametrize(
     ("changes", "keys"),
     [

@@ -26,7 +26,7 @@ from proscribe.controller.cli.waiver.listing import lifted_hosts, sentence, soon
 from proscribe.controller.cli.waiver.times import written
 from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.compile.reading.yaml_file import read_yaml
-from proscribe.controller.compile.waivers.document import KEYS, LISTS, read_waiver
+from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.report.evaluation.lifts import Lift
 from proscribe.controller.report.text.wording import left
 from recording import compare, join_files
@@ -362,11 +362,6 @@ def in_hong_kong(monkeypatch):
 )
 def test_a_time_as_it_stands_in_the_file(given, end, in_file):
     assert written(given, "--on", HALF_PAST_NOON, end=end) == in_file
-
-
-def test_every_key_stands_once():
-    values = {key: ["a"] if key in LISTS else "a" for key in KEYS if key not in ("revoked", "reviewed_on")}
-    assert sorted(line.partition(":")[0] for line in text.render(values).splitlines()[2:]) == sorted(values)
 
 
 FILE = {"id": "w1", "services": ("parrot", "owl"), "controls": ("apps", "browser", "firewall", "dns"), "ticket": ""}

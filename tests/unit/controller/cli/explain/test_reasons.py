@@ -344,9 +344,6 @@ def test_a_system_that_is_not_served_has_one_answer():
 @pytest.mark.parametrize(
     ("entry", "reasons"),
     [
-        ({"mode": "audit"}, [("audited", "it", "")]),
-        ({"mode": "report"}, [("reported", "it; the catalogue only reports it", "")]),
-        ({"mode": "upcoming", "effective_from": "2027-01-01"}, [("upcoming", "it, in force from 2027-01-01", "")]),
         ({"mode": "waived", "waiver": "w1"}, [("waived", "waiver w1 of head", "w1")]),
         (AT_HOURS, [("depends", f"open {AT}: waiver w1 of head; enforce at other times", "w1")]),
         (
@@ -374,11 +371,9 @@ def test_an_entry_of_the_plan_gives_its_reasons(entry, reasons):
     ("control", "restrictions", "status", "text"),
     [
         ("apps", {}, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
-        ("dns", {"services_exclude": ["owl"]}, "open", "proscribe_services_exclude names it"),
         ("apps", OF_GROUPS, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
         ("firewall", OF_GROUPS, "open", "restricted by apps alone, for the members of g, h: open to everybody here"),
         ("dns", OF_GROUPS, "open", "the DNS filter applies to a whole host"),
-        ("browser", TENANTS, "tenants", "the browsers let in accounts of a, b, c and 1 more only"),
         ("dns", TENANTS, "tenants", "left to the browsers, which let in a, b, c and 1 more only"),
     ],
 )
