@@ -424,6 +424,8 @@ def test_a_publisher_says_all_of_its_row(tmp_path):
     ],
 )
 def test_a_mistake_in_a_row_of_a_publisher(tmp_path, change, why):
+    with pytest.raises(PolicyErrors, match="id: found 'nets', expected an id of its own; .*publishers.yml:1 has this"):
+        read_publishers(write_tables(tmp_path, publishers=[OWN_ROW, {**OWN_ROW, "of": "owl"}]))
     row = {key: value for key, value in {**OWN_ROW, **change}.items() if value is not None}
     with pytest.raises(PolicyErrors, match=why):
         read_publishers(write_tables(tmp_path, publishers=[row]))

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.compile.catalogue.loading import load
+from recording import compare, join_files
 
 PARROT = (
     "---\nid: parrot\nname: Parrot\ncategory: circumvention\nvendor: Example\nclass: vpn\nenforce: true\n"
@@ -127,6 +128,51 @@ def test_a_list_that_cannot_be_had_takes_no_name_away_and_is_named(made):
     assert (made.release / "feeds/birds.txt").read_text() == text
 
 
+RECORDED = Path(__file__).parents[3] / "recorded/cli"
+
+
+def show(place, *calls):
+    """Show what was printed, and the files that changed."""
+    shown = {}
+    for number, (lists_, words) in enumerate(calls, 1):
+        before = place.content()
+        code, printed = place.refresh(lists_, *words)
+        shown[f"{number}, ended with {code}"] = "\n".join(printed).replace(f"{place.root}/", "")
+        after = place.content()
+        shown |= {f"{number}, {name}": after[name].decode() for name in after if after[name] != before.get(name)}
+    return join_files(shown)
+
+
+def test_agreement_of_lists_is_written_as_recorded(made, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    names = " ".join(f"bird{number:02}.example" for number in range(12))
+    known = "www.gov.example cdn.example parrot.example below.parrot.example toys.example below.bird00.example"
+    first = lists(
+        f"{names} {known}", f"{names} only.copies.example", f"{names} {known}", "bird00.example bird01.example"
+    )
+    fewer = lists("bird00.example hand.example", two="bird00.example hand.example new.example", three="new.example")
+    shown = show(made, (first, ["--dry-run"]), (first, []), (fewer, []), (fewer, ["--into", str(made.ours)]))
+    compare(RECORDED / "refresh.agreement.txt", shown)
+
+
+def test_refreshed_files_are_as_recorded(place, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    rows = [{"id": "list"}, NETS, {"id": "names", "into": "domains", "of": "parrot"}]
+    names = "toys.example cdn.example unsure.example new.example x.parrot.example".replace(" ", "\n")
+    published = {"list": "c.example\nB.example.\n", "names": names, "nets": "8.8.8.8/32\n9.9.9.0/24\n"}
+    published["covering"] = "8.0.0.0/8"
+    place.publishers("release", *rows)
+    shown = "### the release's own lists\n" + show(place, ({**published, "names": "new.example\n"}, []))
+    place.write("release/circumvention/parrot.yml", PARROT)
+    place.publishers("release", COVERING)
+    place.publishers("ours", *rows)
+    shown += "### lists of another directory\n" + show(place, (published, []))
+    removed = "remove:\n  networks:\n    - 8.8.8.8/32\nsources:"
+    place.write("ours/amends/parrot.yml", AMENDS.replace("sources:", removed))
+    shown += "### an amendment of a person\n" + show(place, (published, []))
+    compare(RECORDED / "refresh.files.txt", shown)
+
+
 WRONG_ROWS = {
     "- of: birds": "found 'birds', expected id beside it, or lists of recall.yml",
     "- {lists: [one], of: birds, least: '1'}": "no such key beside lists: recall.yml says it",
@@ -166,19 +212,6 @@ def place(tmp_path, capsys):
     place.write("release/feeds/birds.yml", BIRDS)
     place.write("release/feeds/birds.txt", "a.example\nb.example\n")
     return place
-
-
-def test_refresh_keeps_text_of_a_person_in_an_amendment(place):
-    place.publishers("ours", NETS, {"id": "names", "into": "domains", "of": "parrot"})
-    removed = AMENDS.replace("sources:", "remove:\n  networks:\n    - 8.8.8.8/32\nsources:")
-    place.write("ours/amends/parrot.yml", removed)
-    assert place.refresh({"nets": "8.8.8.8/32\n9.9.9.0/24\n", "names": "ours.example\nnew.example\n"})[0] == 0
-    data = place.data("ours/amends/parrot.yml")
-    assert (data["add"], data["remove"], data["sources"]) == (
-        {"domains": ["ours.example", "new.example"], "networks": ["9.9.9.0/24"]},
-        {"networks": ["8.8.4.0/24"]},
-        ["our desk"],
-    )
 
 
 def test_into_writes_what_the_release_would_get_elsewhere(place):
