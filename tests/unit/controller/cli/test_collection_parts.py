@@ -21,6 +21,7 @@ from proscribe.controller.cli.collection import documents, full_names, layout, m
 from proscribe.controller.cli.collection.full_names import Names
 from proscribe.controller.cli.collection.metadata import Release
 from proscribe.wire import installation
+from recording import compare
 
 PROJECT = """\
 [project]
@@ -29,6 +30,7 @@ description = "A ban"
 license = "GPL-3.0-or-later"
 dependencies = ["ansible-core>=2.19,<2.22"]
 """
+RECORDED = Path(__file__).parents[2] / "recorded/cli"
 USUAL = (collection.NAMESPACE, collection.NAME)
 
 
@@ -208,28 +210,6 @@ SOURCE |= dict.fromkeys(("roles/dns_filter/tasks/main.yml", "roles/restricted_ap
 SOURCE |= {"doc_fragments/shared.py": b"", "docs/page.md": b""}
 ACME_NAMES = Names.of(SOURCE, "acme", "ban")
 
-# Tasks, with a sign where a short name becomes a full one.
-MARKED = """\
-# quarantine: stays, it is a comment
-- name: Compile | proscribe_plan
-  @compile_plans:
-    mode: quarantine # a value
-  vars: {quarantine: "{{ x | default('a|proscribe_plan') | @proscribe_plan('b') }}"}
-  when: x | @proscribe_plan(1) and "proscribe_plan" not in y
-- block:
-    - "@quarantine":
-        ids: "{{ ids[0] | map('int') | list }}"
-  rescue:
-    - ansible.builtin.include_role:
-        name: @dns_filter
-- vars:
-    table: {apps: @restricted_apps, dns: @dns_filter}
-  block:
-    - ansible.builtin.include_role:
-        name: "{{ table[control] }}"
-"""
-TASKS, FULL = MARKED.replace("@", ""), MARKED.replace("@", "acme.ban.")
-
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_file_has_a_largest_size(tmp_path, monkeypatch, more):
@@ -249,7 +229,10 @@ def test_a_file_that_is_no_text_is_named():
 
 
 def test_names_of_tasks():
-    assert full_names.tasks(TASKS, ACME_NAMES, "x.yml") == FULL
+    marked = (RECORDED / "collection.tasks.yml.txt").read_text(
+        encoding="utf-8"
+    )  # with @ where a name becomes a full one
+    assert full_names.tasks(marked.replace("@", ""), ACME_NAMES, "x.yml") == marked.replace("@", "acme.ban.")
 
 
 def test_names_of_a_playbook():
@@ -305,59 +288,11 @@ def test_link_of_a_document_leads_to_a_file_of_the_collection(link, expected):
     assert documents.document(link, ACME_NAMES, "docs/other.md", "docs/other.md", SOURCE) == expected
 
 
-PLUGIN = '''\
-# SPDX-License-Identifier: GPL-3.0-or-later
-"""A plugin: from proscribe.x import y."""
-
-import os
-import sys
-from pathlib import Path
-
-PROJECT = Path(__file__).resolve().parents[3]
-if str(PROJECT / "module_utils") not in sys.path:
-    sys.path.insert(0, str(PROJECT / "module_utils"))
-
-from ansible.module_utils.basic import AnsibleModule
-from proscribe.model.plan import (
-    CONTROLS,
-)
-from proscribe_ansible.action import HostAction
-
-DOCUMENTATION = r"""
-module: é
-description: See M(quarantine), M(copy) and P(proscribe_plan#filter).
-extends_documentation_fragment: [shared, default_callback]
-author: The authors
-"""
-EXAMPLES = r"""
-- quarantine:
-"""
-RETURN = r"""
-one: {description: As of M(quarantine).}
-"""
-
-
-def used() -> None:
-    from ansible.module_utils.proscribe.host.run import change
-'''
-
-
 def test_plugin_of_a_collection_imports_and_documents_by_full_names():
-    before, after = PLUGIN.splitlines(), python_source.plugin(PLUGIN, ACME_NAMES, "x.py").splitlines()
-    package = "    from ansible_collections.acme.ban.plugins.module_utils.proscribe"
-    assert [line for line in after if line not in before] == [
-        "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)",
-        f"{package.strip()}.model.plan import (",
-        f"{package.strip()}_ansible.action import HostAction",
-        "description: See M(acme.ban.quarantine), M(copy) and P(acme.ban.proscribe_plan#filter).",
-        "extends_documentation_fragment: [acme.ban.shared, default_callback]",
-        "author: The authors (!UNKNOWN)",
-        "- acme.ban.quarantine:",
-        "one: {description: As of M(acme.ban.quarantine).}",
-        f"{package}.host.run import change",
-    ]
-    assert "sys" not in "".join(after).replace("system", "") and after[3:6] == ["", "import os", ""]
-    ast.parse("\n".join(after))
+    before = (RECORDED / "collection.plugin.py.txt").read_text(encoding="utf-8")
+    after = python_source.plugin(before, ACME_NAMES, "x.py")
+    compare(RECORDED / "collection.plugin_with_full_names.py.txt", after)
+    ast.parse(after)
 
 
 @pytest.mark.parametrize(
