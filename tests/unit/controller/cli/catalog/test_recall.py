@@ -13,6 +13,7 @@ from proscribe.controller.cli import Refused, command_line
 from proscribe.controller.cli.catalog import list_files, recall
 from proscribe.controller.cli.catalog.chosen import Chosen
 from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
+from proscribe.controller.cli.catalog.independence import Witness, copied
 from proscribe.controller.cli.catalog.public_lists import Source
 from proscribe.controller.cli.catalog.recall import reading
 from proscribe.controller.cli.catalog.recall.measure import Found, Popular, Result, Share, measure, popular_names
@@ -389,6 +390,52 @@ def test_a_share_is_of_what_was_measured(families, popular, whole, share):
     sources = [source(family) for family in families]
     result = measure("vpn", sources, names, requested, lambda name: states.get(name, Standing(MISSING)))
     assert result.share(whole) == share
+
+
+BOTH_OF_C = [source("a", takes_from="c"), source("b", takes_from="c")]
+ENDED = source("c", only_popular="ended")
+
+
+@pytest.mark.parametrize(
+    ("lists", "names", "top", "found"),
+    [
+        ([source("a"), source("a_2")], "owl,owl", "", ""),  # one family
+        ([source("a", takes_from="b"), source("b_1")], "owl,owl", "", ""),
+        ([source("a", takes_from="b"), source("b"), source("c")], "owl,wren,owl", "", "owl"),  # not beside its source
+        ([*BOTH_OF_C, source("c")], "owl,owl,owl", "", ""),
+        ([source("a"), source("b", "", "vpn")], "owl,owl wren", "", "owl"),
+        ([source("a", "", "vpn"), source("b", "", "vpn")], "owl,owl", "", ""),  # both are mixed
+        ([source("a"), source("b", "tor")], "owl,owl", "", ""),
+        ([source("a"), source("b")], "owl x.owl,owl x.owl", "", "owl"),
+        ([source("a"), source("b")], "owl x.owl,x.owl", "", "x.owl"),
+        ([source("a"), ENDED], "owl,owl", "owl", "owl"),  # it is asked for
+        ([source("a"), ENDED], "owl,owl", "", ""),
+        ([source("a"), source("b"), ENDED], "owl,owl,owl", "", "owl"),
+        ([*BOTH_OF_C, ENDED], "owl,owl,owl", "", ""),  # whoever has it from such a list is no new voice
+    ],
+)
+def test_name_counts_where_two_independent_lists_have_it(lists, names, top, found):
+    by_id = {one.id: listed(some) for one, some in zip(lists, names.split(","), strict=True)}
+    popular = Popular(listed(top), frozenset(), ("top",))
+    result = measure("vpn", lists, by_id, popular, lambda _: Standing(MISSING))
+    assert {one.name for one in result.found} == set(listed(found))
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "shared", "copies"),
+    [
+        (25, 30, 25, "large"),
+        (24, 30, 24, ""),
+        (25, 25, 20, "large small"),
+        (25, 30, 20, "large"),  # four fifths
+        (25, 30, 19, ""),
+    ],
+)
+def test_list_that_has_nearly_all_of_another_is_taken_for_a_copy(small, large, shared, copies):
+    lists = {"small": {*range(small)}, "large": {*range(small - shared, small - shared + large)}}
+    found = copied({id_: Witness(id_) for id_ in lists}, lists)
+    other = {"large": {"small"}, "small": {"large"}}
+    assert found == {id_: taken if id_ in copies.split() else set() for id_, taken in other.items()}
 
 
 def test_copy_at_second_hand_vouches_for_no_name_and_the_most_asked_for_comes_first():
