@@ -226,6 +226,19 @@ SAID_SO = f"left out said.example: {SAID}\n"
 COUNT = "5 names proposed, 1 of them without an entry\n"
 
 
+def test_names_of_a_list_are_read_in_each_form():
+    text = "a.example\n# b.example\nC.Example. # c\ndomain:d.example:@cn\nfull:e.example\n||f.example^\n*.g.example\n"
+    text += "0.0.0.0 h.example\n127.0.0.1 i.example # x\n:: j.example\n1.2.3.4 k.example\nl.example m.example x\n"
+    text += ".n.example\ncom\n<html>\nlocalhost\na.example\n\xff\n"
+    assert names_of(text) == [f"{letter}.example" for letter in "acdefghijln"]
+
+
+def test_amendment_accepts_unverified_names_and_adds_the_others():
+    text = amendment(OWL_PROPOSING, ["a.example", "perhaps.example"], ["it's: one", "two"])
+    accept = "---\namends: owl\naccept:\n  domains:\n    - perhaps.example\nadd:\n  domains:\n    - a.example\n"
+    assert text == f"{accept}sources:\n  - 'it''s: one'\n  - 'two'\n"
+
+
 def test_a_longer_list_is_a_feed(monkeypatch):
     monkeypatch.setattr(proposing, "MOST", 2)
     assert len(names_of("a.example\nb.example\na.example")) == 2
@@ -271,7 +284,7 @@ def command(tmp_path, monkeypatch):
     return Command(tmp_path)
 
 
-ADDED = amendment(OWL_PROPOSING, ["new.example"], ["a test"])
+ADDED = "---\namends: owl\nadd:\n  domains:\n    - new.example\nsources:\n  - 'a test'\n"
 
 
 def test_amendment_is_printed(command, capsys):
@@ -338,7 +351,7 @@ def missing(name, service, closes=""):
 SERVICES = {"new": "owl", "owl": "owl", "said": "owl", "gull": "gull", "nobody": ""}
 FOUND = [missing(f"{name}.example", service) for name, service in SERVICES.items()]
 FOUND.insert(3, missing("closes.example", "owl", "it carries all"))
-OF_OWL = amendment(OWL_PROPOSING, ["new.example"], [f"public lists, compared on 2026-11-25: new.example, {OF}"])
+OF_OWL = ADDED.replace("a test", f"public lists, compared on 2026-11-25: new.example, {OF}")
 OF_GULL = OF_OWL.replace("owl", "gull").replace("new.example", "gull.example")
 
 

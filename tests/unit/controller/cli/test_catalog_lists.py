@@ -395,6 +395,19 @@ def test_a_publisher_says_all_of_its_row(tmp_path):
     folder = write_tables(tmp_path, recall=listed, publishers=[OWN_ROW, {**OWN_ROW, **more}, shared])
     sources = read_sources([folder])
     own = (OWN_ROW["url"], "lines")
+    birds = Source(
+        *("birds", "Bird Watchers", "watchers", ("vpn",), ("tor",), "", "watchers-lists", ("list.txt",)),
+        *("https://lists.example:8443/a/", "lines", ("owl",), ("others", "top"), (), "it has ended", 25, "CC0"),
+    )
+    assert [*sources] == ["birds", "top"] and sources["birds"] == birds and birds.categories == ("vpn", "tor")
+    assert sources["top"]._asdict() == {
+        **birds._asdict() | {"id": "top", "family": "others", "about": (), "mixed": (), "popular": "ranked"},
+        "url": "https://top.example/",
+        "paths": ("a",),
+        "named": (),
+        "takes_from": (),
+        "only_popular": "",
+    }
     assert read_publishers(folder) == [
         Publisher("nets", *own, "networks", "parrot", ("parrot",), 3, "nets", True, folder, None),
         Publisher("names", *own, "domains", "parrot", ("owl",), 3, "owls", False, folder, None),
@@ -449,6 +462,8 @@ def test_edit_that_changes_another_meaning_is_refused(changes, text, why):
 
 
 def test_a_comment_on_a_line_of_its_own_would_be_lost():
+    lines = "  - 198.51.100.0/24  # theirs\n  - 203.0.113.0/24\n# of whom?\n"
+    assert edited(COMMENTED, {"networks": NEW_NETWORKS}) == f"id: a\nnetworks:\n{lines}sources: [b]\n"
     with pytest.raises(NotEdited, match="a comment in its networks would be lost"):
         edited(COMMENTED.replace("networks:\n", "networks:\n  # the old ones\n"), {"networks": NEW_NETWORKS})
 

@@ -134,6 +134,11 @@ def test_a_version(version, taken):
         metadata.galaxy(RELEASE._replace(version=version))
 
 
+def test_description_of_a_collection_is_as_recorded():
+    assert "repository" not in yaml.safe_load(metadata.galaxy(RELEASE._replace(repository="")))
+    compare(RECORDED / "collection.galaxy.yml.txt", metadata.galaxy(RELEASE) + metadata.changelog_settings(RELEASE))
+
+
 def test_the_modules_that_have_the_options_of_controls_are_a_group():
     fragment = b"extends_documentation_fragment:\n  - proscribe_enforcing\n"
     source = {
@@ -209,6 +214,23 @@ SOURCE = dict.fromkeys(("library/compile_plans.py", "library/quarantine.py", "fi
 SOURCE |= dict.fromkeys(("roles/dns_filter/tasks/main.yml", "roles/restricted_apps/tasks/main.yml"), b"")
 SOURCE |= {"doc_fragments/shared.py": b"", "docs/page.md": b""}
 ACME_NAMES = Names.of(SOURCE, "acme", "ban")
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("library/a.py", "plugins/modules/a.py"),
+        *((f"{kind}_plugins/a.py", f"plugins/{kind}/a.py") for kind in ("action", "callback", "filter", "test")),
+        ("doc_fragments/a.py", "plugins/doc_fragments/a.py"),
+        ("module_utils/proscribe/a.py", "plugins/module_utils/proscribe/a.py"),
+        *((f"{name}/a/b.yml", f"{name}/a/b.yml") for name in ("playbooks", "roles", "catalog", "docs", "examples")),
+        *((name, name) for name in ("LICENSE", "CHANGELOG.md", "SECURITY.md")),
+        *((name, "") for name in ("README.md", "tests/a.py", "docs", "x/LICENSE", "pyproject.toml")),
+        *((f"module_utils/proscribe/controller/cli/{name}.py", "") for name in ("collection/building", "__main__")),
+    ],
+)
+def test_file_of_a_checkout_has_its_place_in_a_collection(path, place):
+    assert layout.place_of(path) == place
 
 
 @pytest.mark.parametrize("more", [0, 1])
@@ -288,10 +310,28 @@ def test_link_of_a_document_leads_to_a_file_of_the_collection(link, expected):
     assert documents.document(link, ACME_NAMES, "docs/other.md", "docs/other.md", SOURCE) == expected
 
 
+def test_document_is_about_the_collection():
+    def document(text, path="docs/a.md", place="docs/a.md"):
+        return documents.document(text, ACME_NAMES, path, place, SOURCE)
+
+    assert (
+        document("[a](page.md)", "docs/o.md", "README.md") == "[a](docs/page.md)" and document("[f](#g)") == "[f](#g)"
+    )
+    text = "# R\n\nIn a checkout, say\nthis.\n\n![p](../../docs/page.md#x) ![q](q.png)\n"
+    text += "`ansible-doc -t module quarantine` `ansible-doc -t module copy`\n"
+    of_role = text.replace("In a checkout, say\nthis.\n\n", "").replace("module q", "module acme.ban.q")
+    assert document(text, *["roles/dns_filter/README.md"] * 2) == of_role.replace("![q](q.png)", "q")
+    assert "In a checkout" in document(text)
+    tasks = "```yaml\n- quarantine:\n```\n```yaml\nquarantine: yes\n```\n```yaml\n- some: thing\n```\n"
+    assert document(tasks) == tasks.replace("- quarantine", "- acme.ban.quarantine")
+
+
 def test_plugin_of_a_collection_imports_and_documents_by_full_names():
     before = (RECORDED / "collection.plugin.py.txt").read_text(encoding="utf-8")
     after = python_source.plugin(before, ACME_NAMES, "x.py")
     compare(RECORDED / "collection.plugin_with_full_names.py.txt", after)
+    used = python_source.plugin(f"{before}    print(sys.argv, PROJECT)\n", ACME_NAMES, "x.py")
+    assert "import sys\nfrom pathlib import Path\n\nPROJECT = Path(" in used and "sys.path" not in used
     ast.parse(after)
 
 

@@ -283,6 +283,12 @@ def test_addresses_are_read_with_their_port(text, network, port):
     assert (question.host, question.network, question.port) == ("", ipaddress.ip_network(network), port)
 
 
+@pytest.mark.parametrize("text", ["", "  ", "a\x1b[31mb.example", "a\nb.example", "http://[::1", "x.example:99999"])
+def test_text_that_is_no_question_is_refused(text):
+    with pytest.raises(Refused, match="^name what is to be explained|is no URL: expected something like"):
+        read(text)
+
+
 @given(st.text(max_size=80))
 def test_any_text_is_understood_or_refused(text):
     try:
@@ -309,7 +315,18 @@ QUESTIONS = (
     *("192.0.2.0/30", "parrot-desktop", "example.parrot.Parrot", "parrotd"),
     *("/opt/Parrot/parrot-desktop", "/opt/Parrot/parrot-desktop/x"),
     *("parrot.desktop", "Parrot.AppImage", "unknown.exe", "abcdefghijklmnopabcdefghijklmnop", "p" * 32, "a@b.example"),
-    *("www.example.org", "dodo-mail", "Example.Parrot"),
+    *("www.example.org", "dodo-mail", "Example.Parrot", " Mail.Google.COM.\n", "mail.google.com:8443", "x.example/"),
+    *("HTTPS://Mail.Google.com/mail/u/0?tab=1#inbox", "http://user:word@mail.example.com", "imap://imap.gmail.com:993"),
+    *(
+        "bücher.example",
+        "STRASSE.example",
+        "straße.example",
+        "ｍａｉｌ．ｇｏｏｇｌｅ．ｃｏｍ",
+        "例え。テスト",
+        "_dns.x.arpa",
+        "http://a.example",
+    ),
+    *("Outlook.com / Hotmail / Live", "2620:FE::fe", "https://[2620:fe::fe]/", "2001:67c:4e8::/48"),
 )
 
 
@@ -342,7 +359,8 @@ def test_subjects_of_questions_are_as_recorded(tmp_path):
             lines.append(str(refused))
             continue
         found = [f"  {one.service.id} {one.how} {one.what}" for one in about.relations]
-        lines += [f"{word}: {about.kind}", *found, *(f"  - {said}" for said in remarks(about))]
+        read_as = " ".join(str(value) for value in about.question[1:] if value)
+        lines += [f"{word}: {about.kind}: {read_as}", *found, *(f"  - {said}" for said in remarks(about))]
     compare(RECORDED / "explain.subjects.txt", "\n".join([*lines, ""]))
 
 
