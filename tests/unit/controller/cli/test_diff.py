@@ -518,8 +518,7 @@ def into(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
-    [("HEAD~1", "one"), ("HEAD", "two"), ("2026-11-05", "one"), ("2026-11-10T13:00:00+00:00", "two")],
+    ("name", "text"), [("HEAD~1", "one"), ("HEAD", "two"), ("2026-11-05", "one"), ("2026-11-10T13:00:00+00:00", "two")]
 )
 def test_relative_revision_or_day_is_one_in_each_repository(two, into, name, text):
     then = FilesAtRevision(name, into)

@@ -200,8 +200,7 @@ def test_any_name_arrives_in_the_reader_of_the_policy(text, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [["--category", " webmail, cloud_storage,"], ["--category=webmail", "--category=cloud_storage webmail"]],
+    "options", [["--category", " webmail, cloud_storage,"], ["--category=webmail", "--category=cloud_storage webmail"]]
 )
 def test_answers_that_no_option_gives_have_their_default(options):
     usual = {"organisation": "our organisation", "contact": "your IT service desk", "department": (), "inventory": ""}
