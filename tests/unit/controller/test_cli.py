@@ -102,13 +102,11 @@ def test_process_runs_the_command_of_its_first_word(module, monkeypatch, capsys)
         ("acme.ban", "../x", [sys.executable, str(installation.COMMAND)], "proscribe_command.py"),
     ],
 )
-def test_command_is_named_as_it_was_called_where_that_is_short(
-    collection, called, program, name, monkeypatch, capsys, tmp_path
-):
+def test_command_is_named_as_it_was_called_where_that_is_short(collection, called, program, name, monkeypatch, capsys):
     monkeypatch.setattr(installation, "COLLECTION", collection)
     monkeypatch.setattr(installation, "LAUNCHER", "/srv/proscribe")
     monkeypatch.setenv("PROSCRIBE_CALLED", called)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "typed", lambda word, where: (word,))
     assert list(cli.program()) == program
     with pytest.raises(SystemExit):
         command_line.read("requests", ["--help"])

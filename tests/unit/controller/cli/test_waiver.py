@@ -255,6 +255,11 @@ def test_the_exit_code_reports_what_ends_soon(words, capsys, now, within, code):
     assert bool(capsys.readouterr().out) is bool(code)  # cron sends no mail for nothing
 
 
+def test_code_of_a_subcommand_is_that_of_the_command():
+    run = argparse.Namespace(run_subcommand=lambda _, now: 7 if now.utcoffset() == datetime.timedelta() else 0)
+    assert waiver.run(run) == 7
+
+
 @pytest.fixture
 def key(tmp_path):
     file = tmp_path / "key"
