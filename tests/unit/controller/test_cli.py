@@ -310,6 +310,17 @@ def test_contradictory_options_ask_no_host(call, words, why):
     assert str(refused.value).startswith(why)
 
 
+def test_variables_of_a_command_stand_behind_those_of_its_caller(call, monkeypatch):
+    options, own = ["--host", "a,b", "--host", "c", "--id", "s-3fa4b2c1"], ["-i", "inv", "-e", "quarantine_all=1"]
+    words = ["restore", *options, "--accept-loss", *own]
+    *argv, extra = call(*words)
+    assert argv == ["ansible-playbook", "ansible-playbook", installation.playbook("quarantine"), *own, "-e"]
+    changed = {"quarantine_do": "restore", "quarantine_host": ["a", "b", "c"], "quarantine_id": ["s-3fa4b2c1"]}
+    assert json.loads(extra) == NOTHING | changed | {"quarantine_accept_loss": True}
+    monkeypatch.setenv("PROSCRIBE_ANSIBLE_PLAYBOOK", "/x/play")
+    assert call("list")[:2] == ["/x/play", "/x/play"]
+
+
 def test_output_in_json_has_the_answer_alone(call, monkeypatch):
     monkeypatch.setenv("PROSCRIBE_ANSWER_FD", "")
     instead = []

@@ -1,5 +1,6 @@
 """`export`: from an inventory to a directory, signatures by the real ssh-keygen, and refusals."""
 
+import datetime
 import hashlib
 import json
 import os
@@ -12,9 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from proscribe.controller.cli import Refused, export_all
+from proscribe.controller.cli import Refused, export, export_all
 from proscribe.controller.cli.command_line import main
-from proscribe.controller.enforcement_points.declaration import NOTHING, NotExportable
+from proscribe.controller.enforcement_points.declaration import NOTHING, LeftOut, NotExportable
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.host.system import ControlError
 from refusals import make_refusal
@@ -84,6 +85,48 @@ def test_export_has_an_end_and_a_check_names_what_differs(inventory, tmp_path, c
     (out / "proscribe.rpz").write_bytes(b"; changed by hand\n")
     assert main([*export, "--check", "--at", "2026-12-25T00:00:00Z"]) == 1
     assert "proscribe.rpz was changed, or is gone" in capsys.readouterr().out
+
+
+NOW = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
+DAY = datetime.timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("waives", "starts", "ends", "changes", "days"),
+    [
+        (True, -1, 3, {}, 3),
+        (False, -3, -1, {}, None),
+        (False, 2, 3, {}, 2),  # it begins later
+        (False, -1, 3, {}, None),  # it is worth nothing
+        (True, -1, 3, {"controls": ("apps",)}, None),
+        (True, -1, 3, {"hosts": ("other",)}, None),
+        (True, -1, 30, {"effective_from": datetime.date(2026, 12, 2)}, "the ban begins"),
+    ],
+)
+def test_export_is_valid_until_something_of_it_begins_or_ends(waives, starts, ends, changes, days):
+    controls, hosts = changes.get("controls", ("dns", "firewall")), changes.get("hosts", ("a", "other"))
+    waiver = SimpleNamespace(starts=NOW + starts * DAY, ends=NOW + ends * DAY, controls=controls)
+    worth = SimpleNamespace(waives=waives, hosts=hosts)
+    begins = {"a": SimpleNamespace(effective_from=changes.get("effective_from", datetime.date(2024, 1, 1)))}
+    compiled = SimpleNamespace(waivers=[(waiver, worth)], hosts={"a": "digest"}, restrictions=begins)
+    until = export._valid_until(compiled, SimpleNamespace(controls=("dns",)), NOW)
+    if days == "the ban begins":
+        assert until.astimezone().isoformat().startswith("2026-12-02T00:00:00")
+    else:
+        assert until == (days and NOW + days * DAY)
+
+
+def test_summary_names_the_first_few_of_each_reason():
+    names = [LeftOut("dns/owl", f"n{number}\x1b", "it is long") for number in range(5)]
+    other = LeftOut("", "all", "it takes no paths")
+    decision = SimpleNamespace(group="office", hosts=["a", "b"], digest=f"sha256:{'a' * 64}", left_out=[*names, other])
+    rendered = SimpleNamespace(included=["dns/owl", "dns/owl", "dns/wren"], left_out=[other])
+    assert export._summary(decision, rendered, "/srv/x") == [
+        "/srv/x: 2 rules for 2 hosts of group office, plan sha256:aaaaaaaaaaaa",
+        "Not as on hosts (manifest.json has all of it):",
+        *("  it is long", *(f"    dns/owl, n{number}\ufffd" for number in range(3)), "    and 2 more"),
+        *("  it takes no paths", "    all"),
+    ]
 
 
 def test_an_export_of_another_format_or_group_is_replaced_only_where_it_is_meant(inventory, tmp_path, capsys):
