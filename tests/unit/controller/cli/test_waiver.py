@@ -26,7 +26,7 @@ from proscribe.controller.cli.waiver.listing import lifted_hosts, sentence, soon
 from proscribe.controller.cli.waiver.times import written
 from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.compile.reading.yaml_file import read_yaml
-from proscribe.controller.compile.waivers.document import read_waiver
+from proscribe.controller.compile.waivers.document import KEYS, LISTS, read_waiver
 from proscribe.controller.report.evaluation.lifts import Lift
 from proscribe.controller.report.text.wording import left
 from recording import compare, join_files
@@ -369,6 +369,11 @@ def test_a_time_as_it_stands_in_the_file(given, end, in_file):
     assert written(given, "--on", HALF_PAST_NOON, end=end) == in_file
 
 
+def test_every_key_stands_once():
+    values = {key: ["a"] if key in LISTS else "a" for key in KEYS if key not in ("revoked", "reviewed_on")}
+    assert sorted(line.partition(":")[0] for line in text.render(values).splitlines()[2:]) == sorted(values)
+
+
 FILE = {"id": "w1", "services": ("parrot", "owl"), "controls": ("apps", "browser", "firewall", "dns"), "ticket": ""}
 FILE |= dict.fromkeys(("users", "posix_groups", "versions", "paths", "hours"), ())
 FILE |= {"requested_by": "alice", "approved_by": "head", "reason": "Enquiries", "starts": NOON, "ends": END}
@@ -502,6 +507,8 @@ def test_all_mistakes_of_the_options_are_named_at_once_and_nothing_is_written(wo
         *("--group: found 'fin01'", "--host: found 'fin02'", "--host: found 'press'"),
         *("--service: found 'parot'", "--service: found 'webmail'"),
     ]
+    ends = {line.split(":")[0]: line[-11:] for line in str(refused.value).splitlines()}
+    assert (ends["--approved-on"], ends["--expires"]) == ("00:00+08:00", "such as 90d")
     for hint in ("'webmail' is a category", "--group press", "--host fin01", "you mean 'parrot'?"):
         assert hint in str(refused.value)
     with pytest.raises(Refused, match="^give --reason, --requested-by, --approved-by, --expires, --host, --group or "):
