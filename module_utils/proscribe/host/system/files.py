@@ -64,15 +64,17 @@ class Files(FileReader):
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         descriptor = os.open(beside, flags, 0o600, dir_fd=directory)
         try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
+            try:
+                with open(descriptor, "wb", closefd=False) as stream:
+                    stream.write(data)
                 if owner is not None:
                     os.fchown(descriptor, *owner)  # before the mode, since it clears the set-id bits
                 os.fchmod(descriptor, mode)
                 if modified is not None:
                     os.utime(descriptor, ns=(modified, modified))
                 os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
             os.rename(beside, name, src_dir_fd=directory, dst_dir_fd=directory)
         except BaseException:
             with contextlib.suppress(OSError):

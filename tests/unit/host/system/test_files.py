@@ -9,7 +9,7 @@ from pathlib import Path
 
 import proscribe
 import pytest
-from proscribe.host.system import LEDGER, ControlError, Host
+from proscribe.host.system import LEDGER, ControlError, Host, files
 from refusals import make_refusal
 
 
@@ -161,6 +161,14 @@ def test_full_disk_at_any_step_leaves_the_old_file_and_nothing_beside_it(host, m
     with pytest.raises(ControlError, match=r"^cannot write /etc/a: No space left on device"):
         host.write("/etc/a", "new")
     assert list_tree(Path(host.root)) == before
+
+
+def test_file_that_cannot_be_written_leaves_no_descriptor_open(host, monkeypatch):
+    monkeypatch.setattr(files, "open", make_refusal(MemoryError), raising=False)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(MemoryError):
+        host.write("/etc/a", "text")
+    assert (os.listdir("/proc/self/fd"), host.list("/etc")) == (before, [])
 
 
 @pytest.mark.parametrize("name", ["a", ".a.proscribe~"])
