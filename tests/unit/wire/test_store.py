@@ -3,6 +3,7 @@
 import hashlib
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from properties import examples
 from proscribe.model import plan as plans
 from proscribe.model.plan_text import serialised
+from proscribe.wire import store as stores
 from proscribe.wire.store import Store, Untrusted
 from proscribe.wire.stream import Part, packed_code
 
@@ -90,13 +92,94 @@ def test_missing_packed_plan_is_packed_again_and_a_missing_plan_is_reported(plac
 
 
 @as_root
-@pytest.mark.parametrize("which", ["reports", "plans"])
-def test_folder_of_another_account_is_refused(place, which):
-    prepare(place)
-    folder = place if which == "plans" else place.parent
-    os.chown(folder, NOBODY, NOBODY)
-    with pytest.raises(Untrusted, match="changed by nobody"):
+@pytest.mark.parametrize(
+    ("owner", "mode", "who"), [(NOBODY, 0o700, "nobody"), *((0, mode, "") for mode in (0o702, 0o720, 0o1777))]
+)
+@pytest.mark.parametrize("which", ["reports", "plans", "kept"])
+def test_folder_of_another_account_or_that_others_can_write_is_refused(place, which, owner, mode, who):
+    store, run = prepare(place)
+    code, plan = store.prepared(run["code"]), store.plan(digest=DIGEST)
+    store.note("web01", code, plan, has=True)
+    folder = {"reports": place.parent, "plans": place, "kept": place / "kept"}[which]
+    os.chown(folder, owner, NOBODY)
+    folder.chmod(mode)
+    if which == "kept":  # it only saves time: as if it were not there
+        assert not Store(place).has("web01", code, plan)
+        return
+    with pytest.raises(Untrusted, match=f"changed by {who}") as refused:
         Store(place).require()
+    assert refused.value.path == str(folder) and f"mode {mode:04o}" in refused.value.found
+    assert ("chown" in refused.value.expected, "chmod go-w" in refused.value.expected) == (bool(who), not who)
+
+
+def make_link(path: Path) -> None:
+    path.rename(path.with_name("aside"))
+    path.symlink_to("aside")
+
+
+CHANGES: list[Callable[[Path], object]] = [
+    make_link,  # it may lead anywhere
+    lambda path: (path.unlink(), os.mkfifo(path)),  # it would hold the run
+    lambda path: (path.unlink(), path.mkdir()),
+    lambda path: path.chmod(0o602),
+    lambda path: path.write_bytes(b"01234567890"),  # more than is read
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_file_that_others_may_have_made_is_not_read_and_is_replaced(tmp_path, monkeypatch, change):
+    monkeypatch.setattr(stores, "LARGEST", 10)
+    tmp_path.chmod(0o700)
+    store = Store(tmp_path)
+    store.note_down("figures", b"0123456789")
+    before = (tmp_path / "figures").stat()
+    store.note_down("figures", b"0123456789")
+    assert store.noted("figures") == b"0123456789" and os.path.samestat(before, (tmp_path / "figures").stat())
+    change(tmp_path / "figures")
+    assert store.noted("figures") == b""
+    store.note_down("figures", b"1")
+    assert store.noted("figures") == (b"" if (tmp_path / "figures").is_dir() else b"1")
+
+
+@as_root
+def test_trusted_account_may_own_the_store(tmp_path):
+    (tmp_path / "figures").write_bytes(b"1")
+    for path in (tmp_path / "figures", tmp_path):
+        os.chown(path, 61234, 61234)
+    readers = [Store(tmp_path, trusted=[61234]), Store(tmp_path), Store(tmp_path, trusted=[61235])]
+    assert [store.noted("figures") for store in readers] == [b"1", b"", b""]
+
+
+@pytest.mark.parametrize("which", ["folder", "mark", "guessed"])
+def test_what_was_planted_is_not_written_through(tmp_path, place, monkeypatch, which):
+    """Whoever has a file open would change it after it was checked."""
+    store, run = prepare(place)
+    code, plan, target = store.prepared(run["code"]), store.plan(digest=DIGEST), tmp_path / "theirs"
+    if which == "folder":
+        target.mkdir()
+        (place / "kept").symlink_to(target)
+    else:
+        target.write_text("theirs")
+        (place / "kept").mkdir(mode=0o700)
+        os.link(target, place / "kept/.host-web01.guessed") if which == "guessed" else None
+        (place / "kept/host-web01").symlink_to(target) if which == "mark" else None
+    monkeypatch.setattr(stores.secrets, "token_hex", lambda size: "guessed")
+    store.note("web01", code, plan, has=True)
+    assert store.has("web01", code, plan) is (which == "mark")
+    assert list(target.iterdir()) == [] if which == "folder" else target.read_text() == "theirs"
+
+
+def test_run_sends_the_code_that_it_began_with_and_packs_nothing_twice(place, monkeypatch):
+    """Also where the checkout is updated meanwhile."""
+    store, run = prepare(place)
+    began, packed = packed_code(probe=False), store.plan(digest=DIGEST).packed()
+    made = {path.name: path.stat().st_ino for path in place.iterdir()}
+    assert set(made) == {f"{run['code']}.code", f"{SHORT}.json", f"{SHORT}.plan"}
+    monkeypatch.setattr(stores.zlib, "compress", lambda *_: pytest.fail("packed again"))
+    assert prepare(place)[1] == run and store.plan(digest=DIGEST).packed() == packed
+    assert {path.name: path.stat().st_ino for path in place.iterdir()} == made
+    monkeypatch.setattr(stores, "packed_code", lambda probe: b"the new code")
+    assert store.prepared(run["code"]).packed() == began
 
 
 @as_root

@@ -2,6 +2,8 @@
 
 import json
 import lzma
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from proscribe.model import plan as plans
+from proscribe.wire import installation, stream
 from proscribe.wire.store import Store
 from proscribe.wire.stream import BOOTSTRAP, RECEIVE, RECEIVER, answer, packed_code, packed_macos, packed_watch, payload
 from streams import with_program
@@ -64,10 +67,25 @@ def test_observation_that_takes_too_long_is_ended_by_the_host_itself(work):
     assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
 
 
-@pytest.mark.parametrize("packed", [packed_code, packed_watch, packed_macos])
-def test_code_of_a_stream_imports_only_modules_of_the_stream(packed):
-    code = packed(True) if packed is packed_code else packed()
-    texts = json.loads(lzma.decompress(code))["texts"]
+CHANGES = ["carry_out", "change", "enforce", "lift", "removal", "restore", "write_down"]
+CODE = [
+    (lambda: packed_code(False), ["control", "observe"], 22),
+    (lambda: packed_code(True), ["control", "observe", "probed"], 22),
+    (packed_macos, ["on_macos"], 16),
+    (packed_watch, sorted([*CHANGES, "control", "observe"]), 22),
+]
+
+
+@pytest.mark.parametrize(("packed", "functions", "packages"), CODE)
+def test_code_of_a_stream_has_what_is_asked_for_and_imports_nothing_else(packed, functions, packages):
+    """What changes a host, probes it or is for others is not sent."""
+    code = json.loads(lzma.decompress(packed()))
+    texts, names = code["texts"], {*CHANGES, "control", "observe", "on_macos", "probed"}
+    assert (
+        sorted(names.intersection(re.findall(r"^ *def (\w+)\(", "\n".join(texts.values()), re.MULTILINE))) == functions
+    )
+    assert {name.rpartition(".")[0] for name in texts} - {""} <= set(code["packages"]) <= set(texts)
+    assert len(code["packages"]) == packages
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", IMPORTS_ALL], input=json.dumps(texts), capture_output=True, text=True
     )
@@ -87,3 +105,50 @@ sys.meta_path.insert(0, Sent())
 for name in texts:
     importlib.import_module(name)
 """
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The file in which the code is cached, and how often it was put together."""
+    made, place = [], tmp_path / "cache/stream"
+    monkeypatch.setattr(stream, "_cache", lambda kind: place.with_suffix(f".{kind}"))
+    monkeypatch.setattr(stream, "_put_together", lambda probe: made.append(probe) or b"packed")
+    monkeypatch.setattr(stream.tempfile, "tempdir", "/nonexistent")  # another file system: nothing is renamed out of it
+    return place, made
+
+
+@pytest.mark.parametrize(("probe", "kind"), [(False, "observe"), (True, "probe")])
+def test_code_is_put_together_once_unless_others_can_have_written_it(cache, probe, kind):
+    """It takes seconds, in each of the processes that Ansible starts."""
+    place, made = cache
+    assert [packed_code(probe) for _ in range(3)] == [b"packed"] * 3 and made == [probe]
+    (file,) = place.parent.iterdir()
+    content = file.read_bytes()
+    assert (file.name, file.stat().st_mode & 0o777, content[32:]) == (f"stream.{kind}", 0o644, b"packed")
+    file.write_bytes(bytes([content[0] ^ 1]) + content[1:])  # of other sources
+    assert packed_code(probe) == b"packed" and made == [probe] * 2 and file.read_bytes() == content
+    file.chmod(0o666)
+    assert packed_code(probe) == b"packed" and made == [probe] * 3
+    if os.geteuid() == 0:
+        os.chown(file, 61234, 61234)
+        packed_code(probe)
+        assert len(made) == 4
+
+
+def test_code_is_not_cached_in_a_collection_or_without_a_cache(cache, monkeypatch):
+    monkeypatch.setattr(installation, "COLLECTION", "x.y")
+    assert packed_code(False) == packed_code(False) == b"packed" and not cache[0].parent.exists()
+    monkeypatch.setattr(installation, "COLLECTION", "")
+    monkeypatch.setattr(stream, "_cache", lambda kind: None)
+    assert packed_code(False) == b"packed"
+
+
+def test_source_that_is_another_file_is_another_source(cache, tmp_path, monkeypatch):
+    """As large and as old as the one before: after a rename, the old code would be sent for ever."""
+    monkeypatch.setattr(stream, "sources_hash", stream.sources_hash.__wrapped__)  # each time as another process would
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, ns=(1, 1))
+        monkeypatch.setattr(stream, "_files", lambda name=name: {"proscribe.x": str(tmp_path / name)})
+        assert packed_code(False) == packed_code(False) == b"packed"
+    assert len(cache[1]) == 2

@@ -235,6 +235,11 @@ def test_name_service_of_this_machine_answers(monkeypatch):
     monkeypatch.setattr(pwd, "getpwall", lambda: [entry("listed", 7001)])
     monkeypatch.setattr(pwd, "getpwuid", {7002: single}.__getitem__)
     monkeypatch.setattr(pwd, "getpwnam", {"single": single}.__getitem__)
+    host, listed = Host(), User("listed", 7001, 7002, "/srv/listed")
+    assert host.users()[0] == host.account(7001) == listed
+    assert host.account(7002) == User("single", 7002, 7003, "/srv/single")
+    assert host.account(7009) == User("7009", 7009, 7009, "/nonexistent")
+    assert (host.user_id("single"), host.user_id("listed")) == (7002, None)
 
 
 @pytest.mark.parametrize(("view", "sees"), [("same", True), ("copy", False), ("none", False), ("link", False)])
