@@ -3,14 +3,18 @@
 import grp
 import os
 import pwd
+import struct
 import tempfile
 from pathlib import Path
 
 import pytest
 from proscribe.base import run_files
+from proscribe.base.others import acl_of, acl_rights, others
 from proscribe.base.ownership import exposed, who_else
 from proscribe.host.schedule.reach import require_own
-from proscribe.host.system import ControlError
+from proscribe.host.system import ControlError, Host
+from proscribe.host.system.roots_own import changeable
+from refusals import make_refusal
 
 NOBODY = 65534
 
@@ -59,6 +63,112 @@ def test_account_that_can_change_a_file_is_named_by_owner_and_mode(uid, gid, mod
     assert who_else(make_stat(uid, gid, mode), trusted) == who
 
 
+def pack(*entries: tuple[int, int]) -> bytes:
+    """Return an ACL as the kernel has it, of tags and what each may do."""
+    nobody = {2: NOBODY, 8: NOBODY}
+    return struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHI", *entry, nobody.get(entry[0], -1 % 2**32)) for entry in entries
+    )
+
+
+@pytest.mark.parametrize(
+    ("entries", "tags", "rights"),
+    [
+        ([], (2, 8), []),
+        ([(1, 6), (2, 5), (4, 4), (8, 2), (32, 4)], (2, 8), [5, 2]),
+        ([(1, 6), (2, 5), (4, 4), (8, 2), (16, 4), (32, 4)], (2, 8), [4, 0]),
+        ([(2, 7), (4, 6), (16, 4)], (4,), [4]),
+        ([(0x102, 7)], (2,), []),
+    ],
+)
+def test_rights_of_an_acl_are_no_more_than_its_mask(entries, tags, rights):
+    assert acl_rights(pack(*entries), tags) == rights
+    assert acl_rights(pack(*entries, (2, 7))[:-1], tags) == rights, "half an entry is none"
+
+
+@pytest.mark.parametrize(
+    ("mode", "listed", "passed", "who"),
+    [
+        (0o664, [(2, 6), (8, 4)], False, "an ACL"),
+        (0o664, [(2, 4), (8, 6)], False, "an ACL"),
+        (0o664, [(2, 5), (8, 5), (4, 6)], False, ""),
+        (0o664, [(2, 6), (8, 6), (16, 5)], False, ""),
+        (0o1777, [(2, 6)], True, ""),
+        (0o1777, [], False, "everybody"),
+        (0o777, [], True, "everybody"),
+        (0o664, [(2, 6)], True, "an ACL"),
+    ],
+)
+def test_others_can_change_a_file_by_its_mode_or_an_acl(mode, listed, passed, who):
+    acl = pack(*listed)
+    assert others(make_stat(0, 5, mode), {0}, {5}, acl, passed) == who
+    assert others(make_stat(4321, 5, mode), {0}, {5}, acl, passed) == "its owner"
+    assert others(make_stat(0, 6, mode), {0}, {5}, acl, passed) == (who if mode & 0o1002 else "a group")
+
+
+# Each place that asks forgives something else, and none of them anything more. `strict` is what most findings go by;
+# `tool`: what root runs may be of root's own group; `trusted`: what the controller's account has may be its own.
+CASES = [
+    # owner, group, mode; ACL: what it lets those do that it names, its mask; strict, tool, trusted
+    ((0, NOBODY, 0o644), None, ("", False, False)),
+    ((0, 0, 0o664), None, ("uid 0, mode 664", False, False)),
+    ((0, NOBODY, 0o664), None, ("uid 0, mode 664", True, True)),
+    ((0, 0, 0o1646), None, ("uid 0, mode 1646", True, True)),
+    ((NOBODY, 0, 0o400), None, (f"uid {NOBODY}, mode 400", True, True)),
+    ((4321, 0, 0o644), None, ("uid 4321, mode 644", True, False)),
+    ((0, 0, 0o644), (6, 6), ("uid 0, mode 664", True, True)),
+    ((0, 0, 0o644), (6, 4), ("", False, False)),
+    ((0, 0, 0o644), (4, 6), ("uid 0, mode 664", False, False)),
+]
+
+
+@pytest.mark.parametrize(("rights", "listed", "expected"), CASES)
+def test_file_that_others_can_change_is_so_for_all_who_ask(place, rights, listed, expected):
+    file, host = place / "roles/main.yml", Host(str(place))
+    os.chown(file, *rights[:2])
+    file.chmod(rights[2])
+    if listed:
+        (place / "link").symlink_to(file)
+        named, mask = listed
+        acl = pack((1, 6), (2, named), (4, mask), (8, named), (16, mask), (32, 4))
+        try:
+            os.setxattr(file, "system.posix_acl_access", acl)
+        except OSError as error:
+            pytest.skip(f"the file system has no ACLs: {error}")
+        with file.open("rb") as opened:
+            assert acl_of(opened.fileno()) == acl_of(file) == acl == host.acl("/roles/main.yml")
+        assert acl_of(place / "link") == host.acl("/link") == b""
+    strict, tool, trusted = expected
+    assert host.others("/roles/main.yml", file.lstat()) == strict
+    assert changeable(str(file)) == str(file) * tool
+    assert (exposed(str(file), {4321}) is not None) is trusted
+
+
+def test_root_and_the_account_that_made_a_fixture_own_its_files(place):
+    for path in (place, place / "roles"):
+        os.chown(path, 4321, 0)
+    seen = (place / "roles").lstat()
+    assert Host(str(place)).others("/roles", seen) == ""
+    assert Host().others(str(place / "roles"), seen) == "uid 4321, mode 755"
+    assert Host().others(str(place / "roles"), seen, trusted=(4321,)) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "who"),
+    [
+        ("ops", ["ops", "root"], ""),  # the private group of the account
+        ("ops", ["ops", "mallory"], "the group ops"),
+        ("domain users", [], "the group domain users"),  # whose members nobody lists
+    ],
+)
+def test_group_is_an_accounts_own_only_if_it_is_its_private_one(monkeypatch, name, members, who):
+    account = pwd.struct_passwd(("ops", "x", 4321, 4321, "", "/home/ops", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: account)
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group((name, "x", gid, members)))
+    assert who_else(make_stat(4321, 4321, 0o775), {4321}) == who
+    assert who_else(make_stat(4321, 4322, 0o775), {4321}) == f"the group {name}"
+
+
 def test_account_that_is_gone_hides_no_other(monkeypatch):
     def getpwuid(uid: int) -> pwd.struct_passwd:
         if uid != 4321:
@@ -94,6 +204,50 @@ def test_path_in_a_sticky_directory_is_replaced_by_its_owner_alone(place):
     assert find_exposed(str(place.parent / "link")) == str(place.parent / "link")
     (place / "roles").chmod(0o1777)  # but there anybody can add something
     assert exposed(str(place), ()) is not None
+
+
+@pytest.mark.parametrize("target", ["open", "./open/.", "roles/..//open/"])
+def test_target_of_a_link_is_named_as_it_is_however_the_link_spells_it(place, target):
+    """The command that closes it is made of that path."""
+    (place / "open").mkdir()
+    (place / "open").chmod(0o1777)  # where anybody can add a file that is read, too
+    for number, prefix in enumerate(("checkout/", f"{place}/")):
+        link = place.parent / f"link{number}"
+        link.symlink_to(f"{prefix}{target}")
+        os.lchown(link, NOBODY, NOBODY)  # in a directory of root's it is root's, whoever owns it
+        assert find_exposed(str(link)) == str(place / "open")
+
+
+def test_links_are_followed_as_far_as_the_kernel_follows(place):
+    """With one less, a file that the run does open would be an error; with one more, none that it does not."""
+    for number in range(41):
+        (place / f"link{number + 1}").symlink_to(f"link{number}" if number else "roles")
+    assert exposed(str(place / "link40/main.yml"), ()) is None and (place / "link40/main.yml").read_text() == ""
+    (place / "a").symlink_to("b")
+    (place / "b").symlink_to("a")
+    for path in (place / "link41/main.yml", place / "a/x", place):
+        with pytest.raises(OSError, match="too many links"):
+            exposed(str(path), ())
+
+
+def test_owner_of_a_sticky_directory_replaces_what_is_in_it(place):
+    place.parent.chmod(0o1755)
+    os.chown(place.parent, NOBODY, 0)
+    exposure = exposed(str(place), ())
+    assert exposure is not None and exposure[:4] == (str(place.parent), "nobody", 0o1755, "nobody")
+    assert exposed(str(place), {NOBODY}) is None
+
+
+def test_directory_that_is_gone_meanwhile_hides_no_other(place, monkeypatch):
+    """A user who can create and delete a directory must not prevent the check of the rest."""
+    for name in ("a", "z"):
+        (place / name).mkdir()
+    os.chown(place / "z", NOBODY, 0)
+    real = os.listdir
+    for error in (NotADirectoryError, FileNotFoundError):
+        gone = make_refusal(error)
+        monkeypatch.setattr(os, "listdir", lambda path, gone=gone: (gone if path.endswith("/a") else real)(path))
+        assert find_exposed(str(place)) == str(place / "z")
 
 
 def test_file_that_is_gone_meanwhile_hides_no_other(place, monkeypatch):
@@ -142,7 +296,7 @@ def test_program_is_checked_with_its_environment_and_its_interpreter(place, tmp_
     python = tmp_path / "python"
     python.touch()
     program = environment / "bin" / "ansible-playbook"
-    program.write_text(f"#!{python} -I\n")
+    program.write_text(f"#! {python} -I\n")
     link = place / "ansible-playbook"
     link.symlink_to(program)
     require_own("root", [str(link)])
@@ -151,6 +305,11 @@ def test_program_is_checked_with_its_environment_and_its_interpreter(place, tmp_
         with pytest.raises(ControlError, match=f"{theirs} "):
             require_own("root", [str(link)])
         os.chown(theirs, 0, 0)
+    os.chown(python, NOBODY, 0)
+    (environment / "pyvenv.cfg").unlink()
+    for first in (f"# {python}", "#!python", f"x!{python}", ""):
+        program.write_text(f"{first}\n{python}\n")
+        require_own("root", [str(link)])
 
 
 def test_path_that_cannot_be_checked_is_not_trusted(place, monkeypatch):

@@ -4,6 +4,7 @@ import configparser
 import importlib
 import json
 import lzma
+import marshal
 import os
 import re
 import socket
@@ -28,7 +29,6 @@ from proscribe.host.watch.program_text import WATCH_TEXT
 from proscribe.host.watch.restricted import Restricted, sets
 from proscribe.host.watch.starts import daemon
 from proscribe.host.watch.state import files, journal
-from refusals import make_refusal
 from watch_host import ROOT
 
 BLOCKED = (
@@ -307,8 +307,17 @@ def test_daemon_has_its_own_modules_and_no_others(project):
     words, flags, modules = json.loads(done.stdout)
     assert words == ["/usr/bin/python3", "the program", "launches"]
     assert flags == [1, 1, 1], "it loads nothing that lies about, and reads names of any locale"
-    own = [f"proscribe.{name}" for name in (*launches.LIGHT, launches.DAEMON)]
+    starts = "daemon fanotify inotify marks mounts prefilter proc_events process_users programs reported sources"
+    own = [f"proscribe.host.watch.starts.{name}" for name in (*starts.split(), "verifier", "waiting")]
+    own += [f"proscribe.base.{name}" for name in ("elf", "program_places", "tuples")]
     assert modules == sorted([*own, *PACKAGES, "proscribe.host.watch.last"])
+
+
+@pytest.mark.parametrize("code", [marshal.dumps(compile("5", "x", "eval")), compile("5", "x", "eval")])
+def test_loader_of_a_host_gives_code(monkeypatch, code):
+    loader = SimpleNamespace(compiled=lambda name: {"proscribe.x": (code, False)}[name])
+    monkeypatch.setattr(importlib, "import_module", lambda _: SimpleNamespace(__spec__=SimpleNamespace(loader=loader)))
+    assert launches._code("proscribe.x") == compile("5", "x", "eval")
 
 
 @pytest.mark.parametrize("loader", [None, SimpleNamespace(), SimpleNamespace(compiled=lambda _: [None])])
@@ -331,12 +340,19 @@ def standard_input_is(monkeypatch: pytest.MonkeyPatch, seen: os.stat_result) -> 
 
 
 def test_process_that_cannot_be_replaced_runs_the_daemon(monkeypatch):
-    ran = []
+    def execute(path, words):
+        assert (path, words[:4]) == (sys.executable, [sys.executable, "-ISXutf8", "-c", launches.LOADER])
+        with open(int(words[4]), "rb") as stream:
+            names.extend(part[0] for part in marshal.load(stream))
+        assert words[5:] == command
+        raise OSError
+
+    ran, names, command = [], [], [sys.executable, *Path("/proc/self/cmdline").read_text().split("\0")[1:-1]]
     monkeypatch.setattr(daemon, "run", ran.append)
-    monkeypatch.setattr(os, "execv", make_refusal(OSError))
+    monkeypatch.setattr(os, "execv", execute)
     standard_input_is(monkeypatch, os.stat(os.devnull))
     launches.main(Host("/nowhere"))
-    assert ran == [launches._command()]
+    assert ran == [command] and names[:2] == ["proscribe", "proscribe.base"] and len(names) == 21
 
 
 def test_process_with_a_socket_as_its_input_is_the_verifier(monkeypatch):
