@@ -359,3 +359,13 @@ def test_tree_is_removed_with_entries_of_any_kind_and_links_lead_nowhere(tmp_pat
     for _ in range(2):  # a tree that is gone is no error
         directories.remove(here, "a")
     assert os.listdir(tmp_path) == ["outside"] and (outside / "deep/two").exists()
+
+
+@pytest.mark.parametrize("levels", [directories.DEEPEST, 2 * directories.DEEPEST + 1])
+def test_tree_of_any_depth_is_removed(tmp_path, here, levels):
+    """A user makes one with a line of shell, and a run that fails for it would leave what is restricted."""
+    (tmp_path / "a" / "/".join("d" * levels)).mkdir(parents=True)
+    (tmp_path / "a" / "/".join("d" * levels) / "file").touch()
+    (tmp_path / "a/beside").touch()
+    directories.remove(here, "a")
+    assert os.listdir(tmp_path) == []

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -248,11 +249,13 @@ def test_scan_by_an_ordinary_user_takes_files_of_root_and_of_this_user(tmp_path,
     assert scanned.others == {1001: [("/srv/1001", ())]}
 
 
-def test_links_below_a_root_are_not_followed(tmp_path):
+def test_links_below_a_root_are_not_followed(tmp_path, settled):
     host = make_files(tmp_path, "outside/wechat", "home/a/x")
     (tmp_path / "home/a/link").symlink_to(tmp_path / "outside")
     (tmp_path / "home/a/loop").symlink_to(".")
-    assert list_hits(scan_home(host)) == []
+    (tmp_path / "home/a/sub").mkdir()
+    scanned, seen = scan_home(host), (tmp_path / "home/a").stat()
+    assert (scanned.hits, scanned.known["/home/a"]) == ([], (seen.st_ino, seen.st_ctime_ns, ["sub"], []))
 
 
 @pytest.mark.parametrize("make", [lambda path: path.symlink_to("../../outside"), os.mkfifo])
@@ -415,3 +418,41 @@ def test_directory_is_remembered_once_its_change_is_old_enough(tmp_path, monkeyp
     changed = os.stat(tmp_path / "home/a").st_ctime_ns
     monkeypatch.setattr(time, "time_ns", lambda: changed + file_scan.SETTLED + later)
     assert bool(scan_home(host).known) is remembered
+
+
+def test_clock_is_read_now_and_then(tmp_path, monkeypatch):
+    """A host has a hundred thousand directories."""
+    host, readings, real = make_files(tmp_path, *(f"home/a/{number}/x" for number in range(63))), [], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: readings.append(1) or real())
+    scan_home(host)
+    assert len(readings) == 1 + 64 // 16
+
+
+@pytest.mark.parametrize(("subvolume", "number"), [(7, 7 << 64), (0, None)])
+def test_directory_of_a_subvolume_is_remembered_by_the_number_of_that_too(
+    tmp_path, monkeypatch, settled, subvolume, number
+):
+    """Users of btrfs make subvolumes, in which directories have the same inodes as elsewhere."""
+
+    def shift(real):
+        def stat_shifted(*words, **options):
+            seen = real(*words, **options)
+            fields = {name: getattr(seen, name) for name in dir(seen) if name.startswith("st_")}
+            return SimpleNamespace(**{**fields, "st_dev": seen.st_dev + (seen.st_ino == inode)})
+
+        return stat_shifted
+
+    def find_subvolume(descriptor):
+        assert real(descriptor).st_ino == inode
+        asked.append(descriptor)
+        return subvolume
+
+    host, asked, real = make_files(tmp_path, "home/a/x/wechat"), [], os.fstat
+    inode = os.stat(tmp_path / "home/a/x").st_ino
+    monkeypatch.setattr(file_scan, "subvolume_of", find_subvolume)
+    for name in ("stat", "fstat"):
+        monkeypatch.setattr(os, name, shift(getattr(os, name)))
+    known = scan_home(host).known
+    assert known.get("/home/a/x", (None,))[0] == (None if number is None else number + inode) and len(asked) == 1
+    again = {**known, "/home/a/x": (inode + (7 << 64), os.stat(tmp_path / "home/a/x").st_ctime_ns, [], ["wechat-kept"])}
+    assert list_hits(scan_home(host, again)) == ["/home/a/x/wechat-kept" if subvolume else "/home/a/x/wechat"]

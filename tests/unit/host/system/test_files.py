@@ -25,6 +25,7 @@ def test_traces_are_the_paths_that_delete_removes(host):
     path = "/etc/new/deep/file"
     assert not host.traces(path)
     host.write(path, "text")
+    assert os.stat(host.root + LEDGER).st_mode & 0o777 == 0o600
     assert host.traces(path) and host.text(LEDGER) == "/etc/new\n/etc/new/deep\n/var/lib/proscribe\n"
     os.unlink(host.root + path)
     assert host.traces(path), "the directories are left"
@@ -194,7 +195,9 @@ def test_reader_of_the_old_file_keeps_all_of_it(host):
         host.write("/etc/a", "new")
         assert (reader.read(), host.text("/etc/a")) == ("old", "new")
     host.rename("/etc/a", "b")
+    host.delete("/etc/b/no-directory")
     host.delete("/etc/b")
+    assert host.list("/etc") == []
 
 
 def test_directories_go_with_the_last_file_that_they_were_made_for(host):

@@ -68,6 +68,15 @@ def test_child_that_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypat
     os.close(writing)
 
 
+def test_child_is_waited_for_in_pauses_that_grow(monkeypatch):
+    pauses, child = [], object.__new__(forked._Child)
+    child.pid, child.ended = 7, None
+    monkeypatch.setattr(os, "waitpid", lambda *call: (7, 9) if len(pauses) == 9 and call == (7, 1) else (0, 0))
+    monkeypatch.setattr(forked, "time", SimpleNamespace(monotonic=lambda: 100.0, sleep=pauses.append))
+    child._reap(60)
+    assert pauses == pytest.approx([0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05]) and child.ended == 9
+
+
 def test_question_is_answered_or_raises_as_the_work_does():
     assert run_apart(lambda: {"a": [1, None]}) == {"a": [1, None]}
     for error in (Unseen("closed"), ControlError("a link")):

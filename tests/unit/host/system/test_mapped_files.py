@@ -19,6 +19,7 @@ MAPS = b"""\
 35b1800000-35b1820000 r-xp 00000000 00:2b 7 /lib/a b\\012c.so (deleted)
 35b1a21000-35b1a22000 rwxp 00000000 00:00 0
 7f5580000000-7f5580001000 r-xp 00000000 08:03 7 /lib/other.so
+7f5580002000-7f5580003000 r-xp 00000000 08:02 173521 /opt/another-name
 7fff1b2ff000-7fff1b300000 r-xp 00000000 00:00 0 [vdso]
 """
 NOTES = Mapped("/proc/7/map_files/400000-452000", "/opt/notes", False, 173521)
@@ -62,13 +63,13 @@ def test_more_mapped_files_than_are_read_are_unseen(fixture, monkeypatch, name, 
 def read_opened(files: MappedFiles, file: Mapped) -> tuple[tuple[int, ...], list[bytes]] | None:
     """Return the identity of a file that is opened, and pieces of it."""
     with files.opened(SELF, file) as opened:
-        pieces = ((1, 3), (4, 100), (-1, 3), (1 << 62, 3), (0, 0))
+        pieces = ((0, 1), (1, 3), (4, 100), (-1, 3), (1 << 62, 3), (0, 0))
         return opened and (opened.identity, [opened.content(*piece) for piece in pieces])
 
 
 def identify(path: Path) -> tuple[tuple[int, ...], list[bytes]]:
     seen = path.stat()
-    return (seen.st_dev, seen.st_ino, seen.st_ctime_ns, 6), [b"bcd", b"ef", b"", b"", b""]
+    return (seen.st_dev, seen.st_ino, seen.st_ctime_ns, 6), [b"a", b"bcd", b"ef", b"", b"", b""]
 
 
 def test_mapped_file_of_a_fixture_is_read_by_its_path(tmp_path, fixture):

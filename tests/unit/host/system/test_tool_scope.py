@@ -1,5 +1,6 @@
 """The scope of a user's tool: nothing of the tool is left after it, and its number is not mistaken."""
 
+import io
 import json
 import os
 import select
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import proscribe
 import pytest
@@ -28,7 +30,9 @@ from proscribe.host.system import (
     tool_scope,
     transient_user,
 )
+from proscribe.host.system.tool_scope import start_in_scope
 from proscribe.host.watch.verifying import Verifying
+from refusals import make_refusal
 
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: runs a tool as somebody else")
@@ -141,6 +145,64 @@ def test_users_tool_has_no_terminal_and_no_open_file_of_root():
     assert seen[0] is True and seen[3:6] == [["0", "1", "2"], "No such device or address", "/dev/null"]
     assert int(seen[1], 16) == 0x1001000, "SIGPIPE and SIGXFSZ, which Python ignores"
     assert int(seen[2], 16) == 0 and all(map(stat.S_ISFIFO, seen[6:]))
+
+
+@pytest.fixture
+def unit(monkeypatch):
+    """A service of systemd's, and the calls by which it was made and is ended."""
+    calls, clock = [], iter(range(1, 9))
+    monkeypatch.setattr(tool_scope, "is_systemd_here", lambda: True)
+    monkeypatch.setattr(tool_scope.ToolProcess, "__init__", lambda self, *words: calls.append(words))
+    times = {"monotonic_ns": lambda: 5, "monotonic": lambda: 2.0 * next(clock), "sleep": calls.append}
+    monkeypatch.setattr(tool_scope, "time", SimpleNamespace(**times))
+    for name in ("kill", "end_session"):
+        monkeypatch.setattr(tool_scope, name, lambda *words: calls.append(words))
+    alice, environment = User("alice", 1000, 1001, "/home/alice"), {"PATH": "/usr/bin", "LC_ALL": "C"}
+    unit = start_in_scope(["snap", "a $HOME"], environment, alice, talks=True, timeout=9.7, find="/usr/bin/{}".format)
+    unit.pid = 10
+    return unit, calls
+
+
+def test_users_tool_is_a_service_where_systemd_runs(unit):
+    (call,), name = unit[1], f"proscribe-tool-{os.getpid()}-5.service"
+    words = [
+        *("/usr/bin/systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--slice=system.slice", f"--unit={name}"),
+        *("--description=Proscribe: a tool of user 1000", "--uid=1000", "--gid=1001", "--property=KillSignal=SIGKILL"),
+        *("--property=RuntimeMaxSec=14", "--property=WorkingDirectory=/", "--", "/usr/bin/env", "-i", "PATH=/usr/bin"),
+        *("LC_ALL=C", "HOME=/home/alice", "USER=alice", "LOGNAME=alice", "snap", "a $$HOME"),
+    ]
+    assert call == ("/usr/bin/systemd-run", words, {"PATH": "/usr/bin", "LC_ALL": "C.UTF-8"}, True)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_all_processes_of_a_service_are_ended(unit, monkeypatch, ends):
+    def open_groups(path, **options):
+        if path.split("/")[2] not in groups:
+            raise FileNotFoundError
+        return io.StringIO(groups[path.split("/")[2]])
+
+    (service, calls), rounds = unit, []
+    groups = {"7": f"0::/system.slice/{service.name}\n", "8": f"0::/system.slice/{service.name}.d\n", "9": "0::/\n"}
+    groups |= {"11": f"1:name=systemd:/system.slice/{service.name}/sub\n0::/\n"}
+    calls.clear()
+    monkeypatch.setattr(tool_scope, "open", open_groups, raising=False)
+    names = ["7", "8", "9", "11", "12", "self"]
+    monkeypatch.setattr(
+        os, "listdir", lambda place: rounds.append(place) or names[: 9 if len(rounds) < 2 or not ends else 0]
+    )
+    assert service.end_scope() is ends
+    ended = [(7, service._has, True), (11, service._has, True)]
+    assert calls == ([*ended, 0.005, (10,)] if ends else [*ended, 0.005, *ended, 0.005, *ended])
+
+
+def test_users_tool_has_a_keeper_where_systemd_or_its_tool_is_missing(monkeypatch):
+    made = []
+    monkeypatch.setattr(tool_scope, "NamespacedTool", lambda *words: made.append(words))
+    for find in (make_refusal(FileNotFoundError), str):
+        monkeypatch.setattr(tool_scope, "is_systemd_here", lambda find=find: find is not str)
+        start_in_scope(["x"], {"A": "b"}, NOBODY, talks=False, timeout=9, find=find)
+    environment = {"A": "b", "HOME": "/nonexistent", "USER": "nobody", "LOGNAME": "nobody"}
+    assert made == [(["x"], environment, NOBODY, False)] * 2
 
 
 @pytest.fixture

@@ -147,6 +147,11 @@ def test_silent_tool_is_waited_for_without_work(monkeypatch):
     monkeypatch.setattr(tools, "select", SimpleNamespace(poll=Poll, POLLIN=select.POLLIN, POLLOUT=select.POLLOUT))
     assert run_tool(["/bin/sh", "-c", "sleep 0.4; echo done"]) == Result(0, "done\n", "")
     assert waits[0] == 50.0 and len(waits) < 40
+    # The kernel answers at once, and again and again, for an end that nobody holds any more.
+    for code, result in (("exec 1>&-", ""), ("exec 2>&-", ""), ("cat", "given")):
+        waits.clear()
+        assert run_tool(["/bin/sh", "-c", f"{code}; sleep 0.3; exit 3"], stdin="given") == Result(3, result, "")
+        assert len(waits) < 40
     waits.clear()
     with pytest.raises(ControlError, match=r"did not end within 0\.02 s"):
         run_tool(["/bin/sh", "-c", "sleep 60"], timeout=0.02)
@@ -312,3 +317,17 @@ def test_child_of_a_hosts_tool_goes_on_and_of_a_users_tool_does_not(user):
     else:
         time.sleep(0.3)  # a signal would take its time
         os.kill(child, signal.SIGKILL)
+
+
+def test_tool_of_a_caller_that_ignores_the_ends_of_its_children_is_answered():
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert run_tool(["/bin/sh", "-c", "echo x; exit 3"])[1:] == ("x\n", "")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.parametrize("taken", [1, 70_000])
+def test_tool_that_takes_its_input_in_parts_gets_all_of_it(taken):
+    code = f"import os, time\nsize = 0\nwhile piece := os.read(0, {taken}):\n    size += len(piece)\nprint(size)"
+    assert run_tool(python(code), stdin="x" * 200_000) == Result(0, "200000\n", "")
