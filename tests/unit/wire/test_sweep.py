@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from patience import LONGEST
+from patience import LONGEST, until
 from proscribe.wire.sweep import exchange as exchanges
 from proscribe.wire.sweep import thread_pool
 from proscribe.wire.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
-from proscribe.wire.sweep.multiplexing import NoSession, Session, end_connection
+from proscribe.wire.sweep.multiplexing import NoSession, Session, end_connection, path_in
 
 LIMITS = Limits(1 << 20, 30)
 SUDO = """
@@ -59,6 +59,16 @@ def test_command_ends_with_its_output_and_exit_code(script, data, expected):
     assert shell(script, data) == expected
 
 
+def test_input_that_fits_into_its_pipe_is_there_with_its_end_when_a_command_starts():
+    def start(descriptors):
+        os.set_blocking(descriptors[0], False)
+        read.extend([os.read(descriptors[0], 100), os.read(descriptors[0], 100)])
+        return by_client([b"/bin/true"])(descriptors)
+
+    read = []
+    assert exchange(start, b"all of it", LIMITS).code == 0 and read == [b"all of it", b""]
+
+
 @given(st.binary(max_size=200_000))
 def test_bytes_reach_a_command_and_come_back_unchanged(data):
     assert shell("cat", data).stdout == data
@@ -89,6 +99,11 @@ def test_command_that_prints_too_much_is_gone_once_its_pipe_is_closed(script, go
     [
         (SUDO, b"secret", Ended(0, b"accepted\ndata", b"prompt:")),
         (SUDO, b"guess", Ended(-1, b"", b"prompt:Sorry, try again\n", refused="Incorrect password")),
+        (
+            f"printf 'Hi\nprom' >&2; sleep 0.1; {SUDO.replace('prompt', 'pt')}",
+            b"secret",
+            Ended(0, b"accepted\ndata", b"Hi\nprompt:"),
+        ),
         ("echo accepted; cat", b"secret", Ended(0, b"accepted\ndata", b"")),  # none was needed, so none was written
         ("cat >/dev/null; exit 1", b"secret", Ended(-1, b"", b"", cut="it took longer than")),  # it never asks
     ],
@@ -199,7 +214,8 @@ def test_silent_host_is_reported_once(monkeypatch):
 Answers = Callable[[socket.socket], None]
 
 # PROTOCOL.mux, 4
-HELLO, TERMINATE, OK, EXIT, OPENED = 0x00000001, 0x10000005, 0x80000001, 0x80000004, 0x80000006
+HELLO, NEW_SESSION, TERMINATE = 0x00000001, 0x10000002, 0x10000005
+OK, EXIT, OPENED = 0x80000001, 0x80000004, 0x80000006
 LOST = 255  # ssh(1): if an error occurred
 
 
@@ -232,8 +248,10 @@ def take_command(client):
     """Read the command that a client sends; return the descriptors that come with it."""
     assert client.recv(12, socket.MSG_WAITALL) == packet(1, 4)
     client.sendall(packet(HELLO, 4))
-    length = struct.unpack(">I", client.recv(4, socket.MSG_WAITALL))[0]
-    client.recv(length, socket.MSG_WAITALL)  # and no further: descriptors come with the bytes that follow
+    # A session without a terminal, X11, an agent, a subsystem and an escape character; and no further is read:
+    # descriptors come with the bytes that follow.
+    session = packet(NEW_SESSION, 1, 0, 0, 0, 0, 0, 0xFFFFFFFF, 0, 2, rest=b"x\xff")
+    assert client.recv(len(session), socket.MSG_WAITALL) == session
     return [descriptor for _ in range(3) for descriptor in socket.recv_fds(client, 1, 1)[1]]
 
 
@@ -279,13 +297,13 @@ def runs(*answers, prints=b""):
 )
 def test_connection_that_takes_no_command_is_no_session(answers, why):
     with connection(answers) as path, pytest.raises(NoSession, match=why):
-        exchange(over_connection(path, "x"), b"", LIMITS)
+        exchange(over_connection(path, "x\udcff"), b"", LIMITS)
 
 
 @pytest.mark.parametrize("beside", [b"", packet(77, 1, 2), packet(EXIT, 5)])
 def test_exit_code_is_read_from_a_packet_of_its_own(beside):
     with connection(runs(packet(OPENED, 1, 5), beside, packet(EXIT, 5, 9, rest=b"more"))) as path:
-        assert exchange(over_connection(path, "x"), b"", LIMITS) == Ended(9, b"", b"")
+        assert exchange(over_connection(path, "x\udcff"), b"", LIMITS) == Ended(9, b"", b"")
 
 
 def test_session_has_a_timeout_and_ends_when_it_is_closed():
@@ -298,7 +316,7 @@ def test_session_has_a_timeout_and_ends_when_it_is_closed():
         heard.append(client.recv(1))
 
     with connection(answer) as path:
-        session = Session(path, "x", (0, 1, 2), 10)
+        session = Session(path, "x\udcff", (0, 1, 2), 10)
         with pytest.raises(TimeoutError):
             session.exit_code(0.01)
         session.close()
@@ -306,20 +324,20 @@ def test_session_has_a_timeout_and_ends_when_it_is_closed():
     still = threading.Event()
     with connection(lambda client: still.wait(10)) as path:
         with pytest.raises(NoSession, match="timed out$"):
-            Session(path, "x", (0, 1, 2), 0.01)
+            Session(path, "x\udcff", (0, 1, 2), 0.01)
         still.set()
 
 
 @pytest.mark.parametrize("rest", [b"", b"\0\0\0\1x", packet(EXIT), packet(77, 1)])
 def test_lost_connection_has_the_exit_code_of_ssh(rest):
     with connection(runs(packet(OPENED, 1, 5), rest, prints=b"half")) as path:
-        assert exchange(over_connection(path, "x"), b"", LIMITS) == Ended(LOST, b"half", b"")
+        assert exchange(over_connection(path, "x\udcff"), b"", LIMITS) == Ended(LOST, b"half", b"")
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_of_the_other_end_end_the_conversation(content):
     with connection(lambda client: client.sendall(content)) as path, contextlib.suppress(NoSession):
-        assert exchange(over_connection(path, "x"), b"", LIMITS).code == LOST
+        assert exchange(over_connection(path, "x\udcff"), b"", LIMITS).code == LOST
 
 
 def test_open_connection_is_ended_by_its_own_message():
@@ -333,6 +351,28 @@ def test_open_connection_is_ended_by_its_own_message():
     with connection(answer) as path:
         end_connection(path, 10)
     assert heard == [packet(HELLO, 4) + packet(TERMINATE, 1)]
+
+
+def test_connection_that_is_not_there_or_does_not_end_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        end_connection(str(tmp_path / "nosuch"), 10)
+    still = threading.Event()
+    with connection(lambda client: still.wait(10)) as path, pytest.raises(TimeoutError):
+        end_connection(path, 0.01)
+    still.set()
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        ([b"ssh", b"-o", b'ControlPath="/c/1 2"', b"h"], "/c/1 2"),
+        ([b"ssh", b"-o", b"controlpath /c/1", b"-o", b"ControlPath=/c/2"], "/c/1"),  # as ssh: the first one
+        *(([b"ssh", *words, b"h"], "") for words in ([b"-oControlPath=/c/1"], [b"ControlPath=none"], [b"-S", b"/c/1"])),
+        ([b"ssh", b"-o", b"ControlPath=/c/%C"], ""),
+    ],
+)
+def test_socket_of_a_connection_is_that_of_the_command(command, path):
+    assert path_in(command) == path
 
 
 # -- threads that do one job each
@@ -357,3 +397,34 @@ def test_thread_pool_without_tasks_waits_for_nothing_and_raises_errors(monkeypat
     assert len(collect_answers([("a", 1), ("b", 2)], lambda task, _: task, 2, 0)) == 2
     with pytest.raises(ZeroDivisionError):
         collect_answers([("a", 0), ("b", 2)], lambda task, _: 1 // task, 1, 0)
+
+
+def test_task_that_waits_for_a_silent_host_holds_up_no_other():
+    """Two of three places are for the silent; the fourth has to wait for one of them."""
+
+    def do(name, step_aside):
+        if name.startswith("silent"):
+            step_aside()
+            step_aside()  # once is enough
+            assert spoke.wait(LONGEST)
+        else:
+            spoke.set()
+        order.append(name)
+
+    spoke, order = threading.Event(), []
+    assert len(collect_answers([(name, name) for name in ("silent 1", "silent 2", "loud")], do, 1, 2)) == 3
+    assert order[0] == "loud"
+
+
+def test_task_without_room_beside_the_others_makes_them_wait_and_one_that_ends_makes_room():
+    def do(name, step_aside):
+        if name == "second":
+            until(lambda: (step_aside(), third.is_set())[1])
+        elif name == "third":
+            third.set()
+        step_aside()
+        order.append(name)
+
+    third, order = threading.Event(), []
+    assert len(collect_answers([(name, name) for name in "abc"], do, 1, 0)) == 3 and order == ["a", "b", "c"]
+    assert len(collect_answers([(name, name) for name in ("first", "second", "third")], do, 1, 1)) == 3
