@@ -116,7 +116,16 @@ def test_answer_in_time_ends_no_connection_and_a_late_one_is_given_up(monkeypatc
     monkeypatch.setattr(action, "GRACE", 0.05)
     monkeypatch.setattr(Action, "limit", lambda *_: 0.05)
     late = Action(lambda: subprocess.run(["sleep", "600"], stdout=-1, check=True))
-    assert "longer than" in late.run(None, HOST)["msg"]
+    result = late.run(None, HOST)
+    assert result == {"of": "ansible", "failed": True, "msg": result["msg"]} and "longer than" in result["msg"]
+    assert late._connection.built == [("the-ssh", "ssh", "-O", "exit", "h1.example")]
+
+
+def test_answer_may_be_as_long_and_take_as_long_as_a_change_of_a_host(monkeypatch):
+    limits, real = [], action.Leash
+    monkeypatch.setattr(action, "Leash", lambda *given: limits.append(given) or real(*given))
+    assert Action({"is": 1}).run(None, HOST) == {"of": "ansible", "is": 1}
+    assert limits == [(5_242_880, 3615.0)]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +161,18 @@ def test_module_that_only_reads_takes_no_turn():
     reading = Action({"is": 1}, {"is": 2})
     reading.changes_its_host = False
     assert reading.module(dict(HOST), "a.b.module", stream="x") == {"is": 1}
-    assert (reading.calls[0]["module_name"], reading.calls[0]["module_args"]) == ("a.b.module", {"stream": "x"})
+    assert reading.calls == [{"module_name": "a.b.module", "module_args": {"stream": "x"}, "task_vars": HOST}]
+
+
+@pytest.mark.parametrize(("own", "wait"), [({}, 300.0), ({"wait": 44}, 44), ({"wait": "44", "by": "ann"}, "44")])
+def test_call_of_a_module_names_the_run_and_has_a_turn(monkeypatch, own, wait):
+    monkeypatch.setattr(action, "who_runs", lambda run: f"run {run['id']}")
+    waiting = Action({"busy": BUSY}, {"busy": BUSY})
+    waiting._task.args = {"plan": "p", "run": own} if own else {"plan": "p"}
+    variables = {**HOST, "proscribe_compiled": {"proscribe_run": {"id": "r1"}}}
+    assert waiting.module(variables) == {"busy": BUSY}
+    calls = [{"plan": "p", "run": {"by": own.get("by", "run r1"), "wait": seconds}} for seconds in (3.0, wait)]
+    assert waiting.calls == [{"module_name": None, "module_args": call, "task_vars": variables} for call in calls]
 
 
 def test_run_that_has_the_host_is_waited_for_as_long_as_the_task_says_and_named():
@@ -197,7 +217,11 @@ def print_answer(answer):
 
 def test_program_is_asked_again_while_another_audit_runs(monkeypatch):
     monkeypatch.setattr(action, "PAUSE", 0.001)
-    assert ask(Low(*[{"busy": True}] * 3, {"is": 1})) == {"is": 1}
+    asking = Low(*[{"busy": True}] * 3, {"is": 1})
+    assert ask(asking) == {"is": 1}
+    request = """'{"code": "it'"'"'s"}'"""
+    command = f"printf '%s\\n' {request} | sudo -n /usr/libexec/proscribe/observe"
+    assert asking.commands == [(command, {"sudoable": False})] * 4
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Questions of a batch to its hosts, and their outcomes; the hosts are shells of this machine."""
 
+import hashlib
 import json
 from functools import partial
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from members import make_member
 from proscribe.wire.loader import LACKING
 from proscribe.wire.replies.shapes import Unusable
 from proscribe.wire.sweep.exchange import Ended
+from proscribe.wire.sweep.multiplexing import path_in
 from proscribe_ansible import batch as proscribe_batch
 from proscribe_ansible.handover import Captured
 
@@ -265,6 +267,15 @@ class TestRoutes:
         assert (found.login, found.retries) == (False, False)
         assert b"become python3" in found.client("h1.example") and b"h1.example" in found.client("h1.example")
         assert "exec_command" not in vars(captured.action._connection)  # it is as it was
+
+    def test_client_of_a_route_differs_by_address_and_socket(self):
+        variables = {"ansible_control_path_dir": "/c", "ansible_port": 2222, "ansible_user": "ann"}
+        found = proscribe_batch._route(self.captured(**variables))
+        for address in ("h1.example", "h2.example"):
+            client = found.client(address)
+            own = hashlib.sha1(f"{address}-2222-ann".encode()).hexdigest()[:10]
+            assert (path_in(client), client.count(address.encode())) == (f"/c/{own}", 1)
+            assert client[0] == b"ssh" and client[-1] == b"become python3" and b"Port=2222" in client
 
     def test_route_is_none_for_an_action_that_cannot_stream_and_for_another_plugin(self):
         assert proscribe_batch._route(self.captured(streams=False)) is None

@@ -54,8 +54,30 @@ class TestResults:
         results, one, route = Results(batch), task(), object()
         for number, more in enumerate([{}, {}, {"more": 1}, {"more": 1}, {}]):
             results.send(make_member(f"h{number}", one), question(route), {**record(number), **more}, f"o{number}")
+        results.send(make_member("h5", one), question(route), None, "o5")
+        results.send(make_member("h6", one), question(object()), record(6), "o6")  # asked otherwise
         results.flush()
-        assert batch.log == [("h0", "o0"), ("h2", "o2"), ("h3", "o3"), ("h0", [("h1", record(1)), ("h4", record(4))])]
+        results.flush()
+        own = [(f"h{number}", f"o{number}") for number in (0, 2, 3, 5, 6)]
+        assert batch.log == [*own, ("h0", [("h1", record(1)), ("h4", record(4))])]
+
+    @pytest.mark.parametrize(
+        ("keywords", "more", "gathered"),
+        [
+            ({}, {}, True),
+            ({"register": {"x": "_task.polymorphic_result"}}, {}, True),
+            ({"register": {"x": "_task.polymorphic_result", "y": "{{ z }}"}}, {}, False),
+            *(({keyword: "x"}, {}, False) for keyword in ("changed_when", "failed_when", "notify", "no_log")),
+            ({"name": "{{ x }}"}, {}, False),
+            *(({}, {key: "x"}, False) for key in ("failed", "not_installed", "unwatched")),
+        ],
+    )
+    def test_task_or_answer_that_says_more_has_results_of_its_own(self, batch, keywords, more, gathered):
+        results, one, route = Results(batch), task(**keywords), object()
+        for number in range(2):
+            results.send(make_member(f"h{number}", one), question(route), {**record(number), **more}, f"o{number}")
+        results.flush()
+        assert batch.log == [("h0", "o0"), ("h0", [("h1", record(1))]) if gathered else ("h1", "o1")]
 
 
 class Queue:

@@ -228,6 +228,12 @@ def test_where_no_run_goes_on_ansible_ends_as_ever():
     assert type(played(manager, lambda: os.kill(os.getpid(), signal.SIGINT))) is KeyboardInterrupt
     assert run.why == ""
     assert played(manager, lambda: None) is None
+    if not (child := os.fork()):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)  # which nobody handled before
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM and run.why == ""
 
 
 def test_signal_with_another_handler_is_left_alone():
