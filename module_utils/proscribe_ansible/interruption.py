@@ -57,7 +57,7 @@ class Interruption:
             return
         for number in SIGNALS:
             before = signal.getsignal(number)
-            if before not in (signal.SIG_IGN, None):  # nohup
+            if before not in (signal.SIG_IGN, None, self._taken):  # nohup; an earlier manager's
                 self._before[number] = before
                 signal.signal(number, self._taken)
 

@@ -230,6 +230,7 @@ def test_where_no_run_goes_on_ansible_ends_as_ever():
     assert played(manager, lambda: None) is None
     if not (child := os.fork()):
         try:
+            run.interruption.over(Manager())  # one more, in the same process
             os.kill(os.getpid(), signal.SIGTERM)  # which nobody handled before
         finally:
             os._exit(0)
