@@ -201,11 +201,32 @@ def make_section(**services: dict[str, Any]) -> Any:
     return {"mode": "enforce", "services": entries, "settings": {}}
 
 
-def test_sets_have_the_services_of_all_plans(tmp_path):
+GO = {"markers": {"go": ["example.org/owl"], "programs": ["owl"]}}
+APT = {"packages": {"apt": ["owl"]}}
+
+
+@pytest.mark.parametrize(
+    ("entries", "seen"),
+    [
+        ((), {}),
+        (({},), {}),
+        (({"paths": ["/opt/owl"]}, {"paths": ["/opt/elf/"]}), {"exact": ["/opt/elf/", "/opt/owl"], "parts": "elf owl"}),
+        (({"paths": ["~/owl/.local"]},), {"exact": ["~/owl/.local"], "parts": "owl"}),
+        (({"paths": ["/home/~/.config"]},), {"exact": ["/home/~/.config"]}),
+        (({"packages": {"apt": ["owl", "app"], "snap": ["owl-s"]}},), {"parts": "owl owl-s"}),
+        (({"packages": {"nix": ["owl"], "guix": ["owl-g"]}},), {"store": ["owl", "owl-g"]}),
+        (({"packages": {"flatpak": ["org.Owl"]}}, {}), {"parts": "bwrap", "sandboxes": True}),
+        (({"packages": {"flatpak": []}},), {}),
+        ((GO, APT), {"parts": "owl", "modules": ["example.org/owl"]}),
+        (({"mode": "audit", **APT}, {"mode": "waived", "waiver": "w", **APT}), {}),
+        (({"mode": "audit", "otherwise": "enforce", **APT},), {"parts": "owl"}),
+    ],
+)
+def test_sets_have_all_that_plans_enforce_and_no_common_name(tmp_path, entries, seen):
     host = Host(str(tmp_path))
-    sections = [make_section(owl={"paths": ["/opt/owl"]}), make_section(elf={"paths": ["/opt/elf"]})]
-    seen = sets(host, sections, Restricted(host, None))
-    assert seen["exact"] == ["/opt/elf", "/opt/owl"] and {"elf", "owl"} <= set(seen["parts"])
+    found = sets(host, [make_section(owl=entry) for entry in entries], Restricted(host, None))
+    none = {"exact": [], "store": [], "modules": [], "sandboxes": False, "files": []}
+    assert {**found, "stems": []} == {**none, **seen, "parts": seen.get("parts", "").split(), "stems": []}
 
 
 def test_packages_of_root_count_as_the_hosts(tmp_path, monkeypatch):
@@ -258,7 +279,40 @@ def read_unit(name: str) -> dict[str, dict[str, list[str]]]:
 def test_service_is_hardened(name):
     service = read_unit(name)["Service"]
     assert {key: service.get(key) for key in FIXED} == {key: [value] for key, value in FIXED.items()}
-    assert service["RestrictAddressFamilies"] and service["SystemCallFilter"] and service["CapabilityBoundingSet"]
+
+
+def test_units_begin_the_program_and_are_limited():
+    """Whatever the watch's own units say, systemd does."""
+    timer, service, launches = (
+        read_unit(f"proscribe-{name}") for name in ("watch.timer", "watch.service", "launches.service")
+    )
+    times = {"OnActiveSec": ["60"], "OnUnitActiveSec": ["300"], "RandomizedDelaySec": ["30"], "AccuracySec": ["1"]}
+    assert (timer["Timer"], timer["Install"]) == (times, {"WantedBy": ["timers.target"]})
+    exists = ["/var/lib/proscribe/watch/settings.json"]
+    assert service["Unit"]["ConditionPathExists"] == launches["Unit"]["ConditionPathExists"] == exists
+    assert launches["Unit"]["StartLimitIntervalSec"] == ["0"]
+    assert launches["Install"] == {"WantedBy": ["multi-user.target"]} and "Install" not in service
+    assert {key: values for key, values in service["Service"].items() if key not in FIXED} == {
+        "Type": ["oneshot"], "ExecStart": ["/usr/libexec/proscribe/watch observe"], "Nice": ["10"],
+        "IOSchedulingClass": ["idle"], "TimeoutStartSec": ["3600"], "TimeoutStopSec": ["60"],
+        "RestrictAddressFamilies": ["AF_UNIX AF_INET AF_INET6 AF_NETLINK"],
+        "SystemCallFilter": ["~@clock @cpu-emulation @obsolete @raw-io @reboot @swap"],
+        "CapabilityBoundingSet": [
+            "~CAP_BLOCK_SUSPEND CAP_LEASE CAP_PERFMON CAP_SYS_BOOT CAP_SYS_PACCT CAP_SYS_RAWIO CAP_SYS_TIME",
+            "~CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM",
+        ],
+    }  # fmt: skip
+    rights = {
+        *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "KILL", "NET_ADMIN", "SETGID", "SETUID", "SYS_ADMIN"),
+        *("SYS_NICE", "SYS_PTRACE", "SYS_RESOURCE"),
+    }
+    assert " ".join(launches["Service"].pop("CapabilityBoundingSet")).replace("CAP_", "").split() == sorted(rights)
+    assert list(launches["Service"].items())[:9] == [
+        ("ExecStart", ["/usr/libexec/proscribe/watch launches"]), ("Restart", ["always"]), ("RestartSec", ["5"]),
+        ("UMask", ["0077"]), ("OOMScoreAdjust", ["-500"]), ("MemoryMax", ["256M"]), ("TasksMax", ["64"]),
+        ("RestrictAddressFamilies", ["AF_UNIX AF_NETLINK"]),
+        ("SystemCallFilter", ["@system-service fanotify_init fanotify_mark"]),
+    ]  # fmt: skip
 
 
 def test_daemon_gains_no_right_and_reaches_no_address():
