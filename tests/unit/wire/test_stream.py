@@ -67,12 +67,13 @@ def test_observation_that_takes_too_long_is_ended_by_the_host_itself(work):
     assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
 
 
-CHANGES = ["carry_out", "change", "enforce", "lift", "removal", "restore", "write_down"]
+CHANGES = {"carry_out", "change", "enforce", "lift", "removal", "restore", "write_down"}
+CALLED = {"compliance_state", "Host", "keep", "known", "whole", "written"}  # by the loader
 CODE = [
-    (lambda: packed_code(False), ["control", "observe"], 22),
-    (lambda: packed_code(True), ["control", "observe", "probed"], 22),
-    (packed_macos, ["on_macos"], 16),
-    (packed_watch, sorted([*CHANGES, "control", "observe"]), 22),
+    (lambda: packed_code(False), {*CALLED, "control", "observe"}, 22),
+    (lambda: packed_code(True), {*CALLED, "control", "observe", "probed"}, 22),
+    (packed_macos, {*CALLED, "on_macos"}, 16),
+    (packed_watch, {*CHANGES, "control", "observe", "Host", "keep", "known", "main", "written"}, 22),
 ]
 
 
@@ -80,10 +81,9 @@ CODE = [
 def test_code_of_a_stream_has_what_is_asked_for_and_imports_nothing_else(packed, functions, packages):
     """What changes a host, probes it or is for others is not sent."""
     code = json.loads(lzma.decompress(packed()))
-    texts, names = code["texts"], {*CHANGES, "control", "observe", "on_macos", "probed"}
-    assert (
-        sorted(names.intersection(re.findall(r"^ *def (\w+)\(", "\n".join(texts.values()), re.MULTILINE))) == functions
-    )
+    texts, names = code["texts"], {*CHANGES, *CALLED, "control", "main", "observe", "on_macos", "probed"}
+    found = set(re.findall(r"^ *(?:def|class) (\w+)", "\n".join(texts.values()), re.MULTILINE))
+    assert found & names == functions
     assert {name.rpartition(".")[0] for name in texts} - {""} <= set(code["packages"]) <= set(texts)
     assert len(code["packages"]) == packages
     done = subprocess.run(
