@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from fleets import WECHAT, answer, clean_answer, run, wechat
-from proscribe.controller.report.evaluation import verdict
+from proscribe.controller.report.text.command import Call
 from proscribe.controller.rollout import deciding
 from proscribe_ansible import reported_run
 from proscribe_ansible.exit_code import FILE, ExitCode
@@ -41,7 +41,7 @@ def test_report_that_cannot_be_written_ends_with_a_code_of_its_own(terminal, tmp
     codes = ExitCode(terminal)
     (tmp_path / "a.partial").mkdir()
     ReportedRun(run(directory=str(tmp_path / "a.partial")), terminal, codes).end(failed=False)
-    assert codes.code() == int(verdict.BROKEN_EXIT)
+    assert codes.code() == 250
     assert any("the report cannot be written" in text for text in terminal.said)
 
 
@@ -94,6 +94,39 @@ def seen(record, host="web01"):
 def test_host_has_the_state_of_its_answer_and_is_unknown_without_one(terminal, tmp_path, event, state, reason):
     _, hosts = enforced(terminal, tmp_path, event, mode="audit")
     assert (hosts["web01"]["state"], hosts["web01"]["reason"]) == (state, reason)
+
+
+DONE = {"changed": True, "actions": ["removed wechat"], "refused": []}
+
+
+@pytest.mark.parametrize(
+    ("event", "actions", "errors"),
+    [
+        (good("restricted_apps", "web01", **DONE), [("apps", "removed wechat")], []),
+        (bad("restricted_apps", "web01", msg="full", **DONE), [("apps", "removed wechat")], [("apps", "full")]),
+        (good("debug", "web01", **DONE), [], []),
+        (bad("debug", "web01", msg="theirs", **DONE), [], [("run", "theirs")]),
+    ],
+)
+def test_record_has_the_actions_and_errors_of_its_host(terminal, tmp_path, event, actions, errors):
+    _, hosts = enforced(terminal, tmp_path, seen(BAD), event, seen(clean_answer()))
+    assert [(action["control"], action["action"]) for action in hosts["web01"]["actions"]] == actions
+    assert [(error["control"], error["message"]) for error in hosts["web01"]["errors"]] == errors
+
+
+@pytest.mark.parametrize("how", [good, bad])
+@pytest.mark.parametrize("dry", [False, True])
+def test_change_in_an_audit_is_an_error_unless_it_was_only_announced(terminal, tmp_path, how, dry):
+    _, hosts = enforced(terminal, tmp_path, seen(BAD), how("restricted_apps", "web01", dry=dry, **DONE), mode="audit")
+    assert len([error for error in hosts["web01"]["errors"] if "only audits" in error["message"]]) == (not dry)
+
+
+def test_correction_is_decided_by_the_answers_of_hosts(terminal, tmp_path):
+    enforced(terminal, tmp_path, seen(BAD))
+    decision = deciding.decision(terminal.warn)
+    assert decision and list(decision.hosts) == ["web01"] and decision.changes["removals"] == 1
+    enforced(terminal, tmp_path / "audit", seen(BAD), mode="audit")
+    assert deciding.decision(terminal.warn) is None
 
 
 @pytest.mark.parametrize(
@@ -159,7 +192,7 @@ def test_dry_lift_and_one_that_reaches_no_host_lift_nothing(terminal, tmp_path, 
     assert lift(terminal, tmp_path, failed=True)[1] is None
     said, code = lift(terminal, tmp_path / "failed", bad("dns_filter", "web01", msg="disk full"))
     assert "not lifted on web01: disk full" in said and said[-1] == "nothing was lifted: no host was reached"
-    assert code == int(verdict.NOTHING_EXIT)
+    assert code == 12
     terminal.said.clear()
     monkeypatch.setitem(reported_run.context.CLIARGS, "check", True)
     said, code = lift(terminal, tmp_path, LIFTED, GONE)
@@ -167,10 +200,40 @@ def test_dry_lift_and_one_that_reaches_no_host_lift_nothing(terminal, tmp_path, 
     assert not any("all of it" in line for line in said) and not (tmp_path / "reports").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "apart", "again"),
+    [
+        ({"limit": "web*"}, [], ["this enforces it again:", "  ./proscribe enforce --limit 'web*' -i inventory/prod"]),
+        (
+            {"controls": ["dns"], "not_served": {"web09": "its system"}},
+            ["not served, and left alone: web09, its system"],
+            [],
+        ),
+    ],
+)
+def test_lift_says_where_the_ban_is_no_more_and_what_brings_it_back(terminal, tmp_path, changes, apart, again):
+    changes |= {"command": Call(("ansible-playbook",), playbook="/srv/own.yml").as_dict()} if apart else {}
+    said, code = lift(terminal, tmp_path, LIFTED, GONE, **changes)
+    head = f"lifted on 1 of 2 hosts (1 action); the ban is not in force there{' for dns' * bool(apart)}"
+    assert said[0] == head and [line for line in said if line in again] == again
+    assert "not lifted on web02: no answer" in said and [line for line in said if "not served" in line] == apart
+    assert (said[-1], code) == ("1 host failed: web02", 2)
+    (file,) = tmp_path.glob("reports/lifts/*/lift.json")
+    assert "".join(f"all of it: {file}".split()) in "".join(" ".join(said).split())
+    hosts = {host["host"]: host for host in json.loads(file.read_text())["hosts"]}
+    assert [hosts[name]["lifted"] for name in ("web01", "web02")] == [True, False]
+    assert [package["name"] for package in hosts["web01"]["removed"]] == ["wechat"]
+
+
+def test_interrupted_lift_says_so(terminal, tmp_path):
+    said, code = lift(terminal, tmp_path, LIFTED, lambda run: setattr(run.collector, "interrupted", "by Ctrl-C"))
+    assert (said[-1], code) == ("the run was interrupted: by Ctrl-C", 14)
+
+
 def test_file_of_a_lift_that_cannot_be_written_is_a_warning(terminal, tmp_path):
     (tmp_path / "reports").touch()
     said, code = lift(terminal, tmp_path, LIFTED, GONE)
-    assert any("what this run lifted is in no file" in line for line in said) and code == int(verdict.MISTAKE_EXIT)
+    assert any("what this run lifted is in no file" in line for line in said) and code == 2
     assert not any("all of it" in line for line in said)
 
 
@@ -212,20 +275,20 @@ def test_list_has_items_of_hosts_and_names_those_without_an_answer(terminal, tmp
 @pytest.mark.parametrize(
     ("event", "failed", "code", "why"),
     [
-        (good("debug", "web01", **LISTED), False, verdict.NOTHING_EXIT, "no answer"),
-        (good("debug", "web01", asked={}, hosts=[], do="prune", format=""), False, verdict.NOTHING_EXIT, "no answer"),
-        (bad("quarantine", "web01", msg="disk full"), False, verdict.NOTHING_EXIT, "disk full"),
-        (bad("quarantine", "web01", msg="disk full"), True, verdict.ANSIBLE, "disk full"),
-        (bad("quarantine", "web01", msg="disk full", **LISTED), False, verdict.ANSIBLE, None),
+        (good("debug", "web01", **LISTED), False, 12, "no answer"),
+        (good("debug", "web01", asked={}, hosts=[], do="prune", format=""), False, 12, "no answer"),
+        (bad("quarantine", "web01", msg="disk full"), False, 12, "disk full"),
+        (bad("quarantine", "web01", msg="disk full"), True, None, "disk full"),
+        (bad("quarantine", "web01", msg="disk full", **LISTED), False, None, None),
     ],
 )
 def test_exit_code_of_a_list_depends_on_an_answer(terminal, tmp_path, event, failed, code, why):
     said, found = custody(terminal, tmp_path, event, failed=failed)
-    assert found == (None if code == verdict.ANSIBLE else int(code))
+    assert found == code
     assert (f"unknown: web01: {why}" in said) == bool(why)
 
 
-@pytest.mark.parametrize(("do", "code"), [("list", int(verdict.MISTAKE_EXIT)), ("restore", None)])
+@pytest.mark.parametrize(("do", "code"), [("list", 2), ("restore", None)])
 def test_entry_that_cannot_be_read_is_a_mistake_of_a_list(terminal, tmp_path, do, code):
     event = good("quarantine", "web01", items=[], broken=[{"id": "odd", "why": "no JSON"}], left_out=0)
     assert custody(terminal, tmp_path, event, do=do)[1] == code
