@@ -172,6 +172,8 @@ def test_cached_code_and_plan_are_used_and_written_once(place):
     # A second writing would cost each host a disk access with every run.
     assert ask(place) == {**SEEN, "cached": False} and read_cache(place) == {}
     assert ask(place, code=False, plan=False, remember=True) == LACKING and read_cache(place) == {}
+    failed = ask(place, remember=True, record=False)  # its plan may be one that the host refused
+    assert failed.pop("cached") is False and {**failed, "record": {}} == SEEN and read_cache(place) == {}
     assert ask(place, remember=True, grows=True) == {**SEEN, "cached": True}
     first = read_cache(place)
     assert sorted(first) == [NAMED, WITH_PLAN] and sorted(marshal.loads(first[NAMED])) == sorted(CODE)
@@ -181,7 +183,13 @@ def test_cached_code_and_plan_are_used_and_written_once(place):
         assert answer == {**SEEN, "follows": {"0": "found out"}, "cached": True}
     assert {path.name: path.stat().st_mtime_ns for path in place.iterdir()} == times
     assert ask(place, plan=False) == {**SEEN, "follows": {"0": "found out"}, "cached": False}
-    assert ask(place) == {**SEEN, "cached": False}, "a plan that is sent comes before the cached one"
+    for code in (True, False):
+        assert ask(place, code=code) == {**SEEN, "cached": False}, "a plan that is sent comes before the cached one"
+    more = ask(place, code=False, plan=False, remember=True, grows=True)
+    assert more == {**SEEN, "follows": {"0": "found out"}, "cached": True} and read_cache(place)[NAMED] == first[NAMED]
+    assert marshal.loads(read_cache(place)[WITH_PLAN]) == (PLAN, {"0": "found out", "1": "found out"})
+    assert ask(place, code=False, remember=True) == {**SEEN, "cached": True}, "and takes its place"
+    assert marshal.loads(read_cache(place)[WITH_PLAN]) == (PLAN, {})
 
 
 @needs_root

@@ -76,6 +76,64 @@ def test_function_that_is_never_called_is_left_out_with_its_own_imports():
     assert "OTHER = 2" in sent["p.entry"]
 
 
+INNER = """\
+import os.path, sys
+import json as reader, marshal as writer
+from .. import near as by, far
+from ..near import (deep as depth,  # a comment
+                    shallow)
+if TYPE_CHECKING:
+    from .types import Other
+@far
+@by.decorated
+def gone(): pass
+@by.decorated
+def looks(a, b=1):
+    os.getcwd(); reader.loads(a); return depth()
+class Base:
+    KEPT = LOST = 1
+    LEFT = 2
+    late: A = 1
+    def __init__(self) -> None: self.looks = looks
+class Empty(Base):
+    "Nothing."
+    def gone(self): pass
+Made = Empty().KEPT
+"""
+LEFT = """\
+import os.path
+import json as reader
+from .. import near as by, far
+from ..near import deep as depth
+
+
+
+
+
+
+@by.decorated
+def looks(a, b=1):
+    os.getcwd(); reader.loads(a); return depth()
+class Base:
+    KEPT = LOST = 1
+
+    late: int = 1
+    def __init__(self): self.looks = looks
+class Empty(Base):
+    pass
+
+Made = Empty().KEPT
+"""
+
+
+def test_rest_of_a_module_is_what_its_names_need():
+    near = "from . import far\ndef deep(): far.x\ndef decorated(f): return f\ndef shallow(): pass\n"
+    texts = {"p": "", "p.q": "", "p.q.inner": INNER, "p.near": near, "p.far": "x = y = 1\nz = 2\n"}
+    sent = reached(Whole(texts, {"p", "p.q"}), ["p.q.inner"], ["looks", "Made"])
+    left = {"p": "\n", "p.q.inner": LEFT, "p.far": "x = y = 1\n\n"}
+    assert sent == {**left, "p.near": "from . import far\ndef deep(): far.x\ndef decorated(f): return f\n\n"}
+
+
 @pytest.mark.parametrize("name", ["enforce", "lift", "restore", "removal", "change", "carry_out"])
 def test_function_that_changes_a_host_is_not_sent_even_where_others_call_it(name):
     entry = ENTRY.replace("def change(", f"def {name}(") + f"def other_look():\n    {name}(1)\n"
