@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from proscribe.base import run_files
-from proscribe.base.others import acl_of, acl_rights, others
+from proscribe.base.others import acl_of, acl_rights
 from proscribe.base.ownership import exposed, who_else
 from proscribe.host.schedule.reach import require_own
 from proscribe.host.system import ControlError, Host
@@ -86,26 +86,6 @@ def test_rights_of_an_acl_are_no_more_than_its_mask(entries, tags, rights):
     assert acl_rights(pack(*entries, (2, 7))[:-1], tags) == rights, "half an entry is none"
 
 
-@pytest.mark.parametrize(
-    ("mode", "listed", "passed", "who"),
-    [
-        (0o664, [(2, 6), (8, 4)], False, "an ACL"),
-        (0o664, [(2, 4), (8, 6)], False, "an ACL"),
-        (0o664, [(2, 5), (8, 5), (4, 6)], False, ""),
-        (0o664, [(2, 6), (8, 6), (16, 5)], False, ""),
-        (0o1777, [(2, 6)], True, ""),
-        (0o1777, [], False, "everybody"),
-        (0o777, [], True, "everybody"),
-        (0o664, [(2, 6)], True, "an ACL"),
-    ],
-)
-def test_others_can_change_a_file_by_its_mode_or_an_acl(mode, listed, passed, who):
-    acl = pack(*listed)
-    assert others(make_stat(0, 5, mode), {0}, {5}, acl, passed) == who
-    assert others(make_stat(4321, 5, mode), {0}, {5}, acl, passed) == "its owner"
-    assert others(make_stat(0, 6, mode), {0}, {5}, acl, passed) == (who if mode & 0o1002 else "a group")
-
-
 # Each place that asks forgives something else, and none of them anything more. `strict` is what most findings go by;
 # `tool`: what root runs may be of root's own group; `trusted`: what the controller's account has may be its own.
 CASES = [
@@ -119,6 +99,7 @@ CASES = [
     ((0, 0, 0o644), (6, 6), ("uid 0, mode 664", True, True)),
     ((0, 0, 0o644), (6, 4), ("", False, False)),
     ((0, 0, 0o644), (4, 6), ("uid 0, mode 664", False, False)),
+    ((0, NOBODY, 0o644), (4, 6), ("uid 0, mode 664", True, True)),
 ]
 
 
@@ -153,22 +134,6 @@ def test_root_and_the_account_that_made_a_fixture_own_its_files(place):
     assert Host().others(str(place / "roles"), seen, trusted=(4321,)) == ""
 
 
-@pytest.mark.parametrize(
-    ("name", "members", "who"),
-    [
-        ("ops", ["ops", "root"], ""),  # the private group of the account
-        ("ops", ["ops", "mallory"], "the group ops"),
-        ("domain users", [], "the group domain users"),  # whose members nobody lists
-    ],
-)
-def test_group_is_an_accounts_own_only_if_it_is_its_private_one(monkeypatch, name, members, who):
-    account = pwd.struct_passwd(("ops", "x", 4321, 4321, "", "/home/ops", "/bin/sh"))
-    monkeypatch.setattr(pwd, "getpwuid", lambda uid: account)
-    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group((name, "x", gid, members)))
-    assert who_else(make_stat(4321, 4321, 0o775), {4321}) == who
-    assert who_else(make_stat(4321, 4322, 0o775), {4321}) == f"the group {name}"
-
-
 def test_account_that_is_gone_hides_no_other(monkeypatch):
     def getpwuid(uid: int) -> pwd.struct_passwd:
         if uid != 4321:
@@ -176,9 +141,16 @@ def test_account_that_is_gone_hides_no_other(monkeypatch):
         return pwd.struct_passwd(("ops", "x", 4321, 4321, "", "/home/ops", "/bin/sh"))
 
     monkeypatch.setattr(pwd, "getpwuid", getpwuid)
-    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group(("ops", "x", gid, [])))
-    assert who_else(make_stat(4321, 4321, 0o775), [99999, 4321]) == ""
-    assert who_else(make_stat(99999, 4321, 0o775), [99999]) == "the group ops"
+    # The private group of an account; one of the same name with others in it; one whose members nobody lists.
+    for name, members, who in (
+        ("ops", ["ops", "root"], ""),
+        ("ops", ["x"], "the group ops"),
+        ("all", [], "the group all"),
+    ):
+        monkeypatch.setattr(grp, "getgrgid", lambda gid, group=(name, "x", 4321, members): grp.struct_group(group))
+        assert who_else(make_stat(4321, 4321, 0o775), [99999, 4321]) == who
+        assert who_else(make_stat(4321, 4322, 0o775), {4321}) == f"the group {name}"
+        assert who_else(make_stat(99999, 4321, 0o775), [99999]) == f"the group {name}"
 
 
 @pytest.mark.parametrize("which", [".", "..", "roles", "roles/main.yml"])

@@ -323,14 +323,6 @@ def test_daemon_gains_no_right_and_reaches_no_address():
     assert daemon["IPAddressDeny"] == ["any"]
 
 
-@pytest.mark.parametrize("name", SERVICES)
-@pytest.mark.parametrize("right", ["CAP_SYS_BOOT", "CAP_SYS_RAWIO", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG"])
-def test_service_lacks_dangerous_rights(name, right):
-    """A set that begins with ~ takes away what it names, another one leaves nothing else."""
-    sets = read_unit(name)["Service"]["CapabilityBoundingSet"]
-    assert (right in " ".join(sets).replace("~", "").split()) == sets[0].startswith("~")
-
-
 @pytest.mark.parametrize(("every", "first", "spread"), [(30, "30", "3"), (3600, "60", "360")])
 def test_timer_begins_soon_and_spreads_hosts(every, first, spread):
     parser = configparser.ConfigParser()
