@@ -26,8 +26,67 @@ VERDICTS = [
 def test_verdict_follows_from_evidence_and_mode(mode, findings, unseen, state, drifted):
     entry = {"mode": mode, "waiver": "w1", "effective_from": "2027-01-01"}
     verdict = judge("apps/wechat", entry, findings, unseen)
-    assert (verdict.state, verdict.drifted) == (state, drifted)
-    assert verdict.waiver == ("w1" if state == "waived" else "")
+    reason = "report only: the catalogue does not restrict it by itself" if mode == "report" else ""
+    reason = unseen if state == "unknown" else reason
+    waiver = "w1" if state == "waived" else ""
+    assert verdict == Verdict("apps/wechat", state, tuple(findings), waiver, reason, drifted)
+
+
+OF_ANN, OF_BOB = (
+    Finding("process", "tor", version="1", scope=f"pid:7 user:{name}", path="/t") for name in ("ann", "bob")
+)
+BOTH = "waiver w1 covers process tor 1 (ann); waiver w2 covers process tor 1 (bob)"
+
+
+@pytest.mark.parametrize(
+    ("entry", "findings", "unseen", "verdict"),
+    [
+        (
+            {"mode": "upcoming"},
+            [FOUND],
+            "",
+            ("not_applicable", (FOUND,), "", "upcoming: in force from 2027-01-01", False),
+        ),
+        ({"exceptions": [("w1", "users", "ann")]}, [OF_ANN], "", ("waived", (OF_ANN,), "w1", "", False)),
+        (
+            {"exceptions": [("w1", "users", "ann")]},
+            *([OF_ANN, OF_BOB], "homes", ("noncompliant", (OF_BOB,), "", BOTH.partition(";")[0], True)),
+        ),
+        (
+            {"exceptions": [("w1", "versions", "1")]},
+            [OF_ANN],
+            "homes",
+            ("unknown", (), "", f"homes; {BOTH[:36]}", False),
+        ),
+        (
+            {"exceptions": [("w1", "users", "ann"), ("w2", "paths", "/t")]},
+            *([OF_ANN, OF_BOB], "", ("waived", (OF_ANN, OF_BOB), "w1", BOTH, False)),
+        ),
+        ({"only": {"users": [], "unresolved": "no group x"}}, [], "", ("unknown", (), "", "no group x", False)),
+    ],
+)
+def test_verdict_names_the_waivers_of_some_findings(entry, findings, unseen, verdict):
+    exceptions = [{"waiver": waiver, key: [value]} for waiver, key, value in entry.get("exceptions", ())]
+    entry = {"mode": "enforce", "effective_from": "2027-01-01", **entry, "exceptions": exceptions}
+    assert judge("apps/tor", entry, findings, unseen) == ("apps/tor", *verdict, 0)
+
+
+def test_record_has_all_of_its_verdicts_and_counts():
+    rules = [("waived", (FOUND,), "w1", "why"), ("compliant", ()), ("not_applicable", ())]
+    verdicts = [Verdict(f"apps/{number}", *rule, attempts=number) for number, rule in enumerate(rules)]
+    found = {"kind": "package", "id": "wechat", "manager": "dpkg"}
+    empty = dict.fromkeys(("version", "scope", "path", "detail"))
+    assert make_record(*reversed(verdicts), nothing_known={"dns": 2, "browser": 0}) == {
+        "schema": "proscribe/host/1", "state": "waived", "plan": "", "checked_at": "8:00", "platform": {},
+        "rules_evaluated": 5, "rules_not_applicable": 3, "attempts": {"apps/1": 1, "apps/2": 2}, "errors": [],
+        "controls": {
+            "apps": {"evaluated": 3, "not_applicable": 1}, "dns": {"evaluated": 2, "not_applicable": 2},
+        },
+        "rules": [
+            {"rule": "apps/0", "state": "waived", "waiver": "w1", "reason": "why", "findings": [{**found, **empty}]},
+        ],
+        "duration_ms": 1,
+    }  # fmt: skip
 
 
 FINDINGS = st.builds(
