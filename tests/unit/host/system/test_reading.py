@@ -1,6 +1,7 @@
 """Reading of a host: limits, errors, no link of a user's, and nothing left open."""
 
 import contextlib
+import itertools
 import os
 import re
 from collections import Counter
@@ -63,16 +64,27 @@ def test_link_that_goes_away_before_it_is_read_is_unseen(host, monkeypatch):
 
 
 @pytest.mark.parametrize("still", [False, True])
-def test_reads_leave_no_descriptor_open(host, still):
+def test_reads_have_their_answers_and_leave_no_descriptor_open(host, still):
     os.mkfifo(Path(host.root) / "etc/pipe")
     (Path(host.root) / "etc/loop").symlink_to("loop")
-    asks = [host.read, host.list, host.stat, host.target, lambda path: host.head(path, 4)]
-    asks += [lambda path: host.piece(path, 1, 4), lambda path: host.search(path, re.compile(b"[0-9]"))]
+    asks = [host.read, host.list, host.target, lambda path: host.head(path, 4), lambda path: host.piece(path, 1, 4)]
+    asks += [lambda path: host.search(path, re.compile(b"[02]")), lambda path: host.stat(path) is not None]
+    unread = ["ControlError"] * 3
+    answers = {
+        "/etc/file": [b"0123456789", [], "/etc/file", b"0123", b"1234", [b"0", b"2"], True],
+        "/etc/sub": ["ControlError", ["file"], "/etc/sub", *unread, True],
+        **{path: [None, [], path, b"", b"", [], False] for path in ("/etc/none", "/none/file", "/etc/file/x")},
+        "/etc/pipe": ["ControlError", [], "/etc/pipe", *unread, True],
+        "/etc/loop/x": ["ControlError", "Unseen", "Unseen", *unread, "Unseen"],
+    }
+    found: dict[str, list[object]] = {path: [] for path in answers}
     with host.still() if still else contextlib.nullcontext():
-        for path in ("/etc/file", "/etc/sub", "/etc/none", "/none/file", "/etc/file/x", "/etc/pipe", "/etc/loop/x"):
-            for ask in asks:
-                with contextlib.suppress(ControlError, Unseen):
-                    ask(path)
+        for path, ask in itertools.product(answers, asks):
+            try:
+                found[path].append(ask(path))
+            except (ControlError, Unseen) as refusal:
+                found[path].append(type(refusal).__name__)
+    assert found == answers
 
 
 def test_extended_attribute_is_that_of_the_entry_itself(tmp_path):
