@@ -156,7 +156,8 @@ def make_rules(sizes):
     """Make the rules of a record: (findings of each, characters of a path, its letter, characters of a reason)."""
     verdicts = []
     for number, (count, length, letter, reason) in enumerate(sizes):
-        findings = [Finding("file", f"{number}.{index}", path=f"/home/{letter * length}") for index in range(count)]
+        long = {("manager", "version", "scope", "path", "detail")[number % 5]: f"/home/{letter * length}"}
+        findings = [Finding("file", f"{number}.{index}", **long) for index in range(count)]
         verdicts.append(Verdict(f"apps/service{number}", "noncompliant", tuple(findings), reason=letter * reason))
     return make_record(*verdicts)["rules"]
 

@@ -95,7 +95,8 @@ def test_link_is_copied_and_not_followed(tmp_path, here):
     outside = make_tree(tmp_path / "outside")
     (tmp_path / "link").symlink_to(outside)
     (tmp_path / "file-link").symlink_to(outside / "one")
-    for name in ("link", "file-link"):
+    (tmp_path / "dangling").symlink_to("none")
+    for name in ("link", "file-link", "dangling"):
         with pytest.raises(ControlError, match="neither a file nor a directory"):
             directories.open_entry(here, name)
         directories.copy(here, name, here, f"copy-of-{name}")
