@@ -102,6 +102,16 @@ def test_remembered_programs_are_limited(monkeypatch):
         assert remembered.matter == {f"/opt/{key}/owl": True for key in keys}
 
 
+def test_file_without_a_mark_is_read_once_and_remembered_up_to_a_number(monkeypatch):
+    read, remembered, prefilter = [], Programs(), Prefilter({"modules": ["x"]})
+    monkeypatch.setattr(programs, "MOST_UNMARKED", 2)
+    monkeypatch.setattr(programs, "may_be_restricted", lambda *words: read.append(words) or words[0] == 9)
+    for number, unmarked in ((1, {1}), (1, {1}), (9, {1}), (9, {1}), (2, {1, 2}), (3, {3})):
+        assert remembered.is_unmarked((number,), number, prefilter) is (number != 9)
+        assert remembered.unmarked == {(number,) for number in unmarked}
+    assert read == [(number, prefilter) for number in (1, 9, 9, 2, 3)]
+
+
 def test_answer_of_the_prefilter_is_remembered():
     remembered, prefilter = Programs(), Prefilter({"parts": ["owl"]})
     assert [remembered.matters(path, prefilter) for path in ("/opt/owl/x", "/opt/elf/x")] == [True, False]
