@@ -106,10 +106,10 @@ def test_file_without_a_mark_is_read_once_and_remembered_up_to_a_number(monkeypa
     read, remembered, prefilter = [], Programs(), Prefilter({"modules": ["x"]})
     monkeypatch.setattr(programs, "MOST_UNMARKED", 2)
     monkeypatch.setattr(programs, "may_be_restricted", lambda *words: read.append(words) or words[0] == 9)
-    for number, unmarked in ((1, {1}), (1, {1}), (9, {1}), (9, {1}), (2, {1, 2}), (3, {3})):
-        assert remembered.is_unmarked((number,), number, prefilter) is (number != 9)
-        assert remembered.unmarked == {(number,) for number in unmarked}
-    assert read == [(number, prefilter) for number in (1, 9, 9, 2, 3)]
+    for inode, unmarked in ((1, {1}), (1, {1}), (9, {1}), (9, {1}), (2, {1, 2}), (3, {3})):
+        assert remembered.is_unmarked((inode,), inode, prefilter) is (inode != 9)
+        assert remembered.unmarked == {(inode,) for inode in unmarked}
+    assert read == [(inode, prefilter) for inode in (1, 9, 9, 2, 3)]
 
 
 def test_answer_of_the_prefilter_is_remembered():
