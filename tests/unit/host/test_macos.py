@@ -374,7 +374,7 @@ def test_version_counts_only_where_root_alone_could_write_it(mac, tmp_path, part
 
 
 def test_lines_of_ps_are_programs_with_a_path(mac):
-    longest = "/" + "x" * (programs.LONGEST - 1)
+    longest = "/" + "x" * (4096 - 1)
     mac.running = ["  1 0 /sbin/launchd", "601    -2 /usr/libexec/nobodys helper  ", f"702 501 {longest}"]
     mac.running += [f"703 501 {longest}x", "  1234567890 0 /too many digits", "700 501 relative", "x 501 /x"]
     listed = [(1, 0, "/sbin/launchd"), (601, -2, "/usr/libexec/nobodys helper"), (702, 501, longest)]
@@ -400,9 +400,9 @@ def test_property_list_that_is_deep_or_large_costs_little(mac):
         property_list.read(mac.host, "/x.plist")
     assert time.process_time() - began < 5
     content = b'\xef\xbb\xbf<?xml version="1.0"?><plist><dict><key>a</key><string>b</string></dict></plist>'
-    mac.file("/x.plist", content.ljust(property_list.LARGEST))
+    mac.file("/x.plist", content.ljust(1_048_576))
     assert property_list.read(mac.host, "/x.plist") == {"a": "b"}
-    mac.file("/x.plist", content.ljust(property_list.LARGEST + 1))
+    mac.file("/x.plist", content.ljust(1_048_576 + 1))
     with pytest.raises((ControlError, Unseen)):
         property_list.read(mac.host, "/x.plist")
 

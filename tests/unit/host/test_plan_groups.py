@@ -109,7 +109,7 @@ def test_moment_is_open_where_an_interval_covers_it(texts, zone, moment):
 def host(tmp_path):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/passwd").write_text(PASSWD)
-    (tmp_path / "etc/group").write_text(GROUP.format(huge=",".join(f"u{number}" for number in range(groups.MOST))))
+    (tmp_path / "etc/group").write_text(GROUP.format(huge=",".join(f"u{number}" for number in range(1000))))
     return Host(str(tmp_path))
 
 

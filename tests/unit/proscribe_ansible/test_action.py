@@ -179,7 +179,7 @@ def test_run_that_has_the_host_is_waited_for_as_long_as_the_task_says_and_named(
     waiting = Action({"busy": BUSY}, {"is": 1, "other_runs": [{**BUSY, "by": "x"}, {**BUSY, "waited": 7}]})
     waiting._task.args = {"plan": "p", "run": {"wait": 44}}
     read = waiting.module(dict(HOST))
-    assert [call["module_args"]["run"]["wait"] for call in waiting.calls] == [action.SILENT, 44]
+    assert [call["module_args"]["run"]["wait"] for call in waiting.calls] == [3.0, 44]
     assert "h1: waits for run r0 of ann on c" in waiting.shown[0] and "'stderr': True" in waiting.shown[0]
     assert [(other["by"], other["waited"] > 0) for other in read["other_runs"]] == [(BUSY["by"], True), ("x", False)]
     assert "waited 1 s for run r0" in " ".join(waiting.warned[0].split())
@@ -201,7 +201,7 @@ def test_timeout_of_an_observation_is_the_compiled_one():
     compiled = {"proscribe_compiled": {"proscribe_run": {"observe_timeout": timeouts}}}
     cases = ((compiled, "h1"), (compiled, "h2"), ({}, "h1"))
     times = [action.observe_timeout({**variables, "inventory_hostname": name}) for variables, name in cases]
-    assert times == [60, 90, action.OBSERVE_TIMEOUT]
+    assert times == [60, 90, 300]
 
 
 # -- the audit program
@@ -234,7 +234,7 @@ def test_program_is_asked_again_while_another_audit_runs(monkeypatch):
     ],
 )
 def test_program_that_gives_no_record_names_the_reason(answer, message):
-    assert ask(Low(answer), action.PAUSE / 2) == {"failed": True, "msg": message}
+    assert ask(Low(answer), 2.0 / 2) == {"failed": True, "msg": message}
 
 
 def test_program_without_an_answer_was_cut_ran_out_of_time_or_ended_silently(monkeypatch):
@@ -312,8 +312,8 @@ def test_module_alone_is_piped_to_a_receiver(monkeypatch, data, module):
     assert (named["in_data"] == data) is not module
     assert done["stdout"] == "out" and "\x1b" not in done["stderr"]
     assert len(done["stderr_lines"]) == 2 and done["stderr_lines"][1] == "b"
-    errors = f"first{'x' * action.ERRORS}last"
-    assert Action()._low_level_execute_command("x")["stderr"] == errors[-action.ERRORS :]
+    errors = f"first{'x' * 65_536}last"
+    assert Action()._low_level_execute_command("x")["stderr"] == errors[-65_536:]
 
 
 # -- files that are left on the host

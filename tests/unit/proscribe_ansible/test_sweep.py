@@ -112,7 +112,7 @@ def test_batch_waits_for_an_earlier_one_where_all_processors_are_busy(ansible, m
     monkeypatch.setattr(sweep, "_processes", [Process(None), Process(3), Process(1), Process(9)])
     monkeypatch.setattr(sweep.time, "sleep", pauses.append)
     queue_hosts(Linear(4), "h1", "h2")
-    assert (pauses, len(sweep._making), len(sweep._processes)) == ([sweep.PAUSE] * 2, 1, 1)
+    assert (pauses, len(sweep._making), len(sweep._processes)) == ([0.01] * 2, 1, 1)
 
 
 @pytest.fixture

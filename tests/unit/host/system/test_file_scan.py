@@ -192,7 +192,7 @@ def test_scan_that_runs_out_of_memory_reports_it_and_its_hits(tmp_path, monkeypa
 def test_directories_of_a_user_are_remembered_up_to_a_size(tmp_path, monkeypatch, settled, room, remembered):
     """The names of these directories are as long as the user likes, and all would be kept on the host."""
     host = make_files(tmp_path, "home/a/sub/wechat", "home/a/sub/file", "home/a/wechat1")
-    size = 2 * file_scan.NODE + len("/home/asubwechat1") + len("/home/a/subwechat")
+    size = 2 * 60 + len("/home/asubwechat1") + len("/home/a/subwechat")
     monkeypatch.setattr(file_scan, "ROOM", size + room)
     host.budget = Budget()
     scanned = scan_home(host)
@@ -416,7 +416,7 @@ def test_directory_is_remembered_once_its_change_is_old_enough(tmp_path, monkeyp
     """A second change within the same tick of the clock has the same time, and would not be read."""
     host = make_files(tmp_path, "home/a/wechat")
     changed = os.stat(tmp_path / "home/a").st_ctime_ns
-    monkeypatch.setattr(time, "time_ns", lambda: changed + file_scan.SETTLED + later)
+    monkeypatch.setattr(time, "time_ns", lambda: changed + 2_000_000_000 + later)
     assert bool(scan_home(host).known) is remembered
 
 

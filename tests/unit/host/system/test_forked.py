@@ -180,7 +180,7 @@ def test_no_text_keeps_a_reader_busy(reader, pieces, end):
 
 
 def spend_memory(item: str) -> Iterator[int]:
-    yield len([bytearray(forked.MEGABYTE) for _ in range(1000)])
+    yield len([bytearray(1_048_576) for _ in range(1000)])
 
 
 def hang(item: str) -> Iterator[str]:
@@ -280,7 +280,7 @@ def test_no_child_stays():
 def test_child_goes_from_item_to_item_until_it_has_grown():
     def work(item):
         if item == 3:
-            work.held = bytearray(100 * forked.MEGABYTE)  # which nobody gives back
+            work.held = bytearray(100 * 1_048_576)  # which nobody gives back
         yield os.getpid()
 
     gc.collect()  # garbage of other tests would make room in the child meanwhile
@@ -306,7 +306,7 @@ def test_limits_are_those_of_each_item_and_none_of_this_process():
     assert [run_apart(lambda hard=hard: work_below(hard)) for hard in (2, 1000)] == [[2, 2], [3, 1000]]
     assert run_apart(lambda: resource.getrlimit(which[0])[0], Limits(memory=0)) == before[0][0]
     assert [resource.getrlimit(limit) for limit in which] == before
-    assert forked.Limits() == (20.0, 128 * 2**20, 32 * 2**20) and forked.GROWN == 32 * 2**20
+    assert forked.Limits() == (20.0, 128 * 2**20, 32 * 2**20) and 33_554_432 == 32 * 2**20
 
 
 @ROOT

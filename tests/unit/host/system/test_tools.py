@@ -32,7 +32,7 @@ def python(code: str, *arguments: str) -> list[str]:
 @pytest.mark.parametrize("stream", [1, 2])
 def test_tool_that_prints_without_end_is_ended(user, stream, monkeypatch):
     monkeypatch.setattr(tools, "MOST", 1 << 20)
-    most = 1 << 20 if user is None else tools.MOST_OF_USER
+    most = 1 << 20 if user is None else 262_144
     with pytest.raises(ControlError, match=f"printed more than {most} bytes"):
         run_tool(python(f"import os\nwhile True: os.write({stream}, b'x' * 65536)"), user=user, timeout=60)
 

@@ -10,7 +10,7 @@ import time
 import pytest
 from patience import LONGEST, until
 from proscribe.host.system import Process
-from proscribe.host.watch.ending import GRACE, Endings
+from proscribe.host.watch.ending import Endings
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
 
@@ -45,8 +45,8 @@ def test_processes_get_term_and_deaf_ones_kill_side_by_side():
         assert endings.begin(Process(process.pid, "/x"), lambda: True)
     assert listens.wait(LONGEST) == -signal.SIGTERM
     due = endings.due()
-    assert began + GRACE <= due <= time.monotonic() + GRACE
-    assert endings.proceed(due + GRACE) == []  # as if that time had passed
+    assert began + 0.3 <= due <= time.monotonic() + 0.3
+    assert endings.proceed(due + 0.3) == []  # as if that time had passed
     assert [process.wait(LONGEST) for process in others] == [-signal.SIGKILL] * 3
     until(lambda: endings.proceed(time.monotonic()) == [] and not endings)
 

@@ -40,10 +40,10 @@ def test_too_many_values_are_counted_and_never_made(shape, monkeypatch):
     # Ten such shapes of 16 MiB took up to 637 MB before they were refused.
     texts = []
     monkeypatch.setattr(parsing.json, "loads", lambda text, **_: texts.append(text))
-    few = "[" + SHAPES[shape] * (parsing.MOST_VALUES // 4) + "0]"
+    few = "[" + SHAPES[shape] * (250_000 // 4) + "0]"
     assert parsed(few) is None and texts.pop() == few
     with pytest.raises(Unusable, match="^it has more than 250,000 values$"):
-        parsed("[" + SHAPES[shape] * (parsing.MOST_VALUES + 1) + "0]")
+        parsed("[" + SHAPES[shape] * (250_000 + 1) + "0]")
     assert not texts
 
 

@@ -27,8 +27,7 @@ from proscribe.controller.report.notification import notification
 from proscribe.controller.report.page import document
 from proscribe.controller.report.storage import requests_file
 from proscribe.controller.report.terminal import summary
-from proscribe.model.finding import LARGEST_ANSWER, Finding, judge
-from proscribe.model.words import MOST_REQUESTS
+from proscribe.model.finding import Finding, judge
 from proscribe.wire.loader import MARK
 from proscribe.wire.replies import output_limits, results
 from proscribe.wire.replies.shapes import Unusable
@@ -219,7 +218,7 @@ def test_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     honest |= {"requests": [watched_hosts.REQUEST], "requests_left_out": 0, "watch": watched_hosts.watch()}
     collector.answered("web01", honest)
     try:
-        text = limit_text("\n" + MARK + draw_answer(data, GOOD_OBSERVATION), LARGEST_ANSWER)
+        text = limit_text("\n" + MARK + draw_answer(data, GOOD_OBSERVATION), 2_097_152)
         with within_its_budget(honest_cost):
             parsed = answer(text)
             observation = results.observation(parsed) if parsed is not None else {}
@@ -261,7 +260,7 @@ def test_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     assert requests_file.take(directory, report, fleet.records) == ""
     requests = requests_file.read(directory)
     assert [one.id for one in requests if one.host == "web01"] == [watched_hosts.REQUEST["id"]]
-    assert {one.host for one in requests} <= {"web01", "web02"} and len(requests) <= 1 + MOST_REQUESTS
+    assert {one.host for one in requests} <= {"web01", "web02"} and len(requests) <= 1 + 100
     news = request_news.notification(request_news.new_requests(requests, run["id"]), {}, "requests")
     assert not CONTROL.search(news.text)
     json.dumps(news.as_dict()).encode()
@@ -439,7 +438,7 @@ def test_evidence_of_a_run_has_a_limit_and_each_host_a_share_of_its_own(monkeypa
     said = [observation(*honest), *(observation(*fill_limits(n)) for n in range(4)), observation(*own)]
     records = report_all(print_answers(said)).records
     held = {id(rule): len(rule["findings"]) + 1 for record in records for rule in record["rules"]}
-    assert sum(held.values()) <= 7_000 + len(records) * events.SHARE + 2 * len(RULES)
+    assert sum(held.values()) <= 7_000 + len(records) * 200 + 2 * len(RULES)
     assert all([rule["rule"] for rule in record["rules"]] == RULES for record in records)
     assert {rule["state"] for record in records for rule in record["rules"]} == {"noncompliant"}
     texts_of = [json.dumps(record["rules"]) for record in records]

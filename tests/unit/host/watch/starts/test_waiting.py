@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.host.watch.starts.waiting import MOST, MOST_AT_ONCE, MOST_OF_USER, Budget, Start, Waiting
+from proscribe.host.watch.starts.waiting import Budget, Start, Waiting
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5), st.integers(0, 40)), max_size=60))
@@ -14,7 +14,7 @@ def test_budget_never_waits_long_for_the_next_start(steps):
     for passed, cost, starts in steps:
         now += passed
         budget.fill(now)
-        assert 0 <= budget.starts() <= MOST_AT_ONCE
+        assert 0 <= budget.starts() <= 32
         budget.spend(cost, starts)
         assert budget.wait() <= -Budget.DEBT / Budget.SHARE
         budget.fill(now + budget.wait() + 0.001)
@@ -29,18 +29,18 @@ def everybody_is_there(monkeypatch):
 def test_flood_of_a_user_waits_in_its_own_queue():
     waiting = Waiting()
     taken = [waiting.add(Start(pid, "/x", (), 1000, 0.0)) for pid in range(1, 1001)]
-    assert sum(taken) == MOST_OF_USER and waiting.add(Start(5000, "/x", (), 1001, 0.0))
+    assert sum(taken) == 128 and waiting.add(Start(5000, "/x", (), 1001, 0.0))
     assert 5000 in [start.pid for start in waiting.next(2, 1.0)]
 
 
 def test_user_with_few_starts_makes_no_room_for_others():
     waiting = Waiting()
-    numbers = {1: MOST_OF_USER, 2: MOST_OF_USER, 3: MOST_OF_USER, 9000: MOST_OF_USER - 1, 9500: 1}
+    numbers = {1: 128, 2: 128, 3: 128, 9000: 128 - 1, 9500: 1}
     for uid, number in numbers.items():
         assert all(waiting.add(Start(uid * 1000 + one, "/x", (), uid, 0.0)) for one in range(number))
     assert not waiting.add(Start(7, "/x", (), 5, 0.0))
     left = {uid: len(own) for uid, own in waiting.of.items()}
-    assert left == {**numbers, 1: MOST_OF_USER - 1, 5: 1} and 1000 + MOST_OF_USER - 1 not in waiting.of[1]
+    assert left == {**numbers, 1: 128 - 1, 5: 1} and 1000 + 128 - 1 not in waiting.of[1]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_users_without_end_take_no_memory():
     waiting = Waiting()
     for uid in range(10_000):
         waiting.add(Start(uid, "/x", (), uid, 0.0))
-    assert sum(map(len, waiting.of.values())) == MOST
+    assert sum(map(len, waiting.of.values())) == 512
 
 
 def test_users_take_turns_and_a_start_that_is_not_due_waits():
@@ -111,8 +111,8 @@ def test_users_take_turns_and_a_start_that_is_not_due_waits():
 
 def test_start_that_comes_again_takes_no_more_room():
     waiting, again = Waiting(), Start(0, "/y", ("k",), 1000, 1.0)
-    for number in range(MOST_OF_USER):
+    for number in range(128):
         waiting.add(Start(number, "/x", (), 1000, 5.0))
     assert waiting.add(again) and waiting.of[1000][0] is again and waiting.due() == 1.0
-    assert len(waiting.of[1000]) == MOST_OF_USER
+    assert len(waiting.of[1000]) == 128
     assert not waiting.put_back(Start(5000, "/x", (), 1000, 0.0), {"later": {5000: 1.0}}, 1.0), "it is lost"
