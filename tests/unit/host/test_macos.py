@@ -374,7 +374,7 @@ def test_version_counts_only_where_root_alone_could_write_it(mac, tmp_path, part
 
 
 def test_lines_of_ps_are_programs_with_a_path(mac):
-    longest = "/" + "x" * (4096 - 1)
+    longest = "/" + "x" * 4095
     mac.running = ["  1 0 /sbin/launchd", "601    -2 /usr/libexec/nobodys helper  ", f"702 501 {longest}"]
     mac.running += [f"703 501 {longest}x", "  1234567890 0 /too many digits", "700 501 relative", "x 501 /x"]
     listed = [(1, 0, "/sbin/launchd"), (601, -2, "/usr/libexec/nobodys helper"), (702, 501, longest)]

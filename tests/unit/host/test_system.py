@@ -328,7 +328,7 @@ def test_users_with_a_session_are_listed_once(host):
 
 
 def test_first_50_users_are_listed(host):
-    for number in range(50 + 3):
+    for number in range(53):
         write_session(host, str(number), make_session(f"u{number:03}"))
     assert users(host) == [f"u{number:03}" for number in range(50)]
 
@@ -355,9 +355,9 @@ def test_lock_is_waited_for_until_its_deadline(tmp_path, monkeypatch):
     monkeypatch.setattr(locking.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     with open_file(host) as first, open_file(host) as other:
         assert locked(host, "/file", first, deadline())
-        with pytest.raises(ControlError, match=f"^another process has held /file for {5.0:g} s$"):
+        with pytest.raises(ControlError, match="^another process has held /file for 5 s$"):
             locked(host, "/file", other, deadline())
-    assert 100.0 + 5.0 < now[0] < 100.1 + 5.0
+    assert 105.0 < now[0] < 105.1
 
 
 def test_lock_is_had_soon_after_it_is_free(tmp_path, monkeypatch):

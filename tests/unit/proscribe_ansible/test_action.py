@@ -234,7 +234,7 @@ def test_program_is_asked_again_while_another_audit_runs(monkeypatch):
     ],
 )
 def test_program_that_gives_no_record_names_the_reason(answer, message):
-    assert ask(Low(answer), 2.0 / 2) == {"failed": True, "msg": message}
+    assert ask(Low(answer), 1.0) == {"failed": True, "msg": message}
 
 
 def test_program_without_an_answer_was_cut_ran_out_of_time_or_ended_silently(monkeypatch):

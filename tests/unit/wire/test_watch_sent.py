@@ -30,7 +30,7 @@ def make_plan(number, last):
 def test_host_is_sent_the_following_plans_up_to_a_limit(last, sent):
     store = SimpleNamespace(stored=lambda digest: make_plan(int(digest.removeprefix("sha256:")), last))
     packed = watch_sent.packed(store, make_plan(1, last))  # type: ignore[arg-type]
-    numbers = sent or range(1, 64 + 1)
+    numbers = sent or range(1, 65)
     assert json.loads(lzma.decompress(base64.b64decode(packed))) == {
         "program": PROGRAM,
         "code": base64.b64encode(b"code").decode(),

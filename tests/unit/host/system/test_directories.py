@@ -108,7 +108,7 @@ def test_link_is_copied_and_not_followed(tmp_path, here):
     assert outside.is_dir() and not (tmp_path / "link").is_symlink()
 
 
-@pytest.mark.parametrize(("levels", "fine"), [(200 - 1, True), (200, False)])
+@pytest.mark.parametrize(("levels", "fine"), [(199, True), (200, False)])
 def test_tree_that_is_too_deep_is_an_error(tmp_path, here, levels, fine):
     """A tree that can be copied can be compared: both end at the same level."""
     (tmp_path / "a" / "/".join("d" * levels)).mkdir(parents=True)
@@ -362,7 +362,7 @@ def test_tree_is_removed_with_entries_of_any_kind_and_links_lead_nowhere(tmp_pat
     assert os.listdir(tmp_path) == ["outside"] and (outside / "deep/two").exists()
 
 
-@pytest.mark.parametrize("levels", [200, 2 * 200 + 1])
+@pytest.mark.parametrize("levels", [200, 401])
 def test_tree_of_any_depth_is_removed(tmp_path, here, levels):
     """A user makes one with a line of shell, and a run that fails for it would leave what is restricted."""
     (tmp_path / "a" / "/".join("d" * levels)).mkdir(parents=True)

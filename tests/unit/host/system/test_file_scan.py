@@ -192,7 +192,7 @@ def test_scan_that_runs_out_of_memory_reports_it_and_its_hits(tmp_path, monkeypa
 def test_directories_of_a_user_are_remembered_up_to_a_size(tmp_path, monkeypatch, settled, room, remembered):
     """The names of these directories are as long as the user likes, and all would be kept on the host."""
     host = make_files(tmp_path, "home/a/sub/wechat", "home/a/sub/file", "home/a/wechat1")
-    size = 2 * 60 + len("/home/asubwechat1") + len("/home/a/subwechat")
+    size = 120 + len("/home/asubwechat1") + len("/home/a/subwechat")
     monkeypatch.setattr(file_scan, "ROOM", size + room)
     host.budget = Budget()
     scanned = scan_home(host)

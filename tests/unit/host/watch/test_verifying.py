@@ -52,11 +52,11 @@ def test_plan_is_read_again_only_after_a_change_or_a_while(made, verifier, monke
     monkeypatch.setattr(verifying, "Restricted", lambda host, section: read.append(section))
     installing.change(made, mine, given(mine))
     verifier = Verifying(lambda: made)
-    for now in (0.0, 1.0, 60.0 - 1):
+    for now in (0.0, 1.0, 59.0):
         verifier.reload(now)
     assert len(read) == 2, "for no plan, and for this one"
     os.utime(made.root + files.SETTINGS)
-    for now, number in ((60.0 - 1, 3), (2 * 60.0 - 1.5, 3), (2 * 60.0 - 1, 4), (2 * 60.0, 4)):
+    for now, number in ((59.0, 3), (118.5, 3), (119.0, 4), (120.0, 4)):
         verifier.reload(now)
         assert len(read) == number
 
@@ -86,8 +86,8 @@ def test_starts_of_a_slow_user_are_verified_one_after_the_other(verifier, monkey
     assert verifier._put_off({71: 7, 81: 8, 72: 7}, 101.0) == {71: 5.0, 72: 5.0}, "others do not wait"
     assert list(verifier._put_off({71: 7, 72: 7, 73: 7}, 106.0)) == [72, 73], "the first one has its turn"
     assert list(verifier._put_off({72: 7}, 106.1)) == [72]
-    assert verifier._put_off({72: 7}, 106.0 + 3 * 0.25) == {}
-    verifier._account(7, 0.25 / 2)
+    assert verifier._put_off({72: 7}, 106.75) == {}
+    verifier._account(7, 0.125)
     assert verifier._put_off({71: 7, 72: 7}, 100.0) == {}, "who is quick again is like any other"
 
 
@@ -132,12 +132,12 @@ class Seen(Host):
 
 
 def test_many_forked_processes_are_ended_a_few_at_a_time(monkeypatch):
-    host = Seen([Process(10 * number, OWL) for number in range(1, 32 + 3)])
+    host = Seen([Process(10 * number, OWL) for number in range(1, 35)])
     verifier, sent = host.verifier(monkeypatch), host.sent
     verifier._end(make_running("alice", Process(7, OWL)), {7: 1}, [7], 100.0)
     sent.clear()
     verifier._end_forked(100.5)
-    assert len(sent) == 32 and verifier.forked_at == 100.5 + 0.5 and verifier.forking
+    assert len(sent) == 32 and verifier.forked_at == 101.0 and verifier.forking
     host.seen = [process for process in host.seen if process.pid not in sent]
     sent.clear()
     verifier._end_forked(101.0)
@@ -147,15 +147,15 @@ def test_many_forked_processes_are_ended_a_few_at_a_time(monkeypatch):
 def test_sets_have_the_present_plan_and_the_next_ones(made, verifier, monkeypatch):
     begun, plans = int(time.time()), []
     monkeypatch.setattr(clock.time, "time", lambda: begun)
-    for number in reversed(range(3 + 3)):
+    for number in reversed(range(6)):
         later = {"later": {"at": stamp(begun + 100 * (number + 1)), "plan": plans[0]["digest"]}} if plans else {}
         plans.insert(0, make_plan(number=number, **later))
     installing.change(made, plans[0], {**given(*plans), "now": stamp(begun)})
     verifier.sets(0.0)
-    for passed, first, again in ((100, 1, 100.0 * 3), (100 * (3 + 2) - 1, 3 + 1, 0.0)):
+    for passed, first, again in ((100, 1, 300.0), (499, 4, 0.0)):
         monkeypatch.setattr(clock.time, "time", lambda passed=passed: begun + passed)
         sets = verifier.sets(1.0)  # which reads all anew, however short a time ago that was done
-        last = min(first + 3, 3 + 2)
+        last = min(first + 3, 5)
         assert sets["exact"] == [f"/opt/owl{number}" for number in range(first, last + 1)]
         assert sets["again"] == again
 
@@ -303,7 +303,7 @@ def test_note_without_a_text_or_a_user_is_not_written(notifier, text, user):
 
 def test_notes_are_limited_in_number_and_time(notifier, monkeypatch):
     monkeypatch.setattr(verifying, "notify", lambda *_: time.sleep(1000))
-    for number in range(4 + 2):
+    for number in range(6):
         notify_user(notifier, f"u{number}")
     assert len(notifier.notifiers) == 4
     assert len(notifier.notified) == 4  # the others are notified at their next start
@@ -391,7 +391,7 @@ def test_verifier_without_requests_ends(channel, monkeypatch, work):
 
 def test_flood_of_programs_is_not_remembered_without_end(monkeypatch):
     verifier = Seen([]).verifier(monkeypatch)
-    for number in range(32 + 5):
+    for number in range(37):
         process = Process(1000 + number, f"/tmp/{number}")
         verifier._end(make_running("alice", process), {process.pid: 1}, [process.pid], 100.0)
     assert len(verifier.forking) == 32
@@ -407,9 +407,9 @@ def test_forked_processes_of_the_same_program_and_user_are_ended(monkeypatch, us
     program = [Process(7, OWL), Process(8, "/opt/owl/helper")]  # the first process says which program it was
     for now in (100.0, 100.1):
         verifier._end(make_running(user, *program), {7: 1, 8: 1}, [7, 8], now)
-        assert verifier.forked_at == 100.0 + 0.5 and bool(verifier.forking) is bool(ended)
+        assert verifier.forked_at == 100.5 and bool(verifier.forking) is bool(ended)
     host.sent.clear()
-    verifier._end_forked(100.0 + 0.5)
+    verifier._end_forked(100.5)
     assert sorted(host.sent) == ended and verifier.forked_at == 0.0 and not verifier.forking
 
 
@@ -449,7 +449,7 @@ def test_damaged_plan_ends_nothing_and_is_written_down_once_in_a_while(watched, 
 
 @pytest.mark.parametrize(
     ("passed", "read", "waived"),
-    [(29, 1, True), (31, 1, False), (31, 60.0 + 1, False), (-3600, 60.0 + 1, True)],
+    [(29, 1, True), (31, 1, False), (31, 61.0, False), (-3600, 61.0, True)],
 )
 def test_start_is_verified_by_the_plan_of_its_own_moment(made, monkeypatch, passed, read, waived):
     """A waiver ends in thirty seconds, and no run and no own observation comes by."""

@@ -260,7 +260,7 @@ def test_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     assert requests_file.take(directory, report, fleet.records) == ""
     requests = requests_file.read(directory)
     assert [one.id for one in requests if one.host == "web01"] == [watched_hosts.REQUEST["id"]]
-    assert {one.host for one in requests} <= {"web01", "web02"} and len(requests) <= 1 + 100
+    assert {one.host for one in requests} <= {"web01", "web02"} and len(requests) <= 101
     news = request_news.notification(request_news.new_requests(requests, run["id"]), {}, "requests")
     assert not CONTROL.search(news.text)
     json.dumps(news.as_dict()).encode()
