@@ -24,6 +24,7 @@ from proscribe.host.system.forked import run_apart
 from proscribe.host.system.locking import deadline, locked
 from proscribe.host.system.names import Resolution, resolve
 from proscribe.host.system.sessions import SESSIONS, users
+from proscribe.host.system.subordinate_ids import read_subordinate_ids
 from proscribe.host.system.types import joined
 from proscribe.wire import installation
 from refusals import make_refusal
@@ -459,3 +460,16 @@ def test_lookup_has_no_rights_of_root_and_gives_none_away(monkeypatch):
 def test_missing_name_is_no_failure(monkeypatch, error, resolution):
     monkeypatch.setattr(_socket, "getaddrinfo", make_refusal(error))
     assert resolve("a.example", 0, 600) == resolution
+
+
+def test_subordinate_number_belongs_to_the_user_who_has_its_range(host):
+    """A user starts programs as each of 65,536 of them (subuid(5))."""
+    Path(host.root, "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
+    lines = (
+        "ann:100000:65536 1001:200000:10 root:300000:9 no:310000:9 ann:x:9 ann:320000:9x ann:3²:9 ann:99999999999:9 ann"
+    )
+    Path(host.root, "etc/subuid").write_text(lines.replace(" ", "\n"))
+    owner_of = read_subordinate_ids(host)
+    owners = {99_999: 99_999, 100_000: 1000, 165_535: 1000, 165_536: 165_536, 200_000: 1001, 200_010: 200_010}
+    numbers = [*owners, 300_000, 310_000, 320_000, 0]
+    assert [owner_of(number) for number in numbers] == [*owners.values(), 300_000, 310_000, 320_000, 0]

@@ -72,6 +72,8 @@ def test_verdict_names_the_waivers_of_some_findings(entry, findings, unseen, ver
 
 
 def test_record_has_all_of_its_verdicts_and_counts():
+    fields = ("kind", "id", "manager", "version", "scope", "path", "detail")
+    assert Finding(*"abcdefg").as_dict() == dict(zip(fields, "abcdefg", strict=True))
     rules = [("waived", (FOUND,), "w1", "why"), ("compliant", ()), ("not_applicable", ())]
     verdicts = [Verdict(f"apps/{number}", *rule, attempts=number) for number, rule in enumerate(rules)]
     found = {"kind": "package", "id": "wechat", "manager": "dpkg"}

@@ -87,6 +87,43 @@ def test_actions_are_one_line_of_the_log_with_any_names_of_files(host):
     assert host.log[1:] == ["Did moved /home/a root: did nothing; moved [2J"]
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_check_mode_changes_nothing_and_answers_as_the_run_would(host, state):
+    if state == "absent":
+        host.call()
+    before = host.files()
+    checked = host.call(state=state, _ansible_check_mode=True)
+    assert host.files() == before
+    done = host.call(state=state)
+    assert checked["changed"] is done["changed"] is True and checked["diff"] == done["diff"] != []
+    assert ("owl.example" in (host.root / "etc/hosts").read_text()) == (state == "present")
+
+
+@pytest.mark.parametrize(
+    ("run", "by", "wait"),
+    [({"by": BY, "wait": 7.5}, BY, 7.5), ({"wait": "7.5"}, "", 7.5), ({"by": BY}, BY, 60.0), (None, "", 60.0)],
+)
+def test_call_is_made_in_the_name_of_its_run_and_leaves_no_plan_behind(host, run, by, wait):
+    answer = host.call(lambda call: {"changed": False, "said": [call.host.by, call.host.patience]}, run=run)
+    assert answer.pop("invocation")["module_args"] == {"plan": DIGEST}
+    assert answer == {"changed": False, "said": [by, wait]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"plan": None}, "missing required arguments: plan"),
+        ({"plan": "all"}, "dictionary"),
+        ({"state": "gone"}, "present, absent"),
+        ({"run": {"by": BY, "wait": "long"}}, "wait"),
+        ({"run": {"for": BY}}, "for"),
+    ],
+)
+def test_arguments_that_are_no_call_are_refused_and_change_nothing(host, arguments, why):
+    before, answer = host.files(), host.call(**arguments)
+    assert answer["failed"] and why in answer["msg"] and host.files() == before
+
+
 OTHER = {"by": "run 8 of bob on ctl", "since": "2026-11-25T00:30:00Z"}
 SHARED = [{**OTHER, "waited": 3}]
 

@@ -9,6 +9,8 @@ from proscribe.host.system.mounts import Mount, here, is_image, is_remote, mount
 
 MOUNTINFO = r"""28 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 29 28 254:1 /@home /home rw - ext4 /dev/vda1 rw
+34 28 0:44 /@ /data rw - btrfs /dev/vdb rw,subvolid=5,subvol=/@
+35 28 0:44 /@/x /again rw - btrfs /dev/vdb rw,subvolid=5,subvol=/@
 30 28 0:40 / /tmp rw shared:3 master:4 - tmpfs tmpfs rw
 31 28 0:41 / /media/a\040disk\134040\777\048\04 rw - vfat /dev/sdb1 rw
 32 28 0:42 / /srv/nfs rw - nfs4 server:/dev/x rw
@@ -29,6 +31,8 @@ def test_mounts_have_their_kind_and_whether_they_are_disks(tmp_path):
     assert mounts(host) == {
         "/": Mount("ext4", True),
         "/home": Mount("ext4", False),
+        "/data": Mount("btrfs", True),
+        "/again": Mount("btrfs", False),
         "/tmp": Mount("tmpfs", False),
         "/media/a disk\\040\xff\\048\\04": Mount("vfat", True),
         "/srv/nfs": Mount("nfs4", False),
