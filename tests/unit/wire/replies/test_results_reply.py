@@ -63,7 +63,6 @@ def test_observation_of_another_shape_is_refused(answer, why):
 
 
 LISTS = ("refused", "findings", "other_runs", "notes", "removed", "diff")
-LISTS = ("refused", "findings", "other_runs", "notes", "removed", "diff")
 FINDING = dict.fromkeys(Finding._fields, "x")
 REFUSAL = {"rule": "apps/a", "subject": "b", "reason": "c"}
 DIFFERENCE = {"before_header": "a", "after_header": "b", "before": "1\n", "after": "2\n"}
@@ -146,6 +145,13 @@ def test_token_of_a_firewall_that_is_no_twelve_digits_is_refused(pending):
     # It becomes part of a name on the host and of a command on the controller.
     with pytest.raises(Unusable, match="twelve hexadecimal digits|pending is no mapping"):
         results.firewall({"pending": pending})
+
+
+def test_differences_are_cut_to_what_they_may_have_together(monkeypatch):
+    monkeypatch.setattr(results, "LARGEST_DIFFERENCES", 12)
+    rows = [{**DIFFERENCE, "before": "a" * size, "after": "b" * size} for size in (5, 5, 1)]
+    cut = [(row["before"], row["after"]) for row in results.change({**CHANGE, "diff": rows})["diff"]]
+    assert cut == [("aaaaa", "bbbbb"), ("...", "..."), ("a", "b")]
 
 
 def test_stored_record_is_read_as_a_record():
