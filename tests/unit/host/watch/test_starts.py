@@ -9,17 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import made_apps
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from patience import BUSY, until
 from proscribe.host.controls.apps.portable import appimage
 from proscribe.host.watch.starts import programs
+from proscribe.host.watch.starts.marks import may_be_restricted
 from proscribe.host.watch.starts.prefilter import Prefilter, link, plain
 from proscribe.host.watch.starts.process_users import observes, owner_of, user_of
 from proscribe.host.watch.starts.programs import Programs
 from proscribe.host.watch.starts.reported import ANYBODY, noted, noted_beat, number, parsed, report_of
 from proscribe.host.watch.starts.verifier import Verifier
+from refusals import make_refusal
 from watch_host import ROOT
 
 LONG = "x" * 64  # as long as a stem may be
@@ -100,6 +103,35 @@ def test_remembered_programs_are_limited(monkeypatch):
         assert remembered.innocent.keys() == {(key,) for key in keys}
         assert remembered.matters(f"/opt/{key}/owl", prefilter)
         assert remembered.matter == {f"/opt/{key}/owl": True for key in keys}
+
+
+CONTENTS = {
+    "marked": (made_apps.go("x.org/owl/cmd"), True),
+    "of another package": (made_apps.go("x.org/elf"), False),
+    "no program": (b"#!/bin/sh\n", False),
+    "at a fixed address": (made_apps.elf(), False),
+    "a loader": (made_apps.elf()[:16] + b"\x03" + made_apps.elf()[17:], True),
+}
+
+
+@pytest.mark.parametrize(("content", "restricted"), CONTENTS.values(), ids=CONTENTS)
+@pytest.mark.parametrize("most", [1 << 20, 7])
+def test_file_may_be_restricted_by_its_mark_or_as_a_loader(tmp_path, monkeypatch, content, restricted, most):
+    def preadv(descriptor, buffers, offset, flags):
+        asked.append(flags)
+        return real(descriptor, [buffers[0][:most]], offset)  # not every file system of a test knows the flag
+
+    (tmp_path / "program").write_bytes(content)
+    real, asked, prefilter = os.preadv, [], Prefilter({"modules": ["x.org/owl"]})
+    monkeypatch.setattr(os, "preadv", preadv)
+    descriptor = os.open(tmp_path / "program", os.O_RDONLY)
+    try:
+        assert may_be_restricted(descriptor, prefilter) is restricted
+        monkeypatch.setattr(os, "preadv", make_refusal(BlockingIOError))
+        assert may_be_restricted(descriptor, prefilter), "where nobody can tell without waiting"
+    finally:
+        os.close(descriptor)
+    assert set(asked) == {os.RWF_NOWAIT}, "a user's file system may never answer"
 
 
 def test_file_without_a_mark_is_read_once_and_remembered_up_to_a_number(monkeypatch):
