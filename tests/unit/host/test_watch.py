@@ -224,9 +224,9 @@ APT = {"packages": {"apt": ["owl"]}}
 )
 def test_sets_have_all_that_plans_enforce_and_no_common_name(tmp_path, entries, seen):
     host = Host(str(tmp_path))
-    found = sets(host, [make_section(owl=entry) for entry in entries], Restricted(host, None))
+    all_sets = sets(host, [make_section(owl=entry) for entry in entries], Restricted(host, None))
     none = {"exact": [], "store": [], "modules": [], "sandboxes": False, "files": []}
-    assert {**found, "stems": []} == {**none, **seen, "parts": seen.get("parts", "").split(), "stems": []}
+    assert {**all_sets, "stems": []} == {**none, **seen, "parts": seen.get("parts", "").split(), "stems": []}
 
 
 def test_packages_of_root_count_as_the_hosts(tmp_path, monkeypatch):

@@ -76,7 +76,7 @@ def test_record_has_all_of_its_verdicts_and_counts():
     assert Finding(*"abcdefg").as_dict() == dict(zip(fields, "abcdefg", strict=True))
     rules = [("waived", (FOUND,), "w1", "why"), ("compliant", ()), ("not_applicable", ())]
     verdicts = [Verdict(f"apps/{number}", *rule, attempts=number) for number, rule in enumerate(rules)]
-    found = {"kind": "package", "id": "wechat", "manager": "dpkg"}
+    package = {"kind": "package", "id": "wechat", "manager": "dpkg"}
     empty = dict.fromkeys(("version", "scope", "path", "detail"))
     assert make_record(*reversed(verdicts), nothing_known={"dns": 2, "browser": 0}) == {
         "schema": "proscribe/host/1", "state": "waived", "plan": "", "checked_at": "8:00", "platform": {},
@@ -85,7 +85,7 @@ def test_record_has_all_of_its_verdicts_and_counts():
             "apps": {"evaluated": 3, "not_applicable": 1}, "dns": {"evaluated": 2, "not_applicable": 2},
         },
         "rules": [
-            {"rule": "apps/0", "state": "waived", "waiver": "w1", "reason": "why", "findings": [{**found, **empty}]},
+            {"rule": "apps/0", "state": "waived", "waiver": "w1", "reason": "why", "findings": [{**package, **empty}]},
         ],
         "duration_ms": 1,
     }  # fmt: skip

@@ -123,7 +123,7 @@ def test_answer_in_time_ends_no_connection_and_a_late_one_is_given_up(monkeypatc
 
 def test_answer_may_be_as_long_and_take_as_long_as_a_change_of_a_host(monkeypatch):
     limits, real = [], action.Leash
-    monkeypatch.setattr(action, "Leash", lambda *given: limits.append(given) or real(*given))
+    monkeypatch.setattr(action, "Leash", lambda *words: limits.append(words) or real(*words))
     assert Action({"is": 1}).run(None, HOST) == {"of": "ansible", "is": 1}
     assert limits == [(5_242_880, 3615.0)]
 

@@ -73,9 +73,9 @@ class TestResults:
         ],
     )
     def test_task_or_answer_that_says_more_has_results_of_its_own(self, batch, keywords, more, gathered):
-        results, one, route = Results(batch), task(**keywords), object()
+        results, shared, route = Results(batch), task(**keywords), object()
         for number in range(2):
-            results.send(make_member(f"h{number}", one), question(route), {**record(number), **more}, f"o{number}")
+            results.send(make_member(f"h{number}", shared), question(route), {**record(number), **more}, f"o{number}")
         results.flush()
         assert batch.log == [("h0", "o0"), ("h0", [("h1", record(1))]) if gathered else ("h1", "o1")]
 

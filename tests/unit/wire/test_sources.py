@@ -130,8 +130,8 @@ def test_rest_of_a_module_is_what_its_names_need():
     near = "from . import far\ndef deep(): far.x\ndef decorated(f): return f\ndef shallow(): pass\n"
     texts = {"p": "", "p.q": "", "p.q.inner": INNER, "p.near": near, "p.far": "x = y = 1\nz = 2\n"}
     sent = reached(Whole(texts, {"p", "p.q"}), ["p.q.inner"], ["looks", "Made"])
-    left = {"p": "\n", "p.q.inner": LEFT, "p.far": "x = y = 1\n\n"}
-    assert sent == {**left, "p.near": "from . import far\ndef deep(): far.x\ndef decorated(f): return f\n\n"}
+    rest = {"p": "\n", "p.q.inner": LEFT, "p.far": "x = y = 1\n\n"}
+    assert sent == {**rest, "p.near": "from . import far\ndef deep(): far.x\ndef decorated(f): return f\n\n"}
 
 
 @pytest.mark.parametrize("name", ["enforce", "lift", "restore", "removal", "change", "carry_out"])

@@ -173,11 +173,11 @@ def test_run_sends_the_code_that_it_began_with_and_packs_nothing_twice(place, mo
     """Also where the checkout is updated meanwhile."""
     store, run = prepare(place)
     began, packed = packed_code(probe=False), store.plan(digest=DIGEST).packed()
-    made = {path.name: path.stat().st_ino for path in place.iterdir()}
-    assert set(made) == {f"{run['code']}.code", f"{SHORT}.json", f"{SHORT}.plan"}
+    files = {path.name: path.stat().st_ino for path in place.iterdir()}
+    assert set(files) == {f"{run['code']}.code", f"{SHORT}.json", f"{SHORT}.plan"}
     monkeypatch.setattr(stores.zlib, "compress", lambda *_: pytest.fail("packed again"))
     assert prepare(place)[1] == run and store.plan(digest=DIGEST).packed() == packed
-    assert {path.name: path.stat().st_ino for path in place.iterdir()} == made
+    assert {path.name: path.stat().st_ino for path in place.iterdir()} == files
     monkeypatch.setattr(stores, "packed_code", lambda probe: b"the new code")
     assert store.prepared(run["code"]).packed() == began
 

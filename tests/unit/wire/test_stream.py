@@ -82,8 +82,8 @@ def test_code_of_a_stream_has_what_is_asked_for_and_imports_nothing_else(packed,
     """What changes a host, probes it or is for others is not sent."""
     code = json.loads(lzma.decompress(packed()))
     texts, names = code["texts"], {*CHANGES, *CALLED, "control", "main", "observe", "on_macos", "probed"}
-    found = set(re.findall(r"^ *(?:def|class) (\w+)", "\n".join(texts.values()), re.MULTILINE))
-    assert found & names == functions
+    defined = set(re.findall(r"^ *(?:def|class) (\w+)", "\n".join(texts.values()), re.MULTILINE))
+    assert defined & names == functions
     assert {name.rpartition(".")[0] for name in texts} - {""} <= set(code["packages"]) <= set(texts)
     assert len(code["packages"]) == packages
     done = subprocess.run(
@@ -110,29 +110,29 @@ for name in texts:
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """The file in which the code is cached, and how often it was put together."""
-    made, place = [], tmp_path / "cache/stream"
+    runs, place = [], tmp_path / "cache/stream"
     monkeypatch.setattr(stream, "_cache", lambda kind: place.with_suffix(f".{kind}"))
-    monkeypatch.setattr(stream, "_put_together", lambda probe: made.append(probe) or b"packed")
+    monkeypatch.setattr(stream, "_put_together", lambda probe: runs.append(probe) or b"packed")
     monkeypatch.setattr(stream.tempfile, "tempdir", "/nonexistent")  # another file system: nothing is renamed out of it
-    return place, made
+    return place, runs
 
 
 @pytest.mark.parametrize(("probe", "kind"), [(False, "observe"), (True, "probe")])
 def test_code_is_put_together_once_unless_others_can_have_written_it(cache, probe, kind):
     """It takes seconds, in each of the processes that Ansible starts."""
-    place, made = cache
-    assert [packed_code(probe) for _ in range(3)] == [b"packed"] * 3 and made == [probe]
+    place, runs = cache
+    assert [packed_code(probe) for _ in range(3)] == [b"packed"] * 3 and runs == [probe]
     (file,) = place.parent.iterdir()
     content = file.read_bytes()
     assert (file.name, file.stat().st_mode & 0o777, content[32:]) == (f"stream.{kind}", 0o644, b"packed")
     file.write_bytes(bytes([content[0] ^ 1]) + content[1:])  # of other sources
-    assert packed_code(probe) == b"packed" and made == [probe] * 2 and file.read_bytes() == content
+    assert packed_code(probe) == b"packed" and runs == [probe] * 2 and file.read_bytes() == content
     file.chmod(0o666)
-    assert packed_code(probe) == b"packed" and made == [probe] * 3
+    assert packed_code(probe) == b"packed" and runs == [probe] * 3
     if os.geteuid() == 0:
         os.chown(file, 61234, 61234)
         packed_code(probe)
-        assert len(made) == 4
+        assert len(runs) == 4
 
 
 def test_code_is_not_cached_in_a_collection_or_without_a_cache(cache, monkeypatch):

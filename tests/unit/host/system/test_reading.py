@@ -77,14 +77,14 @@ def test_reads_have_their_answers_and_leave_no_descriptor_open(host, still):
         "/etc/pipe": ["ControlError", [], "/etc/pipe", *unread, True],
         "/etc/loop/x": ["ControlError", "Unseen", "Unseen", *unread, "Unseen"],
     }
-    found: dict[str, list[object]] = {path: [] for path in answers}
+    results: dict[str, list[object]] = {path: [] for path in answers}
     with host.still() if still else contextlib.nullcontext():
         for path, ask in itertools.product(answers, asks):
             try:
-                found[path].append(ask(path))
+                results[path].append(ask(path))
             except (ControlError, Unseen) as refusal:
-                found[path].append(type(refusal).__name__)
-    assert found == answers
+                results[path].append(type(refusal).__name__)
+    assert results == answers
 
 
 def test_extended_attribute_is_that_of_the_entry_itself(tmp_path):

@@ -196,13 +196,13 @@ def test_all_processes_of_a_service_are_ended(unit, monkeypatch, ends):
 
 
 def test_users_tool_has_a_keeper_where_systemd_or_its_tool_is_missing(monkeypatch):
-    made = []
-    monkeypatch.setattr(tool_scope, "NamespacedTool", lambda *words: made.append(words))
+    calls = []
+    monkeypatch.setattr(tool_scope, "NamespacedTool", lambda *words: calls.append(words))
     for find in (make_refusal(FileNotFoundError), str):
         monkeypatch.setattr(tool_scope, "is_systemd_here", lambda find=find: find is not str)
         start_in_scope(["x"], {"A": "b"}, NOBODY, talks=False, timeout=9, find=find)
     environment = {"A": "b", "HOME": "/nonexistent", "USER": "nobody", "LOGNAME": "nobody"}
-    assert made == [(["x"], environment, NOBODY, False)] * 2
+    assert calls == [(["x"], environment, NOBODY, False)] * 2
 
 
 @pytest.fixture
