@@ -33,9 +33,9 @@ def test_worst_code_ends_the_playbook(codes, tmp_path, monkeypatch):
     codes.leave()
     codes.write()
     assert (tmp_path / "code").read_text() == "10\n"
-    for _ in range(2):
-        codes.broken("it")
+    codes.broken("it")
     assert (tmp_path / "code").read_text() == "250\n" and codes.code() == 250
+    codes.broken("it")
     assert codes._terminal.errors == ["Proscribe's report failed, so this run proves nothing: it"] * 2
 
 

@@ -135,6 +135,14 @@ def test_code_is_put_together_once_unless_others_can_have_written_it(cache, prob
         assert len(runs) == 4
 
 
+def test_collection_is_built_with_all_kinds_of_code(cache, monkeypatch):
+    for name in ("packed_watch", "packed_macos"):
+        monkeypatch.setattr(stream, name, name.encode)
+    prepared = {kind: content[32:] for kind, content in stream.prepared().items()}
+    both = {"watch": b"packed_watch", "macos": b"packed_macos"}
+    assert prepared == {"observe": b"packed", "probe": b"packed", **both} and cache[1] == [False, True]
+
+
 def test_code_is_not_cached_in_a_collection_or_without_a_cache(cache, monkeypatch):
     monkeypatch.setattr(installation, "COLLECTION", "x.y")
     assert packed_code(False) == packed_code(False) == b"packed" and not cache[0].parent.exists()
