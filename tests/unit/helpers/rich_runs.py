@@ -11,6 +11,7 @@ from fleets import DIGEST, OTHER_DIGEST, WAIVERS, WECHAT, answer, clean_answer, 
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.baseline import New
 from proscribe.controller.report.evaluation.department import of_department
+from proscribe.controller.report.evaluation.lifts import Lift, apply_lifts
 from proscribe.controller.report.evaluation.modes import Modes
 from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report, reconcile
 from proscribe.controller.report.exports import formats, pour
@@ -73,8 +74,9 @@ OF_OTHERS = ("holds", "broken", "failed", "excused", "other", "open", "frozen")
 FEW = ("policies", "named", "excused", "gone")
 # The outputs of each run: in one of them a format, or a part of the page, has all that it can have.
 WRITTEN = {
-    "audit": ("page", "screen"), "few": ("csv", "events", "junit", "prometheus", "sarif"),
-    "press": ("screen",), "enforce": ("page", "screen"), "none": ("page", "screen", "prometheus"),
+    "audit": ("page", "screen"), "few": ("csv", "events", "junit", "prometheus", "sarif", "json"),
+    "press": ("screen", "json"), "lifted": ("page", "csv", "prometheus", "json"),
+    "enforce": ("page", "screen", "json"), "none": ("page", "screen", "prometheus"),
     "states": ("junit", "oscal", "sarif"), "watched": ("events", "prometheus"),
 }  # fmt: skip
 
@@ -126,13 +128,14 @@ def audited(only=()):
         left_out=["lab1"], version="1.2.3", catalog={"version": "2026.11.1", "released": "2026-11-02"},
         services=["wechat", "line", "gmail", "telegram", "x"],
         not_served={"sw1": "is a network device", "sw2": "is a network device", "pc1": "runs Windows"},
-        nothing_known={"apps/protonmail": ["holds", "broken"], "dns/protonmail": ["holds"]},
+        nothing_known={DIGEST: ["apps/protonmail", "dns/protonmail", "dns/zalo"]},
         upcoming=[{"service": "line", "control": "apps", "effective_from": "2027-01-01"},
                   {"service": "line", "control": "dns", "effective_from": "2027-01-01"},
                   {"service": "zalo", "control": "apps", "effective_from": "2026-12-01"}],
         warnings=["the catalogue is 90 days old"],
         departments={"press": ["named", "sw2", "policies", "excused", "holds", "elsewhere"],
-                     "it": ["broken", "gone", "asking"]},
+                     "it": ["broken", "gone", "asking"],
+                     **dict.fromkeys(("2026", "active", "apps", "error", "proscribe", "sha256", "waived"), ())},
         stale_after={"usual": 86400, "hosts": {"old": 3600}}, exports=["csv", "events"], history="sqlite",
         baseline="reports/20261124T003000Z-audit-0000",
     )  # fmt: skip
@@ -188,9 +191,16 @@ def observed(answers_by_host, *silent):
     return fleet_report(result, fleet, FINISHED), fleet.records
 
 
+def lifted():
+    """Return a run after two lifts: of a host of which a control is off, and of some controls of another one."""
+    whole, part = Lift("2026-11-25T05:01:00Z", "lift-5"), Lift("2026-11-25T06:01:00Z", "lift-6")
+    lifts = {"audited": dict.fromkeys(("apps", "browser", "dns"), whole), "named": {"apps": whole, "dns": part}}
+    return apply_lifts(*audited(("audited", "excused", "named")), lifts)
+
+
 def runs():
     return {
-        "audit": audited(), "few": audited(FEW),
+        "audit": audited(), "few": audited(FEW), "lifted": lifted(),
         "press": of_department(*audited(FEW), "press"), "enforce": enforced(), "none": observed({}),
         "states": observed(export_fleet.ANSWERS, "gone"), "watched": observed(watched_hosts.HOSTS),
     }  # fmt: skip
@@ -221,7 +231,7 @@ def export(result, name):
     return compact(json.loads(text)) if formats()[name].file.endswith(("json", "sarif")) else text
 
 
-OWN = {"page": pages, "screen": screens}
+OWN = {"page": pages, "screen": screens, "json": lambda result: compact({"report": result[0], "records": result[1]})}
 
 
 def compact(value):
