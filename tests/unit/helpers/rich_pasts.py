@@ -29,6 +29,7 @@ PRESS = {
     "hours": ["08:00-18:00"], "services": ["wechat", "telegram"], "hosts": ["excused", "watched"],
 }  # fmt: skip
 ENDS = {**WAIVERS[0], "id": "ends", "expires": "2026-11-10T10:00:00Z"}
+BARE: Any = {"id": "bare", "status": "active", "expires": "2027-01-31T10:00:00Z"}
 BACK = {**PRESS, "id": "back", "revoked": {"on": "2026-11-12T10:00:00Z", "by": "bo.li", "why": "misused"}}
 EXCUSED = wechat(WECHAT, PROCESS, entry={"mode": "waived", "waiver": "press"})
 FULL = {"control": "dns", "message": "the disk is full"}
@@ -77,7 +78,7 @@ def story(reports):
     past = Past(history)
     plan, less = made_plan(reports, apps=["wechat"], dns=["x"]), made_plan(reports, dns=["x"])
     for day in range(1, 8):
-        waivers = [PRESS, *([ENDS] if day < 4 else []), BACK if day > 3 else {**BACK, "revoked": None}]
+        waivers = [PRESS, BARE, *([ENDS] if day < 4 else []), BACK if day > 3 else {**BACK, "revoked": None}]
         changes = {"waivers": waivers, "mode": "audit" if day % 2 else "enforce"}
         hosts = fleet(day, plan if day < 6 else less)
         message = past.run(hosts, day=day, **changes)

@@ -71,7 +71,7 @@ TROUBLE = [
 
 # The page and the screen show all of these hosts, an export only those of FEW.
 OF_OTHERS = ("holds", "broken", "failed", "excused", "other", "open", "frozen")
-FEW = ("policies", "named", "excused", "gone")
+FEW = ("policies", "named", "excused", "audited", "gone")
 # The outputs of each run: in one of them a format, or a part of the page, has all that it can have.
 WRITTEN = {
     "audit": ("page", "screen"), "few": ("csv", "events", "junit", "prometheus", "sarif", "json"),

@@ -9,12 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation import verdict as verdicts
-from proscribe.controller.report.evaluation.arithmetic import nothing_known, share, summarise
+from proscribe.controller.report.evaluation.arithmetic import nothing_known, rule_states, share, summarise
 from proscribe.controller.report.evaluation.baseline import Baseline, New
 from proscribe.controller.report.evaluation.fleet_state import FleetState, Observation
 from proscribe.controller.report.evaluation.groups import Group, Grouping, grouped, needs_root, silences
-from proscribe.controller.report.evaluation.modes import Modes, correctable, only_observed
+from proscribe.controller.report.evaluation.modes import (
+    Modes,
+    correctable,
+    only_observed,
+    stays_noncompliant,
+)
 from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report, reconcile
+from proscribe.controller.report.evaluation.scope import (
+    NOT_KNOWN,
+    NOT_REACHED,
+    Scope,
+    covers,
+    cut_short,
+    in_effect,
+    is_whole,
+    parts,
+    reached,
+)
 from proscribe.controller.report.evaluation.unobserved import Earlier, settled
 from proscribe.controller.report.storage import corrected
 from proscribe.controller.report.text.wording import Cause
@@ -77,6 +93,57 @@ def test_rules_without_anything_known_are_counted_by_plan_and_host():
         {"rule": "apps/a", "hosts": 3}, {"rule": "apps/b", "hosts": 2}, {"rule": "apps/c", "hosts": 2},
     ]  # fmt: skip
     assert nothing_known([], {"p1": ["apps/a"]}) == []
+
+
+@pytest.mark.parametrize(("evaluated", "idle", "listed", "compliant", "not_applicable"), [
+    (5, 0, ["error"], 4, 0), (5, 2, ["not_applicable"], 3, 2), (5, 9, ["error", "not_applicable"], 0, 4),
+])  # fmt: skip
+def test_rules_that_a_record_only_counts_hold_or_do_not_apply(evaluated, idle, listed, compliant, not_applicable):
+    rules = [{"state": state} for state in listed]
+    counts = rule_states({"rules": rules, "rules_evaluated": evaluated, "rules_not_applicable": idle})
+    assert (counts["compliant"], counts["not_applicable"]) == (compliant, not_applicable)
+    assert sum(counts.values()) == evaluated
+
+
+@pytest.mark.parametrize(("run_", "whole", "words", "says"), [
+    ({"left_out": [], "limit": "", "controls": None}, True, [], "the ban is in effect"),
+    ({"left_out": 0, "limit": "web*"}, True, [], "the ban is in effect"),
+    ({"limit": "web*"}, False, ["limited to web*"], "the ban is in effect"),
+    ({"left_out": ["a", "b"], "limit": "w"}, False, ["2 hosts not selected (--limit w)"], "the ban is in effect"),
+    ({"left_out": 1}, False, ["1 host not selected"], "the ban is in effect"),
+    ({"controls": ["dns"]}, False, ["dns only"], "the ban's dns is in effect"),
+    ({"controls": ["dns", "apps"]}, False, ["apps and dns only"], "the ban's apps and dns are in effect"),
+    ({"interrupted": {"why": "x"}}, False, [], "the ban is in effect"),
+])  # fmt: skip
+def test_run_over_a_part_is_not_whole_and_says_so(run_, whole, words, says):
+    assert (is_whole(run_), parts(run_), in_effect(run_)) == (whole, words, says)
+
+
+@pytest.mark.parametrize(("earlier", "scope", "covered"), [
+    ({}, Scope(["a", "b"]), True),
+    ({}, Scope(["a"]), False),
+    ({"left_out": 1}, Scope(["a", "b"]), False),
+    ({"left_out": 1, "limit": "x"}, Scope(["a", "b"], "x"), True),
+    ({"left_out": 1, "limit": "x"}, Scope(["a", "b"], "y"), False),
+    ({"controls": ["dns"]}, Scope(["a", "b"]), False),
+    ({"controls": ["apps", "dns"]}, Scope(["a", "b"], "", ["dns"]), True),
+])  # fmt: skip
+def test_earlier_run_covers_a_scope_of_its_hosts_and_controls(earlier, scope, covered):
+    assert covers({"inventory": ["b/", "a"], "left_out": 0, **earlier}, scope) is covered
+
+
+def test_interrupted_run_reached_only_hosts_with_another_reason_and_says_why_it_ended():
+    records = [{"reason": reason} for reason in (NOT_REACHED, "unreachable", NOT_KNOWN, None)]
+    assert reached(records) == [records[1], records[3]]
+    stopped = {"rollout": {"why": "12 hosts differ"}}
+    reports = (
+        ({"interrupted": {"why": "by SIGINT"}}, stopped),
+        ({}, stopped),
+        ({}, {"rollout": {"why": None}}),
+        ({}, {}),
+    )
+    texts = ["interrupted: by SIGINT", "12 hosts differ", "", ""]
+    assert [cut_short({"run": run_, **more}) for run_, more in reports] == texts
 
 
 @given(st.lists(st.sampled_from(STATES), max_size=20), st.integers(0, 20))
@@ -240,6 +307,26 @@ def test_a_record_has_all_controls_with_their_policies_and_its_rules_with_their_
     assert nothing == {"mode": "audit", "policy": "p", **NOT_OBSERVED, "state": "unknown"}
     assert record_with_modes(["waived"], policy={"apps": None})["rules"][0]["mode"] is None
     assert record_with_modes(["waived"], evaluated=9)["rules_evaluated"] == 9
+    record = {"rules": [{"rule": "apps/x", "state": "waived"}], "rules_evaluated": 1, "errors": ()}
+    modes = Modes({mode: {"apps": {"mode": mode, "policy": "p"}} for mode in ("audit", "enforce")}, CONTROLS)
+    first, again, other = (modes.given(record, digest)["rules"][0] for digest in ("audit", "audit", "enforce"))
+    assert first is again and (first["mode"], other["mode"]) == ("audit", "enforce")
+
+
+@pytest.mark.parametrize(("state", "controls", "corrects", "stays"), [
+    ("noncompliant", {}, True, False),  # of a run that knew no modes
+    ("compliant", {}, False, False),
+    ("noncompliant", {"apps": (None, "noncompliant")}, True, False),
+    ("noncompliant", {"apps": ("enforce", "noncompliant")}, True, False),
+    ("noncompliant", {"apps": ("audit", "noncompliant"), "dns": ("enforce", "compliant")}, False, True),
+    ("noncompliant", {"apps": ("audit", "noncompliant"), "dns": ("enforce", "error")}, True, True),
+    ("noncompliant", {"apps": ("audit", "noncompliant"), "dns": (None, "noncompliant")}, True, True),
+    ("error", {"apps": ("enforce", "error")}, False, False),
+    ("compliant", {"apps": ("audit", "compliant")}, False, False),
+])  # fmt: skip
+def test_enforcing_corrects_only_an_enforced_control_that_is_not_in_line(state, controls, corrects, stays):
+    record = {"state": state, "controls": {name: dict(zip(("mode", "state"), of)) for name, of in controls.items()}}
+    assert (correctable(record), stays_noncompliant(record)) == (corrects, stays)
 
 
 def test_no_run_corrects_a_host_on_which_nothing_is_ever_changed():
@@ -319,6 +406,10 @@ def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too():
     assert len(grouping.add(group_record("d", *of_browsers))) == 1, "evidence is a part of its own for apps only"
     first, second, _ = grouping.groups()
     assert (first.hosts, second.hosts, second.why) == (("a", "b", "c"), ("c",), "it is locked")
+    others = ({"waiver": "w"}, {"reason": "up"}, {"state": "error"}, {"mode": "audit"}, {"findings": [WECHAT_FOUND]})
+    for number, more in enumerate(others, len(grouping.rules)):
+        grouping.add(group_record("e", {**same, **more}))
+        assert len(grouping.rules) == number + 1
 
 
 def test_hosts_that_gave_no_answer_by_the_kind_of_reason():

@@ -11,9 +11,10 @@ from printed import too_wide
 from properties import examples
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.history import Scope, queries
 from proscribe.controller.report.storage import difference_files
 from proscribe.controller.report.storage.difference_files import DifferenceFiles
-from proscribe.controller.report.terminal import exceptions, lifting, summary
+from proscribe.controller.report.terminal import exceptions, lifting, past_runs, summary
 from proscribe.controller.report.terminal.differences import MOST, changes, listed, text_of
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.finding import Finding, Verdict
@@ -92,6 +93,31 @@ def test_a_lift_says_where_the_ban_is_lifted_and_where_not():
     collector.unreachable("web01", "timed out")  # while it was lifted
     text = lifting.render(collector.expected, collector.heard, check=False, width=120, back="./proscribe enforce")
     assert text.startswith("\nlifted on 0 of 3 hosts (0 actions)\nnot lifted on web01: ") and "timed out\n" in text
+
+
+@pytest.mark.parametrize(("number", "more"), [(10, 0), (11, 1)])
+def test_a_lift_lists_ten_hosts_of_each_kind(number, more):
+    names, kept = [f"web{place:02}" for place in range(number)], [f"db{place:02}" for place in range(number)]
+    collector = Collector(run([*names, *kept], "lift"))
+    for host in kept:
+        package = {"manager": "rpm", "id": host, "version": "1", "scope": "system", "name": f"{host}.noarch"}
+        refused = [{"rule": "dns/x", "subject": "a line", "reason": f"{host} has it"}]
+        result = {"actions": ["delete block"], "removed": [{**package, "how": "dnf"}], "refused": refused}
+        collector.changed(host, "dns", result)
+    apart = {f"sw{place:02}": "is a switch" for place in range(number)}
+    facts = {"back": "./p enforce", "apart": apart, "controls": ["dns"], "file": "lift.json"}
+    text = lifting.render(collector.expected, collector.heard, check=False, width=120, **facts)
+    assert text.splitlines() == [
+        "", f"lifted on {number} of {2 * number} hosts ({number} actions); the ban is not in force there for dns",
+        "this enforces it again:", "  ./p enforce",
+        f"{number} packages that the ban had removed are not installed again",
+        *(line for host in kept[:10] for line in (f"on {host}, as root:", f"  dnf install {host}.noarch")),
+        *["... and 1 more host"] * more, "all of it: lift.json",
+        *(f"not lifted on {host}: no answer" for host in names[:10]), *["... and 1 more host"] * more,
+        *(f"not served, and left alone: sw{place:02}, is a switch" for place in range(10)),
+        *["... and 1 more host not served"] * more,
+        *(f"{host}: dns/x: a line was left as it is: {host} has it" for host in kept[:10]),
+    ]  # fmt: skip
 
 
 def change(before: str, after: str, header: str = "write /etc/x") -> dict[str, str]:
@@ -193,3 +219,24 @@ def test_a_narrow_screen_has_all_of_it():
     assert lines[lines.index("  used        2026-11-22 08:00 UTC to") + 1] == f"{'':14}2026-11-23 08:00 UTC on"
     coloured = exceptions.render(exceptions.Exceptions(T3, "", [CHAIN], [WAITING]), Screen(200, 50, True))
     assert coloured.count("\x1b[1m") == 3 and "\x1b[1mpress  active\x1b[0m" in coloured
+
+
+def test_a_past_fits_the_screen_or_has_the_first_of_each_kind():
+    def wrong(state):
+        return [queries.Wrong(f"apps/a{place:02}", state, 1, T1, T1, "web01", "") for place in range(25)]
+
+    flaps = [queries.Flap("web01", f"apps/a{place:02}", 3, T1) for place in range(25)]
+    unseen = [queries.Unseen(f"web{place:02}", "") for place in range(25)]
+    nothing = {"never": {}, "lifted": (), "between": (), "trend": (), "incidents": ()}
+    past = past_runs.Past(
+        now=T2, scope=Scope(), runs=(1, T1, T1), hosts=1, wrong=wrong("noncompliant"), waived=wrong("waived"),
+        repaired=queries.Repairs(0, 0, 0), flapping=flaps, unseen=unseen, **nothing,
+    )  # fmt: skip
+    shown = []
+    for height in (72, 71, 53, 44, 35, 28):
+        text = past_runs.render(past, Screen(100, height))
+        words = ("noncompliant ", "waived ", "drifted", "ever\n")
+        shown.append((text.count("\n") + 1, *(text.count(word) for word in words)))
+    # lines, wrong, waived, flapping, unseen
+    assert shown == [(71, 24, 13, 12, 6), (53, 16, 9, 8, 4), (44, 12, 7, 6, 3), (35, 8, 5, 4, 2), (28, 5, 3, 2, 2),
+                     (26, 3, 3, 2, 2)]  # fmt: skip
