@@ -34,7 +34,8 @@ STANDING = [
      "review_by": "2026-11-20T00:00:00Z", "review_overdue": True, "why": "so says gone",
      "hosts": ["policies", "broken"], "zones": ["press"], "users": ["alice", "gone"], "posix_groups": ["editors"],
      "versions": ["4.0"], "paths": ["/opt/wechat"], "hours": ["08:00-18:00"],
-     "compensating_controls": ["a proxy on gone"], "risk": "medium", "ticket": "BAN-12 of gone",
+     "compensating_controls": ["a proxy on gone"], "risk": "medium", "ticket": "BAN-12 of gone", "groups": ["desks"],
+     "signed_by": "mei", "another_key": {"a": True, "b": ["x", False], "c": None},
      "request": "0123456789abcdef", "requested_by": "alice", "requested_on": "2026-09-30T08:00:00Z",
      "approved_on": "2026-09-30T09:00:00Z", "signed_with": "ED25519 key SHA256:abc",
      "file": "inventory/waivers/press.yml"},
@@ -195,7 +196,9 @@ def lifted():
     """Return a run after two lifts: of a host of which a control is off, and of some controls of another one."""
     whole, part = Lift("2026-11-25T05:01:00Z", "lift-5"), Lift("2026-11-25T06:01:00Z", "lift-6")
     lifts = {"audited": dict.fromkeys(("apps", "browser", "dns"), whole), "named": {"apps": whole, "dns": part}}
-    return apply_lifts(*audited(("audited", "excused", "named")), lifts)
+    report, records = audited(("audited", "excused", "named"))
+    about_others: Any = {**dict.fromkeys(("waivers", "points", "upcoming", "not_served"), ()), "departments": {}}
+    return apply_lifts({**report, **about_others}, records, lifts)
 
 
 def runs():

@@ -375,6 +375,17 @@ def test_launcher_that_sudo_started_is_started_by_it_again(environment, before, 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     call = called(["a", OURS], {**environment, "PROSCRIBE_CALLED": "./p"}, OPTIONS, "/srv")
     assert call.program == (*before, "./p")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)  # who is not root was not started by sudo
+    call = called(["a", OURS], {**environment, "PROSCRIBE_CALLED": "./p"}, OPTIONS, "/srv")
+    assert call.program == (*before[before[:1] == ("sudo",) :], "./p")
+
+
+def test_call_repeats_what_the_environment_says_of_its_scope():
+    named = ["CONFIG", "INVENTORY", "RUN_TAGS", "SKIP_TAGS", "REMOTE_USER", "BECOME", "BECOME_METHOD", "BECOME_USER"]
+    named += ["PRIVATE_KEY_FILE", "VAULT_PASSWORD_FILE", "VAULT_IDENTITY_LIST"]
+    environment = dict.fromkeys([f"ANSIBLE_{name}" for name in (*named, "NOCOLOR")], "x")
+    program = ("env", *(f"ANSIBLE_{name}=x" for name in named), "ansible-playbook")
+    assert called(["ansible-playbook"], environment, OPTIONS, "/srv").program == program
 
 
 @pytest.mark.parametrize(("words", "launcher", "call"), [

@@ -381,7 +381,15 @@ def test_no_host_dates_its_events_out_of_the_run(text, taken):
 
 @pytest.mark.parametrize(
     ("result", "shown"),
-    [([], 0), (["a" * 20] * 3, 3), (["a" * 20] * 400, 173), (["x" * 290] * 20, 13), (["x" * 5000], 1)],
+    [
+        ([], 0),
+        (["a" * 20] * 3, 3),
+        (["a" * 20] * 400, 173),
+        (["x" * 290] * 20, 13),
+        (["x" * 5000], 1),
+        ([*["x" * 297] * 13, "y" * 95], 14),
+        ([*["x" * 297] * 13, "y" * 96], 13),
+    ],
 )
 def test_listed_names_are_cut_to_the_limit(result, shown):
     assert event_texts.names(result) == ([event_texts.cut(item, 300) for item in result[:shown]], len(result) - shown)

@@ -129,9 +129,23 @@ def test_days_and_facilities_are_those_of_syslog():
     assert {name: SysLogHandler.facility_names[name] for name in names} == datagrams.FACILITIES
 
     # RFC 3164, 4.1.2: a receiver takes the place of the host's name by counting.
-    for month, day, text in ((1, 2, "Jan  2 03:04:05"), (10, 31, "Oct 31 03:04:05"), (12, 9, "Dec  9 03:04:05")):
-        when = time.struct_time((2026, month, day, 3, 4, 5, 0, 1, 0))
-        assert text.encode() in datagrams.syslog_message(EVENT, 3, when)
+    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    for month, name in enumerate(months, 1):
+        for day, text in ((2, f"{name}  2 03:04:05"), (10, f"{name} 10 03:04:05")):
+            when = time.struct_time((2026, month, day, 3, 4, 5, 0, 1, 0))
+            message = f'<28>{text} proscribe[{os.getpid()}]: {{"kind":"rule"}}'
+            assert datagrams.syslog_message(EVENT, 3, when) == message.encode()
+
+
+def test_journal_entry_has_its_fields_with_their_lengths():
+    fields = [
+        (b"MESSAGE", b'{"kind":"rule"}'), (b"PRIORITY", b"4"), (b"SYSLOG_IDENTIFIER", b"proscribe"),
+        (b"SYSLOG_FACILITY", b"3"), (b"PROSCRIBE_KIND", b"rule"), (b"PROSCRIBE_HOST", b"web01"),
+        (b"PROSCRIBE_RULE", b"apps/wechat"), (b"PROSCRIBE_STATE", b"noncompliant"),
+    ]  # fmt: skip
+    entry = b"".join(b"%s\n%s%s\n" % (name, len(value).to_bytes(8, "little"), value) for name, value in fields)
+    assert datagrams.journal_entry(EVENT, 3) == entry
+    assert b"PROSCRIBE_RULE" not in datagrams.journal_entry(EVENT._replace(rule=""), 3)
 
 
 @pytest.fixture
@@ -146,13 +160,16 @@ def daemon(tmp_path, monkeypatch):
         yield listening
 
 
-@pytest.mark.parametrize("name", ["journald", "syslog"])
-def test_event_is_one_datagram(past, daemon, name):
+@pytest.mark.parametrize(
+    ("name", "facility"), [("journald", b"SYSLOG_FACILITY\n\1\0\0\0\0\0\0\0003\n"), ("syslog", b"<28>")]
+)
+def test_event_is_one_datagram(past, daemon, name, facility):
     assert send(*past.report({"web01": bad()}), {**SETTINGS, name: True}) == []
     got = [daemon.recv(1 << 16) for _ in range(3)]
     with pytest.raises(TimeoutError):
         daemon.recv(1)
     assert [b'"kind":"%s"' % kind in message for kind, message in zip((b"host", b"rule", b"run"), got)] == [True] * 3
+    assert facility in got[0]
 
 
 def test_a_daemon_that_takes_nothing_ends_only_its_own_transport(past, daemon, own, monkeypatch):

@@ -103,6 +103,14 @@ def write_corrected(reports: Path, value: object) -> Path:
     return file
 
 
+@pytest.mark.parametrize("text", [
+    "", "nonsense", "[]", "[" * 100_000, '{"web01": ["apps"]}', '{"web01": {"apps": 5}}', '{"web01": {"apps": "../x"}}',
+])  # fmt: skip
+def test_corrections_that_name_no_run_are_none(tmp_path, text):
+    (tmp_path / "corrected.json").write_text(text)
+    assert read(tmp_path) == {}
+
+
 def test_a_run_over_some_controls_says_nothing_of_others(tmp_path):
     write_corrected(tmp_path, BEFORE)
     run: Any = {"id": R3, "controls": ["dns", "apps"]}
@@ -164,7 +172,7 @@ def test_a_page_that_cannot_be_made_leaves_no_complete_report(tmp_path):
     with pytest.raises(RuntimeError):
         ReportDirectory(tmp_path / "r1.partial").finish([RECORD], REPORT, page())
     assert [path.name for path in tmp_path.iterdir()] == ["r1.partial"]
-    assert not (tmp_path / "r1.partial" / "report.html").exists()
+    assert list_names(tmp_path / "r1.partial") == ["hosts.jsonl", "report.json"]
 
 
 def test_a_killed_run_leaves_its_journal_and_latest_as_it_was(tmp_path):
@@ -214,9 +222,11 @@ def test_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 def test_a_run_that_is_closed_late_takes_the_place_of_older_ones_only(tmp_path, links, expected):
     for name, target in links.items():
         (tmp_path / name).symlink_to(target)
+        (tmp_path / f".{name}.{os.getpid()}").symlink_to(target)  # by a process of this number that was killed
     ReportDirectory(tmp_path / "r2.partial")
     ReportDirectory(tmp_path / "r2.partial", left=True).finish([RECORD], REPORT, [])
     assert {name: os.readlink(tmp_path / name) for name in ("latest", "newest")} == expected
+    assert list_names(tmp_path / "r2") == ["hosts.jsonl", "report.html", "report.json"]
 
 
 def test_a_page_and_lists_are_replaced_whole(tmp_path):
@@ -470,12 +480,15 @@ def test_request_stays_until_its_host_answers_without_it(tmp_path, report, recor
 
 
 def test_a_host_can_make_up_ids_but_no_other_hosts_requests(tmp_path):
-    alike = [FIRST, FIRST._replace(user="mallory"), FIRST._replace(id="b2"), FIRST._replace(host="web09")]
+    later = FIRST._replace(id="a0", at="2026-11-25T09:00:00Z")
+    alike = [FIRST, FIRST._replace(user="mallory"), later, FIRST._replace(host="web09")]
     assert len({item.key for item in alike}) == 4
     requests_file.take(
         tmp_path, run_report("run1"), [requesting_record("web01", *alike[:3]), requesting_record("web09", alike[3])]
     )
-    assert requests_file.read(tmp_path) == sorted(alike, key=lambda entry: (entry.at, entry.key))
+    assert requests_file.read(tmp_path) == [alike[1], FIRST, alike[3], later]  # by time, then by key
+    requests_file.take(tmp_path, run_report(), [requesting_record("web01", later._replace(reason="more"))])
+    assert requests_file.read(tmp_path) == [later._replace(reason="more")], "the run that brought it first stays"
 
 
 NAME = "r1.partial"

@@ -95,6 +95,9 @@ def test_merged_run_has_the_facts_of_all_parts_in_their_order():
     assert run["verdict"] == {"gate": "x", "passed": False}
     other = make_part(2, make_record("b"), run={**later, "command": {"word": "check"}})
     assert merged("id", [first, other])[0]["run"]["command"] is None
+    cut = {"why": "killed", "closed_by": "r9"}
+    whole, part = (merged("id", [first, make_part(2, run=more)])[0]["run"] for more in ({}, {"interrupted": cut}))
+    assert [(run["interrupted"], run["verdict"]) for run in (whole, part)] == [(None, None), (cut, None)]
 
 
 def make_part_without_round(number: int, *hosts: str, started: str = "", finished: str = "", **more: Any) -> Part:
