@@ -434,6 +434,10 @@ EVENTS = st.one_of(
 )  # fmt: skip
 WRONG = {
     "its report is there already": lambda path: (path.with_suffix("") / "in the way").mkdir(parents=True),
+    "its journal could not be written": lambda path: (
+        os.truncate(path / journal.FILE, 0),
+        (path / journal.FILE).chmod(0o1640),
+    ),
     "it is another run's": lambda path: path.rename(path.with_name(f"{BY}.partial")),
 }
 
@@ -507,16 +511,34 @@ def test_reading_ends_with_the_first_event_that_is_none(event, values):
     assert again.rollout() is None
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_run_that_cannot_be_closed_stays_and_is_reported(tmp_path, name):
+def leave_run(reports: Path) -> Path:
+    """Leave a run that began to correct web01 and has not reached web02; return its directory."""
     result = run(["web01", "web02"], "enforce", id=ID)
     collector = Collector(result)
-    writer = journal.Journal(files.ReportDirectory(tmp_path / f"{ID}.partial").partial, result)
+    writer = journal.Journal(files.ReportDirectory(reports / f"{ID}.partial").partial, result)
     collector.note = writer.note
     feed(collector, [("answered", "web01", RECORDS[0]), ("began", "web01", "apps")])
     writer.close()
-    WRONG[name](tmp_path / f"{ID}.partial")
+    return reports / f"{ID}.partial"
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_run_that_cannot_be_closed_stays_and_is_reported(tmp_path, name):
+    WRONG[name](leave_run(tmp_path))
     wrong: list[str] = []
     list(closing.close(tmp_path, BY, wrong.append))
     assert any(("cannot be closed" in text or "cannot be written" in text) for text in wrong)
     assert list(tmp_path.glob("*.partial/journal.jsonl"))
+
+
+@pytest.mark.parametrize(("mode", "why", "done", "reason"), [
+    (0o640, "it was killed, or its machine went down", "It corrected no host.", "not reached"),
+    (0o1640, "its journal or its report could not be written", "", "not known whether it was reached"),
+])  # fmt: skip
+def test_closed_run_knows_of_hosts_that_its_journal_lacks_where_it_has_all_events(tmp_path, mode, why, done, reason):
+    (leave_run(tmp_path) / journal.FILE).chmod(mode)
+    (closed,) = closing.close(tmp_path, BY, [].append)
+    assert f"{ID} came to no end: {why}. {done}" in closed.text
+    assert ("Not known whether done: 2 hosts" if mode == 0o1640 else "Not done: 2 hosts") in closed.text
+    assert str(closed.run.records[1]["reason"]).startswith(reason)
+    assert closed.run.report["run"]["interrupted"] == {"why": why, "closed_by": BY}

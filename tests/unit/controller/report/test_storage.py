@@ -1,9 +1,11 @@
 """Reports on disk: complete ones, links to them, baselines, corrections, requests, old ones that go."""
 
+import contextlib
 import errno
 import fcntl
 import json
 import os
+import resource
 import stat
 import time
 from collections.abc import Sequence
@@ -529,13 +531,41 @@ def test_journal_is_read_up_to_its_last_whole_line(tmp_path):
         stream.write('["half')
     assert place.joinpath(journal.FILE).stat().st_mode & 0o777 == 0o640
     for item in left(tmp_path):
-        assert item.run == {"id": "r1", "mode": "audit"} and item.directory == place
+        assert item.run == {"id": "r1", "mode": "audit"} and item.directory == place and not item.is_unwritten
         assert list(item.events()) == [["answered", "web01", {"a": 1}], ["began", "web01"]]
         assert item.ended == place.joinpath(journal.FILE).stat().st_mtime
         assert ids_of_ended_runs(tmp_path) == [], "it is held by who looks at it"
     assert ids_of_ended_runs(tmp_path) == ["r1"]
     with pytest.raises(FileExistsError):
         Journal(place, {})
+
+
+@contextlib.contextmanager
+def full_disk(size):
+    """Let no file grow beyond a size, as on a disk without room."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_journal_on_a_full_disk_is_marked_as_one_that_lacks_events(tmp_path):
+    path = tmp_path / NAME / journal.FILE
+    path.parent.mkdir()
+    with full_disk(0), pytest.raises(OSError, match="File too large") as wrong:
+        Journal(path.parent, {"id": "r1"})
+    assert (wrong.value.filename, stat.S_IMODE(path.stat().st_mode)) == (str(path), 0o1640)
+    assert [(item.run, item.is_unwritten) for item in left(tmp_path)] == [(None, True)]
+    path.unlink()
+    writer = Journal(path.parent, {"id": "r1"})
+    writer.note("began", "web01")
+    with full_disk(path.stat().st_size), pytest.raises(OSError, match="File too large") as wrong:
+        writer.note("began", "web02")
+    assert (wrong.value.filename, stat.S_IMODE(path.stat().st_mode)) == (str(path), 0o1640)
+    writer.close()  # there is room again
+    assert [(item.run, item.is_unwritten) for item in left(tmp_path)] == [({"id": "r1"}, True)]
 
 
 @pytest.mark.parametrize("mode", ["enforce", "audit"])
