@@ -44,13 +44,18 @@ POINT = {
     "format": "rpz", "directory": "/srv/dns/guests", "group": "guests", "state": "current", "why": [],
     "written": "2026-11-24T08:00:00Z", "plan": DIGEST, "valid_until": "2026-12-24T18:00:00Z", "older": False,
     "expired": False, "signed_with": "ED25519 key SHA256:abc",
-    "fetched_by": {"since": "2026-11-20T00:00:00Z", "addresses": 2,
-                   "last": [{"address": "192.0.2.4", "at": "2026-11-24T09:00:00Z", "file": "proscribe.rpz"}]},
+    "fetched_by": {"since": "2026-11-20T00:00:00Z", "addresses": 5,
+                   "last": [{"address": f"192.0.2.{day}", "at": f"2026-11-2{day}T09:00:00Z", "file": "proscribe.rpz"}
+                            for day in (4, 3, 2, 1)]},
     "fetched_by_unknown": "",
 }  # fmt: skip
 UNREAD = {
     **dict.fromkeys(POINT), "format": "nft", "directory": "/srv/fw", "group": "", "state": "unknown",
     "why": ["it cannot be read"], "fetched_by_unknown": "there is no log",
+}  # fmt: skip
+OVER = {
+    **POINT, "directory": "/srv/dns/old", "state": "expired", "why": ["it was valid until then"], "signed_with": None,
+    "valid_until": None, "fetched_by": {"since": "2026-11-20T00:00:00Z", "addresses": 0, "last": []},
 }  # fmt: skip
 FINISHED = "2026-11-25T00:31:00Z"
 Made = tuple[Any, Any]  # a report and its records
@@ -151,7 +156,7 @@ def audited(only=()):
     clock = Clock.of(result, FINISHED)
     fleet = reconcile(digests, records, reasons, clock, result["rules"], Modes(POLICIES, CONTROLS))
     new = [New("broken", "apps/wechat", "noncompliant", "dpkg wechat 4.0"), New("gone", "", "unknown", "no route")]
-    return {**fleet_report(result, fleet, FINISHED, new), "points": [POINT, UNREAD]}, fleet.records
+    return {**fleet_report(result, fleet, FINISHED, new), "points": [POINT, UNREAD, OVER]}, fleet.records
 
 
 def enforced():

@@ -23,6 +23,7 @@ from proscribe.controller.cli import report as command
 from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.report.evaluation.rules import OF_CONTROL
 from proscribe.controller.report.history import HistoryError, Scope, database, open_history, said, since_last_run
+from proscribe.controller.report.history.database import SQLite
 from proscribe.controller.report.history.exceptions import stretches
 from proscribe.controller.report.history.plans import Plans
 from proscribe.controller.report.history.recording import prune
@@ -291,6 +292,20 @@ def test_session_waits_for_others_with_an_end_and_has_some_memory(tmp_path, monk
     second = history.database.writing()
     with history.database.writing(), pytest.raises(HistoryError, match="in use by another run"), second:
         pass
+
+
+@pytest.mark.parametrize(("seen", "lack"), [
+    ({"f_flag": os.ST_RDONLY}, " (Read-only file system)"),
+    ({"f_favail": 0}, " (No space left on device: no inodes)"),
+    ({"f_favail": 0, "f_files": 0}, ""),  # a file system that counts none
+    ({"f_bavail": 0}, " (No space left on device)"),
+])  # fmt: skip
+def test_history_says_what_its_file_system_lacks(tmp_path, monkeypatch, seen, lack):
+    usual = {"f_flag": 0, "f_files": 9, "f_favail": 9, "f_bavail": 9}
+    monkeypatch.setattr(os, "statvfs", lambda _: argparse.Namespace(**{**usual, **seen}))
+    with pytest.raises(HistoryError) as wrong, SQLite(tmp_path / "history.db").writing() as session:
+        session.run("SELECT nosuch")
+    assert str(wrong.value) == f"{tmp_path}/history.db: no such column: nosuch{lack}"
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("elsewhere")])
