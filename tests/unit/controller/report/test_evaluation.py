@@ -326,15 +326,10 @@ def test_a_record_has_all_controls_with_their_policies_and_its_rules_with_their_
 ])  # fmt: skip
 def test_enforcing_corrects_only_an_enforced_control_that_is_not_in_line(state, controls, corrects, stays):
     record = {"state": state, "controls": {name: dict(zip(("mode", "state"), of)) for name, of in controls.items()}}
-    assert (correctable(record), stays_noncompliant(record)) == (corrects, stays)
-
-
-def test_no_run_corrects_a_host_on_which_nothing_is_ever_changed():
-    for platform in ({"os": "windows"}, {"os": "macos"}, {"os": "linux"}, {}, None):
-        corrects = not platform or platform["os"] == "linux"
-        for controls in ({}, {"apps": {"mode": "enforce", "state": "noncompliant"}}):
-            record = {"state": "noncompliant", "platform": platform, "controls": controls}
-            assert (correctable(record), only_observed(record)) == (corrects, not corrects)
+    assert (correctable(record), stays_noncompliant(record), only_observed(record)) == (corrects, stays, False)
+    for system, changed in (("linux", True), ("windows", False), ("macos", False)):
+        here = {**record, "platform": {"os": system}}
+        assert (correctable(here), only_observed(here)) == (corrects and changed, not changed)
 
 
 def make_rule(name: str, state: str = "noncompliant", reason: str | None = None, *result: Any, **more: Any) -> Any:

@@ -105,20 +105,6 @@ def test_no_output_names_another_host_or_department(ask, format_):
     assert all(name in ask("--format", "json") or name == OTHERS[-1] for name in HIDDEN)
 
 
-def test_no_number_counts_another_host(ask):
-    report = json.loads(ask("--group", "press", "--json"))
-    assert report["run"]["expected_hosts"] == 3
-    states = {state: count for state, count in report["summary"]["hosts"].items() if count}
-    assert states == {"error": 1, "unknown": 1, "compliant": 1}
-    assert report["summary"]["coverage"]["denominator"] == 4  # with the one that is not served
-    assert {rule["rule"]: rule["counts"] for rule in report["rules"]}["apps/wechat"] == {"noncompliant": 1}
-    assert report["watch"]["hosts"] == report["requests"]["hosts"] == 1
-    assert [waiver["hosts"] for waiver in report["waivers"]] == [["web02"], ["web01"]]
-    hosts = {entry["host"] for name in ("new", "unexpected", "not_served") for entry in report[name]}
-    assert (hosts, report["departments"]) == ({"web01", "switch-press"}, {"press": list(OWN)})
-    assert [report[name] for name in ("upcoming", "nothing_known", "unexpected_hosts", "warnings")] == [[]] * 4
-
-
 def test_department_report_names_missing_hosts_and_omissions(ask):
     result = json.loads(ask("--group", "press", "--json"))["department"]
     assert (result["name"], result["missing"], result["partial"]) == ("press", ["lost01"], True)
