@@ -24,6 +24,7 @@ HOSTS = ("web01", "web02", "web03", "web04")
 BAD = answer(wechat(WECHAT), evaluated=["apps/line", "dns/line"])
 GOOD = answer(evaluated=["apps/wechat", "browser/gmail", "firewall/telegram", "dns/line"])
 EVENTS = {"journald": False, "syslog": False, "facility": "daemon", "send": "all", "limit": 12}
+WHOLE = (".txt", "lift.json")  # files below a run's directory that are shown whole
 REMOVED = [
     Removed("dpkg", "wechat", "4.0", "system", "wechat", "apt-get"),
     Removed("dpkg", "libwechat", "4.0", "system", "libwechat:i386", "apt-get", mark="auto"),
@@ -147,7 +148,7 @@ def files(reports):
         name, mode = path.relative_to(reports), stat.S_IMODE(path.lstat().st_mode)
         if path.is_symlink():
             yield f"{name} -> {path.readlink()}"
-        elif path.is_dir() or path.suffix == ".db" or (path.parent != reports and path.suffix != ".txt"):
+        elif path.is_dir() or path.suffix == ".db" or (path.parent != reports and not path.name.endswith(WHOLE)):
             yield f"{name} {mode:o}"
         elif path.suffix != ".lock":
             yield f"{name} {mode:o}\n{path.read_text(encoding='utf-8')}"
