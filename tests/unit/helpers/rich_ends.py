@@ -9,8 +9,10 @@ from pathlib import Path
 from fleets import WAIVERS, WECHAT, answer, clean_answer, run, wechat
 from proscribe.base.duration import moment_of
 from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.collection.lift_results import lift_results
 from proscribe.controller.report.end import closing
-from proscribe.controller.report.end.ending import ended
+from proscribe.controller.report.end.ending import Ended, ended
+from proscribe.controller.report.end.lifting import publish_lift
 from proscribe.controller.report.storage import lift_file
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.journal import FILE, Journal
@@ -121,8 +123,8 @@ def killed(ends, mode):
     os.utime(directory.partial / FILE, (when, when))
 
 
-def lifted(ends):
-    collector = ends.run(HOSTS[:3], mode="lift")
+def lifted(ends: Ends):
+    collector = ends.run(HOSTS[:3], mode="lift", directory=str(ends.reports / "lift.partial"))
     for host in HOSTS[:2]:
         collector.began(host, "apps")
         removed = [item._asdict() for item in (REMOVED if host == "web01" else REMOVED[:1])]
@@ -131,6 +133,8 @@ def lifted(ends):
     collector.unreachable("web03", "no route")
     expected, heard = collector.expected, collector.heard
     lift_file.write(ends.reports, collector.run, heard, lifting.lifted_hosts(expected, heard))
+    results = lift_results(collector.run, expected, heard)
+    ends.broken += publish_lift(collector.run, "2026-11-10T00:31:00Z", results)
     facts = {"back": "./proscribe enforce", "apart": {"sw1": "is a network device"}, "file": "lift.json"}
     return "\n".join(lifting.render(expected, heard, check=check, width=100, **facts) for check in (False, True))
 
