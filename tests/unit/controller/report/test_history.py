@@ -236,20 +236,14 @@ def test_a_history_of_an_earlier_version_has_none_of_it_until_the_next_run(tmp_p
     (["--exceptions"], "press  expired"),
     (["--exceptions", "--since", "2026-11-01", "--format", "csv"], "waiver,inventory,status"),
     (["--exceptions", "--json"], '"schema": "proscribe/exceptions/1"'),
-    (["--exceptions", "--format", "sarif"], "--exceptions has the formats table, json and csv"),
-    (["--exceptions", "--host", "web01"], "--host does not go with it"),
 ])  # fmt: skip
 def test_the_command_prints_it(tmp_path, options, result):
     past = Past(open_history("sqlite", tmp_path))
     past.run({"web01": waived()}, waivers=[{**PRESS, "hours": ["weekdays 09:00-18:00"]}])
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    try:
-        text = command.answer(parser.parse_args(options), Screen(), Place(tmp_path, "the test"))
-    except cli.Refused as refused:
-        text = str(refused)
-    assert result in text
-    assert result[:1] == "-" or "weekdays 09:00-18:00" in text
+    text = command.answer(parser.parse_args(options), Screen(), Place(tmp_path, "the test"))
+    assert result in text and "weekdays 09:00-18:00" in text
 
 
 def test_waiver_is_stored_again_only_where_its_terms_change(past):

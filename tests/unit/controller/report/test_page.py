@@ -24,6 +24,7 @@ from proscribe.controller.report.page.data import script_data
 from proscribe.controller.report.page.days import picture, svg
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.page.findings import ago
+from proscribe.controller.report.page.headline import title
 from proscribe.controller.report.page.hosts import hosts
 from proscribe.controller.report.page.trend import drawing, numbers, until
 from proscribe.controller.report.page.waivers import waivers
@@ -255,6 +256,48 @@ def test_a_page_has_rows_of_400_hosts_and_names_of_2000(most, more):
     assert (row.name, row.state, row.side) == ("web01", "error", ["press", "debian 13", "2026-11-25 00:31 UTC"])
     assert [text.split(" between")[0] for text in row.why[5:]] == more[2]
     assert row.why[0] == "apps/telegram: /opt/p0 of alice ended 7 times since Tuesday 2026-11-24 09:00 UTC"
+
+
+PRESS: Any = {"name": "press", "missing": [], "partial": False}
+ALL = ["apps", "browser", "firewall", "dns"]
+
+
+@pytest.mark.parametrize(("hosts", "more", "text"), [
+    ({}, {}, "No host was selected"),
+    ({}, {"apart": 2}, "Proscribe serves none of these hosts"),
+    ({"noncompliant": 1}, {}, "This host is not compliant"),
+    ({"unknown": 1}, {}, "Whether the ban is in effect on this host is unknown"),
+    ({"noncompliant": 1, "error": 1, "unknown": 1}, {}, "2 of 3 hosts are not compliant, and 1 is unknown"),
+    ({"unknown": 1, "compliant": 1}, {"left_out": 1},
+     "Whether the ban is in effect is unknown for 1 of 2 hosts that were selected"),
+    ({"error": 1, "compliant": 1}, {"department": PRESS}, "1 of 2 hosts of press is not compliant"),
+    ({"error": 1, "compliant": 1}, {"department": {**PRESS, "missing": ["a"]}},
+     "1 of 2 hosts of press in this run is not compliant"),
+    ({"compliant": 1}, {"department": {**PRESS, "partial": True}},
+     "The ban is in effect on the 1 host of press in this run"),
+    ({"compliant": 1}, {}, "The ban is in effect on this host"),
+    ({"compliant": 1}, {"left_out": 1}, "The ban is in effect on the 1 host that was selected"),
+    ({"compliant": 2}, {"controls": ["dns"]}, "The ban's dns is in effect on all 2 hosts"),
+    ({"compliant": 2}, {"apart": 1}, "The ban is in effect on the 2 hosts that are served; 1 host is not"),
+    ({"repaired": 2, "waived": 1}, {"watch": {"opened": 2, "frozen": 1}},
+     "The ban is in effect on all 3 hosts, but for waivers on 1, and was open in between on 2 and 1 is frozen"),
+    ({"waived": 1}, {"watch": {"opened": 1, "frozen": 1}},
+     "The ban is in effect on this host, but for waivers, and was open in between and its watcher is frozen"),
+    ({"compliant": 1}, {"watch": {"opened": 0, "frozen": 0}}, "The ban is in effect on this host"),
+    ({"not_applicable": 2}, {}, "Nothing is restricted"),
+    ({"unknown": 1}, {"lifted": [("a", ALL)]}, "The ban is lifted on this host"),
+    ({"unknown": 3}, {"lifted": [("a", ALL), ("a", ["watch"])]},
+     "The ban is lifted on 1 of 3 hosts; 3 are unknown, with these"),
+    ({"error": 1, "unknown": 1}, {"lifted": [("a", ["dns"])]},
+     "The ban is lifted in part on 1 of 2 hosts; 1 is not compliant"),
+])  # fmt: skip
+def test_title_of_a_page_is_its_verdict(hosts, more, text):
+    facts = {"left_out": 0, "controls": ALL, "apart": 0, "upcoming": [], "lifted": (), **more}
+    counts = {**dict.fromkeys(("error", "noncompliant", "unknown", "waived", "not_applicable"), 0), **hosts}
+    parts: Any = {"run": {**facts, "expected_hosts": sum(hosts.values())}}
+    parts |= {"summary": {"hosts": counts, "not_served": facts["apart"]}}
+    parts |= {"lifted": [{"host": host, "controls": controls} for host, controls in facts["lifted"]]}
+    assert title({**facts, **parts}) == text
 
 
 def make_day(date, **hosts):
