@@ -90,6 +90,7 @@ def story(reports):
     yield from map(str, (item.text for item in closing.close(reports, "by-this-run", ends.broken.append)))
     yield from said(ends.end(ends.answered(ends.run(("web01", "web02")), web01=GOOD, web02=BAD)))
     yield lifted(ends)
+    yield lifted_on_many()
     yield "\n".join(ends.broken)
     yield from files(reports)
 
@@ -139,7 +140,20 @@ def lifted(ends: Ends):
     return "\n".join(lifting.render(expected, heard, check=check, width=100, **facts) for check in (False, True))
 
 
-def said(done):
+def lifted_on_many():
+    """Return what a lift says of more hosts of each kind than it lists."""
+    names = [f"{kind}{number:02}" for kind in ("far", "near") for number in range(11)]
+    collector = Collector(run(names, "lift"))
+    for host in names[11:]:
+        package = {**REMOVED[0]._asdict(), "id": host, "name": host}
+        refused = [{"rule": "dns/x", "subject": "a line", "reason": f"{host} has it"}]
+        collector.changed(host, "dns", {"actions": ["delete block"], "removed": [package], "refused": refused})
+    apart = {f"switch{number:02}": "is a switch" for number in range(11)}
+    facts = {"check": False, "width": 100, "apart": apart, "controls": ["dns"]}
+    return lifting.render(collector.expected, collector.heard, **facts)
+
+
+def said(done: Ended):
     """Return how a run ended and the files beside its report."""
     where = Path(done.where)
     beside = [path.name for path in sorted(where.parent.glob("*.json*"))]

@@ -119,6 +119,8 @@ def answers(history):
         yield "past-screen", past_runs.render(result, Screen(76, 30, True) if number == 1 else Screen(100, 200))
         if number == 2:
             yield "past", _json(result.as_dict())
+        heights = (past_runs.render(result, Screen(100, height)).count("\n") for height in range(6, 70, 4))
+        yield "past-screen", f"lines: {' '.join(map(str, heights))}"
     for host, rule in WRONG:
         try:
             past_runs.gather(history, Scope(host=host, rule=rule), NOW, STALE)

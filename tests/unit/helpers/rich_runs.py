@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import sys
 from typing import Any
 
 import export_fleet
@@ -81,7 +82,7 @@ FEW = ("policies", "named", "excused", "audited", "gone")
 # The outputs of each run: in one of them a format, or a part of the page, has all that it can have.
 WRITTEN = {
     "audit": ("page", "screen"), "few": ("csv", "events", "junit", "prometheus", "sarif", "json"),
-    "press": ("screen", "json"), "lifted": ("page", "csv", "prometheus", "json"),
+    "press": ("screen", "json"), "lifted": ("page", "csv", "prometheus", "json", "limits"),
     "enforce": ("page", "screen", "json"), "none": ("page", "screen", "prometheus"),
     "states": ("junit", "oscal", "sarif"), "watched": ("events", "prometheus"),
 }  # fmt: skip
@@ -229,17 +230,38 @@ def pages(result):
 
 def screens(result):
     shown = [render(*result, Screen()), render(*result, Screen(72, 24, True, "/srv/ban"), "/srv/ban/reports/r1")]
+    heights = (sys.maxsize, *range(70, 24, -3))
+    shown.append(f"lines: {' '.join(str(render(*result, Screen(100, height)).count(chr(10))) for height in heights)}")
     return "\n\n====\n".join(shown)
 
 
-def export(result, name):
+def limits(result: Made):
+    """Return what the page of a great fleet says of what it leaves out, and how many rows each section has."""
+    report, records = result
+    names = ("new", "not_served", "unexpected", "unexpected_hosts", "lifted", "warnings")
+    more = {name: [*(report.get(name) or ())] * 400 for name in names}
+    hosts = [{**record, "host": f"{record['host']}{number}"} for number in range(420) for record in records]
+    hosts += [{**hosts[-1], "host": f"good{number}", "state": "compliant", "rules": [], "errors": [], "reason": None,
+               "watch": None, "attempts": {f"apps/x{number}": 1}} for number in range(2100)]  # fmt: skip
+    text = "".join(page({**report, **more}, hosts)).partition("<script type")[0]
+    sections = re.findall(r'(?s)<section id="([\w-]+)">(.*?)</section>', text)
+    lines = [f"{name}: {part.count('<tr')} rows, {part.count('<li')} items" for name, part in sections]
+    return "\n".join([*lines, *re.findall(r"[^<>\n]*\d (?:\w+ )?more[^<>\n]*", text)])
+
+
+def export(result: Made, name: str):
     stream = io.StringIO(newline="")
     pour(stream, *result, name)
     text = stream.getvalue()
     return compact(json.loads(text)) if formats()[name].file.endswith(("json", "sarif")) else text
 
 
-OWN = {"page": pages, "screen": screens, "json": lambda result: compact({"report": result[0], "records": result[1]})}
+OWN = {
+    "page": pages,
+    "screen": screens,
+    "limits": limits,
+    "json": lambda result: compact({"report": result[0], "records": result[1]}),
+}
 
 
 def compact(value):

@@ -1,12 +1,21 @@
-"""Layouts of texts and summaries of changes, for test_exports.py."""
+"""Layouts of texts, summaries of changes, and decisions by all that they depend on, for test_exports.py."""
 
 import json
-from itertools import product
+from collections.abc import Iterator
+from itertools import combinations_with_replacement, product
+from typing import Any
 
+from proscribe.controller.report.evaluation import scope, verdict
+from proscribe.controller.report.evaluation.baseline import New
+from proscribe.controller.report.evaluation.fleet_state import Host, Observation
+from proscribe.controller.report.evaluation.modes import correctable, stays_noncompliant
+from proscribe.controller.report.evaluation.scope import Scope
+from proscribe.controller.report.page.headline import title
 from proscribe.controller.report.terminal.differences import changes, listed, text_of
 from proscribe.controller.report.terminal.dry_run import DryRun
 from proscribe.controller.report.text.layout import clip, fitted, flow, prose, row, table, wrap
 from proscribe.controller.report.text.redaction import Redaction
+from proscribe.model.finding import STATES
 
 SENTENCES = [
     "", "short", "the settings of other users cannot be read, so this needs root",
@@ -89,6 +98,72 @@ def differences():
     yield "\n".join(["== dry run", *(line for block in dry.taken() for line in block), str(list(dry.taken()))])
 
 
+NEW = (New("web01", "apps/wechat", "noncompliant", "dpkg"), New("web02", "", "unknown", "no answer"))
+ENDS = [  # the states of the hosts of a run; a host that is silent or has no rules evaluated none
+    "", "silent", "silent compliant", "no-rules", "no-rules compliant", "compliant", "unknown compliant",
+    "noncompliant silent", "noncompliant compliant", "error", "error compliant", "waived repaired not_applicable",
+]  # fmt: skip
+
+
+def decisions():
+    yield "exits by states and gate: usual, Ansible failed, hosts not served, a baseline, its noncompliant, its unknown"
+    for states, gate in product(ENDS, ("never", "noncompliant", "incomplete", "nonsense")):
+        records = [
+            {"host": "web01", "state": {"silent": "unknown", "no-rules": "compliant"}.get(state, state),
+             "rules_evaluated": 0 if state in ("silent", "no-rules") else 3} for state in states.split()
+        ]  # fmt: skip
+        ends = [verdict.judge(records, ["never", gate], failed, apart) for failed, apart in ((0, 0), (1, 0), (0, 2))]
+        news = ((), NEW[:1], NEW[1:])
+        ends += [verdict.judge_new(records, [gate], False, new) for new in news]
+        passed = [item.as_dict([gate], number > 2, number == 1)["passed"] for number, item in enumerate(ends)]
+        said = (f"{item.exit}{'' if good else '!'}" for item, good in zip(ends, passed))
+        yield f"{states or 'none'}, {gate}: {' '.join(said)}"
+    yield from ("", "scope of a run: is it whole, what it leaves out, what it can say; what it covers")
+    wanted = [Scope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
+    for left, limit, controls in product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"], ["dns", "apps"])):
+        run = {"inventory": ["a", "b/"], "left_out": left, "limit": limit, "controls": controls}
+        cut = scope.is_whole({**run, "interrupted": {"why": "x", "closed_by": None}})
+        covers = [scope.covers(run, item) for item in (*wanted, Scope(["a"]))]
+        said = scope.is_whole(run), cut, scope.parts(run), scope.in_effect(run), *covers
+        yield f"{left} {limit!r} {controls}: {said}"
+    yield from ("", "hosts by their controls: does enforcing correct them, are they audited and noncompliant")
+    modes = [None, *product((None, "enforce", "audit"), ("compliant", "noncompliant", "error"))]
+    for state, apps, dns in product(("noncompliant", "error"), modes, (None, ("audit", "noncompliant"))):
+        named = {name: {"mode": of[0], "state": of[1]} for name, of in (("apps", apps), ("dns", dns)) if of}
+        hosts = [{"state": state, "controls": named, "platform": {"os": name}} for name in ("linux", "macos")]
+        yield f"{state} {apps} {dns}: {[(correctable(host), stays_noncompliant(host)) for host in hosts]}"
+    yield from ("", "hosts by two observations: state, seen, checked")
+    seen = [Observation("off"), Observation(), Observation(state="unknown", at="T1", counts=True)]
+    seen += [Observation(state=state, at="T2", counts=state != "lifted") for state in ("compliant", "error", "lifted")]
+    for first, second in combinations_with_replacement(seen, 2):
+        host = Host("web01", "inv", {"apps": first, "dns": second})
+        names = (f"{item.mode}{item.state}{item.at}" for item in (first, second))
+        yield f"{' '.join(names)}: {host.state} {host.seen} {host.checked_at!r}"
+
+
+ALL = {"host": "a", "controls": ["apps", "browser", "firewall", "dns"]}
+PART = {"host": "b", "controls": ["dns"]}
+PRESS = {"name": "press", "missing": [], "partial": False}
+TITLED = {  # facts of a report
+    "": {}, "left out": {"left_out": 1}, "not served": {"apart": 1}, "some controls": {"controls": ["dns"]},
+    "press": {"department": PRESS}, "some of press": {"department": {**PRESS, "missing": ["x"]}},
+    "watched": {"watch": {"opened": 1, "frozen": 2}}, "lifted": {"lifted": [ALL, {**ALL, "controls": ["watch"]}]},
+    "partly lifted": {"lifted": [PART, {**PART, "host": "c"}]},
+}  # fmt: skip
+COUNTED = [
+    {}, {"noncompliant": 1}, {"unknown": 1}, {"compliant": 1}, {"waived": 1}, {"unknown": 3}, {"not_applicable": 2},
+    {"error": 1, "noncompliant": 1, "unknown": 2}, {"repaired": 2, "waived": 1},
+]  # fmt: skip
+
+
+def titles():
+    for hosts, (name, more) in product(COUNTED, TITLED.items()):
+        facts = {"left_out": 0, "controls": None, "apart": 0, "upcoming": [], **more}
+        report = {**facts, "run": {**facts, "expected_hosts": sum(hosts.values())}}
+        report["summary"] = {"hosts": {**dict.fromkeys(STATES, 0), **hosts}, "not_served": facts["apart"]}
+        yield f"{hosts} {name}: {title(report)}"
+
+
 def texts():
-    result = {"layouts": layouts(), "differences": differences()}
+    result = {"layouts": layouts(), "differences": differences(), "decisions": decisions(), "titles": titles()}
     return {f"texts.{name}": "\n".join(lines) for name, lines in result.items()}

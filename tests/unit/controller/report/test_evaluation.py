@@ -8,29 +8,14 @@ from fleets import DIGEST, OTHER_DIGEST, WECHAT, answer, clean_answer, run, wech
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation import scope as scopes
 from proscribe.controller.report.evaluation import verdict as verdicts
 from proscribe.controller.report.evaluation.arithmetic import nothing_known, rule_states, share, summarise
 from proscribe.controller.report.evaluation.baseline import Baseline, New
 from proscribe.controller.report.evaluation.fleet_state import FleetState, Observation
 from proscribe.controller.report.evaluation.groups import Group, Grouping, grouped, needs_root, silences
-from proscribe.controller.report.evaluation.modes import (
-    Modes,
-    correctable,
-    only_observed,
-    stays_noncompliant,
-)
+from proscribe.controller.report.evaluation.modes import Modes
 from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report, reconcile
-from proscribe.controller.report.evaluation.scope import (
-    NOT_KNOWN,
-    NOT_REACHED,
-    Scope,
-    covers,
-    cut_short,
-    in_effect,
-    is_whole,
-    parts,
-    reached,
-)
 from proscribe.controller.report.evaluation.unobserved import Earlier, settled
 from proscribe.controller.report.storage import corrected
 from proscribe.controller.report.text.wording import Cause
@@ -105,45 +90,9 @@ def test_rules_that_a_record_only_counts_hold_or_do_not_apply(evaluated, idle, l
     assert sum(counts.values()) == evaluated
 
 
-@pytest.mark.parametrize(("run_", "whole", "words", "says"), [
-    ({"left_out": [], "limit": "", "controls": None}, True, [], "the ban is in effect"),
-    ({"left_out": 0, "limit": "web*"}, True, [], "the ban is in effect"),
-    ({"limit": "web*"}, False, ["limited to web*"], "the ban is in effect"),
-    ({"left_out": ["a", "b"], "limit": "w"}, False, ["2 hosts not selected (--limit w)"], "the ban is in effect"),
-    ({"left_out": 1}, False, ["1 host not selected"], "the ban is in effect"),
-    ({"controls": ["dns"]}, False, ["dns only"], "the ban's dns is in effect"),
-    ({"controls": ["dns", "apps"]}, False, ["apps and dns only"], "the ban's apps and dns are in effect"),
-    ({"interrupted": {"why": "x"}}, False, [], "the ban is in effect"),
-])  # fmt: skip
-def test_run_over_a_part_is_not_whole_and_says_so(run_, whole, words, says):
-    assert (is_whole(run_), parts(run_), in_effect(run_)) == (whole, words, says)
-
-
-@pytest.mark.parametrize(("earlier", "scope", "covered"), [
-    ({}, Scope(["a", "b"]), True),
-    ({}, Scope(["a"]), False),
-    ({"left_out": 1}, Scope(["a", "b"]), False),
-    ({"left_out": 1, "limit": "x"}, Scope(["a", "b"], "x"), True),
-    ({"left_out": 1, "limit": "x"}, Scope(["a", "b"], "y"), False),
-    ({"controls": ["dns"]}, Scope(["a", "b"]), False),
-    ({"controls": ["apps", "dns"]}, Scope(["a", "b"], "", ["dns"]), True),
-])  # fmt: skip
-def test_earlier_run_covers_a_scope_of_its_hosts_and_controls(earlier, scope, covered):
-    assert covers({"inventory": ["b/", "a"], "left_out": 0, **earlier}, scope) is covered
-
-
-def test_interrupted_run_reached_only_hosts_with_another_reason_and_says_why_it_ended():
-    records = [{"reason": reason} for reason in (NOT_REACHED, "unreachable", NOT_KNOWN, None)]
-    assert reached(records) == [records[1], records[3]]
-    stopped = {"rollout": {"why": "12 hosts differ"}}
-    reports = (
-        ({"interrupted": {"why": "by SIGINT"}}, stopped),
-        ({}, stopped),
-        ({}, {"rollout": {"why": None}}),
-        ({}, {}),
-    )
-    texts = ["interrupted: by SIGINT", "12 hosts differ", "", ""]
-    assert [cut_short({"run": run_, **more}) for run_, more in reports] == texts
+def test_interrupted_run_reached_only_hosts_with_another_reason():
+    records = [{"reason": reason} for reason in (scopes.NOT_REACHED, "unreachable", scopes.NOT_KNOWN, None)]
+    assert scopes.reached(records) == [records[1], records[3]]
 
 
 @given(st.lists(st.sampled_from(STATES), max_size=20), st.integers(0, 20))
@@ -161,27 +110,6 @@ def state_record(state):
     """Return a record in a state; `silent` and `no rules` have no evaluated rules."""
     host_state = {"silent": "unknown", "no rules": "compliant"}.get(state, state)
     return {"host": "web01", "state": host_state, "rules_evaluated": 0 if state in ("silent", "no rules") else 3}
-
-
-@pytest.mark.parametrize(("states", "gate_levels", "failed", "exit_"), [
-    ([], [], True, "12"),  # no host was asked, whatever else failed
-    (["silent", "silent"], [], False, "12"),  # all was skipped
-    (["silent", "silent"], ["noncompliant"], True, "ansible"),
-    (["silent"], ["incomplete"], True, "11"),
-    (["no rules", "no rules"], ["incomplete"], False, "12"),
-    (["no rules", "compliant"], ["incomplete"], False, "11"),
-    (["no rules", "compliant"], ["noncompliant"], False, "ansible"),
-    (["compliant", "noncompliant"], [], False, "ansible"),
-    (["compliant", "noncompliant"], ["never", "noncompliant"], False, "10"),
-    (["error", "unknown"], ["incomplete"], True, "10"),
-    (["error", "compliant"], [], False, "2"),
-    (["error", "compliant"], [], True, "ansible"),  # Ansible's own code says so
-    (["compliant", "unknown"], ["noncompliant"], False, "ansible"),
-    (["compliant", "unknown"], ["nonsense", "never"], False, "11"),  # it counts as the strictest
-    (["compliant", "waived", "repaired", "not_applicable"], ["incomplete"], False, "ansible"),
-])  # fmt: skip
-def test_exit_follows_from_states_and_the_strictest_gate(states, gate_levels, failed, exit_):
-    assert verdicts.judge([state_record(state) for state in states], gate_levels, failed).exit == exit_
 
 
 @pytest.mark.parametrize(("expected", "reached", "failed", "exit_", "reason"), [
@@ -210,18 +138,6 @@ def test_a_verdict_as_it_stands_in_the_report(verdict, gate_levels, compared, fa
     assert verdict.as_dict(gate_levels, compared, failed) == dict(zip(keys, values))
 
 
-@pytest.mark.parametrize(("states", "gate_levels", "exit_", "reason"), [
-    ([], [], "12", "nothing was evaluated: 3 hosts not served, and there is no other"),
-    (["compliant"], ["never"], "ansible", ""),
-    (["compliant"], ["incomplete"], "11", "the compliance gate (incomplete) is not met: 3 hosts not served: leave"),
-])  # fmt: skip
-def test_hosts_that_cannot_be_served_are_no_compliant_ones(states, gate_levels, exit_, reason):
-    records = [state_record(state) for state in states]
-    verdict = verdicts.judge(records, gate_levels, False, 3)
-    assert verdict.exit == exit_ and verdict.reason.startswith(reason) and bool(verdict.reason) == bool(reason)
-    assert verdicts.judge_new(records, gate_levels, False, [], 3).exit == ("12" if not states else "ansible")
-
-
 @pytest.mark.parametrize(("expected", "answered", "failed", "exit_", "reason"), [
     (2, 1, False, "ansible", ""),
     (2, 0, True, "ansible", ""),
@@ -247,22 +163,6 @@ def test_a_run_that_was_stopped_says_so_and_how_many_it_left(before, exit_):
     assert verdict.exit == exit_
     text = "2 of 3\ufffd[2J hosts failed; 1,200 hosts left as found"
     assert verdict.reason == (text if exit_ == "13" else "as it was")
-
-
-@pytest.mark.parametrize(("states", "gate_levels", "failed", "new", "exit_"), [
-    pytest.param(["noncompliant"], [], False, [], "ansible", id="what was there already makes nothing fail"),
-    pytest.param(["noncompliant"], [], False, [BAD], "10", id="comparing asks for a verdict, whatever the gate"),
-    pytest.param(["noncompliant"], ["noncompliant"], False, [BLIND], "ansible", id="unknown, milder gate"),
-    pytest.param(["unknown"], ["incomplete"], False, [BLIND], "11", id="unknown, gate incomplete"),
-    pytest.param(["unknown"], ["incomplete"], False, [BLIND, BAD], "10", id="noncompliant goes first"),
-    pytest.param([], [], False, [], "12", id="no host was selected"),
-    pytest.param(["silent"], [], False, [], "12", id="nothing was evaluated"),
-    pytest.param(["silent", "compliant"], ["incomplete"], True, [], "ansible", id="silent in the baseline too"),
-    pytest.param(["error", "compliant"], [], False, [], "ansible", id="error in the baseline too"),
-    pytest.param(["error", "compliant"], [], False, [New("web01", "", "error", "full")], "10", id="error is new"),
-])  # fmt: skip
-def test_exit_with_a_baseline(states, gate_levels, failed, new, exit_):
-    assert verdicts.judge_new([state_record(state) for state in states], gate_levels, failed, new).exit == exit_
 
 
 def baseline_record(*verdicts):
@@ -330,25 +230,6 @@ def test_a_record_has_all_controls_with_their_policies_and_its_rules_with_their_
     modes = Modes({mode: {"apps": {"mode": mode, "policy": "p"}} for mode in ("audit", "enforce")}, CONTROLS)
     first, again, other = (modes.given(record, digest)["rules"][0] for digest in ("audit", "audit", "enforce"))
     assert first is again and (first["mode"], other["mode"]) == ("audit", "enforce")
-
-
-@pytest.mark.parametrize(("state", "controls", "corrects", "stays"), [
-    ("noncompliant", {}, True, False),  # of a run that knew no modes
-    ("compliant", {}, False, False),
-    ("noncompliant", {"apps": (None, "noncompliant")}, True, False),
-    ("noncompliant", {"apps": ("enforce", "noncompliant")}, True, False),
-    ("noncompliant", {"apps": ("audit", "noncompliant"), "dns": ("enforce", "compliant")}, False, True),
-    ("noncompliant", {"apps": ("audit", "noncompliant"), "dns": ("enforce", "error")}, True, True),
-    ("noncompliant", {"apps": ("audit", "noncompliant"), "dns": (None, "noncompliant")}, True, True),
-    ("error", {"apps": ("enforce", "error")}, False, False),
-    ("compliant", {"apps": ("audit", "compliant")}, False, False),
-])  # fmt: skip
-def test_enforcing_corrects_only_an_enforced_control_that_is_not_in_line(state, controls, corrects, stays):
-    record = {"state": state, "controls": {name: dict(zip(("mode", "state"), of)) for name, of in controls.items()}}
-    assert (correctable(record), stays_noncompliant(record), only_observed(record)) == (corrects, stays, False)
-    for system, changed in (("linux", True), ("windows", False), ("macos", False)):
-        here = {**record, "platform": {"os": system}}
-        assert (correctable(here), only_observed(here)) == (corrects and changed, not changed)
 
 
 def make_rule(name: str, state: str = "noncompliant", reason: str | None = None, *result: Any, **more: Any) -> Any:
@@ -673,12 +554,46 @@ def test_control_counts_by_its_record(control_, expected):
     assert observe(make_run(), make_record(apps=control_)) == expected
 
 
-def test_control_that_was_off_is_not_observed():
+DNS = make_run(T3, controls=["dns"])
+
+
+@pytest.mark.parametrize(("before", "report", "record_", "expected"), [
+    # A later run that does not observe the control leaves the observation, under its mode and policy of now.
+    ({}, DNS, make_record(apps=make_control(None)), EARLIER_OBSERVATION),
+    ({}, DNS, make_record(apps=make_control(None, mode="audit")), EARLIER_OBSERVATION._replace(mode="audit")),
+    ({}, DNS, make_record(apps=make_control(None, policy="q")), DOUBTED),
+    ({}, DNS, make_record(apps=make_control(None, mode=None, policy="")), EARLIER_OBSERVATION),
+    ({}, DNS, make_record(apps=make_control(None, mode="off")), SWITCHED_OFF),
+    ({"mode": "off"}, DNS, make_record(apps=make_control(None, mode="audit", policy="q")), Observation("audit", "q")),
+    # A run that includes the control, but gets no answer for it, leaves what was wrong.
+    ({}, make_run(T3), make_record(apps=make_control(None)), DOUBTED),
+    ({}, make_run(T3), {**make_record(apps=make_control(None)), "rules_evaluated": 0}, DOUBTED),
+    # A run that ends late brings an older observation.
+    ({}, make_run(T3), make_record(at="2026-11-24T00:00:00Z"), EARLIER_OBSERVATION),
+    ({}, make_run(T3), make_record(at=T2), Observation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
+    # A host is worse than its controls where a task failed that is no control's.
+    ({}, make_run(T3), make_record(state="error", at=T2), Observation("enforce", "p", "error", T2, "r-03", 3, 1, True)),
+    ({}, make_run(T3), make_record(state="waived", at=T2),
+     Observation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
+])  # fmt: skip
+def test_earlier_observation_stays_until_a_later_one_of_its_policy(before, report, record_, expected):
     of = FleetState()
-    of.take(make_run(), [make_record(apps=make_control(None, mode="off"))])
-    assert observe(
-        make_run(T3, controls=["dns"]), make_record(apps=make_control(None, mode="audit", policy="q")), of
-    ) == Observation("audit", "q")
+    of.take(make_run(), [make_record(rules=WRONG, apps=make_control("noncompliant", **before))])
+    assert observe(report, record_, of) == expected
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_the_example_inventory_is_over_with_the_first_run_over_another_where_it_only_audited(used):
+    waivers = [{"id": "w1", "status": "active", "expires": T3, "hosts": ["localhost"]}]
+    of = FleetState()
+    mode = "enforce" if used else "audit"
+    of.take(make_run(inventory=[scopes.EXAMPLE], mode=mode, waivers=waivers), [make_record("localhost")])
+    of.take(make_run(mode="enforce", waivers=waivers), [make_record("a")])
+    assert (of.used, set(of.hosts)) == (used, {"a", *["localhost"] * used})
+    assert set(of.whole) == set(of.waivers) == {"inv", *[scopes.EXAMPLE] * used}
+    # A waiver keeps the hosts that a later run did not ask.
+    of.take(make_run(left_out=["b"], waivers=[{**waivers[0], "hosts": ["a"]}]), [make_record("a")])
+    assert of.waivers["inv"] == [{**waivers[0], "review_by": None, "revoked": None, "hosts": ["localhost", "a"]}]
 
 
 @pytest.mark.parametrize(("at", "attempts"), [(T2, {"firewall/x": 9}), ("2026-11-24T00:00:00Z", {"firewall/x": 5})])

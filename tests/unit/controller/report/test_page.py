@@ -7,7 +7,6 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import proscribe
@@ -17,15 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
-from proscribe.controller.report.evaluation.since_last_run import Remark
-from proscribe.controller.report.page import findings, rendering, since_last_run
+from proscribe.controller.report.page import rendering
 from proscribe.controller.report.page.breakdown import break_down, natural
 from proscribe.controller.report.page.data import script_data
 from proscribe.controller.report.page.days import picture, svg
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.page.findings import ago
-from proscribe.controller.report.page.headline import title
-from proscribe.controller.report.page.hosts import hosts
 from proscribe.controller.report.page.trend import drawing, numbers, until
 from proscribe.controller.report.page.waivers import waivers
 from proscribe.controller.report.terminal import summary
@@ -208,96 +204,6 @@ def test_evidence_beyond_what_the_page_has_room_for_is_left_out_and_no_rule():
         result = script_data_of(break_down_records(make_record("web01", "noncompliant", *rules)), most=most)["rules"]
         assert [entry[4] is not None for entry in result] == [True] * remaining + [False] * (3 - remaining)
     assert len(script_data_of(break_down_records(make_record("web01", "noncompliant", *rules)))["findings"]) == 3
-
-
-def test_a_page_lists_300_things_of_a_kind_and_says_how_many_more():
-    names = [f"h{number:03}" for number in range(301)]
-    change = Remark("incident", "closed again", "apps/x")
-    request = {"user": "u", "service": "s", "reason": "r", "id": "i"}
-    listed_hosts = [
-        SimpleNamespace(name=name, remarks=[change], requests=[{**request, "at": f"{-number:04}"}])
-        for number, name in enumerate(names)
-    ]  # fmt: skip
-    breakdown: Any = SimpleNamespace(hosts=listed_hosts, attempts=dict.fromkeys(names, (2, 1)))
-    facts = {"host": "h", "why": "w", "detail": "d", "rule": "r", "state": "error", "what": "x", "run": "l", "at": "t"}
-    listed: Any = dict.fromkeys(
-        ("new", "not_served", "unexpected", "lifted"), [{**facts, "controls": ["apps", "dns"]}] * 301
-    )
-    report: Any = {"run": {}, **listed, "watch": {"hosts": 9, "left_out": 2}, "requests": {"waiting": 301}}
-    made = [*(read_(report) for read_ in (findings.new, findings.not_served, findings.unexpected, findings.lifted)),
-            findings.attempts(breakdown), since_last_run.happened(report, breakdown),
-            since_last_run.requests(report, breakdown)]  # fmt: skip
-    assert [(item.id, len(item.rows), item.rows[0], item.few, item.more) for item in made if item] == [
-        ("new", 300, ("error", "h", "r", "x"), 16, "1 finding more in report.json."),
-        ("not-served", 300, ("h", "w"), 16, "1 host more in report.json."),
-        ("unexpected", 300, ("h", "d"), 16, "1 host more in report.json."),
-        ("lifted", 300, ("h", "apps, dns", "t", "l"), 16, "1 row more in whole.jsonl beside the reports."),
-        ("attempts", 300, ("h000", 2, 1), 8, ""),
-        ("between", 300, ("h000", "apps/x", "closed again"), 12, "1 event more in hosts.jsonl."),
-        ("requests", 300, ("h001", "u", "s", "r", "-001", "i"), 12, "1 request more in hosts.jsonl."),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("most", "more"), [(0, ("", "", [])), (1, ("1 host more", "1 host more", ["and 1 more event"]))]
-)
-def test_a_page_has_rows_of_400_hosts_and_names_of_2000(most, more):
-    ended = [{**ENDED, "program": f"/opt/p{number}"} for number in range(5 + most)]
-    records = [
-        *(make_record(f"bad{number}", "noncompliant") for number in range(399 + most)),
-        *(make_record(f"good{number}") for number in range(2000 + most)),
-        make_record("web01", "error", watch=watched(ended=ended)["watch"], platform={"os": "debian", "version": "13"}),
-    ]  # fmt: skip
-    section = hosts(break_down_records(*records, departments={"press": ["web01"]}))
-    (names,) = section.names
-    assert (len(section.rows), len(names.names), names.hosts) == (400, 2000, 2000 + most)
-    assert section.more.startswith(more[0]) and names.more.startswith(more[1])
-    row = section.rows[0]
-    assert (row.name, row.state, row.side) == ("web01", "error", ["press", "debian 13", "2026-11-25 00:31 UTC"])
-    assert [text.split(" between")[0] for text in row.why[5:]] == more[2]
-    assert row.why[0] == "apps/telegram: /opt/p0 of alice ended 7 times since Tuesday 2026-11-24 09:00 UTC"
-
-
-PRESS: Any = {"name": "press", "missing": [], "partial": False}
-ALL = ["apps", "browser", "firewall", "dns"]
-
-
-@pytest.mark.parametrize(("hosts", "more", "text"), [
-    ({}, {}, "No host was selected"),
-    ({}, {"apart": 2}, "Proscribe serves none of these hosts"),
-    ({"noncompliant": 1}, {}, "This host is not compliant"),
-    ({"unknown": 1}, {}, "Whether the ban is in effect on this host is unknown"),
-    ({"noncompliant": 1, "error": 1, "unknown": 1}, {}, "2 of 3 hosts are not compliant, and 1 is unknown"),
-    ({"unknown": 1, "compliant": 1}, {"left_out": 1},
-     "Whether the ban is in effect is unknown for 1 of 2 hosts that were selected"),
-    ({"error": 1, "compliant": 1}, {"department": PRESS}, "1 of 2 hosts of press is not compliant"),
-    ({"error": 1, "compliant": 1}, {"department": {**PRESS, "missing": ["a"]}},
-     "1 of 2 hosts of press in this run is not compliant"),
-    ({"compliant": 1}, {"department": {**PRESS, "partial": True}},
-     "The ban is in effect on the 1 host of press in this run"),
-    ({"compliant": 1}, {}, "The ban is in effect on this host"),
-    ({"compliant": 1}, {"left_out": 1}, "The ban is in effect on the 1 host that was selected"),
-    ({"compliant": 2}, {"controls": ["dns"]}, "The ban's dns is in effect on all 2 hosts"),
-    ({"compliant": 2}, {"apart": 1}, "The ban is in effect on the 2 hosts that are served; 1 host is not"),
-    ({"repaired": 2, "waived": 1}, {"watch": {"opened": 2, "frozen": 1}},
-     "The ban is in effect on all 3 hosts, but for waivers on 1, and was open in between on 2 and 1 is frozen"),
-    ({"waived": 1}, {"watch": {"opened": 1, "frozen": 1}},
-     "The ban is in effect on this host, but for waivers, and was open in between and its watcher is frozen"),
-    ({"compliant": 1}, {"watch": {"opened": 0, "frozen": 0}}, "The ban is in effect on this host"),
-    ({"not_applicable": 2}, {}, "Nothing is restricted"),
-    ({"unknown": 1}, {"lifted": [("a", ALL)]}, "The ban is lifted on this host"),
-    ({"unknown": 3}, {"lifted": [("a", ALL), ("a", ["watch"])]},
-     "The ban is lifted on 1 of 3 hosts; 3 are unknown, with these"),
-    ({"error": 1, "unknown": 1}, {"lifted": [("a", ["dns"])]},
-     "The ban is lifted in part on 1 of 2 hosts; 1 is not compliant"),
-])  # fmt: skip
-def test_title_of_a_page_is_its_verdict(hosts, more, text):
-    facts = {"left_out": 0, "controls": ALL, "apart": 0, "upcoming": [], "lifted": (), **more}
-    counts = {**dict.fromkeys(("error", "noncompliant", "unknown", "waived", "not_applicable"), 0), **hosts}
-    parts: Any = {"run": {**facts, "expected_hosts": sum(hosts.values())}}
-    parts |= {"summary": {"hosts": counts, "not_served": facts["apart"]}}
-    parts |= {"lifted": [{"host": host, "controls": controls} for host, controls in facts["lifted"]]}
-    assert title({**facts, **parts}) == text
 
 
 def make_day(date, **hosts):

@@ -1,7 +1,6 @@
 """The report on a terminal: the screen, changes, lifts and exceptions."""
 
 import stat
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -12,10 +11,9 @@ from printed import too_wide
 from properties import examples
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
-from proscribe.controller.report.history import Scope, queries
 from proscribe.controller.report.storage import difference_files
 from proscribe.controller.report.storage.difference_files import DifferenceFiles
-from proscribe.controller.report.terminal import exceptions, lifting, past_runs, summary
+from proscribe.controller.report.terminal import exceptions, lifting, summary
 from proscribe.controller.report.terminal.differences import MOST, changes, listed, text_of
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.finding import Finding, Verdict
@@ -54,17 +52,6 @@ def test_hosts_without_a_resolver_are_named_once(mode, count, missing, line):
     assert (line in text, text.count("below blocked names")) == (True, 1 if line else 0)
 
 
-def test_a_file_has_200_findings_and_a_screen_those_that_fit():
-    collector = Collector(run(["web01"]))
-    found = [judge(f"apps/a{number:03}", {"mode": "enforce"}, [Finding("package", "x")]) for number in range(201)]
-    collector.answered("web01", answer(*found))
-    shown = []
-    for height in (sys.maxsize, 25, 24, 20, 16, 5):
-        text = render_collected(collector, height=height)
-        shown.append((text.count("  noncompliant  "), text.partition("and ")[2].partition(" more")[0]))
-    assert shown == [(200, "1"), (16, "185"), (12, "189"), (8, "193"), (4, "197"), (4, "197")]
-
-
 @examples(150)
 @given(data=st.data(), width=st.integers(20, 140))
 def test_nothing_from_a_host_steers_the_terminal(data, width):
@@ -95,31 +82,6 @@ def test_a_host_that_was_lost_while_it_was_lifted_is_not_lifted():
     collector.unreachable("web01", "timed out")
     text = lifting.render(collector.expected, collector.heard, check=False, width=120, back="./proscribe enforce")
     assert text == "\nlifted on 0 of 1 host (0 actions)\nnot lifted on web01: unreachable: timed out"
-
-
-@pytest.mark.parametrize(("number", "more"), [(10, 0), (11, 1)])
-def test_a_lift_lists_ten_hosts_of_each_kind(number, more):
-    names, kept = [f"web{place:02}" for place in range(number)], [f"db{place:02}" for place in range(number)]
-    collector = Collector(run([*names, *kept], "lift"))
-    for host in kept:
-        package = {"manager": "rpm", "id": host, "version": "1", "scope": "system", "name": f"{host}.noarch"}
-        refused = [{"rule": "dns/x", "subject": "a line", "reason": f"{host} has it"}]
-        result = {"actions": ["delete block"], "removed": [{**package, "how": "dnf"}], "refused": refused}
-        collector.changed(host, "dns", result)
-    apart = {f"sw{place:02}": "is a switch" for place in range(number)}
-    facts = {"back": "./p enforce", "apart": apart, "controls": ["dns"], "file": "lift.json"}
-    text = lifting.render(collector.expected, collector.heard, check=False, width=120, **facts)
-    assert text.splitlines() == [
-        "", f"lifted on {number} of {2 * number} hosts ({number} actions); the ban is not in force there for dns",
-        "this enforces it again:", "  ./p enforce",
-        f"{number} packages that the ban had removed are not installed again",
-        *(line for host in kept[:10] for line in (f"on {host}, as root:", f"  dnf install {host}.noarch")),
-        *["... and 1 more host"] * more, "all of it: lift.json",
-        *(f"not lifted on {host}: no answer" for host in names[:10]), *["... and 1 more host"] * more,
-        *(f"not served, and left alone: sw{place:02}, is a switch" for place in range(10)),
-        *["... and 1 more host not served"] * more,
-        *(f"{host}: dns/x: a line was left as it is: {host} has it" for host in kept[:10]),
-    ]  # fmt: skip
 
 
 def change(before: str, after: str, header: str = "write /etc/x") -> dict[str, str]:
@@ -221,24 +183,3 @@ def test_a_narrow_screen_has_all_of_it():
     assert lines[lines.index("  used        2026-11-22 08:00 UTC to") + 1] == f"{'':14}2026-11-23 08:00 UTC on"
     coloured = exceptions.render(exceptions.Exceptions(T3, "", [CHAIN], [WAITING]), Screen(200, 50, True))
     assert coloured.count("\x1b[1m") == 3 and "\x1b[1mpress  active\x1b[0m" in coloured
-
-
-def test_a_past_fits_the_screen_or_has_the_first_of_each_kind():
-    def wrong(state):
-        return [queries.Wrong(f"apps/a{place:02}", state, 1, T1, T1, "web01", "") for place in range(25)]
-
-    flaps = [queries.Flap("web01", f"apps/a{place:02}", 3, T1) for place in range(25)]
-    unseen = [queries.Unseen(f"web{place:02}", "") for place in range(25)]
-    nothing = {"never": {}, "lifted": (), "between": (), "trend": (), "incidents": ()}
-    past = past_runs.Past(
-        now=T2, scope=Scope(), runs=(1, T1, T1), hosts=1, wrong=wrong("noncompliant"), waived=wrong("waived"),
-        repaired=queries.Repairs(0, 0, 0), flapping=flaps, unseen=unseen, **nothing,
-    )  # fmt: skip
-    shown = []
-    for height in (72, 71, 53, 44, 35, 28):
-        text = past_runs.render(past, Screen(100, height))
-        words = ("noncompliant ", "waived ", "drifted", "ever\n")
-        shown.append((text.count("\n") + 1, *(text.count(word) for word in words)))
-    # lines, wrong, waived, flapping, unseen
-    assert shown == [(71, 24, 13, 12, 6), (53, 16, 9, 8, 4), (44, 12, 7, 6, 3), (35, 8, 5, 4, 2), (28, 5, 3, 2, 2),
-                     (26, 3, 3, 2, 2)]  # fmt: skip
