@@ -20,7 +20,7 @@ from proscribe.model.finding import STATES
 SENTENCES = [
     "", "short", "the settings of other users cannot be read, so this needs root",
     "in /home/alice/.local/share/applications/wechat.desktop; and /opt/wechat",
-    "微信在 /home/李/下载/微信 里, 并且 e\u0301e\u0301 也在这里",
+    "微信在 /home/李/下载/微信 里, 并且 e\u0301e\u20dd 也在这里",
     "    a line that begins with blanks, and goes on for a while",
     "two lines\n  ./proscribe enforce --check --diff --limit web01 -i inventory/prod\nand one more", "x" * 30,
 ]  # fmt: skip
@@ -118,6 +118,19 @@ def decisions():
         passed = [item.as_dict([gate], number > 2, number == 1)["passed"] for number, item in enumerate(ends)]
         said = (f"{item.exit}{'' if good else '!'}" for item, good in zip(ends, passed))
         yield f"{states or 'none'}, {gate}: {' '.join(said)}"
+    for expected, lifted, failed in product(("", "ab"), ("", "a", "ab"), (False, True)):
+        lift = verdict.judge_lift(expected, lifted, failed)
+        quarantine = verdict.judge_quarantine(len(expected), len(lifted), failed, broken=len(lifted) * failed)
+        yield f"{len(lifted)} of {len(expected)}, failed {failed}: lift {tuple(lift)}, quarantine {tuple(quarantine)}"
+    decided = [verdict.Verdict(exit_, "why") for exit_ in (*verdict.EXITS, verdict.ANSIBLE)]
+    for first in decided:
+        ends = [verdict.stopped(first, "2 of 3\x1b hosts", 1200), verdict.set_aside(first, ["a", "b"])]
+        worst = [verdict.worst_exit([first.exit, other.exit]) for other in decided]
+        yield f"{first.exit}: {[tuple(item) for item in ends]}, worst {worst}"
+    kinds: Any = (([], ["never", "incomplete"], ["noncompliant", "never"]), (False, True), (False, True))
+    for item, (gates, compared, failed) in product([decided[4], *decided[-2:]], product(*kinds)):
+        yield f"{item.exit} {gates} {compared} {failed}: {[*item.as_dict(gates, compared, failed).values()]}"
+    yield f"{tuple(verdict.interrupted('by SIGINT'))} {verdict.worst_exit([])}"
     yield from ("", "scope of a run: is it whole, what it leaves out, what it can say; what it covers")
     wanted = [Scope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
     for left, limit, controls in product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"], ["dns", "apps"])):

@@ -1,4 +1,4 @@
-"""Counts, verdicts, baselines, modes of controls, groups of hosts and reconciled records."""
+"""Counts, baselines, modes of controls, groups of hosts and reconciled records."""
 
 import json
 from typing import Any
@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation import scope as scopes
-from proscribe.controller.report.evaluation import verdict as verdicts
 from proscribe.controller.report.evaluation.arithmetic import nothing_known, rule_states, share, summarise
 from proscribe.controller.report.evaluation.baseline import Baseline, New
 from proscribe.controller.report.evaluation.fleet_state import FleetState, Observation
@@ -23,8 +22,6 @@ from proscribe.model.finding import GROUP_POLICY, NOTHING_KNOWN, STATES, Finding
 from proscribe.model.plan import CONTROLS
 from proscribe.wire.replies.record import read, silent
 
-WORST_FIRST = ["250", "12", "13", "10", "11", "ansible"]
-BAD, BLIND = New("web01", "apps/wechat", "noncompliant", "dpkg wechat 4.0"), New("web02", "", "unknown", "no answer")
 FINISHED = "2026-11-25T00:31:00Z"
 NOT_OBSERVED = {"state": None, "evaluated": 0, "not_applicable": 0}
 WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0").as_dict()
@@ -104,65 +101,6 @@ def test_a_host_that_is_not_served_makes_no_number_better(states, apart):
         assert with_them[name]["numerator"] == without[name]["numerator"]
         assert with_them[name]["denominator"] >= without[name]["denominator"]
     assert with_them["coverage"]["denominator"] == len(states) + apart
-
-
-def state_record(state):
-    """Return a record in a state; `silent` and `no rules` have no evaluated rules."""
-    host_state = {"silent": "unknown", "no rules": "compliant"}.get(state, state)
-    return {"host": "web01", "state": host_state, "rules_evaluated": 0 if state in ("silent", "no rules") else 3}
-
-
-@pytest.mark.parametrize(("expected", "reached", "failed", "exit_", "reason"), [
-    (["a", "b"], ["a", "b"], False, "ansible", ""),
-    (["a", "b"], ["a"], False, "2", "1 host failed: b"),
-    (["a", "b"], ["a"], True, "ansible", ""),
-    (["a", "b"], [], False, "12", "nothing was lifted: no host was reached"),
-    ([], [], False, "12", "nothing was lifted: no host was selected"),
-])  # fmt: skip
-def test_exit_of_a_lift(expected, reached, failed, exit_, reason):
-    assert verdicts.judge_lift(expected, reached, failed) == verdicts.Verdict(exit_, reason)
-
-
-@pytest.mark.parametrize(("verdict", "gate_levels", "compared", "failed", "values"), [
-    (verdicts.Verdict("ansible"), [], False, False, (None, True, None, None)),
-    (verdicts.Verdict("ansible"), [], False, True, (None, True, None, None)),  # there was no gate to pass
-    (verdicts.Verdict("ansible"), ["never", "incomplete"], False, False, ("incomplete", True, None, None)),
-    (verdicts.Verdict("ansible"), [], True, False, ("noncompliant", True, None, None)),  # comparing asks for a verdict
-    (verdicts.Verdict("10", "why"), ["noncompliant"], False, False, ("noncompliant", False, 10, "why")),
-    (verdicts.Verdict("12", "why"), [], False, False, (None, False, 12, "why")),
-    (verdicts.Verdict("2", "why"), [], False, False, (None, True, 2, "why")),
-])  # fmt: skip
-def test_a_verdict_as_it_stands_in_the_report(verdict, gate_levels, compared, failed, values):
-    """The next run takes its baseline by it: one that did not pass must never be what is accepted."""
-    keys = ("gate", "passed", "exit", "reason")
-    assert verdict.as_dict(gate_levels, compared, failed) == dict(zip(keys, values))
-
-
-@pytest.mark.parametrize(("expected", "answered", "failed", "exit_", "reason"), [
-    (2, 1, False, "ansible", ""),
-    (2, 0, True, "ansible", ""),
-    (2, 0, False, "12", "no quarantine was read: no host answered"),
-    (0, 0, False, "12", "no quarantine was read: no host was selected"),
-])  # fmt: skip
-def test_exit_of_a_run_over_quarantines(expected, answered, failed, exit_, reason):
-    assert verdicts.judge_quarantine(expected, answered, failed) == verdicts.Verdict(exit_, reason)
-
-
-@pytest.mark.parametrize("worst", WORST_FIRST)
-def test_the_worst_of_several_runs(worst):
-    milder = WORST_FIRST[WORST_FIRST.index(worst) :]
-    assert verdicts.worst_exit(milder) == verdicts.worst_exit(reversed(milder)) == worst
-    assert verdicts.worst_exit([]) == "ansible"
-
-
-@pytest.mark.parametrize(
-    ("before", "exit_"), [("ansible", "13"), ("10", "13"), ("11", "13"), ("13", "13"), ("12", "12"), ("250", "250")]
-)
-def test_a_run_that_was_stopped_says_so_and_how_many_it_left(before, exit_):
-    verdict = verdicts.stopped(verdicts.Verdict(before, "as it was"), "2 of 3\x1b[2J hosts failed", 1200)
-    assert verdict.exit == exit_
-    text = "2 of 3\ufffd[2J hosts failed; 1,200 hosts left as found"
-    assert verdict.reason == (text if exit_ == "13" else "as it was")
 
 
 def baseline_record(*verdicts):

@@ -657,14 +657,16 @@ def test_running_run_holds_its_journal_and_other_files_are_ignored(tmp_path):
     assert ids_of_ended_runs(tmp_path) == [NAME] and ids_of_ended_runs(tmp_path / "none") == []
 
 
-@pytest.mark.parametrize("another", [False, True])
+@pytest.mark.parametrize("another", ["", "copy", "link"])
 def test_journal_replaced_meanwhile_is_of_no_run(tmp_path, monkeypatch, another):
     path = write_journal(tmp_path) / journal.FILE
 
     def close(*_: int) -> None:
         path.rename(path.with_suffix(".old"))
-        if another:
+        if another == "copy":
             path.write_text(path.with_suffix(".old").read_text())
+        elif another == "link":
+            path.symlink_to(path.with_suffix(".old"))
 
     monkeypatch.setattr(journal.fcntl, "flock", close)
     assert ids_of_ended_runs(tmp_path) == []
