@@ -27,6 +27,7 @@ PRESS = {
     "requested_by": "alice", "requested_on": "2026-10-30T08:00:00Z", "approved_on": "2026-10-31T08:00:00Z",
     "signed_with": "ED25519 key SHA256:abc", "risk": "low", "ticket": "BAN-1", "users": ["alice"],
     "hours": ["08:00-18:00"], "services": ["wechat", "telegram"], "hosts": ["excused", "watched"],
+    "posix_groups": ["editors"], "versions": ["4"], "paths": ["/opt/x"],
 }  # fmt: skip
 ENDS = {**WAIVERS[0], "id": "ends", "expires": "2026-11-10T10:00:00Z"}
 BARE: Any = {"id": "bare", "status": "active", "expires": "2027-01-31T10:00:00Z"}
@@ -67,7 +68,7 @@ def fleet(day, plan):
         "watched": watched({**INCIDENT, "last": f"2026-11-{18 + day:02}T03:00:00Z", "times": 3 + day,
          "corrected": 3 + day}, POLICY, ended=[{**ENDED, "last": f"2026-11-{18 + day:02}T09:00:00Z", "times": day}],
          answer=bad()),
-        "asking": asking(REQUEST),
+        "asking": asking(REQUEST, {**REQUEST, "id": "fedcba9876543210", "user": "bob", "service": "line"}),
         "planned": {**(good() if day == 7 else answer(*no_policy(services=["x"]), wechat(WECHAT))), "plan": plan},
         **({"gone": bad()} if day < 5 else {}),
     }  # fmt: skip
@@ -130,6 +131,7 @@ def answers(history):
     yield "exceptions", _json(excused.as_dict())
     yield "exceptions", exceptions.table(excused)
     yield "exceptions", exceptions.render(excused, Screen(76))
+    yield "exceptions", exceptions.render(excused, Screen(30, 10, True))
 
 
 def tables(session):

@@ -13,7 +13,7 @@ from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.storage import difference_files
 from proscribe.controller.report.storage.difference_files import DifferenceFiles
-from proscribe.controller.report.terminal import exceptions, lifting, summary
+from proscribe.controller.report.terminal import lifting, summary
 from proscribe.controller.report.terminal.differences import MOST, changes, listed, text_of
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.finding import Finding, Verdict
@@ -157,29 +157,3 @@ def test_difference_that_cannot_be_written_leaves_no_half_file(tmp_path):
     with pytest.raises(OSError, match="disk full"):
         DifferenceFiles(tmp_path, "r1").write("web01", "dns_filter", "digest3", pieces())
     assert list((tmp_path / "diffs" / "r1").iterdir()) == []
-
-
-T1, T2, T3 = (f"2026-11-2{day}T08:00:00Z" for day in (1, 2, 3))
-NOBODY = dict.fromkeys(("users", "posix_groups", "hours", "versions", "paths"), [])
-CHAIN = exceptions.Chain(
-    waiver="press", inventory="prod", status="active", services=["wechat", "line"], controls=["apps", "dns"],
-    only={**NOBODY, "users": ["alice"], "posix_groups": ["press"], "hours": ["08:00-18:00"], "versions": ["4"]},
-    hosts=["web01", "web02"], reason="answers\nreaders", risk="low", ticket="BAN-1",
-    requested=exceptions.Requested("al\x1bice", T1, "0123", "web01", "bob", "it is needed", T1),
-    approved=exceptions.Approved("mei", T2, "SHA256:abc"), opened=exceptions.Opened(T2, T3),
-    used=exceptions.Used(["web01"], T2, T3, ["dpkg wechat 4.0", "dpkg line 7"], 2, 1), expires=T3,
-    ended=exceptions.Ended(T3, "not_valid"),
-    changes=[(T1, "active"), (T3, "expired")],
-)  # fmt: skip
-WAITING = {
-    "id": "0123", "host": "web\x1b1", "user": "bob", "service": "line", "reason": "calls\nfor the press", "at": T1
-}  # fmt: skip
-
-
-def test_a_narrow_screen_has_all_of_it():
-    lines = exceptions.render(exceptions.Exceptions(T3, "", [CHAIN], [WAITING]), Screen(40, 10)).splitlines()
-    assert all(len(line) <= 40 and line.isprintable() for line in lines)
-    assert [line for line in lines if line.startswith("  used")] == ["  used        2026-11-22 08:00 UTC to"]
-    assert lines[lines.index("  used        2026-11-22 08:00 UTC to") + 1] == f"{'':14}2026-11-23 08:00 UTC on"
-    coloured = exceptions.render(exceptions.Exceptions(T3, "", [CHAIN], [WAITING]), Screen(200, 50, True))
-    assert coloured.count("\x1b[1m") == 3 and "\x1b[1mpress  active\x1b[0m" in coloured
