@@ -10,11 +10,13 @@ from proscribe.controller.report.evaluation.baseline import New
 from proscribe.controller.report.evaluation.fleet_state import Host, Observation
 from proscribe.controller.report.evaluation.modes import correctable, stays_noncompliant
 from proscribe.controller.report.evaluation.scope import Scope
+from proscribe.controller.report.page.findings import ago
 from proscribe.controller.report.page.headline import title
 from proscribe.controller.report.terminal.differences import changes, listed, text_of
 from proscribe.controller.report.terminal.dry_run import DryRun
 from proscribe.controller.report.text.layout import clip, fitted, flow, prose, row, table, wrap
 from proscribe.controller.report.text.redaction import Redaction
+from proscribe.controller.report.text.wording import left, not_in_force
 from proscribe.model.finding import STATES
 
 SENTENCES = [
@@ -133,12 +135,12 @@ def decisions():
     yield f"{tuple(verdict.interrupted('by SIGINT'))} {verdict.worst_exit([])}"
     yield from ("", "scope of a run: is it whole, what it leaves out, what it can say; what it covers")
     wanted = [Scope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
-    for left, limit, controls in product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"], ["dns", "apps"])):
-        run = {"inventory": ["a", "b/"], "left_out": left, "limit": limit, "controls": controls}
+    for left_out, limit, controls in product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"], ["dns", "apps"])):
+        run = {"inventory": ["a", "b/"], "left_out": left_out, "limit": limit, "controls": controls}
         cut = scope.is_whole({**run, "interrupted": {"why": "x", "closed_by": None}})
         covers = [scope.covers(run, item) for item in (*wanted, Scope(["a"]))]
         said = scope.is_whole(run), cut, scope.parts(run), scope.in_effect(run), *covers
-        yield f"{left} {limit!r} {controls}: {said}"
+        yield f"{left_out} {limit!r} {controls}: {said}"
     yield from ("", "hosts by their controls: does enforcing correct them, are they audited and noncompliant")
     modes = [None, *product((None, "enforce", "audit"), ("compliant", "noncompliant", "error"))]
     for state, apps, dns in product(("noncompliant", "error"), modes, (None, ("audit", "noncompliant"))):
@@ -175,6 +177,17 @@ def titles():
         report = {**facts, "run": {**facts, "expected_hosts": sum(hosts.values())}}
         report["summary"] = {"hosts": {**dict.fromkeys(STATES, 0), **hosts}, "not_served": facts["apart"]}
         yield f"{hosts} {name}: {title(report)}"
+    for idle, expected, days in product((0, 1, 2), (0, 2), ([], ["2027-01-02", "2026-12-01\x1b"])):
+        report = {"summary": {"hosts": {"not_applicable": idle}}, "run": {"expected_hosts": expected}}
+        report["upcoming"] = [{"effective_from": day} for day in days]
+        yield f"{idle} of {expected} idle, {days}: {not_in_force(report)}"
+    revoked = [{"status": "revoked", "revoked": {"on": f"2026-{day}T00:00:00Z"}} for day in ("11-28", "12-24")]
+    for change in ({}, *revoked, {"expires": "soon"}, {"status": "unsigned"}):
+        waiver: Any = {"status": "active", "expires": "2026-12-01T00:00:00Z", **change}
+        times = ("11-20T23:59:59Z", "11-29T00:00:00Z", "11-30T23:59:59Z", "12-01T00:00:00Z")
+        yield f"{change}: {[left(waiver, f'2026-{time}') for time in times]}"
+    ages = ("", "2026-11-25T00:31:00Z", "2026-11-24T23:31:00Z", "2026-11-24T00:31:00Z", "2026-11-20T08:00:00", "then")
+    yield f"ages: {[ago(age, '2026-11-25T00:31:00Z') for age in ages]}"
 
 
 def texts():

@@ -21,7 +21,6 @@ from proscribe.controller.report.page.breakdown import break_down, natural
 from proscribe.controller.report.page.data import script_data
 from proscribe.controller.report.page.days import picture, svg
 from proscribe.controller.report.page.document import page
-from proscribe.controller.report.page.findings import ago
 from proscribe.controller.report.page.trend import drawing, numbers, until
 from proscribe.controller.report.page.waivers import waivers
 from proscribe.controller.report.terminal import summary
@@ -74,20 +73,6 @@ def trend_of(*bad):
     """Return a trend of runs with numbers of noncompliant hosts of ten."""
     days = (make_day(f"2026-11-{day:02}", noncompliant=n, compliant=10 - n) for day, n in enumerate(bad, 1))
     return [{**day, "run": f"run{number}"} for number, day in enumerate(days)]
-
-
-@pytest.mark.parametrize(("since", "expected"), [
-    ("", ""),
-    ("2026-11-25T00:31:00Z", "new"),
-    ("2026-11-24T23:31:00Z", "1 hour"),
-    ("2026-11-24T00:31:00Z", "1 day"),
-    ("yesterday", "yesterday"),
-    ("2026-11-20T08:00:00", "2026-11-20T08:00:00"),
-])  # fmt: skip
-def test_an_age_is_shown_in_hours_and_then_in_days(since, expected):
-    reader = Reader()
-    reader.feed(f"<p>{ago(since, FINISHED)}</p>")
-    assert (reader.words or [""])[0] == expected
 
 
 @given(st.lists(st.text(), unique=True))

@@ -27,7 +27,7 @@ from proscribe.controller.report.text.command import Call, Subcommand, quoted
 from proscribe.controller.report.text.layout import cells, clip, row, screen_width, table, wrap
 from proscribe.controller.report.text.package_commands import COMMANDS
 from proscribe.controller.report.text.reinstalling import command, has_command, without_command
-from proscribe.controller.report.text.wording import Cause, causes, evidences, left, message, without_name
+from proscribe.controller.report.text.wording import Cause, causes, evidences, message, without_name
 from proscribe.host.controls.apps.quarantine import moving
 from proscribe.host.system import LIFT, WRITTEN_BY
 from proscribe.model.finding import Finding
@@ -39,7 +39,6 @@ from proscribe.wire.installation import LAUNCHER
 CHARACTERS = st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" ")
 PRINTABLE = st.text(CHARACTERS, max_size=80)
 NOT_BLANK = st.text(CHARACTERS, min_size=1, max_size=80).filter(str.split)
-WAIVER: Any = {"status": "active", "expires": "2026-12-01T00:00:00Z", "revoked": None}
 
 
 @given(text=PRINTABLE, width=st.integers(10, 60), most=st.integers(0, 5))
@@ -78,19 +77,6 @@ def test_a_clipped_text_fits_and_shows_the_cut(text, width):
     short = clip(text, width)
     assert cells(short) <= width
     assert short == text or short.endswith("...")
-
-
-@pytest.mark.parametrize(("change", "at", "text"), [
-    ({}, "2026-11-20T23:59:59Z", "10 days left"),
-    ({}, "2026-11-29T00:00:00Z", "ends tomorrow"),
-    ({}, "2026-11-30T23:59:59Z", "ends today"),
-    ({}, "2026-12-01T00:00:00Z", "ended"),
-    ({"status": "revoked", "revoked": {"on": "2026-11-28T00:00:00Z"}}, "2026-11-29T00:00:00Z", "ended"),
-    ({"status": "revoked", "revoked": {"on": "2026-12-24T00:00:00Z"}}, "2026-11-29T00:00:00Z", "ends tomorrow"),
-    ({"expires": "soon"}, "2026-11-29T00:00:00Z", ""),
-])  # fmt: skip
-def test_waiver_has_days_left_until_its_end(change, at, text):
-    assert left({**WAIVER, **change}, at) == text
 
 
 @pytest.mark.parametrize(("text", "name", "output"), [
@@ -142,18 +128,6 @@ def make_finding(**more: Any) -> Any:
 ])  # fmt: skip
 def test_equal_evidence_is_grouped_with_its_places(findings, text):
     assert evidences(findings) == text
-
-
-@pytest.mark.parametrize(("idle", "expected", "days", "text"), [
-    (2, 2, [], "nothing is restricted"),
-    (2, 2, ["2027-01-02", "2026-12-01\x1b"], "the ban is not in force yet, it begins on 2026-12-01\ufffd"),
-    (1, 2, ["2027-01-02"], ""),
-    (0, 0, [], ""),
-])  # fmt: skip
-def test_a_ban_that_applies_to_nothing(idle, expected, days, text):
-    summary, upcoming = {"hosts": {"not_applicable": idle}}, [{"effective_from": day} for day in days]
-    report: Any = {"summary": summary, "run": {"expected_hosts": expected}, "upcoming": upcoming}
-    assert wording.not_in_force(report) == text
 
 
 @pytest.mark.parametrize(("text", "closed"), [
