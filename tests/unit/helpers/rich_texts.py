@@ -118,8 +118,8 @@ def decisions():
         news = ((), NEW[:1], NEW[1:])
         ends += [verdict.judge_new(records, [gate], False, new) for new in news]
         passed = [item.as_dict([gate], number > 2, number == 1)["passed"] for number, item in enumerate(ends)]
-        said = (f"{item.exit}{'' if good else '!'}" for item, good in zip(ends, passed))
-        yield f"{states or 'none'}, {gate}: {' '.join(said)}"
+        exits = (f"{item.exit}{'' if good else '!'}" for item, good in zip(ends, passed))
+        yield f"{states or 'none'}, {gate}: {' '.join(exits)}"
     for expected, lifted, failed in product(("", "ab"), ("", "a", "ab"), (False, True)):
         lift = verdict.judge_lift(expected, lifted, failed)
         quarantine = verdict.judge_quarantine(len(expected), len(lifted), failed, broken=len(lifted) * failed)
@@ -139,8 +139,8 @@ def decisions():
         run = {"inventory": ["a", "b/"], "left_out": left_out, "limit": limit, "controls": controls}
         cut = scope.is_whole({**run, "interrupted": {"why": "x", "closed_by": None}})
         covers = [scope.covers(run, item) for item in (*wanted, Scope(["a"]))]
-        said = scope.is_whole(run), cut, scope.parts(run), scope.in_effect(run), *covers
-        yield f"{left_out} {limit!r} {controls}: {said}"
+        facts = scope.is_whole(run), cut, scope.parts(run), scope.in_effect(run), *covers
+        yield f"{left_out} {limit!r} {controls}: {facts}"
     yield from ("", "hosts by their controls: does enforcing correct them, are they audited and noncompliant")
     modes = [None, *product((None, "enforce", "audit"), ("compliant", "noncompliant", "error"))]
     for state, apps, dns in product(("noncompliant", "error"), modes, (None, ("audit", "noncompliant"))):
