@@ -1,7 +1,6 @@
 """Layouts of texts, summaries of changes, and decisions by all that they depend on, for test_exports.py."""
 
 import json
-from collections.abc import Iterator
 from itertools import combinations_with_replacement, product
 from typing import Any
 
