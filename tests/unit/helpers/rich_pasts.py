@@ -30,7 +30,7 @@ PRESS = {
     "posix_groups": ["editors"], "versions": ["4"], "paths": ["/opt/x"],
 }  # fmt: skip
 ENDS = {**WAIVERS[0], "id": "ends", "expires": "2026-11-10T10:00:00Z"}
-BARE: Any = {"id": "bare", "status": "active", "expires": "2027-01-31T10:00:00Z"}
+BARE = {"id": "bare", "status": "active", "expires": "2027-01-31T10:00:00Z"}
 BACK = {**PRESS, "id": "back", "revoked": {"on": "2026-11-12T10:00:00Z", "by": "bo.li", "why": "misused"}}
 EXCUSED = wechat(WECHAT, PROCESS, entry={"mode": "waived", "waiver": "press"})
 FULL = {"control": "dns", "message": "the disk is full"}
