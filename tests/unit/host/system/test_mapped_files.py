@@ -109,12 +109,12 @@ def test_deleted_file_is_read_as_long_as_it_is_mapped(mapped):
 
 
 @pytest.mark.parametrize("kind", ["", "fuse.sshfs", "nfs4"])
-@pytest.mark.parametrize("table", ["/proc/self/mountinfo", f"/proc/{os.getpid()}/mountinfo"])
-def test_file_is_not_opened_on_a_file_system_that_may_never_answer(mapped, monkeypatch, kind, table):
-    """The process may have mounts of its own, which only its list has."""
+@pytest.mark.parametrize("has_own_mounts", [False, True])
+def test_file_is_not_opened_on_a_file_system_that_may_never_answer(mapped, monkeypatch, kind, has_own_mounts):
+    tables = ["/proc/self/mountinfo", f"/proc/{os.getpid()}/mountinfo"]
     line = f"99 1 0:50 / /mnt rw shared:7 - {kind or 'ext4'} x rw\n98 1 0:51 / /n rw - nfs x rw\n99 no\n".encode()
     monkeypatch.setattr(mapped_files, "mount_of", lambda descriptor: b"mnt_id:\t99\n")
-    read, content = [], {table: line}.get
+    read, content = [], {tables[has_own_mounts]: line}.get
     open_ = lambda path, *_, **__: read.append(path) or io.BytesIO(content(path, b""))  # noqa: E731
     monkeypatch.setattr(mapped_files, "open", open_, raising=False)
     files, file = MappedFiles(Host()), Mapped(f"/proc/self/fd/{os.open(mapped, os.O_RDONLY)}", str(mapped), False)
@@ -123,7 +123,7 @@ def test_file_is_not_opened_on_a_file_system_that_may_never_answer(mapped, monke
             assert read_opened(files, file) == (None if kind else identify(mapped))
     finally:
         os.close(int(file.link.rpartition("/")[2]))
-    assert read == ["/proc/self/mountinfo", f"/proc/{os.getpid()}/mountinfo"][: 1 + (table != "/proc/self/mountinfo")]
+    assert read == tables[: 1 + has_own_mounts]
 
 
 @pytest.mark.parametrize("place", ["/dev/zero", "/proc", "/none"])
