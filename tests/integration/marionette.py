@@ -11,11 +11,12 @@ import time
 START = 60  # seconds for a browser to start; it takes 2 to 5, but far more on a busy host
 PAGE = 20  # seconds for one address
 
-QUIET = (
+QUIET_PREFERENCES = (
     *("app.normandy.enabled", "app.update.enabled", "browser.shell.checkDefaultBrowser", "extensions.update.enabled"),
     *("datareporting.policy.dataSubmissionEnabled", "network.captive-portal-service.enabled"),
     *("network.connectivity-service.enabled", "toolkit.telemetry.enabled"),
 )
+QUIET = dict.fromkeys(QUIET_PREFERENCES, False)
 
 
 class FirefoxError(Exception):
@@ -30,7 +31,7 @@ class Firefox:
             port = free.getsockname()[1]
         profile = os.path.join(home, "profile")
         os.makedirs(profile, exist_ok=True)
-        prefs = {**dict.fromkeys(QUIET, False), "marionette.port": port, **preferences}
+        prefs = {**QUIET, "marionette.port": port, **preferences}
         with open(os.path.join(profile, "user.js"), "w", encoding="utf-8") as stream:
             stream.writelines(f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in prefs.items())
         null = subprocess.DEVNULL
