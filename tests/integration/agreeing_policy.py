@@ -56,6 +56,7 @@ def write_inventory(folder, group, hosts, variables, *waivers):
 class Exported(Explained):
     def __init__(self, folder, fed):
         own = {"requests": False, "dns_backend": "unbound", "services_include": INCLUDED, "watch": "5m"}
+        own["browser_settings"] = {"remote_debugging": "unmanaged"}  # tests control the browsers
         variables = {**VARIABLES, **{f"proscribe_{name}": value for name, value in own.items()}}
         hosts = {STRICT: {"proscribe_exports_fed": sorted(fed)}, OTHER: {}}
         waivers = (
