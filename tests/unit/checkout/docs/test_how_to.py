@@ -27,7 +27,7 @@ GUIDES = {path: parts for path, parts in SHOWN.items() if any(isinstance(part, F
 assert len(GUIDES) >= 6
 PARTS = (
     *(*FOR_DERIVED, "pyproject.toml", "tests/conftest.py", "tests/properties.py", "tests/recording.py"),
-    *("tests/suite", "tests/unit"),
+    *("tests/integration", "tests/suite", "tests/unit"),
 )
 CODE = ("module_utils/", "playbooks/")
 PYTEST = "tests/tool pytest "

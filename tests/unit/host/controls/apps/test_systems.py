@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -25,7 +24,6 @@ from proscribe.host.controls.apps import systems
 from proscribe.host.controls.apps.systems import brew, conda, dpkg, flatpak, guix, installed, nix, npm, pip, pipx, snap
 from proscribe.host.controls.apps.systems import uv as uv_tools
 from proscribe.host.controls.apps.systems.as_owner import OwnTools, others_have, removals, uninstall
-from proscribe.host.controls.apps.systems.declaration import Declared
 from proscribe.host.controls.apps.systems.on_demand import OnDemand
 from proscribe.host.controls.apps.systems.package import Block, Package, place
 from proscribe.host.controls.apps.systems.registry import BY_NAME, OF_THE_HOST, ON_DEMAND, SYSTEMS
@@ -132,8 +130,8 @@ ANSWERS: dict[str, Any] = {system.MANAGER: system for system in SYSTEMS}
 ANSWERS |= {system.MANAGER: system.inner() for system in ON_DEMAND}  # without asking first whether it is there
 
 
-@pytest.mark.parametrize("name", ROWS)
-def test_system_reads_its_places_and_is_as_declared(tmp_path, project, name):
+@pytest.mark.parametrize("name", PLACES)
+def test_system_reads_and_owns_these_places(tmp_path, name):
     system, root = ANSWERS[name], str(tree(tmp_path))
     host, home = NotingHost(root), NotingHost(root)
     assert system.query(host, {"owl"}) == system.query_of(home, ALICE, {"owl"}) == ([], "")
@@ -142,12 +140,12 @@ def test_system_reads_its_places_and_is_as_declared(tmp_path, project, name):
     unused = NotingHost(root)
     assert system.query(unused, set()) == system.query_of(unused, ALICE, set()) == ([], "")
     assert unused.paths == [], "where nothing is to be found, nothing is read"
-    ((file, declaration),) = [item for item in declared() if item.declared.name == name]
-    check_declaration(ROWS[name], importlib.import_module(f"{systems.__name__}.{file}"), declaration, project)
 
 
-def check_declaration(row: Any, file: ModuleType, system: Declared, project: Path) -> None:
-    """Compare the registry, the controller's tables and the documents with what a package system declares."""
+@pytest.mark.parametrize("item", declared(), ids=lambda item: item.file)
+def test_tables_and_documents_have_what_a_system_declares(project, item):
+    row, system = ROWS[item.declared.name], item.declared
+    file = importlib.import_module(f"{systems.__name__}.{item.file}")
     answers = getattr(file, system.answers) if system.answers else file
     assert (row.inner() if row in ON_DEMAND else row) is answers
     assert getattr(answers, "MANAGER", getattr(answers, "manager", "")) == row.MANAGER == system.name
