@@ -1,5 +1,8 @@
 """Comparison of an output with a recorded file, byte for byte. A test without its file writes it, and fails once."""
 
+import difflib
+import json
+import re
 import textwrap
 
 import pytest
@@ -7,8 +10,13 @@ import pytest
 MOST_LINES, MOST_COLUMNS = 300, 200
 
 
-def compare(file, text):
-    """Fail where a text differs from its recorded file, or is too large for one."""
+def compare(file, text, base=""):
+    """Fail where a text differs from its recorded file, or is too large for one. Lines of a base are only counted."""
+    if base:
+        lines, before = text.splitlines(), base.splitlines()
+        steps = difflib.SequenceMatcher(None, before, lines, False).get_opcodes()
+        parts = ([f"... {j - i}"] if tag == "equal" else lines[i:j] for tag, _, _, i, j in steps)
+        text = "".join(f"{line}\n" for part in parts for line in part)
     lines = text.split("\n")
     columns = max(map(len, lines))
     if len(lines) > MOST_LINES + 1 or columns > MOST_COLUMNS:
@@ -30,3 +38,26 @@ def fold(text, columns=MOST_COLUMNS):
     folding = textwrap.TextWrapper(columns, subsequent_indent="  > ", break_on_hyphens=False, expand_tabs=False)
     parts = (folding.wrap(line) if len(line) > columns else [line] for line in text.splitlines())
     return "".join(f"{part}\n" for line in parts for part in line)
+
+
+def outline(value, shown=None):
+    """Write JSON in few lines; of a dictionary, what is not as in the one before it of the same keys, and `...`."""
+    shown = {} if shown is None else shown
+    if isinstance(value, str) and re.fullmatch(r'(?!-?\d[\d.]*$|null$|true$|false$)[^\s"{}\[\]=]+', value):
+        return value
+    if not isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        before = shown.get((*value,), {})
+        shown[(*value,)] = value
+        names = [name for name in value if name not in before or json.dumps(before[name]) != json.dumps(value[name])]
+        parts = [f"{name}={outline(value[name], shown)}" for name in names] + ["..."] * (len(names) < len(value))
+    else:
+        parts = [outline(item, shown) for item in value]
+    lines = ["{" if isinstance(value, dict) else "["]
+    for number, part in enumerate(parts):
+        if len(lines[-1]) + len(part) < 140 and "\n" not in lines[-1] + part:
+            lines[-1] += f" {part}" if number else part
+        else:
+            lines.append(part)
+    return "\n ".join(lines) + ("}" if isinstance(value, dict) else "]")

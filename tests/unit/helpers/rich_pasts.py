@@ -17,6 +17,7 @@ from proscribe.controller.report.history.tables import WAIVERS as OF_WAIVERS
 from proscribe.controller.report.terminal import exceptions, past_runs
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.finding import Verdict
+from recording import outline
 from watched_hosts import ENDED, INCIDENT, POLICY, REQUEST, asking, watched
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
@@ -88,12 +89,12 @@ def story(reports):
         known_names = notification.known(history, report)
         sent = notification.notification(report, records, known_names, "reports/x")
         text = f"{sent.subject}\n{sent.text}" if sent else "none"
-        yield "notices", f"{text}{_json(sent.facts)}" if sent and day == 5 else text
+        yield "notices", f"{text}{outline(sent.facts)}" if sent and day == 5 else text
         report["run"]["verdict"] = {"gate": "noncompliant", "passed": day > 5, "exit": 10, "reason": "x"}
         if day == 5:
             yield "events", "\n".join(events(report, records, moved))
         spans = {host: (moved.of(host), sorted(moved.between(host))) for host in moved.hosts()}
-        yield "transitions", f"{message}\n{_json(spans)}"
+        yield "transitions", f"{message}\n{outline(spans)}"
     yield from answers(history)
     for number, (day, changes) in enumerate(LATER, 8):
         hosts = {"flaps": good(), "mended": bad(), "partly": unseen()}
@@ -107,19 +108,20 @@ def events(report, records, moved):
     result = []
     fill([Events(report, moved, result.append, only_changed=report["run"]["mode"] == "audit")], report, records)
     for item in result:
-        yield f"{item[1:]} {item.line}"
+        yield f"{item[1:]}"
+    yield outline([json.loads(item.line) for item in result])
 
 
 def answers(history):
-    yield "since", _json({f"{host} {rule}": at for (host, rule), at in sorted(history.first_seen().items())})
+    yield "since", outline({f"{host} {rule}": at for (host, rule), at in sorted(history.first_seen().items())})
     shown = [history.days("2026-11-05T12:00:00Z", 4), history.trend(2), history.trend(9, "2026-11-06T00:00:00Z")]
-    yield "since", _json([[(run["run"], run["mode"], run["hosts"]) for run in runs] for runs in shown])
+    yield "since", outline([[(run["run"], run["mode"], run["hosts"]) for run in runs] for runs in shown])
     scopes = [Scope(), Scope("2026-11-05T00:00:00Z"), Scope(host="flaps"), Scope(rule="apps/wechat")]
     for number, scope in enumerate([*scopes, Scope(host="watched", rule="apps/wechat"), Scope(host="planned")]):
         result = past_runs.gather(history, scope, NOW, STALE)
         yield "past-screen", past_runs.render(result, Screen(76, 30, True) if number == 1 else Screen(100, 200))
         if number == 2:
-            yield "past", _json(result.as_dict())
+            yield "past", outline(result.as_dict())
         heights = (past_runs.render(result, Screen(100, height)).count("\n") for height in range(6, 70, 4))
         yield "past-screen", f"lines: {' '.join(map(str, heights))}"
     for host, rule in WRONG:
@@ -128,21 +130,22 @@ def answers(history):
         except NoSuchName as wrong:
             yield "unknown", f"{host} {rule}: {wrong} {wrong.service}"
     excused = exceptions.gather(history, "2026-11-06T00:00:00Z", NOW)
-    yield "exceptions", _json(excused.as_dict())
+    yield "exceptions", outline(excused.as_dict())
     yield "exceptions", exceptions.table(excused)
     yield "exceptions", exceptions.render(excused, Screen(76))
-    yield "exceptions", exceptions.render(excused, Screen(30, 10, True))
+    yield "exceptions", exceptions.render(excused, Screen(30, 10, True)).partition("bare")[0]
 
 
 def tables(session):
     rows = {table: sorted(map(list, session.rows(f"SELECT * FROM {table}"))) for table in TABLES}
     named = "SELECT type, name FROM sqlite_master WHERE name LIKE 'proscribe%'"
     rows["made"] = sorted(map(list, session.rows(named)))
-    return "\n".join(line for table, result in rows.items() for line in (table, *map(json.dumps, result)))
+    read = {table: [[_value(value) for value in row] for row in result] for table, result in rows.items()}
+    return outline([read])
 
 
-def _json(value):
-    return json.dumps(value).replace("}, {", "},\n{").replace("], ", "],\n")
+def _value(value):
+    return json.loads(value) if str(value).startswith(("[", "{")) else value
 
 
 def texts():

@@ -21,6 +21,7 @@ from proscribe.controller.report.terminal.summary import Screen, render
 from proscribe.model.finding import Finding, Verdict, judge
 from proscribe.model.plan import CONTROLS
 from proscribe.wire.replies.record import read
+from recording import outline
 from shown_to_heads import past
 
 STANDING = [
@@ -82,7 +83,7 @@ FEW = ("policies", "named", "excused", "audited", "gone")
 # The outputs of each run: in one of them a format, or a part of the page, has all that it can have.
 WRITTEN = {
     "audit": ("page", "screen"), "few": ("csv", "events", "junit", "prometheus", "sarif", "json"),
-    "press": ("screen", "json"), "lifted": ("page", "csv", "prometheus", "json", "limits"),
+    "press": ("screen",), "lifted": ("page", "csv", "prometheus", "limits"),
     "enforce": ("page", "screen", "json"), "none": ("page", "screen", "prometheus"),
     "states": ("junit", "oscal", "sarif"), "watched": ("events", "prometheus"),
 }  # fmt: skip
@@ -220,7 +221,7 @@ def pages(result):
     days = past()[-4:] if len(result[1]) > 10 else []
     since = {("broken", "apps/wechat"): "2026-11-20T08:00:00Z", ("gone", ""): "2026-10-01T00:00:00Z"}
     text = "".join(page(*result, trend=days[-2:], days=days, since=since, directory="reports/r1"))
-    data = "|<script type.*?</script>" if days else ""
+    data = "|<script type.*?</script>" if days or "lifted" in result[0] else ""
     icons = '<svg class="icon.*?</svg>|<symbol.*?</symbol>'
     text = re.sub(rf"(?s)^.*?</head>|<script>.*?</script>|{icons}{data}", "", text)
     text = re.sub(r"\s*\n\s*", " ", text)
@@ -253,19 +254,23 @@ def export(result: Made, name: str):
     stream = io.StringIO(newline="")
     pour(stream, *result, name)
     text = stream.getvalue()
-    return compact(json.loads(text)) if formats()[name].file.endswith(("json", "sarif")) else text
+    if name == "events":
+        return outline([json.loads(line) for line in text.splitlines()])
+    return outline(json.loads(text)) if formats()[name].file.endswith(("json", "sarif")) else text
+
+
+def changed(result, base=({}, ())):
+    """Return a report and its records as JSON, without parts that are as those of another run."""
+    report = {key: value for key, value in result[0].items() if value != base[0].get(key)}
+    return outline({"report": report, "records": [record for record in result[1] if record not in base[1]]})
 
 
 OWN = {
     "page": pages,
     "screen": screens,
     "limits": limits,
-    "json": lambda result: compact({"report": result[0], "records": result[1]}),
+    "json": changed,
 }
-
-
-def compact(value):
-    return json.dumps(value).replace("}, {", "},\n{")
 
 
 def texts():
@@ -274,4 +279,4 @@ def texts():
         f"{name}.{output}": OWN[output](result[name]) if output in OWN else export(result[name], output)
         for name, outputs in WRITTEN.items()
         for output in outputs
-    }
+    } | {f"{name}.json": changed(result[name], result["few"]) for name in ("press", "lifted")}

@@ -40,12 +40,13 @@ HIDDEN = [
 
 def layouts():
     for text, width in product(SENTENCES, WIDTHS):
-        yield f"{width} {text!r}"
+        yield from ("", f"{width} {text!r}")
         yield from (f"wrap {most}: {wrap(text, width, most)}" for most in (0, 2))
         yield f"clip: {clip(text, width)!r}"
         yield f"fitted: {fitted(text, width)!r}"
         yield f"prose: {prose(text, width)!r}"
         yield f"row: {row('apps/wechat', 'unknown', text, (5, 12), width, 2)}"
+    yield ""
     for width in WIDTHS:
         yield f"{width} flow: {flow(SENTENCES[:5], width)} {flow('abcdefg', width, ' | ')}"
         yield from (f"table: {list(table(rows, width))}" for rows in TABLES)
@@ -107,7 +108,7 @@ ENDS = [  # the states of the hosts of a run; a host that is silent or has no ru
 
 
 def decisions():
-    yield "exits by states and gate: usual, Ansible failed, hosts not served, a baseline, its noncompliant, its unknown"
+    yield "exits by states and gate (usual, Ansible failed, hosts not served, a baseline, its noncompliant, its unknown)"
     for states, gate in product(ENDS, ("never", "noncompliant", "incomplete", "nonsense")):
         records = [
             {"host": "web01", "state": {"silent": "unknown", "no-rules": "compliant"}.get(state, state),
@@ -127,12 +128,13 @@ def decisions():
     for first in decided:
         ends = [verdict.stopped(first, "2 of 3\x1b hosts", 1200), verdict.set_aside(first, ["a", "b"])]
         worst = [verdict.worst_exit([first.exit, other.exit]) for other in decided]
-        yield f"{first.exit}: {[tuple(item) for item in ends]}, worst {worst}"
+        yield f"{first.exit}: {[tuple(item) for item in ends]}"
+        yield f"worst of {first.exit} and each: {' '.join(worst)}"
     kinds: Any = (([], ["never", "incomplete"], ["noncompliant", "never"]), (False, True), (False, True))
     for item, (gates, compared, failed) in product([decided[4], *decided[-2:]], product(*kinds)):
         yield f"{item.exit} {gates} {compared} {failed}: {[*item.as_dict(gates, compared, failed).values()]}"
-    yield f"{tuple(verdict.interrupted('by SIGINT'))} {verdict.worst_exit([])}"
-    yield from ("", "scope of a run: is it whole, what it leaves out, what it can say; what it covers")
+    yield f"interrupted: {tuple(verdict.interrupted('by SIGINT'))} {verdict.worst_exit([])}"
+    yield from ("", "scope of a run (is it whole, what it leaves out, what it can say; what it covers)")
     wanted = [Scope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
     for left_out, limit, controls in product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"], ["dns", "apps"])):
         run = {"inventory": ["a", "b/"], "left_out": left_out, "limit": limit, "controls": controls}
@@ -140,13 +142,13 @@ def decisions():
         covers = [scope.covers(run, item) for item in (*wanted, Scope(["a"]))]
         facts = scope.is_whole(run), cut, scope.parts(run), scope.in_effect(run), *covers
         yield f"{left_out} {limit!r} {controls}: {facts}"
-    yield from ("", "hosts by their controls: does enforcing correct them, are they audited and noncompliant")
+    yield from ("", "hosts by their controls (does enforcing correct them, are they audited and noncompliant)")
     modes = [None, *product((None, "enforce", "audit"), ("compliant", "noncompliant", "error"))]
     for state, apps, dns in product(("noncompliant", "error"), modes, (None, ("audit", "noncompliant"))):
         named = {name: {"mode": of[0], "state": of[1]} for name, of in (("apps", apps), ("dns", dns)) if of}
         hosts = [{"state": state, "controls": named, "platform": {"os": name}} for name in ("linux", "macos")]
-        yield f"{state} {apps} {dns}: {[(correctable(host), stays_noncompliant(host)) for host in hosts]}"
-    yield from ("", "hosts by two observations: state, seen, checked")
+        yield f"{state} {'/'.join(map(str, apps or '-'))} {'audited' if dns else '-'}: {[(correctable(host), stays_noncompliant(host)) for host in hosts]}"
+    yield from ("", "hosts by two observations (state, seen, checked)")
     seen = [Observation("off"), Observation(), Observation(state="unknown", at="T1", counts=True)]
     seen += [Observation(state=state, at="T2", counts=state != "lifted") for state in ("compliant", "error", "lifted")]
     for first, second in combinations_with_replacement(seen, 2):
@@ -175,7 +177,8 @@ def titles():
         facts = {"left_out": 0, "controls": None, "apart": 0, "upcoming": [], **more}
         report = {**facts, "run": {**facts, "expected_hosts": sum(hosts.values())}}
         report["summary"] = {"hosts": {**dict.fromkeys(STATES, 0), **hosts}, "not_served": facts["apart"]}
-        yield f"{hosts} {name}: {title(report)}"
+        counts = " ".join(f"{number} {state}" for state, number in hosts.items())
+        yield f"{counts}, {name}: {title(report)}"
     for idle, expected, days in product((0, 1, 2), (0, 2), ([], ["2027-01-02", "2026-12-01\x1b"])):
         report = {"summary": {"hosts": {"not_applicable": idle}}, "run": {"expected_hosts": expected}}
         report["upcoming"] = [{"effective_from": day} for day in days]
@@ -184,11 +187,25 @@ def titles():
     for change in ({}, *revoked, {"expires": "soon"}, {"status": "unsigned"}):
         waiver: Any = {"status": "active", "expires": "2026-12-01T00:00:00Z", **change}
         times = ("11-20T23:59:59Z", "11-29T00:00:00Z", "11-30T23:59:59Z", "12-01T00:00:00Z")
-        yield f"{change}: {[left(waiver, f'2026-{time}') for time in times]}"
+        yield f"{str(change).replace(': ', ' ')}: {[left(waiver, f'2026-{time}') for time in times]}"
     ages = ("", "2026-11-25T00:31:00Z", "2026-11-24T23:31:00Z", "2026-11-24T00:31:00Z", "2026-11-20T08:00:00", "then")
     yield f"ages: {[ago(age, '2026-11-25T00:31:00Z') for age in ages]}"
 
 
+def merge(lines):
+    """Join the cases of each outcome to one line, from a blank line to the next."""
+    cases: dict[str, list[str]] = {}
+    for line in (*lines, ""):
+        case, colon, outcome = line.partition(": ")
+        if line:
+            cases.setdefault(outcome if colon else case, []).extend([case] * bool(colon))
+            continue
+        yield from (f"{outcome}{'  <- ' * bool(of)}{'; '.join(of)}" for outcome, of in cases.items())
+        yield from [""] * bool(cases)
+        cases.clear()
+
+
 def texts():
-    result = {"layouts": layouts(), "differences": differences(), "decisions": decisions(), "titles": titles()}
+    result = {"layouts": merge(layouts()), "decisions": merge(decisions()), "titles": merge(titles())}
+    result["differences"] = differences()
     return {f"texts.{name}": "\n".join(lines) for name, lines in result.items()}
