@@ -11,7 +11,10 @@ MOST_LINES, MOST_COLUMNS = 300, 200
 
 
 def compare(file, text, base=""):
-    """Fail where a text differs from its recorded file, or is too large for one. Lines of a base are only counted."""
+    """Fail where a text differs from its recorded file, or is too large for one.
+
+    Lines as in the base are only counted, and of a long line that is above already the beginning is shown.
+    """
     if base:
         lines, before = text.splitlines(), base.splitlines()
         steps = difflib.SequenceMatcher(None, before, lines, False).get_opcodes()
@@ -21,6 +24,11 @@ def compare(file, text, base=""):
     columns = max(map(len, lines))
     if len(lines) > MOST_LINES + 1 or columns > MOST_COLUMNS:
         pytest.fail(f"{file.name} would have {len(lines)} lines and {columns} columns: assert by field, or show less")
+    above: set[str] = set()
+    for number, line in enumerate(text.split("\n")):
+        lines[number] = f"{line[:40]} ..." if len(line) > 60 and line in above else line
+        above.add(line)
+    text = "\n".join(lines)
     if not file.exists():
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8", newline="")
