@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import re
 import textwrap
 
@@ -13,7 +14,7 @@ MOST_LINES, MOST_COLUMNS = 300, 200
 def compare(file, text, base=""):
     """Fail where a text differs from its recorded file, or is too large for one.
 
-    Lines as in the base are only counted, and of a long line that is above already the beginning is shown.
+    Lines as in the base are only counted, and of a long line that is above already its beginning is shown.
     """
     if base:
         lines, before = text.splitlines(), base.splitlines()
@@ -24,16 +25,22 @@ def compare(file, text, base=""):
     columns = max(map(len, lines))
     if len(lines) > MOST_LINES + 1 or columns > MOST_COLUMNS:
         pytest.fail(f"{file.name} would have {len(lines)} lines and {columns} columns: assert by field, or show less")
-    above: set[str] = set()
-    for number, line in enumerate(text.split("\n")):
-        lines[number] = f"{line[:40]} ..." if len(line) > 60 and line in above else line
-        above.add(line)
-    text = "\n".join(lines)
+    text = "\n".join(_shorten_repeated(lines))
     if not file.exists():
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8", newline="")
         pytest.fail(f"{file.name} is written now: read it")
     assert text == file.read_bytes().decode("utf-8")
+
+
+def _shorten_repeated(lines):
+    """Show of a long line that is above already what no other line above begins with."""
+    above: set[str] = set()
+    for line in lines:
+        others = (os.path.commonprefix([line, other]) for other in above - {line}) if line in above else ()
+        size = max(24, *map(len, others)) + 1 if line in above else len(line)
+        above.add(line)
+        yield f"{line[:size]} ..." if len(line) > size + 12 else line
 
 
 def join_files(parts):

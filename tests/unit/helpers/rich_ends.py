@@ -161,7 +161,7 @@ def said(done: Ended):
     """Return how a run ended and the files beside its report."""
     where = Path(done.where)
     beside = [path.name for path in sorted(where.parent.glob("*.json*"))]
-    yield f"{where.name} {tuple(done.verdict)} {done.report['warnings']} {done.report['run']['verdict']} {beside}"
+    yield f"{where.name} {tuple(done.verdict)} {done.report['warnings']} {[*done.report['run']['verdict'].values()][:3]} {beside}"
 
 
 def files(reports):

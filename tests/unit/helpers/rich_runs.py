@@ -269,7 +269,7 @@ OWN = {
     "page": pages,
     "screen": screens,
     "limits": limits,
-    "json": changed,
+    "json": lambda result: changed(result, ({}, result[1])),
 }
 
 

@@ -136,7 +136,7 @@ def decisions():
     yield f"interrupted: {tuple(verdict.interrupted('by SIGINT'))} {verdict.worst_exit([])}"
     yield from ("", "scope of a run (is it whole, what it leaves out, what it can say; what it covers)")
     wanted = [Scope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
-    for left_out, limit, controls in product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"], ["dns", "apps"])):
+    for left_out, limit, controls in [*product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"])), (0, "", ["dns", "apps"])]:
         run = {"inventory": ["a", "b/"], "left_out": left_out, "limit": limit, "controls": controls}
         cut = scope.is_whole({**run, "interrupted": {"why": "x", "closed_by": None}})
         covers = [scope.covers(run, item) for item in (*wanted, Scope(["a"]))]
@@ -177,8 +177,10 @@ def titles():
         facts = {"left_out": 0, "controls": None, "apart": 0, "upcoming": [], **more}
         report = {**facts, "run": {**facts, "expected_hosts": sum(hosts.values())}}
         report["summary"] = {"hosts": {**dict.fromkeys(STATES, 0), **hosts}, "not_served": facts["apart"]}
-        counts = " ".join(f"{number} {state}" for state, number in hosts.items())
-        yield f"{counts}, {name}: {title(report)}"
+        if not name:
+            yield from ("", " ".join(f"{number} {state}" for state, number in hosts.items()) or "no host")
+        yield f"{name}: {title(report)}"
+    yield ""
     for idle, expected, days in product((0, 1, 2), (0, 2), ([], ["2027-01-02", "2026-12-01\x1b"])):
         report = {"summary": {"hosts": {"not_applicable": idle}}, "run": {"expected_hosts": expected}}
         report["upcoming"] = [{"effective_from": day} for day in days]

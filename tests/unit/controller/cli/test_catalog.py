@@ -17,7 +17,7 @@ from proscribe.controller.cli.catalog.proposing import Proposal, amendment, name
 from proscribe.controller.cli.catalog.recall.measure import Found
 from proscribe.controller.cli.catalog.recall.proposals import Proposed
 from proscribe.controller.cli.catalog.recall.standing import Standing
-from recording import compare, fold, join_files
+from recording import compare, fold, join_files, outline
 
 PARROT = (
     "---\nid: parrot\nname: Parrot\ncategory: instant_messaging\nvendor: Example\naudience: consumer\nenforce: true\n"
@@ -162,7 +162,7 @@ def test_catalogue_is_printed_as_recorded(call_old, old_catalog, monkeypatch):
         code, printed = call_old(*words.replace("OURS", str(place / "ours")).split())
         assert code < 2, printed
         if "--json" in words:
-            printed = json.dumps(json.loads(printed)).replace("}, {", "},\n{")
+            printed = outline(json.loads(printed))
         for text, short in ((f"{place}/", ""), (days_ago(OLD), "2025-__-__"), ("a" * 64, "AAA"), ("b" * 64, "BBB")):
             printed = printed.replace(text, short)
         shown[f"{words}: {code}"] = fold(re.sub(r"[\d,]+ days ago", "N days ago", printed), 180)

@@ -22,7 +22,7 @@ from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.evaluation.lifts import Lift
 from proscribe.controller.report.storage import fleet_state_file
-from recording import compare, fold, join_files
+from recording import compare, join_files, outline
 
 LAB = {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}}
 HOSTS = {"press01": {}, "press02": {}, "fin01": {"tenants": {"google": ["example.org"]}}, "lab01": LAB}
@@ -262,8 +262,7 @@ def test_answers_are_printed_as_recorded(tmp_path):
     for name, group in (("seen", groups[0]), ("never seen", groups[1]._replace(known=1, oldest=""))):
         shown[f"one host, {name}"] = printing.render(about, [group], 110, False)
     shown["narrow, in colours"] = printing.render(*answers["example.parrot.Parrot"], 50, True)
-    printed = json.dumps(printing.as_json(*answers["https://pages.example/parrot/x"]))
-    shown["JSON"] = fold(printed.replace("}, {", "},\n{"), 120)
+    shown["JSON"] = outline(printing.as_json(*answers["https://pages.example/parrot/x"]))
     compare(RECORDED / "explain.printed.txt", join_files(shown))
 
 

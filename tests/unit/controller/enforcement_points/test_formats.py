@@ -396,7 +396,7 @@ def rich_plan(*microsoft, closed=()):
     controls["apps"]["settings"] |= {"refusal_notice": "Ask us.\nFragen Sie uns.", "applocker": "enforce"}
     tenants = {"google": ["b.example"], "microsoft": [*microsoft] or [OWN, PARTNER, "b.example"]}
     controls["browser"]["settings"] |= {"tenants": tenants, "browsers": dict.fromkeys(closed, "blocked")}
-    management = ["192.0.2.64/26", "2001:db8:ffff::/48", "203.0.113.200"]
+    management = ["192.0.2.64/26", "2001:db8:c000::/34", "203.0.113.200"]
     settings = {"dns_over_tls": "blocked", "quic": "blocked", "rules": [{"direction": "in"}], "force_dns": True}
     controls["firewall"]["settings"] |= {**settings, "management": management}
     for control in ("dns", "browser"):
@@ -433,7 +433,7 @@ def shown(content):
     if "<plist" in text:
         return outline(plistlib.loads(content))
     text = text.replace("HKEY_LOCAL_MACHINE\\Software\\Policies", "POLICIES").replace("\\r\n\\r\n", "\\r\n")
-    text = re.sub(r'\\r\n("\d)', r"\\r \1", text)
+    text = re.sub(r'\\r\n("(?!1")\d)', r"\\r \1", text)
     return text.replace("><", ">\n<") if text.count("\n") < 3 else text
 
 

@@ -256,12 +256,24 @@ def test_the_documents_say_what_a_state_becomes_in_each(project):
     assert [column for column in COLUMNS if f"`{column}`" not in text] == []
 
 
+SHORT = {
+    "20261125T003000Z-audit-1a2b": "RUN", "2026-11-25T00:30:05Z": "00:30:05Z", "sha256:fedcba9876543210": "POLICY",
+    "sha256:aaaaaaaa ": "PLAN ", "sha256:aaaaaaaa\n": "PLAN\n", "HK G3 v10.0 / S17 v8.2 (unverified)": "S17",
+    "NIST SP 800-53 Rev. 5 ": "NIST ", "<wbr>": "~", "\nproscribe_": "\n", '<p class="note">': "<note>",
+}  # fmt: skip
+
+
 def shorten(text):
     """Shorten what repeats itself: identifiers, a namespace, tags of cells, and the help of metrics."""
     text = re.sub(r"\b([0-9a-f]{8})(?:(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{24,})\b", r"\1", text)
     text = re.sub(r"</(?:td|th|tr|dt|dd|p|li|span)>", "", text).replace("https://proscribe.example/ns", "NS")
-    text = text.replace("<wbr>", "~").replace("\nproscribe_", "\n")
-    text = re.sub(r' scope="\w+"| class="(?:status|what|number|when|soft|share|over|)"', "", text)
+    text = re.sub(r'<rect class="(\w+)" x="([\d.]+)" width="([\d.]+)" height="[58]"/>', r"<\1 \2 \3>", text)
+    text = re.sub(r' viewBox="0 0 1000 (.)" preserveAspectRatio="none" role="img" aria-label=', r" \1 label=", text)
+    text = re.sub(r'<property name="(\w+)" value="([^"]*)"/>', r'\1="\2" ', text)
+    text = re.sub(r"\{physicalLocation=\{artifactLocation=\{uri=(\S+?)\}\}\s+logicalLocations=", r"{uri=\1 named=", text)
+    for long, short in SHORT.items():
+        text = text.replace(long, short)
+    text = re.sub(r' scope="\w+"| class="(?:status|what|number|when|soft|share|over|state|unseen|story|side|facts|finding|)"', "", text)
     return re.sub(r"^# (?:HELP|TYPE) .*\n", "", text, flags=re.MULTILINE)
 
 

@@ -19,7 +19,7 @@ from proscribe.controller.cli.catalog.recall import reading
 from proscribe.controller.cli.catalog.recall.measure import Found, Popular, Result, Share, measure, popular_names
 from proscribe.controller.cli.catalog.recall.reading import Lists
 from proscribe.controller.cli.catalog.recall.standing import MISSING, STATES, Standing, standings
-from recording import compare, join_files
+from recording import compare, join_files, outline
 
 ENTRY = (
     "---\nid: {id}\nname: {id}\ncategory: webmail\nvendor: Example\naudience: consumer\nenforce: {enforce}\n{more}\n"
@@ -285,7 +285,7 @@ def run(monkeypatch, capsys):
 def test_all_of_a_comparison(run):
     nothing = recall.Recall(Lists({}, {}), (), (), 5)
     shown = {"printed": run()[1], "missing": run("--missing")[1].partition("\nvpn\t")[2]}
-    shown |= {"nothing": run("--missing", found=nothing)[1], "JSON": run("--json", "--at-least", "vpn=1")[1]}
+    shown |= {"nothing": run("--missing", found=nothing)[1], "JSON": outline(json.loads(run("--json", "--at-least", "vpn=1")[1]))}
     compare(Path(__file__).parents[3] / "recorded/cli/recall.printed.txt", join_files(shown))
 
 

@@ -144,7 +144,7 @@ OF_SYSTEMS = [
 
 def list_reasons(answered):
     reasons = [(control, reason) for control in CONTROLS for reason in answered[control].reasons]
-    return fold("\n".join(f"  {control} {' | '.join(filter(None, reason))}" for control, reason in reasons), 160)
+    return fold("\n".join(f"  {control} {' | '.join(filter(None, reason))}" for control, reason in reasons))
 
 
 def test_answers_and_reasons_are_as_recorded(catalogue):

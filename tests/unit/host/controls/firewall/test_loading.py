@@ -47,7 +47,7 @@ def carried_out(host: FirewallHost, changes: Any, whole: bool = False) -> str:
         lines.append(f"{action}:")
         for sign, text in (("-", action.before), ("+", action.after)):
             said = text.splitlines() if PROGRAM not in str(action) else ["the program"] * bool(text)
-            few = said if whole or len(said) < 5 else [f"{len(said)} lines"]
+            few = said if len(said) < 5 or (whole and BOOT_FILE not in str(action)) else [f"{len(said)} lines"]
             lines += [f"  {sign} {line}".rstrip() for line in few]
     apply(changes)
     return "".join(f"{line}\n" for line in [*lines, *(" ".join(["$", *argv]) for argv in host.ran)])
