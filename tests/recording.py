@@ -16,11 +16,7 @@ def compare(file, text, base=""):
 
     Lines as in the base are only counted, and of a long line that is above already its beginning is shown.
     """
-    if base:
-        lines, before = text.splitlines(), base.splitlines()
-        steps = difflib.SequenceMatcher(None, before, lines, False).get_opcodes()
-        parts = ([f"... {j - i}"] if tag == "equal" else lines[i:j] for tag, _, _, i, j in steps)
-        text = "".join(f"{line}\n" for part in parts for line in part)
+    text = list_changes(base, text) if base else text
     lines = text.split("\n")
     columns = max(map(len, lines))
     if len(lines) > MOST_LINES + 1 or columns > MOST_COLUMNS:
@@ -31,6 +27,14 @@ def compare(file, text, base=""):
         file.write_text(text, encoding="utf-8", newline="")
         pytest.fail(f"{file.name} is written now: read it")
     assert text == file.read_bytes().decode("utf-8")
+
+
+def list_changes(base, text):
+    """List the lines of a text that a base has not, and the number of lines between them."""
+    lines = text.splitlines()
+    steps = difflib.SequenceMatcher(None, base.splitlines(), lines, False).get_opcodes()
+    parts = ([f"... {j - i}"] if tag == "equal" else lines[i:j] for tag, _, _, i, j in steps)
+    return "".join(f"{line}\n" for part in parts for line in part)
 
 
 def _shorten_repeated(lines):

@@ -40,7 +40,7 @@ HIDDEN = [
 
 def layouts():
     for text, width in product(SENTENCES, WIDTHS):
-        yield from ("", f"{width} {text!r}")
+        yield from ("", f"{width} {text!r}" if width == WIDTHS[0] else f"{width}, the same")
         yield from (f"wrap {most}: {wrap(text, width, most)}" for most in (0, 2))
         yield f"clip: {clip(text, width)!r}"
         yield f"fitted: {fitted(text, width)!r}"
@@ -136,7 +136,10 @@ def decisions():
     yield f"interrupted: {tuple(verdict.interrupted('by SIGINT'))} {verdict.worst_exit([])}"
     yield from ("", "scope of a run (is it whole, what it leaves out, what it can say; what it covers)")
     wanted = [Scope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
-    for left_out, limit, controls in [*product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"])), (0, "", ["dns", "apps"])]:
+    for left_out, limit, controls in [
+        *product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"])),
+        (0, "", ["dns", "apps"]),
+    ]:
         run = {"inventory": ["a", "b/"], "left_out": left_out, "limit": limit, "controls": controls}
         cut = scope.is_whole({**run, "interrupted": {"why": "x", "closed_by": None}})
         covers = [scope.covers(run, item) for item in (*wanted, Scope(["a"]))]

@@ -28,7 +28,7 @@ def test_changed_text_fails(tmp_path):
 def test_recorded_files_are_small():
     sizes = {path: path.read_text(encoding="utf-8").split("\n") for path in FILES}
     large = [path.name for path, lines in sizes.items() if len(lines) > 301 or max(map(len, lines)) > 200]
-    assert large == [] and 0 < sum(path.stat().st_size for path in FILES) <= 470_000
+    assert large == [] and 0 < sum(path.stat().st_size for path in FILES) <= 400_000
 
 
 def test_folded_lines_keep_their_words():

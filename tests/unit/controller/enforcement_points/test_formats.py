@@ -48,6 +48,12 @@ OWN, PARTNER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-
 LEFT_OUT = (".pol", "remove.reg", "brave.json", "chromium.json", "windows_edge.json")
 # Of exports of the same control, one is recorded whole.
 BASES = {"dns": "domains", "browser": "pac", "apps": "applocker", "firewall": "cidr", "squid_opening": "squid"}
+STATEMENTS = (  # in each export, and shown in those that are recorded whole
+    "The next export replaces this file, so changes to it are lost.",
+    "For 2 host(s) of group web, as of 2026-11-27T08:00:00Z, valid until 2026-11-28T08:00:00Z",
+    "Accounts of the organisation's tenants have the same hosts (proscribe_tenants), so it is open to all accounts.",
+    "Open to all accounts, for the organisation's tenants: gmail",
+)
 CLAIMS = ("included", "left_out", "waived")  # the others are the same in each format
 WAIVED = {"mode": "waived", "waiver": "W-1"}
 
@@ -422,6 +428,8 @@ def recorded(name):
     facts |= {"vendor": [device.read, device.pages, device.limit]} if device else {}
     parts[manifest.NAME] = "\n".join(f"{name}={outline(fact)}" for name, fact in facts.items())
     text = re.sub(r"\b([0-9a-f]{8})[0-9a-f]{56}\b", r"\1", join_files(parts))
+    for statement in STATEMENTS if name not in BASES.values() else ():
+        text = text.replace(statement, "(...)")
     return fold(text.replace("} {", "}\n {").replace("[{", "[\n {"))
 
 

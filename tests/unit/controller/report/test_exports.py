@@ -257,6 +257,9 @@ def test_the_documents_say_what_a_state_becomes_in_each(project):
 
 
 SHORT = {
+    "answered for another plan (sha256:bbbbbbbbbbbb), not for its own (sha256:aaaaaaaaaaaa)": "OTHER PLAN",
+    "the plan sha256:aaaaaaaaaaaa that hosts answered for is not kept any more": "PLAN GONE",
+    "2026-11-25T00:31:00Z": "00:31:00Z", "2026-11-25 00:31 UTC": "00:31 UTC", "2026-11-25 00:30 UTC": "00:30 UTC",
     "20261125T003000Z-audit-1a2b": "RUN", "2026-11-25T00:30:05Z": "00:30:05Z", "sha256:fedcba9876543210": "POLICY",
     "sha256:aaaaaaaa ": "PLAN ", "sha256:aaaaaaaa\n": "PLAN\n", "HK G3 v10.0 / S17 v8.2 (unverified)": "S17",
     "NIST SP 800-53 Rev. 5 ": "NIST ", "<wbr>": "~", "\nproscribe_": "\n", '<p class="note">': "<note>",
@@ -270,10 +273,18 @@ def shorten(text):
     text = re.sub(r'<rect class="(\w+)" x="([\d.]+)" width="([\d.]+)" height="[58]"/>', r"<\1 \2 \3>", text)
     text = re.sub(r' viewBox="0 0 1000 (.)" preserveAspectRatio="none" role="img" aria-label=', r" \1 label=", text)
     text = re.sub(r'<property name="(\w+)" value="([^"]*)"/>', r'\1="\2" ', text)
-    text = re.sub(r"\{physicalLocation=\{artifactLocation=\{uri=(\S+?)\}\}\s+logicalLocations=", r"{uri=\1 named=", text)
+    text = re.sub(r'(<testsuite name="([^"]*)".*) hostname="\2">', r"\1 hostname>", text)
+    text = re.sub(r"(?s)(<h2>([^<]*)</h2>(?:(?!<h2>).)*?<caption)[^>]*>\2</caption>", r"\1>", text)
+    text = re.sub(
+        r"\{physicalLocation=\{artifactLocation=\{uri=(\S+?)\}\}\s+logicalLocations=", r"{uri=\1 named=", text
+    )
     for long, short in SHORT.items():
         text = text.replace(long, short)
-    text = re.sub(r' scope="\w+"| class="(?:status|what|number|when|soft|share|over|state|unseen|story|side|facts|finding|)"', "", text)
+    text = re.sub(
+        r' scope="\w+"| class="(?:status|what|number|when|soft|share|over|state|unseen|story|side|facts|finding|)"',
+        "",
+        text,
+    )
     return re.sub(r"^# (?:HELP|TYPE) .*\n", "", text, flags=re.MULTILINE)
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ def show(place, *calls):
         shown[f"{number}, ended with {code}"] = "\n".join(printed).replace(f"{place.root}/", "")
         after = place.content()
         shown |= {f"{number}, {name}": after[name].decode() for name in after if after[name] != before.get(name)}
-    return join_files(shown)
+    return re.sub(r"\b([0-9a-f]{8})[0-9a-f]{56}\b", r"\1", join_files(shown))
 
 
 def test_agreement_of_lists_is_written_as_recorded(made, monkeypatch):

@@ -28,7 +28,7 @@ from proscribe.host.controls.dns import desired
 from proscribe.host.system import Host, User
 from proscribe.model.finding import NOTHING_KNOWN
 from proscribe.model.plan import CONTROLS
-from recording import compare, fold, join_files
+from recording import compare, fold, join_files, list_changes
 
 EVERYTHING = Facts(
     "debian", frozenset({"dpkg", "rpm", "pacman", "flatpak", "snap"}), frozenset(), frozenset({"chromium", "firefox"})
@@ -167,7 +167,10 @@ def test_reasons_on_hosts_of_each_system_are_as_recorded(tmp_path):
         for system, facts in SYSTEMS.items():
             found = said(catalogue, text, facts=facts)
             systems.setdefault((found["all"], list_reasons(found)), []).append(system or "nobody knows")
-        shown |= {f"{status}: {text} ({', '.join(names)})": reasons for (status, reasons), names in systems.items()}
+        (_, first), *_ = systems
+        for (status, reasons), names in systems.items():
+            changes = reasons if reasons == first else list_changes(first, reasons)
+            shown[f"{status}: {text} ({', '.join(names)})"] = changes
     compare(RECORDED / "explain.systems.txt", join_files(shown))
 
 
