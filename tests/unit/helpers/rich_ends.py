@@ -161,7 +161,8 @@ def said(done: Ended):
     """Return how a run ended and the files beside its report."""
     where = Path(done.where)
     beside = [path.name for path in sorted(where.parent.glob("*.json*"))]
-    yield f"{where.name} {tuple(done.verdict)} {done.report['warnings']} {[*done.report['run']['verdict'].values()][:3]} {beside}"
+    gate = [*done.report["run"]["verdict"].values()][:3]
+    yield f"{where.name} {tuple(done.verdict)} {done.report['warnings']} {gate} {beside}"
 
 
 def files(reports):

@@ -108,7 +108,7 @@ ENDS = [  # the states of the hosts of a run; a host that is silent or has no ru
 
 
 def decisions():
-    yield "exits by states and gate (usual, Ansible failed, hosts not served, a baseline, its noncompliant, its unknown)"
+    yield "exits by states and gate (usual, Ansible failed, hosts not served, a baseline, its noncompliant, unknown)"
     for states, gate in product(ENDS, ("never", "noncompliant", "incomplete", "nonsense")):
         records = [
             {"host": "web01", "state": {"silent": "unknown", "no-rules": "compliant"}.get(state, state),
@@ -136,10 +136,8 @@ def decisions():
     yield f"interrupted: {tuple(verdict.interrupted('by SIGINT'))} {verdict.worst_exit([])}"
     yield from ("", "scope of a run (is it whole, what it leaves out, what it can say; what it covers)")
     wanted = [Scope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
-    for left_out, limit, controls in [
-        *product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"])),
-        (0, "", ["dns", "apps"]),
-    ]:
+    scopes = [*product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"])), (0, "", ["dns", "apps"])]
+    for left_out, limit, controls in scopes:
         run = {"inventory": ["a", "b/"], "left_out": left_out, "limit": limit, "controls": controls}
         cut = scope.is_whole({**run, "interrupted": {"why": "x", "closed_by": None}})
         covers = [scope.covers(run, item) for item in (*wanted, Scope(["a"]))]
@@ -150,7 +148,8 @@ def decisions():
     for state, apps, dns in product(("noncompliant", "error"), modes, (None, ("audit", "noncompliant"))):
         named = {name: {"mode": of[0], "state": of[1]} for name, of in (("apps", apps), ("dns", dns)) if of}
         hosts = [{"state": state, "controls": named, "platform": {"os": name}} for name in ("linux", "macos")]
-        yield f"{state} {'/'.join(map(str, apps or '-'))} {'audited' if dns else '-'}: {[(correctable(host), stays_noncompliant(host)) for host in hosts]}"
+        ends = [(correctable(host), stays_noncompliant(host)) for host in hosts]
+        yield f"{state} {'/'.join(map(str, apps or '-'))} {'audited' if dns else '-'}: {ends}"
     yield from ("", "hosts by two observations (state, seen, checked)")
     seen = [Observation("off"), Observation(), Observation(state="unknown", at="T1", counts=True)]
     seen += [Observation(state=state, at="T2", counts=state != "lifted") for state in ("compliant", "error", "lifted")]

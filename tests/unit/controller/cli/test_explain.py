@@ -224,15 +224,6 @@ def test_a_package_system_is_there_only_where_a_record_says_so():
     assert [NOTHING.has(key) for key in ("apt", "nix", "pip")] == [None, None, True]
 
 
-def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path):
-    compiled = compile_hosts(question(tmp_path, {"a": {}, "b": {}, "c": {}}), NOW)
-    with_it = Facts("debian", frozenset({"dpkg", "flatpak"}), None, frozenset({"firefox"}), "2026-11-25T08:00:00Z")
-    facts = {"a": with_it, "b": with_it._replace(managers=frozenset({"rpm"}))}
-    _, groups = answering.explain(read("example.parrot.Parrot"), compiled, facts)
-    expected = [("blocked", ("a",), 1), ("depends", ("c",), 0), ("open", ("b",), 1)]
-    assert [(group.answer, group.hosts, group.known) for group in groups] == expected
-
-
 RECORDED = Path(__file__).parents[2] / "recorded/cli"
 PRINTED_HOSTS = {**HOSTS, "mac01": {"watch": "5m"}}
 PRINTED_HOSTS["fin01"] = {**HOSTS["fin01"], "exports_fed": FED, "services_exclude": ["owl"]}

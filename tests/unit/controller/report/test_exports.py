@@ -256,41 +256,34 @@ def test_the_documents_say_what_a_state_becomes_in_each(project):
     assert [column for column in COLUMNS if f"`{column}`" not in text] == []
 
 
+# What repeats itself: identifiers, namespaces, times, tags of cells, attributes of pictures, and the help of metrics.
 SHORT = {
-    "answered for another plan (sha256:bbbbbbbbbbbb), not for its own (sha256:aaaaaaaaaaaa)": "OTHER PLAN",
-    "the plan sha256:aaaaaaaaaaaa that hosts answered for is not kept any more": "PLAN GONE",
-    "2026-11-25T00:31:00Z": "00:31:00Z", "2026-11-25 00:31 UTC": "00:31 UTC", "2026-11-25 00:30 UTC": "00:30 UTC",
-    "20261125T003000Z-audit-1a2b": "RUN", "2026-11-25T00:30:05Z": "00:30:05Z", "sha256:fedcba9876543210": "POLICY",
-    "sha256:aaaaaaaa ": "PLAN ", "sha256:aaaaaaaa\n": "PLAN\n", "HK G3 v10.0 / S17 v8.2 (unverified)": "S17",
-    "NIST SP 800-53 Rev. 5 ": "NIST ", "<wbr>": "~", "\nproscribe_": "\n", '<p class="note">': "<note>",
+    r"\b([0-9a-f]{8})(?:(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{24,})\b": r"\1", "20261125T003000Z-audit-1a2b": "RUN",
+    r"answered for another plan \(sha256:b{12}\), not for its own \(sha256:a{12}\)": "OTHER PLAN",
+    "the plan sha256:a{12} that hosts answered for is not kept any more": "PLAN GONE", r"sha256:a{8}(?=\s)": "PLAN",
+    "sha256:fedcba9876543210": "POLICY", "2026-11-25[T ](00:3[01](?: UTC|:0[05]Z))": r"\1",
+    r"HK G3 v10.0 / S17 v8.2 \(unverified\)": "S17", "NIST SP 800-53 Rev. 5 ": "NIST ", "<wbr>": "~",
+    "https://proscribe.example/ns": "NS", "</(?:td|th|tr|dt|dd|p|li|span)>": "", '<p class="note">': "<note>",
+    ' scope="\\w+"| class="(?:status|what|number|when|soft|share|over|state|unseen|story|side|facts|finding|)"': "",
+    r'<rect class="(\w+)" x="([\d.]+)" width="([\d.]+)" height="[58]"/>': r"<\1 \2 \3>",
+    ' viewBox="0 0 1000 (.)" preserveAspectRatio="none" role="img" aria-label=': r" \1 label=",
+    r'<property name="(\w+)" value="([^"]*)"/>': r'\1="\2" ',
+    r'(<testsuite name="([^"]*)".*) hostname="\2">': r"\1 hostname>",
+    r"(?s)(<h2>([^<]*)</h2>(?:(?!<h2>).)*?<caption)[^>]*>\2</caption>": r"\1>",
+    r"\{physicalLocation=\{artifactLocation=\{uri=(\S+?)\}\}\s+logicalLocations=": r"{uri=\1 named=",
+    "(?m)^# (?:HELP|TYPE) .*\n|^proscribe_": "",
 }  # fmt: skip
 
 
 def shorten(text):
-    """Shorten what repeats itself: identifiers, a namespace, tags of cells, and the help of metrics."""
-    text = re.sub(r"\b([0-9a-f]{8})(?:(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{24,})\b", r"\1", text)
-    text = re.sub(r"</(?:td|th|tr|dt|dd|p|li|span)>", "", text).replace("https://proscribe.example/ns", "NS")
-    text = re.sub(r'<rect class="(\w+)" x="([\d.]+)" width="([\d.]+)" height="[58]"/>', r"<\1 \2 \3>", text)
-    text = re.sub(r' viewBox="0 0 1000 (.)" preserveAspectRatio="none" role="img" aria-label=', r" \1 label=", text)
-    text = re.sub(r'<property name="(\w+)" value="([^"]*)"/>', r'\1="\2" ', text)
-    text = re.sub(r'(<testsuite name="([^"]*)".*) hostname="\2">', r"\1 hostname>", text)
-    text = re.sub(r"(?s)(<h2>([^<]*)</h2>(?:(?!<h2>).)*?<caption)[^>]*>\2</caption>", r"\1>", text)
-    text = re.sub(
-        r"\{physicalLocation=\{artifactLocation=\{uri=(\S+?)\}\}\s+logicalLocations=", r"{uri=\1 named=", text
-    )
-    for long, short in SHORT.items():
-        text = text.replace(long, short)
-    text = re.sub(
-        r' scope="\w+"| class="(?:status|what|number|when|soft|share|over|state|unseen|story|side|facts|finding|)"',
-        "",
-        text,
-    )
-    return re.sub(r"^# (?:HELP|TYPE) .*\n", "", text, flags=re.MULTILINE)
+    for pattern, short in SHORT.items():
+        text = re.sub(pattern, short, text)
+    return fold(text)
 
 
 @pytest.mark.parametrize("story", STORIES)
 def test_outputs_are_as_recorded(story):
-    texts = {name: fold(shorten(text)) for name, text in STORIES[story]().items()}
+    texts = {name: shorten(text) for name, text in STORIES[story]().items()}
     for name, text in texts.items():
         compare(RECORDED / f"{name}.txt", text, texts.get(BASES.get(name), ""))
 
@@ -349,11 +342,6 @@ def test_a_rule_that_the_plan_does_not_have_any_more_is_withdrawn_and_not_compli
     past.report({"web01": bad(digest=both)})
     events = past.events({"web01": answer(evaluated=["dns/x"], digest=item)})
     assert ("web01", "apps/wechat", WRONG, "withdrawn") in reported(events)
-
-
-def test_a_host_that_left_the_inventory_is_gone(past):
-    past.report({"web01": bad(), "web02": good()})
-    assert reported(past.events({"web02": good()}, left_out=[])) == [("web01", "", WRONG, "gone")]
 
 
 def test_the_parts_of_a_merged_run_have_told_their_actions(past):

@@ -429,9 +429,7 @@ def ask(tmp_path):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    (("--host", "nosuch"), "no run of the history has a host 'nosuch'"),
     (("--host", "web1"), "did you mean 'web01'"),
-    (("--rule", "wechat"), "is no rule.*did you mean 'apps/wechat'"),
     (("--rule", "apps/nothing-like-it"), "no plan .* has a rule 'apps/nothing-like-it'"),
     (("--rule", "apps/telegram"), "telegram is a service of the catalogue, but no plan"),
     (("--rule", "browser/dns-over-https"), "no plan .* has the control browser"),

@@ -315,16 +315,6 @@ def test_few_hosts_are_not_counted_and_many_have_an_end():
     assert panel.scope == "nothing on no host of this run" and ("Groups", "press") in panel.facts
 
 
-def test_waivers_without_effect_come_first_and_others_by_their_end():
-    result: Any = [
-        {**SHORT_WAIVER, "id": "revoked", "status": "revoked"}, {**SHORT_WAIVER, "id": "b"},
-        {**SHORT_WAIVER, "id": "a"}, {**SHORT_WAIVER, "id": "z", "expires": "2026-11-30T10:00:00Z"},
-        {**SHORT_WAIVER, "id": "overdue", "review_overdue": True},
-        {**SHORT_WAIVER, "id": "unsigned", "status": "unsigned"},
-    ]  # fmt: skip
-    assert [waiver.id for waiver in waivers(result, FINISHED)] == ["unsigned", "overdue", "z", "a", "b", "revoked"]
-
-
 def report_with_points(*points: dict[str, Any], **changes: Any) -> tuple[Any, Any]:
     result = run(["web01"], **changes)
     fleet = reconcile(result["hosts"], [read("web01", clean_answer())])

@@ -285,10 +285,8 @@ def run(monkeypatch, capsys):
 def test_all_of_a_comparison(run):
     nothing = recall.Recall(Lists({}, {}), (), (), 5)
     shown = {"printed": run()[1], "missing": run("--missing")[1].partition("\nvpn\t")[2]}
-    shown |= {
-        "nothing": run("--missing", found=nothing)[1],
-        "JSON": outline(json.loads(run("--json", "--at-least", "vpn=1")[1])),
-    }
+    shown["nothing"] = run("--missing", found=nothing)[1]
+    shown["JSON"] = outline(json.loads(run("--json", "--at-least", "vpn=1")[1]))
     compare(Path(__file__).parents[3] / "recorded/cli/recall.printed.txt", join_files(shown))
 
 
