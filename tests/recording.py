@@ -41,8 +41,8 @@ def _shorten_repeated(lines):
     """Show of a long line that is above already what no other line above begins with."""
     above: set[str] = set()
     for line in lines:
-        others = (os.path.commonprefix([line, other]) for other in above - {line}) if line in above else ()
-        size = max(24, *map(len, others)) + 1 if line in above else len(line)
+        others = [os.path.commonprefix([line, other]) for other in above - {line}]
+        size = max([24, *map(len, others)]) + 1 if line in above else len(line)
         above.add(line)
         yield f"{line[:size]} ..." if len(line) > size + 12 else line
 
@@ -57,6 +57,11 @@ def fold(text, columns=MOST_COLUMNS):
     folding = textwrap.TextWrapper(columns, subsequent_indent="  > ", break_on_hyphens=False, expand_tabs=False)
     parts = (folding.wrap(line) if len(line) > columns else [line] for line in text.splitlines())
     return "".join(f"{part}\n" for line in parts for part in line)
+
+
+def read_value(text):
+    """Read JSON of an object or a list; return any other text as it is."""
+    return json.loads(text) if str(text).startswith(("[", "{")) else text
 
 
 def outline(value, shown=None):

@@ -249,10 +249,8 @@ def test_change_in_the_registry_is_named(values, rule, words):
 
 
 def test_the_record_of_a_real_registry_says_what_is_installed_and_runs_there():
-    compiled = plan()
-    made = observing.observe(
-        compiled, read(WINE.read_bytes().replace(b"MARK", MARK.encode()), MARK), (), time.monotonic()
-    )
+    answer = WINE.read_bytes().replace(b"MARK", MARK.encode())
+    made = observing.observe(plan(), read(answer, MARK), (), time.monotonic())
     found = {rule["rule"]: rule for rule in made["rules"]}
     kinds = [finding["kind"] for finding in found["apps/wechat"]["findings"]]
     assert kinds == ["package", "process"] and found["browser/wechat"]["state"] == NONCOMPLIANT

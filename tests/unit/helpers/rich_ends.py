@@ -1,6 +1,5 @@
 """Runs one after the other in a directory of reports, and all that stands there afterwards: for whole outputs."""
 
-import json
 import os
 import re
 import stat
@@ -20,7 +19,7 @@ from proscribe.controller.report.storage.journal import FILE, Journal
 from proscribe.controller.report.terminal import lifting
 from proscribe.model.finding import Verdict
 from proscribe.model.removed import Removed
-from recording import outline
+from recording import outline, read_value
 from rich_runs import POLICIES
 from watched_hosts import REQUEST, asking
 
@@ -175,14 +174,12 @@ def files(reports):
         elif path.is_dir():
             modes = (f"{item.name} {item.lstat().st_mode & 0o7777:o}" for item in sorted(path.iterdir()))
             yield f"{name} {mode:o}: {', '.join(modes)}"
-        elif path.suffix in (".jsonl", ".log", ".json") and (path.parent == reports or path.name.endswith(WHOLE)):
-            text = path.read_text(encoding="utf-8")
-            values = [text] if path.suffix == ".json" else text.splitlines()
-            yield f"{name} {mode:o}\n{outline([json.loads(value) for value in values], shown)}"
-        elif path.name.endswith(WHOLE):
-            yield f"{name}\n{path.read_text(encoding='utf-8')}"
         elif path.suffix == ".db":
             yield f"{name} {mode:o}"
+        elif path.suffix != ".lock" and (path.parent == reports or path.name.endswith(WHOLE)):
+            text = path.read_text(encoding="utf-8")
+            values = [text] if path.suffix == ".json" else text.splitlines()
+            yield f"{name} {mode:o}\n{outline([read_value(value) for value in values], shown)}"
 
 
 def texts():

@@ -17,7 +17,7 @@ from proscribe.controller.report.history.tables import WAIVERS as OF_WAIVERS
 from proscribe.controller.report.terminal import exceptions, past_runs
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.finding import Verdict
-from recording import outline
+from recording import outline, read_value
 from watched_hosts import ENDED, INCIDENT, POLICY, REQUEST, asking, watched
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
@@ -140,12 +140,7 @@ def tables(session):
     rows = {table: sorted(map(list, session.rows(f"SELECT * FROM {table}"))) for table in TABLES}
     named = "SELECT type, name FROM sqlite_master WHERE name LIKE 'proscribe%'"
     rows["made"] = sorted(map(list, session.rows(named)))
-    read = {table: [[_value(value) for value in row] for row in result] for table, result in rows.items()}
-    return outline([read])
-
-
-def _value(value):
-    return json.loads(value) if str(value).startswith(("[", "{")) else value
+    return outline([{table: [list(map(read_value, row)) for row in result] for table, result in rows.items()}])
 
 
 def texts():

@@ -269,12 +269,7 @@ def changed(result, base=({}, ())):
     return outline({"report": report, "records": [record for record in result[1] if record not in base[1]]})
 
 
-OWN = {
-    "page": pages,
-    "screen": screens,
-    "limits": limits,
-    "json": lambda result: changed(result, ({}, result[1])),
-}
+OWN = {"page": pages, "screen": screens, "limits": limits, "json": lambda result: changed(result, ({}, result[1]))}
 
 
 def texts():

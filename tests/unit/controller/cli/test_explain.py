@@ -308,15 +308,8 @@ QUESTIONS = (
     *("parrot.desktop", "Parrot.AppImage", "unknown.exe", "abcdefghijklmnopabcdefghijklmnop", "p" * 32, "a@b.example"),
     *("www.example.org", "dodo-mail", "Example.Parrot", " Mail.Google.COM.\n", "mail.google.com:8443", "x.example/"),
     *("HTTPS://Mail.Google.com/mail/u/0?tab=1#inbox", "http://user:word@mail.example.com", "imap://imap.gmail.com:993"),
-    *(
-        "bücher.example",
-        "STRASSE.example",
-        "straße.example",
-        "ｍａｉｌ．ｇｏｏｇｌｅ．ｃｏｍ",
-        "例え。テスト",
-        "_dns.x.arpa",
-        "http://a.example",
-    ),
+    *("bücher.example", "STRASSE.example", "straße.example", "ｍａｉｌ．ｇｏｏｇｌｅ．ｃｏｍ"),
+    *("例え。テスト", "_dns.x.arpa", "http://a.example"),
     *("Outlook.com / Hotmail / Live", "2620:FE::fe", "https://[2620:fe::fe]/", "2001:67c:4e8::/48"),
 )
 

@@ -127,16 +127,8 @@ SYSTEMS = {name: Facts(name) for name in ("", "windows", "macos")}
 SYSTEMS["no browser"] = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
 SYSTEMS["firefox"] = SYSTEMS["no browser"]._replace(browsers=frozenset({"firefox"}))
 OF_SYSTEMS = [
-    *(
-        "waxwing",
-        "web.parrot.example",
-        "198.51.100.7",
-        "canary.example",
-        "waxwing-cli",
-        "waxwing-gui",
-        "waxwingd",
-        "ex.waxwing",
-    ),
+    *("waxwing", "web.parrot.example", "198.51.100.7", "canary.example", "waxwing-cli", "waxwing-gui", "waxwingd"),
+    "ex.waxwing",
     *("waxwing.desktop", "Waxwing.AppImage", "Waxwing.exe", "/usr/bin/waxwing.exe", "unknown.exe", "/tmp/waxwing-2.1"),
     *("waxwing@example.org", "example.parrot.Parrot", PARROT_ID, "Ex.Waxwing", "dodo"),
 ]

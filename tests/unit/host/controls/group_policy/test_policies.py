@@ -30,11 +30,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "sites in Chrome: numbered values, after what was there": (CHAT, {}, CHROME),
     "without a site, the organisation's lists stay": ({}, {"browsers": {"dns_over_https": "blocked"}}, CHROME),
     "sites in Firefox: keys within keys": (CHAT, {}, FIREFOX),
-    "without exceptions, nobody else's stay, and the key is not empty": (
-        ALONE,
-        {},
-        f"{FIREFOX}\\WebsiteFilter",
-    ),
+    "without exceptions, nobody's stay, and the key is not empty": (ALONE, {}, f"{FIREFOX}\\WebsiteFilter"),
     "nothing": ({}, {}, "Software"),
 }
 
