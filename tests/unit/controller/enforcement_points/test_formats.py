@@ -423,7 +423,7 @@ def recorded(name):
     parts = {path: shown(content) for path, content in sorted(found.files.items()) if not path.endswith(LEFT_OUT)}
     claims = manifest.manifest(format_, about, found)
     device, answers = format_.device, "answers" if format_.blocks else "answers nothing"
-    facts = {claim: claims[claim] for claim in CLAIMS}
+    facts = {claim: claims[claim] for claim in CLAIMS} | {"waived": dict(sorted(claims["waived"].items()))}
     facts["declared"] = [format_.controls, format_.main.split(", "), format_.paths, answers]
     facts |= {"vendor": [device.read, device.pages, device.limit]} if device else {}
     parts[manifest.NAME] = "\n".join(f"{name}={outline(fact)}" for name, fact in facts.items())
