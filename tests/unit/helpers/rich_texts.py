@@ -131,16 +131,16 @@ def decisions():
         yield f"{first.exit}: {[tuple(item) for item in ends]}"
         yield f"worst of {first.exit} and each: {' '.join(worst)}"
     kinds: Any = (([], ["never", "incomplete"], ["noncompliant", "never"]), (False, True), (False, True))
-    for item, (gates, compared, failed) in product([decided[4], *decided[-2:]], product(*kinds)):
-        yield f"{item.exit} {gates} {compared} {failed}: {[*item.as_dict(gates, compared, failed).values()]}"
+    for item, (levels, compared, failed) in product([decided[4], *decided[-2:]], product(*kinds)):
+        yield f"{item.exit} {levels} {compared} {failed}: {[*item.as_dict(levels, compared, failed).values()]}"
     yield f"interrupted: {tuple(verdict.interrupted('by SIGINT'))} {verdict.worst_exit([])}"
     yield from ("", "scope of a run (is it whole, what it leaves out, what it can say; what it covers)")
-    wanted = [Scope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
+    scopes = [Scope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
     scopes = [*product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"])), (0, "", ["dns", "apps"])]
     for left_out, limit, controls in scopes:
         run = {"inventory": ["a", "b/"], "left_out": left_out, "limit": limit, "controls": controls}
         cut = scope.is_whole({**run, "interrupted": {"why": "x", "closed_by": None}})
-        covers = [scope.covers(run, item) for item in (*wanted, Scope(["a"]))]
+        covers = [scope.covers(run, item) for item in (*scopes, Scope(["a"]))]
         facts = scope.is_whole(run), cut, scope.parts(run), scope.in_effect(run), *covers
         yield f"{left_out} {limit!r} {controls}: {facts}"
     yield from ("", "hosts by their controls (does enforcing correct them, are they audited and noncompliant)")

@@ -689,9 +689,9 @@ def test_folders_that_hosts_name_are_those_of_then(two, into):
     values = {"proscribe_catalog_dirs": [own, 5], "proscribe_waivers_dir": waivers, "other": own}
     hosts = [HostVariables("a", values, {}, str(top)), HostVariables("b", {"proscribe_catalog_dirs": own}, {}, "/x")]
     hosts.append(HostVariables("c", {"proscribe_catalog_dirs": 7, "proscribe_waivers_dir": ""}, {}, "/x"))
-    asked = Question(top, "audit", "audit", [str(top)], "", [], hosts, {})
+    requested = Question(top, "audit", "audit", [str(top)], "", [], hosts, {})
     then = FilesAtRevision("HEAD", into)
-    found = earlier_plans._with_folders(asked, then)
+    found = earlier_plans._with_folders(requested, then)
     brought = {"proscribe_catalog_dirs": [f"{into}/0/own", 5], "proscribe_waivers_dir": f"{into}/0/waivers"}
     others = [{"proscribe_catalog_dirs": f"{into}/0/own"}, {"proscribe_catalog_dirs": 7, "proscribe_waivers_dir": ""}]
     assert [host.values for host in found] == [{**brought, "other": own}, *others] and values["other"] == own

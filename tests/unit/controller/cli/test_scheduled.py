@@ -249,8 +249,8 @@ def test_why_a_run_failed_is_in_its_notification(place, capsys):
     assert place.scheduled("failed", *ARGUMENTS) == 0 and "/srv/inventory" in place.read("sent").split("\n")
     words = f"--no-pager --output=cat --lines=25 _SYSTEMD_INVOCATION_ID={invocation}"
     assert place.read("asked").strip() == words
-    asked = "show proscribe-drift.service --property=Result,ExecMainStatus,ExecMainStartTimestamp,InvocationID"
-    assert place.read("shown").strip() == asked
+    command = "show proscribe-drift.service --property=Result,ExecMainStatus,ExecMainStartTimestamp,InvocationID"
+    assert place.read("shown").strip() == command
     facts = json.loads((place.reports / "ended.json").read_text())
     report = f"{place.reports}/2026-11-03.partial"
     assert "\x1b" not in facts["text"]

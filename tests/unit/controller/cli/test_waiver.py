@@ -141,9 +141,9 @@ def test_at_a_terminal_it_asks_for_what_is_missing(words, monkeypatch, capsys):
         monkeypatch.setattr(sys, "stdin", stdin)
         assert words("new") == 0  # the empty first answer is asked for again
     os.close(controller)
-    asked = capsys.readouterr().err
-    assert asked.count("services (ids of the catalogue, with commas between): ") == 2
-    assert asked.endswith("id, which is also the file's name [press01-parrot]: ")
+    prompts = capsys.readouterr().err
+    assert prompts.count("services (ids of the catalogue, with commas between): ") == 2
+    assert prompts.endswith("id, which is also the file's name [press01-parrot]: ")
     made = read_waiver(words.file("w1"))
     assert (made.services, made.groups, made.hosts) == (("parrot", "owl"), ("press",), ("press01",))
     assert made.reason == "Enquiries: many"

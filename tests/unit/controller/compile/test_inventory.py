@@ -122,14 +122,21 @@ def read_reporting(tmp_path: Path, **variables: dict[str, Any]) -> Any:
 SERVED = {"format": "rpz", "directory": "/srv/rpz", "group": "lab"}
 REPORTED = {"exports": ["csv"], "exports_fed": ["nft", SERVED], "history": "off", "history_keep": "1d"}
 REPORTED |= {"reports_keep": "2d", "stale_after": "1h", "observe_timeout": "2m", "round": "7"}
-KEPT = {"exports": ["csv"], "exports_fed": [SERVED], "events": {}, "round": "7", "history": "off", "baseline": ""}
-KEPT |= {"history_keep": 86400, "reports_keep": 2 * 86400, "observe_timeout": {"usual": 120, "hosts": {}}}
-KEPT |= {"stale_after": {"usual": 3600, "hosts": {"c": 7200}}}
+REPORTING = {
+    "exports": ["csv"],
+    "exports_fed": [SERVED],
+    "events": {},
+    "round": "7",
+    "history": "off",
+    "baseline": "",
+}
+REPORTING |= {"history_keep": 86400, "reports_keep": 2 * 86400, "observe_timeout": {"usual": 120, "hosts": {}}}
+REPORTING |= {"stale_after": {"usual": 3600, "hosts": {"c": 7200}}}
 
 
 def test_report_has_one_value_for_all_hosts_or_names_those_that_differ(tmp_path):
     others = {"stale_after": "2h", "exports_fed": []}
-    assert read_reporting(tmp_path, a=REPORTED, b=REPORTED, c={**REPORTED, **others}) == KEPT
+    assert read_reporting(tmp_path, a=REPORTED, b=REPORTED, c={**REPORTED, **others}) == REPORTING
     usual = read_reporting(tmp_path)
     assert (usual["history"], usual["stale_after"]) == ("sqlite", {"usual": 3 * 86400, "hosts": {}})
     assert one_for_all("exports_key", [], {}) == ""

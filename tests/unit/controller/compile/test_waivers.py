@@ -359,8 +359,8 @@ def test_revocation_is_noted_for_the_next_run_of_its_inventory(organisation, sto
     question = organisation.question()
     elsewhere = dataclasses.replace(question, inventory=["/elsewhere"], groups={"all": frozenset({"other01"})})
     old, new = (Revoked("w1", "x", f"2026-11-{day}T08:00:00Z", "y") for day in (20, 21))
-    for asked, revoked in ((question, new), (elsewhere, new), (question, old)):
-        note_revocation(store, asked, revoked, "2026-11-25T08:00:00Z")
+    for requested, revoked in ((question, new), (elsewhere, new), (question, old)):
+        note_revocation(store, requested, revoked, "2026-11-25T08:00:00Z")
     noted = [(notes.sources, len(notes.waivers), notes.revoked) for notes in read_notes(store)]
     assert noted == [([str(organisation.inventory)], 1, [new]), (["/elsewhere"], 0, [new])]
     alone = dataclasses.replace(question, hosts=[], groups={"all": frozenset({"localhost"})})

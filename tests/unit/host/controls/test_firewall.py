@@ -139,10 +139,10 @@ def test_foreign_table_that_bypasses_ours_is_reported(tmp_path, listing, state, 
     host = FirewallHost(tmp_path)
     host.answers |= dict.fromkeys(("-y", "-t"), Result(0, listing, ""))
     (verdict,) = other_tables.observe(host, "nft")
-    asked = [["nft", "-y", "list chains; list flowtables"]]
-    asked += [["nft", "-t", "list table ip t; list table netdev t"]] if listing == LEADS else []
-    asked += [["nft", "-t", "list table inet shaper; list table ip nat"]] if LATE in listing else []
-    assert host.ran == asked
+    commands = [["nft", "-y", "list chains; list flowtables"]]
+    commands += [["nft", "-t", "list table ip t; list table netdev t"]] if listing == LEADS else []
+    commands += [["nft", "-t", "list table inet shaper; list table ip nat"]] if LATE in listing else []
+    assert host.ran == commands
     assert (verdict.rule, verdict.state, verdict.drifted) == ("firewall/neighbours", state, False)
     assert [(f.kind, f.id, f.path) for f in verdict.findings] == named
     assert {f.manager for f in verdict.findings} == {"nftables"}

@@ -444,15 +444,15 @@ def test_directory_of_a_subvolume_is_remembered_by_the_number_of_that_too(
 
     def find_subvolume(descriptor):
         assert real(descriptor).st_ino == inode
-        asked.append(descriptor)
+        requested.append(descriptor)
         return subvolume
 
-    host, asked, real = make_files(tmp_path, "home/a/x/wechat"), [], os.fstat
+    host, requested, real = make_files(tmp_path, "home/a/x/wechat"), [], os.fstat
     inode = os.stat(tmp_path / "home/a/x").st_ino
     monkeypatch.setattr(file_scan, "subvolume_of", find_subvolume)
     for name in ("stat", "fstat"):
         monkeypatch.setattr(os, name, shift(getattr(os, name)))
     known = scan_home(host).known
-    assert known.get("/home/a/x", (None,))[0] == (None if number is None else number + inode) and len(asked) == 1
+    assert known.get("/home/a/x", (None,))[0] == (None if number is None else number + inode) and len(requested) == 1
     again = {**known, "/home/a/x": (inode + (7 << 64), os.stat(tmp_path / "home/a/x").st_ctime_ns, [], ["wechat-kept"])}
     assert list_hits(scan_home(host, again)) == ["/home/a/x/wechat-kept" if subvolume else "/home/a/x/wechat"]

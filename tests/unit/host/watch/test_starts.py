@@ -118,11 +118,11 @@ CONTENTS = {
 @pytest.mark.parametrize("most", [1 << 20, 7])
 def test_file_may_be_restricted_by_its_mark_or_as_a_loader(tmp_path, monkeypatch, content, restricted, most):
     def preadv(descriptor, buffers, offset, flags):
-        asked.append(flags)
+        requested.append(flags)
         return real(descriptor, [buffers[0][:most]], offset)  # not every file system of a test knows the flag
 
     (tmp_path / "program").write_bytes(content)
-    real, asked, prefilter = os.preadv, [], Prefilter({"modules": ["x.org/owl"]})
+    real, requested, prefilter = os.preadv, [], Prefilter({"modules": ["x.org/owl"]})
     monkeypatch.setattr(os, "preadv", preadv)
     descriptor = os.open(tmp_path / "program", os.O_RDONLY)
     try:
@@ -131,7 +131,7 @@ def test_file_may_be_restricted_by_its_mark_or_as_a_loader(tmp_path, monkeypatch
         assert may_be_restricted(descriptor, prefilter), "where nobody can tell without waiting"
     finally:
         os.close(descriptor)
-    assert set(asked) == {os.RWF_NOWAIT}, "a user's file system may never answer"
+    assert set(requested) == {os.RWF_NOWAIT}, "a user's file system may never answer"
 
 
 def test_file_without_a_mark_is_read_once_and_remembered_up_to_a_number(monkeypatch):

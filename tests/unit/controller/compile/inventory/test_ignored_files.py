@@ -131,8 +131,10 @@ def test_many_unknown_groups_are_one_warning(fleet):
     assert "group team2" in warning and "team3" not in warning and warning.endswith(" and 6 more")
 
 
-COPIES = "~ .bak .backup .orig .old .save .rej .swp .tmp .disabled .off .sample .example .template .dist .j2 .md .rst"
-COPIES += " .sig .rpmnew .rpmsave .dpkg-dist .dpkg-old .dpkg-new .ucf-dist .ucf-old .BAK"
+IGNORED_ENDINGS = (
+    "~ .bak .backup .orig .old .save .rej .swp .tmp .disabled .off .sample .example .template .dist .j2 .md .rst"
+)
+IGNORED_ENDINGS += " .sig .rpmnew .rpmsave .dpkg-dist .dpkg-old .dpkg-new .ucf-dist .ucf-old .BAK"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ COPIES += " .sig .rpmnew .rpmsave .dpkg-dist .dpkg-old .dpkg-new .ucf-dist .ucf-
     [
         ("group_vars/press.yml", {"nginx_user": "www", "proscribed_hosts": ["x"], "prompt": 1}),
         ("group_vars/all/notes.txt", "The variable proscribe_watch is explained elsewhere.\n"),
-        *((f"group_vars/all/main.yml{ending}", AUDIT) for ending in COPIES.split()),
+        *((f"group_vars/all/main.yml{ending}", AUDIT) for ending in IGNORED_ENDINGS.split()),
         *((f"group_vars/all/{name}", AUDIT) for name in ("#main.yml#", ".main.yml.a")),
         ("group_vars/README.md", "proscribe_watch: 5m\n"),
         ("group_vars/press.yml", {"other": {"proscribe_watch": "5m"}}),

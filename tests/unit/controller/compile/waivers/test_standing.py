@@ -380,7 +380,10 @@ def test_memories_of_the_reports_that_a_question_names_count(signed, monkeypatch
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(signed.reports / "elsewhere"))
     question = signed.organisation.question()
     named = dataclasses.replace(question, reports=signed.reports)
-    assert [waivers_of(asked, at(NOW))[0].standing.status for asked in (question, named)] == ["active", "revoked"]
+    assert [waivers_of(requested, at(NOW))[0].standing.status for requested in (question, named)] == [
+        "active",
+        "revoked",
+    ]
 
 
 @pytest.mark.parametrize("hidden", ["", "reset file", "merge", "replace", "graft"])

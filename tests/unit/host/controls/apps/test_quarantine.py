@@ -368,8 +368,8 @@ def test_item_that_had_not_moved_is_not_restored_and_not_reported_as_kept(host, 
         assert list(folders(host)) == [] and picture(tmp_path, "home") == before
     cut_short("moved", lambda: enforced(host, FILE))
     (tmp_path / FILE[1:]).touch()
-    (kept,) = lifted(host).refused
-    assert kept.reason.startswith("something is there now; it is kept as telegram-")
+    (remaining,) = lifted(host).refused
+    assert remaining.reason.startswith("something is there now; it is kept as telegram-")
     enforced(host)
     cut_short("content gone", lambda: capacity.prune(host, item_of(host, FILE)))
     assert lifted(host).refused == list(folders(host)) == [] and (tmp_path / FILE[1:]).read_text() == ""

@@ -147,7 +147,7 @@ def test_the_one_change_that_was_ours_is_known(host):
     host.generations_per_load = 1
     load(host, host.generation)
     assert loaded_state.unchanged(host, text_of(ONE, TWO)) and not loaded_state.unchanged(host, text_of(ONE))
-    assert not loaded_state.alone(host, text_of(ONE, TWO))  # nobody has looked at the other tables
+    assert not loaded_state.alone(host, text_of(ONE, TWO))  # the other tables were not observed
     host.generation = host.generation.next()
     assert not loaded_state.unchanged(host, text_of(ONE, TWO))
 

@@ -60,7 +60,7 @@ def obstacle(host: Host, item: Item) -> str:
         return ""
     parent = item.path.rpartition("/")[0]
     try:
-        if not _is_kept(host, item):
+        if not _is_in_quarantine(host, item):
             return ""
         if host.stat(item.path):
             return f"something is there now; it is kept as {item.id} in {HOME}"
@@ -75,7 +75,7 @@ def obstacle(host: Host, item: Item) -> str:
     return ""
 
 
-def _is_kept(host: Host, item: Item) -> bool:
+def _is_in_quarantine(host: Host, item: Item) -> bool:
     """Whether the quarantine has a copy that stays. It has none where a run was killed before it moved anything."""
     places = [f"{HOME}/{item.id}{UNFINISHED}", *([item.hold] if item.hold else [])]
     begun = item.doing == TAKE and not any(host.stat(f"{place}/{CONTENT}") for place in places)

@@ -121,9 +121,9 @@ CONFIGURATION = [
 )
 def test_networkmanager_lends_the_domains_of_links(tmp_path, answer, lent, unseen):
     made = make_host(tmp_path, {FILE[1:]: ""}, "dnsmasq nmcli busctl" if answer else "dnsmasq nmcli")
-    asked: list[list[str]] = []
-    made.run = lambda argv, **_: (asked.append([*argv]), answer or Result(1, "", ""))[1]  # type: ignore[method-assign]
+    requested: list[list[str]] = []
+    made.run = lambda argv, **_: (requested.append([*argv]), answer or Result(1, "", ""))[1]  # type: ignore[method-assign]
     found = networkmanager.describe(made, RUNS, {})
-    assert asked == [["/usr/bin/busctl", *CONFIGURATION]] * bool(answer)
+    assert requested == [["/usr/bin/busctl", *CONFIGURATION]] * bool(answer)
     assert list(found.lent) == [("link0", domain) for domain in lent] and unseen in found.unseen
     assert bool(found.unseen) is bool(unseen)
