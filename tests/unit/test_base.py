@@ -324,9 +324,7 @@ def test_go_program_names_the_package_it_was_built_from():
 def test_go_before_1_18_points_to_its_texts(width, order, size, package):
     """Two strings, each an address and a length, as wide as the machine has them (debug/buildinfo)."""
     content = made.SENTINEL + f"path\t{PACKAGE}\n".encode().ljust(size - 32, b"\n") + made.SENTINEL
-    blank = made.elf({".go.buildinfo": bytes(32), ".strings": bytes(32), ".text": content})
-    read = Read(blank)
-    binary = elf.read(read)
+    binary = elf.read(Read(made.elf({".go.buildinfo": bytes(32), ".strings": bytes(32), ".text": content})))
     assert binary
     address = {name: 0x1000 + place for name, (place, _) in binary.sections.items()}
     two = order + ("II" if width == 4 else "QQ")
@@ -357,8 +355,7 @@ def lay_out(order: str, wide: bool, sizes: Mapping[int, int] = {}) -> bytes:
     """Build a program with a section `.x` and two segments; `sizes` replaces sizes and counts of its header."""
     word = "Q" if wide else "I"
     start, per_segment, per_section = (64, 56, 64) if wide else (52, 32, 40)
-    names = b"\0.x\0.names\0"
-    at = start + 2 * per_segment
+    names, at = b"\0.x\0.names\0", start + 2 * per_segment
     counts = [sizes.get(n, usual) for n, usual in enumerate((per_segment, 2, per_section, 3, 2))]
     head = b"\x7fELF" + bytes([2 if wide else 1, "<>".index(order) + 1, 1]) + bytes(9)
     head += struct.pack(f"{order}HHI{word * 3}I", 2, 62, 1, 0x1000, start, at + 5 + len(names), 0)

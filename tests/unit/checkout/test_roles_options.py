@@ -43,8 +43,7 @@ def test_ansible_takes_whatever_the_compiler_takes(name):
     choices = OPTIONS[option].get("choices", [])
     values = [RESTRICTIONS[name].default, *VALUES, *choices, choices]
     taken = [value for value in values if takes(name, value)]
-    assert taken
-    assert [(value, said) for value in taken if (said := refused(option, value))] == []
+    assert taken and [(value, said) for value in taken if (said := refused(option, value))] == []
 
 
 @pytest.mark.parametrize(

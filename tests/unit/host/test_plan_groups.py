@@ -64,8 +64,7 @@ def entry(found: Any, id_: str = "a", control: str = "browser") -> dict[str, Any
     ],
 )
 def test_exception_counts_at_its_hours(moment, exceptions, expected):
-    found = entry(at(plan(a={"exceptions": exceptions}), clock(moment)))
-    assert found == {"mode": "enforce", **expected}
+    assert entry(at(plan(a={"exceptions": exceptions}), clock(moment))) == {"mode": "enforce", **expected}
     # beside a waiver for the whole that is closed at night only
     both = entry(at(plan(a={**WAIVED, "otherwise": "enforce", "exceptions": exceptions}), clock(moment)))
     assert both == ({"mode": "waived", "waiver": "w1"} if moment == OPEN else {"mode": "enforce", **expected})
@@ -155,8 +154,7 @@ def test_packets_of_members_pass_at_their_hours_only(host):
 
 @pytest.mark.parametrize("group", ["nosuch", "nested", "huge"])
 def test_unknown_group_of_a_waiver_waives_nobody_and_is_named(host, group, monkeypatch):
-    exception = {"waiver": "w1", "users": [], "posix_groups": [group]}
-    policy = plan("apps", a={"exceptions": [exception]}, b={})
+    policy = plan("apps", a={"exceptions": [{"waiver": "w1", "users": [], "posix_groups": [group]}]}, b={})
     found, (missed,) = resolved(host, policy)
     verdict = judge("apps/a", found["controls"]["apps"]["services"]["a"], [of("alice")])
     assert verdict.state == "noncompliant"

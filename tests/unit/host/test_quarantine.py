@@ -220,8 +220,7 @@ def test_program_cannot_be_written_while_it_is_summed(host, monkeypatch):
 
     def write():
         with contextlib.suppress(PermissionError):
-            descriptor = os.open(f"/proc/self/fd/{place}", os.O_WRONLY)
-            os.pwrite(descriptor, EVIL, 0)
+            os.pwrite(os.open(f"/proc/self/fd/{place}", os.O_WRONLY), EVIL, 0)
 
     def write_then(*arguments):
         nonlocal tries

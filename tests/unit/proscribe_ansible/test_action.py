@@ -297,8 +297,7 @@ def test_ansible_parses_only_keys_that_the_reader_lets_through(monkeypatch):
 
 @pytest.mark.parametrize(("data", "module"), [(b"#!/usr/bin/python3\nx", True), (b"no script", False), (None, False)])
 def test_module_alone_is_piped_to_a_receiver(monkeypatch, data, module):
-    calls = []
-    errors = f"a{ESCAPE}\nb"
+    calls, errors = [], f"a{ESCAPE}\nb"
 
     def low(_, cmd, *args, **named):
         calls.append((cmd, args, named))

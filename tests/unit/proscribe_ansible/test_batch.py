@@ -165,8 +165,7 @@ class TestAnswers:
 
     @pytest.mark.parametrize("connected", [False, True])
     def test_worker_that_waits_for_a_connection_steps_aside(self, tmp_path, monkeypatch, connected):
-        path = tmp_path / "socket"
-        done = []
+        path, done = tmp_path / "socket", []
 
         def exchanged(_question, _stream, _seconds, silent):
             if connected:
@@ -212,8 +211,7 @@ class TestQuestions:
     )
     def test_host_with_other_options_of_an_unusual_plugin_is_asked_apart(self, become, given, together):
         model, other = make_member("h1", ansible_su_user="x"), make_member("h2", **{"ansible_su_user": "x", **given})
-        made = proscribe_batch._question(route(become), other, model)
-        assert (made is not None) is together
+        assert (proscribe_batch._question(route(become), other, model) is not None) is together
         assert proscribe_batch._question(route(become), model, model) is not None
 
     def test_host_without_an_observation_is_asked_nothing(self):
@@ -284,8 +282,7 @@ class TestRoutes:
         assert proscribe_batch._route(captured) is None
 
     def test_route_is_none_where_ansible_lacks_a_name(self, monkeypatch):
-        captured = self.captured()
-        kinds = []
+        captured, kinds = self.captured(), []
         monkeypatch.setattr(proscribe_batch, "complete", lambda uses, having: kinds.extend(having))  # says None
         assert proscribe_batch._route(captured) is None and kinds == ["Connection()"]
 

@@ -15,5 +15,4 @@ def test_action_is_captured_just_before_it_would_ask(monkeypatch, asks):
 
     monkeypatch.setattr(batch, "run_inside", run)
     captured = batch._captured("batch", make_member("h1"))  # type: ignore[arg-type]
-    assert (captured is not None and captured.command == "command") is asks
-    assert not handover.capturing
+    assert (captured is not None and captured.command == "command") is asks and not handover.capturing

@@ -173,8 +173,7 @@ def test_a_worker_that_is_being_forked_is_ended_too(monkeypatch):
     manager, run, worker = Ends(), Run(), Forked()
     manager._workers = [worker]
     run.interruption.over(manager)
-    assert played(manager, worker.start).code == 14
-    assert worker.pid is None and manager.cleaned
+    assert played(manager, worker.start).code == 14 and worker.pid is None and manager.cleaned
 
 
 def test_an_event_of_a_thread_leaves_the_unwinding_to_the_run():
@@ -216,8 +215,7 @@ def test_an_error_ends_the_run_too(error, why, attribute):
     def play():
         raise error
 
-    assert played(manager, play) is error
-    assert run.why == why
+    assert played(manager, play) is error and run.why == why
     assert attribute is None or getattr(error, attribute) == 14
 
 
@@ -226,8 +224,7 @@ def test_where_no_run_goes_on_ansible_ends_as_ever():
     run.interruption.over(manager)
     run.goes_on = False
     assert type(played(manager, lambda: os.kill(os.getpid(), signal.SIGINT))) is KeyboardInterrupt
-    assert run.why == ""
-    assert played(manager, lambda: None) is None
+    assert run.why == "" and played(manager, lambda: None) is None
     if not (child := os.fork()):
         try:
             run.interruption.over(Manager())  # one more, in the same process

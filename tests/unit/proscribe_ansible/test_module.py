@@ -91,8 +91,7 @@ def test_actions_are_one_line_of_the_log_with_any_names_of_files(host):
 def test_check_mode_changes_nothing_and_answers_as_the_run_would(host, state):
     if state == "absent":
         host.call()
-    before = host.files()
-    checked = host.call(state=state, _ansible_check_mode=True)
+    before, checked = host.files(), host.call(state=state, _ansible_check_mode=True)
     assert host.files() == before
     done = host.call(state=state)
     assert checked["changed"] is done["changed"] is True and checked["diff"] == done["diff"] != []

@@ -52,8 +52,7 @@ class Strategy(StrategyBase):  # type: ignore[misc]
 @pytest.fixture
 def loaded(monkeypatch):
     """What Ansible's loader was asked for, and the callback that it has."""
-    callback = Callback()
-    found = SimpleNamespace(names=[], callback=callback, directories=[])
+    found = SimpleNamespace(names=[], callback=Callback(), directories=[])
     loader = SimpleNamespace(
         get=lambda name: found.names.append(name) or found.callback, add_directory=found.directories.append
     )
@@ -155,6 +154,5 @@ def test_failures_are_those_of_all_hosts():
     assert failures(SimpleNamespace(_stats=stats)) == 0
     for host, what in [("a", "failures"), ("a", "failures"), ("b", "dark"), ("b", "ok"), ("c", "changed")]:
         stats.increment(what, host)
-    assert failures(SimpleNamespace(_stats=stats)) == 3
-    assert failures(SimpleNamespace(_renamed=stats)) == 3
+    assert failures(SimpleNamespace(_stats=stats)) == 3 and failures(SimpleNamespace(_renamed=stats)) == 3
     assert failures(None) == 0

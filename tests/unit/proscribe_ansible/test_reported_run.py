@@ -41,8 +41,7 @@ def test_report_that_cannot_be_written_ends_with_a_code_of_its_own(terminal, tmp
     codes = ExitCode(terminal)
     (tmp_path / "a.partial").mkdir()
     ReportedRun(run(directory=str(tmp_path / "a.partial")), terminal, codes).end(failed=False)
-    assert codes.code() == 250
-    assert any("the report cannot be written" in text for text in terminal.said)
+    assert codes.code() == 250 and any("the report cannot be written" in text for text in terminal.said)
 
 
 # -- results in the records
@@ -284,8 +283,7 @@ def test_list_has_items_of_hosts_and_names_those_without_an_answer(terminal, tmp
 )
 def test_exit_code_of_a_list_depends_on_an_answer(terminal, tmp_path, event, failed, code, why):
     said, found = custody(terminal, tmp_path, event, failed=failed)
-    assert found == code
-    assert (f"unknown: web01: {why}" in said) == bool(why)
+    assert found == code and (f"unknown: web01: {why}" in said) == bool(why)
 
 
 @pytest.mark.parametrize(("do", "code"), [("list", 2), ("restore", None)])

@@ -80,8 +80,7 @@ def test_results_are_waited_for_while_a_task_of_ours_runs(ansible, action, pendi
     strategy._tqm.has_dead_workers = lambda: dead.append(action) or True
     strategy._queued_task_cache = {("h1", "u"): {"task": make_task(action=action)}} if action else {}
     strategy._pending_results = pending
-    assert sweep._wait_on_pending_results(strategy, None) == []
-    assert dead == [action] * ours
+    assert sweep._wait_on_pending_results(strategy, None) == [] and dead == [action] * ours
 
 
 def test_batches_start_before_all_hosts_are_gathered_and_share_the_forks(ansible, monkeypatch):
@@ -187,8 +186,7 @@ def test_host_without_a_result_of_its_batch_has_a_worker_and_no_second_start(ans
     assert strategy.queued == ["h1"]
     strategy._results = []
     sweep._process_pending_results(strategy, None)
-    assert (strategy.queued, strategy._pending_results) == (["h1", "h2"], 1)
-    assert sweep._given_up == []
+    assert (strategy.queued, strategy._pending_results) == (["h1", "h2"], 1) and sweep._given_up == []
     assert len(strategy.started) == len(set(strategy.started)) == 3
 
 

@@ -71,8 +71,7 @@ def test_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directory(m
 
 def test_paths_of_a_collection_are_below_it_and_reports_are_not(monkeypatch, tmp_path):
     here = load_from(tmp_path / INSIDE)
-    root = tmp_path / "ansible_collections/acme/no_chat"
-    user = tmp_path / "team"
+    root, user = tmp_path / "ansible_collections/acme/no_chat", tmp_path / "team"
     user.mkdir()
     monkeypatch.chdir(user)
     assert ("acme.no_chat", root, root / "catalog") == (here.COLLECTION, here.ROOT, here.CATALOGUE)

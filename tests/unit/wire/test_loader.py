@@ -217,8 +217,7 @@ def test_cached_file_that_others_can_write_or_rename_is_not_run(place, above, mo
 @needs_root
 def test_link_or_pipe_in_the_place_of_a_cached_file_is_not_followed(place):
     ask(place, remember=True)
-    old = (place / NAMED).rename(place / "old")
-    (place / NAMED).symlink_to(old)
+    (place / NAMED).symlink_to((place / NAMED).rename(place / "old"))
     assert ask(place, code=False, plan=False) == LACKING
     (place / NAMED).unlink()
     os.mkfifo(place / NAMED, 0o600)

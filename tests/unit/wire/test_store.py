@@ -195,8 +195,7 @@ def test_place_that_cannot_be_written_packs_code_again_and_refuses_a_plan(tmp_pa
     # Each host would fail for a plan that is nowhere, after the run has begun.
     for place in (tmp_path / "not-there" / "plans", tmp_path / "plans"):
         store = Store(place)
-        run = store.prepare({})
-        assert store.prepared(run["code"]).packed() == Store().code(probe=False).packed()
+        assert store.prepared(store.prepare({})["code"]).packed() == Store().code(probe=False).packed()
         with pytest.raises(Untrusted, match="No such file"):
             store.prepare({DIGEST: PLAN})
     assert list(tmp_path.iterdir()) == [], "only `require` makes it, which refuses a place that others can change"

@@ -182,8 +182,7 @@ def test_request_without_one_of_its_parts_is_refused(installed, key):
 def test_code_and_plan_that_are_not_stored_are_lacking_and_never_sent(installed, change):
     head = {**REQUEST, **change}
     assert installed.answer(head) == {"lacking": True}
-    done = installed.run(json.dumps(head).encode() + b"\n" + b"import os")
-    assert b"refused" in done.stdout
+    assert b"refused" in installed.run(json.dumps(head).encode() + b"\n" + b"import os").stdout
 
 
 @needs_root
@@ -198,8 +197,7 @@ def test_file_that_another_user_can_write_is_not_run(installed, above, mode, own
 
 @needs_root
 def test_link_and_pipe_in_the_place_of_code_are_not_followed(installed):
-    elsewhere = installed.code.rename(installed.state / "elsewhere")
-    installed.code.symlink_to(elsewhere)
+    installed.code.symlink_to(installed.code.rename(installed.state / "elsewhere"))
     assert installed.answer(REQUEST) == {"lacking": True}
     installed.code.unlink()
     os.mkfifo(installed.code, 0o600)
@@ -294,8 +292,7 @@ def test_program_with_arguments_does_nothing(installed):
 
 @needs_root
 def test_stored_record_is_answered_where_only_root_can_have_written_it(installed):
-    record = installed.state / "record.json"
-    asking = b'{"record": true}\n'
+    record, asking = installed.state / "record.json", b'{"record": true}\n'
     assert installed.answer(asking) == {"lacking": True}
     record.write_text('{"schema": "proscribe/host/1"}')
     assert installed.answer(asking) == {"stored": {"schema": "proscribe/host/1"}}
@@ -326,8 +323,7 @@ def host(tmp_path, monkeypatch):
 
 def test_program_without_a_text_is_removed_with_half_written_files(host, tmp_path):
     audit_program.install(host, "text\n")
-    beside = (tmp_path / audit_program.PROGRAM.lstrip("/")).with_name(".observe.proscribe~")
-    beside.write_text("half")
+    (tmp_path / audit_program.PROGRAM.lstrip("/")).with_name(".observe.proscribe~").write_text("half")
     audit_program.install(host, "")
     assert not (tmp_path / "usr/libexec/proscribe").exists() and not list((tmp_path / "var/lib").iterdir())
     audit_program.install(host, "")

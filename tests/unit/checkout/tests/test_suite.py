@@ -95,8 +95,7 @@ def test_ended_part_finalises_first_and_leaves_no_process(run_part, tmp_path, mo
         monkeypatch.setattr(running.interrupted, "is_set", lambda: (tmp_path / "begun").exists())
     outcome = run_part(sys.executable, "-c", STORY, str(tmp_path), kind)
     note = "it printed nothing for 0 minutes" if why == "hangs" else "interrupted"
-    assert (outcome.state, outcome.note) == ("FAILED", note)
-    assert (tmp_path / "finalised").exists()
+    assert (outcome.state, outcome.note) == ("FAILED", note) and (tmp_path / "finalised").exists()
     child = int((tmp_path / "child").read_text())
     until(lambda: not alive(child))
 
@@ -267,8 +266,7 @@ def made_parts(monkeypatch):
     monkeypatch.setattr(parts, "reaching_ansible", lambda *_: frozenset({LIBRARY}))
 
     def parts_of(size=DEFAULT, *words, changes=(), **more):
-        chosen_words = words or sizes.words(size, changes, parts.WORDS)
-        choice = Choice(size, chosen_words, frozenset(changes), **more)
+        choice = Choice(size, words or sizes.words(size, changes, parts.WORDS), frozenset(changes), **more)
         return {part.name: list(part.argv) for part in parts.chosen(choice)}
 
     return parts_of

@@ -167,8 +167,7 @@ def test_slow_start_of_a_user_delays_no_other(host_with_apps, monkeypatch):
     parts = service.verify(processes)
     assert pids(next(parts)) == [7]
     hung = next(parts)
-    assert hung.unclear == [8] and hung.took[0][1] >= 0.5
-    assert pids(next(parts)) == [9]
+    assert hung.unclear == [8] and hung.took[0][1] >= 0.5 and pids(next(parts)) == [9]
     first, *others = service.verify(processes, {8})
     assert first.left == [8] and [pid for part in others for pid, _ in part.took] == [9]
     monkeypatch.setattr(restricted, "IN_ALL", 0.4)
@@ -250,8 +249,7 @@ def test_plan_from_elsewhere_takes_no_package_or_file_that_the_host_needs(host):
     """The compile step refuses such a service; so does the host."""
     host.packages = dict.fromkeys(("openssh-server", "linux-image-6.1", "wechat"), "ii")
     copy(host, "home/alice/.ssh/Telegram")
-    packages = {"apt": [*host.packages]}
-    odd = {"packages": packages, "processes": ["Telegram"], "paths": ["~/.ssh/Telegram"]}
+    odd = {"packages": {"apt": [*host.packages]}, "processes": ["Telegram"], "paths": ["~/.ssh/Telegram"]}
     result = apps.enforce(host, plan(odd=odd))
     assert [str(action) for action in result.actions if action.verb in ("remove", "quarantine")] == ["remove wechat"]
     reasons = {refusal.subject: refusal.reason for refusal in result.refused}
@@ -339,8 +337,7 @@ def test_slow_copies_of_a_user_delay_nobody_else(host, monkeypatch):
     for path in Path(host.root + "/home").rglob("*"):
         uid = BOB.uid if "/home/bob" in str(path) else ALICE.uid
         os.chown(path, uid, uid)
-    now = [0.0]
-    real = changes.run_apart
+    now, real = [0.0], changes.run_apart
 
     def slow_for_alice(work: Any, limits: Limits = LIMITS) -> Any:
         answer = real(work)

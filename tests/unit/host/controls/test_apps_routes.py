@@ -39,5 +39,4 @@ def test_unseen_route_is_neither_removed_nor_silently_open():
 
 def test_cells_do_not_break_the_table():
     rows = table().splitlines()
-    assert len(rows) == len(ROUTES) + 2
-    assert {row.count("|") for row in rows} == {len(HEAD) + 1}
+    assert len(rows) == len(ROUTES) + 2 and {row.count("|") for row in rows} == {len(HEAD) + 1}

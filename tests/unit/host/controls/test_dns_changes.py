@@ -127,8 +127,7 @@ def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path):
 
 def test_hits_are_counted_where_the_filter_is_in_effect(tmp_path):
     journal = "config photos.wechat.com is NXDOMAIN\nconfig wx.qq.com is NXDOMAIN\nconfig other.org is NXDOMAIN\n"
-    cases = (("", "made.service", 1), ("", "", 0), ("another", "made.service", 0))
-    for answers, logs, count in cases:
+    for answers, logs, count in (("", "made.service", 1), ("", "", 0), ("another", "made.service", 0)):
         assert observed(Machine(tmp_path, answers, journal), made(logs=logs))[0].attempts == count
 
 
@@ -487,8 +486,7 @@ def test_names_that_the_host_needs_stay_open(tmp_path, host, hosts):
 
 def test_all_of_it_is_taken_back(tmp_path):
     there = make_hosts(tmp_path, BLOCK + OWN, FILES_FIRST)
-    section = WECHAT["controls"]["dns"]
-    left = line("block", "why")
+    section, left = WECHAT["controls"]["dns"], line("block", "why")
     assert hosts_file.left_over(there, section, "why") == [left, left._replace(path=ORDER)]
     changes = dns.lift(there, WECHAT)
     assert [(str(action), action.before, action.after) for action in changes.actions] == [

@@ -69,8 +69,7 @@ def test_accounts_of_a_backend_are_those_of_its_sample(name, host):
 @given(names=NAMES, through=NAMES)
 def test_the_names_come_back_out_of_its_text(name, names, through):
     text = rendering.text(language(name), Desired({"service": sorted(names)}, {}, frozenset(through - names)))
-    assert set(language(name).blocked.findall(text)) == names
-    assert len(rendering.digest_in(text)) == 32
+    assert set(language(name).blocked.findall(text)) == names and len(rendering.digest_in(text)) == 32
 
 
 @pytest.mark.slow

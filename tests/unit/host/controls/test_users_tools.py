@@ -101,8 +101,7 @@ def test_a_user_whose_tool_sleeps_keeps_neither_the_lock_nor_another_user(host, 
     doing = make_doing()
     host.installs(MALLORY, SLEEPS, IDS)
     host.installs(BOB, WORKS, IDS[:3])
-    began = time.monotonic()
-    answer = run.change(host, plan(), "apps", doing=doing)
+    began, answer = time.monotonic(), run.change(host, plan(), "apps", doing=doing)
     assert time.monotonic() - began < 60 and host.notes(MALLORY) == [f"tool uninstall {IDS[0]}"]
     assert host.notes(BOB) == [f"tool uninstall {id_}" for id_ in IDS[:3]]
     assert (host.has(BOB), host.has(MALLORY)) == ([], IDS)

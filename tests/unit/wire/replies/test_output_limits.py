@@ -49,8 +49,7 @@ def run_as_ssh(argv, content=b""):
 def test_flood_is_cut_and_its_program_ended(run_program, argv):
     with Leash(2**20, 60) as leash:
         process, out = run_program(argv)
-        assert process.returncode == -signal.SIGKILL
-        assert len(out) <= 2**20
+        assert process.returncode == -signal.SIGKILL and len(out) <= 2**20
     assert leash.why == "it answered with more than 1 MiB"
 
 
@@ -91,16 +90,14 @@ def test_output_that_is_read_as_text_is_whole():
 
 
 def test_timeout_of_the_caller_counts_within_the_leash(monkeypatch):
-    timeouts = []
-    real = selectors.DefaultSelector.select
+    timeouts, real = [], selectors.DefaultSelector.select
     with Leash(100, 60) as leash:
         assert subprocess.Popen(["cat"], **PIPES).communicate(b"x", timeout=50) == (b"x", b"")
         monkeypatch.setattr(selectors.DefaultSelector, "select", lambda *what: timeouts.append(what[1]) or real(*what))
         process = subprocess.Popen(SLEEP, **PIPES)
         with pytest.raises(subprocess.TimeoutExpired):
             process.communicate(timeout=0.2)
-    assert max(timeouts) <= 0.2 and leash.why == ""
-    assert process.returncode == -signal.SIGKILL
+    assert max(timeouts) <= 0.2 and leash.why == "" and process.returncode == -signal.SIGKILL
 
 
 def test_processes_below_a_process_are_found():
@@ -132,8 +129,7 @@ def test_pipe_gives_as_many_bytes_as_are_asked_for_or_all():
 @pytest.mark.parametrize(("most", "whole"), [(10, True), (9, False)])
 def test_answer_of_more_bytes_than_the_limit_is_empty(most, whole):
     with Leash(most, 60) as leash:
-        process = subprocess.Popen(["printf", "0123456789"], **PIPES)
-        out, _ = process.communicate()
+        out, _ = subprocess.Popen(["printf", "0123456789"], **PIPES).communicate()
     assert (out, leash.why == "") == ((b"0123456789", True) if whole else (b"", False))
 
 

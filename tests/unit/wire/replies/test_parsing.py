@@ -53,8 +53,7 @@ def test_too_many_values_are_counted_and_never_made(shape, monkeypatch):
     )
 )
 def test_values_of_any_json_are_counted_exactly(value):
-    text = json.dumps(value)
-    opened = count_values(value)
+    text, opened = json.dumps(value), count_values(value)
     assert parsed(text, opened) == value
     if opened:
         with pytest.raises(Unusable, match="values$"):

@@ -43,8 +43,7 @@ def test_any_answer_is_read_whole_or_refused(data):
         checked = read("web01", record)
     except Unusable:
         return
-    assert checked.keys() == KEYS
-    assert json.loads(json.dumps(checked)) == checked
+    assert checked.keys() == KEYS and json.loads(json.dumps(checked)) == checked
 
 
 FOUND = {

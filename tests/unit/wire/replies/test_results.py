@@ -423,8 +423,7 @@ def test_host_takes_no_more_memory_than_its_share_whatever_it_answers():
     for number, said in enumerate(list_attacks("h")):
         hosts = print_answers([said])
         tracemalloc.start()
-        fleet = report_all(hosts)
-        peak = tracemalloc.get_traced_memory()[1]
+        fleet, peak = report_all(hosts), tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < MOST_MEMORY, number
         assert fleet.records[0]["state"] == ("unknown" if number else "noncompliant")

@@ -20,8 +20,7 @@ pytestmark = pytest.mark.slow  # it packs the observing code
 def typed(first):
     """The commands of the page, from the first that begins so, up to the next block of another kind."""
     every = [command.text for command in commands(PAGE, (PROJECT / PAGE).read_text())]
-    found = next(number for number, text in enumerate(every) if text.startswith(first))
-    return every[found:]
+    return every[next(number for number, text in enumerate(every) if text.startswith(first)) :]
 
 
 def run(script, cwd, home):
@@ -67,8 +66,7 @@ def released(home, tmp_path_factory):
 
 
 def checked(directory, home):
-    done = run("\n".join(typed("ssh-keygen -Y verify")), directory, home)
-    return done.returncode == 0
+    return run("\n".join(typed("ssh-keygen -Y verify")), directory, home).returncode == 0
 
 
 @pytest.fixture
@@ -84,8 +82,7 @@ def download(released, home, tmp_path):
 def test_a_release_is_checked_and_installed(download, home):
     names = {path.name for path in download.iterdir()}
     archive = f"proscribe-ban-{VERSION}.tar.gz"
-    assert names == {archive, "SHA256SUMS", "SHA256SUMS.sig", "allowed_signers"}
-    assert checked(download, home)
+    assert names == {archive, "SHA256SUMS", "SHA256SUMS.sig", "allowed_signers"} and checked(download, home)
     done = run(f"ansible-galaxy collection install --offline -p collections {archive}", download, home)
     assert f"proscribe.ban:{VERSION} was installed successfully" in done.stdout, done.stderr
 
@@ -99,8 +96,7 @@ def test_a_release_is_checked_and_installed(download, home):
     ],
 )
 def test_changed_release_is_refused(download, home, change):
-    assert run(change, download, home).returncode == 0
-    assert not checked(download, home)
+    assert run(change, download, home).returncode == 0 and not checked(download, home)
 
 
 def test_another_version_than_that_of_the_tag_is_not_built(released, home):

@@ -237,8 +237,7 @@ def block(tmp_path, monkeypatch):
 
 @ROOT
 def test_block_in_effect_is_tried_once(block):
-    assert [block.observed() for _ in range(3)] == [1, 0, 0]
-    assert block.observed(name="rpm") == 1
+    assert [block.observed() for _ in range(3)] == [1, 0, 0] and block.observed(name="rpm") == 1
     assert (block.root / TRIED.lstrip("/")).stat().st_mode & 0o777 == 0o600
 
 
@@ -307,8 +306,7 @@ def test_open_block_or_block_of_a_user_is_tried_each_time_and_not_saved(block, m
         (block.root / "etc/gate.conf").write_text("off")
     block.opens = opens
     monkeypatch.setattr(Host, "privileged", bool(opens))
-    assert [block.observed(), block.observed()] == [1, 1]
-    assert not (block.root / TRIED.lstrip("/")).exists()
+    assert [block.observed(), block.observed()] == [1, 1] and not (block.root / TRIED.lstrip("/")).exists()
 
 
 def test_try_depends_on_first_place_and_link_targets_of_a_tool(tmp_path):

@@ -36,8 +36,7 @@ def place():
 
 def audited(of: Mapping[str, Any], process: Process) -> list[Running]:
     """Return what an audit says that a process is."""
-    host = Host()
-    desired = Desired(of["controls"]["apps"])
+    host, desired = Host(), Desired(of["controls"]["apps"])
     homes = {user.home for user in host.users()}
     programs, reasons = observed._running(host, Identifier(host, desired, [], homes, {}))
     assert reasons == []
@@ -111,8 +110,7 @@ INNOCENT = {
 @pytest.mark.parametrize("command", [pytest.param(command, id=name) for name, command in INNOCENT.items()])
 def test_unrestricted_program_runs_on(place, command):
     (place / "owl").mkdir()
-    libraries = Path(os.path.realpath(LOADER)).parent
-    shutil.copy(libraries / "libm.so.6", place / "owl")
+    shutil.copy(Path(os.path.realpath(LOADER)).parent / "libm.so.6", place / "owl")
     of = plan(rclone=RCLONE, owl={"paths": [f"{place}/owl"]})
     with started(place, command) as process:
         assert audited(of, process) == [] and ended(of, process) == []

@@ -107,8 +107,7 @@ def test_waiver_or_group_changes_the_rules(host, service, rules):
 
 @given(st.lists(st.text(min_size=1).map(lambda text: "/opt/" + text)))
 def test_no_path_makes_a_rule_of_its_own(paths):
-    host = mock.Mock(users=list)
-    for line in fapolicyd.rules(host, Desired(section(made={"paths": paths}))):
+    for line in fapolicyd.rules(mock.Mock(users=list), Desired(section(made={"paths": paths}))):
         assert "\n" not in line and line.isascii()
         words = line.split()
         assert line[0] == "#" or (words[:4] == ["deny_syslog", "perm=execute", "all", ":"] and len(words) == 5)

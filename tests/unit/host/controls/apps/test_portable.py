@@ -191,8 +191,7 @@ def test_folder_of_downloads_never_moves_as_a_whole(host):
 
 @pytest.mark.parametrize(("more", "read"), [(0, True), (1, False)])
 def test_file_of_folders_is_read_up_to_the_limit(host, more, read):
-    text = DIRS + "#" * (64 * 1024 - len(DIRS.encode()) + more)
-    put(host, HOME + user_dirs.FILE, text)
+    put(host, HOME + user_dirs.FILE, DIRS + "#" * (64 * 1024 - len(DIRS.encode()) + more))
     assert bool(user_dirs.of_user(host, User("alice", 1000, 1000, HOME))) is read
 
 
@@ -360,5 +359,4 @@ def test_a_list_of_names_that_is_cut_short_lists_what_is_whole(short):
     cut = result.replace(struct.pack("<IIH", 0, 2, listing + 3), struct.pack("<IIH", 0, 2, listing + 3 - short))
     assert cut != result
     archive = opened(cut)
-    names = [name for name, _ in archive.listed(archive.node(archive.root))]
-    assert names == (["a"] if short < 10 else [])
+    assert [name for name, _ in archive.listed(archive.node(archive.root))] == (["a"] if short < 10 else [])

@@ -46,8 +46,7 @@ def test_damaged_program_is_read_within_bounds(data):
     if binary:
         elf.go_package(read, binary)
         elf.text(read, binary, ".upd_info")
-    assert read.requested < 2**20
-    assert isinstance(appimage_contents.doubt(read, WECHAT), str)
+    assert read.requested < 2**20 and isinstance(appimage_contents.doubt(read, WECHAT), str)
 
 
 @examples(300)
@@ -56,8 +55,7 @@ def test_a_spoilt_archive_is_unreadable_and_nothing_else(data):
     content = bytearray(fake.squashfs({"a.desktop": fake.entry("a"), "link": b"x", "AppRun": fake.elf()}))
     for _ in range(data.draw(st.integers(1, 10))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    read = Read(bytes(content))
-    begun = time.process_time()
+    read, begun = Read(bytes(content)), time.process_time()
     try:
         archive = squashfs.Archive(read, 0)
         for name, reference in archive.listed(archive.node(archive.root)):
@@ -251,8 +249,7 @@ def test_at_most_200_names_of_a_directory_are_checked(tmp_path, before, result):
     assert bool(evidence.named_directory(host, "/x")) is result
     fake.put(tmp_path / "x", {"a.desktop": fake.entry("wechat")})
     (tmp_path / "x/a000").unlink()  # the entry is one of the names
-    listed = host.list("/x")[::-1]
-    assert bool(evidence.unpacked(host, "/x", "a.desktop", listed)) is result
+    assert bool(evidence.unpacked(host, "/x", "a.desktop", host.list("/x")[::-1])) is result
 
 
 @pytest.mark.parametrize(
@@ -466,8 +463,7 @@ def test_file_of_another_owner_stays(tmp_path, theirs):
 @pytest.mark.parametrize(("levels", "fine"), [(39, True), (40, False)])
 def test_exactly_so_deep_is_looked(tmp_path, levels, fine):
     fake.put(tmp_path / "app", {"d/" * levels + "lib.so": ELF})
-    own = program_parts.Own([], [], ME)
-    assert bool(own.unlike(Host(str(tmp_path)), "/app", "/app")) is not fine
+    assert bool(program_parts.Own([], [], ME).unlike(Host(str(tmp_path)), "/app", "/app")) is not fine
 
 
 def test_links_devices_and_empty_directories_stay(tmp_path):

@@ -59,8 +59,7 @@ def observe(root: Path, system: bool = True, installed: Sequence[str] = (), **de
     host = Host(str(root))
     of = {f"/home/{name}": path for name, path in desktops.items()}
     result, unseen = launchers.find_launchers(host, SERVICES, services_of, [ALICE, BOB], system, of, installed)
-    assert unseen == []
-    assert all(copy.name == copy.path.rpartition("/")[2] for copy in result)
+    assert unseen == [] and all(copy.name == copy.path.rpartition("/")[2] for copy in result)
     return [
         (service, copy.kind, copy.path, copy.owner.name if copy.owner else "", copy.why, copy.doubt)
         for copy in result
@@ -155,8 +154,7 @@ def test_a_web_app_that_a_browser_installed(tmp_path):
     put(tmp_path, f"{BROWSER}/_crx_{'a' * 32}/icon.png", "")
     paths = [f"{BROWSER}/_crx_{id_}" for id_ in (APP, "a" * 32)]
     gone = f"/gone/_crx_{APP}"  # gone since the file scan: it is reported, and nothing of it moves
-    result = launchers.installed(Host(str(tmp_path)), SERVICES, [*paths, gone], lambda path: ALICE)
-    (copy, other) = result
+    (copy, other) = launchers.installed(Host(str(tmp_path)), SERVICES, [*paths, gone], lambda path: ALICE)
     assert (copy.services, copy.kind, copy.path, copy.owner) == (["wechat"], "web_app", paths[0], ALICE)
     assert (copy.uid, copy.doubt, copy.parts) == (os.getuid(), "", [f"{paths[0]}/icon.png"])
     assert copy.stays.endswith(": notes.txt")

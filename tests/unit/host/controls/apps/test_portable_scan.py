@@ -204,8 +204,7 @@ def test_portable_app_has_owner_and_evidence(host):
 @pytest.mark.parametrize("damage", [Unseen("x"), ControlError("x"), ValueError(), EOFError(), TypeError(), ["stamp"]])
 def test_damaged_memory_is_read_anew(host, monkeypatch, damage):
     monkeypatch.setattr(scan_cache, "load", mock.Mock(side_effect=[damage] * 2))
-    assert remembered(host, "names", 30).fresh
-    assert of_user(host, Memory({}, "s", "now", 0), 1000) == {}
+    assert remembered(host, "names", 30).fresh and of_user(host, Memory({}, "s", "now", 0), 1000) == {}
 
 
 @pytest.mark.parametrize(
@@ -376,8 +375,7 @@ def test_key_of_an_entry_gives_names_of_its_kind():
     assert NAMES.portable_apps == {"Box": ["boxapp"]}
     assert NAMES.windows == {"WeChat.exe": {"wechat": ["/tencent/wechat/wechat.exe", "/weixin/wechat.exe"]}}
     assert NAMES.desktop_files == {"Wechat-Entry.desktop": ["wechat"]}
-    assert NAMES.marked == {"WxTool": ["wechat"]}
-    assert NAMES.markers == {"wechat": {"programs": ["WxTool"]}}
+    assert NAMES.marked == {"WxTool": ["wechat"]} and NAMES.markers == {"wechat": {"programs": ["WxTool"]}}
     assert NAMES.titles == {"微信": ["wechat"], "weixin": ["wechat"]}
     packages = ("wechat-apt", "wechat-rpm", "wechat-pacman", "wechat-snap")
     # `chat` and `talk` are too short for names that mean nothing else; and an app with copies is known by these alone.

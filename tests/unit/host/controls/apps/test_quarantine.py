@@ -268,8 +268,7 @@ def test_run_killed_at_any_step_loses_nothing_and_is_completed(tmp_path, monkeyp
         with monkeypatch.context() as patch:
             if two:
                 in_two_file_systems(patch, root)
-            host = made_quarantine.made_host(root)
-            before = picture(root)
+            host, before = made_quarantine.made_host(root), picture(root)
             if killed == "restoration":
                 enforced(host, path)
             work = {"move": lambda host=host: enforced(host, path), "restoration": lambda host=host: lifted(host)}
@@ -364,8 +363,7 @@ def test_item_that_had_not_moved_is_not_restored_and_not_reported_as_kept(host, 
     before = picture(tmp_path, "home")
     for restore in (lambda: restoring.restore(host, item_of(host, FILE)), lambda: lifted(host).refused or None):
         cut_short(step, lambda: enforced(host, FILE))
-        assert restore() is None
-        assert list(folders(host)) == [] and picture(tmp_path, "home") == before
+        assert restore() is None and list(folders(host)) == [] and picture(tmp_path, "home") == before
     cut_short("moved", lambda: enforced(host, FILE))
     (tmp_path / FILE[1:]).touch()
     (remaining,) = lifted(host).refused

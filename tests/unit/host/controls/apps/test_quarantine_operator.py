@@ -171,8 +171,7 @@ def test_no_link_that_a_user_made_is_followed_and_nothing_is_written_where_it_le
         assert not list(away.rglob("*.AppImage")) and list(folders(host)) == [file]
         (tmp_path / place).unlink()
         shutil.move(tmp_path / "moved", tmp_path / place)
-    assert restored(host, file) == {file: ""}
-    assert stat.S_ISREG((tmp_path / FILE[1:]).lstat().st_mode)
+    assert restored(host, file) == {file: ""} and stat.S_ISREG((tmp_path / FILE[1:]).lstat().st_mode)
 
 
 @as_root
@@ -275,8 +274,7 @@ def test_holes_of_any_length_are_neither_read_nor_confused(tmp_path):
     directories.copy(directory, "a", directory, "copy")
     assert directories.sum_up(directory, "copy").sha256 == sums["a"]
     os.close(directory)
-    assert len(set(sums.values())) == 3
-    assert (tmp_path / "copy").stat().st_blocks * 512 < 2**20
+    assert len(set(sums.values())) == 3 and (tmp_path / "copy").stat().st_blocks * 512 < 2**20
 
 
 def test_differing_copy_never_replaces_the_original(host, tmp_path, monkeypatch):
@@ -443,8 +441,7 @@ def test_record_has_owners_with_the_most_of_what_was_read(host, tmp_path, monkey
 @pytest.mark.parametrize(("change", "opened", "mode"), [(b"", False, 0o4711), (b"P", False, 0o711), (b"", True, 0o711)])
 def test_privileges_come_back_to_unchanged_content_that_is_not_open(host, tmp_path, change, opened, mode):
     path = f"{TREE}/Telegram"
-    writer = os.open(tmp_path / path[1:], os.O_WRONLY)
-    item = take_item(host, path)
+    writer, item = os.open(tmp_path / path[1:], os.O_WRONLY), take_item(host, path)
     os.pwrite(writer, change, 0)
     if not opened:
         os.close(writer)

@@ -16,8 +16,7 @@ OWL = Package("dpkg", "owl", "9", ("owl",))
 
 
 def removed(id_: str = "owl", scope: str = "system", at: str = "2026-11-01T00:00:00Z", **more: str) -> Removed:
-    options = {"manager": "dpkg", "version": "1.0", "name": id_, **more}
-    return Removed(id=id_, scope=scope, at=at, **options)
+    return Removed(id=id_, scope=scope, at=at, **{"manager": "dpkg", "version": "1.0", "name": id_, **more})
 
 
 @pytest.fixture
@@ -103,5 +102,4 @@ def test_newest_removals_of_a_user_are_remembered_and_hide_none_of_others(host):
     note(host, [rows[50]._replace(version="2.0")])
     of_ann = [rows[50]._replace(version="2.0"), *rows[49:0:-1]]
     expected = [removed("b", at="2020-01-01T00:00:00Z"), *of_ann, removed("c", "user:bob", "2020-01-01T00:00:00Z")]
-    assert remembered(host) == expected
-    assert os.stat(host.root + FILE).st_mode & 0o777 == 0o600
+    assert remembered(host) == expected and os.stat(host.root + FILE).st_mode & 0o777 == 0o600

@@ -129,8 +129,7 @@ def test_only_a_users_own_plain_file_is_opened(host, kind):
 
 @pytest.mark.parametrize("kind", ["a link", "a pipe"])
 def test_file_that_is_exchanged_is_not_read(host, monkeypatch, kind):
-    path = put(host)
-    real = os.open
+    path, real = put(host), os.open
 
     def swap(file: Any, flags: int, *rest: Any, **more: Any) -> int:
         if file == name():
@@ -407,8 +406,7 @@ def test_answers_are_notified_once(here):
     assert here.due(answers=answers) == [("ann", "refused: owl"), ("bob", "opened: owl")]
     (_, refusal, _), (_, grant, _) = here.due_now
     assert "use the desk" in refusal and "w2" in grant and "2026-12-10 00:00:00 UTC: apps alone." in grant
-    assert [about["waiver"] for *_, about in here.due_now] == ["", "w2"]
-    assert here.due(answers=answers) == []
+    assert [about["waiver"] for *_, about in here.due_now] == ["", "w2"] and here.due(answers=answers) == []
     assert here.due(9 * DAY) == [("bob", "ended: owl")], "a plan without the answer; the refusal is known still"
     assert here.due(8 * DAY, answers={"f0": REFUSED}) == []
 

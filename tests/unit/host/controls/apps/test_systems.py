@@ -301,8 +301,7 @@ def test_present_systems_are_those_of_the_host_or_of_a_user(host, monkeypatch):
 
     monkeypatch.setattr(installed, "OF_THE_HOST", [named("a", None), named("b", ALICE)])
     monkeypatch.setattr(installed, "ON_DEMAND", [named("c", None), named("d", ALICE), named("e", None, ALICE)])
-    assert installed.present(host) == ["a", "c", "e"]
-    assert installed.brought_by(host, ALICE) == ["d", "e"]
+    assert installed.present(host) == ["a", "c", "e"] and installed.brought_by(host, ALICE) == ["d", "e"]
 
 
 @root_only

@@ -201,8 +201,7 @@ def test_distribution_of_another_installer_stays(root, installer, answer, reason
 
 def test_environment_of_pipx_goes_where_it_is_the_packages_own(root):
     put(root, "usr/bin/pipx", mode=0o755)
-    host = Host(str(root), Tools(("", DONE)))
-    own = "/home/alice/.local/share/pipx"
+    host, own = Host(str(root), Tools(("", DONE))), "/home/alice/.local/share/pipx"
     for place in (f"{own}/venvs/telethon", f"{own}/venvs/notifier", "/opt/pipx/venvs/Telethon"):
         distribution(root, f"{place}/lib/python3.13/site-packages", "telethon-1.0.dist-info", "telethon")
     actions, refused = pipx.removal(host, everywhere(pipx, host, PIP_IDS)[0])
@@ -244,8 +243,7 @@ def test_links_and_environments_beyond_the_limit_are_reported(root, monkeypatch)
 
 @given(st.lists(st.binary()))
 def test_a_list_of_environments_never_leaves_the_home(lines):
-    own = [b"/home/alice/" + line for line in lines]
-    for path in conda.parse([*lines, *own], "/home/alice"):
+    for path in conda.parse([*lines, *[b"/home/alice/" + line for line in lines]], "/home/alice"):
         assert path.startswith("/home/alice/") and path == os.path.normpath(path)
 
 

@@ -110,8 +110,7 @@ def test_any_json_is_read(value):
 def test_anything_else_is_unseen_or_nothing(content):
     with contextlib.suppress(Unseen):
         assert nix.parse(content) == []
-    assert nix.parse_env(content) == []
-    assert all(len(entry) == 4 for entry in guix.parse(content))
+    assert nix.parse_env(content) == [] and all(len(entry) == 4 for entry in guix.parse(content))
 
 
 @pytest.mark.parametrize(
@@ -254,8 +253,7 @@ def test_the_common_place_is_the_one_who_installed_it(root, uid, scopes):
 
 
 def test_formula_identifies_programs_of_its_owner_alone(root, monkeypatch):
-    path = formula(root, "/home/alice/.linuxbrew")
-    host = Host(str(root))
+    path, host = formula(root, "/home/alice/.linuxbrew"), Host(str(root))
     (own,) = brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]
     monkeypatch.setattr(Host, "shares_root", lambda self, process: process.pid != 9)
     monkeypatch.setattr(Host, "user_of", lambda self, process: 1001 if process.pid == 8 else 1000)

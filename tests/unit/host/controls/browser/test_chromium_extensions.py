@@ -127,8 +127,7 @@ FOREIGN = st.dictionaries(st.sampled_from(["10.json", "20.json", "yy.json", "zz.
 @given(FOREIGN)
 def test_beside_any_files_ours_blocks_the_permission_or_changes_nothing(foreign):
     others = [File(name, content) for name, content in foreign.items()]
-    theirs = effective(others)
-    fit = fitted(others, OWN, [C])
+    theirs, fit = effective(others), fitted(others, OWN, [C])
     now = effective([*others, File(OWN, fit.policies)])
     if not fit.fits:
         assert fit.policies == {} and now == theirs

@@ -103,8 +103,7 @@ def test_an_edit_of_the_merged_file_survives_the_next_run_and_the_lift(tree):
     ],
 )
 def test_a_broken_file_of_the_organisation_is_reported_and_not_touched(tree, content, reason):
-    original = tree.put(PATH, content)
-    verdicts = tree.verdicts()
+    original, verdicts = tree.put(PATH, content), tree.verdicts()
     assert {verdicts[rule].state for rule in ("policy-file", "service", "dns-over-https")} == {"noncompliant"}
     assert reason in tree.details("policy-file")[0]
     (refusal,) = tree.enforce().refused

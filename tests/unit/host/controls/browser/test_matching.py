@@ -31,8 +31,7 @@ def chromium_says(block: list[str], allow: list[str], address: Name) -> bool:
         for text in listed:
             host, _, path = text.partition("/")
             path = "/" + path if path else ""
-            exact = host.startswith(".")
-            name = host.lstrip(".")
+            exact, name = host.startswith("."), host.lstrip(".")
             fits = host == "*" or address.host == name or (not exact and address.host.endswith("." + name))
             if fits and (address.path or "/").startswith(path):
                 matching.append((host != "*", exact, len(name), len(path), opens))

@@ -102,8 +102,7 @@ def test_file_or_link_that_others_can_change_is_named(tree):
     assert said("/etc/link") == f"is a link to {FILE}, and {FOLDER} can be changed by others ({of(0o777)})"
     os.lchown(link, 1000, 1000)
     assert said("/etc/link") == "is a link that others can change (uid 1000, mode 777)"
-    gone = tree.root / "etc/gone"
-    gone.symlink_to("nothing")
+    (tree.root / "etc/gone").symlink_to("nothing")
     assert said("/etc/gone") == ""
 
 

@@ -196,8 +196,7 @@ def test_drop_in_beside_our_unit_is_deleted(host):
 def test_host_resolves_by_its_first_name_server(host, servers, expected):
     host.write("/etc/resolv.conf", "".join(f"nameserver {server}\n" for server in servers.split()))
     host.closed, host.silent = {("127.0.0.9", 53)}, {("127.0.0.8", 53)}
-    assert switching._resolves(host, [2]) is expected
-    assert all(timeout == 2 for _, timeout in host.queried)
+    assert switching._resolves(host, [2]) is expected and all(timeout == 2 for _, timeout in host.queried)
 
 
 @pytest.fixture

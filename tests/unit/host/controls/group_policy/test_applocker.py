@@ -136,8 +136,7 @@ def hide(controller: Controller, below: bool) -> None:
 )
 def test_rules_of_others_for_the_same_machines_are_named_before_anything_is_written(controller, prepare, conflicts):
     prepare(controller)
-    before = dict(controller.objects)
-    result = enforce(controller)
+    before, result = dict(controller.objects), enforce(controller)
     assert [(one["subject"], REASON in one["reason"]) for one in result["refused"]] == [(OTHER, True)] * conflicts
     named = [finding for finding in found(controller) if finding.startswith(f"gpo {OTHER}: {REASON}")]
     assert len(named) == conflicts

@@ -228,8 +228,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(controller, monkeypatch):
 
 def test_another_object_of_the_name_is_never_touched(controller):
     controller.objects[f"CN={THEIRS},{POLICIES}"]["displayName"] = ["OURS"]
-    before = copy.deepcopy(controller.objects)
-    result = enforce(controller)
+    before, result = copy.deepcopy(controller.objects), enforce(controller)
     assert [THEIRS in refusal["reason"] for refusal in result["refused"]] == [True]
     assert "not ours" in rules(controller)["group_policy/ours"][1][0] and controller.objects == before
 

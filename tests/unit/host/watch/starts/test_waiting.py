@@ -34,8 +34,7 @@ def test_flood_of_a_user_waits_in_its_own_queue():
 
 
 def test_user_with_few_starts_makes_no_room_for_others():
-    waiting = Waiting()
-    numbers = {1: 128, 2: 128, 3: 128, 9000: 127, 9500: 1}
+    waiting, numbers = Waiting(), {1: 128, 2: 128, 3: 128, 9000: 127, 9500: 1}
     for uid, number in numbers.items():
         assert all(waiting.add(Start(uid * 1000 + one, "/x", (), uid, 0.0)) for one in range(number))
     assert not waiting.add(Start(7, "/x", (), 5, 0.0))

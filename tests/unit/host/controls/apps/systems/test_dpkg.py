@@ -475,8 +475,7 @@ def test_a_dpkg_in_another_root_is_not_known(programs):
 
 
 def test_every_dpkg_that_installs_it_is_named_and_who_could_see_to_that(programs):
-    host = WithApt(programs / "root", apt=False)
-    usual = programs / "bin/dpkg"
+    host, usual = WithApt(programs / "root", apt=False), programs / "bin/dpkg"
     assert dpkg_trial.open_to(host, "wechat").startswith(f"{usual} installs a made package")
     ((*argv, package),) = host.ran
     assert argv == [str(usual), f"--admindir={NOWHERE}", "--unpack"]
@@ -514,5 +513,4 @@ def test_a_try_depends_on_dpkgs_and_apts_configuration_and_on_what_apt_runs(tmp_
 @pytest.mark.parametrize(("system", "trial"), [(dpkg, dpkg_trial), (rpm, rpm_trial)], ids=["dpkg", "rpm"])
 def test_first_name_is_tried(tmp_path, monkeypatch, system, trial):
     monkeypatch.setattr(trial, "open_to", lambda host, name: f"open to {name}")
-    part = system.block_parts(Block({"owl", "elk"}))[-1]
-    assert part.trial(Host(str(tmp_path))) == "open to elk"
+    assert system.block_parts(Block({"owl", "elk"}))[-1].trial(Host(str(tmp_path))) == "open to elk"
