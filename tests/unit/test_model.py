@@ -57,7 +57,6 @@ def test_removed_package_that_is_no_mapping_is_refused(value):
 
 # -- words and limits of the published schemas
 def list_parts(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield all parts of a schema."""
     if isinstance(value, dict):
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

@@ -37,7 +37,6 @@ def place(tmp_path):
 
 
 def find_exposed(path: str) -> str:
-    """Return the first path that others can change, or nothing."""
     exposure = exposed(path, ())
     return exposure.path if exposure else ""
 

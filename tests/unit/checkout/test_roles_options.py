@@ -22,7 +22,6 @@ VALUES = (
 
 
 def refused(name, value):
-    """What Ansible says before a role that gets this value."""
     checked = ArgumentSpecValidator(
         {name: {key: OPTIONS[name][key] for key in ("type", "choices") if key in OPTIONS[name]}}
     )

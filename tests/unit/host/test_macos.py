@@ -36,8 +36,6 @@ def mac(tmp_path):
 
 
 class ClosedHost(Host):
-    """A host with directories that cannot be read."""
-
     closed: tuple[str, ...] = ()
 
     def list(self, path: str) -> list[str]:

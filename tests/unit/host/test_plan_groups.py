@@ -123,8 +123,6 @@ def of(user: str) -> Finding:
 
 
 def refusals(host: Host, policy: Any, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    """Return the refusals that a change reports."""
-
     class Apps:
         observe = staticmethod(lambda host, plan: [])
         enforce = staticmethod(lambda host, plan: run.Changes())

@@ -25,7 +25,6 @@ shells = pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 
 
 def pacman_script(contact: str = "it@example.org", messages: Sequence[str] = ()) -> str:
-    """Return the script of pacman's gate."""
     parts = pacman.block_parts(Block({"wechat"}, contact, messages=messages))
     return next(part.content for part in parts if part.path == pacman.SCRIPT)
 
@@ -99,7 +98,6 @@ RULES = """table inet made {
 
 
 def run_program(*argv: str) -> list[str]:
-    """Return the lines that a program prints."""
     done = subprocess.run(argv, capture_output=True, text=True, timeout=LONGEST)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()

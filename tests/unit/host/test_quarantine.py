@@ -99,7 +99,6 @@ def at(monkeypatch: pytest.MonkeyPatch, step: str, act: Act) -> None:
 
 
 def exchange(first: Path, second: Path) -> None:
-    """Exchange two names in one step."""
     check(ctypes.CDLL(None, use_errno=True).renameat2(AT_FDCWD, bytes(first), AT_FDCWD, bytes(second), EXCHANGE))
 
 

@@ -19,8 +19,6 @@ RUNS = {"account": "root", "paths": []}
 
 
 class Machine:
-    """A host below a directory, with a fake systemctl."""
-
     def __init__(self, root: Path) -> None:
         self.root, self.calls = root, []
         self.active: set[str] = set()

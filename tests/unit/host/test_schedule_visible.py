@@ -52,7 +52,6 @@ class Machine:
         return Result(0 if self.answer else 1, self.answer, "" if self.answer else self.error)
 
     def read_properties(self) -> list[str]:
-        """Return the properties of the last unit."""
         argv = self.calls[-1]
         return [word for word, before in zip(argv[1:], argv) if before == "--property"]
 

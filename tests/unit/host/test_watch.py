@@ -65,7 +65,6 @@ class Installed:
         return subprocess.run(command, capture_output=True, text=True, timeout=600, env={**os.environ, **environment})
 
     def call(self, *words: str, **more: str) -> dict[str, object]:
-        """Run the program and return the report of its code."""
         done = self.run(*words, **more)
         assert (done.returncode, done.stderr) == (5, "")
         return dict(json.loads(done.stdout))
@@ -263,7 +262,6 @@ FIXED |= {"SystemCallErrorNumber": "EPERM", "UMask": "0077"}
 
 
 def read_unit(name: str) -> dict[str, dict[str, list[str]]]:
-    """A unit: by section and setting, all that it says."""
     sections: dict[str, dict[str, list[str]]] = {}
     section: dict[str, list[str]] = {}
     for line in UNIT_TEXTS[name].splitlines():

@@ -19,8 +19,6 @@ FIVE = b"%08x" % crc32(marshal.dumps(5)) + marshal.dumps(5)
 
 
 class Called:
-    """The program on a host, and what it observed with."""
-
     def __init__(self, host: Made, monkeypatch: pytest.MonkeyPatch) -> None:
         self.host, self.monkeypatch = host, monkeypatch
         self.observed, self.unsaved = [], []

@@ -46,7 +46,6 @@ NEEDED = {
 
 
 def answered(*points: str) -> list[tuple[str, str]]:
-    """Each of some points with the tenants that it takes."""
     return [(point, name) for point in points for name in TENANTS if (point, name) not in NEEDED]
 
 

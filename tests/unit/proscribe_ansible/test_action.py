@@ -18,8 +18,6 @@ HOST = {"inventory_hostname": "h1", "ansible_play_hosts_all": ["h1", "h2"]}
 
 
 class Connection:
-    """A connection over ssh, as far as it is used."""
-
     host = "h1.example"
 
     def __init__(self):

@@ -22,8 +22,6 @@ LOST = 255
 
 
 class Observed:
-    """An observation of which each stream is a shell's script."""
-
     host = "h1"
 
     def __init__(self, *streams, seconds=60):

@@ -81,8 +81,6 @@ class TestResults:
 
 
 class Queue:
-    """Ansible's queue, as far as it is used."""
-
     def __init__(self):
         self.content = []
 
@@ -97,8 +95,6 @@ class Queue:
 
 
 class Task:
-    """Ansible's task, as far as it is used."""
-
     def __init__(self, **keywords):
         self.__dict__.update(keywords)
         self._parent = "block"
@@ -111,8 +107,6 @@ class Task:
 
 
 class TestInside:
-    """A member's worker inside the process of the batch."""
-
     @pytest.fixture
     def parts(self):
         batch = SimpleNamespace(_final_q=Queue(), _term="term", _loader="loader", _task="own", _host="own")

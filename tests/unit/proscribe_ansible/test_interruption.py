@@ -69,8 +69,6 @@ class Writes(Manager):
 
 
 class Run:
-    """A run that goes on, and how it was ended."""
-
     def __init__(self, code=14):
         self.goes_on, self.why, self.code = True, "", code
         self.interruption = Interruption(lambda: self.goes_on, self.ends, 14)

@@ -14,8 +14,6 @@ from proscribe_ansible.registration import LEFT_OUT, be_last, failures, manager_
 
 
 class Callback:
-    """The report, as far as Ansible knows it."""
-
     def __init__(self):
         self.done = []
 
@@ -30,8 +28,6 @@ class Callback:
 
 
 class Manager(TaskQueueManager):  # type: ignore[misc]
-    """Ansible's manager of a run, which has started nothing."""
-
     def __init__(self, *callbacks):
         self._callback_plugins = list(callbacks)
 
@@ -40,8 +36,6 @@ class Manager(TaskQueueManager):  # type: ignore[misc]
 
 
 class Strategy(StrategyBase):  # type: ignore[misc]
-    """Ansible's strategy, which runs one task."""
-
     def __init__(self, manager):
         self._tqm = manager
 
@@ -118,8 +112,6 @@ class TestLast:
 
 
 class Screen:
-    """A screen that notes what it prints."""
-
     def __init__(self):
         self.printed = []
 

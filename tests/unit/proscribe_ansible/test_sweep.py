@@ -16,8 +16,6 @@ UTILS = Path(sweep.__file__).parents[1]
 
 
 class Linear:
-    """Ansible's strategy, as far as it is used."""
-
     __module__ = "ansible.plugins.strategy.linear"
 
     def __init__(self, hosts):
@@ -38,8 +36,6 @@ class Linear:
 
 @pytest.fixture
 def ansible(monkeypatch):
-    """Ansible's own methods, which note what they are called for."""
-
     def queue(self, host, _task, _variables, _context):
         self._tqm.send_callback("v2_runner_on_start", host, _task)
         self.queued.append(host.name)

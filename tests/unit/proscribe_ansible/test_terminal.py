@@ -17,8 +17,6 @@ BESIDE = {"stderr": False}  # a screen for people
 
 
 class Shown:
-    """Ansible's display, which notes what it is given."""
-
     def __init__(self):
         self.verbosity = 0
         self.log = []
@@ -37,8 +35,6 @@ class Shown:
 
 
 class Made:
-    """A terminal, and what is on it."""
-
     def __init__(self, monkeypatch):
         self.set = monkeypatch.setattr
         self.terminal = Terminal()

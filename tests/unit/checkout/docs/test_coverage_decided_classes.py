@@ -16,8 +16,6 @@ DAY = datetime.date(2026, 11, 30)
 
 
 class Class(NamedTuple):
-    """A row of the table."""
-
     title: str
     decision: str
     entries: list[str]

@@ -34,8 +34,6 @@ def plan(browsers: list[dict[str, Any]] = BROWSERS, *domains: str) -> dict[str, 
 
 
 class Tree(browser_hosts.Tree):
-    """A made host with a user."""
-
     def __init__(self, root: Path) -> None:
         super().__init__(root, plan()["controls"]["browser"])
         for folder in ("home/alice", "proc"):
@@ -243,7 +241,6 @@ def sealed_plan(browsers: Any) -> dict[str, Any]:
 
 
 def absent(number: int, **more: Any) -> dict[str, Any]:
-    """A browser that nobody has installed."""
     name = f"b{number}"
     place = {"id": name, "family": "chromium", "path": f"/etc/{name}/policies/managed/proscribe.json"}
     return {**place, "browsers": [name], "paths": [f"/{name}"], **more}

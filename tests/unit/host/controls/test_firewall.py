@@ -101,7 +101,6 @@ def test_control_connection_from_a_refused_network_is_mentioned(tmp_path, connec
 
 
 def make_table(name: str, **chains: list[str]) -> str:
-    """Write a table as nft lists it."""
     parts = ["\n\t\t".join([f"\tchain {chain} {{", *lines]) + "\n\t}\n" for chain, lines in chains.items()]
     return f"table {name} {{\n{''.join(parts)}}}\n"
 

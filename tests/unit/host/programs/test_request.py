@@ -41,7 +41,6 @@ def make_place(home: Path) -> Path:
 
 
 def write_request(home: Path, name: str = NAME, **change: Any) -> str:
-    """Write a request of the user and return its id."""
     (make_place(home) / name).write_text(json.dumps({"service": "owl", "reason": "x", "at": AT, **change}))
     return str(program.number_of(name))
 

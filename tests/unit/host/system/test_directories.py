@@ -19,14 +19,12 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files awa
 
 @pytest.fixture
 def here(tmp_path):
-    """The descriptor of a directory to work in."""
     descriptor = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     yield descriptor
     os.close(descriptor)
 
 
 def make_tree(place: Path) -> Path:
-    """A directory with one of each kind of thing."""
     (place / "deep/er").mkdir(parents=True)
     (place / "one").write_bytes(b"one")
     (place / "deep/two").write_bytes(b"two" * 1000)

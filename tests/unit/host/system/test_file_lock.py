@@ -37,7 +37,6 @@ def make_run(root: Path, by: str, patience: float = LONGEST) -> Host:
 
 
 def hold_host(root: Path, by: str) -> subprocess.Popen[str]:
-    """Another process that has the host."""
     command = [sys.executable, "-c", HOLDING, str(root), by]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[4] / "module_utils")}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)

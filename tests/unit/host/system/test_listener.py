@@ -63,7 +63,6 @@ def connect(listening: Listener) -> socket.socket:
 
 
 def send_pieces(listening: Listener, *pieces: bytes) -> bytes:
-    """Send pieces as a client and return the answer."""
     with connect(listening) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:

@@ -81,7 +81,6 @@ def test_mapped_file_of_a_fixture_is_read_by_its_path(tmp_path, fixture):
 
 @pytest.fixture
 def mapped(tmp_path):
-    """A file that this process has mapped."""
     path = tmp_path / "mapped"
     path.write_bytes(b"abcdef")
     path.with_name("new").write_bytes(b"abcdef")

@@ -411,7 +411,6 @@ class Machine:
     def end(
         self, still: Callable[[Process], bool] = lambda process: process in (SEVEN, EIGHT), grace: float = 5
     ) -> None:
-        """End process 7, whose user has all the others too."""
         programs = [Ending([process], still) for process in (SEVEN, EIGHT) if process.pid in self.ends_after]
         self.host.end_program(programs[0], programs, tuple, grace)
 

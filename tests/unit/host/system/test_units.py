@@ -32,8 +32,6 @@ BEHIND = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 
 
 class Machine(Host):
-    """A machine with what systemd notes, and processes."""
-
     def __init__(self, root: Path, answer: str = "") -> None:
         super().__init__(str(root), lambda argv, **_: self._answered(list(argv)))
         self.answer, self.called = answer, []

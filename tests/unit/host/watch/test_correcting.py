@@ -62,7 +62,6 @@ class Homes(Made):
 
 @pytest.fixture
 def host(made):
-    """A watched host of alice and bob."""
     homes = Homes(made.root)
     accounts = [f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n" for name, uid in (("alice", ALICE), ("bob", BOB))]
     homes.write("/etc/passwd", "".join(accounts))

@@ -23,7 +23,6 @@ def start_deaf() -> subprocess.Popen[bytes]:
 
 
 def count_held() -> int:
-    """Return how many processes are held by a descriptor."""
     count = 0
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):  # the one of the list itself

@@ -51,7 +51,6 @@ def make_silent(host: Made) -> None:
 
 
 def replace_report(host: Made) -> None:
-    """A report that anybody may have written."""
     host.refused_execution(HEARTBEAT)
     host.daemon = None
     os.chown(place_of(host, reported.STATE), 65534, -1)

@@ -30,7 +30,6 @@ LOAD, STARTED = "load systemd's units", f"start {units.LAUNCHES}"
 
 
 def ran(host: Made) -> list[str]:
-    """Return the calls of systemctl since the last time."""
     result = [line.removeprefix("systemctl ") for line in host.ran]
     host.ran.clear()
     return result
@@ -238,7 +237,6 @@ def relinked(path: str, to: str) -> Callable[[Made], None]:
 
 
 def reports(**fields: str) -> Callable[[Made], None]:
-    """The daemon reports something else than one that notices everything."""
     return lambda host: setattr(host, "daemon", fields)
 
 
@@ -318,7 +316,6 @@ def test_intervals_that_differ_from_the_plan_are_drift(watched):
 
 
 def chain_of(*moments: str) -> list[dict[str, Any]]:
-    """Plans that follow each other at these moments."""
     plans = [plan(number=len(moments))]
     for number, at in reversed(list(enumerate(moments))):
         plans.insert(0, plan(number=number, later={"at": at, "plan": plans[0]["digest"]}))

@@ -204,7 +204,6 @@ def test_number_is_read_or_0(value, expected):
 
 @contextmanager
 def start_process(command: Sequence[str]) -> Iterator[int]:
-    """The number of a process that a command has become."""
     process = subprocess.Popen([*command, "sleep", "600"])
     try:
         until(lambda: os.readlink(f"/proc/{process.pid}/exe").endswith(("/sleep", "/coreutils")))

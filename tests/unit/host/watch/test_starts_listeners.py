@@ -188,7 +188,6 @@ RECORDED = [
 
 @st.composite
 def damaged(draw):
-    """Recorded bytes, with other ones somewhere in them."""
     content = bytearray(b"".join(draw(st.lists(st.sampled_from(RECORDED), max_size=4))))
     for _ in range(draw(st.integers(0, 6)) if content else 0):
         content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))

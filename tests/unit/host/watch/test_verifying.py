@@ -113,7 +113,6 @@ class Seen(Host):
         return 1.0
 
     def verifier(self, monkeypatch: pytest.MonkeyPatch) -> Verifying:
-        """Return a verifier that finds all of them restricted."""
         verifier = Verifying(lambda: self)
         monkeypatch.setattr(verifier.restricted, "verify", self._verify)
         monkeypatch.setattr(verifier, "_begin", self._begin)
@@ -209,7 +208,6 @@ def test_answer_has_the_processor_time_that_was_used(verifier, monkeypatch):
 
 @pytest.fixture
 def program():
-    """A real process, which the verifier ends."""
     with subprocess.Popen(["sleep", "1000"]) as process:
         yield process
         process.kill()
@@ -313,8 +311,6 @@ def test_notes_are_limited_in_number_and_time(notifier, monkeypatch):
 
 
 class Stub:
-    """A verifier that is busy for a number of turns."""
-
     def __init__(self, work: int = 0) -> None:
         self.answered, self.work = [], work
         self.written, self.at = [], []

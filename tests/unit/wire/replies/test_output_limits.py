@@ -18,7 +18,6 @@ PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subproce
 
 
 def run_as_local(argv, content=b""):
-    """Run a program as Ansible's local connection reads it."""
     process = subprocess.Popen(argv, **PIPES)
     return process, process.communicate(content)[0]
 

@@ -187,7 +187,6 @@ def honest_cost():
 
 
 def measure_seconds(work):
-    """Return the seconds of a processor that some work takes."""
     started = time.process_time()
     work()
     return time.process_time() - started
@@ -267,7 +266,6 @@ def test_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
 
 
 def collect_alone(mode, honest):
-    """Return the record of the honest host without an attack."""
     collector = Collector(fleets.run(["web01"], mode))
     collector.answered("web01", honest)
     return collector.fleet(FINISHED).records[0]

@@ -35,7 +35,6 @@ def place():
 
 
 def audited(of: Mapping[str, Any], process: Process) -> list[Running]:
-    """Return what an audit says that a process is."""
     host, desired = Host(), Desired(of["controls"]["apps"])
     homes = {user.home for user in host.users()}
     programs, reasons = observed._running(host, Identifier(host, desired, [], homes, {}))

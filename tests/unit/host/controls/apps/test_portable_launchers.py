@@ -55,7 +55,6 @@ services_of = functools.partial(find_services, SERVICES)
 
 
 def observe(root: Path, system: bool = True, installed: Sequence[str] = (), **desktops: str) -> list[tuple[str, ...]]:
-    """What is found: service, kind, path, the user, why, doubt."""
     host = Host(str(root))
     of = {f"/home/{name}": path for name, path in desktops.items()}
     result, unseen = launchers.find_launchers(host, SERVICES, services_of, [ALICE, BOB], system, of, installed)

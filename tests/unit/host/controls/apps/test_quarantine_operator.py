@@ -33,7 +33,6 @@ def host(tmp_path):
 
 
 def take_paths(host: Host, *paths: str) -> list[str]:
-    """Take these, and return their ids in the same order."""
     enforced(host, *paths)
     ids = {item.path: item.id for item in manifest.items(host)}
     return [ids[path] for path in paths]

@@ -38,7 +38,6 @@ def env(path: str) -> str:
 
 
 def lay_nix_profile(root: Path, place: str, manifest: str, name: str = "manifest.json", generation: int = 3) -> None:
-    """A profile with its generations, the newest of which counts."""
     directory, _, base = place.rpartition("/")
     put(root, f"{ENVIRONMENT}/{name}", manifest)
     (root / directory.lstrip("/")).mkdir(parents=True, exist_ok=True)

@@ -183,7 +183,6 @@ def enforced(tmp_path):
 
 
 def changed(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Tree], object]:
-    """Change Proscribe's own file."""
     return lambda enforced: enforced.put(OWN, change(enforced.read(OWN)))
 
 

@@ -30,8 +30,6 @@ def plan(*domains: str, **entry: Any) -> dict[str, Any]:
 
 
 class Tree(browser_hosts.Tree):
-    """A made host, whose plan restricts mail.example."""
-
     def __init__(self, root: Path) -> None:
         super().__init__(root, plan("mail.example")["controls"]["browser"])
 

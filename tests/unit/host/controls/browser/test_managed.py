@@ -77,8 +77,6 @@ RUN = "whether browsers that run go by these policies is not observed on macOS"
 
 
 class Blocking:
-    """What browsers block."""
-
     def __init__(self, *hosts: str) -> None:
         self.hosts = hosts
 

@@ -80,7 +80,6 @@ def host(tmp_path):
 
 
 def seen(host: Host) -> tuple[set[str], str, bool]:
-    """The states, the evidence, and whether enforcing is called for."""
     verdicts = [verdict for verdict in dns.observe(host, PLAN) if verdict.rule in ("dns/wechat", "dns/hosts-file")]
     details = " | ".join(f"{finding.detail}" for verdict in verdicts for finding in verdict.findings)
     return {verdict.state for verdict in verdicts}, details, any(verdict.drifted for verdict in verdicts)

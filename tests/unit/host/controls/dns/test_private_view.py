@@ -43,7 +43,6 @@ class Machine:
         self.start(77, 2)
 
     def start(self, pid: int, namespace: int, uid: int = 1000) -> None:
-        """Add a program with the mounts of the machine's programs."""
         self.put(f"proc/{pid}/mountinfo", self.mounts)
         self.put(f"proc/{pid}/status", f"Name:\tx\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
         self.link(f"proc/{pid}/ns/mnt", f"mnt:[{namespace}]")

@@ -111,7 +111,6 @@ def test_links_below_a_unit_that_blocks_inheritance(controller):
 
 
 def said(**values: str) -> Callable[[Controller], object]:
-    """The object says something else in the directory."""
     return lambda c: c.objects[OBJECT].update({name: [value] for name, value in values.items()})
 
 
@@ -346,7 +345,6 @@ def test_an_answer_that_is_none_is_read_as_far_as_it_goes(text):
 
 
 def steps(done: Changes) -> list[Step]:
-    """What is done, now."""
     assert list(done.refused) == []
     found = []
     for action in done.actions:

@@ -204,8 +204,6 @@ def test_path_of_any_kind_is_removed_and_no_link_is_followed(tmp_path):
 
 @pytest.fixture
 def history(monkeypatch):
-    """Make a checkout whose git answers for that history."""
-
     class Judged(Checkout):
         def git(self, *words, **_):
             if words[:2] == ("cat-file", "commit"):

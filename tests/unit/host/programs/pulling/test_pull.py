@@ -142,7 +142,6 @@ def test_first_commit_that_is_not_named_is_trusted_on_first_use(pulled, capsys, 
 
 @pytest.fixture
 def call(tmp_path, monkeypatch):
-    """Run the program in a directory, with these settings."""
     monkeypatch.setattr(pull, "STATE", str(tmp_path / "pull"))
     monkeypatch.setattr(pull, "RECORD", str(tmp_path / "record.json"))
     monkeypatch.setattr(pull, "pulled", lambda *_: (0, {"by": "pulled"}))

@@ -56,8 +56,6 @@ class Listener:
 
 
 class Machine:
-    """The files that the daemon of a test opens."""
-
     def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.state, self.heartbeat, self.mounted = place / "state", place / "libexec/heartbeat", place / "mounted"
         self.heartbeat.parent.mkdir()
@@ -294,7 +292,6 @@ class Quiet(Noticing):
         pass
 
     def of_process(self, pid: int, *more: Any, **named: Any) -> None:
-        """Leave out what others run on this machine."""
         if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] == str(os.getpid()):
             super().of_process(pid, *more, **named)
 
@@ -335,7 +332,6 @@ def send_answer(channel: socket.socket, **answer: Any) -> None:
 
 
 def read_sets(daemon: Quiet, channel: socket.socket, tmp_path: Path) -> None:
-    """The daemon has what is restricted."""
     daemon.step(0)
     assert read_request(channel) == ("sets",)
     send_answer(channel, sets={**SETS, "files": [str(tmp_path / "settings.json")]})

@@ -56,7 +56,6 @@ class Fleet:
         return {}
 
     def watch(self) -> dict[str, Any]:
-        """The watch observes, as its timer starts it; its record."""
         known = files.settings(self.host)
         assert known
         try:
@@ -66,18 +65,15 @@ class Fleet:
         return dict(json.loads(self.host.text(files.RECORD) or "{}"))
 
     def change(self, name: str, plan_: Mapping[str, Any] = NEW, lift: bool = False) -> None:
-        """A run changes a control: one call of its module."""
         self.host.by = "run 1 of ann on ctl1"
         with self.host.exclusive():
             reservations.reserve_control(self.host, name, reservations.LIFTED if lift else plan_["digest"])
             self.state[name] = 0 if lift else plan_["number"]
 
     def deliver(self, plan_: dict[str, Any] = NEW) -> None:
-        """A run brings the watch its plan."""
         installing.change(self.host, plan_, given(plan_))
 
     def end(self, plan_: Mapping[str, Any] = NEW, controls: tuple[str, ...] = ("browser", "dns", "watch")) -> None:
-        """A run observes the host for the last time."""
         reservations.note_observation(self.host, controls, *self.seen(plan_), is_last=True)
 
     def incidents(self) -> list[str]:

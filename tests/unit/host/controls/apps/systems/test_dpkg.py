@@ -252,7 +252,6 @@ class Gate:
         (self.tools / name).chmod(0o755)
 
     def archive(self, name: str, fields: str = "", files: Sequence[str] = (), version: str = "1.0") -> Path:
-        """Build a package with these files by dpkg-deb."""
         tree = self.place / f"tree-{name}"
         (tree / "DEBIAN").mkdir(parents=True)
         control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: a <a@example.org>\n{fields}"

@@ -50,7 +50,6 @@ DNF_FOLDERS = ["/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d"]
 
 
 def host(root: Path, *rows: tuple[str, Result], tools: Sequence[str] = ("rpm",)) -> Host:
-    """A test tree with an rpm database and these tools."""
     put(root, "var/lib/rpm/rpmdb.sqlite")
     for tool in tools:
         put(root, f"usr/bin/{tool}", mode=0o755)
