@@ -136,8 +136,8 @@ def decisions():
     yield f"interrupted: {tuple(verdict.interrupted('by SIGINT'))} {verdict.worst_exit([])}"
     yield from ("", "scope of a run (is it whole, what it leaves out, what it can say; what it covers)")
     scopes = [Scope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
-    scopes = [*product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"])), (0, "", ["dns", "apps"])]
-    for left_out, limit, controls in scopes:
+    runs: Any = [*product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"])), (0, "", ["dns", "apps"])]
+    for left_out, limit, controls in runs:
         run = {"inventory": ["a", "b/"], "left_out": left_out, "limit": limit, "controls": controls}
         cut = scope.is_whole({**run, "interrupted": {"why": "x", "closed_by": None}})
         covers = [scope.covers(run, item) for item in (*scopes, Scope(["a"]))]
