@@ -10,46 +10,52 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.host.schedule.timers import RECORD
-from proscribe.model.finding import LARGEST_ANSWER
-from proscribe.model.types.answer import Answer
+from proscribe.model.finding import MAX_ANSWER_BYTES
+from proscribe.model.types.answer import ModuleAnswer
 from proscribe.model.types.run import Variables
-from proscribe.wire.observation import compiled_run
-from proscribe.wire.replies.parsing import parsed
-from proscribe.wire.stored_audit import STORED, WANTS_RECORD
-from proscribe_ansible.action import HostAction, observe_timeout, printable, results
+from proscribe.wire.observation import get_compiled_run
+from proscribe.wire.replies.parsing import parse_answer_json
+from proscribe.wire.stored_audit import RECORD_REQUEST, STORED_KEY
+from proscribe_ansible.action import HostAction, format_printable, get_observe_timeout, results
 
-MARK = "proscribe-record:"  # begins the line: a login shell may print what it likes before it
-MISSING, FORBIDDEN = 3, 4
+RECORD_MARK = "proscribe-record:"  # begins the line: a login shell may print what it likes before it
+MISSING_EXIT_CODE, FORBIDDEN_EXIT_CODE = 3, 4
 
 
-class ActionModule(HostAction[Answer]):
+class ActionModule(HostAction[ModuleAnswer]):
     """Asks one host."""
 
-    reader = staticmethod(results.stored_record)
-    most = LARGEST_ANSWER
+    reader = staticmethod(results.read_stored_record)
+    max_answer_bytes = MAX_ANSWER_BYTES
 
-    def limit(self, variables: Variables) -> float:
+    def get_time_limit(self, variables: Variables) -> float:
         """The time limit of an observation."""
-        return observe_timeout(variables)
+        return get_observe_timeout(variables)
 
-    def ask(self, variables: Variables) -> Answer:
+    def ask_host(self, variables: Variables) -> ModuleAnswer:
         """Fetch what the host has kept."""
         self.validate_argument_spec({})
-        run = compiled_run(variables)
+        run = get_compiled_run(variables)
         if str(variables.get("inventory_hostname")) in run.get("audit_stored", ()):
-            given = self.ask_program(WANTS_RECORD, self.limit(variables))
-            if self.leash.why:
+            program_answer = self.ask_audit_program(RECORD_REQUEST, self.get_time_limit(variables))
+            if self.limiter.reason:
                 return {}
-            return results.stored_record(given[STORED]) if STORED in given else results.failure(given)
+            return (
+                results.read_stored_record(program_answer[STORED_KEY])
+                if STORED_KEY in program_answer
+                else results.read_failure(program_answer)
+            )
         path = shlex.quote(RECORD)
-        readable = f"test -r {path} || {{ test -e {path} && exit {FORBIDDEN}; exit {MISSING}; }}"
-        done = self._low_level_execute_command(f"{readable}; printf '\\n{MARK}'; head -c {self.most + 1} {path}")
+        readable = f"test -r {path} || {{ test -e {path} && exit {FORBIDDEN_EXIT_CODE}; exit {MISSING_EXIT_CODE}; }}"
+        result = self._low_level_execute_command(
+            f"{readable}; printf '\\n{RECORD_MARK}'; head -c {self.max_answer_bytes + 1} {path}"
+        )
         reasons = {
-            MISSING: "it has no stored record yet (or this account may not read it): its own scheduled run has not "
+            MISSING_EXIT_CODE: "it has no stored record yet (or this account may not read it): its own scheduled run has not "
             "come to a report",
-            FORBIDDEN: "its record can only be read as root: run it with -b (and -K if sudo asks for a password)",
+            FORBIDDEN_EXIT_CODE: "its record can only be read as root: run it with -b (and -K if sudo asks for a password)",
         }
-        if done["rc"]:
-            answer = printable((done.get("stderr") or done.get("stdout") or "").strip())
-            return {"failed": True, "msg": reasons.get(done["rc"]) or f"its record cannot be read: {answer}"}
-        return results.stored_record(parsed(done["stdout"].rpartition(MARK)[2]))
+        if result["rc"]:
+            answer = format_printable((result.get("stderr") or result.get("stdout") or "").strip())
+            return {"failed": True, "msg": reasons.get(result["rc"]) or f"its record cannot be read: {answer}"}
+        return results.read_stored_record(parse_answer_json(result["stdout"].rpartition(RECORD_MARK)[2]))

@@ -31,16 +31,24 @@ from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.controller.report.collection.active import objection
 from proscribe.controller.report.collection.plays import ENFORCING, included, of_our_roles, tasks_of
 from proscribe.controller.report.text.layout import warning as in_lines
-from proscribe.model.finding import BESIDE
+from proscribe.model.finding import EXTRA_RULE_GROUPS
 from proscribe.model.plan import CONTROLS
 from proscribe.model.types.run import RegisteredRun
 from proscribe.wire import installation
-from proscribe.wire.observation import compiled_run
-from proscribe_ansible.private_names import ACTIONS, ANSWERS, DETAILS, PLACES, complete, lacking, said
-from proscribe_ansible.registration import register
+from proscribe.wire.observation import get_compiled_run
+from proscribe_ansible.private_names import (
+    ACTIONS,
+    ANSWERS,
+    DETAILS,
+    PLACES,
+    describe_missing_names,
+    has_all_names,
+    list_missing_names,
+)
+from proscribe_ansible.registration import register_report
 
 # Here, in Ansible's main process; the action itself runs in a worker.
-register(__name__, installation.ROOT / "callback_plugins")
+register_report(__name__, installation.PROJECT_DIRECTORY / "callback_plugins")
 
 
 class ActionModule(ActionBase):
@@ -52,11 +60,11 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Answer the task."""
-        if missing := lacking(ACTIONS, "ActionBase()", self):
-            raise AnsibleError(said(ACTIONS, missing))
+        if missing := list_missing_names(ACTIONS, "ActionBase()", self):
+            raise AnsibleError(describe_missing_names(ACTIONS, missing))
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        self._name_what_is_missing()
+        self._warn_of_missing_names()
         _, arguments = self.validate_argument_spec(
             {
                 "mode": {"type": "str", "choices": ["audit", "enforce", "lift", "quarantine"], "required": True},
@@ -66,23 +74,23 @@ class ActionModule(ActionBase):
         )
         mode = arguments["mode"]
         observes = arguments["observes"] and mode in ("audit", "enforce")
-        self._require_a_run_with_a_report(mode)
+        self._require_reported_run(mode)
         self._require_known_tags(variables)
         hostvars = variables["hostvars"]
         names = [str(name) for name in variables["ansible_play_hosts_all"]]
         tags = variables.get("ansible_run_tags") or []
         entry = "lift" if mode == "lift" else "main"
-        controls = _controls([*arguments["for_roles"], *included(self._task.get_play(), entry)], tags)
+        controls = _select_controls([*arguments["for_roles"], *included(self._task.get_play(), entry)], tags)
         mode = "check" if self._task.check_mode and mode == "enforce" else mode
-        if earlier := self._of_this_play(variables, names, mode):
-            self._require_its_role_in(earlier, tags)
-            return {**result, "proscribe_run": earlier}
+        if earlier_run := self._find_earlier_run(variables, names, mode):
+            self._require_compiled_role(earlier_run, tags)
+            return {**result, "proscribe_run": earlier_run}
         try:
             ignored = find_ignored_policy(hostvars, names, self._task)
-            self._require_one_policy(ignored.mistakes)
-            seen = InPlay(hostvars, self._task, names)
-            selection = select(names, seen, observes)
-            question = _question(variables, seen, selection, arguments["mode"], mode, controls)
+            self._require_single_policy(ignored.mistakes)
+            play_inventory = InPlay(hostvars, self._task, names)
+            selection = select(names, play_inventory, observes)
+            question = _make_compile_input(variables, play_inventory, selection, arguments["mode"], mode, controls)
             question = dataclasses.replace(question, warnings=tuple(ignored.warnings))
             result["proscribe_run"] = {
                 **compile_run(question),
@@ -94,23 +102,23 @@ class ActionModule(ActionBase):
                 # the hosts of the plays that follow: all of them without a word where nobody is left out
                 "selected": ["all"] if len(selection.hosts) == len(names) else selection.names,
             }
-        except PolicyErrors as wrong:
-            count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
-            raise AnsibleError(f"{count} in the policy; no host was touched\n{wrong}") from None
+        except PolicyErrors as error:
+            count = f"{len(error.errors)} mistakes" if len(error.errors) > 1 else "a mistake"
+            raise AnsibleError(f"{count} in the policy; no host was touched\n{error}") from None
         for warning in result["proscribe_run"]["warnings_to_print"]:
             self._display.warning(in_lines(warning))
         return result
 
-    def _name_what_is_missing(self) -> None:
+    def _warn_of_missing_names(self) -> None:
         """Warn of what this ansible-core lacks of that which only messages and time depend on."""
-        complete(ANSWERS, {"ActionBase": ActionBase})
+        has_all_names(ANSWERS, {"ActionBase": ActionBase})
         ssh = connection_loader.get("ssh", class_only=True)
-        complete(
+        has_all_names(
             DETAILS,
             {"ActionBase": ActionBase, "ActionBase()": self, "Connection": ssh, "CallbackBase": CallbackBase},
         )
         manager = self._task.get_variable_manager()
-        complete(
+        has_all_names(
             PLACES,
             {
                 "ansible._internal._datatag._tags": TAGS,
@@ -119,9 +127,9 @@ class ActionModule(ActionBase):
             },
         )
 
-    def _require_a_run_with_a_report(self, mode: str) -> None:
+    def _require_reported_run(self, mode: str) -> None:
         """Refuse what would end well without having said anything of the hosts."""
-        if mistake := objection(C.CONFIG_FILE or "", str(installation.ROOT)):
+        if mistake := objection(C.CONFIG_FILE or "", str(installation.PROJECT_DIRECTORY)):
             raise AnsibleError(mistake)
         if not self._task.run_once:
             raise AnsibleError(f"{self._task.get_path()}: compile_plans expected run_once: true; no host was touched")
@@ -135,11 +143,11 @@ class ActionModule(ActionBase):
     def _require_known_tags(self, variables: dict[str, Any]) -> None:
         """Refuse tags that no task of the project's own playbooks has. Others may have tags of their own."""
         if installation.is_below(str(self._task.get_path()), installation.PLAYBOOKS):
-            for given in ("ansible_run_tags", "ansible_skip_tags"):
-                if mistake := unknown_tags(variables.get(given) or (), CONTROLS):
+            for tag_variable in ("ansible_run_tags", "ansible_skip_tags"):
+                if mistake := unknown_tags(variables.get(tag_variable) or (), CONTROLS):
                     raise AnsibleError(f"{mistake}; no host was touched")
 
-    def _require_one_policy(self, ignored: list[PolicyError]) -> None:
+    def _require_single_policy(self, ignored: list[PolicyError]) -> None:
         """Refuse what this play would ignore of what was written: `ignored`, and what stands for another role. Raises
         PolicyErrors.
         """
@@ -149,50 +157,55 @@ class ActionModule(ActionBase):
             *ignored,
         ]
         if mistakes:
-            raise PolicyErrors({str(one): one for one in mistakes}.values())
+            raise PolicyErrors({str(mistake): mistake for mistake in mistakes}.values())
 
-    def _require_its_role_in(self, earlier: RegisteredRun, tags: list[str]) -> None:
+    def _require_compiled_role(self, earlier_run: RegisteredRun, tags: list[str]) -> None:
         """Refuse a role that was included when the plans had been compiled without it, or for which something else was
         written: nobody can know of it before it is included.
         """
-        own = part_of(self._task, "_role", Role)
-        role = next(iter(own.get_dep_chain()[-1:]), None) if own else None
-        controls = _of_tags(_of_roles([role.get_name()]), tags) if role else []
-        missing = set(controls).difference(earlier["controls"] or ())
-        differing = unlike(given_to(self._task), earlier["given"])
+        own_role = part_of(self._task, "_role", Role)
+        role = next(iter(own_role.get_dep_chain()[-1:]), None) if own_role else None
+        controls = _filter_by_tags(_list_role_controls([role.get_name()]), tags) if role else []
+        missing = set(controls).difference(earlier_run["controls"] or ())
+        differing = unlike(given_to(self._task), earlier_run["given"])
         if missing or differing:
-            found = f"is for {', '.join(sorted(missing))}" if missing else f"has its own {', '.join(differing)}"
+            difference = f"is for {', '.join(sorted(missing))}" if missing else f"has its own {', '.join(differing)}"
             raise AnsibleError(
-                f"{role.get_role_path() if role else self._task.get_path()}: this role {found}, which the plans of "
+                f"{role.get_role_path() if role else self._task.get_path()}: this role {difference}, which the plans of "
                 "this play were compiled without: expected all roles of Proscribe's in the play itself (roles, "
                 "import_role, or include_role by its name), with one policy, or a play for each"
             )
 
-    def _of_this_play(self, variables: dict[str, Any], names: list[str], mode: str) -> RegisteredRun | None:
+    def _find_earlier_run(self, variables: dict[str, Any], names: list[str], mode: str) -> RegisteredRun | None:
         """What was compiled in this play before, by this task in an earlier batch (`serial`), or by that of another
         role: the run is one, and so is its report.
         """
         batch = {str(name) for name in variables.get("ansible_play_batch") or names}
         task, play = identity(self._task), identity(self._task.get_play())
-        of_roles = bool(part_of(self._task, "_role", Role))
+        is_in_role = bool(part_of(self._task, "_role", Role))
         # To gather a host's variables takes time, so it is left out where nothing can have been compiled before.
         others = [name for name in names if name not in batch] if self._task.get_play().serial else []
-        for name in names if of_roles else others:
-            run = compiled_run(variables["hostvars"].raw_get(name))
-            again = run.get("task") == task and name not in batch
-            of_a_role = of_roles and run.get("play") == play and run.get("task") != task
-            if again or (of_a_role and run["mode"] == mode):
-                found: RegisteredRun = plain(run)
-                return found
+        for name in names if is_in_role else others:
+            run = get_compiled_run(variables["hostvars"].raw_get(name))
+            is_later_batch = run.get("task") == task and name not in batch
+            is_other_role = is_in_role and run.get("play") == play and run.get("task") != task
+            if is_later_batch or (is_other_role and run["mode"] == mode):
+                earlier_run: RegisteredRun = plain(run)
+                return earlier_run
         return None
 
 
-def _question(
-    variables: dict[str, Any], seen: InPlay, selection: Selection, playbook: str, mode: str, controls: list[str]
+def _make_compile_input(
+    variables: dict[str, Any],
+    play_inventory: InPlay,
+    selection: Selection,
+    playbook: str,
+    mode: str,
+    controls: list[str],
 ) -> Question:
     """What is to be compiled, out of the variables of the task."""
     return Question(
-        project=installation.ROOT,
+        project=installation.PROJECT_DIRECTORY,
         mode=mode,
         playbook=playbook,
         inventory=[str(source) for source in variables.get("ansible_inventory_sources") or []],
@@ -200,10 +213,10 @@ def _question(
         controls=controls,
         hosts=selection.hosts,
         groups={str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()},
-        zone_of=zones(seen),
-        variables_of=variables_reader(seen),
-        playbook_folder=_playbook_folder(variables),
-        user_project=installation.user_project(),
+        zone_of=zones(play_inventory),
+        variables_of=variables_reader(play_inventory),
+        playbook_folder=_find_playbook_folder(variables),
+        user_project=installation.locate_user_project(),
         not_served=selection.not_served,
         windows=selection.windows,
         pattern=selection.pattern,
@@ -212,31 +225,35 @@ def _question(
     )
 
 
-def _controls(roles: list[str], tags: list[str]) -> list[str]:
+def _select_controls(roles: list[str], tags: list[str]) -> list[str]:
     """The controls that a run is about: of those that its roles are for, the ones that --tags asks for."""
-    of_roles = _of_roles(roles)
-    both = _of_tags(of_roles, tags)
-    if not both:
-        given, there = " and ".join(_of_tags(CONTROLS, tags)), " and ".join(of_roles)
-        raise AnsibleError(f"--tags names {given}, and the roles of this play are for {there}; no host was touched")
-    return both
+    of_roles = _list_role_controls(roles)
+    selected = _filter_by_tags(of_roles, tags)
+    if not selected:
+        tagged_names, role_names = " and ".join(_filter_by_tags(CONTROLS, tags)), " and ".join(of_roles)
+        raise AnsibleError(
+            f"--tags names {tagged_names}, and the roles of this play are for {role_names}; no host was touched"
+        )
+    return selected
 
 
-def _of_roles(roles: list[str]) -> list[str]:
+def _list_role_controls(roles: list[str]) -> list[str]:
     """The controls that roles are for: all, where no role is for a control. They are also all where one is for what is
     beside the controls, which is observed with all of them.
     """
-    named = {ENFORCING.get(role.rpartition(".")[2]) for role in roles}
-    return [control for control in CONTROLS if control in named and named.isdisjoint(BESIDE)] or list(CONTROLS)
+    named_controls = {ENFORCING.get(role.rpartition(".")[2]) for role in roles}
+    return [
+        control for control in CONTROLS if control in named_controls and named_controls.isdisjoint(EXTRA_RULE_GROUPS)
+    ] or list(CONTROLS)
 
 
-def _of_tags(controls: Iterable[str], tags: list[str]) -> list[str]:
+def _filter_by_tags(controls: Iterable[str], tags: list[str]) -> list[str]:
     """Those of some controls that --tags asks for: all of them, where it names no control."""
     tagged = [control for control in CONTROLS if control in tags] or CONTROLS
     return [control for control in controls if control in tagged]
 
 
-def _playbook_folder(variables: dict[str, Any]) -> Path | None:
+def _find_playbook_folder(variables: dict[str, Any]) -> Path | None:
     """The folder of the playbook that runs, in which relative folders may be; nobody's own are in a collection."""
     folder = str(variables.get("playbook_dir") or "")
     inside = installation.COLLECTION and installation.is_below(f"{folder}/", installation.PLAYBOOKS)

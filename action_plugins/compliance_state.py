@@ -17,43 +17,43 @@ from ansible.plugins.shell import ShellBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.base.duration import shown
+from proscribe.base.duration import format_duration
 from proscribe.controller.ansible_parts import part_of
 from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.controller.rollout.shares import is_held_by_users
-from proscribe.model.finding import GATES, LARGEST_ANSWER
-from proscribe.model.plan import CONTROLS, canonical
+from proscribe.model.finding import GATES, MAX_ANSWER_BYTES
+from proscribe.model.plan import CONTROLS, format_canonical
 from proscribe.model.types.answer import ObservationAnswer
-from proscribe.model.types.call import Call
-from proscribe.model.types.run import CompiledRun, Result, Variables
+from proscribe.model.types.call import ObservationCall
+from proscribe.model.types.run import ActionResult, CompiledRun, Variables
 from proscribe.wire import installation
 from proscribe.wire.observation import (
-    ANY_PYTHON,
-    Observation,
-    answered,
-    compiled_run,
+    FIND_PYTHON_COMMAND,
+    HostObservation,
+    get_compiled_run,
+    has_no_answer,
     is_macos,
-    lacks,
-    of_host,
+    make_observation,
+    parse_observation,
 )
-from proscribe.wire.replies.shapes import LINE, Unusable
-from proscribe.wire.store import Store
-from proscribe.wire.stream import RECEIVE
-from proscribe_ansible.action import HostAction, how_it_ended, observe_timeout, printable, results
-from proscribe_ansible.handover import Captured, handover
-from proscribe_ansible.private_names import STREAM, complete
+from proscribe.wire.replies.shapes import MAX_LINE_LENGTH, UnusableAnswer
+from proscribe.wire.store import PlanStore
+from proscribe.wire.stream import REPLYING_PROGRAM
+from proscribe_ansible.action import HostAction, describe_result, format_printable, get_observe_timeout, results
+from proscribe_ansible.handover import CapturedAction, handover
+from proscribe_ansible.private_names import STREAM, has_all_names
 
 # Of every host of a fleet, so it is no text of one host's: Ansible prints one text once.
-NOT_PIPED = (
+NO_PIPELINING_WARNING = (
     "pipelining is off, so the observing code goes as a module, which takes longer; `pipelining = true` in the section "
     "[connection] of ansible.cfg, or ANSIBLE_PIPELINING=1, turns it on"
 )
-NO_ANSWER = "its Python did not answer the streamed code, which goes as a module now and takes longer"
-UNPROMPTED = "waiting for privilege escalation prompt"  # in what Ansible says where nobody asks for a password
-# What understands ANY_PYTHON; ansible_shell_executable may name another shell.
-POSIX = {"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"}
+NO_ANSWER_WARNING = "its Python did not answer the streamed code, which goes as a module now and takes longer"
+NO_PROMPT_MESSAGE = "waiting for privilege escalation prompt"  # in what Ansible says where nobody asks for a password
+# What understands FIND_PYTHON_COMMAND; ansible_shell_executable may name another shell.
+POSIX_SHELLS = {"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"}
 # Variable of a task, in a run that corrects in batches: users alone fail no host there. The run has the gate's verdict.
-SETS_ASIDE = "proscribe_sets_aside"
+SETS_ASIDE_VARIABLE = "proscribe_sets_aside"
 # The arguments of the task, as Ansible declares them.
 ARGUMENTS = {
     "plan": {"type": "dict"},
@@ -68,60 +68,62 @@ ARGUMENTS = {
 class ActionModule(HostAction[ObservationAnswer]):
     """Observes one host."""
 
-    changes_its_host = False
-    reader = staticmethod(results.observation)
-    most = LARGEST_ANSWER
+    changes_host = False
+    reader = staticmethod(results.read_observation)
+    max_answer_bytes = MAX_ANSWER_BYTES
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self._calls: dict[str, Call] = {}  # what was checked, by what was compiled for a host
-        self._unanswered: Result | None = None  # how the last stream ended that was not answered
+        self._calls: dict[str, ObservationCall] = {}  # what was checked, by what was compiled for a host
+        self._unanswered: ActionResult | None = None  # how the last stream ended that was not answered
 
-    def limit(self, variables: Variables) -> float:
+    def get_time_limit(self, variables: Variables) -> float:
         """How long the observation may take."""
-        return observe_timeout(variables)
+        return get_observe_timeout(variables)
 
-    def ask(self, variables: Variables) -> ObservationAnswer:
+    def ask_host(self, variables: Variables) -> ObservationAnswer:
         """Observe the host."""
-        run, host = compiled_run(variables), str(variables.get("inventory_hostname"))
+        run, host = get_compiled_run(variables), str(variables.get("inventory_hostname"))
         if host in run.get("windows", ()):
-            return self._of_windows(run, host)
+            return self._observe_windows(run, host)
         if host in handover.outcomes:
-            observed, outcome = handover.outcomes.pop(host)
-            return self._finished(observed, outcome(self.leash))
-        observed = self.observation(run, host, observe_timeout(variables))
+            observation, outcome = handover.outcomes.pop(host)
+            return self._finish_result(observation, outcome(self.limiter))
+        observation = self.observation(run, host, get_observe_timeout(variables))
         if run.get("mode") == "audit" and host in run.get("audit_stored", ()):
-            return self._with_the_program(observed)
+            return self._ask_stored_program(observation)
         if handover.capturing:
-            raise Captured(self, self.command(variables))
-        return self._finished(observed, self._exchanged(observed, variables))
+            raise CapturedAction(self, self.command(variables))
+        return self._finish_result(observation, self._exchange_with_host(observation, variables))
 
-    def _of_windows(self, run: CompiledRun, host: str) -> ObservationAnswer:
+    def _observe_windows(self, run: CompiledRun, host: str) -> ObservationAnswer:
         """The answer of a Windows host, judged here: its own programs are asked, in one exec."""
         from proscribe.controller.windows import answer, command, observing  # few inventories have one
 
-        text, call = self._arguments(run, host)
-        plan = json.loads(text) if text else Store(Path(run["plans"])).stored(run["hosts"][host])
+        text, call = self._prepare_arguments(run, host)
+        plan = json.loads(text) if text else PlanStore(Path(run["plans"])).read_stored_plan(run["hosts"][host])
         mark, began = command.token(), time.monotonic()
         line, connection = command.line(mark), self._connection
         family = part_of(connection, "_shell", ShellBase).SHELL_FAMILY
         typed = command.command(line, family, connection.transport)
-        done = self._low_level_execute_command(typed, sudoable=False)
-        if self.leash.why:
+        result = self._low_level_execute_command(typed, sudoable=False)
+        if self.limiter.reason:
             return {}
         try:
-            said_there = answer.read(done["stdout"].encode("utf-8", "surrogateescape"), mark)
-        except Unusable as wrong:
-            said = " ".join((done["stderr"] or done["stdout"])[-LINE:].split())
-            raise Unusable(f"{wrong} (exit code {done['rc']}){said and f': {printable(said)}'}") from None
-        record = observing.observe(plan, said_there, call["controls"], began)
-        return results.observation(observing.answered(record, call["gate"]))
+            windows_answer = answer.read(result["stdout"].encode("utf-8", "surrogateescape"), mark)
+        except UnusableAnswer as error:
+            output = " ".join((result["stderr"] or result["stdout"])[-MAX_LINE_LENGTH:].split())
+            raise UnusableAnswer(
+                f"{error} (exit code {result['rc']}){output and f': {format_printable(output)}'}"
+            ) from None
+        record = observing.observe(plan, windows_answer, call["controls"], began)
+        return results.read_observation(observing.answered(record, call["gate"]))
 
-    def _finished(self, observed: Observation, result: ObservationAnswer) -> ObservationAnswer:
+    def _finish_result(self, observation: HostObservation, result: ObservationAnswer) -> ObservationAnswer:
         """The result of the task, once it is noted what the host stores now."""
-        if reason := observed.noted(result).pop("not_installed", ""):
-            why = f"{observed.host}: the program for audits without root is not installed: {reason}"
-            self._display.warning(in_lines(why))
+        if reason := observation.note_cached(result).pop("not_installed", ""):
+            message = f"{observation.host}: the program for audits without root is not installed: {reason}"
+            self._display.warning(in_lines(message))
         if names := result.pop("unwatched", []):  # without the host: one warning for all
             self._display.warning(
                 in_lines(
@@ -129,61 +131,61 @@ class ActionModule(HostAction[ObservationAnswer]):
                     " It has another plan. Enforce all controls (without --tags) to bring it this one."
                 )
             )
-        judged = SETS_ASIDE in self._task.vars and result.get("failed") and "record" in result
-        if judged and is_held_by_users(result["record"], observed.call["gate"]):
+        is_failed_by_gate = SETS_ASIDE_VARIABLE in self._task.vars and result.get("failed") and "record" in result
+        if is_failed_by_gate and is_held_by_users(result["record"], observation.call["gate"]):
             del result["failed"], result["msg"]
             result["set_aside"] = True
         return result
 
-    def observation(self, run: CompiledRun, host: str, seconds: int) -> Observation:
+    def observation(self, run: CompiledRun, host: str, seconds: int) -> HostObservation:
         """What a host of this task is sent."""
-        text, call = self._arguments(run, host)
-        return of_host(run, host, text, call, seconds)
+        text, call = self._prepare_arguments(run, host)
+        return make_observation(run, host, text, call, seconds)
 
-    def _exchanged(self, observed: Observation, variables: Variables) -> ObservationAnswer:
+    def _exchange_with_host(self, observation: HostObservation, variables: Variables) -> ObservationAnswer:
         """What the host answers, by the first way that it answers at all; {} where it was given up."""
-        end = time.monotonic() + observed.seconds
-        transports = [self._streamed] if self.can_stream() else []
+        end = time.monotonic() + observation.seconds
+        transports = [self._send_stream] if self.can_stream() else []
         # Nobody can change a connection that cannot pipe at all, so nothing is said of it.
-        if not transports and self._connection.has_pipelining and complete(STREAM, {"ActionBase": ActionBase}):
-            self._display.warning(in_lines(NOT_PIPED))
+        if not transports and self._connection.has_pipelining and has_all_names(STREAM, {"ActionBase": ActionBase}):
+            self._display.warning(in_lines(NO_PIPELINING_WARNING))
         result = None
-        for transport in [*transports, self._as_module]:
-            for stream in observed.streams():
+        for transport in [*transports, self._send_as_module]:
+            for stream in observation.list_streams():
                 try:
                     result = transport(stream, variables)
-                except Unusable:
+                except UnusableAnswer:
                     if time.monotonic() < end:
                         raise
                     result = None
-                if result is not None and not lacks(result):
+                if result is not None and not has_no_answer(result):
                     return result
-                if is_macos(result) and "macos" not in observed.call:
-                    return self._exchanged(observed.for_macos(), variables)
+                if is_macos(result) and "macos" not in observation.call:
+                    return self._exchange_with_host(observation.adapt_to_macos(), variables)
                 if time.monotonic() >= end:  # the host has ended it, and would end it again
-                    self.leash.cut(f"it took longer than {shown(observed.seconds)}")
+                    self.limiter.end_processes(f"it took longer than {format_duration(observation.seconds)}")
                     return {}
             if result is not None:
                 break
-        raise Unusable("it lacks what it was sent")
+        raise UnusableAnswer("it lacks what it was sent")
 
-    def _with_the_program(self, observed: Observation) -> ObservationAnswer:
+    def _ask_stored_program(self, observation: HostObservation) -> ObservationAnswer:
         """The answer of the host's own program, which only gets names (proscribe_audit_with: stored)."""
-        named = {"code": observed.code.name, "plan": observed.plan.name, "seconds": observed.seconds}
-        given = self.ask_program(
-            {**named, "controls": observed.call["controls"], "gate": observed.call["gate"]}, observed.seconds
+        request = {"code": observation.code.name, "plan": observation.plan.name, "seconds": observation.seconds}
+        program_answer = self.ask_audit_program(
+            {**request, "controls": observation.call["controls"], "gate": observation.call["gate"]}, observation.seconds
         )
-        read = results.observation(given) if given else ObservationAnswer()
+        read = results.read_observation(program_answer) if program_answer else ObservationAnswer()
         read.pop("cached", None)
         return read
 
-    def _arguments(self, run: CompiledRun, host: str) -> tuple[str, Call]:
+    def _prepare_arguments(self, run: CompiledRun, host: str) -> tuple[str, ObservationCall]:
         """The plan as JSON text, and the rest of the call. What the task does not give is what was compiled for the
         host ("" for the plan): an expression in the playbook would have to be compiled once more for every host.
         """
-        compiled = _compiled(run, host)
-        given = {**compiled, **self._task.args}
-        plan = _text(given["plan"]) if "plan" in given else ""
+        compiled = _get_compiled_arguments(run, host)
+        call_arguments = {**compiled, **self._task.args}
+        plan = _format_plan_text(call_arguments["plan"]) if "plan" in call_arguments else ""
         if not plan and host not in run.get("hosts", {}):
             raise AnsibleActionFail(
                 f"no plan was compiled for {host}: compile_plans did not run for it (--start-at-task and --step can "
@@ -192,55 +194,58 @@ class ActionModule(HostAction[ObservationAnswer]):
         # Of a batch, one action has the arguments of all hosts, and to check them costs more than all else here.
         key = repr(compiled)
         if key not in self._calls:
-            self._calls[key] = self._checked(given)
+            self._calls[key] = self._check_arguments(call_arguments)
         return plan, self._calls[key]
 
-    def _checked(self, given: Mapping[str, object]) -> Call:
+    def _check_arguments(self, call_arguments: Mapping[str, object]) -> ObservationCall:
         """The call, as the module declares it. Raises AnsibleActionFail."""
-        arguments, self._task.args = self._task.args, {**given, "plan": {}}  # checking would copy all of the plan
+        arguments, self._task.args = (
+            self._task.args,
+            {**call_arguments, "plan": {}},
+        )  # checking would copy all of the plan
         try:
             _, call = self.validate_argument_spec(ARGUMENTS)
         finally:
             self._task.args = arguments
         del call["plan"]
-        checked: Call = call
+        checked: ObservationCall = call
         return {**checked, "remember": checked["remember"] and not self._task.check_mode}
 
     def can_stream(self) -> bool:
         """As for Ansible's own pipelining: the connection can pipe, and the configuration lets it."""
         pipes = self._connection.has_pipelining and self._connection.get_option("pipelining")
-        return bool(pipes) and complete(STREAM, {"ActionBase": ActionBase})
+        return bool(pipes) and has_all_names(STREAM, {"ActionBase": ActionBase})
 
-    def _streamed(self, stream: bytes, variables: Variables) -> ObservationAnswer | None:
+    def _send_stream(self, stream: bytes, variables: Variables) -> ObservationAnswer | None:
         try:
-            done = self._low_level_execute_command(self.command(variables), in_data=stream)
+            execution = self._low_level_execute_command(self.command(variables), in_data=stream)
         except AnsibleConnectionFailure as lost:
-            if UNPROMPTED in str(lost) and not self.leash.why:  # a shell that does not even start sudo
-                self.require_shell(str(variables.get("inventory_hostname")))
+            if NO_PROMPT_MESSAGE in str(lost) and not self.limiter.reason:  # a shell that does not even start sudo
+                self.require_login_shell(str(variables.get("inventory_hostname")))
             raise
-        if self.leash.why:
+        if self.limiter.reason:
             return {}
-        result = answered(done["stdout"])
-        self._unanswered = done if result is None else None
+        result = parse_observation(execution["stdout"])
+        self._unanswered = execution if result is None else None
         return result
 
     def command(self, variables: Variables) -> str:
         """What the host runs, with a stream as its standard input."""
-        named = str(self._templar.template(variables.get("ansible_python_interpreter")) or "auto")
-        python = f'"$({ANY_PYTHON})"' if named.startswith("auto") else named
-        command = f'{python} -I -S -c "{RECEIVE}"'
-        posix = Path(self._play_context.executable or "/bin/sh").name in POSIX
+        interpreter = str(self._templar.template(variables.get("ansible_python_interpreter")) or "auto")
+        python = f'"$({FIND_PYTHON_COMMAND})"' if interpreter.startswith("auto") else interpreter
+        command = f'{python} -I -S -c "{REPLYING_PROGRAM}"'
+        posix = Path(self._play_context.executable or "/bin/sh").name in POSIX_SHELLS
         return command if posix else f"/bin/sh -c {shlex.quote(command)}"
 
-    def _as_module(self, stream: bytes, variables: Variables) -> ObservationAnswer:
+    def _send_as_module(self, stream: bytes, variables: Variables) -> ObservationAnswer:
         if self._unanswered is not None:
             host = str(variables.get("inventory_hostname"))
-            self.require_shell(host)
-            self._display.warning(in_lines(f"{host}: {NO_ANSWER}: {how_it_ended(self._unanswered)}"))
-        return self.module(variables, installation.called("compliance_state"), stream=stream.decode("ascii"))
+            self.require_login_shell(host)
+            self._display.warning(in_lines(f"{host}: {NO_ANSWER_WARNING}: {describe_result(self._unanswered)}"))
+        return self.run_module(variables, installation.qualify_name("compliance_state"), stream=stream.decode("ascii"))
 
 
-def _compiled(run: CompiledRun, host: str) -> dict[str, object]:
+def _get_compiled_arguments(run: CompiledRun, host: str) -> dict[str, object]:
     """What `compile_plans` read in the inventory about the observation of a host. With a baseline, the run fails for
     what is new, and not the host.
     """
@@ -250,10 +255,10 @@ def _compiled(run: CompiledRun, host: str) -> dict[str, object]:
     return {"controls": run["controls"], "gate": gate, "probe": host in run["probe"]}
 
 
-def _text(plan: object) -> str:
+def _format_plan_text(plan: object) -> str:
     """A plan as JSON text: as `proscribe_plan` gives it, or out of a mapping."""
     if isinstance(plan, Mapping):
-        return canonical(plan)
+        return format_canonical(plan)
     if isinstance(plan, str) and plan.lstrip().startswith("{"):
         return str(plan)
     raise AnsibleActionFail("plan is required: the host's plan, as compile_plans made it")

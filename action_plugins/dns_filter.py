@@ -15,4 +15,4 @@ from proscribe_ansible.action import HostAction, results
 class ActionModule(HostAction[ChangeAnswer]):
     """Changes the control `dns` of one host."""
 
-    reader = staticmethod(results.change)
+    reader = staticmethod(results.read_change)

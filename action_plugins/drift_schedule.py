@@ -15,5 +15,5 @@ from proscribe_ansible.action import HostAction, results
 class ActionModule(HostAction[ChangeAnswer]):
     """Puts the units of scheduled runs on one machine, or takes them away."""
 
-    counts_for_its_host = False  # the playbook gives the controller's part to the controller
-    reader = staticmethod(results.schedule)
+    counts_for_own_host = False  # the playbook gives the controller's part to the controller
+    reader = staticmethod(results.read_schedule_change)

@@ -15,4 +15,4 @@ from proscribe_ansible.action import HostAction, results
 class ActionModule(HostAction[ChangeAnswer]):
     """Changes the Group Policy objects of one domain controller."""
 
-    reader = staticmethod(results.change)
+    reader = staticmethod(results.read_change)

@@ -22,61 +22,63 @@ from proscribe.host.controls.firewall.program import RUN
 from proscribe.model.types.answer import ChangeAnswer
 from proscribe.model.types.run import Variables
 from proscribe.wire import installation
-from proscribe_ansible.action import HostAction, printable, results
+from proscribe_ansible.action import HostAction, format_printable, results
 
-PAUSE = 1  # seconds between two attempts; the first one, too, is better made when the rules are loaded
-GRACE = 30  # seconds that a host may take to answer again after it has taken its rules back
+PAUSE_SECONDS = 1  # seconds between two attempts; the first one, too, is better made when the rules are loaded
+GRACE_SECONDS = 30  # seconds that a host may take to answer again after it has taken its rules back
 
 # Without it ssh waits for hours for a host whose answers are refused.
-ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=2"
+KEEPALIVE_OPTIONS = "-o ServerAliveInterval=5 -o ServerAliveCountMax=2"
 
 
 class ActionModule(HostAction[ChangeAnswer]):
     """Changes the firewall of one host."""
 
-    reader = staticmethod(results.firewall)
+    reader = staticmethod(results.read_firewall_change)
 
-    def ask(self, variables: Variables) -> ChangeAnswer:
+    def ask_host(self, variables: Variables) -> ChangeAnswer:
         """Have the firewall changed, and the change confirmed."""
-        result = self.module(variables)
+        result = self.run_module(variables)
         token = result.pop("pending", None)
         if isinstance(token, str):
-            confirmed = self._confirm(token, self._within(), variables)
+            confirmed = self._confirm_rules(token, self._get_confirm_seconds(), variables)
             if confirmed.get("failed"):
                 return confirmed
         return result
 
-    def _within(self) -> int:
+    def _get_confirm_seconds(self) -> int:
         """How many seconds the host waits for the confirmation, as its plan says: its own word could be any number."""
         plan = self._task.args.get("plan") or {}
         plan = plan if isinstance(plan, Mapping) else json.loads(plan)
         return int(plan["controls"]["firewall"]["settings"].get("confirm_within", WITHIN))
 
-    def _confirm(self, token: str, within: int, variables: Variables) -> ChangeAnswer:
+    def _confirm_rules(self, token: str, confirm_seconds: int, variables: Variables) -> ChangeAnswer:
         """What the host says of a change, kept or taken back, over a connection that is younger than the new rules.
 
         Raises AnsibleConnectionFailure where it does not even answer after it must have taken the change back.
         """
-        end = time.monotonic() + within + GRACE
+        end = time.monotonic() + confirm_seconds + GRACE_SECONDS
         # There is an answer once the rules are loaded, could not be, or are taken back already.
         names = {outcome: shlex.quote(f"{RUN}/{outcome}-{token}") for outcome in ("loaded", "failed", "pending")}
         decided = "test -e {loaded} || test -e {failed} || test ! -e {pending}".format(**names)
         while True:
-            time.sleep(PAUSE)
+            time.sleep(PAUSE_SECONDS)
             try:
-                self._leave_connection()
+                self._reset_connection()
                 if self._low_level_execute_command(decided)["rc"] == 0 or time.monotonic() > end:
-                    self._leave_connection()
-                    return self.module(variables, installation.called("host_firewall"), confirm=token)
+                    self._reset_connection()
+                    return self.run_module(variables, installation.qualify_name("host_firewall"), confirm=token)
             except AnsibleConnectionFailure as lost:
                 if time.monotonic() > end:
                     raise
-                self._display.vvv(f"no new connection yet, so the new rules are not confirmed: {printable(lost)}")
+                self._display.vvv(
+                    f"no new connection yet, so the new rules are not confirmed: {format_printable(lost)}"
+                )
 
-    def _leave_connection(self) -> None:
+    def _reset_connection(self) -> None:
         """What is asked next goes over a new connection, which gives up by itself if the host falls silent."""
         self._connection.reset()
         with contextlib.suppress(KeyError):  # only ssh has it
-            given = self._connection.get_option("ssh_extra_args") or ""
-            if ALIVE not in given:
-                self._connection.set_option("ssh_extra_args", f"{given} {ALIVE}".strip())
+            ssh_arguments = self._connection.get_option("ssh_extra_args") or ""
+            if KEEPALIVE_OPTIONS not in ssh_arguments:
+                self._connection.set_option("ssh_extra_args", f"{ssh_arguments} {KEEPALIVE_OPTIONS}".strip())

@@ -15,26 +15,26 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.model.types.answer import ChangeAnswer
 from proscribe.model.types.run import Variables
-from proscribe.wire.observation import compiled_run
-from proscribe.wire.store import Store
-from proscribe.wire.watch_sent import packed
+from proscribe.wire.observation import get_compiled_run
+from proscribe.wire.store import PlanStore
+from proscribe.wire.watch_sent import pack_watch
 from proscribe_ansible.action import HostAction, results
 
 
 class ActionModule(HostAction[ChangeAnswer]):
     """Installs the watch of one host, or removes it."""
 
-    reader = staticmethod(results.change)
+    reader = staticmethod(results.read_change)
 
-    def ask(self, variables: Variables) -> ChangeAnswer:
+    def ask_host(self, variables: Variables) -> ChangeAnswer:
         """Have the module do it, with what it needs of the controller."""
-        given = self._task.args.get("plan") or {}
-        plan: Any = given if isinstance(given, Mapping) else json.loads(given)
+        plan_argument = self._task.args.get("plan") or {}
+        plan: Any = plan_argument if isinstance(plan_argument, Mapping) else json.loads(plan_argument)
         if self._task.args.get("state") != "absent" and "watch" in plan:
-            run = compiled_run(variables)
-            store = Store(Path(run["plans"]) if "plans" in run else None)
+            run = get_compiled_run(variables)
+            store = PlanStore(Path(run["plans"]) if "plans" in run else None)
             try:
-                self._task.args = {**self._task.args, "sent": packed(store, plan)}
-            except OSError as wrong:
-                raise AnsibleActionFail(f"a plan that follows the host's own cannot be sent: {wrong}") from None
-        return self.module(variables)
+                self._task.args = {**self._task.args, "sent": pack_watch(store, plan)}
+            except OSError as error:
+                raise AnsibleActionFail(f"a plan that follows the host's own cannot be sent: {error}") from None
+        return self.run_module(variables)

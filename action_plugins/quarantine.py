@@ -15,4 +15,4 @@ from proscribe_ansible.action import HostAction, results
 class ActionModule(HostAction[QuarantineAnswer]):
     """Lists, restores or prunes what the quarantine of one host holds."""
 
-    reader = staticmethod(results.quarantine)
+    reader = staticmethod(results.read_quarantine_answer)

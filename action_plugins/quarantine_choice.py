@@ -22,9 +22,9 @@ from proscribe.controller.custody.wording import before, losses, not_accepted
 from proscribe.controller.report.text.layout import fitted, screen_width
 from proscribe.controller.report.text.wording import clean, end_of
 from proscribe.model.quarantined import LIST, RESTORE
-from proscribe.model.types.run import Result, Variables
-from proscribe.wire.observation import registered
-from proscribe.wire.store import Store
+from proscribe.model.types.run import ActionResult, Variables
+from proscribe.wire.observation import get_registered
+from proscribe.wire.store import PlanStore
 
 
 class ActionModule(ActionBase):
@@ -34,20 +34,20 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> Result:
+    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> ActionResult:
         """Answer the task."""
-        result: Result = super().run(tmp, task_vars)
+        result: ActionResult = super().run(tmp, task_vars)
         variables = task_vars or {}
         steps = {"step": {"type": "str", "choices": ["read", "choose"], "required": True}}
         _, arguments = self.validate_argument_spec({**steps, **ARGUMENTS})
         step = arguments.pop("step")
         try:
-            answer = self._read(arguments, variables) if step == "read" else self._choose(variables)
-        except Wrong as wrong:
-            raise AnsibleError(f"nothing was changed\n{wrong}") from None
+            answer = self._read_request(arguments, variables) if step == "read" else self._choose_items(variables)
+        except Wrong as error:
+            raise AnsibleError(f"nothing was changed\n{error}") from None
         return {**result, **answer}
 
-    def _read(self, arguments: Mapping[str, object], variables: Variables) -> Result:
+    def _read_request(self, arguments: Mapping[str, object], variables: Variables) -> ActionResult:
         if mistakes := mistyped(map(str, variables), typed_variables(self._loader)):
             raise Wrong(mistakes)
         request = read(arguments)
@@ -60,21 +60,21 @@ class ActionModule(ActionBase):
             "asked": request._asdict(),
         }
 
-    def _choose(self, variables: Variables) -> Result:
+    def _choose_items(self, variables: Variables) -> ActionResult:
         selection, run = variables["proscribe_asked"], variables["proscribe_compiled"]["proscribe_run"]
         request = Request(**selection["asked"])
         hostvars = variables["hostvars"]
-        listed = {}
+        items_by_host = {}
         for host in selection["hosts"]:
-            answer = registered(hostvars, host, "proscribe_custody")
+            answer = get_registered(hostvars, host, "proscribe_custody")
             if "items" in answer:
-                listed[host] = answer["items"]
-        store = Store(Path(run["plans"]))
-        stored = functools.cache(store.stored)
+                items_by_host[host] = answer["items"]
+        store = PlanStore(Path(run["plans"]))
+        stored = functools.cache(store.read_stored_plan)
         chosen = choose(
             request,
-            listed,
-            len(selection["hosts"]) - len(listed),
+            items_by_host,
+            len(selection["hosts"]) - len(items_by_host),
             lambda host: stored(run["hosts"][host]),
             {waiver["id"]: end_of(waiver["expires"], waiver.get("revoked")) for waiver in run["waivers"]},
             datetime.datetime.now(datetime.timezone.utc),

@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.controller.rollout import Seen, objection, seen, where
 from proscribe.controller.rollout.deciding import decided, decision_on, hosts_set_aside
-from proscribe.model.types.run import Result, Variables
-from proscribe.wire.observation import registered
+from proscribe.model.types.run import ActionResult, Variables
+from proscribe.wire.observation import get_registered
 
 
 class ActionModule(ActionBase):
@@ -27,9 +27,9 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> Result:
+    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> ActionResult:
         """Answer the task."""
-        result: Result = super().run(tmp, task_vars)
+        result: ActionResult = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(
             {"step": {"type": "str", "choices": ["next", "whole"], "required": True}}
         )
@@ -37,23 +37,23 @@ class ActionModule(ActionBase):
         alive = [str(name) for name in variables["ansible_play_hosts"]]
         if arguments["step"] == "whole":
             run = variables["proscribe_compiled"]["proscribe_run"]
-            fleet = _fleet(variables["hostvars"], alive, run["hosts"])
+            fleet = _list_observed_hosts(variables["hostvars"], alive, run["hosts"])
             decision = decision_on(fleet, run, dry, lambda text: self._display.warning(in_lines(text)))
             result["rollout"] = decision._asdict()
             refusal = f"stopped {where(0)}: {decision.stop}" if decision.stop else ""
         else:
-            going = decided()
-            if going is None:
+            current_decision = decided()
+            if current_decision is None:
                 raise AnsibleError(f"{self._task.get_path()}: next expected hosts that proscribe_rollout('hosts') gave")
             first = str(variables["ansible_play_batch"][0])
-            refusal = objection(going, first, frozenset(alive), hosts_set_aside())
+            refusal = objection(current_decision, first, frozenset(alive), hosts_set_aside())
         if refusal and not dry:
             # Not raised: the callbacks tell a run that stops from a step that fails.
             result.update(failed=True, stopped=True, msg=refusal)
         return result
 
 
-def _fleet(hostvars: Any, names: Iterable[str], plans: Mapping[str, str]) -> list[Seen]:
+def _list_observed_hosts(hostvars: Any, names: Iterable[str], plans: Mapping[str, str]) -> list[Seen]:
     """What these hosts answered, those that did; `plans` has the digest of each one's plan."""
-    answers: list[tuple[str, Any]] = [(name, registered(hostvars, name, "proscribe_observed")) for name in names]
+    answers: list[tuple[str, Any]] = [(name, get_registered(hostvars, name, "proscribe_observed")) for name in names]
     return [seen(name, plans.get(name, ""), observed) for name, observed in answers if "record" in observed]

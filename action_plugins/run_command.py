@@ -22,11 +22,11 @@ from proscribe.controller.compile.inventory.in_play import in_play_only
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.text.layout import screen_width
 from proscribe.controller.report.text.wording import clean
-from proscribe.model.types.run import Result, Variables
+from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire import installation
 
-ANSWERS = ("explain", "diff")  # whose exit code 1 is one of two good answers
-OF_NO_INVENTORY = ("catalog", "init")  # of the run, at least
+ANSWERING_COMMANDS = ("explain", "diff")  # whose exit code 1 is one of two good answers
+COMMANDS_WITHOUT_INVENTORY = ("catalog", "init")  # of the run, at least
 
 
 class ActionModule(ActionBase):
@@ -36,45 +36,51 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> Result:
+    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> ActionResult:
         """Answer the task."""
-        result: Result = super().run(tmp, task_vars)
+        result: ActionResult = super().run(tmp, task_vars)
         variables = task_vars or {}
         _, options = self.validate_argument_spec(
             {"command": {"type": "str", "choices": list(COMMANDS), "required": True}}
         )
         command = options["command"]
-        here = [str(variables["inventory_hostname"])]
+        hosts = [str(variables["inventory_hostname"])]
         if mistakes := [
-            *in_play_only(variables["hostvars"], self._task, here).values(),
+            *in_play_only(variables["hostvars"], self._task, hosts).values(),
             *unread(variables["hostvars"], (variables.get("groups") or {}).get("all", ()), self._task),
         ]:
             raise AnsibleError(str(PolicyErrors(mistakes)))
-        named = {name: self._templar.template(variables[name]) for name in variables if name.startswith(f"{command}_")}
+        command_variables = {
+            name: self._templar.template(variables[name]) for name in variables if name.startswith(f"{command}_")
+        }
         try:
-            words = arguments_of(command, named, typed_variables(self._loader))
+            words = arguments_of(command, command_variables, typed_variables(self._loader))
         except Refused as refused:
             raise AnsibleError(str(refused)) from None
         # A process of its own: it reads the inventory anew, as it does when it is typed.
         end = words.index("--") if "--" in words else len(words)
-        own = _of_the_run(variables) if command not in OF_NO_INVENTORY else []
-        argv = [sys.executable, str(installation.COMMAND), command, *words[:end], *own, *words[end:]]
-        wide = {**os.environ, "COLUMNS": str(screen_width())}
-        done = subprocess.run(argv, env=wide, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        lines = [clean(line) for line in (done.stdout + done.stderr).splitlines()]
+        inventory_options = _list_inventory_options(variables) if command not in COMMANDS_WITHOUT_INVENTORY else []
+        argv = [sys.executable, str(installation.COMMAND_PATH), command, *words[:end], *inventory_options, *words[end:]]
+        environment = {**os.environ, "COLUMNS": str(screen_width())}
+        completed = subprocess.run(
+            argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        lines = [clean(line) for line in (completed.stdout + completed.stderr).splitlines()]
         text = "\n".join(lines)
-        both = command in ANSWERS and "explain_expect" not in named
-        if done.returncode not in ((0, 1) if both else (0,)):
-            raise AnsibleError(f"{command}: exit code {done.returncode}\n{text}")
+        has_two_answers = command in ANSWERING_COMMANDS and "explain_expect" not in command_variables
+        if completed.returncode not in ((0, 1) if has_two_answers else (0,)):
+            raise AnsibleError(f"{command}: exit code {completed.returncode}\n{text}")
         self._display.display(text)
-        return {**result, "changed": False, "text": text, "exit_code": done.returncode}
+        return {**result, "changed": False, "text": text, "exit_code": completed.returncode}
 
 
-def _of_the_run(variables: Variables) -> list[str]:
+def _list_inventory_options(variables: Variables) -> list[str]:
     """The options that say where the inventory of this run is, and how to read it."""
     if context.CLIARGS.get("ask_vault_pass"):
         raise AnsibleError("found -J, expected --vault-password-file: nobody can be asked twice")
-    named = {"--vault-id": "vault_ids", "--vault-password-file": "vault_password_files", "-e": "extra_vars"}
-    given = [(option, one) for option, name in named.items() for one in context.CLIARGS.get(name) or ()]
+    variable_names = {"--vault-id": "vault_ids", "--vault-password-file": "vault_password_files", "-e": "extra_vars"}
+    option_pairs = [
+        (option, argument) for option, name in variable_names.items() for argument in context.CLIARGS.get(name) or ()
+    ]
     sources = [part for source in variables.get("ansible_inventory_sources") or [] for part in ("-i", source)]
-    return [str(word) for word in (*sources, *(part for pair in given for part in pair))]
+    return [str(word) for word in (*sources, *(part for pair in option_pairs for part in pair))]

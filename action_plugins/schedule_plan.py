@@ -25,14 +25,14 @@ from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS, Rest
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.controller.schedule.rendered import Here, plan
-from proscribe.model.types.run import Result, Variables
+from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire import installation
 
-CONTROLLER = "proscribe_controller"  # the group that names another machine to run the schedule
-EXTRA = {"-e", "--extra-vars"}
-IN_UNITS = {VARIABLE, *(PREFIX + name for name in RESTRICTIONS if name.startswith("schedule"))}
-PULL = "pull"  # the method by which hosts run by themselves
-HANDED_ON = "PROSCRIBE_ANSIBLE_PLAYBOOK"
+CONTROLLER_GROUP = "proscribe_controller"  # the group that names another machine to run the schedule
+EXTRA_VARIABLE_OPTIONS = {"-e", "--extra-vars"}
+VARIABLES_IN_UNITS = {VARIABLE, *(PREFIX + name for name in RESTRICTIONS if name.startswith("schedule"))}
+PULL_METHOD = "pull"  # the method by which hosts run by themselves
+PLAYBOOK_PROGRAM_VARIABLE = "PROSCRIBE_ANSIBLE_PLAYBOOK"
 
 
 class ActionModule(ActionBase):
@@ -42,18 +42,20 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> Result:
+    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> ActionResult:
         """Answer the task."""
-        result: Result = super().run(tmp, task_vars)
+        result: ActionResult = super().run(tmp, task_vars)
         variables = task_vars or {}
         self.validate_argument_spec({})
         hostvars = variables["hostvars"]
         names = [str(name) for name in variables["ansible_play_hosts_all"]]
-        controllers = [str(name) for name in (variables.get("groups") or {}).get(CONTROLLER, ())]
+        controllers = [str(name) for name in (variables.get("groups") or {}).get(CONTROLLER_GROUP, ())]
         if len(controllers) > 1:
-            raise AnsibleError(f"the group {CONTROLLER} names {len(controllers)} hosts, and one runs the schedule")
+            raise AnsibleError(
+                f"the group {CONTROLLER_GROUP} names {len(controllers)} hosts, and one runs the schedule"
+            )
         elsewhere = next(iter(controllers), "")
-        if elsewhere and self._is_here(hostvars, elsewhere):
+        if elsewhere and self._is_local_host(hostvars, elsewhere):
             elsewhere = ""
         sources = [str(source) for source in variables.get("ansible_inventory_sources") or []]
         try:
@@ -61,50 +63,52 @@ class ActionModule(ActionBase):
             selection = select(names, in_play)
             set_up = selection.names
             restrictions = read_all(selection.hosts)
-            if any(one.schedule == PULL for one in restrictions.values()):
+            if any(host_restrictions.schedule == PULL_METHOD for host_restrictions in restrictions.values()):
                 # The controller collects from every host, so its part does not depend on a --limit.
                 names = [str(name) for name in variables["groups"]["all"]]
                 selection = select(names, in_play)
                 restrictions = read_all(selection.hosts)
-            self._require_what_runs_see(hostvars, names, restrictions.values())
+            self._require_visible_policy(hostvars, names, restrictions.values())
             environment = {ENVIRONMENT: str(reports_of(selection.hosts, sources))}
-            if program := os.environ.get(HANDED_ON):
-                environment[HANDED_ON] = program
+            if program := os.environ.get(PLAYBOOK_PROGRAM_VARIABLE):
+                environment[PLAYBOOK_PROGRAM_VARIABLE] = program
             here = Here(
-                str(installation.ROOT),
+                str(installation.PROJECT_DIRECTORY),
                 pwd.getpwuid(os.getuid()).pw_name,
                 os.getuid() == 0,
                 sources,
                 str(variables.get("ansible_limit") or ""),
                 environment,
             )
-            local = any(self._is_here(hostvars, name) for name in selection.names)
-            made = plan(selection.hosts, restrictions, here, elsewhere, local)
-            result["schedule"] = {**made, "selected": set_up}
-        except PolicyErrors as wrong:
-            count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
-            raise AnsibleError(f"{count} in the policy; no machine was touched\n{wrong}") from None
+            local = any(self._is_local_host(hostvars, name) for name in selection.names)
+            schedule = plan(selection.hosts, restrictions, here, elsewhere, local)
+            result["schedule"] = {**schedule, "selected": set_up}
+        except PolicyErrors as error:
+            count = f"{len(error.errors)} mistakes" if len(error.errors) > 1 else "a mistake"
+            raise AnsibleError(f"{count} in the policy; no machine was touched\n{error}") from None
         for warning in result["schedule"]["warnings"]:
             self._display.warning(in_lines(warning))
         return result
 
-    def _require_what_runs_see(self, hostvars: Any, names: list[str], restrictions: Iterable[Restrictions]) -> None:
+    def _require_visible_policy(self, hostvars: Any, names: list[str], restrictions: Iterable[Restrictions]) -> None:
         """Refuse what the runs that are scheduled would not know of the policy: they read the inventory, and what
         their own options give. What is about the schedule is in the units. Raises PolicyErrors.
         """
         elsewhere = in_play_only(hostvars, self._task, names)
-        options = {word.partition("=")[0] for one in restrictions for word in one.schedule_options}
-        typed = {} if options & EXTRA else of_policy(load_extra_vars(self._loader))
-        for variable, value in typed.items():
+        options = {
+            word.partition("=")[0] for host_restrictions in restrictions for word in host_restrictions.schedule_options
+        }
+        typed = {} if options & EXTRA_VARIABLE_OPTIONS else of_policy(load_extra_vars(self._loader))
+        for variable, setting in typed.items():
             expected = "it in the inventory, or in proscribe_schedule_options: scheduled runs do not get this -e"
-            elsewhere[variable] = PolicyError("-e", variable, value, expected)
-        mistakes = [wrong for variable, wrong in elsewhere.items() if variable not in IN_UNITS]
+            elsewhere[variable] = PolicyError("-e", variable, setting, expected)
+        mistakes = [mistake for variable, mistake in elsewhere.items() if variable not in VARIABLES_IN_UNITS]
         mistakes += unread(hostvars, names, self._task)
         if mistakes:
             raise PolicyErrors(mistakes)
 
     @staticmethod
-    def _is_here(hostvars: Any, name: str) -> bool:
+    def _is_local_host(hostvars: Any, name: str) -> bool:
         """Whether a host is reached without a connection."""
         try:
             return str(hostvars[name].get("ansible_connection") or "") == "local"

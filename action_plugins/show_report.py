@@ -23,10 +23,10 @@ from proscribe.controller.compile.inventory.selection import select
 from proscribe.controller.policy_errors import PolicyErrors, unknown_variables
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.controller.report.text.layout import screen_width
-from proscribe.model.types.run import Result, Variables
+from proscribe.model.types.run import ActionResult, Variables
 
-PREFIX = "report_"  # of the variables that playbooks/report.yml takes, one for each option
-OPTIONS = {
+VARIABLE_PREFIX = "report_"  # of the variables that playbooks/report.yml takes, one for each option
+REPORT_OPTIONS = {
     **dict.fromkeys(("since", "host", "rule", "run", "group", "history", "round"), {"type": "str", "default": ""}),
     "format": {"type": "str", "choices": ["", *word.formats()], "default": ""},
     **dict.fromkeys(("write", "json", "exceptions"), {"type": "bool", "default": False}),
@@ -41,14 +41,14 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> Result:
+    def run(self, tmp: Any = None, task_vars: Variables | None = None) -> ActionResult:
         """Answer the task."""
-        result: Result = super().run(tmp, task_vars)
+        result: ActionResult = super().run(tmp, task_vars)
         variables = task_vars or {}
-        _, options = self.validate_argument_spec(OPTIONS)
-        typed = typed_variables(self._loader)
-        known = [f"{PREFIX}{name}" for name in OPTIONS]
-        if mistakes := unknown_variables(typed, typed, PREFIX, known):
+        _, options = self.validate_argument_spec(REPORT_OPTIONS)
+        extra_variables = typed_variables(self._loader)
+        known_variables = [f"{VARIABLE_PREFIX}{name}" for name in REPORT_OPTIONS]
+        if mistakes := unknown_variables(extra_variables, extra_variables, VARIABLE_PREFIX, known_variables):
             raise AnsibleError("\n".join(mistakes))
         options["write"] = options["write"] and not self._task.check_mode
         try:

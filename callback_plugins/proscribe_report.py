@@ -56,20 +56,20 @@ from proscribe.controller.report.collection.plays import (
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.text.wording import clean
 from proscribe.controller.rollout import deciding
-from proscribe.model.types.run import Command, CompiledRun
-from proscribe_ansible.exit_code import ExitCode
-from proscribe_ansible.interruption import Interruption
-from proscribe_ansible.preloading import load_once
-from proscribe_ansible.registration import be_last, failures, manager_of, shorten_failures
-from proscribe_ansible.reported_run import ReportedRun
-from proscribe_ansible.sweep import install as gather_hosts
-from proscribe_ansible.terminal import Terminal
+from proscribe.model.types.run import CompiledRun, RunCommand
+from proscribe_ansible.exit_code import PlaybookExitCode
+from proscribe_ansible.interruption import RunInterrupter
+from proscribe_ansible.preloading import load_shared_plugins
+from proscribe_ansible.registration import count_failures, find_manager, move_to_end, shorten_failures
+from proscribe_ansible.reported_run import ReportedPlaybookRun
+from proscribe_ansible.sweep import install_gathering as gather_hosts
+from proscribe_ansible.terminal import RunTerminal
 
-OURS = {COMPILING, *OBSERVING, *ENFORCING, DECIDING, CUSTODY, CHOOSING}
-WHOLE_RESULTS = 3  # the verbosity from which Ansible, too, prints all of a result
+OWN_ACTIONS = {COMPILING, *OBSERVING, *ENFORCING, DECIDING, CUSTODY, CHOOSING}
+WHOLE_RESULTS_VERBOSITY = 3  # the verbosity from which Ansible, too, prints all of a result
 
 
-def guarded(method: Callable[..., None]) -> Callable[..., None]:
+def guard_event(method: Callable[..., None]) -> Callable[..., None]:
     """Have an exception in an event end the run with the code of a failed tool.
 
     Ansible makes a warning of it, and the run goes on to end well, without a report one can trust.
@@ -77,16 +77,16 @@ def guarded(method: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(method)
     def call(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
-        with self.interruption.deferred():
+        with self.interruption.defer_interruption():
             try:
                 method(self, *args, **kwargs)
             except Exception as error:  # whatever it is: the next events still have to be collected
-                self.exit_code.broken(f"{method.__name__}: {type(error).__name__}: {clean(error)}")
+                self.exit_code.report_failure(f"{method.__name__}: {type(error).__name__}: {clean(error)}")
 
     return call
 
 
-def _called() -> Command:
+def _read_command() -> RunCommand:
     """How this ansible-playbook was called, as report.json has it."""
     cli = PlaybookCLI(["ansible-playbook"])
     cli.init_parser()
@@ -95,21 +95,21 @@ def _called() -> Command:
     return called(sys.argv, os.environ, options, where_we_are(os.environ)).as_dict()
 
 
-def _suits(strategy: str) -> bool:
+def _is_linear_strategy(strategy: str) -> bool:
     """Whether a strategy runs a task for all hosts before the next one; one that is not there is Ansible's to tell."""
-    found = strategy_loader.get(strategy, class_only=True)
-    return found is None or issubclass(found, strategy_loader.get("linear", class_only=True))
+    strategy_class = strategy_loader.get(strategy, class_only=True)
+    return strategy_class is None or issubclass(strategy_class, strategy_loader.get("linear", class_only=True))
 
 
-def _ours(play: Any) -> bool:
+def _is_own_play(play: Any) -> bool:
     """Whether a play is Proscribe's own, or has tasks of its."""
     return concerns(play) or file_of(play).startswith(f"{PROJECT}/playbooks/")
 
 
-def _given(option: str) -> bool:
+def _is_option_given(option: str) -> bool:
     """Whether an option of ansible-playbook, such as --skip-tags, leaves out something."""
-    value = context.CLIARGS.get(option.lstrip("-").replace("-", "_"))
-    return bool(value) and value not in ("all", ["all"], ("all",))
+    setting = context.CLIARGS.get(option.lstrip("-").replace("-", "_"))
+    return bool(setting) and setting not in ("all", ["all"], ("all",))
 
 
 class CallbackModule(CallbackBase):
@@ -123,171 +123,173 @@ class CallbackModule(CallbackBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.terminal = Terminal()
-        self.interruption = Interruption(
-            lambda: self._run is not None, self._interrupted, int(verdict.INTERRUPTED_EXIT)
+        self.terminal = RunTerminal()
+        self.interruption = RunInterrupter(
+            lambda: self._run is not None, self._end_interrupted_run, int(verdict.INTERRUPTED_EXIT)
         )
-        self._forget()
+        self._reset_state()
 
-    def _forget(self) -> None:
-        self._ours = False
-        self._alone = False  # no other plays than ours
+    def _reset_state(self) -> None:
+        self._has_own_plays = False
+        self._has_only_own_plays = False  # no other plays than ours
         self._manager: Any = None  # Ansible's, where it is known
-        self._playing = False  # a play of ours is run now
-        self._failures = 0  # in plays of ours that are over
-        self._counted = 0  # of Ansible's failures, those before the play that is run now
-        self._run: ReportedRun | None = None  # the one that goes on
+        self._is_own_play_running = False  # a play of ours is run now
+        self._own_failures = 0  # in plays of ours that are over
+        self._counted_failures = 0  # of Ansible's failures, those before the play that is run now
+        self._run: ReportedPlaybookRun | None = None  # the one that goes on
         self._mistake = ""
-        self.exit_code = ExitCode(self.terminal)
+        self.exit_code = PlaybookExitCode(self.terminal)
         deciding.begins(None)
 
     # -- events --------------------------------------------------------------------------------------------------------
 
-    @guarded
+    @guard_event
     def v2_playbook_on_start(self, playbook: Any) -> None:
         plays = playbook.get_plays()
-        if not active.begins(playbook, plays, _suits, self):
+        if not active.begins(playbook, plays, _is_linear_strategy, self):
             self.disabled = True  # another one of us, of another name, collects
             return
-        self._forget()
-        self._ours = any(map(compiles, plays))
-        if self._ours:
-            self._alone = all(map(_ours, plays))
-            self._manages(manager_of(self))
-            load_once()
+        self._reset_state()
+        self._has_own_plays = any(map(compiles, plays))
+        if self._has_own_plays:
+            self._has_only_own_plays = all(map(_is_own_play, plays))
+            self._use_manager(find_manager(self))
+            load_shared_plugins()
             gather_hosts()
-            known = tags_of(plays)
+            known_tags = tags_of(plays)
             # Where only unknown tags are named, no task begins that could say so.
-            for given in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
-                if mistake := unknown_tags(given or (), known):
+            for tags in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
+                if mistake := unknown_tags(tags or (), known_tags):
                     self._display.error(clean(mistake))
-                    self.exit_code.add(verdict.MISTAKE_EXIT)
+                    self.exit_code.add_code(verdict.MISTAKE_EXIT)
 
     def joins(self, play: Any, manager: Any) -> None:
         """Begin within a play, as where a task has included a role that nobody knew of before."""
-        active.begins(play, [play], _suits, self)
-        self._forget()
-        self._ours = True
-        self._manages(manager)
+        active.begins(play, [play], _is_linear_strategy, self)
+        self._reset_state()
+        self._has_own_plays = True
+        self._use_manager(manager)
         gather_hosts()
-        self._plays(play, ours=True)
+        self._begin_play(play, is_own=True)
 
-    @guarded
+    @guard_event
     def v2_playbook_on_play_start(self, play: Any) -> None:
-        self._plays(play, ours=_ours(play))
+        self._begin_play(play, is_own=_is_own_play(play))
 
-    @guarded
+    @guard_event
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        self._playing = self._playing or action_of(task) in OURS
+        self._is_own_play_running = self._is_own_play_running or action_of(task) in OWN_ACTIONS
 
-    @guarded
+    @guard_event
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         if self._run is not None and not task.check_mode and (control := ENFORCING.get(action_of(task))):
             self._run.collector.began(host.get_name(), control)
 
-    @guarded
+    @guard_event
     def v2_runner_on_skipped(self, result: Any) -> None:
         if self._run is not None and (control := ENFORCING.get(action_of(result.task))):
             self._run.collector.skipped(result.host.get_name(), control)
 
-    @guarded
+    @guard_event
     def v2_runner_on_ok(self, result: Any) -> None:
         if action_of(result.task) == COMPILING and isinstance(result.result.get("proscribe_run"), dict):
             run: CompiledRun = result.result["proscribe_run"]
-            self._begin({**run, "command": _called()})
+            self._begin_run({**run, "command": _read_command()})
         elif self._run is not None:
-            self._run.succeeded(result)
+            self._run.take_success(result)
 
-    @guarded
+    @guard_event
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         if action_of(result.task) in (COMPILING, CHOOSING):
             self._mistake = str(result.result.get("msg"))
-        elif self._run is None or not (self._playing or self._run.course):
+        elif self._run is None or not (self._is_own_play_running or self._run.course):
             return
         else:
-            self._run.failed(result, ignore_errors)
+            self._run.take_failure(result, ignore_errors)
         if self._run is not None:
             self._run.show_progress()
 
-    @guarded
+    @guard_event
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        if self._playing and self._run is not None:
-            self._run.unreachable(result)
+        if self._is_own_play_running and self._run is not None:
+            self._run.take_unreachable(result)
 
-    @guarded
+    @guard_event
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        self._count()
+        self._count_play_failures()
         anywhere = any(stats.failures.values()) or any(stats.dark.values())
-        failed = anywhere if self._manager is None else self._failures > 0
+        failed = anywhere if self._manager is None else self._own_failures > 0
         if self._mistake:
-            self.terminal.mistake(self._mistake)
+            self.terminal.show_policy_mistake(self._mistake)
         elif self._run is not None:
-            self._end(self._run, failed)
-        elif self._ours and not anywhere and not self.exit_code:
-            self._nothing_compiled()
-        if self._ours or self.exit_code:
-            self.exit_code.write()
-            self.exit_code.leave()
+            self._end_run(self._run, failed)
+        elif self._has_own_plays and not anywhere and not self.exit_code:
+            self._report_nothing_compiled()
+        if self._has_own_plays or self.exit_code:
+            self.exit_code.write_exit_file()
+            self.exit_code.exit_playbook()
 
     # -- plays and runs ------------------------------------------------------------------------------------------------
 
-    def _manages(self, manager: Any) -> None:
-        if be_last(self, manager):
+    def _use_manager(self, manager: Any) -> None:
+        if move_to_end(self, manager):
             self._manager = manager
-            self.exit_code.ends = manager is not None
-        self.interruption.over(manager)
-        if self._display.verbosity < WHOLE_RESULTS:
+            self.exit_code.ends_playbook = manager is not None
+        self.interruption.take_signals(manager)
+        if self._display.verbosity < WHOLE_RESULTS_VERBOSITY:
             shorten_failures(manager, lambda result: action_of(result.task) in OBSERVING, "record")
 
-    def _plays(self, play: Any, ours: bool) -> None:
+    def _begin_play(self, play: Any, is_own: bool) -> None:
         """A play begins, and so the one before is over."""
-        self._count()
-        active.plays_now(play, _suits)
-        self._playing = ours
+        self._count_play_failures()
+        active.plays_now(play, _is_linear_strategy)
+        self._is_own_play_running = is_own
         decision = deciding.decided() if has(play, DECIDING) else None
         if decision is not None and self._run is not None:
-            self._run.decided(decision)
+            self._run.take_decision(decision)
 
-    def _count(self) -> None:
+    def _count_play_failures(self) -> None:
         """Count the failures of a play that is over, if it was ours. Those of other plays are Ansible's alone."""
-        before, self._counted = self._counted, failures(self._manager)
-        if self._playing:
-            self._failures += self._counted - before
+        count_before, self._counted_failures = self._counted_failures, count_failures(self._manager)
+        if self._is_own_play_running:
+            self._own_failures += self._counted_failures - count_before
 
-    def _begin(self, run: CompiledRun) -> None:
+    def _begin_run(self, run: CompiledRun) -> None:
         if self._run is not None and self._run.collector.run["id"] == run["id"]:
             return  # the next batch of a play with `serial`: its hosts are among those that are expected
         if self._run is not None:  # a playbook of several runs: what came before is complete
-            self._end(self._run, failed=False)
-        self._playing = True
-        self._run = ReportedRun(run, self.terminal, self.exit_code)
+            self._end_run(self._run, failed=False)
+        self._is_own_play_running = True
+        self._run = ReportedPlaybookRun(run, self.terminal, self.exit_code)
 
-    def _end(self, run: ReportedRun, failed: bool) -> None:
+    def _end_run(self, run: ReportedPlaybookRun, failed: bool) -> None:
         self._run = None
-        run.end(failed)
+        run.end_run(failed)
 
-    def _interrupted(self, why: str) -> int | None:
+    def _end_interrupted_run(self, reason: str) -> int | None:
         """End the run that is cut short now, as it unwinds; returns the exit code. Its terminal may be gone."""
         run = self._run
         if run is None:
             return None
-        run.collector.interrupted = why
+        run.collector.interrupted = reason
         try:
-            self.terminal.interrupted(why)
-            self._end(run, failed=True)
+            self.terminal.show_interruption(reason)
+            self._end_run(run, failed=True)
         except OSError:
-            self.exit_code.add(verdict.INTERRUPTED_EXIT)
+            self.exit_code.add_code(verdict.INTERRUPTED_EXIT)
         except Exception as error:
-            self.exit_code.broken(f"the report of an interrupted run: {type(error).__name__}: {clean(error)}")
-        self.exit_code.write()
-        return self.exit_code.code()
+            self.exit_code.report_failure(f"the report of an interrupted run: {type(error).__name__}: {clean(error)}")
+        self.exit_code.write_exit_file()
+        return self.exit_code.compute_exit_code()
 
-    def _nothing_compiled(self) -> None:
+    def _report_nothing_compiled(self) -> None:
         """No plans were compiled, and nothing failed. Where the playbook has other plays, that may be meant."""
-        given = list(filter(_given, ("--start-at-task", "--tags", "--skip-tags", "--step")))
-        why = f": {' and '.join(given)} left out the task that compiles the plans" if given else ""
-        if self._alone:
-            decided = verdict.judge([], [], ansible_failed=False)
-            self.exit_code.conclude(decided._replace(reason=f"nothing was evaluated{why}") if why else decided)
-        elif not given:
-            self.terminal.warn("Proscribe evaluated nothing in this run: no plans were compiled for its plays")
+        options = list(filter(_is_option_given, ("--start-at-task", "--tags", "--skip-tags", "--step")))
+        reason = f": {' and '.join(options)} left out the task that compiles the plans" if options else ""
+        if self._has_only_own_plays:
+            run_verdict = verdict.judge([], [], ansible_failed=False)
+            self.exit_code.conclude_run(
+                run_verdict._replace(reason=f"nothing was evaluated{reason}") if reason else run_verdict
+            )
+        elif not options:
+            self.terminal.show_warning("Proscribe evaluated nothing in this run: no plans were compiled for its plays")

@@ -40,9 +40,9 @@ _value:
   type: list
 """
 
-NOBODY = ["all", "!all"]
+NO_HOSTS_PATTERN = ["all", "!all"]
 # What the two tasks register, and the part of it that is theirs.
-REGISTERED = (("proscribe_compiled", "proscribe_run"), ("proscribe_scheduled", "schedule"))
+REGISTERED_SELECTIONS = (("proscribe_compiled", "proscribe_run"), ("proscribe_scheduled", "schedule"))
 
 
 def proscribe_hosts(hostvars: Any, expected: Iterable[str]) -> list[str]:
@@ -51,11 +51,11 @@ def proscribe_hosts(hostvars: Any, expected: Iterable[str]) -> list[str]:
         return ["all"]
     for name in expected:
         variables = hostvars.raw_get(name)
-        for registered, part in REGISTERED:
+        for registered, part in REGISTERED_SELECTIONS:
             selected = ((variables.get(registered) or {}).get(part) or {}).get("selected")
             if selected is not None:
-                return list(map(str, selected)) or list(NOBODY)
-    return list(NOBODY)
+                return list(map(str, selected)) or list(NO_HOSTS_PATTERN)
+    return list(NO_HOSTS_PATTERN)
 
 
 class FilterModule:

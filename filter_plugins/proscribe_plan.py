@@ -12,8 +12,8 @@ from ansible.errors import AnsibleFilterError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.model.plan import canonical
-from proscribe.wire.store import Store
+from proscribe.model.plan import format_canonical
+from proscribe.wire.store import PlanStore
 
 DOCUMENTATION = r"""
 name: proscribe_plan
@@ -59,7 +59,7 @@ def proscribe_plan(compiled: Mapping[str, Any], host: str) -> str:
     try:
         return Path(run["plans"], f"{digest.removeprefix('sha256:')}.json").read_text(encoding="utf-8")
     except FileNotFoundError:
-        return canonical(Store(Path(run["plans"])).stored(digest))
+        return format_canonical(PlanStore(Path(run["plans"])).read_stored_plan(digest))
 
 
 class FilterModule:

@@ -48,7 +48,7 @@ _value:
   type: list
 """
 
-NOBODY = ["all", "!all"]
+NO_HOSTS_PATTERN = ["all", "!all"]
 
 
 def proscribe_rollout(hostvars: Any, part: str) -> list[Any]:
@@ -57,7 +57,7 @@ def proscribe_rollout(hostvars: Any, part: str) -> list[Any]:
     """
     decided = decision(Display().warning) if hostvars else None
     if part == "hosts":
-        return list(decided.hosts if decided and decided.hosts else NOBODY)
+        return list(decided.hosts if decided and decided.hosts else NO_HOSTS_PATTERN)
     return list(decided.batches if decided and decided.batches else [1])
 
 

@@ -172,10 +172,10 @@ import types
 
 # WANT_JSON: Ansible gives such a module a file with its arguments, and sends nothing of its own library along. So
 # nobody else says where a host's Python is too old, and this file has to be one that Python 3.6 reads.
-OLDEST = (3, 9)
+OLDEST_PYTHON = (3, 9)
 
 
-def fail(message: str) -> None:
+def fail_module(message: str) -> None:
     """End the call with a message."""
     print(json.dumps({"failed": True, "msg": message}))
     sys.exit(1)
@@ -183,13 +183,13 @@ def fail(message: str) -> None:
 
 def main() -> None:
     """Answer one call: run the observing code out of the stream that the action plugin has put together."""
-    if sys.version_info[:2] < OLDEST:
+    if sys.version_info[:2] < OLDEST_PYTHON:
         here = f"{sys.executable} is {sys.version.split()[0]}"
-        fail(f"compliance_state needs Python {OLDEST[0]}.{OLDEST[1]} or newer on the host; {here}")
+        fail_module(f"compliance_state needs Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer on the host; {here}")
     with open(sys.argv[1], encoding="utf-8") as file:
         arguments = json.load(file)
     if "stream" not in arguments:
-        fail("compliance_state needs its action plugin (action_plugins/)")
+        fail_module("compliance_state needs its action plugin (action_plugins/)")
     text, *parts = marshal.loads(base64.b64decode(arguments["stream"].split()[-1]))
     loader = types.ModuleType("loader")
     exec(text, loader.__dict__)  # noqa: S102 - the project's own code, from its controller

@@ -101,7 +101,7 @@ actions:
 from typing import Any
 
 from ansible.module_utils.proscribe.host.schedule import timers
-from ansible.module_utils.proscribe_ansible.module import Call, answer
+from ansible.module_utils.proscribe_ansible.module import ModuleCall, serve_call
 
 ARGUMENTS = {
     "part": {"type": "str", "choices": [timers.DRIFT, timers.PULL]},
@@ -126,21 +126,21 @@ ARGUMENTS = {
 
 def main() -> None:
     """Answer one call."""
-    module = Call(argument_spec=ARGUMENTS, required_if=[["state", "present", ["part"]]], supports_check_mode=True)
-    given = module.params
-    files, settings, part = given.pop("files"), given.pop("settings"), given["part"]
-    runs, alerts = given.pop("runs"), given.pop("alerts")
+    module = ModuleCall(argument_spec=ARGUMENTS, required_if=[["state", "present", ["part"]]], supports_check_mode=True)
+    parameters = module.params
+    files, settings, part = parameters.pop("files"), parameters.pop("settings"), parameters["part"]
+    runs, alerts = parameters.pop("runs"), parameters.pop("alerts")
     runs = runs if runs.get("account") else None
     if settings:
-        settings = {**settings, "host": given["host"]}
+        settings = {**settings, "host": parameters["host"]}
     host = module.host
 
-    def work() -> Any:
-        if given["state"] == "absent":
+    def do_work() -> Any:
+        if parameters["state"] == "absent":
             return timers.lifted(host, [part] if part else (timers.DRIFT, timers.PULL))
         return timers.planned(host, part, files, settings, runs, alerts)
 
-    answer(module, lambda: timers.change(host, work, module.check_mode))
+    serve_call(module, lambda: timers.change(host, do_work, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -76,20 +76,20 @@ from typing import Any
 
 from ansible.module_utils.proscribe.host.controls.firewall import confirm
 from ansible.module_utils.proscribe.host.run import change
-from ansible.module_utils.proscribe_ansible.module import ARGUMENTS, Call, answer, taken_plan
+from ansible.module_utils.proscribe_ansible.module import PLAN_ARGUMENTS, ModuleCall, serve_call, take_plan
 
 
 def main() -> None:
     """Answer one call."""
-    module = Call(
-        argument_spec={**ARGUMENTS, "plan": {"type": "dict"}, "confirm": {"type": "str"}},
+    module = ModuleCall(
+        argument_spec={**PLAN_ARGUMENTS, "plan": {"type": "dict"}, "confirm": {"type": "str"}},
         required_one_of=[["plan", "confirm"]],
         supports_check_mode=True,
     )
-    plan = taken_plan(module)
+    plan = take_plan(module)
     host = module.host
 
-    def work() -> Any:
+    def do_work() -> Any:
         if module.params["confirm"]:
             return confirm.keep(host, module.params["confirm"])
         lift = module.params["state"] == "absent"
@@ -97,7 +97,7 @@ def main() -> None:
             return change(host, plan, "firewall", lift=lift, dry_run=module.check_mode)
         return confirm.in_turn(host, lambda: change(host, plan, "firewall", doing=confirm.trying(host, plan)))
 
-    answer(module, work)
+    serve_call(module, do_work)
 
 
 if __name__ == "__main__":

@@ -64,29 +64,31 @@ import lzma
 from typing import Any
 
 from ansible.module_utils.proscribe.host.watch.installing import change
-from ansible.module_utils.proscribe.model.plan import check
-from ansible.module_utils.proscribe_ansible.module import ARGUMENTS, Call, answer, taken_plan
+from ansible.module_utils.proscribe.model.plan import check_plan
+from ansible.module_utils.proscribe_ansible.module import PLAN_ARGUMENTS, ModuleCall, serve_call, take_plan
 
 
 def main() -> None:
     """Answer one call."""
-    module = Call(argument_spec={**ARGUMENTS, "sent": {"type": "str", "default": ""}}, supports_check_mode=True)
-    plan = taken_plan(module)
+    module = ModuleCall(
+        argument_spec={**PLAN_ARGUMENTS, "sent": {"type": "str", "default": ""}}, supports_check_mode=True
+    )
+    plan = take_plan(module)
     sent = module.params.pop("sent")
     lift = module.params["state"] == "absent"
 
-    def work() -> Any:
-        given = {}
+    def do_work() -> Any:
+        watch_input = {}
         if not lift:
-            check(plan)
+            check_plan(plan)
         if "watch" in plan and not lift:
             if not sent:
                 raise ValueError("host_watch needs its action plugin (action_plugins/)")
-            given = json.loads(lzma.decompress(base64.b64decode(sent)))
-            given["code"] = base64.b64decode(given["code"])
-        return change(module.host, plan, given, lift_it=lift, dry_run=module.check_mode)
+            watch_input = json.loads(lzma.decompress(base64.b64decode(sent)))
+            watch_input["code"] = base64.b64decode(watch_input["code"])
+        return change(module.host, plan, watch_input, lift_it=lift, dry_run=module.check_mode)
 
-    answer(module, work)
+    serve_call(module, do_work)
 
 
 if __name__ == "__main__":

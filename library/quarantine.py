@@ -79,7 +79,7 @@ actions:
 
 from ansible.module_utils.proscribe.host.quarantine import in_quarantine
 from ansible.module_utils.proscribe.model.quarantined import LIST, PRUNE, RESTORE
-from ansible.module_utils.proscribe_ansible.module import Call, answer
+from ansible.module_utils.proscribe_ansible.module import ModuleCall, serve_call
 
 ARGUMENTS = {
     "do": {"type": "str", "choices": [LIST, RESTORE, PRUNE], "default": LIST},
@@ -89,9 +89,9 @@ ARGUMENTS = {
 
 def main() -> None:
     """Answer one call."""
-    module = Call(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = ModuleCall(argument_spec=ARGUMENTS, supports_check_mode=True)
     do, ids = module.params["do"], module.params["ids"]
-    answer(module, lambda: in_quarantine(module.host, do, ids, module.check_mode))
+    serve_call(module, lambda: in_quarantine(module.host, do, ids, module.check_mode))
 
 
 if __name__ == "__main__":

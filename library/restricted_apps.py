@@ -60,7 +60,7 @@ findings:
   sample: []
 """
 
-from ansible.module_utils.proscribe_ansible.module import answer_for
+from ansible.module_utils.proscribe_ansible.module import serve_control
 
 if __name__ == "__main__":
-    answer_for("apps")
+    serve_control("apps")

@@ -11,7 +11,7 @@ from ansible.errors import AnsibleTemplatePluginError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.model.finding import OPEN, STATES, UNKNOWN
+from proscribe.model.finding import OPEN_STATES, STATES, UNKNOWN
 
 DOCUMENTATION = r"""
 name: proscribe_failed
@@ -66,7 +66,7 @@ _value:
 """
 
 
-def proscribe_failed(result: object, states: Sequence[str] = OPEN) -> bool:
+def proscribe_failed(result: object, states: Sequence[str] = OPEN_STATES) -> bool:
     """Whether a registered result has one of the states."""
     wrong = [state for state in states if state not in STATES] if isinstance(states, list | tuple) else [states]
     if wrong:
@@ -74,16 +74,16 @@ def proscribe_failed(result: object, states: Sequence[str] = OPEN) -> bool:
         raise AnsibleTemplatePluginError(
             f"proscribe_failed: states: found {str(wrong[0])[:100]!r}, expected {expected}"
         )
-    return not set(states).isdisjoint(_states(result))
+    return not set(states).isdisjoint(_list_states(result))
 
 
-def _states(result: object) -> Iterator[str]:
+def _list_states(result: object) -> Iterator[str]:
     """The states in a result of `compliance_state`."""
     if not isinstance(result, Mapping):
-        found = f"found {type(result).__name__}, expected what a task of compliance_state registered"
-        raise AnsibleTemplatePluginError(f"proscribe_failed: {found}")
+        problem = f"found {type(result).__name__}, expected what a task of compliance_state registered"
+        raise AnsibleTemplatePluginError(f"proscribe_failed: {problem}")
     if isinstance(result.get("results"), list):
-        yield from (state for one in result["results"] for state in _states(one))
+        yield from (state for loop_result in result["results"] for state in _list_states(loop_result))
         return
     record = result.get("record")
     if not isinstance(record, Mapping) or not record.get("rules_evaluated"):

@@ -12,10 +12,10 @@ from pathlib import Path
 MODULE_UTILS = Path(__file__).resolve().parent.parent / "module_utils"
 sys.path.insert(0, str(MODULE_UTILS))
 
-from proscribe.model.plan import SCHEMA, canonical, sealed
+from proscribe.model.plan import PLAN_SCHEMA, add_digest, format_canonical
 from proscribe.wire import stream
-from proscribe.wire.store import Store
-from proscribe.wire.stream import RECEIVE, answer, payload
+from proscribe.wire.store import PlanStore
+from proscribe.wire.stream import REPLYING_PROGRAM, make_payload, parse_answer
 
 ON_THE_HOST = """
 import importlib, sys
@@ -52,7 +52,7 @@ print(f"Python {record['platform']['python']}: {len(sys.argv) - 2} modules, {rec
 
 
 def main():
-    names = [name.removesuffix(".__init__") for name in stream._files()]
+    names = [name.removesuffix(".__init__") for name in stream._list_module_files()]
     words = ["-I", "-S", "-W", "error", "-c", ON_THE_HOST, str(MODULE_UTILS), *names]
     codes = [subprocess.run([python, *words]).returncode for python in sys.argv[1:]]
     codes += [not streamed(python) for python in sys.argv[1:]]
@@ -63,11 +63,13 @@ def streamed(python):
     """Whether that Python gives a record when it gets nothing but the stream, as an audit sends it."""
     entry = {"name": "Made", "mode": "audit", "domains": ["made.example"], "allow": []}
     controls = {"dns": {"mode": "audit", "services": {"made": entry}, "settings": {}}}
-    plan = canonical(sealed({"schema": SCHEMA, "contact": "", "browsers": [], "controls": controls}))
+    plan = format_canonical(add_digest({"schema": PLAN_SCHEMA, "contact": "", "browsers": [], "controls": controls}))
     call = {"controls": [], "gate": "never", "will_correct": False}
-    stream = payload(Store().code(probe=False), Store().plan(plan), call)
-    done = subprocess.run([python, "-I", "-S", "-W", "error", "-c", RECEIVE], input=stream, capture_output=True)
-    result = answer(done.stdout.decode()) or {}
+    stream = make_payload(PlanStore().make_code_part(probe=False), PlanStore().make_plan_part(plan), call)
+    done = subprocess.run(
+        [python, "-I", "-S", "-W", "error", "-c", REPLYING_PROGRAM], input=stream, capture_output=True
+    )
+    result = parse_answer(done.stdout.decode()) or {}
     if "record" not in result:
         print(f"{python} gives no record to the streamed code: {done.stderr.decode()[-500:]}")
     return "record" in result

@@ -28,5 +28,5 @@ NOT_LOADED = {
 def printed(code):
     """The lines that some code prints which has the project's modules, in a Python as a host starts it."""
     argv = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, sys.argv[1])\n{code}"]
-    done = subprocess.run([*argv, str(installation.CODE)], capture_output=True, text=True, check=True)
+    done = subprocess.run([*argv, str(installation.CODE_DIRECTORY)], capture_output=True, text=True, check=True)
     return done.stdout.splitlines()

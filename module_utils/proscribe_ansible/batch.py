@@ -17,26 +17,40 @@ from typing import Any, NamedTuple
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.utils.display import Display
-from proscribe.base.duration import shown
+from proscribe.base.duration import format_duration
 from proscribe.controller.report.text.layout import warning as in_lines
-from proscribe.model.finding import LARGEST_ANSWER
+from proscribe.model.finding import MAX_ANSWER_BYTES
 from proscribe.model.types.answer import ObservationAnswer
-from proscribe.wire.observation import Observation, answered, compiled_run, lacks
-from proscribe.wire.replies.output_limits import Leash
-from proscribe.wire.replies.shapes import Unusable
+from proscribe.wire.observation import HostObservation, get_compiled_run, has_no_answer, parse_observation
+from proscribe.wire.replies.output_limits import OutputLimiter
+from proscribe.wire.replies.shapes import UnusableAnswer
 from proscribe.wire.sweep import thread_pool
-from proscribe.wire.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
-from proscribe.wire.sweep.multiplexing import LOST, NoSession, path_in
+from proscribe.wire.sweep.exchange import (
+    BecomePassword,
+    ExchangeLimits,
+    ExchangeResult,
+    run_exchange,
+    start_by_client,
+    start_over_connection,
+)
+from proscribe.wire.sweep.multiplexing import LOST_EXIT_CODE, NoMultiplexSession, find_control_path
 
-from proscribe_ansible.action import GRACE, observe_timeout
-from proscribe_ansible.connection_groups import ADDRESSES, USUAL, alike, names_of, value_of, values
-from proscribe_ansible.executor import Results, run_inside
-from proscribe_ansible.handover import Captured, Member, Outcome, handover
-from proscribe_ansible.private_names import SWEEP, complete
+from proscribe_ansible.action import GRACE_SECONDS, get_observe_timeout
+from proscribe_ansible.connection_groups import (
+    ADDRESS_VARIABLES,
+    USUAL_PLUGINS,
+    evaluate_variable,
+    format_values,
+    group_alike,
+    list_plugin_variables,
+)
+from proscribe_ansible.executor import MemberResults, run_executor
+from proscribe_ansible.handover import CapturedAction, HostOutcome, TaskMember, handover
+from proscribe_ansible.private_names import SWEEP, has_all_names
 
-SILENT = 64  # hosts of a batch that may be waited for beside those that `forks` allows
-AROUND = 64 * 1024  # bytes: no login shell prints more around an answer
-MODELS = ("a.invalid", "b.invalid")  # the addresses at which the plugin is asked for the command
+MAX_SILENT_HOSTS = 64  # hosts of a batch that may be waited for beside those that `forks` allows
+MAX_SHELL_OUTPUT_BYTES = 64 * 1024  # bytes: no login shell prints more around an answer
+MODEL_ADDRESSES = ("a.invalid", "b.invalid")  # the addresses at which the plugin is asked for the command
 
 # What ssh's plugin says where `ssh` has no connection and there was something to be written.
 UNREACHABLE = 'Data could not be sent to remote host "{}". Make sure this host can be reached over ssh'
@@ -44,257 +58,271 @@ UNREACHABLE = 'Data could not be sent to remote host "{}". Make sure this host c
 display = Display()
 
 
-Client = Callable[[str], tuple[bytes, ...]]  # `ssh` with all its arguments, at an address
+MakeClientCommand = Callable[[str], tuple[bytes, ...]]  # `ssh` with all its arguments, at an address
 
 
-class _Route(NamedTuple):
+class _HostRoute(NamedTuple):
     """How hosts that are reached alike are asked."""
 
     action: Any
     connection: Any
-    remote: str  # the command, with what becomes root
-    client: Client
-    password: Password | None
-    login: bool  # whether a new connection needs a password
-    retries: bool  # whether Ansible tries again where there is no connection
+    remote_command: str  # the command, with what becomes root
+    make_client: MakeClientCommand
+    password: BecomePassword | None
+    needs_login_password: bool  # whether a new connection needs a password
+    has_retries: bool  # whether Ansible tries again where there is no connection
 
 
-class _Question(NamedTuple):
+class _HostQuestion(NamedTuple):
     """A host with what it is asked, ready for a thread."""
 
-    observation: Observation
-    route: _Route
+    observation: HostObservation
+    route: _HostRoute
     address: str
     client: tuple[bytes, ...]  # `ssh` with all its arguments
     path: str  # of the connection that is kept open; "" for none
 
 
-def observe(batch: Any, members: Sequence[Member], width: int) -> None:
+def observe_hosts(batch: Any, members: Sequence[TaskMember], width: int) -> None:
     """Observe the hosts, `width` at a time, and send their results as the answers come. Who has none at the end is
     asked the ordinary way.
     """
     by_name = {member.name: member for member in members}
     try:
-        questions = dict(question for group in alike(members) for question in _questions(batch, group))
-        results = Results(batch)
-        for come in thread_pool.answers(questions.items(), _answer, width, SILENT):
+        questions = dict(question for group in group_alike(members) for question in _list_questions(batch, group))
+        results = MemberResults(batch)
+        for outcomes in thread_pool.run_tasks(questions.items(), _ask_host, width, MAX_SILENT_HOSTS):
             try:
-                for name, outcome in come:
+                for name, outcome in outcomes:
                     if outcome is None:
                         batch.give_up([name])
                     else:
-                        results.send(by_name[name], questions[name], _answer_in(outcome), outcome)
+                        results.send(by_name[name], questions[name], _get_answer(outcome), outcome)
             finally:
                 results.flush()
     except Exception as error:  # whatever it was, the ordinary way may be free of it
-        why = f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}"
-        display.warning(in_lines(why))
+        message = f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}"
+        display.warning(in_lines(message))
 
 
 # -- the question -----------------------------------------------------------------------------------------------------
 
 
-def _questions(batch: Any, group: list[Member]) -> Iterator[tuple[str, _Question]]:
+def _list_questions(batch: Any, group: list[TaskMember]) -> Iterator[tuple[str, _HostQuestion]]:
     """What the hosts of a group are asked, by their names; without those whose task has ended before."""
-    left = list(group)
-    while left:
-        captured = _captured(batch, left[0])
+    members_left = list(group)
+    while members_left:
+        captured = _capture_action(batch, members_left[0])
         if captured is not None:
-            if route := _route(captured):
-                made = ((member.name, _question(route, member, left[0])) for member in left)
-                yield from ((name, question) for name, question in made if question)
+            if route := _make_route(captured):
+                questions = ((member.name, _make_question(route, member, members_left[0])) for member in members_left)
+                yield from ((name, question) for name, question in questions if question)
             return
-        left.pop(0)  # it has its result
+        members_left.pop(0)  # it has its result
 
 
-def _captured(batch: Any, member: Member) -> Captured | None:
+def _capture_action(batch: Any, member: TaskMember) -> CapturedAction | None:
     """The action of a member, ready to ask; None if the task has ended before, with a result."""
     handover.capturing = True
     try:
-        run_inside(batch, member)
-    except Captured as captured:
+        run_executor(batch, member)
+    except CapturedAction as captured:
         return captured
     finally:
         handover.capturing = False
     return None
 
 
-def _route(captured: Captured) -> _Route | None:
+def _make_route(captured: CapturedAction) -> _HostRoute | None:
     """How the hosts are asked that are reached as this one; None if only Ansible's plugin knows how."""
     action, connection = captured.action, captured.action._connection
     become = connection.become
     if type(connection).__module__ != "ansible.plugins.connection.ssh" or not action.can_stream():
         return None
-    if not complete(SWEEP, {"Connection()": connection}):
+    if not has_all_names(SWEEP, {"Connection()": connection}):
         return None
-    taken: list[tuple[str, bool]] = []
+    captured_commands: list[tuple[str, bool]] = []
 
-    def take(command: str, in_data: object = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
-        taken.append((command, sudoable))
+    def capture_command(command: str, in_data: object = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        captured_commands.append((command, sudoable))
         return 0, b"", b""
 
-    connection.exec_command = take
+    connection.exec_command = capture_command
     action._low_level_execute_command(captured.command, in_data=b"-")
     del connection.exec_command
-    [(remote, sudoable)] = taken
+    [(remote, sudoable)] = captured_commands
     password = None
     if become is not None and become.expect_prompt():
         text = to_bytes(become.get_option("become_pass", playcontext=connection._play_context))
 
-        def refused(said: bytes) -> str:
-            if become.check_incorrect_password(said):
+        def describe_refusal(output: bytes) -> str:
+            if become.check_incorrect_password(output):
                 return f"Incorrect {become.name} password"
-            return f"Missing {become.name} password" if become.check_missing_password(said) else ""
+            return f"Missing {become.name} password" if become.check_missing_password(output) else ""
 
-        password = Password(text, become.check_password_prompt, become.check_success, refused)
-    given = connection._play_context.password
-    login = given or any(connection.get_option(name) for name in ("password", "pkcs11_provider"))
+        password = BecomePassword(text, become.check_password_prompt, become.check_success, describe_refusal)
+    login_password = connection._play_context.password
+    needs_login_password = login_password or any(
+        connection.get_option(name) for name in ("password", "pkcs11_provider")
+    )
     retries = bool(connection.get_option("reconnection_retries"))
-    client = _client(connection, remote, sudoable)
-    return _Route(action, connection, remote, client, password, bool(login), retries)
+    client = _make_client(connection, remote, sudoable)
+    return _HostRoute(action, connection, remote, client, password, bool(needs_login_password), retries)
 
 
-def _question(route: _Route, member: Member, model: Member) -> _Question | None:
+def _make_question(route: _HostRoute, member: TaskMember, model: TaskMember) -> _HostQuestion | None:
     """What a host is asked; None if that is another question than that of the `model`, or it has none."""
     connection, variables = route.connection, member.variables
     plugins = [("connection", connection._load_name), ("shell", connection._shell._load_name)]
     plugins += [("become", connection.become._load_name)] if connection.become else []
-    names = names_of(*plugins)
+    names = list_plugin_variables(*plugins)
     # What the usual plugins take was compared before, of all members.
-    if member is not model and not names <= names_of(*USUAL) and values(member, names) != values(model, names):
+    if (
+        member is not model
+        and not names <= list_plugin_variables(*USUAL_PLUGINS)
+        and format_values(member, names) != format_values(model, names)
+    ):
         return None
-    run = compiled_run(variables)
+    run = get_compiled_run(variables)
     try:
-        observation = route.action.observation(run, member.name, observe_timeout(variables))
+        observation = route.action.observation(run, member.name, get_observe_timeout(variables))
     except AnsibleError:
         return None
-    address = str(next((value_of(variables, name) for name in ADDRESSES if name in variables), member.name))
-    client = route.client(address)
-    return _Question(observation, route, address, client, path_in(client))
+    address = str(
+        next((evaluate_variable(variables, name) for name in ADDRESS_VARIABLES if name in variables), member.name)
+    )
+    client = route.make_client(address)
+    return _HostQuestion(observation, route, address, client, find_control_path(client))
 
 
-def _client(connection: Any, remote: str, sudoable: bool) -> Client:
+def _make_client(connection: Any, remote: str, sudoable: bool) -> MakeClientCommand:
     """How `ssh` is started at an address. Ansible's plugin makes it for two addresses. What differs between them is the
     address and the socket of the connection that is kept open, and for the rest these are put in.
     """
 
-    def made(address: str) -> tuple[bytes, ...]:
-        taken: list[list[bytes]] = []
+    def make_command(address: str) -> tuple[bytes, ...]:
+        captured_commands: list[list[bytes]] = []
 
-        def take(client: list[bytes], _data: object, sudoable: bool = True) -> tuple[int, bytes, bytes]:
-            taken.append(client)
+        def capture_command(client: list[bytes], _data: object, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+            captured_commands.append(client)
             return 0, b"", b""
 
         connection.set_option("host", address)
-        connection._run = take
+        connection._run = capture_command
         connection.exec_command(remote, in_data=b"-", sudoable=sudoable)
         del connection._run
         for descriptor in connection.sshpass_pipe or ():  # of a program that will not be started
             os.close(descriptor)
         connection.sshpass_pipe = None
-        return tuple(map(to_bytes, taken[0]))
+        return tuple(map(to_bytes, captured_commands[0]))
 
-    def socket_of(address: str) -> bytes:
+    def name_socket(address: str) -> bytes:
         path = connection._create_control_path(address, connection.port, connection.user)
         return bytes(to_bytes(os.path.basename(path)))
 
-    first, second = (made(address) for address in MODELS)
+    first, second = (make_command(address) for address in MODEL_ADDRESSES)
     differing = [place for place, two in enumerate(zip(first, second)) if two[0] != two[1]]
-    model, socket = to_bytes(MODELS[0]), socket_of(MODELS[0])
+    model, socket = to_bytes(MODEL_ADDRESSES[0]), name_socket(MODEL_ADDRESSES[0])
 
-    def filled(address: str) -> tuple[bytes, ...]:
-        client, own = list(first), socket_of(address)
+    def fill_command(address: str) -> tuple[bytes, ...]:
+        client, own_socket = list(first), name_socket(address)
         for place in differing:
-            client[place] = to_bytes(address) if first[place] == model else first[place].replace(socket, own)
+            client[place] = to_bytes(address) if first[place] == model else first[place].replace(socket, own_socket)
         return tuple(client)
 
-    return filled if filled(MODELS[1]) == second else made
+    return fill_command if fill_command(MODEL_ADDRESSES[1]) == second else make_command
 
 
 # -- in threads -------------------------------------------------------------------------------------------------------
 
 
-def _answer(question: _Question, step_aside: Callable[[], None]) -> Outcome | None:
+def _ask_host(question: _HostQuestion, step_aside: Callable[[], None]) -> HostOutcome | None:
     """Ask a host; None if it has to be asked the ordinary way."""
 
-    def unconnected() -> None:
+    def step_aside_unconnected() -> None:
         if not (question.path and os.path.exists(question.path)):  # `ssh` makes it once it is connected
             step_aside()
 
     end = time.monotonic() + question.observation.seconds
-    for stream in question.observation.streams():
-        ended = _exchanged(question, stream, end - time.monotonic() + GRACE, unconnected)
-        if ended is None or ended.code == LOST and question.route.retries:
+    for stream in question.observation.list_streams():
+        ended = _exchange_stream(question, stream, end - time.monotonic() + GRACE_SECONDS, step_aside_unconnected)
+        if ended is None or ended.code == LOST_EXIT_CODE and question.route.has_retries:
             return None
-        outcome = _ending(question, ended)
+        outcome = _judge_ending(question, ended)
         if outcome is not None:
             return outcome
         try:
-            result = answered(ended.stdout)
-        except Unusable as wrong:
+            result = parse_observation(ended.stdout)
+        except UnusableAnswer as wrong:
             result = None
             if time.monotonic() < end:
-                return partial(_raised, wrong)
-        if result is not None and not lacks(result):
-            return partial(_answered, result)
+                return partial(_raise_error, wrong)
+        if result is not None and not has_no_answer(result):
+            return partial(_return_answer, result)
         if time.monotonic() >= end:  # the host has ended it, and would end it again
-            return partial(_cut, f"it took longer than {shown(question.observation.seconds)}", False)
-        if result is None and len(ended.stdout) > AROUND:
-            return partial(_raised, Unusable(f"it printed {len(ended.stdout) // 1024} KiB without an answer"))
+            return partial(
+                _end_for_limit, f"it took longer than {format_duration(question.observation.seconds)}", False
+            )
+        if result is None and len(ended.stdout) > MAX_SHELL_OUTPUT_BYTES:
+            return partial(
+                _raise_error, UnusableAnswer(f"it printed {len(ended.stdout) // 1024} KiB without an answer")
+            )
     return None
 
 
-def _exchanged(question: _Question, stream: bytes, seconds: float, silent: Callable[[], None]) -> Ended | None:
+def _exchange_stream(
+    question: _HostQuestion, stream: bytes, seconds: float, report_silence: Callable[[], None]
+) -> ExchangeResult | None:
     """What a host prints: over the connection that is open, else by `ssh`. None if that needs a password, or was
     lost.
     """
     route, host = question.route, question.observation.host
-    limits = Limits(LARGEST_ANSWER, seconds)
+    limits = ExchangeLimits(MAX_ANSWER_BYTES, seconds)
     try:
         if os.path.exists(question.path):
-            with contextlib.suppress(NoSession):
-                display.vvv(f"SSH: over {question.path}: {route.remote}", host=host)
-                start = over_connection(question.path, route.remote)
-                ended = exchange(start, stream, limits, route.password, silent)
-                return None if ended.code == LOST else ended
-        if route.login:
+            with contextlib.suppress(NoMultiplexSession):
+                display.vvv(f"SSH: over {question.path}: {route.remote_command}", host=host)
+                start = start_over_connection(question.path, route.remote_command)
+                ended = run_exchange(start, stream, limits, route.password, report_silence)
+                return None if ended.code == LOST_EXIT_CODE else ended
+        if route.needs_login_password:
             return None
         display.vvv(f"SSH: EXEC {shlex.join(map(to_text, question.client))}", host=host)
-        return exchange(by_client(question.client), stream, limits, route.password, silent)
+        return run_exchange(start_by_client(question.client), stream, limits, route.password, report_silence)
     except OSError as error:  # of this machine: no descriptors, no processes
         display.vvv(f"asked the ordinary way: {error}", host=host)
         return None
 
 
-def _ending(question: _Question, ended: Ended) -> Outcome | None:
+def _judge_ending(question: _HostQuestion, ended: ExchangeResult) -> HostOutcome | None:
     """What it means that a command ended as it did; None if that is for its answer to say."""
-    if ended.cut:
-        return partial(_cut, ended.cut, ended.gone)
-    if ended.refused:
-        return partial(_raised, AnsibleError(ended.refused))
-    if ended.code == LOST:
-        said = to_text(ended.stderr)
-        return partial(_raised, AnsibleConnectionFailure(f"{UNREACHABLE.format(question.address)}: {said}"))
+    if ended.cut_reason:
+        return partial(_end_for_limit, ended.cut_reason, ended.has_ended)
+    if ended.refusal:
+        return partial(_raise_error, AnsibleError(ended.refusal))
+    if ended.code == LOST_EXIT_CODE:
+        output = to_text(ended.stderr)
+        return partial(_raise_error, AnsibleConnectionFailure(f"{UNREACHABLE.format(question.address)}: {output}"))
     return None
 
 
-def _answered(result: ObservationAnswer, _leash: Leash) -> ObservationAnswer:
+def _return_answer(result: ObservationAnswer, _leash: OutputLimiter) -> ObservationAnswer:
     return result
 
 
-def _answer_in(outcome: Any) -> ObservationAnswer | None:
+def _get_answer(outcome: Any) -> ObservationAnswer | None:
     """What a host answered well; None for another outcome."""
     answer: ObservationAnswer | None = None
-    if isinstance(outcome, partial) and outcome.func is _answered:
+    if isinstance(outcome, partial) and outcome.func is _return_answer:
         (answer,) = outcome.args
     return answer
 
 
-def _raised(error: Exception, _leash: Leash) -> ObservationAnswer:
+def _raise_error(error: Exception, _leash: OutputLimiter) -> ObservationAnswer:
     raise error
 
 
-def _cut(why: str, gone: bool, leash: Leash) -> ObservationAnswer:
-    leash.cut(why)
-    leash.gone = gone
+def _end_for_limit(reason: str, has_ended: bool, limiter: OutputLimiter) -> ObservationAnswer:
+    limiter.end_processes(reason)
+    limiter.has_ended = has_ended
     return {}

@@ -18,13 +18,13 @@ from ansible.template import Templar
 from proscribe.model.types.run import Variables
 from proscribe.wire import installation
 
-from proscribe_ansible.handover import Member
+from proscribe_ansible.handover import TaskMember
 
-ADDRESSES = ("ansible_ssh_host", "ansible_host")  # the first that is there counts
-USUAL = (("connection", "ssh"), ("shell", "sh"), ("become", "sudo"))  # plugins
-INTERPRETER = "ansible_python_interpreter"  # Ansible's executor reads it, and it belongs to no plugin
+ADDRESS_VARIABLES = ("ansible_ssh_host", "ansible_host")  # the first that is there counts
+USUAL_PLUGINS = (("connection", "ssh"), ("shell", "sh"), ("become", "sudo"))  # plugins
+INTERPRETER_VARIABLE = "ansible_python_interpreter"  # Ansible's executor reads it, and it belongs to no plugin
 # Keywords that decide how a host is reached and what it is asked.
-KEYWORDS = (
+TASK_KEYWORDS = (
     "args",
     "become",
     "become_user",
@@ -38,18 +38,18 @@ KEYWORDS = (
 )
 
 
-def alike(members: Sequence[Member]) -> Iterator[list[Member]]:
+def group_alike(members: Sequence[TaskMember]) -> Iterator[list[TaskMember]]:
     """The members in groups of those that are reached alike, and asked the same."""
-    if not is_constant(members[0].task):
+    if not is_constant_task(members[0].task):
         yield from ([member] for member in members)
         return
-    groups: dict[str, list[Member]] = {}
+    groups: dict[str, list[TaskMember]] = {}
     for member in members:
-        groups.setdefault(values(member, names_of(*USUAL)), []).append(member)
+        groups.setdefault(format_values(member, list_plugin_variables(*USUAL_PLUGINS)), []).append(member)
     yield from groups.values()
 
 
-def is_constant(task: Any) -> bool:
+def is_constant_task(task: Any) -> bool:
     """Whether a task is the same for hosts that are reached alike. In our own playbooks no expression has other
     variables than those of the connection.
     """
@@ -57,31 +57,33 @@ def is_constant(task: Any) -> bool:
         return False
     if str(task.get_path()).startswith(f"{installation.PLAYBOOKS}/"):
         return True
-    return not any("{{" in str(getattr(task, keyword)) for keyword in KEYWORDS)
+    return not any("{{" in str(getattr(task, keyword)) for keyword in TASK_KEYWORDS)
 
 
 @functools.cache
-def names_of(*plugins: tuple[str, str]) -> frozenset[str]:
+def list_plugin_variables(*plugins: tuple[str, str]) -> frozenset[str]:
     """The variables that plugins take their options from, and Ansible what it gives to them."""
     for kind, plugin in plugins:  # Ansible knows a plugin's variables once that is loaded
         getattr(loader, f"{kind}_loader").get(plugin, class_only=True)
     names = {name for kind, plugin in plugins for name in C.config.get_plugin_vars(kind, plugin)}
     names |= {name for aliases in C.MAGIC_VARIABLE_MAPPING.values() for name in aliases}
-    return frozenset((names | {INTERPRETER}) - {*ADDRESSES, "inventory_hostname"})
+    return frozenset((names | {INTERPRETER_VARIABLE}) - {*ADDRESS_VARIABLES, "inventory_hostname"})
 
 
-def values(member: Member, names: frozenset[str]) -> str:
+def format_values(member: TaskMember, names: frozenset[str]) -> str:
     """The values that a host has for these variables, as one text."""
-    found = {name: value_of(member.variables, name) for name in sorted(names & member.variables.keys())}
-    return repr(found)
+    values_by_name = {
+        name: evaluate_variable(member.variables, name) for name in sorted(names & member.variables.keys())
+    }
+    return repr(values_by_name)
 
 
-def value_of(variables: Variables, name: str) -> Any:
+def evaluate_variable(variables: Variables, name: str) -> Any:
     """The value of a variable; what does not hold an expression is not evaluated."""
-    value = variables[name]
-    if value is None or isinstance(value, (bool, int)) or isinstance(value, str) and "{" not in value:
-        return value
+    content = variables[name]
+    if content is None or isinstance(content, (bool, int)) or isinstance(content, str) and "{" not in content:
+        return content
     try:
-        return Templar(None, variables=variables).template(value)
+        return Templar(None, variables=variables).template(content)
     except AnsibleError as error:
         return error  # unlike any other; the executor will tell of it

@@ -16,30 +16,30 @@ from ansible.executor.process.worker import WorkerProcess
 from ansible.executor.task_executor import TaskExecutor
 from proscribe.model.types.answer import ObservationAnswer
 
-from proscribe_ansible.connection_groups import KEYWORDS
-from proscribe_ansible.handover import ANSWER, Member, handover
+from proscribe_ansible.connection_groups import TASK_KEYWORDS
+from proscribe_ansible.handover import ANSWER_KEYS, TaskMember, handover
 
 # Keywords that make another result of what the action returns.
-JUDGING = ("changed_when", "failed_when", "notify", "no_log")
-WARNED_OF = frozenset({"failed", "not_installed", "unwatched"})  # keys of an answer that is reported by itself
-WHOLE = "_task.polymorphic_result"  # what `register: name` stands for since ansible-core 2.21
+JUDGING_KEYWORDS = ("changed_when", "failed_when", "notify", "no_log")
+WARNED_KEYS = frozenset({"failed", "not_installed", "unwatched"})  # keys of an answer that is reported by itself
+WHOLE_RESULT_EXPRESSION = "_task.polymorphic_result"  # what `register: name` stands for since ansible-core 2.21
 
 
-class _Inside(WorkerProcess):
+class _InsideWorker(WorkerProcess):
     """Ansible's worker of a member, which runs in the process of the batch."""
 
-    def __init__(self, batch: Any, member: Member, question: Any) -> None:
+    def __init__(self, batch: Any, member: TaskMember, question: Any) -> None:
         self.__dict__.update(batch.__dict__)
         # Workers evaluate their task in place: it is theirs alone, as it is after a fork.
         task = member.task.copy(exclude_parent=True, exclude_tasks=True)
         task._parent = member.task._parent
         if question is not None:
-            for keyword in KEYWORDS:  # an expression costs more than all else of a task
+            for keyword in TASK_KEYWORDS:  # an expression costs more than all else of a task
                 setattr(task, keyword, getattr(question.route.action._task, keyword))
         self._host, self._task, self._task_vars = member.host, task, dict(member.variables)
         self._play_context = member.play_context
         self._term = batch._term
-        self._final_q = self.sent = _Sent(batch._final_q)
+        self._final_q = self.sent = _ResultQueue(batch._final_q)
 
     def _detach(self) -> None:
         """The process of the batch is detached."""
@@ -48,7 +48,7 @@ class _Inside(WorkerProcess):
         raise  # noqa: PLE0704 - it is called where an exception is handled
 
 
-class _Sent:
+class _ResultQueue:
     """The queue to the strategy, which remembers the last result that went through it."""
 
     def __init__(self, queue: Any) -> None:
@@ -66,7 +66,7 @@ class _Sent:
         return getattr(self._queue, name)
 
 
-class _Executor(TaskExecutor):
+class _AnsweredExecutor(TaskExecutor):
     """Ansible's executor, with a connection that is there: nothing is written to it, since the answer is there too."""
 
     question: Any = None  # of the member that is run
@@ -82,23 +82,23 @@ class _Executor(TaskExecutor):
         return [] if self.question is not None else super()._set_connection_options(*args, **named)
 
 
-def run_inside(batch: Any, member: Member, question: Any = None) -> Any:
+def run_executor(batch: Any, member: TaskMember, question: Any = None) -> Any:
     """Run Ansible's executor for a member, and return the result that it sends to the strategy. With a `question`, the
     answer to it is there.
     """
     host = member.host
     variables, groups = host.vars, host.groups
-    _Executor.question, workers.TaskExecutor = question, _Executor
+    _AnsweredExecutor.question, workers.TaskExecutor = question, _AnsweredExecutor
     try:
-        inside = _Inside(batch, member, question)
+        inside = _InsideWorker(batch, member, question)
         inside.run()
         return inside.sent.last
     finally:
-        _Executor.question, workers.TaskExecutor = None, TaskExecutor
+        _AnsweredExecutor.question, workers.TaskExecutor = None, TaskExecutor
         host.vars, host.groups = variables, groups  # a worker empties them, for the way to the strategy
 
 
-class Results:
+class MemberResults:
     """Sends the results of members to the strategy, those that differ in the answer only at the next `flush`."""
 
     def __init__(self, batch: Any) -> None:
@@ -108,20 +108,20 @@ class Results:
         self._alike: dict[int, list[tuple[str, Mapping[str, object]]]] = {}
         self._plain: dict[int, bool] = {}  # by task
 
-    def send(self, member: Member, question: Any, answer: ObservationAnswer | None, outcome: Any) -> None:
+    def send(self, member: TaskMember, question: Any, answer: ObservationAnswer | None, outcome: Any) -> None:
         """Send the result of a member. `answer` is what it answered, None for another `outcome`."""
         task, route = id(member.task), id(question.route)
         if task not in self._plain:
-            self._plain[task] = _is_plain(member.task)
+            self._plain[task] = _is_plain_task(member.task)
         plain = self._plain[task] and answer is not None
         result = question.observation.noted(answer.copy()) if answer is not None and plain else {}
         wire, model = self._models.get(route, (None, {}))
-        if wire is not None and plain and _differ_in(model, result) <= ANSWER:
-            self._alike.setdefault(route, []).append((member.name, {key: result[key] for key in ANSWER}))
+        if wire is not None and plain and _find_differing_keys(model, result) <= ANSWER_KEYS:
+            self._alike.setdefault(route, []).append((member.name, {key: result[key] for key in ANSWER_KEYS}))
             return
         handover.outcomes[member.name] = question.observation, outcome
-        sent = run_inside(self._batch, member, question)
-        if plain and result.keys() >= ANSWER and not result.keys() & WARNED_OF and not _warns(sent):
+        sent = run_executor(self._batch, member, question)
+        if plain and result.keys() >= ANSWER_KEYS and not result.keys() & WARNED_KEYS and not _has_warnings(sent):
             self._models.setdefault(route, (sent, result))  # what is gathered is as the first one
 
     def flush(self) -> None:
@@ -131,22 +131,26 @@ class Results:
             self._batch.answered(self._models[route][0], answers)
 
 
-def _warns(wire: Any) -> bool:
+def _has_warnings(wire: Any) -> bool:
     """Whether a result has warnings, which are of one host."""
     return "warnings" in wire.return_data if hasattr(wire, "return_data") else bool(wire.utr.warnings)
 
 
-def _is_plain(task: Any) -> bool:
+def _is_plain_task(task: Any) -> bool:
     """Whether nothing of a task says more of its result than the action does. Since ansible-core 2.21 `register` can
     hold expressions, one for each variable.
     """
     register = task.register if isinstance(task.register, dict) else {}
     return (
-        not any(getattr(task, keyword, None) for keyword in JUDGING)
+        not any(getattr(task, keyword, None) for keyword in JUDGING_KEYWORDS)
         and "{{" not in str(task.name)
-        and all(expression == WHOLE for expression in register.values())
+        and all(expression == WHOLE_RESULT_EXPRESSION for expression in register.values())
     )
 
 
-def _differ_in(one: Mapping[str, object], other: Mapping[str, object]) -> set[str]:
-    return {key for key in one.keys() | other.keys() if key not in one or key not in other or one[key] != other[key]}
+def _find_differing_keys(first_answer: Mapping[str, object], second_answer: Mapping[str, object]) -> set[str]:
+    return {
+        key
+        for key in first_answer.keys() | second_answer.keys()
+        if key not in first_answer or key not in second_answer or first_answer[key] != second_answer[key]
+    }

@@ -11,73 +11,77 @@ from proscribe.controller.files import naming
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.text.wording import clean
 
-from proscribe_ansible.terminal import Terminal
+from proscribe_ansible.terminal import RunTerminal
 
-FILE = "PROSCRIBE_EXIT_FILE"  # where it names a file, the code is written there, and Ansible ends as it would
+EXIT_FILE_VARIABLE = (
+    "PROSCRIBE_EXIT_FILE"  # where it names a file, the code is written there, and Ansible ends as it would
+)
 
 
-class ExitCode:
+class PlaybookExitCode:
     """The codes of the runs of one playbook, until it ends with the worst."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: RunTerminal) -> None:
         self._terminal = terminal
         self._codes: list[str] = []
-        self._broken = False
-        self._unwritten = False  # whether the file that the environment names has no code, since it cannot be written
-        self.ends = False  # whether the report ends ansible-playbook
+        self._is_report_broken = False
+        self._is_unwritten = (
+            False  # whether the file that the environment names has no code, since it cannot be written
+        )
+        self.ends_playbook = False  # whether the report ends ansible-playbook
 
     def __bool__(self) -> bool:
         """Whether a run or a mistake has added one."""
         return bool(self._codes)
 
-    def add(self, code: str) -> None:
+    def add_code(self, code: str) -> None:
         """Take a code that the playbook is to end with, if none is worse."""
         self._codes.append(code)
 
-    def conclude(self, decided: verdict.Verdict) -> None:
+    def conclude_run(self, run_verdict: verdict.Verdict) -> None:
         """Take the verdict on a run, and print its reason."""
-        self.add(decided.exit)
-        if decided.reason:
-            code = f"exit {decided.exit}: " if self.ends or os.environ.get(FILE) else ""
-            self._terminal.conclude(f"{code}{decided.reason}")
+        self.add_code(run_verdict.exit)
+        if run_verdict.reason:
+            code = f"exit {run_verdict.exit}: " if self.ends_playbook or os.environ.get(EXIT_FILE_VARIABLE) else ""
+            self._terminal.show_conclusion(f"{code}{run_verdict.reason}")
 
-    def broken(self, what: str) -> None:
+    def report_failure(self, problem: str) -> None:
         """Print that the report failed, and see to it that the playbook does not end well."""
-        first, self._broken = not self._broken, True
-        self._terminal.take_line_away()
-        self._terminal.display.error(f"Proscribe's report failed, so this run proves nothing: {what}")
+        is_first, self._is_report_broken = not self._is_report_broken, True
+        self._terminal.remove_progress_line()
+        self._terminal.display.error(f"Proscribe's report failed, so this run proves nothing: {problem}")
         if sys.exc_info()[0] is not None:
             self._terminal.display.vvv(traceback.format_exc())
-        if first:
-            self.write()
+        if is_first:
+            self.write_exit_file()
 
-    def _worst(self) -> str:
-        return verdict.worst_exit([verdict.BROKEN_EXIT] if self._broken else self._codes)
+    def _find_worst_code(self) -> str:
+        return verdict.worst_exit([verdict.BROKEN_EXIT] if self._is_report_broken else self._codes)
 
-    def code(self) -> int | None:
+    def compute_exit_code(self) -> int | None:
         """The exit code; None for Ansible's own."""
-        code = self._worst()
+        code = self._find_worst_code()
         return None if code == verdict.ANSIBLE else int(code)
 
-    def write(self) -> None:
+    def write_exit_file(self) -> None:
         """Write the code into the file that the environment names, if it does."""
-        path = os.environ.get(FILE)
+        path = os.environ.get(EXIT_FILE_VARIABLE)
         if not path:
             return
         try:
             with naming(path):
-                Path(path).write_text(self._worst() + "\n", encoding="utf-8")
-            self._unwritten = False
+                Path(path).write_text(self._find_worst_code() + "\n", encoding="utf-8")
+            self._is_unwritten = False
         except OSError as error:
-            self._unwritten = True
+            self._is_unwritten = True
             self._terminal.display.error(f"cannot write the exit code: {clean(error)}")
 
-    def leave(self) -> None:
+    def exit_playbook(self) -> None:
         """End ansible-playbook with the code, unless somebody else does.
 
         All other callbacks have had their turn, and Ansible cleans up on the way. After a failure it begins no other
         playbook either.
         """
-        code = self.code()
-        if code is not None and self.ends and (self._unwritten or not os.environ.get(FILE)):
+        code = self.compute_exit_code()
+        if code is not None and self.ends_playbook and (self._is_unwritten or not os.environ.get(EXIT_FILE_VARIABLE)):
             raise SystemExit(code)

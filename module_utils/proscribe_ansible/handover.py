@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from proscribe.model.types.answer import ObservationAnswer
 from proscribe.model.types.run import Variables
-from proscribe.wire.observation import Observation
-from proscribe.wire.replies.output_limits import Leash
+from proscribe.wire.observation import HostObservation
+from proscribe.wire.replies.output_limits import OutputLimiter
 
-ANSWER = {"record", "drifted", "privileged"}  # in what the answers of two hosts may differ
+ANSWER_KEYS = {"record", "drifted", "privileged"}  # in what the answers of two hosts may differ
 
 
-class Member(NamedTuple):
+class TaskMember(NamedTuple):
     """A host that a strategy queues for a task."""
 
     host: Any
@@ -27,23 +27,23 @@ class Member(NamedTuple):
         return str(self.host.name)
 
 
-Answers = Sequence[tuple[str, Mapping[str, object]]]  # hosts, and what each answered
-Outcome = Callable[[Leash], ObservationAnswer]  # returns the answer, or raises what was wrong with it
+HostAnswers = Sequence[tuple[str, Mapping[str, object]]]  # hosts, and what each answered
+HostOutcome = Callable[[OutputLimiter], ObservationAnswer]  # returns the answer, or raises what was wrong with it
 
 
-class Handover:
+class ActionHandover:
     """What the process of a batch and the actions that run in it hand each other."""
 
     def __init__(self) -> None:
         # By the names of hosts, until the action has taken them.
-        self.outcomes: dict[str, tuple[Observation, Outcome]] = {}
+        self.outcomes: dict[str, tuple[HostObservation, HostOutcome]] = {}
         self.capturing = False  # whether the action is to raise Captured instead of asking its host
 
 
-handover = Handover()
+handover = ActionHandover()
 
 
-class Captured(BaseException):
+class CapturedAction(BaseException):
     """The action of a task, just before it would ask its host. It is no Exception, since Ansible's executor makes a
     result of each of those.
     """

@@ -12,67 +12,70 @@ from ansible.module_utils.proscribe.host.system.file_lock import Busy
 if TYPE_CHECKING:
     from proscribe.model.types.answer import ChangeAnswer, QuarantineAnswer
 
-ARGUMENTS = {
+PLAN_ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
 
 # What an action says of its run, for the runs of others (host/system/file_lock.py).
-RUN = {"run": {"type": "dict", "options": {"by": {"type": "str"}, "wait": {"type": "float"}}}}
+RUN_ARGUMENT = {"run": {"type": "dict", "options": {"by": {"type": "str"}, "wait": {"type": "float"}}}}
 
 
-class Call(AnsibleModule):
+class ModuleCall(AnsibleModule):
     """One call of a module that changes hosts. A host's own log keeps the name of the plan, who sent it, and what was
     done. Ansible would write all of the plan there, with every call.
     """
 
     def __init__(self, argument_spec: Mapping[str, object], **more: Any) -> None:
-        super().__init__(argument_spec={**argument_spec, **RUN}, **more)
+        super().__init__(argument_spec={**argument_spec, **RUN_ARGUMENT}, **more)
         self.host = Host()
         run = self.params.pop("run") or {}
         self.host.by = run.get("by") or ""
         self.host.patience = run.get("wait") or self.host.patience
 
     def _log_invocation(self) -> None:
-        given = {name: value.get("digest") if isinstance(value, dict) else value for name, value in self.params.items()}
-        given["by"] = (self.params.get("run") or {}).get("by")
-        self.log(" ".join(["Invoked with", *(f"{name}={value}" for name, value in given.items() if value)]))
+        parameters = {
+            name: content.get("digest") if isinstance(content, dict) else content
+            for name, content in self.params.items()
+        }
+        parameters["by"] = (self.params.get("run") or {}).get("by")
+        self.log(" ".join(["Invoked with", *(f"{name}={content}" for name, content in parameters.items() if content)]))
 
-    def log_done(self, actions: Sequence[str]) -> None:
+    def log_actions(self, actions: Sequence[str]) -> None:
         """Write down what was done. Actions name files of users, who must not write lines of their own there."""
         if actions and not self.check_mode:
             self.log(f"Did {one_line('; '.join(actions))}")
 
 
-def answer_for(control: str) -> None:
+def serve_control(control: str) -> None:
     """Answer one call of the enforcing module of that control, and exit."""
-    module = Call(argument_spec=ARGUMENTS, supports_check_mode=True)
-    plan = taken_plan(module)
+    module = ModuleCall(argument_spec=PLAN_ARGUMENTS, supports_check_mode=True)
+    plan = take_plan(module)
     lift = module.params["state"] == "absent"
-    answer(module, lambda: change(module.host, plan, control, lift=lift, dry_run=module.check_mode))
+    serve_call(module, lambda: change(module.host, plan, control, lift=lift, dry_run=module.check_mode))
 
 
-def taken_plan(module: Call) -> Any:
+def take_plan(module: ModuleCall) -> Any:
     """The plan of a call, of which only the digest stays behind: an answer need not carry the whole plan back."""
     plan = module.params["plan"]
     module.params["plan"] = (plan or {}).get("digest")
     return plan
 
 
-def answer(module: Call, work: Callable[[], ChangeAnswer | QuarantineAnswer]) -> None:
-    """Answer a call with what `work` returns, or with how it failed, and exit."""
+def serve_call(module: ModuleCall, do_work: Callable[[], ChangeAnswer | QuarantineAnswer]) -> None:
+    """Answer a call with what `do_work` returns, or with how it failed, and exit."""
     try:
-        result = work()
-        module.log_done(result.get("actions", ()))
-        module.exit_json(**result, **_others(module))
+        result = do_work()
+        module.log_actions(result.get("actions", ()))
+        module.exit_json(**result, **_list_other_runs(module))
     except (ControlError, ValueError) as error:
         done = list(getattr(error, "done", ()))
-        module.log_done(done)
-        busy = {"busy": error.turn._asdict()} if isinstance(error, Busy) else _others(module)
+        module.log_actions(done)
+        busy = {"busy": error.turn._asdict()} if isinstance(error, Busy) else _list_other_runs(module)
         module.fail_json(msg=str(error), changed=bool(done), actions=done, refused=[], **busy)
 
 
-def _others(module: Call) -> dict[str, object]:
+def _list_other_runs(module: ModuleCall) -> dict[str, object]:
     """With whom the run had to share the host."""
     return {"other_runs": module.host.other_runs} if module.host.other_runs else {}

@@ -17,16 +17,16 @@ from ansible.template import Templar, trust_as_template
 from proscribe.controller.report.collection.plays import OBSERVING
 from proscribe.wire import installation
 
-COLLECTED = 20_000  # new objects that Python looks through for garbage
+MIN_COLLECTION_OBJECTS = 20_000  # new objects that Python looks through for garbage
 
 
-def load_once() -> None:
+def load_shared_plugins() -> None:
     """Load it here (docs/speed.md)."""
     filter_loader.get("default")
     test_loader.get("defined")
     Templar(DataLoader()).template(trust_as_template("{{ '' | default('') }}"))  # the first expression costs most
     for loader, name in (
-        (action_loader, installation.called(OBSERVING[0])),
+        (action_loader, installation.qualify_name(OBSERVING[0])),
         (connection_loader, "ssh"),
         (become_loader, "sudo"),
     ):
@@ -36,4 +36,4 @@ def load_once() -> None:
     # it shares with the others. And what a run makes is nearly all of it no garbage that has to be looked for.
     gc.freeze()
     first, *others = gc.get_threshold()
-    gc.set_threshold(max(first, COLLECTED), *others)
+    gc.set_threshold(max(first, MIN_COLLECTION_OBJECTS), *others)

@@ -16,18 +16,18 @@ from ansible.release import __version__
 from ansible.utils.display import Display
 from proscribe.controller.report.text.layout import warning as in_lines
 
-EITHER = "|"  # between the names that one thing has in different releases
+NAME_SEPARATOR = "|"  # between the names that one thing has in different releases
 
 
-class Uses(NamedTuple):
+class PrivateNames(NamedTuple):
     """What a part of Proscribe uses: the names by what has them, `Class` or `Class()` for an object of it."""
 
-    part: str
-    without: str  # what is done where one of them is missing
+    feature: str
+    consequence: str  # what is done where one of them is missing
     names: Mapping[str, tuple[str, ...]]
 
 
-SWEEP = Uses(
+SWEEP = PrivateNames(
     "many hosts in one process",
     "every host has a worker of its own, which takes longer",
     {
@@ -49,7 +49,7 @@ SWEEP = Uses(
         "Connection()": ("_run", "_create_control_path", "_load_name", "_play_context", "_shell"),
     },
 )
-CUT_SHORT = Uses(
+CUT_SHORT = PrivateNames(
     "runs that are cut short",
     "such a run leaves its report to the next run",
     {
@@ -58,28 +58,28 @@ CUT_SHORT = Uses(
         "AnsibleError": ("_exit_code",),
     },
 )
-ENDING = Uses(
+ENDING = PrivateNames(
     "the end of a run",
     "the exit code is Ansible's unless PROSCRIBE_EXIT_FILE names a file, and a run that is cut short leaves its report"
     " to the next run",
     {"TaskQueueManager()": ("_callback_plugins",)},
 )
-JOINING = Uses(
+JOINING = PrivateNames(
     "roles that register the report",
     "only a playbook that names Proscribe's roles has a report",
     {"CallbackBase": ("_init_callback_methods",)},
 )
-STREAM = Uses(
+STREAM = PrivateNames(
     "streamed code",
     "the observing code goes as a module, which takes longer",
     {"ActionBase": ("_low_level_execute_command",)},
 )
-ANSWERS = Uses(
+ANSWERS = PrivateNames(
     "answers of modules",
     "Ansible reads the answer of a module before Proscribe does",
     {"ActionBase": ("_parse_returned_data",)},
 )
-DETAILS = Uses(
+DETAILS = PrivateNames(
     "details",
     "messages say less, a host that does not end its session keeps it, and tasks may take longer",
     {
@@ -89,7 +89,7 @@ DETAILS = Uses(
         "CallbackBase": ("_handle_warnings",),
     },
 )
-PLACES = Uses(
+PLACES = PrivateNames(
     "places of variables",
     "messages do not say where some variables were written, and a large fleet takes longer",
     {
@@ -98,7 +98,7 @@ PLACES = Uses(
         "VariableManager.get_vars": ("_hosts", "_hosts_all"),  # parameters
     },
 )
-ACTIONS = Uses(
+ACTIONS = PrivateNames(
     "actions",
     "Ansible gives it to every action plugin, so the run stops before any host is touched",
     {
@@ -108,7 +108,7 @@ ACTIONS = Uses(
     },
 )
 # These have another way that is as good: a part is found by its type (proscribe/ansible_parts.py).
-FOUND = Uses(
+FOUND = PrivateNames(
     "parts of objects",
     "they are found by their type, or elsewhere, and nothing is left out",
     {
@@ -122,29 +122,34 @@ FOUND = Uses(
         "CallbackTaskResult()": ("_return_data|utr",),
     },
 )
-EVERY = (SWEEP, CUT_SHORT, ENDING, JOINING, STREAM, ANSWERS, DETAILS, PLACES, ACTIONS, FOUND)
+ALL_USES = (SWEEP, CUT_SHORT, ENDING, JOINING, STREAM, ANSWERS, DETAILS, PLACES, ACTIONS, FOUND)
 
 
-def lacking(uses: Uses, kind: str, one: Any) -> list[str]:
+def list_missing_names(uses: PrivateNames, kind: str, checked_object: Any) -> list[str]:
     """The names that one of that kind should have, and has not; of a function, its parameters."""
-    own = inspect.signature(one).parameters if inspect.isroutine(one) else None
+    parameters = inspect.signature(checked_object).parameters if inspect.isroutine(checked_object) else None
     return [
         f"{kind}.{names}"
         for names in uses.names[kind]
-        if not any(hasattr(one, name) if own is None else name in own for name in names.split(EITHER))
+        if not any(
+            hasattr(checked_object, name) if parameters is None else name in parameters
+            for name in names.split(NAME_SEPARATOR)
+        )
     ]
 
 
-def said(uses: Uses, names: list[str]) -> str:
+def describe_missing_names(uses: PrivateNames, names: list[str]) -> str:
     """What is reported of names that are missing."""
-    return f"ansible-core {__version__} has no {', '.join(names)}, for {uses.part}: {uses.without}"
+    return f"ansible-core {__version__} has no {', '.join(names)}, for {uses.feature}: {uses.consequence}"
 
 
-def complete(uses: Uses, having: Mapping[str, object]) -> bool:
+def has_all_names(uses: PrivateNames, objects: Mapping[str, object]) -> bool:
     """Whether these have all names; else one warning names what is missing. Ansible prints a text once, whichever
     process it comes from.
     """
-    names = [name for kind, one in having.items() for name in lacking(uses, kind, one)]
+    names = [
+        name for kind, checked_object in objects.items() for name in list_missing_names(uses, kind, checked_object)
+    ]
     if names:
-        Display().warning(in_lines(said(uses, names)))
+        Display().warning(in_lines(describe_missing_names(uses, names)))
     return not names

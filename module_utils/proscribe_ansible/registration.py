@@ -27,40 +27,40 @@ from ansible.plugins.strategy import StrategyBase
 from proscribe.controller.ansible_parts import part_of
 from proscribe.controller.report.collection import active
 
-from proscribe_ansible.private_names import ENDING, JOINING, complete
+from proscribe_ansible.private_names import ENDING, JOINING, has_all_names
 
-CALLBACK = "proscribe_report"
-FAILED = ("v2_runner_on_failed", "v2_runner_item_on_failed")  # the events of a failed task
-SHORTENED = "_proscribe_shortened"
-LEFT_OUT = "(left out here; -vvv prints it)"
+CALLBACK_NAME = "proscribe_report"
+FAILURE_EVENTS = ("v2_runner_on_failed", "v2_runner_item_on_failed")  # the events of a failed task
+SHORTENED_MARK = "_proscribe_shortened"
+LEFT_OUT_TEXT = "(left out here; -vvv prints it)"
 
 
-def register(action: str, directory: Path) -> None:
+def register_report(action: str, directory: Path) -> None:
     """Register the report, unless one collects already. `action` is the module name of the action that asks, and
     `directory` the place of the callback where that is not in a collection.
     """
     if active.collected():
         return
-    for frame in _callers():
+    for frame in _list_callers():
         strategy, iterator = frame.f_locals.get("self"), frame.f_locals.get("iterator")
         if isinstance(strategy, StrategyBase) and iterator is not None:
             play, manager = part_of(iterator, "_play", Play), part_of(strategy, "_tqm", TaskQueueManager)
-            whole = complete(ENDING, {"TaskQueueManager()": manager})
-            whole = complete(JOINING, {"CallbackBase": CallbackBase}) and whole
-            if play is not None and whole and (callback := _loaded(action, directory)):
+            has_names = has_all_names(ENDING, {"TaskQueueManager()": manager})
+            has_names = has_all_names(JOINING, {"CallbackBase": CallbackBase}) and has_names
+            if play is not None and has_names and (callback := _load_callback(action, directory)):
                 manager._callback_plugins.append(callback)
                 callback.joins(play, manager)
             return
 
 
-def _loaded(action: str, directory: Path) -> Any:
+def _load_callback(action: str, directory: Path) -> Any:
     """The callback, as Ansible makes one ready when it loads it."""
     package = action.split(".")
     if package[0] == "ansible_collections":
-        name = f"{package[1]}.{package[2]}.{CALLBACK}"
+        name = f"{package[1]}.{package[2]}.{CALLBACK_NAME}"
     else:
         callback_loader.add_directory(str(directory))
-        name = CALLBACK
+        name = CALLBACK_NAME
     callback = callback_loader.get(name)
     if callback is not None:
         callback._init_callback_methods()
@@ -68,61 +68,66 @@ def _loaded(action: str, directory: Path) -> Any:
     return callback
 
 
-def manager_of(callback: Any) -> Any:
+def find_manager(callback: Any) -> Any:
     """The task queue manager that sends an event to this callback now; None where that is not known."""
-    for frame in _callers():
+    for frame in _list_callers():
         manager = frame.f_locals.get("self")
         if isinstance(manager, TaskQueueManager):
-            known = complete(ENDING, {"TaskQueueManager()": manager}) and callback in manager._callback_plugins
-            return manager if known else None
+            is_known = has_all_names(ENDING, {"TaskQueueManager()": manager}) and callback in manager._callback_plugins
+            return manager if is_known else None
     return None
 
 
-def be_last(callback: Any, manager: Any) -> bool:
+def move_to_end(callback: Any, manager: Any) -> bool:
     """Let this callback have each event after all others; returns whether it does. Events that are being sent now go
     on along the old list.
     """
     callbacks = getattr(manager, "_callback_plugins", None)
     if not isinstance(callbacks, list) or callback not in callbacks:
         return False
-    manager._callback_plugins = [*(one for one in callbacks if one is not callback), callback]
+    manager._callback_plugins = [
+        *(other_callback for other_callback in callbacks if other_callback is not callback),
+        callback,
+    ]
     return True
 
 
-def shorten_failures(manager: Any, concerns: Callable[[Any], bool], key: str) -> None:
-    """Let the screen of the run, whichever it is, print failed results that `concerns` names without what `key` has.
+def shorten_failures(manager: Any, is_concerned: Callable[[Any], bool], key: str) -> None:
+    """Let the screen of the run, whichever it is, print failed results that `is_concerned` names without what `key` has.
 
     The screen is the first callback. Ansible makes a copy of a result for each callback, so the others have it whole,
     and so does the variable that a task registers.
     """
     callbacks = getattr(manager, "_callback_plugins", None)
     screen = callbacks[0] if isinstance(callbacks, list) and callbacks else None
-    for event in FAILED:
-        prints = getattr(screen, event, None)
-        if prints is not None and not getattr(prints, SHORTENED, False):
-            setattr(screen, event, _shortened(prints, concerns, key))
+    for event in FAILURE_EVENTS:
+        print_event = getattr(screen, event, None)
+        if print_event is not None and not getattr(print_event, SHORTENED_MARK, False):
+            setattr(screen, event, _wrap_shortened(print_event, is_concerned, key))
 
 
-def _shortened(prints: Callable[..., Any], concerns: Callable[[Any], bool], key: str) -> Callable[..., Any]:
-    @functools.wraps(prints)
-    def shortened(result: Any, *arguments: Any, **named: Any) -> Any:
-        if concerns(result):
-            for one in (result.result, *(result.result.get("results") or ())):  # a loop has one for each item
-                if key in one:
-                    one[key] = LEFT_OUT
-        return prints(result, *arguments, **named)
+def _wrap_shortened(
+    print_event: Callable[..., Any], is_concerned: Callable[[Any], bool], key: str
+) -> Callable[..., Any]:
+    @functools.wraps(print_event)
+    def print_shortened(result: Any, *arguments: Any, **named: Any) -> Any:
+        if is_concerned(result):
+            for shown_result in (result.result, *(result.result.get("results") or ())):  # a loop has one for each item
+                if key in shown_result:
+                    shown_result[key] = LEFT_OUT_TEXT
+        return print_event(result, *arguments, **named)
 
-    setattr(shortened, SHORTENED, True)
-    return shortened
+    setattr(print_shortened, SHORTENED_MARK, True)
+    return print_shortened
 
 
-def failures(manager: Any) -> int:
+def count_failures(manager: Any) -> int:
     """How many failures of hosts, and hosts that could not be reached, Ansible has counted so far."""
     stats = part_of(manager, "_stats", AggregateStats)
     return sum(sum(getattr(stats, kind, {}).values()) for kind in ("failures", "dark"))
 
 
-def _callers() -> Iterator[FrameType]:
+def _list_callers() -> Iterator[FrameType]:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         yield frame

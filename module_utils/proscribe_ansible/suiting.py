@@ -7,14 +7,14 @@ from typing import Any
 from ansible.playbook.handler import Handler
 from proscribe.model.types.run import Variables
 from proscribe.wire import installation
-from proscribe.wire.observation import compiled_run
+from proscribe.wire.observation import get_compiled_run
 
-from proscribe_ansible.handover import Member
+from proscribe_ansible.handover import TaskMember
 
-SSH = ("ssh", "ansible.builtin.ssh")
-LINEAR = "ansible.plugins.strategy.linear"
+SSH_CONNECTIONS = ("ssh", "ansible.builtin.ssh")
+LINEAR_STRATEGY = "ansible.plugins.strategy.linear"
 # Keywords with which a task is more than one question and its answer.
-UNUSUAL = (
+UNUSUAL_KEYWORDS = (
     "loop",
     "loop_with",
     "until",
@@ -27,33 +27,33 @@ UNUSUAL = (
     "debugger",
 )
 
-_usual: list[Any] = []  # the task that was seen last, and whether it is one: a strategy queues it for each host
+_last_task: list[Any] = []  # the task that was seen last, and whether it is one: a strategy queues it for each host
 
 
-def suits(strategy: Any, member: Member) -> bool:
+def can_observe_together(strategy: Any, member: TaskMember) -> bool:
     """Whether a host may be observed with others."""
     task, variables = member.task, member.variables
-    if not _usual or _usual[0] is not task:
-        _usual[:] = task, _is_usual(task)
+    if not _last_task or _last_task[0] is not task:
+        _last_task[:] = task, _is_usual_task(task)
     return (
-        _usual[1]
-        and type(strategy).__module__ == LINEAR
-        and variables.get("ansible_connection", task.connection) in SSH
-        and member.name not in _stored(variables)
-        and member.name not in compiled_run(variables).get("windows", ())
+        _last_task[1]
+        and type(strategy).__module__ == LINEAR_STRATEGY
+        and variables.get("ansible_connection", task.connection) in SSH_CONNECTIONS
+        and member.name not in _list_audit_stored_hosts(variables)
+        and member.name not in get_compiled_run(variables).get("windows", ())
     )
 
 
-def _is_usual(task: Any) -> bool:
+def _is_usual_task(task: Any) -> bool:
     """Whether a task is one question and its answer."""
     return (
-        task.action == installation.called("compliance_state")
+        task.action == installation.qualify_name("compliance_state")
         and not isinstance(task, Handler)
-        and not any(getattr(task, keyword) for keyword in UNUSUAL)
+        and not any(getattr(task, keyword) for keyword in UNUSUAL_KEYWORDS)
     )
 
 
-def _stored(variables: Variables) -> Any:
+def _list_audit_stored_hosts(variables: Variables) -> Any:
     """The hosts that a program of their own audits, over which an account that is not root has no other right."""
-    run = compiled_run(variables)
+    run = get_compiled_run(variables)
     return run.get("audit_stored", ()) if run.get("mode") == "audit" else ()

@@ -40,61 +40,61 @@ from ansible.utils.display import Display
 from proscribe.model.types.run import Variables
 from proscribe.wire import installation
 
-from proscribe_ansible.handover import Answers, Member
-from proscribe_ansible.private_names import EITHER, SWEEP, complete
-from proscribe_ansible.suiting import suits
+from proscribe_ansible.handover import HostAnswers, TaskMember
+from proscribe_ansible.private_names import NAME_SEPARATOR, SWEEP, has_all_names
+from proscribe_ansible.suiting import can_observe_together
 
-SWITCH = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for each host
-BATCH = 250  # hosts of one process; their variables are in memory until it has started
-PROCESSES = os.cpu_count() or 1
-PAUSE = 0.01  # seconds between two checks of what has ended
-LONG_PAUSE = 0.1  # the same where a batch says that it has results
+SWEEP_VARIABLE = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for each host
+MAX_BATCH_HOSTS = 250  # hosts of one process; their variables are in memory until it has started
+MAX_PROCESSES = os.cpu_count() or 1
+PAUSE_SECONDS = 0.01  # seconds between two checks of what has ended
+LONG_PAUSE_SECONDS = 0.1  # the same where a batch says that it has results
 # The names of what a batch has the strategy's process do.
-GIVEN_UP = "proscribe_hosts_given_up"
-ANSWERED = "proscribe_hosts_answered"
+GIVEN_UP_METHOD = "proscribe_hosts_given_up"
+ANSWERED_METHOD = "proscribe_hosts_answered"
 # Makes a result of what a worker sends: until ansible-core 2.20, and since.
-REHYDRATES = tuple(SWEEP.names["StrategyBase"][-1].split(EITHER))
+REHYDRATE_METHODS = tuple(SWEEP.names["StrategyBase"][-1].split(NAME_SEPARATOR))
 
 
 # -- in the process of the strategy -----------------------------------------------------------------------------------
 
 
-class _Gathering:
+class _GatheredHosts:
     """The hosts of a strategy that wait for their batch, and those of batches that have started."""
 
     def __init__(self) -> None:
-        self.members: list[Member] = []
+        self.members: list[TaskMember] = []
         # Hosts of batches that have no result yet, each with the number of its batch.
-        self.waiting: dict[str, tuple[int, Member]] = {}
+        self.waiting: dict[str, tuple[int, TaskMember]] = {}
 
 
-class _Batch(NamedTuple):
+class _HostBatch(NamedTuple):
     """The hosts that one worker observes."""
 
     number: int
-    members: list[Member]
+    members: list[TaskMember]
     width: int  # how many hosts are asked at a time
 
 
-_gatherings: weakref.WeakKeyDictionary[StrategyBase, _Gathering] = weakref.WeakKeyDictionary()
-_ansible: dict[str, Callable[..., Any]] = {}  # the methods of a strategy that ours stand for
-_making: list[_Batch] = []
+_gatherings: weakref.WeakKeyDictionary[StrategyBase, _GatheredHosts] = weakref.WeakKeyDictionary()
+_ansible_methods: dict[str, Callable[..., Any]] = {}  # the methods of a strategy that ours stand for
+_starting_batches: list[_HostBatch] = []
 _processes: list[WorkerProcess] = []
-_numbers = itertools.count()
-_given_up: list[tuple[int, list[str]]] = []  # the number of a batch, and the names of hosts that it has given up
+_batch_numbers = itertools.count()
+_given_up_hosts: list[tuple[int, list[str]]] = []  # the number of a batch, and the names of hosts that it has given up
 _strategies: weakref.WeakValueDictionary[int, StrategyBase] = weakref.WeakValueDictionary()  # by the number of a batch
-_news = threading.Event()  # a batch has sent something
-_checked: dict[str, bool] = {}  # by the kind of an object of Ansible's, whether it has all that is used of it
+_news_event = threading.Event()  # a batch has sent something
+_checked_kinds: dict[str, bool] = {}  # by the kind of an object of Ansible's, whether it has all that is used of it
 
 
-class Worker(WorkerProcess):
+class BatchWorker(WorkerProcess):
     """Ansible's worker, which may have a batch of hosts to observe before its own."""
 
     def __init__(self, **named: Any) -> None:
         super().__init__(**named)
         self.named = named
-        _checks("WorkerProcess()", self)
-        self.batch = _making.pop() if _making else None
+        _has_used_names("WorkerProcess()", self)
+        self.batch = _starting_batches.pop() if _starting_batches else None
         if self.batch is not None:
             _processes.append(self)
 
@@ -102,7 +102,7 @@ class Worker(WorkerProcess):
         """Fork. Ansible keeps a worker that has ended until another one takes its place, and a host's variables name
         every other host: a quarter of a megabyte for each of 10,000.
         """
-        _freeze()
+        _freeze_imports()
         super().start()
         self.batch = None  # only the forked process needs it
 
@@ -110,9 +110,9 @@ class Worker(WorkerProcess):
         if self.batch is None:
             super()._run()
             return
-        from proscribe_ansible.batch import observe  # the strategy's process has no need of it
+        from proscribe_ansible.batch import observe_hosts  # the strategy's process has no need of it
 
-        observe(self, self.batch.members, self.batch.width)
+        observe_hosts(self, self.batch.members, self.batch.width)
         self.give_up([member.name for member in self.batch.members])
 
     def give_up(self, names: list[str]) -> None:
@@ -120,102 +120,107 @@ class Worker(WorkerProcess):
         there after all results that were sent before.
         """
         if self.batch is not None:
-            self._final_q.send_display(GIVEN_UP, self.batch.number, names)
+            self._final_q.send_display(GIVEN_UP_METHOD, self.batch.number, names)
 
-    def answered(self, wire: Any, answers: Answers) -> None:
+    def answered(self, wire: Any, answers: HostAnswers) -> None:
         """Give the strategy's process the results of hosts, which are as one that was sent but for their answers."""
         if self.batch is not None:
-            self._final_q.send_display(ANSWERED, self.batch.number, wire, answers)
+            self._final_q.send_display(ANSWERED_METHOD, self.batch.number, wire, answers)
 
 
 @functools.cache
-def _freeze() -> None:
+def _freeze_imports() -> None:
     """Once: what was imported is never garbage, so no process has to look through it again. To count what is frozen
     takes longer than the fork.
     """
     gc.freeze()
 
 
-def install() -> None:
+def install_gathering() -> None:
     """Have the strategies of this process gather hosts, where that can be."""
-    if os.environ.get(SWITCH) == "off" or strategies.WorkerProcess is not WorkerProcess:
+    if os.environ.get(SWEEP_VARIABLE) == "off" or strategies.WorkerProcess is not WorkerProcess:
         return
-    having: dict[str, object] = {one.__name__: one for one in (StrategyBase, WorkerProcess, TaskExecutor, FinalQueue)}
-    there = complete(SWEEP, {**having, "WorkerProcess.__init__": WorkerProcess.__init__})
-    if not there or getattr(workers, "TaskExecutor", None) is not TaskExecutor:
+    objects: dict[str, object] = {
+        ansible_class.__name__: ansible_class
+        for ansible_class in (StrategyBase, WorkerProcess, TaskExecutor, FinalQueue)
+    }
+    has_names = has_all_names(SWEEP, {**objects, "WorkerProcess.__init__": WorkerProcess.__init__})
+    if not has_names or getattr(workers, "TaskExecutor", None) is not TaskExecutor:
         return
-    strategies.WorkerProcess = Worker
-    setattr(Display(), GIVEN_UP, _give_up)
-    setattr(Display(), ANSWERED, _take_answers)
+    strategies.WorkerProcess = BatchWorker
+    setattr(Display(), GIVEN_UP_METHOD, _take_given_up)
+    setattr(Display(), ANSWERED_METHOD, _take_answers)
     for method in (_queue_task, _wait_on_pending_results, _process_pending_results):
-        _ansible[method.__name__] = original = getattr(StrategyBase, method.__name__)
+        _ansible_methods[method.__name__] = original = getattr(StrategyBase, method.__name__)
         setattr(StrategyBase, method.__name__, functools.wraps(original)(method))
 
 
-def _checks(kind: str, one: Any) -> bool:
+def _has_used_names(kind: str, checked_object: Any) -> bool:
     """Whether an object has all that is used of its kind. The first one is checked, which shows the release."""
-    if kind not in _checked:
-        _checked[kind] = complete(SWEEP, {kind: one})
-    return _checked[kind]
+    if kind not in _checked_kinds:
+        _checked_kinds[kind] = has_all_names(SWEEP, {kind: checked_object})
+    return _checked_kinds[kind]
 
 
-def _gathers(strategy: Any) -> bool:
+def _can_gather(strategy: Any) -> bool:
     """Whether a strategy has, and all that was seen until now, what is used of it."""
     return (
-        all(_checked.values()) and _checks("StrategyBase()", strategy) and _checks("TaskQueueManager()", strategy._tqm)
+        all(_checked_kinds.values())
+        and _has_used_names("StrategyBase()", strategy)
+        and _has_used_names("TaskQueueManager()", strategy._tqm)
     )
 
 
 def _queue_task(self: Any, host: Any, task: Any, task_vars: Variables, play_context: Any) -> None:
-    member = Member(host, task, task_vars, play_context)
+    member = TaskMember(host, task, task_vars, play_context)
     # A worker and a result were checked before, as a rule those of the task that compiles the plans.
-    ready = _gathers(self) and _checked.keys() >= {"WorkerProcess()", "TaskResult()"}
-    if not (ready and _checks("Task()", task) and suits(self, member)):
-        _ansible["_queue_task"](self, *member)
+    ready = _can_gather(self) and _checked_kinds.keys() >= {"WorkerProcess()", "TaskResult()"}
+    if not (ready and _has_used_names("Task()", task) and can_observe_together(self, member)):
+        _ansible_methods["_queue_task"](self, *member)
         return
-    gathering = _gatherings.setdefault(self, _Gathering())
+    gathering = _gatherings.setdefault(self, _GatheredHosts())
     gathering.members.append(member)
     self._pending_results += 1  # else the strategy would not wait
-    if len(gathering.members) >= BATCH:
-        _start(self, gathering)
+    if len(gathering.members) >= MAX_BATCH_HOSTS:
+        _start_batch(self, gathering)
 
 
 def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
-    if not _gathers(self):
-        return _ansible["_wait_on_pending_results"](self, iterator)
+    if not _can_gather(self):
+        return _ansible_methods["_wait_on_pending_results"](self, iterator)
     results = []
     if gathering := _gatherings.get(self):
-        _start(self, gathering)
+        _start_batch(self, gathering)
     # Ansible looks for results a thousand times a second, and copies a table of all hosts each time.
-    waits = _waits_for_ours(self)
+    waits = _is_waiting_for_ours(self)
     while waits and not self._tqm._terminated:
-        _news.clear()
-        if self._results or _given_up:
+        _news_event.clear()
+        if self._results or _given_up_hosts:
             results += self._process_pending_results(iterator)
-            waits = _waits_for_ours(self)
+            waits = _is_waiting_for_ours(self)
         elif self._tqm.has_dead_workers():
             break
         elif gathering and gathering.waiting:
-            _news.wait(LONG_PAUSE)
+            _news_event.wait(LONG_PAUSE_SECONDS)
         else:
-            time.sleep(PAUSE)
-    return results + _ansible["_wait_on_pending_results"](self, iterator)
+            time.sleep(PAUSE_SECONDS)
+    return results + _ansible_methods["_wait_on_pending_results"](self, iterator)
 
 
-def _waits_for_ours(strategy: Any) -> bool:
+def _is_waiting_for_ours(strategy: Any) -> bool:
     """Whether the task that is run now, which is one at a time, is one of these."""
     queued = next(iter(strategy._queued_task_cache.values()), None)
-    ours = map(installation.called, ("compile_plans", "compliance_state", "rollout"))
+    ours = map(installation.qualify_name, ("compile_plans", "compliance_state", "rollout"))
     return strategy._pending_results > 0 and queued is not None and queued["task"].action in ours
 
 
-def _give_up(number: int, names: list[str]) -> None:
+def _take_given_up(number: int, names: list[str]) -> None:
     """Take hosts that a batch has given up; Ansible's thread for results calls it."""
-    _given_up.append((number, names))
-    _news.set()
+    _given_up_hosts.append((number, names))
+    _news_event.set()
 
 
-def _take_answers(number: int, wire: Any, answers: Answers) -> None:
+def _take_answers(number: int, wire: Any, answers: HostAnswers) -> None:
     """Take the results of hosts that are as one that was sent; Ansible's thread for results calls it."""
     strategy: Any = _strategies[number]
     waiting = _gatherings[strategy].waiting
@@ -223,81 +228,84 @@ def _take_answers(number: int, wire: Any, answers: Answers) -> None:
     if not hosts:
         return
     try:
-        rehydrate = next(getattr(strategy, name) for name in REHYDRATES if hasattr(strategy, name))
+        rehydrate = next(getattr(strategy, name) for name in REHYDRATE_METHODS if hasattr(strategy, name))
         model = rehydrate(replace(wire, host_name=next(iter(hosts))))  # of the one that was sent, no more is known
-        results = [_like(model, hosts[name], answer) for name, answer in answers if name in hosts]
+        results = [_copy_result(model, hosts[name], answer) for name, answer in answers if name in hosts]
     except Exception as error:  # whatever it was, the ordinary way may be free of it
         Display().warning(f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}")
-        _give_up(number, list(hosts))
+        _take_given_up(number, list(hosts))
         return
     with strategy._results_lock:
         strategy._results.extend(results)
-    _news.set()
+    _news_event.set()
 
 
-def _like(model: Any, host: Any, answer: Mapping[str, object]) -> Any:
+def _copy_result(model: Any, host: Any, answer: Mapping[str, object]) -> Any:
     """A result as the `model`, of another host with another answer."""
     if not hasattr(model, "utr"):
         return type(model)(host, model.task, {**model._return_data, **answer}, model.task_fields)
     unified = model.utr  # since ansible-core 2.21: with the variables that the task registers
-    registered = {variable: {**value, **answer} for variable, value in (unified.registered_values or {}).items()}
+    registered = {
+        variable: {**registered_value, **answer}
+        for variable, registered_value in (unified.registered_values or {}).items()
+    }
     data = {**unified.result_data, **answer}
     return replace(model, host=host, utr=replace(unified, result_data=data, registered_values=registered or None))
 
 
 def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any) -> Any:
-    if not _gathers(self):
-        return _ansible["_process_pending_results"](self, iterator, *args, **named)
-    if not (self._results or _given_up):
+    if not _can_gather(self):
+        return _ansible_methods["_process_pending_results"](self, iterator, *args, **named)
+    if not (self._results or _given_up_hosts):
         return []  # Ansible would copy a table of all hosts, which for each of them is much
-    given_up = list(_given_up)  # as of now: what comes together with the last results is for the next time
-    results = _ansible["_process_pending_results"](self, iterator, *args, **named)
+    given_up = list(_given_up_hosts)  # as of now: what comes together with the last results is for the next time
+    results = _ansible_methods["_process_pending_results"](self, iterator, *args, **named)
     gathering = _gatherings.get(self)
     waiting = {} if gathering is None else gathering.waiting
     for result in results:
-        _checks("TaskResult()", result)
+        _has_used_names("TaskResult()", result)
         waiting.pop(str(result.host.name), None)
     for number, names in given_up if not self._results else ():
-        _given_up.remove((number, names))
+        _given_up_hosts.remove((number, names))
         # A batch of an earlier task says nothing of this one's hosts.
         for name in [name for name in names if waiting.get(name, (None,))[0] == number]:
             self._pending_results -= 1
-            with _started(self._tqm):
-                _ansible["_queue_task"](self, *waiting.pop(name)[1])
+            with _suppress_start_event(self._tqm):
+                _ansible_methods["_queue_task"](self, *waiting.pop(name)[1])
     return results
 
 
 @contextlib.contextmanager
-def _started(manager: Any) -> Iterator[None]:
+def _suppress_start_event(manager: Any) -> Iterator[None]:
     """Callbacks know of a host already that its task has started."""
     send = manager.send_callback
 
-    def quietly(name: str, *args: Any, **named: Any) -> None:
+    def send_quietly(name: str, *args: Any, **named: Any) -> None:
         if name != "v2_runner_on_start":
             send(name, *args, **named)
 
-    manager.send_callback = quietly
+    manager.send_callback = send_quietly
     try:
         yield
     finally:
         del manager.send_callback
 
 
-def _start(strategy: Any, gathering: _Gathering) -> None:
+def _start_batch(strategy: Any, gathering: _GatheredHosts) -> None:
     """Start the worker of the hosts that were gathered."""
     members, gathering.members = gathering.members, []
     if not members:
         return
-    own, *others = members
-    if others:
-        batches = min(PROCESSES, -(-len(strategy._hosts_cache) // BATCH))
-        while len(_alive()) >= batches:
-            time.sleep(PAUSE)
-        batch = _Batch(next(_numbers), members, max(1, len(strategy._tqm.get_workers()) // batches))
-        _making.append(batch)
+    own_member, *other_members = members
+    if other_members:
+        batches = min(MAX_PROCESSES, -(-len(strategy._hosts_cache) // MAX_BATCH_HOSTS))
+        while len(_list_running_workers()) >= batches:
+            time.sleep(PAUSE_SECONDS)
+        batch = _HostBatch(next(_batch_numbers), members, max(1, len(strategy._tqm.get_workers()) // batches))
+        _starting_batches.append(batch)
         _strategies[batch.number] = strategy
         gathering.waiting.update({member.name: (batch.number, member) for member in members})
-        for member in others:
+        for member in other_members:
             # What Ansible's own method does for a host, but for its worker.
             strategy._queued_task_cache[(member.name, member.task._uuid)] = {
                 "host": member.host,
@@ -307,16 +315,16 @@ def _start(strategy: Any, gathering: _Gathering) -> None:
             }
             strategy._tqm.send_callback("v2_runner_on_start", member.host, member.task)
     strategy._pending_results -= 1
-    _ansible["_queue_task"](strategy, *own)
+    _ansible_methods["_queue_task"](strategy, *own_member)
 
 
-def _alive() -> list[WorkerProcess]:
+def _list_running_workers() -> list[WorkerProcess]:
     """The workers of batches that have not ended."""
 
-    def runs(process: WorkerProcess) -> bool:
+    def is_running(process: WorkerProcess) -> bool:
         with contextlib.suppress(ValueError):  # it was closed, which Ansible does with one that has ended
             return bool(process.is_alive())
         return False
 
-    _processes[:] = filter(runs, _processes)
+    _processes[:] = filter(is_running, _processes)
     return _processes

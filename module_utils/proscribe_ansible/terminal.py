@@ -19,49 +19,49 @@ from proscribe.controller.report.text.layout import fitted, screen_width
 from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.controller.report.text.wording import PREFIXES, clean
 
-OURS = "proscribe_stdout"
+STDOUT_CALLBACK = "proscribe_stdout"
 # Screens that are one document for a program; what is printed beside it goes to stderr.
-DOCUMENTS = ("json", "jsonl")
+DOCUMENT_CALLBACKS = ("json", "jsonl")
 
 
-class Terminal:
+class RunTerminal:
     """The terminal of a run, and its log file."""
 
     def __init__(self) -> None:
         self.display = Display()
 
-    def rewrites(self) -> bool:
+    def can_rewrite_line(self) -> bool:
         """Whether a line on the terminal can be rewritten: nothing else prints between, and somebody is looking."""
-        ours = C.DEFAULT_STDOUT_CALLBACK == OURS and self.display.verbosity == 0
+        ours = C.DEFAULT_STDOUT_CALLBACK == STDOUT_CALLBACK and self.display.verbosity == 0
         return ours and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
-    def progress(self, text: str) -> None:
+    def show_progress(self, text: str) -> None:
         """Print a line that says how far the run is, if there is one now."""
         if text:
-            self.show(Line.put(text), screen_only=text.endswith("\r"), newline=False)
+            self.show_text(Line.put(text), screen_only=text.endswith("\r"), newline=False)
             sys.stdout.flush()
 
-    def take_line_away(self) -> None:
+    def remove_progress_line(self) -> None:
         """Take away the line that says how far the run is."""
         self.display.display(Line.away(), screen_only=True, newline=False)
 
-    def show(self, text: str, **options: Any) -> None:
+    def show_text(self, text: str, **options: Any) -> None:
         """Print beside what the screen of the run prints."""
-        document = C.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] in DOCUMENTS
+        document = C.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] in DOCUMENT_CALLBACKS
         self.display.display(text, stderr=document, **options)
 
-    def print(self, render: Callable[[Screen], str]) -> None:
+    def print_rendered(self, render: Callable[[Screen], str]) -> None:
         """Print what `render` makes for the screen; a log file gets it without colours."""
         interactive = sys.stdout.isatty()
         # What is piped or kept in a file has no screen to fit.
         width, lines = screen_width(), shutil.get_terminal_size().lines if interactive else sys.maxsize
         colours = interactive and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
         here = where_we_are(os.environ)
-        self.show(render(Screen(width, lines, colours, here)), screen_only=True)
+        self.show_text(render(Screen(width, lines, colours, here)), screen_only=True)
         if C.DEFAULT_LOG_PATH:
             self.display.display(render(Screen(width, lines, False, here)), log_only=True)
 
-    def hand_over(self, text: str) -> None:
+    def give_answer(self, text: str) -> None:
         """Give the launcher an answer for machines, on a descriptor with nothing else on it; else it is printed."""
         descriptor = os.environ.get("PROSCRIBE_ANSWER_FD", "")
         if descriptor.isdigit():
@@ -70,22 +70,22 @@ class Terminal:
         else:
             self.display.display(text)
 
-    def warn(self, text: str) -> None:
+    def show_warning(self, text: str) -> None:
         """Print a warning."""
         self.display.warning(in_lines(clean(text)))
 
-    def mistake(self, text: str) -> None:
+    def show_policy_mistake(self, text: str) -> None:
         """Print a mistake in the policy, unless our own screen did where it happened."""
-        if C.DEFAULT_STDOUT_CALLBACK != OURS:
+        if C.DEFAULT_STDOUT_CALLBACK != STDOUT_CALLBACK:
             lines = [clean(line) for line in PREFIXES.sub("", text).splitlines()]
             self.display.display("\n".join(lines), color=C.COLOR_ERROR)
 
-    def interrupted(self, why: str) -> None:
+    def show_interruption(self, reason: str) -> None:
         """Print that the run ends now, unless the terminal is gone."""
-        said = f"interrupted {why}: the report of what was done is written; a second Ctrl-C ends it at once"
+        message = f"interrupted {reason}: the report of what was done is written; a second Ctrl-C ends it at once"
         with contextlib.suppress(OSError):
-            self.show(fitted(f"\n{said}", screen_width()))
+            self.show_text(fitted(f"\n{message}", screen_width()))
 
-    def conclude(self, text: str) -> None:
+    def show_conclusion(self, text: str) -> None:
         """Print why the run does not end well."""
-        self.show(fitted(f"\n{text}", screen_width()), color=C.COLOR_ERROR)
+        self.show_text(fitted(f"\n{text}", screen_width()), color=C.COLOR_ERROR)

@@ -26,9 +26,9 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.portable.scan_cache import MEMORY
 from proscribe.host.system import Host, run_tool
-from proscribe.model.plan import canonical
-from proscribe.wire.store import Store
-from proscribe.wire.stream import BOOTSTRAP, RECEIVE, payload
+from proscribe.model.plan import format_canonical
+from proscribe.wire.store import PlanStore
+from proscribe.wire.stream import BOOTSTRAP, REPLYING_PROGRAM, make_payload
 from streams import with_program
 
 PLAIN = 1.5  # times the plain tools
@@ -74,9 +74,9 @@ def make_tree(root, files, packages):
 
 def make_audit(plan, root):
     """Make the stream of an audit of the apps, to a host that keeps nothing of the code yet, over a made tree."""
-    store = Store()
+    store = PlanStore()
     call = {"controls": ["apps"], "gate": "never", "will_correct": False, "probe": False, "remember": False}
-    stream = payload(store.code(probe=False), store.plan(canonical(plan)), call)
+    stream = make_payload(store.make_code_part(probe=False), store.make_plan_part(format_canonical(plan)), call)
     return with_program(stream, BOOTSTRAP.replace("\n host = Host()\n", HOST.format(root=root)))
 
 
@@ -130,7 +130,7 @@ def main():
         Path(f"{root}{MEMORY}").unlink(missing_ok=True)
         plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, str), [], AFTER)
         audit = make_audit(plan, root)
-        ours = [sys.executable, "-I", "-S", "-c", RECEIVE]
+        ours = [sys.executable, "-I", "-S", "-c", REPLYING_PROGRAM]
         database = ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W"]
         plain = spend(database, rounds) + spend(["find", f"{root}/home"], rounds)
         with mount_processes(root):

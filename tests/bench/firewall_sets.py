@@ -63,7 +63,7 @@ def plan(members):
     service = {"name": "Service", "mode": "enforce", "networks": members, "ports": []}
     settings = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": []}
     section = {"mode": "enforce", "services": {"service": service}, "settings": settings}
-    return plans.sealed({"schema": plans.SCHEMA, "contact": "", "controls": {"firewall": section}})
+    return plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "", "controls": {"firewall": section}})
 
 
 def nft(*words, stdin=None):

@@ -26,7 +26,7 @@ from proscribe.controller.report.history import open_history
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.journal import Journal
-from proscribe.model.finding import Finding, judge
+from proscribe.model.finding import Finding, judge_rule
 
 WAIVER = {**WAIVERS[0], "hosts": [], "services": ["service007"]}
 
@@ -41,7 +41,7 @@ def answer(number, rules, first_audit):
         verdicts += [app(number, service) for service in range(number % 4 + 1)]
     if 90 <= share < 93:
         found = Finding("package", "service007", manager="dpkg", version="4.0", scope="system")
-        verdicts.append(judge("apps/service007", {"mode": "waived", "waiver": WAIVER["id"]}, [found]))
+        verdicts.append(judge_rule("apps/service007", {"mode": "waived", "waiver": WAIVER["id"]}, [found]))
     return fleets.answer(
         *verdicts,
         evaluated=[f"dns/service{index:03}" for index in range(rules - len(verdicts))],
@@ -55,7 +55,7 @@ def app(number, service):
     id_ = f"service{(number + service) % 40:03}"
     package = Finding("package", id_, manager="dpkg", version=f"4.{number % 7}", scope="system")
     process = Finding("process", id_, scope=f"pid:{number} user:user{number % 3000}", path=f"/opt/{id_}/{id_}")
-    return judge(f"apps/{id_}", ENFORCED, [package, process])
+    return judge_rule(f"apps/{id_}", ENFORCED, [package, process])
 
 
 def step(name, work):

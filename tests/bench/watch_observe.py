@@ -17,7 +17,7 @@ from common import make_parser  # isort: split
 from proscribe.host.cache import PLACE
 from proscribe.host.watch import units
 from proscribe.host.watch.state import files
-from proscribe.wire.stream import RECEIVE, Part, payload
+from proscribe.wire.stream import REPLYING_PROGRAM, StreamPart, make_payload
 from scheduled_machine import Scheduled, scheduled_machine
 
 DAY, MOST = 24 * 3600, 20.0  # seconds; of a processor in a day
@@ -62,14 +62,14 @@ def measure_host(host, rounds):
     cached = host.run("ls", PLACE).split()
     code, _, plan = max(cached, key=len).replace("-", " ", 1).rpartition("-")
     call = {"controls": [], "gate": "never", "will_correct": False, "watch": None}
-    named = [Part(name, bytes) for name in (code.split()[0], plan)]
-    stream = payload(*named, call, whole=False).decode("ascii")
+    named = [StreamPart(name, bytes) for name in (code.split()[0], plan)]
+    stream = make_payload(*named, call, with_content=False).decode("ascii")
     python = host.run("head", "-n1", files.PROGRAM).split()[0].removeprefix("#!")
-    assert '"record"' in host.run(python, "-I", "-S", "-c", RECEIVE, stdin=stream)
+    assert '"record"' in host.run(python, "-I", "-S", "-c", REPLYING_PROGRAM, stdin=stream)
     host.run(files.PROGRAM, "observe")
     commands = {
         "Python's start": [[python, "-I", "-S", "-c", "pass"], ""],
-        "streamed audit": [[python, "-I", "-S", "-c", RECEIVE], stream],
+        "streamed audit": [[python, "-I", "-S", "-c", REPLYING_PROGRAM], stream],
         OBSERVATION: [["env", f"TRIGGER_UNIT={units.TIMER}", files.PROGRAM, "observe"], ""],
     }
     printed = host.run("python3", "-c", MEASURED, stdin=json.dumps([commands, rounds]), timeout=600)

@@ -5,7 +5,7 @@ import re
 
 from proscribe.host.audit_program import PROGRAM
 from proscribe.host.system import STATE_DIRECTORY
-from proscribe.wire.sources import Whole, reached
+from proscribe.wire.sources import ModuleSources, select_reached
 
 from .bootstrap import CALLED_BY_PYTHON, HEAD, LOADER
 from .part import Part
@@ -23,8 +23,8 @@ def source(path):
 
 
 def own(sources):
-    whole = Whole({"loader": source(LOADER), "own": sources}, ())
-    sent = reached(whole, ["loader", "own"], ["main", *CALLED_BY_PYTHON])["own"]
+    whole = ModuleSources({"loader": source(LOADER), "own": sources}, ())
+    sent = select_reached(whole, ["loader", "own"], ["main", *CALLED_BY_PYTHON])["own"]
     return "\n".join(line for line in sent.splitlines() if line) + "\n"
 
 

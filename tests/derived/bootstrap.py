@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from proscribe.host.cache import PLACE
-from proscribe.wire.sources import Whole, reached
+from proscribe.wire.sources import ModuleSources, select_reached
 
 from .part import Part
 
@@ -26,7 +26,9 @@ OF_BOOTSTRAP = HEAD.format("The text of loader.py that goes with every call, whi
 
 def text():
     """All of it, without what only people need, indented by one space."""
-    sent = reached(Whole({"loader": LOADER.read_text(encoding="utf-8")}, ()), ["loader"], ["reply", *CALLED_BY_PYTHON])
+    sent = select_reached(
+        ModuleSources({"loader": LOADER.read_text(encoding="utf-8")}, ()), ["loader"], ["reply", *CALLED_BY_PYTHON]
+    )
     return shorter(sent["loader"]).replace("@PLACE@", PLACE)
 
 

@@ -7,12 +7,12 @@ from .part import Part, table
 
 def names_of(names):
     for kind, those in names.items():
-        shown = [" or ".join(f"`{name}`" for name in one.split(private_names.EITHER)) for one in those]
+        shown = [" or ".join(f"`{name}`" for name in one.split(private_names.NAME_SEPARATOR)) for one in those]
         yield f"`{kind}`: {', '.join(shown)}"
 
 
 def private_names_table():
-    rows = [(uses.part, "; ".join(names_of(uses.names)), uses.without) for uses in private_names.EVERY]
+    rows = [(uses.feature, "; ".join(names_of(uses.names)), uses.consequence) for uses in private_names.ALL_USES]
     return table(("for", "names", "without one of them"), rows)
 
 

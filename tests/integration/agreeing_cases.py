@@ -4,7 +4,7 @@ import ipaddress
 from typing import NamedTuple
 
 from proscribe.host.controls.browser.rendering import above
-from proscribe.model.plan import RESTRICTED
+from proscribe.model.plan import RESTRICTED_MODES
 
 NUMBER = 300
 
@@ -30,7 +30,7 @@ class _Plan:
         self.of_mode = {
             control: {
                 mode: [entry for _, entry in sorted(services.items()) if entry["mode"] in modes]
-                for mode, modes in (("closed", RESTRICTED), ("waived", ("waived",)), ("reported", ("report",)))
+                for mode, modes in (("closed", RESTRICTED_MODES), ("waived", ("waived",)), ("reported", ("report",)))
             }
             for control, services in sections.items()
         }

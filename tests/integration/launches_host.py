@@ -16,7 +16,7 @@ from proscribe.host.watch.starts import reported
 from proscribe.host.watch.state import files
 from proscribe.host.watch.state.journal import JOURNAL
 from proscribe.model import plan as plans
-from proscribe.wire.stream import packed_watch
+from proscribe.wire.stream import pack_watch_code
 
 UNIT = units.LAUNCHES.partition(".")[0]
 # A real restricted program at a path of root's, a portable one in a home with its app around it, and innocent ones.
@@ -71,7 +71,7 @@ print(number, time.process_time())
 @functools.cache
 def _code():
     """The watch's code, one for all of a test, whoever edits it meanwhile."""
-    return packed_watch()
+    return pack_watch_code()
 
 
 def plan(exceptions=(), mode="enforce"):
@@ -84,7 +84,7 @@ def plan(exceptions=(), mode="enforce"):
     settings = {"user_notice": "Viber is not permitted here; ask the IT service desk.", "grace": 5}
     settings |= {"quarantine_keep": 0, "exec_control": "off", "full_scan_every": 7}
     apps = {"mode": "enforce", "services": {"viber": viber, "rclone": rclone}, "settings": settings}
-    return plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {"apps": apps}})
+    return plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "x", "browsers": [], "controls": {"apps": apps}})
 
 
 def install(host, made):
@@ -107,7 +107,7 @@ def install(host, made):
 
 def write_plan(host, made):
     """Put a plan in effect; the settings come last."""
-    text = plans.canonical(made)
+    text = plans.format_canonical(made)
     path = files.plan_file(made["digest"])
     hashes = {path: files.hash_of(text.encode()), files.CODE: files.hash_of(_code())}
     settings = files.Settings("release", 86400, 1209600, made["digest"], (), hashes)

@@ -93,7 +93,9 @@ def main():
     from proscribe.model import plan as plans
 
     control = {"mode": "enforce", "services": {"viber": VIBER}, "settings": SETTINGS}
-    plan = plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {"apps": control}})
+    plan = plans.add_digest(
+        {"schema": plans.PLAN_SCHEMA, "contact": "x", "browsers": [], "controls": {"apps": control}}
+    )
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if "hanging" in sys.argv:
         os.mkdir("/home/mallory/hanging")

@@ -234,7 +234,7 @@ def test_line_of_a_lift_reinstalls_packages_with_their_marks(machine):
     machine.verb("enforce", plan(wechat=["wechat"]))
     machine.install("tim")  # permitted by now
     done = machine.verb("lift", plan(wechat=["wechat"]))
-    line = command([removed.read(entry) for entry in done["removed"]])
+    line = command([removed.read_removed_package(entry) for entry in done["removed"]])
     assert line == "apt-get install linuxqq wechat && apt-mark auto linuxqq"
     machine.sh(line)
     assert machine.installed() == before

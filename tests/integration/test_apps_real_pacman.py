@@ -108,7 +108,7 @@ def test_seen_ended_removed_refused_and_let_in_again(machine):
     assert done["error"] is None
     again = machine.verb("lift", PLAN)
     assert (again["actions"], again["removed"]) == ([], [])
-    pasted([*machine.enter, "sh", "-c", command([removed.read(row) for row in done["removed"]])])
+    pasted([*machine.enter, "sh", "-c", command([removed.read_removed_package(row) for row in done["removed"]])])
     assert installed(machine) == {"weechat", *(row["name"] for row in done["removed"])}
     assert "wechat-bin" in installed(machine)
     machine.sh("pacman -R --noconfirm $(pacman -Qq)")

@@ -162,7 +162,7 @@ def test_seen_removed_refused_on_every_road_and_let_in_again(machine, request):
     assert done["error"] is None
     again = machine.verb("lift", PLAN)
     assert (again["actions"], again["removed"]) == ([], [])
-    line = command([removed.read(entry) for entry in done["removed"]])
+    line = command([removed.read_removed_package(entry) for entry in done["removed"]])
     assert line == f"{front} install viber.noarch wechat.noarch"
     pasted([*machine.enter, "sh", "-c", line])
     assert machine.installed() == {"wechat", "weechat", "viber", "viber-library"}

@@ -150,8 +150,8 @@ def test_tunnels_in_one_file(machine, plan):
 @pytest.mark.parametrize("tool", ["promtool", "runc"])
 def test_binaries_of_the_go_compiler_are_read(tool):
     read = evidence.content(Host(), require_tool(tool))
-    binary = elf.read(read)
-    assert binary and elf.go_package(read, binary).rpartition("/")[2] == tool
+    binary = elf.read_elf(read)
+    assert binary and elf.read_go_package(read, binary).rpartition("/")[2] == tool
 
 
 def appimage(place, name, files, compression):

@@ -6,7 +6,7 @@ import pytest
 from browser_setup import enforce, put, real_plan, unmet, visits
 from conftest import require_tool
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
-from proscribe.model.plan_hours import at
+from proscribe.model.plan_hours import resolve_hours
 
 REFUSED = {"chromium": "net::ERR_BLOCKED_BY_ADMINISTRATOR", "firefox": "e=blockedByPolicy"}
 LAST, TWICE = "last.test", "twice.test"
@@ -74,7 +74,7 @@ def test_every_category_closes_sites_outside_of_hours_and_reports_what_stays_ope
     hours = {"mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherwise": "enforce"}
     services["whatsapp"] |= hours
     monday = datetime.datetime(2026, 11, 30, hour)  # noqa: DTZ001 - a clock without a zone
-    now = at(plan, monday.timetuple())
+    now = resolve_hours(plan, monday.timetuple())
     enforce(tree, now)
     verdicts = unmet(tree, now)
     left_open = [finding.id for v in verdicts if v.state == "noncompliant" for finding in v.findings]

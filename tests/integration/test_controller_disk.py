@@ -31,8 +31,8 @@ from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.storage import fleet_state_file, requests_file
 from proscribe.controller.rollout import deciding
 from proscribe.model.words import EXPORT_SCHEMA
-from proscribe_ansible.exit_code import ExitCode
-from proscribe_ansible.reported_run import ReportedRun
+from proscribe_ansible.exit_code import PlaybookExitCode
+from proscribe_ansible.reported_run import ReportedPlaybookRun
 from unit.controller.cli.test_waiver import NEW, Words
 
 LARGE = "size=32768k,nr_inodes=10000"
@@ -123,17 +123,19 @@ def enforce(reports, day):
     facts = {"id": id_, "directory": str(reports / f"{id_}.partial"), "history": "sqlite"}
     facts |= {"exports": [*exports.usual()], "started": f"2026-11-{day}T00:30:00Z"}
     screen = make_screen()
-    codes = ExitCode(screen)
-    run = ReportedRun(fleets.run(HOSTS, "enforce", **facts), screen, codes)
+    codes = PlaybookExitCode(screen)
+    run = ReportedPlaybookRun(fleets.run(HOSTS, "enforce", **facts), screen, codes)
     for host in HOSTS:
-        run.succeeded(result("compliance_state", host, record=DRIFTED if host in HOSTS[:2] else fleets.clean_answer()))
+        run.take_success(
+            result("compliance_state", host, record=DRIFTED if host in HOSTS[:2] else fleets.clean_answer())
+        )
     for host in HOSTS[:2]:
         run.collector.began(host, "apps")
-        run.succeeded(result("restricted_apps", host, actions=["remove wechat"], refused=[]))
-        run.succeeded(result("compliance_state", host, record=fleets.clean_answer()))
-    run.end(failed=False)
+        run.take_success(result("restricted_apps", host, actions=["remove wechat"], refused=[]))
+        run.take_success(result("compliance_state", host, record=fleets.clean_answer()))
+    run.end_run(failed=False)
     deciding.begins(None)
-    return screen, codes.code(), id_
+    return screen, codes.compute_exit_code(), id_
 
 
 def result(action, host, **warning):
@@ -171,7 +173,7 @@ def test_no_write_of_a_run_leaves_anything_torn(make_disk, kind):
         assert code is None
         with with_room(disk, kind, room):
             screen, code, second = enforce(reports, 24)
-        assert screen.print.call_count == 1, "the operator sees the result of the hosts"
+        assert screen.print_rendered.call_count == 1, "the operator sees the result of the hosts"
         for text in (*screen.errors, *screen.warnings):
             assert REASON.search(text) and str(disk.place) in text, text
         ended = (reports / second).is_dir()

@@ -15,7 +15,7 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.host.controls.browser.rendering import Name, Verdicts
 from proscribe.host.controls.dns.desired import covering, of_plan
-from proscribe.model.plan import sealed
+from proscribe.model.plan import add_digest
 from traffic_world import BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, world_in
 
 NO_SUCH_NAME, FOUND = (3, 0), (0, 1)
@@ -50,7 +50,7 @@ def nested_plan():
     settings = {"browsers": {}, "extensions_allowed": [], "tenants": {}}
     controls = {"browser": {"mode": "enforce", "services": browser, "settings": settings}}
     controls["dns"] = {"mode": "enforce", "services": dns, "settings": {}}
-    return sealed({"schema": "proscribe/plan/1", "contact": "IT", "browsers": [], "controls": controls})
+    return add_digest({"schema": "proscribe/plan/1", "contact": "IT", "browsers": [], "controls": controls})
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +134,7 @@ def test_resolvers_answer_as_the_plan_says(appliance, upstream, own_plan, kind, 
 @pytest.mark.parametrize("which", ["nested", "own", "nothing"])
 def test_the_tools_accept_the_files(appliance, own_plan, format_, command, which):
     nothing = {"mode": "enforce", "services": {}, "settings": {}}
-    empty = sealed({**nested_plan(), "controls": {"dns": nothing, "browser": nothing}})
+    empty = add_digest({**nested_plan(), "controls": {"dns": nothing, "browser": nothing}})
     appliance.put_export(rendered({"nested": nested_plan(), "own": own_plan, "nothing": empty}[which], format_))
     appliance.run(*command)
 
@@ -143,7 +143,7 @@ def test_a_proxy_that_opens_connections_says_whose_accounts_to_let_in(appliance,
     """Over plain HTTP, which is what such a proxy has once it has opened HTTPS. What a client says is replaced."""
     plan = nested_plan()
     plan["controls"]["browser"]["settings"]["tenants"] = {"google": ["example.org", "b.example"], "microsoft": [TENANT]}
-    appliance.put_export(rendered(sealed(plan), "squid_opening"))
+    appliance.put_export(rendered(add_digest(plan), "squid_opening"))
     own = {"X-GoogApps-Allowed-Domains": "gmail.com", "Restrict-Access-Context": "mine"}
     with Origin(PLACES["origin"]) as origin, appliance.serving("squid_opening") as proxy:
         sites = ["mail.google.com", "login.microsoftonline.com", "device.login.microsoftonline.com", "login.live.com"]
@@ -187,7 +187,7 @@ def test_a_router_refuses_what_the_plan_says(tmp_path, own_plan):
     settings = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": []}
     section = {"mode": "enforce", "services": services, "settings": settings}
     nothing = {"mode": "enforce", "services": {}, "settings": {}}
-    plans = [sealed({**own_plan, "controls": {"firewall": controls}}) for controls in (section, nothing)]
+    plans = [add_digest({**own_plan, "controls": {"firewall": controls}}) for controls in (section, nothing)]
     full, empty = (rendered(plan, "nft").files["proscribe.nft"].decode() for plan in plans)
     with world_in(tmp_path) as world:
 
@@ -236,7 +236,7 @@ def test_adguards_own_engine_answers_as_the_plan_says(own_plan, tmp_path, format
     shallow = nested_plan()
     for number in {"adguard": ("s4",), "pihole": ("s2", "s4")}[format_]:  # so deep cannot be said, and stays blocked
         del shallow["controls"]["dns"]["services"][number]
-    for plan in (sealed(shallow), own_plan):
+    for plan in (add_digest(shallow), own_plan):
         export = rendered(plan, format_)
         assert not [item for item in export.left_out if "open below" in item.what]
         (tmp_path / "proscribe.txt").write_bytes(b"".join(export.files.values()))

@@ -7,7 +7,7 @@ import pytest
 from machines import played
 from patience import until
 from proscribe.host.controls.firewall import boot
-from proscribe.model.plan import SCHEMA, sealed
+from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 pytestmark = pytest.mark.whole_hosts
 HOSTS = 3  # side by side
@@ -16,7 +16,7 @@ WITHIN = 20  # seconds until the ban is back: at once, and not when a timer chec
 SERVICES = {"telegram": {"name": "Telegram", "mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}}
 SETTINGS = {"dns_over_tls": "blocked", "management": [], "confirm_within": 60}
 SECTION = {"mode": "enforce", "services": SERVICES, "settings": SETTINGS}
-BAN = sealed({"schema": SCHEMA, "contact": "", "controls": {"firewall": SECTION}})
+BAN = add_digest({"schema": PLAN_SCHEMA, "contact": "", "controls": {"firewall": SECTION}})
 # Debian's own begins with the flush, and stopping the service flushes too.
 NFTABLES_CONF = """\
 flush ruleset

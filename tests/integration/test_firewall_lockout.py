@@ -10,7 +10,7 @@ import pytest
 from machines import PROJECT, played
 from patience import BUSY, LONGEST, until
 from proscribe.host.controls.firewall import boot, program
-from proscribe.model.plan import SCHEMA, sealed
+from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 pytestmark = pytest.mark.whole_hosts
 HOSTS = 3  # side by side
@@ -36,7 +36,7 @@ def plan(*networks):
     entry = {"name": "Telegram", "mode": "enforce", "networks": list(networks), "ports": []}
     settings = {"dns_over_tls": "unmanaged", "management": [], "confirm_within": WITHIN}
     section = {"mode": "enforce", "services": {"telegram": entry}, "settings": settings}
-    return sealed({"schema": SCHEMA, "contact": "", "controls": {"firewall": section}})
+    return add_digest({"schema": PLAN_SCHEMA, "contact": "", "controls": {"firewall": section}})
 
 
 GOOD, OTHER = plan("203.0.113.0/24"), plan("198.51.100.0/24")

@@ -20,7 +20,7 @@ from fleets import WAIVERS, answer
 from pasts import Past, bad, good
 from proscribe.controller.report.history import HistoryError, open_history
 from proscribe.controller.report.history import server as server_of_history
-from proscribe.model.finding import Finding, judge
+from proscribe.model.finding import Finding, judge_rule
 from unit.controller.report import test_history
 
 SOURCES = [f"/srv/{hashlib.shake_128(bytes([number])).hexdigest(128)}" for number in range(6)]
@@ -114,8 +114,8 @@ def largest(waiver):
     incident = {**watched_hosts.INCIDENT, "rules": [rule], "cause": dense(300, 13), "users": [user]}
     ended = {**watched_hosts.ENDED, "rule": rule, "program": dense(4096, 14), "user": user}
     frozen = {**watched_hosts.FROZEN, "reason": dense(300, 15), "by": user}
-    waived = judge(rule, {"mode": "waived", "waiver": waiver}, findings)
-    enforced = judge(f"dns/{rule[5:]}", {"mode": "enforce"}, findings)
+    waived = judge_rule(rule, {"mode": "waived", "waiver": waiver}, findings)
+    enforced = judge_rule(f"dns/{rule[5:]}", {"mode": "enforce"}, findings)
     watch = watched_hosts.watch(incident, ended=[ended], frozen=frozen)
     requests = [{**watched_hosts.REQUEST, "user": user, "service": user, "reason": dense(300, 16)}]
     more = {"attempts": {rule: 2**53}, "watch": watch, "requests": requests, "requests_left_out": 0}

@@ -56,7 +56,7 @@ class Macs(Explained):
             place.parent.mkdir(parents=True)
             place.write_bytes(plistlib.dumps({"CFBundleIdentifier": bundle_id}))
         host = Host(str(root), lambda *_, **__: Result(0, "    1     0 /sbin/launchd\n", ""))
-        rules = replies.taken(record_of(host, self.plan(ONE), ["apps"]))["rules"]
+        rules = replies.read_unnamed_record(record_of(host, self.plan(ONE), ["apps"]))["rules"]
         return {rule["rule"].partition("/")[2] for rule in rules if rule["state"] == NONCOMPLIANT}
 
 

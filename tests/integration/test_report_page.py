@@ -14,7 +14,7 @@ from conftest import missing, require_tool
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.page.document import page as report_page
-from proscribe.model.finding import Finding, Verdict, host_record, judge
+from proscribe.model.finding import Finding, RuleVerdict, judge_rule, make_host_record
 from proscribe.model.plan import CONTROLS
 
 DIGEST = "sha256:" + "a" * 64
@@ -28,20 +28,20 @@ EVERY_OPTION = """for (const list of document.querySelectorAll('select')) for (c
 
 def answer(*verdicts, system="debian", errors=()):
     """What a host answers: these verdicts, and three rules more that are compliant."""
-    every = [*verdicts, *(Verdict(rule, "compliant") for rule in ("dns/gmail", "dns/line", "dns/signal"))]
+    every = [*verdicts, *(RuleVerdict(rule, "compliant") for rule in ("dns/gmail", "dns/line", "dns/signal"))]
     facts = {"plan_digest": DIGEST, "checked_at": "2026-11-25T00:30:05Z", "duration_ms": 120}
-    return host_record(platform={"os": system, "version": "13"}, verdicts=every, errors=errors, **facts)
+    return make_host_record(platform={"os": system, "version": "13"}, verdicts=every, errors=errors, **facts)
 
 
 def app(name, user, **entry):
     package = Finding("package", f"org.{name}.desktop", "flatpak", "5.2", f"user:{user}", f"/home/{user}/.local")
     process = Finding("process", name, "", "", f"pid:311 user:{user}", f"/app/bin/{name}")
-    return judge(f"apps/{name}", {**ENFORCED, **entry}, [package, process])
+    return judge_rule(f"apps/{name}", {**ENFORCED, **entry}, [package, process])
 
 
 def no_policy():
     finding = Finding("policy", "www.example.org", "chromium", path="/etc/chromium", detail="the file is not there")
-    return [judge(f"browser/site{number:02}", ENFORCED, [finding]) for number in range(20)]
+    return [judge_rule(f"browser/site{number:02}", ENFORCED, [finding]) for number in range(20)]
 
 
 def waiver(name="press-office", **changes):
@@ -81,7 +81,7 @@ def usual():
         "web03": answer(app("wechat", "mei", mode="waived", waiver="press-office")),
         "db7": answer(app("dropbox", "raj")),
         "db8": "ssh: connect to host 203.0.113.8 port 22: Connection timed out",
-        "lap1": answer(judge("firewall/signal", ENFORCED, [], unseen="only root can see the table")),
+        "lap1": answer(judge_rule("firewall/signal", ENFORCED, [], unchecked="only root can see the table")),
         "lap2": answer(errors=[{"control": "dns", "message": "no such tool"}]),
     }
     return answers
@@ -361,8 +361,8 @@ def test_events_between_two_runs_are_with_each_host_and_a_run_of_no_hosts_has_a_
 
 def test_hostile_words_stay_words_everywhere(browser, tmp_path):
     finding = Finding("package", EVIL, EVIL, EVIL, f"user:{EVIL}", EVIL, EVIL)
-    rules = [judge(f"apps/{EVIL}", ENFORCED, [finding]), judge(f"dns/{EVIL}", ENFORCED, [], unseen=EVIL)]
-    rules.append(judge(f"browser/{EVIL}", {"mode": "waived", "waiver": "press-office"}, [finding]))
+    rules = [judge_rule(f"apps/{EVIL}", ENFORCED, [finding]), judge_rule(f"dns/{EVIL}", ENFORCED, [], unchecked=EVIL)]
+    rules.append(judge_rule(f"browser/{EVIL}", {"mode": "waived", "waiver": "press-office"}, [finding]))
     evil = answer(*rules, system=EVIL, errors=[{"control": "run", "message": EVIL}])
     own = waiver(**dict.fromkeys(("status", "reason", "why", "approved_by", EVIL), EVIL), hosts=[EVIL])
     run = {"upcoming": [{"service": EVIL, "control": "apps", "effective_from": EVIL}], "warnings": [EVIL]}
@@ -427,8 +427,8 @@ def tricked(directory, port):
     answers = {}
     for text in texts:
         finding = Finding("package", text, text, text, f"user:{text}", text, text)
-        rules = [judge(f"{control}/{text}", ENFORCED, [finding]) for control in ("apps", "dns")]
-        rules.append(judge(f"browser/{text}", {"mode": "waived", "waiver": text}, [finding]))
+        rules = [judge_rule(f"{control}/{text}", ENFORCED, [finding]) for control in ("apps", "dns")]
+        rules.append(judge_rule(f"browser/{text}", {"mode": "waived", "waiver": text}, [finding]))
         incident = {**watched_hosts.INCIDENT, "rules": [f"apps/{text}"], "cause": text, "users": [text]}
         ended = {**watched_hosts.ENDED, "rule": f"apps/{text}", "program": text, "user": text}
         frozen = {**watched_hosts.FROZEN, "reason": text, "by": text}

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from patience import BUSY, until
-from proscribe.base.duration import spelled
+from proscribe.base.duration import format_moment
 from proscribe.host.watch import units
 from proscribe.host.watch.state import files, journal
 from scheduled_fleet import REPORTS, scheduled_fleet
@@ -203,7 +203,7 @@ class Story:
 
     def move_clock(self, to):
         """A's own time goes on: the mark of the latest time that it has seen counts."""
-        self.fleet.hosts[A].write(files.CLOCK, f"{spelled(to)}\n", "0600")
+        self.fleet.hosts[A].write(files.CLOCK, f"{format_moment(to)}\n", "0600")
 
 
 def utc():
@@ -275,7 +275,7 @@ def test_from_refused_to_granted_to_closed_again(fleet):
     ahead = datetime.timedelta(seconds=round(2 * took) + 8)
     while True:
         end = utc() + ahead
-        fleet.controller.script(f"sed -i 's/^expires: .*/expires: {spelled(end)}/' {file}")
+        fleet.controller.script(f"sed -i 's/^expires: .*/expires: {format_moment(end)}/' {file}")
         story.proscribe("waiver", "sign", waiver, "--key", "/root/head")
         story.proscribe("drift")
         reaches = story.reaches("alice", A)
@@ -301,7 +301,7 @@ def test_from_refused_to_granted_to_closed_again(fleet):
     story.proscribe("collect")
     assert fleet.records()[A]["state"] in ("compliant", "repaired"), fleet.records()[A]["reason"]
     chain = story.agree(id_, "ended", 1, waiver, "expired")
-    assert (chain["ended"]["how"], chain["ended"]["on"]) == ("expired", spelled(end))
+    assert (chain["ended"]["how"], chain["ended"]["on"]) == ("expired", format_moment(end))
     assert chain["used"]["hosts"] == [A] and chain["requested"]["reason"] == "Readers write there"
     assert [one["id"] for one in json.loads(story.outputs()["exceptions"])["requests"]] == [again]
     assert RULE not in str(fleet.records()[A]["watch"]["incidents"]) and story.opened_for() == set()

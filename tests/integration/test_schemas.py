@@ -29,7 +29,7 @@ from proscribe.controller.report.exports.event_kinds import KINDS
 from proscribe.controller.report.history import open_history
 from proscribe.model.finding import STATES
 from proscribe.model.plan import CONTROLS
-from proscribe.wire.replies.record import read
+from proscribe.wire.replies.record import read_record
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCHEMAS = {path.name.split(".")[0]: json.loads(path.read_text()) for path in PROJECT.glob("docs/schema/*.json")}
@@ -60,7 +60,7 @@ def fits(name, value):
 
 def fleet():
     run = fleets.run(tuple(STATE), waivers=fleets.WAIVERS, exports=["csv"])
-    records = [read(host, answer) for host, answer in ANSWERS.items()]
+    records = [read_record(host, answer) for host, answer in ANSWERS.items()]
     return run, reconcile(run["hosts"], records, {"gone": "unreachable: no route to host"})
 
 
@@ -76,7 +76,7 @@ def test_records_of_each_state_of_a_run_that_changes_hosts_and_of_hostile_hosts_
     moved = {"control": "apps", "action": "quarantine /x as wechat-0123abcd", "quarantine_id": "wechat-0123abcd"}
     fits("host-record", {**fleet()[1].records[0], "actions": [{"control": "apps", "action": "remove wechat"}, moved]})
     for host, answer in hostile_answers().items():
-        fits("host-record", read(host, answer))
+        fits("host-record", read_record(host, answer))
 
 
 AT = "2026-11-25T00:30:05Z"
@@ -90,7 +90,7 @@ EVERYTHING["watch"] = watched_hosts.watch(watched_hosts.INCIDENT, **EVENTS)
 
 
 def test_schema_describes_every_key_that_the_reader_lets_through():
-    record = read("web01", EVERYTHING)
+    record = read_record("web01", EVERYTHING)
     of_the_run = {"actions", "not_observed_again", "other_runs"}
     assert record.keys() == SCHEMAS["host-record"]["properties"].keys() - of_the_run
     fits("host-record", record)
@@ -99,7 +99,7 @@ def test_schema_describes_every_key_that_the_reader_lets_through():
 def test_reports_of_hosts_of_each_state_and_of_hosts_that_keep_themselves_in_line_fit():
     fits("report", fleet_report(*fleet(), FINISHED))
     run = fleets.run(tuple(watched_hosts.HOSTS))
-    settled = reconcile(run["hosts"], [read(host, answer) for host, answer in watched_hosts.HOSTS.items()])
+    settled = reconcile(run["hosts"], [read_record(host, answer) for host, answer in watched_hosts.HOSTS.items()])
     fits("report", fleet_report(run, settled, FINISHED))
     for record in settled.records:
         fits("host-record", record)

@@ -6,7 +6,7 @@ import re
 import pytest
 from machines import ACCOUNTS, PROJECT, booted
 from patience import LONGEST
-from proscribe.model.plan import SCHEMA, sealed
+from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 pytestmark = pytest.mark.whole_hosts
 
@@ -16,7 +16,7 @@ SERVICES = {
     "dns": {"b": {"name": "B", "mode": "enforce", "domains": ["nosuch.example.com"], "allow": []}},
 }
 CONTROLS = {name: {"mode": "enforce", "services": own, "settings": {}} for name, own in SERVICES.items()}
-PLAN = sealed({"schema": SCHEMA, "contact": "", "browsers": [], "controls": CONTROLS})
+PLAN = add_digest({"schema": PLAN_SCHEMA, "contact": "", "browsers": [], "controls": CONTROLS})
 ADMIN = ("--become", "-e", "ansible_user=admin")
 NO_ANSWER = "its Python did not answer the streamed code"
 # What differs between two observations: clocks, the connection itself, and the state of the file scan.

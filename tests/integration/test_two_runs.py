@@ -10,7 +10,7 @@ from machines import ANSIBLE, PROJECT, Controller, booted, read_records
 from patience import LONGEST, until
 from processes import MERGED
 from proscribe.host.system.file_lock import LOCK
-from proscribe.model.plan import SCHEMA, sealed
+from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 pytestmark = pytest.mark.whole_hosts
 
@@ -21,9 +21,9 @@ exec /usr/bin/dpkg-query.real "$@"
 """
 APP = {"name": "A", "mode": "enforce", "packages": {"apt": ["nosuch"]}, "processes": [], "paths": []}
 SITE = {"name": "B", "mode": "enforce", "domains": ["nosuch.example.com"], "allow": []}
-BARE = {"schema": SCHEMA, "contact": "", "browsers": []}
-APPS = sealed({**BARE, "controls": {"apps": {"mode": "enforce", "services": {"a": APP}, "settings": {}}}})
-DNS = sealed({**BARE, "controls": {"dns": {"mode": "enforce", "services": {"b": SITE}, "settings": {}}}})
+BARE = {"schema": PLAN_SCHEMA, "contact": "", "browsers": []}
+APPS = add_digest({**BARE, "controls": {"apps": {"mode": "enforce", "services": {"a": APP}, "settings": {}}}})
+DNS = add_digest({**BARE, "controls": {"dns": {"mode": "enforce", "services": {"b": SITE}, "settings": {}}}})
 ONLY_DNS = {"proscribe_controls": {"apps": "off", "browser": "off", "firewall": "off", "dns": "enforce"}}
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 FIRST = rf"process \d+ of \w+( \(sudo: \w+\))? on {re.escape(os.uname().nodename)}"

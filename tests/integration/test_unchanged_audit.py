@@ -6,7 +6,7 @@ import pytest
 from proscribe.host.cache import PLACE
 from proscribe.host.controls.apps.portable.scan_cache import FOLDER, MEMORY
 from proscribe.wire.loader import MARK
-from proscribe.wire.stream import BOOTSTRAP, RECEIVE, Part, payload
+from proscribe.wire.stream import BOOTSTRAP, REPLYING_PROGRAM, StreamPart, make_payload
 from scheduled_machine import scheduled_machine
 from streams import with_program
 from unchanged_audit import NOT_LOADED
@@ -29,9 +29,9 @@ def machine():
 def audited(machine):
     """The record of an audit that only names code and plan, and the modules that it loaded."""
     code, _, plan = max(machine.run("ls", PLACE).split(), key=len).replace("-", " ", 1).rpartition("-")
-    named = payload(Part(code.split()[0], bytes), Part(plan, bytes), CALL, whole=False)
+    named = make_payload(StreamPart(code.split()[0], bytes), StreamPart(plan, bytes), CALL, with_content=False)
     stream = with_program(named, LISTING).decode("ascii")
-    said = machine.run("python3", "-I", "-S", "-c", RECEIVE, stdin=stream).partition(MARK)[2].splitlines()
+    said = machine.run("python3", "-I", "-S", "-c", REPLYING_PROGRAM, stdin=stream).partition(MARK)[2].splitlines()
     return json.loads(said[0])["record"], {name.partition(".")[0] for name in said[1].split()}
 
 

@@ -6,7 +6,7 @@ import random
 import time
 
 import pytest
-from proscribe.base.moments import stamp
+from proscribe.base.moments import format_timestamp
 from proscribe.host.watch import units
 from proscribe.host.watch.state import files, journal
 from scheduled_machine import CHECKOUT, HOSTS, RESTRICTIONS, scheduled_machine
@@ -98,7 +98,7 @@ def test_a_day_of_a_laptop_without_a_controller(machine):
     day = made_day(random.Random(seed))
     begin = int(time.time()) - DAY
     end = begin + WAIVED_FOR
-    text = WAIVER.format(begin=stamp(begin - DAY), end=stamp(end))
+    text = WAIVER.format(begin=format_timestamp(begin - DAY), end=format_timestamp(end))
     machine.write(f"{CHECKOUT}/fleet/waivers/wechat-for-a-while.yml", text)
     offset = f"FAKETIME={begin - int(time.time()):+d}"
     preload = "LD_PRELOAD=/usr/$LIB/faketime/libfaketime.so.1"
@@ -134,7 +134,9 @@ def test_a_day_of_a_laptop_without_a_controller(machine):
         assert not drifted or names, where
         assert sorted(drifted) == sorted(corrected), where
         assert set(states.values()) <= {"repaired", "waived", "not_applicable"}, (where, states)
-        assert all(stamp(begin + at - 60) <= event["at"] <= stamp(begin + at + 60) for event in events), where
+        assert all(
+            format_timestamp(begin + at - 60) <= event["at"] <= format_timestamp(begin + at + 60) for event in events
+        ), where
         # The waiver is in effect to its end, and the ban from then on; that is another plan, and no drift.
         assert (states.get("apps/wechat") == "waived") == (at < closed_by_plan), (where, states)
         assert {event["event"] for event in events} <= {"drift", "corrected", "plan", "notified"}, where

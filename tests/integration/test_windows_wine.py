@@ -13,7 +13,7 @@ from proscribe.controller.windows.answer import read
 from proscribe.controller.windows.command import APP_PACKAGES, APP_PATHS, DEVICE_PACKAGES, STARTED, STARTED_LATELY
 from proscribe.host.controls.group_policy.registry_pol import number, text
 from proscribe.model.finding import NONCOMPLIANT, UNKNOWN
-from proscribe.model.plan import sealed
+from proscribe.model.plan import add_digest
 from test_apps_real_dpkg import SOURCE, Machine
 from well_known import WELL_KNOWN
 
@@ -65,7 +65,7 @@ def windows(tmp_path_factory):
 def plan(own_catalogue):
     chosen = {"proscribe_categories": [], "proscribe_services_include": [one.service for one in WELL_KNOWN]}
     compiled = compile_plan(own_catalogue, read_restrictions(chosen, str), [], datetime.date(2026, 11, 30))
-    return sealed({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})
+    return add_digest({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})
 
 
 def rules(plan, answer):

@@ -13,7 +13,7 @@ from patience import LONGEST
 from proscribe.host.watch.state import files, journal
 from proscribe.model import plan as plans
 from proscribe.wire import watch_sent
-from proscribe.wire.store import Store
+from proscribe.wire.store import PlanStore
 
 PROJECT = Path(__file__).resolve().parents[2]
 CODE = "/root/proscribe.zip"
@@ -64,19 +64,19 @@ def plan(**browser):
     made = real_plan(categories=["instant_messaging"], controls=controls, watch="1m")
     services = made["controls"]["browser"]["services"]
     services.update({id_: {**services[id_], **change} for id_, change in browser.items()})
-    return plans.sealed({key: value for key, value in made.items() if key != "digest"})
+    return plans.add_digest({key: value for key, value in made.items() if key != "digest"})
 
 
 def enforce(host, made, controls=(), between=()):
     """Enforce a plan, or some controls. The host runs `between` after its controls and before its watch."""
     _send(host)
-    sent = watch_sent.packed(Store(), made)
+    sent = watch_sent.pack_watch(PlanStore(), made)
     given = {"plan": made, "sent": sent, "controls": list(controls), "between": list(between)}
     return dict(json.loads(_python(host, ENFORCE, given)))
 
 
 def audit(host, made):
-    return dict(json.loads(_python(host, AUDIT, {"plan": made, "watch": watch_sent.named_for_hosts()})))
+    return dict(json.loads(_python(host, AUDIT, {"plan": made, "watch": watch_sent.make_expected_watch()})))
 
 
 def observed(host):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from organisation import Organisation
-from proscribe_ansible.registration import LEFT_OUT
+from proscribe_ansible.registration import LEFT_OUT_TEXT
 
 pytestmark = pytest.mark.playbook
 
@@ -79,7 +79,7 @@ def test_the_message_is_printed_and_the_record_is_registered(organisation, scree
     assert said.count(MESSAGE) >= 3 and not [word for word in OF_A_RECORD if word in said], said
     if screen == "json":
         printed = json.loads(done.stdout)
-        assert len(printed) == 3 and {result["record"] for result in printed} == {LEFT_OUT}
+        assert len(printed) == 3 and {result["record"] for result in printed} == {LEFT_OUT_TEXT}
     assert (done.stderr if screen == "json" else said).count("coverage 3 of 3") == 1, said
     assert "Traceback" not in said and "Callback dispatch" not in said
     for host in ("one", "two", "three"):

@@ -71,7 +71,7 @@ def test_a_run_asks_all_hosts_from_one_process(usual):
 def every():
     """The names, each with the parts that use it. A name of another release is not renamed."""
     users = {}
-    for uses in private_names.EVERY:
+    for uses in private_names.ALL_USES:
         for kind, names in uses.names.items():
             for name in names if kind != NO_NAMES else ():
                 users.setdefault(name, []).append((uses, f"{kind}.{name}"))
@@ -81,9 +81,9 @@ def every():
 
 @pytest.mark.parametrize(("name", "of"), list(every()))
 def test_a_name_that_is_missing_leaves_the_record_as_it_is(tmp_path, usual, name, of):
-    ran = run(tmp_path, *name.split(private_names.EITHER))
+    ran = run(tmp_path, *name.split(private_names.NAME_SEPARATOR))
     parts = {uses.part for uses, _ in of}
-    if private_names.ACTIONS.part in parts:
+    if private_names.ACTIONS.feature in parts:
         assert ran.code and not ran.askers and not ran.records, ran.said
         assert any(f"has no ActionBase().{name}" in line for line in ran.warnings), ran.said
         return
@@ -92,5 +92,5 @@ def test_a_name_that_is_missing_leaves_the_record_as_it_is(tmp_path, usual, name
     warned = [match[1] for line in ran.warnings if (match := re.search(r", for ([^:]+):", line))]
     assert sorted(warned) == sorted(expected), ran.said
     asking = len(set(ran.askers))
-    alone = {private_names.SWEEP.part, private_names.STREAM.part} & parts
+    alone = {private_names.SWEEP.feature, private_names.STREAM.feature} & parts
     assert asking == len(HOSTS) if alone else asking == 1, ran.said

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from made_apps import Read
 from proscribe.base import duration, elf, folding, hashing, json_text, patterns
 from proscribe.base.mappings import TypedDict
-from proscribe.base.moments import is_stamp, seconds, stamp
+from proscribe.base.moments import format_timestamp, is_timestamp, parse_timestamp
 from proscribe.base.tuples import NamedTuple
 from unchanged_audit import printed
 
@@ -39,9 +39,9 @@ LAST_SECOND = 253_402_300_799  # of the year 9999
     + [("000000001h", 3_600)],
 )
 def test_length_is_read_in_seconds(text, length):
-    assert duration.seconds_of(text) == length
+    assert duration.parse_duration(text) == length
     day = datetime.datetime(2026, 11, 25, tzinfo=datetime.timezone.utc)
-    assert day - datetime.timedelta(seconds=duration.LONGEST), "the longest length before a day is a date"
+    assert day - datetime.timedelta(seconds=duration.MAX_DURATION_SECONDS), "the longest length before a day is a date"
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_length_is_read_in_seconds(text, length):
 )
 def test_text_that_is_no_length_is_refused_with_the_grammar(text):
     with pytest.raises(ValueError, match="30d"):
-        duration.seconds_of(text)
+        duration.parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -58,21 +58,21 @@ def test_text_that_is_no_length_is_refused_with_the_grammar(text):
     + [(86_400, "1 day"), (172_799, "1 day"), (106_617_600, "1,234 days")],
 )
 def test_length_is_shown_rounded_down(length, text):
-    assert duration.shown(length) == text
+    assert duration.format_duration(length) == text
 
 
 @given(seconds=st.integers(0, 250_000_000_000), zone=st.timezones())
 def test_times_are_spelled_in_utc_and_sort_as_texts(seconds, zone):
-    text = duration.spelled(datetime.datetime.fromtimestamp(seconds, zone))
-    assert duration.moment_of(text).timestamp() == seconds
-    assert (text < "2026-11-25T08:00:00Z") == (seconds < duration.moment_of("2026-11-25T08:00:00Z").timestamp())
+    text = duration.format_moment(datetime.datetime.fromtimestamp(seconds, zone))
+    assert duration.parse_moment(text).timestamp() == seconds
+    assert (text < "2026-11-25T08:00:00Z") == (seconds < duration.parse_moment("2026-11-25T08:00:00Z").timestamp())
 
 
 # -- moments
 @given(st.integers(0, LAST_SECOND))
 def test_moment_is_read_from_its_own_text(moment):
-    text = stamp(moment)
-    assert seconds(text) == moment == calendar.timegm(time.strptime(text, FORM))
+    text = format_timestamp(moment)
+    assert parse_timestamp(text) == moment == calendar.timegm(time.strptime(text, FORM))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_moment_is_read_from_its_own_text(moment):
     [(-5, "1970-01-01T00:00:00Z"), (1.9, "1970-01-01T00:00:01Z"), (LAST_SECOND + 1, "9999-12-31T23:59:59Z")],
 )
 def test_moment_outside_the_written_years_is_the_first_or_the_last(moment, text):
-    assert stamp(moment) == text and is_stamp(text)
+    assert format_timestamp(moment) == text and is_timestamp(text)
 
 
 @given(st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", fullmatch=True))
@@ -89,7 +89,7 @@ def test_stamp_is_accepted_where_python_reads_it_back(text):
         moment = calendar.timegm(time.strptime(text, FORM))
     except ValueError:
         moment = -1
-    assert is_stamp(text) == (moment >= 0 and stamp(moment) == text)  # strptime has 61 seconds
+    assert is_timestamp(text) == (moment >= 0 and format_timestamp(moment) == text)  # strptime has 61 seconds
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_stamp_is_accepted_where_python_reads_it_back(text):
     + ["2026-11-27 03:00:00Z", "1969-12-31T23:59:59Z"],
 )
 def test_value_that_is_no_stamp_is_refused(value):
-    assert not is_stamp(value)
+    assert not is_timestamp(value)
 
 
 # -- names and patterns
@@ -116,18 +116,18 @@ def test_value_that_is_no_stamp_is_refused(value):
     ],
 )
 def test_names_that_look_alike_are_folded_to_one(name, same):
-    assert folding.folded(name) == same == folding.folded(same)
+    assert folding.fold_name(name) == same == folding.fold_name(same)
 
 
 def test_lazy_pattern_matches_as_re_does():
     flags = (patterns.IGNORECASE, patterns.MULTILINE, patterns.DOTALL, patterns.ASCII)
     assert flags == (re.IGNORECASE, re.MULTILINE, re.DOTALL, re.ASCII)
-    lines = patterns.pattern(r"^a(.)$", patterns.MULTILINE | patterns.IGNORECASE)
+    lines = patterns.compile_pattern(r"^a(.)$", patterns.MULTILINE | patterns.IGNORECASE)
     assert lines.findall("ab\nAc\nd") == ["b", "c"]
     assert lines.sub(r"\1", "ab") == "b" and lines.fullmatch("x") is None
-    assert patterns.pattern("a").flags == re.compile("a").flags
+    assert patterns.compile_pattern("a").flags == re.compile("a").flags
     assert lines.findall is lines.findall, "it is looked up once"
-    assert patterns.pattern(rb"\d").search(b"a1")[0] == b"1"  # type: ignore[index]
+    assert patterns.compile_pattern(rb"\d").search(b"a1")[0] == b"1"  # type: ignore[index]
 
 
 def test_module_re_is_loaded_with_the_first_use_of_a_pattern():
@@ -242,7 +242,7 @@ print("json" in sys.modules)
 
 @given(VALUES)
 def test_value_is_written_as_json_writes_it(value):
-    assert json_text.written(value) == json.dumps(value)
+    assert json_text.format_json(value) == json.dumps(value)
 
 
 TEXTS = st.one_of(
@@ -263,7 +263,7 @@ def describe_outcome(read: Callable[[str | bytes], object], text: str | bytes) -
 @given(TEXTS)
 @example("[NaN, Infinity, -Infinity]")
 def test_text_is_read_as_json_reads_it(text):
-    assert describe_outcome(json_text.from_json, text) == describe_outcome(json.loads, text)
+    assert describe_outcome(json_text.parse_json, text) == describe_outcome(json.loads, text)
 
 
 @given(
@@ -273,12 +273,12 @@ def test_text_is_read_as_json_reads_it(text):
     )
 )
 def test_bytes_are_read_as_json_reads_them(content):
-    assert describe_outcome(json_text.from_json, content) == describe_outcome(json.loads, content)
+    assert describe_outcome(json_text.parse_json, content) == describe_outcome(json.loads, content)
 
 
 @given(VALUES)
 def test_answer_is_one_line_that_no_name_in_it_can_end(value):
-    assert len(json_text.written(value).splitlines()) == 1
+    assert len(json_text.format_json(value).splitlines()) == 1
 
 
 ROWS = [
@@ -307,8 +307,8 @@ PACKAGE = "github.com/jpillora/chisel"
 
 def go_package(content: bytes) -> str:
     read = Read(content)
-    binary = elf.read(read)
-    return elf.go_package(read, binary) if binary else ""
+    binary = elf.read_elf(read)
+    return elf.read_go_package(read, binary) if binary else ""
 
 
 def test_go_program_names_the_package_it_was_built_from():
@@ -324,7 +324,7 @@ def test_go_program_names_the_package_it_was_built_from():
 def test_go_before_1_18_points_to_its_texts(width, order, size, package):
     """Two strings, each an address and a length, as wide as the machine has them (debug/buildinfo)."""
     content = made.SENTINEL + f"path\t{PACKAGE}\n".encode().ljust(size - 32, b"\n") + made.SENTINEL
-    binary = elf.read(Read(made.elf({".go.buildinfo": bytes(32), ".strings": bytes(32), ".text": content})))
+    binary = elf.read_elf(Read(made.elf({".go.buildinfo": bytes(32), ".strings": bytes(32), ".text": content})))
     assert binary
     address = {name: 0x1000 + place for name, (place, _) in binary.sections.items()}
     two = order + ("II" if width == 4 else "QQ")
@@ -376,12 +376,17 @@ ANY_MACHINE = pytest.mark.parametrize(("order", "wide"), [("<", True), ("<", Fal
 def test_program_is_read_as_its_machine_lays_it(order, wide):
     content = lay_out(order, wide)
     at = (64 + 2 * 56) if wide else (52 + 2 * 32)
-    binary = elf.read(Read(content))
+    binary = elf.read_elf(Read(content))
     assert binary is not None
-    assert (binary.order, binary.wide, binary.end) == (order, wide, len(content)), "an AppImage's archive follows"
+    assert (binary.byte_order, binary.is_64_bit, binary.end) == (order, wide, len(content)), (
+        "an AppImage's archive follows"
+    )
     assert binary.segments == [(at, 0x2000, 5, True), (0, 0, 0, False)]
     assert {name: place for name, place in binary.sections.items() if name} == {".x": (at, 5), ".names": (at + 5, 11)}
-    assert elf.text(Read(content), binary, ".x") == "12345" and elf.text(Read(content), binary, ".y") == ""
+    assert (
+        elf.read_section_text(Read(content), binary, ".x") == "12345"
+        and elf.read_section_text(Read(content), binary, ".y") == ""
+    )
 
 
 @ANY_MACHINE
@@ -396,7 +401,7 @@ def test_program_is_read_as_its_machine_lays_it(order, wide):
     ],
 )
 def test_table_that_cannot_be_is_empty_and_the_other_is_read(order, wide, sizes, segments, sections):
-    binary = elf.read(Read(lay_out(order, wide, sizes) + bytes(10**5)))
+    binary = elf.read_elf(Read(lay_out(order, wide, sizes) + bytes(10**5)))
     assert binary is not None
     assert (len(binary.segments), len([name for name in binary.sections if name])) == (segments, sections)
 
@@ -406,4 +411,4 @@ def test_table_that_cannot_be_is_empty_and_the_other_is_read(order, wide, sizes,
     [b"", b"\x7fELF", b"\x7fELF" + bytes(100), b"MZ" + bytes(100), made.elf()[:63], b"\x7fELF" + b"\xff" * 200],
 )
 def test_file_that_is_no_elf_is_read_as_none(content):
-    assert elf.read(Read(content)) is None
+    assert elf.read_elf(Read(content)) is None

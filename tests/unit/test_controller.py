@@ -288,7 +288,7 @@ def test_an_archive_without_git_is_a_release_where_the_changelog_has_its_day(che
 
 
 def test_an_installed_collection_says_what_its_manifest_says(tmp_path, monkeypatch):
-    monkeypatch.setattr(installation, "ROOT", tmp_path)
+    monkeypatch.setattr(installation, "PROJECT_DIRECTORY", tmp_path)
     monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
     for text, expected in ((None, "unknown"), ("[]", "unknown"), (MANIFEST, "1.2.3")):
         versions.own.cache_clear()

@@ -4,10 +4,10 @@ import ast
 import sys
 from pathlib import Path
 
-from proscribe.wire.stream import HOST_SIDE
+from proscribe.wire.stream import HOST_PACKAGES
 
 PACKAGE = Path(__file__).resolve().parents[2] / "module_utils" / "proscribe"
-FILES = sorted(path for room in HOST_SIDE for path in (PACKAGE / room).rglob("*.py"))
+FILES = sorted(path for room in HOST_PACKAGES for path in (PACKAGE / room).rglob("*.py"))
 NEWER = {"compression"}  # in the standard library of Python 3.14 (PEP 784), and asked for where it may be missing
 BESIDE = {"base", "commits"}  # what the programs of a schedule import lies beside them
 
@@ -23,7 +23,7 @@ def test_it_parses_as_python_3_9_and_imports_its_own_library_and_no_code_of_the_
             elif isinstance(node, ast.ImportFrom):
                 place = path.parents[node.level - 1].joinpath(*str(node.module or "").split("."))
                 rooms = place.relative_to(PACKAGE).parts[:1] or tuple(item.name for item in node.names)
-                foreign += [(path, room) for room in rooms if room not in HOST_SIDE]
+                foreign += [(path, room) for room in rooms if room not in HOST_PACKAGES]
     assert FILES and foreign == []
 
 

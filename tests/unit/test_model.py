@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from proscribe.model import quarantined, words
-from proscribe.model.removed import Removed, read
+from proscribe.model.removed import RemovedPackage, read_removed_package
 
 LEAST = {"manager": "dpkg", "id": "owl", "scope": "system", "name": "owl:i386"}
 MORE = {"version": "1.0", "how": "apt-get", "tool": "/t", "place": "/p", "source": "main", "mark": "auto", "at": "now"}
@@ -15,22 +15,22 @@ MORE = {"version": "1.0", "how": "apt-get", "tool": "/t", "place": "/p", "source
 # -- ids of a quarantine
 @pytest.mark.parametrize("id_", ["owl_2-0123abcd", "a-00000000", f"{'a' * 64}-ffffffff"])
 def test_id_of_a_quarantined_item_is_read_from_the_end_of_its_action(id_):
-    assert quarantined.ID.fullmatch(id_)
-    assert quarantined.id_of(f"quarantine /home/alice/a as b {quarantined.moved(id_)}") == id_
-    assert f"x {quarantined.moved(id_)}" == f"x as {id_}"
+    assert quarantined.ITEM_ID.fullmatch(id_)
+    assert quarantined.parse_moved_id(f"quarantine /home/alice/a as b {quarantined.format_moved_suffix(id_)}") == id_
+    assert f"x {quarantined.format_moved_suffix(id_)}" == f"x as {id_}"
 
 
 # -- removed packages
 def test_removed_package_is_read_with_empty_fields_and_differs_by_system_scope_place_and_name():
-    assert read({**LEAST, "more": 1})._asdict() == {**LEAST, **dict.fromkeys(MORE, "")}
-    assert read({**LEAST, **MORE})._asdict() == {**LEAST, **MORE}
-    assert Removed("dpkg", "owl", "", "system", "owl") == read({**LEAST, "name": "owl"})
-    package = read(LEAST)
+    assert read_removed_package({**LEAST, "more": 1})._asdict() == {**LEAST, **dict.fromkeys(MORE, "")}
+    assert read_removed_package({**LEAST, **MORE})._asdict() == {**LEAST, **MORE}
+    assert RemovedPackage("dpkg", "owl", "", "system", "owl") == read_removed_package({**LEAST, "name": "owl"})
+    package = read_removed_package(LEAST)
     others = [{"manager": "rpm"}, {"scope": "user:ann"}, {"place": "/p"}, {"name": "owl"}]
-    assert len({read({**LEAST, **change}).key for change in ({}, *others)}) == 5
+    assert len({read_removed_package({**LEAST, **change}).identity for change in ({}, *others)}) == 5
     for change in ({"id": "elf"}, {"version": "2"}, {"mark": "manual"}, {"at": "now"}, {"how": "apt"}):
-        assert read({**LEAST, **change}).key == package.key
-    assert (package.user, read({**LEAST, "scope": "user:ann"}).user) == ("", "ann")
+        assert read_removed_package({**LEAST, **change}).identity == package.identity
+    assert (package.user, read_removed_package({**LEAST, "scope": "user:ann"}).user) == ("", "ann")
 
 
 SCOPES = ("user:", "user:-a", "user:a b", "user:a/b", "user:a:b", "user:a,b", f"user:{'a' * 101}", "all")
@@ -46,13 +46,13 @@ WRONG_FIELDS = [
 @pytest.mark.parametrize(("change", "why"), WRONG_FIELDS)
 def test_field_of_a_removed_package_that_cannot_be_is_refused(change, why):
     with pytest.raises(ValueError, match=f"removed package.*{why}"):
-        read({**LEAST, **change})
+        read_removed_package({**LEAST, **change})
 
 
 @pytest.mark.parametrize("value", [None, [LEAST]])
 def test_removed_package_that_is_no_mapping_is_refused(value):
     with pytest.raises(ValueError, match="mapping"):
-        read(value)
+        read_removed_package(value)
 
 
 # -- words and limits of the published schemas
@@ -76,13 +76,13 @@ WORDS += " BETWEEN_RUNS FACILITIES SENT OUTLOOKS"
 def test_words_of_a_document_are_listed_or_described_in_a_schema(parts):
     listed = [part["enum"] for part in parts if "enum" in part]
     assert [name for name in WORDS.split() if [*getattr(words, name)] not in listed] == []
-    assert [*words.CONTROLS, *words.BESIDE] in listed
-    assert [*words.STATES, *words.BESIDE_STATES] == [*words.EVENT_STATES]
+    assert [*words.CONTROLS, *words.EXTRA_RULE_GROUPS] in listed
+    assert [*words.STATES, *words.EXTRA_STATES] == [*words.EVENT_STATES]
     described = [part["description"] for part in parts if isinstance(part.get("description"), str)]
     *others, last = words.WAIVER_STATUSES
     assert f"{last}, or why it waives nothing: {', '.join(others)}" in described
-    assert ", ".join(words.UNEXPECTED) in described and ", ".join(words.QUARANTINED_KINDS) in described
-    assert [*words.PLATFORM] in [[*part["properties"]] for part in parts if "properties" in part]
+    assert ", ".join(words.NOTE_KINDS) in described and ", ".join(words.QUARANTINED_KINDS) in described
+    assert [*words.PLATFORM_KEYS] in [[*part["properties"]] for part in parts if "properties" in part]
 
 
 def test_names_and_limits_of_documents_are_those_of_their_schemas(parts):

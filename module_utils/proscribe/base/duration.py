@@ -7,22 +7,22 @@ import re
 
 # The units, longest first: what a letter stands for, and its length in seconds.
 UNITS = {"w": ("week", 7 * 86400), "d": ("day", 86400), "h": ("hour", 3600), "m": ("minute", 60)}
-GRAMMAR = "a length of time such as 12h, 30d or 2w (m minutes, h hours, d days, w weeks)"
+DURATION_GRAMMAR = "a length of time such as 12h, 30d or 2w (m minutes, h hours, d days, w weeks)"
 
 # Longer is a slip of the finger, and would not fit a date.
-LONGEST = 100 * 366 * 86400
+MAX_DURATION_SECONDS = 100 * 366 * 86400
 
 
-def seconds_of(text: str) -> int:
+def parse_duration(text: str) -> int:
     """How many seconds `text` is. Raises ValueError, with the grammar, for anything that is no length of time."""
-    found = re.fullmatch(r"([0-9]{1,9})([wdhm])", text)
-    length = int(found[1]) * UNITS[found[2]][1] if found else 0
-    if not 0 < length <= LONGEST:
-        raise ValueError(f"{text!r} is not {GRAMMAR}")
+    match = re.fullmatch(r"([0-9]{1,9})([wdhm])", text)
+    length = int(match[1]) * UNITS[match[2]][1] if match else 0
+    if not 0 < length <= MAX_DURATION_SECONDS:
+        raise ValueError(f"{text!r} is not {DURATION_GRAMMAR}")
     return length
 
 
-def shown(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A length of time in its greatest unit, floored: `3 days`, `1 hour`; `less than a minute`."""
     for name, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
@@ -31,17 +31,17 @@ def shown(seconds: float) -> str:
     return "less than a minute"
 
 
-def moment_of(text: str) -> datetime.datetime:
+def parse_moment(text: str) -> datetime.datetime:
     """A time of ours (2026-11-25T08:00:00Z) as a time of Python's. Raises ValueError for any other spelling."""
     return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
 
 
-def spelled(moment: datetime.datetime) -> str:
+def format_moment(moment: datetime.datetime) -> str:
     """A time of Python's, which has a zone, in our spelling: UTC, to the second, so that texts sort as times do."""
     return f"{moment.astimezone(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def calendar_days(start: datetime.datetime, end: datetime.datetime) -> int:
+def count_calendar_days(start: datetime.datetime, end: datetime.datetime) -> int:
     """Return the number of days from the day of `start` to the day of the last second before `end`, both UTC."""
     last_second = end.astimezone(datetime.timezone.utc) - datetime.timedelta(seconds=1)
     return (last_second.date() - start.astimezone(datetime.timezone.utc).date()).days

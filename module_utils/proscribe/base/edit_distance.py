@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 
-def count_edits(first: str, second: str, most: int) -> int:
+def count_edits(first: str, second: str, limit: int) -> int:
     """Return how many letters to insert, delete, replace or swap with their neighbour make one word of the other. More
-    than `most` is returned as most + 1.
+    than `limit` is returned as most + 1.
     """
-    if abs(len(first) - len(second)) > most:
-        return most + 1
-    above: list[int] = []
+    if abs(len(first) - len(second)) > limit:
+        return limit + 1
+    previous_row: list[int] = []
     row = list(range(len(second) + 1))
-    for place, letter in enumerate(first, 1):
-        before, above, row = above, row, [place]
-        for column, other in enumerate(second, 1):
-            steps = min(above[column] + 1, row[-1] + 1, above[column - 1] + (letter != other))
-            if place > 1 and column > 1 and letter == second[column - 2] and first[place - 2] == other:
-                steps = min(steps, before[column - 2] + 1)
-            row.append(steps)
-        if min(row) > most:
-            return most + 1
-    return min(row[-1], most + 1)
+    for row_number, letter in enumerate(first, 1):
+        row_before_previous, previous_row, row = previous_row, row, [row_number]
+        for column, other_letter in enumerate(second, 1):
+            edits = min(previous_row[column] + 1, row[-1] + 1, previous_row[column - 1] + (letter != other_letter))
+            if row_number > 1 and column > 1 and letter == second[column - 2] and first[row_number - 2] == other_letter:
+                edits = min(edits, row_before_previous[column - 2] + 1)
+            row.append(edits)
+        if min(row) > limit:
+            return limit + 1
+    return min(row[-1], limit + 1)

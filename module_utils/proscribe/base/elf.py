@@ -11,28 +11,28 @@ from typing import Callable, Iterable, Mapping, Sequence
 
 from .tuples import NamedTuple
 
-Read = Callable[[int, int], bytes]  # offset and size: the bytes that a file has there, fewer or none at its end
+ReadContent = Callable[[int, int], bytes]  # offset and size: the bytes that a file has there, fewer or none at its end
 
-HEAD = 64  # bytes of a header
-MOST = 512  # sections or segments; large programs have fifty
-NAMES = 64 * 1024  # bytes of their names
-TEXT = 16 * 1024  # bytes of a text that is read
-GO = b"\xff Go buildinf:"
-FIXED, MOVABLE = 2, 3  # a program at a fixed address, and one (or a library) at any
-_INTERPRETER = 3  # the kind of segment that names the dynamic loader
-_WRITABLE = 2
+HEADER_BYTES = 64  # bytes of a header
+MAX_TABLE_ENTRIES = 512  # sections or segments; large programs have fifty
+MAX_NAMES_BYTES = 64 * 1024  # bytes of their names
+MAX_TEXT_BYTES = 16 * 1024  # bytes of a text that is read
+GO_BUILD_MARK = b"\xff Go buildinf:"
+FIXED_PROGRAM, MOVABLE_PROGRAM = 2, 3  # a program at a fixed address, and one (or a library) at any
+_INTERPRETER_SEGMENT = 3  # the kind of segment that names the dynamic loader
+_WRITABLE_FLAG = 2
 
 
-class Elf(NamedTuple):
+class ElfFile(NamedTuple):
     """What matters of an ELF file."""
 
-    order: str  # "<" or ">", for struct
-    wide: bool  # 64 bits
+    byte_order: str  # "<" or ">", for struct
+    is_64_bit: bool  # 64 bits
     sections: Mapping[str, tuple[int, int]]  # offset and size by name
     segments: Sequence[tuple[int, int, int, bool]]  # offset, address, size in the file, whether it is writable
     end: int  # of all that belongs to it: an AppImage has its archive there
-    kind: int = MOVABLE
-    interpreted: bool = False  # the kernel starts it with a dynamic loader
+    kind: int = MOVABLE_PROGRAM
+    has_interpreter: bool = False  # the kernel starts it with a dynamic loader
 
 
 def is_elf(head: bytes) -> bool:
@@ -40,79 +40,83 @@ def is_elf(head: bytes) -> bool:
     if len(head) < 20 or head[:4] != b"\x7fELF" or head[4] not in (1, 2) or head[5] not in (1, 2) or head[6] != 1:
         return False
     kind, machine = struct.unpack_from("<>"[head[5] - 1] + "HH", head, 16)
-    return kind in (FIXED, MOVABLE) and machine != 0
+    return kind in (FIXED_PROGRAM, MOVABLE_PROGRAM) and machine != 0
 
 
-def read(content: Read) -> Elf | None:
+def read_elf(read_content: ReadContent) -> ElfFile | None:
     """The tables of an ELF file; None for one that is none, or has none that can be."""
-    head = content(0, HEAD)
+    head = read_content(0, HEADER_BYTES)
     if not is_elf(head):
         return None
-    order, wide = "<>"[head[5] - 1], head[4] == 2
+    byte_order, is_64_bit = "<>"[head[5] - 1], head[4] == 2
     try:
-        _, programs, sections = struct.unpack_from(order + ("QQQ" if wide else "III"), head, 24)
-        sizes = struct.unpack_from(order + "HHHHH", head, 54 if wide else 42)
-        headers = _table(content, programs, sizes[0], sizes[1], 56 if wide else 32)
-        segments = [_segment(entry, order, wide) for entry in headers]
-        interpreted = any(struct.unpack_from(order + "I", entry)[0] == _INTERPRETER for entry in headers)
-        kind = struct.unpack_from(order + "H", head, 16)[0]
+        _, programs, sections = struct.unpack_from(byte_order + ("QQQ" if is_64_bit else "III"), head, 24)
+        sizes = struct.unpack_from(byte_order + "HHHHH", head, 54 if is_64_bit else 42)
+        headers = _read_table(read_content, programs, sizes[0], sizes[1], 56 if is_64_bit else 32)
+        segments = [_parse_segment(entry, byte_order, is_64_bit) for entry in headers]
+        has_interpreter = any(
+            struct.unpack_from(byte_order + "I", entry)[0] == _INTERPRETER_SEGMENT for entry in headers
+        )
+        kind = struct.unpack_from(byte_order + "H", head, 16)[0]
         entries = [
-            struct.unpack_from(order + ("IIQQQQ" if wide else "IIIIII"), entry)
-            for entry in _table(content, sections, sizes[2], sizes[3], 64 if wide else 40)
+            struct.unpack_from(byte_order + ("IIQQQQ" if is_64_bit else "IIIIII"), entry)
+            for entry in _read_table(read_content, sections, sizes[2], sizes[3], 64 if is_64_bit else 40)
         ]
         names = b""
         if sizes[4] < len(entries):
-            names = content(entries[sizes[4]][4], min(entries[sizes[4]][5], NAMES))
+            names = read_content(entries[sizes[4]][4], min(entries[sizes[4]][5], MAX_NAMES_BYTES))
     except struct.error:
         return None
-    found = {
+    sections_by_name = {
         names[entry[0] :].partition(b"\0")[0].decode("ascii", "replace"): (entry[4], entry[5])
         for entry in reversed(entries)
         if entry[0] < len(names)
     }
     # The table of the sections is last in the files that AppImages begin with, as its own runtime works it out too.
     end = max([sections + sizes[2] * sizes[3], *(entry[4] + entry[5] for entry in entries if entry[1] not in (0, 8))])
-    return Elf(order, wide, found, segments, end, kind, interpreted)
+    return ElfFile(byte_order, is_64_bit, sections_by_name, segments, end, kind, has_interpreter)
 
 
-def _table(content: Read, offset: int, size: int, count: int, expected: int) -> list[bytes]:
-    if not offset or not count or size != expected or count > MOST:
+def _read_table(read_content: ReadContent, offset: int, size: int, count: int, expected_size: int) -> list[bytes]:
+    if not offset or not count or size != expected_size or count > MAX_TABLE_ENTRIES:
         return []
-    table = content(offset, size * count)
+    table = read_content(offset, size * count)
     return [table[at : at + size] for at in range(0, len(table) - size + 1, size)]
 
 
-def _segment(entry: bytes, order: str, wide: bool) -> tuple[int, int, int, bool]:
-    if wide:
-        kind, flags, offset, address, _, size = struct.unpack_from(order + "IIQQQQ", entry)
+def _parse_segment(entry: bytes, byte_order: str, is_64_bit: bool) -> tuple[int, int, int, bool]:
+    if is_64_bit:
+        kind, flags, offset, address, _, size = struct.unpack_from(byte_order + "IIQQQQ", entry)
     else:
-        kind, offset, address, _, size, _, flags = struct.unpack_from(order + "IIIIIII", entry)
-    return (offset, address, size, bool(flags & _WRITABLE)) if kind == 1 else (0, 0, 0, False)
+        kind, offset, address, _, size, _, flags = struct.unpack_from(byte_order + "IIIIIII", entry)
+    return (offset, address, size, bool(flags & _WRITABLE_FLAG)) if kind == 1 else (0, 0, 0, False)
 
 
-def text(content: Read, elf: Elf, section: str) -> str:
+def read_section_text(read_content: ReadContent, elf: ElfFile, section: str) -> str:
     """The text in a section, up to its first zero byte; "" if there is none."""
     offset, size = elf.sections.get(section, (0, 0))
-    return content(offset, min(size, TEXT)).partition(b"\0")[0].decode("utf-8", "replace") if size else ""
+    return (
+        read_content(offset, min(size, MAX_TEXT_BYTES)).partition(b"\0")[0].decode("utf-8", "replace") if size else ""
+    )
 
 
-def go_package(content: Read, elf: Elf) -> str:
+def read_go_package(read_content: ReadContent, elf: ElfFile) -> str:
     """The import path of the package that a Go program was built from; "" if it is none, or does not tell."""
-    data = _build_info(content, elf)
+    data = _find_build_info(read_content, elf)
     if len(data) < 32:
         return ""
     if data[15] & 2:  # since Go 1.18 both texts follow, each after its length
-        version, rest = _counted(data[32:])
-        module = _counted(rest)[0] if version.startswith((b"go", b"devel")) else b""
+        version, remainder = _split_counted_text(data[32:])
+        module = _split_counted_text(remainder)[0] if version.startswith((b"go", b"devel")) else b""
     else:
-        module = _pointed(content, elf, data)
+        module = _read_pointed_text(read_content, elf, data)
     if len(module) < 33:
         return ""
     # Between two marks of sixteen bytes stand lines `path\t...`, `mod\t...`, `dep\t...`.
     for line in module[16:-16].split(b"\n"):
-        key, _, value = line.partition(b"\t")
+        key, _, path_field = line.partition(b"\t")
         if key == b"path":
-            return value.partition(b"\t")[0].decode("utf-8", "replace")
+            return path_field.partition(b"\t")[0].decode("utf-8", "replace")
     return ""
 
 
@@ -121,30 +125,30 @@ def is_built_from(package: str, modules: Iterable[str]) -> bool:
     return bool(package) and any(f"{package}/".startswith(f"{module}/") for module in modules)
 
 
-def may_start_others(elf: Elf, package: str) -> bool:
+def may_start_programs(elf: ElfFile, package: str) -> bool:
     """Return whether a program may be a dynamic loader, or an emulator without one.
 
     Such a program can lie at any address, and needs no loader itself.
     """
-    return elf.kind == MOVABLE and not elf.interpreted and not package
+    return elf.kind == MOVABLE_PROGRAM and not elf.has_interpreter and not package
 
 
-def _build_info(content: Read, elf: Elf) -> bytes:
+def _find_build_info(read_content: ReadContent, elf: ElfFile) -> bytes:
     if ".go.buildinfo" in elf.sections:
         offset, size = elf.sections[".go.buildinfo"]
-        data = content(offset, min(size, TEXT))
-        if data.startswith(GO):
+        data = read_content(offset, min(size, MAX_TEXT_BYTES))
+        if data.startswith(GO_BUILD_MARK):
             return data
     for offset, _, size, writable in elf.segments:  # one whose sections were taken away
         if writable:
-            data = content(offset, min(size, NAMES))
-            at = data.find(GO)
+            data = read_content(offset, min(size, MAX_NAMES_BYTES))
+            at = data.find(GO_BUILD_MARK)
             if at >= 0 and not at % 16:
-                return content(offset + at, TEXT)
+                return read_content(offset + at, MAX_TEXT_BYTES)
     return b""
 
 
-def _counted(data: bytes) -> tuple[bytes, bytes]:
+def _split_counted_text(data: bytes) -> tuple[bytes, bytes]:
     """A text after its length, seven bits in a byte, and what follows it; two empty ones where it is cut short."""
     length = shift = 0
     for at, byte in enumerate(data[:5]):
@@ -156,22 +160,22 @@ def _counted(data: bytes) -> tuple[bytes, bytes]:
     return b"", b""
 
 
-def _pointed(content: Read, elf: Elf, data: bytes) -> bytes:
+def _read_pointed_text(read_content: ReadContent, elf: ElfFile, data: bytes) -> bytes:
     """Before Go 1.18: the address of the address of a text, and beside that its length."""
     width = data[14]
     if width not in (4, 8):
         return b""
     code = (">" if data[15] & 1 else "<") + ("Q" if width == 8 else "I")
-    header = _at(content, elf, struct.unpack_from(code, data, 16 + width)[0], 2 * width)
+    header = _read_memory(read_content, elf, struct.unpack_from(code, data, 16 + width)[0], 2 * width)
     if len(header) < 2 * width:
         return b""
     address, length = struct.unpack(code[0] + code[1] * 2, header)
-    return _at(content, elf, address, length) if length <= TEXT else b""
+    return _read_memory(read_content, elf, address, length) if length <= MAX_TEXT_BYTES else b""
 
 
-def _at(content: Read, elf: Elf, address: int, size: int) -> bytes:
+def _read_memory(read_content: ReadContent, elf: ElfFile, address: int, size: int) -> bytes:
     """What a program has at an address of its memory."""
     for offset, begin, length, _ in elf.segments:
         if begin <= address < begin + length:
-            return content(offset + address - begin, min(size, begin + length - address))
+            return read_content(offset + address - begin, min(size, begin + length - address))
     return b""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def folded(name: str) -> str:
+def fold_name(name: str) -> str:
     """A name without the differences of case, width and composition: Unicode's NFKC, and its case folding.
 
     Takes as long as the name is, but for marks upon marks: cut what comes from strangers before.

@@ -9,7 +9,7 @@ if MYPY:
     from hashlib import sha256 as sha256
 if not MYPY:
 
-    def _first(names):
+    def _find_sha256(names):
         for name in names:
             try:
                 return __import__(name).sha256
@@ -17,4 +17,4 @@ if not MYPY:
                 continue
         raise ImportError(names)
 
-    sha256 = _first(("_sha2", "_sha256", "hashlib"))  # since Python 3.12, before it, and where neither is built
+    sha256 = _find_sha256(("_sha2", "_sha256", "hashlib"))  # since Python 3.12, before it, and where neither is built

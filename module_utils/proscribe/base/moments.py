@@ -7,40 +7,45 @@ from __future__ import annotations
 
 import time
 
-FORM = "%Y-%m-%dT%H:%M:%SZ"
-PATTERN = "0000-00-00T00:00:00Z"
-LAST = 253402300799  # the last second of the year 9999
+MOMENT_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+MOMENT_SHAPE = "0000-00-00T00:00:00Z"
+MAX_MOMENT_SECONDS = 253402300799  # the last second of the year 9999
 
 
-def stamp(seconds: float) -> str:
+def format_timestamp(seconds: float) -> str:
     """A moment as text, of the seconds since 1970."""
-    return time.strftime(FORM, time.gmtime(min(max(seconds, 0), LAST)))
+    return time.strftime(MOMENT_FORMAT, time.gmtime(min(max(seconds, 0), MAX_MOMENT_SECONDS)))
 
 
-def is_stamp(value: object) -> bool:
+def is_timestamp(text: object) -> bool:
     """Whether a value is a moment as text."""
     try:
-        seconds(value)
+        parse_timestamp(text)
     except ValueError:
         return False
     return True
 
 
-def seconds(value: object) -> int:
+def parse_timestamp(text: object) -> int:
     """The seconds since 1970 of a moment as text. Raises ValueError for anything else."""
-    if type(value) is not str or len(value) != len(PATTERN) or not value.isascii():
+    if type(text) is not str or len(text) != len(MOMENT_SHAPE) or not text.isascii():
         raise ValueError("no moment: it is not of the form 2026-11-27T03:00:00Z")
-    if any(c != form if form != "0" else not c.isdigit() for c, form in zip(value, PATTERN)):
+    if any(
+        character != expected if expected != "0" else not character.isdigit()
+        for character, expected in zip(text, MOMENT_SHAPE)
+    ):
         raise ValueError("no moment: it is not of the form 2026-11-27T03:00:00Z")
-    year, month, day = int(value[:4]), int(value[5:7]), int(value[8:10])
-    hour, minute, second = int(value[11:13]), int(value[14:16]), int(value[17:19])
-    found = _days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
-    if stamp(found) != value:  # the 31st of a month that has 30 days, the 13th month, 24:00, a year before 1970
+    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
+    hour, minute, second = int(text[11:13]), int(text[14:16]), int(text[17:19])
+    total = _count_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
+    if (
+        format_timestamp(total) != text
+    ):  # the 31st of a month that has 30 days, the 13th month, 24:00, a year before 1970
         raise ValueError("no moment: there is no such time")
-    return found
+    return total
 
 
-def _days(year: int, month: int, day: int) -> int:
+def _count_days(year: int, month: int, day: int) -> int:
     """Days since 1970-01-01, in a calendar whose years begin in March, so that the leap day is the last one."""
     year -= month <= 2
     day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1

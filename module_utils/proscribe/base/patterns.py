@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 IGNORECASE, MULTILINE, DOTALL, ASCII = 2, 8, 16, 256
 
 
-def pattern(text: AnyStr, flags: int = 0) -> Pattern[AnyStr]:
+def compile_pattern(text: AnyStr, flags: int = 0) -> Pattern[AnyStr]:
     """What `re.compile` gives, from its first use on."""
-    return _Pattern(text, flags)  # type: ignore[return-value]
+    return _LazyPattern(text, flags)  # type: ignore[return-value]
 
 
-class _Pattern:
+class _LazyPattern:
     def __init__(self, text: Any, flags: int) -> None:
-        self._given = text, flags
+        self._arguments = text, flags
 
     def __getattr__(self, name: str) -> Any:
         import re
 
-        value = getattr(re.compile(*self._given), name)
-        setattr(self, name, value)
-        return value
+        attribute = getattr(re.compile(*self._arguments), name)
+        setattr(self, name, attribute)
+        return attribute

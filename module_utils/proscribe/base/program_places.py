@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib")  # where only packages put anything: no portable app is there
-LOCAL = "/usr/local/"  # but there
-DELETED = " (deleted)"  # behind the path that the kernel shows of a file that has none any more
-MEMORY = "/memfd:"  # before the name of a file that never had one (memfd_create(2))
+SYSTEM_PREFIXES = ("/usr/", "/bin/", "/sbin/", "/lib")  # where only packages put anything: no portable app is there
+LOCAL_PREFIX = "/usr/local/"  # but there
+DELETED_SUFFIX = " (deleted)"  # behind the path that the kernel shows of a file that has none any more
+MEMORY_PREFIX = "/memfd:"  # before the name of a file that never had one (memfd_create(2))
 # How names of dynamic loaders begin; musl's is its C library, too.
-LOADERS = ("ld-linux", "ld-musl", "ld64.so", "ld.so", "ld-2.", "libc.musl")
-MUSL = "libc.so"
-EMULATORS = ("qemu-", "box64", "box86", "FEX")  # of other processors: a program is data to them
-MACHINES = "qemu-system-"  # whole machines: what they run is no program of this host
+LOADER_PREFIXES = ("ld-linux", "ld-musl", "ld64.so", "ld.so", "ld-2.", "libc.musl")
+MUSL_LOADER = "libc.so"
+EMULATOR_PREFIXES = ("qemu-", "box64", "box86", "FEX")  # of other processors: a program is data to them
+MACHINE_PREFIX = "qemu-system-"  # whole machines: what they run is no program of this host
 
 
 def is_system_place(path: str) -> bool:
     """Return whether only packages put files at a path."""
-    return path.startswith(SYSTEM) and not path.startswith(LOCAL)
+    return path.startswith(SYSTEM_PREFIXES) and not path.startswith(LOCAL_PREFIX)
 
 
 def is_loader_name(name: str) -> bool:
     """Return whether a file of that name is a dynamic loader."""
-    return name.startswith(LOADERS) or name == MUSL
+    return name.startswith(LOADER_PREFIXES) or name == MUSL_LOADER
 
 
 def is_starter_name(name: str) -> bool:
@@ -30,4 +30,4 @@ def is_starter_name(name: str) -> bool:
 
 def is_emulator_name(name: str) -> bool:
     """Return whether a program of that name runs programs of another processor."""
-    return name.startswith(EMULATORS) and not name.startswith(MACHINES)
+    return name.startswith(EMULATOR_PREFIXES) and not name.startswith(MACHINE_PREFIX)

@@ -11,40 +11,40 @@ import itertools
 import os
 from typing import Collection, Iterable, Iterator
 
-from .ownership import Exposed, exposed
+from .ownership import ExposedFile, find_exposed_below
 
-MARK = "pyvenv.cfg"  # stands at the top of a virtual environment
+ENVIRONMENT_MARK = "pyvenv.cfg"  # stands at the top of a virtual environment
 
 
-class Unreadable(Exception):
+class UnreadableRunFile(Exception):
     """The files of a run could not be checked, in words."""
 
 
-def find_exposed(paths: Iterable[str], trusted: Collection[int]) -> Exposed | None:
+def find_exposed_file(paths: Iterable[str], trusted_uids: Collection[int]) -> ExposedFile | None:
     """Return the first file among these, below them, and among those that run them, which others than root and the
-    accounts `trusted` can change. Raise Unreadable for one that cannot be checked.
+    accounts `trusted_uids` can change. Raise Unreadable for one that cannot be checked.
 
     A path that does not exist belongs to nobody, unless others could create it.
     """
     # A program is opened only after its own check. Otherwise others could have root open whatever they put there.
-    for path in itertools.chain.from_iterable(map(_list_with_interpreters, paths)):
+    for path in itertools.chain.from_iterable(map(_list_interpreter_paths, paths)):
         try:
-            exposed_file = exposed(path, trusted)
+            exposed_file = find_exposed_below(path, trusted_uids)
         except OSError as error:
-            raise Unreadable(f"it cannot be seen who can change {path}: {error}") from None
+            raise UnreadableRunFile(f"it cannot be seen who can change {path}: {error}") from None
         if exposed_file:
             return exposed_file
     return None
 
 
-def _list_with_interpreters(path: str) -> Iterator[str]:
+def _list_interpreter_paths(path: str) -> Iterator[str]:
     """Yield a path; for a program also its virtual environment, and the interpreter that its first line names."""
     yield path
     real = os.path.realpath(path)
     if not os.path.isfile(real):
         return
     environment = os.path.dirname(os.path.dirname(real))
-    if os.path.exists(os.path.join(environment, MARK)):
+    if os.path.exists(os.path.join(environment, ENVIRONMENT_MARK)):
         yield environment
     try:
         with open(real, "rb") as stream:

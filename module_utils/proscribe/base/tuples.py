@@ -10,7 +10,7 @@ if MYPY:
 if not MYPY:
     from operator import itemgetter
 
-    class _Kind(type):
+    class _NamedTupleMeta(type):
         def __new__(mcs, name, bases, body):
             cls = super().__new__(mcs, name, bases, {"__slots__": (), **body})
             cls._fields = tuple(getattr(cls, "__annotations__", ()))
@@ -19,18 +19,20 @@ if not MYPY:
                 setattr(cls, field, property(itemgetter(place)))
             return cls
 
-    class NamedTuple(tuple, metaclass=_Kind):
+    class NamedTuple(tuple, metaclass=_NamedTupleMeta):
         """A tuple whose places have names."""
 
-        def __new__(cls, *given, **named):
-            left = cls._fields[len(given) :]
-            if len(given) > len(cls._fields) or named.keys() - left:
+        def __new__(cls, *positional, **named):
+            remaining_fields = cls._fields[len(positional) :]
+            if len(positional) > len(cls._fields) or named.keys() - remaining_fields:
                 raise TypeError(f"{cls.__name__} takes {', '.join(cls._fields)}")
             try:
-                rest = [named[field] if field in named else cls._field_defaults[field] for field in left]
+                remaining_values = [
+                    named[field] if field in named else cls._field_defaults[field] for field in remaining_fields
+                ]
             except KeyError as error:
                 raise TypeError(f"{cls.__name__} needs {error}") from None
-            return tuple.__new__(cls, (*given, *rest))
+            return tuple.__new__(cls, (*positional, *remaining_values))
 
         def _asdict(self):
             return dict(zip(self._fields, self))
@@ -42,6 +44,4 @@ if not MYPY:
             return tuple(self)
 
         def __repr__(self):
-            return (
-                f"{type(self).__name__}({', '.join(f'{field}={value!r}' for field, value in self._asdict().items())})"
-            )
+            return f"{type(self).__name__}({', '.join(f'{field}={content!r}' for field, content in self._asdict().items())})"

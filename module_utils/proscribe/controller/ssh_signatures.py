@@ -103,9 +103,7 @@ def _find_zone(now: datetime.datetime) -> str:
     if local.replace(fold=0).astimezone() == local.replace(fold=1).astimezone():
         return ""
     minutes = int((now.astimezone().utcoffset() or datetime.timedelta()).total_seconds()) // 60
-    return (
-        f"<now>{'-' if minutes >= 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"  # POSIX counts to the west
-    )
+    return f"<now>{'-' if minutes >= 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"  # POSIX_SHELLS counts to the west
 
 
 def _run(command: Sequence[str], content: bytes, zone: str = "") -> tuple[int, str, str]:

@@ -116,8 +116,10 @@ def own() -> str:
     """The version of the code that runs this; `unknown` where nothing says it."""
     try:
         if installation.COLLECTION:
-            return str(json.loads(_text(installation.ROOT / "MANIFEST.json"))["collection_info"]["version"])[:100]
-        return version(installation.ROOT)
+            return str(
+                json.loads(_text(installation.PROJECT_DIRECTORY / "MANIFEST.json"))["collection_info"]["version"]
+            )[:100]
+        return version(installation.PROJECT_DIRECTORY)
     except (ValueError, KeyError, TypeError):
         return UNKNOWN
 

@@ -11,13 +11,13 @@ import time
 from typing import TYPE_CHECKING, Iterable, Sequence
 
 from ..base.tuples import NamedTuple
-from ..model.plan import resolved as on_a_host
-from ..model.plan_hours import at
+from ..model.plan import mark_resolved as on_a_host
+from ..model.plan_hours import resolve_hours
 from .system import ControlError, Host, Unseen
 from .system.groups import also_in, members
 
 if TYPE_CHECKING:
-    from ..model.types.plan import Entry, Exempted, Only, Plan, Section
+    from ..model.types.plan import OnlyGroups, PartialWaiver, Plan, PlanEntry, PlanSection
 
 
 class Unresolved(NamedTuple):
@@ -40,7 +40,7 @@ def here_and_now(host: Host, plan: Plan) -> tuple[Plan, list[Unresolved]]:
     object where nothing in it has hours or groups.
     """
     time.tzset()  # the zone may have changed since a process that stays began
-    return resolved(host, at(plan, time.localtime(host.clock())))
+    return resolved(host, resolve_hours(plan, time.localtime(host.clock())))
 
 
 def resolved(host: Host, plan: Plan) -> tuple[Plan, list[Unresolved]]:
@@ -51,9 +51,9 @@ def resolved(host: Host, plan: Plan) -> tuple[Plan, list[Unresolved]]:
     """
     groups = _Groups(host)
     problems: list[Unresolved] = []
-    sections: dict[str, Section] = {}
+    sections: dict[str, PlanSection] = {}
     for control, section in plan["controls"].items():
-        changed: dict[str, Entry] = {}
+        changed: dict[str, PlanEntry] = {}
         for id_, entry in section["services"].items():
             if "only" in entry:
                 changed[id_] = entry = groups.restricting(control, id_, entry, entry["only"]["posix_groups"], problems)
@@ -106,19 +106,19 @@ class _Groups:
         return self.meant[group]
 
     def restricting(
-        self, control: str, id_: str, entry: Entry, groups: Sequence[str], problems: list[Unresolved]
-    ) -> Entry:
+        self, control: str, id_: str, entry: PlanEntry, groups: Sequence[str], problems: list[Unresolved]
+    ) -> PlanEntry:
         """An entry that is for the members of groups alone, with these."""
         unknown = [Unresolved(control, id_, "", group, self.of(group)[1]) for group in groups if self.of(group)[1]]
         problems += unknown
-        only: Only = {"users": sorted({name for group in groups for name in self.restricted(group)})}
+        only: OnlyGroups = {"users": sorted({name for group in groups for name in self.restricted(group)})}
         if unknown:
             only["unresolved"] = "; ".join(map(str, unknown))
         return {**entry, "only": only}
 
-    def excepting(self, control: str, id_: str, entry: Entry, problems: list[Unresolved]) -> Entry:
+    def excepting(self, control: str, id_: str, entry: PlanEntry, problems: list[Unresolved]) -> PlanEntry:
         """An entry with exceptions for the members of groups, with these."""
-        exceptions: list[Exempted] = []
+        exceptions: list[PartialWaiver] = []
         missed: list[Unresolved] = []
         for exception in entry["exceptions"]:
             exception = exception.copy()
@@ -129,7 +129,7 @@ class _Groups:
             waiver = exception["waiver"]
             missed += [Unresolved(control, id_, waiver, one, self.of(one)[1]) for one in groups if self.of(one)[1]]
         problems += missed
-        changed: Entry = {**entry, "exceptions": exceptions}
+        changed: PlanEntry = {**entry, "exceptions": exceptions}
         if missed:
             changed["unresolved"] = "; ".join(map(str, missed))
         return changed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Sequence
 
-from ..model.quarantined import DONE, LIST
+from ..model.quarantined import DONE_WORDS, LIST
 from .controls.applying import carry_out, done_of
 from .controls.base import Changes, differences
 from .system import ControlError, Host, Unseen
@@ -47,7 +47,7 @@ def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False
     if missed := [one for one in outcomes if not one["done"]]:
         few = "; ".join(f"{one['id']}: {one['why']}" for one in missed[:MISSED])
         rest = f" (and {len(missed) - MISSED} more)" if missed[MISSED:] else ""
-        done["failed"], done["msg"] = True, f"not {DONE[do]}: {few}{rest}"
+        done["failed"], done["msg"] = True, f"not {DONE_WORDS[do]}: {few}{rest}"
     return done
 
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Callable, Iterable
 
 from ..model import plan as plans
 from ..model.finding import (
-    BESIDE,
     ERROR,
+    EXTRA_RULE_GROUPS,
     GATES,
     GROUP_POLICY,
     NONCOMPLIANT,
     UNKNOWN,
     WATCH,
     Finding,
-    Verdict,
-    host_record,
+    RuleVerdict,
+    make_host_record,
 )
 from .controls.applying import ChangesFailed, answer_of_change, carry_out, refusals
 from .controls.base import Changes, Control, Refusal
@@ -26,13 +26,13 @@ from .system import DARWIN, STATE_DIRECTORY, ControlError, Host, Unseen
 
 if TYPE_CHECKING:
     from ..model.types.answer import ChangeAnswer, ObservationAnswer
-    from ..model.types.call import OfController
+    from ..model.types.call import ExpectedWatch
     from ..model.types.plan import Plan
-    from ..model.types.record import Observed, RecordError
+    from ..model.types.record import ObservedRecord, RecordError
     from .controls.base import Carried
 
 CONTROLS = plans.CONTROLS
-ALL = (*CONTROLS, *BESIDE)
+ALL = (*CONTROLS, *EXTRA_RULE_GROUPS)
 
 # The answer of a Mac to code that was not made for one: it lacks what it was sent (loader.LACKING).
 NOT_FOR_MACS: ObservationAnswer = {"lacking": True, "system": DARWIN}
@@ -65,18 +65,18 @@ class _Seen:
     """What controls say of a host, and what they could not."""
 
     def __init__(self) -> None:
-        self.verdicts: list[Verdict] = []
+        self.verdicts: list[RuleVerdict] = []
         self.errors: list[RecordError] = []
 
-    def add(self, name: str, rules: Iterable[str], at: Callable[[], list[Verdict]]) -> None:
+    def add(self, name: str, rules: Iterable[str], at: Callable[[], list[RuleVerdict]]) -> None:
         """Have a control say what is so."""
         try:
             self.verdicts += at()
         except Unseen as unseen:
-            self.verdicts += [Verdict(f"{name}/{id_}", UNKNOWN, reason=str(unseen)) for id_ in rules]
+            self.verdicts += [RuleVerdict(f"{name}/{id_}", UNKNOWN, reason=str(unseen)) for id_ in rules]
         except ControlError as error:
             self.errors.append({"control": name, "message": str(error)})
-            self.verdicts += [Verdict(f"{name}/{id_}", ERROR, reason=str(error)) for id_ in rules]
+            self.verdicts += [RuleVerdict(f"{name}/{id_}", ERROR, reason=str(error)) for id_ in rules]
 
 
 def observe(
@@ -84,15 +84,15 @@ def observe(
     plan: Plan,
     only: Iterable[str] = (),
     probe: bool = False,
-    watch: OfController | None = None,
-) -> tuple[Observed, list[str]]:
+    watch: ExpectedWatch | None = None,
+) -> tuple[ObservedRecord, list[str]]:
     """Observe a host: its record, and the names of the controls that enforcing would correct.
 
     `only` names the controls to observe; empty means all that the plan has. `probe` has the browsers themselves started
     too. `watch` is what the controller knows of a host's own watcher, which is observed with all controls. Raises
     ValueError for an unusable plan.
     """
-    plans.once(plan, "checked", lambda: plans.check(plan))
+    plans.compute_once(plan, "checked", lambda: plans.check_plan(plan))
     plan, _ = resolved_here(host, plan)
     started, seen = time.monotonic(), _Seen()
     checked_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -118,7 +118,7 @@ def observe(
 
         drifted_here = [verdict for verdict in seen.verdicts if verdict.drifted]
         seen.add(WATCH, installed.RULES, lambda: installed.observe(host, plan, watch, heartbeat, drifted_here))
-    record = host_record(
+    record = make_host_record(
         plan_digest=plan["digest"],
         checked_at=checked_at,
         platform=host.platform(),
@@ -132,7 +132,7 @@ def observe(
     return record, [name for name in ALL if name in drifted]
 
 
-def _add_fields(record: Observed, host: Host, plan: Plan, drifted: bool, watched: bool) -> None:
+def _add_fields(record: ObservedRecord, host: Host, plan: Plan, drifted: bool, watched: bool) -> None:
     """What a record has beside its rules. Only a host that needs the code for it pays for that."""
     record.update(host.record_fields)  # type: ignore[typeddict-item] # each control has its own
     if "catalog" in plan:
@@ -174,7 +174,7 @@ def resolved_here(host: Host, plan: Plan) -> tuple[Plan, list[Refusal]]:
     """The plan with what only the host can say of it: which waivers are open at this hour, and who is in its groups;
     and the groups whose members are not known. The same object where nothing of it has hours or groups.
     """
-    if not plans.once(plan, "has hours or groups", lambda: plans.has_hours_or_groups(plan)):
+    if not plans.compute_once(plan, "has hours or groups", lambda: plans.has_hours_or_groups(plan)):
         return plan, []
     from .plan_groups import here_and_now
 
@@ -182,14 +182,14 @@ def resolved_here(host: Host, plan: Plan) -> tuple[Plan, list[Refusal]]:
     return plan, [Refusal(f"{one.control}/{one.service}", f"group:{one.group}", str(one)) for one in missed]
 
 
-def _observed(host: Host, plan: Plan, name: str) -> list[Verdict]:
+def _observed(host: Host, plan: Plan, name: str) -> list[RuleVerdict]:
     """The verdicts of a control on a host."""
     if host.system != "Linux":
         raise Unseen(f"{host.system} is not supported yet")
     return control(name).observe(host, plan)
 
 
-def probed(host: Host, plan: Plan) -> Verdict:
+def probed(host: Host, plan: Plan) -> RuleVerdict:
     """What the browsers themselves do, on request only: no other audit gets the code for it (see stream.py)."""
     from .controls.browser.probe import check_by_probe
 
@@ -228,7 +228,7 @@ def compliance_state(
     probe: bool = False,
     remember: bool = False,
     program: str | None = None,
-    watch: OfController | None = None,
+    watch: ExpectedWatch | None = None,
     macos: bool = False,
 ) -> ObservationAnswer:
     """The answer of the module `compliance_state`, however its code came to the host: {changed, record, drifted,
@@ -300,7 +300,7 @@ def change(
     from .cache import forget
     from .watch.state.reservations import LIFTED, reserve_control
 
-    plans.check(plan)
+    plans.check_plan(plan)
     host.require_root()
     if host.system == DARWIN and lift:  # nothing was ever changed there
         return {"changed": False, "actions": [], "diff": [], "refused": [], "findings": []}

@@ -7,55 +7,55 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Collection, Iterable, Mapping, Sequence
 
-from ..base.json_text import written
+from ..base.json_text import format_json
 from ..base.tuples import NamedTuple
 from . import words
 
 if TYPE_CHECKING:
     from typing import Literal, TypeVar
 
-    from .types.plan import Entry
-    from .types.record import Evidence, Observed, OfControl, RecordError, Rule
+    from .types.plan import PlanEntry
+    from .types.record import ControlRecord, FindingRecord, ObservedRecord, RecordError, RuleRecord
 
     Field = Literal["kind", "id", "manager", "version", "scope", "path", "detail"]
     Item = TypeVar("Item")
 
 RECORD_SCHEMA = words.RECORD_SCHEMA
 
-# What an answer may come to. A host keeps to it (`within_limits`), so what has more is no answer of our code, and the
+# What an answer may come to. A host keeps to it (`limit_evidence`), so what has more is no answer of our code, and the
 # controller refuses it. A host with everything wrong has some 1,100 rules, a finding of each, and 0.4 MB.
-LARGEST_ANSWER = 2 * 1024 * 1024  # bytes of an observation: rules, their evidence, and what is beside them
-LARGEST_DIFFERENCES = 4 * 1024 * 1024  # characters of what a change shows of files, before and after
-LARGEST_EVIDENCE = 1024 * 1024  # of findings and reasons, as they are printed
-MOST_RULES = 10_000
-MOST_FINDINGS = 4_000  # of a record
-MOST_FINDINGS_OF_RULE = 1_000
-LONGEST_REASON = 2_000  # characters
-MORE = "more"  # the kind of a finding that says how many others there are
+MAX_ANSWER_BYTES = 2 * 1024 * 1024  # bytes of an observation: rules, their evidence, and what is beside them
+MAX_DIFFERENCE_CHARACTERS = 4 * 1024 * 1024  # characters of what a change shows of files, before and after
+MAX_EVIDENCE_BYTES = 1024 * 1024  # of findings and reasons, as they are printed
+MAX_RULES = 10_000
+MAX_FINDINGS = 4_000  # of a record
+MAX_RULE_FINDINGS = 1_000
+MAX_REASON_LENGTH = 2_000  # characters
+MORE_FINDINGS = "more"  # the kind of a finding that says how many others there are
 
 STATES = words.STATES  # worst first
 ERROR, NONCOMPLIANT, UNKNOWN, WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE = STATES
 
-OPEN = (ERROR, NONCOMPLIANT, UNKNOWN)  # of these, the ones in which the ban is not known to be in effect
+OPEN_STATES = (ERROR, NONCOMPLIANT, UNKNOWN)  # of these, the ones in which the ban is not known to be in effect
 
 # Why a rule does not apply of which nobody knows what to look for. It is counted and shown, and never compliant.
-NOTHING_KNOWN = "nothing known to look for"
+NO_IDENTIFIERS_REASON = "nothing known to look for"
 # Why a program is only reported that a catalogue knows as one for restricted and for permitted accounts.
-SERVES_BOTH = "serves both: its programs are used with permitted accounts, too"
+SERVES_BOTH_REASON = "serves both: its programs are used with permitted accounts, too"
 
 # Rules that a run evaluates only on request: a run without the request does not list them and says nothing of them.
-ON_REQUEST = frozenset({"browser/probe"})
+RULES_ON_REQUEST = frozenset({"browser/probe"})
 
 # Instead of a state, of a control whose ban was lifted and that no run has observed since.
-_, _, LIFTED, _ = words.BESIDE_STATES
+_, _, LIFTED, _ = words.EXTRA_STATES
 
-GROUP_POLICY, WATCH = BESIDE = words.BESIDE
+GROUP_POLICY, WATCH = EXTRA_RULE_GROUPS = words.EXTRA_RULE_GROUPS
 WATCHER, WATCH_PLAN, WATCH_CORRECTIONS = "watch/watcher", "watch/plan", "watch/corrections"  # rules of the watch
 # What no correction of the watch changes: a run renews a stale plan, and what is not corrected is other rules'.
-_REPORTED_ONLY = (WATCH_PLAN, WATCH_CORRECTIONS)
+_RULES_ONLY_REPORTED = (WATCH_PLAN, WATCH_CORRECTIONS)
 
 # What proscribe_compliance_gate can be, mildest first, and the states that make a host fail then.
-GATES = dict(zip(words.GATES, ((), (ERROR, NONCOMPLIANT), OPEN)))
+GATES = dict(zip(words.GATES, ((), (ERROR, NONCOMPLIANT), OPEN_STATES)))
 
 
 class Finding(NamedTuple):
@@ -69,7 +69,7 @@ class Finding(NamedTuple):
     path: str = ""
     detail: str = ""  # a few words for people: what is wrong with it
 
-    def as_dict(self) -> Evidence:
+    def convert_to_dict(self) -> FindingRecord:
         """The finding as it stands in a host record: every key always there, null where it does not apply."""
         return {
             "kind": self.kind,
@@ -82,10 +82,10 @@ class Finding(NamedTuple):
         }
 
 
-FIELDS: tuple[Field, ...] = ("kind", "id", "manager", "version", "scope", "path", "detail")
+FINDING_FIELDS: tuple[Field, ...] = ("kind", "id", "manager", "version", "scope", "path", "detail")
 
 
-class Verdict(NamedTuple):
+class RuleVerdict(NamedTuple):
     """What `observe` says of one rule."""
 
     rule: str  # <control>/<service> or <control>/<setting>
@@ -96,17 +96,17 @@ class Verdict(NamedTuple):
     drifted: bool = False  # enforcing this control would correct it
     attempts: int = 0  # how often this host has refused what the rule is about, since it began to count
 
-    def as_dict(self) -> Rule:
+    def convert_to_dict(self) -> RuleRecord:
         return {
             "rule": self.rule,
             "state": self.state,
             "waiver": self.waiver or None,
             "reason": self.reason or None,
-            "findings": [finding.as_dict() for finding in self.findings],
+            "findings": [finding.convert_to_dict() for finding in self.findings],
         }
 
 
-def exception_for(entry: Entry, finding: Finding, place: str = "") -> str:
+def find_covering_waiver(entry: PlanEntry, finding: Finding, place: str = "") -> str:
     """The waiver that covers a finding although the rule's mode does not change; "" if none does.
 
     Such a waiver is for some users, versions or paths; the finding has to fit in each of these that it names. `place`
@@ -118,150 +118,169 @@ def exception_for(entry: Entry, finding: Finding, place: str = "") -> str:
     for exception in entry.get("exceptions", ()):
         if (
             ("users" not in exception or (user and user in exception["users"]))
-            and ("versions" not in exception or (_proven(finding) and finding.version in exception["versions"]))
+            and (
+                "versions" not in exception
+                or (_has_trusted_version(finding) and finding.version in exception["versions"])
+            )
             and ("paths" not in exception or not {finding.path, place}.isdisjoint(exception["paths"]))
         ):
             return str(exception["waiver"])
     return ""
 
 
-def concerns(entry: Entry, finding: Finding) -> bool:
+def is_user_restricted(entry: PlanEntry, finding: Finding) -> bool:
     """Whether a service is restricted for whom something seen belongs to: the members of `only`, or everybody. What
     belongs to no user serves the others too.
     """
     return "only" not in entry or finding.scope.partition("user:")[2] in entry["only"]["users"]
 
 
-def _proven(finding: Finding) -> bool:
+def _has_trusted_version(finding: Finding) -> bool:
     """Whether a finding has a version that root can trust; a process has none but such a one (apps/running.py)."""
     return bool(finding.version) and (
         finding.kind == "process" or (finding.kind, finding.scope) == ("package", "system")
     )
 
 
-def judge(
+def judge_rule(
     rule: str,
-    entry: Entry,
+    entry: PlanEntry,
     violations: Iterable[Finding],
-    unseen: str = "",
-    waiver_of: Callable[[Finding], str] | None = None,
-) -> Verdict:
+    unchecked: str = "",
+    find_waiver: Callable[[Finding], str] | None = None,
+) -> RuleVerdict:
     """Turn what was seen of a rule into its verdict.
 
-    `entry` is the rule's part of the plan, and `violations` is the evidence against it. `unseen` says what could not be
-    checked ("" if everything was). What is restricted for the members of groups only (`concerns`) is in doubt where a
-    group's members are not known. `waiver_of` says which waiver covers a finding, where that takes more than the
-    finding itself (`exception_for`).
+    `entry` is the rule's part of the plan, and `violations` is the evidence against it. `unchecked` says what could not be
+    checked ("" if everything was). What is restricted for the members of groups only (`is_user_restricted`) is in doubt where a
+    group's members are not known. `find_waiver` says which waiver covers a finding, where that takes more than the
+    finding itself (`find_covering_waiver`).
     """
-    found = tuple(violations)
+    findings = tuple(violations)
     mode = entry["mode"]
     members_unknown = entry.get("only", {}).get("unresolved", "")
     if mode == "upcoming":
-        return Verdict(rule, NOT_APPLICABLE, found, reason=f"upcoming: in force from {entry['effective_from']}")
+        return RuleVerdict(rule, NOT_APPLICABLE, findings, reason=f"upcoming: in force from {entry['effective_from']}")
     if mode == "report":
-        why = SERVES_BOTH if entry.get("serves_both") else "the catalogue does not restrict it by itself"
-        return Verdict(rule, NOT_APPLICABLE, found, reason=f"report only: {why}")
-    if found and mode == "waived":
-        return Verdict(rule, WAIVED, found, waiver=entry["waiver"])
-    covering = [waiver_of(finding) if waiver_of else exception_for(entry, finding) for finding in found]
-    covered = {finding: waiver for finding, waiver in zip(found, covering) if waiver}
-    counting = tuple(finding for finding, waiver in zip(found, covering) if not waiver)
-    if counting:
-        reason = "; ".join(filter(None, [_also(covered), entry.get("unresolved", ""), members_unknown]))
-        return Verdict(rule, NONCOMPLIANT, counting, reason=reason, drifted=mode == "enforce")
-    if unseen or members_unknown:  # what could not be checked may be what no waiver covers
-        return Verdict(rule, UNKNOWN, reason="; ".join(filter(None, [unseen, members_unknown, _also(covered)])))
+        report_reason = (
+            SERVES_BOTH_REASON if entry.get("serves_both") else "the catalogue does not restrict it by itself"
+        )
+        return RuleVerdict(rule, NOT_APPLICABLE, findings, reason=f"report only: {report_reason}")
+    if findings and mode == "waived":
+        return RuleVerdict(rule, WAIVED, findings, waiver=entry["waiver"])
+    waivers = [find_waiver(finding) if find_waiver else find_covering_waiver(entry, finding) for finding in findings]
+    covered = {finding: waiver for finding, waiver in zip(findings, waivers) if waiver}
+    open_findings = tuple(finding for finding, waiver in zip(findings, waivers) if not waiver)
+    if open_findings:
+        reason = "; ".join(filter(None, [_describe_covered(covered), entry.get("unresolved", ""), members_unknown]))
+        return RuleVerdict(rule, NONCOMPLIANT, open_findings, reason=reason, drifted=mode == "enforce")
+    if unchecked or members_unknown:  # what could not be checked may be what no waiver covers
+        return RuleVerdict(
+            rule, UNKNOWN, reason="; ".join(filter(None, [unchecked, members_unknown, _describe_covered(covered)]))
+        )
     if covered:
-        waiver, *others = dict.fromkeys(covering)
-        return Verdict(rule, WAIVED, found, waiver=waiver, reason=_also(covered) if others else "")
-    return Verdict(rule, COMPLIANT)
+        waiver, *other_waivers = dict.fromkeys(waivers)
+        return RuleVerdict(
+            rule, WAIVED, findings, waiver=waiver, reason=_describe_covered(covered) if other_waivers else ""
+        )
+    return RuleVerdict(rule, COMPLIANT)
 
 
-def _also(covered: Mapping[Finding, str]) -> str:
+def _describe_covered(covered: Mapping[Finding, str]) -> str:
     """What else was seen and does not count, by the waiver that covers it; "" for nothing."""
-    seen: dict[str, list[str]] = {}
+    texts_by_waiver: dict[str, list[str]] = {}
     for finding, waiver in covered.items():
-        words = f"{finding.kind} {finding.id} {finding.version}".rstrip()
+        texts = f"{finding.kind} {finding.id} {finding.version}".rstrip()
         user = finding.scope.partition("user:")[2]
-        seen.setdefault(waiver, []).append(f"{words} ({user})" if user else words)
-    return "; ".join(f"waiver {waiver} covers {', '.join(dict.fromkeys(words))}" for waiver, words in seen.items())
+        texts_by_waiver.setdefault(waiver, []).append(f"{texts} ({user})" if user else texts)
+    return "; ".join(
+        f"waiver {waiver} covers {', '.join(dict.fromkeys(texts))}" for waiver, texts in texts_by_waiver.items()
+    )
 
 
-def within_limits(rules: Sequence[Rule]) -> list[Rule]:
+def limit_evidence(rules: Sequence[RuleRecord]) -> list[RuleRecord]:
     """The rules of a record with as much evidence as it may have. Users can make more: then each rule has its first
     findings, and a last one that says how many more there were, and long texts are cut. No rule or state is lost.
     """
-    cut: list[Rule] = []
-    for most in (MOST_FINDINGS_OF_RULE, 300, 100, 30, 10, 3, 1):
-        cut = [_shortened(rule, most) for rule in rules]
-        if sum(len(rule["findings"]) for rule in cut) <= MOST_FINDINGS and _size(cut) <= LARGEST_EVIDENCE:
+    shortened_rules: list[RuleRecord] = []
+    for max_findings in (MAX_RULE_FINDINGS, 300, 100, 30, 10, 3, 1):
+        shortened_rules = [_shorten_rule(rule, max_findings) for rule in rules]
+        if (
+            sum(len(rule["findings"]) for rule in shortened_rules) <= MAX_FINDINGS
+            and _measure_evidence(shortened_rules) <= MAX_EVIDENCE_BYTES
+        ):
             break
-    return cut
+    return shortened_rules
 
 
-def first_findings(findings: Sequence[Item], most: int) -> tuple[Sequence[Item], list[Evidence]]:
+def take_first_findings(findings: Sequence[Item], max_findings: int) -> tuple[Sequence[Item], list[FindingRecord]]:
     """The first findings of too many, and one that says how many more there were."""
-    if len(findings) <= most:
+    if len(findings) <= max_findings:
         return findings, []
-    return findings[: most - 1], [Finding(MORE, f"{len(findings) - most + 1:,} more findings").as_dict()]
+    return findings[: max_findings - 1], [
+        Finding(MORE_FINDINGS, f"{len(findings) - max_findings + 1:,} more findings").convert_to_dict()
+    ]
 
 
-def _shortened(rule: Rule, most: int) -> Rule:
+def _shorten_rule(rule: RuleRecord, max_findings: int) -> RuleRecord:
     """A rule with that many findings, and texts that go with their number."""
-    longest = max(4 * most, 80)
-    listed = rule["findings"]
-    first, more = first_findings(listed if len(listed) <= most else _take_turns(listed), most)
-    findings = [finding.copy() for finding in first]
+    max_length = max(4 * max_findings, 80)
+    all_findings = rule["findings"]
+    first_ones, more = take_first_findings(
+        all_findings if len(all_findings) <= max_findings else _order_by_turn(all_findings), max_findings
+    )
+    findings = [finding.copy() for finding in first_ones]
     for finding in findings:
-        for key in FIELDS:
+        for key in FINDING_FIELDS:
             if text := finding[key]:
-                finding[key] = _cut(text, longest)
-    reason = rule["reason"] and _cut(rule["reason"], min(longest, LONGEST_REASON))
+                finding[key] = _truncate_middle(text, max_length)
+    reason = rule["reason"] and _truncate_middle(rule["reason"], min(max_length, MAX_REASON_LENGTH))
     return {**rule, "reason": reason, "findings": [*findings, *more]}
 
 
-def _take_turns(findings: Sequence[Evidence]) -> list[Evidence]:
+def _order_by_turn(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
     """Order findings so that each user has one in turn: the many of one user hide nobody's."""
     turns: dict[str, int] = {}
 
-    def turn(finding: Evidence) -> int:
+    def count_turn(finding: FindingRecord) -> int:
         user = (finding["scope"] or "").partition("user:")[2]
         turns[user] = turns.get(user, -1) + 1
         return turns[user]
 
-    return sorted(findings, key=turn)
+    return sorted(findings, key=count_turn)
 
 
-def _cut(text: str, most: int) -> str:
+def _truncate_middle(text: str, max_length: int) -> str:
     """A text without what is in its middle: a long path ends with the file, and a reason with what is wrong."""
-    end = most // 3
-    return text if len(text) <= most else f"{text[: most - end - 3]}...{text[-end:]}"
+    end = max_length // 3
+    return text if len(text) <= max_length else f"{text[: max_length - end - 3]}...{text[-end:]}"
 
 
-def _size(rules: Sequence[Rule]) -> int:
+def _measure_evidence(rules: Sequence[RuleRecord]) -> int:
     """How many bytes findings and reasons take as they are printed."""
     return sum(
-        len(written(rule["reason"])) + sum(len(written(value)) for one in rule["findings"] for value in one.values())
+        len(format_json(rule["reason"]))
+        + sum(len(format_json(field)) for finding in rule["findings"] for field in finding.values())
         for rule in rules
     )
 
 
-def worst(states: Iterable[str]) -> str:
+def find_worst_state(states: Iterable[str]) -> str:
     """The worst of some states; `unknown` for none at all, since nothing evaluated is never a success."""
     ranks = [STATES.index(state) for state in states]
     return STATES[min(ranks)] if ranks else UNKNOWN
 
 
-def host_record(
+def make_host_record(
     *,
     plan_digest: str,
     checked_at: str,
     platform: Mapping[str, str],
-    verdicts: Sequence[Verdict],
+    verdicts: Sequence[RuleVerdict],
     errors: Sequence[RecordError],
     duration_ms: int,
     nothing_known: Mapping[str, int] = {},
-) -> Observed:
+) -> ObservedRecord:
     """A host's answer. The controller adds `host`, the inventory name, which a host cannot know.
 
     Rules that are compliant or not applicable with nothing to report are only counted. So are those of which the plan
@@ -269,55 +288,63 @@ def host_record(
     observation of one control leaves what is known of the others. `attempts` has for each rule how many packets were
     refused; a compliant host has some all the same.
     """
-    controls: dict[str, OfControl] = {}
+    controls: dict[str, ControlRecord] = {}
     for verdict in verdicts:
-        mine = controls.setdefault(verdict.rule.partition("/")[0], {"evaluated": 0, "not_applicable": 0})
-        mine["evaluated"] += 1
-        mine["not_applicable"] += verdict.state == NOT_APPLICABLE
+        counts = controls.setdefault(verdict.rule.partition("/")[0], {"evaluated": 0, "not_applicable": 0})
+        counts["evaluated"] += 1
+        counts["not_applicable"] += verdict.state == NOT_APPLICABLE
     for control, count in nothing_known.items():
         if count:
-            mine = controls.setdefault(control, {"evaluated": 0, "not_applicable": 0})
-            mine["evaluated"] += count
-            mine["not_applicable"] += count
-    listed = [
-        v
-        for v in verdicts
-        if v.findings or v.state not in (COMPLIANT, NOT_APPLICABLE) or v.reason.startswith(NOTHING_KNOWN)
+            counts = controls.setdefault(control, {"evaluated": 0, "not_applicable": 0})
+            counts["evaluated"] += count
+            counts["not_applicable"] += count
+    listed_verdicts = [
+        verdict
+        for verdict in verdicts
+        if verdict.findings
+        or verdict.state not in (COMPLIANT, NOT_APPLICABLE)
+        or verdict.reason.startswith(NO_IDENTIFIERS_REASON)
     ]
     return {
         "schema": RECORD_SCHEMA,
-        "state": worst([*(verdict.state for verdict in verdicts), *[NOT_APPLICABLE][: sum(nothing_known.values())]]),
+        "state": find_worst_state(
+            [*(verdict.state for verdict in verdicts), *[NOT_APPLICABLE][: sum(nothing_known.values())]]
+        ),
         "plan": plan_digest,
         "checked_at": checked_at,
         "platform": dict(platform),
         "rules_evaluated": len(verdicts) + sum(nothing_known.values()),
-        "rules_not_applicable": sum(mine["not_applicable"] for mine in controls.values()),
+        "rules_not_applicable": sum(counts["not_applicable"] for counts in controls.values()),
         "controls": controls,
-        "rules": within_limits([verdict.as_dict() for verdict in sorted(listed)]),
+        "rules": limit_evidence([verdict.convert_to_dict() for verdict in sorted(listed_verdicts)]),
         "attempts": {verdict.rule: verdict.attempts for verdict in sorted(verdicts) if verdict.attempts},
         "errors": [*errors],
         "duration_ms": duration_ms,
     }
 
 
-def wrong_rules(record: Observed, drifted: Collection[str]) -> list[str]:
+def list_correctable_rules(record: ObservedRecord, drifted: Collection[str]) -> list[str]:
     """Return the noncompliant rules that a correction of the drifted controls is for."""
-    wrong = (rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT)
-    rules = [rule for rule in wrong if rule not in _REPORTED_ONLY]
+    noncompliant_rules = (rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT)
+    rules = [rule for rule in noncompliant_rules if rule not in _RULES_ONLY_REPORTED]
     return [rule for rule in rules if rule.partition("/")[0] in drifted]
 
 
-def _unseen(record: Observed) -> set[str]:
+def _find_unseen_controls(record: ObservedRecord) -> set[str]:
     """The controls of which an observation saw nothing: each rule that the plan names for them is in doubt."""
-    doubts: dict[str, int] = {}
+    doubtful_counts: dict[str, int] = {}
     for rule in record["rules"]:
         name = rule["rule"].partition("/")[0]
-        doubts[name] = doubts.get(name, 0) + (rule["state"] in (ERROR, UNKNOWN))
+        doubtful_counts[name] = doubtful_counts.get(name, 0) + (rule["state"] in (ERROR, UNKNOWN))
     counts = record.get("controls", {}).items()
-    return {name for name, one in counts if 0 < one["evaluated"] - one["not_applicable"] == doubts.get(name)}
+    return {
+        name
+        for name, control in counts
+        if 0 < control["evaluated"] - control["not_applicable"] == doubtful_counts.get(name)
+    }
 
 
-def mark_repaired(before: Observed, after: Observed) -> Observed:
+def mark_repaired_rules(before: ObservedRecord, after: ObservedRecord) -> ObservedRecord:
     """The second record of an enforcing run, with the rules that were wrong before and are compliant now as `repaired`.
 
     `found_at` is then when they were seen to be wrong, and `checked_at` when they were seen to be compliant.
@@ -325,17 +352,21 @@ def mark_repaired(before: Observed, after: Observed) -> Observed:
     as compliant, is repaired. What else it lists stays as it was seen. Of a control that it could not see, nothing is
     repaired.
     """
-    still = {rule["rule"] for rule in after["rules"] if rule["state"] != COMPLIANT}
-    unseen = _unseen(after)
-    still |= {rule["rule"] for rule in before["rules"] if rule["rule"].partition("/")[0] in unseen}
-    wrong = {r["rule"]: r for r in before["rules"] if r["state"] in (ERROR, NONCOMPLIANT) and r["rule"] not in still}
-    rules = [rule for rule in after["rules"] if rule["rule"] not in wrong]
-    rules += [{**rule, "state": REPAIRED} for rule in wrong.values()]
-    if sum(len(rule["findings"]) for rule in rules) > MOST_FINDINGS:  # each of the two had as many as it may
-        rules = within_limits(rules)
-    state = min([after["state"], *(REPAIRED for _ in wrong)], key=STATES.index)
-    repaired: Observed = {**after, "state": state, "rules": sorted(rules, key=lambda rule: rule["rule"])}
-    if wrong and (found_at := before["checked_at"]):
+    open_rules = {rule["rule"] for rule in after["rules"] if rule["state"] != COMPLIANT}
+    unseen_controls = _find_unseen_controls(after)
+    open_rules |= {rule["rule"] for rule in before["rules"] if rule["rule"].partition("/")[0] in unseen_controls}
+    repaired_rules = {
+        rule["rule"]: rule
+        for rule in before["rules"]
+        if rule["state"] in (ERROR, NONCOMPLIANT) and rule["rule"] not in open_rules
+    }
+    rules = [rule for rule in after["rules"] if rule["rule"] not in repaired_rules]
+    rules += [{**rule, "state": REPAIRED} for rule in repaired_rules.values()]
+    if sum(len(rule["findings"]) for rule in rules) > MAX_FINDINGS:  # each of the two had as many as it may
+        rules = limit_evidence(rules)
+    state = min([after["state"], *(REPAIRED for _ in repaired_rules)], key=STATES.index)
+    repaired: ObservedRecord = {**after, "state": state, "rules": sorted(rules, key=lambda rule: rule["rule"])}
+    if repaired_rules and (found_at := before["checked_at"]):
         repaired["found_at"] = found_at
     if "logged_in" in before:
         repaired["logged_in"] = before["logged_in"]

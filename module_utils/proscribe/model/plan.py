@@ -17,7 +17,7 @@ from a moment on, as a run would compile it then. `waivers` are those that this 
 people: to all of them where there are neither `users` nor `posix_groups`. `answers` are those to requests of users.
 
 A service that is waived in part keeps its mode and has `exceptions`. What fits one of them in all keys that narrow it
-is waived (`finding.exception_for`). `users` are for apps and firewall, `versions` and `paths` for apps. The members of
+is waived (`finding.find_covering_waiver`). `users` are for apps and firewall, `versions` and `paths` for apps. The members of
 `posix_groups` count as `users`, which are there too then, and may be none.
 
 A service that is restricted for the members of groups alone has them in `only`, and is open to everybody else; for apps
@@ -66,7 +66,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ..base.hashing import sha256
-from ..base.json_text import to_json
+from ..base.json_text import dump_json
 from . import words
 
 if TYPE_CHECKING:
@@ -76,91 +76,91 @@ if TYPE_CHECKING:
 
     Part = TypeVar("Part", bound=Mapping[str, object])
 
-SCHEMA = words.PLAN_SCHEMA
+PLAN_SCHEMA = words.PLAN_SCHEMA
 CONTROLS = words.CONTROLS
 
 # The modes in which a service has to be blocked; `audit` says so too, it only leaves the correcting to people.
-RESTRICTED = words.RESTRICTED
+RESTRICTED_MODES = words.RESTRICTED_MODES
 
 
-def canonical(value: Any) -> str:
+def format_canonical(document: Any) -> str:
     """JSON with one spelling for one value: sorted keys, no spaces, ASCII."""
-    return to_json(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return dump_json(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def digest(body: Mapping[str, object]) -> str:
+def compute_digest(body: Mapping[str, object]) -> str:
     """The name of a plan: SHA-256 over its canonical JSON without the digest itself."""
-    content = canonical({key: value for key, value in body.items() if key != "digest"})
+    content = format_canonical({key: content_part for key, content_part in body.items() if key != "digest"})
     return "sha256:" + sha256(content.encode()).hexdigest()
 
 
-def sealed(body: Plan) -> Plan:
+def add_digest(body: Plan) -> Plan:
     """The plan with its digest."""
-    return {**body, "digest": digest(body)}
+    return {**body, "digest": compute_digest(body)}
 
 
-class Known(dict[str, object]):
+class PlanWithCache(dict[str, object]):
     """A plan, or a section of one, with what follows from it alone, by name."""
 
-    def __init__(self, part: Mapping[str, object], follows: dict[str, object]) -> None:
+    def __init__(self, part: Mapping[str, object], cache: dict[str, object]) -> None:
         super().__init__(part)
-        self.follows = follows
+        self.cache = cache
 
 
-class Resolved(dict[str, object]):
+class ResolvedPlan(dict[str, object]):
     """A plan that has the digest of another."""
 
 
-def known(plan: Plan, follows: dict[str, object]) -> Plan:
+def add_cache(plan: Plan, cache: dict[str, object]) -> Plan:
     """The plan with what follows from it alone, by name, as far as it has been computed: a host caches both together.
     The sections of its controls are known as well.
     """
-    controls = {name: Known(section, follows) for name, section in plan.get("controls", {}).items()}
-    return Known({**plan, "controls": controls}, follows)  # type: ignore[return-value] # a plan all the same
+    controls = {name: PlanWithCache(section, cache) for name, section in plan.get("controls", {}).items()}
+    return PlanWithCache({**plan, "controls": controls}, cache)  # type: ignore[return-value] # a plan all the same
 
 
-def resolved(plan: Plan) -> Plan:
+def mark_resolved(plan: Plan) -> Plan:
     """A plan as it is on a host at a moment (plan_groups.here_and_now), with the digest of the compiled plan, which was
     checked before: it is another content. What follows from it is not cached.
     """
-    return Resolved(plan)  # type: ignore[return-value] # a plan all the same
+    return ResolvedPlan(plan)  # type: ignore[return-value] # a plan all the same
 
 
-def part_of(plan: Mapping[str, object], part: Part) -> Part:
+def inherit_cache(plan: Mapping[str, object], part: Part) -> Part:
     """Something made out of a plan, which is known where the plan is."""
-    return Known(part, plan.follows) if isinstance(plan, Known) else part  # type: ignore[return-value]
+    return PlanWithCache(part, plan.cache) if isinstance(plan, PlanWithCache) else part  # type: ignore[return-value]
 
 
-def once(plan: Mapping[str, object], name: str, work_out: Callable[[], Any]) -> Any:
+def compute_once(plan: Mapping[str, object], name: str, compute: Callable[[], Any]) -> Any:
     """What follows from a plan (or a section of one), under a name of its own, worked out once where it is known.
 
     It must depend on the plan and the code only, must not be changed, and has to be what `marshal` can write: texts,
     numbers, bytes, and tuples, lists, sets and dicts of these.
     """
-    if not isinstance(plan, Known):
-        return work_out()
-    if name not in plan.follows:
-        plan.follows[name] = work_out()
-    return plan.follows[name]
+    if not isinstance(plan, PlanWithCache):
+        return compute()
+    if name not in plan.cache:
+        plan.cache[name] = compute()
+    return plan.cache[name]
 
 
 def has_hours_or_groups(plan: Plan) -> bool:
     """Whether the plan says what only a host can resolve; plan_groups.here_and_now does."""
     return any(
-        "hours" in one or "posix_groups" in one or "only" in one
+        "hours" in opening or "posix_groups" in opening or "only" in opening
         for section in plan["controls"].values()
         for entry in section["services"].values()
-        for one in (entry, *entry.get("exceptions", ()))
+        for opening in (entry, *entry.get("exceptions", ()))
     )
 
 
-def check(plan: Plan) -> None:
+def check_plan(plan: Plan) -> None:
     """Refuse a plan that this code cannot have been meant for. Raises ValueError."""
-    if isinstance(plan, Resolved):
+    if isinstance(plan, ResolvedPlan):
         return
-    if plan.get("schema") != SCHEMA:
-        raise ValueError(f"plan: schema is {plan.get('schema')!r}, expected {SCHEMA!r}")
-    if plan.get("digest") != digest(plan):
+    if plan.get("schema") != PLAN_SCHEMA:
+        raise ValueError(f"plan: schema is {plan.get('schema')!r}, expected {PLAN_SCHEMA!r}")
+    if plan.get("digest") != compute_digest(plan):
         raise ValueError("plan: the digest does not match the content; compile the plan again")
     unknown = set(plan["controls"]) - set(CONTROLS)
     if unknown:

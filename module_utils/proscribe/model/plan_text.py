@@ -7,8 +7,8 @@ is of one service together:
                                                 "<control>": {...what is left of its entry...}}},
      "controls": {"<control>": {...without services...}}}
 
-An entry without `name` has that of its service, and one without `mode` that of its control. `OMITTED` keys that it does
-not have are empty. Its lists of hosts (`HOSTS`) have what follows the service's. With the whole catalogue that is two
+An entry without `name` has that of its service, and one without `mode` that of its control. `OMITTED_KEYS` keys that it does
+not have are empty. Its lists of hosts (`HOST_LISTS`) have what follows the service's. With the whole catalogue that is two
 thirds of the plan's own JSON. The digest is always of the whole plan.
 """
 
@@ -17,15 +17,15 @@ from __future__ import annotations
 import os.path
 from typing import TYPE_CHECKING, Any, Mapping
 
-from .plan import canonical
+from .plan import format_canonical
 
 if TYPE_CHECKING:
     from typing import Literal
 
-    from .types.plan import Entry, Plan
+    from .types.plan import Plan, PlanEntry
 
-HOSTS: tuple[Literal["web_hosts", "domains"], ...] = ("web_hosts", "domains")
-OMITTED: dict[str, dict[str, object]] = {
+HOST_LISTS: tuple[Literal["web_hosts", "domains"], ...] = ("web_hosts", "domains")
+OMITTED_KEYS: dict[str, dict[str, object]] = {
     "apps": {"packages": {}, "processes": [], "paths": []},
     "browser": {"domains": [], "urls": [], "allow": []},
     "firewall": {"ports": []},
@@ -33,56 +33,68 @@ OMITTED: dict[str, dict[str, object]] = {
 }
 
 
-def serialised(plan: Plan) -> str:
-    """A plan as canonical JSON, short where it can be. `whole` gives the same plan again, of any that has controls."""
-    short = _short(plan)
-    return canonical(short if whole(short) == plan else plan)
+def serialise_plan(plan: Plan) -> str:
+    """A plan as canonical JSON, short where it can be. `expand_plan` gives the same plan again, of any that has controls."""
+    short = _shorten_plan(plan)
+    return format_canonical(short if expand_plan(short) == plan else plan)
 
 
-def whole(short: Mapping[str, Any]) -> Plan:
+def expand_plan(short: Mapping[str, Any]) -> Plan:
     """The plan that a text stands for, read as JSON; one that was not shortened is returned as it is."""
-    plan: Any = {key: value for key, value in short.items() if key != "services"}
+    plan: Any = {key: content for key, content in short.items() if key != "services"}
     if "services" in short:
         services = short["services"]
-        plan["controls"] = {name: _whole(name, section, services) for name, section in short["controls"].items()}
-    found: Plan = plan
-    return found
+        plan["controls"] = {
+            name: _expand_section(name, section, services) for name, section in short["controls"].items()
+        }
+    expanded: Plan = plan
+    return expanded
 
 
-def _whole(control: str, section: Mapping[str, object], services: Mapping[str, Any]) -> dict[str, object]:
+def _expand_section(control: str, section: Mapping[str, object], services: Mapping[str, Any]) -> dict[str, object]:
     """A control with its services, as a plan has it."""
     entries: dict[str, dict[str, object]] = {}
-    for id_, service in services.items():
+    for service_id, service in services.items():
         if control in service:
-            left = service[control]
-            entries[id_] = {"name": service["name"], "mode": section["mode"], **OMITTED[control], **left}
-            entries[id_] |= {key: [*service["hosts"], *left[key]] for key in HOSTS if key in left}
+            own_part = service[control]
+            entries[service_id] = {
+                "name": service["name"],
+                "mode": section["mode"],
+                **OMITTED_KEYS[control],
+                **own_part,
+            }
+            entries[service_id] |= {key: [*service["hosts"], *own_part[key]] for key in HOST_LISTS if key in own_part}
     return {**section, "services": entries}
 
 
-def _short(plan: Plan) -> dict[str, object]:
-    entries: dict[str, dict[str, Entry]] = {}
+def _shorten_plan(plan: Plan) -> dict[str, object]:
+    entries: dict[str, dict[str, PlanEntry]] = {}
     for control, section in plan["controls"].items():
-        for id_, entry in section["services"].items():
-            entries.setdefault(id_, {})[control] = entry
+        for service_id, entry in section["services"].items():
+            entries.setdefault(service_id, {})[control] = entry
     services = {}
-    for id_, by_control in entries.items():
-        listed = list(by_control.values())
-        name = listed[0]["name"]
-        hosts = os.path.commonprefix([one[key] for one in listed for key in HOSTS if one.get(key)]) or []
+    for service_id, by_control in entries.items():
+        listed_entries = list(by_control.values())
+        name = listed_entries[0]["name"]
+        hosts = (
+            os.path.commonprefix(
+                [listed_entry[key] for listed_entry in listed_entries for key in HOST_LISTS if listed_entry.get(key)]
+            )
+            or []
+        )
         service: dict[str, object] = {"name": name, "hosts": hosts}
         for control, entry in by_control.items():
-            usual = {**OMITTED[control], "mode": plan["controls"][control]["mode"], "name": name}
-            service[control] = _left(entry, len(hosts), usual)
-        services[id_] = service
+            usual = {**OMITTED_KEYS[control], "mode": plan["controls"][control]["mode"], "name": name}
+            service[control] = _strip_usual(entry, len(hosts), usual)
+        services[service_id] = service
     controls = {
-        control: {key: value for key, value in section.items() if key != "services"}
+        control: {key: content for key, content in section.items() if key != "services"}
         for control, section in plan["controls"].items()
     }
     return {**plan, "services": services, "controls": controls}
 
 
-def _left(entry: Entry, hosts: int, usual: Mapping[str, object]) -> dict[str, object]:
+def _strip_usual(entry: PlanEntry, host_count: int, usual: Mapping[str, object]) -> dict[str, object]:
     """What an entry has that its service and its control do not say, without so many of its hosts."""
-    left = {key: value for key, value in entry.items() if key not in usual or value != usual[key]}
-    return left | {key: entry[key][hosts:] for key in HOSTS if key in left}
+    own_part = {key: content for key, content in entry.items() if key not in usual or content != usual[key]}
+    return own_part | {key: entry[key][host_count:] for key in HOST_LISTS if key in own_part}

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..base.patterns import pattern
+from ..base.patterns import compile_pattern
 from ..base.tuples import NamedTuple
 
-MOST = 500  # packages that a host remembers, and answers
-MOST_OF_USER = 50
-MARKS = ("", "auto", "manual")
+MAX_PACKAGES = 500  # packages that a host remembers, and answers
+MAX_USER_PACKAGES = 50
+INSTALL_MARKS = ("", "auto", "manual")
 
 # What is in a command never begins as an option does.
-_FIELD = pattern(r"(?!-)[^\0]{0,500}")
-_SCOPE = pattern(r"system|user:[^\s:/,'\"-][^\s:/,'\"]{0,99}")
+_FIELD_PATTERN = compile_pattern(r"(?!-)[^\0]{0,500}")
+_SCOPE_PATTERN = compile_pattern(r"system|user:[^\s:/,'\"-][^\s:/,'\"]{0,99}")
 
 
-class Removed(NamedTuple):
+class RemovedPackage(NamedTuple):
     """A package that was removed: what its system calls it, and what it takes to install it just so."""
 
     manager: str  # as in findings
@@ -32,11 +32,11 @@ class Removed(NamedTuple):
     tool: str = ""  # the program, where it is none of the host's own
     place: str = ""  # a prefix, a profile, an environment, an installation
     source: str = ""  # a remote, a channel
-    mark: str = ""  # of MARKS: whether it came for itself, or since others need it
+    mark: str = ""  # of INSTALL_MARKS: whether it came for itself, or since others need it
     at: str = ""  # UTC
 
     @property
-    def key(self) -> tuple[str, ...]:
+    def identity(self) -> tuple[str, ...]:
         """What makes it another package than others that were removed."""
         return self.manager, self.scope, self.place, self.name
 
@@ -45,16 +45,16 @@ class Removed(NamedTuple):
         return self.scope.partition(":")[2]
 
 
-def read(value: Any) -> Removed:
+def read_removed_package(package: Any) -> RemovedPackage:
     """A package as a file or a host has it. Raises ValueError."""
-    if not isinstance(value, dict):
+    if not isinstance(package, dict):
         raise ValueError("a removed package is a mapping")
-    fields = [value.get(key, "") for key in Removed._fields]
-    if not all(isinstance(text, str) and text.isprintable() and _FIELD.fullmatch(text) for text in fields):
+    fields = [package.get(key, "") for key in RemovedPackage._fields]
+    if not all(isinstance(text, str) and text.isprintable() and _FIELD_PATTERN.fullmatch(text) for text in fields):
         raise ValueError("a field of a removed package is no printable text")
-    removed = Removed(*map(str, fields))
-    if not (removed.manager and removed.id and removed.name and _SCOPE.fullmatch(removed.scope)):
+    removed = RemovedPackage(*map(str, fields))
+    if not (removed.manager and removed.id and removed.name and _SCOPE_PATTERN.fullmatch(removed.scope)):
         raise ValueError("a removed package has manager, id, name and scope")
-    if removed.mark not in MARKS:
+    if removed.mark not in INSTALL_MARKS:
         raise ValueError("the mark of a removed package is auto or manual")
     return removed

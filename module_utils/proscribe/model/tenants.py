@@ -17,16 +17,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Sequence
 
-from ..base.patterns import ASCII, IGNORECASE, pattern
+from ..base.patterns import ASCII, IGNORECASE, compile_pattern
 from ..base.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from .types.plan import Settings, TenantEntry
+    from .types.plan import ControlSettings, TenantEntry
 
-VARIABLE = "proscribe_tenants.microsoft"
-GUID = pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", ASCII | IGNORECASE)
-ADMIN_CENTER = "https://entra.microsoft.com"
-ENDPOINT = "https://login.microsoftonline.com/{}/v2.0/.well-known/openid-configuration"
+TENANTS_VARIABLE = "proscribe_tenants.microsoft"
+GUID_PATTERN = compile_pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", ASCII | IGNORECASE)
+ADMIN_CENTER_URL = "https://entra.microsoft.com"
+CONFIGURATION_URL = "https://login.microsoftonline.com/{}/v2.0/.well-known/openid-configuration"
 
 
 class Tenant(NamedTuple):
@@ -44,16 +44,16 @@ class Tenant(NamedTuple):
 def read_tenant(entry: str | TenantEntry) -> Tenant:
     """Read a tenant out of a plan. A text that is no id is a domain."""
     if isinstance(entry, str):
-        return Tenant(id=entry) if GUID.fullmatch(entry) else Tenant(domains=(entry,))
+        return Tenant(id=entry) if GUID_PATTERN.fullmatch(entry) else Tenant(domains=(entry,))
     return Tenant(entry.get("id", ""), tuple(entry.get("domains", ())))
 
 
-def read_microsoft_tenants(settings: Settings) -> tuple[Tenant, ...]:
+def read_microsoft_tenants(settings: ControlSettings) -> tuple[Tenant, ...]:
     """Return Microsoft's tenants of a plan's browser settings. The first one is the organisation's own."""
     return tuple(map(read_tenant, settings.get("tenants", {}).get("microsoft", ())))
 
 
-def read_google_domains(settings: Settings) -> tuple[str, ...]:
+def read_google_domains(settings: ControlSettings) -> tuple[str, ...]:
     """Return the domains of Google's tenants in a plan's browser settings."""
     return tuple(map(str, settings.get("tenants", {}).get("google", ())))
 
@@ -61,7 +61,11 @@ def read_google_domains(settings: Settings) -> tuple[str, ...]:
 def describe_missing_id(tenants: Sequence[Tenant]) -> str:
     """Say which tenant has no id; "" where each has its id."""
     return next(
-        (f"{VARIABLE} has {tenant.domains[0]!r} without the id of its tenant" for tenant in tenants if not tenant.id),
+        (
+            f"{TENANTS_VARIABLE} has {tenant.domains[0]!r} without the id of its tenant"
+            for tenant in tenants
+            if not tenant.id
+        ),
         "",
     )
 
@@ -74,7 +78,7 @@ def explain_missing_id(tenants: Sequence[Tenant], needed_for: str) -> str:
             return (
                 f"{describe_missing_id([tenant])}, and {needed_for} takes ids (GUIDs) only. Write"
                 f" {{id: <tenant id>, domains: [{listed}]}} there. The id is the Tenant ID below Overview at"
-                f" {ADMIN_CENTER}; it is also in the issuer at {ENDPOINT.format(tenant.domains[0])}"
+                f" {ADMIN_CENTER_URL}; it is also in the issuer at {CONFIGURATION_URL.format(tenant.domains[0])}"
             )
     return ""
 
@@ -84,7 +88,7 @@ def explain_missing_domains(tenants: Sequence[Tenant], needed_for: str) -> str:
     for tenant in tenants:
         if not tenant.domains:
             return (
-                f"{VARIABLE} has {tenant.id!r} without the domains of its accounts, and {needed_for} takes domains"
+                f"{TENANTS_VARIABLE} has {tenant.id!r} without the domains of its accounts, and {needed_for} takes domains"
                 f" only. Write {{id: {tenant.id}, domains: [<all domains of its accounts>]}} there."
             )
     return ""

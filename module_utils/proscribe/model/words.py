@@ -6,7 +6,7 @@ depends on anything else of this room, so the types in `types/` and the code tha
 
 from __future__ import annotations
 
-from ..base.patterns import pattern
+from ..base.patterns import compile_pattern
 
 # What each document is called in its key `schema`.
 PLAN_SCHEMA = "proscribe/plan/1"
@@ -26,34 +26,37 @@ CONTROLS = ("apps", "browser", "firewall", "dns")
 
 # Beside the controls: what has rules of its own on domain controllers (a rule for each Group Policy object that is
 # ours: controls/group_policy), and on hosts that keep themselves in line (watch/watcher, watch/plan).
-BESIDE = ("group_policy", "watch")
+EXTRA_RULE_GROUPS = ("group_policy", "watch")
 
 RUN_MODES = ("audit", "enforce", "check")
 CONTROL_MODES = ("enforce", "audit", "off")
-RESTRICTED = ("enforce", "audit")  # the modes of a control that is in a plan, and of a service that has to be blocked
-SERVICE_MODES = (*RESTRICTED, "waived", "upcoming", "report")
+RESTRICTED_MODES = (
+    "enforce",
+    "audit",
+)  # the modes of a control that is in a plan, and of a service that has to be blocked
+SERVICE_MODES = (*RESTRICTED_MODES, "waived", "upcoming", "report")
 
-DIGEST = pattern("sha256:[0-9a-f]{64}")
+DIGEST_PATTERN = compile_pattern("sha256:[0-9a-f]{64}")
 # What browsers, JSON, INI files and terminals all take as it is: no quotes, no space, no user before an @.
-URL = pattern(
+URL_PATTERN = compile_pattern(
     r"https://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
     r"(?:[/?#][A-Za-z0-9._~/?#@!&*+,;=:%-]*)?"
 )
 
 # -- host records ------------------------------------------------------------------------------------------------------
 
-PLATFORM = ("os", "version", "kernel", "architecture", "python")
-MOST_QUARANTINE_USERS = 20
-MOST_INCIDENTS = 200
-MOST_INCIDENT_RULES = 20
-MOST_INCIDENT_USERS = 20
-LONGEST_CAUSE = 300  # characters of what was found
-MOST_ENDED = 200
+PLATFORM_KEYS = ("os", "version", "kernel", "architecture", "python")
+MAX_QUARANTINE_USERS = 20
+MAX_INCIDENTS = 200
+MAX_INCIDENT_RULES = 20
+MAX_INCIDENT_USERS = 20
+MAX_CAUSE_LENGTH = 300  # characters of what was found
+MAX_ENDED_PROGRAMS = 200
 JOURNAL = "journal"  # what lines of the journal that are none are left out of
-MOST_REQUESTS = 100
-REQUEST_ID = pattern("[0-9a-f]{16}")  # as hosts make it
+MAX_REQUESTS = 100
+REQUEST_ID_PATTERN = compile_pattern("[0-9a-f]{16}")  # as hosts make it
 REQUEST_ANSWERS = ("granted", "refused", "ended")
-LONGEST_REQUEST_REASON = 300  # characters, as a user or root typed it
+MAX_REQUEST_REASON_LENGTH = 300  # characters, as a user or root typed it
 
 # -- reports -----------------------------------------------------------------------------------------------------------
 
@@ -61,7 +64,7 @@ LONGEST_REQUEST_REASON = 300  # characters, as a user or root typed it
 POINT_STATES = ("changed", "not_signed", "expired", "older", "missing", "unknown", "current")
 
 # What a host can do that is not expected of it.
-UNEXPECTED = (
+NOTE_KINDS = (
     "unknown_host",  # it answered and was not asked; its record is left out
     "duplicate",  # it answered more than once; its last record counts
     "other_plan",  # it answered for another plan than its own; it is unknown
@@ -93,13 +96,16 @@ EVENT_KINDS = ("host", "rule", "action", "between", "request", "gate", "run")
 # How the state of a rule ends that its plan does not have any more, and of a host that has left the
 # inventory. The others are instead of the state: the ban was lifted and no run has observed the host
 # since; a host that is not served.
-BESIDE_STATES = ("withdrawn", "gone", "lifted", "not_served")
-EVENT_STATES = (*STATES, *BESIDE_STATES)
+EXTRA_STATES = ("withdrawn", "gone", "lifted", "not_served")
+EVENT_STATES = (*STATES, *EXTRA_STATES)
 # What is to be known of a host between two runs, in the order in which it is reported.
-BETWEEN_RUNS = ("frozen", "stale", "unobserved", "incident", "ended")
+BETWEEN_RUN_EVENTS = ("frozen", "stale", "unobserved", "incident", "ended")
 # Of syslog(3). What is for a kernel, a mail system and the like is left out.
-FACILITIES = {"user": 1, "daemon": 3, "auth": 4, "authpriv": 10, **{f"local{n}": 16 + n for n in range(8)}}
-SENT = ("changes", "all")  # what changed since the observation before, by the history, or everything in every run
+SYSLOG_FACILITIES = {"user": 1, "daemon": 3, "auth": 4, "authpriv": 10, **{f"local{n}": 16 + n for n in range(8)}}
+SENT_EVENTS = (
+    "changes",
+    "all",
+)  # what changed since the observation before, by the history, or everything in every run
 
 # -- quarantines -------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The program that a host's Python gets first: it answers the rest of the stream that it came in.
 
 stream.py sends this text, without what only people need, and `reply` answers. Where a connection cannot pipe,
-library/compliance_state.py executes it and calls `answered`. It has nothing of the project until it has the code. That
+library/compliance_state.py executes it and calls `run_call`. It has nothing of the project until it has the code. That
 comes out of the stream, or out of this host's cache of an earlier one, which nobody but root can have written. A name
 that is not in it is the standard library's.
 
@@ -29,143 +29,145 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..model.types.call import Head
+    from ..model.types.call import StreamHead
 
 # Begins the line of the answer. A login shell may print what it likes before it. What a host's users name their files
 # may stand within it, but never at the beginning of a line: JSON escapes their line ends.
 MARK = "proscribe-answer:"
 LACKING = "lacking"  # the key of the answer of a host that lacks what was only named
-PLACE = "@PLACE@"  # where a host caches code and plans; derived/bootstrap.py fills in host_cache.PLACE
+CACHE_DIRECTORY = (
+    "@PLACE@"  # where a host caches code and plans; derived/bootstrap.py fills in host_cache.CACHE_DIRECTORY
+)
 
 
-def opened(name: str, flags: int, within: int | None = None) -> int:
+def open_root_file(name: str, flags: int, directory: int | None = None) -> int:
     """A descriptor of what nobody but root can have written. Raises OSError."""
-    fd = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
-    seen = os.fstat(fd)
-    if seen.st_uid or seen.st_mode & 0o022:
+    fd = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
+    status = os.fstat(fd)
+    if status.st_uid or status.st_mode & 0o022:
         raise OSError
     return fd
 
 
-class Modules:
+class ModuleFinder:
     """Finds and loads the project's modules: `code` by name with whether it is a package, `sources` for what lacks."""
 
     def __init__(self, code: dict[str, tuple[Any, bool]], sources: Any) -> None:
         self.code = code
         self.sources = sources
 
-    def compiled(self, name: str) -> tuple[Any, bool]:
+    def compile_module(self, name: str) -> tuple[Any, bool]:
         if name not in self.code:
             code = compile(self.sources["texts"][name], name, "exec", dont_inherit=True)
             self.code[name] = code, name in self.sources["packages"]
         return self.code[name]
 
-    def marshalled(self) -> bytes | None:
+    def marshal_modules(self) -> bytes | None:
         """All modules, for a host to cache; None where they came from its cache."""
         if not self.sources:
             return None
         for name in self.sources["texts"]:
-            self.compiled(name)
+            self.compile_module(name)
         return marshal.dumps({name: (marshal.dumps(code), package) for name, (code, package) in self.code.items()})
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if name in self.code or self.sources and name in self.sources["texts"]:
-            return ModuleSpec(name, self, origin=name, is_package=self.compiled(name)[1])  # type: ignore[arg-type]
+            return ModuleSpec(name, self, origin=name, is_package=self.compile_module(name)[1])  # type: ignore[arg-type]
         return None
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        code = self.compiled(module.__name__)[0]
+        code = self.compile_module(module.__name__)[0]
         exec(marshal.loads(code) if isinstance(code, bytes) else code, module.__dict__)  # noqa: S102 - the project's own
 
 
-def load(name: str) -> Any:
+def load_cached(name: str) -> Any:
     """What this host has cached under a name; None if it has not, or others could have written it."""
     try:
-        place = opened(PLACE, os.O_DIRECTORY)
-        opened("..", os.O_DIRECTORY, place)
-        with open(opened(name, os.O_NONBLOCK, place), "rb") as file:
+        directory = open_root_file(CACHE_DIRECTORY, os.O_DIRECTORY)
+        open_root_file("..", os.O_DIRECTORY, directory)
+        with open(open_root_file(name, os.O_NONBLOCK, directory), "rb") as file:
             return marshal.loads(file.read())
     except (OSError, ValueError, EOFError, TypeError):
         return None
 
 
-def from_json(text: bytes) -> Any:
+def parse_json(text: bytes) -> Any:
     """What a text says; a host that has all of it in its cache does not pay for the module."""
     import json
 
     return json.loads(text)
 
 
-def unpacked(plan: bytes) -> Any:
+def unpack_plan(plan: bytes) -> Any:
     """A plan that was sent."""
     import zlib
 
-    return from_json(zlib.decompress(plan))
+    return parse_json(zlib.decompress(plan))
 
 
-def answer_to(head: Head, packed: bytes, packed_plan: bytes) -> Mapping[str, object]:
+def execute_call(head: StreamHead, packed: bytes, packed_plan: bytes) -> Mapping[str, object]:
     """The answer to the call in the head of a stream; what follows it there is the code and the plan."""
-    named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
-    with_plan = f"{named}-{head['plan']}"
-    code = None if packed else load(named)
-    stored = None if packed_plan else load(with_plan)
-    if code is None and not packed or stored is None and not packed_plan:
+    code_name = f"{head['code']}-{MAGIC_NUMBER.hex()}"
+    plan_name = f"{code_name}-{head['plan']}"
+    code = None if packed else load_cached(code_name)
+    cached_plan = None if packed_plan else load_cached(plan_name)
+    if code is None and not packed or cached_plan is None and not packed_plan:
         return {LACKING: True}
     sources = None
     if code is None:
         import lzma
 
-        sources = from_json(lzma.decompress(packed))
-    plan, follows = stored or (unpacked(packed_plan), {})
-    modules = Modules(code or {}, sources)
+        sources = parse_json(lzma.decompress(packed))
+    plan, plan_cache = cached_plan or (unpack_plan(packed_plan), {})
+    modules = ModuleFinder(code or {}, sources)
     sys.meta_path.insert(0, modules)
     from proscribe.host.run import compliance_state
     from proscribe.host.system import Host
-    from proscribe.model.plan import known
+    from proscribe.model.plan import add_cache
 
-    if stored is None:
-        from proscribe.model.plan_text import whole
+    if cached_plan is None:
+        from proscribe.model.plan_text import expand_plan
 
-        plan = whole(plan)
+        plan = expand_plan(plan)
     host = Host()
-    count = len(follows)
-    answer = compliance_state(host, known(plan, follows), **head["call"])
-    complete = not sources and stored is not None
-    if head["call"].get("remember") and "record" in answer and not (complete and len(follows) == count):
+    count = len(plan_cache)
+    answer = compliance_state(host, add_cache(plan, plan_cache), **head["call"])
+    is_cached = not sources and cached_plan is not None
+    if head["call"].get("remember") and "record" in answer and not (is_cached and len(plan_cache) == count):
         from proscribe.host.cache import keep
 
-        parts = {named: modules.marshalled(), with_plan: marshal.dumps((plan, follows))}
-        complete = keep(host, parts)
-    return {**answer, "cached": complete}
+        parts = {code_name: modules.marshal_modules(), plan_name: marshal.dumps((plan, plan_cache))}
+        is_cached = keep(host, parts)
+    return {**answer, "cached": is_cached}
 
 
-def answered(head: Head, code: bytes, plan: bytes) -> Mapping[str, object]:
+def run_call(head: StreamHead, code: bytes, plan: bytes) -> Mapping[str, object]:
     """The answer to one stream. The process is ended where that takes longer than the stream permits."""
     # The signal's default action ends a process wherever it is, also within a system call or an endless match. The
     # module signal is this one with enumerations, which are a fiftieth of the cost of an observation.
     _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
     _signal.alarm(head.get("seconds", 0))
     try:
-        return answer_to(head, code, plan)
+        return execute_call(head, code, plan)
     finally:
         _signal.alarm(0)
 
 
-def text_of(answer: Mapping[str, object]) -> str:
+def format_answer(answer: Mapping[str, object]) -> str:
     """An answer as JSON."""
     if LACKING in answer:  # also what would write it
         import json
 
         return json.dumps(answer)
-    from proscribe.base.json_text import written
+    from proscribe.base.json_text import format_json
 
-    return written(answer)
+    return format_json(answer)
 
 
-def reply(head: Head, code: bytes, plan: bytes) -> None:
+def reply(head: StreamHead, code: bytes, plan: bytes) -> None:
     """Print the answer to one stream, and end."""
-    print("\n" + MARK + text_of(answered(head, code, plan)), flush=True)
+    print("\n" + MARK + format_answer(run_call(head, code, plan)), flush=True)
     os._exit(0)

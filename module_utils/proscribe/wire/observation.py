@@ -12,31 +12,31 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..base.moments import stamp
+from ..base.moments import format_timestamp
 from ..host.audit_program import installable
 from ..host.system import DARWIN
 from ..model.types.answer import ObservationAnswer
-from ..model.types.call import Call
+from ..model.types.call import ObservationCall
 from ..model.types.run import CompiledRun, Variables
 from .audit_text import AUDIT_TEXT
 from .loader import LACKING
 from .replies import results
-from .store import Store
-from .stream import Part, answer, payload
+from .store import PlanStore
+from .stream import StreamPart, make_payload, parse_answer
 
 # Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
 # Ansible's message from the ordinary module.
-PLACES = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python python3"
-ANY_PYTHON = f"for python in {PLACES}; do command -v $python && break; done"
+PYTHON_PATHS = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python python3"
+FIND_PYTHON_COMMAND = f"for python in {PYTHON_PATHS}; do command -v $python && break; done"
 
 
-def compiled_run(variables: Variables) -> CompiledRun:
+def get_compiled_run(variables: Variables) -> CompiledRun:
     """What `compile_plans` said of the run, out of a host's variables; empty where it said nothing."""
     run: CompiledRun = (variables.get("proscribe_compiled") or {}).get("proscribe_run", {})
     return run
 
 
-def registered(hostvars: Any, host: str, name: str) -> Any:
+def get_registered(hostvars: Any, host: str, name: str) -> Any:
     """What a task has registered under a name for a host, untemplated; empty for nothing.
 
     `hostvars` gathers all variables of a host to give one of them, which for 10,000 hosts takes seconds. So it is taken
@@ -47,63 +47,67 @@ def registered(hostvars: Any, host: str, name: str) -> Any:
     return variables.get(name) or {}
 
 
-def answered(printed: str | bytes) -> ObservationAnswer | None:
+def parse_observation(output: str | bytes) -> ObservationAnswer | None:
     """What a host answered to a stream; None for no answer. Raises Unusable."""
-    result = answer(printed)
-    return None if result is None else results.observation(result)
+    result = parse_answer(output)
+    return None if result is None else results.read_observation(result)
 
 
-class Observation(NamedTuple):
+class HostObservation(NamedTuple):
     """What one host is sent. `call` are the arguments of run.compliance_state, `seconds` what the host has for it."""
 
-    store: Store
+    store: PlanStore
     host: str
-    code: Part
-    plan: Part
-    call: Call
+    code: StreamPart
+    plan: StreamPart
+    call: ObservationCall
     seconds: int
 
-    def streams(self) -> Iterator[bytes]:
+    def list_streams(self) -> Iterator[bytes]:
         """What is sent, one after the other until one is answered: a host that keeps code and plan is only told their
         names, and one that has lost them says so, or nothing.
         """
-        for whole in (False, True) if self.store.has(self.host, self.code, self.plan) else (True,):
-            yield payload(self.code, self.plan, self.call, whole, self.seconds)
+        for with_content in (False, True) if self.store.is_stored_on_host(self.host, self.code, self.plan) else (True,):
+            yield make_payload(self.code, self.plan, self.call, with_content, self.seconds)
 
-    def for_macos(self) -> Observation:
+    def adapt_to_macos(self) -> HostObservation:
         """The same for a Mac, which has said that it is one. It stores nothing."""
         call = self.call.copy()
         call.pop("program", None)
         call.pop("watch", None)
         return self._replace(
-            code=self.store.code_for_macos(), call={**call, "probe": False, "remember": False, "macos": True}
+            code=self.store.make_macos_code_part(), call={**call, "probe": False, "remember": False, "macos": True}
         )
 
-    def noted(self, result: ObservationAnswer) -> ObservationAnswer:
+    def note_cached(self, result: ObservationAnswer) -> ObservationAnswer:
         """The result, once it is noted what the host stores now."""
         if "cached" in result:
-            self.store.note(self.host, self.code, self.plan, has=result.pop("cached"))
+            self.store.record_host_store(self.host, self.code, self.plan, is_stored=result.pop("cached"))
         return result
 
 
-def of_host(run: CompiledRun, host: str, text: str, call: Call, seconds: int) -> Observation:
+def make_observation(run: CompiledRun, host: str, text: str, call: ObservationCall, seconds: int) -> HostObservation:
     """The observation of a host. `run` is what `compile_plans` said of the run, and `text` a plan that was given to the
     task instead of the compiled one.
     """
-    store = _store(run.get("plans"), tuple((run.get("packed") or {}).items()))
-    plan = store.plan(text) if text else store.plan(digest=run["hosts"][host])
-    code = store.prepared(run["code"]) if "code" in run and not call["probe"] else store.code(call["probe"])
+    store = _open_store(run.get("plans"), tuple((run.get("packed") or {}).items()))
+    plan = store.make_plan_part(text) if text else store.make_plan_part(digest=run["hosts"][host])
+    code = (
+        store.get_prepared_code(run["code"])
+        if "code" in run and not call["probe"]
+        else store.make_code_part(call["probe"])
+    )
     if call["remember"] and "audit_stored" in run:
         call = {**call, "program": installable(AUDIT_TEXT) if host in run["audit_stored"] else ""}
     if "watch" in run:
-        call = {**call, "watch": {**run["watch"], "now": stamp(time.time())}}
-    return Observation(store, host, code, plan, call, seconds)
+        call = {**call, "watch": {**run["watch"], "now": format_timestamp(time.time())}}
+    return HostObservation(store, host, code, plan, call, seconds)
 
 
 @functools.lru_cache(maxsize=1)
-def _store(plans: str | None, packed: tuple[tuple[str, str], ...]) -> Store:
+def _open_store(plans: str | None, packed: tuple[tuple[str, str], ...]) -> PlanStore:
     """The store of a run: one for all hosts that a process observes."""
-    return Store(Path(plans) if plans is not None else None, dict(packed))
+    return PlanStore(Path(plans) if plans is not None else None, dict(packed))
 
 
 def is_macos(result: ObservationAnswer | None) -> bool:
@@ -111,6 +115,6 @@ def is_macos(result: ObservationAnswer | None) -> bool:
     return result is not None and result.get("system") == DARWIN
 
 
-def lacks(result: ObservationAnswer | None) -> bool:
+def has_no_answer(result: ObservationAnswer | None) -> bool:
     """Whether a host did not answer, or has not got what was only named."""
     return result is None or LACKING in result

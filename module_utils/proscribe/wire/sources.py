@@ -20,173 +20,177 @@ Statements = Sequence[ast.stmt]
 Imports = (ast.Import, ast.ImportFrom)
 
 
-class Whole(NamedTuple):
+class ModuleSources(NamedTuple):
     """All sources by the name of the module, and which of these modules are packages."""
 
     texts: Mapping[str, str]
     packages: Collection[str]
 
 
-def reached(
-    whole: Whole, entries: Iterable[str], names: Iterable[str], left_out: Collection[str] = ()
+def select_reached(
+    all_sources: ModuleSources, entries: Iterable[str], names: Iterable[str], left_out: Collection[str] = ()
 ) -> dict[str, str]:
     """What is reached from some names in the modules `entries`, by module, each as small as it can be. `left_out` are
     functions that are never called.
     """
-    parsed = {name: ast.parse(text) for name, text in whole.texts.items()}
-    used, seen, before = {*names}, {*entries}, (0, 0)
-    while before != (before := (len(used), len(seen))):
-        for name in sorted(seen):
-            package = name if name in whole.packages else name.rpartition(".")[0]
-            for node in _staying(parsed[name].body, used, left_out):
-                used |= _names(node, used)
-                origins = {origin for one in ast.walk(node) for origin in _origins(one, package, used)}
-                seen |= {part for origin in origins for part in _with_parents(origin) if part in parsed}
-    return {name: small(whole.texts[name], used, left_out) for name in sorted(seen)}
+    syntax_trees = {name: ast.parse(text) for name, text in all_sources.texts.items()}
+    used_names, reached_modules, sizes = {*names}, {*entries}, (0, 0)
+    while sizes != (sizes := (len(used_names), len(reached_modules))):
+        for name in sorted(reached_modules):
+            package = name if name in all_sources.packages else name.rpartition(".")[0]
+            for node in _list_used_nodes(syntax_trees[name].body, used_names, left_out):
+                used_names |= _collect_names(node, used_names)
+                origins = {
+                    origin for child in ast.walk(node) for origin in _list_import_origins(child, package, used_names)
+                }
+                reached_modules |= {
+                    part for origin in origins for part in _list_with_parents(origin) if part in syntax_trees
+                }
+    return {name: shrink_source(all_sources.texts[name], used_names, left_out) for name in sorted(reached_modules)}
 
 
-def _with_parents(name: str) -> Iterator[str]:
+def _list_with_parents(name: str) -> Iterator[str]:
     while name:
         yield name
         name = name.rpartition(".")[0]
 
 
-def _stays(node: ast.stmt, used: Collection[str], left_out: Collection[str]) -> bool:
+def _is_used(node: ast.stmt, used: Collection[str], left_out: Collection[str]) -> bool:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-        special = node.name.startswith("__") and node.name.endswith("__")
-        return (special or node.name in used) and node.name not in left_out
+        is_special = node.name.startswith("__") and node.name.endswith("__")
+        return (is_special or node.name in used) and node.name not in left_out
     if isinstance(node, ast.If):
         return not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING")
     if isinstance(node, Imports):
-        return any(_bound(alias) in used for alias in node.names)
+        return any(_get_bound_name(alias) in used for alias in node.names)
     if isinstance(node, ast.Assign):
         names = [target.id for target in node.targets if isinstance(target, ast.Name)]
         return len(names) < len(node.targets) or any(name in used for name in names)
     return True
 
 
-def _staying(body: Statements, used: Collection[str], left_out: Collection[str]) -> Iterator[ast.AST]:
+def _list_used_nodes(body: Statements, used: Collection[str], left_out: Collection[str]) -> Iterator[ast.AST]:
     """What stays of a module or a class, without the parts of a class that do not."""
     for node in body:
-        if _stays(node, used, left_out):
+        if _is_used(node, used, left_out):
             if isinstance(node, ast.ClassDef):
                 yield from [*node.bases, *node.decorator_list]
-                yield from _staying(node.body, used, left_out)
+                yield from _list_used_nodes(node.body, used, left_out)
             else:
                 yield node
 
 
-def _bound(alias: ast.alias) -> str:
+def _get_bound_name(alias: ast.alias) -> str:
     return alias.asname or alias.name.partition(".")[0]
 
 
-def _names(node: ast.AST, used: Collection[str]) -> set[str]:
+def _collect_names(node: ast.AST, used: Collection[str]) -> set[str]:
     """The names in what stays, but those in annotations, which say nothing to a host."""
-    found: set[str] = set()
-    todo = [node]
-    while todo:
-        one = todo.pop()
-        if isinstance(one, ast.Name):
-            found.add(one.id)
-        elif isinstance(one, ast.Attribute):
-            found.add(one.attr)
-        elif isinstance(one, Imports):
-            found |= {alias.name for alias in one.names if _bound(alias) in used}
-        annotations = [getattr(one, key, None) for key in ("annotation", "returns")]
-        todo += [child for child in ast.iter_child_nodes(one) if child not in annotations]
-    return found
+    names: set[str] = set()
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, ast.Name):
+            names.add(current.id)
+        elif isinstance(current, ast.Attribute):
+            names.add(current.attr)
+        elif isinstance(current, Imports):
+            names |= {alias.name for alias in current.names if _get_bound_name(alias) in used}
+        annotations = [getattr(current, key, None) for key in ("annotation", "returns")]
+        pending += [child for child in ast.iter_child_nodes(current) if child not in annotations]
+    return names
 
 
-def _origins(node: ast.AST, package: str, used: Collection[str]) -> Iterator[str]:
+def _list_import_origins(node: ast.AST, package: str, used: Collection[str]) -> Iterator[str]:
     """The modules that a relative import may be about; `package` is what it starts from."""
-    if isinstance(node, ast.ImportFrom) and node.level and any(_bound(alias) in used for alias in node.names):
+    if isinstance(node, ast.ImportFrom) and node.level and any(_get_bound_name(alias) in used for alias in node.names):
         base = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
         origin = f"{base}.{node.module}" if node.module else base
         yield origin
-        yield from (f"{origin}.{alias.name}" for alias in node.names if _bound(alias) in used)
+        yield from (f"{origin}.{alias.name}" for alias in node.names if _get_bound_name(alias) in used)
 
 
-class _Edit(NamedTuple):
+class _SourceEdit(NamedTuple):
     start: tuple[int, int]  # line from 1, and byte in it
     end: tuple[int, int]
     text: str = ""
 
 
-def small(source: str, used: Collection[str] | None = None, left_out: Collection[str] = ()) -> str:
+def shrink_source(source: str, used: Collection[str] | None = None, left_out: Collection[str] = ()) -> str:
     """A source without comments, docstrings and annotations, and without what is not used (None: all of it is)."""
     lines = source.splitlines()
-    written = [line.encode() for line in lines]
-    edits = [*_comments(source), *_shortened(ast.parse(source), lines, used, left_out)]
+    shrunk_lines = [line.encode() for line in lines]
+    edits = [*_remove_comments(source), *_shorten_tree(ast.parse(source), lines, used, left_out)]
     for (first, begin), (last, end), text in sorted(edits, reverse=True):
-        line = written[first - 1][:begin] + text.encode() + written[last - 1][end:]
-        blank = end == len(lines[last - 1].encode())
-        written[first - 1 : last] = [line.rstrip() if blank else line, *[b""] * (last - first)]
-    return b"\n".join(written).decode() + "\n"
+        line = shrunk_lines[first - 1][:begin] + text.encode() + shrunk_lines[last - 1][end:]
+        is_line_end = end == len(lines[last - 1].encode())
+        shrunk_lines[first - 1 : last] = [line.rstrip() if is_line_end else line, *[b""] * (last - first)]
+    return b"\n".join(shrunk_lines).decode() + "\n"
 
 
-def _comments(source: str) -> Iterator[_Edit]:
+def _remove_comments(source: str) -> Iterator[_SourceEdit]:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             begin = len(token.line[:column].rstrip().encode())
-            yield _Edit((row, begin), (row, len(token.line.rstrip("\n").encode())))
+            yield _SourceEdit((row, begin), (row, len(token.line.rstrip("\n").encode())))
 
 
-def _end(node: ast.expr | ast.stmt) -> tuple[int, int]:
+def _find_end(node: ast.expr | ast.stmt) -> tuple[int, int]:
     return node.end_lineno or 0, node.end_col_offset or 0
 
 
-def _whole(node: ast.stmt, text: str = "") -> _Edit:
+def _replace_statement(node: ast.stmt, text: str = "") -> _SourceEdit:
     first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
-    return _Edit((first, node.col_offset), _end(node), text)
+    return _SourceEdit((first, node.col_offset), _find_end(node), text)
 
 
-def _shortened(
+def _shorten_tree(
     tree: ast.AST, lines: Sequence[str], used: Collection[str] | None, left_out: Collection[str]
-) -> Iterator[_Edit]:
+) -> Iterator[_SourceEdit]:
     fields: set[ast.AST] = set()
-    todo = [tree]
-    while todo:
-        node = todo.pop()
-        gone: set[ast.AST] = set()
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        removed_nodes: set[ast.AST] = set()
         if isinstance(node, (ast.Module, ast.ClassDef)) and used is not None:
-            gone = {one for one in node.body if not _stays(one, used, left_out)}
+            removed_nodes = {statement for statement in node.body if not _is_used(statement, used, left_out)}
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
-            gone |= {node.body[0]} if ast.get_docstring(node, clean=False) is not None else set()
-            empty = gone.issuperset(node.body) and not isinstance(node, ast.Module)
-            for one in node.body:
-                if one in gone:
-                    yield _whole(one, "pass" if empty and one is node.body[0] else "")
+            removed_nodes |= {node.body[0]} if ast.get_docstring(node, clean=False) is not None else set()
+            is_empty = removed_nodes.issuperset(node.body) and not isinstance(node, ast.Module)
+            for statement in node.body:
+                if statement in removed_nodes:
+                    yield _replace_statement(statement, "pass" if is_empty and statement is node.body[0] else "")
         fields |= {*node.body} if isinstance(node, ast.ClassDef) else set()
-        yield from _annotations(node, lines, fields)
+        yield from _remove_annotations(node, lines, fields)
         if isinstance(node, Imports) and used is not None:
-            yield from _import(node, used)
-        todo += [child for child in ast.iter_child_nodes(node) if child not in gone]
+            yield from _reduce_import(node, used)
+        pending += [child for child in ast.iter_child_nodes(node) if child not in removed_nodes]
 
 
-def _annotations(node: ast.AST, lines: Sequence[str], in_class: Collection[ast.AST]) -> Iterator[_Edit]:
+def _remove_annotations(node: ast.AST, lines: Sequence[str], in_class: Collection[ast.AST]) -> Iterator[_SourceEdit]:
     """Annotations are taken out. A NamedTuple's fields need one: `int` costs nothing to evaluate."""
     if isinstance(node, ast.arg) and node.annotation:
-        yield _Edit((node.lineno, node.col_offset + len(node.arg.encode())), _end(node.annotation))
+        yield _SourceEdit((node.lineno, node.col_offset + len(node.arg.encode())), _find_end(node.annotation))
     elif isinstance(node, ast.FunctionDef) and node.returns:
         line = lines[node.returns.lineno - 1].encode()
         arrow = line.rindex(b"->", 0, node.returns.col_offset)
         begin = len(line[:arrow].rstrip())
-        yield _Edit((node.returns.lineno, begin), _end(node.returns))
+        yield _SourceEdit((node.returns.lineno, begin), _find_end(node.returns))
     elif isinstance(node, ast.AnnAssign):
-        colon, behind = _end(node.target), _end(node.annotation)
+        colon, annotation_end = _find_end(node.target), _find_end(node.annotation)
         if node in in_class:
-            yield _Edit(colon, behind, ": int")
+            yield _SourceEdit(colon, annotation_end, ": int")
         elif node.value:
-            yield _Edit(colon, behind)
+            yield _SourceEdit(colon, annotation_end)
         else:
-            yield _whole(node, "pass")
+            yield _replace_statement(node, "pass")
 
 
-def _import(node: ast.Import | ast.ImportFrom, used: Collection[str]) -> Iterator[_Edit]:
+def _reduce_import(node: ast.Import | ast.ImportFrom, used: Collection[str]) -> Iterator[_SourceEdit]:
     """An import of what is used."""
-    aliases = [alias for alias in node.names if _bound(alias) in used]
+    aliases = [alias for alias in node.names if _get_bound_name(alias) in used]
     if len(aliases) < len(node.names) or node.lineno != node.end_lineno:
         names = ", ".join(f"{alias.name} as {alias.asname}" if alias.asname else alias.name for alias in aliases)
         origin = f"from {'.' * node.level}{node.module or ''} " if isinstance(node, ast.ImportFrom) else ""
-        yield _whole(node, f"{origin}import {names}" if aliases else "pass")
+        yield _replace_statement(node, f"{origin}import {names}" if aliases else "pass")

@@ -19,72 +19,74 @@ from importlib._bootstrap_external import MAGIC_NUMBER
 from typing import Any, NoReturn
 
 from ..base.hashing import sha256
-from ..base.json_text import from_json, to_json
-from .loader import Modules, opened
+from ..base.json_text import dump_json, parse_json
+from .loader import ModuleFinder, open_root_file
 
-WATCH = "@WATCH@"  # watch.files.PLACE; derived/watch_text.py fills it in
-CHECKSUM = 8  # hexadecimal digits, which a cached file begins with
-LARGEST = 16 * 1024 * 1024  # bytes
-LINE = 4096  # bytes of a line of the journal, at most
-PATIENCE = 5  # seconds in which a run that installs it anew is expected to have done so
-PATHS = "/usr/sbin:/usr/bin:/sbin:/bin"
+WATCH_DIRECTORY = "@WATCH@"  # watch.files.PLACE; derived/watch_text.py fills it in
+CHECKSUM_LENGTH = 8  # hexadecimal digits, which a cached file begins with
+MAX_FILE_BYTES = 16 * 1024 * 1024  # bytes
+MAX_LINE_BYTES = 4096  # bytes of a line of the journal, at most
+INSTALL_WAIT_SECONDS = 5  # seconds in which a run that installs it anew is expected to have done so
+PROGRAM_PATHS = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def content_of(name: str) -> bytes:
+def read_watch_file(name: str) -> bytes:
     """A file of the watch, which nobody but root can have written. Raises OSError."""
-    folder, _, base = f"{WATCH}/{name}".rpartition("/")
-    place = opened(folder, os.O_DIRECTORY)
-    opened("..", os.O_DIRECTORY, place)
-    with open(opened(base, os.O_NONBLOCK, place), "rb") as file:
-        return file.read(LARGEST)
+    folder, _, base_name = f"{WATCH_DIRECTORY}/{name}".rpartition("/")
+    directory = open_root_file(folder, os.O_DIRECTORY)
+    open_root_file("..", os.O_DIRECTORY, directory)
+    with open(open_root_file(base_name, os.O_NONBLOCK, directory), "rb") as file:
+        return file.read(MAX_FILE_BYTES)
 
 
-def code_named() -> tuple[str, bytes]:
+def read_installed_code() -> tuple[str, bytes]:
     """The code, and its hash, which is the one that was installed. Raises OSError and ValueError."""
-    named = from_json(content_of("settings.json"))["files"][f"{WATCH}/code"]
-    packed = content_of("code")
-    if sha256(packed).hexdigest() != named:
+    code_hash = parse_json(read_watch_file("settings.json"))["files"][f"{WATCH_DIRECTORY}/code"]
+    packed = read_watch_file("code")
+    if sha256(packed).hexdigest() != code_hash:
         raise ValueError
-    return named, packed
+    return code_hash, packed
 
 
-def modules() -> Modules:
+def load_modules() -> ModuleFinder:
     """The code, compiled by an earlier start where there was one. Raises OSError and ValueError."""
-    named, packed = code_named()
+    code_hash, packed = read_installed_code()
     try:
-        cached = memoryview(content_of(f"cache/{named}-{MAGIC_NUMBER.hex()}"))  # of which no part is copied
+        cached = memoryview(read_watch_file(f"cache/{code_hash}-{MAGIC_NUMBER.hex()}"))  # of which no part is copied
         # Against damage. More than that no hash in the file itself is good for, and SHA-256 of all of it takes 4 ms.
-        if b"%08x" % binascii.crc32(cached[CHECKSUM:]) == cached[:CHECKSUM]:
-            return Modules(marshal.loads(cached[CHECKSUM:]), None)
+        if b"%08x" % binascii.crc32(cached[CHECKSUM_LENGTH:]) == cached[:CHECKSUM_LENGTH]:
+            return ModuleFinder(marshal.loads(cached[CHECKSUM_LENGTH:]), None)
     except (OSError, ValueError, EOFError, TypeError):
         pass
     import lzma
 
-    return Modules({}, from_json(lzma.decompress(packed)))
+    return ModuleFinder({}, parse_json(lzma.decompress(packed)))
 
 
-def damaged(name: str) -> NoReturn:
+def report_damaged_file(name: str) -> NoReturn:
     """Write down that a file is not what was installed, once, without the code that would do it, and end."""
-    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    event = to_json({"event": "damaged", "file": f"{WATCH}/{name}"})[1:]
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    event = dump_json({"event": "damaged", "file": f"{WATCH_DIRECTORY}/{name}"})[1:]
     with contextlib.suppress(OSError):
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-        journal = os.open(f"{WATCH}/../journal.jsonl", flags, 0o600)
-        end = os.pread(journal, LINE, max(0, os.fstat(journal).st_size - LINE))
+        journal = os.open(f"{WATCH_DIRECTORY}/../journal.jsonl", flags, 0o600)
+        end = os.pread(journal, MAX_LINE_BYTES, max(0, os.fstat(journal).st_size - MAX_LINE_BYTES))
         if not end.endswith(f"{event}\n".encode()):
             begin = "\n" if end and not end.endswith(b"\n") else ""  # the last line is half
-            os.write(journal, f'{begin}{{"at": "{at}", {event}\n'.encode())
-    sys.exit(f"{WATCH}/{name} is not what was installed: nothing was run; the next run of the controller repairs it")
+            os.write(journal, f'{begin}{{"at": "{moment}", {event}\n'.encode())
+    sys.exit(
+        f"{WATCH_DIRECTORY}/{name} is not what was installed: nothing was run; the next run of the controller repairs it"
+    )
 
 
-def loaded() -> Modules:
-    for last in (False, True):
+def require_modules() -> ModuleFinder:
+    for is_last_attempt in (False, True):
         try:
-            return modules()
+            return load_modules()
         except Exception:  # whatever it is, it is not what was installed
-            if not last:
-                time.sleep(PATIENCE)
-    damaged("code")
+            if not is_last_attempt:
+                time.sleep(INSTALL_WAIT_SECONDS)
+    report_damaged_file("code")
 
 
 def main() -> None:
@@ -96,17 +98,17 @@ def main() -> None:
         gc.disable()  # nothing is collected in a process that ends with its answer
     os.chdir("/")
     os.umask(0o077)
-    by, started_by = os.environ.get("SUDO_USER", "root"), os.environ.get("TRIGGER_UNIT", "")
+    account, started_by = os.environ.get("SUDO_USER", "root"), os.environ.get("TRIGGER_UNIT", "")
     os.environ.clear()
-    os.environ.update(PATH=PATHS, LC_ALL="C.UTF-8", HOME="/root")
-    code: Any = loaded()
+    os.environ.update(PATH=PROGRAM_PATHS, LC_ALL="C.UTF-8", HOME="/root")
+    code: Any = require_modules()
     sys.meta_path.insert(0, code)
     from ..host.watch_commands import main as work
 
-    ended = work(sys.argv[1:], by, started_by, code.marshalled)
+    exit_code = work(sys.argv[1:], account, started_by, code.marshal_modules)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(ended)
+    os._exit(exit_code)
 
 
 if __name__ == "__main__":

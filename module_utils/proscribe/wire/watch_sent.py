@@ -11,32 +11,32 @@ import json
 import lzma
 import time
 
-from ..base.moments import stamp
+from ..base.moments import format_timestamp
 from ..host.audit_program import installable
 from ..host.watch.installed import release_of
 from ..host.watch.program_text import WATCH_TEXT
 from ..host.watch.state.files import MOST_PLANS
-from ..model.types.call import OfController
+from ..model.types.call import ExpectedWatch
 from ..model.types.plan import Plan
-from .store import Store
-from .stream import packed_watch
+from .store import PlanStore
+from .stream import pack_watch_code
 
 
 @functools.cache
-def named_for_hosts() -> OfController:
+def make_expected_watch() -> ExpectedWatch:
     """What an observation of a host needs to see whether its watcher is this run's: {release}."""
-    return {"release": release_of(installable(WATCH_TEXT).encode(), packed_watch())}
+    return {"release": release_of(installable(WATCH_TEXT).encode(), pack_watch_code())}
 
 
-def packed(store: Store, plan: Plan) -> str:
+def pack_watch(store: PlanStore, plan: Plan) -> str:
     """What the module `host_watch` is given, packed as text. Raises OSError for a plan that is not in the store."""
     plans = [plan]
     while (later := plans[-1].get("later")) and len(plans) < MOST_PLANS:
-        plans.append(store.stored(later["plan"]))
+        plans.append(store.read_stored_plan(later["plan"]))
     sent = {
         "program": installable(WATCH_TEXT),
-        "code": base64.b64encode(packed_watch()).decode(),
+        "code": base64.b64encode(pack_watch_code()).decode(),
         "plans": plans,
-        "now": stamp(time.time()),
+        "now": format_timestamp(time.time()),
     }
     return base64.b64encode(lzma.compress(json.dumps(sent).encode())).decode()

@@ -10,7 +10,7 @@ from hosts import SILENT  # isort: split
 from common import PING, PROJECT, find_playbook_program  # isort: split
 
 from proscribe.wire import stream
-from proscribe.wire.store import Store
+from proscribe.wire.store import PlanStore
 
 LONG, IDLE = 3600, 1  # seconds that a connection stays open which nobody uses
 
@@ -103,9 +103,11 @@ class Bench:
     def streamed(self):
         """What an audit runs on a host that keeps the code, and what it pipes to that."""
         call = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
-        store = Store(self.reports / "plans")
-        plan = store.plan(digest=self.plan()["digest"])
-        return stream.RECEIVE, stream.payload(store.code(probe=False), plan, call, whole=False)
+        store = PlanStore(self.reports / "plans")
+        plan = store.make_plan_part(digest=self.plan()["digest"])
+        return stream.REPLYING_PROGRAM, stream.make_payload(
+            store.make_code_part(probe=False), plan, call, with_content=False
+        )
 
     def check(self, what, hosts, seeded=None):
         """Raise NoResult where the newest report is not what was seeded."""
@@ -115,5 +117,5 @@ class Bench:
 
 def answered(output):
     """Is this a host's answer to the bytes of an audit, with a record?"""
-    found = stream.answer(output)
+    found = stream.parse_answer(output)
     return found is not None and "record" in found

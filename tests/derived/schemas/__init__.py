@@ -6,8 +6,8 @@ import json
 from proscribe.controller.report.exports.event_texts import LONGEST
 from proscribe.model.types.export import Manifest
 from proscribe.model.types.quarantine import QuarantineList
-from proscribe.model.types.record import Record
-from proscribe.model.types.report import Report
+from proscribe.model.types.record import HostRecord
+from proscribe.model.types.report import FleetReport
 
 from ..part import Part, read_rows
 from .event import event
@@ -19,7 +19,7 @@ from .waiver import waiver
 
 def record():
     """A host record. Each says why there is no answer that counts, but none that a host makes."""
-    shape = shape_of(Record)
+    shape = shape_of(HostRecord)
     return {**shape, "required": [*shape["required"], "reason"]}
 
 
@@ -41,7 +41,7 @@ waiver | Waiver | waivers/<id>.yml of an inventory: an approved exception. docs/
 """
 )
 SHAPES = {"event": event, "host-record": record, "plan": plan, "service": service, "waiver": waiver}
-TYPES = {"export": Manifest, "quarantine-list": QuarantineList, "report": Report}
+TYPES = {"export": Manifest, "quarantine-list": QuarantineList, "report": FleetReport}
 SCHEMAS = {name: (title, about, SHAPES.get(name)) for name, title, about in ABOUT}
 
 

@@ -1,13 +1,27 @@
 """A compiled plan, in which each control has its own keys of a service."""
 
-from proscribe.model.types.plan import OfApps, OfBrowser, OfDns, OfFirewall, OfNames, Plan, Section, Standing
+from proscribe.model.types.plan import (
+    AppIdentifiers,
+    BrowserIdentifiers,
+    DnsIdentifiers,
+    DomainIdentifiers,
+    FirewallIdentifiers,
+    Plan,
+    PlanSection,
+    ServicePolicy,
+)
 from proscribe.model.words import CONTROLS
 
 from .shapes import keyed
 from .typed import keys_of, shape_of
 
 # What a service is found and blocked by.
-IDENTIFIERS = {"apps": (OfApps,), "browser": (OfNames, OfBrowser), "firewall": (OfFirewall,), "dns": (OfNames, OfDns)}
+IDENTIFIERS = {
+    "apps": (AppIdentifiers,),
+    "browser": (DomainIdentifiers, BrowserIdentifiers),
+    "firewall": (FirewallIdentifiers,),
+    "dns": (DomainIdentifiers, DnsIdentifiers),
+}
 MISSING_IN_OLD = "browsers"  # of plans that earlier versions wrote
 
 
@@ -22,8 +36,8 @@ def plan():
 
 
 def _section(control):
-    section = shape_of(Section)
+    section = shape_of(PlanSection)
     entry = section["properties"]["services"]["additionalProperties"]
-    keys = [key for kind in (Standing, *IDENTIFIERS[control]) for key in keys_of(kind)]
+    keys = [key for kind in (ServicePolicy, *IDENTIFIERS[control]) for key in keys_of(kind)]
     entry["properties"] = {key: entry["properties"][key] for key in keys}
     return section

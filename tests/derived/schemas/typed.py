@@ -18,7 +18,7 @@ SCALARS = {str: "string", bool: "boolean", int: "integer", float: "number", dict
 def keys_of(kind):
     """The keys of a TypedDict that a document has, each with its type."""
     hints = get_type_hints(kind, localns=NAMES, include_extras=True)
-    return {key: hint for key, hint in hints.items() if annotations.ELSEWHERE not in _notes(hint)}
+    return {key: hint for key, hint in hints.items() if annotations.UNDOCUMENTED_KEY not in _notes(hint)}
 
 
 def shape_of(hint):
@@ -63,8 +63,8 @@ def _noted(hint, notes):
     for note in notes:
         if isinstance(note, str):
             shape["description"] = note
-        elif isinstance(note, annotations.Keywords):
-            shape |= {keyword: _plain(value) for keyword, value in note.given.items()}
+        elif isinstance(note, annotations.SchemaKeywords):
+            shape |= {keyword: _plain(value) for keyword, value in note.keywords.items()}
     if {"const", "enum"} & shape.keys():
         shape.pop("type", None)
     return shape

@@ -1,7 +1,7 @@
 """A waiver's file, from the keys and patterns of its reader (controller/compile/waivers/document.py)."""
 
 from proscribe.controller.compile.waivers import document
-from proscribe.model.words import CONTROLS, REQUEST_ID
+from proscribe.model.words import CONTROLS, REQUEST_ID_PATTERN
 
 from .shapes import about, keyed, listed, matching, one_of, shut
 
@@ -26,7 +26,7 @@ def _of_key(key):
         one = matching(document.hours.HOURS)
         return about({"anyOf": [one, listed(one)]}, "When it is open, in the host's own zone; one, or several")
     if key == "request":
-        return about(matching(REQUEST_ID), "The id of the request that it answers")
+        return about(matching(REQUEST_ID_PATTERN), "The id of the request that it answers")
     if key in document.LISTS:
         pattern, what = document.LISTS[key]
         return listed(about(matching(pattern), what), 1 if key in document.REQUIRED else 0)

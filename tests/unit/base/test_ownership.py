@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from proscribe.base import run_files
-from proscribe.base.others import acl_of, acl_rights
-from proscribe.base.ownership import exposed, who_else
+from proscribe.base.others import list_acl_rights, read_acl
+from proscribe.base.ownership import describe_others, find_exposed_below
 from proscribe.host.schedule.reach import require_own
 from proscribe.host.system import ControlError, Host
 from proscribe.host.system.roots_own import changeable
@@ -37,7 +37,7 @@ def place(tmp_path):
 
 
 def find_exposed(path: str) -> str:
-    exposure = exposed(path, ())
+    exposure = find_exposed_below(path, ())
     return exposure.path if exposure else ""
 
 
@@ -59,7 +59,7 @@ def make_stat(uid: int, gid: int, mode: int) -> os.stat_result:
     ],
 )
 def test_account_that_can_change_a_file_is_named_by_owner_and_mode(uid, gid, mode, trusted, who):
-    assert who_else(make_stat(uid, gid, mode), trusted) == who
+    assert describe_others(make_stat(uid, gid, mode), trusted) == who
 
 
 def pack(*entries: tuple[int, int]) -> bytes:
@@ -81,8 +81,8 @@ def pack(*entries: tuple[int, int]) -> bytes:
     ],
 )
 def test_rights_of_an_acl_are_no_more_than_its_mask(entries, tags, rights):
-    assert acl_rights(pack(*entries), tags) == rights
-    assert acl_rights(pack(*entries, (2, 7))[:-1], tags) == rights, "half an entry is none"
+    assert list_acl_rights(pack(*entries), tags) == rights
+    assert list_acl_rights(pack(*entries, (2, 7))[:-1], tags) == rights, "half an entry is none"
 
 
 # Each place that asks forgives something else, and none of them anything more. `strict` is what most findings go by;
@@ -116,11 +116,11 @@ def test_file_that_others_can_change_is_so_for_all_who_ask(place, rights, listed
         except OSError as error:
             pytest.skip(f"the file system has no ACLs: {error}")
         with file.open("rb") as opened:
-            assert acl_of(opened.fileno()) == acl_of(file) == acl == host.acl("/roles/main.yml")
-        assert acl_of(place / "link") == host.acl("/link") == b""
+            assert read_acl(opened.fileno()) == read_acl(file) == acl == host.acl("/roles/main.yml")
+        assert read_acl(place / "link") == host.acl("/link") == b""
     strict, tool, trusted = expected
     assert host.others("/roles/main.yml", file.lstat()) == strict
-    assert changeable(str(file)) == str(file) * tool and (exposed(str(file), {4321}) is not None) is trusted
+    assert changeable(str(file)) == str(file) * tool and (find_exposed_below(str(file), {4321}) is not None) is trusted
 
 
 def test_root_and_the_account_that_made_a_fixture_own_its_files(place):
@@ -146,9 +146,9 @@ def test_account_that_is_gone_hides_no_other(monkeypatch):
         ("all", [], "the group all"),
     ):
         monkeypatch.setattr(grp, "getgrgid", lambda gid, group=(name, "x", 4321, members): grp.struct_group(group))
-        assert who_else(make_stat(4321, 4321, 0o775), [99999, 4321]) == who
-        assert who_else(make_stat(4321, 4322, 0o775), {4321}) == f"the group {name}"
-        assert who_else(make_stat(99999, 4321, 0o775), [99999]) == f"the group {name}"
+        assert describe_others(make_stat(4321, 4321, 0o775), [99999, 4321]) == who
+        assert describe_others(make_stat(4321, 4322, 0o775), {4321}) == f"the group {name}"
+        assert describe_others(make_stat(99999, 4321, 0o775), [99999]) == f"the group {name}"
 
 
 @pytest.mark.parametrize("which", [".", "..", "roles", "roles/main.yml"])
@@ -161,19 +161,19 @@ def test_first_path_in_others_reach_is_named(place, which, how):
         os.chown(path, 0, NOBODY)
         path.chmod(0o757 if how == "everybody" else 0o775)
     assert find_exposed(str(place)) == str(path)
-    assert how != "owner" or exposed(str(place), {NOBODY}) is None
+    assert how != "owner" or find_exposed_below(str(place), {NOBODY}) is None
 
 
 def test_path_in_a_sticky_directory_is_replaced_by_its_owner_alone(place):
     place.parent.chmod(0o1777)
-    assert exposed(str(place), ()) is None
+    assert find_exposed_below(str(place), ()) is None
     assert find_exposed(str(place.parent / "not there")) == str(place.parent), "anybody could make it"
     (place.parent / "link").symlink_to(place)
-    assert exposed(str(place.parent / "link"), ()) is None
+    assert find_exposed_below(str(place.parent / "link"), ()) is None
     os.lchown(place.parent / "link", NOBODY, NOBODY)
     assert find_exposed(str(place.parent / "link")) == str(place.parent / "link")
     (place / "roles").chmod(0o1777)  # but there anybody can add something
-    assert exposed(str(place), ()) is not None
+    assert find_exposed_below(str(place), ()) is not None
 
 
 @pytest.mark.parametrize("target", ["open", "./open/.", "roles/..//open/"])
@@ -192,20 +192,22 @@ def test_links_are_followed_as_far_as_the_kernel_follows(place):
     """With one less, a file that the run does open would be an error; with one more, none that it does not."""
     for number in range(41):
         (place / f"link{number + 1}").symlink_to(f"link{number}" if number else "roles")
-    assert exposed(str(place / "link40/main.yml"), ()) is None and (place / "link40/main.yml").read_text() == ""
+    assert (
+        find_exposed_below(str(place / "link40/main.yml"), ()) is None and (place / "link40/main.yml").read_text() == ""
+    )
     (place / "a").symlink_to("b")
     (place / "b").symlink_to("a")
     for path in (place / "link41/main.yml", place / "a/x", place):
         with pytest.raises(OSError, match="too many links"):
-            exposed(str(path), ())
+            find_exposed_below(str(path), ())
 
 
 def test_owner_of_a_sticky_directory_replaces_what_is_in_it(place):
     place.parent.chmod(0o1755)
     os.chown(place.parent, NOBODY, 0)
-    exposure = exposed(str(place), ())
+    exposure = find_exposed_below(str(place), ())
     assert exposure is not None and exposure[:4] == (str(place.parent), "nobody", 0o1755, "nobody")
-    assert exposed(str(place), {NOBODY}) is None
+    assert find_exposed_below(str(place), {NOBODY}) is None
 
 
 def test_directory_that_is_gone_meanwhile_hides_no_other(place, monkeypatch):
@@ -224,17 +226,17 @@ def test_file_that_is_gone_meanwhile_hides_no_other(place, monkeypatch):
     # Each scheduled run checks the reports of its checkout, too, and other runs write there.
     real = os.listdir
     monkeypatch.setattr(os, "listdir", lambda path: ["gone", *real(path)])
-    assert exposed(str(place), ()) is None
+    assert find_exposed_below(str(place), ()) is None
     (place / "roles" / "main.yml").chmod(0o666)
     assert find_exposed(str(place)) == str(place / "roles" / "main.yml")
 
 
 def test_directory_with_more_files_than_are_checked_is_an_error(place, monkeypatch):
-    monkeypatch.setattr("proscribe.base.ownership.ENTRIES", 2)  # roles, and the file in it
-    assert exposed(str(place), ()) is None
+    monkeypatch.setattr("proscribe.base.ownership.MAX_ENTRIES", 2)  # roles, and the file in it
+    assert find_exposed_below(str(place), ()) is None
     (place / "roles" / "tasks.yml").touch()
     with pytest.raises(OSError, match="more than 2 files"):
-        exposed(str(place), ())
+        find_exposed_below(str(place), ())
 
 
 def test_link_to_a_file_that_others_could_make_is_exposed(place, tmp_path):
@@ -287,12 +289,12 @@ def test_path_that_cannot_be_checked_is_not_trusted(place, monkeypatch):
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_files, "exposed", closed)
+        patch.setattr(run_files, "find_exposed_below", closed)
         with pytest.raises(ControlError) as wrong:
             require_own("root", [str(place)])
     assert f"{place}: [Errno 5]" in str(wrong.value)
     monkeypatch.setattr(run_files, "open", closed, raising=False)  # its first line: the file itself is checked anyhow
-    assert list(run_files._list_with_interpreters(str(place / "roles/main.yml"))) == [str(place / "roles/main.yml")]
+    assert list(run_files._list_interpreter_paths(str(place / "roles/main.yml"))) == [str(place / "roles/main.yml")]
 
 
 def test_clone_that_shares_files_by_hard_links_is_to_be_cloned_anew(place, tmp_path):
@@ -300,5 +302,5 @@ def test_clone_that_shares_files_by_hard_links_is_to_be_cloned_anew(place, tmp_p
     theirs.touch()
     os.chown(theirs, NOBODY, NOBODY)
     os.link(theirs, place / "object")
-    exposure = exposed(str(place), ())
+    exposure = find_exposed_below(str(place), ())
     assert exposure is not None and "--no-hardlinks" in exposure.remedy and "chown" not in exposure.remedy

@@ -99,12 +99,12 @@ def test_process_runs_the_command_of_its_first_word(module, monkeypatch, capsys)
         ("", "", ["/srv/proscribe"], "/srv/proscribe"),
         ("", f"/{'p' * 22}", [f"/{'p' * 22}"], f"/{'p' * 22}"),
         ("", f"/{'p' * 23}", [f"/{'p' * 23}"], "p" * 23),
-        ("acme.ban", "../x", [sys.executable, str(installation.COMMAND)], "proscribe_command.py"),
+        ("acme.ban", "../x", [sys.executable, str(installation.COMMAND_PATH)], "proscribe_command.py"),
     ],
 )
 def test_command_is_named_as_it_was_called_where_that_is_short(collection, called, program, name, monkeypatch, capsys):
     monkeypatch.setattr(installation, "COLLECTION", collection)
-    monkeypatch.setattr(installation, "LAUNCHER", "/srv/proscribe")
+    monkeypatch.setattr(installation, "LAUNCHER_PATH", "/srv/proscribe")
     monkeypatch.setenv("PROSCRIBE_CALLED", called)
     monkeypatch.setattr(cli, "typed", lambda word, where: (word,))
     assert list(cli.program()) == program
@@ -212,7 +212,7 @@ def test_waiver_file_is_on_the_disk_before_it_has_its_name_and_the_name_after_it
 @pytest.mark.parametrize(("name", "place", "done"), [("", "root", True), ("a.b", "own", True), ("a.b", "root", False)])
 def test_a_file_of_a_catalogue_is_written_but_in_a_collection(tmp_path, monkeypatch, name, place, done):
     monkeypatch.setattr(installation, "COLLECTION", name)
-    monkeypatch.setattr(installation, "ROOT", tmp_path / "root")
+    monkeypatch.setattr(installation, "PROJECT_DIRECTORY", tmp_path / "root")
     path = tmp_path / place / "catalog/webmail/owl.yml"
     for text in ("first\n", "Zürich\n") if done else ():
         files.write(path, text)
@@ -314,7 +314,7 @@ def test_variables_of_a_command_stand_behind_those_of_its_caller(call, monkeypat
     options, own = ["--host", "a,b", "--host", "c", "--id", "s-3fa4b2c1"], ["-i", "inv", "-e", "quarantine_all=1"]
     words = ["restore", *options, "--accept-loss", *own]
     *argv, extra = call(*words)
-    assert argv == ["ansible-playbook", "ansible-playbook", installation.playbook("quarantine"), *own, "-e"]
+    assert argv == ["ansible-playbook", "ansible-playbook", installation.name_playbook("quarantine"), *own, "-e"]
     changed = {"quarantine_do": "restore", "quarantine_host": ["a", "b", "c"], "quarantine_id": ["s-3fa4b2c1"]}
     assert json.loads(extra) == NOTHING | changed | {"quarantine_accept_loss": True}
     monkeypatch.setenv("PROSCRIBE_ANSIBLE_PLAYBOOK", "/x/play")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_export import AT, HOURS, SETTINGS, decision, plan
-from proscribe.base.duration import spelled
+from proscribe.base.duration import format_moment
 from proscribe.controller.enforcement_points import access_log, browsers, manifest, registry, signature, writing
 from proscribe.controller.enforcement_points.access_log import LONGEST, MOST, Unreadable, fetches
 from proscribe.controller.enforcement_points.decision import decide, join
@@ -21,7 +21,7 @@ from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.controller.enforcement_points.signature import Signing
 from proscribe.controller.ssh_signatures import Signature
 from proscribe.host.controls.group_policy import policies
-from proscribe.model.plan import RESTRICTED, check, sealed
+from proscribe.model.plan import RESTRICTED_MODES, add_digest, check_plan
 from proscribe.model.words import EXPORT_SCHEMA
 
 WAIVED = {"mode": "waived", "waiver": "W-1"}
@@ -68,7 +68,7 @@ def test_programs_of_permitted_accounts_are_only_reported():
 def test_hosts_may_differ_in_what_a_format_does_not_take():
     other = plan({"browser": {"chat": {"domains": ["other.example"]}}})
     joined, _ = join({"a": plan(), "b": other}, ("dns",))
-    check(joined)
+    check_plan(joined)
     assert sorted(joined["controls"]) == ["apps", "dns", "firewall"]
     with pytest.raises(NotExportable, match=r"a and b .*controls\.browser\.services\.chat\.domains"):
         join({"a": plan(), "b": other}, ("dns", "browser"))
@@ -92,7 +92,7 @@ def test_a_control_that_is_off_is_said_or_refused():
 def test_a_decision_is_never_wider_than_a_host(entries):
     plans = {f"host{number}": plan({"dns": {"chat": entry}}) for number, entry in enumerate(entries)}
     joined, said = join(plans, ("dns",))
-    open_there = joined["controls"]["dns"]["services"]["chat"]["mode"] not in RESTRICTED
+    open_there = joined["controls"]["dns"]["services"]["chat"]["mode"] not in RESTRICTED_MODES
     assert open_there == all(entry == WAIVED for entry in entries)
     assert bool(said) == any(entry not in ({}, WAIVED) for entry in entries) or WAIVED in entries
     assert join(dict(reversed(plans.items())), ("dns",)) == (joined, said)
@@ -217,7 +217,7 @@ def managed(*networks, firewall=None):
     made = plan({"firewall": {"chat": {"networks": firewall}}} if firewall is not None else {})
     chosen = {**SETTINGS["firewall"], "dns_over_tls": "blocked", "management": list(networks)}
     section = {**made["controls"]["firewall"], "settings": chosen}
-    return sealed({**made, "controls": {**made["controls"], "firewall": section}})
+    return add_digest({**made, "controls": {**made["controls"], "firewall": section}})
 
 
 def whole(made):
@@ -278,7 +278,7 @@ def test_an_answer_for_one_address(format_, host, port, expected):
 @pytest.mark.parametrize("host", ["chat.example", "192.0.2.7"])
 def test_a_plan_without_the_control_blocks_nothing(format_, host):
     answers = FORMATS[format_].blocks
-    assert not (answers and answers(sealed({**plan(), "controls": {}}), host, 443))
+    assert not (answers and answers(add_digest({**plan(), "controls": {}}), host, 443))
 
 
 def files(format_="domains", **more):
@@ -378,7 +378,7 @@ def line(address="192.0.2.1", at=TIME, path="/guests/proscribe.rpz", status=200)
 
 
 def seen(log, url="/guests"):
-    return {one.address: spelled(one.at) for one in fetches(log, url, FILES).last}
+    return {one.address: format_moment(one.at) for one in fetches(log, url, FILES).last}
 
 
 @pytest.fixture
@@ -397,7 +397,7 @@ def test_fetches_in_a_log_of_a_real_server():
         "127.0.0.10": "2026-11-30T12:33:22Z",
     }
     found = fetches(REAL, "/guests/", FILES)
-    assert (found.addresses, spelled(found.since)) == (6, "2026-11-30T12:33:20Z")
+    assert (found.addresses, format_moment(found.since)) == (6, "2026-11-30T12:33:20Z")
     assert seen(REAL, "/other") == {} and fetches(REAL, "/guests", set()).last == []
 
 

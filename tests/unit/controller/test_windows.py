@@ -19,7 +19,7 @@ from proscribe.controller.windows.installed import Installed, find
 from proscribe.controller.windows.packages import App
 from proscribe.controller.windows.registry import Registry, Value
 from proscribe.model.finding import Finding
-from proscribe.wire.replies.shapes import Unusable
+from proscribe.wire.replies.shapes import UnusableAnswer
 from recording import compare, fold
 from windows_answers import ALICE, BOB, MARK, answered, app_path, device_package, installed, printed, started_lately
 
@@ -248,19 +248,19 @@ def test_every_language_and_code_page_gives_the_same(named, encoding):
 def test_an_answer_of_any_size_is_limited(monkeypatch):
     monkeypatch.setattr(answer_module, "MOST_TASKS", 100)
     assert len(answered(tasks=[("a.exe", number) for number in range(100)]).tasks or ()) == 100
-    with pytest.raises(Unusable, match="^its list of programs cannot be read"):
+    with pytest.raises(UnusableAnswer, match="^its list of programs cannot be read"):
         answered(tasks=[("x" * 200_000, 1)])
-    with pytest.raises(Unusable, match="more than 100 programs"):
+    with pytest.raises(UnusableAnswer, match="more than 100 programs"):
         answered(tasks=[("a.exe", number) for number in range(101)])
-    with pytest.raises(Unusable, match="longer than the registry takes"):
+    with pytest.raises(UnusableAnswer, match="longer than the registry takes"):
         answered(installed("{1}", DisplayName="\n".join(["x" * 1000] * 1100)))
-    with pytest.raises(Unusable, match="deeper than 128"):
+    with pytest.raises(UnusableAnswer, match="deeper than 128"):
         answered({**installed("{1}", DisplayName="x"), f"HKLM\\{keys.UNINSTALL}" + "\\x" * 130: []})
     monkeypatch.setattr(registry_module, "MOST_VALUES", 50)
-    with pytest.raises(Unusable, match="more than 50 values"):
+    with pytest.raises(UnusableAnswer, match="more than 50 values"):
         answered(installed("{1}", **{f"v{number}": "x" for number in range(60)}))
     monkeypatch.setattr(answer_module, "MOST_LINES", 20)
-    with pytest.raises(Unusable, match="^it has more than 20 lines$"):
+    with pytest.raises(UnusableAnswer, match="^it has more than 20 lines$"):
         read("\n".join([f"{MARK} begin", *"x" * 19, f"{MARK} end", ""]).encode(), MARK)
     assert read("\n".join([f"{MARK} begin", *"x" * 18, f"{MARK} end", ""]).encode(), MARK).tasks is None
 
@@ -298,7 +298,7 @@ def test_no_bytes_of_a_host_do_anything_but_be_read_or_refused(noise, place):
     for answer in (noise, whole[:place] + noise + whole[place:]):
         try:
             found = read(answer, MARK)
-        except Unusable:
+        except UnusableAnswer:
             continue
         assert all(isinstance(task.pid, int) for task in found.tasks or ())
         assert all(name.isprintable() for name in [task.image for task in found.tasks or ()])
@@ -508,7 +508,7 @@ def test_a_registry_of_any_size_is_limited(lines, fit, monkeypatch):
     if fit:
         Registry().take("HKLM\\Software", lines, whole=True)
     else:
-        with pytest.raises(Unusable, match="^(its registry has|a name or a text of its registry is)"):
+        with pytest.raises(UnusableAnswer, match="^(its registry has|a name or a text of its registry is)"):
             Registry().take("HKLM\\Software", lines, whole=True)
 
 
@@ -516,5 +516,5 @@ def test_the_limits_are_those_of_a_whole_answer(monkeypatch):
     monkeypatch.setattr(registry_module, "MOST_VALUES", 3)
     registry = Registry()
     registry.take("HKLM\\Software", [TOP, *THREE_VALUES], whole=True)
-    with pytest.raises(Unusable, match="^its registry has more than 3 values or 100,000 keys$"):
+    with pytest.raises(UnusableAnswer, match="^its registry has more than 3 values or 100,000 keys$"):
         registry.take("HKLM\\Software", [TOP, *THREE_VALUES[:1]], whole=True)

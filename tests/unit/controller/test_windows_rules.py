@@ -17,7 +17,7 @@ from proscribe.controller.windows.applocker import RULE
 from proscribe.host.controls.group_policy.applocker import entries
 from proscribe.host.controls.group_policy.registry_pol import number, said_by, text
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
-from proscribe.model.plan import sealed
+from proscribe.model.plan import add_digest
 from proscribe.wire.replies import results
 from well_known import WELL_KNOWN
 from windows_answers import ALICE, BOB, MARK, NOTHING, WECHAT, answered, device_package, installed, plan, started
@@ -44,7 +44,7 @@ def rules(values=NOTHING, compiled=None, only=(), **named):
 
 def record(values=NOTHING, compiled=None, only=(), **named):
     made = observing.observe(compiled or plan(), answered(values, **named), only, time.monotonic())
-    result = results.observation(observing.answered(made, "never"))
+    result = results.read_observation(observing.answered(made, "never"))
     assert result["drifted"] == [] and result["changed"] is False
     return dict(result["record"])
 
@@ -355,7 +355,7 @@ def own_plan(own_catalogue):
     compiled = compile_plan(own_catalogue, read_restrictions(chosen, str), [], datetime.date(2026, 11, 30))
     enforced = {id_ for id_, one in compiled["controls"]["apps"]["services"].items() if one["mode"] == "enforce"}
     assert enforced == SERVICES and len(SERVICES) == 14
-    return sealed({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})
+    return add_digest({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})
 
 
 def rules_of_well_known(own_plan, values, **named):
@@ -506,14 +506,14 @@ def made_plan(mode, **entry):
     compiled = plan(services)
     section = compiled["controls"]["apps"]
     section["settings"] = {**section["settings"], "applocker": mode}
-    return sealed({key: value for key, value in compiled.items() if key != "digest"})
+    return add_digest({key: value for key, value in compiled.items() if key != "digest"})
 
 
 def recorded(compiled, values):
     """The rule in a host's record, once it has passed the reader of answers; {} where the record does not list it."""
     said = answered(values, code_page=["65001"], **RUNS)
     made = observing.observe(compiled, said, ["apps"], time.monotonic())
-    record = results.observation(observing.answered(made, "never"))["record"]
+    record = results.read_observation(observing.answered(made, "never"))["record"]
     assert record["controls"]["apps"]["evaluated"] == 2
     return next((dict(one) for one in record["rules"] if one["rule"] == RULE), {})
 

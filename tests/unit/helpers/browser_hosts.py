@@ -10,7 +10,7 @@ from proscribe.host.controls import browser
 from proscribe.host.controls.applying import carry_out
 from proscribe.host.controls.base import Changes
 from proscribe.host.system import Host
-from proscribe.model.finding import Verdict
+from proscribe.model.finding import RuleVerdict
 
 
 def section(services: Mapping[str, Mapping[str, Any]] = {}, **settings: Any) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Tree:
     def lift(self) -> None:
         carry_out(browser.lift(self.host, self.plan))
 
-    def verdicts(self, of: dict[str, Any] | None = None) -> dict[str, Verdict]:
+    def verdicts(self, of: dict[str, Any] | None = None) -> dict[str, RuleVerdict]:
         return {verdict.rule.partition("/")[2]: verdict for verdict in browser.observe(self.host, of or self.plan)}
 
     def states(self, of: dict[str, Any] | None = None) -> set[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Set
 from typing import Any
 
-from proscribe.model.finding import Finding, Verdict
+from proscribe.model.finding import Finding, RuleVerdict
 
 
 def describe_fields(fields: Mapping[str, Any]) -> list[str]:
@@ -17,7 +17,7 @@ def describe_finding(finding: Finding) -> str:
     return f"  {' | '.join(finding)}".rstrip(" |")
 
 
-def describe_verdict(case: str, verdict: Verdict) -> list[str]:
+def describe_verdict(case: str, verdict: RuleVerdict) -> list[str]:
     """List a verdict, which enforcing would correct where it is `drifted`, and its findings."""
     said = [verdict.state, *["drifted"] * verdict.drifted, *filter(None, (verdict.waiver, verdict.reason))]
     return [f"{case}: {', '.join(said)}", *map(describe_finding, verdict.findings)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from proscribe.host.controls.group_policy.domain import same
 from proscribe.host.system import Host, Result
-from proscribe.model.plan import sealed
+from proscribe.model.plan import add_digest
 
 SYSVOL, DATABASE = "/var/lib/samba/sysvol", "/var/lib/samba/private/sam.ldb"
 DN, POLICIES = "DC=example,DC=com", "CN=Policies,CN=System,DC=example,DC=com"
@@ -193,12 +193,12 @@ def plan(*objects):
     settings = {"browsers": {}, "extensions_allowed": [], "tenants": {}}
     browser = {"mode": "enforce", "services": {"mail": mail}, "settings": settings}
     usual = {"name": "Ours", "group": "desktops", "ous": [DESKTOPS], "enforced": False, "browser": browser}
-    return sealed({**NO_OBJECT, "group_policy": {"objects": [{**usual, **item} for item in objects or ({},)]}})
+    return add_digest({**NO_OBJECT, "group_policy": {"objects": [{**usual, **item} for item in objects or ({},)]}})
 
 
 def none():
     """Make the plan of a host without an object."""
-    return sealed(NO_OBJECT)
+    return add_digest(NO_OBJECT)
 
 
 def files_of(root):

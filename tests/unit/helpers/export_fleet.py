@@ -4,8 +4,8 @@ import fleets
 from fleets import PROCESS, WAIVERS, WECHAT, wechat
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.controller.report.exports import formats, usual, write
-from proscribe.model.finding import STATES, Finding, Verdict, judge
-from proscribe.wire.replies.record import read
+from proscribe.model.finding import STATES, Finding, RuleVerdict, judge_rule
+from proscribe.wire.replies.record import read_record
 
 FINISHED = "2026-11-25T00:31:00Z"
 WAIVED = {"mode": "waived", "waiver": "press-office"}
@@ -16,15 +16,15 @@ ANSWERS = {
     "holds": fleets.clean_answer(),
     "broken": fleets.answer(wechat(WECHAT, PROCESS), evaluated=["apps/line", "dns/line"])
     | {"attempts": {"firewall/telegram": 40}},
-    "blind": fleets.answer(Verdict("apps/wechat", "unknown", reason="needs root"), evaluated=["apps/line"]),
+    "blind": fleets.answer(RuleVerdict("apps/wechat", "unknown", reason="needs root"), evaluated=["apps/line"]),
     "failed": fleets.answer(evaluated=["apps/line"], errors=[{"control": "dns", "message": "it broke"}])
     | {"state": "error"},
     "excused": fleets.answer(wechat(WECHAT, entry=WAIVED), evaluated=["apps/line"])
     | {"attempts": {"firewall/telegram": 2}},
     "mended": fleets.answer(evaluated=["apps/line"])
-    | {"state": "repaired", "rules": [wechat(WECHAT).as_dict() | {"state": "repaired"}], "rules_evaluated": 2},
-    "early": fleets.answer(judge("apps/wechat", UPCOMING, [WECHAT])),
-    "idle": fleets.answer(judge("apps/wechat", UPCOMING, [])),
+    | {"state": "repaired", "rules": [wechat(WECHAT).convert_to_dict() | {"state": "repaired"}], "rules_evaluated": 2},
+    "early": fleets.answer(judge_rule("apps/wechat", UPCOMING, [WECHAT])),
+    "idle": fleets.answer(judge_rule("apps/wechat", UPCOMING, [])),
     "other": fleets.clean_answer(digest=fleets.OTHER_DIGEST),
 }
 STATE = {
@@ -43,7 +43,7 @@ def exported(directory, names=None, answers=ANSWERS, hosts=tuple(STATE), **chang
     """Return the exports of a fleet as texts by name."""
     names = usual() if names is None else names
     run = fleets.run(hosts, **{"waivers": WAIVERS, **changes})
-    records = [read(host, answer) for host, answer in answers.items()]
+    records = [read_record(host, answer) for host, answer in answers.items()]
     fleet = reconcile(run["hosts"], records, {"gone": "unreachable: no route to host"})
     report = fleet_report(run, fleet, FINISHED)
     paths = write(directory, report, fleet.records, names)
@@ -59,6 +59,6 @@ def hostile_answers():
 def hostile_answer(text, state="noncompliant"):
     """Return an answer whose every text is the given one."""
     finding = Finding(*[text] * len(Finding._fields))
-    verdict = Verdict(f"apps/{text}", state, (finding, finding), text, text)
+    verdict = RuleVerdict(f"apps/{text}", state, (finding, finding), text, text)
     answer = fleets.answer(verdict, errors=[{"control": "dns", "message": text}], checked_at=text)
     return {**answer, "platform": {"os": text, "version": text}}

@@ -1,7 +1,7 @@
 """Made runs, host records and fleets for the tests of the report."""
 
 from proscribe.controller.report.text.command import Call
-from proscribe.model.finding import Finding, Verdict, host_record, judge
+from proscribe.model.finding import Finding, RuleVerdict, judge_rule, make_host_record
 
 DIGEST = "sha256:" + "a" * 64
 OTHER_DIGEST = "sha256:" + "b" * 64
@@ -32,9 +32,9 @@ def run(hosts=("web01", "web02"), mode="audit", **changes):
 
 def answer(*verdicts, evaluated=(), digest=DIGEST, checked_at="2026-11-25T00:30:05Z", errors=()):
     """What a host answers: these verdicts, and so many services more (by rule) that hold."""
-    return host_record(
+    return make_host_record(
         plan_digest=digest, checked_at=checked_at, platform=PLATFORM,
-        verdicts=[*verdicts, *(Verdict(rule, "compliant") for rule in evaluated)], errors=errors, duration_ms=120,
+        verdicts=[*verdicts, *(RuleVerdict(rule, "compliant") for rule in evaluated)], errors=errors, duration_ms=120,
     )  # fmt: skip
 
 
@@ -43,13 +43,13 @@ def clean_answer(**changes):
 
 
 def wechat(*findings, entry=ENFORCED):
-    return judge("apps/wechat", entry, findings)
+    return judge_rule("apps/wechat", entry, findings)
 
 
 def no_policy(browsers=("chromium", "firefox"), services=SERVICES):
     """Return verdicts of a host without browser policies: each rule fails for one cause."""
     return [
-        judge(f"browser/{service}", ENFORCED, [
+        judge_rule(f"browser/{service}", ENFORCED, [
             Finding("policy", f"www.{service}.example", browser, path=f"/etc/{browser}/policies/managed/proscribe.json",
                     detail=f"and {index + 1} more: the file is not there") for browser in browsers
         ])

@@ -3,7 +3,7 @@
 import datetime
 
 from proscribe.controller.enforcement_points.decision import decide
-from proscribe.model.plan import CONTROLS, sealed
+from proscribe.model.plan import CONTROLS, add_digest
 
 AT = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
 HOURS = [[0, 720, 780]]
@@ -45,7 +45,7 @@ def plan(changes=None, **top):
             services[id_] = {"name": id_.title(), **services.get(id_, {}), **entry}
         controls[control] = {"mode": "enforce", "services": services, "settings": dict(SETTINGS[control])}
     body = {"schema": "proscribe/plan/1", "catalog": "2026.11.1", "contact": "IT", "browsers": [], "controls": controls}
-    return sealed({**body, **top})
+    return add_digest({**body, **top})
 
 
 def decision(made=None, needed=CONTROLS, group=""):

@@ -7,7 +7,7 @@ from typing import Any
 
 from proscribe.host.controls.group_policy.policies import of_programs
 from proscribe.host.system import Host, Result
-from proscribe.model.plan import SCHEMA, sealed
+from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 RUNNING = (
     "    1     0 /sbin/launchd",
@@ -83,4 +83,4 @@ def plan(
         name: {"mode": "enforce", "services": services[name], "settings": SETTINGS if name == "browser" else {}}
         for name in controls
     }
-    return sealed({"schema": SCHEMA, "contact": "", "browsers": [], "controls": sections})
+    return add_digest({"schema": PLAN_SCHEMA, "contact": "", "browsers": [], "controls": sections})

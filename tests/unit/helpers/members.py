@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 from proscribe.wire import installation
 from proscribe_ansible import connection_groups, suiting
-from proscribe_ansible.handover import Member
+from proscribe_ansible.handover import TaskMember
 
 
 def make_task(**keywords):
     """Make a task of one of our playbooks that observes."""
-    usual = dict.fromkeys((*suiting.UNUSUAL, "when", *connection_groups.KEYWORDS))
+    usual = dict.fromkeys((*suiting.UNUSUAL_KEYWORDS, "when", *connection_groups.TASK_KEYWORDS))
     place = f"{installation.PLAYBOOKS}/audit.yml:28"
     observing = {"action": "compliance_state", "connection": "ssh", "_uuid": "u", "get_path": lambda: place}
     return SimpleNamespace(**{**usual, **observing, **keywords})
@@ -17,4 +17,4 @@ def make_task(**keywords):
 
 def make_member(name="h1", task=None, **variables):
     """Make a host that is queued for a task."""
-    return Member(SimpleNamespace(name=name), task or make_task(), variables, None)
+    return TaskMember(SimpleNamespace(name=name), task or make_task(), variables, None)

@@ -6,9 +6,9 @@ from fleets import DIGEST, answer, run, wechat
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.controller.report.history import Scope, queries
 from proscribe.controller.report.storage.files import ReportDirectory
-from proscribe.model.finding import REPAIRED, Finding, Verdict
-from proscribe.model.plan import sealed
-from proscribe.wire.replies.record import read
+from proscribe.model.finding import REPAIRED, Finding, RuleVerdict
+from proscribe.model.plan import add_digest
+from proscribe.wire.replies.record import read_record
 
 PACKAGE = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
 
@@ -16,7 +16,7 @@ PACKAGE = Finding("package", "wechat", manager="dpkg", version="4.0", scope="sys
 def made_plan(reports, **services):
     """Store a plan with services by control; return its digest."""
     controls = {name: {"mode": "enforce", "services": {id_: {} for id_ in ids}} for name, ids in services.items()}
-    plan = sealed({"schema": "proscribe/plan/1", "controls": controls})
+    plan = add_digest({"schema": "proscribe/plan/1", "controls": controls})
     (reports / "plans").mkdir(exist_ok=True, parents=True)
     (reports / "plans" / f"{plan['digest'].removeprefix('sha256:')}.json").write_text(json.dumps(plan))
     return plan["digest"]
@@ -35,7 +35,7 @@ def waived(**changes):
 
 
 def unseen(**changes):
-    return answer(Verdict("apps/wechat", "unknown", reason="needs root"), evaluated=["dns/x"], **changes)
+    return answer(RuleVerdict("apps/wechat", "unknown", reason="needs root"), evaluated=["dns/x"], **changes)
 
 
 def repaired(**changes):
@@ -57,7 +57,9 @@ class Past:
         digests = {host: item["plan"] if item else DIGEST for host, item in hosts.items()}
         facts = {"id": f"run{self.number}", "started": f"{time}:00:00Z", **changes}
         result = {**run(list(hosts), mode, **facts), "hosts": digests}
-        records = [read(host, {**entry, "checked_at": f"{time}:00:30Z"}) for host, entry in hosts.items() if entry]
+        records = [
+            read_record(host, {**entry, "checked_at": f"{time}:00:30Z"}) for host, entry in hosts.items() if entry
+        ]
         fleet = reconcile(digests, map(change, records), dict.fromkeys(hosts, "unreachable: no route"))
         return fleet_report(result, fleet, f"{time}:01:00Z"), fleet.records
 

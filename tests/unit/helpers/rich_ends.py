@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from fleets import WAIVERS, WECHAT, answer, clean_answer, run, wechat
-from proscribe.base.duration import moment_of
+from proscribe.base.duration import parse_moment
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.collection.lift_results import lift_results
 from proscribe.controller.report.end import closing
@@ -17,8 +17,8 @@ from proscribe.controller.report.storage import lift_file
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.journal import FILE, Journal
 from proscribe.controller.report.terminal import lifting
-from proscribe.model.finding import Verdict
-from proscribe.model.removed import Removed
+from proscribe.model.finding import RuleVerdict
+from proscribe.model.removed import RemovedPackage
 from recording import outline, read_value
 from rich_runs import POLICIES
 from watched_hosts import REQUEST, asking
@@ -29,12 +29,14 @@ GOOD = answer(evaluated=["apps/wechat", "browser/gmail", "firewall/telegram", "d
 EVENTS = {"journald": False, "syslog": False, "facility": "daemon", "send": "all", "limit": 12}
 WHOLE = (".txt", "lift.json")  # files below a run's directory that are shown whole
 REMOVED = [
-    Removed("dpkg", "wechat", "4.0", "system", "wechat", "apt-get"),
-    Removed("dpkg", "libwechat", "4.0", "system", "libwechat:i386", "apt-get", mark="auto"),
-    Removed("flatpak", "com.tencent.WeChat", "4", "system", "app/com.tencent.WeChat/x86_64/stable", source="flathub"),
-    Removed("pipx", "zoom-cli", "1.2", "user:alice", "zoom-cli", "", "/usr/bin/pipx", "/home/alice/p"),
-    Removed("pip", "x-cli", "1.2", "user:alice", "X_cli", "user", "/usr/bin/python3"),
-    Removed("deb", "line", "7", "system", "line"),
+    RemovedPackage("dpkg", "wechat", "4.0", "system", "wechat", "apt-get"),
+    RemovedPackage("dpkg", "libwechat", "4.0", "system", "libwechat:i386", "apt-get", mark="auto"),
+    RemovedPackage(
+        "flatpak", "com.tencent.WeChat", "4", "system", "app/com.tencent.WeChat/x86_64/stable", source="flathub"
+    ),
+    RemovedPackage("pipx", "zoom-cli", "1.2", "user:alice", "zoom-cli", "", "/usr/bin/pipx", "/home/alice/p"),
+    RemovedPackage("pip", "x-cli", "1.2", "user:alice", "X_cli", "user", "/usr/bin/python3"),
+    RemovedPackage("deb", "line", "7", "system", "line"),
 ]
 
 
@@ -72,7 +74,7 @@ class Ends:
 
 def story(reports):
     ends = Ends(reports)
-    unseen = answer(Verdict("apps/wechat", "unknown", reason="needs root"), evaluated=["dns/line"])
+    unseen = answer(RuleVerdict("apps/wechat", "unknown", reason="needs root"), evaluated=["dns/line"])
     twice = asking(REQUEST, {**REQUEST, "id": "fedcba9876543210", "user": "bob", "service": "line"})
     first = ends.answered(ends.run(), web01=BAD, web02=twice, web03=GOOD, web04=unseen)
     done = ends.end(first)
@@ -121,7 +123,7 @@ def killed(ends, mode):
         collector.changed("web01", "apps", {"actions": ["remove wechat 4.0"], "refused": []})
     collector.began("web02", "apps")
     journal.close()
-    when = moment_of(f"2026-11-{ends.day:02}T00:30:50Z").timestamp()
+    when = parse_moment(f"2026-11-{ends.day:02}T00:30:50Z").timestamp()
     os.utime(directory.partial / FILE, (when, when))
 
 

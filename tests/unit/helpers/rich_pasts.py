@@ -16,7 +16,7 @@ from proscribe.controller.report.history.tables import BETWEEN, USES
 from proscribe.controller.report.history.tables import WAIVERS as OF_WAIVERS
 from proscribe.controller.report.terminal import exceptions, past_runs
 from proscribe.controller.report.terminal.summary import Screen
-from proscribe.model.finding import Verdict
+from proscribe.model.finding import RuleVerdict
 from recording import outline, read_value
 from watched_hosts import ENDED, INCIDENT, POLICY, REQUEST, asking, watched
 
@@ -64,7 +64,7 @@ def fleet(day, plan):
         "mended": {**(bad() if day < 4 else good()), "attempts": {"apps/wechat": day}},
         "silent": good() if day < 3 else None, "blind": bad() if day < 3 else unseen(),
         "excused": {**answer(EXCUSED, evaluated=["dns/x"]), "attempts": {"apps/wechat": 3 * day}},
-        "partly": answer(wechat(WECHAT), Verdict("dns/x", "error", reason="the disk is full"),
+        "partly": answer(wechat(WECHAT), RuleVerdict("dns/x", "error", reason="the disk is full"),
          errors=[FULL]) if day == 5 else good(),
         "watched": watched({**INCIDENT, "last": f"2026-11-{18 + day:02}T03:00:00Z", "times": 3 + day,
          "corrected": 3 + day}, POLICY, ended=[{**ENDED, "last": f"2026-11-{18 + day:02}T09:00:00Z", "times": day}],

@@ -18,9 +18,9 @@ from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report
 from proscribe.controller.report.exports import formats, pour
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.terminal.summary import Screen, render
-from proscribe.model.finding import Finding, Verdict, judge
+from proscribe.model.finding import Finding, RuleVerdict, judge_rule
 from proscribe.model.plan import CONTROLS
-from proscribe.wire.replies.record import read
+from proscribe.wire.replies.record import read_record
 from recording import outline
 from shown_to_heads import past
 
@@ -101,9 +101,9 @@ def answers():
         left_out=3,
     )
     result["settings"] = answer(
-        Verdict("apps/install-block", "unknown", reason="needs root"),
-        judge("firewall/quic", {"mode": "enforce"}, [Finding("rule", "quic")]),
-        Verdict("dns/resolver", "error", reason="it broke"),
+        RuleVerdict("apps/install-block", "unknown", reason="needs root"),
+        judge_rule("firewall/quic", {"mode": "enforce"}, [Finding("rule", "quic")]),
+        RuleVerdict("dns/resolver", "error", reason="it broke"),
         evaluated=["apps/line"],
         errors=[{"control": "dns", "message": "it broke"}],
     )
@@ -149,9 +149,12 @@ def audited(only=()):
         baseline="reports/20261124T003000Z-audit-0000",
     )  # fmt: skip
     result["hosts"] = digests
-    records = [read(host, entry) for host, entry in answers_by_host.items()]
+    records = [read_record(host, entry) for host, entry in answers_by_host.items()]
     if not only:
-        records += [read("stranger", clean_answer()), read("holds", answer(evaluated=["apps/line", "dns/line"]))]
+        records += [
+            read_record("stranger", clean_answer()),
+            read_record("holds", answer(evaluated=["apps/line", "dns/line"])),
+        ]
     reasons = {
         "gone": "unreachable: no route to host",
         **{host: f"unreachable: {host} has no address" for host in ("away1", "away2")},
@@ -195,7 +198,7 @@ def enforced():
 
 def observed(answers_by_host, *silent):
     result = run((*answers_by_host, *silent), waivers=WAIVERS if answers_by_host else [])
-    records = [read(host, item) for host, item in answers_by_host.items()]
+    records = [read_record(host, item) for host, item in answers_by_host.items()]
     fleet = reconcile(result["hosts"], records, {"gone": "unreachable: no route to host"})
     return fleet_report(result, fleet, FINISHED), fleet.records
 

@@ -8,7 +8,7 @@ from proscribe.controller.report.evaluation.department import of_department
 from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.page.days import DAYS, picture, svg
 from proscribe.controller.report.page.document import page
-from proscribe.model.finding import Finding, judge
+from proscribe.model.finding import Finding, judge_rule
 
 FINISHED = "2026-11-25T00:31:00Z"
 PRESS = ("web01", "web02", "web03", "web04")
@@ -40,7 +40,7 @@ def fleet():
     waivers[-1]["status"] = "expired"
     result = Finding("package", "wechat", "dpkg", "4.0", "system", "/opt/wechat", f"installed from {names}")
     collector = Collector(run([*PRESS, "vault-db07", "vault-db08"], waivers=waivers))
-    collector.answered("web01", answer(judge("apps/wechat", {"mode": "enforce"}, [result])))
+    collector.answered("web01", answer(judge_rule("apps/wechat", {"mode": "enforce"}, [result])))
     for host in (*PRESS[1:], "vault-db07"):
         collector.answered(host, clean_answer())
     collector.unreachable("vault-db08", "ssh: no route")

@@ -10,7 +10,7 @@ from proscribe.host.system import Host, Result
 from proscribe.host.watch import heartbeat, installing, restoring, units
 from proscribe.host.watch.starts import reported
 from proscribe.host.watch.state import files
-from proscribe.model.plan import sealed
+from proscribe.model.plan import add_digest
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what is root's alone")
 AT = "2026-11-27T03:00:00Z"
@@ -72,7 +72,7 @@ def made(tmp_path, monkeypatch):
 def plan(every=300, **more):
     """A plan without a control."""
     body = {"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}}
-    return sealed({**body, "watch": {"every": every, "max_age": 1209600}, **more})
+    return add_digest({**body, "watch": {"every": every, "max_age": 1209600}, **more})
 
 
 def given(*plans):

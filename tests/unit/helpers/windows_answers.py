@@ -24,7 +24,7 @@ from proscribe.controller.windows.command import (
 )
 from proscribe.host.controls.group_policy.policies import entries
 from proscribe.host.controls.group_policy.registry_pol import said_by
-from proscribe.model.plan import SCHEMA, sealed
+from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 MARK = "proscribe-0123456789abcdef"
 ALICE, BOB = "S-1-5-21-1-2-3-1001", "S-1-5-21-1-2-3-1002"
@@ -220,4 +220,4 @@ def plan(
         "browser": {"mode": "enforce", "services": dict(sites), "settings": BROWSER_SETTINGS},
         **more,
     }
-    return sealed({"schema": SCHEMA, "contact": "", "browsers": [], "controls": controls})
+    return add_digest({"schema": PLAN_SCHEMA, "contact": "", "browsers": [], "controls": controls})

@@ -12,8 +12,8 @@ from proscribe.host.controls.base import Action, Changes, Refusal
 from proscribe.host.controls.observe_only import chosen, record_of
 from proscribe.host.controls.policy_tables import distinct_entries, missing_entries, same
 from proscribe.host.system import ControlError
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, RECORD_SCHEMA, Finding, Verdict
-from proscribe.model.removed import Removed
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, RECORD_SCHEMA, Finding, RuleVerdict
+from proscribe.model.removed import RemovedPackage
 
 
 def nothing() -> None:
@@ -71,7 +71,7 @@ def test_failed_action_of_a_user_is_left_and_his_actions_have_no_memory_limit():
 
 
 def test_differences_beyond_the_limit_are_cut(monkeypatch):
-    monkeypatch.setattr(base, "LARGEST_DIFFERENCES", 5)
+    monkeypatch.setattr(base, "MAX_DIFFERENCE_CHARACTERS", 5)
     actions = [base.Action("write", "/a", dict, "abc", "def"), base.Action("write", "/b", dict, "x", "y")]
     assert [(item["before_header"], item["before"], item["after"]) for item in base.differences(actions)] == [
         ("write /a", "abc", "de"),
@@ -82,12 +82,12 @@ def test_differences_beyond_the_limit_are_cut(monkeypatch):
 @pytest.mark.parametrize("left", [False, True])
 def test_answer_has_what_was_done_refused_and_removed(left):
     action = Action("write", "/a", nothing, "before", "after")
-    removed = Removed("apt", "chat", "1.0", "system", "chat")
+    removed = RemovedPackage("apt", "chat", "1.0", "system", "chat")
     changes = Changes([action], [Refusal("apps/chat", "/b", "busy")], notes=["why"], removed=[removed])
     carried: Any = {"left": [(action, "x")], "done": []} if left else {"pending": {"token": "t", "within": 60}}
     finding = Finding("process", "chat")
     answer = answer_of_change(changes, carried, [Refusal("apps/mail", "/c", "gone")], [finding] * 4001)
-    assert answer.pop("findings") == [finding.as_dict()] * 4000
+    assert answer.pop("findings") == [finding.convert_to_dict()] * 4000
     header = {"before_header": "write /a", "after_header": "write /a"}
     assert answer == {
         "changed": not left,
@@ -127,10 +127,13 @@ def test_observed_controls_follow_plan_and_choice(only, names):
 
 
 def test_record_has_observed_failed_and_unobserved_controls(monkeypatch):
-    def fail() -> list[Verdict]:
+    def fail() -> list[RuleVerdict]:
         raise ControlError("out of reach")
 
-    observed = [Verdict("apps/chat", NONCOMPLIANT, (Finding("process", "chat"),)), Verdict("apps/mail", COMPLIANT)]
+    observed = [
+        RuleVerdict("apps/chat", NONCOMPLIANT, (Finding("process", "chat"),)),
+        RuleVerdict("apps/mail", COMPLIANT),
+    ]
     monkeypatch.setattr(time, "monotonic", lambda: 12.3456)
     observers = {"apps": lambda: observed, "dns": fail}
     record = record_of(PLAN, ["apps", "dns", "browser"], observers, PLATFORM, "2026-11-30T06:00:00Z", 10.0)

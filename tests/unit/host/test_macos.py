@@ -17,7 +17,7 @@ from proscribe.host.macos import applications, apps, names, preferences, program
 from proscribe.host.macos.observing import record_of
 from proscribe.host.system import ControlError, Host, Unseen
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
-from proscribe.model.plan import sealed
+from proscribe.model.plan import add_digest
 from proscribe.wire.replies import record as replies
 from well_known import WELL_KNOWN
 
@@ -46,7 +46,7 @@ class ClosedHost(Host):
 
 def read_rules(host: Host, compiled: dict[str, Any], *controls: str) -> dict[str, dict[str, Any]]:
     """Return the rules that a Mac's record lists, after the reader of answers has taken it."""
-    return {rule["rule"]: rule for rule in replies.taken(record_of(host, compiled, controls))["rules"]}
+    return {rule["rule"]: rule for rule in replies.read_unnamed_record(record_of(host, compiled, controls))["rules"]}
 
 
 def test_more_programs_than_the_limit_are_an_error(mac, monkeypatch):
@@ -246,7 +246,7 @@ def well_known_plan(own_catalogue):
     """A plan for fourteen well-known programs by the project's own catalogue."""
     chosen = {"proscribe_categories": [], "proscribe_services_include": sorted(SERVICES)}
     compiled = compile_plan(own_catalogue, read_restrictions(chosen, str), [], datetime.date(2026, 11, 30))
-    return sealed({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})
+    return add_digest({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from proscribe.host.controls.firewall.exemptions import exempted_users
 from proscribe.host.plan_groups import resolved
 from proscribe.host.system import Host, User, groups
 from proscribe.model import plan as plans
-from proscribe.model.finding import Finding, concerns, exception_for, judge
-from proscribe.model.plan_hours import at
+from proscribe.model.finding import Finding, find_covering_waiver, is_user_restricted, judge_rule
+from proscribe.model.plan_hours import resolve_hours
 
 OFFICE = [[day, 540, 1080] for day in range(5)]  # mon-fri 09:00-18:00
 WAIVED = {"mode": "waived", "waiver": "w1", "hours": OFFICE, "otherwise": "audit"}
@@ -39,7 +39,7 @@ just:x:2006:{huge}
 def plan(control: str = "browser", **entries: Any) -> dict[str, Any]:
     services = {id_: {"name": id_.title(), "mode": "enforce", **entry} for id_, entry in entries.items()}
     section = {"mode": "enforce", "services": services, "settings": {}}
-    return plans.sealed({"schema": plans.SCHEMA, "contact": "x", "controls": {control: section}})
+    return plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "x", "controls": {control: section}})
 
 
 def clock(text: str) -> time.struct_time:
@@ -64,9 +64,9 @@ def entry(found: Any, id_: str = "a", control: str = "browser") -> dict[str, Any
     ],
 )
 def test_exception_counts_at_its_hours(moment, exceptions, expected):
-    assert entry(at(plan(a={"exceptions": exceptions}), clock(moment))) == {"mode": "enforce", **expected}
+    assert entry(resolve_hours(plan(a={"exceptions": exceptions}), clock(moment))) == {"mode": "enforce", **expected}
     # beside a waiver for the whole that is closed at night only
-    both = entry(at(plan(a={**WAIVED, "otherwise": "enforce", "exceptions": exceptions}), clock(moment)))
+    both = entry(resolve_hours(plan(a={**WAIVED, "otherwise": "enforce", "exceptions": exceptions}), clock(moment)))
     assert both == ({"mode": "waived", "waiver": "w1"} if moment == OPEN else {"mode": "enforce", **expected})
 
 
@@ -100,7 +100,7 @@ def test_moment_is_open_where_an_interval_covers_it(texts, zone, moment):
     )
     given_hours = windows(f"{day} {written(begin)}-{written(end)}" for day, begin, end in texts)
     found = plan(a={**WAIVED, "hours": [list(window) for window in given_hours]})
-    assert (entry(at(found, now))["mode"] == "waived") is expected
+    assert (entry(resolve_hours(found, now))["mode"] == "waived") is expected
     assert given_hours == sorted(given_hours) and all(0 <= begin < end <= 1440 for _, begin, end in given_hours)
 
 
@@ -146,7 +146,7 @@ def test_packets_of_members_pass_at_their_hours_only(host):
     found = plan("firewall", a={"exceptions": [exception], "networks": ["192.0.2.0/24"]})
     assert exempted_users(entry(found, control="firewall")) == []  # nobody, until both are resolved
     for moment, users in ((OPEN, ["alice", "bob"]), (CLOSED, [])):
-        now, _ = resolved(host, at(found, clock(moment)))
+        now, _ = resolved(host, resolve_hours(found, clock(moment)))
         assert exempted_users(entry(now, control="firewall")) == users
 
 
@@ -154,10 +154,10 @@ def test_packets_of_members_pass_at_their_hours_only(host):
 def test_unknown_group_of_a_waiver_waives_nobody_and_is_named(host, group, monkeypatch):
     policy = plan("apps", a={"exceptions": [{"waiver": "w1", "users": [], "posix_groups": [group]}]}, b={})
     found, (missed,) = resolved(host, policy)
-    verdict = judge("apps/a", found["controls"]["apps"]["services"]["a"], [of("alice")])
+    verdict = judge_rule("apps/a", found["controls"]["apps"]["services"]["a"], [of("alice")])
     assert verdict.state == "noncompliant"
     assert verdict.reason == f"waiver w1 waives nobody for the group {group}: {missed.why}"
-    assert judge("apps/b", found["controls"]["apps"]["services"]["b"], [of("alice")]).reason == ""
+    assert judge_rule("apps/b", found["controls"]["apps"]["services"]["b"], [of("alice")]).reason == ""
 
     (refused,) = refusals(host, policy, monkeypatch)
     assert refused == {"rule": "apps/a", "subject": f"group:{group}", "reason": verdict.reason}
@@ -170,10 +170,10 @@ def test_unknown_group_of_a_restriction_leaves_the_rule_unknown(host, group, mon
     found, (missed,) = resolved(host, policy)
     now = entry(found, control="apps")
     said = f"nobody is known for whom the group {group} restricts this: {missed.why}"
-    assert now["only"] == {"users": ["alice"], "unresolved": said} and not concerns(now, of("bob"))
-    assert judge("apps/a", now, [])[1:5] == ("unknown", (), "", said)
-    assert judge("apps/a", now, [], "no root")[4] == f"no root; {said}"
-    seen = judge("apps/a", now, [of("alice")])
+    assert now["only"] == {"users": ["alice"], "unresolved": said} and not is_user_restricted(now, of("bob"))
+    assert judge_rule("apps/a", now, [])[1:5] == ("unknown", (), "", said)
+    assert judge_rule("apps/a", now, [], "no root")[4] == f"no root; {said}"
+    seen = judge_rule("apps/a", now, [of("alice")])
     assert (seen.state, seen.reason, seen.drifted) == ("noncompliant", said, True)
 
     (refused,) = refusals(host, policy, monkeypatch)
@@ -198,15 +198,15 @@ def test_waivers_hours_and_groups_of_a_service_are_all_resolved(host):
     exception = {"waiver": "w1", "users": [], "posix_groups": ["alice"], "hours": OFFICE}
     policy = plan("apps", a={"only": {"posix_groups": ["press"]}, "exceptions": [exception]})
     for moment, waiver in ((OPEN, "w1"), (CLOSED, "")):
-        now = entry(resolved(host, at(policy, clock(moment)))[0], control="apps")
+        now = entry(resolved(host, resolve_hours(policy, clock(moment)))[0], control="apps")
         assert now["only"] == {"users": ["alice", "bob"]}
-        assert (exception_for(now, of("alice")), exception_for(now, of("bob"))) == (waiver, "")
+        assert (find_covering_waiver(now, of("alice")), find_covering_waiver(now, of("bob"))) == (waiver, "")
 
 
 def test_service_is_open_at_its_hours():
     for hour, mode in (("08:59", "audit"), ("09:00", "waived"), ("17:59", "waived"), ("18:00", "audit")):
-        assert entry(at(plan(a=WAIVED), clock(f"2026-11-27 {hour}")))["mode"] == mode
-        assert entry(at(plan(a=WAIVED), clock(f"2026-11-28 {hour}")))["mode"] == "audit", "on a Saturday"
+        assert entry(resolve_hours(plan(a=WAIVED), clock(f"2026-11-27 {hour}")))["mode"] == mode
+        assert entry(resolve_hours(plan(a=WAIVED), clock(f"2026-11-28 {hour}")))["mode"] == "audit", "on a Saturday"
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_missing_hour_is_not_open_and_the_repeated_hour_counts_twice(monkeypatch
         moments = [time.localtime(begin + 60 * minute) for minute in range(length * 60)]
     time.tzset()
     assert moments[0][3:5] == (0, 0)
-    assert sum(entry(at(found, moment))["mode"] == "waived" for moment in moments) == minutes
+    assert sum(entry(resolve_hours(found, moment))["mode"] == "waived" for moment in moments) == minutes
 
 
 @pytest.mark.parametrize(
@@ -251,11 +251,11 @@ def test_group_has_its_listed_members_and_those_whose_own_it_is(host, group, mem
 
 def test_members_are_waived_and_no_other_user(host):
     exception = {"waiver": "w1", "users": ["carol"], "posix_groups": ["press"]}
-    assert exception_for({"mode": "enforce", "exceptions": [exception]}, of("alice")) == "", "not resolved yet"
+    assert find_covering_waiver({"mode": "enforce", "exceptions": [exception]}, of("alice")) == "", "not resolved yet"
     found, missed = resolved(host, plan("apps", a={"exceptions": [exception]}))
     now = entry(found, control="apps")
     assert missed == [] and "waivers" not in found
-    waivers = {user: exception_for(now, of(user)) for user in ("alice", "bob", "carol", "dave")}
+    waivers = {user: find_covering_waiver(now, of(user)) for user in ("alice", "bob", "carol", "dave")}
     assert waivers == {"alice": "w1", "bob": "w1", "carol": "w1", "dave": ""}
 
 
@@ -269,5 +269,5 @@ def test_restriction_is_for_the_members_on_this_host(host, names, members):
     found, missed = resolved(host, plan("apps", a={"only": {"posix_groups": names}}, b={}))
     now = entry(found, control="apps")
     assert (now["only"], missed) == ({"users": members}, []) and "only" not in entry(found, "b", "apps")
-    assert [user for user in ("alice", "ally", "bob", "root") if concerns(now, of(user))] == members
-    assert not concerns(now, Finding("package", "wechat", scope="system"))
+    assert [user for user in ("alice", "ally", "bob", "root") if is_user_restricted(now, of(user))] == members
+    assert not is_user_restricted(now, Finding("package", "wechat", scope="system"))

@@ -18,19 +18,19 @@ from proscribe.host.system import ControlError, Host, Unseen, sessions
 from proscribe.host.watch import heartbeat, installed
 from proscribe.host.watch.state import summary
 from proscribe.model import plan as plans
-from proscribe.model.finding import COMPLIANT, ERROR, NONCOMPLIANT, Finding, Verdict, host_record
-from proscribe.model.removed import Removed
+from proscribe.model.finding import COMPLIANT, ERROR, NONCOMPLIANT, Finding, RuleVerdict, make_host_record
+from proscribe.model.removed import RemovedPackage
 from refusals import make_refusal
 
 FOUND = Finding("package", "wechat")
 SECTION = {"mode": "enforce", "services": {"wechat": {"name": "WeChat", "mode": "enforce"}}, "settings": {}}
 PLATFORM = {"os": "debian"}
-OWL = Removed("dpkg", "owl", "1", "system", "owl")
+OWL = RemovedPackage("dpkg", "owl", "1", "system", "owl")
 
 
 def make_plan(*controls: str, **more: Any) -> Any:
     sections = {name: {**SECTION, "nothing_known": ["a", "b"]} for name in controls}
-    return plans.sealed({"schema": plans.SCHEMA, "contact": "x", "controls": sections, **more})
+    return plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "x", "controls": sections, **more})
 
 
 class Scripted:
@@ -43,9 +43,9 @@ class Scripted:
         monkeypatch.setattr(run, "control", self.control)
 
     def control(self, name: str) -> Any:
-        def observe(host: Host, plan: Any) -> list[Verdict]:
+        def observe(host: Host, plan: Any) -> list[RuleVerdict]:
             self.called.append(name)
-            seen: Any = self.seen.get(name, [Verdict(f"{name}/wechat", COMPLIANT)])
+            seen: Any = self.seen.get(name, [RuleVerdict(f"{name}/wechat", COMPLIANT)])
             if isinstance(seen, Exception):
                 raise seen
             return list(seen)
@@ -73,21 +73,21 @@ def scripted(host, monkeypatch):
     return Scripted(monkeypatch, host)
 
 
-def make_record(compiled: Any, verdicts: Sequence[Verdict], controls: Sequence[str], **more: Any) -> dict[str, Any]:
+def make_record(compiled: Any, verdicts: Sequence[RuleVerdict], controls: Sequence[str], **more: Any) -> dict[str, Any]:
     fields = {"plan_digest": compiled["digest"], "checked_at": "2026-11-27T08:00:00Z", "platform": PLATFORM}
     fields |= {"errors": more.pop("errors", []), "duration_ms": 1000, "nothing_known": dict.fromkeys(controls, 2)}
-    return {**host_record(verdicts=verdicts, **fields), **more}
+    return {**make_host_record(verdicts=verdicts, **fields), **more}
 
 
 def test_observation_has_the_verdicts_and_errors_of_all_controls(scripted, monkeypatch):
     monkeypatch.setattr(sessions, "users", lambda host: ["alice"])
     compiled = make_plan("dns", "apps", "firewall", catalog={"date": "2026-11-01"})
-    wrong = Verdict("apps/wechat", NONCOMPLIANT, (FOUND,), drifted=True)
+    wrong = RuleVerdict("apps/wechat", NONCOMPLIANT, (FOUND,), drifted=True)
     scripted.seen = {"apps": [wrong], "dns": ControlError("broken"), "firewall": Unseen("hidden")}
     scripted.host.record_fields["full_scan"] = {"at": "now"}
     record, drifted = run.observe(scripted.host, compiled)
-    hidden = Verdict("firewall/wechat", "unknown", reason="hidden")
-    broken = Verdict("dns/wechat", ERROR, reason="broken")
+    hidden = RuleVerdict("firewall/wechat", "unknown", reason="hidden")
+    broken = RuleVerdict("dns/wechat", ERROR, reason="broken")
     more = {"full_scan": {"at": "now"}, "catalog": {"date": "2026-11-01"}, "logged_in": ["alice"]}
     errors = [{"control": "dns", "message": "broken"}]
     expected = make_record(compiled, [wrong, hidden, broken], ["apps", "firewall", "dns"], errors=errors, **more)
@@ -126,7 +126,7 @@ def test_program_that_cannot_be_installed_is_reported_with_a_whole_answer(script
 
 @pytest.mark.parametrize(("only", "probed"), [([], True), (["browser"], True), (["dns"], False)])
 def test_browsers_are_started_on_request_only(scripted, monkeypatch, only, probed):
-    verdict = Verdict("browser/probe", NONCOMPLIANT, (FOUND,))
+    verdict = RuleVerdict("browser/probe", NONCOMPLIANT, (FOUND,))
     monkeypatch.setattr(probe, "check_by_probe", lambda host, plan: verdict)
     for asks in (True, False):
         record, _ = run.observe(scripted.host, make_plan("browser", "dns"), only, probe=asks)
@@ -147,17 +147,17 @@ def test_objects_of_group_policy_are_rules_of_their_own(scripted, names, rules):
     scripted.seen = {"group_policy": Unseen("hidden")}
     record, _ = run.observe(scripted.host, make_plan("apps", **more))
     assert [rule["rule"] for rule in record["rules"]] == rules
-    scripted.seen = {"group_policy": [Verdict("group_policy/a", NONCOMPLIANT, (FOUND,), drifted=True)]}
+    scripted.seen = {"group_policy": [RuleVerdict("group_policy/a", NONCOMPLIANT, (FOUND,), drifted=True)]}
     assert run.observe(scripted.host, make_plan("apps", **more))[1] == ["group_policy"]
 
 
 def test_state_of_compliance_passes_or_fails_the_gate(scripted):
     compiled = make_plan("apps")
     answer = run.compliance_state(scripted.host, compiled, [], "incomplete", False)
-    record = make_record(compiled, [Verdict("apps/wechat", COMPLIANT)], ["apps"])
+    record = make_record(compiled, [RuleVerdict("apps/wechat", COMPLIANT)], ["apps"])
     assert answer == {"changed": False, "record": record, "drifted": [], "privileged": True}
     assert scripted.host.learns is False
-    scripted.seen = {"apps": [Verdict("apps/wechat", NONCOMPLIANT, (FOUND,))]}
+    scripted.seen = {"apps": [RuleVerdict("apps/wechat", NONCOMPLIANT, (FOUND,))]}
     answer = run.compliance_state(scripted.host, compiled, [], "noncompliant", True, remember=True)
     assert (answer["failed"], answer["changed"], answer["drifted"]) == (True, False, [])
     assert "noncompliant" in answer["msg"] and scripted.host.learns is True
@@ -215,7 +215,7 @@ def test_change_reports_actions_refusals_findings_and_notes(scripted):
     after = []
     done = Action("remove", "owl", lambda: after.append("removed"), "owl 1\n")
     left = Action("remove", "elk", lambda: None, "elk 1\n", user="ann", rules=["apps/a", "apps/b"])
-    scripted.seen = {"apps": [Verdict("apps/a", NONCOMPLIANT, (FOUND,) * 4001), Verdict("apps/b", ERROR)]}
+    scripted.seen = {"apps": [RuleVerdict("apps/a", NONCOMPLIANT, (FOUND,) * 4001), RuleVerdict("apps/b", ERROR)]}
     more = {"notes": ["a note"], "afterwards": lambda: after.append("saved"), "removed": [OWL]}
     scripted.changes = Changes([done, left], [Refusal("apps/a", "yak", "on hold")], **more)
     busy = {"subject": "elk", "reason": "ann's, could not be changed: it is busy"}
@@ -227,7 +227,7 @@ def test_change_reports_actions_refusals_findings_and_notes(scripted):
         "actions": ["remove owl"],
         "diff": [{**header, "before": "owl 1\n", "after": ""}],
         "refused": [*refused, {"rule": "apps/a", **busy}, {"rule": "apps/b", **busy}],
-        "findings": [FOUND.as_dict()] * 4000,
+        "findings": [FOUND.convert_to_dict()] * 4000,
         "pending": {"by": 5},
         "notes": ["a note"],
         "removed": [OWL._asdict()],
@@ -277,9 +277,9 @@ def test_change_applies_its_actions_unless_it_is_a_dry_run(scripted, lift, dry_r
 
 def test_audited_control_is_not_changed(scripted):
     scripted.changes = Changes([Action("remove", "a", lambda: pytest.fail("it is audited"))])
-    scripted.seen = {"apps": [Verdict("apps/wechat", NONCOMPLIANT, (FOUND,))]}
+    scripted.seen = {"apps": [RuleVerdict("apps/wechat", NONCOMPLIANT, (FOUND,))]}
     body = {key: value for key, value in make_plan("apps").items() if key != "digest"}
-    audited = plans.sealed({**body, "controls": {"apps": {**SECTION, "mode": "audit"}}})
+    audited = plans.add_digest({**body, "controls": {"apps": {**SECTION, "mode": "audit"}}})
     result = run.change(scripted.host, audited, "apps")
     assert (result["actions"], result["changed"], len(result["findings"])) == ([], False, 1)
 
@@ -305,7 +305,7 @@ def test_trouble_of_a_users_action_is_a_refusal_and_keeps_no_other_action(script
 
 
 def test_differences_are_bounded(monkeypatch):
-    monkeypatch.setattr(base, "LARGEST_DIFFERENCES", 10)
+    monkeypatch.setattr(base, "MAX_DIFFERENCE_CHARACTERS", 10)
     actions = [Action("write", path, lambda: None, "1234", "567") for path in ("/a", "/b", "/c")]
     shown = [(entry["before"], entry["after"]) for entry in base.differences(actions)]
     assert shown == [("1234", "567"), ("123", ""), ("", "")]

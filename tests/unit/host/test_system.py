@@ -412,7 +412,7 @@ def test_real_c_library_answers_as_for_an_ordinary_user(tmp_path, order, mode, a
     code = "import sys; sys.path.insert(0, sys.argv[1]); from proscribe.host.system.names import resolve; "
     asks = code + "print(*resolve('A.EXAMPLE', 0, 20).addresses)"
     script = f'{mounts} exec "$0" -I -S -c "$1" "$2"'
-    argv = ["unshare", "--mount", "--net", "sh", "-c", script, sys.executable, asks, str(installation.CODE)]
+    argv = ["unshare", "--mount", "--net", "sh", "-c", script, sys.executable, asks, str(installation.CODE_DIRECTORY)]
     assert sorted(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()) == addresses
 
 

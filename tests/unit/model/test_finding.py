@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.model import finding as module
-from proscribe.model.finding import STATES, Finding, Verdict, exception_for, host_record, judge, mark_repaired, worst
+from proscribe.model.finding import (
+    STATES,
+    Finding,
+    RuleVerdict,
+    find_covering_waiver,
+    find_worst_state,
+    judge_rule,
+    make_host_record,
+    mark_repaired_rules,
+)
 
 FOUND = Finding("package", "wechat", manager="dpkg")
 VERDICTS = [
@@ -25,11 +34,11 @@ VERDICTS = [
 @pytest.mark.parametrize(("mode", "findings", "unseen", "state", "drifted"), VERDICTS)
 def test_verdict_follows_from_evidence_and_mode(mode, findings, unseen, state, drifted):
     entry = {"mode": mode, "waiver": "w1", "effective_from": "2027-01-01"}
-    verdict = judge("apps/wechat", entry, findings, unseen)
+    verdict = judge_rule("apps/wechat", entry, findings, unseen)
     reason = "report only: the catalogue does not restrict it by itself" if mode == "report" else ""
     reason = unseen if state == "unknown" else reason
     waiver = "w1" if state == "waived" else ""
-    assert verdict == Verdict("apps/wechat", state, tuple(findings), waiver, reason, drifted)
+    assert verdict == RuleVerdict("apps/wechat", state, tuple(findings), waiver, reason, drifted)
 
 
 OF_ANN, OF_BOB = (
@@ -68,14 +77,14 @@ BOTH = "waiver w1 covers process tor 1 (ann); waiver w2 covers process tor 1 (bo
 def test_verdict_names_the_waivers_of_some_findings(entry, findings, unseen, verdict):
     exceptions = [{"waiver": waiver, key: [value]} for waiver, key, value in entry.get("exceptions", ())]
     entry = {"mode": "enforce", "effective_from": "2027-01-01", **entry, "exceptions": exceptions}
-    assert judge("apps/tor", entry, findings, unseen) == ("apps/tor", *verdict, 0)
+    assert judge_rule("apps/tor", entry, findings, unseen) == ("apps/tor", *verdict, 0)
 
 
 def test_record_has_all_of_its_verdicts_and_counts():
     fields = ("kind", "id", "manager", "version", "scope", "path", "detail")
-    assert Finding(*"abcdefg").as_dict() == dict(zip(fields, "abcdefg", strict=True))
+    assert Finding(*"abcdefg").convert_to_dict() == dict(zip(fields, "abcdefg", strict=True))
     rules = [("waived", (FOUND,), "w1", "why"), ("compliant", ()), ("not_applicable", ())]
-    verdicts = [Verdict(f"apps/{number}", *rule, attempts=number) for number, rule in enumerate(rules)]
+    verdicts = [RuleVerdict(f"apps/{number}", *rule, attempts=number) for number, rule in enumerate(rules)]
     package = {"kind": "package", "id": "wechat", "manager": "dpkg"}
     empty = dict.fromkeys(("version", "scope", "path", "detail"))
     assert make_record(*reversed(verdicts), nothing_known={"dns": 2, "browser": 0}) == {
@@ -108,8 +117,8 @@ EXCEPTIONS = st.builds(
 @given(st.lists(FINDINGS, max_size=5), st.lists(EXCEPTIONS, max_size=3), st.booleans())
 def test_finding_that_no_waiver_covers_is_never_waived(findings, exceptions, hidden):
     entry = {"mode": "enforce", "exceptions": exceptions}
-    verdict = judge("apps/a", entry, findings, "hidden" if hidden else "")
-    counting = [finding for finding in findings if not exception_for(entry, finding)]
+    verdict = judge_rule("apps/a", entry, findings, "hidden" if hidden else "")
+    counting = [finding for finding in findings if not find_covering_waiver(entry, finding)]
     assert (verdict.state == "noncompliant") == bool(counting)
     assert (verdict.state == "waived") == (bool(findings) and not counting and not hidden)
     assert verdict.state != "compliant" or (not findings and not hidden)
@@ -117,20 +126,22 @@ def test_finding_that_no_waiver_covers_is_never_waived(findings, exceptions, hid
 
 @given(st.lists(st.sampled_from(STATES), min_size=1))
 def test_worst_state_is_none_milder_than_another(states):
-    assert all(STATES.index(worst(states)) <= STATES.index(state) for state in states)
+    assert all(STATES.index(find_worst_state(states)) <= STATES.index(state) for state in states)
 
 
-def make_record(*verdicts: Verdict, at: str = "8:00", **more):
-    return host_record(plan_digest="", checked_at=at, platform={}, verdicts=verdicts, errors=(), duration_ms=1, **more)
+def make_record(*verdicts: RuleVerdict, at: str = "8:00", **more):
+    return make_host_record(
+        plan_digest="", checked_at=at, platform={}, verdicts=verdicts, errors=(), duration_ms=1, **more
+    )
 
 
 def test_repaired_record_has_the_time_and_the_users_of_the_first_look():
-    before = {**make_record(Verdict("apps/a", "noncompliant", (FOUND,))), "logged_in": ["alice"]}
-    after = make_record(Verdict("apps/a", "compliant"), at="8:05")
-    result = mark_repaired(before, {**after, "logged_in": ["bob"]})
+    before = {**make_record(RuleVerdict("apps/a", "noncompliant", (FOUND,))), "logged_in": ["alice"]}
+    after = make_record(RuleVerdict("apps/a", "compliant"), at="8:05")
+    result = mark_repaired_rules(before, {**after, "logged_in": ["bob"]})
     assert (result["found_at"], result["checked_at"], result["logged_in"]) == ("8:00", "8:05", ["alice"])
     unseen = {key: value for key, value in before.items() if key != "logged_in"}
-    assert "logged_in" not in mark_repaired(unseen, after) and "found_at" not in mark_repaired(after, after)
+    assert "logged_in" not in mark_repaired_rules(unseen, after) and "found_at" not in mark_repaired_rules(after, after)
 
 
 def test_gates_are_ordered_from_the_mildest_on():
@@ -144,13 +155,13 @@ def test_gates_are_ordered_from_the_mildest_on():
 
 def test_control_that_could_not_be_observed_again_has_no_repaired_rule():
     # Rules that are no services (the gate of dpkg) are not listed then, which proves no repair.
-    wrong = [Verdict(rule, "noncompliant", (FOUND,)) for rule in ("apps/reinstall-gate", "dns/x")]
-    seen, repaired = Verdict("apps/wechat", "unknown", reason="x"), Verdict("dns/x", "compliant")
-    before = make_record(Verdict("apps/wechat", "compliant"), *wrong, nothing_known={"apps": 2})
-    after = mark_repaired(before, make_record(seen, repaired, nothing_known={"apps": 2}))
+    wrong = [RuleVerdict(rule, "noncompliant", (FOUND,)) for rule in ("apps/reinstall-gate", "dns/x")]
+    seen, repaired = RuleVerdict("apps/wechat", "unknown", reason="x"), RuleVerdict("dns/x", "compliant")
+    before = make_record(RuleVerdict("apps/wechat", "compliant"), *wrong, nothing_known={"apps": 2})
+    after = mark_repaired_rules(before, make_record(seen, repaired, nothing_known={"apps": 2}))
     assert {rule["rule"]: rule["state"] for rule in after["rules"]} == {"apps/wechat": "unknown", "dns/x": "repaired"}
-    both = make_record(seen, Verdict("apps/reinstall-gate", "compliant"), repaired, nothing_known={"apps": 2})
-    assert {rule["rule"] for rule in mark_repaired(before, both)["rules"]} >= {"apps/reinstall-gate", "dns/x"}
+    both = make_record(seen, RuleVerdict("apps/reinstall-gate", "compliant"), repaired, nothing_known={"apps": 2})
+    assert {rule["rule"] for rule in mark_repaired_rules(before, both)["rules"]} >= {"apps/reinstall-gate", "dns/x"}
 
 
 def make_rules(sizes):
@@ -159,7 +170,7 @@ def make_rules(sizes):
     for number, (count, length, letter, reason) in enumerate(sizes):
         long = {("manager", "version", "scope", "path", "detail")[number % 5]: f"/home/{letter * length}"}
         findings = [Finding("file", f"{number}.{index}", **long) for index in range(count)]
-        verdicts.append(Verdict(f"apps/service{number}", "noncompliant", tuple(findings), reason=letter * reason))
+        verdicts.append(RuleVerdict(f"apps/service{number}", "noncompliant", tuple(findings), reason=letter * reason))
     return make_record(*verdicts)["rules"]
 
 
@@ -193,7 +204,9 @@ def test_record_has_as_much_evidence_as_the_controller_takes(sizes):
 def test_many_findings_of_one_user_hide_none_of_others_from_the_record():
     his = Finding("package", "wechat", "flatpak", "", "user:bob", "/home/bob/app")
     many = [his._replace(scope="user:mallory", path=f"/home/mallory/{number}") for number in range(6_000)]
-    (rule,) = make_record(Verdict("apps/wechat", "noncompliant", (*many, his, FOUND._replace(scope="system"))))["rules"]
+    (rule,) = make_record(RuleVerdict("apps/wechat", "noncompliant", (*many, his, FOUND._replace(scope="system"))))[
+        "rules"
+    ]
     shown = {finding["scope"] for finding in rule["findings"]}
     assert shown == {"user:mallory", "user:bob", "system", None}, "None is the one that counts the others"
 
@@ -201,6 +214,6 @@ def test_many_findings_of_one_user_hide_none_of_others_from_the_record():
 def test_repaired_record_is_no_larger_than_another():
     before = {"checked_at": "1", "rules": make_rules([(900, 20, "x", 0)] * 4), "controls": {}}
     rules = [{**rule, "rule": f"dns/{rule['rule']}"} for rule in before["rules"]]
-    merged = mark_repaired(before, {"state": "noncompliant", "rules": rules, "controls": {}})
+    merged = mark_repaired_rules(before, {"state": "noncompliant", "rules": rules, "controls": {}})
     assert [rule["state"] for rule in merged["rules"]] == ["repaired"] * 4 + ["noncompliant"] * 4
     assert 1000 < sum(len(rule["findings"]) for rule in merged["rules"]) <= 4_000

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.model.plan import canonical, check, sealed
-from proscribe.model.plan_text import serialised, whole
+from proscribe.model.plan import add_digest, check_plan, format_canonical
+from proscribe.model.plan_text import expand_plan, serialise_plan
 
 BODY: dict[str, Any] = {"schema": "proscribe/plan/1", "contact": "x", "controls": {}}
 JSON = st.recursive(
@@ -19,29 +19,29 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_canonical_form_is_json_of_the_same_value_in_any_order(value):
-    assert json.loads(canonical(value)) == value
+    assert json.loads(format_canonical(value)) == value
     if isinstance(value, dict):
-        assert canonical(dict(reversed(value.items()))) == canonical(value)
+        assert format_canonical(dict(reversed(value.items()))) == format_canonical(value)
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=4))
 def test_sealed_plan_is_accepted_after_a_journey(extra):
-    check(json.loads(canonical(sealed({**extra, **BODY}))))
+    check_plan(json.loads(format_canonical(add_digest({**extra, **BODY}))))
 
 
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        ({**sealed(BODY), "schema": "proscribe/plan/2"}, "expected 'proscribe/plan/1'"),
-        ({**sealed(BODY), "contact": "y"}, "digest"),
+        ({**add_digest(BODY), "schema": "proscribe/plan/2"}, "expected 'proscribe/plan/1'"),
+        ({**add_digest(BODY), "contact": "y"}, "digest"),
         (BODY, "digest"),
         ({}, "schema is None"),
-        (sealed({**BODY, "controls": {"fire": {}}}), "control 'fire'"),
+        (add_digest({**BODY, "controls": {"fire": {}}}), "control 'fire'"),
     ],
 )
 def test_plan_that_was_not_meant_is_refused(plan, message):
     with pytest.raises(ValueError, match=message):
-        check(plan)
+        check_plan(plan)
 
 
 # -- the text of a plan has once what several controls repeat
@@ -59,6 +59,6 @@ sections = st.fixed_dictionaries({"mode": st.sampled_from(["enforce", "audit"]),
 
 @given(st.dictionaries(st.sampled_from(["apps", "browser", "firewall", "dns"]), sections))
 def test_serialised_plan_stands_for_the_same_plan(controls):
-    plan = sealed({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": controls})
-    assert whole(json.loads(serialised(plan))) == plan
-    assert whole(json.loads(canonical(plan))) == plan, "as stored before texts were shortened"
+    plan = add_digest({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": controls})
+    assert expand_plan(json.loads(serialise_plan(plan))) == plan
+    assert expand_plan(json.loads(format_canonical(plan))) == plan, "as stored before texts were shortened"

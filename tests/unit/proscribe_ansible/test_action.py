@@ -8,8 +8,8 @@ import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.shell import ShellBase
-from proscribe.wire.replies.shapes import Unusable
-from proscribe.wire.stream import FOR_SHELLS, RECEIVER
+from proscribe.wire.replies.shapes import UnusableAnswer
+from proscribe.wire.stream import RECEIVER_PROGRAM, SHELL_EXIT_LINE
 from proscribe_ansible import action
 from proscribe_ansible.action import HostAction
 
@@ -103,7 +103,7 @@ def test_error_of_ansible_steers_no_terminal(raised, kind, message):
 
 
 def test_answer_that_cannot_be_used_fails_the_task():
-    result = Action(Unusable("no record")).run(None, HOST)
+    result = Action(UnusableAnswer("no record")).run(None, HOST)
     assert result == {"of": "ansible", "failed": True, "msg": "its answer cannot be used: no record"}
 
 
@@ -111,8 +111,8 @@ def test_answer_in_time_ends_no_connection_and_a_late_one_is_given_up(monkeypatc
     action_in_time = Action({"is": 1})
     action_in_time.run(None, HOST)
     assert action_in_time._connection.built == []
-    monkeypatch.setattr(action, "GRACE", 0.05)
-    monkeypatch.setattr(Action, "limit", lambda *_: 0.05)
+    monkeypatch.setattr(action, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(Action, "get_time_limit", lambda *_: 0.05)
     late = Action(lambda: subprocess.run(["sleep", "600"], stdout=-1, check=True))
     result = late.run(None, HOST)
     assert result == {"of": "ansible", "failed": True, "msg": result["msg"]} and "longer than" in result["msg"]
@@ -120,8 +120,8 @@ def test_answer_in_time_ends_no_connection_and_a_late_one_is_given_up(monkeypatc
 
 
 def test_answer_may_be_as_long_and_take_as_long_as_a_change_of_a_host(monkeypatch):
-    limits, real = [], action.Leash
-    monkeypatch.setattr(action, "Leash", lambda *words: limits.append(words) or real(*words))
+    limits, real = [], action.OutputLimiter
+    monkeypatch.setattr(action, "OutputLimiter", lambda *words: limits.append(words) or real(*words))
     assert Action({"is": 1}).run(None, HOST) == {"of": "ansible", "is": 1}
     assert limits == [(5_242_880, 3615.0)]
 
@@ -139,7 +139,7 @@ def test_answer_may_be_as_long_and_take_as_long_as_a_change_of_a_host(monkeypatc
 @pytest.mark.parametrize("counts", [True, False])
 def test_task_that_would_report_another_hosts_answer_is_refused(keywords, hosts, refused, counts):
     asking = Action({"is": 1})
-    asking.counts_for_its_host = counts
+    asking.counts_for_own_host = counts
     vars(asking._task).update(keywords)
     variables = {**HOST, "ansible_play_hosts_all": hosts}
     if not (refused and counts):
@@ -157,18 +157,18 @@ BUSY = {"by": "run r0 of ann on c", "since": "2026-11-01T00:00:00Z", "waited": 0
 
 def test_module_that_only_reads_takes_no_turn():
     reading = Action({"is": 1}, {"is": 2})
-    reading.changes_its_host = False
-    assert reading.module(dict(HOST), "a.b.module", stream="x") == {"is": 1}
+    reading.changes_host = False
+    assert reading.run_module(dict(HOST), "a.b.module", stream="x") == {"is": 1}
     assert reading.calls == [{"module_name": "a.b.module", "module_args": {"stream": "x"}, "task_vars": HOST}]
 
 
 @pytest.mark.parametrize(("own", "wait"), [({}, 300.0), ({"wait": 44}, 44), ({"wait": "44", "by": "ann"}, "44")])
 def test_call_of_a_module_names_the_run_and_has_a_turn(monkeypatch, own, wait):
-    monkeypatch.setattr(action, "who_runs", lambda run: f"run {run['id']}")
+    monkeypatch.setattr(action, "describe_run", lambda run: f"run {run['id']}")
     waiting = Action({"busy": BUSY}, {"busy": BUSY})
     waiting._task.args = {"plan": "p", "run": own} if own else {"plan": "p"}
     variables = {**HOST, "proscribe_compiled": {"proscribe_run": {"id": "r1"}}}
-    assert waiting.module(variables) == {"busy": BUSY}
+    assert waiting.run_module(variables) == {"busy": BUSY}
     calls = [{"plan": "p", "run": {"by": own.get("by", "run r1"), "wait": seconds}} for seconds in (3.0, wait)]
     assert waiting.calls == [{"module_name": None, "module_args": call, "task_vars": variables} for call in calls]
 
@@ -176,7 +176,7 @@ def test_call_of_a_module_names_the_run_and_has_a_turn(monkeypatch, own, wait):
 def test_run_that_has_the_host_is_waited_for_as_long_as_the_task_says_and_named():
     waiting = Action({"busy": BUSY}, {"is": 1, "other_runs": [{**BUSY, "by": "x"}, {**BUSY, "waited": 7}]})
     waiting._task.args = {"plan": "p", "run": {"wait": 44}}
-    read = waiting.module(dict(HOST))
+    read = waiting.run_module(dict(HOST))
     assert [call["module_args"]["run"]["wait"] for call in waiting.calls] == [3.0, 44]
     assert "h1: waits for run r0 of ann on c" in waiting.shown[0] and "'stderr': True" in waiting.shown[0]
     assert [(other["by"], other["waited"] > 0) for other in read["other_runs"]] == [(BUSY["by"], True), ("x", False)]
@@ -191,14 +191,14 @@ def test_interpreter_that_ansible_finds_is_kept_if_it_is_a_path(path, passes):
     finding = Action({"is": 1})
     finding._discovered_interpreter_key, finding._discovered_interpreter = "discovered_interpreter_python", path
     fact = {"ansible_facts": {"discovered_interpreter_python": path}} if passes else {}
-    assert finding.module(dict(HOST)) == {"is": 1, **fact}
+    assert finding.run_module(dict(HOST)) == {"is": 1, **fact}
 
 
 def test_timeout_of_an_observation_is_the_compiled_one():
     timeouts = {"usual": 60, "hosts": {"h2": "90"}}
     compiled = {"proscribe_compiled": {"proscribe_run": {"observe_timeout": timeouts}}}
     cases = ((compiled, "h1"), (compiled, "h2"), ({}, "h1"))
-    times = [action.observe_timeout({**variables, "inventory_hostname": name}) for variables, name in cases]
+    times = [action.get_observe_timeout({**variables, "inventory_hostname": name}) for variables, name in cases]
     assert times == [60, 90, 300]
 
 
@@ -206,7 +206,7 @@ def test_timeout_of_an_observation_is_the_compiled_one():
 
 
 def ask(asking, seconds=600):
-    return asking.ask_program({"code": "it's"}, seconds)
+    return asking.ask_audit_program({"code": "it's"}, seconds)
 
 
 def print_answer(answer):
@@ -214,7 +214,7 @@ def print_answer(answer):
 
 
 def test_program_is_asked_again_while_another_audit_runs(monkeypatch):
-    monkeypatch.setattr(action, "PAUSE", 0.001)
+    monkeypatch.setattr(action, "PAUSE_SECONDS", 0.001)
     asking = Low(*[{"busy": True}] * 3, {"is": 1})
     assert ask(asking) == {"is": 1}
     request = """'{"code": "it'"'"'s"}'"""
@@ -225,9 +225,9 @@ def test_program_is_asked_again_while_another_audit_runs(monkeypatch):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ({"busy": True}, action.ANSWERS["busy"]),
-        ({"lacking": ["x"]}, action.ANSWERS["lacking"]),
-        ({"refused": "no plan"}, action.ANSWERS["refused"] + ": no plan"),
+        ({"busy": True}, action.AUDIT_FAILURES["busy"]),
+        ({"lacking": ["x"]}, action.AUDIT_FAILURES["lacking"]),
+        ({"refused": "no plan"}, action.AUDIT_FAILURES["refused"] + ": no plan"),
         ("no json", f"{action.NO_PROGRAM} (it said so)"),
     ],
 )
@@ -238,7 +238,7 @@ def test_program_that_gives_no_record_names_the_reason(answer, message):
 def test_program_without_an_answer_was_cut_ran_out_of_time_or_ended_silently(monkeypatch):
     assert "longer than" in ask(Low("nothing"), 0.0)["msg"]
     cut = Low({"is": 1})
-    cut.leash = SimpleNamespace(why="too long")  # type: ignore[assignment]
+    cut.limiter = SimpleNamespace(why="too long")  # type: ignore[assignment]
     assert ask(cut) == {}
     silent = {"rc": 3, "stdout": "nothing", "stderr": ""}
     monkeypatch.setattr(Low, "_low_level_execute_command", lambda *_, **__: silent)
@@ -261,18 +261,18 @@ def test_login_shell_that_runs_nothing_is_refused_by_its_name(printed, user, she
     asking._connection.printed = printed
     asking._get_remote_user = lambda: user  # type: ignore[method-assign]
     with pytest.raises(AnsibleActionFail) as refused:
-        asking.require_shell("h1")
+        asking.require_login_shell("h1")
     message = str(refused.value)
     assert shell in message and "it printed" in message and "exit code 3" in message and "\x1b" not in message
-    assert asking.commands[0][1] == {"sudoable": False, "in_data": FOR_SHELLS}
-    assert asking._connection.ran[0] == ("echo proscribe-shell $SHELL", {"in_data": FOR_SHELLS, "sudoable": False})
+    assert asking.commands[0][1] == {"sudoable": False, "in_data": SHELL_EXIT_LINE}
+    assert asking._connection.ran[0] == ("echo proscribe-shell $SHELL", {"in_data": SHELL_EXIT_LINE, "sudoable": False})
 
 
 @pytest.mark.parametrize(("output", "cut"), [("hello\nproscribe-shell\n", ""), ("nope", "it took too long")])
 def test_login_shell_that_runs_its_command_or_is_cut_off_is_not_refused(output, cut):
     asking = Low(output)
-    asking.leash = SimpleNamespace(why=cut)  # type: ignore[assignment]
-    asking.require_shell("h1")
+    asking.limiter = SimpleNamespace(why=cut)  # type: ignore[assignment]
+    asking.require_login_shell("h1")
     assert asking._connection.ran == []
 
 
@@ -289,7 +289,7 @@ def test_ansible_parses_only_keys_that_the_reader_lets_through(monkeypatch):
     assert json.loads(result.pop("stdout")) == {"is": 1}
     assert (result, more, named) == ({"rc": 0, "stderr": "", "extra": 2}, ("p",), {"q": 1})
 
-    with pytest.raises(Unusable, match=r"\(exit code 0\)$"):
+    with pytest.raises(UnusableAnswer, match=r"\(exit code 0\)$"):
         parse(monkeypatch, stdout="", stderr=None)
 
 
@@ -305,7 +305,7 @@ def test_module_alone_is_piped_to_a_receiver(monkeypatch, data, module):
     done = Action()._low_level_execute_command("python3", 5, in_data=data, sudoable=False)
     ((cmd, args, named),) = calls
     assert (args, named["sudoable"]) == ((5,), False)
-    assert (cmd == f'python3 -c "{RECEIVER}"') is module and (cmd == "python3") is not module
+    assert (cmd == f'python3 -c "{RECEIVER_PROGRAM}"') is module and (cmd == "python3") is not module
     assert (named["in_data"] == data) is not module
     assert done["stdout"] == "out" and "\x1b" not in done["stderr"]
     assert len(done["stderr_lines"]) == 2 and done["stderr_lines"][1] == "b"
@@ -322,7 +322,7 @@ class Shell(ShellBase):
 
 
 def clean(cleaning, cut=""):
-    cleaning.leash = SimpleNamespace(why=cut)  # type: ignore[assignment]
+    cleaning.limiter = SimpleNamespace(why=cut)  # type: ignore[assignment]
     cleaning._connection._shell = Shell()
     cleaning.cleanup(force=True)
     return cleaning._connection._shell
@@ -344,7 +344,7 @@ def test_removal_of_files_has_a_time_limit_and_raises_other_errors(monkeypatch, 
         raise AnsibleError("x")
 
     monkeypatch.setattr(ActionBase, "cleanup", remove)
-    monkeypatch.setattr(action, "GRACE", 0.05)
+    monkeypatch.setattr(action, "GRACE_SECONDS", 0.05)
     cleaning = Action()
     if slow:
         clean(cleaning)

@@ -15,8 +15,8 @@ EVALUATED += ("check_mode",)
 
 @pytest.fixture
 def names():
-    connection_groups.names_of.cache_clear()
-    return connection_groups.names_of(*connection_groups.USUAL)
+    connection_groups.list_plugin_variables.cache_clear()
+    return connection_groups.list_plugin_variables(*connection_groups.USUAL_PLUGINS)
 
 
 @pytest.mark.parametrize(
@@ -41,16 +41,16 @@ def test_hosts_are_alike_if_all_but_their_addresses_are_equal(first, second, ali
     values = []
     for options in (first, second):
         trusted = {name: trust_as_template(v) if isinstance(v, str) else v for name, v in options.items()}
-        values.append(connection_groups.values(make_member(**trusted), names))
+        values.append(connection_groups.format_values(make_member(**trusted), names))
     assert (values[0] == values[1]) is alike
 
 
 def test_hosts_that_are_reached_alike_are_a_group_in_their_order():
     hosts = [make_member(name, ansible_user=user) for name, user in (("a", "x"), ("b", "y"), ("c", "x"))]
-    assert [[host.name for host in group] for group in connection_groups.alike(hosts)] == [["a", "c"], ["b"]]
-    assert [len(group) for group in connection_groups.alike(hosts[:1])] == [1]
+    assert [[host.name for host in group] for group in connection_groups.group_alike(hosts)] == [["a", "c"], ["b"]]
+    assert [len(group) for group in connection_groups.group_alike(hosts[:1])] == [1]
     each = [make_member(name, task=make_task(when=["x"])) for name in ("a", "b")]
-    assert [[host.name for host in group] for group in connection_groups.alike(each)] == [["a"], ["b"]]
+    assert [[host.name for host in group] for group in connection_groups.group_alike(each)] == [["a"], ["b"]]
 
 
 @pytest.mark.parametrize(
@@ -68,4 +68,4 @@ def test_hosts_that_are_reached_alike_are_a_group_in_their_order():
     ],
 )
 def test_task_of_another_playbook_with_expressions_is_no_constant(keywords, constant):
-    assert connection_groups.is_constant(make_task(**keywords)) is constant
+    assert connection_groups.is_constant_task(make_task(**keywords)) is constant

@@ -7,9 +7,9 @@ from ansible.executor.process import worker as workers
 from ansible.executor.task_executor import TaskExecutor
 from members import make_member
 from proscribe_ansible import executor as proscribe_executor
-from proscribe_ansible.connection_groups import KEYWORDS
-from proscribe_ansible.executor import Results, run_inside
-from proscribe_ansible.handover import Member, handover
+from proscribe_ansible.connection_groups import TASK_KEYWORDS
+from proscribe_ansible.executor import MemberResults, run_executor
+from proscribe_ansible.handover import TaskMember, handover
 
 
 class Batch:
@@ -41,7 +41,7 @@ def batch(monkeypatch):
         made.log.append((member.name, outcome))
         return SimpleNamespace(model=member.name, return_data=dict(member.variables))
 
-    monkeypatch.setattr(proscribe_executor, "run_inside", run)
+    monkeypatch.setattr(proscribe_executor, "run_executor", run)
     return made
 
 
@@ -51,7 +51,7 @@ def record(number):
 
 class TestResults:
     def test_an_answer_that_differs_in_more_has_a_result_of_its_own(self, batch):
-        results, one, route = Results(batch), task(), object()
+        results, one, route = MemberResults(batch), task(), object()
         for number, more in enumerate([{}, {}, {"more": 1}, {"more": 1}, {}]):
             results.send(make_member(f"h{number}", one), question(route), {**record(number), **more}, f"o{number}")
         results.send(make_member("h5", one), question(route), None, "o5")
@@ -73,7 +73,7 @@ class TestResults:
         ],
     )
     def test_task_or_answer_that_says_more_has_results_of_its_own(self, batch, keywords, more, gathered):
-        results, shared, route = Results(batch), task(**keywords), object()
+        results, shared, route = MemberResults(batch), task(**keywords), object()
         for number in range(2):
             results.send(make_member(f"h{number}", shared), question(route), {**record(number), **more}, f"o{number}")
         results.flush()
@@ -111,8 +111,8 @@ class TestInside:
     def parts(self):
         batch = SimpleNamespace(_final_q=Queue(), _term="term", _loader="loader", _task="own", _host="own")
         host = SimpleNamespace(name="h1", vars={"a": 1}, groups=["g"])
-        keywords = dict.fromkeys(KEYWORDS, "{{ expression }}")
-        return batch, Member(host, Task(name="x", **keywords), {"b": 2}, "context")
+        keywords = dict.fromkeys(TASK_KEYWORDS, "{{ expression }}")
+        return batch, TaskMember(host, Task(name="x", **keywords), {"b": 2}, "context")
 
     @pytest.mark.parametrize("fails", [False, True])
     def test_member_runs_with_its_own_host_and_leaves_the_batch_unchanged(self, parts, monkeypatch, fails):
@@ -121,17 +121,17 @@ class TestInside:
             address="10.0.0.7",
             route=SimpleNamespace(
                 connection=SimpleNamespace(host=""),
-                action=SimpleNamespace(_task=SimpleNamespace(**dict.fromkeys(KEYWORDS, "evaluated"))),
+                action=SimpleNamespace(_task=SimpleNamespace(**dict.fromkeys(TASK_KEYWORDS, "evaluated"))),
             ),
         )
         before, task_before = member.host.vars, dict(vars(member.task))
 
         def run(self):
-            assert workers.TaskExecutor is proscribe_executor._Executor
+            assert workers.TaskExecutor is proscribe_executor._AnsweredExecutor
             assert (self._host, self._play_context, self._loader) == (member.host, "context", "loader")
             assert self._task_vars == {"b": 2} and self._task_vars is not member.variables
             assert self._task._parent == "block" and self._task is not member.task
-            assert {getattr(self._task, keyword) for keyword in KEYWORDS} == {"evaluated"}
+            assert {getattr(self._task, keyword) for keyword in TASK_KEYWORDS} == {"evaluated"}
             executor = object.__new__(workers.TaskExecutor)
             assert executor._get_connection({}, None) is question.route.connection
             assert question.route.connection.host == "10.0.0.7"
@@ -145,14 +145,14 @@ class TestInside:
             self._final_q.send_display("a warning")
             self._final_q.send_task_result("h1", "result")
 
-        monkeypatch.setattr(proscribe_executor._Inside, "run", run)
+        monkeypatch.setattr(proscribe_executor._InsideWorker, "run", run)
         if fails:
             with pytest.raises(KeyError):
-                run_inside(batch, member, question)
+                run_executor(batch, member, question)
         else:
-            assert run_inside(batch, member, question) == ("h1", "result")
+            assert run_executor(batch, member, question) == ("h1", "result")
             assert batch._final_q.content == [("display", "a warning"), ("h1", "result")]
-        assert workers.TaskExecutor is TaskExecutor and proscribe_executor._Executor.question is None
+        assert workers.TaskExecutor is TaskExecutor and proscribe_executor._AnsweredExecutor.question is None
         assert member.host.vars is before and member.host.groups == ["g"]
         assert vars(member.task) == task_before and batch._task == "own"
 
@@ -165,7 +165,7 @@ class TestInside:
             executor = object.__new__(workers.TaskExecutor)
             assert executor._get_connection("x") == ("a connection", "x")
             assert executor._set_connection_options("x") == ["options", "x"]
-            assert {getattr(self._task, keyword) for keyword in KEYWORDS} == {"{{ expression }}"}
+            assert {getattr(self._task, keyword) for keyword in TASK_KEYWORDS} == {"{{ expression }}"}
 
-        monkeypatch.setattr(proscribe_executor._Inside, "run", run)
-        assert run_inside(batch, member) is None
+        monkeypatch.setattr(proscribe_executor._InsideWorker, "run", run)
+        assert run_executor(batch, member) is None

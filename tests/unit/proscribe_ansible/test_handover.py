@@ -3,7 +3,7 @@
 import pytest
 from members import make_member
 from proscribe_ansible import batch
-from proscribe_ansible.handover import Captured, handover
+from proscribe_ansible.handover import CapturedAction, handover
 
 
 @pytest.mark.parametrize("asks", [True, False])
@@ -11,8 +11,8 @@ def test_action_is_captured_just_before_it_would_ask(monkeypatch, asks):
     def run(process, member):
         assert handover.capturing and process == "batch" and member.name == "h1"
         if asks:
-            raise Captured("action", "command")
+            raise CapturedAction("action", "command")
 
-    monkeypatch.setattr(batch, "run_inside", run)
-    captured = batch._captured("batch", make_member("h1"))  # type: ignore[arg-type]
+    monkeypatch.setattr(batch, "run_executor", run)
+    captured = batch._capture_action("batch", make_member("h1"))  # type: ignore[arg-type]
     assert (captured is not None and captured.command == "command") is asks and not handover.capturing

@@ -10,7 +10,7 @@ import time
 import pytest
 from patience import LONGEST
 from proscribe_ansible import interruption
-from proscribe_ansible.interruption import SIGNALS, Interruption
+from proscribe_ansible.interruption import END_SIGNALS, RunInterrupter
 
 
 class Manager:
@@ -71,7 +71,7 @@ class Writes(Manager):
 class Run:
     def __init__(self, code=14):
         self.goes_on, self.why, self.code = True, "", code
-        self.interruption = Interruption(lambda: self.goes_on, self.ends, 14)
+        self.interruption = RunInterrupter(lambda: self.goes_on, self.ends, 14)
 
     def ends(self, why):
         self.goes_on, self.why = False, why
@@ -80,7 +80,7 @@ class Run:
 
 @pytest.fixture(autouse=True)
 def handlers():
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}  # nohup has one ignored
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in END_SIGNALS}  # nohup has one ignored
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -98,10 +98,10 @@ def played(manager, play):
     return None
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", END_SIGNALS)
 def test_a_signal_ends_the_workers_and_the_run_and_gives_the_exit_code(number):
     manager, run = Manager(), Run()
-    run.interruption.over(manager)
+    run.interruption.take_signals(manager)
     error = played(manager, lambda: os.kill(os.getpid(), number))
     assert (type(error), error.code) == (SystemExit, 14)
     assert (run.why, manager.workers, manager.cleaned) == (f"by {number.name}", False, True)
@@ -109,9 +109,9 @@ def test_a_signal_ends_the_workers_and_the_run_and_gives_the_exit_code(number):
 
 @pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN])
 def test_a_worker_that_is_ended_while_it_writes_leaves_nobody_waiting(handler, monkeypatch):
-    monkeypatch.setattr(interruption, "PATIENCE", 0.5)
+    monkeypatch.setattr(interruption, "WORKER_END_SECONDS", 0.5)
     manager, run = Writes(handler), Run()
-    run.interruption.over(manager)
+    run.interruption.take_signals(manager)
     assert played(manager, lambda: os.kill(os.getpid(), signal.SIGTERM)).code == 14
     assert (manager.cleaned, manager.reader.is_alive(), manager._workers[0].is_alive()) == (True, False, False)
 
@@ -128,7 +128,7 @@ def test_a_worker_that_is_not_begun_or_is_closed_is_not_waited_for(state):
     worker = multiprocessing.get_context("fork").Process(target=int)
     state(worker)
     manager._workers.append(worker)
-    run.interruption.over(manager)
+    run.interruption.take_signals(manager)
     assert played(manager, lambda: os.kill(os.getpid(), signal.SIGTERM)).code == 14
     assert (manager.cleaned, manager._workers[0].is_alive()) == (True, False)
 
@@ -170,17 +170,17 @@ def test_a_worker_that_is_being_forked_is_ended_too(monkeypatch):
 
     manager, run, worker = Ends(), Run(), Forked()
     manager._workers = [worker]
-    run.interruption.over(manager)
+    run.interruption.take_signals(manager)
     assert played(manager, worker.start).code == 14 and worker.pid is None and manager.cleaned
 
 
 def test_an_event_of_a_thread_leaves_the_unwinding_to_the_run():
     manager, run = Manager(), Run()
-    run.interruption.over(manager)
+    run.interruption.take_signals(manager)
     inside, taken = threading.Event(), []
 
     def event():
-        with run.interruption.deferred():
+        with run.interruption.defer_interruption():
             inside.set()
             unwound.wait(LONGEST)
             taken.append("event")
@@ -208,7 +208,7 @@ def test_an_event_of_a_thread_leaves_the_unwinding_to_the_run():
 )
 def test_an_error_ends_the_run_too(error, why, attribute):
     manager, run = Manager(), Run()
-    run.interruption.over(manager)
+    run.interruption.take_signals(manager)
 
     def play():
         raise error
@@ -219,13 +219,13 @@ def test_an_error_ends_the_run_too(error, why, attribute):
 
 def test_where_no_run_goes_on_ansible_ends_as_ever():
     manager, run = Manager(), Run()
-    run.interruption.over(manager)
+    run.interruption.take_signals(manager)
     run.goes_on = False
     assert type(played(manager, lambda: os.kill(os.getpid(), signal.SIGINT))) is KeyboardInterrupt
     assert run.why == "" and played(manager, lambda: None) is None
     if not (child := os.fork()):
         try:
-            run.interruption.over(Manager())  # one more, in the same process
+            run.interruption.take_signals(Manager())  # one more, in the same process
             os.kill(os.getpid(), signal.SIGTERM)  # which nobody handled before
         finally:
             os._exit(0)
@@ -235,12 +235,12 @@ def test_where_no_run_goes_on_ansible_ends_as_ever():
 def test_signal_with_another_handler_is_left_alone():
     manager, run = Manager(), Run()
     signal.signal(signal.SIGINT, before := signal.default_int_handler)
-    run.interruption.over(manager)
+    run.interruption.take_signals(manager)
     assert signal.getsignal(signal.SIGINT) is before
     for other in (None, object()):
-        run.interruption.over(other)
+        run.interruption.take_signals(other)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
     manager = Manager()
-    run.interruption.over(manager)
-    run.interruption.over(manager)
+    run.interruption.take_signals(manager)
+    run.interruption.take_signals(manager)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

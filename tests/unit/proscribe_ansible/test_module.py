@@ -10,12 +10,12 @@ from pathlib import Path
 import ansible.module_utils
 import pytest
 from ansible.module_utils import basic
-from proscribe.model.plan import sealed
+from proscribe.model.plan import add_digest
 
 PROJECT = Path(__file__).resolve().parents[3]
 ENTRY = {"name": "Owl", "mode": "enforce", "domains": ["owl.example"], "allow": []}
 CONTROLS = {"dns": {"mode": "enforce", "services": {"owl": ENTRY}, "settings": {}}}
-PLAN = sealed({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": CONTROLS})
+PLAN = add_digest({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": CONTROLS})
 BY = "run 7 of alice on ctl"
 DIGEST = PLAN["digest"]
 
@@ -44,7 +44,7 @@ class Made:
         host = module.Host
         monkeypatch.setattr(module, "Host", lambda: host(str(root)))
         monkeypatch.setattr(host, "require_root", lambda self: None)
-        monkeypatch.setattr(module.Call, "log", lambda _, text: self.log.append(text))
+        monkeypatch.setattr(module.ModuleCall, "log", lambda _, text: self.log.append(text))
 
     def files(self):
         """All files of the host but the lock, which every run takes."""
@@ -60,10 +60,10 @@ class Made:
         self.monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
         with pytest.raises(SystemExit):
             if work is None:
-                self.module.answer_for("dns")
-            call = self.module.Call(argument_spec={"plan": {"type": "dict"}})
-            self.module.taken_plan(call)
-            self.module.answer(call, lambda: work(call))
+                self.module.serve_control("dns")
+            call = self.module.ModuleCall(argument_spec={"plan": {"type": "dict"}})
+            self.module.take_plan(call)
+            self.module.serve_call(call, lambda: work(call))
         return dict(json.loads(self.capsys.readouterr().out))
 
 

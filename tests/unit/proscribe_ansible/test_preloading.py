@@ -23,7 +23,7 @@ def test_a_worker_finds_everything_loaded(monkeypatch):
     for kind in ("filter", "test", "action", "connection", "become", "shell"):
         loader = SimpleNamespace(get=lambda name, kind=kind, **_: queried.add((kind, name)))
         monkeypatch.setattr(preloading, f"{kind}_loader", loader)
-    preloading.load_once()
+    preloading.load_shared_plugins()
     assert done == ["frozen", (20_000, 10, 10)]
     usual = {("connection", "ssh"), ("become", "sudo"), ("shell", "sh")}
     assert queried == {("filter", "default"), ("test", "defined"), ("action", "compliance_state"), *usual}

@@ -16,8 +16,8 @@ OF_PYTHON = {
     *("_actions", "_option_string_actions", "_AppendAction", "_SubParsersAction", "_width"),  # argparse
     *("_abc_impl", "_is_protocol", "_getframe", "_exit"),  # abc, typing, sys, os
 }
-LISTS = [names for uses in private_names.EVERY for names in uses.names.values()]
-LISTED = {name for names in LISTS for either in names for name in either.split(private_names.EITHER)}
+LISTS = [names for uses in private_names.ALL_USES for names in uses.names.values()]
+LISTED = {name for names in LISTS for either in names for name in either.split(private_names.NAME_SEPARATOR)}
 
 
 def is_private(name):
@@ -82,9 +82,9 @@ def test_missing_private_name_is_named_in_a_warning(monkeypatch):
     warnings = []
     monkeypatch.setattr(Display, "warning", lambda self, text: warnings.append(text))
     whole = SimpleNamespace(**dict.fromkeys(private_names.SWEEP.names["StrategyBase()"]))
-    assert private_names.complete(private_names.SWEEP, {"StrategyBase()": whole}) and warnings == []
+    assert private_names.has_all_names(private_names.SWEEP, {"StrategyBase()": whole}) and warnings == []
     del whole._hosts_cache, whole._results
-    assert not private_names.complete(private_names.SWEEP, {"StrategyBase()": whole})
+    assert not private_names.has_all_names(private_names.SWEEP, {"StrategyBase()": whole})
     [warning] = warnings
     assert "has no StrategyBase()._hosts_cache, StrategyBase()._results" in " ".join(warning.split())
-    assert private_names.lacking(private_names.SWEEP, "TaskResult()", SimpleNamespace(utr=1)) == []
+    assert private_names.list_missing_names(private_names.SWEEP, "TaskResult()", SimpleNamespace(utr=1)) == []

@@ -10,7 +10,14 @@ from ansible.playbook.play import Play
 from ansible.plugins.strategy import StrategyBase
 from proscribe.controller.report.collection import active
 from proscribe_ansible import registration
-from proscribe_ansible.registration import LEFT_OUT, be_last, failures, manager_of, register, shorten_failures
+from proscribe_ansible.registration import (
+    LEFT_OUT_TEXT,
+    count_failures,
+    find_manager,
+    move_to_end,
+    register_report,
+    shorten_failures,
+)
 
 
 class Callback:
@@ -32,7 +39,7 @@ class Manager(TaskQueueManager):  # type: ignore[misc]
         self._callback_plugins = list(callbacks)
 
     def sends(self, callback):
-        return manager_of(callback)
+        return find_manager(callback)
 
 
 class Strategy(StrategyBase):  # type: ignore[misc]
@@ -40,7 +47,7 @@ class Strategy(StrategyBase):  # type: ignore[misc]
         self._tqm = manager
 
     def run(self, iterator, directory, action="compile_plans"):  # type: ignore[override]
-        register(action, directory)
+        register_report(action, directory)
 
 
 @pytest.fixture
@@ -78,7 +85,7 @@ class TestRegistering:
 
     @pytest.mark.parametrize("lacks", ["play", "callback", "TaskQueueManager()", "CallbackBase", "iterator"])
     def test_none_where_something_is_not_there(self, loaded, monkeypatch, lacks):
-        monkeypatch.setattr(registration, "complete", lambda uses, having: lacks not in having)
+        monkeypatch.setattr(registration, "has_all_names", lambda uses, having: lacks not in having)
         loaded.callback = None if lacks == "callback" else loaded.callback
         iterator = SimpleNamespace(_play=Play())
         iterator = {"play": SimpleNamespace(), "iterator": None}.get(lacks, iterator)
@@ -93,7 +100,7 @@ class TestManager:
         manager = Manager(callback)
         assert manager.sends(callback) is manager
         assert manager.sends(Callback()) is None  # it is sent to others
-        assert manager_of(callback) is None  # nobody sends
+        assert find_manager(callback) is None  # nobody sends
 
 
 class TestLast:
@@ -101,14 +108,14 @@ class TestLast:
         one = Callback()
         manager = Manager("a", one, "b")
         before = manager._callback_plugins
-        assert be_last(one, manager) is True
+        assert move_to_end(one, manager) is True
         assert manager._callback_plugins == ["a", "b", one] and before == ["a", one, "b"]
 
     @pytest.mark.parametrize("callbacks", [["a"], ("a",), None])
     def test_not_where_it_is_not_among_them(self, callbacks):
         manager = SimpleNamespace(_callback_plugins=callbacks)
-        assert be_last(Callback(), manager) is False and manager._callback_plugins is callbacks
-        assert be_last(Callback(), SimpleNamespace()) is False
+        assert move_to_end(Callback(), manager) is False and manager._callback_plugins is callbacks
+        assert move_to_end(Callback(), SimpleNamespace()) is False
 
 
 class Screen:
@@ -132,19 +139,19 @@ class TestShorterFailures:
         items = [{"plan": 1}, {"item": 2}]
         result = SimpleNamespace(ours=True, result={"plan": "long", "msg": "why", "results": items})
         assert screen.v2_runner_on_failed(result, ignore_errors=True) == "done"
-        shown = {"plan": LEFT_OUT, "msg": "why", "results": [{"plan": LEFT_OUT}, {"item": 2}]}
+        shown = {"plan": LEFT_OUT_TEXT, "msg": "why", "results": [{"plan": LEFT_OUT_TEXT}, {"item": 2}]}
         assert screen.printed == [(shown, True)]
         screen.v2_runner_on_failed(SimpleNamespace(ours=False, result={"plan": "long"}))
         screen.v2_runner_item_on_failed(SimpleNamespace(ours=True, result={"plan": "long"}))
-        assert screen.printed[1:] == [({"plan": "long"}, False), ({"plan": LEFT_OUT}, "an item")]
+        assert screen.printed[1:] == [({"plan": "long"}, False), ({"plan": LEFT_OUT_TEXT}, "an item")]
         other.v2_runner_on_failed(SimpleNamespace(ours=True, result={"plan": "long"}))
         assert other.printed == [({"plan": "long"}, False)]
 
 
 def test_failures_are_those_of_all_hosts():
     stats = AggregateStats()
-    assert failures(SimpleNamespace(_stats=stats)) == 0
+    assert count_failures(SimpleNamespace(_stats=stats)) == 0
     for host, what in [("a", "failures"), ("a", "failures"), ("b", "dark"), ("b", "ok"), ("c", "changed")]:
         stats.increment(what, host)
-    assert failures(SimpleNamespace(_stats=stats)) == 3 and failures(SimpleNamespace(_renamed=stats)) == 3
-    assert failures(None) == 0
+    assert count_failures(SimpleNamespace(_stats=stats)) == 3 and count_failures(SimpleNamespace(_renamed=stats)) == 3
+    assert count_failures(None) == 0

@@ -8,17 +8,17 @@ from fleets import WECHAT, answer, clean_answer, run, wechat
 from proscribe.controller.report.text.command import Call
 from proscribe.controller.rollout import deciding
 from proscribe_ansible import reported_run
-from proscribe_ansible.exit_code import FILE, ExitCode
-from proscribe_ansible.reported_run import ReportedRun
-from proscribe_ansible.terminal import Terminal
+from proscribe_ansible.exit_code import EXIT_FILE_VARIABLE, PlaybookExitCode
+from proscribe_ansible.reported_run import ReportedPlaybookRun
+from proscribe_ansible.terminal import RunTerminal
 
 
 @pytest.fixture
 def terminal(monkeypatch):
     """A terminal whose prints are in `said`, the warnings among them in `warned`, too."""
-    made = Terminal()
+    made = RunTerminal()
     made.said, made.warned = [], []
-    monkeypatch.delenv(FILE, raising=False)
+    monkeypatch.delenv(EXIT_FILE_VARIABLE, raising=False)
     monkeypatch.setattr(reported_run.context, "CLIARGS", {})
     made.display = SimpleNamespace(
         verbosity=0,
@@ -38,10 +38,10 @@ def result(action, host, *, dry=False, task_vars=None, **said):
 
 
 def test_report_that_cannot_be_written_ends_with_a_code_of_its_own(terminal, tmp_path):
-    codes = ExitCode(terminal)
+    codes = PlaybookExitCode(terminal)
     (tmp_path / "a.partial").mkdir()
-    ReportedRun(run(directory=str(tmp_path / "a.partial")), terminal, codes).end(failed=False)
-    assert codes.code() == 250 and any("the report cannot be written" in text for text in terminal.said)
+    ReportedPlaybookRun(run(directory=str(tmp_path / "a.partial")), terminal, codes).end_run(failed=False)
+    assert codes.compute_exit_code() == 250 and any("the report cannot be written" in text for text in terminal.said)
 
 
 # -- results in the records
@@ -55,21 +55,21 @@ def enforced(terminal, tmp_path, *events, mode="enforce", hosts=("web01",), fail
     """The report of a run with these events, and its records by host."""
     rolling = {"batches": "auto", "max_change": {"hosts": "100%", "removals": "auto"}, "max_failures": "100%"}
     facts = run(hosts, mode, directory=str(tmp_path / "r1.partial"), rollout=rolling, **changes)
-    goes_on = ReportedRun(facts, terminal, ExitCode(terminal))
+    goes_on = ReportedPlaybookRun(facts, terminal, PlaybookExitCode(terminal))
     for event in events:
         event(goes_on)
-    goes_on.end(failed)
+    goes_on.end_run(failed)
     report = json.loads((tmp_path / "r1" / "report.json").read_text())
     lines = (tmp_path / "r1" / "hosts.jsonl").read_text().splitlines()
     return report, {one["host"]: one for one in map(json.loads, lines)}
 
 
 def good(*what, **said):
-    return lambda goes_on: goes_on.succeeded(result(*what, **said))
+    return lambda goes_on: goes_on.take_success(result(*what, **said))
 
 
 def bad(*what, ignored=False, **said):
-    return lambda goes_on: goes_on.failed(result(*what, **said), ignored)
+    return lambda goes_on: goes_on.take_failure(result(*what, **said), ignored)
 
 
 def seen(record, host="web01"):
@@ -122,10 +122,10 @@ def test_change_in_an_audit_is_an_error_unless_it_was_only_announced(terminal, t
 
 def test_correction_is_decided_by_the_answers_of_hosts(terminal, tmp_path):
     enforced(terminal, tmp_path, seen(BAD))
-    decision = deciding.decision(terminal.warn)
+    decision = deciding.decision(terminal.show_warning)
     assert decision and list(decision.hosts) == ["web01"] and decision.changes["removals"] == 1
     enforced(terminal, tmp_path / "audit", seen(BAD), mode="audit")
-    assert deciding.decision(terminal.warn) is None
+    assert deciding.decision(terminal.show_warning) is None
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_failed_control_is_reported_once(terminal, tmp_path, failures, errors):
         ((good("debug", "web01", rollout=LIMITS),), None),
         ((bad("rollout", "web01", stopped=True, msg="too many", rollout=LIMITS),), (1, [1], "too many")),
         ((bad("rollout", "web01", stopped=True, msg="too many"),), None),
-        ((lambda run: run.decided(SimpleNamespace(**LIMITS)),) * 2, (1, [1], STOPPED)),
+        ((lambda run: run.take_decision(SimpleNamespace(**LIMITS)),) * 2, (1, [1], STOPPED)),
     ],
 )
 def test_rollout_of_a_run_is_in_its_report(terminal, tmp_path, events, rollout):
@@ -174,13 +174,13 @@ WECHAT_IS = {"manager": "dpkg", "id": "wechat", "version": "4.1", "scope": "syst
 
 def lift(terminal, tmp_path, *events, failed=False, **changes):
     """What is printed at the end of a run that lifts, and its exit code."""
-    codes = ExitCode(terminal)
+    codes = PlaybookExitCode(terminal)
     facts = run(("web01", "web02"), "lift", directory=str(tmp_path / "reports/r1.partial"), **changes)
-    goes_on = ReportedRun(facts, terminal, codes)
+    goes_on = ReportedPlaybookRun(facts, terminal, codes)
     for event in events:
         event(goes_on)
-    goes_on.end(failed)
-    return "\n".join(terminal.said).strip().splitlines(), codes.code()
+    goes_on.end_run(failed)
+    return "\n".join(terminal.said).strip().splitlines(), codes.compute_exit_code()
 
 
 LIFTED = good("dns_filter", "web01", actions=["removed the filter"])
@@ -248,23 +248,23 @@ LISTED = {"items": [ROW], "broken": [], "left_out": 0}
 
 def custody(terminal, tmp_path, *events, do="list", form="table", rows=(ROW,), failed=False):
     """What is printed at the end of a run over quarantines, and its exit code."""
-    codes = ExitCode(terminal)
-    goes_on = ReportedRun(run(mode="quarantine", directory=str(tmp_path / "r1.partial")), terminal, codes)
+    codes = PlaybookExitCode(terminal)
+    goes_on = ReportedPlaybookRun(run(mode="quarantine", directory=str(tmp_path / "r1.partial")), terminal, codes)
     answer_ = {"asked": {}, "hosts": ["web01", "web02"], "do": do, "format": form}
     for event in (good("quarantine_choice", "web01", **answer_), *events):
         event(goes_on)
     good("quarantine_choice", "web01", rows=list(rows), ids={})(goes_on)
     good("quarantine_choice", "web01", skipped=True)(goes_on)
     good("debug", "web01", rows=[])(goes_on)
-    goes_on.end(failed)
+    goes_on.end_run(failed)
     assert list(tmp_path.iterdir()) == [], "it writes no report"
-    return "\n".join(terminal.said).strip().splitlines(), codes.code()
+    return "\n".join(terminal.said).strip().splitlines(), codes.compute_exit_code()
 
 
 def test_list_has_items_of_hosts_and_names_those_without_an_answer(terminal, tmp_path):
     events = [
         good("quarantine", "web01", **LISTED),
-        lambda one: one.unreachable(result("quarantine", "web02", msg="no route")),
+        lambda one: one.take_unreachable(result("quarantine", "web02", msg="no route")),
     ]
     said, code = custody(terminal, tmp_path, *events)
     assert said[-2:] == ["1 item, 5,000 B; 1 of 2 hosts answered", "unknown: web02: unreachable: no route"]

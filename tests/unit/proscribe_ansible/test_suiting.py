@@ -30,8 +30,8 @@ def compiled(**run):
     ],
 )
 def test_host_is_observed_with_others_over_ssh_and_by_no_program_of_its_own(variables, suits):
-    assert suiting.suits(LINEAR(), make_member(**variables)) is suits
-    assert not suiting.suits(SimpleNamespace(), make_member(**variables)), "a strategy of somebody else"
+    assert suiting.can_observe_together(LINEAR(), make_member(**variables)) is suits
+    assert not suiting.can_observe_together(SimpleNamespace(), make_member(**variables)), "a strategy of somebody else"
 
 
 UNUSUAL = ("loop", "loop_with", "until", "retries", "delegate_to", "run_once", "async_val", "throttle", "timeout")
@@ -42,10 +42,10 @@ UNUSUAL += ("debugger",)
 @pytest.mark.parametrize("keywords", [{"connection": "winrm"}, {"action": "ping"}, *({name: "x"} for name in UNUSUAL)])
 def test_task_with_an_unusual_keyword_is_asked_for_each_host(keywords):
     task = make_task(**keywords)
-    assert [suiting.suits(LINEAR(), make_member(name, task)) for name in ("h1", "h2")] == [False, False]
+    assert [suiting.can_observe_together(LINEAR(), make_member(name, task)) for name in ("h1", "h2")] == [False, False]
 
 
 def test_handler_is_asked_for_each_host():
     handler = Handler()
     handler.action = "compliance_state"
-    assert not suiting.suits(LINEAR(), make_member(task=handler))
+    assert not suiting.can_observe_together(LINEAR(), make_member(task=handler))

@@ -48,11 +48,11 @@ def ansible(monkeypatch):
         return found
 
     methods = {"_queue_task": queue, "_process_pending_results": process, "_wait_on_pending_results": process}
-    monkeypatch.setattr(sweep, "_ansible", methods)
+    monkeypatch.setattr(sweep, "_ansible_methods", methods)
     checked = dict.fromkeys(("StrategyBase()", "WorkerProcess()", "TaskResult()", "Task()"), True)
-    monkeypatch.setattr(sweep, "_checked", checked)
-    monkeypatch.setattr(sweep, "_making", [])
-    monkeypatch.setattr(sweep, "_given_up", [])
+    monkeypatch.setattr(sweep, "_checked_kinds", checked)
+    monkeypatch.setattr(sweep, "_starting_batches", [])
+    monkeypatch.setattr(sweep, "_given_up_hosts", [])
 
 
 def queue_hosts(strategy, *names):
@@ -80,14 +80,14 @@ def test_results_are_waited_for_while_a_task_of_ours_runs(ansible, action, pendi
 
 
 def test_batches_start_before_all_hosts_are_gathered_and_share_the_forks(ansible, monkeypatch):
-    monkeypatch.setattr(sweep, "BATCH", 2)
-    monkeypatch.setattr(sweep, "PROCESSES", 4)
+    monkeypatch.setattr(sweep, "MAX_BATCH_HOSTS", 2)
+    monkeypatch.setattr(sweep, "MAX_PROCESSES", 4)
     strategy = Linear(5)
     queue_hosts(strategy, *(f"h{number}" for number in range(5)))
     assert strategy.queued == ["h0", "h2"]
     sweep._wait_on_pending_results(strategy, None)
     assert strategy.queued == ["h0", "h2", "h4"]
-    assert [batch.width for batch in sweep._making] == [20 // 3] * 2
+    assert [batch.width for batch in sweep._starting_batches] == [20 // 3] * 2
 
 
 def test_batch_waits_for_an_earlier_one_where_all_processors_are_busy(ansible, monkeypatch):
@@ -102,32 +102,32 @@ def test_batch_waits_for_an_earlier_one_where_all_processors_are_busy(ansible, m
             return self.turns > 0
 
     pauses = []
-    monkeypatch.setattr(sweep, "PROCESSES", 2)
-    monkeypatch.setattr(sweep, "BATCH", 2)
+    monkeypatch.setattr(sweep, "MAX_PROCESSES", 2)
+    monkeypatch.setattr(sweep, "MAX_BATCH_HOSTS", 2)
     monkeypatch.setattr(sweep, "_processes", [Process(None), Process(3), Process(1), Process(9)])
     monkeypatch.setattr(sweep.time, "sleep", pauses.append)
     queue_hosts(Linear(4), "h1", "h2")
-    assert (pauses, len(sweep._making), len(sweep._processes)) == ([0.01] * 2, 1, 1)
+    assert (pauses, len(sweep._starting_batches), len(sweep._processes)) == ([0.01] * 2, 1, 1)
 
 
 @pytest.fixture
 def worker(monkeypatch):
     """A worker that was forked for a batch of two, and what it sends and does."""
-    made = object.__new__(sweep.Worker)
+    made = object.__new__(sweep.BatchWorker)
     made.done = []
     made._final_q = SimpleNamespace(send_display=lambda *sent: made.done.append(sent))
-    made.batch = sweep._Batch(7, [make_member("h1"), make_member("h2")], 20)
+    made.batch = sweep._HostBatch(7, [make_member("h1"), make_member("h2")], 20)
     monkeypatch.setattr(sweep.WorkerProcess, "_run", lambda self: self.done.append("as ever"))
-    monkeypatch.setattr(batch, "observe", lambda *given: made.done.append(given))
+    monkeypatch.setattr(batch, "observe_hosts", lambda *given: made.done.append(given))
     return made
 
 
 def test_worker_observes_its_batch_and_gives_up_hosts_without_a_result(worker):
     worker._run()
-    assert worker.done == [(worker, worker.batch.members, 20), (sweep.GIVEN_UP, 7, ["h1", "h2"])]
+    assert worker.done == [(worker, worker.batch.members, 20), (sweep.GIVEN_UP_METHOD, 7, ["h1", "h2"])]
     worker.done.clear()
     worker.answered("a result", [("h2", {})])
-    assert worker.done == [(sweep.ANSWERED, 7, "a result", [("h2", {})])]
+    assert worker.done == [(sweep.ANSWERED_METHOD, 7, "a result", [("h2", {})])]
 
 
 def test_worker_without_a_batch_is_ansibles(worker):
@@ -142,12 +142,12 @@ def test_worker_takes_the_newest_batch_and_only_its_fork_keeps_it(ansible, monke
     done = []
     monkeypatch.setattr(sweep.WorkerProcess, "__init__", lambda self, **named: done.append(named))
     monkeypatch.setattr(sweep.WorkerProcess, "start", lambda self: done.append(self.batch))
-    monkeypatch.setattr(sweep, "_freeze", lambda: done.append("frozen"))
+    monkeypatch.setattr(sweep, "_freeze_imports", lambda: done.append("frozen"))
     monkeypatch.setattr(sweep, "_processes", [])
-    made = sweep._Batch(7, [], 20)
-    sweep._making.append(made)
-    one, other = sweep.Worker(host="h1"), sweep.Worker(host="h2")
-    assert (one.batch, other.batch, sweep._processes, sweep._making) == (made, None, [one], [])
+    made = sweep._HostBatch(7, [], 20)
+    sweep._starting_batches.append(made)
+    one, other = sweep.BatchWorker(host="h1"), sweep.BatchWorker(host="h2")
+    assert (one.batch, other.batch, sweep._processes, sweep._starting_batches) == (made, None, [one], [])
     one.start()
     assert done == [{"host": "h1"}, {"host": "h2"}, "frozen", made] and one.batch is None
 
@@ -156,10 +156,10 @@ def test_worker_takes_the_newest_batch_and_only_its_fork_keeps_it(ansible, monke
 @pytest.mark.parametrize("seen", [True, False])
 def test_host_has_its_own_worker_where_a_class_lacks_a_name_or_was_not_seen(ansible, monkeypatch, lacks, seen):
     checks = []
-    monkeypatch.setattr(sweep, "complete", lambda uses, having: checks.extend(having) or lacks not in having)
+    monkeypatch.setattr(sweep, "has_all_names", lambda uses, having: checks.extend(having) or lacks not in having)
     checked = dict.fromkeys({"StrategyBase()", "TaskQueueManager()", "Task()", "WorkerProcess()", "TaskResult()"}, True)
     del checked[lacks]
-    monkeypatch.setattr(sweep, "_checked", {**checked, lacks: False} if seen else checked)
+    monkeypatch.setattr(sweep, "_checked_kinds", {**checked, lacks: False} if seen else checked)
     strategy = Linear(2)
     queue_hosts(strategy, "h1", "h2")
     assert strategy.queued == ["h1", "h2"] and strategy._queued_task_cache == {}
@@ -174,15 +174,15 @@ def test_host_without_a_result_of_its_batch_has_a_worker_and_no_second_start(ans
     sweep._process_pending_results(strategy, None)
     assert strategy.queued == ["h1"]
     strategy.results = [SimpleNamespace(host=SimpleNamespace(name="h1"))]
-    [batch] = sweep._making
-    sweep._given_up.append((batch.number - 1, ["h2"]))  # of an earlier task, whose results came before
-    sweep._given_up.append((batch.number, ["h1", "h2", "h3"]))
+    [batch] = sweep._starting_batches
+    sweep._given_up_hosts.append((batch.number - 1, ["h2"]))  # of an earlier task, whose results came before
+    sweep._given_up_hosts.append((batch.number, ["h1", "h2", "h3"]))
     strategy._results = ["one more, which the strategy has not taken yet"]
     sweep._process_pending_results(strategy, None)
     assert strategy.queued == ["h1"]
     strategy._results = []
     sweep._process_pending_results(strategy, None)
-    assert (strategy.queued, strategy._pending_results) == (["h1", "h2"], 1) and sweep._given_up == []
+    assert (strategy.queued, strategy._pending_results) == (["h1", "h2"], 1) and sweep._given_up_hosts == []
     assert len(strategy.started) == len(set(strategy.started)) == 3
 
 
@@ -254,14 +254,14 @@ SECOND = {"changed": False, **ANSWER}
 
 def test_copied_result_has_its_own_host_and_answer():
     first = Raw("h1", "task", {**FIRST, "failed": False}, {"name": "x"})
-    plain = sweep._like(first, "h2", ANSWER)
+    plain = sweep._copy_result(first, "h2", ANSWER)
     assert vars(plain) == vars(Raw("h2", "task", {**SECOND, "failed": False}, {"name": "x"}))
     unified = Unified({**FIRST}, {"seen": {**FIRST, "failed": False}})
-    assert sweep._like(HostResult("h1", unified), "h2", ANSWER) == HostResult(
+    assert sweep._copy_result(HostResult("h1", unified), "h2", ANSWER) == HostResult(
         "h2", Unified({**SECOND}, {"seen": {**SECOND, "failed": False}})
     )
     assert (first._return_data, unified.result_data) == ({**FIRST, "failed": False}, FIRST)  # they stay the first one's
-    assert sweep._like(HostResult("h1", Unified({**FIRST})), "h2", ANSWER).utr.registered_values is None
+    assert sweep._copy_result(HostResult("h1", Unified({**FIRST})), "h2", ANSWER).utr.registered_values is None
 
 
 @pytest.mark.parametrize(
@@ -271,35 +271,38 @@ def test_answers_that_come_together_are_results_of_waiting_hosts(ansible, rehydr
     strategy = Linear(4)
     queue_hosts(strategy, "h1", "h2", "h3", "h4")
     sweep._wait_on_pending_results(strategy, None)
-    [batch] = sweep._making
+    [batch] = sweep._starting_batches
     hosts = {one.name: one.host for one in batch.members}
     strategy.results = strategy._results = [SimpleNamespace(host=hosts["h1"])]
     sweep._process_pending_results(strategy, None)
     setattr(strategy, rehydrate, lambda wire: Raw(hosts[wire.host_name], "task", wire.return_data, {}))
     answers = [("h1", ANSWER), ("h2", ANSWER), ("h4", ANSWER), ("somebody else", ANSWER)]
-    sweep._news.clear()
+    sweep._news_event.clear()
     sweep._take_answers(batch.number, Plain("h1", FIRST), answers)
-    assert sweep._news.is_set(), "whoever waits for results looks for them"
+    assert sweep._news_event.is_set(), "whoever waits for results looks for them"
     assert [result.host.name for result in strategy._results] == ["h2", "h4"]  # h1 has one
     assert [result._return_data for result in strategy._results] == [SECOND, SECOND]
-    assert sweep._given_up == []
+    assert sweep._given_up_hosts == []
 
 
 def test_answers_that_cannot_become_results_are_asked_for_one_by_one(ansible, monkeypatch):
     strategy = Linear(2)
     queue_hosts(strategy, "h1", "h2")
     sweep._wait_on_pending_results(strategy, None)
-    [batch] = sweep._making
+    [batch] = sweep._starting_batches
 
     def rehydrate(wire):
         raise TypeError("ansible-core is another")
 
-    setattr(strategy, sweep.REHYDRATES[0], rehydrate)
+    setattr(strategy, sweep.REHYDRATE_METHODS[0], rehydrate)
     warned = []
     monkeypatch.setattr(sweep.Display, "warning", lambda _, text: warned.append(text))
-    sweep._news.clear()
+    sweep._news_event.clear()
     sweep._take_answers(batch.number, Plain("h1", FIRST), [("h2", ANSWER)])
-    assert (list(strategy._results), sweep._given_up) == ([], [(batch.number, ["h2"])]) and sweep._news.is_set()
+    assert (list(strategy._results), sweep._given_up_hosts) == (
+        [],
+        [(batch.number, ["h2"])],
+    ) and sweep._news_event.is_set()
     assert len(warned) == 1 and "TypeError: ansible-core is another" in warned[0]
     sweep._take_answers(batch.number, Plain("h1", FIRST), [("nobody here", ANSWER)])
-    assert len(warned) == 1 and len(sweep._given_up) == 1
+    assert len(warned) == 1 and len(sweep._given_up_hosts) == 1

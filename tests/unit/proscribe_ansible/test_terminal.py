@@ -9,8 +9,8 @@ from proscribe.controller.report.collection.invocation import where_we_are
 from proscribe.controller.report.collection.progress import CLEAR, Line
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe_ansible import terminal as of_ansible
-from proscribe_ansible.exit_code import FILE
-from proscribe_ansible.terminal import Terminal
+from proscribe_ansible.exit_code import EXIT_FILE_VARIABLE
+from proscribe_ansible.terminal import RunTerminal
 
 RED = of_ansible.C.COLOR_ERROR
 BESIDE = {"stderr": False}  # a screen for people
@@ -37,7 +37,7 @@ class Shown:
 class Made:
     def __init__(self, monkeypatch):
         self.set = monkeypatch.setattr
-        self.terminal = Terminal()
+        self.terminal = RunTerminal()
         self.terminal.display = self.shown = Shown()  # type: ignore[assignment]
         self.flushed = []
 
@@ -49,7 +49,7 @@ class Made:
 
 @pytest.fixture
 def made(monkeypatch):
-    for name in ("TERM", "NO_COLOR", FILE, "PROSCRIBE_ANSWER_FD"):
+    for name in ("TERM", "NO_COLOR", EXIT_FILE_VARIABLE, "PROSCRIBE_ANSWER_FD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("LINES", "33")
@@ -74,19 +74,19 @@ def test_line_is_rewritten_on_our_own_screen_of_a_terminal(made, monkeypatch, sc
     made.is_one(tty, screen)
     monkeypatch.setenv("TERM", term)
     made.shown.verbosity = verbosity
-    assert made.terminal.rewrites() is rewrites
+    assert made.terminal.can_rewrite_line() is rewrites
 
 
 def test_line_of_progress_is_flushed_and_removed(made):
     for text in ("", "1 of 2\r", "2 of 2\n"):
-        made.terminal.progress(text)
+        made.terminal.show_progress(text)
     assert made.shown.log == [
         ("1 of 2\r", {**BESIDE, "screen_only": True, "newline": False}),
         ("2 of 2\n", {**BESIDE, "screen_only": False, "newline": False}),
     ]
     assert made.flushed == [1, 2]
-    made.terminal.progress("3\r")
-    made.terminal.take_line_away()
+    made.terminal.show_progress("3\r")
+    made.terminal.remove_progress_line()
     assert made.shown.log[-1] == (CLEAR, {"screen_only": True, "newline": False})
 
 
@@ -96,9 +96,9 @@ def test_line_of_progress_is_flushed_and_removed(made):
 )
 def test_text_beside_a_document_goes_to_stderr(made, screen, document):
     made.is_one(screen=screen)
-    made.terminal.show("x")
-    made.terminal.conclude("it was bad")
-    made.terminal.interrupted("by Ctrl-C")
+    made.terminal.show_text("x")
+    made.terminal.show_conclusion("it was bad")
+    made.terminal.show_interruption("by Ctrl-C")
     (_, one), (why, two), (end, three) = made.shown.log
     assert (one, two, three) == ({"stderr": document}, {"stderr": document, "color": RED}, {"stderr": document})
     assert why == "\nit was bad" and end.startswith("\ninterrupted by Ctrl-C: ")
@@ -107,7 +107,7 @@ def test_text_beside_a_document_goes_to_stderr(made, screen, document):
 
 def test_terminal_that_is_gone_does_not_keep_a_run_from_its_end(made):
     made.shown.display = lambda *_, **__: os.close(-1)  # type: ignore[method-assign]
-    made.terminal.interrupted("by a hangup")
+    made.terminal.show_interruption("by a hangup")
 
 
 @pytest.mark.parametrize("log", [None, "/var/log/ansible.log"])
@@ -120,7 +120,7 @@ def test_screen_has_its_size_and_colours_and_a_log_file_none(made, monkeypatch, 
     made.set(of_ansible.color, "ANSIBLE_COLOR", ansible)
     made.set(of_ansible.C, "DEFAULT_LOG_PATH", log)
     monkeypatch.setenv("NO_COLOR", none)
-    made.terminal.print(repr)
+    made.terminal.print_rendered(repr)
     on_screen = Screen(60, 33 if tty else sys.maxsize, colours, where_we_are(os.environ))
     assert made.shown.log == [
         (repr(on_screen), {**BESIDE, "screen_only": True}),
@@ -131,20 +131,20 @@ def test_screen_has_its_size_and_colours_and_a_log_file_none(made, monkeypatch, 
 def test_answer_for_machines_is_alone_on_its_descriptor(made, monkeypatch):
     reading, writing = os.pipe()
     monkeypatch.setenv("PROSCRIBE_ANSWER_FD", str(writing))
-    made.terminal.hand_over('"é"')
+    made.terminal.give_answer('"é"')
     os.close(writing)  # it is still open
     with open(reading, "rb") as stream:
         assert stream.read() == '"é"\n'.encode() and made.shown.log == []
     for named in ("", "x"):
         monkeypatch.setenv("PROSCRIBE_ANSWER_FD", named)
-        made.terminal.hand_over("[]")
+        made.terminal.give_answer("[]")
     assert made.shown.log == [("[]", {})] * 2
 
 
 def test_warnings_and_mistakes_steer_no_terminal_and_are_printed_once(made):
-    made.terminal.warn("odd \x1b[2J name")
-    made.terminal.mistake("Task failed: Action failed: a mistake")
+    made.terminal.show_warning("odd \x1b[2J name")
+    made.terminal.show_policy_mistake("Task failed: Action failed: a mistake")
     assert made.shown.log == ["warning: odd \ufffd[2J name"], "our own screen has said the mistake"
     made.is_one(screen="default")
-    made.terminal.mistake("Task failed: Action failed: first\x1b[2J\nTask failed: second")
+    made.terminal.show_policy_mistake("Task failed: Action failed: first\x1b[2J\nTask failed: second")
     assert made.shown.log[1:] == [("first\ufffd[2J\nTask failed: second", {"color": RED})]

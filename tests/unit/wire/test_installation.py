@@ -33,17 +33,17 @@ def load_from(directory):
     ],
 )
 def test_name_of_a_collection_is_read_from_its_path(file, collection):
-    assert installation.collection_of(file) == collection
+    assert installation.find_collection(file) == collection
 
 
 def test_paths_of_a_checkout_are_below_it(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert (installation.COLLECTION, installation.ROOT) == ("", PROJECT)
-    assert installation.reports({}) == PROJECT / "reports" and installation.user_project() is None
-    assert installation.called("dns_filter") == "dns_filter"
-    assert installation.playbook("audit") == f"{PROJECT}/playbooks/audit.yml"
-    assert list(installation.launcher("python3")) == [f"{PROJECT}/proscribe"]
-    assert (PROJECT / "catalog", f"{PROJECT}/ansible.cfg") == (installation.CATALOGUE, installation.CONFIGURATION)
+    assert (installation.COLLECTION, installation.PROJECT_DIRECTORY) == ("", PROJECT)
+    assert installation.locate_reports({}) == PROJECT / "reports" and installation.locate_user_project() is None
+    assert installation.qualify_name("dns_filter") == "dns_filter"
+    assert installation.name_playbook("audit") == f"{PROJECT}/playbooks/audit.yml"
+    assert list(installation.make_launcher_command("python3")) == [f"{PROJECT}/proscribe"]
+    assert (PROJECT / "catalog", f"{PROJECT}/ansible.cfg") == (installation.CATALOGUE, installation.CONFIGURATION_PATH)
     assert installation.is_playbook("playbooks/audit.yml", str(PROJECT))
     monkeypatch.chdir(PROJECT)
     assert installation.is_playbook("playbooks/audit.yml")

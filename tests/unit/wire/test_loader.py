@@ -18,7 +18,7 @@ import proscribe
 import pytest
 from patience import LONGEST
 from proscribe.wire import loader
-from proscribe.wire.stream import BOOTSTRAP, RECEIVE, piped
+from proscribe.wire.stream import BOOTSTRAP, REPLYING_PROGRAM, pack_for_pipe
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
 
@@ -59,16 +59,16 @@ def test_import_of_the_loader_changes_no_controller():
 
 
 def test_modules_come_out_of_sources_or_of_the_cache(install):
-    sent = loader.Modules({}, SOURCES)
+    sent = loader.ModuleFinder({}, SOURCES)
     install(sent)
     assert importlib.import_module("example.two").value == 2
-    stored = marshal.loads(sent.marshalled() or b"")
+    stored = marshal.loads(sent.marshal_modules() or b"")
     assert sorted(stored) == ["example", "example.two"]
     for name in stored:
         del sys.modules[name]
-    again = loader.Modules(stored, None)
+    again = loader.ModuleFinder(stored, None)
     install(again)
-    assert importlib.import_module("example.two").value == 2 and again.marshalled() is None
+    assert importlib.import_module("example.two").value == 2 and again.marshal_modules() is None
     assert again.find_spec("json") is None and sent.find_spec("json") is None
 
 
@@ -76,12 +76,12 @@ def test_modules_come_out_of_sources_or_of_the_cache(install):
 def test_file_that_another_account_can_write_is_not_opened(tmp_path):
     file = tmp_path / "file"
     file.touch(0o600)
-    os.close(loader.opened(str(file), 0))
+    os.close(loader.open_root_file(str(file), 0))
     for mode, owner in ((0o620, 0), (0o602, 0), (0o600, 65534)):
         file.chmod(mode)
         os.chown(file, owner, owner)
         with pytest.raises(OSError):
-            loader.opened(str(file), 0)
+            loader.open_root_file(str(file), 0)
 
 
 # -- the loader as a program: streams to a host, and its cache
@@ -143,10 +143,10 @@ def make_stream(place, code=True, plan=True, limit=None, **call):
     )
     packed_plan = zlib.compress(json.dumps(PLAN).encode()) if plan else b""
     head = {"code": "code", "plan": "plan", "call": call, **(limit or {})}
-    return piped(TEXT.replace(loader.PLACE, str(place)), head, packed, packed_plan)
+    return pack_for_pipe(TEXT.replace(loader.CACHE_DIRECTORY, str(place)), head, packed, packed_plan)
 
 
-PROGRAM = [sys.executable, "-I", "-S", "-c", RECEIVE]
+PROGRAM = [sys.executable, "-I", "-S", "-c", REPLYING_PROGRAM]
 
 
 def ask(place, **options):

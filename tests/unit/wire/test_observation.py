@@ -12,18 +12,26 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from made_mac import plan
-from proscribe.base.moments import stamp
+from proscribe.base.moments import format_timestamp
 from proscribe.host.run import compliance_state
 from proscribe.host.system import DARWIN, Host
-from proscribe.model.plan import sealed
+from proscribe.model.plan import add_digest
 from proscribe.wire import observation
 from proscribe.wire.loader import LACKING
-from proscribe.wire.observation import Observation, answered, compiled_run, is_macos, lacks, of_host, registered
-from proscribe.wire.store import Store
-from proscribe.wire.stream import FOR_SHELLS, MARK
+from proscribe.wire.observation import (
+    HostObservation,
+    get_compiled_run,
+    get_registered,
+    has_no_answer,
+    is_macos,
+    make_observation,
+    parse_observation,
+)
+from proscribe.wire.store import PlanStore
+from proscribe.wire.stream import MARK, SHELL_EXIT_LINE
 
 CALL = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": True}
-MADE = sealed({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}})
+MADE = add_digest({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}})
 DIGEST = MADE["digest"]
 TEXT = json.dumps(MADE)
 STORED = b"the code that the run began with"
@@ -31,21 +39,23 @@ STORED = b"the code that the run began with"
 
 def read_streams(observed):
     """Return the head of each stream to a host, with the code and the plan that come with it."""
-    streams = [marshal.loads(binascii.a2b_base64(stream.removeprefix(FOR_SHELLS))) for stream in observed.streams()]
+    streams = [
+        marshal.loads(binascii.a2b_base64(stream.removeprefix(SHELL_EXIT_LINE))) for stream in observed.list_streams()
+    ]
     return [(head, *parts) for _, head, *parts in streams]
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr("proscribe.wire.store.packed_code", lambda probe: b"probing" if probe else b"observing")
+    monkeypatch.setattr("proscribe.wire.store.pack_observing_code", lambda probe: b"probing" if probe else b"observing")
     (tmp_path / "plans").mkdir(0o700)
-    return Store(tmp_path / "plans")
+    return PlanStore(tmp_path / "plans")
 
 
 @pytest.fixture
 def run(store):
     """Return the facts of a run that began with other code than the current one."""
-    prepared, name = store.prepare({DIGEST: MADE}), hashlib.sha256(STORED).hexdigest()
+    prepared, name = store.prepare_plans({DIGEST: MADE}), hashlib.sha256(STORED).hexdigest()
     assert store.directory is not None
     (store.directory / f"{name}.code").write_bytes(STORED)
     hosts = dict.fromkeys(("web01", "web02"), DIGEST)
@@ -53,14 +63,14 @@ def run(store):
 
 
 def observe(run, host="web01", text="", **call):
-    return of_host(run, host, text, {**CALL, **call}, 60)  # type: ignore[arg-type, typeddict-item]
+    return make_observation(run, host, text, {**CALL, **call}, 60)  # type: ignore[arg-type, typeddict-item]
 
 
 @pytest.mark.usefixtures("store")
 def test_run_without_a_store_sends_everything():
     observed = observe({}, text=TEXT)
     assert observed.store.directory is None
-    observed.noted({"cached": True})  # type: ignore[typeddict-item]
+    observed.note_cached({"cached": True})  # type: ignore[typeddict-item]
     assert len(read_streams(observed)) == 1
 
 
@@ -68,7 +78,7 @@ def test_watched_host_is_sent_the_time(run, monkeypatch):
     monkeypatch.setattr(observation, "time", SimpleNamespace(time=lambda: 1_000_000_000))
     watch = {"release": "1.0"}
     observed = observe({**run, "watch": watch, "audit_stored": []})
-    assert observed.call == {**CALL, "program": "", "watch": {"release": "1.0", "now": stamp(1_000_000_000)}}
+    assert observed.call == {**CALL, "program": "", "watch": {"release": "1.0", "now": format_timestamp(1_000_000_000)}}
     assert watch == {"release": "1.0"}
 
 
@@ -81,12 +91,12 @@ def test_watched_host_is_sent_the_time(run, monkeypatch):
     ],
 )
 def test_facts_of_a_run_are_the_compiled_ones(variables, facts):
-    assert compiled_run(variables) == facts  # type: ignore[arg-type]
+    assert get_compiled_run(variables) == facts  # type: ignore[arg-type]
 
 
 def test_output_with_a_mark_is_an_answer_and_any_other_is_none():
-    assert answered("bash: python3: command not found\n") is None
-    assert answered(f"motd\n{MARK}" + json.dumps({LACKING: True})) == {"changed": False, LACKING: True}
+    assert parse_observation("bash: python3: command not found\n") is None
+    assert parse_observation(f"motd\n{MARK}" + json.dumps({LACKING: True})) == {"changed": False, LACKING: True}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +110,7 @@ def test_output_with_a_mark_is_an_answer_and_any_other_is_none():
     ],
 )
 def test_answer_reports_a_mac_and_a_host_that_lacks_code(answer, macos, lacking):
-    assert (is_macos(answer), lacks(answer)) == (macos, lacking)
+    assert (is_macos(answer), has_no_answer(answer)) == (macos, lacking)
 
 
 # -- Macs
@@ -108,14 +118,19 @@ def test_answer_reports_a_mac_and_a_host_that_lacks_code(answer, macos, lacking)
 
 @pytest.fixture
 def mac_observation(tmp_path):
-    store = Store(tmp_path)
-    return Observation(
-        store, "mac", store.code(probe=False), store.plan(json.dumps(plan())), {**CALL, "program": ""}, 60
+    store = PlanStore(tmp_path)
+    return HostObservation(
+        store,
+        "mac",
+        store.make_code_part(probe=False),
+        store.make_plan_part(json.dumps(plan())),
+        {**CALL, "program": ""},
+        60,
     )
 
 
 def test_call_of_a_mac_stores_nothing_and_starts_no_probe(mac_observation):
-    call = mac_observation._replace(call={**CALL, "probe": True, "program": "x", "watch": {}}).for_macos().call
+    call = mac_observation._replace(call={**CALL, "probe": True, "program": "x", "watch": {}}).adapt_to_macos().call
     assert (call["remember"], call["probe"], call["macos"]) == (False, False, True)
     assert not {"program", "watch"} & set(call)
 
@@ -152,14 +167,14 @@ def hostvars():
     ],
 )
 def test_registered_result_is_the_one_of_hostvars(hostvars, monkeypatch, host, name, expected):
-    assert registered(hostvars, host, name) == expected == (hostvars.raw_get(host).get(name) or {})
+    assert get_registered(hostvars, host, name) == expected == (hostvars.raw_get(host).get(name) or {})
     assert "b" not in hostvars._variable_manager._nonpersistent_fact_cache, "nothing is made by asking"
 
     class Elsewhere:
         # another Ansible, which keeps it in another place
         raw_get = hostvars.raw_get
 
-    assert registered(Elsewhere(), host, name) == expected
+    assert get_registered(Elsewhere(), host, name) == expected
 
     monkeypatch.setattr(HostVars, "raw_get", lambda *_: pytest.fail("all variables of the host were gathered"))
-    assert registered(hostvars, host, name) == expected
+    assert get_registered(hostvars, host, name) == expected

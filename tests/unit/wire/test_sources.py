@@ -1,8 +1,8 @@
 """Sources as they are sent: the reached parts, as small as they can be, every line in its place."""
 
 import pytest
-from proscribe.wire.sources import Whole, reached, small
-from proscribe.wire.stream import CHANGING
+from proscribe.wire.sources import ModuleSources, select_reached, shrink_source
+from proscribe.wire.stream import CHANGE_FUNCTIONS
 
 TEXT = 'x = """a\n# b\n"""\n'
 
@@ -30,7 +30,7 @@ TEXT = 'x = """a\n# b\n"""\n'
     ],
 )
 def test_text_for_people_is_left_out_and_lines_stay_in_their_place(source, left):
-    assert small(source) == left
+    assert shrink_source(source) == left
 
 
 ENTRY = """\
@@ -71,7 +71,7 @@ SOURCES = {
 
 
 def test_function_that_is_never_called_is_left_out_with_its_own_imports():
-    sent = reached(Whole(SOURCES, {"p"}), ["p.entry"], ["look", "change"], ["wanted"])
+    sent = select_reached(ModuleSources(SOURCES, {"p"}), ["p.entry"], ["look", "change"], ["wanted"])
     assert "p.changes" in sent and "p.inner" not in sent and "OTHER = 2" in sent["p.entry"]
 
 
@@ -128,7 +128,7 @@ Made = Empty().KEPT
 def test_rest_of_a_module_is_what_its_names_need():
     near = "from . import far\ndef deep(): far.x\ndef decorated(f): return f\ndef shallow(): pass\n"
     texts = {"p": "", "p.q": "", "p.q.inner": INNER, "p.near": near, "p.far": "x = y = 1\nz = 2\n"}
-    sent = reached(Whole(texts, {"p", "p.q"}), ["p.q.inner"], ["looks", "Made"])
+    sent = select_reached(ModuleSources(texts, {"p", "p.q"}), ["p.q.inner"], ["looks", "Made"])
     rest = {"p": "\n", "p.q.inner": LEFT, "p.far": "x = y = 1\n\n"}
     assert sent == {**rest, "p.near": "from . import far\ndef deep(): far.x\ndef decorated(f): return f\n\n"}
 
@@ -137,6 +137,6 @@ def test_rest_of_a_module_is_what_its_names_need():
 def test_function_that_changes_a_host_is_not_sent_even_where_others_call_it(name):
     entry = ENTRY.replace("def change(", f"def {name}(") + f"def other_look():\n    {name}(1)\n"
     sources = {**SOURCES, "p.entry": entry}
-    with_it = reached(Whole(sources, {"p"}), ["p.entry"], ["look", "other_look"])
-    without = reached(Whole(sources, {"p"}), ["p.entry"], ["look", "other_look"], CHANGING)
+    with_it = select_reached(ModuleSources(sources, {"p"}), ["p.entry"], ["look", "other_look"])
+    without = select_reached(ModuleSources(sources, {"p"}), ["p.entry"], ["look", "other_look"], CHANGE_FUNCTIONS)
     assert ("p.changes" in with_it, "p.changes" in without) == (True, False)

@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.model import plan as plans
-from proscribe.model.plan_text import serialised
+from proscribe.model.plan_text import serialise_plan
 from proscribe.wire import store as stores
-from proscribe.wire.store import Store, Untrusted
-from proscribe.wire.stream import Part, packed_code
+from proscribe.wire.store import PlanStore, UntrustedStore
+from proscribe.wire.stream import StreamPart, pack_observing_code
 
-PLAN = plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {}})
-OTHER = plans.sealed({"schema": plans.SCHEMA, "contact": "mallory", "browsers": [], "controls": {}})
+PLAN = plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "x", "browsers": [], "controls": {}})
+OTHER = plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "mallory", "browsers": [], "controls": {}})
 DIGEST = PLAN["digest"]
 SHORT = DIGEST.removeprefix("sha256:")
-TEXT = serialised(PLAN)
+TEXT = serialise_plan(PLAN)
 NOBODY = 65534
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
@@ -33,15 +33,17 @@ def place(tmp_path):
 
 def prepare(place):
     """Prepare a store as a run does; return it with the facts of the run."""
-    store = Store(place)
-    store.require()
-    run = store.prepare({DIGEST: PLAN})
-    return Store(place, run["packed"]), run
+    store = PlanStore(place)
+    store.require_directories()
+    run = store.prepare_plans({DIGEST: PLAN})
+    return PlanStore(place, run["packed"]), run
 
 
 def test_store_is_for_its_owner_alone(place):
     store, run = prepare(place)
-    store.note("web01", store.prepared(run["code"]), store.plan(digest=DIGEST), has=True)
+    store.record_host_store(
+        "web01", store.get_prepared_code(run["code"]), store.make_plan_part(digest=DIGEST), is_stored=True
+    )
     assert {oct(path.stat().st_mode & 0o777) for path in (place, place / "kept")} == {"0o700"}
     assert {oct(path.stat().st_mode & 0o777) for path in place.rglob("*") if path.is_file()} == {"0o600"}
     assert place.parent.stat().st_mode & 0o727 == 0o700
@@ -52,7 +54,7 @@ def test_store_is_for_its_owner_alone(place):
     "packed",
     [
         lambda: b"no zlib",
-        lambda: zlib.compress(plans.canonical(OTHER).encode()),
+        lambda: zlib.compress(plans.format_canonical(OTHER).encode()),
         lambda: zlib.compress(b"\0" * 500_000_000, 9),  # takes seconds, so none of them is made before it is needed
     ],
     ids=["not packed", "another plan", "half a gigabyte"],
@@ -62,7 +64,7 @@ def test_packed_plan_that_was_edited_does_not_go_to_hosts(place, packed):
     path = place / f"{SHORT}.plan"
     before = path.read_bytes()
     path.write_bytes(packed())
-    assert store.plan(digest=DIGEST).packed() == before
+    assert store.make_plan_part(digest=DIGEST).pack() == before
     assert prepare(place)[1] == run and path.read_bytes() == before
 
 
@@ -71,24 +73,24 @@ def test_missing_plan_is_made_again_of_the_packed_one(place):
     path = place / f"{SHORT}.json"
     before = path.read_bytes()
     path.unlink()
-    assert store.stored(DIGEST) == PLAN and path.read_bytes() == before
+    assert store.read_stored_plan(DIGEST) == PLAN and path.read_bytes() == before
     path.unlink()
-    (place / f"{SHORT}.plan").write_bytes(zlib.compress(plans.canonical({**OTHER, "digest": DIGEST}).encode()))
+    (place / f"{SHORT}.plan").write_bytes(zlib.compress(plans.format_canonical({**OTHER, "digest": DIGEST}).encode()))
     with pytest.raises(FileNotFoundError, match="is gone"):
-        store.stored(DIGEST)
+        store.read_stored_plan(DIGEST)
 
 
 def test_missing_packed_plan_is_packed_again_and_a_missing_plan_is_reported(place):
     store, run = prepare(place)
     (place / f"{SHORT}.plan").unlink()
-    assert zlib.decompress(store.plan(digest=DIGEST).packed()).decode() == TEXT
+    assert zlib.decompress(store.make_plan_part(digest=DIGEST).pack()).decode() == TEXT
     for digest in ("sha256:" + "0" * 64, "sha256:gone", f"sha256:../plans/{SHORT}", ""):
         with pytest.raises(FileNotFoundError, match="is gone"):
-            store.stored(digest)
+            store.read_stored_plan(digest)
     (place / f"{run['code']}.code").unlink()
-    assert store.prepared(run["code"]).packed() == packed_code(probe=False)
+    assert store.get_prepared_code(run["code"]).pack() == pack_observing_code(probe=False)
     with pytest.raises(FileNotFoundError, match="began with is gone"):
-        store.prepared("0" * 64).packed()
+        store.get_prepared_code("0" * 64).pack()
 
 
 @as_root
@@ -98,17 +100,17 @@ def test_missing_packed_plan_is_packed_again_and_a_missing_plan_is_reported(plac
 @pytest.mark.parametrize("which", ["reports", "plans", "kept"])
 def test_folder_of_another_account_or_that_others_can_write_is_refused(place, which, owner, mode, who):
     store, run = prepare(place)
-    code, plan = store.prepared(run["code"]), store.plan(digest=DIGEST)
-    store.note("web01", code, plan, has=True)
+    code, plan = store.get_prepared_code(run["code"]), store.make_plan_part(digest=DIGEST)
+    store.record_host_store("web01", code, plan, is_stored=True)
     folder = {"reports": place.parent, "plans": place, "kept": place / "kept"}[which]
     os.chown(folder, owner, NOBODY)
     folder.chmod(mode)
     if which == "kept":  # it only saves time: as if it were not there
-        assert not Store(place).has("web01", code, plan)
+        assert not PlanStore(place).is_stored_on_host("web01", code, plan)
         return
-    with pytest.raises(Untrusted, match=f"changed by {who}") as refused:
-        Store(place).require()
-    assert refused.value.path == str(folder) and f"mode {mode:04o}" in refused.value.found
+    with pytest.raises(UntrustedStore, match=f"changed by {who}") as refused:
+        PlanStore(place).require_directories()
+    assert refused.value.path == str(folder) and f"mode {mode:04o}" in refused.value.observed
     assert ("chown" in refused.value.expected, "chmod go-w" in refused.value.expected) == (bool(who), not who)
 
 
@@ -128,17 +130,17 @@ CHANGES: list[Callable[[Path], object]] = [
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_file_that_others_may_have_made_is_not_read_and_is_replaced(tmp_path, monkeypatch, change):
-    monkeypatch.setattr(stores, "LARGEST", 10)
+    monkeypatch.setattr(stores, "MAX_FILE_BYTES", 10)
     tmp_path.chmod(0o700)
-    store = Store(tmp_path)
-    store.note_down("figures", b"0123456789")
+    store = PlanStore(tmp_path)
+    store.write_note("figures", b"0123456789")
     before = (tmp_path / "figures").stat()
-    store.note_down("figures", b"0123456789")
-    assert store.noted("figures") == b"0123456789" and os.path.samestat(before, (tmp_path / "figures").stat())
+    store.write_note("figures", b"0123456789")
+    assert store.read_note("figures") == b"0123456789" and os.path.samestat(before, (tmp_path / "figures").stat())
     change(tmp_path / "figures")
-    assert store.noted("figures") == b""
-    store.note_down("figures", b"1")
-    assert store.noted("figures") == (b"" if (tmp_path / "figures").is_dir() else b"1")
+    assert store.read_note("figures") == b""
+    store.write_note("figures", b"1")
+    assert store.read_note("figures") == (b"" if (tmp_path / "figures").is_dir() else b"1")
 
 
 @as_root
@@ -146,15 +148,15 @@ def test_trusted_account_may_own_the_store(tmp_path):
     (tmp_path / "figures").write_bytes(b"1")
     for path in (tmp_path / "figures", tmp_path):
         os.chown(path, 61234, 61234)
-    readers = [Store(tmp_path, trusted=[61234]), Store(tmp_path), Store(tmp_path, trusted=[61235])]
-    assert [store.noted("figures") for store in readers] == [b"1", b"", b""]
+    readers = [PlanStore(tmp_path, trusted=[61234]), PlanStore(tmp_path), PlanStore(tmp_path, trusted=[61235])]
+    assert [store.read_note("figures") for store in readers] == [b"1", b"", b""]
 
 
 @pytest.mark.parametrize("which", ["folder", "mark", "guessed"])
 def test_what_was_planted_is_not_written_through(tmp_path, place, monkeypatch, which):
     """Whoever has a file open would change it after it was checked."""
     store, run = prepare(place)
-    code, plan, target = store.prepared(run["code"]), store.plan(digest=DIGEST), tmp_path / "theirs"
+    code, plan, target = store.get_prepared_code(run["code"]), store.make_plan_part(digest=DIGEST), tmp_path / "theirs"
     if which == "folder":
         target.mkdir()
         (place / "kept").symlink_to(target)
@@ -164,22 +166,22 @@ def test_what_was_planted_is_not_written_through(tmp_path, place, monkeypatch, w
         os.link(target, place / "kept/.host-web01.guessed") if which == "guessed" else None
         (place / "kept/host-web01").symlink_to(target) if which == "mark" else None
     monkeypatch.setattr(stores.secrets, "token_hex", lambda size: "guessed")
-    store.note("web01", code, plan, has=True)
-    assert store.has("web01", code, plan) is (which == "mark")
+    store.record_host_store("web01", code, plan, is_stored=True)
+    assert store.is_stored_on_host("web01", code, plan) is (which == "mark")
     assert list(target.iterdir()) == [] if which == "folder" else target.read_text() == "theirs"
 
 
 def test_run_sends_the_code_that_it_began_with_and_packs_nothing_twice(place, monkeypatch):
     """Also where the checkout is updated meanwhile."""
     store, run = prepare(place)
-    began, packed = packed_code(probe=False), store.plan(digest=DIGEST).packed()
+    began, packed = pack_observing_code(probe=False), store.make_plan_part(digest=DIGEST).pack()
     files = {path.name: path.stat().st_ino for path in place.iterdir()}
     assert set(files) == {f"{run['code']}.code", f"{SHORT}.json", f"{SHORT}.plan"}
     monkeypatch.setattr(stores.zlib, "compress", lambda *_: pytest.fail("packed again"))
-    assert prepare(place)[1] == run and store.plan(digest=DIGEST).packed() == packed
+    assert prepare(place)[1] == run and store.make_plan_part(digest=DIGEST).pack() == packed
     assert {path.name: path.stat().st_ino for path in place.iterdir()} == files
-    monkeypatch.setattr(stores, "packed_code", lambda probe: b"the new code")
-    assert store.prepared(run["code"]).packed() == began
+    monkeypatch.setattr(stores, "pack_observing_code", lambda probe: b"the new code")
+    assert store.get_prepared_code(run["code"]).pack() == began
 
 
 @as_root
@@ -194,10 +196,13 @@ def test_file_of_another_account_is_made_anew(place):
 def test_place_that_cannot_be_written_packs_code_again_and_refuses_a_plan(tmp_path):
     # Each host would fail for a plan that is nowhere, after the run has begun.
     for place in (tmp_path / "not-there" / "plans", tmp_path / "plans"):
-        store = Store(place)
-        assert store.prepared(store.prepare({})["code"]).packed() == Store().code(probe=False).packed()
-        with pytest.raises(Untrusted, match="No such file"):
-            store.prepare({DIGEST: PLAN})
+        store = PlanStore(place)
+        assert (
+            store.get_prepared_code(store.prepare_plans({})["code"]).pack()
+            == PlanStore().make_code_part(probe=False).pack()
+        )
+        with pytest.raises(UntrustedStore, match="No such file"):
+            store.prepare_plans({DIGEST: PLAN})
     assert list(tmp_path.iterdir()) == [], "only `require` makes it, which refuses a place that others can change"
 
 
@@ -209,33 +214,37 @@ def test_file_that_could_not_be_put_in_place_leaves_nothing(place, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "rename", full)
-    store.note_down("figures", b"1")
-    assert sorted(path.name for path in place.iterdir()) == before and store.noted("figures") == b""
+    store.write_note("figures", b"1")
+    assert sorted(path.name for path in place.iterdir()) == before and store.read_note("figures") == b""
 
 
 def test_plan_is_small_on_its_way_to_a_host():
-    assert len(Store().plan(text="x" * 100_000).packed()) < 1_000
+    assert len(PlanStore().make_plan_part(text="x" * 100_000).pack()) < 1_000
 
 
 @pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
 def test_host_that_keeps_the_code_is_noted_until_there_is_another(place, host):
     fresh, run = prepare(place)
     for _ in range(2):  # to ask, and to note that nothing is kept, makes nothing
-        assert not fresh.has(host, fresh.prepared(run["code"]), fresh.plan(digest=DIGEST))
-        fresh.note(host, fresh.prepared(run["code"]), fresh.plan(digest=DIGEST), has=False)
+        assert not fresh.is_stored_on_host(
+            host, fresh.get_prepared_code(run["code"]), fresh.make_plan_part(digest=DIGEST)
+        )
+        fresh.record_host_store(
+            host, fresh.get_prepared_code(run["code"]), fresh.make_plan_part(digest=DIGEST), is_stored=False
+        )
     assert not (place / "kept").exists()
-    code, plan, other = (Part(letter * 64, bytes) for letter in "abc")
+    code, plan, other = (StreamPart(letter * 64, bytes) for letter in "abc")
     store, _ = prepare(place)
-    assert not store.has(host, code, plan)
-    store.note(host, code, plan, has=True)
-    store.note("other", code, plan, has=True)
-    assert store.has(host, code, plan) and not store.has("another", code, plan)
-    assert not store.has(host, other, plan) and not store.has(host, code, other)
-    store.note(host, code, plan, has=False)
-    assert not store.has(host, code, plan) and store.has("other", code, plan)
-    store.note("other", code, other, has=True)
-    assert store.has("other", code, other) and not store.has("other", code, plan)
-    assert not Store().has(host, code, plan)
+    assert not store.is_stored_on_host(host, code, plan)
+    store.record_host_store(host, code, plan, is_stored=True)
+    store.record_host_store("other", code, plan, is_stored=True)
+    assert store.is_stored_on_host(host, code, plan) and not store.is_stored_on_host("another", code, plan)
+    assert not store.is_stored_on_host(host, other, plan) and not store.is_stored_on_host(host, code, other)
+    store.record_host_store(host, code, plan, is_stored=False)
+    assert not store.is_stored_on_host(host, code, plan) and store.is_stored_on_host("other", code, plan)
+    store.record_host_store("other", code, other, is_stored=True)
+    assert store.is_stored_on_host("other", code, other) and not store.is_stored_on_host("other", code, plan)
+    assert not PlanStore().is_stored_on_host(host, code, plan)
 
 
 @examples(30)  # each makes a store
@@ -245,16 +254,16 @@ def test_file_of_the_store_is_sent_only_where_it_fits_its_name(tmp_path_factory,
     store, run = prepare(place)
     for path in place.iterdir():
         path.write_bytes(junk)
-    assert hashlib.sha256(store.prepared(run["code"]).packed()).hexdigest() == run["code"]
+    assert hashlib.sha256(store.get_prepared_code(run["code"]).pack()).hexdigest() == run["code"]
     with pytest.raises(OSError):
-        store.plan(digest=DIGEST).packed()
+        store.make_plan_part(digest=DIGEST).pack()
 
 
 def test_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     (tmp_path / "plans").mkdir(0o700)
     monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != tmp_path)
-    with pytest.raises(Untrusted, match="cannot write"):
-        Store(tmp_path / "plans").require()
+    with pytest.raises(UntrustedStore, match="cannot write"):
+        PlanStore(tmp_path / "plans").require_directories()
 
 
 @pytest.mark.parametrize(("kind", "problem"), [("link", "a link"), ("file", "no directory"), ("none", "")])
@@ -264,7 +273,7 @@ def test_file_in_the_place_of_a_store_is_reported(tmp_path, kind, problem):
         place.symlink_to(tmp_path)
     elif kind == "file":
         place.touch()
-    with pytest.raises(Untrusted if problem else FileNotFoundError) as wrong, Store(place)._open():
+    with pytest.raises(UntrustedStore if problem else FileNotFoundError) as wrong, PlanStore(place)._open_directory():
         pass
-    if isinstance(wrong.value, Untrusted):
-        assert (wrong.value.path, wrong.value.found) == (str(place), problem)
+    if isinstance(wrong.value, UntrustedStore):
+        assert (wrong.value.path, wrong.value.observed) == (str(place), problem)

@@ -137,7 +137,7 @@ def test_input_that_is_no_request_is_refused(installed, sent):
 def test_part_of_a_request_that_may_not_be_is_refused(installed, change):
     assert list(installed.answer({**REQUEST, **change})) == ["refused"]
     with pytest.raises(ValueError, match="."):
-        stored_audit.request(json.dumps({**REQUEST, **change}).encode())
+        stored_audit.parse_request(json.dumps({**REQUEST, **change}).encode())
 
 
 @pytest.mark.parametrize(
@@ -162,13 +162,13 @@ def test_request_is_read_at_its_bounds_and_a_mistake_is_named(change, why):
     for padded in (sent, sent + b"\n", sent + b" " * (4095 - len(sent)) + b"\n"):
         if why:
             with pytest.raises(ValueError, match=f"^{why}"):
-                stored_audit.request(padded)
+                stored_audit.parse_request(padded)
         else:
-            assert stored_audit.request(padded) == {**REQUEST, **change}
-    assert stored_audit.request(b'{"record": true}') == {"record": True}
+            assert stored_audit.parse_request(padded) == {**REQUEST, **change}
+    assert stored_audit.parse_request(b'{"record": true}') == {"record": True}
     for wrong, mistake in ((b"x" * 4097, "longer than 4096"), (sent + b"\n ", "more than a line"), (b"{", "no JSON")):
         with pytest.raises(ValueError, match=f"it is {mistake}"):
-            stored_audit.request(wrong)
+            stored_audit.parse_request(wrong)
 
 
 @needs_root

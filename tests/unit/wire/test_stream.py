@@ -12,23 +12,34 @@ from pathlib import Path
 import pytest
 from proscribe.model import plan as plans
 from proscribe.wire import installation, stream
-from proscribe.wire.store import Store
-from proscribe.wire.stream import BOOTSTRAP, RECEIVE, RECEIVER, answer, packed_code, packed_macos, packed_watch, payload
+from proscribe.wire.store import PlanStore
+from proscribe.wire.stream import (
+    BOOTSTRAP,
+    RECEIVER_PROGRAM,
+    REPLYING_PROGRAM,
+    make_payload,
+    pack_macos_code,
+    pack_observing_code,
+    pack_watch_code,
+    parse_answer,
+)
 from streams import with_program
 
 MODULE = Path(__file__).resolve().parents[3] / "library" / "compliance_state.py"
 
-PLAN = plans.sealed({"schema": "proscribe/plan/1", "contact": "x", "browsers": [], "controls": {}})
+PLAN = plans.add_digest({"schema": "proscribe/plan/1", "contact": "x", "browsers": [], "controls": {}})
 CALL = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
-TEXT = plans.canonical(PLAN)
+TEXT = plans.format_canonical(PLAN)
 
 
 def make_stream(whole, **options):
-    return payload(Store().code(probe=False), Store().plan(TEXT), CALL, whole, **options)
+    return make_payload(
+        PlanStore().make_code_part(probe=False), PlanStore().make_plan_part(TEXT), CALL, whole, **options
+    )
 
 
 def run_stream(stream, code=BOOTSTRAP):
-    command = [sys.executable, "-I", "-S", "-c", RECEIVE]
+    command = [sys.executable, "-I", "-S", "-c", REPLYING_PROGRAM]
     return subprocess.run(command, input=with_program(stream, code), capture_output=True)
 
 
@@ -40,7 +51,7 @@ def test_module_without_its_action_names_the_action_plugin(tmp_path):
     assert "action plugin" in json.loads(done.stdout)["msg"]
 
 
-@pytest.mark.parametrize("command", [RECEIVER, RECEIVE])
+@pytest.mark.parametrize("command", [RECEIVER_PROGRAM, REPLYING_PROGRAM])
 def test_command_has_no_character_that_a_shell_reads(command):
     # Between double quotes, within single ones: as a word of every shell's, csh and fish too.
     assert not set(command) & set("\n\r'\"!$`\\")
@@ -57,7 +68,7 @@ def test_shell_that_reads_the_stream_does_nothing(tmp_path, shell, lost):
 
 
 def test_host_without_the_code_answers_that_it_lacks_it():
-    assert answer(run_stream(make_stream(whole=False)).stdout.decode()) == {"lacking": True}
+    assert parse_answer(run_stream(make_stream(whole=False)).stdout.decode()) == {"lacking": True}
 
 
 @pytest.mark.parametrize("work", ["__import__('time').sleep(60)", "__import__('re').match('(a+)+$', 'a' * 60 + 'b')"])
@@ -70,10 +81,10 @@ def test_observation_that_takes_too_long_is_ended_by_the_host_itself(work):
 CHANGES = {"carry_out", "change", "enforce", "lift", "removal", "restore", "write_down"}
 CALLED = {"compliance_state", "Host", "keep", "known", "whole", "written"}  # by the loader
 CODE = [
-    (lambda: packed_code(False), {*CALLED, "control", "observe"}, 22),
-    (lambda: packed_code(True), {*CALLED, "control", "observe", "probed"}, 22),
-    (packed_macos, {*CALLED, "on_macos"}, 16),
-    (packed_watch, {*CHANGES, "control", "observe", "Host", "keep", "known", "main", "written"}, 22),
+    (lambda: pack_observing_code(False), {*CALLED, "control", "observe"}, 22),
+    (lambda: pack_observing_code(True), {*CALLED, "control", "observe", "probed"}, 22),
+    (pack_macos_code, {*CALLED, "on_macos"}, 16),
+    (pack_watch_code, {*CHANGES, "control", "observe", "Host", "keep", "known", "main", "written"}, 22),
 ]
 
 
@@ -111,8 +122,8 @@ for name in texts:
 def cache(tmp_path, monkeypatch):
     """The file in which the code is cached, and how often it was put together."""
     runs, place = [], tmp_path / "cache/stream"
-    monkeypatch.setattr(stream, "_cache", lambda kind: place.with_suffix(f".{kind}"))
-    monkeypatch.setattr(stream, "_put_together", lambda probe: runs.append(probe) or b"packed")
+    monkeypatch.setattr(stream, "_locate_cache", lambda kind: place.with_suffix(f".{kind}"))
+    monkeypatch.setattr(stream, "_pack_observing", lambda probe: runs.append(probe) or b"packed")
     monkeypatch.setattr(stream.tempfile, "tempdir", "/nonexistent")  # another file system: nothing is renamed out of it
     return place, runs
 
@@ -121,42 +132,42 @@ def cache(tmp_path, monkeypatch):
 def test_code_is_put_together_once_unless_others_can_have_written_it(cache, probe, kind):
     """It takes seconds, in each of the processes that Ansible starts."""
     place, runs = cache
-    assert [packed_code(probe) for _ in range(3)] == [b"packed"] * 3 and runs == [probe]
+    assert [pack_observing_code(probe) for _ in range(3)] == [b"packed"] * 3 and runs == [probe]
     (file,) = place.parent.iterdir()
     content = file.read_bytes()
     assert (file.name, file.stat().st_mode & 0o777, content[32:]) == (f"stream.{kind}", 0o644, b"packed")
     file.write_bytes(bytes([content[0] ^ 1]) + content[1:])  # of other sources
-    assert packed_code(probe) == b"packed" and runs == [probe] * 2 and file.read_bytes() == content
+    assert pack_observing_code(probe) == b"packed" and runs == [probe] * 2 and file.read_bytes() == content
     file.chmod(0o666)
-    assert packed_code(probe) == b"packed" and runs == [probe] * 3
+    assert pack_observing_code(probe) == b"packed" and runs == [probe] * 3
     if os.geteuid() == 0:
         os.chown(file, 61234, 61234)
-        packed_code(probe)
+        pack_observing_code(probe)
         assert len(runs) == 4
 
 
 def test_collection_is_built_with_all_kinds_of_code(cache, monkeypatch):
     for name in ("packed_watch", "packed_macos"):
         monkeypatch.setattr(stream, name, name.encode)
-    prepared = {kind: content[32:] for kind, content in stream.prepared().items()}
+    prepared = {kind: content[32:] for kind, content in stream.prepare_variants().items()}
     both = {"watch": b"packed_watch", "macos": b"packed_macos"}
     assert prepared == {"observe": b"packed", "probe": b"packed", **both} and cache[1] == [False, True]
 
 
 def test_code_is_not_cached_in_a_collection_or_without_a_cache(cache, monkeypatch):
     monkeypatch.setattr(installation, "COLLECTION", "x.y")
-    assert packed_code(False) == packed_code(False) == b"packed" and not cache[0].parent.exists()
+    assert pack_observing_code(False) == pack_observing_code(False) == b"packed" and not cache[0].parent.exists()
     monkeypatch.setattr(installation, "COLLECTION", "")
-    monkeypatch.setattr(stream, "_cache", lambda kind: None)
-    assert packed_code(False) == b"packed"
+    monkeypatch.setattr(stream, "_locate_cache", lambda kind: None)
+    assert pack_observing_code(False) == b"packed"
 
 
 def test_source_that_is_another_file_is_another_source(cache, tmp_path, monkeypatch):
     """As large and as old as the one before: after a rename, the old code would be sent for ever."""
-    monkeypatch.setattr(stream, "sources_hash", stream.sources_hash.__wrapped__)  # each time as another process would
+    monkeypatch.setattr(stream, "hash_sources", stream.hash_sources.__wrapped__)  # each time as another process would
     for name in ("a.py", "b.py"):
         (tmp_path / name).write_text("x")
         os.utime(tmp_path / name, ns=(1, 1))
-        monkeypatch.setattr(stream, "_files", lambda name=name: {"proscribe.x": str(tmp_path / name)})
-        assert packed_code(False) == packed_code(False) == b"packed"
+        monkeypatch.setattr(stream, "_list_module_files", lambda name=name: {"proscribe.x": str(tmp_path / name)})
+        assert pack_observing_code(False) == pack_observing_code(False) == b"packed"
     assert len(cache[1]) == 2

@@ -19,10 +19,17 @@ from hypothesis import strategies as st
 from patience import LONGEST, until
 from proscribe.wire.sweep import exchange as exchanges
 from proscribe.wire.sweep import thread_pool
-from proscribe.wire.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
-from proscribe.wire.sweep.multiplexing import NoSession, Session, end_connection, path_in
+from proscribe.wire.sweep.exchange import (
+    BecomePassword,
+    ExchangeLimits,
+    ExchangeResult,
+    run_exchange,
+    start_by_client,
+    start_over_connection,
+)
+from proscribe.wire.sweep.multiplexing import MultiplexSession, NoMultiplexSession, end_connection, find_control_path
 
-LIMITS = Limits(1 << 20, 30)
+LIMITS = ExchangeLimits(1 << 20, 30)
 SUDO = """
 printf 'prompt:' >&2
 read -r word
@@ -31,11 +38,11 @@ if [ "$word" = secret ]; then echo accepted; cat; else echo 'Sorry, try again' >
 
 
 def shell(script, data=b"", limits=LIMITS, password=None):
-    return exchange(by_client([b"/bin/sh", b"-c", script.encode()]), data, limits, password)
+    return run_exchange(start_by_client([b"/bin/sh", b"-c", script.encode()]), data, limits, password)
 
 
 def make_password(text):
-    return Password(
+    return BecomePassword(
         text,
         lambda printed: b"prompt:" in printed,
         lambda printed: b"accepted" in printed,
@@ -46,12 +53,16 @@ def make_password(text):
 @pytest.mark.parametrize(
     ("script", "data", "expected"),
     [
-        ("cat; echo err >&2; exit 7", b"in", Ended(7, b"in", b"err\n")),
-        ("exit 3", b"x" * 300_000, Ended(3, b"", b"")),  # it does not read what is written
-        ("exec <&-; echo early", b"x" * 300_000, Ended(0, b"early\n", b"")),
-        ("cat | wc -c", b"x" * 300_000, Ended(0, b"300000\n", b"")),
-        ("kill -9 $$", b"", Ended(-9, b"", b"")),
-        ("(sleep 60 >/dev/null &) ; echo over", b"", Ended(0, b"over\n", b"")),  # its errors stay open: ControlPersist
+        ("cat; echo err >&2; exit 7", b"in", ExchangeResult(7, b"in", b"err\n")),
+        ("exit 3", b"x" * 300_000, ExchangeResult(3, b"", b"")),  # it does not read what is written
+        ("exec <&-; echo early", b"x" * 300_000, ExchangeResult(0, b"early\n", b"")),
+        ("cat | wc -c", b"x" * 300_000, ExchangeResult(0, b"300000\n", b"")),
+        ("kill -9 $$", b"", ExchangeResult(-9, b"", b"")),
+        (
+            "(sleep 60 >/dev/null &) ; echo over",
+            b"",
+            ExchangeResult(0, b"over\n", b""),
+        ),  # its errors stay open: ControlPersist
     ],
     ids=range(6),
 )
@@ -63,10 +74,10 @@ def test_input_that_fits_into_its_pipe_is_there_with_its_end_when_a_command_star
     def start(descriptors):
         os.set_blocking(descriptors[0], False)
         read.extend([os.read(descriptors[0], 100), os.read(descriptors[0], 100)])
-        return by_client([b"/bin/true"])(descriptors)
+        return start_by_client([b"/bin/true"])(descriptors)
 
     read = []
-    assert exchange(start, b"all of it", LIMITS).code == 0 and read == [b"all of it", b""]
+    assert run_exchange(start, b"all of it", LIMITS).code == 0 and read == [b"all of it", b""]
 
 
 @given(st.binary(max_size=200_000))
@@ -77,49 +88,57 @@ def test_bytes_reach_a_command_and_come_back_unchanged(data):
 @pytest.mark.parametrize(
     ("script", "limits", "why"),
     [
-        ("yes >&2", Limits(2 << 20, 30), "it answered with more than 2 MiB"),
-        ("sleep 60", Limits(1 << 20, 0.3), "it took longer than"),
-        ("exec >&-; sleep 60", Limits(1 << 20, 0.3), "it took longer than"),
-        ("while :; do echo x; sleep 0.05; done", Limits(1 << 20, 0.3), "it took longer than"),
+        ("yes >&2", ExchangeLimits(2 << 20, 30), "it answered with more than 2 MiB"),
+        ("sleep 60", ExchangeLimits(1 << 20, 0.3), "it took longer than"),
+        ("exec >&-; sleep 60", ExchangeLimits(1 << 20, 0.3), "it took longer than"),
+        ("while :; do echo x; sleep 0.05; done", ExchangeLimits(1 << 20, 0.3), "it took longer than"),
     ],
 )
 def test_command_over_a_limit_is_ended(script, limits, why):
-    assert shell(script, b"", limits).cut.startswith(why)
+    assert shell(script, b"", limits).cut_reason.startswith(why)
 
 
 @pytest.mark.parametrize(("script", "gone"), [("yes", True), ("trap '' PIPE; yes; sleep 60", False)])
 def test_command_that_prints_too_much_is_gone_once_its_pipe_is_closed(script, gone, monkeypatch):
-    monkeypatch.setattr(exchanges, "GOING", 30 if gone else 0.05)
-    ended = shell(script, b"", Limits(2 << 20, 30))
-    assert ended.cut and ended.gone is gone
+    monkeypatch.setattr(exchanges, "END_TIMEOUT_SECONDS", 30 if gone else 0.05)
+    ended = shell(script, b"", ExchangeLimits(2 << 20, 30))
+    assert ended.cut_reason and ended.has_ended is gone
 
 
 @pytest.mark.parametrize(
     ("script", "word", "expected"),
     [
-        (SUDO, b"secret", Ended(0, b"accepted\ndata", b"prompt:")),
-        (SUDO, b"guess", Ended(-1, b"", b"prompt:Sorry, try again\n", refused="Incorrect password")),
+        (SUDO, b"secret", ExchangeResult(0, b"accepted\ndata", b"prompt:")),
+        (SUDO, b"guess", ExchangeResult(-1, b"", b"prompt:Sorry, try again\n", refusal="Incorrect password")),
         (
             f"printf 'Hi\nprom' >&2; sleep 0.1; {SUDO.replace('prompt', 'pt')}",
             b"secret",
-            Ended(0, b"accepted\ndata", b"Hi\nprompt:"),
+            ExchangeResult(0, b"accepted\ndata", b"Hi\nprompt:"),
         ),
-        ("echo accepted; cat", b"secret", Ended(0, b"accepted\ndata", b"")),  # none was needed, so none was written
-        ("cat >/dev/null; exit 1", b"secret", Ended(-1, b"", b"", cut="it took longer than")),  # it never asks
+        (
+            "echo accepted; cat",
+            b"secret",
+            ExchangeResult(0, b"accepted\ndata", b""),
+        ),  # none was needed, so none was written
+        (
+            "cat >/dev/null; exit 1",
+            b"secret",
+            ExchangeResult(-1, b"", b"", cut_reason="it took longer than"),
+        ),  # it never asks
     ],
 )
 def test_password_is_written_at_its_prompt_and_the_data_once_it_is_accepted(script, word, expected):
-    ended = shell(script, b"data", Limits(1 << 20, 30 if not expected.cut else 0.5), make_password(word))
-    assert ended._replace(cut=ended.cut[: len(expected.cut)]) == expected
+    ended = shell(script, b"data", ExchangeLimits(1 << 20, 30 if not expected.cut_reason else 0.5), make_password(word))
+    assert ended._replace(cut=ended.cut_reason[: len(expected.cut_reason)]) == expected
 
 
 def test_prompt_that_does_not_come_is_not_waited_for_long(monkeypatch):
     # A login shell that does not even start sudo.
-    monkeypatch.setattr(exchanges, "PROMPT", 0.3)
-    assert shell("echo menu; sleep 60", b"data", LIMITS, make_password(b"secret")) == Ended(-1, b"menu\n", b"")
-    assert shell("sleep 0.6; cat", b"data", LIMITS, None) == Ended(0, b"data", b"")
+    monkeypatch.setattr(exchanges, "PROMPT_TIMEOUT_SECONDS", 0.3)
+    assert shell("echo menu; sleep 60", b"data", LIMITS, make_password(b"secret")) == ExchangeResult(-1, b"menu\n", b"")
+    assert shell("sleep 0.6; cat", b"data", LIMITS, None) == ExchangeResult(0, b"data", b"")
     slow = "printf prompt: >&2; read -r word; sleep 0.6; echo accepted; cat"
-    assert shell(slow, b"data", LIMITS, make_password(b"secret")) == Ended(0, b"accepted\ndata", b"prompt:")
+    assert shell(slow, b"data", LIMITS, make_password(b"secret")) == ExchangeResult(0, b"accepted\ndata", b"prompt:")
 
 
 class Dripping:
@@ -146,7 +165,7 @@ class Dripping:
         for descriptor in (self.stdin, self.stdout, self.stderr):
             os.close(descriptor)
 
-    def exit_code(self, timeout):
+    def wait_for_exit_code(self, timeout):
         return 0
 
     def close(self):
@@ -166,7 +185,7 @@ DRIPS = 3000
 @pytest.mark.parametrize("drop", [b"\n", b"x"], ids=["lines", "one line"])
 def test_output_that_drips_before_a_password_is_accepted_is_matched_once(monkeypatch, drop, errors):
     # Each byte with all before it is the square of the output: 250 KiB took 15 s.
-    monkeypatch.setattr(exchanges, "PAUSE", 0)
+    monkeypatch.setattr(exchanges, "PAUSE_SECONDS", 0)
     matched = []
 
     def count(printed):
@@ -174,7 +193,7 @@ def test_output_that_drips_before_a_password_is_accepted_is_matched_once(monkeyp
         return False
 
     host = Dripping(drop * DRIPS, errors)
-    exchange(host, b"data", LIMITS, Password(b"word", count, count, lambda printed: "x" * count(printed)))
+    run_exchange(host, b"data", LIMITS, BecomePassword(b"word", count, count, lambda printed: "x" * count(printed)))
     host.thread.join()
     assert sum(matched) >= 3 * DRIPS and max(matched) <= 513
     if drop == b"\n":
@@ -185,7 +204,7 @@ def test_output_that_drips_before_a_password_is_accepted_is_matched_once(monkeyp
 def test_flood_before_a_password_is_accepted_is_cut(where):
     # More than a pipe holds beside it: what is too much is read before the password can be accepted.
     flood = f"head -c {3 * 65_536} /dev/zero{where}; echo accepted; cat"
-    assert "64 KiB" in shell(flood, b"data", LIMITS, make_password(b"secret")).cut
+    assert "64 KiB" in shell(flood, b"data", LIMITS, make_password(b"secret")).cut_reason
     banner = f"head -c {65_536 // 2} /dev/zero{where}; {SUDO}"
     assert shell(banner, b"data", LIMITS, make_password(b"secret")).stdout.endswith(b"accepted\ndata")
 
@@ -195,15 +214,17 @@ def test_output_that_drips_is_read_in_pieces():
     host, pauses = Dripping(b"x" * 400, errors=False), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exchanges.time, "sleep", pauses.append)
-        exchange(host, b"", LIMITS)
+        run_exchange(host, b"", LIMITS)
     host.thread.join()
     assert 0.02 in pauses and len([pause for pause in pauses if pause]) >= 200
 
 
 def test_silent_host_is_reported_once(monkeypatch):
-    monkeypatch.setattr(exchanges, "QUIET", 0.01)
+    monkeypatch.setattr(exchanges, "SILENCE_SECONDS", 0.01)
     calls = []
-    exchange(by_client([b"/bin/sh", b"-c", b"sleep 0.5; echo x"]), b"", LIMITS, silent=lambda: calls.append(1))
+    run_exchange(
+        start_by_client([b"/bin/sh", b"-c", b"sleep 0.5; echo x"]), b"", LIMITS, report_silence=lambda: calls.append(1)
+    )
     assert calls == [1]
 
 
@@ -294,14 +315,14 @@ def runs(*answers, prints=b""):
     ],
 )
 def test_connection_that_takes_no_command_is_no_session(answers, why):
-    with connection(answers) as path, pytest.raises(NoSession, match=why):
-        exchange(over_connection(path, "x\udcff"), b"", LIMITS)
+    with connection(answers) as path, pytest.raises(NoMultiplexSession, match=why):
+        run_exchange(start_over_connection(path, "x\udcff"), b"", LIMITS)
 
 
 @pytest.mark.parametrize("beside", [b"", packet(77, 1, 2), packet(EXIT, 5)])
 def test_exit_code_is_read_from_a_packet_of_its_own(beside):
     with connection(runs(packet(OPENED, 1, 5), beside, packet(EXIT, 5, 9, rest=b"more"))) as path:
-        assert exchange(over_connection(path, "x\udcff"), b"", LIMITS) == Ended(9, b"", b"")
+        assert run_exchange(start_over_connection(path, "x\udcff"), b"", LIMITS) == ExchangeResult(9, b"", b"")
 
 
 def test_session_has_a_timeout_and_ends_when_it_is_closed():
@@ -314,28 +335,28 @@ def test_session_has_a_timeout_and_ends_when_it_is_closed():
         heard.append(client.recv(1))
 
     with connection(answer) as path:
-        session = Session(path, "x\udcff", (0, 1, 2), 10)
+        session = MultiplexSession(path, "x\udcff", (0, 1, 2), 10)
         with pytest.raises(TimeoutError):
-            session.exit_code(0.01)
+            session.wait_for_exit_code(0.01)
         session.close()
     assert heard == [b""]
     still = threading.Event()
     with connection(lambda client: still.wait(10)) as path:
-        with pytest.raises(NoSession, match="timed out$"):
-            Session(path, "x\udcff", (0, 1, 2), 0.01)
+        with pytest.raises(NoMultiplexSession, match="timed out$"):
+            MultiplexSession(path, "x\udcff", (0, 1, 2), 0.01)
         still.set()
 
 
 @pytest.mark.parametrize("rest", [b"", b"\0\0\0\1x", packet(EXIT), packet(77, 1)])
 def test_lost_connection_has_the_exit_code_of_ssh(rest):
     with connection(runs(packet(OPENED, 1, 5), rest, prints=b"half")) as path:
-        assert exchange(over_connection(path, "x\udcff"), b"", LIMITS) == Ended(LOST, b"half", b"")
+        assert run_exchange(start_over_connection(path, "x\udcff"), b"", LIMITS) == ExchangeResult(LOST, b"half", b"")
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_of_the_other_end_end_the_conversation(content):
-    with connection(lambda client: client.sendall(content)) as path, contextlib.suppress(NoSession):
-        assert exchange(over_connection(path, "x\udcff"), b"", LIMITS).code == LOST
+    with connection(lambda client: client.sendall(content)) as path, contextlib.suppress(NoMultiplexSession):
+        assert run_exchange(start_over_connection(path, "x\udcff"), b"", LIMITS).code == LOST
 
 
 def test_open_connection_is_ended_by_its_own_message():
@@ -370,14 +391,14 @@ def test_connection_that_is_not_there_or_does_not_end_is_an_error(tmp_path):
     ],
 )
 def test_socket_of_a_connection_is_that_of_the_command(command, path):
-    assert path_in(command) == path
+    assert find_control_path(command) == path
 
 
 # -- threads that do one job each
 
 
 def collect_answers(*arguments):
-    return [answer for batch in thread_pool.answers(*arguments) for answer in batch]
+    return [answer for batch in thread_pool.run_tasks(*arguments) for answer in batch]
 
 
 @given(st.dictionaries(st.text(), st.integers()), st.integers(1, 5), st.integers(0, 3))
@@ -391,7 +412,7 @@ def test_tasks_of_a_thread_pool_have_their_own_results(tasks, width, beside):
 
 
 def test_thread_pool_without_tasks_waits_for_nothing_and_raises_errors(monkeypatch):
-    monkeypatch.setattr(thread_pool, "TOGETHER", LONGEST)
+    monkeypatch.setattr(thread_pool, "GATHER_SECONDS", LONGEST)
     assert len(collect_answers([("a", 1), ("b", 2)], lambda task, _: task, 2, 0)) == 2
     with pytest.raises(ZeroDivisionError):
         collect_answers([("a", 0), ("b", 2)], lambda task, _: 1 // task, 1, 0)

@@ -6,7 +6,7 @@ import lzma
 from types import SimpleNamespace
 
 import pytest
-from proscribe.base.moments import stamp
+from proscribe.base.moments import format_timestamp
 from proscribe.host.audit_program import installable
 from proscribe.host.watch.installed import release_of
 from proscribe.host.watch.program_text import WATCH_TEXT
@@ -17,7 +17,7 @@ PROGRAM = installable(WATCH_TEXT)
 
 @pytest.fixture(autouse=True)
 def quick_code(monkeypatch):
-    monkeypatch.setattr(watch_sent, "packed_watch", lambda: b"code")
+    monkeypatch.setattr(watch_sent, "pack_watch_code", lambda: b"code")
     monkeypatch.setattr(watch_sent, "time", SimpleNamespace(time=lambda: 1_000_000_000))
 
 
@@ -29,17 +29,17 @@ def make_plan(number, last):
 @pytest.mark.parametrize(("last", "sent"), [(1, [1]), (3, [1, 2, 3]), (64, None), (999, None)])
 def test_host_is_sent_the_following_plans_up_to_a_limit(last, sent):
     store = SimpleNamespace(stored=lambda digest: make_plan(int(digest.removeprefix("sha256:")), last))
-    packed = watch_sent.packed(store, make_plan(1, last))  # type: ignore[arg-type]
+    packed = watch_sent.pack_watch(store, make_plan(1, last))  # type: ignore[arg-type]
     numbers = sent or range(1, 65)
     assert json.loads(lzma.decompress(base64.b64decode(packed))) == {
         "program": PROGRAM,
         "code": base64.b64encode(b"code").decode(),
         "plans": [make_plan(number, last) for number in numbers],
-        "now": stamp(1_000_000_000),
+        "now": format_timestamp(1_000_000_000),
     }
 
 
 def test_watcher_of_a_host_is_named_by_the_release_of_the_run():
-    watch_sent.named_for_hosts.cache_clear()
-    assert watch_sent.named_for_hosts() == {"release": release_of(PROGRAM.encode(), b"code")}
-    watch_sent.named_for_hosts.cache_clear()
+    watch_sent.make_expected_watch.cache_clear()
+    assert watch_sent.make_expected_watch() == {"release": release_of(PROGRAM.encode(), b"code")}
+    watch_sent.make_expected_watch.cache_clear()

@@ -21,8 +21,8 @@ from ..report.text.wording import clean
 def program() -> tuple[str, ...]:
     """The arguments that start the launcher, as it was called."""
     if installation.COLLECTION:  # it has none
-        return (*typed(sys.executable, where_we_are(os.environ)), str(installation.COMMAND))
-    return typed(os.environ.get("PROSCRIBE_CALLED") or installation.LAUNCHER, where_we_are(os.environ))
+        return (*typed(sys.executable, where_we_are(os.environ)), str(installation.COMMAND_PATH))
+    return typed(os.environ.get("PROSCRIBE_CALLED") or installation.LAUNCHER_PATH, where_we_are(os.environ))
 
 
 def say(text: str, *, error: bool = False) -> None:

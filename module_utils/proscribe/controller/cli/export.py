@@ -7,7 +7,7 @@ import datetime
 import hashlib
 from pathlib import Path
 
-from ...base.duration import spelled
+from ...base.duration import format_moment
 from ...host.system import ControlError
 from ..compile.plans.hosts import Compiled, compile_hosts
 from ..compile.plans.points import with_signing
@@ -167,7 +167,7 @@ def _check(
         raise NotExportable(f"{directory} has no export to check")
     unsigned = _unsigned(directory, compiled, now)
     differs = _differences(format_, compiled, now, directory, before, before.at)
-    same = f"up to date, export {before.format} as of {spelled(before.at)}, plan {before.plan[:19]}"
+    same = f"up to date, export {before.format} as of {format_moment(before.at)}, plan {before.plan[:19]}"
     for line in [*unsigned, *differs] or [same]:
         say(clean(f"{directory}: {line}"))
     if unsigned:
@@ -200,7 +200,7 @@ def _differences(
     _, rendered = _decided(format_, compiled, at, before.group)
     differs = []
     if before.valid_until and _expired(before, now):
-        differs.append(f"it was valid until {spelled(before.valid_until)}")
+        differs.append(f"it was valid until {format_moment(before.valid_until)}")
     for path in sorted({*rendered.files, *before.files}):
         due, on_disk = rendered.files.get(path), writing.content_of(directory / path)
         if on_disk is None or hashlib.sha256(on_disk).hexdigest() != before.files.get(path):

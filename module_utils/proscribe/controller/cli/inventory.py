@@ -36,7 +36,7 @@ from ..policy_errors import PolicyErrors, close_to
 from ..report.collection.invocation import Argument
 from . import Refused
 
-PROJECT = installation.ROOT
+PROJECT = installation.PROJECT_DIRECTORY
 
 # A collection has no example inventory.
 DEFAULT = "what ansible.cfg names" if installation.COLLECTION else "inventory/"
@@ -144,7 +144,7 @@ def question(
         zone_of=zones(hostvars),
         variables_of=variables_reader(hostvars),
         playbook_folder=None if installation.COLLECTION else project / "playbooks",
-        user_project=installation.user_project(),
+        user_project=installation.locate_user_project(),
         not_served=selection.not_served,
         windows=selection.windows,
         pattern=selection.pattern,

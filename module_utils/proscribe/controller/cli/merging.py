@@ -14,7 +14,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
 from ...model.types.report import ReportRun
-from ...wire.store import PLANS, Store, Untrusted
+from ...wire.store import PLANS_DIRECTORY, PlanStore, UntrustedStore
 from ..report.end.publishing import Beyond, publish, remembered
 from ..report.evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
 from ..report.evaluation.merge import Part, has_all_hosts, merged, round_of
@@ -40,7 +40,7 @@ def merge(arguments: argparse.Namespace, reports: Path) -> Path:
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{parts[0].report['run']['mode']}-{secrets.token_hex(2)}"
     report, records = merged(id_, parts, expected, sources(arguments.inventory) if arguments.inventory else ())
     for directory in directories:
-        _bring_plans(directory.parent / PLANS, reports / PLANS)
+        _bring_plans(directory.parent / PLANS_DIRECTORY, reports / PLANS_DIRECTORY)
     if arguments.history:
         report["run"]["history"] = arguments.history
     elif report["run"].get("history") == OFF:
@@ -126,15 +126,15 @@ def _bring_plans(source: Path, store: Path) -> None:
     """Plans that hosts answered for, out of another controller's folder of reports: the history asks them."""
     if not source.is_dir() or source.resolve() == store.resolve():
         return
-    theirs, ours = Store(source, trusted={source.stat().st_uid}), Store(store)
+    theirs, ours = PlanStore(source, trusted={source.stat().st_uid}), PlanStore(store)
     try:
-        ours.require()
-    except Untrusted as wrong:
+        ours.require_directories()
+    except UntrustedStore as wrong:
         raise Refused(str(wrong)) from None
     for plan in source.glob("*.json"):
         digest = f"sha256:{plan.stem}"
         with contextlib.suppress(OSError):  # what is not the plan of its name is none
-            ours.add(theirs.stored(digest), digest)
+            ours.add_plan(theirs.read_stored_plan(digest), digest)
 
 
 def _lines(path: Path) -> list[str]:

@@ -16,7 +16,7 @@ def propose(word: str, more: Subcommand, arguments: argparse.Namespace | None = 
     command that reads none has none.
     """
     options, withheld = repeated(inventory.inventory_options(arguments)) if arguments else ((), ())
-    playbook = installation.playbook(word) if installation.COLLECTION else ""
+    playbook = installation.name_playbook(word) if installation.COLLECTION else ""
     call = Call(program(), playbook=playbook, cwd=where_we_are(os.environ), withheld=withheld)
     return [*call.secrets(), Suggestion("", call.subcommand(word, options, more))]
 

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Behind what was given, and all of them: no -e of a caller's changes what was checked here.
     extra = json.dumps({VARIABLES[name]: value for name, value in values.items()})
     ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or "ansible-playbook"
-    os.execvp(ansible, [ansible, installation.playbook("quarantine"), *rest, "-e", extra])
+    os.execvp(ansible, [ansible, installation.name_playbook("quarantine"), *rest, "-e", extra])
 
 
 def _no_options(words: Sequence[str]) -> list[str]:

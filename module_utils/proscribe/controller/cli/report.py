@@ -13,11 +13,11 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from ...base.duration import GRAMMAR, moment_of, seconds_of, shown, spelled
-from ...model.types.record import Record
-from ...model.types.report import Report, ReportRun
+from ...base.duration import DURATION_GRAMMAR, format_duration, format_moment, parse_duration, parse_moment
+from ...model.types.record import HostRecord
+from ...model.types.report import FleetReport, ReportRun
 from ...wire import installation
-from ...wire.store import PLANS
+from ...wire.store import PLANS_DIRECTORY
 from ..compile.catalogue.loading import load
 from ..compile.inventory.reports_place import Place
 from ..report import exports
@@ -116,13 +116,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def since(text: str) -> str:
     """A length of time back from now, or a day or a UTC time, as a UTC time. Raises ArgumentTypeError."""
     try:
-        return spelled(_now() - datetime.timedelta(seconds=seconds_of(text)))
+        return format_moment(_now() - datetime.timedelta(seconds=parse_duration(text)))
     except ValueError:
         pass
     try:
-        return spelled(moment_of(text if "T" in text else f"{text}T00:00:00Z"))
+        return format_moment(parse_moment(text if "T" in text else f"{text}T00:00:00Z"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-11-01, and not {GRAMMAR}") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-11-01, and not {DURATION_GRAMMAR}") from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -243,12 +243,14 @@ def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
 
 def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
     directory = find_run(reports, arguments.run or LATEST)
-    if (directory.parent / PLANS).is_dir():  # named by its path, it has the history of its own directory of reports
+    if (
+        directory.parent / PLANS_DIRECTORY
+    ).is_dir():  # named by its path, it has the history of its own directory of reports
         reports = directory.parent
     report = whole = read_report(directory)
     lifts = fleet_state_file.read_lifts(reports) if is_present(directory, reports) else {}
     of_hosts = lifts or arguments.group or arguments.write or arguments.format not in (JSON, SVG)
-    records: Sequence[Record] = sharing(read_records(directory)) if of_hosts else []
+    records: Sequence[HostRecord] = sharing(read_records(directory)) if of_hosts else []
     report, records = apply_lifts(report, records, lifts)
     if arguments.group:
         report, records = report_pages.department(report, records, arguments.group)
@@ -272,12 +274,12 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
     return stream.getvalue()
 
 
-def _notes(report: Report, directory: Path, reports: Path, latest: bool) -> list[str]:
+def _notes(report: FleetReport, directory: Path, reports: Path, latest: bool) -> list[str]:
     """The notes for a user who reads a report later: its age, and newer runs."""
     run, notes = report["run"], []
-    age = (_now() - moment_of(run["finished"])).total_seconds()
+    age = (_now() - parse_moment(run["finished"])).total_seconds()
     if age > (run.get("stale_after") or STALE_AFTER):
-        notes.append(f"this run ended {shown(age)} ago; the state of the hosts may have changed")
+        notes.append(f"this run ended {format_duration(age)} ago; the state of the hosts may have changed")
     if latest:
         notes += _newer_parts(directory, reports)
     newer = [path.name for path in reports.glob(f"*{SUFFIX}") if path.name > directory.name] if latest else []
@@ -287,7 +289,7 @@ def _notes(report: Report, directory: Path, reports: Path, latest: bool) -> list
     return notes
 
 
-def _lifted(report: Report) -> list[str]:
+def _lifted(report: FleetReport) -> list[str]:
     """Return a note on hosts that were lifted since the run."""
     lifted = report.get("lifted") or ()
     hosts = list(dict.fromkeys(one["host"] for one in lifted))
@@ -313,7 +315,7 @@ def _newer_parts(latest: Path, reports: Path) -> list[str]:
 
 
 def _write(
-    directory: Path, report: Report, records: Sequence[Record], arguments: argparse.Namespace, reports: Path
+    directory: Path, report: FleetReport, records: Sequence[HostRecord], arguments: argparse.Namespace, reports: Path
 ) -> None:
     """Write anew what is made from report.json and hosts.jsonl, which stay as they are."""
     past = report_pages.past(report["run"], arguments.history, reports)

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...model.types.record import Record
-from ...model.types.report import Report, ReportRun
+from ...model.types.record import HostRecord
+from ...model.types.report import FleetReport, ReportRun
 from ..report import exports
 from ..report.end.publishing import Past, past_of
 from ..report.evaluation.department import NoSuchDepartment, of_department
@@ -33,7 +33,7 @@ def check(arguments: argparse.Namespace, format_: str) -> None:
         raise Refused(f"--format {format_} counts all hosts: with --group it would be about others too")
 
 
-def department(report: Report, records: Sequence[Record], name: str) -> tuple[Report, list[Record]]:
+def department(report: FleetReport, records: Sequence[HostRecord], name: str) -> tuple[FleetReport, list[HostRecord]]:
     """The report and the records of a department alone. Raises Refused for one that the report does not have."""
     try:
         return of_department(report, records, name)
@@ -49,7 +49,7 @@ def past(run: ReportRun, history: str, reports: Path) -> Past:
     return {} if opened is None else past_of(opened, run)
 
 
-def drawn(format_: str, report: Report, records: Sequence[Record], known: Past, directory: str) -> str:
+def drawn(format_: str, report: FleetReport, records: Sequence[HostRecord], known: Past, directory: str) -> str:
     """The page of a report, or the trend as a picture. Raises Refused."""
     if format_ == SVG:
         return _svg(report, known)
@@ -58,7 +58,7 @@ def drawn(format_: str, report: Report, records: Sequence[Record], known: Past, 
     return "".join(document.page(report, records, directory=directory, **known))
 
 
-def _svg(report: Report, known: Past) -> str:
+def _svg(report: FleetReport, known: Past) -> str:
     run = report["run"]
     made = picture(known.get("days", ()), run["finished"], "; ".join(parts(run)))
     if made is None:

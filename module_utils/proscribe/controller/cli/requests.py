@@ -14,7 +14,7 @@ import pwd
 import sys
 from collections.abc import Sequence
 
-from ...base.duration import shown, spelled
+from ...base.duration import format_duration, format_moment
 from ..compile.plans.policy import read_all
 from ..compile.waivers.reading import context_of
 from ..compile.waivers.refusals import FILE, LONGEST, Refusal, alone, invalid, with_one_more
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise Refused(f"found {arguments.id!r} after list, expected options only")
     listed = found(arguments, now)
     if arguments.json:
-        document = {"schema": SCHEMA, "at": spelled(now), "requests": [as_dict(one) for one in listed]}
+        document = {"schema": SCHEMA, "at": format_moment(now), "requests": [as_dict(one) for one in listed]}
         print(json.dumps(document, indent=2))
     elif not listed:
         say("no requests: no host of this inventory has reported one")
@@ -85,7 +85,7 @@ def _refuse(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         also = f"; to end it, revoke the waiver {standing.waiver}" if standing.waiver else ""
         raise Refused(f"request {standing.request.id} is {standing.state} already: {standing.why}{also}")
     request = standing.request
-    refusal = Refusal(request.id, request.host, request.user, request.service, why, by, spelled(now))
+    refusal = Refusal(request.id, request.host, request.user, request.service, why, by, format_moment(now))
     question = inventory.question(arguments)
     if why := invalid(refusal, context_of(question, read_all(question.hosts))):
         raise Refused(f"{why}; who refuses a request has to be one who may approve it (--by)")
@@ -129,7 +129,7 @@ def sentence(standing: Standing, now: datetime.datetime) -> str:
     """Who requests what where, for how long already, why, what a waiver would open, and what was answered."""
     request = standing.request
     whose = some(standing.departments, 3) or "no department"
-    age = shown(max(0.0, (now - standing.time).total_seconds()))
+    age = format_duration(max(0.0, (now - standing.time).total_seconds()))
     said = f"{standing.why}. " if standing.why else ""
     return (
         f"{said}{request.user} on {request.host} ({whose}) requests {request.service}, {age} ago: {request.reason}. "

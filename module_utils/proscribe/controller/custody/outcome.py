@@ -7,7 +7,7 @@ from typing import NamedTuple, TypedDict
 
 from ...model.quarantined import LIST
 from ...model.types.answer import QuarantineAnswer
-from ...model.types.quarantine import Chosen, Done, HostQuarantine, QuarantineList
+from ...model.types.quarantine import ChosenItem, HostQuarantine, ItemOutcome, QuarantineList
 from ...model.words import QUARANTINE_LIST_SCHEMA
 
 NOTHING = "no answer"
@@ -16,7 +16,7 @@ NOTHING = "no answer"
 class Fate(NamedTuple):
     """What became of one thing that was to be restored or pruned."""
 
-    row: Chosen
+    row: ChosenItem
     done: bool
     why: str  # it was not done
 
@@ -32,7 +32,7 @@ class Begun(TypedDict):
 class Selected(TypedDict):
     """What the second task has chosen."""
 
-    rows: list[Chosen]
+    rows: list[ChosenItem]
 
 
 class Course:
@@ -42,10 +42,10 @@ class Course:
         self.hosts = list(hosts)
         self.do = LIST
         self.format = ""
-        self.rows: list[Chosen] = []
+        self.rows: list[ChosenItem] = []
         self.listed: dict[str, QuarantineAnswer] = {}  # what each host that answered said of its quarantine
         self.reasons: dict[str, str] = {}  # why there is no answer of a host, or no further one
-        self._outcomes: dict[tuple[str, str], Done] = {}
+        self._outcomes: dict[tuple[str, str], ItemOutcome] = {}
 
     def began(self, request: Begun) -> None:
         """Take what the run is about."""

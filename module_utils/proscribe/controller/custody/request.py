@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
-from ...base.duration import seconds_of
-from ...model.quarantined import ID, LIST, PRUNE, RESTORE
+from ...base.duration import parse_duration
+from ...model.quarantined import ITEM_ID, LIST, PRUNE, RESTORE
 from ..policy_errors import close_to, unknown_variables
 
 VERBS = (LIST, RESTORE, PRUNE)
@@ -67,14 +67,14 @@ def read(values: Mapping[str, Any]) -> Request:
         # A variable of the shell that is empty must not make it be about everything.
         if "" in named[key]:
             mistakes.append(f"{option}: found nothing, expected a name")
-    bad = [id_ for id_ in named["ids"] if id_ and not ID.fullmatch(id_)]
+    bad = [id_ for id_ in named["ids"] if id_ and not ITEM_ID.fullmatch(id_)]
     mistakes += [f"--id: found {id_!r}, expected an id as the list has them, such as wechat-3fa4b2c1" for id_ in bad]
     do, everything = str(values.get("do") or LIST), bool(values.get("all"))
     accepted = bool(values.get("accept_loss"))
     older = 0
     if text := str(values.get("older_than") or ""):
         try:
-            older = seconds_of(text)
+            older = parse_duration(text)
         except ValueError as error:
             mistakes.append(f"--older-than: {error}")
     selected = any(named.values())

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ...host.controls.apps.quarantine.capacity import ends
-from ...model.finding import Finding, exception_for
-from ...model.types.plan import Plan, Section
-from ...model.types.quarantine import Item
+from ...model.finding import Finding, find_covering_waiver
+from ...model.types.plan import Plan, PlanSection
+from ...model.types.quarantine import QuarantineItem
 from . import LEFT, TAKEN, WAIVED
 
 
@@ -20,7 +20,7 @@ class Outlook(NamedTuple):
     why: str  # in words
 
 
-def outlook(plan: Plan, item: Item, ends_of: Mapping[str, str]) -> Outlook:
+def outlook(plan: Plan, item: QuarantineItem, ends_of: Mapping[str, str]) -> Outlook:
     """The outlook for an item, as `results.quarantine` has it, once it stands at its place again. `ends_of` says when
     each waiver ends (UTC).
 
@@ -44,7 +44,7 @@ def outlook(plan: Plan, item: Item, ends_of: Mapping[str, str]) -> Outlook:
     return Outlook(LEFT, "", "; ".join(dict.fromkeys(spared)))
 
 
-def _of(section: Section, service: str, item: Item) -> tuple[str, str]:
+def _of(section: PlanSection, service: str, item: QuarantineItem) -> tuple[str, str]:
     """What the plan makes of the item on behalf of one service: the state, and the waiver or else why."""
     entry = section["services"].get(service)
     if entry is None:
@@ -54,7 +54,7 @@ def _of(section: Section, service: str, item: Item) -> tuple[str, str]:
     if "only" in entry and not item["place_of"]:
         return LEFT, f"{service} is restricted there for the members of {', '.join(entry['only']['posix_groups'])} only"
     scope = f"user:{item['place_of']}" if item["place_of"] else "system"
-    if waiver := exception_for(entry, Finding("file", item["path"], scope=scope, path=item["whole"])):
+    if waiver := find_covering_waiver(entry, Finding("file", item["path"], scope=scope, path=item["whole"])):
         return WAIVED, waiver
     if entry["mode"] == "upcoming":
         return LEFT, f"{service} is banned there from {entry['effective_from']} on, and taken then"
@@ -65,7 +65,7 @@ def _of(section: Section, service: str, item: Item) -> tuple[str, str]:
     return TAKEN, f"no waiver covers {service} there"
 
 
-def retained_until(plan: Plan, item: Item) -> str:
+def retained_until(plan: Plan, item: QuarantineItem) -> str:
     """When an item has been kept long enough, after which the next enforcing run prunes it; "" for ever."""
     section = plan["controls"].get("apps")
     keep = section["settings"].get("quarantine_keep", 0) if section else 0

@@ -6,9 +6,9 @@ import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ...base.duration import moment_of
+from ...base.duration import parse_moment
 from ...model.types.plan import Plan
-from ...model.types.quarantine import Chosen, Item
+from ...model.types.quarantine import ChosenItem, QuarantineItem
 from ..policy_errors import close_to
 from .request import Request, Wrong
 from .restore_effect import Outlook, outlook, retained_until
@@ -18,11 +18,11 @@ class Row(NamedTuple):
     """One thing in the quarantine of a host, and what is known of it."""
 
     host: str
-    item: Item
+    item: QuarantineItem
     until: str  # when it has been kept long enough (UTC); "" for ever
     outlook: Outlook  # once it is restored
 
-    def as_dict(self) -> Chosen:
+    def as_dict(self) -> ChosenItem:
         """As it stands in the list for machines, and in the result of the action."""
         item, (state, waiver, why) = self.item, self.outlook
         return {
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 def choose(
     request: Request,
-    listed: Mapping[str, Sequence[Item]],
+    listed: Mapping[str, Sequence[QuarantineItem]],
     silent: int,
     plan_of: Callable[[str], Plan],
     ends_of: Mapping[str, str],
@@ -70,7 +70,7 @@ def choose(
     return sorted(rows, key=lambda row: (row.host, row.item["taken_at"], row.item["group"], row.item["id"]))
 
 
-def _fits(request: Request, item: Item) -> bool:
+def _fits(request: Request, item: QuarantineItem) -> bool:
     return (
         (not request.users or item["owner"] in request.users)
         and (not request.services or not set(item["services"]).isdisjoint(request.services))
@@ -78,15 +78,17 @@ def _fits(request: Request, item: Item) -> bool:
     )
 
 
-def _older(item: Item, than: datetime.datetime) -> bool:
+def _older(item: QuarantineItem, than: datetime.datetime) -> bool:
     """Whether it was taken before then; what has no such time is not said to be old."""
     try:
-        return moment_of(item["taken_at"]) <= than
+        return parse_moment(item["taken_at"]) <= than
     except ValueError:
         return False
 
 
-def _known(request: Request, items: Sequence[Item], plans: Iterable[Plan], answered: int, silent: int) -> None:
+def _known(
+    request: Request, items: Sequence[QuarantineItem], plans: Iterable[Plan], answered: int, silent: int
+) -> None:
     """Raises Wrong for what names nothing: it may be a slip, and the rest would then be less than what was meant."""
     services = {service for item in items for service in item["services"]}
     for section in (plan["controls"].get("apps") for plan in plans):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...model.quarantined import DONE, PRUNE
-from ...model.types.quarantine import Chosen
+from ...model.quarantined import DONE_WORDS, PRUNE
+from ...model.types.quarantine import ChosenItem
 from ...model.words import QUARANTINED_KINDS
 from ..report.text.layout import fitted, wrap
 from ..report.text.layout import table as columns
@@ -17,7 +17,7 @@ MANY = 10  # hosts, or items of one, that are listed one by one
 HEADS = ("host", "id", "when", "user", "service", "what", "size", "kept until", "path")
 UNITS = ("B", "KiB", "MiB", "GiB")
 
-Rows = Sequence[Chosen]
+Rows = Sequence[ChosenItem]
 
 
 def before(do: str, rows: Rows, check: bool) -> list[str]:
@@ -25,7 +25,7 @@ def before(do: str, rows: Rows, check: bool) -> list[str]:
     good.
     """
     if not rows:
-        return [f"nothing in the quarantine matches; nothing is {DONE[do]}"]
+        return [f"nothing in the quarantine matches; nothing is {DONE_WORDS[do]}"]
     will = "would be" if check else "will be"
     if do == PRUNE:
         size = sized(sum(row["bytes"] for row in rows))
@@ -60,7 +60,7 @@ def _each(rows: Rows, outlooks: bool = False) -> list[str]:
     return lines
 
 
-def _next(row: Chosen) -> str:
+def _next(row: ChosenItem) -> str:
     next_run = row["next_run"]
     if next_run["state"] == TAKEN:
         return f"the next enforcing run takes it again: {next_run['why']}"
@@ -77,8 +77,8 @@ def table(course: Course, width: int) -> str:
     return "\n".join(["", *lines, *(fitted(line, width) for line in _unseen(course))])
 
 
-def _together(rows: Rows) -> list[list[Chosen]]:
-    found: dict[tuple[str, str], list[Chosen]] = {}
+def _together(rows: Rows) -> list[list[ChosenItem]]:
+    found: dict[tuple[str, str], list[ChosenItem]] = {}
     for row in rows:
         found.setdefault((row["host"], row["group"] or row["id"]), []).append(row)
     return list(found.values())
@@ -120,7 +120,7 @@ def ended(course: Course, *, check: bool, width: int) -> str:
     """How a run ended that restored or pruned: what was done, what was not and why, and what is so now."""
     fates = course.fates()
     done = [fate for fate in fates if fate.done]
-    word = DONE[course.do]
+    word = DONE_WORDS[course.do]
     done_text = f"{word} {_of(done, fates)}"
     head = f"would have {done_text}; nothing was changed" if check else done_text
     lines = wrap(f"{head}{_after(course.do, done, check)}", width)

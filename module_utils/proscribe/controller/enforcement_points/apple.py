@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from xml.parsers.expat import ExpatError
 
 from ...host.controls.group_policy import accounts, policies
-from ...model.plan import RESTRICTED
-from ...model.types.plan import Entry
+from ...model.plan import RESTRICTED_MODES
+from ...model.types.plan import PlanEntry
 from .declaration import Decision, LeftOut, NotExportable
 from .group_policy.identity import unique
 from .header import header, safe
@@ -112,8 +112,8 @@ def without_bundle_id(decision: Decision) -> list[LeftOut]:
     ]
 
 
-def restricted(decision: Decision) -> Iterator[tuple[str, Entry]]:
+def restricted(decision: Decision) -> Iterator[tuple[str, PlanEntry]]:
     """The services whose programs are restricted."""
     for id_, entry in decision.plan["controls"]["apps"]["services"].items():
-        if entry["mode"] in RESTRICTED:
+        if entry["mode"] in RESTRICTED_MODES:
             yield id_, entry

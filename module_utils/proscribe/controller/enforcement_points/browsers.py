@@ -13,9 +13,9 @@ from ...host.controls.browser.rendering import MOST_ENTRIES, Name, extensions, f
 from ...host.controls.browser.settings import DEVELOPER_TOOLS, REMOTE_DEBUGGING, SIGN_IN, rule
 from ...host.controls.browser.sign_in import explain_open_sign_in
 from ...host.controls.group_policy import policies
-from ...model.plan import RESTRICTED
+from ...model.plan import RESTRICTED_MODES
 from ...model.tenants import explain_missing_id, read_microsoft_tenants
-from ...model.types.plan import Entry, Plan, Section
+from ...model.types.plan import Plan, PlanEntry, PlanSection
 from ..report.text.wording import counted
 from .declaration import Decision, LeftOut
 
@@ -40,7 +40,7 @@ def included(decision: Decision) -> tuple[str, ...]:
     services = [
         f"{CONTROL}/{id_}"
         for id_, entry in sorted(section["services"].items())
-        if entry["mode"] in RESTRICTED and _known(entry)
+        if entry["mode"] in RESTRICTED_MODES and _known(entry)
     ]
     return (*services, *(rule(id_) for id_ in rules(section).closed))
 
@@ -55,7 +55,7 @@ def left_out(
     found = [
         LeftOut(f"{CONTROL}/{id_}", "the service", "The catalogue has no site and no extension of it.")
         for id_, entry in sorted(section["services"].items())
-        if entry["mode"] in RESTRICTED and not _known(entry)
+        if entry["mode"] in RESTRICTED_MODES and not _known(entry)
     ]
     found += [
         LeftOut(f"{CONTROL}/{id_}", counted(len(left_out_names), "name"), _FULL)
@@ -77,34 +77,34 @@ def accounts_left_out(decision: Decision) -> list[LeftOut]:
     found = []
     for id_, provider, without in _OF_ACCOUNTS:
         entry = section["services"].get(id_)
-        if entry and entry["mode"] in RESTRICTED and not tenants.get(provider):
+        if entry and entry["mode"] in RESTRICTED_MODES and not tenants.get(provider):
             found.append(LeftOut(f"{CONTROL}/{id_}", without, f"proscribe_tenants names no tenant of {provider}."))
-        if entry and entry["mode"] in RESTRICTED and id_ == "teams_personal":
+        if entry and entry["mode"] in RESTRICTED_MODES and id_ == "teams_personal":
             found.append(LeftOut(f"{CONTROL}/{id_}", "Teams: chats with people who have private accounts", _IN_TENANT))
     return found
 
 
-def context_left_out(section: Section) -> Iterator[LeftOut]:
+def context_left_out(section: PlanSection) -> Iterator[LeftOut]:
     """Yield the header that takes an id only, where the organisation's own tenant has none in the plan."""
     if missing := explain_missing_id(read_microsoft_tenants(section["settings"])[:1], CONTEXT):
         yield LeftOut("", f"the header {CONTEXT} at Microsoft's sign-in", missing)
 
 
-def _open_sign_in(section: Section, programs: Sequence[policies.Program]) -> Iterator[LeftOut]:
+def _open_sign_in(section: PlanSection, programs: Sequence[policies.Program]) -> Iterator[LeftOut]:
     desired = rules(section)
     for program in programs:
         if missing := explain_open_sign_in(desired, program.place):
             yield LeftOut(rule(SIGN_IN), f"{program.name}: which accounts sign in", missing)
 
 
-def _open_webdriver(section: Section) -> Iterator[LeftOut]:
+def _open_webdriver(section: PlanSection) -> Iterator[LeftOut]:
     """Yield what locks Firefox' WebDriver on Linux and is no policy (host/controls/browser/firefox_preferences.py)."""
     closed = rules(section).closed
     if REMOTE_DEBUGGING in closed and DEVELOPER_TOOLS not in closed:
         yield LeftOut(rule(REMOTE_DEBUGGING), "Firefox: WebDriver (--marionette, --remote-debugging-port)", _NO_POLICY)
 
 
-def _closed_in_firefox(section: Section) -> list[LeftOut]:
+def _closed_in_firefox(section: PlanSection) -> list[LeftOut]:
     return [
         LeftOut("", f"Firefox: {opened}", f"An exception there would open {closed} too, so it stays blocked.")
         for opened, closed in firefox.lists(rules(section)).closed
@@ -118,5 +118,5 @@ def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
     return section is not None and fit_names(section).listed.blocks(Name(bare, slash + path))
 
 
-def _known(entry: Entry) -> bool:
+def _known(entry: PlanEntry) -> bool:
     return bool(names(entry) or any(extensions(entry, store) for store in STORES))

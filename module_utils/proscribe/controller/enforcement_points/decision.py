@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from ...model.plan import CONTROLS, RESTRICTED, sealed
-from ...model.types.plan import Entry, Plan, Section
+from ...model.plan import CONTROLS, RESTRICTED_MODES, add_digest
+from ...model.types.plan import Plan, PlanEntry, PlanSection
 from ..report.text.wording import some
 from .declaration import BY_TENANT, Decision, LeftOut, NotExportable
 
@@ -83,7 +83,7 @@ def join(plans: Mapping[str, Plan], needed: Sequence[str] = CONTROLS) -> tuple[P
         elif any(plan["controls"].get(control) != section for plan in distinct):
             del controls[control]
     same = len(distinct) == 1 and controls == first["controls"]
-    return (first if same else sealed(joined)), tuple(left_out)
+    return (first if same else add_digest(joined)), tuple(left_out)
 
 
 def _policy(plan: Plan, needed: Sequence[str]) -> dict[str, object]:
@@ -107,7 +107,7 @@ def _policy(plan: Plan, needed: Sequence[str]) -> dict[str, object]:
     }
 
 
-def usual_mode(entry: Entry, section: Section) -> str:
+def usual_mode(entry: PlanEntry, section: PlanSection) -> str:
     """The mode of a service without its waivers."""
     return entry.get("otherwise", section["mode"]) if entry["mode"] == "waived" else entry["mode"]
 
@@ -123,7 +123,9 @@ def _difference(one: object, other: object) -> str:
     return "."
 
 
-def _section(control: str, sections: Sequence[Section], hosts: Sequence[list[str]], left_out: list[LeftOut]) -> Section:
+def _section(
+    control: str, sections: Sequence[PlanSection], hosts: Sequence[list[str]], left_out: list[LeftOut]
+) -> PlanSection:
     """A section of the joined plan, of the different ones and the hosts that have each. The first of them, where
     nothing is to be changed.
     """
@@ -139,10 +141,10 @@ def _section(control: str, sections: Sequence[Section], hosts: Sequence[list[str
 
 def _entry(
     rule: str,
-    entries: Sequence[tuple[Entry, Section]],
+    entries: Sequence[tuple[PlanEntry, PlanSection]],
     hosts: Sequence[list[str]],
     left_out: list[LeftOut],
-) -> Entry:
+) -> PlanEntry:
     """A service of the joined plan: waived if it is everywhere, at all hours; else as it is without waivers."""
     first, section = entries[0]
     mode = usual_mode(first, section)
@@ -155,7 +157,7 @@ def _entry(
         left_out.append(LeftOut(rule, "the service", f"It is restricted from {first['effective_from']} on."))
     elif first.get("serves_both"):
         left_out.append(LeftOut(rule, "the programs", "They serve permitted accounts, too, so they are only reported."))
-    elif mode not in RESTRICTED:
+    elif mode not in RESTRICTED_MODES:
         left_out.append(LeftOut(rule, "the service", "It is reported where it is found, and not restricted."))
     permitted = set.intersection(*(set(entry.get("allow", ())) for entry, _ in entries))
     joined = first.copy()
@@ -171,7 +173,7 @@ def _entry(
     return first if joined == first else joined
 
 
-def _not_waived(rule: str, entries: Sequence[Entry], hosts: Sequence[list[str]]) -> Iterator[LeftOut]:
+def _not_waived(rule: str, entries: Sequence[PlanEntry], hosts: Sequence[list[str]]) -> Iterator[LeftOut]:
     """The waivers of a service that the point does not get, each once, with the hosts that have it."""
     found: dict[tuple[str, str], list[str]] = {}
     for entry, its in zip(entries, hosts):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from ...host.controls.dns.desired import covering, of_plan, plain
 from ...host.controls.dns.effect import EXPORT_WITNESS
 from ...host.controls.dns.rendering import Language
-from ...model.plan import RESTRICTED
-from ...model.types.plan import Plan, Section
+from ...model.plan import RESTRICTED_MODES
+from ...model.types.plan import Plan, PlanSection
 from .declaration import Decision, LeftOut, Rendered
 from .header import comment, text, witness
 
@@ -97,10 +97,10 @@ def _said(name: str, same: Collection[str], other: Collection[str]) -> bool:
     return False
 
 
-def _canaries(section: Section) -> list[LeftOut]:
+def _canaries(section: PlanSection) -> list[LeftOut]:
     return [
         LeftOut(f"{CONTROL}/{id_}", f"name {name}", "It has to be answered with NXDOMAIN, which this format has not.")
         for id_, entry in sorted(section["services"].items())
-        if entry["mode"] in RESTRICTED
+        if entry["mode"] in RESTRICTED_MODES
         for name in plain(set(entry.get("canaries", ())) - set(entry["domains"]))
     ]

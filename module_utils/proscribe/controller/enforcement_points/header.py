@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from ...base.duration import spelled
+from ...base.duration import format_moment
 from .declaration import BY_TENANT, Decision
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9 ._:+@/-]")
@@ -22,11 +22,11 @@ def header(decision: Decision, format_: str) -> list[str]:
     """The lines that a file begins with, without the sign of a comment."""
     group = f"of group {safe(decision.group)}" if decision.group else "of the inventory"
     catalogue = f"catalogue {safe(decision.catalogue)}, " if decision.catalogue else ""
-    until = f", valid until {spelled(decision.valid_until)}" if decision.valid_until else ""
+    until = f", valid until {format_moment(decision.valid_until)}" if decision.valid_until else ""
     tenants = sorted({one.rule.partition("/")[2] for one in decision.left_out if one.why == BY_TENANT})
     return [
         f"Written by Proscribe, export {format_}. The next export replaces this file, so changes to it are lost.",
-        f"For {len(decision.hosts)} host(s) {group}, as of {spelled(decision.at)}{until}",
+        f"For {len(decision.hosts)} host(s) {group}, as of {format_moment(decision.at)}{until}",
         f"{catalogue}plan {safe(decision.digest)}",
         *([f"Open to all accounts, for the organisation's tenants: {' '.join(map(safe, tenants))}"] if tenants else []),
     ]
@@ -54,4 +54,4 @@ def json_file(document: object, indent: int = 1, *, sort_keys: bool = False) -> 
 
 def witness(decision: Decision) -> str:
     """What a resolver answers for EXPORT_WITNESS, as the text of a TXT record."""
-    return f"plan={safe(decision.digest)} at={spelled(decision.at)}"
+    return f"plan={safe(decision.digest)} at={format_moment(decision.at)}"

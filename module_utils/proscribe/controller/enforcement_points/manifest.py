@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from ...base.duration import moment_of, spelled
+from ...base.duration import format_moment, parse_moment
 from ...model.types.export import Manifest
 from ...model.words import EXPORT_SCHEMA
 from .decision import waived
@@ -38,8 +38,8 @@ def manifest(format_: Format, decision: Decision, rendered: Rendered) -> Manifes
         "format": format_.name,
         "group": decision.group,
         "hosts": list(decision.hosts),
-        "at": spelled(decision.at),
-        "valid_until": spelled(decision.valid_until) if decision.valid_until else None,
+        "at": format_moment(decision.at),
+        "valid_until": format_moment(decision.valid_until) if decision.valid_until else None,
         "plan": decision.digest,
         "catalogue": decision.catalogue,
         "included": sorted(set(rendered.included)),
@@ -76,7 +76,9 @@ def read(content: bytes) -> Earlier | None:
             return None
         files = {checked(one["path"]): str(one.get("sha256") or "") for one in document["files"]}
         format_, group, plan = (str(document.get(key) or "") for key in ("format", "group", "plan"))
-        at, until = (None if document.get(key) is None else moment_of(document[key]) for key in ("at", "valid_until"))
+        at, until = (
+            None if document.get(key) is None else parse_moment(document[key]) for key in ("at", "valid_until")
+        )
         return Earlier(format_, group, at, plan, until, files)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

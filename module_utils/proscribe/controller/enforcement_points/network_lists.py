@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from ...host.controls.firewall.carried import listable
 from ...host.controls.firewall.rule_text import Network, spelled
 from ...host.controls.firewall.ruleset import DNS_OVER_TLS, refused, refused_everywhere
-from ...model.plan import RESTRICTED
-from ...model.types.plan import Plan, Section
+from ...model.plan import RESTRICTED_MODES
+from ...model.types.plan import Plan, PlanSection
 from .declaration import Decision, LeftOut, NotExportable
 
 CONTROL = "firewall"
@@ -69,7 +69,7 @@ def for_hosts(decision: Decision, *, everywhere: bool) -> Iterator[LeftOut]:
     """What of the section the point does not get. `everywhere`: it gets what is refused whatever the address."""
     section = decision.plan["controls"][CONTROL]
     for id_, entry in sorted(section["services"].items()):
-        if entry["mode"] in RESTRICTED and not entry["networks"]:
+        if entry["mode"] in RESTRICTED_MODES and not entry["networks"]:
             yield LeftOut(f"{CONTROL}/{id_}", "the service", "It has no networks.")
     listed = {one.id for one in services(decision, () if everywhere else management(decision))}
     for id_ in sorted(refused(section).keys() - listed):
@@ -102,12 +102,12 @@ def blocks(plan: Plan, host: str, port: int | None = None, everywhere: bool = Fa
     )
 
 
-def _within(address: IPv4Address | IPv6Address, texts: Sequence[str], section: Section) -> bool:
+def _within(address: IPv4Address | IPv6Address, texts: Sequence[str], section: PlanSection) -> bool:
     carrying = _carrying(texts, section) if address.version == 6 else ()
     return any(address in ipaddress.ip_network(text) for text in (*texts, *carrying))
 
 
-def _carrying(texts: Sequence[str], section: Section) -> list[str]:
+def _carrying(texts: Sequence[str], section: PlanSection) -> list[str]:
     """Return the IPv6 networks by which translators reach some networks."""
     return listable(texts, section["settings"].get("nat64", ()))
 
@@ -122,7 +122,7 @@ def _without(networks: Iterable[Network], others: Sequence[Network]) -> Iterator
             yield from _without(sorted(one.address_exclude(other)), others)
 
 
-def _networks(id_: str, texts: Iterable[str], section: Section) -> tuple[Network, ...]:
+def _networks(id_: str, texts: Iterable[str], section: PlanSection) -> tuple[Network, ...]:
     try:
         parsed = [ipaddress.ip_network(str(text)) for text in texts]
     except ValueError as wrong:

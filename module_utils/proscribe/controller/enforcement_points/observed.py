@@ -11,10 +11,10 @@ import stat
 from datetime import datetime
 from pathlib import Path
 
-from ...base.duration import moment_of, spelled
-from ...model.types.report import FetchedBy, Point
-from ...model.types.run import CompiledRun, DuePoint
-from ...model.words import DIGEST, POINT_STATES
+from ...base.duration import format_moment, parse_moment
+from ...model.types.report import ExportReader, ReportedExport
+from ...model.types.run import CompiledRun, DueExport
+from ...model.words import DIGEST_PATTERN, POINT_STATES
 from . import access_log, manifest, signature, writing
 from .header import safe
 
@@ -22,20 +22,20 @@ CHANGED, NOT_SIGNED, EXPIRED, OLDER, MISSING, UNKNOWN, CURRENT = POINT_STATES
 NO_LOG = "no access_log is named for it in proscribe_exports_fed"
 
 
-def points_of(run: CompiledRun, finished: str) -> list[Point]:
+def points_of(run: CompiledRun, finished: str) -> list[ReportedExport]:
     """The rows of a run's exports, as they are when it ends: a UTC time."""
-    now = moment_of(finished)
+    now = parse_moment(finished)
     return [_row(one, now) for one in run.get("points", ())]
 
 
-def _row(due: DuePoint, now: datetime) -> Point:
+def _row(due: DueExport, now: datetime) -> ReportedExport:
     try:
         return _observed(due, _unknown(due), now)
     except OSError as error:  # a share that is gone in between
         return {**_unknown(due), "why": [f"{due['directory']} cannot be read: {error.strerror}"]}
 
 
-def _unknown(due: DuePoint) -> Point:
+def _unknown(due: DueExport) -> ReportedExport:
     """A row of which nothing is known yet."""
     return {
         "format": due["format"],
@@ -54,14 +54,14 @@ def _unknown(due: DuePoint) -> Point:
     }
 
 
-def _observed(due: DuePoint, row: Point, now: datetime) -> Point:
+def _observed(due: DueExport, row: ReportedExport, now: datetime) -> ReportedExport:
     directory = Path(due["directory"])
     if wrong := _unreadable(directory):
         row["state"], why = wrong
         return {**row, "why": [why]}
     content = writing.content_of(directory / manifest.NAME)
     found = manifest.read(content) if content is not None else None
-    if content is None or found is None or not DIGEST.fullmatch(found.plan):
+    if content is None or found is None or not DIGEST_PATTERN.fullmatch(found.plan):
         why = f"{manifest.NAME} in {directory} cannot be read, or is none of an export"
         return {**row, "why": [why]}
     said = [*_of_content(directory, due, found), *_of_plan(due, found, now)]
@@ -70,9 +70,9 @@ def _observed(due: DuePoint, row: Point, now: datetime) -> Point:
     said += [(NOT_SIGNED, f"its signature does not count: {signed.problem}")] if signed.problem else []
     row["state"] = min((state for state, _ in said), key=POINT_STATES.index, default=CURRENT)
     row["why"] = [why for _, why in said]
-    row["written"] = spelled(found.at) if found.at else None
+    row["written"] = format_moment(found.at) if found.at else None
     row["plan"], row["signed_with"] = found.plan, signed.key or None
-    row["valid_until"] = spelled(found.valid_until) if found.valid_until else None
+    row["valid_until"] = format_moment(found.valid_until) if found.valid_until else None
     row["older"] = found.plan != due["plan"] if due["plan"] else None
     row["expired"] = found.valid_until is not None and found.valid_until <= now
     row["fetched_by"], row["fetched_by_unknown"] = _fetched(due, found)
@@ -92,7 +92,7 @@ def _unreadable(directory: Path) -> tuple[str, str] | None:
     return None
 
 
-def _of_content(directory: Path, due: DuePoint, found: manifest.Earlier) -> list[tuple[str, str]]:
+def _of_content(directory: Path, due: DueExport, found: manifest.Earlier) -> list[tuple[str, str]]:
     """Whether a directory has the files of its manifest, for this format and group."""
     if (found.format, found.group) != (due["format"], due["group"]):
         of = f" of group {safe(found.group)}" if found.group else ""
@@ -104,11 +104,11 @@ def _of_content(directory: Path, due: DuePoint, found: manifest.Earlier) -> list
     return []
 
 
-def _of_plan(due: DuePoint, found: manifest.Earlier, now: datetime) -> list[tuple[str, str]]:
+def _of_plan(due: DueExport, found: manifest.Earlier, now: datetime) -> list[tuple[str, str]]:
     """Whether an export is from the plan of this run, and still valid."""
     said = []
     if found.valid_until is not None and found.valid_until <= now:
-        said.append((EXPIRED, f"it was valid until {spelled(found.valid_until)}"))
+        said.append((EXPIRED, f"it was valid until {format_moment(found.valid_until)}"))
     if not due["plan"]:
         said.append((UNKNOWN, f"this run has no plan to compare it with: {due['why']}"))
     elif found.plan != due["plan"]:
@@ -116,7 +116,7 @@ def _of_plan(due: DuePoint, found: manifest.Earlier, now: datetime) -> list[tupl
     return said
 
 
-def _fetched(due: DuePoint, found: manifest.Earlier) -> tuple[FetchedBy | None, str]:
+def _fetched(due: DueExport, found: manifest.Earlier) -> tuple[ExportReader | None, str]:
     """Who fetched the files of an export, and why that is not known."""
     if not due["access_log"]:
         return None, NO_LOG
@@ -125,7 +125,7 @@ def _fetched(due: DuePoint, found: manifest.Earlier) -> tuple[FetchedBy | None, 
     except access_log.Unreadable as wrong:
         return None, str(wrong)
     return {
-        "since": spelled(seen.since) if seen.since else None,
+        "since": format_moment(seen.since) if seen.since else None,
         "addresses": seen.addresses,
-        "last": [{"address": one.address, "at": spelled(one.at), "file": one.file} for one in seen.last],
+        "last": [{"address": one.address, "at": format_moment(one.at), "file": one.file} for one in seen.last],
     }, ""

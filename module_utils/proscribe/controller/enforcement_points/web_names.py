@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ...host.controls.browser.rendering import Name, Verdicts, above, minimal, name, names
 from ...host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, UNMANAGED
-from ...model.plan import RESTRICTED
-from ...model.types.plan import Plan, Section
+from ...model.plan import RESTRICTED_MODES
+from ...model.types.plan import Plan, PlanSection
 from .decision import open_for_tenants
 from .declaration import Decision, LeftOut
 
@@ -41,7 +41,7 @@ def web_names(decision: Decision) -> WebNames:
         tuple(
             f"{CONTROL}/{id_}"
             for id_, entry in sorted(services.items())
-            if entry["mode"] in RESTRICTED and names(entry)
+            if entry["mode"] in RESTRICTED_MODES and names(entry)
         ),
         (*open_for_tenants(decision.plan, CONTROL), *_for_browsers(section)),
     )
@@ -55,7 +55,9 @@ def with_left_out(decision: Decision, names: WebNames) -> Decision:
 def rule_of(decision: Decision, one: Name) -> str:
     """The rule of the first restricted service that has a name; "" where it follows from several."""
     services = decision.plan["controls"][CONTROL]["services"]
-    found = (id_ for id_, entry in sorted(services.items()) if entry["mode"] in RESTRICTED and one in names(entry))
+    found = (
+        id_ for id_, entry in sorted(services.items()) if entry["mode"] in RESTRICTED_MODES and one in names(entry)
+    )
     return next((f"{CONTROL}/{id_}" for id_ in found), "")
 
 
@@ -69,9 +71,9 @@ def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
     return verdicts.blocked(whole) or verdicts.blocked(whole._replace(path=slash + path))
 
 
-def _for_browsers(section: Section) -> Iterator[LeftOut]:
+def _for_browsers(section: PlanSection) -> Iterator[LeftOut]:
     for id_, entry in sorted(section["services"].items()):
-        if entry["mode"] in RESTRICTED and any(entry.get("extensions", {}).values()):
+        if entry["mode"] in RESTRICTED_MODES and any(entry.get("extensions", {}).values()):
             yield LeftOut(f"{CONTROL}/{id_}", "its browser extensions", "A proxy does not manage browsers.")
     settings = section["settings"]
     for id_, value in sorted(settings.get("browsers", {}).items()):

@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from email.message import EmailMessage
 from typing import NamedTuple, TypedDict
 
-from ...base.chat_text import HOSTS, escape_chat, escape_facts, make_block
-from ...base.duration import moment_of, spelled
-from ...model.finding import COMPLIANT, ERROR, OPEN, REPAIRED
-from ...model.types.record import Record
-from ...model.types.report import Report
+from ...base.chat_text import HOSTS_HEADING, escape_chat_text, escape_json_texts, make_quoted_block
+from ...base.duration import format_moment, parse_moment
+from ...model.finding import COMPLIANT, ERROR, OPEN_STATES, REPAIRED
+from ...model.types.record import HostRecord
+from ...model.types.report import FleetReport
 from .evaluation.scope import cut_short
 from .evaluation.since_last_run import ENDED, FROZEN, INCIDENT, Remark, remarks
 from .history import History
@@ -42,7 +42,7 @@ class Quoted(NamedTuple):
     """Lines with what others wrote: file names, users, reasons, publishers' names. A chat shows them in a block."""
 
     lines: Sequence[str]
-    heading: str = HOSTS
+    heading: str = HOSTS_HEADING
 
 
 class Notification(NamedTuple):
@@ -74,9 +74,11 @@ def made(subject: str, lines: Sequence[str | Quoted], **facts: object) -> Notifi
     for part in lines:
         cleaned = list(map(clean, part.lines if isinstance(part, Quoted) else [part]))
         shown += cleaned
-        chat.append(make_block(part.heading, cleaned) if isinstance(part, Quoted) else escape_chat(*cleaned))
-    text = "\n".join([escape_chat(subject), "", *chat])
-    escaped = {key: escape_facts(value) for key, value in {"subject": subject, **facts}.items()}
+        chat.append(
+            make_quoted_block(part.heading, cleaned) if isinstance(part, Quoted) else escape_chat_text(*cleaned)
+        )
+    text = "\n".join([escape_chat_text(subject), "", *chat])
+    escaped = {key: escape_json_texts(value) for key, value in {"subject": subject, **facts}.items()}
     return Notification(subject, tuple(shown), {"schema": SCHEMA, **escaped, "text": text})
 
 
@@ -96,7 +98,7 @@ class Changed(NamedTuple):
 class Happened(NamedTuple):
     """What a notification has of a host."""
 
-    record: Record
+    record: HostRecord
     items: list[Changed]
     between: list[Remark]
 
@@ -112,12 +114,12 @@ class Known(NamedTuple):
     between: Mapping[str, frozenset[str]] = {}  # what the run brought of the time before it, by host
 
 
-def known(history: History | None, report: Report) -> Known | None:
+def known(history: History | None, report: FleetReport) -> Known | None:
     """What the history says of this run; None without one. Raises HistoryError."""
     if history is None:
         return None
     run, finished = report["run"]["id"], report["run"]["finished"]
-    since = spelled(moment_of(finished) - datetime.timedelta(days=PERIOD))
+    since = format_moment(parse_moment(finished) - datetime.timedelta(days=PERIOD))
     with history.database.reading() as session:
         return Known(
             history_news.changes(session, run),
@@ -129,7 +131,9 @@ def known(history: History | None, report: Report) -> Known | None:
         )
 
 
-def notification(report: Report, records: Iterable[Record], known: Known | None, where: str) -> Notification | None:
+def notification(
+    report: FleetReport, records: Iterable[HostRecord], known: Known | None, where: str
+) -> Notification | None:
     """The notification of a run, or None where nothing changed. `known` is what the history says (None: nothing; then
     what is wrong counts as new), `where` the directory of the report.
     """
@@ -177,7 +181,7 @@ def _facts(one: Happened) -> dict[str, object]:
     }
 
 
-def _between(record: Record, known: Known | None) -> list[Remark]:
+def _between(record: HostRecord, known: Known | None) -> list[Remark]:
     """What happened on a host between two runs that no run has reported yet; all of it, where there is no history."""
     found = [one for one in remarks(record) if one.kind in REPORTED]
     if known is None:
@@ -192,7 +196,7 @@ def _fact(one: Remark) -> dict[str, object]:
 
 
 def _of_record(
-    record: Record, began: Mapping[tuple[str, str], history_news.Change], known: Known | None
+    record: HostRecord, began: Mapping[tuple[str, str], history_news.Change], known: Known | None
 ) -> Iterable[Changed]:
     """What changed on a host."""
     host = record["host"]
@@ -201,7 +205,7 @@ def _of_record(
     for rule in record["rules"]:
         name, state = rule["rule"], rule["state"]
         change = began.get((host, name))
-        if state not in (*OPEN, REPAIRED) or (known is not None and change is None):  # it was so before
+        if state not in (*OPEN_STATES, REPAIRED) or (known is not None and change is None):  # it was so before
             continue
         first = evidence(rule["findings"][0]) if rule["findings"] else clean(rule["reason"] or "")
         more = len(rule["findings"]) - 1
@@ -224,10 +228,10 @@ def _of_record(
             yield Changed(name, COMPLIANT, what, change.opened, repaired=record["checked_at"], times=number)
 
 
-def _with_waiver(report: Report, host: str, item: Changed, known: Known | None) -> Changed:
+def _with_waiver(report: FleetReport, host: str, item: Changed, known: Known | None) -> Changed:
     """Return a change with the waiver whose end it follows from."""
     control, _, service = item.rule.partition("/")
-    if known is None or (host, item.rule) not in known.no_longer_waived or item.state not in (*OPEN, REPAIRED):
+    if known is None or (host, item.rule) not in known.no_longer_waived or item.state not in (*OPEN_STATES, REPAIRED):
         return item
     for waiver in report["waivers"]:
         about = host in waiver["hosts"] and service in waiver["services"] and control in waiver["controls"]
@@ -239,13 +243,15 @@ def _with_waiver(report: Report, host: str, item: Changed, known: Known | None) 
 def _still(one: Happened) -> list[str]:
     """The rules of a host that are as wrong as they were, in a run that changed others."""
     notified = {item.rule for item in one.items}
-    return [rule["rule"] for rule in one.record["rules"] if rule["state"] in OPEN and rule["rule"] not in notified]
+    return [
+        rule["rule"] for rule in one.record["rules"] if rule["state"] in OPEN_STATES and rule["rule"] not in notified
+    ]
 
 
 def _subject(by_host: Mapping[str, Happened], stopped: str, known: Known | None) -> str:
     states = {host: {item.state for item in one.items} for host, one in by_host.items()}
     corrected = {host for host, found in states.items() if REPAIRED in found}
-    repaired = {host for host in corrected if by_host[host].record["state"] not in OPEN}
+    repaired = {host for host in corrected if by_host[host].record["state"] not in OPEN_STATES}
     new_plans = known.new_plans if known else frozenset()
     drifted = {host for host in repaired if any(_has_drifted(host, item, new_plans) for item in by_host[host].items)}
     wrong = sum(bool(found - {REPAIRED, COMPLIANT}) for found in states.values())

@@ -11,8 +11,8 @@ from typing import NamedTuple, TypedDict
 
 from ...model.finding import NONCOMPLIANT
 from ...model.plan import CONTROLS
-from ...model.types.record import Observed
-from ...model.types.run import Rolling
+from ...model.types.record import ObservedRecord
+from ...model.types.run import RolloutLimits
 from ..report.text.wording import counted
 from .limits import batch_sizes
 from .shares import enough, may_be_set_aside, may_fail, may_fail_of_canary, over, set_aside
@@ -24,7 +24,7 @@ REMOVED = "package"
 class Answer(TypedDict):
     """What `compliance_state` answers for a host that was observed, as far as it matters here."""
 
-    record: Observed
+    record: ObservedRecord
     drifted: list[str]
 
 
@@ -71,7 +71,7 @@ class Decision(NamedTuple):
     set_aside: Mapping[str, str]  # hosts that a real run leaves as they are, each with why
 
 
-def decide(fleet: Sequence[Seen], limits: Rolling, dry: bool = False, before: Before | None = None) -> Decision:
+def decide(fleet: Sequence[Seen], limits: RolloutLimits, dry: bool = False, before: Before | None = None) -> Decision:
     """The decision for a fleet of hosts that answered.
 
     `limits` are as `limits.py` reads them. In a `dry` run nothing changes, so it is one batch of all hosts; the rest is
@@ -164,7 +164,9 @@ def _changes(hosts: Sequence[Seen]) -> dict[str, int]:
     }
 
 
-def _set_aside(changing: Sequence[Seen], exceeded: Mapping[str, int], limits: Rolling, answered: int) -> dict[str, str]:
+def _set_aside(
+    changing: Sequence[Seen], exceeded: Mapping[str, int], limits: RolloutLimits, answered: int
+) -> dict[str, str]:
     """The hosts that are set aside, each with why; `exceeded` are the limits that the whole exceeds."""
     claims = {host.name: host.removals for host in changing}
     return {

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ...model.finding import GATES, MORE, NONCOMPLIANT
-from ...model.types.record import Observed
+from ...model.finding import GATES, MORE_FINDINGS, NONCOMPLIANT
+from ...model.types.record import ObservedRecord
 from .limits import AUTO, CANARY, allowed_hosts, allowed_removals, share
 
 NONE = "0%"  # of the hosts may fail
@@ -52,14 +52,14 @@ def may_be_set_aside(max_failures: str, of: int) -> int:
     return 0 if max_failures == NONE else max(CANARY, of // TENTH)
 
 
-def is_held_by_users(record: Observed, gate: str) -> bool:
+def is_held_by_users(record: ObservedRecord, gate: str) -> bool:
     """Return True if nothing but users' own things keeps a host from passing its gate, as the host says it."""
     wrong = [rule for rule in record["rules"] if rule["state"] in GATES[gate]]
     users = {
         (finding["scope"] or "").partition("user:")[2]
         for rule in wrong
         for finding in rule["findings"]
-        if finding["kind"] != MORE
+        if finding["kind"] != MORE_FINDINGS
     }
     certain = all(rule["state"] == NONCOMPLIANT and rule["findings"] for rule in wrong)
     return bool(users) and certain and not record["errors"] and users.isdisjoint(("", "root"))

@@ -26,7 +26,7 @@ from ...host.schedule.timers import (
     UNITS,
 )
 from ...host.system import WRITTEN_BY
-from ...model.types.schedule import Runs
+from ...model.types.schedule import ScheduledRuns
 from ...wire import installation
 from ..compile.inventory.inventory import HostVariables
 from ..compile.inventory.policy_folders import REGISTER
@@ -60,7 +60,7 @@ class Part(TypedDict):
 
     files: dict[str, str]
     settings: NotRequired[Mapping[str, object]]  # of host/programs/pulling
-    runs: NotRequired[Runs]
+    runs: NotRequired[ScheduledRuns]
 
 
 class Planned(TypedDict):
@@ -148,7 +148,7 @@ def plan(
     return planned
 
 
-def _drift_runs(said: _Said, here: Here, elsewhere: str, policy: Sequence[str]) -> Runs:
+def _drift_runs(said: _Said, here: Here, elsewhere: str, policy: Sequence[str]) -> ScheduledRuns:
     checkout = said.directory if elsewhere else here.project
     ansible = [] if elsewhere else [here.environment.get("PROSCRIBE_ANSIBLE_PLAYBOOK", "")]
     needed = [*ansible, *here.inventory, *_files_in(said.options)]
@@ -264,7 +264,7 @@ def _pull(said: _Said, here: Here, refuse: Refuse) -> Part:
     starts = [] if said.repository else [f"{said.directory}/proscribe"]
     files_of_checkout = [] if said.repository else [*starts, str(Path(said.directory, inventory))]
     needs = _required([*files_of_checkout, said.ansible])
-    runs: Runs = {"account": "root", "paths": paths, "needs": needs, "starts": starts, "writes": []}
+    runs: ScheduledRuns = {"account": "root", "paths": paths, "needs": needs, "starts": starts, "writes": []}
     return {"files": files, "settings": settings, "runs": runs}
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ...wire.replies.shapes import Unusable, name
+from ...wire.replies.shapes import UnusableAnswer, read_name
 from .command import ARCHITECTURE, BEGIN, CODE_PAGE, CODE_PAGES, DONE, END, FAILED, LIST, SERVICE, TASKS, TREE, USERS
 from .registry import Registry, folded
 
@@ -59,7 +59,7 @@ def read(printed: bytes, mark: str) -> Answer:
     text, exact = _text(printed, mark)
     parts = list(_parts(text, mark))
     if not parts or parts[0].kind != BEGIN or parts[-1].kind != END:
-        raise Unusable("it is no whole answer of a Windows command line")
+        raise UnusableAnswer("it is no whole answer of a Windows command line")
     registry = Registry()
     tasks: list[Task] | None = None
     applier: bool | None = None
@@ -74,7 +74,7 @@ def read(printed: bytes, mark: str) -> Answer:
     version = _VERSION.search(" ".join(parts[0].lines)[:1000])
     said = dict(line.partition("=")[::2] for part in parts if part.kind == ARCHITECTURE for line in part.lines)
     wider = said.get("PROCESSOR_ARCHITEW6432", "")
-    architecture = name(wider or said.get("PROCESSOR_ARCHITECTURE", ""), "architecture", 40)
+    architecture = read_name(wider or said.get("PROCESSOR_ARCHITECTURE", ""), "architecture", 40)
     return Answer(version[0] if version else "", architecture, bool(wider), exact, tasks, registry, applier)
 
 
@@ -82,7 +82,7 @@ def _take(registry: Registry, part: _Part) -> None:
     """Take in a part of the registry. What is too much is unknown where a user wrote it, and else no answer at all."""
     try:
         registry.take(part.argument, part.lines, part.kind == TREE)
-    except Unusable:
+    except UnusableAnswer:
         if not folded(part.argument).startswith(OF_USERS):
             raise
 
@@ -91,7 +91,7 @@ def _parts(text: str, mark: str) -> Iterator[_Part]:
     kind, argument, lines, ended = "", "", [], False
     for count, line in enumerate(text.split("\n")):
         if count > MOST_LINES:
-            raise Unusable(f"it has more than {MOST_LINES:,} lines")
+            raise UnusableAnswer(f"it has more than {MOST_LINES:,} lines")
         line = line.rstrip("\r")
         if not line.startswith(f"{mark} "):
             lines.append(line)
@@ -157,9 +157,9 @@ def _tasks(lines: Sequence[str]) -> list[Task]:
     try:
         for row in csv.reader(line for line in lines if line):
             if len(row) >= 2 and row[1].isascii() and row[1].isdigit() and len(row[1]) < 12:
-                found.append(Task(name(row[0], "an image name", 260), int(row[1])))
+                found.append(Task(read_name(row[0], "an image name", 260), int(row[1])))
             if len(found) > MOST_TASKS:
-                raise Unusable(f"more than {MOST_TASKS:,} programs run")
+                raise UnusableAnswer(f"more than {MOST_TASKS:,} programs run")
     except csv.Error as wrong:
-        raise Unusable(f"its list of programs cannot be read: {wrong}") from None
+        raise UnusableAnswer(f"its list of programs cannot be read: {wrong}") from None
     return found

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from ...host.controls.group_policy import applocker as policy
 from ...host.controls.group_policy.registry_pol import Entry, said_by
 from ...host.system.types import escaped
-from ...model.finding import NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
-from ...model.types.plan import Section
+from ...model.finding import NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict, judge_rule
+from ...model.types.plan import PlanSection
 from .answer import Answer
 from .command import APPLIER, APPLIER_KEY, APPLOCKER
 from .packages import MANAGER
@@ -50,18 +50,18 @@ class Collection(NamedTuple):
         return self.mode in (DENIES, None)
 
 
-def observe(section: Section, answer: Answer) -> list[Verdict]:
+def observe(section: PlanSection, answer: Answer) -> list[RuleVerdict]:
     """The verdict; none where nothing is asked for and nothing is there. The plan's rules are those of the export, and
     of a domain's object.
     """
     try:
         entries = policy.entries(section)
     except ValueError as wrong:
-        return [Verdict(RULE, UNKNOWN, reason=f"{NO_POLICY}: {wrong}")]
+        return [RuleVerdict(RULE, UNKNOWN, reason=f"{NO_POLICY}: {wrong}")]
     return compare(policy.mode_of(section), entries, section["mode"], answer)
 
 
-def compare(desired_mode: str, entries: Sequence[Entry], mode: str, answer: Answer) -> list[Verdict]:
+def compare(desired_mode: str, entries: Sequence[Entry], mode: str, answer: Answer) -> list[RuleVerdict]:
     """The same for the values that a policy sets. `desired_mode` is what the plan says of AppLocker, and `mode` is
     that of the control.
     """
@@ -73,9 +73,9 @@ def compare(desired_mode: str, entries: Sequence[Entry], mode: str, answer: Answ
     service, unknown = _service(answer) if desired or there else ([], [])
     unseen = "; ".join([*([] if readable else [NOT_READ]), *unknown])
     if desired_mode == policy.ENFORCE and desired:
-        return [judge(RULE, {"mode": mode}, [*wrong, *service], unseen)]
+        return [judge_rule(RULE, {"mode": mode}, [*wrong, *service], unseen)]
     reason = "; ".join(filter(None, (ONLY_REPORTED, unseen)))
-    return [Verdict(RULE, NOT_APPLICABLE, (*wrong, *right, *(service if there else ())), reason=reason)]
+    return [RuleVerdict(RULE, NOT_APPLICABLE, (*wrong, *right, *(service if there else ())), reason=reason)]
 
 
 def _compared(

@@ -12,8 +12,17 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from ...host.system.types import escaped
-from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, NOTHING_KNOWN, UNKNOWN, Finding, Verdict, judge
-from ...model.types.plan import Entry, Section
+from ...model.finding import (
+    COMPLIANT,
+    NO_IDENTIFIERS_REASON,
+    NONCOMPLIANT,
+    NOT_APPLICABLE,
+    UNKNOWN,
+    Finding,
+    RuleVerdict,
+    judge_rule,
+)
+from ...model.types.plan import PlanEntry, PlanSection
 from .answer import Answer
 from .catalogued import BY_IMAGE, Catalogued, folder_of
 from .installed import Installed, Seen, below_volume
@@ -48,7 +57,7 @@ class Evidence(NamedTuple):
         self.folders.extend(filter(None, [folder_of(one)]))
 
 
-def observe(section: Section, answer: Answer, seen: Seen) -> list[Verdict]:
+def observe(section: PlanSection, answer: Answer, seen: Seen) -> list[RuleVerdict]:
     """A verdict for every service of the plan."""
     services = section["services"]
     catalogued = Catalogued(services)
@@ -80,7 +89,7 @@ def _running(answer: Answer) -> dict[str, list[int]]:
     return running
 
 
-def lacking(entry: Entry) -> list[str] | None:
+def lacking(entry: PlanEntry) -> list[str] | None:
     """What the catalogue lacks of a service to say that a host does not have it; None where it has nothing of it."""
     packages = entry.get("windows_packages", {})
     images, apps = entry.get("windows_processes"), packages.get("appx")
@@ -92,12 +101,12 @@ def lacking(entry: Entry) -> list[str] | None:
     return [why for why, lacked in lacks.items() if lacked]
 
 
-def _verdict(rule: str, entry: Entry, evidence: Evidence, answer: Answer, seen: Seen) -> Verdict:
+def _verdict(rule: str, entry: PlanEntry, evidence: Evidence, answer: Answer, seen: Seen) -> RuleVerdict:
     lacks = lacking(entry)
     if lacks is None and not evidence.found and not evidence.doubtful:
-        verdict = judge(rule, entry, ())
-        why = f"{NOTHING_KNOWN}: the catalogue has no Windows program of it"
-        return Verdict(rule, NOT_APPLICABLE, reason=why) if verdict.state == COMPLIANT else verdict
+        verdict = judge_rule(rule, entry, ())
+        why = f"{NO_IDENTIFIERS_REASON}: the catalogue has no Windows program of it"
+        return RuleVerdict(rule, NOT_APPLICABLE, reason=why) if verdict.state == COMPLIANT else verdict
     named = any(not name.isascii() for name in entry.get("names", ()))
     unseen = [
         *seen.unseen,
@@ -109,13 +118,13 @@ def _verdict(rule: str, entry: Entry, evidence: Evidence, answer: Answer, seen: 
     return _in_doubt(rule, entry, evidence, "; ".join(unseen))
 
 
-def _in_doubt(rule: str, entry: Entry, evidence: Evidence, unseen: str) -> Verdict:
+def _in_doubt(rule: str, entry: PlanEntry, evidence: Evidence, unseen: str) -> RuleVerdict:
     """The verdict by what is there. What only may be there makes it unknown, where no waiver covers that."""
-    verdict, doubt = judge(rule, entry, evidence.found, unseen), judge(rule, entry, evidence.doubtful)
+    verdict, doubt = judge_rule(rule, entry, evidence.found, unseen), judge_rule(rule, entry, evidence.doubtful)
     if doubt.state != NONCOMPLIANT:
-        return judge(rule, entry, [*evidence.found, *evidence.doubtful], unseen)
+        return judge_rule(rule, entry, [*evidence.found, *evidence.doubtful], unseen)
     if verdict.state == NONCOMPLIANT:
         return verdict._replace(findings=(*verdict.findings, *doubt.findings))
     reasons = {STARTED: "file", CALLED_SO: "package"}
     why = [reason for reason, kind in reasons.items() if any(one.kind == kind for one in doubt.findings)]
-    return Verdict(rule, UNKNOWN, doubt.findings, reason="; ".join(filter(None, (*why, verdict.reason))))
+    return RuleVerdict(rule, UNKNOWN, doubt.findings, reason="; ".join(filter(None, (*why, verdict.reason))))

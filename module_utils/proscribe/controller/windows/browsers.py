@@ -18,7 +18,7 @@ from ...host.controls.browser.observed import Observed
 from ...host.controls.browser.places import Place
 from ...host.controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_programs
 from ...host.system.types import escaped
-from ...model.finding import Verdict
+from ...model.finding import RuleVerdict
 from ...model.types.plan import Plan
 from .accounts import away, logged_in
 from .answer import Answer
@@ -160,7 +160,7 @@ def _known(path: str) -> str:
     return "chromium" if id_ == "google_chrome" and CHROMIUM_FOLDER in path else id_
 
 
-def observe(plan: Plan, answer: Answer, browsers: Browsers) -> list[Verdict]:
+def observe(plan: Plan, answer: Answer, browsers: Browsers) -> list[RuleVerdict]:
     """The verdicts of `browser` (managed.verdicts). Raises ControlError for a plan that no browser could follow."""
     desired = Desired(plan)
     due = of_programs(plan)

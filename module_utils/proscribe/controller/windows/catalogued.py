@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from ...model.types.plan import Entry
+from ...model.types.plan import PlanEntry
 from .installed import Installed, below_volume
 from .packages import App
 
@@ -35,7 +35,7 @@ LONGEST_NAME = 200  # characters of a name that is compared
 class Catalogued:
     """What the plan's services are called on Windows, as it is compared."""
 
-    def __init__(self, services: Mapping[str, Entry]) -> None:
+    def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self.programs: dict[str, list[str]] = {}  # \vendor\program\program.exe
         self.images: dict[str, list[str]] = {}
         self.apps: dict[str, list[str]] = {}  # app packages, by name or family

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ...wire.replies.shapes import Unusable
+from ...wire.replies.shapes import UnusableAnswer
 
 MOST_VALUES = 200_000  # of a whole answer
 MOST_KEYS = 100_000
@@ -58,7 +58,7 @@ class Registry:
             if at and (at == top or at.startswith(f"{top}\\")):
                 keys -= 1
                 if at.count("\\") > DEEPEST:
-                    raise Unusable(f"its registry has keys that are deeper than {DEEPEST}")
+                    raise UnusableAnswer(f"its registry has keys that are deeper than {DEEPEST}")
                 self._complete(current, text)
                 current = at
                 self._add_key(top, at, line.strip())
@@ -71,7 +71,7 @@ class Registry:
             elif text and line:
                 text.append(line)
             if values < 0 or keys < 0:
-                raise Unusable(f"its registry has more than {MOST_VALUES:,} values or {MOST_KEYS:,} keys")
+                raise UnusableAnswer(f"its registry has more than {MOST_VALUES:,} values or {MOST_KEYS:,} keys")
         self._complete(current, text)
         self._left = values, keys
         self._listed.add(top)
@@ -140,7 +140,7 @@ class Registry:
 
 def _value(name: str, type_: str, data: str) -> Value:
     if len(name) > LONGEST_NAME or len(data) > LONGEST_TEXT:
-        raise Unusable("a name or a text of its registry is longer than the registry takes")
+        raise UnusableAnswer("a name or a text of its registry is longer than the registry takes")
     if type_ == "REG_DWORD" and _NUMBER.fullmatch(data):
         return Value(name, type_, int(data, 16))
     return Value(name, type_, data)

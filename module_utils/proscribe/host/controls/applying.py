@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Iterable, Sequence
 
-from ...model.finding import MOST_FINDINGS, Finding
+from ...model.finding import MAX_FINDINGS, Finding
 from ..system import ControlError, Unseen
 from .base import Action, Changes, Refusal, differences
 
@@ -98,7 +98,7 @@ def answer_of_change(
         "actions": carried.get("done", [str(action) for action in acted]),
         "diff": differences(acted),
         "refused": [one.as_dict() for one in (*changes.refused, *refused)],
-        "findings": [finding.as_dict() for finding in found[:MOST_FINDINGS]],
+        "findings": [finding.convert_to_dict() for finding in found[:MAX_FINDINGS]],
     }
     if "pending" in carried:
         answer["pending"] = carried["pending"]

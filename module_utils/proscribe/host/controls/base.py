@@ -17,14 +17,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Protocol, Sequence
 
 from ...base.tuples import NamedTuple
-from ...model.finding import LARGEST_DIFFERENCES, Verdict
-from ...model.removed import Removed
+from ...model.finding import MAX_DIFFERENCE_CHARACTERS, RuleVerdict
+from ...model.removed import RemovedPackage
 from ..system import Host
 
 if TYPE_CHECKING:
     from typing import TypedDict
 
-    from ...model.types.answer import Difference, Pending, Refused
+    from ...model.types.answer import FileDifference, PendingChange, RefusedChange
     from ...model.types.plan import Plan
 
     class Carried(TypedDict, total=False):
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         left: list[tuple[Action, str]]  # what is a user's and could not be changed, and why
         done: list[str]  # each action that was carried out, with how it ended
         later: list[Action]  # those that run once the host's lock is released
-        pending: Pending  # what the firewall waits for
+        pending: PendingChange  # what the firewall waits for
 
 
 class Action(NamedTuple):
@@ -48,7 +48,7 @@ class Action(NamedTuple):
     # finding, for these rules, and is no failure of the control: no user keeps others, or other hosts, from theirs.
     user: str = ""
     rules: Sequence[str] = ()
-    takes: Sequence[Removed] = ()  # packages that go with it, and that no lift brings back
+    takes: Sequence[RemovedPackage] = ()  # packages that go with it, and that no lift brings back
     # Whether it runs a program that its user controls. Such an action runs without the host's lock (users_tools.py).
     has_users_tool: bool = False
 
@@ -56,12 +56,12 @@ class Action(NamedTuple):
         return f"{self.verb} {self.subject}"
 
 
-def differences(actions: Iterable[Action]) -> list[Difference]:
+def differences(actions: Iterable[Action]) -> list[FileDifference]:
     """What the actions change, as a module of Ansible answers it: as much as an answer may have, and the first parts
     of what is too long.
     """
-    left = LARGEST_DIFFERENCES
-    found: list[Difference] = []
+    left = MAX_DIFFERENCE_CHARACTERS
+    found: list[FileDifference] = []
     for action in actions:
         before, after = action.before[:left], action.after[: max(left - len(action.before), 0)]
         left -= len(before) + len(after)
@@ -76,7 +76,7 @@ class Refusal(NamedTuple):
     subject: str
     reason: str
 
-    def as_dict(self) -> Refused:
+    def as_dict(self) -> RefusedChange:
         return {"rule": self.rule, "subject": self.subject, "reason": self.reason}
 
 
@@ -94,13 +94,13 @@ class Changes(NamedTuple):
     # so it is no action. What cannot be saved before keeps no action back.
     beforehand: Callable[[], None] | None = None
     afterwards: Callable[[], None] | None = None
-    removed: Sequence[Removed] = ()  # of a lift: what was removed before and is not installed again by it
+    removed: Sequence[RemovedPackage] = ()  # of a lift: what was removed before and is not installed again by it
 
 
 class Control(Protocol):
     """The shape of a control's package."""
 
-    def observe(self, host: Host, plan: Plan) -> list[Verdict]: ...
+    def observe(self, host: Host, plan: Plan) -> list[RuleVerdict]: ...
 
     def enforce(self, host: Host, plan: Plan) -> Changes: ...
 

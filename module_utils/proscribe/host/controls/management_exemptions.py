@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Iterable, Iterator, Sequence
 
-from ...base.patterns import MULTILINE, pattern
+from ...base.patterns import MULTILINE, compile_pattern
 from ..system import ControlError, Host, Unseen
 from .forwarders import FORWARDERS
 
@@ -31,7 +31,7 @@ SOURCE_FILES = (
 _SCHEMES = ("http", "https", "ftp")
 _BEHIND = str.maketrans(dict.fromkeys(" \t\"'", "/"))  # what ends the part of a URL that has the host
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
-_PARENT = pattern(r"^PPid:\s*(\d+)", MULTILINE)
+_PARENT = compile_pattern(r"^PPid:\s*(\d+)", MULTILINE)
 _GATEWAY_FLAG = 0x2  # RTF_GATEWAY of linux/route.h and linux/ipv6_route.h
 
 

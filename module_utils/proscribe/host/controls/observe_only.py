@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
 
-from ...model.finding import ERROR, UNKNOWN, Verdict, host_record
+from ...model.finding import ERROR, UNKNOWN, RuleVerdict, make_host_record
 from ...model.plan import CONTROLS
 from ..system import ControlError
 
 if TYPE_CHECKING:
     from ...model.types.plan import Plan
-    from ...model.types.record import Observed, RecordError
+    from ...model.types.record import ObservedRecord, RecordError
 
 NAMES = {"macos": "macOS", "windows": "Windows"}
 
@@ -24,15 +24,15 @@ def chosen(plan: Plan, only: Iterable[str]) -> list[str]:
 def record_of(
     plan: Plan,
     names: Sequence[str],
-    observers: Mapping[str, Callable[[], list[Verdict]]],
+    observers: Mapping[str, Callable[[], list[RuleVerdict]]],
     platform: Mapping[str, str],
     checked_at: str,
     started: float,
-) -> Observed:
+) -> ObservedRecord:
     """The record of some controls. Rules of a control that has no observer are unknown. `started` is when observing
     began, by the monotonic clock.
     """
-    verdicts: list[Verdict] = []
+    verdicts: list[RuleVerdict] = []
     errors: list[RecordError] = []
     for name in names:
         state, why = UNKNOWN, f"{name} is not observed on {NAMES[platform['os']]}"
@@ -43,8 +43,8 @@ def record_of(
         except ControlError as error:
             state, why = ERROR, str(error)
             errors.append({"control": name, "message": why})
-        verdicts += [Verdict(f"{name}/{id_}", state, reason=why) for id_ in plan["controls"][name]["services"]]
-    record = host_record(
+        verdicts += [RuleVerdict(f"{name}/{id_}", state, reason=why) for id_ in plan["controls"][name]["services"]]
+    record = make_host_record(
         plan_digest=plan["digest"],
         checked_at=checked_at,
         platform=platform,

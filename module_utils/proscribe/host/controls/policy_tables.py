@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Mapping
 
-from ...model.plan import canonical
+from ...model.plan import format_canonical
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -26,7 +26,7 @@ def list_in(table: Policies, key: str) -> list[object]:
 
 def same(one: object, other: object) -> bool:
     """Whether two JSON values are the same, whatever the order of their keys (to Python alone, 1 is true)."""
-    return canonical(one) == canonical(other)
+    return format_canonical(one) == format_canonical(other)
 
 
 def all_texts(value: object) -> TypeGuard[list[str]]:
@@ -36,10 +36,10 @@ def all_texts(value: object) -> TypeGuard[list[str]]:
 
 def distinct_entries(entries: list[object]) -> list[object]:
     """Return each entry of a list once, in its order."""
-    return list({one if isinstance(one, str) else (canonical(one),): one for one in entries}.values())
+    return list({one if isinstance(one, str) else (format_canonical(one),): one for one in entries}.values())
 
 
 def missing_entries(required: list[object], entries: list[object]) -> list[object]:
     """Return the required entries that a list does not have."""
-    present = set(map(canonical, entries))
-    return [one for one in required if canonical(one) not in present]
+    present = set(map(format_canonical, entries))
+    return [one for one in required if format_canonical(one) not in present]

@@ -12,8 +12,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Sequence
 
-from ...base.json_text import from_json
-from ...base.moments import stamp
+from ...base.json_text import parse_json
+from ...base.moments import format_timestamp
 from ...base.tuples import NamedTuple
 from ..system import STATE_DIRECTORY, ControlError, Host, Unseen
 from .base import Action
@@ -123,14 +123,14 @@ class _Serving:
 
 
 def _describe_spent(user: str, spent: Spending) -> str:
-    again = stamp(spent.since + DAY_SECONDS)
+    again = format_timestamp(spent.since + DAY_SECONDS)
     return f"over budget: tools of {user} took {USER_SECONDS:g} s; they run again from {again} on"
 
 
 def _read(host: Host) -> dict[str, Spending]:
     """Return what users have spent; nothing where the file is missing or damaged."""
     try:
-        content = from_json(host.read(SPENT, LARGEST_BYTES) or b"{}")
+        content = parse_json(host.read(SPENT, LARGEST_BYTES) or b"{}")
     except (ControlError, Unseen, ValueError, RecursionError):
         return {}
     users = content.get("users") if isinstance(content, dict) and content.get("schema") == SCHEMA else None

@@ -6,20 +6,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
 
-from ...model.finding import COMPLIANT, NOT_APPLICABLE, NOTHING_KNOWN, Finding, Verdict, judge
+from ...model.finding import COMPLIANT, NO_IDENTIFIERS_REASON, NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ..controls.apps.systems.brew import KINDS
 from ..system import ControlError, Host, Unseen, escaped
 from .applications import HOMEBREW, Application, Found, application, find_brewed
 from .programs import Program, listed
 
 if TYPE_CHECKING:
-    from ...model.types.plan import Entry, Section
+    from ...model.types.plan import PlanEntry, PlanSection
 
 BY_NAME = "known by its name alone"
 MOST_BUNDLES = 2000  # that programs run from, of which the identifiers are read
 
 
-def verdicts(host: Host, section: Section, found: Found) -> list[Verdict]:
+def verdicts(host: Host, section: PlanSection, found: Found) -> list[RuleVerdict]:
     """A verdict for every service of the plan."""
     services = section["services"]
     ids = _index(services, lambda entry: [one.casefold() for one in entry.get("bundle_ids", ())])
@@ -45,7 +45,7 @@ def verdicts(host: Host, section: Section, found: Found) -> list[Verdict]:
     return [_verdict(id_, entry, evidence[id_], missed_in_all) for id_, entry in services.items()]
 
 
-def _index(services: Mapping[str, Entry], of_entry: Callable[[Entry], Iterable[str]]) -> dict[str, list[str]]:
+def _index(services: Mapping[str, PlanEntry], of_entry: Callable[[PlanEntry], Iterable[str]]) -> dict[str, list[str]]:
     index: dict[str, list[str]] = {}
     for id_, entry in services.items():
         for name in of_entry(entry):
@@ -112,10 +112,12 @@ def _identifier(host: Host, bundle: str) -> str:
     return one.id if one else ""
 
 
-def _verdict(id_: str, entry: Entry, found: Sequence[Finding], unseen: str) -> Verdict:
+def _verdict(id_: str, entry: PlanEntry, found: Sequence[Finding], unseen: str) -> RuleVerdict:
     rule = f"apps/{id_}"
     on_macs = entry.get("bundle_ids") or any(entry["packages"].get(kind) for kind in KINDS)
-    verdict = judge(rule, entry, found, unseen if on_macs else "")
+    verdict = judge_rule(rule, entry, found, unseen if on_macs else "")
     if verdict.state == COMPLIANT and not on_macs:
-        return Verdict(rule, NOT_APPLICABLE, reason=f"{NOTHING_KNOWN}: the catalogue has no application of it on macOS")
+        return RuleVerdict(
+            rule, NOT_APPLICABLE, reason=f"{NO_IDENTIFIERS_REASON}: the catalogue has no application of it on macOS"
+        )
     return verdict._replace(drifted=False)

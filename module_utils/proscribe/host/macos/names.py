@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...model.finding import COMPLIANT, NOT_APPLICABLE, UNKNOWN, Verdict, judge
-from ...model.plan import RESTRICTED
+from ...model.finding import COMPLIANT, NOT_APPLICABLE, UNKNOWN, RuleVerdict, judge_rule
+from ...model.plan import RESTRICTED_MODES
 from ..system import ControlError, Host, Unseen
 
 if TYPE_CHECKING:
-    from ...model.types.plan import Entry, Section
+    from ...model.types.plan import PlanEntry, PlanSection
 
 PATH = "/private/etc/hosts"
 NOWHERE = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})
 ELSEWHERE = "not all of its names are in /etc/hosts, and other filters are not observed on macOS"
 
 
-def verdicts(host: Host, section: Section) -> list[Verdict]:
+def verdicts(host: Host, section: PlanSection) -> list[RuleVerdict]:
     """A verdict for every service of the plan."""
     services = section["services"]
     try:
@@ -36,9 +36,9 @@ def _blocked(text: str) -> frozenset[str]:
     return frozenset(found - other)
 
 
-def _verdict(rule: str, entry: Entry, blocked: frozenset[str], unseen: str) -> Verdict:
-    if entry["mode"] not in RESTRICTED:
-        return judge(rule, entry, ())
+def _verdict(rule: str, entry: PlanEntry, blocked: frozenset[str], unseen: str) -> RuleVerdict:
+    if entry["mode"] not in RESTRICTED_MODES:
+        return judge_rule(rule, entry, ())
     if unseen or not blocked.issuperset(entry.get("domains", ())):
-        return Verdict(rule, UNKNOWN, reason=unseen or ELSEWHERE)
-    return Verdict(rule, COMPLIANT if entry.get("domains") else NOT_APPLICABLE)
+        return RuleVerdict(rule, UNKNOWN, reason=unseen or ELSEWHERE)
+    return RuleVerdict(rule, COMPLIANT if entry.get("domains") else NOT_APPLICABLE)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Iterable
 
-from ...base.moments import stamp
-from ...model.finding import Verdict
-from ...model.plan import check
-from ...model.plan_hours import at
+from ...base.moments import format_timestamp
+from ...model.finding import RuleVerdict
+from ...model.plan import check_plan
+from ...model.plan_hours import resolve_hours
 from ..controls import observe_only
 from ..system import ControlError, Host, Unseen
 from . import applications, apps, names, preferences
@@ -16,23 +16,23 @@ from .property_list import read
 
 if TYPE_CHECKING:
     from ...model.types.plan import Plan
-    from ...model.types.record import Observed
+    from ...model.types.record import ObservedRecord
 
 RELEASE = "/System/Library/CoreServices/SystemVersion.plist"
 
 
-def record_of(host: Host, plan: Plan, only: Iterable[str]) -> Observed:
+def record_of(host: Host, plan: Plan, only: Iterable[str]) -> ObservedRecord:
     """The host's record. `only` names the controls to observe; empty means all that the plan has. Groups of a waiver
     are not resolved, so nobody is in them. Raises ValueError for an unusable plan.
     """
-    check(plan)
-    plan = at(plan, time.localtime())
-    started, checked_at = time.monotonic(), stamp(time.time())
+    check_plan(plan)
+    plan = resolve_hours(plan, time.localtime())
+    started, checked_at = time.monotonic(), format_timestamp(time.time())
     chosen = observe_only.chosen(plan, only)
     found = applications.find(host) if "apps" in chosen or "browser" in chosen else applications.Found([], [])
     browsers: list[list[str]] = []
 
-    def of_browsers() -> list[Verdict]:
+    def of_browsers() -> list[RuleVerdict]:
         verdicts, installed = preferences.verdicts(host, plan, found)
         browsers.append(installed)
         return verdicts

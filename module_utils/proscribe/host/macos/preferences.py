@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Sequence
 
-from ...model.finding import Verdict
+from ...model.finding import RuleVerdict
 from ..controls.browser import ObservedPlace
 from ..controls.browser.desired import Desired
 from ..controls.browser.managed import check
@@ -34,7 +34,7 @@ BUNDLES = {"microsoft_edge": "com.microsoft.edgemac"}
 SAFARI = "what Safari opens is not observed"
 
 
-def verdicts(host: Host, plan: Plan, found: Found) -> tuple[list[Verdict], list[str]]:
+def verdicts(host: Host, plan: Plan, found: Found) -> tuple[list[RuleVerdict], list[str]]:
     """The verdicts of `browser` (managed.verdicts), and the ids of the installed browsers. Raises ControlError for a
     plan that no browser could follow.
     """

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ...base.patterns import pattern
+from ...base.patterns import compile_pattern
 from ...base.tuples import NamedTuple
 from ..system import ControlError, Host
 
 PS = ("/bin/ps", "-axo", "pid=,uid=,comm=")
 MOST = 50_000
 LONGEST = 4096  # characters of a path
-_LINE = pattern(r" *([0-9]{1,9}) +(-?[0-9]{1,10}) +(/.*)")
+_LINE = compile_pattern(r" *([0-9]{1,9}) +(-?[0-9]{1,10}) +(/.*)")
 
 
 class Program(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pwd
 from typing import Iterable
 
-from ...base.run_files import Unreadable, find_exposed
+from ...base.run_files import UnreadableRunFile, find_exposed_file
 from ..system import ControlError
 
 
@@ -21,8 +21,8 @@ def require_own(account: str, paths: Iterable[str]) -> None:
     except KeyError:
         raise ControlError(f"there is no account {account} on this machine, as which runs are to be started") from None
     try:
-        found = find_exposed(paths, {uid})
-    except Unreadable as error:
+        found = find_exposed_file(paths, {uid})
+    except UnreadableRunFile as error:
         raise ControlError(str(error)) from None
     if found:
         raise ControlError(

@@ -15,7 +15,7 @@ from .visible import require_present, require_visible
 
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
-    from ...model.types.schedule import GuardSettings, Runs
+    from ...model.types.schedule import GuardSettings, ScheduledRuns
 
 DRIFT = "proscribe-drift"  # the controller's units
 CATALOGUE = "proscribe-catalogue"  # the controller's too, where it refreshes the catalogue
@@ -64,7 +64,7 @@ def planned(
     part: str,
     files: Mapping[str, str],
     settings: Mapping[str, object],
-    runs: Runs | None = None,
+    runs: ScheduledRuns | None = None,
     alerts: Mapping[str, str] | None = None,
 ) -> Changes:
     """What brings one part (DRIFT or PULL) of a schedule in place: `files` are texts by path, `settings` (with the

@@ -15,7 +15,7 @@ from ..system import ControlError, Host
 from ..system.units import drop_ins, unit_text
 
 if TYPE_CHECKING:
-    from ...model.types.schedule import Runs
+    from ...model.types.schedule import ScheduledRuns
 
 # What does not stay: emptied at a boot, by age, or at a log-out (file-hierarchy(7)).
 PASSING = ("/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/proc", "/sys")
@@ -64,7 +64,7 @@ print(json.dumps(found + [[path, unwritable(path)] for path in writes]))
 """
 
 
-def require_present(runs: Runs) -> None:
+def require_present(runs: ScheduledRuns) -> None:
     """Raise ControlError with the first path that runs need and that is not on this machine."""
     for path in runs.get("needs", ()):
         if not os.path.exists(path):
@@ -75,7 +75,7 @@ def require_present(runs: Runs) -> None:
             )
 
 
-def require_visible(host: Host, units: Mapping[str, str], runs: Runs) -> None:
+def require_visible(host: Host, units: Mapping[str, str], runs: ScheduledRuns) -> None:
     """Raises ControlError, with the first path and what is wrong with it, unless the services see all that `runs`
     names. The services are among the `units` (texts by path). What is named are `paths`, of which they run `starts` and
     write to `writes`, as its `account`.
@@ -119,7 +119,7 @@ def _added(host: Host, path: str) -> Iterator[str]:
         yield from _settings(unit_text(host, drop_in) or "")
 
 
-def _tried(host: Host, runs: Runs, settings: Sequence[str]) -> Iterable[Sequence[str]]:
+def _tried(host: Host, runs: ScheduledRuns, settings: Sequence[str]) -> Iterable[Sequence[str]]:
     """Each path, and what is wrong with it in a unit with these settings; "" for nothing."""
     starts, writes = list(runs.get("starts", ())), list(runs.get("writes", ()))
     given = json.dumps([_there([*runs["paths"], *starts]), starts, writes])

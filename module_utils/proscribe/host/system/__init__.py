@@ -20,7 +20,7 @@ from .tools import Runner, run_tool
 from .types import ControlError, Ending, Process, Result, Unseen, User, escaped, one_line
 
 if TYPE_CHECKING:
-    from ...model.types.record import OtherTurn, Reported
+    from ...model.types.record import OtherHostTurn, RecordDetails
     from .file_lock import Turns
     from .file_scan import Known, Scanned
     from .names import Resolution
@@ -62,13 +62,13 @@ class Host(Processes):
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root, run)
-        self.record_fields: Reported = {}
+        self.record_fields: RecordDetails = {}
         self.state_savers: list[Callable[[bool], None]] = []
         self.learns = True
         self.started_by = ""
         self.by = ""
         self.patience = 60.0
-        self.other_runs: list[OtherTurn] = []
+        self.other_runs: list[OtherHostTurn] = []
         self.clock: Callable[[], float] = time.time
 
     @property

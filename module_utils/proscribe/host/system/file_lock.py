@@ -13,12 +13,12 @@ import os
 import time
 from typing import TYPE_CHECKING, Callable, Iterator
 
-from ...base.moments import stamp
+from ...base.moments import format_timestamp
 from ...base.tuples import NamedTuple
 from .types import ControlError, one_line
 
 if TYPE_CHECKING:
-    from ...model.types.record import OtherTurn
+    from ...model.types.record import OtherHostTurn
 
 LOCK = "/run/proscribe.lock"
 USERS_TOOLS_LOCK = "/run/proscribe-users-tools.lock"  # of the run that has users' tools run
@@ -40,7 +40,7 @@ class Turn(NamedTuple):
         """As it stands in the files."""
         return f"{self.since} {self.by}\n"
 
-    def waited(self) -> OtherTurn:
+    def waited(self) -> OtherHostTurn:
         """The turn, before anybody has waited for it."""
         return {"by": self.by, "since": self.since, "waited": 0}
 
@@ -58,7 +58,7 @@ class Turns:
 
     def __init__(self, path: Callable[[str], str], by: str, patience: float, lock: str = LOCK) -> None:
         self.path, self.by, self.patience, self.lock = path, one_line(by)[:200] or SOMEBODY, patience, lock
-        self.others: list[OtherTurn] = []  # who was waited for, or came in between
+        self.others: list[OtherHostTurn] = []  # who was waited for, or came in between
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
@@ -125,7 +125,7 @@ class Turns:
 
 
 def _now(later: float = 0) -> str:
-    return stamp(time.time() + later)
+    return format_timestamp(time.time() + later)
 
 
 def _turns(path: str) -> list[Turn]:

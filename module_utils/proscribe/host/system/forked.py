@@ -14,7 +14,7 @@ import select
 import time
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Sequence
 
-from ...base.json_text import from_json, written
+from ...base.json_text import format_json, parse_json
 from ...base.tuples import NamedTuple
 from .types import ControlError, Unseen, User
 
@@ -124,7 +124,7 @@ class _Child:
                     raise Unseen(f"over budget: an answer of more than {self.limits.answer // MEGABYTE} MB")
                 if not size:
                     return parts, {}, True
-                outcome = from_json(self._read(size, end))
+                outcome = parse_json(self._read(size, end))
                 if "part" not in outcome:
                     return parts, outcome, bool(outcome["more"])
                 parts.append(outcome["part"])
@@ -223,7 +223,7 @@ def _labour(
 
 
 def _send(descriptor: int, outcome: Mapping[str, object]) -> None:
-    content = written(outcome).encode() if outcome else b""
+    content = format_json(outcome).encode() if outcome else b""
     view = memoryview(len(content).to_bytes(HEADER, "big") + content)
     while view:
         view = view[os.write(descriptor, view) :]

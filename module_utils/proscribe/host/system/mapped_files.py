@@ -13,7 +13,7 @@ import stat
 from functools import partial
 from typing import Callable, Iterator
 
-from ...base.program_places import DELETED
+from ...base.program_places import DELETED_SUFFIX
 from ...base.tuples import NamedTuple
 from .mounts import is_remote, mount_of, mounts, remote
 from .processes import Processes
@@ -151,8 +151,8 @@ def _if_regular(descriptor: int) -> int | None:
 
 
 def _mapped(link: str, shown: str) -> Mapped:
-    deleted = shown.endswith(DELETED)
-    return Mapped(link, shown[: -len(DELETED)] if deleted else shown, deleted)
+    deleted = shown.endswith(DELETED_SUFFIX)
+    return Mapped(link, shown[: -len(DELETED_SUFFIX)] if deleted else shown, deleted)
 
 
 def _path(field: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Mapping
 
-from ...base.patterns import pattern
+from ...base.patterns import compile_pattern
 from ...base.tuples import NamedTuple
 from .files import Files
 
@@ -22,7 +22,7 @@ REMOTE = frozenset(
 IMAGES = "/tmp/.mount_"
 SUBVOLUME_LOOKUP = 0xD0009412
 SUBVOLUME_ROOT = 256  # the inode of the root of every subvolume
-_OCTAL = pattern(r"\\([0-7]{3})")
+_OCTAL = compile_pattern(r"\\([0-7]{3})")
 
 
 class Mount(NamedTuple):

@@ -8,7 +8,7 @@ import pwd
 import stat
 from typing import Callable, Iterable, List, Sequence
 
-from ...base.moments import stamp
+from ...base.moments import format_timestamp
 from .files import Files
 from .forked import Limits, run_apart
 from .links import PLACE
@@ -188,7 +188,7 @@ class Processes(Tools):
     def started(self, process: Process) -> str:
         """When a process started (UTC, to the second, as the system clock is set now); "" if it has ended."""
         seconds = self.start_time(process)
-        return "" if seconds is None else stamp(seconds)
+        return "" if seconds is None else format_timestamp(seconds)
 
     def start_time(self, process: Process) -> float | None:
         """When a process started, in seconds since the epoch, exact to about a second; None if it has ended."""

@@ -10,7 +10,7 @@ import stat
 # List: FileReader has a method `list`
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator, List, Pattern
 
-from ...base.others import ACCESS, BY_ACL, others, rights
+from ...base.others import ACL_ATTRIBUTE, BY_ACL, describe_rights, find_write_right
 from .budget import LARGEST
 from .links import PLACE, Traversal, link_target
 from .types import ControlError, Unseen
@@ -289,15 +289,15 @@ class FileReader:
         return self._once(self._acl, path)
 
     def _acl(self, path: str) -> bytes:
-        return self.attribute(path, ACCESS) or b"" if hasattr(os, "getxattr") else b""
+        return self.attribute(path, ACL_ATTRIBUTE) or b"" if hasattr(os, "getxattr") else b""
 
     def others(self, path: str, seen: os.stat_result, trusted: Collection[int] = ()) -> str:
         """What lets others than root change the entry that was seen at a path: its owner and mode, or an ACL; "" for
         nothing. A link counts as open to all, since it is not asked what it leads to. `trusted` are others who may.
         """
         fixtures = () if self.root == "/" else (os.stat(self.root).st_uid,)
-        by = others(seen, (0, *trusted, *fixtures), acl=self.acl(path))
-        return rights(seen) if by and by != BY_ACL else by
+        by = find_write_right(seen, (0, *trusted, *fixtures), acl=self.acl(path))
+        return describe_rights(seen) if by and by != BY_ACL else by
 
     def search(self, path: str, pattern: Pattern[bytes], longest: int = 256) -> List[bytes]:
         """What a pattern finds in a file of any size, each match once. A match is at most `longest` bytes long.

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-from ...base.others import acl_of, others, steps
+from ...base.others import find_write_right, read_acl, walk_path
 
 # What the distribution's packages bring is trusted, as they are.
 DISTRIBUTION = ("/usr/", "/bin/", "/sbin/")
@@ -20,9 +20,9 @@ def changeable(path: str) -> str:
     if os.geteuid() or (_of_the_distribution(path) and _of_the_distribution(os.path.realpath(path))):
         return ""
     try:
-        for entry, seen, last in steps(path):
+        for entry, seen, last in walk_path(path):
             link = stat.S_ISLNK(seen.st_mode)
-            if seen.st_uid if link else others(seen, (0,), (0,), acl_of(entry), passed=not last):
+            if seen.st_uid if link else find_write_right(seen, (0,), (0,), read_acl(entry), is_passed=not last):
                 return entry
     except OSError as error:
         return str(error.filename) if error.errno == errno.ELOOP else ""

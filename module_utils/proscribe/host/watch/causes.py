@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable, Sequence
 
 if TYPE_CHECKING:
-    from ...model.types.record import Evidence, Observed, Rule
+    from ...model.types.record import FindingRecord, ObservedRecord, RuleRecord
 
 
-def by_cause(record: Observed, rules: Iterable[str]) -> list[tuple[str, list[str]]]:
+def by_cause(record: ObservedRecord, rules: Iterable[str]) -> list[tuple[str, list[str]]]:
     """Some rules of a record by what was found of them: [(the cause in words, its rules)]. Each rule is there once."""
-    found: dict[tuple[str, ...], list[Rule]] = {}
+    found: dict[tuple[str, ...], list[RuleRecord]] = {}
     chosen = set(rules)
     for rule in record["rules"]:
         if rule["rule"] in chosen:
@@ -22,12 +22,12 @@ def by_cause(record: Observed, rules: Iterable[str]) -> list[tuple[str, list[str
     ]
 
 
-def evidence(finding: Evidence) -> str:
+def evidence(finding: FindingRecord) -> str:
     """A finding in a few words."""
     return f"{finding['kind']} {finding['path'] or finding['id']}"
 
 
-def named(findings: Sequence[Evidence], details: bool = True) -> str:
+def named(findings: Sequence[FindingRecord], details: bool = True) -> str:
     """What was found, in a line; with the details of the first finding on request."""
     if not findings:
         return ""

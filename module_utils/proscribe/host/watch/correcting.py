@@ -12,7 +12,7 @@ from ..system import Host, one_line
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
     from ...model.types.plan import Plan
-    from ...model.types.watch import Uncorrected
+    from ...model.types.watch import UncorrectedControl
     from ..controls.base import Carried
 
     Change = Callable[..., ChangeAnswer]
@@ -85,7 +85,7 @@ def _explain_share(user: str) -> str:
     )
 
 
-def list_by_user(control: str, left: Iterable[tuple[Action, str]]) -> list[Uncorrected]:
+def list_by_user(control: str, left: Iterable[tuple[Action, str]]) -> list[UncorrectedControl]:
     """Return why changes of users' things were not made: the first reason of each user, and the number of users that
     are not named.
     """
@@ -98,7 +98,7 @@ def list_by_user(control: str, left: Iterable[tuple[Action, str]]) -> list[Uncor
     return uncorrected
 
 
-def make_uncorrected(control: str, user: str, reason: str) -> Uncorrected:
+def make_uncorrected(control: str, user: str, reason: str) -> UncorrectedControl:
     """Describe what was not corrected of a control; `user` is "" for what is the host's."""
     return {"control": control, "user": user, "reason": one_line(reason)[:LONGEST]}
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from ...model.finding import COMPLIANT, NONCOMPLIANT, WATCH_CORRECTIONS, Finding, Verdict
+from ...model.finding import COMPLIANT, NONCOMPLIANT, WATCH_CORRECTIONS, Finding, RuleVerdict
 from ..system import Host
 from .state import files, pause
 
 if TYPE_CHECKING:
-    from ...model.types.watch import Uncorrected
+    from ...model.types.watch import UncorrectedControl
 
 
-def judge_corrections(host: Host, drifted: Sequence[Verdict]) -> Verdict:
+def judge_corrections(host: Host, drifted: Sequence[RuleVerdict]) -> RuleVerdict:
     """Judge the corrections of the last own observation, as far as they are about what has `drifted` still."""
     wrong = tuple(_list_uncorrected(host, drifted))
-    return Verdict(WATCH_CORRECTIONS, NONCOMPLIANT if wrong else COMPLIANT, wrong)
+    return RuleVerdict(WATCH_CORRECTIONS, NONCOMPLIANT if wrong else COMPLIANT, wrong)
 
 
-def _list_uncorrected(host: Host, drifted: Sequence[Verdict]) -> Iterator[Finding]:
+def _list_uncorrected(host: Host, drifted: Sequence[RuleVerdict]) -> Iterator[Finding]:
     if not drifted:
         return
     if frozen := pause.active(host):
@@ -30,7 +30,7 @@ def _list_uncorrected(host: Host, drifted: Sequence[Verdict]) -> Iterator[Findin
             yield Finding("correction", entry["control"], scope=scope, detail=entry["reason"])
 
 
-def _is_about(entry: Uncorrected, verdict: Verdict) -> bool:
+def _is_about(entry: UncorrectedControl, verdict: RuleVerdict) -> bool:
     if verdict.rule.partition("/")[0] != entry["control"]:
         return False
     user = entry["user"]

@@ -14,7 +14,7 @@ import time
 from typing import Mapping
 
 from ...base.tuples import NamedTuple
-from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
+from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
 from ..system import WRITTEN_BY, ControlError, Host, Unseen, escaped
 from ..system.units import evidently_active
 from . import units
@@ -133,13 +133,13 @@ def _lost_marks(host: Host, pid: int, fields: Mapping[str, str]) -> str:
     return f"notices starts on {left} of {marked} file systems" if left < marked else ""
 
 
-def verdict(host: Host, known: files.Settings, heartbeat: Heartbeat) -> Verdict:
+def verdict(host: Host, known: files.Settings, heartbeat: Heartbeat) -> RuleVerdict:
     """Whether starts are noticed, as a rule. Raises Unseen."""
     heard = heartbeat.heard(known)
     if heard.state == NOTICED:
-        return Verdict(LAUNCHES, COMPLIANT)
+        return RuleVerdict(LAUNCHES, COMPLIANT)
     if heard.state == UNABLE:
-        return Verdict(LAUNCHES, NOT_APPLICABLE, reason=f"{heard.detail}; the timer's observation finds what runs")
+        return RuleVerdict(LAUNCHES, NOT_APPLICABLE, reason=f"{heard.detail}; the timer's observation finds what runs")
     if heard.state == UNTRIED:
-        return Verdict(LAUNCHES, UNKNOWN, reason=heard.detail)
-    return Verdict(LAUNCHES, NONCOMPLIANT, (Finding("unit", units.LAUNCHES, detail=heard.detail),), drifted=True)
+        return RuleVerdict(LAUNCHES, UNKNOWN, reason=heard.detail)
+    return RuleVerdict(LAUNCHES, NONCOMPLIANT, (Finding("unit", units.LAUNCHES, detail=heard.detail),), drifted=True)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
-from ...base.moments import stamp
-from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, WATCH_PLAN, WATCHER, Finding, Verdict
+from ...base.moments import format_timestamp
+from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, WATCH_PLAN, WATCHER, Finding, RuleVerdict
 from ..system import ControlError, Host, Unseen
 from ..system.units import SYSTEMD_RUNS as SYSTEMD_RUNS
 from ..system.units import evidently_active, foreign_to, unit_text
@@ -23,7 +23,7 @@ from .state import clock, files
 from .state.summary import is_stale
 
 if TYPE_CHECKING:
-    from ...model.types.call import OfController
+    from ...model.types.call import ExpectedWatch
     from ...model.types.plan import Plan
 
 RULES = ("watcher", "launches", "corrections", "plan")
@@ -35,10 +35,10 @@ HEAD = " -ISXutf8\n"  # of the program, behind its interpreter
 def observe(
     host: Host,
     plan: Plan,
-    controller: OfController | None = None,
+    controller: ExpectedWatch | None = None,
     heartbeat: Heartbeat | None = None,
-    drifted: Sequence[Verdict] = (),
-) -> list[Verdict]:
+    drifted: Sequence[RuleVerdict] = (),
+) -> list[RuleVerdict]:
     """The verdicts of the watch, of a host that has one or should have. `controller` is what a run knows;
     None where nobody but the host itself says what is right. `heartbeat` is this observation's, which it began
     with. `drifted` are the verdicts of the controls that a correction would change. Raises Unseen and ControlError.
@@ -48,10 +48,10 @@ def observe(
     desired = plan.get("watch")
     if desired is None:
         left = Finding("file", files.PLACE, detail="the plan has no watch, and the host still has one")
-        return [Verdict(WATCHER, NONCOMPLIANT, (left,), drifted=True)]
+        return [RuleVerdict(WATCHER, NONCOMPLIANT, (left,), drifted=True)]
     if host.stat(SYSTEMD_RUNS) is None:
         none = Finding("unit", units.TIMER, detail="systemd does not run on this host, and the watch needs its timers")
-        return [Verdict(WATCHER, NONCOMPLIANT, (none,))]
+        return [RuleVerdict(WATCHER, NONCOMPLIANT, (none,))]
     known: files.Settings | None = None
     try:
         known = files.settings(host)
@@ -61,7 +61,7 @@ def observe(
     if known is None and not wrong:
         wrong = [Finding("file", files.SETTINGS, detail="the watch is not installed")]
     state = NONCOMPLIANT if wrong else COMPLIANT
-    found = [Verdict(WATCHER, state, tuple(wrong), drifted=bool(wrong))]
+    found = [RuleVerdict(WATCHER, state, tuple(wrong), drifted=bool(wrong))]
     if known is not None:
         found.append(verdict(host, known, heartbeat or Heartbeat(host)))
         found.append(judge_corrections(host, [*drifted, *(own for own in found if own.drifted)]))
@@ -69,7 +69,7 @@ def observe(
     return found
 
 
-def _plan(host: Host, known: files.Settings, digest: str) -> Verdict:
+def _plan(host: Host, known: files.Settings, digest: str) -> RuleVerdict:
     """The plan that the host holds. That a run has another one is no fault of the host's: what is open by that, its
     controls say, and an enforcing run brings it.
     """
@@ -77,15 +77,15 @@ def _plan(host: Host, known: files.Settings, digest: str) -> Verdict:
         held = Finding(
             "plan", known.plan, detail="this host holds the plan of an earlier run, until one brings this one"
         )
-        return Verdict(WATCH_PLAN, NOT_APPLICABLE, (held,), reason="the plan has changed", drifted=True)
+        return RuleVerdict(WATCH_PLAN, NOT_APPLICABLE, (held,), reason="the plan has changed", drifted=True)
     renewed = files.renewed(host)
     if not is_stale(host, known.max_age, renewed):
-        return Verdict(WATCH_PLAN, COMPLIANT)
+        return RuleVerdict(WATCH_PLAN, COMPLIANT)
     detail = f"no run has renewed it since {renewed}" if renewed else "when a run last renewed it is not known"
-    return Verdict(WATCH_PLAN, NONCOMPLIANT, (Finding("plan", known.plan, detail=f"stale: {detail}"),))
+    return RuleVerdict(WATCH_PLAN, NONCOMPLIANT, (Finding("plan", known.plan, detail=f"stale: {detail}"),))
 
 
-def _wrong(host: Host, plan: Plan, known: files.Settings, controller: OfController | None) -> Iterator[Finding]:
+def _wrong(host: Host, plan: Plan, known: files.Settings, controller: ExpectedWatch | None) -> Iterator[Finding]:
     """What is wrong with an installed watch."""
     desired = plan["watch"]
     if plan["digest"] in known.plans() and (known.every, known.max_age) != (desired["every"], desired["max_age"]):
@@ -182,7 +182,7 @@ def release(host: Host) -> str:
     return release_of(head + rest, code)
 
 
-def renew(host: Host, plan: Plan, controller: OfController | None) -> None:
+def renew(host: Host, plan: Plan, controller: ExpectedWatch | None) -> None:
     """A run has confirmed the plan: note it where this is a plan that the watch holds. Raises ControlError."""
     try:
         known = files.settings(host)
@@ -191,4 +191,4 @@ def renew(host: Host, plan: Plan, controller: OfController | None) -> None:
     if known is None or plan["digest"] not in known.plans():
         return
     clock.set_by_controller(host, controller.get("now") if controller else None)
-    host.write(files.RENEWED, stamp(clock.effective(host)) + "\n", files.PRIVATE)
+    host.write(files.RENEWED, format_timestamp(clock.effective(host)) + "\n", files.PRIVATE)

@@ -8,11 +8,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Collection, Iterable, Mapping, Sequence
 
-from ...base.json_text import written
-from ...base.moments import is_stamp, stamp
+from ...base.json_text import format_json
+from ...base.moments import format_timestamp, is_timestamp
 from ...model.finding import WATCH
-from ...model.plan import canonical
-from ...model.plan import digest as digest_of
+from ...model.plan import compute_digest as digest_of
+from ...model.plan import format_canonical
 from ..audit_program import interpreter
 from ..controls.applying import carry_out
 from ..controls.base import Action, Changes, differences
@@ -26,7 +26,7 @@ from .state import clock, files, journal, reservations
 
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
-    from ...model.types.call import WatchGiven
+    from ...model.types.call import WatchInput
     from ...model.types.plan import Plan
     from ...model.types.watch import LastObservation
 
@@ -36,14 +36,16 @@ TIMEOUT = 120  # seconds for a call of systemctl
 READY_WITHIN = 120.0  # seconds in which a daemon that was started has read what is restricted, on a busy host
 
 
-def enforce(host: Host, plan: Plan, given: WatchGiven) -> Changes:
+def enforce(host: Host, plan: Plan, given: WatchInput) -> Changes:
     """What installs the watch. `given` is what the controller sent. Raises ControlError."""
     if host.stat(SYSTEMD_RUNS) is None:
         raise ControlError("this host does not run systemd, whose timers the watch needs: set proscribe_watch to off")
     chain = _chain(plan, given["plans"])
     program, code = str(given["program"]).encode(), bytes(given["code"])
     contents = {**own_programs(program), files.CODE: code}
-    contents.update({files.plan_file(one["digest"]): canonical(one).encode() for one in (plan, *given["plans"][1:])})
+    contents.update(
+        {files.plan_file(one["digest"]): format_canonical(one).encode() for one in (plan, *given["plans"][1:])}
+    )
     made = files.Settings(
         release_of(program, code),
         plan["watch"]["every"],
@@ -92,8 +94,10 @@ def _note(host: Host, now: object) -> None:
     clock.set_by_controller(host, now)
     if not files.state(host):
         start: LastObservation = {"up": clock.awake(), "boot": clock.boot_id(host)}
-        host.write(files.STATE, written(start), files.PRIVATE)
-    host.write(files.RENEWED, (now if is_stamp(now) else stamp(clock.effective(host))) + "\n", files.PRIVATE)  # type: ignore[operator]
+        host.write(files.STATE, format_json(start), files.PRIVATE)
+    host.write(
+        files.RENEWED, (now if is_timestamp(now) else format_timestamp(clock.effective(host))) + "\n", files.PRIVATE
+    )  # type: ignore[operator]
 
 
 def _chain(plan: Plan, plans: Sequence[Plan]) -> list[tuple[str, str]]:
@@ -105,7 +109,7 @@ def _chain(plan: Plan, plans: Sequence[Plan]) -> list[tuple[str, str]]:
     for one in plans[1:]:
         if not named or one.get("digest") != named["plan"] or digest_of(one) != named["plan"]:
             raise ControlError("the plans that were sent do not follow each other")
-        if not is_stamp(named["at"]) or chain and named["at"] <= chain[-1][0]:
+        if not is_timestamp(named["at"]) or chain and named["at"] <= chain[-1][0]:
             raise ControlError("the moments of the plans that were sent do not follow each other")
         chain.append((named["at"], named["plan"]))
         named = one.get("later")
@@ -168,7 +172,7 @@ def _is_ready(host: Host, made: files.Settings, within: float) -> bool:
 
 
 def change(
-    host: Host, plan: Plan, given: WatchGiven | None, lift_it: bool = False, dry_run: bool = False
+    host: Host, plan: Plan, given: WatchInput | None, lift_it: bool = False, dry_run: bool = False
 ) -> ChangeAnswer:
     """Install the watch, or remove it, and report what was done, as run.change does. Raises ControlError."""
     host.require_root()

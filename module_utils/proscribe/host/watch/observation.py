@@ -11,12 +11,12 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
-from ...base.json_text import written
-from ...base.moments import stamp
+from ...base.json_text import format_json
+from ...base.moments import format_timestamp
 from ...base.tuples import NamedTuple
-from ...model.finding import NONCOMPLIANT, REPAIRED, WATCH, WATCHER, mark_repaired, wrong_rules
-from ...model.plan import has_hours_or_groups, once
-from ...model.plan import known as known_plan
+from ...model.finding import NONCOMPLIANT, REPAIRED, WATCH, WATCHER, list_correctable_rules, mark_repaired_rules
+from ...model.plan import add_cache as known_plan
+from ...model.plan import compute_once, has_hours_or_groups
 from ..controls.apps.requests.answers import NOTIFIED
 from ..system import ControlError, Host, Unseen
 from . import ssh_startups
@@ -28,8 +28,8 @@ from .state.summary import is_stale
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
     from ...model.types.plan import Plan
-    from ...model.types.record import Observed
-    from ...model.types.watch import LastObservation, Line, Uncorrected
+    from ...model.types.record import ObservedRecord
+    from ...model.types.watch import JournalLine, LastObservation, UncorrectedControl
 
     Change = Callable[..., ChangeAnswer]
 
@@ -39,7 +39,7 @@ MOST_UNWRITTEN = 50  # lines of the journal that wait for it to be writable
 class Operations(NamedTuple):
     """The two operations on a host, as run.py has them: what uses them is below it."""
 
-    observe: Callable[..., tuple[Observed, list[str]]]
+    observe: Callable[..., tuple[ObservedRecord, list[str]]]
     change: Change
 
 
@@ -54,11 +54,11 @@ class Observation:
         self.reserved = self.reservations.list_in_force(host)
         self.unmet = {*self.before.get("unmet", ()), *self.reservations.unmet}
         self.reported: list[str] = []  # what is wrong and need not be written down again
-        self.unwritten: list[Line] = []  # lines that the journal could not take
+        self.unwritten: list[JournalLine] = []  # lines that the journal could not take
         self.unsaved: list[str] = []  # why the record and the state of this observation are not on the disk
-        self.ended_early: list[Line] | None = None  # lines of one that did not come to its end
+        self.ended_early: list[JournalLine] | None = None  # lines of one that did not come to its end
 
-    def run(self, plan: Plan) -> Observed:
+    def run(self, plan: Plan) -> ObservedRecord:
         """Observe and correct; the record. Raises ValueError for an unusable plan."""
         digest = str(plan["digest"])
         self._write(self.before.get("unwritten", []))
@@ -69,7 +69,7 @@ class Observation:
         for save in self.host.state_savers:
             with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
                 save(False)  # no run: homes are read whole once in so many runs of the controller
-        wrong = wrong_rules(record, drifted)
+        wrong = list_correctable_rules(record, drifted)
         if wrong:
             self._require_current()
         self._forgive_expired(wrong)
@@ -77,16 +77,19 @@ class Observation:
         # What only the plan forbids that has just taken effect has not drifted: it was as the one before had it.
         turned = set(new) - self._by_earlier_plan(earlier, new)
         self._note_drift(record, [rule for rule in new if rule not in turned])
-        uncorrected: list[Uncorrected] = []
+        uncorrected: list[UncorrectedControl] = []
         if drifted and not pause.active(self.host):
             uncorrected = self._correct(plan, drifted)
             self._report_uncorrected(uncorrected)
             after, _ = self._observe(plan)
             self._require_current()
             no_drift = turned | self.unmet
-            was: Observed = {**record, "rules": [rule for rule in record["rules"] if rule["rule"] not in no_drift]}
-            right = set(wrong) - set(wrong_rules(after, drifted))
-            record = mark_repaired(was, after)
+            was: ObservedRecord = {
+                **record,
+                "rules": [rule for rule in record["rules"] if rule["rule"] not in no_drift],
+            }
+            right = set(wrong) - set(list_correctable_rules(after, drifted))
+            record = mark_repaired_rules(was, after)
             repaired = {rule["rule"] for rule in record["rules"] if rule["state"] == REPAIRED}
             if corrected := [rule for rule in wrong if rule in repaired and rule not in no_drift]:
                 self._journal("corrected", rules=corrected)
@@ -100,7 +103,7 @@ class Observation:
             reservations.take_over(self.host, self.generation)
         return record
 
-    def _observe(self, plan: Plan) -> tuple[Observed, list[str]]:
+    def _observe(self, plan: Plan) -> tuple[ObservedRecord, list[str]]:
         """Observe the host; of controls that a run has reserved, nothing is known and nothing has drifted."""
         record, drifted = self.operations.observe(self.host, plan)
         if not self.reserved:
@@ -126,13 +129,13 @@ class Observation:
         if earlier != digest:
             self._journal("plan", plan=digest)
             return self._stored_before(digest, earlier)
-        if last is None or not once(plan, "has hours or groups", lambda: has_hours_or_groups(plan)):
+        if last is None or not compute_once(plan, "has hours or groups", lambda: has_hours_or_groups(plan)):
             return None
-        from ...model.plan_hours import at, difference
+        from ...model.plan_hours import compare_openness, resolve_hours
 
         time.tzset()
-        was, now = (at(plan, time.localtime(moment)) for moment in (last, self.host.clock()))
-        opened, closed = difference(was, now)
+        was, now = (resolve_hours(plan, time.localtime(moment)) for moment in (last, self.host.clock()))
+        opened, closed = compare_openness(was, now)
         if not opened and not closed:
             return None
         self._journal("hours", opened=opened, closed=closed)
@@ -156,11 +159,11 @@ class Observation:
         if not wrong or earlier is None:
             return set(wrong)
         try:
-            return set(wrong_rules(*self.operations.observe(self.host, earlier)))
+            return set(list_correctable_rules(*self.operations.observe(self.host, earlier)))
         except (ControlError, Unseen, ValueError):
             return set(wrong)
 
-    def _note_drift(self, record: Observed, rules: list[str]) -> None:
+    def _note_drift(self, record: ObservedRecord, rules: list[str]) -> None:
         for cause, together in by_cause(record, rules):
             self._journal("drift", rules=together, users=record.get("logged_in", []), cause=cause)
 
@@ -179,11 +182,11 @@ class Observation:
             self._journal("clock", back=back)
         renewed = files.renewed(self.host)
         if is_stale(self.host, self.known.max_age, renewed) and self._fresh("stale"):
-            self._journal("stale", renewed=renewed or stamp(0))
+            self._journal("stale", renewed=renewed or format_timestamp(0))
         if "stale" in self.before.get("reported", ()) and "stale" not in self.reported:
             self._journal("renewed")
 
-    def _note_damage(self, record: Observed) -> None:
+    def _note_damage(self, record: ObservedRecord) -> None:
         """Of the watcher itself, what is still wrong: a run repairs it, as it is not on the host a second time."""
         for rule in record["rules"]:
             if rule["rule"] == WATCHER and rule["state"] == NONCOMPLIANT:
@@ -217,7 +220,7 @@ class Observation:
             last: Any = next((line for line in reversed(self._of_killed()) if line["event"] == event), None)
             if last and (event == "clock" or {**last, **fields} == last):  # the clock is behind by less by now
                 return
-        line: Any = {"at": stamp(time.time()), "event": event, **fields}
+        line: Any = {"at": format_timestamp(time.time()), "event": event, **fields}
         self._write([line])
 
     def _is_open(self, rule: str) -> bool:
@@ -225,17 +228,17 @@ class Observation:
         lines = [one for one in self._of_killed() if one["event"] in ("drift", "corrected") and rule in one["rules"]]
         return bool(lines) and lines[-1]["event"] == "drift"
 
-    def _of_killed(self) -> list[Line]:
+    def _of_killed(self) -> list[JournalLine]:
         """The lines that were written since the last observation that came to its end."""
         if self.ended_early is None:
             last = self.before.get("last", "")
-            lines: list[Line] = []
+            lines: list[JournalLine] = []
             with contextlib.suppress(Unseen):
                 lines = journal.read(self.host)[0]
             self.ended_early = [line for line in lines if line["at"] > last]
         return self.ended_early
 
-    def _write(self, lines: Sequence[Line]) -> None:
+    def _write(self, lines: Sequence[JournalLine]) -> None:
         """Have lines in the journal. A full disk does not keep a host from being corrected: they wait."""
         for line in lines:
             fields = {name: value for name, value in line.items() if name not in ("at", "event")}
@@ -246,9 +249,9 @@ class Observation:
             except (ValueError, TypeError):  # no line, in what an earlier observation left
                 continue
 
-    def _correct(self, plan: Plan, names: list[str]) -> list[Uncorrected]:
+    def _correct(self, plan: Plan, names: list[str]) -> list[UncorrectedControl]:
         """Correct controls, each by itself. Return what was not corrected, with the reasons."""
-        uncorrected: list[Uncorrected] = []
+        uncorrected: list[UncorrectedControl] = []
         for name in names:
             doing = LimitedChanges()
             try:
@@ -265,7 +268,7 @@ class Observation:
             uncorrected += list_by_user(name, doing.left)
         return uncorrected
 
-    def _report_uncorrected(self, uncorrected: list[Uncorrected]) -> None:
+    def _report_uncorrected(self, uncorrected: list[UncorrectedControl]) -> None:
         """Write down what is not corrected and was so far, once. The rule watch/corrections has it until it is."""
         before = self.before.get("uncorrected", [])
         users = {(entry["control"], entry["user"]) for entry in before if entry["user"]}
@@ -276,7 +279,7 @@ class Observation:
                 self._journal("failed", control=entry["control"], message=message)
         if uncorrected != before:
             with contextlib.suppress(ControlError, Unseen):  # the next observation tries again
-                self.host.write(files.STATE, written({**self.before, "uncorrected": uncorrected}), 0o600)
+                self.host.write(files.STATE, format_json({**self.before, "uncorrected": uncorrected}), 0o600)
 
     def _notify(self, plan: Plan) -> None:
         """Notify users of answers to their requests, and of waivers that open, end soon, or have ended."""
@@ -288,11 +291,13 @@ class Observation:
                     deliver(self.host, [message])
                     self._journal("notified", **message[2])
 
-    def _store(self, record: Observed, digest: str, wrong: list[str], uncorrected: list[Uncorrected]) -> None:
+    def _store(
+        self, record: ObservedRecord, digest: str, wrong: list[str], uncorrected: list[UncorrectedControl]
+    ) -> None:
         waiting, self.unwritten = self.unwritten, []
         self._write(waiting)  # what was corrected may have made room
         given: LastObservation = {
-            "last": stamp(time.time()),
+            "last": format_timestamp(time.time()),
             "plan": digest,
             "drifted": [*wrong, *(rule for rule in self.before.get("drifted", ()) if _control(rule) in self.reserved)],
             "uncorrected": uncorrected,
@@ -307,7 +312,7 @@ class Observation:
             given["unwritten"] = self.unwritten[:MOST_UNWRITTEN]
         for path, content in ((files.STATE, given), (files.RECORD, record)):
             try:
-                self.host.write(path, written(content), 0o600)
+                self.host.write(path, format_json(content), 0o600)
             except (ControlError, Unseen) as error:
                 self.unsaved.append(str(error))
         if self.unwritten:
@@ -328,7 +333,7 @@ def observed(
     """Observe and correct by the plan in effect; why what was seen is not all on the disk. `cached` gives (plan,
     follows) of a digest, or None; `keep` caches such. Raises Damaged, Unseen and ValueError.
     """
-    digest = known.in_effect(stamp(clock.that_does_not_go_back(host).clock()))
+    digest = known.in_effect(format_timestamp(clock.that_does_not_go_back(host).clock()))
     plan, follows = cached(digest) or (effective.stored(host, known, digest), {})
     count = len(follows)
     observation = Observation(host, known, operations)

@@ -45,7 +45,9 @@ def restored(host: Host, known: files.Settings, names: Collection[str]) -> None:
     found = list(wrong_units(host, texts))
     if not found or is_being_installed(host) or files.settings(host) != known:
         return  # a run that is installing the watch is no tampering
-    journal.append(host, "drift", rules=[WATCHER], users=users(host), cause=named([one.as_dict() for one in found]))
+    journal.append(
+        host, "drift", rules=[WATCHER], users=users(host), cause=named([one.convert_to_dict() for one in found])
+    )
     with contextlib.suppress(Superseded):
         restore(host, known, names)
     if not list(wrong_units(host, texts)):

@@ -31,8 +31,8 @@ from ..system.mounts import mounts, remote
 from ..system.processes import RootNotRead
 
 if TYPE_CHECKING:
-    from ...model.types.plan import Entry, Section
-    from ...model.types.watch import Sets
+    from ...model.types.plan import PlanEntry, PlanSection
+    from ...model.types.watch import VerifierSets
 
 APART = Limits(seconds=1.0)  # for one start
 SECONDS = 0.4  # of it for what lies around a program, and as many for what its user has installed
@@ -58,7 +58,7 @@ class Verified(NamedTuple):
 class Restricted:
     """The state of a host at one moment. `section` is the plan's on apps, None where nothing is enforced."""
 
-    def __init__(self, host: Host, section: Section | None) -> None:
+    def __init__(self, host: Host, section: PlanSection | None) -> None:
         self.host = host
         self.section = section
         settings = section["settings"] if section else {}
@@ -253,7 +253,7 @@ def _is_open(found: Sequence[Running]) -> bool:
     return not found or bool(found[0].identity.doubt)
 
 
-def sets(host: Host, sections: Sequence[Section], restricted: Restricted) -> Sets:
+def sets(host: Host, sections: Sequence[PlanSection], restricted: Restricted) -> VerifierSets:
     """What the prefilter lets through (prefilter.py): all that plans enforce at any hour, and that can be certain."""
     parts: set[str] = set()
     exact: set[str] = set()
@@ -295,5 +295,5 @@ def sets(host: Host, sections: Sequence[Section], restricted: Restricted) -> Set
     }
 
 
-def _may_be_enforced(entry: Entry) -> bool:
+def _may_be_enforced(entry: PlanEntry) -> bool:
     return "enforce" in (entry["mode"], entry.get("otherwise"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from ...model.types.watch import Verdicts
+    from ...model.types.watch import VerifierVerdicts
     from .attempts import Attempts
     from .ending import Endings
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         attempts: Attempts
         endings: Endings
 
-        def answer(self, request: Any) -> Verdicts: ...
+        def answer(self, request: Any) -> VerifierVerdicts: ...
 
         def due(self) -> float | None: ...
 

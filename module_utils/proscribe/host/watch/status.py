@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ...base.duration import shown
+from ...base.duration import format_duration
 from ..system import Host, escaped
 from . import launches
 from .state import effective, files
@@ -22,10 +22,10 @@ def status(host: Host, known: files.Settings) -> str:
 def _lines(host: Host, known: files.Settings) -> Iterator[str]:
     plan = effective.plan_in_effect(host, known)
     seen = summary(host, plan)
-    yield f"observes this host every {shown(known.every)}; last {seen['last'] or 'never'}"
+    yield f"observes this host every {format_duration(known.every)}; last {seen['last'] or 'never'}"
     yield f"plan {plan['digest']}"
     age = "stale: " if seen["stale"] else ""
-    yield f"{age}renewed by a run {seen['renewed'] or 'at an unknown time'}, to be renewed every {shown(known.max_age)}"
+    yield f"{age}renewed by a run {seen['renewed'] or 'at an unknown time'}, to be renewed every {format_duration(known.max_age)}"
     if known.chain:
         yield f"other plans take effect {', '.join(at for at, _ in known.chain)}"
     yield str(launches.status(host, known))

@@ -2,7 +2,7 @@
 ends by itself when there was nothing for a while, so that a quiet host has none of this code in memory.
 
 A request is one of ("sets",): what may be restricted; ("starts", [(pid, end of the path, key)]), where a key ends with
-the user; ("timer",): the host has missed an own observation, so have systemd begin them again. Answers are `Verdicts`
+the user; ("timer",): the host has missed an own observation, so have systemd begin them again. Answers are `VerifierVerdicts`
 (model/types/watch.py).
 """
 
@@ -15,7 +15,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Collection, Mapping, Sequence
 
-from ...base.moments import seconds
+from ...base.moments import parse_timestamp
 from ...model.plan import has_hours_or_groups
 from ..controls.apps.running import Running
 from ..controls.apps.user_notice import cleaned, notify, with_hints
@@ -27,8 +27,8 @@ from .restricted import BWRAP, Restricted, sets
 from .state import clock, effective, files, journal, pause, reservations
 
 if TYPE_CHECKING:
-    from ...model.types.plan import Plan, Section
-    from ...model.types.watch import Sets, Verdicts
+    from ...model.types.plan import Plan, PlanSection
+    from ...model.types.watch import VerifierSets, VerifierVerdicts
 
 RELOADED = 60.0  # seconds after which the plan is read again: who is in a group follows to the minute
 SUCCESSORS = 3  # plans after this one that the prefilter knows as well
@@ -90,17 +90,17 @@ class Verifying:
         """The digest of the plan that is in effect now; "" where none is known."""
         return effective.digest_in_effect(self.host, self.known) if self.known else ""
 
-    def sets(self, now: float) -> Sets:
+    def sets(self, now: float) -> VerifierSets:
         """What the daemon lets through."""
         self.read_at = -RELOADED
         self.reload(now)
         known = self.known
-        sections: list[Section] = []
+        sections: list[PlanSection] = []
         again = 0.0
         if known:
             plan = effective.stored(self.host, known, self.digest)
             present = clock.effective(self.host)
-            later = [(seconds(at), digest) for at, digest in known.chain if seconds(at) > present]
+            later = [(parse_timestamp(at), digest) for at, digest in known.chain if parse_timestamp(at) > present]
             plans = [plan, *(effective.stored(self.host, known, digest) for _, digest in later[:SUCCESSORS])]
             sections = [section for one in plans if (section := _section(one))]
             again = max(1.0, float(later[SUCCESSORS - 1][0] - present)) if len(later) > SUCCESSORS else 0.0
@@ -111,7 +111,7 @@ class Verifying:
 
     # -- the timer
 
-    def timer(self, now: float) -> Verdicts:
+    def timer(self, now: float) -> VerifierVerdicts:
         """Have systemd observe this host again, where somebody has stopped or changed that."""
         from .restoring import restored
 
@@ -122,7 +122,7 @@ class Verifying:
 
     # -- starts
 
-    def starts(self, given: Sequence[tuple[int, str, tuple[Any, ...]]], now: float) -> Verdicts:
+    def starts(self, given: Sequence[tuple[int, str, tuple[Any, ...]]], now: float) -> VerifierVerdicts:
         """Verify some starts, and end what is restricted. {innocent: [keys], again: [numbers], later: seconds of each};
         `again` could not be verified, `later` was not tried.
         """
@@ -289,10 +289,10 @@ class Verifying:
             with contextlib.suppress(ControlError, Unseen):
                 self._end_forked(now)
 
-    def answer(self, request: Any) -> Verdicts:
+    def answer(self, request: Any) -> VerifierVerdicts:
         """The answer to a request."""
         now = time.monotonic()
-        found: Verdicts
+        found: VerifierVerdicts
         try:
             if request[0] == "sets":
                 found = {"sets": self.sets(now)}
@@ -308,7 +308,7 @@ class Verifying:
         return {**found, "used": used.user + used.system + used.children_user + used.children_system}
 
 
-def _section(plan: Plan) -> Section | None:
+def _section(plan: Plan) -> PlanSection | None:
     """A plan's section on apps, where it is enforced."""
     section = plan["controls"].get("apps")
     return section if section and section["mode"] == "enforce" else None

@@ -8,81 +8,83 @@ from __future__ import annotations
 
 from typing import Annotated, Optional
 
-from ..quarantined import ID
+from ..quarantined import ITEM_ID
 from ..words import (
-    BESIDE,
     CONTROL_MODES,
     CONTROLS,
-    DIGEST,
+    DIGEST_PATTERN,
     EVENT_STATES,
+    EXTRA_RULE_GROUPS,
     GATES,
     JOURNAL,
-    PLATFORM,
+    NOTE_KINDS,
+    PLATFORM_KEYS,
     QUARANTINED_KINDS,
-    REQUEST_ID,
-    RESTRICTED,
+    REQUEST_ID_PATTERN,
+    RESTRICTED_MODES,
     RUN_MODES,
     STATES,
-    UNEXPECTED,
-    URL,
+    URL_PATTERN,
     WAIVER_STATUSES,
 )
 
 
-class Keywords:
+class SchemaKeywords:
     """Keywords of JSON Schema: what a value has to be beside its type."""
 
-    def __init__(self, **given: object) -> None:
-        self.given = given
+    def __init__(self, **keywords: object) -> None:
+        self.keywords = keywords
 
 
-CLOSED = Keywords(additionalProperties=False)  # a mapping without room for other keys
-ELSEWHERE = object()  # a key that only a host adds, or only a part has of which no schema says more
+CLOSED_MAPPING = SchemaKeywords(additionalProperties=False)  # a mapping without room for other keys
+UNDOCUMENTED_KEY = object()  # a key that only a host adds, or only a part has of which no schema says more
 
-Count = Annotated[int, Keywords(minimum=0)]
-Some = Annotated[int, Keywords(minimum=1)]
-Moment = Annotated[str, Keywords(format="date-time")]
+Count = Annotated[int, SchemaKeywords(minimum=0)]
+PositiveCount = Annotated[int, SchemaKeywords(minimum=1)]
+Moment = Annotated[str, SchemaKeywords(format="date-time")]
 HostMoment = Annotated[Moment, "UTC, by the host's clock"]
-Day = Annotated[str, Keywords(format="date")]
-PlanDigest = Annotated[str, Keywords(pattern=DIGEST)]
-RequestUrl = Annotated[str, "Where a refused user can ask; not there where nothing is set", Keywords(pattern=URL)]
-RequestId = Annotated[str, Keywords(pattern=REQUEST_ID)]
-QuarantineId = Annotated[str, Keywords(pattern=ID)]
+Day = Annotated[str, SchemaKeywords(format="date")]
+PlanDigest = Annotated[str, SchemaKeywords(pattern=DIGEST_PATTERN)]
+RequestUrl = Annotated[
+    str, "Where a refused user can ask; not there where nothing is set", SchemaKeywords(pattern=URL_PATTERN)
+]
+RequestId = Annotated[str, SchemaKeywords(pattern=REQUEST_ID_PATTERN)]
+QuarantineId = Annotated[str, SchemaKeywords(pattern=ITEM_ID)]
 RuleName = Annotated[str, "<control>/<service> or <control>/<setting>"]
 WaiverId = Annotated[str, "The waiver's id"]
 
-State = Annotated[str, Keywords(enum=STATES)]
-EventState = Annotated[str, Keywords(enum=EVENT_STATES)]
-Control = Annotated[str, Keywords(enum=CONTROLS)]
-AnyControl = Annotated[str, Keywords(enum=(*CONTROLS, *BESIDE))]
-ControlMode = Annotated[str, Keywords(enum=CONTROL_MODES)]
-PlanMode = Annotated[str, Keywords(enum=RESTRICTED)]
-RunMode = Annotated[str, Keywords(enum=RUN_MODES)]
-FailedGate = Annotated[str, Keywords(enum=GATES[1:])]
-NoteKind = Annotated[str, ", ".join(UNEXPECTED)]
+State = Annotated[str, SchemaKeywords(enum=STATES)]
+EventState = Annotated[str, SchemaKeywords(enum=EVENT_STATES)]
+Control = Annotated[str, SchemaKeywords(enum=CONTROLS)]
+AnyControl = Annotated[str, SchemaKeywords(enum=(*CONTROLS, *EXTRA_RULE_GROUPS))]
+ControlMode = Annotated[str, SchemaKeywords(enum=CONTROL_MODES)]
+PlanMode = Annotated[str, SchemaKeywords(enum=RESTRICTED_MODES)]
+RunMode = Annotated[str, SchemaKeywords(enum=RUN_MODES)]
+FailedGate = Annotated[str, SchemaKeywords(enum=GATES[1:])]
+NoteKind = Annotated[str, ", ".join(NOTE_KINDS)]
 WaiverStatus = Annotated[str, f"active, or why it waives nothing: {', '.join(WAIVER_STATUSES[:-1])}"]
 QuarantinedKind = Annotated[str, ", ".join(QUARANTINED_KINDS)]
 
-Platform = Annotated[dict[str, str], Keywords(properties={name: {"type": "string"} for name in PLATFORM})]
-Port = Annotated[int, Keywords(minimum=1, maximum=65535)]
-Minute = Annotated[int, Keywords(minimum=0, maximum=1440)]
-Window = Annotated[list[Minute], Keywords(minItems=3, maxItems=3)]
+Platform = Annotated[dict[str, str], SchemaKeywords(properties={name: {"type": "string"} for name in PLATFORM_KEYS})]
+Port = Annotated[int, SchemaKeywords(minimum=1, maximum=65535)]
+Minute = Annotated[int, SchemaKeywords(minimum=0, maximum=1440)]
+Window = Annotated[list[Minute], SchemaKeywords(minItems=3, maxItems=3)]
 OpeningHours = Annotated[
     list[Window],
     "Openings of a week on the host's clock: the day (0 is Monday), from which minute, until which",
-    Keywords(minItems=1),
+    SchemaKeywords(minItems=1),
 ]
-LeftOut = Annotated[
+LeftOutCounts = Annotated[
     dict[str, Count],
-    f"How much more there was, of each of {', '.join((*CONTROLS, *BESIDE, JOURNAL))}: incidents and ended programs, or "
+    f"How much more there was, of each of {', '.join((*CONTROLS, *EXTRA_RULE_GROUPS, JOURNAL))}: incidents and ended programs, or "
     "lines",
-    Keywords(maxProperties=len((*CONTROLS, *BESIDE, JOURNAL))),
+    SchemaKeywords(maxProperties=len((*CONTROLS, *EXTRA_RULE_GROUPS, JOURNAL))),
 ]
 
 # Of events.
 PlanOfHost = Annotated[Optional[str], "The digest of the plan that the host answered for"]
-LeftOutOfLine = Annotated[Count, "How many more there were, for which the line had no room"]
-Previous = Annotated[
+LeftOutOfEvent = Annotated[Count, "How many more there were, for which the line had no room"]
+PreviousState = Annotated[
     Optional[State],
     "The state before, where something changed and the history has one: error, noncompliant, unknown or waived. Null "
     "for what was compliant, did not apply, was not in the plan, or was never observed: the history does not tell "

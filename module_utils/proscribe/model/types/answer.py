@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 from ...base.mappings import TypedDict
-from .quarantine import Broken, Done, Item
-from .record import Evidence, Observed
+from .quarantine import BrokenItem, ItemOutcome, QuarantineItem
+from .record import FindingRecord, ObservedRecord
 
 
-class Turn(TypedDict):
+class TurnEntry(TypedDict):
     """Who changes a host, or did, and since when."""
 
     by: str
     since: str
 
 
-class Shared(Turn):
+class SharedTurn(TurnEntry):
     """With whom a run shared a host; `waited` is 0 where the other one came between two changes."""
 
     waited: int  # seconds
 
 
-class Answer(TypedDict, total=False):
+class ModuleAnswer(TypedDict, total=False):
     """What any module may answer."""
 
     changed: bool
     failed: bool
     msg: str
-    busy: Turn  # who has the host, for whom there was no more time to wait; nothing was changed then
-    other_runs: list[Shared]
+    busy: TurnEntry  # who has the host, for whom there was no more time to wait; nothing was changed then
+    other_runs: list[SharedTurn]
     ansible_facts: dict[str, str]  # the interpreter that the action has found, which no host says
 
 
-class ObservationAnswer(Answer, total=False):
+class ObservationAnswer(ModuleAnswer, total=False):
     """What `compliance_state` answers. Without a record it says why there is none."""
 
-    record: Observed
+    record: ObservedRecord
     drifted: list[str]
     privileged: bool
     not_installed: str  # why the program for audits without root is not
@@ -45,7 +45,7 @@ class ObservationAnswer(Answer, total=False):
     cached: bool  # whether it has code and plan in its cache now; of a stream only
 
 
-class Difference(TypedDict):
+class FileDifference(TypedDict):
     """What changed in a file, as Ansible shows it."""
 
     before_header: str
@@ -54,7 +54,7 @@ class Difference(TypedDict):
     after: str
 
 
-class Refused(TypedDict):
+class RefusedChange(TypedDict):
     """What enforcing called for and was not done."""
 
     rule: str
@@ -62,37 +62,37 @@ class Refused(TypedDict):
     reason: str
 
 
-class Pending(TypedDict):
+class PendingChange(TypedDict):
     """A change of the firewall that waits for its confirmation, for so many seconds."""
 
     token: str
     within: int
 
 
-class ChangeAnswer(Answer, total=False):
+class ChangeAnswer(ModuleAnswer, total=False):
     """What a module that changes a host answers."""
 
     actions: list[str]
-    refused: list[Refused]
-    findings: list[Evidence]
-    diff: list[Difference]
+    refused: list[RefusedChange]
+    findings: list[FindingRecord]
+    diff: list[FileDifference]
     notes: list[str]
     removed: list[dict[str, str]]  # what a lift leaves removed, as model/removed.py has it
-    pending: Pending | str  # the controller takes the token alone
+    pending: PendingChange | str  # the controller takes the token alone
 
 
-class QuarantineAnswer(Answer, total=False):
+class QuarantineAnswer(ModuleAnswer, total=False):
     """What `quarantine` answers: of a list, or of what was done."""
 
-    items: list[Item]
-    broken: list[Broken]
+    items: list[QuarantineItem]
+    broken: list[BrokenItem]
     left_out: int
-    outcomes: list[Done]
+    outcomes: list[ItemOutcome]
     actions: list[str]
-    diff: list[Difference]
+    diff: list[FileDifference]
 
 
-class StoredAnswer(Answer, total=False):
+class StoredAnswer(ModuleAnswer, total=False):
     """What `collect_record` answers: the record that a host has kept."""
 
-    record: Observed
+    record: ObservedRecord

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 from .plan import Plan
 
 
-class OfController(TypedDict, total=False):
+class ExpectedWatch(TypedDict, total=False):
     """What a run knows of the watch that its hosts should have."""
 
     release: str
     now: str
 
 
-class Call(TypedDict):
+class ObservationCall(TypedDict):
     """The arguments of `run.compliance_state`."""
 
     controls: list[str]
@@ -28,16 +28,16 @@ class Call(TypedDict):
     probe: bool
     remember: bool
     program: NotRequired[str]
-    watch: NotRequired[OfController]
+    watch: NotRequired[ExpectedWatch]
     macos: NotRequired[bool]
 
 
-class Head(TypedDict):
+class StreamHead(TypedDict):
     """The head of a stream: the names of code and plan, the call, and the seconds that the host has for it."""
 
     code: str
     plan: str
-    call: Call
+    call: ObservationCall
     seconds: NotRequired[int]
 
 
@@ -51,7 +51,7 @@ class AuditRequest(TypedDict):
     seconds: int
 
 
-class WatchGiven(TypedDict):
+class WatchInput(TypedDict):
     """What the module `host_watch` is given."""
 
     program: str

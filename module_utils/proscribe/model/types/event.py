@@ -5,35 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...base.mappings import TypedDict
-from .report import Share
+from .report import CountShare
 
 if TYPE_CHECKING:
     from typing import Annotated
 
-    from ..words import BETWEEN_RUNS, EVENT_SCHEMA
+    from ..words import BETWEEN_RUN_EVENTS, EVENT_SCHEMA
     from .annotations import (
         Control,
         ControlMode,
         Count,
         EventState,
-        Keywords,
-        LeftOutOfLine,
+        LeftOutOfEvent,
         Moment,
         PlanOfHost,
-        Previous,
+        PreviousState,
         RuleName,
         RunMode,
+        SchemaKeywords,
         State,
         WaiverId,
     )
 
 
-class Event(TypedDict):
+class EventLine(TypedDict):
     """What all events have."""
 
-    schema: Annotated[str, Keywords(const=EVENT_SCHEMA)]
+    schema: Annotated[str, SchemaKeywords(const=EVENT_SCHEMA)]
     kind: str
-    id: Annotated[str, "The same for the same event of the same run", Keywords(pattern="^[0-9a-f]{32}$")]
+    id: Annotated[str, "The same for the same event of the same run", SchemaKeywords(pattern="^[0-9a-f]{32}$")]
     time: Annotated[
         Moment, "UTC: when the host was observed, as far as its clock lies within the run; else the run's end"
     ]
@@ -67,37 +67,37 @@ class EventFinding(TypedDict):
     detail: str | None
 
 
-class HostEvent(Event):
+class HostEvent(EventLine):
     """The state of a host."""
 
     state: Annotated[EventState, "The worst state of the rules that the run observed; gone: left the inventory"]
-    previous: Previous
+    previous: PreviousState
     reason: Annotated[str | None, "Why there is no answer that counts, or why the host is not served"]
     plan: PlanOfHost
     controls: Annotated[list[Control] | None, "The controls that the run observed: the state is about no other"]
     rules_evaluated: Count
     errors: Annotated[list[EventError], "What failed, or was refused, as in hosts.jsonl"]
-    errors_left_out: LeftOutOfLine
+    errors_left_out: LeftOutOfEvent
 
 
-class RuleEvent(Event):
+class RuleEvent(EventLine):
     """A rule that a host lists."""
 
     rule: RuleName
     same_cause: Annotated[list[RuleName], "More rules that changed in the same way by the same files"]
-    same_cause_left_out: LeftOutOfLine
+    same_cause_left_out: LeftOutOfEvent
     control_mode: Annotated[ControlMode | None, "Of its control on this host"]
     state: Annotated[EventState, "withdrawn: the plan does not have the rule any more"]
     waiver: WaiverId | None
     reason: str | None
     findings: Annotated[list[EventFinding], "The evidence, with the keys of hosts.jsonl"]
-    findings_left_out: LeftOutOfLine
-    previous: Previous
+    findings_left_out: LeftOutOfEvent
+    previous: PreviousState
     since: Annotated[Moment | None, "Where something changed: when the incident began that goes on, or ended"]
     plan: PlanOfHost
 
 
-class ActionEvent(Event):
+class ActionEvent(EventLine):
     """What a run did on a host."""
 
     control: str
@@ -106,14 +106,14 @@ class ActionEvent(Event):
     plan: PlanOfHost
 
 
-class BetweenEvent(Event):
+class BetweenEvent(EventLine):
     """What is to be known of a host between two runs."""
 
     what: Annotated[
         str,
         "What the host did between two runs, or what is to be known of its watcher: incident (it was open), ended "
         "(a restricted program), frozen (by root), stale (no run renews its plan), unobserved (by its own watcher)",
-        Keywords(enum=BETWEEN_RUNS),
+        SchemaKeywords(enum=BETWEEN_RUN_EVENTS),
     ]
     rule: Annotated[str | None, "Of an incident and of an ended program"]
     program: str | None
@@ -123,13 +123,13 @@ class BetweenEvent(Event):
     times: Count
     corrected: Annotated[Count, "How many of these times the host closed it again by itself"]
     users: Annotated[list[str], "Who was logged in"]
-    users_left_out: LeftOutOfLine
+    users_left_out: LeftOutOfEvent
     until: Annotated[str | None, "Until when the watcher is frozen"]
     reason: str | None
     plan: PlanOfHost
 
 
-class RequestEvent(Event):
+class RequestEvent(EventLine):
     """What a user requests."""
 
     request: Annotated[str, "The id of the request"]
@@ -140,7 +140,7 @@ class RequestEvent(Event):
     plan: PlanOfHost
 
 
-class GateEvent(Event):
+class GateEvent(EventLine):
     """How a run ended by its gate."""
 
     gate: Annotated[str | None, "The strictest gate of the run's hosts; null where the run failed without one"]
@@ -159,7 +159,7 @@ class EventCounts(TypedDict):
     request: Count
 
 
-class RunEvent(Event):
+class RunEvent(EventLine):
     """A run as a whole."""
 
     playbook: str
@@ -175,9 +175,9 @@ class RunEvent(Event):
     hosts: Annotated[dict[State, Count], "Expected hosts by state"]
     rules: Annotated[dict[State, Count], "Evaluated rules by state"]
     not_served: Annotated[Count, "Hosts that cannot be observed; they are no expected hosts"]
-    coverage: Annotated[Share, "Hosts that were evaluated at all"]
-    compliance_strict: Annotated[Share, "Hosts that meet the ban"]
-    compliance_with_waivers: Annotated[Share, "Hosts that meet it, or have an approved exception"]
+    coverage: Annotated[CountShare, "Hosts that were evaluated at all"]
+    compliance_strict: Annotated[CountShare, "Hosts that meet the ban"]
+    compliance_with_waivers: Annotated[CountShare, "Hosts that meet it, or have an approved exception"]
     events: Annotated[
         EventCounts | None,
         "How many events of these kinds changed, sent or not; null where the history does not tell",

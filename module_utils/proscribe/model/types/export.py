@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Annotated
 
     from ..words import EXPORT_SCHEMA
-    from .annotations import Count, Keywords, Moment
+    from .annotations import Count, Moment, SchemaKeywords
 
 
 class NotExported(TypedDict):
@@ -26,13 +26,13 @@ class ExportedFile(TypedDict):
 
     path: Annotated[str, "Relative to the directory of the export"]
     bytes: Count
-    sha256: Annotated[str, Keywords(pattern="^[0-9a-f]{64}$")]
+    sha256: Annotated[str, SchemaKeywords(pattern="^[0-9a-f]{64}$")]
 
 
 class Manifest(TypedDict):
     """What is in an export, and what not."""
 
-    schema: Annotated[str, Keywords(const=EXPORT_SCHEMA)]
+    schema: Annotated[str, SchemaKeywords(const=EXPORT_SCHEMA)]
     format: Annotated[str, "As it is typed: ./proscribe export FORMAT"]
     group: Annotated[str, "The group of the inventory; empty for all hosts"]
     hosts: Annotated[list[str], "For whom the decision is"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...base.mappings import TypedDict
-from .report import Share
+from .report import CountShare
 
 
 class PastRun(TypedDict):
@@ -13,6 +13,6 @@ class PastRun(TypedDict):
     finished: str
     mode: str
     hosts: dict[str, int]  # by state
-    coverage: Share
-    compliance_strict: Share
-    compliance_with_waivers: Share
+    coverage: CountShare
+    compliance_strict: CountShare
+    compliance_with_waivers: CountShare

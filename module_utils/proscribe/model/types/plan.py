@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
     from ..words import PLAN_SCHEMA, SERVICE_MODES
     from .annotations import (
-        ELSEWHERE,
+        UNDOCUMENTED_KEY,
         Day,
-        Keywords,
         Moment,
         OpeningHours,
         PlanDigest,
         PlanMode,
         Port,
+        PositiveCount,
         RequestId,
         RequestUrl,
-        Some,
+        SchemaKeywords,
     )
 
 
 Hours = list[list[int]]  # openings of a week: [day (0 is Monday), from which minute, until which]
 
 
-class Narrowed(TypedDict, total=False):
+class WaiverScope(TypedDict, total=False):
     """A part of a service, for which a waiver is, and when."""
 
     users: list[str]
@@ -38,25 +38,25 @@ class Narrowed(TypedDict, total=False):
     hours: OpeningHours
 
 
-class Exempted(Narrowed):
+class PartialWaiver(WaiverScope):
     """A waiver for a part of a service: what fits one in all keys that it has is waived."""
 
     waiver: str
 
 
-class Only(TypedDict, total=False):
+class OnlyGroups(TypedDict, total=False):
     """For whom alone a service is restricted: groups in a plan, their members on the host."""
 
     posix_groups: list[str]
-    users: Annotated[list[str], ELSEWHERE]
-    unresolved: Annotated[str, ELSEWHERE]
+    users: Annotated[list[str], UNDOCUMENTED_KEY]
+    unresolved: Annotated[str, UNDOCUMENTED_KEY]
 
 
-class Standing(TypedDict):
+class ServicePolicy(TypedDict):
     """What the policy says of a service under a control."""
 
     name: NotRequired[str]
-    mode: Annotated[str, Keywords(enum=SERVICE_MODES)]
+    mode: Annotated[str, SchemaKeywords(enum=SERVICE_MODES)]
     waiver: NotRequired[Annotated[str, "With mode waived: the waiver's id"]]
     hours: NotRequired[Annotated[OpeningHours, "With mode waived: it is open at these times only"]]
     otherwise: NotRequired[Annotated[PlanMode, "With hours: the mode at other times"]]
@@ -66,18 +66,18 @@ class Standing(TypedDict):
     effective_from: NotRequired[Annotated[Day, "With mode upcoming: the day it begins"]]
     only: NotRequired[
         Annotated[
-            Only,
+            OnlyGroups,
             "For apps and firewall: it is restricted for the members of these groups alone",
-            Keywords(required=("posix_groups",)),
+            SchemaKeywords(required=("posix_groups",)),
         ]
     ]
     exceptions: NotRequired[
-        Annotated[list[Exempted], "Waivers for a part: what fits one in all keys that it has is waived"]
+        Annotated[list[PartialWaiver], "Waivers for a part: what fits one in all keys that it has is waived"]
     ]
-    unresolved: NotRequired[Annotated[str, ELSEWHERE]]
+    unresolved: NotRequired[Annotated[str, UNDOCUMENTED_KEY]]
 
 
-class OfApps(TypedDict, total=False):
+class AppIdentifiers(TypedDict, total=False):
     """What the control apps finds a service by."""
 
     packages: Annotated[dict[str, list[str]], "Names by package system"]
@@ -114,18 +114,20 @@ class OfApps(TypedDict, total=False):
         list[str], "Hosts, or host/path, of which a web app in a window of its own is one of the service"
     ]
     web_allow: Annotated[list[str], "Hosts below these that are none"]
-    serves_both: Annotated[bool, "With mode report: its programs serve permitted accounts, too", Keywords(const=True)]
-    copies: Annotated[list[str], ELSEWHERE]
+    serves_both: Annotated[
+        bool, "With mode report: its programs serve permitted accounts, too", SchemaKeywords(const=True)
+    ]
+    copies: Annotated[list[str], UNDOCUMENTED_KEY]
 
 
-class OfNames(TypedDict, total=False):
+class DomainIdentifiers(TypedDict, total=False):
     """What the controls browser and dns both close."""
 
     domains: list[str]
     allow: list[str]
 
 
-class OfBrowser(TypedDict, total=False):
+class BrowserIdentifiers(TypedDict, total=False):
     """What only the control browser closes."""
 
     urls: list[str]
@@ -133,24 +135,24 @@ class OfBrowser(TypedDict, total=False):
     front_doors: Annotated[list[str], "Those of the names that people type: the lists of browsers have them first"]
 
 
-class OfFirewall(TypedDict, total=False):
+class FirewallIdentifiers(TypedDict, total=False):
     """What the control firewall closes."""
 
     networks: list[str]
     ports: list[Port]
 
 
-class OfDns(TypedDict, total=False):
+class DnsIdentifiers(TypedDict, total=False):
     """What only the control dns answers."""
 
     canaries: list[str]
 
 
-class Identifiers(OfApps, OfNames, OfBrowser, OfFirewall, OfDns):
+class ControlIdentifiers(AppIdentifiers, DomainIdentifiers, BrowserIdentifiers, FirewallIdentifiers, DnsIdentifiers):
     """What a control searches for, or closes, of a service."""
 
 
-class Entry(Standing, Identifiers):
+class PlanEntry(ServicePolicy, ControlIdentifiers):
     """A service under a control. It has the identifiers of this control only."""
 
 
@@ -172,7 +174,7 @@ class TenantEntry(TypedDict, total=False):
     domains: list[str]
 
 
-class Settings(TypedDict, total=False):
+class ControlSettings(TypedDict, total=False):
     """The settings of a control. Each control has its own."""
 
     user_notice: str
@@ -184,7 +186,7 @@ class Settings(TypedDict, total=False):
     full_scan_every: int
     network_homes: str
     requests: str
-    unmanaged_browsers: Entry
+    unmanaged_browsers: PlanEntry
     browsers: dict[str, str]
     extensions_allowed: list[str]
     tenants: dict[str, list[str | TenantEntry]]
@@ -201,12 +203,12 @@ class Settings(TypedDict, total=False):
     upstreams: list[str]
 
 
-class Section(TypedDict):
+class PlanSection(TypedDict):
     """A control in a plan."""
 
     mode: PlanMode
-    services: dict[str, Annotated[Entry, Keywords(required=("name", "mode"))]]
-    settings: Annotated[Settings, dict, "As plan.py describes them"]
+    services: dict[str, Annotated[PlanEntry, SchemaKeywords(required=("name", "mode"))]]
+    settings: Annotated[ControlSettings, dict, "As plan.py describes them"]
     nothing_known: NotRequired[
         Annotated[list[str], "Restricted services of which the catalogue has nothing for this control"]
     ]
@@ -234,11 +236,11 @@ class BrowserPlace(TypedDict):
 class WatchTimes(TypedDict):
     """How often a host observes itself, and how long it takes its plan for current, in seconds."""
 
-    every: Some
-    max_age: Some
+    every: PositiveCount
+    max_age: PositiveCount
 
 
-class Later(TypedDict):
+class LaterPlan(TypedDict):
     """The plan that is in effect from a moment on."""
 
     at: Moment
@@ -265,8 +267,8 @@ class GroupPolicyObject(TypedDict):
     group: Annotated[str, "Of the inventory: whose hosts' policy it has"]
     ous: Annotated[list[str], "Where it is linked"]
     enforced: Annotated[bool, "Whether it applies below units that block inheritance"]
-    browser: Annotated[Section, "The one policy of the group's hosts, never wider than any of theirs"]
-    apps: NotRequired[Annotated[Section, "Of the same policy: the restricted programs that AppLocker knows"]]
+    browser: Annotated[PlanSection, "The one policy of the group's hosts, never wider than any of theirs"]
+    apps: NotRequired[Annotated[PlanSection, "Of the same policy: the restricted programs that AppLocker knows"]]
     request_url: NotRequired[RequestUrl]
 
 
@@ -279,7 +281,7 @@ class GroupPolicy(TypedDict):
 class Plan(TypedDict):
     """The compiled policy of the hosts that share it."""
 
-    schema: Annotated[str, Keywords(const=PLAN_SCHEMA)]
+    schema: Annotated[str, SchemaKeywords(const=PLAN_SCHEMA)]
     digest: NotRequired[Annotated[PlanDigest, "SHA-256 of the canonical JSON of all the rest"]]
     contact: Annotated[str, "Whom a refused user asks"]
     request_url: NotRequired[RequestUrl]
@@ -289,7 +291,7 @@ class Plan(TypedDict):
             "How often the host observes itself, and how long it takes the plan for current; not there where off",
         ]
     ]
-    later: NotRequired[Annotated[Later, "The plan that is in effect from then on; only with watch"]]
+    later: NotRequired[Annotated[LaterPlan, "The plan that is in effect from then on; only with watch"]]
     waivers: NotRequired[Annotated[dict[str, PlanWaiver], "The waivers that the plan names; only with watch"]]
     answers: NotRequired[
         Annotated[dict[str, dict[str, str]], "By id of a request: the answer, which the host shows to its user"]
@@ -299,4 +301,4 @@ class Plan(TypedDict):
     ]
     catalog: NotRequired[Annotated[str, "The release of the catalogue; not there where it has none"]]
     browsers: Annotated[list[Annotated[BrowserPlace, dict]], "Where the policies of browsers stand"]
-    controls: Annotated[dict[str, Section], "A control that is off is left out"]
+    controls: Annotated[dict[str, PlanSection], "A control that is off is left out"]

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from typing import Annotated
 
     from ..words import OUTLOOKS, QUARANTINE_LIST_SCHEMA
-    from .annotations import Count, Keywords, QuarantinedKind, QuarantineId
+    from .annotations import Count, QuarantinedKind, QuarantineId, SchemaKeywords
 
 
-class Item(TypedDict):
+class QuarantineItem(TypedDict):
     """Something in the quarantine of a host, as the host lists it."""
 
     id: str
@@ -30,14 +30,14 @@ class Item(TypedDict):
     kept_until: Annotated[str, "The first enforcing run after that prunes it; empty for ever"]
 
 
-class Broken(TypedDict):
+class BrokenItem(TypedDict):
     """A folder of a quarantine whose manifest cannot be read."""
 
     id: Annotated[str, "The folder's name"]
     why: str
 
 
-class Done(TypedDict):
+class ItemOutcome(TypedDict):
     """What became of an item that was to be restored or pruned."""
 
     id: str
@@ -45,19 +45,19 @@ class Done(TypedDict):
     why: str  # it was not done
 
 
-class NextRun(TypedDict):
+class NextRunOutlook(TypedDict):
     """What the next enforcing run makes of an item once it is restored."""
 
     state: Annotated[
         str,
         "The next enforcing run takes it again; a waiver covers it; nothing takes it there",
-        Keywords(enum=OUTLOOKS),
+        SchemaKeywords(enum=OUTLOOKS),
     ]
     waiver: str | None
     why: Annotated[str, "In words"]
 
 
-class Chosen(TypedDict):
+class ChosenItem(TypedDict):
     """An item that fits the selectors."""
 
     host: Annotated[str, "The inventory name"]
@@ -71,22 +71,22 @@ class Chosen(TypedDict):
     taken_at: Annotated[str, "When it was taken, by the host's clock"]
     user: Annotated[str, "The account whose it was"]
     kept_until: Annotated[str, "The first enforcing run after that prunes it; empty for ever"]
-    next_run: Annotated[NextRun, "Once it is restored"]
+    next_run: Annotated[NextRunOutlook, "Once it is restored"]
 
 
 class HostQuarantine(TypedDict):
     """A host that was asked."""
 
     host: Annotated[str, "The inventory name"]
-    state: Annotated[str, "unknown: nobody has seen its quarantine", Keywords(enum=("listed", "unknown"))]
+    state: Annotated[str, "unknown: nobody has seen its quarantine", SchemaKeywords(enum=("listed", "unknown"))]
     reason: Annotated[str | None, "Why it is unknown"]
-    broken: Annotated[list[Broken], "Folders whose manifests cannot be read"]
+    broken: Annotated[list[BrokenItem], "Folders whose manifests cannot be read"]
     left_out: Annotated[Count, "How many more things there are than one answer has room for"]
 
 
 class QuarantineList(TypedDict):
     """What `./proscribe quarantine list --format json` prints."""
 
-    schema: Annotated[str, Keywords(const=QUARANTINE_LIST_SCHEMA)]
+    schema: Annotated[str, SchemaKeywords(const=QUARANTINE_LIST_SCHEMA)]
     hosts: Annotated[list[HostQuarantine], "Every host that was asked"]
-    items: Annotated[list[Chosen], "What fits the selectors"]
+    items: Annotated[list[ChosenItem], "What fits the selectors"]

@@ -10,37 +10,37 @@ if TYPE_CHECKING:
     from typing import Annotated, NotRequired
 
     from ..words import (
-        LONGEST_CAUSE,
-        LONGEST_REQUEST_REASON,
-        MOST_ENDED,
-        MOST_INCIDENT_RULES,
-        MOST_INCIDENT_USERS,
-        MOST_INCIDENTS,
-        MOST_QUARANTINE_USERS,
-        MOST_REQUESTS,
+        MAX_CAUSE_LENGTH,
+        MAX_ENDED_PROGRAMS,
+        MAX_INCIDENT_RULES,
+        MAX_INCIDENT_USERS,
+        MAX_INCIDENTS,
+        MAX_QUARANTINE_USERS,
+        MAX_REQUEST_REASON_LENGTH,
+        MAX_REQUESTS,
         RECORD_SCHEMA,
         REQUEST_ANSWERS,
     )
     from .annotations import (
-        CLOSED,
+        CLOSED_MAPPING,
         AnyControl,
         ControlMode,
         Count,
         HostMoment,
-        Keywords,
-        LeftOut,
+        LeftOutCounts,
         Moment,
         Platform,
+        PositiveCount,
         QuarantineId,
         RequestId,
         RuleName,
-        Some,
+        SchemaKeywords,
         State,
         WaiverId,
     )
 
 
-class Evidence(TypedDict):
+class FindingRecord(TypedDict):
     """A finding, as it stands in a record."""
 
     kind: str
@@ -52,14 +52,14 @@ class Evidence(TypedDict):
     detail: str | None
 
 
-class Rule(TypedDict):
+class RuleRecord(TypedDict):
     """What an observation says of one rule."""
 
     rule: RuleName
     state: State
     waiver: WaiverId | None
     reason: str | None
-    findings: list[Evidence]
+    findings: list[FindingRecord]
     mode: NotRequired[
         Annotated[ControlMode | None, "Of its control on this host: no run corrects what is only audited"]
     ]
@@ -75,7 +75,7 @@ class RecordError(TypedDict):
     ]
 
 
-class OfControl(TypedDict):
+class ControlRecord(TypedDict):
     """What a record says of one control. Its mode, policy and state are the controller's word."""
 
     mode: NotRequired[Annotated[ControlMode | None, "What the plan has it do; null where that is not known"]]
@@ -87,7 +87,7 @@ class OfControl(TypedDict):
     not_applicable: Count
 
 
-class OtherTurn(TypedDict):
+class OtherHostTurn(TypedDict):
     """Another process that had the host, and for how many seconds it was waited for."""
 
     by: str
@@ -95,13 +95,13 @@ class OtherTurn(TypedDict):
     waited: Count
 
 
-class OtherRun(OtherTurn):
+class OtherRun(OtherHostTurn):
     """Another run that changed the host meanwhile."""
 
     control: str
 
 
-class Action(TypedDict):
+class RecordedAction(TypedDict):
     """Something that a run did, or in check mode would do."""
 
     control: str
@@ -118,7 +118,7 @@ class FullScan(TypedDict):
     runs: Annotated[Count, "How many enforcing runs have begun with it or since"]
 
 
-class Quarantine(TypedDict):
+class QuarantineTotals(TypedDict):
     """What the quarantine of a host comes to."""
 
     items: Count
@@ -127,24 +127,24 @@ class Quarantine(TypedDict):
     owners: Annotated[
         dict[str, Count],
         "Bytes by the account that the items were taken from, those with most",
-        Keywords(maxProperties=MOST_QUARANTINE_USERS),
+        SchemaKeywords(maxProperties=MAX_QUARANTINE_USERS),
     ]
 
 
-class Incident(TypedDict):
+class WatchIncident(TypedDict):
     """What was open on a host between two runs."""
 
     control: AnyControl
     cause: Annotated[
-        str, "What was found; empty where the journal does not reach it", Keywords(maxLength=LONGEST_CAUSE)
+        str, "What was found; empty where the journal does not reach it", SchemaKeywords(maxLength=MAX_CAUSE_LENGTH)
     ]
-    rules: Annotated[list[str], "What was open by it", Keywords(minItems=1, maxItems=MOST_INCIDENT_RULES)]
+    rules: Annotated[list[str], "What was open by it", SchemaKeywords(minItems=1, maxItems=MAX_INCIDENT_RULES)]
     rules_left_out: Annotated[Count, "How many more rules were"]
     first: HostMoment
     last: HostMoment
-    times: Annotated[Some, "How often the host found it open"]
+    times: Annotated[PositiveCount, "How often the host found it open"]
     corrected: Annotated[Count, "How many of these times the host closed it again by itself"]
-    users: Annotated[list[str], "Who was logged in", Keywords(maxItems=MOST_INCIDENT_USERS)]
+    users: Annotated[list[str], "Who was logged in", SchemaKeywords(maxItems=MAX_INCIDENT_USERS)]
 
 
 class EndedProgram(TypedDict):
@@ -155,10 +155,10 @@ class EndedProgram(TypedDict):
     user: str
     first: HostMoment
     last: HostMoment
-    times: Annotated[Some, "How often it was started and ended"]
+    times: Annotated[PositiveCount, "How often it was started and ended"]
 
 
-class Pause(TypedDict):
+class WatchPause(TypedDict):
     """Until when root has paused the watch."""
 
     until: HostMoment
@@ -166,7 +166,7 @@ class Pause(TypedDict):
     by: str
 
 
-class Watched(TypedDict):
+class WatchRecord(TypedDict):
     """What a host that keeps itself in line did between two runs."""
 
     every: Annotated[Count, "Seconds between two observations of its own"]
@@ -174,28 +174,30 @@ class Watched(TypedDict):
     stale: Annotated[bool, "Whether that was longer ago than proscribe_watch_max_age"]
     last: Annotated[Moment | None, "When the host last observed itself; null for never"]
     since: Annotated[Moment | None, "How far back its journal reaches"]
-    frozen: NotRequired[Annotated[Pause, "Only where root has frozen it", CLOSED]]
-    incidents: Annotated[list[Incident], Keywords(maxItems=MOST_INCIDENTS)]
-    ended: Annotated[list[EndedProgram], Keywords(maxItems=MOST_ENDED)]
-    left_out: LeftOut
+    frozen: NotRequired[Annotated[WatchPause, "Only where root has frozen it", CLOSED_MAPPING]]
+    incidents: Annotated[list[WatchIncident], SchemaKeywords(maxItems=MAX_INCIDENTS)]
+    ended: Annotated[list[EndedProgram], SchemaKeywords(maxItems=MAX_ENDED_PROGRAMS)]
+    left_out: LeftOutCounts
 
 
-class Request(TypedDict):
+class UserRequest(TypedDict):
     """What a user of a host requests."""
 
     id: Annotated[RequestId, "Made by the host"]
     user: Annotated[str, "The account that requests it"]
     service: Annotated[str, "As the user typed it"]
-    reason: Annotated[str, "As the user typed it", Keywords(maxLength=LONGEST_REQUEST_REASON)]
+    reason: Annotated[str, "As the user typed it", SchemaKeywords(maxLength=MAX_REQUEST_REASON_LENGTH)]
     at: HostMoment
     answer: NotRequired[
         Annotated[
-            str, "Only where the plan of the host answers it: then it does not wait", Keywords(enum=REQUEST_ANSWERS)
+            str,
+            "Only where the plan of the host answers it: then it does not wait",
+            SchemaKeywords(enum=REQUEST_ANSWERS),
         ]
     ]
 
 
-class Reported(TypedDict, total=False):
+class RecordDetails(TypedDict, total=False):
     """What the controls add to a record, beside what they say of their rules."""
 
     package_systems: Annotated[
@@ -212,21 +214,21 @@ class Reported(TypedDict, total=False):
     full_scan: Annotated[
         FullScan,
         "Where homes were searched: the last time that all of them were read; since then, only what changed was",
-        CLOSED,
+        CLOSED_MAPPING,
     ]
     quarantine: Annotated[
-        Quarantine, "Where there is something in the quarantine of the host: what it comes to", CLOSED
+        QuarantineTotals, "Where there is something in the quarantine of the host: what it comes to", CLOSED_MAPPING
     ]
     requests: Annotated[
-        list[Request], "Only where users of the host request something", Keywords(maxItems=MOST_REQUESTS)
+        list[UserRequest], "Only where users of the host request something", SchemaKeywords(maxItems=MAX_REQUESTS)
     ]
     requests_left_out: Annotated[Count, "Beside requests: how many more there were"]
 
 
-class Observed(Reported):
+class ObservedRecord(RecordDetails):
     """A record of nobody yet: a host cannot know what it is called."""
 
-    schema: Annotated[str, Keywords(const=RECORD_SCHEMA)]
+    schema: Annotated[str, SchemaKeywords(const=RECORD_SCHEMA)]
     state: Annotated[State, "The worst state of its rules; unknown without an answer that counts"]
     reason: NotRequired[Annotated[str | None, "Why there is no answer that counts"]]
     plan: Annotated[str | None, "The digest of the plan that the host answered for"]
@@ -236,17 +238,20 @@ class Observed(Reported):
     rules_not_applicable: Count
     controls: NotRequired[
         Annotated[
-            dict[AnyControl, OfControl], "Each control: its mode, its state, and how many rules of it were evaluated"
+            dict[AnyControl, ControlRecord],
+            "Each control: its mode, its state, and how many rules of it were evaluated",
         ]
     ]
-    rules: Annotated[list[Rule], "Rules that are not plainly compliant; the rest are only counted"]
+    rules: Annotated[list[RuleRecord], "Rules that are not plainly compliant; the rest are only counted"]
     attempts: NotRequired[
         Annotated[dict[str, Count], "Packets that the host's firewall refused, by rule, since its counters began"]
     ]
     errors: list[RecordError]
     duration_ms: Count | None
     actions: NotRequired[
-        Annotated[list[Action], "In a run that changes hosts: what was done, or in check mode would be, in order"]
+        Annotated[
+            list[RecordedAction], "In a run that changes hosts: what was done, or in check mode would be, in order"
+        ]
     ]
     not_observed_again: NotRequired[
         Annotated[
@@ -269,7 +274,7 @@ class Observed(Reported):
     ]
     catalog: NotRequired[Annotated[str, "The release of the catalogue that the host's plan was compiled from"]]
     watch: NotRequired[
-        Annotated[Watched, "Only of a host that keeps itself in line: what it did between two runs", CLOSED]
+        Annotated[WatchRecord, "Only of a host that keeps itself in line: what it did between two runs", CLOSED_MAPPING]
     ]
     logged_in: NotRequired[
         Annotated[list[str], "Only where something had drifted: the users who were logged in when it was found"]
@@ -280,7 +285,7 @@ class Observed(Reported):
     ]
 
 
-class Record(Observed):
+class HostRecord(ObservedRecord):
     """A line of hosts.jsonl: what is known of one expected host."""
 
     host: Annotated[str, "The inventory name"]

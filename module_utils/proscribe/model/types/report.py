@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...base.mappings import TypedDict
-from .run import EventSettings, Fed, Run, RunWaiver, Upcoming
+from .run import EventSettings, Run, RunWaiver, ScheduledExport, UpcomingRestriction
 
 if TYPE_CHECKING:
     from typing import Annotated, NotRequired
 
     from ..words import POINT_STATES, REPORT_SCHEMA
-    from .annotations import CLOSED, AnyControl, ControlMode, Count, FailedGate, Keywords, Moment, NoteKind, Some, State
+    from .annotations import (
+        CLOSED_MAPPING,
+        AnyControl,
+        ControlMode,
+        Count,
+        FailedGate,
+        Moment,
+        NoteKind,
+        PositiveCount,
+        SchemaKeywords,
+        State,
+    )
 
 
 class ReportVerdict(TypedDict):
@@ -32,7 +43,10 @@ class ReportRun(Run):
     round: NotRequired[Annotated[str, "The id of the round that the run is a slice of: proscribe_round"]]
     exports: NotRequired[Annotated[list[str] | None, "The exports that were asked for"]]
     exports_fed: NotRequired[
-        Annotated[list[Fed] | None, "The exports to points that scheduled runs keep up to date: proscribe_exports_fed"]
+        Annotated[
+            list[ScheduledExport] | None,
+            "The exports to points that scheduled runs keep up to date: proscribe_exports_fed",
+        ]
     ]
     events: NotRequired[
         Annotated[EventSettings | None, "How the run sent its events: proscribe_events; empty where it sent none"]
@@ -51,7 +65,7 @@ class ReportRun(Run):
     parts: NotRequired[Annotated[list[str], "Only of a merged report: the runs that it was made from"]]
 
 
-class Share(TypedDict):
+class CountShare(TypedDict):
     """A part of a number, with its per cent: floored, 100 only when all count, None of nothing."""
 
     numerator: Count
@@ -59,19 +73,19 @@ class Share(TypedDict):
     percent: Annotated[
         float | None,
         "Floored to one decimal; 100 only when all count; null when there is nothing to count",
-        Keywords(minimum=0, maximum=100),
+        SchemaKeywords(minimum=0, maximum=100),
     ]
 
 
-class Summary(TypedDict):
+class ReportSummary(TypedDict):
     """The counts of a report."""
 
     hosts: Annotated[dict[State, Count], "Expected hosts by state"]
     rules: Annotated[dict[State, Count], "Evaluated rules by state"]
     not_served: NotRequired[Annotated[Count, "Hosts that cannot be observed; they are no expected hosts"]]
-    coverage: Annotated[Share, "Hosts that were evaluated at all"]
-    compliance_strict: Annotated[Share, "Hosts that meet the ban"]
-    compliance_with_waivers: Annotated[Share, "Hosts that meet it, or have an approved exception"]
+    coverage: Annotated[CountShare, "Hosts that were evaluated at all"]
+    compliance_strict: Annotated[CountShare, "Hosts that meet the ban"]
+    compliance_with_waivers: Annotated[CountShare, "Hosts that meet it, or have an approved exception"]
     controls: NotRequired[
         Annotated[
             dict[AnyControl, dict[ControlMode, dict[str, Count]]],
@@ -88,20 +102,22 @@ class RuleCounts(TypedDict):
     counts: Annotated[dict[State, Count], "Hosts that list the rule, by its state there"]
     kind: NotRequired[
         Annotated[
-            str, Keywords(enum=("service", "setting")), "What the rule is about; not there where that is not known"
+            str,
+            SchemaKeywords(enum=("service", "setting")),
+            "What the rule is about; not there where that is not known",
         ]
     ]
-    audited: NotRequired[Annotated[Some, "How many of these hosts only audit its control; not there for none"]]
+    audited: NotRequired[Annotated[PositiveCount, "How many of these hosts only audit its control; not there for none"]]
 
 
-class NothingKnown(TypedDict):
+class UnidentifiedRule(TypedDict):
     """A rule of which nothing is known to search for, and on how many hosts."""
 
     rule: str
-    hosts: Some
+    hosts: PositiveCount
 
 
-class HostWhy(TypedDict):
+class HostReason(TypedDict):
     """A host, and why."""
 
     host: str
@@ -120,7 +136,7 @@ class RolloutReport(TypedDict):
     """How far an enforcing run came."""
 
     to_correct: Annotated[Count, "Hosts of which controls had drifted"]
-    batches: Annotated[list[Some], "The sizes of the batches in which they were to be corrected"]
+    batches: Annotated[list[PositiveCount], "The sizes of the batches in which they were to be corrected"]
     not_reached: Annotated[
         Count, "Those whose turn did not come, because the run was stopped; not_reached.txt names them"
     ]
@@ -130,7 +146,7 @@ class RolloutReport(TypedDict):
     ]
     set_aside: NotRequired[
         Annotated[
-            list[HostWhy],
+            list[HostReason],
             "The hosts that were left as found, so that the others could be corrected; set_aside.txt names them",
         ]
     ]
@@ -139,7 +155,7 @@ class RolloutReport(TypedDict):
 class WatchCounts(TypedDict):
     """Between two runs, in hosts; `incidents` and `ended` are how often."""
 
-    hosts: Annotated[Some, "Hosts that keep themselves in line"]
+    hosts: Annotated[PositiveCount, "Hosts that keep themselves in line"]
     opened: Annotated[Count, "Hosts of these on which something was open in between"]
     closed_again: Annotated[Count, "Hosts on which some of that is closed now"]
     incidents: Annotated[Count, "How often something was open"]
@@ -159,7 +175,7 @@ class RequestCounts(TypedDict):
     left_out: Count
 
 
-class Fetched(TypedDict):
+class LastFetch(TypedDict):
     """The last time that an address fetched a file of an export."""
 
     address: str
@@ -167,18 +183,18 @@ class Fetched(TypedDict):
     file: str
 
 
-class FetchedBy(TypedDict):
+class ExportReader(TypedDict):
     """Who fetched an export, by the access log of the web server that serves it."""
 
     since: Annotated[Moment | None, "From when on the log was read; null for a log without a request"]
     addresses: Annotated[Count, "How many addresses fetched a file of it"]
-    last: Annotated[list[Fetched], "The last time of each of these, the newest first, at most 20"]
+    last: Annotated[list[LastFetch], "The last time of each of these, the newest first, at most 20"]
 
 
-class Point(Fed):
+class ReportedExport(ScheduledExport):
     """An export to a point that scheduled runs keep up to date, as the run found its directory."""
 
-    state: Annotated[str, "The worst that is so", Keywords(enum=POINT_STATES)]
+    state: Annotated[str, "The worst that is so", SchemaKeywords(enum=POINT_STATES)]
     why: Annotated[list[str], "All that is wrong, or not known, in words"]
     written: Annotated[Moment | None, "By its manifest, as are the next two; null where that is not known"]
     plan: Annotated[str | None, "The digest of the plan that it is from"]
@@ -186,7 +202,7 @@ class Point(Fed):
     older: Annotated[bool | None, "Whether it is from another plan than that of this run"]
     expired: Annotated[bool | None, "Whether it was valid until a moment before the end of this run"]
     signed_with: Annotated[str | None, "The key, where a signature counts"]
-    fetched_by: Annotated[FetchedBy | None, "Null where that is not known"]
+    fetched_by: Annotated[ExportReader | None, "Null where that is not known"]
     fetched_by_unknown: Annotated[str, "Why it is not known; empty where it is"]
 
 
@@ -208,7 +224,7 @@ class LiftedHost(TypedDict):
     run: Annotated[str, "The run that lifted them"]
 
 
-class OfDepartment(TypedDict):
+class ReportDepartment(TypedDict):
     """The department that a report is about alone."""
 
     name: str
@@ -217,28 +233,32 @@ class OfDepartment(TypedDict):
     left_out: Annotated[str, "What such a report does not have, in words"]
 
 
-class Report(TypedDict):
+class FleetReport(TypedDict):
     """report.json. What is not required is not in reports of earlier versions."""
 
-    schema: Annotated[str, Keywords(const=REPORT_SCHEMA)]
+    schema: Annotated[str, SchemaKeywords(const=REPORT_SCHEMA)]
     run: ReportRun
-    summary: Summary
+    summary: ReportSummary
     rules: Annotated[list[RuleCounts], "Rules that some host lists"]
     waivers: list[RunWaiver]
-    upcoming: Annotated[list[Upcoming], "In a plan and not in force yet"]
+    upcoming: Annotated[list[UpcomingRestriction], "In a plan and not in force yet"]
     nothing_known: NotRequired[
-        Annotated[list[NothingKnown], "Rules of which nothing is known to look for, on so many hosts"]
+        Annotated[list[UnidentifiedRule], "Rules of which nothing is known to look for, on so many hosts"]
     ]
-    not_served: NotRequired[Annotated[list[HostWhy], "Network devices and Windows hosts: nobody connects to them"]]
+    not_served: NotRequired[Annotated[list[HostReason], "Network devices and Windows hosts: nobody connects to them"]]
     unexpected_hosts: Annotated[list[str], "Hosts that answered and were not asked"]
     unexpected: NotRequired[Annotated[list[HostNote], "What was not as expected about an answer"]]
     new: NotRequired[
         Annotated[list[Annotated[NewProblem, dict]] | None, "What was not there in the baseline; null without one"]
     ]
-    rollout: NotRequired[Annotated[RolloutReport | None, "How far an enforcing run came; null in any other", CLOSED]]
+    rollout: NotRequired[
+        Annotated[RolloutReport | None, "How far an enforcing run came; null in any other", CLOSED_MAPPING]
+    ]
     departments: NotRequired[Annotated[dict[str, list[str]], "Hosts by department"]]
     department: NotRequired[
-        Annotated[OfDepartment, "Only of what report --group shows: the department that it is about alone", CLOSED]
+        Annotated[
+            ReportDepartment, "Only of what report --group shows: the department that it is about alone", CLOSED_MAPPING
+        ]
     ]
     lifted: NotRequired[
         Annotated[
@@ -250,13 +270,14 @@ class Report(TypedDict):
         Annotated[
             WatchCounts | None,
             "What hosts that keep themselves in line did between two runs; null where there are none",
-            CLOSED,
+            CLOSED_MAPPING,
         ]
     ]
     requests: NotRequired[Annotated[RequestCounts | None, "Of users, for exceptions; null for none"]]
     points: NotRequired[
         Annotated[
-            list[Point], "The exports that scheduled runs keep up to date, as they were before this run wrote any again"
+            list[ReportedExport],
+            "The exports that scheduled runs keep up to date, as they were before this run wrote any again",
         ]
     ]
     warnings: list[str]

@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...base.mappings import TypedDict
-from .call import OfController
+from .call import ExpectedWatch
 
 if TYPE_CHECKING:
     from typing import Annotated, NotRequired
 
-    from ..words import FACILITIES, SENT
-    from .annotations import Control, Count, Day, Keywords, Moment, RunMode, Some, WaiverStatus
+    from ..words import SENT_EVENTS, SYSLOG_FACILITIES
+    from .annotations import Control, Count, Day, Moment, PositiveCount, RunMode, SchemaKeywords, WaiverStatus
 
 
 Variables = Mapping[str, Any]  # of a host, as Ansible has them
-Result = dict[str, Any]  # of a task, as Ansible has it
+ActionResult = dict[str, Any]  # of a task, as Ansible has it
 
 
-class Release(TypedDict):
+class ReleaseFacts(TypedDict):
     """The release of the catalogue."""
 
     version: Annotated[str, "As its release.yml has it; empty where it has none"]
     released: Annotated[str, "The day of the release; empty where it has none"]
 
 
-class Fed(TypedDict):
+class ScheduledExport(TypedDict):
     """An export that scheduled runs write again."""
 
     format: str
@@ -34,7 +34,7 @@ class Fed(TypedDict):
     group: str
 
 
-class DuePoint(Fed):
+class DueExport(ScheduledExport):
     """A fed export as the policy of a run has it."""
 
     plan: str  # the digest of the plan that it has to be from; "" where there is no such plan
@@ -51,12 +51,12 @@ class EventSettings(TypedDict, total=False):
     file: Annotated[str, "The file that they are appended to; empty for none"]
     journald: bool
     syslog: bool
-    facility: Annotated[str, Keywords(enum=tuple(FACILITIES))]
-    send: Annotated[str, Keywords(enum=SENT)]
-    limit: Annotated[Some, "How many events one run sends at most"]
+    facility: Annotated[str, SchemaKeywords(enum=tuple(SYSLOG_FACILITIES))]
+    send: Annotated[str, SchemaKeywords(enum=SENT_EVENTS)]
+    limit: Annotated[PositiveCount, "How many events one run sends at most"]
 
 
-class Command(TypedDict):
+class RunCommand(TypedDict):
     """How a run was called."""
 
     program: Annotated[list[str], "The launcher or ansible-playbook, as typed"]
@@ -67,14 +67,14 @@ class Command(TypedDict):
     withheld: Annotated[list[str], "Variables that were given with -e and look like secrets; their values are not kept"]
 
 
-class Spread(TypedDict):
+class SecondsByHost(TypedDict):
     """Seconds that hosts may have different values of."""
 
     usual: int
     hosts: dict[str, int]
 
 
-class Rolling(TypedDict):
+class RolloutLimits(TypedDict):
     """How far a run reaches at once."""
 
     batches: str | list[int | str]  # "auto", or sizes
@@ -82,14 +82,14 @@ class Rolling(TypedDict):
     max_failures: str
 
 
-class Policy(TypedDict):
+class ControlPolicy(TypedDict):
     """What a plan says of one control: its mode, and the digest of all that it is made from (None where it is off)."""
 
     mode: str
     policy: str | None
 
 
-class Upcoming(TypedDict):
+class UpcomingRestriction(TypedDict):
     """What is in a plan and not in force yet."""
 
     service: str
@@ -97,7 +97,7 @@ class Upcoming(TypedDict):
     effective_from: Day
 
 
-class Revoked(TypedDict):
+class WaiverRevocation(TypedDict):
     """Who took a waiver back."""
 
     on: Moment
@@ -139,13 +139,13 @@ class RunWaiver(TypedDict):
     requested_by: NotRequired[str]
     approved_by: NotRequired[str]
     approved_on: NotRequired[Moment]
-    revoked: NotRequired[Revoked | None]
+    revoked: NotRequired[WaiverRevocation | None]
     signed_with: NotRequired[str | None]
     requested_on: NotRequired[Moment | None]
     file: NotRequired[str]
 
 
-class Interrupted(TypedDict):
+class RunInterruption(TypedDict):
     """Why a run ended before its end, and which later run closed it."""
 
     why: Annotated[str, "In words: the signal, an error of Ansible's, or that it was killed"]
@@ -168,14 +168,14 @@ class Run(TypedDict):
     started: Moment
     version: NotRequired[Annotated[str | None, "The version of Proscribe; of a merged report all, with commas"]]
     catalog_version: str
-    catalog: NotRequired[Annotated[Release | None, "The release of the catalogue"]]
+    catalog: NotRequired[Annotated[ReleaseFacts | None, "The release of the catalogue"]]
     inventory: list[str]
     limit: Annotated[str | None, "--limit"]
     pattern: NotRequired[Annotated[str | None, "proscribe_hosts: the hosts that runs are about"]]
     controls: NotRequired[list[Control] | None]
     command: NotRequired[
         Annotated[
-            Command | None,
+            RunCommand | None,
             "How the run was called, so that what is proposed next keeps its scope; null in a merged report whose "
             "parts were called differently",
         ]
@@ -183,7 +183,7 @@ class Run(TypedDict):
     stale_catalog: NotRequired[
         Annotated[StaleCatalog, "Where something restricted was not checked for too long: the command `catalog stale`"]
     ]
-    interrupted: NotRequired[Annotated[Interrupted | None, "Only of a run that ended before its end; else null"]]
+    interrupted: NotRequired[Annotated[RunInterruption | None, "Only of a run that ended before its end; else null"]]
 
 
 class ReportFacts(TypedDict, total=False):
@@ -192,36 +192,36 @@ class ReportFacts(TypedDict, total=False):
     services: list[str] | None
     not_served: dict[str, str]
     waivers: list[RunWaiver]
-    upcoming: list[Upcoming]
+    upcoming: list[UpcomingRestriction]
     nothing_known: dict[str, list[str]]
     departments: dict[str, list[str]]
     warnings: list[str]
     warnings_to_print: NotRequired[list[str]]  # without those that an earlier run of the day has printed
 
 
-class Prepared(TypedDict):
+class PreparedPlans(TypedDict):
     """What goes to the hosts of a run (wire/store.py)."""
 
     code: str  # the name of the observing code
     packed: dict[str, str]  # SHA-256 of the packed plan, by the digest of the plan
 
 
-class Reporting(TypedDict):
+class RunReporting(TypedDict):
     """Where a run is reported and remembered, and what it is compared with."""
 
     exports: list[str]
-    exports_fed: list[Fed]  # those that scheduled runs write again
+    exports_fed: list[ScheduledExport]  # those that scheduled runs write again
     events: EventSettings  # empty: none is sent
     round: str  # the id of the round that the run is a slice of; "" for none
     history: str
     history_keep: int  # seconds; 0: forever
     reports_keep: int  # the same
     baseline: str  # the directory of a complete report, "" for none
-    stale_after: Spread
-    observe_timeout: Spread
+    stale_after: SecondsByHost
+    observe_timeout: SecondsByHost
 
 
-class CompiledRun(Run, ReportFacts, Prepared, Reporting):
+class CompiledRun(Run, ReportFacts, PreparedPlans, RunReporting):
     """What compiling a run says of it: `proscribe_run` of its hosts (controller/compile/plans/run.py)."""
 
     windows: list[str]
@@ -229,14 +229,14 @@ class CompiledRun(Run, ReportFacts, Prepared, Reporting):
     plans: str
     hosts: dict[str, str]
     left_out: list[str]
-    policies: dict[str, dict[str, Policy]]
+    policies: dict[str, dict[str, ControlPolicy]]
     rules: dict[str, int]
     probe: list[str]
     audit_stored: list[str]
     gate: dict[str, str]
-    rollout: Rolling
-    points: NotRequired[list[DuePoint]]
-    watch: NotRequired[OfController]
+    rollout: RolloutLimits
+    points: NotRequired[list[DueExport]]
+    watch: NotRequired[ExpectedWatch]
 
 
 class RegisteredRun(CompiledRun):

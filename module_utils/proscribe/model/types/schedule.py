@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import NotRequired
 
 
-class Runs(TypedDict):
+class ScheduledRuns(TypedDict):
     """What scheduled runs are made of, and as which account they run."""
 
     account: str

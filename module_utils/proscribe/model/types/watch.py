@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import NotRequired
 
 
-class Line(TypedDict):
+class JournalLine(TypedDict):
     """A line of the journal: an event, with the fields that journal.EVENTS has for it."""
 
     at: str
@@ -37,7 +37,7 @@ class Line(TypedDict):
     about: NotRequired[str]
 
 
-class Uncorrected(TypedDict):
+class UncorrectedControl(TypedDict):
     """What an own observation could not correct of a control."""
 
     control: str
@@ -51,17 +51,17 @@ class LastObservation(TypedDict, total=False):
     last: str
     plan: str
     drifted: list[str]
-    uncorrected: list[Uncorrected]
+    uncorrected: list[UncorrectedControl]
     unmet: list[str]  # of `drifted`, rules that were never in line by this plan
     reported: list[str]
-    unwritten: list[Line]
+    unwritten: list[JournalLine]
     clock: int
     up: int
     boot: str
     journal: list[int]
 
 
-class Sets(TypedDict, total=False):
+class VerifierSets(TypedDict, total=False):
     """What the daemon lets through to the verifier, and what that follows from."""
 
     parts: list[str]  # names of programs and directories, anywhere in a path
@@ -76,10 +76,10 @@ class Sets(TypedDict, total=False):
     every: float  # seconds between two own observations of the host
 
 
-class Verdicts(TypedDict, total=False):
+class VerifierVerdicts(TypedDict, total=False):
     """What the verifier answers to the daemon."""
 
-    sets: Sets
+    sets: VerifierSets
     innocent: list[tuple[int | str, ...]]  # by the keys of their starts
     again: list[int]  # processes that could not be verified
     later: dict[int, float]  # processes that have to wait, and for how many seconds
@@ -87,7 +87,7 @@ class Verdicts(TypedDict, total=False):
     used: float  # seconds of processor time
 
 
-class Gathered(TypedDict):
+class GatheredIncident(TypedDict):
     """An incident while the journal is read (state/summary.py)."""
 
     cause: str

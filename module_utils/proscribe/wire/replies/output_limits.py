@@ -23,106 +23,106 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from ...base.duration import shown
+from ...base.duration import format_duration
 
-CHUNK = 1 << 16  # bytes; what a pipe holds
-AGAIN = 5.0  # seconds after which what did not end by being killed is given up by an exception
+CHUNK_BYTES = 1 << 16  # bytes; what a pipe holds
+RETRY_SECONDS = 5.0  # seconds after which what did not end by being killed is given up by an exception
 
 
-def too_long(seconds: float) -> str:
+def describe_timeout(seconds: float) -> str:
     """That a host has used up its time."""
-    long = shown(seconds) if seconds >= 60 else f"{seconds:g} second{'s' * (seconds != 1)}"
-    return f"it took longer than {long}"
+    duration = format_duration(seconds) if seconds >= 60 else f"{seconds:g} second{'s' * (seconds != 1)}"
+    return f"it took longer than {duration}"
 
 
-def too_much(most: int) -> str:
+def describe_excess_output(max_bytes: int) -> str:
     """That a host has printed more than so many bytes."""
-    return f"it answered with more than {most // 1024**2} MiB"
+    return f"it answered with more than {max_bytes // 1024**2} MiB"
 
 
-class TookTooLong(Exception):
+class TimeLimitExceeded(Exception):
     """The time is over, and no program was there to be killed, or it did not end."""
 
 
-class Leash:
-    """`most` bytes of output, and `seconds` until the end. `why` is "" as long as both are kept. `gone`: what was cut
+class OutputLimiter:
+    """`max_bytes` bytes of output, and `seconds` until the end. `reason` is "" as long as both are kept. `has_ended`: what was cut
     has ended by itself.
     """
 
-    def __init__(self, most: int, seconds: float) -> None:
-        self.most, self.seconds = most, seconds
-        self.why = ""
-        self.gone = False
-        self._left = most
-        self._started: list[subprocess.Popen[bytes]] = []
+    def __init__(self, max_bytes: int, seconds: float) -> None:
+        self.max_bytes, self.seconds = max_bytes, seconds
+        self.reason = ""
+        self.has_ended = False
+        self._bytes_left = max_bytes
+        self._processes: list[subprocess.Popen[bytes]] = []
 
-    def __enter__(self) -> Leash:
+    def __enter__(self) -> OutputLimiter:
         self._popen = subprocess.Popen
-        leash = self
+        limiter = self
 
-        class Leashed(_Leashed):
+        class Leashed(_LimitedProcess):
             def __init__(self, *args: Any, **kwargs: Any) -> None:
-                self.leash = leash
+                self.limiter = limiter
                 super().__init__(*args, **kwargs)
 
         subprocess.Popen = Leashed  # type: ignore[misc]
         self._end = time.monotonic() + self.seconds
         # A limit of the task's own (`timeout`) uses the same timer; the one that is over first counts.
-        self._others = signal.getitimer(signal.ITIMER_REAL)[0]
-        if not 0 < self._others < self.seconds:
-            self._handler = signal.signal(signal.SIGALRM, self._alarm)
-            signal.setitimer(signal.ITIMER_REAL, self.seconds, AGAIN)
+        self._earlier_timer = signal.getitimer(signal.ITIMER_REAL)[0]
+        if not 0 < self._earlier_timer < self.seconds:
+            self._handler = signal.signal(signal.SIGALRM, self._handle_alarm)
+            signal.setitimer(signal.ITIMER_REAL, self.seconds, RETRY_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not 0 < self._others < self.seconds:
+        if not 0 < self._earlier_timer < self.seconds:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self._handler)
-            if self._others:
+            if self._earlier_timer:
                 spent = self.seconds - (self._end - time.monotonic())
-                signal.setitimer(signal.ITIMER_REAL, max(self._others - spent, 0.01))
+                signal.setitimer(signal.ITIMER_REAL, max(self._earlier_timer - spent, 0.01))
         subprocess.Popen = self._popen  # type: ignore[misc]
-        for process in self._started:
+        for process in self._processes:
             if process.poll() is None:
-                _kill(process)
+                _kill_process(process)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(1)
 
-    def cut(self, why: str) -> None:
+    def end_processes(self, reason: str) -> None:
         """End everything, for that reason."""
-        self.why = self.why or why
-        for process in self._started:
+        self.reason = self.reason or reason
+        for process in self._processes:
             if process.returncode is None:
-                _kill(process)
+                _kill_process(process)
 
-    def started(self, process: subprocess.Popen[bytes]) -> None:
+    def note_process(self, process: subprocess.Popen[bytes]) -> None:
         """Note a program; one that is started after the end is ended at once."""
-        self._started.append(process)
-        if self.why:
-            _kill(process)
+        self._processes.append(process)
+        if self.reason:
+            _kill_process(process)
 
-    def read(self, file: IO[bytes], most: int = CHUNK) -> bytes:
+    def read_chunk(self, file: IO[bytes], max_bytes: int = CHUNK_BYTES) -> bytes:
         """Some bytes out of a pipe that has them; b"" at its end, and once a limit was gone over."""
-        if self.why:
+        if self.reason:
             return b""
-        chunk = os.read(file.fileno(), most)
-        self._left -= len(chunk)
-        if self._left < 0:
-            self.cut(too_much(self.most))
+        chunk = os.read(file.fileno(), max_bytes)
+        self._bytes_left -= len(chunk)
+        if self._bytes_left < 0:
+            self.end_processes(describe_excess_output(self.max_bytes))
             return b""
         return chunk
 
-    def _alarm(self, _signal: int, _frame: FrameType | None) -> None:
-        first = not self.why
-        self.cut(too_long(self.seconds))
-        if not first:
-            raise TookTooLong(self.why)
+    def _handle_alarm(self, _signal: int, _frame: FrameType | None) -> None:
+        is_first = not self.reason
+        self.end_processes(describe_timeout(self.seconds))
+        if not is_first:
+            raise TimeLimitExceeded(self.reason)
 
 
-class _Leashed(subprocess.Popen):  # type: ignore[type-arg]
+class _LimitedProcess(subprocess.Popen):  # type: ignore[type-arg]
     """A program on the leash. Its pipes are read as bytes."""
 
-    leash: Leash
+    limiter: OutputLimiter
     text_mode: bool
     stdin: Any
     stdout: Any
@@ -130,17 +130,17 @@ class _Leashed(subprocess.Popen):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.leash.started(self)
+        self.limiter.note_process(self)
         if not self.text_mode:  # no connection reads text
-            self.stdout = self.stdout and _Counted(self.stdout, self.leash)
-            self.stderr = self.stderr and _Counted(self.stderr, self.leash)
+            self.stdout = self.stdout and _LimitedPipe(self.stdout, self.limiter)
+            self.stderr = self.stderr and _LimitedPipe(self.stderr, self.limiter)
 
     def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002 - as it is
         """As of subprocess, which would read past our pipes."""
         if self.text_mode:
             return super().communicate(input, timeout)
-        found: dict[Any, list[bytes]] = {self.stdout: [], self.stderr: []}
-        given = memoryview(input or b"")
+        chunks_by_pipe: dict[Any, list[bytes]] = {self.stdout: [], self.stderr: []}
+        unwritten = memoryview(input or b"")
         end = None if timeout is None else time.monotonic() + timeout
         with selectors.DefaultSelector() as selector:
             for pipe in filter(None, (self.stdout, self.stderr)):
@@ -149,7 +149,7 @@ class _Leashed(subprocess.Popen):  # type: ignore[type-arg]
                 self.stdin.flush()
                 os.set_blocking(self.stdin.fileno(), False)
                 selector.register(self.stdin, selectors.EVENT_WRITE)
-            while selector.get_map() and not self.leash.why:
+            while selector.get_map() and not self.limiter.reason:
                 if end is not None and time.monotonic() > end:
                     raise subprocess.TimeoutExpired(self.args, timeout or 0)
                 for key, _ in selector.select(None if end is None else end - time.monotonic()):
@@ -157,53 +157,53 @@ class _Leashed(subprocess.Popen):  # type: ignore[type-arg]
                     if file is self.stdin:
                         with contextlib.suppress(BlockingIOError):
                             try:
-                                given = given[os.write(file.fileno(), given[:CHUNK]) :]
+                                unwritten = unwritten[os.write(file.fileno(), unwritten[:CHUNK_BYTES]) :]
                             except BrokenPipeError:  # it does not want to hear it
-                                given = given[:0]
-                        if not given:
+                                unwritten = unwritten[:0]
+                        if not unwritten:
                             selector.unregister(file)
                             with contextlib.suppress(BrokenPipeError):
                                 file.close()
-                    elif chunk := self.leash.read(file):
-                        found[file].append(chunk)
+                    elif chunk := self.limiter.read_chunk(file):
+                        chunks_by_pipe[file].append(chunk)
                     else:
                         selector.unregister(file)
                         file.close()
         self.wait(None if end is None else max(end - time.monotonic(), 0))
-        out, err = (None if pipe is None else b"".join(found[pipe]) for pipe in (self.stdout, self.stderr))
+        out, err = (None if pipe is None else b"".join(chunks_by_pipe[pipe]) for pipe in (self.stdout, self.stderr))
         return out, err
 
 
-class _Counted:
+class _LimitedPipe:
     """A pipe that is read through the leash."""
 
-    def __init__(self, file: IO[bytes], leash: Leash) -> None:
-        self._file, self._leash = file, leash
+    def __init__(self, file: IO[bytes], limiter: OutputLimiter) -> None:
+        self._file, self._limiter = file, limiter
 
     def read(self, size: int = -1) -> bytes:
         """What is there now, of a pipe that does not block; else everything, or at most as many bytes."""
         if not os.get_blocking(self._file.fileno()):
-            return self._leash.read(self._file)
+            return self._limiter.read_chunk(self._file)
         if size >= 0:
-            return self._leash.read(self._file, size)
-        return b"".join(iter(lambda: self._leash.read(self._file), b""))
+            return self._limiter.read_chunk(self._file, size)
+        return b"".join(iter(lambda: self._limiter.read_chunk(self._file), b""))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _kill_process(process: subprocess.Popen[bytes]) -> None:
     """Kill a program and what it has started: sshpass has ssh do the work, a shell has sudo."""
-    for pid in [process.pid, *_below(process.pid)]:
+    for pid in [process.pid, *_list_descendants(process.pid)]:
         with contextlib.suppress(
             OSError
         ):  # it has ended, or is somebody else's by now (sudo hears of its parent's end)
             os.kill(pid, signal.SIGKILL)
 
 
-def _below(pid: int) -> Iterator[int]:
+def _list_descendants(pid: int) -> Iterator[int]:
     """The processes below one, where the system says so."""
     with contextlib.suppress(OSError, ValueError):
         for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
             yield child
-            yield from _below(child)
+            yield from _list_descendants(child)

@@ -11,72 +11,74 @@ import json
 import re
 from typing import Any, AnyStr
 
-from .shapes import Unusable, line
+from .shapes import UnusableAnswer, read_line
 
 # Values of one answer: a record with as much as it may have (finding.py) has half of it. A full quarantine's list has
 # nearly as many.
-MOST_VALUES = 250_000
-BEFORE_VALUES = ",[{"  # each has a value behind it, or none
+MAX_VALUES = 250_000
+VALUE_SEPARATORS = ",[{"  # each has a value behind it, or none
 # A text, whole or cut off, or what is between two of them. Never tried twice at one place.
-PIECE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[^"]++', re.DOTALL)
+PIECE_PATTERN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[^"]++', re.DOTALL)
 
 
-def parsed(text: str, most: int = MOST_VALUES) -> Any:
+def parse_answer_json(text: str, max_values: int = MAX_VALUES) -> Any:
     """What a JSON text of at most so many values says. Raises Unusable; NaN and Infinity are no JSON, and a number has
     4,300 digits at most.
     """
-    _require_few_values(text, most)
+    _require_few_values(text, max_values)
     try:
-        return json.loads(text, parse_constant=_refused)
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else line(str(error), "an error", 100)
-        raise Unusable(f"it is no JSON: {why}") from None
+        reason = (
+            "it is nested too deeply" if isinstance(error, RecursionError) else read_line(str(error), "an error", 100)
+        )
+        raise UnusableAnswer(f"it is no JSON: {reason}") from None
 
 
-def last_line(output: str | bytes, begin: str) -> str | None:
+def find_last_line(output: str | bytes, prefix: str) -> str | None:
     """What follows in the last line of an output that begins so, without its end; None for none. A shell may print what
     it likes around it.
     """
     if isinstance(output, str):
-        first, last = _last_line(output, begin, "\n", "\r")
-        return output[first + len(begin) : last] if last else None
-    first, last = _last_line(output, begin.encode(), b"\n", b"\r")
+        first, last = _locate_last_line(output, prefix, "\n", "\r")
+        return output[first + len(prefix) : last] if last else None
+    first, last = _locate_last_line(output, prefix.encode(), b"\n", b"\r")
     # Of bytes no copy is made.
-    return str(memoryview(output)[first + len(begin) : last], "utf-8", "surrogateescape") if last else None
+    return str(memoryview(output)[first + len(prefix) : last], "utf-8", "surrogateescape") if last else None
 
 
-def _last_line(output: AnyStr, begin: AnyStr, end: AnyStr, of_terminals: AnyStr) -> tuple[int, int]:
+def _locate_last_line(output: AnyStr, prefix: AnyStr, end: AnyStr, terminal_end: AnyStr) -> tuple[int, int]:
     """Where that line begins and ends; (0, 0) for none."""
-    place = output.rfind(end + begin) + 1
-    if not output.startswith(begin, place):
+    start = output.rfind(end + prefix) + 1
+    if not output.startswith(prefix, start):
         return 0, 0
-    ends = [found for one in (end, of_terminals) if (found := output.find(one, place)) >= 0]
-    return place, min(ends, default=len(output))
+    ends = [position for ending in (end, terminal_end) if (position := output.find(ending, start)) >= 0]
+    return start, min(ends, default=len(output))
 
 
-def last_object(output: str) -> Any:
+def parse_last_object(output: str) -> Any:
     """What the last line of an output that looks like a JSON object says. Raises Unusable where there is none."""
-    first, last = _last_line(output, "{", "\n", "\r")
+    first, last = _locate_last_line(output, "{", "\n", "\r")
     if not last:
-        raise Unusable("it is no JSON")
-    return parsed(output[first:last].rstrip())
+        raise UnusableAnswer("it is no JSON")
+    return parse_answer_json(output[first:last].rstrip())
 
 
-def _require_few_values(text: str, most: int) -> None:
+def _require_few_values(text: str, max_values: int) -> None:
     """Refuse a text that has too many values."""
-    if _count(text) <= most:  # with those that stand in texts
+    if _count_separators(text) <= max_values:  # with those that stand in texts
         return
     values = 0
-    for piece in PIECE.finditer(text):
+    for piece in PIECE_PATTERN.finditer(text):
         if text[piece.start()] != '"':
-            values += _count(piece[0])
-            if values > most:
-                raise Unusable(f"it has more than {most:,} values")
+            values += _count_separators(piece[0])
+            if values > max_values:
+                raise UnusableAnswer(f"it has more than {max_values:,} values")
 
 
-def _count(text: str) -> int:
-    return sum(map(text.count, BEFORE_VALUES))
+def _count_separators(text: str) -> int:
+    return sum(map(text.count, VALUE_SEPARATORS))
 
 
-def _refused(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no number")

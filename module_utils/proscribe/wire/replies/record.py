@@ -11,164 +11,197 @@ from functools import partial
 from typing import Any, Final
 
 from ...model.finding import (
-    BESIDE,
     ERROR,
-    MOST_FINDINGS,
-    MOST_FINDINGS_OF_RULE,
-    MOST_RULES,
+    EXTRA_RULE_GROUPS,
+    MAX_FINDINGS,
+    MAX_RULE_FINDINGS,
+    MAX_RULES,
     RECORD_SCHEMA,
     STATES,
     UNKNOWN,
-    first_findings,
-    worst,
+    find_worst_state,
+    take_first_findings,
 )
 from ...model.plan import CONTROLS
 from ...model.types.record import (
-    Evidence,
+    ControlRecord,
+    FindingRecord,
     FullScan,
-    Observed,
-    OfControl,
-    Quarantine,
-    Record,
+    HostRecord,
+    ObservedRecord,
+    QuarantineTotals,
     RecordError,
-    Rule,
+    RuleRecord,
 )
-from ...model.words import MOST_QUARANTINE_USERS, PLATFORM
+from ...model.words import MAX_QUARANTINE_USERS, PLATFORM_KEYS
 from . import watched
-from .shapes import NAME, TOKEN, Unusable, count, line, listed, mapping, name, one_of, optional, said
+from .shapes import (
+    MAX_NAME_LENGTH,
+    MAX_TOKEN_LENGTH,
+    UnusableAnswer,
+    quote_content,
+    read_choice,
+    read_count,
+    read_line,
+    read_list,
+    read_name,
+    read_optional,
+    require_mapping,
+)
 
-__all__ = ["RUN", "Unusable", "field", "read", "silent", "taken"]
+__all__ = [
+    "RUN_ERROR",
+    "UnusableAnswer",
+    "read_finding_field",
+    "read_record",
+    "make_silent_record",
+    "read_unnamed_record",
+]
 
 # The `control` of an error that is not one control's: the host could not be observed again, or some task failed.
-RUN = "run"
-OBSERVED = (*CONTROLS, *BESIDE)  # what has rules
+RUN_ERROR = "run"
+RULE_GROUPS = (*CONTROLS, *EXTRA_RULE_GROUPS)  # what has rules
 
-MOST_ERRORS = 100
-MOST_USERS = 1000
-SOFTWARE: Final = ("package_systems", "user_package_systems", "browsers")
-TEXTS: Final = ("found_at", "commit", "commit_trust", "catalog")  # not in each record
-MOST_SOFTWARE = 100
+MAX_ERRORS = 100
+MAX_USERS = 1000
+SOFTWARE_KEYS: Final = ("package_systems", "user_package_systems", "browsers")
+OPTIONAL_TEXT_KEYS: Final = ("found_at", "commit", "commit_trust", "catalog")  # not in each record
+MAX_SOFTWARE = 100
 # Of a finding, in characters. Somebody's paths may be long, and are cut; the rest is words of ours.
-LENGTHS = {"kind": TOKEN, "manager": TOKEN, "version": TOKEN, "path": NAME}
+MAX_FIELD_LENGTHS = {
+    "kind": MAX_TOKEN_LENGTH,
+    "manager": MAX_TOKEN_LENGTH,
+    "version": MAX_TOKEN_LENGTH,
+    "path": MAX_NAME_LENGTH,
+}
 
 
-def read(host: str, answer: object) -> Record:
+def read_record(host: str, answer: object) -> HostRecord:
     """The answer as a host record of that inventory name, with every key of the schema. Raises Unusable."""
-    return {"schema": RECORD_SCHEMA, "host": host, **taken(answer)}
+    return {"schema": RECORD_SCHEMA, "host": host, **read_unnamed_record(answer)}
 
 
-def of_result(answer: object) -> Observed:
+def read_result_record(answer: object) -> ObservedRecord:
     """The answer as a part of a task's result. Raises Unusable. For each callback, Ansible copies the lists and
     mappings of a result, which costs more than to read an answer. So the rules are a tuple, which is not copied.
     """
-    record = taken(answer)
+    record = read_unnamed_record(answer)
     return {**record, "rules": tuple(record["rules"])}  # type: ignore[typeddict-item]
 
 
-def taken(answer: object) -> Observed:
+def read_unnamed_record(answer: object) -> ObservedRecord:
     """The answer as a host record of nobody yet. Raises Unusable."""
-    record = mapping(answer, "the record")
+    record = require_mapping(answer, "the record")
     if record.get("schema") != RECORD_SCHEMA:
-        raise Unusable(f"schema is {said(record.get('schema'))}, expected {RECORD_SCHEMA!r}")
+        raise UnusableAnswer(f"schema is {quote_content(record.get('schema'))}, expected {RECORD_SCHEMA!r}")
     _require_few_findings(record.get("rules"))
-    rules = listed(_rule, record.get("rules"), "rules", MOST_RULES)
-    evaluated = count(record.get("rules_evaluated"), "rules_evaluated")
+    rules = read_list(_read_rule, record.get("rules"), "rules", MAX_RULES)
+    evaluated = read_count(record.get("rules_evaluated"), "rules_evaluated")
     if evaluated < len(rules):
-        raise Unusable(f"it lists {len(rules)} rules and says that it evaluated {evaluated}")
+        raise UnusableAnswer(f"it lists {len(rules)} rules and says that it evaluated {evaluated}")
     if len({rule["rule"] for rule in rules}) < len(rules):
-        raise Unusable("it lists a rule twice")
-    errors = listed(_error, record.get("errors"), "errors", MOST_ERRORS)
+        raise UnusableAnswer("it lists a rule twice")
+    errors = read_list(_read_error, record.get("errors"), "errors", MAX_ERRORS)
     # A control that could not look, and has no rules that say so, must not leave its host compliant.
-    states = [_state(record.get("state")), *(rule["state"] for rule in rules), *(ERROR for _ in errors[:1])]
-    observed: Observed = {
+    states = [_read_state(record.get("state")), *(rule["state"] for rule in rules), *(ERROR for _ in errors[:1])]
+    observed: ObservedRecord = {
         "schema": RECORD_SCHEMA,
-        "state": worst(states) if evaluated else UNKNOWN,
+        "state": find_worst_state(states) if evaluated else UNKNOWN,
         "reason": None,
-        "plan": name(record.get("plan"), "plan", TOKEN),
-        "checked_at": name(record.get("checked_at"), "checked_at", TOKEN),
-        "platform": _platform(record.get("platform")),
+        "plan": read_name(record.get("plan"), "plan", MAX_TOKEN_LENGTH),
+        "checked_at": read_name(record.get("checked_at"), "checked_at", MAX_TOKEN_LENGTH),
+        "platform": _read_platform(record.get("platform")),
         "rules_evaluated": evaluated,
-        "rules_not_applicable": count(record.get("rules_not_applicable", 0), "rules_not_applicable"),
-        "controls": _controls(record.get("controls", {}), rules, evaluated),
+        "rules_not_applicable": read_count(record.get("rules_not_applicable", 0), "rules_not_applicable"),
+        "controls": _read_controls(record.get("controls", {}), rules, evaluated),
         "rules": rules,
-        "attempts": _attempts(record.get("attempts", {})),
+        "attempts": _read_attempts(record.get("attempts", {})),
         "errors": errors,
-        "duration_ms": count(record.get("duration_ms"), "duration_ms"),
+        "duration_ms": read_count(record.get("duration_ms"), "duration_ms"),
     }
-    _add_beside(observed, record)
+    _add_optional_parts(observed, record)
     return observed
 
 
-def _add_beside(observed: Observed, record: Mapping[Any, Any]) -> None:
+def _add_optional_parts(observed: ObservedRecord, record: Mapping[Any, Any]) -> None:
     """What a record has only where there is something to say: of drift, software, quarantine, watch and requests."""
-    for key in TEXTS:
+    for key in OPTIONAL_TEXT_KEYS:
         if record.get(key) is not None:
-            observed[key] = name(record[key], key, TOKEN)
-    for kind in SOFTWARE:
+            observed[key] = read_name(record[key], key, MAX_TOKEN_LENGTH)
+    for kind in SOFTWARE_KEYS:
         if record.get(kind) is not None:
-            observed[kind] = listed(partial(name, what=kind, most=TOKEN), record[kind], kind, MOST_SOFTWARE)
+            observed[kind] = read_list(
+                partial(read_name, label=kind, max_length=MAX_TOKEN_LENGTH), record[kind], kind, MAX_SOFTWARE
+            )
     if (users := record.get("logged_in")) is not None:
-        observed["logged_in"] = listed(partial(name, what="logged_in", most=TOKEN), users, "logged_in")[:MOST_USERS]
+        observed["logged_in"] = read_list(
+            partial(read_name, label="logged_in", max_length=MAX_TOKEN_LENGTH), users, "logged_in"
+        )[:MAX_USERS]
     if (scan := record.get("full_scan")) is not None:
-        observed["full_scan"] = _scan(mapping(scan, "full_scan"))
-    if (held := record.get("quarantine")) is not None:
-        observed["quarantine"] = _quarantine(mapping(held, "quarantine"))
+        observed["full_scan"] = _read_full_scan(require_mapping(scan, "full_scan"))
+    if (totals := record.get("quarantine")) is not None:
+        observed["quarantine"] = _read_quarantine_totals(require_mapping(totals, "quarantine"))
     if (watch := record.get("watch")) is not None:
-        observed["watch"] = watched.watch(watch)
-    if (sent := record.get("requests")) is not None:
-        observed["requests"], observed["requests_left_out"] = watched.requests(sent, record.get("requests_left_out"))
+        observed["watch"] = watched.read_watch(watch)
+    if (requests := record.get("requests")) is not None:
+        observed["requests"], observed["requests_left_out"] = watched.read_requests(
+            requests, record.get("requests_left_out")
+        )
 
 
-def _controls(value: object, rules: list[Rule], evaluated: int) -> dict[str, OfControl]:
+def _read_controls(content: object, rules: list[RuleRecord], evaluated: int) -> dict[str, ControlRecord]:
     """How many rules of each control were evaluated; nothing of a host whose code does not count them yet. It cannot
     count fewer than it lists, or more in all than it evaluated.
     """
     counts = {
-        one_of(name_, OBSERVED, "controls"): _of_control(mapping(said_, "controls"))
-        for name_, said_ in mapping(value, "controls", len(OBSERVED)).items()
+        read_choice(control, RULE_GROUPS, "controls"): _read_control_counts(require_mapping(entry, "controls"))
+        for control, entry in require_mapping(content, "controls", len(RULE_GROUPS)).items()
     }
-    for name_, counted in counts.items():
-        listed_ = sum(rule["rule"].startswith(f"{name_}/") for rule in rules)
-        if counted["evaluated"] < max(listed_, counted["not_applicable"]):
-            raise Unusable(f"it counts {counted['evaluated']} rules of {name_}, fewer than it lists")
-    if sum(counted["evaluated"] for counted in counts.values()) > evaluated:
-        raise Unusable(f"its controls count more rules than the {evaluated} that it says it evaluated")
+    for control, control_counts in counts.items():
+        listed_count = sum(rule["rule"].startswith(f"{control}/") for rule in rules)
+        if control_counts["evaluated"] < max(listed_count, control_counts["not_applicable"]):
+            raise UnusableAnswer(f"it counts {control_counts['evaluated']} rules of {control}, fewer than it lists")
+    if sum(control_counts["evaluated"] for control_counts in counts.values()) > evaluated:
+        raise UnusableAnswer(f"its controls count more rules than the {evaluated} that it says it evaluated")
     return counts
 
 
-def _of_control(given: Mapping[Any, Any]) -> OfControl:
-    evaluated = count(given.get("evaluated"), "controls.evaluated")
+def _read_control_counts(entry: Mapping[Any, Any]) -> ControlRecord:
+    evaluated = read_count(entry.get("evaluated"), "controls.evaluated")
     return {
         "evaluated": evaluated,
-        "not_applicable": count(given.get("not_applicable"), "controls.not_applicable"),
+        "not_applicable": read_count(entry.get("not_applicable"), "controls.not_applicable"),
     }
 
 
-def _platform(value: object) -> dict[str, str]:
-    platform = mapping(value, "platform")
-    return {key: name(platform[key], key, TOKEN) for key in PLATFORM if platform.get(key) is not None}
-
-
-def _scan(scan: Mapping[Any, Any]) -> FullScan:
+def _read_platform(content: object) -> dict[str, str]:
+    platform = require_mapping(content, "platform")
     return {
-        "at": name(scan.get("at"), "full_scan.at", TOKEN),
-        "runs": count(scan.get("runs"), "full_scan.runs"),
+        key: read_name(platform[key], key, MAX_TOKEN_LENGTH) for key in PLATFORM_KEYS if platform.get(key) is not None
     }
 
 
-def _quarantine(held: Mapping[Any, Any]) -> Quarantine:
-    sizes = mapping(held.get("owners"), "quarantine.owners", MOST_QUARANTINE_USERS)
+def _read_full_scan(scan: Mapping[Any, Any]) -> FullScan:
     return {
-        "items": count(held.get("items"), "quarantine.items"),
-        "bytes": count(held.get("bytes"), "quarantine.bytes"),
-        "oldest": name(held.get("oldest"), "quarantine.oldest", TOKEN),
+        "at": read_name(scan.get("at"), "full_scan.at", MAX_TOKEN_LENGTH),
+        "runs": read_count(scan.get("runs"), "full_scan.runs"),
+    }
+
+
+def _read_quarantine_totals(totals: Mapping[Any, Any]) -> QuarantineTotals:
+    sizes = require_mapping(totals.get("owners"), "quarantine.owners", MAX_QUARANTINE_USERS)
+    return {
+        "items": read_count(totals.get("items"), "quarantine.items"),
+        "bytes": read_count(totals.get("bytes"), "quarantine.bytes"),
+        "oldest": read_name(totals.get("oldest"), "quarantine.oldest", MAX_TOKEN_LENGTH),
         "owners": {
-            name(owner, "quarantine.owners", TOKEN): count(size, "quarantine.owners") for owner, size in sizes.items()
+            read_name(owner, "quarantine.owners", MAX_TOKEN_LENGTH): read_count(size, "quarantine.owners")
+            for owner, size in sizes.items()
         },
     }
 
 
-def silent(host: str, reason: str) -> Record:
+def make_silent_record(host: str, reason: str) -> HostRecord:
     """The record of a host that gave no usable answer: unknown, with the reason, and nothing evaluated."""
     return {
         "schema": RECORD_SCHEMA,
@@ -188,70 +221,72 @@ def silent(host: str, reason: str) -> Record:
     }
 
 
-def _rule(value: object) -> Rule:
-    rule = mapping(value, "a rule")
+def _read_rule(content: object) -> RuleRecord:
+    rule = require_mapping(content, "a rule")
     return {
-        "rule": watched.rule_name(rule.get("rule")),
-        "state": _state(rule.get("state")),
-        "waiver": optional(_token, rule.get("waiver"), "waiver"),
-        "reason": optional(line, rule.get("reason"), "reason"),
-        "findings": _findings(rule.get("findings")),
+        "rule": watched.read_rule_name(rule.get("rule")),
+        "state": _read_state(rule.get("state")),
+        "waiver": read_optional(_read_token, rule.get("waiver"), "waiver"),
+        "reason": read_optional(read_line, rule.get("reason"), "reason"),
+        "findings": _read_findings(rule.get("findings")),
     }
 
 
 def _require_few_findings(rules: object) -> None:
     """Refuse a record with more findings than a host sends, before the first one is read."""
-    several = rules if isinstance(rules, (list, tuple)) else ()
-    found = [rule.get("findings") for rule in several if isinstance(rule, Mapping)]
-    total = sum(len(findings) for findings in found if isinstance(findings, list))
-    if total > MOST_FINDINGS:
-        raise Unusable(f"it has {total:,} findings, {MOST_FINDINGS:,} are the most")
+    rule_list = rules if isinstance(rules, (list, tuple)) else ()
+    finding_lists = [rule.get("findings") for rule in rule_list if isinstance(rule, Mapping)]
+    total = sum(len(findings) for findings in finding_lists if isinstance(findings, list))
+    if total > MAX_FINDINGS:
+        raise UnusableAnswer(f"it has {total:,} findings, {MAX_FINDINGS:,} are the most")
 
 
-def _findings(value: object) -> list[Evidence]:
+def _read_findings(content: object) -> list[FindingRecord]:
     """The findings of a rule: the first of too many, and a last one that says how many more there were."""
-    found, more = first_findings(listed(lambda one: one, value, "findings"), MOST_FINDINGS_OF_RULE)
-    return [*map(finding, found), *more]
+    first_ones, more = take_first_findings(read_list(lambda entry: entry, content, "findings"), MAX_RULE_FINDINGS)
+    return [*map(read_finding, first_ones), *more]
 
 
-def finding(value: object) -> Evidence:
+def read_finding(content: object) -> FindingRecord:
     """A finding, with every key. Raises Unusable."""
-    given = mapping(value, "a finding")
-    kind, id_ = field("kind", given.get("kind")), field("id", given.get("id"))
-    if kind is None or id_ is None:
-        raise Unusable(f"a finding has no {'kind' if kind is None else 'id'}")
+    entry = require_mapping(content, "a finding")
+    kind, finding_id = read_finding_field("kind", entry.get("kind")), read_finding_field("id", entry.get("id"))
+    if kind is None or finding_id is None:
+        raise UnusableAnswer(f"a finding has no {'kind' if kind is None else 'id'}")
     return {
         "kind": kind,
-        "id": id_,
-        "manager": field("manager", given.get("manager")),
-        "version": field("version", given.get("version")),
-        "scope": field("scope", given.get("scope")),
-        "path": field("path", given.get("path")),
-        "detail": field("detail", given.get("detail")),
+        "id": finding_id,
+        "manager": read_finding_field("manager", entry.get("manager")),
+        "version": read_finding_field("version", entry.get("version")),
+        "scope": read_finding_field("scope", entry.get("scope")),
+        "path": read_finding_field("path", entry.get("path")),
+        "detail": read_finding_field("detail", entry.get("detail")),
     }
 
 
-def field(key: str, value: object) -> str | None:
+def read_finding_field(key: str, content: object) -> str | None:
     """A field of a finding, with the length that it may have."""
-    if value is None:
+    if content is None:
         return None
-    return line(value, key) if key == "detail" else name(value, key, LENGTHS.get(key, 500))
+    return read_line(content, key) if key == "detail" else read_name(content, key, MAX_FIELD_LENGTHS.get(key, 500))
 
 
-def _token(value: object, what: str) -> str:
-    return name(value, what, TOKEN)
+def _read_token(content: object, label: str) -> str:
+    return read_name(content, label, MAX_TOKEN_LENGTH)
 
 
-def _attempts(value: object) -> dict[str, int]:
-    attempts = mapping(value, "attempts")
-    return {_token(rule, "a rule of attempts"): count(packets, "attempts") for rule, packets in attempts.items()}
+def _read_attempts(content: object) -> dict[str, int]:
+    attempts = require_mapping(content, "attempts")
+    return {
+        _read_token(rule, "a rule of attempts"): read_count(packets, "attempts") for rule, packets in attempts.items()
+    }
 
 
-def _error(value: object) -> RecordError:
-    error = mapping(value, "an error")
-    control = one_of(error.get("control"), (*OBSERVED, RUN), "control")
-    return {"control": control, "message": line(error.get("message"), "message")}
+def _read_error(content: object) -> RecordError:
+    error = require_mapping(content, "an error")
+    control = read_choice(error.get("control"), (*RULE_GROUPS, RUN_ERROR), "control")
+    return {"control": control, "message": read_line(error.get("message"), "message")}
 
 
-def _state(value: object) -> str:
-    return one_of(value, STATES, "state")
+def _read_state(content: object) -> str:
+    return read_choice(content, STATES, "state")

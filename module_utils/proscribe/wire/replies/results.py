@@ -14,34 +14,47 @@ from typing import Any
 
 from ...host.system import DARWIN
 from ...model import removed
-from ...model.finding import LARGEST_DIFFERENCES
-from ...model.quarantined import ID, MOST
+from ...model.finding import MAX_DIFFERENCE_CHARACTERS
+from ...model.quarantined import ITEM_ID, MAX_ITEMS
 from ...model.types.answer import (
-    Answer,
     ChangeAnswer,
-    Difference,
+    FileDifference,
+    ModuleAnswer,
     ObservationAnswer,
     QuarantineAnswer,
-    Refused,
-    Shared,
+    RefusedChange,
+    SharedTurn,
     StoredAnswer,
-    Turn,
+    TurnEntry,
 )
-from ...model.types.quarantine import Broken, Done, Item
+from ...model.types.quarantine import BrokenItem, ItemOutcome, QuarantineItem
 from ..loader import LACKING
 from . import record
-from .shapes import TOKEN, Unusable, count, cut, flag, line, lines, listed, mapping, name, one_of, said
+from .shapes import (
+    MAX_TOKEN_LENGTH,
+    UnusableAnswer,
+    quote_content,
+    read_choice,
+    read_count,
+    read_flag,
+    read_line,
+    read_lines,
+    read_list,
+    read_name,
+    require_mapping,
+    truncate_text,
+)
 
-REFUSED = ("rule", "subject", "reason")
-MOST_NOTES = 20
-MOST_RUNS = 16
-SERVICES = 100  # that one thing belongs to
-RUN_TOKEN = re.compile(r"[0-9a-f]{12}")
+REFUSAL_KEYS = ("rule", "subject", "reason")
+MAX_NOTES = 20
+MAX_RUNS = 16
+MAX_ITEM_SERVICES = 100  # that one thing belongs to
+TOKEN_PATTERN = re.compile(r"[0-9a-f]{12}")
 
 
-def observation(value: object) -> ObservationAnswer:
+def read_observation(content: object) -> ObservationAnswer:
     """The answer of `compliance_state`."""
-    answer = mapping(value, "the answer")
+    answer = require_mapping(content, "the answer")
     result: ObservationAnswer = {"changed": False}
     _add_failure(result, answer)
     if answer.get(LACKING) is True:
@@ -51,198 +64,211 @@ def observation(value: object) -> ObservationAnswer:
         return result
     if "record" not in answer:
         if "failed" not in result:
-            raise Unusable("it has no record")
+            raise UnusableAnswer("it has no record")
         return result
-    result["record"] = record.of_result(answer["record"])
-    most = len(record.OBSERVED)
-    drifted = listed(lambda one: one_of(one, record.OBSERVED, "control"), answer.get("drifted", []), "drifted", most)
+    result["record"] = record.read_result_record(answer["record"])
+    max_controls = len(record.RULE_GROUPS)
+    drifted = read_list(
+        lambda control: read_choice(control, record.RULE_GROUPS, "control"),
+        answer.get("drifted", []),
+        "drifted",
+        max_controls,
+    )
     result["drifted"] = drifted
-    result["privileged"] = flag(answer.get("privileged"), "privileged")
+    result["privileged"] = read_flag(answer.get("privileged"), "privileged")
     if "cached" in answer:
-        result["cached"] = flag(answer["cached"], "cached")
+        result["cached"] = read_flag(answer["cached"], "cached")
     if "not_installed" in answer:
-        result["not_installed"] = line(answer["not_installed"], "not_installed")
+        result["not_installed"] = read_line(answer["not_installed"], "not_installed")
     if "unwatched" in answer:
-        result["unwatched"] = listed(
-            lambda control: one_of(control, record.OBSERVED, "control"), answer["unwatched"], "unwatched", most
+        result["unwatched"] = read_list(
+            lambda control: read_choice(control, record.RULE_GROUPS, "control"),
+            answer["unwatched"],
+            "unwatched",
+            max_controls,
         )
     return result
 
 
-def change(value: object) -> ChangeAnswer:
+def read_change(content: object) -> ChangeAnswer:
     """The answer of a module that changes a host."""
-    answer = mapping(value, "the answer")
-    result: ChangeAnswer = {"changed": flag(answer.get("changed"), "changed")}
+    answer = require_mapping(content, "the answer")
+    result: ChangeAnswer = {"changed": read_flag(answer.get("changed"), "changed")}
     _add_failure(result, answer)
-    _add_others(result, answer)
-    if notes := listed(lambda one: name(one, "a note"), answer.get("notes", []), "notes", MOST_NOTES):
+    _add_other_runs(result, answer)
+    if notes := read_list(lambda note: read_name(note, "a note"), answer.get("notes", []), "notes", MAX_NOTES):
         result["notes"] = notes
-    if gone := listed(_removed, answer.get("removed", []), "removed", removed.MOST):
-        result["removed"] = gone
-    result["actions"] = _actions(answer)
-    result["refused"] = listed(_refusal, answer.get("refused", []), "refused")
-    result["findings"] = listed(record.finding, answer.get("findings", []), "findings")
-    result["diff"] = _differences(answer.get("diff", []))
+    if removed_packages := read_list(_read_removed_package, answer.get("removed", []), "removed", removed.MAX_PACKAGES):
+        result["removed"] = removed_packages
+    result["actions"] = _read_actions(answer)
+    result["refused"] = read_list(_read_refusal, answer.get("refused", []), "refused")
+    result["findings"] = read_list(record.read_finding, answer.get("findings", []), "findings")
+    result["diff"] = _read_differences(answer.get("diff", []))
     return result
 
 
-def firewall(value: object) -> ChangeAnswer:
+def read_firewall_change(content: object) -> ChangeAnswer:
     """The answer of `host_firewall`: that of a change, with a token where it waits for its confirmation."""
-    answer = mapping(value, "the answer")
-    result = change(answer)
+    answer = require_mapping(content, "the answer")
+    result = read_change(answer)
     # For how long the host waits is the plan's to say, so it is not asked.
     if (pending := answer.get("pending")) is not None:
-        token = mapping(pending, "pending").get("token") if not isinstance(pending, str) else pending
-        if not isinstance(token, str) or not RUN_TOKEN.fullmatch(token):
-            raise Unusable("the token of a pending change is twelve hexadecimal digits, and it gave another")
+        token = require_mapping(pending, "pending").get("token") if not isinstance(pending, str) else pending
+        if not isinstance(token, str) or not TOKEN_PATTERN.fullmatch(token):
+            raise UnusableAnswer("the token of a pending change is twelve hexadecimal digits, and it gave another")
         result["pending"] = str(token)
     return result
 
 
-def quarantine(value: object) -> QuarantineAnswer:
-    """The answer of `quarantine`: of a list, or of what was done."""
-    answer = mapping(value, "the answer")
-    result: QuarantineAnswer = {"changed": flag(answer.get("changed"), "changed")}
+def read_quarantine_answer(content: object) -> QuarantineAnswer:
+    """The answer of `read_quarantine_answer`: of a list, or of what was done."""
+    answer = require_mapping(content, "the answer")
+    result: QuarantineAnswer = {"changed": read_flag(answer.get("changed"), "changed")}
     _add_failure(result, answer)
-    _add_others(result, answer)
+    _add_other_runs(result, answer)
     if "items" in answer:
         result["changed"] = False
-        result["items"] = listed(_item, answer["items"], "items", MOST)
-        result["broken"] = listed(_broken, answer.get("broken", []), "broken", MOST)
-        result["left_out"] = count(answer.get("left_out", 0), "left_out")
-        _require_once(one["id"] for one in result["items"])
+        result["items"] = read_list(_read_item, answer["items"], "items", MAX_ITEMS)
+        result["broken"] = read_list(_read_broken_item, answer.get("broken", []), "broken", MAX_ITEMS)
+        result["left_out"] = read_count(answer.get("left_out", 0), "left_out")
+        _require_unique_ids(entry["id"] for entry in result["items"])
     elif "outcomes" in answer:
-        result["outcomes"] = listed(_outcome, answer["outcomes"], "outcomes", MOST)
-        result["actions"] = _actions(answer)
-        result["diff"] = _differences(answer.get("diff", []))
-        _require_once(one["id"] for one in result["outcomes"])
+        result["outcomes"] = read_list(_read_outcome, answer["outcomes"], "outcomes", MAX_ITEMS)
+        result["actions"] = _read_actions(answer)
+        result["diff"] = _read_differences(answer.get("diff", []))
+        _require_unique_ids(entry["id"] for entry in result["outcomes"])
     elif "failed" not in result:
-        raise Unusable("it has neither items nor outcomes")
+        raise UnusableAnswer("it has neither items nor outcomes")
     return result
 
 
-def schedule(value: object) -> ChangeAnswer:
+def read_schedule_change(content: object) -> ChangeAnswer:
     """The answer of `drift_schedule`, which refuses and finds nothing."""
-    result = change(value)
+    result = read_change(content)
     del result["refused"], result["findings"]
     return result
 
 
-def stored_record(value: object) -> StoredAnswer:
+def read_stored_record(content: object) -> StoredAnswer:
     """The answer of `collect_record`."""
-    return {"changed": False, "record": record.of_result(value)}
+    return {"changed": False, "record": record.read_result_record(content)}
 
 
-def failure(value: object) -> Answer:
+def read_failure(content: object) -> ModuleAnswer:
     """The answer of a program that has only a failure to answer with."""
-    result: Answer = {}
-    _add_failure(result, mapping(value, "the answer"))
+    result: ModuleAnswer = {}
+    _add_failure(result, require_mapping(content, "the answer"))
     if not result:
-        raise Unusable("it has no record")
+        raise UnusableAnswer("it has no record")
     return result
 
 
-def _add_failure(result: Answer, answer: Mapping[Any, Any]) -> None:
-    if flag(answer.get("failed"), "failed"):
-        result["failed"], result["msg"] = True, line(answer.get("msg"), "msg")
+def _add_failure(result: ModuleAnswer, answer: Mapping[Any, Any]) -> None:
+    if read_flag(answer.get("failed"), "failed"):
+        result["failed"], result["msg"] = True, read_line(answer.get("msg"), "msg")
         if "busy" in answer:
-            result["busy"] = _turn(answer["busy"])
+            result["busy"] = _read_turn(answer["busy"])
 
 
-def _turn(value: object) -> Turn:
-    turn = mapping(value, "a run")
-    return {"by": line(turn.get("by"), "by"), "since": line(turn.get("since"), "since")}
+def _read_turn(content: object) -> TurnEntry:
+    turn = require_mapping(content, "a run")
+    return {"by": read_line(turn.get("by"), "by"), "since": read_line(turn.get("since"), "since")}
 
 
-def _add_others(result: Answer, answer: Mapping[Any, Any]) -> None:
-    def other(value: object) -> Shared:
-        return {**_turn(value), "waited": count(mapping(value, "a run").get("waited"), "waited")}
+def _add_other_runs(result: ModuleAnswer, answer: Mapping[Any, Any]) -> None:
+    def read_other_run(content: object) -> SharedTurn:
+        return {**_read_turn(content), "waited": read_count(require_mapping(content, "a run").get("waited"), "waited")}
 
-    if found := listed(other, answer.get("other_runs", []), "other_runs", MOST_RUNS):
-        result["other_runs"] = found
-
-
-def _actions(answer: Mapping[Any, Any]) -> list[str]:
-    return listed(lambda one: name(one, "an action"), answer.get("actions", []), "actions")
+    if other_runs := read_list(read_other_run, answer.get("other_runs", []), "other_runs", MAX_RUNS):
+        result["other_runs"] = other_runs
 
 
-def _item(value: object) -> Item:
-    item = mapping(value, "an item")
+def _read_actions(answer: Mapping[Any, Any]) -> list[str]:
+    return read_list(lambda action: read_name(action, "an action"), answer.get("actions", []), "actions")
 
-    def token(key: str) -> str:
-        return name(item.get(key), key, TOKEN)
+
+def _read_item(content: object) -> QuarantineItem:
+    entry = require_mapping(content, "an item")
+
+    def read_token(key: str) -> str:
+        return read_name(entry.get(key), key, MAX_TOKEN_LENGTH)
 
     return {
-        "id": _id(item.get("id")),
-        "group": _id(item["group"]) if item.get("group") else "",
-        "services": listed(lambda one: name(one, "a service", TOKEN), item.get("services"), "services", SERVICES),
-        "bytes": count(item.get("bytes"), "bytes"),
-        "finished": flag(item.get("finished"), "finished"),
-        "path": name(item.get("path"), "path"),
-        "whole": name(item.get("whole"), "whole"),
-        "kind": token("kind"),
-        "taken_at": token("taken_at"),
-        "owner": token("owner"),
-        "place_of": token("place_of"),
-        "kept_until": token("kept_until"),
+        "id": _read_item_id(entry.get("id")),
+        "group": _read_item_id(entry["group"]) if entry.get("group") else "",
+        "services": read_list(
+            lambda service: read_name(service, "a service", MAX_TOKEN_LENGTH),
+            entry.get("services"),
+            "services",
+            MAX_ITEM_SERVICES,
+        ),
+        "bytes": read_count(entry.get("bytes"), "bytes"),
+        "finished": read_flag(entry.get("finished"), "finished"),
+        "path": read_name(entry.get("path"), "path"),
+        "whole": read_name(entry.get("whole"), "whole"),
+        "kind": read_token("kind"),
+        "taken_at": read_token("taken_at"),
+        "owner": read_token("owner"),
+        "place_of": read_token("place_of"),
+        "kept_until": read_token("kept_until"),
     }
 
 
-def _broken(value: object) -> Broken:
-    item = mapping(value, "a broken item")
-    return {"id": name(item.get("id"), "id", TOKEN), "why": line(item.get("why"), "why")}
+def _read_broken_item(content: object) -> BrokenItem:
+    entry = require_mapping(content, "a broken item")
+    return {"id": read_name(entry.get("id"), "id", MAX_TOKEN_LENGTH), "why": read_line(entry.get("why"), "why")}
 
 
-def _outcome(value: object) -> Done:
-    outcome = mapping(value, "an outcome")
+def _read_outcome(content: object) -> ItemOutcome:
+    outcome = require_mapping(content, "an outcome")
     return {
-        "id": _id(outcome.get("id")),
-        "done": flag(outcome.get("done"), "done"),
-        "why": line(outcome.get("why"), "why"),
+        "id": _read_item_id(outcome.get("id")),
+        "done": read_flag(outcome.get("done"), "done"),
+        "why": read_line(outcome.get("why"), "why"),
     }
 
 
-def _id(value: object) -> str:
+def _read_item_id(content: object) -> str:
     """The id of an item: nothing else is ever asked for again, or shown to be typed."""
-    if not isinstance(value, str) or not ID.fullmatch(value):
-        raise Unusable(f"{said(value)} is no id of a quarantine")
-    return str(value)
+    if not isinstance(content, str) or not ITEM_ID.fullmatch(content):
+        raise UnusableAnswer(f"{quote_content(content)} is no id of a quarantine")
+    return str(content)
 
 
-def _require_once(ids: Iterable[str]) -> None:
+def _require_unique_ids(ids: Iterable[str]) -> None:
     if any(times > 1 for times in Counter(ids).values()):
-        raise Unusable("it lists an id twice")
+        raise UnusableAnswer("it lists an id twice")
 
 
-def _refusal(value: object) -> Refused:
-    refusal = mapping(value, "a refusal")
-    rule, subject, reason = (name(refusal.get(key), key) for key in REFUSED)
+def _read_refusal(content: object) -> RefusedChange:
+    refusal = require_mapping(content, "a refusal")
+    rule, subject, reason = (read_name(refusal.get(key), key) for key in REFUSAL_KEYS)
     return {"rule": rule, "subject": subject, "reason": reason}
 
 
-def _removed(value: object) -> dict[str, str]:
+def _read_removed_package(content: object) -> dict[str, str]:
     try:
-        return removed.read(value)._asdict()
-    except ValueError as wrong:
-        raise Unusable(str(wrong)) from None
+        return removed.read_removed_package(content)._asdict()
+    except ValueError as error:
+        raise UnusableAnswer(str(error)) from None
 
 
-def _differences(value: object) -> list[Difference]:
+def _read_differences(content: object) -> list[FileDifference]:
     """Differences, until all that they hold is as much as one may."""
-    left = LARGEST_DIFFERENCES
+    left = MAX_DIFFERENCE_CHARACTERS
 
-    def side(difference: Mapping[Any, Any], key: str) -> str:
+    def read_side(difference: Mapping[Any, Any], key: str) -> str:
         nonlocal left
-        text = cut(lines(difference.get(key), key, LARGEST_DIFFERENCES), max(left, 3))
+        text = truncate_text(read_lines(difference.get(key), key, MAX_DIFFERENCE_CHARACTERS), max(left, 3))
         left -= len(text)
         return text
 
     return [
         {
-            "before_header": name(one.get("before_header"), "before_header"),
-            "after_header": name(one.get("after_header"), "after_header"),
-            "before": side(one, "before"),
-            "after": side(one, "after"),
+            "before_header": read_name(entry.get("before_header"), "before_header"),
+            "after_header": read_name(entry.get("after_header"), "after_header"),
+            "before": read_side(entry, "before"),
+            "after": read_side(entry, "after"),
         }
-        for one in listed(lambda one: mapping(one, "a difference"), value, "diff")
+        for entry in read_list(lambda entry: require_mapping(entry, "a difference"), content, "diff")
     ]

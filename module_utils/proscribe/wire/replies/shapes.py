@@ -11,96 +11,102 @@ from ...host.system.types import escaped
 
 Value = TypeVar("Value")
 
-GREATEST = 2**53  # of a count: what every reader of JSON has in full, and databases take
-LINE = 2000  # characters of a message
-NAME = 4096  # of a path or another name; PATH_MAX
-TOKEN = 200  # of a name that is one of ours
-MANY = 10_000  # items of a list
+MAX_COUNT = 2**53  # of a count: what every reader of JSON has in full, and databases take
+MAX_LINE_LENGTH = 2000  # characters of a message
+MAX_NAME_LENGTH = 4096  # of a path or another name; PATH_MAX
+MAX_TOKEN_LENGTH = 200  # of a name that is one of ours
+MAX_LIST_ITEMS = 10_000  # items of a list
 
 
-class Unusable(ValueError):
+class UnusableAnswer(ValueError):
     """An answer that is none of ours, and why."""
 
 
-def cut(text: str, most: int) -> str:
+def truncate_text(text: str, max_length: int) -> str:
     """A text of at most that many characters, with `...` where something was left out."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+    return text if len(text) <= max_length else f"{text[: max_length - 3]}..."
 
 
-def line(value: object, what: str, most: int = LINE) -> str:
+def read_line(content: object, label: str, max_length: int = MAX_LINE_LENGTH) -> str:
     """Text for people, as one printable line: any space is a blank, what does not print is an escape."""
-    text = _text(value, what, most)
-    return text if text.isprintable() else cut(escaped(" ".join(text.split())), most)
+    text = _read_text(content, label, max_length)
+    return text if text.isprintable() else truncate_text(escaped(" ".join(text.split())), max_length)
 
 
-def name(value: object, what: str, most: int = NAME) -> str:
+def read_name(content: object, label: str, max_length: int = MAX_NAME_LENGTH) -> str:
     """A path, a package, a user: printable, with escapes for what does not print."""
-    text = _text(value, what, most)
-    return text if text.isprintable() else cut(escaped(text), most)
+    text = _read_text(content, label, max_length)
+    return text if text.isprintable() else truncate_text(escaped(text), max_length)
 
 
-def lines(value: object, what: str, most: int) -> str:
+def read_lines(content: object, label: str, max_length: int) -> str:
     """The content of a file: printable, but for the ends of its lines and tabs."""
-    text = _text(value, what, most)
+    text = _read_text(content, label, max_length)
     if text.isprintable():
         return text
-    return cut("\n".join("\t".join(map(escaped, one.split("\t"))) for one in text.split("\n")), most)
+    return truncate_text("\n".join("\t".join(map(escaped, line.split("\t"))) for line in text.split("\n")), max_length)
 
 
-def optional(read: Callable[[object, str], str], value: object, what: str) -> str | None:
+def read_optional(read: Callable[[object, str], str], content: object, label: str) -> str | None:
     """A text, or none."""
-    return None if value is None else read(value, what)
+    return None if content is None else read(content, label)
 
 
-def flag(value: object, what: str) -> bool:
+def read_flag(content: object, label: str) -> bool:
     """True or false; false where nothing is said."""
-    if value is None:
+    if content is None:
         return False
-    if not isinstance(value, bool):
-        raise Unusable(f"{what} is neither true nor false")
-    return bool(value)
+    if not isinstance(content, bool):
+        raise UnusableAnswer(f"{label} is neither true nor false")
+    return bool(content)
 
 
-def count(value: object, what: str, most: int = GREATEST) -> int:
+def read_count(content: object, label: str, max_count: int = MAX_COUNT) -> int:
     """A number of things."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise Unusable(f"{what} is no count")
-    if value > most:
-        raise Unusable(f"{what} is more than {most:,}")
-    return int(value)
+    if not isinstance(content, int) or isinstance(content, bool) or content < 0:
+        raise UnusableAnswer(f"{label} is no count")
+    if content > max_count:
+        raise UnusableAnswer(f"{label} is more than {max_count:,}")
+    return int(content)
 
 
-def one_of(value: object, allowed: Collection[str], what: str) -> str:
+def read_choice(content: object, allowed: Collection[str], label: str) -> str:
     """A word out of a closed set."""
-    if not isinstance(value, str) or value not in allowed:
-        raise Unusable(f"{said(value)} is no {what}")
-    return str(value)
+    if not isinstance(content, str) or content not in allowed:
+        raise UnusableAnswer(f"{quote_content(content)} is no {label}")
+    return str(content)
 
 
-def mapping(value: object, what: str, most: int = MANY) -> Mapping[Any, Any]:
+def require_mapping(content: object, label: str, max_keys: int = MAX_LIST_ITEMS) -> Mapping[Any, Any]:
     """A mapping of at most that many keys."""
-    if not isinstance(value, Mapping):
-        raise Unusable(f"{what} is no mapping")
-    if len(value) > most:
-        raise Unusable(f"{what} has {len(value):,} keys, {most:,} are the most")
-    return value
+    if not isinstance(content, Mapping):
+        raise UnusableAnswer(f"{label} is no mapping")
+    if len(content) > max_keys:
+        raise UnusableAnswer(f"{label} has {len(content):,} keys, {max_keys:,} are the most")
+    return content
 
 
-def listed(read: Callable[[Any], Value], value: object, what: str, most: int = MANY) -> list[Value]:
+def read_list(
+    read: Callable[[Any], Value], content: object, label: str, max_items: int = MAX_LIST_ITEMS
+) -> list[Value]:
     """A list of at most that many items, each as `read` makes it."""
-    if not isinstance(value, (list, tuple)):
-        raise Unusable(f"{what} is no list")
-    if len(value) > most:
-        raise Unusable(f"{what} has {len(value):,} items, {most:,} are the most")
-    return [read(item) for item in value]
+    if not isinstance(content, (list, tuple)):
+        raise UnusableAnswer(f"{label} is no list")
+    if len(content) > max_items:
+        raise UnusableAnswer(f"{label} has {len(content):,} items, {max_items:,} are the most")
+    return [read(entry) for entry in content]
 
 
-def said(value: object) -> str:
+def quote_content(content: object) -> str:
     """A value in a message, if it is a text; a host's other values may be of any size and depth."""
-    return repr(cut(escaped(value[:TOKEN]), 40)) if isinstance(value, str) else f"a {type(value).__name__}"
+    return (
+        repr(truncate_text(escaped(content[:MAX_TOKEN_LENGTH]), 40))
+        if isinstance(content, str)
+        else f"a {type(content).__name__}"
+    )
 
 
-def _text(value: object, what: str, most: int) -> str:
-    if not isinstance(value, str):
-        raise Unusable(f"{what} is no text")
-    return cut(str(value), most)
+def _read_text(content: object, label: str, max_length: int) -> str:
+    if not isinstance(content, str):
+        raise UnusableAnswer(f"{label} is no text")
+    return truncate_text(str(content), max_length)

@@ -10,188 +10,212 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ...base.duration import moment_of
-from ...model.finding import BESIDE, WATCH
+from ...base.duration import parse_moment
+from ...model.finding import EXTRA_RULE_GROUPS, WATCH
 from ...model.plan import CONTROLS
-from ...model.types.record import EndedProgram, Incident, Pause, Request, Watched
+from ...model.types.record import EndedProgram, UserRequest, WatchIncident, WatchPause, WatchRecord
 from ...model.words import (
     JOURNAL,
-    LONGEST_CAUSE,
-    LONGEST_REQUEST_REASON,
-    MOST_ENDED,
-    MOST_INCIDENT_RULES,
-    MOST_INCIDENT_USERS,
-    MOST_INCIDENTS,
-    MOST_REQUESTS,
+    MAX_CAUSE_LENGTH,
+    MAX_ENDED_PROGRAMS,
+    MAX_INCIDENT_RULES,
+    MAX_INCIDENT_USERS,
+    MAX_INCIDENTS,
+    MAX_REQUEST_REASON_LENGTH,
+    MAX_REQUESTS,
     REQUEST_ANSWERS,
-    REQUEST_ID,
+    REQUEST_ID_PATTERN,
 )
-from .shapes import GREATEST, MANY, TOKEN, Unusable, count, cut, flag, line, listed, mapping, name, said
+from .shapes import (
+    MAX_COUNT,
+    MAX_LIST_ITEMS,
+    MAX_TOKEN_LENGTH,
+    UnusableAnswer,
+    quote_content,
+    read_count,
+    read_flag,
+    read_line,
+    read_list,
+    read_name,
+    require_mapping,
+    truncate_text,
+)
 
-MOMENT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+MOMENT_PATTERN = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 Item = TypeVar("Item")
 
 
-def watch(value: object) -> Watched:
+def read_watch(content: object) -> WatchRecord:
     """What a host that keeps itself in line did between two runs. Raises Unusable."""
-    given = mapping(value, WATCH)
-    incidents, more = _first(_incident, given.get("incidents", []), "watch.incidents", MOST_INCIDENTS)
-    ended, more_ended = _first(_ended, given.get("ended", []), "watch.ended", MOST_ENDED)
-    _once([(one["cause"], *one["rules"]) for one in incidents], "an incident")
-    _once([(one["rule"], one["program"], one["user"]) for one in ended], "an ended program of one user")
-    watched: Watched = {
-        "every": count(given.get("every"), "watch.every"),
-        "renewed": _moment_or_none(given.get("renewed"), "watch.renewed"),
-        "stale": flag(given.get("stale"), "watch.stale"),
-        "last": _moment_or_none(given.get("last"), "watch.last"),
-        "since": _moment_or_none(given.get("since"), "watch.since"),
+    entry = require_mapping(content, WATCH)
+    incidents, more_incidents = _read_first_items(
+        _read_incident, entry.get("incidents", []), "watch.incidents", MAX_INCIDENTS
+    )
+    ended, more_ended = _read_first_items(
+        _read_ended_program, entry.get("ended", []), "watch.ended", MAX_ENDED_PROGRAMS
+    )
+    _require_unique_keys([(listed_entry["cause"], *listed_entry["rules"]) for listed_entry in incidents], "an incident")
+    _require_unique_keys(
+        [(listed_entry["rule"], listed_entry["program"], listed_entry["user"]) for listed_entry in ended],
+        "an ended program of one user",
+    )
+    watched: WatchRecord = {
+        "every": read_count(entry.get("every"), "watch.every"),
+        "renewed": _read_optional_moment(entry.get("renewed"), "watch.renewed"),
+        "stale": read_flag(entry.get("stale"), "watch.stale"),
+        "last": _read_optional_moment(entry.get("last"), "watch.last"),
+        "since": _read_optional_moment(entry.get("since"), "watch.since"),
         "incidents": incidents,
         "ended": ended,
-        "left_out": _left_out(given.get("left_out", {}), {"apps": more_ended, JOURNAL: more}),
+        "left_out": _read_left_out(entry.get("left_out", {}), {"apps": more_ended, JOURNAL: more_incidents}),
     }
-    if (frozen := given.get("frozen")) is not None:
-        watched["frozen"] = _frozen(mapping(frozen, "watch.frozen"))
+    if (frozen := entry.get("frozen")) is not None:
+        watched["frozen"] = _read_pause(require_mapping(frozen, "watch.frozen"))
     return watched
 
 
-def requests(value: object, left_out: object) -> tuple[list[Request], int]:
+def read_requests(content: object, left_out: object) -> tuple[list[UserRequest], int]:
     """What the users of a host request, and how much more there was. A request that has the id of an earlier one is
     left out. Raises Unusable.
     """
-    given, more = _first(_request, value, "requests", MOST_REQUESTS)
-    by_id: dict[str, Request] = {}
-    for one in given:
-        by_id.setdefault(one["id"], one)
-    more += len(given) - len(by_id)
-    return list(by_id.values()), _sum(0 if left_out is None else left_out, more, "requests_left_out")
+    received, more = _read_first_items(_read_request, content, "requests", MAX_REQUESTS)
+    by_id: dict[str, UserRequest] = {}
+    for request in received:
+        by_id.setdefault(request["id"], request)
+    more += len(received) - len(by_id)
+    return list(by_id.values()), _sum_left_out(0 if left_out is None else left_out, more, "requests_left_out")
 
 
-def rule_name(value: object) -> str:
+def read_rule_name(content: object) -> str:
     """`<control>/<what>`, where what is beside the controls counts as one. Raises Unusable."""
-    found = name(value, "rule", TOKEN)
-    control, _, about = found.partition("/")
-    if control not in (*CONTROLS, *BESIDE) or not about:
-        raise Unusable(f"{said(found)} is no rule of a control")
-    return found
+    rule = read_name(content, "rule", MAX_TOKEN_LENGTH)
+    control, _, subject = rule.partition("/")
+    if control not in (*CONTROLS, *EXTRA_RULE_GROUPS) or not subject:
+        raise UnusableAnswer(f"{quote_content(rule)} is no rule of a control")
+    return rule
 
 
-def _incident(value: object) -> Incident:
-    given = mapping(value, "an incident")
-    first, last = _period(given)
-    times = _times(given.get("times"))
-    corrected = count(given.get("corrected"), "corrected")
+def _read_incident(content: object) -> WatchIncident:
+    entry = require_mapping(content, "an incident")
+    first, last = _read_period(entry)
+    times = _read_times(entry.get("times"))
+    corrected = read_count(entry.get("corrected"), "corrected")
     if corrected > times:
-        raise Unusable(f"an incident was corrected {corrected} times and found {times} times")
-    users = listed(lambda user: name(user, "users", TOKEN), given.get("users", []), "users")
-    rules = listed(rule_name, given.get("rules"), "rules")
+        raise UnusableAnswer(f"an incident was corrected {corrected} times and found {times} times")
+    users = read_list(lambda user: read_name(user, "users", MAX_TOKEN_LENGTH), entry.get("users", []), "users")
+    rules = read_list(read_rule_name, entry.get("rules"), "rules")
     if not rules or len({rule.partition("/")[0] for rule in rules}) > 1:
-        raise Unusable("an incident is of no control, or of several")
-    left_out = _sum(given.get("rules_left_out", 0), len(rules[MOST_INCIDENT_RULES:]), "rules_left_out")
+        raise UnusableAnswer("an incident is of no control, or of several")
+    left_out = _sum_left_out(entry.get("rules_left_out", 0), len(rules[MAX_INCIDENT_RULES:]), "rules_left_out")
     return {
         "control": rules[0].partition("/")[0],
-        "cause": line(given.get("cause"), "cause", LONGEST_CAUSE),
-        "rules": rules[:MOST_INCIDENT_RULES],
+        "cause": read_line(entry.get("cause"), "cause", MAX_CAUSE_LENGTH),
+        "rules": rules[:MAX_INCIDENT_RULES],
         "rules_left_out": left_out,
         "first": first,
         "last": last,
         "times": times,
         "corrected": corrected,
-        "users": users[:MOST_INCIDENT_USERS],
+        "users": users[:MAX_INCIDENT_USERS],
     }
 
 
-def _left_out(value: object, more: Mapping[str, int]) -> dict[str, int]:
+def _read_left_out(content: object, more: Mapping[str, int]) -> dict[str, int]:
     """How much more there was, of each control and of the journal."""
-    given = mapping(value, "watch.left_out")
-    names = (*CONTROLS, *BESIDE, JOURNAL)
-    if unknown := [key for key in given if key not in names]:
-        raise Unusable(f"watch.left_out names {said(unknown[0])}, no control")
-    found = {key: _sum(given.get(key, 0), more.get(key, 0), f"watch.left_out.{key}") for key in names}
-    return {key: number for key, number in found.items() if number}
+    entry = require_mapping(content, "watch.left_out")
+    names = (*CONTROLS, *EXTRA_RULE_GROUPS, JOURNAL)
+    if unknown := [key for key in entry if key not in names]:
+        raise UnusableAnswer(f"watch.left_out names {quote_content(unknown[0])}, no control")
+    counts = {key: _sum_left_out(entry.get(key, 0), more.get(key, 0), f"watch.left_out.{key}") for key in names}
+    return {key: number for key, number in counts.items() if number}
 
 
-def _ended(value: object) -> EndedProgram:
-    given = mapping(value, "an ended program")
-    first, last = _period(given)
+def _read_ended_program(content: object) -> EndedProgram:
+    entry = require_mapping(content, "an ended program")
+    first, last = _read_period(entry)
     return {
-        "rule": rule_name(given.get("rule")),
-        "program": name(given.get("program"), "program"),
-        "user": name(given.get("user"), "user", TOKEN),
+        "rule": read_rule_name(entry.get("rule")),
+        "program": read_name(entry.get("program"), "program"),
+        "user": read_name(entry.get("user"), "user", MAX_TOKEN_LENGTH),
         "first": first,
         "last": last,
-        "times": _times(given.get("times")),
+        "times": _read_times(entry.get("times")),
     }
 
 
-def _request(value: object) -> Request:
-    given = mapping(value, "a request")
-    id_ = given.get("id")
-    if not isinstance(id_, str) or not REQUEST_ID.fullmatch(id_):
-        raise Unusable(f"{said(id_)} is no id of a request")
-    request: Request = {
-        "id": str(id_),
-        "user": name(given.get("user"), "user", TOKEN),
-        "service": name(given.get("service"), "service", TOKEN),
-        "reason": line(given.get("reason"), "reason", LONGEST_REQUEST_REASON),
-        "at": _moment(given.get("at"), "at"),
+def _read_request(content: object) -> UserRequest:
+    entry = require_mapping(content, "a request")
+    request_id = entry.get("id")
+    if not isinstance(request_id, str) or not REQUEST_ID_PATTERN.fullmatch(request_id):
+        raise UnusableAnswer(f"{quote_content(request_id)} is no id of a request")
+    request: UserRequest = {
+        "id": str(request_id),
+        "user": read_name(entry.get("user"), "user", MAX_TOKEN_LENGTH),
+        "service": read_name(entry.get("service"), "service", MAX_TOKEN_LENGTH),
+        "reason": read_line(entry.get("reason"), "reason", MAX_REQUEST_REASON_LENGTH),
+        "at": _read_moment(entry.get("at"), "at"),
     }
-    if (answer := given.get("answer")) is not None:
+    if (answer := entry.get("answer")) is not None:
         if answer not in REQUEST_ANSWERS:
-            raise Unusable(f"{said(answer)} is no answer to a request")
+            raise UnusableAnswer(f"{quote_content(answer)} is no answer to a request")
         request["answer"] = str(answer)
     return request
 
 
-def _frozen(given: Mapping[Any, Any]) -> Pause:
+def _read_pause(entry: Mapping[Any, Any]) -> WatchPause:
     return {
-        "until": _moment(given.get("until"), "watch.frozen.until"),
-        "reason": line(given.get("reason"), "watch.frozen.reason", LONGEST_REQUEST_REASON),
-        "by": name(given.get("by"), "watch.frozen.by", TOKEN),
+        "until": _read_moment(entry.get("until"), "watch.frozen.until"),
+        "reason": read_line(entry.get("reason"), "watch.frozen.reason", MAX_REQUEST_REASON_LENGTH),
+        "by": read_name(entry.get("by"), "watch.frozen.by", MAX_TOKEN_LENGTH),
     }
 
 
-def _first(read: Callable[[Any], Item], value: object, what: str, most: int) -> tuple[list[Item], int]:
+def _read_first_items(
+    read: Callable[[Any], Item], content: object, label: str, max_items: int
+) -> tuple[list[Item], int]:
     """The first items of a list, and how many more there are. What is far too long was made up."""
-    if not isinstance(value, list):
-        raise Unusable(f"{what} is no list")
-    if len(value) > MANY:
-        raise Unusable(f"{what} has {len(value):,} items, {MANY:,} are the most")
-    return [read(one) for one in value[:most]], max(0, len(value) - most)
+    if not isinstance(content, list):
+        raise UnusableAnswer(f"{label} is no list")
+    if len(content) > MAX_LIST_ITEMS:
+        raise UnusableAnswer(f"{label} has {len(content):,} items, {MAX_LIST_ITEMS:,} are the most")
+    return [read(entry) for entry in content[:max_items]], max(0, len(content) - max_items)
 
 
-def _once(keys: Sequence[tuple[str, ...]], what: str) -> None:
+def _require_unique_keys(keys: Sequence[tuple[str, ...]], label: str) -> None:
     if len(set(keys)) < len(keys):
-        raise Unusable(f"it lists {what} twice")
+        raise UnusableAnswer(f"it lists {label} twice")
 
 
-def _times(value: object) -> int:
-    times = count(value, "times")
+def _read_times(content: object) -> int:
+    times = read_count(content, "times")
     if not times:
-        raise Unusable("it lists what never happened")
+        raise UnusableAnswer("it lists what never happened")
     return times
 
 
-def _period(given: Mapping[Any, Any]) -> tuple[str, str]:
+def _read_period(entry: Mapping[Any, Any]) -> tuple[str, str]:
     """The first and the last time. A clock that went back in between is no reason to lose either."""
-    first, last = _moment(given.get("first"), "first"), _moment(given.get("last"), "last")
+    first, last = _read_moment(entry.get("first"), "first"), _read_moment(entry.get("last"), "last")
     return min(first, last), max(first, last)
 
 
-def _moment_or_none(value: object, what: str) -> str | None:
-    return None if value is None else _moment(value, what)
+def _read_optional_moment(content: object, label: str) -> str | None:
+    return None if content is None else _read_moment(content, label)
 
 
-def _moment(value: object, what: str) -> str:
+def _read_moment(content: object, label: str) -> str:
     """A UTC time in our one spelling, which the history can put in order."""
     try:
-        if isinstance(value, str) and MOMENT.fullmatch(value):
-            moment_of(value)
-            return str(value)
+        if isinstance(content, str) and MOMENT_PATTERN.fullmatch(content):
+            parse_moment(content)
+            return str(content)
     except ValueError:
         pass
-    raise Unusable(f"{what} is {cut(said(value), TOKEN)}, no UTC time such as 2026-11-25T08:00:00Z")
+    raise UnusableAnswer(
+        f"{label} is {truncate_text(quote_content(content), MAX_TOKEN_LENGTH)}, no UTC time such as 2026-11-25T08:00:00Z"
+    )
 
 
-def _sum(left_out: object, more: int, what: str) -> int:
-    return min(GREATEST, count(left_out, what) + more)
+def _sum_left_out(left_out: object, more: int, label: str) -> int:
+    return min(MAX_COUNT, read_count(left_out, label) + more)

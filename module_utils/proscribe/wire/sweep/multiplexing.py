@@ -20,25 +20,25 @@ DENIED = 0x80000002
 FAILURE = 0x80000003
 EXIT = 0x80000004
 OPENED = 0x80000006
-VERSION = 4
-LARGEST = 256 * 1024  # bytes of a packet; OpenSSH itself refuses more
-CHUNK = 4096  # bytes that are read at once; most packets have some 20
+PROTOCOL_VERSION = 4
+MAX_PACKET_BYTES = 256 * 1024  # bytes of a packet; OpenSSH itself refuses more
+CHUNK_BYTES = 4096  # bytes that are read at once; most packets have some 20
 NO_ESCAPE = 0xFFFFFFFF
-REQUEST = 1  # of ours there is one in a conversation
-LOST = 255  # what `ssh` ends with where the connection does
+REQUEST_NUMBER = 1  # of ours there is one in a conversation
+LOST_EXIT_CODE = 255  # what `ssh` ends with where the connection does
 
 
-_CONTROL_PATH = re.compile(rb'controlpath[ =]"?([^"]*)"?', re.IGNORECASE)
+_CONTROL_PATH_PATTERN = re.compile(rb'controlpath[ =]"?([^"]*)"?', re.IGNORECASE)
 
 
-class NoSession(OSError):
+class NoMultiplexSession(OSError):
     """The connection is not there, or takes no command now. `ssh` would make a new one."""
 
 
-class Session:
+class MultiplexSession:
     """A command that runs over an open connection. `path` is the socket of it (ControlPath); the three descriptors are
     handed over and stay open here. Waits at most `timeout` seconds for each answer of the local process that keeps the
-    connection. Raises NoSession.
+    connection. Raises NoMultiplexSession.
     """
 
     def __init__(self, path: str, command: str, descriptors: tuple[int, int, int], timeout: float) -> None:
@@ -47,67 +47,75 @@ class Session:
         try:
             self._socket.settimeout(timeout)
             self._socket.connect(path)
-            self._open(command, descriptors)
+            self._open_session(command, descriptors)
         except (OSError, ValueError, struct.error) as error:
             self._socket.close()
-            raise NoSession(f"{path}: {error}") from error
+            raise NoMultiplexSession(f"{path}: {error}") from error
 
-    def exit_code(self, timeout: float) -> int:
+    def wait_for_exit_code(self, timeout: float) -> int:
         """What the command ended with; 255 if the connection ended before. Raises TimeoutError."""
         self._socket.settimeout(timeout)
         try:
             while True:
-                kind, rest = self._receive()
-                if kind == EXIT and len(rest) >= 8:
-                    return int(struct.unpack(">II", rest[:8])[1])
+                kind, content = self._receive_packet()
+                if kind == EXIT and len(content) >= 8:
+                    return int(struct.unpack(">II", content[:8])[1])
         except TimeoutError:
             raise
         except (OSError, ValueError, struct.error):
-            return LOST
+            return LOST_EXIT_CODE
 
     def close(self) -> None:
         """End the conversation; a command that still runs loses its client, as when an `ssh` is killed."""
         self._socket.close()
 
-    def _open(self, command: str, descriptors: tuple[int, int, int]) -> None:
+    def _open_session(self, command: str, descriptors: tuple[int, int, int]) -> None:
         # no terminal, no X11, no agent, no subsystem
         flags = struct.pack(">IIII", 0, 0, 0, 0)
-        texts = _text(b"") + _text(command.encode("utf-8", "surrogateescape"))  # the kind of terminal, the command
-        session = struct.pack(">II", NEW_SESSION, REQUEST) + _text(b"") + flags + struct.pack(">I", NO_ESCAPE) + texts
+        texts = _pack_text(b"") + _pack_text(
+            command.encode("utf-8", "surrogateescape")
+        )  # the kind of terminal, the command
+        session = (
+            struct.pack(">II", NEW_SESSION, REQUEST_NUMBER)
+            + _pack_text(b"")
+            + flags
+            + struct.pack(">I", NO_ESCAPE)
+            + texts
+        )
         # The greeting is not waited for: who reads it ends the conversation at another version. He reads not one byte
         # beyond a packet, because the descriptors come beside bytes of their own.
-        self._socket.sendall(_text(struct.pack(">II", HELLO, VERSION)) + _text(session))
+        self._socket.sendall(_pack_text(struct.pack(">II", HELLO, PROTOCOL_VERSION)) + _pack_text(session))
         for descriptor in descriptors:
             socket.send_fds(self._socket, [b"\0"], [descriptor])
-        kind, rest = self._receive()
-        if kind != HELLO or len(rest) < 4 or struct.unpack(">I", rest[:4])[0] != VERSION:
-            raise NoSession("another version of the protocol")
-        kind, rest = self._receive()
+        kind, content = self._receive_packet()
+        if kind != HELLO or len(content) < 4 or struct.unpack(">I", content[:4])[0] != PROTOCOL_VERSION:
+            raise NoMultiplexSession("another version of the protocol")
+        kind, content = self._receive_packet()
         if kind != OPENED:
-            reason = rest[8:].decode("utf-8", "replace") if kind in (DENIED, FAILURE) else f"message {kind:#x}"
-            raise NoSession(f"it takes no command: {reason}")
+            reason = content[8:].decode("utf-8", "replace") if kind in (DENIED, FAILURE) else f"message {kind:#x}"
+            raise NoMultiplexSession(f"it takes no command: {reason}")
 
-    def _receive(self) -> tuple[int, bytes]:
+    def _receive_packet(self) -> tuple[int, bytes]:
         """A packet: what kind it is, and the rest. Raises ValueError for one that is none."""
-        length = struct.unpack(">I", self._exactly(4))[0]
-        if not 4 <= length <= LARGEST:
+        length = struct.unpack(">I", self._receive_bytes(4))[0]
+        if not 4 <= length <= MAX_PACKET_BYTES:
             raise ValueError(f"a packet of {length} bytes")
-        packet = self._exactly(length)
+        packet = self._receive_bytes(length)
         return struct.unpack(">I", packet[:4])[0], packet[4:]
 
-    def _exactly(self, count: int) -> bytes:
+    def _receive_bytes(self, count: int) -> bytes:
         while len(self._received) < count:
-            part = self._socket.recv(CHUNK)
+            part = self._socket.recv(CHUNK_BYTES)
             if not part:
                 raise ConnectionResetError("the connection has ended")
             self._received += part
-        found, self._received = self._received[:count], self._received[count:]
-        return found
+        taken, self._received = self._received[:count], self._received[count:]
+        return taken
 
 
-def path_in(command: Iterable[bytes]) -> str:
+def find_control_path(command: Iterable[bytes]) -> str:
     """The path of the socket that an `ssh` with these arguments uses; "" if there is none, or only `ssh` can tell."""
-    paths = [found[1].decode() for one in command if (found := _CONTROL_PATH.fullmatch(one))]
+    paths = [match[1].decode() for argument in command if (match := _CONTROL_PATH_PATTERN.fullmatch(argument))]
     return paths[0] if paths and paths[0].startswith("/") and "%" not in paths[0] else ""
 
 
@@ -115,13 +123,16 @@ def end_connection(path: str, timeout: float) -> None:
     """Have the process that keeps a connection open end it, with all its sessions, as `ssh -O exit` does. Raises
     OSError where it is not there, or does not take that in time.
     """
-    with socket.socket(socket.AF_UNIX) as ours:
-        ours.settimeout(timeout)
-        ours.connect(path)
-        ours.sendall(_text(struct.pack(">II", HELLO, VERSION)) + _text(struct.pack(">II", TERMINATE, REQUEST)))
-        while ours.recv(CHUNK):  # its greeting, that it does so, and the end
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(timeout)
+        client.connect(path)
+        client.sendall(
+            _pack_text(struct.pack(">II", HELLO, PROTOCOL_VERSION))
+            + _pack_text(struct.pack(">II", TERMINATE, REQUEST_NUMBER))
+        )
+        while client.recv(CHUNK_BYTES):  # its greeting, that it does so, and the end
             pass
 
 
-def _text(content: bytes) -> bytes:
+def _pack_text(content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + content

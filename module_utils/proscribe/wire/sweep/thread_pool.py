@@ -9,69 +9,72 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-TOGETHER = 0.2  # seconds
+GATHER_SECONDS = 0.2  # seconds
 
 Key = TypeVar("Key")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def answers(
+def run_tasks(
     tasks: Iterable[tuple[Key, Task]],
-    do: Callable[[Task, Callable[[], None]], Result],
+    run_task: Callable[[Task, Callable[[], None]], Result],
     width: int,
-    beside: int,
+    max_waiting: int,
 ) -> Iterator[list[tuple[Key, Result]]]:
     """The result of each task, as they come: those of some time together, since to wake for each costs more than most
-    have to do with it. `do` is called with the task and with what it calls to step aside. At most `width` tasks are
-    done at a time, and `beside` that have stepped aside. Raises what a task raises.
+    have to do with it. `run_task` is called with the task and with what it calls to step aside. At most `width` tasks are
+    done at a time, and `max_waiting` that have stepped aside. Raises what a task raises.
     """
-    pool = _Pool(tasks, do, beside)
-    count = pool.left
+    pool = _ThreadPool(tasks, run_task, max_waiting)
+    count = pool.tasks_left
     for _ in range(min(width, count)):
-        pool.start()
+        pool.start_thread()
     while count:
-        found = pool.some()
-        yield [one for one in found if not isinstance(one, BaseException)]
-        for one in found:
-            if isinstance(one, BaseException):
-                raise one
-        count -= len(found)
+        outcomes = pool.take_results()
+        yield [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        count -= len(outcomes)
 
 
-class _Pool(Generic[Key, Task, Result]):
+class _ThreadPool(Generic[Key, Task, Result]):
     """The tasks that wait, and the results that nobody has had."""
 
     def __init__(
-        self, tasks: Iterable[tuple[Key, Task]], do: Callable[[Task, Callable[[], None]], Result], beside: int
+        self,
+        tasks: Iterable[tuple[Key, Task]],
+        run_task: Callable[[Task, Callable[[], None]], Result],
+        max_waiting: int,
     ) -> None:
-        self._do = do
+        self._run_task = run_task
         self._waiting: queue.SimpleQueue[tuple[Key, Task]] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Key, Result] | BaseException] = queue.SimpleQueue()
-        self._places = threading.Semaphore(beside)
+        self._places = threading.Semaphore(max_waiting)
         for task in tasks:
             self._waiting.put(task)
-        self.left = self._waiting.qsize()
+        self.tasks_left = self._waiting.qsize()
         self._counting, self._nothing_left = threading.Lock(), threading.Event()
 
-    def start(self) -> None:
+    def start_thread(self) -> None:
         """Start one more thread."""
-        threading.Thread(target=self._work, daemon=True).start()
+        threading.Thread(target=self._run_waiting_tasks, daemon=True).start()
 
-    def some(self) -> list[tuple[Key, Result] | BaseException]:
+    def take_results(self) -> list[tuple[Key, Result] | BaseException]:
         """Results, at least one; those of some time together."""
-        found = [self._done.get()]
-        self._nothing_left.wait(TOGETHER)
-        return found + [self._done.get() for _ in range(self._done.qsize())]
+        results = [self._done.get()]
+        self._nothing_left.wait(GATHER_SECONDS)
+        return results + [self._done.get() for _ in range(self._done.qsize())]
 
-    def _work(self) -> None:
+    def _run_waiting_tasks(self) -> None:
         replaced = False
 
         def step_aside() -> None:
             nonlocal replaced
             if not replaced and not self._waiting.empty() and self._places.acquire(blocking=False):
                 replaced = True
-                self.start()
+                self.start_thread()
 
         while not replaced:
             try:
@@ -79,14 +82,14 @@ class _Pool(Generic[Key, Task, Result]):
             except queue.Empty:
                 return
             try:
-                self._end((key, self._do(task, step_aside)))
+                self._finish_task((key, self._run_task(task, step_aside)))
             except BaseException as error:
-                self._end(error)
+                self._finish_task(error)
         self._places.release()
 
-    def _end(self, result: tuple[Key, Result] | BaseException) -> None:
+    def _finish_task(self, result: tuple[Key, Result] | BaseException) -> None:
         self._done.put(result)
         with self._counting:
-            self.left -= 1
-        if not self.left or isinstance(result, BaseException):
+            self.tasks_left -= 1
+        if not self.tasks_left or isinstance(result, BaseException):
             self._nothing_left.set()

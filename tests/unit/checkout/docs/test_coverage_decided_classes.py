@@ -9,7 +9,7 @@ import pytest
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls.browser.rendering import Verdicts, name
-from proscribe.model.plan import RESTRICTED
+from proscribe.model.plan import RESTRICTED_MODES
 
 COVERAGE = Path(__file__).resolve().parents[4] / "docs/coverage.md"
 DAY = datetime.date(2026, 11, 30)
@@ -31,7 +31,7 @@ def decided():
 def restricted(catalogue, **variables):
     read = read_restrictions({f"proscribe_{key}": value for key, value in variables.items()}, str)
     sections = compile_plan(catalogue, read, [], DAY)["controls"].values()
-    return {id_ for part in sections for id_, entry in part["services"].items() if entry["mode"] in RESTRICTED}
+    return {id_ for part in sections for id_, entry in part["services"].items() if entry["mode"] in RESTRICTED_MODES}
 
 
 @pytest.mark.parametrize("row", decided(), ids=lambda row: row.title)

@@ -13,7 +13,7 @@ from proscribe.base.mappings import TypedDict
 from proscribe.controller.compile.catalogue.kinds import Text
 from proscribe.controller.compile.catalogue.schema import BROWSERS
 from proscribe.controller.compile.reading.grammar import domain
-from proscribe.model.types.annotations import ELSEWHERE, Count, Keywords, State
+from proscribe.model.types.annotations import UNDOCUMENTED_KEY, Count, SchemaKeywords, State
 from proscribe.model.words import STATES
 
 ROWS = Part("docs/page.md", lambda: "| new |\n", "rows")
@@ -47,13 +47,13 @@ def test_a_name_of_the_code_has_its_row_and_no_row_is_of_nothing():
 
 class Piece(TypedDict):
     name: Annotated[str, "What it is called"]
-    hidden: NotRequired[Annotated[str, ELSEWHERE]]
+    hidden: NotRequired[Annotated[str, UNDOCUMENTED_KEY]]
 
 
 class Whole(Piece, total=False):
     count: Annotated[Count | None, "How many"]
     state: Annotated[State, "How it is"] | None
-    parts: Annotated[list[Piece], Keywords(maxItems=3)]
+    parts: Annotated[list[Piece], SchemaKeywords(maxItems=3)]
     either: int | str
     open: Annotated[dict[State, Piece], dict, "Anything"]
 

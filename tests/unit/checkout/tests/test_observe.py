@@ -15,9 +15,9 @@ PROJECT = Path(__file__).resolve().parents[4]
 def plan(tmp_path):
     service = {"name": "Made", "mode": "enforce", "domains": ["made.example"], "allow": []}
     section = {"mode": "enforce", "services": {"made": service}, "settings": {}}
-    body = {"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {"dns": section}}
+    body = {"schema": plans.PLAN_SCHEMA, "contact": "x", "browsers": [], "controls": {"dns": section}}
     path = tmp_path / "plan.json"
-    path.write_text(plans.canonical(plans.sealed(body)))
+    path.write_text(plans.format_canonical(plans.add_digest(body)))
     return path
 
 

@@ -41,7 +41,7 @@ class Checkout:
         (self.root / "pyproject.toml").write_text(PROJECT)
         self.commit = SimpleNamespace(tag="", time=datetime.date(2026, 11, 5))
         self.made = {}
-        patch.setattr(installation, "ROOT", self.root)
+        patch.setattr(installation, "PROJECT_DIRECTORY", self.root)
         for name, answer in (
             ("source_files", "source"), ("build", "built"), ("packed", b"packed"), ("file_name", "p-b.tar.gz"),
             ("collection_files", "files"), ("target_of", "target"), ("place", None), ("version", "1.2.0+5"),

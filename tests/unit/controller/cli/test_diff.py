@@ -267,7 +267,7 @@ def policy_folder(tmp_path):
 
 
 def run_diff(policy_folder, *options):
-    project = ("--as-now", str(installation.ROOT))
+    project = ("--as-now", str(installation.PROJECT_DIRECTORY))
     return command_line.main(["diff", "HEAD", "-i", str(policy_folder / "hosts.yml"), *project, *options])
 
 

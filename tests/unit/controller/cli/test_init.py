@@ -87,7 +87,9 @@ def test_at_a_terminal_it_asks_which_groups_are_departments(tmp_path, monkeypatc
     assert approvers(tmp_path) == {"press": {"head": "chan"}, "finance": None}
     printed = capsys.readouterr()
     assert "Which groups are departments (berlin, finance, hongkong, press); an empty line ends them: " in printed.err
-    assert printed.out.endswith(f"sudo {installation.LAUNCHER} schedule -i hosts.ini -i inventory/prod/hosts.yml\n")
+    assert printed.out.endswith(
+        f"sudo {installation.LAUNCHER_PATH} schedule -i hosts.ini -i inventory/prod/hosts.yml\n"
+    )
     assert printed.err.rpartition("]: ")[2].splitlines() == [
         "proscribe: the hosts are those of hosts.ini, which is used as it is",
         "proscribe: the departments are its groups press, finance",
@@ -98,7 +100,9 @@ def test_at_a_terminal_it_asks_which_groups_are_departments(tmp_path, monkeypatc
 def test_without_any_answer_it_audits_this_machine_and_nobody_approves(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "400")
     assert main(["init", str(tmp_path / "policy"), SOURCE]) == 0
-    printed = "".join(capsys.readouterr()).replace(str(tmp_path), "PLACE").replace(installation.LAUNCHER, "LAUNCHER")
+    printed = (
+        "".join(capsys.readouterr()).replace(str(tmp_path), "PLACE").replace(installation.LAUNCHER_PATH, "LAUNCHER")
+    )
     compare(RECORDED / "init.printed.txt", printed)
     hosts = yaml.safe_load((tmp_path / "policy/inventory/prod/hosts.yml").read_text())
     assert hosts == {"all": {"hosts": {"localhost": {"ansible_connection": "local"}}}}

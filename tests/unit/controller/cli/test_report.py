@@ -119,7 +119,7 @@ OLD = "this run ended {} ago; the state of the hosts may have changed"
     ],
 )
 def test_run_and_its_hosts_are_old_after_the_time_that_it_names(ask, reports, hours, stale_after, old, monkeypatch):
-    now = report.moment_of("2026-11-22T00:00:00Z") + report.datetime.timedelta(hours=hours)
+    now = report.parse_moment("2026-11-22T00:00:00Z") + report.datetime.timedelta(hours=hours)
     monkeypatch.setattr(report, "_now", lambda: now)
     changed(reports / SECOND, finished="2026-11-22T00:00:00Z", stale_after=stale_after)
     assert notes(ask()) == [*old, READ_FROM]
@@ -175,7 +175,7 @@ def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(ask, repor
 
 @pytest.fixture
 def soon(monkeypatch):
-    monkeypatch.setattr(report, "_now", lambda: report.moment_of("2026-11-23T12:00:00Z"))
+    monkeypatch.setattr(report, "_now", lambda: report.parse_moment("2026-11-23T12:00:00Z"))
 
 
 @pytest.mark.parametrize(

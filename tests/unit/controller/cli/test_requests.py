@@ -18,7 +18,7 @@ import fleets
 import pytest
 import yaml
 from made_policy import NOW, question
-from proscribe.base.duration import spelled
+from proscribe.base.duration import format_moment
 from proscribe.controller.cli import Refused, inventory, requests, waiver
 from proscribe.controller.cli.waiver.requested import Opens, Standing
 from proscribe.controller.compile.inventory.reports_place import Place
@@ -210,7 +210,7 @@ def test_from_refused_to_granted_to_closed(story):
     (story.where / "allowed_signers").write_text(f'head.of.press namespaces="proscribe-waiver" {" ".join(public)}\n')
     story.now += datetime.timedelta(days=1)
     story(waiver, "sign", file.stem, "--key", str(key))
-    assert f"approved_on: {spelled(story.now)}" in file.read_text()
+    assert f"approved_on: {format_moment(story.now)}" in file.read_text()
     compiled = compile_hosts(story.question, story.now)
     assert "answers" not in compiled.plans[compiled.hosts["fin01"]]
     (exception,) = story.plan["controls"]["apps"]["services"]["parrot"]["exceptions"]
@@ -320,7 +320,7 @@ def test_request_of_a_hostile_host_is_one_row_and_drafts_for_nobody_else(story):
     changes += [{"at": "9999-12-31T23:59:59Z"}, {"at": "0001-01-01T00:00:00Z"}]
     changes += [{"user": "*"}, {"service": "*"}, {"host": "fin01"}]
     said = [{**request, "id": f"{number:016x}", **change} for number, change in enumerate(changes)]
-    record = results.stored_record({**CLEAN, "requests": said, "requests_left_out": 0, "host": "fin01"})["record"]
+    record = results.read_stored_record({**CLEAN, "requests": said, "requests_left_out": 0, "host": "fin01"})["record"]
     run = {"id": "run9", "inventory": [str(story.where)], "controls": ["apps"]}
     requests_file.take(story.reports, {"run": run}, [{"host": "press01", **record}])
     listed = json.loads(story(requests, "--json"))["requests"]

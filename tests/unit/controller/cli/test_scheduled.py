@@ -20,7 +20,7 @@ from proscribe.controller.report.notification import made
 from proscribe.controller.report.request_news import Department
 from proscribe.controller.report.storage.requests_file import Request
 from proscribe.wire import installation
-from proscribe.wire.store import PLANS
+from proscribe.wire.store import PLANS_DIRECTORY
 from refusals import make_refusal
 
 ARGUMENTS = ["-i", "/srv/inventory", "--limit", "web", "--ask-vault-pass"]
@@ -70,7 +70,7 @@ class Place:
     def run_is(self, report="2026-11-02", code=0, **run):
         content = json.dumps({"run": run})
         path = self.program("launcher", RUN, report=report, code=code, content=content)
-        self.monkeypatch.setattr(installation, "launcher", lambda python: (path,))
+        self.monkeypatch.setattr(installation, "make_launcher_command", lambda python: (path,))
 
     def sender_is(self, code):
         self.monkeypatch.setattr(sys, "executable", self.program("sender", SENDER, code=code))
@@ -163,7 +163,7 @@ def test_notification_goes_to_its_playbook_in_a_file_and_never_on_a_command_line
     place.reports_that(None, NEWS, None, heads=[{"mail": "h@example.org"}])
     assert place.scheduled("drift", *ARGUMENTS) == 0
     words = place.read("sent").split("\n")
-    notify = ["-EP", "-m", "ansible", "playbook", installation.playbook("notify"), "-i", "/srv/inventory", "-e"]
+    notify = ["-EP", "-m", "ansible", "playbook", installation.name_playbook("notify"), "-i", "/srv/inventory", "-e"]
     assert words[:8] == notify and words[9:] == [""] and [*json.loads(words[8])] == ["proscribe_notice_file"]
     notification = json.loads(place.read("notification"))
     assert notification["facts"]["a"] == 1 and notification["heads"] == [{"mail": "h@example.org"}]
@@ -191,11 +191,11 @@ def test_only_one_runs_at_a_time_and_who_comes_second_names_the_first(place):
 
 
 def test_reports_that_others_can_change_are_refused(place):
-    (place.reports / PLANS).mkdir()
-    (place.reports / PLANS).chmod(0o777)
+    (place.reports / PLANS_DIRECTORY).mkdir()
+    (place.reports / PLANS_DIRECTORY).chmod(0o777)
     assert place.scheduled("drift", *ARGUMENTS) == 77 and place.read("started") == ""
     notification = json.loads(place.read("notification"))
-    assert f"chmod go-w {place.reports}/{PLANS}" in notification["facts"]["text"]
+    assert f"chmod go-w {place.reports}/{PLANS_DIRECTORY}" in notification["facts"]["text"]
     assert "Subject: Proscribe: a scheduled run was refused" in notification["message"]
     place.sender_is(1)
     assert place.scheduled() == 78, "the unit that reports failed runs tries again"
@@ -205,7 +205,7 @@ def test_reports_that_others_can_change_are_refused(place):
 def test_a_refused_inventory_starts_no_run_and_a_failed_run_is_reported_all_the_same(place, wrong, capsys, tmp_path):
     place.monkeypatch.delenv(ENVIRONMENT)
     place.monkeypatch.setattr(inventory, "question", make_refusal(wrong))
-    place.monkeypatch.setattr(installation, "reports", lambda: tmp_path / "usual")
+    place.monkeypatch.setattr(installation, "locate_reports", lambda: tmp_path / "usual")
     assert place.scheduled() == 77
     assert "no inventory" in capsys.readouterr().err and place.read("started") == ""
     assert "no inventory" in json.loads(place.read("notification"))["facts"]["text"]

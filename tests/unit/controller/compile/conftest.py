@@ -2,7 +2,7 @@
 
 import pytest
 from made_catalogue import Made
-from proscribe.wire.store import Store
+from proscribe.wire.store import PlanStore
 from waiver_organisation import Organisation
 
 
@@ -24,6 +24,6 @@ def write(tmp_path):
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(tmp_path / "reports" / "plans")
-    made.require()
+    made = PlanStore(tmp_path / "reports" / "plans")
+    made.require_directories()
     return made

@@ -409,7 +409,7 @@ def test_a_source_with_a_comma_is_a_path_where_it_is_there(tmp_path):
 
 
 # -- the place of reports
-USUAL = installation.ROOT / "reports"
+USUAL = installation.PROJECT_DIRECTORY / "reports"
 NOW = "2026-11-25T08:00:00+00:00"
 
 
@@ -497,11 +497,11 @@ def test_a_run_refuses_a_place_that_ansible_would_read_as_hosts(inventory):
 
 @pytest.mark.parametrize("project", [None, Path("/srv/project")])
 def test_place_of_reports_without_an_inventory_on_the_disk(monkeypatch, project):
-    monkeypatch.setattr(installation, "user_project", lambda: project)
+    monkeypatch.setattr(installation, "locate_user_project", lambda: project)
     hosts = build_hosts(Path(), "../state")
-    assert reports_of(hosts, ["web1,web2"], {}) == (project or installation.ROOT).parent / "state"
-    assert likely_reports(hosts, ["web1,web2"]) == (project or installation.ROOT).parent / "state"
-    assert likely_reports(build_hosts(Path(), "a", "b"), ["web1,web2"]) == installation.reports()
-    assert place_of_reports([], [], "; or x", {}) == (installation.reports({}), "the usual place; or x")
+    assert reports_of(hosts, ["web1,web2"], {}) == (project or installation.PROJECT_DIRECTORY).parent / "state"
+    assert likely_reports(hosts, ["web1,web2"]) == (project or installation.PROJECT_DIRECTORY).parent / "state"
+    assert likely_reports(build_hosts(Path(), "a", "b"), ["web1,web2"]) == installation.locate_reports()
+    assert place_of_reports([], [], "; or x", {}) == (installation.locate_reports({}), "the usual place; or x")
     wrong = PolicyError("all.yml:1", VARIABLE, "{{ x }}", "y"), PolicyError("all.yml:2", "proscribe_zone", "", "y")
     assert get_mistake(reports_of, [HostVariables("web1", {}, {}, ".", wrong=wrong)], [], {}) == wrong[0]

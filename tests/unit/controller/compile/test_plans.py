@@ -37,13 +37,13 @@ from proscribe.host.controls.browser.name_closing import WITH_ALL_BELOW
 from proscribe.host.controls.browser.other_controls import HostControls
 from proscribe.host.controls.browser.rendering import fit_names
 from proscribe.model import plan as plans
-from proscribe.wire.store import Store
+from proscribe.wire.store import PlanStore
 
 BODY = {"schema": "x", "controls": {"dns": {"services": {"parrot": {"domains": ("a.example.org",)}}}}}
 READ = {"schema": "x", "controls": {"dns": {"services": {"parrot": {"domains": ["a.example.org"]}}}}}
 
 
-def read_repeatedly(store: Store, state: bytes, times: int) -> tuple[list[dict[str, Any]], int]:
+def read_repeatedly(store: PlanStore, state: bytes, times: int) -> tuple[list[dict[str, Any]], int]:
     plans, compiled = [], []
     for _ in range(times):
         cache = PlanCache(store)
@@ -194,8 +194,8 @@ def compile_warnings(of, mode="enforce", windows=()):
 
 
 def test_a_reminder_is_printed_once_a_day(tmp_path):
-    store = Store(tmp_path / "reports/plans")
-    store.require()
+    store = PlanStore(tmp_path / "reports/plans")
+    store.require_directories()
     evening, night = NOW.replace(hour=23, minute=59), NOW + datetime.timedelta(days=1)
     calls = [(["old"], NOW), (["old"], NOW), (["old", "older"], evening), (["older", "old"], evening), (["old"], night)]
     printed = [select_not_printed_today(store, texts, moment) for texts, moment in calls]
@@ -396,7 +396,7 @@ def test_hosts_with_the_same_restrictions_share_a_plan_which_a_second_run_does_n
     assert len(stored) == 2
     for path in stored:
         plan = json.loads(path.read_text(encoding="utf-8"))
-        plans.check(plan)
+        plans.check_plan(plan)
         assert plan["digest"] == f"sha256:{path.stem}"
     first = ask_run({"web01": {}})
     before = {path: path.stat().st_mtime_ns for path in Path(first["plans"]).iterdir()}

@@ -28,7 +28,7 @@ from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.enforcement_points.decision import decide, waived
 from proscribe.controller.enforcement_points.declaration import NotExportable
 from proscribe.controller.enforcement_points.registry import FORMATS
-from proscribe.model.plan import CONTROLS, RESTRICTED
+from proscribe.model.plan import CONTROLS, RESTRICTED_MODES
 
 CATALOG = Path(__file__).resolve().parents[4] / "catalog"
 NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)
@@ -205,7 +205,7 @@ def test_no_permitted_program_and_no_permitted_network_is_denied(policy):
 
 
 def restricted(plan, control):
-    return {id_ for id_, entry in plan["controls"][control]["services"].items() if entry["mode"] in RESTRICTED}
+    return {id_ for id_, entry in plan["controls"][control]["services"].items() if entry["mode"] in RESTRICTED_MODES}
 
 
 def exported(plan, format_):

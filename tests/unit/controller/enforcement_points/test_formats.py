@@ -22,7 +22,7 @@ from proscribe.host.controls.browser.rendering import Name, Verdicts
 from proscribe.host.controls.browser.settings import SETTINGS
 from proscribe.host.controls.dns.desired import covering, of_plan
 from proscribe.host.system import ControlError
-from proscribe.model.plan import sealed
+from proscribe.model.plan import add_digest
 from recording import compare, fold, join_files, outline
 
 # A reader for each format of names. A property can be tested only where the test reads the format as its point does,
@@ -407,7 +407,7 @@ def rich_plan(*microsoft, closed=()):
     controls["firewall"]["settings"] |= {**settings, "management": management}
     for control in ("dns", "browser"):
         controls[control]["by_tenant"] = ["gmail"]
-    return sealed(found)
+    return add_digest(found)
 
 
 def recorded(name):

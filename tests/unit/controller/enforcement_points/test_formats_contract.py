@@ -6,7 +6,7 @@ import pytest
 from made_export import decision, plan
 from proscribe.controller.enforcement_points.declaration import BY_TENANT, NotExportable
 from proscribe.controller.enforcement_points.registry import FORMATS
-from proscribe.model.plan import RESTRICTED, sealed
+from proscribe.model.plan import RESTRICTED_MODES, add_digest
 
 pytestmark = pytest.mark.parametrize("name", sorted(FORMATS))
 GUID = re.compile(r"\{[0-9A-F-]{36}\}")  # of the group, in names of files
@@ -31,7 +31,7 @@ PATHS = {"urls": ["www.corp.example/closed-path"], "allow": ["chat.example/open-
 def made(**changes):
     a_plan = plan({control: {"chat": {"mode": "enforce", **keys, **changes}} for control, keys in CHAT.items()})
     a_plan["controls"]["browser"]["settings"]["tenants"] = {"google": [], "microsoft": TENANTS}
-    return sealed(a_plan)
+    return add_digest(a_plan)
 
 
 def export(name, a_plan, group="web"):
@@ -44,7 +44,7 @@ def test_every_restricted_service_is_in_it_or_is_named_as_left_out(name):
     said = {*found.included, *(one.rule for one in found.left_out)}
     for control in FORMATS[name].controls:
         services = a_plan["controls"][control]["services"]
-        assert {f"{control}/{id_}" for id_, entry in services.items() if entry["mode"] in RESTRICTED} <= said
+        assert {f"{control}/{id_}" for id_, entry in services.items() if entry["mode"] in RESTRICTED_MODES} <= said
     assert found.included
     for one in found.left_out:
         assert re.fullmatch(r"|(apps|browser|dns|firewall)/[a-z_-]+", one.rule) and one.what and one.why.endswith(".")

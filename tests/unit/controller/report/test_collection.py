@@ -357,9 +357,9 @@ def test_value_that_is_too_deep_counts_as_a_secret(levels, secret, within):
 
 
 def test_call_of_a_run_names_its_configuration_and_ansible_as_a_module():
-    environment = {"ANSIBLE_CONFIG": installation.CONFIGURATION, "ANSIBLE_BECOME": installation.CONFIGURATION}
+    environment = {"ANSIBLE_CONFIG": installation.CONFIGURATION_PATH, "ANSIBLE_BECOME": installation.CONFIGURATION_PATH}
     call = called(["ansible-playbook"], environment, OPTIONS, "/srv")
-    assert call == Call(("env", f"ANSIBLE_BECOME={installation.CONFIGURATION}", "ansible-playbook"), cwd="/srv")
+    assert call == Call(("env", f"ANSIBLE_BECOME={installation.CONFIGURATION_PATH}", "ansible-playbook"), cwd="/srv")
     argv = ["/lib/ansible/__main__.py", "playbook", "site.yml", "-b"]
     assert called(argv, {}, OPTIONS, "/srv").program == (sys.executable, "-m", "ansible", "playbook")
     assert called(argv, {}, OPTIONS, "/srv").options == ("-b",)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from fleets import DIGEST, WECHAT, answer, clean_answer, run, wechat
-from proscribe.base.duration import moment_of
+from proscribe.base.duration import parse_moment
 from proscribe.controller.cli import report as command
 from proscribe.controller.cli.diff import earlier_plans
 from proscribe.controller.cli.explain import facts
@@ -29,9 +29,9 @@ from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.terminal import past_runs, summary
 from proscribe.model.plan import CONTROLS
 from proscribe_ansible import reported_run
-from proscribe_ansible.exit_code import FILE, ExitCode
-from proscribe_ansible.reported_run import ReportedRun
-from proscribe_ansible.terminal import Terminal
+from proscribe_ansible.exit_code import EXIT_FILE_VARIABLE, PlaybookExitCode
+from proscribe_ansible.reported_run import ReportedPlaybookRun
+from proscribe_ansible.terminal import RunTerminal
 
 DRIFTED = answer(wechat(WECHAT), evaluated=["apps/x"])
 GATED = {"gate": {"web01": "noncompliant", "web02": "noncompliant"}}
@@ -130,19 +130,19 @@ class Fleet:
 
     def lift(self, *events: Any, hosts: Any = ("web01", "web02"), **facts_: Any) -> list[str]:
         """End a lift with these events; return its output."""
-        self.monkeypatch.delenv(FILE, raising=False)
+        self.monkeypatch.delenv(EXIT_FILE_VARIABLE, raising=False)
         self.monkeypatch.setattr(reported_run.context, "CLIARGS", {"check": False})
         clock = SimpleNamespace(time=lambda: calendar.timegm((2026, 11, 25, 5, 1, 0)), monotonic=time.monotonic)
         self.monkeypatch.setattr(reported_run, "time", clock)
-        terminal, message = Terminal(), []
+        terminal, message = RunTerminal(), []
         terminal.display = SimpleNamespace(
             verbosity=0, display=lambda text, **_: message.append(text), warning=message.append, error=message.append
         )
         result = self._run(LIFT_ID, "2026-11-25T05:00:00Z", dict.fromkeys(hosts), "lift", **facts_)
-        goes_on = ReportedRun(result, terminal, ExitCode(terminal))
+        goes_on = ReportedPlaybookRun(result, terminal, PlaybookExitCode(terminal))
         for event in events:
             event(goes_on)
-        goes_on.end(failed=False)
+        goes_on.end_run(failed=False)
         return message
 
     def _run(self, id_: str, began: str, hosts: Any, mode: str, **facts_: Any) -> Any:
@@ -157,7 +157,7 @@ class Fleet:
     def history(self) -> dict[str, Any]:
         history = open_history("sqlite", self.reports)
         assert history is not None
-        now = moment_of("2026-11-25T09:00:00Z")
+        now = parse_moment("2026-11-25T09:00:00Z")
         return json.loads(json.dumps(past_runs.gather(history, Scope(), now, 86400).as_dict()))
 
     def shown(self, *options: str) -> str:
@@ -169,7 +169,7 @@ class Fleet:
     def notes_of_diff(self) -> tuple[str, ...]:
         self.monkeypatch.setattr(earlier_plans, "_plan", lambda reports, digest: {})
         arguments = argparse.Namespace(old_inventory=[], as_now=False)
-        return earlier_plans.earlier("latest", arguments, moment_of("2026-11-25T09:00:00Z"), self.reports).notes
+        return earlier_plans.earlier("latest", arguments, parse_moment("2026-11-25T09:00:00Z"), self.reports).notes
 
     def csv_states(self) -> dict[str, str]:
         return {row["host"]: row["host_state"] for row in csv.DictReader(io.StringIO(self.shown("--format", "csv")))}
@@ -183,12 +183,12 @@ def fleet(tmp_path, monkeypatch):
 def lift_controls(host: str, *controls: str) -> Any:
     """Return the event that controls of a host were lifted."""
 
-    def happen(goes_on: ReportedRun) -> None:
+    def happen(goes_on: ReportedPlaybookRun) -> None:
         for control in controls or CONTROLS:
             goes_on.collector.began(host, control)
             task = SimpleNamespace(action=MODULES[control], check_mode=False)
             name = SimpleNamespace(get_name=lambda: host)
-            goes_on.succeeded(SimpleNamespace(task=task, host=name, result={"actions": ["removed"]}))
+            goes_on.take_success(SimpleNamespace(task=task, host=name, result={"actions": ["removed"]}))
 
     return happen
 

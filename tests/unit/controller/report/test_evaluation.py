@@ -18,13 +18,13 @@ from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report
 from proscribe.controller.report.evaluation.unobserved import Earlier, settled
 from proscribe.controller.report.storage import corrected
 from proscribe.controller.report.text.wording import Cause
-from proscribe.model.finding import GROUP_POLICY, NOTHING_KNOWN, STATES, Finding, Verdict, judge
+from proscribe.model.finding import GROUP_POLICY, NO_IDENTIFIERS_REASON, STATES, Finding, RuleVerdict, judge_rule
 from proscribe.model.plan import CONTROLS
-from proscribe.wire.replies.record import read, silent
+from proscribe.wire.replies.record import make_silent_record, read_record
 
 FINISHED = "2026-11-25T00:31:00Z"
 NOT_OBSERVED = {"state": None, "evaluated": 0, "not_applicable": 0}
-WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0").as_dict()
+WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0").convert_to_dict()
 HAS = [("a", "dpkg x"), ("b", "dpkg x"), ("c", "dpkg x"), ("d", "dpkg x")]
 HAVE = [("a", "dpkg x"), ("b\x1b", "dpkg y"), ("c", "dpkg z"), ("d", "dpkg w")]
 THREE_DAYS = 3 * 86400
@@ -60,7 +60,7 @@ def test_the_hosts_by_state_add_up_to_the_expected_hosts(states):
 
 
 def test_rules_without_anything_known_are_counted_by_plan_and_host():
-    idle = {"rule": "apps/c", "state": "not_applicable", "reason": f"{NOTHING_KNOWN}: this host has no snap"}
+    idle = {"rule": "apps/c", "state": "not_applicable", "reason": f"{NO_IDENTIFIERS_REASON}: this host has no snap"}
     other = {"rule": "apps/d", "state": "not_applicable", "reason": "upcoming"}
     waived = {"rule": "apps/e", "state": "waived", "reason": None}
     records = [
@@ -104,17 +104,17 @@ def test_a_host_that_is_not_served_makes_no_number_better(states, apart):
 
 
 def baseline_record(*verdicts):
-    return read("web01", answer(*verdicts, evaluated=["dns/x"]))
+    return read_record("web01", answer(*verdicts, evaluated=["dns/x"]))
 
 
 @pytest.mark.parametrize(
     ("state", "reason"), [("noncompliant", ""), ("unknown", ""), ("error", "broken"), ("unknown", "no")]
 )
 def test_a_rule_that_is_wrong_without_evidence_is_new_once(state, reason):
-    wrong = baseline_record(Verdict("dns/y", state, reason=reason))
+    wrong = baseline_record(RuleVerdict("dns/y", state, reason=reason))
     assert Baseline([baseline_record()]).new([wrong]) == [New("web01", "dns/y", state, reason)]
     assert Baseline([wrong]).new([wrong]) == []
-    other = baseline_record(Verdict("dns/z", state, reason=reason))
+    other = baseline_record(RuleVerdict("dns/z", state, reason=reason))
     assert [item.rule for item in Baseline([wrong]).new([other])] == ["dns/z"]
 
 
@@ -123,7 +123,7 @@ def test_defect_of_a_whole_host_has_no_rule():
     errors = [refused, {"control": "apps", "message": "apt is locked"}]
     failed = {**baseline_record(), "state": "error", "errors": errors}
     assert Baseline([baseline_record()]).new([failed]) == [New("web01", "", "error", "apt is locked")]
-    without_reason = {**silent("web01", ""), "reason": None}
+    without_reason = {**make_silent_record("web01", ""), "reason": None}
     assert Baseline([baseline_record()]).new([without_reason]) == [New("web01", "", "unknown", "no answer")]
 
 
@@ -275,7 +275,7 @@ def states_by_host(fleet):
 ])  # fmt: skip
 def test_an_old_record_is_no_answer_and_a_clock_that_is_ahead_is_reported(checked_at, state, kind, reason):
     clock = Clock("2026-11-25T08:00:00Z", THREE_DAYS, {})
-    fleet = reconcile({"web01": DIGEST}, [read("web01", clean_answer(checked_at=checked_at))], clock=clock)
+    fleet = reconcile({"web01": DIGEST}, [read_record("web01", clean_answer(checked_at=checked_at))], clock=clock)
     record = fleet.records[0]
     assert (record["state"], record["rules_evaluated"] > 0) == (state, state == "compliant")
     assert str(record["reason"]).startswith(str(reason))
@@ -289,7 +289,7 @@ def test_an_old_record_is_no_answer_and_a_clock_that_is_ahead_is_reported(checke
     (4, answer(wechat(WECHAT), evaluated=["dns/x"]), "noncompliant", True),
 ])  # fmt: skip
 def test_rule_that_was_not_evaluated_is_not_compliant(total, result, state, noted):
-    fleet = reconcile({"web01": DIGEST}, [read("web01", result)], rules={DIGEST: total})
+    fleet = reconcile({"web01": DIGEST}, [read_record("web01", result)], rules={DIGEST: total})
     assert states_by_host(fleet) == {"web01": state}
     assert [note.kind for note in fleet.notes] == (["too_few_rules"] if noted else [])
 
@@ -311,7 +311,7 @@ def test_a_change_in_a_run_that_only_audits_is_an_error_of_its_host():
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", "ghost"]), st.sampled_from(list(ANSWERS))), max_size=8))
 def test_only_a_fresh_answer_for_its_own_plan_makes_a_host_compliant_and_nobody_is_lost(events):
     expected = dict.fromkeys("abc", DIGEST)
-    records = [read(host, ANSWERS[kind]) for host, kind in events]
+    records = [read_record(host, ANSWERS[kind]) for host, kind in events]
     fleet = reconcile(expected, records, clock=Clock("2026-11-25T01:00:00Z", THREE_DAYS, {}))
     summary = fleet_report(run(list(expected)), fleet, FINISHED)["summary"]
     assert sum(summary["hosts"].values()) == len(expected) == summary["coverage"]["denominator"]
@@ -324,8 +324,8 @@ def test_only_a_fresh_answer_for_its_own_plan_makes_a_host_compliant_and_nobody_
     assert list(fleet.unexpected) == (["ghost"] if any(host == "ghost" for host, _ in events) else [])
 
 
-GMAIL = judge("browser/gmail", {"mode": "enforce"}, [Finding("policy", "mail.google.com", manager="chromium")])
-WAIVED = judge("apps/zoom", {"mode": "waived", "waiver": "press"}, [WECHAT._replace(id="zoom")])
+GMAIL = judge_rule("browser/gmail", {"mode": "enforce"}, [Finding("policy", "mail.google.com", manager="chromium")])
+WAIVED = judge_rule("apps/zoom", {"mode": "waived", "waiver": "press"}, [WECHAT._replace(id="zoom")])
 BAD_ANSWER = answer(wechat(WECHAT), GMAIL, WAIVED, evaluated=["apps/x"])
 AFTER_APPS = answer(GMAIL, WAIVED, evaluated=["apps/x", "apps/wechat"], checked_at="2026-11-25T00:30:09Z")
 GOOD = clean_answer(checked_at="2026-11-25T00:30:12Z")

@@ -31,10 +31,10 @@ from proscribe.controller.report.exports.format import encoded
 from proscribe.controller.report.exports.record_lines import HOST, Reader
 from proscribe.controller.report.exports.spool import FEW, Spool
 from proscribe.controller.report.text.wording import clean
-from proscribe.model.finding import COMPLIANT, STATES, WAIVED, Finding, Verdict
+from proscribe.model.finding import COMPLIANT, STATES, WAIVED, Finding, RuleVerdict
 from proscribe.model.plan import CONTROLS
 from proscribe.model.types.event import EventCounts
-from proscribe.wire.replies.record import read
+from proscribe.wire.replies.record import read_record
 from recording import compare, fold
 
 TEXTS = st.text(max_size=12) | st.sampled_from([
@@ -43,7 +43,7 @@ TEXTS = st.text(max_size=12) | st.sampled_from([
 ])  # fmt: skip
 FINDINGS = st.builds(Finding, TEXTS.filter(bool), TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
 VERDICTS = st.builds(
-    Verdict, TEXTS.filter(bool).map("apps/".__add__), st.sampled_from(STATES),
+    RuleVerdict, TEXTS.filter(bool).map("apps/".__add__), st.sampled_from(STATES),
     st.lists(FINDINGS, max_size=3).map(tuple), TEXTS, TEXTS,
 )  # fmt: skip
 # Names that no export has among its own words.
@@ -165,7 +165,7 @@ def answers(draw):
 def test_no_host_is_lost_or_made_milder_and_no_text_breaks_out(tmp_path_factory, message):
     directory = tmp_path_factory.mktemp("said", numbered=True)
     run = fleets.run(list(message))
-    records = [read(host, answer) for host, answer in message.items() if answer is not None]
+    records = [read_record(host, answer) for host, answer in message.items() if answer is not None]
     fleet = reconcile(run["hosts"], records, {})
     report = fleet_report(run, fleet, FINISHED)
     write(directory, report, fleet.records, usual())
@@ -240,7 +240,7 @@ def test_no_host_is_lost(tmp_path, name):
 def test_no_rule_is_lost(tmp_path, name):
     answers = {**ANSWERING, **{f"{host}.example": answer for host, answer in watched_hosts.HOSTS.items()}}
     read_ = Reader()
-    lines = [line for host, answer in answers.items() for line in read_.read(read(host, answer)).rows]
+    lines = [line for host, answer in answers.items() for line in read_.read(read_record(host, answer)).rows]
     rules = {line.rule for line in lines if line.state not in (COMPLIANT, WITHOUT.get(name))} - {HOST}
     assert {"watch/closed-again", "watch/still-open", "watch/ended", "dns/error"} <= rules
     if name in ("events", "prometheus"):
@@ -373,7 +373,7 @@ def test_the_gate_is_an_event_where_there_was_one_or_the_run_failed(past, verdic
     errors=st.lists(LONG_TEXTS, max_size=4),
 )
 def test_whatever_a_host_says_is_one_line_within_the_limit(tmp_path_factory, host, service, findings, reason, errors):
-    verdict = Verdict(f"apps/{service}", WRONG, tuple(findings), reason[:200], reason)
+    verdict = RuleVerdict(f"apps/{service}", WRONG, tuple(findings), reason[:200], reason)
     message = fleets.answer(verdict, errors=[{"control": "dns", "message": text} for text in errors])
     folder = tmp_path_factory.mktemp("events")
     text = exported(folder, ["events"], {host: message}, (host,), not_served={host: reason})["events"]

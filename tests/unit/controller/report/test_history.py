@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from pasts import Past, bad, good, made_plan, repaired, unseen, waived
 from properties import examples
-from proscribe.base.duration import spelled
+from proscribe.base.duration import format_moment
 from proscribe.controller import cli
 from proscribe.controller.cli import report as command
 from proscribe.controller.compile.inventory.reports_place import Place
@@ -30,9 +30,9 @@ from proscribe.controller.report.history.recording import prune
 from proscribe.controller.report.terminal import exceptions as shown
 from proscribe.controller.report.terminal import past_runs
 from proscribe.controller.report.terminal.summary import Screen
-from proscribe.model.finding import Finding, Verdict
-from proscribe.model.plan import CONTROLS, sealed
-from proscribe.wire.replies.record import read
+from proscribe.model.finding import Finding, RuleVerdict
+from proscribe.model.plan import CONTROLS, add_digest
+from proscribe.wire.replies.record import read_record
 from watched_hosts import INCIDENT, POLICY, REQUEST, watched
 
 DAY = 86400
@@ -69,7 +69,7 @@ def test_wrong_clock_and_missing_probe_of_a_run_move_nothing(past):
     assert past.story() == [("noncompliant", "25T01", "", "")]
 
     def probed(state):
-        return answer(Verdict("browser/probe", state, (Finding("browser", "chromium"),)), evaluated=["dns/x"])
+        return answer(RuleVerdict("browser/probe", state, (Finding("browser", "chromium"),)), evaluated=["dns/x"])
 
     past.run({"web01": probed("noncompliant")})
     past.run({"web01": good()})  # which does not start the browsers
@@ -135,7 +135,7 @@ def test_pruning_forgets_what_ended_and_hosts_that_nobody_asks_and_keeps_what_go
     past.run({"a": good(), "b": bad()}, day=2, hour=8, limit="a,b")
     now = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
     with past.history.database.writing() as session:
-        prune(session, spelled(now - datetime.timedelta(days=23, hours=2)))  # after the 2nd, 8 o'clock
+        prune(session, format_moment(now - datetime.timedelta(days=23, hours=2)))  # after the 2nd, 8 o'clock
     assert past.ask("wrong") == []  # nobody asked any of them since
     past.run({"b": bad()}, day=25, hour=9, limit="b", keep=400 * DAY)
     assert [item.host for item in past.ask("wrong")] == ["b"]
@@ -148,8 +148,8 @@ hostile = st.text(max_size=40)
 @given(id_=hostile.filter(bool), path=hostile, rule=st.text(min_size=1, max_size=40), reason=hostile)
 def test_whatever_a_host_says_can_be_kept(tmp_path_factory, id_, path, rule, reason):
     verdicts = [
-        Verdict(f"apps/{rule}", "noncompliant", (Finding("package", id_, path=path),)),
-        Verdict(f"dns/{rule}", "unknown", reason=reason),
+        RuleVerdict(f"apps/{rule}", "noncompliant", (Finding("package", id_, path=path),)),
+        RuleVerdict(f"dns/{rule}", "unknown", reason=reason),
     ]
     past = Past(open_history("sqlite", Path(tmp_path_factory.mktemp("h"))))
     past.run({"web01": answer(*verdicts)})
@@ -171,7 +171,7 @@ def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory
             assert ("", "unknown") in mine
             continue
         assert ("", "unknown") not in mine
-        state = next((rule["state"] for rule in read(host, make_answer())["rules"]), None)
+        state = next((rule["state"] for rule in read_record(host, make_answer())["rules"]), None)
         if state in ("noncompliant", "waived"):
             assert mine == {("apps/wechat", state)}
         elif state == "unknown":
@@ -337,7 +337,7 @@ def test_writers_lose_no_run_and_leave_none_half_written(tmp_path, write):
 
 
 def store_plan(place: Path, **more: Any) -> str:
-    plan = sealed({"schema": "proscribe/plan/1", "controls": APPS, **more})
+    plan = add_digest({"schema": "proscribe/plan/1", "controls": APPS, **more})
     (place / f"{plan['digest'].removeprefix('sha256:')}.json").write_text(json.dumps(plan))
     return plan["digest"]
 
@@ -371,7 +371,7 @@ def make_record(*rules: Any, state: str = "noncompliant", **more: Any) -> Any:
 def make_rule(name: str, state: str = "noncompliant", reason: str | None = None, result: tuple[str, ...] = ()) -> Any:
     return {
         "rule": name, "state": state, "reason": reason,
-        "findings": [Finding("package", item, "dpkg", "4.0").as_dict() for item in result],
+        "findings": [Finding("package", item, "dpkg", "4.0").convert_to_dict() for item in result],
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pasts import PACKAGE, Past, bad, good, repaired
 from properties import examples
-from proscribe.base.chat_text import HOSTS, PRINTED
+from proscribe.base.chat_text import HOSTS_HEADING, OUTPUT_HEADING
 from proscribe.controller.report import notification, request_news
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
@@ -23,7 +23,7 @@ from proscribe.controller.report.history import news, open_history
 from proscribe.controller.report.notification import Known, Notification, Quoted, made
 from proscribe.controller.report.storage.requests_file import Request
 from proscribe.host.programs.guarding import guard
-from proscribe.model.finding import NONCOMPLIANT, REPAIRED, Finding, Verdict
+from proscribe.model.finding import NONCOMPLIANT, REPAIRED, Finding, RuleVerdict
 
 AT = "2026-11-25T01:00:30Z"
 BENIGN = "Press enquiries come in there"
@@ -73,7 +73,7 @@ def test_subject_of_a_notification_is_the_change_of_a_run(past, before, now, cha
 
 
 def test_the_notification_of_a_partly_corrected_host_names_what_is_left(past):
-    stays = Verdict("dns/x", NONCOMPLIANT, reason="not blocked in /etc/hosts")
+    stays = RuleVerdict("dns/x", NONCOMPLIANT, reason="not blocked in /etc/hosts")
     past.run({"web01": answer(wechat(PACKAGE), stays)})
     mended = wechat(PACKAGE)._replace(state=REPAIRED, drifted=False)
     refused = [{"control": "dns", "message": "/etc/hosts was left as it is"}]
@@ -225,7 +225,7 @@ def make_request_message(text: str) -> Notification:
 def make_report_message(text: str) -> Notification:
     collector = Collector(run(["web01"]))
     result = Finding("file", "wechat", path=f"/home/alice/{text}", scope="user:alice")
-    collector.answered("web01", answer(Verdict("apps/wechat", NONCOMPLIANT, (result,))))
+    collector.answered("web01", answer(RuleVerdict("apps/wechat", NONCOMPLIANT, (result,))))
     fleet = collector.fleet("2026-11-25T02:02:00Z")
     report = fleet_report(run(["web01"]), fleet, "2026-11-25T02:02:00Z")
     message = notification.notification(report, fleet.records, None, "/srv/reports/r1")
@@ -234,7 +234,9 @@ def make_report_message(text: str) -> Notification:
 
 
 def make_refused_message(text: str) -> Notification:
-    return made("Proscribe: a run was refused", [Quoted([f"others can change /srv/{text}"], PRINTED)], refused=text)
+    return made(
+        "Proscribe: a run was refused", [Quoted([f"others can change /srv/{text}"], OUTPUT_HEADING)], refused=text
+    )
 
 
 def find_texts(value: object) -> Iterator[str]:
@@ -275,7 +277,9 @@ def test_no_text_of_a_stranger_is_obeyed_where_a_notification_is_shown(make, tex
 def test_strangers_text_is_in_a_marked_block_that_is_cut(make, text):
     shown, benign = (str(make(part).facts["text"]) for part in (text * 40, BENIGN))
     (block,) = find_blocks(shown)
-    assert remove_blocks(shown) == remove_blocks(benign) and {HOSTS, PRINTED} & {*remove_blocks(shown).split("\n")}
+    assert remove_blocks(shown) == remove_blocks(benign) and {HOSTS_HEADING, OUTPUT_HEADING} & {
+        *remove_blocks(shown).split("\n")
+    }
     assert max(map(len, block.split("\n"))) <= 400 and block.count("\n") == next(find_blocks(benign)).count("\n")
 
 

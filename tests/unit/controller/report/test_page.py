@@ -11,7 +11,7 @@ from typing import Any
 
 import proscribe
 import pytest
-from fleets import WAIVERS, answer, clean_answer, judge, run
+from fleets import WAIVERS, answer, clean_answer, judge_rule, run
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
@@ -27,14 +27,14 @@ from proscribe.controller.report.terminal import summary
 from proscribe.controller.report.text.wording import clean, host_label
 from proscribe.model.finding import Finding
 from proscribe.wire.replies import shapes
-from proscribe.wire.replies.record import read
+from proscribe.wire.replies.record import read_record
 from rich_runs import UNREAD
 from watched_hosts import ENDED, watched
 
 VOID = {"meta", "input", "rect", "path", "circle", "use", "wbr"}
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)></script><!--<script>\x1b[2J\u202e'
 FINISHED = "2026-11-25T00:31:00Z"
-WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0", "user:alice").as_dict()
+WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0", "user:alice").convert_to_dict()
 MARKUP = "a/b\"'><b>&\x1b[2J\u202e\r\nc"
 TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in (rendering.HERE / "templates").iterdir()}
 SHORT_WAIVER: Any = {"id": "press", "status": "active", "expires": "2026-12-01T10:00:00Z"}
@@ -85,12 +85,12 @@ def test_any_names_have_one_order(names):
 def test_any_text_comes_through_the_data_as_it_is_cleaned_and_ends_no_script(text):
     finding = Finding("package", text, manager=text, version=text, scope=f"user:{text}", path=text, detail=text)
     collector = Collector(run([text]))
-    collector.answered(text, answer(judge(f"apps/{text}", {"mode": "enforce"}, [finding])))
+    collector.answered(text, answer(judge_rule(f"apps/{text}", {"mode": "enforce"}, [finding])))
     written = "".join(script_data(break_down(collector.fleet().records, {text: [text]}, {}, FINISHED), FINISHED))
     assert not set("<>&") & set(written)
     data = json.loads(written)
     assert data["hosts"][0][0] == host_label(text)
-    assert [data["texts"][place] for place in data["findings"][0]][1] == shapes.name(text, "a name", 500)
+    assert [data["texts"][place] for place in data["findings"][0]][1] == shapes.read_name(text, "a name", 500)
     assert data["departments"] == [clean(text)]
 
 
@@ -105,9 +105,9 @@ def collect_hostile_run(evil):
     facts = {"waivers": [waiver], "upcoming": upcoming, "warnings": [evil], "limit": evil, "id": evil}
     collector = Collector(run([evil, "db01", "web03"], **facts))
     record = answer(
-        judge(f"apps/{evil}", {"mode": "enforce"}, [finding]),
-        judge(f"browser/{evil}", {"mode": "waived", "waiver": evil}, [finding]),
-        judge(f"dns/{evil}", {"mode": "enforce"}, [], unseen=evil), errors=[{"control": evil, "message": evil}],
+        judge_rule(f"apps/{evil}", {"mode": "enforce"}, [finding]),
+        judge_rule(f"browser/{evil}", {"mode": "waived", "waiver": evil}, [finding]),
+        judge_rule(f"dns/{evil}", {"mode": "enforce"}, [], unchecked=evil), errors=[{"control": evil, "message": evil}],
     )  # fmt: skip
     collector.answered(evil, {**record, "platform": {"os": evil, evil: evil}, "checked_at": evil})
     collector.unreachable("db01", evil)
@@ -317,7 +317,7 @@ def test_few_hosts_are_not_counted_and_many_have_an_end():
 
 def report_with_points(*points: dict[str, Any], **changes: Any) -> tuple[Any, Any]:
     result = run(["web01"], **changes)
-    fleet = reconcile(result["hosts"], [read("web01", clean_answer())])
+    fleet = reconcile(result["hosts"], [read_record("web01", clean_answer())])
     return {**fleet_report(result, fleet, FINISHED), "points": list(points)}, fleet.records
 
 

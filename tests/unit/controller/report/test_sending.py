@@ -20,7 +20,7 @@ from proscribe.controller.report.sending.log_file import LogFile
 from proscribe.controller.report.sending.transport import Failed
 from proscribe.controller.report.storage import complete, files
 from proscribe.controller.report.text.command import quoted
-from proscribe.wire.installation import LAUNCHER
+from proscribe.wire.installation import LAUNCHER_PATH
 
 EVENT = event_kinds.Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
 
@@ -47,7 +47,7 @@ def test_above_the_limit_events_are_counted_and_the_run_is_sent(past, own):
     assert read_kinds(file) == ["host", "rule", "host", "gate", "run"]
     assert read_lines(file)[-1]["events_left_out"] == 7 and read_lines(file)[-1]["events"]["host"] == 5
     assert warning.startswith("above the limit of 3, 7 events not sent; the next run does not send them; all events ")
-    assert warning.endswith(f": {quoted(LAUNCHER)} report --run /r/run1 --format events")
+    assert warning.endswith(f": {quoted(LAUNCHER_PATH)} report --run /r/run1 --format events")
 
 
 def test_without_a_history_the_run_is_sent_and_the_rest_is_said_not_to_be_known(past, own):
@@ -126,7 +126,7 @@ def test_a_file_that_others_could_lead_elsewhere_or_that_is_none_is_refused(past
 
 def test_days_and_facilities_are_those_of_syslog():
     names = ["user", "daemon", "auth", "authpriv", *(f"local{number}" for number in range(8))]
-    assert {name: SysLogHandler.facility_names[name] for name in names} == datagrams.FACILITIES
+    assert {name: SysLogHandler.facility_names[name] for name in names} == datagrams.SYSLOG_FACILITIES
 
     # RFC 3164, 4.1.2: a receiver takes the place of the host's name by counting.
     months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.base.duration import moment_of
+from proscribe.base.duration import parse_moment
 from proscribe.controller.report.evaluation.scope import Scope
 from proscribe.controller.report.evaluation.unobserved import Earlier
 from proscribe.controller.report.storage import complete, journal, pruning, requests_file
@@ -410,7 +410,7 @@ def test_a_link_is_no_report_and_is_not_followed(reports, tmp_path):
 @pytest.mark.parametrize(("age", "goes"), [(2 * DAY, True), (60, False)])
 def test_a_run_without_a_complete_report_goes_when_nothing_was_heard_of_it(reports, age, goes):
     folder = write_report(reports, f"{OLD}.partial")
-    heard = moment_of(NOW).timestamp() - age
+    heard = parse_moment(NOW).timestamp() - age
     (folder / "hosts.jsonl").rename(folder / "journal.jsonl")
     os.utime(folder / "journal.jsonl", (heard, heard))
     pruning.prune(reports, NOW, DAY)

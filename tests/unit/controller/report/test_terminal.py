@@ -4,7 +4,7 @@ import stat
 from collections.abc import Iterator
 
 import pytest
-from fleets import answer, judge, run
+from fleets import answer, judge_rule, run
 from hypothesis import given
 from hypothesis import strategies as st
 from printed import too_wide
@@ -16,7 +16,7 @@ from proscribe.controller.report.storage.difference_files import DifferenceFiles
 from proscribe.controller.report.terminal import lifting, summary
 from proscribe.controller.report.terminal.differences import MOST, changes, listed, text_of
 from proscribe.controller.report.terminal.summary import Screen
-from proscribe.model.finding import Finding, Verdict
+from proscribe.model.finding import Finding, RuleVerdict
 
 HOSTILE = st.text(
     st.characters(codec="utf-8") | st.sampled_from("\x1b\r\n\x07\x9b\u202e\u2066\x00"), min_size=1, max_size=30
@@ -41,9 +41,9 @@ def test_hosts_without_a_resolver_are_named_once(mode, count, missing, line):
     hosts = ["web01", "web02"][:count]
     collector = Collector(run(hosts))
     reason = "the hosts file cannot cover them"
-    below = Verdict("dns/sub-domains", "not_applicable", (Finding("coverage", "sub-domains"),), reason=reason)
+    below = RuleVerdict("dns/sub-domains", "not_applicable", (Finding("coverage", "sub-domains"),), reason=reason)
     for host in hosts:
-        collector.answered(host, answer(below, judge("dns/hosts-file", {"mode": "enforce"}, missing)))
+        collector.answered(host, answer(below, judge_rule("dns/hosts-file", {"mode": "enforce"}, missing)))
     fleet = collector.fleet()
     for record in fleet.records:
         next(rule for rule in record["rules"] if rule["rule"] == "dns/sub-domains")["mode"] = mode
@@ -63,9 +63,9 @@ def test_nothing_from_a_host_steers_the_terminal(data, width):
         "package", text(), manager=text(), version=text(), scope=f"user:{text()}", path=text(), detail=text()
     )
     record = answer(
-        judge(f"apps/{text()}", {"mode": "enforce"}, [finding]),
-        judge(f"browser/{text()}", {"mode": "enforce"}, [finding]),
-        judge(f"dns/{text()}", {"mode": "enforce"}, [], text()),
+        judge_rule(f"apps/{text()}", {"mode": "enforce"}, [finding]),
+        judge_rule(f"browser/{text()}", {"mode": "enforce"}, [finding]),
+        judge_rule(f"dns/{text()}", {"mode": "enforce"}, [], text()),
         errors=[{"control": text(), "message": text()}],
     )
     collector.answered(host, record)

@@ -31,9 +31,9 @@ from proscribe.controller.report.text.wording import Cause, causes, evidences, m
 from proscribe.host.controls.apps.quarantine import moving
 from proscribe.host.system import LIFT, WRITTEN_BY
 from proscribe.model.finding import Finding
-from proscribe.model.removed import Removed, read
+from proscribe.model.removed import RemovedPackage, read_removed_package
 from proscribe.wire import installation
-from proscribe.wire.installation import LAUNCHER
+from proscribe.wire.installation import LAUNCHER_PATH
 
 # As str.isprintable has them. A filter would drop so many that Hypothesis now and then gives up.
 CHARACTERS = st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" ")
@@ -113,7 +113,7 @@ def test_causes_and_messages_have_an_end():
 
 
 def make_finding(**more: Any) -> Any:
-    return Finding("file", "x", "program", "", "user:ann", **more).as_dict()
+    return Finding("file", "x", "program", "", "user:ann", **more).convert_to_dict()
 
 
 @pytest.mark.parametrize(("findings", "text"), [
@@ -123,7 +123,7 @@ def make_finding(**more: Any) -> Any:
     ([make_finding(path=item) for item in "abcd"], ["program x (ann) (4 places: a, b, c and 1 more)"]),
     ([make_finding(detail="d"), make_finding()], ["program x (ann): d", "program x (ann)"]),
     ([{**make_finding(), "scope": "system"}, {**make_finding(), "scope": None}], ["program x (2 times)"]),
-    ([Finding("process", "x", path="/opt/x").as_dict(), Finding("process", "x").as_dict()],
+    ([Finding("process", "x", path="/opt/x").convert_to_dict(), Finding("process", "x").convert_to_dict()],
      ["process /opt/x", "process x"]),
 ])  # fmt: skip
 def test_equal_evidence_is_grouped_with_its_places(findings, text):
@@ -141,8 +141,10 @@ def test_where_sshd_closed_the_connection_the_likely_cause_is_named(text, closed
     assert output.startswith(wording.message(text))
 
 
-def make_removed(manager: str, id_: str, name: str = "", **more: str) -> Removed:
-    return Removed(**{"manager": manager, "id": id_, "version": "1.0", "scope": "system", "name": name or id_, **more})
+def make_removed(manager: str, id_: str, name: str = "", **more: str) -> RemovedPackage:
+    return RemovedPackage(
+        **{"manager": manager, "id": id_, "version": "1.0", "scope": "system", "name": name or id_, **more}
+    )
 
 
 WECHAT = make_removed("dpkg", "wechat", "wechat:i386", how="apt-get", mark="auto")
@@ -181,7 +183,7 @@ STORE = "/nix/store/" + 32 * "a"
      make_removed("mine", "x")], ""),
 ])  # fmt: skip
 def test_one_line_brings_back_what_was_removed(packages, line):
-    assert command([read(package._asdict()) for package in packages]) == line
+    assert command([read_removed_package(package._asdict()) for package in packages]) == line
     assert len(packages) == len(without_command(packages)) + sum(map(has_command, packages))
 
 
@@ -201,11 +203,15 @@ def test_a_hosts_word_is_a_name_or_nothing(hostile):
     assert command([hostile]) == "" and without_command([hostile]) == [hostile]
 
 
-@given(st.dictionaries(st.sampled_from(Removed._fields), st.text(max_size=30)), st.sampled_from(sorted(COMMANDS)))
+@given(
+    st.dictionaries(st.sampled_from(RemovedPackage._fields), st.text(max_size=30)), st.sampled_from(sorted(COMMANDS))
+)
 def test_no_answer_becomes_another_command(given_, manager):
     _, _, _, commands, _ = COMMANDS[manager]
     try:
-        package = read({**WECHAT._asdict(), "mark": "", "how": next(iter(commands)), **given_, "manager": manager})
+        package = read_removed_package(
+            {**WECHAT._asdict(), "mark": "", "how": next(iter(commands)), **given_, "manager": manager}
+        )
     except ValueError:
         return
     line = command([package])
@@ -286,8 +292,8 @@ def test_any_text_is_read_without_an_error(text):
 def test_launcher_is_the_executable_file_of_the_project_and_reports_of_before_name_it():
     result = run(["web01", "web02", "web03"], inventory=["/srv/prod"], controls=["apps"], command=None)
     options = "audit --limit web01 -i /srv/prod --tags apps"
-    assert Call.of(result).again("web01").line("/srv") == f"{quoted(LAUNCHER)} {options}"
-    assert os.path.join(PROJECT, "proscribe") == LAUNCHER and os.access(LAUNCHER, os.X_OK)
+    assert Call.of(result).again("web01").line("/srv") == f"{quoted(LAUNCHER_PATH)} {options}"
+    assert os.path.join(PROJECT, "proscribe") == LAUNCHER_PATH and os.access(LAUNCHER_PATH, os.X_OK)
 
 
 @pytest.mark.parametrize(("word", "line"), [

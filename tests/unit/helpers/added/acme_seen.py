@@ -22,7 +22,7 @@ from proscribe.host.controls.apps import changes  # noqa: E402
 from proscribe.host.run import compliance_state  # noqa: E402
 from proscribe.host.system import Host  # noqa: E402
 from proscribe.wire.replies import results  # noqa: E402
-from proscribe.wire.replies.record import read  # noqa: E402
+from proscribe.wire.replies.record import read_record  # noqa: E402
 
 root, exports, catalog = sys.argv[1:]
 entry = Path(catalog, "instant_messaging/courier.yml")
@@ -36,8 +36,8 @@ entry.write_text(entry.read_text().replace("-x", "telegram"))
 settings = read_restrictions({"proscribe_controls": {"apps": "enforce"}}, str)
 plan = compile_plan(load([Path(catalog)]), settings, (), datetime.date(2026, 11, 25))
 host = Host(root)
-answer = results.observation(compliance_state(host, plan, ["apps"], "never", False))
-record = read("web01", answer["record"])
+answer = results.read_observation(compliance_state(host, plan, ["apps"], "never", False))
+record = read_record("web01", answer["record"])
 run = fleets.run() | {"hosts": {"web01": plan["digest"]}}
 fleet = reconcile(run["hosts"], [record], {})
 paths = write(Path(exports), fleet_report(run, fleet, "2026-11-25T00:31:00Z"), fleet.records, usual())

@@ -19,7 +19,7 @@ from properties import examples
 from proscribe.host.controls import browser
 from proscribe.host.controls.browser import chromium_changes, forks
 from proscribe.host.system import ControlError, Host, Unseen
-from proscribe.model.plan import SCHEMA, sealed
+from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 MANAGED, FIREFOX = "etc/chromium/policies/managed", "etc/firefox/policies/policies.json"
 JOINED = {"PolicyListMultipleSourceMergeList": ["URLAllowlist", "URLBlocklist"]}
@@ -237,7 +237,7 @@ def test_enforce_and_lift_leave_foreign_files(scratch, chromium, firefox, beside
 
 def sealed_plan(browsers: Any) -> dict[str, Any]:
     of = section({"mail": {"domains": ["mail.example"]}})
-    return sealed({"schema": SCHEMA, "contact": "", "browsers": browsers, "controls": {"browser": of}})
+    return add_digest({"schema": PLAN_SCHEMA, "contact": "", "browsers": browsers, "controls": {"browser": of}})
 
 
 def absent(number: int, **more: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from proscribe.host.controls.dns.filtering import Filter, Stage, serves
 from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.controls.dns.question import TXT, ask
 from proscribe.host.system import WRITTEN_BY, ControlError, Host, Result, Unseen
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
 from recording import compare, fold
 
 FILE, CONF = "/etc/made/names.conf", "/etc/made/made.conf"
@@ -70,7 +70,7 @@ def made(**other: Any) -> Filter:
 
 def observed(
     host: Host, filter_: Filter | None = None, desired: Desired = DESIRED, leftovers: Sequence[Finding] = ()
-) -> tuple[Verdict, Verdict]:
+) -> tuple[RuleVerdict, RuleVerdict]:
     wechat, whole = filtering.observe(host, SECTION, desired, filter_ or made(), leftovers)
     assert (wechat.rule, whole.rule) == ("dns/wechat", "dns/resolver")
     return wechat, whole
@@ -312,7 +312,7 @@ def host(tmp_path):
     return make_hosts(tmp_path)
 
 
-def states(verdicts: list[Verdict]) -> dict[str, str]:
+def states(verdicts: list[RuleVerdict]) -> dict[str, str]:
     """The states by rule, without the notes that sub-domains are not covered and who sees another file."""
     rules = {verdict.rule.partition("/")[2]: verdict.state for verdict in verdicts}
     return {rule: state for rule, state in rules.items() if rule not in ("sub-domains", "private-view")}
@@ -446,9 +446,12 @@ def line(id_: str, detail: str) -> Finding:
 
 def test_without_a_name_to_block_what_is_left_over_counts_alone(tmp_path):
     there, other = make_hosts(tmp_path), Finding("file", "/x")
-    nothing = Verdict(RULE, NOT_APPLICABLE, reason="no name is to be blocked")
+    nothing = RuleVerdict(RULE, NOT_APPLICABLE, reason="no name is to be blocked")
     assert hosts_file.observe(there, plan()) == ([nothing], set())
-    assert hosts_file.observe(there, plan(), [other]) == ([Verdict(RULE, NONCOMPLIANT, (other,), drifted=True)], set())
+    assert hosts_file.observe(there, plan(), [other]) == (
+        [RuleVerdict(RULE, NONCOMPLIANT, (other,), drifted=True)],
+        set(),
+    )
 
 
 def test_mounted_hosts_file_is_refused_and_left(tmp_path):

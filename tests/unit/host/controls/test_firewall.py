@@ -18,7 +18,7 @@ from proscribe.host.controls.firewall.listing import differences, take_apart
 from proscribe.host.controls.firewall.rule_text import Exempt, Exemptions
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import ControlError, Host, Result
-from proscribe.model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Finding, Verdict
+from proscribe.model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Finding, RuleVerdict
 from recording import compare
 
 RECORDED = Path(__file__).parents[2] / "recorded/controls/firewall"
@@ -31,7 +31,7 @@ def plan(dns_over_tls: str = "blocked", **entry: Any) -> dict[str, Any]:
     return {"controls": {"firewall": make_section({"telegram": telegram}, dns_over_tls=dns_over_tls)}}
 
 
-def states(verdicts: list[Verdict]) -> dict[str, str]:
+def states(verdicts: list[RuleVerdict]) -> dict[str, str]:
     return {verdict.rule.partition("/")[2]: verdict.state for verdict in verdicts}
 
 
@@ -88,7 +88,7 @@ def test_user_whom_a_waiver_lets_through_is_named(tmp_path):
     host.lay("/etc/passwd", "alice:x:1000:1000::/home/alice:/bin/sh\n")
     (verdict,) = (one for one in firewall.observe(host, waived) if one.rule == "firewall/telegram")
     let = Finding("network", "telegram", scope="user:alice", detail="not refused, by waiver")
-    assert verdict == Verdict("firewall/telegram", WAIVED, (let,), waiver="w1")
+    assert verdict == RuleVerdict("firewall/telegram", WAIVED, (let,), waiver="w1")
 
 
 @pytest.mark.parametrize(

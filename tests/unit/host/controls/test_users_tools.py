@@ -88,7 +88,7 @@ def host(monkeypatch):
 def plan() -> Any:
     service = {"name": "Banned", "mode": "enforce", "packages": {"pip": IDS}, "processes": [], "paths": []}
     section = {"mode": "enforce", "services": {"banned": service}, "settings": {}}
-    return plans.sealed({"schema": plans.SCHEMA, "contact": "x", "controls": {"apps": section}})
+    return plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "x", "controls": {"apps": section}})
 
 
 def refused_of(answer: Any, user: User) -> list[str]:

@@ -151,5 +151,5 @@ def test_ordinary_user_may_run_any_tool(place, monkeypatch):
 )
 def test_tools_of_the_distribution_are_trusted_unchecked(monkeypatch, path, target, checked):
     monkeypatch.setattr(os.path, "realpath", lambda _: target)
-    monkeypatch.setattr(roots_own, "others", lambda *_, **__: True)
+    monkeypatch.setattr(roots_own, "find_write_right", lambda *_, **__: True)
     assert bool(changeable(path)) is checked

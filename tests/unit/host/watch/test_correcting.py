@@ -19,7 +19,7 @@ from proscribe.host.watch import installed, installing
 from proscribe.host.watch.correcting import LimitedChanges
 from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import files, journal
-from proscribe.wire.replies.record import read
+from proscribe.wire.replies.record import read_record
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -111,7 +111,7 @@ def test_every_output_names_packages_that_the_watch_did_not_correct(host, tmp_pa
     host.install("alice", ALICE, 26)
     observe_itself(host)
     answer = audit(host)
-    fleet = reconcile({"web01": answer["plan"]}, [read("web01", answer)], {})
+    fleet = reconcile({"web01": answer["plan"]}, [read_record("web01", answer)], {})
     report = fleet_report({**RUN, "hosts": {"web01": answer["plan"]}}, fleet, "2026-11-27T03:10:00Z")
     directory = tmp_path / "report"
     directory.mkdir()

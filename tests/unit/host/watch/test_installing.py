@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.base.moments import stamp
+from proscribe.base.moments import format_timestamp
 from proscribe.host.system import DARWIN, ControlError, Result, Unseen
 from proscribe.host.watch import installed, installing, restoring, units
 from proscribe.host.watch.starts import reported
@@ -183,9 +183,9 @@ def test_ordinary_user_installs_nothing(made, monkeypatch):
 
 @pytest.mark.parametrize("now", [None, "soon", 5])
 def test_clock_of_the_host_counts_where_the_controllers_is_no_moment(made, now):
-    before = stamp(time.time())
+    before = format_timestamp(time.time())
     installing.change(made, MINE, {**given(MINE), "now": now})
-    assert before <= (made.text(files.RENEWED) or "").strip() <= stamp(time.time())
+    assert before <= (made.text(files.RENEWED) or "").strip() <= format_timestamp(time.time())
 
 
 def test_host_restores_the_units_that_are_named_and_writes_the_reason_down(made):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from kills import is_killed_at
-from proscribe.base.moments import stamp
+from proscribe.base.moments import format_timestamp
 from proscribe.host import run
 from proscribe.host.audit_program import installable
 from proscribe.host.controls.apps.requests import notifications
@@ -20,7 +20,15 @@ from proscribe.host.watch import correcting, installed, installing, observation,
 from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import clock, files, journal, pause
 from proscribe.host.watch.state.summary import summary
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, REPAIRED, Finding, Verdict, host_record, worst
+from proscribe.model.finding import (
+    COMPLIANT,
+    NONCOMPLIANT,
+    REPAIRED,
+    Finding,
+    RuleVerdict,
+    find_worst_state,
+    make_host_record,
+)
 from refusals import make_refusal
 from watch_host import ROOT, Made, given, plan
 
@@ -55,10 +63,14 @@ class Ban:
 
     def make_record(self, plan_: Mapping[str, Any], broken: Iterable[str]) -> Seen:
         finding = (Finding("package", "wechat"),)
-        wrong = [Verdict(rule, NONCOMPLIANT, finding, "why", drifted=True) for rule in sorted(broken)]
-        verdicts = [*wrong, *(Verdict(rule, COMPLIANT) for rule in RULES if rule not in broken)]
-        fields: dict[str, Any] = {"plan_digest": plan_["digest"], "checked_at": stamp(time.time()), "platform": {}}
-        record = host_record(**fields, verdicts=verdicts, errors=[], duration_ms=1)
+        wrong = [RuleVerdict(rule, NONCOMPLIANT, finding, "why", drifted=True) for rule in sorted(broken)]
+        verdicts = [*wrong, *(RuleVerdict(rule, COMPLIANT) for rule in RULES if rule not in broken)]
+        fields: dict[str, Any] = {
+            "plan_digest": plan_["digest"],
+            "checked_at": format_timestamp(time.time()),
+            "platform": {},
+        }
+        record = make_host_record(**fields, verdicts=verdicts, errors=[], duration_ms=1)
         controls = dict.fromkeys(verdict.rule.partition("/")[0] for verdict in wrong)
         return {**record, "logged_in": ["mara"]}, list(controls)
 
@@ -76,8 +88,12 @@ class WatcherBan(Ban):
 
     def observe(self, host: Made, plan_: Mapping[str, Any]) -> Seen:
         verdicts = installed.observe(host, plan_)
-        rules = [verdict.as_dict() for verdict in verdicts if verdict.state != "compliant"]
-        record = {"state": worst(verdict.state for verdict in verdicts), "rules": rules, "checked_at": stamp(0)}
+        rules = [verdict.convert_to_dict() for verdict in verdicts if verdict.state != "compliant"]
+        record = {
+            "state": find_worst_state(verdict.state for verdict in verdicts),
+            "rules": rules,
+            "checked_at": format_timestamp(0),
+        }
         return record, ["watch"] * any(verdict.drifted for verdict in verdicts)
 
 
@@ -147,8 +163,8 @@ def test_lost_lines_of_the_journal_are_an_incident(own, content):
 def plans(made):
     """The plan of now, and one that takes effect in a minute."""
     later = plan(number=1)
-    now = plan(later={"at": stamp(time.time() + 60), "plan": later["digest"]})
-    installing.change(made, now, {**given(now, later), "now": stamp(time.time())})
+    now = plan(later={"at": format_timestamp(time.time() + 60), "plan": later["digest"]})
+    installing.change(made, now, {**given(now, later), "now": format_timestamp(time.time())})
     return [now, later]
 
 
@@ -195,7 +211,7 @@ def test_stale_plan_is_enforced_and_reported_until_it_is_renewed(watched, ban):
     for _ in range(2):
         observe(host, ban)
     assert ban.changed == ["dns"] and read_events(host) == ["stale", "drift", "corrected"]
-    host.write(files.RENEWED, f"{stamp(time.time())}\n", 0o600)
+    host.write(files.RENEWED, f"{format_timestamp(time.time())}\n", 0o600)
     for _ in range(2):
         observe(host, ban)
     assert read_events(host)[3:] == ["renewed"]
@@ -246,17 +262,17 @@ def test_killed_observation_is_completed_by_the_next_one_and_noted_once(watched,
             host.delete(path)
         observe(host, ban)  # a host in line
         host.delete(journal.JOURNAL)
-        earlier = {**files.state(host), "last": stamp(time.time() - 300), "journal": []}
+        earlier = {**files.state(host), "last": format_timestamp(time.time() - 300), "journal": []}
         host.write(files.STATE, json.dumps(earlier), 0o600)
         if fault == "clock back":
-            host.write(files.CLOCK, stamp(time.time() + 3600) + "\n", 0o600)
+            host.write(files.CLOCK, format_timestamp(time.time() + 3600) + "\n", 0o600)
         else:
             ban.break_rules(*RULES)
         if fault == "stale":
             host.write(files.RENEWED, "2026-01-01T00:00:00Z\n", 0o600)
         before, died = clock.effective(host), is_killed_at(step, lambda: observe(host, ban), STEPS)
         if fault == "clock back":  # the next observation comes later
-            host.write(files.CLOCK, stamp(time.time() + 3590) + "\n", 0o600)
+            host.write(files.CLOCK, format_timestamp(time.time() + 3590) + "\n", 0o600)
             before = clock.effective(host)
         killed += died
         assert observe(host, ban) == []
@@ -333,11 +349,13 @@ def test_users_are_notified_and_that_is_written_down(made, ban, monkeypatch, mor
     assert all(abs(now - time.time()) < 60 for *_, now in queried)
 
 
-@pytest.mark.parametrize("line", [{}, {"event": "drift", "at": "x", "rules": ["a/b"], "users": []}, {"at": stamp(0)}])
+@pytest.mark.parametrize(
+    "line", [{}, {"event": "drift", "at": "x", "rules": ["a/b"], "users": []}, {"at": format_timestamp(0)}]
+)
 def test_broken_line_of_the_state_costs_no_other_line(watched, ban, line):
     host, _ = watched
-    lines = [line, {"event": "drift", "at": stamp(0), "rules": 5, "users": None, "cause": ""}]
-    lines += [{"event": "thawed", "at": stamp(0)}]
+    lines = [line, {"event": "drift", "at": format_timestamp(0), "rules": 5, "users": None, "cause": ""}]
+    lines += [{"event": "thawed", "at": format_timestamp(0)}]
     host.write(files.STATE, json.dumps({"unwritten": lines}), 0o600)
     assert observe(host, ban) == [] and read_lines(host) == [("thawed", None)]
 

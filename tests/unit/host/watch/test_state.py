@@ -5,8 +5,8 @@ import time
 from typing import Any
 
 import pytest
-from proscribe.base.json_text import to_json
-from proscribe.base.moments import stamp
+from proscribe.base.json_text import dump_json
+from proscribe.base.moments import format_timestamp
 from proscribe.host.system import ControlError, Unseen
 from proscribe.host.watch import installing
 from proscribe.host.watch.state import clock, effective, files, journal, pause
@@ -27,7 +27,7 @@ FIRST, SUCCESSOR = plan(), plan(number=2)
 SUCCESSION = "2027-01-01T00:00:00Z"
 UP = 5_000  # seconds since the start of the host
 DAY = 24 * 3600
-GIVEN = {"until": stamp(NOW + 60), "reason": "x", "by": "ann", "boot": "4f", "uptime": UP + 60}
+GIVEN = {"until": format_timestamp(NOW + 60), "reason": "x", "by": "ann", "boot": "4f", "uptime": UP + 60}
 
 
 def write_settings(made: Made, given: Any) -> Settings | None:
@@ -152,10 +152,10 @@ def at_now(monkeypatch):
 )
 def test_latest_time_counts(made, at_now, seen, counts, behind, after):
     if seen is not None:
-        made.write(files.CLOCK, stamp(seen))
+        made.write(files.CLOCK, format_timestamp(seen))
     assert clock.effective(made) == counts and clock.that_does_not_go_back(made) is made
     assert made.clock() == counts and clock.advance(made) == behind
-    assert files.clock_mark(made) == stamp(after)
+    assert files.clock_mark(made) == format_timestamp(after)
 
 
 def test_boot_of_the_host_has_an_id(made, at_now):
@@ -170,11 +170,11 @@ def test_broken_mark_of_the_clock_is_none(made, at_now, text):
     assert clock.effective(made) == NOW
 
 
-@pytest.mark.parametrize(("at", "after"), [(stamp(NOW - 9000), NOW - 9000), ("soon", NOW), (None, NOW)])
+@pytest.mark.parametrize(("at", "after"), [(format_timestamp(NOW - 9000), NOW - 9000), ("soon", NOW), (None, NOW)])
 def test_run_sets_the_clock_also_back_and_writes_it_once(made, at_now, monkeypatch, at, after):
-    made.write(files.CLOCK, stamp(NOW + 9000))
+    made.write(files.CLOCK, format_timestamp(NOW + 9000))
     clock.set_by_controller(made, at)
-    assert files.clock_mark(made) == stamp(after) and made.stat(files.CLOCK).st_mode & 0o077 == 0
+    assert files.clock_mark(made) == format_timestamp(after) and made.stat(files.CLOCK).st_mode & 0o077 == 0
     monkeypatch.setattr(made, "write", lambda *_: pytest.fail("it is there"))
     clock.set_by_controller(made, at)
 
@@ -186,10 +186,10 @@ def write_plan(made: Made, content: str, digest: str = FIRST["digest"]) -> files
 
 
 def test_last_plan_whose_moment_has_come_is_in_effect(made, monkeypatch):
-    first, later = (write_plan(made, to_json(plan_), plan_["digest"]) for plan_ in (FIRST, SUCCESSOR))
+    first, later = (write_plan(made, dump_json(plan_), plan_["digest"]) for plan_ in (FIRST, SUCCESSOR))
     both = first._replace(chain=((SUCCESSION, SUCCESSOR["digest"]),), files={**first.files, **later.files})
     for now, expected in ((-1, FIRST), (0, SUCCESSOR)):
-        monkeypatch.setattr(clock, "effective", lambda _, now=now: clock.seconds(SUCCESSION) + now)
+        monkeypatch.setattr(clock, "effective", lambda _, now=now: clock.parse_timestamp(SUCCESSION) + now)
         assert effective.digest_in_effect(made, both) == expected["digest"]
         assert effective.plan_in_effect(made, both) == expected
 
@@ -198,7 +198,7 @@ def test_last_plan_whose_moment_has_come_is_in_effect(made, monkeypatch):
     ("content", "wrong"),
     [
         *((text, "is no plan") for text in ("no JSON", "[" * 200_000)),
-        *((text, "is another plan") for text in ("[]", to_json(SUCCESSOR))),
+        *((text, "is another plan") for text in ("[]", dump_json(SUCCESSOR))),
     ],
 )
 def test_file_of_no_plan_or_another_one_is_damage(made, content, wrong):
@@ -221,7 +221,7 @@ def events(host: Made) -> list[Any]:
 
 
 def test_pause_is_written_down_with_its_end_by_both_clocks(host):
-    until = stamp(NOW + 7200)
+    until = format_timestamp(NOW + 7200)
     assert pause.freeze(host, "2h", " works\non it ", "ann\x1b") == until
     given = {"until": until, "reason": "works on it", "by": "ann"}
     assert json.loads(host.text(files.FROZEN) or "") == {**given, "boot": "4f", "uptime": UP + 7200}
@@ -234,7 +234,7 @@ def test_pause_is_written_down_with_its_end_by_both_clocks(host):
 
 def test_reason_and_author_are_bounded(host):
     pause.freeze(host, "7d", "r" * 300, "a" * 101)
-    assert pause.active(host) == {"until": stamp(NOW + 7 * DAY), "reason": "r" * 300, "by": "a" * 100}
+    assert pause.active(host) == {"until": format_timestamp(NOW + 7 * DAY), "reason": "r" * 300, "by": "a" * 100}
 
 
 @pytest.mark.parametrize(("length", "reason"), [("7d1h", "x"), ("8d", "x"), ("1h", "r" * 301), ("1h", " "), ("1h", "")])
@@ -248,8 +248,11 @@ def test_pause_that_is_too_long_or_without_a_reason_is_refused(host, length, rea
     ("change", "counts"),
     [
         ({}, True),
-        *(({"until": stamp(NOW + seconds)}, counts) for seconds, counts in ((0, False), (1, True))),
-        *(({"until": stamp(NOW + 7 * DAY + seconds)}, counts) for seconds, counts in ((0, True), (1, False))),
+        *(({"until": format_timestamp(NOW + seconds)}, counts) for seconds, counts in ((0, False), (1, True))),
+        *(
+            ({"until": format_timestamp(NOW + 7 * DAY + seconds)}, counts)
+            for seconds, counts in ((0, True), (1, False))
+        ),
         *((change, False) for change in ({"until": "soon"}, {"until": None}, {"reason": None}, {"by": 5})),
         # A clock that was set back does not make it longer.
         *(({"uptime": UP + seconds}, counts) for seconds, counts in ((0, False), (1, True))),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from patience import until
-from proscribe.base.moments import stamp
+from proscribe.base.moments import format_timestamp
 from proscribe.host.controls.apps.running import Identity, Running
 from proscribe.host.system import ControlError, Host, Process, Unseen
 from proscribe.host.watch import installing, serving, units, verifying
@@ -146,9 +146,11 @@ def test_sets_have_the_present_plan_and_the_next_ones(made, verifier, monkeypatc
     begun, plans = int(time.time()), []
     monkeypatch.setattr(clock.time, "time", lambda: begun)
     for number in reversed(range(6)):
-        later = {"later": {"at": stamp(begun + 100 * (number + 1)), "plan": plans[0]["digest"]}} if plans else {}
+        later = (
+            {"later": {"at": format_timestamp(begun + 100 * (number + 1)), "plan": plans[0]["digest"]}} if plans else {}
+        )
         plans.insert(0, make_plan(number=number, **later))
-    installing.change(made, plans[0], {**given(*plans), "now": stamp(begun)})
+    installing.change(made, plans[0], {**given(*plans), "now": format_timestamp(begun)})
     verifier.sets(0.0)
     for passed, first, again in ((100, 1, 300.0), (499, 4, 0.0)):
         monkeypatch.setattr(clock.time, "time", lambda passed=passed: begun + passed)
@@ -451,8 +453,8 @@ def test_start_is_verified_by_the_plan_of_its_own_moment(made, monkeypatch, pass
     sections, later, begun = [], make_plan(number=1), time.time()
     monkeypatch.setattr(verifying, "Restricted", lambda host, section: sections.append(section))
     monkeypatch.setattr(clock.time, "time", lambda: begun)
-    now = make_plan(exceptions=[EXCEPTION], later={"at": stamp(begun + 30), "plan": later["digest"]})
-    installing.change(made, now, {**given(now, later), "now": stamp(begun)})
+    now = make_plan(exceptions=[EXCEPTION], later={"at": format_timestamp(begun + 30), "plan": later["digest"]})
+    installing.change(made, now, {**given(now, later), "now": format_timestamp(begun)})
     verifier = Verifying(lambda: made)
     verifier.reload(0.0)
     assert "exceptions" in sections[-1]["services"]["owl"]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.wire.replies import parsing
-from proscribe.wire.replies.parsing import last_line, last_object, parsed
-from proscribe.wire.replies.shapes import Unusable
+from proscribe.wire.replies.parsing import find_last_line, parse_answer_json, parse_last_object
+from proscribe.wire.replies.shapes import UnusableAnswer
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ from proscribe.wire.replies.shapes import Unusable
 )
 def test_text_that_is_no_json_is_one_error_with_a_short_reason(text, why):
     # Any other error of a hostile host's answer would end the task, and with it perhaps the run.
-    with pytest.raises(Unusable, match=f"^it is no JSON: {why}") as raised:
-        parsed(text)
+    with pytest.raises(UnusableAnswer, match=f"^it is no JSON: {why}") as raised:
+        parse_answer_json(text)
     assert len(str(raised.value)) <= len("it is no JSON: ") + 100 and "\n" not in str(raised.value)
 
 
@@ -41,9 +41,9 @@ def test_too_many_values_are_counted_and_never_made(shape, monkeypatch):
     texts = []
     monkeypatch.setattr(parsing.json, "loads", lambda text, **_: texts.append(text))
     few = "[" + SHAPES[shape] * (250_000 // 4) + "0]"
-    assert parsed(few) is None and texts.pop() == few
-    with pytest.raises(Unusable, match="^it has more than 250,000 values$"):
-        parsed("[" + SHAPES[shape] * (250_000 + 1) + "0]")
+    assert parse_answer_json(few) is None and texts.pop() == few
+    with pytest.raises(UnusableAnswer, match="^it has more than 250,000 values$"):
+        parse_answer_json("[" + SHAPES[shape] * (250_000 + 1) + "0]")
     assert not texts
 
 
@@ -54,10 +54,10 @@ def test_too_many_values_are_counted_and_never_made(shape, monkeypatch):
 )
 def test_values_of_any_json_are_counted_exactly(value):
     text, opened = json.dumps(value), count_values(value)
-    assert parsed(text, opened) == value
+    assert parse_answer_json(text, opened) == value
     if opened:
-        with pytest.raises(Unusable, match="values$"):
-            parsed(text, opened - 1)
+        with pytest.raises(UnusableAnswer, match="values$"):
+            parse_answer_json(text, opened - 1)
 
 
 def count_values(value):
@@ -75,12 +75,12 @@ def count_values(value):
     ],
 )  # fmt: skip
 def test_rest_of_the_last_line_with_a_mark_is_read(output, line):
-    assert last_line(output, "m:") == line
+    assert find_last_line(output, "m:") == line
 
 
 @pytest.mark.parametrize(
     ("output", "why"), [("", "$"), ("Welcome!\n", "$"), ("[1]\n", "$"), ('{"a": 1}\n{broken', ": Expecting property")]
 )
 def test_output_without_an_object_is_no_answer(output, why):
-    with pytest.raises(Unusable, match=f"^it is no JSON{why}"):
-        last_object(output)
+    with pytest.raises(UnusableAnswer, match=f"^it is no JSON{why}"):
+        parse_last_object(output)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.model.finding import STATES
-from proscribe.wire.replies.record import SOFTWARE, Unusable, read, silent
+from proscribe.wire.replies.record import SOFTWARE_KEYS, UnusableAnswer, make_silent_record, read_record
 
 KEYS = {
     "schema", "host", "state", "reason", "plan", "checked_at", "platform", "rules_evaluated", "rules_not_applicable",
@@ -20,8 +20,8 @@ KEYS = {
 
 def test_rule_that_is_listed_twice_is_refused():
     record = answer(wechat(WECHAT), evaluated=["apps/x"])
-    with pytest.raises(Unusable, match="twice"):
-        read("web01", {**record, "rules": record["rules"] * 2})
+    with pytest.raises(UnusableAnswer, match="twice"):
+        read_record("web01", {**record, "rules": record["rules"] * 2})
 
 
 JSON = st.recursive(
@@ -40,8 +40,8 @@ def test_any_answer_is_read_whole_or_refused(data):
     place, key = data.draw(st.sampled_from(places))
     place[key] = data.draw(JSON)
     try:
-        checked = read("web01", record)
-    except Unusable:
+        checked = read_record("web01", record)
+    except UnusableAnswer:
         return
     assert checked.keys() == KEYS and json.loads(json.dumps(checked)) == checked
 
@@ -106,8 +106,8 @@ NO_COUNTS |= {("quarantine", "bytes"): "quarantine.bytes"}
         *((("platform", key), 5, f"{key} is no text") for key in WHOLE["platform"]),
         *(((key,), "1", f"{key} is no count") for key in ("rules_evaluated", "rules_not_applicable", "duration_ms")),
         *(((key,), 5, f"{key} is no text") for key in ("plan", "checked_at", "found_at", "commit", "commit_trust")),
-        *(((key,), "x", f"{key} is no list") for key in ("rules", "errors", "logged_in", *SOFTWARE)),
-        *(((key,), [5], f"{key} is no text") for key in ("logged_in", *SOFTWARE)),
+        *(((key,), "x", f"{key} is no list") for key in ("rules", "errors", "logged_in", *SOFTWARE_KEYS)),
+        *(((key,), [5], f"{key} is no text") for key in ("logged_in", *SOFTWARE_KEYS)),
         (("controls",), {"printer": {}}, "'printer' is no controls"),
         *((path, 5, f"{name} is no mapping") for path, name in NO_MAPPINGS.items()),
         *((path, 5, f"{name} is no text") for path, name in NO_TEXTS.items()),
@@ -129,14 +129,14 @@ NO_COUNTS |= {("quarantine", "bytes"): "quarantine.bytes"}
     ],
 )
 def test_value_of_another_type_is_refused_by_its_name(path, value, message):
-    with pytest.raises(Unusable) as wrong:
-        read("web01", change_value(path, value))
+    with pytest.raises(UnusableAnswer) as wrong:
+        read_record("web01", change_value(path, value))
     assert str(wrong.value) == message
 
 
 def test_first_thousand_users_are_named_of_more():
     users = [f"user{number}" for number in range(1001)]
-    assert read("web01", {**WHOLE, "logged_in": users})["logged_in"] == users[:1000]
+    assert read_record("web01", {**WHOLE, "logged_in": users})["logged_in"] == users[:1000]
 
 
 @pytest.mark.parametrize(("rules", "of_each"), [(4, 1000), (4000, 1)])
@@ -148,14 +148,14 @@ def test_record_with_more_than_4000_findings_is_refused(rules, of_each):
         listed = [{**RULE, "rule": f"apps/{number}", "findings": part} for number, part in enumerate(findings)]
         return {**WHOLE, "rules": listed, "rules_evaluated": len(listed), "controls": {}}
 
-    assert len(read("web01", make_record())["rules"]) == rules
+    assert len(read_record("web01", make_record())["rules"]) == rules
     findings[-1] = [*findings[-1], "no finding"]
-    with pytest.raises(Unusable, match="4,001 findings"):
-        read("web01", make_record())
+    with pytest.raises(UnusableAnswer, match="4,001 findings"):
+        read_record("web01", make_record())
 
 
 def test_record_of_a_host_that_did_not_answer_is_unknown():
-    assert silent("db01", "no answer") == {
+    assert make_silent_record("db01", "no answer") == {
         **dict.fromkeys(("plan", "checked_at", "duration_ms")),
         **dict.fromkeys(("rules_evaluated", "rules_not_applicable"), 0),
         **{key: {} for key in ("platform", "controls", "attempts")},

@@ -27,11 +27,11 @@ from proscribe.controller.report.notification import notification
 from proscribe.controller.report.page import document
 from proscribe.controller.report.storage import requests_file
 from proscribe.controller.report.terminal import summary
-from proscribe.model.finding import Finding, judge
+from proscribe.model.finding import Finding, judge_rule
 from proscribe.wire.loader import MARK
 from proscribe.wire.replies import output_limits, results
-from proscribe.wire.replies.shapes import Unusable
-from proscribe.wire.stream import answer
+from proscribe.wire.replies.shapes import UnusableAnswer
+from proscribe.wire.stream import parse_answer
 from proscribe_ansible.action import HostAction
 
 FINISHED = "2026-11-25T00:31:00Z"
@@ -47,7 +47,7 @@ GOOD_OBSERVATION = {
         **fleets.answer(
             fleets.wechat(fleets.WECHAT, fleets.PROCESS),
             *fleets.no_policy(services=["gmail"]),
-            judge("dns/gmail", {"mode": "waived", "waiver": "w1"}, [Finding("hosts_line", "a.example", "hosts")]),
+            judge_rule("dns/gmail", {"mode": "waived", "waiver": "w1"}, [Finding("hosts_line", "a.example", "hosts")]),
             evaluated=["apps/x"],
             errors=[{"control": "dns", "message": "dnsmasq ended with 2"}],
         ),
@@ -71,7 +71,7 @@ GOOD_CHANGE = {
     "changed": True,
     "actions": ["remove wechat"],
     "refused": [{"rule": "apps/wechat", "subject": "wechat", "reason": "others need it"}],
-    "findings": [fleets.WECHAT.as_dict()],
+    "findings": [fleets.WECHAT.convert_to_dict()],
     "notes": ["1 of these policy files is for browsers that are not installed: brave"],
     "diff": [{"before_header": "a", "after_header": "a", "before": "1\n", "after": "2\n"}],
 }
@@ -165,7 +165,7 @@ def draw_answer(data, good):
 def limit_text(text, most):
     """Return the text, or raise Unusable as a connection that is closed for too many bytes."""
     if len(text.encode("utf-8", "surrogatepass")) > most:
-        raise Unusable(output_limits.too_much(most))
+        raise UnusableAnswer(output_limits.describe_excess_output(most))
     return text
 
 
@@ -183,7 +183,7 @@ def honest_cost():
     """Seconds of a processor that it takes to read the largest honest answer, beside which the others are read."""
     text = "\n" + MARK + json.dumps(observation(*LARGEST_HONEST))
 
-    return lambda: min(measure_seconds(lambda: results.observation(answer(text))) for _ in range(3))
+    return lambda: min(measure_seconds(lambda: results.read_observation(parse_answer(text))) for _ in range(3))
 
 
 def measure_seconds(work):
@@ -219,25 +219,25 @@ def test_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     try:
         text = limit_text("\n" + MARK + draw_answer(data, GOOD_OBSERVATION), 2_097_152)
         with within_its_budget(honest_cost):
-            parsed = answer(text)
-            observation = results.observation(parsed) if parsed is not None else {}
+            parsed = parse_answer(text)
+            observation = results.read_observation(parsed) if parsed is not None else {}
         if observation:
-            assert observation.keys() <= OBSERVATION and results.observation(observation) == observation
+            assert observation.keys() <= OBSERVATION and results.read_observation(observation) == observation
         json.dumps(observation).encode()
         if "record" in observation:
             collector.answered("web02", observation["record"])
-    except Unusable as wrong:
+    except UnusableAnswer as wrong:
         collector.failed("web02", None, str(wrong))
     try:
-        text = limit_text("\n" + MARK + draw_answer(data, GOOD_CHANGE), HostAction.most)
+        text = limit_text("\n" + MARK + draw_answer(data, GOOD_CHANGE), HostAction.max_answer_bytes)
         with within_its_budget(honest_cost):
-            parsed = answer(text)
-            change = results.change(parsed) if parsed is not None else {}
+            parsed = parse_answer(text)
+            change = results.read_change(parsed) if parsed is not None else {}
         if change:
-            assert change.keys() <= CHANGE and results.change(change) == change
+            assert change.keys() <= CHANGE and results.read_change(change) == change
         if run["mode"] == "enforce":
             collector.changed("web02", "apps", change)
-    except Unusable as wrong:
+    except UnusableAnswer as wrong:
         collector.failed("web02", "apps", str(wrong))
     collector.answered("web03", fleets.clean_answer())
 
@@ -279,14 +279,14 @@ RESTRICTED = {"controls": {"apps": {"mode": "enforce", "services": {"wechat": {"
 @given(data=st.data())
 def test_answer_of_a_hostile_host_about_its_quarantine_harms_nobody(data):
     course = Course(["web01", "web02"])
-    course.answered("web01", results.quarantine(GOOD_LIST))
+    course.answered("web01", results.read_quarantine_answer(GOOD_LIST))
     for good in (GOOD_LIST, GOOD_DONE):
         try:
-            answered = results.quarantine(answer("\n" + MARK + draw_answer(data, good)) or {})
-            assert answered.keys() <= QUARANTINE and results.quarantine(answered) == answered
+            answered = results.read_quarantine_answer(parse_answer("\n" + MARK + draw_answer(data, good)) or {})
+            assert answered.keys() <= QUARANTINE and results.read_quarantine_answer(answered) == answered
             json.dumps(answered).encode()
             course.answered("web02", answered)
-        except Unusable as wrong:
+        except UnusableAnswer as wrong:
             course.failed("web02", str(wrong))
     listed = {host: seen["items"] for host, seen in course.listed.items()}
     now = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
@@ -307,8 +307,8 @@ def test_answer_of_a_hostile_host_about_its_quarantine_harms_nobody(data):
 @given(data=st.data())
 def test_history_takes_every_answer_that_the_reader_lets_through(tmp_path_factory, data):
     try:
-        observation = results.observation(answer("\n" + MARK + draw_answer(data, GOOD_OBSERVATION)) or {})
-    except Unusable:
+        observation = results.read_observation(parse_answer("\n" + MARK + draw_answer(data, GOOD_OBSERVATION)) or {})
+    except UnusableAnswer:
         return
     collector = Collector(run := fleets.run(["web02"]))
     collector.answered("web02", observation.get("record"))
@@ -365,7 +365,7 @@ def observation(*rules_with_names):
 
 def make_finding(name):
     path = f"/home/{name}/Downloads/portable/{name}"
-    return Finding("file", f"{name}", "appimage", "4.0", f"user:{name}", path, f"pid {name}").as_dict()
+    return Finding("file", f"{name}", "appimage", "4.0", f"user:{name}", path, f"pid {name}").convert_to_dict()
 
 
 # Each rule has one, the same on every host, and a shared desktop has two thousand.
@@ -390,8 +390,8 @@ def report_all(hosts):
     collector = Collector(run := {**fleets.run([name for name, _ in hosts]), "services": SERVICES})
     for name, text in hosts:
         try:
-            collector.answered(name, results.observation(answer(text))["record"])
-        except Unusable as wrong:
+            collector.answered(name, results.read_observation(parse_answer(text))["record"])
+        except UnusableAnswer as wrong:
             collector.failed(name, None, str(wrong))
     fleet = collector.fleet(FINISHED)
     report = fleet_report(run, fleet, FINISHED)

@@ -3,7 +3,7 @@
 import pytest
 from proscribe.model.finding import Finding
 from proscribe.wire.replies import results
-from proscribe.wire.replies.shapes import Unusable
+from proscribe.wire.replies.shapes import UnusableAnswer
 
 CHANGE = {"changed": False, "actions": [], "refused": [], "findings": [], "diff": []}
 DRIFTED = ["apps", "browser", "firewall", "dns", "group_policy", "watch"]
@@ -17,7 +17,7 @@ HOSTILE = {
 
 @pytest.fixture(autouse=True)
 def plain_record(monkeypatch):
-    monkeypatch.setattr(results.record, "of_result", lambda value: {"record of": value})
+    monkeypatch.setattr(results.record, "read_result_record", lambda value: {"record of": value})
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def plain_record(monkeypatch):
     ],
 )
 def test_observation_has_known_keys_alone(answer, result):
-    assert results.observation({**answer, **HOSTILE}) == {"changed": False, **result}
-    assert results.observation({**answer, "changed": True})["changed"] is False
+    assert results.read_observation({**answer, **HOSTILE}) == {"changed": False, **result}
+    assert results.read_observation({**answer, "changed": True})["changed"] is False
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_observation_has_known_keys_alone(answer, result):
     ],
 )
 def test_observation_of_another_shape_is_refused(answer, why):
-    with pytest.raises(Unusable, match=f"^{why}$"):
-        results.observation(answer)
-    results.observation({"record": 1, "drifted": ["apps"] * 4})
+    with pytest.raises(UnusableAnswer, match=f"^{why}$"):
+        results.read_observation(answer)
+    results.read_observation({"record": 1, "drifted": ["apps"] * 4})
 
 
 LISTS = ("refused", "findings", "other_runs", "notes", "removed", "diff")
@@ -95,10 +95,10 @@ PACKAGE = {"manager": "dpkg", "id": "owl", "scope": "system", "name": "owl:i386"
 )
 def test_change_has_known_keys_alone(answer, result):
     expected = {**CHANGE, **result}
-    assert results.change({**answer, **HOSTILE}) == expected
+    assert results.read_change({**answer, **HOSTILE}) == expected
     without = {key: value for key, value in expected.items() if key not in ("refused", "findings")}
-    assert results.schedule({**answer, **HOSTILE}) == without
-    assert results.firewall({**answer, **HOSTILE}) == expected
+    assert results.read_schedule_change({**answer, **HOSTILE}) == without
+    assert results.read_firewall_change({**answer, **HOSTILE}) == expected
 
 
 @pytest.mark.parametrize(
@@ -126,15 +126,15 @@ def test_change_has_known_keys_alone(answer, result):
     ],
 )
 def test_change_of_another_shape_is_refused(answer, why):
-    for read in (results.change, results.schedule, results.firewall):
-        with pytest.raises(Unusable, match=f"^{why}"):
+    for read in (results.read_change, results.read_schedule_change, results.read_firewall_change):
+        with pytest.raises(UnusableAnswer, match=f"^{why}"):
             read(answer)
 
 
 @pytest.mark.parametrize("pending", ["0123456789ab", {"token": "0123456789ab", "within": 10**9}])
 def test_firewall_that_waits_has_its_token_alone(pending):
-    assert results.firewall({"pending": pending, **HOSTILE}) == {**CHANGE, "pending": "0123456789ab"}
-    assert results.firewall({"pending": None}) == CHANGE
+    assert results.read_firewall_change({"pending": pending, **HOSTILE}) == {**CHANGE, "pending": "0123456789ab"}
+    assert results.read_firewall_change({"pending": None}) == CHANGE
 
 
 @pytest.mark.parametrize(
@@ -143,19 +143,19 @@ def test_firewall_that_waits_has_its_token_alone(pending):
 )
 def test_token_of_a_firewall_that_is_no_twelve_digits_is_refused(pending):
     # It becomes part of a name on the host and of a command on the controller.
-    with pytest.raises(Unusable, match="twelve hexadecimal digits|pending is no mapping"):
-        results.firewall({"pending": pending})
+    with pytest.raises(UnusableAnswer, match="twelve hexadecimal digits|pending is no mapping"):
+        results.read_firewall_change({"pending": pending})
 
 
 def test_differences_are_cut_to_what_they_may_have_together(monkeypatch):
-    monkeypatch.setattr(results, "LARGEST_DIFFERENCES", 12)
+    monkeypatch.setattr(results, "MAX_DIFFERENCE_CHARACTERS", 12)
     rows = [{**DIFFERENCE, "before": "a" * size, "after": "b" * size} for size in (5, 5, 1)]
-    cut = [(row["before"], row["after"]) for row in results.change({**CHANGE, "diff": rows})["diff"]]
+    cut = [(row["before"], row["after"]) for row in results.read_change({**CHANGE, "diff": rows})["diff"]]
     assert cut == [("aaaaa", "bbbbb"), ("...", "..."), ("a", "b")]
 
 
 def test_stored_record_is_read_as_a_record():
-    assert results.stored_record("x") == {"changed": False, "record": {"record of": "x"}}
+    assert results.read_stored_record("x") == {"changed": False, "record": {"record of": "x"}}
 
 
 ITEM = {
@@ -197,13 +197,13 @@ OUTCOME = {"id": "wechat-0123abcd", "done": True, "why": ""}
     ],
 )
 def test_answer_about_a_quarantine_of_another_shape_is_refused(answer, why):
-    with pytest.raises(Unusable, match=why):
-        results.quarantine(answer)
+    with pytest.raises(UnusableAnswer, match=why):
+        results.read_quarantine_answer(answer)
 
 
 def test_failure_has_its_message_alone_and_everything_else_is_refused():
-    assert results.failure({"failed": True, "msg": "busy", **HOSTILE}) == {"failed": True, "msg": "busy"}
-    with pytest.raises(Unusable, match="the answer is no mapping"):
-        results.failure(["failed"])
-    with pytest.raises(Unusable):
-        results.failure({"ansible_facts": {"a": 1}})
+    assert results.read_failure({"failed": True, "msg": "busy", **HOSTILE}) == {"failed": True, "msg": "busy"}
+    with pytest.raises(UnusableAnswer, match="the answer is no mapping"):
+        results.read_failure(["failed"])
+    with pytest.raises(UnusableAnswer):
+        results.read_failure({"ansible_facts": {"a": 1}})

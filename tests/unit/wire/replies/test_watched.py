@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.wire.replies import watched
-from proscribe.wire.replies.record import taken
-from proscribe.wire.replies.shapes import Unusable
+from proscribe.wire.replies.record import read_unnamed_record
+from proscribe.wire.replies.shapes import UnusableAnswer
 from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, REQUEST, watch
 
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_answer_of_an_honest_host_is_read_whole(host):
-    record = taken(HOSTS[host])
+    record = read_unnamed_record(HOSTS[host])
     for key in ("watch", "requests", "requests_left_out"):
         assert record.get(key) == HOSTS[host].get(key)
 
@@ -53,8 +53,8 @@ def test_answer_of_an_honest_host_is_read_whole(host):
     ],
 )
 def test_watch_of_another_shape_is_refused(change, why):
-    with pytest.raises(Unusable, match=why):
-        watched.watch(watch(**change))
+    with pytest.raises(UnusableAnswer, match=why):
+        watched.read_watch(watch(**change))
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_watch_of_another_shape_is_refused(change, why):
     ],
 )
 def test_request_of_another_shape_is_refused(change, why):
-    with pytest.raises(Unusable, match=why):
-        watched.requests([{**REQUEST, **change}], 0)
+    with pytest.raises(UnusableAnswer, match=why):
+        watched.read_requests([{**REQUEST, **change}], 0)
 
 
 def test_values_at_their_bounds_are_read_whole():
@@ -78,13 +78,13 @@ def test_values_at_their_bounds_are_read_whole():
     left_out = {name: number for number, name in enumerate(others, 1)}
     often = {**INCIDENT, "times": 3, "corrected": 3, "rules_left_out": 9_007_199_254_740_992}
     mine = watch(often, {**often, "cause": "another"}, left_out={**left_out, "journal": 9_007_199_254_740_992})
-    assert watched.watch(mine) == mine and watched.watch({**mine, "left_out": {"dns": 0}})["left_out"] == {}
-    least = watched.watch({"every": 0, "stale": True})
+    assert watched.read_watch(mine) == mine and watched.read_watch({**mine, "left_out": {"dns": 0}})["left_out"] == {}
+    least = watched.read_watch({"every": 0, "stale": True})
     assert least == {**dict.fromkeys(("renewed", "last", "since")), "every": 0, "stale": True, "incidents": [],
         "ended": [], "left_out": {}}  # fmt: skip
     for answer in ("granted", "refused", "ended"):
-        assert watched.requests([{**REQUEST, "answer": answer}], None) == ([{**REQUEST, "answer": answer}], 0)
-    assert watched.requests([REQUEST] * 10_000, 9_007_199_254_740_992) == ([REQUEST], 9_007_199_254_740_992)
+        assert watched.read_requests([{**REQUEST, "answer": answer}], None) == ([{**REQUEST, "answer": answer}], 0)
+    assert watched.read_requests([REQUEST] * 10_000, 9_007_199_254_740_992) == ([REQUEST], 9_007_199_254_740_992)
 
 
 json_values = st.recursive(
@@ -99,12 +99,12 @@ json_values = st.recursive(
 def test_any_value_anywhere_is_read_or_refused(key, value):
     for answer in (value, {**watch(), key: value}, watch({**INCIDENT, "users": value}), watch(value)):
         try:
-            checked = watched.watch(answer)
-        except Unusable:
+            checked = watched.read_watch(answer)
+        except UnusableAnswer:
             continue
         assert str(checked).isprintable()
     for requests in (value, [value], [{**REQUEST, "reason": value}]):
         try:
-            watched.requests(requests, value)
-        except Unusable:
+            watched.read_requests(requests, value)
+        except UnusableAnswer:
             continue

@@ -12,14 +12,14 @@ import urllib.request
 from email.message import Message
 from typing import IO, NamedTuple
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ...report.text.wording import clean
 
 LARGEST = 16 << 20  # bytes of a list
 SILENT = 30  # seconds without a byte
 LONGEST = 180  # seconds for a list
-_LENGTH = pattern(r"[0-9]{1,12}")
-_SHORT = pattern(r"[ -~]{1,80}")  # a version that is written down
+_LENGTH = compile_pattern(r"[0-9]{1,12}")
+_SHORT = compile_pattern(r"[ -~]{1,80}")  # a version that is written down
 
 
 class NotFetched(Exception):

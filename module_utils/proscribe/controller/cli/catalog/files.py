@@ -11,7 +11,7 @@ from ..whole_file import write_whole
 
 def require_own(path: Path) -> None:
     """Raises Refused for what is in a collection."""
-    if installation.COLLECTION and path.resolve().is_relative_to(installation.ROOT.resolve()):
+    if installation.COLLECTION and path.resolve().is_relative_to(installation.PROJECT_DIRECTORY.resolve()):
         expected = "a catalogue of your own (--catalog DIR), or a checkout of the project"
         raise Refused(f"{path} is in the collection, which its installer alone writes; expected {expected}")
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ....wire.replies.parsing import parsed
+from ....wire.replies.parsing import parse_answer_json
 
 _LINK = re.compile(r"https?://([^/\s|\"'<>`)\]]{1,300})")
 _MARKDOWN_LINK = re.compile(r"\]\(https?://([^/)\s]{1,300})")
@@ -282,7 +282,7 @@ def _quoted(text: str) -> str:
 
 def _json(text: str) -> Any:
     try:
-        return parsed(text, len(text))  # its bytes were limited
+        return parse_answer_json(text, len(text))  # its bytes were limited
     except ValueError as error:
         raise Unreadable(f"no JSON: {str(error)[:80]}") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ....wire.replies.parsing import parsed
+from ....wire.replies.parsing import parse_answer_json
 from .formats import Unreadable
 
 
@@ -46,7 +46,7 @@ def _host(address: str) -> str:
 
 def _json(text: str) -> Any:
     try:
-        return parsed(text, len(text))  # its bytes were limited
+        return parse_answer_json(text, len(text))  # its bytes were limited
     except ValueError as error:
         raise Unreadable(f"no JSON: {str(error)[:80]}") from None
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ....base.duration import seconds_of, shown
+from ....base.duration import format_duration, parse_duration
 from ....wire.installation import CATALOGUE
 from ...compile.catalogue.entries import Compared
 from ...compile.catalogue.freshness import ENTRY, FEED, NETWORKS, Stale, accepted, stale
@@ -145,7 +145,7 @@ def add_stale_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _days(text: str) -> int:
     try:
-        return seconds_of(text) // 86400
+        return parse_duration(text) // 86400
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -170,7 +170,7 @@ def list_stale(arguments: argparse.Namespace, chosen: Chosen) -> int:
         say(f"{one}; accepted until {word['until']}: {word['why']}")
     if not found:
         others_than = " or is accepted" if left else ""
-        say(f"everything that is enforced was checked within {shown(arguments.max_age * 86400)}{others_than}")
+        say(f"everything that is enforced was checked within {format_duration(arguments.max_age * 86400)}{others_than}")
     return FOUND if found else 0
 
 

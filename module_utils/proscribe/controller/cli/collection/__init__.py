@@ -70,9 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise Refused(f"--output: found {arguments.output!r}, expected a directory, or nothing there")
     if arguments.repository and not re.fullmatch(r"https://[\w.~:/@-]{1,300}", arguments.repository, re.ASCII):
         raise Refused(f"--repository: found {arguments.repository!r}, expected an https:// URL")
-    source = source_files(installation.ROOT)
+    source = source_files(installation.PROJECT_DIRECTORY)
     names = Names.of(source, arguments.namespace, arguments.name)
-    release = _release(installation.ROOT, names, arguments.repository)
+    release = _release(installation.PROJECT_DIRECTORY, names, arguments.repository)
     target = target_of(Path(arguments.directory), names) if arguments.directory else None
     if not release.repository:
         print(NO_REPOSITORY, file=sys.stderr)
@@ -88,9 +88,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def archive() -> tuple[str, bytes]:
     """The name and the content of the collection's file, with the usual names. Raises Refused."""
-    source = source_files(installation.ROOT)
+    source = source_files(installation.PROJECT_DIRECTORY)
     names = Names.of(source, NAMESPACE, NAME)
-    release = _release(installation.ROOT, names, "")
+    release = _release(installation.PROJECT_DIRECTORY, names, "")
     return file_name(names, release.version), packed(collection_files(source, names, release), names, release.version)
 
 

@@ -39,7 +39,11 @@ def target_of(directory: Path, names: Names) -> Path:
     """
     if not directory.is_dir():
         raise Refused(f"{OPTION}: found {str(directory)!r}, expected a directory that is there: a collections path")
-    above = directory if directory.name == installation.COLLECTIONS else directory / installation.COLLECTIONS
+    above = (
+        directory
+        if directory.name == installation.COLLECTIONS_DIRECTORY
+        else directory / installation.COLLECTIONS_DIRECTORY
+    )
     target = above.absolute().joinpath(*names.collection.split("."))
     if os.path.lexists(target) and (wrong := _not_its_own(target, names)):
         expected = f"nothing, or the collection {names.collection} as it was installed; nothing was written"

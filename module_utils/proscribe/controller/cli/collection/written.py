@@ -28,7 +28,7 @@ def collection_files(source: Source, names: Names, release: metadata.Release) ->
         "changelogs/config.yaml": metadata.changelog_settings(release),
     }
     # Nothing is written into a collection, so it has what a checkout makes at its first run.
-    packed = {f"{PACKED}/stream.{kind}": content for kind, content in stream.prepared().items()}
+    packed = {f"{PACKED}/stream.{kind}": content for kind, content in stream.prepare_variants().items()}
     return {**files, **{path: text.encode() for path, text in made.items()}, **packed}
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ....model.types.plan import Plan
 from ....wire import installation
-from ....wire.store import PLANS, Store, Untrusted
+from ....wire.store import PLANS_DIRECTORY, PlanStore, UntrustedStore
 from ...compile.inventory.inventory import HostVariables, Question
 from ...compile.inventory.places import paths_of
 from ...compile.inventory.policy_folders import CATALOGUES, REGISTER, SIGNERS, WAIVERS, places_of
@@ -80,10 +80,10 @@ def _of_run(directory: Path, reports: Path) -> Earlier:
 
 def _plan(reports: Path, digest: str) -> Plan:
     try:
-        return Store(reports / PLANS).stored(digest)
+        return PlanStore(reports / PLANS_DIRECTORY).read_stored_plan(digest)
     except FileNotFoundError as gone:
         raise Refused(f"{gone}: hosts answered for it, and it is not kept any more") from None
-    except Untrusted as wrong:
+    except UntrustedStore as wrong:
         raise Refused(str(wrong)) from None
 
 

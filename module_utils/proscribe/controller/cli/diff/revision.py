@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ....base.duration import seconds_of
+from ....base.duration import parse_duration
 from ...git import git
 from ...report.text.command import Command
 from ...report.text.wording import clean
@@ -92,7 +92,7 @@ def before(name: str) -> datetime.datetime | None:
     """
     if LENGTH.fullmatch(name):
         now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-        return now - datetime.timedelta(seconds=seconds_of(name))
+        return now - datetime.timedelta(seconds=parse_duration(name))
     if not DAY.fullmatch(name):
         return None
     try:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ....host.controls.apps.systems.registry import OF_THE_HOST, ON_DEMAND, SYSTEMS
 from ....model.finding import ERROR, LIFTED, NONCOMPLIANT, UNKNOWN
 from ....model.plan import CONTROLS
-from ....model.types.record import Record
+from ....model.types.record import HostRecord
 from ...compile.inventory.inventory import Question
 from ...compile.inventory.reports_place import reports_of
 from ...report.evaluation.lifts import Lift, describe_lifts
@@ -110,7 +110,7 @@ def _after_lifts(facts: Facts, lifts: Mapping[str, Lift]) -> Facts:
     return facts if others_wrong else facts._replace(state=LIFTED, observed=max(lift.at for lift in lifts.values()))
 
 
-def _with(newer: Facts, record: Record) -> Facts:
+def _with(newer: Facts, record: HostRecord) -> Facts:
     """What is known, and what an older record says beyond it."""
     at = str(record.get("checked_at") or "")
     if at and not newer.observed:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ....base.folding import folded
+from ....base.folding import fold_name
 from ....host.controls.browser.rendering import Name, above, covers, name
 from ....host.controls.firewall.carried import carried_in, carriers
 from ....host.controls.firewall.rule_text import Network
@@ -78,8 +78,8 @@ def subject(question: Question, catalogue: Catalogue) -> Subject:
     if fits or file_names.is_file(question.word):
         of_file = tuple(Relation(catalogue.services[id_], "file", question.word) for id_ in fits)
         return Subject(FILE, question, of_file)
-    word = folded(question.word)
-    same = [Relation(s, "is", called) for s in services for called in (s.name, *s.names) if folded(called) == word]
+    word = fold_name(question.word)
+    same = [Relation(s, "is", called) for s in services for called in (s.name, *s.names) if fold_name(called) == word]
     if same:
         return Subject(SERVICE, question, tuple(same))
     if question.host:

@@ -26,7 +26,7 @@ from .answers import Answers
 from .existing import FOLDER
 from .yaml_text import Literal, comments_of, document
 
-EXAMPLE = installation.ROOT / "examples/policy-repository"
+EXAMPLE = installation.PROJECT_DIRECTORY / "examples/policy-repository"
 NAMED = "proscribe.ban"  # the collection, as the example has it
 AS_IT_IS = (
     *(".ansible-lint", ".gitignore", "requirements.txt"),
@@ -180,7 +180,7 @@ def commands(answers: Answers, folder: str = FOLDER) -> list[str]:
     if not installation.COLLECTION:
         sources = filter(None, (answers.inventory, f"{folder}/hosts.yml"))
         options = [word for source in sources for word in ("-i", source)]
-        scheduled = Command(("sudo", installation.LAUNCHER, "schedule", *options)).line()
+        scheduled = Command(("sudo", installation.LAUNCHER_PATH, "schedule", *options)).line()
     collection = installation.COLLECTION or NAMED
     return [
         "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt",

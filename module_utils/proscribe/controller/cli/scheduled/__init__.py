@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ....base.chat_text import PRINTED
+from ....base.chat_text import OUTPUT_HEADING
 from ....wire import installation
-from ....wire.store import PLANS, Store, Untrusted
+from ....wire.store import PLANS_DIRECTORY, PlanStore, UntrustedStore
 from ...compile.inventory.policy_folders import folders_of_registers
 from ...compile.inventory.reports_place import ENVIRONMENT, reports_of
 from ...compile.plans.departments import departments_of
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         reports = reports_of_run(arguments.options)
     except (Refused, PolicyErrors) as wrong:
         if arguments.what == "failed":
-            return failed(installation.reports(), arguments.options)
+            return failed(installation.locate_reports(), arguments.options)
         return refuse(f"Its inventory does not say where reports go.\n{wrong}", arguments.options)
     if arguments.what == "failed":
         return failed(reports, arguments.options)
@@ -74,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
             return refuse(str(wrong), arguments.options)
         before = newest(reports)
         code = subprocess.call(
-            [*installation.launcher(sys.executable), arguments.what, *arguments.options], stdin=subprocess.DEVNULL
+            [*installation.make_launcher_command(sys.executable), arguments.what, *arguments.options],
+            stdin=subprocess.DEVNULL,
         )
         directory = newest(reports)
         if directory is None or directory == before or closed_by(directory):
@@ -96,7 +97,11 @@ def refuse(reason: str, options: Sequence[str]) -> int:
     """Report a run that was refused before any host was checked; the exit code. The unit that reports failed runs
     tries again where the notification could not be sent.
     """
-    lines: list[str | Quoted] = [Quoted(reason.splitlines(), PRINTED), "", "No host was checked, and none was changed."]
+    lines: list[str | Quoted] = [
+        Quoted(reason.splitlines(), OUTPUT_HEADING),
+        "",
+        "No host was checked, and none was changed.",
+    ]
     message = made("Proscribe: a scheduled run was refused", lines, refused=reason)
     say(f"proscribe: {message.subject.partition(': ')[2]}\n{message.text}", error=True)
     return REFUSED if send(message, options) else NO_REPORT
@@ -109,7 +114,7 @@ def refresh_catalogue(options: Sequence[str]) -> int:
     try:
         message, complete = catalogue.refresh(options)
     except (Refused, PolicyErrors) as wrong:  # nobody reads the journal of a timer
-        lines: list[str | Quoted] = [Quoted(str(wrong).splitlines(), PRINTED), ""]
+        lines: list[str | Quoted] = [Quoted(str(wrong).splitlines(), OUTPUT_HEADING), ""]
         lines.append("No list was read, and the catalogue stays as it is.")
         message, complete = made("Proscribe: the catalogue was not refreshed", lines, refreshed=False), False
     if message is None:
@@ -122,7 +127,7 @@ def refresh_catalogue(options: Sequence[str]) -> int:
 def reports_of_run(options: Sequence[str]) -> Path:
     """Where a run with these options has its reports. Raises Refused and PolicyErrors."""
     if os.environ.get(ENVIRONMENT):  # as the units have it, so no inventory has to be read
-        return installation.reports()
+        return installation.locate_reports()
     question = inventory.question(inventory_arguments(options))
     return reports_of(question.hosts, question.inventory)
 
@@ -171,8 +176,8 @@ def _departments(options: Sequence[str]) -> dict[str, request_news.Department]:
 def _alone(reports: Path) -> Iterator[None]:
     """The lock of scheduled runs: on the directory of reports, so that no file stays behind and a kill lets go."""
     try:
-        Store(reports / PLANS).require()
-    except Untrusted as wrong:
+        PlanStore(reports / PLANS_DIRECTORY).require_directories()
+    except UntrustedStore as wrong:
         raise Refused(str(wrong)) from None
     descriptor = os.open(reports, os.O_RDONLY | os.O_DIRECTORY)
     try:

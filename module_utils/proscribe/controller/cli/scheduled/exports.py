@@ -21,7 +21,7 @@ from .. import Refused, inventory
 from .sending import inventory_arguments
 
 
-class Renewed(types.Fed):
+class Renewed(types.ScheduledExport):
     """An export that was written again, or could not be."""
 
     why: str

@@ -29,7 +29,7 @@ def send(notification: Notification, options: Sequence[str], heads: Sequence[Map
             "-m",
             "ansible",
             "playbook",
-            installation.playbook("notify"),
+            installation.name_playbook("notify"),
             *_of_inventory(options),
             "-e",
             json.dumps({"proscribe_notice_file": file.name}),  # never its text, which hosts and their users wrote

@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ....base.chat_text import PRINTED
+from ....base.chat_text import OUTPUT_HEADING
 from ....host.schedule.timers import DRIFT
-from ....model.types.run import Interrupted
+from ....model.types.run import RunInterruption
 from ...report.evaluation.arithmetic import answered
 from ...report.evaluation.verdict import NOTHING_EXIT
 from ...report.notification import Notification, Quoted, made
@@ -73,7 +73,7 @@ def failure(unit: dict[str, str], partial: str, answered: int, log: Sequence[str
         lines.append(f"Until then {counted(answered, 'host')} had answered; what they said is in {partial}.")
     lines += ["It does not show the state of the hosts.", f"Its log: journalctl -u {DRIFT}.service"]
     if log:
-        lines += ["", "The end of its log:", Quoted([f"  {line}" for line in log], PRINTED)]
+        lines += ["", "The end of its log:", Quoted([f"  {line}" for line in log], OUTPUT_HEADING)]
     facts = {
         "result": result,
         "status": status,
@@ -130,7 +130,7 @@ def _answered(journal: Path) -> int:
     return len(hosts)
 
 
-def _interrupted(directory: Path) -> Interrupted | None:
+def _interrupted(directory: Path) -> RunInterruption | None:
     """How the run of a report was interrupted; None for one that was not."""
     with contextlib.suppress(OSError, UnreadableReport):
         return read_report(directory)["run"].get("interrupted")

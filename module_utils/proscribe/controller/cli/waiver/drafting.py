@@ -6,7 +6,7 @@ import argparse
 import datetime
 import re
 
-from ....base.duration import spelled
+from ....base.duration import format_moment
 from .. import Refused
 from .requested import DRAFTED, WAIVED, Standing
 
@@ -37,9 +37,9 @@ def fill_in(arguments: argparse.Namespace, standing: Standing, now: datetime.dat
         arguments.controls = controls = controls or list(opens.user)
     arguments.reason = arguments.reason or request.reason
     arguments.requested_by = arguments.requested_by or request.user
-    arguments.requested_on = arguments.requested_on or min(request.at, spelled(now))
+    arguments.requested_on = arguments.requested_on or min(request.at, format_moment(now))
     arguments.approved_by = arguments.approved_by or (standing.approvers[0] if standing.approvers else "")
-    arguments.approved_on = arguments.approved_on or spelled(now)
+    arguments.approved_on = arguments.approved_on or format_moment(now)
     arguments.expires = arguments.expires or f"{min(DAYS, standing.max_days)}d"
     words = f"{request.host}-{request.user}-{request.service}-{request.id[:4]}"
     arguments.id = arguments.id or re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")[-100:].lstrip("-._")

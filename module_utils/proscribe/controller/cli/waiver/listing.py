@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from ....base.duration import calendar_days, seconds_of, shown
+from ....base.duration import count_calendar_days, format_duration, parse_duration
 from ....model.plan import CONTROLS
 from ...compile.inventory.inventory import Question
 from ...compile.inventory.reports_place import reports_of
@@ -47,7 +47,7 @@ def add_soon_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _length(text: str) -> datetime.timedelta:
     try:
-        return datetime.timedelta(seconds=seconds_of(text))
+        return datetime.timedelta(seconds=parse_duration(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -69,7 +69,11 @@ def list_soon(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     ]
     if found or arguments.json or sys.stdout.isatty():
         _describe(
-            found, question, now, arguments.json, f"no waiver ends within {shown(arguments.within.total_seconds())}"
+            found,
+            question,
+            now,
+            arguments.json,
+            f"no waiver ends within {format_duration(arguments.within.total_seconds())}",
         )
     return FOUND if found else 0
 
@@ -119,8 +123,8 @@ def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> 
     """Return `90 days` as the report counts them; within the last 24 hours return `7 hours`."""
     remaining = end - now
     if remaining < datetime.timedelta(days=1):
-        return shown(remaining.total_seconds())
-    return counted(calendar_days(now, end), "day")
+        return format_duration(remaining.total_seconds())
+    return counted(count_calendar_days(now, end), "day")
 
 
 def lifted_hosts(judged: Judged, lifts: Lifts) -> list[str]:
@@ -138,7 +142,9 @@ def table(
     head = [counted(len(found), "waiver"), f"{waiving:,} in force"]
     ending = sum(_ends_soon(judged, now, SOON) for judged in found)
     head += [f"{overdue:,} to be reviewed"] * bool(overdue)
-    head += [f"{ending:,} {'ends' if ending == 1 else 'end'} within {shown(SOON.total_seconds())}"] * bool(ending)
+    head += [f"{ending:,} {'ends' if ending == 1 else 'end'} within {format_duration(SOON.total_seconds())}"] * bool(
+        ending
+    )
     lines = [paint(": ".join([head[0], ", ".join(head[1:])]), "bold", colours=colours), ""]
     words = [in_words(judged.standing.status) for judged in found]
     names = [clean(judged.waiver.id) for judged in found]

@@ -12,8 +12,8 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ....base.duration import moment_of
-from ....model.plan import RESTRICTED
+from ....base.duration import parse_moment
+from ....model.plan import RESTRICTED_MODES
 from ....model.types.plan import Plan
 from ...compile.catalogue.loading import Catalogue
 from ...compile.inventory.policy_folders import folders_of_registers
@@ -78,7 +78,7 @@ class Standing(NamedTuple):
 
     @property
     def time(self) -> datetime.datetime:
-        return moment_of(self.request.at)
+        return parse_moment(self.request.at)
 
 
 def found(arguments: argparse.Namespace, now: datetime.datetime) -> list[Standing]:
@@ -165,7 +165,7 @@ def _approvers(departments: Sequence[str], register: Register) -> tuple[str, ...
 def _opens(request: Request, plan: Plan, catalogue: Catalogue) -> Opens:
     entries = {name: part["services"].get(request.service) for name, part in plan["controls"].items()}
     modes = {name: entry["mode"] if entry else None for name, entry in entries.items()}
-    closing = tuple(name for name, mode in modes.items() if mode in (*RESTRICTED, "upcoming", "waived"))
+    closing = tuple(name for name, mode in modes.items() if mode in (*RESTRICTED_MODES, "upcoming", "waived"))
     able = NARROWER["users"][0]
     return Opens(
         request.user,

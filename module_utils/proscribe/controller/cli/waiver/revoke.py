@@ -7,7 +7,7 @@ import contextlib
 import datetime
 from pathlib import Path
 
-from ....base.duration import spelled
+from ....base.duration import format_moment
 from ...compile.plans.policy import read_all, store_of
 from ...compile.plans.waivers import waivers_of
 from ...compile.waivers.authority import objection
@@ -63,8 +63,8 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     replace(path, content)
     block = after.revoked
     with contextlib.suppress(PolicyErrors):  # the next run notes it anyhow
-        revoked = Revoked(waiver.id, block.by, spelled(block.on), block.why)
-        note_revocation(store_of(question), question, revoked, spelled(now))
+        revoked = Revoked(waiver.id, block.by, format_moment(block.on), block.why)
+        note_revocation(store_of(question), question, revoked, format_moment(now))
     say(f"waiver {waiver.id} is revoked as of {on}; commit {path}")
     if signature_of(path).exists():
         say(f"{signature_of(path).name} no longer fits the file; that does not matter, and it may be deleted")

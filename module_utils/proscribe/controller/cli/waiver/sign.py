@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ....base.duration import spelled
+from ....base.duration import format_moment
 from ... import ssh_signatures
 from ...compile.inventory.policy_folders import SIGNERS
 from ...compile.plans.waivers import waivers_of
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         return 0
     key = arguments.key.expanduser()
     if waiver.request:  # an operator drafted it, and now it is approved
-        approved = f"approved_on: {spelled(now)}".encode()
+        approved = f"approved_on: {format_moment(now)}".encode()
         waiver = checked(APPROVED_ON.sub(approved, waiver.document.content, count=1), file)
     if not covers_all:
         waiver = _with_hosts(waiver, hosts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 
-from ....base.duration import seconds_of
+from ....base.duration import parse_duration
 from ...compile.waivers.document import MOMENT
 from ...policy_errors import PolicyError
 
@@ -31,7 +31,7 @@ def written(text: str, option: str, now: datetime.datetime, *, end: bool = False
         return _local(datetime.datetime.combine(day, LAST if end else datetime.time()))
     if end:
         try:
-            return _local(now + datetime.timedelta(seconds=seconds_of(text)))
+            return _local(now + datetime.timedelta(seconds=parse_duration(text)))
         except ValueError:
             pass
     also = ", or a length from now such as 90d" if end else ""

@@ -23,8 +23,8 @@ from typing import Any
 
 import yaml
 
-from ....wire.store import Store
-from ....wire.stream import hashed, sources_hash
+from ....wire.store import PlanStore
+from ....wire.stream import hash_files, hash_sources
 from ... import policy_errors
 from .feeds import Feed
 from .files import passed_over
@@ -41,7 +41,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Catalogues:
     """Loads catalogues, from the notes of the store where these fit."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: PlanStore) -> None:
         self._store = store
         self._new: list[tuple[str, bytes]] = []
         self._states: dict[int, tuple[Catalogue, bytes]] = {}  # of those that were loaded, by id
@@ -54,7 +54,7 @@ class Catalogues:
         """The catalogue of these directories. Raises PolicyErrors as catalogue.load does."""
         before = state(directories)
         name = _name(directories)
-        if before and (noted := _read(self._store.noted(name), before)):
+        if before and (noted := _read(self._store.read_note(name), before)):
             self._states[id(noted)] = noted, before
             return noted
         catalogue = load(directories)
@@ -66,7 +66,7 @@ class Catalogues:
     def note_down(self) -> None:
         """Note what had to be loaded from its files."""
         for name, content in self._new:
-            self._store.note_down(name, content)
+            self._store.write_note(name, content)
 
 
 def state(directories: Sequence[Path]) -> bytes:
@@ -77,7 +77,7 @@ def state(directories: Sequence[Path]) -> bytes:
     """
     found = hashlib.sha256(repr((sys.version, yaml.__version__, list(map(str, directories)))).encode())
     try:
-        found.update(sources_hash() + hashed(code()))
+        found.update(hash_sources() + hash_files(code()))
         for directory in directories:
             for part in _contents(str(directory)):
                 found.update(part)

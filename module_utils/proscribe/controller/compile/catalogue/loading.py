@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ....model.plan import canonical
-from ....model.types.plan import Identifiers as OfControl
+from ....model.plan import format_canonical
+from ....model.types.plan import ControlIdentifiers as OfControl
 from ...policy_errors import PolicyError, PolicyErrors, close_to
 from . import amendments, feeds, guard_list, known_good, signers
 from .claims import Claimant, check_claims
@@ -154,7 +154,7 @@ def load(directories: Sequence[Path]) -> Catalogue:
         services=dict(sorted(_made(Service, map(_service, services.values())).items())),
         browsers=_made(Browser, (entry.data for entry in browsers.values())),
         feeds={id_: one for id_, one in sorted(of_feeds.items()) if one},
-        version=hashlib.sha256(canonical(content).encode()).hexdigest()[:12],
+        version=hashlib.sha256(format_canonical(content).encode()).hexdigest()[:12],
         release=release,
         retired=tuple(dict.fromkeys(retired)),
     )

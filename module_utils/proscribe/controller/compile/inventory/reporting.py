@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ....model.finding import GROUP_POLICY, WATCH
-from ....model.plan import CONTROLS, digest
+from ....model.plan import CONTROLS, compute_digest
 from ....model.types.plan import Plan
-from ....model.types.run import Fed as FedAgain
-from ....model.types.run import Policy, Reporting, Spread
+from ....model.types.run import ControlPolicy, RunReporting, SecondsByHost
+from ....model.types.run import ScheduledExport as FedAgain
 from ...policy_errors import PolicyError, PolicyErrors
 from ...report.evaluation.scope import Scope
 from ...report.storage.complete import LATEST, NoSuchRun, find_run
@@ -30,7 +30,7 @@ EVERYTHING = Scope()
 
 def reporting(
     hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, scope: Scope = EVERYTHING
-) -> Reporting:
+) -> RunReporting:
     """What a run's report has to know. `reports` is the folder of reports. `scope` is what the run observes: `latest`
     as a baseline is the latest run over all of that that passed.
 
@@ -72,7 +72,7 @@ def _fed_again(restrictions: Iterable[Restrictions]) -> list[FedAgain]:
     return [{"format": fed.format, "directory": fed.directory, "group": fed.group} for fed in found]
 
 
-def _spread(name: str, values: Mapping[str, int]) -> Spread:
+def _spread(name: str, values: Mapping[str, int]) -> SecondsByHost:
     """A variable that hosts may have different values of: the usual one, and the hosts that have another."""
     usual = Counter(values.values()).most_common(1)[0][0] if values else _default(name)
     return {"usual": usual, "hosts": {host: value for host, value in values.items() if value != usual}}
@@ -93,13 +93,13 @@ def nothing_known(plan: Plan, controls: Sequence[str]) -> list[str]:
     return [f"{name}/{id_}" for name, part in parts for id_ in part.get("nothing_known", ())]
 
 
-def policies(plan: Plan) -> dict[str, Policy]:
+def policies(plan: Plan) -> dict[str, ControlPolicy]:
     """What a plan says of each control.
 
     The digest of its policy names all that the control is made from. So an earlier observation counts for as long as
     that is the same.
     """
-    said: dict[str, Policy] = {name: {"mode": "off", "policy": None} for name in CONTROLS}
+    said: dict[str, ControlPolicy] = {name: {"mode": "off", "policy": None} for name in CONTROLS}
     for name, section in plan["controls"].items():
         said[name] = _policy(section["mode"], {"browsers": plan.get("browsers"), "section": section})
     if "group_policy" in plan:  # on a domain controller
@@ -109,8 +109,8 @@ def policies(plan: Plan) -> dict[str, Policy]:
     return said
 
 
-def _policy(mode: str, parts: Mapping[str, object]) -> Policy:
-    return {"mode": mode, "policy": digest(parts)[: len("sha256:") + 16]}
+def _policy(mode: str, parts: Mapping[str, object]) -> ControlPolicy:
+    return {"mode": mode, "policy": compute_digest(parts)[: len("sha256:") + 16]}
 
 
 def one_for_all(name: str, hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions]) -> Any:
@@ -122,7 +122,7 @@ def one_for_all(name: str, hosts: Sequence[HostVariables], restrictions: Mapping
 
 
 def agreed(name: str, hosts: Sequence[HostVariables], value_of: Callable[[HostVariables], Any]) -> Any:
-    """As `one_for_all`, of the values that `value_of` has."""
+    """As `one_for_all`, of the values that `evaluate_variable` has."""
     first: tuple[Any, str] | None = None
     for host in hosts:
         value = value_of(host)

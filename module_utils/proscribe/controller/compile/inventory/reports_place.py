@@ -46,14 +46,14 @@ def reports_of(
     A relative path starts at the directory of the inventory, of the first one where there are several: so it is the
     same place for each choice of hosts. Raises PolicyErrors for hosts that differ, and for a value that is no path.
     """
-    return installation.reports(environment, _named(hosts, sources))
+    return installation.locate_reports(environment, _named(hosts, sources))
 
 
 def likely_reports(hosts: Sequence[HostVariables], sources: Sequence[str]) -> Path:
     """As `reports_of`, for what only reads there: where the hosts differ, it is the usual place."""
     with contextlib.suppress(PolicyErrors):
         return reports_of(hosts, sources)
-    return installation.reports()
+    return installation.locate_reports()
 
 
 def require_reports(
@@ -63,7 +63,7 @@ def require_reports(
     and for one that Ansible reads as a part of the inventory.
     """
     named = _named(hosts, sources)
-    place = installation.reports(environment, named)
+    place = installation.locate_reports(environment, named)
     if named is None or place != named.absolute():  # the environment's, or the usual place
         return place
     if wrong := _not_writable(place):
@@ -83,7 +83,9 @@ def _named(hosts: Sequence[HostVariables], sources: Sequence[str]) -> Path | Non
     named = agreed(NAME, hosts, _read)
     if not named:
         return None
-    base = next(iter(inventory_folders(list(sources))), installation.user_project() or installation.ROOT)
+    base = next(
+        iter(inventory_folders(list(sources))), installation.locate_user_project() or installation.PROJECT_DIRECTORY
+    )
     return Path(os.path.normpath(base / named))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....model.quarantined import ID
+from ....model.quarantined import ITEM_ID
 from ...policy_errors import PolicyError, PolicyErrors
 from .inventory import Question
 
@@ -29,4 +29,4 @@ def _options(value: object) -> str:
 
 def _ids(value: object) -> list[str]:
     listed = value if isinstance(value, list) else str(value).split(",")
-    return [id_ for id_ in (str(one).strip() for one in listed) if ID.fullmatch(id_)]
+    return [id_ for id_ in (str(one).strip() for one in listed) if ITEM_ID.fullmatch(id_)]

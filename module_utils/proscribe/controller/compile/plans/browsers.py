@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ....host.controls.browser.places import OWN_FILE, THUNDERBIRD
 from ....host.controls.browser.rendering import covers, fit_names, name
-from ....model.types.plan import BrowserPlace, Entry, Section
+from ....model.types.plan import BrowserPlace, PlanEntry, PlanSection
 from ..catalogue.loading import Browser, Catalogue
 from .identifiers import filled
 
@@ -94,13 +94,13 @@ def _unconfirmed(browser: Browser) -> Iterator[tuple[str, str]]:
         yield from ((packaging, file) for file in files)
 
 
-def note_front_doors(section: Section, catalogue: Catalogue) -> None:
+def note_front_doors(section: PlanSection, catalogue: Catalogue) -> None:
     """Note which names of a plan's browser section people type, where the lists of browsers are too short. They come
     first there (host/controls/browser/rendering.py).
     """
     services = section["services"]
     # Outside of the hours of waivers most is blocked.
-    closed: dict[str, Entry] = {
+    closed: dict[str, PlanEntry] = {
         id_: {**entry, "mode": entry.get("otherwise", entry["mode"])} for id_, entry in services.items()
     }
     if not fit_names({**section, "services": closed}).left_out:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 
 from ....model.types.plan import Plan
-from ....wire.store import Store
+from ....wire.store import PlanStore
 
 NAME = "plan"  # in the plan store, with a number
 MOST = 64  # plans that are noted
@@ -21,7 +21,7 @@ MOST = 64  # plans that are noted
 class PlanCache:
     """Makes plans without their digests, from the notes of the store where these fit."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: PlanStore) -> None:
         self._store = store
         self._new: list[tuple[str, bytes]] = []
 
@@ -33,7 +33,7 @@ class PlanCache:
             return compiled()
         key = hashlib.sha256(repr((state, policy, begun)).encode()).hexdigest()
         name = f"{NAME}-{int(key, 16) % MOST}"
-        noted, _, rest = self._store.noted(name).partition(b"\n")
+        noted, _, rest = self._store.read_note(name).partition(b"\n")
         digest, _, content = rest.partition(b"\n")
         if noted != key.encode() or digest != _digest(content):
             content = json.dumps(compiled()).encode()
@@ -44,7 +44,7 @@ class PlanCache:
     def note_down(self) -> None:
         """Note what had to be compiled."""
         for name, content in self._new:
-            self._store.note_down(name, content)
+            self._store.write_note(name, content)
 
 
 def _digest(content: bytes) -> bytes:

@@ -8,10 +8,19 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 
-from ....base.duration import spelled
-from ....model.plan import CONTROLS, RESTRICTED, SCHEMA, sealed
-from ....model.types.plan import Entry, Exempted, Hours, Plan, PlanWaiver, Section, Settings, Standing
-from ....model.types.run import Upcoming
+from ....base.duration import format_moment
+from ....model.plan import CONTROLS, PLAN_SCHEMA, RESTRICTED_MODES, add_digest
+from ....model.types.plan import (
+    ControlSettings,
+    Hours,
+    PartialWaiver,
+    Plan,
+    PlanEntry,
+    PlanSection,
+    PlanWaiver,
+    ServicePolicy,
+)
+from ....model.types.run import UpcomingRestriction
 from ..catalogue.claims import above
 from ..catalogue.loading import Catalogue, Service
 from ..restrictions import Restrictions, by_group
@@ -30,7 +39,7 @@ def compile_plan(
 
     `today` decides whether the ban is in force. Raises PolicyErrors for a service id that the catalogue does not have.
     """
-    return sealed(compile_body(catalogue, restrictions, waivers, today))
+    return add_digest(compile_body(catalogue, restrictions, waivers, today))
 
 
 def compile_body(
@@ -47,7 +56,7 @@ def compile_body(
     if "browser" in controls:
         note_front_doors(controls["browser"], catalogue)
     body: Plan = {
-        "schema": SCHEMA,
+        "schema": PLAN_SCHEMA,
         "contact": restrictions.contact,
         "browsers": places(catalogue),
         "controls": controls,
@@ -70,9 +79,9 @@ def _section(
     chosen: Sequence[tuple[Service, bool]],
     waivers: Sequence[Waiver],
     upcoming: bool,
-) -> Section:
+) -> PlanSection:
     mode = restrictions.controls[control]
-    section: Section = {"mode": mode, "services": {}, "settings": _settings(control, restrictions, upcoming)}
+    section: PlanSection = {"mode": mode, "services": {}, "settings": _settings(control, restrictions, upcoming)}
     waived, parts = _waived(control, waivers)
     for service, enforced in chosen:
         groups = by_group.groups_of(restrictions.groups_restricted, service.id)
@@ -87,7 +96,7 @@ def _section(
             identifiers = without_web(identifiers) if control == "apps" else {}
         if not identifiers:
             continue
-        standing: Standing = {"mode": "report"}
+        standing: ServicePolicy = {"mode": "report"}
         if enforced and control == "apps" and serves_both(service, restrictions):
             identifiers = {**identifiers, "serves_both": True}
         elif enforced and upcoming:
@@ -116,7 +125,7 @@ def _waived(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, list[Wai
     return whole, parts
 
 
-def _in_force(mode: str, whole: Sequence[Waiver], parts: Sequence[Waiver]) -> Standing:
+def _in_force(mode: str, whole: Sequence[Waiver], parts: Sequence[Waiver]) -> ServicePolicy:
     """The mode of a service that is in force, and what waivers make of it; those that end last come last.
 
     Of several that open it whole the last one counts; one that is open at all times before those that have hours. Where
@@ -124,7 +133,7 @@ def _in_force(mode: str, whole: Sequence[Waiver], parts: Sequence[Waiver]) -> St
     """
     if always := [waiver.id for waiver in whole if not waiver.hours]:
         return {"mode": "waived", "waiver": always[-1]}
-    standing: Standing = {"mode": mode}
+    standing: ServicePolicy = {"mode": mode}
     if whole:
         last = whole[-1]
         standing = {"mode": "waived", "waiver": last.id, "hours": _windows(last), "otherwise": mode}
@@ -133,8 +142,8 @@ def _in_force(mode: str, whole: Sequence[Waiver], parts: Sequence[Waiver]) -> St
     return standing
 
 
-def _exempted(waiver: Waiver) -> Exempted:
-    exempted: Exempted = {"waiver": waiver.id, **waiver.partial}
+def _exempted(waiver: Waiver) -> PartialWaiver:
+    exempted: PartialWaiver = {"waiver": waiver.id, **waiver.partial}
     if waiver.hours:
         exempted["hours"] = _windows(waiver)
     return exempted
@@ -144,7 +153,7 @@ def _windows(waiver: Waiver) -> Hours:
     return [list(window) for window in waiver.windows]
 
 
-def _named(controls: Mapping[str, Section], waivers: Iterable[Waiver]) -> dict[str, PlanWaiver]:
+def _named(controls: Mapping[str, PlanSection], waivers: Iterable[Waiver]) -> dict[str, PlanWaiver]:
     """What a host says to people of the waivers that its plan names."""
     services: dict[str, set[str]] = {}
     for entry in (entry for section in controls.values() for entry in section["services"].values()):
@@ -154,7 +163,7 @@ def _named(controls: Mapping[str, Section], waivers: Iterable[Waiver]) -> dict[s
     found: dict[str, PlanWaiver] = {}
     for waiver in (waiver for waiver in waivers if waiver.id in services):
         named: PlanWaiver = {
-            "expires": spelled(waiver.ends),
+            "expires": format_moment(waiver.ends),
             "users": list(waiver.users),
             "services": sorted(services[waiver.id]),
         }
@@ -168,7 +177,7 @@ def _named(controls: Mapping[str, Section], waivers: Iterable[Waiver]) -> dict[s
     return found
 
 
-def upcoming_services(plan: Plan) -> list[Upcoming]:
+def upcoming_services(plan: Plan) -> list[UpcomingRestriction]:
     """What a plan announces: service, control, and the day from which it is in force."""
     return [
         {"service": service, "control": control, "effective_from": entry["effective_from"]}
@@ -186,9 +195,9 @@ def _command_for_requests() -> str:
     return command_text.digest()
 
 
-def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> Settings:
+def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> ControlSettings:
     if control == "apps":
-        settings: Settings = {
+        settings: ControlSettings = {
             "user_notice": restrictions.user_notice,
             "refusal_notice": restrictions.refusal_notice,
             "grace": restrictions.end_grace,
@@ -209,7 +218,7 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> Setti
             "tenants": tenants,
         }
     if control == "firewall":
-        chosen: Settings = {}  # what few organisations set: a plan without it stays as it is
+        chosen: ControlSettings = {}  # what few organisations set: a plan without it stays as it is
         if restrictions.firewall_nat64:
             chosen["nat64"] = list(restrictions.firewall_nat64)
         if restrictions.firewall_local_ssh and not upcoming:
@@ -229,11 +238,13 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> Setti
     return {}
 
 
-def _allow_permitted(services: Mapping[str, Entry], catalogue: Catalogue, control: str) -> None:
+def _allow_permitted(services: Mapping[str, PlanEntry], catalogue: Catalogue, control: str) -> None:
     """Let names through that lie below a restricted domain but belong to a service that is not restricted here. One
     that is waived at some hours names in `opens` what it lets through then, by the service that does.
     """
-    restricted = {id_: entry for id_, entry in services.items() if entry.get("otherwise", entry["mode"]) in RESTRICTED}
+    restricted = {
+        id_: entry for id_, entry in services.items() if entry.get("otherwise", entry["mode"]) in RESTRICTED_MODES
+    }
     naming: dict[str, list[str]] = {}  # the services that restrict a name
     for id_, entry in restricted.items():
         for name in dict.fromkeys(entry.get("web_hosts", ()) if control == "apps" else entry.get("domains", ())):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ....host.controls.browser.rendering import MOST_ENTRIES, minimal
 from ....model.finding import GROUP_POLICY
-from ....model.plan import CONTROLS, canonical, digest
-from ....model.types.plan import Entry, Exempted, Plan, Section
+from ....model.plan import CONTROLS, compute_digest, format_canonical
+from ....model.types.plan import PartialWaiver, Plan, PlanEntry, PlanSection
 from ..waivers.hours import DAYS
 
 OFF = "off"  # the mode of a control that a plan does not have
@@ -78,7 +78,7 @@ def difference(old: Plan, new: Plan) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def _control(control: str, old: Section | None, new: Section | None) -> Iterator[Change]:
+def _control(control: str, old: PlanSection | None, new: PlanSection | None) -> Iterator[Change]:
     before, after = (OFF if section is None else section["mode"] for section in (old, new))
     if before != after:
         yield Change(control, CONTROL, before=before, after=after)
@@ -94,9 +94,9 @@ def _control(control: str, old: Section | None, new: Section | None) -> Iterator
             yield Change(control, SETTING, subject=NAME_LISTS, before=was, after=now)
 
 
-def _list_length(section: Section) -> str:
+def _list_length(section: PlanSection) -> str:
     """Describe how many names of a browser section do not fit into the lists of browsers, outside of hours."""
-    services: dict[str, Entry] = {
+    services: dict[str, PlanEntry] = {
         id_: {**entry, "mode": entry.get("otherwise", entry["mode"])} for id_, entry in section["services"].items()
     }
     blocked = sum(minimal(services).values())
@@ -106,7 +106,9 @@ def _list_length(section: Section) -> str:
     return f"{more}: a run reports those that nothing else closes on a host"
 
 
-def _service(control: str, id_: str, old: Entry | None, new: Entry | None, mode_changed: bool) -> Iterator[Change]:
+def _service(
+    control: str, id_: str, old: PlanEntry | None, new: PlanEntry | None, mode_changed: bool
+) -> Iterator[Change]:
     before, after = standing(old), standing(new)
     if old is None or new is None:
         one = old or new
@@ -135,7 +137,7 @@ def _setting(control: str, name: str, old: object, new: object) -> Iterator[Chan
     elif isinstance(old, list) and isinstance(new, list):
         olds, news = frozenset(map(_shown, old)), frozenset(map(_shown, new))
         if olds == news:  # the same in another order, which may matter
-            yield Change(control, SETTING, subject=name, before=canonical(old), after=canonical(new))
+            yield Change(control, SETTING, subject=name, before=format_canonical(old), after=format_canonical(new))
         yield from _named(control, SETTING, name, olds, news)
     else:
         # An empty text is not the same as no setting.
@@ -151,7 +153,7 @@ def _named(
         yield Change(control, kind, service, subject, added=added, removed=removed)
 
 
-def standing(entry: Entry | None) -> str:
+def standing(entry: PlanEntry | None) -> str:
     """The standing of a service in a plan, in words; "" where it is not in it."""
     if entry is None:
         return ""
@@ -168,7 +170,7 @@ def standing(entry: Entry | None) -> str:
     return f"{mode}{who}, but for {' and '.join(parts)}" if parts else f"{mode}{who}"
 
 
-def _exception(exception: Exempted) -> str:
+def _exception(exception: PartialWaiver) -> str:
     narrowed = {key: value for key, value in exception.items() if isinstance(value, list)}
     if "hours" in exception:
         narrowed["hours"] = list(map(window, exception["hours"]))
@@ -176,7 +178,7 @@ def _exception(exception: Exempted) -> str:
     return f"{exception['waiver']} ({scope})"
 
 
-def identifiers(entry: Entry) -> dict[str, frozenset[str]]:
+def identifiers(entry: PlanEntry) -> dict[str, frozenset[str]]:
     """What a service is made of in a plan, by kind: `domains`, `networks`, `packages.apt`, ..."""
     found: dict[str, frozenset[str]] = {}
     for key, value in entry.items():
@@ -209,8 +211,8 @@ def _waivers(plan: Plan) -> frozenset[str]:
 def _objects(plan: Plan) -> frozenset[str]:
     """The Group Policy objects of a plan; one that says something else counts as gone and come."""
     objects = plan["group_policy"]["objects"] if "group_policy" in plan else ()
-    return frozenset(f"{one['name']} for {one['group']} ({digest(one)[:19]})" for one in objects)
+    return frozenset(f"{one['name']} for {one['group']} ({compute_digest(one)[:19]})" for one in objects)
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) else canonical(value)
+    return value if isinstance(value, str) else format_canonical(value)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from ....host.controls.group_policy import accounts, applocker
-from ....model.plan import RESTRICTED
-from ....model.types.plan import Entry, GroupPolicy, GroupPolicyObject, Plan, Section, Settings
+from ....model.plan import RESTRICTED_MODES
+from ....model.types.plan import ControlSettings, GroupPolicy, GroupPolicyObject, Plan, PlanEntry, PlanSection
 from ...enforcement_points.decision import join
 from ...enforcement_points.declaration import NotExportable
 from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
@@ -99,13 +99,13 @@ def _for_users(plans: Plans) -> str:
     return ""
 
 
-def _programs(section: Section) -> Section:
+def _programs(section: PlanSection) -> PlanSection:
     """Of a section what AppLocker's rules are made of: a domain controller needs nothing else of it."""
-    services: dict[str, Entry] = {}
+    services: dict[str, PlanEntry] = {}
     for id_, entry in section["services"].items():
-        if entry["mode"] in RESTRICTED and any(applocker.of_service(id_, entry)):
+        if entry["mode"] in RESTRICTED_MODES and any(applocker.of_service(id_, entry)):
             services[id_] = entry.copy()
             for key in entry.keys() - {"name", "mode", *applocker.NAMED}:
                 services[id_].pop(key)  # type: ignore[misc]
-    settings: Settings = {"applocker": applocker.mode_of(section)}
+    settings: ControlSettings = {"applocker": applocker.mode_of(section)}
     return {"mode": section["mode"], "services": services, "settings": settings}

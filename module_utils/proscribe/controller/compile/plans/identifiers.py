@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ....model.types.plan import Identifiers
+from ....model.types.plan import ControlIdentifiers
 from ..catalogue.loading import Catalogue, Service
 from ..reading.networks import merged
 from ..reading.package_names import NAMES
@@ -30,8 +30,8 @@ def filled(part: Part, always: Collection[str] = ()) -> Part:
     return made  # type: ignore[no-any-return]
 
 
-def _apps(service: Service) -> Identifiers:
-    found: Identifiers = {
+def _apps(service: Service) -> ControlIdentifiers:
+    found: ControlIdentifiers = {
         "packages": _packages(service, PACKAGE_SYSTEMS),
         "processes": list(service.processes),
         "paths": list(service.paths),
@@ -75,18 +75,18 @@ def _lists(tuples: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
     return {key: list(names) for key, names in tuples.items()}
 
 
-def _browser(service: Service) -> Identifiers:
+def _browser(service: Service) -> ControlIdentifiers:
     # Programs query resolvers, people do not open them: the DNS filter has their names, and browsers have a policy for
     # it. The lists of browsers take a thousand names.
     domains = [] if service.service_class == "encrypted_dns" else list(service.domains)
     urls, extensions = list(service.urls), _lists(service.browser_extensions)
     if not domains and not urls and not extensions:
         return {}
-    found: Identifiers = {"domains": domains, "urls": urls, "allow": list(service.allow_domains)}
+    found: ControlIdentifiers = {"domains": domains, "urls": urls, "allow": list(service.allow_domains)}
     return {**found, "extensions": extensions} if extensions else found
 
 
-def _firewall(service: Service) -> Identifiers:
+def _firewall(service: Service) -> ControlIdentifiers:
     return {"networks": merged(service.networks), "ports": _ports(service)} if service.networks else {}
 
 
@@ -94,7 +94,7 @@ def _ports(service: Service) -> list[int]:
     return list(RESOLVER_PORTS) if service.service_class == "encrypted_dns" else []
 
 
-def _dns(service: Service) -> Identifiers:
+def _dns(service: Service) -> ControlIdentifiers:
     # A web client's host below one of the domains is named too: a backend without sub-domains can then cover it.
     below = [url for url in service.urls if "/" not in url and is_below(url, service.domains)]
     mail = [host for host in service.mail_hosts if host not in service.shared_domains]
@@ -102,11 +102,11 @@ def _dns(service: Service) -> Identifiers:
     canaries = list(service.nxdomain_canaries)
     if not names and not canaries:
         return {}
-    found: Identifiers = {"domains": names, "allow": list(service.allow_domains)}
+    found: ControlIdentifiers = {"domains": names, "allow": list(service.allow_domains)}
     return {**found, "canaries": canaries} if canaries else found
 
 
-IDENTIFIERS: Mapping[str, Callable[[Service], Identifiers]] = {
+IDENTIFIERS: Mapping[str, Callable[[Service], ControlIdentifiers]] = {
     "apps": _apps,
     "browser": _browser,
     "firewall": _firewall,
@@ -114,7 +114,9 @@ IDENTIFIERS: Mapping[str, Callable[[Service], Identifiers]] = {
 }
 
 
-def identifiers_of(catalogue: Catalogue, control: str, service: Service, feeds: str | tuple[str, ...]) -> Identifiers:
+def identifiers_of(
+    catalogue: Catalogue, control: str, service: Service, feeds: str | tuple[str, ...]
+) -> ControlIdentifiers:
     """What a control searches for, with the values of those of these feeds that are of the service."""
     key = (control, service.id, feeds)
     if key not in catalogue.follows:
@@ -129,14 +131,14 @@ def identifiers_of(catalogue: Catalogue, control: str, service: Service, feeds: 
     return catalogue.follows[key]
 
 
-def _with_feeds(control: str, service: Service, found: Identifiers, values: Sequence[str]) -> Identifiers:
+def _with_feeds(control: str, service: Service, found: ControlIdentifiers, values: Sequence[str]) -> ControlIdentifiers:
     if control == "dns":
         domains = list(dict.fromkeys([*found.get("domains", ()), *values]))
         return {**found, "allow": list(service.allow_domains), "domains": domains}
     return {"networks": merged([*service.networks, *values]), "ports": _ports(service)}
 
 
-def without_web(identifiers: Identifiers) -> Identifiers:
+def without_web(identifiers: ControlIdentifiers) -> ControlIdentifiers:
     """A service's identifiers in `apps` without its web addresses; nothing if it has no others."""
     left = identifiers.copy()
     left.pop("web_hosts", None)
@@ -144,7 +146,7 @@ def without_web(identifiers: Identifiers) -> Identifiers:
     return left if any(value for key, value in left.items() if key != "names") else {}
 
 
-def programs_of(service: Service) -> Identifiers:
+def programs_of(service: Service) -> ControlIdentifiers:
     """What is known of a service's programs; {} of one that is only pages."""
     return without_web(_apps(service))
 

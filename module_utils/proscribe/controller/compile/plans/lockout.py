@@ -28,8 +28,8 @@ from typing import NamedTuple
 
 from ....host.controls.firewall.carried import carried_in
 from ....host.controls.firewall.ruleset import carried_by
-from ....model.plan import RESTRICTED
-from ....model.types.plan import OrganisationRule, Plan, Section
+from ....model.plan import RESTRICTED_MODES
+from ....model.types.plan import OrganisationRule, Plan, PlanSection
 from ...policy_errors import PolicyError
 from ..inventory.inventory import HostVariables
 from ..reading.networks import Network, parsed
@@ -66,7 +66,7 @@ class Needed(NamedTuple):
                 return owner
         return ""
 
-    def carried(self, section: Section, spared: Sequence[Network]) -> Needed:
+    def carried(self, section: PlanSection, spared: Sequence[Network]) -> Needed:
         """Return the IPv4 addresses that lie in those IPv6 addresses that no network of `spared` contains.
 
         A host behind a translator has such an address.
@@ -139,7 +139,7 @@ def controller_addresses(hosts: Iterable[str]) -> set[str]:
     return found
 
 
-def _services(section: Section, needed: Needed, spared: Sequence[Network]) -> Iterator[PolicyError]:
+def _services(section: PlanSection, needed: Needed, spared: Sequence[Network]) -> Iterator[PolicyError]:
     carried = needed.carried(section, spared)
     for id_, text, network in _restricted(section):
         if owner := needed.inside(network, spared) or carried.inside(network, spared):
@@ -152,7 +152,7 @@ def _services(section: Section, needed: Needed, spared: Sequence[Network]) -> It
 
 
 def _own_rules(
-    section: Section, controller: Needed, spared: Sequence[Network], host: HostVariables
+    section: PlanSection, controller: Needed, spared: Sequence[Network], host: HostVariables
 ) -> Iterator[PolicyError]:
     carried = controller.carried(section, spared)
     for index, rule in enumerate(section["settings"]["rules"]):
@@ -181,16 +181,16 @@ def _meets_ssh(rule: OrganisationRule, port: int) -> bool:
     return rule["protocol"] in ("tcp", "any") and (not spans or any(first <= port <= last for first, last in spans))
 
 
-def _exempted(section: Section, spared: Sequence[Network]) -> Iterator[str]:
+def _exempted(section: PlanSection, spared: Sequence[Network]) -> Iterator[str]:
     for id_, text, network in _restricted(section) if spared else ():
         for narrower in spared:
             if narrower.version == network.version and _within(narrower, network):
                 yield f"{_MANAGEMENT} {narrower} lies in {text} of {id_}: it stays reachable on the hosts that name it"
 
 
-def _restricted(section: Section) -> Iterator[tuple[str, str, Network]]:
+def _restricted(section: PlanSection) -> Iterator[tuple[str, str, Network]]:
     for id_, entry in section["services"].items():
-        for text in entry["networks"] if entry.get("otherwise", entry["mode"]) in RESTRICTED else ():
+        for text in entry["networks"] if entry.get("otherwise", entry["mode"]) in RESTRICTED_MODES else ():
             yield id_, text, parsed(text)
 
 

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable, Mapping
 
 from ....model.types.plan import Plan
-from ....model.types.run import DuePoint
+from ....model.types.run import DueExport
 from ...enforcement_points.decision import decide
 from ...enforcement_points.declaration import NotExportable
 from ...enforcement_points.signature import Signing
@@ -33,7 +33,7 @@ def _signing(question: Question, restrictions: Mapping[str, Restrictions], key: 
     return Signing(named, tuple(str(folder / SIGNERS) for folder in folders))
 
 
-def due_points(question: Question, compiled: Compiled, now: datetime.datetime) -> list[DuePoint]:
+def due_points(question: Question, compiled: Compiled, now: datetime.datetime) -> list[DueExport]:
     """The fed exports that have a directory, each with the plan that it has to be from. What is no decision says so in
     its row, and stops no run. Raises PolicyErrors as `with_signing`.
     """
@@ -61,7 +61,7 @@ def directories(restrictions: Iterable[Restrictions]) -> list[Fed]:
     return list(found.values())
 
 
-def _due(fed: Fed, signing: Signing, plans: Mapping[str, Plan] | PolicyErrors, now: datetime.datetime) -> DuePoint:
+def _due(fed: Fed, signing: Signing, plans: Mapping[str, Plan] | PolicyErrors, now: datetime.datetime) -> DueExport:
     from ...enforcement_points.registry import FORMATS  # few runs have any, and they take time to load
 
     plan = why = ""

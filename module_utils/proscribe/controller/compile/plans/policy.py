@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ....wire.store import PLANS, Store
+from ....wire.store import PLANS_DIRECTORY, PlanStore
 from ...policy_errors import Mistakes, PolicyError, PolicyErrors
 from ..catalogue.cache import Catalogues
 from ..catalogue.loading import Catalogue
@@ -32,9 +32,9 @@ class Policy(NamedTuple):
         return {service for catalogue in distinct.values() for service in catalogue.services}
 
 
-def store_of(question: Question) -> Store:
+def store_of(question: Question) -> PlanStore:
     """The plan store, as far as it is known before the mistakes of the policy are."""
-    return Store(likely_reports(question.hosts, question.inventory) / PLANS)
+    return PlanStore(likely_reports(question.hosts, question.inventory) / PLANS_DIRECTORY)
 
 
 def sound_policy(question: Question) -> Policy:

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ....base.duration import spelled
-from ....model.plan import canonical
+from ....base.duration import format_moment
+from ....model.plan import format_canonical
 from ....model.types.plan import Plan
-from ....model.types.run import CompiledRun, Release, Reporting, Rolling, Upcoming
-from ....wire.store import PLANS, Store, Untrusted
-from ....wire.watch_sent import named_for_hosts
+from ....model.types.run import CompiledRun, ReleaseFacts, RolloutLimits, RunReporting, UpcomingRestriction
+from ....wire.store import PLANS_DIRECTORY, PlanStore, UntrustedStore
+from ....wire.watch_sent import make_expected_watch
 from ...policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ...report.evaluation.scope import Scope
 from ...version import own
@@ -58,7 +58,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> Com
     loading.note_down()
     cache.note_down()
     for digest, plan in compiled.later.items():
-        store.add(plan, digest)
+        store.add_plan(plan, digest)
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{question.mode}-{secrets.token_hex(2)}"
     gone: list[str] = []
     if question.mode != LIFT:  # it opens everything, so no approval can be missed
@@ -69,7 +69,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> Com
     age = list(warnings.of_catalogue_age(question, compiled, now, agreed.catalog_max_age))
     policy = [*compiled.warnings, *gone, *exempted, *warnings.of_policy(question, compiled)]
     asking.join()
-    run = _run(question, compiled, agreed, store, id_, spelled(now), [*policy, *age])
+    run = _run(question, compiled, agreed, store, id_, format_moment(now), [*policy, *age])
     reminders = warnings.select_not_printed_today(store, age, now)
     run["warnings_to_print"] = [*policy, *reminders]
     if reminders and (stale := warnings.stale_catalog(question, compiled, now, agreed.catalog_max_age)):
@@ -92,8 +92,8 @@ class _Agreed(NamedTuple):
     """What all hosts of a run have to agree on."""
 
     reports: Path
-    reporting: Reporting
-    rollout: Rolling
+    reporting: RunReporting
+    rollout: RolloutLimits
     catalog_max_age: int
 
 
@@ -114,7 +114,7 @@ def _agreed(question: Question, compiled: Compiled, mistakes: Mistakes) -> _Agre
     with mistakes.noting():
         max_age = one_for_all("catalog_max_age", sound, sure)
     mistakes.settle()  # so all of them are there
-    rollout: Rolling = {"batches": batches, "max_change": max_change, "max_failures": max_failures}
+    rollout: RolloutLimits = {"batches": batches, "max_change": max_change, "max_failures": max_failures}
     return _Agreed(reports, said, rollout, max_age)
 
 
@@ -122,11 +122,11 @@ def _wrong(host: HostVariables) -> bool:
     return bool(host.wrong or read_in_part(host.values, host.where)[1])
 
 
-def _store(reports: Path) -> Store:
+def _store(reports: Path) -> PlanStore:
     """The plan store of a run. Raises PolicyErrors where it is not to be trusted."""
-    store = Store(reports / PLANS)
+    store = PlanStore(reports / PLANS_DIRECTORY)
     with _refusing():
-        store.require()
+        store.require_directories()
     return store
 
 
@@ -135,16 +135,16 @@ def _refusing() -> Iterator[None]:
     """Have what is wrong with the plan store end the run before it touches a host. Raises PolicyErrors."""
     try:
         yield
-    except Untrusted as wrong:
-        raise PolicyErrors([PolicyError(wrong.path, "", Described(wrong.found), wrong.expected)]) from None
+    except UntrustedStore as wrong:
+        raise PolicyErrors([PolicyError(wrong.path, "", Described(wrong.observed), wrong.expected)]) from None
 
 
 def _run(
-    question: Question, compiled: Compiled, agreed: _Agreed, store: Store, id_: str, started: str, said: list[str]
+    question: Question, compiled: Compiled, agreed: _Agreed, store: PlanStore, id_: str, started: str, said: list[str]
 ) -> CompiledRun:
     catalogues, plans, remembered = compiled.catalogues.values(), compiled.plans, agreed.reporting
     with _refusing():
-        sent = store.prepare(plans)
+        sent = store.prepare_plans(plans)
     changed = {name: own for name, own in compiled.restrictions.items() if name not in question.windows}
     run: CompiledRun = {
         "id": id_,
@@ -190,7 +190,7 @@ def _run(
         "warnings": said,
     }
     watched = any("watch" in plan for plan in plans.values())
-    return {**run, "watch": named_for_hosts()} if watched else run
+    return {**run, "watch": make_expected_watch()} if watched else run
 
 
 def _services(plans: Iterable[Plan]) -> list[str]:
@@ -198,7 +198,7 @@ def _services(plans: Iterable[Plan]) -> list[str]:
     return sorted({id_ for plan in plans for section in plan["controls"].values() for id_ in section["services"]})
 
 
-def _release(catalogues: Iterable[Catalogue]) -> Release:
+def _release(catalogues: Iterable[Catalogue]) -> ReleaseFacts:
     """The release of the catalogue that the hosts of a run have; of several, all."""
     releases = sorted({catalogue.release for catalogue in catalogues})
     return {
@@ -207,7 +207,7 @@ def _release(catalogues: Iterable[Catalogue]) -> Release:
     }
 
 
-def _upcoming(plans: Iterable[Plan]) -> list[Upcoming]:
+def _upcoming(plans: Iterable[Plan]) -> list[UpcomingRestriction]:
     """What the plans of a run announce, each once."""
-    found = {canonical(item): item for plan in plans for item in upcoming_services(plan)}
+    found = {format_canonical(item): item for plan in plans for item in upcoming_services(plan)}
     return [found[key] for key in sorted(found)]

@@ -14,11 +14,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ....base.duration import spelled
-from ....base.patterns import pattern
-from ....model.plan import sealed
+from ....base.duration import format_moment
+from ....base.patterns import compile_pattern
+from ....model.plan import add_digest
 from ....model.types.plan import Plan
-from ....wire.store import Store
+from ....wire.store import PlanStore
 from ..waivers.reading import Judged
 from ..waivers.signatures import signature_of, signers_of
 from ..waivers.standing import Context, standing
@@ -27,8 +27,8 @@ from ..waivers.waiver import Waiver
 MOST = 32  # plans that follow one; a run adds what comes after them
 
 # The options of a signer that say when a key is valid (ALLOWED SIGNERS in ssh-keygen(1)); a time without Z is local.
-_VALID = pattern(r'\bvalid-(?:after|before)="?(\d{8}(?:\d{4}(?:\d\d)?)?)(Z?)"?(?=[,\s])', re.ASCII)
-_SIGNER = pattern(r'\s*(?:"([^"]*)"|([^\s#]\S*))\s')
+_VALID = compile_pattern(r'\bvalid-(?:after|before)="?(\d{8}(?:\d{4}(?:\d\d)?)?)(Z?)"?(?=[,\s])', re.ASCII)
+_SIGNER = compile_pattern(r'\s*(?:"([^"]*)"|([^\s#]\S*))\s')
 _SPELLINGS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _MOST_SIGNERS = 1024 * 1024  # characters
 
@@ -139,25 +139,25 @@ class Chains:
         at = digest = ""
         for moment, body in reversed(found[: MOST + 1]):
             plans.append(self._sealed(body, at, digest))
-            at, digest = spelled(moment), plans[-1]["digest"]
+            at, digest = format_moment(moment), plans[-1]["digest"]
         return plans[::-1]
 
     def _sealed(self, body: Plan, at: str, digest: str) -> Plan:
         key = (id(body), at, digest)
         if key not in self._made:
             self._bodies.append(body)
-            self._made[key] = sealed({**body, "later": {"at": at, "plan": digest}} if digest else body)
+            self._made[key] = add_digest({**body, "later": {"at": at, "plan": digest}} if digest else body)
         return self._made[key]
 
 
-def chain(store: Store, digest: str) -> list[str]:
+def chain(store: PlanStore, digest: str) -> list[str]:
     """The digests of a plan and of those that follow it, in their order, as a run has stored them.
 
     Raises FileNotFoundError, and Untrusted for a plan that does not fit its digest.
     """
     digests = [digest]
     while len(digests) <= MOST:
-        later = store.stored(digests[-1]).get("later")
+        later = store.read_stored_plan(digests[-1]).get("later")
         if not later:
             break
         digests.append(later["plan"])

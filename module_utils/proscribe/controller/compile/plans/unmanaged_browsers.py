@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ....model.types.plan import Entry
+from ....model.types.plan import PlanEntry
 from ..catalogue.loading import Catalogue, Service
 from ..restrictions import Restrictions
 
@@ -19,7 +19,7 @@ def choose_mode(restrictions: Restrictions) -> str:
     return "report" if closed else "audit"
 
 
-def unmanaged_browsers(catalogue: Catalogue, mode: str, services: Iterable[Service]) -> Entry:
+def unmanaged_browsers(catalogue: Catalogue, mode: str, services: Iterable[Service]) -> PlanEntry:
     """What to scan for, in the shape of a service: browsers without policies by package, program and path, and the
     others as portable apps (`copies`, programs that count in a home alone).
 

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
 from ....model.types.run import StaleCatalog
-from ....wire.store import Store
+from ....wire.store import PlanStore
 from ..catalogue import freshness, retired_keys
 from ..inventory.inventory import Question
 from ..inventory.policy_folders import catalogue_folders
@@ -41,14 +41,14 @@ def of_catalogue_age(question: Question, compiled: Compiled, now: datetime.datet
         yield freshness.warning(freshness.oldest_first(found), max_age // 86400)
 
 
-def select_not_printed_today(store: Store, texts: Sequence[str], now: datetime.datetime) -> list[str]:
+def select_not_printed_today(store: PlanStore, texts: Sequence[str], now: datetime.datetime) -> list[str]:
     """Return the warnings that no earlier run of this UTC day has returned here, and note them in the plan store."""
     day = now.date().isoformat()
-    noted_day, *printed = store.noted(PRINTED).decode("utf-8", "replace").splitlines() or [""]
+    noted_day, *printed = store.read_note(PRINTED).decode("utf-8", "replace").splitlines() or [""]
     printed = printed if noted_day == day else []
     new = [text for text in texts if text not in printed]
     if new:
-        store.note_down(PRINTED, "\n".join([day, *[*printed, *new][-MOST_PRINTED:]]).encode())
+        store.write_note(PRINTED, "\n".join([day, *[*printed, *new][-MOST_PRINTED:]]).encode())
     return new
 
 

@@ -15,8 +15,8 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ....base.folding import folded
-from ....base.patterns import pattern
+from ....base.folding import fold_name
+from ....base.patterns import compile_pattern
 from ...policy_errors import close_to
 from . import package_names
 from .networks import NetworkTable
@@ -25,19 +25,19 @@ Check = Callable[[str], str]
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _TOP_LABEL = r"(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})"
-_HOST = pattern(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+{_TOP_LABEL}")
+_HOST = compile_pattern(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+{_TOP_LABEL}")
 # Second-level names under which everybody registers, in nearly every country that has them. The rest of the Public
 # Suffix List is not worth its 300 kB here.
-_PUBLIC_SUFFIX = pattern(r"(?:(?:ac|co|com|edu|gov|mil|ne|net|or|org)\.[a-z]{2}|(?:ltd|me|plc|sch)\.uk)")
+_PUBLIC_SUFFIX = compile_pattern(r"(?:(?:ac|co|com|edu|gov|mil|ne|net|or|org)\.[a-z]{2}|(?:ltd|me|plc|sch)\.uk)")
 # Reserved for what DNS itself, a host or no resolver at all answers: reverse zones, networks of homes, localhost (RFC
 # 6761, 8375, 9476, 3172). No service has a name there. known_good.py has the zones of organisations' own networks.
 _RESERVED = ("alt", "arpa", "invalid", "localhost")
-_URL_PATH = pattern(r"/[A-Za-z0-9._~/-]+")
+_URL_PATH = compile_pattern(r"/[A-Za-z0-9._~/-]+")
 
 HOST = "a host name such as mail.example.com"
 
 # As the user database has them. Not a number, which would be another one on another host.
-POSIX_GROUP = pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}""")
+POSIX_GROUP = compile_pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}""")
 MOST_GROUPS = 20  # of one waiver, or of one restriction: a host resolves each
 
 
@@ -136,7 +136,7 @@ class OneOf:
 
 def matching(expression: str, expected: str) -> Check:
     """A check by a regular expression."""
-    return Matching(pattern(expression), expected)
+    return Matching(compile_pattern(expression), expected)
 
 
 def one_of(*words: str) -> Check:
@@ -162,7 +162,7 @@ def own_name(text: str) -> str:
     # Only here, since a run whose catalogue is noted needs nothing of the apps, and would load all of it at its start.
     from ....host.controls.apps.portable.appimage import stem
 
-    return "" if stem(text) == folded(text) else "a name without version, processor and suffix of a file"
+    return "" if stem(text) == fold_name(text) else "a name without version, processor and suffix of a file"
 
 
 def prose(text: str) -> str:
@@ -194,7 +194,7 @@ PACKAGE_NAMES: dict[str, Check] = {
 }
 
 # Programs that serve others too: ending them, or keeping them from starting, takes along what nobody meant.
-_SHARED_PROGRAMS = pattern(
+_SHARED_PROGRAMS = compile_pattern(
     r"(?:python|perl|ruby|node|php|lua)[0-9.]*|pypy.*|(?:ba|da|z|k|c|tc|fi)?sh|busybox|env|sudo|su|java|mono|wine.*|electron[0-9]*"
     r"|systemd.*|init|sshd.*|ssh|dbus-.*|flatpak|snap|bwrap|apt.*|dpkg.*|rpm|dnf.*|pacman|cron|crond|login|Xorg|gnome-shell"
 )
@@ -207,7 +207,7 @@ def program(text: str) -> str:
     return "a program of this service alone: other software runs it too" if _SHARED_PROGRAMS.fullmatch(text) else ""
 
 
-_GO_PACKAGE = pattern(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9._~-]+)*")
+_GO_PACKAGE = compile_pattern(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9._~-]+)*")
 
 
 def go_package(text: str) -> str:
@@ -215,9 +215,11 @@ def go_package(text: str) -> str:
     return "" if _GO_PACKAGE.fullmatch(text) else "the path of a Go module or package, such as github.com/owner/name"
 
 
-_PATH = pattern(r"(?:~|/[A-Za-z0-9._+@-]+)(?:/[A-Za-z0-9 ._+@()=,&-]+)*")
-_SYSTEM_DIRECTORIES = pattern(r"/(?:bin|boot|dev|etc|lib|lib32|lib64|proc|root|run|sbin|sys|lost\+found)(?:/.*)?")
-_SHARED_DIRECTORIES = pattern(
+_PATH = compile_pattern(r"(?:~|/[A-Za-z0-9._+@-]+)(?:/[A-Za-z0-9 ._+@()=,&-]+)*")
+_SYSTEM_DIRECTORIES = compile_pattern(
+    r"/(?:bin|boot|dev|etc|lib|lib32|lib64|proc|root|run|sbin|sys|lost\+found)(?:/.*)?"
+)
+_SHARED_DIRECTORIES = compile_pattern(
     r"/[^/]+|/opt/(?:apps|google|local)|/usr/(?:local/)?[a-z0-9]+|/usr/lib/[a-z0-9_]+-linux-gnu[a-z0-9]*|/usr/(?:local/)?share/[a-z]+s"
     r"|/var/[a-z]+|/var/lib/(?:apt|dpkg|flatpak|rpm|pacman|snapd|proscribe)(?:/.*)?"
     r"|~|~/(?:\.cache|\.config|\.local|\.local/[a-z]+|\.mozilla|\.var|\.var/app|Desktop|Documents|Downloads|Pictures|Music|Videos)"
@@ -243,7 +245,7 @@ windows_path = matching(
     r"%[A-Za-z()0-9]+%(?:\\[A-Za-z0-9 ._()+-]+)+", "a path such as %ProgramFiles%\\Vendor\\Program.exe"
 )
 # Image names of many programs: parts of Windows, runtimes, and what every other installer calls its parts.
-_SHARED_IMAGES = pattern(
+_SHARED_IMAGES = compile_pattern(
     r"(?:agent|app|application|browser|brave|chrome|client|cmd|conhost|crashpad_handler|cscript|dashboard|dllhost|electron"
     r"|explorer|firefox|helper|host|iexplore|install(?:er)?|javaw?|launcher|main|msedge(?:webview2)?|mshta|msiexec|node"
     r"|nw|powershell|program|pwsh|pythonw?|regsvr32|rundll32|server|service|setup|start|stub|svchost|taskhostw|tray"
@@ -260,7 +262,7 @@ def windows_program(text: str) -> str:
 
 
 # Apple's own applications whose names a service could have, too, and what wrappers of web pages are called.
-_APPLES = pattern(
+_APPLES = compile_pattern(
     r"(?:app|app store|books|calendar|chrome apps?|contacts|electron|facetime|find my|finder|home|installer|mail|maps"
     r"|messages|music|news|notes|passwords|phone|photos|podcasts|preview|reminders|safari|setup|shortcuts|stocks"
     r"|system settings|terminal|tv|updater?|voice memos|weather)\.app"

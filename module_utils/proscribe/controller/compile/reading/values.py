@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
-from ....base.duration import GRAMMAR, seconds_of, shown
+from ....base.duration import DURATION_GRAMMAR, format_duration, parse_duration
 from ...policy_errors import Expected, close_to
 from .networks import packed
 
@@ -131,8 +131,8 @@ def length(value: object) -> int:
     """A length of time, in seconds."""
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
-            return seconds_of(value)
-    raise Expected("", value, GRAMMAR)
+            return parse_duration(value)
+    raise Expected("", value, DURATION_GRAMMAR)
 
 
 def length_of(least: int, most: int) -> Callable[[object], int]:
@@ -143,7 +143,9 @@ def length_of(least: int, most: int) -> Callable[[object], int]:
             seconds = length(value)
             if least * 60 <= seconds <= most * 60:
                 return seconds
-        raise Expected("", value, f"{GRAMMAR}, from {shown(least * 60)} to {shown(most * 60)}")
+        raise Expected(
+            "", value, f"{DURATION_GRAMMAR}, from {format_duration(least * 60)} to {format_duration(most * 60)}"
+        )
 
     return read
 

@@ -14,21 +14,21 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from .grammar import windows_program
 from .yaml_file import KeyPath
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # of the 32 in a publisher's id
 _SUBJECT = r"O=[^\\*=\x00-\x1f\x7f]{2,100}(?:, L=[^\\*=,]{1,60})?(?:, S=[^\\*=,]{1,60})?(?:, C=[A-Z]{2})?"
-_PUBLISHER = pattern(rf"({_SUBJECT})((?:\\[^\\\x00-\x1f\x7f]{{1,100}}){{0,2}})")
+_PUBLISHER = compile_pattern(rf"({_SUBJECT})((?:\\[^\\\x00-\x1f\x7f]{{1,100}}){{0,2}})")
 # Organisations of which offices have other programs too: only with a product.
-_OF_MANY = pattern(
+_OF_MANY = compile_pattern(
     r"O=(?:MICROSOFT|GOOGLE|APPLE|MOZILLA|ADOBE|AMAZON|ORACLE|CISCO|ZOOM|META|FACEBOOK|TENCENT|ALIBABA|TAOBAO|BAIDU"
     r"|BEIJING|SHENZHEN|HANGZHOU|BYTEDANCE|FEISHU|LARK|NAVER|KAKAO|YANDEX|PROTON|CITRIX|VALVE|OPENJS|PYTHON"
     r"|OPEN SOURCE)\b.*"
 )
-_APPX = pattern(r"(?:CN|O|OU|E)=[^\\*\x00-\x1f\x7f]{2,400}")
-_INSTALLER = pattern(r"([A-Za-z0-9][A-Za-z0-9 ._+()-]{3,60})\*?[A-Za-z0-9 ._+()-]{0,60}\.(?:exe|msi)")
+_APPX = compile_pattern(r"(?:CN|O|OU|E)=[^\\*\x00-\x1f\x7f]{2,400}")
+_INSTALLER = compile_pattern(r"([A-Za-z0-9][A-Za-z0-9 ._+()-]{3,60})\*?[A-Za-z0-9 ._+()-]{0,60}\.(?:exe|msi)")
 
 
 def publisher(text: str) -> str:

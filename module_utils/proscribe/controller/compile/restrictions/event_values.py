@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....model.types.run import EventSettings
-from ....model.words import FACILITIES
+from ....model.words import SYSLOG_FACILITIES
 from ...policy_errors import Expected
 from ...report.sending import TRANSPORTS
 from ...report.sending.datagrams import USUAL_FACILITY
@@ -28,7 +28,7 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "file": _file,
     "journald": flag,
     "syslog": flag,
-    "facility": choice(*FACILITIES),
+    "facility": choice(*SYSLOG_FACILITIES),
     "send": choice(CHANGES, ALL),
     "limit": whole_number(1, MOST, "events of a run"),
 }

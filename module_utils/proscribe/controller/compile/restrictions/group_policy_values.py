@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ....host.controls.group_policy.domain import same
 from ....host.controls.group_policy.identity import LONGEST_NAME, slug
 from ...policy_errors import Expected, close_to
@@ -20,8 +20,8 @@ LONGEST_UNIT = 500  # characters
 # A name as RFC 4514 has it, of organisational units, containers or the domain itself.
 _PART = r"(?:OU|CN)=(?:[^,=+<>#;\\\"\x00-\x1f\x7f]|\\[,=+<>#;\\\" ])+"
 _DC = r"DC=[A-Za-z0-9-]{1,63}"
-_UNIT = pattern(rf"(?:{_PART},)*{_DC}(?:,{_DC})*", re.IGNORECASE)
-_NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9 ._()-]*")
+_UNIT = compile_pattern(rf"(?:{_PART},)*{_DC}(?:,{_DC})*", re.IGNORECASE)
+_NAME = compile_pattern(r"[A-Za-z0-9][A-Za-z0-9 ._()-]*")
 
 
 class Object(NamedTuple):

@@ -6,10 +6,10 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ....host.controls.browser.settings import SETTINGS, UNMANAGED
 from ....model.plan import CONTROLS
-from ....model.words import CONTROL_MODES, URL
+from ....model.words import CONTROL_MODES, URL_PATTERN
 from ...policy_errors import Described, Expected
 from ...report import exports
 from ..reading import grammar
@@ -18,9 +18,9 @@ from .tenant_values import read_tenants as read_tenants
 
 # Each is shown to everybody, so more of them would be read by nobody.
 MOST_LANGUAGES = 6
-LANGUAGE = pattern(r"(?!(?:true|false)\Z)[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}", re.IGNORECASE)
+LANGUAGE = compile_pattern(r"(?!(?:true|false)\Z)[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}", re.IGNORECASE)
 ALL_FEEDS = "all"
-ROUND = pattern(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+ROUND = compile_pattern(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 OFF = "off"
 LONGEST_URL = 500  # characters
 
@@ -133,7 +133,7 @@ def read_request_url(value: object) -> str:
     """The page at which people ask; "" for none."""
     if value == "":
         return ""
-    if not isinstance(value, str) or len(value) > LONGEST_URL or not URL.fullmatch(value):
+    if not isinstance(value, str) or len(value) > LONGEST_URL or not URL_PATTERN.fullmatch(value):
         expected = f"a URL such as https://portal.example.org/ask, at most {LONGEST_URL} characters, or nothing"
         raise Expected("", value, expected)
     return str(value)

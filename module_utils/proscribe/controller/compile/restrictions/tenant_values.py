@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ....base.patterns import ASCII, pattern
-from ....model.tenants import ENDPOINT, GUID, read_tenant
+from ....base.patterns import ASCII, compile_pattern
+from ....model.tenants import CONFIGURATION_URL, GUID_PATTERN, read_tenant
 from ....model.types.plan import TenantEntry
 from ...policy_errors import Expected, close_to
 from ..catalogue.schema import TENANT_PROVIDERS
@@ -15,8 +15,8 @@ KEYS = ("id", "domains")
 MOST_TENANTS = 100  # of an organisation; one header names them all
 MAPPING = "{id: <tenant id>, domains: [example.org]}"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_DOMAIN = pattern(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})+", ASCII)
-_ID = f"a tenant id: a GUID such as 2fd6bb84-ad40-4ec5-9369-a215b25c9952, as in {ENDPOINT.format('<domain>')}"
+_DOMAIN = compile_pattern(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})+", ASCII)
+_ID = f"a tenant id: a GUID such as 2fd6bb84-ad40-4ec5-9369-a215b25c9952, as in {CONFIGURATION_URL.format('<domain>')}"
 
 
 def read_tenants(value: object) -> Mapping[str, tuple[str | TenantEntry, ...]]:
@@ -53,7 +53,7 @@ def _read_microsoft(value: object) -> tuple[str | TenantEntry, ...]:
     entries: list[str | TenantEntry] = []
     owners: dict[str, str | TenantEntry] = {}
     for index, entry in enumerate(read):
-        if isinstance(entry, str) and not (GUID.fullmatch(entry) or _DOMAIN.fullmatch(entry)):
+        if isinstance(entry, str) and not (GUID_PATTERN.fullmatch(entry) or _DOMAIN.fullmatch(entry)):
             raise Expected(f"[{index}]", entry, f"a domain such as example.org, or {_ID}")
         for name in _list_names(entry):
             if owners.setdefault(name, entry) != entry:
@@ -82,7 +82,7 @@ def _read_mapping(value: Mapping[object, object]) -> TenantEntry:
         if key not in KEYS:
             raise Expected(f".{key}", key, f"one of {', '.join(KEYS)}{close_to(str(key), KEYS)}")
     id_, domains = value.get("id") or "", value.get("domains") or []
-    if not isinstance(id_, str) or (id_ and not GUID.fullmatch(id_)):
+    if not isinstance(id_, str) or (id_ and not GUID_PATTERN.fullmatch(id_)):
         raise Expected(".id", id_, _ID)
     if not isinstance(domains, list | tuple):
         raise Expected(".domains", domains, "a list of domains such as [example.org]")

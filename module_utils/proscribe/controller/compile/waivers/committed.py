@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ....base.duration import spelled
+from ....base.duration import format_moment
 from ...git import git
 from ...policy_errors import PolicyError
 from ..reading.yaml_file import LARGEST, parse_yaml
@@ -89,7 +89,7 @@ def _revocation(folder: Path, version: bytes) -> Revoked | None:
         found = read_revocation(parse_yaml(version, folder / "committed.yml"))
     except PolicyError:  # no waiver
         return None
-    return Revoked(found[0], found[1].by, spelled(found[1].on), found[1].why) if found else None
+    return Revoked(found[0], found[1].by, format_moment(found[1].on), found[1].why) if found else None
 
 
 def _ask(folder: Path, *words: str, content: bytes = b"", none: int = 0) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
-from ....wire.store import PLANS, Store
+from ....wire.store import PLANS_DIRECTORY, PlanStore
 from ...policy_errors import PolicyErrors
 from ...report.history import History, HistoryError, open_history
 from ...report.storage import fleet_state_file
@@ -48,7 +48,7 @@ def make_departure_reader(question: Question, restrictions: Mapping[str, Restric
 
     @functools.cache
     def noted() -> dict[tuple[str, str], str]:
-        inventories = read_notes(Store(reports() / PLANS))
+        inventories = read_notes(PlanStore(reports() / PLANS_DIRECTORY))
         found: dict[tuple[str, str], str] = {}
         for notes in inventories:
             for kind, names in notes.names.items():

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ....model.plan import CONTROLS
-from ....model.words import REQUEST_ID
+from ....model.words import REQUEST_ID_PATTERN
 from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
 from ..catalogue.schema import CATEGORIES
 from ..reading.grammar import MOST_GROUPS, POSIX_GROUP
@@ -22,9 +22,9 @@ from .waiver import NARROWER, Revocation, Waiver
 SUFFIXES = (".yml", ".yaml")
 
 # The key and what one item of it has to be.
-NAMES = pattern(r"\S(?:.{0,98}\S)?")
+NAMES = compile_pattern(r"\S(?:.{0,98}\S)?")
 LISTS: Mapping[str, tuple[re.Pattern[str], str]] = {
-    "services": (pattern(r"[a-z0-9_]+"), "a service's id"),
+    "services": (compile_pattern(r"[a-z0-9_]+"), "a service's id"),
     "controls": (NAMES, f"one of {', '.join(CONTROLS)}"),
     "hosts": (NAMES, "a host's name"),
     "groups": (NAMES, "a group's name"),
@@ -32,12 +32,15 @@ LISTS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "signed_hosts": (NAMES, "a host's name"),
     # As the user database has it: what a finding names, and what the packet filter's host resolves. Not a number, which
     # would be another user on another host.
-    "users": (pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),
+    "users": (compile_pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),
     "posix_groups": (POSIX_GROUP, "the name of a group of the host's users"),
-    "versions": (pattern(r"[!-~]{1,100}"), "a version as the package system says it, such as 4.0.1-1"),
-    "paths": (pattern(r"(?!.*(?://|/\.\.?(?:/|$)))/.{0,997}[^/]"), "an absolute path, such as /opt/wechat/wechat"),
+    "versions": (compile_pattern(r"[!-~]{1,100}"), "a version as the package system says it, such as 4.0.1-1"),
+    "paths": (
+        compile_pattern(r"(?!.*(?://|/\.\.?(?:/|$)))/.{0,997}[^/]"),
+        "an absolute path, such as /opt/wechat/wechat",
+    ),
     "hours": (hours.HOURS, hours.EXPECTED),
-    "compensating_controls": (pattern(r"\S.{0,998}"), "a sentence"),
+    "compensating_controls": (compile_pattern(r"\S.{0,998}"), "a sentence"),
 }
 TIMES = ("requested_on", "approved_on", "valid_from", "expires", "review_by", "reviewed_on")
 PARTIES = ("requested_by", "approved_by")
@@ -49,9 +52,9 @@ NAMING = ("services", *PLACES)
 LONGEST = 1000  # characters of a text
 KEYS = ("id", *LISTS, *TIMES, *TEXTS, "revoked")
 
-ID = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+ID = compile_pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # One spelling of a moment: a day alone, or a time without its zone, is another moment for every reader.
-MOMENT = pattern(
+MOMENT = compile_pattern(
     r"(?:19|20|21)\d\d-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)",
     re.ASCII,  # digits are 0 to 9
 )
@@ -212,7 +215,7 @@ class _Reader:
         elif id_ and id_ != self.document.path.stem:
             self.wrong(("id",), id_, f"the name of its file, {self.document.path.stem}")
         texts = {key: self.text(key) for key in TEXTS}
-        if texts["request"] and not REQUEST_ID.fullmatch(texts["request"]):
+        if texts["request"] and not REQUEST_ID_PATTERN.fullmatch(texts["request"]):
             self.wrong(("request",), texts["request"], "the id of a request: 16 of 0-9 and a-f")
         self.lists = {key: self.list(key) for key in LISTS}
         self.check_lists()

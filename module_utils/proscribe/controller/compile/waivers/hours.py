@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NAMED = {"weekdays": "mon-fri", "weekends": "sat-sun", "daily": "mon-sun"}
@@ -21,7 +21,7 @@ MOST = 20  # texts of one waiver
 _ONE = "(?:" + "|".join(DAYS) + ")"
 _SPAN = f"{_ONE}(?:-{_ONE})?"
 _TIME = r"(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)"
-HOURS = pattern(rf"(?:{'|'.join(NAMED)}|{_SPAN}(?:,{_SPAN}){{0,6}}) {_TIME}-{_TIME}", re.ASCII)
+HOURS = compile_pattern(rf"(?:{'|'.join(NAMED)}|{_SPAN}(?:,{_SPAN}){{0,6}}) {_TIME}-{_TIME}", re.ASCII)
 EXPECTED = "days and times of the host's own zone, such as mon-fri 09:00-18:00"
 
 Window = tuple[int, int, int]  # the day, 0 for Monday; the minute of the day from which, and the one until which

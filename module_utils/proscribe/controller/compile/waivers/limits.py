@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ....model.types.plan import Entry, Exempted, Section
+from ....model.types.plan import PartialWaiver, PlanEntry, PlanSection
 
 # What each control closes, and what an exception may be limited to, in words of a user.
 CLOSES = {"apps": "programs", "browser": "pages in browsers", "firewall": "network addresses", "dns": "names (DNS)"}
 LIMITS = {"hours": "at set hours only", "versions": "some versions only", "paths": "some paths only"}
 
 
-def limited(controls: Mapping[str, Section], waiver: str, services: Sequence[str]) -> str:
+def limited(controls: Mapping[str, PlanSection], waiver: str, services: Sequence[str]) -> str:
     """What a waiver opens of services on this host and what stays closed, in words; "" where it opens all of them.
 
     A control that only knows whole hosts stays closed for those for whom alone a waiver is.
@@ -35,12 +35,12 @@ def limited(controls: Mapping[str, Section], waiver: str, services: Sequence[str
     return "; ".join(texts)
 
 
-def _exceptions(entry: Entry, waiver: str) -> list[Exempted]:
+def _exceptions(entry: PlanEntry, waiver: str) -> list[PartialWaiver]:
     """What opens a service: a waiver of all of it, this one's or another's, and parts that this one opens."""
     parts = [one for one in entry.get("exceptions", ()) if one["waiver"] == waiver]
     if entry["mode"] != "waived":
         return parts
-    whole: Exempted = {"waiver": entry["waiver"]}
+    whole: PartialWaiver = {"waiver": entry["waiver"]}
     if "hours" in entry:
         whole["hours"] = entry["hours"]
     return [whole, *parts]

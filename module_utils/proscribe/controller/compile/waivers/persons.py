@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ....base.folding import folded
+from ....base.folding import fold_name
 
 _ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+")
 # Letters that look like Latin ones, folded: Latin, Cyrillic, Armenian, Greek.
@@ -69,9 +69,9 @@ def _skeleton(text: str) -> str:
     if text.isascii():
         letters = text.lower()
     else:
-        marked = unicodedata.normalize("NFD", folded(text))
+        marked = unicodedata.normalize("NFD", fold_name(text))
         letters = "".join(c for c in marked if c not in _UNSEEN).translate(_LATIN_TWINS)
-    return "".join(filter(str.isalnum, letters)) or folded(text)
+    return "".join(filter(str.isalnum, letters)) or fold_name(text)
 
 
 def _script_of(letter: str) -> str:

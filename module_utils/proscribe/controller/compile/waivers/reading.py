@@ -7,8 +7,8 @@ import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ....base.duration import spelled
-from ....model.types.run import Revoked, RunWaiver
+from ....base.duration import format_moment
+from ....model.types.run import RunWaiver, WaiverRevocation
 from ...policy_errors import Mistakes, PolicyError
 from ..inventory.inventory import Question
 from ..inventory.policy_folders import folders_of_registers, folders_of_waivers
@@ -152,9 +152,9 @@ def described(judged: Judged, question: Question) -> RunWaiver:
         "status": worth.status,
         "waives": worth.waives,
         "why": worth.why,
-        "valid_from": spelled(waiver.starts),
-        "expires": spelled(waiver.expires),
-        "review_by": spelled(waiver.review_by),
+        "valid_from": format_moment(waiver.starts),
+        "expires": format_moment(waiver.expires),
+        "review_by": format_moment(waiver.review_by),
         "review_overdue": worth.review_overdue,
         "hosts": [host for host in worth.hosts if host in in_run],
         "services": list(waiver.services),
@@ -171,18 +171,18 @@ def described(judged: Judged, question: Question) -> RunWaiver:
         "ticket": waiver.ticket,
         "request": waiver.request,
         "requested_by": waiver.requested_by,
-        "requested_on": spelled(waiver.requested_on) if waiver.requested_on else None,
+        "requested_on": format_moment(waiver.requested_on) if waiver.requested_on else None,
         "approved_by": waiver.approved_by,
-        "approved_on": spelled(waiver.approved_on),
+        "approved_on": format_moment(waiver.approved_on),
         "revoked": _revoked(waiver),
         "signed_with": worth.key,
         "file": waiver.file,
     }
 
 
-def _revoked(waiver: Waiver) -> Revoked | None:
+def _revoked(waiver: Waiver) -> WaiverRevocation | None:
     revoked = waiver.revoked
-    return {"on": spelled(revoked.on), "by": revoked.by, "why": revoked.why} if revoked else None
+    return {"on": format_moment(revoked.on), "by": revoked.by, "why": revoked.why} if revoked else None
 
 
 def warning(judged: Judged) -> str:

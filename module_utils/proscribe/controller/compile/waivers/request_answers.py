@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ....base.duration import spelled
+from ....base.duration import format_moment
 from ....model.types.plan import Plan
 from .limits import limited
 from .refusals import Refusal
@@ -47,7 +47,7 @@ def with_answers(body: Plan, refused: Answers, waivers: Iterable[Waiver], over: 
             "user": waiver.users[0] if waiver.users else "",
             "service": waiver.services[0],
             "waiver": waiver.id,
-            "on": spelled(waiver.ends),
+            "on": format_moment(waiver.ends),
         }
         for waiver in [*over][-MOST:]
     }
@@ -57,7 +57,7 @@ def with_answers(body: Plan, refused: Answers, waivers: Iterable[Waiver], over: 
             "user": waiver.users[0] if waiver.users else "",
             "service": waiver.services[0],
             "waiver": waiver.id,
-            "until": spelled(waiver.ends),
+            "until": format_moment(waiver.ends),
             **({"limits": limits} if (limits := limited(body["controls"], waiver.id, waiver.services[:1])) else {}),
         }
         for waiver in waivers

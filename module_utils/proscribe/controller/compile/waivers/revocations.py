@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ....base.duration import moment_of
-from ....wire.store import PLANS, Store
+from ....base.duration import parse_moment
+from ....wire.store import PLANS_DIRECTORY, PlanStore
 from ...policy_errors import PolicyErrors
 from ...report.evaluation.fleet_state import name_inventory
 from ...report.history import HistoryError, open_history
@@ -63,12 +63,12 @@ class RevocationMemory:
 
     def find(self, id_: str, now: datetime.datetime) -> Revocation | None:
         """Return the newest revocation of a waiver that has begun by then."""
-        begun = [one for one in self.content.revoked.get(id_, ()) if moment_of(one.on) <= now]
+        begun = [one for one in self.content.revoked.get(id_, ()) if parse_moment(one.on) <= now]
         newest = max(begun, key=lambda one: one.on, default=None)
-        return Revocation(moment_of(newest.on), newest.by, newest.why) if newest else None
+        return Revocation(parse_moment(newest.on), newest.by, newest.why) if newest else None
 
 
-def note_revocation(store: Store, question: Question, revoked: Revoked, now: str) -> None:
+def note_revocation(store: PlanStore, question: Question, revoked: Revoked, now: str) -> None:
     """Note a revocation for the next run of this inventory, where runs note anything. Raises PolicyErrors."""
     here = make_notes(question)
     inventories = read_notes(store)
@@ -113,7 +113,7 @@ def _noted(question: Question, reports: Path) -> Notes:
     """Return the note of the last run of the same inventory; an empty one for none."""
     here = make_notes(question)
     with contextlib.suppress(PolicyErrors):  # a run stops for such a note before it compares anything
-        for notes in reversed(read_notes(Store(reports / PLANS))):
+        for notes in reversed(read_notes(PlanStore(reports / PLANS_DIRECTORY))):
             if is_same_inventory(notes, here):
                 return notes
     return here

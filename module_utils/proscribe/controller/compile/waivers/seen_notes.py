@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ....wire.store import Store
+from ....wire.store import PlanStore
 from ...policy_errors import Described, PolicyError, PolicyErrors
 from ..inventory.inventory import Question
 
@@ -78,9 +78,9 @@ def is_same_inventory(one: Notes, other: Notes) -> bool:
     return one.sources == other.sources or bool(one.hosts) and one.hosts == other.hosts
 
 
-def read_notes(store: Store) -> list[Notes]:
+def read_notes(store: PlanStore) -> list[Notes]:
     """Read the note, the last run's inventory last. Raises PolicyErrors for a file that is no note."""
-    content = store.noted(NOTES)
+    content = store.read_note(NOTES)
     if not content:
         return []
     try:
@@ -107,7 +107,7 @@ def _parse_notes(data: Any) -> Iterator[Notes]:
         yield Notes(sources, str(entry["hosts"]), str(entry["run"]), waivers, names, revoked, commits)
 
 
-def write_notes(store: Store, inventories: Sequence[Notes]) -> None:
+def write_notes(store: PlanStore, inventories: Sequence[Notes]) -> None:
     """Replace the note."""
     data = {
         "schema": SCHEMA,
@@ -127,4 +127,4 @@ def write_notes(store: Store, inventories: Sequence[Notes]) -> None:
             for notes in inventories[-MOST:]
         ],
     }
-    store.note_down(NOTES, json.dumps(data, separators=(",", ":")).encode())
+    store.write_note(NOTES, json.dumps(data, separators=(",", ":")).encode())

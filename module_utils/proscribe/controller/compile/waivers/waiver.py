@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ....model.types.plan import Narrowed
+from ....model.types.plan import WaiverScope
 from ..reading.yaml_file import Document
 from .hours import Window, windows
 
@@ -78,11 +78,11 @@ class Waiver:
         return min(self.expires, self.revoked.on) if self.revoked else self.expires
 
     @property
-    def partial(self) -> Narrowed:
+    def partial(self) -> WaiverScope:
         """What it covers of a service, where that is less than all. With groups there are always users, so that whoever
         does not know groups lets nobody else in.
         """
-        named: Narrowed = {}
+        named: WaiverScope = {}
         if self.users or self.posix_groups:
             named["users"] = list(self.users)
         if self.posix_groups:

@@ -11,8 +11,8 @@ import datetime
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ....base.duration import spelled
-from ....wire.store import Store
+from ....base.duration import format_moment
+from ....wire.store import PlanStore
 from ...policy_errors import Described, PolicyError, PolicyErrors
 from ...report.text.wording import counted, some
 from ..inventory.inventory import Question
@@ -43,7 +43,7 @@ FEW = 10  # ids that are named one by one
 
 
 def require_found(
-    store: Store,
+    store: PlanStore,
     question: Question,
     restrictions: Mapping[str, Restrictions],
     waivers: Sequence[Judged],
@@ -68,7 +68,7 @@ def require_found(
     warnings: list[str] = []
     carried: list[Seen] = []
     for notes in same[-1:]:
-        open_ = [seen for seen in notes.waivers if seen.ends > spelled(now)]
+        open_ = [seen for seen in notes.waivers if seen.ends > format_moment(now)]
         missed = [seen for seen in open_ if _missed(seen, waivers, relevant, removed)]
         lost = [seen for seen in missed if seen.hosts & in_run and _all_of_its_folder(seen, open_, missed)]
         if lost:
@@ -85,9 +85,9 @@ def require_found(
     warnings += [_clock(notes, now) for notes in same[-1:] if _clock(notes, now)]
     here.run = run
     here.waivers = sorted([*carried, *map(_seen, relevant.values())], key=lambda seen: seen.id)
-    here.names = _seen_names(question, waivers, spelled(now))
+    here.names = _seen_names(question, waivers, format_moment(now))
     here.commits = {**(same[-1].commits if same else {}), **memories.commits}
-    here.revoked = _revoked(waivers, memories, same, spelled(now))
+    here.revoked = _revoked(waivers, memories, same, format_moment(now))
     if same or waivers or here.waivers or here.revoked:
         write_notes(store, [*(notes for notes in inventories if notes not in same), here])
     return [*warnings, *memories.problems]
@@ -120,7 +120,7 @@ def _revoked(waivers: Iterable[Judged], memories: Memories, same: Sequence[Notes
     remembered = [one for listed in memories.revoked.values() for one in listed]
     noted = [one for notes in same[-1:] for one in notes.revoked]
     files = [
-        Revoked(waiver.id, waiver.revoked.by, spelled(waiver.revoked.on), waiver.revoked.why)
+        Revoked(waiver.id, waiver.revoked.by, format_moment(waiver.revoked.on), waiver.revoked.why)
         for waiver, _ in waivers
         if waiver.revoked
     ]
@@ -182,4 +182,4 @@ def _error(notes: Notes, lost: Sequence[Seen], folders: Sequence[Path], there: C
 
 def _seen(judged: Judged) -> Seen:
     waiver, worth = judged
-    return Seen(waiver.id, waiver.file, spelled(waiver.ends), frozenset(worth.hosts))
+    return Seen(waiver.id, waiver.file, format_moment(waiver.ends), frozenset(worth.hosts))

@@ -6,7 +6,7 @@ host/controls/group_policy/applocker.py makes the rules, which a domain controll
 from __future__ import annotations
 
 from ....host.controls.group_policy import applocker
-from ....model.plan import RESTRICTED
+from ....model.plan import RESTRICTED_MODES
 from ..declaration import Decision, Format, LeftOut, NotExportable, Rendered
 from ..header import header
 
@@ -39,7 +39,7 @@ def render(decision: Decision) -> Rendered:
         why = "proscribe_applocker is audit, so Windows logs what it would deny: AppLocker's events 8003, 8006, 8021."
         left_out.append(LeftOut("", "all programs", why))
     for id_, entry in sorted(section["services"].items()):
-        if entry["mode"] not in RESTRICTED:
+        if entry["mode"] not in RESTRICTED_MODES:
             continue
         if id_ not in included:
             left_out.append(LeftOut(f"{CONTROL}/{id_}", "the programs", NOTHING))

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from ....host.controls.browser.chromium import CONTEXT, microsoft_headers
 from ....host.controls.browser.settings import MICROSOFT_TENANTS
-from ....model.plan import RESTRICTED
+from ....model.plan import RESTRICTED_MODES
 from ....model.tenants import explain_missing_id, read_microsoft_tenants
 from ..declaration import NOTHING, Decision, Device, Format, LeftOut, Limit, NotExportable, Rendered
 from ..header import about, json_file
@@ -67,7 +67,7 @@ def _request(method: str, where: str, body: dict[str, object]) -> bytes:
 
 def _sites(decision: Decision) -> Iterator[LeftOut]:
     for id_, entry in sorted(decision.plan["controls"][CONTROL]["services"].items()):
-        if entry["mode"] in RESTRICTED:
+        if entry["mode"] in RESTRICTED_MODES:
             yield LeftOut(f"{CONTROL}/{id_}", "the service", ONLY)
     for one in web_names(decision).paths:
         yield LeftOut(rule_of(decision, one), f"path {one}", ONLY)

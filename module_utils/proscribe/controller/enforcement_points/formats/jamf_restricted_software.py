@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from ....model.plan import RESTRICTED
-from ....model.types.plan import Entry
+from ....model.plan import RESTRICTED_MODES
+from ....model.types.plan import PlanEntry
 from ..declaration import NOTHING, Decision, Device, Format, LeftOut, NotExportable, Rendered
 from ..header import about, safe
 
@@ -43,9 +43,9 @@ def render(decision: Decision) -> Rendered:
     return Rendered({**files, **about(decision, "jamf_restricted_software")}, rules, left_out)
 
 
-def _restricted(decision: Decision) -> Iterator[tuple[str, Entry]]:
+def _restricted(decision: Decision) -> Iterator[tuple[str, PlanEntry]]:
     for id_, entry in decision.plan["controls"][CONTROL]["services"].items():
-        if entry["mode"] in RESTRICTED:
+        if entry["mode"] in RESTRICTED_MODES:
             yield id_, entry
 
 

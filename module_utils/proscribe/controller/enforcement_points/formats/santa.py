@@ -16,7 +16,7 @@ import html
 import re
 from collections.abc import Iterator
 
-from ....model.types.plan import Entry
+from ....model.types.plan import PlanEntry
 from .. import apple
 from ..declaration import Decision, Format, LeftOut, NotExportable, Rendered
 from ..header import json_file
@@ -56,11 +56,11 @@ def render(decision: Decision) -> Rendered:
     return Rendered(files, [f"{CONTROL}/{id_}" for id_ in found], [LeftOut("", "unsigned copies", _OTHERS), *missing])
 
 
-def _on_macs(entry: Entry) -> bool:
+def _on_macs(entry: PlanEntry) -> bool:
     return bool(entry.get("bundle_ids") or entry.get("packages", {}).get("brew_cask"))
 
 
-def _rules(decision: Decision, id_: str, entry: Entry) -> Iterator[dict[str, str]]:
+def _rules(decision: Decision, id_: str, entry: PlanEntry) -> Iterator[dict[str, str]]:
     for type_, identifiers in (("SIGNINGID", entry.get("signing_ids", ())), ("TEAMID", entry.get("team_ids", ()))):
         for one in sorted(identifiers):
             if not _IDENTIFIERS[type_].fullmatch(one):

@@ -15,7 +15,7 @@ from typing import Any
 from ....host.controls.browser.chromium import CONTEXT, microsoft_headers
 from ....host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
 from ....model.tenants import read_google_domains, read_microsoft_tenants
-from ....model.types.plan import Settings
+from ....model.types.plan import ControlSettings
 from ..browsers import context_left_out
 from ..declaration import BY_TENANT, HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
 from ..header import comment, text
@@ -41,7 +41,7 @@ def render(decision: Decision) -> Rendered:
     return Rendered({"proscribe.conf": text(lines)}, names.included, left_out)
 
 
-def _headers(settings: Settings) -> Iterator[str]:
+def _headers(settings: ControlSettings) -> Iterator[str]:
     google, microsoft = read_google_domains(settings), read_microsoft_tenants(settings)
     groups: list[dict[str, Any]] = microsoft_headers(microsoft) if microsoft else []
     if google:

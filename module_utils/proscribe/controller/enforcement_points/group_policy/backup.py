@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from xml.sax.saxutils import escape, quoteattr
 
-from ....base.duration import spelled
+from ....base.duration import format_moment
 from ..declaration import Decision
 from .identity import (
     MACHINE_EXTENSIONS,
@@ -57,7 +57,7 @@ def _instance(decision: Decision, identity: str, attributes: str = "") -> str:
         _element("GPODomain", ""),
         _element("GPODomainGuid", ""),
         _element("GPODomainController", ""),
-        _element("BackupTime", spelled(decision.at).rstrip("Z")),
+        _element("BackupTime", format_moment(decision.at).rstrip("Z")),
         _element("ID", identity),
         _element("Comment", f"plan {decision.digest}"),
         _element("GPODisplayName", display_name(decision)),

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypedDict
 
 from ....model import removed
-from ....model.finding import ERROR, LIFTED, NONCOMPLIANT, Finding, mark_repaired, worst
-from ....model.plan import canonical
-from ....model.quarantined import id_of
-from ....model.removed import Removed
-from ....model.types.record import Action, OtherRun, Record, RecordError, Rule
+from ....model.finding import ERROR, LIFTED, NONCOMPLIANT, Finding, find_worst_state, mark_repaired_rules
+from ....model.plan import format_canonical
+from ....model.quarantined import parse_moved_id
+from ....model.removed import RemovedPackage
+from ....model.types.record import HostRecord, OtherRun, RecordedAction, RecordError, RuleRecord
 from ....model.types.report import RolloutReport
 from ....model.types.run import CompiledRun
-from ....wire.replies.record import RUN, Unusable, read
+from ....wire.replies.record import RUN_ERROR, UnusableAnswer, read_record
 from ..evaluation.modes import Modes
 from ..evaluation.reconcile import CHANGED, Clock, Fleet, Note, reconcile
 from ..evaluation.scope import NOT_KNOWN, NOT_REACHED, controls_of
@@ -65,8 +65,8 @@ class Rollout(NamedTuple):
 class Heard:
     """What one host has said so far."""
 
-    records: list[Record] = field(default_factory=list)
-    actions: list[Action] = field(default_factory=list)  # in their order
+    records: list[HostRecord] = field(default_factory=list)
+    actions: list[RecordedAction] = field(default_factory=list)  # in their order
     errors: list[RecordError] = field(default_factory=list)
     other_runs: list[OtherRun] = field(default_factory=list)  # with which this run had to share the host
     failed: bool = False  # something went wrong after the host had been seen
@@ -75,7 +75,7 @@ class Heard:
     # since the last record: {control: CORRECTED, BEGUN or LIFTED}, and the rules that were left as they are
     changes: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
-    removed: list[Removed] = field(default_factory=list)  # of a lift: what it does not install again
+    removed: list[RemovedPackage] = field(default_factory=list)  # of a lift: what it does not install again
 
 
 class Collector:
@@ -93,7 +93,7 @@ class Collector:
         self.earlier: Mapping[str, Sequence[Earlier]] = {}  # what earlier runs have left open, by host
         self.heard: dict[str, Heard] = {}
         self._notes: list[Note] = []
-        self._rules: dict[str, Rule] = {}
+        self._rules: dict[str, RuleRecord] = {}
         self._room = ROOM
         services = run.get("services")
         self._services = None if services is None else frozenset(services)
@@ -114,14 +114,14 @@ class Collector:
         """Whether the run observes, corrects and observes again, so that a second record is no duplicate."""
         return self.run["mode"] in ("enforce", "check")
 
-    def answered(self, host: str, answer: object) -> Record | None:
+    def answered(self, host: str, answer: object) -> HostRecord | None:
         """Take a host's record; returns it as checked, or None when it is no record (the host is unknown then)."""
         heard = self._of(host)
         try:
-            record = read(host, answer)
+            record = read_record(host, answer)
             if self._services is not None:
                 require_known_rules(record, self._services, self.expected.get(host, ""))
-        except Unusable as wrong:
+        except UnusableAnswer as wrong:
             self.failed(host, None, f"its answer is no host record: {wrong}")
             return None
         record["rules"] = self._shared(record["rules"])
@@ -164,15 +164,15 @@ class Collector:
         elif "actions" in said and heard.changes.get(control) == BEGUN:  # a module that broke says nothing of them
             del heard.changes[control]
         for action in actions:
-            done: Action = {"control": control, "action": action}
-            if id_ := "" if dry else id_of(action):
+            done: RecordedAction = {"control": control, "action": action}
+            if id_ := "" if dry else parse_moved_id(action):
                 done["quarantine_id"] = id_
             heard.actions.append(done)
         heard.other_runs += [
             {"control": control, "by": other["by"], "since": other["since"], "waited": other["waited"]}
             for other in _items(result, "other_runs")
         ]
-        heard.removed += map(removed.read, _items(result, "removed"))
+        heard.removed += map(removed.read_removed_package, _items(result, "removed"))
         for refusal in _items(result, "refused"):
             if isinstance(refusal, Mapping):
                 message = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"
@@ -196,7 +196,7 @@ class Collector:
             if self.run["mode"] == "lift":
                 heard.changes[control] = BEGUN
         if control or heard.records:
-            error: RecordError = {"control": control or RUN, "message": message}
+            error: RecordError = {"control": control or RUN_ERROR, "message": message}
             # A host that is set aside fails in a play with roles, too, with the same words.
             heard.errors += [] if error in heard.errors else [error]
             heard.failed = True
@@ -206,7 +206,7 @@ class Collector:
     def has_failed_control(self, host: str) -> bool:
         """Return True if a control failed on the host, so that its record has the reason."""
         heard = self.heard.get(host)
-        return heard is not None and heard.failed and any(error["control"] != RUN for error in heard.errors)
+        return heard is not None and heard.failed and any(error["control"] != RUN_ERROR for error in heard.errors)
 
     def unreachable(self, host: str, message: str) -> None:
         """A host could not be reached, or not any more."""
@@ -278,11 +278,11 @@ class Collector:
         fleet = reconcile(self.expected, records, reasons, clock, self.run.get("rules"), modes)
         return fleet._replace(notes=[*fleet.notes, *self._notes])
 
-    def _settled(self, heard: Heard) -> Sequence[Record]:
+    def _settled(self, heard: Heard) -> Sequence[HostRecord]:
         """A host's records as they count: in a run that changes hosts, the second one together with the first."""
         records = list(heard.records)
         if self.changing and len(records) > 1 and records[0]["plan"] == records[1]["plan"]:
-            merged = mark_repaired(records[0], records[1])
+            merged = mark_repaired_rules(records[0], records[1])
             evaluated = max(merged["rules_evaluated"], len(merged["rules"]))
             rules = self._shared(merged["rules"])
             records = [{**merged, "host": records[1]["host"], "rules_evaluated": evaluated, "rules": rules}]
@@ -292,12 +292,12 @@ class Collector:
         if not self.changing:
             return [self._with_errors(record, heard) for record in records]
         records[-1] = marked(records[-1], heard.changes, heard.refused)
-        last: Record = {**self._with_errors(records[-1], heard), "actions": heard.actions}
+        last: HostRecord = {**self._with_errors(records[-1], heard), "actions": heard.actions}
         if heard.other_runs:
             last["other_runs"] = heard.other_runs
         return [*records[:-1], last]
 
-    def _with_earlier(self, record: Record) -> Record:
+    def _with_earlier(self, record: HostRecord) -> HostRecord:
         """A record with what earlier runs have corrected there and could not observe."""
         earlier = self.earlier.get(record["host"])
         if not earlier or not record["rules_evaluated"]:
@@ -305,20 +305,20 @@ class Collector:
         return settled(record, earlier, (self.run.get("policies") or {}).get(record["plan"] or "") or {})
 
     @staticmethod
-    def _with_errors(record: Record, heard: Heard) -> Record:
+    def _with_errors(record: HostRecord, heard: Heard) -> HostRecord:
         if not heard.errors:
             return record
-        state = worst([record["state"], ERROR]) if heard.failed else record["state"]
+        state = find_worst_state([record["state"], ERROR]) if heard.failed else record["state"]
         return {**record, "state": state, "errors": [*record["errors"], *heard.errors]}
 
-    def _shared(self, rules: Sequence[Rule]) -> list[Rule]:
+    def _shared(self, rules: Sequence[RuleRecord]) -> list[RuleRecord]:
         """The rules, with one copy of each that thousands of hosts list with the same evidence.
 
         Each host has a share of its own. What exceeds this share and the room of the run is reported without evidence.
         """
-        left, found = SHARE, list[Rule]()
+        left, found = SHARE, list[RuleRecord]()
         for rule in rules:
-            content = canonical(rule)
+            content = format_canonical(rule)
             if content not in self._rules:
                 size = 1 + len(rule["findings"])
                 if left >= size:
@@ -327,7 +327,7 @@ class Collector:
                     self._room -= size
                 else:
                     rule = _without_evidence(rule)
-                    content = canonical(rule)
+                    content = format_canonical(rule)
             found.append(self._rules.setdefault(content, rule))
         return found
 
@@ -336,9 +336,9 @@ class Collector:
         return self.heard.setdefault(host, Heard())
 
 
-def _without_evidence(rule: Rule) -> Rule:
+def _without_evidence(rule: RuleRecord) -> RuleRecord:
     """A rule as all hosts have it that report one in this state."""
-    findings = [Finding("more", f"findings that are {LEFT_OUT}").as_dict()] if rule["findings"] else []
+    findings = [Finding("more", f"findings that are {LEFT_OUT}").convert_to_dict()] if rule["findings"] else []
     return {**rule, "reason": rule["reason"] and LEFT_OUT, "findings": findings}
 
 

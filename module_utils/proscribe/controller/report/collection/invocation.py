@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import yaml
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ....wire import installation
 from ..text.command import SECRETS_FILE, Call
 
@@ -45,12 +45,12 @@ FROM_ENVIRONMENT = (
 AS_VARIABLE = {name: f"ansible_{name}" for name in ("ssh_common_args", "ssh_extra_args", "sftp_extra_args")}
 AS_VARIABLE["scp_extra_args"] = "ansible_scp_extra_args"
 
-SECRET_NAME = pattern(r"pass|pwd|secret|token|credential|auth|webhook|vault|cookie|bearer|key(?!_file)", re.I)
-SECRET_VALUE = pattern(
+SECRET_NAME = compile_pattern(r"pass|pwd|secret|token|credential|auth|webhook|vault|cookie|bearer|key(?!_file)", re.I)
+SECRET_VALUE = compile_pattern(
     r"\$ANSIBLE_VAULT|-----BEGIN|sshpass|\b(?:gh[opsu]_|github_pat_|glpat-|xox[a-z]-|AKIA|eyJ)\w"
     r"|://[^/\s@:]*:[^/\s@]*@|\b[0-9a-fA-F]{32,}\b"
 )
-LONG_TOKEN = pattern(r"\w{24,}", re.ASCII)  # with small and capital letters and digits, it is made for machines
+LONG_TOKEN = compile_pattern(r"\w{24,}", re.ASCII)  # with small and capital letters and digits, it is made for machines
 DEEPEST = 20  # levels of a value that is looked through
 
 
@@ -128,7 +128,7 @@ def _before(environment: Mapping[str, str], program: str) -> tuple[str, ...]:
     """What stands before the program: sudo, where that started it, and what the environment says of the scope."""
     started = os.path.basename(environment.get("SUDO_COMMAND", "").partition(" ")[0])
     sudo = ("sudo",) if started and started == os.path.basename(program) and os.geteuid() == 0 else ()
-    own = {"ANSIBLE_CONFIG": installation.CONFIGURATION}  # the launcher says it, unless somebody else did
+    own = {"ANSIBLE_CONFIG": installation.CONFIGURATION_PATH}  # the launcher says it, unless somebody else did
     said = [
         f"{name}={value}"
         for name in FROM_ENVIRONMENT

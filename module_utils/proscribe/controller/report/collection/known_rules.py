@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from ....model.finding import BESIDE
+from ....model.finding import EXTRA_RULE_GROUPS
 from ....model.plan import CONTROLS
-from ....model.types.record import Record
-from ....wire.replies.shapes import Unusable
+from ....model.types.record import HostRecord
+from ....wire.replies.shapes import UnusableAnswer
 
 # Of a record, that are no service's of this run: settings, files; honest hosts have some forty.
 MOST_OTHER_RULES = 200
 
 
-def require_known_rules(record: Record, services: Collection[str], plan: str) -> None:
+def require_known_rules(record: HostRecord, services: Collection[str], plan: str) -> None:
     """Refuse names and numbers of rules that a host has made up. Raises Unusable.
 
     Each name is a row of every report and a series of the metrics. Each number is a part of a sum over all hosts.
@@ -21,15 +21,15 @@ def require_known_rules(record: Record, services: Collection[str], plan: str) ->
     """
     others = sum(name.partition("/")[2] not in services for name in {*_names(record)})
     if others > MOST_OTHER_RULES:
-        raise Unusable(f"it lists {others:,} rules that are of no service of this run")
-    most = len(services) * len((*CONTROLS, *BESIDE)) + MOST_OTHER_RULES
+        raise UnusableAnswer(f"it lists {others:,} rules that are of no service of this run")
+    most = len(services) * len((*CONTROLS, *EXTRA_RULE_GROUPS)) + MOST_OTHER_RULES
     if record["plan"] == plan and record["rules_evaluated"] > most:
-        raise Unusable(
+        raise UnusableAnswer(
             f"it says that it evaluated {record['rules_evaluated']:,} rules, and this run has at most {most:,}"
         )
 
 
-def _names(record: Record) -> Iterator[str]:
+def _names(record: HostRecord) -> Iterator[str]:
     """The rules that a record names, also those of refused packets and of the time between two runs."""
     for rule in record["rules"]:
         yield rule["rule"]

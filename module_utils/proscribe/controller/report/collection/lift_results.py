@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ....model.finding import BESIDE, LIFTED
+from ....model.finding import EXTRA_RULE_GROUPS, LIFTED
 from ....model.types.run import CompiledRun
 from ..evaluation.lifts import LiftResult
 from ..evaluation.unobserved import BEGUN
@@ -19,7 +19,7 @@ def lift_results(run: CompiledRun, hosts: Iterable[str], heard: Mapping[str, Hea
         changes = heard[host].changes if host in heard else {}
         planned = policies.get(run["hosts"][host]) or {}
         removed = {action["control"] for action in heard[host].actions} if changes else set()
-        absent = {*BESIDE}.difference(planned, removed)  # a lift looks for both on every host
+        absent = {*EXTRA_RULE_GROUPS}.difference(planned, removed)  # a lift looks for both on every host
         result = LiftResult(
             tuple(control for control, change in changes.items() if change == LIFTED and control not in absent),
             tuple(control for control, change in changes.items() if change == BEGUN),

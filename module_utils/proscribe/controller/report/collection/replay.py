@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ....model.finding import BESIDE
+from ....model.finding import EXTRA_RULE_GROUPS
 from ....model.plan import CONTROLS
 from ....model.types.run import CompiledRun
 from ....wire.replies.shapes import (
-    LINE,
-    NAME,
-    TOKEN,
-    Unusable,
-    count,
-    flag,
-    line,
-    listed,
-    mapping,
-    name,
-    one_of,
-    optional,
+    MAX_LINE_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_TOKEN_LENGTH,
+    UnusableAnswer,
+    read_choice,
+    read_count,
+    read_flag,
+    read_line,
+    read_list,
+    read_name,
+    read_optional,
+    require_mapping,
 )
 from .events import Collector
 
@@ -43,7 +43,7 @@ def replayed(run: CompiledRun, events: Iterable[list[Any]]) -> Collector:
     for event, *values in (event for event in events if event):
         try:
             read = READERS[event](*values)
-        except (Unusable, KeyError, TypeError):
+        except (UnusableAnswer, KeyError, TypeError):
             break
         if event in OF_RUN or read[0] in collector.expected:
             getattr(collector, event)(*read)
@@ -54,27 +54,27 @@ def checked(run: CompiledRun) -> CompiledRun:
     """What `compile_plans` said of a run, as its journal has it. Raises Unusable."""
     given: Mapping[str, object] = {**run}
     for key in TEXTS:
-        line(given.get(key), key)
+        read_line(given.get(key), key)
     for key in LISTS:
-        listed(lambda one: one, given.get(key), key, MOST_HOSTS)
-    one_of(run["mode"], MODES, "mode of a run with a report")
-    for host, digest in mapping(run.get("hosts"), "hosts", MOST_HOSTS).items():
-        name(host, "a host")
-        name(digest, "a plan")
-    mapping(run.get("gate"), "gate", MOST_HOSTS)
+        read_list(lambda one: one, given.get(key), key, MOST_HOSTS)
+    read_choice(run["mode"], MODES, "mode of a run with a report")
+    for host, digest in require_mapping(run.get("hosts"), "hosts", MOST_HOSTS).items():
+        read_name(host, "a host")
+        read_name(digest, "a plan")
+    require_mapping(run.get("gate"), "gate", MOST_HOSTS)
     return run
 
 
 def _host(value: object) -> str:
-    return name(value, "a host", NAME)
+    return read_name(value, "a host", MAX_NAME_LENGTH)
 
 
 def _control(value: object) -> str:
-    return one_of(value, (*CONTROLS, *BESIDE), "control")
+    return read_choice(value, (*CONTROLS, *EXTRA_RULE_GROUPS), "control")
 
 
 def _answered(host: object, record: object) -> tuple[Any, ...]:
-    return _host(host), mapping(record, "a record")
+    return _host(host), require_mapping(record, "a record")
 
 
 def _of_control(host: object, control: object) -> tuple[Any, ...]:
@@ -82,48 +82,50 @@ def _of_control(host: object, control: object) -> tuple[Any, ...]:
 
 
 def _changed(host: object, control: object, said: object, dry: object) -> tuple[Any, ...]:
-    result = mapping(said, "a change")
+    result = require_mapping(said, "a change")
     read: dict[str, object] = {}
     if "actions" in result:
-        read["actions"] = listed(lambda one: name(one, "an action"), result["actions"], "actions", MOST_ACTIONS)
+        read["actions"] = read_list(lambda one: read_name(one, "an action"), result["actions"], "actions", MOST_ACTIONS)
     if "refused" in result:
-        read["refused"] = listed(_refusal, result["refused"], "refused", MOST_ACTIONS)
-    return _host(host), _control(control), read, flag(dry, "dry")
+        read["refused"] = read_list(_refusal, result["refused"], "refused", MOST_ACTIONS)
+    return _host(host), _control(control), read, read_flag(dry, "dry")
 
 
 def _refusal(value: object) -> dict[str, str]:
-    refusal = mapping(value, "a refusal")
-    return {key: line(refusal.get(key), key) for key in ("rule", "subject", "reason")}
+    refusal = require_mapping(value, "a refusal")
+    return {key: read_line(refusal.get(key), key) for key in ("rule", "subject", "reason")}
 
 
 def _failed(host: object, control: object, message: object) -> tuple[Any, ...]:
-    return _host(host), None if control is None else _control(control), line(message, "a message")
+    return _host(host), None if control is None else _control(control), read_line(message, "a message")
 
 
 def _unreachable(host: object, message: object) -> tuple[Any, ...]:
-    return _host(host), line(message, "a message")
+    return _host(host), read_line(message, "a message")
 
 
 def _decided(rollout: object) -> tuple[Any, ...]:
-    decision = mapping(rollout, "a decision")
+    decision = require_mapping(rollout, "a decision")
     return (
         {
-            "hosts": listed(_host, decision.get("hosts"), "hosts", MOST_HOSTS),
-            "batches": listed(lambda size: count(size, "batches"), decision.get("batches"), "batches", MOST_HOSTS),
+            "hosts": read_list(_host, decision.get("hosts"), "hosts", MOST_HOSTS),
+            "batches": read_list(
+                lambda size: read_count(size, "batches"), decision.get("batches"), "batches", MOST_HOSTS
+            ),
             "allow": {
-                name(part, "allow", TOKEN): limit if limit in NO_NUMBERS else count(limit, "allow")
-                for part, limit in mapping(decision.get("allow"), "allow").items()
+                read_name(part, "allow", MAX_TOKEN_LENGTH): limit if limit in NO_NUMBERS else read_count(limit, "allow")
+                for part, limit in require_mapping(decision.get("allow"), "allow").items()
             },
             "set_aside": {
-                _host(host): line(why, "set_aside")
-                for host, why in mapping(decision.get("set_aside", {}), "set_aside", MOST_HOSTS).items()
+                _host(host): read_line(why, "set_aside")
+                for host, why in require_mapping(decision.get("set_aside", {}), "set_aside", MOST_HOSTS).items()
             },
         },
     )
 
 
 def _stopped(why: object) -> tuple[Any, ...]:
-    return (optional(lambda value, what: line(value, what, LINE), why, "why") or "",)
+    return (read_optional(lambda value, what: read_line(value, what, MAX_LINE_LENGTH), why, "why") or "",)
 
 
 OF_RUN = ("decided", "stopped")  # the events that are no host's

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ....base.moments import stamp
-from ....wire.replies.shapes import Unusable
+from ....base.moments import format_timestamp
+from ....wire.replies.shapes import UnusableAnswer
 from ..collection.replay import replayed
 from ..evaluation.advice import not_done
 from ..evaluation.unobserved import KEY
@@ -37,7 +37,7 @@ def close(reports: Path, by: str, wrong: Callable[[str], None]) -> Iterator[Clos
     for left in journal.left(reports):
         try:
             yield _closed(left, by, wrong)
-        except (OSError, Unusable, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, UnusableAnswer, ValueError, KeyError, TypeError, AttributeError) as error:
             wrong(
                 f"the run in {left.directory} was left without a report, and cannot be closed"
                 f" ({type(error).__name__}: {error}); delete it if nobody needs it"
@@ -46,14 +46,14 @@ def close(reports: Path, by: str, wrong: Callable[[str], None]) -> Iterator[Clos
 
 def _closed(left: journal.Left, by: str, wrong: Callable[[str], None]) -> Closed:
     if left.run is None:
-        raise Unusable("its journal could not be written, so nobody knows what it did")
+        raise UnusableAnswer("its journal could not be written, so nobody knows what it did")
     collector = replayed(left.run, left.events())
     if collector.run["id"] != left.directory.with_suffix("").name:
-        raise Unusable(f"it is the journal of {collector.run['id']}")
+        raise UnusableAnswer(f"it is the journal of {collector.run['id']}")
     collector.interrupted = why = UNWRITTEN if left.is_unwritten else KILLED
     collector.lacks_events = left.is_unwritten
     directory = ReportDirectory(left.directory, left=True)
-    run = ended(collector, directory, stamp(left.ended), failed=True, broken=wrong, closed_by=by)
+    run = ended(collector, directory, format_timestamp(left.ended), failed=True, broken=wrong, closed_by=by)
     did = described(run, knows_all=not left.is_unwritten)
     return Closed(f"the run {collector.run['id']} came to no end: {why}. {did}", run)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ....model.types.record import Record
-from ....model.types.report import Point, Report
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport, ReportedExport
 from ....model.types.run import CompiledRun
 from ..collection.events import Collector, Rollout
 from ..evaluation import verdict
@@ -21,14 +21,14 @@ from ..storage import complete, corrected, pruning
 from ..storage.files import ReportDirectory
 from . import publishing
 
-Records = Sequence[Record]
+Records = Sequence[HostRecord]
 Broken = Callable[[str], None]
 
 
 class Ended(NamedTuple):
     """How a run ended. `where` is the directory of its report, "" where it is nowhere."""
 
-    report: Report
+    report: FleetReport
     records: Records
     verdict: verdict.Verdict
     where: str
@@ -41,7 +41,7 @@ def ended(
     failed: bool,
     broken: Broken,
     closed_by: str = "",
-    points_of: Callable[[CompiledRun, str], list[Point]] | None = None,
+    points_of: Callable[[CompiledRun, str], list[ReportedExport]] | None = None,
 ) -> Ended:
     """End a run. `failed`: Ansible ends with an error. `broken` takes a message about a failure of the report itself,
     and the run then proves nothing. `closed_by` is the run that does this for one that could not.
@@ -73,7 +73,12 @@ def ended(
 
 
 def _judged(
-    run: CompiledRun, records: Records, report: Report, failed: bool, new: Sequence[New] | None, rollout: Rollout | None
+    run: CompiledRun,
+    records: Records,
+    report: FleetReport,
+    failed: bool,
+    new: Sequence[New] | None,
+    rollout: Rollout | None,
 ) -> verdict.Verdict:
     levels, not_served = list(run["gate"].values()), len(report["not_served"])
     interrupted = run.get("interrupted")
@@ -104,7 +109,7 @@ def _new(run: CompiledRun, records: Records, broken: Broken) -> list[New] | None
 
 
 def _write(
-    directory: ReportDirectory, run: CompiledRun, report: Report, records: Records, rollout: Rollout | None
+    directory: ReportDirectory, run: CompiledRun, report: FleetReport, records: Records, rollout: Rollout | None
 ) -> str:
     """Write the report, and what is beside it; returns where it is."""
     past = publishing.remembered(directory.complete.parent, report, reached(records), run.get("history_keep", 0))
@@ -118,7 +123,7 @@ def _write(
     return str(publishing.publish(directory, report, records, beyond))
 
 
-def _prune(directory: ReportDirectory, run: CompiledRun, report: Report) -> None:
+def _prune(directory: ReportDirectory, run: CompiledRun, report: FleetReport) -> None:
     """Take away the folders of reports that are older than the inventory keeps them."""
     if keep := run.get("reports_keep") or 0:
         needed = [directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]

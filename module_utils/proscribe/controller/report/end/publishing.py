@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from ....model.types.history import PastRun
-from ....model.types.record import Record
-from ....model.types.report import Report, ReportRun
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport, ReportRun
 from .. import exports, sending
 from ..evaluation.fleet_state import FleetState
 from ..evaluation.scope import reached
@@ -47,7 +47,7 @@ class Beyond(NamedTuple):
     lists: Mapping[str, Iterable[str]] = {}  # the lists of hosts, by the names of their files
 
 
-def remembered(reports: Path, report: Report, records: Sequence[Record], keep: int = 0) -> Past:
+def remembered(reports: Path, report: FleetReport, records: Sequence[HostRecord], keep: int = 0) -> Past:
     """Write a run into the history of a directory of reports, which forgets what ended more than `keep` seconds ago
     (0: nothing). Returns what the page needs from the history.
 
@@ -65,7 +65,7 @@ def remembered(reports: Path, report: Report, records: Sequence[Record], keep: i
         return {}
 
 
-def publish(directory: ReportDirectory, report: Report, records: Sequence[Record], beyond: Beyond) -> Path:
+def publish(directory: ReportDirectory, report: FleetReport, records: Sequence[HostRecord], beyond: Beyond) -> Path:
     """Write the report of a run and bring the fleet state up to date; returns the directory of the report.
 
     Failures beside the report itself become its warnings. Raises OSError where the report cannot be written.
@@ -115,7 +115,7 @@ def changes_of(reports: Path, run: ReportRun, history: str = "") -> Transitions 
 
 
 @contextlib.contextmanager
-def _warned(report: Report, failure: str) -> Iterator[None]:
+def _warned(report: FleetReport, failure: str) -> Iterator[None]:
     """A block whose failure is a warning of the report, which stands."""
     try:
         yield
@@ -123,7 +123,7 @@ def _warned(report: Report, failure: str) -> Iterator[None]:
         report["warnings"].append(f"{failure}: {type(error).__name__}: {error}")
 
 
-def _take_requests(reports: Path, report: Report, records: Sequence[Record]) -> None:
+def _take_requests(reports: Path, report: FleetReport, records: Sequence[HostRecord]) -> None:
     """Bring the users' requests up to date; a failure becomes a warning of the report."""
     try:
         wrong = requests_file.take(reports, report, records)
@@ -134,7 +134,7 @@ def _take_requests(reports: Path, report: Report, records: Sequence[Record]) -> 
 
 @contextlib.contextmanager
 def _brought_up(
-    reports: Path, report: Report, records: Sequence[Record], beyond: Beyond
+    reports: Path, report: FleetReport, records: Sequence[HostRecord], beyond: Beyond
 ) -> Iterator[FleetState | None]:
     """The fleet state with this run in it, locked for this run.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ....model.types.record import Record
-from ....model.types.report import Report
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport
 from .. import exports
 from ..evaluation.advice import LISTS, host_lists
 from ..evaluation.fleet_state import FleetState
@@ -31,8 +31,8 @@ def is_present(directory: Path, reports: Path) -> bool:
 def renew(
     directory: Path,
     reports: Path,
-    report: Report,
-    records: Sequence[Record],
+    report: FleetReport,
+    records: Sequence[HostRecord],
     fleet_state: FleetState,
     past: Past,
     changes: Transitions | None,

@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Sequence
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ....model.finding import ERROR, NONCOMPLIANT, WAIVED
-from ....model.types.record import Record
-from ....model.types.report import Report, ReportRun, RolloutReport
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport, ReportRun, RolloutReport
 from ....wire import installation
 from ..text.command import CHECK, Call, Subcommand, Suggestion
 from ..text.wording import counted, not_in_force
@@ -25,10 +25,10 @@ SET_ASIDE = "set_aside.txt"  # the hosts that were left as found, so that the ot
 NOT_DONE = "not_done.txt"  # the same of a run that was interrupted, with those that were not observed
 NONCOMPLIANT_LIST, UNKNOWN_LIST = LISTS = ("noncompliant.txt", "unknown.txt")  # of any run
 ENFORCING = "enforce"
-PLAIN = pattern(r"[A-Za-z0-9_.-]+")  # a host name that means only itself, to the shell and in a host pattern
+PLAIN = compile_pattern(r"[A-Za-z0-9_.-]+")  # a host name that means only itself, to the shell and in a host pattern
 
 
-def not_done(run: ReportRun, records: Sequence[Record]) -> list[str]:
+def not_done(run: ReportRun, records: Sequence[HostRecord]) -> list[str]:
     """The hosts of a run that was interrupted with which it was not done; none of another run."""
     if not run.get("interrupted"):
         return []
@@ -36,7 +36,7 @@ def not_done(run: ReportRun, records: Sequence[Record]) -> list[str]:
     return [record["host"] for record in records if not covered(record) or (corrects and correctable(record))]
 
 
-def host_lists(run: ReportRun, records: Sequence[Record]) -> dict[str, list[str]]:
+def host_lists(run: ReportRun, records: Sequence[HostRecord]) -> dict[str, list[str]]:
     """Files beside the report with the hosts to come back to, too many to name in a command; for `--limit @FILE`."""
     found = {
         NOT_DONE: not_done(run, records),
@@ -46,7 +46,7 @@ def host_lists(run: ReportRun, records: Sequence[Record]) -> dict[str, list[str]
     return {name: hosts for name, hosts in found.items() if len(hosts) > FEW_HOSTS}
 
 
-def advice(report: Report, records: Sequence[Record], directory: str = "") -> list[Suggestion]:
+def advice(report: FleetReport, records: Sequence[HostRecord], directory: str = "") -> list[Suggestion]:
     """At most eight steps for the operator. `directory` is where the report is, "" if it is nowhere."""
     if report.get("department"):  # its reader cannot run anything, and no command reaches just its hosts
         return []
@@ -102,7 +102,7 @@ def advice(report: Report, records: Sequence[Record], directory: str = "") -> li
     return steps
 
 
-def _in_order(report: Report, records: Sequence[Record]) -> list[Suggestion]:
+def _in_order(report: FleetReport, records: Sequence[HostRecord]) -> list[Suggestion]:
     """What to say where there is nothing to correct; nothing elsewhere."""
     if idle := not_in_force(report):
         return [Suggestion(f"nothing: {idle}")]
@@ -166,7 +166,7 @@ def _check_first(run: ReportRun, call: Call, rollout: RolloutReport, directory: 
     return [Suggestion(f"see what would change on {which} set aside:", command)]
 
 
-def _ask_again(report: Report, silent: Sequence[str], away: bool) -> str:
+def _ask_again(report: FleetReport, silent: Sequence[str], away: bool) -> str:
     """Say what running a report's run again does on the hosts of which it knows nothing."""
     lifted = {one["host"] for one in report.get("lifted") or ()}
     if report["run"]["mode"] != ENFORCING or lifted.isdisjoint(silent):

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ....model.finding import COMPLIANT, NOT_APPLICABLE, NOTHING_KNOWN, REPAIRED, STATES, WAIVED
-from ....model.types.record import Record
-from ....model.types.report import NothingKnown, RuleCounts, Share, Summary
+from ....model.finding import COMPLIANT, NO_IDENTIFIERS_REASON, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
+from ....model.types.record import HostRecord
+from ....model.types.report import CountShare, ReportSummary, RuleCounts, UnidentifiedRule
 from .unobserved import KEY as UNOBSERVED
 
 # The states of a host on which nothing is left to do.
 MET = (COMPLIANT, REPAIRED, NOT_APPLICABLE)
 
 
-def share(numerator: int, denominator: int) -> Share:
+def share(numerator: int, denominator: int) -> CountShare:
     """A part of a whole. Raises ValueError for one that is negative, or greater than its whole."""
     if not 0 <= numerator <= denominator:
         raise ValueError(f"{numerator} of {denominator} is not a part of a whole")
@@ -37,17 +37,17 @@ def tally(states: Iterable[str]) -> dict[str, int]:
     return counts
 
 
-def answered(record: Record) -> bool:
+def answered(record: HostRecord) -> bool:
     """Whether a host was evaluated at all: it answered for its plan, with at least one rule."""
     return int(record["rules_evaluated"]) > 0
 
 
-def covered(record: Record) -> bool:
+def covered(record: HostRecord) -> bool:
     """Whether a host's record says how the host is now: it answered, and was not changed afterwards."""
     return answered(record) and not record.get(UNOBSERVED)
 
 
-def rule_states(record: Record) -> dict[str, int]:
+def rule_states(record: HostRecord) -> dict[str, int]:
     """How many rules of a record are in each state.
 
     A record lists only what is not plainly compliant. The rules it merely counts are compliant, or do not apply, as
@@ -61,7 +61,7 @@ def rule_states(record: Record) -> dict[str, int]:
     return counts
 
 
-def summarise(records: Sequence[Record], not_served: int = 0) -> Summary:
+def summarise(records: Sequence[HostRecord], not_served: int = 0) -> ReportSummary:
     """The numbers of a run, from one reconciled record for each expected host, and how many hosts cannot be served:
     these belong to the whole of the coverage, and never to its part.
     """
@@ -83,7 +83,7 @@ def summarise(records: Sequence[Record], not_served: int = 0) -> Summary:
     }
 
 
-def nothing_known(records: Iterable[Record], plans: Mapping[str, Sequence[str]]) -> list[NothingKnown]:
+def nothing_known(records: Iterable[HostRecord], plans: Mapping[str, Sequence[str]]) -> list[UnidentifiedRule]:
     """The rules of which nothing is known to look for, by name. Each has the number of hosts that answered for a plan
     that says so (`plans`: digest -> rules), or on which there was nothing to look for.
     """
@@ -92,7 +92,7 @@ def nothing_known(records: Iterable[Record], plans: Mapping[str, Sequence[str]])
     for record in records:
         if answered(record):
             hosts_with[record["plan"]] += 1
-        idle = [r["rule"] for r in record["rules"] if (r.get("reason") or "").startswith(NOTHING_KNOWN)]
+        idle = [r["rule"] for r in record["rules"] if (r.get("reason") or "").startswith(NO_IDENTIFIERS_REASON)]
         counts.update(idle)
     for digest, hosts in hosts_with.items():
         for rule in plans.get(digest or "", ()):
@@ -100,7 +100,7 @@ def nothing_known(records: Iterable[Record], plans: Mapping[str, Sequence[str]])
     return [{"rule": rule, "hosts": hosts} for rule, hosts in sorted(counts.items())]
 
 
-def by_rule(records: Iterable[Record], services: Collection[str] | None = None) -> list[RuleCounts]:
+def by_rule(records: Iterable[HostRecord], services: Collection[str] | None = None) -> list[RuleCounts]:
     """The counts of every rule that some host lists, by its name. `audited` is how many of the hosts only audit its
     control, where some do. `kind` is service or setting, where `services`, the ids that plans name, is known.
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ....model.finding import ERROR, NONCOMPLIANT, UNKNOWN
-from ....model.plan import canonical
-from ....model.types.record import Evidence, Record, Rule
+from ....model.plan import format_canonical
+from ....model.types.record import FindingRecord, HostRecord, RuleRecord
 from ....model.types.report import NewProblem
 from ..text.wording import evidence, owner
 
@@ -35,21 +35,21 @@ class New(NamedTuple):
 class Baseline:
     """What was wrong in an earlier run, out of its reconciled records, which are gone through once."""
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, records: Iterable[HostRecord]) -> None:
         # Thousands of hosts list the same rule with the same evidence: its names are kept once.
         same: dict[str, Names] = {}
         self._hosts: dict[str, list[Names]] = {}
         for record in records:
             mine = self._hosts.setdefault(record["host"], [])
             for rule in record["rules"]:
-                key = canonical(rule)
+                key = format_canonical(rule)
                 if key not in same:
                     same[key] = frozenset(name for name, _ in _named(rule))
                 if same[key]:
                     mine.append(same[key])
             mine.append(frozenset(name for name, _ in _of_host(record)))
 
-    def new(self, records: Iterable[Record]) -> list[New]:
+    def new(self, records: Iterable[HostRecord]) -> list[New]:
         """What is wrong in these records and was not then, host by host."""
         found: list[New] = []
         for record in records:
@@ -59,7 +59,7 @@ class Baseline:
         return found
 
 
-def _named(rule: Rule) -> list[tuple[tuple[str, ...], str]]:
+def _named(rule: RuleRecord) -> list[tuple[tuple[str, ...], str]]:
     """What is wrong with a rule: (state, rule, what makes it itself...), and the same in words."""
     state, name = str(rule["state"]), str(rule["rule"])
     if state == NONCOMPLIANT:
@@ -68,12 +68,12 @@ def _named(rule: Rule) -> list[tuple[tuple[str, ...], str]]:
     return [((state, name), str(rule["reason"] or ""))] if state in (ERROR, UNKNOWN) else []
 
 
-def _identity(finding: Evidence) -> tuple[str, ...]:
+def _identity(finding: FindingRecord) -> tuple[str, ...]:
     """What makes a finding itself; version and detail may change."""
     return finding["kind"], finding["manager"] or "", finding["id"], finding["path"] or "", owner(finding)
 
 
-def _of_host(record: Record) -> list[tuple[tuple[str, ...], str]]:
+def _of_host(record: HostRecord) -> list[tuple[tuple[str, ...], str]]:
     """What is wrong with a host as a whole: no answer that counts, or an error that is no rule's."""
     named: list[tuple[tuple[str, ...], str]] = []
     if record["state"] == ERROR:  # else they are refused removals, say, which the rules show

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from ....model.types.record import Record
-from ....model.types.report import Report, ReportRun
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport, ReportRun
 from ....model.types.run import ReportFacts, RunWaiver
 from ..text.redaction import Redaction
 from .baseline import New
@@ -96,7 +96,9 @@ class NoSuchDepartment(LookupError):
     """A report has no department of that name."""
 
 
-def of_department(report: Report, records: Iterable[Record], name: str) -> tuple[Report, list[Record]]:
+def of_department(
+    report: FleetReport, records: Iterable[HostRecord], name: str
+) -> tuple[FleetReport, list[HostRecord]]:
     """The report and the records of a department, by its name in the report. Raises NoSuchDepartment."""
     departments = report.get("departments") or {}
     if name not in departments:
@@ -104,7 +106,7 @@ def of_department(report: Report, records: Iterable[Record], name: str) -> tuple
     members = departments[name]
     known = frozenset(members)
     every: list[str] = [*(one["host"] for one in report.get("not_served") or ()), *report["unexpected_hosts"]]
-    own: list[Record] = []
+    own: list[HostRecord] = []
     for record in records:
         every.append(record["host"])
         if record["host"] in known:
@@ -115,8 +117,8 @@ def of_department(report: Report, records: Iterable[Record], name: str) -> tuple
 
 
 def _made(
-    report: Report, own: Sequence[Record], members: Sequence[str], name: str, names: Redaction
-) -> tuple[Report, list[Record]]:
+    report: FleetReport, own: Sequence[HostRecord], members: Sequence[str], name: str, names: Redaction
+) -> tuple[FleetReport, list[HostRecord]]:
     known = frozenset(members)
     records = [_without(names, record) for record in own]
     not_served = {one["host"]: names.text(one["why"]) for one in report.get("not_served") or () if one["host"] in known}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ....model.finding import ERROR, NOT_APPLICABLE, OPEN
-from ....model.types.record import Record
+from ....model.finding import ERROR, NOT_APPLICABLE, OPEN_STATES
+from ....model.types.record import HostRecord
 
 
-def failures(record: Record) -> Iterator[tuple[str, str, str]]:
+def failures(record: HostRecord) -> Iterator[tuple[str, str, str]]:
     """(control, state, message) for each error that no rule reports already.
 
     What a control has left as it is (a refusal, `refused` names its rule) is no failure: such as an address that own
@@ -18,7 +18,7 @@ def failures(record: Record) -> Iterator[tuple[str, str, str]]:
     for error in record["errors"]:
         if rule := error.get("refused"):
             state = next(
-                (r["state"] for r in record["rules"] if r["rule"] == rule and r["state"] in OPEN), NOT_APPLICABLE
+                (r["state"] for r in record["rules"] if r["rule"] == rule and r["state"] in OPEN_STATES), NOT_APPLICABLE
             )
             yield error["control"], state, error["message"]
         # A control that could not observe has reported that with each of its rules already.

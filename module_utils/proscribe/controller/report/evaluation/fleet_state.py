@@ -11,11 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypedDict
 
-from ....model.finding import BESIDE, ERROR, LIFTED, NONCOMPLIANT, NOT_APPLICABLE, OPEN, UNKNOWN, WATCH, worst
+from ....model.finding import (
+    ERROR,
+    EXTRA_RULE_GROUPS,
+    LIFTED,
+    NONCOMPLIANT,
+    NOT_APPLICABLE,
+    OPEN_STATES,
+    UNKNOWN,
+    WATCH,
+    find_worst_state,
+)
 from ....model.plan import CONTROLS
-from ....model.types.record import OfControl, Record, Rule
-from ....model.types.report import Report, ReportRun
-from ....model.types.run import Policy, Revoked, RunWaiver
+from ....model.types.record import ControlRecord, HostRecord, RuleRecord
+from ....model.types.report import FleetReport, ReportRun
+from ....model.types.run import ControlPolicy, RunWaiver, WaiverRevocation
 from . import since_last_run
 from .arithmetic import answered
 from .lifts import Lift, LiftResult
@@ -29,7 +39,7 @@ Rules = tuple[tuple[str, str], ...]  # (rule, state), of those that are not plai
 REMEMBERED = 100_000  # rules, in the lists that hosts share
 
 
-NO_CONTROL: OfControl = {"evaluated": 0, "not_applicable": 0}
+NO_CONTROL: ControlRecord = {"evaluated": 0, "not_applicable": 0}
 
 
 class KnownWaiver(TypedDict):
@@ -39,7 +49,7 @@ class KnownWaiver(TypedDict):
     status: str
     expires: str
     review_by: str | None
-    revoked: Revoked | None
+    revoked: WaiverRevocation | None
     hosts: list[str]
 
 
@@ -68,8 +78,8 @@ class Observation(NamedTuple):
 
     def invalidated(self) -> Observation:
         """It, where it cannot be relied on any more: what was not wrong is not known."""
-        rules = tuple((rule, state if state in OPEN else UNKNOWN) for rule, state in self.rules)
-        state = self.state if self.state in (*OPEN, LIFTED) else UNKNOWN
+        rules = tuple((rule, state if state in OPEN_STATES else UNKNOWN) for rule, state in self.rules)
+        state = self.state if self.state in (*OPEN_STATES, LIFTED) else UNKNOWN
         return self._replace(state=state, evaluated=len(rules), idle=0, counts=False, rules=rules)
 
     @property
@@ -108,7 +118,7 @@ class Host(NamedTuple):
         states = {observation.state for observation in self.counting()}
         if LIFTED in states and states.isdisjoint((ERROR, NONCOMPLIANT)):
             return LIFTED
-        return worst(states - {LIFTED}) if states else NOT_APPLICABLE
+        return find_worst_state(states - {LIFTED}) if states else NOT_APPLICABLE
 
     @property
     def lifts(self) -> dict[str, Lift]:
@@ -130,13 +140,13 @@ class FleetState:
         self.waivers: dict[str, list[KnownWaiver]] = {}
         self.used = False  # whether the example inventory was for more than to see where one stands
         self._shared: dict[Rules, Rules] = {}
-        self._same: dict[tuple[int, ...], tuple[tuple[Rule, ...], Mapping[str, Rules]]] = {}
+        self._same: dict[tuple[int, ...], tuple[tuple[RuleRecord, ...], Mapping[str, Rules]]] = {}
         self._remembered = 0
 
     def take(
         self,
-        report: Report,
-        records: Iterable[Record],
+        report: FleetReport,
+        records: Iterable[HostRecord],
         left_out: Iterable[str] = (),
         stale_after: Mapping[str, int] | None = None,
     ) -> FleetState:
@@ -152,7 +162,7 @@ class FleetState:
         self.close(report, in_run, left_out)
         return self
 
-    def add(self, report: Report, record: Record, stale_after: Mapping[str, int] | None = None) -> None:
+    def add(self, report: FleetReport, record: HostRecord, stale_after: Mapping[str, int] | None = None) -> None:
         """Take one record of a run."""
         run, name = report["run"], record["host"]
         before = self.hosts.get(name) or Host(name, named(run))
@@ -160,7 +170,7 @@ class FleetState:
         own = (stale_after or {}).get(name, usual)
         self.hosts[name] = self._taken(before, run, record)._replace(stale_after=own)
 
-    def close(self, report: Report, in_run: set[str], left_out: Iterable[str] = ()) -> None:
+    def close(self, report: FleetReport, in_run: set[str], left_out: Iterable[str] = ()) -> None:
         """Take what a run says beyond its records. A host that a whole run did not ask has left the inventory."""
         run = report["run"]
         inventory = named(run)
@@ -181,7 +191,7 @@ class FleetState:
         self.waivers = {name: listed for name, listed in self.waivers.items() if name in left}
 
     def lift(
-        self, run: Run, at: str, results: Mapping[str, LiftResult], policies: Mapping[str, Mapping[str, Policy]]
+        self, run: Run, at: str, results: Mapping[str, LiftResult], policies: Mapping[str, Mapping[str, ControlPolicy]]
     ) -> None:
         """Take what a run has lifted by then (UTC). `policies` says by host what its plan has of each control."""
         for name, result in results.items():
@@ -222,20 +232,20 @@ class FleetState:
         made = tuple(rules)
         return self._shared.setdefault(made, made)
 
-    def _taken(self, before: Host, run: ReportRun, record: Record) -> Host:
+    def _taken(self, before: Host, run: ReportRun, record: HostRecord) -> Host:
         at = min(record["checked_at"] or run["finished"], run["finished"])
         wrong = self._wrong(record["rules"])
         # A host may be worse than each of its controls, where a task failed that is no control's.
         controls = record.get("controls") or {}  # a report of an earlier version has none
         known = {control.get("state") for control in controls.values()}
-        floor = [record["state"]] if record["state"] in OPEN and record["state"] not in known else []
+        floor = [record["state"]] if record["state"] in OPEN_STATES and record["state"] not in known else []
         observations: dict[str, Observation] = {}
-        for name in (*CONTROLS, *(name for name in BESIDE if name in controls)):
+        for name in (*CONTROLS, *(name for name in EXTRA_RULE_GROUPS if name in controls)):
             control, earlier = controls.get(name) or NO_CONTROL, before.observations.get(name) or Observation()
             mode, policy, state = control.get("mode") or "", control.get("policy") or "", control.get("state")
             if mode == OFF:
                 observations[name] = Observation(OFF, state=NOT_APPLICABLE, counts=True)
-            elif name not in controls_of(run) if name not in BESIDE else not state:
+            elif name not in controls_of(run) if name not in EXTRA_RULE_GROUPS else not state:
                 observations[name] = _under(earlier, mode, policy)
             elif answered(record) and not (mode or state):  # nothing says that the plan has it
                 observations[name] = Observation(state=NOT_APPLICABLE, at=at, run=run["id"], counts=True)
@@ -245,7 +255,7 @@ class FleetState:
                 observations[name] = earlier
             else:
                 counted = control["evaluated"], control["not_applicable"]
-                state = worst([state, *floor])
+                state = find_worst_state([state, *floor])
                 counts = bool(counted[0] or not mode) and name not in record.get(UNOBSERVED, ())
                 observations[name] = Observation(
                     mode, policy, state, at, run["id"], *counted, counts, wrong.get(name, ())
@@ -260,7 +270,7 @@ class FleetState:
             requests=len(since_last_run.open_requests(record)),
         )
 
-    def _wrong(self, rules: list[Rule]) -> Mapping[str, Rules]:
+    def _wrong(self, rules: list[RuleRecord]) -> Mapping[str, Rules]:
         """The rules that a record lists, by control. What thousands of hosts list is worked out once."""
         key = tuple(map(id, rules))
         if key not in self._same:
@@ -286,7 +296,7 @@ def name_inventory(sources: Iterable[str]) -> str:
     return ",".join(sorted(source.rstrip("/") or "/" for source in sources))
 
 
-def _of_watch(record: Record) -> HostWatch:
+def _of_watch(record: HostRecord) -> HostWatch:
     watch = record.get("watch")
     if not watch:
         return {}
@@ -318,7 +328,7 @@ def _under(earlier: Observation, mode: str, policy: str) -> Observation:
     return (earlier if same else earlier.invalidated())._replace(mode=mode or earlier.mode)
 
 
-def _is_older(record: Record, run: ReportRun, at: str, earlier: Observation) -> bool:
+def _is_older(record: HostRecord, run: ReportRun, at: str, earlier: Observation) -> bool:
     """Tell whether a record is from before the last observation of a control, or from before its lift."""
     if earlier.state == LIFTED:
         return not is_observed_since(earlier.at, record, run["mode"], run["started"], run["finished"])

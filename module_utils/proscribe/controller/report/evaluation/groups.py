@@ -10,17 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ....model.finding import NOT_APPLICABLE, STATES, UNKNOWN
-from ....model.types.record import Record, Rule
-from ....wire.replies.shapes import cut
+from ....model.types.record import HostRecord, RuleRecord
+from ....wire.replies.shapes import truncate_text
 from ..text.wording import MUCH, Cause, cause, causes, clean, counted, evidences, some
 from .failures import failures
 
 AUDITED = " (audited)"  # behind what is only audited, wherever it is named
 
 # How a reason says that an ordinary user cannot see it; a path may hold the word as well.
-BY_ROOT = pattern(r"\b(?:as|by|needs|only) root\b")
+BY_ROOT = compile_pattern(r"\b(?:as|by|needs|only) root\b")
 FEW_RULES = 3  # up to so many rules of a group are named
 
 
@@ -92,15 +92,15 @@ class Grouping:
     """Puts the records of a fleet together, one after the other. Keeps what is distinct, and the names of the hosts."""
 
     def __init__(self) -> None:
-        self.rules: list[Rule] = []
+        self.rules: list[RuleRecord] = []
         self.parts: list[Part] = []
-        self._seen: dict[int, tuple[Rule, int]] = {}  # by identity; the rule is kept, so that it stays so
+        self._seen: dict[int, tuple[RuleRecord, int]] = {}  # by identity; the rule is kept, so that it stays so
         self._equal: dict[tuple[object, ...], int] = {}  # by content
         self._part_of: dict[tuple[object, ...], int] = {}
         self._numbers: dict[tuple[str, str, str, tuple[Cause, ...], bool], int] = {}
         self._groups: list[_Making] = []
 
-    def add(self, record: Record) -> tuple[int, ...]:
+    def add(self, record: HostRecord) -> tuple[int, ...]:
         """Take a host's record; returns the numbers of its parts."""
         found: list[int] = []
         shared: dict[tuple[str, str, bool], list[int]] = {}
@@ -129,7 +129,7 @@ class Grouping:
             for (control, state, _, why, audited), made in zip(self._numbers, self._groups)
         ]
 
-    def _number(self, rule: Rule) -> int:
+    def _number(self, rule: RuleRecord) -> int:
         """The number of a rule's content. Mostly it is the very object that other hosts have, which is seen at once."""
         seen = self._seen.get(id(rule))
         if seen is not None and seen[0] is rule:
@@ -156,7 +156,7 @@ class Grouping:
             return Part(control, state, (), self._group((control, state, message, (Cause(message),), False)))
         audited = _audited(rules[0])
         if control == "apps" and rules[0]["findings"]:
-            text = cut(", ".join(evidences(rules[0]["findings"])), MUCH)
+            text = truncate_text(", ".join(evidences(rules[0]["findings"])), MUCH)
             group = self._group((control, state, rules[0]["rule"], tuple(_notes(rules[0])), audited), rules)
             return Part(control, state, numbers, group, text, audited)
         if state == NOT_APPLICABLE:
@@ -164,7 +164,7 @@ class Grouping:
         why = tuple(sorted({one for rule in rules for one in _causes(rule)}))
         return Part(control, state, numbers, self._group((control, state, "", why, audited), rules), audited=audited)
 
-    def _group(self, key: tuple[str, str, str, tuple[Cause, ...], bool], rules: Sequence[Rule] = ()) -> int:
+    def _group(self, key: tuple[str, str, str, tuple[Cause, ...], bool], rules: Sequence[RuleRecord] = ()) -> int:
         """The number of a group (control, state, subject, causes, audited), with these rules among its own."""
         number = self._numbers.setdefault(key, len(self._groups))
         if number == len(self._groups):
@@ -173,11 +173,11 @@ class Grouping:
         return number
 
 
-def _audited(rule: Rule) -> bool:
+def _audited(rule: RuleRecord) -> bool:
     return bool(rule.get("mode") == "audit" and rule["state"] != NOT_APPLICABLE)
 
 
-def grouped(records: Iterable[Record]) -> list[Group]:
+def grouped(records: Iterable[HostRecord]) -> list[Group]:
     """The groups of all records, worst first, then those on most hosts, then by name."""
     grouping = Grouping()
     for record in records:
@@ -190,12 +190,12 @@ def worst_first(group: Group) -> tuple[int, bool, int, str, tuple[Cause, ...]]:
     return (STATES.index(group.state), group.audited, -len(group.hosts), group.subject, group.causes)
 
 
-def _causes(rule: Rule) -> list[Cause]:
+def _causes(rule: RuleRecord) -> list[Cause]:
     found = [cause(finding) for finding in rule["findings"]] or [Cause(clean(rule["reason"] or "no reason given"))]
     return [*found, *_notes(rule)] if rule["waiver"] else found
 
 
-def _notes(rule: Rule) -> list[Cause]:
+def _notes(rule: RuleRecord) -> list[Cause]:
     """What else there is to say of a rule with findings: its waiver, or why it counts nothing."""
     if rule["waiver"]:
         return [Cause(clean(f"waiver {rule['waiver']}"))]
@@ -209,7 +209,7 @@ class Silent(NamedTuple):
     hosts: tuple[tuple[str, str], ...]  # (host, the rest of the reason)
 
 
-def silences(records: Iterable[Record]) -> list[Silent]:
+def silences(records: Iterable[HostRecord]) -> list[Silent]:
     """The hosts without a record that counts, by kind of reason, most hosts first."""
     kinds: dict[str, list[tuple[str, str]]] = {}
     for record in records:
@@ -220,7 +220,7 @@ def silences(records: Iterable[Record]) -> list[Silent]:
     return sorted(found, key=lambda silent: (-len(silent.hosts), silent.kind))
 
 
-def needs_root(records: Iterable[Record]) -> list[str]:
+def needs_root(records: Iterable[HostRecord]) -> list[str]:
     """The hosts that were observed as an ordinary user, so that some rule there is unknown."""
     return [
         record["host"]

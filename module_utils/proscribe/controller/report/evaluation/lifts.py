@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from ....model.finding import ERROR, LIFTED, UNKNOWN, worst
+from ....model.finding import ERROR, LIFTED, UNKNOWN, find_worst_state
 from ....model.plan import CONTROLS
-from ....model.types.record import OfControl, Record, Rule
-from ....model.types.report import Report
+from ....model.types.record import ControlRecord, HostRecord, RuleRecord
+from ....model.types.report import FleetReport
 from ..text.wording import moment
 from . import since_last_run
 from .arithmetic import by_rule, summarise
@@ -51,7 +51,9 @@ def describe_lifts(lifts: Mapping[str, Lift]) -> str:
     return "; ".join(texts)
 
 
-def apply_lifts(report: Report, records: Sequence[Record], lifts: Lifts) -> tuple[Report, Sequence[Record]]:
+def apply_lifts(
+    report: FleetReport, records: Sequence[HostRecord], lifts: Lifts
+) -> tuple[FleetReport, Sequence[HostRecord]]:
     """Return a report and its records without what was observed of controls that were lifted since."""
     concerned = [record["host"] for record in records if record["host"] in lifts]
     if not concerned:
@@ -61,7 +63,7 @@ def apply_lifts(report: Report, records: Sequence[Record], lifts: Lifts) -> tupl
     ]
     services = {one["rule"].partition("/")[2] for one in report["rules"] if one.get("kind") == "service"}
     kinds_known = not report["rules"] or any("kind" in one for one in report["rules"])
-    made: Report = {
+    made: FleetReport = {
         **report,
         "summary": {**summarise(after, len(report.get("not_served") or ())), "controls": by_control(after)},
         "rules": by_rule(after, services if kinds_known else None),
@@ -84,7 +86,7 @@ def _group_by_lift(lifts: Mapping[str, Lift]) -> dict[Lift, list[str]]:
     return groups
 
 
-def _drop_lifted_rules(record: Record, lifts: Mapping[str, Lift]) -> Record:
+def _drop_lifted_rules(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRecord:
     """Return a record without the rules of lifted controls."""
     controls = record.get("controls") or {}
     on = {name for name, control in controls.items() if control.get("mode") != OFF and control.get("state")}
@@ -96,10 +98,10 @@ def _drop_lifted_rules(record: Record, lifts: Mapping[str, Lift]) -> Record:
     )
 
 
-def _make_lifted_record(record: Record, lifts: Mapping[str, Lift]) -> Record:
+def _make_lifted_record(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRecord:
     """Return the record of a host of which no observation counts any more."""
     words = f"{describe_lifts(lifts)}; not observed since"
-    made: Record = {
+    made: HostRecord = {
         **record,
         "state": UNKNOWN,
         "reason": f"{record['reason']}; {words}" if record.get("reason") else words,
@@ -114,14 +116,20 @@ def _make_lifted_record(record: Record, lifts: Mapping[str, Lift]) -> Record:
     return made
 
 
-def _make_partly_lifted_record(record: Record, lifts: Mapping[str, Lift], observed: Collection[str]) -> Record:
+def _make_partly_lifted_record(record: HostRecord, lifts: Mapping[str, Lift], observed: Collection[str]) -> HostRecord:
     """Return the record of a host of which some controls were lifted. One unknown rule stands for each of them."""
     controls = dict(record.get("controls") or {})
     evaluated, idle = record["rules_evaluated"], record.get("rules_not_applicable", 0)
     rules = [rule for rule in record["rules"] if rule["rule"].partition("/")[0] not in lifts]
     for name in filter(observed.__contains__, lifts):
         reason = f"lifted {moment(lifts[name].at)} by {lifts[name].run}; not observed since"
-        rule: Rule = {"rule": make_lift_rule(name), "state": UNKNOWN, "waiver": None, "reason": reason, "findings": []}
+        rule: RuleRecord = {
+            "rule": make_lift_rule(name),
+            "state": UNKNOWN,
+            "waiver": None,
+            "reason": reason,
+            "findings": [],
+        }
         if before := controls.get(name):
             evaluated += 1 - before["evaluated"]
             idle -= before["not_applicable"]
@@ -132,7 +140,7 @@ def _make_partly_lifted_record(record: Record, lifts: Mapping[str, Lift], observ
     failed = record["state"] == ERROR and any("refused" not in error for error in errors)
     return {
         **record,
-        "state": worst([*(rule["state"] for rule in rules), *[ERROR][:failed]]),
+        "state": find_worst_state([*(rule["state"] for rule in rules), *[ERROR][:failed]]),
         "rules_evaluated": max(evaluated, len(rules)),
         "rules_not_applicable": max(idle, 0),
         "controls": controls,
@@ -142,7 +150,7 @@ def _make_partly_lifted_record(record: Record, lifts: Mapping[str, Lift], observ
     }
 
 
-def _forget_control(control: OfControl) -> OfControl:
+def _forget_control(control: ControlRecord) -> ControlRecord:
     """Return what a record says of a control that nobody has observed; what is off stays so."""
     state = UNKNOWN if control.get("state") and control.get("mode") != OFF else control.get("state")
     return {**control, "state": state, "evaluated": 0, "not_applicable": 0}

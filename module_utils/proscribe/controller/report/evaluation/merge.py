@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from ....model.plan import canonical
-from ....model.types.record import Record
-from ....model.types.report import NothingKnown, Report, ReportRun, ReportVerdict, RolloutReport
+from ....model.plan import format_canonical
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport, ReportRun, ReportVerdict, RolloutReport, UnidentifiedRule
 from ....model.types.run import ReportFacts, RunWaiver
-from ....wire.replies.record import silent
+from ....wire.replies.record import make_silent_record
 from ..text.wording import some
 from .baseline import New
 from .reconcile import DUPLICATE, Fleet, Note, report_of
@@ -29,13 +29,13 @@ class Unmergeable(ValueError):
 class Part(NamedTuple):
     """A complete report: its fleet report and its host records."""
 
-    report: Report
-    records: Sequence[Record]
+    report: FleetReport
+    records: Sequence[HostRecord]
 
 
 def merged(
     id_: str, parts: Sequence[Part], expected: Collection[str] | None = None, inventory: Sequence[str] = ()
-) -> tuple[Report, list[Record]]:
+) -> tuple[FleetReport, list[HostRecord]]:
     """The fleet report and the host records of all parts together, as the run `id_`.
 
     `expected` are the hosts that there should be, and `inventory` is where they are; one that no part has is unknown
@@ -56,7 +56,10 @@ def merged(
     records, notes = _records(parts)
     not_served = {one["host"]: one["why"] for part in parts for one in part.report.get("not_served", ())}
     missing = [host for host in dict.fromkeys(expected or ()) if host not in records and host not in not_served]
-    answered = [*records.values(), *(silent(host, "no part of the run has reported it") for host in missing)]
+    answered = [
+        *records.values(),
+        *(make_silent_record(host, "no part of the run has reported it") for host in missing),
+    ]
     warnings = [f"{note.host} {note.detail}" for note in notes]
     if missing:
         warnings.append(f"{len(missing)} of the inventory's hosts are in no part of the run")
@@ -166,9 +169,9 @@ def _run(id_: str, runs: Sequence[ReportRun], inventory: Sequence[str], left: in
     return run
 
 
-def _records(parts: Sequence[Part]) -> tuple[dict[str, Record], list[Note]]:
+def _records(parts: Sequence[Part]) -> tuple[dict[str, HostRecord], list[Note]]:
     """The record of each host, the last one where there are several, and a note of those."""
-    records: dict[str, Record] = {}
+    records: dict[str, HostRecord] = {}
     twice: dict[str, None] = {}
     for part in parts:
         for record in part.records:
@@ -208,7 +211,7 @@ def _services(parts: Sequence[Part]) -> list[str] | None:
     return sorted({rule["rule"].partition("/")[2] for rule in rules if rule["kind"] == "service"})
 
 
-def _nothing_known(parts: Sequence[Part], found: Iterable[NothingKnown], hosts: int) -> list[NothingKnown]:
+def _nothing_known(parts: Sequence[Part], found: Iterable[UnidentifiedRule], hosts: int) -> list[UnidentifiedRule]:
     """The rules with nothing to look for, of all parts: what the records list, and what the plans of the parts said.
 
     A host that is in two parts may count twice, but no rule counts more than all `hosts`.
@@ -264,5 +267,5 @@ def _distinct(lists: Iterable[Iterable[Item]]) -> list[Item]:
     found: dict[str, Item] = {}
     for items in lists:
         for item in items:
-            found.setdefault(canonical(item), item)
+            found.setdefault(format_canonical(item), item)
     return list(found.values())

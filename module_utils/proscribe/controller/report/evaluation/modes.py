@@ -8,10 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from ....model.finding import BESIDE, COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, worst
+from ....model.finding import (
+    COMPLIANT,
+    ERROR,
+    EXTRA_RULE_GROUPS,
+    NONCOMPLIANT,
+    NOT_APPLICABLE,
+    UNKNOWN,
+    find_worst_state,
+)
 from ....model.plan import CONTROLS
-from ....model.types.record import OfControl, Record, Rule
-from ....model.types.run import Policy
+from ....model.types.record import ControlRecord, HostRecord, RuleRecord
+from ....model.types.run import ControlPolicy
 from ....model.words import CONTROL_MODES
 from ..text.wording import counted
 from .arithmetic import answered
@@ -30,27 +38,27 @@ class Modes:
     are the controls that the run observed.
     """
 
-    def __init__(self, policies: Mapping[str, Mapping[str, Policy]], observed: Sequence[str]) -> None:
+    def __init__(self, policies: Mapping[str, Mapping[str, ControlPolicy]], observed: Sequence[str]) -> None:
         self._policies = policies
         self._observed = observed
-        self._rules: dict[tuple[int, str | None], tuple[Rule, Rule]] = {}
+        self._rules: dict[tuple[int, str | None], tuple[RuleRecord, RuleRecord]] = {}
 
-    def given(self, record: Record, digest: str) -> Record:
+    def given(self, record: HostRecord, digest: str) -> HostRecord:
         """The record of the host that has the plan `digest`, with `controls` as report.md has them, and the mode of
         its control in each rule.
         """
         policies = self._policies.get(digest, {})
         rules = [self._rule(rule, policies) for rule in record["rules"]]
-        made: Record = {**record, "rules": rules}
+        made: HostRecord = {**record, "rules": rules}
         counts = record.get("controls") or {}
-        names = [*CONTROLS, *(name for name in BESIDE if name in policies or name in counts)]
+        names = [*CONTROLS, *(name for name in EXTRA_RULE_GROUPS if name in policies or name in counts)]
         controls = {name: self._control(name, made, policies.get(name), counts.get(name)) for name in names}
         made["controls"] = controls
         evaluated = sum(control["evaluated"] for control in controls.values())
         made["rules_evaluated"] = max(record["rules_evaluated"], evaluated)
         return made
 
-    def _rule(self, rule: Rule, policies: Mapping[str, Policy]) -> Rule:
+    def _rule(self, rule: RuleRecord, policies: Mapping[str, ControlPolicy]) -> RuleRecord:
         policy = policies.get(rule["rule"].partition("/")[0])
         mode = policy["mode"] if policy else None
         key = (id(rule), mode)
@@ -58,11 +66,13 @@ class Modes:
             self._rules[key] = (rule, {**rule, "mode": mode})  # with the rule, so that its identity stays its own
         return self._rules[key][1]
 
-    def _control(self, name: str, record: Record, policy: Policy | None, said: OfControl | None) -> OfControl:
+    def _control(
+        self, name: str, record: HostRecord, policy: ControlPolicy | None, said: ControlRecord | None
+    ) -> ControlRecord:
         mode, digest = (policy["mode"], policy["policy"]) if policy else (None, None)
-        made: OfControl = {"mode": mode, "policy": digest, "state": None, "evaluated": 0, "not_applicable": 0}
+        made: ControlRecord = {"mode": mode, "policy": digest, "state": None, "evaluated": 0, "not_applicable": 0}
         observed = name in self._observed
-        if name in BESIDE:  # which a run over some controls may observe, or not
+        if name in EXTRA_RULE_GROUPS:  # which a run over some controls may observe, or not
             observed = said is not None or set(CONTROLS) <= {*self._observed}
         if not observed or mode == OFF:
             return made
@@ -79,15 +89,15 @@ class Modes:
         states += [COMPLIANT] * (unlisted > unlisted_idle) + [NOT_APPLICABLE] * bool(unlisted_idle)
         if not states and mode is None:  # nothing says that the plan has it
             return made
-        return {**made, "state": worst(states)}  # unknown where nothing of it was evaluated
+        return {**made, "state": find_worst_state(states)}  # unknown where nothing of it was evaluated
 
 
-def only_observed(record: Record) -> bool:
+def only_observed(record: HostRecord) -> bool:
     """Whether a host is one on which nothing is ever changed, by the system that it says it has."""
     return (record.get("platform") or {}).get("os") in ONLY_OBSERVED
 
 
-def correctable(record: Record) -> bool:
+def correctable(record: HostRecord) -> bool:
     """Whether enforcing would correct something of a host: a control that is enforced there is not in line. What is
     only audited stays as it is. Where the mode is not known it may be enforced.
     """
@@ -100,13 +110,13 @@ def correctable(record: Record) -> bool:
     return record["state"] == NONCOMPLIANT and any(control["mode"] != AUDIT for control in wrong)
 
 
-def stays_noncompliant(record: Record) -> bool:
+def stays_noncompliant(record: HostRecord) -> bool:
     """Whether something of a host is noncompliant in a control that is only audited there."""
     controls = (record.get("controls") or {}).values()
     return any(control["mode"] == AUDIT and control["state"] == NONCOMPLIANT for control in controls)
 
 
-def by_control(records: Iterable[Record]) -> dict[str, dict[str, dict[str, int]]]:
+def by_control(records: Iterable[HostRecord]) -> dict[str, dict[str, dict[str, int]]]:
     """Hosts by the mode and the state of each control: {control: {mode: {state, or not_looked_at: hosts}}}. What is off
     has no state: {"off": {"off": hosts}}. Nothing of records that know no modes.
     """
@@ -116,7 +126,9 @@ def by_control(records: Iterable[Record]) -> dict[str, dict[str, dict[str, int]]
             if mode := control["mode"]:
                 counts[name, mode, OFF if mode == OFF else control["state"] or NOT_OBSERVED] += 1
     found: dict[str, dict[str, dict[str, int]]] = {}
-    for (name, mode, state), hosts in sorted(counts.items(), key=lambda item: (*CONTROLS, *BESIDE).index(item[0][0])):
+    for (name, mode, state), hosts in sorted(
+        counts.items(), key=lambda item: (*CONTROLS, *EXTRA_RULE_GROUPS).index(item[0][0])
+    ):
         found.setdefault(name, {}).setdefault(mode, {})[state] = hosts
     return found
 

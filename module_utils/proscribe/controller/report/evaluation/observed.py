@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 import re
 
-from ....model.types.record import Record
+from ....model.types.record import HostRecord
 
 AUDIT = "audit"  # the mode of a run
 SPELLING = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
-def observed_at(record: Record, started: str, finished: str) -> str:
+def observed_at(record: HostRecord, started: str, finished: str) -> str:
     """When a host was observed: by its own clock, as far as that lies within the run by ours."""
     at = str(record["checked_at"] or "")
     if not SPELLING.fullmatch(at):
@@ -24,7 +24,7 @@ def observed_at(record: Record, started: str, finished: str) -> str:
     return at
 
 
-def is_observed_since(moment: str, record: Record, mode: str, started: str, finished: str) -> bool:
+def is_observed_since(moment: str, record: HostRecord, mode: str, started: str, finished: str) -> bool:
     """Tell whether a host was observed at that time (UTC) or later.
 
     A run that corrects observes the host itself, so the host's clock counts only within the run. A run that audits

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ....base.duration import moment_of, shown
-from ....model.finding import OPEN
+from ....base.duration import format_duration, parse_moment
+from ....model.finding import OPEN_STATES
 from ....model.plan import CONTROLS
-from ....model.types.record import Record
-from ....model.types.report import Report, ReportRun, RolloutReport
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport, ReportRun, RolloutReport
 from ....model.types.run import CompiledRun, ReportFacts, RunWaiver
-from ....model.words import REPORT_SCHEMA, UNEXPECTED
-from ....wire.replies.record import silent
+from ....model.words import NOTE_KINDS, REPORT_SCHEMA
+from ....wire.replies.record import make_silent_record
 from ..text.wording import days_left, some
 from . import since_last_run
 from .arithmetic import by_rule, nothing_known, summarise
@@ -29,7 +29,7 @@ from .scope import is_whole, left_out
 AHEAD = 300
 
 # The kinds of a Note.
-UNKNOWN_HOST, DUPLICATE, OTHER_PLAN, TOO_FEW, STALE, NO_TIME, CLOCK_AHEAD, CHANGED = UNEXPECTED
+UNKNOWN_HOST, DUPLICATE, OTHER_PLAN, TOO_FEW, STALE, NO_TIME, CLOCK_AHEAD, CHANGED = NOTE_KINDS
 
 
 class Note(NamedTuple):
@@ -53,10 +53,10 @@ class Clock(NamedTuple):
         usual = run.get("stale_after")
         return cls(now, usual["usual"], usual["hosts"]) if usual else None
 
-    def age(self, record: Record) -> float | None:
+    def age(self, record: HostRecord) -> float | None:
         """How many seconds ago a host was observed; None where its record has no time."""
         try:
-            return (moment_of(self.now) - moment_of(record["checked_at"] or "")).total_seconds()
+            return (parse_moment(self.now) - parse_moment(record["checked_at"] or "")).total_seconds()
         except ValueError:
             return None
 
@@ -64,7 +64,7 @@ class Clock(NamedTuple):
 class Fleet(NamedTuple):
     """What is known of the expected hosts."""
 
-    records: Sequence[Record]  # one for each expected host, in their order
+    records: Sequence[HostRecord]  # one for each expected host, in their order
     unexpected: Sequence[str] = ()  # hosts that answered and were not expected
     warnings: Sequence[str] = ()
     notes: Sequence[Note] = ()
@@ -72,7 +72,7 @@ class Fleet(NamedTuple):
 
 def reconcile(
     expected: Mapping[str, str],
-    records: Iterable[Record],
+    records: Iterable[HostRecord],
     reasons: Mapping[str, str] | None = None,
     clock: Clock | None = None,
     rules: Mapping[str, int] | None = None,
@@ -88,7 +88,7 @@ def reconcile(
     - `modes`: what is enforced, and what only audited (None: that is not known).
     """
     modes = modes or Modes({}, CONTROLS)
-    answers: dict[str, Record] = {}
+    answers: dict[str, HostRecord] = {}
     unexpected: list[str] = []
     twice: list[str] = []
     for record in records:
@@ -108,7 +108,7 @@ def reconcile(
         *(Note(host, UNKNOWN_HOST, "answered and was not expected; its record is left out") for host in unexpected),
     ]
     warnings = [f"{note.host} {note.detail}" for note in notes]
-    settled: list[Record] = []
+    settled: list[HostRecord] = []
     for host, digest in expected.items():
         settled_, note = _settled(host, digest, answers.get(host), (reasons or {}).get(host), clock)
         if note is None and settled_["rules_evaluated"] and (total := (rules or {}).get(digest, 0)):
@@ -121,11 +121,11 @@ def reconcile(
 
 
 def _settled(
-    host: str, digest: str, record: Record | None, reason: str | None, clock: Clock | None
-) -> tuple[Record, Note | None]:
+    host: str, digest: str, record: HostRecord | None, reason: str | None, clock: Clock | None
+) -> tuple[HostRecord, Note | None]:
     """The record that counts for a host, and what is not as expected about the one that came."""
     if record is None:
-        return silent(host, reason or "no answer"), None
+        return make_silent_record(host, reason or "no answer"), None
     if record["plan"] != digest:
         reason = f"answered for another plan ({str(record['plan'])[:19]}), not for its own ({digest[:19]})"
         return _void(record, reason), Note(host, OTHER_PLAN, reason)
@@ -138,24 +138,24 @@ def _settled(
         reason = f"its record does not say when it was checked, but {str(record['checked_at'])[:40]!r}"
         return _void(record, reason), Note(host, NO_TIME, reason)
     if age > clock.hosts.get(host, clock.usual):
-        reason = f"stale: its record is {shown(age)} old ({record['checked_at']}), or its clock is wrong"
+        reason = f"stale: its record is {format_duration(age)} old ({record['checked_at']}), or its clock is wrong"
         return _void(record, reason), Note(host, STALE, reason)
-    return record, Note(host, CLOCK_AHEAD, shown(-age)) if age < -AHEAD else None
+    return record, Note(host, CLOCK_AHEAD, format_duration(-age)) if age < -AHEAD else None
 
 
-def _complete(record: Record, total: int) -> tuple[Record, Note | None]:
+def _complete(record: HostRecord, total: int) -> tuple[HostRecord, Note | None]:
     """A record, if it is about all rules of its plan. Else what it found counts, and what it did not says nothing."""
     if record["rules_evaluated"] >= total:
         return record, None
     reason = f"evaluated {record['rules_evaluated']:,} of its {total:,} rules"
-    bad = record["state"] in OPEN
+    bad = record["state"] in OPEN_STATES
     return record if bad else _void(record, reason), Note(record["host"], TOO_FEW, reason)
 
 
-def _void(record: Record, reason: str) -> Record:
+def _void(record: HostRecord, reason: str) -> HostRecord:
     """A record that says nothing of how its host stands now, but came."""
     return {
-        **silent(record["host"], reason),
+        **make_silent_record(record["host"], reason),
         "plan": record["plan"],
         "checked_at": record["checked_at"],
         "platform": record["platform"],
@@ -169,7 +169,7 @@ def fleet_report(
     finished: str,
     new: Sequence[New] | None = None,
     rollout: RolloutReport | None = None,
-) -> Report:
+) -> FleetReport:
     """The fleet report (report.json) of a run that was compiled. `finished` is a UTC time: 2026-11-25T08:00:00Z."""
     stale_after = run.get("stale_after")
     made: ReportRun = {
@@ -207,7 +207,7 @@ def fleet_report(
 
 def report_of(
     run: ReportRun, facts: ReportFacts, fleet: Fleet, new: Sequence[New] | None, rollout: RolloutReport | None
-) -> Report:
+) -> FleetReport:
     """The fleet report of a run, or of several that are merged.
 
     `new` is what was not there in the baseline (None: there is none). `rollout` is how far the correcting came (None:

@@ -14,7 +14,7 @@ from ....host.controls.dns import private_view
 from ....host.controls.firewall import other_tables
 from ....host.controls.firewall.rule_text import OWN_RULES
 from ....host.controls.firewall.ruleset import DNS_OVER_TLS, LOCAL_SSH, PLAIN_DNS, QUIC
-from ....model.finding import ON_REQUEST
+from ....model.finding import RULES_ON_REQUEST
 
 _BROWSER = {settings.rule(setting) for setting in settings.SETTINGS} | {
     settings.rule(provider) for provider in (settings.GOOGLE_TENANTS, settings.MICROSOFT_TENANTS)
@@ -38,7 +38,7 @@ OF_CONTROL: Mapping[str, frozenset[str]] = {
             UNMANAGED_BROWSERS,
         },
     ),
-    "browser": _names("browser", {*_BROWSER, *ON_REQUEST, "running", "packaged", "policy-file"}),
+    "browser": _names("browser", {*_BROWSER, *RULES_ON_REQUEST, "running", "packaged", "policy-file"}),
     "firewall": _names(
         "firewall",
         {other_tables.RULE, DNS_OVER_TLS, QUIC, PLAIN_DNS, LOCAL_SSH, OWN_RULES, "ruleset", "boot", "exemptions"},

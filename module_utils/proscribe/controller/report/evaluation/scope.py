@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ....model.plan import CONTROLS
-from ....model.types.record import Record
-from ....model.types.report import Report, ReportRun
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport, ReportRun
 from ....model.types.run import CompiledRun
 from ....wire import installation
 from ..text.wording import clean, counted, some
 
 # The project's example inventory, as runs name it: a first audit of the machine that it stands on uses it.
-EXAMPLE = str(installation.ROOT / "inventory")
+EXAMPLE = str(installation.PROJECT_DIRECTORY / "inventory")
 
 # Why a host has no record that nobody asked, or that had not answered: the run ended before its end.
 NOT_REACHED = "not reached: the run was interrupted"
@@ -54,12 +54,12 @@ def is_whole(run: Run) -> bool:
     return left_out(run) == 0 and controls_of(run) == CONTROLS and not run.get("interrupted")
 
 
-def reached(records: Iterable[Record]) -> list[Record]:
+def reached(records: Iterable[HostRecord]) -> list[HostRecord]:
     """The records of the hosts that a run asked before it was interrupted; of the others it says nothing."""
     return [record for record in records if record["reason"] not in (NOT_REACHED, NOT_KNOWN)]
 
 
-def cut_short(report: Report) -> str:
+def cut_short(report: FleetReport) -> str:
     """Why the run of a fleet report did not come to its end, in words; "" for one that did."""
     interrupted = report["run"].get("interrupted")
     if interrupted:
@@ -68,7 +68,7 @@ def cut_short(report: Report) -> str:
     return (rollout["why"] or "") if rollout else ""
 
 
-def department_only(report: Report) -> list[str]:
+def department_only(report: FleetReport) -> list[str]:
     """What the report of one department has to say of its hosts; [] for a report of all."""
     department = report.get("department")
     if not department:

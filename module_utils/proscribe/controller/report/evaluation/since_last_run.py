@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ....base.duration import moment_of, shown
-from ....model.finding import NOT_APPLICABLE, OPEN, REPAIRED, WATCH, Finding
-from ....model.types.record import Incident, Record, Request, Watched
-from ....model.types.report import Report, RequestCounts, WatchCounts
-from ....model.words import BETWEEN_RUNS
+from ....base.duration import format_duration, parse_moment
+from ....model.finding import NOT_APPLICABLE, OPEN_STATES, REPAIRED, WATCH, Finding
+from ....model.types.record import HostRecord, UserRequest, WatchIncident, WatchRecord
+from ....model.types.report import FleetReport, RequestCounts, WatchCounts
+from ....model.words import BETWEEN_RUN_EVENTS
 from ..text.wording import clean, counted, moment, some
 
 # The kinds of a Remark, in the order in which they are reported.
-FROZEN, STALE, UNOBSERVED, INCIDENT, ENDED = KINDS = BETWEEN_RUNS
+FROZEN, STALE, UNOBSERVED, INCIDENT, ENDED = KINDS = BETWEEN_RUN_EVENTS
 
 # What each is filed under where rules are listed. The watch's own rules (watch/watcher, watch/plan) have other names.
 CLOSED_AGAIN, STILL_OPEN = f"{WATCH}/closed-again", f"{WATCH}/still-open"
@@ -72,7 +72,7 @@ class Remark(NamedTuple):
         return Finding(self.kind, self.rule, detail=self.text)
 
 
-def remarks(record: Record) -> list[Remark]:
+def remarks(record: HostRecord) -> list[Remark]:
     """What a record says of the time between two runs, the newest of each kind first; [] for most hosts."""
     watch = record.get("watch")
     if not watch:
@@ -97,7 +97,7 @@ def remarks(record: Record) -> list[Remark]:
     return found
 
 
-def _unobserved(record: Record, watch: Watched) -> str:
+def _unobserved(record: HostRecord, watch: WatchRecord) -> str:
     """Describe a watcher that should have observed its host by now, by the host's own clock; else return "".
 
     A watcher that was just installed is not late: its time begins when the run brought the plan.
@@ -107,17 +107,17 @@ def _unobserved(record: Record, watch: Watched) -> str:
     if not begin:
         return never
     try:
-        late = (moment_of(record["checked_at"] or "") - moment_of(begin)).total_seconds()
+        late = (parse_moment(record["checked_at"] or "") - parse_moment(begin)).total_seconds()
     except ValueError:
         return ""
     if late <= max(MISSED * watch["every"], AN_HOUR):
         return ""
     if not watch["last"]:
         return never
-    return f"its watcher last observed it on {day(watch['last'])}, {shown(late)} before this run"
+    return f"its watcher last observed it on {day(watch['last'])}, {format_duration(late)} before this run"
 
 
-def _incident(one: Incident, open_now: bool) -> Remark:
+def _incident(one: WatchIncident, open_now: bool) -> Remark:
     times, corrected, first = one["times"], one["corrected"], one["first"]
     number = len(one["rules"]) + one["rules_left_out"]
     if corrected == times:
@@ -146,7 +146,7 @@ def _often(times: int, first: str) -> str:
 
 def day(time: str) -> str:
     """A UTC time as people remember it, with its weekday."""
-    return f"{DAYS[moment_of(time).weekday()]} {moment(time)}"
+    return f"{DAYS[parse_moment(time).weekday()]} {moment(time)}"
 
 
 class Together(NamedTuple):
@@ -159,7 +159,7 @@ class Together(NamedTuple):
     open_now: bool = False
 
 
-def together(records: Iterable[Record]) -> list[Together]:
+def together(records: Iterable[HostRecord]) -> list[Together]:
     """The remarks of a fleet: incidents by rule, ended programs by rule and user, freezes by host; those of most hosts
     first within their kind.
     """
@@ -192,7 +192,7 @@ def _words(group: Sequence[Remark]) -> str:
     if first.kind == STALE:
         oldest = min(one.first for one in group)
         return f"no run has renewed their plans{f' since {day(oldest)} or later' if oldest else ''}"
-    one: Incident = {
+    one: WatchIncident = {
         "control": first.rule.partition("/")[0],
         "cause": first.reason,
         "rules": [first.rule],
@@ -207,7 +207,7 @@ def _words(group: Sequence[Remark]) -> str:
     return f"{clean(first.reason)}: {text}" if first.reason else text
 
 
-def count(records: Iterable[Record]) -> WatchCounts | None:
+def count(records: Iterable[HostRecord]) -> WatchCounts | None:
     """The numbers of a fleet; None where no host keeps itself in line."""
     watched = [(record, watch) for record in records if (watch := record.get("watch"))]
     if not watched:
@@ -226,17 +226,17 @@ def count(records: Iterable[Record]) -> WatchCounts | None:
     }
 
 
-def _closed_again(record: Record, watch: Watched) -> bool:
+def _closed_again(record: HostRecord, watch: WatchRecord) -> bool:
     """Whether something was open on a host in between, and is closed now."""
     wrong = _wrong(record) if watch["incidents"] else set()
     return any(wrong.isdisjoint(one["rules"]) for one in watch["incidents"])
 
 
-def _wrong(record: Record) -> set[str]:
-    return {rule["rule"] for rule in record["rules"] if rule["state"] in OPEN}
+def _wrong(record: HostRecord) -> set[str]:
+    return {rule["rule"] for rule in record["rules"] if rule["state"] in OPEN_STATES}
 
 
-def headline(report: Report) -> list[str]:
+def headline(report: FleetReport) -> list[str]:
     """What to say beside a verdict of the fleet: `3 hosts open in between and closed again`; [] for nothing."""
     watch = report.get("watch")
     if not watch:
@@ -251,14 +251,14 @@ def headline(report: Report) -> list[str]:
     return [text.format(counted(hosts, "host")) for hosts, text in parts if hosts]
 
 
-def waiting(report: Report) -> str:
+def waiting(report: FleetReport) -> str:
     """`3 requests wait`; "" for none."""
     requests = report.get("requests")
     number = requests["waiting"] if requests else 0
     return f"{counted(number, 'request')} {'waits' if number == 1 else 'wait'}" if number else ""
 
 
-def count_requests(records: Iterable[Record]) -> RequestCounts | None:
+def count_requests(records: Iterable[HostRecord]) -> RequestCounts | None:
     """The requests of a fleet's users that wait; None for none."""
     found: RequestCounts = {"waiting": 0, "hosts": 0, "left_out": 0}
     for record in records:
@@ -269,6 +269,6 @@ def count_requests(records: Iterable[Record]) -> RequestCounts | None:
     return found if found["hosts"] else None
 
 
-def open_requests(record: Record) -> list[Request]:
+def open_requests(record: HostRecord) -> list[UserRequest]:
     """The requests of a host that its plan does not answer."""
     return [one for one in record.get("requests") or () if "answer" not in one]

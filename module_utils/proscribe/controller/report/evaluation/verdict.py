@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from ....model.finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN
-from ....model.types.record import Record
+from ....model.types.record import HostRecord
 from ....model.types.report import ReportVerdict
 from ..text.wording import clean, counted, some
 from .arithmetic import covered
@@ -52,7 +52,9 @@ def strictest(gate_levels: Iterable[str]) -> str:
     return max(gate_levels, key=lambda gate: order.index(gate) if gate in order else len(order), default=order[0])
 
 
-def judge(records: Sequence[Record], gate_levels: Iterable[str], ansible_failed: bool, not_served: int = 0) -> Verdict:
+def judge(
+    records: Sequence[HostRecord], gate_levels: Iterable[str], ansible_failed: bool, not_served: int = 0
+) -> Verdict:
     """The verdict on a run that observed. `records` are the reconciled ones. `ansible_failed` says whether Ansible
     itself ends with an error (a host failed or was unreachable, and no task chose to ignore it). `not_served` is the
     number of hosts that Proscribe cannot observe because of their kind.
@@ -85,7 +87,7 @@ def _judge_failed(hosts: Sequence[str], ansible_failed: bool) -> Verdict:
 
 
 def judge_new(
-    records: Sequence[Record], gate_levels: Iterable[str], failed: bool, new: Sequence[New], not_served: int = 0
+    records: Sequence[HostRecord], gate_levels: Iterable[str], failed: bool, new: Sequence[New], not_served: int = 0
 ) -> Verdict:
     """As `judge`, for a run that is compared with an earlier one: only what is `new` since then counts for the gate.
     The gate is at least `noncompliant`, since comparing asks for a verdict.

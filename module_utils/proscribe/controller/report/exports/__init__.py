@@ -19,8 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
-from ....model.types.record import Record
-from ....model.types.report import Report
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport
 from ..evaluation.fleet_state import FleetState
 from ..history.transitions import Transitions
 from ..storage.files import whole
@@ -56,8 +56,8 @@ def of_history(names: Iterable[str]) -> bool:
 
 def write(
     directory: Path,
-    report: Report,
-    records: Iterable[Record],
+    report: FleetReport,
+    records: Iterable[HostRecord],
     names: Collection[str],
     fleet_state: FleetState | None = None,
     changes: Transitions | None = None,
@@ -91,17 +91,17 @@ def write(
 
 
 def pour(
-    stream: TextIO, report: Report, records: Iterable[Record], name: str, changes: Transitions | None = None
+    stream: TextIO, report: FleetReport, records: Iterable[HostRecord], name: str, changes: Transitions | None = None
 ) -> None:
     """Write one export of a report, by its name, to a stream: the same text as in its file."""
     fill([_made(formats()[name], stream, report, changes)], report, records)
 
 
-def _made(one: Format, stream: TextIO, report: Report, changes: Transitions | None) -> Export:
+def _made(one: Format, stream: TextIO, report: FleetReport, changes: Transitions | None) -> Export:
     return one.make_from_history(stream, report, changes) if one.make_from_history else one.make(stream, report)
 
 
-def fill(exports: Sequence[Export], report: Report, records: Iterable[Record]) -> None:
+def fill(exports: Sequence[Export], report: FleetReport, records: Iterable[HostRecord]) -> None:
     """Hand a report to exports: each host, then what comes after the last one."""
     answers = Reader()
     for record in records:
@@ -115,7 +115,7 @@ def fill(exports: Sequence[Export], report: Report, records: Iterable[Record]) -
         export.finish()
 
 
-def refresh(directory: Path, report: Report, fleet_state: FleetState) -> None:
+def refresh(directory: Path, report: FleetReport, fleet_state: FleetState) -> None:
     """Write anew what an earlier report has about all that is known: who reads it there is to see what is known now.
     Raises OSError.
     """

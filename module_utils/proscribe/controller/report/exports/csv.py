@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import TextIO
 
 from ....model.finding import LIFTED, UNKNOWN, Finding
-from ....model.types.report import Report
+from ....model.types.report import FleetReport
 from ..text.wording import clean, host_label
 from .format import Format
 from .record_lines import HOST, NOT_SERVED, Answer, Line
@@ -53,7 +53,7 @@ def row(*values: object) -> str:
 class Export:
     """Rows, as they come. A rule without evidence has one row, and so has what holds on a host (rule `host/answer`)."""
 
-    def __init__(self, stream: TextIO, report: Report) -> None:
+    def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._run = report["run"]["id"]
         self._lifted = {host_label(one["host"]) for one in report.get("lifted") or ()}
         self._stream = stream

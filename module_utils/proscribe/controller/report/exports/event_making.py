@@ -6,11 +6,19 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ....model.finding import BESIDE, COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, worst
+from ....model.finding import (
+    COMPLIANT,
+    ERROR,
+    EXTRA_RULE_GROUPS,
+    NONCOMPLIANT,
+    NOT_APPLICABLE,
+    UNKNOWN,
+    find_worst_state,
+)
 from ....model.plan import CONTROLS
 from ....model.types import event as types
-from ....model.types.record import Action, RecordError, Request
-from ....model.types.report import Report
+from ....model.types.record import RecordedAction, RecordError, UserRequest
+from ....model.types.report import FleetReport
 from ....model.words import EVENT_SCHEMA, EVENT_STATES
 from ..evaluation.observed import observed_at
 from ..evaluation.scope import cut_short
@@ -58,7 +66,7 @@ class Events:
 
     def __init__(
         self,
-        report: Report,
+        report: FleetReport,
         changes: Transitions | None,
         emit: Callable[[kinds.Event], object],
         only_changed: bool = False,
@@ -119,7 +127,7 @@ class Events:
         if self._changes is not None:
             for host in self._changes.hosts():
                 if host not in self._seen:
-                    previous = worst(span.state for span in self._changes.of(host))
+                    previous = find_worst_state(span.state for span in self._changes.of(host))
                     self._put_host(Seen.of(host_label(host), self._run["finished"]), GONE, previous, True)
         self._gate()
         self._summary()
@@ -145,7 +153,7 @@ class Events:
             return True
         control = rule.partition("/")[0]
         # What is beside the controls is observed with all of them together.
-        return control in controls or (control in BESIDE and set(CONTROLS) <= {*controls})
+        return control in controls or (control in EXTRA_RULE_GROUPS and set(CONTROLS) <= {*controls})
 
     def _host(self, answer: Answer, before: Before, seen: Seen) -> None:
         record, state = answer.record, answer.state
@@ -153,7 +161,7 @@ class Events:
         if before.changed:
             states = [found for rule, found in before.previous.items() if self._observed(rule)]
             # While a host does not answer, what was observed before goes on in the history; the host is unknown.
-            previous = before.previous.get("") or (worst(states) if states else None)
+            previous = before.previous.get("") or (find_worst_state(states) if states else None)
             changed = state != previous if previous else state not in (COMPLIANT, NOT_APPLICABLE)
         counted = record["rules_evaluated"]
         self._put_host(seen, state, previous, changed, record["reason"], record["errors"], counted)
@@ -200,7 +208,7 @@ class Events:
         }
         self._put(event, kinds.SEVERITY.get(line.state, kinds.INFORMATION), seen.host, line.rule, line.state)
 
-    def _action(self, seen: Seen, index: int, action: Action) -> None:
+    def _action(self, seen: Seen, index: int, action: RecordedAction) -> None:
         if self._skipped(kinds.ACTION, self._done):
             return
         event: types.ActionEvent = {
@@ -236,7 +244,7 @@ class Events:
         }
         self._put(event, kinds.NOTEWORTHY if remark.kind == ENDED else kinds.SEVERITY[NONCOMPLIANT], seen.host)
 
-    def _request(self, seen: Seen, request: Request, brought: frozenset[str]) -> None:
+    def _request(self, seen: Seen, request: UserRequest, brought: frozenset[str]) -> None:
         id_ = identity(kinds.REQUEST, request["service"], request["id"], request["user"])
         changed = True if id_ in brought else self._unchanged
         if self._skipped(kinds.REQUEST, changed):
@@ -302,7 +310,7 @@ class Events:
             "request": counts[kinds.REQUEST],
         }
 
-    def _common(self, kind: str, seen: Seen, changed: bool | None, rule: str = "", about: str = "") -> types.Event:
+    def _common(self, kind: str, seen: Seen, changed: bool | None, rule: str = "", about: str = "") -> types.EventLine:
         return {
             "schema": EVENT_SCHEMA,
             "kind": kind,

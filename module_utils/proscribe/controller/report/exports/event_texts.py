@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypedDict, TypeVar
 
 from ....model.types.event import EventError, EventFinding
-from ....model.types.record import Evidence, RecordError
+from ....model.types.record import FindingRecord, RecordError
 from ..text.wording import clean
 from .format import encoded
 from .record_lines import Line
@@ -83,7 +83,7 @@ class RuleState(TypedDict):
 def state_of(line: Line) -> RuleState:
     """What an event says of a rule, whatever the host."""
 
-    def finding(one: Evidence, most: int) -> EventFinding:
+    def finding(one: FindingRecord, most: int) -> EventFinding:
         return {
             "kind": cut_or_none(one["kind"], most),
             "id": cut_or_none(one["id"], most),

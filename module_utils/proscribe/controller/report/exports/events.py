@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from ....model.types.report import Report
+from ....model.types.report import FleetReport
 from ..history.transitions import Transitions
 from .event_making import Events
 from .format import Format
@@ -19,7 +19,7 @@ from .format import Format
 class Export(Events):
     """All events of a report, changed or not."""
 
-    def __init__(self, stream: TextIO, report: Report, changes: Transitions | None = None) -> None:
+    def __init__(self, stream: TextIO, report: FleetReport, changes: Transitions | None = None) -> None:
         super().__init__(report, changes, lambda event: stream.write(event.line + "\n"))
 
 

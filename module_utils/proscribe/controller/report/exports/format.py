@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TextIO
 
-from ....model.types.report import Report
+from ....model.types.report import FleetReport
 from ..evaluation.fleet_state import FleetState
 from ..history.transitions import Transitions
 from .record_lines import Answer
@@ -34,11 +34,11 @@ class Format(NamedTuple):
     name: str
     file: str  # in the run's folder
     meant_for: str  # of docs/exports.md
-    make: Callable[[TextIO, Report], Export]  # from the file's stream and the fleet report
+    make: Callable[[TextIO, FleetReport], Export]  # from the file's stream and the fleet report
     # Where it is about all that is known, not about its run alone: writes that to the stream.
-    write_fleet_state: Callable[[TextIO, Report, FleetState], None] | None = None
+    write_fleet_state: Callable[[TextIO, FleetReport, FleetState], None] | None = None
     # Where it also lists what changed: from what the history has of the run as well (None: it has nothing).
-    make_from_history: Callable[[TextIO, Report, Transitions | None], Export] | None = None
+    make_from_history: Callable[[TextIO, FleetReport, Transitions | None], Export] | None = None
     # Whether each report has it where `proscribe_exports` is not set. False for what few sites read, and for one whose
     # file another usual export writes.
     usual: bool = True

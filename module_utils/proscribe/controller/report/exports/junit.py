@@ -14,7 +14,7 @@ from html import escape  # also quotes, and XML has all of its five
 from typing import TextIO
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
-from ....model.types.report import Report
+from ....model.types.report import FleetReport
 from ..text.wording import clean, host_label
 from .format import Format
 from .record_lines import HOST, NOT_SERVED, Answer, Line
@@ -34,7 +34,7 @@ RESULTS = {
 class Export:
     """Suites, as they come."""
 
-    def __init__(self, stream: TextIO, report: Report) -> None:
+    def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream = stream
         stream.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="{_text(report["run"]["id"])}">\n')
 

@@ -18,7 +18,7 @@ from itertools import chain
 from typing import NamedTuple, TextIO
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
-from ....model.types.report import Report
+from ....model.types.report import FleetReport
 from ....model.types.run import RunWaiver
 from ..evaluation.frameworks import clauses, oscal_controls
 from ..evaluation.scope import parts
@@ -64,7 +64,7 @@ class Group:
 class Export:
     """Gathers the groups, at four bytes for each host and rule; writes all at the end."""
 
-    def __init__(self, stream: TextIO, report: Report) -> None:
+    def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream = stream
         self._report = report
         self._run = clean(report["run"]["id"])
@@ -269,7 +269,7 @@ def _token(value: object) -> str:
     return clean(value).strip() or "-"
 
 
-def _description(report: Report) -> str:
+def _description(report: FleetReport) -> str:
     summary = report["summary"]
     hosts = ", ".join(f"{count:,} {in_words(state)}" for state, count in summary["hosts"].items() if count)
     left = "".join(f"; {part}" for part in parts(report["run"]))

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TextIO
 
-from ....base.duration import moment_of, spelled
+from ....base.duration import format_moment, parse_moment
 from ....model.finding import COMPLIANT, LIFTED, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
-from ....model.types.report import Point, Report, ReportRun
+from ....model.types.report import FleetReport, ReportedExport, ReportRun
 from ..evaluation.fleet_state import FleetState, Host, Rules
 from ..evaluation.lifts import LiftResult
 from ..evaluation.modes import OFF
@@ -30,7 +30,7 @@ from .spool import Spool
 class Export:
     """The metrics of one run alone, where there is no other fleet state: the hosts that it asked."""
 
-    def __init__(self, stream: TextIO, report: Report) -> None:
+    def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream, self._report, self._fleet_state = stream, report, FleetState()
         self._in_run: set[str] = set()
 
@@ -66,7 +66,7 @@ OF_HOST = {
 }
 
 
-def write(stream: TextIO, report: Report, fleet_state: FleetState) -> None:
+def write(stream: TextIO, report: FleetReport, fleet_state: FleetState) -> None:
     """The fleet state as metrics; `report` is the fleet report of the newest run that is in it."""
     counts = _Counts()
     spools = {metric: Spool() for metric in OF_HOST}
@@ -249,7 +249,7 @@ def _of_waivers(fleet_state: FleetState) -> Iterator[str]:
     yield from _gauge("waiver_hosts", "Hosts that the waiver is for.", counts)
 
 
-def _of_points(points: Sequence[Point]) -> Iterator[str]:
+def _of_points(points: Sequence[ReportedExport]) -> Iterator[str]:
     """The exports of the newest run, each with its state."""
     named = [({"directory": one["directory"], "format": one["format"], "group": one["group"]}, one) for one in points]
     states = [({**labels, "state": one["state"]}, 1) for labels, one in named]
@@ -275,7 +275,7 @@ def _of_waiver(key: tuple[str, str]) -> dict[str, str]:
 def _oldest(fleet_state: FleetState, now: str) -> dict[int, str]:
     """The time before which an observation is too old, by how many seconds one is valid; 0 (for ever) has no time."""
     lengths: Iterable[int] = {host.stale_after for host in fleet_state.hosts.values()} - {0}
-    return {length: spelled(moment_of(now) - datetime.timedelta(seconds=length)) for length in lengths}
+    return {length: format_moment(parse_moment(now) - datetime.timedelta(seconds=length)) for length in lengths}
 
 
 def _apart(host: Host) -> list[tuple[str, str]]:

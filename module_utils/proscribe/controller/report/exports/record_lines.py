@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ....model.finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
-from ....model.types.record import Evidence, Record, Rule
-from ....model.words import BESIDE_STATES
+from ....model.types.record import FindingRecord, HostRecord, RuleRecord
+from ....model.words import EXTRA_STATES
 from ..evaluation import since_last_run
 from ..evaluation.arithmetic import rule_states
 from ..evaluation.failures import failures
@@ -21,7 +21,7 @@ from ..text.wording import clean, counted, evidences, host_label, in_words
 # The rule of what is said of a host as a whole. No control is called so.
 HOST = "host/answer"
 # What stands for a state where a host is not served.
-*_, NOT_SERVED = BESIDE_STATES
+*_, NOT_SERVED = EXTRA_STATES
 # What an error of a control, or of the run, is filed under: `apps/error`.
 ERRORS = "error"
 REFUSED = "refused"  # and what it has left as it is, which is no failure
@@ -46,7 +46,7 @@ class Line:
         state: str,
         waiver: str = "",
         reason: str = "",
-        findings: Sequence[Evidence] = (),
+        findings: Sequence[FindingRecord] = (),
         mode: str = "",
     ) -> None:
         self.rule, self.state, self.waiver, self.reason, self.findings = rule, state, waiver, reason, findings
@@ -88,7 +88,7 @@ class Answer(NamedTuple):
     lines: Sequence[Line]
     compliant: int
     idle: int
-    record: Record
+    record: HostRecord
     # What happened between two runs: no rule of a plan says it, and it does not count.
     between: Sequence[Line] = ()
 
@@ -111,9 +111,9 @@ class Reader:
     MOST = 10_000  # lines that are kept
 
     def __init__(self) -> None:
-        self._lines: dict[int, tuple[Rule, Line]] = {}
+        self._lines: dict[int, tuple[RuleRecord, Line]] = {}
 
-    def read(self, record: Record) -> Answer:
+    def read(self, record: HostRecord) -> Answer:
         """The answer that a reconciled host record is."""
         lines = [self._line(rule) for rule in record["rules"]]
         for control, state_, message in failures(record):
@@ -132,7 +132,7 @@ class Reader:
             idle = counts[NOT_APPLICABLE] - listed.count(NOT_APPLICABLE)
         return Answer(host_label(record["host"]), state, lines, compliant, idle, record, _between(record))
 
-    def _line(self, rule: Rule) -> Line:
+    def _line(self, rule: RuleRecord) -> Line:
         known = self._lines.get(id(rule))
         if known is None:
             if len(self._lines) >= self.MOST:
@@ -146,11 +146,11 @@ class Reader:
         return known[1]
 
 
-def _between(record: Record) -> list[Line]:
+def _between(record: HostRecord) -> list[Line]:
     """One line for each kind of thing that happened, with its evidence."""
-    filed: dict[tuple[str, str], list[Evidence]] = {}
+    filed: dict[tuple[str, str], list[FindingRecord]] = {}
     for one in since_last_run.remarks(record):
-        filed.setdefault(one.filed, []).append(one.finding.as_dict())
+        filed.setdefault(one.filed, []).append(one.finding.convert_to_dict())
     return [Line(rule, state, findings=found) for (rule, state), found in filed.items()]
 
 

@@ -13,7 +13,7 @@ from typing import TextIO
 from urllib.parse import quote
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED, WATCH
-from ....model.types.report import Report
+from ....model.types.report import FleetReport
 from ..evaluation.frameworks import clauses
 from ..evaluation.since_last_run import RULES
 from ..text.wording import clean, host_label
@@ -44,7 +44,7 @@ class Export:
 
     waived = True
 
-    def __init__(self, stream: TextIO, report: Report) -> None:
+    def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream = stream
         self._report = report
         self._reasons = {clean(waiver["id"]): clean(waiver["reason"]) for waiver in report["waivers"]}
@@ -120,7 +120,7 @@ class Open(Export):
     waived = False
 
 
-def rules(report: Report) -> Iterator[dict[str, object]]:
+def rules(report: FleetReport) -> Iterator[dict[str, object]]:
     """The rules that some host lists, and the one about the host itself, each with the clauses that it serves."""
     between = RULES if report.get(WATCH) else {}
     for name in [HOST, *between, *(clean(rule["rule"]) for rule in report["rules"])]:

@@ -11,11 +11,11 @@ import datetime
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ....base.duration import spelled
+from ....base.duration import format_moment
 from ....model.types.history import PastRun
-from ....model.types.record import Record
-from ....model.types.report import Report
-from ....wire.store import PLANS
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport
+from ....wire.store import PLANS_DIRECTORY
 from ..evaluation.lifts import LiftResult
 from ..evaluation.scope import Run
 from . import lifts, queries, recording
@@ -45,7 +45,7 @@ class History:
         return Plans(self._plans)
 
     def record(
-        self, report: Report, records: Iterable[Record], keep: int = 0, now: datetime.datetime | None = None
+        self, report: FleetReport, records: Iterable[HostRecord], keep: int = 0, now: datetime.datetime | None = None
     ) -> Written:
         """Remember a run: its fleet report and its reconciled host records, which are gone through once. All of it or
         nothing; a run that is known already stays as it is. What ended more than `keep` seconds ago is forgotten (0:
@@ -55,7 +55,7 @@ class History:
             written = recording.record(session, report, map(with_storable_name, records), self.plans)
             if keep:
                 now = now or datetime.datetime.now(datetime.timezone.utc)
-                recording.prune(session, spelled(now - datetime.timedelta(seconds=keep)))
+                recording.prune(session, format_moment(now - datetime.timedelta(seconds=keep)))
             return written
 
     def record_lift(self, run: Run, at: str, results: Mapping[str, LiftResult]) -> None:
@@ -95,7 +95,7 @@ def open_history(where: str, reports: Path) -> History | None:
     """
     if where == OFF:
         return None
-    plans = reports / PLANS
+    plans = reports / PLANS_DIRECTORY
     if where == SQLITE:
         return History(SQLite(reports / FILE), plans)
     from .server import Server  # the optional part

@@ -10,9 +10,20 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ....model.finding import BESIDE, COMPLIANT, ERROR, LIFTED, NONCOMPLIANT, ON_REQUEST, OPEN, REPAIRED, WAIVED, worst
+from ....model.finding import (
+    COMPLIANT,
+    ERROR,
+    EXTRA_RULE_GROUPS,
+    LIFTED,
+    NONCOMPLIANT,
+    OPEN_STATES,
+    REPAIRED,
+    RULES_ON_REQUEST,
+    WAIVED,
+    find_worst_state,
+)
 from ....model.plan import CONTROLS
-from ....model.types.record import Record
+from ....model.types.record import HostRecord
 from ..evaluation.arithmetic import answered
 from ..evaluation.lifts import make_lift_rule
 from ..evaluation.observed import is_observed_since, observed_at
@@ -22,7 +33,7 @@ from .plans import Plans
 from .said import BLIND, Said
 from .tables import HOST, HOST_COLUMNS, WITHDRAWN, HostRow, RunRow, among, select_hosts, select_open
 
-OPENING = (*OPEN, WAIVED)  # the states that open an incident
+OPENING = (*OPEN_STATES, WAIVED)  # the states that open an incident
 
 
 class Going(NamedTuple):
@@ -40,7 +51,7 @@ class Batch:
     """
 
     def __init__(
-        self, session: Session, run: RunRow, records: list[Record], plans: Plans, bundles: Bundles, said: Said
+        self, session: Session, run: RunRow, records: list[HostRecord], plans: Plans, bundles: Bundles, said: Said
     ) -> None:
         self.run, self.plans, self.bundles, self.said = run, plans, bundles, said
         self.controls: list[str] = json.loads(run.controls) or list(CONTROLS)
@@ -59,12 +70,12 @@ class Batch:
             host = record["host"]
             self._take(record, known.get(host, HostRow(host)), going.get(host, ()))
 
-    def _take(self, record: Record, before: HostRow, going: Iterable[Going]) -> None:
+    def _take(self, record: HostRecord, before: HostRow, going: Iterable[Going]) -> None:
         at = observed_at(record, self.run.started, self.run.finished)
         # A run that ends late may bring an older observation than the known one; it says nothing new.
         fresh = [control for control in self.controls if at >= getattr(before, control)] if answered(record) else []
         if fresh:
-            fresh += [name for name in BESIDE if self._about(name, record)]
+            fresh += [name for name in EXTRA_RULE_GROUPS if self._about(name, record)]
         going = list(going)
         unobserved = self._lifted_since(record, going)
         fresh = [control for control in fresh if control not in unobserved]
@@ -93,7 +104,9 @@ class Batch:
         for (state, _, end), rules in beginning.items():
             self._add(record["host"], rules, Going("", state, at, self.run.id), end, at)
             self.opened += len(rules)
-        wrong = {rule.partition("/")[0] for (state, *_), rules in beginning.items() if state in OPEN for rule in rules}
+        wrong = {
+            rule.partition("/")[0] for (state, *_), rules in beginning.items() if state in OPEN_STATES for rule in rules
+        }
         self.new_plans += [
             {"host": record["host"], "run": self.run.id, "control": control}
             for control in sorted(wrong - {HOST})
@@ -102,7 +115,7 @@ class Batch:
         if expected or fresh:
             self.hosts.append(self._host(record, before, fresh, at, expected))
 
-    def _lifted_since(self, record: Record, going: Iterable[Going]) -> set[str]:
+    def _lifted_since(self, record: HostRecord, going: Iterable[Going]) -> set[str]:
         """Return the controls that were lifted after a host was observed."""
         lifted: set[str] = set()
         for incident in going:
@@ -112,7 +125,7 @@ class Batch:
                 lifted.update(rule.partition("/")[0] for rule in self.bundles.rules(incident.bundle))
         return lifted
 
-    def _about(self, name: str, record: Record) -> bool:
+    def _about(self, name: str, record: HostRecord) -> bool:
         """Whether a record says how something beside the controls is: all of these were observed, or it was too."""
         return len(self.controls) == len(CONTROLS) or name in (record.get("controls") or {})
 
@@ -125,9 +138,9 @@ class Batch:
             return ""
         if rule == make_lift_rule(control):  # what is observed now takes its place
             states = [now for named, (now, _) in said.items() if named.partition("/")[0] == control]
-            return worst(states) if states else COMPLIANT
+            return find_worst_state(states) if states else COMPLIANT
         if rule not in said:
-            if rule in ON_REQUEST:
+            if rule in RULES_ON_REQUEST:
                 return ""
             return WITHDRAWN if self._withdrawn(rule, old, new) else COMPLIANT
         now = said[rule][0]
@@ -157,8 +170,10 @@ class Batch:
         # A rule that is no service of the old plan is a setting, of which plans do not list the rules.
         return before is not None and service in before.get(control, ()) and service not in services[control]
 
-    def _host(self, record: Record, before: HostRow, fresh: Iterable[str], at: str, expected: bool) -> dict[str, str]:
-        row = before._replace(**dict.fromkeys([control for control in fresh if control not in BESIDE], at))
+    def _host(
+        self, record: HostRecord, before: HostRow, fresh: Iterable[str], at: str, expected: bool
+    ) -> dict[str, str]:
+        row = before._replace(**dict.fromkeys([control for control in fresh if control not in EXTRA_RULE_GROUPS], at))
         if fresh:
             row = row._replace(plan=record["plan"] or "")
         if expected:

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ....model.finding import WAIVED
-from ....model.plan import canonical
-from ....model.types.record import Record, Rule
-from ....model.types.report import Report, ReportRun
+from ....model.plan import format_canonical
+from ....model.types.record import HostRecord, RuleRecord
+from ....model.types.report import FleetReport, ReportRun
 from ..evaluation.fleet_state import named
 from ..text.wording import clean, evidence
 from .database import Session
@@ -69,7 +69,7 @@ ADD_USE = f"""{insert(USES, ("id", *Use._fields))} ON CONFLICT (inventory, waive
     attempts = CASE WHEN excluded.attempts > {USES}.attempts THEN excluded.attempts ELSE {USES}.attempts END"""
 
 
-def waivers(session: Session, report: Report) -> None:
+def waivers(session: Session, report: FleetReport) -> None:
     """Store the waivers of a run where they changed."""
     run = report["run"]
     inventory, finished, whole = _key_of_inventory(run), run["finished"], run.get("whole")
@@ -82,7 +82,7 @@ def waivers(session: Session, report: Report) -> None:
         before = known.pop(id_, None)
         if before and before.seen > finished:  # a run that ends late says nothing new
             continue
-        facts = canonical({key: value for key, value in waiver.items() if key not in PASSING})
+        facts = format_canonical({key: value for key, value in waiver.items() if key not in PASSING})
         hosts = json.dumps(sorted(map(clean, waiver.get("hosts") or ()))[:MOST_HOSTS])
         row = Stretch(inventory, id_, finished, finished, waiver["status"], facts, hosts)
         if before is None or (before.status, before.facts) != (row.status, row.facts):
@@ -102,16 +102,16 @@ class Uses:
     A waiver that the run does not have is one host's claim, and so is left out.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: FleetReport) -> None:
         self._inventory = _key_of_inventory(report["run"])
         self._waivers = frozenset(waiver["id"] for waiver in report["waivers"])
-        self._same: dict[int, tuple[Rule, list[tuple[str, str]]]] = {}
+        self._same: dict[int, tuple[RuleRecord, list[tuple[str, str]]]] = {}
 
-    def record(self, session: Session, records: Iterable[tuple[Record, str]]) -> None:
+    def record(self, session: Session, records: Iterable[tuple[HostRecord, str]]) -> None:
         """Store what these records have, each with the time of its observation."""
         session.many(ADD_USE, [row for record, at in records for row in self._of(record, at)])
 
-    def _of(self, record: Record, at: str) -> Iterable[dict[str, object]]:
+    def _of(self, record: HostRecord, at: str) -> Iterable[dict[str, object]]:
         for rule in record["rules"]:
             if rule["state"] != WAIVED or rule["waiver"] not in self._waivers:
                 continue
@@ -120,7 +120,7 @@ class Uses:
                 use = Use(self._inventory, clean(rule["waiver"] or ""), record["host"], name, what, at, at, refused)
                 yield {"id": id_, **use._asdict()}
 
-    def _found(self, rule: Rule) -> list[tuple[str, str]]:
+    def _found(self, rule: RuleRecord) -> list[tuple[str, str]]:
         known = self._same.get(id(rule))
         if known is None:
             if len(self._same) > 10_000:

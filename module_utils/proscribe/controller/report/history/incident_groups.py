@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
-from ....model.plan import canonical
+from ....model.plan import format_canonical
 from .database import Session
 from .tables import ADD_BUNDLE, among, select_bundles
 
@@ -41,7 +41,7 @@ class Bundles:
 
     def of(self, rules: Rules) -> str:
         """The id of the bundle of these rules, which `save` writes if it is new."""
-        id_ = hashlib.sha256(canonical(rules).encode()).hexdigest()[:32]
+        id_ = hashlib.sha256(format_canonical(rules).encode()).hexdigest()[:32]
         if id_ not in self._known:
             self._known[id_] = rules
             self._adding += [{"id": id_, "rule": rule, "evidence": evidence} for rule, evidence in rules.items()]

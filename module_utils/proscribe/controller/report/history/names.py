@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from ....model.finding import BESIDE
+from ....model.finding import EXTRA_RULE_GROUPS
 from ....model.plan import CONTROLS
 from ..evaluation.rules import OF_CONTROL
 from ..text.wording import clean
@@ -57,7 +57,7 @@ def _check_rule(scope: Scope, found: Iterable[HostRow], plans: Plans, past: set[
     every = {f"{name}/{one}" for services in known.values() for name, listed in services.items() for one in listed}
     every |= past | {f"{name}/{one}" for name in controls for one in OF_CONTROL.get(name, ())}
     near = _near(scope.rule, every)
-    if control not in (*CONTROLS, *BESIDE) or not about:
+    if control not in (*CONTROLS, *EXTRA_RULE_GROUPS) or not about:
         raise NoSuchName(f"{clean(scope.rule)!r} is no rule, such as apps/wechat{near}")
     if missing := [digest for digest in digests if digest not in known]:
         gone = f"the plan {missing[0][:19]} that hosts answered for is not kept any more"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ....model.finding import NONCOMPLIANT, OPEN, WAIVED
+from ....model.finding import NONCOMPLIANT, OPEN_STATES, WAIVED
 from .database import Session
 from .queries import FLAPS
 from .tables import DRIFTED, NEW_PLANS, STORY
@@ -24,7 +24,7 @@ class Change(NamedTuple):
 
 def changes(session: Session, run: str) -> list[Change]:
     """What began or ended in a run, by host and rule."""
-    wrong = ", ".join(f"'{state}'" for state in OPEN)
+    wrong = ", ".join(f"'{state}'" for state in OPEN_STATES)
     query = f"""SELECT e.host, b.rule, e.state, b.evidence, e.opened, COALESCE(e.ended, '') FROM {STORY}
         WHERE (e.opened_run = :run OR e.closed_run = :run) AND e.state IN ({wrong})
         ORDER BY e.host, b.rule, e.opened"""

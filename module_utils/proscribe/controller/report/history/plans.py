@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ....host.controls.group_policy.identity import slug
 from ....model.finding import GROUP_POLICY, WATCH
-from ....wire.store import Store
+from ....wire.store import PlanStore
 
 WATCH_RULES = frozenset({"watcher", "plan"})  # of the watch, without its name
 
@@ -16,7 +16,7 @@ class Plans:
     """The services of the plans that hosts answered for, by digest; each is read once."""
 
     def __init__(self, store: Path) -> None:
-        self._store = Store(store)
+        self._store = PlanStore(store)
         self._read: dict[str, Mapping[str, frozenset[str]] | None] = {}
 
     def services(self, digest: str) -> Mapping[str, frozenset[str]] | None:
@@ -27,7 +27,7 @@ class Plans:
 
     def _load(self, digest: str) -> Mapping[str, frozenset[str]] | None:
         try:
-            plan = self._store.stored(digest)
+            plan = self._store.read_stored_plan(digest)
             found = {control: frozenset(part["services"]) for control, part in plan["controls"].items()}
             if policy := plan.get("group_policy"):
                 found[GROUP_POLICY] = frozenset(slug(one["name"]) for one in policy["objects"])

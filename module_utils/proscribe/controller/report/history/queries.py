@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ....base.duration import moment_of
+from ....base.duration import parse_moment
 from ....model.finding import COMPLIANT, LIFTED, NONCOMPLIANT, REPAIRED, STATES
 from ....model.plan import CONTROLS
 from ....model.types.history import PastRun
-from ....model.types.report import Summary
+from ....model.types.report import ReportSummary
 from .database import Session
 from .plans import Plans
 from .tables import DEPARTED, DRIFTED, HOST, HOST_COLUMNS, NEW_PLANS, STORY, HostRow
@@ -224,7 +224,8 @@ def repairs(session: Session, scope: Scope) -> Repairs:
         ) AS times GROUP BY opened, closed"""
     found = list(session.rows(query, scope.values()))
     took = sorted(
-        (round((moment_of(closed) - moment_of(opened)).total_seconds()), times) for opened, closed, times, _ in found
+        (round((parse_moment(closed) - parse_moment(opened)).total_seconds()), times)
+        for opened, closed, times, _ in found
     )
     number, rules = sum(times for _, times in took), sum(int(row[3]) for row in found)
     hosts = next(session.rows(f"SELECT COUNT(DISTINCT e.host) FROM {STORY} WHERE {ended}", scope.values()))[0]
@@ -249,7 +250,7 @@ def flapping(session: Session, scope: Scope, most: int = 50) -> list[Flap]:
 
 def unseen(session: Session, scope: Scope, before: str) -> list[Unseen]:
     """The hosts of which no control was seen since `before`, longest unseen first."""
-    # SQLite's MAX of several values is PostgreSQL's GREATEST, so the newest is found here.
+    # SQLite's MAX of several values is PostgreSQL's MAX_COUNT, so the newest is found here.
     old = " AND ".join(f"{control} < :before" for control in CONTROLS)
     one = " AND name = :host" if scope.host else ""
     query = f"SELECT name, {', '.join(CONTROLS)} FROM proscribe_host WHERE {old}{one}"
@@ -285,7 +286,9 @@ def days(session: Session, until: str, number: int, like_run: str = "") -> list[
             FROM proscribe_run WHERE inventory = :inventory AND scope = :scope AND controls = :controls
                 AND finished >= :since AND finished <= :until
         ) AS of_day WHERE place = 1 ORDER BY finished"""
-    since = (moment_of(until) - datetime.timedelta(days=number - 1)).date().isoformat()  # sorts before all of its day
+    since = (
+        (parse_moment(until) - datetime.timedelta(days=number - 1)).date().isoformat()
+    )  # sorts before all of its day
     return [_point(*row) for row in session.rows(query, {**like, "since": since, "until": until})]
 
 
@@ -299,7 +302,7 @@ def _comparable(session: Session, like_run: str) -> dict[str, str] | None:
 
 
 def _point(id_: str, finished: str, mode: str, summary: str) -> PastRun:
-    said: Summary = json.loads(summary)
+    said: ReportSummary = json.loads(summary)
     return {
         "run": id_,
         "finished": finished,

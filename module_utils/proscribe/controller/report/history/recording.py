@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
 
-from ....model.types.record import Record
-from ....model.types.report import Report
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport
 from ..evaluation.observed import observed_at
 from ..evaluation.scope import EXAMPLE as EXAMPLE_INVENTORY
 from ..evaluation.scope import left_out
@@ -39,7 +39,7 @@ class Written(NamedTuple):
     closed: int = 0
 
 
-def record(session: Session, report: Report, records: Iterable[Record], plans: Plans) -> Written:
+def record(session: Session, report: FleetReport, records: Iterable[HostRecord], plans: Plans) -> Written:
     """Write a run and its (reconciled) records. A run that is there already is left as it is."""
     run = _row(report)
     if list(session.rows("SELECT id FROM proscribe_run WHERE id = :id", {"id": run.id})):
@@ -63,7 +63,7 @@ def record(session: Session, report: Report, records: Iterable[Record], plans: P
     return Written(opened, closed)
 
 
-def _row(report: Report) -> RunRow:
+def _row(report: FleetReport) -> RunRow:
     run = report["run"]
     return RunRow(
         run["id"],

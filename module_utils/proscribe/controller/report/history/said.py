@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ....model.finding import ERROR, NOT_APPLICABLE, STATES, UNKNOWN, worst
-from ....model.types.record import Record, Rule
+from ....model.finding import ERROR, NOT_APPLICABLE, STATES, UNKNOWN, find_worst_state
+from ....model.types.record import HostRecord, RuleRecord
 from ..text.wording import clean, evidence, host_label
 from .tables import HOST
 
@@ -20,10 +20,10 @@ class Said:
     """What records say. Thousands of hosts list the very same rules, so what was said of them is remembered."""
 
     def __init__(self) -> None:
-        self._same: dict[tuple[str | int, ...], tuple[Sequence[Rule], Mapping[str, tuple[str, str]]]] = {}
+        self._same: dict[tuple[str | int, ...], tuple[Sequence[RuleRecord], Mapping[str, tuple[str, str]]]] = {}
         self._remembered = 0
 
-    def of(self, record: Record, fresh: list[str], about_host: bool) -> Mapping[str, tuple[str, str]]:
+    def of(self, record: HostRecord, fresh: list[str], about_host: bool) -> Mapping[str, tuple[str, str]]:
         """{rule: (state, evidence)} of the controls that were observed, and of the host as a whole (rule "")."""
         rules = record["rules"]
         key: tuple[str | int, ...] = (*fresh, *map(id, rules))
@@ -42,7 +42,11 @@ class Said:
         evidence = self._same[key][1]
         listed = [rule["state"] for rule in rules]
         # The host is worse than its rules when it gave no answer, or when a correction or a task failed.
-        if about_host and record["state"] in BLIND and (not listed or _rank(record["state"]) < _rank(worst(listed))):
+        if (
+            about_host
+            and record["state"] in BLIND
+            and (not listed or _rank(record["state"]) < _rank(find_worst_state(listed)))
+        ):
             errors = "; ".join(str(error["message"]) for error in record["errors"])
             return {HOST: (record["state"], _printable(record["reason"] or errors or record["state"])), **evidence}
         return evidence
@@ -52,7 +56,7 @@ def _rank(state: str) -> int:
     return STATES.index(state)
 
 
-def _evidence(rule: Rule) -> str:
+def _evidence(rule: RuleRecord) -> str:
     if rule["state"] == NOT_APPLICABLE:
         return ""
     first = evidence(rule["findings"][0]) if rule["findings"] else rule["reason"] or ""
@@ -65,7 +69,7 @@ def storable_name(host: str) -> str:
     return host_label(host) if UNSTORABLE.search(host) else host
 
 
-def with_storable_name(record: Record) -> Record:
+def with_storable_name(record: HostRecord) -> HostRecord:
     """Return a record with the name that the history keeps."""
     name = storable_name(record["host"])
     return record if name == record["host"] else {**record, "host": name}

@@ -12,8 +12,8 @@ import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ....model.types.record import Record
-from ....wire.replies.shapes import GREATEST
+from ....model.types.record import HostRecord
+from ....wire.replies.shapes import MAX_COUNT
 from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, Remark, remarks
 from .database import Session
 from .tables import BETWEEN, among, insert, places
@@ -56,7 +56,7 @@ def identity(*names: str) -> str:
     return hashlib.sha256("\0".join(names).encode()).hexdigest()[:32]
 
 
-def record(session: Session, run: str, records: Iterable[Record]) -> None:
+def record(session: Session, run: str, records: Iterable[HostRecord]) -> None:
     """Merge what the records of some hosts say into what is known. Costs nothing for hosts that say nothing."""
     found = {rec["host"]: entries for rec in records if (entries := list(_entries(rec, run)))}
     if not found:
@@ -78,7 +78,7 @@ def record(session: Session, run: str, records: Iterable[Record]) -> None:
     session.many(ADD, [one._asdict() for one in adding])
 
 
-def _entries(rec: Record, run: str) -> Iterable[Entry]:
+def _entries(rec: HostRecord, run: str) -> Iterable[Entry]:
     host = rec["host"]
     for one in remarks(rec):
         if one.kind in (INCIDENT, ENDED, FROZEN):
@@ -111,8 +111,8 @@ def _merged(entry: Entry, before: list[Entry]) -> Entry:
         first=min(entry.first, *(one.first for one in before)),
         last=max(entry.last, last),
         # A host may claim anything in each run, and a sum that no database takes would end the history of all.
-        times=min(GREATEST, max(entry.times, sum(one.times for one in before) + later)),
-        corrected=min(GREATEST, max(entry.corrected, sum(one.corrected for one in before))),
+        times=min(MAX_COUNT, max(entry.times, sum(one.times for one in before) + later)),
+        corrected=min(MAX_COUNT, max(entry.corrected, sum(one.corrected for one in before))),
         users=json.dumps(list(dict.fromkeys(users))[:MOST_USERS]),
     )
     return merged if [merged] == before else merged._replace(run=entry.run)

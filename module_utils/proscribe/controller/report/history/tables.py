@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ....model.plan import CONTROLS
-from ....model.words import BESIDE_STATES
+from ....model.words import EXTRA_STATES
 
 VERSION = 1
 
@@ -75,7 +75,7 @@ NEW_PLANS = "proscribe_new_plan"
 HOST = ""  # the rule of an incident of the host as a whole: it gave no answer, or a correction failed
 
 # How an incident can end, besides going over into another state.
-WITHDRAWN, GONE, *_ = BESIDE_STATES
+WITHDRAWN, GONE, *_ = EXTRA_STATES
 
 # The incidents rule by rule: what all questions are about.
 STORY = """proscribe_episode e JOIN proscribe_bundle b ON b.id = e.bundle"""

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ....model.finding import OPEN, STATES
+from ....model.finding import OPEN_STATES, STATES
 from ....model.plan import CONTROLS
-from ....model.types.record import Record, Request, Rule
+from ....model.types.record import HostRecord, RuleRecord, UserRequest
 from ..evaluation.groups import Group, Grouping, Part, worst_first
 from ..evaluation.since_last_run import Remark, open_requests, remarks
 
@@ -28,9 +28,9 @@ class Host(NamedTuple):
     state: str
     parts: tuple[int, ...]
     departments: tuple[str, ...]
-    record: Record
+    record: HostRecord
     remarks: Sequence[Remark]  # on the time between two runs
-    requests: Sequence[Request]  # of its users, that wait
+    requests: Sequence[UserRequest]  # of its users, that wait
     since: Mapping[int, str]  # by number of the part (or WHOLE), where known: since when the first has been so
 
 
@@ -47,7 +47,7 @@ class Breakdown(NamedTuple):
 
     hosts: Sequence[Host]  # by name, numbers in it counted as numbers
     parts: Sequence[Part]
-    rules: Sequence[Rule]
+    rules: Sequence[RuleRecord]
     groups: Sequence[Group]
     group_since: Sequence[str]  # for each group, "" if not known
     departments: Mapping[str, Counts]  # hosts by state; worst first
@@ -60,7 +60,7 @@ class Breakdown(NamedTuple):
 
 
 def break_down(
-    records: Iterable[Record],
+    records: Iterable[HostRecord],
     departments: Mapping[str, Iterable[str]],
     since: Since,
     finished: str,
@@ -113,9 +113,9 @@ def natural(name: str) -> tuple[object, ...]:
     return (*((len(piece), piece) if place % 2 else piece for place, piece in enumerate(pieces)), (0, name))
 
 
-def _without_rules(record: Record) -> Record:
+def _without_rules(record: HostRecord) -> HostRecord:
     """What the page and its advice need of a record beside its rules, which the groups have."""
-    found: Record = {
+    found: HostRecord = {
         "schema": record["schema"],
         "host": record["host"],
         "state": record["state"],
@@ -184,7 +184,7 @@ def _missing(
     controls: defaultdict[str, set[str]] = defaultdict(set)
 
     def open_names(part: Part) -> list[str]:
-        names = list(names_of(part)) if part.state in OPEN and not part.evidence else []
+        names = list(names_of(part)) if part.state in OPEN_STATES and not part.evidence else []
         for name in names:
             controls[name].add(part.control)
         return names
@@ -210,12 +210,12 @@ def _attempts(hosts: Iterable[Host]) -> dict[str, tuple[int, int]]:
     return {rule: (count, places[rule]) for rule, count in sorted(times.items(), key=lambda item: (-item[1], item[0]))}
 
 
-def _services(part: Part, rules: Sequence[Rule], settings: Collection[str]) -> list[str]:
+def _services(part: Part, rules: Sequence[RuleRecord], settings: Collection[str]) -> list[str]:
     names = [rules[number]["rule"] for number in part.rules]
     return [name.partition("/")[2] or name for name in names if name not in settings]
 
 
-def _settings(part: Part, rules: Sequence[Rule], settings: Collection[str]) -> list[str]:
+def _settings(part: Part, rules: Sequence[RuleRecord], settings: Collection[str]) -> list[str]:
     return [name for number in part.rules if (name := rules[number]["rule"]) in settings]
 
 

@@ -18,7 +18,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ....model.finding import STATES, Finding
-from ....model.types.record import OfControl, Rule
+from ....model.types.record import ControlRecord, RuleRecord
 from ..evaluation.groups import Group, Part
 from ..evaluation.modes import AUDIT, ENFORCE, OFF
 from ..text.wording import clean, host_label, in_words
@@ -89,7 +89,7 @@ def _json(value: object) -> str:
 
 
 def _rules(
-    rules: Iterable[Rule], texts: Texts, findings: Lists, most: int, settings: Collection[str]
+    rules: Iterable[RuleRecord], texts: Texts, findings: Lists, most: int, settings: Collection[str]
 ) -> Iterator[list[object]]:
     spent = 0
     for rule in rules:
@@ -116,7 +116,7 @@ def _most(attempts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(attempts.items(), key=lambda item: (-item[1], item[0]))[:MOST_ATTEMPTS]
 
 
-def _controls(controls: Mapping[str, OfControl]) -> Iterator[tuple[str, str]]:
+def _controls(controls: Mapping[str, ControlRecord]) -> Iterator[tuple[str, str]]:
     """What of each control is done on the host, and how it stands, in words."""
     for name, control in controls.items():
         if mode := control.get("mode"):

@@ -9,10 +9,10 @@ import datetime
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ....base.duration import moment_of
-from ....model.finding import NOT_APPLICABLE, OPEN, WAIVED
+from ....base.duration import parse_moment
+from ....model.finding import NOT_APPLICABLE, OPEN_STATES, WAIVED
 from ....model.types.history import PastRun
-from ....wire.replies.shapes import cut
+from ....wire.replies.shapes import truncate_text
 from ..text.wording import counted, in_words
 
 DAYS = 90
@@ -57,8 +57,8 @@ def picture(runs: Sequence[PastRun], finished: str, part: str = "") -> Picture |
     """
     if len(runs) < 2:
         return None  # and the time of a run without a history is not read
-    last = moment_of(finished).date()
-    placed = [(DAYS - 1 - (last - moment_of(run["finished"]).date()).days, run) for run in runs]
+    last = parse_moment(finished).date()
+    placed = [(DAYS - 1 - (last - parse_moment(run["finished"]).date()).days, run) for run in runs]
     shown = [(place, run) for place, run in placed if 0 <= place < DAYS]
     if not shown:
         return None
@@ -68,7 +68,7 @@ def picture(runs: Sequence[PastRun], finished: str, part: str = "") -> Picture |
     lines = [
         f"{len(days)} days have a run. Not meeting the ban on these: {found}.",
         f"The last is {days[-1].words}.",
-        *([f"Runs like this one: {cut(part, LINE)}."] if part else []),
+        *([f"Runs like this one: {truncate_text(part, LINE)}."] if part else []),
     ]
     title = f"Hosts that do not meet the ban, in the {DAYS} days to {last}"
     return Picture(days, title, lines, (str(last - datetime.timedelta(days=DAYS - 1)), str(last)))
@@ -83,7 +83,7 @@ def svg(drawn: Picture) -> str:
 
 def _day(place: int, run: PastRun, most: int) -> Day:
     at, pieces = float(HEIGHT - FOOT), []
-    for state in OPEN:
+    for state in OPEN_STATES:
         if count := run["hosts"].get(state, 0):
             height = max(count * (HEIGHT - FOOT - ROOM) / most, LEAST)
             at -= height
@@ -96,7 +96,7 @@ def _words(run: PastRun) -> tuple[str, bool]:
     """What a run found, and whether every host met the ban."""
     counts = {state: count for state, count in run["hosts"].items() if count}
     hosts = sum(counts.values())
-    wrong = ", ".join(f"{counts[state]:,} {in_words(state)}" for state in OPEN if state in counts)
+    wrong = ", ".join(f"{counts[state]:,} {in_words(state)}" for state in OPEN_STATES if state in counts)
     if wrong:
         return f"{wrong}, of {counted(hosts, 'host')}", False
     if hosts == counts.get(NOT_APPLICABLE, 0):  # nothing evaluated is no success
@@ -106,4 +106,4 @@ def _words(run: PastRun) -> tuple[str, bool]:
 
 
 def _open(run: PastRun) -> int:
-    return sum(run["hosts"].get(state, 0) for state in OPEN)
+    return sum(run["hosts"].get(state, 0) for state in OPEN_STATES)

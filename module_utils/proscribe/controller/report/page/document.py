@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from ....model.types.history import PastRun
-from ....model.types.record import Record
-from ....model.types.report import Report
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport
 from ..evaluation.scope import parts
 from . import counts, facts, findings, headline, hosts, since_last_run, waivers
 from .breakdown import Since, break_down
@@ -27,8 +27,8 @@ SCRIPTS = ("data", "dom", "address", "choose", "list", "panel", "start")
 
 
 def page(
-    report: Report,
-    records: Iterable[Record],
+    report: FleetReport,
+    records: Iterable[HostRecord],
     *,
     trend: Sequence[PastRun] = (),
     days: Sequence[PastRun] = (),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ....model.finding import UNKNOWN
-from ....model.types.record import Record, Rule
-from ....model.types.report import Report, ReportRun
-from ....model.types.run import Upcoming
+from ....model.types.record import HostRecord, RuleRecord
+from ....model.types.report import FleetReport, ReportRun
+from ....model.types.run import UpcomingRestriction
 from ..evaluation.advice import advice
 from ..evaluation.modes import described
 from ..evaluation.scope import cut_short, parts
@@ -18,20 +18,22 @@ from .breakdown import Breakdown
 from .listings import Listing
 
 
-def suggestions(report: Report, breakdown: Breakdown, directory: str) -> Sequence[Suggestion]:
+def suggestions(report: FleetReport, breakdown: Breakdown, directory: str) -> Sequence[Suggestion]:
     """What to do, with the commands to type; `directory` is where the report will be, "" if that is not known."""
-    records: list[Record] = [{**host.record, "rules": list(_rules(breakdown, host.parts))} for host in breakdown.hosts]
+    records: list[HostRecord] = [
+        {**host.record, "rules": list(_rules(breakdown, host.parts))} for host in breakdown.hosts
+    ]
     return advice(report, records, directory)
 
 
-def _rules(breakdown: Breakdown, parts: Sequence[int]) -> Iterator[Rule]:
+def _rules(breakdown: Breakdown, parts: Sequence[int]) -> Iterator[RuleRecord]:
     """The rules that could not be seen, of which the advice wants to know why."""
     for part in (breakdown.parts[number] for number in parts):
         if part.state == UNKNOWN:
             yield from (breakdown.rules[number] for number in part.rules)
 
 
-def upcoming(items: Sequence[Upcoming]) -> Listing | None:
+def upcoming(items: Sequence[UpcomingRestriction]) -> Listing | None:
     """What is announced, by day."""
     days: dict[str, set[str]] = {}
     for item in items:
@@ -41,7 +43,7 @@ def upcoming(items: Sequence[Upcoming]) -> Listing | None:
     return Listing("upcoming", "Upcoming", "Upcoming", columns, rows, few=len(rows)) if rows else None
 
 
-def points(report: Report) -> Listing | None:
+def points(report: FleetReport) -> Listing | None:
     """The exports that enforcement points are fed with, worst first."""
     rows = [
         (
@@ -60,7 +62,7 @@ def points(report: Report) -> Listing | None:
     return Listing("points", name, name, columns, rows, "export", note=note) if rows else None
 
 
-def unknown_rules(report: Report) -> Listing | None:
+def unknown_rules(report: FleetReport) -> Listing | None:
     """The services of which nothing is known to look for, by control."""
     rows = [
         (control, counted(len(names), "service"), ", ".join(names)) for control, names in nothing_known(report).items()
@@ -71,13 +73,13 @@ def unknown_rules(report: Report) -> Listing | None:
     return Listing("nothing-known", heading, "Nothing known", columns, rows, note=note) if rows else None
 
 
-def warnings(report: Report) -> Sequence[str]:
+def warnings(report: FleetReport) -> Sequence[str]:
     """What went wrong beside the hosts, in sentences."""
     why = cut_short(report)
     return [*([f"this run was {why}"] if why else []), *report["warnings"]]
 
 
-def run_facts(report: Report) -> Sequence[tuple[str, str]]:
+def run_facts(report: FleetReport) -> Sequence[tuple[str, str]]:
     """The run: what an auditor asks of a record, by name. Over which hosts it was is not a department's to know."""
     run, summary, department = report["run"], report["summary"], report.get("department")
     over = (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ....model.finding import ERROR, NONCOMPLIANT, UNKNOWN
-from ....model.types.report import Report
+from ....model.types.report import FleetReport
 from ....model.types.run import RunWaiver
 from ..evaluation.groups import Group, Silent, silences
 from ..text.wording import counted, in_words, moment, some
@@ -114,7 +114,7 @@ def ago(since: str, finished: str) -> str:
     return counted(days, "day") if days else counted(hours, "hour") if hours else "new"
 
 
-def new(report: Report) -> Listing | None:
+def new(report: FleetReport) -> Listing | None:
     """What is wrong and was not in the baseline, where the run has one."""
     found = report.get("new")
     if found is None:
@@ -134,14 +134,14 @@ def attempts(breakdown: Breakdown) -> Listing | None:
     return Listing("attempts", heading, heading, columns, rows, "rule", AT_ONCE // 2, "narrow") if rows else None
 
 
-def not_served(report: Report) -> Listing | None:
+def not_served(report: FleetReport) -> Listing | None:
     """The hosts that Proscribe cannot observe, which are counted apart."""
     note = "Proscribe did not connect to these hosts and knows nothing about them."
     hosts = [(one["host"], one["why"]) for one in report.get("not_served") or ()]
     return _hosts("not-served", "Not served", ("", "Why"), hosts, note)
 
 
-def lifted(report: Report) -> Listing | None:
+def lifted(report: FleetReport) -> Listing | None:
     """List the hosts that were lifted since the run."""
     rows = [
         (one["host"], ", ".join(one["controls"]), moment(one["at"]), one["run"]) for one in report.get("lifted") or ()
@@ -152,7 +152,7 @@ def lifted(report: Report) -> Listing | None:
     return Listing("lifted", "Lifted", "Lifted", columns, rows[:MOST], "row", note=note, more=more) if rows else None
 
 
-def unexpected(report: Report) -> Listing | None:
+def unexpected(report: FleetReport) -> Listing | None:
     """What hosts did that was not expected of them, such as to answer without being asked."""
     hosts = [(one["host"], one["detail"]) for one in report.get("unexpected") or ()] or [
         (host, "answered and was not expected; its record is left out") for host in report.get("unexpected_hosts") or ()

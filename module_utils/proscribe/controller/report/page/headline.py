@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ....model.finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN, WAIVED
 from ....model.plan import CONTROLS
 from ....model.types.history import PastRun
-from ....model.types.report import Report, ReportRun, Share
+from ....model.types.report import CountShare, FleetReport, ReportRun
 from ..evaluation import since_last_run
 from ..evaluation.modes import described
 from ..evaluation.scope import department_only, in_effect, left_out, parts
@@ -17,7 +17,7 @@ from .bars import Piece, bar
 from .trend import Drawing, drawing
 
 
-def title(report: Report) -> str:
+def title(report: FleetReport) -> str:
     """The verdict in one sentence."""
     hosts = report["summary"]["hosts"]
     expected = report["run"]["expected_hosts"]
@@ -50,7 +50,7 @@ def title(report: Report) -> str:
     return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}{but}"
 
 
-def _lifted(report: Report, bad: int) -> str:
+def _lifted(report: FleetReport, bad: int) -> str:
     """Say on how many hosts the ban was lifted since the run, and how the others are."""
     expected = report["run"]["expected_hosts"]
     lifted = {one["host"] for one in report["lifted"]}
@@ -63,7 +63,7 @@ def _lifted(report: Report, bad: int) -> str:
     return f"The ban is lifted{part} on {where}{rest}"
 
 
-def _which(report: Report) -> str:
+def _which(report: FleetReport) -> str:
     """Of which hosts a title speaks, where these are not all."""
     if department := report.get("department"):
         fewer = department["missing"] or department["partial"]
@@ -73,7 +73,7 @@ def _which(report: Report) -> str:
     return " that was selected" if report["run"]["expected_hosts"] == 1 else " that were selected"
 
 
-def _but(report: Report) -> str:
+def _but(report: FleetReport) -> str:
     """What a ban that is in effect on all hosts leaves out by waivers, and when it was not in effect."""
     watch, one = report.get("watch"), report["run"]["expected_hosts"] == 1
     waived = report["summary"]["hosts"][WAIVED]
@@ -102,13 +102,13 @@ class Header(NamedTuple):
     words: str  # the same in words
     bar: Sequence[Piece]
     not_served: int
-    figures: Sequence[tuple[str, Share, str]]  # name, share, and of what
+    figures: Sequence[tuple[str, CountShare, str]]  # name, share, and of what
     trend: Drawing | None
     between: Sequence[str]  # what hosts did between two runs
     waiting: str  # the requests of users
 
 
-def header(report: Report, trend: Sequence[PastRun]) -> Header:
+def header(report: FleetReport, trend: Sequence[PastRun]) -> Header:
     """The verdict, the hosts by state, the three numbers, and the trend where there is one."""
     run, summary = report["run"], report["summary"]
     strict, waived = summary["compliance_strict"], summary["compliance_with_waivers"]

@@ -24,9 +24,9 @@ from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, Stric
 from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
-from ....base.others import acl_of
-from ....base.ownership import who_else
-from ....model.finding import OPEN, STATES
+from ....base.others import read_acl
+from ....base.ownership import describe_others
+from ....model.finding import OPEN_STATES, STATES
 from ....wire import installation
 from ..text.wording import clean, counted, in_words, moment, percent, ratio
 from .listings import AT_ONCE
@@ -72,7 +72,7 @@ def environment() -> Environment:
         "ratio": ratio,
         "thousands": "{:,}".format,
     }
-    made.globals |= {"AT_ONCE": AT_ONCE, "MEANING": MEANING, "OPEN": OPEN, "STATES": STATES}
+    made.globals |= {"AT_ONCE": AT_ONCE, "MEANING": MEANING, "OPEN": OPEN_STATES, "STATES": STATES}
     return made
 
 
@@ -93,7 +93,7 @@ def _compiled() -> _Compiled | None:
         return None
     try:
         directory = Path(importlib.util.cache_from_source(__file__)).parent
-        if who_else(directory.stat(), {os.geteuid(), Path(__file__).stat().st_uid}, acl_of(directory)):
+        if describe_others(directory.stat(), {os.geteuid(), Path(__file__).stat().st_uid}, read_acl(directory)):
             return None
     except (NotImplementedError, OSError):
         return None

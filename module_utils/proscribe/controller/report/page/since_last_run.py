@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....model.types.report import Report
+from ....model.types.report import FleetReport
 from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, STALE, UNOBSERVED, Remark, waiting
 from ..text.wording import clean, counted, moment
 from .breakdown import Breakdown
@@ -19,7 +19,7 @@ def sentence(one: Remark) -> str:
     return f"{clean(one.rule)}: {one.text}" if one.rule else one.text
 
 
-def happened(report: Report, breakdown: Breakdown) -> Listing | None:
+def happened(report: FleetReport, breakdown: Breakdown) -> Listing | None:
     """What happened, most often first; then hosts whose watcher is frozen, or holds a plan that no run renews, or has
     not observed them.
     """
@@ -47,7 +47,7 @@ def _what(one: Remark) -> str:
     return f"{one.program} {one.text}{last}" if one.kind == ENDED else f"{one.text}{last}"
 
 
-def requests(report: Report, breakdown: Breakdown) -> Listing | None:
+def requests(report: FleetReport, breakdown: Breakdown) -> Listing | None:
     """The requests that wait, oldest first. What users typed stands here as they typed it."""
     if not waiting(report):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ....model.finding import OPEN
+from ....model.finding import OPEN_STATES
 from ....model.types.history import PastRun
 from ..text.wording import counted, in_words
 
@@ -13,7 +13,7 @@ MOST = 60  # runs that are drawn
 COLUMNS = (  # of the table; see templates/trend.html.j2
     ("when", "Finished"),
     ("", "Mode"),
-    *(("number", state) for state in OPEN),
+    *(("number", state) for state in OPEN_STATES),
     ("", "Evaluated"),
     ("", "Compliant"),
     ("", "With waivers"),
@@ -57,7 +57,7 @@ def drawing(trend: Sequence[PastRun], part: str = "") -> Drawing | None:
 
 
 def _column(run: PastRun, x: float, step: float, top: int) -> Column:
-    counts = {state: count for state in OPEN if (count := run["hosts"].get(state, 0))}
+    counts = {state: count for state in OPEN_STATES if (count := run["hosts"].get(state, 0))}
     at, pieces = float(HEIGHT - 1), []
     for state, count in counts.items():  # drawn from the bottom: the worst stands on the line
         height = max(count * (HEIGHT - 4) / top, 1.5)
@@ -68,7 +68,7 @@ def _column(run: PastRun, x: float, step: float, top: int) -> Column:
 
 
 def _open(run: PastRun) -> int:
-    return sum(run["hosts"].get(state, 0) for state in OPEN)
+    return sum(run["hosts"].get(state, 0) for state in OPEN_STATES)
 
 
 def until(trend: Sequence[PastRun], run: object) -> Sequence[PastRun]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from ....model.types.record import Record
-from ....model.types.report import Report
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport
 from ....model.types.run import EventSettings
 from ....wire import installation
 from .. import exports
@@ -33,7 +33,7 @@ TRANSPORTS: Mapping[str, Callable[[EventSettings], Transport]] = {
 class Sending(Events):
     """An export that sends: the events of a report to all transports that are set."""
 
-    def __init__(self, report: Report, changes: Transitions | None, settings: EventSettings) -> None:
+    def __init__(self, report: FleetReport, changes: Transitions | None, settings: EventSettings) -> None:
         super().__init__(report, changes, self._take, settings["send"] == CHANGES, settings["limit"])
         self.failures: dict[str, str] = {}  # by transport: why, and how many events had been sent
         self._transports: dict[str, Transport] = {}
@@ -66,14 +66,25 @@ class Sending(Events):
 
 
 def send(
-    report: Report, records: Sequence[Record], changes: Transitions | None, settings: EventSettings, directory: str
+    report: FleetReport,
+    records: Sequence[HostRecord],
+    changes: Transitions | None,
+    settings: EventSettings,
+    directory: str,
 ) -> list[str]:
     """Send the events of a run as `proscribe_events` has it; returns what went wrong, in sentences. `directory` is
     where the report of the run is, or will be.
     """
     sending = Sending(report, changes, settings)
     exports.fill([sending], report, records)
-    again_for = (*installation.launcher(sys.executable), "report", "--run", directory, "--format", "events")
+    again_for = (
+        *installation.make_launcher_command(sys.executable),
+        "report",
+        "--run",
+        directory,
+        "--format",
+        "events",
+    )
     command = Command(again_for).line()
     again = f"the next run does not send them; all events of this run: {command}"
     wrong = [f"events could not be sent to {name}: {why}; {again}" for name, why in sending.failures.items()]

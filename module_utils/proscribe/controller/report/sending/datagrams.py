@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from ....model.types.run import EventSettings
-from ....model.words import FACILITIES
+from ....model.words import SYSLOG_FACILITIES
 from ..exports.event_kinds import Event
 from .transport import Failed
 
@@ -57,13 +57,13 @@ class Datagrams:
 
 def journal(settings: EventSettings) -> Datagrams:
     """The journal of systemd. Each event is an entry whose fields can be searched; the message is the whole line."""
-    facility = FACILITIES[settings["facility"]]
+    facility = SYSLOG_FACILITIES[settings["facility"]]
     return Datagrams(JOURNAL, lambda event: journal_entry(event, facility))
 
 
 def syslog(settings: EventSettings) -> Datagrams:
     """The local syslog, in the form that syslog(3) writes there: what reads /dev/log reads no RFC 5424."""
-    facility = FACILITIES[settings["facility"]]
+    facility = SYSLOG_FACILITIES[settings["facility"]]
     return Datagrams(SYSLOG, lambda event: syslog_message(event, facility, time.localtime()))
 
 

@@ -10,7 +10,7 @@ import fcntl
 import os
 import stat
 
-from ....base.ownership import exposed
+from ....base.ownership import find_exposed_below
 from ....model.types.run import EventSettings
 from ...files import naming
 from ...waiting import locked
@@ -26,7 +26,7 @@ class LogFile:
     """The file of events, open."""
 
     def __init__(self, path: str) -> None:
-        found = exposed(path, {os.geteuid()})
+        found = find_exposed_below(path, {os.geteuid()})
         if found:
             raise Failed(f"{found}; the file, and every directory on its way, has to be this account's or root's alone")
         self._path = path

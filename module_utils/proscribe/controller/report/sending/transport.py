@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ....model.words import SENT
+from ....model.words import SENT_EVENTS
 from ..exports.event_kinds import Event
 
-CHANGES, ALL = SENT
+CHANGES, ALL = SENT_EVENTS
 USUAL_LIMIT = 10_000  # events of one run; as many as journald takes in 30 seconds (RateLimitBurst in journald.conf(5))
 MOST = 10_000_000
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ....model.plan import canonical
-from ....model.types.record import Record, Rule
-from ....model.types.report import Report
+from ....model.plan import format_canonical
+from ....model.types.record import HostRecord, RuleRecord
+from ....model.types.report import FleetReport
 from .files import SUFFIX, opened
 
 LATEST = "latest"  # the newest report over the whole of the inventory
@@ -54,33 +54,33 @@ def newest_runs(reports: Path) -> str:
     return f"the newest are {', '.join(newest)}" if newest else "there is none yet"
 
 
-def read_report(directory: Path) -> Report:
+def read_report(directory: Path) -> FleetReport:
     """The fleet report in a report's directory. Raises UnreadableReport, or OSError."""
     path = directory / REPORT
     with opened(path) as stream:
-        report: Report = _parsed(path, 1, stream.read())
+        report: FleetReport = _parsed(path, 1, stream.read())
     if not isinstance(report.get("run"), dict):
         raise UnreadableReport(f"{path} is no fleet report")
     return report
 
 
-def read_records(directory: Path) -> Iterator[Record]:
+def read_records(directory: Path) -> Iterator[HostRecord]:
     """The host records in a report's directory, one at a time. Raises UnreadableReport, or OSError."""
     path = directory / HOSTS
     with opened(path) as lines:
         for number, line in enumerate(lines, 1):
-            record: Record = _parsed(path, number, line)
+            record: HostRecord = _parsed(path, number, line)
             if not isinstance(record.get("host"), str) or not isinstance(record.get("rules"), list):
                 raise UnreadableReport(f"{path}:{number} is no host record")
             yield record
 
 
-def sharing(records: Iterator[Record]) -> list[Record]:
+def sharing(records: Iterator[HostRecord]) -> list[HostRecord]:
     """The records in a list, with one copy of each rule that thousands of hosts list with the same evidence."""
-    rules: dict[str, Rule] = {}
+    rules: dict[str, RuleRecord] = {}
     complete = []
     for record in records:
-        record["rules"] = [rules.setdefault(canonical(rule), rule) for rule in record["rules"]]
+        record["rules"] = [rules.setdefault(format_canonical(rule), rule) for rule in record["rules"]]
         complete.append(record)
     return complete
 

@@ -11,9 +11,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from ....model.finding import BESIDE
+from ....model.finding import EXTRA_RULE_GROUPS
 from ....model.plan import CONTROLS
-from ....model.types.record import Record
+from ....model.types.record import HostRecord
 from ....model.types.report import ReportRun
 from ....model.types.run import CompiledRun
 from ..evaluation.arithmetic import answered
@@ -50,7 +50,7 @@ def earlier(reports: Path, run: CompiledRun) -> dict[str, list[Earlier]]:
 def _about(run: Run) -> tuple[str, ...]:
     """The controls that a run observes; with all of them, what is beside them too."""
     controls = controls_of(run)
-    return (*controls, *BESIDE) if controls == CONTROLS else controls
+    return (*controls, *EXTRA_RULE_GROUPS) if controls == CONTROLS else controls
 
 
 def read(reports: Path) -> Open:
@@ -68,7 +68,7 @@ def read(reports: Path) -> Open:
     return found
 
 
-def take(reports: Path, run: ReportRun, records: Sequence[Record]) -> None:
+def take(reports: Path, run: ReportRun, records: Sequence[HostRecord]) -> None:
     """Take what a run has seen, and what it leaves open itself. Raises OSError."""
     before = read(reports)
     if not before and not any(KEY in record for record in records):

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
-from ....model.types.record import Record
-from ....model.types.report import Report
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport
 from ...files import naming, open_named
 
 DIRECTORY_MODE = 0o750
@@ -48,8 +48,8 @@ class ReportDirectory:
 
     def finish(
         self,
-        records: Iterable[Record],
-        report: Report,
+        records: Iterable[HostRecord],
+        report: FleetReport,
         page: Iterable[str],
         lists: Mapping[str, Iterable[str]] | None = None,
         exports: Callable[[Path], None] | None = None,
@@ -103,7 +103,7 @@ def rewrite(directory: Path, page: Iterable[str], lists: Mapping[str, Iterable[s
     _write(directory / "report.html", page)
 
 
-def _line(record: Record) -> str:
+def _line(record: HostRecord) -> str:
     return json.dumps(record, separators=(",", ":")) + "\n"
 
 

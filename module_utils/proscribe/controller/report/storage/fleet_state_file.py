@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from ....model.finding import BESIDE, LIFTED
+from ....model.finding import EXTRA_RULE_GROUPS, LIFTED
 from ....model.plan import CONTROLS
 from ...waiting import holder, locked
 from ..evaluation.fleet_state import FleetState, Host, Observation, Rules
@@ -86,7 +86,7 @@ def _line(fleet_state: FleetState, rules: MutableMapping[int, Rules], line: Mapp
         observations = {
             name: _observation(observation, rules) for name, observation in zip(CONTROLS, line["looks"], strict=True)
         }
-        for name in BESIDE:
+        for name in EXTRA_RULE_GROUPS:
             if f"{name}_look" in line:
                 observations[name] = _observation(line[f"{name}_look"], rules)
         fleet_state.hosts[line["host"]] = Host(
@@ -115,7 +115,7 @@ def _lines(fleet_state: FleetState) -> Iterator[dict[str, object]]:
     numbers: dict[Rules, int] = {}
     for host in fleet_state.hosts.values():
         observations = {}
-        for name in (*CONTROLS, *(name for name in BESIDE if name in host.observations)):
+        for name in (*CONTROLS, *(name for name in EXTRA_RULE_GROUPS if name in host.observations)):
             *said, rules = host.observations.get(name) or Observation()
             if rules and rules not in numbers:
                 numbers[rules] = len(numbers)

@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from ....base.duration import moment_of
+from ....base.duration import parse_moment
 from .complete import LATEST, NEWEST
 from .files import JOURNAL, SUFFIX
 from .last_passed import retained as baselines
@@ -36,7 +36,7 @@ def prune(reports: Path, now: str, keep: int, needed: Iterable[Path] = ()) -> li
     """Take away the folders of the runs that began more than `keep` seconds before `now` (2026-11-25T08:00:00Z), but
     for those `needed` and the latest. Returns what could not be taken away, in sentences; raises nothing.
     """
-    oldest = moment_of(now) - datetime.timedelta(seconds=keep)
+    oldest = parse_moment(now) - datetime.timedelta(seconds=keep)
     try:
         retained = {*map(_real, (*needed, *baselines(reports), reports / LATEST, reports / NEWEST))}
         problems = _prune(reports, oldest, retained)

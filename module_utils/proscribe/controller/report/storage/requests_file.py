@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ....model.types.record import Record
-from ....model.types.report import Report, ReportRun
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport, ReportRun
 from ..evaluation.arithmetic import answered
 from ..evaluation.fleet_state import named
 from ..evaluation.scope import controls_of, is_whole
@@ -54,7 +54,7 @@ def read(reports: Path) -> list[Request]:
         raise ValueError(f"{reports / FILE} cannot be read ({type(error).__name__}: {error})") from None
 
 
-def take(reports: Path, report: Report, records: Sequence[Record]) -> str:
+def take(reports: Path, report: FleetReport, records: Sequence[HostRecord]) -> str:
     """Take what a run has seen. Nothing is written where nothing has changed. Returns what was wrong with the file (""
     for nothing); then a new one begins. Raises OSError.
     """
@@ -76,7 +76,7 @@ def take(reports: Path, report: Report, records: Sequence[Record]) -> str:
     return wrong
 
 
-def _taken(before: Iterable[Request], run: ReportRun, records: Sequence[Record]) -> list[Request]:
+def _taken(before: Iterable[Request], run: ReportRun, records: Sequence[HostRecord]) -> list[Request]:
     inventory = named(run)
     known = {one.key: one for one in before}
     seen = {record["host"] for record in records if answered(record)}

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ..text.layout import clip
 from ..text.wording import clean, counted, some
 
@@ -24,8 +24,8 @@ MOST = 40  # kinds of changes of one answer whose differences are summed up
 DEEPEST = 20  # levels of a JSON text
 COMPARED = 1_000_000  # lines of one text times lines of the other, up to which the shortest difference is looked for
 
-NAME = pattern(r"(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*", re.ASCII)
-OF_A_SET = pattern("(?:type|flags) ")  # what a set is, and no element of it
+NAME = compile_pattern(r"(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*", re.ASCII)
+OF_A_SET = compile_pattern("(?:type|flags) ")  # what a set is, and no element of it
 COMMENT = ("#", "//")
 OF_NAMES = 0.8  # the share of the changed lines with a name in them that makes a text a list of names
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ....base.duration import spelled
+from ....base.duration import format_moment
 from ....model.types.run import RunWaiver
 from ..evaluation.since_last_run import ENDED
 from ..exports.csv import END, row
@@ -153,10 +153,10 @@ def gather(history: History, since: str, now: datetime.datetime) -> Exceptions:
         requests = exceptions.requests(session, ids)
         ended = [one for one in since_last_run.since(session, since, most=100_000) if one.kind == ENDED]
         chains = [
-            _chain(stretches, terms[key], uses.get(key, ()), requests, ended, spelled(now))
+            _chain(stretches, terms[key], uses.get(key, ()), requests, ended, format_moment(now))
             for key, stretches in by_waiver.items()
         ]
-        return Exceptions(spelled(now), since, chains, exceptions.unanswered(session, since, ids))
+        return Exceptions(format_moment(now), since, chains, exceptions.unanswered(session, since, ids))
 
 
 def _chain(

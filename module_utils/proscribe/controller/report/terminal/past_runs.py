@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from ....base.duration import moment_of, shown, spelled
-from ....model.finding import ERROR, LIFTED, OPEN, UNKNOWN, WAIVED
+from ....base.duration import format_duration, format_moment, parse_moment
+from ....model.finding import ERROR, LIFTED, OPEN_STATES, UNKNOWN, WAIVED
 from ....model.plan import CONTROLS
 from ....model.types.history import PastRun
 from ..evaluation.since_last_run import ENDED, FROZEN
@@ -69,14 +69,14 @@ def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: 
 
     Raises HistoryError, and NoSuchName for a host or a rule that no run knows.
     """
-    before = spelled(now - datetime.timedelta(seconds=stale_after))
+    before = format_moment(now - datetime.timedelta(seconds=stale_after))
     with history.database.reading() as session:
         names.check(session, history.plans, scope)
         hosts = queries.hosts(session, scope.host)
         incidents = queries.incidents(session, scope) if scope.host or scope.rule else ()
         open_now = queries.wrong(session, scope)
         return Past(
-            now=spelled(now),
+            now=format_moment(now),
             scope=scope,
             runs=queries.runs(session, scope.since),
             hosts=len(hosts),
@@ -188,9 +188,9 @@ def _repaired(repairs: Repairs) -> str:
     if repairs.rules != repairs.number:  # rules of a control that came back into line together are one time
         about = f" ({counted(repairs.rules, 'rule')} on {counted(repairs.hosts, 'host')})"
     if repairs.number == 1:
-        return f"once{about}, after {shown(repairs.longest)}"
+        return f"once{about}, after {format_duration(repairs.longest)}"
     times = f"{repairs.number:,} times{about}"
-    return f"{times}, half of them within {shown(repairs.median)}, the slowest after {shown(repairs.longest)}"
+    return f"{times}, half of them within {format_duration(repairs.median)}, the slowest after {format_duration(repairs.longest)}"
 
 
 def _happened(one: since_last_run.Entry) -> str:
@@ -243,7 +243,7 @@ def _trend(trend: Sequence[PastRun], width: int, most: int) -> list[str]:
     lines = []
     for point in trend[-most:]:
         hosts, strict = point["hosts"], point["compliance_strict"]
-        bad, total = sum(hosts[state] for state in OPEN), sum(hosts.values())
+        bad, total = sum(hosts[state] for state in OPEN_STATES), sum(hosts.values())
         when = f"{moment(point['finished'])}  {bad:,} of"
         line = f"{when} {counted(total, 'host')} not meeting the ban   compliant {ratio(strict)}   {point['mode']}"
         if cells(line) > width:  # the share is what people compare, so it is not what is cut off
@@ -275,4 +275,4 @@ def _limited(found: Iterable[str], width: int, most: int, what: str) -> list[str
 
 
 def _ago(now: str, then: str) -> str:
-    return shown((moment_of(now) - moment_of(then)).total_seconds())
+    return format_duration((parse_moment(now) - parse_moment(then)).total_seconds())

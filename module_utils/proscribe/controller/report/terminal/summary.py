@@ -12,19 +12,19 @@ from typing import NamedTuple, TypeVar
 from ....model.finding import (
     COMPLIANT,
     ERROR,
+    NO_IDENTIFIERS_REASON,
     NONCOMPLIANT,
     NOT_APPLICABLE,
-    NOTHING_KNOWN,
-    OPEN,
+    OPEN_STATES,
     REPAIRED,
     STATES,
     UNKNOWN,
     WAIVED,
     WATCH,
 )
-from ....model.types.record import Record
-from ....model.types.report import HostWhy, Point, Report
-from ....model.types.run import RunWaiver, Upcoming
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport, HostReason, ReportedExport
+from ....model.types.run import RunWaiver, UpcomingRestriction
 from ..evaluation.advice import advice, not_done, shorter
 from ..evaluation.groups import Group, Silent, grouped, silences
 from ..evaluation.modes import described
@@ -88,7 +88,7 @@ class Row(NamedTuple):
     whole: bool = False
 
 
-def render(report: Report, records: Sequence[Record], screen: Screen, directory: str = "") -> str:
+def render(report: FleetReport, records: Sequence[HostRecord], screen: Screen, directory: str = "") -> str:
     """The report as text, without the last line break. `directory` is where its files are, "" if they are nowhere."""
     width = max(screen.width, NARROWEST)
     head = _headline(report, records, width, screen.colours)
@@ -106,7 +106,7 @@ def render(report: Report, records: Sequence[Record], screen: Screen, directory:
     return "\n".join(lines)
 
 
-def _headline(report: Report, records: Sequence[Record], width: int, colours: bool) -> list[str]:
+def _headline(report: FleetReport, records: Sequence[HostRecord], width: int, colours: bool) -> list[str]:
     summary, run = report["summary"], report["run"]
     states = ", ".join(f"{count:,} {in_words(state)}" for state, count in summary["hosts"].items() if count)
     parts = [f"{counted(len(records), 'host')}: {states or 'none'}"]
@@ -133,8 +133,8 @@ def _headline(report: Report, records: Sequence[Record], width: int, colours: bo
 
 
 def _table(
-    report: Report,
-    records: Sequence[Record],
+    report: FleetReport,
+    records: Sequence[HostRecord],
     groups: Sequence[Group],
     silent: Sequence[Silent],
     happened: Sequence[Together],
@@ -143,8 +143,8 @@ def _table(
     width: int,
     colours: bool,
 ) -> list[str]:
-    bad = [group for group in groups if group.state in OPEN]
-    good = [group for group in groups if group.state not in OPEN]
+    bad = [group for group in groups if group.state in OPEN_STATES]
+    good = [group for group in groups if group.state not in OPEN_STATES]
     unserved = _of_unserved(report.get("not_served") or ())
     rows = [
         *_limited(bad, most, "finding", _of_group),
@@ -219,7 +219,7 @@ def _of_unexpected(host: str) -> Row:
     return Row(clean(host), "unexpected", "answered, but was not expected", "yellow")
 
 
-def _of_point(point: Point) -> Row:
+def _of_point(point: ReportedExport) -> Row:
     """An export that an enforcement point is fed with."""
     text = "; ".join(map(clean, point["why"])) or f"written {points.written(point)}"
     subject, state = f"export {clean(point['directory'])}", in_words(point["state"])
@@ -248,7 +248,7 @@ def _of_waivers(waivers: Iterable[RunWaiver], finished: str) -> list[Row]:
     return rows
 
 
-def _of_nothing_known(report: Report) -> list[Row]:
+def _of_nothing_known(report: FleetReport) -> list[Row]:
     known = nothing_known(report)
     if not known:
         return []
@@ -256,16 +256,16 @@ def _of_nothing_known(report: Report) -> list[Row]:
         f"{control}: {some(names, FEW_NAMED) if len(names) <= FEW_NAMED else counted(len(names), 'service')}"
         for control, names in sorted(known.items(), key=lambda item: len(item[1]))
     ]
-    return [Row(NOTHING_KNOWN.partition(" to ")[0], in_words(NOT_APPLICABLE), "; ".join(parts), "grey")]
+    return [Row(NO_IDENTIFIERS_REASON.partition(" to ")[0], in_words(NOT_APPLICABLE), "; ".join(parts), "grey")]
 
 
-def _of_hosts_files(records: Iterable[Record]) -> list[Row]:
+def _of_hosts_files(records: Iterable[HostRecord]) -> list[Row]:
     """The hosts whose /etc/hosts blocks exact names, and nothing below them, in one row."""
     hosts = [
         record["host"]
         for record in records
         if any(rule["rule"] == SUB_DOMAINS and rule.get("mode") != AUDIT for rule in record["rules"])
-        and not any(rule["rule"] == HOSTS_FILE and rule["state"] in OPEN for rule in record["rules"])
+        and not any(rule["rule"] == HOSTS_FILE and rule["state"] in OPEN_STATES for rule in record["rules"])
     ]
     if not hosts:
         return []
@@ -274,7 +274,7 @@ def _of_hosts_files(records: Iterable[Record]) -> list[Row]:
     return [Row(SUB_DOMAINS, "open below", text, "yellow")]
 
 
-def _of_unserved(hosts: Iterable[HostWhy]) -> list[Row]:
+def _of_unserved(hosts: Iterable[HostReason]) -> list[Row]:
     kinds: dict[str, list[str]] = {}
     for one in hosts:
         kinds.setdefault(clean(one["why"]), []).append(one["host"])
@@ -286,7 +286,7 @@ def _of_unserved(hosts: Iterable[HostWhy]) -> list[Row]:
     ]
 
 
-def _of_upcoming(upcoming: Iterable[Upcoming]) -> list[Row]:
+def _of_upcoming(upcoming: Iterable[UpcomingRestriction]) -> list[Row]:
     days: dict[str, dict[str, None]] = {}
     for item in upcoming:
         days.setdefault(clean(item["effective_from"]), {})[item["service"]] = None

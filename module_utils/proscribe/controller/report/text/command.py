@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ....model.plan import CONTROLS
-from ....model.types.run import Command as RunCommand
 from ....model.types.run import Run
+from ....model.types.run import RunCommand as RunCommand
 from ....wire import installation
 
 # Where values that must not be repeated on a command line go. Until the file is there, the command ends before any
@@ -85,7 +85,7 @@ class Call(NamedTuple):
     made of it, unless the words before the command say otherwise.
     """
 
-    program: tuple[str, ...] = (installation.LAUNCHER,)
+    program: tuple[str, ...] = (installation.LAUNCHER_PATH,)
     word: str = ""
     playbook: str = ""
     options: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ class Call(NamedTuple):
             made_up += ["--tags", ",".join(controls)]
         word, options = str(run["playbook"]), tuple(made_up)
         if installation.COLLECTION:
-            return cls(("ansible-playbook",), playbook=installation.playbook(word), options=options, dry=dry)
+            return cls(("ansible-playbook",), playbook=installation.name_playbook(word), options=options, dry=dry)
         return cls(word=word, options=options, dry=dry)
 
     def as_dict(self) -> RunCommand:
@@ -203,8 +203,8 @@ def _escaped(character: str) -> str:
 
 def _ours(word: str) -> str:
     if installation.COLLECTION:
-        return installation.playbook(word)
-    return os.path.join(os.path.dirname(installation.LAUNCHER), "playbooks", f"{word}.yml")
+        return installation.name_playbook(word)
+    return os.path.join(os.path.dirname(installation.LAUNCHER_PATH), "playbooks", f"{word}.yml")
 
 
 def _is_ours(path: str, word: str, cwd: str) -> bool:

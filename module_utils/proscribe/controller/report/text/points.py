@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....model.types.report import Point, Report
+from ....model.types.report import FleetReport, ReportedExport
 from ....model.words import POINT_STATES
 from .wording import clean, moment
 
@@ -12,17 +12,17 @@ NAMED = 3  # addresses that fetched an export
 LIKE = {**dict.fromkeys(POINT_STATES, "noncompliant"), UNKNOWN: UNKNOWN, CURRENT: "compliant"}
 
 
-def points_of(report: Report) -> list[Point]:
+def points_of(report: FleetReport) -> list[ReportedExport]:
     """The exports of a report, worst first."""
     return sorted(report.get("points") or (), key=lambda one: (POINT_STATES.index(one["state"]), one["directory"]))
 
 
-def name_of(point: Point) -> str:
+def name_of(point: ReportedExport) -> str:
     """The format, and the group that it is for."""
     return f"{point['format']} of group {point['group']}" if point["group"] else point["format"]
 
 
-def written(point: Point) -> str:
+def written(point: ReportedExport) -> str:
     """When it was written, by which plan, signed by which key."""
     if point["written"] is None:
         return "not known"
@@ -32,7 +32,7 @@ def written(point: Point) -> str:
     return ", ".join(said)
 
 
-def fetched(point: Point) -> str:
+def fetched(point: ReportedExport) -> str:
     """Who fetched it last."""
     by = point["fetched_by"]
     if by is None:

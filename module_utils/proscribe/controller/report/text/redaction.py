@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 
 LEFT_OUT = "(left out)"
-WORD = pattern(r"[^\W_]+")
+WORD = compile_pattern(r"[^\W_]+")
 ORDINARY = "it"  # a department's name, and a word of every other sentence: alone it gives nothing away
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ....model.removed import Removed
+from ....model.removed import RemovedPackage
 from .command import quoted
 from .other_account import build_line_for_account
 from .package_commands import COMMANDS
@@ -26,10 +26,10 @@ PYTHONS = "=="  # of those to whom X_y and x-y are one name
 DEFAULT = "default"  # what flatpak calls the installation that every host has
 
 
-def command(packages: Sequence[Removed]) -> str:
+def command(packages: Sequence[RemovedPackage]) -> str:
     """One line for root on the host that brings back as many of the packages as have a command; "" for none."""
     lines: list[str] = []
-    groups: dict[tuple[str, ...], list[Removed]] = {}
+    groups: dict[tuple[str, ...], list[RemovedPackage]] = {}
     ordered = sorted(packages, key=lambda one: (bool(one.user), one.user, one.manager, one.name))
     for package in filter(has_command, ordered):
         words = [*_words(package)]
@@ -44,7 +44,7 @@ def command(packages: Sequence[Removed]) -> str:
     return "; ".join(lines)
 
 
-def has_command(package: Removed) -> bool:
+def has_command(package: RemovedPackage) -> bool:
     """Whether the package system can install a package again by its name, and the package is spelled as it spells."""
     known = COMMANDS.get(package.manager)
     if known is None or package.how not in known[3]:
@@ -57,12 +57,12 @@ def has_command(package: Removed) -> bool:
     return bool(re.fullmatch(ids, package.id) and spelled and fields)
 
 
-def without_command(packages: Sequence[Removed]) -> list[Removed]:
+def without_command(packages: Sequence[RemovedPackage]) -> list[RemovedPackage]:
     """What has to be installed from its file, by hand."""
     return [one for one in packages if not has_command(one)]
 
 
-def _needs(package: Removed, key: str) -> bool:
+def _needs(package: RemovedPackage, key: str) -> bool:
     return f"{{{key}}}" in COMMANDS[package.manager][3][package.how] or (key == "place" and bool(package.place))
 
 
@@ -70,7 +70,7 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _words(package: Removed) -> Iterator[str]:
+def _words(package: RemovedPackage) -> Iterator[str]:
     """The words of its command but for its name. One that needs what is not known is left out."""
     where = "--user" if package.user else f"--installation={package.place or DEFAULT}"
     fields = {"tool": package.tool, "place": package.place, "source": package.source, "where": where}
@@ -82,7 +82,7 @@ def _words(package: Removed) -> Iterator[str]:
             yield word
 
 
-def _line(user: str, words: Sequence[str], packages: Sequence[Removed], pinned: bool = True) -> str:
+def _line(user: str, words: Sequence[str], packages: Sequence[RemovedPackage], pinned: bool = True) -> str:
     names = list(dict.fromkeys(_named(one, pinned) for one in packages))
     named_words = [*_with_names(words, names)]
     return build_line_for_account(user, named_words) if user else " ".join(map(quoted, named_words))
@@ -96,6 +96,6 @@ def _with_names(words: Sequence[str], names: Sequence[str]) -> Iterator[str]:
             yield word.replace(NAME, names[0])
 
 
-def _named(package: Removed, pinned: bool) -> str:
+def _named(package: RemovedPackage, pinned: bool) -> str:
     pin = COMMANDS[package.manager][2] if pinned and VERSION.fullmatch(package.version) else ""
     return f"{package.name}{pin}{package.version}" if pin else package.name

@@ -10,15 +10,17 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ....base.duration import calendar_days, moment_of
-from ....base.patterns import pattern
+from ....base.duration import count_calendar_days, parse_moment
+from ....base.patterns import compile_pattern
 from ....model.finding import NOT_APPLICABLE
-from ....model.types.record import Evidence
-from ....model.types.report import Report, Share
-from ....model.types.run import Revoked, RunWaiver
-from ....wire.replies.shapes import LINE, cut
+from ....model.types.record import FindingRecord
+from ....model.types.report import CountShare, FleetReport
+from ....model.types.run import RunWaiver, WaiverRevocation
+from ....wire.replies.shapes import MAX_LINE_LENGTH, truncate_text
 
-MUCH = 10 * LINE  # characters of evidence, or of causes, that are said in one place; the rest is in hosts.jsonl
+MUCH = (
+    10 * MAX_LINE_LENGTH
+)  # characters of evidence, or of causes, that are said in one place; the rest is in hosts.jsonl
 
 FEW = 3  # places of one thing that are named
 
@@ -26,10 +28,12 @@ FEW = 3  # places of one thing that are named
 LASTING = ("active", "not_yet_valid", "expired", "revoked")
 
 # What `ansible` puts before a message; it does not help an operator.
-PREFIXES = pattern(r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+")
+PREFIXES = compile_pattern(
+    r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+"
+)
 
 # What `ssh` says where sshd closes a new connection before anybody logs in. Who logs in sees none of it.
-CLOSED_BY_SSHD = pattern(
+CLOSED_BY_SSHD = compile_pattern(
     r"kex_exchange_identification|ssh_exchange_identification|banner exchange"
     r"|Exceeded MaxStartups|Not allowed at this time|Connection (?:closed|reset) by \S+ port \d+"
 )
@@ -39,13 +43,13 @@ SSHD_REFUSES = (
 )
 
 # What a host reports of a place that an ordinary user cannot read. There are many of them, for one cause.
-ROOT_ONLY = pattern(r"(/.+) can only be read by root(?: \(and \d+ more\))?")
+ROOT_ONLY = compile_pattern(r"(/.+) can only be read by root(?: \(and \d+ more\))?")
 
 # What a name goes on with, to the left and to the right; a full stop may end a sentence.
-BEFORE, AFTER = pattern(r"[\w.-]"), pattern(r"[\w-]")
+BEFORE, AFTER = compile_pattern(r"[\w.-]"), compile_pattern(r"[\w-]")
 
 # What a finding says when it stands for several names of one service; how many they are is no part of the cause.
-ALONGSIDE = pattern(r"(?:, )?and \d+ more(?: of \d+ \w+)?(?:: )?")
+ALONGSIDE = compile_pattern(r"(?:, )?and \d+ more(?: of \d+ \w+)?(?:: )?")
 
 
 def clean(value: object) -> str:
@@ -68,7 +72,7 @@ def host_label(name: str) -> str:
 
 def message(text: object) -> str:
     """What Ansible says of a failure, in one line and without its standing prefixes."""
-    return PREFIXES.sub("", " ".join(clean(cut(str(text), LINE)).split())) or "no message"
+    return PREFIXES.sub("", " ".join(clean(truncate_text(str(text), MAX_LINE_LENGTH)).split())) or "no message"
 
 
 def unreachable(text: object) -> str:
@@ -99,7 +103,7 @@ def some(names: Sequence[str], most: int) -> str:
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
-def end_of(expires: str, revoked: Revoked | None = None) -> str:
+def end_of(expires: str, revoked: WaiverRevocation | None = None) -> str:
     """When a waiver of a report ends, a UTC time: with its revocation, where that comes before its end."""
     return min(expires, (revoked and revoked.get("on")) or expires)
 
@@ -109,8 +113,8 @@ def days_left(waiver: RunWaiver, at: str) -> int | None:
 
     0 for one that ends on that day, None for one that has ended. Raises ValueError for what is no time of ours.
     """
-    end, now = moment_of(end_of(waiver["expires"], waiver.get("revoked"))), moment_of(at)
-    return None if end <= now else calendar_days(now, end)
+    end, now = parse_moment(end_of(waiver["expires"], waiver.get("revoked"))), parse_moment(at)
+    return None if end <= now else count_calendar_days(now, end)
 
 
 def left(waiver: RunWaiver, at: str) -> str:
@@ -125,23 +129,23 @@ def left(waiver: RunWaiver, at: str) -> str:
     return near.get(days) or f"{counted(days or 0, 'day')} left"
 
 
-def percent(share: Share) -> str:
+def percent(share: CountShare) -> str:
     """`50 %`, `99.9 %`; `nothing` where there is nothing to take a part of."""
     value = share["percent"]
     return "nothing" if value is None else f"{value:g} %"
 
 
-def ratio(share: Share) -> str:
+def ratio(share: CountShare) -> str:
     """`1 of 2 (50 %)`."""
     return f"{share['numerator']:,} of {share['denominator']:,} ({percent(share)})"
 
 
-def owner(finding: Evidence) -> str:
+def owner(finding: FindingRecord) -> str:
     """The user a finding belongs to; "" for the system."""
     return str(finding["scope"] or "").partition("user:")[2]
 
 
-def evidence(finding: Evidence) -> str:
+def evidence(finding: FindingRecord) -> str:
     """One finding in a few words: `dpkg wechat 4.0`, `process /opt/wechat/wechat (alice)`."""
     if finding["kind"] == "process":
         words: Sequence[str | None] = ("process", finding["path"] or finding["id"])
@@ -155,7 +159,7 @@ def evidence(finding: Evidence) -> str:
     return clean(text)
 
 
-def evidences(findings: Iterable[Evidence]) -> list[str]:
+def evidences(findings: Iterable[FindingRecord]) -> list[str]:
     """Findings in a few words each; those that are alike but for their place are one, with the places:
     `file dropbox: ... (2 places: /srv/dropbox, /opt/dropbox)`.
     """
@@ -172,7 +176,7 @@ def _times(paths: Sequence[str]) -> str:
     return f" ({len(paths):,} times)" if len(paths) > 1 else ""
 
 
-def not_in_force(report: Report) -> str:
+def not_in_force(report: FleetReport) -> str:
     """What to say where no rule applies to any host, which is not the same as a ban that holds; "" elsewhere."""
     hosts, expected = report["summary"]["hosts"], report["run"]["expected_hosts"]
     if not expected or hosts[NOT_APPLICABLE] < expected:
@@ -181,7 +185,7 @@ def not_in_force(report: Report) -> str:
     return f"the ban is not in force yet, it begins on {clean(days[0])}" if days else "nothing is restricted"
 
 
-def nothing_known(report: Report) -> dict[str, list[str]]:
+def nothing_known(report: FleetReport) -> dict[str, list[str]]:
     """By control: the services of which nothing is known to look for, on some host."""
     found: dict[str, list[str]] = {}
     for one in report.get("nothing_known") or ():
@@ -198,7 +202,7 @@ class Cause(NamedTuple):
     path: str = ""
 
 
-def cause(finding: Evidence) -> Cause:
+def cause(finding: FindingRecord) -> Cause:
     """The cause that a finding shares with those of other rules: all of it but the name that it is about."""
     detail, id_ = ALONGSIDE.sub("", str(finding["detail"] or "")), str(finding["id"] or "")
     text = without_name(detail, id_) if id_ else detail
@@ -225,7 +229,7 @@ def causes(shared: Sequence[Cause]) -> str:
     for one in shared:
         places.setdefault(one.text, []).append(one)
     clauses = dict.fromkeys(clause for text, found in places.items() for clause in _cause(text, found).split("; "))
-    return cut("; ".join(_with_places_merged(list(clauses))), MUCH)
+    return truncate_text("; ".join(_with_places_merged(list(clauses))), MUCH)
 
 
 def _with_places_merged(clauses: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....model.finding import COMPLIANT, NOT_APPLICABLE, Verdict, judge
+from ....model.finding import COMPLIANT, NOT_APPLICABLE, RuleVerdict, judge_rule
 from ...system import Host
 from ..base import Changes
 from . import install_block, user_share
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
 
-def observe(host: Host, plan: Plan) -> list[Verdict]:
+def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """A verdict for every service of the plan, and one for the install block where the plan needs one."""
     observed = observe_apps(host, plan["controls"]["apps"])
     if memory := observed.memory:
@@ -31,11 +31,11 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
     for service, entry in observed.desired.services.items():
         found = observed.findings(service)
         covered = dict(found)
-        verdict = judge(
+        verdict = judge_rule(
             f"apps/{service}", entry, [one for one, _ in found], observed.unseen.get(service, ""), covered.__getitem__
         )
         if verdict.state == COMPLIANT and service in observed.idle:
-            verdict = Verdict(f"apps/{service}", NOT_APPLICABLE, reason=observed.idle[service])
+            verdict = RuleVerdict(f"apps/{service}", NOT_APPLICABLE, reason=observed.idle[service])
         # What is only known by its name is not ended, so enforcing would change nothing.
         verdicts.append(verdict._replace(drifted=verdict.drifted and not observed.uncertain(service)))
     verdicts += user_share.judge_shares(plan["controls"]["apps"]["mode"], observed.cut)

@@ -6,7 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Callable, Collection, Iterator, Mapping, Sequence
 
-from ....base.moments import stamp
+from ....base.moments import format_timestamp
 from ...system import ControlError, Ending, Host, Process, Unseen, escaped
 from ...system.forked import LIMITS, Limits, run_apart
 from ..base import Action, Changes, Refusal
@@ -66,7 +66,7 @@ def enforce(host: Host, plan: Plan) -> Changes:
 
 def _noting(host: Host, removing: Sequence[Action]) -> Callable[[], None] | None:
     """What has a host remember the packages that go."""
-    at = stamp(time.time())
+    at = format_timestamp(time.time())
     taken = [one._replace(at=at) for action in removing for one in action.takes]
     return partial(memory.note, host, taken) if taken else None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Callable, Iterable, Mapping
 
 from ....base import elf
-from ....base.program_places import MEMORY, is_emulator_name, is_loader_name, is_starter_name, is_system_place
+from ....base.program_places import MEMORY_PREFIX, is_emulator_name, is_loader_name, is_starter_name, is_system_place
 from ....base.tuples import NamedTuple
 from ...system import Host, Process, escaped
 from ...system.mapped_files import Mapped, MappedFiles
@@ -25,7 +25,7 @@ class Program(NamedTuple):
 
     @property
     def name(self) -> str:
-        return self.path[1:] if self.path.startswith(MEMORY) else self.path.rpartition("/")[2]
+        return self.path[1:] if self.path.startswith(MEMORY_PREFIX) else self.path.rpartition("/")[2]
 
 
 class _File(NamedTuple):
@@ -85,12 +85,12 @@ def built_from(package: str) -> str:
 
 
 def _judge(content: Callable[[int, int], bytes], path: str) -> _File:
-    binary = elf.read(content)
+    binary = elf.read_elf(content)
     if binary is None:
         return _File("", False, False)
-    package = elf.go_package(content, binary)
-    is_program = bool(package) or binary.interpreted or binary.kind == elf.FIXED or not _is_library(path)
-    return _File(package, is_program, elf.may_start_others(binary, package))
+    package = elf.read_go_package(content, binary)
+    is_program = bool(package) or binary.has_interpreter or binary.kind == elf.FIXED_PROGRAM or not _is_library(path)
+    return _File(package, is_program, elf.may_start_programs(binary, package))
 
 
 def _is_library(path: str) -> bool:
@@ -100,6 +100,6 @@ def _is_library(path: str) -> bool:
 
 
 def _how(file: Mapped) -> str:
-    if file.path.startswith(MEMORY):
+    if file.path.startswith(MEMORY_PREFIX):
         return "a file in memory alone"
     return "deleted file" if file.deleted else ""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable, Mapping
 
 from ....base.hashing import sha256
-from ....model.finding import Finding, exception_for
-from ....model.plan import once, part_of
+from ....model.finding import Finding, find_covering_waiver
+from ....model.plan import compute_once, inherit_cache
 from .portable.names import Names
 from .systems.registry import SYSTEMS
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Entry, Section
+    from ....model.types.plan import PlanEntry, PlanSection
 
 # What else than packages an entry has to look for. A file name that only follows from a package's, or from the
 # service's id, is looked for too. But nobody has seen such a file.
@@ -26,16 +26,16 @@ class Desired:
     app be installed and another rule that removed it again would contradict each other.
     """
 
-    def __init__(self, section: Section) -> None:
+    def __init__(self, section: PlanSection) -> None:
         browsers = section["settings"].get("unmanaged_browsers")
         more = {UNMANAGED_BROWSERS: browsers} if browsers else {}
-        self.services: Mapping[str, Entry] = part_of(section, {**section["services"], **more})
+        self.services: Mapping[str, PlanEntry] = inherit_cache(section, {**section["services"], **more})
         self.full_scan_every: int = section["settings"].get("full_scan_every", 7)
         self.network_homes: str = section["settings"].get("network_homes", "unknown")
         self.packages: Mapping[str, Mapping[str, list[str]]]
         self.paths: Mapping[str, list[str]]
         self.names: Mapping[str, list[str]]
-        self.packages, self.paths, self.names = once(section, "apps/wanted", self._indexes)
+        self.packages, self.paths, self.names = compute_once(section, "apps/wanted", self._indexes)
 
     def _indexes(self) -> tuple[dict[str, dict[str, list[str]]], dict[str, list[str]], dict[str, list[str]]]:
         entries = self.services.items()
@@ -58,7 +58,7 @@ class Desired:
     @property
     def by_package_only(self) -> Mapping[str, list[str]]:
         """The services of which nothing but packages is known, each with the systems that know its packages."""
-        found: dict[str, list[str]] = once(self.services, "apps/by package only", self._by_package_only)
+        found: dict[str, list[str]] = compute_once(self.services, "apps/by package only", self._by_package_only)
         return found
 
     def _by_package_only(self) -> dict[str, list[str]]:
@@ -79,13 +79,13 @@ class Desired:
             packages = [f"{manager} {id_}" for manager, index in self.packages.items() for id_ in index]
             return sha256("\n".join(sorted([*names.all, *names.stems, *names.titles, *packages])).encode()).hexdigest()
 
-        return str(once(self.services, "apps/stamp", work_out))
+        return str(compute_once(self.services, "apps/stamp", work_out))
 
     def restricted(self, manager: str) -> set[str]:
         """The packages of one system that enforcing keeps off the host. What is restricted for some users only is none
         of these: an install block does not know for whom a package is.
         """
-        found: set[str] = once(self.services, f"apps/restricted {manager}", lambda: self._restricted(manager))
+        found: set[str] = compute_once(self.services, f"apps/restricted {manager}", lambda: self._restricted(manager))
         return found
 
     def _restricted(self, manager: str) -> set[str]:
@@ -109,7 +109,7 @@ class Desired:
 
     def closed_paths(self) -> list[str]:
         """The host's paths that no package may bring: those of which no waiver lets anything in for everybody."""
-        found: list[str] = once(self.services, "apps/closed paths", self._closed_paths)
+        found: list[str] = compute_once(self.services, "apps/closed paths", self._closed_paths)
         return found
 
     def _closed_paths(self) -> list[str]:
@@ -123,4 +123,4 @@ class Desired:
 
     def holders(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
         """The services that something seen belongs to: if a waiver covers it for some of them, these alone."""
-        return [s for s in services if exception_for(self.services[s], finding, place)] or services
+        return [s for s in services if find_covering_waiver(self.services[s], finding, place)] or services

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from ....model.finding import Finding, Verdict, judge
+from ....model.finding import Finding, RuleVerdict, judge_rule
 from ...system import ControlError, Host, Unseen
 from .blocks import polkit
 from .blocks.contact import in_each_language
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 RULE = "apps/reinstall-gate"
 
 
-def observe(host: Host, plan: Plan, desired: Desired, fresh: bool = True) -> list[Verdict]:
+def observe(host: Host, plan: Plan, desired: Desired, fresh: bool = True) -> list[RuleVerdict]:
     """The install block's verdict; none where no block is required and none is left, or where nothing is enforced.
     `fresh`: nothing is believed of what an earlier observation has tried.
     """
@@ -48,7 +48,7 @@ def observe(host: Host, plan: Plan, desired: Desired, fresh: bool = True) -> lis
     if host.privileged:
         host.state_savers.append(lambda begins: tries.keep())
     if wrong or unseen or any(called_for for _, _, called_for in parts):
-        verdict = judge(RULE, {"mode": section["mode"]}, [*wrong, *open_], "; ".join(dict.fromkeys(unseen)))
+        verdict = judge_rule(RULE, {"mode": section["mode"]}, [*wrong, *open_], "; ".join(dict.fromkeys(unseen)))
         return [verdict._replace(drifted=verdict.drifted and bool(wrong))]
     return []
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
-from ....model.finding import NOTHING_KNOWN, Finding, concerns, exception_for
+from ....model.finding import NO_IDENTIFIERS_REASON, Finding, find_covering_waiver, is_user_restricted
 from ...system import Host, Process, Unseen, User, escaped
 from ...system.forked import each
 from ...system.processes import RootNotRead
@@ -26,7 +26,7 @@ from .systems.package import Package, PackageSystem
 from .systems.registry import SYSTEMS
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Section
+    from ....model.types.plan import PlanSection
 
 ROOTS_READ = -1  # in place of root's number, for processes of which something has to be read
 RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of portable apps that a program runs from
@@ -54,9 +54,9 @@ class Observed(NamedTuple):
         packages = [package.finding() for services, package in self.packages if service in services]
         running = [program for program in self.running if service in program.identity.services]
         portable_apps = [app.finding() for app in self.portable_apps if service in app.services]
-        found = [(finding, exception_for(entry, finding)) for finding in (*packages, *portable_apps)]
-        found += [(p.finding(), exception_for(entry, p.finding(), p.place)) for p in running]
-        return [(finding, waiver) for finding, waiver in found if concerns(entry, finding)]
+        found = [(finding, find_covering_waiver(entry, finding)) for finding in (*packages, *portable_apps)]
+        found += [(p.finding(), find_covering_waiver(entry, p.finding(), p.place)) for p in running]
+        return [(finding, waiver) for finding, waiver in found if is_user_restricted(entry, finding)]
 
     def enforced(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
         """Those of some services on whose behalf something seen has to go."""
@@ -64,7 +64,7 @@ class Observed(NamedTuple):
         return [
             s
             for s in self.desired.enforced(services)
-            if concerns(entries[s], finding) and not exception_for(entries[s], finding, place)
+            if is_user_restricted(entries[s], finding) and not find_covering_waiver(entries[s], finding, place)
         ]
 
     def placed(self, running: Running) -> Running:
@@ -82,7 +82,7 @@ class Observed(NamedTuple):
         return bool(running or portable_apps) and not installed and all(running + portable_apps)
 
 
-def observe_apps(host: Host, section: Section) -> Observed:
+def observe_apps(host: Host, section: PlanSection) -> Observed:
     """Observe everything that a plan's `apps` section names. Raises ControlError."""
     desired = Desired(section)
     home_users = {user.home: user for user in host.users() if scan.is_home(user)}
@@ -178,7 +178,7 @@ def _has(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
 def _idle(desired: Desired, there: set[str]) -> dict[str, str]:
     """The services of which only packages are known, of systems that this host has none of; each with the reason."""
     return {
-        service: f"{NOTHING_KNOWN}: this host has no {' or '.join(managers) or 'such packages'}"
+        service: f"{NO_IDENTIFIERS_REASON}: this host has no {' or '.join(managers) or 'such packages'}"
         for service, managers in desired.by_package_only.items()
         if there.isdisjoint(managers)
     }

@@ -10,8 +10,8 @@ import json
 from functools import partial
 from typing import Iterable, Sequence
 
-from ....base.json_text import from_json
-from ....model.removed import MOST, MOST_OF_USER, Removed, read
+from ....base.json_text import parse_json
+from ....model.removed import MAX_PACKAGES, MAX_USER_PACKAGES, RemovedPackage, read_removed_package
 from ...system import STATE_DIRECTORY, ControlError, Host, Unseen, User
 from .per_user import restored_package
 from .systems.package import Package, PackageSystem, on_behalf
@@ -21,49 +21,49 @@ SCHEMA = "proscribe/removed/1"
 LARGEST = 2 * 1024 * 1024  # bytes
 
 
-def note(host: Host, packages: Sequence[Removed]) -> None:
+def note(host: Host, packages: Sequence[RemovedPackage]) -> None:
     """Remember packages that are about to be removed, beside those of before. Raises ControlError, Unseen."""
-    known = {one.key: one for one in (*remembered(host), *packages)}
-    few = bounded(sorted(known.values(), key=lambda one: (one.at, one.key), reverse=True))
+    known = {one.identity: one for one in (*remembered(host), *packages)}
+    few = bounded(sorted(known.values(), key=lambda one: (one.at, one.identity), reverse=True))
     content = {"schema": SCHEMA, "packages": [one._asdict() for one in few]}
     host.write(FILE, json.dumps(content, indent=1) + "\n", 0o600)
 
 
-def bounded(packages: Iterable[Removed]) -> list[Removed]:
+def bounded(packages: Iterable[RemovedPackage]) -> list[RemovedPackage]:
     """The first of some packages, and of each user's: nobody's many hide the host's or another's."""
     of_user: dict[str, int] = {}
     found = []
     for one in packages:
         of_user[one.user] = of_user.get(one.user, 0) + 1
-        if not one.user or of_user[one.user] <= MOST_OF_USER:
+        if not one.user or of_user[one.user] <= MAX_USER_PACKAGES:
             found.append(one)
-    return sorted(found, key=lambda one: bool(one.user))[:MOST]
+    return sorted(found, key=lambda one: bool(one.user))[:MAX_PACKAGES]
 
 
-def remembered(host: Host) -> list[Removed]:
+def remembered(host: Host) -> list[RemovedPackage]:
     """What the file has; nothing where it is missing or damaged. Raises Unseen."""
     try:
-        given = from_json(host.read(FILE, LARGEST) or b"{}")
+        given = parse_json(host.read(FILE, LARGEST) or b"{}")
     except (ControlError, ValueError, RecursionError):
         return []
     found = []
     listed = given.get("packages") if isinstance(given, dict) and given.get("schema") == SCHEMA else None
-    for value in listed[:MOST] if isinstance(listed, list) else ():
+    for value in listed[:MAX_PACKAGES] if isinstance(listed, list) else ():
         try:
-            found.append(read(value))
+            found.append(read_removed_package(value))
         except ValueError:
             continue
     return found
 
 
-def still_removed(host: Host, systems: Iterable[PackageSystem]) -> list[Removed]:
+def still_removed(host: Host, systems: Iterable[PackageSystem]) -> list[RemovedPackage]:
     """Of what a host remembers, the packages that are not there again, those of the host first. One of a user who is
     gone is none. Where a package system cannot be asked, it is not known to be there.
     """
     of_manager: dict[str, PackageSystem] = {system.MANAGER: system for system in systems}
     users = {user.name: user for user in host.users()}
     found = []
-    groups: dict[tuple[str, str], list[Removed]] = {}
+    groups: dict[tuple[str, str], list[RemovedPackage]] = {}
     for one in remembered(host):
         groups.setdefault((one.manager, one.user), []).append(one)
     for (manager, name), members in groups.items():
@@ -83,7 +83,7 @@ def _installed(host: Host, system: PackageSystem, user: User | None, ids: set[st
         return ()
 
 
-def _is(package: Package, removed: Removed) -> bool:
+def _is(package: Package, removed: RemovedPackage) -> bool:
     """Whether a package is the one that was removed, in whatever version: of this architecture, in this place."""
     if package.id != removed.id:
         return False

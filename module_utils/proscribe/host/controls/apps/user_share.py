@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
-from ....model.finding import Finding, Verdict, concerns, exception_for, judge
-from ....model.words import RESTRICTED
+from ....model.finding import Finding, RuleVerdict, find_covering_waiver, is_user_restricted, judge_rule
+from ....model.words import RESTRICTED_MODES
 from .portable.scan import PortableApp
 from .systems.package import Package
 
@@ -65,13 +65,13 @@ class UserShare:
         finding = thing.finding()
         for service in desired.holders(claimed, finding):
             entry = desired.services[service]
-            if concerns(entry, finding):
-                restricted = entry["mode"] in RESTRICTED
-                permitted = exception_for(entry, finding) if restricted else entry["mode"]
+            if is_user_restricted(entry, finding):
+                restricted = entry["mode"] in RESTRICTED_MODES
+                permitted = find_covering_waiver(entry, finding) if restricted else entry["mode"]
                 yield service, permitted, isinstance(thing, PortableApp) and bool(thing.doubt)
 
 
-def judge_shares(mode: str, cut: Mapping[str, int]) -> list[Verdict]:
+def judge_shares(mode: str, cut: Mapping[str, int]) -> list[RuleVerdict]:
     """Return a verdict on users with more things than their share, by name how many more; none where nobody has more.
 
     No correction is made for it: those of the other rules are.
@@ -85,4 +85,4 @@ def judge_shares(mode: str, cut: Mapping[str, int]) -> list[Verdict]:
         )
         for user, count in sorted(cut.items())
     ]
-    return [judge(RULE, {"mode": mode}, findings)._replace(drifted=False)] if findings else []
+    return [judge_rule(RULE, {"mode": mode}, findings)._replace(drifted=False)] if findings else []

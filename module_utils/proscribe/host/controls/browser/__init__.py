@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Collection, Iterable, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
-from ....model.finding import COMPLIANT, NOT_APPLICABLE, Finding, Verdict, judge
-from ....model.plan import RESTRICTED
+from ....model.finding import COMPLIANT, NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
+from ....model.plan import RESTRICTED_MODES
 from ....model.tenants import read_microsoft_tenants
 from ...system import Host
 from ..base import Changes
@@ -33,7 +33,7 @@ from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SIGN_IN, rule
 from .sign_in import explain_open_sign_in
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Entry, Plan, Section
+    from ....model.types.plan import Plan, PlanEntry, PlanSection
 
 NO_ROOM = f"open in browsers: their lists take {MOST_ENTRIES} names"
 ONLY_BELOW = f"open below this name in browsers: their lists take {MOST_ENTRIES} names, and /etc/hosts closes it alone"
@@ -47,7 +47,7 @@ class ObservedPlace(NamedTuple):
     observed: Observed
 
 
-def observe(host: Host, plan: Plan) -> list[Verdict]:
+def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """Whether every browser's policy blocks what the plan restricts. Raises ControlError for an unusable plan."""
     from .other_controls import make_desired  # not for a Mac, which has none of them
 
@@ -61,26 +61,28 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
     host.record_fields["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
     seen = [ObservedPlace(place, exact_match.check(host, place, desired)) for place in everywhere]
     verdicts = judge_policies(section, desired, seen, installed=installed)
-    mode: Entry = {"mode": section["mode"]}
+    mode: PlanEntry = {"mode": section["mode"]}
     found = faulty(seen)
     if desired:
         found += [Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN) for fork in others if not fork.policies]
         running = running_browsers(host, everywhere)
         # Enforcing does not end a browser under its user's hands.
-        verdicts.append(judge("browser/running", mode, *running)._replace(drifted=False))
-        verdicts.append(judge("browser/packaged", mode, *_packaged(host, plan, everywhere))._replace(drifted=False))
+        verdicts.append(judge_rule("browser/running", mode, *running)._replace(drifted=False))
+        verdicts.append(
+            judge_rule("browser/packaged", mode, *_packaged(host, plan, everywhere))._replace(drifted=False)
+        )
     if desired or found:
         scripted = unsandboxed(host, known) if desired else ""
-        files = judge("browser/policy-file", mode, found, _reasons([unclear(seen), scripted]))
+        files = judge_rule("browser/policy-file", mode, found, _reasons([unclear(seen), scripted]))
         verdicts.append(files._replace(findings=(*files.findings, *ignored_policy_paths.find_unread(host))))
     else:
-        verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set"))
+        verdicts.append(RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set"))
     return verdicts
 
 
 def judge_policies(
-    section: Section, desired: Desired, seen: Sequence[ObservedPlace], installed: Collection[Place] = ()
-) -> list[Verdict]:
+    section: PlanSection, desired: Desired, seen: Sequence[ObservedPlace], installed: Collection[Place] = ()
+) -> list[RuleVerdict]:
     """Return the verdicts of a plan's services, and of the bypasses that it closes.
 
     `installed` are the places of browsers that are there.
@@ -103,7 +105,7 @@ def judge_policies(
         if setting == SIGN_IN and (open_to_all := _open_sign_in(section, desired, seen)):
             found = [finding for finding in found if finding.manager not in open_to_all]
             more = [open_to_all[place.id] for place in installed if place.id in open_to_all]
-        verdict = judge(rule(setting), {"mode": section["mode"]}, [*found, *more], unseen)
+        verdict = judge_rule(rule(setting), {"mode": section["mode"]}, [*found, *more], unseen)
         if more and not found:
             verdict = verdict._replace(drifted=False)  # no run can correct it
         if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
@@ -114,7 +116,7 @@ def judge_policies(
     return verdicts
 
 
-def _open_sign_in(section: Section, desired: Desired, seen: Sequence[ObservedPlace]) -> dict[str, Finding]:
+def _open_sign_in(section: PlanSection, desired: Desired, seen: Sequence[ObservedPlace]) -> dict[str, Finding]:
     """Return a finding for each place whose browsers let every account sign in, for want of a tenant's domains. The
     organisation's own policy for sign-in counts before that.
     """
@@ -129,11 +131,11 @@ def _open_sign_in(section: Section, desired: Desired, seen: Sequence[ObservedPla
 
 
 def _of_service(
-    rule: str, entry: Entry, found: Sequence[Finding], unseen: str, left_open: Sequence[tuple[str, int]]
-) -> Verdict:
+    rule: str, entry: PlanEntry, found: Sequence[Finding], unseen: str, left_open: Sequence[tuple[str, int]]
+) -> RuleVerdict:
     """Return the verdict of a service. No run can close the names for which the lists of browsers have no room."""
     more = [Finding("policy", name, detail=ONLY_BELOW if degree == ALONE else NO_ROOM) for name, degree in left_open]
-    verdict = judge(rule, entry, [*found, *more], unseen)
+    verdict = judge_rule(rule, entry, [*found, *more], unseen)
     return verdict if found else verdict._replace(drifted=False)
 
 
@@ -161,11 +163,11 @@ def _packaged(host: Host, plan: Plan, known: Sequence[Place]) -> tuple[Sequence[
     return packaged.check_packaged(host, known, others)
 
 
-def _service_findings(seen: Sequence[ObservedPlace], entry: Entry, desired: Desired) -> Iterator[Finding]:
+def _service_findings(seen: Sequence[ObservedPlace], entry: PlanEntry, desired: Desired) -> Iterator[Finding]:
     """The evidence against one service: one finding for all places that lack the same for the same reason."""
     if entry["mode"] == "waived":
         yield Finding("policy", entry["name"], detail="not blocked, by waiver")
-    elif entry["mode"] in RESTRICTED:
+    elif entry["mode"] in RESTRICTED_MODES:
         open_: dict[tuple[str, str], list[Place]] = {}
         for place, observed in seen:
             if observed.complete:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Collection, Iterable, Sequence
 
-from ....base.json_text import to_json
+from ....base.json_text import dump_json
 from ...system import WRITTEN_BY
 from ..policy_tables import all_texts
 from . import settings
@@ -140,7 +140,7 @@ def _is_header_rule(entry: object) -> bool:
 
 def render(said: Policies) -> bytes:
     """The file, one entry a line."""
-    return (to_json(said, indent=1) + "\n").encode()
+    return (dump_json(said, indent=1) + "\n").encode()
 
 
 def alone(rules: Rules, place: Place) -> bytes | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequence
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ....base.tuples import NamedTuple
 from ..policy_tables import all_texts, list_in, same, table_in
 from .chromium import MERGE_DICTIONARIES
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     Fits = Callable[[object], bool]
 
-_IDS = pattern(r"[a-p]{32}(?:,[a-p]{32})*,?")
-_PERMISSION = pattern(r"[a-z][a-zA-Z0-9._]*")
-_VERSION = pattern(r"[0-9]+(?:\.[0-9]+)*")
-_HOST = pattern(r"<all_urls>|(?:\*|[a-z]+)://(?:\*|(?:\*\.)?[A-Za-z0-9_.-]+)")
+_IDS = compile_pattern(r"[a-p]{32}(?:,[a-p]{32})*,?")
+_PERMISSION = compile_pattern(r"[a-z][a-zA-Z0-9._]*")
+_VERSION = compile_pattern(r"[0-9]+(?:\.[0-9]+)*")
+_HOST = compile_pattern(r"<all_urls>|(?:\*|[a-z]+)://(?:\*|(?:\*\.)?[A-Za-z0-9_.-]+)")
 _OF_URL = "update_url:"
 _HOSTS = ("runtime_allowed_hosts", "runtime_blocked_hosts")
 

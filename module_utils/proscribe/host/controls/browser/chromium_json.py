@@ -6,17 +6,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....base.json_text import from_json
-from ....base.patterns import DOTALL, pattern
+from ....base.json_text import parse_json
+from ....base.patterns import DOTALL, compile_pattern
 
 if TYPE_CHECKING:
     from typing import Match
 
 # A string is matched first, so that what looks like a comment inside it is none.
 _STRING = r'"(?:[^"\\]|\\.)*"'
-_COMMENT = pattern(_STRING + r"|//[^\n]*|/\*.*?\*/", DOTALL)
-_ESCAPE = pattern(r"\\(?:x([0-9A-Fa-f]{2})|.)", DOTALL)
-_COMMA = pattern(_STRING + r"|,(?=\s*[\]}])", DOTALL)
+_COMMENT = compile_pattern(_STRING + r"|//[^\n]*|/\*.*?\*/", DOTALL)
+_ESCAPE = compile_pattern(r"\\(?:x([0-9A-Fa-f]{2})|.)", DOTALL)
+_COMMA = compile_pattern(_STRING + r"|,(?=\s*[\]}])", DOTALL)
 
 
 def parse(content: bytes) -> object:
@@ -24,11 +24,11 @@ def parse(content: bytes) -> object:
     try:
         text = content.decode("utf-8-sig")
         try:
-            return from_json(text)
+            return parse_json(text)
         except ValueError:
             without_comments = _COMMENT.sub(_strings_only, text)
             plain = _COMMA.sub(_strings_only, without_comments)
-            return from_json(_ESCAPE.sub(_escaped, plain), strict=False)
+            return parse_json(_ESCAPE.sub(_escaped, plain), strict=False)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....model.plan import once
+from ....model.plan import compute_once
 from . import chromium, firefox
 from .name_closing import OPEN, WITH_ALL_BELOW
 from .places import Place
 from .rendering import FittedNames, Name, Rules, fit_names, names, rules_of
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Entry, Plan
+    from ....model.types.plan import Plan, PlanEntry
     from .name_closing import OtherControls
 
 LANGUAGES = {"chromium": chromium, "firefox": firefox, "thunderbird": firefox}
@@ -45,12 +45,12 @@ class Desired:
 
     def __bool__(self) -> bool:
         """Whether there is any policy to set."""
-        return bool(once(self._plan, "browser/anything", lambda: bool(self.rules)))
+        return bool(compute_once(self._plan, "browser/anything", lambda: bool(self.rules)))
 
     @property
     def closed(self) -> list[str]:
         """The bypasses that are closed, by the ids that their rules are named for."""
-        return list(once(self._plan, "browser/closed", lambda: self.rules.closed))
+        return list(compute_once(self._plan, "browser/closed", lambda: self.rules.closed))
 
     def of(self, place: Place) -> Rules:
         """The settings that the programs of a place have."""
@@ -59,10 +59,10 @@ class Desired:
     def file(self, place: Place) -> bytes | None:
         """The file of a place with nothing in it but Proscribe's own part; None if there is nothing to say."""
         name = f"browser/file {place.id} {place.path}{self._variant()}"
-        content = once(self._plan, name, lambda: self._alone(place))
+        content = compute_once(self._plan, name, lambda: self._alone(place))
         return None if content is None else bytes(content)
 
-    def listed(self, entry: Entry) -> list[Name]:
+    def listed(self, entry: PlanEntry) -> list[Name]:
         """Return the names of a restricted service that browsers are given."""
         own = names(entry)
         return [one for one in own if self._names().listed.blocks(one)] if self._is_cut() else own
@@ -73,7 +73,9 @@ class Desired:
         """
         if not self._is_cut():
             return {}
-        found: dict[str, list[tuple[str, int]]] = once(self._plan, f"browser/open{self._variant()}", self._open_names)
+        found: dict[str, list[tuple[str, int]]] = compute_once(
+            self._plan, f"browser/open{self._variant()}", self._open_names
+        )
         return found
 
     def _open_names(self) -> dict[str, list[tuple[str, int]]]:
@@ -92,7 +94,7 @@ class Desired:
 
     def _is_cut(self) -> bool:
         """Whether the names do not fit."""
-        return bool(once(self._plan, "browser/cut", lambda: bool(self._names().left_out)))
+        return bool(compute_once(self._plan, "browser/cut", lambda: bool(self._names().left_out)))
 
     def _variant(self) -> str:
         """Return the part of a name in the cache that depends on the DNS backend of the host; "" where nothing does."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable
 
-from ....base.json_text import to_json
+from ....base.json_text import dump_json
 from ....base.tuples import NamedTuple
 from ...system import WRITTEN_BY
 from ..policy_tables import table_in
@@ -142,7 +142,7 @@ def tables_joined(one: Policies, other: Policies) -> dict[str, object]:
 
 def render(document: Policies) -> bytes:
     """A file, one entry a line. Strict JSON in ASCII: after anything else Firefox would ignore all of it."""
-    return (to_json(document, indent=1, allow_nan=False) + "\n").encode()
+    return (dump_json(document, indent=1, allow_nan=False) + "\n").encode()
 
 
 def alone(rules: Rules, place: Place) -> bytes | None:

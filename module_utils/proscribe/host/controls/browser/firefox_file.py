@@ -17,7 +17,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING, Mapping, Sequence
 
-from ....base.json_text import from_json
+from ....base.json_text import parse_json
 from ....base.tuples import NamedTuple
 from ...system import SIGNED, STATE_DIRECTORY, ControlError, Host, Unseen
 from ..policy_tables import list_in, same, table_in
@@ -118,7 +118,7 @@ class PolicyFile:
         note = host.read(self.note_path)
         self.original = host.read(self.original_path)
         try:
-            self.note = Note(**from_json(note)) if note is not None else None
+            self.note = Note(**parse_json(note)) if note is not None else None
         except (ValueError, TypeError):
             self.note = None  # as if it were lost
 

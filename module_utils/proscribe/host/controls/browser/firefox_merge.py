@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NoReturn, Sequence
 
-from ....model.plan import canonical
+from ....model.plan import format_canonical
 from ...system import WRITTEN_BY
 from ..policy_tables import list_in, same, table_in
 from .extension_settings import (
@@ -208,9 +208,9 @@ def _default_back(current: Policies, base: Policies, written: Sequence[Policies]
 
 def _list_back(name: str, current: list[object], base: Policies, written: Sequence[Policies]) -> list[object]:
     """A list without the entries that were written and are not the organisation's."""
-    theirs = set(map(canonical, list_in(base, name)))
-    ours = {canonical(entry) for table in written for entry in list_in(table, name)} - theirs
-    return [entry for entry in current if canonical(entry) not in ours]
+    theirs = set(map(format_canonical, list_in(base, name)))
+    ours = {format_canonical(entry) for table in written for entry in list_in(table, name)} - theirs
+    return [entry for entry in current if format_canonical(entry) not in ours]
 
 
 def _filter_back(current: Policies, base: Policies, written: Sequence[Policies]) -> dict[str, object]:

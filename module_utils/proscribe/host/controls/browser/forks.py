@@ -11,8 +11,8 @@ import os
 import stat
 from typing import Iterator, Mapping, Sequence
 
-from ....base.json_text import from_json, written
-from ....base.patterns import MULTILINE, pattern
+from ....base.json_text import format_json, parse_json
+from ....base.patterns import MULTILINE, compile_pattern
 from ....base.tuples import NamedTuple
 from ...system import STATE_DIRECTORY, ControlError, Host, Unseen
 from .places import OWN_FILE, Place
@@ -21,10 +21,10 @@ REMEMBERED = STATE_DIRECTORY + "/browser/forks.json"
 ENTRIES = ("/usr/share/applications", "/usr/local/share/applications")
 PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/games")
 LEAST = 20 * 1024 * 1024  # bytes; the binary of a browser is ten times as large, a launcher a thousandth
-_OPENS_WEB = pattern(r"^MimeType=(?:.*;)?x-scheme-handler/https?(?:;|$)", MULTILINE)
-_EXEC = pattern(r"^Exec=(.+)$", MULTILINE)
-_PROGRAMS = pattern(rb"/(?:opt|usr/lib|usr/lib64|usr/share)/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}")
-_POLICIES = pattern(rb"/etc/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}/policies(?=\x00)")
+_OPENS_WEB = compile_pattern(r"^MimeType=(?:.*;)?x-scheme-handler/https?(?:;|$)", MULTILINE)
+_EXEC = compile_pattern(r"^Exec=(.+)$", MULTILINE)
+_PROGRAMS = compile_pattern(rb"/(?:opt|usr/lib|usr/lib64|usr/share)/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}")
+_POLICIES = compile_pattern(rb"/etc/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}/policies(?=\x00)")
 
 
 class Fork(NamedTuple):
@@ -72,7 +72,7 @@ def find_forks(host: Host, known: Sequence[Place]) -> Found:
             forks[binary] = Fork(id_, binary, policies)
     # What is gone may have left its policy behind, which a lift takes away.
     facts = {**{binary: fact for binary, fact in earlier.items() if fact[2]}, **facts}
-    remembered = written(dict(sorted(facts.items()))) + "\n"
+    remembered = format_json(dict(sorted(facts.items()))) + "\n"
     paths = {place.path for place in known}
     unknown = [fork for fork in forks.values() if not fork.policies or fork.place.path not in paths]
     return Found(unknown, remembered, facts != earlier)
@@ -86,7 +86,7 @@ def earlier_places(host: Host) -> list[Place]:
 
 def _earlier(host: Host) -> Mapping[str, list[object]]:
     try:
-        noted = from_json(host.read(REMEMBERED) or b"{}")
+        noted = parse_json(host.read(REMEMBERED) or b"{}")
         return {str(key): [int(fact[0]), int(fact[1]), str(fact[2])] for key, fact in noted.items()}
     except (Unseen, ControlError, ValueError, TypeError, AttributeError, IndexError):
         return {}  # it only saves time

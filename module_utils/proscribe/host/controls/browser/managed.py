@@ -10,7 +10,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
-from ....model.finding import NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
+from ....model.finding import NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict, judge_rule
 from ...system import WRITTEN_BY
 from ..policy_tables import missing_entries, same
 from . import ObservedPlace, chromium, exact_match, faulty, firefox, judge_policies, unclear
@@ -40,7 +40,7 @@ def verdicts(
     others: Iterable[str],
     unseen: str,
     platform: str,
-) -> list[Verdict]:
+) -> list[RuleVerdict]:
     """A verdict for every service of the plan, every bypass that it closes, and the policies themselves. `seen` are the
     installed browsers, `others` those of which no policies are known, `unseen` is why these may not be all.
     """
@@ -48,18 +48,18 @@ def verdicts(
     found = judge_policies(section, desired, seen, installed=[observed.place for observed in seen])
     if not any(one.place.sites for one in seen):
         state, why = (UNKNOWN, unseen) if unseen else (NOT_APPLICABLE, NONE_HERE)
-        found = [Verdict(verdict.rule, state, reason=why) for verdict in found]
+        found = [RuleVerdict(verdict.rule, state, reason=why) for verdict in found]
     if not desired:
-        return [*found, Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]
+        return [*found, RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]
     unknown = [Finding("browser", name, detail=OTHER) for name in others]
     missed = "; ".join(filter(None, (unclear(seen), unseen)))
-    policies = judge("browser/policy-file", {"mode": section["mode"]}, [*faulty(seen), *unknown], missed)
+    policies = judge_rule("browser/policy-file", {"mode": section["mode"]}, [*faulty(seen), *unknown], missed)
     if not (seen or unknown or missed):
-        policies = Verdict("browser/policy-file", NOT_APPLICABLE, reason=NONE_HERE)
-    running = Verdict("browser/running", NOT_APPLICABLE, reason=NONE_HERE)
+        policies = RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason=NONE_HERE)
+    running = RuleVerdict("browser/running", NOT_APPLICABLE, reason=NONE_HERE)
     if seen:
-        running = Verdict("browser/running", UNKNOWN, reason=RUNNING.format(platform))
-    packaged = Verdict("browser/packaged", NOT_APPLICABLE, reason=NOT_HERE.format(platform))
+        running = RuleVerdict("browser/running", UNKNOWN, reason=RUNNING.format(platform))
+    packaged = RuleVerdict("browser/packaged", NOT_APPLICABLE, reason=NOT_HERE.format(platform))
     return [*found, running, packaged, policies]
 
 

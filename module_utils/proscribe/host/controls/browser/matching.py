@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Iterable
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ....base.tuples import NamedTuple
 from .rendering import MOST_ENTRIES, Name, above
 
@@ -21,8 +21,8 @@ class Entry(NamedTuple):
     whole: bool = True  # every scheme and port, and every address under the path
 
 
-_FILTER = pattern(r"(?:([a-zA-Z][a-zA-Z0-9+.-]*|\*)://)?(\.?)([^/:?@]+)(:[^/?]*)?(/[^?]*)?(\?.*)?")
-_PATTERN = pattern(r"(\*|https?|wss?|ftp)://(\*|(?:\*\.)?[^/*:]+)(/.*)")
+_FILTER = compile_pattern(r"(?:([a-zA-Z][a-zA-Z0-9+.-]*|\*)://)?(\.?)([^/:?@]+)(:[^/?]*)?(/[^?]*)?(\?.*)?")
+_PATTERN = compile_pattern(r"(\*|https?|wss?|ftp)://(\*|(?:\*\.)?[^/*:]+)(/.*)")
 
 
 def chromium_entry(text: object) -> Entry | None:

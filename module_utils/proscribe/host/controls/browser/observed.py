@@ -6,7 +6,7 @@ import os
 import stat
 from typing import AbstractSet, Iterable, Mapping, Protocol, Sequence
 
-from ....base.others import BY_ACL, NAMED_GROUP, OWNING_GROUP, USER, acl_rights, rights
+from ....base.others import ACL_NAMED_GROUP, ACL_OWNING_GROUP, ACL_USER, BY_ACL, describe_rights, list_acl_rights
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host
 from .rendering import Name, covers
@@ -104,7 +104,7 @@ def faults(host: Host, path: str) -> Faults:
         return Faults(["something other than a file is in its place"], directories, False)
     wrong = []
     if seen.st_uid != owner or stat.S_IMODE(seen.st_mode) != FILE_MODE:
-        wrong.append(f"{rights(seen)} instead of root's with mode 644")
+        wrong.append(f"{describe_rights(seen)} instead of root's with mode 644")
     elif host.acl(path) and (others := host.others(path, seen) or _unread(host, path, seen, 0o004)):
         wrong.append(f"{others} beside its mode")
     return Faults(wrong, directories, readable and not _unread(host, path, seen, 0o004))
@@ -130,7 +130,7 @@ def changeable(host: Host, path: str, seen: os.stat_result) -> str:
     """Who else than root can change what browsers read at a path, in words; "" for nobody. Raises Unseen."""
     if stat.S_ISLNK(seen.st_mode):
         if seen.st_uid != _owner(host):
-            return f"is a link that others can change ({rights(seen)})"
+            return f"is a link that others can change ({describe_rights(seen)})"
         to = host.target(path)
         for step, directory in leading_to(host, to):
             if others := host.others(step, directory):
@@ -157,10 +157,10 @@ def _owner(host: Host) -> int:
 def _unread(host: Host, path: str, seen: os.stat_result, needed: int) -> str:
     """What keeps some users from reading a file or a directory; "" if nothing does."""
     if seen.st_mode & needed != needed:
-        return rights(seen)
+        return describe_rights(seen)
     return BY_ACL if any(each & needed != needed for each in _acl(host, path)) else ""
 
 
 def _acl(host: Host, path: str) -> list[int]:
     """What an ACL lets each user and group do that it names, as in a mode."""
-    return acl_rights(host.acl(path), (USER, OWNING_GROUP, NAMED_GROUP))
+    return list_acl_rights(host.acl(path), (ACL_USER, ACL_OWNING_GROUP, ACL_NAMED_GROUP))

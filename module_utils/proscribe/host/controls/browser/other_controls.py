@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, AbstractSet, Callable
 
-from ....model.plan import RESTRICTED
+from ....model.plan import RESTRICTED_MODES
 from ...system import ControlError, Host, Unseen
 from ..dns.desired import covering, of_plan
 from .desired import Desired
@@ -18,7 +18,7 @@ from .name_closing import ALONE, OPEN, WITH_ALL_BELOW
 from .settings import BLOCKED
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Plan, Section
+    from ....model.types.plan import Plan, PlanSection
 
 ENFORCE = "enforce"
 
@@ -61,11 +61,13 @@ class HostControls:
         return WITH_ALL_BELOW if len(covering(host, blocked)) > len(covering(host, through)) else OPEN
 
 
-def _list_dns_names(section: Section) -> tuple[AbstractSet[str], AbstractSet[str]]:
+def _list_dns_names(section: PlanSection) -> tuple[AbstractSet[str], AbstractSet[str]]:
     """Return the names that a plan's dns control blocks, and those that it lets through below them."""
     # What is only audited is not closed, and its exceptions open nothing.
     enforced = {
-        id_: one for id_, one in section["services"].items() if one["mode"] == ENFORCE or one["mode"] not in RESTRICTED
+        id_: one
+        for id_, one in section["services"].items()
+        if one["mode"] == ENFORCE or one["mode"] not in RESTRICTED_MODES
     }
     desired = of_plan({**section, "services": enforced}, {}, canaries=False)
     return desired.names, desired.through

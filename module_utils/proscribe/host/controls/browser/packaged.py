@@ -11,7 +11,7 @@ import contextlib
 import stat
 from typing import Iterator, Sequence
 
-from ....base.patterns import MULTILINE, pattern
+from ....base.patterns import MULTILINE, compile_pattern
 from ....base.tuples import NamedTuple
 from ....model.finding import Finding
 from ...system import ControlError, Host, Unseen, User
@@ -24,7 +24,7 @@ SYSTEM, PERSONAL = "/var/lib/flatpak", "/.local/share/flatpak"  # the latter bel
 SNAPS = PACKAGERS[-2:]
 PROFILES = "/var/lib/snapd/apparmor/profiles"
 # What an interface of a snap opens, as snapd writes it (interfaces/builtin/common_files.go).
-_OPENED = pattern(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', MULTILINE)
+_OPENED = compile_pattern(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', MULTILINE)
 UNPLACED = "nobody knows where it reads policies: docs/browsers.md"
 
 

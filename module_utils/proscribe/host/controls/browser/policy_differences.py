@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator
 
-from ....model.plan import canonical
+from ....model.plan import format_canonical
 from ..policy_tables import same
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def describe_differences(current: Policies, desired: Policies) -> str:
 
 def shorten_value(value: object) -> str:
     """Return a value as JSON, without what is beyond LONGEST_VALUE."""
-    return _cut(canonical(value))
+    return _cut(format_canonical(value))
 
 
 def _compare_policies(prefix: str, current: Policies, desired: Policies, depth: int) -> Iterator[str]:
@@ -52,7 +52,7 @@ def _compare_value(name: str, current: object, desired: object, depth: int) -> I
 
 
 def _compare_lists(current: list[object], desired: list[object]) -> str:
-    present, required = set(map(canonical, current)), set(map(canonical, desired))
+    present, required = set(map(format_canonical, current)), set(map(format_canonical, desired))
     missing, more = len(required - present), len(present - required)
     parts = [f"is without {missing:,} of {len(required):,} entries"] * bool(missing)
     parts += [f"has {more:,} more"] * bool(more)

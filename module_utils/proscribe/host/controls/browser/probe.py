@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
-from ....model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
+from ....model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict, judge_rule
 from ...system import ControlError, Host, Unseen
 from ...system.listener import Listener
 from ...system.transient_user import TransientUser, transient_user
@@ -26,7 +26,7 @@ from .places import Place, places
 from .rendering import NOTHING, Name
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Plan, Section
+    from ....model.types.plan import Plan, PlanSection
 
 RULE = "browser/probe"
 CONTROL = Name("control.invalid")  # a name that nobody can have (RFC 2606), and no list names
@@ -54,7 +54,7 @@ class Outcome(NamedTuple):
     detail: str
 
 
-def check_by_probe(host: Host, plan: Plan) -> Verdict:
+def check_by_probe(host: Host, plan: Plan) -> RuleVerdict:
     """Start every browser that is installed, and say whether it refuses what the plan blocks.
 
     The verdict has a finding for each browser, whatever came of it. It takes some seconds a browser.
@@ -62,13 +62,13 @@ def check_by_probe(host: Host, plan: Plan) -> Verdict:
     section = plan["controls"]["browser"]
     refused = next(iter(make_desired(host, plan).rules.block), None)
     if refused is None:
-        return Verdict(RULE, NOT_APPLICABLE, reason="no site is blocked")
+        return RuleVerdict(RULE, NOT_APPLICABLE, reason="no site is blocked")
     if not host.privileged:
-        return Verdict(RULE, UNKNOWN, reason="only root can start a browser as somebody else")
+        return RuleVerdict(RULE, UNKNOWN, reason="only root can start a browser as somebody else")
     outcomes = [(one, start(host, one, refused)) for one in candidates(host, plan)]
     outcomes += [(one, Outcome(UNKNOWN, "only its own package system can start it")) for one in packed(host, plan)]
     if not outcomes:
-        return Verdict(RULE, NOT_APPLICABLE, reason="no browser is installed")
+        return RuleVerdict(RULE, NOT_APPLICABLE, reason="no browser is installed")
     return verdict(section, outcomes)
 
 
@@ -139,7 +139,7 @@ def outcome(refused: Name, hits: int, control: int, complaint: str) -> Outcome:
     return Outcome(UNKNOWN, f"{words}: {complaint}" if complaint else words)
 
 
-def verdict(section: Section, outcomes: Sequence[tuple[Candidate, Outcome]]) -> Verdict:
+def verdict(section: PlanSection, outcomes: Sequence[tuple[Candidate, Outcome]]) -> RuleVerdict:
     """The verdict of all starts, with a finding for each browser."""
     findings = [
         Finding("browser", one.binary.rpartition("/")[2], manager=one.place.id, path=one.binary, detail=came.detail)
@@ -148,7 +148,7 @@ def verdict(section: Section, outcomes: Sequence[tuple[Candidate, Outcome]]) -> 
     opened = [finding for finding, (_, came) in zip(findings, outcomes) if came.state == NONCOMPLIANT]
     silent = [f"{one.binary}: {came.detail}" for one, came in outcomes if came.state == UNKNOWN]
     # Enforcing corrects files, and what is wrong with those has rules of its own.
-    return judge(RULE, {"mode": section["mode"]}, opened, "; ".join(silent))._replace(
+    return judge_rule(RULE, {"mode": section["mode"]}, opened, "; ".join(silent))._replace(
         findings=tuple(findings), drifted=False
     )
 

@@ -16,16 +16,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable, Iterator, Mapping
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ....base.tuples import NamedTuple
-from ....model.plan import RESTRICTED
+from ....model.plan import RESTRICTED_MODES
 from ....model.tenants import Tenant, read_google_domains, read_microsoft_tenants
 from ...system import ControlError
 from .name_closing import OPEN
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SETTINGS, UNMANAGED
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Entry, Section
+    from ....model.types.plan import PlanEntry, PlanSection
     from .name_closing import OtherControls
 
     # How far other controls close it, its kind, its place in its service, whether the firewall has networks of that.
@@ -42,9 +42,9 @@ MOST_ENTRIES = 1000
 CHROMIUM_ENTRIES = 1500
 TYPED, PAGE, HOST = range(3)  # kinds of names, those first that browsers need most
 
-_HOST = pattern(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_HOST = compile_pattern(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 # "?" and "#" begin another part of an address, "*" is special to one of the browsers.
-_PATH = pattern(r"(?:/[A-Za-z0-9._~!$&'()+,;=:@%/-]*)?")
+_PATH = compile_pattern(r"(?:/[A-Za-z0-9._~!$&'()+,;=:@%/-]*)?")
 
 
 class Name(NamedTuple):
@@ -101,7 +101,7 @@ def name(text: str) -> Name:
     return Name(host, path)
 
 
-def names(entry: Entry) -> list[Name]:
+def names(entry: PlanEntry) -> list[Name]:
     """What a service of the plan consists of."""
     return [name(text) for text in (*entry.get("domains", ()), *entry.get("urls", ()))]
 
@@ -123,11 +123,11 @@ def covers(upper: Name, lower: Name) -> bool:
 class Verdicts:
     """Who blocks and who opens which name, and so whether an address is blocked."""
 
-    def __init__(self, services: Mapping[str, Entry]) -> None:
+    def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self._blockers: dict[Name, set[str]] = {}
         self._openers: dict[Name, set[str] | None] = {}  # None: opens for every service
         for id_, entry in services.items():
-            if entry["mode"] in RESTRICTED:
+            if entry["mode"] in RESTRICTED_MODES:
                 for one in names(entry):
                     self._blockers.setdefault(one, set()).add(id_)
                 for text in entry.get("allow", ()):
@@ -211,7 +211,7 @@ class FittedNames(NamedTuple):
     left_out: Mapping[str, list[Name]] = {}
 
 
-def fit_names(section: Section, others: OtherControls | None = None) -> FittedNames:
+def fit_names(section: PlanSection, others: OtherControls | None = None) -> FittedNames:
     """Choose the names that browsers are given: all, or those that matter most where their lists are too short.
 
     Names that the host's `others` close are listed last. Of the rest, addresses that people type come first, then
@@ -241,7 +241,7 @@ def fit_names(section: Section, others: OtherControls | None = None) -> FittedNa
     return FittedNames(listed, _left_out(verdicts, listed))
 
 
-def _room(section: Section) -> int:
+def _room(section: PlanSection) -> int:
     """Return the number of names that may be blocked. Firefox needs one entry to refuse private accounts."""
     return MOST_ENTRIES - (1 if section["settings"].get("tenants", {}).get("microsoft") else 0)
 
@@ -250,12 +250,12 @@ def _whole_list(verdicts: Verdicts) -> NameList:
     return NameList((one, verdicts.blocked(one)) for one in verdicts.all_names())
 
 
-def _ranks(services: Mapping[str, Entry], others: OtherControls | None) -> dict[Name, Rank]:
+def _ranks(services: Mapping[str, PlanEntry], others: OtherControls | None) -> dict[Name, Rank]:
     """Return by name its place in the order in which names are listed. The lowest is listed first."""
     by_network = others.by_network if others else frozenset()
     ranks: dict[Name, Rank] = {}
     for id_, entry in services.items():
-        if entry["mode"] not in RESTRICTED:
+        if entry["mode"] not in RESTRICTED_MODES:
             continue
         kinds = {**dict.fromkeys(entry.get("domains", ()), HOST), **dict.fromkeys(entry.get("urls", ()), PAGE)}
         kinds.update(dict.fromkeys(entry.get("front_doors", ()), TYPED))
@@ -288,12 +288,12 @@ def _left_out(verdicts: Verdicts, listed: NameList) -> dict[str, list[Name]]:
     return left_out
 
 
-def rules(section: Section) -> Rules:
+def rules(section: PlanSection) -> Rules:
     """Return the rules of a browser section beside no other control. Raises ControlError for an unusable name."""
     return rules_of(section, fit_names(section).listed.names)
 
 
-def rules_of(section: Section, smallest: Mapping[Name, bool]) -> Rules:
+def rules_of(section: PlanSection, smallest: Mapping[Name, bool]) -> Rules:
     """Return the rules of a plan's browser section, with these names."""
     settings = section["settings"]
     managed = settings.get("browsers", {})
@@ -312,28 +312,30 @@ def rules_of(section: Section, smallest: Mapping[Name, bool]) -> Rules:
     )
 
 
-def minimal(services: Mapping[str, Entry]) -> dict[Name, bool]:
+def minimal(services: Mapping[str, PlanEntry]) -> dict[Name, bool]:
     """The names that have to be listed, each with whether it is blocked or opened. Raises ControlError for a name."""
     return _whole_list(Verdicts(services)).names
 
 
-def _refused(services: Mapping[str, Entry], store: str) -> tuple[str, ...]:
+def _refused(services: Mapping[str, PlanEntry], store: str) -> tuple[str, ...]:
     """The extensions that restricted services have in a store, but for those that a permitted one has too."""
-    refused = {id_ for entry in services.values() if entry["mode"] in RESTRICTED for id_ in extensions(entry, store)}
+    refused = {
+        id_ for entry in services.values() if entry["mode"] in RESTRICTED_MODES for id_ in extensions(entry, store)
+    }
     return tuple(sorted(refused - _waived(services, store)))
 
 
-def _waived(services: Mapping[str, Entry], store: str) -> set[str]:
+def _waived(services: Mapping[str, PlanEntry], store: str) -> set[str]:
     return {id_ for entry in services.values() if entry["mode"] == "waived" for id_ in extensions(entry, store)}
 
 
-def _allowed(section: Section, store: str) -> tuple[str, ...]:
+def _allowed(section: PlanSection, store: str) -> tuple[str, ...]:
     """The extensions of a store that the organisation allows, and those of waived services."""
     allowed = section["settings"].get("extensions_allowed", ())
     listed = [one for one in allowed if (len(one) == 32 and one.isalpha()) == (store == "chrome")]
     return tuple(dict.fromkeys([*listed, *sorted(_waived(section["services"], store))]))
 
 
-def extensions(entry: Entry, store: str) -> tuple[str, ...]:
+def extensions(entry: PlanEntry, store: str) -> tuple[str, ...]:
     """The ids of a service's browser extensions."""
     return tuple(entry.get("extensions", {}).get(store, ()))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....model.finding import NOT_APPLICABLE, Finding, Verdict, judge
+from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ...system import Host
 from ..base import Action, Changes
 from . import hosts_file, private_view
@@ -22,12 +22,12 @@ from .choice import HOSTS, Choice, choose, trace
 from .desired import Desired, collect, service_verdicts
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Plan, Section
+    from ....model.types.plan import Plan, PlanSection
 
 LEFT_OVER = "left over from another backend"
 
 
-def observe(host: Host, plan: Plan) -> list[Verdict]:
+def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """Whether the names of the plan are blocked. Raises ControlError, Unseen."""
     section = plan["controls"]["dns"]
     choice = choose(host, section["settings"])
@@ -48,8 +48,8 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
         return [*verdicts[:-1], private_view.observe(host, section), verdicts[-1]]
     verdicts = service_verdicts(section, desired, frozenset(), Finding("name", ""))
     if leftovers:
-        return [*verdicts, judge("dns/resolver", {"mode": section["mode"]}, leftovers)]
-    return [*verdicts, Verdict("dns/resolver", NOT_APPLICABLE, reason="no name is to be blocked")]
+        return [*verdicts, judge_rule("dns/resolver", {"mode": section["mode"]}, leftovers)]
+    return [*verdicts, RuleVerdict("dns/resolver", NOT_APPLICABLE, reason="no name is to be blocked")]
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
@@ -78,7 +78,7 @@ def lift(host: Host, plan: Plan) -> Changes:
     """The change that gives the host its own name resolution back. Raises ControlError."""
     from . import switching
 
-    section: Section = plan["controls"].get("dns") or {"mode": "audit", "services": {}, "settings": {}}
+    section: PlanSection = plan["controls"].get("dns") or {"mode": "audit", "services": {}, "settings": {}}
     choice = choose(host, {"backend": HOSTS})
     old = hosts_file.lift(host, section)
     away = switching.take_away(host, choice.observed, choice.traced)
@@ -112,10 +112,10 @@ def _left_over(host: Host, choice: Choice, all_of_them: bool = False) -> list[Fi
     ]
 
 
-def _sub_domains(choice: Choice) -> Verdict:
+def _sub_domains(choice: Choice) -> RuleVerdict:
     detail = (
         "not covered, nor are canaries: /etc/hosts has exact names and addresses only, "
         f"and programs pass it with HOSTALIASES or LOCALDOMAIN{choice.why and '; '}{choice.why}"
     )
     finding = Finding("coverage", "sub-domains", manager="hosts", path=hosts_file.PATH, detail=detail)
-    return Verdict("dns/sub-domains", NOT_APPLICABLE, (finding,), reason="the hosts file cannot cover them")
+    return RuleVerdict("dns/sub-domains", NOT_APPLICABLE, (finding,), reason="the hosts file cannot cover them")

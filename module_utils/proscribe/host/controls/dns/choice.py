@@ -11,7 +11,7 @@ from .backends.registry import FILTERS, backend
 from .observed import Observed, observe_resolution
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Plan, Settings
+    from ....model.types.plan import ControlSettings, Plan
 
 HOSTS = "hosts"
 
@@ -25,7 +25,7 @@ class Choice(NamedTuple):
     why: str = ""  # why it is the hosts file
 
 
-def choose(host: Host, settings: Settings) -> Choice:
+def choose(host: Host, settings: ControlSettings) -> Choice:
     """The backend for a host. Raises ControlError for one that the restrictions name and that the host cannot have."""
     setting = settings.get("backend", "auto")
     left = {name for name, (_, _, paths) in FILTERS.items() if any(trace(host, path) for path in paths)}

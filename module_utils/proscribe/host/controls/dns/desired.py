@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, AbstractSet, Iterable, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
-from ....model.finding import NOT_APPLICABLE, Finding, Verdict, judge
-from ....model.plan import RESTRICTED, once
+from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
+from ....model.plan import RESTRICTED_MODES, compute_once
 from ...system import ControlError, Host
 from .. import management_exemptions
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Entry, Plan, Section
+    from ....model.types.plan import Plan, PlanEntry, PlanSection
 
 # What a name may consist of. Root writes a resolver's file out of these names. So one that could say more than a name
 # is refused here too, whatever the compile step let pass.
@@ -59,21 +59,21 @@ def everywhere(plan: Plan, *, canaries: bool) -> Desired:
         plain(desired.names)
         return tuple(desired)
 
-    return Desired(*once(plan, f"dns/desired {canaries}", work_out))
+    return Desired(*compute_once(plan, f"dns/desired {canaries}", work_out))
 
 
-def of_plan(section: Section, reasons: Mapping[str, str], *, canaries: bool) -> Desired:
+def of_plan(section: PlanSection, reasons: Mapping[str, str], *, canaries: bool) -> Desired:
     """The desired state of a section. `reasons` are the names that a host needs or resolves itself, each with why."""
     entries = section["services"].values()
     waived = {name for entry in entries if entry["mode"] == "waived" for name in _all(entry, canaries)}
     services = {
         id_: [name for name in _all(entry, canaries) if name not in entry["allow"] and name not in waived]
         for id_, entry in section["services"].items()
-        if entry["mode"] in RESTRICTED
+        if entry["mode"] in RESTRICTED_MODES
     }
     restricted = {name for names in services.values() for name in names}
     left = {name: reason for name, reason in reasons.items() if covering(name, restricted) and _are_names([name])}
-    allowed = {name for entry in entries if entry["mode"] in RESTRICTED for name in entry["allow"]}
+    allowed = {name for entry in entries if entry["mode"] in RESTRICTED_MODES for name in entry["allow"]}
     blocked = restricted - set(left)
     through = {name for name in {*waived, *allowed, *left} - blocked if covering(name, blocked)}
     return Desired(services, left, frozenset(through))
@@ -107,13 +107,13 @@ def _are_names(names: Sequence[str]) -> bool:
 
 
 def service_verdicts(
-    section: Section,
+    section: PlanSection,
     desired: Desired,
     blocked: AbstractSet[str],
     found: Finding,
     idle: str = "",
     unseen: str = "",
-) -> list[Verdict]:
+) -> list[RuleVerdict]:
     """The verdicts of the services, by the names that are blocked. `found` is the pattern of a finding. `idle` says why
     what is written has no effect ("" if it has). `unseen` says why it is not known whether it has.
     """
@@ -121,12 +121,12 @@ def service_verdicts(
     for id_, entry in section["services"].items():
         if entry["mode"] == "waived":
             verdicts.append(
-                judge(f"dns/{id_}", entry, [found._replace(id=entry["name"], detail="not blocked, by waiver")])
+                judge_rule(f"dns/{id_}", entry, [found._replace(id=entry["name"], detail="not blocked, by waiver")])
             )
             continue
         names = desired.services.get(id_, [])
-        if entry["mode"] in RESTRICTED and not names:
-            verdicts.append(Verdict(f"dns/{id_}", NOT_APPLICABLE, reason="no name of it can be blocked here"))
+        if entry["mode"] in RESTRICTED_MODES and not names:
+            verdicts.append(RuleVerdict(f"dns/{id_}", NOT_APPLICABLE, reason="no name of it can be blocked here"))
             continue
         missing = [name for name in names if name not in desired.left and (idle or name not in blocked)]
         spared = [name for name in desired.left if covering(name, set(names))]
@@ -134,12 +134,12 @@ def service_verdicts(
         if missing:
             more = f", and {len(missing) - 1} more of {len(names)} names" if len(missing) > 1 else ""
             against.insert(0, found._replace(id=missing[0], detail=f"not blocked{more}{idle and ': '}{idle}"))
-        verdict = judge(f"dns/{id_}", entry, against, unseen)
+        verdict = judge_rule(f"dns/{id_}", entry, against, unseen)
         verdicts.append(verdict._replace(drifted=verdict.drifted and bool(missing)))  # what is left alone stays so
     return verdicts
 
 
-def _all(entry: Entry, canaries: bool) -> list[str]:
+def _all(entry: PlanEntry, canaries: bool) -> list[str]:
     return list(dict.fromkeys([*entry["domains"], *(entry.get("canaries", ()) if canaries else ())]))
 
 

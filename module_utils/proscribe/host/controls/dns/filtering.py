@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, AbstractSet, Callable, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
-from ....model.finding import Finding, Verdict, judge
+from ....model.finding import Finding, RuleVerdict, judge_rule
 from ...system import Host, Unseen
 from ...system.units import FOLDER, foreign_to, held, unit_text
 from . import rendering
@@ -20,7 +20,7 @@ from .question import GAVE_UP, TXT, WAITS, ask
 from .rendering import Language
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Section
+    from ....model.types.plan import PlanSection
 
 Command = Sequence[str]
 
@@ -78,8 +78,8 @@ class Filter(NamedTuple):
 
 
 def observe(
-    host: Host, section: Section, desired: Desired, filter_: Filter, leftovers: Sequence[Finding]
-) -> list[Verdict]:
+    host: Host, section: PlanSection, desired: Desired, filter_: Filter, leftovers: Sequence[Finding]
+) -> list[RuleVerdict]:
     """Whether the filter is there, runs with this very file, and is what programs query. `leftovers` of other backends
     are reported with it. Raises ControlError, Unseen.
     """
@@ -107,7 +107,7 @@ def observe(
         counts = hits.count(host, filter_.logs, filter_.language.hit, of)
         verdicts = [verdict._replace(attempts=counts.get(verdict.rule, 0)) for verdict in verdicts]
     past = [*filter_.bypasses, *_routed(filter_, names), *_without_effect(filter_, effect), *_beside(host, text)]
-    whole = judge("dns/resolver", {"mode": section["mode"]}, [*wrong, *leftovers, *past], unseen)
+    whole = judge_rule("dns/resolver", {"mode": section["mode"]}, [*wrong, *leftovers, *past], unseen)
     whole = whole._replace(drifted=whole.drifted and bool(wrong or leftovers))
     return [*(_with_openers(verdict, section, desired, filter_) for verdict in verdicts), whole]
 
@@ -203,7 +203,7 @@ def _beside(host: Host, text: str) -> list[Finding]:
     return [queried_besides(server) for server in others if not serves_now(host, server, 53, text)]
 
 
-def _with_openers(verdict: Verdict, section: Section, desired: Desired, filter_: Filter) -> Verdict:
+def _with_openers(verdict: RuleVerdict, section: PlanSection, desired: Desired, filter_: Filter) -> RuleVerdict:
     """The verdict, with the organisation's own lines that open what the service's rule blocks, and links that do."""
     id_ = verdict.rule.partition("/")[2]
     names = set(desired.services.get(id_, ())) - set(desired.left)
@@ -221,5 +221,5 @@ def _with_openers(verdict: Verdict, section: Section, desired: Desired, filter_:
     ]
     if not found:
         return verdict
-    judged = judge(verdict.rule, section["services"][id_], [*verdict.findings, *found])
+    judged = judge_rule(verdict.rule, section["services"][id_], [*verdict.findings, *found])
     return judged._replace(drifted=verdict.drifted)  # that line is theirs to take out

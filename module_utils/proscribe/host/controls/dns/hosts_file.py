@@ -10,9 +10,9 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING, Sequence
 
-from ....base.others import NAMED_GROUP, USER, acl_rights
-from ....model.finding import NOT_APPLICABLE, Finding, Verdict, judge
-from ....model.plan import once
+from ....base.others import ACL_NAMED_GROUP, ACL_USER, list_acl_rights
+from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
+from ....model.plan import compute_once
 from ...system import Host, Unseen
 from ..base import Action, Changes, Refusal
 from . import block, nsswitch
@@ -21,7 +21,7 @@ from .effect import Tried, of_file
 from .observed import RESOLV_CONF, STUBS, content, nameservers
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Plan, Section
+    from ....model.types.plan import Plan, PlanSection
 
 PATH = "/etc/hosts"
 _RULE = "dns/hosts-file"
@@ -29,7 +29,7 @@ _READ = 0o4
 _NEEDED = {PATH: "block the names", nsswitch.PATH: "have `files` first in the line `hosts`"}
 
 
-def observe(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[list[Verdict], set[str]]:
+def observe(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[list[RuleVerdict], set[str]]:
     """Whether the hosts file blocks the names of the plan, and the names. `leftovers` of filters are reported with it.
     Raises ControlError.
     """
@@ -37,10 +37,10 @@ def observe(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[
     try:
         whole = host.read(PATH) or b""
     except Unseen as reason:
-        unseen = [judge(f"dns/{id_}", entry, (), str(reason)) for id_, entry in section["services"].items()]
-        return [*unseen, judge(_RULE, {"mode": section["mode"]}, (), str(reason))], set()
+        unseen = [judge_rule(f"dns/{id_}", entry, (), str(reason)) for id_, entry in section["services"].items()]
+        return [*unseen, judge_rule(_RULE, {"mode": section["mode"]}, (), str(reason))], set()
     usual = everywhere(plan, canaries=False).names
-    likely = once(plan, "dns/block", lambda: block.render(usual, made=False))
+    likely = compute_once(plan, "dns/block", lambda: block.render(usual, made=False))
     seen = block.split(whole, lambda: _known(section), likely)
     desired = _desired(host, plan, seen.foreign)
     names = desired.names
@@ -51,13 +51,13 @@ def observe(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[
     wrong = seen.damage if seen.damage or seen.ours == expected else _differs(seen.ours, names)
     found = [*([_finding("block", wrong)] if wrong else ()), *_without_effect(effect), *leftovers]
     if names or found:
-        verdicts.append(judge(_RULE, {"mode": section["mode"]}, found, effect.unseen))
+        verdicts.append(judge_rule(_RULE, {"mode": section["mode"]}, found, effect.unseen))
     else:
-        verdicts.append(Verdict(_RULE, NOT_APPLICABLE, reason="no name is to be blocked"))
+        verdicts.append(RuleVerdict(_RULE, NOT_APPLICABLE, reason="no name is to be blocked"))
     return verdicts, names
 
 
-def left_over(host: Host, section: Section, detail: str) -> list[Finding]:
+def left_over(host: Host, section: PlanSection, detail: str) -> list[Finding]:
     """What is ours of this backend, where another one has taken its place."""
     files = {
         PATH: block.split(host.read(PATH) or b"", lambda: _known(section)).ours,
@@ -66,7 +66,7 @@ def left_over(host: Host, section: Section, detail: str) -> list[Finding]:
     return [_finding("block", detail)._replace(path=path) for path, ours in files.items() if ours]
 
 
-def foreign(host: Host, section: Section) -> bytes:
+def foreign(host: Host, section: PlanSection) -> bytes:
     """What of the file is the organisation's own: it counts before any name server."""
     return block.split(host.read(PATH) or b"", lambda: _known(section)).foreign
 
@@ -117,7 +117,7 @@ def _is_closed(host: Host) -> bool:
     there = host.stat(PATH)
     if there is None or stat.S_ISLNK(there.st_mode):
         return False
-    denied = any(not rights & _READ for rights in acl_rights(host.acl(PATH), (USER, NAMED_GROUP)))
+    denied = any(not rights & _READ for rights in list_acl_rights(host.acl(PATH), (ACL_USER, ACL_NAMED_GROUP)))
     return denied or not there.st_mode & stat.S_IROTH
 
 
@@ -154,7 +154,7 @@ def _files_first(host: Host) -> Changes:
     return _put(host, nsswitch.PATH, before, nsswitch.with_files_first(seen.foreign, before is None or seen.made))
 
 
-def lift(host: Host, section: Section) -> Changes:
+def lift(host: Host, section: PlanSection) -> Changes:
     """The files as they would be without us. Raises ControlError."""
     hosts = block.split(host.read(PATH) or b"", lambda: _known(section))
     order = nsswitch.split(host.read(nsswitch.PATH) or b"")
@@ -194,7 +194,7 @@ def _shown(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _known(section: Section) -> set[str]:
+def _known(section: PlanSection) -> set[str]:
     """Every name that a block of this plan could have."""
     return {name for entry in section["services"].values() for name in entry["domains"]}
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from ....model.finding import Finding, Verdict, judge
+from ....model.finding import Finding, RuleVerdict, judge_rule
 from ...system import ControlError, Host, Process, Unseen
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Section
+    from ....model.types.plan import PlanSection
     from .other_files import Table
 
 RULE = "dns/private-view"
@@ -23,7 +23,7 @@ FIRST_USER, PASSING, NOBODY = 1000, range(61184, 65520), 65534
 MOST = 256  # views of one user; it takes a program for each
 
 
-def observe(host: Host, section: Section) -> Verdict:
+def observe(host: Host, section: PlanSection) -> RuleVerdict:
     """Whether every user's programs see the host's files. It is reported and nothing is ended: what the program is, its
     own rules say.
     """
@@ -43,7 +43,7 @@ def observe(host: Host, section: Section) -> Verdict:
             if files:
                 found.setdefault((user, ", ".join(files)), []).append(process)
     findings = [_finding(user, files, processes) for (user, files), processes in sorted(found.items())]
-    return judge(RULE, {"mode": section["mode"]}, findings, unseen[0] if unseen else "")._replace(drifted=False)
+    return judge_rule(RULE, {"mode": section["mode"]}, findings, unseen[0] if unseen else "")._replace(drifted=False)
 
 
 def _finding(user: str, files: str, processes: Sequence[Process]) -> Finding:

@@ -19,8 +19,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
-from ....model.finding import NOT_APPLICABLE, Finding, Verdict, concerns, judge
-from ....model.plan import RESTRICTED
+from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, is_user_restricted, judge_rule
+from ....model.plan import RESTRICTED_MODES
 from ...system import Generation, Host, Unseen
 from ..base import Changes
 from . import boot, exemptions, forced_dns, listing, loaded_state, other_tables
@@ -28,19 +28,19 @@ from .rule_text import MANAGEMENT, OWN_RULES, Exemptions, spelled
 from .ruleset import LOCAL_SSH, PLAIN_DNS, local_ssh_limit, own_rules, refused, refused_everywhere, render
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Entry, Plan, Section
+    from ....model.types.plan import Plan, PlanEntry, PlanSection
 
 NEEDS_ROOT = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
 NO_FILTER = "this host has no filtering resolver of its own, so everybody has to ask name servers"
 
 
-def observe(host: Host, plan: Plan) -> list[Verdict]:
+def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """Whether the table and what brings it back are as the plan calls for. Raises ControlError."""
     section = plan["controls"]["firewall"]
     wrong: Mapping[str, Sequence[Finding]] = {}
     counts: Mapping[str, tuple[int, int]] = {}
     wrong_at_boot: list[Finding] = []
-    others: list[Verdict] = []
+    others: list[RuleVerdict] = []
     unseen = unseen_boot = ""
     nft = host.tool("nft")
     askers = forced_dns.askers(host, plan)
@@ -73,32 +73,32 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
         except Unseen as reason:
             unseen = str(reason)
     verdicts = list(_of_services(host, section, wrong, unseen))
-    whole: Entry = {"mode": section["mode"]}
-    verdicts += [judge(f"firewall/{rule}", whole, wrong.get(rule, ()), unseen) for rule in settings]
+    whole: PlanEntry = {"mode": section["mode"]}
+    verdicts += [judge_rule(f"firewall/{rule}", whole, wrong.get(rule, ()), unseen) for rule in settings]
     if section["settings"].get("force_dns") and not askers:
-        verdicts.append(Verdict(f"firewall/{PLAIN_DNS}", NOT_APPLICABLE, reason=NO_FILTER))
+        verdicts.append(RuleVerdict(f"firewall/{PLAIN_DNS}", NOT_APPLICABLE, reason=NO_FILTER))
     for rule, found, why in (("ruleset", wrong.get("ruleset", ()), unseen), ("boot", wrong_at_boot, unseen_boot)):
         if needed or found or why:
-            verdicts.append(judge(f"firewall/{rule}", whole, found, why))
+            verdicts.append(judge_rule(f"firewall/{rule}", whole, found, why))
         else:
-            verdicts.append(Verdict(f"firewall/{rule}", NOT_APPLICABLE, reason="no network is to be refused"))
+            verdicts.append(RuleVerdict(f"firewall/{rule}", NOT_APPLICABLE, reason="no network is to be refused"))
     attempts = {f"firewall/{rule}": packets for rule, (packets, _) in counts.items()}
     return [v._replace(attempts=attempts.get(v.rule, 0)) for v in [*verdicts, *others]]
 
 
 def _of_services(
-    host: Host, section: Section, wrong: Mapping[str, Sequence[Finding]], unseen: str
-) -> Iterator[Verdict]:
+    host: Host, section: PlanSection, wrong: Mapping[str, Sequence[Finding]], unseen: str
+) -> Iterator[RuleVerdict]:
     for id_, entry in section["services"].items():
-        if entry["networks"] and entry["mode"] in RESTRICTED:
+        if entry["networks"] and entry["mode"] in RESTRICTED_MODES:
             evidence = [*wrong.get(id_, ()), *_let_through(host, id_, entry)]
-            yield judge(f"firewall/{id_}", entry, evidence, unseen)
+            yield judge_rule(f"firewall/{id_}", entry, evidence, unseen)
         elif entry["networks"]:
             let = [Finding("network", id_, detail="not refused, by waiver")] if entry["mode"] == "waived" else ()
-            yield judge(f"firewall/{id_}", entry, let)
+            yield judge_rule(f"firewall/{id_}", entry, let)
 
 
-def _exempted(lets: Exemptions) -> list[Verdict]:
+def _exempted(lets: Exemptions) -> list[RuleVerdict]:
     """What of restricted networks stays reachable for the sake of the host, by what its own files say."""
     found = []
     for entry in lets.exempt:
@@ -107,7 +107,7 @@ def _exempted(lets: Exemptions) -> list[Verdict]:
             detail = f"{entry.reason}: stays reachable, in a network of {', '.join(services)}"
             found.append(Finding("network", spelled(entry.network), manager="nftables", detail=detail))
     reason = "this host needs them: seen and reported, counts nothing"
-    return [Verdict("firewall/exemptions", NOT_APPLICABLE, tuple(found), reason=reason)] if found else []
+    return [RuleVerdict("firewall/exemptions", NOT_APPLICABLE, tuple(found), reason=reason)] if found else []
 
 
 def _keep(host: Host, text: str, seen: Generation | None, alone: bool, _: bool) -> None:
@@ -116,12 +116,12 @@ def _keep(host: Host, text: str, seen: Generation | None, alone: bool, _: bool) 
         loaded_state.remember(host, text, seen, alone)
 
 
-def _let_through(host: Host, id_: str, entry: Entry) -> list[Finding]:
+def _let_through(host: Host, id_: str, entry: PlanEntry) -> list[Finding]:
     """The users of this host whom a waiver lets through: evidence of what is open."""
     names = exemptions.exempted_users(entry)
     known = [name for name in dict.fromkeys(names) if host.user_id(name) is not None]
     found = [Finding("network", id_, scope=f"user:{name}", detail="not refused, by waiver") for name in known]
-    return [finding for finding in found if concerns(entry, finding)]
+    return [finding for finding in found if is_user_restricted(entry, finding)]
 
 
 def enforce(host: Host, plan: Plan) -> Changes:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 
-from ....base.patterns import MULTILINE, pattern
+from ....base.patterns import MULTILINE, compile_pattern
 from ....base.tuples import NamedTuple
 from ...system import Host
 from .. import management_exemptions
@@ -27,12 +27,12 @@ from .rule_text import MANAGEMENT, MEMBERS, OWN_RULES, Exempt, Exemptions, Netwo
 from .ruleset import carried_by, own_rules, refused
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Entry, Section
+    from ....model.types.plan import PlanEntry, PlanSection
 
 SOURCE = "package source "
-_REMEMBERED_SOURCE = pattern(rf'([0-9a-f.:]+) comment "{SOURCE}([^"\n]+)"')
+_REMEMBERED_SOURCE = compile_pattern(rf'([0-9a-f.:]+) comment "{SOURCE}([^"\n]+)"')
 _CONTROL = 'accept comment "control'
-_REMEMBERED_PEER = pattern(rf"^\t\tip6? saddr (\S+) tcp dport (\d+) {_CONTROL}", MULTILINE)
+_REMEMBERED_PEER = compile_pattern(rf"^\t\tip6? saddr (\S+) tcp dport (\d+) {_CONTROL}", MULTILINE)
 _LONGEST_NAME = 100  # characters; the comment of an element may have 128
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
 
@@ -47,7 +47,7 @@ class Blocked(NamedTuple):
     among: carried.Carriers = {}
 
     @classmethod
-    def by(cls, section: Section) -> Blocked:
+    def by(cls, section: PlanSection) -> Blocked:
         """What a plan's section refuses."""
         return cls({id_: frozenset(networks) for id_, networks in _refused(section)}, carried_by(section))
 
@@ -77,7 +77,7 @@ class Blocked(NamedTuple):
 
 def collect(
     host: Host,
-    section: Section,
+    section: PlanSection,
     boot_file: str,
     resolve: Resolver | None = None,
     connections: Sequence[tuple[str, int]] = (),
@@ -117,7 +117,7 @@ def collect(
     )
 
 
-def _numbers(host: Host, section: Section) -> dict[tuple[str, str], int | None]:
+def _numbers(host: Host, section: PlanSection) -> dict[tuple[str, str], int | None]:
     """The number, on this host, of each user whom a waiver lets through to a service, by service and name."""
     named = [(id_, name) for id_, entry in refused(section).items() for name in exempted_users(entry)]
     return {(id_, name): host.user_id(name) for id_, name in named}
@@ -131,13 +131,13 @@ def _known_users(numbers: Mapping[tuple[str, str], int | None]) -> dict[str, lis
     return {id_: sorted(set(listed)) for id_, listed in found.items()}
 
 
-def exempted_users(entry: Entry) -> list[str]:
+def exempted_users(entry: PlanEntry) -> list[str]:
     """The names of the users whom a waiver lets through, of a service's part of the plan."""
     whole = (e for e in entry.get("exceptions", ()) if e.keys() <= {"waiver", "users"})  # packets have no version
     return [name for exception in whole for name in exception.get("users", ())]
 
 
-def _members(host: Host, section: Section, boot_file: str) -> dict[str, list[int]]:
+def _members(host: Host, section: PlanSection, boot_file: str) -> dict[str, list[int]]:
     """The numbers of those to whom alone a service is refused, by service. While a group's members are not known, whom
     an earlier run refused stays among them: else a cut line to the directory would let everybody through.
     """
@@ -146,7 +146,7 @@ def _members(host: Host, section: Section, boot_file: str) -> dict[str, list[int
         if "only" in entry:
             numbers = {number for name in entry["only"]["users"] if (number := host.user_id(name)) is not None}
             if "unresolved" in entry["only"]:
-                members = pattern(rf"\tset {MEMBERS}{id_} \{{\s+type uid\s+elements = \{{([\d,\s]+)\}}")
+                members = compile_pattern(rf"\tset {MEMBERS}{id_} \{{\s+type uid\s+elements = \{{([\d,\s]+)\}}")
                 before = members.search(boot_file)
                 numbers.update(map(int, before[1].replace(",", " ").split()) if before else ())
             found[id_] = sorted(numbers)
@@ -173,7 +173,7 @@ class _Remembered(NamedTuple):
         )
 
 
-def _refused(section: Section) -> Iterator[tuple[str, Sequence[str]]]:
+def _refused(section: PlanSection) -> Iterator[tuple[str, Sequence[str]]]:
     """What is refused to connections from this host, and to containers and virtual machines behind it."""
     for id_, entry in refused(section).items():
         yield id_, entry["networks"]
@@ -182,7 +182,7 @@ def _refused(section: Section) -> Iterator[tuple[str, Sequence[str]]]:
         yield OWN_RULES, [text for rule in barring for text in rule["addresses"] or _EVERYWHERE]
 
 
-def _controllers(section: Section, peers: Sequence[tuple[str, int]]) -> list[tuple[Network, int]]:
+def _controllers(section: PlanSection, peers: Sequence[tuple[str, int]]) -> list[tuple[Network, int]]:
     """Who manages this host, where rules for what comes in could keep them out."""
     if not any(rule["direction"] == "in" for rule in own_rules(section)):
         return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ...system import ControlError, Host
 from . import boot
 from .ruleset import PLAIN_DNS
@@ -12,7 +12,7 @@ from .ruleset import PLAIN_DNS
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-_REMEMBERED = pattern(rf"\tchain refuse-{PLAIN_DNS} \{{\n\t\tmeta skuid (?:\{{ )?([0-9, ]+)")
+_REMEMBERED = compile_pattern(rf"\tchain refuse-{PLAIN_DNS} \{{\n\t\tmeta skuid (?:\{{ )?([0-9, ]+)")
 
 
 def askers(host: Host, plan: Plan) -> list[int]:

@@ -6,7 +6,7 @@ import functools
 import sys
 from typing import Iterator, Mapping, Sequence
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ....base.tuples import NamedTuple
 from ....model.finding import Finding
 from ...programs import LOAD_AND_LIST
@@ -34,7 +34,7 @@ SPELLINGS = (
 
 MANY = 1000  # elements of a set: a diff that showed all of them could not be read
 
-_HELD = pattern(r"elements = \{([^}]*)\}")
+_HELD = compile_pattern(r"elements = \{([^}]*)\}")
 
 
 class Part(NamedTuple):

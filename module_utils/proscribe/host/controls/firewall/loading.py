@@ -15,7 +15,7 @@ from .rule_text import Exemptions, spelled
 from .ruleset import TABLE, render
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Section
+    from ....model.types.plan import PlanSection
 
 PATIENCE = 5.0  # seconds for resolving all package sources; a host whose DNS hangs must not hang its firewall
 
@@ -33,7 +33,7 @@ class Load:
         update.load(self.host, self.nft, self.observed, self.text)
 
 
-def enforce(host: Host, section: Section, askers: Sequence[int] = ()) -> Changes:
+def enforce(host: Host, section: PlanSection, askers: Sequence[int] = ()) -> Changes:
     """The actions in the order that is safe: check, load, and only what the kernel took is kept for the next boot.
 
     Raises ControlError where nft is not installed or cannot list its tables.
@@ -191,7 +191,7 @@ def _resolver(host: Host) -> Callable[[str], list[str]]:
     return addresses
 
 
-def _refusals(section: Section, lets: Exemptions, connections: Sequence[tuple[str, int]]) -> list[Refusal]:
+def _refusals(section: PlanSection, lets: Exemptions, connections: Sequence[tuple[str, int]]) -> list[Refusal]:
     """What of the services' networks stays open, and why."""
     refusals = [
         Refusal(f"firewall/{id_}", spelled(entry.network), f"{entry.reason}: stays reachable{only}")
@@ -210,7 +210,7 @@ def _refusals(section: Section, lets: Exemptions, connections: Sequence[tuple[st
     return [*refusals, *_unknown_users(section, lets)]
 
 
-def _unknown_users(section: Section, lets: Exemptions) -> list[Refusal]:
+def _unknown_users(section: PlanSection, lets: Exemptions) -> list[Refusal]:
     """The users of waivers whom this host does not know: nobody is let through for them."""
     reason = "no such user on this host: the waiver lets nobody through here"
     return [Refusal(f"firewall/{id_}", f"user:{name}", reason) for id_, name in lets.unknown_users]

@@ -13,18 +13,18 @@ from __future__ import annotations
 
 from typing import Iterator, Sequence
 
-from ....base.patterns import pattern
+from ....base.patterns import compile_pattern
 from ....base.tuples import NamedTuple
-from ....model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
+from ....model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
 from ...system import Host, Unseen
 from .ruleset import TABLE
 
 RULE = "firewall/neighbours"
 _OUR_PRIORITY = -10  # filter - 10
-_TABLE = pattern(r"table (\S+ \S+) \{$")
-_PART = pattern(r"(chain|flowtable) (\S+) \{$")
-_HOOK = pattern(r"type (\S+) hook (\S+) .*?priority (-?\d+);")
-_LEADS = pattern(
+_TABLE = compile_pattern(r"table (\S+ \S+) \{$")
+_PART = compile_pattern(r"(chain|flowtable) (\S+) \{$")
+_HOOK = compile_pattern(r"type (\S+) hook (\S+) .*?priority (-?\d+);")
+_LEADS = compile_pattern(
     r"(?:\bdaddr|@nh,\S+) set |\bfwd (?:ip6? )?to "
 )  # in nft's words; of addresses that it cannot name, too
 _LONGEST = 120  # characters of a rule that are shown
@@ -46,18 +46,18 @@ class _Chain(NamedTuple):
         return self.hook in ("postrouting", "egress") or (self.hook == "ingress" and self.table.startswith("netdev "))
 
 
-def observe(host: Host, nft: str) -> list[Verdict]:
+def observe(host: Host, nft: str) -> list[RuleVerdict]:
     """One verdict if there is anything to say. Nothing of it is ours to correct."""
     try:
         chains = [chain for chain in _chains(_hooked(host, nft)) if chain.table != f"inet {TABLE}"]
         late = [_late(chain) for chain in chains if chain.type in ("nat", "route") and chain.hook == "output"]
         against = [*filter(None, late), *_leading(host, nft, chains)]
     except Unseen as unseen:
-        return [Verdict(RULE, UNKNOWN, reason=str(unseen))]
+        return [RuleVerdict(RULE, UNKNOWN, reason=str(unseen))]
     past = [_offload(chain) for chain in chains if chain.type == "flowtable"]
     if against:
-        return [Verdict(RULE, NONCOMPLIANT, (*against, *past))]
-    return [Verdict(RULE, NOT_APPLICABLE, tuple(past), reason="seen and reported, counts nothing")] if past else []
+        return [RuleVerdict(RULE, NONCOMPLIANT, (*against, *past))]
+    return [RuleVerdict(RULE, NOT_APPLICABLE, tuple(past), reason="seen and reported, counts nothing")] if past else []
 
 
 def _hooked(host: Host, nft: str) -> str:

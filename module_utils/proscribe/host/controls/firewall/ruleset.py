@@ -21,13 +21,13 @@ import functools
 import ipaddress
 from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Sequence
 
-from ....model.plan import RESTRICTED, once
+from ....model.plan import RESTRICTED_MODES, compute_once
 from ...system import WRITTEN_BY
 from . import carried
 from .rule_text import MEMBERS, Exemptions, Network, block_of, either, numbered, refusing, sets, spelled
 
 if TYPE_CHECKING:
-    from ....model.types.plan import Entry, OrganisationRule, Section
+    from ....model.types.plan import OrganisationRule, PlanEntry, PlanSection
 
 TABLE = "proscribe"
 DNS_OVER_TLS = "dns-over-tls"
@@ -38,26 +38,28 @@ LOCAL_SSH = "local-ssh"
 WITNESSES = ("192.0.0.8", "100::8")
 
 
-def refused(section: Section) -> dict[str, Entry]:
+def refused(section: PlanSection) -> dict[str, PlanEntry]:
     """The services of a plan's section whose networks have to be refused to somebody, by id."""
     return {
         id_: entry
         for id_, entry in sorted(section["services"].items())
-        if entry["mode"] in RESTRICTED and entry["networks"] and ("only" not in entry or any(entry["only"].values()))
+        if entry["mode"] in RESTRICTED_MODES
+        and entry["networks"]
+        and ("only" not in entry or any(entry["only"].values()))
     }
 
 
-def own_rules(section: Section) -> Sequence[OrganisationRule]:
+def own_rules(section: PlanSection) -> Sequence[OrganisationRule]:
     """The organisation's own rules of a plan's section."""
     return section["settings"].get("rules") or ()
 
 
-def carried_by(section: Section) -> carried.Carriers:
+def carried_by(section: PlanSection) -> carried.Carriers:
     """Return the prefixes of IPv6 addresses that carry IPv4 addresses in a plan's section."""
     return carried.carriers(section["settings"].get("nat64", ()))
 
 
-def refused_everywhere(section: Section) -> dict[str, str]:
+def refused_everywhere(section: PlanSection) -> dict[str, str]:
     """What is refused whatever the address, by rule: the match of it."""
     desired = section["settings"]
     found = {}
@@ -68,7 +70,7 @@ def refused_everywhere(section: Section) -> dict[str, str]:
     return found
 
 
-def networks(entry: Entry) -> list[Network]:
+def networks(entry: PlanEntry) -> list[Network]:
     """A service's networks, parsed."""
     return _parsed(tuple(entry["networks"]))
 
@@ -78,7 +80,7 @@ def _parsed(texts: tuple[str, ...]) -> list[Network]:
     return [ipaddress.ip_network(text) for text in texts]
 
 
-def render(section: Section, exemptions: Exemptions) -> str:
+def render(section: PlanSection, exemptions: Exemptions) -> str:
     """The file that replaces the table in one transaction; "" where nothing is to be refused and no rule is set."""
     logged = bool(section["settings"].get("log"))
     blocks: list[str] = []
@@ -132,7 +134,7 @@ def render(section: Section, exemptions: Exemptions) -> str:
     return "\n".join([*head, f"table inet {TABLE} {{", f'\tcomment "{WRITTEN_BY}"', *blocks, "}", ""])
 
 
-def _carry(section: Section, id_: str, among: carried.Carriers) -> tuple[list[str], list[tuple[int, bool, str]]]:
+def _carry(section: PlanSection, id_: str, among: carried.Carriers) -> tuple[list[str], list[tuple[int, bool, str]]]:
     """Return the sets of a service's networks in addresses that carry them, and the matches by shape. A host works them
     out once for a plan.
     """
@@ -143,7 +145,7 @@ def _carry(section: Section, id_: str, among: carried.Carriers) -> tuple[list[st
         matches = [(shape.bits_before, shape.inverted, match) for shape, match in by_shape]
         return blocks, matches
 
-    blocks, matches = once(section, f"firewall/carried {id_}", work_out)
+    blocks, matches = compute_once(section, f"firewall/carried {id_}", work_out)
     return blocks, matches
 
 
@@ -194,12 +196,12 @@ def _witness(exemptions: Exemptions) -> Iterator[str]:
             yield f"{family} daddr {address} reject with icmpx type admin-prohibited"
 
 
-def local_ssh_limit(section: Section) -> int:
+def local_ssh_limit(section: PlanSection) -> int:
     """Return how many connections to its own sshd a host's accounts may have open, all together; 0 for no limit."""
     return section["settings"].get("local_ssh", 0)
 
 
-def _local_ssh(section: Section, exemptions: Exemptions) -> list[str]:
+def _local_ssh(section: PlanSection, exemptions: Exemptions) -> list[str]:
     """Return the rule that limits what a host's own accounts open to its sshd.
 
     Otherwise the idle connections of one account keep everybody from the host, who manages it included. sshd itself can

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....model.finding import Verdict
+from ....model.finding import RuleVerdict
 from ...system import Host
 from ..base import Changes
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
 
-def observe(host: Host, plan: Plan) -> list[Verdict]:
+def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """A verdict for each object. Raises ControlError and Unseen."""
     from .differences import observe
 

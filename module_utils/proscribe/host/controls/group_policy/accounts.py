@@ -17,7 +17,7 @@ import re
 from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
-from ....model.plan import RESTRICTED
+from ....model.plan import RESTRICTED_MODES
 from ....model.tenants import explain_missing_id, read_google_domains, read_microsoft_tenants
 from ...system import ControlError
 from .registry_pol import Entry, number, text
@@ -25,7 +25,7 @@ from .registry_pol import Entry, number, text
 if TYPE_CHECKING:
     from typing import Final, TypedDict
 
-    from ....model.types.plan import Plan, Section
+    from ....model.types.plan import Plan, PlanSection
 
     class Preferences(TypedDict, total=False):
         """What a program reads on macOS."""
@@ -55,7 +55,7 @@ class Accounts(NamedTuple):
     user: tuple[Entry, ...] = ()
 
 
-def explain_missing_ids(section: Section, for_users: bool = True) -> str:
+def explain_missing_ids(section: PlanSection, for_users: bool = True) -> str:
     """Say which tenant lacks the id that a program's policy takes; "" where none does. `for_users`: with the values of
     users, which Teams has alone.
     """
@@ -98,8 +98,8 @@ def user(plan: Plan) -> Iterator[Entry]:
         yield from one.user
 
 
-def _restricted(section: Section, service: str) -> bool:
-    return service in section["services"] and section["services"][service]["mode"] in RESTRICTED
+def _restricted(section: PlanSection, service: str) -> bool:
+    return service in section["services"] and section["services"][service]["mode"] in RESTRICTED_MODES
 
 
 def _onedrive(tenants: Sequence[str]) -> Accounts:

@@ -15,15 +15,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable, Iterator
 
 from ....base.tuples import NamedTuple
-from ....model.plan import RESTRICTED
+from ....model.plan import RESTRICTED_MODES
 from .identity import uuid
 from .registry_pol import Entry, number, text
 
 if TYPE_CHECKING:
     from typing import Final
 
-    from ....model.types.plan import Entry as Service
-    from ....model.types.plan import Section
+    from ....model.types.plan import PlanEntry as Service
+    from ....model.types.plan import PlanSection
 
 EXE, MSI, APPX = COLLECTIONS = ("Exe", "Msi", "Appx")
 KEY = "Software\\Policies\\Microsoft\\Windows\\SrpV2"
@@ -82,16 +82,16 @@ def _attributes(values: dict[str, str]) -> str:
     return "".join(f' {name}="{value.translate(_ESCAPED)}"' for name, value in values.items())
 
 
-def mode_of(section: Section) -> str:
+def mode_of(section: PlanSection) -> str:
     """What AppLocker does with the rules of a plan."""
     return section["settings"].get("applocker", AUDIT)
 
 
-def rules(section: Section) -> dict[str, list[Rule]]:
+def rules(section: PlanSection) -> dict[str, list[Rule]]:
     """By collection that has any: its rules, that which allows everything first."""
     denied: dict[str, dict[Rule, None]] = {collection: {} for collection in COLLECTIONS}
     for id_, entry in sorted(section["services"].items()):
-        if entry["mode"] in RESTRICTED:
+        if entry["mode"] in RESTRICTED_MODES:
             for rule in of_service(id_, entry):
                 denied[rule.collection].setdefault(rule)
     allowing = {EXE: Rule(EXE, "", path=ANY), MSI: Rule(MSI, "", path=ANY), APPX: Rule(APPX, "", publisher=ANY)}
@@ -120,12 +120,12 @@ def of_service(id_: str, entry: Service) -> Iterator[Rule]:
         yield Rule(APPX, id_, publisher=publisher, product=product)
 
 
-def entries(section: Section) -> list[Entry]:
+def entries(section: PlanSection) -> list[Entry]:
     """The values below HKEY_LOCAL_MACHINE. Raises ValueError for a text that no rule takes."""
     return list(_entries(section)) if mode_of(section) != OFF else []
 
 
-def _entries(section: Section) -> Iterator[Entry]:
+def _entries(section: PlanSection) -> Iterator[Entry]:
     for collection, found in rules(section).items():
         key = f"{KEY}\\{collection}"
         yield number(key, "EnforcementMode", ENFORCEMENT[mode_of(section)][1])
@@ -133,7 +133,7 @@ def _entries(section: Section) -> Iterator[Entry]:
             yield text(f"{key}\\{rule.id}", "Value", rule.xml)
 
 
-def policy(section: Section, comment: Iterable[str]) -> bytes:
+def policy(section: PlanSection, comment: Iterable[str]) -> bytes:
     """The policy as Set-AppLockerPolicy and the console import it. Raises ValueError as `entries`."""
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', *(f"<!-- {one.replace('--', '==')} -->" for one in comment)]
     lines.append('<AppLockerPolicy Version="1">')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Sequence
 
 from ....base.tuples import NamedTuple
-from ....model.plan import once
+from ....model.plan import compute_once
 from ...system import WRITTEN_BY, ControlError
 from . import applocker
 from .identity import EXTENSIONS, MARK, WITH_APPLOCKER, rule
@@ -50,7 +50,7 @@ def _policy(plan: Plan, one: GroupPolicyObject) -> bytes:
     """The registry's values that say the policies of a group's browsers."""
     of_group: Plan = {**plan, "request_url": one.get("request_url", ""), "controls": {"browser": one["browser"]}}
     try:
-        return bytes(once(plan, rule(one["name"]), lambda: render([*entries(of_group), *_programs(one)])))
+        return bytes(compute_once(plan, rule(one["name"]), lambda: render([*entries(of_group), *_programs(one)])))
     except ValueError as wrong:
         raise ControlError(f"the policies of {one['group']} do not fit into Registry.pol: {wrong}") from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from ....model.finding import COMPLIANT, NONCOMPLIANT, Finding, Verdict
+from ....model.finding import COMPLIANT, NONCOMPLIANT, Finding, RuleVerdict
 from ...system import Host, Unseen, escaped, one_line
 from . import permissions
 from .applocker import TEMPLATE
@@ -26,7 +26,7 @@ OTHER_RULES = (
 )
 
 
-def observe(host: Host, plan: Plan) -> list[Verdict]:
+def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """A verdict for each object of the plan, and for those of ours that it has no longer."""
     if not host.privileged:
         raise Unseen("the directory and SYSVOL can only be read by root")
@@ -39,14 +39,14 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
     for seen in found.objects[len(objects) :]:
         if seen.anything:
             left = Finding("gpo", seen.guid, "samba", detail="the plan does not have this object any more")
-            verdicts.append(Verdict(rule(seen.name), NONCOMPLIANT, (left,), drifted=True))
+            verdicts.append(RuleVerdict(rule(seen.name), NONCOMPLIANT, (left,), drifted=True))
     return verdicts
 
 
-def _verdict(name: str, found: Sequence[tuple[Finding, bool]], drifts: bool) -> Verdict:
+def _verdict(name: str, found: Sequence[tuple[Finding, bool]], drifts: bool) -> RuleVerdict:
     """The verdict of an object, by what differs, each with whether enforcing corrects it."""
     state = NONCOMPLIANT if found else COMPLIANT
-    return Verdict(
+    return RuleVerdict(
         rule(name),
         state,
         tuple(finding for finding, _ in found),

@@ -26,7 +26,7 @@ FILES = (
     "O:DAG:DAD:P(A;OICI;FA;;;DA)(A;OICI;FA;;;EA)(A;OICIIO;FA;;;CO)(A;OICI;FA;;;DA)(A;OICI;FA;;;SY)"
     f"(A;OICI;0x1200a9;;;AU)(OA;OICI;;{APPLY};;AU)(A;OICI;0x1200a9;;;ED)"
 )
-# Where Samba has them, and the lists of POSIX that it makes of them.
+# Where Samba has them, and the lists of POSIX_SHELLS that it makes of them.
 XATTRS = ("security.NTACL", "system.posix_acl_access", "system.posix_acl_default")
 
 _WHOLE = re.compile(r"O:([A-Z]{2}|S-[\d-]+)G:([A-Z]{2}|S-[\d-]+)D:([A-Z]*)((?:\([^()]*\))*)(?:S:.*)?", re.DOTALL)
@@ -127,7 +127,7 @@ def give_file(host: Host, path: str) -> None:
 
 def print_of_file(host: Host, path: str) -> str:
     """What changes with the permissions of a file, and costs far less than reading them; "" where that is not known.
-    Files and folders with the same permissions have the same. Samba goes by the list of POSIX where somebody has
+    Files and folders with the same permissions have the same. Samba goes by the list of POSIX_SHELLS where somebody has
     changed that alone.
     """
     seen = host.stat(path)

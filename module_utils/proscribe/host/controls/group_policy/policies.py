@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator
 
 from ....base.tuples import NamedTuple
-from ....model.plan import canonical
+from ....model.plan import format_canonical
 from ..browser import chromium, firefox
 from ..browser.desired import Desired
 from ..browser.extension_settings import EXTENSION_SETTINGS
@@ -36,7 +36,7 @@ class Program(NamedTuple):
     id: str  # as in the catalogue's browsers.yml
     name: str
     family: str  # whose policy language it has: chromium, firefox, thunderbird
-    # Below HKEY_LOCAL_MACHINE, in this spelling: Samba compares it letter by letter, and finds nothing in "SOFTWARE".
+    # Below HKEY_LOCAL_MACHINE, in this spelling: Samba compares it letter by letter, and finds nothing in "SOFTWARE_KEYS".
     key: str
     domain: str  # of its preferences on macOS
     others: tuple[str, ...] = ()  # further editions, which read the same
@@ -114,4 +114,4 @@ def _values(key: str, name: str, value: object, nested: bool) -> Iterator[Entry]
         for inner in sorted(value):
             yield from _values(f"{key}\\{name}", inner, value[inner], nested)
     else:
-        yield text(key, name, canonical(value))
+        yield text(key, name, format_canonical(value))

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ....model.types.schedule import GuardSettings
 
 if __package__:
-    from ....base.chat_text import PRINTED, escape_facts, make_block
-    from ....base.run_files import Unreadable, find_exposed
+    from ....base.chat_text import OUTPUT_HEADING, escape_json_texts, make_quoted_block
+    from ....base.run_files import UnreadableRunFile, find_exposed_file
 else:  # on a controller
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     from base.chat_text import PRINTED, escape_facts, make_block  # type: ignore[import-not-found, no-redef]

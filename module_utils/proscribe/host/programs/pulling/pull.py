@@ -25,11 +25,11 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ....model.types.record import Record, RecordError
+    from ....model.types.record import HostRecord, RecordError
     from ....model.types.schedule import PullSettings
 
 if __package__:
-    from ....base.run_files import Unreadable, find_exposed
+    from ....base.run_files import UnreadableRunFile, find_exposed_file
     from .commits import Checkout, Problem, write
 else:  # on a host
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -46,7 +46,7 @@ NO_REPORT = 78
 MOST_REPORTS = 14  # reports; the controller has the history
 
 
-def run(checkout: str, settings: PullSettings, reports: str) -> tuple[int, Record | None]:
+def run(checkout: str, settings: PullSettings, reports: str) -> tuple[int, HostRecord | None]:
     """Run the drift playbook on this host: its exit code, and the host's record; None where it came to no report."""
     before = _links(reports)
     inventory = os.path.join(checkout, settings["inventory"])
@@ -63,7 +63,7 @@ def run(checkout: str, settings: PullSettings, reports: str) -> tuple[int, Recor
     if made is None:
         return code, None
     with open(os.path.join(reports, made, "hosts.jsonl"), encoding="utf-8") as lines:
-        records: list[Record] = [json.loads(line) for line in lines]
+        records: list[HostRecord] = [json.loads(line) for line in lines]
     return code, next((record for record in records if record["host"] == settings["host"]), None)
 
 
@@ -73,7 +73,7 @@ def _links(reports: str) -> list[str]:
     return [os.readlink(link) for link in links if os.path.islink(link)]
 
 
-def store(record: Record, path: str) -> None:
+def store(record: HostRecord, path: str) -> None:
     """Keep the host's record, whole or not at all."""
     write(path, json.dumps(record, separators=(",", ":")).encode())
 
@@ -108,7 +108,7 @@ def refuse(reason: str) -> int:
     say(reason)
     with contextlib.suppress(OSError, ValueError, KeyError):  # a host that has not reported yet is unknown
         with open(RECORD, encoding="utf-8") as stream:
-            record: Record = json.load(stream)
+            record: HostRecord = json.load(stream)
         error: RecordError = {"control": "run", "message": reason}
         others = [earlier for earlier in record["errors"] if earlier != error]
         store({**record, "errors": [*others, error]}, RECORD)
@@ -135,7 +135,7 @@ def attempts(checkout: Checkout) -> tuple[list[str], list[str]]:
     return [commit for commit in dict.fromkeys((fetched, checkout.good())) if commit], problems
 
 
-def pulled(settings: PullSettings, reports: str) -> tuple[int, Record | None]:
+def pulled(settings: PullSettings, reports: str) -> tuple[int, HostRecord | None]:
     """Run the newest good commit; the code and the record, in which stands what was wrong on the way."""
     checkout = Checkout(STATE, settings)
     commits, problems = attempts(checkout)

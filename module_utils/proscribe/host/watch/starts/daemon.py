@@ -31,7 +31,7 @@ from .waiting import Budget, Start, Waiting
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ....model.types.watch import Sets
+    from ....model.types.watch import VerifierSets
 
 SETTLE = 0.01  # seconds after the first event: then its process is the new program
 PAUSE = 0.04  # seconds between two bundles: a thousand events cost one wake-up
@@ -317,7 +317,7 @@ class Noticing:
             due = max(time.monotonic() + CHANGED, self.read_at + READ_EVERY)
             self.read_due = due if self.read_due is None else min(due, self.read_due)
 
-    def _use(self, sets: Sets, now: float) -> None:
+    def _use(self, sets: VerifierSets, now: float) -> None:
         self.prefilter = Prefilter(sets)
         self.read, self.every = sets.get("read", ""), sets.get("every", 0.0)
         self._note()

@@ -22,7 +22,7 @@ def may_be_restricted(descriptor: int, prefilter: Prefilter) -> bool:
     """Return whether an open file has a mark of the catalogue, or starts other programs; also where nobody can tell."""
 
     def content(offset: int, size: int) -> bytes:
-        piece = bytearray(max(0, min(size, elf.NAMES)))
+        piece = bytearray(max(0, min(size, elf.MAX_NAMES_BYTES)))
         view, length = memoryview(piece), 0
         while length < len(piece):
             number = os.preadv(descriptor, [view[length:]], offset + length, WITHOUT_WAITING)
@@ -32,10 +32,10 @@ def may_be_restricted(descriptor: int, prefilter: Prefilter) -> bool:
         return bytes(view[:length])
 
     try:
-        binary = elf.read(content)
+        binary = elf.read_elf(content)
         if binary is None:
             return False
-        package = elf.go_package(content, binary)
+        package = elf.read_go_package(content, binary)
     except (OSError, OverflowError):
         return True
-    return prefilter.is_marked(package) or elf.may_start_others(binary, package)
+    return prefilter.is_marked(package) or elf.may_start_programs(binary, package)

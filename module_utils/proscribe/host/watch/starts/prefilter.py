@@ -10,10 +10,10 @@ import os
 from typing import TYPE_CHECKING
 
 from ....base.elf import is_built_from
-from ....base.program_places import DELETED, is_system_place
+from ....base.program_places import DELETED_SUFFIX, is_system_place
 
 if TYPE_CHECKING:
-    from ....model.types.watch import Sets
+    from ....model.types.watch import VerifierSets
 
 STORES = ("/nix/store/", "/gnu/store/")
 SANDBOX = "/app/"  # where an app of flatpak's is, as it sees itself
@@ -25,7 +25,7 @@ DIGEST = 33  # characters before the name in a path of a store
 class Prefilter:
     """What may be restricted, by its path alone."""
 
-    def __init__(self, sets: Sets) -> None:
+    def __init__(self, sets: VerifierSets) -> None:
         self.parts = frozenset(sets.get("parts", ()))
         self.exact = frozenset(sets.get("exact", ()))
         self.stems = frozenset(sets.get("stems", ()))
@@ -62,7 +62,7 @@ class Prefilter:
 
 def plain(path: str) -> str:
     """A path of /proc as the file had it, also where that is gone by now."""
-    return path[: -len(DELETED)] if path.endswith(DELETED) else path
+    return path[: -len(DELETED_SUFFIX)] if path.endswith(DELETED_SUFFIX) else path
 
 
 def link(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ....base.program_places import MEMORY, is_starter_name, is_system_place
+from ....base.program_places import MEMORY_PREFIX, is_starter_name, is_system_place
 from .marks import may_be_restricted
 from .prefilter import plain
 
@@ -89,7 +89,7 @@ def _judged(shown: str, prefilter: Prefilter) -> int:
         return PASSES
     path = plain(shown)
     in_system = is_system_place(path)
-    if shown.startswith(MEMORY) or is_starter_name(path.rpartition("/")[2]) or (path != shown and not in_system):
+    if shown.startswith(MEMORY_PREFIX) or is_starter_name(path.rpartition("/")[2]) or (path != shown and not in_system):
         return HIDDEN
     if prefilter.may_be(path):
         return MATTERS

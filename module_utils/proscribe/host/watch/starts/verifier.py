@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ....model.types.watch import Verdicts
+    from ....model.types.watch import VerifierVerdicts
     from .waiting import Start
 
 ANSWERS_WITHIN = 15.0  # seconds
@@ -46,7 +46,7 @@ class Verifier:
         self._socket.send(len(content).to_bytes(4, "little") + content)
         self.busy_until = now + within
 
-    def answer(self) -> Verdicts | None:
+    def answer(self) -> VerifierVerdicts | None:
         """The answer, None while it is not whole. Raises OSError where there will be none."""
         while True:
             try:
@@ -58,7 +58,7 @@ class Verifier:
             self._said += piece
             size = int.from_bytes(self._said[:4], "little")
             if len(self._said) >= 4 + size > 4:
-                found: Verdicts = marshal.loads(bytes(self._said[4 : 4 + size]))
+                found: VerifierVerdicts = marshal.loads(bytes(self._said[4 : 4 + size]))
                 self._said = bytearray()
                 self.busy_until = 0.0
                 return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ....model.types.watch import Verdicts
+    from ....model.types.watch import VerifierVerdicts
 
 MOST_OF_USER = 128  # starts
 MOST = 512  # what has no room is found in /proc later
@@ -80,7 +80,7 @@ class Waiting:
         self.of.setdefault(start.user, {})[start.pid] = start
         return room
 
-    def put_back(self, start: Start, said: Verdicts, now: float) -> bool:
+    def put_back(self, start: Start, said: VerifierVerdicts, now: float) -> bool:
         """Take a start again that could not be verified; False where that or another one has no room."""
         if (seconds := said.get("later", {}).get(start.pid)) is not None:
             start.due = now + seconds

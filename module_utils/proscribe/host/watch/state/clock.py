@@ -10,7 +10,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ....base.moments import is_stamp, seconds, stamp
+from ....base.moments import format_timestamp, is_timestamp, parse_timestamp
 from ...system import ControlError, Host, Unseen
 from . import files
 
@@ -25,7 +25,7 @@ def effective(host: Host) -> int:
     """The moment that counts now, in seconds since 1970. Writes nothing."""
     now = int(time.time())
     mark = files.clock_mark(host)
-    return max(now, seconds(mark)) if mark else now
+    return max(now, parse_timestamp(mark)) if mark else now
 
 
 def that_does_not_go_back(host: Host) -> Host:
@@ -38,16 +38,16 @@ def advance(host: Host) -> int:
     """Remember the present time; by how many seconds the clock is behind the latest time seen, 0 for a sound one."""
     now = int(time.time())
     mark = files.clock_mark(host)
-    if mark and seconds(mark) > now:
-        back = seconds(mark) - now
+    if mark and parse_timestamp(mark) > now:
+        back = parse_timestamp(mark) - now
         return back if back > SLACK else 0
-    host.write(files.CLOCK, stamp(now) + "\n", 0o600)
+    host.write(files.CLOCK, format_timestamp(now) + "\n", 0o600)
     return 0
 
 
 def deadline_after(host: Host, length: int) -> dict[str, object]:
     """Return the moment in `length` seconds as a file has it: {until, boot, uptime}."""
-    return {"until": stamp(effective(host) + length), "boot": boot_id(host), "uptime": _uptime() + length}
+    return {"until": format_timestamp(effective(host) + length), "boot": boot_id(host), "uptime": _uptime() + length}
 
 
 def is_ahead(host: Host, deadline: Mapping[str, object], longest: int) -> bool:
@@ -56,14 +56,14 @@ def is_ahead(host: Host, deadline: Mapping[str, object], longest: int) -> bool:
     """
     until, uptime = deadline.get("until"), deadline.get("uptime")
     now = effective(host)
-    if not is_stamp(until) or not now < seconds(until) <= now + longest:
+    if not is_timestamp(until) or not now < parse_timestamp(until) <= now + longest:
         return False
     return not (type(uptime) is int and deadline.get("boot") == boot_id(host) and _uptime() >= uptime)
 
 
 def set_by_controller(host: Host, now: object) -> None:
     """Have the stored time be the controller's, which also corrects a host that has seen a time too far ahead."""
-    moment = now if is_stamp(now) else stamp(time.time())
+    moment = now if is_timestamp(now) else format_timestamp(time.time())
     if files.clock_mark(host) != moment:
         host.write(files.CLOCK, f"{moment}\n", 0o600)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....base.json_text import from_json
-from ....base.moments import stamp
+from ....base.json_text import parse_json
+from ....base.moments import format_timestamp
 from ...system import Host
 from . import clock, files
 
@@ -20,7 +20,7 @@ def plan_in_effect(host: Host, known: files.Settings) -> Plan:
 
 def digest_in_effect(host: Host, known: files.Settings) -> str:
     """The digest of the plan in effect, by the clock that does not go back. Raises Damaged and Unseen."""
-    return known.in_effect(stamp(clock.effective(host)))
+    return known.in_effect(format_timestamp(clock.effective(host)))
 
 
 def stored(host: Host, known: files.Settings, digest: str) -> Plan:
@@ -28,7 +28,7 @@ def stored(host: Host, known: files.Settings, digest: str) -> Plan:
     path = files.plan_file(digest)
     content = files.require(host, known, path)
     try:
-        plan: Plan = from_json(content)
+        plan: Plan = parse_json(content)
     except (ValueError, RecursionError):
         raise files.Damaged(path, "is no plan") from None
     if type(plan) is not dict or plan.get("digest") != digest:

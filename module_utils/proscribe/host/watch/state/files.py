@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Mapping
 
 from ....base.hashing import sha256
-from ....base.json_text import from_json, to_json, written
-from ....base.moments import is_stamp
+from ....base.json_text import dump_json, format_json, parse_json
+from ....base.moments import is_timestamp
 from ....base.tuples import NamedTuple
 from ...system import STATE_DIRECTORY, ControlError, Host, Unseen
 
@@ -77,7 +77,7 @@ def settings(host: Host) -> Settings | None:
         and all(type(given.get(key)) is int and given[key] > 0 for key in ("every", "max_age"))
         and type(chain) is list
         and len(chain) < MOST_PLANS
-        and all(type(one) is dict and is_stamp(one.get("at")) and type(one.get("plan")) is str for one in chain)
+        and all(type(one) is dict and is_timestamp(one.get("at")) and type(one.get("plan")) is str for one in chain)
         and type(files) is dict
         and all(type(one) is str for one in files.values())
     )
@@ -94,18 +94,18 @@ def settings_text(made: Settings) -> str:
         "chain": [{"at": at, "plan": plan} for at, plan in made.chain],
         "files": dict(made.files),
     }
-    return to_json(given, indent=1, sort_keys=True) + "\n"
+    return dump_json(given, indent=1, sort_keys=True) + "\n"
 
 
 def identity(known: Settings) -> str:
     """What names settings, with the plans and the files that they name: for who follows them, and who compares."""
-    return hash_of(written([*known[:-1], sorted(known.files.items())]).encode())
+    return hash_of(format_json([*known[:-1], sorted(known.files.items())]).encode())
 
 
 def given_in(content: bytes) -> Any:
     """A mapping out of JSON that root alone can have written; {} for what is none."""
     try:
-        given = from_json(content.decode("utf-8"))
+        given = parse_json(content.decode("utf-8"))
     except (ValueError, RecursionError):
         return {}
     return given if type(given) is dict else {}
@@ -162,7 +162,7 @@ def _moment(host: Host, path: str) -> str | None:
     except (Damaged, Unseen):
         return None
     text = (content or b"").decode("ascii", "replace").strip()
-    return text if is_stamp(text) else None
+    return text if is_timestamp(text) else None
 
 
 def state(host: Host) -> LastObservation:
@@ -203,7 +203,7 @@ def _is_extent(value: object) -> bool:
 
 # What each key of the state may hold.
 _FITS = {
-    "last": is_stamp,
+    "last": is_timestamp,
     "plan": _is_text,
     "drifted": _are_texts,
     "uncorrected": _are_uncorrected,

@@ -13,14 +13,14 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
-from ....base.json_text import from_json, to_json
-from ....base.moments import is_stamp, seconds, stamp
+from ....base.json_text import dump_json, parse_json
+from ....base.moments import format_timestamp, is_timestamp, parse_timestamp
 from ...system import STATE_DIRECTORY, ControlError, Host, Unseen
 from ...system.locking import deadline, locked
 from .turns import in_turns
 
 if TYPE_CHECKING:
-    from ....model.types.watch import Line
+    from ....model.types.watch import JournalLine
 
 NAME = "journal.jsonl"
 OLDER = NAME + ".1"
@@ -62,8 +62,8 @@ def append(host: Host, event: str, **fields: object) -> None:
 
 def write_down(host: Host, event: str, fields: Mapping[str, Any], at: str = "") -> None:
     """As `append`, of a moment. No stream has it: an audit reads the journal, and writes nothing."""
-    at = at or stamp(time.time())
-    if not is_stamp(at) or event not in EVENTS or fields.keys() != EVENTS[event].keys():
+    at = at or format_timestamp(time.time())
+    if not is_timestamp(at) or event not in EVENTS or fields.keys() != EVENTS[event].keys():
         raise ValueError(f"no event of the journal: {event} with {', '.join(sorted(fields)) or 'nothing'}")
     lists = {name: list(fields[name]) for name in ("rules", "opened", "closed") if name in fields}
     for first in range(0, max(map(len, lists.values()), default=0) or 1, MOST_NAMES):
@@ -71,11 +71,11 @@ def write_down(host: Host, event: str, fields: Mapping[str, Any], at: str = "") 
         _write(host, _line({"at": at, "event": event, **_cut(event, {**fields, **part})}))
 
 
-def read(host: Host) -> tuple[list[Line], int]:
+def read(host: Host) -> tuple[list[JournalLine], int]:
     """The journal's lines, the newest last, and how many were left out because they are none. What is no file is left
     out as one. Raises Unseen where the files cannot be read.
     """
-    lines: list[Line] = []
+    lines: list[JournalLine] = []
     left_out = 0
     for path in (OLDER_JOURNAL, JOURNAL):
         seen = host.stat(path)
@@ -117,21 +117,21 @@ def has_lost_lines(host: Host, before: Sequence[int], since: str) -> bool:
         return False
     if now and now.st_ino == before[0]:
         return now.st_size < before[1]
-    return not (older and older.st_mtime >= seconds(since))
+    return not (older and older.st_mtime >= parse_timestamp(since))
 
 
-def parsed(text: bytes) -> Line | None:
+def parsed(text: bytes) -> JournalLine | None:
     """A line of the journal; None for what is none."""
     if len(text) >= LARGEST_LINE:
         return None
     try:
-        given = from_json(text.decode("ascii"))
+        given = parse_json(text.decode("ascii"))
     except (ValueError, RecursionError):
         return None
     if type(given) is not dict:
         return None
     event = given.get("event")
-    if type(event) is not str or event not in EVENTS or not is_stamp(given.get("at")):
+    if type(event) is not str or event not in EVENTS or not is_timestamp(given.get("at")):
         return None
     found: Any = {"at": given["at"], "event": event}
     for name, kind in EVENTS[event].items():
@@ -139,7 +139,7 @@ def parsed(text: bytes) -> Line | None:
         if not _is(kind, value):
             return None
         found[name] = value
-    line: Line = found
+    line: JournalLine = found
     return line
 
 
@@ -149,7 +149,7 @@ def _is(kind: str, value: Any) -> bool:
     if kind == COUNT:
         return type(value) is int and 0 <= value <= MOST_COUNT
     if kind == WHEN:
-        return is_stamp(value)
+        return is_timestamp(value)
     return _is_text(value, LONGEST)
 
 
@@ -181,11 +181,11 @@ def _line(given: Mapping[str, object]) -> bytes:
     """A line that is short enough: users go first, then the ends of what is longest."""
     line: Any = dict(given)
     while True:
-        text = to_json(line, separators=(",", ":")).encode() + b"\n"
+        text = dump_json(line, separators=(",", ":")).encode() + b"\n"
         if len(text) <= LARGEST_LINE:
             return text
         fields = (name for name in line if name not in ("at", "event"))
-        longest = max(fields, key=lambda name: (name == "users" and bool(line[name]), len(to_json(line[name]))))
+        longest = max(fields, key=lambda name: (name == "users" and bool(line[name]), len(dump_json(line[name]))))
         line[longest] = line[longest][: len(line[longest]) // 2]
 
 
@@ -230,7 +230,7 @@ def _take_away(directory: int, name: str) -> None:
     """Take away what is no file in place of a journal. A directory that is not empty stays, under another name."""
     try:
         os.unlink(name, dir_fd=directory)
-    except (IsADirectoryError, PermissionError):  # Linux says the first of a directory, POSIX the second
+    except (IsADirectoryError, PermissionError):  # Linux says the first of a directory, POSIX_SHELLS the second
         try:
             os.rmdir(name, dir_fd=directory)
         except OSError:
@@ -276,7 +276,7 @@ def _become_older(host: Host) -> None:
         host.write(OLDER_JOURNAL, b"".join(text + b"\n" for text, _ in chosen), 0o600)
 
 
-def _whose(line: Line) -> tuple[str, str]:
+def _whose(line: JournalLine) -> tuple[str, str]:
     """What a line is about, of those that take turns: a user's programs, a control, an event."""
     if line["event"] == "ended":
         return "ended", line["user"]

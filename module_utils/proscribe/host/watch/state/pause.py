@@ -7,25 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....base.json_text import to_json
-from ....base.moments import is_stamp
+from ....base.json_text import dump_json
+from ....base.moments import is_timestamp
 from ...system import Host, Unseen, one_line
 from . import clock, files, journal
 
 if TYPE_CHECKING:
-    from ....model.types.record import Pause
+    from ....model.types.record import WatchPause
 
 LONGEST = 7 * 24 * 3600  # seconds
 LONGEST_REASON = 300  # characters
 
 
-def active(host: Host) -> Pause | None:
+def active(host: Host) -> WatchPause | None:
     """The pause that is in force; None for none. What is no pause, or too long a one, is none."""
     try:
         given = files.given_in(files.content_of(host, files.FROZEN, files.LARGEST_OF_OURS) or b"{}")
     except (files.Damaged, Unseen):
         return None
-    if not is_stamp(given.get("until")) or not all(type(given.get(key)) is str for key in ("reason", "by")):
+    if not is_timestamp(given.get("until")) or not all(type(given.get(key)) is str for key in ("reason", "by")):
         return None
     if not clock.is_ahead(host, given, LONGEST):
         return None
@@ -42,7 +42,7 @@ def freeze(host: Host, duration: str, reason: str, by: str) -> str:
     deadline = clock.deadline_after(host, length)
     until = str(deadline["until"])
     given = {"until": until, "reason": reason, "by": one_line(by)[:100]}
-    host.write(files.FROZEN, to_json({**deadline, **given}) + "\n", 0o600)
+    host.write(files.FROZEN, dump_json({**deadline, **given}) + "\n", 0o600)
     journal.append(host, "frozen", **given)
     return until
 
@@ -58,9 +58,9 @@ def thaw(host: Host) -> bool:
 
 
 def _length(duration: str) -> int:
-    from ....base.duration import seconds_of  # only who begins a pause pays for it
+    from ....base.duration import parse_duration  # only who begins a pause pays for it
 
-    length = seconds_of(duration)
+    length = parse_duration(duration)
     if length > LONGEST:
         raise ValueError("a pause lasts at most 7d")
     return length

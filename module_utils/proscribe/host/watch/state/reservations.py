@@ -10,15 +10,15 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Collection, Mapping
 
-from ....base.json_text import written
+from ....base.json_text import format_json
 from ....base.tuples import NamedTuple
-from ....model.finding import BESIDE, COMPLIANT, UNKNOWN, WATCH, worst, wrong_rules
+from ....model.finding import COMPLIANT, EXTRA_RULE_GROUPS, UNKNOWN, WATCH, find_worst_state, list_correctable_rules
 from ....model.plan import CONTROLS
 from ...system import ControlError, Host, Unseen, one_line
 from . import clock, files
 
 if TYPE_CHECKING:
-    from ....model.types.record import Observed, Rule
+    from ....model.types.record import ObservedRecord, RuleRecord
 
 LONGEST = 2 * 3600  # seconds: one change of a host may take an hour, and the hosts of a batch wait for each other
 PATIENCE = 60.0  # seconds that the end of a reservation waits for another run's change
@@ -70,7 +70,7 @@ def read_reservations(host: Host) -> Reservations:
         return Reservations()
     parts = files.given_in(content)
     controls, unmet = parts.get("controls"), parts.get("unmet")
-    names = (*CONTROLS, *BESIDE)
+    names = (*CONTROLS, *EXTRA_RULE_GROUPS)
     entries = {name: controls[name] for name in names if name in controls} if type(controls) is dict else {}
     rules = tuple(rule for rule in unmet if type(rule) is str) if type(unmet) is list else ()
     return Reservations(
@@ -113,7 +113,7 @@ def note_plan(host: Host, plans: Collection[str]) -> None:
 
 
 def note_observation(
-    host: Host, observed: Collection[str], record: Observed, drifted: Collection[str], is_last: bool
+    host: Host, observed: Collection[str], record: ObservedRecord, drifted: Collection[str], is_last: bool
 ) -> list[str]:
     """Take in what an enforcing run has observed of some controls, of which some have drifted.
 
@@ -123,7 +123,7 @@ def note_observation(
     """
     if host.stat(files.RESERVATIONS) is None:
         return []
-    digest, wrong = record["plan"], wrong_rules(record, drifted)
+    digest, wrong = record["plan"], list_correctable_rules(record, drifted)
     with host.exclusive(PATIENCE):
         try:
             settings = files.settings(host)
@@ -194,9 +194,9 @@ def is_being_installed(host: Host) -> bool:
     return WATCH in read_reservations(host).list_in_force(host)
 
 
-def mark_reserved(record: Observed, reserved: Mapping[str, Reservation]) -> Observed:
+def mark_reserved(record: ObservedRecord, reserved: Mapping[str, Reservation]) -> ObservedRecord:
     """Return a record in which the rules of reserved controls are unknown: nobody has observed them by that plan."""
-    rules: list[Rule] = []
+    rules: list[RuleRecord] = []
     for rule in record["rules"]:
         name = rule["rule"].partition("/")[0]
         if name in reserved:
@@ -210,7 +210,7 @@ def mark_reserved(record: Observed, reserved: Mapping[str, Reservation]) -> Obse
         rules.append(rule)
     if rules == record["rules"]:
         return record
-    return {**record, "rules": rules, "state": worst([COMPLIANT, *(rule["state"] for rule in rules)])}
+    return {**record, "rules": rules, "state": find_worst_state([COMPLIANT, *(rule["state"] for rule in rules)])}
 
 
 def explain_reservation(name: str, reservation: Reservation) -> str:
@@ -226,5 +226,5 @@ def explain_reservation(name: str, reservation: Reservation) -> str:
 def _write(host: Host, reservations: Reservations) -> None:
     controls = {name: reservation.as_dict() for name, reservation in reservations.controls.items()}
     host.write(
-        files.RESERVATIONS, written({"controls": controls, "unmet": list(reservations.unmet)}) + "\n", files.PRIVATE
+        files.RESERVATIONS, format_json({"controls": controls, "unmet": list(reservations.unmet)}) + "\n", files.PRIVATE
     )

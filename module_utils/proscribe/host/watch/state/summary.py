@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Iterable
 
-from ....base.moments import seconds
-from ....model.words import JOURNAL, MOST_ENDED, MOST_INCIDENT_RULES, MOST_INCIDENT_USERS, MOST_INCIDENTS
+from ....base.moments import parse_timestamp
+from ....model.words import JOURNAL, MAX_ENDED_PROGRAMS, MAX_INCIDENT_RULES, MAX_INCIDENT_USERS, MAX_INCIDENTS
 from ...system import ControlError, Host
 from . import files, journal, pause
 from .clock import effective
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from ....model.types.plan import Plan
-    from ....model.types.record import EndedProgram, Incident, Watched
-    from ....model.types.watch import Gathered, Line
+    from ....model.types.record import EndedProgram, WatchIncident, WatchRecord
+    from ....model.types.watch import GatheredIncident, JournalLine
 
     One = TypeVar("One")
 
 
 def is_stale(host: Host, max_age: int, renewed: str | None) -> bool:
     """Whether no run has renewed the plan for too long. Where nobody knows when one did, it has."""
-    return renewed is None or effective(host) - seconds(renewed) > max_age
+    return renewed is None or effective(host) - parse_timestamp(renewed) > max_age
 
 
-def summary(host: Host, plan: Plan) -> Watched:
+def summary(host: Host, plan: Plan) -> WatchRecord:
     """The record's part about the watch (docs/watch.md). Raises Unseen for who may not read the journal."""
     try:
         known = files.settings(host)
@@ -43,17 +43,21 @@ def summary(host: Host, plan: Plan) -> Watched:
         lines, unreadable = [], 1
     paused = pause.active(host)
     left_out = {JOURNAL: unreadable} if unreadable else {}
-    watched: Watched = {
+    watched: WatchRecord = {
         "every": every,
         "renewed": renewed,
         "stale": known is not None and is_stale(host, max_age, renewed),
         "last": files.state(host).get("last"),
         "since": lines[0]["at"] if lines else None,
         "incidents": _chosen(
-            _incidents(lines), MOST_INCIDENTS, lambda one: one["control"], lambda one: one["control"], left_out
+            _incidents(lines), MAX_INCIDENTS, lambda one: one["control"], lambda one: one["control"], left_out
         ),
         "ended": _chosen(
-            _ended(lines), MOST_ENDED, lambda one: one["user"], lambda one: one["rule"].partition("/")[0], left_out
+            _ended(lines),
+            MAX_ENDED_PROGRAMS,
+            lambda one: one["user"],
+            lambda one: one["rule"].partition("/")[0],
+            left_out,
         ),
         "left_out": left_out,
     }
@@ -80,11 +84,11 @@ def _chosen(
     return chosen
 
 
-def _incidents(lines: Iterable[Line]) -> list[Incident]:
+def _incidents(lines: Iterable[JournalLine]) -> list[WatchIncident]:
     """By what rules drifted by, the one that drifted last at the end. One rule alone is one incident, by whatever it
     drifted. What was corrected belongs to the incident that its rule drifted in last.
     """
-    found: dict[tuple[str, ...], Gathered] = {}
+    found: dict[tuple[str, ...], GatheredIncident] = {}
     open_: dict[str, tuple[str, ...]] = {}
     for line in lines:
         if line["event"] == "drift":
@@ -104,7 +108,7 @@ def _incidents(lines: Iterable[Line]) -> list[Incident]:
     return sorted(map(_listed, _joined(found.values())), key=lambda one: (one["last"], one["control"], one["rules"]))
 
 
-def _incident(line: Line) -> Gathered:
+def _incident(line: JournalLine) -> GatheredIncident:
     return {
         "cause": line.get("cause", ""),
         "rules": {},
@@ -118,9 +122,9 @@ def _incident(line: Line) -> Gathered:
     }
 
 
-def _joined(found: Iterable[Gathered]) -> Iterable[Gathered]:
+def _joined(found: Iterable[GatheredIncident]) -> Iterable[GatheredIncident]:
     """The incidents of one rule alone as one; the others as they are."""
-    alone: dict[str, Gathered] = {}
+    alone: dict[str, GatheredIncident] = {}
     for one in found:
         if len(one["rules"]) != 1:
             yield one
@@ -137,23 +141,23 @@ def _joined(found: Iterable[Gathered]) -> Iterable[Gathered]:
     yield from alone.values()
 
 
-def _listed(one: Gathered) -> Incident:
+def _listed(one: GatheredIncident) -> WatchIncident:
     """An incident as the record has it. What was corrected, and of whose drift the line is gone, happened once."""
     rules = list(one["rules"])
     return {
         "control": rules[0].partition("/")[0] if rules else "",
         "cause": one["cause"],
-        "rules": rules[:MOST_INCIDENT_RULES],
-        "rules_left_out": len(rules[MOST_INCIDENT_RULES:]),
+        "rules": rules[:MAX_INCIDENT_RULES],
+        "rules_left_out": len(rules[MAX_INCIDENT_RULES:]),
         "first": one["first"],
         "last": one["last"],
         "times": max(one["times"], one["corrected"]),
         "corrected": one["corrected"],
-        "users": list(one["users"])[:MOST_INCIDENT_USERS],
+        "users": list(one["users"])[:MAX_INCIDENT_USERS],
     }
 
 
-def _ended(lines: Iterable[Line]) -> list[EndedProgram]:
+def _ended(lines: Iterable[JournalLine]) -> list[EndedProgram]:
     """By rule, program and user, the one that was ended last at the end."""
     found: dict[tuple[str, str, str], EndedProgram] = {}
     for line in lines:

@@ -13,8 +13,8 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points.decision import decide
 from proscribe.controller.enforcement_points.formats import ddm, intune, mobileconfig, santa
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.model.finding import Finding, judge
-from proscribe.model.plan import RESTRICTED
+from proscribe.model.finding import Finding, judge_rule
+from proscribe.model.plan import RESTRICTED_MODES
 
 TODAY = datetime.date(2026, 11, 29)
 NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)
@@ -57,7 +57,7 @@ def test_the_programs_stay_and_the_names_of_the_private_edition_are_blocked(rest
 def test_what_is_found_is_reported_and_does_not_count():
     entry = compiled(MADE)["controls"]["apps"]["services"]["drive"]
     found = Finding("package", "drive", manager="apt", version="1")
-    verdict = judge("apps/drive", entry, [found])
+    verdict = judge_rule("apps/drive", entry, [found])
     assert (verdict.state, verdict.findings, verdict.drifted) == ("not_applicable", (found,), False)
     assert "serves both" in verdict.reason
 
@@ -79,7 +79,7 @@ def test_no_policy_denies_what_offices_depend_on(project, own_catalogue, restric
     office = yaml.safe_load((project / "tests/catalog/office_programs.yml").read_text())
     plan = compiled(own_catalogue, **restrictions)
     for id_, entry in plan["controls"]["apps"]["services"].items():
-        if entry["mode"] in RESTRICTED:
+        if entry["mode"] in RESTRICTED_MODES:
             named = {**entry["packages"], **entry.get("windows_packages", {}), **entry}
             for key, programs in office.items():
                 assert not folded(programs) & folded(named.get(key, ())), (id_, key)

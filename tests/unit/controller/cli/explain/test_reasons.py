@@ -26,7 +26,7 @@ from proscribe.host.controls.apps.portable.scan import Region
 from proscribe.host.controls.browser.rendering import Verdicts, name
 from proscribe.host.controls.dns import desired
 from proscribe.host.system import Host, User
-from proscribe.model.finding import NOTHING_KNOWN
+from proscribe.model.finding import NO_IDENTIFIERS_REASON
 from proscribe.model.plan import CONTROLS
 from recording import compare, fold, join_files, list_changes
 
@@ -365,8 +365,8 @@ def test_an_entry_of_the_plan_gives_its_reasons(entry, reasons):
 @pytest.mark.parametrize(
     ("control", "restrictions", "status", "text"),
     [
-        ("apps", {}, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
-        ("apps", OF_GROUPS, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
+        ("apps", {}, "open", f"no domain; {NO_IDENTIFIERS_REASON}, so it is not applicable"),
+        ("apps", OF_GROUPS, "open", f"no domain; {NO_IDENTIFIERS_REASON}, so it is not applicable"),
         ("firewall", OF_GROUPS, "open", "restricted by apps alone, for the members of g, h: open to everybody here"),
         ("dns", OF_GROUPS, "open", "the DNS filter applies to a whole host"),
         ("dns", TENANTS, "tenants", "left to the browsers, which let in a, b, c and 1 more only"),

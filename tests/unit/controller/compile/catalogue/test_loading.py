@@ -21,7 +21,7 @@ from proscribe.controller.compile.catalogue.feeds import Feed
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.wire.store import Store
+from proscribe.wire.store import PlanStore
 
 
 @pytest.fixture(scope="module")
@@ -128,20 +128,20 @@ def test_feed_takes_the_place_of_an_earlier_one_only_if_it_says_so(directory, tm
     assert (error.where, error.key, error.value) == (f"{ours}/feeds/birds.yml:8", "replaces", "true")
 
 
-def load_and_note(store: Store, *directories: Path) -> Catalogue:
+def load_and_note(store: PlanStore, *directories: Path) -> Catalogue:
     catalogues = Catalogues(store)
     catalogue = catalogues.load(directories)
     catalogues.note_down()
     return catalogue
 
 
-def is_noted(store: Store, *directories: Path) -> bool:
+def is_noted(store: PlanStore, *directories: Path) -> bool:
     now = state(directories)
-    note = store.noted(cache._name(directories))
+    note = store.read_note(cache._name(directories))
     return bool(now) and cache._read(note, now) is not None
 
 
-def find_note(store: Store, directory: Path) -> Path:
+def find_note(store: PlanStore, directory: Path) -> Path:
     assert store.directory
     return store.directory / cache._name([directory])
 
@@ -224,8 +224,8 @@ def test_a_note_that_is_no_catalogue_is_loaded_anew(content, store, directory):
 @given(junk=st.binary(max_size=200), cut=st.integers(min_value=0))
 def test_a_damaged_note_is_loaded_anew(junk, cut, tmp_path_factory):
     root = tmp_path_factory.mktemp("made")
-    store = Store(root / "plans")
-    store.require()
+    store = PlanStore(root / "plans")
+    store.require_directories()
     directory = Made(root)(GOOD)
     fresh = load_and_note(store, directory)
     path = find_note(store, directory)

@@ -28,8 +28,8 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.host.controls.apps.requests.command_text import digest
-from proscribe.model.plan import CONTROLS, RESTRICTED
-from proscribe.model.plan_hours import at
+from proscribe.model.plan import CONTROLS, RESTRICTED_MODES
+from proscribe.model.plan_hours import resolve_hours
 from waiver_organisation import WAIVER
 
 TODAY = datetime.date(2026, 11, 25)
@@ -228,7 +228,7 @@ ENTRIES = st.builds(Entry, st.lists(LABELS, max_size=4).map(tuple), st.booleans(
 @given(st.dictionaries(st.sampled_from("pqrst"), ENTRIES))
 def test_a_permitted_name_below_a_restricted_one_is_let_through(made):
     services: dict[str, Any] = {
-        id_: {"mode": RESTRICTED[0] if item.restricted else "report", "domains": list(item.domains)}
+        id_: {"mode": RESTRICTED_MODES[0] if item.restricted else "report", "domains": list(item.domains)}
         for id_, item in made.items()
     }
     compiling._allow_permitted(services, types.SimpleNamespace(services=made), "dns")  # type: ignore[arg-type]
@@ -264,7 +264,9 @@ def test_hours_come_to_what_is_compiled_without_them(made, timed, data):
         )
 
     tuesday = time.struct_time((2026, 11, 24, 12, 0, 0, 1, 328, 0))
-    now = at({"controls": {"dns": {"services": compiled(with_hours)}}}, tuesday)["controls"]["dns"]["services"]
+    now = resolve_hours({"controls": {"dns": {"services": compiled(with_hours)}}}, tuesday)["controls"]["dns"][
+        "services"
+    ]
     for id_, entry in compiled(waived).items():
         if entry["mode"] == "waived":  # nobody reads what a waived service allows
             entry["allow"] = now[id_]["allow"] = []

@@ -12,7 +12,7 @@ from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
 from proscribe.controller.compile.restrictions.group_policy_values import read_group_policy
 from proscribe.controller.policy_errors import Expected, PolicyErrors
-from proscribe.model.plan import check
+from proscribe.model.plan import check_plan
 from waiver_organisation import at
 
 NOW = at("2026-11-25T08:00:00+00:00")
@@ -69,7 +69,7 @@ def compile_question(organisation, value, *hosts, others=lambda name: {}, **more
 
 def read_object(found: Compiled) -> dict[str, Any]:
     plan = found.plans[found.hosts["lab01"]]
-    check(plan)
+    check_plan(plan)
     return plan["group_policy"]["objects"][0]  # type: ignore[no-any-return]
 
 

@@ -25,7 +25,7 @@ def plan(*networks: str, mode: str = "enforce", management: tuple[str, ...] = ()
     service = {"name": "Chat", "mode": mode, "networks": list(networks), "ports": []}
     settings = {"management": list(management), "rules": list(read_rules(rules))}
     section = {"mode": mode, "services": {"chat": service} if networks else {}, "settings": settings}
-    return plans.sealed({"schema": plans.SCHEMA, "contact": "", "controls": {"firewall": section}})
+    return plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "", "controls": {"firewall": section}})
 
 
 def find_mistakes(compiled: dict[str, Any], *more: HostVariables) -> tuple[list[str], list[str]]:
@@ -57,12 +57,12 @@ def test_a_network_of_a_service_that_somebody_needs_stops_the_run(compiled, expe
 def test_later_plan_that_cuts_a_host_off_stops_this_run():
     then = plan("203.0.113.0/24")
     at = "2026-12-01T00:00:00Z"
-    now = plans.sealed({**plan("203.0.113.0/24", mode="waived"), "later": {"at": at, "plan": then["digest"]}})
+    now = plans.add_digest({**plan("203.0.113.0/24", mode="waived"), "later": {"at": at, "plan": then["digest"]}})
     hosts = [build_host("web", WEB), build_host("db", DB)]
     (error,), _ = find(hosts, dict.fromkeys(("web", "db"), now), {then["digest"]: then})
     assert NO_NETWORK in str(error) and str(error).endswith(f"it would be in force from {at} on")
     # a mistake of today is reported once, without a day
-    both = plans.sealed({**then, "later": {"at": at, "plan": then["digest"]}})
+    both = plans.add_digest({**then, "later": {"at": at, "plan": then["digest"]}})
     (error,), _ = find(hosts, dict.fromkeys(("web", "db"), both), {then["digest"]: plan("203.0.113.0/24", FREE)})
     assert "in force from" not in str(error)
 
@@ -103,7 +103,7 @@ def test_a_rule_or_a_plan_that_cuts_nobody_hides_none_after_it():
     errors, _ = find_mistakes(plan(rules=[*harmless, RULE]))
     assert [error.partition(": found")[0].rpartition("rules")[2] for error in errors] == ["[3]", "[4]"]
     hosts = [build_host(f"h{number}", f"203.0.113.{number}") for number in range(1, 5)]
-    without = plans.sealed({"schema": plans.SCHEMA, "contact": "", "controls": {}})
+    without = plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "", "controls": {}})
     compiled = dict(zip(("h1", "h2", "h3", "h4"), (without, plan(FREE), plan(FREE), plan("203.0.113.4/32"))))
     assert "203.0.113.4, the address of host h4" in str(find(hosts, compiled)[0][0])
     spared = plan("203.0.113.0/24", "198.51.100.0/24", management=(f"{WEB}/32", "198.51.100.9", "::/0"))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.compile.plans import timeline
 from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
-from proscribe.model.plan import canonical, check
-from proscribe.wire.store import Store
+from proscribe.model.plan import check_plan, format_canonical
+from proscribe.wire.store import PlanStore
 from waiver_organisation import OURS, Keys, Organisation, at
 
 NOW = at("2026-11-25T08:00:00+00:00")
@@ -40,7 +40,7 @@ def list_changes(plans: Compiled, host: str = "press01") -> list[tuple[str, str]
     """Return when a host's plan changes, and the mode of whatsapp in `apps` from then on."""
     plan, moment, seen = plans.plans[plans.hosts[host]], "now", []
     while True:
-        check(plan)
+        check_plan(plan)
         seen.append((moment, plan["controls"]["apps"]["services"]["whatsapp"]["mode"]))
         if "later" not in plan:
             return seen
@@ -148,15 +148,15 @@ def test_followed_plan_is_the_plan_of_a_run_at_that_moment(organisation, made, m
     for moment in moments:
         then = compile_plans(organisation, moment)
         for host, digest in then.hosts.items():
-            assert canonical(follow_plan(first, host, moment)) == canonical(then.plans[digest])
+            assert format_canonical(follow_plan(first, host, moment)) == format_canonical(then.plans[digest])
 
 
 def test_a_run_stores_what_follows_and_the_chain_is_read_back(organisation, tmp_path):
     organisation.waiver(valid_from="2026-12-01T00:00:00Z")
     made = organisation.run()
-    store = Store(Path(made["plans"]))
+    store = PlanStore(Path(made["plans"]))
     digests = timeline.chain(store, made["hosts"]["press01"])
-    services = [store.stored(digest)["controls"]["dns"]["services"] for digest in digests]
+    services = [store.read_stored_plan(digest)["controls"]["dns"]["services"] for digest in digests]
     assert [plan["whatsapp"]["mode"] for plan in services] == ["enforce", "waived", "enforce"]
     assert timeline.chain(store, made["hosts"]["fin01"]) == [made["hosts"]["fin01"]]
     assert digests[1] not in made["policies"]  # no host has it yet

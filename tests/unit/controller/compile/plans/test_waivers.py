@@ -18,7 +18,7 @@ from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.evaluation.fleet_state import FleetState, Host, Observation
 from proscribe.controller.report.history import open_history, tables
 from proscribe.controller.report.storage import fleet_state_file
-from proscribe.wire.store import PLANS
+from proscribe.wire.store import PLANS_DIRECTORY
 from waiver_organisation import NOW, Organisation, at
 
 
@@ -58,7 +58,7 @@ def test_lost_register_or_damaged_note_stops_the_run_and_is_named(ran):
     with pytest.raises(PolicyErrors, match=r"without their approvers\.yml"):
         ran.run(NOW)
     (ran.root / "approvers.yml").rename(ran.inventory / "approvers.yml")
-    Path(ran.root, "reports", PLANS, "seen-waivers").write_text("{}", encoding="utf-8")
+    Path(ran.root, "reports", PLANS_DIRECTORY, "seen-waivers").write_text("{}", encoding="utf-8")
     with pytest.raises(PolicyErrors, match="seen-waivers"):
         ran.run(NOW)
 
@@ -146,7 +146,7 @@ def in_fleet_state(reports: Path) -> None:
 
 def in_old_note(reports: Path) -> None:
     """Write the note as an earlier version did, which knew no names."""
-    place = reports / PLANS / seen_notes.NOTES
+    place = reports / PLANS_DIRECTORY / seen_notes.NOTES
     note = json.loads(place.read_text(encoding="utf-8"))
     for entry in note["inventories"]:
         del entry["names"]

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.base.duration import spelled
+from proscribe.base.duration import format_moment
 from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.compile.waivers import committed
 from proscribe.controller.compile.waivers.authority import Authority
@@ -21,7 +21,7 @@ from proscribe.controller.compile.waivers.persons import are_one_person, describ
 from proscribe.controller.compile.waivers.standing import STATUSES, Context, Rules, standing, worst_first
 from proscribe.controller.compile.waivers.waiver import Revocation
 from proscribe.controller.report.history import exceptions, open_history
-from proscribe.wire.store import PLANS
+from proscribe.wire.store import PLANS_DIRECTORY
 from waiver_cases import CASES, OPEN, SHUT, SIGNED, on
 from waiver_organisation import NOW, OURS, ZONES, Keys, Organisation, at
 
@@ -333,7 +333,7 @@ class Signed:
 
     def record(self, now: str) -> None:
         result: Any = self.organisation.run(now)
-        run = {"inventory": [str(self.organisation.inventory)], "finished": spelled(at(now)), "whole": True}
+        run = {"inventory": [str(self.organisation.inventory)], "finished": format_moment(at(now)), "whole": True}
         history = open_history("sqlite", self.reports)
         assert history is not None
         with history.database.writing() as session:
@@ -368,7 +368,7 @@ def test_a_revocation_that_a_run_has_seen_is_remembered_after_the_old_bytes_came
 def test_the_history_remembers_where_the_plan_store_is_new(signed):
     signed.revoke()
     signed.record(NOW)
-    shutil.rmtree(signed.reports / PLANS)
+    shutil.rmtree(signed.reports / PLANS_DIRECTORY)
     signed.restore()
     assert check_refused(signed).startswith(WHY)
 

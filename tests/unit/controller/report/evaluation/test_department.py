@@ -17,7 +17,7 @@ from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.history import open_history
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.terminal.summary import Screen
-from proscribe.model.finding import Finding, judge
+from proscribe.model.finding import Finding, judge_rule
 
 FINISHED = "2026-11-25T00:31:00Z"
 OWN = ("web01", "web02", "lap-press")
@@ -35,9 +35,9 @@ def make_talkative_host(host):
     frozen = {**watched_hosts.FROZEN, "reason": SAID, "by": SAID}
     request = {**watched_hosts.REQUEST, "user": SAID, "reason": SAID, "service": SAID}
     return {
-        **answer(judge("apps/wechat", {"mode": "enforce"}, [finding]),
-                 judge("browser/gmail", {"mode": "waived", "waiver": SAID}, [finding]),
-                 judge("dns/signal", {"mode": "enforce"}, [], unseen=SAID),
+        **answer(judge_rule("apps/wechat", {"mode": "enforce"}, [finding]),
+                 judge_rule("browser/gmail", {"mode": "waived", "waiver": SAID}, [finding]),
+                 judge_rule("dns/signal", {"mode": "enforce"}, [], unchecked=SAID),
                  errors=[{"control": "run", "message": SAID}]),
         "watch": watched_hosts.watch(incident, ended=[ended], frozen=frozen), "requests": [request],
         "requests_left_out": 0, "attempts": {f"firewall/{SAID}": 7}, "actions": [{"control": "apps", "action": SAID}],

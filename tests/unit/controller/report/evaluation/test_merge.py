@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from proscribe.controller.report.evaluation.merge import Part, Unmergeable, merged
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
-from proscribe.wire.replies.record import silent
+from proscribe.wire.replies.record import make_silent_record
 
 RUN = {
     "playbook": "enforce", "mode": "enforce", "catalog_version": "2026.11", "inventory": ["/inv"], "limit": "",
@@ -20,7 +20,7 @@ def make_record(host: str, state: str = COMPLIANT, at: str = "2026-11-25T02:00:3
     rules = [] if state == COMPLIANT else [{"rule": "apps/x", "state": state, "waiver": None, "reason": None}]
     rules = [{**rule, "findings": []} for rule in rules]
     answered = {"state": state, "reason": None, "plan": "sha256:1", "checked_at": at, "rules_evaluated": 3}
-    return {**silent(host, ""), **answered, "rules": rules}
+    return {**make_silent_record(host, ""), **answered, "rules": rules}
 
 
 def make_part(number: int, *records: dict[str, Any], run: dict[str, Any] | None = None, **more: Any) -> Part:
@@ -50,9 +50,9 @@ def test_merge_reports_missing_hosts_as_unknown_and_unserved_ones_apart():
 
 @pytest.mark.parametrize(("first", "second", "state"), [
     (make_record("a", NONCOMPLIANT), make_record("a", COMPLIANT, "2026-11-25T05:00:00Z"), COMPLIANT),
-    (make_record("a", NONCOMPLIANT), silent("a", "unreachable"), NONCOMPLIANT),
-    (silent("a", "unreachable"), make_record("a"), COMPLIANT),
-    (silent("a", "unreachable"), silent("a", "failed"), UNKNOWN),
+    (make_record("a", NONCOMPLIANT), make_silent_record("a", "unreachable"), NONCOMPLIANT),
+    (make_silent_record("a", "unreachable"), make_record("a"), COMPLIANT),
+    (make_silent_record("a", "unreachable"), make_silent_record("a", "failed"), UNKNOWN),
 ])  # fmt: skip
 def test_a_host_that_was_tried_again_counts_once_by_what_was_seen_last(first, second, state):
     report, records = merged("id", [make_part(1, first), make_part(2, second)])

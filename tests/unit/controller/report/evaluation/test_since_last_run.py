@@ -13,7 +13,7 @@ from proscribe.controller.report.evaluation import since_last_run
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.controller.report.evaluation.since_last_run import remarks, together
 from proscribe.controller.report.page.document import page
-from proscribe.wire.replies.record import read
+from proscribe.wire.replies.record import read_record
 from watched_hosts import ENDED, FROZEN, INCIDENT, watch, watched
 
 NOW, RENEWED, FIRST = "2026-11-25T12:00:00Z", "2026-11-23T08:00:00Z", "2026-11-24T08:00:00Z"
@@ -25,7 +25,7 @@ SINCE = "since Tuesday 2026-11-24 08:00 UTC"
 
 def make_fleet(answers):
     run = fleets.run(tuple(answers))
-    result = reconcile(run["hosts"], [read(host, answer) for host, answer in answers.items()])
+    result = reconcile(run["hosts"], [read_record(host, answer) for host, answer in answers.items()])
     return fleet_report(run, result, FINISHED), result.records
 
 
@@ -47,7 +47,7 @@ def test_no_incident_is_lost_between_a_record_and_its_words(incidents, frozen, s
         for number, (times, corrected, many) in enumerate(incidents)
     ]  # fmt: skip
     more = {"frozen": FROZEN} if frozen else {}
-    record = read("a", {**fleets.clean_answer(), "watch": watch(*listed, stale=stale, **more)})
+    record = read_record("a", {**fleets.clean_answer(), "watch": watch(*listed, stale=stale, **more)})
     result = since_last_run.remarks(record)
     assert len(result) == len(listed) + frozen + stale
     assert len({item.key for item in result}) == len(result)

@@ -23,7 +23,7 @@ from proscribe.controller.report.storage import fleet_state_file
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.fleet_state_file import read
 from proscribe.controller.report.terminal import summary
-from proscribe.model.finding import COMPLIANT, OPEN, Finding, Verdict, judge, worst
+from proscribe.model.finding import COMPLIANT, OPEN_STATES, Finding, RuleVerdict, find_worst_state, judge_rule
 from proscribe.model.plan import CONTROLS
 
 T1, T2 = "2026-11-25T01:00:00Z", "2026-11-25T02:00:00Z"
@@ -148,12 +148,12 @@ class Fleet:
             for control in result["controls"]:
                 stood = self.truth.get((host, control), "unknown")
                 observed = states(host)
-                blind = stood if stood in OPEN else "unknown"
+                blind = stood if stood in OPEN_STATES else "unknown"
                 self.truth[host, control] = observed[control] if observed is not None else blind
 
     def best(self, host):
         """Return the worst state of the controls of a host, unknown where no run observed it."""
-        return worst(self.truth.get((host, control), "unknown") for control in CONTROLS)
+        return find_worst_state(self.truth.get((host, control), "unknown") for control in CONTROLS)
 
     def latest(self, name="metrics.prom"):
         return (self.reports / "latest" / name).read_text()
@@ -167,9 +167,9 @@ def make_record(states, at):
     verdicts = []
     for control, state in states.items():
         finding = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
-        verdicts.append(Verdict(f"{control}/boot", COMPLIANT))
+        verdicts.append(RuleVerdict(f"{control}/boot", COMPLIANT))
         findings, unseen = [finding] * (state == "noncompliant"), "needs root" * (state == "unknown")
-        verdicts.append(judge(f"{control}/wechat", {"mode": "enforce"}, findings, unseen))
+        verdicts.append(judge_rule(f"{control}/wechat", {"mode": "enforce"}, findings, unseen))
     return answer(*verdicts, checked_at=at)
 
 
@@ -214,7 +214,9 @@ def test_whatever_runs_over_whatever_parts_no_output_is_better_than_what_was_obs
 
         controls = [control for control in CONTROLS if control in item["controls"]]
         report, records = fleet.run(states, item["inventory"], hosts, controls, gate=item["gate"])
-        worst_states = {host: worst(states(host)[c] for c in controls) if states(host) else "unknown" for host in hosts}
+        worst_states = {
+            host: find_worst_state(states(host)[c] for c in controls) if states(host) else "unknown" for host in hosts
+        }
         assert_outputs_of_run_are_no_better(fleet, report, records, worst_states, controls, everyone, item["gate"])
     assert_lasting_outputs_are_no_better(fleet)
 
@@ -250,7 +252,7 @@ def assert_outputs_of_run_are_no_better(fleet, report, records, worst_states, co
         assert f",{host},{state}," in csv
     for suite in ET.parse(directory / "junit.xml").getroot():
         bad = int(suite.get("failures")) + int(suite.get("errors"))
-        assert bool(bad) == (worst_states[suite.get("name")] in OPEN)
+        assert bool(bad) == (worst_states[suite.get("name")] in OPEN_STATES)
     sarif = json.loads((directory / "report.sarif").read_text())["runs"][0]
     assert sarif["properties"]["run"]["whole"] is whole_run
     oscal = (directory / "oscal.json").read_text()
@@ -277,7 +279,7 @@ def assert_lasting_outputs_are_no_better(fleet):
         states = fleet.metric_states(name)
         assert set(states) == set(fleet.in_inventory)
         for host, state in states.items():
-            assert worst([state, fleet.best(host)]) == state, (host, state, fleet.best(host))
+            assert find_worst_state([state, fleet.best(host)]) == state, (host, state, fleet.best(host))
     text = fleet.latest()
     (covered,) = re.findall(r"^proscribe_coverage_hosts (\d+)$", text, re.M)
     seen = [h for h in fleet.in_inventory if all((h, control) in fleet.truth for control in CONTROLS)]

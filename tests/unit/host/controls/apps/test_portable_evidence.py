@@ -42,10 +42,10 @@ def test_damaged_program_is_read_within_bounds(data):
         place = data.draw(st.integers(0, min(len(content) - 1, data.draw(st.sampled_from([120, 10**6])))))
         content[place] = data.draw(st.integers(0, 255))
     read = Read(bytes(content[: data.draw(st.integers(0, len(content)))]))
-    binary = elf.read(read)
+    binary = elf.read_elf(read)
     if binary:
-        elf.go_package(read, binary)
-        elf.text(read, binary, ".upd_info")
+        elf.read_go_package(read, binary)
+        elf.read_section_text(read, binary, ".upd_info")
     assert read.requested < 2**20 and isinstance(appimage_contents.doubt(read, WECHAT), str)
 
 
@@ -345,9 +345,9 @@ def test_go_program_without_sections_names_its_package(flags, result, shift):
     content[128 + shift :] = fake.build_info(PACKAGE).ljust(len(content) - 128 - shift, b"\0")
     struct.pack_into("<QQ", content, 64 + 32, len(content), len(content))
     read = Read(bytes(content))
-    binary = elf.read(read)
+    binary = elf.read_elf(read)
     assert binary and not binary.sections
-    assert elf.go_package(read, binary) == (PACKAGE if result and not shift else "")
+    assert elf.read_go_package(read, binary) == (PACKAGE if result and not shift else "")
 
 
 @pytest.mark.parametrize("name", ["chat", "tool"])

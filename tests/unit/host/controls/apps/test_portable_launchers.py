@@ -12,7 +12,7 @@ from fake_tools import refuse
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import ALICE, BOB, put, tree
-from proscribe.base.folding import folded
+from proscribe.base.folding import fold_name
 from proscribe.host.controls.apps.portable import appimage, container_launchers, desktop_entries, evidence, launchers
 from proscribe.host.controls.apps.portable.desktop_entries import WebHosts, app_id, arguments, parse, started
 from proscribe.host.system import ControlError, Host, Result, Unseen
@@ -401,7 +401,7 @@ def test_quoted_arguments_come_back_as_they_were(words):
 @given(st.text(max_size=40))
 def test_a_stem_is_stable(name):
     stem = appimage.stem(name)
-    assert stem in folded(name) and (stem or not name or folded(name) == appimage.SUFFIX)
+    assert stem in fold_name(name) and (stem or not name or fold_name(name) == appimage.SUFFIX)
 
 
 @given(st.sampled_from(["telegram", "wechat", "qq"]), st.text(min_size=1, max_size=12))

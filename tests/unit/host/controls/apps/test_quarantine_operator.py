@@ -143,7 +143,7 @@ def test_report_has_a_maximum_length_and_says_how_many_more_there_are(host, tmp_
     (entry,) = operator.listed(host)["broken"]
     assert (len(entry["id"]), len(entry["why"])) == (200, 1000)
     shutil.rmtree(tmp_path / ITEMS[1:] / ("\n" * 255))
-    monkeypatch.setattr(operator, "MOST", 1)
+    monkeypatch.setattr(operator, "MAX_ITEMS", 1)
     answer = operator.listed(host)
     assert (len(answer["items"]), answer["left_out"]) == (1, 1)
     monkeypatch.setattr(operator, "ANSWER", 1)

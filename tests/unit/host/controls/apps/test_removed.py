@@ -9,14 +9,14 @@ from fake_tools import package_system
 from proscribe.host.controls.apps.removed import FILE, note, remembered, still_removed
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import ControlError, Host, Unseen, User
-from proscribe.model.removed import Removed
+from proscribe.model.removed import RemovedPackage
 
 ANN = User("ann", 1000, 1000, "/home/ann")
 OWL = Package("dpkg", "owl", "9", ("owl",))
 
 
-def removed(id_: str = "owl", scope: str = "system", at: str = "2026-11-01T00:00:00Z", **more: str) -> Removed:
-    return Removed(id=id_, scope=scope, at=at, **{"manager": "dpkg", "version": "1.0", "name": id_, **more})
+def removed(id_: str = "owl", scope: str = "system", at: str = "2026-11-01T00:00:00Z", **more: str) -> RemovedPackage:
+    return RemovedPackage(id=id_, scope=scope, at=at, **{"manager": "dpkg", "version": "1.0", "name": id_, **more})
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_any_request_that_is_read_fits_a_record(content):
     if result:
         service, reason, at = result
         assert service.isascii() and reason.isprintable() and 0 < len(reason) <= 300
-        assert shapes.line(reason, "reason", 300) == reason and time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")
+        assert shapes.read_line(reason, "reason", 300) == reason and time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")
 
 
 def outside(path: Path) -> Path:

@@ -30,7 +30,7 @@ from proscribe.host.controls.apps.systems.registry import BY_NAME, OF_THE_HOST, 
 from proscribe.host.controls.apps.systems.user_links import link
 from proscribe.host.controls.base import Action
 from proscribe.host.system import ControlError, Host, Process, Result, Unseen, User
-from proscribe.model.removed import Removed
+from proscribe.model.removed import RemovedPackage
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
 ROWS: dict[str, Any] = {system.MANAGER: system for system in SYSTEMS}
@@ -480,7 +480,7 @@ def test_uninstall_runs_the_tool_as_the_owner(root):
     action = uninstall(host, OF_ALICE, ["npm", "rm"], "/home/alice", {"A": "b"})
     assert (str(action), action.before) == ("remove owl (user:alice) from /home/alice", "owl 1.0\n")
     (gone,) = action.takes
-    assert gone == Removed("npm", "owl", "1.0", "user:alice", "owl", tool="npm", place="/home/alice", at=gone.at)
+    assert gone == RemovedPackage("npm", "owl", "1.0", "user:alice", "owl", tool="npm", place="/home/alice", at=gone.at)
     action.apply()
     action.apply()  # it went along with another one
     assert tools.ran == [("npm rm", {"user": ALICE, "environment": {"A": "b"}, "timeout": 300})]
@@ -492,7 +492,7 @@ def test_uninstall_stops_at_an_objection_and_at_a_package_that_remains(root):
     with pytest.raises(ControlError, match="^more would go$"):
         uninstall(host, OF_ALICE, ["npm"], "/opt", why_not=lambda: "more would go").apply()
     assert tools.ran == [] and place.exists()
-    present, gone = [True, True], Removed("npm", "owl", "1.0", "system", "owl")
+    present, gone = [True, True], RemovedPackage("npm", "owl", "1.0", "system", "owl")
     action = uninstall(host, OF_HOST, ["npm"], "/opt", None, gone, lambda: present.pop())
     with pytest.raises(ControlError, match="^npm ended well, and owl is still there$"):
         action.apply()

@@ -17,7 +17,7 @@ from made_users import ALICE, everywhere, put
 from proscribe.host.controls.apps.systems import conda, npm, pip, pip_removal, pipx, site_packages, snap, uv
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import ControlError, Host, Process, Result
-from proscribe.model.removed import Removed
+from proscribe.model.removed import RemovedPackage
 
 NPM_IDS = {"wechaty", "@made/telegram"}
 HOMES = {"~": "/home/alice", "${HOME}": "/home/alice", "/home/alice": "/home/alice"}
@@ -387,5 +387,5 @@ def test_data_is_saved_before_a_snap_goes(root, monkeypatch, answer, how, source
     [action], refused = snap.removal(Host(str(root), tools), [Package("snap", "slack", "1", ("slack_work",))])
     action.apply()
     assert (str(action), action.before, refused) == ("remove slack_work (system)", "slack_work 1\n", [])
-    assert action.takes == (Removed("snap", "slack", "1", "system", "slack_work", how, source=source),)
+    assert action.takes == (RemovedPackage("snap", "slack", "1", "system", "slack_work", how, source=source),)
     assert tools.calls == ["snap save slack_work", "snap remove slack_work"]

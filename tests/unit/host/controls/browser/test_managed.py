@@ -12,7 +12,7 @@ from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.observed import Observed
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import Name
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
 from recording import compare, fold
 
 A, B, FOX = "a" * 32, "b" * 32, "vpn@example"
@@ -72,7 +72,7 @@ def test_numbers_are_booleans_where_the_plan_has_some(due, found, spelled):
 
 WHOLE, FREE = Observed(complete=True), "no browser of which policies are known is installed"
 CHROMES, BIRD = CHROMIUM._replace(id="google_chrome", path="/c"), CHROMIUM._replace(id="bird", family="thunderbird")
-PACKAGED = Verdict("browser/packaged", NOT_APPLICABLE, reason="macOS has no flatpaks and no snaps")
+PACKAGED = RuleVerdict("browser/packaged", NOT_APPLICABLE, reason="macOS has no flatpaks and no snaps")
 RUN = "whether browsers that run go by these policies is not observed on macOS"
 
 
@@ -130,10 +130,10 @@ def test_table_of_policies_has_verdicts(pairs, others, unseen, mail, policies):
     owl = Finding("browser", "Owl", detail="a browser of which no policies are known")
     wrong = (policy("proscribe.json", "chromium", CHROMIUM.path, "odd; x"), owl) if others else ()
     assert managed.verdicts(plan, Desired(plan), seen(*pairs), others, unseen, "macOS") == [
-        Verdict("browser/mail", mail[0], reason=mail[1]),
-        Verdict("browser/running", UNKNOWN if pairs else NOT_APPLICABLE, reason=RUN if pairs else FREE),
+        RuleVerdict("browser/mail", mail[0], reason=mail[1]),
+        RuleVerdict("browser/running", UNKNOWN if pairs else NOT_APPLICABLE, reason=RUN if pairs else FREE),
         PACKAGED,
-        Verdict("browser/policy-file", policies[0], wrong, reason=policies[1], drifted=bool(wrong)),
+        RuleVerdict("browser/policy-file", policies[0], wrong, reason=policies[1], drifted=bool(wrong)),
     ]
 
 
@@ -158,4 +158,4 @@ def test_open_names_are_listed_once(observed, opened):
 def test_without_a_policy_to_set_nothing_else_is_said():
     plan = {"browsers": BROWSERS, "controls": {"browser": section()}}
     found = managed.verdicts(plan, Desired(plan), [ObservedPlace(CHROMIUM, Observed(complete=True))], [], "", "macOS")
-    assert found == [Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]
+    assert found == [RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]

@@ -17,7 +17,7 @@ from proscribe.host.controls.browser.probe import CONTROL, Candidate, Outcome
 from proscribe.host.controls.browser.rendering import Name
 from proscribe.host.system import ControlError, Host
 from proscribe.host.system.listener import http_host, server_name
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Verdict
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, RuleVerdict
 
 HELLO = b"\x16\x03\x01\x00\x00\x01\x00\x00\x00\x03\x03" + bytes(32) + b"\x00\x00\x02\x13\x01\x01\x00"
 
@@ -45,7 +45,9 @@ def plan(*paths: str, section: dict[str, Any] = MAIL_SECTION) -> dict[str, Any]:
 )
 def test_probe_without_start_has_a_reason(privileged, browser, state, reason, tmp_path, monkeypatch):
     monkeypatch.setattr(Host, "privileged", privileged)
-    assert probe.check_by_probe(Host(str(tmp_path)), plan(section=browser)) == Verdict(probe.RULE, state, reason=reason)
+    assert probe.check_by_probe(Host(str(tmp_path)), plan(section=browser)) == RuleVerdict(
+        probe.RULE, state, reason=reason
+    )
 
 
 def hello(name: str) -> bytes:

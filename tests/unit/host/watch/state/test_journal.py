@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.base.moments import seconds
+from proscribe.base.moments import parse_timestamp
 from proscribe.host.system import ControlError, Host, Unseen, locking
 from proscribe.host.watch.state import journal
 from refusals import make_refusal
@@ -255,7 +255,7 @@ def test_text_of_a_user_is_no_line_of_its_own_and_is_cut(host, place):
 def test_journal_that_became_the_older_one_has_lost_no_lines(host, place, changed, lost):
     journal.append(host, "thawed")
     before, older = journal.extent(host), place.rename(f"{host.root}{journal.OLDER_JOURNAL}")
-    os.utime(older, (seconds(AT) + changed,) * 2)
+    os.utime(older, (parse_timestamp(AT) + changed,) * 2)
     assert journal.has_lost_lines(host, before, AT) is lost
 
 

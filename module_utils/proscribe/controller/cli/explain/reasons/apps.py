@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .....host.controls.apps.portable.names import Names
-from .....model.types.plan import Entry, Section
+from .....model.types.plan import PlanEntry, PlanSection
 from ....compile.plans.identifiers import PACKAGE_SYSTEMS
 from ....report.text.wording import some
 from .. import file_names
@@ -47,7 +47,7 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
                 yield from _service(policy, service.id, entry)
 
 
-def _program(relation: Relation, policy: Policy, entry: Entry) -> Iterator[Reason]:
+def _program(relation: Relation, policy: Policy, entry: PlanEntry) -> Iterator[Reason]:
     system, _, what = relation.what.partition(" ")
     id_, name = relation.service.id, relation.service.name
     belongs = f"{relation.what} belongs to {name}"
@@ -74,7 +74,7 @@ def _program(relation: Relation, policy: Policy, entry: Entry) -> Iterator[Reaso
         yield Reason(OPEN, f"{relation.what}: no host here is checked for it", id_)
 
 
-def _file(word: str, policy: Policy, service: str, section: Section) -> Iterator[Reason]:
+def _file(word: str, policy: Policy, service: str, section: PlanSection) -> Iterator[Reason]:
     """A file's name decides whether the host checks it. The file's content decides the rest; only the host knows it."""
     name = word.rpartition("/")[2]
     entry = section["services"][service]
@@ -87,7 +87,7 @@ def _file(word: str, policy: Policy, service: str, section: Section) -> Iterator
             yield reason._replace(status=DEPENDS) if reason.status == BLOCKED else reason
 
 
-def _service(policy: Policy, id_: str, entry: Entry) -> Iterator[Reason]:
+def _service(policy: Policy, id_: str, entry: PlanEntry) -> Iterator[Reason]:
     """What of a service can be found on this host."""
     has = {system: policy.facts.has(system) for system in entry["packages"]}
     packages = [f"{key} {package}" for key, listed in entry["packages"].items() if has[key] for package in listed]

@@ -26,8 +26,8 @@ from .....host.controls.browser.rendering import (
 )
 from .....host.controls.browser.settings import ALLOW_LIST, EXTENSIONS, PROXY_EXTENSIONS
 from .....host.system import ControlError
-from .....model.plan import RESTRICTED
-from .....model.types.plan import Section
+from .....model.plan import RESTRICTED_MODES
+from .....model.types.plan import PlanSection
 from ....compile.reading import grammar
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
@@ -64,7 +64,7 @@ def _families(policy: Policy) -> frozenset[str]:
     return frozenset(of.get(id_, "chromium") for id_ in policy.facts.browsers)  # others are relatives of Chromium
 
 
-def _all(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
+def _all(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reason]:
     if about.kind == EXTENSION:
         word = about.question.word
         yield from _by_switches(word, "firefox" if grammar.chrome_extension(word) else "chrome", policy, section)
@@ -84,7 +84,7 @@ def _all(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
         yield from _site(about, policy, section)
 
 
-def _extensions(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
+def _extensions(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reason]:
     for relation in about.relations:
         store, _, what = relation.what.partition(" ")
         if what.startswith(EXTENSION):
@@ -100,7 +100,7 @@ def _extensions(about: Subject, policy: Policy, section: Section) -> Iterator[Re
                 yield from _by_switches(what.partition(" ")[2], store, policy, section)
 
 
-def _by_switches(id_: str, store: str, policy: Policy, section: Section) -> Iterator[Reason]:
+def _by_switches(id_: str, store: str, policy: Policy, section: PlanSection) -> Iterator[Reason]:
     """What happens to an extension that no restricted service has."""
     try:
         desired_rules = rules(section)
@@ -135,7 +135,7 @@ class _Family(NamedTuple):
 class _Reading:
     """What a section comes to, and what browsers make of it: the same for every question about a plan."""
 
-    def __init__(self, policy: Policy, section: Section) -> None:
+    def __init__(self, policy: Policy, section: PlanSection) -> None:
         self.names = {id_: names(entry) for id_, entry in section["services"].items()}
         # One list for each DNS backend that the host may have, as far as the lists differ.
         self.lists = [
@@ -145,7 +145,7 @@ class _Reading:
         self.families = [family for listed in self.lists for family in _families_with(section, listed)]
 
 
-def _degrees(policy: Policy, section: Section) -> Sequence[int]:
+def _degrees(policy: Policy, section: PlanSection) -> Sequence[int]:
     """How far the DNS backend of a host may close the names that browsers have no room for."""
     if not fit_names(section).left_out or not is_dns_effective_in_browsers(policy.plan):
         return (NOT_CLOSED,)
@@ -155,7 +155,7 @@ def _degrees(policy: Policy, section: Section) -> Sequence[int]:
     return (ALONE,) if backend == HOSTS_FILE else (ALONE, WITH_ALL_BELOW)
 
 
-def _families_with(section: Section, listed: NameList) -> Iterator[_Family]:
+def _families_with(section: PlanSection, listed: NameList) -> Iterator[_Family]:
     desired_rules = rules_of(section, listed.names)
     in_firefox = firefox.lists(desired_rules)
     chromium = Closest(map(str, desired_rules.block), map(str, desired_rules.allow))
@@ -166,7 +166,7 @@ def _families_with(section: Section, listed: NameList) -> Iterator[_Family]:
 _readings: dict[str, _Reading] = {}  # by the digest of the plan
 
 
-def _reading(policy: Policy, section: Section) -> _Reading:
+def _reading(policy: Policy, section: PlanSection) -> _Reading:
     digest = policy.plan.get("digest")
     if digest is None:
         return _Reading(policy, section)
@@ -177,7 +177,7 @@ def _reading(policy: Policy, section: Section) -> _Reading:
     return _readings[digest]
 
 
-def _site(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
+def _site(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reason]:
     target = Name(about.question.host, about.question.path)
     services = section["services"]
     reading = _reading(policy, section)
@@ -187,7 +187,7 @@ def _site(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
         fits = [one for one in its if covers(one, target)]
         if not fits:
             pages = [str(one) for one in its if one.path and covers(Name(one.host), Name(target.host))]
-            if pages and entry["mode"] in RESTRICTED:
+            if pages and entry["mode"] in RESTRICTED_MODES:
                 yield Reason(OPEN, f"of this host only {some(pages, 3)} is blocked, for {entry['name']}", id_)
             continue
         nearest = max(fits, key=_closeness)
@@ -195,12 +195,12 @@ def _site(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
         allowed = [one for one in map(name, entry["allow"]) if covers(one, target)]
         # What blocks together is what at least one blocks; so each service is asked with the waived ones alone.
         given = [any(one.blocks(its_name) for its_name in fits) for one in reading.lists]
-        if entry["mode"] in RESTRICTED and not all(given):
+        if entry["mode"] in RESTRICTED_MODES and not all(given):
             text = f"{where}: browsers' lists take {MOST_ENTRIES} names, and this is not one of them"
             if any(given):
                 text += f" on a host {'without' if given[-1] else 'with'} a resolver that filters"
             yield Reason(DEPENDS if any(given) else OPEN, text, id_)
-        elif entry["mode"] not in RESTRICTED or Verdicts({**waived, id_: entry}).blocked(target):
+        elif entry["mode"] not in RESTRICTED_MODES or Verdicts({**waived, id_: entry}).blocked(target):
             yield from by_mode(policy, id_, entry, where)
         elif allowed:
             yield Reason(OPEN, f"{max(allowed, key=_closeness)} stays open, though {nearest} is blocked", id_)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .....host.controls.dns import desired
-from .....model.plan import RESTRICTED
-from .....model.types.plan import Section
+from .....model.plan import RESTRICTED_MODES
+from .....model.types.plan import PlanSection
 from ....compile.restrictions import DNS_BACKENDS
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
@@ -38,7 +38,7 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
         yield from _resolved(about, policy, section)
 
 
-def _resolved(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
+def _resolved(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reason]:
     host, backend = about.question.host, policy.restrictions.dns_backend
     listed = desired.of_plan(section, {}, canaries=False).names  # all that a hosts file can say
     desired_names = desired.of_plan(section, {}, canaries=True)
@@ -48,7 +48,7 @@ def _resolved(about: Subject, policy: Policy, section: Section) -> Iterator[Reas
         if not fits:
             continue
         where = f"{within(host, fits)}, of {entry['name']}"
-        if entry["mode"] not in RESTRICTED:
+        if entry["mode"] not in RESTRICTED_MODES:
             yield from by_mode(policy, id_, entry, where)
         elif nearest not in desired_names.names:
             open_name = nearest or f"{fits}, which a waived service has too,"

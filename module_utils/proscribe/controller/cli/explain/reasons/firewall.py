@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from .....host.controls.firewall import rule_text, ruleset
 from .....host.controls.firewall.carried import carried_in
-from .....model.types.plan import Entry, Section
+from .....model.types.plan import PlanEntry, PlanSection
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, Subject
 from .dns import FILTERS, HOSTS_FILE
@@ -43,7 +43,7 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
                 yield reason
 
 
-def _address(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
+def _address(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reason]:
     network, port = about.question.network, about.question.port
     if network is None:  # an ADDRESS has one
         return
@@ -75,7 +75,7 @@ def _address(about: Subject, policy: Policy, section: Section) -> Iterator[Reaso
     yield from _own_rules(networks, port, section)
 
 
-def _everywhere(port: int, policy: Policy, section: Section) -> Iterator[Reason]:
+def _everywhere(port: int, policy: Policy, section: PlanSection) -> Iterator[Reason]:
     """What is refused whatever the address."""
     status = OF_MODE[section["mode"]]
     if port == 853 and section["settings"].get("dns_over_tls") == "blocked":
@@ -88,7 +88,7 @@ def _everywhere(port: int, policy: Policy, section: Section) -> Iterator[Reason]
         yield Reason(OPEN, "QUIC (UDP) is refused everywhere, and programs go on over TCP")
 
 
-def _own_rules(networks: Sequence[rule_text.Network], port: int | None, section: Section) -> Iterator[Reason]:
+def _own_rules(networks: Sequence[rule_text.Network], port: int | None, section: PlanSection) -> Iterator[Reason]:
     """What the organisation's own rules do: the first that fits decides, for the host itself and for guests behind it.
 
     What guests may do is printed but does not count: the answer is the host's.
@@ -113,7 +113,7 @@ def _has_port(ports: Sequence[str], port: int | None) -> bool:
     return not ports or port is None or any(int(first) <= port <= int(last) for first, last in spans)
 
 
-def _ports(entry: Entry) -> str:
+def _ports(entry: PlanEntry) -> str:
     ports = [*map(str, entry["ports"])]
     return f", on port{'s' if len(ports) > 1 else ''} {', '.join(ports)}" if ports else ""
 

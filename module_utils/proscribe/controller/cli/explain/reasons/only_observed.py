@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from .....host.controls.apps.systems.brew import KINDS
-from .....model.types.plan import Entry
+from .....model.types.plan import PlanEntry
 from ....compile.plans.identifiers import OF_WINDOWS
 from ..relations import EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
 from .reason import AUDITED, BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing
@@ -62,13 +62,13 @@ def _explain_programs(about: Subject, policy: Policy) -> Iterator[Reason]:
                 yield missing(policy, "apps", service, f"the catalogue has no program of it for {NAMES[system]}")
 
 
-def _is_observed_package(kind: str, name: str, entry: Entry, system: str) -> bool:
+def _is_observed_package(kind: str, name: str, entry: PlanEntry, system: str) -> bool:
     packages = entry.get("windows_packages", {}) if system == "windows" else entry["packages"]
     by_process = system == "macos" and kind == "process" and name in entry["processes"]
     return by_process or (kind in PACKAGE_SYSTEMS[system] and name in packages.get(kind, ()))
 
 
-def _has_program(entry: Entry, system: str) -> bool:
+def _has_program(entry: PlanEntry, system: str) -> bool:
     if system == "macos" and any(entry["packages"].get(kind) for kind in KINDS):
         return True
     return any(entry.get(key) for key in PROGRAM_KEYS[system])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from .....model.finding import NOTHING_KNOWN, SERVES_BOTH
+from .....model.finding import NO_IDENTIFIERS_REASON, SERVES_BOTH_REASON
 from .....model.tenants import read_tenant
-from .....model.types.plan import Entry, Plan, Section
+from .....model.types.plan import Plan, PlanEntry, PlanSection
 from ....compile.catalogue.loading import Service
 from ....compile.plans.chosen import left_out, separated_by_tenant
 from ....compile.plans.difference import window
@@ -56,7 +56,7 @@ class Policy(NamedTuple):
     waivers: Mapping[str, str]  # by id: who approved it, and until when, in words
     facts: Facts = NOTHING  # what is known of the host
 
-    def section(self, control: str) -> Section | None:
+    def section(self, control: str) -> PlanSection | None:
         """A control's part of the plan; None where it is off."""
         return self.plan["controls"].get(control)
 
@@ -66,7 +66,7 @@ def off(control: str) -> Reason:
     return Reason(OFF, f"proscribe_controls leaves {control} off here")
 
 
-def by_mode(policy: Policy, id_: str, entry: Entry, text: str) -> Iterator[Reason]:
+def by_mode(policy: Policy, id_: str, entry: PlanEntry, text: str) -> Iterator[Reason]:
     """The reason that an entry of the plan gives, and its partial exceptions."""
     mode = entry["mode"]
     if mode == "waived":
@@ -77,7 +77,7 @@ def by_mode(policy: Policy, id_: str, entry: Entry, text: str) -> Iterator[Reaso
     elif mode == "upcoming":
         text += f", in force from {entry['effective_from']}"
     elif mode == "report":
-        text += f"; {SERVES_BOTH}" if entry.get("serves_both") else "; the catalogue only reports it"
+        text += f"; {SERVES_BOTH_REASON}" if entry.get("serves_both") else "; the catalogue only reports it"
     status = OF_MODE[mode]
     if "only" in entry and mode != "waived":
         text += f", for the members of {some(entry['only']['posix_groups'], 5)} only, and open to everybody else"
@@ -116,7 +116,7 @@ def missing(policy: Policy, control: str, service: Service, nothing: str) -> Rea
         return Reason(TENANTS, f"{how} {tenants} only", service.id)
     section = policy.section(control)
     if section is not None and service.id in section.get("nothing_known", ()):
-        return Reason(OPEN, f"{nothing}; {NOTHING_KNOWN}, so it is not applicable", service.id)
+        return Reason(OPEN, f"{nothing}; {NO_IDENTIFIERS_REASON}, so it is not applicable", service.id)
     return Reason(OPEN, nothing, service.id)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Iterable, Sequence
 
-from .....base.json_text import written
+from .....base.json_text import format_json
 from ....system import WRITTEN_BY, Host, Unseen
 from .contact import printable
 from .parts import BlockFile, Trial
@@ -29,7 +29,7 @@ action.id.indexOf("org.freedesktop.packagekit.package-") == 0
 def packagekit(manager: str, ids: Iterable[str], contact: str) -> BlockFile:
     """For the graphical shops, which ask root's PackageKit to install with one of the host's package systems."""
     reason = f"Restricted packages are not installed here; ask {printable(contact)}"
-    return rule(f"packagekit-{manager}", reason, NAMED.format(ids=written(sorted(ids))), (PACKAGEKIT,))
+    return rule(f"packagekit-{manager}", reason, NAMED.format(ids=format_json(sorted(ids))), (PACKAGEKIT,))
 
 
 def rule(name: str, reason: str, condition: str, needs: Sequence[str] = DIRECTORIES) -> BlockFile:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable, Iterator
 
-from .....base.patterns import MULTILINE, pattern
-from .....model.finding import Finding, Verdict, judge
+from .....base.patterns import MULTILINE, compile_pattern
+from .....model.finding import Finding, RuleVerdict, judge_rule
 from ....system import WRITTEN_BY, ControlError, Host, Unseen
 from ..desired import Desired
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Exempted, Plan, Section
+    from .....model.types.plan import PartialWaiver, Plan, PlanSection
 
 RULE = "apps/execution-control"
 FOLDER = "/etc/fapolicyd/rules.d"
@@ -24,11 +24,11 @@ RULES = FOLDER + "/15-proscribe.rules"
 REST = FOLDER + "/99-proscribe.rules"  # lets all else pass; only where the host has no rules of its own
 OLD = "/etc/fapolicyd/fapolicyd.rules"  # fagenrules does nothing while this file exists
 COMPILED = "/etc/fapolicyd/compiled.rules"
-_PERMISSIVE = pattern(r"^\s*permissive\s*=\s*1", MULTILINE)
-PLAIN = pattern(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd before 2.0 cannot express a space
+_PERMISSIVE = compile_pattern(r"^\s*permissive\s*=\s*1", MULTILINE)
+PLAIN = compile_pattern(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd before 2.0 cannot express a space
 
 
-def observe(host: Host, plan: Plan, desired: Desired) -> list[Verdict]:
+def observe(host: Host, plan: Plan, desired: Desired) -> list[RuleVerdict]:
     """The verdict; none where nothing is required and nothing of ours is left."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
@@ -36,10 +36,10 @@ def observe(host: Host, plan: Plan, desired: Desired) -> list[Verdict]:
     try:
         found, correctable = _wrong(host, section, desired)
     except Unseen as unseen:
-        return [judge(RULE, {"mode": section["mode"]}, [], str(unseen))]
+        return [judge_rule(RULE, {"mode": section["mode"]}, [], str(unseen))]
     if not found and not requested(section):
         return []
-    verdict = judge(
+    verdict = judge_rule(
         RULE,
         {"mode": section["mode"]},
         [Finding("rules", "fapolicyd", path=path, detail=wrong) for path, wrong in found],
@@ -47,12 +47,12 @@ def observe(host: Host, plan: Plan, desired: Desired) -> list[Verdict]:
     return [verdict._replace(drifted=verdict.drifted and correctable)]
 
 
-def requested(section: Section) -> bool:
+def requested(section: PlanSection) -> bool:
     """Whether a plan's section asks for execution control."""
     return bool(section["settings"].get("exec_control") == "fapolicyd")
 
 
-def _wrong(host: Host, section: Section, desired: Desired) -> tuple[list[tuple[str, str]], bool]:
+def _wrong(host: Host, section: PlanSection, desired: Desired) -> tuple[list[tuple[str, str]], bool]:
     """What is wrong, by path, and whether enforcing would correct any of it."""
     present = host.stat(FOLDER) is not None and host.tool("fagenrules") is not None
     if requested(section) and not present:
@@ -83,7 +83,7 @@ def runs(host: Host) -> bool:
     return any(process.exe.endswith("/fapolicyd") for process in host.processes()[0])
 
 
-def files(host: Host, section: Section, desired: Desired) -> list[tuple[str, str]]:
+def files(host: Host, section: PlanSection, desired: Desired) -> list[tuple[str, str]]:
     """Each file of ours and what it has to say, "" for not being there."""
     lines = list(rules(host, desired)) if requested(section) else []
     lines = lines if any(not line.startswith("#") for line in lines) else []
@@ -139,7 +139,7 @@ def _numbered(host: Host, names: Iterable[str]) -> list[str]:
     return [f"uid={number}" for number in sorted(numbers)]
 
 
-def _let_through(host: Host, exception: Exempted, path: str) -> Iterator[str]:
+def _let_through(host: Host, exception: PartialWaiver, path: str) -> Iterator[str]:
     """What a waiver lets through of a path: for its users, or for all; the whole, or the paths that it names."""
     subjects = _numbered(host, exception["users"]) if "users" in exception else ["all"]
     for place in filter(PLAIN.fullmatch, exception.get("paths", [path])):

@@ -13,7 +13,7 @@ from ..desired import Desired
 from .fapolicyd import COMPILED, FOLDER, REST, RULES, differs, files, in_force, requested, runs
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Section
+    from .....model.types.plan import PlanSection
 
 STAGED = STATE_DIRECTORY + "/fapolicyd.rules"  # only while it is being checked
 # All that a rule of ours can be. fapolicyd before 1.5 can only check rules by loading them.
@@ -31,7 +31,7 @@ PROBES = (
 )
 
 
-def enforce(host: Host, section: Section, desired: Desired) -> list[Action]:
+def enforce(host: Host, section: PlanSection, desired: Desired) -> list[Action]:
     """One action for all files, since they are put in force, and taken back, together."""
     if requested(section) and not host.tool("fagenrules"):
         return []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .....base.folding import folded
-from .....base.patterns import pattern
+from .....base.folding import fold_name
+from .....base.patterns import compile_pattern
 
 SUFFIX = ".appimage"
 # Of AppImage, and of formats that put other letters in the same place (AppImageSpec; FlatImage, RunImage).
@@ -24,7 +24,7 @@ _LENGTHS = sorted({len(word) for word in _BESIDE})
 _BETWEEN = "-_. "
 _ATTACHED = "linux"  # also without anything between
 _IN_VERSION = frozenset("0123456789.abcdefghijklmnopqrstuvwxyz")
-_VERSION = pattern(r"(?:^|[-_ v])(\d+(?:\.\d+)+)")
+_VERSION = compile_pattern(r"(?:^|[-_ v])(\d+(?:\.\d+)+)")
 
 
 def is_image(head: bytes) -> bool:
@@ -37,7 +37,7 @@ def stem(name: str) -> str:
 
     Two names speak of the same program if their stems are equal; `mega` and `megaglest` do not.
     """
-    name = folded(name)
+    name = fold_name(name)
     name = name[: -len(SUFFIX)] if name.endswith(SUFFIX) else name
     return name[: _tail(name)] or name
 

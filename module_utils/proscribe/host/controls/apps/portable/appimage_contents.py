@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Collection, Sequence
 
 from .....base import elf
-from .....base.elf import Read
+from .....base.elf import ReadContent
 from . import asar
 from .desktop_entries import parse, started
 from .squashfs import Archive, Unreadable
@@ -21,7 +21,7 @@ OTHERS = frozenset(("Game", "Education", "Science", "Graphics", "AudioVideo", "A
 OURS = "Network"
 
 
-def doubt(content: Read, called: Collection[str]) -> str:
+def doubt(content: ReadContent, called: Collection[str]) -> str:
     """Why an AppImage may be another app than one that is called so; "" if what is in it says that it is that one.
 
     `called` are names in small letters: of programs, desktop entries, packages.
@@ -37,12 +37,12 @@ def doubt(content: Read, called: Collection[str]) -> str:
     return ""
 
 
-def _said(content: Read, called: Collection[str]) -> tuple[int, set[str]]:
+def _said(content: ReadContent, called: Collection[str]) -> tuple[int, set[str]]:
     """In how many places it is named as the app is, and the categories of its desktop entry."""
-    program = elf.read(content)
+    program = elf.read_elf(content)
     if program is None:
         raise Unreadable("it is no program")
-    update = elf.text(content, program, ".upd_info").lower()
+    update = elf.read_section_text(content, program, ".upd_info").lower()
     archive = Archive(content, program.end)
     names = [name for name, _ in archive.listed(archive.node(archive.root))]
     entries = [name for name in names if name.endswith(".desktop")]
@@ -95,6 +95,6 @@ def _programs(archive: Archive, names: Collection[str], called: Collection[str])
     places = [(name, name) for name in names] + [(name, f"usr/bin/{name}") for name in inner]
     for name, path in [place for place in places if place[0].lower() in called][:4]:
         node = archive.find(path)
-        if node and elf.is_elf(archive.head(node, elf.HEAD)):
+        if node and elf.is_elf(archive.head(node, elf.HEADER_BYTES)):
             found.append(name)
     return found

@@ -10,7 +10,7 @@ import json
 import struct
 from typing import Any, Iterator, Mapping
 
-from .....base.elf import Read
+from .....base.elf import ReadContent
 from .....base.tuples import NamedTuple
 
 LARGEST = 1024 * 1024  # bytes of a header; a larger one is not read
@@ -33,7 +33,7 @@ def is_asar(head: bytes) -> bool:
     return bool(four == 4 and text <= payload <= pickle and head[16:17] == b"{")
 
 
-def read(content: Read) -> Asar | None:
+def read(content: ReadContent) -> Asar | None:
     """Read an archive; None for what is none, or has more to say than is read."""
     head = content(0, 17)
     if not is_asar(head):
@@ -51,7 +51,7 @@ def read(content: Read) -> Asar | None:
         return None
 
 
-def read_package(content: Read) -> list[str]:
+def read_package(content: ReadContent) -> list[str]:
     """Read the names in a package.json that is a file of its own; none for what is no such file."""
     try:
         return _names(json.loads(content(0, MANIFEST)))

@@ -17,7 +17,7 @@ from ..systems.each_place import check_each
 from . import desktop_entries
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Entry
+    from .....model.types.plan import PlanEntry
 
 MARK = re.compile(rb"^# distrobox_binary$", re.MULTILINE)
 CALLED = re.compile(rb"^\texec '(/[^'\n]{1,4000})' \"\$@\"$", re.MULTILINE)
@@ -80,7 +80,7 @@ def _after_options(words: Sequence[str]) -> list[str]:
 class Known:
     """What of some services is known by an id."""
 
-    def __init__(self, services: Mapping[str, Entry]) -> None:
+    def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self.android: dict[str, list[str]] = {}
         self.files: dict[str, list[str]] = {}  # by the name of a desktop entry, without its suffix
         self.paths = {service: [p for p in entry["paths"] if p[:1] == "/"] for service, entry in services.items()}

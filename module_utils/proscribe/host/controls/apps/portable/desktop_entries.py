@@ -8,20 +8,20 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
-from .....base.patterns import DOTALL, IGNORECASE, pattern
+from .....base.patterns import DOTALL, IGNORECASE, compile_pattern
 from .....base.tuples import NamedTuple
-from .....model.plan import once
+from .....model.plan import compute_once
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Entry
+    from .....model.types.plan import PlanEntry
 
-ADDRESS = pattern(r"https?://[^\s\"'<>`|]+", IGNORECASE)
-APP_ID = pattern(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")
+ADDRESS = compile_pattern(r"https?://[^\s\"'<>`|]+", IGNORECASE)
+APP_ID = compile_pattern(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")
 ESCAPES = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 # An argument's parts: each text is cut in one way only, so that cutting takes as long as the text is.
-_PIECES = pattern(r'"|\\.?|\s+|[^"\\\s]+', DOTALL)
-_ESCAPE = pattern(r"\\([sntr\\])")
-_OF_AUTHORITY, _OF_PATH = pattern(r"[/?#\\]"), pattern(r"[?#]")  # what ends them
+_PIECES = compile_pattern(r'"|\\.?|\s+|[^"\\\s]+', DOTALL)
+_ESCAPE = compile_pattern(r"\\([sntr\\])")
+_OF_AUTHORITY, _OF_PATH = compile_pattern(r"[/?#\\]"), compile_pattern(r"[?#]")  # what ends them
 LONGEST_TITLE = 80  # characters of a name that is compared; the catalogue's are shorter
 LONGEST_HOST = 253  # characters of a name (RFC 1035)
 # What starts another program, which the rest of its line names.
@@ -149,10 +149,10 @@ def split(address: str) -> tuple[str, str]:
 class WebHosts:
     """The addresses of some services: hosts with all below them, or one part of a host."""
 
-    def __init__(self, services: Mapping[str, Entry]) -> None:
+    def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self.hosts: dict[str, list[tuple[str, str]]]
         self.allowed: dict[str, frozenset[str]]
-        self.hosts, self.allowed = once(services, "apps/web hosts", lambda: _hosts(services))
+        self.hosts, self.allowed = compute_once(services, "apps/web hosts", lambda: _hosts(services))
         self._ids: dict[str, list[str]] | None = None
 
     def services(self, address: str) -> list[str]:
@@ -178,7 +178,7 @@ class WebHosts:
         return list(dict.fromkeys(self._ids.get(id_, ())))
 
 
-def _hosts(services: Mapping[str, Entry]) -> tuple[dict[str, list[tuple[str, str]]], dict[str, frozenset[str]]]:
+def _hosts(services: Mapping[str, PlanEntry]) -> tuple[dict[str, list[tuple[str, str]]], dict[str, frozenset[str]]]:
     hosts: dict[str, list[tuple[str, str]]] = {}
     for service, entry in services.items():
         for name in entry.get("web_hosts", ()):

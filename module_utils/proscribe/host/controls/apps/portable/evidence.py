@@ -13,7 +13,7 @@ from functools import partial
 from typing import Collection, Mapping
 
 from .....base import elf
-from .....base.elf import Read, is_elf
+from .....base.elf import ReadContent, is_elf
 from .....base.tuples import NamedTuple
 from ....system import Host, escaped
 from ..content import built_from
@@ -40,7 +40,7 @@ class Known(NamedTuple):
     own: bool = False  # the directory that it lies in is its app's alone
 
 
-def content(host: Host, path: str) -> Read:
+def content(host: Host, path: str) -> ReadContent:
     """What reads a file of the host in pieces."""
     return partial(host.piece, path)
 
@@ -61,7 +61,7 @@ def program(
     directory, _, name = path.rpartition("/")
     read = content(host, path)
     markers = names.markers.get(service, {})
-    binary = elf.read(read)
+    binary = elf.read_elf(read)
     if known := tool(host, path, names, service):
         return known
     if service not in names.programs.get(name, ()):
@@ -124,8 +124,8 @@ def _is_particular(words: Collection[str]) -> bool:
 def tool(host: Host, path: str, names: Names, service: str) -> Known | None:
     """A program that its maker's mark is in, whatever it is called; None if there is none of this service."""
     modules = names.markers.get(service, {}).get("go", ())
-    binary = elf.read(content(host, path)) if modules else None
-    package = elf.go_package(content(host, path), binary) if binary else ""
+    binary = elf.read_elf(content(host, path)) if modules else None
+    package = elf.read_go_package(content(host, path), binary) if binary else ""
     return Known(built_from(package)) if elf.is_built_from(package, modules) else None
 
 

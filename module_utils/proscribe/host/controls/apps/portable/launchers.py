@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Collection, Iterable, Mapping, Sequence
 
-from .....base.folding import folded
-from .....model.plan import once
+from .....base.folding import fold_name
+from .....model.plan import compute_once
 from ....system import ControlError, Host, Unseen, User, escaped
 from .. import file_owner
 from . import desktop_entries
@@ -15,7 +15,7 @@ from .names import WEB_APP
 from .scan import PortableApp
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Entry
+    from .....model.types.plan import PlanEntry
     from . import container_launchers
 
 MENUS = ("/.local/share/applications", "/Desktop")  # below a home
@@ -32,7 +32,7 @@ SHOWN = 200  # characters of what an entry says
 
 def find_launchers(
     host: Host,
-    services: Mapping[str, Entry],
+    services: Mapping[str, PlanEntry],
     services_of: Callable[[str, str], list[str]],
     users: Iterable[User],
     system: bool,
@@ -66,7 +66,7 @@ def find_launchers(
 
 
 def installed(
-    host: Host, services: Mapping[str, Entry], paths: Iterable[str], owner_of: Callable[[str], User | None]
+    host: Host, services: Mapping[str, PlanEntry], paths: Iterable[str], owner_of: Callable[[str], User | None]
 ) -> list[PortableApp]:
     """The web apps of services that browsers installed into some folders, which the file scan found."""
     one = None
@@ -88,12 +88,12 @@ def _with_parts(host: Host, app: PortableApp) -> PortableApp:
     return app._replace(uid=seen.st_uid, parts=parts, stays=stays, doubt=doubt)
 
 
-def _named(services: Mapping[str, Entry]) -> tuple[dict[str, list[str]], dict[str, list[str]], set[str], bool]:
+def _named(services: Mapping[str, PlanEntry]) -> tuple[dict[str, list[str]], dict[str, list[str]], set[str], bool]:
     """Desktop entries, their titles and programs by their names, and whether a launcher could start anything."""
     titles: dict[str, list[str]] = {}
     for service, entry in services.items():
         for title in entry.get("names", ()):
-            titles.setdefault(folded(title), []).append(service)
+            titles.setdefault(fold_name(title), []).append(service)
     entries = {name: [s] for s, entry in services.items() for name in entry.get("desktop_files", ())}
     programs = {name for entry in services.values() for name in entry["processes"]}
     starts = any(entry["processes"] or entry["paths"] or entry["packages"] for entry in services.values())
@@ -104,7 +104,7 @@ class _Search:
     def __init__(
         self,
         host: Host,
-        services: Mapping[str, Entry],
+        services: Mapping[str, PlanEntry],
         services_of: Callable[[str, str], list[str]],
         installed: Collection[str] = (),
     ) -> None:
@@ -115,7 +115,7 @@ class _Search:
         self.entries: dict[str, list[str]]
         self.titles: dict[str, list[str]]
         self.programs: set[str]
-        known = once(services, "apps/launchers", lambda: _named(services))
+        known = compute_once(services, "apps/launchers", lambda: _named(services))
         self.entries, self.titles, self.programs, self.starts = known
         self.services = services
         self.known: container_launchers.Known | None = None
@@ -161,7 +161,7 @@ class _Search:
             if services := self.services_of(program, flatpak) or self.entries.get(path.rpartition("/")[2], []):
                 self.add(services, kind, path, owner, f"it starts {(flatpak or program)[:SHOWN]} with the session")
         for title in launcher.titles if self.titles else ():
-            named = [s for s in self.titles.get(folded(title), ()) if owner or s not in self.installed]
+            named = [s for s in self.titles.get(fold_name(title), ()) if owner or s not in self.installed]
             if named:
                 from . import evidence  # only a host that has such a thing pays for it
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Collection, Iterable, Mapping, Sequence
 
-from .....base.folding import folded
-from .....model.plan import once
+from .....base.folding import fold_name
+from .....model.plan import compute_once
 from . import appimage
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Identifiers
+    from .....model.types.plan import ControlIdentifiers
 
 # Where users put single programs: there an AppImage is recognised without its suffix.
 PROGRAM_FOLDERS = ("", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads")
@@ -28,7 +28,7 @@ SHARED = frozenset(
 class Names:
     """The names to scan for, each with its services."""
 
-    def __init__(self, services: Mapping[str, Identifiers], homes: Iterable[str] = ()) -> None:
+    def __init__(self, services: Mapping[str, ControlIdentifiers], homes: Iterable[str] = ()) -> None:
         # Directories of many things: an AppImage there may have lost its suffix, and none of them is an app's own.
         self.program_folders = {*SYSTEM_FOLDERS, *(home + folder for home in homes for folder in PROGRAM_FOLDERS)}
         self.programs: dict[str, list[str]]
@@ -50,7 +50,7 @@ class Names:
             self.marked,
             self.called,
             self.titles,
-        ) = once(services, "apps/copies", lambda: _by_kind(services))
+        ) = compute_once(services, "apps/copies", lambda: _by_kind(services))
         self.markers = {service: entry["markers"] for service, entry in services.items() if "markers" in entry}
         # Whether there is anything to scan for at all. What the others do not name lies at a path or is a web app.
         # Every program is among the stems, or has portable apps.
@@ -103,7 +103,7 @@ class Names:
         return name in self.folders[service] or service in self.stems.get(appimage.stem(name), ())
 
 
-def _by_kind(services: Mapping[str, Identifiers]) -> tuple[Any, ...]:
+def _by_kind(services: Mapping[str, ControlIdentifiers]) -> tuple[Any, ...]:
     programs: dict[str, list[str]] = {}
     portable_apps: dict[str, list[str]] = {}
     windows: dict[str, dict[str, list[str]]] = {}
@@ -123,7 +123,7 @@ def _by_kind(services: Mapping[str, Identifiers]) -> tuple[Any, ...]:
         _add(desktop_files, entry.get("desktop_files", ()), service)
         if "copies" not in entry:
             _add(stems, map(appimage.stem, (*entry["processes"], *distinct)), service)
-        _add(titles, map(folded, entry.get("names", ())), service)
+        _add(titles, map(fold_name, entry.get("names", ())), service)
         tools = entry.get("markers", {}).get("programs", ())
         _add(marked, tools, service)
         _add(stems, map(appimage.stem, tools), service)

@@ -21,7 +21,7 @@ from . import appimage
 from .names import ELECTRON, WEB_APP, Names
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Entry
+    from .....model.types.plan import PlanEntry
     from ....system.file_scan import Known
     from . import evidence
 
@@ -84,7 +84,7 @@ class Region(NamedTuple):
 
 def scan_files(
     host: Host,
-    services: Mapping[str, Entry],
+    services: Mapping[str, PlanEntry],
     names: Names,
     region: Region,
     packages: Sequence[tuple[list[str], Package]],
@@ -117,7 +117,7 @@ def scan_files(
 
 def check_file(
     host: Host,
-    services: Mapping[str, Entry],
+    services: Mapping[str, PlanEntry],
     names: Names,
     region: Region,
     packages: Sequence[tuple[list[str], Package]],

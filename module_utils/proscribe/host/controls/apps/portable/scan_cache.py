@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from .....base.hashing import sha256
-from .....base.moments import stamp
+from .....base.moments import format_timestamp
 from .....base.tuples import NamedTuple
 from ....system import Host
 from ..memory_files import FOLDER, LARGEST, UNREADABLE, dumped, load, replace
@@ -52,7 +52,7 @@ def remembered(host: Host, names: str, every: int) -> Memory:
             return Memory(stored["directories"], names_stamp, stored["full_at"], stored["runs"], stored["packages"])
     except UNREADABLE:
         pass  # an ordinary user may not read it; without it all is read anew
-    return Memory({}, names_stamp, stamp(time.time()), 0, fresh=True)
+    return Memory({}, names_stamp, format_timestamp(time.time()), 0, fresh=True)
 
 
 def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Known]:

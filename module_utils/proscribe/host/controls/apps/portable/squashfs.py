@@ -11,7 +11,7 @@ import struct
 import zlib
 from typing import Callable, Iterator
 
-from .....base.elf import Read
+from .....base.elf import ReadContent
 from .....base.tuples import NamedTuple
 
 MAGIC = b"hsqs"
@@ -44,7 +44,7 @@ class Node(NamedTuple):
 class Archive:
     """An archive that begins at `start` of a file. Raises Unreadable."""
 
-    def __init__(self, content: Read, start: int) -> None:
+    def __init__(self, content: ReadContent, start: int) -> None:
         self.content, self.start = content, start
         head = content(start, 96)
         if len(head) < 96 or head[:4] != MAGIC:

@@ -93,7 +93,7 @@ def _nearest(host: Host) -> str:
 
 def until(keep: int) -> str:
     """When something that is taken now has been kept for so many seconds; "" for ever (0)."""
-    return moments.stamp(time.time() + keep) if keep else ""
+    return moments.format_timestamp(time.time() + keep) if keep else ""
 
 
 def ends(taken_at: str, kept_until: str, keep: int) -> str:
@@ -101,7 +101,7 @@ def ends(taken_at: str, kept_until: str, keep: int) -> str:
     for ever, and where that cannot be said.
     """
     taken = seconds(taken_at)
-    return kept_until or (moments.stamp(taken + keep) if keep and taken else "")
+    return kept_until or (moments.format_timestamp(taken + keep) if keep and taken else "")
 
 
 def pruning(host: Host, keep: int) -> list[Action]:
@@ -133,7 +133,7 @@ def expired(item: Item, keep: int, now: float) -> bool:
 
 def seconds(at: str) -> int:
     """A manifest's time as seconds since 1970; 0 for one that is none."""
-    return moments.seconds(at) if moments.is_stamp(at) else 0
+    return moments.parse_timestamp(at) if moments.is_timestamp(at) else 0
 
 
 def prune(host: Host, item: Item) -> None:

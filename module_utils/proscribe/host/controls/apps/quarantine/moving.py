@@ -18,9 +18,9 @@ import time
 from functools import partial
 from typing import Callable, Iterator, Sequence
 
-from .....base.moments import stamp
+from .....base.moments import format_timestamp
 from .....base.tuples import NamedTuple
-from .....model.quarantined import VERB, moved
+from .....model.quarantined import QUARANTINE_VERB, format_moved_suffix
 from ....system import LIFT, STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
 from ....system.directories import extent, open_entry
 from ....system.file_attributes import attributes
@@ -66,7 +66,10 @@ def take(host: Host, one: Taking) -> Action:
     """What moves a file or a tree, or some parts of it, into the quarantine."""
     paths = one.parts or [one.path]
     return Action(
-        VERB, escaped(one.path), partial(_take_all, host, one), "".join(f"{escaped(path)}\n" for path in paths)
+        QUARANTINE_VERB,
+        escaped(one.path),
+        partial(_take_all, host, one),
+        "".join(f"{escaped(path)}\n" for path in paths),
     )
 
 
@@ -100,9 +103,9 @@ def _take_all(host: Host, one: Taking) -> str:
         except ControlError as error:
             failed.append(str(error))
     if failed:
-        rest = f"; the rest was moved {moved(group)}" if group else ""
+        rest = f"; the rest was moved {format_moved_suffix(group)}" if group else ""
         raise ControlError(joined(failed) + rest)
-    return moved(group) if group else ""
+    return format_moved_suffix(group) if group else ""
 
 
 def _take(host: Host, one: Taking, path: str, group: str) -> str:
@@ -128,7 +131,7 @@ def _take(host: Host, one: Taking, path: str, group: str) -> str:
                 path=path,
                 services=one.services,
                 kind=one.kind,
-                taken_at=stamp(time.time()),
+                taken_at=format_timestamp(time.time()),
                 owner=host.account(seen.st_uid).name,
                 identity=[seen.st_dev, seen.st_ino],
                 attributes=attributes(descriptor),

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 
 from .....base.tuples import NamedTuple
-from .....model.quarantined import ID, MOST, PRUNE, RESTORE
+from .....model.quarantined import ITEM_ID, MAX_ITEMS, PRUNE, RESTORE
 from ....system import ControlError, Host, Unseen, escaped
 from ....system.forked import LIMITS, run_apart
 from ...base import Action
@@ -22,8 +22,8 @@ from .unfinished import HOME
 
 if TYPE_CHECKING:
     from .....model.types.answer import QuarantineAnswer
-    from .....model.types.quarantine import Broken, Done
-    from .....model.types.quarantine import Item as Listed
+    from .....model.types.quarantine import BrokenItem, ItemOutcome
+    from .....model.types.quarantine import QuarantineItem as Listed
 
 ANSWER = 8 * 1024 * 1024  # characters of paths in one answer; an honest one has some hundred KiB
 ROOT = "root"
@@ -42,22 +42,22 @@ def listed(host: Host) -> QuarantineAnswer:
     Unseen.
     """
     items: list[Listed] = []
-    broken: list[Broken] = []
+    broken: list[BrokenItem] = []
     homes = {user.home: user.name for user in host.users()}
     left, length = 0, 0
     for name, item, why in entries(host):
-        if item and item.path and not ID.fullmatch(item.id):
+        if item and item.path and not ITEM_ID.fullmatch(item.id):
             why = f"{HOME}/{name} has a name that Proscribe gives nothing"
         if why:
             broken.append({"id": escaped(name)[:200], "why": escaped(why)[:1000]})
         if why or item is None or not item.path:
             continue
         length += len(item.path)
-        if len(items) + len(broken) >= MOST or length > ANSWER:
+        if len(items) + len(broken) >= MAX_ITEMS or length > ANSWER:
             left += 1
             continue
         items.append(_listed(item, homes))
-    return {"items": items, "broken": broken[:MOST], "left_out": left + max(0, len(broken) - MOST)}
+    return {"items": items, "broken": broken[:MAX_ITEMS], "left_out": left + max(0, len(broken) - MAX_ITEMS)}
 
 
 def _listed(item: Item, homes: Mapping[str, str]) -> Listed:
@@ -100,7 +100,7 @@ def chosen(host: Host, do: str, ids: Sequence[str]) -> list[Chosen]:
     return found
 
 
-def outcomes(found: Sequence[Chosen], left: Sequence[tuple[Action, str]]) -> list[Done]:
+def outcomes(found: Sequence[Chosen], left: Sequence[tuple[Action, str]]) -> list[ItemOutcome]:
     """What became of each; in a dry run, with nothing `left`, whether it would be done."""
     failed = {id(action): why for action, why in left}
     return [

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .....base.json_text import from_json
-from .....base.patterns import pattern
-from .....model.finding import Finding, Verdict, judge
+from .....base.json_text import parse_json
+from .....base.patterns import compile_pattern
+from .....model.finding import Finding, RuleVerdict, judge_rule
 from ....system import STATE_DIRECTORY, ControlError, Host, Unseen
 
 if TYPE_CHECKING:
-    from .....model.types.record import Quarantine
+    from .....model.types.record import QuarantineTotals
 
 HOME = STATE_DIRECTORY + "/quarantine"
 UNFINISHED = ".unfinished"  # ends the name of an item's folder until all is done
@@ -20,15 +20,15 @@ RULE = "apps/quarantine"
 COUNTED = 2_000  # items whose manifests an observation reads
 FEW = 3  # that a reason names
 SHARES = 20  # accounts that the record names: those with the most in it
-_TIME = pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_TIME = compile_pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
-def observe(host: Host, mode: str) -> list[Verdict]:
+def observe(host: Host, mode: str) -> list[RuleVerdict]:
     """A verdict only where something is unfinished, or cannot be seen although there is a quarantine."""
     try:
         names = host.list(HOME)
     except Unseen as unseen:
-        return [judge(RULE, {"mode": mode}, [], str(unseen))]
+        return [judge_rule(RULE, {"mode": mode}, [], str(unseen))]
     holding, broken = held(host, names)
     if holding:
         host.record_fields["quarantine"] = holding
@@ -42,19 +42,19 @@ def observe(host: Host, mode: str) -> list[Verdict]:
     unread = (
         f"in {HOME}, look into it and delete it by hand: {', '.join(broken[:FEW])} cannot be read" if broken else ""
     )
-    return [judge(RULE, {"mode": mode}, found, unread)]
+    return [judge_rule(RULE, {"mode": mode}, found, unread)]
 
 
 def _scope(host: Host, name: str) -> str:
     """Return whose an item is; "" where nobody knows, and for root's."""
     try:
-        manifest = from_json(host.read(f"{HOME}/{name}/manifest.json") or b"{}")
+        manifest = parse_json(host.read(f"{HOME}/{name}/manifest.json") or b"{}")
         return f"user:{manifest['owner']}" if manifest["attributes"]["uid"] else ""
     except (Unseen, ControlError, ValueError, TypeError, KeyError):
         return ""
 
 
-def held(host: Host, names: list[str]) -> tuple[Quarantine | None, list[str]]:
+def held(host: Host, names: list[str]) -> tuple[QuarantineTotals | None, list[str]]:
     """What the items of these names come to, for the record; and those that cannot be read."""
     taken: list[str] = []
     broken: list[str] = []
@@ -65,7 +65,7 @@ def held(host: Host, names: list[str]) -> tuple[Quarantine | None, list[str]]:
             content = host.read(f"{HOME}/{name}/manifest.json")
             if not content and name.endswith(UNFINISHED):
                 continue  # killed before anything was begun
-            manifest = from_json(content or b"{}")
+            manifest = parse_json(content or b"{}")
             size = int(manifest.get("disk") or manifest.get("size") or 0)
             owner, at = str(manifest.get("owner")), manifest["taken_at"]
             dated = bool(_TIME.fullmatch(at))
@@ -77,7 +77,7 @@ def held(host: Host, names: list[str]) -> tuple[Quarantine | None, list[str]]:
         by_owner[owner] = by_owner.get(owner, 0) + size
         taken += [at] * dated
     most = sorted(by_owner.items(), key=lambda one: (-one[1], one[0]))[:SHARES]
-    found: Quarantine = {
+    found: QuarantineTotals = {
         "items": len(folders),
         "bytes": sum(by_owner.values()),
         "oldest": min(taken, default=""),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Mapping
 
-from .....base.json_text import to_json
+from .....base.json_text import dump_json
 from ....system import STATE_DIRECTORY, WRITTEN_BY, Host
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def text(plan: Plan) -> str:
     if not given:
         return ""
     shown = {id_: {key: one[key] for key in SHOWN if key in one} for id_, one in sorted(given.items())}
-    return to_json({"written_by": WRITTEN_BY, "answers": shown}, indent=1) + "\n"
+    return dump_json({"written_by": WRITTEN_BY, "answers": shown}, indent=1) + "\n"
 
 
 def bring(host: Host, plan: Plan) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .....base.hashing import sha256
-from .....base.json_text import to_json
+from .....base.json_text import dump_json
 from .....base.tuples import NamedTuple
-from .....model.finding import Finding, Verdict, judge
-from .....model.plan import once
+from .....model.finding import Finding, RuleVerdict, judge_rule
+from .....model.plan import compute_once
 from ....system import WRITTEN_BY, ControlError, Host, Unseen
 from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, BlockFile, BlockPart, mode_of, unsafe
 
@@ -76,7 +76,7 @@ class Program(NamedTuple):
 
 def parts(plan: Plan | None) -> tuple[BlockPart, ...]:
     """The list and the command, in the order in which they are written; without a plan, what is to be taken away."""
-    listed = once(plan, "apps/request list", lambda: known(plan)) if plan else ""
+    listed = compute_once(plan, "apps/request list", lambda: known(plan)) if plan else ""
     return BlockFile(KNOWN, listed), Program(digest(plan) if plan else "")
 
 
@@ -102,7 +102,7 @@ def known(plan: Plan) -> str:
         "request_url": str(plan.get("request_url") or ""),
         "services": [{"id": id_, "names": [*names[id_]]} for id_ in sorted(names)],
     }
-    return to_json(content, indent=1) + "\n"
+    return dump_json(content, indent=1) + "\n"
 
 
 def required(plan: Plan) -> bool:
@@ -119,7 +119,7 @@ def required(plan: Plan) -> bool:
     return bool(digest(plan)) and plan["controls"]["apps"]["mode"] == "enforce" and any(closed)
 
 
-def observe(host: Host, plan: Plan) -> list[Verdict]:
+def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """The command's verdict; none where it is not required and not there, or where nothing is enforced."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
@@ -132,5 +132,5 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
             if (problem := part.wrong(host, due))
         ]
     except Unseen as unseen:
-        return [judge(RULE, {"mode": section["mode"]}, [], str(unseen))]
-    return [judge(RULE, {"mode": section["mode"]}, found)] if found or due else []
+        return [judge_rule(RULE, {"mode": section["mode"]}, [], str(unseen))]
+    return [judge_rule(RULE, {"mode": section["mode"]}, found)] if found or due else []

@@ -11,7 +11,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Iterable, Mapping
 
-from .....base.moments import seconds, stamp
+from .....base.moments import format_timestamp, parse_timestamp
 from ....system import ControlError, Host
 from ....system.sessions import users as logged_in
 from ..request_hint import HINT
@@ -129,7 +129,7 @@ def _subjects(plan: Plan, before: Mapping[str, Known], now: float) -> dict[str, 
             found[f"waiver {id_}"]["limits"] = limits
     for key, known in before.items():
         if key not in found and known["waiver"]:  # it has ended, or was revoked
-            end = min(known["expires"], stamp(now))
+            end = min(known["expires"], format_timestamp(now))
             if _seconds(end) > now - FORGOTTEN:
                 found[key] = {
                     "waiver": known["waiver"],
@@ -171,7 +171,7 @@ def _text(subject: Subject, step: str) -> str:
 
 def _seconds(moment: str) -> float:
     try:
-        return seconds(moment)
+        return parse_timestamp(moment)
     except ValueError:
         return 0.0
 

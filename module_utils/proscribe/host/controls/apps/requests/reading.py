@@ -14,15 +14,15 @@ from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Iterable, Sequence
 
 from .....base.hashing import sha256
-from .....base.moments import is_stamp, stamp
-from .....base.patterns import pattern
+from .....base.moments import format_timestamp, is_timestamp
+from .....base.patterns import compile_pattern
 from ....system import ControlError, Host, Unseen, User
 from ....system.budget import Budget
 from ....system.mounts import mounts, remote
 
 if TYPE_CHECKING:
     from .....model.types.plan import Plan
-    from .....model.types.record import Reported, Request
+    from .....model.types.record import RecordDetails, UserRequest
 
 PLACE = ".local/state/proscribe/requests"
 SCHEMA = "proscribe/request/1"
@@ -32,8 +32,8 @@ MOST_NAMES = 1000  # names in the directory that are read
 LARGEST = 4096  # bytes of one
 SECONDS = 2.0  # for those of one user, beside what the rest of the home has cost
 LONGEST = 300  # characters of a reason
-NAME = pattern(r"[0-9a-f]{16}\.json")
-SERVICE = pattern(r"[a-z0-9_]{1,100}")
+NAME = compile_pattern(r"[0-9a-f]{16}\.json")
+SERVICE = compile_pattern(r"[a-z0-9_]{1,100}")
 FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Row = Sequence[str]  # id, user, service, reason, at
@@ -118,16 +118,16 @@ def parsed(content: bytes) -> tuple[str, str, str] | None:
         service, reason, at = (given[key] for key in ("service", "reason", "at"))
         if given["schema"] != SCHEMA or not all(type(text) is str for text in (service, reason, at)):
             return None
-        if not (SERVICE.fullmatch(service) and is_stamp(at) and 0 < len(reason) <= LONGEST):
+        if not (SERVICE.fullmatch(service) and is_timestamp(at) and 0 < len(reason) <= LONGEST):
             return None
         if not reason.isprintable() or reason != reason.strip():
             return None
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return service, reason, min(at, stamp(time.time()))
+    return service, reason, min(at, format_timestamp(time.time()))
 
 
-def reported(plan: Plan, of_users: Iterable[tuple[Sequence[Row], int]]) -> Reported:
+def reported(plan: Plan, of_users: Iterable[tuple[Sequence[Row], int]]) -> RecordDetails:
     """What a record has of the requests: nothing where there are none. One that the plan answers says how: it does not
     wait.
 
@@ -147,9 +147,9 @@ def reported(plan: Plan, of_users: Iterable[tuple[Sequence[Row], int]]) -> Repor
     }
 
 
-def _request(plan: Plan, id_: str, user: str, service: str, reason: str, at: str) -> Request:
+def _request(plan: Plan, id_: str, user: str, service: str, reason: str, at: str) -> UserRequest:
     """A request, with the answer that the plan gives to this user and service."""
-    found: Request = {"id": id_, "user": user, "service": service, "reason": reason, "at": at}
+    found: UserRequest = {"id": id_, "user": user, "service": service, "reason": reason, "at": at}
     given = (plan.get("answers") or {}).get(id_)
     if given and given["service"] == service and given["user"] in ("", user):
         found["answer"] = given["answer"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Callable, Mapping, Sequence
 
-from .....model.removed import Removed
+from .....model.removed import RemovedPackage
 from ....system import ControlError, Host, Unseen, User
 from ...base import Action
 from ..file_owner import owner
@@ -100,7 +100,7 @@ def uninstall(
     argv: Sequence[str],
     place: str,
     environment: Mapping[str, str] | None = None,
-    gone: Removed | None = None,
+    gone: RemovedPackage | None = None,
     still: Callable[[], object] | None = None,
     why_not: Callable[[], str] = lambda: "",
 ) -> Action:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .....model.removed import Removed
+from .....model.removed import RemovedPackage
 from .package import Package
 
 
-def as_removed(package: Package, name: str = "", **more: str) -> Removed:
+def as_removed(package: Package, name: str = "", **more: str) -> RemovedPackage:
     """The package, with the name by which, and with what, its own system installs it again."""
     name = name or (package.handles[0] if package.handles else package.id)
     fields = {**package._asdict(), "scope": package.scope, "name": name, **more}
-    texts = {key: fields[key] for key in Removed._fields if key in fields}
-    return Removed(**{key: text if text.isprintable() else "" for key, text in texts.items()})
+    texts = {key: fields[key] for key in RemovedPackage._fields if key in fields}
+    return RemovedPackage(**{key: text if text.isprintable() else "" for key, text in texts.items()})

@@ -6,7 +6,7 @@ import re
 from functools import partial
 from typing import Iterator, Sequence
 
-from .....model.removed import Removed
+from .....model.removed import RemovedPackage
 from ....system import STATE_DIRECTORY, ControlError, Host, Result
 from ...base import Action
 from .as_removed import as_removed
@@ -55,7 +55,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return [Action("remove", names, partial(_remove, host, chosen), before, takes=_taken(host, chosen))], refused
 
 
-def _taken(host: Host, packages: Sequence[Package]) -> list[Removed]:
+def _taken(host: Host, packages: Sequence[Package]) -> list[RemovedPackage]:
     """How each comes back: apt marks what it installs for its own sake, so what it had for others' is known as such."""
     front = "apt-get" if host.tool("apt-get") else "dpkg"
     auto = set()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import AbstractSet, Callable, Iterator, Sequence
 
-from .....base.json_text import written
-from .....base.patterns import pattern
+from .....base.json_text import format_json
+from .....base.patterns import compile_pattern
 from .....base.tuples import NamedTuple
 from ....system import Host, Process, User
 from ...base import Action
@@ -24,7 +24,7 @@ CATALOGUE_KEY = "flatpak"
 DATABASE_FILES: tuple[str, ...] = ()
 PERSONAL = "/.local/share/flatpak"  # below a home
 # What a deployment says of itself begins with origin and commit, and has the version further on, if the app told one.
-APP_VERSION = pattern(rb"appdata-version\0+([^\0]+)\0")
+APP_VERSION = compile_pattern(rb"appdata-version\0+([^\0]+)\0")
 
 
 class _App(NamedTuple):
@@ -130,7 +130,7 @@ def block_parts(block: Block) -> tuple[BlockPart, ...]:
     reason = f"Restricted apps, and bundles, are not installed here; ask {printable(block.contact)}"
     return (
         RemoteFilters(tuple(refused)),
-        rule("flatpak", reason, REFUSED.format(ids=written(refused))),
+        rule("flatpak", reason, REFUSED.format(ids=format_json(refused))),
         Trial("remotes to come", lambda host: (*ANNOUNCED, f"{SYSTEM}/repo/config"), _to_come),
     )
 

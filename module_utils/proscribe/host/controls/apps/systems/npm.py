@@ -10,7 +10,7 @@ import stat
 from functools import partial
 from typing import AbstractSet, Iterator, Mapping, Sequence
 
-from .....base.json_text import from_json
+from .....base.json_text import parse_json
 from ....system import Host, User
 from ....system.tools import TOOL_PATH
 from ...base import Action
@@ -97,7 +97,7 @@ def _manifest(host: Host, path: str) -> Mapping[str, object] | None:
     if content is None:
         return None
     try:
-        joined = from_json(content)
+        joined = parse_json(content)
     except (ValueError, RecursionError):
         return {}
     return joined if isinstance(joined, dict) else {}

@@ -7,7 +7,7 @@ import time
 from functools import partial
 from typing import Sequence
 
-from .....model.removed import Removed
+from .....model.removed import RemovedPackage
 from ....system import STATE_DIRECTORY, ControlError, Host, Result
 from ...base import Action
 from .as_removed import as_removed
@@ -44,7 +44,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return [Action("remove", subject, partial(_remove, host, chosen), before, takes=_taken(host, chosen))], refused
 
 
-def _taken(host: Host, packages: Sequence[Package]) -> list[Removed]:
+def _taken(host: Host, packages: Sequence[Package]) -> list[RemovedPackage]:
     """What came since others need it comes back as such (`%REASON%` in its `desc`)."""
     descriptions = {package: host.text(f"{package.path}/desc") or "" for package in packages}
     return [as_removed(one, mark="auto" if "%REASON%\n1\n" in text else "manual") for one, text in descriptions.items()]

@@ -13,7 +13,7 @@ from functools import partial
 from typing import AbstractSet, Iterable, Sequence
 
 from .....base.hashing import sha256
-from .....base.patterns import pattern
+from .....base.patterns import compile_pattern
 from .....base.tuples import NamedTuple
 from ....system import WRITTEN_BY, Host
 from ..blocks.contact import printable
@@ -125,8 +125,8 @@ def _main(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
 
 LOCK = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\ncomment: {comment}\n\n"
 # zypper rewrites the file whole, in its own order, and drops what it does not know. A lock's comment it keeps.
-OURS = pattern(r"(?m)(?:^\n)?(?:^\w+: .*\n)+?comment: Written by Proscribe.*\n(?:^\n)?")
-STANZA = pattern(r"(?m)(?:^\w+: .*(?:\n|\Z))+")
+OURS = compile_pattern(r"(?m)(?:^\n)?(?:^\w+: .*\n)+?comment: Written by Proscribe.*\n(?:^\n)?")
+STANZA = compile_pattern(r"(?m)(?:^\w+: .*(?:\n|\Z))+")
 
 
 def locked(names: Sequence[str], policy: str, text: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import AbstractSet, Iterator
 
-from .....base.patterns import ASCII, pattern
+from .....base.patterns import ASCII, compile_pattern
 from ....system import Host, User
 from .package import Package
 
 HEAD = 64 * 1024  # bytes of metadata; its fields come first, and the long text after them
 KINDS = {"dist-info": "METADATA", "egg-info": "PKG-INFO"}
-_VERSION = pattern(r"[\w.+!~:-]{1,64}", ASCII)
+_VERSION = compile_pattern(r"[\w.+!~:-]{1,64}", ASCII)
 
 
 def normal(name: str) -> str:

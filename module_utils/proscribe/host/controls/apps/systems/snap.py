@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import AbstractSet, Any, Callable, Sequence
 
-from .....base.json_text import from_json
-from .....base.patterns import pattern
+from .....base.json_text import parse_json
+from .....base.patterns import compile_pattern
 from ....system import Host, Process, User
 from ...base import Action
 from ..blocks.contact import printable
@@ -27,9 +27,9 @@ DATABASE_FILES: tuple[str, ...] = ()
 # A file for every installed revision, mounted at /snap/<name>/<revision>; `snap try` leaves a link to a directory.
 SNAPS = "/var/lib/snapd/snaps"
 SOCKET = "/run/snapd.socket"  # anybody may ask here what is installed
-FILE = pattern(r"(([a-z0-9-]+)(?:_[a-z0-9]+)?)_(x?[0-9]+)\.snap")
-MOUNTED = pattern(r"(?:/var/lib/snapd)?/snap/([a-z0-9-]+)(?:_[a-z0-9]+)?/")
-GROUP = pattern(r"/snap\.([a-z0-9-]+)(?:_[a-z0-9]+)?\.")
+FILE = compile_pattern(r"(([a-z0-9-]+)(?:_[a-z0-9]+)?)_(x?[0-9]+)\.snap")
+MOUNTED = compile_pattern(r"(?:/var/lib/snapd)?/snap/([a-z0-9-]+)(?:_[a-z0-9]+)?/")
+GROUP = compile_pattern(r"/snap\.([a-z0-9-]+)(?:_[a-z0-9]+)?\.")
 
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -71,7 +71,7 @@ def _answer(host: Host) -> bytes:
 def parse(answer: bytes, field: str = "version") -> dict[str, str]:
     """A field of every installed snap, by its instance; what is not understood is left out (snapd REST API)."""
     try:
-        reply: Any = from_json(answer)
+        reply: Any = parse_json(answer)
     except (ValueError, RecursionError):
         return {}
     listed = reply.get("result") if isinstance(reply, dict) else None

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Callable, Iterator
 
-from .....base.patterns import pattern
+from .....base.patterns import compile_pattern
 from ....system import ControlError, Host, Process, Unseen
 from .user_links import link
 
-NAME = pattern(r"[0-9a-z]{32}-[A-Za-z0-9+._?=-]{1,211}")  # the digest of what it is made of, and a name
-GENERATION = pattern(r".{0,100}-[0-9]{1,9}-link")
+NAME = compile_pattern(r"[0-9a-z]{32}-[A-Za-z0-9+._?=-]{1,211}")  # the digest of what it is made of, and a name
+GENERATION = compile_pattern(r".{0,100}-[0-9]{1,9}-link")
 MOST_PROFILES = 200  # in a directory of them
 
 

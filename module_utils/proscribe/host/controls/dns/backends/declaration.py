@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Sequence
 from .....base.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Settings
+    from .....model.types.plan import ControlSettings
     from ....system import Host
     from ..filtering import Filter, Stage
     from ..observed import Observed
@@ -59,7 +59,7 @@ class Backend(Protocol):
     def missing(self, host: Host, observed: Observed) -> str:
         """What the host lacks for it, and what to do about that; "" if it lacks nothing."""
 
-    def describe(self, host: Host, observed: Observed, settings: Settings) -> Filter:
+    def describe(self, host: Host, observed: Observed, settings: ControlSettings) -> Filter:
         """The host's resolver as a filter."""
 
     def standing(self, host: Host, observed: Observed) -> list[Stage]:

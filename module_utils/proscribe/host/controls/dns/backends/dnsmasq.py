@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable, Sequence
 
-from .....base.patterns import MULTILINE, pattern
+from .....base.patterns import MULTILINE, compile_pattern
 from ....system import Host
 from .. import drop_in
 from ..drop_in import FILE_NAME
@@ -17,7 +17,7 @@ from ..rendering import Language
 from .declaration import SERVER, Declared, Documented, Forwarders
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Settings
+    from .....model.types.plan import ControlSettings
 
 NAME = "dnsmasq"
 UNIT = "dnsmasq.service"
@@ -41,7 +41,7 @@ DECLARED = Declared(
 _SHORT = {"-S": "server", "-A": "address", "-C": "conf-file", "-7": "conf-dir", "-H": "addn-hosts"}
 _HOSTS = ("addn-hosts", "hostsdir")  # options for files in the form of /etc/hosts
 _FILES = ("conf-file", "conf-dir", "servers-file", *_HOSTS)
-_COMMENT = pattern(r"\s+#")
+_COMMENT = compile_pattern(r"\s+#")
 
 
 def _lines(blocked: Iterable[str], through: Iterable[str]) -> list[str]:
@@ -56,8 +56,8 @@ def _witness(name: str, text: str, address: str) -> list[str]:
 LANGUAGE = Language(
     lines=_lines,
     witness=_witness,
-    blocked=pattern(r"^local=/([^/]+)/$", MULTILINE),
-    hit=pattern(r"(?:^| )config (\S+) is NXDOMAIN$"),  # log-queries: `config photos.wechat.com is NXDOMAIN`
+    blocked=compile_pattern(r"^local=/([^/]+)/$", MULTILINE),
+    hit=compile_pattern(r"(?:^| )config (\S+) is NXDOMAIN$"),  # log-queries: `config photos.wechat.com is NXDOMAIN`
 )
 
 
@@ -69,7 +69,7 @@ def missing(host: Host, observed: Observed) -> str:
     return ""
 
 
-def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
+def describe(host: Host, observed: Observed, settings: ControlSettings) -> Filter:
     pid = observed.units[UNIT]
     folders = _folders(host, pid)
     others = drop_in.others(host, CONF, folders)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .....base.json_text import from_json
+from .....base.json_text import parse_json
 from ....system import WRITTEN_BY, Host
 from ..filtering import Filter, Stage
 from ..observed import Observed, content, loopback, round_it
@@ -17,7 +17,7 @@ from .declaration import MANAGER, Declared, Documented, Forwarders
 from .dnsmasq import HITS, LANGUAGE, logs_queries, openers
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Settings
+    from .....model.types.plan import ControlSettings
 
 NAME = "networkmanager"
 UNIT = "NetworkManager.service"
@@ -90,7 +90,7 @@ def mode(host: Host) -> str:
     return said
 
 
-def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
+def describe(host: Host, observed: Observed, settings: ControlSettings) -> Filter:
     switched = mode(host) == "dnsmasq"
     switch = {} if switched else {SWITCH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"}
     others = [f"{FOLDER}/{name}" for name in host.list(FOLDER) if f"{FOLDER}/{name}" != FILE]
@@ -124,7 +124,7 @@ def _lent(host: Host) -> tuple[list[tuple[str, str]], str]:
         return [], f"{CANNOT_SAY}: busctl is not installed"
     answer = host.run([busctl, *CONFIGURED])
     try:
-        links = from_json(answer.out)["data"]
+        links = parse_json(answer.out)["data"]
         return [
             (str(link.get("interface", {}).get("data", "")), domain.strip("~.").lower())
             for link in links

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Sequence
 
-from .....base.patterns import pattern
+from .....base.patterns import compile_pattern
 from .....model.finding import Finding
 from ....system import WRITTEN_BY, Host
 from ... import management_exemptions
@@ -20,7 +20,7 @@ from .declaration import STUB, Declared, Documented, Forwarders
 from .dnsmasq import LANGUAGE
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Settings
+    from .....model.types.plan import ControlSettings
 
 NAME = "resolved"
 UNIT = "systemd-resolved.service"
@@ -57,8 +57,8 @@ DECLARED = Declared(
         tested="Debian 13",
     ),
 )
-_SERVER = pattern(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)")
-_LINK = pattern(r".*\((.*)\).*")
+_SERVER = compile_pattern(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)")
+_LINK = compile_pattern(r".*\((.*)\).*")
 
 # dnsmasq can log all that everybody asks, or nothing. What sed leaves of it for the journal is the names that were
 # refused, and what dnsmasq says of itself. Whichever of the two ends, both are started again.
@@ -97,7 +97,7 @@ def missing(host: Host, observed: Observed) -> str:
     return ""
 
 
-def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
+def describe(host: Host, observed: Observed, settings: ControlSettings) -> Filter:
     """With proscribe_dns_upstreams the filter asks these instead of those of the host."""
     dnsmasq = host.tool("dnsmasq") or "dnsmasq"
     servers = settings.get("upstreams") or global_servers(host)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable
 
-from .....base.patterns import MULTILINE, pattern
+from .....base.patterns import MULTILINE, compile_pattern
 from ....system import Host
 from .. import drop_in
 from ..drop_in import FILE_NAME
@@ -14,7 +14,7 @@ from ..rendering import Language
 from .declaration import SERVER, Declared, Documented, Forwarders
 
 if TYPE_CHECKING:
-    from .....model.types.plan import Settings
+    from .....model.types.plan import ControlSettings
 
 NAME = "unbound"
 UNIT = "unbound.service"
@@ -52,9 +52,9 @@ def _witness(name: str, text: str, address: str) -> list[str]:
 LANGUAGE = Language(
     lines=_lines,
     witness=_witness,
-    blocked=pattern(r'^  local-zone: "([^"]+)\." always_nxdomain$', MULTILINE),
+    blocked=compile_pattern(r'^  local-zone: "([^"]+)\." always_nxdomain$', MULTILINE),
     # `info: wechat.com. always_nxdomain 127.0.0.1@39478 photos.wechat.com. A IN`
-    hit=pattern(r"(?:^| )(\S+)\. always_nxdomain \S+@\d+ (\S+)\. \S+ IN$"),
+    hit=compile_pattern(r"(?:^| )(\S+)\. always_nxdomain \S+@\d+ (\S+)\. \S+ IN$"),
     head=("server:",),
     logging=("  log-local-actions: yes",),  # a line for each answer out of a local zone, which it names
 )
@@ -68,7 +68,7 @@ def missing(host: Host, observed: Observed) -> str:
     return ""
 
 
-def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
+def describe(host: Host, observed: Observed, settings: ControlSettings) -> Filter:
     folders = _folders(host)
     others = drop_in.others(host, CONF, folders)
     file = f"{folders[0]}/{FILE_NAME}"

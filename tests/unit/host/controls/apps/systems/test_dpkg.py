@@ -17,7 +17,7 @@ from proscribe.host.controls.apps.blocks.tries import PROGRAMS
 from proscribe.host.controls.apps.systems import dpkg, dpkg_removal, dpkg_trial, rpm, rpm_trial
 from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.system import ControlError, Host, Process, Result, Unseen
-from proscribe.model.removed import Removed
+from proscribe.model.removed import RemovedPackage
 
 RECORDED = Path(__file__).parents[4] / "recorded/controls/apps"
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)
@@ -114,7 +114,7 @@ def test_removed_package_keeps_its_mark(tmp_path, auto, tools, how, mark):
     here = host(tmp_path, *rows, tools=["dpkg", *tools])
     ((action,), refused) = dpkg_removal.removal(here, [package("wechat:i386")])
     assert (refused, str(action), action.before) == ([], "remove wechat:i386", "wechat:i386 1.0\n")
-    assert action.takes == [Removed("dpkg", "wechat", "1.0", "system", "wechat:i386", how, mark=mark)]
+    assert action.takes == [RemovedPackage("dpkg", "wechat", "1.0", "system", "wechat:i386", how, mark=mark)]
     by_apt = [f"apt-get --simulate {APT_OPTIONS} remove wechat:i386", "dpkg --print-architecture"]
     first, *calls = here._run.calls
     assert first == "dpkg-query -W -f ${Essential} ${Protected} ${Important} wechat:i386"

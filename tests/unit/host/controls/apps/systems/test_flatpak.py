@@ -18,7 +18,7 @@ from proscribe.host.controls.apps.systems.flatpak_filters import RemoteFilters
 from proscribe.host.controls.apps.systems.flatpak_remotes import DIRECTORY, Remote, groups
 from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.system import ControlError, Host, Process, Result
-from proscribe.model.removed import Removed
+from proscribe.model.removed import RemovedPackage
 
 WECHAT = "com.tencent.WeChat"
 COMMIT = "0123abcd" * 8
@@ -104,9 +104,9 @@ def test_app_is_removed_as_its_owner_and_data_and_runtimes_stay(root):
         [],
     )
     assert [action.takes for action in actions] == [
-        [Removed("flatpak", WECHAT, "1", "system", name, place="default") for name in (branch, beta)],
-        [Removed("flatpak", WECHAT, "1", "user:alice", branch)],
-        [Removed("flatpak", WECHAT, "1", "system", branch, place="usb", source="made")],
+        [RemovedPackage("flatpak", WECHAT, "1", "system", name, place="default") for name in (branch, beta)],
+        [RemovedPackage("flatpak", WECHAT, "1", "user:alice", branch)],
+        [RemovedPackage("flatpak", WECHAT, "1", "system", branch, place="usb", source="made")],
     ]
     for action in actions:
         action.apply()

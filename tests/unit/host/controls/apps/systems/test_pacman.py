@@ -134,8 +134,8 @@ def test_packages_go_in_one_transaction_whose_lock_is_marked(root):
     removed = Removed(root)
     assert removed.action.before == "linuxqq 3.2-1\nwechat-bin 4.0-1\n"
     assert removed.action.takes == [
-        model.Removed("pacman", "linuxqq", "3.2-1", "system", "linuxqq", mark="manual"),
-        model.Removed("pacman", "wechat-bin", "4.0-1", "system", "wechat-bin", mark="auto"),
+        model.RemovedPackage("pacman", "linuxqq", "3.2-1", "system", "linuxqq", mark="manual"),
+        model.RemovedPackage("pacman", "wechat-bin", "4.0-1", "system", "wechat-bin", mark="auto"),
     ]
     removed.action.apply()
     words = ["--remove --print --print-format %n --", "--remove --noconfirm --"]

@@ -18,7 +18,7 @@ from proscribe.host.controls.apps.systems import rpm, rpm_block, rpm_guard, rpm_
 from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.controls.apps.systems.rpm_conflicts import Conflict, conflicts
 from proscribe.host.system import ControlError, Host, Process, Result, Unseen
-from proscribe.model.removed import Removed
+from proscribe.model.removed import RemovedPackage
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
 POLICY = "Restricted by the policy of this organisation; ask it@example.org."
@@ -389,7 +389,7 @@ def test_front_end_is_simulated_and_called(root, tool, words, simulates, does):
     trial, real = ([tool, *words.format(option).split()] for option in (simulates, does))
     assert [argv for argv, _ in runs if argv[0] == tool] == [trial, trial, real]
     assert [options for _, options in runs] == [{}, {"timeout": 120}] * 2 + [{"timeout": 1800}]
-    assert action.takes == [Removed("rpm", "owl", "2:1-1", "system", "owl.x86_64", tool)]
+    assert action.takes == [RemovedPackage("rpm", "owl", "2:1-1", "system", "owl.x86_64", tool)]
 
 
 @pytest.mark.parametrize(
