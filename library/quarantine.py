@@ -77,7 +77,7 @@ actions:
   sample: [restore wechat-3fa4b2c1 (/home/alice/WeChat.AppImage)]
 """
 
-from ansible.module_utils.proscribe.host.quarantine import in_quarantine
+from ansible.module_utils.proscribe.host.quarantine import run_quarantine_operation
 from ansible.module_utils.proscribe.model.quarantined import LIST, PRUNE, RESTORE
 from ansible.module_utils.proscribe_ansible.module import ModuleCall, serve_call
 
@@ -91,7 +91,7 @@ def main() -> None:
     """Answer one call."""
     module = ModuleCall(argument_spec=ARGUMENTS, supports_check_mode=True)
     do, ids = module.params["do"], module.params["ids"]
-    serve_call(module, lambda: in_quarantine(module.host, do, ids, module.check_mode))
+    serve_call(module, lambda: run_quarantine_operation(module.host, do, ids, module.check_mode))
 
 
 if __name__ == "__main__":

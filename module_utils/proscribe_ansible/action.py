@@ -28,7 +28,7 @@ from proscribe.base.ownership import find_account_name
 from proscribe.controller.ansible_parts import part_of
 from proscribe.controller.report.text.layout import prose, screen_width
 from proscribe.controller.report.text.layout import warning as in_lines
-from proscribe.host.audit_program import PROGRAM
+from proscribe.host.audit_program import PROGRAM_PATH
 from proscribe.model.types.answer import ModuleAnswer, SharedTurn, TurnEntry
 from proscribe.model.types.run import ActionResult, CompiledRun, Variables
 from proscribe.wire import stored_audit
@@ -53,7 +53,7 @@ TURN_TIMEOUT_SECONDS = 300.0  # seconds that it waits then, unless the task says
 PAUSE_SECONDS = 2.0  # seconds until an audit program is asked again that another audit uses
 NO_PYTHON = "it has no Python that Ansible finds: install Python 3.9 or newer, or name it in ansible_python_interpreter"
 NO_PROGRAM = (
-    f"{PROGRAM} did not answer: an enforcing run with proscribe_audit_with: stored installs it, and the account needs"
+    f"{PROGRAM_PATH} did not answer: an enforcing run with proscribe_audit_with: stored installs it, and the account needs"
     " the sudoers rule of docs/least-privilege.md"
 )
 AUDIT_FAILURES = {
@@ -183,7 +183,7 @@ class HostAction(ActionBase, Generic[Read]):
         """What the audit program of the host answers (stored_audit.py). sudo runs it for this account, whatever the
         task would become, and it is asked again while another audit runs. {failed, msg} where it does not answer.
         """
-        command = f"printf '%s\\n' {shlex.quote(json.dumps(request))} | sudo -n {PROGRAM}"
+        command = f"printf '%s\\n' {shlex.quote(json.dumps(request))} | sudo -n {PROGRAM_PATH}"
         end = time.monotonic() + seconds
         while True:
             began = time.monotonic()

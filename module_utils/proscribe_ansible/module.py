@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.proscribe.host.run import change
-from ansible.module_utils.proscribe.host.system import ControlError, Host, one_line
-from ansible.module_utils.proscribe.host.system.file_lock import Busy
+from ansible.module_utils.proscribe.host.system import ControlError, Host, format_one_line
+from ansible.module_utils.proscribe.host.system.file_lock import HostBusyError
 
 if TYPE_CHECKING:
     from proscribe.model.types.answer import ChangeAnswer, QuarantineAnswer
@@ -45,7 +45,7 @@ class ModuleCall(AnsibleModule):
     def log_actions(self, actions: Sequence[str]) -> None:
         """Write down what was done. Actions name files of users, who must not write lines of their own there."""
         if actions and not self.check_mode:
-            self.log(f"Did {one_line('; '.join(actions))}")
+            self.log(f"Did {format_one_line('; '.join(actions))}")
 
 
 def serve_control(control: str) -> None:
@@ -72,7 +72,7 @@ def serve_call(module: ModuleCall, do_work: Callable[[], ChangeAnswer | Quaranti
     except (ControlError, ValueError) as error:
         done = list(getattr(error, "done", ()))
         module.log_actions(done)
-        busy = {"busy": error.turn._asdict()} if isinstance(error, Busy) else _list_other_runs(module)
+        busy = {"busy": error.turn._asdict()} if isinstance(error, HostBusyError) else _list_other_runs(module)
         module.fail_json(msg=str(error), changed=bool(done), actions=done, refused=[], **busy)
 
 

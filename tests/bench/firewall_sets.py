@@ -46,8 +46,8 @@ table inet bare {
 class Inside(Host):
     """A made tree, in the network namespace that this process is in."""
 
-    def ruleset_generation(self):
-        return netfilter.generation()
+    def read_ruleset_generation(self):
+        return netfilter.read_ruleset_generation()
 
 
 def networks(number, shift=0):

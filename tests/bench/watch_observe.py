@@ -14,7 +14,7 @@ import sys
 
 from common import make_parser  # isort: split
 
-from proscribe.host.cache import PLACE
+from proscribe.host.cache import CACHE_DIRECTORY
 from proscribe.host.watch import units
 from proscribe.host.watch.state import files
 from proscribe.wire.stream import REPLYING_PROGRAM, StreamPart, make_payload
@@ -59,18 +59,18 @@ def enforced():
 
 
 def measure_host(host, rounds):
-    cached = host.run("ls", PLACE).split()
+    cached = host.run("ls", CACHE_DIRECTORY).split()
     code, _, plan = max(cached, key=len).replace("-", " ", 1).rpartition("-")
     call = {"controls": [], "gate": "never", "will_correct": False, "watch": None}
     named = [StreamPart(name, bytes) for name in (code.split()[0], plan)]
     stream = make_payload(*named, call, with_content=False).decode("ascii")
-    python = host.run("head", "-n1", files.PROGRAM).split()[0].removeprefix("#!")
+    python = host.run("head", "-n1", files.PROGRAM_PATH).split()[0].removeprefix("#!")
     assert '"record"' in host.run(python, "-I", "-S", "-c", REPLYING_PROGRAM, stdin=stream)
-    host.run(files.PROGRAM, "observe")
+    host.run(files.PROGRAM_PATH, "observe")
     commands = {
         "Python's start": [[python, "-I", "-S", "-c", "pass"], ""],
         "streamed audit": [[python, "-I", "-S", "-c", REPLYING_PROGRAM], stream],
-        OBSERVATION: [["env", f"TRIGGER_UNIT={units.TIMER}", files.PROGRAM, "observe"], ""],
+        OBSERVATION: [["env", f"TRIGGER_UNIT={units.TIMER_UNIT}", files.PROGRAM_PATH, "observe"], ""],
     }
     printed = host.run("python3", "-c", MEASURED, stdin=json.dumps([commands, rounds]), timeout=600)
     return dict(json.loads(printed))

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from proscribe.host.audit_program import PROGRAM
+from proscribe.host.audit_program import PROGRAM_PATH
 from proscribe.host.system import STATE_DIRECTORY
 from proscribe.wire.sources import ModuleSources, select_reached
 
@@ -11,7 +11,7 @@ from .bootstrap import CALLED_BY_PYTHON, HEAD, LOADER
 from .part import Part
 
 SOURCE = LOADER.with_name("stored_audit.py")
-NAMES = {"@PROGRAM@": PROGRAM, "@STATE@": STATE_DIRECTORY}
+NAMES = {"@PROGRAM@": PROGRAM_PATH, "@STATE@": STATE_DIRECTORY}
 OF_AUDIT = HEAD.format("The program for audits without root, which an enforcing run installs.")
 MAIN = re.compile(r'^if __name__ == "__main__":\n(?: .*\n)+', re.MULTILINE)
 OURS = re.compile(r"^from (?:__future__|\.loader) import .*\n", re.MULTILINE)

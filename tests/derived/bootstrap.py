@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-from proscribe.host.cache import PLACE
+from proscribe.host.cache import CACHE_DIRECTORY
 from proscribe.wire.sources import ModuleSources, select_reached
 
 from .part import Part
@@ -29,7 +29,7 @@ def text():
     sent = select_reached(
         ModuleSources({"loader": LOADER.read_text(encoding="utf-8")}, ()), ["loader"], ["reply", *CALLED_BY_PYTHON]
     )
-    return shorter(sent["loader"]).replace("@PLACE@", PLACE)
+    return shorter(sent["loader"]).replace("@PLACE@", CACHE_DIRECTORY)
 
 
 def shorter(program):

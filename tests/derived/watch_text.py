@@ -2,7 +2,7 @@
 
 import re
 
-from proscribe.host.watch.state.files import PLACE
+from proscribe.host.watch.state.files import WATCH_DIRECTORY
 
 from .audit_text import MAIN, own, source
 from .bootstrap import HEAD, LOADER
@@ -16,7 +16,7 @@ OWN = re.compile(r"^from \.(?:loader|\.base\.hashing|\.base\.json_text) import .
 
 def module():
     whole = OWN.sub("", "".join(MAIN.sub("", source(path)) for path in SOURCES))
-    whole = whole.replace("from ..host", "from proscribe.host").replace("@WATCH@", PLACE)
+    whole = whole.replace("from ..host", "from proscribe.host").replace("@WATCH@", WATCH_DIRECTORY)
     text = own(f'{whole}\nif __name__ == "__main__":\n    main()\n')
     imports = "from ..loader_text import MODULES\n"
     return f'{OF_WATCH}{imports}\nWATCHING = r"""{text}"""\nWATCH_TEXT = MODULES + WATCHING\n'

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from made_starts import RCLONE
 from patience import until
-from proscribe.host.audit_program import installable
+from proscribe.host.audit_program import format_program
 from proscribe.host.watch import heartbeat, units
 from proscribe.host.watch.program_text import WATCH_TEXT
 from proscribe.host.watch.starts import reported
@@ -18,7 +18,7 @@ from proscribe.host.watch.state.journal import JOURNAL
 from proscribe.model import plan as plans
 from proscribe.wire.stream import pack_watch_code
 
-UNIT = units.LAUNCHES.partition(".")[0]
+UNIT = units.LAUNCHES_UNIT.partition(".")[0]
 # A real restricted program at a path of root's, a portable one in a home with its app around it, and innocent ones.
 SETUP = """\
 set -eu
@@ -90,15 +90,15 @@ def plan(exceptions=(), mode="enforce"):
 def install(host, made):
     """Have the daemon run on a host, by a plan. The timer is not there: nothing else ends a program."""
     host.run("sh", "-c", SETUP)
-    host.run("mkdir", "-p", "-m", "700", files.PLANS, "/usr/libexec/proscribe")
-    _write(host, files.PROGRAM, f"#!/usr/bin/python3{installable(WATCH_TEXT)}", "700")
-    argv = ["podman", "exec", "--interactive", host.name, "sh", "-c", f"umask 077; cat >{files.CODE}"]
+    host.run("mkdir", "-p", "-m", "700", files.PLANS_DIRECTORY, "/usr/libexec/proscribe")
+    _write(host, files.PROGRAM_PATH, f"#!/usr/bin/python3{format_program(WATCH_TEXT)}", "700")
+    argv = ["podman", "exec", "--interactive", host.name, "sh", "-c", f"umask 077; cat >{files.CODE_PATH}"]
     subprocess.run(argv, input=_code(), capture_output=True, check=True)
-    _write(host, reported.HEARTBEAT, heartbeat.TEXT, "700")
-    _write(host, f"/etc/systemd/system/{units.LAUNCHES}", units.texts(86400)[units.LAUNCHES], "644")
+    _write(host, reported.HEARTBEAT_PATH, heartbeat.HEARTBEAT_TEXT, "700")
+    _write(host, f"/etc/systemd/system/{units.LAUNCHES_UNIT}", units.make_unit_texts(86400)[units.LAUNCHES_UNIT], "644")
     write_plan(host, made)
     host.run("systemctl", "daemon-reload")
-    host.run("systemctl", "restart", units.LAUNCHES)
+    host.run("systemctl", "restart", units.LAUNCHES_UNIT)
     journal = ("journalctl", "--no-pager", "--lines", "30", "--unit", UNIT)
     until(lambda: is_ready(host) or _refused(host), on_timeout=lambda: status(host) + host.run(*journal, check=False))
     if why := _refused(host):
@@ -108,11 +108,11 @@ def install(host, made):
 def write_plan(host, made):
     """Put a plan in effect; the settings come last."""
     text = plans.format_canonical(made)
-    path = files.plan_file(made["digest"])
-    hashes = {path: files.hash_of(text.encode()), files.CODE: files.hash_of(_code())}
-    settings = files.Settings("release", 86400, 1209600, made["digest"], (), hashes)
+    path = files.make_plan_path(made["digest"])
+    hashes = {path: files.hash_content(text.encode()), files.CODE_PATH: files.hash_content(_code())}
+    settings = files.WatchSettings("release", 86400, 1209600, made["digest"], (), hashes)
     _write(host, path, text, "600")
-    _write(host, files.SETTINGS, files.settings_text(settings), "600")
+    _write(host, files.SETTINGS_PATH, files.format_settings(settings), "600")
 
 
 def _write(host, path, text, mode):
@@ -126,7 +126,7 @@ def is_ready(host):
 
 
 def _reported(host):
-    return reported.parsed(host.run("cat", reported.STATE, check=False))
+    return reported.parse_report(host.run("cat", reported.REPORT_PATH, check=False))
 
 
 def _refused(host):
@@ -136,7 +136,7 @@ def _refused(host):
 
 
 def status(host):
-    return host.run(files.PROGRAM, "status", check=False)
+    return host.run(files.PROGRAM_PATH, "status", check=False)
 
 
 def pids(host):

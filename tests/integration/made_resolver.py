@@ -14,7 +14,7 @@ from patience import until
 from proscribe.host.controls import dns
 from proscribe.host.controls.dns.backends import registry
 from proscribe.host.controls.dns.choice import choose
-from proscribe.host.system import Host, Result, run_tool
+from proscribe.host.system import Host, ToolResult, run_tool
 
 OWN = f"127.53.{os.getpid() % 250}"  # of this run: another checkout may be tested at the same time
 UPSTREAM = f"{OWN}.9"
@@ -70,14 +70,14 @@ class MadeHost:
             pid = self.process.pid if self.process and self.process.poll() is None else 0
             state = "active" if pid else "failed"
             unit = f"Id={self.unit}\nActiveState={state}\nUnitFileState=enabled\nMainPID={pid}\n"
-            return Result(0, f"{unit}\nId=NetworkManager.service\nActiveState=inactive\nMainPID=0\n", "")
+            return ToolResult(0, f"{unit}\nId=NetworkManager.service\nActiveState=inactive\nMainPID=0\n", "")
         if argv[1] == "reset-failed":
-            return Result(0, "", "")
+            return ToolResult(0, "", "")
         assert argv[1] in ("restart", "try-restart") and argv[2:] == [self.unit]
         self.stop()
         self.restarts += 1
         self.at_restart()
-        return Result(0, "", "") if self.start() else Result(1, "", f"Job for {self.unit} failed")
+        return ToolResult(0, "", "") if self.start() else ToolResult(1, "", f"Job for {self.unit} failed")
 
     def start(self):
         run = self.root / "run" / self.main.name  # with the paths of the tree

@@ -20,7 +20,7 @@ import reaching
 from patience import LONGEST, until
 from proscribe.host import run
 from proscribe.host.controls.firewall import confirm, program
-from proscribe.host.system import Host, Result, run_tool
+from proscribe.host.system import Host, ToolResult, run_tool
 from three_namespaces import INWARD, INWARD_6
 
 LISTENS = ("127.0.0.1", INWARD, INWARD_6)
@@ -69,8 +69,8 @@ class Services:
         self.process = process = subprocess.Popen(COMMANDS[kind], stdin=subprocess.DEVNULL)
         until(lambda: process.poll() is not None or ":0035 " in Path("/proc/net/udp").read_text())  # it has port 53
         if process.poll() is not None:
-            return Result(1, "", f"{kind}.service failed")
-        return Result(0, "", "")
+            return ToolResult(1, "", f"{kind}.service failed")
+        return ToolResult(0, "", "")
 
     def stop(self):
         if self.process is not None:
@@ -84,7 +84,7 @@ class Services:
         if words[:2] == ["systemctl", "show"]:
             state = f"ActiveState={'active' if self.process else 'inactive'}\nUnitFileState=enabled\n"
             pid = self.process.pid if self.process else 0
-            return Result(0, f"Id={self.kind}.service\n{state}MainPID={pid}\n" if self.kind else "", "")
+            return ToolResult(0, f"Id={self.kind}.service\n{state}MainPID={pid}\n" if self.kind else "", "")
         if words[0] == "systemctl" and words[-1] in (f"{kind}.service" for kind in CONF):
             return self.start(words[-1].partition(".")[0])
         return run_tool(argv, **options)
@@ -103,7 +103,7 @@ def resolver(kind, upstream):
         text, line = {"dnsmasq": (DNSMASQ, "listen-address={}"), "unbound": (UNBOUND, "  interface: {}")}[kind]
         listens = "\n".join(line.format(address) for address in LISTENS)
         CONF[kind].write_text(text.format(listens=listens, upstream=upstream))
-        HOST.must(["systemctl", "start", f"{kind}.service"])
+        HOST.read_command_output(["systemctl", "start", f"{kind}.service"])
     server = LISTENS[0] if kind in CONF else upstream
     Path("/etc/resolv.conf").write_text(f"nameserver {server}\nsearch .\n")
     return "ok"

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import proscribe
-from proscribe.host.system import Generation, Host
+from proscribe.host.system import Host, RulesetGeneration
 
 # Netlink sockets belong to the namespace in which they were opened, so the question is put by a process in there.
 _ASK = """\
@@ -23,16 +23,16 @@ _CODE = str(Path(proscribe.__file__).parents[1])
 
 
 class NamespacedHost(Host):
-    """A host whose tools `run` starts inside a network namespace."""
+    """A host whose tools `run_command` starts inside a network namespace."""
 
-    def ruleset_generation(self):
-        done = self.run([sys.executable, "-I", "-S", "-c", _ASK, _CODE])
+    def read_ruleset_generation(self):
+        done = self.run_command([sys.executable, "-I", "-S", "-c", _ASK, _CODE])
         lines = done.out.split("\n")
         assert done.rc == 0, done.err
-        return Generation(int(lines[0]), lines[1]) if len(lines) > 1 else None
+        return RulesetGeneration(int(lines[0]), lines[1]) if len(lines) > 1 else None
 
-    def refuses(self, address, port):
-        done = self.run([sys.executable, "-I", "-S", "-c", _TRY, _CODE, address, str(port)])
+    def is_destination_refused(self, address, port):
+        done = self.run_command([sys.executable, "-I", "-S", "-c", _TRY, _CODE, address, str(port)])
         return {"True": True, "False": False, "None": None}[done.out.strip()]
 
 

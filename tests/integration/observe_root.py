@@ -33,7 +33,7 @@ def main():
     if "--hurry" in sys.argv:
         from proscribe.host.system import forked
 
-        forked.LIMITS = forked.LIMITS._replace(seconds=3.0)
+        forked.DEFAULT_LIMITS = forked.DEFAULT_LIMITS._replace(seconds=3.0)
     began, started = own_peak(), time.monotonic()
     host = Host(root)
     record, _ = run.observe(host, plan, ["apps"])

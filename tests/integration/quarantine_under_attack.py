@@ -157,11 +157,11 @@ def defend(root, tries):
     # On a busy machine longer, until enough has happened.
     while not enough(done, tries) and time.monotonic() - begun < LONGEST:
         for _ in range(20):
-            before = len(host.list(moving.HOME))
+            before = len(host.list_directory(moving.HOME))
             done["tries"] += 1
             try:
                 moving.take(host, moving.Taking(f"/{HOME}/apps/{NAME}", ["made"], "file")).apply()
-                done["taken"] += len(host.list(moving.HOME)) > before
+                done["taken"] += len(host.list_directory(moving.HOME)) > before
             except ControlError:
                 done["refused"] += 1
         done["not_restored"] += len(restoring.given_back(host).refused)

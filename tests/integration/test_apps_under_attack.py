@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from patience import BUSY
 from proscribe.host.controls import apps
 from proscribe.host.system import Host
-from proscribe.host.system.file_scan import scan
+from proscribe.host.system.file_scan import scan_directories
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own")
 
@@ -323,7 +323,9 @@ def test_a_user_who_swaps_directories_for_links_leads_no_file_scan_astray(tmp_pa
     try:
         known = {}
         for _ in range(150):
-            known = scan(Host(str(tmp_path)), ["/home/alice"], lambda d, names: seen.update(names) or (), known).known
+            known = scan_directories(
+                Host(str(tmp_path)), ["/home/alice"], lambda d, names: seen.update(names) or (), known
+            ).remembered
     finally:
         stop.set()
         thread.join()

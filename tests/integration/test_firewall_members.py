@@ -2,7 +2,7 @@
 
 import pytest
 from proscribe.host.controls import firewall
-from proscribe.host.plan_groups import resolved
+from proscribe.host.plan_groups import resolve_groups
 from traffic_world import BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, plan, world_in
 
 
@@ -19,7 +19,7 @@ def ban(world):
     compiled = plan("203.0.113.0/24", "2001:db8::/48", signal=[BLOCKED_HOST])
     services = compiled["controls"]["firewall"]["services"]
     services["telegram"].update(only={"posix_groups": ["contractors"]}, exceptions=[])
-    return dict(resolved(world.host, compiled)[0])
+    return dict(resolve_groups(world.host, compiled)[0])
 
 
 def members(world, *names):

@@ -19,7 +19,7 @@ from proscribe.host.controls.applying import carry_out
 from proscribe.host.controls.apps.quarantine import capacity, completing, manifest, moving
 from proscribe.host.controls.base import Changes
 from proscribe.host.system import Host
-from proscribe.host.system.forked import Limits, run_apart
+from proscribe.host.system.forked import WorkLimits, run_apart
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own")
 needs_fuse = pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="needs FUSE")
@@ -132,7 +132,7 @@ def change(actions):
         result = carry_out(Changes(actions, independent=True))
         return result["done"], [[action.user, why] for action, why in result["left"]]
 
-    done, left = run_apart(carried, Limits(seconds=BUSY, memory=0))
+    done, left = run_apart(carried, WorkLimits(seconds=BUSY, memory=0))
     return done, [(user, why) for user, why in left], time.monotonic() - began
 
 

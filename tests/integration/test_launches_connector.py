@@ -11,7 +11,7 @@ from conftest import require_root
 from made_host import plan
 from patience import BUSY, until
 from proscribe.host.system import Host
-from proscribe.host.watch.restricted import Restricted, sets
+from proscribe.host.watch.restricted import RestrictedPrograms, make_prefilter_sets
 from proscribe.host.watch.starts import daemon as noticing
 from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.host.watch.starts.proc_events import ProcEvents
@@ -26,7 +26,7 @@ def test_a_start_is_reported_and_forks_are_not():
     except OSError as error:
         pytest.skip(f"needs a kernel with proc events, and no container around it: {error}")  # nothing to install
     try:
-        while events.read() is not None:  # of others, before the filter was there
+        while events.read_pids() is not None:  # of others, before the filter was there
             pass
         for _ in range(20):  # forks without a start: the kernel's filter leaves them out
             if not (pid := os.fork()):
@@ -37,7 +37,7 @@ def test_a_start_is_reported_and_forks_are_not():
         poll.register(events, select.POLLIN)
         while process.pid not in seen and time.monotonic() < end:
             poll.poll(1000)
-            while (event := events.read()) is not None:
+            while (event := events.read_pids()) is not None:
                 assert event[0], "what the filter lets through is a start"
                 seen.update(event[0])
         process.kill()
@@ -53,10 +53,10 @@ def daemon(tmp_path, monkeypatch):
     require_root()
     if not starts.may():
         pytest.skip("needs glibc for x86-64, and user namespaces for users")  # nothing to install
-    monkeypatch.setattr(noticing, "STATE", str(tmp_path / "state"))
-    noticer = noticing.Noticing([])
+    monkeypatch.setattr(noticing, "REPORT_PATH", str(tmp_path / "state"))
+    noticer = noticing.LaunchDaemon([])
     section = plan(rclone=starts.RCLONE)["controls"]["apps"]
-    noticer.prefilter = Prefilter(sets(Host(), [section], Restricted(Host(), section)))
+    noticer.prefilter = Prefilter(make_prefilter_sets(Host(), [section], RestrictedPrograms(Host(), section)))
     sources = [source for source in (noticer.sources.fanotify, noticer.sources.proc_events) if source]
     assert sources
     yield noticer

@@ -7,7 +7,7 @@ import pytest
 from doc_blocks import blocks
 from machines import PROJECT, booted, read_records
 from patience import LONGEST
-from proscribe.host.audit_program import PROGRAM
+from proscribe.host.audit_program import PROGRAM_PATH
 from proscribe.wire.loader import MARK
 
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
@@ -77,11 +77,11 @@ def test_without_any_right_what_only_root_sees_is_unknown(machine, tmp_path):
 
 def test_the_account_that_corrects_needs_no_password_and_no_other_account(machine, tmp_path):
     assert run(machine, "enforce", CORRECTING, tmp_path)["state"] == "repaired"
-    assert machine.run("stat", "-c", "%U:%G %a", PROGRAM) == "root:root 700\n"
-    assert "./proscribe lift" in machine.run("sed", "-n", "2p", PROGRAM)
-    written = machine.run("stat", "-c", "%i", PROGRAM)
+    assert machine.run("stat", "-c", "%U:%G %a", PROGRAM_PATH) == "root:root 700\n"
+    assert "./proscribe lift" in machine.run("sed", "-n", "2p", PROGRAM_PATH)
+    written = machine.run("stat", "-c", "%i", PROGRAM_PATH)
     assert run(machine, "drift", CORRECTING, tmp_path)["state"] == "compliant"
-    assert machine.run("stat", "-c", "%i", PROGRAM) == written
+    assert machine.run("stat", "-c", "%i", PROGRAM_PATH) == written
     assert "COMMAND=/bin/sh -c" in machine.run("cat", "/var/log/sudo-proscribe.log")
 
 
@@ -126,10 +126,10 @@ def test_audit_with_the_program_finds_drift(machine, tmp_path):
     "command",
     [
         *("sudo -n id", "sudo -n /bin/sh -c id", "sudo -n cat /var/lib/proscribe/record.json"),
-        *(f"sudo -n {PROGRAM} {words}" for words in ("-c id", "''")),
-        *(f"sudo -n {options} {PROGRAM}" for options in (f"-u {CORRECTING}", "-E", "-D /tmp", "-R /tmp")),
-        *(f"sudo -n {variable} {PROGRAM}" for variable in ("LD_PRELOAD=/tmp/hers.so", "PYTHONPATH=/tmp")),
-        *(f"sudoedit -n {PROGRAM}", PROGRAM, f"python3 {PROGRAM}", f"cat {PROGRAM}"),
+        *(f"sudo -n {PROGRAM_PATH} {words}" for words in ("-c id", "''")),
+        *(f"sudo -n {options} {PROGRAM_PATH}" for options in (f"-u {CORRECTING}", "-E", "-D /tmp", "-R /tmp")),
+        *(f"sudo -n {variable} {PROGRAM_PATH}" for variable in ("LD_PRELOAD=/tmp/hers.so", "PYTHONPATH=/tmp")),
+        *(f"sudoedit -n {PROGRAM_PATH}", PROGRAM_PATH, f"python3 {PROGRAM_PATH}", f"cat {PROGRAM_PATH}"),
     ],
 )
 def test_the_account_that_audits_may_run_nothing_else(machine, command):
@@ -141,18 +141,18 @@ def test_through_sudo_nothing_of_the_caller_has_an_effect(machine):
     """The program's own tests have more (test_stored_audit.py); here is what the real sudo lets pass."""
     hers = "cd /tmp && echo 'raise SystemExit(7)' >json.py && export PYTHONPATH=/tmp PYTHONHOME=/tmp LC_ALL=C"
     for sent in ('{"record": true}', "x" * 100_000, "[" * 5000, "", '{"code": "../../../etc/shadow"}'):
-        done = as_account(machine, AUDITING, f"{hers}; sudo -n {PROGRAM}", f"{sent}\n")
+        done = as_account(machine, AUDITING, f"{hers}; sudo -n {PROGRAM_PATH}", f"{sent}\n")
         answer = json.loads(done.stdout.partition(MARK)[2])
         assert done.returncode == 0 and answer.keys() < {"lacking", "refused", "x"}, done
     # It waits for a request for ten seconds, whatever its caller has made of the signal that ends it.
-    slow = as_account(machine, AUDITING, f"trap '' ALRM; (sleep 60) | sudo -n {PROGRAM}; echo $?", timeout=120)
+    slow = as_account(machine, AUDITING, f"trap '' ALRM; (sleep 60) | sudo -n {PROGRAM_PATH}; echo $?", timeout=120)
     assert "142" in slow.stdout or "Alarm clock" in slow.stderr + slow.stdout, slow
 
 
 def test_enforcing_run_without_the_variable_and_a_lift_remove_the_program(machine, tmp_path):
     for setting in ("root", "stored"):
         run(machine, "enforce", CORRECTING, tmp_path, proscribe_audit_with=setting)
-        assert machine.there(PROGRAM) == (setting == "stored")
+        assert machine.there(PROGRAM_PATH) == (setting == "stored")
     done = machine.playbook("lift", {**STORED, "ansible_user": CORRECTING}, tmp_path)
     assert done.returncode == 0, done.stdout
     remaining = machine.run("find", "/", "-xdev", "-name", "*proscribe*").split()

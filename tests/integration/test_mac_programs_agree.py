@@ -9,7 +9,7 @@ from agreeing_policy import NOW, export_into, waiver, write_inventory
 from explained import Explained
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OPEN, REPORTED
 from proscribe.host.macos.observing import record_of
-from proscribe.host.system import Host, Result
+from proscribe.host.system import Host, ToolResult
 from proscribe.model.finding import NONCOMPLIANT
 from proscribe.wire.replies import record as replies
 
@@ -55,7 +55,7 @@ class Macs(Explained):
             place = root / f"Applications/{number}.app/Contents/Info.plist"
             place.parent.mkdir(parents=True)
             place.write_bytes(plistlib.dumps({"CFBundleIdentifier": bundle_id}))
-        host = Host(str(root), lambda *_, **__: Result(0, "    1     0 /sbin/launchd\n", ""))
+        host = Host(str(root), lambda *_, **__: ToolResult(0, "    1     0 /sbin/launchd\n", ""))
         rules = replies.read_unnamed_record(record_of(host, self.plan(ONE), ["apps"]))["rules"]
         return {rule["rule"].partition("/")[2] for rule in rules if rule["state"] == NONCOMPLIANT}
 

@@ -136,13 +136,13 @@ class Story:
 
     def observes(self, host):
         self.delay_timers()
-        assert self.fleet.hosts[host].start(units.SERVICE)
+        assert self.fleet.hosts[host].start(units.SERVICE_UNIT)
 
     def delay_timers(self):
         """The first own observation of a timer is a minute after its start, so it is started anew."""
         for host in self.fleet.hosts.values():
             for verb in ("reset-failed", "try-restart"):  # more than five times in ten seconds, too
-                host.run("systemctl", verb, units.TIMER, check=False)
+                host.run("systemctl", verb, units.TIMER_UNIT, check=False)
 
     def opened_for(self):
         """The users and hosts to whom the service is open; what is for whole hosts is closed everywhere."""
@@ -203,7 +203,7 @@ class Story:
 
     def move_clock(self, to):
         """A's own time goes on: the mark of the latest time that it has seen counts."""
-        self.fleet.hosts[A].write(files.CLOCK, f"{format_moment(to)}\n", "0600")
+        self.fleet.hosts[A].write(files.CLOCK_PATH, f"{format_moment(to)}\n", "0600")
 
 
 def utc():
@@ -282,7 +282,7 @@ def test_from_refused_to_granted_to_closed_again(fleet):
         if utc() < end:
             break
         ahead *= 2
-    assert reaches and abs((moment(host.read(files.CLOCK).strip()) - utc()).total_seconds()) < 120
+    assert reaches and abs((moment(host.read(files.CLOCK_PATH).strip()) - utc()).total_seconds()) < 120
 
     # It ends, with nobody's doing: the host closes it by itself, and that is no drift.
     until(lambda: utc() > end)

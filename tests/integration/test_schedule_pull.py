@@ -4,7 +4,7 @@ import json
 
 import pytest
 from patience import until
-from proscribe.host.audit_program import PROGRAM
+from proscribe.host.audit_program import PROGRAM_PATH
 from scheduled_machine import CHECKOUT, scheduled_machine
 from tampering import TEN, named
 
@@ -140,17 +140,17 @@ def test_an_account_that_may_run_one_program_collects(machine):
     commit(machine, "signer")
     assert machine.start(SERVICE), machine.log(SERVICE)
     machine.script(AUDITOR)
-    machine.write("/etc/sudoers.d/auditor", f'auditor ALL=(root) NOPASSWD: {PROGRAM} ""\n', "0440")
+    machine.write("/etc/sudoers.d/auditor", f'auditor ALL=(root) NOPASSWD: {PROGRAM_PATH} ""\n', "0440")
     stored = machine.json(RECORD)
     record = collected(machine, "-e", "ansible_user=auditor")
     assert (record["state"], record["checked_at"]) == (stored["state"], stored["checked_at"]), record
     machine.run("rm", "/etc/sudoers.d/auditor")
     record = collected(machine, "-e", "ansible_user=auditor")
-    assert (record["state"], PROGRAM in record["reason"]) == ("unknown", True)
+    assert (record["state"], PROGRAM_PATH in record["reason"]) == ("unknown", True)
     machine.write(GROUP, restrictions)
     commit(machine, "signer")
     assert machine.start(SERVICE), machine.log(SERVICE)
-    assert not machine.there(PROGRAM)
+    assert not machine.there(PROGRAM_PATH)
 
 
 def test_a_checkout_that_the_host_was_given_needs_no_repository(machine):

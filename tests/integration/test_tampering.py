@@ -36,8 +36,8 @@ def alone():
         machine.run("mv", CHECKOUT, f"{CHECKOUT}-away")
 
         def observe():
-            machine.run(files.PROGRAM, "observe")
-            return dict(machine.json(files.RECORD))
+            machine.run(files.PROGRAM_PATH, "observe")
+            return dict(machine.json(files.RECORD_PATH))
 
         yield Tried(machine, observe)
 

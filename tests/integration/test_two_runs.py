@@ -9,7 +9,7 @@ import pytest
 from machines import ANSIBLE, PROJECT, Controller, booted, read_records
 from patience import LONGEST, until
 from processes import MERGED
-from proscribe.host.system.file_lock import LOCK
+from proscribe.host.system.file_lock import HOST_LOCK_PATH
 from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 pytestmark = pytest.mark.whole_hosts
@@ -47,7 +47,7 @@ class First:
         host.run("touch", HOLD, "/var/lib/dpkg/status")  # of packages that have not changed, nobody asks
         self.run = host.controller("restricted_apps", {"plan": APPS})
         until(lambda: host.there(HELD))
-        [found] = host.run("sh", "-c", f"find /proc/[0-9]*/fd -lname {LOCK} 2>/dev/null || :").split()
+        [found] = host.run("sh", "-c", f"find /proc/[0-9]*/fd -lname {HOST_LOCK_PATH} 2>/dev/null || :").split()
         self.pid = found.split("/")[2]
         host.run("kill", "-STOP", self.pid)  # no tool of a host may wait for as long as a busy machine takes
 
@@ -59,7 +59,7 @@ class First:
 @pytest.fixture
 def first(host):
     run = First(host)
-    assert re.search(FIRST, host.run("cat", LOCK))
+    assert re.search(FIRST, host.run("cat", HOST_LOCK_PATH))
     yield run
     run.go_on()
     run.run.process.communicate(timeout=LONGEST)
@@ -94,7 +94,7 @@ def test_the_second_run_says_for_whom_it_waits_while_it_waits_and_then_does_its_
     answer = json.loads(rest[rest.index("=> {") + 3 :])
     [other] = answer["other_runs"]
     assert answer["changed"] and re.fullmatch(FIRST, other["by"]) and other["waited"] >= 3
-    assert not host.there(LOCK)
+    assert not host.there(HOST_LOCK_PATH)
 
 
 def test_run_that_waits_too_long_changes_nothing_and_names_the_other_run(host, first):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from proscribe.host.cache import PLACE
+from proscribe.host.cache import CACHE_DIRECTORY
 from proscribe.host.controls.apps.portable.scan_cache import FOLDER, MEMORY
 from proscribe.wire.loader import MARK
 from proscribe.wire.stream import BOOTSTRAP, REPLYING_PROGRAM, StreamPart, make_payload
@@ -28,7 +28,7 @@ def machine():
 
 def audited(machine):
     """The record of an audit that only names code and plan, and the modules that it loaded."""
-    code, _, plan = max(machine.run("ls", PLACE).split(), key=len).replace("-", " ", 1).rpartition("-")
+    code, _, plan = max(machine.run("ls", CACHE_DIRECTORY).split(), key=len).replace("-", " ", 1).rpartition("-")
     named = make_payload(StreamPart(code.split()[0], bytes), StreamPart(plan, bytes), CALL, with_content=False)
     stream = with_program(named, LISTING).decode("ascii")
     said = machine.run("python3", "-I", "-S", "-c", REPLYING_PROGRAM, stdin=stream).partition(MARK)[2].splitlines()

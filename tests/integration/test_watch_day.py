@@ -113,7 +113,12 @@ def test_a_day_of_a_laptop_without_a_controller(machine):
             offline = not offline
             before.insert(0, "ip link delete wlan0" if offline else NET)
         moments.append({"at": at, "before": before, "right": [TAMPERING[name].right for name in names]})
-    places = {"timer": units.TIMER, "journal": journal.JOURNAL, "program": files.PROGRAM, "record": files.RECORD}
+    places = {
+        "timer": units.TIMER_UNIT,
+        "journal": journal.JOURNAL,
+        "program": files.PROGRAM_PATH,
+        "record": files.RECORD_PATH,
+    }
     machine.write("/root/play.py", PLAY)
     play = json.dumps({"begin": begin, "moments": moments, **places})
     output = machine.run("python3", "-IS", "/root/play.py", stdin=play, timeout=600)

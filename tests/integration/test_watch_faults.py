@@ -35,7 +35,7 @@ def machine():
     with scheduled_machine("faults") as booted:
         booted.restrict("proscribe_watch: 1d")  # its timer does not come in between
         booted.proscribe("enforce")
-        until(lambda: booted.run("systemctl", "is-active", units.SERVICE, check=False).strip() == "inactive")
+        until(lambda: booted.run("systemctl", "is-active", units.SERVICE_UNIT, check=False).strip() == "inactive")
         yield booted
 
 
@@ -44,20 +44,20 @@ def in_line(machine):
     """Each test begins with a host in line that has observed so, and no journal that the host would miss."""
     assert observed(machine) == (0, "")
     machine.run("rm", "-rf", journal.JOURNAL, journal.OLDER_JOURNAL)
-    machine.write(files.STATE, json.dumps({**machine.json(files.STATE), "journal": []}))
-    assert machine.json(files.RECORD)["state"] in ("compliant", "repaired")
+    machine.write(files.STATE_PATH, json.dumps({**machine.json(files.STATE_PATH), "journal": []}))
+    assert machine.json(files.RECORD_PATH)["state"] in ("compliant", "repaired")
 
 
 def observed(machine):
     """How an own observation ended, and what it said."""
-    done = podman("exec", machine.name, files.PROGRAM, "observe", check=False)
+    done = podman("exec", machine.name, files.PROGRAM_PATH, "observe", check=False)
     return done.returncode, done.stdout + done.stderr
 
 
 def drifted(machine):
     """The rules of the drift that the journal has; of its lines, some may be no text."""
     lines = machine.run("grep", "--text", '^{"at"', journal.JOURNAL, check=False).splitlines()
-    events = filter(None, (journal.parsed(line.encode()) for line in lines))
+    events = filter(None, (journal.parse_line(line.encode()) for line in lines))
     return [rule for event in events if event["event"] == "drift" for rule in event["rules"]]
 
 
@@ -65,17 +65,17 @@ def test_a_full_disk(machine):
     machine.script(SMALL)
     try:
         machine.script(f"cat /dev/zero >{STATE_DIRECTORY}/filler 2>/dev/null || true")
-        before = machine.read(files.RECORD)
+        before = machine.read(files.RECORD_PATH)
         machine.script(POLICY.done)
         code, said = observed(machine)
         assert code == 1 and "No space left on device" in said, said
         assert machine.succeeds("sh", "-c", POLICY.right), "what lies on another disk is corrected"
-        assert machine.read(files.RECORD) == before, "the record is a whole one: the last"
+        assert machine.read(files.RECORD_PATH) == before, "the record is a whole one: the last"
         assert observed(machine)[0] == 1
         machine.script(f"rm {STATE_DIRECTORY}/filler")
         machine.script(POLICY.done)
         assert observed(machine) == (0, "") and machine.succeeds("sh", "-c", POLICY.right)
-        assert machine.json(files.RECORD)["state"] == "repaired"
+        assert machine.json(files.RECORD_PATH)["state"] == "repaired"
         assert len(drifted(machine)) == len(set(drifted(machine))) > 0, "once: the disk had no room for the other"
         assert machine.run("find", STATE_DIRECTORY, "-name", ".*proscribe~") == ""
     finally:
@@ -87,11 +87,11 @@ def test_a_read_only_root(machine):
     machine.script(f"rm {GATE}; {POLICY.done}")
     machine.script("".join(f"mount --bind {place} {place}; mount -o remount,bind,ro {place}\n" for place in places))
     try:
-        before, last = machine.read(files.RECORD), machine.json(files.STATE)["last"]
+        before, last = machine.read(files.RECORD_PATH), machine.json(files.STATE_PATH)["last"]
         for _ in range(2):
             code, said = observed(machine)
             assert code == 1 and "Read-only file system" in said, said
-        assert machine.read(files.RECORD) == before and not machine.succeeds("sh", "-c", POLICY.right)
+        assert machine.read(files.RECORD_PATH) == before and not machine.succeeds("sh", "-c", POLICY.right)
         machine.proscribe("audit")
         record = machine.record()
         assert record["state"] == "noncompliant"

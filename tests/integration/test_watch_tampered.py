@@ -7,7 +7,7 @@ import pytest
 from machines import booted
 from patience import BUSY, until
 from proscribe.host.watch import units
-from proscribe.host.watch.starts.reported import HEARTBEAT
+from proscribe.host.watch.starts.reported import HEARTBEAT_PATH
 from proscribe.host.watch.state import files
 from tampering import CHROMIUM
 from watched_host import EVERY, audit, enforce, events, observed, plan
@@ -15,8 +15,8 @@ from watched_host import EVERY, audit, enforce, events, observed, plan
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 WATCHER = "watch/watcher"
-NO_TASKS = f"systemctl set-property --runtime {units.LAUNCHES} TasksMax=1"
-MAIN = f"$(systemctl show -P MainPID {units.LAUNCHES})"
+NO_TASKS = f"systemctl set-property --runtime {units.LAUNCHES_UNIT} TasksMax=1"
+MAIN = f"$(systemctl show -P MainPID {units.LAUNCHES_UNIT})"
 # Empties the fanotify group of the daemon, whose process goes on.
 FLUSH = f"""\
 python3 - {MAIN} <<'END'
@@ -30,7 +30,7 @@ END
 """
 SLEEPS = "[Service]\\nExecStart=\\nExecStart=/bin/sleep infinity\\n"
 DOES_NOTHING = SLEEPS.replace("sleep infinity", "true")
-RESTART = f"systemctl restart {units.LAUNCHES}"
+RESTART = f"systemctl restart {units.LAUNCHES_UNIT}"
 WAIVED = {"mode": "waived", "waiver": "w1", "otherwise": "enforce"}
 
 
@@ -50,18 +50,20 @@ class Done(NamedTuple):
 
 # An observation corrects these; tampering.toml has more.
 DONE = {
-    "the daemon is disabled": Done(f"systemctl disable --now {units.LAUNCHES}", WATCHER, "not enabled"),
-    "the daemon is masked": Done(f"systemctl mask --runtime --now {units.LAUNCHES}", WATCHER, "overridden by /run/"),
+    "the daemon is disabled": Done(f"systemctl disable --now {units.LAUNCHES_UNIT}", WATCHER, "not enabled"),
+    "the daemon is masked": Done(
+        f"systemctl mask --runtime --now {units.LAUNCHES_UNIT}", WATCHER, "overridden by /run/"
+    ),
     "our daemons are another program": Done(replaced("proscribe-.service", SLEEPS) + RESTART, WATCHER, "overridden"),
     "the daemon may start no verifier": Done(NO_TASKS, WATCHER, "/run/systemd/system.control"),
     "the daemon listens to nothing": Done(FLUSH, "watch/launches", "does not notice a start"),
-    "the heartbeat is another program": Done(f"cp /bin/true {HEARTBEAT}", WATCHER, HEARTBEAT),
-    "nobody finds the program": Done(f"rm {files.COMMAND}", WATCHER, files.COMMAND),
+    "the heartbeat is another program": Done(f"cp /bin/true {HEARTBEAT_PATH}", WATCHER, HEARTBEAT_PATH),
+    "nobody finds the program": Done(f"rm {files.COMMAND_PATH}", WATCHER, files.COMMAND_PATH),
 }
 # No observation comes any more: the daemon misses it.
 MISSED = {
-    "the timer is stopped": Done(f"systemctl stop {units.TIMER}", WATCHER, "does not run"),
-    "the observation is another program": Done(replaced(units.SERVICE, DOES_NOTHING), WATCHER, "overridden"),
+    "the timer is stopped": Done(f"systemctl stop {units.TIMER_UNIT}", WATCHER, "does not run"),
+    "the observation is another program": Done(replaced(units.SERVICE_UNIT, DOES_NOTHING), WATCHER, "overridden"),
 }
 
 
@@ -73,7 +75,7 @@ def host():
 
 
 def notices(host):
-    return "starts of programs are noticed by" in host.run(files.PROGRAM, "status")
+    return "starts of programs are noticed by" in host.run(files.PROGRAM_PATH, "status")
 
 
 def test_a_host_that_was_enforced_notices_starts_at_once(host):
@@ -104,15 +106,15 @@ def test_a_daemon_that_misses_the_observation_has_it_come_again(host, how):
     until(lambda: any(line["event"] == "corrected" for line in events(host)[before:]), 2 * EVERY + BUSY)
     drift = next(line for line in events(host)[before:] if line["event"] == "drift")
     assert drift["rules"] == [done.rule] and done.named in drift["cause"]
-    last = json.loads(host.run("cat", files.RECORD))["checked_at"]
-    until(lambda: json.loads(host.run("cat", files.RECORD))["checked_at"] > last, 2 * EVERY + BUSY)
+    last = json.loads(host.run("cat", files.RECORD_PATH))["checked_at"]
+    until(lambda: json.loads(host.run("cat", files.RECORD_PATH))["checked_at"] > last, 2 * EVERY + BUSY)
 
 
 def test_an_audit_says_that_a_daemon_is_deaf_although_systemd_calls_it_active(host):
-    host.run("systemctl", "stop", units.TIMER)
+    host.run("systemctl", "stop", units.TIMER_UNIT)
     host.run("sh", "-euc", f"kill -STOP {MAIN}")
-    assert host.run("systemctl", "is-active", units.LAUNCHES) == "active\n"
-    state = ("systemctl", "show", "--property=ActiveState", "--value", units.SERVICE)
+    assert host.run("systemctl", "is-active", units.LAUNCHES_UNIT) == "active\n"
+    state = ("systemctl", "show", "--property=ActiveState", "--value", units.SERVICE_UNIT)
     until(lambda: host.run(*state) in ("inactive\n", "failed\n"))  # what it corrects meanwhile is in no answer
     answer = audit(host, plan())
     states = {rule["rule"]: rule["state"] for rule in answer["record"]["rules"]}
@@ -128,8 +130,8 @@ def test_an_audit_says_that_a_daemon_is_deaf_although_systemd_calls_it_active(ho
 
 def no_observation_but_ours(host):
     """The timer starts none any more, and the one that it has started has ended."""
-    host.run("systemctl", "stop", units.TIMER)
-    until(lambda: host.run("systemctl", "is-active", units.SERVICE, check=False) != "activating\n")
+    host.run("systemctl", "stop", units.TIMER_UNIT)
+    until(lambda: host.run("systemctl", "is-active", units.SERVICE_UNIT, check=False) != "activating\n")
 
 
 @pytest.mark.parametrize("controls", [(), ("browser",)], ids=["of all controls", "of one control"])
@@ -140,7 +142,7 @@ def test_a_run_that_brings_a_waiver_is_not_undone_by_the_watch(host, controls):
     observed(host)
     noted = len(events(host))
     assert "wechat.com" in host.run("cat", CHROMIUM)
-    enforce(host, plan(wechat=WAIVED), controls, between=[files.PROGRAM, "observe"])
+    enforce(host, plan(wechat=WAIVED), controls, between=[files.PROGRAM_PATH, "observe"])
     opened = [host.run("cat", CHROMIUM)]
     for _ in range(2):
         observed(host)

@@ -13,7 +13,7 @@ from conftest import require_root, require_tool
 from namespaced import NamespacedHost, made_plan
 from patience import until
 from proscribe.host.controls import firewall
-from proscribe.host.system import Result, run_tool
+from proscribe.host.system import ToolResult, run_tool
 from three_namespaces import GATEWAY_6, LOCAL_6, ROLES, ThreeNamespaces
 
 PEER = Path(__file__).with_name("peer.py")
@@ -39,7 +39,7 @@ class World:
 
     def run(self, argv, **options):
         if argv[0] == "getent":
-            return Result(0, f"{BLOCKED} STREAM {argv[-1]}\n", "")  # every name is there
+            return ToolResult(0, f"{BLOCKED} STREAM {argv[-1]}\n", "")  # every name is there
         return run_tool([*self.spaces.enter("local"), *argv], **options)
 
     def build(self):
@@ -62,7 +62,7 @@ class World:
         self.peers[role] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def user(self, name, uid):
-        accounts = self.host.text("/etc/passwd") or ""
+        accounts = self.host.read_text("/etc/passwd") or ""
         self.file("/etc/passwd", f"{accounts}{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n")
         self.start(name, "local", f"--reuid={uid}", "--clear-groups")
 

@@ -80,8 +80,8 @@ def audit(host, made):
 
 
 def observed(host):
-    host.run(files.PROGRAM, "observe")
-    return dict(json.loads(host.run("cat", files.RECORD)))
+    host.run(files.PROGRAM_PATH, "observe")
+    return dict(json.loads(host.run("cat", files.RECORD_PATH)))
 
 
 def events(host, *names):

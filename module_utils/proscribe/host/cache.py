@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 from typing import Mapping
 
-from .system import ControlError, Host, Unseen
+from .system import ControlError, Host, ObservationError
 
-PLACE = "/var/lib/proscribe/observe"
+CACHE_DIRECTORY = "/var/lib/proscribe/observe"
 
 
 def keep(host: Host, parts: Mapping[str, bytes | None]) -> bool:
@@ -22,18 +22,18 @@ def keep(host: Host, parts: Mapping[str, bytes | None]) -> bool:
     try:
         if not host.privileged:
             return False
-        for name in set(host.list(PLACE)) - parts.keys():
-            host.delete(f"{PLACE}/{name}")
+        for name in set(host.list_directory(CACHE_DIRECTORY)) - parts.keys():
+            host.delete_file(f"{CACHE_DIRECTORY}/{name}")
         for name, content in parts.items():
             if content is not None:
-                host.write(f"{PLACE}/{name}", content, 0o600)
+                host.write_file(f"{CACHE_DIRECTORY}/{name}", content, 0o600)
         return True
-    except (ControlError, Unseen):
+    except (ControlError, ObservationError):
         return False
 
 
-def forget(host: Host) -> None:
+def clear_cache(host: Host) -> None:
     """Empty the cache."""
-    with contextlib.suppress(ControlError, Unseen):
-        for name in host.list(PLACE):
-            host.delete(f"{PLACE}/{name}")
+    with contextlib.suppress(ControlError, ObservationError):
+        for name in host.list_directory(CACHE_DIRECTORY):
+            host.delete_file(f"{CACHE_DIRECTORY}/{name}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Callable, Sequence
 from ..model.quarantined import DONE_WORDS, LIST
 from .controls.applying import carry_out, done_of
 from .controls.base import Changes, differences
-from .system import ControlError, Host, Unseen
+from .system import ControlError, Host, ObservationError
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     Seen = TypeVar("Seen")
 
-MISSED = 5  # items that a message names
+MAX_NAMED_ITEMS = 5  # items that a message names
 
 
-def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False) -> QuarantineAnswer:
+def run_quarantine_operation(host: Host, do: str, ids: Sequence[str], dry_run: bool = False) -> QuarantineAnswer:
     """List what a host's quarantine holds, or restore or prune what it has under these ids, and nothing else.
 
     Where something was not done, the answer says so as a failure. Raises ControlError.
@@ -29,31 +29,31 @@ def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False
 
     host.require_root()
     if do == LIST:
-        answer = _seen(lambda: operator.listed(host))
+        answer = _observe_or_fail(lambda: operator.listed(host))
         answer["changed"] = False
         return answer
-    with host.exclusive():
-        found = _seen(lambda: operator.chosen(host, do, ids))
-        planned = [one.action for one in found if one.action is not None]
+    with host.lock_host():
+        entries = _observe_or_fail(lambda: operator.chosen(host, do, ids))
+        planned = [entry.action for entry in entries if entry.action is not None]
         carried: Carried = {} if dry_run else carry_out(Changes(planned, independent=True))
-    outcomes = operator.outcomes(found, carried.get("left", []))
+    outcomes = operator.outcomes(entries, carried.get("left", []))
     acted = done_of(planned, carried)
-    done: QuarantineAnswer = {
+    result: QuarantineAnswer = {
         "outcomes": outcomes,
         "changed": bool(acted),
         "actions": carried.get("done", [str(action) for action in acted]),
         "diff": differences(acted),
     }
-    if missed := [one for one in outcomes if not one["done"]]:
-        few = "; ".join(f"{one['id']}: {one['why']}" for one in missed[:MISSED])
-        rest = f" (and {len(missed) - MISSED} more)" if missed[MISSED:] else ""
-        done["failed"], done["msg"] = True, f"not {DONE_WORDS[do]}: {few}{rest}"
-    return done
+    if missed := [entry for entry in outcomes if not entry["done"]]:
+        reasons = "; ".join(f"{entry['id']}: {entry['why']}" for entry in missed[:MAX_NAMED_ITEMS])
+        more = f" (and {len(missed) - MAX_NAMED_ITEMS} more)" if missed[MAX_NAMED_ITEMS:] else ""
+        result["failed"], result["msg"] = True, f"not {DONE_WORDS[do]}: {reasons}{more}"
+    return result
 
 
-def _seen(observe: Callable[[], Seen]) -> Seen:
+def _observe_or_fail(observe: Callable[[], Seen]) -> Seen:
     """What an observation says that a change needs. Raises ControlError where it cannot be seen."""
     try:
         return observe()
-    except Unseen as unseen:
+    except ObservationError as unseen:
         raise ControlError(str(unseen)) from None

@@ -22,7 +22,7 @@ from ..model.finding import (
 )
 from .controls.applying import ChangesFailed, answer_of_change, carry_out, refusals
 from .controls.base import Changes, Control, Refusal
-from .system import DARWIN, STATE_DIRECTORY, ControlError, Host, Unseen
+from .system import DARWIN, STATE_DIRECTORY, ControlError, Host, ObservationError
 
 if TYPE_CHECKING:
     from ..model.types.answer import ChangeAnswer, ObservationAnswer
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from .controls.base import Carried
 
 CONTROLS = plans.CONTROLS
-ALL = (*CONTROLS, *EXTRA_RULE_GROUPS)
+ALL_CONTROLS = (*CONTROLS, *EXTRA_RULE_GROUPS)
 
 # The answer of a Mac to code that was not made for one: it lacks what it was sent (loader.LACKING).
-NOT_FOR_MACS: ObservationAnswer = {"lacking": True, "system": DARWIN}
+MACOS_CODE_LACKING: ObservationAnswer = {"lacking": True, "system": DARWIN}
 
 
 def control(name: str) -> Control:
@@ -61,22 +61,22 @@ def control(name: str) -> Control:
     return dns
 
 
-class _Seen:
+class _ControlResults:
     """What controls say of a host, and what they could not."""
 
     def __init__(self) -> None:
         self.verdicts: list[RuleVerdict] = []
         self.errors: list[RecordError] = []
 
-    def add(self, name: str, rules: Iterable[str], at: Callable[[], list[RuleVerdict]]) -> None:
+    def add_verdicts(self, name: str, rules: Iterable[str], observe_control: Callable[[], list[RuleVerdict]]) -> None:
         """Have a control say what is so."""
         try:
-            self.verdicts += at()
-        except Unseen as unseen:
-            self.verdicts += [RuleVerdict(f"{name}/{id_}", UNKNOWN, reason=str(unseen)) for id_ in rules]
+            self.verdicts += observe_control()
+        except ObservationError as unseen:
+            self.verdicts += [RuleVerdict(f"{name}/{rule_name}", UNKNOWN, reason=str(unseen)) for rule_name in rules]
         except ControlError as error:
             self.errors.append({"control": name, "message": str(error)})
-            self.verdicts += [RuleVerdict(f"{name}/{id_}", ERROR, reason=str(error)) for id_ in rules]
+            self.verdicts += [RuleVerdict(f"{name}/{rule_name}", ERROR, reason=str(error)) for rule_name in rules]
 
 
 def observe(
@@ -93,8 +93,8 @@ def observe(
     ValueError for an unusable plan.
     """
     plans.compute_once(plan, "checked", lambda: plans.check_plan(plan))
-    plan, _ = resolved_here(host, plan)
-    started, seen = time.monotonic(), _Seen()
+    plan, _ = resolve_plan_here(host, plan)
+    started, results = time.monotonic(), _ControlResults()
     checked_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     names = [name for name in CONTROLS if name in plan["controls"] and name in (set(only) or CONTROLS)]
     watched = has_watch(host, plan, only)
@@ -103,33 +103,39 @@ def observe(
         from .watch.heartbeat import Heartbeat
 
         heartbeat = Heartbeat(host)
-    with host.still():
+    with host.cache_reads():
         for name in names:
-            seen.add(name, plan["controls"][name]["services"], partial(_observed, host, plan, name))
+            results.add_verdicts(name, plan["controls"][name]["services"], partial(_observe_control, host, plan, name))
     if probe and "browser" in names:
-        seen.add("browser", ["probe"], lambda: [probed(host, plan)])
+        results.add_verdicts("browser", ["probe"], lambda: [probed(host, plan)])
     if has_group_policy(host, plan, only):
         from .controls.group_policy.identity import slug
 
-        slugs = [slug(one["name"]) for one in plan["group_policy"]["objects"]] if "group_policy" in plan else []
-        seen.add(GROUP_POLICY, slugs, partial(_observed, host, plan, GROUP_POLICY))
+        slugs = (
+            [slug(policy_object["name"]) for policy_object in plan["group_policy"]["objects"]]
+            if "group_policy" in plan
+            else []
+        )
+        results.add_verdicts(GROUP_POLICY, slugs, partial(_observe_control, host, plan, GROUP_POLICY))
     if watched:
         from .watch import installed
 
-        drifted_here = [verdict for verdict in seen.verdicts if verdict.drifted]
-        seen.add(WATCH, installed.RULES, lambda: installed.observe(host, plan, watch, heartbeat, drifted_here))
+        drifted_here = [verdict for verdict in results.verdicts if verdict.drifted]
+        results.add_verdicts(
+            WATCH, installed.RULE_NAMES, lambda: installed.observe_watch(host, plan, watch, heartbeat, drifted_here)
+        )
     record = make_host_record(
         plan_digest=plan["digest"],
         checked_at=checked_at,
-        platform=host.platform(),
-        verdicts=seen.verdicts,
-        errors=seen.errors,
+        platform=host.describe_platform(),
+        verdicts=results.verdicts,
+        errors=results.errors,
         duration_ms=round((time.monotonic() - started) * 1000),
         nothing_known={name: len(plan["controls"][name].get("nothing_known", ())) for name in names},
     )
-    drifted = {verdict.rule.partition("/")[0] for verdict in seen.verdicts if verdict.drifted}
+    drifted = {verdict.rule.partition("/")[0] for verdict in results.verdicts if verdict.drifted}
     _add_fields(record, host, plan, bool(drifted), watched)
-    return record, [name for name in ALL if name in drifted]
+    return record, [name for name in ALL_CONTROLS if name in drifted]
 
 
 def _add_fields(record: ObservedRecord, host: Host, plan: Plan, drifted: bool, watched: bool) -> None:
@@ -138,54 +144,56 @@ def _add_fields(record: ObservedRecord, host: Host, plan: Plan, drifted: bool, w
     if "catalog" in plan:
         record["catalog"] = plan["catalog"]
     if drifted:
-        from .system.sessions import users
+        from .system.sessions import list_logged_in_users
 
-        record["logged_in"] = users(host)
+        record["logged_in"] = list_logged_in_users(host)
     if watched and host.privileged:
-        from .watch.state.summary import summary
+        from .watch.state.summary import summarise_watch
 
-        with contextlib.suppress(Unseen):
-            record["watch"] = summary(host, plan)
+        with contextlib.suppress(ObservationError):
+            record["watch"] = summarise_watch(host, plan)
 
 
 def has_watch(host: Host, plan: Plan, only: Iterable[str]) -> bool:
     """Whether an observation of these controls (none: of all) is about a host that has a watcher, or should have."""
-    return _has_beside(host, plan, only, WATCH, "watch")
+    return _is_part_observed(host, plan, only, WATCH, "watch")
 
 
 def has_group_policy(host: Host, plan: Plan, only: Iterable[str]) -> bool:
     """Whether an observation of these controls (none: of all) is about a domain controller with objects of ours."""
-    return _has_beside(host, plan, only, GROUP_POLICY, "group_policy/state.json")
+    return _is_part_observed(host, plan, only, GROUP_POLICY, "group_policy/state.json")
 
 
-def _has_beside(host: Host, plan: Plan, only: Iterable[str], name: str, state: str) -> bool:
+def _is_part_observed(host: Host, plan: Plan, only: Iterable[str], name: str, state: str) -> bool:
     """Whether an observation of these controls is about what the plan has beside them under a name, or what the host
     still has of it: its `state`, below our directory.
     """
     if set(CONTROLS) - (set(only) or set(CONTROLS)):
         return False
     try:
-        return name in plan or host.stat(f"{STATE_DIRECTORY}/{state}") is not None
-    except Unseen:
+        return name in plan or host.find_entry(f"{STATE_DIRECTORY}/{state}") is not None
+    except ObservationError:
         return False
 
 
-def resolved_here(host: Host, plan: Plan) -> tuple[Plan, list[Refusal]]:
+def resolve_plan_here(host: Host, plan: Plan) -> tuple[Plan, list[Refusal]]:
     """The plan with what only the host can say of it: which waivers are open at this hour, and who is in its groups;
     and the groups whose members are not known. The same object where nothing of it has hours or groups.
     """
     if not plans.compute_once(plan, "has hours or groups", lambda: plans.has_hours_or_groups(plan)):
         return plan, []
-    from .plan_groups import here_and_now
+    from .plan_groups import resolve_here_and_now
 
-    plan, missed = here_and_now(host, plan)
-    return plan, [Refusal(f"{one.control}/{one.service}", f"group:{one.group}", str(one)) for one in missed]
+    plan, unresolved = resolve_here_and_now(host, plan)
+    return plan, [
+        Refusal(f"{group.control}/{group.service}", f"group:{group.group}", str(group)) for group in unresolved
+    ]
 
 
-def _observed(host: Host, plan: Plan, name: str) -> list[RuleVerdict]:
+def _observe_control(host: Host, plan: Plan, name: str) -> list[RuleVerdict]:
     """The verdicts of a control on a host."""
-    if host.system != "Linux":
-        raise Unseen(f"{host.system} is not supported yet")
+    if host.kernel_name != "Linux":
+        raise ObservationError(f"{host.kernel_name} is not supported yet")
     return control(name).observe(host, plan)
 
 
@@ -204,10 +212,10 @@ def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> Obse
         record = record_of(host, plan, controls)
     except ValueError as error:
         return {"changed": False, "failed": True, "msg": str(error)}
-    return gated({"changed": False, "record": record, "drifted": [], "privileged": host.privileged}, gate)
+    return apply_gate({"changed": False, "record": record, "drifted": [], "privileged": host.privileged}, gate)
 
 
-def gated(answer: ObservationAnswer, gate: str) -> ObservationAnswer:
+def apply_gate(answer: ObservationAnswer, gate: str) -> ObservationAnswer:
     """An answer, with {failed, msg} where the gate makes the host fail."""
     state = answer["record"]["state"]
     if state not in GATES[gate]:
@@ -238,40 +246,42 @@ def compliance_state(
     it. Where that cannot be, the answer has the reason as {not_installed}. `watch` is as for `observe`; a run that
     remembers is also what renews the plan that a watcher holds. `macos`: this code was made for a Mac.
     """
-    if host.system == DARWIN:
-        return on_macos(host, plan, controls, gate) if macos else NOT_FOR_MACS
-    host.learns = remember
+    if host.kernel_name == DARWIN:
+        return on_macos(host, plan, controls, gate) if macos else MACOS_CODE_LACKING
+    host.saves_state = remember
     if remember and host.privileged and has_watch(host, plan, controls):
-        from .watch.installed import renew
+        from .watch.installed import confirm_plan
 
-        with contextlib.suppress(ControlError, Unseen):  # it is then seen to be stale
-            renew(host, plan, watch)
+        with contextlib.suppress(ControlError, ObservationError):  # it is then seen to be stale
+            confirm_plan(host, plan, watch)
     try:
         record, drifted = observe(host, plan, controls, probe, watch)
     except ValueError as error:
         return {"changed": False, "failed": True, "msg": str(error)}
     if remember and host.privileged:
-        for keep in host.state_savers:
-            with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
-                keep(will_correct)
+        for save_state in host.state_savers:
+            with contextlib.suppress(ControlError, ObservationError):  # a host where that cannot be only loses time
+                save_state(will_correct)
     answer: ObservationAnswer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
     if remember and host.privileged and has_watch(host, plan, ()):
         from .watch.state.reservations import note_observation
 
-        with contextlib.suppress(ControlError, Unseen):  # reservations end at their deadline
-            if names := note_observation(host, set(controls) or ALL, record, drifted, is_last=not will_correct):
+        with contextlib.suppress(ControlError, ObservationError):  # reservations end at their deadline
+            if names := note_observation(
+                host, set(controls) or ALL_CONTROLS, record, drifted, is_last=not will_correct
+            ):
                 answer["unwatched"] = names
     if remember and host.privileged and program is not None:
-        from .audit_program import install
+        from .audit_program import install_program
 
         try:
-            install(host, program)
-        except (ControlError, Unseen) as error:
+            install_program(host, program)
+        except (ControlError, ObservationError) as error:
             answer["not_installed"] = str(error)
-    return answer if drifted and will_correct else gated(answer, gate)
+    return answer if drifted and will_correct else apply_gate(answer, gate)
 
 
-def _carry_out(changes: Changes, doing: Callable[[Changes], Carried]) -> tuple[Carried, str]:
+def _try_changes(changes: Changes, doing: Callable[[Changes], Carried]) -> tuple[Carried, str]:
     """Carry changes out; what they came to, and what failed of the host's ("" for nothing). Raises ControlError."""
     try:
         return doing(changes), ""
@@ -296,51 +306,53 @@ def change(
     before anything is observed. A run reserves the control there (watch/state/reservations.py). Raises ControlError,
     which then names in `done` the actions that were carried out before it.
     """
-    from .audit_program import PROGRAM
-    from .cache import forget
-    from .watch.state.reservations import LIFTED, reserve_control
+    from .audit_program import PROGRAM_PATH
+    from .cache import clear_cache
+    from .watch.state.reservations import LIFTED_DIGEST, reserve_control
 
     plans.check_plan(plan)
     host.require_root()
-    if host.system == DARWIN and lift:  # nothing was ever changed there
+    if host.kernel_name == DARWIN and lift:  # nothing was ever changed there
         return {"changed": False, "actions": [], "diff": [], "refused": [], "findings": []}
-    if host.system != "Linux":
-        raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
-    plan, missed = resolved_here(host, plan)
-    with host.exclusive() as turns:
-        left_alone = ""
+    if host.kernel_name != "Linux":
+        raise ControlError(f"{host.kernel_name} cannot be enforced yet; see docs/coverage.md")
+    plan, unresolved = resolve_plan_here(host, plan)
+    with host.lock_host() as turns:
+        reservation_note = ""
         if begin:
             begin()
         elif not dry_run:
-            left_alone = reserve_control(host, name, LIFTED if lift else plan["digest"])
+            reservation_note = reserve_control(host, name, LIFTED_DIGEST if lift else plan["digest"])
         # What is beside the controls has its mode in each of its parts, and is also about what the plan has no longer.
         section = {"mode": "enforce"} if name == GROUP_POLICY else plan["controls"].get(name)
-        found: list[Finding] = []
+        findings: list[Finding] = []
         changes = Changes()
         if lift:
             changes = control(name).lift(host, plan)
-            if left_alone:
-                changes = changes._replace(notes=[*changes.notes, left_alone])
+            if reservation_note:
+                changes = changes._replace(notes=[*changes.notes, reservation_note])
         elif section is not None:
-            seen = control(name).observe(host, plan)
-            found = [finding for verdict in seen if verdict.state == NONCOMPLIANT for finding in verdict.findings]
+            verdicts = control(name).observe(host, plan)
+            findings = [
+                finding for verdict in verdicts if verdict.state == NONCOMPLIANT for finding in verdict.findings
+            ]
             if section["mode"] == "enforce":  # an audited control is only observed
                 changes = control(name).enforce(host, plan)
-        carried, failed = ({}, "") if dry_run else _carry_out(changes, doing)
-        if not dry_run and not failed:
+        carried, failure = ({}, "") if dry_run else _try_changes(changes, doing)
+        if not dry_run and not failure:
             if changes.afterwards:
                 changes.afterwards()
             if changes.actions:
-                turns.note()
+                turns.note_change()
             if lift:
-                turns.forget()
-                forget(host)
-                host.delete(PROGRAM)
+                turns.forget_changes()
+                clear_cache(host)
+                host.delete_file(PROGRAM_PATH)
     if carried.get("later"):
         from .controls.users_tools import run_users_tools
 
         carried = run_users_tools(host, carried)
-    if failed:
-        raise ControlError(failed, done=carried["done"])
-    missed = [one for one in missed if one.rule.partition("/")[0] == name and not lift]
-    return answer_of_change(changes, carried, [*refusals(carried.get("left", ())), *missed], found)
+    if failure:
+        raise ControlError(failure, done=carried["done"])
+    unresolved = [refusal for refusal in unresolved if refusal.rule.partition("/")[0] == name and not lift]
+    return answer_of_change(changes, carried, [*refusals(carried.get("left", ())), *unresolved], findings)

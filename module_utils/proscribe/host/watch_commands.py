@@ -10,104 +10,107 @@ from importlib._bootstrap_external import MAGIC_NUMBER
 from typing import Any, Callable, Sequence
 
 from . import run
-from .system import ControlError, Host, Unseen
+from .system import ControlError, Host, ObservationError
 from .watch.state import files, journal, pause
-from .watch.state.reservations import Superseded, is_being_installed
+from .watch.state.reservations import SupersededError, is_being_installed
 
-USAGE = """\
+USAGE_TEXT = """\
 proscribe-watch observe             observe this host now, and correct what has drifted
 proscribe-watch freeze 2h "reason"  correct nothing for a while, at most 7d; the reason goes into the host's record
 proscribe-watch thaw                end that now
 proscribe-watch status              what the watch does, and what it saw last
 """
-CHECKSUM = 8  # hexadecimal digits, which a cached file begins with, against damage (stored_watch.py)
+CHECKSUM_DIGITS = 8  # hexadecimal digits, which a cached file begins with, against damage (stored_watch.py)
 NOT_INSTALLED = "the watch is not installed: an enforcing run with proscribe_watch installs it"
 
 
-def main(words: Sequence[str], by: str, started_by: str, marshalled: Callable[[], bytes | None]) -> int:
-    """Do what the words ask for; the exit code. `by` is who calls, and `started_by` the unit that had systemd do so (""
+def main(arguments: Sequence[str], caller: str, starting_unit: str, marshalled: Callable[[], bytes | None]) -> int:
+    """Do what the words ask for; the exit code. `caller` is who calls, and `starting_unit` the unit that had systemd do so (""
     for none). `marshalled` gives the compiled code where it did not come out of the cache.
     """
     host = Host()
-    host.started_by = started_by
-    host.by = "this host's own observation (proscribe-watch)"
+    host.starting_unit = starting_unit
+    host.changed_by = "this host's own observation (proscribe-watch)"
     try:
-        known = files.settings(host)
-        if known is None:
+        settings = files.read_settings(host)
+        if settings is None:
             raise ControlError(NOT_INSTALLED)
-        if list(words) == ["observe"]:
-            return _observe(host, known, marshalled)
-        if list(words) == ["launches"]:
+        if list(arguments) == ["observe"]:
+            return _run_observation(host, settings, marshalled)
+        if list(arguments) == ["launches"]:
             from .watch import launches
 
-            launches.main(host)
+            launches.run_launches(host)
             return 0
-        if len(words) == 3 and words[0] == "freeze":
-            print(f"frozen until {pause.freeze(host, words[1], words[2], by)}")
+        if len(arguments) == 3 and arguments[0] == "freeze":
+            print(f"frozen until {pause.freeze_watch(host, arguments[1], arguments[2], caller)}")
             return 0
-        if list(words) == ["thaw"]:
-            print("the watch corrects again" if pause.thaw(host) else "it was not frozen")
+        if list(arguments) == ["thaw"]:
+            print("the watch corrects again" if pause.end_pause(host) else "it was not frozen")
             return 0
-        if list(words) == ["status"]:
-            from .watch.status import status
+        if list(arguments) == ["status"]:
+            from .watch.status import format_status
 
-            print(status(host, known), end="")
+            print(format_status(host, settings), end="")
             return 0
-    except files.Damaged as damaged:
+    except files.DamagedFileError as damaged:
         if is_being_installed(host):
             return 0  # its files do not fit its settings for a moment
-        with contextlib.suppress(ControlError, Unseen):
-            last = journal.read(host)[0][-1:]
-            if not last or (last[0]["event"], last[0].get("file")) != ("damaged", damaged.file):  # once
-                journal.append(host, "damaged", file=damaged.file)
+        with contextlib.suppress(ControlError, ObservationError):
+            last_lines = journal.read_journal(host)[0][-1:]
+            if not last_lines or (last_lines[0]["event"], last_lines[0].get("file")) != (
+                "damaged",
+                damaged.file,
+            ):  # once
+                journal.append_event(host, "damaged", file=damaged.file)
         print(
             f"proscribe-watch: {damaged}: nothing was run; the next run of the controller repairs it", file=sys.stderr
         )
         return 1
-    except (ControlError, Unseen, ValueError) as error:
+    except (ControlError, ObservationError, ValueError) as error:
         print(f"proscribe-watch: {error}", file=sys.stderr)
         return 1
-    print(USAGE, end="", file=sys.stderr)
+    print(USAGE_TEXT, end="", file=sys.stderr)
     return 2
 
 
-def _observe(host: Host, known: files.Settings, marshalled: Callable[[], bytes | None]) -> int:
-    from .watch.observation import Operations, observed
+def _run_observation(host: Host, settings: files.WatchSettings, marshalled: Callable[[], bytes | None]) -> int:
+    from .watch.observation import HostOperations, observe_host
 
-    named = f"{known.files.get(files.CODE, '')}-{MAGIC_NUMBER.hex()}"
-    parts: dict[str, bytes] = {}
-    used = {named}
+    code_name = f"{settings.files.get(files.CODE_PATH, '')}-{MAGIC_NUMBER.hex()}"
+    cache_files: dict[str, bytes] = {}
+    used_names = {code_name}
 
-    def cached(digest: str) -> Any:
-        name = f"{named}-{digest.rpartition(':')[2]}"
-        used.add(name)
-        return _cached(host, name)
+    def read_cached_plan(digest: str) -> Any:
+        name = f"{code_name}-{digest.rpartition(':')[2]}"
+        used_names.add(name)
+        return _read_cached(host, name)
 
-    def keep(digest: str, content: Any) -> None:
-        parts[f"{named}-{digest.rpartition(':')[2]}"] = marshal.dumps(content)
+    def cache_plan(digest: str, content: Any) -> None:
+        cache_files[f"{code_name}-{digest.rpartition(':')[2]}"] = marshal.dumps(content)
 
     try:
-        unsaved = observed(host, known, Operations(run.observe, run.change), cached, keep)
-    except Superseded as superseded:
+        unsaved = observe_host(host, settings, HostOperations(run.observe, run.change), read_cached_plan, cache_plan)
+    except SupersededError as superseded:
         print(f"proscribe-watch: {superseded}")
         return 0
     if compiled := marshalled():
-        parts[named] = compiled
-    if parts:
-        with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
-            for name in {*host.list(files.CACHE)} - used:
-                host.delete(f"{files.CACHE}/{name}")
-            for name, content in parts.items():
-                host.write(f"{files.CACHE}/{name}", b"%08x" % binascii.crc32(content) + content, 0o600)
-    for why in unsaved:
-        print(f"proscribe-watch: {why}", file=sys.stderr)
+        cache_files[code_name] = compiled
+    if cache_files:
+        with contextlib.suppress(ControlError, ObservationError):  # a host where that cannot be only loses time
+            for name in {*host.list_directory(files.CACHE_DIRECTORY)} - used_names:
+                host.delete_file(f"{files.CACHE_DIRECTORY}/{name}")
+            for name, content in cache_files.items():
+                host.write_file(f"{files.CACHE_DIRECTORY}/{name}", b"%08x" % binascii.crc32(content) + content, 0o600)
+    for reason in unsaved:
+        print(f"proscribe-watch: {reason}", file=sys.stderr)
     return 1 if unsaved else 0
 
 
-def _cached(host: Host, name: str) -> Any:
+def _read_cached(host: Host, name: str) -> Any:
     """What an earlier observation cached under a name; None for nothing, and for what is not what it cached."""
-    with contextlib.suppress(files.Damaged, Unseen, ValueError, EOFError, TypeError):
-        content = files.content_of(host, f"{files.CACHE}/{name}") or b""
-        if content and b"%08x" % binascii.crc32(content[CHECKSUM:]) == content[:CHECKSUM]:
-            return marshal.loads(content[CHECKSUM:])
+    with contextlib.suppress(files.DamagedFileError, ObservationError, ValueError, EOFError, TypeError):
+        content = files.read_watch_file(host, f"{files.CACHE_DIRECTORY}/{name}") or b""
+        if content and b"%08x" % binascii.crc32(content[CHECKSUM_DIGITS:]) == content[:CHECKSUM_DIGITS]:
+            return marshal.loads(content[CHECKSUM_DIGITS:])
     return None

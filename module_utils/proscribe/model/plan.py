@@ -26,7 +26,7 @@ why: then they are not restricted, and the rule is unknown (`finding.judge`).
 
 `hours` are openings of a week on the host's own clock: `[[day (0 is Monday), minute of that day from which, and until
 which], ...]`. A waived service with `hours` has `otherwise`, its mode at other times. In browser and dns it has `opens`
-{service: [names]}: what others allow while it is open. plan_groups.here_and_now resolves hours and groups.
+{service: [names]}: what others allow while it is open. plan_groups.resolve_here_and_now resolves hours and groups.
 
 Identifiers by control:
     apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/],
@@ -120,7 +120,7 @@ def add_cache(plan: Plan, cache: dict[str, object]) -> Plan:
 
 
 def mark_resolved(plan: Plan) -> Plan:
-    """A plan as it is on a host at a moment (plan_groups.here_and_now), with the digest of the compiled plan, which was
+    """A plan as it is on a host at a moment (plan_groups.resolve_here_and_now), with the digest of the compiled plan, which was
     checked before: it is another content. What follows from it is not cached.
     """
     return ResolvedPlan(plan)  # type: ignore[return-value] # a plan all the same
@@ -145,7 +145,7 @@ def compute_once(plan: Mapping[str, object], name: str, compute: Callable[[], An
 
 
 def has_hours_or_groups(plan: Plan) -> bool:
-    """Whether the plan says what only a host can resolve; plan_groups.here_and_now does."""
+    """Whether the plan says what only a host can resolve; plan_groups.resolve_here_and_now does."""
     return any(
         "hours" in opening or "posix_groups" in opening or "only" in opening
         for section in plan["controls"].values()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..base.moments import format_timestamp
-from ..host.audit_program import installable
+from ..host.audit_program import format_program
 from ..host.system import DARWIN
 from ..model.types.answer import ObservationAnswer
 from ..model.types.call import ObservationCall
@@ -98,7 +98,7 @@ def make_observation(run: CompiledRun, host: str, text: str, call: ObservationCa
         else store.make_code_part(call["probe"])
     )
     if call["remember"] and "audit_stored" in run:
-        call = {**call, "program": installable(AUDIT_TEXT) if host in run["audit_stored"] else ""}
+        call = {**call, "program": format_program(AUDIT_TEXT) if host in run["audit_stored"] else ""}
     if "watch" in run:
         call = {**call, "watch": {**run["watch"], "now": format_timestamp(time.time())}}
     return HostObservation(store, host, code, plan, call, seconds)

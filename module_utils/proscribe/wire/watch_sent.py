@@ -12,10 +12,10 @@ import lzma
 import time
 
 from ..base.moments import format_timestamp
-from ..host.audit_program import installable
-from ..host.watch.installed import release_of
+from ..host.audit_program import format_program
+from ..host.watch.installed import make_release_name
 from ..host.watch.program_text import WATCH_TEXT
-from ..host.watch.state.files import MOST_PLANS
+from ..host.watch.state.files import MAX_PLANS
 from ..model.types.call import ExpectedWatch
 from ..model.types.plan import Plan
 from .store import PlanStore
@@ -25,16 +25,16 @@ from .stream import pack_watch_code
 @functools.cache
 def make_expected_watch() -> ExpectedWatch:
     """What an observation of a host needs to see whether its watcher is this run's: {release}."""
-    return {"release": release_of(installable(WATCH_TEXT).encode(), pack_watch_code())}
+    return {"release": make_release_name(format_program(WATCH_TEXT).encode(), pack_watch_code())}
 
 
 def pack_watch(store: PlanStore, plan: Plan) -> str:
     """What the module `host_watch` is given, packed as text. Raises OSError for a plan that is not in the store."""
     plans = [plan]
-    while (later := plans[-1].get("later")) and len(plans) < MOST_PLANS:
+    while (later := plans[-1].get("later")) and len(plans) < MAX_PLANS:
         plans.append(store.read_stored_plan(later["plan"]))
     sent = {
-        "program": installable(WATCH_TEXT),
+        "program": format_program(WATCH_TEXT),
         "code": base64.b64encode(pack_watch_code()).decode(),
         "plans": plans,
         "now": format_timestamp(time.time()),

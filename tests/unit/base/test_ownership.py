@@ -13,7 +13,7 @@ from proscribe.base.others import list_acl_rights, read_acl
 from proscribe.base.ownership import describe_others, find_exposed_below
 from proscribe.host.schedule.reach import require_own
 from proscribe.host.system import ControlError, Host
-from proscribe.host.system.roots_own import changeable
+from proscribe.host.system.roots_own import find_changeable_part
 from refusals import make_refusal
 
 NOBODY = 65534
@@ -116,20 +116,23 @@ def test_file_that_others_can_change_is_so_for_all_who_ask(place, rights, listed
         except OSError as error:
             pytest.skip(f"the file system has no ACLs: {error}")
         with file.open("rb") as opened:
-            assert read_acl(opened.fileno()) == read_acl(file) == acl == host.acl("/roles/main.yml")
-        assert read_acl(place / "link") == host.acl("/link") == b""
+            assert read_acl(opened.fileno()) == read_acl(file) == acl == host.read_acl("/roles/main.yml")
+        assert read_acl(place / "link") == host.read_acl("/link") == b""
     strict, tool, trusted = expected
-    assert host.others("/roles/main.yml", file.lstat()) == strict
-    assert changeable(str(file)) == str(file) * tool and (find_exposed_below(str(file), {4321}) is not None) is trusted
+    assert host.describe_write_access("/roles/main.yml", file.lstat()) == strict
+    assert (
+        find_changeable_part(str(file)) == str(file) * tool
+        and (find_exposed_below(str(file), {4321}) is not None) is trusted
+    )
 
 
 def test_root_and_the_account_that_made_a_fixture_own_its_files(place):
     for path in (place, place / "roles"):
         os.chown(path, 4321, 0)
     seen = (place / "roles").lstat()
-    assert Host(str(place)).others("/roles", seen) == ""
-    assert Host().others(str(place / "roles"), seen) == "uid 4321, mode 755"
-    assert Host().others(str(place / "roles"), seen, trusted=(4321,)) == ""
+    assert Host(str(place)).describe_write_access("/roles", seen) == ""
+    assert Host().describe_write_access(str(place / "roles"), seen) == "uid 4321, mode 755"
+    assert Host().describe_write_access(str(place / "roles"), seen, trusted_uids=(4321,)) == ""
 
 
 def test_account_that_is_gone_hides_no_other(monkeypatch):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from proscribe.host.controls.dns import rendering
 from proscribe.host.controls.dns.backends.registry import FILTERS
 from proscribe.host.controls.dns.question import TXT
-from proscribe.host.system import Host, Result
+from proscribe.host.system import Host, ToolResult
 
 UPSTREAM = "192.0.2.77"  # what the resolver asks, by its own configuration
 OPENED = "photos.wechat.com"  # what a line of the organisation's own opens
@@ -100,11 +100,11 @@ class Machine(Host):
         if "show" in argv:
             state = {True: ("active", 77), False: ("inactive", 0)}
             units = [(unit, *state[unit == self.unit]) for unit in argv[argv.index("--") + 1 :]]
-            return Result(
+            return ToolResult(
                 0, "\n".join(f"Id={unit}\nActiveState={how}\nMainPID={pid}\n" for unit, how, pid in units), ""
             )
         if argv[0].endswith("/busctl"):  # no link has a domain of its own
-            return Result(0, '{"type":"aa{sv}","data":[]}', "")
+            return ToolResult(0, '{"type":"aa{sv}","data":[]}', "")
         link = Path(self.root, SYSTEM, "multi-user.target.wants", argv[-1])
         if "enable" in argv and not link.is_symlink():
             link.symlink_to(f"/{SYSTEM}/{argv[-1]}")
@@ -112,10 +112,10 @@ class Machine(Host):
             link.unlink(missing_ok=True)
         if "restart" in argv or "reload" in argv:
             self.deaf = False
-        return Result(0, "", "")
+        return ToolResult(0, "", "")
 
-    def exchange(self, address, port, message, timeout):
-        text = rendering.digest_in(self.text(self.file) or "") if self.file and not self.deaf else ""
+    def send_datagram(self, address, port, message, timeout):
+        text = rendering.digest_in(self.read_text(self.file) or "") if self.file and not self.deaf else ""
         return make_reply(message, text if int.from_bytes(message[-4:-2], "big") == TXT else "")
 
     def tree(self):

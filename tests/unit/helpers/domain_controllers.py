@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from proscribe.host.controls.group_policy.domain import same
-from proscribe.host.system import Host, Result
+from proscribe.host.system import Host, ToolResult
 from proscribe.model.plan import add_digest
 
 SYSVOL, DATABASE = "/var/lib/samba/sysvol", "/var/lib/samba/private/sam.ldb"
@@ -53,8 +53,8 @@ class Controller(Host):
     def require_root(self):
         pass
 
-    def attribute(self, path, name):
-        seen = self.stat(path)
+    def read_attribute(self, path, name):
+        seen = self.find_entry(path)
         return self.permissions.get(seen.st_ino, INHERITED).encode() if seen and name == "security.NTACL" else None
 
     def answer(self, argv, stdin=None, **_):
@@ -70,33 +70,33 @@ class Controller(Host):
                 ("--section-name=sysvol", "--parameter-name=path"): SYSVOL,
                 ("--parameter-name=private dir",): "/var/lib/samba/private",
             }[tuple(argv[2:])]
-            return Result(0, f"{path}\n", "")
+            return ToolResult(0, f"{path}\n", "")
         if name == "samba-tool":
             return self._permissions(argv)
         assert argv[1:3] == ["-H", DATABASE]
         if name == "ldbsearch":
-            return Result(0, self._search(argv[3:]), "")
+            return ToolResult(0, self._search(argv[3:]), "")
         if name == "ldbdel":
             below = same(argv[-1])
             gone = [dn for dn in self.objects if same(dn) == below or same(dn).endswith(f",{below}")]
             for dn in gone:
                 del self.objects[dn]
-            return Result(0 if gone else 1, "", "")
+            return ToolResult(0 if gone else 1, "", "")
         before = {dn: {key: [*values] for key, values in entry.items()} for dn, entry in self.objects.items()}
         try:
             for record in (stdin or "").split("\n\n"):
                 self._modify(record)
         except LookupError as error:  # all of it or nothing
             self.objects = before
-            return Result(16, "", f"No such attribute: {error}")
-        return Result(0, "", "")
+            return ToolResult(16, "", f"No such attribute: {error}")
+        return ToolResult(0, "", "")
 
     def _permissions(self, argv):
-        seen = self.stat(argv[-1])
+        seen = self.find_entry(argv[-1])
         assert seen is not None and argv[1] == "ntacl"
         if argv[2] == "set":
             self.permissions[seen.st_ino] = argv[3]
-        return Result(0, self.permissions.get(seen.st_ino, INHERITED) + "\n", "")
+        return ToolResult(0, self.permissions.get(seen.st_ino, INHERITED) + "\n", "")
 
     def _search(self, words):
         base, scope = words[1], words[3]

@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
-from proscribe.host.system import Host, Result
+from proscribe.host.system import Host, ToolResult
 
-DONE = Result(0, "", "")
+DONE = ToolResult(0, "", "")
 
 
 class Tools:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from proscribe.host.controls.firewall import boot
-from proscribe.host.system import Generation, Host, Result
+from proscribe.host.system import Host, RulesetGeneration, ToolResult
 
 NFT, WHERE = "/usr/sbin/nft", "inet proscribe"
 BOOT_FILE = "/etc/proscribe/firewall.nft"
@@ -15,7 +15,7 @@ LOAD_ENABLED = f"/etc/systemd/system/sysinit.target.wants/{LOAD_UNIT}"
 PROGRAM = "/usr/libexec/proscribe/firewall"
 CHANGE_FOLDER = "/run/proscribe/firewall-change"
 TRACE = "/var/lib/proscribe/firewall-taken-back"
-DONE, NO_TABLE = Result(0, "", ""), Result(1, "", "Error: No such file or directory")
+DONE, NO_TABLE = ToolResult(0, "", ""), ToolResult(1, "", "Error: No such file or directory")
 
 
 def make_section(services: Mapping[str, Any] = {}, **settings: Any) -> dict[str, Any]:
@@ -33,21 +33,27 @@ class FirewallHost(Host):
 
     privileged = True
 
-    def __init__(self, root: Path, *tools: str, table: str | Result = NO_TABLE) -> None:
+    def __init__(self, root: Path, *tools: str, table: str | ToolResult = NO_TABLE) -> None:
         super().__init__(str(root), self.answer)
-        listed = Result(0, table, "") if isinstance(table, str) else table
-        denied = Result(1, "", "unshare: unshare failed: Operation not permitted")
-        self.answers = {"counters": DONE, "-y": DONE, "list": listed, "is-active": Result(3, "", ""), "unshare": denied}
+        listed = ToolResult(0, table, "") if isinstance(table, str) else table
+        denied = ToolResult(1, "", "unshare: unshare failed: Operation not permitted")
+        self.answers = {
+            "counters": DONE,
+            "-y": DONE,
+            "list": listed,
+            "is-active": ToolResult(3, "", ""),
+            "unshare": denied,
+        }
         self.ran: list[list[str]] = []
         self.inputs: list[str] = []
-        self.generation: Generation | None = None
+        self.generation: RulesetGeneration | None = None
         self.generations_per_load = 0
         for folder in ("run/systemd/system", "var/lib", "etc"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         for tool in tools:
             self.lay(f"/usr/sbin/{tool}", mode=0o755)
 
-    def answer(self, argv: Sequence[str], **options: Any) -> Result:
+    def answer(self, argv: Sequence[str], **options: Any) -> ToolResult:
         self.ran.append(list(argv))
         self.inputs.append(options.get("stdin", ""))
         if self.generation and "-f" in argv:
@@ -56,7 +62,7 @@ class FirewallHost(Host):
             self.path(f"{CHANGE_FOLDER}/pending-{argv[2]}").unlink()
         return next((result for word, result in self.answers.items() if word in argv), DONE)
 
-    def ruleset_generation(self) -> Generation | None:
+    def read_ruleset_generation(self) -> RulesetGeneration | None:
         return self.generation
 
     def path(self, path: str) -> Path:
@@ -71,7 +77,7 @@ class FirewallHost(Host):
 
     def lay_whole(self, text: str) -> None:
         """Leave the host as enforcing leaves it with this table."""
-        self.answers |= {"list": Result(0, text, ""), "is-active": DONE}
+        self.answers |= {"list": ToolResult(0, text, ""), "is-active": DONE}
         self.lay(BOOT_FILE, text, 0o600)
         self.lay(PROGRAM, boot.program_text(), 0o700)
         for unit in boot.units(NFT):

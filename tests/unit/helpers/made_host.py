@@ -5,7 +5,7 @@ from pathlib import Path
 
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.systems import dpkg
-from proscribe.host.system import Host, Result
+from proscribe.host.system import Host, ToolResult
 
 
 def plan(mode="enforce", **services):
@@ -50,20 +50,20 @@ class MadeHost(Host):
         names = [word for word in argv if word in self.packages]
         if argv[0] == "dpkg-query" and not names:
             rows = (f"{status} \t{name}\t{name}\t1.0\n" for name, status in self.packages.items())
-            return Result(0, "".join(rows), "")
+            return ToolResult(0, "".join(rows), "")
         if argv[0] == "dpkg-query":
-            return Result(0, "no no ", "")
+            return ToolResult(0, "no no ", "")
         if "--print-architecture" in argv:
-            return Result(0, "amd64\n", "")
+            return ToolResult(0, "amd64\n", "")
         if "--simulate" in argv:
             taken = [*names, *(self.dependents[name] for name in names if name in self.dependents)]
-            return Result(0, "".join(f"Remv {name} [1.0]\n" for name in taken), "")
+            return ToolResult(0, "".join(f"Remv {name} [1.0]\n" for name in taken), "")
         if "remove" in argv:
             for name in names:
                 self.packages[name] = "rc"
-            return Result(0, "", "")
+            return ToolResult(0, "", "")
         if argv[0] == dpkg.SCRIPT:
-            return Result(0 if self.text(dpkg.SCRIPT) == dpkg.GATE else 2, "", "")
+            return ToolResult(0 if self.read_text(dpkg.SCRIPT) == dpkg.GATE else 2, "", "")
         raise AssertionError(argv)
 
     def program(self, pid, exe, contained=False):
@@ -77,7 +77,7 @@ class MadeHost(Host):
     def end_program(self, program, *_):
         for process in program.processes:
             exe = Path(self.root) / "proc" / str(process.pid) / "exe"
-            if program.still(process._replace(exe=os.readlink(exe))):
+            if program.is_target(process._replace(exe=os.readlink(exe))):
                 exe.unlink()
 
 

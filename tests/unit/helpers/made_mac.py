@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from proscribe.host.controls.group_policy.policies import of_programs
-from proscribe.host.system import Host, Result
+from proscribe.host.system import Host, ToolResult
 from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 RUNNING = (
@@ -52,9 +52,9 @@ class Mac:
 
     @property
     def host(self) -> Host:
-        def run(argv: Sequence[str], **_: Any) -> Result:
+        def run(argv: Sequence[str], **_: Any) -> ToolResult:
             assert list(argv) == ["/bin/ps", "-axo", "pid=,uid=,comm="]
-            return Result(0, "".join(f"{line}\n" for line in self.running), "")
+            return ToolResult(0, "".join(f"{line}\n" for line in self.running), "")
 
         return Host(str(self.root), run)
 

@@ -114,7 +114,7 @@ def in_two_file_systems(monkeypatch, root):
 def enforced(host, *paths):
     """What an enforcing run does with copies that are still there."""
     actions = completing.unfinished(host)
-    actions += [moving.take(host, moving.Taking(path, ["telegram"], "tree")) for path in paths if host.stat(path)]
+    actions += [moving.take(host, moving.Taking(path, ["telegram"], "tree")) for path in paths if host.find_entry(path)]
     for action in actions:
         action.apply()
 
@@ -134,4 +134,4 @@ def restored(host, *ids, do="restore"):
 
 
 def folders(host):
-    return (name for name in host.list(ITEMS) if name != "README")
+    return (name for name in host.list_directory(ITEMS) if name != "README")

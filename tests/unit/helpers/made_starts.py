@@ -104,7 +104,7 @@ def started(place, command):
     process = subprocess.Popen([*AS_USER, *command], cwd=place, start_new_session=True)
     try:
         until(lambda: is_asleep(process.pid), BUSY)
-        seen = Host().process(process.pid)
+        seen = Host().find_process(process.pid)
         assert seen is not None
         yield seen
     finally:
@@ -117,5 +117,5 @@ def is_asleep(pid):
     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     calls = Path(f"/proc/{pid}/syscall").read_text().split()[:1]
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    done = all(Host().state(Process(int(child), "")) == "Z" for child in children)
+    done = all(Host().read_process_state(Process(int(child), "")) == "Z" for child in children)
     return words[-2:] == [b"600", b""] and calls == [CLOCK_NANOSLEEP] and done

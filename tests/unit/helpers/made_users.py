@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from proscribe.host.controls.apps.systems.each_place import joined
+from proscribe.host.controls.apps.systems.each_place import summarise_reasons
 from proscribe.host.controls.apps.systems.package import Package, PackageSystem
 from proscribe.host.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host.system import Host, User
@@ -42,9 +42,9 @@ def put_link(root: Path, path: str, target: str, uid: int = ALICE.uid) -> Path:
 
 def everywhere(system: PackageSystem, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     """What a package system says of the host and of all its users, and the first reason for what it cannot say."""
-    answers = [system.query(host, ids), *(system.query_of(host, user, ids) for user in host.users())]
+    answers = [system.query(host, ids), *(system.query_of(host, user, ids) for user in host.list_users())]
     unseen = [blind for _, blind in answers if blind]
-    return [package for found, _ in answers for package in found], joined(unseen)
+    return [package for found, _ in answers for package in found], summarise_reasons(unseen)
 
 
 def untried(paths: Iterable[str]) -> list[str]:

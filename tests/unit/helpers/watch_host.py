@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from proscribe.host.system import Host, Result
+from proscribe.host.system import Host, ToolResult
 from proscribe.host.watch import heartbeat, installing, restoring, units
 from proscribe.host.watch.starts import reported
 from proscribe.host.watch.state import files
@@ -27,14 +27,14 @@ class Made(Host):
         self.stopped = set()
         self.daemon = {}
 
-    def refused_execution(self, path):
+    def try_execution(self, path):
         """What the daemon does, once the kernel has reported it a start."""
-        if self.daemon is not None and units.LAUNCHES not in self.stopped:
+        if self.daemon is not None and units.LAUNCHES_UNIT not in self.stopped:
             self.link_process()
-            known = files.settings(self)
-            fields = {"pid": "7", "by": "fanotify", "read": files.identity(known) if known else ""}
-            beats = reported.noted_beat(os.getpid(), time.monotonic_ns())
-            self.write(reported.STATE, reported.report_of({**fields, "beats": beats, **self.daemon}))
+            known = files.read_settings(self)
+            fields = {"pid": "7", "by": "fanotify", "read": files.identify_settings(known) if known else ""}
+            beats = reported.format_beat(os.getpid(), time.monotonic_ns())
+            self.write_file(reported.REPORT_PATH, reported.format_report({**fields, "beats": beats, **self.daemon}))
         return errno.ENOEXEC
 
     def link_process(self):
@@ -48,24 +48,24 @@ class Made(Host):
         self.ran.append(" ".join(argv))
         verb, names = argv[1], [word for word in argv[2:] if not word.startswith("-")]
         if verb == "is-active":
-            down = [name in self.stopped or self.stat(f"{units.FOLDER}/{name}") is None for name in names]
-            return Result(3 if any(down) else 0, "".join("inactive\n" if one else "active\n" for one in down), "")
+            down = [name in self.stopped or self.find_entry(f"{units.UNIT_DIRECTORY}/{name}") is None for name in names]
+            return ToolResult(3 if any(down) else 0, "".join("inactive\n" if one else "active\n" for one in down), "")
         if verb == "reenable":
-            self.write(units.ENABLED[names[0]], "a link")
+            self.write_file(units.ENABLING_LINKS[names[0]], "a link")
         if verb in ("start", "restart"):
             self.stopped -= set(names)
-            self.daemon = {} if units.LAUNCHES in names else self.daemon
-        return Result(0, "", "")
+            self.daemon = {} if units.LAUNCHES_UNIT in names else self.daemon
+        return ToolResult(0, "", "")
 
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     for directory in ("var/lib", "etc/systemd/system", "run/systemd/system", "usr/sbin", "usr/libexec"):
         (tmp_path / directory).mkdir(parents=True)
-    monkeypatch.setattr(installing, "interpreter", lambda: "/usr/bin/python3")
-    monkeypatch.setattr(heartbeat, "PATIENCE", 0.02)
+    monkeypatch.setattr(installing, "find_interpreter", lambda: "/usr/bin/python3")
+    monkeypatch.setattr(heartbeat, "ANSWER_TIMEOUT_SECONDS", 0.02)
     for module in (installing, restoring):
-        monkeypatch.setattr(module, "READY_WITHIN", 0.02)
+        monkeypatch.setattr(module, "READY_TIMEOUT_SECONDS", 0.02)
     return Made(str(tmp_path))
 
 

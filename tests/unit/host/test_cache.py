@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from proscribe.host import cache
-from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.host.system import ControlError, Host, ObservationError
 from refusals import make_refusal
 
 
@@ -16,7 +16,7 @@ def host(tmp_path, monkeypatch):
 
 
 def read_cache(host: Host) -> dict[str, tuple[str, int]]:
-    place = Path(host.root + cache.PLACE)
+    place = Path(host.root + cache.CACHE_DIRECTORY)
     paths = place.iterdir() if place.is_dir() else ()
     return {path.name: (path.read_text(), path.stat().st_mode & 0o777) for path in paths}
 
@@ -26,7 +26,7 @@ def test_new_parts_are_cached_and_older_ones_removed(host):
     assert read_cache(host) == {"code-1": ("code", 0o600), "plan-1": ("plan", 0o600)}
     assert cache.keep(host, {"code-1": None, "plan-2": b"other"})
     assert read_cache(host) == {"code-1": ("code", 0o600), "plan-2": ("other", 0o600)}
-    cache.forget(host)
+    cache.clear_cache(host)
     assert read_cache(host) == {}
 
 
@@ -36,11 +36,11 @@ def test_ordinary_user_caches_nothing(host, monkeypatch):
     assert not cache.keep(host, {"code-2": b"code"}) and list(read_cache(host)) == ["code-1"]
 
 
-@pytest.mark.parametrize("error", [ControlError("no"), Unseen("no")])
+@pytest.mark.parametrize("error", [ControlError("no"), ObservationError("no")])
 def test_cache_that_cannot_be_written_is_left(host, monkeypatch, error):
     assert cache.keep(host, {"code-1": b"code"})
     for name in ("write", "delete"):
         monkeypatch.setattr(Host, name, make_refusal(error))
     assert not cache.keep(host, {"code-1": b"code"})
-    cache.forget(host)
+    cache.clear_cache(host)
     assert list(read_cache(host)) == ["code-1"]

@@ -15,7 +15,7 @@ from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.macos import applications, apps, names, preferences, programs, property_list
 from proscribe.host.macos.observing import record_of
-from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.host.system import ControlError, Host, ObservationError
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
 from proscribe.model.plan import add_digest
 from proscribe.wire.replies import record as replies
@@ -38,10 +38,10 @@ def mac(tmp_path):
 class ClosedHost(Host):
     closed: tuple[str, ...] = ()
 
-    def list(self, path: str) -> list[str]:
+    def list_directory(self, path: str) -> list_directory[str]:
         if path in self.closed:
-            raise Unseen(f"{path} cannot be read")
-        return super().list(path)
+            raise ObservationError(f"{path} cannot be read")
+        return super().list_directory(path)
 
 
 def read_rules(host: Host, compiled: dict[str, Any], *controls: str) -> dict[str, dict[str, Any]]:
@@ -401,7 +401,7 @@ def test_property_list_that_is_deep_or_large_costs_little(mac):
     mac.file("/x.plist", content.ljust(1_048_576))
     assert property_list.read(mac.host, "/x.plist") == {"a": "b"}
     mac.file("/x.plist", content.ljust(1_048_576 + 1))
-    with pytest.raises((ControlError, Unseen)):
+    with pytest.raises((ControlError, ObservationError)):
         property_list.read(mac.host, "/x.plist")
 
 

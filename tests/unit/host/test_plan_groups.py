@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proscribe.controller.compile.waivers.hours import DAYS, windows
 from proscribe.host import run
 from proscribe.host.controls.firewall.exemptions import exempted_users
-from proscribe.host.plan_groups import resolved
+from proscribe.host.plan_groups import resolve_groups
 from proscribe.host.system import Host, User, groups
 from proscribe.model import plan as plans
 from proscribe.model.finding import Finding, find_covering_waiver, is_user_restricted, judge_rule
@@ -113,9 +113,9 @@ def host(tmp_path):
 
 
 def test_groups_of_this_machine_are_those_of_its_name_service():
-    assert "root" in groups.members(Host(), "root")
+    assert "root" in groups.list_members(Host(), "root")
     with pytest.raises(LookupError, match="no such group"):
-        groups.members(Host(), "no such group here")
+        groups.list_members(Host(), "no such group here")
 
 
 def of(user: str) -> Finding:
@@ -128,7 +128,7 @@ def refusals(host: Host, policy: Any, monkeypatch: pytest.MonkeyPatch) -> list[d
         enforce = staticmethod(lambda host, plan: run.Changes())
 
     monkeypatch.setattr(Host, "privileged", True)
-    monkeypatch.setattr(Host, "system", "Linux")
+    monkeypatch.setattr(Host, "kernel_name", "Linux")
     monkeypatch.setattr(run, "control", lambda name: Apps)
     (Path(host.root) / "run").mkdir()
     return list(run.change(host, policy, "apps")["refused"])
@@ -137,7 +137,7 @@ def refusals(host: Host, policy: Any, monkeypatch: pytest.MonkeyPatch) -> list[d
 def test_members_of_a_group_are_users_of_the_reported_waiver(host):
     reported = {"users": ["carol"], "posix_groups": ["press"]}
     compiled = plan("apps", a={"exceptions": [{"waiver": "w1", **reported}]})
-    found, _ = resolved(host, {**compiled, "waivers": {"w1": reported, "w2": {"users": []}}})
+    found, _ = resolve_groups(host, {**compiled, "waivers": {"w1": reported, "w2": {"users": []}}})
     assert found["waivers"] == {"w1": {**reported, "users": ["alice", "bob", "carol"]}, "w2": {"users": []}}
 
 
@@ -146,17 +146,17 @@ def test_packets_of_members_pass_at_their_hours_only(host):
     found = plan("firewall", a={"exceptions": [exception], "networks": ["192.0.2.0/24"]})
     assert exempted_users(entry(found, control="firewall")) == []  # nobody, until both are resolved
     for moment, users in ((OPEN, ["alice", "bob"]), (CLOSED, [])):
-        now, _ = resolved(host, resolve_hours(found, clock(moment)))
+        now, _ = resolve_groups(host, resolve_hours(found, clock(moment)))
         assert exempted_users(entry(now, control="firewall")) == users
 
 
 @pytest.mark.parametrize("group", ["nosuch", "nested", "huge"])
 def test_unknown_group_of_a_waiver_waives_nobody_and_is_named(host, group, monkeypatch):
     policy = plan("apps", a={"exceptions": [{"waiver": "w1", "users": [], "posix_groups": [group]}]}, b={})
-    found, (missed,) = resolved(host, policy)
+    found, (missed,) = resolve_groups(host, policy)
     verdict = judge_rule("apps/a", found["controls"]["apps"]["services"]["a"], [of("alice")])
     assert verdict.state == "noncompliant"
-    assert verdict.reason == f"waiver w1 waives nobody for the group {group}: {missed.why}"
+    assert verdict.reason == f"waiver w1 waives nobody for the group {group}: {missed.reason}"
     assert judge_rule("apps/b", found["controls"]["apps"]["services"]["b"], [of("alice")]).reason == ""
 
     (refused,) = refusals(host, policy, monkeypatch)
@@ -167,9 +167,9 @@ def test_unknown_group_of_a_waiver_waives_nobody_and_is_named(host, group, monke
 def test_unknown_group_of_a_restriction_leaves_the_rule_unknown(host, group, monkeypatch):
     """The rule is not compliant, and nobody is restricted who may not be a member."""
     policy = plan("apps", a={"only": {"posix_groups": [group, "alice"]}})
-    found, (missed,) = resolved(host, policy)
+    found, (missed,) = resolve_groups(host, policy)
     now = entry(found, control="apps")
-    said = f"nobody is known for whom the group {group} restricts this: {missed.why}"
+    said = f"nobody is known for whom the group {group} restricts this: {missed.reason}"
     assert now["only"] == {"users": ["alice"], "unresolved": said} and not is_user_restricted(now, of("bob"))
     assert judge_rule("apps/a", now, [])[1:5] == ("unknown", (), "", said)
     assert judge_rule("apps/a", now, [], "no root")[4] == f"no root; {said}"
@@ -183,12 +183,12 @@ def test_unknown_group_of_a_restriction_leaves_the_rule_unknown(host, group, mon
 def test_member_that_a_directory_does_not_list_is_restricted_and_not_waived(monkeypatch):
     """SSSD with ignore_group_members lists nobody, and an own group is only in the account's entry."""
     host = Host()
-    monkeypatch.setattr(groups, "_listed", lambda host, name: (60000, []) if name == "contractors" else None)
-    monkeypatch.setattr(Host, "users", lambda self: [User("daemon", 1, 1, "/usr/sbin"), User("bin", 2, 2, "/bin")])
+    monkeypatch.setattr(groups, "_find_group", lambda host, name: (60000, []) if name == "contractors" else None)
+    monkeypatch.setattr(Host, "list_users", lambda self: [User("daemon", 1, 1, "/usr/sbin"), User("bin", 2, 2, "/bin")])
     monkeypatch.setattr(os, "getgrouplist", lambda name, gid: [gid, 60000] if name == "daemon" else [gid])
     exception = {"waiver": "w1", "users": [], "posix_groups": ["contractors"]}
     section = {"only": {"posix_groups": ["contractors"]}, "exceptions": [exception]}
-    found, missed = resolved(host, plan("apps", a=section))
+    found, missed = resolve_groups(host, plan("apps", a=section))
     now = entry(found, control="apps")
     assert (now["only"], missed) == ({"users": ["daemon"]}, [])
     assert now["exceptions"] == [{"waiver": "w1", "users": []}]
@@ -198,7 +198,7 @@ def test_waivers_hours_and_groups_of_a_service_are_all_resolved(host):
     exception = {"waiver": "w1", "users": [], "posix_groups": ["alice"], "hours": OFFICE}
     policy = plan("apps", a={"only": {"posix_groups": ["press"]}, "exceptions": [exception]})
     for moment, waiver in ((OPEN, "w1"), (CLOSED, "")):
-        now = entry(resolved(host, resolve_hours(policy, clock(moment)))[0], control="apps")
+        now = entry(resolve_groups(host, resolve_hours(policy, clock(moment)))[0], control="apps")
         assert now["only"] == {"users": ["alice", "bob"]}
         assert (find_covering_waiver(now, of("alice")), find_covering_waiver(now, of("bob"))) == (waiver, "")
 
@@ -244,15 +244,15 @@ def test_missing_hour_is_not_open_and_the_repeated_hour_counts_twice(monkeypatch
 def test_group_has_its_listed_members_and_those_whose_own_it_is(host, group, members):
     if isinstance(members, str):
         with pytest.raises(LookupError, match=members):
-            groups.members(host, group)
+            groups.list_members(host, group)
     else:
-        assert groups.members(host, group) == members
+        assert groups.list_members(host, group) == members
 
 
 def test_members_are_waived_and_no_other_user(host):
     exception = {"waiver": "w1", "users": ["carol"], "posix_groups": ["press"]}
     assert find_covering_waiver({"mode": "enforce", "exceptions": [exception]}, of("alice")) == "", "not resolved yet"
-    found, missed = resolved(host, plan("apps", a={"exceptions": [exception]}))
+    found, missed = resolve_groups(host, plan("apps", a={"exceptions": [exception]}))
     now = entry(found, control="apps")
     assert missed == [] and "waivers" not in found
     waivers = {user: find_covering_waiver(now, of(user)) for user in ("alice", "bob", "carol", "dave")}
@@ -266,7 +266,7 @@ def test_restriction_is_for_the_members_on_this_host(host, names, members):
     """Root serves everybody; ally and alice are one account."""
     (Path(host.root) / "etc/passwd").write_text(f"{PASSWD}ally:x:1000:1000::/home/ally:/bin/sh\n")
     (Path(host.root) / "etc/group").write_text(f"{GROUP}staff:x:2005:root,ally\n")
-    found, missed = resolved(host, plan("apps", a={"only": {"posix_groups": names}}, b={}))
+    found, missed = resolve_groups(host, plan("apps", a={"only": {"posix_groups": names}}, b={}))
     now = entry(found, control="apps")
     assert (now["only"], missed) == ({"users": members}, []) and "only" not in entry(found, "b", "apps")
     assert [user for user in ("alice", "ally", "bob", "root") if is_user_restricted(now, of(user))] == members

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from made_quarantine import ITEMS, enforced, in_two_file_systems
 from proscribe.host.controls.apps.quarantine import completing, manifest, moving, restoring
-from proscribe.host.quarantine import in_quarantine
+from proscribe.host.quarantine import run_quarantine_operation
 from proscribe.host.system import ControlError, Host
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act with the rights of several users")
@@ -122,7 +122,7 @@ def shared_with(uid: int) -> bytes:
 
 def restore_all(host: Host) -> list[str]:
     """Restore all that is stored, as an operator does, and return the reasons of failures."""
-    answer = in_quarantine(host, "restore", [item.id for item in manifest.items(host)])
+    answer = run_quarantine_operation(host, "restore", [item.id for item in manifest.items(host)])
     return [outcome["why"] for outcome in answer["outcomes"] if not outcome["done"]]
 
 
@@ -146,7 +146,7 @@ def test_other_name_of_a_moved_file_keeps_its_owner_and_its_mode(host, monkeypat
     os.close(descriptor)
     assert owner_and_mode(other) == (MALLORY, 0o755)
     (item,) = manifest.items(host)
-    assert item.shared == (0 if two else 1) and not host.stat(PROGRAM) and restore_all(host) == []
+    assert item.shared == (0 if two else 1) and not host.find_entry(PROGRAM) and restore_all(host) == []
     assert owner_and_mode(root / PROGRAM[1:]) == owner_and_mode(other) == (MALLORY, 0o755)
 
 
@@ -194,7 +194,7 @@ def test_privileges_come_back_only_to_the_content_that_had_them(host, two, monke
         at(patch, "unsealed" if written == "while it is restored" else "", write)
         if written != "while it is restored":
             os.close(descriptors.pop(0))
-        answer = in_quarantine(host, "restore", [item.id for item in manifest.items(host)])
+        answer = run_quarantine_operation(host, "restore", [item.id for item in manifest.items(host)])
     if two and written == "while it is restored":  # what is open is the original, and a copy comes back
         comes_back = program.read_bytes() == CONTENT
     assert has_privileges(program) is comes_back
@@ -336,7 +336,7 @@ def test_program_that_is_exchanged_while_it_is_taken_stays(host, monkeypatch, tw
             moving.take(host, taking).apply()  # by its directory, which is open: the right one moves
             (item,) = manifest.items(host)
             as_user(MALLORY, lambda: exchange(first, second))
-            assert not host.stat(PROGRAM) and restore_all(host) == []
+            assert not host.find_entry(PROGRAM) and restore_all(host) == []
         else:
             with pytest.raises(ControlError, match="exchanged while it was being taken"):
                 moving.take(host, taking).apply()
@@ -358,15 +358,17 @@ def test_concurrent_restores_and_runs_lose_and_double_no_program(host):
         return Host(host.root, lambda argv, **options: None)
 
     def restore():
-        in_quarantine(fresh(), "restore", [item.id for item in manifest.items(fresh()) if item.id != resting])
+        run_quarantine_operation(
+            fresh(), "restore", [item.id for item in manifest.items(fresh()) if item.id != resting]
+        )
 
     def take():
         other = fresh()
-        with other.exclusive():
+        with other.lock_host():
             enforced(other, PROGRAM)
 
     def list_all():
-        listed = in_quarantine(fresh(), "list", [])
+        listed = run_quarantine_operation(fresh(), "list", [])
         ids = [item["id"] for item in listed["items"]]
         assert resting in ids and listed["broken"] == [] and len(ids) <= 2, listed
 
@@ -410,5 +412,5 @@ def test_large_attributes_fill_no_quarantine_and_fail_no_later_run(host, monkeyp
         enforced(host, PROGRAM)
     (item,) = manifest.items(host)
     assert (root / ITEMS[1:] / item.id / "manifest.json").stat().st_size < 1024**2
-    assert item.at_rest and in_quarantine(host, "list", [])["broken"] == []
+    assert item.at_rest and run_quarantine_operation(host, "list", [])["broken"] == []
     assert restore_all(host) == [] and (root / PROGRAM[1:]).read_bytes() == CONTENT

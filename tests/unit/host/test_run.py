@@ -14,7 +14,7 @@ from proscribe.host.controls import applying, base
 from proscribe.host.controls.base import Action, Changes, Refusal
 from proscribe.host.controls.browser import probe
 from proscribe.host.macos import observing
-from proscribe.host.system import ControlError, Host, Unseen, sessions
+from proscribe.host.system import ControlError, Host, ObservationError, sessions
 from proscribe.host.watch import heartbeat, installed
 from proscribe.host.watch.state import summary
 from proscribe.model import plan as plans
@@ -60,8 +60,8 @@ class Scripted:
 def host(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     monkeypatch.setattr(Host, "privileged", True)
-    monkeypatch.setattr(Host, "system", "Linux")
-    monkeypatch.setattr(Host, "platform", lambda self: PLATFORM)
+    monkeypatch.setattr(Host, "kernel_name", "Linux")
+    monkeypatch.setattr(Host, "describe_platform", lambda self: PLATFORM)
     now = time.struct_time((2026, 11, 27, 8, 0, 0, 4, 331, 0))
     clock = SimpleNamespace(gmtime=lambda: now, monotonic=iter(range(1000)).__next__, strftime=time.strftime)
     monkeypatch.setattr(run, "time", clock)
@@ -80,10 +80,10 @@ def make_record(compiled: Any, verdicts: Sequence[RuleVerdict], controls: Sequen
 
 
 def test_observation_has_the_verdicts_and_errors_of_all_controls(scripted, monkeypatch):
-    monkeypatch.setattr(sessions, "users", lambda host: ["alice"])
+    monkeypatch.setattr(sessions, "list_logged_in_users", lambda host: ["alice"])
     compiled = make_plan("dns", "apps", "firewall", catalog={"date": "2026-11-01"})
     wrong = RuleVerdict("apps/wechat", NONCOMPLIANT, (FOUND,), drifted=True)
-    scripted.seen = {"apps": [wrong], "dns": ControlError("broken"), "firewall": Unseen("hidden")}
+    scripted.seen = {"apps": [wrong], "dns": ControlError("broken"), "firewall": ObservationError("hidden")}
     scripted.host.record_fields["full_scan"] = {"at": "now"}
     record, drifted = run.observe(scripted.host, compiled)
     hidden = RuleVerdict("firewall/wechat", "unknown", reason="hidden")
@@ -96,7 +96,7 @@ def test_observation_has_the_verdicts_and_errors_of_all_controls(scripted, monke
 
 
 def test_unsupported_system_is_unknown_and_not_changed(scripted, monkeypatch):
-    monkeypatch.setattr(Host, "system", "Darwin")
+    monkeypatch.setattr(Host, "kernel_name", "Darwin")
     record, drifted = run.observe(scripted.host, make_plan("apps"))
     assert (record["state"], record["rules"][0]["reason"], drifted) == ("unknown", "Darwin is not supported yet", [])
 
@@ -118,7 +118,7 @@ def test_observation_stores_its_state_only_where_it_may(
 
 def test_program_that_cannot_be_installed_is_reported_with_a_whole_answer(scripted, tmp_path, monkeypatch):
     (tmp_path / "usr").write_text("no directory")
-    monkeypatch.setattr(audit_program, "interpreter", lambda: "/usr/bin/python3")
+    monkeypatch.setattr(audit_program, "find_interpreter", lambda: "/usr/bin/python3")
     options = {"remember": True, "program": "text"}
     result = run.compliance_state(scripted.host, make_plan("apps"), [], "never", False, **options)
     assert result["record"]["state"] == "compliant" and "/usr" in result["not_installed"]
@@ -134,7 +134,7 @@ def test_browsers_are_started_on_request_only(scripted, monkeypatch, only, probe
 
 
 def test_watch_that_cannot_be_seen_is_none_unless_the_plan_has_it(host, monkeypatch):
-    monkeypatch.setattr(Host, "stat", make_refusal(Unseen("closed")))
+    monkeypatch.setattr(Host, "find_entry", make_refusal(ObservationError("closed")))
     assert not run.has_watch(host, make_plan("apps"), []) and run.has_watch(host, make_plan("apps", watch={}), [])
 
 
@@ -144,7 +144,7 @@ def test_objects_of_group_policy_are_rules_of_their_own(scripted, names, rules):
     place.mkdir(parents=True)
     (place / "state.json").touch()
     more = {} if names is None else {"group_policy": {"objects": [{"name": name} for name in names]}}
-    scripted.seen = {"group_policy": Unseen("hidden")}
+    scripted.seen = {"group_policy": ObservationError("hidden")}
     record, _ = run.observe(scripted.host, make_plan("apps", **more))
     assert [rule["rule"] for rule in record["rules"]] == rules
     scripted.seen = {"group_policy": [RuleVerdict("group_policy/a", NONCOMPLIANT, (FOUND,), drifted=True)]}
@@ -156,17 +156,17 @@ def test_state_of_compliance_passes_or_fails_the_gate(scripted):
     answer = run.compliance_state(scripted.host, compiled, [], "incomplete", False)
     record = make_record(compiled, [RuleVerdict("apps/wechat", COMPLIANT)], ["apps"])
     assert answer == {"changed": False, "record": record, "drifted": [], "privileged": True}
-    assert scripted.host.learns is False
+    assert scripted.host.saves_state is False
     scripted.seen = {"apps": [RuleVerdict("apps/wechat", NONCOMPLIANT, (FOUND,))]}
     answer = run.compliance_state(scripted.host, compiled, [], "noncompliant", True, remember=True)
     assert (answer["failed"], answer["changed"], answer["drifted"]) == (True, False, [])
-    assert "noncompliant" in answer["msg"] and scripted.host.learns is True
+    assert "noncompliant" in answer["msg"] and scripted.host.saves_state is True
     answer = run.compliance_state(scripted.host, {**compiled, "contact": "y"}, [], "never", False)
     assert answer["changed"] is False and answer["failed"] is True and "digest" in answer["msg"]
     assert answer.keys() == {"changed", "failed", "msg"}
 
 
-@pytest.mark.parametrize("error", [None, ControlError("no"), Unseen("no")])
+@pytest.mark.parametrize("error", [None, ControlError("no"), ObservationError("no")])
 @pytest.mark.parametrize("remember", [True, False])
 def test_run_that_remembers_renews_the_plan_of_the_watch(scripted, monkeypatch, error, remember):
     def renew(*words):
@@ -175,10 +175,10 @@ def test_run_that_remembers_renews_the_plan_of_the_watch(scripted, monkeypatch, 
             raise error
 
     called = []
-    monkeypatch.setattr(installed, "renew", renew)
-    monkeypatch.setattr(installed, "observe", lambda *words: [])
+    monkeypatch.setattr(installed, "confirm_plan", renew)
+    monkeypatch.setattr(installed, "observe_watch", lambda *words: [])
     monkeypatch.setattr(heartbeat, "Heartbeat", lambda host: None)
-    monkeypatch.setattr(summary, "summary", lambda host, plan: {})
+    monkeypatch.setattr(summary, "summarise_watch", lambda host, plan: {})
     compiled = make_plan("apps", watch={})
     answer = run.compliance_state(scripted.host, compiled, [], "never", False, remember=remember, watch={"a": 1})
     assert called == [(scripted.host, compiled, {"a": 1})] * remember and answer["record"]["state"] == COMPLIANT
@@ -189,7 +189,7 @@ def test_mac_answers_with_code_of_its_own(scripted, monkeypatch, fits):
     def record_of(host, plan, only):
         return {"state": ERROR, "of": [plan["digest"], only]}
 
-    monkeypatch.setattr(Host, "system", "Darwin")
+    monkeypatch.setattr(Host, "kernel_name", "Darwin")
     monkeypatch.setattr(observing, "record_of", record_of if fits else make_refusal(ValueError("another plan")))
     compiled = make_plan("apps")
     words = (scripted.host, compiled, ["apps"], "noncompliant", True)

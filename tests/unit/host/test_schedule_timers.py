@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from proscribe.host.schedule import timers
-from proscribe.host.system import ControlError, Host, Result
+from proscribe.host.system import ControlError, Host, ToolResult
 
 UNITS = "/etc/systemd/system/proscribe-"
 PULL_TEXTS = dict.fromkeys((timers.PROGRAM, timers.SIGNERS, timers.ABOUT), "text\n")
@@ -26,7 +26,7 @@ class Machine:
             (root / directory).mkdir(parents=True)
         self.host = Host(str(root), self.run)
 
-    def run(self, argv: Sequence[str], **_: object) -> Result:
+    def run(self, argv: Sequence[str], **_: object) -> ToolResult:
         verb, *rest = [word for word in argv[1:] if not word.startswith("-")]
         self.calls.append(" ".join([verb, *rest]))
         wants = self.root / f"etc/systemd/system/timers.target.wants/{rest[-1] if rest else ''}"
@@ -42,8 +42,8 @@ class Machine:
         elif verb == "stop":
             self.active.discard(rest[-1])
         elif verb == "is-active":
-            return Result(0 if rest[-1] in self.active else 3, "", "")
-        return Result(0, "", "")
+            return ToolResult(0 if rest[-1] in self.active else 3, "", "")
+        return ToolResult(0, "", "")
 
     def apply(self, changes: timers.Changes) -> list[str]:
         for action in changes.actions:
@@ -88,7 +88,7 @@ def test_machine_without_systemd_is_reported(machine):
 def change(machine, monkeypatch):
     """Change the machine with actions that note their verbs; `fails` raises."""
     monkeypatch.setattr(Host, "require_root", lambda self: machine.calls.append("root"))
-    monkeypatch.setattr(Host, "exclusive", lambda self: contextlib.nullcontext())
+    monkeypatch.setattr(Host, "lock_host", lambda self: contextlib.nullcontext())
 
     def apply(verb):
         if verb == "fails":
@@ -129,7 +129,7 @@ def test_place_of_alerts_is_installed_and_shown_in_no_difference(machine):
 
 
 def test_machine_with_an_old_python_is_refused(machine, monkeypatch):
-    monkeypatch.setattr(machine.host, "_run", lambda argv, **_: Result(1 if "python3" in argv[0] else 0, "", ""))
+    monkeypatch.setattr(machine.host, "_run", lambda argv, **_: ToolResult(1 if "python3" in argv[0] else 0, "", ""))
     with pytest.raises(ControlError, match=r"/usr/bin/python3, .* older than Python 3\.9"):
         timers.planned(machine.host, timers.DRIFT, DRIFT_FILES, {}, RUNS)
 
@@ -167,10 +167,10 @@ def test_other_run_is_kept_from_the_host_meanwhile_but_not_on_a_mac(machine, cha
         yield
         machine.calls.append("ends")
 
-    monkeypatch.setattr(Host, "exclusive", exclusive)
+    monkeypatch.setattr(Host, "lock_host", exclusive)
     change("write")
     assert machine.calls == ["root", "begins", "write", "ends"]
-    monkeypatch.setattr(Host, "system", "Darwin")
+    monkeypatch.setattr(Host, "kernel_name", "Darwin")
     machine.calls.clear()
     change("write")
     assert machine.calls == ["root", "write"] and timers.lifted(machine.host).actions == []

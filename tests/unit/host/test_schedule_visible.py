@@ -12,7 +12,7 @@ import pytest
 from proscribe.controller.schedule import units
 from proscribe.host.schedule import visible
 from proscribe.host.schedule.visible import BETTER, require_visible
-from proscribe.host.system import ControlError, Host, Result
+from proscribe.host.system import ControlError, Host, ToolResult
 
 TIMES = units.Times("daily", 0, 60)
 SERVICE = "/etc/systemd/system/proscribe-drift.service"
@@ -47,9 +47,9 @@ class Machine:
         self.error = error
         self.host = Host(str(root), self.run)
 
-    def run(self, argv: list[str], **_: Any) -> Result:
+    def run(self, argv: list[str], **_: Any) -> ToolResult:
         self.calls.append(list(argv))
-        return Result(0 if self.answer else 1, self.answer, "" if self.answer else self.error)
+        return ToolResult(0 if self.answer else 1, self.answer, "" if self.answer else self.error)
 
     def read_properties(self) -> list[str]:
         argv = self.calls[-1]
@@ -163,7 +163,7 @@ def test_trial_reports_the_paths_that_a_unit_does_not_see(tmp_path, monkeypatch,
         happens(tmp_path)
         options = {"timeout": timeout, "env": {"PYTHONPATH": str(tmp_path / "hers")}, "cwd": tmp_path / "hers"}
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, **options)
-        return Result(done.returncode, done.stdout, done.stderr)
+        return ToolResult(done.returncode, done.stdout, done.stderr)
 
     monkeypatch.setattr(visible, "PASSING", ())
     for name in ("code", "other", "start"):

@@ -18,14 +18,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import LONGEST
 from proscribe.host import system
-from proscribe.host.system import DARWIN, ControlError, Host, Process, Unseen, User, escaped, locking, names, one_line
-from proscribe.host.system.budget import Budget
+from proscribe.host.system import (
+    DARWIN,
+    ControlError,
+    Host,
+    ObservationError,
+    Process,
+    User,
+    escape_text,
+    format_one_line,
+    locking,
+    names,
+)
+from proscribe.host.system.budget import ReadBudget
 from proscribe.host.system.forked import run_apart
-from proscribe.host.system.locking import deadline, locked
-from proscribe.host.system.names import Resolution, resolve
-from proscribe.host.system.sessions import SESSIONS, users
+from proscribe.host.system.locking import lock_file, make_deadline
+from proscribe.host.system.names import NameResolution, resolve_name
+from proscribe.host.system.sessions import SESSIONS_DIRECTORY, list_logged_in_users
 from proscribe.host.system.subordinate_ids import read_subordinate_ids
-from proscribe.host.system.types import joined
+from proscribe.host.system.types import summarise_reasons
 from proscribe.wire import installation
 from refusals import make_refusal
 
@@ -41,20 +52,22 @@ def host(tmp_path):
 
 
 def test_file_is_renamed_once(host, tmp_path):
-    host.write("/etc/a", "ours")
-    host.write("/etc/b", "theirs")
-    assert host.rename("/etc/a", "b") and not host.rename("/etc/a", "b") and not host.rename("/none/a", "b")
+    host.write_file("/etc/a", "ours")
+    host.write_file("/etc/b", "theirs")
+    assert (
+        host.rename_file("/etc/a", "b") and not host.rename_file("/etc/a", "b") and not host.rename_file("/none/a", "b")
+    )
     assert {path.name: path.read_text() for path in (tmp_path / "etc").iterdir()} == {"b": "ours"}
     (tmp_path / "etc/d").mkdir()
     with pytest.raises(ControlError, match="^cannot rename /etc/b: Is a directory$"):
-        host.rename("/etc/b", "d")
+        host.rename_file("/etc/b", "d")
 
 
 def test_processes_with_hidden_executables_are_counted(host, monkeypatch):
     for pid in ("1", "7", "8"):
         os.mkdir(host.root + f"/proc/{pid}")
     monkeypatch.setattr(system.os, "readlink", make_refusal(PermissionError(13, "Permission denied")))
-    assert host.processes() == ([], 2)
+    assert host.list_processes() == ([], 2)
 
 
 @pytest.mark.parametrize(
@@ -72,14 +85,14 @@ def test_platform_is_read_from_os_release(tmp_path, text, name, version):
         (tmp_path / "etc/os-release").write_text(text)
     machine = {"kernel": os.uname().release, "architecture": os.uname().machine}
     python = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    assert Host(str(tmp_path)).platform() == {"os": name, "version": version, "python": python, **machine}
+    assert Host(str(tmp_path)).describe_platform() == {"os": name, "version": version, "python": python, **machine}
 
 
 def test_os_release_of_a_mac_is_not_read(tmp_path, monkeypatch):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/os-release").write_text("ID=debian\nVERSION_ID=12\n")
-    monkeypatch.setattr(Host, "system", DARWIN)
-    found = Host(str(tmp_path)).platform()
+    monkeypatch.setattr(Host, "kernel_name", DARWIN)
+    found = Host(str(tmp_path)).describe_platform()
     assert (found["os"], found["version"]) == (sys.platform, "")
 
 
@@ -134,17 +147,20 @@ def reply(status: str, body: bytes) -> bytes:
     ],
 )
 def test_service_is_asked_over_its_socket(tmp_path, service, monkeypatch, says, found):
-    monkeypatch.setattr(system, "LARGEST_FILE", 1000)
+    monkeypatch.setattr(system, "MAX_FILE_BYTES", 1000)
     service.says = says
-    assert Host(str(tmp_path)).get("/run/it", "/v2/things", LONGEST) == found
+    assert Host(str(tmp_path)).request_resource("/run/it", "/v2/things", LONGEST) == found
     [heard] = service.heard
     assert heard.startswith(b"GET /v2/things HTTP/1.1\r\n") and b"\r\nHost: localhost\r\n" in heard
 
 
 def test_service_without_an_answer_is_none(tmp_path, service):
     host = Host(str(tmp_path))
-    assert host.get("/run/it", "/x", 0.05) is None
-    assert host.get("/run/none", "/x", LONGEST) is None and host.get("/none/it", "/x", LONGEST) is None
+    assert host.request_resource("/run/it", "/x", 0.05) is None
+    assert (
+        host.request_resource("/run/none", "/x", LONGEST) is None
+        and host.request_resource("/none/it", "/x", LONGEST) is None
+    )
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
@@ -161,7 +177,7 @@ def test_datagram_is_exchanged_with_an_address_of_each_family(tmp_path, address)
 
         threading.Thread(target=echo, daemon=True).start()
         message = b"a" + bytes(20_000)
-        assert Host(str(tmp_path)).exchange(address, server.getsockname()[1], message, LONGEST) == message[::-1]
+        assert Host(str(tmp_path)).send_datagram(address, server.getsockname()[1], message, LONGEST) == message[::-1]
 
 
 @pytest.mark.parametrize(
@@ -172,16 +188,20 @@ def test_file_that_is_no_program_is_refused(tmp_path, text, mode, number):
     if text is not None:
         (tmp_path / "file").write_text(text)
         (tmp_path / "file").chmod(mode)
-    assert Host(str(tmp_path)).refused_execution("/file") == number
+    assert Host(str(tmp_path)).try_execution("/file") == number
 
 
 def test_directory_as_a_host_has_no_kernel_and_no_library(tmp_path, monkeypatch):
-    monkeypatch.setattr(system, "generation", lambda: "a state")
-    monkeypatch.setattr(system, "refuses", lambda *given: given)
-    monkeypatch.setattr(names, "resolve", lambda *given: given)
+    monkeypatch.setattr(system, "read_ruleset_generation", lambda: "a state")
+    monkeypatch.setattr(system, "is_destination_refused", lambda *given: given)
+    monkeypatch.setattr(names, "resolve_name", lambda *given: given)
 
     for host, answers in ((Host(str(tmp_path)), [None] * 3), (Host(), ["a state", ("192.0.2.1", 5), ("x", 0, 2.0)])):
-        assert [host.ruleset_generation(), host.refuses("192.0.2.1", 5), host.resolve("x", 0, 2.0)] == answers
+        assert [
+            host.read_ruleset_generation(),
+            host.is_destination_refused("192.0.2.1", 5),
+            host.resolve_name("x", 0, 2.0),
+        ] == answers
 
 
 @ROOT
@@ -191,14 +211,14 @@ def test_directory_of_another_user_is_unseen_or_passed(host, read, mode):
     def ask():
         return bool(getattr(host, read)("/home/bob" if read == "list" else "/home/bob/a"))
 
-    host.write("/home/bob/a", "text")
+    host.write_file("/home/bob/a", "text")
     for place in (Path(host.root), *Path(host.root).parents):
         place.chmod(place.stat().st_mode | 0o011)
     os.chmod(host.root + "/home/bob", mode)
     if mode and read != "list":
         assert run_apart(ask, user=NOBODY)
     else:
-        with pytest.raises(Unseen, match="can only be read by root$"):
+        with pytest.raises(ObservationError, match="can only be read by root$"):
             run_apart(ask, user=NOBODY)
 
 
@@ -208,7 +228,13 @@ def test_link_of_a_user_on_the_way_is_not_followed(host, tmp_path):
     (tmp_path / "secret/a").write_text("secret")
     (tmp_path / "home/alice").symlink_to(tmp_path / "secret")
     os.lchown(tmp_path / "home/alice", 65534, 65534)
-    for ask in (host.read, host.list, host.stat, host.delete, lambda path: host.write(path, "x")):
+    for ask in (
+        host.read_file,
+        host.list_directory,
+        host.find_entry,
+        host.delete_file,
+        lambda path: host.write_file(path, "x"),
+    ):
         with pytest.raises(ControlError, match="/home/alice is a link that uid 65534 made: not followed"):
             ask("/home/alice/a")
     assert (tmp_path / "secret/a").read_text() == "secret"
@@ -219,17 +245,17 @@ def test_deleted_executable_is_listed_and_a_kernel_thread_is_not(host, tmp_path)
         (tmp_path / "proc" / pid).mkdir()
     (tmp_path / "proc/7/exe").symlink_to("/opt/wechat/wechat (deleted)")
     (tmp_path / "proc/uptime").write_text("1 1")
-    assert host.processes() == ([Process(7, "/opt/wechat/wechat")], 0)
+    assert host.list_processes() == ([Process(7, "/opt/wechat/wechat")], 0)
 
 
 def test_lock_that_a_run_waited_for_is_the_one_that_is_there_and_goes_with_it(host):
     def wait():
-        with host.exclusive(patience=LONGEST):
+        with host.lock_host(timeout=LONGEST):
             held.append(os.stat(host.root + "/run/proscribe.lock").st_mode & 0o777)
 
     os.makedirs(host.root + "/run")
     held = []
-    with host.exclusive():
+    with host.lock_host():
         waiting = threading.Thread(target=wait)
         waiting.start()
         time.sleep(0.3)
@@ -240,12 +266,12 @@ def test_lock_that_a_run_waited_for_is_the_one_that_is_there_and_goes_with_it(ho
 
 @given(st.text())
 def test_escaped_text_is_printable(text):
-    assert escaped(text).isprintable() and one_line(text).isprintable()
+    assert escape_text(text).isprintable() and format_one_line(text).isprintable()
 
 
 @pytest.mark.parametrize(("reasons", "joined_reasons"), [([], ""), (["no"], "no"), (["a", "b", "c"], "a (and 2 more)")])
 def test_several_reasons_are_the_first_and_a_number(reasons, joined_reasons):
-    assert joined(reasons) == joined_reasons
+    assert summarise_reasons(reasons) == joined_reasons
 
 
 @pytest.mark.parametrize(
@@ -260,55 +286,55 @@ def test_several_reasons_are_the_first_and_a_number(reasons, joined_reasons):
     ],
 )
 def test_text_of_a_user_commands_no_terminal_and_begins_no_line(text, name, line):
-    assert (escaped(text), one_line(text)) == (name, line)
+    assert (escape_text(text), format_one_line(text)) == (name, line)
 
 
 def test_file_of_a_user_is_read_up_to_its_limit(tmp_path):
     """docs/apps.md has this figure, too."""
     host = Host(str(tmp_path))
-    host.budget = Budget()
+    host.budget = ReadBudget()
     (tmp_path / "file").write_bytes(b"x" * 2**20)
-    assert len(host.read("/file") or b"") == 2**20
+    assert len(host.read_file("/file") or b"") == 2**20
     (tmp_path / "file").write_bytes(b"x" * (2**20 + 1))
-    with pytest.raises(Unseen, match=f"^/file is larger than {2**20} bytes"):
-        host.read("/file")
+    with pytest.raises(ObservationError, match=f"^/file is larger than {2**20} bytes"):
+        host.read_file("/file")
 
 
 @pytest.mark.parametrize("kind", ["files", "bytes read"])
 def test_budget_may_be_spent_to_its_end_and_no_further(kind):
-    budget = Budget(1_200, 1_200, 60)
-    budget.take(kind, 1_000)
-    budget.take(kind, 200)
-    assert budget.left == {**dict.fromkeys(budget.most, 1_200), kind: 0}, "each is paid by itself"
-    budget.take(kind, 0)
-    with pytest.raises(Unseen, match=f"^over budget: more than 1,200 {kind}$"):
-        budget.take(kind, 1)
-    with pytest.raises(Unseen, match="over budget"):
-        budget.take(kind, 0)
+    budget = ReadBudget(1_200, 1_200, 60)
+    budget.consume_amount(kind, 1_000)
+    budget.consume_amount(kind, 200)
+    assert budget.remaining == {**dict.fromkeys(budget.limits, 1_200), kind: 0}, "each is paid by itself"
+    budget.consume_amount(kind, 0)
+    with pytest.raises(ObservationError, match=f"^over budget: more than 1,200 {kind}$"):
+        budget.consume_amount(kind, 1)
+    with pytest.raises(ObservationError, match="over budget"):
+        budget.consume_amount(kind, 0)
 
 
 def test_budget_ends_with_its_time(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    budget = Budget(seconds=2.5)
+    budget = ReadBudget(seconds=2.5)
     now[0] = 102.5
-    budget.hold()
-    budget.take("files", 1)
+    budget.check_deadline()
+    budget.consume_amount("files", 1)
     now[0] = 102.6
-    for work in (budget.hold, lambda: budget.take("files", 1)):
-        with pytest.raises(Unseen, match=r"^over budget: more than 2\.5 s$"):
+    for work in (budget.check_deadline, lambda: budget.consume_amount("files", 1)):
+        with pytest.raises(ObservationError, match=r"^over budget: more than 2\.5 s$"):
             work()
 
 
 def test_user_has_3_million_files_256_mib_and_15_seconds():
     """docs/apps.md promises these figures."""
-    before, budget, after = time.monotonic(), Budget(), time.monotonic()
-    assert budget.left == budget.most == {"files": 3_000_000, "bytes read": 2**28}
-    assert budget.seconds == 15.0 and before + 15 <= budget.end <= after + 15
+    before, budget, after = time.monotonic(), ReadBudget(), time.monotonic()
+    assert budget.remaining == budget.limits == {"files": 3_000_000, "bytes read": 2**28}
+    assert budget.seconds == 15.0 and before + 15 <= budget.deadline <= after + 15
 
 
 def write_session(host: Host, name: str, text: str) -> None:
-    path = Path(f"{host.root}{SESSIONS}/{name}")
+    path = Path(f"{host.root}{SESSIONS_DIRECTORY}/{name}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
@@ -318,26 +344,26 @@ def make_session(user: str, leader: object = 2**22 + 1, kind: str = "user") -> s
 
 
 def test_users_with_a_session_are_listed_once(host):
-    assert users(host) == []
+    assert list_logged_in_users(host) == []
     write_session(host, "1.ref", make_session("a pipe"))
     texts = [make_session(user) for user in ("mara", "ann", "mara", "")]
     texts += [make_session("ours", os.getpid()), make_session("greeter", kind="greeter")]
     texts += ["CLASS=user\n", "CLASS=user\nUSER=tom\n", "USER=nobody\n", make_session("zoe", "²x"), ""]
     for number, text in enumerate(texts):
         write_session(host, str(number), text)
-    assert users(host) == ["ann", "mara", "tom", "zoe"]
+    assert list_logged_in_users(host) == ["ann", "mara", "tom", "zoe"]
 
 
 def test_first_50_users_are_listed(host):
     for number in range(53):
         write_session(host, str(number), make_session(f"u{number:03}"))
-    assert users(host) == [f"u{number:03}" for number in range(50)]
+    assert list_logged_in_users(host) == [f"u{number:03}" for number in range(50)]
 
 
 def test_unreadable_sessions_are_no_users(host, monkeypatch):
     write_session(host, "1", make_session("mara"))
-    monkeypatch.setattr(host, "text", make_refusal(Unseen("no")))
-    assert users(host) == []
+    monkeypatch.setattr(host, "read_text", make_refusal(ObservationError("no")))
+    assert list_logged_in_users(host) == []
 
 
 @contextlib.contextmanager
@@ -355,16 +381,16 @@ def test_lock_is_waited_for_until_its_deadline(tmp_path, monkeypatch):
     monkeypatch.setattr(locking.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(locking.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     with open_file(host) as first, open_file(host) as other:
-        assert locked(host, "/file", first, deadline())
+        assert lock_file(host, "/file", first, make_deadline())
         with pytest.raises(ControlError, match="^another process has held /file for 5 s$"):
-            locked(host, "/file", other, deadline())
+            lock_file(host, "/file", other, make_deadline())
     assert 105.0 < now[0] < 105.1
 
 
 def test_lock_is_had_soon_after_it_is_free(tmp_path, monkeypatch):
     host, pauses = Host(str(tmp_path)), []
     with open_file(host) as first, open_file(host) as other:
-        assert locked(host, "/file", first, deadline())
+        assert lock_file(host, "/file", first, make_deadline())
 
         def wait(seconds):
             pauses.append(seconds)
@@ -372,23 +398,25 @@ def test_lock_is_had_soon_after_it_is_free(tmp_path, monkeypatch):
                 fcntl.flock(first, fcntl.LOCK_UN)
 
         monkeypatch.setattr(locking.time, "sleep", wait)
-        assert locked(host, "/file", other, deadline()) and len(pauses) == 3 and max(pauses) < 0.1
+        assert lock_file(host, "/file", other, make_deadline()) and len(pauses) == 3 and max(pauses) < 0.1
 
 
 def test_file_that_is_no_longer_at_its_path_is_not_locked(tmp_path):
     host = Host(str(tmp_path))
     with open_file(host) as first:
         (tmp_path / "file").rename(tmp_path / "older")
-        assert not locked(host, "/file", first, deadline())
+        assert not lock_file(host, "/file", first, make_deadline())
         with open_file(host) as other:
-            assert not locked(host, "/file", first, deadline()) and locked(host, "/file", other, deadline())
+            assert not lock_file(host, "/file", first, make_deadline()) and lock_file(
+                host, "/file", other, make_deadline()
+            )
 
 
 def test_lookup_ends_with_its_timeout(monkeypatch):
     monkeypatch.setattr(_socket, "getaddrinfo", lambda *_: time.sleep(5) or [])
     began = time.monotonic()
-    with pytest.raises(Unseen, match=r"no answer for slow\.example within 0\.1 s"):
-        resolve("slow.example", 0, 0.1)
+    with pytest.raises(ObservationError, match=r"no answer for slow\.example within 0\.1 s"):
+        resolve_name("slow.example", 0, 0.1)
     assert time.monotonic() - began < 4
 
 
@@ -421,28 +449,28 @@ def test_library_is_asked_for_the_name_and_the_family(monkeypatch):
         return [(family, kind, 0, "", (name.decode(), 0)), (family, kind, 0, "", ("::1", 0))]
 
     monkeypatch.setattr(_socket, "getaddrinfo", answer)
-    assert resolve("a.example", _socket.AF_INET, 600) == Resolution(("a.example", "::1"))
+    assert resolve_name("a.example", _socket.AF_INET, 600) == NameResolution(("a.example", "::1"))
 
 
 def test_ordinary_user_asks_without_giving_up_rights(monkeypatch):
     monkeypatch.setattr(names.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(names.os, "setgroups", lambda _: pytest.fail("it is not root"), raising=False)
-    monkeypatch.setattr(names, "_resolution", lambda *_: Resolution(("192.0.2.1",)))
-    assert resolve("a.example", 0, 600).addresses == ("192.0.2.1",)
+    monkeypatch.setattr(names, "_query_resolver", lambda *_: NameResolution(("192.0.2.1",)))
+    assert resolve_name("a.example", 0, 600).addresses == ("192.0.2.1",)
 
 
 @ROOT
 def test_lookup_has_no_rights_of_root_and_gives_none_away(monkeypatch):
     def note_rights(*_):
         rights.append((os.geteuid(), os.getegid(), os.getgroups()))
-        return Resolution()
+        return NameResolution()
 
     rights, groups = [], os.getgroups()
-    monkeypatch.setattr(names, "_resolution", note_rights)
+    monkeypatch.setattr(names, "_query_resolver", note_rights)
     try:
         os.setgroups([0, 7])
         before = os.getresuid(), os.getresgid(), os.getgroups()
-        resolve("name.example", 0, 5)
+        resolve_name("name.example", 0, 5)
         assert rights == [(65534, 65534, [])] and (os.getresuid(), os.getresgid(), os.getgroups()) == before
     finally:
         os.setgroups(groups)
@@ -451,15 +479,15 @@ def test_lookup_has_no_rights_of_root_and_gives_none_away(monkeypatch):
 @pytest.mark.parametrize(
     ("error", "resolution"),
     [
-        (_socket.gaierror(_socket.EAI_NONAME, "no such name"), Resolution()),
-        (_socket.gaierror(_socket.EAI_NODATA, "no address"), Resolution()),
-        (_socket.gaierror(_socket.EAI_AGAIN, "try again"), Resolution(failure="try again")),
-        (OSError(24, "too many open files"), Resolution(failure="too many open files")),
+        (_socket.gaierror(_socket.EAI_NONAME, "no such name"), NameResolution()),
+        (_socket.gaierror(_socket.EAI_NODATA, "no address"), NameResolution()),
+        (_socket.gaierror(_socket.EAI_AGAIN, "try again"), NameResolution(failure="try again")),
+        (OSError(24, "too many open files"), NameResolution(failure="too many open files")),
     ],
 )
 def test_missing_name_is_no_failure(monkeypatch, error, resolution):
     monkeypatch.setattr(_socket, "getaddrinfo", make_refusal(error))
-    assert resolve("a.example", 0, 600) == resolution
+    assert resolve_name("a.example", 0, 600) == resolution
 
 
 def test_subordinate_number_belongs_to_the_user_who_has_its_range(host):

@@ -23,10 +23,10 @@ from proscribe.host.controls.apps.systems.registry import SYSTEMS
 from proscribe.host.system import Host
 from proscribe.host.watch import launches, serving, units, verifying
 from proscribe.host.watch import restricted as restricted_module
-from proscribe.host.watch.causes import by_cause
-from proscribe.host.watch.heartbeat import DEAF, NOTICED, UNABLE, Heard
+from proscribe.host.watch.causes import group_by_cause
+from proscribe.host.watch.heartbeat import DEAF, NOTICED, UNABLE, HeartbeatResult
 from proscribe.host.watch.program_text import WATCH_TEXT
-from proscribe.host.watch.restricted import Restricted, sets
+from proscribe.host.watch.restricted import RestrictedPrograms, make_prefilter_sets
 from proscribe.host.watch.starts import daemon
 from proscribe.host.watch.state import files, journal
 from watch_host import ROOT
@@ -36,7 +36,7 @@ BLOCKED = (
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
 BARE: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
-UNIT_TEXTS = units.texts(300)
+UNIT_TEXTS = units.make_unit_texts(300)
 SERVICES = [name for name in UNIT_TEXTS if name.endswith(".service")]
 FIXED = {"RestrictRealtime": "yes", "LockPersonality": "yes", "SystemCallArchitectures": "native"}
 PACKAGES = ("proscribe", "proscribe.base", "proscribe.host", "proscribe.host.watch", "proscribe.host.watch.starts")
@@ -49,14 +49,14 @@ class Installed:
         self.place = root / "state/watch"
         (self.place / "cache").mkdir(parents=True)
         self.code, self.program = self.place / "code", root / "watch"
-        text = WATCH_TEXT.replace(files.PLACE, str(self.place)).replace("PATIENCE = 5", "PATIENCE = 0")
+        text = WATCH_TEXT.replace(files.WATCH_DIRECTORY, str(self.place)).replace("PATIENCE = 5", "PATIENCE = 0")
         self.program.write_text(text)
-        self.settings, self.journal = self.place / "settings.json", root / "state" / journal.NAME
+        self.settings, self.journal = self.place / "settings.json", root / "state" / journal.FILE_NAME
         code = {"packages": ["proscribe", "proscribe.host"], "texts": TEXTS}
         content = lzma.compress(json.dumps(code).encode())
         self.code.write_bytes(content)
-        self.settings.write_text(json.dumps({"files": {f"{self.place}/code": files.hash_of(content)}}))
-        self.cached = self.place / f"cache/{files.hash_of(content)}-{MAGIC_NUMBER.hex()}"
+        self.settings.write_text(json.dumps({"files": {f"{self.place}/code": files.hash_content(content)}}))
+        self.cached = self.place / f"cache/{files.hash_content(content)}-{MAGIC_NUMBER.hex()}"
         for path in (root, root / "state", self.place, self.place / "cache"):
             path.chmod(0o755)
 
@@ -70,7 +70,7 @@ class Installed:
         return dict(json.loads(done.stdout))
 
     def read_events(self) -> list[dict[str, object] | None]:
-        return [journal.parsed(line) for line in self.journal.read_bytes().splitlines()]
+        return [journal.parse_line(line) for line in self.journal.read_bytes().splitlines()]
 
 
 REPORTING = """
@@ -187,7 +187,7 @@ def test_rules_with_the_same_findings_have_one_cause():
     rules = {"browser/b": [FILE, UNIT], "browser/a": [UNIT, FILE, FILE], "dns/a": [FILE, UNIT], "apps/a": [UNIT]}
     rules |= {"apps/b": [], "apps/c": [], "apps/d": [FILE]}
     record = {"rules": [{"rule": rule, "findings": findings} for rule, findings in rules.items()]}
-    assert by_cause(record, [*rules][:-1]) == [
+    assert group_by_cause(record, [*rules][:-1]) == [
         ("policy /etc/x.json, and 1 more", ["browser/b", "browser/a"]),
         ("policy /etc/x.json: is missing, and 1 more", ["dns/a"]),
         ("unit dnsmasq", ["apps/a"]),
@@ -223,7 +223,7 @@ APT = {"packages": {"apt": ["owl"]}}
 )
 def test_sets_have_all_that_plans_enforce_and_no_common_name(tmp_path, entries, seen):
     host = Host(str(tmp_path))
-    all_sets = sets(host, [make_section(owl=entry) for entry in entries], Restricted(host, None))
+    all_sets = make_prefilter_sets(host, [make_section(owl=entry) for entry in entries], RestrictedPrograms(host, None))
     none = {"exact": [], "store": [], "modules": [], "sandboxes": False, "files": []}
     assert {**all_sets, "stems": []} == {**none, **seen, "parts": seen.get("parts", "").split(), "stems": []}
 
@@ -241,7 +241,7 @@ def test_packages_of_root_count_as_the_hosts(tmp_path, monkeypatch):
     none = SimpleNamespace(MANAGER="snap", DATABASE_FILES=(), query_of=lambda *_: pytest.fail("nothing is looked for"))
     monkeypatch.setattr(restricted_module, "SYSTEMS", (system, none))
     monkeypatch.setattr(restricted_module, "installed", lambda host, restricted, ids, *_: ([packages["all"]], ""))
-    restricted = Restricted(Host(str(tmp_path)), make_section(owl={"packages": {"flatpak": ["owl"]}}))
+    restricted = RestrictedPrograms(Host(str(tmp_path)), make_section(owl={"packages": {"flatpak": ["owl"]}}))
     assert queried == [("root", ["owl"])]
     assert restricted.packages == [(["owl"], packages["all"]), (["owl"], packages["root"])]
 
@@ -250,10 +250,10 @@ def test_sets_have_names_of_packages_and_databases(tmp_path):
     host = Host(str(tmp_path))
     databases = [path for system in SYSTEMS for path in system.DATABASE_FILES]
     (tmp_path / Path(databases[0]).parent.relative_to("/")).mkdir(parents=True)
-    folder, restricted = str(Path(databases[0]).parent), Restricted(host, make_section(owl={}))
+    folder, restricted = str(Path(databases[0]).parent), RestrictedPrograms(host, make_section(owl={}))
     paths = ("/opt/Owl/night", "", "/usr/var")
     restricted.packages = [(["owl"], Package("apt", "owl", path=path)) for path in paths]
-    seen = sets(host, [make_section(owl={})], restricted)
+    seen = make_prefilter_sets(host, [make_section(owl={})], restricted)
     assert "night" in seen["parts"] and "" not in seen["parts"] and "var" not in seen["parts"]
     assert seen["files"] == [path for path in databases if str(Path(path).parent) == folder]
 
@@ -315,7 +315,7 @@ def test_units_begin_the_program_and_are_limited():
 
 def test_daemon_gains_no_right_and_reaches_no_address():
     """An observation calls package managers; the daemon calls nothing but itself."""
-    daemon = read_unit(units.LAUNCHES)["Service"]
+    daemon = read_unit(units.LAUNCHES_UNIT)["Service"]
     for setting in ("NoNewPrivileges", "RestrictNamespaces", "RestrictSUIDSGID", "MemoryDenyWriteExecute"):
         assert daemon[setting] == ["yes"]
     assert daemon["IPAddressDeny"] == ["any"]
@@ -324,7 +324,7 @@ def test_daemon_gains_no_right_and_reaches_no_address():
 @pytest.mark.parametrize(("every", "first", "spread"), [(30, "30", "3"), (3600, "60", "360")])
 def test_timer_begins_soon_and_spreads_hosts(every, first, spread):
     parser = configparser.ConfigParser()
-    parser.read_string(units.texts(every)[units.TIMER])
+    parser.read_string(units.make_unit_texts(every)[units.TIMER_UNIT])
     timer = parser["Timer"]
     assert (timer["OnActiveSec"], timer["OnUnitActiveSec"], timer["RandomizedDelaySec"]) == (first, str(every), spread)
 
@@ -361,14 +361,14 @@ def test_daemon_has_its_own_modules_and_no_others(project):
 def test_loader_of_a_host_gives_code(monkeypatch, code):
     loader = SimpleNamespace(compiled=lambda name: {"proscribe.x": (code, False)}[name])
     monkeypatch.setattr(importlib, "import_module", lambda _: SimpleNamespace(__spec__=SimpleNamespace(loader=loader)))
-    assert launches._code("proscribe.x") == compile("5", "x", "eval")
+    assert launches._find_module_code("proscribe.x") == compile("5", "x", "eval")
 
 
 @pytest.mark.parametrize("loader", [None, SimpleNamespace(), SimpleNamespace(compiled=lambda _: [None])])
 def test_loader_without_code_gives_no_parts(monkeypatch, loader):
     module = SimpleNamespace(__spec__=loader and SimpleNamespace(loader=loader))
     monkeypatch.setattr(importlib, "import_module", lambda _: module)
-    assert launches._parts() == []
+    assert launches._list_module_codes() == []
 
 
 def test_command_of_the_daemon_is_that_of_its_start(project):
@@ -392,10 +392,10 @@ def test_process_that_cannot_be_replaced_runs_the_daemon(monkeypatch):
         raise OSError
 
     ran, names, command = [], [], [sys.executable, *Path("/proc/self/cmdline").read_text().split("\0")[1:-1]]
-    monkeypatch.setattr(daemon, "run", ran.append)
+    monkeypatch.setattr(daemon, "run_daemon", ran.append)
     monkeypatch.setattr(os, "execv", execute)
     standard_input_is(monkeypatch, os.stat(os.devnull))
-    launches.main(Host("/nowhere"))
+    launches.run_launches(Host("/nowhere"))
     assert ran == [command] and names[:2] == ["proscribe", "proscribe.base"] and len(names) == 21
 
 
@@ -404,31 +404,34 @@ def test_process_with_a_socket_as_its_input_is_the_verifier(monkeypatch):
     ours, other = socket.socketpair()
     with ours, other:
         standard_input_is(monkeypatch, os.fstat(ours.fileno()))
-        monkeypatch.setattr(serving, "serve", lambda *given: served.append(given))
-        monkeypatch.setattr(daemon, "run", lambda _: pytest.fail("it is no daemon"))
-        launches.main(Host("/nowhere"))
+        monkeypatch.setattr(serving, "serve_requests", lambda *given: served.append(given))
+        monkeypatch.setattr(daemon, "run_daemon", lambda _: pytest.fail("it is no daemon"))
+        launches.run_launches(Host("/nowhere"))
     ((verifier, descriptor),) = served
-    assert isinstance(verifier, verifying.Verifying) and descriptor == 0
+    assert isinstance(verifier, verifying.LaunchVerifier) and descriptor == 0
 
 
 @pytest.mark.parametrize(
     ("heard", "said"),
     [
-        (Heard(NOTICED, "", {"by": "fanotify"}), "starts of programs are noticed by fanotify$"),
-        (Heard(NOTICED, "", {"by": "fanotify", "unseen": "nfs4"}), "noticed by fanotify; not on nfs4, "),
-        (Heard(UNABLE, "cannot (x)"), r"^cannot \(x\); the timer"),
-        (Heard(DEAF, "does not run"), "not noticed now: the daemon does not run; the timer"),
+        (HeartbeatResult(NOTICED, "", {"by": "fanotify"}), "starts of programs are noticed by fanotify$"),
+        (HeartbeatResult(NOTICED, "", {"by": "fanotify", "unseen": "nfs4"}), "noticed by fanotify; not on nfs4, "),
+        (HeartbeatResult(UNABLE, "cannot (x)"), r"^cannot \(x\); the timer"),
+        (HeartbeatResult(DEAF, "does not run"), "not noticed now: the daemon does not run; the timer"),
     ],
 )
 def test_status_shows_whether_starts_are_noticed(monkeypatch, heard, said):
-    settings, queried = files.Settings("r", 1, 1, "p", (), {}), []
+    settings, queried = files.WatchSettings("r", 1, 1, "p", (), {}), []
     heartbeat = SimpleNamespace(heard=lambda settings: queried.append(settings) or heard)
     monkeypatch.setattr(launches, "Heartbeat", lambda _: heartbeat)
-    assert re.search(said, launches.status(Host("/nowhere"), settings)) and queried == [settings]
+    assert re.search(said, launches.describe_status(Host("/nowhere"), settings)) and queried == [settings]
 
 
 def test_notice_for_users_is_that_of_the_plan(tmp_path):
     host, settings = Host(str(tmp_path)), {"user_notice": "Not here.", "requests": "command"}
     sections = ({**make_section(), "settings": settings}, make_section(), None)
-    notices = [(restricted.text, restricted.requests) for restricted in (Restricted(host, plan) for plan in sections)]
+    notices = [
+        (restricted.notification_text, restricted.has_requests)
+        for restricted in (RestrictedPrograms(host, plan) for plan in sections)
+    ]
     assert notices == [("Not here.", True), ("", False), ("", False)]

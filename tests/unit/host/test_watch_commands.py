@@ -25,9 +25,9 @@ class Called:
         self.caches, self.reads = {}, []
         self.found: dict[str, Any] = {}
         monkeypatch.setattr(watch_commands, "Host", lambda: host)
-        monkeypatch.setattr(observation, "observed", self.observe)
+        monkeypatch.setattr(observation, "observe_host", self.observe)
 
-    def observe(self, host: Made, settings: files.Settings, operations: Any, cached: Any, keep: Any) -> list[str]:
+    def observe(self, host: Made, settings: files.WatchSettings, operations: Any, cached: Any, keep: Any) -> list[str]:
         self.observed.append((host, settings, operations))
         self.found = {digest: cached(digest) for digest in self.reads}
         for digest, content in self.caches.items():
@@ -38,7 +38,7 @@ class Called:
         return watch_commands.main(words, "ann", "proscribe-watch.timer", lambda: marshalled)
 
     def cached(self) -> dict[str, bytes]:
-        place = Path(self.host.root + files.CACHE)
+        place = Path(self.host.root + files.CACHE_DIRECTORY)
         return {path.name: path.read_bytes() for path in place.iterdir()} if place.is_dir() else {}
 
 
@@ -50,10 +50,10 @@ def call(watched, monkeypatch):
 def test_pause_begins_with_a_reason_and_ends(call, capsys):
     assert call("thaw") == 0 and capsys.readouterr().out == "it was not frozen\n"
     assert call("freeze", "2h", "a reason") == 0
-    now = pause.active(call.host)
+    now = pause.read_active_pause(call.host)
     assert now and (now["reason"], now["by"]) == ("a reason", "ann")
     assert capsys.readouterr().out == f"frozen until {now['until']}\n"
-    assert call("thaw") == 0 and pause.active(call.host) is None
+    assert call("thaw") == 0 and pause.read_active_pause(call.host) is None
     assert capsys.readouterr().out == "the watch corrects again\n"
 
 
@@ -65,7 +65,7 @@ def test_unknown_words_print_the_usage(call, words, capsys):
     printed = capsys.readouterr()
     verbs = ("observe", "freeze", "thaw", "status")
     assert printed.out == "" and all(f"proscribe-watch {verb}" in printed.err for verb in verbs)
-    assert call.observed == [] and pause.active(call.host) is None
+    assert call.observed == [] and pause.read_active_pause(call.host) is None
 
 
 def test_status_is_printed(call, capsys):
@@ -76,7 +76,7 @@ def test_status_is_printed(call, capsys):
 
 def test_launches_runs_on_this_host(call, monkeypatch):
     ran = []
-    monkeypatch.setattr(launches, "main", ran.append)
+    monkeypatch.setattr(launches, "run_launches", ran.append)
     assert call("launches") == 0 and ran == [call.host]
 
 
@@ -85,19 +85,19 @@ def test_host_without_the_watch_is_reported(made, monkeypatch, capsys):
 
 
 def test_damage_is_written_down_once_until_another_event(call, capsys):
-    Path(call.host.root + files.SETTINGS).write_text("nonsense")
+    Path(call.host.root + files.SETTINGS_PATH).write_text("nonsense")
     for _ in range(2):
         assert call("observe") == 1
     assert "nothing was run; the next run of the controller repairs it" in capsys.readouterr().err
     assert call.observed == []
-    events = [(line["event"], line.get("file")) for line in journal.read(call.host)[0]]
-    assert events[-1] == ("damaged", files.SETTINGS) and events.count(events[-1]) == 1
-    journal.append(call.host, "damaged", file="/another")
+    events = [(line["event"], line.get("file")) for line in journal.read_journal(call.host)[0]]
+    assert events[-1] == ("damaged", files.SETTINGS_PATH) and events.count(events[-1]) == 1
+    journal.append_event(call.host, "damaged", file="/another")
     call("observe")
-    journal.append(call.host, "thawed")
+    journal.append_event(call.host, "thawed")
     call("observe")
-    events = [(line["event"], line.get("file")) for line in journal.read(call.host)[0]]
-    assert events.count(("damaged", files.SETTINGS)) == 3
+    events = [(line["event"], line.get("file")) for line in journal.read_journal(call.host)[0]]
+    assert events.count(("damaged", files.SETTINGS_PATH)) == 3
 
 
 def test_unsaved_observation_is_printed_and_fails(call, capsys):
@@ -107,13 +107,13 @@ def test_unsaved_observation_is_printed_and_fails(call, capsys):
 
 
 def test_cache_is_read_by_the_next_observation_and_old_entries_are_removed(call):
-    named = f"{files.settings(call.host).files[files.CODE]}-{MAGIC_NUMBER.hex()}"
+    named = f"{files.read_settings(call.host).files[files.CODE_PATH]}-{MAGIC_NUMBER.hex()}"
     call.caches = {"sha256:aa": [1], "sha256:bb": [2]}
     assert call("observe", marshalled=b"code") == 0
     first = call.cached()
     assert set(first) == {named, f"{named}-aa", f"{named}-bb"}
     assert first[named] == b"%08x" % crc32(b"code") + b"code", "as the program itself reads it"
-    place = Path(call.host.root + files.CACHE)
+    place = Path(call.host.root + files.CACHE_DIRECTORY)
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in place.iterdir())
     call.caches, call.reads = {}, ["sha256:aa", "sha256:cc"]
     (place / "of-an-older-release").write_bytes(b"x")
@@ -137,20 +137,23 @@ def test_refused_pause_is_reported_in_a_line(call, words, reason, capsys):
 def test_observation_is_of_this_host_in_its_own_name(call):
     assert call("observe") == 0
     ((host, settings, operations),) = call.observed
-    assert host is call.host and settings == files.settings(call.host)
+    assert host is call.host and settings == files.read_settings(call.host)
     assert (operations.observe, operations.change) == (run.observe, run.change)
-    assert (host.started_by, host.by) == ("proscribe-watch.timer", "this host's own observation (proscribe-watch)")
+    assert (host.starting_unit, host.changed_by) == (
+        "proscribe-watch.timer",
+        "this host's own observation (proscribe-watch)",
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"%08x" % crc32(b"nonsense") + b"nonsense", b"%08x" % crc32(b"")])
 def test_cached_content_that_is_broken_or_writable_is_not_read(call, content):
     rows = ((content, 0o600, None), (FIVE, 0o600, 5), (b"x" + FIVE[1:], 0o600, None), (FIVE, 0o666, None))
     for text, mode, value in rows:
-        call.host.write(f"{files.CACHE}/x", text, mode)
-        assert watch_commands._cached(call.host, "x") == value
+        call.host.write_file(f"{files.CACHE_DIRECTORY}/x", text, mode)
+        assert watch_commands._read_cached(call.host, "x") == value
 
 
 def test_host_that_cannot_cache_only_loses_time(call, monkeypatch):
     call.caches = {"sha256:aa": [1]}
-    monkeypatch.setattr(Made, "write", make_refusal(ControlError("read-only")))
+    monkeypatch.setattr(Made, "write_file", make_refusal(ControlError("read-only")))
     assert call("observe") == 0

@@ -103,7 +103,7 @@ def test_check_mode_changes_nothing_and_answers_as_the_run_would(host, state):
     [({"by": BY, "wait": 7.5}, BY, 7.5), ({"wait": "7.5"}, "", 7.5), ({"by": BY}, BY, 60.0), (None, "", 60.0)],
 )
 def test_call_is_made_in_the_name_of_its_run_and_leaves_no_plan_behind(host, run, by, wait):
-    answer = host.call(lambda call: {"changed": False, "said": [call.host.by, call.host.patience]}, run=run)
+    answer = host.call(lambda call: {"changed": False, "said": [call.host.changed_by, call.host.lock_timeout]}, run=run)
     assert answer.pop("invocation")["module_args"] == {"plan": DIGEST}
     assert answer == {"changed": False, "said": [by, wait]}
 
@@ -138,8 +138,8 @@ def test_error_is_answered_with_the_actions_before_it(host, kind, done, shared):
         if kind == "ValueError":
             raise ValueError("the disk is full")
         if kind == "Busy":
-            turn = sys.modules[host.module.Busy.__module__].Turn
-            raise host.module.Busy(turn(**OTHER), "2026-11-25T00:35:00Z")
+            turn = sys.modules[host.module.HostBusyError.__module__].Turn
+            raise host.module.HostBusyError(turn(**OTHER), "2026-11-25T00:35:00Z")
         raise host.module.ControlError("the disk is full", done=done)
 
     answer = host.call(work)

@@ -137,7 +137,7 @@ def test_call_of_a_mac_stores_nothing_and_starts_no_probe(mac_observation):
 
 @pytest.mark.parametrize("gate", ["never", "incomplete"])
 def test_gate_counts_on_a_mac(monkeypatch, tmp_path, gate):
-    monkeypatch.setattr(Host, "system", DARWIN)
+    monkeypatch.setattr(Host, "kernel_name", DARWIN)
     answer = compliance_state(Host(str(tmp_path)), plan(), [], gate, True, macos=True)
     assert bool(answer.get("failed")) == (gate == "incomplete") and answer["drifted"] == []
 

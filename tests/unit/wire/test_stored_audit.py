@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from patience import LONGEST
 from proscribe.host import audit_program
-from proscribe.host.cache import PLACE
+from proscribe.host.cache import CACHE_DIRECTORY
 from proscribe.host.system import STATE_DIRECTORY, ControlError, Host
 from proscribe.model import finding
 from proscribe.model.plan import CONTROLS
@@ -53,10 +53,10 @@ class Installed:
         self.state, self.path = directory / "state", directory / "program"
         self.place = self.state / "observe"
         self.place.mkdir(parents=True)
-        text = AUDIT_TEXT.replace(PLACE, str(self.place)).replace(audit_program.PROGRAM, str(self.path))
+        text = AUDIT_TEXT.replace(CACHE_DIRECTORY, str(self.place)).replace(audit_program.PROGRAM_PATH, str(self.path))
         text = text.replace(f'"{STATE_DIRECTORY}"', f'"{self.state}"').replace("PATIENCE = 10", "PATIENCE = 2")
         self.path.write_text(f"#!{os.path.realpath(sys.executable)} -ISXutf8\n{text}")
-        self.path.chmod(audit_program.MODE)
+        self.path.chmod(audit_program.PROGRAM_MODE)
         code = {name: (marshal.dumps(compile(text, name, "exec")), name in PACKAGES) for name, text in STORED.items()}
         self.code = self.place / f"{CODE}-{MAGIC_NUMBER.hex()}"
         self.code.write_bytes(marshal.dumps(code))
@@ -84,7 +84,7 @@ def test_program_is_of_a_host_with_an_old_python_and_has_the_paths_of_the_host()
     ast.parse(AUDIT_TEXT, feature_version=(3, 9))
     assert "@" not in AUDIT_TEXT
     assert (stored_audit.CONTROLS, set(stored_audit.GATES)) == (tuple(CONTROLS), set(finding.GATES))
-    paths = {"PLACE": PLACE, "PROGRAM": audit_program.PROGRAM, "STATE": STATE_DIRECTORY}
+    paths = {"PLACE": CACHE_DIRECTORY, "PROGRAM": audit_program.PROGRAM_PATH, "STATE": STATE_DIRECTORY}
     assert [name for name, path in paths.items() if f'\n{name} = "{path}"' not in AUDIT_TEXT] == []
 
 
@@ -317,16 +317,16 @@ def host(tmp_path, monkeypatch):
     for directory in ("usr/libexec", "var/lib"):
         (tmp_path / directory).mkdir(parents=True)
     monkeypatch.setattr(Host, "privileged", True)
-    monkeypatch.setattr(audit_program, "interpreter", lambda: "/usr/bin/python3")
+    monkeypatch.setattr(audit_program, "find_interpreter", lambda: "/usr/bin/python3")
     return Host(str(tmp_path))
 
 
 def test_program_without_a_text_is_removed_with_half_written_files(host, tmp_path):
-    audit_program.install(host, "text\n")
-    (tmp_path / audit_program.PROGRAM.lstrip("/")).with_name(".observe.proscribe~").write_text("half")
-    audit_program.install(host, "")
+    audit_program.install_program(host, "text\n")
+    (tmp_path / audit_program.PROGRAM_PATH.lstrip("/")).with_name(".observe.proscribe~").write_text("half")
+    audit_program.install_program(host, "")
     assert not (tmp_path / "usr/libexec/proscribe").exists() and not list((tmp_path / "var/lib").iterdir())
-    audit_program.install(host, "")
+    audit_program.install_program(host, "")
 
 
 @pytest.fixture
@@ -340,7 +340,7 @@ def test_interpreter_is_the_file_that_its_links_lead_to(folder, monkeypatch):
     (folder / "python3.11").touch(0o755)
     (folder / "python3").symlink_to(folder / "python3.11")
     monkeypatch.setattr(sys, "executable", str(folder / "python3"))
-    assert audit_program.interpreter() == str(folder / "python3.11")
+    assert audit_program.find_interpreter() == str(folder / "python3.11")
 
 
 @needs_root
@@ -350,4 +350,4 @@ def test_interpreter_with_a_space_in_its_path_is_not_run_as_root(folder, monkeyp
     (folder / name).touch(0o755)
     monkeypatch.setattr(sys, "executable", str(folder / name))
     with pytest.raises(ControlError, match="is not root's alone$"):
-        audit_program.interpreter()
+        audit_program.find_interpreter()

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 from proscribe.base.moments import format_timestamp
-from proscribe.host.audit_program import installable
-from proscribe.host.watch.installed import release_of
+from proscribe.host.audit_program import format_program
+from proscribe.host.watch.installed import make_release_name
 from proscribe.host.watch.program_text import WATCH_TEXT
 from proscribe.wire import watch_sent
 
-PROGRAM = installable(WATCH_TEXT)
+PROGRAM = format_program(WATCH_TEXT)
 
 
 @pytest.fixture(autouse=True)
@@ -41,5 +41,5 @@ def test_host_is_sent_the_following_plans_up_to_a_limit(last, sent):
 
 def test_watcher_of_a_host_is_named_by_the_release_of_the_run():
     watch_sent.make_expected_watch.cache_clear()
-    assert watch_sent.make_expected_watch() == {"release": release_of(PROGRAM.encode(), b"code")}
+    assert watch_sent.make_expected_watch() == {"release": make_release_name(PROGRAM.encode(), b"code")}
     watch_sent.make_expected_watch.cache_clear()

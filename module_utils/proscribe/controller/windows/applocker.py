@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ...host.controls.group_policy import applocker as policy
 from ...host.controls.group_policy.registry_pol import Entry, said_by
-from ...host.system.types import escaped
+from ...host.system.types import escape_text
 from ...model.finding import NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict, judge_rule
 from ...model.types.plan import PlanSection
 from .answer import Answer
@@ -106,7 +106,7 @@ def _described(found: Collection) -> str:
 
 
 def _finding(collection: str, *said: str) -> Finding:
-    shown = escaped(collection[:LONGEST])
+    shown = escape_text(collection[:LONGEST])
     return Finding("rules", f"AppLocker {shown}", MANAGER, path=f"{APPLOCKER}\\{shown}", detail="; ".join(said))
 
 

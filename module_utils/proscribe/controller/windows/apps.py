@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
-from ...host.system.types import escaped
+from ...host.system.types import escape_text
 from ...model.finding import (
     COMPLIANT,
     NO_IDENTIFIERS_REASON,
@@ -72,7 +72,7 @@ def observe(section: PlanSection, answer: Answer, seen: Seen) -> list[RuleVerdic
             evidence[service].doubtful.append(app.finding(CALLED))
     for image, pids in _running(answer).items():
         more = f" and {len(pids) - 1} more" if len(pids) > 1 else ""
-        finding = Finding("process", escaped(image), MANAGER, detail=f"pid {pids[0]}{more}, {BY_IMAGE}")
+        finding = Finding("process", escape_text(image), MANAGER, detail=f"pid {pids[0]}{more}, {BY_IMAGE}")
         for service in catalogued.images.get(image.casefold(), ()):
             evidence[service].found.append(finding)
     for one in seen.started:

@@ -17,7 +17,7 @@ from ...host.controls.browser.managed import check, spelled_as, verdicts
 from ...host.controls.browser.observed import Observed
 from ...host.controls.browser.places import Place
 from ...host.controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_programs
-from ...host.system.types import escaped
+from ...host.system.types import escape_text
 from ...model.finding import RuleVerdict
 from ...model.types.plan import Plan
 from .accounts import away, logged_in
@@ -119,7 +119,7 @@ def find_browsers(answer: Answer, installed: list[Installed]) -> Browsers:
     seen = {start.rpartition("\\")[2] for _, start in starts}
     others |= dict.fromkeys(sorted(({image.rpartition("\\")[2] for image in images} & OTHER_IMAGES) - seen))
     programs = tuple(program for program in PROGRAMS if program.id in found)
-    return Browsers(programs, tuple(escaped(name[:200]) for name in others), "; ".join(_unseen(answer, tops)))
+    return Browsers(programs, tuple(escape_text(name[:200]) for name in others), "; ".join(_unseen(answer, tops)))
 
 
 def _registered(registry: Registry, key: str) -> Iterator[tuple[str, str]]:

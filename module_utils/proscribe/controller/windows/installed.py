@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ...host.system.types import escaped
+from ...host.system.types import escape_text
 from ...model.finding import Finding
 from . import packages
 from .accounts import away, is_account, logged_in
@@ -53,7 +53,7 @@ class Installed(NamedTuple):
     def finding(self, detail: str, kind: str = "package") -> Finding:
         scope = f"user:{self.account}" if self.account else "system"
         texts = (self.name or self.key, self.version, self.location or self.program)
-        shown = [escaped(text) for text in texts]
+        shown = [escape_text(text) for text in texts]
         return Finding(kind, shown[0], MANAGER, shown[1], scope, shown[2], detail)
 
 

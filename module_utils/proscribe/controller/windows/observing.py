@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from ...base.moments import format_timestamp
 from ...host.controls import observe_only
-from ...host.run import gated
+from ...host.run import apply_gate
 from ...model.finding import NONCOMPLIANT, UNKNOWN, RuleVerdict
 from ...model.plan import check_plan
 from ...model.plan_hours import resolve_hours
@@ -69,4 +69,4 @@ def answered(record: ObservedRecord, gate: str) -> Mapping[str, object]:
     """What the module that observes answers: {changed, record, drifted, privileged}, and {failed, msg} where the gate
     makes the host fail. Nothing is ever corrected.
     """
-    return gated({"changed": False, "record": record, "drifted": [], "privileged": False}, gate)
+    return apply_gate({"changed": False, "record": record, "drifted": [], "privileged": False}, gate)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ...host.system.types import escaped
+from ...host.system.types import escape_text
 from ...model.finding import Finding
 from .accounts import is_account
 from .answer import Answer
@@ -37,7 +37,7 @@ class App(NamedTuple):
     def finding(self, detail: str = "") -> Finding:
         scope = f"user:{self.account}" if self.account else "system"
         said = ", ".join(filter(None, (self.detail, detail)))
-        return Finding("package", escaped(self.name), MANAGER, escaped(self.version), scope, "", said)
+        return Finding("package", escape_text(self.name), MANAGER, escape_text(self.version), scope, "", said)
 
 
 class Packages(NamedTuple):

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Iterable, Sequence
 
 from ...model.finding import MAX_FINDINGS, Finding
-from ..system import ControlError, Unseen
+from ..system import ControlError, ObservationError
 from .base import Action, Changes, Refusal, differences
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def carry_out(changes: Changes) -> Carried:
     action that runs a user's tool is not done here: it is in `later`.
     """
     if changes.beforehand:
-        with contextlib.suppress(ControlError, Unseen):
+        with contextlib.suppress(ControlError, ObservationError):
             changes.beforehand()
     done: list[str] = []
     failed: list[str] = []
@@ -49,7 +49,7 @@ def carry_out(changes: Changes) -> Carried:
         try:
             ended = _on_behalf(action, patience) if action.user else action.apply()
             done.append(f"{action} {ended}" if isinstance(ended, str) and ended else str(action))
-        except (ControlError, Unseen) as error:
+        except (ControlError, ObservationError) as error:
             if action.user:
                 left.append((action, str(error)))
                 continue
@@ -66,7 +66,7 @@ def carry_out(changes: Changes) -> Carried:
 
 def _on_behalf(action: Action, patience: dict[str, float]) -> Any:
     """Change something of a user's, in the time that is left for that. Raises ControlError or Unseen."""
-    from ..system.forked import Limits, run_apart
+    from ..system.forked import WorkLimits, run_apart
 
     started = time.monotonic()
     of_user = patience.setdefault(action.user, PATIENCE)
@@ -76,7 +76,7 @@ def _on_behalf(action: Action, patience: dict[str, float]) -> Any:
     if of_all <= 0:
         raise ControlError(f"over budget: what was changed before of users' took {PATIENCE_FOR_ALL:g} s")
     try:
-        return run_apart(action.apply, Limits(seconds=min(of_user, of_all), memory=0))
+        return run_apart(action.apply, WorkLimits(seconds=min(of_user, of_all), memory=0))
     finally:
         seconds = time.monotonic() - started
         patience[action.user] -= seconds

@@ -11,7 +11,7 @@ import sys
 from typing import Iterable, Iterator, Sequence
 
 from ...base.patterns import MULTILINE, compile_pattern
-from ..system import ControlError, Host, Unseen
+from ..system import ControlError, Host, ObservationError
 from .forwarders import FORWARDERS
 
 _HEX = frozenset("0123456789ABCDEFabcdef")
@@ -156,9 +156,9 @@ def control_connections(host: Host) -> list[tuple[str, int]]:
     process = "self"
     for _ in range(32):  # a chain of parents is short; a loop is a race with a process that ended
         try:
-            environment = (host.read(f"/proc/{process}/environ") or b"").decode("utf-8", "replace")
-            status = host.text(f"/proc/{process}/status") or ""
-        except (Unseen, OSError):
+            environment = (host.read_file(f"/proc/{process}/environ") or b"").decode("utf-8", "replace")
+            status = host.read_text(f"/proc/{process}/status") or ""
+        except (ObservationError, OSError):
             break
         for variable in environment.split("\0"):
             value = variable.partition("SSH_CONNECTION=")[2].split() if variable.startswith("SSH_CONNECTION=") else []
@@ -179,8 +179,8 @@ def own_names(host: Host) -> set[str]:
 def _files(host: Host, path: str) -> Iterator[str]:
     """The path itself if it is a file, the files in it if it is a folder."""
     try:
-        names = host.list(path)
-    except (Unseen, ControlError):
+        names = host.list_directory(path)
+    except (ObservationError, ControlError):
         return
     if not names:
         yield path
@@ -189,6 +189,9 @@ def _files(host: Host, path: str) -> Iterator[str]:
 
 def _lines(host: Host, path: str) -> list[str]:
     try:
-        return [line.strip() for line in (host.text(path) or "").splitlines()]
-    except (Unseen, ControlError):  # a folder, a device, a link that a user made: nothing that a tool would read either
+        return [line.strip() for line in (host.read_text(path) or "").splitlines()]
+    except (
+        ObservationError,
+        ControlError,
+    ):  # a folder, a device, a link that a user made: nothing that a tool would read either
         return []

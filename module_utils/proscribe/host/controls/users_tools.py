@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 from ...base.json_text import parse_json
 from ...base.moments import format_timestamp
 from ...base.tuples import NamedTuple
-from ..system import STATE_DIRECTORY, ControlError, Host, Unseen
+from ..system import STATE_DIRECTORY, ControlError, Host, ObservationError
 from .base import Action
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ class Spending(NamedTuple):
 
 def run_users_tools(host: Host, carried: Carried) -> Carried:
     """Do the actions that `carry_out` kept for later, and add to `carried` what they came to. Return it."""
-    from ..system.file_lock import Busy
+    from ..system.file_lock import HostBusyError
 
     actions = carried.pop("later", [])
     try:
-        with host.runs_users_tools(ALL_SECONDS + ENDING_SECONDS):
+        with host.lock_users_tools(ALL_SECONDS + ENDING_SECONDS):
             more_done, more_left = _Serving(host).serve(actions)
-    except Busy as busy:
+    except HostBusyError as busy:
         reason = f"{busy.turn.by} runs tools of users since {busy.turn.since}; the next run removes it"
         more_done, more_left = [], [(action, reason) for action in actions]
     except ControlError as error:
@@ -73,13 +73,13 @@ class _Serving:
             try:
                 ended = self._do(action)
                 done.append(f"{action} {ended}" if isinstance(ended, str) and ended else str(action))
-            except (ControlError, Unseen) as error:
+            except (ControlError, ObservationError) as error:
                 left.append((action, str(error)))
         return done, left
 
     def _do(self, action: Action) -> Any:
         """Do an action and charge its user. Raises ControlError and Unseen."""
-        from ..system.forked import Limits, run_apart
+        from ..system.forked import WorkLimits, run_apart
 
         spent = self._current(action.user)
         if USER_SECONDS - spent.seconds < LEAST_SECONDS:
@@ -93,8 +93,8 @@ class _Serving:
         began = time.monotonic()
         self.host.users_tools_until = began + seconds
         try:
-            return run_apart(action.apply, Limits(seconds=seconds + ENDING_SECONDS, memory=0))
-        except (ControlError, Unseen) as error:
+            return run_apart(action.apply, WorkLimits(seconds=seconds + ENDING_SECONDS, memory=0))
+        except (ControlError, ObservationError) as error:
             if time.monotonic() - began < seconds:
                 raise
             raise ControlError(f"{_describe_spent(action.user, self._current(action.user))} ({error})") from None
@@ -102,7 +102,7 @@ class _Serving:
             self.host.users_tools_until = None
             taken = time.monotonic() - began
             self.of_all -= taken
-            with contextlib.suppress(ControlError, Unseen):  # then all of it stays charged
+            with contextlib.suppress(ControlError, ObservationError):  # then all of it stays charged
                 self._charge(action.user, spent, taken)
 
     def _current(self, user: str) -> Spending:
@@ -119,7 +119,7 @@ class _Serving:
         current = {name: spent for name in self.spent if (spent := self._current(name)).since}
         newest = sorted(current.items(), key=lambda row: row[1].since, reverse=True)[:MOST_USERS]
         content = {"schema": SCHEMA, "users": {name: spent._asdict() for name, spent in newest}}
-        self.host.write(SPENT, json.dumps(content) + "\n", 0o600)
+        self.host.write_file(SPENT, json.dumps(content) + "\n", 0o600)
 
 
 def _describe_spent(user: str, spent: Spending) -> str:
@@ -130,8 +130,8 @@ def _describe_spent(user: str, spent: Spending) -> str:
 def _read(host: Host) -> dict[str, Spending]:
     """Return what users have spent; nothing where the file is missing or damaged."""
     try:
-        content = parse_json(host.read(SPENT, LARGEST_BYTES) or b"{}")
-    except (ControlError, Unseen, ValueError, RecursionError):
+        content = parse_json(host.read_file(SPENT, LARGEST_BYTES) or b"{}")
+    except (ControlError, ObservationError, ValueError, RecursionError):
         return {}
     users = content.get("users") if isinstance(content, dict) and content.get("schema") == SCHEMA else None
     return {name: _parse(entry) for name, entry in users.items()} if isinstance(users, dict) else {}

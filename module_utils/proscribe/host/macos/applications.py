@@ -14,8 +14,8 @@ from typing import Iterator, Mapping, Sequence
 from ...base.tuples import NamedTuple
 from ...model.finding import Finding
 from ..controls.apps.systems.brew import KINDS
-from ..system import ControlError, Host, Unseen, escaped
-from ..system.budget import Budget
+from ..system import ControlError, Host, ObservationError, escape_text
+from ..system.budget import ReadBudget
 from .property_list import read
 
 FOLDER, HOMES = "/Applications", "/Users"
@@ -39,7 +39,9 @@ class Application(NamedTuple):
 
     def finding(self) -> Finding:
         scope = f"user:{self.user}" if self.user else "system"
-        return Finding("package", escaped(self.id), "macos", escaped(self.version), scope, escaped(self.path))
+        return Finding(
+            "package", escape_text(self.id), "macos", escape_text(self.version), scope, escape_text(self.path)
+        )
 
 
 class Found(NamedTuple):
@@ -53,7 +55,7 @@ def find(host: Host) -> Found:
     """The applications of all users, and of each."""
     found = _of_folder(host, FOLDER, "")
     for home, name in homes(host, found.unseen):
-        host.budget = Budget(seconds=SECONDS)
+        host.budget = ReadBudget(seconds=SECONDS)
         try:
             own = _of_folder(host, f"{home}{FOLDER}", name)
         finally:
@@ -66,35 +68,35 @@ def find(host: Host) -> Found:
 def homes(host: Host, unseen: list[str]) -> Iterator[tuple[str, str]]:
     """The homes of users, each with the name of its account, which is that of the directory."""
     try:
-        names = host.list(HOMES)
+        names = host.list_directory(HOMES)
         if not names:
             unseen.append(f"{HOMES} has no homes")
         for name in names:
-            seen = host.stat(f"{HOMES}/{name}")
+            seen = host.find_entry(f"{HOMES}/{name}")
             if name not in NO_HOMES and seen is not None and stat.S_ISDIR(seen.st_mode):
                 yield f"{HOMES}/{name}", name
-    except (Unseen, ControlError) as why:
+    except (ObservationError, ControlError) as why:
         unseen.append(str(why))
 
 
 def _of_folder(host: Host, folder: str, user: str) -> Found:
     found = Found([], [])
     try:
-        seen = host.stat(folder)
+        seen = host.find_entry(folder)
         if seen is None:
             return found
         if not stat.S_ISDIR(seen.st_mode):
-            found.unseen.append(f"{escaped(folder)} is no directory")
+            found.unseen.append(f"{escape_text(folder)} is no directory")
             return found
         for path in _bundles(host, folder, found.unseen):
             if len(found.applications) >= MOST:
-                raise Unseen(f"{folder} has more than {MOST:,} applications")
+                raise ObservationError(f"{folder} has more than {MOST:,} applications")
             # A bundle that says nothing of itself cannot be started as an application either.
             with contextlib.suppress(ControlError):
                 if one := application(host, path, user):
                     found.applications.append(one)
-    except (Unseen, ControlError) as why:
-        found.unseen.append(escaped(str(why)))
+    except (ObservationError, ControlError) as why:
+        found.unseen.append(escape_text(str(why)))
     return found
 
 
@@ -110,14 +112,14 @@ def _bundles(host: Host, folder: str, unseen: list[str]) -> Iterator[str]:
         directory, depth = left.pop()
         try:
             if depth > DEEPEST:
-                raise Unseen(f"{directory} is too deep to be read")
+                raise ObservationError(f"{directory} is too deep to be read")
             for path in _directories(host, directory):
-                if path.endswith(".app") and host.stat(f"{path}/{INFO}") is not None:
+                if path.endswith(".app") and host.find_entry(f"{path}/{INFO}") is not None:
                     yield path
                 else:
                     left.append((path, depth + 1))
-        except (Unseen, ControlError) as why:
-            missed.append(escaped(str(why)))
+        except (ObservationError, ControlError) as why:
+            missed.append(escape_text(str(why)))
     if left:
         missed.append(f"{folder} has more than {MOST_DIRECTORIES:,} directories")
     if missed:
@@ -126,8 +128,8 @@ def _bundles(host: Host, folder: str, unseen: list[str]) -> Iterator[str]:
 
 def _directories(host: Host, directory: str) -> Iterator[str]:
     """The directories in one; a link is followed nowhere."""
-    for name in host.list(directory):
-        seen = host.stat(f"{directory}/{name}")
+    for name in host.list_directory(directory):
+        seen = host.find_entry(f"{directory}/{name}")
         if seen is not None and stat.S_ISDIR(seen.st_mode):
             yield f"{directory}/{name}"
 
@@ -145,8 +147,8 @@ def application(host: Host, path: str, user: str = "") -> Application | None:
 def _of_root(host: Host, path: str) -> bool:
     """Whether root alone can write what an application says of itself."""
     for one in (path, f"{path}/Contents", f"{path}/{INFO}"):
-        seen = host.stat(one)
-        if seen is None or host.others(one, seen):
+        seen = host.find_entry(one)
+        if seen is None or host.describe_write_access(one, seen):
             return False
     return True
 
@@ -162,10 +164,10 @@ def find_brewed(
     for prefix in HOMEBREW:
         for kind, room in KINDS.items():
             try:
-                for name in host.list(f"{prefix}/{room}"):
+                for name in host.list_directory(f"{prefix}/{room}"):
                     path = f"{prefix}/{room}/{name}"
                     for service in packages[kind].get(name, ()):
                         found.append((service, Finding("package", name, kind, "", "system", path)))
-            except (Unseen, ControlError) as why:
-                unseen.append(escaped(str(why)))
+            except (ObservationError, ControlError) as why:
+                unseen.append(escape_text(str(why)))
     return found, unseen

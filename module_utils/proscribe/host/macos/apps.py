@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
 
 from ...model.finding import COMPLIANT, NO_IDENTIFIERS_REASON, NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ..controls.apps.systems.brew import KINDS
-from ..system import ControlError, Host, Unseen, escaped
+from ..system import ControlError, Host, ObservationError, escape_text
 from .applications import HOMEBREW, Application, Found, application, find_brewed
 from .programs import Program, listed
 
@@ -36,7 +36,7 @@ def verdicts(host: Host, section: PlanSection, found: Found) -> list[RuleVerdict
     unseen += missed
     try:
         running = listed(host)
-    except (ControlError, Unseen) as why:
+    except (ControlError, ObservationError) as why:
         running = []
         unseen.append(str(why))
     for service, finding in _running(host, running, found.applications, ids, names, packages):
@@ -77,9 +77,9 @@ def _running(
     for (service, uid, path), members in sorted(grouped.items()):
         more = f" and {len(members) - 1} more" if len(members) > 1 else ""
         detail = ", ".join(filter(None, (f"pid {members[0].pid}{more}", doubts[service, uid, path])))
-        name = escaped(members[0].path.rpartition("/")[2])
-        scope = f"user:{host.account(uid).name}"
-        found.append((service, Finding("process", name, "macos", "", scope, escaped(path), detail)))
+        name = escape_text(members[0].path.rpartition("/")[2])
+        scope = f"user:{host.find_account(uid).name}"
+        found.append((service, Finding("process", name, "macos", "", scope, escape_text(path), detail)))
     return found
 
 
@@ -107,7 +107,7 @@ def _services(
 def _identifier(host: Host, bundle: str) -> str:
     try:
         one = application(host, bundle)
-    except (ControlError, Unseen):  # it may lie where nobody but its user can read
+    except (ControlError, ObservationError):  # it may lie where nobody but its user can read
         return ""
     return one.id if one else ""
 

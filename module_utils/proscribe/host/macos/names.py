@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...model.finding import COMPLIANT, NOT_APPLICABLE, UNKNOWN, RuleVerdict, judge_rule
 from ...model.plan import RESTRICTED_MODES
-from ..system import ControlError, Host, Unseen
+from ..system import ControlError, Host, ObservationError
 
 if TYPE_CHECKING:
     from ...model.types.plan import PlanEntry, PlanSection
@@ -20,8 +20,8 @@ def verdicts(host: Host, section: PlanSection) -> list[RuleVerdict]:
     """A verdict for every service of the plan."""
     services = section["services"]
     try:
-        blocked, unseen = _blocked(host.text(PATH) or ""), ""
-    except (Unseen, ControlError) as why:
+        blocked, unseen = _blocked(host.read_text(PATH) or ""), ""
+    except (ObservationError, ControlError) as why:
         blocked, unseen = frozenset(), str(why)
     return [_verdict(f"dns/{id_}", entry, blocked, unseen) for id_, entry in services.items()]
 

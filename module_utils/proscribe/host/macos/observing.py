@@ -10,7 +10,7 @@ from ...model.finding import RuleVerdict
 from ...model.plan import check_plan
 from ...model.plan_hours import resolve_hours
 from ..controls import observe_only
-from ..system import ControlError, Host, Unseen
+from ..system import ControlError, Host, ObservationError
 from . import applications, apps, names, preferences
 from .property_list import read
 
@@ -52,6 +52,6 @@ def _platform(host: Host) -> dict[str, str]:
     """The release of macOS in a few words."""
     try:
         said = read(host, RELEASE) or {}
-    except (Unseen, ControlError):
+    except (ObservationError, ControlError):
         said = {}
-    return {**host.platform(), "os": "macos", "version": str(said.get("ProductVersion") or "")[:40]}
+    return {**host.describe_platform(), "os": "macos", "version": str(said.get("ProductVersion") or "")[:40]}

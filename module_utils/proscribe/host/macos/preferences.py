@@ -17,7 +17,7 @@ from ..controls.browser.managed import verdicts as judged
 from ..controls.browser.observed import Observed, changeable
 from ..controls.browser.places import Place
 from ..controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_programs
-from ..system import ControlError, Host, Unseen
+from ..system import ControlError, Host, ObservationError
 from .applications import Found
 from .property_list import read
 
@@ -59,9 +59,9 @@ def _observed(host: Host, program: Program, desired: Desired, due: Policies) -> 
     """The worst of what is in effect for all users, and for those that have preferences of their own."""
     try:
         common = _said(host, _path(program))
-        users = [name for name in host.list(FOLDER) if host.stat(_path(program, name)) is not None]
+        users = [name for name in host.list_directory(FOLDER) if host.find_entry(_path(program, name)) is not None]
         own = [_said(host, _path(program, name)) for name in users]
-    except (Unseen, ControlError) as why:
+    except (ObservationError, ControlError) as why:
         return Observed(unseen=str(why))
     tables: list[Policies | None] = [{**(common or {}), **(one or {})} for one in own]
     seen = [check(desired, program.place, due, _as_policies(program, table)) for table in tables or [common]]
@@ -70,7 +70,7 @@ def _observed(host: Host, program: Program, desired: Desired, due: Policies) -> 
 
 def _said(host: Host, path: str) -> Policies | None:
     said = read(host, path)
-    seen = host.stat(path)
+    seen = host.find_entry(path)
     if seen is not None and (loose := changeable(host, path, seen)):
         raise ControlError(f"{path} {loose}")
     return said

@@ -29,7 +29,7 @@ class Program(NamedTuple):
 def listed(host: Host) -> list[Program]:
     """The programs that run. Raises ControlError where they cannot be listed."""
     found = []
-    for line in host.must(PS, timeout=30).splitlines():
+    for line in host.read_command_output(PS, timeout=30).splitlines():
         parts = _LINE.fullmatch(line)
         if parts and len(parts[3]) <= LONGEST:
             found.append(Program(int(parts[1]), int(parts[2]), parts[3].rstrip()))

@@ -16,7 +16,7 @@ def read(host: Host, path: str) -> dict[str, object] | None:
     """What a file says, with the types of JSON; None where it is not there. Raises Unseen, and ControlError for a link
     and for what is no property list.
     """
-    content = host.read(path, LARGEST)
+    content = host.read_file(path, LARGEST)
     if content is None:
         return None
     content = content.removeprefix(MARK)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Mapping
 
 from ..controls.base import Action, Changes, differences
 from ..system import DARWIN, WRITTEN_BY, ControlError, Host
-from ..system.units import unit_text
+from ..system.units import read_unit_text
 from .reach import require_own
 from .visible import require_present, require_visible
 
@@ -88,7 +88,7 @@ def planned(
         own: GuardSettings = {"account": runs["account"], "paths": runs["paths"], "alerts": dict(alerts or {})}
         texts[GUARD_SETTINGS] = _settings_text(own)
     actions = [_write(host, path, text, known[path]) for path, text in texts.items() if _text(host, path) != text]
-    left_over = [path for path in known if path not in texts and host.stat(path)]
+    left_over = [path for path in known if path not in texts and host.find_entry(path)]
     actions += [Action("stop", timer, partial(_stop, host, timer)) for timer in _timers(left_over)]
     actions += [_delete(host, path) for path in left_over]
     actions += [_delete(host, stamp) for stamp in _stamps(host, _timers(left_over))]
@@ -96,7 +96,7 @@ def planned(
     if units:
         actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
     for timer in _timers(texts):
-        if host.stat(f"{ENABLED}/{timer}") is None:
+        if host.find_entry(f"{ENABLED}/{timer}") is None:
             actions.append(Action("enable", timer, partial(_systemctl, host, "enable", "--quiet", timer)))
         changed = any(action.subject == f"{UNITS}/{timer}" for action in units)
         if changed or not _runs(host, timer):
@@ -113,7 +113,7 @@ def _timers(paths: Iterable[str]) -> list[str]:
 
 
 def _stamps(host: Host, timers: Iterable[str]) -> list[str]:
-    return [stamp for stamp in (f"{STAMPS}/stamp-{timer}" for timer in timers) if host.stat(stamp)]
+    return [stamp for stamp in (f"{STAMPS}/stamp-{timer}" for timer in timers) if host.find_entry(stamp)]
 
 
 def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
@@ -121,21 +121,21 @@ def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
     is ended, since it would enforce again what is lifted next.
     """
     actions: list[Action] = []
-    for part in () if host.system == DARWIN else parts:  # it has no systemd, and so nothing of ours
+    for part in () if host.kernel_name == DARWIN else parts:  # it has no systemd, and so nothing of ours
         known = DRIFT_FILES if part == DRIFT else PULL_FILES
-        there = [path for path in known if host.stat(path)]
+        there = [path for path in known if host.find_entry(path)]
         timers = _timers(known)
         for timer in timers:
             if f"{UNITS}/{timer}" in there:
                 actions.append(Action("stop", timer, partial(_stop, host, timer)))
-            elif host.stat(f"{ENABLED}/{timer}"):
+            elif host.find_entry(f"{ENABLED}/{timer}"):
                 there.append(f"{ENABLED}/{timer}")
         if part == PULL and f"{UNITS}/{PULL}.timer" in there:
             service = f"{PULL}.service"
             actions.append(Action("stop", service, partial(_stop, host, service)))
         if part == PULL:
-            there += [RECORD] if host.stat(RECORD) else []
-            contents = [f"{STATE}/{name}" for name in host.list(STATE) if f"{STATE}/{name}" != ABOUT]
+            there += [RECORD] if host.find_entry(RECORD) else []
+            contents = [f"{STATE}/{name}" for name in host.list_directory(STATE) if f"{STATE}/{name}" != ABOUT]
             actions += [Action("delete", path, partial(_delete_tree, host, path)) for path in contents]
         actions += [_delete(host, path) for path in there]
         if any(path.startswith(UNITS) for path in there):
@@ -147,7 +147,7 @@ def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
 def change(host: Host, work: Callable[[], Changes], dry_run: bool) -> ChangeAnswer:
     """Do what is planned and say what was done. Raises ControlError."""
     host.require_root()
-    with host.exclusive() if host.system != DARWIN else contextlib.nullcontext():
+    with host.lock_host() if host.kernel_name != DARWIN else contextlib.nullcontext():
         actions = work().actions
         done: list[str] = []
         for action in () if dry_run else actions:
@@ -161,43 +161,43 @@ def change(host: Host, work: Callable[[], Changes], dry_run: bool) -> ChangeAnsw
 
 def _write(host: Host, path: str, text: str, mode: int) -> Action:
     before, after = ("", "") if path in HIDDEN else (_text(host, path) or "", text)
-    return Action("write", path, lambda: host.write(path, text, mode), before, after)
+    return Action("write", path, lambda: host.write_file(path, text, mode), before, after)
 
 
 def _delete(host: Host, path: str) -> Action:
-    return Action("delete", path, lambda: host.delete(path), "" if path in HIDDEN else _text(host, path) or "")
+    return Action("delete", path, lambda: host.delete_file(path), "" if path in HIDDEN else _text(host, path) or "")
 
 
 def _text(host: Host, path: str) -> str | None:
-    return unit_text(host, path) if path.startswith(UNITS) else host.text(path)
+    return read_unit_text(host, path) if path.startswith(UNITS) else host.read_text(path)
 
 
 def _delete_tree(host: Host, path: str) -> None:
     # Only root can write there, so no link in it is somebody else's.
-    host.must(["rm", "-rf", "--one-file-system", "--", path], timeout=300)
+    host.read_command_output(["rm", "-rf", "--one-file-system", "--", path], timeout=300)
 
 
 def _stop(host: Host, unit: str) -> None:
     # It may never have been loaded, so that it is not there to be stopped is no failure.
     if unit.endswith(".timer"):
-        host.run(["systemctl", "disable", "--quiet", unit])
-    host.run(["systemctl", "stop", unit], timeout=120)
+        host.run_command(["systemctl", "disable", "--quiet", unit])
+    host.run_command(["systemctl", "stop", unit], timeout=120)
 
 
 def _runs(host: Host, unit: str) -> bool:
-    return host.run(["systemctl", "is-active", "--quiet", unit]).rc == 0
+    return host.run_command(["systemctl", "is-active", "--quiet", unit]).rc == 0
 
 
 def _systemctl(host: Host, *argv: str) -> None:
-    host.must(["systemctl", *argv], timeout=120)
+    host.read_command_output(["systemctl", *argv], timeout=120)
 
 
 def _require_python(host: Host) -> None:
     """Raise ControlError unless the machine has the Python that the installed programs start with."""
-    if host.run([PYTHON, "-IS", "-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).rc:
+    if host.run_command([PYTHON, "-IS", "-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).rc:
         raise ControlError(f"scheduled runs are checked by {PYTHON}, and it is not there or older than Python 3.9")
 
 
 def _require_systemd(host: Host) -> None:
-    if host.stat("/run/systemd/system") is None:
+    if host.find_entry("/run/systemd/system") is None:
         raise ControlError("this machine does not run systemd, whose timers a schedule needs")

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Collection, Iterable, Iterator, Mapping, Sequence
 
 from ..system import ControlError, Host
-from ..system.units import drop_ins, unit_text
+from ..system.units import list_drop_ins, read_unit_text
 
 if TYPE_CHECKING:
     from ...model.types.schedule import ScheduledRuns
@@ -115,8 +115,8 @@ def _settings(text: str) -> Iterator[str]:
 
 def _added(host: Host, path: str) -> Iterator[str]:
     """What an administrator has added to a unit."""
-    for drop_in in drop_ins(host, os.path.basename(path)):
-        yield from _settings(unit_text(host, drop_in) or "")
+    for drop_in in list_drop_ins(host, os.path.basename(path)):
+        yield from _settings(read_unit_text(host, drop_in) or "")
 
 
 def _tried(host: Host, runs: ScheduledRuns, settings: Sequence[str]) -> Iterable[Sequence[str]]:
@@ -125,7 +125,7 @@ def _tried(host: Host, runs: ScheduledRuns, settings: Sequence[str]) -> Iterable
     given = json.dumps([_there([*runs["paths"], *starts]), starts, writes])
     properties = [word for one in (f"User={runs['account']}", *settings) for word in ("--property", one)]
     unit = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", *properties, "--"]
-    done = host.run([*unit, sys.executable, "-I", "-S", "-c", TRIAL], stdin=given, timeout=TRYING)
+    done = host.run_command([*unit, sys.executable, "-I", "-S", "-c", TRIAL], stdin=given, timeout=TRYING)
     try:
         found: list[list[str]] = json.loads(done.out)
     except ValueError:

@@ -13,49 +13,58 @@ import sys
 import time
 from typing import TYPE_CHECKING, Callable, Collection, Iterator, Mapping, Sequence
 
-from .files import LARGEST_FILE, LEDGER, LIFT, SIGNED, STATE_DIRECTORY, WRITTEN_BY
-from .netfilter import Generation, generation, refuses
+from .files import LEDGER_PATH, LIFT_COMMAND, MAX_FILE_BYTES, SIGNATURE, STATE_DIRECTORY, WRITTEN_BY
+from .netfilter import RulesetGeneration, is_destination_refused, read_ruleset_generation
 from .processes import Processes
 from .tools import Runner, run_tool
-from .types import ControlError, Ending, Process, Result, Unseen, User, escaped, one_line
+from .types import (
+    ControlError,
+    ObservationError,
+    Process,
+    TerminationTarget,
+    ToolResult,
+    User,
+    escape_text,
+    format_one_line,
+)
 
 if TYPE_CHECKING:
     from ...model.types.record import OtherHostTurn, RecordDetails
-    from .file_lock import Turns
-    from .file_scan import Known, Scanned
-    from .names import Resolution
+    from .file_lock import HostLock
+    from .file_scan import RememberedDirectory, ScanResult
+    from .names import NameResolution
 
 DARWIN = "Darwin"  # the kernel of macOS, where nothing is ever changed
 
 __all__ = [
     "DARWIN",
-    "LEDGER",
+    "LEDGER_PATH",
     "STATE_DIRECTORY",
-    "SIGNED",
-    "LIFT",
+    "SIGNATURE",
+    "LIFT_COMMAND",
     "WRITTEN_BY",
     "ControlError",
-    "Ending",
-    "Generation",
+    "TerminationTarget",
+    "RulesetGeneration",
     "Host",
     "Process",
-    "Result",
+    "ToolResult",
     "Runner",
-    "Unseen",
+    "ObservationError",
     "User",
-    "escaped",
-    "one_line",
+    "escape_text",
+    "format_one_line",
     "run_tool",
 ]
 
 
 class Host(Processes):
-    """A host, seen from `root` ("/" but in tests) and through `run`, the runner of its tools.
+    """A host, seen from `root` ("/" but in tests) and through `run_command`, the runner of its tools.
 
     `record_fields` go into the record as they are. `state_savers` save for later runs what a run that may write has
-    learnt; each takes whether its run begins with this observation. Where nothing will be saved, `learns` is false, and
-    observing costs less. `started_by` is the unit that had systemd start this process, and so runs; "" for none. `by`
-    is who changes it, for others that wait `patience` seconds for their turn. `other_runs` are those with whom this run
+    learnt; each takes whether its run begins with this observation. Where nothing will be saved, `saves_state` is false, and
+    observing costs less. `starting_unit` is the unit that had systemd start this process, and so runs; "" for none. `changed_by`
+    is who changes it, for others that wait `lock_timeout` seconds for their turn. `other_runs` are those with whom this run
     had to share it (file_lock.py). `clock` says what time it is, in seconds since 1970: on a watched host one that does
     not go back (watch/state/clock.py).
     """
@@ -64,34 +73,34 @@ class Host(Processes):
         super().__init__(root, run)
         self.record_fields: RecordDetails = {}
         self.state_savers: list[Callable[[bool], None]] = []
-        self.learns = True
-        self.started_by = ""
-        self.by = ""
-        self.patience = 60.0
+        self.saves_state = True
+        self.starting_unit = ""
+        self.changed_by = ""
+        self.lock_timeout = 60.0
         self.other_runs: list[OtherHostTurn] = []
         self.clock: Callable[[], float] = time.time
 
     @property
-    def system(self) -> str:
+    def kernel_name(self) -> str:
         """The kernel's name: Linux, Darwin."""
         return os.uname().sysname
 
-    def ruleset_generation(self) -> Generation | None:
+    def read_ruleset_generation(self) -> RulesetGeneration | None:
         """The state of the packet filter's tables, which changes with every change to any of them; None if unknown."""
-        return generation() if self.root == "/" else None  # a fixture has no kernel of its own
+        return read_ruleset_generation() if self.root == "/" else None  # a fixture has no kernel of its own
 
-    def refused_execution(self, path: str) -> int:
+    def try_execution(self, path: str) -> int:
         """Try to execute a file that the caller has seen to be no program: the kernel reports the start to whoever
         listens, refuses it, and this process goes on. The number of the kernel's error.
         """
         try:
-            os.execve(self._real(path), [path], {})
+            os.execve(self._make_real_path(path), [path], {})
         except OSError as error:
             return error.errno or 0
 
-    def refuses(self, address: str, port: int) -> bool | None:
+    def is_destination_refused(self, address: str, port: int) -> bool | None:
         """Whether the packet filter refuses what goes to an address; None where that cannot be tried."""
-        return refuses(address, port) if self.root == "/" else None
+        return is_destination_refused(address, port) if self.root == "/" else None
 
     def require_root(self) -> None:
         """Raises ControlError for an ordinary user: nothing on a host is changed half."""
@@ -99,39 +108,41 @@ class Host(Processes):
             raise ControlError("this needs root: run it as root, or let Ansible become root (-b, and -K if sudo asks)")
 
     @contextlib.contextmanager
-    def exclusive(self, patience: float | None = None) -> Iterator[Turns]:
+    def lock_host(self, timeout: float | None = None) -> Iterator[HostLock]:
         """Keep a second run of Proscribe off this host. Raises ControlError when another one has it for too long."""
-        from .file_lock import Turns  # an audit takes none
+        from .file_lock import HostLock  # an audit takes none
 
-        turns = Turns(self._real, self.by, self.patience if patience is None else patience)
+        host_lock = HostLock(self._make_real_path, self.changed_by, self.lock_timeout if timeout is None else timeout)
         try:
-            with turns.taken():
-                yield turns
+            with host_lock.obtain_lock():
+                yield host_lock
         finally:
-            self.other_runs += turns.others
+            self.other_runs += host_lock.other_turns
 
     @contextlib.contextmanager
-    def runs_users_tools(self, patience: float) -> Iterator[None]:
+    def lock_users_tools(self, timeout: float) -> Iterator[None]:
         """Keep a second run from running tools of users. Raises Busy when another one does for too long."""
-        from .file_lock import USERS_TOOLS_LOCK, Turns
+        from .file_lock import USERS_TOOLS_LOCK_PATH, HostLock
 
-        with Turns(self._real, self.by, patience, USERS_TOOLS_LOCK).taken():
+        with HostLock(self._make_real_path, self.changed_by, timeout, USERS_TOOLS_LOCK_PATH).obtain_lock():
             yield
 
-    def scan(
+    def scan_directories(
         self,
         roots: Sequence[str],
-        choose: Callable[[str, Sequence[str]], Collection[str]],
-        known: Mapping[str, Known],
-        skipped: Collection[str] = (),
-        apart: bool = False,
-    ) -> Scanned:
+        choose_names: Callable[[str, Sequence[str]], Collection[str]],
+        remembered: Mapping[str, RememberedDirectory],
+        excluded: Collection[str] = (),
+        separates_owned: bool = False,
+    ) -> ScanResult:
         """Scan below some directories; see system/file_scan.py."""
-        from .file_scan import scan  # only a plan that names programs pays for it
+        from .file_scan import scan_directories  # only a plan that names programs pays for it
 
-        return scan(self, roots, choose, known, skipped, remember=self.learns, apart=apart)
+        return scan_directories(
+            self, roots, choose_names, remembered, excluded, remember=self.saves_state, separates_owned=separates_owned
+        )
 
-    def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
+    def send_datagram(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         """Send one datagram and return the answer; None if none comes within `timeout` seconds. Raises OSError where
         there is nobody to come from: nothing listens there (ConnectionRefusedError), or no packet gets there.
         """
@@ -148,15 +159,15 @@ class Host(Processes):
         finally:
             channel.close()
 
-    def resolve(self, name: str, family: int, patience: float) -> Resolution | None:
+    def resolve_name(self, name: str, family: int, timeout: float) -> NameResolution | None:
         """Resolve a name as programs do; see system/names.py. None for a fixture, which has no C library of its own."""
         if self.root != "/":
             return None
-        from .names import resolve  # only a host where names are blocked pays for it
+        from .names import resolve_name  # only a host where names are blocked pays for it
 
-        return resolve(name, family, patience)
+        return resolve_name(name, family, timeout)
 
-    def get(self, path: str, resource: str, timeout: float) -> bytes | None:
+    def request_resource(self, path: str, resource: str, timeout: float) -> bytes | None:
         """The answer of a service of the host about a resource, over its local socket (HTTP). None if it does not
         answer with 200 within `timeout` seconds, or with more than a file may hold.
         """
@@ -172,19 +183,19 @@ class Host(Processes):
                 self.sock.connect(f"/proc/self/fd/{directory}/{name}")
 
         try:
-            with self._directory(parent) as directory:
+            with self._use_directory(parent) as directory:
                 connection = Local("localhost")
                 connection.request("GET", resource)
                 answer = connection.getresponse()
-                content = answer.read(LARGEST_FILE + 1)
+                content = answer.read(MAX_FILE_BYTES + 1)
                 connection.close()
         except (OSError, http.client.HTTPException):
             return None
-        return content if answer.status == 200 and len(content) <= LARGEST_FILE else None
+        return content if answer.status == 200 and len(content) <= MAX_FILE_BYTES else None
 
-    def platform(self) -> dict[str, str]:
+    def describe_platform(self) -> dict[str, str]:
         """The operating system in a few words, for the record."""
-        text = (self.text("/etc/os-release") or "") if self.system == "Linux" else ""
+        text = (self.read_text("/etc/os-release") or "") if self.kernel_name == "Linux" else ""
         release = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         return {
             "os": release.get("ID", sys.platform).strip("\"'"),

@@ -12,31 +12,31 @@ from __future__ import annotations
 
 import time
 
-from .types import Unseen
+from .types import ObservationError
 
-LARGEST = 1024 * 1024  # bytes that are read of any one file of a user's
-ENTRIES = 3_000_000  # names in directories
-SIZE = 256 * 1024 * 1024  # bytes of files, together
-SECONDS = 15.0
+MAX_USER_FILE_BYTES = 1024 * 1024  # bytes that are read of any one file of a user's
+MAX_ENTRIES = 3_000_000  # names in directories
+MAX_BYTES = 256 * 1024 * 1024  # bytes of files, together
+MAX_SECONDS = 15.0
 
 
-class Budget:
+class ReadBudget:
     """What is left for one user."""
 
-    def __init__(self, entries: int = ENTRIES, size: int = SIZE, seconds: float = SECONDS) -> None:
-        self.most = {"files": entries, "bytes read": size}
-        self.left = dict(self.most)
+    def __init__(self, entries: int = MAX_ENTRIES, size: int = MAX_BYTES, seconds: float = MAX_SECONDS) -> None:
+        self.limits = {"files": entries, "bytes read": size}
+        self.remaining = dict(self.limits)
         self.seconds = seconds
-        self.end = time.monotonic() + seconds
+        self.deadline = time.monotonic() + seconds
 
-    def take(self, what: str, count: int) -> None:
+    def consume_amount(self, resource: str, count: int) -> None:
         """Pay for something: "files" (and directories), "bytes read". Raises Unseen when it is spent."""
-        self.left[what] -= count
-        if self.left[what] < 0:
-            raise Unseen(f"over budget: more than {self.most[what]:,} {what}")
-        self.hold()
+        self.remaining[resource] -= count
+        if self.remaining[resource] < 0:
+            raise ObservationError(f"over budget: more than {self.limits[resource]:,} {resource}")
+        self.check_deadline()
 
-    def hold(self) -> None:
+    def check_deadline(self) -> None:
         """Raises Unseen when the time is spent."""
-        if time.monotonic() > self.end:
-            raise Unseen(f"over budget: more than {self.seconds:g} s")
+        if time.monotonic() > self.deadline:
+            raise ObservationError(f"over budget: more than {self.seconds:g} s")

@@ -9,51 +9,59 @@ import signal
 import time
 from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
-from .types import ControlError, Ending, Process, joined
+from .types import ControlError, Process, TerminationTarget, summarise_reasons
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    class Processes(Protocol):
+    class ProcessReader(Protocol):
         """What ending a program asks of a host (processes.py)."""
 
-        def process(self, pid: int) -> Process | None: ...
+        def find_process(self, pid: int) -> Process | None: ...
 
-        def of_process(self, pid: int, name: str) -> str: ...
+        def read_process_file(self, pid: int, name: str) -> str: ...
 
 
-AHEAD = 1.0  # seconds that the first process of a program has before the others: it mostly takes them along
-KILL_PATIENCE = 5.0  # seconds after KILL; then the process waits for something in the kernel
-FORKS_PATIENCE = 5.0  # seconds in which programs that fork all the time are stopped
-PAUSE = 0.02  # seconds between two checks
+HEAD_START_SECONDS = (
+    1.0  # seconds that the first process of a program has before the others: it mostly takes them along
+)
+KILL_TIMEOUT_SECONDS = 5.0  # seconds after KILL; then the process waits for something in the kernel
+FORKS_TIMEOUT_SECONDS = 5.0  # seconds in which programs that fork all the time are stopped
+POLL_INTERVAL_SECONDS = 0.02  # seconds between two checks
 PENDING_KILL = 1 << (signal.SIGKILL - 1)  # in a set of signals (proc_pid_status(5))
 
 
 def end_programs(
-    host: Processes,
-    program: Ending,
-    of_user: Sequence[Ending],
-    again: Callable[[], Iterable[tuple[Process, Ending]]],
+    host: ProcessReader,
+    program: TerminationTarget,
+    user_programs: Sequence[TerminationTarget],
+    list_running: Callable[[], Iterable[tuple[Process, TerminationTarget]]],
     grace: float,
 ) -> None:
     """End a program: TERM, and KILL after `grace` seconds. Raises ControlError if a process survives.
 
-    `of_user` are all programs of its user, which end with it: a user with many takes no more time than another one.
-    `again` lists what runs of them by now. What was forked meanwhile is stopped first, and ended as a whole.
+    `user_programs` are all programs of its user, which end with it: a user with many takes no more time than another one.
+    `list_running` lists what runs of them by now. What was forked meanwhile is stopped first, and ended as a whole.
     """
     if all(map(has_ended, program.processes)):
         return
-    ending = _Ending(host)
-    first = [(process, one) for one in of_user for process in one.processes[:1]]
-    others = [(process, one) for one in of_user for process in one.processes[1:]]
-    ahead = ending.send(first, signal.SIGTERM)
-    if others:
-        ending.wait(ahead, min(AHEAD, grace))
-    ending.kill(ending.wait([*ahead, *ending.send(others, signal.SIGTERM)], grace))
-    ending.end_forks(again)
+    termination = _Termination(host)
+    first_processes = [
+        (process, user_program) for user_program in user_programs for process in user_program.processes[:1]
+    ]
+    other_processes = [
+        (process, user_program) for user_program in user_programs for process in user_program.processes[1:]
+    ]
+    pending = termination.send_signal(first_processes, signal.SIGTERM)
+    if other_processes:
+        termination.wait_for_end(pending, min(HEAD_START_SECONDS, grace))
+    termination.kill_processes(
+        termination.wait_for_end([*pending, *termination.send_signal(other_processes, signal.SIGTERM)], grace)
+    )
+    termination.end_forks(list_running)
     paths = {process.exe for process in program.processes}
-    if failed := [why for process, why in ending.failed.values() if process.exe in paths]:
-        raise ControlError(joined(failed))
+    if failed := [reason for process, reason in termination.failures.values() if process.exe in paths]:
+        raise ControlError(summarise_reasons(failed))
 
 
 def has_ended(process: Process) -> bool:
@@ -70,78 +78,88 @@ def has_ended(process: Process) -> bool:
         os.close(descriptor)
 
 
-class _Ending:
+class _Termination:
     """The end of some processes, and why it failed."""
 
-    def __init__(self, host: Processes) -> None:
+    def __init__(self, host: ProcessReader) -> None:
         self.host = host
-        self.failed: dict[int, tuple[Process, str]] = {}
+        self.failures: dict[int, tuple[Process, str]] = {}
 
-    def send(self, processes: Iterable[tuple[Process, Ending]], number: int) -> list[tuple[Process, Ending]]:
+    def send_signal(
+        self, processes: Iterable[tuple[Process, TerminationTarget]], signal_number: int
+    ) -> list[tuple[Process, TerminationTarget]]:
         """Send a signal to those that are still to be ended, and return them."""
-        return [(process, program) for process, program in processes if self._send(process, program.still, number)]
+        return [
+            (process, program)
+            for process, program in processes
+            if self._send_to_process(process, program.is_target, signal_number)
+        ]
 
-    def _send(self, process: Process, still: Callable[[Process], bool], number: int) -> bool:
+    def _send_to_process(self, process: Process, is_target: Callable[[Process], bool], signal_number: int) -> bool:
         try:
             descriptor = os.pidfd_open(process.pid)
         except ProcessLookupError:
             return False
         except OSError as error:
-            self._fail(process, error)
+            self._note_failure(process, error)
             return False
         try:
-            now = self.host.process(process.pid)
-            if now is None or not still(now):
+            running = self.host.find_process(process.pid)
+            if running is None or not is_target(running):
                 return False
-            if self._is_killed(process):
-                self._outlives(process)
+            if self._has_pending_kill(process):
+                self._note_survivor(process)
                 return False
-            signal.pidfd_send_signal(descriptor, number)
+            signal.pidfd_send_signal(descriptor, signal_number)
             return True
         except ProcessLookupError:  # it ended by itself
             return False
         except OSError as error:
-            self._fail(process, error)
+            self._note_failure(process, error)
             return False
         finally:
             os.close(descriptor)
 
-    def _fail(self, process: Process, error: OSError) -> None:
-        why = f"cannot end process {process.pid} ({process.exe}): {error.strerror}"
-        self.failed[process.pid] = process, why
+    def _note_failure(self, process: Process, error: OSError) -> None:
+        reason = f"cannot end process {process.pid} ({process.exe}): {error.strerror}"
+        self.failures[process.pid] = process, reason
 
-    def _outlives(self, process: Process) -> None:
-        why = f"process {process.pid} ({process.exe}) does not end, not even by KILL"
-        self.failed[process.pid] = process, why
+    def _note_survivor(self, process: Process) -> None:
+        reason = f"process {process.pid} ({process.exe}) does not end, not even by KILL"
+        self.failures[process.pid] = process, reason
 
-    def _is_killed(self, process: Process) -> bool:
+    def _has_pending_kill(self, process: Process) -> bool:
         """Whether KILL was sent to a process before: another one ends nothing, so nobody waits for it again."""
-        lines = self.host.of_process(process.pid, "status").splitlines()
+        lines = self.host.read_process_file(process.pid, "status").splitlines()
         pending = [line.split()[1] for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
         return any(int(signals, 16) & PENDING_KILL for signals in pending)
 
-    def wait(self, processes: Sequence[tuple[Process, Ending]], seconds: float) -> list[tuple[Process, Ending]]:
+    def wait_for_end(
+        self, processes: Sequence[tuple[Process, TerminationTarget]], seconds: float
+    ) -> list[tuple[Process, TerminationTarget]]:
         """Wait until all have ended; those that have not."""
-        end = time.monotonic() + seconds
-        left = [pair for pair in processes if not has_ended(pair[0])]
-        while left and time.monotonic() < end:
-            time.sleep(PAUSE)
-            left = [pair for pair in left if not has_ended(pair[0])]
-        return left
+        deadline = time.monotonic() + seconds
+        running = [entry for entry in processes if not has_ended(entry[0])]
+        while running and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL_SECONDS)
+            running = [entry for entry in running if not has_ended(entry[0])]
+        return running
 
-    def end_forks(self, again: Callable[[], Iterable[tuple[Process, Ending]]]) -> None:
+    def end_forks(self, list_running: Callable[[], Iterable[tuple[Process, TerminationTarget]]]) -> None:
         """End what was forked meanwhile. One that is stopped forks no more, so KILL comes when all are."""
-        end = time.monotonic() + FORKS_PATIENCE
-        stopped: dict[int, tuple[Process, Ending]] = {}
+        deadline = time.monotonic() + FORKS_TIMEOUT_SECONDS
+        stopped: dict[int, tuple[Process, TerminationTarget]] = {}
         while True:
-            new = [pair for pair in again() if pair[0].pid not in stopped and pair[0].pid not in self.failed]
-            sent = self.send(new, signal.SIGSTOP)
-            stopped.update((pair[0].pid, pair) for pair in sent)
-            if not sent or time.monotonic() > end:
+            new_processes = [
+                entry for entry in list_running() if entry[0].pid not in stopped and entry[0].pid not in self.failures
+            ]
+            sent = self.send_signal(new_processes, signal.SIGSTOP)
+            stopped.update((entry[0].pid, entry) for entry in sent)
+            if not sent or time.monotonic() > deadline:
                 break
-        self.kill(stopped.values())
+        self.kill_processes(stopped.values())
 
-    def kill(self, processes: Iterable[tuple[Process, Ending]]) -> None:
+    def kill_processes(self, processes: Iterable[tuple[Process, TerminationTarget]]) -> None:
         """Send KILL to some processes, and note those that survive it."""
-        for process, _ in self.wait(self.send(processes, signal.SIGKILL), KILL_PATIENCE):
-            self._outlives(process)
+        for process, _ in self.wait_for_end(self.send_signal(processes, signal.SIGKILL), KILL_TIMEOUT_SECONDS):
+            self._note_survivor(process)

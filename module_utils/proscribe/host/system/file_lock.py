@@ -15,98 +15,103 @@ from typing import TYPE_CHECKING, Callable, Iterator
 
 from ...base.moments import format_timestamp
 from ...base.tuples import NamedTuple
-from .types import ControlError, one_line
+from .types import ControlError, format_one_line
 
 if TYPE_CHECKING:
     from ...model.types.record import OtherHostTurn
 
-LOCK = "/run/proscribe.lock"
-USERS_TOOLS_LOCK = "/run/proscribe-users-tools.lock"  # of the run that has users' tools run
-LAST = "/run/proscribe.turns"  # who has changed this host since it was started, the last one last
-SOMEBODY = "another run"
-PAUSE = 0.2  # seconds until a lock is tried again
-MOST = 4096  # bytes that are read of either file
-REMEMBERED = 8  # turns that are remembered
-CREATE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+HOST_LOCK_PATH = "/run/proscribe.lock"
+USERS_TOOLS_LOCK_PATH = "/run/proscribe-users-tools.lock"  # of the run that has users' tools run
+TURNS_PATH = "/run/proscribe.turns"  # who has changed this host since it was started, the last one last
+UNKNOWN_HOLDER = "another run"
+RETRY_INTERVAL_SECONDS = 0.2  # seconds until a lock is tried again
+MAX_FILE_BYTES = 4096  # bytes that are read of either file
+MAX_REMEMBERED_TURNS = 8  # turns that are remembered
+CREATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
-class Turn(NamedTuple):
+class HostTurn(NamedTuple):
     """Who changes a host, or did, and since when (UTC)."""
 
     by: str
     since: str
 
-    def line(self) -> str:
+    def format_line(self) -> str:
         """As it stands in the files."""
         return f"{self.since} {self.by}\n"
 
-    def waited(self) -> OtherHostTurn:
+    def make_other_turn(self) -> OtherHostTurn:
         """The turn, before anybody has waited for it."""
         return {"by": self.by, "since": self.since, "waited": 0}
 
 
-class Busy(ControlError):
+class HostBusyError(ControlError):
     """Another run had the host for as long as this one would wait."""
 
-    def __init__(self, turn: Turn, until: str) -> None:
+    def __init__(self, turn: HostTurn, until: str) -> None:
         super().__init__(f"this host is being changed by {turn.by}, since {turn.since}; waited for it until {until}")
         self.turn = turn
 
 
-class Turns:
-    """The turns of one process on a host, of a `lock`. `path` makes a path of the host one of this machine's."""
+class HostLock:
+    """The turns of one process on a host, of a `lock`. `real_path` makes a path of the host one of this machine's."""
 
-    def __init__(self, path: Callable[[str], str], by: str, patience: float, lock: str = LOCK) -> None:
-        self.path, self.by, self.patience, self.lock = path, one_line(by)[:200] or SOMEBODY, patience, lock
-        self.others: list[OtherHostTurn] = []  # who was waited for, or came in between
+    def __init__(self, real_path: Callable[[str], str], by: str, timeout: float, lock: str = HOST_LOCK_PATH) -> None:
+        self.real_path, self.by, self.timeout, self.lock = (
+            real_path,
+            format_one_line(by)[:200] or UNKNOWN_HOLDER,
+            timeout,
+            lock,
+        )
+        self.other_turns: list[OtherHostTurn] = []  # who was waited for, or came in between
 
     @contextlib.contextmanager
-    def taken(self) -> Iterator[None]:
+    def obtain_lock(self) -> Iterator[None]:
         """Have the turn. Raises Busy, and ControlError where the lock cannot be made."""
-        descriptor = self._wait()
+        descriptor = self._wait_for_lock()
         try:
             os.truncate(descriptor, 0)
-            os.pwrite(descriptor, Turn(self.by, _now()).line().encode(), 0)
-            self._find_between()
+            os.pwrite(descriptor, HostTurn(self.by, _format_now()).format_line().encode(), 0)
+            self._note_turns_between()
             yield
         finally:
-            os.unlink(self.path(self.lock))
+            os.unlink(self.real_path(self.lock))
             os.close(descriptor)
 
-    def note(self) -> None:
+    def note_change(self) -> None:
         """Remember that this run has changed the host, for the others."""
-        turns = [*_turns(self.path(LAST)), Turn(self.by, _now())][-REMEMBERED:]
+        turns = [*_read_turns(self.real_path(TURNS_PATH)), HostTurn(self.by, _format_now())][-MAX_REMEMBERED_TURNS:]
         with contextlib.suppress(OSError):
-            descriptor = os.open(self.path(LAST), CREATE, 0o600)
+            descriptor = os.open(self.real_path(TURNS_PATH), CREATE_FLAGS, 0o600)
             try:
                 os.truncate(descriptor, 0)
-                os.pwrite(descriptor, "".join(map(Turn.line, turns)).encode(), 0)
+                os.pwrite(descriptor, "".join(map(HostTurn.format_line, turns)).encode(), 0)
             finally:
                 os.close(descriptor)
 
-    def forget(self) -> None:
+    def forget_changes(self) -> None:
         """Leave nothing behind."""
         with contextlib.suppress(OSError):
-            os.unlink(self.path(LAST))
+            os.unlink(self.real_path(TURNS_PATH))
 
-    def _wait(self) -> int:
-        began, until = time.monotonic(), _now(self.patience)
-        while (descriptor := self._lock()) is None:
-            holder = next(iter(_turns(self.path(self.lock))), Turn(SOMEBODY, "a moment ago"))
-            waited = time.monotonic() - began
-            if waited > self.patience:
-                raise Busy(holder, until)
-            self.others = [holder.waited()]
-            time.sleep(PAUSE)
-        for one in self.others:
-            one["waited"] = max(round(time.monotonic() - began), 1)
+    def _wait_for_lock(self) -> int:
+        started, until = time.monotonic(), _format_now(self.timeout)
+        while (descriptor := self._try_lock()) is None:
+            holder = next(iter(_read_turns(self.real_path(self.lock))), HostTurn(UNKNOWN_HOLDER, "a moment ago"))
+            waited = time.monotonic() - started
+            if waited > self.timeout:
+                raise HostBusyError(holder, until)
+            self.other_turns = [holder.make_other_turn()]
+            time.sleep(RETRY_INTERVAL_SECONDS)
+        for turn in self.other_turns:
+            turn["waited"] = max(round(time.monotonic() - started), 1)
         return descriptor
 
-    def _lock(self) -> int | None:
+    def _try_lock(self) -> int | None:
         """The descriptor of the lock file, locked; None while another run has it."""
-        path = self.path(self.lock)
+        path = self.real_path(self.lock)
         try:
-            descriptor = os.open(path, CREATE, 0o600)
+            descriptor = os.open(path, CREATE_FLAGS, 0o600)
         except OSError as error:
             raise ControlError(f"cannot lock {self.lock}: {error.strerror}") from None
         with contextlib.suppress(OSError):
@@ -116,25 +121,25 @@ class Turns:
         os.close(descriptor)
         return None
 
-    def _find_between(self) -> None:
+    def _note_turns_between(self) -> None:
         """Who has changed this host since this run did."""
-        turns = _turns(self.path(LAST))
-        own = [at for at, turn in enumerate(turns) if turn.by == self.by]
-        for turn in turns[own[-1] + 1 :] if own else ():
-            self.others.append(turn.waited())
+        turns = _read_turns(self.real_path(TURNS_PATH))
+        own_indexes = [index for index, turn in enumerate(turns) if turn.by == self.by]
+        for turn in turns[own_indexes[-1] + 1 :] if own_indexes else ():
+            self.other_turns.append(turn.make_other_turn())
 
 
-def _now(later: float = 0) -> str:
-    return format_timestamp(time.time() + later)
+def _format_now(delay: float = 0) -> str:
+    return format_timestamp(time.time() + delay)
 
 
-def _turns(path: str) -> list[Turn]:
+def _read_turns(path: str) -> list[HostTurn]:
     """The turns in a file; none where it is not there, or another one is written at this moment."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
-            text = file.read(MOST).decode("utf-8", "replace")
+            text = file.read(MAX_FILE_BYTES).decode("utf-8", "replace")
     except OSError:
         return []
     parts = (line.partition(" ") for line in text.splitlines())
-    return [Turn(one_line(by), since) for since, space, by in parts if space and by]
+    return [HostTurn(format_one_line(by), since) for since, space, by in parts if space and by]

@@ -22,25 +22,33 @@ from typing import TYPE_CHECKING, Callable, Collection, Mapping, Sequence
 
 from ...base.tuples import NamedTuple
 from .files import Files
-from .mounts import Mount, here, is_image, mounts, not_entered, remote, subvolume_of
-from .types import ControlError, Unseen, joined
+from .mounts import (
+    Mount,
+    explain_not_entered,
+    find_entry_on_mount,
+    find_remote_type,
+    find_subvolume_id,
+    is_appimage_mount,
+    read_mounts,
+)
+from .types import ControlError, ObservationError, summarise_reasons
 
-FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-SHARED = stat.S_IWGRP | stat.S_IWOTH
-PIECE = 20_000  # entries taken at a time: a directory may have millions
-OFTEN = 16  # directories after which the clock is read
-MOST_SHARED = 100_000  # entries of a directory that others may write to, of which each one's owner is checked
-MOST_HITS = 10_000  # names that matter, on a user's behalf
-ROOM = 8 * 1024 * 1024  # bytes of what is remembered of one user's directories
-NODE = 60  # bytes of it beside names
-SETTLED = 2 * 10**9  # nanoseconds: what changed later may change again without another time, as clocks tick
+DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+SHARED_MODE = stat.S_IWGRP | stat.S_IWOTH
+PIECE_ENTRIES = 20_000  # entries taken at a time: a directory may have millions
+CLOCK_INTERVAL = 16  # directories after which the clock is read
+MAX_SHARED_ENTRIES = 100_000  # entries of a directory that others may write to, of which each one's owner is checked
+MAX_HITS = 10_000  # names that matter, on a user's behalf
+MAX_USER_MEMORY_BYTES = 8 * 1024 * 1024  # bytes of what is remembered of one user's directories
+NODE_BYTES = 60  # bytes of it beside names
+SETTLED_NANOSECONDS = 2 * 10**9  # nanoseconds: what changed later may change again without another time, as clocks tick
 
 if TYPE_CHECKING:  # a host that had to make an alias would load `typing` for it
     # What is remembered of a directory: inode, ctime in nanoseconds, its directories, and the names that matter.
-    Known = tuple[int, int, Sequence[str], Sequence[str]]
+    RememberedDirectory = tuple[int, int, Sequence[str], Sequence[str]]
 
 
-class Limits(NamedTuple):
+class ScanLimits(NamedTuple):
     """The limits of a scan. What it remembers costs nothing of it, so the next one gets further."""
 
     entries: int = 3_000_000
@@ -48,291 +56,305 @@ class Limits(NamedTuple):
     depth: int = 128  # levels, each an open file
 
 
-LIMITS = Limits()
+DEFAULT_LIMITS = ScanLimits()
 
 
-class Scanned(NamedTuple):
+class ScanResult(NamedTuple):
     """The result of a scan."""
 
     hits: list[tuple[str, Sequence[str]]]  # a directory, and the names in it that matter
-    known: dict[str, Known]  # for the next scan, by the path of the directory
+    remembered: dict[str, RememberedDirectory]  # for the next scan, by the path of the directory
     unseen: list[str]  # what was not scanned, in words
     # What is somebody else's, by the number of its owner: a directory and the names of files in it that matter; no
     # names mean all that is in it.
-    others: Mapping[int, list[tuple[str, Sequence[str]]]] = {}
+    foreign_entries: Mapping[int, list[tuple[str, Sequence[str]]]] = {}
 
 
-def scan(
+def scan_directories(
     host: Files,
     roots: Sequence[str],
-    choose: Callable[[str, Sequence[str]], Collection[str]],
-    known: Mapping[str, Known],
-    skipped: Collection[str] = (),
-    limits: Limits = LIMITS,
+    choose_names: Callable[[str, Sequence[str]], Collection[str]],
+    remembered: Mapping[str, RememberedDirectory],
+    excluded: Collection[str] = (),
+    limits: ScanLimits = DEFAULT_LIMITS,
     remember: bool = True,
-    apart: bool = False,
-) -> Scanned:
-    """Scan below some directories; `choose` takes a directory's path and the names in it and says which matter.
+    separates_owned: bool = False,
+) -> ScanResult:
+    """Scan below some directories; `choose_names` takes a directory's path and the names in it and says which matter.
 
-    `known` is what an earlier scan remembered, with the same `choose`. `skipped` are directories that are left out. A
+    `remembered` is what an earlier scan remembered, with the same `choose_names`. `excluded` are directories that are left out. A
     mount point below a root is left out too, unless it is a whole disk. Only with `remember` there is something to
-    remember of what was read: it takes a tenth of the time. `apart`: what is not root's is handed over to its owner.
+    remember of what was read: it takes a tenth of the time. `separates_owned`: what is not root's is handed over to its owner.
     """
-    table = mounts(host)
-    disks = [place for place, mount in table.items() if mount.whole and _within(place, roots)]
-    one = _Scan(host, choose, known, {*skipped}, table, limits, remember, apart)
+    mount_table = read_mounts(host)
+    disks = [
+        mount_path for mount_path, mount in mount_table.items() if mount.is_whole_disk and _is_within(mount_path, roots)
+    ]
+    file_scan = _FileScan(host, choose_names, remembered, {*excluded}, mount_table, limits, remember, separates_owned)
     collecting = gc.isenabled()
     gc.disable()  # nothing of a scan is in a cycle, and the search for cycles takes a tenth of its time
     try:
         for root in sorted({*roots, *disks}):
-            if root in disks or not _within(root, roots):
-                one.root(root)
+            if root in disks or not _is_within(root, roots):
+                file_scan.scan_root(root)
     finally:
         if collecting:
             gc.enable()
-    return Scanned(one.hits, one.keep, one.reasons(), one.others)
+    return ScanResult(file_scan.hits, file_scan.scanned, file_scan.list_reasons(), file_scan.foreign_entries)
 
 
-def _within(path: str, roots: Sequence[str]) -> bool:
+def _is_within(path: str, roots: Sequence[str]) -> bool:
     return any(path.startswith(f"{root}/") for root in roots)
 
 
-class _Place:
+class _LazyDirectory:
     """A directory of the current path, opened when something below it has to be read."""
 
-    __slots__ = ("above", "descriptor", "name")
+    __slots__ = ("parent", "descriptor", "name")
 
-    def __init__(self, above: _Place | None, name: str, descriptor: int = -1) -> None:
-        self.above = above
+    def __init__(self, parent: _LazyDirectory | None, name: str, descriptor: int = -1) -> None:
+        self.parent = parent
         self.name = name
         self.descriptor = descriptor
 
-    def open(self) -> int:
-        if self.descriptor < 0 and self.above is not None:
-            self.descriptor = os.open(self.name, FLAGS, dir_fd=self.above.open())
+    def open_descriptor(self) -> int:
+        if self.descriptor < 0 and self.parent is not None:
+            self.descriptor = os.open(self.name, DIRECTORY_FLAGS, dir_fd=self.parent.open_descriptor())
         return self.descriptor
 
 
-class _Scan:
+class _FileScan:
     def __init__(
         self,
         host: Files,
-        choose: Callable[[str, Sequence[str]], Collection[str]],
-        known: Mapping[str, Known],
-        skipped: set[str],
-        table: Mapping[str, Mount],
-        limits: Limits,
+        choose_names: Callable[[str, Sequence[str]], Collection[str]],
+        remembered: Mapping[str, RememberedDirectory],
+        excluded: set[str],
+        mount_table: Mapping[str, Mount],
+        limits: ScanLimits,
         remember: bool,
-        apart: bool,
+        separates_owned: bool,
     ) -> None:
         self.host = host
         self.budget = host.budget
-        self.choose = choose
-        self.known = known
-        self.table = table
-        self.closed = {*table, *skipped}
+        self.choose_names = choose_names
+        self.remembered = remembered
+        self.mount_table = mount_table
+        self.closed_paths = {*mount_table, *excluded}
         self.limits = limits
         self.remember = remember
-        self.apart = apart
-        self.trusted = (0, os.geteuid())
+        self.separates_owned = separates_owned
+        self.trusted_uids = (0, os.geteuid())
         self.hits: list[tuple[str, Sequence[str]]] = []
-        self.others: dict[int, list[tuple[str, Sequence[str]]]] = {}
-        self.matter = 0  # how many names
-        self.room = ROOM  # bytes, for a user; the host's own places are as large as root made them
-        self.keep: dict[str, Known] = {}
+        self.foreign_entries: dict[int, list[tuple[str, Sequence[str]]]] = {}
+        self.hit_count = 0  # how many names
+        self.remaining_memory = (
+            MAX_USER_MEMORY_BYTES  # bytes, for a user; the host's own places are as large as root made them
+        )
+        self.scanned: dict[str, RememberedDirectory] = {}
         self.subvolumes: dict[int, int] = {}  # by device
-        self.entries = self.read = 0
-        self.end = time.monotonic() + limits.seconds
-        self.settled = time.time_ns() - SETTLED
-        self.cut = ""  # why no more directories are read below this root
-        self.refused: list[str] = []
+        self.entry_count = self.directories_read = 0
+        self.deadline = time.monotonic() + limits.seconds
+        self.settled_before = time.time_ns() - SETTLED_NANOSECONDS
+        self.stop_reason = ""  # why no more directories are read below this root
+        self.unseen: list[str] = []
 
-    def reasons(self) -> list[str]:
-        return [joined(self.refused)] if self.refused else []
+    def list_reasons(self) -> list[str]:
+        return [summarise_reasons(self.unseen)] if self.unseen else []
 
-    def root(self, path: str) -> None:
-        host, table = self.host, self.table
-        if not host.enters_remote and (type_ := remote(path, table)):
-            self.refused.append(not_entered(path, type_))
+    def scan_root(self, path: str) -> None:
+        host, mount_table = self.host, self.mount_table
+        if not host.enters_remote and (type_ := find_remote_type(path, mount_table)):
+            self.unseen.append(explain_not_entered(path, type_))
             return
         if self.budget is None:
-            self.cut, self.entries = "", 0  # what fills one place hides nothing in the others
+            self.stop_reason, self.entry_count = "", 0  # what fills one place hides nothing in the others
         try:
-            start = host._open_directory(path)
+            start = host._open_directory_path(path)
         except FileNotFoundError:
             return
         except ControlError as error:
-            self.refused.append(str(error))
+            self.unseen.append(str(error))
             return
         except OSError as error:
-            self._refuse(path, error)
+            self._note_unreadable(path, error)
             return
         try:
             # A process that has become a user may not ask where it stands (PR_SET_DUMPABLE in prctl(2)).
-            at = "" if host.enters_remote else os.readlink(f"/proc/self/fd/{start}")
-            real = at[len(host.root.rstrip("/")) :]
-            if type_ := remote(real, table):
-                self.refused.append(not_entered(path, type_))
+            opened_path = "" if host.enters_remote else os.readlink(f"/proc/self/fd/{start}")
+            host_path = opened_path[len(host.root.rstrip("/")) :]
+            if type_ := find_remote_type(host_path, mount_table):
+                self.unseen.append(explain_not_entered(path, type_))
             else:
-                descriptor = os.open(".", FLAGS, dir_fd=start)
-                self.top, self.prefix, self.device = start, len(path) + 1, os.fstat(descriptor).st_dev
-                self._visit(_Place(None, path, descriptor), path, 0)
+                descriptor = os.open(".", DIRECTORY_FLAGS, dir_fd=start)
+                self.root_descriptor, self.prefix_length, self.device = (
+                    start,
+                    len(path) + 1,
+                    os.fstat(descriptor).st_dev,
+                )
+                self._visit(_LazyDirectory(None, path, descriptor), path, 0)
         except OSError as error:
-            self._refuse(path, error)
-        except Unseen as spent:
-            self.cut = str(spent)
-            self.refused.append(f"{spent}, in {path}")
+            self._note_unreadable(path, error)
+        except ObservationError as budget_error:
+            self.stop_reason = str(budget_error)
+            self.unseen.append(f"{budget_error}, in {path}")
         except MemoryError:
-            self.cut = "over budget: memory"
-            self.refused.append(f"{self.cut}, in {path}")
+            self.stop_reason = "over budget: memory"
+            self.unseen.append(f"{self.stop_reason}, in {path}")
         finally:
             os.close(start)
 
-    def _refuse(self, path: str, error: OSError) -> None:
+    def _note_unreadable(self, path: str, error: OSError) -> None:
         # What went away meanwhile, or became a link, is not there.
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            self.refused.append(f"{path} cannot be read: {error.strerror}")
+            self.unseen.append(f"{path} cannot be read: {error.strerror}")
 
-    def _visit(self, place: _Place, path: str, depth: int) -> None:
+    def _visit(self, directory: _LazyDirectory, path: str, depth: int) -> None:
         try:
-            node = (self._unchanged(path) if path in self.known else None) or self._read(place, path, depth)
+            node = (self._read_unchanged(path) if path in self.remembered else None) or self._read_directory(
+                directory, path, depth
+            )
             if node is None:
                 return
             if node[3]:
                 self.hits.append((path, node[3]))
             if node[2]:
-                below, closed, depth = path + "/", self.closed, depth + 1
+                prefix, closed_paths, depth = path + "/", self.closed_paths, depth + 1
                 for name in node[2]:
-                    child = below + name
-                    if child not in closed:
-                        self._visit(_Place(place, name), child, depth)
-                    elif type_ := self._gap(child):
-                        self.refused.append(not_entered(child, type_))
+                    child = prefix + name
+                    if child not in closed_paths:
+                        self._visit(_LazyDirectory(directory, name), child, depth)
+                    elif type_ := self._find_closed_type(child):
+                        self.unseen.append(explain_not_entered(child, type_))
         finally:
-            if place.descriptor >= 0:
-                os.close(place.descriptor)
+            if directory.descriptor >= 0:
+                os.close(directory.descriptor)
 
-    def _gap(self, path: str) -> str:
+    def _find_closed_type(self, path: str) -> str:
         """The type of the file system of a closed directory, if it is one that is not entered and may have anything."""
-        if path not in self.table or self.table[path].whole:
+        if path not in self.mount_table or self.mount_table[path].is_whole_disk:
             return ""
-        type_ = remote(path, self.table)
-        return "" if type_.startswith("fuse") and is_image(path) else type_
+        type_ = find_remote_type(path, self.mount_table)
+        return "" if type_.startswith("fuse") and is_appimage_mount(path) else type_
 
-    def _unchanged(self, path: str) -> Known | None:
-        node = self.known[path]
+    def _read_unchanged(self, path: str) -> RememberedDirectory | None:
+        node = self.remembered[path]
         try:
             # By its path: a link that somebody put into the path leads to another inode, or to this very directory.
-            seen = os.stat(path[self.prefix :] or ".", dir_fd=self.top, follow_symlinks=False)
-            number = self._number(seen, path[self.prefix :], self.top)
+            status = os.stat(path[self.prefix_length :] or ".", dir_fd=self.root_descriptor, follow_symlinks=False)
+            node_number = self._make_node_number(status, path[self.prefix_length :], self.root_descriptor)
         except OSError:
             return None
-        if number != node[0] or seen.st_ctime_ns != node[1]:
+        if node_number != node[0] or status.st_ctime_ns != node[1]:
             return None
-        self._pay(1, len(node[3]))
-        self._remember(path, node)
+        self._consume_budget(1, len(node[3]))
+        self._remember_directory(path, node)
         return node
 
-    def _number(self, seen: os.stat_result, path: str, top: int) -> int:
+    def _make_node_number(self, status: os.stat_result, path: str, base_descriptor: int) -> int:
         """Return the number that no other directory below this root has; 0 where there is none. Raises OSError."""
-        if seen.st_dev == self.device:
-            return seen.st_ino
-        if seen.st_dev not in self.subvolumes:
-            descriptor = os.open(path, FLAGS, dir_fd=top)
-            self.subvolumes[seen.st_dev] = subvolume_of(descriptor)
+        if status.st_dev == self.device:
+            return status.st_ino
+        if status.st_dev not in self.subvolumes:
+            descriptor = os.open(path, DIRECTORY_FLAGS, dir_fd=base_descriptor)
+            self.subvolumes[status.st_dev] = find_subvolume_id(descriptor)
             os.close(descriptor)
-        subvolume = self.subvolumes[seen.st_dev]
-        return subvolume and subvolume << 64 | seen.st_ino
+        subvolume = self.subvolumes[status.st_dev]
+        return subvolume and subvolume << 64 | status.st_ino
 
-    def _pay(self, files: int, matter: int) -> None:
+    def _consume_budget(self, files: int, names: int) -> None:
         """Raises Unseen when a user's budget is spent."""
         if self.budget is not None:
-            self.budget.take("files", files)
-            self.matter += matter
-            if self.matter > MOST_HITS:
-                raise Unseen(f"over budget: more than {MOST_HITS:,} files that are named like restricted apps")
+            self.budget.consume_amount("files", files)
+            self.hit_count += names
+            if self.hit_count > MAX_HITS:
+                raise ObservationError(f"over budget: more than {MAX_HITS:,} files that are named like restricted apps")
 
-    def _remember(self, path: str, node: Known) -> None:
+    def _remember_directory(self, path: str, node: RememberedDirectory) -> None:
         """Remember the content of a directory, as far as there is room; the rest is read again."""
         if self.budget is not None:
-            self.room -= NODE + len(path) + sum(map(len, node[2])) + sum(map(len, node[3]))
-            if self.room < 0:
+            self.remaining_memory -= NODE_BYTES + len(path) + sum(map(len, node[2])) + sum(map(len, node[3]))
+            if self.remaining_memory < 0:
                 return
-        self.keep[path] = node
+        self.scanned[path] = node
 
-    def _read(self, place: _Place, path: str, depth: int) -> Known | None:
-        if self.cut or (self.entries > self.limits.entries or not self.read % OFTEN) and self._too_far(path):
+    def _read_directory(self, directory: _LazyDirectory, path: str, depth: int) -> RememberedDirectory | None:
+        if (
+            self.stop_reason
+            or (self.entry_count > self.limits.entries or not self.directories_read % CLOCK_INTERVAL)
+            and self._is_over_limit(path)
+        ):
             return None
-        self.read += 1
+        self.directories_read += 1
         if depth > self.limits.depth:
-            self.refused.append(f"{path} is more than {self.limits.depth} directories down")
+            self.unseen.append(f"{path} is more than {self.limits.depth} directories down")
             return None
         directories: list[str] = []
-        matter: list[str] = []
+        matching_names: list[str] = []
         try:
-            descriptor = place.open()
-            seen = os.fstat(descriptor)
-            if self.apart and seen.st_uid not in self.trusted:
-                self.others.setdefault(seen.st_uid, []).append((path, ()))
+            descriptor = directory.open_descriptor()
+            status = os.fstat(descriptor)
+            if self.separates_owned and status.st_uid not in self.trusted_uids:
+                self.foreign_entries.setdefault(status.st_uid, []).append((path, ()))
                 return None
             with os.scandir(descriptor) as entries:
-                while piece := list(itertools.islice(entries, PIECE)):
-                    self.entries += len(piece)
-                    chosen = self.choose(path, [entry.name for entry in piece])
-                    self._pay(len(piece), len(chosen))
+                while piece := list(itertools.islice(entries, PIECE_ENTRIES)):
+                    self.entry_count += len(piece)
+                    chosen = self.choose_names(path, [entry.name for entry in piece])
+                    self._consume_budget(len(piece), len(chosen))
                     directories += [entry.name for entry in piece if entry.is_dir(follow_symlinks=False)]
                     if chosen:
-                        matter += sorted(chosen)
-                    if len(piece) < PIECE:
+                        matching_names += sorted(chosen)
+                    if len(piece) < PIECE_ENTRIES:
                         break
-                    if self._too_far(path):
-                        self.hits.append((path, matter))
+                    if self._is_over_limit(path):
+                        self.hits.append((path, matching_names))
                         return None
         except OSError as error:
-            self._refuse(path, error)
+            self._note_unreadable(path, error)
             return None
-        except (Unseen, MemoryError):
-            if matter:
-                self.hits.append((path, matter))
+        except (ObservationError, MemoryError):
+            if matching_names:
+                self.hits.append((path, matching_names))
             raise
-        if self.apart and seen.st_mode & SHARED:
-            return (0, 0, *self._shared_out(descriptor, path, directories, matter))
-        node = (self._number(seen, ".", descriptor), seen.st_ctime_ns, directories, matter)
-        if self.remember and node[0] and seen.st_ctime_ns < self.settled:
-            self._remember(path, node)
+        if self.separates_owned and status.st_mode & SHARED_MODE:
+            return (0, 0, *self._separate_owned(descriptor, path, directories, matching_names))
+        node = (self._make_node_number(status, ".", descriptor), status.st_ctime_ns, directories, matching_names)
+        if self.remember and node[0] and status.st_ctime_ns < self.settled_before:
+            self._remember_directory(path, node)
         return node
 
-    def _shared_out(
-        self, directory: int, path: str, directories: Sequence[str], matter: Sequence[str]
+    def _separate_owned(
+        self, directory: int, path: str, directories: Sequence[str], matching_names: Sequence[str]
     ) -> tuple[list[str], list[str]]:
         """What is root's in a directory that others may write to; all else is handed over to its owner."""
-        ours: tuple[list[str], list[str]] = ([], [])
-        for kind, names in enumerate((directories, matter)):
-            if len(names) > MOST_SHARED:
-                self.refused.append(f"{path} has more than {MOST_SHARED:,} entries that others may have made")
-            for name in names[:MOST_SHARED]:
+        trusted_names: tuple[list[str], list[str]] = ([], [])
+        for index, names in enumerate((directories, matching_names)):
+            if len(names) > MAX_SHARED_ENTRIES:
+                self.unseen.append(f"{path} has more than {MAX_SHARED_ENTRIES:,} entries that others may have made")
+            for name in names[:MAX_SHARED_ENTRIES]:
                 try:
-                    seen = here(directory, name)
+                    status = find_entry_on_mount(directory, name)
                 except OSError:  # it went away meanwhile
                     continue
                 child = f"{path}/{name}"
-                if seen is None or seen.st_uid in self.trusted:
-                    if seen is not None or child in self.closed:
-                        ours[kind].append(name)
-                    elif not is_image(child):
-                        self.refused.append(f"{child} is a mount point that has just been made")
-                elif kind:
-                    self.others.setdefault(seen.st_uid, []).append((path, (name,)))
-                elif child not in self.closed:
-                    self.others.setdefault(seen.st_uid, []).append((child, ()))
-        return ours
+                if status is None or status.st_uid in self.trusted_uids:
+                    if status is not None or child in self.closed_paths:
+                        trusted_names[index].append(name)
+                    elif not is_appimage_mount(child):
+                        self.unseen.append(f"{child} is a mount point that has just been made")
+                elif index:
+                    self.foreign_entries.setdefault(status.st_uid, []).append((path, (name,)))
+                elif child not in self.closed_paths:
+                    self.foreign_entries.setdefault(status.st_uid, []).append((child, ()))
+        return trusted_names
 
-    def _too_far(self, path: str) -> bool:
-        if self.entries > self.limits.entries:
-            self.cut = f"{self.limits.entries} files"
-        elif time.monotonic() > self.end:
-            self.cut = f"{self.limits.seconds:g} s"
+    def _is_over_limit(self, path: str) -> bool:
+        if self.entry_count > self.limits.entries:
+            self.stop_reason = f"{self.limits.entries} files"
+        elif time.monotonic() > self.deadline:
+            self.stop_reason = f"{self.limits.seconds:g} s"
         else:
             return False
-        self.refused.append(f"the file scan ended after {self.cut}, in {path}")
+        self.unseen.append(f"the file scan ended after {self.stop_reason}, in {path}")
         return True

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Se
 
 from ...base.json_text import format_json, parse_json
 from ...base.tuples import NamedTuple
-from .types import ControlError, Unseen, User
+from .types import ControlError, ObservationError, User
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     Item = TypeVar("Item")
 
 MEGABYTE = 1024 * 1024
-KILL, CPU_SPENT = 9, 24  # numbers of signals on Linux; the module `signal` takes longer to load than a child to start
-GROWN = 32 * MEGABYTE  # after an item for which it grew by that much, a child makes room for a new one
-HEADER = 8  # bytes: how long the answer is that follows; 0 says that the child is done with an item and goes on
+KILL_SIGNAL, CPU_LIMIT_SIGNAL = (
+    9,
+    24,
+)  # numbers of signals on Linux; the module `signal` takes longer to load than a child to start
+MAX_GROWTH_BYTES = 32 * MEGABYTE  # after an item for which it grew by that much, a child makes room for a new one
+HEADER_BYTES = 8  # bytes: how long the answer is that follows; 0 says that the child is done with an item and goes on
 
 
-class Limits(NamedTuple):
+class WorkLimits(NamedTuple):
     """What one item of work may cost."""
 
     seconds: float = 20.0
@@ -37,13 +40,13 @@ class Limits(NamedTuple):
     answer: int = 32 * MEGABYTE
 
 
-LIMITS = Limits()
+DEFAULT_LIMITS = WorkLimits()
 
 
-def each(
+def run_each_apart(
     items: Sequence[Item],
     work: Callable[[Item], Iterable[Any]],
-    limits: Limits | None = None,
+    limits: WorkLimits | None = None,
     user: User | None = None,
 ) -> Iterator[tuple[Item, list[Any], str]]:
     """Do some work for each of some items: (the item, what it yielded as JSON gives it back, why that is not all).
@@ -52,142 +55,153 @@ def each(
     Whatever `work` raises is why nothing more came of that item, and of no other. With `user`, the child becomes that
     user.
     """
-    left = list(items)
-    while left:
+    remaining_items = list(items)
+    while remaining_items:
         try:
-            child = _Child(left, work, limits or LIMITS, user)
+            child = _ForkedChild(remaining_items, work, limits or DEFAULT_LIMITS, user)
         except OSError as error:
-            yield from ((item, [], f"cannot be observed in a process of its own: {error.strerror}") for item in left)
+            yield from (
+                (work_item, [], f"cannot be observed in a process of its own: {error.strerror}")
+                for work_item in remaining_items
+            )
             return
         try:
-            more = True
-            while left and more:
-                parts, outcome, more = child.answer()
-                yield left.pop(0), parts, outcome.get("unseen", "") or outcome.get("error", "")
+            goes_on = True
+            while remaining_items and goes_on:
+                results, outcome, goes_on = child.read_answer()
+                yield remaining_items.pop(0), results, outcome.get("unseen", "") or outcome.get("error", "")
         finally:
-            child.end()
+            child.end_child()
 
 
-def run_apart(work: Callable[[], Any], limits: Limits | None = None, user: User | None = None) -> Any:
+def run_apart(work: Callable[[], Any], limits: WorkLimits | None = None, user: User | None = None) -> Any:
     """Do one piece of work apart, and return what came of it, as JSON gives it back. Raises Unseen or ControlError as
     the work does, and Unseen where it did not come to an end.
     """
     try:
-        child = _Child([work], lambda work: [work()], limits or LIMITS, user)
+        child = _ForkedChild([work], lambda work: [work()], limits or DEFAULT_LIMITS, user)
     except OSError as error:
-        raise Unseen(f"cannot be observed in a process of its own: {error.strerror}") from None
+        raise ObservationError(f"cannot be observed in a process of its own: {error.strerror}") from None
     try:
-        parts, outcome, _ = child.answer()
+        results, outcome, _ = child.read_answer()
     finally:
-        child.end()
+        child.end_child()
     if "error" in outcome:
         raise ControlError(outcome["error"])
     if "unseen" in outcome:
-        raise Unseen(outcome["unseen"])
-    return parts[0]
+        raise ObservationError(outcome["unseen"])
+    return results[0]
 
 
-class _Child:
+class _ForkedChild:
     """The forked process, seen from this one."""
 
     def __init__(
-        self, items: Sequence[Any], work: Callable[[Any], Iterable[Any]], limits: Limits, user: User | None
+        self, items: Sequence[Any], work: Callable[[Any], Iterable[Any]], limits: WorkLimits, user: User | None
     ) -> None:
         self.limits = limits
-        self.ended: int | None = None  # the status that waitpid gave
-        self.reading, writing = os.pipe()
+        self.exit_status: int | None = None  # the status that waitpid gave
+        self.read_descriptor, write_descriptor = os.pipe()
         try:
             self.pid = os.fork()
         except OSError:
-            os.close(self.reading)
-            os.close(writing)
+            os.close(self.read_descriptor)
+            os.close(write_descriptor)
             raise
         if not self.pid:
             try:
-                os.close(self.reading)
-                _labour(items, work, limits, user, writing)
+                os.close(self.read_descriptor)
+                _run_child(items, work, limits, user, write_descriptor)
             finally:
                 os._exit(1)
-        os.close(writing)
+        os.close(write_descriptor)
         self.poll = select.poll()
-        self.poll.register(self.reading, select.POLLIN)
+        self.poll.register(self.read_descriptor, select.POLLIN)
 
-    def answer(self) -> tuple[list[Any], dict[str, str], bool]:
+    def read_answer(self) -> tuple[list[Any], dict[str, str], bool]:
         """What came of the next item, why that is not all, and whether the child goes on to another one."""
-        end = time.monotonic() + self.limits.seconds
-        room = self.limits.answer
-        parts: list[Any] = []
+        deadline = time.monotonic() + self.limits.seconds
+        remaining_bytes = self.limits.answer
+        results: list[Any] = []
         try:
             while True:
-                size = int.from_bytes(self._read(HEADER, end), "big")
-                if (room := room - size) < 0:
-                    raise Unseen(f"over budget: an answer of more than {self.limits.answer // MEGABYTE} MB")
+                size = int.from_bytes(self._read_bytes(HEADER_BYTES, deadline), "big")
+                if (remaining_bytes := remaining_bytes - size) < 0:
+                    raise ObservationError(f"over budget: an answer of more than {self.limits.answer // MEGABYTE} MB")
                 if not size:
-                    return parts, {}, True
-                outcome = parse_json(self._read(size, end))
+                    return results, {}, True
+                outcome = parse_json(self._read_bytes(size, deadline))
                 if "part" not in outcome:
-                    return parts, outcome, bool(outcome["more"])
-                parts.append(outcome["part"])
+                    return results, outcome, bool(outcome["more"])
+                results.append(outcome["part"])
         except EOFError:
-            return parts, {"unseen": self._why()}, False
-        except (Unseen, ValueError) as error:
-            return parts, {"unseen": str(error)}, False
+            return results, {"unseen": self._explain_end()}, False
+        except (ObservationError, ValueError) as error:
+            return results, {"unseen": str(error)}, False
 
-    def _read(self, size: int, end: float) -> bytes:
+    def _read_bytes(self, size: int, deadline: float) -> bytes:
         content = bytearray()
         while len(content) < size:
-            left = end - time.monotonic()
-            if left <= 0 or not self.poll.poll(left * 1000):
-                raise Unseen(f"over budget: not done within {self.limits.seconds:g} s")
-            piece = os.read(self.reading, size - len(content))
+            seconds_left = deadline - time.monotonic()
+            if seconds_left <= 0 or not self.poll.poll(seconds_left * 1000):
+                raise ObservationError(f"over budget: not done within {self.limits.seconds:g} s")
+            piece = os.read(self.read_descriptor, size - len(content))
             if not piece:
                 raise EOFError
             content += piece
         return bytes(content)
 
-    def _why(self) -> str:
+    def _explain_end(self) -> str:
         """Why a child has ended without an answer."""
-        self._reap(5.0)
-        number = os.WTERMSIG(self.ended or 0)  # 0 for a child that was not ended by one
-        if number == CPU_SPENT:
+        self._wait_for_end(5.0)
+        signal_number = os.WTERMSIG(self.exit_status or 0)  # 0 for a child that was not ended by one
+        if signal_number == CPU_LIMIT_SIGNAL:
             return f"over budget: more than {self.limits.seconds:g} s of processor time"
-        return f"the observation was ended by signal {number}" if number else "the observation ended without an answer"
+        return (
+            f"the observation was ended by signal {signal_number}"
+            if signal_number
+            else "the observation ended without an answer"
+        )
 
-    def _reap(self, patience: float) -> None:
-        """Wait a while for the child's end. What does not end, by KILL neither, is left to the kernel."""
-        end = time.monotonic() + patience
+    def _wait_for_end(self, timeout: float) -> None:
+        """Wait a while for the child's end. What does not end, by KILL_SIGNAL neither, is left to the kernel."""
+        deadline = time.monotonic() + timeout
         pause = 0.0005
-        while self.ended is None:
+        while self.exit_status is None:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
             except ChildProcessError:  # somebody else has waited for it
-                self.ended = 0
+                self.exit_status = 0
                 return
             if pid:
-                self.ended = status
-            elif time.monotonic() > end:
+                self.exit_status = status
+            elif time.monotonic() > deadline:
                 return
             else:
                 time.sleep(pause)
                 pause = min(2 * pause, 0.05)
 
-    def end(self) -> None:
-        os.close(self.reading)
-        if self.ended is None:
+    def end_child(self) -> None:
+        os.close(self.read_descriptor)
+        if self.exit_status is None:
             with contextlib.suppress(OSError):
-                os.kill(self.pid, KILL)
-            self._reap(1.0)
+                os.kill(self.pid, KILL_SIGNAL)
+            self._wait_for_end(1.0)
 
 
-def _labour(
-    items: Sequence[Any], work: Callable[[Any], Iterable[Any]], limits: Limits, user: User | None, writing: int
+def _run_child(
+    items: Sequence[Any],
+    work: Callable[[Any], Iterable[Any]],
+    limits: WorkLimits,
+    user: User | None,
+    write_descriptor: int,
 ) -> None:
     """All that the child does."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as stream:
         stream.write(b"1000")  # where memory is out, the kernel ends this process, and no program of the host
-    silent = os.open("/dev/null", os.O_RDWR)
+    null_descriptor = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1, 2):
-        os.dup2(silent, descriptor)
+        os.dup2(null_descriptor, descriptor)
     if user is not None:
         # What is else loaded where it is needed: the user may not be able to read the directory of this Python.
         import json  # noqa: F401
@@ -197,17 +211,17 @@ def _labour(
         os.setgroups(os.getgrouplist(user.name, user.gid))
         os.setresgid(user.gid, user.gid, user.gid)
         os.setresuid(user.uid, user.uid, user.uid)
-    began = _size()
-    for item in items:
+    initial_size = _read_memory_size()
+    for work_item in items:
         if limits.memory:
-            _limit(limits)
+            _limit_resources(limits)
         outcome: dict[str, str] = {}
         try:
-            for part in work(item):
-                _send(writing, {"part": part})
+            for result in work(work_item):
+                _send_outcome(write_descriptor, {"part": result})
         except BrokenPipeError:
             break
-        except Unseen as unseen:
+        except ObservationError as unseen:
             outcome = {"unseen": str(unseen)}
         except ControlError as error:
             outcome = {"error": str(error)}
@@ -215,33 +229,36 @@ def _labour(
             outcome = {"unseen": f"over budget: more than {limits.memory // MEGABYTE} MB of memory"}
         except Exception as error:  # whatever it is, it is about this item and no other
             outcome = {"unseen": f"cannot be observed: {type(error).__name__}: {error}"}
-        more = _size() - began < GROWN
-        _send(writing, {**outcome, "more": more} if outcome or not more else {})
-        if not more:
+        goes_on = _read_memory_size() - initial_size < MAX_GROWTH_BYTES
+        _send_outcome(write_descriptor, {**outcome, "more": goes_on} if outcome or not goes_on else {})
+        if not goes_on:
             break
     os._exit(0)
 
 
-def _send(descriptor: int, outcome: Mapping[str, object]) -> None:
+def _send_outcome(descriptor: int, outcome: Mapping[str, object]) -> None:
     content = format_json(outcome).encode() if outcome else b""
-    view = memoryview(len(content).to_bytes(HEADER, "big") + content)
+    view = memoryview(len(content).to_bytes(HEADER_BYTES, "big") + content)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
-def _size() -> int:
+def _read_memory_size() -> int:
     """How much memory this process has mapped, in bytes (statm in proc(5))."""
     with open("/proc/self/statm", "rb") as stream:
         return int(stream.read().split()[0]) * os.sysconf("SC_PAGESIZE")
 
 
-def _limit(limits: Limits) -> None:
+def _limit_resources(limits: WorkLimits) -> None:
     """The kernel's own limits for the next item. They are soft, so that root can lift them for a tool that it runs."""
     import resource
 
-    for which, most in (
-        (resource.RLIMIT_AS, _size() + limits.memory),
+    for resource_id, soft_limit in (
+        (resource.RLIMIT_AS, _read_memory_size() + limits.memory),
         (resource.RLIMIT_CPU, int(time.process_time() + limits.seconds) + 1),
     ):
-        hard = resource.getrlimit(which)[1]
-        resource.setrlimit(which, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+        hard_limit = resource.getrlimit(resource_id)[1]
+        resource.setrlimit(
+            resource_id,
+            (soft_limit if hard_limit == resource.RLIM_INFINITY else min(soft_limit, hard_limit), hard_limit),
+        )

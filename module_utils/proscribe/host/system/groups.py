@@ -9,40 +9,42 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import Host
 
-MOST = 1000  # members of one group
+MAX_MEMBERS = 1000  # members of one group
 
 
-def members(host: Host, name: str) -> list[str]:
+def list_members(host: Host, name: str) -> list[str]:
     """The accounts that a group lists, and those of this host whose own group it is, by name.
 
     Raises LookupError with the reason for a group that is not on the host, has too many members, or has another group
     among them. Nobody would expect the members of that one to count, and not all name services resolve them.
     """
-    found = _listed(host, name)
-    if found is None:
+    group = _find_group(host, name)
+    if group is None:
         raise LookupError("this host has no such group")
-    number, listed = found
-    if len(listed) > MOST:
-        raise LookupError(f"it has more than {MOST} members")
-    known = [member for member in listed if host.user_id(member) is not None]
-    nested = [member for member in listed if member not in known and _listed(host, member) is not None]
+    gid, listed = group
+    if len(listed) > MAX_MEMBERS:
+        raise LookupError(f"it has more than {MAX_MEMBERS} members")
+    known_members = [member for member in listed if host.find_user_id(member) is not None]
+    nested = [member for member in listed if member not in known_members and _find_group(host, member) is not None]
     if nested:
         raise LookupError(f"its member {nested[0]!a} is a group, and groups within groups are not followed")
-    own = [user.name for user in host.users() if user.gid == number and host.user_id(user.name) == user.uid]
-    return sorted({*known, *own})
+    primary_members = [
+        user.name for user in host.list_users() if user.gid == gid and host.find_user_id(user.name) == user.uid
+    ]
+    return sorted({*known_members, *primary_members})
 
 
-def also_in(host: Host, name: str) -> list[str]:
+def list_members_by_account(host: Host, name: str) -> list[str]:
     """The accounts with something on this host that have a group by their own lists of groups: also whom it does not
     list itself, as a directory service may have it, and who is in it by another group.
     """
-    found = _listed(host, name) if host.root == "/" else None
-    if found is None:
+    group = _find_group(host, name) if host.root == "/" else None
+    if group is None:
         return []
-    return [user.name for user in host.users() if found[0] in os.getgrouplist(user.name, user.gid)]
+    return [user.name for user in host.list_users() if group[0] in os.getgrouplist(user.name, user.gid)]
 
 
-def _listed(host: Host, name: str) -> tuple[int, list[str]] | None:
+def _find_group(host: Host, name: str) -> tuple[int, list[str]] | None:
     """A group's number, and the members that it lists."""
     if host.root == "/":  # the name service knows more than the file: LDAP, SSSD
         import grp
@@ -51,7 +53,7 @@ def _listed(host: Host, name: str) -> tuple[int, list[str]] | None:
             entry = grp.getgrnam(name)
             return entry.gr_gid, list(entry.gr_mem)
         return None
-    for line in (host.text("/etc/group") or "").splitlines():
+    for line in (host.read_text("/etc/group") or "").splitlines():
         fields = line.split(":")
         if len(fields) == 4 and fields[0] == name and fields[2].isdigit():
             return int(fields[2]), [member for member in fields[3].split(",") if member]

@@ -12,78 +12,84 @@ import stat
 
 from .types import ControlError
 
-MOST = 32  # links in the path of one file; the kernel follows 40
-PATH = getattr(os, "O_PATH", 0)  # macOS has no such flag: there no link is followed, and places are opened for reading
-PLACE = PATH | os.O_DIRECTORY
-FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+MAX_LINKS = 32  # links in the path of one file; the kernel follows 40
+PATH_FLAG = getattr(
+    os, "O_PATH", 0
+)  # macOS has no such flag: there no link is followed, and places are opened for reading
+PLACE_FLAGS = PATH_FLAG | os.O_DIRECTORY
+FILE_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
-class Traversal:
+class PathTraversal:
     """The resolution of one path. `root` is where an absolute link begins."""
 
-    __slots__ = ("left", "root")
+    __slots__ = ("links_left", "root")
 
     def __init__(self, root: str) -> None:
-        self.root, self.left = root, MOST
+        self.root, self.links_left = root, MAX_LINKS
 
-    def step(self, directory: int, name: str, path: str) -> int:
+    def open_directory(self, directory: int, name: str, path: str) -> int:
         """Open the directory of that name in a directory, as a place (O_PATH). `path` is what it is called in errors.
 
         Raises OSError, and ControlError for a link that a user made.
         """
         try:
-            return os.open(name, PLACE | os.O_NOFOLLOW, dir_fd=directory)
+            return os.open(name, PLACE_FLAGS | os.O_NOFOLLOW, dir_fd=directory)
         except OSError as error:
             # ENOTDIR of a link too, with O_PATH; without it, ELOOP.
-            to = link_target(directory, name, path) if error.errno == (errno.ENOTDIR if PATH else errno.ELOOP) else ""
-            if not to:
+            target = (
+                read_link_target(directory, name, path)
+                if error.errno == (errno.ENOTDIR if PATH_FLAG else errno.ELOOP)
+                else ""
+            )
+            if not target:
                 raise
-        return self._along(directory, to, path)
+        return self._follow_link(directory, target, path)
 
-    def file(self, directory: int, name: str, path: str) -> int:
-        """Open the file of that name in a directory for reading. Raises as `step`."""
+    def open_file(self, directory: int, name: str, path: str) -> int:
+        """Open the file of that name in a directory for reading. Raises as `open_directory`."""
         try:
-            return os.open(name, FILE, dir_fd=directory)
+            return os.open(name, FILE_FLAGS, dir_fd=directory)
         except OSError as error:
-            to = link_target(directory, name, path) if error.errno == errno.ELOOP else ""
-            if not to:
+            target = read_link_target(directory, name, path) if error.errno == errno.ELOOP else ""
+            if not target:
                 raise
-        base = to.rpartition("/")[2]
-        above = self._along(directory, to[: len(to) - len(base)], path)
+        target_name = target.rpartition("/")[2]
+        parent = self._follow_link(directory, target[: len(target) - len(target_name)], path)
         try:
-            return self.file(above, base, path)
+            return self.open_file(parent, target_name, path)
         finally:
-            os.close(above)
+            os.close(parent)
 
-    def _along(self, directory: int, to: str, path: str) -> int:
+    def _follow_link(self, directory: int, target: str, path: str) -> int:
         """Open the directory that a link in a directory leads to."""
-        self.left -= 1
-        if self.left < 0:
+        self.links_left -= 1
+        if self.links_left < 0:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        at = os.open(self.root if to.startswith("/") else ".", PLACE, dir_fd=directory)
+        current = os.open(self.root if target.startswith("/") else ".", PLACE_FLAGS, dir_fd=directory)
         try:
-            for name in to.split("/"):
+            for name in target.split("/"):
                 if name:
-                    following = self.step(at, name, path)
-                    os.close(at)
-                    at = following
+                    child = self.open_directory(current, name, path)
+                    os.close(current)
+                    current = child
         except BaseException:
-            os.close(at)
+            os.close(current)
             raise
-        return at
+        return current
 
 
-def link_target(directory: int, name: str, path: str) -> str:
+def read_link_target(directory: int, name: str, path: str) -> str:
     """What a link of root's says; "" for what is none. Raises OSError, and ControlError for a link that a user made."""
-    if not PATH:
+    if not PATH_FLAG:
         raise ControlError(f"{path} is a link: not followed")
-    link = os.open(name, PATH | os.O_NOFOLLOW, dir_fd=directory)
+    link = os.open(name, PATH_FLAG | os.O_NOFOLLOW, dir_fd=directory)
     try:
-        seen = os.fstat(link)
-        if not stat.S_ISLNK(seen.st_mode):
+        status = os.fstat(link)
+        if not stat.S_ISLNK(status.st_mode):
             return ""
-        if seen.st_uid != 0:
-            raise ControlError(f"{path} is a link that uid {seen.st_uid} made: not followed")
+        if status.st_uid != 0:
+            raise ControlError(f"{path} is a link that uid {status.st_uid} made: not followed")
         return os.readlink("", dir_fd=link)  # of the link that is open, whatever its name leads to by now (readlink(2))
     finally:
         os.close(link)

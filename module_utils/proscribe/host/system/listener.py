@@ -15,62 +15,62 @@ import threading
 from typing import Counter, Tuple
 
 HANDSHAKE, CLIENT_HELLO, SERVER_NAME = 22, 1, 0
-PATIENCE = 5  # seconds for a client to name its server
-LARGEST = 65536  # bytes of what a client says
+TIMEOUT_SECONDS = 5  # seconds for a client to name its server
+MAX_REQUEST_BYTES = 65536  # bytes of what a client says
 
 
-def server_name(hello: bytes) -> str:
+def parse_server_name(hello: bytes) -> str:
     """The name in a whole TLS client hello (RFC 8446 section 4.1.2, RFC 6066 section 3); "" if there is none."""
     if hello[:1] != bytes([HANDSHAKE]) or hello[5:6] != bytes([CLIENT_HELLO]):
         return ""
-    at = 5 + 4 + 2 + 32  # record header, handshake header, version, random
-    at += 1 + _number(hello, at, 1)  # session id
-    at += 2 + _number(hello, at, 2)  # cipher suites
-    at += 1 + _number(hello, at, 1)  # compression methods
-    end = min(len(hello), at + 2 + _number(hello, at, 2))
-    at += 2
-    while at + 4 <= end:
-        kind, size = _number(hello, at, 2), _number(hello, at + 2, 2)
-        if kind == SERVER_NAME:
-            length = _number(hello, at + 7, 2)
-            return hello[at + 9 : at + 9 + length].decode("ascii", "replace")
-        at += 4 + size
+    offset = 5 + 4 + 2 + 32  # record header, handshake header, version, random
+    offset += 1 + _parse_number(hello, offset, 1)  # session id
+    offset += 2 + _parse_number(hello, offset, 2)  # cipher suites
+    offset += 1 + _parse_number(hello, offset, 1)  # compression methods
+    end = min(len(hello), offset + 2 + _parse_number(hello, offset, 2))
+    offset += 2
+    while offset + 4 <= end:
+        extension, size = _parse_number(hello, offset, 2), _parse_number(hello, offset + 2, 2)
+        if extension == SERVER_NAME:
+            length = _parse_number(hello, offset + 7, 2)
+            return hello[offset + 9 : offset + 9 + length].decode("ascii", "replace")
+        offset += 4 + size
     return ""
 
 
-def _number(data: bytes, at: int, size: int) -> int:
-    return int.from_bytes(data[at : at + size], "big")
+def _parse_number(data: bytes, offset: int, size: int) -> int:
+    return int.from_bytes(data[offset : offset + size], "big")
 
 
-def http_host(request: bytes) -> str:
+def parse_http_host(request: bytes) -> str:
     """The name in the Host line of an HTTP request, without the port; "" if there is none."""
     for line in request.split(b"\r\n")[1:]:
-        key, _, value = line.partition(b":")
+        key, _, host_name = line.partition(b":")
         if key.strip().lower() == b"host":
-            return value.decode("ascii", "replace").strip().partition(":")[0]
+            return host_name.decode("ascii", "replace").strip().partition(":")[0]
     return ""
 
 
 class Listener:
-    """Listens on a free port of an address while its block runs; `hits` counts the connections for a name."""
+    """Listens on a free port of an address while its block runs; `count_hits` counts the connections for a name."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self._hits: Counter[str] = collections.Counter()
         self._lock = threading.Lock()
-        self._server = _Server((address, 0), self)
+        self._server = _ListenerServer((address, 0), self)
         self.address, self.port = str(self._server.server_address[0]), int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
 
-    def hits(self, name: str) -> int:
+    def count_hits(self, name: str) -> int:
         """How often somebody connected for exactly that name (a dot at its end does not count)."""
-        return self._hits[_plain(name)]
+        return self._hits[_normalise_name(name)]
 
-    def heard(self, said: bytes) -> bytes:
+    def note_request(self, request: bytes) -> bytes:
         """Count what a client said first, and return what it is answered."""
-        name = server_name(said) if said[:1] == bytes([HANDSHAKE]) else http_host(said)
+        name = parse_server_name(request) if request[:1] == bytes([HANDSHAKE]) else parse_http_host(request)
         if name:
             with self._lock:
-                self._hits[_plain(name)] += 1
+                self._hits[_normalise_name(name)] += 1
         return b""
 
     def __enter__(self) -> Listener:
@@ -82,37 +82,37 @@ class Listener:
         self._server.server_close()
 
 
-def _plain(name: str) -> str:
+def _normalise_name(name: str) -> str:
     return name.lower().rstrip(".")
 
 
-class _Handler(socketserver.BaseRequestHandler):
-    server: _Server
+class _ListenerHandler(socketserver.BaseRequestHandler):
+    server: _ListenerServer
 
     def handle(self) -> None:
-        self.request.settimeout(PATIENCE)
+        self.request.settimeout(TIMEOUT_SECONDS)
         with contextlib.suppress(OSError):  # it said nothing in time, or is gone
-            self.request.sendall(self.server.listener.heard(self._said()))
+            self.request.sendall(self.server.listener.note_request(self._read_request()))
 
-    def _said(self) -> bytes:
+    def _read_request(self) -> bytes:
         """A whole TLS record, or what came of a request at once."""
-        said: bytes = self.request.recv(LARGEST)
-        while said[:1] == bytes([HANDSHAKE]) and len(said) < 5 + _number(said, 3, 2):
-            more = self.request.recv(LARGEST)
-            if not more:
+        request: bytes = self.request.recv(MAX_REQUEST_BYTES)
+        while request[:1] == bytes([HANDSHAKE]) and len(request) < 5 + _parse_number(request, 3, 2):
+            piece = self.request.recv(MAX_REQUEST_BYTES)
+            if not piece:
                 break
-            said += more
-        return said
+            request += piece
+        return request
 
 
-class _Server(socketserver.ThreadingTCPServer):
+class _ListenerServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 64
 
     def __init__(self, address: Tuple[str, int], listener: Listener) -> None:
         self.listener = listener
-        super().__init__(address, _Handler)
+        super().__init__(address, _ListenerHandler)
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
         # Closed without the polite half-close: the browser then knows at once that nothing will come.

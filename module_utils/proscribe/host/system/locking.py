@@ -11,25 +11,25 @@ import time
 from .reading import FileReader
 from .types import ControlError
 
-PATIENCE = 5.0  # seconds to wait for a lock
+LOCK_TIMEOUT_SECONDS = 5.0  # seconds to wait for a lock
 
 
-def deadline() -> float:
+def make_deadline() -> float:
     """Until when a lock is waited for (time.monotonic)."""
-    return time.monotonic() + PATIENCE
+    return time.monotonic() + LOCK_TIMEOUT_SECONDS
 
 
-def locked(files: FileReader, path: str, descriptor: int, end: float) -> bool:
+def lock_file(files: FileReader, path: str, descriptor: int, deadline: float) -> bool:
     """Whether the open file is locked, and still the one at its path: another process may have put a new one there.
-    Raises ControlError where another process holds it until `end` (a `deadline`), and Unseen.
+    Raises ControlError where another process holds it until `deadline` (a `make_deadline`), and Unseen.
     """
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > end:
-                raise ControlError(f"another process has held {path} for {PATIENCE:g} s") from None
+            if time.monotonic() > deadline:
+                raise ControlError(f"another process has held {path} for {LOCK_TIMEOUT_SECONDS:g} s") from None
             time.sleep(0.01)
             continue
-        now = files.stat(path)
-        return now is not None and os.path.samestat(os.fstat(descriptor), now)
+        status = files.find_entry(path)
+        return status is not None and os.path.samestat(os.fstat(descriptor), status)

@@ -13,51 +13,51 @@ import os
 from typing import Iterator
 
 from ...base.tuples import NamedTuple
-from .processes import NOBODY
-from .types import Unseen
+from .processes import NOBODY_UID
+from .types import ObservationError
 
-_NO_SUCH_NAME = (_socket.EAI_NONAME, getattr(_socket, "EAI_NODATA", _socket.EAI_NONAME))
+_NO_SUCH_NAME_ERRORS = (_socket.EAI_NONAME, getattr(_socket, "EAI_NODATA", _socket.EAI_NONAME))
 
 
-class Resolution(NamedTuple):
+class NameResolution(NamedTuple):
     """What became of one name."""
 
     addresses: tuple[str, ...] = ()
     failure: str = ""  # why it is not known whether it has addresses
 
 
-def resolve(name: str, family: int, patience: float) -> Resolution:
-    """Resolve a name; `family` 0 is both. Raises Unseen if that takes longer than `patience` seconds."""
-    found: list[Resolution] = []
+def resolve_name(name: str, family: int, timeout: float) -> NameResolution:
+    """Resolve a name; `family` 0 is both. Raises Unseen if that takes longer than `timeout` seconds."""
+    resolutions: list[NameResolution] = []
     done = _thread.allocate_lock()
     done.acquire()
 
-    def ask() -> None:
+    def resolve_in_thread() -> None:
         try:
-            found.append(_resolution(name, family))
+            resolutions.append(_query_resolver(name, family))
         finally:
             done.release()
 
-    with _as_nobody():
-        _thread.start_new_thread(ask, ())
-        done.acquire(True, patience)
-    if not found:
-        raise Unseen(f"the C library has no answer for {name} within {patience:g} s")
-    return found[0]
+    with _drop_privileges():
+        _thread.start_new_thread(resolve_in_thread, ())
+        done.acquire(True, timeout)
+    if not resolutions:
+        raise ObservationError(f"the C library has no answer for {name} within {timeout:g} s")
+    return resolutions[0]
 
 
-def _resolution(name: str, family: int) -> Resolution:
+def _query_resolver(name: str, family: int) -> NameResolution:
     try:
         answers = _socket.getaddrinfo(name.encode("ascii"), None, family, _socket.SOCK_DGRAM)  # a str loads much more
     except _socket.gaierror as error:
-        return Resolution() if error.errno in _NO_SUCH_NAME else Resolution(failure=str(error.strerror))
+        return NameResolution() if error.errno in _NO_SUCH_NAME_ERRORS else NameResolution(failure=str(error.strerror))
     except OSError as error:
-        return Resolution(failure=str(error.strerror))
-    return Resolution(tuple(str(answer[4][0]) for answer in answers))
+        return NameResolution(failure=str(error.strerror))
+    return NameResolution(tuple(str(answer[4][0]) for answer in answers))
 
 
 @contextlib.contextmanager
-def _as_nobody() -> Iterator[None]:
+def _drop_privileges() -> Iterator[None]:
     """With the rights of nobody in particular, where this process can give its own up: root reads files that others
     may not. A thread that is started meanwhile has them, too.
     """
@@ -68,8 +68,8 @@ def _as_nobody() -> Iterator[None]:
     try:
         with contextlib.suppress(OSError):  # without that capability, or without that number (user_namespaces(7))
             os.setgroups([])
-            os.setegid(NOBODY)
-            os.seteuid(NOBODY)
+            os.setegid(NOBODY_UID)
+            os.seteuid(NOBODY_UID)
         yield
     finally:
         os.seteuid(0)

@@ -10,38 +10,38 @@ from typing import Callable, Iterable, List, Sequence
 
 from ...base.moments import format_timestamp
 from .files import Files
-from .forked import Limits, run_apart
-from .links import PLACE
-from .mounts import here, mount_of
+from .forked import WorkLimits, run_apart
+from .links import PLACE_FLAGS
+from .mounts import find_entry_on_mount, read_mount_id
 from .tools import Runner, Tools, run_tool
-from .types import ControlError, Ending, Process, Unseen, User
+from .types import ControlError, ObservationError, Process, TerminationTarget, User
 
-NOBODY = 65534  # the number of an account that is not known
-ROOT_LIMITS = Limits(seconds=5)  # for a view from within a process
-ONE_THREAD = 3  # links of the directory of threads of a process with one thread
-
-
-def _identity(seen: os.stat_result | None) -> tuple[int, int] | None:
-    return (seen.st_dev, seen.st_ino) if seen else None
+NOBODY_UID = 65534  # the number of an account that is not known
+ROOT_READ_LIMITS = WorkLimits(seconds=5)  # for a view from within a process
+SINGLE_THREAD_LINKS = 3  # links of the directory of threads of a process with one thread
 
 
-class RootNotRead(Exception):
+def _make_identity(status: os.stat_result | None) -> tuple[int, int] | None:
+    return (status.st_dev, status.st_ino) if status else None
+
+
+class ProcessRootUnread(Exception):
     """A question to the root directory of a process, which somebody may have made who answers when he likes."""
 
 
 class Processes(Tools):
-    """The accounts and the running programs of a host. It reads the roots of processes only where it `asks_roots`."""
+    """The accounts and the running programs of a host. It reads the roots of processes only where it `reads_process_roots`."""
 
-    asks_roots = True
+    reads_process_roots = True
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root, run)
         self._users: List[User] | None = None
-        self._mounts = ""  # which this process has
-        self._accounts_here = ""  # the user namespace of this process
-        self._boot: int | None = None  # when the host booted, in seconds since the epoch; 0 if unknown
+        self._mount_namespace = ""  # which this process has
+        self._user_namespace = ""  # the user namespace of this process
+        self._boot_time: int | None = None  # when the host booted, in seconds since the epoch; 0 if unknown
 
-    def users(self) -> List[User]:
+    def list_users(self) -> List[User]:
         """The accounts that may have a home directory, each home once. Those of directories below /home that no list of
         accounts names are among them, since a directory service (SSSD by default) lists none. Read once for each run.
         """
@@ -51,271 +51,281 @@ class Processes(Tools):
 
     def _find_users(self) -> List[User]:
         homes: dict[str, User] = {}
-        for user in self._accounts():
+        for user in self._list_accounts():
             home = os.path.normpath(user.home)
             if home.startswith("/") and home not in ("/", "/nonexistent", "/dev/null"):
                 homes.setdefault(home, user._replace(home=home))
-        for home, uid in self._directories("/home").items():
+        for home, uid in self._list_directories_with_uids("/home").items():
             # /home/<domain>/<name>
-            for path, owner in {home: uid, **(self._directories(home) if uid == 0 else {})}.items():
+            for path, owner in {home: uid, **(self._list_directories_with_uids(home) if uid == 0 else {})}.items():
                 if path not in homes and owner:
-                    account = self.account(owner) if owner > 0 else self._owner_by_name(path)
+                    account = self.find_account(owner) if owner > 0 else self._find_owner_by_name(path)
                     homes[path] = account._replace(home=path)
         return list(homes.values())
 
-    def _directories(self, path: str) -> dict[str, int]:
+    def _list_directories_with_uids(self, path: str) -> dict[str, int]:
         """The directories in a directory, each with the number of its owner: -1 for one that something is mounted on.
 
         That is not read: its server may be the user's own program, or another machine.
         """
-        found: dict[str, int] = {}
+        uids: dict[str, int] = {}
         # The reader of a home reports that it cannot be read.
-        with contextlib.suppress(Unseen, ControlError, OSError):
-            names = self.list(path)
-            with self.directory(path) as directory:
+        with contextlib.suppress(ObservationError, ControlError, OSError):
+            names = self.list_directory(path)
+            with self.open_directory(path) as directory:
                 for name in names:
                     with contextlib.suppress(OSError):
-                        seen = here(directory, name)
-                        if seen is None or stat.S_ISDIR(seen.st_mode):
-                            found[f"{path}/{name}"] = seen.st_uid if seen else -1
-        return found
+                        status = find_entry_on_mount(directory, name)
+                        if status is None or stat.S_ISDIR(status.st_mode):
+                            uids[f"{path}/{name}"] = status.st_uid if status else -1
+        return uids
 
-    def _owner_by_name(self, path: str) -> User:
+    def _find_owner_by_name(self, path: str) -> User:
         """The account of a home whose owner is not read: the one of that name, as everywhere."""
         name = path.rpartition("/")[2]
-        uid = self.user_id(name)
-        return self.account(uid) if uid else User(name, NOBODY, NOBODY, path)
+        uid = self.find_user_id(name)
+        return self.find_account(uid) if uid else User(name, NOBODY_UID, NOBODY_UID, path)
 
-    def _accounts(self) -> List[User]:
+    def _list_accounts(self) -> List[User]:
         if self.root == "/":  # the name service knows more than the file: LDAP, SSSD, systemd-homed
-            return [User(e.pw_name, e.pw_uid, e.pw_gid, e.pw_dir) for e in pwd.getpwall()]
-        fields = [line.split(":") for line in (self.text("/etc/passwd") or "").splitlines() if line.count(":") == 6]
-        return [User(f[0], int(f[2]), int(f[3]), f[5]) for f in fields]
+            return [User(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir) for entry in pwd.getpwall()]
+        fields = [
+            line.split(":") for line in (self.read_text("/etc/passwd") or "").splitlines() if line.count(":") == 6
+        ]
+        return [
+            User(account_fields[0], int(account_fields[2]), int(account_fields[3]), account_fields[5])
+            for account_fields in fields
+        ]
 
-    def account(self, uid: int) -> User:
+    def find_account(self, uid: int) -> User:
         """The account that has a number; one named by the number itself, without a home, if there is none."""
         if self.root == "/":
             with contextlib.suppress(KeyError):
                 entry = pwd.getpwuid(uid)  # also finds whom the directory service does not list
                 return User(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
-        known = [user for user in self._accounts() if user.uid == uid]
-        return known[0] if known else User(str(uid), uid, uid, "/nonexistent")
+        accounts = [user for user in self._list_accounts() if user.uid == uid]
+        return accounts[0] if accounts else User(str(uid), uid, uid, "/nonexistent")
 
-    def user_id(self, name: str) -> int | None:
+    def find_user_id(self, name: str) -> int | None:
         """The number of the account that has a name; None if the host knows none."""
         if self.root == "/":
             with contextlib.suppress(KeyError):
                 return pwd.getpwnam(name).pw_uid  # also finds whom the directory service does not list
             return None
-        return next((user.uid for user in self._accounts() if user.name == name), None)
+        return next((user.uid for user in self._list_accounts() if user.name == name), None)
 
-    def processes(self) -> tuple[List[Process], int]:
+    def list_processes(self) -> tuple[List[Process], int]:
         """The running programs, and how many more there are whose executable this user may not see."""
-        return self._once(self._processes, "/proc")
+        return self._read_once(self._list_processes, "/proc")
 
-    def _processes(self, proc: str) -> tuple[List[Process], int]:
-        seen: List[Process] = []
+    def _list_processes(self, path: str) -> tuple[List[Process], int]:
+        processes: List[Process] = []
         hidden = 0
-        for name in self.list(proc):
+        for name in self.list_directory(path):
             if name.isdigit():
                 try:
-                    seen.append(Process(int(name), self._executable(int(name))))
+                    processes.append(Process(int(name), self._read_executable(int(name))))
                 except PermissionError:
                     hidden += name != "1"  # the init of a container's own kernel hides itself even from root
                 except OSError:  # it ended meanwhile, or is a kernel thread
                     pass
-        return seen, hidden
+        return processes, hidden
 
-    def process(self, pid: int) -> Process | None:
+    def find_process(self, pid: int) -> Process | None:
         """A running program by its number; None if it has ended, or hides its executable."""
         try:
-            return Process(pid, self._executable(pid))
+            return Process(pid, self._read_executable(pid))
         except OSError:
             return None
 
-    def _executable(self, pid: int) -> str:
-        exe = self._link(pid, "exe")
+    def _read_executable(self, pid: int) -> str:
+        exe = self._read_process_link(pid, "exe")
         return exe[: -len(" (deleted)")] if exe.endswith(" (deleted)") else exe
 
-    def _link(self, pid: int, name: str) -> str:
+    def _read_process_link(self, pid: int, name: str) -> str:
         """Read a link of a process in /proc. Raises OSError."""
         try:
-            return os.readlink(self._real(f"/proc/{pid}/{name}"))
+            return os.readlink(self._make_real_path(f"/proc/{pid}/{name}"))
         except FileNotFoundError:
-            return os.readlink(f"{self._of_living_thread(pid)}/{name}")
+            return os.readlink(f"{self._find_living_thread(pid)}/{name}")
 
-    def _of_living_thread(self, pid: int) -> str:
+    def _find_living_thread(self, pid: int) -> str:
         """The directory in /proc of a thread that lives on in a process whose first thread has ended. Then the links of
         the process itself lead nowhere. Raises FileNotFoundError where no thread lives, as in the kernel's own.
         """
-        threads = self._real(f"/proc/{pid}/task")
-        if os.stat(threads).st_nlink > ONE_THREAD:
+        threads = self._make_real_path(f"/proc/{pid}/task")
+        if os.stat(threads).st_nlink > SINGLE_THREAD_LINKS:
             for thread in os.listdir(threads):
                 with contextlib.suppress(FileNotFoundError):
                     os.readlink(f"{threads}/{thread}/exe")
                     return f"{threads}/{thread}"
         raise FileNotFoundError(threads)
 
-    def _root_of(self, process: Process) -> str:
+    def _find_root_link(self, process: Process) -> str:
         """Where the root that a process has can be opened; its path in /proc alone where the process has ended."""
-        root = self._real(f"/proc/{process.pid}/root")
+        root = self._make_real_path(f"/proc/{process.pid}/root")
         try:
             os.readlink(root)
         except FileNotFoundError:
             with contextlib.suppress(OSError):
-                return f"{self._of_living_thread(process.pid)}/root"
+                return f"{self._find_living_thread(process.pid)}/root"
         except OSError:  # whoever opens it says so
             pass
         return root
 
-    def owner(self, process: Process) -> User | None:
+    def find_process_owner(self, process: Process) -> User | None:
         """The account that a process runs for (its real user id); None if it has ended."""
-        uid = self._real_user(process)
-        return None if uid is None else self.account(uid)
+        uid = self._read_real_uid(process)
+        return None if uid is None else self.find_account(uid)
 
-    def _real_user(self, process: Process) -> int | None:
-        ids = f"\n{self.of_process(process.pid, 'status')}".partition("\nUid:")[2].split()
+    def _read_real_uid(self, process: Process) -> int | None:
+        ids = f"\n{self.read_process_file(process.pid, 'status')}".partition("\nUid:")[2].split()
         return int(ids[0]) if ids else None
 
-    def user_of(self, process: Process) -> int:
+    def find_process_uid(self, process: Process) -> int:
         """The number of the user that a process belongs to; 0 for root's own, and for one that has ended."""
         with contextlib.suppress(OSError):
-            uid = os.stat(self._real(f"/proc/{process.pid}")).st_uid
+            uid = os.stat(self._make_real_path(f"/proc/{process.pid}")).st_uid
             if uid not in (0, os.geteuid()):
                 return uid
-        return self._real_user(process) or 0  # a process that hides its memory belongs to root there, whoever runs it
+        return (
+            self._read_real_uid(process) or 0
+        )  # a process that hides its memory belongs to root there, whoever runs it
 
-    def started(self, process: Process) -> str:
+    def format_start_time(self, process: Process) -> str:
         """When a process started (UTC, to the second, as the system clock is set now); "" if it has ended."""
-        seconds = self.start_time(process)
+        seconds = self.read_start_time(process)
         return "" if seconds is None else format_timestamp(seconds)
 
-    def start_time(self, process: Process) -> float | None:
+    def read_start_time(self, process: Process) -> float | None:
         """When a process started, in seconds since the epoch, exact to about a second; None if it has ended."""
-        fields = self._fields(process)
-        if self._boot is None:
-            lines = (self.text("/proc/stat") or "").splitlines()
-            self._boot = next((int(line.split()[1]) for line in lines if line.startswith("btime ")), 0)
-        if len(fields) < 20 or not self._boot:
+        fields = self._read_stat_fields(process)
+        if self._boot_time is None:
+            lines = (self.read_text("/proc/stat") or "").splitlines()
+            self._boot_time = next((int(line.split()[1]) for line in lines if line.startswith("btime ")), 0)
+        if len(fields) < 20 or not self._boot_time:
             return None
-        return self._boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return self._boot_time + int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
-    def parent(self, process: Process) -> int:
+    def read_parent_pid(self, process: Process) -> int:
         """The number of the process that a process descends from; 0 if it has ended."""
-        fields = self._fields(process)
+        fields = self._read_stat_fields(process)
         return int(fields[1]) if len(fields) > 1 else 0
 
-    def forked(self, process: Process) -> bool:
+    def is_forked(self, process: Process) -> bool:
         """Whether a process was forked by its program and has not become another (PF_FORKNOEXEC, linux/sched.h)."""
-        fields = self._fields(process)
+        fields = self._read_stat_fields(process)
         return len(fields) > 6 and bool(int(fields[6]) & 0x40)
 
-    def state(self, process: Process) -> str:
+    def read_process_state(self, process: Process) -> str:
         """The state of a process as proc_pid_stat(5) has it; "" if it has ended."""
-        return next(iter(self._fields(process)), "")
+        return next(iter(self._read_stat_fields(process)), "")
 
-    def _fields(self, process: Process) -> List[str]:
+    def _read_stat_fields(self, process: Process) -> List[str]:
         """What /proc/PID/stat has behind the name of the program, from the state on."""
-        return self.of_process(process.pid, "stat").rpartition(")")[2].split()
+        return self.read_process_file(process.pid, "stat").rpartition(")")[2].split()
 
-    def sees(self, process: Process, path: str) -> bool | None:
+    def can_see_host_file(self, process: Process, path: str) -> bool | None:
         """Whether a process that opens a path gets the very file that the host has there; None if nobody can tell.
 
         A user may give a program a view of its own (user namespaces, sandboxes, containers). What lies there is the
         user's word. So it is only asked which file it is, and a link is followed only if root made it. Raises
-        RootNotRead.
+        ProcessRootUnread.
         """
-        ours = self.stat(path)
-        root = self._root_of(process)
-        if ours is not None and (self._at_home(process) or self._same_root(root)):
+        host_status = self.find_entry(path)
+        root = self._find_root_link(process)
+        if host_status is not None and (self._has_host_mounts(process) or self._is_host_root(root)):
             return True
-        self._may_ask()
+        self._require_root_reads()
         try:
-            its = run_apart(lambda: _identity(Files(root).stat(path)), ROOT_LIMITS)
-        except (Unseen, ControlError):
+            process_identity = run_apart(lambda: _make_identity(Files(root).find_entry(path)), ROOT_READ_LIMITS)
+        except (ObservationError, ControlError):
             return False if self.privileged else None
-        if ours is None or (its is None and not os.path.lexists(root)):
+        if host_status is None or (process_identity is None and not os.path.lexists(root)):
             return None
-        return its is not None and tuple(its) == _identity(ours)
+        return process_identity is not None and tuple(process_identity) == _make_identity(host_status)
 
-    def _at_home(self, process: Process) -> bool:
+    def _has_host_mounts(self, process: Process) -> bool:
         """Whether a process has this one's root and mounts, by two links of /proc that the kernel alone answers for."""
         try:
-            if not self._mounts:
-                self._mounts = os.readlink(self._real("/proc/self/ns/mnt"))
-            return self._link(process.pid, "root") == "/" and self._link(process.pid, "ns/mnt") == self._mounts
+            if not self._mount_namespace:
+                self._mount_namespace = os.readlink(self._make_real_path("/proc/self/ns/mnt"))
+            return (
+                self._read_process_link(process.pid, "root") == "/"
+                and self._read_process_link(process.pid, "ns/mnt") == self._mount_namespace
+            )
         except OSError:
             return False
 
-    def has_own_accounts(self, process: Process) -> bool:
+    def has_own_user_namespace(self, process: Process) -> bool:
         """Return whether a process is in a user namespace that is not this one's. There a user mounts what he likes at
         any path.
         """
         try:
-            if not self._accounts_here:
-                self._accounts_here = os.readlink(self._real("/proc/self/ns/user"))
-            return os.readlink(self._real(f"/proc/{process.pid}/ns/user")) != self._accounts_here
+            if not self._user_namespace:
+                self._user_namespace = os.readlink(self._make_real_path("/proc/self/ns/user"))
+            return os.readlink(self._make_real_path(f"/proc/{process.pid}/ns/user")) != self._user_namespace
         except OSError:
             return False
 
-    def _may_ask(self) -> None:
-        if not self.asks_roots:
-            raise RootNotRead
+    def _require_root_reads(self) -> None:
+        if not self.reads_process_roots:
+            raise ProcessRootUnread
 
-    def _same_root(self, root: str) -> bool:
+    def _is_host_root(self, root: str) -> bool:
         """Whether a process has the very root that this one has, without asking what is mounted there."""
         try:
-            its, ours = (os.open(place, PLACE) for place in (root, self.root))
+            process_root, host_root = (os.open(root_path, PLACE_FLAGS) for root_path in (root, self.root))
         except OSError:
             return False
         try:
-            same = mount_of(its) == mount_of(ours)
-            return same and os.path.samestat(os.fstat(its), os.fstat(ours))
+            is_same_mount = read_mount_id(process_root) == read_mount_id(host_root)
+            return is_same_mount and os.path.samestat(os.fstat(process_root), os.fstat(host_root))
         finally:
-            os.close(its)
-            os.close(ours)
+            os.close(process_root)
+            os.close(host_root)
 
-    def lineage(self) -> set[int]:
+    def list_ancestor_pids(self) -> set[int]:
         """This process, all that it descends from and the first one of all: ending one of them would end this run."""
         pids = {1}
         pid = os.getpid()
         while pid > 0 and pid not in pids:
             pids.add(pid)
-            pid = self.parent(Process(pid, ""))
+            pid = self.read_parent_pid(Process(pid, ""))
         return pids
 
-    def of_process(self, pid: int, name: str) -> str:
+    def read_process_file(self, pid: int, name: str) -> str:
         """What the kernel says of a process in one of its files in /proc; "" if it has ended."""
         try:
-            with open(self._real(f"/proc/{pid}/{name}"), encoding="utf-8", errors="replace") as stream:
+            with open(self._make_real_path(f"/proc/{pid}/{name}"), encoding="utf-8", errors="replace") as stream:
                 return stream.read()
         except OSError:
             return ""
 
-    def shares_root(self, process: Process) -> bool:
+    def has_host_root(self, process: Process) -> bool:
         """Whether a process has the host's own file system as its root. In a container or a sandbox it has another.
-        Then the path of its executable says nothing about the file of that path on the host. Raises RootNotRead.
+        Then the path of its executable says nothing about the file of that path on the host. Raises ProcessRootUnread.
         """
-        if self._at_home(process):
+        if self._has_host_mounts(process):
             return True
-        self._may_ask()
+        self._require_root_reads()
         try:
-            return os.path.samestat(os.stat(self._root_of(process)), os.stat(self.root))
+            return os.path.samestat(os.stat(self._find_root_link(process)), os.stat(self.root))
         except OSError:
             return False
 
-    def read_inside(self, process: Process, name: str, limit: int = 65536) -> bytes:
+    def read_file_in_root(self, process: Process, name: str, limit: int = 65536) -> bytes:
         """A regular file at the top of the root that a process has for itself, at most `limit` bytes. b"" if there is
         none, or it has the host's root.
 
         What a sandbox's root holds is the user's word: no link is followed there, nothing but a regular file is read.
-        Raises RootNotRead.
+        Raises ProcessRootUnread.
         """
-        if self._at_home(process):
+        if self._has_host_mounts(process):
             return b""
-        self._may_ask()
+        self._require_root_reads()
         try:
-            root = os.open(self._root_of(process), PLACE)
+            root = os.open(self._find_root_link(process), PLACE_FLAGS)
         except OSError:
             return b""
         try:
@@ -333,12 +343,12 @@ class Processes(Tools):
 
     def end_program(
         self,
-        program: Ending,
-        of_user: Sequence[Ending] = (),
-        again: Callable[[], Iterable[tuple[Process, Ending]]] = tuple,
+        program: TerminationTarget,
+        user_programs: Sequence[TerminationTarget] = (),
+        list_running: Callable[[], Iterable[tuple[Process, TerminationTarget]]] = tuple,
         grace: float = 5,
     ) -> None:
         """See end_programs in ending.py, which only enforcing needs."""
         from .ending import end_programs
 
-        end_programs(self, program, of_user or [program], again, grace)
+        end_programs(self, program, user_programs or [program], list_running, grace)

@@ -11,37 +11,37 @@ import stat
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator, List, Pattern
 
 from ...base.others import ACL_ATTRIBUTE, BY_ACL, describe_rights, find_write_right
-from .budget import LARGEST
-from .links import PLACE, Traversal, link_target
-from .types import ControlError, Unseen
+from .budget import MAX_USER_FILE_BYTES
+from .links import PLACE_FLAGS, PathTraversal, read_link_target
+from .types import ControlError, ObservationError
 
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    from .budget import Budget
+    from .budget import ReadBudget
 
     Answer = TypeVar("Answer")
 
-LARGEST_FILE = 64 * 1024 * 1024  # bytes; more than any file that a control has a reason to read whole
-PIECE = 256 * 1024  # bytes read at a time
-SEARCHED = 4 * 1024 * 1024  # and searched at a time
-NAMES = 20_000  # entries of a directory taken at a time: it may have millions
-MOST_OPEN = 128  # directories; a process may have some hundred files open
+MAX_FILE_BYTES = 64 * 1024 * 1024  # bytes; more than any file that a control has a reason to read whole
+PIECE_BYTES = 256 * 1024  # bytes read at a time
+SEARCH_PIECE_BYTES = 4 * 1024 * 1024  # and searched at a time
+NAMES_PIECE = 20_000  # entries of a directory taken at a time: it may have millions
+MAX_OPEN_DIRECTORIES = 128  # directories; a process may have some hundred files open
 
 
-class _Opened:
+class _OpenDescriptor:
     """A descriptor for a `with` block, which closes it unless it is kept for later."""
 
-    __slots__ = ("descriptor", "keep")
+    __slots__ = ("descriptor", "stays_open")
 
-    def __init__(self, descriptor: int, keep: bool = False) -> None:
-        self.descriptor, self.keep = descriptor, keep
+    def __init__(self, descriptor: int, stays_open: bool = False) -> None:
+        self.descriptor, self.stays_open = descriptor, stays_open
 
     def __enter__(self) -> int:
         return self.descriptor
 
     def __exit__(self, *_: object) -> None:
-        if not self.keep:
+        if not self.stays_open:
             os.close(self.descriptor)
 
 
@@ -50,222 +50,224 @@ class FileReader:
 
     def __init__(self, root: str = "/") -> None:
         self.root = root
-        self.budget: Budget | None = None
+        self.budget: ReadBudget | None = None
         self.enters_remote = False  # whether what starts on a network or FUSE file system is scanned: as its user only
-        self._answers: dict[tuple[str, str], Any] | None = None  # while all is `still`
-        self._opened: dict[str, int | FileNotFoundError] = {}
+        self._cached_answers: dict[tuple[str, str], Any] | None = None  # while all is `cache_reads`
+        self._open_directories: dict[str, int | FileNotFoundError] = {}
 
     @property
     def privileged(self) -> bool:
         return os.geteuid() == 0
 
-    def _real(self, path: str) -> str:
+    def _make_real_path(self, path: str) -> str:
         return self.root.rstrip("/") + path
 
-    def _open_directory(self, path: str) -> int:
+    def _open_directory_path(self, path: str) -> int:
         """Open a directory of the host step by step; a link in the path counts only if root made it.
 
         The descriptor is a place to start from (O_PATH): an ordinary user may pass through directories that he may not
         list. Raises OSError, or ControlError for a link that a user made.
         """
-        descriptor = os.open(self.root, PLACE)
-        passed, traversal = "", Traversal(self.root)
+        descriptor = os.open(self.root, PLACE_FLAGS)
+        passed_path, traversal = "", PathTraversal(self.root)
         try:
             for name in path.split("/"):
                 if name:
-                    passed += "/" + name
-                    step = traversal.step(descriptor, name, passed)
+                    passed_path += "/" + name
+                    child = traversal.open_directory(descriptor, name, passed_path)
                     os.close(descriptor)
-                    descriptor = step
+                    descriptor = child
         except BaseException:
             os.close(descriptor)
             raise
         return descriptor
 
-    def _directory(self, path: str) -> _Opened:
-        if self._answers is None:
-            return _Opened(self._open_directory(path))
-        return self._opened_once(path.rstrip("/"))
+    def _use_directory(self, path: str) -> _OpenDescriptor:
+        if self._cached_answers is None:
+            return _OpenDescriptor(self._open_directory_path(path))
+        return self._use_cached_directory(path.rstrip("/"))
 
-    def _opened_once(self, path: str) -> _Opened:
+    def _use_cached_directory(self, path: str) -> _OpenDescriptor:
         """A directory, left open for the next reads, as long as these are not too many."""
-        known = self._opened.get(path)
-        if known is None:
+        cached = self._open_directories.get(path)
+        if cached is None:
             try:
-                known = self._open_next(path)
+                cached = self._open_child_directory(path)
             except FileNotFoundError as error:
-                known = error
-            if isinstance(known, int) and len(self._opened) >= MOST_OPEN:
-                return _Opened(known)
-            self._opened[path] = known
-        if isinstance(known, FileNotFoundError):
-            raise known.with_traceback(None)
-        return _Opened(known, keep=True)
+                cached = error
+            if isinstance(cached, int) and len(self._open_directories) >= MAX_OPEN_DIRECTORIES:
+                return _OpenDescriptor(cached)
+            self._open_directories[path] = cached
+        if isinstance(cached, FileNotFoundError):
+            raise cached.with_traceback(None)
+        return _OpenDescriptor(cached, stays_open=True)
 
-    def _open_next(self, path: str) -> int:
+    def _open_child_directory(self, path: str) -> int:
         if not path:
-            return os.open(self.root, PLACE)
+            return os.open(self.root, PLACE_FLAGS)
         parent, _, name = path.rpartition("/")
-        with self._opened_once(parent.rstrip("/")) as above:
-            return Traversal(self.root).step(above, name, path)
+        with self._use_cached_directory(parent.rstrip("/")) as parent_descriptor:
+            return PathTraversal(self.root).open_directory(parent_descriptor, name, path)
 
     @contextlib.contextmanager
-    def still(self) -> Iterator[None]:
+    def cache_reads(self) -> Iterator[None]:
         """For an observation that changes nothing: what was read once is not read again, so that all of it goes
         by one and the same answer, and directories stay open.
         """
-        self._answers = {}
+        self._cached_answers = {}
         try:
             yield
         finally:
-            self._answers = None
-            for descriptor in self._opened.values():
+            self._cached_answers = None
+            for descriptor in self._open_directories.values():
                 if isinstance(descriptor, int):
                     os.close(descriptor)
-            self._opened = {}
+            self._open_directories = {}
 
-    def _once(self, read: Callable[[str], Answer], path: str) -> Answer:
-        """The result of a read of a path; the same again while all is `still`."""
-        if self._answers is None:
+    def _read_once(self, read: Callable[[str], Answer], path: str) -> Answer:
+        """The result of a read of a path; the same again while all is `cache_reads`."""
+        if self._cached_answers is None:
             return read(path)
         key = read.__name__, path
-        if key not in self._answers:
+        if key not in self._cached_answers:
             if self.budget is not None:  # a user's places may be as many as he likes
                 return read(path)
-            self._answers[key] = read(path)
-        answer: Answer = self._answers[key]
+            self._cached_answers[key] = read(path)
+        answer: Answer = self._cached_answers[key]
         return answer
 
-    def directory(self, path: str) -> contextlib.AbstractContextManager[int]:
+    def open_directory(self, path: str) -> contextlib.AbstractContextManager[int]:
         """The descriptor of a directory (O_PATH), for what is done by name in it whatever users do to its path.
 
         Raises OSError, and ControlError for a link in the path that a user made.
         """
-        return self._directory(path)
+        return self._use_directory(path)
 
-    def stat(self, path: str) -> os.stat_result | None:
+    def find_entry(self, path: str) -> os.stat_result | None:
         """The entry at a path (a link is itself, never its target); None if there is none. Raises Unseen."""
-        return self._once(self._stat, path)
+        return self._read_once(self._find_entry, path)
 
-    def _stat(self, path: str) -> os.stat_result | None:
+    def _find_entry(self, path: str) -> os.stat_result | None:
         parent, _, name = path.rstrip("/").rpartition("/")
         try:
-            with self._directory(parent) as directory:
+            with self._use_directory(parent) as directory:
                 return os.stat(name or ".", dir_fd=directory, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise self._unseen(path, error) from None
+            raise self._make_observation_error(path, error) from None
 
-    def _unseen(self, path: str, error: OSError) -> Unseen:
+    def _make_observation_error(self, path: str, error: OSError) -> ObservationError:
         if isinstance(error, PermissionError) and not self.privileged:
-            return Unseen(f"{path} can only be read by root")
-        return Unseen(f"{path} cannot be read: {error.strerror}")  # root too: a dead network mount, a user's own FUSE
+            return ObservationError(f"{path} can only be read by root")
+        return ObservationError(
+            f"{path} cannot be read: {error.strerror}"
+        )  # root too: a dead network mount, a user's own FUSE
 
-    def list(self, path: str) -> List[str]:
+    def list_directory(self, path: str) -> List[str]:
         """The names in a directory, sorted; none if it is not there. Raises Unseen."""
-        return [*self._once(self._list, path)]
+        return [*self._read_once(self._list_directory, path)]
 
-    def first(self, path: str, most: int) -> List[str]:
+    def list_first_names(self, path: str, limit: int) -> List[str]:
         """At most so many names in a directory, as the file system gives them, sorted: whoever fills it makes nobody
         wait. Empty if it is not there. Raises Unseen.
         """
-        return self._sorted(path, lambda directory: self._first_names(directory, most))
+        return self._sort_names(path, lambda directory: self._read_first_names(directory, limit))
 
-    def _list(self, path: str) -> List[str]:
-        return self._sorted(path, self._names)
+    def _list_directory(self, path: str) -> List[str]:
+        return self._sort_names(path, self._read_names)
 
-    def _sorted(self, path: str, names_of: Callable[[int], Iterable[str]]) -> List[str]:
+    def _sort_names(self, path: str, list_names: Callable[[int], Iterable[str]]) -> List[str]:
         """What is read of a directory's names, sorted; empty if it is not there. Raises Unseen."""
         try:
-            with self._directory(path) as directory:
-                listed = os.open(".", os.O_RDONLY, dir_fd=directory)
+            with self._use_directory(path) as directory:
+                descriptor = os.open(".", os.O_RDONLY, dir_fd=directory)
             try:
-                return sorted(names_of(listed))
+                return sorted(list_names(descriptor))
             finally:
-                os.close(listed)
+                os.close(descriptor)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise self._unseen(path, error) from None
+            raise self._make_observation_error(path, error) from None
 
-    def _first_names(self, directory: int, most: int) -> List[str]:
+    def _read_first_names(self, directory: int, limit: int) -> List[str]:
         with os.scandir(directory) as entries:
-            names = [entry.name for entry in itertools.islice(entries, most)]
+            names = [entry.name for entry in itertools.islice(entries, limit)]
         if self.budget is not None:
-            self.budget.take("files", len(names))
+            self.budget.consume_amount("files", len(names))
         return names
 
-    def _names(self, directory: int) -> Iterator[str]:
+    def _read_names(self, directory: int) -> Iterator[str]:
         if self.budget is None:
             yield from os.listdir(directory)
             return
         with os.scandir(directory) as entries:
-            while piece := [entry.name for entry in itertools.islice(entries, NAMES)]:
-                self.budget.take("files", len(piece))
+            while piece := [entry.name for entry in itertools.islice(entries, NAMES_PIECE)]:
+                self.budget.consume_amount("files", len(piece))
                 yield from piece
 
-    def read(self, path: str, limit: int = LARGEST_FILE) -> bytes | None:
+    def read_file(self, path: str, limit: int = MAX_FILE_BYTES) -> bytes | None:
         """A regular file's content; None if there is none. Raises Unseen, or ControlError: not regular, or too big.
 
         Of a file that is not root's, or is read on a user's behalf, no more than 1 MiB is read. A larger one is unseen.
         A link at the end counts only if root made it (/etc/resolv.conf and /etc/os-release are such).
         """
-        if limit == LARGEST_FILE and self.budget is None:
-            return self._once(self._read, path)
-        return self._read(path, limit)
+        if limit == MAX_FILE_BYTES and self.budget is None:
+            return self._read_once(self._read_file, path)
+        return self._read_file(path, limit)
 
-    def _read(self, path: str, limit: int = LARGEST_FILE) -> bytes | None:
+    def _read_file(self, path: str, limit: int = MAX_FILE_BYTES) -> bytes | None:
         descriptor = self._open_file(path)
         if descriptor is None:
             return None
         # In pieces: some files of /proc cannot be read into a buffer as large as the limit.
-        with _Opened(descriptor):
-            most = min(limit, LARGEST) if self._of_a_user(descriptor) else limit
+        with _OpenDescriptor(descriptor):
+            max_bytes = min(limit, MAX_USER_FILE_BYTES) if self._is_user_file(descriptor) else limit
             content = b""
-            while len(content) <= most and (piece := os.read(descriptor, PIECE)):
-                self._pay(len(piece))
+            while len(content) <= max_bytes and (piece := os.read(descriptor, PIECE_BYTES)):
+                self._consume_budget(len(piece))
                 content += piece
-        if len(content) > most:
-            if most < limit:
-                raise Unseen(f"{path} is larger than {most} bytes, more than is read of a user's file")
-            raise ControlError(f"{path} is larger than {most} bytes")
+        if len(content) > max_bytes:
+            if max_bytes < limit:
+                raise ObservationError(f"{path} is larger than {max_bytes} bytes, more than is read of a user's file")
+            raise ControlError(f"{path} is larger than {max_bytes} bytes")
         return content
 
-    def _of_a_user(self, descriptor: int) -> bool:
+    def _is_user_file(self, descriptor: int) -> bool:
         """Whether an open file is read on a user's behalf, or is an ordinary user's own."""
         return self.budget is not None or os.fstat(descriptor).st_uid not in (0, os.geteuid())
 
-    def _pay(self, size: int) -> None:
+    def _consume_budget(self, size: int) -> None:
         if self.budget is not None:
-            self.budget.take("bytes read", size)
+            self.budget.consume_amount("bytes read", size)
 
-    def head(self, path: str, size: int) -> bytes:
+    def read_head(self, path: str, size: int) -> bytes:
         """The first bytes of a regular file of any size, as many as it has of `size`; b"" if there is none. Raises as
-        `read`.
+        `read_file`.
         """
-        return self.piece(path, 0, size)
+        return self.read_range(path, 0, size)
 
-    def piece(self, path: str, offset: int, size: int) -> bytes:
-        """As many bytes from `offset` on as a regular file of any size has of `size`. Raises as `read`."""
+    def read_range(self, path: str, offset: int, size: int) -> bytes:
+        """As many bytes from `offset` on as a regular file of any size has of `size`. Raises as `read_file`."""
         descriptor = self._open_file(path)
         if descriptor is None:
             return b""
-        with _Opened(descriptor):
+        with _OpenDescriptor(descriptor):
             content = os.pread(descriptor, size, offset) if 0 <= offset < 1 << 62 else b""
-        self._pay(len(content))
+        self._consume_budget(len(content))
         return content
 
     def _open_file(self, path: str) -> int | None:
         """The descriptor of a regular file, opened for reading; None if there is none."""
         parent, _, name = path.rpartition("/")
         try:
-            with self._directory(parent) as directory:
-                descriptor = Traversal(self.root).file(directory, name, path)
+            with self._use_directory(parent) as directory:
+                descriptor = PathTraversal(self.root).open_file(directory, name, path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except PermissionError as error:
-            raise self._unseen(path, error) from None
+            raise self._make_observation_error(path, error) from None
         except OSError as error:
             raise ControlError(f"cannot read {path}: {error.strerror}") from None
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -273,75 +275,75 @@ class FileReader:
             raise ControlError(f"{path} is not a regular file")
         return descriptor
 
-    def attribute(self, path: str, name: str) -> bytes | None:
+    def read_attribute(self, path: str, name: str) -> bytes | None:
         """An extended attribute of the entry at a path (a link is itself); None where it has none. Raises ControlError
         for a link in the path that a user made.
         """
-        parent, _, base = path.rpartition("/")
+        parent, _, entry_name = path.rpartition("/")
         try:
-            with self._directory(parent) as directory:
-                return os.getxattr(f"/proc/self/fd/{directory}/{base}", name, follow_symlinks=False)
+            with self._use_directory(parent) as directory:
+                return os.getxattr(f"/proc/self/fd/{directory}/{entry_name}", name, follow_symlinks=False)
         except OSError:
             return None
 
-    def acl(self, path: str) -> bytes:
+    def read_acl(self, path: str) -> bytes:
         """The access ACL of the entry at a path, as the kernel has it (acl(5)); b"" where only its mode counts."""
-        return self._once(self._acl, path)
+        return self._read_once(self._read_acl, path)
 
-    def _acl(self, path: str) -> bytes:
-        return self.attribute(path, ACL_ATTRIBUTE) or b"" if hasattr(os, "getxattr") else b""
+    def _read_acl(self, path: str) -> bytes:
+        return self.read_attribute(path, ACL_ATTRIBUTE) or b"" if hasattr(os, "getxattr") else b""
 
-    def others(self, path: str, seen: os.stat_result, trusted: Collection[int] = ()) -> str:
+    def describe_write_access(self, path: str, status: os.stat_result, trusted_uids: Collection[int] = ()) -> str:
         """What lets others than root change the entry that was seen at a path: its owner and mode, or an ACL; "" for
-        nothing. A link counts as open to all, since it is not asked what it leads to. `trusted` are others who may.
+        nothing. A link counts as open to all, since it is not asked what it leads to. `trusted_uids` are others who may.
         """
-        fixtures = () if self.root == "/" else (os.stat(self.root).st_uid,)
-        by = find_write_right(seen, (0, *trusted, *fixtures), acl=self.acl(path))
-        return describe_rights(seen) if by and by != BY_ACL else by
+        fixture_uids = () if self.root == "/" else (os.stat(self.root).st_uid,)
+        reason = find_write_right(status, (0, *trusted_uids, *fixture_uids), acl=self.read_acl(path))
+        return describe_rights(status) if reason and reason != BY_ACL else reason
 
-    def search(self, path: str, pattern: Pattern[bytes], longest: int = 256) -> List[bytes]:
-        """What a pattern finds in a file of any size, each match once. A match is at most `longest` bytes long.
+    def search_file(self, path: str, pattern: Pattern[bytes], max_match_bytes: int = 256) -> List[bytes]:
+        """What a pattern finds in a file of any size, each match once. A match is at most `max_match_bytes` bytes long.
 
-        Raises as `read`. Nothing is mapped into memory: a file that shrinks meanwhile would end the run.
+        Raises as `read_file`. Nothing is mapped into memory: a file that shrinks meanwhile would end the run.
         """
         descriptor = self._open_file(path)
         if descriptor is None:
             return []
-        found: dict[bytes, None] = {}
-        with _Opened(descriptor):
+        matches: dict[bytes, None] = {}
+        with _OpenDescriptor(descriptor):
             rest = b""
-            while piece := os.read(descriptor, SEARCHED):
-                self._pay(len(piece))
-                found.update(dict.fromkeys(match[0] for match in pattern.finditer(rest + piece)))
-                rest = piece[-longest:]
-        return list(found)
+            while piece := os.read(descriptor, SEARCH_PIECE_BYTES):
+                self._consume_budget(len(piece))
+                matches.update(dict.fromkeys(match[0] for match in pattern.finditer(rest + piece)))
+                rest = piece[-max_match_bytes:]
+        return list(matches)
 
-    def target(self, path: str) -> str:
+    def resolve_link(self, path: str) -> str:
         """Where the links at a path lead that root made, as a path of the host; the path itself if it is no link.
 
         Raises Unseen, and ControlError for a link that a user made.
         """
-        return [*self.links(path)][-1]
+        return [*self.follow_links(path)][-1]
 
-    def links(self, path: str) -> Iterator[str]:
-        """A path of the host, and where the links at it lead that root made, step by step. Raises as `target`."""
+    def follow_links(self, path: str) -> Iterator[str]:
+        """A path of the host, and where the links at it lead that root made, step by step. Raises as `resolve_link`."""
         yield path
         for _ in range(16):  # alternatives are chains of three; more than this is a loop
-            seen = self.stat(path)
-            if seen is None or not stat.S_ISLNK(seen.st_mode):
+            status = self.find_entry(path)
+            if status is None or not stat.S_ISLNK(status.st_mode):
                 return
             parent, _, name = path.rpartition("/")
             try:
-                with self._directory(parent) as directory:
-                    to = link_target(directory, name, path)
+                with self._use_directory(parent) as directory:
+                    target = read_link_target(directory, name, path)
             except OSError as error:
-                raise self._unseen(path, error) from None
-            if not to:  # it has become something else
+                raise self._make_observation_error(path, error) from None
+            if not target:  # it has become something else
                 return
-            path = os.path.normpath(os.path.join(parent, to))
+            path = os.path.normpath(os.path.join(parent, target))
             yield path
 
-    def text(self, path: str) -> str | None:
+    def read_text(self, path: str) -> str | None:
         """A file as text (UTF-8, what is not replaced by U+FFFD); None if it is not there."""
-        content = self.read(path)
+        content = self.read_file(path)
         return None if content is None else content.decode("utf-8", "replace")

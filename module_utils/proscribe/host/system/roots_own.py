@@ -9,25 +9,29 @@ import stat
 from ...base.others import find_write_right, read_acl, walk_path
 
 # What the distribution's packages bring is trusted, as they are.
-DISTRIBUTION = ("/usr/", "/bin/", "/sbin/")
-LOCAL = "/usr/local/"
+DISTRIBUTION_PREFIXES = ("/usr/", "/bin/", "/sbin/")
+LOCAL_PREFIX = "/usr/local/"
 
 
-def changeable(path: str) -> str:
+def find_changeable_part(path: str) -> str:
     """The first part of a path, links included, that others than root can change. "" for none, for what does not exist,
     and where root does not ask. Of a directory, also who can put something into it.
     """
-    if os.geteuid() or (_of_the_distribution(path) and _of_the_distribution(os.path.realpath(path))):
+    if os.geteuid() or (_is_from_distribution(path) and _is_from_distribution(os.path.realpath(path))):
         return ""
     try:
-        for entry, seen, last in walk_path(path):
-            link = stat.S_ISLNK(seen.st_mode)
-            if seen.st_uid if link else find_write_right(seen, (0,), (0,), read_acl(entry), is_passed=not last):
+        for entry, status, is_last in walk_path(path):
+            is_link = stat.S_ISLNK(status.st_mode)
+            if (
+                status.st_uid
+                if is_link
+                else find_write_right(status, (0,), (0,), read_acl(entry), is_passed=not is_last)
+            ):
                 return entry
     except OSError as error:
         return str(error.filename) if error.errno == errno.ELOOP else ""
     return ""
 
 
-def _of_the_distribution(path: str) -> bool:
-    return path.startswith(DISTRIBUTION) and not f"{path}/".startswith(LOCAL)
+def _is_from_distribution(path: str) -> bool:
+    return path.startswith(DISTRIBUTION_PREFIXES) and not f"{path}/".startswith(LOCAL_PREFIX)

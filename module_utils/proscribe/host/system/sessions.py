@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .types import Unseen
+from .types import ObservationError
 
 if TYPE_CHECKING:
     from . import Host
 
-SESSIONS = "/run/systemd/sessions"
-MOST = 50  # names
+SESSIONS_DIRECTORY = "/run/systemd/sessions"
+MAX_NAMES = 50  # names
 
 
-def users(host: Host) -> list[str]:
+def list_logged_in_users(host: Host) -> list[str]:
     """The names of those with a session, but for the session that this run itself came over; [] where nobody knows."""
-    ours = host.lineage()
-    found: set[str] = set()
+    ancestor_pids = host.list_ancestor_pids()
+    names: set[str] = set()
     try:
-        for name in host.list(SESSIONS):
-            if name.endswith(".ref"):  # a pipe that belongs to the session of that name
+        for session_name in host.list_directory(SESSIONS_DIRECTORY):
+            if session_name.endswith(".ref"):  # a pipe that belongs to the session of that name
                 continue
-            lines = (host.text(f"{SESSIONS}/{name}") or "").splitlines()
+            lines = (host.read_text(f"{SESSIONS_DIRECTORY}/{session_name}") or "").splitlines()
             session = dict(line.split("=", 1) for line in lines if "=" in line)
             leader = session.get("LEADER", "")
-            if session.get("CLASS") == "user" and not (leader.isdigit() and int(leader) in ours):
-                found.add(session.get("USER", ""))
-    except Unseen:
+            if session.get("CLASS") == "user" and not (leader.isdigit() and int(leader) in ancestor_pids):
+                names.add(session.get("USER", ""))
+    except ObservationError:
         return []
-    return sorted(found - {""})[:MOST]
+    return sorted(names - {""})[:MAX_NAMES]

@@ -6,10 +6,10 @@ import contextlib
 from typing import Callable
 
 from .processes import Processes
-from .types import ControlError, Unseen
+from .types import ControlError, ObservationError
 
-FILE = "/etc/subuid"
-MOST_RANGES = 10_000
+SUBUID_PATH = "/etc/subuid"
+MAX_RANGES = 10_000
 
 
 def read_subordinate_ids(host: Processes) -> Callable[[int], int]:
@@ -17,21 +17,21 @@ def read_subordinate_ids(host: Processes) -> Callable[[int], int]:
     where it is none, or root's.
     """
     text = ""
-    with contextlib.suppress(ControlError, Unseen):
-        text = host.text(FILE) or ""
-    users = {user.name: user.uid for user in host.users()} if text else {}
+    with contextlib.suppress(ControlError, ObservationError):
+        text = host.read_text(SUBUID_PATH) or ""
+    users = {user.name: user.uid for user in host.list_users()} if text else {}
     ranges: list[tuple[int, int, int]] = []
-    for line in text.splitlines()[:MOST_RANGES]:
+    for line in text.splitlines()[:MAX_RANGES]:
         name, _, numbers = line.partition(":")
         first, _, count = numbers.partition(":")
         owner = int(name) if _is_number(name) else users.get(name, 0)
         if owner and _is_number(first) and _is_number(count):
             ranges.append((int(first), int(first) + int(count), owner))
 
-    def owner_of(uid: int) -> int:
+    def find_owner_uid(uid: int) -> int:
         return next((owner for first, end, owner in ranges if first <= uid < end), uid)
 
-    return owner_of
+    return find_owner_uid
 
 
 def _is_number(text: str) -> bool:

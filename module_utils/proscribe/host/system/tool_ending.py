@@ -7,9 +7,9 @@ import contextlib
 import os
 from typing import Callable
 
-ROUNDS = 5  # of ending what a tool has started: it may start more meanwhile
-KILL, STOP = 9, 19  # signals on Linux
-STARTED = 19  # in what `_fields` gives
+MAX_ROUNDS = 5  # of ending what a tool has started: it may start more meanwhile
+KILL_SIGNAL, STOP_SIGNAL = 9, 19  # signals on Linux
+START_TIME_FIELD = 19  # in what `_read_stat_fields` gives
 
 
 def end_session(leader: int) -> None:
@@ -17,58 +17,60 @@ def end_session(leader: int) -> None:
     tool itself has not been waited for.
     """
     with contextlib.suppress(OSError):
-        os.kill(leader, STOP)  # nothing is started, and nobody is an orphan, while its descendants are looked for
-    for _ in range(ROUNDS):
-        alive = descendants(leader)
-        for pid, started in alive.items():
-            kill(pid, since, started)
+        os.kill(
+            leader, STOP_SIGNAL
+        )  # nothing is started, and nobody is an orphan, while its descendants are looked for
+    for _ in range(MAX_ROUNDS):
+        running = find_descendants(leader)
+        for pid, started in running.items():
+            kill_process(pid, read_start_ticks, started)
         with contextlib.suppress(OSError):
-            os.killpg(leader, KILL)
-        if not alive:
+            os.killpg(leader, KILL_SIGNAL)
+        if not running:
             return
 
 
-def kill(pid: int, of: Callable[[int], object], seen: object) -> None:
-    """Kill a process of which `of` says what it said when it was `seen`. That is asked again once it is held by a
+def kill_process(pid: int, identify: Callable[[int], object], identity: object) -> None:
+    """Kill a process of which `identify` says what it said when it was `identity`. That is asked again once it is held by a
     descriptor: it may have ended, and its number be another's.
     """
     with contextlib.suppress(OSError):
-        held = os.pidfd_open(pid)
+        descriptor = os.pidfd_open(pid)
         try:
-            if of(pid) == seen:
-                _signal.pidfd_send_signal(held, KILL)
+            if identify(pid) == identity:
+                _signal.pidfd_send_signal(descriptor, KILL_SIGNAL)
         finally:
-            os.close(held)
+            os.close(descriptor)
 
 
-def descendants(leader: int) -> dict[int, str]:
+def find_descendants(leader: int) -> dict[int, str]:
     """The living processes of a session, and those that descend from one of them, each with when it started."""
     parents: dict[int, int] = {}
     started: dict[int, str] = {}
-    found: set[int] = set()
+    members: set[int] = set()
     for name in os.listdir("/proc") if hasattr(os, "pidfd_open") else ():
         if name.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                fields = _fields(int(name))
+                fields = _read_stat_fields(int(name))
                 state, parent, _, session = fields[:4]
                 if state not in "ZX":
-                    started[int(name)] = fields[STARTED]
+                    started[int(name)] = fields[START_TIME_FIELD]
                     parents[int(name)] = int(parent)
                     if int(session) == leader:
-                        found.add(int(name))
-    grown = 0
-    while grown != len(found):
-        grown = len(found)
-        found |= {pid for pid, parent in parents.items() if parent in found}
-    return {pid: started[pid] for pid in sorted(found)}
+                        members.add(int(name))
+    member_count = 0
+    while member_count != len(members):
+        member_count = len(members)
+        members |= {pid for pid, parent in parents.items() if parent in members}
+    return {pid: started[pid] for pid in sorted(members)}
 
 
-def since(pid: int) -> str:
+def read_start_ticks(pid: int) -> str:
     """When a process started, in ticks since the host did. Raises OSError."""
-    return "".join(_fields(pid)[STARTED:][:1])
+    return "".join(_read_stat_fields(pid)[START_TIME_FIELD:][:1])
 
 
-def _fields(pid: int) -> list[str]:
+def _read_stat_fields(pid: int) -> list[str]:
     """What /proc/PID/stat has behind the name of the program, from the state on. Raises OSError."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
         return stream.read().rpartition(")")[2].split()

@@ -7,7 +7,7 @@ import os
 from typing import Any, Mapping
 
 
-class Child:
+class ChildProcess:
     """A process that this one has started."""
 
     pid: int
@@ -21,43 +21,49 @@ class Child:
             except ChildProcessError:  # a caller that ignores the ends of its children
                 pid, status = self.pid, 0
             if pid:
-                self.returncode = self.read_end(os.waitstatus_to_exitcode(status))
+                self.returncode = self.read_exit_code(os.waitstatus_to_exitcode(status))
         return self.returncode
 
-    def read_end(self, code: int) -> int:
+    def read_exit_code(self, code: int) -> int:
         """Return how the tool ended, of which this is the process, or which this process keeps."""
         return code
 
 
-class ToolProcess(Child):
+class ToolProcess(ChildProcess):
     """A tool that runs as root, as subprocess.Popen would run it. Loading that takes longer than most tools, and most
     observations run some.
     """
 
-    def __init__(self, path: str, argv: list[str], env: Mapping[str, str], talks: bool) -> None:
+    def __init__(self, path: str, argv: list[str], env: Mapping[str, str], has_input: bool) -> None:
         out, err = make_pipe(), make_pipe()
-        given = make_pipe() if talks else None
-        ours, theirs = [out[0], err[0]], [out[1], err[1]]
-        if given:
-            ours.append(given[1])
-            theirs.append(given[0])
+        stdin_pipe = make_pipe() if has_input else None
+        own_ends, tool_ends = [out[0], err[0]], [out[1], err[1]]
+        if stdin_pipe:
+            own_ends.append(stdin_pipe[1])
+            tool_ends.append(stdin_pipe[0])
         inherited = [int(name) for name in os.listdir("/proc/self/fd")]
-        actions: list[Any] = [(os.POSIX_SPAWN_DUP2, end, to) for end, to in zip(theirs, (1, 2, 0))]
-        if not given:
+        actions: list[Any] = [
+            (os.POSIX_SPAWN_DUP2, descriptor_end, number) for descriptor_end, number in zip(tool_ends, (1, 2, 0))
+        ]
+        if not stdin_pipe:
             actions.append((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
-        actions += [(os.POSIX_SPAWN_CLOSE, one) for one in inherited if one > 2 and _is_inherited(one)]
+        actions += [
+            (os.POSIX_SPAWN_CLOSE, descriptor)
+            for descriptor in inherited
+            if descriptor > 2 and _is_inherited(descriptor)
+        ]
         try:
-            default = (_signal.SIGPIPE, _signal.SIGXFSZ)  # which Python ignores
-            self.pid = os.posix_spawn(path, argv, env, file_actions=actions, setsid=True, setsigdef=default)
+            default_signals = (_signal.SIGPIPE, _signal.SIGXFSZ)  # which Python ignores
+            self.pid = os.posix_spawn(path, argv, env, file_actions=actions, setsid=True, setsigdef=default_signals)
         except BaseException:
-            for end in ours:
-                os.close(end)
+            for descriptor_end in own_ends:
+                os.close(descriptor_end)
             raise
         finally:
-            for end in theirs:
-                os.close(end)
+            for descriptor_end in tool_ends:
+                os.close(descriptor_end)
         self.stdout, self.stderr = os.fdopen(out[0], "rb", 0), os.fdopen(err[0], "rb", 0)
-        self.stdin = os.fdopen(given[1], "wb", 0) if given else None
+        self.stdin = os.fdopen(stdin_pipe[1], "wb", 0) if stdin_pipe else None
 
 
 def make_pipe() -> tuple[int, int]:

@@ -14,8 +14,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NoReturn, Sequence
 
-from .tool_ending import descendants, end_session, kill, since
-from .tool_process import Child, ToolProcess, make_pipe
+from .tool_ending import end_session, find_descendants, kill_process, read_start_ticks
+from .tool_process import ChildProcess, ToolProcess, make_pipe
 
 if TYPE_CHECKING:
     from typing import Union
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 ENDING_SECONDS = 5.0  # in which all of a scope has ended
 PAUSE_SECONDS = 0.005
-NOT_EMPTY = 1  # how a keeper ends that could not end all
-KILL = 9
+NOT_EMPTY_EXIT_CODE = 1  # how a keeper ends that could not end all
+KILL_SIGNAL = 9
 # linux/prctl.h, linux/sched.h
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 CLONE_NEWPID = 0x20000000
@@ -38,118 +38,121 @@ def start_in_scope(
     env: Mapping[str, str],
     user: User,
     *,
-    talks: bool,
+    has_input: bool,
     timeout: float,
-    find: Callable[[str], str],
+    find_tool: Callable[[str], str],
 ) -> Scope:
-    """Start a tool as a user, in a scope of its own; `talks` where it gets an input. `find` gives the path of a tool of
+    """Start a tool as a user, in a scope of its own; `has_input` where it gets an input. `find_tool` gives the path of a tool of
     root's. Raises OSError.
     """
     env = {**env, "HOME": user.home, "USER": user.name, "LOGNAME": user.name}
-    if is_systemd_here():
+    if is_systemd_in_charge():
         with contextlib.suppress(FileNotFoundError):
-            return Unit(find("systemd-run"), argv, env, user, talks, timeout)
-    return NamespacedTool(argv, env, user, talks)
+            return TransientUnit(find_tool("systemd-run"), argv, env, user, has_input, timeout)
+    return NamespacedTool(argv, env, user, has_input)
 
 
-def is_systemd_here() -> bool:
+def is_systemd_in_charge() -> bool:
     """Return whether systemd and its bus serve this process's own root directory, and no other one around it."""
     try:
-        same = os.path.samestat(os.stat("/proc/1/root"), os.stat("/"))
+        has_same_root = os.path.samestat(os.stat("/proc/1/root"), os.stat("/"))
     except OSError:
         return False
-    return same and os.path.isdir("/run/systemd/system") and os.path.exists("/run/dbus/system_bus_socket")
+    return has_same_root and os.path.isdir("/run/systemd/system") and os.path.exists("/run/dbus/system_bus_socket")
 
 
-class Unit(ToolProcess):
+class TransientUnit(ToolProcess):
     """A tool that runs as a transient service of systemd. The process of this object is systemd-run, run by root."""
 
     def __init__(
-        self, path: str, argv: Sequence[str], env: Mapping[str, str], user: User, talks: bool, timeout: float
+        self, path: str, argv: Sequence[str], env: Mapping[str, str], user: User, has_input: bool, timeout: float
     ) -> None:
         self.name = f"proscribe-tool-{os.getpid()}-{time.monotonic_ns()}.service"
         properties = ("KillSignal=SIGKILL", f"RuntimeMaxSec={int(timeout) + 5}", "WorkingDirectory=/")
-        words = [
+        command = [
             *(path, "--quiet", "--pipe", "--wait", "--collect", "--slice=system.slice", f"--unit={self.name}"),
             *(f"--description=Proscribe: a tool of user {user.uid}", f"--uid={user.uid}", f"--gid={user.gid}"),
-            *(f"--property={value}" for value in properties),
+            *(f"--property={setting}" for setting in properties),
             # The service would get variables of systemd's own. SELinux lets systemd start env, and nothing in a home.
             *("--", "/usr/bin/env", "-i"),
-            *(word.replace("$", "$$") for word in (*(f"{key}={value}" for key, value in env.items()), *argv)),
+            *(
+                argument.replace("$", "$$")
+                for argument in (*(f"{key}={setting}" for key, setting in env.items()), *argv)
+            ),
         ]
-        super().__init__(path, words, {"PATH": env["PATH"], "LC_ALL": "C.UTF-8"}, talks)
+        super().__init__(path, command, {"PATH": env["PATH"], "LC_ALL": "C.UTF-8"}, has_input)
 
     def end_scope(self) -> bool:
         """End what still runs of the service, and return whether nothing does."""
-        end = time.monotonic() + ENDING_SECONDS
-        while members := self._members():
+        deadline = time.monotonic() + ENDING_SECONDS
+        while members := self._list_members():
             for pid in members:
-                kill(pid, self._has, True)
-            if time.monotonic() > end:
+                kill_process(pid, self._has_process, True)
+            if time.monotonic() > deadline:
                 return False
             time.sleep(PAUSE_SECONDS)
         end_session(self.pid)
         return True
 
-    def _members(self) -> list[int]:
+    def _list_members(self) -> list[int]:
         """List the processes of the service, wherever the tree of control groups is mounted."""
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-        return [pid for pid in pids if self._has(pid)]
+        return [pid for pid in pids if self._has_process(pid)]
 
-    def _has(self, pid: int) -> bool:
+    def _has_process(self, pid: int) -> bool:
         with contextlib.suppress(OSError), open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as stream:
             return any(self.name in line.rstrip("\n").split("/") for line in stream)
         return False
 
 
-class NamespacedTool(Child):
+class NamespacedTool(ChildProcess):
     """A tool that runs in a process-id namespace below a keeper. The process of this object is the keeper."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], user: User, talks: bool) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], user: User, has_input: bool) -> None:
         import ctypes
 
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.is_empty = False
-        given = make_pipe() if talks else None
+        stdin_pipe = make_pipe() if has_input else None
         out, err, started, ended = make_pipe(), make_pipe(), make_pipe(), make_pipe()
-        theirs = [out[1], err[1], started[1], ended[1], *(given[:1] if given else ())]
-        ours = [out[0], err[0], started[0], ended[0], *(given[1:] if given else ())]
+        tool_ends = [out[1], err[1], started[1], ended[1], *(stdin_pipe[:1] if stdin_pipe else ())]
+        own_ends = [out[0], err[0], started[0], ended[0], *(stdin_pipe[1:] if stdin_pipe else ())]
         try:
             self.pid = os.fork()
             if not self.pid:
                 try:
-                    standard = (given[0] if given else os.open(os.devnull, os.O_RDONLY), out[1], err[1])
-                    self._keep(standard, argv, env, user, started[1], ended[1])
+                    standard = (stdin_pipe[0] if stdin_pipe else os.open(os.devnull, os.O_RDONLY), out[1], err[1])
+                    self._run_keeper(standard, argv, env, user, started[1], ended[1])
                 finally:
-                    os._exit(NOT_EMPTY)
+                    os._exit(NOT_EMPTY_EXIT_CODE)
         except OSError:
-            for descriptor in ours:
+            for descriptor in own_ends:
                 os.close(descriptor)
             raise
         finally:
-            for descriptor in theirs:
+            for descriptor in tool_ends:
                 os.close(descriptor)
         self.stdout, self.stderr = os.fdopen(out[0], "rb", 0), os.fdopen(err[0], "rb", 0)
-        self.stdin = os.fdopen(given[1], "wb", 0) if given else None
+        self.stdin = os.fdopen(stdin_pipe[1], "wb", 0) if stdin_pipe else None
         self.ended = os.fdopen(ended[0], "rb", 0)
         self._require_start(started[0])
 
-    def read_end(self, code: int) -> int:
+    def read_exit_code(self, code: int) -> int:
         """Return how the tool ended; `code` is how its keeper did."""
         self.is_empty = code == 0
         with self.ended:
             message = self.ended.read(16)
-        return os.waitstatus_to_exitcode(int(message)) if message else -KILL
+        return os.waitstatus_to_exitcode(int(message)) if message else -KILL_SIGNAL
 
     def end_scope(self) -> bool:
         """End what still runs below the keeper, and return whether nothing does. The keeper ends by itself then."""
-        end = time.monotonic() + 2 * ENDING_SECONDS
+        deadline = time.monotonic() + 2 * ENDING_SECONDS
         while self.poll() is None:
-            if time.monotonic() > end:
+            if time.monotonic() > deadline:
                 return False
-            for pid, start in descendants(self.pid).items():
+            for pid, start in find_descendants(self.pid).items():
                 if pid != self.pid:
-                    kill(pid, since, start)
+                    kill_process(pid, read_start_ticks, start)
             time.sleep(PAUSE_SECONDS)
         return self.is_empty
 
@@ -162,12 +165,12 @@ class NamespacedTool(Child):
             for pipe in (self.stdin, self.stdout, self.stderr):
                 if pipe:
                     pipe.close()
-            number = int(message)
-            raise OSError(number, os.strerror(number))
+            error_number = int(message)
+            raise OSError(error_number, os.strerror(error_number))
 
     # -- in the keeper, and below it
 
-    def _keep(
+    def _run_keeper(
         self,
         standard: Sequence[int],
         argv: Sequence[str],
@@ -178,33 +181,33 @@ class NamespacedTool(Child):
     ) -> NoReturn:
         """Be the keeper: run the tool, and end when nothing runs below it."""
         os.setsid()
-        self._begin(standard, (started, ended))
+        self._reset_process(standard, (started, ended))
         self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         make_namespace(self.libc)
-        first = os.fork()
-        if not first:
-            self.libc.prctl(PR_SET_PDEATHSIG, KILL, 0, 0, 0)
-            tool = os.fork()
-            if not tool:
-                _become(user, argv, env, started)
-            _close((0, 1, 2, started))
-            os.write(ended, b"%d" % _wait_for(tool))
+        init_pid = os.fork()
+        if not init_pid:
+            self.libc.prctl(PR_SET_PDEATHSIG, KILL_SIGNAL, 0, 0, 0)
+            tool_pid = os.fork()
+            if not tool_pid:
+                _execute_tool(user, argv, env, started)
+            _close_descriptors((0, 1, 2, started))
+            os.write(ended, b"%d" % _wait_for_child(tool_pid))
             os._exit(0)
-        _close((0, 1, 2, started, ended))
-        _wait_for(first)  # the kernel has ended all of the namespace before this returns
-        os._exit(0 if _end_children() else NOT_EMPTY)
+        _close_descriptors((0, 1, 2, started, ended))
+        _wait_for_child(init_pid)  # the kernel has ended all of the namespace before this returns
+        os._exit(0 if _end_children() else NOT_EMPTY_EXIT_CODE)
 
-    def _begin(self, standard: Sequence[int], open_descriptors: Sequence[int]) -> None:
+    def _reset_process(self, standard: Sequence[int], open_descriptors: Sequence[int]) -> None:
         """Leave behind what root's process has open, ignores and handles."""
-        self.libc.prctl(PR_SET_PDEATHSIG, KILL, 0, 0, 0)
-        for number in range(1, _signal.NSIG):
-            with contextlib.suppress(OSError, ValueError):  # KILL, STOP, and those of the C library
-                _signal.signal(number, _signal.SIG_DFL)
+        self.libc.prctl(PR_SET_PDEATHSIG, KILL_SIGNAL, 0, 0, 0)
+        for signal_number in range(1, _signal.NSIG):
+            with contextlib.suppress(OSError, ValueError):  # KILL_SIGNAL, STOP, and those of the C library
+                _signal.signal(signal_number, _signal.SIG_DFL)
         for descriptor, source in enumerate(standard):
             os.dup2(source, descriptor)
         for name in os.listdir("/proc/self/fd"):
             if int(name) > 2 and int(name) not in open_descriptors:
-                _close((int(name),))
+                _close_descriptors((int(name),))
 
 
 def make_namespace(libc: Any) -> None:
@@ -212,7 +215,7 @@ def make_namespace(libc: Any) -> None:
     libc.unshare(CLONE_NEWPID)
 
 
-def _become(user: User, argv: Sequence[str], env: Mapping[str, str], started: int) -> NoReturn:
+def _execute_tool(user: User, argv: Sequence[str], env: Mapping[str, str], started: int) -> NoReturn:
     """Be the tool. `started` gets the number of the error where that fails, and is closed where it does not."""
     try:
         os.setsid()
@@ -228,7 +231,7 @@ def _become(user: User, argv: Sequence[str], env: Mapping[str, str], started: in
     os._exit(127)
 
 
-def _wait_for(pid: int) -> int:
+def _wait_for_child(pid: int) -> int:
     """Wait for a child, and for others that end before it; return its status."""
     while True:
         ended, status = os.wait()
@@ -238,12 +241,12 @@ def _wait_for(pid: int) -> int:
 
 def _end_children() -> bool:
     """End all that this process has adopted, and return whether nothing of it runs."""
-    end = time.monotonic() + ENDING_SECONDS
-    while time.monotonic() < end:
-        for pid in descendants(os.getpid()):
+    deadline = time.monotonic() + ENDING_SECONDS
+    while time.monotonic() < deadline:
+        for pid in find_descendants(os.getpid()):
             if pid != os.getpid():
                 with contextlib.suppress(OSError):
-                    os.kill(pid, KILL)  # nobody else has its number before this process has waited for it
+                    os.kill(pid, KILL_SIGNAL)  # nobody else has its number before this process has waited for it
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -253,7 +256,7 @@ def _end_children() -> bool:
     return False
 
 
-def _close(descriptors: Sequence[int]) -> None:
+def _close_descriptors(descriptors: Sequence[int]) -> None:
     for descriptor in descriptors:
         with contextlib.suppress(OSError):
             os.close(descriptor)

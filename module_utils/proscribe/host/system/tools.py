@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from .files import Files
-from .roots_own import changeable
+from .roots_own import find_changeable_part
 from .tool_ending import end_session
 from .tool_process import ToolProcess
-from .types import ControlError, Result, User
+from .types import ControlError, ToolResult, User
 
 if TYPE_CHECKING:
     import subprocess
@@ -21,19 +21,21 @@ if TYPE_CHECKING:
 
     from .tool_scope import Scope
 
-    Started = Union[ToolProcess, Scope, subprocess.Popen[bytes]]
+    ToolHandle = Union[ToolProcess, Scope, subprocess.Popen[bytes]]
 
-NOT_ENDED = -9  # the code of a tool that does not end, not even by KILL
+NOT_ENDED_CODE = -9  # the code of a tool that does not end, not even by KILL
 # The distribution's own come first: a tool of the same name in /usr/local, which no package brought, is not asked.
 TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 TOOL_ENVIRONMENT = {"PATH": TOOL_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
 
-MOST = 16 * 1024 * 1024  # bytes that a tool of the host may print
-MOST_OF_USER = 256 * 1024  # and one that is run as a user, who may have put anything in its place
+MAX_OUTPUT_BYTES = 16 * 1024 * 1024  # bytes that a tool of the host may print
+MAX_USER_OUTPUT_BYTES = 256 * 1024  # and one that is run as a user, who may have put anything in its place
 TIMEOUT_SECONDS = 60.0
-AWAKE = 0.05  # seconds after which it is seen that a tool has ended although its output is still held open
+POLL_INTERVAL_SECONDS = (
+    0.05  # seconds after which it is seen that a tool has ended although its output is still held open
+)
 
-Runner = Callable[..., Result]
+Runner = Callable[..., ToolResult]
 
 
 def run_tool(
@@ -43,63 +45,65 @@ def run_tool(
     stdin: str | None = None,
     environment: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT_SECONDS,
-) -> Result:
+) -> ToolResult:
     """Run a tool with an argument list, as root or as a user of the host, and return what it answered. Root runs
     nothing that others can change, and its tools look for programs only where nobody else can put one.
 
     A user's tool runs in a scope of its own (tool_scope.py), and all of it ends with the tool. Raises ControlError when
-    the tool is missing, does not end within `timeout` seconds, or prints more than `MOST` (`MOST_OF_USER`) bytes.
+    the tool is missing, does not end within `timeout` seconds, or prints more than `MAX_OUTPUT_BYTES` (`MAX_USER_OUTPUT_BYTES`) bytes.
     """
     env = {**TOOL_ENVIRONMENT, **(environment or {})}
     scope: Scope | None = None
-    process: Started
+    process: ToolHandle
     try:
         if user is None:
-            env["PATH"] = ":".join(_searched(env["PATH"]))
-            process = _started(_found(argv[0], env["PATH"]), list(argv), env, stdin is not None)
+            env["PATH"] = ":".join(_list_safe_directories(env["PATH"]))
+            process = _start_tool(_find_tool(argv[0], env["PATH"]), list(argv), env, stdin is not None)
         else:
             from .tool_scope import start_in_scope  # a host that runs no tool as a user does not pay for it
 
-            find = partial(_found, places=TOOL_PATH)
-            process = scope = start_in_scope(list(argv), env, user, talks=stdin is not None, timeout=timeout, find=find)
+            find = partial(_find_tool, search_path=TOOL_PATH)
+            process = scope = start_in_scope(
+                list(argv), env, user, has_input=stdin is not None, timeout=timeout, find_tool=find
+            )
     except FileNotFoundError:
         raise ControlError(f"{argv[0]} is not installed on this host") from None
     except OSError as error:
         raise ControlError(f"{argv[0]} cannot be run: {error.strerror}") from None
-    most = MOST if user is None else MOST_OF_USER
-    ended, is_empty = False, True
+    max_bytes = MAX_OUTPUT_BYTES if user is None else MAX_USER_OUTPUT_BYTES
+    has_ended, is_empty = False, True
     try:
-        out, err = _conversation(process, (stdin or "").encode(), most, timeout)
-        ended = True
-    except _Spent as spent:
-        raise ControlError(f"{' '.join(argv)} {spent}") from None
+        out, err = _collect_output(process, (stdin or "").encode(), max_bytes, timeout)
+        has_ended = True
+    except _ToolLimitExceeded as limit_error:
+        raise ControlError(f"{' '.join(argv)} {limit_error}") from None
     finally:
         if scope:
             is_empty = scope.end_scope()
-        elif not ended:
+        elif not has_ended:
             end_session(process.pid)
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        _wait(process)
+        _wait_for_tool(process)
     if not is_empty:
         raise ControlError(f"{argv[0]} has left processes that do not end")
     code = process.poll()
-    return Result(NOT_ENDED if code is None else code, _text(out), _text(err))
+    return ToolResult(NOT_ENDED_CODE if code is None else code, _decode_output(out), _decode_output(err))
 
 
-def _started(path: str, argv: list[str], env: Mapping[str, str], talks: bool) -> Started:
-    """A tool of root's that runs, in a session of its own; `talks` where it gets an input. Raises OSError."""
+def _start_tool(path: str, argv: list[str], env: Mapping[str, str], has_input: bool) -> ToolHandle:
+    """A tool of root's that runs, in a session of its own; `has_input` where it gets an input. Raises OSError."""
     if hasattr(os, "pidfd_open"):  # not on macOS, which has no /proc either
         with contextlib.suppress(NotImplementedError):  # a C library that does not begin a session for it
-            return ToolProcess(path, argv, env, talks)
+            return ToolProcess(path, argv, env, has_input)
     import subprocess  # hosts that have the other way do not pay for it
 
     return subprocess.Popen(
         argv,
         executable=path,
-        stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+        stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=env,
@@ -107,24 +111,24 @@ def _started(path: str, argv: list[str], env: Mapping[str, str], talks: bool) ->
     )
 
 
-def _searched(places: str) -> list[str]:
+def _list_safe_directories(search_path: str) -> list[str]:
     """The directories in which root looks for tools: those into which nobody else can put one."""
-    return [place for place in places.split(":") if not changeable(place)]
+    return [directory for directory in search_path.split(":") if not find_changeable_part(directory)]
 
 
-def _found(name: str, places: str) -> str:
+def _find_tool(name: str, search_path: str) -> str:
     """The path of a tool for root. Raises FileNotFoundError, and ControlError for one that others can change."""
     if "/" in name:
-        if place := changeable(name):
-            raise ControlError(f"{name} is not run by root: others can change {place}")
+        if directory_or_part := find_changeable_part(name):
+            raise ControlError(f"{name} is not run by root: others can change {directory_or_part}")
         return name
-    for place in places.split(":"):
-        if os.access(path := f"{place}/{name}", os.X_OK) and not changeable(path):
+    for directory_or_part in search_path.split(":"):
+        if os.access(path := f"{directory_or_part}/{name}", os.X_OK) and not find_changeable_part(path):
             return path
     raise FileNotFoundError(name)
 
 
-def _has_ended(process: Started) -> bool:
+def _has_tool_ended(process: ToolHandle) -> bool:
     """Whether a tool has ended. Nobody has waited for it yet, so its number, and its session's, is no other's."""
     try:
         return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -132,123 +136,125 @@ def _has_ended(process: Started) -> bool:
         return process.poll() is not None
 
 
-def _wait(process: Started) -> None:
+def _wait_for_tool(process: ToolHandle) -> None:
     """Wait a little for a tool that has ended, or was ended."""
-    end = time.monotonic() + 5
-    while process.poll() is None and time.monotonic() < end:
+    deadline = time.monotonic() + 5
+    while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
 
 
-class _Spent(Exception):
+class _ToolLimitExceeded(Exception):
     """A tool that takes too long or says too much."""
 
 
-def _conversation(process: Started, given: bytes, most: int, timeout: float) -> tuple[bytes, bytes]:
+def _collect_output(process: ToolHandle, tool_input: bytes, max_bytes: int, timeout: float) -> tuple[bytes, bytes]:
     """Give a tool its input and take its output, until it ends. Nobody waits for what it has started and left behind,
-    which may hold its output open. Raises _Spent.
+    which may hold its output open. Raises _ToolLimitExceeded.
     """
-    said = {stream.fileno(): bytearray() for stream in (process.stdout, process.stderr) if stream}
-    out, err = said
+    outputs = {stream.fileno(): bytearray() for stream in (process.stdout, process.stderr) if stream}
+    out, err = outputs
     poll = select.poll()
-    for descriptor in said:
+    for descriptor in outputs:
         poll.register(descriptor, select.POLLIN)
     if process.stdin:
         os.set_blocking(process.stdin.fileno(), False)
         poll.register(process.stdin.fileno(), select.POLLOUT)
-    rest = memoryview(given)
-    open_ends = set(said)
-    end = time.monotonic() + timeout
+    remaining_input = memoryview(tool_input)
+    open_ends = set(outputs)
+    deadline = time.monotonic() + timeout
     pause = 0.001
-    while open_ends and not _has_ended(process):
-        left = end - time.monotonic()
-        if left <= 0:
-            raise _Spent(f"did not end within {timeout:g} s")
-        for descriptor, _ in poll.poll(min(left, AWAKE) * 1000):
-            if descriptor in said:
-                _take(descriptor, said[descriptor], most, open_ends, poll)
+    while open_ends and not _has_tool_ended(process):
+        seconds_left = deadline - time.monotonic()
+        if seconds_left <= 0:
+            raise _ToolLimitExceeded(f"did not end within {timeout:g} s")
+        for descriptor, _ in poll.poll(min(seconds_left, POLL_INTERVAL_SECONDS) * 1000):
+            if descriptor in outputs:
+                _read_output(descriptor, outputs[descriptor], max_bytes, open_ends, poll)
             elif process.stdin:
-                rest = rest[_give(descriptor, rest) :]
-                if not rest:
+                remaining_input = remaining_input[_write_input(descriptor, remaining_input) :]
+                if not remaining_input:
                     poll.unregister(descriptor)
                     process.stdin.close()
-    while not _has_ended(process):  # it has closed its output and works on
-        if time.monotonic() > end:
-            raise _Spent(f"did not end within {timeout:g} s")
+    while not _has_tool_ended(process):  # it has closed its output and works on
+        if time.monotonic() > deadline:
+            raise _ToolLimitExceeded(f"did not end within {timeout:g} s")
         time.sleep(pause)
         pause = min(2 * pause, 0.05)
     for descriptor in list(open_ends):  # what it said last
         os.set_blocking(descriptor, False)
         with contextlib.suppress(BlockingIOError):
             while descriptor in open_ends:
-                _take(descriptor, said[descriptor], most, open_ends, poll)
-    return bytes(said[out]), bytes(said[err])
+                _read_output(descriptor, outputs[descriptor], max_bytes, open_ends, poll)
+    return bytes(outputs[out]), bytes(outputs[err])
 
 
-def _take(descriptor: int, said: bytearray, most: int, open_ends: set[int], poll: select.poll) -> None:
+def _read_output(descriptor: int, output: bytearray, max_bytes: int, open_ends: set[int], poll: select.poll) -> None:
     piece = os.read(descriptor, 65536)
-    said += piece
-    if len(said) > most:
-        raise _Spent(f"printed more than {most} bytes")
+    output += piece
+    if len(output) > max_bytes:
+        raise _ToolLimitExceeded(f"printed more than {max_bytes} bytes")
     if not piece:
         open_ends.discard(descriptor)
         poll.unregister(descriptor)
 
 
-def _give(descriptor: int, given: memoryview) -> int:
+def _write_input(descriptor: int, remaining_input: memoryview) -> int:
     """How much of its input a tool took; all of it, if it wants no more."""
     try:
-        return os.write(descriptor, given)
+        return os.write(descriptor, remaining_input)
     except BlockingIOError:
         return 0
     except OSError:
-        return len(given)
+        return len(remaining_input)
 
 
-def _text(said: bytes) -> str:
-    return said.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+def _decode_output(output: bytes) -> str:
+    return output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _reason(result: Result) -> str:
+def _explain_failure(result: ToolResult) -> str:
     """Why a tool failed: the end of what it said, and before that the first line of the rest about an error."""
-    said = result.err.strip() or result.out.strip()
-    end = " ".join(said.split())[-400:]
-    about = next((line for line in said.splitlines() if "error" in line.lower()), "")
-    first = " ".join(about.split())[:300]
-    return end if first in end else f"{first} ... {end}"
+    message = result.err.strip() or result.out.strip()
+    message_end = " ".join(message.split())[-400:]
+    error_line = next((line for line in message.splitlines() if "error" in line.lower()), "")
+    error_start = " ".join(error_line.split())[:300]
+    return message_end if error_start in message_end else f"{error_start} ... {message_end}"
 
 
 class Tools(Files):
-    """The tools of a host, run by `run`, which tests replace."""
+    """The tools of a host, run by `run_command`, which tests replace."""
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root)
         self._run = run
         self.users_tools_until: float | None = None  # when the time of users' tools ends (time.monotonic)
 
-    def tool(self, name: str) -> str | None:
+    def find_tool(self, name: str) -> str | None:
         """The path of a tool on this host, searched in the system's own directories only; None if it is not there. One
         that others than root can change is none.
         """
         for directory in TOOL_PATH.split(":"):
             path = f"{directory}/{name}"
-            if os.access(self._real(path), os.X_OK) and not (self.changeable(directory) or self.changeable(path)):
+            if os.access(self._make_real_path(path), os.X_OK) and not (
+                self.find_changeable_part(directory) or self.find_changeable_part(path)
+            ):
                 return path
         return None
 
-    def changeable(self, path: str) -> str:
+    def find_changeable_part(self, path: str) -> str:
         """The first part of a path that others than root can change; "" for none, and for an ordinary user."""
-        return changeable(self._real(path)).removeprefix(self.root.rstrip("/"))
+        return find_changeable_part(self._make_real_path(path)).removeprefix(self.root.rstrip("/"))
 
-    def run(self, argv: Sequence[str], **options: Any) -> Result:
+    def run_command(self, argv: Sequence[str], **options: Any) -> ToolResult:
         """Run a tool of the host; options as for `run_tool`. A non-zero end is the caller's to judge."""
         if self.users_tools_until is not None and options.get("user"):
-            rest = max(self.users_tools_until - time.monotonic(), 0)
-            options["timeout"] = min(options.get("timeout", TIMEOUT_SECONDS), rest)
+            seconds_left = max(self.users_tools_until - time.monotonic(), 0)
+            options["timeout"] = min(options.get("timeout", TIMEOUT_SECONDS), seconds_left)
         return self._run(argv, **options)
 
-    def must(self, argv: Sequence[str], **options: Any) -> str:
+    def read_command_output(self, argv: Sequence[str], **options: Any) -> str:
         """Run a tool that has to succeed, and return its output. Raises ControlError with what it said."""
-        result = self.run(argv, **options)
+        result = self.run_command(argv, **options)
         if result.rc:
-            raise ControlError(f"{' '.join(argv)} ended with {result.rc}: {_reason(result)}")
+            raise ControlError(f"{' '.join(argv)} ended with {result.rc}: {_explain_failure(result)}")
         return result.out

@@ -19,13 +19,13 @@ import time
 from typing import Iterator, Mapping, Sequence
 
 from . import Host
-from .tool_ending import kill
+from .tool_ending import kill_process
 from .types import ControlError
 
 # systemd gives numbers of this range to services with DynamicUser=, which are as short-lived and looked up in the same
 # way: https://systemd.io/UIDS-GIDS/. No account of a distribution or a directory is in it.
-NUMBERS = range(61184, 65520)
-ROOM, PREFIX = "/run", "proscribe-guest-"  # gone with the next boot, whatever happens
+UID_RANGE = range(61184, 65520)
+HOME_PARENT, HOME_PREFIX = "/run", "proscribe-guest-"  # gone with the next boot, whatever happens
 
 
 class TransientUser:
@@ -34,30 +34,30 @@ class TransientUser:
     def __init__(self, uid: int, home: str) -> None:
         self.uid, self.home = uid, home
 
-    def write(self, path: str, text: str) -> None:
+    def write_file(self, path: str, text: str) -> None:
         """Write a file of the transient user's, below its home; before it runs anything."""
-        full = os.path.join(self.home, path)
-        os.makedirs(os.path.dirname(full), mode=0o700, exist_ok=True)
-        with open(full, "x", encoding="utf-8") as stream:
+        full_path = os.path.join(self.home, path)
+        os.makedirs(os.path.dirname(full_path), mode=0o700, exist_ok=True)
+        with open(full_path, "x", encoding="utf-8") as stream:
             stream.write(text)
-        for where in (os.path.dirname(full), full):
-            os.chown(where, self.uid, self.uid)
+        for path_part in (os.path.dirname(full_path), full_path):
+            os.chown(path_part, self.uid, self.uid)
 
     @contextlib.contextmanager
-    def running(
+    def run_program(
         self, argv: Sequence[str], seconds: int, environment: Mapping[str, str]
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Run a program while the block does, for some seconds at most. What it says on standard error goes into
-        its home, see `said`. Raises ControlError if it cannot be run.
+        its home, see `log`. Raises ControlError if it cannot be run.
         """
-        with open(os.path.join(self.home, "said"), "wb") as said:
+        with open(os.path.join(self.home, "said"), "wb") as log:
             try:
                 # The limit holds even if this process is killed, since it is another one that keeps it.
                 process = subprocess.Popen(
                     ["timeout", "--signal=KILL", str(seconds), *argv],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    stderr=said,
+                    stderr=log,
                     cwd=self.home,
                     env={"PATH": "/usr/bin:/bin", "HOME": self.home, "LC_ALL": "C.UTF-8", **environment},
                     user=self.uid,
@@ -70,10 +70,10 @@ class TransientUser:
         try:
             yield process
         finally:
-            end_all_of(self.uid)
+            end_user_processes(self.uid)
             process.wait()
 
-    def said(self, noise: str = "") -> str:
+    def read_last_error(self, noise: str = "") -> str:
         """The last line that the program wrote on standard error, without a time and place in brackets before it. Lines
         without `noise` are preferred.
         """
@@ -84,55 +84,62 @@ class TransientUser:
 
 
 @contextlib.contextmanager
-def transient_user(host: Host) -> Iterator[TransientUser]:
+def make_transient_user(host: Host) -> Iterator[TransientUser]:
     """A transient user while the block runs. Raises ControlError for an ordinary user, or if there is no room."""
     host.require_root()
-    _sweep()
-    first = os.getpid() % len(NUMBERS)  # two runs at a time take different ones
-    uid = next((number for number in (*NUMBERS[first:], *NUMBERS[:first]) if not _known(number)), None)
+    _remove_leftovers()
+    first_index = os.getpid() % len(UID_RANGE)  # two runs at a time take different ones
+    uid = next(
+        (
+            candidate
+            for candidate in (*UID_RANGE[first_index:], *UID_RANGE[:first_index])
+            if not _is_uid_used(candidate)
+        ),
+        None,
+    )
     if uid is None:
-        raise ControlError(f"no user number between {NUMBERS[0]} and {NUMBERS[-1]} is free")
+        raise ControlError(f"no user number between {UID_RANGE[0]} and {UID_RANGE[-1]} is free")
     try:
-        room = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=ROOM)
-        held = _held(room)
-        os.chmod(room, 0o711)
-        home = os.path.join(room, "home")
+        directory = tempfile.mkdtemp(prefix=f"{HOME_PREFIX}{os.getpid()}-", dir=HOME_PARENT)
+        lock_descriptor = _lock_directory(directory)
+        os.chmod(directory, 0o711)
+        home = os.path.join(directory, "home")
         os.mkdir(home, 0o700)
         os.chown(home, uid, uid)
     except OSError as error:
-        raise ControlError(f"no room for a throw-away home below {ROOM}: {error.strerror}") from None
+        raise ControlError(f"no room for a throw-away home below {HOME_PARENT}: {error.strerror}") from None
     try:
         yield TransientUser(uid, home)
     finally:
-        end_all_of(uid)
-        _remove(room)
-        if held is not None:
-            os.close(held)
+        end_user_processes(uid)
+        _remove_directory(directory)
+        if lock_descriptor is not None:
+            os.close(lock_descriptor)
 
 
-def end_all_of(uid: int) -> None:
+def end_user_processes(uid: int) -> None:
     """End everything that runs under a transient user's number. Raises ControlError if something survives."""
     for _ in range(100):
-        alive = _processes(uid)
-        if not alive:
+        pids = _list_user_processes(uid)
+        if not pids:
             return
-        for pid in alive:
-            kill(pid, _user_of, uid)
+        for pid in pids:
+            kill_process(pid, _read_process_uid, uid)
         time.sleep(0.05)
-    raise ControlError(f"process {alive[0]} of the throw-away user {uid} does not end")
+    raise ControlError(f"process {pids[0]} of the throw-away user {uid} does not end")
 
 
-def _processes(uid: int) -> list[int]:
-    found = []
+def _list_user_processes(uid: int) -> list[int]:
+    pids = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError):
-                if _user_of(int(name)) == uid:
-                    found.append(int(name))
-    return found
+                if _read_process_uid(int(name)) == uid:
+                    pids.append(int(name))
+    return pids
 
 
-def _user_of(pid: int) -> int:
+def _read_process_uid(pid: int) -> int:
     """The user of a process (the real one); -1 for a dead one that nobody has waited for: it holds nothing any more.
     Raises OSError.
     """
@@ -141,18 +148,18 @@ def _user_of(pid: int) -> int:
     return -1 if fields["State"].startswith("Z") else int(fields["Uid"].split()[0])
 
 
-def _known(uid: int) -> bool:
+def _is_uid_used(uid: int) -> bool:
     with contextlib.suppress(KeyError):
         pwd.getpwuid(uid)
         return True
-    return bool(_processes(uid))
+    return bool(_list_user_processes(uid))
 
 
-def _held(room: str) -> int | None:
+def _lock_directory(directory: str) -> int | None:
     """A lock on a room, which ends with its maker; None for a room that is in use. A number of a process says less:
     where /run is shared and the processes are not, as in a container, another one has it, or none.
     """
-    descriptor = os.open(room, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -161,27 +168,31 @@ def _held(room: str) -> int | None:
     return descriptor
 
 
-def _sweep() -> None:
+def _remove_leftovers() -> None:
     """Take away what a run left that was killed half way."""
-    for name in os.listdir(ROOM):
-        maker = name[len(PREFIX) :].partition("-")[0]
-        if name.startswith(PREFIX) and maker.isdigit() and not os.path.exists(f"/proc/{maker}"):
+    for name in os.listdir(HOME_PARENT):
+        maker = name[len(HOME_PREFIX) :].partition("-")[0]
+        if name.startswith(HOME_PREFIX) and maker.isdigit() and not os.path.exists(f"/proc/{maker}"):
             with contextlib.suppress(FileNotFoundError):  # another run takes it away
-                _take_away(os.path.join(ROOM, name))
+                _remove_leftover(os.path.join(HOME_PARENT, name))
 
 
-def _take_away(room: str) -> None:
-    seen = os.lstat(room)
-    if stat.S_ISDIR(seen.st_mode) and seen.st_uid == 0 and (held := _held(room)) is not None:
+def _remove_leftover(directory: str) -> None:
+    status = os.lstat(directory)
+    if (
+        stat.S_ISDIR(status.st_mode)
+        and status.st_uid == 0
+        and (lock_descriptor := _lock_directory(directory)) is not None
+    ):
         with contextlib.suppress(OSError):
-            owner = os.lstat(os.path.join(room, "home")).st_uid
-            if owner in NUMBERS:
-                end_all_of(owner)
-        _remove(room)
-        os.close(held)
+            owner = os.lstat(os.path.join(directory, "home")).st_uid
+            if owner in UID_RANGE:
+                end_user_processes(owner)
+        _remove_directory(directory)
+        os.close(lock_descriptor)
 
 
-def _remove(room: str) -> None:
+def _remove_directory(directory: str) -> None:
     # rmtree follows no link that the transient user may have made (shutil.rmtree.avoids_symlink_attacks, on every
     # Linux).
-    shutil.rmtree(room, ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)

@@ -15,32 +15,36 @@ class ControlError(Exception):
         self.done = done  # the actions that were carried out all the same, when changing a host
 
 
-class Unseen(Exception):
+class ObservationError(Exception):
     """Something that could not be observed, and why: the rules that need it are `unknown`."""
 
 
-def escaped(text: str) -> str:
+def escape_text(text: str) -> str:
     """A path or a name as it can be printed: bytes that are no text, and what does not print, as escapes."""
 
-    def code(character: str) -> str:
-        number = ord(character)
-        return f"\\x{number & 0xFF:02x}" if 0xDC80 <= number <= 0xDCFF or number < 256 else f"\\u{number:04x}"
+    def escape_character(character: str) -> str:
+        code_point = ord(character)
+        return (
+            f"\\x{code_point & 0xFF:02x}"
+            if 0xDC80 <= code_point <= 0xDCFF or code_point < 256
+            else f"\\u{code_point:04x}"
+        )
 
-    return "".join(character if character.isprintable() else code(character) for character in text)
+    return "".join(character if character.isprintable() else escape_character(character) for character in text)
 
 
-def one_line(text: str) -> str:
+def format_one_line(text: str) -> str:
     """A text as one printable line, fit for a log, a comment or a message."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
-def joined(reasons: Sequence[str]) -> str:
+def summarise_reasons(reasons: Sequence[str]) -> str:
     """The first reason, and how many there are beside it; "" for none."""
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    return reasons[0] + more if reasons else ""
+    suffix = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return reasons[0] + suffix if reasons else ""
 
 
-class Result(NamedTuple):
+class ToolResult(NamedTuple):
     """What a tool answered."""
 
     rc: int
@@ -64,10 +68,10 @@ class Process(NamedTuple):
     exe: str  # as /proc/PID/exe shows it, without " (deleted)"
 
 
-class Ending(NamedTuple):
+class TerminationTarget(NamedTuple):
     """Processes of one program that are to be ended, in this order."""
 
     processes: Sequence[Process]
     # Whether a process is to be ended. It is asked while a descriptor holds the process. So no signal reaches another
     # program that has the number by now, or that the process has turned into.
-    still: Callable[[Process], bool]
+    is_target: Callable[[Process], bool]

@@ -8,11 +8,11 @@ from .files import Files
 from .processes import Processes
 from .types import Process
 
-NOWHERE = "/dev/null"
-SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
-INVOCATIONS = "/run/systemd/units/invocation"  # for journald: a link for each unit that has started processes
+MASK_TARGET = "/dev/null"
+SYSTEMD_RUNS_PATH = "/run/systemd/system"  # sd_booted(3)
+INVOCATIONS_PREFIX = "/run/systemd/units/invocation"  # for journald: a link for each unit that has started processes
 # Where systemd loads units from: what is in the first counts (systemd.unit(5), `systemd-analyze unit-paths`).
-FOLDERS = (
+UNIT_DIRECTORIES = (
     "/etc/systemd/system.control",
     "/run/systemd/system.control",
     "/run/systemd/transient",
@@ -29,7 +29,7 @@ FOLDERS = (
 )
 
 # What no unit needs that runs all the time, or at the start of the host: each may do what it names beside this.
-CONFINED = """\
+CONFINEMENT = """\
 NoNewPrivileges=yes
 RestrictNamespaces=yes
 RestrictRealtime=yes
@@ -40,109 +40,126 @@ SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
 IPAddressDeny=any
 """
-FOLDER = "/etc/systemd/system"  # Where units of ours are.
+UNIT_DIRECTORY = "/etc/systemd/system"  # Where units of ours are.
 # Where somebody could put a unit of the same name, or a part of one, in front of ours or beside it (systemd.unit(5)).
-BEFORE_OURS = (
+DIRECTORIES_BEFORE_OURS = (
     *("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient"),
     "/run/systemd/system",
 )
-BESIDE_OURS = (FOLDER, *BEFORE_OURS)
-BEHIND_OURS = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")  # hundreds of units, of packages
-OURS = "proscribe-"  # what is in `proscribe-.timer.d` is part of every timer whose name begins so.
+DIRECTORIES_BESIDE_OURS = (UNIT_DIRECTORY, *DIRECTORIES_BEFORE_OURS)
+DIRECTORIES_BEHIND_OURS = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")  # hundreds of units, of packages
+UNIT_PREFIX = "proscribe-"  # what is in `proscribe-.timer.d` is part of every timer whose name begins so.
 # The directory of all control groups, and that of systemd's own hierarchy beside others (cgroups(7)).
 CONTROL_GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
-_STOPPED = ("T", "t")  # states in proc_pid_stat(5): by a signal, by a tracer
+_STOPPED_STATES = ("T", "t")  # states in proc_pid_stat(5): by a signal, by a tracer
 
 
-def masked(host: Files, path: str) -> bool:
+def is_masked(host: Files, path: str) -> bool:
     """Whether a unit's file is a mask."""
-    return host.target(path) == NOWHERE
+    return host.resolve_link(path) == MASK_TARGET
 
 
-def evidently_active(host: Files, name: str) -> bool:
+def is_evidently_active(host: Files, name: str) -> bool:
     """Whether it shows without systemctl that a service is active. Only for a host that systemd runs.
 
     systemd notes the invocation of what it starts, and deletes that once the unit is inactive or has failed
     (unit_notify in systemd's src/core/unit.c). Of a unit without processes, a timer, it notes none.
     """
-    return host.stat(f"{INVOCATIONS}:{name}") is not None
+    return host.find_entry(f"{INVOCATIONS_PREFIX}:{name}") is not None
 
 
-def main_process(host: Processes, name: str) -> int:
+def find_main_process(host: Processes, name: str) -> int:
     """The number of the main process of a service that is active, where that shows without systemctl; else 0.
 
     It is the process that has the service's name, was started by systemd, and is in the service's own control group.
     Nobody but root can put one there. Who is not root does not see all of that.
     """
-    if not host.privileged or host.stat(SYSTEMD_RUNS) is None or not evidently_active(host, name):
+    if not host.privileged or host.find_entry(SYSTEMD_RUNS_PATH) is None or not is_evidently_active(host, name):
         return 0
     program = "/" + name.rpartition(".")[0]
-    slice_ = _control_group(host, 1).removesuffix("/init.scope") + "/system.slice/"
-    found = [
+    slice_path = _read_control_group(host, 1).removesuffix("/init.scope") + "/system.slice/"
+    pids = [
         process.pid
-        for process in host.processes()[0]
+        for process in host.list_processes()[0]
         if process.exe.endswith(program)
-        and host.parent(process) == 1
-        and _control_group(host, process.pid) == slice_ + name
+        and host.read_parent_pid(process) == 1
+        and _read_control_group(host, process.pid) == slice_path + name
     ]
-    return found[0] if len(found) == 1 else 0
+    return pids[0] if len(pids) == 1 else 0
 
 
-def _control_group(host: Processes, pid: int) -> str:
+def _read_control_group(host: Processes, pid: int) -> str:
     """The control group of a process in the unified hierarchy (cgroups(7)); "" where there is none."""
-    lines = host.of_process(pid, "cgroup").split("\n")
+    lines = host.read_process_file(pid, "cgroup").split("\n")
     return next((line[3:] for line in lines if line.startswith("0::")), "")
 
 
-def evidently_absent(host: Files, name: str) -> bool:
+def is_evidently_absent(host: Files, name: str) -> bool:
     """Whether it shows without systemctl that a unit neither runs nor is to be started."""
-    if not host.privileged or host.stat(SYSTEMD_RUNS) is None or evidently_active(host, name):
+    if not host.privileged or host.find_entry(SYSTEMD_RUNS_PATH) is None or is_evidently_active(host, name):
         return False
-    return not any(host.stat(f"{folder}/{name}") for folder in FOLDERS)
+    return not any(host.find_entry(f"{folder}/{name}") for folder in UNIT_DIRECTORIES)
 
 
-def foreign_to(host: Files, names: Iterable[str]) -> dict[str, list[str]]:
+def find_foreign_files(host: Files, names: Iterable[str]) -> dict[str, list[str]]:
     """Files that somebody put before or beside units, by the unit."""
-    found: dict[str, list[str]] = {}
-    parts = {name: (f"{name}.d", f"{OURS}.{name.rpartition('.')[2]}.d") for name in names}
-    for folder in (*BESIDE_OURS, *BEHIND_OURS):
-        there = set(host.list(folder)) if folder in BESIDE_OURS else None
-        for name, beside in parts.items():
-            foreign = [f"{folder}/{name}"] if there and folder in BEFORE_OURS and name in there else []
-            for part in beside:
-                if there is None and host.stat(f"{folder}/{part}") or there and part in there:
-                    foreign += [f"{folder}/{part}/{one}" for one in host.list(f"{folder}/{part}")]
-            if foreign:
-                found.setdefault(name, []).extend(foreign)
-    return found
+    foreign_files: dict[str, list[str]] = {}
+    drop_ins_by_unit = {name: (f"{name}.d", f"{UNIT_PREFIX}.{name.rpartition('.')[2]}.d") for name in names}
+    for folder in (*DIRECTORIES_BESIDE_OURS, *DIRECTORIES_BEHIND_OURS):
+        names_there = set(host.list_directory(folder)) if folder in DIRECTORIES_BESIDE_OURS else None
+        for name, drop_in_names in drop_ins_by_unit.items():
+            paths = (
+                [f"{folder}/{name}"]
+                if names_there and folder in DIRECTORIES_BEFORE_OURS and name in names_there
+                else []
+            )
+            for drop_in_name in drop_in_names:
+                if (
+                    names_there is None
+                    and host.find_entry(f"{folder}/{drop_in_name}")
+                    or names_there
+                    and drop_in_name in names_there
+                ):
+                    paths += [
+                        f"{folder}/{drop_in_name}/{file_name}"
+                        for file_name in host.list_directory(f"{folder}/{drop_in_name}")
+                    ]
+            if paths:
+                foreign_files.setdefault(name, []).extend(paths)
+    return foreign_files
 
 
-def held(host: Processes, name: str) -> bool:
+def is_suspended(host: Processes, name: str) -> bool:
     """Whether a process of a service is stopped, or all of them are frozen: then it is active, and does nothing."""
-    within = _control_group(host, 1).removesuffix("/init.scope")  # a container's, or ""
-    for place in CONTROL_GROUPS:
-        group = f"{place}{within}/system.slice/{name}"
-        pids = (host.text(f"{group}/cgroup.procs") or "").split()
+    own_group = _read_control_group(host, 1).removesuffix("/init.scope")  # a container's, or ""
+    for hierarchy in CONTROL_GROUPS:
+        group = f"{hierarchy}{own_group}/system.slice/{name}"
+        pids = (host.read_text(f"{group}/cgroup.procs") or "").split()
         if pids:
-            frozen = "frozen 1" in (host.text(f"{group}/cgroup.events") or "")
-            return frozen or any(host.state(Process(int(pid), "")) in _STOPPED for pid in pids)
+            frozen = "frozen 1" in (host.read_text(f"{group}/cgroup.events") or "")
+            return frozen or any(host.read_process_state(Process(int(pid), "")) in _STOPPED_STATES for pid in pids)
     return False
 
 
-def drop_ins(host: Files, name: str) -> list[str]:
+def list_drop_ins(host: Files, name: str) -> list[str]:
     """The drop-ins of a unit in the order in which they are read: by their names, each from the first place that has
     it, masks among them.
     """
-    stem, _, kind = name.rpartition(".")
-    parts = [f"{name}.d", *(f"{stem[: at + 1]}.{kind}.d" for at in range(len(stem) - 2, 0, -1) if stem[at] == "-")]
-    folders = [f"{folder}/{part}" for folder in FOLDERS for part in parts]
-    folders += [f"{folder}/{kind}.d" for folder in FOLDERS]
-    files = {one: f"{folder}/{one}" for folder in reversed(folders) for one in host.list(folder)}
-    return [files[one] for one in sorted(files) if one.endswith(".conf")]
+    stem, _, unit_type = name.rpartition(".")
+    drop_in_names = [
+        f"{name}.d",
+        *(f"{stem[: index + 1]}.{unit_type}.d" for index in range(len(stem) - 2, 0, -1) if stem[index] == "-"),
+    ]
+    folders = [f"{folder}/{drop_in_name}" for folder in UNIT_DIRECTORIES for drop_in_name in drop_in_names]
+    folders += [f"{folder}/{unit_type}.d" for folder in UNIT_DIRECTORIES]
+    files = {
+        file_name: f"{folder}/{file_name}" for folder in reversed(folders) for file_name in host.list_directory(folder)
+    }
+    return [files[file_name] for file_name in sorted(files) if file_name.endswith(".conf")]
 
 
-def unit_text(host: Files, path: str) -> str | None:
+def read_unit_text(host: Files, path: str) -> str | None:
     """The text of a unit's file, "" for a unit that is masked (systemctl(1): a link to nowhere; an empty file is the
     same), None where there is none. Raises as `Files.read`.
     """
-    return "" if masked(host, path) else host.text(path)
+    return "" if is_masked(host, path) else host.read_text(path)

@@ -10,47 +10,53 @@ from typing import Callable
 
 from ..system import ControlError
 
-EVERY = 60.0  # seconds
-MOST = 200  # kinds that are counted by themselves: users give their programs any names
-MOST_OF_USER = 20  # of these: who starts many kinds leaves the journal to others
-OTHERS = "(others)"
+WRITE_INTERVAL_SECONDS = 60.0  # seconds
+MAX_KINDS = 200  # kinds that are counted by themselves: users give their programs any names
+MAX_USER_KINDS = 20  # of these: who starts many kinds leaves the journal to others
+OTHER_PROGRAMS = "(others)"
 
 
-class Attempts:
+class AttemptCounter:
     """Counts by rule, program and user. `write` takes these three and a number, and may raise ControlError."""
 
     def __init__(self, write: Callable[[str, str, str, int], None]) -> None:
         self._write = write
         self._counts: dict[tuple[str, str, str], int] = {}
-        self._next: dict[tuple[str, str, str], float] = {}
+        self._next_times: dict[tuple[str, str, str], float] = {}
 
-    def note(self, rule: str, program: str, user: str, now: float) -> bool:
+    def count_attempt(self, rule: str, program: str, user: str, now: float) -> bool:
         """Count an attempt; whether it is the first one of its kind in this minute."""
         key = (rule, program, user)
-        own = sum(whose == user for _, _, whose in self._next)
-        if key not in self._next and own >= MOST_OF_USER:
-            key = (rule, OTHERS, user)
-        if key not in self._next and len(self._next) >= MOST:
-            key = (rule, OTHERS, user) if len(self._next) < 2 * MOST else (rule, OTHERS, OTHERS)
-        first = now >= self._next.get(key, now)
+        user_kinds = sum(key_user == user for _, _, key_user in self._next_times)
+        if key not in self._next_times and user_kinds >= MAX_USER_KINDS:
+            key = (rule, OTHER_PROGRAMS, user)
+        if key not in self._next_times and len(self._next_times) >= MAX_KINDS:
+            key = (
+                (rule, OTHER_PROGRAMS, user)
+                if len(self._next_times) < 2 * MAX_KINDS
+                else (rule, OTHER_PROGRAMS, OTHER_PROGRAMS)
+            )
+        is_first = now >= self._next_times.get(key, now)
         self._counts[key] = self._counts.get(key, 0) + 1
-        if first:
-            self._flush(key, now)
-        return first
+        if is_first:
+            self._write_count(key, now)
+        return is_first
 
-    def due(self) -> float | None:
+    def get_due_time(self) -> float | None:
         """When there is something to write (time.monotonic); None for never."""
-        return min((self._next[key] for key in self._counts), default=None)
+        return min((self._next_times[key] for key in self._counts), default=None)
 
-    def proceed(self, now: float, all_of_it: bool = False) -> None:
+    def write_due_counts(self, now: float, writes_all: bool = False) -> None:
         """Write what is due."""
         for key in list(self._counts):
-            if all_of_it or self._next[key] <= now:
-                self._flush(key, now)
-        self._next = {key: at for key, at in self._next.items() if at > now or key in self._counts}
+            if writes_all or self._next_times[key] <= now:
+                self._write_count(key, now)
+        self._next_times = {
+            key: due_time for key, due_time in self._next_times.items() if due_time > now or key in self._counts
+        }
 
-    def _flush(self, key: tuple[str, str, str], now: float) -> None:
-        self._next[key] = now + EVERY
+    def _write_count(self, key: tuple[str, str, str], now: float) -> None:
+        self._next_times[key] = now + WRITE_INTERVAL_SECONDS
         with contextlib.suppress(ControlError):  # it counts until it can be written
             self._write(*key, self._counts[key])
             del self._counts[key]

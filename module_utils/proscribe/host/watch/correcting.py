@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Callable, Iterable
 
 from ..controls.applying import ChangesFailed, carry_out
 from ..controls.base import Action, Changes
-from ..system import Host, one_line
+from ..system import Host, format_one_line
 
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     Change = Callable[..., ChangeAnswer]
 
-MOST_REMOVALS = 25  # packages of the host, and of each user, that one observation removes
-LONGEST = 300  # characters of a reason
-MOST_USERS = 20  # users of a control that are named
-LOAD_TIME = 20.0  # seconds for a new table of the firewall to be loaded
+MAX_REMOVALS = 25  # packages of the host, and of each user, that one observation removes
+MAX_REASON_LENGTH = 300  # characters of a reason
+MAX_NAMED_USERS = 20  # users of a control that are named
+LOAD_TIMEOUT_SECONDS = 20.0  # seconds for a new table of the firewall to be loaded
 
 
 def correct_control(
@@ -38,12 +38,12 @@ class LimitedChanges:
     """Carries changes out, but no removals of an owner who would lose more packages than one observation removes.
 
     The host and each user are owners of their own: the many packages of one keep no other from being corrected. Of such
-    an owner all packages stay, since a mistake of the policy may be why there are so many. `left` has what was not
+    an owner all packages stay, since a mistake of the policy may be why there are so many. `unchanged` has what was not
     changed of users' things, with the reasons. What users' tools leave is added to it when they have run.
     """
 
     def __init__(self) -> None:
-        self.left: list[tuple[Action, str]] = []
+        self.unchanged: list[tuple[Action, str]] = []
 
     def __call__(self, changes: Changes) -> Carried:
         """Carry changes out within the limit. Raises ChangesFailed as `carry_out` does, and for the host's own packages
@@ -52,21 +52,23 @@ class LimitedChanges:
         counts: dict[str, int] = {}
         for action in filter(_is_removal, changes.actions):
             counts[action.user] = counts.get(action.user, 0) + (len(action.before.splitlines()) or 1)
-        large = {owner for owner, count in counts.items() if count > MOST_REMOVALS}
-        staying = [action for action in changes.actions if _is_removal(action) and action.user in large]
-        stays = set(map(id, staying))
-        self.left += [(action, _explain_share(action.user)) for action in staying if action.user]
+        large_users = {user for user, count in counts.items() if count > MAX_REMOVALS}
+        unchanged_actions = [action for action in changes.actions if _is_removal(action) and action.user in large_users]
+        unchanged_ids = set(map(id, unchanged_actions))
+        self.unchanged += [(action, _explain_removal_limit(action.user)) for action in unchanged_actions if action.user]
         failures = []
         try:
-            carried = carry_out(changes._replace(actions=[act for act in changes.actions if id(act) not in stays]))
+            carried = carry_out(
+                changes._replace(actions=[action for action in changes.actions if id(action) not in unchanged_ids])
+            )
         except ChangesFailed as error:
             carried = error.carried
             failures.append(str(error))
-        self.left += carried["left"]
-        carried["left"] = self.left
-        if "" in large:
+        self.unchanged += carried["left"]
+        carried["left"] = self.unchanged
+        if "" in large_users:
             failures.append(
-                f"{counts['']} packages of the host would be removed, and the watch removes at most {MOST_REMOVALS} at"
+                f"{counts['']} packages of the host would be removed, and the watch removes at most {MAX_REMOVALS} at"
                 " once: the next run of the controller decides"
             )
         if failures:
@@ -78,29 +80,29 @@ def _is_removal(action: Action) -> bool:
     return action.verb == "remove"
 
 
-def _explain_share(user: str) -> str:
+def _explain_removal_limit(user: str) -> str:
     return (
-        f"the watch removes at most {MOST_REMOVALS} packages of one user at once, and {user} has more: the next run of"
+        f"the watch removes at most {MAX_REMOVALS} packages of one user at once, and {user} has more: the next run of"
         " the controller removes them"
     )
 
 
-def list_by_user(control: str, left: Iterable[tuple[Action, str]]) -> list[UncorrectedControl]:
+def list_uncorrected_by_user(control: str, unchanged: Iterable[tuple[Action, str]]) -> list[UncorrectedControl]:
     """Return why changes of users' things were not made: the first reason of each user, and the number of users that
     are not named.
     """
     reasons: dict[str, str] = {}
-    for action, reason in left:
+    for action, reason in unchanged:
         reasons.setdefault(action.user, reason)
-    uncorrected = [make_uncorrected(control, user, reason) for user, reason in list(reasons.items())[:MOST_USERS]]
-    if len(reasons) > MOST_USERS:
-        uncorrected.append(make_uncorrected(control, "", f"and {len(reasons) - MOST_USERS:,} more users"))
+    uncorrected = [make_uncorrected(control, user, reason) for user, reason in list(reasons.items())[:MAX_NAMED_USERS]]
+    if len(reasons) > MAX_NAMED_USERS:
+        uncorrected.append(make_uncorrected(control, "", f"and {len(reasons) - MAX_NAMED_USERS:,} more users"))
     return uncorrected
 
 
 def make_uncorrected(control: str, user: str, reason: str) -> UncorrectedControl:
     """Describe what was not corrected of a control; `user` is "" for what is the host's."""
-    return {"control": control, "user": user, "reason": one_line(reason)[:LONGEST]}
+    return {"control": control, "user": user, "reason": format_one_line(reason)[:MAX_REASON_LENGTH]}
 
 
 def _correct_firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
@@ -109,19 +111,19 @@ def _correct_firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
     it: it still reaches the gateways and resolvers that it reached before.
     """
     from ..controls.firewall import confirm, program
-    from ..system.forked import Limits, run_apart
+    from ..system.forked import WorkLimits, run_apart
 
-    def tried() -> ChangeAnswer:
+    def try_candidate() -> ChangeAnswer:
         return change(host, plan, "firewall", doing=confirm.trying(host, plan))
 
     # The candidate is loaded once the process that began it has ended, so that is not this one.
-    done: ChangeAnswer = run_apart(lambda: confirm.in_turn(host, tried), Limits(seconds=600, memory=0))
-    pending = done.pop("pending", None)
+    answer: ChangeAnswer = run_apart(lambda: confirm.in_turn(host, try_candidate), WorkLimits(seconds=600, memory=0))
+    pending = answer.pop("pending", None)
     if not pending or isinstance(pending, str):
-        return done
+        return answer
     token = pending["token"]
-    end = time.monotonic() + LOAD_TIME
+    deadline = time.monotonic() + LOAD_TIMEOUT_SECONDS
     names = [f"{program.RUN}/{outcome}-{token}" for outcome in ("loaded", "failed")]
-    while not any(map(host.stat, names)) and time.monotonic() < end:
+    while not any(map(host.find_entry, names)) and time.monotonic() < deadline:
         time.sleep(0.2)
     return confirm.keep(host, token)

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 def judge_corrections(host: Host, drifted: Sequence[RuleVerdict]) -> RuleVerdict:
     """Judge the corrections of the last own observation, as far as they are about what has `drifted` still."""
-    wrong = tuple(_list_uncorrected(host, drifted))
-    return RuleVerdict(WATCH_CORRECTIONS, NONCOMPLIANT if wrong else COMPLIANT, wrong)
+    findings = tuple(_list_uncorrected(host, drifted))
+    return RuleVerdict(WATCH_CORRECTIONS, NONCOMPLIANT if findings else COMPLIANT, findings)
 
 
 def _list_uncorrected(host: Host, drifted: Sequence[RuleVerdict]) -> Iterator[Finding]:
     if not drifted:
         return
-    if frozen := pause.active(host):
+    if frozen := pause.read_active_pause(host):
         detail = f"root has frozen the watch until {frozen['until']} (by {frozen['by']}): {frozen['reason']}"
-        yield Finding("pause", files.FROZEN, detail=detail)
-    for entry in files.state(host).get("uncorrected", ()):
+        yield Finding("pause", files.FROZEN_PATH, detail=detail)
+    for entry in files.read_last_observation(host).get("uncorrected", ()):
         if any(_is_about(entry, verdict) for verdict in drifted):
             scope = f"user:{entry['user']}" if entry["user"] else ""
             yield Finding("correction", entry["control"], scope=scope, detail=entry["reason"])

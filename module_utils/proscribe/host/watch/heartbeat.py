@@ -15,25 +15,25 @@ from typing import Mapping
 
 from ...base.tuples import NamedTuple
 from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
-from ..system import WRITTEN_BY, ControlError, Host, Unseen, escaped
-from ..system.units import evidently_active
+from ..system import WRITTEN_BY, ControlError, Host, ObservationError, escape_text
+from ..system.units import is_evidently_active
 from . import units
 from .starts import reported
 from .state import files
 
-LAUNCHES = "watch/launches"
-TEXT = f"# {WRITTEN_BY}\n# No program. The watch tries to execute it, to see whether starts are noticed.\n"
-PATIENCE = 10.0  # seconds for an answer
-AGAIN = 0.5  # seconds after which another heartbeat is made: in a flood of starts the kernel drops events
-FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.1
-STOPPED = ("T", "t")  # proc_pid_stat(5): by a signal, by a debugger
+LAUNCHES_RULE = "watch/launches"
+HEARTBEAT_TEXT = f"# {WRITTEN_BY}\n# No program. The watch tries to execute it, to see whether starts are noticed.\n"
+ANSWER_TIMEOUT_SECONDS = 10.0  # seconds for an answer
+REPEAT_SECONDS = 0.5  # seconds after which another heartbeat is made: in a flood of starts the kernel drops events
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.005, 0.1
+STOPPED_STATES = ("T", "t")  # proc_pid_stat(5): by a signal, by a debugger
 NOT_RUNNING = "does not run"
 IS_STOPPED = "is stopped by a signal, and notices no start"
 
 NOTICED, UNABLE, UNTRIED, DEAF, LATE = "noticed", "unable", "untried", "deaf", "late"
 
 
-class Heard(NamedTuple):
+class HeartbeatResult(NamedTuple):
     """What came of a heartbeat: `state` is one of the five above, `detail` says why starts are not noticed."""
 
     state: str
@@ -41,7 +41,7 @@ class Heard(NamedTuple):
     fields: Mapping[str, str] = {}
 
     @property
-    def wrong(self) -> bool:
+    def is_wrong(self) -> bool:
         """Whether starts are not noticed that could be."""
         return self.state in (DEAF, LATE)
 
@@ -51,95 +51,105 @@ class Heartbeat:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.since = time.monotonic_ns()
-        self.untried = ""
-        self._beat()
+        self.started_ns = time.monotonic_ns()
+        self.untried_reason = ""
+        self._send_heartbeat()
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         try:
-            seen = files.content_of(self.host, reported.HEARTBEAT, files.LARGEST_OF_OURS)
-        except (files.Damaged, Unseen) as unread:
-            self.untried = str(unread)
+            content = files.read_watch_file(self.host, reported.HEARTBEAT_PATH, files.MAX_OWN_FILE_BYTES)
+        except (files.DamagedFileError, ObservationError) as error:
+            self.untried_reason = str(error)
             return
-        if seen != TEXT.encode():  # what is another program is never executed
-            self.untried = f"{reported.HEARTBEAT}: {'is missing' if seen is None else 'is not what was installed'}"
+        if content != HEARTBEAT_TEXT.encode():  # what is another program is never executed
+            self.untried_reason = (
+                f"{reported.HEARTBEAT_PATH}: {'is missing' if content is None else 'is not what was installed'}"
+            )
             return
-        number = self.host.refused_execution(reported.HEARTBEAT)
-        if number != errno.ENOEXEC:
-            self.untried = f"cannot execute {reported.HEARTBEAT}: {os.strerror(number)}"
+        error_number = self.host.try_execution(reported.HEARTBEAT_PATH)
+        if error_number != errno.ENOEXEC:
+            self.untried_reason = f"cannot execute {reported.HEARTBEAT_PATH}: {os.strerror(error_number)}"
 
-    def heard(self, known: files.Settings) -> Heard:
+    def wait_for_result(self, settings: files.WatchSettings) -> HeartbeatResult:
         """What came of it, once the daemon has noted it and has read the plans of now. Waits where it has not."""
-        desired = files.identity(known)
-        end = time.monotonic() + PATIENCE
-        again, pause = time.monotonic() + AGAIN, FIRST_PAUSE
+        desired = files.identify_settings(settings)
+        deadline = time.monotonic() + ANSWER_TIMEOUT_SECONDS
+        repeat_at, pause = time.monotonic() + REPEAT_SECONDS, FIRST_PAUSE_SECONDS
         while True:
-            found = self._at_once(desired)
+            result = self._read_result(desired)
             now = time.monotonic()
-            if not found.wrong or now >= end or self._is_final(found):
-                return found
+            if not result.is_wrong or now >= deadline or self._is_final(result):
+                return result
             time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-            if now >= again:
-                self._beat()
-                again = now + AGAIN
+            pause = min(2 * pause, MAX_PAUSE_SECONDS)
+            if now >= repeat_at:
+                self._send_heartbeat()
+                repeat_at = now + REPEAT_SECONDS
 
-    def _is_final(self, found: Heard) -> bool:
+    def _is_final(self, result: HeartbeatResult) -> bool:
         """Whether no waiting helps: a daemon that has not started yet is one that systemd has begun to start."""
-        never = found.detail == NOT_RUNNING and not evidently_active(self.host, units.LAUNCHES)
-        return never or found.detail == IS_STOPPED
+        will_not_start = result.detail == NOT_RUNNING and not is_evidently_active(self.host, units.LAUNCHES_UNIT)
+        return will_not_start or result.detail == IS_STOPPED
 
-    def _at_once(self, desired: str) -> Heard:
-        fields = fields_of(self.host)
-        pid = reported.number(fields, "pid")
-        if not pid or self.host.process(pid) is None:
-            return Heard(DEAF, NOT_RUNNING, fields)
-        if self.host.of_process(pid, "stat").rpartition(") ")[2][:1] in STOPPED:
-            return Heard(DEAF, IS_STOPPED, fields)
+    def _read_result(self, desired: str) -> HeartbeatResult:
+        fields = read_daemon_fields(self.host)
+        pid = reported.parse_number_field(fields, "pid")
+        if not pid or self.host.find_process(pid) is None:
+            return HeartbeatResult(DEAF, NOT_RUNNING, fields)
+        if self.host.read_process_file(pid, "stat").rpartition(") ")[2][:1] in STOPPED_STATES:
+            return HeartbeatResult(DEAF, IS_STOPPED, fields)
         if not fields.get("by"):
-            why = escaped(fields.get("refused", ""))
+            reason = escape_text(fields.get("refused", ""))
             limited = fields.get("limited")  # what a setting of the host takes, and the kernel has
-            return Heard(DEAF if limited else UNABLE, f"starts cannot be noticed here ({why})", fields)
-        if self.untried:
-            return Heard(UNTRIED, f"whether starts are noticed could not be tried: {self.untried}", fields)
-        if not reported.noted(fields, os.getpid(), self.since):
-            return Heard(DEAF, f"does not notice a start within {PATIENCE:g} s", fields)
-        if detail := _lost_marks(self.host, pid, fields):
-            return Heard(DEAF, detail, fields)
+            return HeartbeatResult(DEAF if limited else UNABLE, f"starts cannot be noticed here ({reason})", fields)
+        if self.untried_reason:
+            return HeartbeatResult(
+                UNTRIED, f"whether starts are noticed could not be tried: {self.untried_reason}", fields
+            )
+        if not reported.has_noted_beat(fields, os.getpid(), self.started_ns):
+            return HeartbeatResult(DEAF, f"does not notice a start within {ANSWER_TIMEOUT_SECONDS:g} s", fields)
+        if detail := _describe_lost_marks(self.host, pid, fields):
+            return HeartbeatResult(DEAF, detail, fields)
         if fields.get("failing"):
-            return Heard(LATE, f"cannot verify what starts: {escaped(fields['failing'])}", fields)
+            return HeartbeatResult(LATE, f"cannot verify what starts: {escape_text(fields['failing'])}", fields)
         if fields.get("read") != desired:
-            never = "has not read yet what is restricted"
-            return Heard(LATE, "follows another plan than this host has now" if fields.get("read") else never, fields)
-        return Heard(NOTICED, "", fields)
+            not_read = "has not read yet what is restricted"
+            return HeartbeatResult(
+                LATE, "follows another plan than this host has now" if fields.get("read") else not_read, fields
+            )
+        return HeartbeatResult(NOTICED, "", fields)
 
 
-def fields_of(host: Host) -> dict[str, str]:
+def read_daemon_fields(host: Host) -> dict[str, str]:
     """What the daemon reports of itself; {} where none does. Raises Unseen."""
     try:
-        seen = host.stat(reported.STATE)
-        return reported.parsed(host.text(reported.STATE) or "") if seen and not seen.st_uid else {}
+        status = host.find_entry(reported.REPORT_PATH)
+        return reported.parse_report(host.read_text(reported.REPORT_PATH) or "") if status and not status.st_uid else {}
     except ControlError:
         return {}
 
 
-def _lost_marks(host: Host, pid: int, fields: Mapping[str, str]) -> str:
+def _describe_lost_marks(host: Host, pid: int, fields: Mapping[str, str]) -> str:
     """By the kernel's own list of what the daemon's fanotify group listens to."""
-    marked = reported.number(fields, "marked")
-    if not marked:
+    marked_count = reported.parse_number_field(fields, "marked")
+    if not marked_count:
         return ""
-    lines = host.of_process(pid, f"fdinfo/{reported.number(fields, 'fanotify')}").split("\n")
-    left = sum(line.startswith("fanotify sdev:") for line in lines)
-    return f"notices starts on {left} of {marked} file systems" if left < marked else ""
+    lines = host.read_process_file(pid, f"fdinfo/{reported.parse_number_field(fields, 'fanotify')}").split("\n")
+    remaining = sum(line.startswith("fanotify sdev:") for line in lines)
+    return f"notices starts on {remaining} of {marked_count} file systems" if remaining < marked_count else ""
 
 
-def verdict(host: Host, known: files.Settings, heartbeat: Heartbeat) -> RuleVerdict:
+def judge_launches(host: Host, settings: files.WatchSettings, heartbeat: Heartbeat) -> RuleVerdict:
     """Whether starts are noticed, as a rule. Raises Unseen."""
-    heard = heartbeat.heard(known)
-    if heard.state == NOTICED:
-        return RuleVerdict(LAUNCHES, COMPLIANT)
-    if heard.state == UNABLE:
-        return RuleVerdict(LAUNCHES, NOT_APPLICABLE, reason=f"{heard.detail}; the timer's observation finds what runs")
-    if heard.state == UNTRIED:
-        return RuleVerdict(LAUNCHES, UNKNOWN, reason=heard.detail)
-    return RuleVerdict(LAUNCHES, NONCOMPLIANT, (Finding("unit", units.LAUNCHES, detail=heard.detail),), drifted=True)
+    result = heartbeat.wait_for_result(settings)
+    if result.state == NOTICED:
+        return RuleVerdict(LAUNCHES_RULE, COMPLIANT)
+    if result.state == UNABLE:
+        return RuleVerdict(
+            LAUNCHES_RULE, NOT_APPLICABLE, reason=f"{result.detail}; the timer's observation finds what runs"
+        )
+    if result.state == UNTRIED:
+        return RuleVerdict(LAUNCHES_RULE, UNKNOWN, reason=result.detail)
+    return RuleVerdict(
+        LAUNCHES_RULE, NONCOMPLIANT, (Finding("unit", units.LAUNCHES_UNIT, detail=result.detail),), drifted=True
+    )

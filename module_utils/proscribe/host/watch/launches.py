@@ -13,18 +13,18 @@ import stat
 import sys
 from typing import Any
 
-from ..system import Host, escaped
+from ..system import Host, escape_text
 from .heartbeat import NOTICED, UNABLE, Heartbeat
 from .state import files
 
 # What the daemon consists of, each after those that it needs.
-NAMES = (
+DAEMON_MODULES = (
     *("fanotify", "inotify", "mounts", "prefilter", "marks", "proc_events", "process_users"),
     *("programs", "reported", "sources", "verifier", "waiting"),
 )
-BELOW = ("base.tuples", "base.elf", "base.program_places")
-LIGHT = (*BELOW, *(f"host.watch.starts.{name}" for name in NAMES))
-DAEMON = "host.watch.starts.daemon"
+BASE_MODULES = ("base.tuples", "base.elf", "base.program_places")
+LIGHT_MODULES = (*BASE_MODULES, *(f"host.watch.starts.{name}" for name in DAEMON_MODULES))
+DAEMON_MODULE = "host.watch.starts.daemon"
 PACKAGES = ("base", "host", "host.watch", "host.watch.starts")
 # Loads these modules out of an unnamed file, and runs the last one: what its process needs, and nothing else.
 LOADER = """\
@@ -49,57 +49,61 @@ last.run(sys.argv[2:])
 """
 
 
-def main(host: Host) -> None:
+def run_launches(host: Host) -> None:
     """Notice starts and end what is restricted, until a signal ends this process."""
     if stat.S_ISSOCK(os.fstat(0).st_mode):
-        from .serving import serve
-        from .verifying import Verifying
+        from .serving import serve_requests
+        from .verifying import LaunchVerifier
 
-        serve(Verifying(Host), 0)
+        serve_requests(LaunchVerifier(Host), 0)
         return
-    command = _command()
-    parts = _parts()
-    if parts:
-        _become_light(parts, command)
-    from .starts.daemon import run  # where the code is not to be had as code, this process does it, with more memory
+    command = _read_command()
+    modules = _list_module_codes()
+    if modules:
+        _execute_daemon(modules, command)
+    from .starts.daemon import (
+        run_daemon,  # where the code is not to be had as code, this process does it, with more memory
+    )
 
-    run(command)
+    run_daemon(command)
 
 
-def status(host: Host, known: files.Settings) -> str:
+def describe_status(host: Host, settings: files.WatchSettings) -> str:
     """By what starts of programs are seen on a host, in words: tried now. Raises Unseen."""
-    heard = Heartbeat(host).heard(known)
-    if heard.state == NOTICED:
-        unseen = escaped(heard.fields.get("unseen", ""))
-        more = f"; not on {unseen}, which only the timer sees" if unseen else ""
-        return f"starts of programs are noticed by {escaped(heard.fields['by'])}{more}"
-    what = f"{heard.detail}; the timer's observation finds what runs"
-    return what if heard.state == UNABLE else f"starts of programs are not noticed now: the daemon {what}"
+    result = Heartbeat(host).wait_for_result(settings)
+    if result.state == NOTICED:
+        unseen_types = escape_text(result.fields.get("unseen", ""))
+        blind_spots = f"; not on {unseen_types}, which only the timer sees" if unseen_types else ""
+        return f"starts of programs are noticed by {escape_text(result.fields['by'])}{blind_spots}"
+    description = f"{result.detail}; the timer's observation finds what runs"
+    return (
+        description if result.state == UNABLE else f"starts of programs are not noticed now: the daemon {description}"
+    )
 
 
-def _command() -> list[str]:
+def _read_command() -> list[str]:
     """The command that this process was started by, with the very Python that runs it."""
     with open("/proc/self/cmdline", "rb") as stream:
         words = stream.read().split(b"\0")[:-1]
     return [sys.executable, *map(os.fsdecode, words[1:])]
 
 
-def _parts() -> list[tuple[str, Any, bool]]:
+def _list_module_codes() -> list[tuple[str, Any, bool]]:
     """The code of the daemon's modules: (name, code, whether it is a package); [] where their loader has none."""
-    top = __name__.rpartition(".host.watch.")[0]
-    above = (top.rsplit(".", count)[0] for count in range(top.count("."), 0, -1))
-    packages = [*above, top, *(f"{top}.{name}" for name in PACKAGES)]
-    names = [*packages, *(f"{top}.{name}" for name in (*LIGHT, DAEMON))]
-    found = []
+    top_package = __name__.rpartition(".host.watch.")[0]
+    parent_packages = (top_package.rsplit(".", count)[0] for count in range(top_package.count("."), 0, -1))
+    packages = [*parent_packages, top_package, *(f"{top_package}.{name}" for name in PACKAGES)]
+    names = [*packages, *(f"{top_package}.{name}" for name in (*LIGHT_MODULES, DAEMON_MODULE))]
+    codes = []
     for name in names:
-        code = _code(name)
+        code = _find_module_code(name)
         if code is None:
             return []
-        found.append((name, code, name in packages))
-    return found
+        codes.append((name, code, name in packages))
+    return codes
 
 
-def _code(name: str) -> Any:
+def _find_module_code(name: str) -> Any:
     import importlib
 
     spec = importlib.import_module(name).__spec__
@@ -110,11 +114,11 @@ def _code(name: str) -> Any:
     return loader.get_code(name) if hasattr(loader, "get_code") else None
 
 
-def _become_light(parts: list[tuple[str, Any, bool]], command: list[str]) -> None:
+def _execute_daemon(modules: list[tuple[str, Any, bool]], command: list[str]) -> None:
     """Replace this process by the daemon alone. Returns only where that is not possible."""
     try:
         descriptor = os.memfd_create("proscribe-launches", 0)
-        view = memoryview(marshal.dumps(parts))
+        view = memoryview(marshal.dumps(modules))
         while view:
             view = view[os.write(descriptor, view) :]
         os.lseek(descriptor, 0, os.SEEK_SET)

@@ -18,10 +18,10 @@ from ...model.finding import NONCOMPLIANT, REPAIRED, WATCH, WATCHER, list_correc
 from ...model.plan import add_cache as known_plan
 from ...model.plan import compute_once, has_hours_or_groups
 from ..controls.apps.requests.answers import NOTIFIED
-from ..system import ControlError, Host, Unseen
+from ..system import ControlError, Host, ObservationError
 from . import ssh_startups
-from .causes import by_cause
-from .correcting import LimitedChanges, correct_control, list_by_user, make_uncorrected
+from .causes import group_by_cause
+from .correcting import LimitedChanges, correct_control, list_uncorrected_by_user, make_uncorrected
 from .state import clock, effective, files, journal, pause, reservations
 from .state.summary import is_stale
 
@@ -33,311 +33,345 @@ if TYPE_CHECKING:
 
     Change = Callable[..., ChangeAnswer]
 
-MOST_UNWRITTEN = 50  # lines of the journal that wait for it to be writable
+MAX_UNWRITTEN_LINES = 50  # lines of the journal that wait for it to be writable
 
 
-class Operations(NamedTuple):
+class HostOperations(NamedTuple):
     """The two operations on a host, as run.py has them: what uses them is below it."""
 
     observe: Callable[..., tuple[ObservedRecord, list[str]]]
     change: Change
 
 
-class Observation:
+class OwnObservation:
     """One observation of a host by itself. `follows` is what is cached of the plan of this digest; `keep` caches it."""
 
-    def __init__(self, host: Host, known: files.Settings, operations: Operations) -> None:
-        self.host, self.known, self.operations = host, known, operations
-        self.before = files.state(host)
+    def __init__(self, host: Host, settings: files.WatchSettings, operations: HostOperations) -> None:
+        self.host, self.settings, self.operations = host, settings, operations
+        self.last_observation = files.read_last_observation(host)
         self.generation = reservations.read_generation(host)
         self.reservations = reservations.read_reservations(host)
-        self.reserved = self.reservations.list_in_force(host)
-        self.unmet = {*self.before.get("unmet", ()), *self.reservations.unmet}
-        self.reported: list[str] = []  # what is wrong and need not be written down again
-        self.unwritten: list[JournalLine] = []  # lines that the journal could not take
-        self.unsaved: list[str] = []  # why the record and the state of this observation are not on the disk
-        self.ended_early: list[JournalLine] | None = None  # lines of one that did not come to its end
+        self.reserved_controls = self.reservations.list_in_force(host)
+        self.unmet_rules = {*self.last_observation.get("unmet", ()), *self.reservations.unmet}
+        self.reported_defects: list[str] = []  # what is wrong and need not be written down again
+        self.unwritten_lines: list[JournalLine] = []  # lines that the journal could not take
+        self.save_failures: list[str] = []  # why the record and the state of this observation are not on the disk
+        self.lines_since_last: list[JournalLine] | None = None  # lines of one that did not come to its end
 
-    def run(self, plan: Plan) -> ObservedRecord:
+    def observe_and_correct(self, plan: Plan) -> ObservedRecord:
         """Observe and correct; the record. Raises ValueError for an unusable plan."""
         digest = str(plan["digest"])
-        self._write(self.before.get("unwritten", []))
+        self._write_lines(self.last_observation.get("unwritten", []))
         self._note_time()
         self._note_lost_lines()
-        earlier = self._note_change(plan, digest)
+        earlier_plan = self._note_plan_change(plan, digest)
         record, drifted = self._observe(plan)
-        for save in self.host.state_savers:
-            with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
-                save(False)  # no run: homes are read whole once in so many runs of the controller
-        wrong = list_correctable_rules(record, drifted)
-        if wrong:
+        for save_state in self.host.state_savers:
+            with contextlib.suppress(ControlError, ObservationError):  # a host where that cannot be only loses time
+                save_state(False)  # no run: homes are read whole once in so many runs of the controller
+        rules_in_error = list_correctable_rules(record, drifted)
+        if rules_in_error:
             self._require_current()
-        self._forgive_expired(wrong)
-        new = [rule for rule in wrong if rule not in self.before.get("drifted", ()) and rule not in self.unmet]
+        self._add_expired(rules_in_error)
+        new_rules = [
+            rule
+            for rule in rules_in_error
+            if rule not in self.last_observation.get("drifted", ()) and rule not in self.unmet_rules
+        ]
         # What only the plan forbids that has just taken effect has not drifted: it was as the one before had it.
-        turned = set(new) - self._by_earlier_plan(earlier, new)
-        self._note_drift(record, [rule for rule in new if rule not in turned])
+        newly_forbidden = set(new_rules) - self._filter_by_earlier_plan(earlier_plan, new_rules)
+        self._note_drift(record, [rule for rule in new_rules if rule not in newly_forbidden])
         uncorrected: list[UncorrectedControl] = []
-        if drifted and not pause.active(self.host):
-            uncorrected = self._correct(plan, drifted)
+        if drifted and not pause.read_active_pause(self.host):
+            uncorrected = self._correct_controls(plan, drifted)
             self._report_uncorrected(uncorrected)
-            after, _ = self._observe(plan)
+            corrected_record, _ = self._observe(plan)
             self._require_current()
-            no_drift = turned | self.unmet
-            was: ObservedRecord = {
+            without_drift = newly_forbidden | self.unmet_rules
+            drifted_record: ObservedRecord = {
                 **record,
-                "rules": [rule for rule in record["rules"] if rule["rule"] not in no_drift],
+                "rules": [rule for rule in record["rules"] if rule["rule"] not in without_drift],
             }
-            right = set(wrong) - set(list_correctable_rules(after, drifted))
-            record = mark_repaired_rules(was, after)
+            corrected_rules = set(rules_in_error) - set(list_correctable_rules(corrected_record, drifted))
+            record = mark_repaired_rules(drifted_record, corrected_record)
             repaired = {rule["rule"] for rule in record["rules"] if rule["state"] == REPAIRED}
-            if corrected := [rule for rule in wrong if rule in repaired and rule not in no_drift]:
-                self._journal("corrected", rules=corrected)
-            wrong = [rule for rule in wrong if rule not in (right & no_drift) | repaired]
-        self._note_drift(record, [rule for rule in wrong if rule in turned])
+            if corrected := [rule for rule in rules_in_error if rule in repaired and rule not in without_drift]:
+                self._write_event("corrected", rules=corrected)
+            rules_in_error = [
+                rule for rule in rules_in_error if rule not in (corrected_rules & without_drift) | repaired
+            ]
+        self._note_drift(record, [rule for rule in rules_in_error if rule in newly_forbidden])
         self._note_damage(record)
         self._note_full_sshd()
-        self._notify(plan)
-        self._store(record, digest, wrong, uncorrected)
-        with contextlib.suppress(ControlError, Unseen):  # the next observation does it
-            reservations.take_over(self.host, self.generation)
+        self._notify_users(plan)
+        self._store_result(record, digest, rules_in_error, uncorrected)
+        with contextlib.suppress(ControlError, ObservationError):  # the next observation does it
+            reservations.forget_expired(self.host, self.generation)
         return record
 
     def _observe(self, plan: Plan) -> tuple[ObservedRecord, list[str]]:
         """Observe the host; of controls that a run has reserved, nothing is known and nothing has drifted."""
         record, drifted = self.operations.observe(self.host, plan)
-        if not self.reserved:
+        if not self.reserved_controls:
             return record, drifted
-        drifted = [name for name in drifted if name not in self.reserved]
-        return reservations.mark_reserved(record, self.reserved), drifted
+        drifted = [name for name in drifted if name not in self.reserved_controls]
+        return reservations.mark_reserved(record, self.reserved_controls), drifted
 
     def _require_current(self) -> None:
         """Raise Superseded where a run has begun or ended to change this host since this observation began."""
-        if reservations.read_generation(self.host) != self.generation or files.settings(self.host) != self.known:
-            raise reservations.Superseded
+        if (
+            reservations.read_generation(self.host) != self.generation
+            or files.read_settings(self.host) != self.settings
+        ):
+            raise reservations.SupersededError
 
-    def _forgive_expired(self, wrong: list[str]) -> None:
+    def _add_expired(self, rules_in_error: list[str]) -> None:
         """Count rules as unmet that a run left as they are by another plan, and did not come to its end."""
-        expired = self.reservations.controls.keys() - self.reserved.keys()
-        self.unmet |= {rule for rule in wrong if rule.partition("/")[0] in expired}
+        expired = self.reservations.controls.keys() - self.reserved_controls.keys()
+        self.unmet_rules |= {rule for rule in rules_in_error if rule.partition("/")[0] in expired}
 
-    def _note_change(self, plan: Plan, digest: str) -> Plan | None:
+    def _note_plan_change(self, plan: Plan, digest: str) -> Plan | None:
         """Write down that since the last own observation another plan has taken effect, or an hour of a waiver has
         begun or ended. Returns the plan as it was then, None where it was the same.
         """
-        earlier, last = self.before.get("plan", digest), self.before.get("clock")
-        if earlier != digest:
-            self._journal("plan", plan=digest)
-            return self._stored_before(digest, earlier)
-        if last is None or not compute_once(plan, "has hours or groups", lambda: has_hours_or_groups(plan)):
+        earlier_digest, last_moment = self.last_observation.get("plan", digest), self.last_observation.get("clock")
+        if earlier_digest != digest:
+            self._write_event("plan", plan=digest)
+            return self._read_earlier_plan(digest, earlier_digest)
+        if last_moment is None or not compute_once(plan, "has hours or groups", lambda: has_hours_or_groups(plan)):
             return None
         from ...model.plan_hours import compare_openness, resolve_hours
 
         time.tzset()
-        was, now = (resolve_hours(plan, time.localtime(moment)) for moment in (last, self.host.clock()))
-        opened, closed = compare_openness(was, now)
+        earlier_plan, current_plan = (
+            resolve_hours(plan, time.localtime(moment)) for moment in (last_moment, self.host.clock())
+        )
+        opened, closed = compare_openness(earlier_plan, current_plan)
         if not opened and not closed:
             return None
-        self._journal("hours", opened=opened, closed=closed)
-        return was
+        self._write_event("hours", opened=opened, closed=closed)
+        return earlier_plan
 
-    def _stored_before(self, digest: str, earlier: str) -> Plan | None:
+    def _read_earlier_plan(self, digest: str, earlier_digest: str) -> Plan | None:
         """The plan that was in effect before another one followed it; None where a run has brought that, or nobody
         knows.
         """
-        plans = self.known.plans()
-        if digest == self.known.plan:
+        plans = self.settings.list_digests()
+        if digest == self.settings.plan:
             return None
-        if earlier not in plans:  # a run has brought others since the last own observation
-            earlier = plans[plans.index(digest) - 1]
-        with contextlib.suppress(files.Damaged, Unseen):
-            return known_plan(effective.stored(self.host, self.known, earlier), {})
+        if earlier_digest not in plans:  # a run has brought others since the last own observation
+            earlier_digest = plans[plans.index(digest) - 1]
+        with contextlib.suppress(files.DamagedFileError, ObservationError):
+            return known_plan(effective.read_stored_plan(self.host, self.settings, earlier_digest), {})
         return None
 
-    def _by_earlier_plan(self, earlier: Plan | None, wrong: list[str]) -> set[str]:
+    def _filter_by_earlier_plan(self, earlier_plan: Plan | None, rules_in_error: list[str]) -> set[str]:
         """Of rules that are wrong, those that are so by the earlier plan, too; all of them where there is none."""
-        if not wrong or earlier is None:
-            return set(wrong)
+        if not rules_in_error or earlier_plan is None:
+            return set(rules_in_error)
         try:
-            return set(list_correctable_rules(*self.operations.observe(self.host, earlier)))
-        except (ControlError, Unseen, ValueError):
-            return set(wrong)
+            return set(list_correctable_rules(*self.operations.observe(self.host, earlier_plan)))
+        except (ControlError, ObservationError, ValueError):
+            return set(rules_in_error)
 
     def _note_drift(self, record: ObservedRecord, rules: list[str]) -> None:
-        for cause, together in by_cause(record, rules):
-            self._journal("drift", rules=together, users=record.get("logged_in", []), cause=cause)
+        for cause, cause_rules in group_by_cause(record, rules):
+            self._write_event("drift", rules=cause_rules, users=record.get("logged_in", []), cause=cause)
 
     def _note_lost_lines(self) -> None:
         """Write down that the journal has lost lines that the last own observation saw in it."""
-        if journal.has_lost_lines(self.host, self.before.get("journal", []), self.before.get("last", "")):
+        if journal.has_lost_lines(
+            self.host, self.last_observation.get("journal", []), self.last_observation.get("last", "")
+        ):
             detail = f"file {journal.JOURNAL}: lines that were in it are gone"
-            self._journal("drift", rules=["watch/watcher"], users=[], cause=detail)
+            self._write_event("drift", rules=["watch/watcher"], users=[], cause=detail)
 
     def _note_time(self) -> None:
         try:
-            back = clock.advance(self.host)
-        except (ControlError, Unseen):
-            back = 0
-        if back and self._fresh("clock"):
-            self._journal("clock", back=back)
-        renewed = files.renewed(self.host)
-        if is_stale(self.host, self.known.max_age, renewed) and self._fresh("stale"):
-            self._journal("stale", renewed=renewed or format_timestamp(0))
-        if "stale" in self.before.get("reported", ()) and "stale" not in self.reported:
-            self._journal("renewed")
+            seconds_back = clock.update_clock(self.host)
+        except (ControlError, ObservationError):
+            seconds_back = 0
+        if seconds_back and self._note_if_new("clock"):
+            self._write_event("clock", back=seconds_back)
+        renewal_time = files.read_renewal_time(self.host)
+        if is_stale(self.host, self.settings.max_age, renewal_time) and self._note_if_new("stale"):
+            self._write_event("stale", renewed=renewal_time or format_timestamp(0))
+        if "stale" in self.last_observation.get("reported", ()) and "stale" not in self.reported_defects:
+            self._write_event("renewed")
 
     def _note_damage(self, record: ObservedRecord) -> None:
         """Of the watcher itself, what is still wrong: a run repairs it, as it is not on the host a second time."""
         for rule in record["rules"]:
             if rule["rule"] == WATCHER and rule["state"] == NONCOMPLIANT:
                 for finding in rule["findings"]:
-                    if self._fresh(f"damaged {finding['path'] or finding['id']}"):
-                        self._journal("damaged", file=finding["path"] or finding["id"])
+                    if self._note_if_new(f"damaged {finding['path'] or finding['id']}"):
+                        self._write_event("damaged", file=finding["path"] or finding["id"])
 
     def _note_full_sshd(self) -> None:
         """Write down that sshd refuses connections, and that it takes them again: no run gets through to see it."""
         message = ""
         users: list[str] = []
-        with contextlib.suppress(ControlError, Unseen):
+        with contextlib.suppress(ControlError, ObservationError):
             message, users = ssh_startups.find_full_sshd(self.host)
-        if message and self._fresh(ssh_startups.RULE):
-            self._journal("drift", rules=[ssh_startups.RULE], users=users, cause=message)
-        elif not message and ssh_startups.RULE in self.before.get("reported", ()):
-            self._journal("corrected", rules=[ssh_startups.RULE])
+        if message and self._note_if_new(ssh_startups.SSH_RULE):
+            self._write_event("drift", rules=[ssh_startups.SSH_RULE], users=users, cause=message)
+        elif not message and ssh_startups.SSH_RULE in self.last_observation.get("reported", ()):
+            self._write_event("corrected", rules=[ssh_startups.SSH_RULE])
 
-    def _fresh(self, what: str) -> bool:
+    def _note_if_new(self, defect: str) -> bool:
         """Whether something that is so was not so the last time."""
-        self.reported.append(what)
-        return what not in self.before.get("reported", ())
+        self.reported_defects.append(defect)
+        return defect not in self.last_observation.get("reported", ())
 
-    def _journal(self, event: str, **fields: Any) -> None:
+    def _write_event(self, event: str, **fields: Any) -> None:
         """Write an event down, once: an observation that was killed may have done so before its end."""
         if event == "drift":
-            fields["rules"] = [rule for rule in fields["rules"] if not self._is_open(rule)]
+            fields["rules"] = [rule for rule in fields["rules"] if not self._is_drift_open(rule)]
             if not fields["rules"]:
                 return
         elif event != "corrected":
-            last: Any = next((line for line in reversed(self._of_killed()) if line["event"] == event), None)
-            if last and (event == "clock" or {**last, **fields} == last):  # the clock is behind by less by now
+            last_line: Any = next(
+                (line for line in reversed(self._read_lines_since_last()) if line["event"] == event), None
+            )
+            if last_line and (
+                event == "clock" or {**last_line, **fields} == last_line
+            ):  # the clock is behind by less by now
                 return
         line: Any = {"at": format_timestamp(time.time()), "event": event, **fields}
-        self._write([line])
+        self._write_lines([line])
 
-    def _is_open(self, rule: str) -> bool:
+    def _is_drift_open(self, rule: str) -> bool:
         """Whether an observation that was killed wrote down that a rule drifted, and not that it was corrected."""
-        lines = [one for one in self._of_killed() if one["event"] in ("drift", "corrected") and rule in one["rules"]]
+        lines = [
+            line
+            for line in self._read_lines_since_last()
+            if line["event"] in ("drift", "corrected") and rule in line["rules"]
+        ]
         return bool(lines) and lines[-1]["event"] == "drift"
 
-    def _of_killed(self) -> list[JournalLine]:
+    def _read_lines_since_last(self) -> list[JournalLine]:
         """The lines that were written since the last observation that came to its end."""
-        if self.ended_early is None:
-            last = self.before.get("last", "")
+        if self.lines_since_last is None:
+            last_moment = self.last_observation.get("last", "")
             lines: list[JournalLine] = []
-            with contextlib.suppress(Unseen):
-                lines = journal.read(self.host)[0]
-            self.ended_early = [line for line in lines if line["at"] > last]
-        return self.ended_early
+            with contextlib.suppress(ObservationError):
+                lines = journal.read_journal(self.host)[0]
+            self.lines_since_last = [line for line in lines if line["at"] > last_moment]
+        return self.lines_since_last
 
-    def _write(self, lines: Sequence[JournalLine]) -> None:
+    def _write_lines(self, lines: Sequence[JournalLine]) -> None:
         """Have lines in the journal. A full disk does not keep a host from being corrected: they wait."""
         for line in lines:
-            fields = {name: value for name, value in line.items() if name not in ("at", "event")}
+            fields = {name: content for name, content in line.items() if name not in ("at", "event")}
             try:
                 journal.write_down(self.host, str(line.get("event")), fields, str(line.get("at")))
-            except (ControlError, Unseen):
-                self.unwritten.append(line)
+            except (ControlError, ObservationError):
+                self.unwritten_lines.append(line)
             except (ValueError, TypeError):  # no line, in what an earlier observation left
                 continue
 
-    def _correct(self, plan: Plan, names: list[str]) -> list[UncorrectedControl]:
+    def _correct_controls(self, plan: Plan, names: list[str]) -> list[UncorrectedControl]:
         """Correct controls, each by itself. Return what was not corrected, with the reasons."""
         uncorrected: list[UncorrectedControl] = []
         for name in names:
-            doing = LimitedChanges()
+            limited_changes = LimitedChanges()
             try:
                 if name == WATCH:
                     from .restoring import restore
 
-                    restore(self.host, self.known)
+                    restore(self.host, self.settings)
                 else:
                     change = partial(self.operations.change, begin=self._require_current)
-                    correct_control(self.host, plan, name, change, doing)
-            except (ControlError, Unseen, ValueError, OSError) as error:
+                    correct_control(self.host, plan, name, change, limited_changes)
+            except (ControlError, ObservationError, ValueError, OSError) as error:
                 self._require_current()  # it was refused for that, if so
                 uncorrected.append(make_uncorrected(name, "", str(error)))
-            uncorrected += list_by_user(name, doing.left)
+            uncorrected += list_uncorrected_by_user(name, limited_changes.unchanged)
         return uncorrected
 
     def _report_uncorrected(self, uncorrected: list[UncorrectedControl]) -> None:
         """Write down what is not corrected and was so far, once. The rule watch/corrections has it until it is."""
-        before = self.before.get("uncorrected", [])
-        users = {(entry["control"], entry["user"]) for entry in before if entry["user"]}
+        earlier_uncorrected = self.last_observation.get("uncorrected", [])
+        users = {(entry["control"], entry["user"]) for entry in earlier_uncorrected if entry["user"]}
         for entry in uncorrected:
             # What a user's own tool prints may differ each time.
-            if entry not in before and (entry["control"], entry["user"]) not in users:
+            if entry not in earlier_uncorrected and (entry["control"], entry["user"]) not in users:
                 message = f"{entry['user']}: {entry['reason']}" if entry["user"] else entry["reason"]
-                self._journal("failed", control=entry["control"], message=message)
-        if uncorrected != before:
-            with contextlib.suppress(ControlError, Unseen):  # the next observation tries again
-                self.host.write(files.STATE, format_json({**self.before, "uncorrected": uncorrected}), 0o600)
+                self._write_event("failed", control=entry["control"], message=message)
+        if uncorrected != earlier_uncorrected:
+            with contextlib.suppress(ControlError, ObservationError):  # the next observation tries again
+                self.host.write_file(
+                    files.STATE_PATH, format_json({**self.last_observation, "uncorrected": uncorrected}), 0o600
+                )
 
-    def _notify(self, plan: Plan) -> None:
+    def _notify_users(self, plan: Plan) -> None:
         """Notify users of answers to their requests, and of waivers that open, end soon, or have ended."""
-        with contextlib.suppress(ControlError, Unseen):
-            if plan.get("answers") or plan.get("waivers") or self.host.stat(NOTIFIED):
+        with contextlib.suppress(ControlError, ObservationError):
+            if plan.get("answers") or plan.get("waivers") or self.host.find_entry(NOTIFIED):
                 from ..controls.apps.requests.notifications import deliver, due
 
-                for message in due(self.host, plan, clock.effective(self.host)):
+                for message in due(self.host, plan, clock.read_effective_time(self.host)):
                     deliver(self.host, [message])
-                    self._journal("notified", **message[2])
+                    self._write_event("notified", **message[2])
 
-    def _store(
-        self, record: ObservedRecord, digest: str, wrong: list[str], uncorrected: list[UncorrectedControl]
+    def _store_result(
+        self, record: ObservedRecord, digest: str, rules_in_error: list[str], uncorrected: list[UncorrectedControl]
     ) -> None:
-        waiting, self.unwritten = self.unwritten, []
-        self._write(waiting)  # what was corrected may have made room
-        given: LastObservation = {
+        waiting_lines, self.unwritten_lines = self.unwritten_lines, []
+        self._write_lines(waiting_lines)  # what was corrected may have made room
+        state: LastObservation = {
             "last": format_timestamp(time.time()),
             "plan": digest,
-            "drifted": [*wrong, *(rule for rule in self.before.get("drifted", ()) if _control(rule) in self.reserved)],
+            "drifted": [
+                *rules_in_error,
+                *(
+                    rule
+                    for rule in self.last_observation.get("drifted", ())
+                    if _parse_control(rule) in self.reserved_controls
+                ),
+            ],
             "uncorrected": uncorrected,
-            "unmet": [rule for rule in self.unmet if rule in wrong or _control(rule) in self.reserved],
-            "reported": self.reported,
+            "unmet": [
+                rule
+                for rule in self.unmet_rules
+                if rule in rules_in_error or _parse_control(rule) in self.reserved_controls
+            ],
+            "reported": self.reported_defects,
             "clock": int(self.host.clock()),
-            "up": clock.awake(),
-            "boot": clock.boot_id(self.host),
-            "journal": journal.extent(self.host),
+            "up": clock.read_awake_seconds(),
+            "boot": clock.read_boot_id(self.host),
+            "journal": journal.measure_journal(self.host),
         }
-        if self.unwritten:
-            given["unwritten"] = self.unwritten[:MOST_UNWRITTEN]
-        for path, content in ((files.STATE, given), (files.RECORD, record)):
+        if self.unwritten_lines:
+            state["unwritten"] = self.unwritten_lines[:MAX_UNWRITTEN_LINES]
+        for path, content in ((files.STATE_PATH, state), (files.RECORD_PATH, record)):
             try:
-                self.host.write(path, format_json(content), 0o600)
-            except (ControlError, Unseen) as error:
-                self.unsaved.append(str(error))
-        if self.unwritten:
-            self.unsaved.append(f"{len(self.unwritten)} lines cannot be written to {journal.JOURNAL}")
+                self.host.write_file(path, format_json(content), 0o600)
+            except (ControlError, ObservationError) as error:
+                self.save_failures.append(str(error))
+        if self.unwritten_lines:
+            self.save_failures.append(f"{len(self.unwritten_lines)} lines cannot be written to {journal.JOURNAL}")
 
 
-def _control(rule: str) -> str:
+def _parse_control(rule: str) -> str:
     return rule.partition("/")[0]
 
 
-def observed(
+def observe_host(
     host: Host,
-    known: files.Settings,
-    operations: Operations,
-    cached: Callable[[str], Any],
-    keep: Callable[[str, Any], None],
+    settings: files.WatchSettings,
+    operations: HostOperations,
+    read_cached: Callable[[str], Any],
+    cache_plan: Callable[[str, Any], None],
 ) -> list[str]:
-    """Observe and correct by the plan in effect; why what was seen is not all on the disk. `cached` gives (plan,
-    follows) of a digest, or None; `keep` caches such. Raises Damaged, Unseen and ValueError.
+    """Observe and correct by the plan in effect; why what was seen is not all on the disk. `read_cached` gives (plan,
+    follows) of a digest, or None; `cache_plan` caches such. Raises Damaged, Unseen and ValueError.
     """
-    digest = known.in_effect(format_timestamp(clock.that_does_not_go_back(host).clock()))
-    plan, follows = cached(digest) or (effective.stored(host, known, digest), {})
-    count = len(follows)
-    observation = Observation(host, known, operations)
-    observation.run(known_plan(plan, follows))
-    if len(follows) != count or not count:
-        keep(digest, (plan, follows))
-    return observation.unsaved
+    digest = settings.find_digest_in_effect(format_timestamp(clock.use_monotonic_clock(host).clock()))
+    plan, follows = read_cached(digest) or (effective.read_stored_plan(host, settings, digest), {})
+    cached_count = len(follows)
+    observation = OwnObservation(host, settings, operations)
+    observation.observe_and_correct(known_plan(plan, follows))
+    if len(follows) != cached_count or not cached_count:
+        cache_plan(digest, (plan, follows))
+    return observation.save_failures

@@ -8,47 +8,57 @@ import contextlib
 from typing import Collection
 
 from ...model.finding import WATCHER
-from ..audit_program import installable
+from ..audit_program import format_program
 from ..controls.applying import carry_out
 from ..controls.base import Action, Changes
 from ..system import Host
-from ..system.sessions import users
+from ..system.sessions import list_logged_in_users
 from . import units
-from .causes import named
-from .installed import wrong_units
-from .installing import in_place, linked, own_programs, starting
+from .causes import describe_findings
+from .installed import list_wrong_units
+from .installing import make_link_actions, make_programs, make_start_actions, make_write_actions
 from .program_text import WATCH_TEXT
 from .state import files, journal
-from .state.reservations import Superseded, is_being_installed
+from .state.reservations import SupersededError, is_being_installed
 
-READY_WITHIN = 20.0  # seconds in which the daemon has read the plan; a run waits longer, and this comes again
+READY_TIMEOUT_SECONDS = 20.0  # seconds in which the daemon has read the plan; a run waits longer, and this comes again
 
 
-def restore(host: Host, known: files.Settings, names: Collection[str] = units.ALL) -> list[str]:
+def restore(host: Host, settings: files.WatchSettings, names: Collection[str] = units.ALL_UNITS) -> list[str]:
     """Restore the watcher, of its units these; what was done. Raises ControlError, Unseen and Damaged."""
-    with host.exclusive():
-        if files.settings(host) != known:
-            raise Superseded  # a run has installed another watch while this one waited for its turn
-        actions = [*_programs(host, known), *linked(host), *starting(host, known, names, READY_WITHIN)]
+    with host.lock_host():
+        if files.read_settings(host) != settings:
+            raise SupersededError  # a run has installed another watch while this one waited for its turn
+        actions = [
+            *_make_program_actions(host, settings),
+            *make_link_actions(host),
+            *make_start_actions(host, settings, names, READY_TIMEOUT_SECONDS),
+        ]
         return list(carry_out(Changes(actions))["done"])
 
 
-def _programs(host: Host, known: files.Settings) -> list[Action]:
+def _make_program_actions(host: Host, settings: files.WatchSettings) -> list[Action]:
     """What puts the programs in place, as far as they are those that were installed."""
-    made = own_programs(installable(WATCH_TEXT).encode())
-    return in_place(host, {path: text for path, text in made.items() if files.hash_of(text) == known.files.get(path)})
-
-
-def restored(host: Host, known: files.Settings, names: Collection[str]) -> None:
-    """Restore units that are found wrong, and write that down: for who observes nothing else. Raises as `restore`."""
-    texts = {name: text for name, text in units.texts(known.every).items() if name in names}
-    found = list(wrong_units(host, texts))
-    if not found or is_being_installed(host) or files.settings(host) != known:
-        return  # a run that is installing the watch is no tampering
-    journal.append(
-        host, "drift", rules=[WATCHER], users=users(host), cause=named([one.convert_to_dict() for one in found])
+    programs = make_programs(format_program(WATCH_TEXT).encode())
+    return make_write_actions(
+        host, {path: text for path, text in programs.items() if files.hash_content(text) == settings.files.get(path)}
     )
-    with contextlib.suppress(Superseded):
-        restore(host, known, names)
-    if not list(wrong_units(host, texts)):
-        journal.append(host, "corrected", rules=[WATCHER])
+
+
+def restore_units(host: Host, settings: files.WatchSettings, names: Collection[str]) -> None:
+    """Restore units that are found wrong, and write that down: for who observes nothing else. Raises as `restore`."""
+    texts = {name: text for name, text in units.make_unit_texts(settings.every).items() if name in names}
+    findings = list(list_wrong_units(host, texts))
+    if not findings or is_being_installed(host) or files.read_settings(host) != settings:
+        return  # a run that is installing the watch is no tampering
+    journal.append_event(
+        host,
+        "drift",
+        rules=[WATCHER],
+        users=list_logged_in_users(host),
+        cause=describe_findings([finding.convert_to_dict() for finding in findings]),
+    )
+    with contextlib.suppress(SupersededError):
+        restore(host, settings, names)
+    if not list(list_wrong_units(host, texts)):
+        journal.append_event(host, "corrected", rules=[WATCHER])

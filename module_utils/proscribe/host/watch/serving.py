@@ -13,64 +13,64 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ...model.types.watch import VerifierVerdicts
-    from .attempts import Attempts
-    from .ending import Endings
+    from .attempts import AttemptCounter
+    from .ending import ProcessTerminations
 
-    class Verifying(Protocol):
+    class RequestHandler(Protocol):
         """What answers (verifying.py)."""
 
-        attempts: Attempts
-        endings: Endings
+        attempts: AttemptCounter
+        endings: ProcessTerminations
 
-        def answer(self, request: Any) -> VerifierVerdicts: ...
+        def process_request(self, request: Any) -> VerifierVerdicts: ...
 
-        def due(self) -> float | None: ...
+        def get_due_time(self) -> float | None: ...
 
-        def proceed(self, now: float) -> None: ...
-
-
-LINGERS = 70.0  # seconds without a request; longer than what is counted waits to be written
+        def process_due(self, now: float) -> None: ...
 
 
-def serve(verifying: Verifying, descriptor: int) -> None:
+IDLE_TIMEOUT_SECONDS = 70.0  # seconds without a request; longer than what is counted waits to be written
+
+
+def serve_requests(verifier: RequestHandler, descriptor: int) -> None:
     """Answer requests on a socket until nobody is there, or nobody wanted anything for a while."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the service ends with the daemon; what was counted is written first
     channel = _socket.socket(fileno=descriptor)
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    end = time.monotonic() + LINGERS
+    deadline = time.monotonic() + IDLE_TIMEOUT_SECONDS
     while True:
         now = time.monotonic()
-        until = min(end, verifying.due() or end)
+        until = min(deadline, verifier.get_due_time() or deadline)
         if poll.poll(max(0.0, until - now) * 1000 + 1):
-            request = _request(channel)
+            request = _receive_request(channel)
             if request is None:
                 break
-            content = marshal.dumps(dict(verifying.answer(request)))
+            content = marshal.dumps(dict(verifier.process_request(request)))
             channel.sendall(len(content).to_bytes(4, "little") + content)
-            end = time.monotonic() + LINGERS
+            deadline = time.monotonic() + IDLE_TIMEOUT_SECONDS
         now = time.monotonic()
-        verifying.proceed(now)
-        if now >= end and not verifying.endings:
+        verifier.process_due(now)
+        if now >= deadline and not verifier.endings:
             break
-    while verifying.endings:
+    while verifier.endings:
         time.sleep(0.02)
-        verifying.proceed(time.monotonic())
-    verifying.attempts.proceed(time.monotonic(), all_of_it=True)
+        verifier.process_due(time.monotonic())
+    verifier.attempts.write_due_counts(time.monotonic(), writes_all=True)
 
 
-def _request(channel: Any) -> Any:
+def _receive_request(channel: Any) -> Any:
     """The next request; None at the end."""
-    head = _exactly(channel, 4)
-    body = _exactly(channel, int.from_bytes(head, "little")) if head else b""
+    head = _receive_bytes(channel, 4)
+    body = _receive_bytes(channel, int.from_bytes(head, "little")) if head else b""
     return marshal.loads(body) if body else None
 
 
-def _exactly(channel: Any, size: int) -> bytes:
-    found = b""
-    while len(found) < size:
-        piece = channel.recv(size - len(found))
+def _receive_bytes(channel: Any, size: int) -> bytes:
+    content = b""
+    while len(content) < size:
+        piece = channel.recv(size - len(content))
         if not piece:
             return b""
-        found += piece
-    return found
+        content += piece
+    return content

@@ -5,39 +5,43 @@ from __future__ import annotations
 from typing import Iterator
 
 from ...base.duration import format_duration
-from ..system import Host, escaped
+from ..system import Host, escape_text
 from . import launches
 from .state import effective, files
 from .state.reservations import explain_reservation, read_reservations
-from .state.summary import summary
+from .state.summary import summarise_watch
 
-LAST = 5  # incidents that are shown
+MAX_SHOWN_INCIDENTS = 5  # incidents that are shown
 
 
-def status(host: Host, known: files.Settings) -> str:
+def format_status(host: Host, settings: files.WatchSettings) -> str:
     """A few lines for people. Raises Damaged, Unseen and ControlError."""
-    return "".join(f"{escaped(line)}\n" for line in _lines(host, known))
+    return "".join(f"{escape_text(line)}\n" for line in _list_status_lines(host, settings))
 
 
-def _lines(host: Host, known: files.Settings) -> Iterator[str]:
-    plan = effective.plan_in_effect(host, known)
-    seen = summary(host, plan)
-    yield f"observes this host every {format_duration(known.every)}; last {seen['last'] or 'never'}"
+def _list_status_lines(host: Host, settings: files.WatchSettings) -> Iterator[str]:
+    plan = effective.read_plan_in_effect(host, settings)
+    watch_summary = summarise_watch(host, plan)
+    yield f"observes this host every {format_duration(settings.every)}; last {watch_summary['last'] or 'never'}"
     yield f"plan {plan['digest']}"
-    age = "stale: " if seen["stale"] else ""
-    yield f"{age}renewed by a run {seen['renewed'] or 'at an unknown time'}, to be renewed every {format_duration(known.max_age)}"
-    if known.chain:
-        yield f"other plans take effect {', '.join(at for at, _ in known.chain)}"
-    yield str(launches.status(host, known))
-    if "frozen" in seen:
-        pause = seen["frozen"]
+    stale_prefix = "stale: " if watch_summary["stale"] else ""
+    yield f"{stale_prefix}renewed by a run {watch_summary['renewed'] or 'at an unknown time'}, to be renewed every {format_duration(settings.max_age)}"
+    if settings.chain:
+        yield f"other plans take effect {', '.join(moment for moment, _ in settings.chain)}"
+    yield str(launches.describe_status(host, settings))
+    if "frozen" in watch_summary:
+        pause = watch_summary["frozen"]
         yield f"frozen until {pause['until']} by {pause['by']}: {pause['reason']}"
     for name, reservation in read_reservations(host).list_in_force(host).items():
         yield explain_reservation(name, reservation)
-    for one in reversed(seen["incidents"][-LAST:]):
-        more = f" and {number - 1} more rules" if (number := len(one["rules"]) + one["rules_left_out"]) > 1 else ""
-        times = f"drifted {one['times']} times, corrected {one['corrected']}, last {one['last']}"
-        yield f"{one['rules'][0]}{more}: {times}{': ' if one['cause'] else ''}{one['cause']}"
-    for ended in reversed(seen["ended"][-LAST:]):
-        whose = f"{ended['rule']}: {ended['program']} of {ended['user']}"
-        yield f"{whose} ended {ended['times']} times, last {ended['last']}"
+    for incident in reversed(watch_summary["incidents"][-MAX_SHOWN_INCIDENTS:]):
+        more_rules = (
+            f" and {rule_count - 1} more rules"
+            if (rule_count := len(incident["rules"]) + incident["rules_left_out"]) > 1
+            else ""
+        )
+        times = f"drifted {incident['times']} times, corrected {incident['corrected']}, last {incident['last']}"
+        yield f"{incident['rules'][0]}{more_rules}: {times}{': ' if incident['cause'] else ''}{incident['cause']}"
+    for ended_program in reversed(watch_summary["ended"][-MAX_SHOWN_INCIDENTS:]):
+        ended_text = f"{ended_program['rule']}: {ended_program['program']} of {ended_program['user']}"
+        yield f"{ended_text} ended {ended_program['times']} times, last {ended_program['last']}"

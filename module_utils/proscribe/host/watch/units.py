@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from ..system import WRITTEN_BY
-from ..system.units import CONFINED
+from ..system.units import CONFINEMENT
 from .state import files
 
-FOLDER = "/etc/systemd/system"
-TIMER = "proscribe-watch.timer"
-SERVICE = "proscribe-watch.service"
-LAUNCHES = "proscribe-launches.service"
-ENABLED = {  # the link that enables a unit
-    TIMER: f"{FOLDER}/timers.target.wants/{TIMER}",
-    LAUNCHES: f"{FOLDER}/multi-user.target.wants/{LAUNCHES}",
+UNIT_DIRECTORY = "/etc/systemd/system"
+TIMER_UNIT = "proscribe-watch.timer"
+SERVICE_UNIT = "proscribe-watch.service"
+LAUNCHES_UNIT = "proscribe-launches.service"
+ENABLING_LINKS = {  # the link that enables a unit
+    TIMER_UNIT: f"{UNIT_DIRECTORY}/timers.target.wants/{TIMER_UNIT}",
+    LAUNCHES_UNIT: f"{UNIT_DIRECTORY}/multi-user.target.wants/{LAUNCHES_UNIT}",
 }
-ALL = (TIMER, SERVICE, LAUNCHES)
-LIMIT = 3600  # seconds that one observation with its corrections may take
+ALL_UNITS = (TIMER_UNIT, SERVICE_UNIT, LAUNCHES_UNIT)
+OBSERVATION_TIMEOUT_SECONDS = 3600  # seconds that one observation with its corrections may take
 
 # It corrects what a run corrects: packages, files below /etc, firewalls, services. So this takes only what no run does.
-_HARDENED = """\
+_HARDENING = """\
 RestrictRealtime=yes
 LockPersonality=yes
 SystemCallArchitectures=native
@@ -31,20 +31,20 @@ CapabilityBoundingSet=~CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM
 
 # The daemon that notices starts reads programs and ends them, and changes nothing of the host. A view of the file
 # system of its own would hide starts on the mounts of others, so it has none.
-_CONFINED = f"""\
+_CONFINEMENT = f"""\
 CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_KILL CAP_NET_ADMIN CAP_SETGID
 CapabilityBoundingSet=CAP_SETUID CAP_SYS_ADMIN CAP_SYS_NICE CAP_SYS_PTRACE CAP_SYS_RESOURCE
 RestrictAddressFamilies=AF_UNIX AF_NETLINK
 SystemCallFilter=@system-service fanotify_init fanotify_mark
-{CONFINED}"""
+{CONFINEMENT}"""
 
 
-def texts(every: int) -> dict[str, str]:
+def make_unit_texts(every: int) -> dict[str, str]:
     """The texts of the units by name. `every` is in seconds."""
-    return {TIMER: _timer(every), SERVICE: _SERVICE_TEXT, LAUNCHES: _LAUNCHES_TEXT}
+    return {TIMER_UNIT: _format_timer(every), SERVICE_UNIT: _SERVICE_TEXT, LAUNCHES_UNIT: _LAUNCHES_TEXT}
 
 
-def _timer(every: int) -> str:
+def _format_timer(every: int) -> str:
     # Hosts that were installed by one run do not all begin at the same moment.
     return f"""\
 # {WRITTEN_BY}
@@ -66,34 +66,34 @@ _SERVICE_TEXT = f"""\
 # {WRITTEN_BY}
 [Unit]
 Description=Proscribe: observe this host, and correct what has drifted
-ConditionPathExists={files.SETTINGS}
+ConditionPathExists={files.SETTINGS_PATH}
 
 [Service]
 Type=oneshot
-ExecStart={files.PROGRAM} observe
+ExecStart={files.PROGRAM_PATH} observe
 UMask=0077
 Nice=10
 IOSchedulingClass=idle
-TimeoutStartSec={LIMIT}
+TimeoutStartSec={OBSERVATION_TIMEOUT_SECONDS}
 TimeoutStopSec=60
-{_HARDENED}"""
+{_HARDENING}"""
 
 _LAUNCHES_TEXT = f"""\
 # {WRITTEN_BY}
 [Unit]
 Description=Proscribe: end restricted programs when they start
-ConditionPathExists={files.SETTINGS}
+ConditionPathExists={files.SETTINGS_PATH}
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart={files.PROGRAM} launches
+ExecStart={files.PROGRAM_PATH} launches
 Restart=always
 RestartSec=5
 UMask=0077
 OOMScoreAdjust=-500
 MemoryMax=256M
 TasksMax=64
-{_CONFINED}
+{_CONFINEMENT}
 [Install]
 WantedBy=multi-user.target
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
-from ...host.system.types import escaped
+from ...host.system.types import escape_text
 
 Value = TypeVar("Value")
 
@@ -30,13 +30,13 @@ def truncate_text(text: str, max_length: int) -> str:
 def read_line(content: object, label: str, max_length: int = MAX_LINE_LENGTH) -> str:
     """Text for people, as one printable line: any space is a blank, what does not print is an escape."""
     text = _read_text(content, label, max_length)
-    return text if text.isprintable() else truncate_text(escaped(" ".join(text.split())), max_length)
+    return text if text.isprintable() else truncate_text(escape_text(" ".join(text.split())), max_length)
 
 
 def read_name(content: object, label: str, max_length: int = MAX_NAME_LENGTH) -> str:
     """A path, a package, a user: printable, with escapes for what does not print."""
     text = _read_text(content, label, max_length)
-    return text if text.isprintable() else truncate_text(escaped(text), max_length)
+    return text if text.isprintable() else truncate_text(escape_text(text), max_length)
 
 
 def read_lines(content: object, label: str, max_length: int) -> str:
@@ -44,7 +44,9 @@ def read_lines(content: object, label: str, max_length: int) -> str:
     text = _read_text(content, label, max_length)
     if text.isprintable():
         return text
-    return truncate_text("\n".join("\t".join(map(escaped, line.split("\t"))) for line in text.split("\n")), max_length)
+    return truncate_text(
+        "\n".join("\t".join(map(escape_text, line.split("\t"))) for line in text.split("\n")), max_length
+    )
 
 
 def read_optional(read: Callable[[object, str], str], content: object, label: str) -> str | None:
@@ -100,7 +102,7 @@ def read_list(
 def quote_content(content: object) -> str:
     """A value in a message, if it is a text; a host's other values may be of any size and depth."""
     return (
-        repr(truncate_text(escaped(content[:MAX_TOKEN_LENGTH]), 40))
+        repr(truncate_text(escape_text(content[:MAX_TOKEN_LENGTH]), 40))
         if isinstance(content, str)
         else f"a {type(content).__name__}"
     )

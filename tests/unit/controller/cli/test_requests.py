@@ -32,7 +32,7 @@ from proscribe.host.controls import apps
 from proscribe.host.controls.applying import carry_out
 from proscribe.host.controls.apps.requests import answers, command, command_text, notifications
 from proscribe.host.controls.apps.requests.notifications import due
-from proscribe.host.system import Host, Result
+from proscribe.host.system import Host, ToolResult
 from proscribe.wire.replies import results
 from recording import compare
 
@@ -59,7 +59,7 @@ class MadeHost(Host):
     privileged = True
 
     def answer(self, argv, **options):
-        return Result(1, "", "")
+        return ToolResult(1, "", "")
 
     def logs_in(self, user="wong"):
         path = Path(self.root, "run/systemd/sessions", user)
@@ -105,7 +105,7 @@ class Story:
         patch.setattr(program, "say", lambda text, where=1: self.spoken.append(text))
         self.shown = []
         patch.setattr(notifications, "notify", lambda host, text, uid=None: self.shown.append((text, uid)))
-        patch.setattr(notifications, "logged_in", lambda host: sorted(host.list("/run/systemd/sessions")))
+        patch.setattr(notifications, "logged_in", lambda host: sorted(host.list_directory("/run/systemd/sessions")))
         self.runs = 0
 
     @property
@@ -253,7 +253,7 @@ def test_from_refused_to_granted_to_closed(story):
     # A lift takes all of it away.
     carry_out(apps.lift(host, story.plan))
     for path in (command.COMMAND, "/etc/proscribe", "/var/lib/proscribe"):
-        assert host.stat(path) is None, path
+        assert host.find_entry(path) is None, path
 
 
 def test_a_refusal_reaches_its_user(story):
@@ -368,7 +368,7 @@ def test_an_organisation_may_do_without(story):
     del plan["controls"]["apps"]["settings"]["requests"]
     story.run()
     carry_out(apps.enforce(story.host, plan))
-    assert story.host.stat(command.COMMAND) is None and story.host.stat(command.KNOWN) is None
+    assert story.host.find_entry(command.COMMAND) is None and story.host.find_entry(command.KNOWN) is None
 
 
 def request(state="open", why="", waiver="", **changed):

@@ -29,7 +29,7 @@ from proscribe.controller.report.text.package_commands import COMMANDS
 from proscribe.controller.report.text.reinstalling import command, has_command, without_command
 from proscribe.controller.report.text.wording import Cause, causes, evidences, message, without_name
 from proscribe.host.controls.apps.quarantine import moving
-from proscribe.host.system import LIFT, WRITTEN_BY
+from proscribe.host.system import LIFT_COMMAND, WRITTEN_BY
 from proscribe.model.finding import Finding
 from proscribe.model.removed import RemovedPackage, read_removed_package
 from proscribe.wire import installation
@@ -312,8 +312,8 @@ def test_a_word_is_quoted_for_every_shell(word, line):
 
 
 def test_command_in_a_file_of_a_host_reaches_no_other_host():
-    assert LIFT.split()[:3] == ["./proscribe", "lift", "--limit"]
-    assert LIFT in WRITTEN_BY and LIFT in moving.SAID
+    assert LIFT_COMMAND.split()[:3] == ["./proscribe", "lift", "--limit"]
+    assert LIFT_COMMAND in WRITTEN_BY and LIFT_COMMAND in moving.SAID
     assert not re.search(r"proscribe lift(?! --limit)", WRITTEN_BY + moving.SAID)
     assert len(WRITTEN_BY) < 127  # nft takes no longer comment
 

@@ -23,11 +23,11 @@ from proscribe.host.controls.apps.requests.command import COMMAND, KNOWN
 from proscribe.host.controls.apps.running import Identity, Running
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.base import Action, Refusal
-from proscribe.host.system import ControlError, Host, Process, Result, Unseen
-from proscribe.host.system.budget import Budget
-from proscribe.host.system.forked import LIMITS, Limits
+from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult
+from proscribe.host.system.budget import ReadBudget
+from proscribe.host.system.forked import DEFAULT_LIMITS, WorkLimits
 from proscribe.host.watch import restricted
-from proscribe.host.watch.restricted import Restricted, Verified, sets
+from proscribe.host.watch.restricted import RestrictedPrograms, VerificationResult, make_prefilter_sets
 from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.model.finding import Finding
 
@@ -61,12 +61,12 @@ def test_script_that_fails_its_trial_is_not_put_into_dpkgs_configuration(host):
     Path(host.root + "/usr/libexec/proscribe/dpkg-gate").write_text("#!/bin/sh\nfi\n")
     with pytest.raises(ControlError, match="dpkg-gate"):
         last.apply()
-    assert host.stat("/etc/dpkg/dpkg.cfg.d/proscribe") is None
+    assert host.find_entry("/etc/dpkg/dpkg.cfg.d/proscribe") is None
 
 
 def test_program_that_this_run_depends_on_is_not_ended(host, monkeypatch):
     host.program(7, "/usr/bin/tor")
-    monkeypatch.setattr(host, "lineage", lambda: {1, 7})
+    monkeypatch.setattr(host, "list_ancestor_pids", lambda: {1, 7})
     changes = apps.enforce(host, plan(tor=TOR))
     assert (changes.actions, changes.refused[0].reason) == ([], "this run depends on it")
 
@@ -116,12 +116,12 @@ def start(host: MadeHost, pid: int, exe: str) -> None:
     (place / "ns/mnt").symlink_to("mnt:[1]")
 
 
-def verify(restricted: Restricted, exes: dict[int, str]) -> Verified:
-    parts = list(restricted.verify([Process(pid, exe) for pid, exe in exes.items()]))
-    return Verified(*(sum((list(part[place]) for part in parts), []) for place in range(5)))
+def verify(restricted: RestrictedPrograms, exes: dict[int, str]) -> VerificationResult:
+    parts = list(restricted.verify_processes([Process(pid, exe) for pid, exe in exes.items()]))
+    return VerificationResult(*(sum((list(part[place]) for part in parts), []) for place in range(5)))
 
 
-def pids(verified: Verified) -> list[int]:
+def pids(verified: VerificationResult) -> list[int]:
     return [program.processes[0].pid for program in verified.restricted]
 
 
@@ -139,12 +139,12 @@ def pids(verified: Verified) -> list[int]:
 def test_start_is_restricted_where_a_run_ends_the_program(host_with_apps, exe, ends):
     host = host_with_apps
     start(host, 7, exe)
-    verified = verify(Restricted(host, SECTION), {7: exe})
-    assert (pids(verified), verified.innocent) == (([7], []) if ends else ([], [7]))
+    verified = verify(RestrictedPrograms(host, SECTION), {7: exe})
+    assert (pids(verified), verified.innocent_pids) == (([7], []) if ends else ([], [7]))
     assert any(action.verb == "end" for action in apps.enforce(host, PLAN).actions) is ends
-    names = sets(host, [SECTION], Restricted(host, SECTION))
+    names = make_prefilter_sets(host, [SECTION], RestrictedPrograms(host, SECTION))
     # A program of another name in a package's list of files is left to the timer.
-    assert Prefilter(names).may_be(exe) or not ends
+    assert Prefilter(names).may_be_restricted(exe) or not ends
 
 
 def test_slow_start_of_a_user_delays_no_other(host_with_apps, monkeypatch):
@@ -155,23 +155,23 @@ def test_slow_start_of_a_user_delays_no_other(host_with_apps, monkeypatch):
 
     def hang(process: Process, name: str, limit: int = 0) -> bytes:
         if process.pid == 8:
-            host._may_ask()
+            host._require_root_reads()
             time.sleep(60)
         return b""
 
-    monkeypatch.setattr(host, "read_inside", hang)
-    monkeypatch.setattr(restricted, "APART", Limits(seconds=0.5))
-    service = Restricted(host, SECTION)
+    monkeypatch.setattr(host, "read_file_in_root", hang)
+    monkeypatch.setattr(restricted, "APART_LIMITS", WorkLimits(seconds=0.5))
+    service = RestrictedPrograms(host, SECTION)
     exes = {7: "/opt/viber/Viber", 8: "/home/alice/x/Viber", 9: PORTABLE}
     processes = [Process(pid, exe) for pid, exe in exes.items()]
-    parts = service.verify(processes)
+    parts = service.verify_processes(processes)
     assert pids(next(parts)) == [7]
     hung = next(parts)
-    assert hung.unclear == [8] and hung.took[0][1] >= 0.5 and pids(next(parts)) == [9]
-    first, *others = service.verify(processes, {8})
-    assert first.left == [8] and [pid for part in others for pid, _ in part.took] == [9]
-    monkeypatch.setattr(restricted, "IN_ALL", 0.4)
-    assert verify(service, exes).left == [9], "another request has time for it"
+    assert hung.unclear_pids == [8] and hung.durations[0][1] >= 0.5 and pids(next(parts)) == [9]
+    first, *others = service.verify_processes(processes, {8})
+    assert first.remaining_pids == [8] and [pid for part in others for pid, _ in part.durations] == [9]
+    monkeypatch.setattr(restricted, "TOTAL_SECONDS", 0.4)
+    assert verify(service, exes).remaining_pids == [9], "another request has time for it"
 
 
 @pytest.mark.parametrize("place", ["home/alice/Downloads/v", "home/alice", "home/alice/Downloads/v/resources"])
@@ -181,16 +181,18 @@ def test_many_files_hide_no_program(host_with_apps, monkeypatch, place):
     directory.mkdir(parents=True, exist_ok=True)
     for number in range(5_000):
         (directory / f"{number}.so").touch()
-    monkeypatch.setattr(restricted, "Budget", lambda seconds: Budget(entries=3_000, seconds=600))
-    assert pids(verify(Restricted(host_with_apps, SECTION), {7: PORTABLE})) == [7]
+    monkeypatch.setattr(restricted, "ReadBudget", lambda seconds: ReadBudget(entries=3_000, seconds=600))
+    assert pids(verify(RestrictedPrograms(host_with_apps, SECTION), {7: PORTABLE})) == [7]
 
 
 def test_program_not_seen_in_time_is_not_innocent(host_with_apps, monkeypatch):
     start(host_with_apps, 7, ALONE)
-    assert verify(Restricted(host_with_apps, None), {7: ALONE}).innocent == [7], "where nothing is restricted"
-    monkeypatch.setattr(restricted.scan, "check_file", mock.Mock(side_effect=Unseen("over budget")))
-    verified = verify(Restricted(host_with_apps, SECTION), {7: ALONE})
-    assert (verified.unclear, verified.innocent) == ([7], [])
+    assert verify(RestrictedPrograms(host_with_apps, None), {7: ALONE}).innocent_pids == [7], (
+        "where nothing is restricted"
+    )
+    monkeypatch.setattr(restricted.scan, "check_file", mock.Mock(side_effect=ObservationError("over budget")))
+    verified = verify(RestrictedPrograms(host_with_apps, SECTION), {7: ALONE})
+    assert (verified.unclear_pids, verified.innocent_pids) == ([7], [])
 
 
 def copy(host: Host, place: str = "home/alice/Telegram") -> Path:
@@ -219,12 +221,12 @@ def test_lift_gives_back_what_an_enforcing_run_took_and_no_more(host, monkeypatc
     assert notify.call_args.args[1].startswith("Ask IT.\n") and not tree.exists()
     assert set(states(host, of).values()) == {"compliant"}
     state = "/var/lib/proscribe"
-    host.write(f"{state}/quarantine/odd/manifest.json", "{")
+    host.write_file(f"{state}/quarantine/odd/manifest.json", "{")
     forgotten = [f"{state}/apps/walk-1000", f"{state}/apps/tried", "/etc/proscribe/answers.json"]
     forgotten += [f"{state}/{name}" for name in ("notified.json", "dpkg", "pacman", "removed.json")]
     theirs = ["/etc/dpkg/dpkg.cfg.d/theirs", "/etc/proscribe/note"]
     for path in (*forgotten[:-1], *theirs):
-        host.write(path, "theirs")
+        host.write_file(path, "theirs")
     lifted = apps.lift(host, of)
     assert [(str(action), bool(action.before), action.after) for action in lifted.actions] == [
         *((f"delete {path}", True, "") for path in (COMMAND, KNOWN, *reversed(BLOCK))),
@@ -235,14 +237,14 @@ def test_lift_gives_back_what_an_enforcing_run_took_and_no_more(host, monkeypatc
     assert lifted.independent and [item.id for item in lifted.removed] == ["wechat"]
     carry_out(lifted.actions)
     assert (tree / "Telegram").read_bytes() == fake.elf() and states(host, of)["apps/telegram"] == "noncompliant"
-    assert not any(host.traces(path) for path in (*forgotten, *BLOCK, COMMAND, KNOWN))
-    assert [host.text(path) for path in theirs] == ["theirs", "theirs"], "files of others stay"
+    assert not any(host.has_traces(path) for path in (*forgotten, *BLOCK, COMMAND, KNOWN))
+    assert [host.read_text(path) for path in theirs] == ["theirs", "theirs"], "files of others stay"
     Path(f"{host.root}{state}/quarantine/odd/manifest.json").unlink()
     Path(f"{host.root}{state}/quarantine/odd").rmdir()
     (last,) = apps.lift(host, of).actions
     assert str(last) == f"delete {state}/quarantine/README" and last.before.startswith("Written by Proscribe")
     last.apply()
-    assert host.stat(f"{state}/quarantine") is None
+    assert host.find_entry(f"{state}/quarantine") is None
 
 
 def test_plan_from_elsewhere_takes_no_package_or_file_that_the_host_needs(host):
@@ -317,7 +319,7 @@ def test_actions_have_subjects_users_and_rules(host, monkeypatch):
     assert [(item.id, item.at[:4] > "2025") for item in removed.remembered(host)] == [("wechat", True)]
     carry_out(result.actions)
     result.afterwards()
-    assert host.list("/var/lib/proscribe/apps") == ["walk"]
+    assert host.list_directory("/var/lib/proscribe/apps") == ["walk"]
 
 
 def test_an_unfinished_move_is_drift_and_is_completed_first(host):
@@ -339,11 +341,11 @@ def test_slow_copies_of_a_user_delay_nobody_else(host, monkeypatch):
         os.chown(path, uid, uid)
     now, real = [0.0], changes.run_apart
 
-    def slow_for_alice(work: Any, limits: Limits = LIMITS) -> Any:
+    def slow_for_alice(work: Any, limits: WorkLimits = DEFAULT_LIMITS) -> Any:
         answer = real(work)
         if "alice" in str(work.__closure__[0].cell_contents):
             now[0] += limits.seconds
-            raise Unseen(f"over budget: not done within {limits.seconds:g} s")
+            raise ObservationError(f"over budget: not done within {limits.seconds:g} s")
         return answer
 
     monkeypatch.setattr(changes, "run_apart", slow_for_alice)
@@ -405,7 +407,7 @@ def identify(host, monkeypatch):
         return package_system(MANAGER=manager, programs=programs)
 
     monkeypatch.setattr(running, "SYSTEMS", [*map(system, IDS)])
-    monkeypatch.setattr(host, "shares_root", lambda process: process.pid < 100)
+    monkeypatch.setattr(host, "has_host_root", lambda process: process.pid < 100)
     wechat = {"packages": PACKAGES_OF_X, "processes": ["wx"], "paths": ["/opt/x", "~/x"]}
     desired = Desired(plan(wechat=wechat, qq={"processes": ["qq"]})["controls"]["apps"])
     return running.Identifier(host, desired, IDENTIFIED, {"/home/alice"}, {"/home/bob/apps/x": ["wechat"]})
@@ -444,8 +446,8 @@ def test_processes_of_one_program_and_user_are_one_entry(host, monkeypatch):
         9: ("/a/x", x, ALICE, 1),
         10: ("/a/x", doubtful, ALICE, 1),
     }
-    monkeypatch.setattr(host, "owner", lambda process: seen[process.pid][2])
-    monkeypatch.setattr(host, "started", lambda process: f"2026-0{seen[process.pid][3]}")
+    monkeypatch.setattr(host, "find_process_owner", lambda process: seen[process.pid][2])
+    monkeypatch.setattr(host, "format_start_time", lambda process: f"2026-0{seen[process.pid][3]}")
     processes = {pid: Process(pid, exe) for pid, (exe, *_) in seen.items()}
     result = running.running(host, lambda process: seen[process.pid][1], processes.values())
     rows = [(sandboxed, ALICE, (5, 4)), (x, ALICE, (9, 1)), (x, ALICE, (3,)), (x, BOB, (2,)), (doubtful, ALICE, (10,))]
@@ -544,5 +546,5 @@ def test_the_stamp_differs_for_other_names_and_not_for_another_order():
 @pytest.mark.parametrize(("tool", "manager"), [("dpkg-query", "dpkg"), ("rpm", "rpm"), ("pacman", "pacman"), ("x", "")])
 def test_path_has_its_package(tmp_path, tool, manager):
     put(tmp_path, f"usr/bin/{tool}", mode=0o755)
-    host = Host(str(tmp_path), lambda argv, *_, **__: Result(0, PACKAGE_NAMES[" ".join(argv)], ""))
+    host = Host(str(tmp_path), lambda argv, *_, **__: ToolResult(0, PACKAGE_NAMES[" ".join(argv)], ""))
     assert owner(host, CHAT) == (manager and f"the {manager} package chat-stable")

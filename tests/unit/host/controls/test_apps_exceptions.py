@@ -13,9 +13,9 @@ from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.execution import fapolicyd
 from proscribe.host.controls.apps.systems import flatpak
 from proscribe.host.controls.apps.systems.package import Package
-from proscribe.host.plan_groups import resolved
+from proscribe.host.plan_groups import resolve_groups
 from proscribe.host.system import Host, Process, User
-from proscribe.host.watch.restricted import Restricted, sets
+from proscribe.host.watch.restricted import RestrictedPrograms, make_prefilter_sets
 from proscribe.model.finding import Finding, find_covering_waiver
 
 ALICE, BOB = User("alice", 51004, 51004, "/home/alice"), User("bob", 51005, 51005, "/home/bob")
@@ -144,7 +144,7 @@ class Shared(MadeHost):
 
     def plan(self, group: str = "contractors", mode: str = "enforce", **more: Any) -> dict[str, Any]:
         only = {**WECHAT, "processes": ["wechat"], "only": {"posix_groups": [group]}, **more}
-        return dict(resolved(self, plan(mode, wechat=only))[0])
+        return dict(resolve_groups(self, plan(mode, wechat=only))[0])
 
 
 @pytest.fixture
@@ -165,11 +165,11 @@ def test_package_of_everybody_stays_and_a_members_process_ends(shared):
     assert seen(shared, shared.plan()) == ("noncompliant", ["process user:alice"])
     of = shared.plan()
     assert losses(shared, of) == ["end wechat of alice (pid 7)"]
-    restricted = Restricted(shared, of["controls"]["apps"])  # a start is verified as the observation does
-    verified = restricted.verify([Process(pid, PROGRAM) for pid in (7, 8)])
+    restricted = RestrictedPrograms(shared, of["controls"]["apps"])  # a start is verified as the observation does
+    verified = restricted.verify_processes([Process(pid, PROGRAM) for pid in (7, 8)])
     assert [(part.user, part.processes[0].pid) for parts in verified for part in parts.restricted] == [("alice", 7)]
     compiled = plan(wechat={**WECHAT, "only": {"posix_groups": ["contractors"]}})["controls"]["apps"]
-    assert "/opt/wechat" in sets(shared, [compiled], restricted)["exact"]
+    assert "/opt/wechat" in make_prefilter_sets(shared, [compiled], restricted)["exact"]
     carry_out(apps.enforce(shared, of).actions)
     assert [(Path(shared.root) / f"proc/{pid}/exe").is_symlink() for pid in (7, 8, 9)] == [False, True, True]
     other = plan(messengers=WECHAT)["controls"]["apps"]["services"]

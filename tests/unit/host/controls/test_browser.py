@@ -18,7 +18,7 @@ from kills import is_killed_at
 from properties import examples
 from proscribe.host.controls import browser
 from proscribe.host.controls.browser import chromium_changes, forks
-from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.host.system import ControlError, Host, ObservationError
 from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 MANAGED, FIREFOX = "etc/chromium/policies/managed", "etc/firefox/policies/policies.json"
@@ -267,14 +267,14 @@ ONE, FIFTEEN = f"1 {AHEAD.format('is', 'b1')}", ", ".join(f"b{number}" for numbe
     ],
 )
 def test_policies_of_browsers_that_are_not_installed_are_explained(tree, monkeypatch, browsers, there, note):
-    real = Host.stat
+    real = Host.find_entry
 
     def stat(self: Host, path: str) -> Any:
         if path == "/unseen":
-            raise Unseen("Host is down")
+            raise ObservationError("Host is down")
         return real(self, path)
 
-    monkeypatch.setattr(Host, "stat", stat)
+    monkeypatch.setattr(Host, "find_entry", stat)
     if there:
         tree.put(there)
     changes = browser.enforce(tree.host, sealed_plan(browsers))
@@ -286,7 +286,7 @@ def test_policies_of_browsers_that_are_not_installed_are_explained(tree, monkeyp
 
 def test_a_place_that_cannot_be_observed_is_an_action_that_fails(tree, monkeypatch):
     def refuse(*_: Any) -> None:
-        raise Unseen("Host is down")
+        raise ObservationError("Host is down")
 
     monkeypatch.setattr(chromium_changes, "Folder", refuse)
     for work in (browser.enforce, browser.lift):

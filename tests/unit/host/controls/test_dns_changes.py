@@ -23,7 +23,7 @@ from proscribe.host.controls.dns.desired import Desired
 from proscribe.host.controls.dns.filtering import Filter, Stage, serves
 from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.controls.dns.question import TXT, ask
-from proscribe.host.system import WRITTEN_BY, ControlError, Host, Result, Unseen
+from proscribe.host.system import WRITTEN_BY, ControlError, Host, ObservationError, ToolResult
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
 from recording import compare, fold
 
@@ -48,12 +48,12 @@ class Machine(Host):
     privileged = True
 
     def __init__(self, root: Path, answers: str | bytes | None | OSError = "", journal: str = "") -> None:
-        super().__init__(str(root), lambda argv, **options: Result(0, journal, ""))
+        super().__init__(str(root), lambda argv, **options: ToolResult(0, journal, ""))
         self.answers = rendering.digest_in(TEXT) if answers == "" else answers
         self.queried: list[float] = []
         write_files(root, {FILE: TEXT, CONF: "conf\n", UNIT: ""}, ["usr/bin/journalctl"])
 
-    def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
+    def send_datagram(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         self.queried.append(timeout)
         if isinstance(self.answers, OSError):
             raise self.answers
@@ -170,12 +170,12 @@ def make_journal(root: Path, text: str | None) -> tuple[Host, list[list[str]]]:
     """Make a host with that journal, or (None) with a journalctl that does not end; and a list of its calls."""
     calls = []
 
-    def run(argv: list[str], **options: Any) -> Result:
+    def run(argv: list[str], **options: Any) -> ToolResult:
         calls.append(argv)
         if text is None or not options["timeout"] == 5:
             raise ControlError("no answer")
         newest = int(argv[-1].partition("=")[2])
-        return Result(0, "\n".join(text.splitlines()[-newest:] if newest else ()), "")
+        return ToolResult(0, "\n".join(text.splitlines()[-newest:] if newest else ()), "")
 
     return make_host(root, tools="journalctl", run=run), calls
 
@@ -218,10 +218,10 @@ def test_resolver_serves_the_file_if_its_digest_matches(tmp_path, address, reply
 
 def test_silent_resolver_is_unseen_after_six_seconds(tmp_path):
     host = Machine(tmp_path, None)
-    with pytest.raises(Unseen, match=r"no answer from 127.0.0.1 port 53 \(asked 3 times in 6 s\)"):
+    with pytest.raises(ObservationError, match=r"no answer from 127.0.0.1 port 53 \(asked 3 times in 6 s\)"):
         ask(host, "127.0.0.1", 53, "x.org", TXT)
     assert sum(host.queried) == 6
-    with pytest.raises(Unseen):
+    with pytest.raises(ObservationError):
         serves(host, "127.0.0.53", 53, "")
 
 
@@ -229,7 +229,7 @@ def test_silent_resolver_is_unseen_after_six_seconds(tmp_path):
 def test_any_answer_of_a_resolver_is_parsed_without_error(reply):
     host = Host("/nonexistent")
     for whole in (reply, HEADER + QUESTION + reply):
-        host.exchange = lambda *_, reply=whole: reply  # type: ignore[method-assign]
+        host.send_datagram = lambda *_, reply=whole: reply  # type: ignore[method-assign]
         answer = ask(host, "127.0.0.1", 53, "x.org", TXT)
         assert answer is None or 0 <= answer.rcode < 16
 
@@ -244,10 +244,10 @@ def test_a_datagram_goes_to_the_address_and_back(tmp_path):
             server.sendto(message[::-1], client)
 
         threading.Thread(target=echo, daemon=True).start()
-        assert Host(str(tmp_path)).exchange(address, port, b"abc", 60) == b"cba"
-        assert Host(str(tmp_path)).exchange(address, port, b"abc", 0.05) is None, "open and silent"
+        assert Host(str(tmp_path)).send_datagram(address, port, b"abc", 60) == b"cba"
+        assert Host(str(tmp_path)).send_datagram(address, port, b"abc", 0.05) is None, "open and silent"
     with pytest.raises(ConnectionRefusedError):
-        Host(str(tmp_path)).exchange(address, port, b"abc", 60)
+        Host(str(tmp_path)).send_datagram(address, port, b"abc", 60)
 
 
 def observed_servers(*servers: str, **more: Any) -> Observed:
@@ -369,14 +369,14 @@ def test_a_plan_that_blocks_nothing_any_more_takes_the_block_away(host, hosts):
 
 
 def test_an_unreadable_file_is_unknown(host, monkeypatch):
-    read = host.read
+    read = host.read_file
 
     def unreadable(path: str, limit: int = 1 << 20) -> bytes | None:
         if path == "/etc/hosts":
-            raise Unseen(f"{path} can only be read by root")
+            raise ObservationError(f"{path} can only be read by root")
         return read(path, limit)
 
-    monkeypatch.setattr(host, "read", unreadable)
+    monkeypatch.setattr(host, "read_file", unreadable)
     assert states(dns.observe(host, WECHAT)) == {"wechat": UNKNOWN, "hosts-file": UNKNOWN}
 
 
@@ -432,10 +432,12 @@ def test_hosts_file_is_judged_and_corrected(tmp_path):
             lines += describe_verdict(f"{case}, {verdict.rule}", verdict)
         changes = dns.enforce(there, WECHAT)
         written = {action.subject: (action.verb, action.before) for action in changes.actions}
-        assert changes.refused == [] and written == {path: ("write", there.text(path)) for path in written}
+        assert changes.refused == [] and written == {path: ("write", there.read_text(path)) for path in written}
         apply(changes)
         lines.append(f"  writes {', '.join(written) or 'nothing'}")
-        assert there.read(HOSTS) == BLOCK + OWN and there.read(ORDER) == ("order" in made and FILES_FIRST or None)
+        assert there.read_file(HOSTS) == BLOCK + OWN and there.read_file(ORDER) == (
+            "order" in made and FILES_FIRST or None
+        )
         assert (tmp_path / case / "etc/hosts").stat().st_mode & 0o777 == 0o644
     compare(Path(__file__).parents[2] / "recorded/controls/hosts_file.txt", fold("\n".join(lines)))
 

@@ -25,7 +25,7 @@ from proscribe.host.controls.dns.choice import choose, resolver_users
 from proscribe.host.controls.dns.desired import Desired, collect, plain, service_verdicts
 from proscribe.host.controls.dns.observed import Observed, observe_resolution, round_it, running
 from proscribe.host.run import observe
-from proscribe.host.system import WRITTEN_BY, ControlError, Host, Result
+from proscribe.host.system import WRITTEN_BY, ControlError, Host, ToolResult
 from proscribe.model.finding import ERROR, NOT_APPLICABLE, Finding, RuleVerdict
 from proscribe.model.plan import PLAN_SCHEMA, add_digest
 from recording import compare, fold
@@ -54,17 +54,17 @@ class Machine(Host):
         usual = {"etc/hosts": "127.0.0.1 localhost\n"}
         write_files(root, {**usual, **files}, [f"usr/sbin/{tool}" for tool in ("systemctl", *tools.split())])
 
-    def answer(self, argv: Sequence[str], **options: Any) -> Result:
+    def answer(self, argv: Sequence[str], **options: Any) -> ToolResult:
         self.ran.append([*argv])
         if "show" in argv:
             states = dict.fromkeys(self.units, ("active", "enabled", 77))
             states |= {name[1:]: ("failed", "enabled", 0) for name in self.units if name.startswith("-")}
             names = argv[argv.index("--") + 1 :]
             blocks = [UNIT.format(name, *states.get(name, ("inactive", "disabled", 0))) for name in names]
-            return Result(0, "\n\n".join(blocks), "")
-        return Result(0, "Global: ~.\nLink 2 (eth0): corp.example\nLink 3 (tun0): ~. vpn.example\n", "")
+            return ToolResult(0, "\n\n".join(blocks), "")
+        return ToolResult(0, "Global: ~.\nLink 2 (eth0): corp.example\nLink 3 (tun0): ~. vpn.example\n", "")
 
-    def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
+    def send_datagram(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         raise ConnectionRefusedError
 
 
@@ -230,10 +230,10 @@ def test_running_and_enabled_resolvers_come_from_systemd(tmp_path):
     }
     calls: list[Sequence[str]] = []
 
-    def answer(argv: Sequence[str]) -> Result:
+    def answer(argv: Sequence[str]) -> ToolResult:
         calls.append(argv)
         blocks = [UNIT.format(unit, *state) for unit, state in said.items()]
-        return Result(0, "\n\n".join([*blocks, "Id=g\nnone", "ActiveState=active"]), "")
+        return ToolResult(0, "\n\n".join([*blocks, "Id=g\nnone", "ActiveState=active"]), "")
 
     assert running(Host(str(tmp_path), answer), list(said)) == {"a": 1, "b": 2, "c": 3, "d": 0, "e": 0, "": 0}
     assert observe_resolution(Host(str(tmp_path), answer), list(said)).units == {}

@@ -17,12 +17,12 @@ from proscribe.host.controls.firewall.forced_dns import askers
 from proscribe.host.controls.firewall.listing import differences, take_apart
 from proscribe.host.controls.firewall.rule_text import Exempt, Exemptions
 from proscribe.host.controls.firewall.ruleset import render
-from proscribe.host.system import ControlError, Host, Result
+from proscribe.host.system import ControlError, Host, ToolResult
 from proscribe.model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Finding, RuleVerdict
 from recording import compare
 
 RECORDED = Path(__file__).parents[2] / "recorded/controls/firewall"
-DENIED = Result(1, "", "netlink: Error: cache initialization failed: Operation not permitted")
+DENIED = ToolResult(1, "", "netlink: Error: cache initialization failed: Operation not permitted")
 STORED = {BOOT_FILE: '203.0.113.8 comment "package source deb.example.org"\n'}
 
 
@@ -136,7 +136,7 @@ OFFLOAD = "table inet fast {\n\tflowtable ft {\n\t\thook ingress priority 0\n\t\
 )
 def test_foreign_table_that_bypasses_ours_is_reported(tmp_path, listing, state, named):
     host = FirewallHost(tmp_path)
-    host.answers |= dict.fromkeys(("-y", "-t"), Result(0, listing, ""))
+    host.answers |= dict.fromkeys(("-y", "-t"), ToolResult(0, listing, ""))
     (verdict,) = other_tables.observe(host, "nft")
     commands = [["nft", "-y", "list chains; list flowtables"]]
     commands += [["nft", "-t", "list table ip t; list table netdev t"]] if listing == LEADS else []
@@ -148,7 +148,9 @@ def test_foreign_table_that_bypasses_ours_is_reported(tmp_path, listing, state, 
     assert verdict.reason == ("seen and reported, counts nothing" if state == NOT_APPLICABLE else "")
 
 
-@pytest.mark.parametrize(("answer", "states_"), [(Result(0, "", ""), []), (Result(1, LATE, "Error: x"), [UNKNOWN])])
+@pytest.mark.parametrize(
+    ("answer", "states_"), [(ToolResult(0, "", ""), []), (ToolResult(1, LATE, "Error: x"), [UNKNOWN])]
+)
 def test_only_neighbours_that_cannot_be_listed_are_a_rule(tmp_path, answer, states_):
     host = FirewallHost(tmp_path)
     host.answers["-y"] = answer
@@ -178,9 +180,9 @@ def test_lift_without_nft_deletes_stored_files_and_says_what_may_be_loaded(tmp_p
         host.lay(path, "ours")
     changes = firewall.lift(host, plan())
     assert [refusal.subject for refusal in changes.refused] == ["inet proscribe"]
-    assert all(map(host.stat, ours))
+    assert all(map(host.find_entry, ours))
     apply(changes)
-    assert not any(map(host.stat, ours))
+    assert not any(map(host.find_entry, ours))
     disabled = [action for action in changes.actions if action.verb == "disable"]
     assert [action.subject for action in disabled] == [unit.name for unit in units][::-1], "the watcher first"
     assert all(action.before for action in disabled)
@@ -193,10 +195,13 @@ def test_lift_disables_a_masked_unit_all_the_same(tmp_path):
     host.path("/run/systemd/system").rmdir()
     host.lay(unit.path).unlink()
     host.path(unit.path).symlink_to("/dev/null")
-    real, seen = host.must, []
-    host.must = lambda argv, **options: (seen.append(host.path(unit.path).is_symlink()), real(argv, **options))[1]
+    real, seen = host.read_command_output, []
+    host.read_command_output = lambda argv, **options: (
+        seen.append(host.path(unit.path).is_symlink()),
+        real(argv, **options),
+    )[1]
     apply(firewall.lift(host, plan()))
-    assert host.ran == [["systemctl", "disable", unit.name]] and host.stat(unit.path) is None
+    assert host.ran == [["systemctl", "disable", unit.name]] and host.find_entry(unit.path) is None
     assert seen == [False]  # systemctl disables no unit that is masked
 
 

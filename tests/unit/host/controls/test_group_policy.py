@@ -14,7 +14,7 @@ from proscribe.host.controls.group_policy.identity import MARK, guid, marked, ru
 from proscribe.host.controls.group_policy.ldif import Entry, added, exchanged, line, modified, parse, replaced
 from proscribe.host.controls.group_policy.permissions import DIRECTORY, FILES, XATTRS, print_of_file, wrong
 from proscribe.host.controls.group_policy.state import FILE, State, read, write
-from proscribe.host.system import WRITTEN_BY, ControlError, Host, Result
+from proscribe.host.system import WRITTEN_BY, ControlError, Host, ToolResult
 
 NONE: State = State({}, ())
 WHOLE = {"names": {"{2}": "Ours", "{1}": "Theirs"}, "right": ["b", "a"]}
@@ -46,18 +46,18 @@ def host(tmp_path):
 def test_state_file_is_written_read_and_deleted(host):
     assert read(host) == NONE
     write(host, State(WHOLE["names"], WHOLE["right"]))
-    assert host.text(FILE) == '{"names": {"{1}": "Theirs", "{2}": "Ours"}, "right": ["b", "a"]}\n'
+    assert host.read_text(FILE) == '{"names": {"{1}": "Theirs", "{2}": "Ours"}, "right": ["b", "a"]}\n'
     assert Path(host.root, FILE[1:]).stat().st_mode & 0o777 == 0o600
     assert read(host) == (WHOLE["names"], WHOLE["right"])
     write(host, State({}, ["a"]))
-    assert host.stat(FILE) is None
+    assert host.find_entry(FILE) is None
 
 
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, '{"names": ["1"], "right": []}', '{"names": {"1": "x"}}', "", "{", "[]"]
 )
 def test_foreign_text_is_no_state(host, text):
-    host.write(FILE, text)
+    host.write_file(FILE, text)
     assert read(host) == NONE
 
 
@@ -65,12 +65,12 @@ def make_controller(rc: int) -> tuple[Host, list[str]]:
     """Make a host that has the tool ldbsearch, which ends with this code; and the list of its commands."""
     ran: list[str] = []
 
-    def answer(argv: Sequence[str], **_: Any) -> Result:
+    def answer(argv: Sequence[str], **_: Any) -> ToolResult:
         ran.append(" ".join(argv))
-        return Result(rc, "printed", "no such object")
+        return ToolResult(rc, "printed", "no such object")
 
     host = Host("/", answer)
-    host.tool = lambda name: f"/usr/bin/{name}" if name == "ldbsearch" else None  # type: ignore[method-assign]
+    host.find_tool = lambda name: f"/usr/bin/{name}" if name == "ldbsearch" else None  # type: ignore[method-assign]
     return host, ran
 
 
@@ -241,7 +241,7 @@ def test_different_permissions_are_named(sddl, desired, said):
 
 def test_the_print_of_a_file_changes_with_each_part_of_its_permissions(tmp_path, monkeypatch):
     values: dict[str, bytes | None] = {"security.NTACL": b"a"}
-    monkeypatch.setattr(Host, "attribute", lambda self, path, name: values.get(name))
+    monkeypatch.setattr(Host, "read_attribute", lambda self, path, name: values.get(name))
     host, file = Host(str(tmp_path)), tmp_path / "a"
     assert print_of_file(host, "/a") == ""
     file.touch(0o644)

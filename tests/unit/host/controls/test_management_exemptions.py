@@ -16,7 +16,7 @@ from proscribe.host.controls.apps.systems import flatpak_remotes, rpm_block, sit
 from proscribe.host.controls.dns import desired
 from proscribe.host.controls.firewall import listing
 from proscribe.host.controls.management_exemptions import control_connections, gateways, resolvers, ssh_ports
-from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.host.system import ControlError, Host, ObservationError
 
 ZEROS, RESOLV_CONF = "0" * 32, "etc/resolv.conf"
 NUMBER = int.from_bytes(bytes([203, 0, 113, 1]), sys.byteorder)
@@ -81,9 +81,9 @@ def test_unreadable_process_ends_the_search_for_connections(tmp_path, monkeypatc
     assert control_connections(made) == [(f"192.0.2.{number}", 22) for number in (1, 2)]
     (tmp_path / "proc/102/status").unlink()
     assert control_connections(made) == [(f"192.0.2.{number}", 22) for number in (1, 2)]
-    read = Host.read
-    for error in (Unseen("not yours"), OSError("gone")):
-        monkeypatch.setattr(Host, "read", refusing(error, lambda path: "101" in path, read))
+    read = Host.read_file
+    for error in (ObservationError("not yours"), OSError("gone")):
+        monkeypatch.setattr(Host, "read_file", refusing(error, lambda path: "101" in path, read))
         assert control_connections(made) == [("192.0.2.1", 22)]
 
 
@@ -96,7 +96,7 @@ def refusing(error: Exception, concerns: Callable[[str], bool], otherwise: Calla
     return ask
 
 
-@pytest.mark.parametrize("error", [Unseen("not yours"), ControlError("a device")])
+@pytest.mark.parametrize("error", [ObservationError("not yours"), ControlError("a device")])
 @pytest.mark.parametrize("what", ["list", "text"])
 def test_unreadable_file_or_folder_names_no_source(tmp_path, monkeypatch, what, error):
     files = {"etc/apt/sources.list.d/a": "http://a.example", "etc/yum.repos.d/b": "http://b.example"}

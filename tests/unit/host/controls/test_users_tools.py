@@ -13,7 +13,7 @@ import pytest
 from patience import until
 from proscribe.host import run
 from proscribe.host.controls import users_tools
-from proscribe.host.system import Host, Result, User, run_tool
+from proscribe.host.system import Host, ToolResult, User, run_tool
 from proscribe.host.watch import correcting
 from proscribe.model import plan as plans
 
@@ -37,16 +37,16 @@ class UvHost(Host):
     def __init__(self, root: Path) -> None:
         super().__init__(str(root), self.run_inside)
         self.clock = lambda: NOON
-        self.by = "test"
+        self.changed_by = "test"
         for directory in ("etc", "proc", "run", "var/lib", "home"):
             (root / directory).mkdir(parents=True)
         (root / "proc/stat").write_text("btime 1700000000\n")
         lines = [f"{user.name}:x:{user.uid}:{user.gid}::{user.home}:/bin/sh\n" for user in (MALLORY, BOB)]
         (root / "etc/passwd").write_text("".join(lines))
 
-    def run_inside(self, argv: Sequence[str], **options: Any) -> Result:
+    def run_inside(self, argv: Sequence[str], **options: Any) -> ToolResult:
         if not options.get("user"):
-            return Result(1, "", "no tool of root's is here")
+            return ToolResult(1, "", "no tool of root's is here")
         environment = {
             name: self.root + value if value.startswith("/") else value
             for name, value in options.pop("environment", {}).items()
@@ -111,7 +111,7 @@ def test_a_user_whose_tool_sleeps_keeps_neither_the_lock_nor_another_user(host, 
     assert len(reasons) == len(IDS) and all(again in reason for reason in reasons), reasons
     assert refused_of(answer, BOB) == []
     if isinstance(doing, correcting.LimitedChanges):
-        assert [row["user"] for row in correcting.list_by_user("apps", doing.left)] == ["mallory"]
+        assert [row["user"] for row in correcting.list_uncorrected_by_user("apps", doing.unchanged)] == ["mallory"]
 
 
 def test_user_with_a_spent_budget_waits_a_day(host):

@@ -45,8 +45,8 @@ def test_copy_has_all_content_and_attributes(tmp_path, here):
         os.chown(top / "deep/two", 1234, 4321)
         os.chown(top / "link", 1235, 4322, follow_symlinks=False)
         os.chown(top / "pipe", 1236, 4323)
-    directories.copy(here, "a", here, "b")
-    assert directories.sum_up(here, "b") == directories.sum_up(here, "a")
+    directories.copy_entry(here, "a", here, "b")
+    assert directories.sum_content(here, "b") == directories.sum_content(here, "a")
     for path in [top, *top.rglob("*")]:
         was, now = path.lstat(), (tmp_path / "b" / path.relative_to(top)).lstat()
         compared = ("st_mode", "st_uid", "st_gid", "st_mtime_ns", "st_nlink")
@@ -60,7 +60,7 @@ def test_copy_is_as_long_as_a_file_that_ends_with_a_hole_or_zeros(tmp_path, here
     with (tmp_path / "file").open("wb") as stream:
         stream.write(b"x" * 5000 + bytes(zeros))
         stream.truncate(15_000)
-    directories.copy(here, "file", here, "copy")
+    directories.copy_entry(here, "file", here, "copy")
     assert (tmp_path / "copy").read_bytes() == b"x" * 5000 + bytes(10_000)
 
 
@@ -68,7 +68,7 @@ def test_read_error_of_a_disk_is_no_end_of_the_file(tmp_path, here, monkeypatch)
     (tmp_path / "file").write_bytes(b"x" * 5000)
     monkeypatch.setattr(os, "lseek", make_refusal(OSError(errno.EIO, "Input/output error")))
     with pytest.raises(OSError, match="Input/output error"):
-        directories.copy(here, "file", here, "copy")
+        directories.copy_entry(here, "file", here, "copy")
 
 
 def test_holes_of_a_file_system_with_small_blocks_are_read(tmp_path, here, monkeypatch):
@@ -83,8 +83,8 @@ def test_holes_of_a_file_system_with_small_blocks_are_read(tmp_path, here, monke
         return at if block not in (1, 5) else (block + 1) * 1024
 
     monkeypatch.setattr(os, "lseek", lseek)
-    assert directories.sum_up(here, "file").sha256 == hashlib.sha256(content).hexdigest()
-    directories.copy(here, "file", here, "copy")
+    assert directories.sum_content(here, "file").sha256 == hashlib.sha256(content).hexdigest()
+    directories.copy_entry(here, "file", here, "copy")
     assert (tmp_path / "copy").read_bytes() == content
 
 
@@ -97,12 +97,12 @@ def test_link_is_copied_and_not_followed(tmp_path, here):
     for name in ("link", "file-link", "dangling"):
         with pytest.raises(ControlError, match="neither a file nor a directory"):
             directories.open_entry(here, name)
-        directories.copy(here, name, here, f"copy-of-{name}")
+        directories.copy_entry(here, name, here, f"copy-of-{name}")
         assert (tmp_path / f"copy-of-{name}").is_symlink()
-        directories.remove(here, f"copy-of-{name}")
-        assert directories.sum_up(here, name).files == 0
+        directories.remove_entry(here, f"copy-of-{name}")
+        assert directories.sum_content(here, name).files == 0
     assert (outside / "one").read_text() == "one"
-    directories.remove(here, "link")
+    directories.remove_entry(here, "link")
     assert outside.is_dir() and not (tmp_path / "link").is_symlink()
 
 
@@ -111,7 +111,7 @@ def test_tree_that_is_too_deep_is_an_error(tmp_path, here, levels, fine):
     """A tree that can be copied can be compared: both end at the same level."""
     (tmp_path / "a" / "/".join("d" * levels)).mkdir(parents=True)
     (tmp_path / "a" / "/".join("d" * levels) / "file").touch()
-    for act in (lambda: directories.sum_up(here, "a"), lambda: directories.copy(here, "a", here, "b")):
+    for act in (lambda: directories.sum_content(here, "a"), lambda: directories.copy_entry(here, "a", here, "b")):
         with contextlib.nullcontext() if fine else pytest.raises(ControlError, match=f"more than {levels} deep"):
             act()
 
@@ -124,8 +124,8 @@ def test_set_user_id_and_attributes_outlive_a_change_of_the_owner(tmp_path, here
     os.chown(tmp_path / "file", 1234, 4321)
     (tmp_path / "file").chmod(0o6755)
     opened = [directories.open_entry(here, name) for name in ("file", "copy")]
-    file_attributes.give_attributes(opened[1], file_attributes.attributes(opened[0]))
-    assert file_attributes.attributes(opened[1]) == file_attributes.attributes(opened[0])
+    file_attributes.set_attributes(opened[1], file_attributes.read_attributes(opened[0]))
+    assert file_attributes.read_attributes(opened[1]) == file_attributes.read_attributes(opened[0])
     assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o6755
     for descriptor in opened:
         os.close(descriptor)
@@ -133,24 +133,24 @@ def test_set_user_id_and_attributes_outlive_a_change_of_the_owner(tmp_path, here
 
 def test_sum_and_copy_read_up_to_the_allowance(tmp_path, here):
     (tmp_path / "file").write_bytes(b"x" * 5000)
-    directories.sum_up(here, "file", directories.Allowance(5000))
-    directories.copy(here, "file", here, "copy", directories.Allowance(5000))
-    for work in (directories.sum_up, lambda *words: directories.copy(*words[:2], here, "other", words[2])):
+    directories.sum_content(here, "file", directories.ReadAllowance(5000))
+    directories.copy_entry(here, "file", here, "copy", directories.ReadAllowance(5000))
+    for work in (directories.sum_content, lambda *words: directories.copy_entry(*words[:2], here, "other", words[2])):
         with pytest.raises(ControlError, match="more than 0 MiB of data"):
-            work(here, "file", directories.Allowance(4999))
+            work(here, "file", directories.ReadAllowance(4999))
     with pytest.raises(ControlError, match="more than 3 MiB"):
-        directories.Allowance(3 * 2**20 + 1).take(4 * 2**20)
+        directories.ReadAllowance(3 * 2**20 + 1).consume_bytes(4 * 2**20)
 
 
 def test_many_zeros_are_counted_instead_of_hashed(tmp_path, here):
     """A sum is the plain SHA-256 up to as many zeros. Beyond them it still differs for any two lengths."""
-    allowance, sums = directories.Allowance(), {}
+    allowance, sums = directories.ReadAllowance(), {}
     for size in (8192, 12288, 16384):
         (tmp_path / "file").write_bytes(b"")
         os.truncate(tmp_path / "file", size)
-        allowance.zeros = 12288
-        sums[size] = directories.sum_up(here, "file", allowance).sha256
-        assert allowance.zeros == (12288 - size if size <= 12288 else 12288)
+        allowance.zeros_remaining = 12288
+        sums[size] = directories.sum_content(here, "file", allowance).sha256
+        assert allowance.zeros_remaining == (12288 - size if size <= 12288 else 12288)
     texts = {8192: bytes(8192), 12288: bytes(12288), 16384: b"16384 zeros"}
     assert sums == {size: hashlib.sha256(text).hexdigest() for size, text in texts.items()}
 
@@ -163,16 +163,18 @@ def test_extent_has_blocks_and_entries_of_a_tree(tmp_path, here):
     (tmp_path / "a/sparse").touch()
     os.truncate(tmp_path / "a/sparse", 2**40)
     paths = [tmp_path / "a", tmp_path / "a/deep", tmp_path / "a/one", tmp_path / "a/sparse"]
-    assert directories.extent(here, "a") == directories.Extent(sum(path.lstat().st_blocks * 512 for path in paths), 5)
-    assert directories.extent(here, "a", 5).entries == 5
+    assert directories.measure_disk_usage(here, "a") == directories.DiskUsage(
+        sum(path.lstat().st_blocks * 512 for path in paths), 5
+    )
+    assert directories.measure_disk_usage(here, "a", 5).entries == 5
     with pytest.raises(ControlError, match="more than 4 files"):
-        directories.extent(here, "a", 4)
+        directories.measure_disk_usage(here, "a", 4)
 
 
 ACTS = {
-    "sum": lambda here: directories.sum_up(here, "a"),
-    "copy": lambda here: directories.copy(here, "a", here, "b"),
-    "remove": lambda here: directories.remove(here, "a"),
+    "sum": lambda here: directories.sum_content(here, "a"),
+    "copy": lambda here: directories.copy_entry(here, "a", here, "b"),
+    "remove": lambda here: directories.remove_entry(here, "a"),
 }
 
 
@@ -198,11 +200,11 @@ def test_refused_attribute_is_an_error_only_on_a_broken_disk(tmp_path, here, mon
     (tmp_path / "file").touch()
     monkeypatch.setattr(os, call, make_refusal(OSError(getattr(errno, error), error)))
     descriptor = directories.open_entry(here, "file")
-    desired = file_attributes.attributes(descriptor)._replace(xattrs={"user.note": "eA=="}, mtime_ns=10**18)
+    desired = file_attributes.read_attributes(descriptor)._replace(xattrs={"user.note": "eA=="}, mtime_ns=10**18)
     # A user may have more attributes than fit.
     fails = error == "EIO" or (error == "ENOSPC" and call != "setxattr")
     with pytest.raises(OSError, match=error) if fails else contextlib.nullcontext():
-        file_attributes.give_attributes(descriptor, desired)
+        file_attributes.set_attributes(descriptor, desired)
     assert fails or (tmp_path / "file").stat().st_mtime_ns == 10**18
     os.close(descriptor)
 
@@ -221,11 +223,11 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_any_change_of_a_tree_changes_its_sum(tmp_path, here, change):
     make_tree(tmp_path / "a")
-    before = directories.sum_up(here, "a")
+    before = directories.sum_content(here, "a")
     assert (before.files, before.size, before.shared) == (3, 3003, 0)
-    assert directories.sum_up(here, make_tree(tmp_path / "b").name) == before
+    assert directories.sum_content(here, make_tree(tmp_path / "b").name) == before
     CHANGES[change](tmp_path / "a")
-    assert directories.sum_up(here, "a").sha256 != before.sha256
+    assert directories.sum_content(here, "a").sha256 != before.sha256
 
 
 def test_end_of_a_name_is_part_of_the_sum(tmp_path, here):
@@ -233,7 +235,7 @@ def test_end_of_a_name_is_part_of_the_sum(tmp_path, here):
     for top, name, target in (("a", "x", "120000y"), ("b", "x120000", "y")):
         (tmp_path / top).mkdir()
         (tmp_path / top / name).symlink_to(target)
-    assert directories.sum_up(here, "a").sha256 != directories.sum_up(here, "b").sha256
+    assert directories.sum_content(here, "a").sha256 != directories.sum_content(here, "b").sha256
 
 
 @pytest.mark.parametrize(
@@ -244,7 +246,7 @@ def test_files_with_names_outside_of_the_tree_are_counted(tmp_path, here, links,
     make_tree(tmp_path / "a")
     for file, name in links:
         os.link(tmp_path / "a" / file, tmp_path / name)
-    assert directories.sum_up(here, "a").shared == shared
+    assert directories.sum_content(here, "a").shared == shared
 
 
 @pytest.mark.parametrize("lookups", [1, 2])
@@ -270,9 +272,9 @@ def test_link_that_replaces_a_checked_entry_reveals_nothing(tmp_path, here, monk
             assert os.path.samestat(os.fstat(descriptor), real(tmp_path / ("away" if lookups == 1 else "place")))
             os.close(descriptor)
         elif act == "sum":
-            assert directories.sum_up(here, "place").size == 0
+            assert directories.sum_content(here, "place").size == 0
         else:
-            directories.copy(here, "place", here, "copy")
+            directories.copy_entry(here, "place", here, "copy")
             copy = tmp_path / "copy"
             assert copy.is_symlink() or (copy.stat().st_size == 0 if kind == "file" else os.listdir(copy) == [])
     assert (secret / "one").read_text() == "one"
@@ -299,13 +301,13 @@ def test_unfinished_copy_can_be_opened_by_root_alone_and_a_finished_one_is_on_th
 
     (tmp_path / "a").mkdir()
     (tmp_path / "a/file").write_text("x")
-    modes, synced, give, fsync = [], [], file_attributes.give_attributes, os.fsync
+    modes, synced, give, fsync = [], [], file_attributes.set_attributes, os.fsync
     for path in (tmp_path / "a/file", tmp_path / "a"):
         path.chmod(0o777)
-    monkeypatch.setattr(directories, "give_attributes", note_mode)
+    monkeypatch.setattr(directories, "set_attributes", note_mode)
     monkeypatch.setattr(os, "umask", lambda mask: mask)
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")) or fsync(fd))
-    directories.copy(here, "a", here, "b")
+    directories.copy_entry(here, "a", here, "b")
     assert modes == [0o600, 0o700] and synced == [f"{tmp_path}/b/file", f"{tmp_path}/b"]
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("b", "b/file")] == [0o777, 0o777]
 
@@ -314,10 +316,10 @@ def test_copy_writes_over_nothing_and_goes_on_after_a_write_of_a_part(tmp_path, 
     (tmp_path / "file").write_bytes(os.urandom(20_000))
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(FileExistsError):
-        directories.copy(here, "file", here, "mine")
+        directories.copy_entry(here, "file", here, "mine")
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda descriptor, piece, at: real(descriptor, piece[:3_000], at))
-    directories.copy(here, "file", here, "copy")
+    directories.copy_entry(here, "file", here, "copy")
     assert (tmp_path / "copy").read_bytes() == (tmp_path / "file").read_bytes()
     assert (tmp_path / "mine").read_text() == "mine"
 
@@ -332,8 +334,8 @@ def test_copy_is_whole_around_the_size_of_a_piece_and_keeps_holes(tmp_path, here
         if hole:
             stream.seek(12288)
             stream.write(content[12288:])
-    assert directories.sum_up(here, "file").sha256 == hashlib.sha256(content).hexdigest()
-    directories.copy(here, "file", here, "copy")
+    assert directories.sum_content(here, "file").sha256 == hashlib.sha256(content).hexdigest()
+    directories.copy_entry(here, "file", here, "copy")
     assert (tmp_path / "copy").read_bytes() == content
     assert (tmp_path / "copy").stat().st_blocks * 512 <= size // 4096 * 4096
 
@@ -345,18 +347,18 @@ def test_allowance_is_for_the_data_of_all_files_and_not_for_holes(tmp_path, here
         with (tmp_path / f"a/{number}").open("wb") as stream:
             stream.seek(1_048_576)
             stream.write(b"x" * 4096)
-    allowance = directories.Allowance(3 * 4096)
-    directories.sum_up(here, "a", allowance)
-    assert allowance.left == 0
+    allowance = directories.ReadAllowance(3 * 4096)
+    directories.sum_content(here, "a", allowance)
+    assert allowance.remaining == 0
     with pytest.raises(ControlError):
-        directories.copy(here, "a", here, "b", directories.Allowance(3 * 4096 - 1))
+        directories.copy_entry(here, "a", here, "b", directories.ReadAllowance(3 * 4096 - 1))
 
 
 def test_tree_is_removed_with_entries_of_any_kind_and_links_lead_nowhere(tmp_path, here):
     outside, top = make_tree(tmp_path / "outside"), make_tree(tmp_path / "a")
     (top / "deep/away").symlink_to(outside)
     for _ in range(2):  # a tree that is gone is no error
-        directories.remove(here, "a")
+        directories.remove_entry(here, "a")
     assert os.listdir(tmp_path) == ["outside"] and (outside / "deep/two").exists()
 
 
@@ -366,5 +368,5 @@ def test_tree_of_any_depth_is_removed(tmp_path, here, levels):
     (tmp_path / "a" / "/".join("d" * levels)).mkdir(parents=True)
     (tmp_path / "a" / "/".join("d" * levels) / "file").touch()
     (tmp_path / "a/beside").touch()
-    directories.remove(here, "a")
+    directories.remove_entry(here, "a")
     assert os.listdir(tmp_path) == []

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from proscribe.host.system import Host, file_scan, forked
-from proscribe.host.system.budget import Budget
-from proscribe.host.system.file_scan import Limits, Scanned, scan
+from proscribe.host.system.budget import ReadBudget
+from proscribe.host.system.file_scan import ScanLimits, ScanResult, scan_directories
 from proscribe.host.system.forked import run_apart
-from proscribe.host.system.mounts import not_entered
+from proscribe.host.system.mounts import explain_not_entered
 from refusals import make_refusal
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
@@ -32,18 +32,18 @@ def make_files(root: Path, *paths: str) -> Host:
     return Host(str(root))
 
 
-def scan_home(host: Host, known: Any = None, roots: Sequence[str] = ("/home/a",), **options: Any) -> Scanned:
-    return scan(host, roots, options.pop("choose", choose), known or {}, **options)
+def scan_home(host: Host, known: Any = None, roots: Sequence[str] = ("/home/a",), **options: Any) -> ScanResult:
+    return scan_directories(host, roots, options.pop("choose", choose), known or {}, **options)
 
 
-def list_hits(scanned: Scanned) -> list[str]:
+def list_hits(scanned: ScanResult) -> list[str]:
     return sorted(f"{directory}/{name}" for directory, names in scanned.hits for name in names)
 
 
 @pytest.fixture
 def settled(monkeypatch):
     """Let new files count as old enough to be remembered."""
-    monkeypatch.setattr(file_scan, "SETTLED", -(10**10))
+    monkeypatch.setattr(file_scan, "SETTLED_NANOSECONDS", -(10**10))
 
 
 @pytest.mark.parametrize("roots", [["/home", "/home/a", "/opt"], ["/home/a", "/home/ab", "/opt"]])
@@ -66,16 +66,16 @@ def test_mount_of_another_machine_or_a_user_is_left_out_and_reported(tmp_path, m
     host = make_files(tmp_path, "home/a/net/wechat", "proc/self/mountinfo")
     (tmp_path / "proc/self/mountinfo").write_text(f"36 35 {mount}\n")
     scanned = scan_home(host)
-    assert (list_hits(scanned), scanned.unseen) == (found, [not_entered("/home/a/net", kind)] if kind else [])
+    assert (list_hits(scanned), scanned.unseen) == (found, [explain_not_entered("/home/a/net", kind)] if kind else [])
 
 
 @pytest.mark.parametrize("remembered", [False, True])
 @pytest.mark.parametrize("most", [3, 2])
 def test_hits_of_a_user_are_limited_and_those_of_the_host_are_not(tmp_path, monkeypatch, settled, remembered, most):
     host = make_files(tmp_path, "home/a/wechat", "home/a/x/wechat", "home/a/y/wechat")
-    known = scan_home(host).known if remembered else {}
-    monkeypatch.setattr(file_scan, "MOST_HITS", most)
-    host.budget = Budget()
+    known = scan_home(host).remembered if remembered else {}
+    monkeypatch.setattr(file_scan, "MAX_HITS", most)
+    host.budget = ReadBudget()
     unseen = scan_home(host, known).unseen
     assert [reason.startswith("over budget: more than 2 files") for reason in unseen] == [True] * (most == 2)
     host.budget = None
@@ -92,7 +92,7 @@ def test_root_behind_a_link_to_another_machine_is_not_entered(tmp_path, kind, en
     (tmp_path / "proc/self/mountinfo").write_text(f"36 35 0:50 / /srv/homes rw - {kind} server:/x rw\n")
     host = Host(f"{tmp_path}{end}")
     scanned = scan_home(host)
-    reasons = [] if kind == "ext4" else [not_entered("/home/a", kind)]
+    reasons = [] if kind == "ext4" else [explain_not_entered("/home/a", kind)]
     assert (list_hits(scanned), scanned.unseen) == ([] if reasons else ["/home/a/wechat"], reasons)
     host.enters_remote = True  # as its user, who has asked for it
     assert list_hits(scan_home(host)) == ["/home/a/wechat"]
@@ -121,33 +121,37 @@ def test_mount_that_is_newer_than_the_list_is_reported_and_not_scanned(
     tmp_path, shared, monkeypatch, name, skipped, unseen
 ):
     make_files(tmp_path, f"tmp/{name}/wechat")
-    real = file_scan.here
-    monkeypatch.setattr(file_scan, "here", lambda directory, of: None if of == name else real(directory, of))
+    real = file_scan.find_entry_on_mount
+    monkeypatch.setattr(
+        file_scan, "find_entry_on_mount", lambda directory, of: None if of == name else real(directory, of)
+    )
     scanned = scan_home(shared, roots=["/tmp"], skipped=skipped, apart=True)
     assert (list_hits(scanned), scanned.unseen) == (OURS, unseen)
 
 
 @ROOT
 def test_entry_that_vanishes_hides_nothing_else_of_a_shared_place(shared, monkeypatch):
-    real, gone = file_scan.here, make_refusal(FileNotFoundError(2, "No such file or directory"))
-    monkeypatch.setattr(file_scan, "here", lambda directory, name: (gone if name == "a" else real)(directory, name))
+    real, gone = file_scan.find_entry_on_mount, make_refusal(FileNotFoundError(2, "No such file or directory"))
+    monkeypatch.setattr(
+        file_scan, "find_entry_on_mount", lambda directory, name: (gone if name == "a" else real)(directory, name)
+    )
     scanned = scan_home(shared, roots=["/tmp"], apart=True)
-    assert (list_hits(scanned), scanned.others, scanned.unseen) == (OURS, {1000: [("/tmp", ("qq",))]}, [])
+    assert (list_hits(scanned), scanned.foreign_entries, scanned.unseen) == (OURS, {1000: [("/tmp", ("qq",))]}, [])
 
 
 @ROOT
 @pytest.mark.parametrize(("most", "found"), [(2, 4), (1, 2)])
 def test_owners_in_a_shared_place_are_checked_up_to_a_limit(shared, monkeypatch, most, found):
-    monkeypatch.setattr(file_scan, "MOST_SHARED", most)
+    monkeypatch.setattr(file_scan, "MAX_SHARED_ENTRIES", most)
     scanned = scan_home(shared, roots=["/tmp"], apart=True)
     reason = "/tmp has more than 1 entries that others may have made (and 1 more)"  # of directories, and of names
     assert scanned.unseen == [reason] * (most == 1)
-    assert sum(len(names) for _, names in scanned.hits) + sum(map(len, scanned.others.values())) == found
+    assert sum(len(names) for _, names in scanned.hits) + sum(map(len, scanned.foreign_entries.values())) == found
 
 
 @pytest.mark.parametrize(("depth", "unseen"), [(2, []), (1, ["/home/a/x/y is more than 1 directories down"])])
 def test_directory_below_the_last_level_is_reported(tmp_path, depth, unseen):
-    scanned = scan_home(make_files(tmp_path, "home/a/x/wechat", "home/a/x/y/wechat"), limits=Limits(depth=depth))
+    scanned = scan_home(make_files(tmp_path, "home/a/x/wechat", "home/a/x/y/wechat"), limits=ScanLimits(depth=depth))
     found = ["/home/a/x/wechat", *([] if unseen else ["/home/a/x/y/wechat"])]
     assert (list_hits(scanned), scanned.unseen) == (found, unseen)
 
@@ -156,7 +160,7 @@ def test_directory_below_the_last_level_is_reported(tmp_path, depth, unseen):
 def test_scan_ends_when_its_time_is_over(tmp_path, monkeypatch, now, ends):
     host, clock = make_files(tmp_path, "home/a/wechat"), iter([100.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock, now))
-    scanned = scan_home(host, limits=Limits(seconds=5))
+    scanned = scan_home(host, limits=ScanLimits(seconds=5))
     assert list_hits(scanned) == ([] if ends else ["/home/a/wechat"])
     assert scanned.unseen == ["the file scan ended after 5 s, in /home/a"] * ends
 
@@ -164,11 +168,11 @@ def test_scan_ends_when_its_time_is_over(tmp_path, monkeypatch, now, ends):
 @pytest.mark.parametrize("of_a_user", [False, True])
 def test_hits_in_a_huge_directory_count_although_the_scan_ends(tmp_path, monkeypatch, of_a_user):
     """Else who puts a million files beside a program hides it."""
-    monkeypatch.setattr(file_scan, "PIECE", 2)
+    monkeypatch.setattr(file_scan, "PIECE_ENTRIES", 2)
     host = make_files(tmp_path, *(f"home/a/wechat{number}" for number in range(9)))
-    limits = {} if of_a_user else {"limits": Limits(entries=3)}
+    limits = {} if of_a_user else {"limits": ScanLimits(entries=3)}
     for hits in (2 if of_a_user else 4, 0):
-        host.budget = Budget(entries=3) if of_a_user else None  # whose time begins when it is made
+        host.budget = ReadBudget(entries=3) if of_a_user else None  # whose time begins when it is made
         scanned = scan_home(host, **limits)
         assert (len(list_hits(scanned)), len(scanned.unseen)) == (hits, 1)
         for path in (tmp_path / "home/a").iterdir():
@@ -181,9 +185,9 @@ def test_scan_that_runs_out_of_memory_reports_it_and_its_hits(tmp_path, monkeypa
             return choose_names(directory, names)
         raise MemoryError
 
-    monkeypatch.setattr(file_scan, "PIECE", 2)
+    monkeypatch.setattr(file_scan, "PIECE_ENTRIES", 2)
     host = make_files(tmp_path, *(f"home/a/wechat{number}" for number in range(4)), "home/b/wechat")
-    host.budget, pieces = Budget(), iter([choose])
+    host.budget, pieces = ReadBudget(), iter([choose])
     scanned = scan_home(host, roots=["/home/a", "/home/b"], choose=choose_once)
     assert (len(list_hits(scanned)), scanned.unseen) == (2, ["over budget: memory, in /home/a"])
 
@@ -193,13 +197,13 @@ def test_directories_of_a_user_are_remembered_up_to_a_size(tmp_path, monkeypatch
     """The names of these directories are as long as the user likes, and all would be kept on the host."""
     host = make_files(tmp_path, "home/a/sub/wechat", "home/a/sub/file", "home/a/wechat1")
     size = 120 + len("/home/asubwechat1") + len("/home/a/subwechat")
-    monkeypatch.setattr(file_scan, "ROOM", size + room)
-    host.budget = Budget()
+    monkeypatch.setattr(file_scan, "MAX_USER_MEMORY_BYTES", size + room)
+    host.budget = ReadBudget()
     scanned = scan_home(host)
-    assert [*scanned.known] == ["/home/a", "/home/a/sub"][:remembered]
+    assert [*scanned.remembered] == ["/home/a", "/home/a/sub"][:remembered]
     assert list_hits(scanned) == ["/home/a/sub/wechat", "/home/a/wechat1"]
     host.budget = None
-    assert len(scan_home(host).known) == 2, "the host's own are as large as root made them"
+    assert len(scan_home(host).remembered) == 2, "the host's own are as large as root made them"
 
 
 @pytest.mark.parametrize(("inode", "ctime"), [(0, 0), (1, 0), (0, 1), (0, -1)])
@@ -226,7 +230,7 @@ def test_home_that_its_user_made_a_link_is_reported(tmp_path):
 )
 def test_directory_that_cannot_be_read_is_reported_whichever_call_fails(tmp_path, monkeypatch, place, number, reason):
     """Nothing that was not scanned may count as clean."""
-    host, real = make_files(tmp_path, "home/a/wechat"), Host._open_directory
+    host, real = make_files(tmp_path, "home/a/wechat"), Host._open_directory_path
 
     def fail(*given):
         if place == "_open_directory" and not given[1].startswith("/home"):
@@ -246,7 +250,7 @@ def test_scan_by_an_ordinary_user_takes_files_of_root_and_of_this_user(tmp_path,
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     scanned = scan_home(host, roots=["/srv"], apart=True)
     assert list_hits(scanned) == ["/srv/0/wechat", "/srv/1000/wechat"]
-    assert scanned.others == {1001: [("/srv/1001", ())]}
+    assert scanned.foreign_entries == {1001: [("/srv/1001", ())]}
 
 
 def test_links_below_a_root_are_not_followed(tmp_path, settled):
@@ -255,7 +259,7 @@ def test_links_below_a_root_are_not_followed(tmp_path, settled):
     (tmp_path / "home/a/loop").symlink_to(".")
     (tmp_path / "home/a/sub").mkdir()
     scanned, seen = scan_home(host), (tmp_path / "home/a").stat()
-    assert (scanned.hits, scanned.known["/home/a"]) == ([], (seen.st_ino, seen.st_ctime_ns, ["sub"], []))
+    assert (scanned.hits, scanned.remembered["/home/a"]) == ([], (seen.st_ino, seen.st_ctime_ns, ["sub"], []))
 
 
 @pytest.mark.parametrize("make", [lambda path: path.symlink_to("../../outside"), os.mkfifo])
@@ -273,7 +277,7 @@ def test_directory_that_is_exchanged_after_it_was_listed_is_not_entered(tmp_path
         scanned = scan_home(host, choose=exchange)
         return [list_hits(scanned), scanned.unseen]
 
-    assert run_apart(work, forked.Limits(seconds=20)) == [["/home/a/y/wechat"], []]
+    assert run_apart(work, forked.WorkLimits(seconds=20)) == [["/home/a/y/wechat"], []]
 
 
 def test_directory_that_vanishes_meanwhile_is_not_there(tmp_path, monkeypatch):
@@ -300,12 +304,12 @@ def test_unchanged_directory_is_neither_read_nor_followed_again(tmp_path, monkey
         return real(path, **options)
 
     host = make_files(tmp_path, "home/a/x/wechat", "home/a/y/z")
-    assert scan_home(host, remember=False).known == {}
+    assert scan_home(host, remember=False).remembered == {}
     first, follows, real = scan_home(host), [], os.stat
     monkeypatch.setattr(os, "scandir", lambda place: pytest.fail("read again"))
     monkeypatch.setattr(os, "stat", watch_stat)
-    again = scan_home(host, first.known)
-    assert (list_hits(again), again.known) == (["/home/a/x/wechat"], first.known)
+    again = scan_home(host, first.remembered)
+    assert (list_hits(again), again.remembered) == (["/home/a/x/wechat"], first.remembered)
     assert follows == [False, False, False]
 
 
@@ -323,7 +327,7 @@ CHANGES = {
 def test_change_of_a_remembered_directory_is_seen(tmp_path, settled, change):
     host = make_files(tmp_path, "home/a/x/wechat", "home/a/y/z/f", "outside/wechat")
     os.utime(tmp_path / "home/a/y/z", ns=(1, 1))
-    known = scan_home(host).known
+    known = scan_home(host).remembered
     time.sleep(0.02)
     CHANGES[change](tmp_path / "home/a")
     assert list_hits(scan_home(host, known)) == list_hits(scan_home(host))
@@ -332,35 +336,35 @@ def test_change_of_a_remembered_directory_is_seen(tmp_path, settled, change):
 def test_next_scan_goes_on_where_a_limit_ended_one(tmp_path, settled):
     host = make_files(tmp_path, *(f"home/a/d{d}/f{f}" for d in range(20) for f in range(10)), "home/a/d9/wechat")
     known, rounds = {}, 0
-    while (scanned := scan_home(host, known, limits=Limits(entries=60))).unseen:
-        known, rounds = scanned.known, rounds + 1
+    while (scanned := scan_home(host, known, limits=ScanLimits(entries=60))).unseen:
+        known, rounds = scanned.remembered, rounds + 1
         assert scanned.unseen[0].startswith("the file scan ended after 60 files, in /home/a/d") and rounds < 10
     assert (rounds, list_hits(scanned)) == (3, ["/home/a/d9/wechat"])
 
 
 @pytest.mark.parametrize(("most", "hits"), [(2, 2), (1, 1), (0, 0)])
 def test_directory_is_read_as_long_as_the_limit_is_not_passed(tmp_path, most, hits):
-    scanned = scan_home(make_files(tmp_path, "home/a/x/wechat/wechat"), limits=Limits(entries=most))
+    scanned = scan_home(make_files(tmp_path, "home/a/x/wechat/wechat"), limits=ScanLimits(entries=most))
     assert (len(list_hits(scanned)), len(scanned.unseen)) == (hits, most < 2)
 
 
 def test_limit_of_a_user_is_one_for_all_places_and_of_the_host_one_each(tmp_path):
     host = make_files(tmp_path, "home/a/x/y/wechat", "opt/a/wechat")
-    for budget, hits in ((None, ["/opt/a/wechat"]), (Budget(), [])):
+    for budget, hits in ((None, ["/opt/a/wechat"]), (ReadBudget(), [])):
         host.budget = budget
-        scanned = scan_home(host, roots=("/home/a", "/opt/a"), limits=Limits(entries=1))
+        scanned = scan_home(host, roots=("/home/a", "/opt/a"), limits=ScanLimits(entries=1))
         assert list_hits(scanned) == hits and len(scanned.unseen) == 1
-    assert Limits(3_000_000, 120, 128) == file_scan.LIMITS
+    assert ScanLimits(3_000_000, 120, 128) == file_scan.DEFAULT_LIMITS
 
 
 @pytest.mark.parametrize("remembered", [False, True])
 def test_remembered_directories_are_paid_for_too(tmp_path, settled, remembered):
     """A user who has a million directories spends this user's budget, and nobody else's."""
     host = make_files(tmp_path, "home/a/wechat", "home/a/x/wechat", "home/a/y/wechat")
-    known = scan_home(host).known if remembered else {}
-    host.budget = Budget(entries=10)
-    assert len(list_hits(scan_home(host, known))) == 3 and host.budget.left["files"] == (7 if remembered else 5)
-    host.budget = Budget(entries=1)
+    known = scan_home(host).remembered if remembered else {}
+    host.budget = ReadBudget(entries=10)
+    assert len(list_hits(scan_home(host, known))) == 3 and host.budget.remaining["files"] == (7 if remembered else 5)
+    host.budget = ReadBudget(entries=1)
     assert scan_home(host, known).unseen == ["over budget: more than 1 files, in /home/a"]
 
 
@@ -377,10 +381,10 @@ def test_remembered_directories_are_paid_for_too(tmp_path, settled, remembered):
 def test_entries_of_others_are_handed_over_to_be_scanned_on_their_behalf(tmp_path, shared, mode, skipped, ours, others):
     (tmp_path / "tmp").chmod(mode)
     scanned = scan_home(shared, roots=["/tmp"], skipped=skipped, apart=True)
-    assert (list_hits(scanned), scanned.others, scanned.unseen) == (ours, others, [])
-    assert "/tmp" not in scanned.known, "the owner of an entry may change without the directory"
+    assert (list_hits(scanned), scanned.foreign_entries, scanned.unseen) == (ours, others, [])
+    assert "/tmp" not in scanned.remembered, "the owner of an entry may change without the directory"
     scanned = scan_home(shared, roots=["/tmp"])
-    assert (list_hits(scanned), scanned.others) == (["/tmp/a/wechat", "/tmp/qq", *OURS], {})
+    assert (list_hits(scanned), scanned.foreign_entries) == (["/tmp/a/wechat", "/tmp/qq", *OURS], {})
 
 
 @pytest.mark.parametrize(
@@ -417,7 +421,7 @@ def test_directory_is_remembered_once_its_change_is_old_enough(tmp_path, monkeyp
     host = make_files(tmp_path, "home/a/wechat")
     changed = os.stat(tmp_path / "home/a").st_ctime_ns
     monkeypatch.setattr(time, "time_ns", lambda: changed + 2_000_000_000 + later)
-    assert bool(scan_home(host).known) is remembered
+    assert bool(scan_home(host).remembered) is remembered
 
 
 def test_clock_is_read_now_and_then(tmp_path, monkeypatch):
@@ -449,10 +453,10 @@ def test_directory_of_a_subvolume_is_remembered_by_the_number_of_that_too(
 
     host, requested, real = make_files(tmp_path, "home/a/x/wechat"), [], os.fstat
     inode = os.stat(tmp_path / "home/a/x").st_ino
-    monkeypatch.setattr(file_scan, "subvolume_of", find_subvolume)
+    monkeypatch.setattr(file_scan, "find_subvolume_id", find_subvolume)
     for name in ("stat", "fstat"):
         monkeypatch.setattr(os, name, shift(getattr(os, name)))
-    known = scan_home(host).known
+    known = scan_home(host).remembered
     assert known.get("/home/a/x", (None,))[0] == (None if number is None else number + inode) and len(requested) == 1
     again = {**known, "/home/a/x": (inode + (7 << 64), os.stat(tmp_path / "home/a/x").st_ctime_ns, [], ["wechat-kept"])}
     assert list_hits(scan_home(host, again)) == ["/home/a/x/wechat-kept" if subvolume else "/home/a/x/wechat"]

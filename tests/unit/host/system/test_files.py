@@ -9,7 +9,7 @@ from pathlib import Path
 
 import proscribe
 import pytest
-from proscribe.host.system import LEDGER, ControlError, Host, files
+from proscribe.host.system import LEDGER_PATH, ControlError, Host, files
 from refusals import make_refusal
 
 
@@ -23,51 +23,51 @@ def host(tmp_path):
 def test_traces_are_the_paths_that_delete_removes(host):
     """A file, the rest of a killed write, the empty directories that were made for it, and the ledger."""
     path = "/etc/new/deep/file"
-    assert not host.traces(path)
-    host.write(path, "text")
-    assert os.stat(host.root + LEDGER).st_mode & 0o777 == 0o600
-    assert host.traces(path) and host.text(LEDGER) == "/etc/new\n/etc/new/deep\n/var/lib/proscribe\n"
+    assert not host.has_traces(path)
+    host.write_file(path, "text")
+    assert os.stat(host.root + LEDGER_PATH).st_mode & 0o777 == 0o600
+    assert host.has_traces(path) and host.read_text(LEDGER_PATH) == "/etc/new\n/etc/new/deep\n/var/lib/proscribe\n"
     os.unlink(host.root + path)
-    assert host.traces(path), "the directories are left"
+    assert host.has_traces(path), "the directories are left"
     os.rmdir(f"{host.root}/etc/new/deep")
-    assert host.traces(path), "and one of them"
+    assert host.has_traces(path), "and one of them"
     (Path(host.root) / "etc/new/theirs").touch()
-    assert not host.traces(path), "in which somebody has put something"
+    assert not host.has_traces(path), "in which somebody has put something"
     os.unlink(f"{host.root}/etc/new/theirs")
     os.rmdir(f"{host.root}/etc/new")
-    assert host.traces(path), "and the ledger alone"
-    host.delete(path)
-    assert not host.traces(path) and os.listdir(f"{host.root}/var/lib") == []
+    assert host.has_traces(path), "and the ledger alone"
+    host.delete_file(path)
+    assert not host.has_traces(path) and os.listdir(f"{host.root}/var/lib") == []
     (Path(host.root) / "etc/.file.proscribe~").touch()
-    assert host.traces("/etc/file") and host.unfinished("/etc/file")
-    host.clear("/etc/file")
-    assert not host.traces("/etc/file")
+    assert host.has_traces("/etc/file") and host.has_unfinished_write("/etc/file")
+    host.clear_unfinished_write("/etc/file")
+    assert not host.has_traces("/etc/file")
 
 
 def test_state_directory_with_another_file_is_no_trace(host):
-    host.write("/var/lib/proscribe/other", "text")
-    assert host.traces("/var/lib/proscribe/other") and not host.traces("/var/lib/proscribe/gone")
+    host.write_file("/var/lib/proscribe/other", "text")
+    assert host.has_traces("/var/lib/proscribe/other") and not host.has_traces("/var/lib/proscribe/gone")
     os.unlink(f"{host.root}/var/lib/proscribe/other")
-    assert host.traces("/var/lib/proscribe/gone"), "then the directory and its ledger are case is left"
+    assert host.has_traces("/var/lib/proscribe/gone"), "then the directory and its ledger are case is left"
 
 
 def test_directory_without_a_ledger_entry_is_not_made(host, monkeypatch):
     """The directory would stay on the host for ever."""
     monkeypatch.setattr(os, "rename", make_refusal(OSError(28, "No space left on device")))
-    with pytest.raises(ControlError, match=f"^cannot write {LEDGER}: No space left on device$"):
-        host.write("/etc/new/file", "text")
+    with pytest.raises(ControlError, match=f"^cannot write {LEDGER_PATH}: No space left on device$"):
+        host.write_file("/etc/new/file", "text")
     assert os.listdir(f"{host.root}/etc") == []
 
 
 FILE = "/etc/new/file"
 REFUSED: list[tuple[str, str | None, Callable[[Host], object], str]] = [
-    ("fchown", None, lambda host: host.take_over("/etc"), "change /etc"),
-    ("rename", "file", lambda host: host.rename(FILE, "other"), f"rename {FILE}"),
-    ("unlink", "file", lambda host: host.delete(FILE), f"delete {FILE}"),
-    ("unlink", "directories", lambda host: host.delete(FILE), f"delete {LEDGER}"),
+    ("fchown", None, lambda host: host.take_ownership("/etc"), "change /etc"),
+    ("rename", "file", lambda host: host.rename_file(FILE, "other"), f"rename {FILE}"),
+    ("unlink", "file", lambda host: host.delete_file(FILE), f"delete {FILE}"),
+    ("unlink", "directories", lambda host: host.delete_file(FILE), f"delete {LEDGER_PATH}"),
     ("mkdir", "deep", lambda host: host.make_directories("/etc/new/deep"), "make the directory /etc/new/deep"),
-    ("open", "directories", lambda host: host.make_directories("/etc/new/deep"), f"write {LEDGER}"),
-    ("rename", ".file.proscribe~", lambda host: host.write(FILE, "text"), f"write {FILE}"),
+    ("open", "directories", lambda host: host.make_directories("/etc/new/deep"), f"write {LEDGER_PATH}"),
+    ("rename", ".file.proscribe~", lambda host: host.write_file(FILE, "text"), f"write {FILE}"),
 ]
 
 
@@ -78,7 +78,7 @@ def test_refusal_of_the_disk_is_an_error(host, monkeypatch, name, about, work, m
             raise OSError(errno.EROFS, "Read-only file system")
         return real(first, *more, **how)
 
-    host.write(FILE, "before")
+    host.write_file(FILE, "before")
     real = getattr(os, name)
     monkeypatch.setattr(os, name, refused)
     with pytest.raises(ControlError, match=f"^cannot {message}: Read-only file system"):
@@ -97,9 +97,9 @@ def test_directories_of_concurrent_processes_are_all_in_the_ledger(host):
         children.append(pid)
     assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0, 0]
     directories = {f"/etc/{child}{below}" for child in range(4) for below in ("", *(f"/{n}" for n in range(10)))}
-    assert set((host.text(LEDGER) or "").splitlines()) == {*directories, "/var/lib/proscribe"}
+    assert set((host.read_text(LEDGER_PATH) or "").splitlines()) == {*directories, "/var/lib/proscribe"}
     for directory in directories:
-        host.delete(f"{directory}/file")
+        host.delete_file(f"{directory}/file")
     assert os.listdir(f"{host.root}/etc") == os.listdir(f"{host.root}/var/lib") == []
 
 
@@ -121,11 +121,11 @@ def test_name_and_content_are_on_the_disk_when_a_call_returns(host, monkeypatch)
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "rename", lambda *a, **how: steps.append(f"rename {a[1]}") or real["rename"](*a, **how))
     monkeypatch.setattr(os, "unlink", lambda name, **how: real["unlink"](name, **how) or steps.append(f"unlink {name}"))
-    host.write("/etc/a", "12345", 0o640, owner=(os.getuid(), os.getgid()), modified=10**18)
+    host.write_file("/etc/a", "12345", 0o640, owner=(os.getuid(), os.getgid()), modified_ns=10**18)
     assert os.stat(host.root + "/etc/a").st_mtime_ns == 10**18
-    host.delete("/etc/a")
-    host.delete("/etc/a")
-    host.delete("/etc/none/a")
+    host.delete_file("/etc/a")
+    host.delete_file("/etc/a")
+    host.delete_file("/etc/none/a")
     assert steps == ["fsync .a.proscribe~", "rename a", "fsync etc", "unlink a", "fsync etc"]
 
 
@@ -137,7 +137,7 @@ def test_file_is_made_for_root_alone_under_a_new_name(host, monkeypatch):
 
     modes, real = [], os.open
     monkeypatch.setattr(os, "open", open_)
-    host.write("/etc/a", "secret", 0o644)
+    host.write_file("/etc/a", "secret", 0o644)
     assert modes == [(0o600, True)]
 
 
@@ -148,7 +148,7 @@ def test_file_is_made_for_root_alone_under_a_new_name(host, monkeypatch):
 def test_directories_below_our_own_are_listed_by_root_alone_whatever_the_umask(host, path, mode):
     before = os.umask(0o077)
     try:
-        host.write(f"{path}/a", "")
+        host.write_file(f"{path}/a", "")
     finally:
         os.umask(before)
     assert [os.stat(host.root + place).st_mode & 0o777 for place in (path, f"{path}/a")] == [mode, 0o644]
@@ -156,11 +156,11 @@ def test_directories_below_our_own_are_listed_by_root_alone_whatever_the_umask(h
 
 @pytest.mark.parametrize("call", ["fchmod", "fsync", "rename"])
 def test_full_disk_at_any_step_leaves_the_old_file_and_nothing_beside_it(host, monkeypatch, call):
-    host.write("/etc/a", "old")
+    host.write_file("/etc/a", "old")
     before = list_tree(Path(host.root))
     monkeypatch.setattr(os, call, make_refusal(OSError(28, "No space left on device")))
     with pytest.raises(ControlError, match=r"^cannot write /etc/a: No space left on device"):
-        host.write("/etc/a", "new")
+        host.write_file("/etc/a", "new")
     assert list_tree(Path(host.root)) == before
 
 
@@ -168,8 +168,8 @@ def test_file_that_cannot_be_written_leaves_no_descriptor_open(host, monkeypatch
     monkeypatch.setattr(files, "open", make_refusal(MemoryError), raising=False)
     before = os.listdir("/proc/self/fd")
     with pytest.raises(MemoryError):
-        host.write("/etc/a", "text")
-    assert (os.listdir("/proc/self/fd"), host.list("/etc")) == (before, [])
+        host.write_file("/etc/a", "text")
+    assert (os.listdir("/proc/self/fd"), host.list_directory("/etc")) == (before, [])
 
 
 @pytest.mark.parametrize("name", ["a", ".a.proscribe~"])
@@ -178,68 +178,68 @@ def test_link_at_a_name_that_is_written_or_deleted_is_not_followed(host, name):
     target, etc = Path(host.root, "target"), Path(host.root, "etc")
     target.write_text("mine")
     (etc / name).symlink_to(target)
-    host.write("/etc/a", "new")
-    assert host.list("/etc") == ["a"] and not (etc / "a").is_symlink()
+    host.write_file("/etc/a", "new")
+    assert host.list_directory("/etc") == ["a"] and not (etc / "a").is_symlink()
     (etc / "a").unlink()
     (etc / "a").symlink_to(target)
-    host.delete("/etc/a")
-    assert target.read_text() == "mine" and host.list("/etc") == []
+    host.delete_file("/etc/a")
+    assert target.read_text() == "mine" and host.list_directory("/etc") == []
     (etc / "a").mkdir()
     with pytest.raises(ControlError, match="cannot delete /etc/a"):
-        host.delete("/etc/a")
+        host.delete_file("/etc/a")
 
 
 def test_reader_of_the_old_file_keeps_all_of_it(host):
-    host.write("/etc/a", "old")
+    host.write_file("/etc/a", "old")
     with open(host.root + "/etc/a") as reader:
-        host.write("/etc/a", "new")
-        assert (reader.read(), host.text("/etc/a")) == ("old", "new")
-    host.rename("/etc/a", "b")
-    host.delete("/etc/b/no-directory")
-    host.delete("/etc/b")
-    assert host.list("/etc") == []
+        host.write_file("/etc/a", "new")
+        assert (reader.read(), host.read_text("/etc/a")) == ("old", "new")
+    host.rename_file("/etc/a", "b")
+    host.delete_file("/etc/b/no-directory")
+    host.delete_file("/etc/b")
+    assert host.list_directory("/etc") == []
 
 
 def test_directories_go_with_the_last_file_that_they_were_made_for(host):
     etc, before = Path(host.root, "etc"), list_tree(Path(host.root))
-    host.write("/etc/x/y/a", "")
-    host.write("/etc/x/b", "")
-    host.write("/opt/a", "")
-    host.write("/var/lib/proscribe/state.json", "")
+    host.write_file("/etc/x/y/a", "")
+    host.write_file("/etc/x/b", "")
+    host.write_file("/opt/a", "")
+    host.write_file("/var/lib/proscribe/state.json", "")
     for path, names in (("/etc/x/y/a", ["b"]), ("/etc/x/b", []), ("/opt/a", []), ("/var/lib/proscribe/state.json", [])):
-        host.delete(path)
-        assert host.list("/etc/x") == names
+        host.delete_file(path)
+        assert host.list_directory("/etc/x") == names
     assert list_tree(Path(host.root)) == before
     (etc / "theirs").mkdir()
-    assert not host.traces("/etc/theirs/a"), "an empty directory of somebody else"
-    host.write("/etc/theirs/a", "")
-    host.write("/etc/made/a", "")
+    assert not host.has_traces("/etc/theirs/a"), "an empty directory of somebody else"
+    host.write_file("/etc/theirs/a", "")
+    host.write_file("/etc/made/a", "")
     (etc / "made/theirs").touch()
     for path in ("/etc/theirs/a", "/etc/made/a"):
-        host.delete(path)
-    assert host.list("/etc/made") == ["theirs"] and (etc / "theirs").is_dir()
+        host.delete_file(path)
+    assert host.list_directory("/etc/made") == ["theirs"] and (etc / "theirs").is_dir()
 
 
 def test_state_directory_of_somebody_else_is_no_trace(host):
     (Path(host.root) / "var/lib/proscribe").mkdir()
-    host.write("/etc/new/file", "text")
+    host.write_file("/etc/new/file", "text")
     (Path(host.root) / "var/lib/proscribe/.directories.proscribe~").touch()  # of a killed write of the ledger
     os.unlink(f"{host.root}/etc/new/file")
     os.rmdir(f"{host.root}/etc/new")
-    assert not host.traces("/var/lib/proscribe/report.json")
-    host.delete("/etc/new/file")
-    assert host.list("/var/lib/proscribe") == []
+    assert not host.has_traces("/var/lib/proscribe/report.json")
+    host.delete_file("/etc/new/file")
+    assert host.list_directory("/var/lib/proscribe") == []
 
 
 @pytest.mark.parametrize("rest", ["a", ".a.proscribe~", ""])
 def test_rest_of_a_killed_write_or_delete_is_a_trace_and_is_deleted(host, rest):
     before = list_tree(Path(host.root))
-    host.write("/etc/x/a", "")
+    host.write_file("/etc/x/a", "")
     os.unlink(host.root + "/etc/x/a")
     if rest:
         Path(host.root, "etc/x", rest).touch()
-    assert host.traces("/etc/x/a")
-    host.delete("/etc/x/a")
+    assert host.has_traces("/etc/x/a")
+    host.delete_file("/etc/x/a")
     assert list_tree(Path(host.root)) == before
 
 
@@ -272,10 +272,10 @@ def test_next_run_repairs_a_host_after_a_kill_at_any_step(tmp_path, task):
         before, host = list_tree(root), Host(str(root))
         command = [sys.executable, "-S", "-c", KILLED, str(root), str(steps), task]
         ended = subprocess.run(command, env={"PYTHONPATH": str(Path(proscribe.__file__).parents[1])}, check=False)
-        assert host.text("/etc/one/two/a") in (None, "all of it"), "whole or not at all"
-        host.write("/etc/one/two/a", "all of it")
-        assert host.list("/etc/one/two") == ["a"]
-        host.delete("/etc/one/two/a")
+        assert host.read_text("/etc/one/two/a") in (None, "all of it"), "whole or not at all"
+        host.write_file("/etc/one/two/a", "all of it")
+        assert host.list_directory("/etc/one/two") == ["a"]
+        host.delete_file("/etc/one/two/a")
         assert list_tree(root) == before
         if ended.returncode == 0:
             break

@@ -20,8 +20,8 @@ from proscribe.host.controls.apps.portable import appimage, desktop_entries, use
 from proscribe.host.controls.apps.portable.names import Names
 from proscribe.host.controls.apps.systems import flatpak, npm, pip_removal, site_packages, snap
 from proscribe.host.controls.browser import packaged
-from proscribe.host.system import ControlError, Unseen, User, escaped, forked, mounts, one_line
-from proscribe.host.system.forked import Limits, each, run_apart
+from proscribe.host.system import ControlError, ObservationError, User, escape_text, forked, format_one_line, mounts
+from proscribe.host.system.forked import WorkLimits, run_apart, run_each_apart
 from refusals import make_refusal
 from unchanged_audit import printed
 
@@ -34,22 +34,24 @@ def spend_processor(item: str) -> None:
 
 
 def test_work_that_never_waits_is_ended():
-    assert list(each(["x"], spend_processor, Limits(seconds=0.3))) == [("x", [], "over budget: not done within 0.3 s")]
+    assert list(run_each_apart(["x"], spend_processor, WorkLimits(seconds=0.3))) == [
+        ("x", [], "over budget: not done within 0.3 s")
+    ]
 
 
 @pytest.mark.parametrize(
     ("room", "parts", "why"), [(13, ["x"], ""), (12, [], "over budget: an answer of more than 0 MB")]
 )
 def test_answer_may_have_as_many_bytes_as_there_is_room_for(room, parts, why):
-    assert list(each([1], lambda item: ["x"], Limits(answer=room))) == [(1, parts, why)]
+    assert list(run_each_apart([1], lambda item: ["x"], WorkLimits(answer=room))) == [(1, parts, why)]
 
 
 @pytest.mark.parametrize(("method", "seconds"), [("end", 1), ("_why", 5)])
 def test_child_that_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch, method, seconds):
     """The work of all other users waits meanwhile."""
-    now, child, killed = [100.0], object.__new__(forked._Child), []
-    child.pid, child.ended, child.limits = 7, None, Limits()
-    child.reading, writing = os.pipe()
+    now, child, killed = [100.0], object.__new__(forked._ForkedChild), []
+    child.pid, child.exit_status, child.limits = 7, None, WorkLimits()
+    child.read_descriptor, writing = os.pipe()
 
     def sleep(length):
         assert length <= 0.05
@@ -59,27 +61,30 @@ def test_child_that_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypat
     monkeypatch.setattr(os, "kill", lambda *call: killed.append(call))
     monkeypatch.setattr(forked, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     outcome = getattr(child, method)()
-    assert seconds <= now[0] - 100 < seconds + 0.1 and child.ended is None
+    assert seconds <= now[0] - 100 < seconds + 0.1 and child.exit_status is None
     if method == "end":
         assert killed == [(7, signal.SIGKILL)]
     else:
         assert outcome == "the observation ended without an answer"
-        os.close(child.reading)
+        os.close(child.read_descriptor)
     os.close(writing)
 
 
 def test_child_is_waited_for_in_pauses_that_grow(monkeypatch):
-    pauses, child = [], object.__new__(forked._Child)
-    child.pid, child.ended = 7, None
+    pauses, child = [], object.__new__(forked._ForkedChild)
+    child.pid, child.exit_status = 7, None
     monkeypatch.setattr(os, "waitpid", lambda *call: (7, 9) if len(pauses) == 9 and call == (7, 1) else (0, 0))
     monkeypatch.setattr(forked, "time", SimpleNamespace(monotonic=lambda: 100.0, sleep=pauses.append))
-    child._reap(60)
-    assert pauses == pytest.approx([0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05]) and child.ended == 9
+    child._wait_for_end(60)
+    assert (
+        pauses == pytest.approx([0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05])
+        and child.exit_status == 9
+    )
 
 
 def test_question_is_answered_or_raises_as_the_work_does():
     assert run_apart(lambda: {"a": [1, None]}) == {"a": [1, None]}
-    for error in (Unseen("closed"), ControlError("a link")):
+    for error in (ObservationError("closed"), ControlError("a link")):
         with pytest.raises(type(error), match=str(error)):
             run_apart(make_refusal(error))
 
@@ -87,8 +92,8 @@ def test_question_is_answered_or_raises_as_the_work_does():
 def test_failed_fork_is_unseen(monkeypatch):
     monkeypatch.setattr(os, "fork", make_refusal(BlockingIOError(11, "Resource temporarily unavailable")))
     why = "cannot be observed in a process of its own: Resource temporarily unavailable"
-    assert list(each([1, 2], lambda _: [1])) == [(1, [], why), (2, [], why)]
-    with pytest.raises(Unseen, match=why):
+    assert list(run_each_apart([1, 2], lambda _: [1])) == [(1, [], why), (2, [], why)]
+    with pytest.raises(ObservationError, match=why):
         run_apart(lambda: 1)
 
 
@@ -115,7 +120,7 @@ def test_child_without_a_listener_ends(tmp_path):
     if not (pid := os.fork()):
         try:
             os.close(reading)
-            forked._labour([1, 2, 3], work, Limits(), None, writing)
+            forked._run_child([1, 2, 3], work, WorkLimits(), None, writing)
         finally:
             os._exit(1)
     os.close(writing)
@@ -129,7 +134,9 @@ def test_child_without_a_listener_ends(tmp_path):
 )
 def test_child_that_a_signal_ended_is_reported_with_it(number, why):
     """The kernel sends one of them for the processor's time: then the user's files are odd, and not the code."""
-    assert list(each([1], lambda item: os.kill(os.getpid(), number) or [], Limits(seconds=2.0))) == [(1, [], why)]
+    assert list(run_each_apart([1], lambda item: os.kill(os.getpid(), number) or [], WorkLimits(seconds=2.0))) == [
+        (1, [], why)
+    ]
 
 
 SITES = {"web_hosts": ["qq.com", "qq.com/x"], "web_allow": []}
@@ -163,9 +170,9 @@ READERS: dict[str, Callable[[str], Any]] = {
     "control group": lambda text: snap.GROUP.search(f"/snap.{text}"),
     "file of a snap": snap.parse_file,
     "path of a distribution": lambda text: pip_removal.interpreter(f"/usr/lib/python3/{text}"),
-    "type of a file system": mounts.is_remote,
-    "escaped name": escaped,
-    "escaped line": one_line,
+    "type of a file system": mounts.is_remote_type,
+    "escaped name": escape_text,
+    "escaped line": format_one_line,
 }
 SHORT = ("stem of a file's name", "names of a directory")  # names are 255 bytes long at most
 
@@ -176,7 +183,7 @@ SHORT = ("stem of a file's name", "names of a directory")  # names are 255 bytes
 def test_no_text_keeps_a_reader_busy(reader, pieces, end):
     length, unit = 4_000 if reader in SHORT else 16_000, "".join(pieces)
     text = unit * (length // len(unit)) + end
-    run_apart(lambda: bool(READERS[reader](text)), Limits(seconds=180))  # the slowest takes 4 on a quiet machine
+    run_apart(lambda: bool(READERS[reader](text)), WorkLimits(seconds=180))  # the slowest takes 4 on a quiet machine
 
 
 def spend_memory(item: str) -> Iterator[int]:
@@ -211,21 +218,23 @@ def fail(error: BaseException) -> Callable[[str], Iterator[str]]:
         (lambda item: [{1, 2}], [], "cannot be observed: TypeError: Object of type set is not JSON serializable"),
         (lambda item: os.kill(os.getpid(), 9), [], "the observation was ended by signal 9"),
         (lambda item: os._exit(3), [], "the observation ended without an answer"),
-        (fail(Unseen("a home is closed")), ["first"], "a home is closed"),
+        (fail(ObservationError("a home is closed")), ["first"], "a home is closed"),
         (fail(ControlError("a link")), ["first"], "a link"),
         (fail(KeyError("mallory")), ["first"], "cannot be observed: KeyError: 'mallory'"),
     ],
 )
 def test_trouble_of_an_item_ends_its_own_work_and_none_of_the_others(trouble, parts, why):
-    limits = Limits(10 if trouble is hang else LONGEST, 64 * 2**20, 2**20)
-    found = list(each(["alice", "mallory", "bob"], lambda i: trouble(i) if i == "mallory" else [i.upper()], limits))
+    limits = WorkLimits(10 if trouble is hang else LONGEST, 64 * 2**20, 2**20)
+    found = list(
+        run_each_apart(["alice", "mallory", "bob"], lambda i: trouble(i) if i == "mallory" else [i.upper()], limits)
+    )
     assert found == [("alice", ["ALICE"], ""), ("mallory", parts, why), ("bob", ["BOB"], "")]
 
 
 @pytest.mark.parametrize("content", [b" ", b"{", b"[1", b"\xff\xfe"])
 def test_answer_that_is_no_json_ends_its_own_item_alone(monkeypatch, content):
     """A child that becomes a user may be traced by this user, and made to say anything."""
-    real = forked._send
+    real = forked._send_outcome
 
     def send(descriptor, message):
         if message.get("part") == "mallory":
@@ -233,8 +242,11 @@ def test_answer_that_is_no_json_ends_its_own_item_alone(monkeypatch, content):
         else:
             real(descriptor, message)
 
-    monkeypatch.setattr(forked, "_send", send)
-    found = [(item, parts, bool(why)) for item, parts, why in each(["alice", "mallory", "bob"], lambda item: [item])]
+    monkeypatch.setattr(forked, "_send_outcome", send)
+    found = [
+        (item, parts, bool(why))
+        for item, parts, why in run_each_apart(["alice", "mallory", "bob"], lambda item: [item])
+    ]
     assert found == [("alice", ["alice"], False), ("mallory", [], True), ("bob", ["bob"], False)]
 
 
@@ -268,12 +280,12 @@ def test_no_child_stays():
         return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 
     before = children()
-    list(each(["mallory"], hang, Limits(seconds=0.2)))
-    for item, _, _ in each(["alice", "mallory", "bob"], lambda item: [item]):
+    list(run_each_apart(["mallory"], hang, WorkLimits(seconds=0.2)))
+    for item, _, _ in run_each_apart(["alice", "mallory", "bob"], lambda item: [item]):
         if item == "alice":
             break  # the caller wants no more
-    with pytest.raises(Unseen, match=r"not done within 0\.2 s"):
-        run_apart(lambda: time.sleep(60), Limits(seconds=0.2))
+    with pytest.raises(ObservationError, match=r"not done within 0\.2 s"):
+        run_apart(lambda: time.sleep(60), WorkLimits(seconds=0.2))
     assert children() == before
 
 
@@ -284,7 +296,7 @@ def test_child_goes_from_item_to_item_until_it_has_grown():
         yield os.getpid()
 
     gc.collect()  # garbage of other tests would make room in the child meanwhile
-    pids = [parts[0] for _, parts, _ in each(range(6), work, Limits())]
+    pids = [parts[0] for _, parts, _ in run_each_apart(range(6), work, WorkLimits())]
     assert len(set(pids[:4])) == len(set(pids[4:])) == 1 and pids[3] != pids[4] and os.getpid() not in pids
 
 
@@ -294,19 +306,19 @@ def test_limits_are_those_of_each_item_and_none_of_this_process():
     before = [resource.getrlimit(limit) for limit in which]
 
     def work():
-        return [resource.getrlimit(which[0])[0] - forked._size(), resource.getrlimit(which[1])[0]]
+        return [resource.getrlimit(which[0])[0] - forked._read_memory_size(), resource.getrlimit(which[1])[0]]
 
     def work_below(hard):
         resource.setrlimit(which[1], (1, hard))
-        forked._limit(Limits(seconds=2.0))
+        forked._limit_resources(WorkLimits(seconds=2.0))
         return resource.getrlimit(which[1])
 
-    room, seconds = run_apart(work, Limits(seconds=2.0, memory=64 * 2**20))
+    room, seconds = run_apart(work, WorkLimits(seconds=2.0, memory=64 * 2**20))
     assert 60 * 2**20 < room <= 64 * 2**20 and seconds == 3
     assert [run_apart(lambda hard=hard: work_below(hard)) for hard in (2, 1000)] == [[2, 2], [3, 1000]]
-    assert run_apart(lambda: resource.getrlimit(which[0])[0], Limits(memory=0)) == before[0][0]
+    assert run_apart(lambda: resource.getrlimit(which[0])[0], WorkLimits(memory=0)) == before[0][0]
     assert [resource.getrlimit(limit) for limit in which] == before
-    assert forked.Limits() == (20.0, 128 * 2**20, 32 * 2**20) and forked.GROWN == 32 * 2**20
+    assert forked.WorkLimits() == (20.0, 128 * 2**20, 32 * 2**20) and forked.MAX_GROWTH_BYTES == 32 * 2**20
 
 
 @ROOT
@@ -321,4 +333,4 @@ def test_answer_in_pieces_is_whole(monkeypatch):
     assert run_apart(lambda: "x" * 1_000_000) == "x" * 1_000_000
     real = os.read
     monkeypatch.setattr(os, "read", lambda descriptor, size: real(descriptor, min(size, 3)))
-    assert list(each(["alice"], lambda item: [item, "b" * 100])) == [("alice", ["alice", "b" * 100], "")]
+    assert list(run_each_apart(["alice"], lambda item: [item, "b" * 100])) == [("alice", ["alice", "b" * 100], "")]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.host.system import ControlError, Host, Unseen, User, forked, links
+from proscribe.host.system import ControlError, Host, ObservationError, User, forked, links
 
 USER = 61235
 SWAP = """
@@ -40,10 +40,10 @@ def link(path: Path, to: str, uid: int = 0) -> None:
 def test_missing_entries_and_targets_of_links_are_read_as_none(root):
     (root / "etc/x").symlink_to("/nowhere/x")
     with contextlib.nullcontext() if os.geteuid() == 0 else pytest.raises(ControlError):  # who is not root made it
-        assert Host(str(root)).text("/etc/x") is None
-    assert Host(str(root)).text("/usr/lib/file/file") is None
-    with Host(str(root)).directory("/usr/lib") as directory:
-        assert links.link_target(directory, "file", "/usr/lib/file") == "", "and what is no link says nothing"
+        assert Host(str(root)).read_text("/etc/x") is None
+    assert Host(str(root)).read_text("/usr/lib/file/file") is None
+    with Host(str(root)).open_directory("/usr/lib") as directory:
+        assert links.read_link_target(directory, "file", "/usr/lib/file") == "", "and what is no link says nothing"
 
 
 @ROOT
@@ -52,8 +52,8 @@ def test_links_are_followed_up_to_a_limit(root, more, found):
     names = ["usr/lib/file", *(f"etc/l{number}" for number in range(32 + more))]
     for to, name in zip(names, names[1:]):
         link(root / name, f"/{to}")
-    with contextlib.nullcontext() if found else pytest.raises((ControlError, Unseen)):
-        assert Host(str(root)).text(f"/{names[-1]}") == found
+    with contextlib.nullcontext() if found else pytest.raises((ControlError, ObservationError)):
+        assert Host(str(root)).read_text(f"/{names[-1]}") == found
 
 
 @contextlib.contextmanager
@@ -71,9 +71,9 @@ def swap_links(place: Path) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("good", "bad", "read"),
     [
-        ("usr/lib/file", "etc/secret", lambda host: host.text("/home/a/x")),
-        ("usr/lib", "etc", lambda host: host.text("/home/a/x/file")),
-        ("usr/lib/file", "etc/secret", lambda host: host.target("/home/a/x").replace("/etc/secret", "secret")),
+        ("usr/lib/file", "etc/secret", lambda host: host.read_text("/home/a/x")),
+        ("usr/lib", "etc", lambda host: host.read_text("/home/a/x/file")),
+        ("usr/lib/file", "etc/secret", lambda host: host.resolve_link("/home/a/x").replace("/etc/secret", "secret")),
     ],
 )
 def test_link_that_is_swapped_after_its_check_leads_nowhere(root, good, bad, read):
@@ -88,7 +88,7 @@ def test_link_that_is_swapped_after_its_check_leads_nowhere(root, good, bad, rea
         for attempt in itertools.count():
             try:
                 answers.add(read(host))
-            except (ControlError, Unseen) as error:
+            except (ControlError, ObservationError) as error:
                 answers.add(type(error).__name__)
             both_links = bool({"it", "/usr/lib/file"} & answers) and "ControlError" in answers
             if attempt >= 6_000 and both_links or time.monotonic() > deadline:
@@ -111,7 +111,7 @@ def test_link_that_is_swapped_after_its_check_leads_nowhere(root, good, bad, rea
 def test_links_of_root_are_followed(root, links_, path):
     for name, to in links_.items():
         link(root / name, to)
-    assert Host(str(root)).text(path) == "it"
+    assert Host(str(root)).read_text(path) == "it"
 
 
 @ROOT
@@ -128,8 +128,8 @@ def test_links_of_root_are_followed(root, links_, path):
 def test_links_of_users_are_not_followed_wherever_they_stand(root, links_):
     for name, (to, uid) in links_.items():
         link(root / name, to, uid)
-    with pytest.raises((ControlError, Unseen)):
-        Host(str(root)).text("/" + next(iter(links_)))
+    with pytest.raises((ControlError, ObservationError)):
+        Host(str(root)).read_text("/" + next(iter(links_)))
 
 
 @ROOT
@@ -137,8 +137,8 @@ def test_links_of_any_kind_leave_no_descriptor_open(root):
     for name, to, uid in (("good", "file", 0), ("nowhere", "none/file", 0), ("bad", "file", USER), ("in", "file/x", 0)):
         link(root / "etc" / name, f"/usr/lib/{to}", uid)
     for name in ("good", "nowhere", "bad", "in", "good/x"):
-        with contextlib.suppress(ControlError, Unseen):
-            Host(str(root)).text(f"/etc/{name}")
+        with contextlib.suppress(ControlError, ObservationError):
+            Host(str(root)).read_text(f"/etc/{name}")
 
 
 @ROOT
@@ -147,7 +147,7 @@ def test_pipe_behind_a_link_keeps_nobody_waiting(root):
     link(root / "etc/x", "/home/a/pipe")
     for path in ("/etc/x", "/home/a/pipe"):
         with pytest.raises(ControlError):
-            forked.run_apart(lambda path=path: Host(str(root)).text(path), forked.Limits(seconds=5))
+            forked.run_apart(lambda path=path: Host(str(root)).read_text(path), forked.WorkLimits(seconds=5))
 
 
 @ROOT
@@ -158,4 +158,4 @@ def test_directory_that_a_user_may_only_pass_is_passed_by_a_link_too(root):
     (root / "usr").chmod(0o711)
     link(root / "etc/x", "/usr/lib/file")
     user = User("somebody", USER, USER, "/")
-    assert forked.run_apart(lambda: Host(str(root)).text("/etc/x"), user=user) == "it"
+    assert forked.run_apart(lambda: Host(str(root)).read_text("/etc/x"), user=user) == "it"

@@ -6,7 +6,7 @@ import threading
 import pytest
 from patience import LONGEST, until
 from proscribe.host.system import listener
-from proscribe.host.system.listener import Listener, http_host, server_name
+from proscribe.host.system.listener import Listener, parse_http_host, parse_server_name
 
 HTTP = b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n"
 
@@ -42,7 +42,7 @@ def hello(
     ],
 )
 def test_name_is_read_from_a_client_hello(record, name):
-    assert server_name(record) == name
+    assert parse_server_name(record) == name
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_name_is_read_from_a_client_hello(record, name):
     ],
 )
 def test_name_is_read_from_an_http_request(request_, name):
-    assert http_host(request_) == name
+    assert parse_http_host(request_) == name
 
 
 def connect(listening: Listener) -> socket.socket:
@@ -74,11 +74,11 @@ HELLO = hello("Mail.Example")
 
 
 def test_silent_client_keeps_no_other_client_waiting(monkeypatch):
-    monkeypatch.setattr(listener, "PATIENCE", 0.2)
+    monkeypatch.setattr(listener, "TIMEOUT_SECONDS", 0.2)
     with Listener() as listening, connect(listening) as silent:
         silent.sendall(HELLO[:20])
         send_pieces(listening, HELLO)
-        assert listening.hits("mail.example") == 1
+        assert listening.count_hits("mail.example") == 1
         assert silent.recv(1) == b"", "it is closed after a while"
         with connect(listening) as half:
             half.sendall(HELLO[:-4])
@@ -107,7 +107,7 @@ def test_listener_is_closed_after_its_block():
 def test_connection_for_a_name_is_counted_and_gets_no_answer(pieces, hits):
     with Listener("127.0.0.7") as listening:
         assert (listening.address, send_pieces(listening, *pieces)) == ("127.0.0.7", b"")
-        assert [listening.hits(name) for name in ("mail.EXAMPLE.", "example", "")] == [hits, 0, 0]
+        assert [listening.count_hits(name) for name in ("mail.EXAMPLE.", "example", "")] == [hits, 0, 0]
 
 
 def test_connections_at_the_same_time_are_all_counted():
@@ -117,4 +117,4 @@ def test_connections_at_the_same_time_are_all_counted():
             client.start()
         for client in clients:
             client.join(LONGEST)
-        assert listening.hits("mail.example") == 20
+        assert listening.count_hits("mail.example") == 20

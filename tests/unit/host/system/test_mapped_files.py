@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from proscribe.host.system import Host, Process, Unseen, mapped_files
-from proscribe.host.system.mapped_files import Mapped, MappedFiles
+from proscribe.host.system import Host, ObservationError, Process, mapped_files
+from proscribe.host.system.mapped_files import MappedFile, MappedFiles
 
 MAPS = b"""\
 00400000-00452000 r-xp 00000000 08:02 173521 /opt/notes
@@ -22,10 +22,10 @@ MAPS = b"""\
 7f5580002000-7f5580003000 r-xp 00000000 08:02 173521 /opt/another-name
 7fff1b2ff000-7fff1b300000 r-xp 00000000 00:00 0 [vdso]
 """
-NOTES = Mapped("/proc/7/map_files/400000-452000", "/opt/notes", False, 173521)
-DATA = Mapped("/proc/7/map_files/652000-655000", "/opt/data file", False, 173522)
-GONE = Mapped("/proc/7/map_files/35b1800000-35b1820000", "/lib/a b\nc.so", True, 7)
-OTHER = Mapped("/proc/7/map_files/7f5580000000-7f5580001000", "/lib/other.so", False, 7)
+NOTES = MappedFile("/proc/7/map_files/400000-452000", "/opt/notes", False, 173521)
+DATA = MappedFile("/proc/7/map_files/652000-655000", "/opt/data file", False, 173522)
+GONE = MappedFile("/proc/7/map_files/35b1800000-35b1820000", "/lib/a b\nc.so", True, 7)
+OTHER = MappedFile("/proc/7/map_files/7f5580000000-7f5580001000", "/lib/other.so", False, 7)
 SELF = Process(os.getpid(), "")
 
 
@@ -37,15 +37,15 @@ def fixture(tmp_path):
 
 
 def test_files_of_a_process_are_listed_from_the_last_one(tmp_path, fixture, monkeypatch):
-    monkeypatch.setattr(mapped_files, "PIECE", 5)  # lines are read in pieces
+    monkeypatch.setattr(mapped_files, "PIECE_BYTES", 5)  # lines are read in pieces
     process = Process(7, "")
-    assert fixture.others(process) == [OTHER, GONE, NOTES]
-    assert fixture.others(process, as_data=True) == [OTHER, GONE, DATA, NOTES]
-    assert fixture.others(Process(8, "")) == [], "it has ended"
+    assert fixture.list_mapped(process) == [OTHER, GONE, NOTES]
+    assert fixture.list_mapped(process, includes_data=True) == [OTHER, GONE, DATA, NOTES]
+    assert fixture.list_mapped(Process(8, "")) == [], "it has ended"
     (tmp_path / "proc/7/exe").symlink_to("/opt/notes (deleted)")
-    assert fixture.executable(process) == ("/proc/7/exe", "/opt/notes", True, 0)
+    assert fixture.find_executable(process) == ("/proc/7/exe", "/opt/notes", True, 0)
     with pytest.raises(FileNotFoundError):
-        fixture.executable(Process(8, ""))
+        fixture.find_executable(Process(8, ""))
 
 
 @pytest.mark.parametrize(
@@ -54,17 +54,17 @@ def test_files_of_a_process_are_listed_from_the_last_one(tmp_path, fixture, monk
 )
 def test_more_mapped_files_than_are_read_are_unseen(fixture, monkeypatch, name, fits, exceeded):
     monkeypatch.setattr(mapped_files, name, fits)
-    assert len(fixture.others(Process(7, ""))) == 3
+    assert len(fixture.list_mapped(Process(7, ""))) == 3
     monkeypatch.setattr(mapped_files, name, fits - 1)
-    with pytest.raises(Unseen, match=exceeded):
-        fixture.others(Process(7, ""))
+    with pytest.raises(ObservationError, match=exceeded):
+        fixture.list_mapped(Process(7, ""))
 
 
-def read_opened(files: MappedFiles, file: Mapped) -> tuple[tuple[int, ...], list[bytes]] | None:
+def read_opened(files: MappedFiles, file: MappedFile) -> tuple[tuple[int, ...], list[bytes]] | None:
     """Return the identity of a file that is opened, and pieces of it."""
-    with files.opened(SELF, file) as opened:
+    with files.open_mapped(SELF, file) as opened:
         pieces = ((0, 1), (1, 3), (4, 100), (-1, 3), (1 << 62, 3), (0, 0))
-        return opened and (opened.identity, [opened.content(*piece) for piece in pieces])
+        return opened and (opened.identity, [opened.read_content(*piece) for piece in pieces])
 
 
 def identify(path: Path) -> tuple[tuple[int, ...], list[bytes]]:
@@ -88,8 +88,8 @@ def mapped(tmp_path):
         yield path
 
 
-def find_mapped(path: Path) -> Mapped:
-    return next(file for file in MappedFiles(Host()).others(SELF, as_data=True) if file.path == str(path))
+def find_mapped(path: Path) -> MappedFile:
+    return next(file for file in MappedFiles(Host()).list_mapped(SELF, includes_data=True) if file.path == str(path))
 
 
 def test_deleted_file_is_read_as_long_as_it_is_mapped(mapped):
@@ -101,9 +101,9 @@ def test_deleted_file_is_read_as_long_as_it_is_mapped(mapped):
     mapped.unlink()
     mapped.write_bytes(b"another")
     after = find_mapped(mapped)
-    assert after == before._replace(deleted=True)
+    assert after == before._replace(is_deleted=True)
     assert read_opened(MappedFiles(Host()), after) == identify(mapped.with_name("other"))
-    executable = MappedFiles(Host()).executable(SELF)
+    executable = MappedFiles(Host()).find_executable(SELF)
     assert executable == (f"/proc/{os.getpid()}/exe", os.path.realpath(sys.executable), False, 0)
 
 
@@ -112,11 +112,11 @@ def test_deleted_file_is_read_as_long_as_it_is_mapped(mapped):
 def test_file_is_not_opened_on_a_file_system_that_may_never_answer(mapped, monkeypatch, kind, has_own_mounts):
     tables = ["/proc/self/mountinfo", f"/proc/{os.getpid()}/mountinfo"]
     line = f"99 1 0:50 / /mnt rw shared:7 - {kind or 'ext4'} x rw\n98 1 0:51 / /n rw - nfs x rw\n99 no\n".encode()
-    monkeypatch.setattr(mapped_files, "mount_of", lambda descriptor: b"mnt_id:\t99\n")
+    monkeypatch.setattr(mapped_files, "read_mount_id", lambda descriptor: b"mnt_id:\t99\n")
     read, content = [], {tables[has_own_mounts]: line}.get
     open_ = lambda path, *_, **__: read.append(path) or io.BytesIO(content(path, b""))  # noqa: E731
     monkeypatch.setattr(mapped_files, "open", open_, raising=False)
-    files, file = MappedFiles(Host()), Mapped(f"/proc/self/fd/{os.open(mapped, os.O_RDONLY)}", str(mapped), False)
+    files, file = MappedFiles(Host()), MappedFile(f"/proc/self/fd/{os.open(mapped, os.O_RDONLY)}", str(mapped), False)
     try:
         for _ in range(2):
             assert read_opened(files, file) == (None if kind else identify(mapped))
@@ -127,9 +127,9 @@ def test_file_is_not_opened_on_a_file_system_that_may_never_answer(mapped, monke
 
 @pytest.mark.parametrize("place", ["/dev/zero", "/proc", "/none"])
 def test_link_to_no_regular_file_is_none(tmp_path, place):
-    assert read_opened(MappedFiles(Host()), Mapped(place, place, False)) is None
+    assert read_opened(MappedFiles(Host()), MappedFile(place, place, False)) is None
     os.mkfifo(tmp_path / "pipe")
-    assert read_opened(MappedFiles(Host()), Mapped(str(tmp_path / "pipe"), "/pipe", False)) is None
+    assert read_opened(MappedFiles(Host()), MappedFile(str(tmp_path / "pipe"), "/pipe", False)) is None
 
 
 CHANGES = [Path.unlink, lambda path: path.with_name("new").rename(path), lambda path: (path.unlink(), path.mkdir())]
@@ -149,6 +149,6 @@ def test_file_is_opened_by_its_path_where_links_may_not_be_followed(mapped, monk
         change(mapped)
     monkeypatch.setattr(os, "open", open_)
     assert read_opened(MappedFiles(Host()), file) == (None if change else identify(mapped))
-    assert read_opened(MappedFiles(Host()), file._replace(deleted=True)) is None
-    monkeypatch.setattr(mapped_files, "remote", lambda path, table: "nfs" if path == str(mapped) else "")
+    assert read_opened(MappedFiles(Host()), file._replace(is_deleted=True)) is None
+    monkeypatch.setattr(mapped_files, "find_remote_type", lambda path, table: "nfs" if path == str(mapped) else "")
     assert read_opened(MappedFiles(Host()), file) is None

@@ -4,8 +4,16 @@ import os
 
 import pytest
 from proscribe.host.system import Host
-from proscribe.host.system.budget import Budget
-from proscribe.host.system.mounts import Mount, here, is_image, is_remote, mount_of, mounts, remote
+from proscribe.host.system.budget import ReadBudget
+from proscribe.host.system.mounts import (
+    Mount,
+    find_entry_on_mount,
+    find_remote_type,
+    is_appimage_mount,
+    is_remote_type,
+    read_mount_id,
+    read_mounts,
+)
 
 MOUNTINFO = r"""28 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 29 28 254:1 /@home /home rw - ext4 /dev/vda1 rw
@@ -27,8 +35,8 @@ def test_mounts_have_their_kind_and_whether_they_are_disks(tmp_path):
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/mountinfo").write_text(MOUNTINFO)
     host = Host(str(tmp_path))
-    host.budget = budget = Budget(0, 0)
-    assert mounts(host) == {
+    host.budget = budget = ReadBudget(0, 0)
+    assert read_mounts(host) == {
         "/": Mount("ext4", True),
         "/home": Mount("ext4", False),
         "/data": Mount("btrfs", True),
@@ -36,17 +44,17 @@ def test_mounts_have_their_kind_and_whether_they_are_disks(tmp_path):
         "/tmp": Mount("tmpfs", False),
         "/media/a disk\\040\xff\\048\\04": Mount("vfat", True),
         "/srv/nfs": Mount("nfs4", False),
-        "-": Mount("fuse.sshfs", False, by_user=True),
+        "-": Mount("fuse.sshfs", False, is_by_user=True),
     }
-    assert host.budget is budget and budget.left["bytes read"] == 0
-    assert mounts(Host(str(tmp_path / "proc"))) == {}
+    assert host.budget is budget and budget.remaining["bytes read"] == 0
+    assert read_mounts(Host(str(tmp_path / "proc"))) == {}
 
 
 def test_path_is_on_its_nearest_mount():
     table = {"/": Mount("nfs4", False), "/home": Mount("ext4", True), "/home/a/remote": Mount("fuse.sshfs", False)}
     paths = ("/home/a/remote/x/y", "/home/a/remote", "/home/a/remote2", "/home/a", "/srv/x", "/")
-    assert [remote(path, table) for path in paths] == ["fuse.sshfs", "fuse.sshfs", "", "", "", "nfs4"]
-    assert remote("/x", {}) == ""
+    assert [find_remote_type(path, table) for path in paths] == ["fuse.sshfs", "fuse.sshfs", "", "", "", "nfs4"]
+    assert find_remote_type("/x", {}) == ""
 
 
 @pytest.mark.parametrize(
@@ -54,32 +62,32 @@ def test_path_is_on_its_nearest_mount():
     [("/tmp/.mount_QQaBcDeF", True), ("/tmp/.mount_", False), ("/tmp/.mount_x/y", False), ("/home/a/.mount_QQ", False)],
 )
 def test_mount_of_an_appimage_is_known_by_its_path(path, expected):
-    assert is_image(path) is expected
+    assert is_appimage_mount(path) is expected
 
 
 def test_mount_point_is_not_here():
     root, proc = os.open("/", os.O_RDONLY), os.open("/proc", os.O_RDONLY)
     try:
-        assert here(root, "proc") is None
-        seen = here(proc, "self")
+        assert find_entry_on_mount(root, "proc") is None
+        seen = find_entry_on_mount(proc, "self")
         assert seen is not None and seen.st_ino == os.lstat("/proc/self").st_ino  # a link is itself
-        assert mount_of(root).startswith(b"mnt_id:") and mount_of(root) != mount_of(proc)
+        assert read_mount_id(root).startswith(b"mnt_id:") and read_mount_id(root) != read_mount_id(proc)
         with pytest.raises(FileNotFoundError):
-            here(proc, "none")
+            find_entry_on_mount(proc, "none")
     finally:
         os.close(root)
         os.close(proc)
-    assert mount_of(2**20) == b""
+    assert read_mount_id(2**20) == b""
 
 
 def test_file_systems_of_another_machine_or_a_program_are_remote():
-    assert [kind for kind in OF_OTHERS.split() if not is_remote(kind)] == []
-    assert [kind for kind in ("ext4", "xfs", "btrfs", "tmpfs", "overlay", "vfat", "proc") if is_remote(kind)] == []
+    assert [kind for kind in OF_OTHERS.split() if not is_remote_type(kind)] == []
+    assert [kind for kind in ("ext4", "xfs", "btrfs", "tmpfs", "overlay", "vfat", "proc") if is_remote_type(kind)] == []
 
 
 @pytest.mark.parametrize("line", ["-", "1 1 8:1 - / rw", "1 - 8:1 / /x rw - ext4 /dev/sda1 rw"])
 def test_odd_line_of_mounts_hides_no_other(tmp_path, line):
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/mountinfo").write_text(f"{line}\n36 35 8:2 / /y rw - nfs4 s:/ rw\n")
-    found = mounts(Host(str(tmp_path)))
+    found = read_mounts(Host(str(tmp_path)))
     assert found.pop("/y") == Mount("nfs4", False) and found == ({"/x": Mount("ext4", True)} if "ext4" in line else {})

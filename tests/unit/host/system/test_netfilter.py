@@ -15,7 +15,7 @@ import proscribe
 import pytest
 from patience import LONGEST
 from proscribe.host.system import netfilter
-from proscribe.host.system.netfilter import Generation
+from proscribe.host.system.netfilter import RulesetGeneration
 from refusals import make_refusal
 
 NETWORK = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft: makes a network")
@@ -52,7 +52,10 @@ def run_in_network(script: str) -> Any:
 
 
 def test_number_after_the_last_is_1():
-    assert [Generation(number, "x").next() for number in (1, 2**32 - 1)] == [Generation(2, "x"), Generation(1, "x")]
+    assert [RulesetGeneration(number, "x").make_next() for number in (1, 2**32 - 1)] == [
+        RulesetGeneration(2, "x"),
+        RulesetGeneration(1, "x"),
+    ]
 
 
 @NETWORK
@@ -95,20 +98,22 @@ def test_generation_is_read_from_an_answer(monkeypatch, answer, number):
     recv = make_refusal(answer) if isinstance(answer, OSError) else lambda _: answer
     channel = SimpleNamespace(send=len, recv=recv, settimeout=waits.append, close=lambda: ended.append("closed"))
     monkeypatch.setitem(sys.modules, "_socket", SimpleNamespace(AF_NETLINK=16, SOCK_RAW=3, socket=lambda *_: channel))
-    generation = netfilter.generation()
+    generation = netfilter.read_ruleset_generation()
     assert (generation and generation.number) == number
     assert ended == ["closed"] and len(waits) == 1 and waits[0] > 0
 
 
 def test_system_without_netlink_has_no_generation(monkeypatch):
     monkeypatch.setitem(sys.modules, "_socket", SimpleNamespace())
-    assert netfilter.generation() is None
+    assert netfilter.read_ruleset_generation() is None
 
 
 @NETWORK
 def test_real_transaction_is_the_next_generation_of_its_network():
-    first, same, second, third = (Generation(*seen) for seen in run_in_network(CHANGED))
-    assert (same, second, third) == (first, first.next(), first.next().next())
-    elsewhere = Generation(*run_in_network(CHANGED)[0])
+    first, same, second, third = (RulesetGeneration(*seen) for seen in run_in_network(CHANGED))
+    assert (same, second, third) == (first, first.make_next(), first.make_next().make_next())
+    elsewhere = RulesetGeneration(*run_in_network(CHANGED)[0])
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    assert elsewhere.place != first.place and {seen.place.split()[0] for seen in (first, elsewhere)} == {boot}
+    assert elsewhere.namespace != first.namespace and {seen.namespace.split()[0] for seen in (first, elsewhere)} == {
+        boot
+    }

@@ -12,8 +12,17 @@ from types import SimpleNamespace
 
 import pytest
 from patience import LONGEST
-from proscribe.host.system import ControlError, Ending, Host, Process, Unseen, User, ending, processes
-from proscribe.host.system.processes import RootNotRead
+from proscribe.host.system import (
+    ControlError,
+    Host,
+    ObservationError,
+    Process,
+    TerminationTarget,
+    User,
+    ending,
+    processes,
+)
+from proscribe.host.system.processes import ProcessRootUnread
 from refusals import make_refusal
 
 SEVEN = Process(7, "/opt/x")
@@ -64,9 +73,9 @@ def test_start_time_is_known_or_none(host, fields, boot, since):
     write_stat(host, f"7 (a) b ) {' '.join(texts)}\n")
     place = Path(host.root) / "proc/stat"
     place.unlink() if boot is None else place.write_text(boot)
-    assert host.start_time(SEVEN) == (None if since is None else 1_700_000_000 + since)
-    assert host.started(SEVEN) == ("" if since is None else "2023-11-14T22:13:22Z")
-    assert (host.start_time(GONE), host.started(GONE)) == (None, "")
+    assert host.read_start_time(SEVEN) == (None if since is None else 1_700_000_000 + since)
+    assert host.format_start_time(SEVEN) == ("" if since is None else "2023-11-14T22:13:22Z")
+    assert (host.read_start_time(GONE), host.format_start_time(GONE)) == (None, "")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +86,7 @@ def test_lineage_has_all_ancestors_of_this_run(host, chain, more):
     """To end one of them would end the run, and leave a host half corrected. 0 stands for this process."""
     for pid, parent in chain.items():
         write_stat(host, f"{pid} (x) S {parent} 1", pid or os.getpid())
-    assert host.lineage() == {1, os.getpid(), *more}
+    assert host.list_ancestor_pids() == {1, os.getpid(), *more}
 
 
 @pytest.mark.parametrize(
@@ -91,9 +100,12 @@ def test_lineage_has_all_ancestors_of_this_run(host, chain, more):
 )
 def test_owner_is_the_real_user_of_the_status(host, status, name):
     (Path(host.root) / "proc/7/status").write_text(status)
-    owner = host.owner(SEVEN)
-    assert (owner.name if owner else None, host.owner(GONE)) == (name, None)
-    assert host.user_of(SEVEN) == {"alice": 1000, "4321": 4321, None: 0}[name] and host.user_of(GONE) == 0
+    owner = host.find_process_owner(SEVEN)
+    assert (owner.name if owner else None, host.find_process_owner(GONE)) == (name, None)
+    assert (
+        host.find_process_uid(SEVEN) == {"alice": 1000, "4321": 4321, None: 0}[name]
+        and host.find_process_uid(GONE) == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,16 +118,20 @@ def test_process_shares_files_by_its_root_and_its_mount_namespace(host, root, na
     link(host, "proc/7/root", root)
     if namespace:
         link(host, "proc/7/ns/mnt", namespace)
-    host.asks_roots = False
+    host.reads_process_roots = False
     if shares:
-        assert host.shares_root(SEVEN) and host.sees(SEVEN, "/etc/hosts") and host.read_inside(SEVEN, "x") == b""
+        assert (
+            host.has_host_root(SEVEN)
+            and host.can_see_host_file(SEVEN, "/etc/hosts")
+            and host.read_file_in_root(SEVEN, "x") == b""
+        )
     else:
-        for ask in (lambda: host.shares_root(SEVEN), lambda: host.read_inside(SEVEN, "x")):
-            with pytest.raises(RootNotRead):
+        for ask in (lambda: host.has_host_root(SEVEN), lambda: host.read_file_in_root(SEVEN, "x")):
+            with pytest.raises(ProcessRootUnread):
                 ask()
 
 
-@pytest.mark.parametrize("error", [Unseen("not done within 5 s"), ControlError("a link")])
+@pytest.mark.parametrize("error", [ObservationError("not done within 5 s"), ControlError("a link")])
 @pytest.mark.parametrize(("privileged", "sees"), [(True, False), (False, None)])
 def test_root_that_does_not_answer_is_not_the_hosts(contained, monkeypatch, error, privileged, sees):
     """To root every honest one does. Each of a user's processes may have a root that never answers."""
@@ -126,7 +142,7 @@ def test_root_that_does_not_answer_is_not_the_hosts(contained, monkeypatch, erro
 
     monkeypatch.setattr(processes, "run_apart", refuse)
     monkeypatch.setattr(Host, "privileged", property(lambda self: privileged))
-    assert contained.sees(SEVEN, "/etc/hosts") is sees
+    assert contained.can_see_host_file(SEVEN, "/etc/hosts") is sees
 
 
 @pytest.mark.parametrize(
@@ -137,37 +153,45 @@ def test_process_that_cannot_be_ended_is_reported_with_its_program(host, monkeyp
     monkeypatch.setattr(os, "pidfd_open", make_refusal(error))
     reported = pytest.raises(ControlError, match=rf"^cannot end process 7 \(/opt/x\): {message}$")
     with reported if message else contextlib.nullcontext():
-        host.end_program(Ending([SEVEN], lambda process: True))
+        host.end_program(TerminationTarget([SEVEN], lambda process: True))
 
 
 def test_questions_about_another_root_are_answered_by_its_files(contained):
-    assert contained.read_inside(SEVEN, "info") == b"view/info" and contained.read_inside(SEVEN, "etc") == b""
-    assert contained.read_inside(SEVEN, "none") == b"" and contained.sees(SEVEN, "/etc/hosts") is False
-    assert not contained.shares_root(SEVEN)
+    assert (
+        contained.read_file_in_root(SEVEN, "info") == b"view/info" and contained.read_file_in_root(SEVEN, "etc") == b""
+    )
+    assert (
+        contained.read_file_in_root(SEVEN, "none") == b"" and contained.can_see_host_file(SEVEN, "/etc/hosts") is False
+    )
+    assert not contained.has_host_root(SEVEN)
 
 
 @pytest.mark.parametrize(("stat", "parent"), [(b"7 (\xff\xfe) S 3 1", 3), (b"7 (a) S 9 ) S 3", 3), (b"7 (x) S", 0)])
 def test_process_may_have_any_name_and_a_parent(host, stat, parent):
     (Path(host.root) / "proc/7/stat").write_bytes(stat)
-    assert (host.parent(SEVEN), host.parent(GONE), host.state(SEVEN)) == (parent, 0, "S" if stat else "")
+    assert (host.read_parent_pid(SEVEN), host.read_parent_pid(GONE), host.read_process_state(SEVEN)) == (
+        parent,
+        0,
+        "S" if stat else "",
+    )
 
 
 @pytest.mark.parametrize(("flags", "forked"), [("4194624", True), ("4194560", False), ("0", False)])
 def test_forked_process_that_became_no_other_program_has_a_flag(host, flags, forked):
     write_stat(host, f"7 (x) S 3 7 7 0 -1 {flags}")
-    assert host.forked(SEVEN) is forked and not host.forked(GONE)
+    assert host.is_forked(SEVEN) is forked and not host.is_forked(GONE)
     write_stat(host, "7 (x) S 3 7 7 0 -1")
-    assert not host.forked(SEVEN)
+    assert not host.is_forked(SEVEN)
 
 
 def test_files_that_a_process_was_seen_to_have_count_though_it_has_ended(contained, monkeypatch):
     ours = os.stat(f"{contained.root}/etc/hosts")
     monkeypatch.setattr(processes, "run_apart", lambda work, limits: [ours.st_dev, ours.st_ino])
     (Path(contained.root) / "proc/7/root").unlink()
-    assert contained.sees(SEVEN, "/etc/hosts") is True
+    assert contained.can_see_host_file(SEVEN, "/etc/hosts") is True
     monkeypatch.setattr(processes, "run_apart", lambda work, limits: None)
-    assert contained.sees(SEVEN, "/etc/hosts") is None, "it may have ended before"
-    assert contained.shares_root(SEVEN) is False and contained.read_inside(SEVEN, "info") == b""
+    assert contained.can_see_host_file(SEVEN, "/etc/hosts") is None, "it may have ended before"
+    assert contained.has_host_root(SEVEN) is False and contained.read_file_in_root(SEVEN, "info") == b""
 
 
 def test_read_inside_a_process_is_limited_and_follows_no_link(contained, monkeypatch):
@@ -175,12 +199,12 @@ def test_read_inside_a_process_is_limited_and_follows_no_link(contained, monkeyp
     (view / "info").write_bytes(b"x" * 70_000)
     (view / "link").symlink_to("info")
     os.mkfifo(view / "pipe")
-    assert len(contained.read_inside(SEVEN, "info")) == 65_536
-    assert contained.read_inside(SEVEN, "info", limit=3) == b"xxx"
-    assert [contained.read_inside(SEVEN, name) for name in ("etc", "link", "pipe", "none")] == [b""] * 4
+    assert len(contained.read_file_in_root(SEVEN, "info")) == 65_536
+    assert contained.read_file_in_root(SEVEN, "info", limit=3) == b"xxx"
+    assert [contained.read_file_in_root(SEVEN, name) for name in ("etc", "link", "pipe", "none")] == [b""] * 4
 
     monkeypatch.setattr(os, "read", make_refusal(OSError(5, "Input/output error")))
-    assert contained.read_inside(SEVEN, "info") == b""
+    assert contained.read_file_in_root(SEVEN, "info") == b""
 
 
 @pytest.mark.parametrize(
@@ -199,7 +223,7 @@ def test_process_is_asked_on_behalf_of_the_user_who_may_have_made_its_root(host,
     (Path(host.root) / "proc/7/status").write_text(f"Name:\tx\nUid:\t{real}\t0\t0\t0\n")
     os.chown(f"{host.root}/proc/7", owner, owner)
     monkeypatch.setattr(os, "geteuid", lambda: asker)
-    assert host.user_of(SEVEN) == uid
+    assert host.find_process_uid(SEVEN) == uid
 
 
 @pytest.mark.parametrize(
@@ -215,14 +239,14 @@ def test_home_with_a_mount_on_it_belongs_to_the_user_of_its_name(host, monkeypat
     passwd = "root:x:0:0::/root:/bin/sh\nbob:x:1002:1003::/srv/bob:/bin/sh\n"
     (Path(host.root) / "etc/passwd").write_text(passwd)
     (Path(host.root) / "home" / name).mkdir()
-    monkeypatch.setattr(processes, "here", lambda directory, of: None)
-    assert host.users()[2:] == [user]
+    monkeypatch.setattr(processes, "find_entry_on_mount", lambda directory, of: None)
+    assert host.list_users()[2:] == [user]
 
 
 def test_accounts_are_asked_for_once(host):
-    assert host.users() == [ALICE]
+    assert host.list_users() == [ALICE]
     (Path(host.root) / "etc/passwd").write_text("")
-    assert host.users() == [ALICE]
+    assert host.list_users() == [ALICE]
 
 
 def test_name_service_of_this_machine_answers(monkeypatch):
@@ -236,10 +260,10 @@ def test_name_service_of_this_machine_answers(monkeypatch):
     monkeypatch.setattr(pwd, "getpwuid", {7002: single}.__getitem__)
     monkeypatch.setattr(pwd, "getpwnam", {"single": single}.__getitem__)
     host, listed = Host(), User("listed", 7001, 7002, "/srv/listed")
-    assert host.users()[0] == host.account(7001) == listed
-    assert host.account(7002) == User("single", 7002, 7003, "/srv/single")
-    assert host.account(7009) == User("7009", 7009, 7009, "/nonexistent")
-    assert (host.user_id("single"), host.user_id("listed")) == (7002, None)
+    assert host.list_users()[0] == host.find_account(7001) == listed
+    assert host.find_account(7002) == User("single", 7002, 7003, "/srv/single")
+    assert host.find_account(7009) == User("7009", 7009, 7009, "/nonexistent")
+    assert (host.find_user_id("single"), host.find_user_id("listed")) == (7002, None)
 
 
 @pytest.mark.parametrize(("view", "sees"), [("same", True), ("copy", False), ("none", False), ("link", False)])
@@ -252,8 +276,8 @@ def test_process_sees_the_file_of_the_host_by_a_name_of_it_alone(contained, view
         place.write_text("etc/hosts")
     elif view == "link":  # a user's, which nobody follows
         place.symlink_to(f"{contained.root}/etc/hosts")
-    assert contained.sees(SEVEN, "/etc/hosts") is sees
-    assert contained.sees(SEVEN, "/etc/none") is None, "the host itself has no such file"
+    assert contained.can_see_host_file(SEVEN, "/etc/hosts") is sees
+    assert contained.can_see_host_file(SEVEN, "/etc/none") is None, "the host itself has no such file"
 
 
 @pytest.mark.parametrize(("mount", "same"), [(b"mnt_id:\t1\n", True), (b"mnt_id:\t2\n", False)])
@@ -261,10 +285,10 @@ def test_root_of_the_host_below_another_mount_is_another_root(host, monkeypatch,
     """There other files may be mounted over its own, as `unshare -m` lets anybody do."""
     link(host, "proc/7/root", host.root)
     mounts = iter([mount, b"mnt_id:\t1\n"])
-    monkeypatch.setattr(processes, "mount_of", lambda descriptor: next(mounts))
-    host.asks_roots = False
-    with contextlib.nullcontext() if same else pytest.raises(RootNotRead):
-        assert host.sees(SEVEN, "/etc/hosts") is True
+    monkeypatch.setattr(processes, "read_mount_id", lambda descriptor: next(mounts))
+    host.reads_process_roots = False
+    with contextlib.nullcontext() if same else pytest.raises(ProcessRootUnread):
+        assert host.can_see_host_file(SEVEN, "/etc/hosts") is True
 
 
 def test_root_of_a_process_is_only_held_and_never_opened(contained, monkeypatch):
@@ -276,8 +300,8 @@ def test_root_of_a_process_is_only_held_and_never_opened(contained, monkeypatch)
         return real(path, flags, *rest, **options)
 
     monkeypatch.setattr(os, "open", watch_open)
-    assert contained._same_root(f"{contained.root}/proc/7/root") is False
-    assert contained.read_inside(SEVEN, "info") == b"view/info"
+    assert contained._is_host_root(f"{contained.root}/proc/7/root") is False
+    assert contained.read_file_in_root(SEVEN, "info") == b"view/info"
     roots = [flags for path, flags in opened if path.endswith("/proc/7/root")]
     assert len(roots) == 2 and all(flags & os.O_PATH for flags in roots)
 
@@ -288,7 +312,7 @@ def test_kernel_distinguishes_a_fork_from_a_start():
         time.sleep(600)
     started = subprocess.Popen(["sleep", "600"])
     try:
-        assert Host().forked(Process(child, "")) and not Host().forked(Process(started.pid, ""))
+        assert Host().is_forked(Process(child, "")) and not Host().is_forked(Process(started.pid, ""))
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -320,7 +344,7 @@ def make_accounts(root: Path, passwd: str | None, homes: Mapping[str, int] = {})
 )
 def test_accounts_have_homes_in_which_somebody_may_keep_something(tmp_path, passwd, users):
     """A home that is missing here is never scanned. A root that is no home, but is listed, would be scanned whole."""
-    assert make_accounts(tmp_path, passwd).users() == users
+    assert make_accounts(tmp_path, passwd).list_users() == users
 
 
 @ROOT
@@ -341,13 +365,13 @@ def test_directory_below_home_is_the_home_of_its_owner(tmp_path, homes, users):
     (tmp_path / "home/link").symlink_to("/")
     for name in ("file", "link"):
         os.lchown(tmp_path / "home" / name, 5009, 5009)
-    assert host.users() == [ALICE, *users]
+    assert host.list_users() == [ALICE, *users]
 
 
 @pytest.mark.parametrize(("uid", "name", "user_id"), [(1000, "alice", 1000), (0, "0", None), (4711, "4711", None)])
 def test_account_of_a_number_is_listed_or_has_the_number_as_its_name(host, uid, name, user_id):
     account = ALICE if name == "alice" else User(name, uid, uid, "/nonexistent")
-    assert (host.account(uid), host.user_id(name)) == (account, user_id)
+    assert (host.find_account(uid), host.find_user_id(name)) == (account, user_id)
 
 
 @pytest.mark.parametrize(("device", "number", "same"), [(0, 0, True), (1, 0, False), (0, 1, False)])
@@ -356,10 +380,10 @@ def test_file_and_root_are_the_hosts_by_device_and_number(contained, monkeypatch
     ours, root, real = os.stat(f"{contained.root}/etc/hosts"), os.stat(contained.root), os.stat
     its = SimpleNamespace(st_dev=ours.st_dev + device, st_ino=ours.st_ino + number)
     monkeypatch.setattr(processes, "Files", lambda root: SimpleNamespace(stat=lambda path: its))
-    assert contained.sees(SEVEN, "/etc/hosts") is same
+    assert contained.can_see_host_file(SEVEN, "/etc/hosts") is same
     numbers = SimpleNamespace(st_dev=root.st_dev + device, st_ino=root.st_ino + number)
     monkeypatch.setattr(os, "stat", lambda path, **_: numbers if str(path).endswith("7/root") else real(path))
-    assert contained.shares_root(SEVEN) is same
+    assert contained.has_host_root(SEVEN) is same
 
 
 EIGHT = Process(8, "/opt/y")
@@ -411,7 +435,7 @@ class Machine:
     def end(
         self, still: Callable[[Process], bool] = lambda process: process in (SEVEN, EIGHT), grace: float = 5
     ) -> None:
-        programs = [Ending([process], still) for process in (SEVEN, EIGHT) if process.pid in self.ends_after]
+        programs = [TerminationTarget([process], still) for process in (SEVEN, EIGHT) if process.pid in self.ends_after]
         self.host.end_program(programs[0], programs, tuple, grace)
 
 
@@ -422,7 +446,7 @@ def test_programs_of_a_user_are_ended_side_by_side(tmp_path, monkeypatch):
     (tmp_path / "proc/8/status").write_text("SigPnd:\t0000000000000100\nShdPnd:\t0000000000000000\n")
     machine.ends_after[8] = 9
     with pytest.raises(ControlError, match=r"^process 8 \(/opt/y\) does not end, not even by KILL$"):
-        machine.host.end_program(Ending([EIGHT], lambda process: True), (), tuple, 5)
+        machine.host.end_program(TerminationTarget([EIGHT], lambda process: True), (), tuple, 5)
     assert round(machine.now) == 10 and len(machine.done) == 4
 
 
@@ -466,7 +490,7 @@ def test_program_is_asked_to_end_and_killed_if_it_stays(tmp_path, monkeypatch, e
 
 def test_forked_processes_are_stopped_before_any_of_them_is_killed(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch, {SEVEN: 1, EIGHT: 2})
-    program = Ending([SEVEN], lambda process: True)
+    program = TerminationTarget([SEVEN], lambda process: True)
     machine.host.end_program(program, [program], lambda: [(EIGHT, program)], 5)
     assert machine.done == [(7, TERM, 0), (8, STOP, 0), (8, KILL, 0)]
 
@@ -477,8 +501,8 @@ def test_real_program_is_listed_with_its_user_and_ended(deaf, number):
     with subprocess.Popen(["sh", "-c", code], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         host, seen = Host(), Process(process.pid, os.readlink(f"/proc/{process.pid}/exe"))
-        assert seen in host.processes()[0] and host.owner(seen).uid == os.getuid()
-        assert host.started(seen).startswith("20") and host.shares_root(seen)
-        assert {1, os.getpid(), os.getppid()} <= host.lineage()
-        host.end_program(Ending([seen], lambda found: found == seen), grace=0.2 if deaf else 5)
+        assert seen in host.list_processes()[0] and host.find_process_owner(seen).uid == os.getuid()
+        assert host.format_start_time(seen).startswith("20") and host.has_host_root(seen)
+        assert {1, os.getpid(), os.getppid()} <= host.list_ancestor_pids()
+        host.end_program(TerminationTarget([seen], lambda found: found == seen), grace=0.2 if deaf else 5)
         assert process.wait(LONGEST) == -number

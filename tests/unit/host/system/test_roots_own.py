@@ -11,7 +11,7 @@ import proscribe
 import pytest
 from proscribe.host.controls.apps.systems.registry import SYSTEMS
 from proscribe.host.system import ControlError, Host, roots_own, run_tool
-from proscribe.host.system.roots_own import changeable
+from proscribe.host.system.roots_own import find_changeable_part
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of somebody else")
 MALLORY = 12345
@@ -69,8 +69,10 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_tool_that_others_can_change_is_not_run(place, change, found):
     change(place)
     expected = os.path.normpath(place.parent / found) if found else ""
-    assert changeable(str(place / "made")) == expected
-    assert Host(str(place.parents[1])).changeable("/local/bin/made") == expected.removeprefix(str(place.parents[1]))
+    assert find_changeable_part(str(place / "made")) == expected
+    assert Host(str(place.parents[1])).find_changeable_part("/local/bin/made") == expected.removeprefix(
+        str(place.parents[1])
+    )
     path = f"{place}:/usr/bin"
     if found or place.stat().st_mode & 0o002 or not (place / "made").exists():
         with pytest.raises(ControlError, match="made is not installed on this host"):
@@ -137,7 +139,7 @@ def test_package_system_of_a_user_is_not_asked(tmp_path, owner):
 def test_ordinary_user_may_run_any_tool(place, monkeypatch):
     give_away(place)
     monkeypatch.setattr(os, "geteuid", lambda: MALLORY)
-    assert changeable(str(place / "made")) == ""
+    assert find_changeable_part(str(place / "made")) == ""
 
 
 @pytest.mark.parametrize(
@@ -152,4 +154,4 @@ def test_ordinary_user_may_run_any_tool(place, monkeypatch):
 def test_tools_of_the_distribution_are_trusted_unchecked(monkeypatch, path, target, checked):
     monkeypatch.setattr(os.path, "realpath", lambda _: target)
     monkeypatch.setattr(roots_own, "find_write_right", lambda *_, **__: True)
-    assert bool(changeable(path)) is checked
+    assert bool(find_changeable_part(path)) is checked

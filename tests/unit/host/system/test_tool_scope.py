@@ -20,10 +20,10 @@ import pytest
 from patience import BUSY, LONGEST, until
 from proscribe.host.system import (
     ControlError,
-    Ending,
     Host,
     Process,
-    Result,
+    TerminationTarget,
+    ToolResult,
     User,
     run_tool,
     tool_ending,
@@ -31,7 +31,7 @@ from proscribe.host.system import (
     transient_user,
 )
 from proscribe.host.system.tool_scope import start_in_scope
-from proscribe.host.watch.verifying import Verifying
+from proscribe.host.watch.verifying import LaunchVerifier
 from refusals import make_refusal
 
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
@@ -99,7 +99,7 @@ def test_process_that_left_the_session_of_a_users_tool_ends_with_it(monkeypatch,
         with pytest.raises(ControlError, match="did not end within 2 s"):
             run_tool(argv, user=NOBODY, timeout=2)
     else:
-        expected = Result(3, "done\n", "") if end == "ends" else Result(-9, "", "")
+        expected = ToolResult(3, "done\n", "") if end == "ends" else ToolResult(-9, "", "")
         assert run_tool(argv, user=NOBODY, timeout=LONGEST) == expected
     assert not fifo.has_holder()
 
@@ -151,14 +151,16 @@ def test_users_tool_has_no_terminal_and_no_open_file_of_root():
 def unit(monkeypatch):
     """A service of systemd's, and the calls by which it was made and is ended."""
     calls, clock = [], iter(range(1, 9))
-    monkeypatch.setattr(tool_scope, "is_systemd_here", lambda: True)
+    monkeypatch.setattr(tool_scope, "is_systemd_in_charge", lambda: True)
     monkeypatch.setattr(tool_scope.ToolProcess, "__init__", lambda self, *words: calls.append(words))
     times = {"monotonic_ns": lambda: 5, "monotonic": lambda: 2.0 * next(clock), "sleep": calls.append}
     monkeypatch.setattr(tool_scope, "time", SimpleNamespace(**times))
     for name in ("kill", "end_session"):
         monkeypatch.setattr(tool_scope, name, lambda *words: calls.append(words))
     alice, environment = User("alice", 1000, 1001, "/home/alice"), {"PATH": "/usr/bin", "LC_ALL": "C"}
-    unit = start_in_scope(["snap", "a $HOME"], environment, alice, talks=True, timeout=9.7, find="/usr/bin/{}".format)
+    unit = start_in_scope(
+        ["snap", "a $HOME"], environment, alice, has_input=True, timeout=9.7, find_tool="/usr/bin/{}".format
+    )
     unit.pid = 10
     return unit, calls
 
@@ -191,7 +193,7 @@ def test_all_processes_of_a_service_are_ended(unit, monkeypatch, ends):
         os, "listdir", lambda place: rounds.append(place) or names[: 9 if len(rounds) < 2 or not ends else 0]
     )
     assert service.end_scope() is ends
-    ended = [(7, service._has, True), (11, service._has, True)]
+    ended = [(7, service._has_process, True), (11, service._has_process, True)]
     assert calls == ([*ended, 0.005, (10,)] if ends else [*ended, 0.005, *ended, 0.005, *ended])
 
 
@@ -199,8 +201,8 @@ def test_users_tool_has_a_keeper_where_systemd_or_its_tool_is_missing(monkeypatc
     calls = []
     monkeypatch.setattr(tool_scope, "NamespacedTool", lambda *words: calls.append(words))
     for find in (make_refusal(FileNotFoundError), str):
-        monkeypatch.setattr(tool_scope, "is_systemd_here", lambda find=find: find is not str)
-        start_in_scope(["x"], {"A": "b"}, NOBODY, talks=False, timeout=9, find=find)
+        monkeypatch.setattr(tool_scope, "is_systemd_in_charge", lambda find=find: find is not str)
+        start_in_scope(["x"], {"A": "b"}, NOBODY, has_input=False, timeout=9, find_tool=find)
     environment = {"A": "b", "HOME": "/nonexistent", "USER": "nobody", "LOGNAME": "nobody"}
     assert calls == [(["x"], environment, NOBODY, False)] * 2
 
@@ -239,8 +241,8 @@ def is_unharmed(pid: int) -> bool:
 def end_process(argv: Sequence[str] = ("cat",)) -> tuple[Process, str, object]:
     """Return a process that has ended, the time of its start some ticks ago, and the notes of a watch about it."""
     child = subprocess.Popen(argv, stdin=subprocess.PIPE)
-    seen, started = Process(child.pid, os.readlink(f"/proc/{child.pid}/exe")), tool_ending.since(child.pid)
-    noted = Verifying(Host)._state(seen)
+    seen, started = Process(child.pid, os.readlink(f"/proc/{child.pid}/exe")), tool_ending.read_start_ticks(child.pid)
+    noted = LaunchVerifier(Host)._read_state(seen)
     time.sleep(3 / os.sysconf("SC_CLK_TCK"))
     child.kill()
     child.communicate()
@@ -269,7 +271,7 @@ def test_number_of_a_users_tool_is_free_only_after_all_of_it_has_ended(monkeypat
         return real(scope)
 
     numbers, real = [], tool_scope.NamespacedTool.end_scope
-    monkeypatch.setattr(tool_scope, "is_systemd_here", lambda: False)
+    monkeypatch.setattr(tool_scope, "is_systemd_in_charge", lambda: False)
     monkeypatch.setattr(tool_scope.NamespacedTool, "end_scope", attacked)
     run_tool(["sh", "-c", end], user=NOBODY)
     assert len(numbers) == 1 and is_unharmed(numbers[0])
@@ -278,16 +280,16 @@ def test_number_of_a_users_tool_is_free_only_after_all_of_it_has_ended(monkeypat
 @NUMBERS
 def test_descendant_of_a_users_tool_is_ended_and_not_a_process_with_its_number(given_away):
     seen, started, _ = given_away()
-    tool_ending.kill(seen.pid, tool_ending.since, started)
+    tool_ending.kill_process(seen.pid, tool_ending.read_start_ticks, started)
     assert is_unharmed(seen.pid)
-    tool_ending.kill(seen.pid, tool_ending.since, tool_ending.since(seen.pid))
+    tool_ending.kill_process(seen.pid, tool_ending.read_start_ticks, tool_ending.read_start_ticks(seen.pid))
     os.waitid(os.P_PID, seen.pid, os.WEXITED | os.WNOWAIT)  # the same process is ended
 
 
 @NUMBERS
 def test_enforcing_run_ends_no_other_program(given_away):
     seen, _, _ = given_away(["sleep", "600"])
-    Host().end_program(Ending([seen], lambda process: process == seen))
+    Host().end_program(TerminationTarget([seen], lambda process: process == seen))
     assert is_unharmed(seen.pid)
 
 
@@ -295,16 +297,16 @@ def test_enforcing_run_ends_no_other_program(given_away):
 def test_watch_does_not_end_the_same_program_that_was_started_since(given_away):
     """Another user may have started it, with a waiver."""
     seen, _, noted = given_away()
-    watch = Verifying(Host)
-    assert not watch._begin([seen], {seen.pid: noted}) and is_unharmed(seen.pid)
-    assert watch._begin([seen], {seen.pid: watch._state(seen)})
-    until(lambda: watch.endings.proceed(time.monotonic()) == [] and not watch.endings)
+    watch = LaunchVerifier(Host)
+    assert not watch._begin_termination([seen], {seen.pid: noted}) and is_unharmed(seen.pid)
+    assert watch._begin_termination([seen], {seen.pid: watch._read_state(seen)})
+    until(lambda: watch.endings.process_due(time.monotonic()) == [] and not watch.endings)
 
 
 @NUMBERS
 def test_process_with_the_number_of_a_transient_users_process_is_not_ended(given_away, monkeypatch):
     seen, _, _ = given_away()
     listed = [[seen.pid], []]
-    monkeypatch.setattr(transient_user, "_processes", lambda uid: listed.pop(0))
-    transient_user.end_all_of(65000)
+    monkeypatch.setattr(transient_user, "_list_user_processes", lambda uid: listed.pop(0))
+    transient_user.end_user_processes(65000)
     assert is_unharmed(seen.pid)

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import proscribe
 import pytest
 from patience import LONGEST, alive, until
-from proscribe.host.system import ControlError, Result, User, run_tool, tool_ending, tool_scope, tools
+from proscribe.host.system import ControlError, ToolResult, User, run_tool, tool_ending, tool_scope, tools
 from refusals import make_refusal
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes somebody else")
@@ -31,7 +31,7 @@ def python(code: str, *arguments: str) -> list[str]:
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("stream", [1, 2])
 def test_tool_that_prints_without_end_is_ended(user, stream, monkeypatch):
-    monkeypatch.setattr(tools, "MOST", 1 << 20)
+    monkeypatch.setattr(tools, "MAX_OUTPUT_BYTES", 1 << 20)
     most = 1 << 20 if user is None else 262_144
     with pytest.raises(ControlError, match=f"printed more than {most} bytes"):
         run_tool(python(f"import os\nwhile True: os.write({stream}, b'x' * 65536)"), user=user, timeout=60)
@@ -73,8 +73,8 @@ def test_tool_that_does_not_end_is_ended_with_all_that_it_started(monkeypatch, u
 
 def test_tool_reads_its_input_and_its_output_is_decoded():
     code = "import sys\ntext = sys.stdin.read()\nsys.stderr.write('e\\r\\nf')\nprint(len(text))\nsys.exit(3)"
-    assert run_tool(python(code), stdin="x" * 1_000_000) == Result(3, "1000000\n", "e\nf")
-    assert run_tool(python("print(1)"), stdin="x" * 1_000_000) == Result(0, "1\n", "")  # it does not read it
+    assert run_tool(python(code), stdin="x" * 1_000_000) == ToolResult(3, "1000000\n", "e\nf")
+    assert run_tool(python("print(1)"), stdin="x" * 1_000_000) == ToolResult(0, "1\n", "")  # it does not read it
 
 
 def test_tool_that_closes_its_output_and_works_on_is_waited_for():
@@ -87,15 +87,15 @@ def test_tool_that_closes_its_output_and_works_on_is_waited_for():
 @pytest.mark.parametrize(
     ("result", "message"),
     [
-        (Result(3, "out", " no\n such  thing "), "3: no such thing"),
-        (Result(3, " out\n", " \n"), "3: out"),
-        (Result(-9, "", ""), "-9: "),
-        (Result(1, "", f"begun\nError: no\n{'a' * 500}"), "1: Error: no ... " + "a" * 400),
+        (ToolResult(3, "out", " no\n such  thing "), "3: no such thing"),
+        (ToolResult(3, " out\n", " \n"), "3: out"),
+        (ToolResult(-9, "", ""), "-9: "),
+        (ToolResult(1, "", f"begun\nError: no\n{'a' * 500}"), "1: Error: no ... " + "a" * 400),
     ],
 )
 def test_failure_of_a_required_tool_has_its_message(result, message):
     with pytest.raises(ControlError) as wrong:
-        tools.Tools("/", lambda argv, **options: result).must(["x", "y"])
+        tools.Tools("/", lambda argv, **options: result).read_command_output(["x", "y"])
     assert str(wrong.value) == f"x y ended with {message}"
 
 
@@ -121,15 +121,15 @@ def test_tool_is_found_in_the_first_directory_of_the_system(tmp_path):
         place = tmp_path / directory[1:]
         place.mkdir(parents=True)
         (place / "nft").write_text("")
-        assert host.tool("nft") != f"{directory}/nft", "a file that is not executable is no tool"
+        assert host.find_tool("nft") != f"{directory}/nft", "a file that is not executable is no tool"
         (place / "nft").chmod(0o755)
-        assert host.tool("nft") == f"{directory}/nft"
-    assert host.tool("nf") is None
+        assert host.find_tool("nft") == f"{directory}/nft"
+    assert host.find_tool("nf") is None
 
 
 def test_c_library_that_begins_no_session_is_left_to_subprocess(monkeypatch):
     monkeypatch.setattr(os, "posix_spawn", make_refusal(NotImplementedError("setsid")))
-    assert run_tool(["sh", "-c", "cat; exit 3"], stdin="x") == Result(3, "x", "")
+    assert run_tool(["sh", "-c", "cat; exit 3"], stdin="x") == ToolResult(3, "x", "")
 
 
 def test_silent_tool_is_waited_for_without_work(monkeypatch):
@@ -145,12 +145,12 @@ def test_silent_tool_is_waited_for_without_work(monkeypatch):
             return self.real.poll(timeout)
 
     monkeypatch.setattr(tools, "select", SimpleNamespace(poll=Poll, POLLIN=select.POLLIN, POLLOUT=select.POLLOUT))
-    assert run_tool(["/bin/sh", "-c", "sleep 0.4; echo done"]) == Result(0, "done\n", "")
+    assert run_tool(["/bin/sh", "-c", "sleep 0.4; echo done"]) == ToolResult(0, "done\n", "")
     assert waits[0] == 50.0 and len(waits) < 40
     # The kernel answers at once, and again and again, for an end that nobody holds any more.
     for code, result in (("exec 1>&-", ""), ("exec 2>&-", ""), ("cat", "given")):
         waits.clear()
-        assert run_tool(["/bin/sh", "-c", f"{code}; sleep 0.3; exit 3"], stdin="given") == Result(3, result, "")
+        assert run_tool(["/bin/sh", "-c", f"{code}; sleep 0.3; exit 3"], stdin="given") == ToolResult(3, result, "")
         assert len(waits) < 40
     waits.clear()
     with pytest.raises(ControlError, match=r"did not end within 0\.02 s"):
@@ -160,7 +160,7 @@ def test_silent_tool_is_waited_for_without_work(monkeypatch):
 
 @ROOT
 def test_tool_that_cannot_become_its_user_is_an_error(monkeypatch):
-    monkeypatch.setattr(tool_scope, "is_systemd_here", lambda: False)
+    monkeypatch.setattr(tool_scope, "is_systemd_in_charge", lambda: False)
     with pytest.raises(ControlError, match="^/bin/x cannot be run: Invalid argument$"):
         run_tool(["/bin/x", "y"], user=User("x", 1 << 40, 1 << 40, "/"))
 
@@ -190,7 +190,7 @@ def test_tool_has_nothing_of_the_environment_of_the_run(user, monkeypatch):
 
 @pytest.mark.parametrize("stream", [1, 2])
 def test_output_is_taken_up_to_its_limit(stream, monkeypatch):
-    monkeypatch.setattr(tools, "MOST", 200_000)
+    monkeypatch.setattr(tools, "MAX_OUTPUT_BYTES", 200_000)
     code = f"import os\nleft = 200_000 + %d\nwhile left: left -= os.write({stream}, b'x' * left)"
     assert len(run_tool(python(code % 0))[stream]) == 200_000
     with pytest.raises(ControlError, match="printed more than 200000 bytes"):
@@ -199,7 +199,7 @@ def test_output_is_taken_up_to_its_limit(stream, monkeypatch):
 
 @pytest.mark.parametrize(("out", "text"), [(b"a\r\nb\rc\n", "a\nb\nc\n"), (b"\xffx", "\ufffdx"), ("微".encode(), "微")])
 def test_output_of_any_bytes_is_text_with_lines_of_one_kind(out, text):
-    assert run_tool(python(f"import os\nos.write(1, {out!r})\nos.write(2, {out!r})")) == Result(0, text, text)
+    assert run_tool(python(f"import os\nos.write(1, {out!r})\nos.write(2, {out!r})")) == ToolResult(0, text, text)
 
 
 def test_tool_that_is_ended_leaves_no_descriptor_while_the_error_is_held():
@@ -215,7 +215,7 @@ def test_tool_that_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatc
 
     now = [0.0]
     monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    tools._wait(SimpleNamespace(poll=lambda: None))
+    tools._wait_for_tool(SimpleNamespace(poll=lambda: None))
     assert 5 <= now[0] < 5.1
 
 
@@ -269,8 +269,8 @@ def test_processes_that_a_tool_starts_while_it_is_ended_are_ended_too(monkeypatc
     done, rounds = [], iter(alive)
     monkeypatch.setattr(os, "kill", kill)
     monkeypatch.setattr(os, "killpg", killpg)
-    monkeypatch.setattr(tool_ending, "kill", lambda pid, of, seen: done.append(f"kill {pid}"))
-    monkeypatch.setattr(tool_ending, "descendants", lambda leader: dict.fromkeys(next(rounds), "0"))
+    monkeypatch.setattr(tool_ending, "kill_process", lambda pid, of, seen: done.append(f"kill {pid}"))
+    monkeypatch.setattr(tool_ending, "find_descendants", lambda leader: dict.fromkeys(next(rounds), "0"))
     tool_ending.end_session(10)
     assert done == killed
 
@@ -289,8 +289,8 @@ def test_descendants_are_found_whatever_session_and_name_they_have(monkeypatch):
     stats = {name: line + b" 0" * 14 + b" 1%s" % name.encode() for name, line in stats.items()}
     monkeypatch.setattr(os, "listdir", lambda path: [*stats, "18", "version"])
     monkeypatch.setattr(tool_ending, "open", open_stat, raising=False)
-    assert tool_ending.descendants(10) == {10: "110", 11: "111", 12: "112", 16: "116"}
-    assert list(tool_ending.descendants(15)) == [15]
+    assert tool_ending.find_descendants(10) == {10: "110", 11: "111", 12: "112", 16: "116"}
+    assert list(tool_ending.find_descendants(15)) == [15]
 
 
 def test_last_output_is_taken_although_a_child_holds_it_open():
@@ -305,7 +305,7 @@ def test_tool_has_all_of_its_time(monkeypatch):
     """By a clock that stands still, so that a busy machine takes none of it."""
     monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=lambda: 100.0, sleep=time.sleep))
     argv = ["/bin/sh", "-c", "echo x; exec >&- 2>&-; sleep 0.1; exit 5"]
-    assert run_tool(argv, timeout=0.001) == Result(5, "x\n", "")
+    assert run_tool(argv, timeout=0.001) == ToolResult(5, "x\n", "")
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -330,4 +330,4 @@ def test_tool_of_a_caller_that_ignores_the_ends_of_its_children_is_answered():
 @pytest.mark.parametrize("taken", [1, 70_000])
 def test_tool_that_takes_its_input_in_parts_gets_all_of_it(taken):
     code = f"import os, time\nsize = 0\nwhile piece := os.read(0, {taken}):\n    size += len(piece)\nprint(size)"
-    assert run_tool(python(code), stdin="x" * 200_000) == Result(0, "200000\n", "")
+    assert run_tool(python(code), stdin="x" * 200_000) == ToolResult(0, "200000\n", "")

@@ -14,10 +14,10 @@ from proscribe.controller.report.evaluation.reconcile import fleet_report, recon
 from proscribe.controller.report.exports import usual, write
 from proscribe.host import run
 from proscribe.host.controls.base import Action, Changes
-from proscribe.host.system import ControlError, Host, Result
+from proscribe.host.system import ControlError, Host, ToolResult
 from proscribe.host.watch import installed, installing
 from proscribe.host.watch.correcting import LimitedChanges
-from proscribe.host.watch.observation import Operations, observed
+from proscribe.host.watch.observation import HostOperations, observe_host
 from proscribe.host.watch.state import files, journal
 from proscribe.wire.replies.record import read_record
 from watch_host import ROOT, Made, given, plan
@@ -27,7 +27,7 @@ pytestmark = ROOT
 ALICE, BOB = 61235, 61236  # numbers that no account of this machine has
 ENTRY = {"name": "WeChat", "mode": "enforce", "packages": {"npm": ["wechaty"]}, "processes": [], "paths": []}
 APPS = {"apps": {"mode": "enforce", "services": {"wechat": ENTRY}, "settings": {}}}
-CONTROLLER: Any = {"release": installed.release_of(b" -ISXutf8\n# x\n", b"code")}
+CONTROLLER: Any = {"release": installed.make_release_name(b" -ISXutf8\n# x\n", b"code")}
 RUN: Any = fleets.run(["web01"], "audit")
 LEFT = "the watch removes at most 25 packages of one user at once, and alice has more: the next run of the controller"
 LEFT += " removes them"
@@ -37,12 +37,12 @@ MINE = plan(controls=APPS)
 class Homes(Made):
     """A watched host with homes, in which npm removes what it is asked to."""
 
-    def answer(self, argv: Sequence[str], **options: Any) -> Result:
+    def answer(self, argv: Sequence[str], **options: Any) -> ToolResult:
         if "uninstall" not in argv:
             return super().answer(argv, **options)
         prefix = argv[argv.index("--prefix") + 1]
         shutil.rmtree(f"{self.root}{prefix}/lib/node_modules/{argv[-1]}")
-        return Result(0, "", "")
+        return ToolResult(0, "", "")
 
     def install(self, name: str, uid: int, versions: int) -> list[Path]:
         """Install a restricted package for a user in so many versions of Node."""
@@ -64,17 +64,17 @@ class Homes(Made):
 def host(made):
     homes = Homes(made.root)
     accounts = [f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n" for name, uid in (("alice", ALICE), ("bob", BOB))]
-    homes.write("/etc/passwd", "".join(accounts))
+    homes.write_file("/etc/passwd", "".join(accounts))
     installing.change(homes, MINE, given(MINE))
     return homes
 
 
 def observe_itself(host: Host) -> dict[str, Any]:
     """Have the host observe and correct itself once, and return the record that it stored."""
-    known = files.settings(host)
+    known = files.read_settings(host)
     assert known
-    observed(host, known, Operations(run.observe, run.change), lambda _: None, lambda *_: None)
-    return dict(json.loads(host.text(files.RECORD) or "{}"))
+    observe_host(host, known, HostOperations(run.observe, run.change), lambda _: None, lambda *_: None)
+    return dict(json.loads(host.read_text(files.RECORD_PATH) or "{}"))
 
 
 def audit(host: Host) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def test_26_packages_of_one_user_are_reported_and_others_are_corrected(host):
     expected = [("noncompliant", "correction", "user:alice", LEFT)]
     assert corrections(record) == expected and corrections(audit(host)) == expected
     observe_itself(host)
-    failed = [(line["control"], line["message"]) for line in journal.read(host)[0] if line["event"] == "failed"]
+    failed = [(line["control"], line["message"]) for line in journal.read_journal(host)[0] if line["event"] == "failed"]
     assert failed == [("apps", f"alice: {LEFT}")], "the journal has it once"
 
     shutil.rmtree(hers[0])  # 25 are within her share, so the next observation removes them
@@ -142,4 +142,4 @@ def test_owner_of_too_many_packages_keeps_nobody_else_from_correction(counts, re
     with pytest.raises(ControlError, match=message) if stopped else contextlib.nullcontext():
         limited(Changes(actions))
     assert done == [*removed, "alice", "host"], "programs are ended and blocks set all the same"
-    assert [action.user for action, _ in limited.left] == left
+    assert [action.user for action, _ in limited.unchanged] == left

@@ -14,7 +14,7 @@ from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNK
 from watch_host import ROOT, Made
 
 pytestmark = ROOT
-HEARTBEAT = reported.HEARTBEAT
+HEARTBEAT = reported.HEARTBEAT_PATH
 
 
 def place_of(host: Made, path: str) -> Path:
@@ -47,23 +47,23 @@ def report(**fields: str) -> Callable[[Made], None]:
 def make_silent(host: Made) -> None:
     host.daemon = None
     host.link_process()
-    host.write(reported.STATE, reported.report_of({"pid": "7", "by": "fanotify"}))
+    host.write_file(reported.REPORT_PATH, reported.format_report({"pid": "7", "by": "fanotify"}))
 
 
 def replace_report(host: Made) -> None:
-    host.refused_execution(HEARTBEAT)
+    host.try_execution(HEARTBEAT)
     host.daemon = None
-    os.chown(place_of(host, reported.STATE), 65534, -1)
+    os.chown(place_of(host, reported.REPORT_PATH), 65534, -1)
 
 
 def remove_daemon(host: Made) -> None:
-    host.stopped.add(units.LAUNCHES)
-    place_of(host, reported.STATE).unlink()
+    host.stopped.add(units.LAUNCHES_UNIT)
+    place_of(host, reported.REPORT_PATH).unlink()
 
 
 def make_directory(host: Made) -> None:
     remove_daemon(host)
-    place_of(host, reported.STATE).mkdir()
+    place_of(host, reported.REPORT_PATH).mkdir()
 
 
 def replace_file(host: Made) -> None:
@@ -94,43 +94,45 @@ def replace_file(host: Made) -> None:
     ],
 )
 def test_heartbeat_shows_the_state_of_the_daemon(watched, change, state, detail):
-    host, settings = watched[0], files.settings(watched[0])
+    host, settings = watched[0], files.read_settings(watched[0])
     if state == UNTRIED:
-        host.refused_execution(HEARTBEAT)
-        host.refused_execution(reported.HEARTBEAT)
+        host.try_execution(HEARTBEAT)
+        host.try_execution(reported.HEARTBEAT_PATH)
     change(host)
     beat = Heartbeat(host)
-    heard = beat.heard(settings)
+    heard = beat.wait_for_result(settings)
     assert heard.state == state and heard.detail.endswith(detail) and bool(heard.detail) is bool(detail)
-    assert heard.wrong is (state in (DEAF, LATE))
-    verdict = heartbeat.verdict(host, settings, beat)
+    assert heard.is_wrong is (state in (DEAF, LATE))
+    verdict = heartbeat.judge_launches(host, settings, beat)
     states = {NOTICED: COMPLIANT, UNABLE: NOT_APPLICABLE, UNTRIED: UNKNOWN, DEAF: NONCOMPLIANT, LATE: NONCOMPLIANT}
-    assert (verdict.rule, verdict.state) == (heartbeat.LAUNCHES, states[state])
-    assert verdict.drifted is heard.wrong
-    assert [(finding.id, finding.detail) for finding in verdict.findings] == [(units.LAUNCHES, detail)] * heard.wrong
+    assert (verdict.rule, verdict.state) == (heartbeat.LAUNCHES_RULE, states[state])
+    assert verdict.drifted is heard.is_wrong
+    assert [(finding.id, finding.detail) for finding in verdict.findings] == [
+        (units.LAUNCHES_UNIT, detail)
+    ] * heard.is_wrong
     assert bool(verdict.reason) is (state in (UNABLE, UNTRIED))
 
 
 def test_other_program_in_place_of_the_heartbeat_is_not_executed(watched, monkeypatch):
     host, _ = watched
     replace_file(host)
-    monkeypatch.setattr(Made, "refused_execution", lambda *_: pytest.fail("it is executed"))
+    monkeypatch.setattr(Made, "try_execution", lambda *_: pytest.fail("it is executed"))
     Heartbeat(host)
 
 
 def test_heartbeat_that_cannot_be_executed_is_untried(watched, monkeypatch):
     host, _ = watched
-    host.refused_execution(HEARTBEAT)
-    monkeypatch.setattr(Made, "refused_execution", lambda *_: errno.EACCES)
-    heard = Heartbeat(host).heard(files.settings(host))
+    host.try_execution(HEARTBEAT)
+    monkeypatch.setattr(Made, "try_execution", lambda *_: errno.EACCES)
+    heard = Heartbeat(host).wait_for_result(files.read_settings(host))
     assert heard.state == UNTRIED and heard.detail.endswith(f"cannot execute {HEARTBEAT}: Permission denied")
 
 
 def test_daemon_that_systemd_starts_is_waited_for(watched, monkeypatch):
     host, _ = watched
     remove_daemon(host)
-    monkeypatch.setattr(heartbeat, "PATIENCE", 60.0)
-    monkeypatch.setattr(heartbeat, "AGAIN", 0.0)
-    monkeypatch.setattr(heartbeat, "evidently_active", lambda host, name: name == units.LAUNCHES)
+    monkeypatch.setattr(heartbeat, "ANSWER_TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr(heartbeat, "REPEAT_SECONDS", 0.0)
+    monkeypatch.setattr(heartbeat, "is_evidently_active", lambda host, name: name == units.LAUNCHES_UNIT)
     monkeypatch.setattr(heartbeat.time, "sleep", lambda _: host.stopped.clear())
-    assert Heartbeat(host).heard(files.settings(host)).state == NOTICED
+    assert Heartbeat(host).wait_for_result(files.read_settings(host)).state == NOTICED

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from proscribe.base.moments import format_timestamp
-from proscribe.host.system import DARWIN, ControlError, Result, Unseen
+from proscribe.host.system import DARWIN, ControlError, ObservationError, ToolResult
 from proscribe.host.watch import installed, installing, restoring, units
 from proscribe.host.watch.starts import reported
-from proscribe.host.watch.starts.reported import HEARTBEAT
+from proscribe.host.watch.starts.reported import HEARTBEAT_PATH
 from proscribe.host.watch.state import files, journal
 from proscribe.model.finding import WATCH_PLAN
 from refusals import make_refusal
@@ -22,11 +22,14 @@ pytestmark = ROOT
 
 MINE = plan()
 QUERIED = ["is-active --quiet proscribe-watch.timer", "is-active --quiet proscribe-launches.service"]
-NOTE = f"note {files.RENEWED}"
+NOTE = f"note {files.RENEWED_PATH}"
 TIMER_ANEW = ["reenable --quiet proscribe-watch.timer", "restart proscribe-watch.timer"]
 DAEMON_ANEW = ["reenable --quiet proscribe-launches.service", "restart proscribe-launches.service"]
-REVIVED = [*(f"{verb} {units.LAUNCHES}" for verb in ("thaw", "kill --signal=KILL")), f"restart {units.LAUNCHES}"]
-LOAD, STARTED = "load systemd's units", f"start {units.LAUNCHES}"
+REVIVED = [
+    *(f"{verb} {units.LAUNCHES_UNIT}" for verb in ("thaw", "kill --signal=KILL")),
+    f"restart {units.LAUNCHES_UNIT}",
+]
+LOAD, STARTED = "load systemd's units", f"start {units.LAUNCHES_UNIT}"
 
 
 def ran(host: Made) -> list[str]:
@@ -36,7 +39,7 @@ def ran(host: Made) -> list[str]:
 
 
 def edited(host: Made) -> None:
-    with open(f"{host.root}{units.FOLDER}/{units.TIMER}", "a") as file:
+    with open(f"{host.root}{units.UNIT_DIRECTORY}/{units.TIMER_UNIT}", "a") as file:
         file.write("x")
 
 
@@ -45,39 +48,48 @@ def not_read(host: Made) -> None:
 
 
 def link_elsewhere(host: Made) -> None:
-    os.unlink(host.root + files.COMMAND)
-    os.symlink("/bin/true", host.root + files.COMMAND)
+    os.unlink(host.root + files.COMMAND_PATH)
+    os.symlink("/bin/true", host.root + files.COMMAND_PATH)
 
 
-RESTARTED = [f"restart {units.LAUNCHES}"]
-OVERRIDE = f"{units.FOLDER}/{units.LAUNCHES}.d/x.conf"
+RESTARTED = [f"restart {units.LAUNCHES_UNIT}"]
+OVERRIDE = f"{units.UNIT_DIRECTORY}/{units.LAUNCHES_UNIT}.d/x.conf"
 STEPS: dict[str, tuple[Callable[[Made], object], list[str], list[str]]] = {
     "nothing": (lambda _: None, [], []),
     "a unit is edited": (
         edited,
-        [f"write {units.FOLDER}/{units.TIMER}", LOAD, f"enable {units.TIMER}", f"start {units.TIMER}"],
+        [
+            f"write {units.UNIT_DIRECTORY}/{units.TIMER_UNIT}",
+            LOAD,
+            f"enable {units.TIMER_UNIT}",
+            f"start {units.TIMER_UNIT}",
+        ],
         ["daemon-reload", *TIMER_ANEW],
     ),
     "a unit is overridden": (
-        lambda host: host.write(OVERRIDE, "x"),
-        [f"delete {OVERRIDE}", LOAD, f"enable {units.LAUNCHES}", STARTED],
+        lambda host: host.write_file(OVERRIDE, "x"),
+        [f"delete {OVERRIDE}", LOAD, f"enable {units.LAUNCHES_UNIT}", STARTED],
         ["daemon-reload", *DAEMON_ANEW],
     ),
-    "no timer": (lambda host: host.stopped.add(units.TIMER), [f"start {units.TIMER}"], [f"restart {units.TIMER}"]),
-    "no daemon": (lambda host: host.stopped.add(units.LAUNCHES), [STARTED], RESTARTED),
+    "no timer": (
+        lambda host: host.stopped.add(units.TIMER_UNIT),
+        [f"start {units.TIMER_UNIT}"],
+        [f"restart {units.TIMER_UNIT}"],
+    ),
+    "no daemon": (lambda host: host.stopped.add(units.LAUNCHES_UNIT), [STARTED], RESTARTED),
     "the daemon is not enabled": (
-        lambda host: host.delete(units.ENABLED[units.LAUNCHES]),
-        *([f"enable {units.LAUNCHES}"], [f"reenable --quiet {units.LAUNCHES}"]),
+        lambda host: host.delete_file(units.ENABLING_LINKS[units.LAUNCHES_UNIT]),
+        *([f"enable {units.LAUNCHES_UNIT}"], [f"reenable --quiet {units.LAUNCHES_UNIT}"]),
     ),
     "the daemon follows another plan, and stays so": (not_read, [STARTED], REVIVED),
-    "the command leads elsewhere": (link_elsewhere, [f"link {files.COMMAND}", STARTED], RESTARTED),
+    "the command leads elsewhere": (link_elsewhere, [f"link {files.COMMAND_PATH}", STARTED], RESTARTED),
     "a plan is no more": (
-        lambda host: host.write(f"{files.PLANS}/old.json", "{}", 0o600),
-        *([f"delete {files.PLANS}/old.json", STARTED], RESTARTED),
+        lambda host: host.write_file(f"{files.PLANS_DIRECTORY}/old.json", "{}", 0o600),
+        *([f"delete {files.PLANS_DIRECTORY}/old.json", STARTED], RESTARTED),
     ),
     "a file has another mode": (
-        lambda host: os.chmod(host.root + files.CODE, 0o640),
-        *([f"write {files.CODE}", f"write {files.SETTINGS}", STARTED], RESTARTED),
+        lambda host: os.chmod(host.root + files.CODE_PATH, 0o640),
+        *([f"write {files.CODE_PATH}", f"write {files.SETTINGS_PATH}", STARTED], RESTARTED),
     ),
 }
 
@@ -86,12 +98,12 @@ STEPS: dict[str, tuple[Callable[[Made], object], list[str], list[str]]] = {
 def test_change_does_only_the_steps_that_are_needed(made, how):
     change, actions, called = STEPS[how]
     installing.change(made, MINE, given(MINE))
-    made.write(files.RENEWED, "", 0o600)
+    made.write_file(files.RENEWED_PATH, "", 0o600)
     change(made)
     ran(made)
     done = installing.change(made, MINE, given(MINE))
     assert done["actions"] == [*actions, *([NOTE] if actions else [])] and done["changed"] is bool(actions)
-    assert ran(made) == [*QUERIED, *called] and made.text(files.RENEWED) == (f"{AT}\n" if actions else "")
+    assert ran(made) == [*QUERIED, *called] and made.read_text(files.RENEWED_PATH) == (f"{AT}\n" if actions else "")
 
 
 def test_daemon_that_reads_its_plan_late_is_waited_for(made, monkeypatch):
@@ -102,9 +114,9 @@ def test_daemon_that_reads_its_plan_late_is_waited_for(made, monkeypatch):
 
     installing.change(made, MINE, given(MINE))
     not_read(made)
-    monkeypatch.setattr(installing, "READY_WITHIN", 60.0)
-    beat = Made.refused_execution
-    monkeypatch.setattr(Made, "refused_execution", later)
+    monkeypatch.setattr(installing, "READY_TIMEOUT_SECONDS", 60.0)
+    beat = Made.try_execution
+    monkeypatch.setattr(Made, "try_execution", later)
     monkeypatch.setattr(installing.clock, "set_by_controller", lambda *_: None)
     ran(made)
     assert installing.change(made, MINE, given(MINE))["actions"] == [STARTED, NOTE] and ran(made) == QUERIED
@@ -123,10 +135,10 @@ def test_every_call_of_systemd_has_a_timeout(made, monkeypatch):
 
 def test_content_of_a_writable_file_is_not_shown(made):
     installing.change(made, MINE, given(MINE))
-    os.chmod(made.root + files.CODE, 0o666)
+    os.chmod(made.root + files.CODE_PATH, 0o666)
     done = installing.change(made, MINE, given(MINE), dry_run=True)
-    [code] = [entry for entry in done["diff"] if entry["before_header"] == f"write {files.CODE}"]
-    assert (code["before"], code["after"]) == ("unreadable\n", f"{files.hash_of(b'code')}\n")
+    [code] = [entry for entry in done["diff"] if entry["before_header"] == f"write {files.CODE_PATH}"]
+    assert (code["before"], code["after"]) == ("unreadable\n", f"{files.hash_content(b'code')}\n")
 
 
 def test_lift_without_systemd_does_not_call_it(made):
@@ -134,15 +146,15 @@ def test_lift_without_systemd_does_not_call_it(made):
     ran(made)
     (Path(made.root) / "run/systemd/system").rmdir()
     assert installing.change(made, MINE, {}, lift_it=True)["changed"]
-    assert ran(made) == [] and made.stat(files.PLACE) is None
+    assert ran(made) == [] and made.find_entry(files.WATCH_DIRECTORY) is None
 
 
 def test_lift_on_a_mac_changes_nothing(made, monkeypatch):
     installing.change(made, MINE, given(MINE))
-    monkeypatch.setattr(Made, "system", DARWIN)
+    monkeypatch.setattr(Made, "kernel_name", DARWIN)
     done = installing.change(made, MINE, None, lift_it=True)
     assert done == {"changed": False, "actions": [], "refused": [], "findings": [], "diff": []}
-    assert made.stat(files.PLACE)
+    assert made.find_entry(files.WATCH_DIRECTORY)
 
 
 def test_files_of_the_watch_have_their_modes_and_links(made):
@@ -151,26 +163,29 @@ def test_files_of_the_watch_have_their_modes_and_links(made):
     done = installing.change(made, MINE, given(MINE))
     assert ran(made) == [*QUERIED, "daemon-reload", *TIMER_ANEW, *DAEMON_ANEW]
     assert done["actions"] == tried["actions"] and done["diff"] == tried["diff"]
-    assert done["diff"][0]["after"] == f"{files.hash_of(made.read(files.PROGRAM) or b'')}\n"
-    modes = {path: made.stat(path).st_mode & 0o7777 for path in files.settings(made).files}
+    assert done["diff"][0]["after"] == f"{files.hash_content(made.read(files.PROGRAM_PATH) or b'')}\n"
+    modes = {path: made.find_entry(path).st_mode & 0o7777 for path in files.read_settings(made).files}
     assert sorted(modes.values()) == [0o600, 0o600, 0o700, 0o700]
-    assert modes[files.PROGRAM] == modes[reported.HEARTBEAT] == 0o700
+    assert modes[files.PROGRAM_PATH] == modes[reported.HEARTBEAT_PATH] == 0o700
     place = made.root + "/etc/systemd/system"  # where systemd looks for them
     for name in ("proscribe-watch.timer", "proscribe-watch.service", "proscribe-launches.service"):
         assert os.stat(f"{place}/{name}").st_mode & 0o7777 == 0o644
     assert os.listdir(f"{place}/timers.target.wants") == ["proscribe-watch.timer"]
     assert os.listdir(f"{place}/multi-user.target.wants") == ["proscribe-launches.service"]
-    assert os.readlink(made.root + files.COMMAND) == files.PROGRAM
+    assert os.readlink(made.root + files.COMMAND_PATH) == files.PROGRAM_PATH
 
 
 def test_lift_stops_the_units_before_it_deletes_files(made):
     installing.change(made, MINE, given(MINE))
-    made.write(f"{files.PLACE}/unknown", "")
+    made.write_file(f"{files.WATCH_DIRECTORY}/unknown", "")
     ran(made)
     done = installing.change(made, MINE, None)["actions"]
     assert done[:3] == [f"stop proscribe-{name}" for name in ("watch.timer", "launches.service", "watch.service")]
-    assert done.index(LOAD) < done.index(f"delete {files.PROGRAM}") < done.index(f"delete {files.SETTINGS}")
-    assert f"delete {files.plan_file(MINE['digest'])}" in done and done[-1] == f"delete {files.PLACE}/unknown"
+    assert done.index(LOAD) < done.index(f"delete {files.PROGRAM_PATH}") < done.index(f"delete {files.SETTINGS_PATH}")
+    assert (
+        f"delete {files.make_plan_path(MINE['digest'])}" in done
+        and done[-1] == f"delete {files.WATCH_DIRECTORY}/unknown"
+    )
     assert ran(made)[3:] == ["daemon-reload", "reset-failed proscribe-watch.service proscribe-launches.service"]
 
 
@@ -178,40 +193,43 @@ def test_ordinary_user_installs_nothing(made, monkeypatch):
     monkeypatch.setattr(Made, "require_root", make_refusal(ControlError("root is needed")))
     with pytest.raises(ControlError, match="root is needed"):
         installing.change(made, MINE, given(MINE))
-    assert made.ran == [] and made.stat(files.PLACE) is None
+    assert made.ran == [] and made.find_entry(files.WATCH_DIRECTORY) is None
 
 
 @pytest.mark.parametrize("now", [None, "soon", 5])
 def test_clock_of_the_host_counts_where_the_controllers_is_no_moment(made, now):
     before = format_timestamp(time.time())
     installing.change(made, MINE, {**given(MINE), "now": now})
-    assert before <= (made.text(files.RENEWED) or "").strip() <= format_timestamp(time.time())
+    assert before <= (made.read_text(files.RENEWED_PATH) or "").strip() <= format_timestamp(time.time())
 
 
 def test_host_restores_the_units_that_are_named_and_writes_the_reason_down(made):
     installing.change(made, MINE, given(MINE))
-    settings = files.settings(made)
-    for path in units.ENABLED.values():
-        made.delete(path)
-    restoring.restored(made, settings, (units.SERVICE,))
-    assert journal.read(made) == ([], 0)
+    settings = files.read_settings(made)
+    for path in units.ENABLING_LINKS.values():
+        made.delete_file(path)
+    restoring.restore_units(made, settings, (units.SERVICE_UNIT,))
+    assert journal.read_journal(made) == ([], 0)
     link_elsewhere(made)
-    assert restoring.restore(made, settings, [units.LAUNCHES]) == [f"link {files.COMMAND}", f"enable {units.LAUNCHES}"]
-    restoring.restored(made, settings, (units.TIMER,))
-    lines = [(line["event"], line["rules"], line.get("cause", "")) for line in journal.read(made)[0]]
-    cause = f"unit {units.FOLDER}/{units.TIMER}: not enabled"
+    assert restoring.restore(made, settings, [units.LAUNCHES_UNIT]) == [
+        f"link {files.COMMAND_PATH}",
+        f"enable {units.LAUNCHES_UNIT}",
+    ]
+    restoring.restore_units(made, settings, (units.TIMER_UNIT,))
+    lines = [(line["event"], line["rules"], line.get("cause", "")) for line in journal.read_journal(made)[0]]
+    cause = f"unit {units.UNIT_DIRECTORY}/{units.TIMER_UNIT}: not enabled"
     assert lines == [("drift", ["watch/watcher"], cause), ("corrected", ["watch/watcher"], "")]
     assert restoring.restore(made, settings) == []
 
 
-CONTROLLER = {"release": installed.release_of(b" -ISXutf8\n# x\n", b"code"), "now": AT}
+CONTROLLER = {"release": installed.make_release_name(b" -ISXutf8\n# x\n", b"code"), "now": AT}
 STOPPED = ("watch.timer", "launches.service", "watch.service")
 MOMENTS = ("2026-12-01T00:00:00Z", "2026-12-24T00:00:00Z", "2027-01-01T00:00:00Z")
 
 
 def wrong(host: Made, mine: dict[str, Any], controller: Any = CONTROLLER) -> list[str]:
     """Return the findings about the watcher and about the daemon that notices starts."""
-    verdicts = [verdict for verdict in installed.observe(host, mine, controller) if verdict.rule != WATCH_PLAN]
+    verdicts = [verdict for verdict in installed.observe_watch(host, mine, controller) if verdict.rule != WATCH_PLAN]
     assert all(item.drifted == bool(item.findings) == (item.state == "noncompliant") for item in verdicts)
     return [f"{finding.id}: {finding.detail}" for verdict in verdicts for finding in verdict.findings]
 
@@ -225,7 +243,7 @@ def append(path: str) -> Callable[[Made], None]:
 
 
 def write(path: str) -> Callable[[Made], None]:
-    return lambda host: host.write(path, "")
+    return lambda host: host.write_file(path, "")
 
 
 def relinked(path: str, to: str) -> Callable[[Made], None]:
@@ -242,49 +260,61 @@ def reports(**fields: str) -> Callable[[Made], None]:
 
 def silent(host: Made) -> None:
     """The last own observation was long ago; the next one is by hand, as a run does not observe for it."""
-    host.write(files.STATE, '{"last": "2026-11-27T03:00:00Z", "up": 0, "boot": ""}', 0o600)
+    host.write_file(files.STATE_PATH, '{"last": "2026-11-27T03:00:00Z", "up": 0, "boot": ""}', 0o600)
 
 
-TIMER = f"{units.FOLDER}/{units.TIMER}"
+TIMER = f"{units.UNIT_DIRECTORY}/{units.TIMER_UNIT}"
 CHANGED = {
-    "program": (append(files.PROGRAM), f"{files.PROGRAM}: "),
-    "code": (append(files.CODE), f"{files.CODE}: is not what was installed"),
-    "plan": (lambda host: append(files.plan_file(plan()["digest"]))(host), "is not what was installed"),
-    "settings": (append(files.SETTINGS), f"{files.SETTINGS}: is not what was installed"),
-    "settings deleted": (lambda host: os.unlink(host.root + files.SETTINGS), "not installed"),
-    "settings of another form": (lambda host: host.write(files.SETTINGS, '{"files": 5}'), files.SETTINGS),
-    "settings without end": (lambda host: host.write(files.SETTINGS, "[" * 100_000), files.SETTINGS),
-    "settings that others can write": (lambda host: os.chmod(host.root + files.SETTINGS, 0o666), "others than root"),
-    "code of another's": (lambda host: os.chown(host.root + files.CODE, 65534, 0), "others than root"),
-    "program's mode": (lambda host: os.chmod(host.root + files.PROGRAM, 0o4755), "has the mode 4755"),
-    "command": (relinked(files.COMMAND, "/bin/true"), f"{files.COMMAND}: is no link"),
-    "timer edited": (append(TIMER), f"{units.TIMER}: edited"),
-    "timer deleted": (lambda host: os.unlink(host.root + TIMER), f"{units.TIMER}: missing"),
-    "timer masked": (relinked(TIMER, "/dev/null"), f"{units.TIMER}: masked"),
-    "timer disabled": (lambda host: os.unlink(host.root + units.ENABLED[units.TIMER]), f"{units.TIMER}: not enabled"),
-    "timer stopped": (lambda host: host.stopped.add(units.TIMER), f"{units.TIMER}: does not run: inactive"),
-    "daemon stopped": (lambda host: host.stopped.add(units.LAUNCHES), f"{units.LAUNCHES}: does not"),
-    "timer overridden": (write(f"/etc/systemd/system/{units.TIMER}.d/x.conf"), f"{units.TIMER}: overridden"),
+    "program": (append(files.PROGRAM_PATH), f"{files.PROGRAM_PATH}: "),
+    "code": (append(files.CODE_PATH), f"{files.CODE_PATH}: is not what was installed"),
+    "plan": (lambda host: append(files.make_plan_path(plan()["digest"]))(host), "is not what was installed"),
+    "settings": (append(files.SETTINGS_PATH), f"{files.SETTINGS_PATH}: is not what was installed"),
+    "settings deleted": (lambda host: os.unlink(host.root + files.SETTINGS_PATH), "not installed"),
+    "settings of another form": (
+        lambda host: host.write_file(files.SETTINGS_PATH, '{"files": 5}'),
+        files.SETTINGS_PATH,
+    ),
+    "settings without end": (lambda host: host.write_file(files.SETTINGS_PATH, "[" * 100_000), files.SETTINGS_PATH),
+    "settings that others can write": (
+        lambda host: os.chmod(host.root + files.SETTINGS_PATH, 0o666),
+        "others than root",
+    ),
+    "code of another's": (lambda host: os.chown(host.root + files.CODE_PATH, 65534, 0), "others than root"),
+    "program's mode": (lambda host: os.chmod(host.root + files.PROGRAM_PATH, 0o4755), "has the mode 4755"),
+    "command": (relinked(files.COMMAND_PATH, "/bin/true"), f"{files.COMMAND_PATH}: is no link"),
+    "timer edited": (append(TIMER), f"{units.TIMER_UNIT}: edited"),
+    "timer deleted": (lambda host: os.unlink(host.root + TIMER), f"{units.TIMER_UNIT}: missing"),
+    "timer masked": (relinked(TIMER, "/dev/null"), f"{units.TIMER_UNIT}: masked"),
+    "timer disabled": (
+        lambda host: os.unlink(host.root + units.ENABLING_LINKS[units.TIMER_UNIT]),
+        f"{units.TIMER_UNIT}: not enabled",
+    ),
+    "timer stopped": (lambda host: host.stopped.add(units.TIMER_UNIT), f"{units.TIMER_UNIT}: does not run: inactive"),
+    "daemon stopped": (lambda host: host.stopped.add(units.LAUNCHES_UNIT), f"{units.LAUNCHES_UNIT}: does not"),
+    "timer overridden": (write(f"/etc/systemd/system/{units.TIMER_UNIT}.d/x.conf"), f"{units.TIMER_UNIT}: overridden"),
     "all units of ours are overridden": (
         write("/run/systemd/system/proscribe-.service.d/x.conf"),
-        f"{units.LAUNCHES}: overridden by /run/systemd/system/proscribe-.service.d/x.conf",
+        f"{units.LAUNCHES_UNIT}: overridden by /run/systemd/system/proscribe-.service.d/x.conf",
     ),
     "daemon limited": (
-        write(f"/etc/systemd/system.control/{units.LAUNCHES}.d/50-CPUQuota.conf"),
-        f"{units.LAUNCHES}: overridden by /etc/systemd/system.control",
+        write(f"/etc/systemd/system.control/{units.LAUNCHES_UNIT}.d/50-CPUQuota.conf"),
+        f"{units.LAUNCHES_UNIT}: overridden by /etc/systemd/system.control",
     ),
-    "heartbeat edited": (append(HEARTBEAT), f"{HEARTBEAT}: is not what was installed"),
-    "daemon deaf": (lambda host: setattr(host, "daemon", None), f"{units.LAUNCHES}: does not"),
-    "daemon with another plan": (reports(read="x"), f"{units.LAUNCHES}: follows another plan"),
-    "not observed": (silent, f"{units.SERVICE}: has not observed this host for "),
-    "service masked until a reboot": (write(f"/run/systemd/system/{units.SERVICE}"), f"{units.SERVICE}: overridden"),
+    "heartbeat edited": (append(HEARTBEAT_PATH), f"{HEARTBEAT_PATH}: is not what was installed"),
+    "daemon deaf": (lambda host: setattr(host, "daemon", None), f"{units.LAUNCHES_UNIT}: does not"),
+    "daemon with another plan": (reports(read="x"), f"{units.LAUNCHES_UNIT}: follows another plan"),
+    "not observed": (silent, f"{units.SERVICE_UNIT}: has not observed this host for "),
+    "service masked until a reboot": (
+        write(f"/run/systemd/system/{units.SERVICE_UNIT}"),
+        f"{units.SERVICE_UNIT}: overridden",
+    ),
 }
 
 
 @pytest.mark.parametrize("how", CHANGED)
 def test_changed_part_is_named_and_repaired_by_the_next_run(watched, monkeypatch, how):
     host, mine = watched
-    monkeypatch.setattr(installed.clock, "awake", lambda: 100_000)  # the machine may have booted just now
+    monkeypatch.setattr(installed.clock, "read_awake_seconds", lambda: 100_000)  # the machine may have booted just now
     change, named = CHANGED[how]
     change(host)
     assert any(named in verdicts for verdicts in wrong(host, mine)), wrong(host, mine)
@@ -296,21 +326,21 @@ def test_changed_part_is_named_and_repaired_by_the_next_run(watched, monkeypatch
 def test_other_plan_is_a_change_of_the_plan_and_no_fault(watched):
     host, _ = watched
     other = plan(every=600)
-    *faults, changed = installed.observe(host, other, CONTROLLER)
+    *faults, changed = installed.observe_watch(host, other, CONTROLLER)
     assert {verdict.state for verdict in faults} == {"compliant"}
     assert (changed.rule, changed.state, changed.drifted) == ("watch/plan", "not_applicable", True), "a run brings it"
     [held] = changed.findings
     assert (held.kind, held.id, changed.reason) == ("plan", plan()["digest"], "the plan has changed")
     assert held.detail == "this host holds the plan of an earlier run, until one brings this one"
     installing.change(host, other, given(other))
-    assert {verdict.state for verdict in installed.observe(host, other, CONTROLLER)} == {"compliant"}
-    assert list(host.list(files.PLANS)) == [f"{other['digest'].partition(':')[2]}.json"]
+    assert {verdict.state for verdict in installed.observe_watch(host, other, CONTROLLER)} == {"compliant"}
+    assert list(host.list_directory(files.PLANS_DIRECTORY)) == [f"{other['digest'].partition(':')[2]}.json"]
 
 
 def test_intervals_that_differ_from_the_plan_are_drift(watched):
     host, mine = watched
-    host.write(files.SETTINGS, files.settings_text(files.settings(host)._replace(every=86400)), 0o600)
-    assert f"{files.SETTINGS}: it has other intervals than the plan" in wrong(host, mine)
+    host.write_file(files.SETTINGS_PATH, files.format_settings(files.read_settings(host)._replace(every=86400)), 0o600)
+    assert f"{files.SETTINGS_PATH}: it has other intervals than the plan" in wrong(host, mine)
     installing.change(host, mine, given(mine))
     assert wrong(host, mine) == []
 
@@ -327,7 +357,7 @@ def test_host_holds_each_plan_of_a_chain(made):
     installing.change(made, plans[0], given(*plans))
     assert [wrong(made, plan_) for plan_ in plans] == [[], [], [], []]
     moments = ("2026-11-30T23:59:59Z", MOMENTS[1], "2099-01-01T00:00:00Z")
-    digests = [files.settings(made).in_effect(moment) for moment in moments]
+    digests = [files.read_settings(made).find_digest_in_effect(moment) for moment in moments]
     assert digests == [plans[number]["digest"] for number in (0, 2, 3)]
 
 
@@ -340,65 +370,65 @@ def test_plans_that_are_no_chain_are_refused(made):
     circle = chain_of("2026-12-01T00:00:00Z", "2026-12-01T00:00:00Z")
     with pytest.raises(ControlError, match="moments"):
         installing.change(made, circle[0], given(*circle))
-    assert not made.stat(files.PLACE)
+    assert not made.find_entry(files.WATCH_DIRECTORY)
 
 
 def test_command_that_cannot_be_linked_is_an_error(made, monkeypatch):
     monkeypatch.setattr(installing.os, "symlink", make_refusal(OSError(errno.ENOSPC, "No space left on device")))
-    with pytest.raises(ControlError, match=f"cannot link {files.COMMAND}: No space left on device"):
+    with pytest.raises(ControlError, match=f"cannot link {files.COMMAND_PATH}: No space left on device"):
         installing.change(made, plan(), given(plan()))
 
 
 def test_next_two_plans_are_read_and_the_others_have_to_be_there(made):
     plans = chain_of(*MOMENTS)
     installing.change(made, plans[0], given(*plans))
-    paths = [files.plan_file(plan_["digest"]) for plan_ in plans]
+    paths = [files.make_plan_path(plan_["digest"]) for plan_ in plans]
     for path in paths:
         append(path)(made)
     unsound = [f"{path}: is not what was installed" for path in paths]
     assert wrong(made, plans[0]) == unsound[:2] and wrong(made, plans[2]) == unsound[2:]
     for path in paths[2:]:
-        made.delete(path)
+        made.delete_file(path)
     assert wrong(made, plans[0]) == [*unsound[:2], *(f"{path}: is missing" for path in paths[2:])]
 
 
 def test_directory_in_place_of_a_unit_is_an_edit(watched):
     os.unlink(watched[0].root + TIMER)
     os.mkdir(watched[0].root + TIMER)
-    assert wrong(*watched) == [f"{units.TIMER}: edited"]
+    assert wrong(*watched) == [f"{units.TIMER_UNIT}: edited"]
 
 
 def test_plan_without_a_watch_removes_it(watched):
     host, mine = watched
     body = {key: value for key, value in mine.items() if key not in ("watch", "digest")}
-    assert wrong(host, body) == [f"{files.PLACE}: the plan has no watch, and the host still has one"]
+    assert wrong(host, body) == [f"{files.WATCH_DIRECTORY}: the plan has no watch, and the host still has one"]
     installing.change(host, body, {})
-    assert not host.stat(files.PLACE)
+    assert not host.find_entry(files.WATCH_DIRECTORY)
 
 
 def test_run_renews_the_plan_that_the_host_holds(watched):
     host, mine = watched
-    host.write(files.RENEWED, "2020-01-01T00:00:00Z\n")
-    verdicts = installed.observe(host, mine)[-1]
+    host.write_file(files.RENEWED_PATH, "2020-01-01T00:00:00Z\n")
+    verdicts = installed.observe_watch(host, mine)[-1]
     assert (verdicts.rule, verdicts.state, verdicts.drifted) == ("watch/plan", "noncompliant", False)
     [held] = verdicts.findings
     assert (held.kind, held.id) == ("plan", mine["digest"])
     assert held.detail == "stale: no run has renewed it since 2020-01-01T00:00:00Z"
-    installed.renew(host, plan(every=600), CONTROLLER)
-    assert files.renewed(host) == "2020-01-01T00:00:00Z", "another plan is installed, and not renewed"
-    installed.renew(host, mine, None)
-    assert installed.observe(host, mine)[-1].state == "compliant"
+    installed.confirm_plan(host, plan(every=600), CONTROLLER)
+    assert files.read_renewal_time(host) == "2020-01-01T00:00:00Z", "another plan is installed, and not renewed"
+    installed.confirm_plan(host, mine, None)
+    assert installed.observe_watch(host, mine)[-1].state == "compliant"
 
 
 def test_ordinary_user_sees_no_watch(watched, monkeypatch):
     monkeypatch.setattr(Made, "privileged", False)
-    with pytest.raises(Unseen, match="root"):
-        installed.observe(*watched)
+    with pytest.raises(ObservationError, match="root"):
+        installed.observe_watch(*watched)
 
 
 def test_host_without_systemd_is_reported(made):
     (Path(made.root) / "run/systemd/system").rmdir()
-    verdict = installed.observe(made, plan(), CONTROLLER)[0]
+    verdict = installed.observe_watch(made, plan(), CONTROLLER)[0]
     assert (verdict.state, verdict.drifted) == ("noncompliant", False)
     with pytest.raises(ControlError, match="systemd"):
         installing.change(made, plan(), given(plan()))
@@ -410,18 +440,24 @@ def list_tree(host: Made) -> set[str]:
 
 def test_watch_is_installed_once_and_removed_whole(made):
     before, mine = list_tree(made), plan()
-    assert wrong(made, mine) == [f"{files.SETTINGS}: the watch is not installed"]
+    assert wrong(made, mine) == [f"{files.SETTINGS_PATH}: the watch is not installed"]
     assert installing.change(made, mine, {}, lift_it=True)["actions"] == [] and made.ran == []
     assert installing.change(made, mine, given(mine), dry_run=True)["changed"]
     assert list_tree(made) - {"run/proscribe.lock"} == before
     installing.change(made, mine, given(mine))
     assert wrong(made, mine) == wrong(made, mine, None) == []
-    assert made.read(files.PROGRAM) == b"#!/usr/bin/python3 -ISXutf8\n# x\n"
+    assert made.read_file(files.PROGRAM_PATH) == b"#!/usr/bin/python3 -ISXutf8\n# x\n"
     whole = list_tree(made)
     assert installing.change(made, mine, given(mine))["actions"] == [] and list_tree(made) == whole
-    journal.append(made, "thawed")
-    for path in (files.RECORD, files.FROZEN, files.STATE, f"{files.CACHE}/x", f"{files.PLACE}/unknown"):
-        made.write(path, "{}")
+    journal.append_event(made, "thawed")
+    for path in (
+        files.RECORD_PATH,
+        files.FROZEN_PATH,
+        files.STATE_PATH,
+        f"{files.CACHE_DIRECTORY}/x",
+        f"{files.WATCH_DIRECTORY}/unknown",
+    ):
+        made.write_file(path, "{}")
     installing.change(made, mine, {}, lift_it=True)
     assert list_tree(made) == before
     stopped = [text for text in made.ran if text.startswith("systemctl stop")]
@@ -430,10 +466,10 @@ def test_watch_is_installed_once_and_removed_whole(made):
 
 def test_record_of_a_host_that_pulls_stays(watched):
     host, mine = watched
-    host.write(files.RECORD, "{}")
-    host.write(installing.PULL, "")
+    host.write_file(files.RECORD_PATH, "{}")
+    host.write_file(installing.PULL_PROGRAM, "")
     installing.change(host, mine, {}, lift_it=True)
-    assert host.stat(files.RECORD)
+    assert host.find_entry(files.RECORD_PATH)
 
 
 @pytest.mark.slow
@@ -448,7 +484,7 @@ def test_next_run_finishes_after_a_kill_after_any_action(made, lift):
         for action in changes.actions[:count]:
             action.apply()
         if count < number and not lift:
-            states = {verdict.state for verdict in installed.observe(made, mine, CONTROLLER)}
+            states = {verdict.state for verdict in installed.observe_watch(made, mine, CONTROLLER)}
             assert states != {"compliant"}, "half of it is not compliant"
         if not lift:
             installing.change(made, mine, given(mine))
@@ -461,11 +497,14 @@ def test_next_run_finishes_after_a_kill_after_any_action(made, lift):
 
 def test_program_with_new_hashes_is_not_that_of_this_run(watched):
     host, mine = watched
-    append(files.PROGRAM)(host)
-    hashes = {**files.settings(host).files, files.PROGRAM: files.hash_of(host.read(files.PROGRAM) or b"")}
-    host.write(files.SETTINGS, files.settings_text(files.settings(host)._replace(files=hashes)), 0o600)
+    append(files.PROGRAM_PATH)(host)
+    hashes = {
+        **files.read_settings(host).files,
+        files.PROGRAM_PATH: files.hash_content(host.read_file(files.PROGRAM_PATH) or b""),
+    }
+    host.write_file(files.SETTINGS_PATH, files.format_settings(files.read_settings(host)._replace(files=hashes)), 0o600)
     assert wrong(host, mine, None) == [], "a host alone cannot know"
-    assert wrong(host, mine) == [f"{files.PROGRAM}: its program or its code are not those of this run"]
+    assert wrong(host, mine) == [f"{files.PROGRAM_PATH}: its program or its code are not those of this run"]
 
 
 @pytest.mark.parametrize(
@@ -473,8 +512,8 @@ def test_program_with_new_hashes_is_not_that_of_this_run(watched):
 )
 def test_timer_runs_in_some_states(watched, monkeypatch, state, said):
     host, mine = watched
-    monkeypatch.setattr(host, "_run", lambda argv, **_: Result(3, f"{state}\n", ""))
-    assert wrong(host, mine) == ([f"{units.TIMER}: does not run: {said}"] if said else [])
+    monkeypatch.setattr(host, "_run", lambda argv, **_: ToolResult(3, f"{state}\n", ""))
+    assert wrong(host, mine) == ([f"{units.TIMER_UNIT}: does not run: {said}"] if said else [])
 
 
 @pytest.mark.parametrize(
@@ -491,25 +530,25 @@ def test_timer_runs_in_some_states(watched, monkeypatch, state, said):
 @pytest.mark.parametrize("begun", [False, True])
 def test_host_that_does_not_observe_itself_is_silent_while_it_is_awake(watched, monkeypatch, state, silent_for, begun):
     host, mine = watched
-    monkeypatch.setattr(installed.clock, "awake", lambda: 100_000)
-    monkeypatch.setattr(installed.clock, "boot_id", lambda _: "this")
-    monkeypatch.setattr(installed.files, "state", lambda _: state)
-    monkeypatch.setattr(installed, "evidently_active", lambda _, name: begun and name == units.SERVICE)
-    said = [f"{units.SERVICE}: has not observed this host for {silent_for} s"] if silent_for and not begun else []
+    monkeypatch.setattr(installed.clock, "read_awake_seconds", lambda: 100_000)
+    monkeypatch.setattr(installed.clock, "read_boot_id", lambda _: "this")
+    monkeypatch.setattr(installed.files, "read_last_observation", lambda _: state)
+    monkeypatch.setattr(installed, "is_evidently_active", lambda _, name: begun and name == units.SERVICE_UNIT)
+    said = [f"{units.SERVICE_UNIT}: has not observed this host for {silent_for} s"] if silent_for and not begun else []
     assert wrong(host, mine) == said and wrong(host, mine, None) == []
 
 
 @pytest.mark.parametrize("text", ["never", "\0" * 64, "x" * 100_000])
 def test_plan_without_a_readable_moment_of_renewal_is_stale(watched, text):
     host, mine = watched
-    host.write(files.RENEWED, text)
-    verdict = installed.observe(host, mine)[-1]
+    host.write_file(files.RENEWED_PATH, text)
+    verdict = installed.observe_watch(host, mine)[-1]
     assert verdict.state == "noncompliant"
     assert [finding.detail.partition(":")[0] for finding in verdict.findings] == ["stale"]
 
 
 def test_observation_that_the_timer_started_calls_no_tool(watched):
     host, mine = watched
-    host.started_by = units.TIMER
+    host.starting_unit = units.TIMER_UNIT
     host.ran.clear()
-    assert {verdict.state for verdict in installed.observe(host, mine)} == {"compliant"} and host.ran == []
+    assert {verdict.state for verdict in installed.observe_watch(host, mine)} == {"compliant"} and host.ran == []

@@ -12,14 +12,14 @@ import pytest
 from kills import is_killed_at
 from proscribe.base.moments import format_timestamp
 from proscribe.host import run
-from proscribe.host.audit_program import installable
+from proscribe.host.audit_program import format_program
 from proscribe.host.controls.apps.requests import notifications
 from proscribe.host.controls.firewall import confirm, program
-from proscribe.host.system import ControlError, Unseen, forked
+from proscribe.host.system import ControlError, ObservationError, forked
 from proscribe.host.watch import correcting, installed, installing, observation, restoring, units
-from proscribe.host.watch.observation import Operations, observed
+from proscribe.host.watch.observation import HostOperations, observe_host
 from proscribe.host.watch.state import clock, files, journal, pause
-from proscribe.host.watch.state.summary import summary
+from proscribe.host.watch.state.summary import summarise_watch
 from proscribe.model.finding import (
     COMPLIANT,
     NONCOMPLIANT,
@@ -87,7 +87,7 @@ class WatcherBan(Ban):
     """A ban that is in line, on a host whose watcher is observed as it is."""
 
     def observe(self, host: Made, plan_: Mapping[str, Any]) -> Seen:
-        verdicts = installed.observe(host, plan_)
+        verdicts = installed.observe_watch(host, plan_)
         rules = [verdict.convert_to_dict() for verdict in verdicts if verdict.state != "compliant"]
         record = {
             "state": find_worst_state(verdict.state for verdict in verdicts),
@@ -104,18 +104,18 @@ def ban(tmp_path):
 
 def observe(host: Made, ban: Ban) -> list[str]:
     """Observe once and return the reasons why not all was saved."""
-    known = files.settings(host)
+    known = files.read_settings(host)
     assert known
-    return observed(host, known, Operations(ban.observe, ban.change), lambda _: None, lambda *_: None)
+    return observe_host(host, known, HostOperations(ban.observe, ban.change), lambda _: None, lambda *_: None)
 
 
 def read_record(host: Made) -> dict[str, Any]:
-    return dict(json.loads(host.text(files.RECORD) or "{}"))
+    return dict(json.loads(host.read_text(files.RECORD_PATH) or "{}"))
 
 
 def read_lines(host: Made) -> list[tuple[str, Any]]:
     """Return each event of the journal, with its rules or its moment."""
-    lines, left_out = journal.read(host)
+    lines, left_out = journal.read_journal(host)
     assert left_out == 0
     return [(line["event"], line.get("rules", line.get("renewed"))) for line in lines]
 
@@ -128,8 +128,8 @@ def read_events(host: Made) -> list[str]:
 def own(made, tmp_path, monkeypatch):
     """A host that has its program's text a second time, and the observation of its own watcher."""
     monkeypatch.setattr(restoring, "WATCH_TEXT", "# the program")
-    installing.change(made, plan(), {**given(plan()), "program": installable("# the program")})
-    made.started_by = units.TIMER
+    installing.change(made, plan(), {**given(plan()), "program": format_program("# the program")})
+    made.starting_unit = units.TIMER_UNIT
     ban = WatcherBan(tmp_path / "own")
     observe(made, ban)
     return made, ban
@@ -137,7 +137,7 @@ def own(made, tmp_path, monkeypatch):
 
 def test_damage_that_cannot_be_restored_is_written_down_once(own):
     host, ban = own
-    host.write(files.CODE, "another", 0o600)
+    host.write_file(files.CODE_PATH, "another", 0o600)
     for _ in range(2):
         observe(host, ban)
         assert read_record(host)["state"] == "noncompliant"
@@ -147,14 +147,14 @@ def test_damage_that_cannot_be_restored_is_written_down_once(own):
 @pytest.mark.parametrize("content", [b"", None], ids=["emptied", "deleted"])
 def test_lost_lines_of_the_journal_are_an_incident(own, content):
     host, ban = own
-    journal.append(host, "thawed")
+    journal.append_event(host, "thawed")
     observe(host, ban)
     assert read_events(host) == ["thawed"]
     place = Path(host.root + journal.JOURNAL)
     place.unlink() if content is None else place.write_bytes(content)
     for _ in range(2):
         observe(host, ban)
-    (line,) = journal.read(host)[0]
+    (line,) = journal.read_journal(host)[0]
     assert (line["event"], line["rules"], line["users"]) == ("drift", ["watch/watcher"], [])
     assert line["cause"].startswith(f"file {journal.JOURNAL}: lines")
 
@@ -173,8 +173,8 @@ def plans(made):
 def test_rule_that_only_a_later_plan_restricts_has_not_drifted(made, ban, plans, monkeypatch, refused, run_since):
     observe(made, ban)
     if run_since:  # the last own observation was by a plan that is here no more
-        state = json.loads(made.text(files.STATE) or "")
-        made.write(files.STATE, json.dumps({**state, "plan": "sha256:another"}), 0o600)
+        state = json.loads(made.read_text(files.STATE_PATH) or "")
+        made.write_file(files.STATE_PATH, json.dumps({**state, "plan": "sha256:another"}), 0o600)
     by_plan = {plans[0]["digest"]: {"apps/wechat"}, plans[1]["digest"]: {"apps/wechat", "dns/line"}}
     ban.break_rules("apps/wechat", "dns/line")
     ban.refuses = "dns" if refused else ""
@@ -188,7 +188,7 @@ def test_rule_that_only_a_later_plan_restricts_has_not_drifted(made, ban, plans,
     assert lines == [*expected, *([("drift", ["dns/line"])] if refused else [])]
 
 
-@pytest.mark.parametrize("error", [ControlError, Unseen, ValueError])
+@pytest.mark.parametrize("error", [ControlError, ObservationError, ValueError])
 def test_rule_that_cannot_be_seen_by_the_earlier_plan_has_drifted(made, ban, plans, monkeypatch, error):
     def observe_by(host, plan_):
         if plan_["digest"] == plans[0]["digest"]:
@@ -206,12 +206,12 @@ def test_rule_that_cannot_be_seen_by_the_earlier_plan_has_drifted(made, ban, pla
 
 def test_stale_plan_is_enforced_and_reported_until_it_is_renewed(watched, ban):
     host, _ = watched
-    host.write(files.RENEWED, "2026-01-01T00:00:00Z\n", 0o600)
+    host.write_file(files.RENEWED_PATH, "2026-01-01T00:00:00Z\n", 0o600)
     ban.break_rules("dns/wechat")
     for _ in range(2):
         observe(host, ban)
     assert ban.changed == ["dns"] and read_events(host) == ["stale", "drift", "corrected"]
-    host.write(files.RENEWED, f"{format_timestamp(time.time())}\n", 0o600)
+    host.write_file(files.RENEWED_PATH, f"{format_timestamp(time.time())}\n", 0o600)
     for _ in range(2):
         observe(host, ban)
     assert read_events(host)[3:] == ["renewed"]
@@ -247,7 +247,7 @@ def test_sshd_that_refuses_connections_is_written_down_once_with_their_users(wat
     write_sshd(host, 0)
     observe(host, ban)
     assert read_events(host) == ["drift", "corrected"]
-    (incident,) = summary(host, mine)["incidents"]
+    (incident,) = summarise_watch(host, mine)["incidents"]
     assert (incident["rules"], incident["users"]) == (["watch/ssh"], ["1004"])
     assert "67 connections" in incident["cause"] and incident["cause"].endswith("; 2 from this host by 1004")
 
@@ -258,29 +258,29 @@ def test_killed_observation_is_completed_by_the_next_one_and_noted_once(watched,
     host, mine = watched
     killed = 0
     for step in range(1, 200):
-        for path in (journal.JOURNAL, journal.OLDER_JOURNAL, files.STATE, files.RECORD, files.CLOCK):
-            host.delete(path)
+        for path in (journal.JOURNAL, journal.OLDER_JOURNAL, files.STATE_PATH, files.RECORD_PATH, files.CLOCK_PATH):
+            host.delete_file(path)
         observe(host, ban)  # a host in line
-        host.delete(journal.JOURNAL)
-        earlier = {**files.state(host), "last": format_timestamp(time.time() - 300), "journal": []}
-        host.write(files.STATE, json.dumps(earlier), 0o600)
+        host.delete_file(journal.JOURNAL)
+        earlier = {**files.read_last_observation(host), "last": format_timestamp(time.time() - 300), "journal": []}
+        host.write_file(files.STATE_PATH, json.dumps(earlier), 0o600)
         if fault == "clock back":
-            host.write(files.CLOCK, format_timestamp(time.time() + 3600) + "\n", 0o600)
+            host.write_file(files.CLOCK_PATH, format_timestamp(time.time() + 3600) + "\n", 0o600)
         else:
             ban.break_rules(*RULES)
         if fault == "stale":
-            host.write(files.RENEWED, "2026-01-01T00:00:00Z\n", 0o600)
-        before, died = clock.effective(host), is_killed_at(step, lambda: observe(host, ban), STEPS)
+            host.write_file(files.RENEWED_PATH, "2026-01-01T00:00:00Z\n", 0o600)
+        before, died = clock.read_effective_time(host), is_killed_at(step, lambda: observe(host, ban), STEPS)
         if fault == "clock back":  # the next observation comes later
-            host.write(files.CLOCK, format_timestamp(time.time() + 3590) + "\n", 0o600)
-            before = clock.effective(host)
+            host.write_file(files.CLOCK_PATH, format_timestamp(time.time() + 3590) + "\n", 0o600)
+            before = clock.read_effective_time(host)
         killed += died
         assert observe(host, ban) == []
         assert ban.broken() == set(), step
-        assert files.settings(host) and clock.effective(host) >= before
+        assert files.read_settings(host) and clock.read_effective_time(host) >= before
         lines = [(event, str(fields)) for event, fields in read_lines(host)]
         assert len(set(lines)) == len(lines), (step, lines)
-        incidents = summary(host, mine)["incidents"]
+        incidents = summarise_watch(host, mine)["incidents"]
         assert all(incident["times"] == 1 and incident["corrected"] <= 1 for incident in incidents), (step, incidents)
         if fault == "clock back":
             assert read_events(host) == ["clock"], step
@@ -296,7 +296,7 @@ def test_killed_observation_is_completed_by_the_next_one_and_noted_once(watched,
     assert not died and killed > 10
 
 
-@pytest.mark.parametrize("error", [ControlError, Unseen])
+@pytest.mark.parametrize("error", [ControlError, ObservationError])
 def test_lines_that_the_journal_cannot_take_are_written_by_a_later_observation(watched, ban, monkeypatch, error):
     host, _ = watched
     ban.break_rules("dns/wechat")
@@ -306,14 +306,14 @@ def test_lines_that_the_journal_cannot_take_are_written_by_a_later_observation(w
         (reason,) = observe(host, ban)
         assert reason.startswith("2 lines cannot be written")
     assert ban.broken() == set() and read_lines(host) == []
-    began = files.state(host)["last"]
+    began = files.read_last_observation(host)["last"]
     assert observe(host, ban) == []
     assert read_lines(host) == [("drift", ["dns/wechat"]), ("corrected", ["dns/wechat"])]
-    assert all(line["at"] <= began for line in journal.read(host)[0]), "with the time of the correction"
-    assert "unwritten" not in files.state(host)
+    assert all(line["at"] <= began for line in journal.read_journal(host)[0]), "with the time of the correction"
+    assert "unwritten" not in files.read_last_observation(host)
 
 
-@pytest.mark.parametrize("error", [ControlError, Unseen])
+@pytest.mark.parametrize("error", [ControlError, ObservationError])
 def test_failure_of_the_clock_or_a_cache_does_not_fail_the_observation(watched, ban, monkeypatch, error):
     def refuse(*words):
         saved.append(words)
@@ -321,7 +321,7 @@ def test_failure_of_the_clock_or_a_cache_does_not_fail_the_observation(watched, 
 
     host, _ = watched
     saved = []
-    monkeypatch.setattr(clock, "advance", refuse)
+    monkeypatch.setattr(clock, "update_clock", refuse)
     host.state_savers.append(refuse)
     assert observe(host, ban) == [] and read_lines(host) == []
     assert saved == [(host,), (False,)], "no run, which has all read anew"
@@ -335,14 +335,14 @@ def test_users_are_notified_and_that_is_written_down(made, ban, monkeypatch, mor
     mine = plan(**more)
     installing.change(made, mine, given(mine))
     if remembers:
-        made.write(notifications.NOTIFIED, "{}", 0o600)
+        made.write_file(notifications.NOTIFIED, "{}", 0o600)
     fields = [{"user": user, "waiver": "w1", "about": "opened: Owl"} for user in ("ann", "bob")]
     messages = [(note["user"], "Owl is open.", note) for note in fields]
     queried, shown = [], []
     monkeypatch.setattr(notifications, "due", lambda *words: queried.append(words) or messages)
     monkeypatch.setattr(notifications, "deliver", lambda *words: shown.append(words))
     observe(made, ban)
-    lines = [{key: value for key, value in line.items() if key != "at"} for line in journal.read(made)[0]]
+    lines = [{key: value for key, value in line.items() if key != "at"} for line in journal.read_journal(made)[0]]
     assert shown == [(made, [message]) for message in messages] * notified
     assert lines == [{"event": "notified", **note} for note in fields] * notified
     assert [(host, plan_["digest"]) for host, plan_, _ in queried] == [(made, mine["digest"])] * notified
@@ -356,24 +356,28 @@ def test_broken_line_of_the_state_costs_no_other_line(watched, ban, line):
     host, _ = watched
     lines = [line, {"event": "drift", "at": format_timestamp(0), "rules": 5, "users": None, "cause": ""}]
     lines += [{"event": "thawed", "at": format_timestamp(0)}]
-    host.write(files.STATE, json.dumps({"unwritten": lines}), 0o600)
+    host.write_file(files.STATE_PATH, json.dumps({"unwritten": lines}), 0o600)
     assert observe(host, ban) == [] and read_lines(host) == [("thawed", None)]
 
 
 def test_observation_that_cannot_be_saved_reports_it(watched, ban, monkeypatch):
     def refuse(path, *_, **__):
-        raise (Unseen if path == files.STATE else ControlError)(f"cannot write {path}: Read-only file system")
+        raise (ObservationError if path == files.STATE_PATH else ControlError)(
+            f"cannot write {path}: Read-only file system"
+        )
 
     host, _ = watched
     observe(host, ban)
     before = read_record(host)
     ban.break_rules("apps/wechat")
     with monkeypatch.context() as patched:
-        patched.setattr(host, "write", refuse)
+        patched.setattr(host, "write_file", refuse)
         reasons = observe(host, ban)
-    assert [files.STATE in reasons[0], files.RECORD in reasons[1]] == [True, True]
+    assert [files.STATE_PATH in reasons[0], files.RECORD_PATH in reasons[1]] == [True, True]
     assert ban.broken() == set() and read_record(host) == before
-    assert observation.Observation(host, files.settings(host), Operations(ban.observe, ban.change)).before
+    assert observation.OwnObservation(
+        host, files.read_settings(host), HostOperations(ban.observe, ban.change)
+    ).last_observation
 
 
 @pytest.mark.parametrize(
@@ -391,7 +395,7 @@ def test_new_firewall_table_is_tried_and_confirmed_as_by_a_run(made, monkeypatch
         waited.append(seconds)
         now[0] += seconds
         if file and len(waited) == 3:
-            made.write(f"{program.RUN}/{file}", "")
+            made.write_file(f"{program.RUN}/{file}", "")
 
     def change(*words, doing):
         return {**answer, "by": (*words, doing)}
@@ -422,22 +426,22 @@ def test_clock_that_goes_back_does_not_bring_the_earlier_plan_again(made, ban, p
         observe(made, ban)
     earlier, later = (plan_["digest"] for plan_ in plans)
     assert digests == [earlier, *[later] * 5]
-    lines = journal.read(made)[0]
+    lines = journal.read_journal(made)[0]
     assert [line["plan"] for line in lines if line["event"] == "plan"] == [later]
     assert [round(line["back"], -2) for line in lines if line["event"] == "clock"] == [7200], "once"
 
 
 def test_successor_that_is_not_what_was_installed_is_not_enforced(made, ban, plans, monkeypatch):
-    made.write(files.plan_file(plans[1]["digest"]), json.dumps(plans[1] | {"controls": {"x": 1}}), 0o600)
+    made.write_file(files.make_plan_path(plans[1]["digest"]), json.dumps(plans[1] | {"controls": {"x": 1}}), 0o600)
     now = time.time() + 61
     monkeypatch.setattr(clock.time, "time", lambda: now)
-    with pytest.raises(files.Damaged):
+    with pytest.raises(files.DamagedFileError):
         observe(made, ban)
 
 
 def test_hours_that_begin_and_end_are_no_drift_and_do_not_come_again_by_the_clock(made, ban, monkeypatch):
     def read_mode(host, plan_):
-        return run.resolved_here(host, plan_)[0]["controls"]["browser"]["services"]["a"]["mode"]
+        return run.resolve_plan_here(host, plan_)[0]["controls"]["browser"]["services"]["a"]["mode"]
 
     def observe_mode(host, plan_):
         return ban.make_record(plan_, [*ban.broken(), *["browser/x"] * (read_mode(host, plan_) != in_place[0])])
@@ -463,19 +467,21 @@ def test_hours_that_begin_and_end_are_no_drift_and_do_not_come_again_by_the_cloc
         states.append(read_record(made)["state"])
     assert states == ["compliant", "compliant", "repaired", "compliant", "compliant"]
     # The moments are years later, and the clock goes back at last: the hours are not open again.
-    lines = [line for line in journal.read(made)[0] if line["event"] not in ("stale", "clock")]
+    lines = [line for line in journal.read_journal(made)[0] if line["event"] not in ("stale", "clock")]
     assert [line["event"] for line in lines] == ["hours", "drift", "corrected", "hours"]
     assert lines[0]["opened"] == lines[-1]["closed"] == ["browser/a"] and lines[1]["rules"] == ["dns/wechat"]
-    assert [incident["rules"] for incident in summary(made, mine)["incidents"]] == [["dns/wechat"]]
+    assert [incident["rules"] for incident in summarise_watch(made, mine)["incidents"]] == [["dns/wechat"]]
 
 
 RESTORED = {
-    "the daemon is stopped": lambda host: host.stopped.add(units.LAUNCHES),
+    "the daemon is stopped": lambda host: host.stopped.add(units.LAUNCHES_UNIT),
     "the daemon is deaf": lambda host: setattr(host, "daemon", None),
-    "the program is another": lambda host: host.write(files.PROGRAM, "#!/bin/true\n", 0o755),
-    "the link is gone": lambda host: host.delete(files.COMMAND),
-    "a unit is gone": lambda host: host.delete(f"{units.FOLDER}/{units.TIMER}"),
-    "a unit is overridden": lambda host: host.write(f"/run/systemd/system.control/{units.LAUNCHES}.d/x.conf", ""),
+    "the program is another": lambda host: host.write_file(files.PROGRAM_PATH, "#!/bin/true\n", 0o755),
+    "the link is gone": lambda host: host.delete_file(files.COMMAND_PATH),
+    "a unit is gone": lambda host: host.delete_file(f"{units.UNIT_DIRECTORY}/{units.TIMER_UNIT}"),
+    "a unit is overridden": lambda host: host.write_file(
+        f"/run/systemd/system.control/{units.LAUNCHES_UNIT}.d/x.conf", ""
+    ),
 }
 
 
@@ -485,7 +491,7 @@ def test_part_of_the_watcher_is_restored_named_and_counted(own, damage):
     RESTORED[damage](host)
     observe(host, ban)
     assert read_record(host)["state"] == "repaired" and read_events(host) == ["drift", "corrected"]
-    (incident,) = summary(host, plan())["incidents"]
+    (incident,) = summarise_watch(host, plan())["incidents"]
     assert (incident["control"], incident["times"], incident["corrected"]) == ("watch", 1, 1)
     observe(host, ban)
     assert read_record(host)["state"] == "compliant" and len(read_events(host)) == 2
@@ -508,12 +514,12 @@ def test_correction_that_fails_is_tried_each_time_and_written_down_once(watched,
 
 def test_frozen_host_writes_drift_down_and_leaves_it(own, ban):
     host, _ = own
-    pause.freeze(host, "2h", "a printer", "root")
-    host.stopped.add(units.LAUNCHES)
+    pause.freeze_watch(host, "2h", "a printer", "root")
+    host.stopped.add(units.LAUNCHES_UNIT)
     ban.break_rules("dns/wechat")
     observe(host, ban)
-    assert ban.changed == [] and read_events(host) == ["frozen", "drift"] and units.LAUNCHES in host.stopped
-    pause.thaw(host)
+    assert ban.changed == [] and read_events(host) == ["frozen", "drift"] and units.LAUNCHES_UNIT in host.stopped
+    pause.end_pause(host)
     observe(host, ban)
     assert ban.changed == ["dns"] and read_events(host) == ["frozen", "drift", "thawed", "corrected"]
 

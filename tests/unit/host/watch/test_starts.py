@@ -17,11 +17,18 @@ from patience import BUSY, until
 from proscribe.host.controls.apps.portable import appimage
 from proscribe.host.watch.starts import programs
 from proscribe.host.watch.starts.marks import may_be_restricted
-from proscribe.host.watch.starts.prefilter import Prefilter, link, plain
-from proscribe.host.watch.starts.process_users import observes, owner_of, user_of
-from proscribe.host.watch.starts.programs import Programs
-from proscribe.host.watch.starts.reported import ANYBODY, noted, noted_beat, number, parsed, report_of
-from proscribe.host.watch.starts.verifier import Verifier
+from proscribe.host.watch.starts.prefilter import Prefilter, read_link, strip_deleted_mark
+from proscribe.host.watch.starts.process_users import find_accountable_uid, find_real_uid, is_own_observation
+from proscribe.host.watch.starts.programs import ProgramCache
+from proscribe.host.watch.starts.reported import (
+    UNKNOWN_PROCESS,
+    format_beat,
+    format_report,
+    has_noted_beat,
+    parse_number_field,
+    parse_report,
+)
+from proscribe.host.watch.starts.verifier import VerifierProcess
 from refusals import make_refusal
 from watch_host import ROOT
 
@@ -52,7 +59,7 @@ MAPPED = ("unshare", "--user", "--map-users", "0:100000:1000", "--setuid", "5")
     ],
 )
 def test_path_that_may_be_restricted_is_verified(path):
-    assert MADE.may_be(path)
+    assert MADE.may_be_restricted(path)
 
 
 @pytest.mark.parametrize(
@@ -66,43 +73,43 @@ def test_path_that_may_be_restricted_is_verified(path):
     ],
 )
 def test_other_paths_are_not_verified(path):
-    assert not MADE.may_be(path)
+    assert not MADE.may_be_restricted(path)
 
 
 @pytest.mark.parametrize("path", ["/opt/viber/Viber", "/app/bin/x", "/home/alice/電報"])
 def test_empty_prefilter_verifies_no_path(path):
-    assert not Prefilter({}).may_be(path)
+    assert not Prefilter({}).may_be_restricted(path)
 
 
 def test_store_without_restricted_apps_is_a_place_as_any_other():
-    assert Prefilter({"stems": ["telegram"]}).may_be("/nix/store/x/telegram")
+    assert Prefilter({"stems": ["telegram"]}).may_be_restricted("/nix/store/x/telegram")
 
 
 def test_mark_of_a_deleted_file_is_removed():
-    assert plain("/opt/viber/Viber (deleted)") == "/opt/viber/Viber"
-    assert plain("/opt/viber/Viber") == "/opt/viber/Viber"
+    assert strip_deleted_mark("/opt/viber/Viber (deleted)") == "/opt/viber/Viber"
+    assert strip_deleted_mark("/opt/viber/Viber") == "/opt/viber/Viber"
 
 
 def test_link_is_read_or_empty(tmp_path):
     (tmp_path / "exe").symlink_to("/opt/viber/Viber (deleted)")
-    assert [link(str(tmp_path / name)) for name in ("exe", "gone")] == ["/opt/viber/Viber (deleted)", ""]
+    assert [read_link(str(tmp_path / name)) for name in ("exe", "gone")] == ["/opt/viber/Viber (deleted)", ""]
 
 
 @given(st.text(alphabet="telgramTELGRAM-_. 0123456789x86linuxAppImage/(電", max_size=60))
 def test_portable_app_of_a_restricted_name_is_never_missed(name):
     """The stem that the file scan finds an AppImage by is how its name begins."""
-    assert MADE.may_be(f"/home/alice/{name}") or appimage.stem(name) != "telegram"
+    assert MADE.may_be_restricted(f"/home/alice/{name}") or appimage.stem(name) != "telegram"
 
 
 def test_remembered_programs_are_limited(monkeypatch):
-    monkeypatch.setattr(programs, "MOST_INNOCENT", 2)
-    monkeypatch.setattr(programs, "MOST_PATHS", 2)
-    remembered, prefilter = Programs(), Prefilter({"parts": ["owl"]})
+    monkeypatch.setattr(programs, "MAX_INNOCENT", 2)
+    monkeypatch.setattr(programs, "MAX_PATHS", 2)
+    remembered, prefilter = ProgramCache(), Prefilter({"parts": ["owl"]})
     for key, keys in ((1, {1}), (2, {1, 2}), (3, {3})):
         remembered.note_innocent([(key,)], 0.0)
-        assert remembered.innocent.keys() == {(key,) for key in keys}
-        assert remembered.matters(f"/opt/{key}/owl", prefilter)
-        assert remembered.matter == {f"/opt/{key}/owl": True for key in keys}
+        assert remembered.innocent_until.keys() == {(key,) for key in keys}
+        assert remembered.judge_path(f"/opt/{key}/owl", prefilter)
+        assert remembered.relevance_by_path == {f"/opt/{key}/owl": True for key in keys}
 
 
 CONTENTS = {
@@ -135,19 +142,23 @@ def test_file_may_be_restricted_by_its_mark_or_as_a_loader(tmp_path, monkeypatch
 
 
 def test_file_without_a_mark_is_read_once_and_remembered_up_to_a_number(monkeypatch):
-    read, remembered, prefilter = [], Programs(), Prefilter({"modules": ["x"]})
-    monkeypatch.setattr(programs, "MOST_UNMARKED", 2)
+    read, remembered, prefilter = [], ProgramCache(), Prefilter({"modules": ["x"]})
+    monkeypatch.setattr(programs, "MAX_UNMARKED", 2)
     monkeypatch.setattr(programs, "may_be_restricted", lambda *words: read.append(words) or words[0] == 9)
     for inode, unmarked in ((1, {1}), (1, {1}), (9, {1}), (9, {1}), (2, {1, 2}), (3, {3})):
         assert remembered.is_unmarked((inode,), inode, prefilter) is (inode != 9)
-        assert remembered.unmarked == {(inode,) for inode in unmarked}
+        assert remembered.unmarked_files == {(inode,) for inode in unmarked}
     assert read == [(inode, prefilter) for inode in (1, 9, 9, 2, 3)]
 
 
 def test_answer_of_the_prefilter_is_remembered():
-    remembered, prefilter = Programs(), Prefilter({"parts": ["owl"]})
-    assert [remembered.matters(path, prefilter) for path in ("/opt/owl/x", "/opt/elf/x")] == [True, False]
-    assert [remembered.matters(path, None) for path in ("/opt/owl/x", "/opt/elf/x", "/srv/owl")] == [True, False, False]
+    remembered, prefilter = ProgramCache(), Prefilter({"parts": ["owl"]})
+    assert [remembered.judge_path(path, prefilter) for path in ("/opt/owl/x", "/opt/elf/x")] == [True, False]
+    assert [remembered.judge_path(path, None) for path in ("/opt/owl/x", "/opt/elf/x", "/srv/owl")] == [
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -160,17 +171,17 @@ def test_answer_of_the_prefilter_is_remembered():
     ],
 )
 def test_start_with_an_ambiguous_path_is_innocent_only_in_a_scan(shown, at_its_start, in_a_scan):
-    remembered, prefilter = Programs(), Prefilter({"parts": ["owl"]})
-    matters = remembered.matters(shown, prefilter)
+    remembered, prefilter = ProgramCache(), Prefilter({"parts": ["owl"]})
+    matters = remembered.judge_path(shown, prefilter)
     for running, seconds in ((False, at_its_start), (True, in_a_scan)):
-        key = (*programs.key_of(shown, 7, matters, running), 1000)
+        key = (*programs.make_program_key(shown, 7, matters, running), 1000)
         remembered.note_innocent([key], 10.0)
         assert [remembered.is_innocent(key, 10.0 + at) for at in (seconds - 0.1, seconds)] == [seconds > 0, False]
 
 
 @pytest.mark.parametrize(("key", "end"), [((8, 1, 5, 1000), 40.0), (("/opt/x", 1000), 15.0)])
 def test_verified_start_is_innocent_for_a_while_and_longer_by_its_file(key, end):
-    programs = Programs()
+    programs = ProgramCache()
     assert not programs.is_innocent(key, 10.0)
     programs.note_innocent([list(key)], 10.0)
     assert [programs.is_innocent(key, at) for at in (10.0, end - 0.1, end)] == [True, True, False]
@@ -178,20 +189,20 @@ def test_verified_start_is_innocent_for_a_while_and_longer_by_its_file(key, end)
 
 
 def test_line_breaks_and_half_lines_are_no_fields():
-    text = report_of({"pid": "7", "by": "fanotify on\n2", "unseen": ""})
-    assert parsed(text + "\n half\n") == {"pid": "7", "by": "fanotify on 2", "unseen": ""}
+    text = format_report({"pid": "7", "by": "fanotify on\n2", "unseen": ""})
+    assert parse_report(text + "\n half\n") == {"pid": "7", "by": "fanotify on 2", "unseen": ""}
 
 
 @pytest.mark.parametrize(
     ("beats", "expected"),
     [
-        *((beats, False) for beats in (None, "", noted_beat(7, 99), noted_beat(8, 100), "7", "7:-100")),
-        *((beats, True) for beats in (noted_beat(7, 100), noted_beat(ANYBODY, 101))),
-        (f"{noted_beat(8, 200)} {noted_beat(7, 1)} {noted_beat(7, 200)}", True),
+        *((beats, False) for beats in (None, "", format_beat(7, 99), format_beat(8, 100), "7", "7:-100")),
+        *((beats, True) for beats in (format_beat(7, 100), format_beat(UNKNOWN_PROCESS, 101))),
+        (f"{format_beat(8, 200)} {format_beat(7, 1)} {format_beat(7, 200)}", True),
     ],
 )
 def test_heartbeat_counts_for_one_process_and_time(beats, expected):
-    assert noted({} if beats is None else {"beats": beats}, 7, 100) is expected
+    assert has_noted_beat({} if beats is None else {"beats": beats}, 7, 100) is expected
 
 
 @pytest.mark.parametrize(
@@ -199,7 +210,7 @@ def test_heartbeat_counts_for_one_process_and_time(beats, expected):
     [(None, 0), ("", 0), ("12", 12), ("-1", 0), ("²", 0), ("٣", 0), ("9" * 9, 999999999), ("1" * 10, 0)],
 )
 def test_number_is_read_or_0(value, expected):
-    assert number({} if value is None else {"lost": value}, "lost") == expected
+    assert parse_number_field({} if value is None else {"lost": value}, "lost") == expected
 
 
 @contextmanager
@@ -225,12 +236,12 @@ def start_process(command: Sequence[str]) -> Iterator[int]:
 )
 def test_owner_is_the_user_who_made_the_namespace(command, user, owner):
     with start_process(command) as pid:
-        assert user_of(pid) == user and owner_of(pid, user) == owner
+        assert find_real_uid(pid) == user and find_accountable_uid(pid, user) == owner
 
 
 @ROOT
 def test_ended_process_has_no_user():
-    assert user_of(2**22 + 1) is None and owner_of(2**22 + 1, 2001) == 2001
+    assert find_real_uid(2**22 + 1) is None and find_accountable_uid(2**22 + 1, 2001) == 2001
 
 
 @ROOT
@@ -242,8 +253,8 @@ def test_observation_of_the_watch_is_known_by_its_command(name, verb, own):
     with subprocess.Popen(["sh", "-c", "read x; exit", *words[1:]], stdin=subprocess.PIPE) as process:
         command = Path(f"/proc/{process.pid}/cmdline")
         until(lambda: verb.encode() in command.read_bytes())  # the kernel has it a moment after the program has begun
-        assert observes(process.pid) is observes(str(process.pid)) is own
-    assert not observes(2**22 + 1)
+        assert is_own_observation(process.pid) is is_own_observation(str(process.pid)) is own
+    assert not is_own_observation(2**22 + 1)
 
 
 # Answers each request with itself, in pieces of which the first is half of its head.
@@ -282,51 +293,51 @@ def list_descriptors() -> list[str]:
     return sorted(os.listdir("/proc/self/fd"))
 
 
-def read_answer(verifier: Verifier) -> Any:
+def read_answer(verifier: VerifierProcess) -> Any:
     answers: list[Any] = []
-    until(lambda: answers or ((answer := verifier.answer()) is not None and answers.append(answer)))
+    until(lambda: answers or ((answer := verifier.read_answer()) is not None and answers.append(answer)))
     return answers[0]
 
 
 def test_answer_is_read_once_it_is_whole():
-    before, verifier = list_descriptors(), Verifier([sys.executable, "-c", PIECES])
-    assert (verifier.busy_until, verifier.used, verifier.starts) == (0.0, 0.0, [])
+    before, verifier = list_descriptors(), VerifierProcess([sys.executable, "-c", PIECES])
+    assert (verifier.busy_until, verifier.used_seconds, verifier.starts) == (0.0, 0.0, [])
     assert verifier.fileno() > 2 and not os.get_blocking(verifier.fileno())
     assert len(list_descriptors()) == len(before) + 1
     for request, within in ((("starts", [(7, "/x", ("k", 1))]), 15.0), (("x" * 3000,), 2.5), ((), 15.0)):
-        verifier.request(request, 100.0, *([within] if within != 15.0 else []))
+        verifier.send_request(request, 100.0, *([within] if within != 15.0 else []))
         assert verifier.busy_until == 100.0 + within
         assert read_answer(verifier) == request and verifier.busy_until == 0.0
-    assert verifier.answer() is None
-    verifier.end()
+    assert verifier.read_answer() is None
+    verifier.end_verifier()
     assert list_descriptors() == before and not os.path.lexists(f"/proc/{verifier.pid}")
-    verifier.end()
+    verifier.end_verifier()
 
 
 def test_ended_verifier_raises_an_error():
-    verifier = Verifier([sys.executable, "-c", ""])
+    verifier = VerifierProcess([sys.executable, "-c", ""])
     with pytest.raises(OSError):
-        until(lambda: verifier.answer() is not None)
-    verifier.end()
+        until(lambda: verifier.read_answer() is not None)
+    verifier.end_verifier()
 
 
 def test_hanging_process_that_ignores_signals_is_ended_at_once(tmp_path):
-    verifier = Verifier([sys.executable, "-c", HANGS, str(BUSY), str(tmp_path / "outlived")])
-    verifier.request(("starts", []), 100.0)
+    verifier = VerifierProcess([sys.executable, "-c", HANGS, str(BUSY), str(tmp_path / "outlived")])
+    verifier.send_request(("starts", []), 100.0)
     until(lambda: select.select([verifier], [], [], 0)[0])
-    verifier.end()
+    verifier.end_verifier()
     assert not (tmp_path / "outlived").exists() and not os.path.lexists(f"/proc/{verifier.pid}")
 
 
 def test_verifier_that_hangs_or_has_no_work_is_ended(tmp_path):
     ends = "import os, pathlib; os.read(0, 1); pathlib.Path('{}').touch()"
     for code, asks in (("import time; time.sleep(600)", True), (ends.format(tmp_path / "ended"), False)):
-        verifier = Verifier([sys.executable, "-c", code])
+        verifier = VerifierProcess([sys.executable, "-c", code])
         if asks:
-            verifier.request(("sets",), 100.0, within=5.0)
+            verifier.send_request(("sets",), 100.0, timeout=5.0)
             assert verifier.busy_until == 105.0
-        verifier.end()
-        verifier.end()
+        verifier.end_verifier()
+        verifier.end_verifier()
         assert not os.path.lexists(f"/proc/{verifier.pid}")
     assert (tmp_path / "ended").exists(), "it came to its own end"
 
@@ -334,5 +345,5 @@ def test_verifier_that_hangs_or_has_no_work_is_ended(tmp_path):
 def test_verifier_that_cannot_be_started_leaves_no_descriptor():
     before = list_descriptors()
     with pytest.raises(OSError):
-        Verifier(["/nonexistent/program"])
+        VerifierProcess(["/nonexistent/program"])
     assert list_descriptors() == before

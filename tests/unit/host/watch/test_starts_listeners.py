@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from patience import LONGEST
 from proscribe.host.watch.starts import fanotify, inotify, mounts, proc_events, sources
 from proscribe.host.watch.starts.inotify import Inotify
-from proscribe.host.watch.starts.proc_events import EXEC, LISTEN, NOTHING, ProcEvents, message
-from proscribe.host.watch.starts.sources import Sources
+from proscribe.host.watch.starts.proc_events import EXEC, LISTEN, NOTHING, ProcEvents, make_message
+from proscribe.host.watch.starts.sources import StartSources
 from refusals import make_refusal
 
 KERNEL, OTHER = (0, 1), (4711, 1)
@@ -92,7 +92,7 @@ def make_kernel(monkeypatch):
         kernels.append(kernel)
         module = SimpleNamespace(SOCK_DGRAM=2, SOCK_NONBLOCK=0o4000, SOCK_CLOEXEC=0o2000000, socket=open_socket)
         monkeypatch.setattr(proc_events, "_socket", module)
-        monkeypatch.setattr(proc_events, "PATIENCE", 1)
+        monkeypatch.setattr(proc_events, "ANSWER_TIMEOUT_MS", 1)
         return kernel
 
     kernels = []
@@ -109,8 +109,8 @@ def test_connector_listens_once_the_kernel_has_agreed(make_kernel):
         ("socket", 16, 0o2004002, 11),
         ("set", 1, 33, 4 * 1024 * 1024),
         ("bind", (0, 1)),
-        ("send", message(LISTEN)),
-        ("set", 1, 26, b"".join(struct.pack("=HBBI", *line) for line in proc_events.only_starts())),
+        ("send", make_message(LISTEN)),
+        ("set", 1, 26, b"".join(struct.pack("=HBBI", *line) for line in proc_events.make_start_filter())),
     ]
     assert kernel.open and connector.fileno() == kernel.fileno()
     connector.close()
@@ -134,7 +134,7 @@ def test_kernel_that_does_not_agree_is_an_error(make_kernel, answers, number):
 
 
 def test_kernel_that_never_answers_is_given_up(make_kernel, monkeypatch):
-    monkeypatch.setattr(proc_events, "MOST", 3)
+    monkeypatch.setattr(proc_events, "MAX_MESSAGES", 3)
     kernel = make_kernel(*[(start(7), KERNEL)] * 9)
     with pytest.raises(OSError, match="does not answer"):
         ProcEvents()
@@ -146,9 +146,9 @@ def test_messages_of_other_senders_are_no_starts(make_kernel):
     kernel.answers = [(start(7) + start(8), KERNEL), (start(9), OTHER), OSError(errno.ENOBUFS, "full")]
     kernel.answers += [BlockingIOError(), OSError(errno.EIO, "broken")]
     os.write(kernel.writable, bytes(5))
-    assert [connector.read() for _ in range(4)] == [([7, 8], False), ([], False), ([], True), None]
+    assert [connector.read_pids() for _ in range(4)] == [([7, 8], False), ([], False), ([], True), None]
     with pytest.raises(OSError, match="broken"):
-        connector.read()
+        connector.read_pids()
 
 
 def test_refused_listener_has_the_kernels_reason(monkeypatch):
@@ -196,14 +196,14 @@ def damaged(draw):
 
 @given(st.one_of(st.binary(max_size=4096), damaged()))
 def test_parsers_take_any_bytes(content):
-    found, _ = fanotify.parsed(content)
+    found, _ = fanotify.parse_events(content)
     assert len(found) <= len(content) // 24 and all(descriptor >= 0 for descriptor, _ in found)
-    assert len(proc_events.parsed(content)) <= len(content) // 52 + 1
-    assert len(proc_events.started(content)) <= len(content) // 52 + 1
-    proc_events.answer(content)
-    names, _ = inotify.parsed(content)
-    assert all(names) and len(mounts.parsed(content)) <= content.count(b"\n") + 1
-    mounts.seen_on(mounts.parsed(content))
+    assert len(proc_events.parse_events(content)) <= len(content) // 52 + 1
+    assert len(proc_events.parse_started_pids(content)) <= len(content) // 52 + 1
+    proc_events.parse_answer(content)
+    names, _ = inotify.parse_events(content)
+    assert all(names) and len(mounts.parse_mounts(content)) <= content.count(b"\n") + 1
+    mounts.split_by_origin(mounts.parse_mounts(content))
 
 
 START, LOST, ANSWER, EXECUTED = RECORDED[:4]
@@ -220,7 +220,7 @@ START, LOST, ANSWER, EXECUTED = RECORDED[:4]
     ],
 )
 def test_starts_and_losses_are_read_from_fanotify(content, starts, lost):
-    assert fanotify.parsed(content) == (starts, lost)
+    assert fanotify.parse_events(content) == (starts, lost)
 
 
 @pytest.mark.parametrize(
@@ -233,8 +233,8 @@ def test_starts_and_losses_are_read_from_fanotify(content, starts, lost):
     ],
 )
 def test_starts_and_answers_are_read_from_the_connector(content, pids, error):
-    assert (proc_events.started(content), proc_events.answer(content)) == (pids, error)
-    assert message(LISTEN) == struct.pack("=IHHII", 40, 3, 0, 0, 0) + struct.pack("=IIIIHHI", 1, 1, 0, 0, 4, 0, 1)
+    assert (proc_events.parse_started_pids(content), proc_events.parse_answer(content)) == (pids, error)
+    assert make_message(LISTEN) == struct.pack("=IHHII", 40, 3, 0, 0, 0) + struct.pack("=IIIIHHI", 1, 1, 0, 0, 4, 0, 1)
 
 
 def run_filter(program: list[tuple[int, int, int, int]], content: bytes) -> int:
@@ -253,7 +253,7 @@ def run_filter(program: list[tuple[int, int, int, int]], content: bytes) -> int:
 
 
 def test_filter_lets_starts_pass_alone():
-    program = proc_events.only_starts()
+    program = proc_events.make_start_filter()
     assert run_filter(program, EXECUTED)
     for kind in (0, 1, 4, 0x40, 0x200, 0x80000000):
         assert not run_filter(program, EXECUTED[:36] + struct.pack("=I", kind) + EXECUTED[40:])
@@ -270,18 +270,18 @@ def test_changed_names_are_read_from_inotify():
         (first[:-1], set(), False),
         (struct.pack("=iIII", 1, 0x80, 0, 64) + first, set(), False),
     ):
-        assert inotify.parsed(content) == (names, more)
+        assert inotify.parse_events(content) == (names, more)
 
 
 def test_file_systems_are_seen_unless_others_answer_for_them_or_they_start_nothing():
     """Whatever hangs below somebody's own file system is not gone to."""
     more = b"33 32 0:42 / /home/alice/remote/in rw - tmpfs tmpfs rw\n"
-    local, remote = mounts.seen_on(mounts.parsed(MOUNTINFO + more))
+    local, remote = mounts.split_by_origin(mounts.parse_mounts(MOUNTINFO + more))
     seen = [(mount.device, mount.point) for mount in local]
     assert seen == [("254:1", "/"), ("254:1", "/home"), ("0:40", "/run/media/a disk\\n")]
     assert [mount.type for mount in remote] == ["fuse.sshfs"]
     for kinds, counts in ((VIRTUAL, (0, 0)), (REMOTE, (0, 18)), ("tmpfs overlay devtmpfs ramfs ext4 fuseblk", (6, 0))):
-        seen = mounts.seen_on([mounts.Mounted("1", "0:1", "/x", kind) for kind in kinds.split()])
+        seen = mounts.split_by_origin([mounts.MountEntry("1", "0:1", "/x", kind) for kind in kinds.split()])
         assert tuple(map(len, seen)) == counts
 
 
@@ -290,16 +290,16 @@ def test_file_systems_are_seen_unless_others_answer_for_them_or_they_start_nothi
     [(r"/a\040b\011c", "/a b\tc"), (r"/\134040", r"/\040"), (r"/\777", "/\xff"), (r"/\048", r"/\048")],
 )
 def test_mount_has_its_fields_without_escapes(field, point):
-    [mounted] = mounts.parsed(f"28 1 254:1 - {field} rw - ext4 /dev/x rw\n".encode())
+    [mounted] = mounts.parse_mounts(f"28 1 254:1 - {field} rw - ext4 /dev/x rw\n".encode())
     assert mounted == ("28", "254:1", point, "ext4")
 
 
 def test_mount_that_replaced_the_listed_one_is_not_opened(tmp_path):
-    [listed] = mounts.parsed(b"9999999 1 0:1 / %s rw - tmpfs tmpfs rw\n" % os.fsencode(tmp_path))
+    [listed] = mounts.parse_mounts(b"9999999 1 0:1 / %s rw - tmpfs tmpfs rw\n" % os.fsencode(tmp_path))
     with pytest.raises(OSError, match="another mount by now"):
-        mounts.opened(listed)
+        mounts.open_mount_point(listed)
     with open("/proc/self/mountinfo", "rb") as file:
-        os.close(mounts.opened(next(one for one in mounts.parsed(file.read()) if one.point == "/proc")))
+        os.close(mounts.open_mount_point(next(one for one in mounts.parse_mounts(file.read()) if one.point == "/proc")))
 
 
 def test_loader_of_programs_is_known_by_its_path():
@@ -307,9 +307,9 @@ def test_loader_of_programs_is_known_by_its_path():
         "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 /lib/ld-musl-x86_64.so.1 /lib64/ld64.so.2 /usr/lib/ld-2.31.so"
     )
     for path in (*loaders.split(), "/lib/ld.so.1"):
-        assert fanotify.is_loader(path), path
+        assert fanotify.is_system_loader(path), path
     for path in ("/home/alice/ld-linux-x86-64.so.2", "/usr/bin/ld", "/usr/lib/libc.so.6"):
-        assert not fanotify.is_loader(path), path
+        assert not fanotify.is_system_loader(path), path
 
 
 @pytest.fixture
@@ -322,20 +322,20 @@ def place(tmp_path):
 
 def test_removed_directory_is_reported(place):
     watcher = Inotify()
-    watcher.watch(str(place))
+    watcher.watch_directory(str(place))
     (place / "there").unlink()
     place.rmdir()
-    assert watcher.read() == ({"there"}, True)
+    assert watcher.read_changes() == ({"there"}, True)
 
 
 def test_events_beyond_the_buffer_are_reported_as_more(place, monkeypatch):
     watcher = Inotify()
-    monkeypatch.setattr(inotify, "BUFFER", 32)  # one event
-    monkeypatch.setattr(inotify, "MOST_READS", 2)
-    watcher.watch(str(place))
+    monkeypatch.setattr(inotify, "BUFFER_BYTES", 32)  # one event
+    monkeypatch.setattr(inotify, "MAX_READS", 2)
+    watcher.watch_directory(str(place))
     for name in "abc":
         (place / name).write_text("")
-    assert watcher.read() == ({"a", "b"}, True) and watcher.read() == ({"c"}, False)
+    assert watcher.read_changes() == ({"a", "b"}, True) and watcher.read_changes() == ({"c"}, False)
 
 
 def test_descriptor_is_not_inherited_and_does_not_block():
@@ -359,25 +359,25 @@ CHANGES = {
 def test_names_with_another_content_are_read_once(place, change):
     watcher, (work, names) = Inotify(), CHANGES[change]
     (place.parent / "outside").write_text("")
-    assert watcher.watch(str(place)) and watcher.watch(str(place))
+    assert watcher.watch_directory(str(place)) and watcher.watch_directory(str(place))
     work(place)
-    assert [watcher.read(), watcher.read()] == [(names, False), (set(), False)]
+    assert [watcher.read_changes(), watcher.read_changes()] == [(names, False), (set(), False)]
 
 
 def test_readers_are_reported_on_request(place):
     watcher = Inotify()
-    watcher.watch(str(place), inotify.OPENED)
+    watcher.watch_directory(str(place), inotify.OPEN_MASK)
     (place / "there").read_text()
-    assert watcher.read() == ({"there"}, False)
+    assert watcher.read_changes() == ({"there"}, False)
     (place / "there").unlink()
-    assert watcher.read() == (set(), False)
+    assert watcher.read_changes() == (set(), False)
 
 
-@pytest.mark.parametrize("mask", [inotify.MASK, inotify.OPENED])
+@pytest.mark.parametrize("mask", [inotify.CHANGE_MASK, inotify.OPEN_MASK])
 def test_directory_is_watched_and_not_through_a_link(place, mask):
     (place.parent / "link").symlink_to(place)
     for name in ("link", "place/there", "gone"):
-        assert not Inotify().watch(str(place.parent / name), mask)
+        assert not Inotify().watch_directory(str(place.parent / name), mask)
 
 
 SCRIPT = """
@@ -468,7 +468,7 @@ def test_descriptors_are_for_reading_and_not_inherited(answers):
 
 @pytest.fixture
 def sources_():
-    made = Sources()
+    made = StartSources()
     yield made
     os.close(made.mountinfo)
 
@@ -487,16 +487,19 @@ def reading(*fields: Any) -> Any:
 
 
 def test_flood_is_read_in_portions(sources_):
-    assert list(sources_.files()) == [] == list(sources_.processes())
+    assert list(sources_.read_file_starts()) == [] == list(sources_.read_process_starts())
     sources_.fanotify, sources_.proc_events = reading(([], False)), reading(([7], False))
-    assert list(sources_.files()) == [([], False)] * 256 and list(sources_.processes()) == [([7], False)] * 4096
+    assert (
+        list(sources_.read_file_starts()) == [([], False)] * 256
+        and list(sources_.read_process_starts()) == [([7], False)] * 4096
+    )
 
 
 def test_read_error_is_passed_over(sources_):
     sources_.fanotify = reading(([(4, 7)], False), OSError(errno.EIO, "x"), ([], True), None)
-    assert list(sources_.files()) == [([(4, 7)], False), ([], True)]
+    assert list(sources_.read_file_starts()) == [([(4, 7)], False), ([], True)]
     sources_.fanotify = reading(OSError(errno.EIO, "x"))
-    assert list(sources_.files()) == []
+    assert list(sources_.read_file_starts()) == []
 
 
 @pytest.mark.parametrize(
@@ -508,8 +511,8 @@ def test_limit_of_either_listener_is_reported(sources_, monkeypatch, number, lim
     others = [getattr(errno, number), errno.EPERM][:: 1 if first else -1]
     for name, error in zip(("Fanotify", "ProcEvents"), others):
         monkeypatch.setattr(sources, name, make_refusal(OSError(error, os.strerror(error))))
-    sources_.open(select.poll())
-    fields = sources_.fields()
+    sources_.open_sources(select.poll())
+    fields = sources_.describe_sources()
     assert [fields[name] for name in ("by", "limited", "fanotify", "marked")] == ["", limited, "", ""]
 
 
@@ -522,5 +525,5 @@ def test_marked_mount_is_not_kept_open(sources_):
     marked = []
     sources_.fanotify = SimpleNamespace(descriptor=5, mark=lambda path: marked.append(os.readlink(path)))
     before = len(os.listdir("/proc/self/fd"))
-    sources_.mark()
-    assert (marked, sources_.marked, len(os.listdir("/proc/self/fd"))) == (["/proc"], 1, before)
+    sources_.mark_file_systems()
+    assert (marked, sources_.marked_count, len(os.listdir("/proc/self/fd"))) == (["/proc"], 1, before)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from proscribe.base.json_text import dump_json
 from proscribe.base.moments import format_timestamp
-from proscribe.host.system import ControlError, Unseen
+from proscribe.host.system import ControlError, ObservationError
 from proscribe.host.watch import installing
 from proscribe.host.watch.state import clock, effective, files, journal, pause
-from proscribe.host.watch.state.files import Damaged, Settings
-from proscribe.host.watch.state.summary import summary
-from proscribe.host.watch.status import status
+from proscribe.host.watch.state.files import DamagedFileError, WatchSettings
+from proscribe.host.watch.state.summary import summarise_watch
+from proscribe.host.watch.status import format_status
 from refusals import make_refusal
 from watch_host import ROOT, Made, given, plan
 
@@ -21,8 +21,8 @@ pytestmark = ROOT
 
 AT, LATER = "2026-11-27T03:00:00Z", "2026-12-27T03:00:00Z"
 NOW = 1_800_000_000
-SETTINGS = Settings("r1", 300, 600, "sha256:a", ((AT, "sha256:b"), (LATER, "sha256:c")), {"/x": "1", "/y": "2"})
-WRITTEN = json.loads(files.settings_text(SETTINGS))
+SETTINGS = WatchSettings("r1", 300, 600, "sha256:a", ((AT, "sha256:b"), (LATER, "sha256:c")), {"/x": "1", "/y": "2"})
+WRITTEN = json.loads(files.format_settings(SETTINGS))
 FIRST, SUCCESSOR = plan(), plan(number=2)
 SUCCESSION = "2027-01-01T00:00:00Z"
 UP = 5_000  # seconds since the start of the host
@@ -30,14 +30,14 @@ DAY = 24 * 3600
 GIVEN = {"until": format_timestamp(NOW + 60), "reason": "x", "by": "ann", "boot": "4f", "uptime": UP + 60}
 
 
-def write_settings(made: Made, given: Any) -> Settings | None:
-    made.write(files.SETTINGS, given if isinstance(given, str) else json.dumps(given), 0o600)
-    return files.settings(made)
+def write_settings(made: Made, given: Any) -> WatchSettings | None:
+    made.write_file(files.SETTINGS_PATH, given if isinstance(given, str) else json.dumps(given), 0o600)
+    return files.read_settings(made)
 
 
 def test_settings_are_read_as_they_were_written(made):
-    assert files.settings(made) is None and write_settings(made, files.settings_text(SETTINGS)) == SETTINGS
-    assert files.settings_text(SETTINGS).endswith("}\n") and "\n " in files.settings_text(SETTINGS)
+    assert files.read_settings(made) is None and write_settings(made, files.format_settings(SETTINGS)) == SETTINGS
+    assert files.format_settings(SETTINGS).endswith("}\n") and "\n " in files.format_settings(SETTINGS)
     assert [*WRITTEN] == sorted(WRITTEN)
 
 
@@ -46,43 +46,47 @@ def test_settings_are_read_as_they_were_written(made):
     [("2026-11-27T02:59:59Z", "sha256:a"), (AT, "sha256:b"), (LATER, "sha256:c"), ("2030-01-01T00:00:00Z", "sha256:c")],
 )
 def test_plan_of_a_moment_is_the_last_one_before_it(now, digest):
-    assert SETTINGS.in_effect(now) == digest and SETTINGS.plans() == ["sha256:a", "sha256:b", "sha256:c"]
-    assert files.plan_file(digest) == f"/var/lib/proscribe/watch/plans/{digest[-1]}.json"
+    assert SETTINGS.find_digest_in_effect(now) == digest and SETTINGS.list_digests() == [
+        "sha256:a",
+        "sha256:b",
+        "sha256:c",
+    ]
+    assert files.make_plan_path(digest) == f"/var/lib/proscribe/watch/plans/{digest[-1]}.json"
 
 
 @pytest.mark.parametrize("given", ["", "[]", "[" * 100_000, "{}"])
 def test_broken_settings_are_damage(made, given):
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedFileError):
         write_settings(made, given)
 
 
 def test_settings_that_differ_have_different_identities():
     others = {"release": "r2", "every": 301, "max_age": 601, "plan": "sha256:d", "chain": SETTINGS.chain[:1]}
     others["files"] = {"/x": "1", "/y": "3"}
-    names = [files.identity(SETTINGS._replace(**{name: value})) for name, value in others.items()]
-    assert len({*names, files.identity(SETTINGS)}) == 7
-    assert files.identity(SETTINGS._replace(files={"/y": "2", "/x": "1"})) == files.identity(SETTINGS)
+    names = [files.identify_settings(SETTINGS._replace(**{name: value})) for name, value in others.items()]
+    assert len({*names, files.identify_settings(SETTINGS)}) == 7
+    assert files.identify_settings(SETTINGS._replace(files={"/y": "2", "/x": "1"})) == files.identify_settings(SETTINGS)
 
 
 def test_file_that_was_not_installed_so_is_damage(made, monkeypatch):
     def wrong():
-        with pytest.raises(Damaged) as raised:
-            files.require(made, known, "/x")
-        return raised.value.wrong
+        with pytest.raises(DamagedFileError) as raised:
+            files.require_intact_file(made, known, "/x")
+        return raised.value.defect
 
-    known = SETTINGS._replace(files={"/x": files.hash_of(b"x")})
-    assert files.content_of(made, "/x") is None and wrong() == "is missing"
-    made.write("/x", "x", 0o600)
-    assert files.require(made, known, "/x") == b"x"
-    made.write("/x", "y", 0o600)
+    known = SETTINGS._replace(files={"/x": files.hash_content(b"x")})
+    assert files.read_watch_file(made, "/x") is None and wrong() == "is missing"
+    made.write_file("/x", "x", 0o600)
+    assert files.require_intact_file(made, known, "/x") == b"x"
+    made.write_file("/x", "y", 0o600)
     assert wrong() == "is not what was installed"
-    made.write("/x", "x", 0o602)
+    made.write_file("/x", "x", 0o602)
     assert wrong() == "others than root can write it"
-    made.write("/x", "x" * 65, 0o600)
-    assert files.content_of(made, "/x", 65) == b"x" * 65
-    with pytest.raises((Damaged, Unseen)):
-        files.content_of(made, "/x", 64)
-    monkeypatch.setattr(made, "stat", make_refusal(ControlError("is no file")))
+    made.write_file("/x", "x" * 65, 0o600)
+    assert files.read_watch_file(made, "/x", 65) == b"x" * 65
+    with pytest.raises((DamagedFileError, ObservationError)):
+        files.read_watch_file(made, "/x", 64)
+    monkeypatch.setattr(made, "find_entry", make_refusal(ControlError("is no file")))
     assert wrong() == "is no file"
 
 
@@ -90,15 +94,15 @@ def test_file_that_was_not_installed_so_is_damage(made, monkeypatch):
     ("text", "moment"), [(AT, AT), (f" {AT}\n", AT), ("soon", None), ("", None), (f"{AT}{' ' * 44}", AT), ("ä", None)]
 )
 def test_moment_is_read_from_a_short_file_of_root(made, text, moment):
-    assert files.renewed(made) is None is files.clock_mark(made)
-    made.write(files.RENEWED, text, 0o600)
-    made.write(files.CLOCK, text, 0o600)
-    assert files.renewed(made) == moment == files.clock_mark(made)
-    for path in (files.RENEWED, files.CLOCK):
-        made.write(path, AT + " " * 45, 0o600)
-    assert files.renewed(made) is None is files.clock_mark(made)
-    made.write(files.RENEWED, AT, 0o666)
-    assert files.renewed(made) is None
+    assert files.read_renewal_time(made) is None is files.read_clock_mark(made)
+    made.write_file(files.RENEWED_PATH, text, 0o600)
+    made.write_file(files.CLOCK_PATH, text, 0o600)
+    assert files.read_renewal_time(made) == moment == files.read_clock_mark(made)
+    for path in (files.RENEWED_PATH, files.CLOCK_PATH):
+        made.write_file(path, AT + " " * 45, 0o600)
+    assert files.read_renewal_time(made) is None is files.read_clock_mark(made)
+    made.write_file(files.RENEWED_PATH, AT, 0o666)
+    assert files.read_renewal_time(made) is None
 
 
 # By field: values that may be there, and values that may not.
@@ -122,19 +126,19 @@ def test_state_of_the_last_observation_has_sound_fields_only(made, name):
     fits, wrong = LEFT[name]
     other = "plan" if name != "plan" else "boot"
     for value in fits:
-        made.write(files.STATE, json.dumps({name: value, other: "x", "more": 1}), 0o600)
-        assert files.state(made) == {name: value, other: "x"}
+        made.write_file(files.STATE_PATH, json.dumps({name: value, other: "x", "more": 1}), 0o600)
+        assert files.read_last_observation(made) == {name: value, other: "x"}
     for value in wrong:
-        made.write(files.STATE, json.dumps({name: value, other: "x"}), 0o600)
-        assert files.state(made) == {other: "x"}
+        made.write_file(files.STATE_PATH, json.dumps({name: value, other: "x"}), 0o600)
+        assert files.read_last_observation(made) == {other: "x"}
 
 
 def test_missing_or_writable_state_is_empty(made, monkeypatch):
-    assert files.state(made) == {}
-    made.write(files.STATE, '{"plan": "x"}', 0o666)
-    assert files.state(made) == {}
-    monkeypatch.setattr(files, "content_of", make_refusal(Unseen("no")))
-    assert files.state(made) == {} and files.renewed(made) is None
+    assert files.read_last_observation(made) == {}
+    made.write_file(files.STATE_PATH, '{"plan": "x"}', 0o666)
+    assert files.read_last_observation(made) == {}
+    monkeypatch.setattr(files, "read_watch_file", make_refusal(ObservationError("no")))
+    assert files.read_last_observation(made) == {} and files.read_renewal_time(made) is None
 
 
 @pytest.fixture
@@ -152,46 +156,49 @@ def at_now(monkeypatch):
 )
 def test_latest_time_counts(made, at_now, seen, counts, behind, after):
     if seen is not None:
-        made.write(files.CLOCK, format_timestamp(seen))
-    assert clock.effective(made) == counts and clock.that_does_not_go_back(made) is made
-    assert made.clock() == counts and clock.advance(made) == behind
-    assert files.clock_mark(made) == format_timestamp(after)
+        made.write_file(files.CLOCK_PATH, format_timestamp(seen))
+    assert clock.read_effective_time(made) == counts and clock.use_monotonic_clock(made) is made
+    assert made.clock() == counts and clock.update_clock(made) == behind
+    assert files.read_clock_mark(made) == format_timestamp(after)
 
 
 def test_boot_of_the_host_has_an_id(made, at_now):
-    assert clock.boot_id(made) == ""
-    made.write("/proc/sys/kernel/random/boot_id", "4f\n")
-    assert clock.boot_id(made) == "4f"
+    assert clock.read_boot_id(made) == ""
+    made.write_file("/proc/sys/kernel/random/boot_id", "4f\n")
+    assert clock.read_boot_id(made) == "4f"
 
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "\0" * 20, "9" * 64])
 def test_broken_mark_of_the_clock_is_none(made, at_now, text):
-    made.write(files.CLOCK, text)
-    assert clock.effective(made) == NOW
+    made.write_file(files.CLOCK_PATH, text)
+    assert clock.read_effective_time(made) == NOW
 
 
 @pytest.mark.parametrize(("at", "after"), [(format_timestamp(NOW - 9000), NOW - 9000), ("soon", NOW), (None, NOW)])
 def test_run_sets_the_clock_also_back_and_writes_it_once(made, at_now, monkeypatch, at, after):
-    made.write(files.CLOCK, format_timestamp(NOW + 9000))
+    made.write_file(files.CLOCK_PATH, format_timestamp(NOW + 9000))
     clock.set_by_controller(made, at)
-    assert files.clock_mark(made) == format_timestamp(after) and made.stat(files.CLOCK).st_mode & 0o077 == 0
-    monkeypatch.setattr(made, "write", lambda *_: pytest.fail("it is there"))
+    assert (
+        files.read_clock_mark(made) == format_timestamp(after)
+        and made.find_entry(files.CLOCK_PATH).st_mode & 0o077 == 0
+    )
+    monkeypatch.setattr(made, "write_file", lambda *_: pytest.fail("it is there"))
     clock.set_by_controller(made, at)
 
 
-def write_plan(made: Made, content: str, digest: str = FIRST["digest"]) -> files.Settings:
-    path = files.plan_file(digest)
-    made.write(path, content)
-    return files.Settings("r", 300, 600, digest, (), {path: files.hash_of(content.encode())})
+def write_plan(made: Made, content: str, digest: str = FIRST["digest"]) -> files.WatchSettings:
+    path = files.make_plan_path(digest)
+    made.write_file(path, content)
+    return files.WatchSettings("r", 300, 600, digest, (), {path: files.hash_content(content.encode())})
 
 
 def test_last_plan_whose_moment_has_come_is_in_effect(made, monkeypatch):
     first, later = (write_plan(made, dump_json(plan_), plan_["digest"]) for plan_ in (FIRST, SUCCESSOR))
     both = first._replace(chain=((SUCCESSION, SUCCESSOR["digest"]),), files={**first.files, **later.files})
     for now, expected in ((-1, FIRST), (0, SUCCESSOR)):
-        monkeypatch.setattr(clock, "effective", lambda _, now=now: clock.parse_timestamp(SUCCESSION) + now)
-        assert effective.digest_in_effect(made, both) == expected["digest"]
-        assert effective.plan_in_effect(made, both) == expected
+        monkeypatch.setattr(clock, "read_effective_time", lambda _, now=now: clock.parse_timestamp(SUCCESSION) + now)
+        assert effective.find_digest_in_effect(made, both) == expected["digest"]
+        assert effective.read_plan_in_effect(made, both) == expected
 
 
 @pytest.mark.parametrize(
@@ -202,46 +209,52 @@ def test_last_plan_whose_moment_has_come_is_in_effect(made, monkeypatch):
     ],
 )
 def test_file_of_no_plan_or_another_one_is_damage(made, content, wrong):
-    with pytest.raises(files.Damaged) as raised:
-        effective.stored(made, write_plan(made, content), FIRST["digest"])
-    assert (raised.value.file, raised.value.wrong) == (files.plan_file(FIRST["digest"]), wrong)
+    with pytest.raises(files.DamagedFileError) as raised:
+        effective.read_stored_plan(made, write_plan(made, content), FIRST["digest"])
+    assert (raised.value.file, raised.value.defect) == (files.make_plan_path(FIRST["digest"]), wrong)
 
 
 @pytest.fixture
 def host(made, monkeypatch):
-    monkeypatch.setattr(clock, "effective", lambda _: NOW)
+    monkeypatch.setattr(clock, "read_effective_time", lambda _: NOW)
     uptimes = {clock.time.CLOCK_BOOTTIME: UP + 0.9}
     monkeypatch.setattr(clock.time, "clock_gettime", lambda which: uptimes.get(which, 0))
-    made.write(clock.BOOT, "4f\n")
+    made.write_file(clock.BOOT_ID_PATH, "4f\n")
     return made
 
 
 def events(host: Made) -> list[Any]:
-    return [{key: value for key, value in line.items() if key != "at"} for line in journal.read(host)[0]]
+    return [{key: value for key, value in line.items() if key != "at"} for line in journal.read_journal(host)[0]]
 
 
 def test_pause_is_written_down_with_its_end_by_both_clocks(host):
     until = format_timestamp(NOW + 7200)
-    assert pause.freeze(host, "2h", " works\non it ", "ann\x1b") == until
+    assert pause.freeze_watch(host, "2h", " works\non it ", "ann\x1b") == until
     given = {"until": until, "reason": "works on it", "by": "ann"}
-    assert json.loads(host.text(files.FROZEN) or "") == {**given, "boot": "4f", "uptime": UP + 7200}
-    assert (host.text(files.FROZEN) or "").endswith("}\n") and host.stat(files.FROZEN).st_mode & 0o777 == 0o600
-    assert pause.active(host) == given and events(host) == [{"event": "frozen", **given}]
-    assert pause.thaw(host) and not pause.thaw(host)
-    assert host.stat(files.FROZEN) is None and pause.active(host) is None
+    assert json.loads(host.read_text(files.FROZEN_PATH) or "") == {**given, "boot": "4f", "uptime": UP + 7200}
+    assert (host.read_text(files.FROZEN_PATH) or "").endswith("}\n") and host.find_entry(
+        files.FROZEN_PATH
+    ).st_mode & 0o777 == 0o600
+    assert pause.read_active_pause(host) == given and events(host) == [{"event": "frozen", **given}]
+    assert pause.end_pause(host) and not pause.end_pause(host)
+    assert host.find_entry(files.FROZEN_PATH) is None and pause.read_active_pause(host) is None
     assert [line["event"] for line in events(host)] == ["frozen", "thawed"]
 
 
 def test_reason_and_author_are_bounded(host):
-    pause.freeze(host, "7d", "r" * 300, "a" * 101)
-    assert pause.active(host) == {"until": format_timestamp(NOW + 7 * DAY), "reason": "r" * 300, "by": "a" * 100}
+    pause.freeze_watch(host, "7d", "r" * 300, "a" * 101)
+    assert pause.read_active_pause(host) == {
+        "until": format_timestamp(NOW + 7 * DAY),
+        "reason": "r" * 300,
+        "by": "a" * 100,
+    }
 
 
 @pytest.mark.parametrize(("length", "reason"), [("7d1h", "x"), ("8d", "x"), ("1h", "r" * 301), ("1h", " "), ("1h", "")])
 def test_pause_that_is_too_long_or_without_a_reason_is_refused(host, length, reason):
     with pytest.raises(ValueError):
-        pause.freeze(host, length, reason, "ann")
-    assert pause.active(host) is None and events(host) == []
+        pause.freeze_watch(host, length, reason, "ann")
+    assert pause.read_active_pause(host) is None and events(host) == []
 
 
 @pytest.mark.parametrize(
@@ -262,23 +275,25 @@ def test_pause_that_is_too_long_or_without_a_reason_is_refused(host, length, rea
 )
 def test_pause_counts_until_either_clock_ends_it(host, change, counts):
     fields = {**GIVEN, **change}
-    host.write(files.FROZEN, json.dumps(fields), 0o600)
-    assert pause.active(host) == ({key: fields[key] for key in ("until", "reason", "by")} if counts else None)
-    assert pause.thaw(host) is counts and host.stat(files.FROZEN) is None
+    host.write_file(files.FROZEN_PATH, json.dumps(fields), 0o600)
+    assert pause.read_active_pause(host) == (
+        {key: fields[key] for key in ("until", "reason", "by")} if counts else None
+    )
+    assert pause.end_pause(host) is counts and host.find_entry(files.FROZEN_PATH) is None
     assert [line["event"] for line in events(host)] == ["thawed"] * counts
 
 
 def test_pause_that_anybody_can_write_or_nobody_can_see_is_none(host, monkeypatch):
-    host.write(files.FROZEN, json.dumps(GIVEN), 0o666)
-    assert pause.active(host) is None
-    host.write(files.FROZEN, "[]", 0o600)
-    assert pause.active(host) is None
-    monkeypatch.setattr(files, "content_of", make_refusal(Unseen("no")))
-    assert pause.active(host) is None
+    host.write_file(files.FROZEN_PATH, json.dumps(GIVEN), 0o666)
+    assert pause.read_active_pause(host) is None
+    host.write_file(files.FROZEN_PATH, "[]", 0o600)
+    assert pause.read_active_pause(host) is None
+    monkeypatch.setattr(files, "read_watch_file", make_refusal(ObservationError("no")))
+    assert pause.read_active_pause(host) is None
 
 
 def write_journal(host: Made, *lines: dict[str, Any], more: bytes = b"") -> None:
-    host.write(journal.JOURNAL, b"".join(json.dumps(line).encode() + b"\n" for line in lines) + more, 0o600)
+    host.write_file(journal.JOURNAL, b"".join(json.dumps(line).encode() + b"\n" for line in lines) + more, 0o600)
 
 
 def at(day: int) -> str:
@@ -310,7 +325,7 @@ def test_incident_has_its_times_causes_and_users(watched):
         ended(5, "/x", "tom", 3),
         more=b"nonsense\n",
     )
-    seen = summary(host, mine)
+    seen = summarise_watch(host, mine)
     first, second = seen["incidents"]
     assert (first["rules"], first["times"], first["corrected"], first["cause"]) == (["dns/x"], 1, 0, "unit dnsmasq")
     fields = {"first": at(1), "last": at(3), "times": 2, "corrected": 1, "users": ["mara", "tom"]}
@@ -329,7 +344,7 @@ def test_summary_that_is_too_long_keeps_the_newest_of_each_control_and_user(watc
     lines += [drift(2, f"apps/{n:04}", cause=f"package {n}") for n in range(300)]
     lines += [ended(3, f"/{n:04}", "tom") for n in range(300)]
     write_journal(host, *lines)
-    seen = summary(host, mine)
+    seen = summarise_watch(host, mine)
     assert [incident["rules"] for incident in seen["incidents"][:2]] == [["dns/x"], ["watch/launches"]]
     assert len(seen["incidents"][0]["users"]) == 20
     assert seen["incidents"][-1]["rules"] == ["apps/0299"] and seen["ended"][0]["user"] == "mara"
@@ -339,19 +354,19 @@ def test_summary_that_is_too_long_keeps_the_newest_of_each_control_and_user(watc
 def test_full_journal_keeps_the_newest_of_each_user(watched):
     """A user who starts programs under ever new names pushes out no line of another user."""
     host, mine = watched
-    journal.append(host, "drift", rules=["browser/x"], users=[], cause="policy /etc/x.json")
-    journal.append(host, "ended", rule="apps/viber", program="/viber", user="mara", times=1)
+    journal.append_event(host, "drift", rules=["browser/x"], users=[], cause="policy /etc/x.json")
+    journal.append_event(host, "ended", rule="apps/viber", program="/viber", user="mara", times=1)
     line = json.dumps(ended(3, "/" + "x" * 250, "tom")).encode() + b"\n"
     for _ in range(5):
-        size = host.stat(journal.JOURNAL).st_size
-        content = (host.read(journal.JOURNAL) or b"") + line * ((524_288 - size) // len(line))
-        host.write(journal.JOURNAL, content, 0o600)
-        journal.append(host, "thawed")
-        journal.append(host, "thawed")
-    seen = summary(host, mine)
+        size = host.find_entry(journal.JOURNAL).st_size
+        content = (host.read_file(journal.JOURNAL) or b"") + line * ((524_288 - size) // len(line))
+        host.write_file(journal.JOURNAL, content, 0o600)
+        journal.append_event(host, "thawed")
+        journal.append_event(host, "thawed")
+    seen = summarise_watch(host, mine)
     assert [incident["rules"] for incident in seen["incidents"]] == [["browser/x"]]
     assert {program["user"] for program in seen["ended"]} == {"mara", "tom"}
-    assert host.stat(journal.OLDER_JOURNAL).st_size <= 524_288
+    assert host.find_entry(journal.OLDER_JOURNAL).st_size <= 524_288
 
 
 def test_status_has_drifts_and_ended_programs_the_newest_first(watched):
@@ -363,10 +378,10 @@ def test_status_has_drifts_and_ended_programs_the_newest_first(watched):
         drift(9, "dns/a", "dns/b", "dns/c"),
         *(ended(day, f"/p{day}", "tom", day) for day in range(10, 17)),
     )
-    host.write(files.STATE, json.dumps({"last": at(9)}), 0o600)
-    host.delete(files.RENEWED)
-    pause.freeze(host, "1h", "works on it", "ann")
-    first, _, third, _, frozen, *events = status(host, files.settings(host)).splitlines()
+    host.write_file(files.STATE_PATH, json.dumps({"last": at(9)}), 0o600)
+    host.delete_file(files.RENEWED_PATH)
+    pause.freeze_watch(host, "1h", "works on it", "ann")
+    first, _, third, _, frozen, *events = format_status(host, files.read_settings(host)).splitlines()
     assert first.endswith(f"last {at(9)}") and third.startswith("stale: ")
     assert frozen.startswith("frozen until ") and frozen.endswith(" by ann: works on it")
     assert events[0] == f"dns/a and 2 more rules: drifted 1 times, corrected 0, last {at(9)}: x"
@@ -379,20 +394,20 @@ def test_status_names_the_next_plan(made):
     later = plan(number=2)
     mine = plan(later={"at": at(30), "plan": later["digest"]})
     installing.change(made, mine, given(mine, later))
-    assert f"other plans take effect {at(30)}" in status(made, files.settings(made)).splitlines()
+    assert f"other plans take effect {at(30)}" in format_status(made, files.read_settings(made)).splitlines()
 
 
 def test_plan_without_a_watch_has_the_installed_intervals(made):
     without = {key: value for key, value in plan().items() if key != "watch"}
-    assert summary(made, without)["every"] == 0
-    made.write(files.SETTINGS, files.settings_text(files.Settings("r", 30, 60, "p", (), {})), 0o600)
-    assert summary(made, without)["every"] == 30
-    made.write(files.SETTINGS, "nonsense", 0o600)
-    seen = summary(made, without)
+    assert summarise_watch(made, without)["every"] == 0
+    made.write_file(files.SETTINGS_PATH, files.format_settings(files.WatchSettings("r", 30, 60, "p", (), {})), 0o600)
+    assert summarise_watch(made, without)["every"] == 30
+    made.write_file(files.SETTINGS_PATH, "nonsense", 0o600)
+    seen = summarise_watch(made, without)
     assert (seen["every"], seen["stale"]) == (0, False)
 
 
 def test_unreadable_journal_is_one_line_less(made, monkeypatch):
-    monkeypatch.setattr(journal, "read", make_refusal(ControlError("no")))
-    seen = summary(made, plan())
+    monkeypatch.setattr(journal, "read_journal", make_refusal(ControlError("no")))
+    seen = summarise_watch(made, plan())
     assert (seen["left_out"], seen["since"], seen["incidents"]) == ({"journal": 1}, None, [])

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Callable, Collection, Iterator, Mapping, Sequence
 
 from ....base.moments import format_timestamp
-from ...system import ControlError, Ending, Host, Process, Unseen, escaped
-from ...system.forked import LIMITS, Limits, run_apart
+from ...system import ControlError, Host, ObservationError, Process, TerminationTarget, escape_text
+from ...system.forked import DEFAULT_LIMITS, WorkLimits, run_apart
 from ..base import Action, Changes, Refusal
 from ..users_tools import SPENT
 from . import install_block, protected, user_notice
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
 CHECKING_SECONDS = 60.0  # for all that is checked of one user's portable apps before they move
-READ = Limits(seconds=5)  # for what one process runs
+READ = WorkLimits(seconds=5)  # for what one process runs
 SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system itself
 
 
@@ -81,16 +81,16 @@ def lift(host: Host) -> Changes:
     back = restoring.given_back(host)
     stays = memory.still_removed(host, SYSTEMS)
     files = (TRIED, ANSWERS, NOTIFIED, dpkg_removal.MARK, pacman_removal.MARK, memory.FILE, SPENT)
-    marks = [path for path in files if host.traces(path)]
-    forgotten = [Action("delete", path, partial(host.delete, path)) for path in [*traces(host), *marks]]
+    marks = [path for path in files if host.has_traces(path)]
+    forgotten = [Action("delete", path, partial(host.delete_file, path)) for path in [*traces(host), *marks]]
     return Changes([*blocking, *back.actions, *forgotten], back.refused, independent=True, removed=stays)
 
 
 def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], list[Refusal]]:
     actions: list[Action] = []
     refused: list[Refusal] = []
-    lineage = host.lineage()
-    endings: dict[str, list[Ending]] = {}  # by user
+    lineage = host.list_ancestor_pids()
+    endings: dict[str, list[TerminationTarget]] = {}  # by user
 
     def restricted(running: Running, process: Process) -> bool:
         identity = _identify(observed, process)
@@ -109,10 +109,10 @@ def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], l
         if reason:
             refused += [Refusal(f"apps/{service}", subject, reason) for service in services]
         elif services:
-            program = Ending(running.processes, partial(restricted, running))
+            program = TerminationTarget(running.processes, partial(restricted, running))
             of_user = endings.setdefault(running.user, [])
             of_user.append(program)
-            uid = host.user_of(running.processes[0])
+            uid = host.find_process_uid(running.processes[0])
             apply = partial(
                 host.end_program, program, of_user, partial(_list_again, host, of_user, uid, lineage), grace
             )
@@ -123,13 +123,13 @@ def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], l
 
 
 def _list_again(
-    host: Host, programs: Sequence[Ending], uid: int, lineage: Collection[int]
-) -> Iterator[tuple[Process, Ending]]:
+    host: Host, programs: Sequence[TerminationTarget], uid: int, lineage: Collection[int]
+) -> Iterator[tuple[Process, TerminationTarget]]:
     """List what runs of some programs of a user by now."""
     by_path = {process.exe: program for program in programs for process in program.processes}
-    for process in host.processes()[0]:
+    for process in host.list_processes()[0]:
         program = by_path.get(process.exe)
-        if program and process.pid not in lineage and host.user_of(process) == uid:
+        if program and process.pid not in lineage and host.find_process_uid(process) == uid:
             yield process, program
 
 
@@ -139,7 +139,7 @@ def _identify(observed: Observed, process: Process) -> Identity | None:
         return observed.identify(process)
     try:
         row = run_apart(lambda: observed.identify(process), READ)
-    except (Unseen, ControlError):
+    except (ObservationError, ControlError):
         return None
     return Identity(*row) if row else None
 
@@ -180,7 +180,7 @@ def _never(host: Host, package: Package) -> str:
         why = protected.package(package.id)
         return f"never removed: {why}" if why else ""
     own = package.owner is not None and package.owner.uid != 0
-    place = "" if own or not package.path else host.changeable(package.path)
+    place = "" if own or not package.path else host.find_changeable_part(package.path)
     return f"users may write to {place}, and root runs nothing there" if place else ""
 
 
@@ -204,7 +204,7 @@ def _portable_apps(host: Host, observed: Observed, seconds: int) -> tuple[list[A
     for app in observed.portable_apps:
         services = observed.enforced(app.services, app.finding())
         if app.doubt:
-            refused += [Refusal(f"apps/{service}", escaped(app.path), app.doubt) for service in services]
+            refused += [Refusal(f"apps/{service}", escape_text(app.path), app.doubt) for service in services]
         elif services:
             moving.setdefault(app.path, (app, []))[1].extend(services)
     names = Names(observed.desired.services) if moving else None
@@ -213,7 +213,7 @@ def _portable_apps(host: Host, observed: Observed, seconds: int) -> tuple[list[A
     for app, services in moving.values():
         reason, doubt = _certain(host, app, names, services[0], seconds_left)
         if reason:
-            refused += [Refusal(f"apps/{service}", escaped(app.path), reason) for service in services]
+            refused += [Refusal(f"apps/{service}", escape_text(app.path), reason) for service in services]
             continue
         taking = quarantine.Taking(app.path, services, app.kind, app.parts, doubt, seconds)
         user = app.owner.name if app.owner and app.owner.uid else ""
@@ -241,8 +241,8 @@ def _certain(
         return quarantine.refusal(host, paths[0]) or capacity.lacking(host, paths), known
 
     try:
-        reason, known = run_apart(question, LIMITS._replace(seconds=min(left, LIMITS.seconds)))
-    except (Unseen, ControlError) as error:
+        reason, known = run_apart(question, DEFAULT_LIMITS._replace(seconds=min(left, DEFAULT_LIMITS.seconds)))
+    except (ObservationError, ControlError) as error:
         return str(error), None
     finally:
         if uid > 0:  # the rest is the host's

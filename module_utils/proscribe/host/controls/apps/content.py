@@ -12,8 +12,8 @@ from typing import Callable, Iterable, Mapping
 from ....base import elf
 from ....base.program_places import MEMORY_PREFIX, is_emulator_name, is_loader_name, is_starter_name, is_system_place
 from ....base.tuples import NamedTuple
-from ...system import Host, Process, escaped
-from ...system.mapped_files import Mapped, MappedFiles
+from ...system import Host, Process, escape_text
+from ...system.mapped_files import MappedFile, MappedFiles
 
 
 class Program(NamedTuple):
@@ -49,16 +49,16 @@ class Contents:
         Unseen where there are too many.
         """
         try:
-            executable = self._files.executable(process)
+            executable = self._files.find_executable(process)
         except OSError:
             return []
         content = self._read(process, executable)
         found = [Program(process.exe, content.package if content else "", _how(executable))]
         name = process.exe.rpartition("/")[2]
         if is_starter_name(name) or (content and content.starts_others):
-            through = f"started through {escaped(executable.path)}"
+            through = f"started through {escape_text(executable.path)}"
             is_emulator = is_emulator_name(name) or not is_loader_name(name)
-            for file in self._files.others(process, as_data=is_emulator):
+            for file in self._files.list_mapped(process, includes_data=is_emulator):
                 if file.path != executable.path and not (is_system_place(file.path) and _is_library(file.path)):
                     content = self._read(process, file)
                     if content.is_program if content else not _is_library(file.path):
@@ -70,12 +70,12 @@ class Contents:
         """Return the services whose mark is in a program."""
         return [service for service, of in self._modules.items() if elf.is_built_from(program.package, of)]
 
-    def _read(self, process: Process, file: Mapped) -> _File | None:
-        with self._files.opened(process, file) as opened:
+    def _read(self, process: Process, file: MappedFile) -> _File | None:
+        with self._files.open_mapped(process, file) as opened:
             if opened is None:
                 return None
             if opened.identity not in self._known:
-                self._known[opened.identity] = _judge(opened.content, file.path)
+                self._known[opened.identity] = _judge(opened.read_content, file.path)
             return self._known[opened.identity]
 
 
@@ -99,7 +99,7 @@ def _is_library(path: str) -> bool:
     return name.endswith(".so") or ".so." in name
 
 
-def _how(file: Mapped) -> str:
+def _how(file: MappedFile) -> str:
     if file.path.startswith(MEMORY_PREFIX):
         return "a file in memory alone"
-    return "deleted file" if file.deleted else ""
+    return "deleted file" if file.is_deleted else ""

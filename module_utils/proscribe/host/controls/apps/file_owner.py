@@ -15,8 +15,8 @@ QUESTIONS = (
 def owner(host: Host, path: str) -> str:
     """The package of the distribution that a path belongs to, in words; "" if it belongs to none."""
     for manager, question in QUESTIONS:
-        if host.tool(question[0]):
-            result = host.run([*question, path])
+        if host.find_tool(question[0]):
+            result = host.run_command([*question, path])
             if result.rc == 0 and result.out.strip():
                 name = result.out.splitlines()[0].partition(": ")[0]
                 return f"the {manager} package {name}"

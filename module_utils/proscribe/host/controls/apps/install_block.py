@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ....model.finding import Finding, RuleVerdict, judge_rule
-from ...system import ControlError, Host, Unseen
+from ...system import ControlError, Host, ObservationError
 from .blocks import polkit
 from .blocks.contact import in_each_language
 from .blocks.parts import MISSING, BlockPart, OwnDirectory, Trial
@@ -39,7 +39,7 @@ def observe(host: Host, plan: Plan, desired: Desired, fresh: bool = True) -> lis
         try:
             found = _amiss(host, system.MANAGER, own)
             wrong += found
-        except Unseen as why:
+        except ObservationError as why:
             unseen.append(str(why))
         else:
             tried = [] if found else [_tried(host, tries, system.MANAGER, trial) for trial in _trials(own)]
@@ -81,7 +81,7 @@ def _tried(host: Host, tries: Tries, manager: str, trial: Trial) -> tuple[Findin
     name = f"{manager} {trial.path}"
     try:
         found = tries.answer(name, trial.depends, trial.trial)
-    except (Unseen, ControlError) as why:
+    except (ObservationError, ControlError) as why:
         return None, f"whether the block of {manager} is in effect could not be tried: {why}"
     return Finding("gate", "effect", manager, path=trial.path, detail=found) if found else None, ""
 

@@ -10,13 +10,13 @@ import marshal
 import os
 from typing import Any, Mapping
 
-from ...system import ControlError, Host, Unseen
-from ...system.reading import LARGEST_FILE
+from ...system import ControlError, Host, ObservationError
+from ...system.reading import MAX_FILE_BYTES
 
 FOLDER = "/var/lib/proscribe/apps"
 LARGEST = 16 * 1024 * 1024  # bytes of one; of a user's, file_scan.ROOM keeps it below that
 FOR_EVERY_PYTHON = 2  # the version of marshal's format
-UNREADABLE = (Unseen, ControlError, ValueError, EOFError, KeyError, TypeError)
+UNREADABLE = (ObservationError, ControlError, ValueError, EOFError, KeyError, TypeError)
 
 
 def dumped(stored: Mapping[str, object]) -> str:
@@ -27,13 +27,13 @@ def load(host: Host, path: str) -> Any:
     """What was saved; None for nothing, and for what others than root could have written, for whom `marshal` is not
     made. Raises ValueError, EOFError and TypeError for what is damaged.
     """
-    seen = host.stat(path)
-    if seen is None or host.others(path, seen, trusted=(os.geteuid(),)):
+    seen = host.find_entry(path)
+    if seen is None or host.describe_write_access(path, seen, trusted_uids=(os.geteuid(),)):
         return None
-    return marshal.loads(binascii.a2b_base64(host.read(path, LARGEST_FILE) or b""))
+    return marshal.loads(binascii.a2b_base64(host.read_file(path, MAX_FILE_BYTES) or b""))
 
 
 def replace(host: Host, path: str, text: str) -> None:
     content = text.encode()
-    if len(content) <= LARGEST and host.read(path) != content:
-        host.write(path, content, 0o600)
+    if len(content) <= LARGEST and host.read_file(path) != content:
+        host.write_file(path, content, 0o600)

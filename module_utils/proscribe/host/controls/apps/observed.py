@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import NO_IDENTIFIERS_REASON, Finding, find_covering_waiver, is_user_restricted
-from ...system import Host, Process, Unseen, User, escaped
-from ...system.forked import each
-from ...system.processes import RootNotRead
+from ...system import Host, ObservationError, Process, User, escape_text
+from ...system.forked import run_each_apart
+from ...system.processes import ProcessRootUnread
 from . import per_user
 from .desired import Desired
 from .portable import launchers, scan, user_dirs
@@ -85,9 +85,9 @@ class Observed(NamedTuple):
 def observe_apps(host: Host, section: PlanSection) -> Observed:
     """Observe everything that a plan's `apps` section names. Raises ControlError."""
     desired = Desired(section)
-    home_users = {user.home: user for user in host.users() if scan.is_home(user)}
-    homes = {user.home for user in host.users()}
-    roots = [user for user in host.users() if user.uid == 0]
+    home_users = {user.home: user for user in host.list_users() if scan.is_home(user)}
+    homes = {user.home for user in host.list_users()}
+    roots = [user for user in host.list_users() if user.uid == 0]
     named = {user.home: user_dirs.of_user(host, user) for user in roots if scan.is_home(user)}
     folders = {folder for own in named.values() for folder in own.values()}
     names = Names(desired.services, home_users)
@@ -167,7 +167,9 @@ def _unseen(
             unseen[service] += files
         unseen[service] += everywhere
     hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
-    return {service: escaped("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed}
+    return {
+        service: escape_text("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed
+    }
 
 
 def _has(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
@@ -204,13 +206,13 @@ def _running(host: Host, identify: Identifier) -> tuple[list[Running], list[str]
     """What runs, and why that may not be all. Programs of users are observed in a process of its own, and so is what
     has to be read of any program.
     """
-    processes, hidden = host.processes()
+    processes, hidden = host.list_processes()
     candidates = _candidates(host, identify, processes)
     identities = {process.pid: identify(process) for process in candidates.pop(0, ())}
     reasons = []
-    for uid, rows, why in each(sorted(candidates), lambda uid: _identities(identify, candidates[uid])):
+    for uid, rows, why in run_each_apart(sorted(candidates), lambda uid: _identities(identify, candidates[uid])):
         identities.update((pid, Identity(*row)) for pid, row in rows)
-        reasons += [f"{host.account(max(uid, 0)).name}: {why}"] if why else []
+        reasons += [f"{host.find_account(max(uid, 0)).name}: {why}"] if why else []
     found = running(host, lambda process: identities.get(process.pid), processes)
     # Without root, a host may even hide that there are other users' processes (hidepid, see proc(5)).
     if not host.privileged:
@@ -237,15 +239,15 @@ def _candidates(host: Host, identify: Identifier, processes: Sequence[Process]) 
     nothing more. By user; root's of which something has to be read are by `ROOTS_READ`.
     """
     found: dict[int, list[Process]] = {}
-    host.asks_roots = False
+    host.reads_process_roots = False
     try:
         for process in processes:
             may_be, reads = _may_be(identify, process)
             if may_be:
-                uid = host.user_of(process)
+                uid = host.find_process_uid(process)
                 found.setdefault(uid if uid or not reads else ROOTS_READ, []).append(process)
     finally:
-        host.asks_roots = True
+        host.reads_process_roots = True
     return found
 
 
@@ -257,6 +259,6 @@ def _may_be(identify: Identifier, process: Process) -> tuple[bool, bool]:
             return identity is not None, False
         if identify.reads_at_once(process):
             return (identity or identify.by_content(process)) is not None, False
-    except (RootNotRead, Unseen):
+    except (ProcessRootUnread, ObservationError):
         pass
     return True, identify.needs_content(process)

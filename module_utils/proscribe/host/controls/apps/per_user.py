@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
-from ...system import ControlError, Host, Unseen, User
-from ...system.budget import Budget
-from ...system.forked import each
-from ...system.mounts import mounts, not_entered, remote
-from ...system.processes import NOBODY
+from ...system import ControlError, Host, ObservationError, User
+from ...system.budget import ReadBudget
+from ...system.forked import run_each_apart
+from ...system.mounts import explain_not_entered, find_remote_type, read_mounts
+from ...system.processes import NOBODY_UID
 from .desired import Desired
 from .portable import launchers, scan, user_dirs
 from .portable.names import Names
@@ -123,11 +123,11 @@ def _each(
     required, on others, as the user that they answer to.
     """
     found, networks = units(host, others, common.desired.network_homes == "scan")
-    yield from each(found, lambda unit: _parts(host, common, unit))
+    yield from run_each_apart(found, lambda unit: _parts(host, common, unit))
     if networks:
         _load()
     for unit in networks:
-        for item, parts, why in each([unit], lambda unit: _as_user(host, common, unit), user=unit.user):
+        for item, parts, why in run_each_apart([unit], lambda unit: _as_user(host, common, unit), user=unit.user):
             yield item, [_without_memory(part) for part in parts], why
 
 
@@ -147,7 +147,7 @@ def _load() -> list[object]:
 
 
 def _as_user(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
-    host.enters_remote, host.learns = True, False
+    host.enters_remote, host.saves_state = True, False
     return _parts(host, common, unit)
 
 
@@ -157,25 +157,25 @@ def units(
     """Everybody but root who has something here, each with all that is his on the host's own file systems. If homes on
     other file systems are `scanned`, also these, each for itself.
     """
-    table = mounts(host)
+    table = read_mounts(host)
     users: dict[int, list[User]] = {}
     unseen: dict[int, list[str]] = {}
     networks: list[Unit] = []
-    for user in host.users():
+    for user in host.list_users():
         if user.uid == 0:
             continue
         his = users.setdefault(user.uid, [])
-        type_ = remote(user.home, table)
-        if type_ and scanned and user.uid != NOBODY:
+        type_ = find_remote_type(user.home, table)
+        if type_ and scanned and user.uid != NOBODY_UID:
             networks.append(Unit(user.uid, [user], ()))
         elif type_ and scan.is_home(user):
-            unseen.setdefault(user.uid, []).append(not_entered(user.home, type_))
+            unseen.setdefault(user.uid, []).append(explain_not_entered(user.home, type_))
         elif not type_:
             his.append(user)
     found = []
     places = _by_user(host, others, users)
     for uid in sorted({*users, *places}):
-        his = users.get(uid) or [host.account(uid)._replace(home="/nonexistent")]
+        his = users.get(uid) or [host.find_account(uid)._replace(home="/nonexistent")]
         found.append(Unit(uid, his, places.get(uid, ()), unseen.get(uid, ())))
     return found, networks
 
@@ -207,7 +207,7 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
         if is_remembered(host, unit.uid):
             yield {"memory": DROPPED}
         return
-    host.budget = budget = Budget()
+    host.budget = budget = ReadBudget()
     share = UserShare(desired)
     home_users = [user for user in at_home if scan.is_home(user)]
     named = {user.home: user_dirs.of_user(host, user) for user in home_users}
@@ -239,7 +239,7 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
     region = Region(homes, roots, files, unit.user, owned)
     scanned = scan.scan_files(host, desired.services, names, region, common.packages, known)
     web_apps = launchers.installed(host, desired.services, scanned.web_apps, lambda path: unit.user)
-    text = text_of_user(memory, known, scanned.known) if host.learns and names.any else None
+    text = text_of_user(memory, known, scanned.known) if host.saves_state and names.any else None
     if scanned.found or web_apps or scanned.unseen:
         yield {"portable_apps": [*scanned.found, *web_apps], "unseen": scanned.unseen}
     if text is not None:
@@ -270,8 +270,8 @@ def _has_home(host: Host, user: User) -> bool:
     if not scan.is_home(user) and scan.of_the_system(user.home):
         return False
     try:
-        return host.stat(user.home) is not None
-    except (Unseen, ControlError, OSError):
+        return host.find_entry(user.home) is not None
+    except (ObservationError, ControlError, OSError):
         return True  # whoever reads it reports so
 
 
@@ -279,7 +279,7 @@ def _has(host: Host, system: PackageSystem, user: User) -> bool:
     """Whether a user has a package system; what cannot be seen may be one."""
     try:
         return system.there(host, user)
-    except (Unseen, ControlError, OSError):
+    except (ObservationError, ControlError, OSError):
         return True
 
 
@@ -293,7 +293,7 @@ def _guarded(
     """The observation of something that a user controls, and why it is not all."""
     try:
         found, unseen = question()
-    except (Unseen, ControlError, OSError, MemoryError) as error:
+    except (ObservationError, ControlError, OSError, MemoryError) as error:
         return [], [str(error) or "over budget: memory"]
     return list(found), list(filter(None, [unseen] if isinstance(unseen, str) else unseen))
 

@@ -12,7 +12,7 @@ from typing import Iterable, Sequence
 
 from ....base.json_text import parse_json
 from ....model.removed import MAX_PACKAGES, MAX_USER_PACKAGES, RemovedPackage, read_removed_package
-from ...system import STATE_DIRECTORY, ControlError, Host, Unseen, User
+from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError, User
 from .per_user import restored_package
 from .systems.package import Package, PackageSystem, on_behalf
 
@@ -26,7 +26,7 @@ def note(host: Host, packages: Sequence[RemovedPackage]) -> None:
     known = {one.identity: one for one in (*remembered(host), *packages)}
     few = bounded(sorted(known.values(), key=lambda one: (one.at, one.identity), reverse=True))
     content = {"schema": SCHEMA, "packages": [one._asdict() for one in few]}
-    host.write(FILE, json.dumps(content, indent=1) + "\n", 0o600)
+    host.write_file(FILE, json.dumps(content, indent=1) + "\n", 0o600)
 
 
 def bounded(packages: Iterable[RemovedPackage]) -> list[RemovedPackage]:
@@ -43,7 +43,7 @@ def bounded(packages: Iterable[RemovedPackage]) -> list[RemovedPackage]:
 def remembered(host: Host) -> list[RemovedPackage]:
     """What the file has; nothing where it is missing or damaged. Raises Unseen."""
     try:
-        given = parse_json(host.read(FILE, LARGEST) or b"{}")
+        given = parse_json(host.read_file(FILE, LARGEST) or b"{}")
     except (ControlError, ValueError, RecursionError):
         return []
     found = []
@@ -61,7 +61,7 @@ def still_removed(host: Host, systems: Iterable[PackageSystem]) -> list[RemovedP
     gone is none. Where a package system cannot be asked, it is not known to be there.
     """
     of_manager: dict[str, PackageSystem] = {system.MANAGER: system for system in systems}
-    users = {user.name: user for user in host.users()}
+    users = {user.name: user for user in host.list_users()}
     found = []
     groups: dict[tuple[str, str], list[RemovedPackage]] = {}
     for one in remembered(host):
@@ -79,7 +79,7 @@ def _installed(host: Host, system: PackageSystem, user: User | None, ids: set[st
     try:
         ask = partial(system.query_of, host, user, ids) if user else partial(system.query, host, ids)
         return [restored_package(row) for row in on_behalf(user, ask)[0]]
-    except (ControlError, Unseen):
+    except (ControlError, ObservationError):
         return ()
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Se
 from ....base.program_places import is_starter_name, is_system_place
 from ....base.tuples import NamedTuple
 from ....model.finding import Finding
-from ...system import Host, Process, escaped
-from ...system.mounts import mounts, remote
-from ...system.processes import RootNotRead
+from ...system import Host, Process, escape_text
+from ...system.mounts import find_remote_type, read_mounts
+from ...system.processes import ProcessRootUnread
 from .desired import Desired
 from .systems.package import Package
 from .systems.registry import SYSTEMS
@@ -55,7 +55,10 @@ class Running(NamedTuple):
         details = [f"pid {first.pid}{more}", f"started {self.started}", self.identity.how, self.identity.doubt]
         detail = ", ".join(filter(None, details))
         scope = f"user:{self.user}"
-        id_, path = escaped(self.identity.id), escaped(self.identity.path or first.exe)  # its user may have named it
+        id_, path = (
+            escape_text(self.identity.id),
+            escape_text(self.identity.path or first.exe),
+        )  # its user may have named it
         return Finding("process", id_, self.identity.manager, self.version, scope, path, detail)
 
 
@@ -91,14 +94,14 @@ class Identifier:
             self.programs.append((system.MANAGER, system.programs(host, ids, installed)))
 
     def __call__(self, process: Process) -> Identity | None:
-        """Identify a process by its path, and where that is not certain by what it runs. Raises RootNotRead where the
+        """Identify a process by its path, and where that is not certain by what it runs. Raises ProcessRootUnread where the
         host may not read that, and Unseen.
         """
         identity = self.by_path(process)
         if self.says_enough(identity, process):
             return identity
-        if not self.host.asks_roots:
-            raise RootNotRead
+        if not self.host.reads_process_roots:
+            raise ProcessRootUnread
         return self.by_content(process) or identity
 
     def says_enough(self, identity: Identity | None, process: Process) -> bool:
@@ -109,18 +112,18 @@ class Identifier:
         """Return whether a process's path says too little, by what the kernel alone says of it."""
         name = process.exe.rpartition("/")[2]
         outside = not is_system_place(process.exe)
-        return outside or is_starter_name(name) or name in self.marked or self.host.has_own_accounts(process)
+        return outside or is_starter_name(name) or name in self.marked or self.host.has_own_user_namespace(process)
 
     def reads_at_once(self, process: Process) -> bool:
         """Return whether the content of a process's executable is read here and not in a process of its own: it lies on
         a disk of the host at a place that root alone can change, so nobody has made it to hang.
         """
         exe = process.exe
-        if is_starter_name(exe.rpartition("/")[2]) or not self.host.shares_root(process):
+        if is_starter_name(exe.rpartition("/")[2]) or not self.host.has_host_root(process):
             return False
         if exe not in self._roots_own:
-            far = remote(exe, mounts(self.host))
-            self._roots_own[exe] = not far and not self.host.changeable(exe)
+            far = find_remote_type(exe, read_mounts(self.host))
+            self._roots_own[exe] = not far and not self.host.find_changeable_part(exe)
         return self._roots_own[exe]
 
     @property
@@ -139,7 +142,7 @@ class Identifier:
             if id_ := program(process):
                 return Identity(desired.packages[manager][id_], id_ if manager in SANDBOXING else base, manager, id_)
         if services := below(process.exe, self.homes, desired.paths) or below(process.exe, set(), self.certain):
-            doubt = "" if self.host.shares_root(process) else CONTAINED.format("where the path says little, ")
+            doubt = "" if self.host.has_host_root(process) else CONTAINED.format("where the path says little, ")
             return Identity(services, base, doubt=doubt)
         if services := desired.names.get(base, []):
             return Identity(services, base, doubt="known by its name alone, so it is not ended")
@@ -164,9 +167,9 @@ class Identifier:
     def _marked(self, process: Process, program: Program, services: list[str]) -> Identity:
         from .content import built_from
 
-        how = ", ".join(filter(None, [escaped(built_from(program.package)), program.how]))
+        how = ", ".join(filter(None, [escape_text(built_from(program.package)), program.how]))
         path = "" if program.path == process.exe else program.path
-        doubt = "" if self.host.shares_root(process) else CONTAINED.format("")
+        doubt = "" if self.host.has_host_root(process) else CONTAINED.format("")
         return Identity(self.desired.claimed(services), program.name, doubt=doubt, path=path, how=how)
 
 
@@ -175,13 +178,13 @@ def running(host: Host, identify: Callable[[Process], Identity | None], processe
     groups: dict[tuple[Any, ...], list[tuple[bool, str, Process]]] = {}
     for process in processes:
         identity = identify(process)
-        owner = host.owner(process) if identity else None
+        owner = host.find_process_owner(process) if identity else None
         if identity and owner:
             sandboxed = identity.id != process.exe.rpartition("/")[2]
             key = (tuple(identity.services), identity[1:], owner.name, "" if sandboxed else process.exe)
             # A sandbox's own init comes last: it ends with what it started, and does not listen to TERM itself.
             init = process.exe == "/usr/bin/bwrap"
-            groups.setdefault(key, []).append((init, host.started(process), process))
+            groups.setdefault(key, []).append((init, host.format_start_time(process), process))
     found = []
     for (services, rest, user, _), members in sorted(groups.items()):
         members.sort()

@@ -13,15 +13,15 @@ import time
 from functools import partial
 from typing import Collection, Iterator, Sequence
 
-from ...system import ControlError, Host, Unseen, one_line
-from ...system.forked import Limits, run_apart
+from ...system import ControlError, Host, ObservationError, format_one_line
+from ...system.forked import WorkLimits, run_apart
 from ..base import Action
 from .request_hint import hints
 
 SHOWN = ("end", "remove", "quarantine")  # verbs of which users notice something
 LONGEST = 400  # characters
 PATIENCE = 4  # seconds for a desktop to answer
-APART = Limits(seconds=PATIENCE + 2, memory=0)
+APART = WorkLimits(seconds=PATIENCE + 2, memory=0)
 DESKTOPS_SECONDS = 15.0  # for all desktops: other runs wait for the host meanwhile
 _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
@@ -56,7 +56,7 @@ def with_hints(text: str, services: Collection[str], requests: bool) -> str:
 
 def cleaned(text: str) -> str:
     """A line of the text that cannot command a terminal, nor a desktop that knows markup."""
-    return one_line(text)[:LONGEST].translate(str.maketrans("<>&", "()+"))
+    return format_one_line(text)[:LONGEST].translate(str.maketrans("<>&", "()+"))
 
 
 def notify(host: Host, text: str, uid: int | None = None) -> None:
@@ -67,14 +67,14 @@ def notify(host: Host, text: str, uid: int | None = None) -> None:
     text = "\n".join(filter(None, map(cleaned, text.split("\n"))))
     lines = "\r\n".join(f"proscribe: {line}" for line in text.split("\n"))
     message = f"\r\n\r\n{lines}\r\n\r\n".encode("utf-8", "replace")
-    with contextlib.suppress(Unseen, ControlError):
+    with contextlib.suppress(ObservationError, ControlError):
         for name in terminals(host, uid):
             _write(host, name, message)
     end = time.monotonic() + DESKTOPS_SECONDS
-    with contextlib.suppress(Unseen, ControlError):
-        for name in host.list("/run/user"):
+    with contextlib.suppress(ObservationError, ControlError):
+        for name in host.list_directory("/run/user"):
             if name.isdigit() and uid in (None, int(name)) and time.monotonic() < end:
-                with contextlib.suppress(Unseen, ControlError):  # what is in there is that user's word
+                with contextlib.suppress(ObservationError, ControlError):  # what is in there is that user's word
                     run_apart(partial(_notify, host, int(name), f"/run/user/{name}/bus", text), APART)
 
 
@@ -82,12 +82,12 @@ def terminals(host: Host, uid: int | None = None) -> Iterator[str]:
     """The terminals of users (or of one) who let others write to them (mesg(1)), but for those that this run itself
     talks to.
     """
-    ours = {_terminal(host, pid) for pid in host.lineage()}
+    ours = {_terminal(host, pid) for pid in host.list_ancestor_pids()}
     for folder in ("/dev/pts", "/dev"):
-        for name in host.list(folder):
+        for name in host.list_directory(folder):
             if not name.isdigit() and not (folder == "/dev" and name[:3] == "tty" and name[3:].isdigit()):
                 continue
-            seen = host.stat(f"{folder}/{name}")
+            seen = host.find_entry(f"{folder}/{name}")
             if seen is None or not stat.S_ISCHR(seen.st_mode) or not seen.st_mode & stat.S_IWGRP:
                 continue
             if uid is not None and seen.st_uid != uid:
@@ -98,14 +98,14 @@ def terminals(host: Host, uid: int | None = None) -> Iterator[str]:
 
 def _terminal(host: Host, pid: int) -> int:
     """The device of a process's controlling terminal; 0 for none. Its number is split as in proc_pid_stat(5)."""
-    fields = (host.text(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
+    fields = (host.read_text(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
     number = int(fields[4]) if len(fields) > 4 else 0
     return os.makedev((number >> 8) & 0xFFF, (number & 0xFF) | ((number >> 12) & 0xFFF00)) if number else 0
 
 
 def _write(host: Host, path: str, message: bytes) -> None:
     folder, _, name = path.rpartition("/")
-    with contextlib.suppress(OSError), host.directory(folder) as directory:
+    with contextlib.suppress(OSError), host.open_directory(folder) as directory:
         descriptor = os.open(name, _FLAGS, dir_fd=directory)
         try:
             if stat.S_ISCHR(os.fstat(descriptor).st_mode):
@@ -116,7 +116,7 @@ def _write(host: Host, path: str, message: bytes) -> None:
 
 def _notify(host: Host, uid: int, bus: str, text: str) -> None:
     """A note by the desktop's own service, asked on the user's own bus as that user (Desktop Notifications 1.2)."""
-    if not host.stat(bus):
+    if not host.find_entry(bus):
         return
     where = ("org.freedesktop.Notifications", "/org/freedesktop/Notifications", "org.freedesktop.Notifications")
     words = [
@@ -130,4 +130,4 @@ def _notify(host: Host, uid: int, bus: str, text: str) -> None:
     ]
     content = ["susssasa{sv}i", "proscribe", "0", "dialog-information", "Restricted software", text, "0", "0", "-1"]
     with contextlib.suppress(ControlError):
-        host.run([*words, *content], user=host.account(uid), timeout=PATIENCE + 1)
+        host.run_command([*words, *content], user=host.find_account(uid), timeout=PATIENCE + 1)

@@ -155,7 +155,7 @@ def unclear(seen: Sequence[ObservedPlace]) -> str:
 
 def _packaged(host: Host, plan: Plan, known: Sequence[Place]) -> tuple[Sequence[Finding], str]:
     """What keeps the policy from packaged browsers, and what could not be checked."""
-    if not any(host.stat(folder) is not None for folder in PACKAGERS):
+    if not any(host.find_entry(folder) is not None for folder in PACKAGERS):
         return (), ""
     from . import packaged
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from ...system import ControlError, Host, Unseen
+from ...system import ControlError, Host, ObservationError
 from .places import Place
 
 SETTING = "general.config.sandbox_enabled"
@@ -21,10 +21,10 @@ def unsandboxed(host: Host, places: Sequence[Place]) -> str:
     folders: dict[str, None] = {}
     for place in places:
         for path in place.paths if place.family == "firefox" else ():
-            if host.stat(path) is not None:
-                installation = host.target(path).rpartition("/")[0]
+            if host.find_entry(path) is not None:
+                installation = host.resolve_link(path).rpartition("/")[0]
                 folders.update(dict.fromkeys([*(f"{installation}/{name}" for name in BELOW), *SHARED]))
-    files = (f"{folder}/{name}" for folder in folders for name in host.list(folder) if name.endswith(".js"))
+    files = (f"{folder}/{name}" for folder in folders for name in host.list_directory(folder) if name.endswith(".js"))
     found = [path for path in files if _without_sandbox(host, path)]
     return (
         f"{found[0]} has Firefox run a script without a sandbox ({SETTING}), which may undo any policy" if found else ""
@@ -33,7 +33,7 @@ def unsandboxed(host: Host, places: Sequence[Place]) -> str:
 
 def _without_sandbox(host: Host, path: str) -> bool:
     try:
-        lines = host.head(path, MOST).decode("utf-8", "replace").splitlines()
-    except (ControlError, Unseen):
+        lines = host.read_head(path, MOST).decode("utf-8", "replace").splitlines()
+    except (ControlError, ObservationError):
         return False  # Firefox, which runs as its user, reads it no more than root does
     return any(SETTING in line and "false" in line and not line.lstrip().startswith("//") for line in lines)

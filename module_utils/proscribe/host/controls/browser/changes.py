@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
-from ...system import ControlError, Host, Unseen
+from ...system import ControlError, Host, ObservationError
 from ..base import Action, Changes
 from . import chromium_changes, firefox_changes, forks
 from .other_controls import make_desired
@@ -57,8 +57,8 @@ def _missing(host: Host, place: Place) -> bool:
     """Whether no browser that reads a place is where the package systems put it. What cannot be seen may be there."""
     where = [*place.paths, *(f"{FLATPAKS}/{id_}" for id_ in place.flatpaks), *(f"/snap/{name}" for name in place.snaps)]
     try:
-        return bool(place.paths) and all(host.stat(path) is None for path in where)
-    except Unseen:
+        return bool(place.paths) and all(host.find_entry(path) is None for path in where)
+    except ObservationError:
         return False
 
 
@@ -66,7 +66,7 @@ def lift(host: Host, plan: Plan) -> Changes:
     """The changes that take Proscribe's policies away and give back what the organisation had, whatever the plan."""
     everywhere = [*places(host, plan, everywhere=True), *forks.earlier_places(host)]
     parts = [_at(place, functools.partial(LANGUAGES[place.family].lift, host, place)) for place in everywhere]
-    if host.traces(forks.REMEMBERED):
+    if host.has_traces(forks.REMEMBERED):
         forget = functools.partial(_forget, host, plan)
         parts.append(Changes([Action("delete", forks.REMEMBERED, forget)]))
     return _together(parts)
@@ -76,7 +76,7 @@ def _at(place: Place, ask: Callable[[], Changes]) -> Changes:
     """The changes of one place; where it cannot be observed, an action that fails with the reason."""
     try:
         return ask()
-    except (ControlError, Unseen) as error:
+    except (ControlError, ObservationError) as error:
         return Changes([Action("observe", place.path, functools.partial(_fail, str(error)))])
 
 
@@ -91,8 +91,8 @@ def _together(parts: Iterable[Changes]) -> Changes:
 
 
 def _remember(host: Host, remembered: str) -> None:
-    if host.text(forks.REMEMBERED) != remembered:
-        host.write(forks.REMEMBERED, remembered, 0o600)
+    if host.read_text(forks.REMEMBERED) != remembered:
+        host.write_file(forks.REMEMBERED, remembered, 0o600)
 
 
 def _after(remember: Callable[[], None], part: Changes) -> Changes:
@@ -107,8 +107,8 @@ def _after(remember: Callable[[], None], part: Changes) -> Changes:
 
 def _forget(host: Host, plan: Plan) -> None:
     """Forget the places of forks. Raises ControlError as long as one still has a file of Proscribe's."""
-    left = [place.path for place in forks.earlier_places(host) if host.stat(place.path) is not None]
+    left = [place.path for place in forks.earlier_places(host) if host.find_entry(place.path) is not None]
     known = {place.path for place in places(host, plan, everywhere=True)}
     if remaining := [path for path in left if path not in known]:
         raise ControlError(f"{remaining[0]} is still there")
-    host.delete(forks.REMEMBERED)
+    host.delete_file(forks.REMEMBERED)

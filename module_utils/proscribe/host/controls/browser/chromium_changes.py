@@ -23,7 +23,7 @@ def enforce(host: Host, place: Place, rules: Rules) -> Changes:
     rendered = folder.rendered
     actions = _deletions(host, folder, own=rendered is None)
     if rendered is not None and (folder.content != rendered or folder.faults.file):
-        write = functools.partial(host.write, place.path, rendered)
+        write = functools.partial(host.write_file, place.path, rendered)
         actions.append(Action("write", place.path, write, _before(folder), _text(rendered)))
     reasons = (
         *folder.faults.directories,
@@ -45,10 +45,10 @@ def _deletions(host: Host, folder: Folder, own: bool) -> list[Action]:
     found = [(name, "") for name in folder.backups]
     if own and folder.own is not None:
         found.append((folder.own_name, _before(folder)))
-    elif own and not found and host.stat(folder.place.path) is None and host.traces(folder.place.path):
+    elif own and not found and host.find_entry(folder.place.path) is None and host.has_traces(folder.place.path):
         found.append((folder.own_name, ""))  # what was made for a file that a kill kept from coming
     paths = [(f"{folder.directory}/{name}", before) for name, before in found]
-    return [Action("delete", path, functools.partial(host.delete, path), before) for path, before in paths]
+    return [Action("delete", path, functools.partial(host.delete_file, path), before) for path, before in paths]
 
 
 def _before(folder: Folder) -> str:

@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from ....base.tuples import NamedTuple
-from ...system import ControlError, Host, Unseen
+from ...system import ControlError, Host, ObservationError
 from .chromium_json import parse
 from .observed import changeable, secret
 
@@ -31,8 +31,8 @@ def check_file(host: Host, path: str, seen: os.stat_result) -> tuple[File, bytes
     name = path.rpartition("/")[2]
     try:
         loose = changeable(host, path, seen)
-        content = host.read(path)
-    except Unseen as unseen:
+        content = host.read_file(path)
+    except ObservationError as unseen:
         odd = "" if secret(host, path, seen) else str(unseen)  # some users may read what this one may not
         return File(name, {}, "not readable for users", hidden=True, odd=odd), None
     except ControlError as error:

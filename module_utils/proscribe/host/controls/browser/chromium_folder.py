@@ -63,14 +63,14 @@ class Folder:
         self.foreign: list[File] = []
         self.odd: list[str] = []
         self.backups: list[str] = []
-        for name in host.list(self.directory):
+        for name in host.list_directory(self.directory):
             self._sort(host, name)
         self._fit = self._fitted()
         self.expected = self._expected()
 
     def _sort(self, host: Host, name: str) -> None:
         path = f"{self.directory}/{name}"
-        seen = host.stat(path)
+        seen = host.find_entry(path)
         if seen is None or stat.S_ISDIR(seen.st_mode):
             return
         file, content = check_file(host, path, seen)

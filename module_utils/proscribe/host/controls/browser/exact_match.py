@@ -5,7 +5,7 @@ Most files are. What differs is for the files that know the whole language, whic
 
 from __future__ import annotations
 
-from ...system import ControlError, Host, Unseen
+from ...system import ControlError, Host, ObservationError
 from . import firefox_preferences
 from .desired import LANGUAGES, Desired
 from .observed import Observed, faults, lost
@@ -19,7 +19,7 @@ def check(host: Host, place: Place, desired: Desired) -> Observed:
     content = firefox_preferences.render(REMOTE_DEBUGGING in desired.closed)
     try:
         beside = firefox_preferences.check(host, place, content)
-    except Unseen as unseen:
+    except ObservationError as unseen:
         if content is None or observed.unseen:
             return observed
         if observed.complete:
@@ -37,7 +37,7 @@ def _check_policy(host: Host, place: Place, desired: Desired) -> Observed:
     try:
         if (_is_whole_folder if of_chromium else _is_whole_file)(host, place, content):
             return Observed(complete=True)
-    except Unseen as unseen:
+    except ObservationError as unseen:
         return Observed(unseen=str(unseen))
     except ControlError as error:
         rules = desired.of(place)
@@ -54,12 +54,12 @@ def _check_policy(host: Host, place: Place, desired: Desired) -> Observed:
 
 def _is_whole_folder(host: Host, place: Place, content: bytes | None) -> bool:
     directory, _, own = place.path.rpartition("/")
-    if host.list(directory) != ([] if content is None else [own]) or any(faults(host, place.path)[:2]):
+    if host.list_directory(directory) != ([] if content is None else [own]) or any(faults(host, place.path)[:2]):
         return False
-    return content is None or host.read(place.path) == content
+    return content is None or host.read_file(place.path) == content
 
 
 def _is_whole_file(host: Host, place: Place, content: bytes | None) -> bool:
-    if host.read(place.path) != content or any(host.stat(path) is not None for path in place.fallbacks):
+    if host.read_file(place.path) != content or any(host.find_entry(path) is not None for path in place.fallbacks):
         return False
     return not any(faults(host, place.path)[:2])

@@ -56,12 +56,12 @@ def _write(host: Host, file: PolicyFile) -> None:
     original = file.original_to_keep()
     during, after = file.note_to_keep()
     if original is not None and original != file.original:
-        host.write(file.original_path, original, PRIVATE)
-    host.write(file.note_path, _note(during), PRIVATE)
-    host.write(file.place.path, render(file.expected or {}))
-    host.write(file.note_path, _note(after), PRIVATE)
+        host.write_file(file.original_path, original, PRIVATE)
+    host.write_file(file.note_path, _note(during), PRIVATE)
+    host.write_file(file.place.path, render(file.expected or {}))
+    host.write_file(file.note_path, _note(after), PRIVATE)
     if original is None and file.original is not None:
-        host.delete(file.original_path)
+        host.delete_file(file.original_path)
 
 
 def _note(note: Note) -> str:
@@ -72,24 +72,26 @@ def _give_back(host: Host, file: PolicyFile) -> list[Action]:
     """Undo the merge. A file that is the organisation's alone stays as it is; what Proscribe remembered goes."""
     path = file.place.path
     original = file.original_to_keep()
-    remembered = [stored for stored in (file.original_path, file.note_path) if host.traces(stored)]
+    remembered = [stored for stored in (file.original_path, file.note_path) if host.has_traces(stored)]
     if not file.ours or (file.seen is None and original is None):
-        if host.unfinished(path) or (file.seen is None and host.traces(path)):  # what a kill left of a write
+        if host.has_unfinished_write(path) or (
+            file.seen is None and host.has_traces(path)
+        ):  # what a kill left of a write
             remembered.insert(0, path)
-        clear = functools.partial(host.clear, path)
+        clear = functools.partial(host.clear_unfinished_write, path)
         return [
-            Action("delete", stored, clear if stored == path else functools.partial(host.delete, stored))
+            Action("delete", stored, clear if stored == path else functools.partial(host.delete_file, stored))
             for stored in remembered
         ]
 
     def give_back() -> None:
         if original is None:
-            host.delete(path)
+            host.delete_file(path)
         else:
             note = file.note or Note({}, [], 0o644)
-            host.write(path, original, note.mode, note.owner, None if file.edited else note.modified)
+            host.write_file(path, original, note.mode, note.owner, None if file.edited else note.modified)
         for stored in remembered:
-            host.delete(stored)
+            host.delete_file(stored)
 
     verb = "delete" if original is None else "restore"
     return [Action(verb, path, give_back, _text(file.content), _text(original))]

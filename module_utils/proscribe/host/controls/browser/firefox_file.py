@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ....base.json_text import parse_json
 from ....base.tuples import NamedTuple
-from ...system import SIGNED, STATE_DIRECTORY, ControlError, Host, Unseen
+from ...system import SIGNATURE, STATE_DIRECTORY, ControlError, Host, ObservationError
 from ..policy_tables import list_in, same, table_in
 from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, NAMED
 from .extension_settings import closes as closes_proxies
@@ -62,13 +62,13 @@ class PolicyFile:
         stored = STATE_DIRECTORY + "/browser/" + place.path.strip("/").replace("/", "-")
         self.original_path, self.note_path = stored + ".original", stored + ".note"
         self.faults = faults(host, place.path)
-        self.seen = host.stat(place.path)
+        self.seen = host.find_entry(place.path)
         self.content: bytes | None = None
         self.document: Policies | None = None
         self.lost = ""  # why Firefox takes nothing from it
         self.blocker = ""  # why Proscribe leaves it alone
         self._read(host)
-        self.marked = MARK in (self.document or {}) or SIGNED.encode() in (self.content or b"")
+        self.marked = MARK in (self.document or {}) or SIGNATURE.encode() in (self.content or b"")
         self.empty = not (self.content or b"").strip()
         self.unclear = ""  # why it is unknown whose is what
         self.original: bytes | None = None
@@ -78,7 +78,7 @@ class PolicyFile:
             self.blocker = f"it is the organisation's, and {self.lost}: correct or remove it"
         try:
             self._remember(host)
-        except (Unseen, ControlError) as why:
+        except (ObservationError, ControlError) as why:
             self.unclear = str(why)
         self.edited, self.base = self._base()
         self.listed = lists(rules, self._blocked_by(self.base))
@@ -92,9 +92,9 @@ class PolicyFile:
         if stat.S_ISLNK(self.seen.st_mode):
             self.blocker = "a link is in its place: put a file there instead"
         try:
-            self.content = host.read(self.place.path)
+            self.content = host.read_file(self.place.path)
             self.document = parse(self.content or b"")
-        except Unseen:
+        except ObservationError:
             self.lost = "not readable for users"
         except ControlError as error:
             self.lost = self.blocker = str(error)
@@ -107,16 +107,16 @@ class PolicyFile:
         """The policies of Firefox's own installation, which a file below /etc hides."""
         for path in self.place.fallbacks:
             try:
-                content = host.read(path)
+                content = host.read_file(path)
                 if content is not None:
                     return parse(content)
-            except (ValueError, ControlError, Unseen):
+            except (ValueError, ControlError, ObservationError):
                 return {}  # Firefox takes nothing from it either
         return {}
 
     def _remember(self, host: Host) -> None:
-        note = host.read(self.note_path)
-        self.original = host.read(self.original_path)
+        note = host.read_file(self.note_path)
+        self.original = host.read_file(self.original_path)
         try:
             self.note = Note(**parse_json(note)) if note is not None else None
         except (ValueError, TypeError):

@@ -11,7 +11,7 @@ import functools
 from typing import TYPE_CHECKING, Sequence
 
 from ....base.tuples import NamedTuple
-from ...system import SIGNED, WRITTEN_BY, ControlError, Host, Unseen
+from ...system import SIGNATURE, WRITTEN_BY, ControlError, Host, ObservationError
 from .observed import Observed, faults
 from .places import Place
 from .rendering import Rules
@@ -52,9 +52,9 @@ def check(host: Host, place: Place, content: bytes | None) -> Faults:
     path = find_path(place)
     if not path:
         return Faults()
-    current = host.read(path)
+    current = host.read_file(path)
     if content is None:
-        ours = current is not None and SIGNED.encode() in current
+        ours = current is not None and SIGNATURE.encode() in current
         return Faults(f"{path} is not in the plan any more") if ours else Faults()
     file, directories, _ = faults(host, path)
     own = f"{path}: {file[0]}" if file else ""
@@ -66,12 +66,12 @@ def check(host: Host, place: Place, content: bytes | None) -> Faults:
 def _explain_other_file(host: Host, path: str) -> str:
     """Return which file of the organisation has the same preference: of two, the one that is read first is locked."""
     folder = path.rpartition("/")[0]
-    for name in host.list(folder):
+    for name in host.list_directory(folder):
         if name.endswith(".js") and name != OWN:
             try:
-                if NO_REMOTE_CONTROL.encode() in host.head(f"{folder}/{name}", MOST):
+                if NO_REMOTE_CONTROL.encode() in host.read_head(f"{folder}/{name}", MOST):
                     return f"{folder}/{name} has the preference {NO_REMOTE_CONTROL}, too: remove it there"
-            except (ControlError, Unseen):
+            except (ControlError, ObservationError):
                 continue  # Firefox, which runs as its user, reads it no more than root does
     return ""
 
@@ -92,12 +92,14 @@ def list_changes(host: Host, place: Place, rules: Rules) -> Changes:
     path, content = find_path(place), render(REMOTE_DEBUGGING in dict(rules.settings))
     found = check(host, place, content)
     refused = [Refusal(rule(REMOTE_DEBUGGING), path, reason) for reason in found.others]
-    before = ((host.read(path) if found.own else None) or b"").decode("utf-8", "replace")
+    before = ((host.read_file(path) if found.own else None) or b"").decode("utf-8", "replace")
     if found.own and content is not None:
-        write = functools.partial(host.write, path, content)
+        write = functools.partial(host.write_file, path, content)
         return Changes([Action("write", path, write, before, content.decode())], refused)
     if found.own:
-        return Changes([Action("delete", path, functools.partial(host.delete, path), before)])
-    if path and content is None and host.stat(path) is None and host.traces(path):  # what a kill left of a write
-        return Changes([Action("delete", path, functools.partial(host.clear, path))])
+        return Changes([Action("delete", path, functools.partial(host.delete_file, path), before)])
+    if (
+        path and content is None and host.find_entry(path) is None and host.has_traces(path)
+    ):  # what a kill left of a write
+        return Changes([Action("delete", path, functools.partial(host.clear_unfinished_write, path))])
     return Changes((), refused)

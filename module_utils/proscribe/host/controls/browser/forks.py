@@ -14,7 +14,7 @@ from typing import Iterator, Mapping, Sequence
 from ....base.json_text import format_json, parse_json
 from ....base.patterns import MULTILINE, compile_pattern
 from ....base.tuples import NamedTuple
-from ...system import STATE_DIRECTORY, ControlError, Host, Unseen
+from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError
 from .places import OWN_FILE, Place
 
 REMEMBERED = STATE_DIRECTORY + "/browser/forks.json"
@@ -86,22 +86,22 @@ def earlier_places(host: Host) -> list[Place]:
 
 def _earlier(host: Host) -> Mapping[str, list[object]]:
     try:
-        noted = parse_json(host.read(REMEMBERED) or b"{}")
+        noted = parse_json(host.read_file(REMEMBERED) or b"{}")
         return {str(key): [int(fact[0]), int(fact[1]), str(fact[2])] for key, fact in noted.items()}
-    except (Unseen, ControlError, ValueError, TypeError, AttributeError, IndexError):
+    except (ObservationError, ControlError, ValueError, TypeError, AttributeError, IndexError):
         return {}  # it only saves time
 
 
 def _openers(host: Host) -> Iterator[tuple[str, str]]:
     """The programs that open web addresses: the name of their desktop entry, and the file that is run."""
     for folder in ENTRIES:
-        for name in host.list(folder):
+        for name in host.list_directory(folder):
             if name.endswith(".desktop"):
                 try:
-                    text = host.text(f"{folder}/{name}") or ""
+                    text = host.read_text(f"{folder}/{name}") or ""
                     if "x-scheme-handler/http" in text and _OPENS_WEB.search(text) and (command := _EXEC.search(text)):
                         yield name[: -len(".desktop")], _program(host, command[1])
-                except (Unseen, ControlError, ValueError):
+                except (ObservationError, ControlError, ValueError):
                     continue  # no desktop would start it either
 
 
@@ -113,7 +113,7 @@ def _program(host: Host, command: str) -> str:
     if not words:
         raise ValueError("no command")
     places = [words[0]] if words[0].startswith("/") else [f"{folder}/{words[0]}" for folder in PATH]
-    return next((host.target(place) for place in places if host.stat(place) is not None), words[0])
+    return next((host.resolve_link(place) for place in places if host.find_entry(place) is not None), words[0])
 
 
 def _binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -121,31 +121,31 @@ def _binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_result]]:
     nobody but root writes: a policy folder that a user's file names is not made.
     """
     for path in dict.fromkeys([target, *_led_to(host, target)]):
-        seen = host.stat(path)
+        seen = host.find_entry(path)
         if seen is None or not stat.S_ISREG(seen.st_mode) or not seen.st_mode & 0o111 or seen.st_size < LEAST:
             continue
-        if not host.others(path, seen):
+        if not host.describe_write_access(path, seen):
             yield path, seen
 
 
 def _led_to(host: Host, target: str) -> Iterator[str]:
-    seen = host.stat(target)
+    seen = host.find_entry(target)
     if seen is None or not stat.S_ISREG(seen.st_mode) or seen.st_size >= LEAST:
         return
     folder = target.rpartition("/")[0]
-    named = [found.decode().rstrip("/.") for found in host.search(target, _PROGRAMS)]
+    named = [found.decode().rstrip("/.") for found in host.search_file(target, _PROGRAMS)]
     # Scripts of distributions put the name together: LIBDIR=/usr/lib/$APPNAME.
     usual = [f"{lib}/{target.rpartition('/')[2]}" for lib in ("/usr/lib", "/usr/lib64", "/opt")]
     for place in [*named, *(usual if folder in PATH else [folder])]:
         yield place
-        yield from (f"{place}/{name}" for name in host.list(place))
+        yield from (f"{place}/{name}" for name in host.list_directory(place))
 
 
 def _policies(host: Host, binary: str) -> str:
     """The folder of a binary's policies; "" where none is found, or more than one."""
     try:
-        found = {match.decode() for match in host.search(binary, _POLICIES)}
-    except (Unseen, ControlError):
+        found = {match.decode() for match in host.search_file(binary, _POLICIES)}
+    except (ObservationError, ControlError):
         return ""
     found = {path for path in found if ".." not in path and "//" not in path}
     return found.pop() if len(found) == 1 else ""

@@ -22,6 +22,6 @@ UNREAD: Mapping[str, tuple[str, str]] = {
 def find_unread(host: Host) -> Iterator[Finding]:
     """Each such file or folder that is there. It is no violation: the ban does not depend on it."""
     for path, (instead, browser) in UNREAD.items():
-        if host.stat(path) is not None:
+        if host.find_entry(path) is not None:
             name = path.rpartition("/")[2]
             yield Finding("policy", name, browser, path=path, detail=f"without effect: {browser} reads {instead}")

@@ -84,9 +84,9 @@ def faults(host: Host, path: str) -> Faults:
     readable = True
     owner = _owner(host)
     for step, directory in leading_to(host, path):
-        if directory.st_uid == owner and directory.st_mode & 0o027 == 0o005 and not host.acl(step):
+        if directory.st_uid == owner and directory.st_mode & 0o027 == 0o005 and not host.read_acl(step):
             continue  # nearly all
-        others, unread = host.others(step, directory), _unread(host, step, directory, 0o005)
+        others, unread = host.describe_write_access(step, directory), _unread(host, step, directory, 0o005)
         readable = readable and not unread
         through_link = "" if path.startswith(f"{step}/") else "a link leads through it: put a directory there instead"
         if others:
@@ -95,7 +95,7 @@ def faults(host: Host, path: str) -> Faults:
         elif unread:
             remedy = through_link or _remedy(unread, "chmod 755")
             directories.append(f"{step} cannot be read by users ({unread}): {remedy}")
-    seen = host.stat(path)
+    seen = host.find_entry(path)
     if seen is None:
         return Faults([], directories, readable)
     if stat.S_ISLNK(seen.st_mode):
@@ -105,7 +105,7 @@ def faults(host: Host, path: str) -> Faults:
     wrong = []
     if seen.st_uid != owner or stat.S_IMODE(seen.st_mode) != FILE_MODE:
         wrong.append(f"{describe_rights(seen)} instead of root's with mode 644")
-    elif host.acl(path) and (others := host.others(path, seen) or _unread(host, path, seen, 0o004)):
+    elif host.read_acl(path) and (others := host.describe_write_access(path, seen) or _unread(host, path, seen, 0o004)):
         wrong.append(f"{others} beside its mode")
     return Faults(wrong, directories, readable and not _unread(host, path, seen, 0o004))
 
@@ -119,9 +119,9 @@ def leading_to(host: Host, path: str) -> list[tuple[str, os.stat_result]]:
     while ahead:
         step = ahead.pop(0)
         while step and step not in found:
-            seen = found[step] = host.stat(step)
+            seen = found[step] = host.find_entry(step)
             if seen is not None and stat.S_ISLNK(seen.st_mode):
-                ahead.append(host.target(step))
+                ahead.append(host.resolve_link(step))
             step = step.rpartition("/")[0]
     return [(step, seen) for step, seen in found.items() if seen is not None and stat.S_ISDIR(seen.st_mode)]
 
@@ -131,13 +131,13 @@ def changeable(host: Host, path: str, seen: os.stat_result) -> str:
     if stat.S_ISLNK(seen.st_mode):
         if seen.st_uid != _owner(host):
             return f"is a link that others can change ({describe_rights(seen)})"
-        to = host.target(path)
+        to = host.resolve_link(path)
         for step, directory in leading_to(host, to):
-            if others := host.others(step, directory):
+            if others := host.describe_write_access(step, directory):
                 return f"is a link to {to}, and {step} can be changed by others ({others})"
-        target = host.stat(to)
+        target = host.find_entry(to)
         return changeable(host, to, target) if target is not None and not stat.S_ISLNK(target.st_mode) else ""
-    others = host.others(path, seen)
+    others = host.describe_write_access(path, seen)
     return f"can be changed by others ({others}): {_remedy(others, 'chown root, chmod 644')}" if others else ""
 
 
@@ -163,4 +163,4 @@ def _unread(host: Host, path: str, seen: os.stat_result, needed: int) -> str:
 
 def _acl(host: Host, path: str) -> list[int]:
     """What an ACL lets each user and group do that it names, as in a mode."""
-    return list_acl_rights(host.acl(path), (ACL_USER, ACL_OWNING_GROUP, ACL_NAMED_GROUP))
+    return list_acl_rights(host.read_acl(path), (ACL_USER, ACL_OWNING_GROUP, ACL_NAMED_GROUP))

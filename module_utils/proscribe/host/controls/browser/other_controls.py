@@ -11,7 +11,7 @@ import functools
 from typing import TYPE_CHECKING, AbstractSet, Callable
 
 from ....model.plan import RESTRICTED_MODES
-from ...system import ControlError, Host, Unseen
+from ...system import ControlError, Host, ObservationError
 from ..dns.desired import covering, of_plan
 from .desired import Desired
 from .name_closing import ALONE, OPEN, WITH_ALL_BELOW
@@ -91,5 +91,5 @@ def _measure_backend(host: Host, plan: Plan) -> int:
     section = plan["controls"]["dns"]
     try:
         return ALONE if choose(host, section["settings"]).name == HOSTS else WITH_ALL_BELOW
-    except (ControlError, Unseen):  # reported by dns, which closes nothing here as far as is known
+    except (ControlError, ObservationError):  # reported by dns, which closes nothing here as far as is known
         return OPEN

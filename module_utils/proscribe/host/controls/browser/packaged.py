@@ -14,9 +14,9 @@ from typing import Iterator, Sequence
 from ....base.patterns import MULTILINE, compile_pattern
 from ....base.tuples import NamedTuple
 from ....model.finding import Finding
-from ...system import ControlError, Host, Unseen, User
-from ...system.budget import Budget
-from ...system.forked import each
+from ...system import ControlError, Host, ObservationError, User
+from ...system.budget import ReadBudget
+from ...system.forked import run_each_apart
 from .places import OWN_EXTENSION, PACKAGERS, Place
 from .running import Seen
 
@@ -47,16 +47,16 @@ def check_packaged(host: Host, places: Sequence[Place], others: Sequence[Place])
     """
     findings: list[Finding] = []
     unseen: list[str] = []
-    for root in [None, *(user for user in host.users() if user.uid == 0)]:
+    for root in [None, *(user for user in host.list_users() if user.uid == 0)]:
         found, reasons = _found(host, places, others, root)
         findings += found
         unseen += reasons
 
     def of_user(user: User) -> Iterator[tuple[list[Finding], list[str]]]:
-        host.budget = Budget()
+        host.budget = ReadBudget()
         yield _found(host, places, others, user)
 
-    for user, parts, why in each([user for user in host.users() if user.uid], of_user):
+    for user, parts, why in run_each_apart([user for user in host.list_users() if user.uid], of_user):
         for rows, its in parts:
             findings += [Finding(*row) for row in rows]
             unseen += its
@@ -87,8 +87,8 @@ def _installations(host: Host, user: User | None, unseen: list[str]) -> Iterator
     """Whatever is odd in a home is unseen there, and hides nothing of anybody else."""
     for folder, whose in [(SYSTEM, None), *([(user.home + PERSONAL, user)] if user else [])]:
         try:
-            yield Installation(folder, whose, frozenset(host.list(folder + "/app")))
-        except (Unseen, ControlError) as error:
+            yield Installation(folder, whose, frozenset(host.list_directory(folder + "/app")))
+        except (ObservationError, ControlError) as error:
             unseen.append(str(error))
 
 
@@ -113,7 +113,7 @@ def _flatpak(
 def _noting(unseen: list[str]) -> Iterator[None]:
     try:
         yield
-    except (Unseen, ControlError) as error:
+    except (ObservationError, ControlError) as error:
         unseen.append(str(error))
 
 
@@ -122,12 +122,12 @@ def _links(host: Host, place: Place, id_: str) -> Iterator[Finding]:
     step = ""
     for name in place.path.split("/")[1:]:
         step += "/" + name
-        seen = host.stat(step)
+        seen = host.find_entry(step)
         if seen is None or not stat.S_ISLNK(seen.st_mode):
             continue
         if step == place.path:
             yield _finding(place, id_, "system", step, "it is a link, which the flatpak does not take over")
-        elif not place.path.startswith(SYSTEM) and not (target := host.target(step)).startswith("/etc/"):
+        elif not place.path.startswith(SYSTEM) and not (target := host.resolve_link(step)).startswith("/etc/"):
             yield _finding(place, id_, "system", step, f"it leads to {target}, which the flatpak does not see")
             return
 
@@ -146,7 +146,7 @@ class Permissions:
     ) -> Iterator[Finding]:
         """Where it does not: once for the system, or for each user whose overrides are why."""
         granted = {"host-etc": True}  # a user's own copy says so, or is another application
-        if self.own and (text := self.host.text(self.own)) is not None:
+        if self.own and (text := self.host.read_text(self.own)) is not None:
             granted = applied({}, text)
         shared = [f"{SYSTEM}/overrides/{name}" for name in ("global", self.id)]
         of_all, culprit = self._after(granted, shared)
@@ -164,7 +164,7 @@ class Permissions:
         culprit = ""
         for path in files:
             before = sees_etc(granted)
-            granted = applied(granted, self.host.text(path) or "")
+            granted = applied(granted, self.host.read_text(path) or "")
             if before and not sees_etc(granted):
                 culprit = path
             elif sees_etc(granted):
@@ -202,7 +202,7 @@ def _extensions(host: Host, place: Place, id_: str, user: Installation) -> Itera
     ours = place.path[len(SYSTEM) :].split("/")[2]
     point = ours[: -len(OWN_EXTENSION)] if ours.endswith(OWN_EXTENSION) else ""  # else the point takes one only
     for kind in ("extension", "runtime"):
-        for name in host.list(f"{user.folder}/{kind}"):
+        for name in host.list_directory(f"{user.folder}/{kind}"):
             path = f"{user.folder}/{kind}/{name}"
             if name in (ours, point):
                 yield _finding(place, id_, user.scope, path, f"the flatpak takes it instead of {place.path}")
@@ -211,25 +211,27 @@ def _extensions(host: Host, place: Place, id_: str, user: Installation) -> Itera
 
 
 def _has_policies(host: Host, extension: str) -> bool:
-    for arch in host.list(extension):
-        for branch in host.list(f"{extension}/{arch}"):
+    for arch in host.list_directory(extension):
+        for branch in host.list_directory(f"{extension}/{arch}"):
             folder = f"{extension}/{arch}/{branch}"
-            deployed = host.list(folder)
-            if "policies" in deployed or any("policies" in host.list(f"{folder}/{one}/files") for one in deployed):
+            deployed = host.list_directory(folder)
+            if "policies" in deployed or any(
+                "policies" in host.list_directory(f"{folder}/{one}/files") for one in deployed
+            ):
                 return True
     return False
 
 
 def _snap_is_here(host: Host, name: str) -> bool:
-    return any(host.stat(f"{folder}/{name}") is not None for folder in SNAPS)
+    return any(host.find_entry(f"{folder}/{name}") is not None for folder in SNAPS)
 
 
 def _snap(host: Host, place: Place, name: str, unseen: list[str]) -> Iterator[Finding]:
     """The profile of a snap names what its connected plugs open."""
-    profiles = [f"{PROFILES}/{one}" for one in host.list(PROFILES) if one.startswith(f"snap.{name}.")]
+    profiles = [f"{PROFILES}/{one}" for one in host.list_directory(PROFILES) if one.startswith(f"snap.{name}.")]
     folder = place.path.rpartition("/")[0] + "/"
     with _noting(unseen):
-        texts = [host.text(profile) or "" for profile in profiles]
+        texts = [host.read_text(profile) or "" for profile in profiles]
         if any(folder.startswith(opened.rstrip("/") + "/") for text in texts for opened in _OPENED.findall(text)):
             return
         ask = f"snap connections {name}"

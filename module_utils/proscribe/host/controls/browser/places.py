@@ -43,7 +43,7 @@ class Place(NamedTuple):
     def there(self, host: Host) -> bool:
         """Whether a browser that reads it is installed for the whole host; one in a home is not searched for."""
         packed = [f"{APPS}/{id_}" for id_ in self.flatpaks] + [f"/snap/{name}" for name in self.snaps]
-        return any(host.stat(path) is not None for path in (*self.paths, *packed))
+        return any(host.find_entry(path) is not None for path in (*self.paths, *packed))
 
     @property
     def sites(self) -> bool:
@@ -62,6 +62,6 @@ def places(host: Host, plan: Plan, everywhere: bool = False) -> list[Place]:
             path = path.replace(hole, filling)
         lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
         place = Place(entry["id"], entry["family"], path, **lists)
-        if everywhere or not place.present or any(host.stat(one) is not None for one in place.present):
+        if everywhere or not place.present or any(host.find_entry(one) is not None for one in place.present):
             found.append(place)
     return found

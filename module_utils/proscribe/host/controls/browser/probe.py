@@ -1,6 +1,6 @@
 """A probe of the effect itself, on request only: does a browser of this host open a name that it has to refuse?
 
-Each browser is started without a window, as a transient user (system/transient_user.py), with a profile of its own. All
+Each browser is started without a window, as a transient user (system/make_transient_user.py), with a profile of its own. All
 names lead to a listener on this host, so that nothing leaves it: neither the refused name, nor the one beside it, which
 shows whether the browser works at all. This is the one observation that writes: the home of that user, which is gone
 afterwards.
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict, judge_rule
-from ...system import ControlError, Host, Unseen
+from ...system import ControlError, Host, ObservationError
 from ...system.listener import Listener
-from ...system.transient_user import TransientUser, transient_user
+from ...system.transient_user import TransientUser, make_transient_user
 from . import forks
 from .chromium_folder import Folder
 from .forks import PATH
@@ -94,29 +94,29 @@ def packed(host: Host, plan: Plan) -> Iterator[Candidate]:
     for place in places(host, plan):
         if place.sites:
             rooms = [f"/var/lib/flatpak/app/{id_}" for id_ in place.flatpaks] + [f"/snap/{id_}" for id_ in place.snaps]
-            yield from (Candidate(place, room) for room in rooms if host.stat(room) is not None)
+            yield from (Candidate(place, room) for room in rooms if host.find_entry(room) is not None)
 
 
 def _program(host: Host, path: str) -> str:
     """The file that a path leads to, if it is a program that only root can change; "" if not."""
     try:
-        target = host.target(path)
-        seen = host.stat(target)
-    except (Unseen, ControlError):
+        target = host.resolve_link(path)
+        seen = host.find_entry(target)
+    except (ObservationError, ControlError):
         return ""
     if seen is None or not stat.S_ISREG(seen.st_mode) or not seen.st_mode & 0o001 or target.startswith(PACKED):
         return ""
-    return "" if host.others(target, seen) else target
+    return "" if host.describe_write_access(target, seen) else target
 
 
 def start(host: Host, candidate: Candidate, refused: Name) -> Outcome:
     """Start one browser, and see what it opens."""
     try:
         visit = _redirect(host, candidate.place)
-        with Listener() as listener, transient_user(host) as somebody:
+        with Listener() as listener, make_transient_user(host) as somebody:
             complaint = visit(somebody, candidate.binary, listener, refused)
-            return outcome(refused, listener.hits(refused.host), listener.hits(CONTROL.host), complaint)
-    except (ControlError, Unseen) as error:
+            return outcome(refused, listener.count_hits(refused.host), listener.count_hits(CONTROL.host), complaint)
+    except (ControlError, ObservationError) as error:
         return Outcome(UNKNOWN, str(error))
 
 
@@ -157,9 +157,9 @@ def _chromium(somebody: TransientUser, binary: str, listener: Listener, refused:
     """Open one name after the other: without a window Chromium takes one, and ends when it has printed the page."""
     argv = [*_chromium_argv(somebody, binary, listener), "--dump-dom"]
     for name in (refused, CONTROL):
-        with somebody.running([*argv, _url(name)], LIMIT, {}) as process:
+        with somebody.run_program([*argv, _url(name)], LIMIT, {}) as process:
             process.wait()
-    return somebody.said(NOISE)
+    return somebody.read_last_error(NOISE)
 
 
 def _chromium_by_time(somebody: TransientUser, binary: str, listener: Listener, refused: Name) -> str:
@@ -168,16 +168,16 @@ def _chromium_by_time(somebody: TransientUser, binary: str, listener: Listener, 
     """
     argv = _chromium_argv(somebody, binary, listener)
     took = _opened(somebody, [*argv, _url(CONTROL)], listener, CONTROL, LIMIT)
-    if listener.hits(CONTROL.host):
+    if listener.count_hits(CONTROL.host):
         _opened(somebody, [*argv, _url(refused)], listener, refused, min(SETTLE + TIMES * took, LIMIT))
-    return somebody.said(NOISE)
+    return somebody.read_last_error(NOISE)
 
 
 def _opened(somebody: TransientUser, argv: Sequence[str], listener: Listener, name: Name, seconds: float) -> float:
     """Run a browser until it has connected for a name, for some seconds at most; how many it took."""
     began = time.monotonic()
-    with somebody.running(argv, LIMIT, {}) as process:
-        while process.poll() is None and not listener.hits(name.host) and time.monotonic() - began < seconds:
+    with somebody.run_program(argv, LIMIT, {}) as process:
+        while process.poll() is None and not listener.count_hits(name.host) and time.monotonic() - began < seconds:
             time.sleep(0.1)
     return time.monotonic() - began
 
@@ -206,15 +206,15 @@ def _firefox(somebody: TransientUser, binary: str, listener: Listener, refused: 
         "toolkit.telemetry.enabled": False,
     }
     lines = [f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in preferences.items()]
-    somebody.write("profile/user.js", "".join(lines))
+    somebody.write_file("profile/user.js", "".join(lines))
     argv = [binary, "--headless", "--no-remote", "--profile", f"{somebody.home}/profile", _url(refused), _url(CONTROL)]
-    with somebody.running(argv, LIMIT, {"MOZ_CRASHREPORTER_DISABLE": "1"}) as process:
-        while process.poll() is None and not listener.hits(CONTROL.host):
+    with somebody.run_program(argv, LIMIT, {"MOZ_CRASHREPORTER_DISABLE": "1"}) as process:
+        while process.poll() is None and not listener.count_hits(CONTROL.host):
             time.sleep(0.1)
         end = time.monotonic() + SETTLE
-        while time.monotonic() < end and not listener.hits(refused.host):
+        while time.monotonic() < end and not listener.count_hits(refused.host):
             time.sleep(0.1)
-    return somebody.said()
+    return somebody.read_last_error()
 
 
 def _url(name: Name) -> str:

@@ -34,7 +34,7 @@ def check_running(host: Host, places: Sequence[Place]) -> Seen:
     """Check the browsers that run. Without the policy of its place is one that started before that was written, or
     whose user gave it another view of the file system.
     """
-    processes, hidden = host.processes()
+    processes, hidden = host.list_processes()
     unseen = f"{hidden} processes of other users are only seen by root" if hidden else ""
     return Seen(list(_without_policy(host, places, processes)), unseen)
 
@@ -47,11 +47,11 @@ def _without_policy(host: Host, places: Sequence[Place], processes: Iterable[Pro
     mine = [process for process in processes if process.exe.rpartition("/")[2] in by_program]
     numbers = {process.pid: process.exe for process in mine}
     for process in mine:
-        if numbers.get(host.parent(process)) == process.exe:
+        if numbers.get(host.read_parent_pid(process)) == process.exe:
             continue  # one of the browser's own helpers, which live in closed rooms
         detail = _detail(host, process, by_program[process.exe.rpartition("/")[2]])
         if detail:
-            owner = host.owner(process)
+            owner = host.find_process_owner(process)
             scope = f"user:{owner.name}" if owner else ""
             program = process.exe.rpartition("/")[2]
             yield Finding("process", program, scope=scope, path=process.exe, detail=f"pid {process.pid}, {detail}")
@@ -59,7 +59,7 @@ def _without_policy(host: Host, places: Sequence[Place], processes: Iterable[Pro
 
 def _detail(host: Host, process: Process, places: Sequence[Place]) -> str:
     """What is wrong with a running browser; it may read any one of some places, by its packaging."""
-    there = [place for place in places if host.stat(place.path) is not None]
+    there = [place for place in places if host.find_entry(place.path) is not None]
     if not there:
         return ""  # reported by the place itself
     packed = process.exe.startswith(PACKED)
@@ -67,20 +67,20 @@ def _detail(host: Host, process: Process, places: Sequence[Place]) -> str:
     if hidden := [path for path, known in seen.items() if known is False]:  # it may be the one that it reads
         return f"it sees another {hidden[0]} than the host has"
     once = next((place.path for place in there if place.family in READ_ONCE), "")
-    if once and not packed and host.read_inside(process, FLATPAK, 1):
+    if once and not packed and host.read_file_in_root(process, FLATPAK, 1):
         return f"its user has given it a {FLATPAK}, so that it reads its policies below /app instead of {once}"
-    started = host.start_time(process)
+    started = host.read_start_time(process)
     for place in there:
-        file = host.stat(place.path)
+        file = host.find_entry(place.path)
         if not (seen[place.path] and file and started):
             continue
         # The time of a change of anything of the file, as its mode: no program can set it back, unlike that of writing.
         before = file.st_ctime - started
         if place.family in READ_ONCE and before > 1:
-            return f"started {host.started(process)}, before {place.path} was written: restart it"
+            return f"started {host.format_start_time(process)}, before {place.path} was written: restart it"
         if place.family not in READ_ONCE and 0 <= before < DEAF and time.time() - file.st_ctime < RECHECK_AFTER:
             return (
-                f"started {host.started(process)}, as {place.path} was written: it may see that only"
+                f"started {host.format_start_time(process)}, as {place.path} was written: it may see that only"
                 f" {RECHECK_AFTER // 60} minutes later: restart it"
             )
     return ""
@@ -90,5 +90,9 @@ def _sees(host: Host, process: Process, place: Place) -> bool | None:
     """Whether a browser has the host's policy, and where it reads all files of a folder, that very folder: a user may
     mount one of his own that has our file in it.
     """
-    seen = host.sees(process, place.path)
-    return host.sees(process, place.path.rpartition("/")[0]) if seen and place.family not in READ_ONCE else seen
+    seen = host.can_see_host_file(process, place.path)
+    return (
+        host.can_see_host_file(process, place.path.rpartition("/")[0])
+        if seen and place.family not in READ_ONCE
+        else seen
+    )

@@ -88,10 +88,10 @@ def lift(host: Host, plan: Plan) -> Changes:
 def _read_again(host: Host, choice: Choice, changes: Changes) -> list[Action]:
     """Have a dnsmasq that runs read /etc/hosts again, where that changes: it answers out of it, too."""
     unit = "dnsmasq.service"
-    systemctl = host.tool("systemctl") or "systemctl"
+    systemctl = host.find_tool("systemctl") or "systemctl"
 
     def reload() -> None:
-        host.must([systemctl, "try-reload-or-restart", unit])
+        host.read_command_output([systemctl, "try-reload-or-restart", unit])
 
     return [Action("reload", unit, reload)] if changes.actions and choice.observed.units.get(unit) else []
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import AbstractSet, Callable, Iterable, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
-from ...system import SIGNED, WRITTEN_BY
+from ...system import SIGNATURE, WRITTEN_BY
 from .effect import ADDRESS, WITNESS
 
 BEGIN = b"# BEGIN proscribe"
@@ -18,7 +18,7 @@ NEW_FILE = b" (there was no file)"
 # Both families: the one without an answer in the file is queried from the name servers.
 SINKS = (b"0.0.0.0", b"::")
 _NOTE = b"# " + WRITTEN_BY.encode()
-_SIGNED = b"# " + SIGNED.encode()
+_SIGNED = b"# " + SIGNATURE.encode()
 _WITNESS = f"{ADDRESS} {WITNESS}".encode()
 
 

@@ -61,7 +61,7 @@ def resolver_users(host: Host, plan: Plan) -> list[str]:
 
 def trace(host: Host, path: str) -> bool:
     """Whether something of ours is at a path; an ordinary user cannot see the directories made for it."""
-    return host.traces(path) if host.privileged else host.stat(path) is not None
+    return host.has_traces(path) if host.privileged else host.find_entry(path) is not None
 
 
 def _fitting(host: Host, observed: Observed) -> list[str]:
@@ -77,6 +77,6 @@ def _fitting(host: Host, observed: Observed) -> list[str]:
     if observed.units.get("NetworkManager.service"):
         from .backends import networkmanager
 
-        if networkmanager.mode(host) == "dnsmasq" or host.stat(networkmanager.SWITCH) is not None:
+        if networkmanager.mode(host) == "dnsmasq" or host.find_entry(networkmanager.SWITCH) is not None:
             names.append("networkmanager")
     return list(dict.fromkeys([*names, *servers]))  # one that is meant to run and does not is still the host's resolver

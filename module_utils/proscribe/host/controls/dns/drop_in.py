@@ -39,11 +39,14 @@ def standing(observed: Observed, unit: str, files: Iterable[str]) -> list[Stage]
 
 def others(host: Host, main: str, folders: Sequence[str], ours: Sequence[str] = (FILE_NAME,)) -> list[str]:
     """The files of the organisation's own that it reads: its main file, and those beside `ours`."""
-    return [main, *(f"{folder}/{name}" for folder in folders for name in host.list(folder) if name not in ours)]
+    return [
+        main,
+        *(f"{folder}/{name}" for folder in folders for name in host.list_directory(folder) if name not in ours),
+    ]
 
 
 def users(host: Host, observed: Observed, unit: str) -> list[str]:
     """The account that it runs for."""
     pid = observed.units.get(unit, 0)
-    owner = host.owner(Process(pid, "")) if pid else None
+    owner = host.find_process_owner(Process(pid, "")) if pid else None
     return [owner.name] if owner else []

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable
 
 from ....base.tuples import NamedTuple
-from ...system import Host, Unseen
+from ...system import Host, ObservationError
 
 if TYPE_CHECKING:
-    from ...system.names import Resolution
+    from ...system.names import NameResolution
     from .desired import Desired
 
 # "internal" is reserved for private use (ICANN, 2024); "invalid" will not do, since systemd-resolved answers it itself.
@@ -42,7 +42,7 @@ def of_filter(host: Host, desired: Desired, gives_up: Callable[[], bool], same_l
     count as a hit: then the witness has to do.
     """
     try:
-        witness = host.resolve(f"{WITNESS}.", _IPV4, PATIENCE)
+        witness = host.resolve_name(f"{WITNESS}.", _IPV4, PATIENCE)
         if witness is None or (witness.failure and gives_up()):
             return Tried()
         if ADDRESS not in witness.addresses:
@@ -50,8 +50,8 @@ def of_filter(host: Host, desired: Desired, gives_up: Callable[[], bool], same_l
         if not same_letters:
             return Tried()
         name = _in_turn(host, desired)
-        return _opened(name, host.resolve(f"{name.upper()}.", _IPV4, PATIENCE))
-    except Unseen as silent:
+        return _opened(name, host.resolve_name(f"{name.upper()}.", _IPV4, PATIENCE))
+    except ObservationError as silent:
         return Tried(unseen=str(silent))
 
 
@@ -61,21 +61,21 @@ def of_file(host: Host, desired: Desired) -> Tried:
     """
     name = _in_turn(host, desired)
     try:
-        found = host.resolve(name.upper(), _BOTH, PATIENCE)
+        found = host.resolve_name(name.upper(), _BOTH, PATIENCE)
         if found is None or (found.addresses and not {*found.addresses} - _SINKS):
             return Tried()
-        witness = host.resolve(WITNESS, _IPV4, PATIENCE)
-    except Unseen as silent:
+        witness = host.resolve_name(WITNESS, _IPV4, PATIENCE)
+    except ObservationError as silent:
         return Tried(unseen=str(silent))
     return _opened(name, found) if witness and ADDRESS in witness.addresses else _idle(witness)
 
 
-def _idle(witness: Resolution | None) -> Tried:
+def _idle(witness: NameResolution | None) -> Tried:
     said = witness and (", ".join(witness.addresses) or witness.failure) or "no such name"
     return Tried(idle=f"programs do not go by it: the C library says of {WITNESS}: {said}")
 
 
-def _opened(name: str, found: Resolution | None) -> Tried:
+def _opened(name: str, found: NameResolution | None) -> Tried:
     leads = [address for address in found.addresses if address not in _SINKS] if found else []
     return Tried(opened=name, leads=leads[0]) if leads else Tried()
 

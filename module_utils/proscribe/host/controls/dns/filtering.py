@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, AbstractSet, Callable, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import Finding, RuleVerdict, judge_rule
-from ...system import Host, Unseen
-from ...system.units import FOLDER, foreign_to, held, unit_text
+from ...system import Host, ObservationError
+from ...system.units import UNIT_DIRECTORY, find_foreign_files, is_suspended, read_unit_text
 from . import rendering
 from .desired import Desired, covering, service_verdicts
 from .effect import WITNESS, Tried, of_filter
@@ -85,7 +85,7 @@ def observe(
     """
     pattern = Finding("name", "", manager=filter_.manager, path=filter_.file)
     text = filter_.render(desired)
-    current = host.text(filter_.file) or ""
+    current = host.read_text(filter_.file) or ""
     stages = filter_.stages(text)
     wrong = [finding for stage in stages for finding in amiss(host, filter_, stage)]
     names = desired.names
@@ -116,7 +116,7 @@ def amiss(host: Host, filter_: Filter, stage: Stage) -> list[Finding]:
     """What of a stage is not on the disk as it should be."""
     found = []
     for path, text in stage.files.items():
-        there = unit_text(host, path)
+        there = read_unit_text(host, path)
         if there != text:
             detail = "missing" if there is None else "changed"
             found.append(Finding("file", path, manager=filter_.manager, path=path, detail=detail))
@@ -127,20 +127,20 @@ def amiss(host: Host, filter_: Filter, stage: Stage) -> list[Finding]:
     found += [
         Finding("unit", path.rpartition("/")[2], manager="systemd", path=path, detail="not enabled")
         for path in stage.exists
-        if host.stat(path) is None
+        if host.find_entry(path) is None
     ]
     return found
 
 
 def overriding(host: Host, stage: Stage) -> list[tuple[str, str]]:
     """The files that somebody put before or beside the units of a stage, each with the unit."""
-    units = [path.rpartition("/")[2] for path in stage.files if path.startswith(f"{FOLDER}/")]
-    return [(unit, path) for unit, paths in foreign_to(host, units).items() for path in paths] if units else []
+    units = [path.rpartition("/")[2] for path in stage.files if path.startswith(f"{UNIT_DIRECTORY}/")]
+    return [(unit, path) for unit, paths in find_foreign_files(host, units).items() for path in paths] if units else []
 
 
 def is_held(host: Host, filter_: Filter) -> bool:
     """Whether a process of a resolver that is silent is stopped. No busy host is so."""
-    return any(held(host, unit) for unit in filter_.units)
+    return any(is_suspended(host, unit) for unit in filter_.units)
 
 
 def serves(host: Host, address: str, port: int, text: str, waits: Sequence[float] = WAITS) -> bool:
@@ -158,7 +158,7 @@ def serves_now(host: Host, address: str, port: int, text: str) -> bool:
     """The same, without patience: who is silent now may answer later."""
     try:
         return serves(host, address, port, text, WAITS[:1])
-    except Unseen:
+    except ObservationError:
         return False
 
 
@@ -168,7 +168,7 @@ def _idle(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> tu
         try:
             if not serves(host, address, port, text):
                 return f"{address} port {port} does not answer with what the file says", ""
-        except Unseen as silent:
+        except ObservationError as silent:
             return (f"{silent} (stopped by a signal, or frozen)", "") if is_held(host, filter_) else ("", str(silent))
     return "", ""
 

@@ -23,12 +23,12 @@ def count(host: Host, unit: str, hit: Pattern[str] | None, services: Mapping[str
     """The hits of each service that had any; `services` are the names that are blocked for each, `hit` is of the
     resolver's language.
     """
-    journalctl = host.tool("journalctl")
+    journalctl = host.find_tool("journalctl")
     if journalctl is None or not host.privileged:
         return {}
     newest = [f"--unit={unit}", "--boot", "--quiet", "--no-pager", "--output=cat", f"--lines={LINES}"]
     try:
-        text = host.run([journalctl, *newest], timeout=PATIENCE).out
+        text = host.run_command([journalctl, *newest], timeout=PATIENCE).out
     except ControlError:  # evidence of attempts is worth no failure
         return {}
     blocked = {name for names in services.values() for name in names}

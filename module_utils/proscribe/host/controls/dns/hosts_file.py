@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Sequence
 from ....base.others import ACL_NAMED_GROUP, ACL_USER, list_acl_rights
 from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ....model.plan import compute_once
-from ...system import Host, Unseen
+from ...system import Host, ObservationError
 from ..base import Action, Changes, Refusal
 from . import block, nsswitch
 from .desired import Desired, collect, covering, everywhere, service_verdicts
@@ -35,8 +35,8 @@ def observe(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[
     """
     section = plan["controls"]["dns"]
     try:
-        whole = host.read(PATH) or b""
-    except Unseen as reason:
+        whole = host.read_file(PATH) or b""
+    except ObservationError as reason:
         unseen = [judge_rule(f"dns/{id_}", entry, (), str(reason)) for id_, entry in section["services"].items()]
         return [*unseen, judge_rule(_RULE, {"mode": section["mode"]}, (), str(reason))], set()
     usual = everywhere(plan, canaries=False).names
@@ -60,15 +60,15 @@ def observe(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[
 def left_over(host: Host, section: PlanSection, detail: str) -> list[Finding]:
     """What is ours of this backend, where another one has taken its place."""
     files = {
-        PATH: block.split(host.read(PATH) or b"", lambda: _known(section)).ours,
-        nsswitch.PATH: nsswitch.split(host.read(nsswitch.PATH) or b"").ours,
+        PATH: block.split(host.read_file(PATH) or b"", lambda: _known(section)).ours,
+        nsswitch.PATH: nsswitch.split(host.read_file(nsswitch.PATH) or b"").ours,
     }
     return [_finding("block", detail)._replace(path=path) for path, ours in files.items() if ours]
 
 
 def foreign(host: Host, section: PlanSection) -> bytes:
     """What of the file is the organisation's own: it counts before any name server."""
-    return block.split(host.read(PATH) or b"", lambda: _known(section)).foreign
+    return block.split(host.read_file(PATH) or b"", lambda: _known(section)).foreign
 
 
 def refusals(desired: Desired) -> list[Refusal]:
@@ -93,7 +93,7 @@ def _effect(host: Host, desired: Desired, right: bool) -> Tried:
     """Whether programs go by the file; tried where the block in it is `right`."""
     if _is_closed(host):
         return Tried(idle="users' programs cannot read it")
-    said = nsswitch.amiss(host.read(nsswitch.PATH) or b"")
+    said = nsswitch.amiss(host.read_file(nsswitch.PATH) or b"")
     effect = of_file(host, desired) if right and (not said or _asks_resolved(host)) else Tried(idle=said)
     return effect._replace(idle=f"{nsswitch.PATH} {said}") if said and effect.idle else effect
 
@@ -114,17 +114,17 @@ def _without_effect(effect: Tried) -> list[Finding]:
 
 def _is_closed(host: Host) -> bool:
     """Whether there are users who cannot read the file."""
-    there = host.stat(PATH)
+    there = host.find_entry(PATH)
     if there is None or stat.S_ISLNK(there.st_mode):
         return False
-    denied = any(not rights & _READ for rights in list_acl_rights(host.acl(PATH), (ACL_USER, ACL_NAMED_GROUP)))
+    denied = any(not rights & _READ for rights in list_acl_rights(host.read_acl(PATH), (ACL_USER, ACL_NAMED_GROUP)))
     return denied or not there.st_mode & stat.S_IROTH
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
     """The writes that make the block right, and have programs go by it. Raises ControlError."""
     section = plan["controls"]["dns"]
-    before = host.read(PATH)
+    before = host.read_file(PATH)
     seen = block.split(before or b"", lambda: _known(section))
     desired = _desired(host, plan, seen.foreign)
     refused = refusals(desired)
@@ -147,7 +147,7 @@ def _together(parts: Sequence[Changes], refused: Sequence[Refusal] = ()) -> Chan
 
 def _files_first(host: Host) -> Changes:
     """Have the C library ask the file first."""
-    before = host.read(nsswitch.PATH)
+    before = host.read_file(nsswitch.PATH)
     if before is not None and nsswitch.begins_with_files(before):
         return Changes()
     seen = nsswitch.split(before or b"")
@@ -156,8 +156,8 @@ def _files_first(host: Host) -> Changes:
 
 def lift(host: Host, section: PlanSection) -> Changes:
     """The files as they would be without us. Raises ControlError."""
-    hosts = block.split(host.read(PATH) or b"", lambda: _known(section))
-    order = nsswitch.split(host.read(nsswitch.PATH) or b"")
+    hosts = block.split(host.read_file(PATH) or b"", lambda: _known(section))
+    order = nsswitch.split(host.read_file(nsswitch.PATH) or b"")
     parts = [
         _without(host, PATH, hosts.foreign, hosts.made),
         _without(host, nsswitch.PATH, order.foreign, order.made),
@@ -166,18 +166,18 @@ def lift(host: Host, section: PlanSection) -> Changes:
 
 
 def _without(host: Host, path: str, foreign: bytes, made: bool) -> Changes:
-    before = host.read(path)
+    before = host.read_file(path)
     if before is None or before == foreign:
         return Changes()
     if made and not foreign:
-        return Changes([Action("delete", path, lambda: host.delete(path), _shown(before))])
+        return Changes([Action("delete", path, lambda: host.delete_file(path), _shown(before))])
     return _put(host, path, before, foreign)
 
 
 def _put(host: Host, path: str, before: bytes | None, after: bytes) -> Changes:
     """Write a file with the mode it has, readable for all, unless that would take something else's place."""
-    there = host.stat(path)
-    mounts = [line.split() for line in (host.text("/proc/self/mountinfo") or "").splitlines()]
+    there = host.find_entry(path)
+    mounts = [line.split() for line in (host.read_text("/proc/self/mountinfo") or "").splitlines()]
     reason = ""
     if there is not None and stat.S_ISLNK(there.st_mode):
         reason = f"it is a link: what manages its target has to {_NEEDED[path]}"
@@ -187,7 +187,9 @@ def _put(host: Host, path: str, before: bytes | None, after: bytes) -> Changes:
     if reason:
         return Changes(refused=[Refusal(_RULE, path, reason)])
     mode = stat.S_IMODE(there.st_mode) | 0o444 if there is not None else 0o644
-    return Changes([Action("write", path, lambda: host.write(path, after, mode), _shown(before or b""), _shown(after))])
+    return Changes(
+        [Action("write", path, lambda: host.write_file(path, after, mode), _shown(before or b""), _shown(after))]
+    )
 
 
 def _shown(text: bytes) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Iterator
 
 from ....base.tuples import NamedTuple
-from ...system import SIGNED, WRITTEN_BY
+from ...system import SIGNATURE, WRITTEN_BY
 from .block import BEGIN, END, NEW_FILE
 
 PATH = "/etc/nsswitch.conf"
 _ASIDE = b"#proscribe# "
-_NOTE = b"# " + SIGNED.encode()
+_NOTE = b"# " + SIGNATURE.encode()
 _USUAL = "dns"  # where the organisation names nothing
 
 

@@ -6,8 +6,8 @@ from typing import Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import Finding
-from ...system import ControlError, Host, Unseen
-from ...system.units import evidently_absent, main_process
+from ...system import ControlError, Host, ObservationError
+from ...system.units import find_main_process, is_evidently_absent
 
 RESOLV_CONF = "/etc/resolv.conf"
 UPLINKS = "/run/systemd/resolve/resolv.conf"  # the servers of systemd-resolved, those of every link included
@@ -62,18 +62,18 @@ def loopback(address: str) -> bool:
 
 def running(host: Host, units: Sequence[str]) -> dict[str, int]:
     """Those of some units that run, or that systemd is to start at boot, each with its main process (0: none)."""
-    systemctl = host.tool("systemctl")
+    systemctl = host.find_tool("systemctl")
     if systemctl is None:
         return {}
-    found = {unit: pid for unit in units if (pid := main_process(host, unit))}
-    unclear = [unit for unit in units if unit not in found and not evidently_absent(host, unit)]
+    found = {unit: pid for unit in units if (pid := find_main_process(host, unit))}
+    unclear = [unit for unit in units if unit not in found and not is_evidently_absent(host, unit)]
     return {**found, **_queried(host, systemctl, unclear)} if unclear else found
 
 
 def _queried(host: Host, systemctl: str, units: Sequence[str]) -> dict[str, int]:
     """As `running`, in the words of systemd."""
     properties = "--property=Id,ActiveState,UnitFileState,MainPID"
-    answer = host.run([systemctl, "show", properties, "--", *units]).out
+    answer = host.run_command([systemctl, "show", properties, "--", *units]).out
     found = {}
     for block in answer.split("\n\n"):
         unit = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
@@ -122,7 +122,7 @@ def _hosts_line(host: Host) -> list[str]:
 def content(host: Host, path: str) -> str:
     """A file of the organisation's as text; "" for what no program would read, a folder or a device. Raises Unseen."""
     try:
-        return host.text(path) or ""
+        return host.read_text(path) or ""
     except ControlError:
         return ""
 
@@ -130,5 +130,5 @@ def content(host: Host, path: str) -> str:
 def _text(host: Host, path: str) -> str:
     try:
         return content(host, path)
-    except Unseen:
+    except ObservationError:
         return ""

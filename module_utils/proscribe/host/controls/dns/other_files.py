@@ -10,9 +10,9 @@ import stat
 from typing import Iterator, Mapping
 
 from ....base.tuples import NamedTuple
-from ...system import ControlError, Host, Process, Unseen
+from ...system import ControlError, Host, ObservationError, Process
 from ...system.files import Files
-from ...system.mounts import is_remote, mount_point
+from ...system.mounts import is_remote_type, unescape_mount_point
 
 FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
 TABLE = 4 * 1024 * 1024  # bytes of a list of mounts; the kernel lets a user have 100,000 mounts
@@ -32,7 +32,7 @@ Table = Mapping[str, Mounted]
 
 def mounted(host: Host, pid: str) -> dict[str, Mounted]:
     """What a process has mounted where. Raises Unseen, ControlError: there is too much of it."""
-    return parse(os.fsdecode(host.read(f"/proc/{pid}/mountinfo", TABLE) or b""))
+    return parse(os.fsdecode(host.read_file(f"/proc/{pid}/mountinfo", TABLE) or b""))
 
 
 def parse(text: str) -> dict[str, Mounted]:
@@ -42,7 +42,7 @@ def parse(text: str) -> dict[str, Mounted]:
         fields = line.split(" ")
         if len(fields) > 6 and "-" in fields[6:-1]:
             kind = fields[fields.index("-", 6) + 1]
-            found[mount_point(fields[4])] = Mounted(fields[2], fields[3], kind)
+            found[unescape_mount_point(fields[4])] = Mounted(fields[2], fields[3], kind)
     return found
 
 
@@ -71,12 +71,12 @@ def _hosts_own(host: Host, process: Process, its: Table) -> bool:
         running = os.stat(f"{host.root.rstrip('/')}/proc/{process.pid}/exe")
     except OSError:
         return False
-    known = host.stat(process.exe)
+    known = host.find_entry(process.exe)
     return known is not None and os.path.samestat(running, known)
 
 
 def _remote(path: str, table: Table) -> bool:
-    return any(above in table and is_remote(table[above].type) for above in _upwards(path))
+    return any(above in table and is_remote_type(table[above].type) for above in _upwards(path))
 
 
 def _differs(host: Host, process: Process, path: str, ours: Table, its: Table, inside: bool) -> bool:
@@ -84,21 +84,21 @@ def _differs(host: Host, process: Process, path: str, ours: Table, its: Table, i
     make some. Behind another root, a sandbox that has no such file at all resolves nothing by it.
     """
     view = Files(f"{host.root.rstrip('/')}/proc/{process.pid}/root")
-    for place in dict.fromkeys([path, host.target(path)]):  # /etc/resolv.conf may be a link of root's
+    for place in dict.fromkeys([path, host.resolve_link(path)]):  # /etc/resolv.conf may be a link of root's
         mine = [(above, ours.get(above), its.get(above)) for above in _upwards(place)]
         if not inside and all(left == right for _, left, right in mine):
             continue
-        if any(right and left != right and is_remote(right.type) for _, left, right in mine):
+        if any(right and left != right and is_remote_type(right.type) for _, left, right in mine):
             return True
-        if host.sees(process, place):
+        if host.can_see_host_file(process, place):
             continue
         try:
-            there = view.stat(place)
-            content = view.read(place, LARGEST) if there and stat.S_ISREG(there.st_mode) else None
-        except (Unseen, ControlError):
+            there = view.find_entry(place)
+            content = view.read_file(place, LARGEST) if there and stat.S_ISREG(there.st_mode) else None
+        except (ObservationError, ControlError):
             return True
         if content is None and not (inside and there is None):
-            return host.stat(path) is not None
-        if content is not None and content != host.read(path):
+            return host.find_entry(path) is not None
+        if content is not None and content != host.read_file(path):
             return True
     return False

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ....model.finding import Finding, RuleVerdict, judge_rule
-from ...system import ControlError, Host, Process, Unseen
+from ...system import ControlError, Host, ObservationError, Process
 
 if TYPE_CHECKING:
     from ....model.types.plan import PlanSection
@@ -36,8 +36,8 @@ def observe(host: Host, section: PlanSection) -> RuleVerdict:
         try:
             ours = mounted(host, "self") if ours is None else ours
             files = others(host, process, ours)
-        except (Unseen, ControlError) as error:
-            if host.stat(f"/proc/{process.pid}") is not None:
+        except (ObservationError, ControlError) as error:
+            if host.find_entry(f"/proc/{process.pid}") is not None:
                 unseen.append(str(error))
         else:
             if files:
@@ -55,7 +55,7 @@ def _finding(user: str, files: str, processes: Sequence[Process]) -> Finding:
 
 def _views(host: Host, unseen: list[str]) -> Iterator[tuple[str, Process]]:
     """A process of every view that a user has, with the user's name; to `unseen` goes what could not be checked."""
-    processes, hidden = host.processes()
+    processes, hidden = host.list_processes()
     ours = {_namespace(host, "self"), _namespace(host, "1")}
     seen: dict[str, set[tuple[str, str]]] = {}
     if hidden or not host.privileged:
@@ -64,10 +64,10 @@ def _views(host: Host, unseen: list[str]) -> Iterator[tuple[str, Process]]:
         namespace = _namespace(host, str(process.pid))
         if not namespace or namespace in ours:
             continue
-        uid = host.user_of(process)
+        uid = host.find_process_uid(process)
         if uid < FIRST_USER or uid in PASSING or uid == NOBODY:
             continue
-        user = host.account(uid)
+        user = host.find_account(uid)
         views = seen.setdefault(user.name, set())
         view = (namespace, _link(host, f"/proc/{process.pid}/root"))
         if view in views:

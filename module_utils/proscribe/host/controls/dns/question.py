@@ -1,7 +1,7 @@
 """One question to a resolver of this host, and what it answers (RFC 1035). Another machine is never queried.
 
 A resolver that is late is no resolver that is wrong: on a busy host it gets no processor for a while. So one
-that is silent is queried again, with growing patience, and what is left silent then is `Unseen`. A closed port says so
+that is silent is queried again, with growing patience, and what is left silent then is `ObservationError`. A closed port says so
 at once.
 """
 
@@ -11,7 +11,7 @@ import struct
 from typing import Sequence
 
 from ....base.tuples import NamedTuple
-from ...system import Host, Unseen
+from ...system import Host, ObservationError
 
 TXT = 16
 NS = 2
@@ -37,14 +37,14 @@ def ask(host: Host, address: str, port: int, name: str, kind: int, waits: Sequen
     message = _HEADER.pack(0x5052, _RECURSE, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, kind, 1)
     for patience in waits:
         try:
-            reply = host.exchange(address, port, message, patience)
+            reply = host.send_datagram(address, port, message, patience)
         except OSError:
             return None
         if reply is not None:
             break
     else:
         attempts = f"asked {len(waits)} times in {sum(waits):g} s"
-        raise Unseen(f"no answer from {address} port {port} ({attempts}): its resolver is too busy, or hangs")
+        raise ObservationError(f"no answer from {address} port {port} ({attempts}): its resolver is too busy, or hangs")
     try:
         return _read(reply)
     except (IndexError, struct.error):

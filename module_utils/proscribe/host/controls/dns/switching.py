@@ -11,8 +11,8 @@ import contextlib
 import time
 from typing import Callable, Iterable, Sequence
 
-from ...system import ControlError, Host, Unseen
-from ...system.units import masked, unit_text
+from ...system import ControlError, Host, ObservationError
+from ...system.units import is_masked, read_unit_text
 from ..base import Action
 from . import observed as resolution
 from .backends.registry import backend
@@ -35,9 +35,9 @@ def put(host: Host, filter_: Filter, desired: Desired) -> list[Action]:
     due = stages[fine:]
     if not due:
         return []
-    differs = {path: new for stage in due for path, new in stage.files.items() if unit_text(host, path) != new}
+    differs = {path: new for stage in due for path, new in stage.files.items() if read_unit_text(host, path) != new}
     verb, subject = ("write", ", ".join(differs)) if differs else ("restart", due[0].start[-1][-1])
-    before = "".join(unit_text(host, path) or "" for path in differs)
+    before = "".join(read_unit_text(host, path) or "" for path in differs)
     return [Action(verb, subject, lambda: _switch(host, filter_, due, text), before, "".join(differs.values()))]
 
 
@@ -46,9 +46,9 @@ def take_away(host: Host, observed: resolution.Observed, names: Iterable[str]) -
     actions = []
     for name in names:
         for stage in reversed(backend(name).standing(host, observed)):
-            paths = [path for path in stage.files if host.traces(path)]
+            paths = [path for path in stage.files if host.has_traces(path)]
             if paths:
-                before = "".join(unit_text(host, path) or "" for path in paths)
+                before = "".join(read_unit_text(host, path) or "" for path in paths)
                 actions.append(Action("delete", ", ".join(paths), _removal(host, stage, paths), before))
     return actions
 
@@ -64,7 +64,7 @@ def _lacks(host: Host, filter_: Filter, stage: Stage, text: str) -> bool:
             serves(host, address, port, text) or (filter_.is_raced and address in STUBS)
             for address, port in stage.answers
         )
-    except Unseen:
+    except ObservationError:
         return is_held(host, filter_)
 
 
@@ -72,15 +72,17 @@ def _switch(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> 
     """Carry the stages out, or put everything back and raise ControlError."""
     _check(host, filter_, text)
     worked = _resolves(host)
-    before = [{path: b"" if masked(host, path) else host.read(path) for path in stage.files} for stage in stages]
+    before = [
+        {path: b"" if is_masked(host, path) else host.read_file(path) for path in stage.files} for stage in stages
+    ]
     begun = 0
     try:
         for stage in stages:
             begun += 1
             for path, new in stage.files.items():
-                host.write(path, new)
+                host.write_file(path, new)
             for _, path in overriding(host, stage):
-                host.delete(path)
+                host.delete_file(path)
             _run(host, stage.start)
             _await(host, stage, text)
         if worked and not _resolves_again(host):
@@ -105,9 +107,9 @@ def _put_back(host: Host, stage: Stage, contents: dict[str, bytes | None]) -> No
         _run_anyway(host, stage.leave)
     for path, content in contents.items():
         if content is None:
-            host.delete(path)
+            host.delete_file(path)
         else:
-            host.write(path, content)
+            host.write_file(path, content)
     _run(host, stage.left if new else stage.start)
 
 
@@ -116,7 +118,7 @@ def _removal(host: Host, stage: Stage, paths: Sequence[str]) -> Callable[[], Non
         worked = _resolves(host)
         _run_anyway(host, stage.leave)
         for path in (*paths, *stage.exists):  # systemctl leaves the links of a unit that somebody masked
-            host.delete(path)
+            host.delete_file(path)
         _run(host, stage.left)
         if worked and not _resolves_again(host):
             raise ControlError(f"names do not resolve any more now that {', '.join(paths)} is gone")
@@ -129,16 +131,16 @@ def _check(host: Host, filter_: Filter, text: str) -> None:
     command = filter_.checking(CANDIDATE)
     if not command:
         return
-    host.write(CANDIDATE, text)
+    host.write_file(CANDIDATE, text)
     try:
         _run(host, [command])
     finally:
-        host.delete(CANDIDATE)
+        host.delete_file(CANDIDATE)
 
 
 def _run(host: Host, commands: Iterable[Command]) -> None:
     for command in commands:
-        host.must([host.tool(command[0]) or command[0], *command[1:]])
+        host.read_command_output([host.find_tool(command[0]) or command[0], *command[1:]])
 
 
 def _run_anyway(host: Host, commands: Iterable[Command]) -> None:
@@ -158,10 +160,10 @@ def _await(host: Host, stage: Stage, text: str) -> None:
 
 def _resolves(host: Host, waits: Sequence[float] = WAITS) -> bool:
     """Whether the first name server that programs ask answers for the root of all names."""
-    servers = resolution.nameservers(host.text(resolution.RESOLV_CONF) or "")
+    servers = resolution.nameservers(host.read_text(resolution.RESOLV_CONF) or "")
     try:
         answer = ask(host, servers[0], 53, "", NS, waits) if servers else None
-    except Unseen:
+    except ObservationError:
         return False
     return answer is not None and answer.rcode == 0
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, is_user_restricted, judge_rule
 from ....model.plan import RESTRICTED_MODES
-from ...system import Generation, Host, Unseen
+from ...system import Host, ObservationError, RulesetGeneration
 from ..base import Changes
 from . import boot, exemptions, forced_dns, listing, loaded_state, other_tables
 from .rule_text import MANAGEMENT, OWN_RULES, Exemptions, spelled
@@ -42,7 +42,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     wrong_at_boot: list[Finding] = []
     others: list[RuleVerdict] = []
     unseen = unseen_boot = ""
-    nft = host.tool("nft")
+    nft = host.find_tool("nft")
     askers = forced_dns.askers(host, plan)
     settings = [
         *refused_everywhere(section),
@@ -58,7 +58,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
         unseen = unseen_boot = NEEDS_ROOT
     elif nft is not None:
         try:
-            at_boot = host.text(boot.FILE) or ""
+            at_boot = host.read_text(boot.FILE) or ""
             lets = exemptions.collect(host, section, at_boot, askers=askers)
             text = render(section, lets)
             wrong_at_boot = boot.wrong(host, nft, text)
@@ -70,7 +70,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
                 others += beside
                 if observed.right and text == at_boot:
                     host.state_savers.append(partial(_keep, host, text, observed.generation, not beside))
-        except Unseen as reason:
+        except ObservationError as reason:
             unseen = str(reason)
     verdicts = list(_of_services(host, section, wrong, unseen))
     whole: PlanEntry = {"mode": section["mode"]}
@@ -110,16 +110,16 @@ def _exempted(lets: Exemptions) -> list[RuleVerdict]:
     return [RuleVerdict("firewall/exemptions", NOT_APPLICABLE, tuple(found), reason=reason)] if found else []
 
 
-def _keep(host: Host, text: str, seen: Generation | None, alone: bool, _: bool) -> None:
+def _keep(host: Host, text: str, seen: RulesetGeneration | None, alone: bool, _: bool) -> None:
     """Save the observation for later ones, unless a table has changed meanwhile."""
-    if seen is not None and seen == host.ruleset_generation():
+    if seen is not None and seen == host.read_ruleset_generation():
         loaded_state.remember(host, text, seen, alone)
 
 
 def _let_through(host: Host, id_: str, entry: PlanEntry) -> list[Finding]:
     """The users of this host whom a waiver lets through: evidence of what is open."""
     names = exemptions.exempted_users(entry)
-    known = [name for name in dict.fromkeys(names) if host.user_id(name) is not None]
+    known = [name for name in dict.fromkeys(names) if host.find_user_id(name) is not None]
     found = [Finding("network", id_, scope=f"user:{name}", detail="not refused, by waiver") for name in known]
     return [finding for finding in found if is_user_restricted(entry, finding)]
 

@@ -14,8 +14,15 @@ from typing import Sequence
 from ....base.tuples import NamedTuple
 from ....model.finding import Finding
 from ...system import WRITTEN_BY, Host
-from ...system.units import CONFINED, FOLDER, evidently_active, foreign_to, held, unit_text
-from ...system.units import SYSTEMD_RUNS as SYSTEMD_RUNS
+from ...system.units import (
+    CONFINEMENT,
+    UNIT_DIRECTORY,
+    find_foreign_files,
+    is_evidently_active,
+    is_suspended,
+    read_unit_text,
+)
+from ...system.units import SYSTEMD_RUNS_PATH as SYSTEMD_RUNS_PATH
 from . import program
 from .ruleset import TABLE
 
@@ -23,7 +30,7 @@ FILE = "/etc/proscribe/firewall.nft"
 FILE_MODE = 0o600  # what is exempted is nobody else's business
 UNIT_NAME = "proscribe-firewall.service"
 WATCH_NAME = "proscribe-firewall-watch.service"
-UNITS = FOLDER
+UNITS = UNIT_DIRECTORY
 UNIT_FILE = f"{UNITS}/{UNIT_NAME}"
 WATCH_FILE = f"{UNITS}/{WATCH_NAME}"
 ENABLED = f"{UNITS}/sysinit.target.wants/{UNIT_NAME}"
@@ -35,7 +42,7 @@ UMask=0077
 CapabilityBoundingSet=CAP_NET_ADMIN
 RestrictAddressFamilies=AF_NETLINK AF_UNIX
 SystemCallFilter=@system-service
-{CONFINED}"""
+{CONFINEMENT}"""
 
 # Before the network is up, and without an ExecStop: stopping the unit does not open the host. DefaultDependencies would
 # put it after sysinit.target, that is after what may already talk to the network. It sees the mounts of the host: where
@@ -119,23 +126,23 @@ def program_text() -> str:
 
 def program_is_whole(host: Host) -> bool:
     """Whether the program is there as it should be, and can be run."""
-    seen = host.stat(program.PATH)
+    seen = host.find_entry(program.PATH)
     return bool(
         seen
         and stat.S_ISREG(seen.st_mode)
         and stat.S_IMODE(seen.st_mode) == program.MODE
-        and host.text(program.PATH) == program_text()
+        and host.read_text(program.PATH) == program_text()
     )
 
 
 def has_systemd(host: Host) -> bool:
     """Whether systemd starts this host, now or (an image being made) when it boots."""
-    return host.tool("systemctl") is not None
+    return host.find_tool("systemctl") is not None
 
 
 def is_active(host: Host, name: str) -> bool:
     """Whether a unit is active. Only for a host that systemd runs."""
-    return evidently_active(host, name) or host.run(["systemctl", "is-active", "--quiet", name]).rc == 0
+    return is_evidently_active(host, name) or host.run_command(["systemctl", "is-active", "--quiet", name]).rc == 0
 
 
 class TakenBack(NamedTuple):
@@ -157,45 +164,45 @@ REASONS = {
 
 def taken_back(host: Host) -> list[TakenBack]:
     """The changes that were taken back since one was confirmed, oldest first."""
-    words = (line.split() for line in (host.text(program.TRACE) or "").splitlines())
+    words = (line.split() for line in (host.read_text(program.TRACE) or "").splitlines())
     return [TakenBack(*word[:3]) for word in words if len(word) > 2]
 
 
 def pending(host: Host) -> list[str]:
     """The tokens of the changes that wait for their confirmation: one at most."""
     start = "pending-"
-    return [name[len(start) :] for name in host.list(program.RUN) if name.startswith(start)]
+    return [name[len(start) :] for name in host.list_directory(program.RUN) if name.startswith(start)]
 
 
 def wrong(host: Host, nft: str, text: str) -> list[Finding]:
     """What keeps the table from coming back by itself; with nothing to load ("") what is left over."""
-    stored = host.text(FILE) or ""
+    stored = host.read_text(FILE) or ""
     found = _unconfirmed(host) if stored != text else []
-    if text and not stored and not host.stat(UNIT_FILE) and has_systemd(host):
+    if text and not stored and not host.find_entry(UNIT_FILE) and has_systemd(host):
         return [*found, _unit(UNIT_NAME, "missing", UNIT_FILE)]
     if stored != text:
         found.append(_file(FILE, "missing" if not stored else "changed" if text else "left over"))
     if not text:
-        left = [(unit_text(host, path), path) for path in (UNIT_FILE, WATCH_FILE)]
+        left = [(read_unit_text(host, path), path) for path in (UNIT_FILE, WATCH_FILE)]
         found += [_unit(path, "left over", path) for content, path in left if content]
-        return found + [_file(program.PATH, "left over") for _ in [0] if host.stat(program.PATH)]
+        return found + [_file(program.PATH, "left over") for _ in [0] if host.find_entry(program.PATH)]
     if not has_systemd(host):
         return [*found, _unit(UNIT_NAME, "this host has no systemd: the table is not loaded at boot")]
     if not program_is_whole(host):
-        found.append(_file(program.PATH, "changed" if host.stat(program.PATH) else "missing"))
+        found.append(_file(program.PATH, "changed" if host.find_entry(program.PATH) else "missing"))
     for desired in units(nft):
-        content = unit_text(host, desired.path)
+        content = read_unit_text(host, desired.path)
         if content != desired.text:
             state = "missing" if content is None else "changed" if content else "masked"
             found.append(_unit(desired.path, state, desired.path))
-        if host.stat(desired.enabled) is None:
+        if host.find_entry(desired.enabled) is None:
             found.append(_unit(desired.name, "not enabled", desired.enabled))
-    for name, paths in foreign_to(host, [desired.name for desired in units(nft)]).items():
+    for name, paths in find_foreign_files(host, [desired.name for desired in units(nft)]).items():
         found += [_unit(name, f"overridden by {path}", path) for path in paths]
-    if not found and host.stat(SYSTEMD_RUNS):
+    if not found and host.find_entry(SYSTEMD_RUNS_PATH):
         if not is_active(host, WATCH_NAME):
             found.append(_unit(WATCH_NAME, "not running"))
-        elif held(host, WATCH_NAME):
+        elif is_suspended(host, WATCH_NAME):
             found.append(_unit(WATCH_NAME, "stopped by a signal, or frozen"))
     return found
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Callable, Sequence
 
 from ....base.hashing import sha256
 from ...programs import SEND
-from ...system import ControlError, Host, Unseen
+from ...system import ControlError, Host, ObservationError
 from .. import management_exemptions
 from ..applying import carry_out
 from ..base import Changes
@@ -76,7 +76,7 @@ def begin(host: Host, load: loading.Load, within: int) -> str:
     if boot.pending(host):
         raise Busy("another run's change of the firewall waits for its confirmation: run this again after it")
     candidate = update.transaction(load.observed.live, load.observed.counts, load.text)
-    host.must([load.nft, "-c", "-f", "-"], stdin=candidate)
+    host.read_command_output([load.nft, "-c", "-f", "-"], stdin=candidate)
     token = os.urandom(6).hex()
     digest = sha256(load.text.encode()).hexdigest()
     for path, content in (
@@ -87,7 +87,7 @@ def begin(host: Host, load: loading.Load, within: int) -> str:
         # The name last: a change that is pending has everything that taking it back needs.
         (f"{program.RUN}/pending-{token}", f"{digest} {pending.uptime(host) + within}"),
     ):
-        host.write(path, content, 0o600)
+        host.write_file(path, content, 0o600)
     try:
         _later(host, f"proscribe-rollback-{token}", within, "take-back", token)
         _later(host, f"proscribe-try-{token}", 0, "try", token, str(os.getpid()))
@@ -106,20 +106,20 @@ def keep(host: Host, token: str) -> ChangeAnswer:
     """
     host.require_root()
     _require_loaded(host, token)
-    with host.exclusive():
-        before = (host.text(pending.METHODS) or "").splitlines()
+    with host.lock_host():
+        before = (host.read_text(pending.METHODS) or "").splitlines()
         now = set(_open(host, before))
         cut = [route for route in before if route not in now]
         if cut:
-            host.must([program.PATH, "take-back", token, "cut"])
+            host.read_command_output([program.PATH, "take-back", token, "cut"])
             pending.stop(host, token)
             routes = ", ".join(" port ".join(route.split(" ")[:2]) for route in cut)
             raise ControlError(f"the new rules cut this host off from {routes}; they are taken back")
         if not pending.claim(host, token, "kept"):
             raise ControlError(pending.outcome(host))
         pending.stop(host, token)
-        text = host.text(program.DESIRED_TABLE) or ""
-        host.delete(program.TRACE)
+        text = host.read_text(program.DESIRED_TABLE) or ""
+        host.delete_file(program.TRACE)
         pending.clear(host)
         # What fails here is missing at the next observation, and the next run does it: the table itself is confirmed.
         actions = loading.keeping(host, loading.nft_of(host), text)
@@ -138,9 +138,9 @@ def settle(host: Host) -> None:
     """Wait until no change of another run is pending; one that has lost its timer is taken back now."""
     while tokens := boot.pending(host) if host.privileged else []:
         token = tokens[0]
-        said = (host.text(f"{program.RUN}/pending-{token}") or "").split()
+        said = (host.read_text(f"{program.RUN}/pending-{token}") or "").split()
         if len(said) != 2 or pending.uptime(host) > int(said[1]) + _GRACE:
-            host.must([program.PATH, "take-back", token])
+            host.read_command_output([program.PATH, "take-back", token])
             pending.stop(host, token)
         else:
             time.sleep(0.5)
@@ -162,7 +162,7 @@ def _open(host: Host, routes: Sequence[str]) -> list[str]:
     """Those of some routes that this host may use."""
     if not routes:
         return []
-    return host.run([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(routes)]).out.splitlines()
+    return host.run_command([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(routes)]).out.splitlines()
 
 
 def _rollback(host: Host, nft: str) -> str:
@@ -171,35 +171,37 @@ def _rollback(host: Host, nft: str) -> str:
     An old nft may list what it does not take back. Then the rollback loads what was confirmed last, or to no table.
     """
     empty = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
-    live = host.run([nft, "list", "table", "inet", TABLE])
+    live = host.run_command([nft, "list", "table", "inet", TABLE])
     if live.rc:
         return empty
-    for text in (empty + live.out, host.text(boot.FILE) or ""):
-        if text and not host.run([nft, "-c", "-f", "-"], stdin=text).rc:
+    for text in (empty + live.out, host.read_text(boot.FILE) or ""):
+        if text and not host.run_command([nft, "-c", "-f", "-"], stdin=text).rc:
             return text
     return empty
 
 
 def _later(host: Host, unit: str, seconds: int, *words: str) -> None:
     """Have the program do something outside of this session, which may end any moment."""
-    if host.stat(boot.SYSTEMD_RUNS) is None:
-        host.must([program.PATH, "later", str(seconds), *words])
+    if host.find_entry(boot.SYSTEMD_RUNS_PATH) is None:
+        host.read_command_output([program.PATH, "later", str(seconds), *words])
         return
     # Without an accuracy of its own a timer may come up to a minute late.
     timer = [f"--on-active={seconds}", "--timer-property=AccuracySec=100ms"] if seconds else []
-    host.must(["systemd-run", "--quiet", "--collect", "--no-block", f"--unit={unit}", *timer, program.PATH, *words])
+    host.read_command_output(
+        ["systemd-run", "--quiet", "--collect", "--no-block", f"--unit={unit}", *timer, program.PATH, *words]
+    )
 
 
 def _require_loaded(host: Host, token: str) -> None:
     """Raises ControlError if the kernel did not take the candidate (and forgets it), or if it is gone again."""
     if token not in boot.pending(host):
         raise ControlError(pending.outcome(host))
-    failed = host.text(f"{program.RUN}/failed-{token}")
+    failed = host.read_text(f"{program.RUN}/failed-{token}")
     if failed is not None and pending.claim(host, token, "gone"):
         pending.stop(host, token)
         pending.clear(host)
         raise ControlError(f"the new rules were not loaded: {' '.join(failed.split())[-300:]}")
-    if host.stat(f"{program.RUN}/loaded-{token}") is None:
+    if host.find_entry(f"{program.RUN}/loaded-{token}") is None:
         # To wait here would confirm them, whatever becomes meanwhile of the connection over which this was called.
         raise ControlError("the new rules are not loaded yet: nothing that was asked before they are can confirm them")
 
@@ -207,7 +209,7 @@ def _require_loaded(host: Host, token: str) -> None:
 def _remember(host: Host, text: str) -> None:
     """Spare the audits after this one a whole listing of the table, if it is loaded as it should be."""
     loaded_state.forget(host)
-    with contextlib.suppress(Unseen):
+    with contextlib.suppress(ObservationError):
         observed = listing.observe_table(host, loading.nft_of(host), text)
-        if observed.right and observed.generation and observed.generation == host.ruleset_generation():
+        if observed.right and observed.generation and observed.generation == host.read_ruleset_generation():
             loaded_state.remember(host, text, observed.generation)

@@ -120,7 +120,7 @@ def collect(
 def _numbers(host: Host, section: PlanSection) -> dict[tuple[str, str], int | None]:
     """The number, on this host, of each user whom a waiver lets through to a service, by service and name."""
     named = [(id_, name) for id_, entry in refused(section).items() for name in exempted_users(entry)]
-    return {(id_, name): host.user_id(name) for id_, name in named}
+    return {(id_, name): host.find_user_id(name) for id_, name in named}
 
 
 def _known_users(numbers: Mapping[tuple[str, str], int | None]) -> dict[str, list[int]]:
@@ -144,7 +144,7 @@ def _members(host: Host, section: PlanSection, boot_file: str) -> dict[str, list
     found: dict[str, list[int]] = {}
     for id_, entry in refused(section).items():
         if "only" in entry:
-            numbers = {number for name in entry["only"]["users"] if (number := host.user_id(name)) is not None}
+            numbers = {number for name in entry["only"]["users"] if (number := host.find_user_id(name)) is not None}
             if "unresolved" in entry["only"]:
                 members = compile_pattern(rf"\tset {MEMBERS}{id_} \{{\s+type uid\s+elements = \{{([\d,\s]+)\}}")
                 before = members.search(boot_file)
@@ -228,5 +228,5 @@ def _widest(found: Sequence[Exempt]) -> list[Exempt]:
 
 
 def _ephemeral(host: Host) -> tuple[int, int]:
-    words = (host.text("/proc/sys/net/ipv4/ip_local_port_range") or "").split()
+    words = (host.read_text("/proc/sys/net/ipv4/ip_local_port_range") or "").split()
     return (int(words[0]), int(words[1])) if len(words) == 2 else Exemptions().ephemeral

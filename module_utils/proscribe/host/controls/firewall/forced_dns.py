@@ -29,9 +29,9 @@ def askers(host: Host, plan: Plan) -> list[int]:
 
     try:
         names = resolver_users(host, plan)
-        numbers = {number for name in names if (number := host.user_id(name)) is not None}
+        numbers = {number for name in names if (number := host.find_user_id(name)) is not None}
         if not numbers and choose(host, plan["controls"]["dns"]["settings"]).name != HOSTS:
-            remembered = _REMEMBERED.search(host.text(boot.FILE) or "")
+            remembered = _REMEMBERED.search(host.read_text(boot.FILE) or "")
             numbers = {int(number) for number in remembered[1].split(",")} if remembered else set()
     except ControlError:  # reported by dns, which cannot filter here either
         return []

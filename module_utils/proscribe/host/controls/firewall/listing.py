@@ -10,7 +10,7 @@ from ....base.patterns import compile_pattern
 from ....base.tuples import NamedTuple
 from ....model.finding import Finding
 from ...programs import LOAD_AND_LIST
-from ...system import ControlError, Generation, Host, Unseen
+from ...system import ControlError, Host, ObservationError, RulesetGeneration
 from . import loaded_state
 from .rule_text import OWN_RULES
 from .ruleset import DNS_OVER_TLS, LOCAL_SSH, PLAIN_DNS, QUIC, TABLE, WITNESSES
@@ -54,7 +54,7 @@ class Observed(NamedTuple):
     wrong: Mapping[str, Sequence[Finding]]
     unseen: str = ""  # why nothing more can be said where nothing is wrong
     counts: Mapping[str, tuple[int, int]] = {}  # packets and bytes that were refused, by rule
-    generation: Generation | None = None  # of the kernel's tables, from before the observation
+    generation: RulesetGeneration | None = None  # of the kernel's tables, from before the observation
 
     @property
     def right(self) -> bool:
@@ -68,7 +68,7 @@ def observe_table(host: Host, nft: str, text: str, at_boot: str = "") -> Observe
     `at_boot` is the boot file's text. If the table was made from it, has not changed since and refuses what it has to,
     only the counters are listed.
     """
-    generation = host.ruleset_generation()
+    generation = host.read_ruleset_generation()
     refused = _refuses_witness(host, text)
     if at_boot and refused and loaded_state.unchanged(host, at_boot):
         counted = _list(host, nft, "counters", "table")
@@ -86,7 +86,9 @@ def observe_table(host: Host, nft: str, text: str, at_boot: str = "") -> Observe
 
 def _refuses_witness(host: Host, text: str) -> bool:
     """Whether the kernel refuses the witness as the desired table does, or has no way to send it anywhere."""
-    tried = (host.refuses(address, _DISCARD) for address in WITNESSES if f" daddr {address} reject" in text)
+    tried = (
+        host.is_destination_refused(address, _DISCARD) for address in WITNESSES if f" daddr {address} reject" in text
+    )
     return next((refused for refused in tried if refused is not None), True)
 
 
@@ -117,13 +119,13 @@ def listed(host: Host, nft: str) -> Parts:
 
 def _list(host: Host, nft: str, *what: str) -> str:
     """What nft lists of the table (`table`: all of it, counts included); "" if it is not loaded."""
-    result = host.run([nft, "list", *what, "inet", TABLE])
+    result = host.run_command([nft, "list", *what, "inet", TABLE])
     if result.rc == 0:
         return result.out
     if "No such file or directory" in result.err:
         return ""
     if "not permitted" in result.err:
-        raise Unseen("the firewall's rules can only be listed by root with CAP_NET_ADMIN")
+        raise ObservationError("the firewall's rules can only be listed by root with CAP_NET_ADMIN")
     raise ControlError(f"nft cannot list the table {WHERE}: {' '.join(result.err.split())[-300:]}")
 
 
@@ -142,7 +144,7 @@ def _as_listed(host: Host, nft: str, text: str) -> Parts | None:
     ends with the call. None if the host does not permit one.
     """
     child = [sys.executable, "-I", "-S", "-c", LOAD_AND_LIST, nft, TABLE]
-    result = host.run(["unshare", "-n", *child], stdin=text)
+    result = host.run_command(["unshare", "-n", *child], stdin=text)
     if result.rc == 0:
         return take_apart(result.out)
     if result.err.startswith("unshare:"):

@@ -11,22 +11,22 @@ from __future__ import annotations
 import functools
 
 from ....base.hashing import sha256
-from ...system import Generation, Host
+from ...system import Host, RulesetGeneration
 
 STATE = "/run/proscribe/firewall"  # gone with a reboot, as the table is
 ALONE = " alone"
 
 
-def remember(host: Host, text: str, at: Generation, alone: bool = False) -> None:
+def remember(host: Host, text: str, at: RulesetGeneration, alone: bool = False) -> None:
     """Save that a table made from `text` is loaded at that generation; `alone`: and that no other table then
     bypassed it.
     """
-    host.write(STATE, f"{_said(text, at)}{ALONE if alone else ''}\n", 0o600)
+    host.write_file(STATE, f"{_said(text, at)}{ALONE if alone else ''}\n", 0o600)
 
 
 def forget(host: Host) -> None:
     """Save nothing: the next observation is a whole one."""
-    host.delete(STATE)
+    host.delete_file(STATE)
 
 
 def unchanged(host: Host, text: str) -> bool:
@@ -41,13 +41,13 @@ def alone(host: Host, text: str) -> bool:
 
 def _now(host: Host, text: str) -> str | None:
     """What is saved of the tables as they are now, beyond that this one is loaded; None if that is not known."""
-    now = host.ruleset_generation()
-    stored, said = (host.text(STATE) or "").rstrip("\n"), _said(text, now) if now else ""
+    now = host.read_ruleset_generation()
+    stored, said = (host.read_text(STATE) or "").rstrip("\n"), _said(text, now) if now else ""
     return stored[len(said) :] if said and stored.startswith(said) else None
 
 
-def _said(text: str, at: Generation) -> str:
-    return f"{at.place} {at.number} {_digest(text)}"
+def _said(text: str, at: RulesetGeneration) -> str:
+    return f"{at.namespace} {at.number} {_digest(text)}"
 
 
 @functools.lru_cache(maxsize=1)  # called several times; 100,000 networks take some milliseconds each time

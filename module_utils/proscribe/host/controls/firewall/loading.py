@@ -6,8 +6,8 @@ import functools
 import time
 from typing import TYPE_CHECKING, Callable, Sequence
 
-from ...system import ControlError, Host, Unseen
-from ...system.units import foreign_to, held, unit_text
+from ...system import ControlError, Host, ObservationError
+from ...system.units import find_foreign_files, is_suspended, read_unit_text
 from .. import management_exemptions
 from ..base import Action, Changes, Refusal
 from . import boot, exemptions, listing, loaded_state, pending, program, update
@@ -39,7 +39,7 @@ def enforce(host: Host, section: PlanSection, askers: Sequence[int] = ()) -> Cha
     Raises ControlError where nft is not installed or cannot list its tables.
     """
     connections = management_exemptions.control_connections(host)
-    earlier = host.text(boot.FILE) or ""
+    earlier = host.read_text(boot.FILE) or ""
     lets = exemptions.collect(host, section, earlier, _resolver(host), connections, askers)
     text = render(section, lets)
     if not text:
@@ -47,14 +47,14 @@ def enforce(host: Host, section: PlanSection, askers: Sequence[int] = ()) -> Cha
     nft = nft_of(host)
     try:
         observed = listing.observe_table(host, nft, text, earlier)
-    except Unseen as unseen:
+    except ObservationError as unseen:
         raise ControlError(str(unseen)) from None
     actions = []
     refusals = _refusals(section, lets, connections)
     if not boot.program_is_whole(host):
         actions.append(_write(host, program.PATH, boot.program_text(), program.MODE))
         watch = boot.units(nft)[-1]
-        if host.stat(boot.SYSTEMD_RUNS) is not None and boot.is_active(host, watch.name):
+        if host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None and boot.is_active(host, watch.name):
             actions.append(_systemctl(host, True, "restart", watch))  # it is running the program as it was
     if not observed.right:
         # What is confirmed is what a reboot would load too.
@@ -74,7 +74,7 @@ def enforce(host: Host, section: PlanSection, askers: Sequence[int] = ()) -> Cha
 def keeping(host: Host, nft: str, text: str) -> list[Action]:
     """What makes a table that is loaded, and confirmed, come back after a reboot and after other programs."""
     actions = []
-    if host.text(boot.FILE) != text:
+    if host.read_text(boot.FILE) != text:
         actions.append(_write(host, boot.FILE, text, boot.FILE_MODE))
     if boot.has_systemd(host):
         for unit in boot.units(nft):
@@ -84,7 +84,7 @@ def keeping(host: Host, nft: str, text: str) -> list[Action]:
 
 def nft_of(host: Host) -> str:
     """Where nft is on this host. Raises ControlError if it is not installed."""
-    nft = host.tool("nft")
+    nft = host.find_tool("nft")
     if nft is None:
         raise ControlError("nft is not installed on this host: install the package nftables")
     return nft
@@ -92,58 +92,60 @@ def nft_of(host: Host) -> str:
 
 def lift(host: Host) -> Changes:
     """Our table, unit and file go; other tables are not touched. Raises ControlError where nft cannot list tables."""
-    stored = host.text(boot.FILE)
-    nft = host.tool("nft")
+    stored = host.read_text(boot.FILE)
+    nft = host.find_tool("nft")
     try:
         live = listing.listed(host, nft) if nft else {}
-    except Unseen as unseen:
+    except ObservationError as unseen:
         if stored is not None:
             raise ControlError(str(unseen)) from None
         live = {}  # who may not even list tables cannot have loaded one
     actions = []
     refusals = []
-    if host.list(program.RUN) or host.traces(program.TRACE):
+    if host.list_directory(program.RUN) or host.has_traces(program.TRACE):
         actions.append(Action("forget", "unconfirmed changes", lambda: pending.drop(host)))
     for unit in reversed(boot.units(nft or "nft")):  # the watcher first, or it would bring the table back
-        if host.stat(unit.path) is not None or host.stat(unit.enabled) is not None:
-            before = unit_text(host, unit.path) or ""
+        if host.find_entry(unit.path) is not None or host.find_entry(unit.enabled) is not None:
+            before = read_unit_text(host, unit.path) or ""
             actions.append(Action("disable", unit.name, functools.partial(_disable, host, unit), before))
     if nft and live:
         delete = [nft, "delete", "table", "inet", TABLE]
-        actions.append(Action("delete", listing.WHERE, lambda: host.must(delete), listing.shown(live)))
+        actions.append(Action("delete", listing.WHERE, lambda: host.read_command_output(delete), listing.shown(live)))
     if stored is not None:
-        actions.append(Action("delete", boot.FILE, lambda: host.delete(boot.FILE), stored))
+        actions.append(Action("delete", boot.FILE, lambda: host.delete_file(boot.FILE), stored))
         if nft is None:
             reason = "nft is not installed any more: if the table is loaded, it goes with the next boot"
             refusals.append(Refusal("firewall/ruleset", listing.WHERE, reason))
-    if host.traces(program.PATH):
-        actions.append(Action("delete", program.PATH, lambda: host.delete(program.PATH), host.text(program.PATH) or ""))
-    if host.stat(loaded_state.STATE) is not None:
+    if host.has_traces(program.PATH):
+        actions.append(
+            Action("delete", program.PATH, lambda: host.delete_file(program.PATH), host.read_text(program.PATH) or "")
+        )
+    if host.find_entry(loaded_state.STATE) is not None:
         actions.append(Action("delete", loaded_state.STATE, lambda: loaded_state.forget(host)))
     return Changes(actions, refusals)
 
 
 def _write(host: Host, path: str, text: str, mode: int) -> Action:
-    return Action("write", path, lambda: host.write(path, text, mode), host.text(path) or "", text)
+    return Action("write", path, lambda: host.write_file(path, text, mode), host.read_text(path) or "", text)
 
 
 def _enable(host: Host, unit: boot.Unit) -> list[Action]:
     """What is missing until a unit is as it should be, enabled and (both have to be all the time) active."""
     actions = []
-    running = host.stat(boot.SYSTEMD_RUNS) is not None
-    there = unit_text(host, unit.path)
-    foreign = foreign_to(host, [unit.name]).get(unit.name, ())
-    actions += [Action("delete", path, functools.partial(host.delete, path)) for path in foreign]
+    running = host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None
+    there = read_unit_text(host, unit.path)
+    foreign = find_foreign_files(host, [unit.name]).get(unit.name, ())
+    actions += [Action("delete", path, functools.partial(host.delete_file, path)) for path in foreign]
     if there != unit.text:
-        write = functools.partial(host.write, unit.path, unit.text, 0o644)
+        write = functools.partial(host.write_file, unit.path, unit.text, 0o644)
         actions.append(Action("write", unit.path, write, there or "", unit.text))
     changed = bool(actions)
-    if changed or host.stat(unit.enabled) is None:
+    if changed or host.find_entry(unit.enabled) is None:
         actions.append(_systemctl(host, running, "enable", unit))
     if running and not boot.is_active(host, unit.name):
         # Were it not active, a restart of nftables.service, which flushes every table, would not bring ours back.
         actions.append(_systemctl(host, running, "start", unit))
-    elif running and unit.name == boot.WATCH_NAME and (changed or held(host, unit.name)):
+    elif running and unit.name == boot.WATCH_NAME and (changed or is_suspended(host, unit.name)):
         actions.append(_systemctl(host, running, "restart", unit))
     return actions
 
@@ -151,27 +153,27 @@ def _enable(host: Host, unit: boot.Unit) -> list[Action]:
 def _systemctl(host: Host, running: bool, verb: str, unit: boot.Unit) -> Action:
     def apply() -> None:
         if running:
-            host.must(["systemctl", "daemon-reload"])
-        host.must(["systemctl", verb, unit.name])
+            host.read_command_output(["systemctl", "daemon-reload"])
+        host.read_command_output(["systemctl", verb, unit.name])
 
     return Action(verb, unit.name, apply)
 
 
 def _disable(host: Host, unit: boot.Unit) -> None:
     """Stop (which leaves the table alone), disable, delete; what systemctl leaves of a damaged unit is deleted too."""
-    running = host.stat(boot.SYSTEMD_RUNS) is not None
-    if unit_text(host, unit.path) == "":  # masked, and as long as that is so systemctl disables nothing
-        host.write(unit.path, unit.text, 0o644)
+    running = host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None
+    if read_unit_text(host, unit.path) == "":  # masked, and as long as that is so systemctl disables nothing
+        host.write_file(unit.path, unit.text, 0o644)
         if running:
-            host.must(["systemctl", "daemon-reload"])
-    if host.tool("systemctl") is not None and host.stat(unit.path) is not None:
+            host.read_command_output(["systemctl", "daemon-reload"])
+    if host.find_tool("systemctl") is not None and host.find_entry(unit.path) is not None:
         if running:
-            host.must(["systemctl", "stop", unit.name])
-        host.must(["systemctl", "disable", unit.name])
-    for path in (unit.enabled, unit.path, *foreign_to(host, [unit.name]).get(unit.name, ())):
-        host.delete(path)
+            host.read_command_output(["systemctl", "stop", unit.name])
+        host.read_command_output(["systemctl", "disable", unit.name])
+    for path in (unit.enabled, unit.path, *find_foreign_files(host, [unit.name]).get(unit.name, ())):
+        host.delete_file(path)
     if running:
-        host.must(["systemctl", "daemon-reload"])
+        host.read_command_output(["systemctl", "daemon-reload"])
 
 
 def _resolver(host: Host) -> Callable[[str], list[str]]:
@@ -183,7 +185,7 @@ def _resolver(host: Host) -> Callable[[str], list[str]]:
         if left <= 0:
             return []
         try:
-            answer = host.run(["getent", "ahosts", name], timeout=left)
+            answer = host.run_command(["getent", "ahosts", name], timeout=left)
         except ControlError:  # no getent, or no answer in time: the name leads nowhere anyway
             return []
         return list(dict.fromkeys(line.split()[0] for line in answer.out.splitlines() if line.strip()))

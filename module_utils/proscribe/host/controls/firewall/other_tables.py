@@ -16,7 +16,7 @@ from typing import Iterator, Sequence
 from ....base.patterns import compile_pattern
 from ....base.tuples import NamedTuple
 from ....model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
-from ...system import Host, Unseen
+from ...system import Host, ObservationError
 from .ruleset import TABLE
 
 RULE = "firewall/neighbours"
@@ -52,7 +52,7 @@ def observe(host: Host, nft: str) -> list[RuleVerdict]:
         chains = [chain for chain in _chains(_hooked(host, nft)) if chain.table != f"inet {TABLE}"]
         late = [_late(chain) for chain in chains if chain.type in ("nat", "route") and chain.hook == "output"]
         against = [*filter(None, late), *_leading(host, nft, chains)]
-    except Unseen as unseen:
+    except ObservationError as unseen:
         return [RuleVerdict(RULE, UNKNOWN, reason=str(unseen))]
     past = [_offload(chain) for chain in chains if chain.type == "flowtable"]
     if against:
@@ -64,14 +64,14 @@ def _hooked(host: Host, nft: str) -> str:
     """All chains without their rules, and the flowtables, which a kernel may not have; -y: priorities as numbers."""
     try:
         return _list(host, nft, "-y", "list chains; list flowtables")
-    except Unseen:
+    except ObservationError:
         return _list(host, nft, "-y", "list chains")
 
 
 def _list(host: Host, nft: str, *words: str) -> str:
-    result = host.run([nft, *words])
+    result = host.run_command([nft, *words])
     if result.rc:
-        raise Unseen(f"nft cannot list the tables of other programs: {' '.join(result.err.split())[-300:]}")
+        raise ObservationError(f"nft cannot list the tables of other programs: {' '.join(result.err.split())[-300:]}")
     return result.out
 
 

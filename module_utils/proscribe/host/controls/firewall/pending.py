@@ -19,19 +19,19 @@ PAUSE = 24 * 3600  # seconds for which they are left alone; each trial that cuts
 
 def claim(host: Host, token: str, outcome: str) -> bool:
     """Decide what becomes of a change; False if that is decided already."""
-    return host.rename(f"{program.RUN}/pending-{token}", f"{outcome}-{token}")
+    return host.rename_file(f"{program.RUN}/pending-{token}", f"{outcome}-{token}")
 
 
 def stop(host: Host, token: str) -> None:
     """Stop the timer of a change that is decided: it could do nothing any more. Without systemd it ends by itself."""
-    if host.stat(boot.SYSTEMD_RUNS) is not None:
-        host.run(["systemctl", "stop", f"proscribe-rollback-{token}.timer"])
+    if host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None:
+        host.run_command(["systemctl", "stop", f"proscribe-rollback-{token}.timer"])
 
 
 def clear(host: Host) -> None:
     """Delete what a decided change leaves."""
-    for name in host.list(program.RUN):
-        host.delete(f"{program.RUN}/{name}")
+    for name in host.list_directory(program.RUN):
+        host.delete_file(f"{program.RUN}/{name}")
 
 
 def drop(host: Host) -> None:
@@ -40,7 +40,7 @@ def drop(host: Host) -> None:
         claim(host, token, "dropped")
         stop(host, token)
     clear(host)
-    host.delete(program.TRACE)
+    host.delete_file(program.TRACE)
 
 
 def outcome(host: Host) -> str:
@@ -67,7 +67,7 @@ def tried_before(host: Host, text: str) -> str:
 
 def uptime(host: Host) -> int:
     """Seconds since the boot."""
-    return int(float((host.text("/proc/uptime") or "0").split()[0]))
+    return int(float((host.read_text("/proc/uptime") or "0").split()[0]))
 
 
 def _seconds(moment: str) -> int:

@@ -25,13 +25,15 @@ def load(host: Host, nft: str, observed: Observed, text: str) -> None:
 
     `observed` is the result of `listing.observe_table`. Raises ControlError if nft refuses.
     """
-    before = host.ruleset_generation()
+    before = host.read_ruleset_generation()
     unchanged = before is not None and before == observed.generation
     # Where somebody has changed a table since the observation, it is replaced whole, which cannot depend on what is
     # there.
-    host.must([nft, "-f", "-"], stdin=transaction(observed.live if unchanged else {}, observed.counts, text))
-    after = host.ruleset_generation()
-    if before is not None and after == before.next():
+    host.read_command_output(
+        [nft, "-f", "-"], stdin=transaction(observed.live if unchanged else {}, observed.counts, text)
+    )
+    after = host.read_ruleset_generation()
+    if before is not None and after == before.make_next():
         loaded_state.remember(host, text, after)
     else:
         loaded_state.forget(host)

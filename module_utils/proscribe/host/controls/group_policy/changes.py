@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Sequence
 
 from ...system import ControlError, Host
-from ...system.directories import remove
+from ...system.directories import remove_entry
 from ..base import Action, Changes, Refusal
 from . import domain as domains
 from . import ldif, permissions, state
@@ -86,9 +86,11 @@ def lift(host: Host, plan: Plan) -> Changes:
         return Changes()
     found = observed(host, objects)
     actions = [action for seen in found.objects for action in _removed(host, found.domain, seen)]
-    if host.traces(state.FILE):
-        actions.append(Action("delete", state.FILE, partial(host.delete, state.FILE)))
-    aside = host.list(state.ASIDE) or any(path not in UNFINISHED for seen in found.objects for path in _of_others(seen))
+    if host.has_traces(state.FILE):
+        actions.append(Action("delete", state.FILE, partial(host.delete_file, state.FILE)))
+    aside = host.list_directory(state.ASIDE) or any(
+        path not in UNFINISHED for seen in found.objects for path in _of_others(seen)
+    )
     left = [f"what others had put into these objects is in {state.ASIDE}"] if aside else []
     return Changes(actions, notes=left)
 
@@ -161,10 +163,10 @@ def _delete_part(host: Host, folder: str, path: str) -> None:
     """Delete what an object has no longer: a file, or a folder that nothing else is in."""
     whole = below(folder, path)
     if path not in SECURITY:
-        host.delete(whole)
+        host.delete_file(whole)
         return
     parent, _, name = whole.rpartition("/")
-    with _reported(f"cannot delete {whole}"), host.directory(parent) as directory:
+    with _reported(f"cannot delete {whole}"), host.open_directory(parent) as directory:
         os.rmdir(name, dir_fd=directory)
 
 
@@ -174,9 +176,9 @@ def _write(host: Host, folder: str, path: str, content: bytes, diff: Sequence[st
 
 def _replace(host: Host, path: str, content: bytes) -> None:
     """Put a file in place that has its permissions already."""
-    host.write(path + BESIDE, content, READABLE)
+    host.write_file(path + BESIDE, content, READABLE)
     permissions.give_file(host, path + BESIDE)
-    host.rename(path + BESIDE, path.rpartition("/")[2])
+    host.rename_file(path + BESIDE, path.rpartition("/")[2])
 
 
 def _make_folder(host: Host, folder: str, path: str) -> None:
@@ -184,7 +186,7 @@ def _make_folder(host: Host, folder: str, path: str) -> None:
     parent, _, name = whole.rpartition("/")
     with (
         _reported(f"cannot make {whole}"),
-        host.directory(parent) as directory,
+        host.open_directory(parent) as directory,
         contextlib.suppress(FileExistsError),
     ):
         os.mkdir(name, READABLE, dir_fd=directory)
@@ -269,10 +271,10 @@ def _delete_entry(host: Host, domain: Domain, dn: str) -> None:
 
 def _delete_folder(host: Host, folder: str) -> None:
     for path in (POLICY, TEMPLATE, INI):
-        host.delete(f"{folder}/{path}")
+        host.delete_file(f"{folder}/{path}")
     parent, _, name = folder.rpartition("/")
-    with _reported(f"cannot delete {folder}"), host.directory(parent) as directory:
-        remove(directory, name)
+    with _reported(f"cannot delete {folder}"), host.open_directory(parent) as directory:
+        remove_entry(directory, name)
 
 
 def _set_aside(host: Host, folder: str, path: str, seen: Seen) -> str:
@@ -280,26 +282,26 @@ def _set_aside(host: Host, folder: str, path: str, seen: Seen) -> str:
     whole = below(folder, path)
     if path.endswith("/"):
         parent, _, name = whole.rpartition("/")
-        with _reported(f"cannot delete {whole}"), host.directory(parent) as directory:
+        with _reported(f"cannot delete {whole}"), host.open_directory(parent) as directory:
             os.rmdir(name, dir_fd=directory)
         return ""
     if path in UNFINISHED:
-        host.delete(whole)
+        host.delete_file(whole)
         return ""
     try:
-        content = host.piece(whole, 0, MOST_ASIDE + 1)
+        content = host.read_range(whole, 0, MOST_ASIDE + 1)
     except ControlError:  # a link, a device, a socket: nothing of it is worth keeping
         content = b""
     if len(content) > MOST_ASIDE:
         raise ControlError(f"{whole} is larger than {MOST_ASIDE} bytes: remove it, it is not of this object")
     first = place = f"{state.ASIDE}/{seen.guid}/{path or 'folder'}"
     number = 1
-    while host.stat(place) is not None:
+    while host.find_entry(place) is not None:
         number += 1
         place = f"{first}.{number}"
     if content:
-        host.write(place, content, 0o600)
-    host.delete(whole)
+        host.write_file(place, content, 0o600)
+    host.delete_file(whole)
     return f"as {place}" if content else ""
 
 

@@ -67,14 +67,14 @@ def _has_rules(host: Host, domain: Domain, id_: str, known: dict[str, bool]) -> 
             for part in _named(host, folder, "machine")
             for name in _named(host, f"{folder}/{part}", "registry.pol")
         ]
-        rules = any(_RULES in host.head(file, MOST_BYTES).lower() for file in files)
+        rules = any(_RULES in host.read_head(file, MOST_BYTES).lower() for file in files)
         known[id_] = rules and not _off(host, domain, id_)
     return known[id_]
 
 
 def _named(host: Host, folder: str, name: str) -> list[str]:
     """What is in a folder under a name, in any case: Windows writes `MACHINE`, too."""
-    return [one for one in host.list(folder) if one.casefold() == name] if host.stat(folder) else []
+    return [one for one in host.list_directory(folder) if one.casefold() == name] if host.find_entry(folder) else []
 
 
 def _off(host: Host, domain: Domain, id_: str) -> bool:

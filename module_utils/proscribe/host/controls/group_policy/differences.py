@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ....model.finding import COMPLIANT, NONCOMPLIANT, Finding, RuleVerdict
-from ...system import Host, Unseen, escaped, one_line
+from ...system import Host, ObservationError, escape_text, format_one_line
 from . import permissions
 from .applocker import TEMPLATE
 from .desired import Desired, attributes, desired, ini
@@ -29,7 +29,7 @@ OTHER_RULES = (
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """A verdict for each object of the plan, and for those of ours that it has no longer."""
     if not host.privileged:
-        raise Unseen("the directory and SYSVOL can only be read by root")
+        raise ObservationError("the directory and SYSVOL can only be read by root")
     objects = desired(plan)
     found = observed(host, objects)
     verdicts = [
@@ -77,7 +77,7 @@ def differences(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterat
         yield Finding("version", seen.guid, "samba", path=f"{folder}/{INI}", detail=detail), True
     for path in seen.foreign[:MOST_NAMED]:
         detail = "a run that was ended left it" if path in UNFINISHED else "it is not of this object"
-        yield Finding("file", escaped(path), "samba", path=escaped(f"{folder}/{path}"), detail=detail), True
+        yield Finding("file", escape_text(path), "samba", path=escape_text(f"{folder}/{path}"), detail=detail), True
     for path, detail in of_permissions(host, found, seen):
         yield Finding("permissions", path or seen.guid, "samba", path=below(folder, path), detail=detail), True
     yield from _links(found, one, seen)
@@ -101,7 +101,7 @@ def of_entry(domain: Domain, one: Desired, seen: Seen) -> Iterator[str]:
             if seen.entry.one(name) in MACHINE_OFF:
                 yield "its settings for computers are switched off"
         elif seen.entry.one(name) != value:
-            yield f"{name} is not ours: {one_line(seen.entry.one(name))[:100]!r}"
+            yield f"{name} is not ours: {format_one_line(seen.entry.one(name))[:100]!r}"
     if descriptor := seen.entry.one("nTSecurityDescriptor"):
         for detail in permissions.wrong(descriptor, permissions.DIRECTORY):
             yield f"its permissions differ: {detail}"
@@ -126,7 +126,7 @@ def _values(one: Desired, seen: Seen, path: str) -> Iterator[Finding]:
     names = [name for name in sorted({*there, *right}) if there.get(name) != right.get(name)]
     for name in names[:MOST_NAMED]:
         detail = _value(there.get(name), right.get(name))
-        yield Finding("policy", one_line("\\".join(name))[:200], "samba", path=path, detail=detail)
+        yield Finding("policy", format_one_line("\\".join(name))[:200], "samba", path=path, detail=detail)
     if more := len(names[MOST_NAMED:]):
         yield Finding("policy", POLICY, "samba", path=path, detail=f"{more} more values differ")
     if not names:
@@ -190,4 +190,4 @@ def _links(found: Observed, one: Desired, seen: Seen) -> Iterator[tuple[Finding,
 
 
 def _link(dn: str, detail: str) -> Finding:
-    return Finding("link", one_line(dn)[:200], "samba", detail=detail)
+    return Finding("link", format_one_line(dn)[:200], "samba", detail=detail)

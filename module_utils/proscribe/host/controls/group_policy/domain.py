@@ -62,7 +62,7 @@ def domain_of(host: Host) -> Domain:
     """The domain that a host is a controller of. Raises ControlError for a host that is none."""
     sysvol = _parameter(host, "path", "sysvol")
     database = f"{_parameter(host, 'private dir')}/sam.ldb"
-    if not sysvol or host.stat(database) is None:
+    if not sysvol or host.find_entry(database) is None:
         raise ControlError("this host is no Samba domain controller: it has no sysvol, or no sam.ldb")
     found = search(host, database, "", "(objectClass=*)", ["defaultNamingContext"], scope="base")
     dn = found[0].one("defaultNamingContext") if found else ""
@@ -80,12 +80,12 @@ def _parameter(host: Host, name: str, section: str = "") -> str:
 
 def run(host: Host, argv: Sequence[str], stdin: str | None = None, may_fail: bool = False) -> str:
     """What a tool of Samba's prints. Raises ControlError."""
-    if host.tool(argv[0]) is None and host.root == "/":
+    if host.find_tool(argv[0]) is None and host.root == "/":
         raise ControlError(f"{argv[0]} is not installed on this host: {PACKAGES}")
     if may_fail:
-        done = host.run(argv, stdin=stdin, timeout=TIMEOUT)
+        done = host.run_command(argv, stdin=stdin, timeout=TIMEOUT)
         return "" if done.rc else done.out
-    return host.must(argv, stdin=stdin, timeout=TIMEOUT)
+    return host.read_command_output(argv, stdin=stdin, timeout=TIMEOUT)
 
 
 def search(

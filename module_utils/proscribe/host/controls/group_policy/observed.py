@@ -155,9 +155,9 @@ def _seen(host: Host, domain: Domain, id_: str, name: str, entry: Entry | None, 
         value = one.one("gPLink")
         mine = next((found for found in LINK.finditer(value) if id_ in found[1].upper()), None)
         links[same(one.dn)] = Link(one.dn, value, mine[0] if mine else "", int(mine[2]) if mine else 0)
-    policy = host.piece(f"{folder}/{POLICY}", 0, MOST_BYTES + 1) if POLICY in there else b""
-    text = host.piece(f"{folder}/{INI}", 0, 4096) if INI in there else b""
-    template = host.piece(f"{folder}/{TEMPLATE}", 0, 4096) if TEMPLATE in there else b""
+    policy = host.read_range(f"{folder}/{POLICY}", 0, MOST_BYTES + 1) if POLICY in there else b""
+    text = host.read_range(f"{folder}/{INI}", 0, 4096) if INI in there else b""
+    template = host.read_range(f"{folder}/{TEMPLATE}", 0, 4096) if TEMPLATE in there else b""
     return Seen(id_, name, entry, links, frozenset(there), policy, text, template, foreign)
 
 
@@ -165,13 +165,13 @@ def _files(host: Host, folder: str) -> tuple[list[str], list[str]]:
     """What the folder of an object has: of OURS, and what else. Raises ControlError for more than can be ours."""
     there: list[str] = []
     foreign: list[str] = []
-    if host.stat(folder) is None:
+    if host.find_entry(folder) is None:
         return there, foreign
     waiting = [""]
     count = 0
     while waiting:
         path = waiting.pop()
-        kind = host.stat(f"{folder}/{path}" if path else folder)
+        kind = host.find_entry(f"{folder}/{path}" if path else folder)
         if kind is None:
             continue
         is_folder = stat.S_ISDIR(kind.st_mode)
@@ -183,5 +183,5 @@ def _files(host: Host, folder: str) -> tuple[list[str], list[str]]:
         if count > MOST_FILES or path.count("/") > DEEPEST:
             raise ControlError(f"{folder} has more in it than a Group Policy object of ours can have")
         if is_folder:
-            waiting += [f"{path}/{name}" if path else name for name in host.list(f"{folder}/{path}")]
+            waiting += [f"{path}/{name}" if path else name for name in host.list_directory(f"{folder}/{path}")]
     return there, sorted(foreign, reverse=True)  # what is in a folder before the folder

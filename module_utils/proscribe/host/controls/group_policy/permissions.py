@@ -12,7 +12,7 @@ from typing import Iterator
 
 from ....base.hashing import sha256
 from ....base.tuples import NamedTuple
-from ...system import Host, one_line
+from ...system import Host, format_one_line
 from .domain import run
 
 APPLY = "edacfd8f-ffb3-11d1-b41d-00a0c968f939"  # the right to apply a Group Policy object
@@ -112,7 +112,7 @@ def _rights(text: str) -> int:
 
 
 def _account(text: str) -> str:
-    return _WELL_KNOWN.get(text[text.rfind("-") :], text) if text.startswith("S-1-5-21-") else one_line(text)
+    return _WELL_KNOWN.get(text[text.rfind("-") :], text) if text.startswith("S-1-5-21-") else format_one_line(text)
 
 
 def of_file(host: Host, path: str) -> str:
@@ -130,8 +130,8 @@ def print_of_file(host: Host, path: str) -> str:
     Files and folders with the same permissions have the same. Samba goes by the list of POSIX_SHELLS where somebody has
     changed that alone.
     """
-    seen = host.stat(path)
-    values = [host.attribute(path, name) for name in XATTRS]
+    seen = host.find_entry(path)
+    values = [host.read_attribute(path, name) for name in XATTRS]
     if seen is None or values[0] is None:
         return ""
     return sha256(repr((seen.st_mode, seen.st_uid, seen.st_gid, values)).encode()).hexdigest()

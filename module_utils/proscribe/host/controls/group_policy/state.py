@@ -8,7 +8,7 @@ import json
 from typing import Mapping, Sequence
 
 from ....base.tuples import NamedTuple
-from ...system import STATE_DIRECTORY, ControlError, Host, Unseen
+from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError
 
 FOLDER = STATE_DIRECTORY + "/group_policy"
 FILE = FOLDER + "/state.json"
@@ -26,16 +26,16 @@ class State(NamedTuple):
 def read(host: Host) -> State:
     """The state; an empty one where there is none that can be read: the marks in the directory have the names, too."""
     try:
-        given = json.loads(host.read(FILE, MOST_BYTES) or b"{}")
+        given = json.loads(host.read_file(FILE, MOST_BYTES) or b"{}")
         names = {id_: name for id_, name in given["names"].items() if isinstance(name, str)}
         return State(names, [one for one in given["right"] if isinstance(one, str)])
-    except (ControlError, Unseen, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+    except (ControlError, ObservationError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return State({}, ())
 
 
 def write(host: Host, state: State) -> None:
     """Note the state, or delete it where it has nothing. Raises ControlError."""
     if state.names:
-        host.write(FILE, json.dumps(state._asdict(), sort_keys=True) + "\n", 0o600)
+        host.write_file(FILE, json.dumps(state._asdict(), sort_keys=True) + "\n", 0o600)
     else:
-        host.delete(FILE)
+        host.delete_file(FILE)

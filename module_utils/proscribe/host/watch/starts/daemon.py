@@ -3,7 +3,7 @@ process.
 
 It is to cost nothing while nothing happens, and little while very much does. So it imports next to nothing, waits in
 one poll without a timeout, and takes events in bundles. It pays for what is verified out of a budget of processor time
-(`Budget`). What may be restricted goes to the verifier (verifying.py). It is a process with the enforcing code that is
+(`VerificationBudget`). What may be restricted goes to the verifier (verifying.py). It is a process with the enforcing code that is
 started when it is needed and ends by itself. Whoever floods it with starts waits in a queue of his own.
 
 Nothing that a user starts, mounts or names can end it: what the kernel reports is data, and what fails is left out.
@@ -18,333 +18,353 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import reported
-from .fanotify import is_loader
-from .inotify import OPENED, Inotify
-from .prefilter import Prefilter, link, plain
-from .process_users import observes, owner_of, user_of
-from .programs import CONTENT, HIDDEN, PASSES, Programs, key_of
-from .reported import HEARTBEAT, STATE
-from .sources import Sources
-from .verifier import ANSWERS_WITHIN, Verifier
-from .waiting import Budget, Start, Waiting
+from .fanotify import is_system_loader
+from .inotify import OPEN_MASK, Inotify
+from .prefilter import Prefilter, read_link, strip_deleted_mark
+from .process_users import find_accountable_uid, find_real_uid, is_own_observation
+from .programs import CONTENT, HIDDEN, PASSES, ProgramCache, make_program_key
+from .reported import HEARTBEAT_PATH, REPORT_PATH
+from .sources import StartSources
+from .verifier import ANSWER_TIMEOUT_SECONDS, VerifierProcess
+from .waiting import ProgramStart, StartQueue, VerificationBudget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ....model.types.watch import VerifierSets
 
-SETTLE = 0.01  # seconds after the first event: then its process is the new program
-PAUSE = 0.04  # seconds between two bundles: a thousand events cost one wake-up
-LONGEST = 500  # characters of the path of each: its end
-SCAN_EVERY = 5.0  # seconds between two scans of /proc, which follow lost events
-SCAN_ANYWAY = 30.0  # and where no kernel reports processes: a program that a loader starts is no file that is run
-MOUNTS_EVERY = 0.5
-CHANGED = 2.0  # seconds after a change of the plan or of what is installed, until it is read
-READ_EVERY = 10.0  # and between two of these
-READ_ANYWAY = 6 * 3600.0  # so often what is restricted is read although nothing has changed: it shows that it can be
-RETRY, LONGEST_RETRY = 5.0, 60.0  # after a verifier that could not say what is restricted
-READS_WITHIN = 90.0  # seconds in which a busy host starts a verifier that reads everything
-MISSED = 30.0  # seconds that an own observation of the host may be late by
-MISSED_AGAIN = 600.0  # and until it is looked after again, where that did not help
-FAILED = 0.2  # seconds of processor time that a verifier counts which ended without an answer
+SETTLE_SECONDS = 0.01  # seconds after the first event: then its process is the new program
+BATCH_PAUSE_SECONDS = 0.04  # seconds between two bundles: a thousand events cost one wake-up
+MAX_PATH_LENGTH = 500  # characters of the path of each: its end
+SCAN_INTERVAL_SECONDS = 5.0  # seconds between two scans of /proc, which follow lost events
+REGULAR_SCAN_SECONDS = (
+    30.0  # and where no kernel reports processes: a program that a loader starts is no file that is run
+)
+MOUNTS_INTERVAL_SECONDS = 0.5
+CHANGE_DELAY_SECONDS = 2.0  # seconds after a change of the plan or of what is installed, until it is read
+READ_INTERVAL_SECONDS = 10.0  # and between two of these
+REGULAR_READ_SECONDS = (
+    6 * 3600.0
+)  # so often what is restricted is read although nothing has changed: it shows that it can be
+RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 60.0  # after a verifier that could not say what is restricted
+READ_TIMEOUT_SECONDS = 90.0  # seconds in which a busy host starts a verifier that reads everything
+MISSED_AFTER_SECONDS = 30.0  # seconds that an own observation of the host may be late by
+MISSED_RETRY_SECONDS = 600.0  # and until it is looked after again, where that did not help
+FAILURE_COST_SECONDS = 0.2  # seconds of processor time that a verifier counts which ended without an answer
 
 
-class Noticing:
+class LaunchDaemon:
     """The daemon."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.command = command
         self.prefilter: Prefilter | None = None
-        self.files: set[str] = set()  # what the prefilter follows from
-        self.matter: set[str] = set()  # their names
-        self.programs = Programs()
-        self.waiting = Waiting()
-        self.verifier: Verifier | None = None
+        self.source_files: set[str] = set()  # what the prefilter follows from
+        self.watched_names: set[str] = set()  # their names
+        self.programs = ProgramCache()
+        self.queue = StartQueue()
+        self.verifier: VerifierProcess | None = None
         now = time.monotonic()
-        self.budget = Budget(now)
+        self.budget = VerificationBudget(now)
         self.read_due: float | None = now  # when the prefilter is to be made anew
-        self.read_at = now - READ_EVERY
+        self.read_at = now - READ_INTERVAL_SECONDS
         self.scan_due: float | None = None
-        self.scanned_at = now - SCAN_EVERY
+        self.scanned_at = now - SCAN_INTERVAL_SECONDS
         self.mounts_due: float | None = None
-        self.lost = 0
-        self.failing = ""  # why what starts cannot be verified
-        self.retry = RETRY
-        self.read = ""  # which settings the prefilter follows (files.identity)
+        self.lost_count = 0
+        self.failure = ""  # why what starts cannot be verified
+        self.retry_seconds = RETRY_SECONDS
+        self.settings_identity = ""  # which settings the prefilter follows (files.identity)
         self.beats: list[str] = []
-        self.every = 0.0  # seconds between two own observations of the host; 0 while that is not known
+        self.observation_interval = 0.0  # seconds between two own observations of the host; 0 while that is not known
         self.missed_due: float | None = None  # when the next one is missed
         self.poll = select.poll()
         self.inotify = Inotify()
         self.poll.register(self.inotify, select.POLLIN)
-        self.sources = Sources()
-        self._open()
+        self.sources = StartSources()
+        self._open_sources()
 
-    def _open(self) -> None:
-        self.sources.open(self.poll)
+    def _open_sources(self) -> None:
+        self.sources.open_sources(self.poll)
         if not self.sources.fanotify:  # nobody reports whose heartbeat it is, but that there was one
-            self.inotify.watch(HEARTBEAT.rpartition("/")[0], OPENED)
-        self._note()
+            self.inotify.watch_directory(HEARTBEAT_PATH.rpartition("/")[0], OPEN_MASK)
+        self._write_report()
 
-    def _note(self) -> None:
+    def _write_report(self) -> None:
         """Write down what starts are seen by, and what was noted, for who observes this host."""
         fields = {
             "pid": str(os.getpid()),
-            **self.sources.fields(),
-            "read": self.read,
-            "failing": self.failing,
+            **self.sources.describe_sources(),
+            "read": self.settings_identity,
+            "failing": self.failure,
             "beats": " ".join(self.beats),
         }
         try:
-            descriptor = os.open(f"{STATE}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-            os.write(descriptor, reported.report_of(fields).encode())
+            descriptor = os.open(f"{REPORT_PATH}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            os.write(descriptor, reported.format_report(fields).encode())
             os.close(descriptor)
-            os.rename(f"{STATE}.new", STATE)
+            os.rename(f"{REPORT_PATH}.new", REPORT_PATH)
         except OSError:
             pass
 
     # -- the loop
 
-    def run(self) -> None:
+    def run_forever(self) -> None:
         """Notice starts, for ever."""
         while True:
-            self.step(self.timeout(time.monotonic()))
+            self.wait_and_process(self.compute_timeout(time.monotonic()))
 
-    def timeout(self, now: float) -> float | None:
+    def compute_timeout(self, now: float) -> float | None:
         """Seconds until there is something to do by itself; None for never."""
-        self.budget.fill(now)
+        self.budget.fill_budget(now)
         times = [self.mounts_due, self.scan_due]
         if self.verifier and self.verifier.busy_until:
             times.append(self.verifier.busy_until)
         else:
-            able = now + self.budget.wait()
-            dues = (self.read_due, self.missed_due, self.waiting.due())
-            times += [max(able, due) for due in dues if due is not None]
-        known = [moment for moment in times if moment is not None]
-        return max(0.0, min(known) - now) if known else None
+            affordable_at = now + self.budget.compute_wait()
+            dues = (self.read_due, self.missed_due, self.queue.get_due_time())
+            times += [max(affordable_at, due) for due in dues if due is not None]
+        moments = [moment for moment in times if moment is not None]
+        return max(0.0, min(moments) - now) if moments else None
 
-    def step(self, timeout: float | None) -> None:
+    def wait_and_process(self, timeout: float | None) -> None:
         """Wait for what comes next, and do what is due."""
         ready = {fd for fd, _ in self.poll.poll(None if timeout is None else timeout * 1000 + 1)}
         if self.verifier and self.verifier.fileno() in ready:
             self._take_answer(self.verifier)
         if self.inotify.fileno() in ready:
-            self._changed()
+            self._process_file_changes()
         if self.sources.mountinfo in ready and self.mounts_due is None:
-            self.mounts_due = time.monotonic() + MOUNTS_EVERY
+            self.mounts_due = time.monotonic() + MOUNTS_INTERVAL_SECONDS
             self.poll.unregister(self.sources.mountinfo)
-        starts = [one for one in (self.sources.fanotify, self.sources.proc_events) if one and one.fileno() in ready]
+        starts = [
+            source
+            for source in (self.sources.fanotify, self.sources.proc_events)
+            if source and source.fileno() in ready
+        ]
         if starts:
-            time.sleep(SETTLE)
+            time.sleep(SETTLE_SECONDS)
             self.take_starts()
-        self._do_what_is_due(time.monotonic())
+        self._process_due(time.monotonic())
         if starts:
-            time.sleep(PAUSE)
+            time.sleep(BATCH_PAUSE_SECONDS)
 
-    def _do_what_is_due(self, now: float) -> None:
+    def _process_due(self, now: float) -> None:
         if self.mounts_due is not None and self.mounts_due <= now:
             self.mounts_due = None
             self.poll.register(self.sources.mountinfo, select.POLLPRI)
-            self.sources.mark()
-            self._note()
+            self.sources.mark_file_systems()
+            self._write_report()
         if self.scan_due is not None and self.scan_due <= now and self.prefilter:
-            self.scan_due = None if self.sources.proc_events else now + SCAN_ANYWAY
+            self.scan_due = None if self.sources.proc_events else now + REGULAR_SCAN_SECONDS
             self.scanned_at = now
-            self._scan(now)
+            self._scan_processes(now)
         if self.verifier and self.verifier.busy_until:
             if self.verifier.busy_until <= now:
-                self._lose(self.verifier, now)
+                self._discard_verifier(self.verifier, now)
             return
-        self.budget.fill(now)
+        self.budget.fill_budget(now)
         if self.read_due is not None and self.read_due <= now:
-            self._request(("sets",), [], now)
+            self._request_verifier(("sets",), [], now)
         elif self.missed_due is not None and self.missed_due <= now:
-            self.missed_due = now + max(self.every, MISSED_AGAIN)
-            self._request(("timer",), [], now)
-        elif self.waiting.of and (most := self.budget.starts()) and (starts := self.waiting.next(most, now)):
-            self._request(("starts", [(one.pid, one.path[-LONGEST:], one.key) for one in starts]), starts, now)
+            self.missed_due = now + max(self.observation_interval, MISSED_RETRY_SECONDS)
+            self._request_verifier(("timer",), [], now)
+        elif (
+            self.queue.starts_by_user
+            and (limit := self.budget.count_affordable())
+            and (starts := self.queue.take_due_starts(limit, now))
+        ):
+            self._request_verifier(
+                ("starts", [(start.pid, start.path[-MAX_PATH_LENGTH:], start.key) for start in starts]), starts, now
+            )
 
     # -- starts
 
     def take_starts(self) -> None:
         """Take all events that are there."""
-        seen: dict[int, str] = {}
+        paths: dict[int, str] = {}
         beats = self.beats
         now = time.monotonic()
-        for files, lost in self.sources.files():
+        for files, has_lost in self.sources.read_file_starts():
             for descriptor, pid in files:
                 try:
-                    if pid > 0 and (shown := self._of_file(descriptor, pid, now)):
-                        seen[pid] = shown
+                    if pid > 0 and (shown_path := self._take_file_start(descriptor, pid, now)):
+                        paths[pid] = shown_path
                 finally:
                     os.close(descriptor)
-            if lost:
-                self._lost(now)
-        for processes, lost in self.sources.processes():
+            if has_lost:
+                self._schedule_scan(now)
+        for processes, has_lost in self.sources.read_process_starts():
             for pid in processes:
-                self.of_process(pid, now, seen.get(pid))
-            if lost:
-                self._lost(now)
+                self.take_process(pid, now, paths.get(pid))
+            if has_lost:
+                self._schedule_scan(now)
         if self.beats is not beats:
-            self._note()
+            self._write_report()
 
-    def _beat(self, pid: int | str) -> None:
+    def _note_heartbeat(self, pid: int | str) -> None:
         """Note the heartbeat of an observation (heartbeat.py), and when this host's own next one is missed."""
-        self.beats = [*self.beats[1 - reported.MOST_BEATS :], reported.noted_beat(pid, time.monotonic_ns())]
-        if self.every and observes(pid):
-            self.missed_due = time.monotonic() + self.every + MISSED
+        self.beats = [*self.beats[1 - reported.MAX_BEATS :], reported.format_beat(pid, time.monotonic_ns())]
+        if self.observation_interval and is_own_observation(pid):
+            self.missed_due = time.monotonic() + self.observation_interval + MISSED_AFTER_SECONDS
 
-    def _of_file(self, descriptor: int, pid: int, now: float) -> str:
+    def _take_file_start(self, descriptor: int, pid: int, now: float) -> str:
         """Take the start of a file; its path as the kernel shows it, "" for what is no program of the process."""
-        shown = link(f"/proc/self/fd/{descriptor}")
-        if shown == HEARTBEAT and (seen := os.fstat(descriptor)).st_uid == 0 and not seen.st_mode & 0o077:
-            self._beat(pid)
+        shown_path = read_link(f"/proc/self/fd/{descriptor}")
+        if shown_path == HEARTBEAT_PATH and (status := os.fstat(descriptor)).st_uid == 0 and not status.st_mode & 0o077:
+            self._note_heartbeat(pid)
             return ""
-        new = shown not in self.programs.matter
-        matters = self.programs.matters(shown, self.prefilter)
-        if (matters == HIDDEN or new) and is_loader(shown) and os.fstat(descriptor).st_uid == 0:
-            if new:
-                self.sources.leave_out(descriptor)
+        is_new = shown_path not in self.programs.relevance_by_path
+        relevance = self.programs.judge_path(shown_path, self.prefilter)
+        if (relevance == HIDDEN or is_new) and is_system_loader(shown_path) and os.fstat(descriptor).st_uid == 0:
+            if is_new:
+                self.sources.ignore_file(descriptor)
             return ""
-        if matters and self.prefilter:
-            seen = os.fstat(descriptor)
-            file = (seen.st_dev, seen.st_ino, seen.st_ctime_ns)
-            if matters != CONTENT or not self.programs.is_unmarked(file, descriptor, self.prefilter):
-                self._may_be(pid, plain(shown), file, now)
-        return shown
+        if relevance and self.prefilter:
+            status = os.fstat(descriptor)
+            file = (status.st_dev, status.st_ino, status.st_ctime_ns)
+            if relevance != CONTENT or not self.programs.is_unmarked(file, descriptor, self.prefilter):
+                self._add_start(pid, strip_deleted_mark(shown_path), file, now)
+        return shown_path
 
-    def of_process(self, pid: int, now: float, seen: str | None = None, running: bool = False) -> None:
+    def take_process(self, pid: int, now: float, started_path: str | None = None, is_running: bool = False) -> None:
         """Take a process of which only its number is known, beside the path of a file that it was seen to start."""
-        shown = link(f"/proc/{pid}/exe")
-        if shown and shown != seen:
-            matters = self.programs.matters(shown, self.prefilter)
-            if matters not in (PASSES, CONTENT):
-                self._may_be(pid, plain(shown), key_of(shown, pid, matters, running), now)
+        shown_path = read_link(f"/proc/{pid}/exe")
+        if shown_path and shown_path != started_path:
+            relevance = self.programs.judge_path(shown_path, self.prefilter)
+            if relevance not in (PASSES, CONTENT):
+                self._add_start(
+                    pid, strip_deleted_mark(shown_path), make_program_key(shown_path, pid, relevance, is_running), now
+                )
 
-    def _may_be(self, pid: int, path: str, file: tuple[Any, ...], now: float) -> None:
-        user = user_of(pid)
-        if user is None:  # it has ended
+    def _add_start(self, pid: int, path: str, file: tuple[Any, ...], now: float) -> None:
+        uid = find_real_uid(pid)
+        if uid is None:  # it has ended
             return
-        key = (*file, user)
-        innocent = self.programs.is_innocent(key, now)
-        if not innocent and not self.waiting.add(Start(pid, path, key, owner_of(pid, user), now)):
-            self._lost(now)
+        key = (*file, uid)
+        is_innocent = self.programs.is_innocent(key, now)
+        if not is_innocent and not self.queue.add_start(
+            ProgramStart(pid, path, key, find_accountable_uid(pid, uid), now)
+        ):
+            self._schedule_scan(now)
 
-    def _lost(self, now: float) -> None:
+    def _schedule_scan(self, now: float) -> None:
         """Something was not seen: /proc has all that runs."""
-        self.lost += 1
-        due = max(now, self.scanned_at + SCAN_EVERY)
+        self.lost_count += 1
+        due = max(now, self.scanned_at + SCAN_INTERVAL_SECONDS)
         self.scan_due = due if self.scan_due is None else min(due, self.scan_due)
 
-    def _scan(self, now: float) -> None:
+    def _scan_processes(self, now: float) -> None:
         try:
             names = os.listdir("/proc")
         except OSError as error:  # a daemon that ended would not be heard saying so
-            self._fail(f"no list of processes: {error.strerror}", now)
+            self._note_failure(f"no list of processes: {error.strerror}", now)
             return
         for name in names:
             if name.isdigit():
-                self.of_process(int(name), now, running=True)
+                self.take_process(int(name), now, is_running=True)
 
     # -- the verifier
 
-    def _request(self, what: tuple[Any, ...], starts: list[Start], now: float) -> None:
+    def _request_verifier(self, request: tuple[Any, ...], starts: list[ProgramStart], now: float) -> None:
         try:
             if self.verifier is None:
-                self.verifier = Verifier(self.command)
+                self.verifier = VerifierProcess(self.command)
                 self.poll.register(self.verifier, select.POLLIN)
             self.verifier.starts = starts
-            self.verifier.request(what, now, READS_WITHIN if what[0] != "starts" else ANSWERS_WITHIN)
-            if what == ("sets",):
-                self.read_at, self.read_due = now, now + LONGEST_RETRY  # until there is an answer
+            self.verifier.send_request(
+                request, now, READ_TIMEOUT_SECONDS if request[0] != "starts" else ANSWER_TIMEOUT_SECONDS
+            )
+            if request == ("sets",):
+                self.read_at, self.read_due = now, now + MAX_RETRY_SECONDS  # until there is an answer
         except OSError as error:
             if self.verifier:
-                self._lose(self.verifier, now)
+                self._discard_verifier(self.verifier, now)
             else:
-                self._fail(f"no process for it: {error.strerror}", now)
+                self._note_failure(f"no process for it: {error.strerror}", now)
 
-    def _fail(self, why: str, now: float) -> None:
+    def _note_failure(self, reason: str, now: float) -> None:
         """What starts could not be verified: it is scanned for, and tried again soon."""
-        self.budget.spend(FAILED)
-        self._lost(now)
-        self.read_due, self.retry = now + self.retry, min(2 * self.retry, LONGEST_RETRY)
-        self.failing = why
-        self._note()
+        self.budget.consume_time(FAILURE_COST_SECONDS)
+        self._schedule_scan(now)
+        self.read_due, self.retry_seconds = now + self.retry_seconds, min(2 * self.retry_seconds, MAX_RETRY_SECONDS)
+        self.failure = reason
+        self._write_report()
 
-    def _take_answer(self, verifier: Verifier) -> None:
+    def _take_answer(self, verifier: VerifierProcess) -> None:
         now = time.monotonic()
         try:
-            said = verifier.answer()
+            answer = verifier.read_answer()
         except (OSError, ValueError, EOFError, TypeError):
-            self._lose(verifier, now)
+            self._discard_verifier(verifier, now)
             return
-        if said is None:
+        if answer is None:
             return
-        used, verifier.used = said["used"] - verifier.used, said["used"]
+        used, verifier.used_seconds = answer["used"] - verifier.used_seconds, answer["used"]
         starts, verifier.starts = verifier.starts, []
-        self.budget.spend(used, len(starts))
-        if "failed" in said:
-            self._fail(said["failed"], now)
-        elif self.failing:
-            self.failing, self.retry = "", RETRY
-            self._note()
-        if "sets" in said:
-            self._use(said["sets"], now)
+        self.budget.consume_time(used, len(starts))
+        if "failed" in answer:
+            self._note_failure(answer["failed"], now)
+        elif self.failure:
+            self.failure, self.retry_seconds = "", RETRY_SECONDS
+            self._write_report()
+        if "sets" in answer:
+            self._use_sets(answer["sets"], now)
         for start in starts:
-            if not self.waiting.put_back(start, said, now):
-                self._lost(now)
-        self.programs.note_innocent(said.get("innocent", ()), now)
+            if not self.queue.return_start(start, answer, now):
+                self._schedule_scan(now)
+        self.programs.note_innocent(answer.get("innocent", ()), now)
 
-    def _lose(self, verifier: Verifier, now: float) -> None:
+    def _discard_verifier(self, verifier: VerifierProcess, now: float) -> None:
         """The verifier has ended, or hangs. One that had nothing to do has only become unnecessary."""
-        hangs = bool(verifier.busy_until) and verifier.busy_until <= now
-        failed = bool(verifier.busy_until or verifier.starts)
+        is_hanging = bool(verifier.busy_until) and verifier.busy_until <= now
+        has_failed = bool(verifier.busy_until or verifier.starts)
         self.poll.unregister(verifier)
-        verifier.end()
+        verifier.end_verifier()
         self.verifier = None
-        if failed:
-            self._fail("it hangs" if hangs else "it ends without an answer", now)
+        if has_failed:
+            self._note_failure("it hangs" if is_hanging else "it ends without an answer", now)
 
     # -- what is restricted
 
-    def _changed(self) -> None:
+    def _process_file_changes(self) -> None:
         """A file that the prefilter follows from has changed: to be read once it has come to rest."""
-        names, more = self.inotify.read()
-        if not self.sources.fanotify and HEARTBEAT.rpartition("/")[2] in names:
-            self._beat(reported.ANYBODY)
-            self._note()
-        if more or not self.matter.isdisjoint(names):
-            due = max(time.monotonic() + CHANGED, self.read_at + READ_EVERY)
+        names, has_more = self.inotify.read_changes()
+        if not self.sources.fanotify and HEARTBEAT_PATH.rpartition("/")[2] in names:
+            self._note_heartbeat(reported.UNKNOWN_PROCESS)
+            self._write_report()
+        if has_more or not self.watched_names.isdisjoint(names):
+            due = max(time.monotonic() + CHANGE_DELAY_SECONDS, self.read_at + READ_INTERVAL_SECONDS)
             self.read_due = due if self.read_due is None else min(due, self.read_due)
 
-    def _use(self, sets: VerifierSets, now: float) -> None:
+    def _use_sets(self, sets: VerifierSets, now: float) -> None:
         self.prefilter = Prefilter(sets)
-        self.read, self.every = sets.get("read", ""), sets.get("every", 0.0)
-        self._note()
-        if self.missed_due is None and self.every:
-            self.missed_due = now + self.every + MISSED
-        self.programs = Programs()
-        self.read_due = now + min(sets.get("again") or READ_ANYWAY, READ_ANYWAY)
+        self.settings_identity, self.observation_interval = sets.get("read", ""), sets.get("every", 0.0)
+        self._write_report()
+        if self.missed_due is None and self.observation_interval:
+            self.missed_due = now + self.observation_interval + MISSED_AFTER_SECONDS
+        self.programs = ProgramCache()
+        self.read_due = now + min(sets.get("again") or REGULAR_READ_SECONDS, REGULAR_READ_SECONDS)
         files = set(sets["files"])
-        self.matter = {path.rpartition("/")[2] for path in files}
+        self.watched_names = {path.rpartition("/")[2] for path in files}
         for directory in {path.rpartition("/")[0] for path in files}:
-            self.inotify.watch(directory)
-        if not files <= self.files:  # what changed before they were watched is read once more
-            self.files = files
-            self.read_due = now + READ_EVERY
+            self.inotify.watch_directory(directory)
+        if not files <= self.source_files:  # what changed before they were watched is read once more
+            self.source_files = files
+            self.read_due = now + READ_INTERVAL_SECONDS
         self.scan_due = now
 
 
-def _ended(number: int, frame: object) -> None:
+def _exit_on_signal(signal_number: int, frame: object) -> None:
     raise SystemExit(0)
 
 
-def run(command: Sequence[str]) -> None:
+def run_daemon(command: Sequence[str]) -> None:
     """Notice starts until TERM. `command` starts the same program once more, which then is the verifier."""
-    _signal.signal(_signal.SIGTERM, _ended)
+    _signal.signal(_signal.SIGTERM, _exit_on_signal)
     try:
-        Noticing(command).run()
+        LaunchDaemon(command).run_forever()
     finally:
-        for path in (STATE, f"{STATE}.new"):
+        for path in (REPORT_PATH, f"{REPORT_PATH}.new"):
             if os.path.lexists(path):
                 os.unlink(path)

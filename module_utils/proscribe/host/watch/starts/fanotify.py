@@ -19,28 +19,28 @@ from ....base.program_places import is_loader_name
 CLOEXEC, NONBLOCK, CLASS_NOTIF = 0x1, 0x2, 0x0
 ADD, IGNORED, IGNORED_SURVIVES, FILESYSTEM = 0x1, 0x20, 0x40, 0x100
 OPEN_EXEC, OVERFLOW = 0x1000, 0x4000
-VERSION = 3  # of the events' format
-HEAD = struct.Struct("=IBBHQii")  # length, version, reserved, length of the head, mask, descriptor, process
-LARGE_FILE = 0o100000  # O_LARGEFILE, which Python has as 0 where it is the default
-BUFFER = 4096  # bytes: at most 170 events, each with a descriptor, of the 1,024 that a process has by default
+FORMAT_VERSION = 3  # of the events' format
+EVENT_HEADER = struct.Struct("=IBBHQii")  # length, version, reserved, length of the head, mask, descriptor, process
+LARGE_FILE_FLAG = 0o100000  # O_LARGEFILE, which Python has as 0 where it is the default
+BUFFER_BYTES = 4096  # bytes: at most 170 events, each with a descriptor, of the 1,024 that a process has by default
 AT_FDCWD = -100
 
 
-def parsed(content: bytes) -> tuple[list[tuple[int, int]], bool]:
+def parse_events(content: bytes) -> tuple[list[tuple[int, int]], bool]:
     """The events in what was read: (descriptor, process) of each start, and whether events were lost."""
-    found: list[tuple[int, int]] = []
-    lost = False
-    at, end = 0, len(content)
-    while end - at >= HEAD.size:
-        length, version, _, _, mask, descriptor, pid = HEAD.unpack_from(content, at)
-        if length < HEAD.size or length > end - at or version != VERSION:
+    starts: list[tuple[int, int]] = []
+    has_lost = False
+    offset, end = 0, len(content)
+    while end - offset >= EVENT_HEADER.size:
+        length, version, _, _, mask, descriptor, pid = EVENT_HEADER.unpack_from(content, offset)
+        if length < EVENT_HEADER.size or length > end - offset or version != FORMAT_VERSION:
             break
-        at += length
+        offset += length
         if mask & OVERFLOW:
-            lost = True
+            has_lost = True
         elif descriptor >= 0:
-            found.append((descriptor, pid))
-    return found, lost
+            starts.append((descriptor, pid))
+    return starts, has_lost
 
 
 class Fanotify:
@@ -52,42 +52,42 @@ class Fanotify:
             *(ctypes.c_int, ctypes.c_uint, ctypes.c_uint64),
             *(ctypes.c_int, ctypes.c_char_p),
         ]
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOATIME | LARGE_FILE
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOATIME | LARGE_FILE_FLAG
         self.descriptor: int = self._libc.fanotify_init(CLOEXEC | NONBLOCK | CLASS_NOTIF, flags)
         if self.descriptor < 0:
-            raise self._error()
+            raise self._make_error()
 
     def fileno(self) -> int:
         return self.descriptor
 
     @staticmethod
-    def _error() -> OSError:
-        number = ctypes.get_errno()
-        return OSError(number, os.strerror(number))
+    def _make_error() -> OSError:
+        error_number = ctypes.get_errno()
+        return OSError(error_number, os.strerror(error_number))
 
-    def mark(self, path: str) -> None:
+    def mark_file_system(self, path: str) -> None:
         """Have starts from the file system reported that a path is on. Raises OSError."""
-        self._mark(ADD | FILESYSTEM, path)
+        self._add_mark(ADD | FILESYSTEM, path)
 
-    def leave_out(self, path: str) -> None:
+    def ignore_file(self, path: str) -> None:
         """Have the file of a path no more reported. Raises OSError."""
-        self._mark(ADD | IGNORED | IGNORED_SURVIVES, path)
+        self._add_mark(ADD | IGNORED | IGNORED_SURVIVES, path)
 
-    def _mark(self, flags: int, path: str) -> None:
+    def _add_mark(self, flags: int, path: str) -> None:
         if self._libc.fanotify_mark(self.descriptor, flags, OPEN_EXEC, AT_FDCWD, os.fsencode(path)):
-            raise self._error()
+            raise self._make_error()
 
-    def read(self) -> tuple[list[tuple[int, int]], bool] | None:
+    def read_events(self) -> tuple[list[tuple[int, int]], bool] | None:
         """The next events; None if there are none now. Whoever calls closes the descriptors. Raises OSError for one
         event that the kernel could not open the file of; the next ones are there all the same.
         """
         try:
-            return parsed(os.read(self.descriptor, BUFFER))
+            return parse_events(os.read(self.descriptor, BUFFER_BYTES))
         except BlockingIOError:
             return None
 
 
-def is_loader(path: str) -> bool:
+def is_system_loader(path: str) -> bool:
     """Whether a path is a dynamic loader's, where nobody but root can have put it. Each start opens the loader, so the
     kernel leaves it out.
     """

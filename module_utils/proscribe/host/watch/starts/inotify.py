@@ -8,30 +8,30 @@ import struct
 
 CLOEXEC, NONBLOCK = 0o2000000, 0o4000
 # Written and closed, moved in, out, deleted; only a directory, and never through a link.
-MASK = 0x8 | 0x40 | 0x80 | 0x200 | 0x01000000 | 0x02000000
-OPENED = 0x20 | 0x01000000 | 0x02000000
+CHANGE_MASK = 0x8 | 0x40 | 0x80 | 0x200 | 0x01000000 | 0x02000000
+OPEN_MASK = 0x20 | 0x01000000 | 0x02000000
 OVERFLOW, GONE = 0x4000, 0x8000  # events were lost; a directory is no longer watched
-HEAD = struct.Struct("=iIII")  # watch, mask, cookie, length of the name
-BUFFER = 16384
-MOST_READS = 64
+EVENT_HEADER = struct.Struct("=iIII")  # watch, mask, cookie, length of the name
+BUFFER_BYTES = 16384
+MAX_READS = 64
 
 
-def parsed(content: bytes) -> tuple[set[str], bool]:
+def parse_events(content: bytes) -> tuple[set[str], bool]:
     """The names in what was read, and whether something else may have changed too."""
     names: set[str] = set()
-    more = False
-    at, end = 0, len(content)
-    while end - at >= HEAD.size:
-        _, mask, _, length = HEAD.unpack_from(content, at)
-        at += HEAD.size
-        if length > end - at:
+    has_more = False
+    offset, end = 0, len(content)
+    while end - offset >= EVENT_HEADER.size:
+        _, mask, _, length = EVENT_HEADER.unpack_from(content, offset)
+        offset += EVENT_HEADER.size
+        if length > end - offset:
             break
-        more = more or bool(mask & (OVERFLOW | GONE))
-        name = content[at : at + length].split(b"\0", 1)[0]
+        has_more = has_more or bool(mask & (OVERFLOW | GONE))
+        name = content[offset : offset + length].split(b"\0", 1)[0]
         if name:
             names.add(os.fsdecode(name))
-        at += length
-    return names, more
+        offset += length
+    return names, has_more
 
 
 class Inotify:
@@ -41,25 +41,25 @@ class Inotify:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.descriptor: int = self._libc.inotify_init1(CLOEXEC | NONBLOCK)
         if self.descriptor < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
+            error_number = ctypes.get_errno()
+            raise OSError(error_number, os.strerror(error_number))
 
     def fileno(self) -> int:
         return self.descriptor
 
-    def watch(self, path: str, mask: int = MASK) -> bool:
+    def watch_directory(self, path: str, mask: int = CHANGE_MASK) -> bool:
         """Watch a directory, once however often this is called; whether that is possible."""
         return bool(self._libc.inotify_add_watch(self.descriptor, os.fsencode(path), mask) >= 0)
 
-    def read(self) -> tuple[set[str], bool]:
+    def read_changes(self) -> tuple[set[str], bool]:
         """The names that something happened to, and whether something else may have changed too."""
-        found: set[str] = set()
-        for _ in range(MOST_READS):
+        changed_names: set[str] = set()
+        for _ in range(MAX_READS):
             try:
-                names, more = parsed(os.read(self.descriptor, BUFFER))
+                names, has_more = parse_events(os.read(self.descriptor, BUFFER_BYTES))
             except BlockingIOError:
-                return found, False
-            found |= names
-            if more:
-                return found, True
-        return found, True
+                return changed_names, False
+            changed_names |= names
+            if has_more:
+                return changed_names, True
+        return changed_names, True

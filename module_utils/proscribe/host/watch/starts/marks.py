@@ -15,27 +15,27 @@ from ....base import elf
 if TYPE_CHECKING:
     from .prefilter import Prefilter
 
-WITHOUT_WAITING = getattr(os, "RWF_NOWAIT", 0)
+NO_WAIT_FLAG = getattr(os, "RWF_NOWAIT", 0)
 
 
 def may_be_restricted(descriptor: int, prefilter: Prefilter) -> bool:
     """Return whether an open file has a mark of the catalogue, or starts other programs; also where nobody can tell."""
 
-    def content(offset: int, size: int) -> bytes:
+    def read_content(offset: int, size: int) -> bytes:
         piece = bytearray(max(0, min(size, elf.MAX_NAMES_BYTES)))
         view, length = memoryview(piece), 0
         while length < len(piece):
-            number = os.preadv(descriptor, [view[length:]], offset + length, WITHOUT_WAITING)
+            number = os.preadv(descriptor, [view[length:]], offset + length, NO_WAIT_FLAG)
             if not number:
                 break
             length += number
         return bytes(view[:length])
 
     try:
-        binary = elf.read_elf(content)
+        binary = elf.read_elf(read_content)
         if binary is None:
             return False
-        package = elf.read_go_package(content, binary)
+        package = elf.read_go_package(read_content, binary)
     except (OSError, OverflowError):
         return True
     return prefilter.is_marked(package) or elf.may_start_programs(binary, package)

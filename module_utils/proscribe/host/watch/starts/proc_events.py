@@ -21,80 +21,82 @@ SOCKET, ATTACH_FILTER, RECEIVE_BUFFER = 1, 26, 33  # SOL_SOCKET, SO_ATTACH_FILTE
 LISTEN, IGNORE = 1, 2
 NOTHING, EXEC = 0, 2  # kinds of events; the first is also the answer to what was said to the kernel
 DONE = 3  # NLMSG_DONE
-HEAD = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, number, sender
-CONNECTOR = struct.Struct("=IIIIHH")  # cn_msg: index, value, number, acknowledged, length, flags
-EVENT = struct.Struct("=IIQ")  # kind, processor, time
-PIDS = struct.Struct("=ii")  # of an exec: thread, process
-ALONE = struct.Struct("=IHHIIIIIIHHIIQii")  # all of that, of an exec: as the kernel sends each start
-FIRST = HEAD.size + CONNECTOR.size  # where the event begins
-BUFFER = 8192
-ROOM = 4 * 1024 * 1024  # bytes for events that are not yet read
-PATIENCE = 500  # milliseconds for the kernel to answer
-MOST = 4096  # messages of one read of all
+MESSAGE_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, number, sender
+CONNECTOR_HEADER = struct.Struct("=IIIIHH")  # cn_msg: index, value, number, acknowledged, length, flags
+EVENT_HEADER = struct.Struct("=IIQ")  # kind, processor, time
+PIDS_STRUCT = struct.Struct("=ii")  # of an exec: thread, process
+SINGLE_EXEC_STRUCT = struct.Struct("=IHHIIIIIIHHIIQii")  # all of that, of an exec: as the kernel sends each start
+EVENT_OFFSET = MESSAGE_HEADER.size + CONNECTOR_HEADER.size  # where the event begins
+BUFFER_BYTES = 8192
+SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # bytes for events that are not yet read
+ANSWER_TIMEOUT_MS = 500  # milliseconds for the kernel to answer
+MAX_MESSAGES = 4096  # messages of one read of all
 
 
-def parsed(content: bytes) -> list[tuple[int, bytes]]:
+def parse_events(content: bytes) -> list[tuple[int, bytes]]:
     """The events in what was read: (kind, what is particular to that kind) of each."""
-    found: list[tuple[int, bytes]] = []
-    at, end = 0, len(content)
-    while end - at >= FIRST + EVENT.size:
-        length = HEAD.unpack_from(content, at)[0]
-        if length < FIRST + EVENT.size or length > end - at:
+    events: list[tuple[int, bytes]] = []
+    offset, end = 0, len(content)
+    while end - offset >= EVENT_OFFSET + EVENT_HEADER.size:
+        length = MESSAGE_HEADER.unpack_from(content, offset)[0]
+        if length < EVENT_OFFSET + EVENT_HEADER.size or length > end - offset:
             break
-        index, value = CONNECTOR.unpack_from(content, at + HEAD.size)[:2]
-        if (index, value) == (GROUP, GROUP):
-            kind = EVENT.unpack_from(content, at + FIRST)[0]
-            found.append((kind, content[at + FIRST + EVENT.size : at + length]))
-        at += (length + 3) & ~3
-    return found
+        group_index, group_value = CONNECTOR_HEADER.unpack_from(content, offset + MESSAGE_HEADER.size)[:2]
+        if (group_index, group_value) == (GROUP, GROUP):
+            event_type = EVENT_HEADER.unpack_from(content, offset + EVENT_OFFSET)[0]
+            events.append((event_type, content[offset + EVENT_OFFSET + EVENT_HEADER.size : offset + length]))
+        offset += (length + 3) & ~3
+    return events
 
 
-def started(content: bytes) -> list[int]:
+def parse_started_pids(content: bytes) -> list[int]:
     """The numbers of the processes that became another program, in what was read."""
-    if len(content) >= ALONE.size:
-        length, _, _, _, _, index, value, _, _, _, _, kind, _, _, _, pid = ALONE.unpack_from(content)
-        if length == len(content) and (index, value, kind) == (GROUP, GROUP, EXEC):
+    if len(content) >= SINGLE_EXEC_STRUCT.size:
+        length, _, _, _, _, group_index, group_value, _, _, _, _, event_type, _, _, _, pid = (
+            SINGLE_EXEC_STRUCT.unpack_from(content)
+        )
+        if length == len(content) and (group_index, group_value, event_type) == (GROUP, GROUP, EXEC):
             return [pid]
-    execs = (body for kind, body in parsed(content) if kind == EXEC and len(body) >= PIDS.size)
-    return [PIDS.unpack_from(body)[1] for body in execs]
+    execs = (body for event_type, body in parse_events(content) if event_type == EXEC and len(body) >= PIDS_STRUCT.size)
+    return [PIDS_STRUCT.unpack_from(body)[1] for body in execs]
 
 
-def answer(content: bytes) -> int | None:
+def parse_answer(content: bytes) -> int | None:
     """The error in the kernel's answer to LISTEN, 0 for none; None for what is no answer."""
-    for kind, body in parsed(content):
-        if kind == NOTHING and len(body) >= 4:
+    for event_type, body in parse_events(content):
+        if event_type == NOTHING and len(body) >= 4:
             return int(struct.unpack_from("=I", body)[0])
     return None
 
 
-def message(operation: int) -> bytes:
+def make_message(operation: int) -> bytes:
     """What is said to the kernel."""
     body = struct.pack("=I", operation)
-    head = HEAD.pack(FIRST + len(body), DONE, 0, 0, 0)
-    return head + CONNECTOR.pack(GROUP, GROUP, 0, 0, len(body), 0) + body
+    head = MESSAGE_HEADER.pack(EVENT_OFFSET + len(body), DONE, 0, 0, 0)
+    return head + CONNECTOR_HEADER.pack(GROUP, GROUP, 0, 0, len(body), 0) + body
 
 
-def only_starts() -> list[tuple[int, int, int, int]]:
+def make_start_filter() -> list[tuple[int, int, int, int]]:
     """A filter (BPF, classic) that lets a start pass, and nothing else: the kind is a word at a fixed place. Such a
     program takes what it loads as big-endian.
     """
-    kind = int.from_bytes(struct.pack("=I", EXEC), "big")
+    exec_value = int.from_bytes(struct.pack("=I", EXEC), "big")
     load, equal, end = 0x20, 0x15, 0x06  # BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K
-    return [(load, 0, 0, FIRST), (equal, 0, 1, kind), (end, 0, 0, 0xFFFFFFFF), (end, 0, 0, 0)]
+    return [(load, 0, 0, EVENT_OFFSET), (equal, 0, 1, exec_value), (end, 0, 0, 0xFFFFFFFF), (end, 0, 0, 0)]
 
 
 class ProcEvents:
     """A listener. Raises OSError where the kernel has no such events for this process."""
 
     def __init__(self) -> None:
-        kind = _socket.SOCK_DGRAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
-        self._socket = _socket.socket(FAMILY, kind, PROTOCOL)
+        socket_type = _socket.SOCK_DGRAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
+        self._socket = _socket.socket(FAMILY, socket_type, PROTOCOL)
         try:
-            self._socket.setsockopt(SOCKET, RECEIVE_BUFFER, ROOM)
+            self._socket.setsockopt(SOCKET, RECEIVE_BUFFER, SOCKET_BUFFER_BYTES)
             self._socket.bind((0, GROUP))
-            self._socket.send(message(LISTEN))
-            self._answered()
-            self._filter(only_starts())
+            self._socket.send(make_message(LISTEN))
+            self._wait_for_answer()
+            self._set_filter(make_start_filter())
         except OSError:
             self._socket.close()
             raise
@@ -103,38 +105,40 @@ class ProcEvents:
         number: int = self._socket.fileno()
         return number
 
-    def _answered(self) -> None:
+    def _wait_for_answer(self) -> None:
         """Wait for the kernel's answer: in a namespace of its own, a process gets none."""
         poll = select.poll()
         poll.register(self._socket.fileno(), select.POLLIN)
-        for _ in range(MOST):
-            if not poll.poll(PATIENCE):
+        for _ in range(MAX_MESSAGES):
+            if not poll.poll(ANSWER_TIMEOUT_MS):
                 break
-            content, sender = self._socket.recvfrom(BUFFER)
-            error = answer(content) if sender[0] == 0 else None
+            content, sender = self._socket.recvfrom(BUFFER_BYTES)
+            error = parse_answer(content) if sender[0] == 0 else None
             if error is not None:
                 if error:
                     raise OSError(error, os.strerror(error))
                 return
         raise OSError(errno.EPERM, "the kernel does not answer")
 
-    def _filter(self, program: list[tuple[int, int, int, int]]) -> None:
-        code = b"".join(struct.pack("=HBBI", *one) for one in program)
-        held = ctypes.create_string_buffer(code, len(code))
-        filter_ = struct.pack("@HP", len(program), ctypes.addressof(held))
+    def _set_filter(self, program: list[tuple[int, int, int, int]]) -> None:
+        code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+        buffer = ctypes.create_string_buffer(code, len(code))
+        filter_ = struct.pack("@HP", len(program), ctypes.addressof(buffer))
         self._socket.setsockopt(SOCKET, ATTACH_FILTER, filter_)
 
-    def read(self) -> tuple[list[int], bool] | None:
+    def read_pids(self) -> tuple[list[int], bool] | None:
         """The processes of the next event, and whether events were lost; None if there are none now."""
         try:
-            content, sender = self._socket.recvfrom(BUFFER)
+            content, sender = self._socket.recvfrom(BUFFER_BYTES)
         except BlockingIOError:
             return None
         except OSError as error:
             if error.errno == errno.ENOBUFS:
                 return [], True
             raise
-        return (started(content), False) if sender[0] == 0 else ([], False)  # only the kernel's own word counts
+        return (
+            (parse_started_pids(content), False) if sender[0] == 0 else ([], False)
+        )  # only the kernel's own word counts
 
     def close(self) -> None:
         self._socket.close()

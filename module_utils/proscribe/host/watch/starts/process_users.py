@@ -9,24 +9,26 @@ from __future__ import annotations
 import fcntl
 import os
 
-OWN = "/proc/self/ns/user"
+OWN_NAMESPACE = "/proc/self/ns/user"
 GET_PARENT, GET_OWNER = 0xB702, 0xB704  # NS_GET_PARENT, NS_GET_OWNER_UID (linux/nsfs.h)
-DEEPEST = 34  # namespaces in each other; the kernel has 32 at most
-UID_SIZE = 4  # bytes
-OBSERVING = b"/libexec/proscribe/watch\0observe\0"  # in the command line of an own observation
+MAX_NAMESPACES = 34  # namespaces in each other; the kernel has 32 at most
+UID_BYTES = 4  # bytes
+OBSERVE_COMMAND = b"/libexec/proscribe/watch\0observe\0"  # in the command line of an own observation
 
 
-def owner_of(pid: int, uid: int) -> int:
+def find_accountable_uid(pid: int, uid: int) -> int:
     """The number of the user that a process counts for, which runs for a user."""
     try:
-        if os.readlink(f"/proc/{pid}/ns/user") == os.readlink(OWN):
+        if os.readlink(f"/proc/{pid}/ns/user") == os.readlink(OWN_NAMESPACE):
             return uid
-        return _maker(os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC), os.stat(OWN).st_ino)
+        return _find_namespace_owner(
+            os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC), os.stat(OWN_NAMESPACE).st_ino
+        )
     except OSError:
         return uid
 
 
-def user_of(pid: int) -> int | None:
+def find_real_uid(pid: int) -> int | None:
     """The number of the user that a process runs for (the real one); None if it has ended. One that hides its memory,
     as it does where the effective user is another, belongs to root in /proc: there the kernel says it in words.
     """
@@ -40,27 +42,27 @@ def user_of(pid: int) -> int | None:
         return None
 
 
-def _maker(descriptor: int, own: int) -> int:
+def _find_namespace_owner(descriptor: int, own_inode: int) -> int:
     """Who has made the outermost namespace around one, below our own (by its inode); closes the descriptor. Raises
     OSError.
     """
     try:
-        for _ in range(DEEPEST):
-            above = fcntl.ioctl(descriptor, GET_PARENT)
-            if os.fstat(above).st_ino == own:
-                os.close(above)
+        for _ in range(MAX_NAMESPACES):
+            parent = fcntl.ioctl(descriptor, GET_PARENT)
+            if os.fstat(parent).st_ino == own_inode:
+                os.close(parent)
                 break
             os.close(descriptor)
-            descriptor = above
-        return int.from_bytes(fcntl.ioctl(descriptor, GET_OWNER, bytes(UID_SIZE)), "little")
+            descriptor = parent
+        return int.from_bytes(fcntl.ioctl(descriptor, GET_OWNER, bytes(UID_BYTES)), "little")
     finally:
         os.close(descriptor)
 
 
-def observes(pid: int | str) -> bool:
+def is_own_observation(pid: int | str) -> bool:
     """Whether a process is an own observation of the host."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as stream:
-            return OBSERVING in stream.read()
+            return OBSERVE_COMMAND in stream.read()
     except OSError:
         return False

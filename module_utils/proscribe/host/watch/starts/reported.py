@@ -6,38 +6,38 @@ from __future__ import annotations
 
 from typing import Mapping
 
-STATE = "/run/proscribe-launches"
+REPORT_PATH = "/run/proscribe-launches"
 # What an observation tries to execute: the kernel reports that to the daemon, and then refuses it (heartbeat.py).
-HEARTBEAT = "/usr/libexec/proscribe/heartbeat"
-MOST_BEATS = 16
-ANYBODY = "-"  # in place of a process, where the kernel does not say whose heartbeat it was
+HEARTBEAT_PATH = "/usr/libexec/proscribe/heartbeat"
+MAX_BEATS = 16
+UNKNOWN_PROCESS = "-"  # in place of a process, where the kernel does not say whose heartbeat it was
 
 
-def report_of(fields: Mapping[str, str]) -> str:
+def format_report(fields: Mapping[str, str]) -> str:
     """The file: a line for each field."""
-    return "".join(f"{name} {' '.join(value.split())}\n" for name, value in fields.items())
+    return "".join(f"{name} {' '.join(content.split())}\n" for name, content in fields.items())
 
 
-def parsed(content: str) -> dict[str, str]:
+def parse_report(content: str) -> dict[str, str]:
     """The fields of the file."""
-    return {name: value for name, _, value in (line.partition(" ") for line in content.split("\n")) if name}
+    return {name: field for name, _, field in (line.partition(" ") for line in content.split("\n")) if name}
 
 
-def noted_beat(pid: int | str, moment: int) -> str:
+def format_beat(pid: int | str, moment: int) -> str:
     """A heartbeat of a process, and when the daemon noted it (time.monotonic_ns)."""
     return f"{pid}:{moment}"
 
 
-def noted(fields: Mapping[str, str], pid: int, since: int) -> bool:
+def has_noted_beat(fields: Mapping[str, str], pid: int, since: int) -> bool:
     """Whether the daemon has noted a heartbeat of a process since then."""
-    for one in fields.get("beats", "").split():
-        whose, _, moment = one.partition(":")
-        if whose in (str(pid), ANYBODY) and moment.isdigit() and int(moment) >= since:
+    for beat in fields.get("beats", "").split():
+        beat_pid, _, moment = beat.partition(":")
+        if beat_pid in (str(pid), UNKNOWN_PROCESS) and moment.isdigit() and int(moment) >= since:
             return True
     return False
 
 
-def number(fields: Mapping[str, str], name: str) -> int:
+def parse_number_field(fields: Mapping[str, str], name: str) -> int:
     """A field that is a number; 0 for none."""
-    value = fields.get(name, "")
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
+    text = fields.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

@@ -15,115 +15,117 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeVar
 
-    from .mounts import Mounted
+    from .mounts import MountEntry
 
     Read = TypeVar("Read")
 
 # Limits that somebody has set, where the kernel has what was refused.
-LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN)
-MOST_READS = 256  # of a bundle; what is left comes with the next one
+LIMIT_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN)
+MAX_READS = 256  # of a bundle; what is left comes with the next one
 
 
-class Sources:
+class StartSources:
     """The two, as far as the kernel permits them."""
 
     def __init__(self) -> None:
-        self.mountinfo = os.open(mounts.MOUNTINFO, os.O_RDONLY | os.O_CLOEXEC)
+        self.mountinfo = os.open(mounts.MOUNTINFO_PATH, os.O_RDONLY | os.O_CLOEXEC)
         self.fanotify: Fanotify | None = None
         self.proc_events: ProcEvents | None = None
         self.refused: list[str] = []
-        self.limited = False  # whether that is for want of something that the kernel has
-        self.marked = 0  # file systems
-        self.remote: list[str] = []  # the types of those that are not marked
+        self.is_limited = False  # whether that is for want of something that the kernel has
+        self.marked_count = 0  # file systems
+        self.remote_types: list[str] = []  # the types of those that are not marked
 
-    def open(self, poll: select.poll) -> None:
+    def open_sources(self, poll: select.poll) -> None:
         """Begin, and have a poll wait for what they report."""
         try:
             self.fanotify = Fanotify()
         except OSError as error:
-            self._refuse("fanotify", error)
+            self._note_refusal("fanotify", error)
         try:
             self.proc_events = ProcEvents()
             poll.register(self.proc_events, select.POLLIN)
         except OSError as error:
-            self._refuse("the proc connector", error)
-        self.mark()
+            self._note_refusal("the proc connector", error)
+        self.mark_file_systems()
         if self.fanotify:
             poll.register(self.fanotify, select.POLLIN)
             poll.register(self.mountinfo, select.POLLPRI)
 
-    def _refuse(self, what: str, error: OSError) -> None:
-        self.refused.append(f"{what}: {error.strerror}")
-        self.limited = self.limited or error.errno in LIMITS
+    def _note_refusal(self, source: str, error: OSError) -> None:
+        self.refused.append(f"{source}: {error.strerror}")
+        self.is_limited = self.is_limited or error.errno in LIMIT_ERRORS
 
-    def mark(self) -> None:
+    def mark_file_systems(self) -> None:
         """Mark the file systems that are mounted now; those that are marked already stay so."""
         os.lseek(self.mountinfo, 0, os.SEEK_SET)
         content = b""
         while piece := os.read(self.mountinfo, 65536):
             content += piece
-        local, remote = mounts.seen_on(mounts.parsed(content))
+        local, remote = mounts.split_by_origin(mounts.parse_mounts(content))
         marked: set[str] = set()
-        why = ""
-        for one in local if self.fanotify else ():
-            if one.device not in marked:
+        reason = ""
+        for entry in local if self.fanotify else ():
+            if entry.device not in marked:
                 try:
-                    self._mark_one(one)
-                    marked.add(one.device)
+                    self._mark_file_system(entry)
+                    marked.add(entry.device)
                 except OSError as error:
-                    why = error.strerror or str(error)
-        if self.fanotify and not (marked or self.marked):
-            self.refused.append(f"fanotify: {why}")
+                    reason = error.strerror or str(error)
+        if self.fanotify and not (marked or self.marked_count):
+            self.refused.append(f"fanotify: {reason}")
             os.close(self.fanotify.descriptor)
             self.fanotify = None
-        self.marked = len(marked) or self.marked  # what is marked stays so, even where it cannot be opened again
-        self.remote = sorted({one.type for one in remote})
+        self.marked_count = (
+            len(marked) or self.marked_count
+        )  # what is marked stays so, even where it cannot be opened again
+        self.remote_types = sorted({entry.type for entry in remote})
 
-    def _mark_one(self, one: Mounted) -> None:
-        descriptor = mounts.opened(one)
+    def _mark_file_system(self, entry: MountEntry) -> None:
+        descriptor = mounts.open_mount_point(entry)
         try:
             if self.fanotify:
-                self.fanotify.mark(f"/proc/self/fd/{descriptor}")
+                self.fanotify.mark_file_system(f"/proc/self/fd/{descriptor}")
         finally:
             os.close(descriptor)
 
-    def leave_out(self, descriptor: int) -> None:
+    def ignore_file(self, descriptor: int) -> None:
         """Have an open file no more reported, where the kernel permits that."""
         try:
             if self.fanotify:
-                self.fanotify.leave_out(f"/proc/self/fd/{descriptor}")
+                self.fanotify.ignore_file(f"/proc/self/fd/{descriptor}")
         except OSError:
             pass
 
-    def files(self) -> Iterator[tuple[list[tuple[int, int]], bool]]:
+    def read_file_starts(self) -> Iterator[tuple[list[tuple[int, int]], bool]]:
         """The files that were run, open, each with its process; and whether something was lost."""
-        yield from _read(self.fanotify.read, MOST_READS) if self.fanotify else ()
+        yield from _read_repeatedly(self.fanotify.read_events, MAX_READS) if self.fanotify else ()
 
-    def processes(self) -> Iterator[tuple[list[int], bool]]:
+    def read_process_starts(self) -> Iterator[tuple[list[int], bool]]:
         """The processes that have run something; and whether something was lost."""
-        yield from _read(self.proc_events.read, MOST_READS * 16) if self.proc_events else ()
+        yield from _read_repeatedly(self.proc_events.read_pids, MAX_READS * 16) if self.proc_events else ()
 
-    def fields(self) -> dict[str, str]:
+    def describe_sources(self) -> dict[str, str]:
         """What is reported of them (reported.py)."""
-        by = [f"fanotify on {self.marked} file systems"] if self.fanotify else []
-        by += ["the proc connector"] if self.proc_events else []
+        sources = [f"fanotify on {self.marked_count} file systems"] if self.fanotify else []
+        sources += ["the proc connector"] if self.proc_events else []
         return {
-            "by": ", ".join(by),
-            "unseen": "" if self.proc_events else ", ".join(self.remote),
+            "by": ", ".join(sources),
+            "unseen": "" if self.proc_events else ", ".join(self.remote_types),
             "refused": "; ".join(self.refused),
-            "limited": "yes" if self.limited else "",
+            "limited": "yes" if self.is_limited else "",
             "fanotify": str(self.fanotify.descriptor) if self.fanotify else "",
-            "marked": str(self.marked) if self.fanotify else "",
+            "marked": str(self.marked_count) if self.fanotify else "",
         }
 
 
-def _read(read: Callable[[], Read | None], most: int) -> Iterator[Read]:
+def _read_repeatedly(read: Callable[[], Read | None], limit: int) -> Iterator[Read]:
     """What there is to read, at most so many times."""
-    for _ in range(most):
+    for _ in range(limit):
         try:
-            found = read()
+            batch = read()
         except OSError:  # of one file, which is gone or cannot be opened
             continue
-        if found is None:
+        if batch is None:
             return
-        yield found
+        yield batch

@@ -11,42 +11,42 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ....model.types.watch import VerifierVerdicts
-    from .waiting import Start
+    from .waiting import ProgramStart
 
-ANSWERS_WITHIN = 15.0  # seconds
+ANSWER_TIMEOUT_SECONDS = 15.0  # seconds
 
 
-class Verifier:
+class VerifierProcess:
     """It is started by the command that started the daemon."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        own_socket, verifier_socket = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
-            actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)]
+            actions = [(os.POSIX_SPAWN_DUP2, verifier_socket.fileno(), 0)]
             self.pid = os.posix_spawn(command[0], list(command), os.environ, file_actions=actions)
         except OSError:
-            ours.close()
+            own_socket.close()
             raise
         finally:
-            theirs.close()
-        self._socket = ours
+            verifier_socket.close()
+        self._socket = own_socket
         self._socket.setblocking(False)
-        self._said = bytearray()
+        self._received = bytearray()
         self.busy_until = 0.0  # 0 while it has nothing to do
-        self.starts: list[Start] = []
-        self.used = 0.0  # processor time that is accounted for
+        self.starts: list[ProgramStart] = []
+        self.used_seconds = 0.0  # processor time that is accounted for
 
     def fileno(self) -> int:
         number: int = self._socket.fileno()
         return number
 
-    def request(self, what: tuple[Any, ...], now: float, within: float = ANSWERS_WITHIN) -> None:
+    def send_request(self, request: tuple[Any, ...], now: float, timeout: float = ANSWER_TIMEOUT_SECONDS) -> None:
         """Send a request: at most a few kilobytes, which a socket takes. Raises OSError."""
-        content = marshal.dumps(what)
+        content = marshal.dumps(request)
         self._socket.send(len(content).to_bytes(4, "little") + content)
-        self.busy_until = now + within
+        self.busy_until = now + timeout
 
-    def answer(self) -> VerifierVerdicts | None:
+    def read_answer(self) -> VerifierVerdicts | None:
         """The answer, None while it is not whole. Raises OSError where there will be none."""
         while True:
             try:
@@ -55,15 +55,15 @@ class Verifier:
                 return None
             if not piece:
                 raise OSError
-            self._said += piece
-            size = int.from_bytes(self._said[:4], "little")
-            if len(self._said) >= 4 + size > 4:
-                found: VerifierVerdicts = marshal.loads(bytes(self._said[4 : 4 + size]))
-                self._said = bytearray()
+            self._received += piece
+            size = int.from_bytes(self._received[:4], "little")
+            if len(self._received) >= 4 + size > 4:
+                verdicts: VerifierVerdicts = marshal.loads(bytes(self._received[4 : 4 + size]))
+                self._received = bytearray()
                 self.busy_until = 0.0
-                return found
+                return verdicts
 
-    def end(self) -> None:
+    def end_verifier(self) -> None:
         """Be done with it: it ends once nobody is there, and at once where it hangs."""
         self._socket.close()
         try:

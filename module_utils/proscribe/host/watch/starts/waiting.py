@@ -12,43 +12,45 @@ if TYPE_CHECKING:
 
     from ....model.types.watch import VerifierVerdicts
 
-MOST_OF_USER = 128  # starts
-MOST = 512  # what has no room is found in /proc later
-AGAIN = (0.1, 0.2, 0.4)  # seconds until a process that is not yet what it will be is verified again
-MOST_AT_ONCE = 32  # that the verifier gets
+MAX_USER_STARTS = 128  # starts
+MAX_STARTS = 512  # what has no room is found in /proc later
+RETRY_DELAYS_SECONDS = (0.1, 0.2, 0.4)  # seconds until a process that is not yet what it will be is verified again
+MAX_BATCH = 32  # that the verifier gets
 
 
-class Budget:
+class VerificationBudget:
     """Processor time that verifying may take: a bucket that fills slowly, and is emptied by what was used."""
 
-    SHARE = 0.0125  # of a processor
-    MOST = 0.3  # seconds
-    DEBT = -0.008  # so that nobody waits longer than two thirds of a second for it to fill
+    PROCESSOR_SHARE = 0.0125  # of a processor
+    MAX_SECONDS = 0.3  # seconds
+    MAX_DEBT_SECONDS = -0.008  # so that nobody waits longer than two thirds of a second for it to fill
 
     def __init__(self, now: float) -> None:
-        self.left = self.MOST
-        self.at = now
-        self.each = 0.01  # seconds that a start took, lately
+        self.seconds_left = self.MAX_SECONDS
+        self.filled_at = now
+        self.seconds_per_start = 0.01  # seconds that a start took, lately
 
-    def fill(self, now: float) -> None:
-        self.left = min(self.MOST, self.left + max(0.0, now - self.at) * self.SHARE)
-        self.at = now
+    def fill_budget(self, now: float) -> None:
+        self.seconds_left = min(
+            self.MAX_SECONDS, self.seconds_left + max(0.0, now - self.filled_at) * self.PROCESSOR_SHARE
+        )
+        self.filled_at = now
 
-    def spend(self, seconds: float, starts: int = 0) -> None:
-        self.left = max(self.DEBT, self.left - max(0.0, seconds))
+    def consume_time(self, seconds: float, starts: int = 0) -> None:
+        self.seconds_left = max(self.MAX_DEBT_SECONDS, self.seconds_left - max(0.0, seconds))
         if starts:
-            self.each += (max(0.0005, seconds / starts) - self.each) / 4
+            self.seconds_per_start += (max(0.0005, seconds / starts) - self.seconds_per_start) / 4
 
-    def starts(self) -> int:
+    def count_affordable(self) -> int:
         """How many starts can be verified now."""
-        return 0 if self.left < 0 else min(MOST_AT_ONCE, 1 + int(self.left / self.each))
+        return 0 if self.seconds_left < 0 else min(MAX_BATCH, 1 + int(self.seconds_left / self.seconds_per_start))
 
-    def wait(self) -> float:
+    def compute_wait(self) -> float:
         """Seconds until one can be."""
-        return max(0.0, -self.left / self.SHARE)
+        return max(0.0, -self.seconds_left / self.PROCESSOR_SHARE)
 
 
-class Start:
+class ProgramStart:
     """A process that may have become a restricted program."""
 
     __slots__ = ("due", "key", "path", "pid", "tries", "user")
@@ -58,68 +60,70 @@ class Start:
         self.tries = 0
 
 
-class Waiting:
+class StartQueue:
     """Starts to be verified, by user: each is served in turn, who was served last comes last."""
 
     def __init__(self) -> None:
-        self.of: dict[int, dict[int, Start]] = {}
+        self.starts_by_user: dict[int, dict[int, ProgramStart]] = {}
 
-    def add(self, start: Start) -> bool:
+    def add_start(self, start: ProgramStart) -> bool:
         """Take a start; False where that or another one has no room."""
-        own = self.of.get(start.user, {})
-        room = True
-        if start.pid not in own:
-            if len(own) >= MOST_OF_USER:
+        user_starts = self.starts_by_user.get(start.user, {})
+        has_room = True
+        if start.pid not in user_starts:
+            if len(user_starts) >= MAX_USER_STARTS:
                 return False
-            if sum(map(len, self.of.values())) >= MOST:
-                busiest = max(self.of, key=lambda one: len(self.of[one]))
-                if len(self.of[busiest]) <= len(own):
+            if sum(map(len, self.starts_by_user.values())) >= MAX_STARTS:
+                busiest = max(self.starts_by_user, key=lambda user: len(self.starts_by_user[user]))
+                if len(self.starts_by_user[busiest]) <= len(user_starts):
                     return False
-                self._drop(busiest, next(reversed(self.of[busiest])))
-                room = False
-        self.of.setdefault(start.user, {})[start.pid] = start
-        return room
+                self._remove_start(busiest, next(reversed(self.starts_by_user[busiest])))
+                has_room = False
+        self.starts_by_user.setdefault(start.user, {})[start.pid] = start
+        return has_room
 
-    def put_back(self, start: Start, said: VerifierVerdicts, now: float) -> bool:
+    def return_start(self, start: ProgramStart, verdicts: VerifierVerdicts, now: float) -> bool:
         """Take a start again that could not be verified; False where that or another one has no room."""
-        if (seconds := said.get("later", {}).get(start.pid)) is not None:
+        if (seconds := verdicts.get("later", {}).get(start.pid)) is not None:
             start.due = now + seconds
-        elif start.pid in said.get("again", ()) and start.tries < len(AGAIN):
-            start.due = now + AGAIN[start.tries]
+        elif start.pid in verdicts.get("again", ()) and start.tries < len(RETRY_DELAYS_SECONDS):
+            start.due = now + RETRY_DELAYS_SECONDS[start.tries]
             start.tries += 1
         else:
             return True
-        return self.add(start)
+        return self.add_start(start)
 
-    def next(self, most: int, now: float) -> list[Start]:
+    def take_due_starts(self, limit: int, now: float) -> list[ProgramStart]:
         """At most so many that are due, one of each user after the other; those that have ended are dropped."""
-        found: list[Start] = []
-        queues = [(user, self._due_of(user, now)) for user in self.of]
-        while queues and len(found) < most:
-            left = []
+        starts: list[ProgramStart] = []
+        queues = [(user, self._list_due_starts(user, now)) for user in self.starts_by_user]
+        while queues and len(starts) < limit:
+            remaining = []
             for user, queue in queues:
-                start = next(queue, None) if len(found) < most else None
+                start = next(queue, None) if len(starts) < limit else None
                 if start is not None:
-                    found.append(start)
-                    self._drop(user, start.pid)
-                    if user in self.of:
-                        self.of[user] = self.of.pop(user)
-                    left.append((user, queue))
-            queues = left
-        return found
+                    starts.append(start)
+                    self._remove_start(user, start.pid)
+                    if user in self.starts_by_user:
+                        self.starts_by_user[user] = self.starts_by_user.pop(user)
+                    remaining.append((user, queue))
+            queues = remaining
+        return starts
 
-    def _due_of(self, user: int, now: float) -> Iterator[Start]:
-        for start in [start for start in self.of[user].values() if start.due <= now]:
+    def _list_due_starts(self, user: int, now: float) -> Iterator[ProgramStart]:
+        for start in [start for start in self.starts_by_user[user].values() if start.due <= now]:
             if os.path.lexists(f"/proc/{start.pid}"):
                 yield start
             else:
-                self._drop(user, start.pid)
+                self._remove_start(user, start.pid)
 
-    def _drop(self, user: int, pid: int) -> None:
-        del self.of[user][pid]
-        if not self.of[user]:
-            del self.of[user]
+    def _remove_start(self, user: int, pid: int) -> None:
+        del self.starts_by_user[user][pid]
+        if not self.starts_by_user[user]:
+            del self.starts_by_user[user]
 
-    def due(self) -> float | None:
+    def get_due_time(self) -> float | None:
         """When the first one is due; None for none."""
-        return min((start.due for own in self.of.values() for start in own.values()), default=None)
+        return min(
+            (start.due for user_starts in self.starts_by_user.values() for start in user_starts.values()), default=None
+        )

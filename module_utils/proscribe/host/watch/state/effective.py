@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
 
-def plan_in_effect(host: Host, known: files.Settings) -> Plan:
+def read_plan_in_effect(host: Host, settings: files.WatchSettings) -> Plan:
     """The plan in effect, which is what a run installed, without what its hours say. Raises Damaged and Unseen."""
-    return stored(host, known, digest_in_effect(host, known))
+    return read_stored_plan(host, settings, find_digest_in_effect(host, settings))
 
 
-def digest_in_effect(host: Host, known: files.Settings) -> str:
+def find_digest_in_effect(host: Host, settings: files.WatchSettings) -> str:
     """The digest of the plan in effect, by the clock that does not go back. Raises Damaged and Unseen."""
-    return known.in_effect(format_timestamp(clock.effective(host)))
+    return settings.find_digest_in_effect(format_timestamp(clock.read_effective_time(host)))
 
 
-def stored(host: Host, known: files.Settings, digest: str) -> Plan:
+def read_stored_plan(host: Host, settings: files.WatchSettings, digest: str) -> Plan:
     """A plan that is stored under its digest. Raises Damaged and Unseen."""
-    path = files.plan_file(digest)
-    content = files.require(host, known, path)
+    path = files.make_plan_path(digest)
+    content = files.require_intact_file(host, settings, path)
     try:
         plan: Plan = parse_json(content)
     except (ValueError, RecursionError):
-        raise files.Damaged(path, "is no plan") from None
+        raise files.DamagedFileError(path, "is no plan") from None
     if type(plan) is not dict or plan.get("digest") != digest:
-        raise files.Damaged(path, "is another plan")
+        raise files.DamagedFileError(path, "is another plan")
     return plan

@@ -12,40 +12,40 @@ from ....base.hashing import sha256
 from ....base.json_text import dump_json, format_json, parse_json
 from ....base.moments import is_timestamp
 from ....base.tuples import NamedTuple
-from ...system import STATE_DIRECTORY, ControlError, Host, Unseen
+from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError
 
 if TYPE_CHECKING:
     from ....model.types.watch import LastObservation
 
-PLACE = f"{STATE_DIRECTORY}/watch"
-PROGRAM = "/usr/libexec/proscribe/watch"
-COMMAND = "/usr/sbin/proscribe-watch"  # the program's name for people: a link
-CODE = f"{PLACE}/code"
-PLANS = f"{PLACE}/plans"
-CACHE = f"{PLACE}/cache"
-SETTINGS = f"{PLACE}/settings.json"
-RENEWED = f"{PLACE}/renewed"
-CLOCK = f"{PLACE}/clock"
-FROZEN = f"{PLACE}/frozen"
-RESERVATIONS = f"{PLACE}/reservations.json"
-STATE = f"{PLACE}/state.json"
-RECORD = f"{STATE_DIRECTORY}/record.json"  # as the pull schedule writes it, for `./proscribe collect`
+WATCH_DIRECTORY = f"{STATE_DIRECTORY}/watch"
+PROGRAM_PATH = "/usr/libexec/proscribe/watch"
+COMMAND_PATH = "/usr/sbin/proscribe-watch"  # the program's name for people: a link
+CODE_PATH = f"{WATCH_DIRECTORY}/code"
+PLANS_DIRECTORY = f"{WATCH_DIRECTORY}/plans"
+CACHE_DIRECTORY = f"{WATCH_DIRECTORY}/cache"
+SETTINGS_PATH = f"{WATCH_DIRECTORY}/settings.json"
+RENEWED_PATH = f"{WATCH_DIRECTORY}/renewed"
+CLOCK_PATH = f"{WATCH_DIRECTORY}/clock"
+FROZEN_PATH = f"{WATCH_DIRECTORY}/frozen"
+RESERVATIONS_PATH = f"{WATCH_DIRECTORY}/reservations.json"
+STATE_PATH = f"{WATCH_DIRECTORY}/state.json"
+RECORD_PATH = f"{STATE_DIRECTORY}/record.json"  # as the pull schedule writes it, for `./proscribe collect`
 
-MODE, PRIVATE = 0o700, 0o600  # of the program, and of all else
-LARGEST = 16 * 1024 * 1024  # bytes of the code, or of a plan
-LARGEST_OF_OURS = 256 * 1024  # bytes of the other files
-MOST_PLANS = 64  # the plan and its successors; the controller compiles at most half as many
+PROGRAM_MODE, PRIVATE_MODE = 0o700, 0o600  # of the program, and of all else
+MAX_FILE_BYTES = 16 * 1024 * 1024  # bytes of the code, or of a plan
+MAX_OWN_FILE_BYTES = 256 * 1024  # bytes of the other files
+MAX_PLANS = 64  # the plan and its successors; the controller compiles at most half as many
 
 
-class Damaged(Exception):
+class DamagedFileError(Exception):
     """A file of the watch that is not what was installed: its path, and what is wrong."""
 
-    def __init__(self, file: str, wrong: str) -> None:
-        super().__init__(f"{file}: {wrong}")
-        self.file, self.wrong = file, wrong
+    def __init__(self, file: str, defect: str) -> None:
+        super().__init__(f"{file}: {defect}")
+        self.file, self.defect = file, defect
 
 
-class Settings(NamedTuple):
+class WatchSettings(NamedTuple):
     """What `settings.json` says."""
 
     release: str  # of the program and the code, as the controller names them
@@ -55,161 +55,169 @@ class Settings(NamedTuple):
     chain: tuple[tuple[str, str], ...]  # (moment, digest) of its successors, in their order
     files: Mapping[str, str]  # SHA-256 by path
 
-    def in_effect(self, now: str) -> str:
+    def find_digest_in_effect(self, now: str) -> str:
         """The digest of the plan that is in effect at a moment."""
-        return [self.plan, *(plan for at, plan in self.chain if at <= now)][-1]
+        return [self.plan, *(plan for moment, plan in self.chain if moment <= now)][-1]
 
-    def plans(self) -> list[str]:
+    def list_digests(self) -> list[str]:
         """The digests of all plans."""
         return [self.plan, *(plan for _, plan in self.chain)]
 
 
-def settings(host: Host) -> Settings | None:
+def read_settings(host: Host) -> WatchSettings | None:
     """The settings; None where the watch is not installed. Raises Damaged, and Unseen for who may not read them."""
-    content = content_of(host, SETTINGS, LARGEST_OF_OURS)
+    content = read_watch_file(host, SETTINGS_PATH, MAX_OWN_FILE_BYTES)
     if content is None:
         return None
-    given = given_in(content)
-    chain = given.get("chain")
-    files = given.get("files")
-    sound = (
-        all(type(given.get(key)) is str for key in ("release", "plan"))
-        and all(type(given.get(key)) is int and given[key] > 0 for key in ("every", "max_age"))
+    entries = parse_mapping(content)
+    chain = entries.get("chain")
+    files = entries.get("files")
+    is_valid = (
+        all(type(entries.get(key)) is str for key in ("release", "plan"))
+        and all(type(entries.get(key)) is int and entries[key] > 0 for key in ("every", "max_age"))
         and type(chain) is list
-        and len(chain) < MOST_PLANS
-        and all(type(one) is dict and is_timestamp(one.get("at")) and type(one.get("plan")) is str for one in chain)
+        and len(chain) < MAX_PLANS
+        and all(
+            type(entry) is dict and is_timestamp(entry.get("at")) and type(entry.get("plan")) is str for entry in chain
+        )
         and type(files) is dict
-        and all(type(one) is str for one in files.values())
+        and all(type(entry) is str for entry in files.values())
     )
-    if not sound:
-        raise Damaged(SETTINGS, "is not what was installed")
-    successors = tuple((one["at"], one["plan"]) for one in given["chain"])
-    return Settings(given["release"], given["every"], given["max_age"], given["plan"], successors, given["files"])
+    if not is_valid:
+        raise DamagedFileError(SETTINGS_PATH, "is not what was installed")
+    successors = tuple((entry["at"], entry["plan"]) for entry in entries["chain"])
+    return WatchSettings(
+        entries["release"], entries["every"], entries["max_age"], entries["plan"], successors, entries["files"]
+    )
 
 
-def settings_text(made: Settings) -> str:
+def format_settings(settings: WatchSettings) -> str:
     """The file of some settings."""
-    given = {
-        **made._asdict(),
-        "chain": [{"at": at, "plan": plan} for at, plan in made.chain],
-        "files": dict(made.files),
+    entries = {
+        **settings._asdict(),
+        "chain": [{"at": moment, "plan": plan} for moment, plan in settings.chain],
+        "files": dict(settings.files),
     }
-    return dump_json(given, indent=1, sort_keys=True) + "\n"
+    return dump_json(entries, indent=1, sort_keys=True) + "\n"
 
 
-def identity(known: Settings) -> str:
+def identify_settings(settings: WatchSettings) -> str:
     """What names settings, with the plans and the files that they name: for who follows them, and who compares."""
-    return hash_of(format_json([*known[:-1], sorted(known.files.items())]).encode())
+    return hash_content(format_json([*settings[:-1], sorted(settings.files.items())]).encode())
 
 
-def given_in(content: bytes) -> Any:
+def parse_mapping(content: bytes) -> Any:
     """A mapping out of JSON that root alone can have written; {} for what is none."""
     try:
-        given = parse_json(content.decode("utf-8"))
+        mapping = parse_json(content.decode("utf-8"))
     except (ValueError, RecursionError):
         return {}
-    return given if type(given) is dict else {}
+    return mapping if type(mapping) is dict else {}
 
 
-def content_of(host: Host, path: str, most: int = LARGEST) -> bytes | None:
+def read_watch_file(host: Host, path: str, limit: int = MAX_FILE_BYTES) -> bytes | None:
     """A file of the watch; None where there is none. Raises Damaged for one that others than root can write, for what
     is no file, and for one that is too large; and Unseen.
     """
     try:
-        seen = host.stat(path)
-        if seen is None:
+        status = host.find_entry(path)
+        if status is None:
             return None
-        if host.privileged and host.others(path, seen):
-            raise Damaged(path, "others than root can write it")
-        return host.read(path, most)
+        if host.privileged and host.describe_write_access(path, status):
+            raise DamagedFileError(path, "others than root can write it")
+        return host.read_file(path, limit)
     except ControlError as error:
-        raise Damaged(path, str(error)) from None
+        raise DamagedFileError(path, str(error)) from None
 
 
-def hash_of(content: bytes) -> str:
+def hash_content(content: bytes) -> str:
     """The SHA-256 of a content, as the settings have it."""
     return str(sha256(content).hexdigest())
 
 
-def require(host: Host, known: Settings, path: str) -> bytes:
+def require_intact_file(host: Host, settings: WatchSettings, path: str) -> bytes:
     """The content of a file that is what was installed. Raises Damaged and Unseen."""
-    content = content_of(host, path)
+    content = read_watch_file(host, path)
     if content is None:
-        raise Damaged(path, "is missing")
-    if hash_of(content) != known.files.get(path):
-        raise Damaged(path, "is not what was installed")
+        raise DamagedFileError(path, "is missing")
+    if hash_content(content) != settings.files.get(path):
+        raise DamagedFileError(path, "is not what was installed")
     return content
 
 
-def plan_file(digest: str) -> str:
+def make_plan_path(digest: str) -> str:
     """The path of a plan."""
-    return f"{PLANS}/{digest.rpartition(':')[2]}.json"
+    return f"{PLANS_DIRECTORY}/{digest.rpartition(':')[2]}.json"
 
 
-def renewed(host: Host) -> str | None:
+def read_renewal_time(host: Host) -> str | None:
     """When a run last confirmed the plan; None where nobody knows."""
-    return _moment(host, RENEWED)
+    return _read_moment(host, RENEWED_PATH)
 
 
-def clock_mark(host: Host) -> str | None:
+def read_clock_mark(host: Host) -> str | None:
     """The latest time that this host has seen; None where nobody knows."""
-    return _moment(host, CLOCK)
+    return _read_moment(host, CLOCK_PATH)
 
 
-def _moment(host: Host, path: str) -> str | None:
+def _read_moment(host: Host, path: str) -> str | None:
     try:
-        content = content_of(host, path, 64)
-    except (Damaged, Unseen):
+        content = read_watch_file(host, path, 64)
+    except (DamagedFileError, ObservationError):
         return None
     text = (content or b"").decode("ascii", "replace").strip()
     return text if is_timestamp(text) else None
 
 
-def state(host: Host) -> LastObservation:
+def read_last_observation(host: Host) -> LastObservation:
     """What the last own observation left for the next one, by key; a key of another type is not there."""
     try:
-        given = given_in(content_of(host, STATE, LARGEST_OF_OURS) or b"{}")
-    except (Damaged, Unseen):
+        entries = parse_mapping(read_watch_file(host, STATE_PATH, MAX_OWN_FILE_BYTES) or b"{}")
+    except (DamagedFileError, ObservationError):
         return {}
-    sound: Any = {key: given[key] for key, fits in _FITS.items() if key in given and fits(given[key])}
-    found: LastObservation = sound
-    return found
+    valid_entries: Any = {
+        key: entries[key] for key, is_valid in _STATE_CHECKS.items() if key in entries and is_valid(entries[key])
+    }
+    last_observation: LastObservation = valid_entries
+    return last_observation
 
 
-def _is_text(value: object) -> bool:
-    return type(value) is str
+def _is_text(content: object) -> bool:
+    return type(content) is str
 
 
-def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
+def _is_count(content: object) -> bool:
+    return type(content) is int and content >= 0
 
 
-def _are_texts(value: object) -> bool:
-    return type(value) is list and all(type(one) is str for one in value)
+def _is_text_list(content: object) -> bool:
+    return type(content) is list and all(type(text) is str for text in content)
 
 
-def _are_mappings(value: object) -> bool:
-    return type(value) is list and all(type(one) is dict for one in value)
+def _is_mapping_list(content: object) -> bool:
+    return type(content) is list and all(type(mapping) is dict for mapping in content)
 
 
-def _are_uncorrected(value: object) -> bool:
+def _is_uncorrected_list(content: object) -> bool:
     keys = {"control", "user", "reason"}
-    return _are_mappings(value) and all(entry.keys() == keys and _are_texts([*entry.values()]) for entry in value)  # type: ignore[attr-defined]
+    return _is_mapping_list(content) and all(
+        entry.keys() == keys and _is_text_list([*entry.values()]) for entry in content
+    )  # type: ignore[attr-defined]
 
 
-def _is_extent(value: object) -> bool:
-    return type(value) is list and len(value) == 2 and all(map(_is_count, value))
+def _is_extent(content: object) -> bool:
+    return type(content) is list and len(content) == 2 and all(map(_is_count, content))
 
 
 # What each key of the state may hold.
-_FITS = {
+_STATE_CHECKS = {
     "last": is_timestamp,
     "plan": _is_text,
-    "drifted": _are_texts,
-    "uncorrected": _are_uncorrected,
-    "unmet": _are_texts,
-    "reported": _are_texts,
-    "unwritten": _are_mappings,
+    "drifted": _is_text_list,
+    "uncorrected": _is_uncorrected_list,
+    "unmet": _is_text_list,
+    "reported": _is_text_list,
+    "unwritten": _is_mapping_list,
     "clock": _is_count,
     "up": _is_count,
     "boot": _is_text,

@@ -15,35 +15,35 @@ from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from ....base.json_text import dump_json, parse_json
 from ....base.moments import format_timestamp, is_timestamp, parse_timestamp
-from ...system import STATE_DIRECTORY, ControlError, Host, Unseen
-from ...system.locking import deadline, locked
-from .turns import in_turns
+from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError
+from ...system.locking import lock_file, make_deadline
+from .turns import select_in_turns
 
 if TYPE_CHECKING:
     from ....model.types.watch import JournalLine
 
-NAME = "journal.jsonl"
-OLDER = NAME + ".1"
-JOURNAL = f"{STATE_DIRECTORY}/{NAME}"
-OLDER_JOURNAL = f"{STATE_DIRECTORY}/{OLDER}"
+FILE_NAME = "journal.jsonl"
+OLDER_FILE_NAME = FILE_NAME + ".1"
+JOURNAL = f"{STATE_DIRECTORY}/{FILE_NAME}"
+OLDER_JOURNAL = f"{STATE_DIRECTORY}/{OLDER_FILE_NAME}"
 
-LARGEST_LINE = 4096  # bytes, with its end
-LARGEST = 512 * 1024  # bytes of the file; then it becomes the older one
-MOST_NAMES = 20  # rules or users of one line; more rules are more lines
-LONGEST = 300  # characters of a text
-LONGEST_NAME = 100  # characters of the name of a rule or a user
-MOST_COUNT = 1 << 53  # of a number: what every reader of JSON has exactly
+MAX_LINE_BYTES = 4096  # bytes, with its end
+MAX_JOURNAL_BYTES = 512 * 1024  # bytes of the file; then it becomes the older one
+MAX_NAMES = 20  # rules or users of one line; more rules are more lines
+MAX_TEXT_LENGTH = 300  # characters of a text
+MAX_NAME_LENGTH = 100  # characters of the name of a rule or a user
+MAX_COUNT = 1 << 53  # of a number: what every reader of JSON has exactly
 
-TEXT, NAMES, COUNT, WHEN = "text", "names", "count", "moment"
+TEXT, NAMES, COUNT, MOMENT = "text", "names", "count", "moment"
 # The events, and the type of each of their fields.
 EVENTS: Mapping[str, Mapping[str, str]] = {
     "drift": {"rules": NAMES, "users": NAMES, "cause": TEXT},  # found wrong; who was logged in; what was found
     "corrected": {"rules": NAMES},
     "failed": {"control": TEXT, "message": TEXT},
     "ended": {"rule": TEXT, "program": TEXT, "user": TEXT, "times": COUNT},  # a program that was ended at its start
-    "frozen": {"until": WHEN, "reason": TEXT, "by": TEXT},
+    "frozen": {"until": MOMENT, "reason": TEXT, "by": TEXT},
     "thawed": {},
-    "stale": {"renewed": WHEN},  # since when no run has renewed the plan
+    "stale": {"renewed": MOMENT},  # since when no run has renewed the plan
     "renewed": {},
     "clock": {"back": COUNT},  # seconds
     "plan": {"plan": TEXT},  # another one took effect
@@ -53,180 +53,188 @@ EVENTS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def append(host: Host, event: str, **fields: object) -> None:
+def append_event(host: Host, event: str, **fields: object) -> None:
     """Write one event down, now. `fields` are those of EVENTS; texts that are too long are cut, and many rules become
     several lines. Raises ControlError where nothing can be written, ValueError for an event that there is not.
     """
     write_down(host, event, fields)
 
 
-def write_down(host: Host, event: str, fields: Mapping[str, Any], at: str = "") -> None:
-    """As `append`, of a moment. No stream has it: an audit reads the journal, and writes nothing."""
-    at = at or format_timestamp(time.time())
-    if not is_timestamp(at) or event not in EVENTS or fields.keys() != EVENTS[event].keys():
+def write_down(host: Host, event: str, fields: Mapping[str, Any], moment: str = "") -> None:
+    """As `append_event`, of a moment. No stream has it: an audit reads the journal, and writes nothing."""
+    moment = moment or format_timestamp(time.time())
+    if not is_timestamp(moment) or event not in EVENTS or fields.keys() != EVENTS[event].keys():
         raise ValueError(f"no event of the journal: {event} with {', '.join(sorted(fields)) or 'nothing'}")
     lists = {name: list(fields[name]) for name in ("rules", "opened", "closed") if name in fields}
-    for first in range(0, max(map(len, lists.values()), default=0) or 1, MOST_NAMES):
-        part = {name: names[first : first + MOST_NAMES] for name, names in lists.items()}
-        _write(host, _line({"at": at, "event": event, **_cut(event, {**fields, **part})}))
+    for first in range(0, max(map(len, lists.values()), default=0) or 1, MAX_NAMES):
+        shortened_lists = {name: names[first : first + MAX_NAMES] for name, names in lists.items()}
+        _write_line(
+            host, _format_line({"at": moment, "event": event, **_shorten_fields(event, {**fields, **shortened_lists})})
+        )
 
 
-def read(host: Host) -> tuple[list[JournalLine], int]:
+def read_journal(host: Host) -> tuple[list[JournalLine], int]:
     """The journal's lines, the newest last, and how many were left out because they are none. What is no file is left
     out as one. Raises Unseen where the files cannot be read.
     """
     lines: list[JournalLine] = []
-    left_out = 0
+    left_out_count = 0
     for path in (OLDER_JOURNAL, JOURNAL):
-        seen = host.stat(path)
-        if seen is None:
+        status = host.find_entry(path)
+        if status is None:
             continue
-        begin = max(0, seen.st_size - LARGEST)  # of a file that somebody else has let grow, the end
+        start = max(0, status.st_size - MAX_JOURNAL_BYTES)  # of a file that somebody else has let grow, the end
         try:
-            content = host.piece(path, begin, LARGEST)
+            content = host.read_range(path, start, MAX_JOURNAL_BYTES)
         except ControlError:
-            left_out += 1
+            left_out_count += 1
             continue
         for number, text in enumerate(content.split(b"\n")):
-            if begin and not number or not text:
+            if start and not number or not text:
                 continue
-            line = parsed(text)
+            line = parse_line(text)
             if line is None:
-                left_out += 1
+                left_out_count += 1
             else:
                 lines.append(line)
-    return lines, left_out
+    return lines, left_out_count
 
 
-def extent(host: Host) -> list[int]:
+def measure_journal(host: Host) -> list[int]:
     """What names the journal as it is now: [inode, size]; [] where there is none. For `has_lost_lines`."""
     try:
-        found = host.stat(JOURNAL)
-    except (ControlError, Unseen):
+        status = host.find_entry(JOURNAL)
+    except (ControlError, ObservationError):
         return []
-    return [found.st_ino, found.st_size] if found else []
+    return [status.st_ino, status.st_size] if status else []
 
 
-def has_lost_lines(host: Host, before: Sequence[int], since: str) -> bool:
-    """Whether the journal has fewer lines than it had (`extent`) at a moment. One that became the older one has not."""
-    if not before:
+def has_lost_lines(host: Host, earlier_extent: Sequence[int], since: str) -> bool:
+    """Whether the journal has fewer lines than it had (`measure_journal`) at a moment. One that became the older one has not."""
+    if not earlier_extent:
         return False
     try:
-        now, older = host.stat(JOURNAL), host.stat(OLDER_JOURNAL)
-    except (ControlError, Unseen):
+        status, older_status = host.find_entry(JOURNAL), host.find_entry(OLDER_JOURNAL)
+    except (ControlError, ObservationError):
         return False
-    if now and now.st_ino == before[0]:
-        return now.st_size < before[1]
-    return not (older and older.st_mtime >= parse_timestamp(since))
+    if status and status.st_ino == earlier_extent[0]:
+        return status.st_size < earlier_extent[1]
+    return not (older_status and older_status.st_mtime >= parse_timestamp(since))
 
 
-def parsed(text: bytes) -> JournalLine | None:
+def parse_line(text: bytes) -> JournalLine | None:
     """A line of the journal; None for what is none."""
-    if len(text) >= LARGEST_LINE:
+    if len(text) >= MAX_LINE_BYTES:
         return None
     try:
-        given = parse_json(text.decode("ascii"))
+        entries = parse_json(text.decode("ascii"))
     except (ValueError, RecursionError):
         return None
-    if type(given) is not dict:
+    if type(entries) is not dict:
         return None
-    event = given.get("event")
-    if type(event) is not str or event not in EVENTS or not is_timestamp(given.get("at")):
+    event = entries.get("event")
+    if type(event) is not str or event not in EVENTS or not is_timestamp(entries.get("at")):
         return None
-    found: Any = {"at": given["at"], "event": event}
-    for name, kind in EVENTS[event].items():
-        value = given.get(name)
-        if not _is(kind, value):
+    fields: Any = {"at": entries["at"], "event": event}
+    for name, field_type in EVENTS[event].items():
+        content = entries.get(name)
+        if not _is_field(field_type, content):
             return None
-        found[name] = value
-    line: JournalLine = found
+        fields[name] = content
+    line: JournalLine = fields
     return line
 
 
-def _is(kind: str, value: Any) -> bool:
-    if kind == NAMES:
-        return type(value) is list and len(value) <= MOST_NAMES and all(_is_text(one, LONGEST_NAME) for one in value)
-    if kind == COUNT:
-        return type(value) is int and 0 <= value <= MOST_COUNT
-    if kind == WHEN:
-        return is_timestamp(value)
-    return _is_text(value, LONGEST)
+def _is_field(field_type: str, content: Any) -> bool:
+    if field_type == NAMES:
+        return (
+            type(content) is list
+            and len(content) <= MAX_NAMES
+            and all(_is_text(name, MAX_NAME_LENGTH) for name in content)
+        )
+    if field_type == COUNT:
+        return type(content) is int and 0 <= content <= MAX_COUNT
+    if field_type == MOMENT:
+        return is_timestamp(content)
+    return _is_text(content, MAX_TEXT_LENGTH)
 
 
-def _is_text(value: Any, longest: int) -> bool:
-    return type(value) is str and len(value) <= longest and value.isprintable()
+def _is_text(content: Any, max_length: int) -> bool:
+    return type(content) is str and len(content) <= max_length and content.isprintable()
 
 
-def _cut(event: str, fields: Mapping[str, Any]) -> dict[str, object]:
+def _shorten_fields(event: str, fields: Mapping[str, Any]) -> dict[str, object]:
     """The fields as a line may have them. Raises ValueError for one of another type."""
-    found: dict[str, object] = {}
-    for name, kind in EVENTS[event].items():
-        value = fields[name]
-        if kind == TEXT:
-            value = _printable(str(value), LONGEST)
-        elif kind == NAMES:
-            value = [_printable(str(one), LONGEST_NAME) for one in list(value)[:MOST_NAMES]]
-        if not _is(kind, value):
+    shortened: dict[str, object] = {}
+    for name, field_type in EVENTS[event].items():
+        content = fields[name]
+        if field_type == TEXT:
+            content = _make_printable(str(content), MAX_TEXT_LENGTH)
+        elif field_type == NAMES:
+            content = [_make_printable(str(text), MAX_NAME_LENGTH) for text in list(content)[:MAX_NAMES]]
+        if not _is_field(field_type, content):
             raise ValueError(f"no field of the journal: {name} of {event}")
-        found[name] = value
-    return found
+        shortened[name] = content
+    return shortened
 
 
-def _printable(text: str, longest: int) -> str:
+def _make_printable(text: str, max_length: int) -> str:
     """One line that a reader can print, and no half of a pair that is no character."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:longest])
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:max_length]
+    )
 
 
-def _line(given: Mapping[str, object]) -> bytes:
+def _format_line(fields: Mapping[str, object]) -> bytes:
     """A line that is short enough: users go first, then the ends of what is longest."""
-    line: Any = dict(given)
+    line: Any = dict(fields)
     while True:
         text = dump_json(line, separators=(",", ":")).encode() + b"\n"
-        if len(text) <= LARGEST_LINE:
+        if len(text) <= MAX_LINE_BYTES:
             return text
-        fields = (name for name in line if name not in ("at", "event"))
-        longest = max(fields, key=lambda name: (name == "users" and bool(line[name]), len(dump_json(line[name]))))
+        names = (name for name in line if name not in ("at", "event"))
+        longest = max(names, key=lambda name: (name == "users" and bool(line[name]), len(dump_json(line[name]))))
         line[longest] = line[longest][: len(line[longest]) // 2]
 
 
-def _write(host: Host, line: bytes) -> None:
-    end = deadline()
+def _write_line(host: Host, line: bytes) -> None:
+    lock_deadline = make_deadline()
     try:
         while True:
-            descriptor = _opened(host)
+            descriptor = _open_journal(host)
             try:
-                if locked(host, JOURNAL, descriptor, end) and _written(host, descriptor, line):
+                if lock_file(host, JOURNAL, descriptor, lock_deadline) and _try_write(host, descriptor, line):
                     return
             finally:
                 os.close(descriptor)
-    except Unseen as unseen:
+    except ObservationError as unseen:
         raise ControlError(str(unseen)) from None
     except OSError as error:
         raise ControlError(f"cannot write {JOURNAL}: {error.strerror}") from None
 
 
-def _opened(host: Host) -> int:
+def _open_journal(host: Host) -> int:
     """The journal, made where it is missing. What is no file there (root alone can have put it) is taken away."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     for _ in range(3):
         host.make_directories(STATE_DIRECTORY)
-        with host.directory(STATE_DIRECTORY) as directory:
+        with host.open_directory(STATE_DIRECTORY) as directory:
             try:
-                descriptor = os.open(NAME, flags, 0o600, dir_fd=directory)
+                descriptor = os.open(FILE_NAME, flags, 0o600, dir_fd=directory)
             except OSError:  # a link, a socket, a directory
-                seen = os.stat(NAME, dir_fd=directory, follow_symlinks=False)
-                if stat.S_ISREG(seen.st_mode):
+                status = os.stat(FILE_NAME, dir_fd=directory, follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode):
                     raise
             else:
                 if stat.S_ISREG(os.fstat(descriptor).st_mode):
                     os.fchmod(descriptor, 0o600)
                     return descriptor
                 os.close(descriptor)
-            _take_away(directory, NAME)
+            _remove_obstacle(directory, FILE_NAME)
     raise ControlError(f"cannot write {JOURNAL}: it is no file")
 
 
-def _take_away(directory: int, name: str) -> None:
+def _remove_obstacle(directory: int, name: str) -> None:
     """Take away what is no file in place of a journal. A directory that is not empty stays, under another name."""
     try:
         os.unlink(name, dir_fd=directory)
@@ -237,15 +245,15 @@ def _take_away(directory: int, name: str) -> None:
             os.rename(name, f"{name}.{time.time_ns()}", src_dir_fd=directory, dst_dir_fd=directory)
 
 
-def _written(host: Host, descriptor: int, line: bytes) -> bool:
+def _try_write(host: Host, descriptor: int, line: bytes) -> bool:
     """Whether the line is in the file; False where this has become the older one. All of the line, or nothing."""
     size = os.fstat(descriptor).st_size
-    if size and size + len(line) + 1 > LARGEST:
-        older = host.stat(OLDER_JOURNAL)
-        if older and stat.S_ISDIR(older.st_mode):
-            with host.directory(STATE_DIRECTORY) as directory:
-                _take_away(directory, OLDER)
-        _become_older(host)
+    if size and size + len(line) + 1 > MAX_JOURNAL_BYTES:
+        status = host.find_entry(OLDER_JOURNAL)
+        if status and stat.S_ISDIR(status.st_mode):
+            with host.open_directory(STATE_DIRECTORY) as directory:
+                _remove_obstacle(directory, OLDER_FILE_NAME)
+        _rotate_journal(host)
         return False
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
         line = b"\n" + line
@@ -260,23 +268,25 @@ def _written(host: Host, descriptor: int, line: bytes) -> bool:
     return True
 
 
-def _become_older(host: Host) -> None:
+def _rotate_journal(host: Host) -> None:
     """Have the journal be the older one. Of both what is newest of each is kept, in turns: whoever fills the journal
     pushes out only what is his own.
     """
     raw: list[bytes] = []
     with contextlib.suppress(ControlError):
         for path in (OLDER_JOURNAL, JOURNAL):
-            if host.stat(path):
-                raw += host.piece(path, 0, LARGEST).split(b"\n")
-    host.rename(JOURNAL, OLDER)
-    lines = [(text, line) for text in raw if (line := parsed(text))]
-    chosen = in_turns(lines, lambda one: _whose(one[1]), LARGEST, lambda one: len(one[0]) + 1)
-    with contextlib.suppress(ControlError, Unseen):  # then only what was the older one is gone
-        host.write(OLDER_JOURNAL, b"".join(text + b"\n" for text, _ in chosen), 0o600)
+            if host.find_entry(path):
+                raw += host.read_range(path, 0, MAX_JOURNAL_BYTES).split(b"\n")
+    host.rename_file(JOURNAL, OLDER_FILE_NAME)
+    lines = [(text, line) for text in raw if (line := parse_line(text))]
+    newest = select_in_turns(
+        lines, lambda entry: _find_line_owner(entry[1]), MAX_JOURNAL_BYTES, lambda entry: len(entry[0]) + 1
+    )
+    with contextlib.suppress(ControlError, ObservationError):  # then only what was the older one is gone
+        host.write_file(OLDER_JOURNAL, b"".join(text + b"\n" for text, _ in newest), 0o600)
 
 
-def _whose(line: JournalLine) -> tuple[str, str]:
+def _find_line_owner(line: JournalLine) -> tuple[str, str]:
     """What a line is about, of those that take turns: a user's programs, a control, an event."""
     if line["event"] == "ended":
         return "ended", line["user"]

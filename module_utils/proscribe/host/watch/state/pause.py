@@ -9,58 +9,60 @@ from typing import TYPE_CHECKING
 
 from ....base.json_text import dump_json
 from ....base.moments import is_timestamp
-from ...system import Host, Unseen, one_line
+from ...system import Host, ObservationError, format_one_line
 from . import clock, files, journal
 
 if TYPE_CHECKING:
     from ....model.types.record import WatchPause
 
-LONGEST = 7 * 24 * 3600  # seconds
-LONGEST_REASON = 300  # characters
+MAX_PAUSE_SECONDS = 7 * 24 * 3600  # seconds
+MAX_REASON_LENGTH = 300  # characters
 
 
-def active(host: Host) -> WatchPause | None:
+def read_active_pause(host: Host) -> WatchPause | None:
     """The pause that is in force; None for none. What is no pause, or too long a one, is none."""
     try:
-        given = files.given_in(files.content_of(host, files.FROZEN, files.LARGEST_OF_OURS) or b"{}")
-    except (files.Damaged, Unseen):
+        entries = files.parse_mapping(files.read_watch_file(host, files.FROZEN_PATH, files.MAX_OWN_FILE_BYTES) or b"{}")
+    except (files.DamagedFileError, ObservationError):
         return None
-    if not is_timestamp(given.get("until")) or not all(type(given.get(key)) is str for key in ("reason", "by")):
+    if not is_timestamp(entries.get("until")) or not all(type(entries.get(key)) is str for key in ("reason", "by")):
         return None
-    if not clock.is_ahead(host, given, LONGEST):
+    if not clock.is_ahead(host, entries, MAX_PAUSE_SECONDS):
         return None
-    reason, by = (one_line(given[key])[:LONGEST_REASON] for key in ("reason", "by"))
-    return {"until": given["until"], "reason": reason, "by": by}
+    reason, author = (format_one_line(entries[key])[:MAX_REASON_LENGTH] for key in ("reason", "by"))
+    return {"until": entries["until"], "reason": reason, "by": author}
 
 
-def freeze(host: Host, duration: str, reason: str, by: str) -> str:
+def freeze_watch(host: Host, duration: str, reason: str, author: str) -> str:
     """Begin a pause of a duration such as `2h`, and return when it ends. Raises ValueError and ControlError."""
-    length = _length(duration)
-    reason = one_line(reason)
-    if not reason or len(reason) > LONGEST_REASON:
-        raise ValueError(f"a reason is needed, of at most {LONGEST_REASON} characters: it goes into the host's record")
-    deadline = clock.deadline_after(host, length)
+    seconds = _parse_length(duration)
+    reason = format_one_line(reason)
+    if not reason or len(reason) > MAX_REASON_LENGTH:
+        raise ValueError(
+            f"a reason is needed, of at most {MAX_REASON_LENGTH} characters: it goes into the host's record"
+        )
+    deadline = clock.make_deadline(host, seconds)
     until = str(deadline["until"])
-    given = {"until": until, "reason": reason, "by": one_line(by)[:100]}
-    host.write(files.FROZEN, dump_json({**deadline, **given}) + "\n", 0o600)
-    journal.append(host, "frozen", **given)
+    entry = {"until": until, "reason": reason, "by": format_one_line(author)[:100]}
+    host.write_file(files.FROZEN_PATH, dump_json({**deadline, **entry}) + "\n", 0o600)
+    journal.append_event(host, "frozen", **entry)
     return until
 
 
-def thaw(host: Host) -> bool:
+def end_pause(host: Host) -> bool:
     """End a pause. Whether there was one. Raises ControlError."""
-    was = active(host) is not None
-    if host.stat(files.FROZEN):
-        host.delete(files.FROZEN)
-    if was:
-        journal.append(host, "thawed")
-    return was
+    was_active = read_active_pause(host) is not None
+    if host.find_entry(files.FROZEN_PATH):
+        host.delete_file(files.FROZEN_PATH)
+    if was_active:
+        journal.append_event(host, "thawed")
+    return was_active
 
 
-def _length(duration: str) -> int:
+def _parse_length(duration: str) -> int:
     from ....base.duration import parse_duration  # only who begins a pause pays for it
 
-    length = parse_duration(duration)
-    if length > LONGEST:
+    seconds = parse_duration(duration)
+    if seconds > MAX_PAUSE_SECONDS:
         raise ValueError("a pause lasts at most 7d")
-    return length
+    return seconds

@@ -2,7 +2,7 @@
 
 A run reserves a control before its first change, until the end of the run. Where the watch does not get the plan of
 that run (`--tags`, a lift of one control), the reservation stays until a run brings one. The reservation of a run that
-is killed ends after LONGEST seconds.
+is killed ends after MAX_RESERVATION_SECONDS seconds.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from ....base.json_text import format_json
 from ....base.tuples import NamedTuple
 from ....model.finding import COMPLIANT, EXTRA_RULE_GROUPS, UNKNOWN, WATCH, find_worst_state, list_correctable_rules
 from ....model.plan import CONTROLS
-from ...system import ControlError, Host, Unseen, one_line
+from ...system import ControlError, Host, ObservationError, format_one_line
 from . import clock, files
 
 if TYPE_CHECKING:
     from ....model.types.record import ObservedRecord, RuleRecord
 
-LONGEST = 2 * 3600  # seconds: one change of a host may take an hour, and the hosts of a batch wait for each other
-PATIENCE = 60.0  # seconds that the end of a reservation waits for another run's change
-MOST_RULES = 5000  # that a run leaves unmet
-LIFTED = ""  # instead of a plan's digest
+MAX_RESERVATION_SECONDS = (
+    2 * 3600
+)  # seconds: one change of a host may take an hour, and the hosts of a batch wait for each other
+LOCK_TIMEOUT_SECONDS = 60.0  # seconds that the end of a reservation waits for another run's change
+MAX_UNMET_RULES = 5000  # that a run leaves unmet
+LIFTED_DIGEST = ""  # instead of a plan's digest
 
 
-class Superseded(ControlError):
+class SupersededError(ControlError):
     """A run has changed this host, or its plan, since an own observation began."""
 
     def __init__(self) -> None:
@@ -34,10 +36,10 @@ class Superseded(ControlError):
 
 
 class Reservation(NamedTuple):
-    """A control that a run has reserved. A `deadline` (clock.deadline_after) of None is none."""
+    """A control that a run has reserved. A `deadline` (clock.make_deadline) of None is none."""
 
     by: str
-    plan: str  # its digest; LIFTED where the run has lifted the control
+    plan: str  # its digest; LIFTED_DIGEST where the run has lifted the control
     deadline: Mapping[str, object] | None
 
     def as_dict(self) -> dict[str, object]:
@@ -56,33 +58,34 @@ class Reservations(NamedTuple):
         return {
             name: reservation
             for name, reservation in self.controls.items()
-            if reservation.deadline is None or clock.is_ahead(host, reservation.deadline, LONGEST)
+            if reservation.deadline is None or clock.is_ahead(host, reservation.deadline, MAX_RESERVATION_SECONDS)
         }
 
 
 def read_reservations(host: Host) -> Reservations:
     """Return the reservations of a host; none for a file that is broken, or that others than root can write."""
     try:
-        content = files.content_of(host, files.RESERVATIONS, files.LARGEST_OF_OURS)
-    except (files.Damaged, Unseen):
+        content = files.read_watch_file(host, files.RESERVATIONS_PATH, files.MAX_OWN_FILE_BYTES)
+    except (files.DamagedFileError, ObservationError):
         return Reservations()
     if content is None:
         return Reservations()
-    parts = files.given_in(content)
-    controls, unmet = parts.get("controls"), parts.get("unmet")
+    content_parts = files.parse_mapping(content)
+    controls, unmet = content_parts.get("controls"), content_parts.get("unmet")
     names = (*CONTROLS, *EXTRA_RULE_GROUPS)
     entries = {name: controls[name] for name in names if name in controls} if type(controls) is dict else {}
     rules = tuple(rule for rule in unmet if type(rule) is str) if type(unmet) is list else ()
     return Reservations(
-        {name: reservation for name, entry in entries.items() if (reservation := _parse(entry))}, rules[:MOST_RULES]
+        {name: reservation for name, entry in entries.items() if (reservation := _parse_reservation(entry))},
+        rules[:MAX_UNMET_RULES],
     )
 
 
-def _parse(entry: Any) -> Reservation | None:
+def _parse_reservation(entry: Any) -> Reservation | None:
     if type(entry) is not dict or not all(type(entry.get(key)) is str for key in ("by", "plan")):
         return None
     deadline = {key: entry[key] for key in ("until", "boot", "uptime") if key in entry}
-    return Reservation(one_line(entry["by"]), entry["plan"], deadline or None)
+    return Reservation(format_one_line(entry["by"]), entry["plan"], deadline or None)
 
 
 def reserve_control(host: Host, name: str, digest: str) -> str:
@@ -91,25 +94,25 @@ def reserve_control(host: Host, name: str, digest: str) -> str:
 
     A reservation that cannot be written (a full disk) does not keep a run from correcting the host.
     """
-    if host.stat(files.SETTINGS) is None:
+    if host.find_entry(files.SETTINGS_PATH) is None:
         return ""
-    deadline = clock.deadline_after(host, LONGEST) if digest != LIFTED else None
-    before, reservation = read_reservations(host), Reservation(host.by, digest, deadline)
+    deadline = clock.make_deadline(host, MAX_RESERVATION_SECONDS) if digest != LIFTED_DIGEST else None
+    reservations, reservation = read_reservations(host), Reservation(host.changed_by, digest, deadline)
     with contextlib.suppress(ControlError):
-        _write(host, before._replace(controls={**before.controls, name: reservation}))
+        _write_reservations(host, reservations._replace(controls={**reservations.controls, name: reservation}))
         return explain_reservation(name, reservation)
     return ""
 
 
-def note_plan(host: Host, plans: Collection[str]) -> None:
+def note_received_plans(host: Host, plans: Collection[str]) -> None:
     """End the reservations of runs that have ended, and of those whose plan the watch has received in this turn."""
-    before = read_reservations(host)
-    going_on = {
+    reservations = read_reservations(host)
+    continuing = {
         name: reservation
-        for name, reservation in before.list_in_force(host).items()
+        for name, reservation in reservations.list_in_force(host).items()
         if name != WATCH and reservation.deadline is not None and reservation.plan not in plans
     }
-    _write(host, Reservations(going_on))
+    _write_reservations(host, Reservations(continuing))
 
 
 def note_observation(
@@ -121,29 +124,29 @@ def note_observation(
     first observation ends those of earlier runs, for controls that are in line by the plan that the watch has.
     Return the controls of a run that has ended which the watch leaves alone. Raises ControlError and Unseen.
     """
-    if host.stat(files.RESERVATIONS) is None:
+    if host.find_entry(files.RESERVATIONS_PATH) is None:
         return []
-    digest, wrong = record["plan"], list_correctable_rules(record, drifted)
-    with host.exclusive(PATIENCE):
+    digest, rules_in_error = record["plan"], list_correctable_rules(record, drifted)
+    with host.lock_host(LOCK_TIMEOUT_SECONDS):
         try:
-            settings = files.settings(host)
-        except files.Damaged:
+            settings = files.read_settings(host)
+        except files.DamagedFileError:
             return []
-        has_plan = settings is not None and digest in settings.plans()
-        broken = {rule.partition("/")[0] for rule in wrong}
-        before = read_reservations(host)
-        in_force = before.list_in_force(host)
+        has_plan = settings is not None and digest in settings.list_digests()
+        broken = {rule.partition("/")[0] for rule in rules_in_error}
+        reservations = read_reservations(host)
+        in_force = reservations.list_in_force(host)
         controls: dict[str, Reservation] = {}
-        for name, reservation in before.controls.items():
+        for name, reservation in reservations.controls.items():
             if is_last and reservation.plan == digest:
                 if not has_plan and name != WATCH:  # an installation that failed is over
                     controls[name] = reservation._replace(deadline=None)
             elif not (has_plan and name in observed and name not in broken and _has_ended(name, reservation, in_force)):
                 controls[name] = reservation
-        unmet = before.unmet
+        unmet = reservations.unmet
         if is_last and has_plan:
-            unmet = (*(rule for rule in unmet if rule.partition("/")[0] not in observed), *wrong)
-        _write(host, Reservations(controls, unmet[:MOST_RULES]))
+            unmet = (*(rule for rule in unmet if rule.partition("/")[0] not in observed), *rules_in_error)
+        _write_reservations(host, Reservations(controls, unmet[:MAX_UNMET_RULES]))
         return [name for name, reservation in controls.items() if is_last and reservation.plan == digest]
 
 
@@ -152,31 +155,31 @@ def _has_ended(name: str, reservation: Reservation, in_force: Collection[str]) -
     return reservation.deadline is None or name not in in_force
 
 
-def take_over(host: Host, since: tuple[object, ...]) -> None:
+def forget_expired(host: Host, since: tuple[object, ...]) -> None:
     """Forget what the watch has taken into account: reservations past their deadline, and unmet rules. A run that has
     written since then (`generation`) leaves it to the next observation. Raises ControlError and Unseen.
     """
     if not since:
         return
-    with host.exclusive(PATIENCE):
+    with host.lock_host(LOCK_TIMEOUT_SECONDS):
         if read_generation(host) != since:
             return
         if controls := read_reservations(host).list_in_force(host):
-            _write(host, Reservations(controls))
+            _write_reservations(host, Reservations(controls))
         else:
-            host.delete(files.RESERVATIONS)
+            host.delete_file(files.RESERVATIONS_PATH)
 
 
 def read_generation(host: Host) -> tuple[object, ...]:
     """Return what changes when a run begins or ends a reservation."""
-    seen = host.stat(files.RESERVATIONS)
-    return (seen.st_ino, seen.st_ctime_ns) if seen else ()
+    status = host.find_entry(files.RESERVATIONS_PATH)
+    return (status.st_ino, status.st_ctime_ns) if status else ()
 
 
-def is_changed_by_run(host: Host, name: str, settings: files.Settings) -> bool:
+def is_changed_by_run(host: Host, name: str, settings: files.WatchSettings) -> bool:
     """Return whether a run has changed a control by a plan that the watch does not have, or has lifted it."""
     reservation = read_reservations(host).list_in_force(host).get(name)
-    return reservation is not None and reservation.plan not in settings.plans()
+    return reservation is not None and reservation.plan not in settings.list_digests()
 
 
 def describe_lasting(host: Host, names: Collection[str]) -> list[str]:
@@ -215,7 +218,7 @@ def mark_reserved(record: ObservedRecord, reserved: Mapping[str, Reservation]) -
 
 def explain_reservation(name: str, reservation: Reservation) -> str:
     """Say why the watch leaves a control alone, for people."""
-    if reservation.plan == LIFTED:
+    if reservation.plan == LIFTED_DIGEST:
         return f"{reservation.by} has lifted {name}; the watch leaves it alone until a run enforces it again"
     if reservation.deadline is None:
         alone = "the watch leaves it alone until a run of all controls enforces"
@@ -223,8 +226,10 @@ def explain_reservation(name: str, reservation: Reservation) -> str:
     return f"{reservation.by} is changing {name}"
 
 
-def _write(host: Host, reservations: Reservations) -> None:
+def _write_reservations(host: Host, reservations: Reservations) -> None:
     controls = {name: reservation.as_dict() for name, reservation in reservations.controls.items()}
-    host.write(
-        files.RESERVATIONS, format_json({"controls": controls, "unmet": list(reservations.unmet)}) + "\n", files.PRIVATE
+    host.write_file(
+        files.RESERVATIONS_PATH,
+        format_json({"controls": controls, "unmet": list(reservations.unmet)}) + "\n",
+        files.PRIVATE_MODE,
     )

@@ -10,23 +10,23 @@ if TYPE_CHECKING:
     Item = TypeVar("Item")
 
 
-def in_turns(
-    items: Sequence[Item], whose: Callable[[Item], Hashable], most: int, size: Callable[[Item], int]
+def select_in_turns(
+    entries: Sequence[Item], get_owner: Callable[[Item], Hashable], limit: int, measure: Callable[[Item], int]
 ) -> List[Item]:
-    """The newest items of each in turn, as long as their sizes come to at most `most`; in the order that they had.
-    `items` has the oldest first.
+    """The newest items of each in turn, as long as their sizes come to at most `limit`; in the order that they had.
+    `entries` has the oldest first.
     """
     queues: Dict[Hashable, List[int]] = {}
-    for place, item in enumerate(items):
-        queues.setdefault(whose(item), []).append(place)
+    for index, entry in enumerate(entries):
+        queues.setdefault(get_owner(entry), []).append(index)
     chosen: List[int] = []
     waiting = list(queues.values())
     while waiting:
         for queue in waiting:
-            place = queue.pop()
-            most -= size(items[place])
-            if most < 0:
-                return [items[place] for place in sorted(chosen)]
-            chosen.append(place)
+            index = queue.pop()
+            limit -= measure(entries[index])
+            if limit < 0:
+                return [entries[index] for index in sorted(chosen)]
+            chosen.append(index)
         waiting = [queue for queue in waiting if queue]
-    return [items[place] for place in sorted(chosen)]
+    return [entries[index] for index in sorted(chosen)]

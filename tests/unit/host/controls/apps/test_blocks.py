@@ -19,7 +19,7 @@ from proscribe.host.controls.apps.blocks.tries import TRIED, Tries, tools, with_
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.systems import snap
 from proscribe.host.controls.apps.systems.package import Block
-from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.host.system import ControlError, Host, ObservationError
 
 MISSING, DIFFERS = "missing", "does not say what this plan calls for"
 LEFT_OVER = "left over: there is nothing to refuse any more"
@@ -63,7 +63,7 @@ def test_own_file_with_another_mode_content_owner_or_kind_is_wrong(host):
 
 def test_file_is_written_where_its_trial_succeeds(host, monkeypatch):
     trial = mock.Mock()
-    monkeypatch.setattr(host, "must", trial)
+    monkeypatch.setattr(host, "read_command_output", trial)
     FILE._replace(trial=("check", "it"), environment=(("A", "b"),)).enforce(host)
     trial.assert_called_once_with(("check", "it"), environment={"A": "b"}, timeout=30)
     assert at(host).exists()
@@ -168,7 +168,7 @@ def test_block_that_is_missing_whole_is_one_finding(host, monkeypatch):
 
 
 def test_unseen_part_is_unknown_where_no_block_is_due(host, monkeypatch):
-    monkeypatch.setattr(BlockFile, "wrong", mock.Mock(side_effect=Unseen("a dead mount")))
+    monkeypatch.setattr(BlockFile, "wrong", mock.Mock(side_effect=ObservationError("a dead mount")))
     here = Ruled(host, monkeypatch, FILE, FILE, gated=False)
     assert here.observed() == [("unknown", False, "a dead mount", [])]
 
@@ -199,10 +199,10 @@ def test_trials_on_the_host_itself_give_the_verdict(host, monkeypatch):
     answers[names[1]] = "all is open"
     assert here.observed() == [("noncompliant", False, "", [("effect", PLACE, "all is open")])]
     why = "whether the block of dpkg is in effect could not be tried: "
-    for error in (Unseen("no apt"), ControlError("no apt")):
+    for error in (ObservationError("no apt"), ControlError("no apt")):
         answers[names[1]] = error
         assert here.observed() == [("unknown", False, f"{why}no apt", [])]
-    answers[names[0]] = Unseen("no node")
+    answers[names[0]] = ObservationError("no node")
     assert here.observed() == [("unknown", False, f"{why}no node; {why}no apt", [])]
 
 
@@ -383,7 +383,7 @@ def test_rule_that_polkit_asks_earlier_makes_the_block_unknown(tmp_path, path, b
     if not before:
         assert effect.trial(Host(str(tmp_path))) == ""
         return
-    with pytest.raises(Unseen, match="polkit asks /.* before 00-proscribe-snap.rules"):
+    with pytest.raises(ObservationError, match="polkit asks /.* before 00-proscribe-snap.rules"):
         effect.trial(Host(str(tmp_path)))
 
 
@@ -400,7 +400,7 @@ def test_a_rule_that_users_can_change_is_unknown_whatever_its_name(tmp_path, fol
     if not users or folder == polkit.DIRECTORY:  # of that one the distribution says whose it is
         assert effect.trial(Host(str(tmp_path))) == ""
         return
-    with pytest.raises(Unseen, match=f"^users can change {folder}, .*{folder}/99-last.rules$"):
+    with pytest.raises(ObservationError, match=f"^users can change {folder}, .*{folder}/99-last.rules$"):
         effect.trial(Host(str(tmp_path)))
 
 

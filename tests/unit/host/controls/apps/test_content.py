@@ -18,8 +18,8 @@ from patience import BUSY, until
 from proscribe.host.controls.apps import observed
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.running import Identifier, Running
-from proscribe.host.system import Ending, Host, Process
-from proscribe.host.watch.restricted import Restricted, Verified
+from proscribe.host.system import Host, Process, TerminationTarget
+from proscribe.host.watch.restricted import RestrictedPrograms, VerificationResult
 
 BUILT = f"a program built from {PACKAGE}"
 
@@ -36,7 +36,7 @@ def place():
 
 def audited(of: Mapping[str, Any], process: Process) -> list[Running]:
     host, desired = Host(), Desired(of["controls"]["apps"])
-    homes = {user.home for user in host.users()}
+    homes = {user.home for user in host.list_users()}
     programs, reasons = observed._running(host, Identifier(host, desired, [], homes, {}))
     assert reasons == []
     return [program for program in programs if process.pid in [item.pid for item in program.processes]]
@@ -44,11 +44,11 @@ def audited(of: Mapping[str, Any], process: Process) -> list[Running]:
 
 def ended(of: Mapping[str, Any], process: Process) -> list[Running]:
     """Return what is ended of a process at its start; on a busy machine it is verified again, as the daemon does."""
-    parts: list[Verified] = []
+    parts: list[VerificationResult] = []
 
     def is_clear() -> bool:
-        parts[:] = Restricted(Host(), of["controls"]["apps"]).verify([process])
-        return not any(part.unclear for part in parts)
+        parts[:] = RestrictedPrograms(Host(), of["controls"]["apps"]).verify_processes([process])
+        return not any(part.unclear_pids for part in parts)
 
     until(is_clear, BUSY)
     return [program for part in parts for program in part.restricted]
@@ -116,7 +116,7 @@ def test_unrestricted_program_runs_on(place, command):
 
 
 @contextlib.contextmanager
-def start_in_own_mounts(place: Path, script: str) -> Iterator[tuple[subprocess.Popen[bytes], Verified]]:
+def start_in_own_mounts(place: Path, script: str) -> Iterator[tuple[subprocess.Popen[bytes], VerificationResult]]:
     """Start a program of a user's in namespaces of the user's own, and verify the start."""
     for folder in ("Telegram", "root"):
         (place / folder).mkdir()
@@ -125,11 +125,11 @@ def start_in_own_mounts(place: Path, script: str) -> Iterator[tuple[subprocess.P
     process = subprocess.Popen([*starts.AS_USER, "unshare", "-Urm", "sh", "-c", script], start_new_session=True)
     try:
         until(lambda: process.poll() is not None or starts.is_asleep(process.pid), BUSY)
-        seen = Host().process(process.pid)
+        seen = Host().find_process(process.pid)
         assert seen is not None
         section = plan(telegram={"processes": ["Telegram"], "paths": [f"{place}/Telegram"]})["controls"]["apps"]
-        parts = list(Restricted(Host(), section).verify([seen]))
-        yield process, Verified(*(sum((list(part[at]) for part in parts), []) for at in range(5)))
+        parts = list(RestrictedPrograms(Host(), section).verify_processes([seen]))
+        yield process, VerificationResult(*(sum((list(part[at]) for part in parts), []) for at in range(5)))
     finally:
         process.kill()
         process.wait()
@@ -138,7 +138,7 @@ def start_in_own_mounts(place: Path, script: str) -> Iterator[tuple[subprocess.P
 def test_program_on_a_file_system_of_its_own_is_ended(place):
     with start_in_own_mounts(place, "exec {0}/Telegram/Telegram 600") as (process, verified):
         assert [item.pid for program in verified.restricted for item in program.processes] == [process.pid]
-        Host().end_program(Ending([verified.restricted[0].processes[0]], lambda process: True))
+        Host().end_program(TerminationTarget([verified.restricted[0].processes[0]], lambda process: True))
         assert process.wait() < 0
 
 
@@ -151,4 +151,4 @@ def test_program_on_a_file_system_of_its_own_is_ended(place):
 )
 def test_program_hidden_by_own_mounts_is_not_innocent(place, script):
     with start_in_own_mounts(place, script) as (_, verified):
-        assert verified.restricted == [] and verified.innocent == []
+        assert verified.restricted == [] and verified.innocent_pids == []

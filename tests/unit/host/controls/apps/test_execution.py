@@ -13,7 +13,7 @@ from made_host import plan
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.execution import fapolicyd, fapolicyd_changes
 from proscribe.host.controls.apps.execution.fapolicyd import COMPILED, FOLDER, OLD, REST, RULES
-from proscribe.host.system import WRITTEN_BY, ControlError, Host, Process, Result, Unseen
+from proscribe.host.system import WRITTEN_BY, ControlError, Host, ObservationError, Process, ToolResult
 
 WECHAT = {"paths": ["/opt/wechat", "~/WeChat"]}
 PATHS = ("path=/opt/wechat", "dir=/opt/wechat/")
@@ -33,7 +33,7 @@ class Fapolicyd(Host):
         super().__init__(str(root), self.answer)
         self.calls: list[str] = []
         self.compiled: list[bool] = []  # whether there are compiled rules at each call
-        self.active, self.loaded, self.refuses = True, False, False
+        self.active, self.loaded, self.is_destination_refused = True, False, False
         self.denies = self.cli = ""  # a program, and what fapolicyd-cli says that it can do
         (root / "etc/fapolicyd/rules.d").mkdir(parents=True)
         (root / "usr/sbin").mkdir(parents=True)
@@ -41,7 +41,7 @@ class Fapolicyd(Host):
         for tool in ("fagenrules", "fapolicyd-cli", *(line.split()[0] for line in TRIED)):
             (root / "usr/sbin" / tool).touch(0o755)
 
-    def answer(self, argv: Sequence[str], **options: Any) -> Result:
+    def answer(self, argv: Sequence[str], **options: Any) -> ToolResult:
         self.calls.append(" ".join(argv))
         self.compiled.append((Path(self.root) / "etc/fapolicyd/compiled.rules").exists())
         if argv == ["fagenrules", "--load"]:
@@ -54,17 +54,19 @@ class Fapolicyd(Host):
                 self.active = False
             self.loaded = (folder / "15-proscribe.rules").exists()
         if argv == ["fapolicyd-cli", "--help"]:
-            return Result(0, "", self.cli)
+            return ToolResult(0, "", self.cli)
         if argv[:2] == ["fapolicyd-cli", "--check-rules"]:
             assert not self.loaded and "deny_syslog" in Path(self.root + argv[2]).read_text()
-            return Result(5 if self.refuses else 0, "", "bad rule" if self.refuses else "")
+            return ToolResult(
+                5 if self.is_destination_refused else 0, "", "bad rule" if self.is_destination_refused else ""
+            )
         if argv[0] == self.denies and self.loaded:
             if argv[0] == "sshd":
                 raise ControlError(f"{argv[0]} cannot be run: Operation not permitted")
-            return Result(126 if argv[0] == "sudo" else 127, "", "")
-        return Result(1 if argv[0] == "systemctl" else 0, "", "")  # what it answers is its own matter
+            return ToolResult(126 if argv[0] == "sudo" else 127, "", "")
+        return ToolResult(1 if argv[0] == "systemctl" else 0, "", "")  # what it answers is its own matter
 
-    def processes(self) -> tuple[list[Process], int]:
+    def list_processes(self) -> tuple[list[Process], int]:
         return [Process(7, "/usr/sbin/fapolicyd")] if self.active else [], 0
 
 
@@ -114,33 +116,33 @@ def test_no_path_makes_a_rule_of_its_own(paths):
 
 
 def test_a_fapolicyd_that_can_check_rules_is_asked_before_they_count(host):
-    host.cli, host.refuses = "--check-rules path", True
+    host.cli, host.is_destination_refused = "--check-rules path", True
     with pytest.raises(ControlError, match="bad rule"):
         enforce(host, section(wechat=WECHAT))
-    assert host.list(FOLDER) == [] and "fagenrules --load" not in host.calls
-    host.refuses = False
+    assert host.list_directory(FOLDER) == [] and "fagenrules --load" not in host.calls
+    host.is_destination_refused = False
     enforce(host, section(wechat=WECHAT))
     checked = host.calls.index(f"fapolicyd-cli --check-rules {fapolicyd_changes.STAGED}")
     assert checked < host.calls.index("fagenrules --load")
-    assert not host.stat(fapolicyd_changes.STAGED) and host.stat(RULES)
+    assert not host.find_entry(fapolicyd_changes.STAGED) and host.find_entry(RULES)
 
 
 @pytest.mark.parametrize("line", ["allow perm=any all :", "deny_syslog perm=execute all : path=/", "%x=/bin/sh"])
 def test_foreign_rule_is_not_written(host, line):
     with pytest.raises(ControlError, match="no rule of ours"):
         fapolicyd_changes._load(host, [(RULES, f"# x\n{line}\n"), (REST, "")])
-    assert host.list("/etc/fapolicyd/rules.d") == []
+    assert host.list_directory("/etc/fapolicyd/rules.d") == []
 
 
 @pytest.mark.parametrize("program", ["sshd", "sudo", "sh", "fapolicyd"])
 def test_program_that_no_longer_starts_reverts_the_rules(host, tmp_path, program):
     (tmp_path / "etc/fapolicyd/rules.d/50-own.rules").write_text("allow perm=any uid=0 : all\n")
-    host.run(["fagenrules", "--load"])
-    before = host.text(COMPILED)
+    host.run_command(["fagenrules", "--load"])
+    before = host.read_text(COMPILED)
     host.denies = program
     with pytest.raises(ControlError, match=f"the rules were taken back: {program} "):
         enforce(host, section(wechat=WECHAT))
-    assert host.list(FOLDER) == ["50-own.rules"] and host.text(COMPILED) == before
+    assert host.list_directory(FOLDER) == ["50-own.rules"] and host.read_text(COMPILED) == before
 
 
 def test_rules_that_were_not_compiled_are_loaded_again(host, tmp_path):
@@ -150,7 +152,7 @@ def test_rules_that_were_not_compiled_are_loaded_again(host, tmp_path):
     paths = ["/opt/wechat", "/home/alice/WeChat", "/home/bob/WeChat"]
     lines = [f"deny_syslog perm=execute all : {form}" for path in paths for form in (f"path={path}", f"dir={path}/")]
     texts = ["\n".join([HEAD.strip(), *lines, ""]), HEAD + ALL]
-    assert [host.text(path) for path in (RULES, REST)] == texts
+    assert [host.read_text(path) for path in (RULES, REST)] == texts
     assert (action.before, action.after) == ("", "".join(texts))
     assert host.calls == [*TRIED, "fapolicyd-cli --help", "fagenrules --check", "fagenrules --load", *TRIED]
     assert enforce(host, part) == []
@@ -220,7 +222,7 @@ def test_wrong_state_is_found_at_its_path(host, spoil, expected):
 
 def test_unseen_processes_make_the_state_unknown(host, monkeypatch):
     enforce(host, ON)
-    monkeypatch.setattr(host, "processes", mock.Mock(side_effect=Unseen("a dead mount")))
+    monkeypatch.setattr(host, "list_processes", mock.Mock(side_effect=ObservationError("a dead mount")))
     (verdict,) = observe(host, ON)
     assert (verdict.rule, verdict.state, verdict.reason) == ("apps/execution-control", "unknown", "a dead mount")
 
@@ -231,7 +233,7 @@ def test_lift_deletes_a_file_that_remained(host, rest):
     (delete,) = fapolicyd_changes.lift(host)
     assert delete.before == "x\n"
     delete.apply()
-    assert host.list(FOLDER) == [] and fapolicyd_changes.lift(host) == []
+    assert host.list_directory(FOLDER) == [] and fapolicyd_changes.lift(host) == []
 
 
 def test_without_its_tool_rules_go_and_none_come(host):
@@ -240,4 +242,4 @@ def test_without_its_tool_rules_go_and_none_come(host):
     host.calls.clear()
     assert enforce(host, section(qq={"paths": ["/opt/qq"]})) == []
     assert enforce(host, OFF) == ["load fapolicyd rules"]
-    assert host.list(FOLDER) == [] and host.calls == [*TRIED, *TRIED]
+    assert host.list_directory(FOLDER) == [] and host.calls == [*TRIED, *TRIED]

@@ -23,8 +23,8 @@ from proscribe.host.controls.apps.portable.scan_cache import DROPPED, Memory, ke
 from proscribe.host.controls.apps.running import Identity, Running
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.apps.user_share import UserShare
-from proscribe.host.system import ControlError, Process, Unseen, User
-from proscribe.host.system.mounts import not_entered
+from proscribe.host.system import ControlError, ObservationError, Process, User
+from proscribe.host.system.mounts import explain_not_entered
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 NPM_PLAN = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})["controls"]["apps"]
@@ -61,7 +61,7 @@ def parts(host: MadeHost, unit: Unit, memory: Memory | None = None, **services: 
 
 def test_a_users_own_folders_are_part_of_what_his_look_is_remembered_by(host):
     fake.put(Path(host.root + "/home/alice"), {".config/user-dirs.dirs": b'XDG_DOWNLOAD_DIR="$HOME/Laden"\n'})
-    host.learns = True
+    host.saves_state = True
     (text,) = [part["memory"] for part in parts(host, Unit(1000, [ALICE], ())) if part.get("memory")]
     assert marshal.loads(base64.b64decode(text))["stamp"] == stamped("s", ["/home/alice/Laden"]) != "s"
 
@@ -70,7 +70,9 @@ def test_answer_of_a_users_process_is_not_remembered(host, monkeypatch):
     """He may be able to trace it, and root would read with `marshal` what he makes it say."""
     words = [{"memory": "an attack", "there": ["npm"]}]
     monkeypatch.setattr(per_user, "units", lambda *_: ([], [Unit(1000, [ALICE], ())]))
-    monkeypatch.setattr(per_user, "each", lambda items, work, user=None: [(item, words, "") for item in items])
+    monkeypatch.setattr(
+        per_user, "run_each_apart", lambda items, work, user=None: [(item, words, "") for item in items]
+    )
     seen = per_user.observe_users(host, mock.Mock(**{"desired.network_homes": "scan"}), {})
     assert (seen.memory, seen.there) == ({"1000": None}, {"npm"})
 
@@ -90,9 +92,9 @@ def test_package_system_is_there_where_it_alone_identifies_a_service(host, has, 
 @needs_root
 def test_unseen_process_is_reported_with_its_user(host, monkeypatch):
     host.program(7, "/usr/bin/wechat")
-    monkeypatch.setattr(host, "user_of", lambda process: 1000)
-    monkeypatch.setattr(host, "account", lambda uid: User(f"number {uid}", uid, uid, "/"))
-    monkeypatch.setattr(observed, "each", lambda items, work: [(items[0], [], "it hangs")])
+    monkeypatch.setattr(host, "find_process_uid", lambda process: 1000)
+    monkeypatch.setattr(host, "find_account", lambda uid: User(f"number {uid}", uid, uid, "/"))
+    monkeypatch.setattr(observed, "run_each_apart", lambda items, work: [(items[0], [], "it hangs")])
     seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
     assert seen.unseen == {"wechat": "number 1000: it hangs"} and seen.running == []
 
@@ -102,7 +104,7 @@ def test_unseen_process_is_reported_with_its_user(host, monkeypatch):
 )
 def test_service_is_unknown_where_programs_do_not_show_themselves(host, monkeypatch, is_root, hidden, why):
     host.root_user = is_root
-    monkeypatch.setattr(host, "processes", lambda: ([], hidden))
+    monkeypatch.setattr(host, "list_processes", lambda: ([], hidden))
     seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
     reason = seen.unseen.get("wechat", "")
     assert why in reason and bool(why) is bool(reason)
@@ -112,19 +114,19 @@ def test_process_that_only_its_root_directory_identifies_is_a_candidate(host):
     """A container's program: to read that may hang, so it is not done where the whole run would."""
 
     def by_path(process: Process) -> Any:
-        assert not host.asks_roots
+        assert not host.reads_process_roots
         if process.pid == 8:
-            raise observed.RootNotRead
+            raise observed.ProcessRootUnread
         if process.pid == 10:
             raise OSError
         return "something" if process.pid == 7 else None
 
     identify: Any = mock.Mock(by_path=by_path, says_enough=lambda *_: True, needs_content=lambda _: False)
     candidates = observed._candidates(host, identify, [Process(pid, "/x") for pid in (7, 8, 9)])
-    assert [process.pid for listed in candidates.values() for process in listed] == [7, 8] and host.asks_roots
+    assert [process.pid for listed in candidates.values() for process in listed] == [7, 8] and host.reads_process_roots
     with pytest.raises(OSError, match="^$"):
         observed._candidates(host, identify, [Process(10, "/x")])
-    assert host.asks_roots, "whatever comes, the next ones ask"
+    assert host.reads_process_roots, "whatever comes, the next ones ask"
 
 
 @pytest.mark.parametrize("silent", ["the host", "root"])
@@ -178,7 +180,7 @@ FILES = {
 
 @needs_root
 def test_user_gives_parts_in_order(host):
-    host.learns = True
+    host.saves_state = True
     fake.put(Path(host.root + ALICE.home), FILES, ALICE.uid)
     for folder in ("hers", "shared"):
         fake.put(Path(host.root + f"/tmp/{folder}"), {"wechat": fake.elf(), "qq": fake.elf()}, ALICE.uid)
@@ -216,7 +218,7 @@ def test_a_web_app_in_roots_home_is_roots(host):
 
 @pytest.mark.parametrize(
     ("error", "why"),
-    [(Unseen("closed"), "closed"), (OSError(5, "x"), "[Errno 5] x"), (MemoryError(), "over budget: memory")],
+    [(ObservationError("closed"), "closed"), (OSError(5, "x"), "[Errno 5] x"), (MemoryError(), "over budget: memory")],
 )
 def test_failed_observation_of_a_user_gives_a_reason(host, error, why):
     assert per_user._guarded(host, mock.Mock(side_effect=error)) == ([], [why])
@@ -263,7 +265,7 @@ def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host, scanned):
     result, networks = per_user.units(host, {}, scanned)
     assert [(unit.uid, [user.name for user in unit.users]) for unit in networks] == [(1000, ["alice"])] * scanned
     unseen = {unit.uid: list(unit.unseen) for unit in result}
-    assert scanned or unseen[1000] == [not_entered("/home/alice", "nfs4")]
+    assert scanned or unseen[1000] == [explain_not_entered("/home/alice", "nfs4")]
     assert bool(unseen[1000]) is not scanned and unseen[65534], "nobody is never asked in the name of"
     assert all("nfs4" in why for reasons in unseen.values() for why in reasons)
 
@@ -278,9 +280,9 @@ def test_home_is_a_directory_of_the_user(host, home, has):
     assert per_user._has_home(host, User("x", 1002, 1002, home)) is has
 
 
-@pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link"), OSError(5, "x")])
+@pytest.mark.parametrize("error", [ObservationError("closed"), ControlError("a link"), OSError(5, "x")])
 def test_unseen_home_may_be_there(host, monkeypatch, error):
     refuse = mock.Mock(side_effect=error)
     assert per_user._has(host, package_system(there=refuse), ALICE)
-    monkeypatch.setattr(host, "stat", refuse)
+    monkeypatch.setattr(host, "find_entry", refuse)
     assert per_user._has_home(host, ALICE)

@@ -249,7 +249,7 @@ def test_at_most_200_names_of_a_directory_are_checked(tmp_path, before, result):
     assert bool(evidence.named_directory(host, "/x")) is result
     fake.put(tmp_path / "x", {"a.desktop": fake.entry("wechat")})
     (tmp_path / "x/a000").unlink()  # the entry is one of the names
-    assert bool(evidence.unpacked(host, "/x", "a.desktop", host.list("/x")[::-1])) is result
+    assert bool(evidence.unpacked(host, "/x", "a.desktop", host.list_directory("/x")[::-1])) is result
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,9 @@ def test_vendor_of_a_browser_is_evidence(tmp_path, ini, vendor):
     host, tor = Host(str(tmp_path)), {"processes": ["firefox"], "markers": {"gecko": ["Tor Project"]}}
     assert (evidence.gecko(host, "/x"), evidence.gecko(host, "/none")) == (vendor, "")
     names = named(tor=tor, other={"processes": ["firefox"]})
-    match, other = (evidence.program(host, "/x/firefox", names, id_, host.list("/x")) for id_ in ("tor", "other"))
+    match, other = (
+        evidence.program(host, "/x/firefox", names, id_, host.list_directory("/x")) for id_ in ("tor", "other")
+    )
     assert match and (match.own, "another vendor" in match.doubt) == (vendor == "Tor Project", vendor != "Tor Project")
     assert other == evidence.Known("a program of that name, beside libxul.so")
 
@@ -306,7 +308,7 @@ def test_package_json_names_the_app(tmp_path, package, doubt, own):
     files = {"wechat": fake.elf(), "libffmpeg.so": fake.elf(), "resources/app.asar": fake.asar(package)}
     fake.put(tmp_path / "x", files)
     host = Host(str(tmp_path))
-    match = evidence.program(host, "/x/wechat", WECHAT_NAMES, "wechat", host.list("/x"))
+    match = evidence.program(host, "/x/wechat", WECHAT_NAMES, "wechat", host.list_directory("/x"))
     assert match and (match.doubt, match.own) == (doubt, own)
     match = evidence.program(host, "/x/wechat", WECHAT_NAMES, "wechat", ["wechat", "libffmpeg.so"])
     assert match == evidence.Known("a program of that name, beside libffmpeg.so")

@@ -15,7 +15,7 @@ from made_users import ALICE, BOB, put, tree
 from proscribe.base.folding import fold_name
 from proscribe.host.controls.apps.portable import appimage, container_launchers, desktop_entries, evidence, launchers
 from proscribe.host.controls.apps.portable.desktop_entries import WebHosts, app_id, arguments, parse, started
-from proscribe.host.system import ControlError, Host, Result, Unseen
+from proscribe.host.system import ControlError, Host, ObservationError, ToolResult
 
 NOTHING: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
 WECHAT: dict[str, Any] = {
@@ -113,11 +113,17 @@ def test_launcher_service(tmp_path, path, text, service, kind, why, doubt):
 @pytest.mark.parametrize(
     ("method", "closed", "error", "names", "unseen"),
     [
-        ("list", MENU, Unseen("no"), [], ["no"]),
+        ("list", MENU, ObservationError("no"), [], ["no"]),
         ("list", MENU, ControlError("no"), [], ["no"]),
-        ("read", f"{MENU}/a.desktop", Unseen("no"), ["b.desktop"], ["no"]),
+        ("read", f"{MENU}/a.desktop", ObservationError("no"), ["b.desktop"], ["no"]),
         ("read", f"{MENU}/a.desktop", ControlError("no"), ["b.desktop"], []),  # a pipe or a link is no launcher
-        ("list", "/home/alice/.local/bin", Unseen("no"), ["a.desktop", "b.desktop"], []),  # the file scan reports that
+        (
+            "list",
+            "/home/alice/.local/bin",
+            ObservationError("no"),
+            ["a.desktop", "b.desktop"],
+            [],
+        ),  # the file scan reports that
     ],
 )
 def test_unread_launcher_is_reported(tmp_path, monkeypatch, method, closed, error, names, unseen):
@@ -165,7 +171,7 @@ def test_a_web_app_of_a_package_stays_what_it_is(tmp_path):
     root = tree(tmp_path)
     put(root, "/usr/bin/dpkg-query", "", 0o755)
     put(root, f"/opt/Web Applications/_crx_{APP}/icon.png", "")
-    host = Host(str(root), lambda *_, **__: Result(0, "some: x\n", ""))
+    host = Host(str(root), lambda *_, **__: ToolResult(0, "some: x\n", ""))
     (copy,) = launchers.installed(host, SERVICES, [f"/opt/Web Applications/_crx_{APP}"], lambda path: None)
     assert (copy.doubt, copy.uid) == ("it belongs to the dpkg package some, so it is not moved", -1)
 

@@ -17,7 +17,7 @@ from proscribe.host.controls.apps.portable.desktop_entries import app_id
 from proscribe.host.controls.apps.portable.names import Names
 from proscribe.host.controls.apps.portable.scan import PortableApp, PortableApps, Region, scan_files
 from proscribe.host.controls.apps.portable.scan_cache import Memory, keep, of_user, remembered
-from proscribe.host.system import ControlError, Host, Result, Unseen
+from proscribe.host.system import ControlError, Host, ObservationError, ToolResult
 
 ELF, HOME = fake.elf(), "/home/alice"
 HOMES = {HOME: ALICE}
@@ -54,7 +54,7 @@ def services(**more: Any) -> Any:
 @pytest.fixture
 def host(root):
     (root / "var/lib").mkdir(parents=True)
-    return Host(str(root), lambda argv, **options: Result(1, "", ""))
+    return Host(str(root), lambda argv, **options: ToolResult(1, "", ""))
 
 
 def scan_region(host: Host, region: Region = EVERYWHERE) -> PortableApps:
@@ -70,7 +70,7 @@ def paths(apps: PortableApps) -> list[tuple[str, str]]:
 
 
 def test_where_nothing_is_looked_for_nothing_is_scanned(host):
-    host.scan = None  # type: ignore[assignment]  # what calls it fails
+    host.scan_directories = None  # type: ignore[assignment]  # what calls it fails
     results = scan_files(host, {"a": EMPTY}, Names({"a": EMPTY}), Region(HOMES, ["/home"]), [], {})
     assert results == PortableApps([], [], [], {}, {})
 
@@ -118,7 +118,7 @@ def test_odd_file_hides_no_program_behind_it(host, make):
 def test_unread_directory_is_reported_and_hides_no_other(host, monkeypatch):
     for name in ("a", "b", "c"):
         put(host, f"/home/alice/{name}/wechat")
-    refuse(monkeypatch, "list", {"/home/alice/a": Unseen("a"), "/home/alice/b": ControlError("b")})
+    refuse(monkeypatch, "list", {"/home/alice/a": ObservationError("a"), "/home/alice/b": ControlError("b")})
     results = scan_region(host, OF_ALICE)
     assert (paths(results), sorted(results.unseen)) == ([("program", "/home/alice/c/wechat")], ["a", "b"])
 
@@ -201,7 +201,9 @@ def test_portable_app_has_owner_and_evidence(host):
     assert (app.uid, app.parts, app.stays) == (os.getuid(), (), "")
 
 
-@pytest.mark.parametrize("damage", [Unseen("x"), ControlError("x"), ValueError(), EOFError(), TypeError(), ["stamp"]])
+@pytest.mark.parametrize(
+    "damage", [ObservationError("x"), ControlError("x"), ValueError(), EOFError(), TypeError(), ["stamp"]]
+)
 def test_damaged_memory_is_read_anew(host, monkeypatch, damage):
     monkeypatch.setattr(scan_cache, "load", mock.Mock(side_effect=[damage] * 2))
     assert remembered(host, "names", 30).fresh and of_user(host, Memory({}, "s", "now", 0), 1000) == {}
@@ -244,7 +246,7 @@ def test_users_text_is_made_for_news_and_dropped_beyond_the_limit(monkeypatch):
 
 def test_files_of_users_who_are_gone_and_of_earlier_releases_go(host):
     for name in ("walk-1", "walk-2", "walk-3", "walk.json", "other"):
-        host.write(f"/var/lib/proscribe/apps/{name}", name)
+        host.write_file(f"/var/lib/proscribe/apps/{name}", name)
     keep(host, Memory({}, "s", "now", 0, users={"1": None, "2": "", "4": "text"}))
     assert sorted(os.listdir(host.root + "/var/lib/proscribe/apps")) == ["other", "walk", "walk-1", "walk-4"]
     assert [path.rpartition("/")[2] for path in sorted(scan_cache.traces(host))] == ["walk", "walk-1", "walk-4"]
@@ -264,7 +266,7 @@ def test_app_of_a_package_system_is_reported_and_stays(host, owned, kind):
 def test_app_of_a_host_package_stays_with_its_doubt(host, doubt):
     put(host, "/usr/bin/dpkg-query", b"")
     put(host, "/opt/x/wechat")
-    host._run = lambda argv, **options: Result(0, "some: x\n", "")
+    host._run = lambda argv, **options: ToolResult(0, "some: x\n", "")
     place = search(host, Region({}, ["/opt"]))
     place._add("wechat", "program", "/opt/x/wechat", evidence.Known("why", doubt))
     (app,) = place.found
@@ -324,12 +326,12 @@ def test_portable_app_is_moved_whole_and_comes_back(host, files, moved):
         put(host, path, content, 0o644)
     for action in apps.enforce(host, PLAN).actions:
         action.apply()
-    assert [path for path in moved if host.stat(path)] == []
+    assert [path for path in moved if host.find_entry(path)] == []
     stay = [path for path in files if not any(f"{path}/".startswith(f"{gone}/") for gone in moved)]
-    assert [host.read(path) for path in stay] == [files[path] for path in stay]
+    assert [host.read_file(path) for path in stay] == [files[path] for path in stay]
     for action in apps.lift(host, PLAN).actions:
         action.apply()
-    assert {path: host.read(path) for path in files} == files
+    assert {path: host.read_file(path) for path in files} == files
 
 
 @pytest.mark.parametrize(

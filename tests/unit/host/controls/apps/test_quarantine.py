@@ -23,7 +23,7 @@ from properties import examples
 from proscribe.host.controls import applying
 from proscribe.host.controls.apps.quarantine import capacity, completing, manifest, moving, restoring, unfinished
 from proscribe.host.controls.base import Action, Changes
-from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.host.system import ControlError, Host, ObservationError
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_directory_that_is_gone_is_not_made_up(host, tmp_path):
 def test_protected_path_is_never_taken(host, path):
     with pytest.raises(ControlError, match="never taken: "):
         take(host, path, "tree")
-    assert host.list(ITEMS) == []
+    assert host.list_directory(ITEMS) == []
 
 
 @pytest.mark.parametrize("manifest_text", ["", "{", "[]", '{"taken_at": 3}', None])
@@ -71,7 +71,7 @@ def test_a_broken_manifest_is_reported_and_blocks_no_other_item(host, tmp_path, 
     assert ITEMS in back.refused[0].reason and completing.unread(host) == back.refused
     assert [action.subject for action in back.actions] == [TREE]  # and what it holds stays
     back.actions[0].apply()
-    assert list(folders(host)) == [name] and host.stat(TREE)
+    assert list(folders(host)) == [name] and host.find_entry(TREE)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
@@ -97,7 +97,7 @@ def test_full_disk_loses_nothing(host, tmp_path, monkeypatch):
     full = mock.Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     with mock.patch.object(os, "pwrite", full), pytest.raises(ControlError, match="No space left on device"):
         enforced(host, FILE)
-    assert unfinished.observe(host, "enforce")[0].drifted and not host.stat(FILE)
+    assert unfinished.observe(host, "enforce")[0].drifted and not host.find_entry(FILE)
     enforced(host)
     assert unfinished.observe(host, "enforce") == [] and not list((tmp_path / "home").glob("**/.proscribe*"))
     lifted(host)
@@ -117,7 +117,7 @@ def test_changed_quarantine_is_left(host, tmp_path, lose, error):
     lose(tmp_path / ITEMS[1:] / next(folders(host)))
     with pytest.raises(ControlError, match=error):
         carry_out(actions)
-    assert host.stat(moving.README)
+    assert host.find_entry(moving.README)
 
 
 @examples(40)
@@ -126,14 +126,14 @@ def test_any_name_there_and_back(name):
     with tempfile.TemporaryDirectory() as directory:
         root, path = Path(directory), "/home/alice/bin/" + os.fsdecode(name)
         host = made_quarantine.made_host(root)
-        if host.stat(path):
+        if host.find_entry(path):
             return
         (root / path[1:]).write_text("program")
         before = picture(root)
         action = moving.take(host, moving.Taking(path, ["wechat"], "file"))
         assert str(action).isprintable() and json.dumps(action.before).isascii()
         action.apply()
-        assert not host.stat(path)
+        assert not host.find_entry(path)
         lifted(host)
         assert picture(root) == before
 
@@ -147,13 +147,13 @@ def test_only_the_file_that_was_seen_is_taken(host, tmp_path, two):
     assert next(folders(host)).startswith("appimage-"), "what belongs to no service is called by its kind"
 
 
-@pytest.mark.parametrize("answer", ["it is a thesis", Unseen("closed"), ControlError("odd")])
+@pytest.mark.parametrize("answer", ["it is a thesis", ObservationError("closed"), ControlError("odd")])
 def test_file_that_fails_its_second_check_is_restored(host, tmp_path, two, answer):
     content = (tmp_path / FILE[1:]).read_bytes()
     checked: list[tuple[bytes | None, str]] = []
 
     def doubt(door: Host, path: str, original: str) -> str:
-        checked.append((door.read(path), original))
+        checked.append((door.read_file(path), original))
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -180,7 +180,7 @@ def test_file_that_cannot_move_leaves_no_folder(host, tmp_path, two, monkeypatch
 
 
 def put(root: Path, name: str, new: str) -> None:
-    with Host(str(root)).directory("/") as directory:
+    with Host(str(root)).open_directory("/") as directory:
         completing.put(directory, name, directory, new)
 
 
@@ -227,8 +227,8 @@ def test_item_counts_as_placed_where_its_file_is_seen(host, tmp_path, monkeypatc
     if os.geteuid() == 0:
         os.lchown(tmp_path / "home/alice/bin", 65534, 65534)
         assert not completing.is_placed(host, item)
-    for error in (Unseen("a dead mount"), ControlError("a link")):
-        monkeypatch.setattr(host, "stat", mock.Mock(side_effect=error))
+    for error in (ObservationError("a dead mount"), ControlError("a link")):
+        monkeypatch.setattr(host, "find_entry", mock.Mock(side_effect=error))
         assert not completing.is_placed(host, item)
 
 
@@ -277,10 +277,10 @@ def test_run_killed_at_any_step_loses_nothing_and_is_completed(tmp_path, monkeyp
             assert contents[0] <= contents[1], name
             if (killed, path) != ("restoration", TREE):  # the next run takes it, and leaves nothing else
                 enforced(host, path)
-                assert host.stat(path) is None and not list((root / "home").glob("**/.proscribe*")), name
+                assert host.find_entry(path) is None and not list((root / "home").glob("**/.proscribe*")), name
                 assert [folder.endswith(".unfinished") for folder in folders(host)] == [False], name
             lifted(host)
-            assert picture(root) == before and host.list(ITEMS) == [], name
+            assert picture(root) == before and host.list_directory(ITEMS) == [], name
         steps.add(name)
         if not name:
             break
@@ -461,7 +461,7 @@ def test_a_folder_of_that_name_that_somebody_else_has_made_is_none_of_ours(host,
     os.chown(hold, 61234, 61234)
     before = sorted(os.listdir("/proc/self/fd"))
     refused = pytest.raises(ControlError, match=f"{item.hold} is somebody else's")
-    with host.directory("/home/alice") as above, refused:
+    with host.open_directory("/home/alice") as above, refused:
         manifest.make_hold(above, item)
     for is_ours in (False, True):
         with manifest.held(host, item) as result:

@@ -18,9 +18,9 @@ from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_sy
 from made_users import put_link
 from proscribe.host.controls.apps.quarantine import capacity, manifest, moving, operator, restoring, unfinished
 from proscribe.host.controls.apps.quarantine.manifest import Item
-from proscribe.host.quarantine import in_quarantine
-from proscribe.host.system import ControlError, Host, Unseen, directories
-from proscribe.host.system.forked import Limits
+from proscribe.host.quarantine import run_quarantine_operation
+from proscribe.host.system import ControlError, Host, ObservationError, directories
+from proscribe.host.system.forked import WorkLimits
 
 ALICE = 61234
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files to a user")
@@ -126,7 +126,7 @@ def test_manifest_and_list_say_all_of_an_item(host, tmp_path):
     ("error", "reason"),
     [
         (ControlError("cannot keep x: a link"), "a link"),
-        (Unseen("closed"), "closed"),
+        (ObservationError("closed"), "closed"),
         (OSError(5, "Input/output error"), "Input/output error"),
         (OSError(28, "No space"), "No space; what was taken is kept, and the next run goes on"),
         (OSError(122, "Disk quota"), "Disk quota; what was taken is kept, and the next run goes on"),
@@ -187,7 +187,7 @@ def test_a_place_that_never_answers_costs_its_user_alone(host, tmp_path, monkeyp
         return real(host, item)
 
     monkeypatch.setattr(operator, "obstacle", hangs)
-    monkeypatch.setattr(operator, "LIMITS", Limits(seconds=0.5))
+    monkeypatch.setattr(operator, "DEFAULT_LIMITS", WorkLimits(seconds=0.5))
     answer = restored(host, file, other)
     assert answer[other] == "" and answer[file]
     assert (tmp_path / "opt/tool").exists() and list(folders(host)) == [file]
@@ -219,7 +219,7 @@ def test_two_things_of_one_place_do_not_both_go_back(host, tmp_path):
 def test_only_named_and_finished_items_are_pruned_or_restored(host, tmp_path):
     tree, file = take_paths(host, TREE, FILE)
     assert restored(host, tree, do="prune") == {tree: ""}
-    assert list(folders(host)) == [file] and not host.stat(TREE) and not host.stat(FILE)
+    assert list(folders(host)) == [file] and not host.find_entry(TREE) and not host.find_entry(FILE)
     folder = cut_short(tmp_path, file, "restore")
     assert "was cut short" in restored(host, file, do="prune")[file] and (folder / "content").exists()
     change_manifest(folder, doing="take", kept=False)
@@ -232,14 +232,14 @@ def test_answer_of_the_module_has_outcomes_and_a_dry_run_changes_nothing(host, t
     tree, file = take_paths(host, TREE, FILE)
     (tmp_path / "run").mkdir()
     before = picture(tmp_path, "var")
-    answer = in_quarantine(host, "restore", [tree, file], dry_run=True)
+    answer = run_quarantine_operation(host, "restore", [tree, file], dry_run=True)
     assert answer["changed"] and "failed" not in answer and picture(tmp_path, "var") == before
     assert answer["actions"] == [f"restore {tree} ({TREE})", f"restore {file} ({FILE})"]
     (tmp_path / FILE[1:]).write_text("mine")
-    answer = in_quarantine(host, "restore", [tree, file, "gone-00000001"])
+    answer = run_quarantine_operation(host, "restore", [tree, file, "gone-00000001"])
     assert (answer["changed"], answer["failed"], answer["actions"]) == (True, True, [f"restore {tree} ({TREE})"])
     assert f"{file}: something is there now" in answer["msg"] and "gone-00000001: " in answer["msg"]
-    answer = in_quarantine(host, "prune", [file])
+    answer = run_quarantine_operation(host, "prune", [file])
     assert (answer["changed"], answer["outcomes"]) == (True, [{"id": file, "done": True, "why": ""}])
     assert list(folders(host)) == [] and (tmp_path / FILE[1:]).read_text() == "mine"
 
@@ -247,12 +247,12 @@ def test_answer_of_the_module_has_outcomes_and_a_dry_run_changes_nothing(host, t
 @as_root
 def test_unseen_quarantine_is_an_error(host, tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
-    assert in_quarantine(host, "list", [])["changed"] is False
+    assert run_quarantine_operation(host, "list", [])["changed"] is False
     for name in ("listed", "chosen"):
-        monkeypatch.setattr(operator, name, mock.Mock(side_effect=Unseen("it is on another machine")))
+        monkeypatch.setattr(operator, name, mock.Mock(side_effect=ObservationError("it is on another machine")))
     for do in ("list", "restore", "prune"):
         with pytest.raises(ControlError, match="^it is on another machine$"):
-            in_quarantine(host, do, ["x-00000001"])
+            run_quarantine_operation(host, do, ["x-00000001"])
 
 
 def take_item(host: Host, path: str = FILE, **more: Any) -> Item:
@@ -269,9 +269,9 @@ def test_holes_of_any_length_are_neither_read_nor_confused(tmp_path):
             stream.seek(place)
             stream.write(b"x")
     directory = os.open(tmp_path, os.O_RDONLY)
-    sums = {name: directories.sum_up(directory, name).sha256 for name in variants}
-    directories.copy(directory, "a", directory, "copy")
-    assert directories.sum_up(directory, "copy").sha256 == sums["a"]
+    sums = {name: directories.sum_content(directory, name).sha256 for name in variants}
+    directories.copy_entry(directory, "a", directory, "copy")
+    assert directories.sum_content(directory, "copy").sha256 == sums["a"]
     os.close(directory)
     assert len(set(sums.values())) == 3 and (tmp_path / "copy").stat().st_blocks * 512 < 2**20
 
@@ -310,7 +310,7 @@ def make_disk(free: int, size: int = 16 * 1024**3) -> Any:
     ],
 )
 def test_a_reserve_stays_free(extent, disk, why):
-    refusal = capacity.too_much(directories.Extent(*extent), disk)
+    refusal = capacity.too_much(directories.DiskUsage(*extent), disk)
     assert why in refusal and bool(why) == bool(refusal)
 
 
@@ -352,7 +352,7 @@ def test_no_user_exceeds_his_share_and_the_error_reports_it(host, tmp_path, monk
     assert capacity.lacking(host, [TREE]) == "its owner has 1 things in the quarantine, and may have 1"
     with pytest.raises(ControlError, match="its owner has 1 things"):
         enforced(host, TREE)
-    assert host.stat(TREE)
+    assert host.find_entry(TREE)
     monkeypatch.setattr(capacity, "PIECES", 100)
     monkeypatch.setattr(capacity, "SHARE", 10**15)
     assert "MiB in the quarantine, and may have 0 MiB" in capacity.lacking(host, [TREE])
@@ -371,7 +371,7 @@ def test_growing_file_takes_no_more_than_the_free_room(host, tmp_path, monkeypat
     with pytest.raises(ControlError, match="more than 0 MiB of data"):
         take_item(host)
     os.close(writer)
-    assert unfinished.observe(host, "enforce")[0].drifted and not host.stat(FILE)
+    assert unfinished.observe(host, "enforce")[0].drifted and not host.find_entry(FILE)
     monkeypatch.setattr(capacity, "free", lambda of: 60_000)
     enforced(host)
     assert unfinished.observe(host, "enforce") == []
@@ -412,7 +412,9 @@ TAKEN, LONGEST = 1_767_225_600, 40 * 366 * DAY  # 2026-01-01T00:00:00Z
 )
 def test_item_is_over_at_its_time_and_never_by_a_wrong_clock(fields, keep, seconds, is_over):
     """What is pruned is gone for good."""
-    item = Item("x", "/x", [], "", "2026-01-01T00:00:00Z", "", [], manifest.Attributes(0, 0, 0, 0, 0, {}), at_rest=True)
+    item = Item(
+        "x", "/x", [], "", "2026-01-01T00:00:00Z", "", [], manifest.FileAttributes(0, 0, 0, 0, 0, {}), at_rest=True
+    )
     item = item._replace(**{"doing": "", "kept_until": "2026-01-02T00:00:00Z", **fields})
     assert capacity.expired(item, keep, TAKEN + seconds) is is_over
 
@@ -469,7 +471,7 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path):
     assert {"opened", "written", "content gone", "dropped"} <= set(steps)
 
 
-@pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link")])
+@pytest.mark.parametrize("error", [ObservationError("closed"), ControlError("a link")])
 def test_unread_manifest_hides_no_other(host, monkeypatch, error):
     item, other = take_item(host), take_item(host, TREE)
     refuse(monkeypatch, "read", {f"{ITEMS}/{item.id}/manifest.json": error})
@@ -483,5 +485,5 @@ def test_unfinished_move_is_drift_and_unseen_is_unknown(host, tmp_path, monkeypa
     assert [(item.kind, item.path) for item in verdict.findings] == [("quarantine", f"{ITEMS}/a-0123abcd.unfinished")]
     assert not unfinished.observe(host, "audit")[0].drifted
 
-    monkeypatch.setattr(host, "list", mock.Mock(side_effect=Unseen("closed")))
+    monkeypatch.setattr(host, "list_directory", mock.Mock(side_effect=ObservationError("closed")))
     assert [(item.state, item.reason) for item in unfinished.observe(host, "enforce")] == [("unknown", "closed")]

@@ -8,7 +8,7 @@ import pytest
 from fake_tools import package_system
 from proscribe.host.controls.apps.removed import FILE, note, remembered, still_removed
 from proscribe.host.controls.apps.systems.package import Package
-from proscribe.host.system import ControlError, Host, Unseen, User
+from proscribe.host.system import ControlError, Host, ObservationError, User
 from proscribe.model.removed import RemovedPackage
 
 ANN = User("ann", 1000, 1000, "/home/ann")
@@ -40,10 +40,10 @@ def host(root):
 )
 def test_damaged_memory_has_no_package(host, content):
     assert remembered(host) == []
-    host.write(FILE, content)
+    host.write_file(FILE, content)
     assert remembered(host) == []
     note(host, [removed(), removed("elf")])
-    host.write(FILE, (host.text(FILE) or "").replace('"packages": [', '"packages": [5, {"id": "x"},'))
+    host.write_file(FILE, (host.read_text(FILE) or "").replace('"packages": [', '"packages": [5, {"id": "x"},'))
     assert {item.id for item in remembered(host)} == {"owl", "elf"}
 
 
@@ -73,7 +73,7 @@ def test_system_is_asked_once_for_all_packages(host):
     assert {(item.id, item.scope) for item in still_removed(host, [again])} == {("elf", "system")}
 
 
-@pytest.mark.parametrize("error", [None, ControlError("dpkg is missing"), Unseen("needs root")])
+@pytest.mark.parametrize("error", [None, ControlError("dpkg is missing"), ObservationError("needs root")])
 def test_unseen_package_counts_as_removed_and_those_of_the_host_come_first(host, error):
     rows = [removed("a", "user:ann", at="2026-11-05T00:00:00Z"), removed("b")]
     note(host, rows)

@@ -15,7 +15,7 @@ from made_host import WECHAT, MadeHost, plan
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.requests import answers, command, command_text, notifications, reading
 from proscribe.host.controls.apps.requests.command import Program
-from proscribe.host.system import ControlError, Host, Unseen, User
+from proscribe.host.system import ControlError, Host, ObservationError, User
 from proscribe.host.system.mounts import Mount
 from proscribe.wire.replies import shapes
 
@@ -183,7 +183,7 @@ def test_spent_budget_or_remote_home_gives_no_request(host, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(reading, "SECONDS", -1.0)
         assert reading.of_user(host, ALICE) == ([], 0)
-    monkeypatch.setattr(reading, "mounts", lambda host: {"/home/alice/.local": Mount("fuse.sshfs", False)})
+    monkeypatch.setattr(reading, "read_mounts", lambda host: {"/home/alice/.local": Mount("fuse.sshfs", False)})
     assert reading.of_user(host, ALICE) == ([], 0)
     host.enters_remote = True
     assert len(reading.of_user(host, ALICE)[0]) == 1
@@ -226,7 +226,7 @@ def test_answers_are_written_on_change_and_deleted(host, monkeypatch):
         answers.bring(host, {**plan(), **of})
         if of.get("answers") == both:
             shown = {key: value for key, value in GRANTED.items() if key not in ("service", "user", "waiver")}
-            text = json.loads(host.text(ANSWERS) or "")
+            text = json.loads(host.read_text(ANSWERS) or "")
             assert text.pop("written_by").startswith("Written by Proscribe")
             assert text == {"answers": {"a1": shown, "f0": {"answer": "refused", "why": "use the desk"}}}
     assert [spy.call_count for spy in methods.values()] == [2, 1]
@@ -243,7 +243,7 @@ def test_answers_are_written_on_change_and_deleted(host, monkeypatch):
     ],
 )
 def test_run_with_answers(host, answer, mode, file, concerned):
-    host.write(file, "{}")
+    host.write_file(file, "{}")
     assert answers.concerned(host, {**plan(mode), **({"answers": answer} if answer else {})}) is concerned
 
 
@@ -295,7 +295,7 @@ def test_command_is_observed(host, monkeypatch):
     assert observe_command(host, enforced) == [("compliant", [], "")] and observe_command(host, audited) == []
     ((state, findings, _),) = observe_command(host, waived)
     assert state == "noncompliant" and all(detail.startswith("left over") for _, detail in findings)
-    monkeypatch.setattr(host, "stat", mock.Mock(side_effect=Unseen("a dead mount")))
+    monkeypatch.setattr(host, "find_entry", mock.Mock(side_effect=ObservationError("a dead mount")))
     assert observe_command(host, enforced) == [("unknown", [], "a dead mount")]
 
 
@@ -332,7 +332,7 @@ class Here:
 
     @property
     def memory(self) -> dict[str, Any]:
-        return dict(json.loads(self.host.text(NOTIFIED) or ""))
+        return dict(json.loads(self.host.read_text(NOTIFIED) or ""))
 
 
 @pytest.fixture
@@ -386,7 +386,7 @@ def test_waiver_opens_again_where_it_was_prolonged_or_the_memory_is_unread(here,
     later = {**WAIVER, "expires": "2027-01-10T00:00:00Z"}
     assert here.due(DAY, waivers={"w1": later}) == [("ann", "opened: owl")]
     assert here.due(0, waivers={"w1": later}) == []
-    monkeypatch.setattr(here.host, "read", mock.Mock(side_effect=ControlError("a link")))
+    monkeypatch.setattr(here.host, "read_file", mock.Mock(side_effect=ControlError("a link")))
     assert here.due(waivers={"w1": WAIVER}) == [("ann", "opened: owl")]
 
 
@@ -396,9 +396,9 @@ def test_revoked_waiver_has_ended_and_is_forgotten_later(here):
     waiver = here.memory["waiver w1"]
     assert (waiver["expires"], waiver["notified"]) == ("2026-12-01T00:00:00Z", {"ann": "ended"})
     here.due(9 * DAY - 14 * DAY + 1)
-    assert here.host.stat(NOTIFIED)
+    assert here.host.find_entry(NOTIFIED)
     here.due(9 * DAY - 14 * DAY)
-    assert here.host.stat(NOTIFIED) is None
+    assert here.host.find_entry(NOTIFIED) is None
 
 
 def test_answers_are_notified_once(here):
@@ -421,6 +421,6 @@ def test_waiver_of_the_plan_counts_before_the_answer_and_groups_hide_no_other(he
 def test_host_with_a_watch_is_notified_by_the_watch(here, monkeypatch, watch):
     texts: list[str] = []
     monkeypatch.setattr(notifications, "notify", lambda host, text, uid: texts.append(text))
-    monkeypatch.setattr(here.host, "user_id", lambda name: 7)
+    monkeypatch.setattr(here.host, "find_user_id", lambda name: 7)
     notifications.answer(here.host, {"answers": {"f0": REFUSED}, **watch})
-    assert len(texts) == ("watch" not in watch) and here.host.stat(ANSWERS)
+    assert len(texts) == ("watch" not in watch) and here.host.find_entry(ANSWERS)

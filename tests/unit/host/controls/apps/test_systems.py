@@ -29,7 +29,7 @@ from proscribe.host.controls.apps.systems.package import Block, Package, place
 from proscribe.host.controls.apps.systems.registry import BY_NAME, OF_THE_HOST, ON_DEMAND, SYSTEMS
 from proscribe.host.controls.apps.systems.user_links import link
 from proscribe.host.controls.base import Action
-from proscribe.host.system import ControlError, Host, Process, Result, Unseen, User
+from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult, User
 from proscribe.model.removed import RemovedPackage
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
@@ -202,9 +202,9 @@ def test_host_compiles_the_files_of_systems_that_it_has(tmp_path):
 
 
 @pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
-@pytest.mark.parametrize("error", [Unseen("a dead mount"), ControlError("a link")])
+@pytest.mark.parametrize("error", [ObservationError("a dead mount"), ControlError("a link")])
 def test_unseen_system_is_asked(tmp_path, monkeypatch, system, error):
-    monkeypatch.setattr(Host, "stat", mock.Mock(side_effect=error))
+    monkeypatch.setattr(Host, "find_entry", mock.Mock(side_effect=error))
     assert system.there(Host(str(tmp_path)), ALICE)
 
 
@@ -241,7 +241,7 @@ def test_file_of_a_system_is_asked_for_wanted_traces_alone(root, ids, present):
     ],
 )
 def test_dpkg_is_queried_again_after_a_change_of_its_database(host, monkeypatch, change, is_queried):
-    monkeypatch.setattr(installed, "SETTLED", -(10**12))  # what was made a moment ago is old
+    monkeypatch.setattr(installed, "SETTLED_NANOSECONDS", -(10**12))  # what was made a moment ago is old
     database, noted = Path(host.root) / "var/lib/dpkg", {}  # type: ignore[var-annotated]
     (database / "updates").mkdir()
     (database / "new").touch()
@@ -262,7 +262,7 @@ def test_package_has_a_place():
 @pytest.mark.parametrize(("since", "is_noted"), [(1000, False), (1001, True)])
 def test_answer_of_a_database_that_changed_just_now_is_not_noted(host, monkeypatch, since, is_noted):
     changed = os.stat(put(Path(host.root), "/db")).st_ctime_ns
-    monkeypatch.setattr(installed, "SETTLED", 1000)
+    monkeypatch.setattr(installed, "SETTLED_NANOSECONDS", 1000)
     monkeypatch.setattr(installed.time, "time_ns", lambda: changed + since)
     noted: dict[str, Any] = {}
     installed.installed(host, package_system(DATABASE_FILES=("/db",)), {"x"}, {}, noted)
@@ -315,7 +315,7 @@ def test_link_has_its_target_unless_it_lies_behind_a_users_link(root, monkeypatc
     for path, target in {**targets, "behind/to": ""}.items():
         assert link(host, f"/home/alice/{path}") == target, path
     monkeypatch.setattr(os, "readlink", mock.Mock(side_effect=PermissionError(13, "not for you")))
-    with pytest.raises(Unseen, match="^/home/alice/to cannot be read: not for you$"):
+    with pytest.raises(ObservationError, match="^/home/alice/to cannot be read: not for you$"):
         link(host, "/home/alice/to")
 
 
@@ -377,9 +377,9 @@ def test_tool_of_an_owner_is_called_with_these_words(root, monkeypatch, system, 
     put(root, f"{item.path}/INSTALLER" if system is pip else item.path, "pip\n")
     ran: list[Any] = []
 
-    def run(argv: Sequence[str], **options: Any) -> Result:
+    def run(argv: Sequence[str], **options: Any) -> ToolResult:
         ran.append(([*argv], options))
-        return Result(0, json.dumps({"actions": {"UNLINK": [{"name": "owl"}]}}), "")
+        return ToolResult(0, json.dumps({"actions": {"UNLINK": [{"name": "owl"}]}}), "")
 
     for module in (nix, guix):
         monkeypatch.setattr(module, "query_of", lambda *_: ([item], ""))
@@ -423,11 +423,11 @@ class OwnedTools:
     def __init__(self, *good: str) -> None:
         self.good, self.ran = good, []  # type: ignore[var-annotated]
 
-    def __call__(self, argv: Sequence[str], **options: Any) -> Result:
+    def __call__(self, argv: Sequence[str], **options: Any) -> ToolResult:
         self.ran.append((" ".join(argv), options))
         if argv[0] == "/gone":
             raise ControlError("it is gone")
-        return Result(0 if argv[0] in self.good else 1, "", "")
+        return ToolResult(0 if argv[0] in self.good else 1, "", "")
 
 
 @root_only
@@ -450,7 +450,7 @@ def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root):
 
 
 def test_package_has_an_action_or_a_reason():
-    action, errors = Action("remove", "a", str), [ControlError("raised"), Unseen("raised")]
+    action, errors = Action("remove", "a", str), [ControlError("raised"), ObservationError("raised")]
     packages = [Package("npm", id_) for id_ in "abcde"]
     actions, refused = removals(packages, mock.Mock(side_effect=[action, "said", *errors, action]))
     assert actions == [action, action] and refused == list(zip(packages[1:4], ["said", "raised", "raised"]))
@@ -469,7 +469,7 @@ def test_root_runs_nothing_out_of_a_place_that_users_can_change(root, monkeypatc
     host = Host(str(root), OwnedTools())
     put(root, "/opt/own/x")
     put(root, "/opt/open", mode=0o666)
-    monkeypatch.setattr(host, "changeable", lambda place: changeable.get(place, ""))
+    monkeypatch.setattr(host, "find_changeable_part", lambda place: changeable.get(place, ""))
     answer = others_have(host, package, "/x", places)
     assert answer.startswith(why) and bool(answer) is bool(why)
 

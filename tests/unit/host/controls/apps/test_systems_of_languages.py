@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from made_users import ALICE, everywhere, put
 from proscribe.host.controls.apps.systems import conda, npm, pip, pip_removal, pipx, site_packages, snap, uv
 from proscribe.host.controls.apps.systems.package import Package
-from proscribe.host.system import ControlError, Host, Process, Result
+from proscribe.host.system import ControlError, Host, Process, ToolResult
 from proscribe.model.removed import RemovedPackage
 
 NPM_IDS = {"wechaty", "@made/telegram"}
@@ -187,13 +187,13 @@ def test_the_python_that_a_path_is_for(path, result):
     [
         ("x" * 41, (), f"pip did not install it ({'x' * 40!r} did)"),
         ("a\x1b", (), "pip did not install it (nothing says who did)"),
-        ("pip", ("python3.13", Result(1, "", "No module named pip")), "python3.13 has no pip"),
-        ("pip", ("dpkg-query", Result(0, "python3-telethon: /usr/lib/x\n", "")), "it belongs to the dpkg package"),
+        ("pip", ("python3.13", ToolResult(1, "", "No module named pip")), "python3.13 has no pip"),
+        ("pip", ("dpkg-query", ToolResult(0, "python3-telethon: /usr/lib/x\n", "")), "it belongs to the dpkg package"),
     ],
 )
 def test_distribution_of_another_installer_stays(root, installer, answer, reason):
     put(root, "usr/bin/dpkg-query", mode=0o755)
-    host = Host(str(root), Tools(*filter(None, [answer]), ("dpkg-query", Result(1, "", "")), ("", DONE)))
+    host = Host(str(root), Tools(*filter(None, [answer]), ("dpkg-query", ToolResult(1, "", "")), ("", DONE)))
     distribution(root, "/usr/local/lib/python3.13/dist-packages", "telethon-1.0.dist-info", "telethon", "1", installer)
     actions, ((_, why),) = pip.removal(host, everywhere(pip, host, PIP_IDS)[0])
     assert actions == [] and why.startswith(reason)
@@ -235,7 +235,7 @@ def test_links_and_environments_beyond_the_limit_are_reported(root, monkeypatch)
     unseen = "more than 15 environments of conda: not all were checked"
     assert conda.query_of(Host(str(root)), ALICE, CONDA_IDS) == ([], unseen)
     names, read = [f"a{number}" for number in range(2001)], []
-    monkeypatch.setattr(Host, "list", lambda self, path: names if path.endswith("bin") else [])
+    monkeypatch.setattr(Host, "list_directory", lambda self, path: names if path.endswith("bin") else [])
     monkeypatch.setattr(uv, "link", lambda host, path: read.append(path) or "")
     unseen = "/home/alice/.local/bin has more than 2000 entries: not all were checked"
     assert uv.query_of(Host(str(root)), ALICE, UV_IDS) == ([], unseen) and len(read) == 2000
@@ -264,8 +264,10 @@ def test_conda_file_identifies_programs_of_its_owner_alone(root, monkeypatch):
     for place in (prefix, "/opt/conda"):
         conda_package(root, place, files=["bin/rclone", "lib/rclone/helper", "etc/rclone.conf", 5])
     host = Host(str(root))
-    monkeypatch.setattr(Host, "shares_root", lambda self, process: process.pid != 9)  # 9 is in a container
-    monkeypatch.setattr(Host, "user_of", lambda self, process: 1001 if process.pid == 8 else 1000)  # 8 is bob's
+    monkeypatch.setattr(Host, "has_host_root", lambda self, process: process.pid != 9)  # 9 is in a container
+    monkeypatch.setattr(
+        Host, "find_process_uid", lambda self, process: 1001 if process.pid == 8 else 1000
+    )  # 8 is bob's
     program = conda.programs(host, CONDA_IDS, conda.query_of(host, ALICE, CONDA_IDS)[0])
     assert [program(Process(pid, f"{prefix}/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "", ""]
     assert program(Process(7, f"{prefix}/lib/rclone/helper")) == "rclone"
@@ -290,9 +292,9 @@ def conda_answer(*unlink: str, link: Sequence[str] = ()) -> str:
     ],
 )
 def test_removal_that_takes_more_along_is_refused(root, text, rc, reason):
-    def run(argv: Sequence[str], **options: Any) -> Result:
+    def run(argv: Sequence[str], **options: Any) -> ToolResult:
         assert "--dry-run" in argv
-        return Result(rc, f"Remove packages in environment /x:\n\n{text}", "")
+        return ToolResult(rc, f"Remove packages in environment /x:\n\n{text}", "")
 
     conda_package(root, "/home/alice/miniconda3/envs/chat")
     put(root, "/home/alice/miniconda3/bin/conda", mode=0o755)
@@ -306,7 +308,7 @@ def test_removal_that_takes_more_along_is_refused(root, text, rc, reason):
 def test_conda_of_the_host_that_does_not_answer_is_asked_once(root):
     calls: list[Any] = []
 
-    def run(argv: Sequence[str], **options: Any) -> Result:
+    def run(argv: Sequence[str], **options: Any) -> ToolResult:
         calls.append((argv[-1], options["timeout"], options["user"]))
         raise ControlError(f"{argv[0]} did not end within 60 s")
 
@@ -343,7 +345,7 @@ def test_what_snapd_does_not_say_files_tell(root, monkeypatch):
     instance = f"{path}_work_x2.snap"
     put(root, instance)
     rows = [("revision 6389", "telegram-desktop", f"{path}_6389.snap"), ("4.2", "telegram-desktop_work", instance)]
-    monkeypatch.setattr(Host, "get", lambda *_, **options: calls.append((*_[1:], options)) or ANSWER)
+    monkeypatch.setattr(Host, "request_resource", lambda *_, **options: calls.append((*_[1:], options)) or ANSWER)
     assert snap.query(Host(str(root)), SNAP_IDS) == (
         [Package("snap", "telegram-desktop", version, (handle,), None, file) for version, handle, file in rows],
         "",
@@ -381,7 +383,7 @@ def test_program_has_the_snap_of_its_place_or_group(root, exe, group, id_):
 
 @pytest.mark.parametrize(("answer", "how", "source"), [(b"", "", ""), (ANSWER, "classic", "latest/edge")])
 def test_data_is_saved_before_a_snap_goes(root, monkeypatch, answer, how, source):
-    monkeypatch.setattr(Host, "get", lambda *_, **options: answer)
+    monkeypatch.setattr(Host, "request_resource", lambda *_, **options: answer)
     tools = Tools(("snap", DONE))
     put(root, "usr/bin/snap", mode=0o755)
     [action], refused = snap.removal(Host(str(root), tools), [Package("snap", "slack", "1", ("slack_work",))])

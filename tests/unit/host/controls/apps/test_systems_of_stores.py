@@ -12,7 +12,7 @@ from made_users import ALICE, BOB, everywhere, put, put_link
 from proscribe.host.controls.apps.systems import brew, guix, nix, store_paths, waydroid
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.apps.systems.registry import ON_DEMAND
-from proscribe.host.system import Host, Process, Unseen
+from proscribe.host.system import Host, ObservationError, Process
 
 IDS = {"telegram-desktop", "rclone"}
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
@@ -107,7 +107,7 @@ def test_any_json_is_read(value):
 
 @given(st.binary())
 def test_anything_else_is_unseen_or_nothing(content):
-    with contextlib.suppress(Unseen):
+    with contextlib.suppress(ObservationError):
         assert nix.parse(content) == []
     assert nix.parse_env(content) == [] and all(len(entry) == 4 for entry in guix.parse(content))
 
@@ -218,7 +218,7 @@ def test_any_text_is_read(text):
     ],
 )
 def test_program_in_a_store_has_the_package_of_its_path(root, system, exe, inside, id_, monkeypatch):
-    monkeypatch.setattr(Host, "shares_root", lambda self, process: inside)
+    monkeypatch.setattr(Host, "has_host_root", lambda self, process: inside)
     assert system.programs(Host(str(root)), IDS, [])(Process(7, exe)) == id_
 
 
@@ -254,8 +254,8 @@ def test_the_common_place_is_the_one_who_installed_it(root, uid, scopes):
 def test_formula_identifies_programs_of_its_owner_alone(root, monkeypatch):
     path, host = formula(root, "/home/alice/.linuxbrew"), Host(str(root))
     (own,) = brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]
-    monkeypatch.setattr(Host, "shares_root", lambda self, process: process.pid != 9)
-    monkeypatch.setattr(Host, "user_of", lambda self, process: 1001 if process.pid == 8 else 1000)
+    monkeypatch.setattr(Host, "has_host_root", lambda self, process: process.pid != 9)
+    monkeypatch.setattr(Host, "find_process_uid", lambda self, process: 1001 if process.pid == 8 else 1000)
     for package, ids in ((own, ["rclone", "", ""]), (own._replace(owner=None), ["rclone", "rclone", ""])):
         program = brew.FORMULAE.programs(host, {"rclone"}, [package])
         assert [program(Process(pid, f"{path}/1.70.0/bin/rclone")) for pid in (7, 8, 9)] == ids

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from proscribe.host.controls.apps import user_notice
 from proscribe.host.controls.apps.requests.notifications import deliver
 from proscribe.host.controls.base import Action
-from proscribe.host.system import ControlError, Host, Result
+from proscribe.host.system import ControlError, Host, ToolResult
 
 TWO = "Ask the service desk.\n請聯絡資訊科技服務台。"
 HINT = 'To request an exception: proscribe-request {} "reason"'
@@ -67,9 +67,9 @@ def alice(tmp_path):
 
 class Terminals(Host):
     def __init__(self, root: Path, run: Any = None) -> None:
-        super().__init__(str(root), run or (lambda argv, **options: Result(0, "", "")))
+        super().__init__(str(root), run or (lambda argv, **options: ToolResult(0, "", "")))
 
-    def lineage(self) -> set[int]:
+    def list_ancestor_pids(self) -> set[int]:
         return set()
 
 
@@ -84,7 +84,7 @@ def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path):
     os.chmod(name, 0o620)
 
     class Two(Terminals):
-        def list(self, path: str) -> list[str]:
+        def list_directory(self, path: str) -> list_directory[str]:
             return [os.path.basename(os.ttyname(fd)) for fd in (clogged, theirs)] if path == "/dev/pts" else []
 
     host = Two(Path("/"))
@@ -103,7 +103,7 @@ def test_desktops_are_asked_as_their_users_with_a_limit(alice, monkeypatch):
     monkeypatch.setattr(user_notice, "run_apart", lambda work, of: (limits.append(of), work()))  # the calls are noted
     calls: list[tuple[Sequence[str], Any]] = []
 
-    def run(argv: Sequence[str], **options: Any) -> Result:
+    def run(argv: Sequence[str], **options: Any) -> ToolResult:
         calls.append((argv, options))
         raise ControlError("no answer")
 
@@ -175,18 +175,18 @@ DEVICES = {
 class Devices(Host):
     """A host with these devices, by mode, owner and number. Root alone makes real ones."""
 
-    def lineage(self) -> set[int]:
+    def list_ancestor_pids(self) -> set[int]:
         return {40, 41, 42}
 
-    def list(self, path: str) -> list[str]:
+    def list_directory(self, path: str) -> list_directory[str]:
         names = [name for folder, _, name in (item.rpartition("/") for item in DEVICES) if folder == path]
         return names + ["gone"] * (path == "/dev/pts")
 
-    def stat(self, path: str) -> Any:
+    def find_entry(self, path: str) -> Any:
         mode, uid, device = DEVICES.get(path, (0, 0, 0))
         return SimpleNamespace(st_mode=mode, st_uid=uid, st_rdev=device) if mode else None
 
-    def text(self, path: str) -> str | None:
+    def read_text(self, path: str) -> str | None:
         number = 136 << 8 | (300 & 0xFF) | (300 & 0xFFF00) << 12
         return {"/proc/40/stat": f"40 (a) b) S 1 40 40 {number}", "/proc/41/stat": "41 (x) S 1 41 41"}.get(path)
 

@@ -17,7 +17,7 @@ from proscribe.host.controls.browser.chromium_folder import Folder
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import NOTHING, Rules, rules
 from proscribe.host.controls.browser.settings import SETTINGS
-from proscribe.host.system import WRITTEN_BY, Host, Unseen
+from proscribe.host.system import WRITTEN_BY, Host, ObservationError
 from recording import compare, fold
 
 FOLDER = CHROMIUM.path.rpartition("/")[0]
@@ -96,10 +96,10 @@ def test_policy_file_is_read_by_content_and_mode(tree, content, mode, expected):
 @pytest.mark.parametrize(("mode", "odd"), [(0o600, ""), (0o644, f"/{PATH} cannot be read: Host is down")])
 def test_file_that_root_cannot_read_is_unknown_where_users_may_read_it(tree, monkeypatch, mode, odd):
     def refuse(host: Host, path: str, *_: object) -> bytes | None:
-        raise Unseen(f"{path} cannot be read: Host is down")
+        raise ObservationError(f"{path} cannot be read: Host is down")
 
     tree.put(PATH, SAID, mode)
-    monkeypatch.setattr(Host, "read", refuse)
+    monkeypatch.setattr(Host, "read_file", refuse)
     found = check_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat())
     assert found == (("10.json", {}, "not readable for users", True, "", odd), None)
 

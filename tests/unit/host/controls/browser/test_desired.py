@@ -12,7 +12,7 @@ from proscribe.host.controls.browser.exact_match import check
 from proscribe.host.controls.browser.observed import Observed
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import Rules
-from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.host.system import ControlError, Host, ObservationError
 
 BIRD = Place("thunderbird", "thunderbird", "/etc/thunderbird/policies/policies.json")
 MAIL = section({"mail": {"domains": ["mail.example"]}}, browsers={"about_config": "blocked"})
@@ -72,9 +72,9 @@ def test_empty_plan_wants_no_policy_file(tree, place):
 @pytest.mark.parametrize("is_seen", [True, False])
 def test_unsafe_policy_file_has_no_effect_and_an_unseen_one_is_incomplete(tree, place, is_seen, monkeypatch):
     def refuse(*_: object) -> bytes:
-        raise ControlError("a folder") if is_seen else Unseen("Host is down")
+        raise ControlError("a folder") if is_seen else ObservationError("Host is down")
 
-    monkeypatch.setattr(Host, "read", refuse)
+    monkeypatch.setattr(Host, "read_file", refuse)
     extension = A if place is CHROMIUM else "vpn@example"
     unsafe = (None, (), False, "a folder", {"dns_over_https": "a folder"}, (), {extension}, ["a folder"], "", "")
     assert seen(tree, place) == (unsafe if is_seen else WHOLE._replace(complete=False, unseen="Host is down"))

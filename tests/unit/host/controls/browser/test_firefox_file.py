@@ -13,7 +13,7 @@ from described import describe_fields
 from proscribe.host.controls.browser import firefox, firefox_changes
 from proscribe.host.controls.browser.firefox_file import PolicyFile
 from proscribe.host.controls.browser.rendering import NOTHING, Rules, rules
-from proscribe.host.system import Host, Unseen
+from proscribe.host.system import Host, ObservationError
 from recording import compare, fold
 
 MAIL = {"domains": ["mail.example"], "extensions": {"firefox": ["vpn@example", "b@example"]}}
@@ -99,7 +99,7 @@ def test_the_organisations_file_comes_back_as_it_was(tree, edit):
     before = (tree.root / PATH).stat()
     ((said, old, new),) = carried_out(tree)
     assert (said, old, json.loads(new)["policies"]["A"]) == (f"write {FIREFOX.path}", theirs, 1)
-    assert tree.host.text(f"{STORED}.original") == theirs and (tree.root / PATH).stat().st_mode & 0o777 == 0o644
+    assert tree.host.read_text(f"{STORED}.original") == theirs and (tree.root / PATH).stat().st_mode & 0o777 == 0o644
     modes = [(tree.root / f"{STORED[1:]}.{name}").stat().st_mode & 0o777 for name in ("original", "note")]
     assert modes == [0o600, 0o600]
     if edit:
@@ -165,14 +165,14 @@ def test_a_file_that_the_plan_no_longer_has_is_reported_and_deleted(preferences_
 
 
 def test_a_file_that_cannot_be_seen_is_unknown(preferences_tree, monkeypatch):
-    read = Host.read
+    read = Host.read_file
 
     def refuse(host: Host, path: str) -> bytes | None:
         if path == f"/{FILE}":
-            raise Unseen("it cannot be read")
+            raise ObservationError("it cannot be read")
         return read(host, path)
 
-    monkeypatch.setattr(Host, "read", refuse)
+    monkeypatch.setattr(Host, "read_file", refuse)
     assert reported(preferences_tree)[0] == "unknown"
 
 

@@ -18,7 +18,7 @@ from proscribe.host.controls import browser
 from proscribe.host.controls.base import Changes
 from proscribe.host.controls.browser import firefox_merge
 from proscribe.host.controls.browser.firefox_merge import assumed_ours, merge, without_ours
-from proscribe.host.system import WRITTEN_BY, ControlError, Unseen
+from proscribe.host.system import WRITTEN_BY, ControlError, ObservationError
 
 PATH = "etc/firefox/policies/policies.json"
 
@@ -34,7 +34,7 @@ class Tree(browser_hosts.Tree):
         super().__init__(root, plan("mail.example")["controls"]["browser"])
 
     def content(self) -> bytes | None:
-        return self.host.read(f"/{PATH}")
+        return self.host.read_file(f"/{PATH}")
 
     def policies(self) -> dict[str, Any]:
         return dict(self.read(PATH)["policies"])
@@ -129,14 +129,14 @@ def test_more_than_firefox_takes_is_reported(tree):
 def test_an_ordinary_user_sees_the_effect_but_not_whose_is_what(tree, monkeypatch):
     tree.put(PATH, OWN)
     tree.enforce()
-    read = tree.host.read
+    read = tree.host.read_file
 
     def as_user(path: str, *limit: int) -> bytes | None:
         if path.startswith("/var/lib/proscribe/"):
-            raise Unseen(f"{path} can only be read by root")
+            raise ObservationError(f"{path} can only be read by root")
         return read(path, *limit)
 
-    monkeypatch.setattr(tree.host, "read", as_user)
+    monkeypatch.setattr(tree.host, "read_file", as_user)
     verdicts = tree.verdicts()
     assert verdicts.pop("policy-file").state == "unknown"
     assert {verdict.state for verdict in verdicts.values()} == {"compliant"} and len(verdicts) == 5
@@ -156,7 +156,7 @@ def test_kill_between_two_writes_keeps_the_organisations_policies(tree, survived
     tree.put(PATH, OWN)
     tree.enforce()
     tree.edit(NewSetting=1)
-    write, writes_left = tree.host.write, [survived]
+    write, writes_left = tree.host.write_file, [survived]
 
     def die(path: str, content: bytes | str, mode: int = 0o644) -> None:
         if not writes_left[0]:
@@ -165,7 +165,7 @@ def test_kill_between_two_writes_keeps_the_organisations_policies(tree, survived
         write(path, content, mode)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tree.host, "write", die)
+        patch.setattr(tree.host, "write_file", die)
         for action in browser.enforce(tree.host, plan("chat.example")).actions[2:]:
             with contextlib.nullcontext() if survived == 4 else pytest.raises(ControlError):
                 action.apply()

@@ -75,7 +75,7 @@ def test_unknown_browser_is_reported_enforced_and_remembered(tree, policies, rem
     assert tree.host.record_fields["browsers"] == ["owl"] * bool(policies)
     tree.enforce()
     assert (tree.root / forks.REMEMBERED[1:]).stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr(type(tree.host), "search", lambda *_: pytest.fail("the binary is the same as before"))
+    monkeypatch.setattr(type(tree.host), "search_file", lambda *_: pytest.fail("the binary is the same as before"))
     (verdict,) = (verdict for rule, verdict in tree.verdicts().items() if rule == "policy-file")
     found = [] if policies else [Finding("browser", "owl", path="/opt/owl/owl", detail=browser.UNKNOWN)]
     assert (list(verdict.findings), tree.enforce().actions) == (found, [])

@@ -52,7 +52,7 @@ BOTH = [f"{FOLDER} {LOOSE} ({of(0o775)}): chown root, chmod 755", f"/etc {CLOSED
 def test_modes_and_access_lists_are_judged(tree, monkeypatch, modes, access, file, directories, readable):
     for path, mode in modes.items():
         (tree.root / path[1:]).chmod(mode)
-    monkeypatch.setattr(Host, "acl", lambda self, at: acl(access[at]) if at in access else b"")
+    monkeypatch.setattr(Host, "read_acl", lambda self, at: acl(access[at]) if at in access else b"")
     assert faults(tree.host, FILE) == (file, directories, readable)
 
 
@@ -111,5 +111,5 @@ def test_file_or_link_that_others_can_change_is_named(tree):
 )
 def test_file_of_root_alone_is_secret(tree, monkeypatch, mode, listed, hidden):
     (tree.root / FILE[1:]).chmod(mode)
-    monkeypatch.setattr(Host, "acl", lambda self, at: listed)
+    monkeypatch.setattr(Host, "read_acl", lambda self, at: listed)
     assert secret(tree.host, FILE, (tree.root / FILE[1:]).lstat()) is hidden

@@ -88,7 +88,7 @@ def test_unseen_home_hides_no_finding_of_other_users(tmp_path, monkeypatch):
     snapd = f"whether the snap chromium sees {SNAP.path} is only known to snapd: snap connections chromium"
     first, *others = unseen.split("; ")
     assert first == snapd and [ALICE in item for item in others] == [True] * len(others) and others
-    monkeypatch.setattr(packaged, "each", lambda users, _: [(user, [], "it took too long") for user in users])
+    monkeypatch.setattr(packaged, "run_each_apart", lambda users, _: [(user, [], "it took too long") for user in users])
     assert check_packaged(made, [EDGE, SNAP], []) == ([finding], f"{snapd}; alice: it took too long")
 
 

@@ -16,7 +16,7 @@ from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.probe import CONTROL, Candidate, Outcome
 from proscribe.host.controls.browser.rendering import Name
 from proscribe.host.system import ControlError, Host
-from proscribe.host.system.listener import http_host, server_name
+from proscribe.host.system.listener import parse_http_host, parse_server_name
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, RuleVerdict
 
 HELLO = b"\x16\x03\x01\x00\x00\x01\x00\x00\x00\x03\x03" + bytes(32) + b"\x00\x00\x02\x13\x01\x01\x00"
@@ -59,7 +59,7 @@ def hello(name: str) -> bytes:
 
 @given(st.binary(max_size=80) | st.binary(max_size=80).map(lambda tail: hello("a.example")[:60] + tail))
 def test_any_bytes_to_the_listener_are_parsed_without_error(said):
-    assert isinstance(server_name(said), str) and isinstance(http_host(said), str)
+    assert isinstance(parse_server_name(said), str) and isinstance(parse_http_host(said), str)
 
 
 MAIL = Name("mail.example", "/in")
@@ -122,7 +122,7 @@ def probed(
     started = Started({names[name]: after for name, after in opens.items()}, ends)
     monkeypatch.setattr(probe, "time", started)
     monkeypatch.setattr(probe, "Listener", lambda: contextlib.nullcontext(started))
-    monkeypatch.setattr(probe, "transient_user", lambda host: contextlib.nullcontext(started))
+    monkeypatch.setattr(probe, "make_transient_user", lambda host: contextlib.nullcontext(started))
     return probe.start(Host(str(root)), one, MAIL), started
 
 
@@ -180,7 +180,7 @@ def test_failed_start_is_unknown_with_its_reason(tmp_path, monkeypatch):
     def refuse(host: Host) -> None:
         raise ControlError("no user is left")
 
-    monkeypatch.setattr(probe, "transient_user", refuse)
+    monkeypatch.setattr(probe, "make_transient_user", refuse)
     assert probe.start(Host(str(tmp_path)), FIREFOX, MAIL) == Outcome(UNKNOWN, "no user is left")
 
 

@@ -27,28 +27,28 @@ class Running(Host):
         super().__init__(str(root))
         self.programs, self.written, self.more = programs, written, {"hidden": 0, "unseen": {}, "inside": b"", **more}
 
-    def processes(self) -> tuple[list[Process], int]:
+    def list_processes(self) -> tuple[list[Process], int]:
         return [Process(pid, exe) for pid, exe in self.programs.items()], self.more["hidden"]
 
-    def parent(self, process: Process) -> int:
+    def read_parent_pid(self, process: Process) -> int:
         return self.more.get("parents", {}).get(process.pid, 1)
 
-    def owner(self, process: Process) -> User | None:
+    def find_process_owner(self, process: Process) -> User | None:
         return User("alice", 1000, 1000, "/home/alice") if self.more.get("owned", True) else None
 
-    def stat(self, path: str) -> os.stat_result | None:
+    def find_entry(self, path: str) -> os.stat_result | None:
         return os.stat_result([0o100644] + 9 * [0], {"st_ctime": START + self.written})
 
-    def sees(self, process: Process, path: str) -> bool | None:
+    def can_see_host_file(self, process: Process, path: str) -> bool | None:
         return self.more["unseen"].get(path, True)
 
-    def read_inside(self, process: Process, path: str, most: int) -> bytes | None:
+    def read_file_in_root(self, process: Process, path: str, most: int) -> bytes | None:
         return self.more["inside"] if (path, most) == (".flatpak-info", 1) else None
 
-    def start_time(self, process: Process) -> float | None:
+    def read_start_time(self, process: Process) -> float | None:
         return self.more.get("start", START)
 
-    def started(self, process: Process) -> str:
+    def format_start_time(self, process: Process) -> str:
         return "at ten"
 
 
@@ -95,7 +95,7 @@ def test_helpers_of_a_browser_are_passed_over_and_hidden_processes_counted(tmp_p
 
 
 def test_real_browser_started_before_its_policy_needs_a_restart(tmp_path, monkeypatch):
-    program, policy, real, ages = tmp_path / "firefox-esr", tmp_path / "policies.json", Host.stat, [60]
+    program, policy, real, ages = tmp_path / "firefox-esr", tmp_path / "policies.json", Host.find_entry, [60]
     shutil.copy(os.path.realpath(shutil.which("sleep") or "/bin/sleep"), program)
     policy.write_text("{}")
     os.utime(policy, (1, 1))  # anybody can set the time of writing
@@ -106,7 +106,7 @@ def test_real_browser_started_before_its_policy_needs_a_restart(tmp_path, monkey
         aged = seen and path == str(policy)
         return os.stat_result(seen[:10], {"st_ctime": time.time() - ages[-1]}) if seen and aged else seen
 
-    monkeypatch.setattr(Host, "stat", stat)
+    monkeypatch.setattr(Host, "find_entry", stat)
     place = Place("firefox", "firefox", str(policy), browsers=("firefox",), programs=("firefox-esr",))
 
     def report() -> list[str]:

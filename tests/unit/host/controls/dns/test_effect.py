@@ -12,13 +12,13 @@ from proscribe.host.controls import dns
 from proscribe.host.controls.dns import effect, nsswitch
 from proscribe.host.controls.dns.desired import Desired
 from proscribe.host.controls.dns.effect import ADDRESS, WITNESS, Tried
-from proscribe.host.system import Host, Unseen
-from proscribe.host.system.names import Resolution
+from proscribe.host.system import Host, ObservationError
+from proscribe.host.system.names import NameResolution
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
-OURS, NOBODY_KNOWS = Resolution((ADDRESS,)), Resolution()
-GAVE_UP = Resolution(failure="Temporary failure in name resolution")
-SINK, OPEN = Resolution(("0.0.0.0", "::")), Resolution(("203.0.113.7",))
+OURS, NOBODY_KNOWS = NameResolution((ADDRESS,)), NameResolution()
+GAVE_UP = NameResolution(failure="Temporary failure in name resolution")
+SINK, OPEN = NameResolution(("0.0.0.0", "::")), NameResolution(("203.0.113.7",))
 NAMES = Desired({"a": ["a.com"], "none": [], "b": ["needed.com", "b.com", "c.com"]}, {"needed.com": ""}, frozenset())
 IDLE = f"programs do not go by it: the C library says of {WITNESS}: "
 B, W = ("B.COM.", socket.AF_INET), (f"{WITNESS}.", socket.AF_INET)  # the witness has no other address
@@ -32,19 +32,19 @@ WORDS = st.sampled_from(
 class Library(Host):
     """A host whose C library says of the witness, and of every other name, what it is given."""
 
-    def __init__(self, root: Path, witness: Resolution | None, others: Resolution | None = SINK) -> None:
+    def __init__(self, root: Path, witness: NameResolution | None, others: NameResolution | None = SINK) -> None:
         super().__init__(str(root))
-        self.witness, self.others = witness, others
+        self.witness, self.describe_write_access = witness, others
         self.queried: list[tuple[str, int]] = []
         self.clock = lambda: 1.0
         write_files(root, {"etc/README": "", "var/lib/README": ""})
 
-    def resolve(self, name: str, family: int, patience: float) -> Resolution | None:
+    def resolve_name(self, name: str, family: int, patience: float) -> NameResolution | None:
         assert patience > 1  # a busy host takes a while
         self.queried.append((name, family))
-        answer = self.witness if name.startswith(WITNESS) else self.others
+        answer = self.witness if name.startswith(WITNESS) else self.describe_write_access
         if answer is None:
-            raise Unseen(f"no answer for {name}")
+            raise ObservationError(f"no answer for {name}")
         return answer
 
 
@@ -131,11 +131,11 @@ def test_any_order_is_corrected_and_restored(content, made):
 def test_right_file_without_effect_is_drift(tmp_path, host, tampering, said):
     assert seen(host) == ({COMPLIANT}, "", False)
     subprocess.run(["sh", "-c", tampering], cwd=tmp_path / "etc", check=True)
-    host.witness = host.others = NOBODY_KNOWS if tampering == "true" else SINK
+    host.witness = host.describe_write_access = NOBODY_KNOWS if tampering == "true" else SINK
     states, details, drifted = seen(host)
     assert (states, drifted) == ({NONCOMPLIANT}, True) and said in details
     apply(dns.enforce(host, PLAN))
-    host.witness, host.others = OURS, SINK
+    host.witness, host.describe_write_access = OURS, SINK
     assert seen(host) == ({COMPLIANT}, "", False)
 
 
@@ -144,7 +144,7 @@ def test_right_file_without_effect_is_drift(tmp_path, host, tampering, said):
     [(None, UNKNOWN, ""), (OPEN, NONCOMPLIANT, "the C library says 203.0.113.7 all the same")],
 )
 def test_blocked_name_that_resolves_is_named_and_silence_is_unknown(host, others, state, detail):
-    host.others = others
+    host.describe_write_access = others
     states, details, drifted = seen(host)
     assert (states, drifted, detail in details) == ({state}, bool(detail), True)
 

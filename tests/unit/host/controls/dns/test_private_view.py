@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from made_users import put, tree
 from proscribe.host.controls.dns import other_files, private_view
 from proscribe.host.system import Host
-from proscribe.host.system.mounts import is_remote
+from proscribe.host.system.mounts import is_remote_type
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
 # proc_pid_mountinfo(5): id, parent, device, root, mount point, options, optional fields, "-", type, source, options
@@ -176,7 +176,7 @@ def test_endless_list_of_mounts_is_unknown(tmp_path):
     ("type_", "remote"), [("ocfs2", True), ("fuse.x", True), ("nfs4", True), ("ext4", False), ("p", False)]
 )
 def test_remote_file_systems_may_never_answer(type_, remote):
-    assert is_remote(type_) is remote
+    assert is_remote_type(type_) is remote
 
 
 @root_only

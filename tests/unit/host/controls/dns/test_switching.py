@@ -15,7 +15,7 @@ from proscribe.host.controls.dns.desired import Desired
 from proscribe.host.controls.dns.filtering import Filter, Stage
 from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.controls.dns.question import NS
-from proscribe.host.system import ControlError, Host, Result
+from proscribe.host.system import ControlError, Host, ToolResult
 
 NAMES, UNIT_FILE = "/etc/resolver/names.conf", "/etc/systemd/system/proscribe-resolver.service"
 LINK = "/etc/systemd/system/multi-user.target.wants/proscribe-resolver.service"
@@ -26,7 +26,7 @@ OBSERVED = Observed((), (), "", {})
 
 
 class Resolver(Host):
-    """`refuses` is the command that fails, `gone` the command after which other names do not resolve any more. `silent`
+    """`is_destination_refused` is the command that fails, `gone` the command after which other names do not resolve any more. `silent`
     are the addresses that do not answer in time, `closed` those where nothing listens. `deaf` go on with what they read
     before.
     """
@@ -34,23 +34,27 @@ class Resolver(Host):
     def __init__(self, root: Path) -> None:
         super().__init__(str(root), self.answer)
         self.ran: list[str] = []
-        self.refuses = self.gone = ""
+        self.is_destination_refused = self.gone = ""
         self.silent, self.closed, self.deaf = (set[tuple[str, int]]() for _ in range(3))
         self.resolves = True
         self.queried: list[tuple[str, float]] = []
         write_files(root, {"etc/systemd/system/README": "", "run/README": ""}, ["usr/bin/check"])
         write_files(root, {"etc/resolver/README": "", "etc/resolv.conf": "nameserver 127.0.0.1\nnameserver 10.0.0.1\n"})
 
-    def answer(self, argv: Sequence[str], **_: Any) -> Result:
+    def answer(self, argv: Sequence[str], **_: Any) -> ToolResult:
         line = " ".join(argv)
         self.ran.append(line)
         if "check" in argv[0]:
-            self.candidate = self.text(switching.CANDIDATE)
+            self.candidate = self.read_text(switching.CANDIDATE)
         if self.gone and self.gone in line:
             self.resolves = False
-        return Result(1, "", "no") if self.refuses and self.refuses in line else Result(0, "", "")
+        return (
+            ToolResult(1, "", "no")
+            if self.is_destination_refused and self.is_destination_refused in line
+            else ToolResult(0, "", "")
+        )
 
-    def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
+    def send_datagram(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         where = (address, port)
         self.queried.append((address, timeout))
         if where in self.silent:
@@ -59,9 +63,9 @@ class Resolver(Host):
             raise ConnectionRefusedError
         if int.from_bytes(message[-4:-2], "big") == NS:
             return make_reply(message, code=0 if self.resolves else 2)
-        return make_reply(message, "old" if where in self.deaf else rendering.digest_in(self.text(NAMES) or ""))
+        return make_reply(message, "old" if where in self.deaf else rendering.digest_in(self.read_text(NAMES) or ""))
 
-    def started(self) -> list[str]:
+    def format_start_time(self) -> list[str]:
         return [line for line in self.ran if "check" not in line]
 
 
@@ -85,7 +89,7 @@ def put(host: Resolver, *stages: Stage) -> list[Any]:
 
 @pytest.mark.parametrize(("address", "restarted"), [("127.0.0.53", False), ("127.0.0.1", True)])
 def test_raced_stub_is_not_restarted_for_a_foreign_answer(host, address, restarted):
-    host.write(NAMES, TEXT)
+    host.write_file(NAMES, TEXT)
     host.deaf = {(address, 53)}
     stage = Stage({NAMES: TEXT}, [("restart",)], [(address, 53)])
     assert bool(switching.put(host, made(stage)._replace(is_raced=True), DESIRED)) is restarted
@@ -96,15 +100,15 @@ def test_raced_stub_is_not_restarted_for_a_foreign_answer(host, address, restart
     [(UNIT_FILE, "[Service]\n", ["start names"]), (NAMES, TEXT, ["start unit", "start names"])],
 )
 def test_stages_after_a_change_are_done_again(host, path, text, started):
-    host.write(path, text)
+    host.write_file(path, text)
     (action,) = put(host)
     action.apply()
-    assert host.started() == started
+    assert host.format_start_time() == started
 
 
 @pytest.mark.parametrize("held", [True, False])
 def test_silent_resolver_is_restarted_only_if_it_is_stopped(host, held, monkeypatch):
-    host.write(NAMES, TEXT)
+    host.write_file(NAMES, TEXT)
     host.silent = {FIRST}
     monkeypatch.setattr(switching, "is_held", lambda *_: held)
     assert bool(put(host, Stage({NAMES: TEXT}, [("start", "names")], [FIRST]))) is held
@@ -113,17 +117,17 @@ def test_silent_resolver_is_restarted_only_if_it_is_stopped(host, held, monkeypa
 def test_tool_may_want_the_file_before_its_options_and_none_is_needed(host):
     switching.put(host, made()._replace(check=lambda path: ("check", path, "--strict")), DESIRED)[0].apply()
     assert host.ran[0] == f"/usr/bin/check {switching.CANDIDATE} --strict" and host.candidate == TEXT
-    host.delete(NAMES)
+    host.delete_file(NAMES)
     host.ran.clear()
     switching.put(host, made()._replace(check=()), DESIRED)[0].apply()
-    assert host.ran == ["start names"] and host.text(switching.CANDIDATE) is None
+    assert host.ran == ["start names"] and host.read_text(switching.CANDIDATE) is None
 
 
 @pytest.mark.parametrize("answers", [True, False])
 def test_a_resolver_that_could_not_be_started_again_may_answer_as_before(host, answers):
-    host.write(NAMES, "old\n")
+    host.write_file(NAMES, "old\n")
     (action,) = put(host, Stage({NAMES: TEXT}, [("start", "names")], []))
-    host.refuses, host.gone = "start names", "" if answers else "start names"
+    host.is_destination_refused, host.gone = "start names", "" if answers else "start names"
     works = "works, but its old state " if answers else ""
     with pytest.raises(ControlError, match=rf"; name resolution {works}cannot be restored \(start names ended"):
         action.apply()
@@ -141,7 +145,7 @@ def test_a_resolver_that_could_not_be_started_again_may_answer_as_before(host, a
 @pytest.mark.parametrize("wrong", ["deaf", "closed", "silent", "refuses", "gone"])
 def test_a_change_that_fails_is_taken_back(host, before, ran, wrong):
     for path, text in before.items():
-        host.write(path, text)
+        host.write_file(path, text)
     setattr(host, wrong, {SECOND} if wrong in ("deaf", "closed", "silent") else "start names")
     (action,) = put(host)
     with pytest.raises(ControlError) as failed:
@@ -154,16 +158,16 @@ def test_a_change_that_fails_is_taken_back(host, before, ran, wrong):
     cannot = wrong == "refuses" and bool(before)  # what starts it does not work any more
     assert ("name resolution is restored" in said) is not cannot
     assert ("cannot be restored (start names ended with 1: no)" in said) is cannot
-    assert {path: host.text(path) for path in (UNIT_FILE, NAMES)} == {UNIT_FILE: None, NAMES: None, **before}
-    assert host.started() == ran
+    assert {path: host.read_text(path) for path in (UNIT_FILE, NAMES)} == {UNIT_FILE: None, NAMES: None, **before}
+    assert host.format_start_time() == ran
 
 
 def test_a_stage_that_was_not_begun_is_not_taken_back(host):
-    host.refuses = "start unit"
-    host.write(NAMES, "old\n")
+    host.is_destination_refused = "start unit"
+    host.write_file(NAMES, "old\n")
     with pytest.raises(ControlError):
         put(host)[0].apply()
-    assert host.started() == ["start unit", "leave unit", "left unit"] and host.text(NAMES) == "old\n"
+    assert host.format_start_time() == ["start unit", "leave unit", "left unit"] and host.read_text(NAMES) == "old\n"
 
 
 def test_a_resolver_has_a_while_to_answer(host, monkeypatch):
@@ -177,24 +181,24 @@ def test_a_resolver_has_a_while_to_answer(host, monkeypatch):
 
     monkeypatch.setattr(switching.time, "sleep", wait)
     put(host)[0].apply()
-    assert host.text(NAMES) == TEXT
+    assert host.read_text(NAMES) == TEXT
     host.resolves = False
     assert switching._resolves_again(host)
 
 
 def test_drop_in_beside_our_unit_is_deleted(host):
-    host.write(f"{UNIT_FILE}.d/theirs.conf", "[Service]\nExecStart=\n")
-    host.write(UNIT_FILE, "[Service]\n")
+    host.write_file(f"{UNIT_FILE}.d/theirs.conf", "[Service]\nExecStart=\n")
+    host.write_file(UNIT_FILE, "[Service]\n")
     stage = Stage({UNIT_FILE: "[Service]\n"}, [("start", "unit")], [])
     put(host, stage)[0].apply()
-    assert host.text(f"{UNIT_FILE}.d/theirs.conf") is None and put(host, stage) == []
+    assert host.read_text(f"{UNIT_FILE}.d/theirs.conf") is None and put(host, stage) == []
 
 
 @pytest.mark.parametrize(
     ("servers", "expected"), [("127.0.0.1 127.0.0.9", True), ("127.0.0.9 127.0.0.1", False), ("127.0.0.8", False)]
 )
 def test_host_resolves_by_its_first_name_server(host, servers, expected):
-    host.write("/etc/resolv.conf", "".join(f"nameserver {server}\n" for server in servers.split()))
+    host.write_file("/etc/resolv.conf", "".join(f"nameserver {server}\n" for server in servers.split()))
     host.closed, host.silent = {("127.0.0.9", 53)}, {("127.0.0.8", 53)}
     assert switching._resolves(host, [2]) is expected and all(timeout == 2 for _, timeout in host.queried)
 
@@ -208,15 +212,15 @@ def filtered(host, monkeypatch):
     backends = {"made": SimpleNamespace(standing=lambda host, observed: stages)}
     monkeypatch.setattr(switching, "backend", backends.__getitem__)
     for path, text in ((NAMES, TEXT), (UNIT_FILE, "[Service]\n"), (LINK, "")):
-        host.write(path, text)
+        host.write_file(path, text)
     return host
 
 
 def test_removal_goes_on_after_a_failed_stop(filtered):
-    filtered.refuses = "leave"
+    filtered.is_destination_refused = "leave"
     for action in switching.take_away(filtered, OBSERVED, ["made"]):
         action.apply()
-    assert filtered.text(NAMES) is None
+    assert filtered.read_text(NAMES) is None
 
 
 @pytest.mark.parametrize(("worked", "fails"), [(True, True), (False, False)])
@@ -226,4 +230,4 @@ def test_host_that_resolves_no_more_is_an_error_if_it_did(filtered, worked, fail
     error = pytest.raises(ControlError, match=f"names do not resolve any more now that {NAMES} is gone")
     with error if fails else contextlib.nullcontext():
         action.apply()
-    assert filtered.text(NAMES) is None
+    assert filtered.read_text(NAMES) is None

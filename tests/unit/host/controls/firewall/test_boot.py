@@ -15,7 +15,7 @@ from firewall_hosts import (
     FirewallHost,
 )
 from proscribe.host.controls.firewall import boot
-from proscribe.host.system import Result
+from proscribe.host.system import ToolResult
 from proscribe.model.finding import Finding
 
 TEXT, LATE_DROP_IN = "table inet proscribe {\n}\n", f"/run/systemd/system/{WATCH_UNIT}.d/x.conf"
@@ -69,7 +69,7 @@ def test_changed_file_of_the_boot_is_named(host, change_host, found):
 
 
 def test_watcher_that_does_not_run_is_named_where_systemd_runs(host):
-    host.answers["is-active"] = Result(3, "", "")
+    host.answers["is-active"] = ToolResult(3, "", "")
     assert boot.wrong(host, NFT, TEXT) == [unit(WATCH_UNIT, "not running")]
     host.path("/run/systemd/system").rmdir()  # an image that is being made
     assert boot.wrong(host, NFT, TEXT) == []

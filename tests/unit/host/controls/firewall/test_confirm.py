@@ -14,7 +14,7 @@ from firewall_hosts import BOOT_FILE, CHANGE_FOLDER, NFT, PROGRAM, TRACE, WATCH_
 from proscribe.host.controls.base import Action, Changes
 from proscribe.host.controls.firewall import boot, confirm, listing, loaded_state, loading, pending
 from proscribe.host.programs import SEND
-from proscribe.host.system import ControlError, Generation, Host, Result
+from proscribe.host.system import ControlError, Host, RulesetGeneration, ToolResult
 
 TEXT = "table inet proscribe {\n}\n"
 DIGEST = hashlib.sha256(TEXT.encode()).hexdigest()
@@ -22,7 +22,7 @@ LIVE = "table inet proscribe {\n\tcounter refused_telegram {\n\t\tpackets 5 byte
 HOUR, TOKEN = 3600, "0123456789ab"
 BOTH = ["192.0.2.1 9", "192.0.2.53 53"]
 STOP = ["systemctl", "stop", f"proscribe-rollback-{TOKEN}.timer"]
-FAILED = Result(1, "", "no")
+FAILED = ToolResult(1, "", "no")
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "urandom", lambda size: bytes.fromhex(TOKEN[: 2 * size]))
     host = FirewallHost(tmp_path, "nft", "systemctl", table=LIVE)
     # what the gateways and resolvers were sent
-    host.answers |= {"is-active": Result(0, "", ""), "-I": Result(0, "\n".join(BOTH), "")}
+    host.answers |= {"is-active": ToolResult(0, "", ""), "-I": ToolResult(0, "\n".join(BOTH), "")}
     host.lay("/proc/uptime", "1000.5 900.0\n")
     host.lay(PROGRAM, boot.program_text(), 0o700)
     return host
@@ -81,16 +81,18 @@ def test_new_rules_are_armed_and_neither_loaded_nor_kept(host, settings, within)
         [*run, *timer, PROGRAM, "take-back", TOKEN],
         [*run, f"--unit=proscribe-try-{TOKEN}", PROGRAM, "try", *end],
     ]
-    assert host.text(f"{CHANGE_FOLDER}/pending-{TOKEN}") == f"{DIGEST} {1000 + within}"
-    assert host.text(f"{CHANGE_FOLDER}/previous.nft") == f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
-    assert (host.text(f"{CHANGE_FOLDER}/wanted.nft"), host.text(BOOT_FILE)) == (TEXT, None)
+    assert host.read_text(f"{CHANGE_FOLDER}/pending-{TOKEN}") == f"{DIGEST} {1000 + within}"
+    assert (
+        host.read_text(f"{CHANGE_FOLDER}/previous.nft") == f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
+    )
+    assert (host.read_text(f"{CHANGE_FOLDER}/wanted.nft"), host.read_text(BOOT_FILE)) == (TEXT, None)
     assert {path.stat().st_mode & 0o777 for path in host.path(CHANGE_FOLDER).iterdir()} == {0o600}
 
 
 def test_without_a_table_the_way_back_leads_to_none(host):
-    host.answers["list"] = Result(1, "", "No such file or directory")
+    host.answers["list"] = ToolResult(1, "", "No such file or directory")
     begin(host)
-    assert host.text(f"{CHANGE_FOLDER}/previous.nft") == "table inet proscribe\ndelete table inet proscribe\n"
+    assert host.read_text(f"{CHANGE_FOLDER}/previous.nft") == "table inet proscribe\ndelete table inet proscribe\n"
 
 
 def test_without_systemd_the_program_detaches_itself(host):
@@ -121,7 +123,7 @@ def test_second_unconfirmed_change_is_refused(host):
 
 def cut_off(host: FirewallHost) -> None:
     host.lay(f"{CHANGE_FOLDER}/loaded-{TOKEN}")
-    host.answers["-I"] = Result(0, "192.0.2.53 53", "")
+    host.answers["-I"] = ToolResult(0, "192.0.2.53 53", "")
 
 
 def fail(host: FirewallHost) -> None:
@@ -130,7 +132,7 @@ def fail(host: FirewallHost) -> None:
 
 def take_back(host: FirewallHost) -> None:
     host.lay(f"{CHANGE_FOLDER}/loaded-{TOKEN}")
-    host.rename = lambda path, name: False  # type: ignore[method-assign]
+    host.rename_file = lambda path, name: False  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_change_that_is_not_in_effect_is_not_kept(host, event, why, command):
     event(host)
     with pytest.raises(ControlError, match=why):
         confirm.keep(host, TOKEN)
-    assert host.text(BOOT_FILE) is None
+    assert host.read_text(BOOT_FILE) is None
     assert ([] if command else [TOKEN], command in [[], *host.ran]) == (boot.pending(host), True)
 
 
@@ -182,14 +184,14 @@ def test_lifting_forgets_what_was_pending(host):
     changes = loading.lift(host)
     assert str(changes.actions[0]) == "forget unconfirmed changes"
     changes.actions[0].apply()
-    assert (host.list(CHANGE_FOLDER), boot.pending(host), host.ran[-1]) == ([], [], STOP)
+    assert (host.list_directory(CHANGE_FOLDER), boot.pending(host), host.ran[-1]) == ([], [], STOP)
 
 
 def test_without_a_gateway_nobody_is_asked(host, monkeypatch):
     for name in ("gateways", "resolvers"):
         monkeypatch.setattr(confirm.management_exemptions, name, lambda host: [])
     begin(host)
-    assert host.text(pending.METHODS) == "" and commands(host, sys.executable) == []
+    assert host.read_text(pending.METHODS) == "" and commands(host, sys.executable) == []
 
 
 @pytest.mark.parametrize("fails", ["take-back", "try"])
@@ -197,25 +199,25 @@ def test_change_without_a_timer_or_trial_is_given_up(host, fails):
     host.answers[fails] = FAILED
     with pytest.raises(ControlError):
         begin(host)
-    assert (host.ran[-1], host.list(CHANGE_FOLDER), boot.pending(host)) == (STOP, [], [])
+    assert (host.ran[-1], host.list_directory(CHANGE_FOLDER), boot.pending(host)) == (STOP, [], [])
 
 
 @pytest.mark.parametrize("right", [True, False])
 def test_confirmed_change_is_stored_for_the_boot(host, monkeypatch, right):
-    host.generation = Generation(4, "here")
+    host.generation = RulesetGeneration(4, "here")
     begin(host)
     host.lay(TRACE, "2026-01-01T00:00:00Z unreached 0 0\n")
     host.lay(loaded_state.STATE, "an earlier one")
     host.ran.clear()
-    host.answers["list"] = Result(0, TEXT if right else LIVE, "")
+    host.answers["list"] = ToolResult(0, TEXT if right else LIVE, "")
     units = [word for unit in boot.units(NFT) for word in (f"write {unit.path}", f"enable {unit.name}")]
     answer = confirm.keep(host, TOKEN)
     actions = ["confirm inet proscribe", f"write {BOOT_FILE}", *units, f"restart {WATCH_UNIT}"]
     assert answer == {"changed": True, "actions": actions, "refused": [], "findings": [], "diff": []}
     assert host.ran[:2] == [[sys.executable, "-I", "-S", "-c", SEND, *BOTH], STOP]
-    assert (host.text(BOOT_FILE), loaded_state.unchanged(host, TEXT)) == (TEXT, right)
-    assert (host.list(CHANGE_FOLDER), host.stat(TRACE)) == ([], None)
-    assert host.text(loaded_state.STATE) != "an earlier one"
+    assert (host.read_text(BOOT_FILE), loaded_state.unchanged(host, TEXT)) == (TEXT, right)
+    assert (host.list_directory(CHANGE_FOLDER), host.find_entry(TRACE)) == ([], None)
+    assert host.read_text(loaded_state.STATE) != "an earlier one"
     with pytest.raises(ControlError):
         confirm.keep(host, TOKEN)
 

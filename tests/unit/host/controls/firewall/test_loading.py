@@ -10,7 +10,7 @@ from proscribe.host.controls import firewall
 from proscribe.host.controls.firewall import boot, loaded_state
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
-from proscribe.host.system import Host, Result
+from proscribe.host.system import Host, ToolResult
 from recording import compare
 
 LOAD, WATCH = boot.units(NFT)
@@ -62,7 +62,7 @@ def test_host_without_files_gets_all_of_them(host):
 def test_host_with_all_files_is_left_alone(host):
     host.lay_whole(TEXT)
     assert enforced(host) == ([], [], False, (), None, None, ())
-    host.answers["is-active"] = Result(3, "", "")
+    host.answers["is-active"] = ToolResult(3, "", "")
     assert names(enforced(host)) == [f"start {LOAD.name}", f"start {WATCH.name}"]
     host.path("/run/systemd/system").rmdir()
     assert enforced(host).actions == []
@@ -74,13 +74,13 @@ def test_changed_files_are_restored_and_the_watcher_restarted(host):
     host.lay(BESIDE, "[Service]\n")
     host.lay(LOAD.path, "other")
     compare(RECORDED / "steps_corrected.txt", carried_out(host, enforced(host)))
-    assert (host.stat(BESIDE), enforced(host).actions) == (None, [])
-    host.delete(WATCH.enabled)
+    assert (host.find_entry(BESIDE), enforced(host).actions) == (None, [])
+    host.delete_file(WATCH.enabled)
     assert names(enforced(host)) == [f"enable {WATCH.name}"]
 
 
 def test_addresses_that_stay_reachable_are_refused_with_reasons(host):
-    host.answers["getent"] = Result(0, "203.0.113.80 STREAM x\n203.0.113.80 DGRAM\n\n192.0.2.80 STREAM\n", "")
+    host.answers["getent"] = ToolResult(0, "203.0.113.80 STREAM x\n203.0.113.80 DGRAM\n\n192.0.2.80 STREAM\n", "")
     host.lay("/etc/resolv.conf", "nameserver 203.0.113.53\n")
     host.lay("/etc/apt/sources.list", "deb http://deb.example.org/ x main\n")
     host.lay("/proc/self/environ", "SSH_CONNECTION=203.0.113.5 50000 192.0.2.2 2222\0")
@@ -103,7 +103,7 @@ def test_lifting_takes_all_of_it_away(host):
     host.lay(TRACE, "x")
     compare(RECORDED / "steps_lifted.txt", carried_out(host, firewall.lift(host, {"controls": {}})))
     ours = (BOOT_FILE, PROGRAM, TRACE, loaded_state.STATE, BESIDE, LOAD.path, LOAD.enabled, WATCH.path)
-    assert [path for path in ours if host.stat(path)] == []
+    assert [path for path in ours if host.find_entry(path)] == []
 
 
 def test_empty_program_folder_is_deleted(host):

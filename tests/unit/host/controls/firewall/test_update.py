@@ -10,7 +10,7 @@ from proscribe.host.controls.firewall.listing import MANY, Observed, Part, Parts
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.programs import LOAD_AND_LIST
-from proscribe.host.system import ControlError, Generation, Result, Unseen
+from proscribe.host.system import ControlError, ObservationError, RulesetGeneration, ToolResult
 from proscribe.model.finding import COMPLIANT, Finding
 
 ONE, TWO = "203.0.113.1", "203.0.113.2"
@@ -41,31 +41,31 @@ ALONE = ["unshare", "-n", sys.executable, "-I", "-S", "-c", LOAD_AND_LIST, "nft"
 @pytest.fixture
 def host(tmp_path):
     host = FirewallHost(tmp_path, table=TEXT)
-    host.generation = Generation(7, "boot net:[1]")
+    host.generation = RulesetGeneration(7, "boot net:[1]")
     return host
 
 
 @pytest.mark.parametrize(
     ("err", "error", "said"),
     [
-        ("Error: Operation not permitted", Unseen, "only be listed by root with CAP_NET_ADMIN"),
+        ("Error: Operation not permitted", ObservationError, "only be listed by root with CAP_NET_ADMIN"),
         ("x" * 400 + "\n  dumped", ControlError, f"^nft cannot list the table inet proscribe: {'x' * 293} dumped$"),
     ],
 )
 def test_failed_listing_is_unseen_or_an_error(host, err, error, said):
-    host.answers["list"] = Result(1, "", err)
+    host.answers["list"] = ToolResult(1, "", err)
     with pytest.raises(error, match=said):
         listing.listed(host, "nft")
 
 
 def test_another_spelling_is_compared_as_this_host_lists_it(host):
     other = TEXT.replace("jump restricted", "goto restricted")
-    host.answers |= {"list": Result(0, other, ""), "unshare": Result(0, other, "")}
+    host.answers |= {"list": ToolResult(0, other, ""), "unshare": ToolResult(0, other, "")}
     assert observe_table(host, "nft", TEXT).right and (host.ran, host.inputs[-1]) == ([LIST, ALONE], TEXT)
-    host.answers["unshare"] = Result(1, "", "Error: syntax\n  error")
+    host.answers["unshare"] = ToolResult(1, "", "Error: syntax\n  error")
     with pytest.raises(ControlError, match="^nft does not take the ruleset: Error: syntax error$"):
         observe_table(host, "nft", TEXT)
-    host.answers["unshare"] = Result(1, "", "unshare: unshare failed")
+    host.answers["unshare"] = ToolResult(1, "", "unshare: unshare failed")
     seen = observe_table(host, "nft", TEXT)
     assert (seen.wrong, seen.unseen, seen.right) == ({"ruleset": []}, listing.NO_NAMESPACE, False)
 
@@ -74,14 +74,14 @@ def test_superfluous_and_missing_tables_are_reported(host):
     gone = Finding("table", "proscribe", manager="nftables", path="inet proscribe", detail="not loaded")
     extra = gone._replace(detail="loaded, though nothing is to be refused")
     assert observe_table(host, "nft", "").wrong == {"ruleset": [extra]}
-    host.answers["list"] = Result(0, "", "")
+    host.answers["list"] = ToolResult(0, "", "")
     rules = ("dns-over-tls", "ruleset", "telegram")
     assert observe_table(host, "nft", TEXT).wrong == dict.fromkeys(rules, [gone])
     assert observe_table(host, "nft", "").wrong == {}
 
 
 def test_unchanged_table_is_read_by_its_counters(host):
-    host.answers["counters"] = Result(0, "counter refused_telegram { packets 2 bytes 120 }", "")
+    host.answers["counters"] = ToolResult(0, "counter refused_telegram { packets 2 bytes 120 }", "")
     counters = ["nft", "list", "counters", "table", "inet", "proscribe"]
     assert observe_table(host, "nft", TEXT, TEXT)[:3] == (listing.take_apart(TEXT), {}, "")
     assert host.ran == [LIST]
@@ -96,15 +96,15 @@ def test_unchanged_table_is_read_by_its_counters(host):
         "1 missing: ::203.0.113.8",
         "1 missing: 0:cb00:7108::",
     ]
-    host.answers["counters"] = Result(0, "", "")
+    host.answers["counters"] = ToolResult(0, "", "")
     host.ran.clear()
     assert observe_table(host, "nft", TEXT, TEXT).right and host.ran == [counters, LIST]
-    host.refuses = lambda *where: False  # type: ignore[method-assign]
+    host.is_destination_refused = lambda *where: False  # type: ignore[method-assign]
     seen = observe_table(host, "nft", TEXT, TEXT)
     assert seen.wrong == {"ruleset": [listing.NO_EFFECT]} and not seen.right
     effect = "192.0.0.8, which it refuses last, is not refused"
     assert Finding("effect", "proscribe", "nftables", path="inet proscribe", detail=effect) == listing.NO_EFFECT
-    host.answers["list"] = Result(0, "", "")
+    host.answers["list"] = ToolResult(0, "", "")
     assert observe_table(host, "nft", "").right  # no witness is to be refused
 
 
@@ -139,7 +139,7 @@ def test_single_address_is_exchanged_in_place(before, after, commands):
     assert update.transaction(take_apart(text_of(*before)), {}, text_of(*after)) == "".join(expected)
 
 
-def load(host: FirewallHost, generation: Generation) -> None:
+def load(host: FirewallHost, generation: RulesetGeneration) -> None:
     update.load(host, "nft", Observed(take_apart(text_of(ONE)), {}, generation=generation), text_of(ONE, TWO))
 
 
@@ -148,7 +148,7 @@ def test_the_one_change_that_was_ours_is_known(host):
     load(host, host.generation)
     assert loaded_state.unchanged(host, text_of(ONE, TWO)) and not loaded_state.unchanged(host, text_of(ONE))
     assert not loaded_state.alone(host, text_of(ONE, TWO))  # the other tables were not observed
-    host.generation = host.generation.next()
+    host.generation = host.generation.make_next()
     assert not loaded_state.unchanged(host, text_of(ONE, TWO))
 
 
@@ -156,11 +156,11 @@ def test_concurrent_change_of_tables_replaces_the_whole_table(host):
     host.generations_per_load = 2  # one of them is somebody else's
     loaded_state.remember(host, text_of(ONE), host.generation)
     load(host, host.generation._replace(number=6))
-    assert host.inputs == [text_of(ONE, TWO)] and host.text(loaded_state.STATE) is None
+    assert host.inputs == [text_of(ONE, TWO)] and host.read_text(loaded_state.STATE) is None
 
 
 def test_a_table_that_the_kernel_does_not_take_is_an_error(host):
-    host.answers["-f"] = Result(1, "", "no")
+    host.answers["-f"] = ToolResult(1, "", "no")
     with pytest.raises(ControlError, match="ended with 1: no"):
         load(host, host.generation)
 
@@ -170,7 +170,7 @@ def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(tmp_pat
     section = make_section({"telegram": [ONE]})
     text = render(section, exemptions.collect(host, section, ""))
     host.lay("/usr/sbin/nft", mode=0o755)
-    host.answers["list"] = Result(0, text, "")
+    host.answers["list"] = ToolResult(0, text, "")
     host.lay(BOOT_FILE, text)
     before = sorted(tmp_path.rglob("*"))
     verdicts = {verdict.rule: verdict.state for verdict in firewall.observe(host, {"controls": {"firewall": section}})}

@@ -169,7 +169,9 @@ SECEDIT, LACKS, FOREIGN = TEMPLATE.rpartition("/")[0], "SYSVOL lacks it", "it is
             f"gpo {GUID}: gPCMachineExtensionNames is not ours: '{EXTENSIONS}'",
         ),
         (
-            lambda c: c.must(["samba-tool", "ntacl", "set", "O:WDG:DAD:P(A;;FA;;;WD)", f"{FOLDER}/{TEMPLATE}"]),
+            lambda c: c.read_command_output(
+                ["samba-tool", "ntacl", "set", "O:WDG:DAD:P(A;;FA;;;WD)", f"{FOLDER}/{TEMPLATE}"]
+            ),
             f"permissions {TEMPLATE}: WD has 0x1f01ff",
         ),
     ],

@@ -160,7 +160,9 @@ TAMPERED: list[tuple[Callable[[Controller], object], str]] = [
     (said(nTSecurityDescriptor=DIRECTORY.replace("(A;CI;LCRPLORC;;;AU)", "")), f"{PERMISSIONS} AU lacks 0x20094"),
     (said(nTSecurityDescriptor="O:DAG:DAD:(" + ";" * 100_000), f"{PERMISSIONS} it cannot be read"),
     (
-        lambda c: c.must(["samba-tool", "ntacl", "set", "O:WDG:DAD:P(A;;FA;;;WD)", f"{FOLDER}/{POLICY}"]),
+        lambda c: c.read_command_output(
+            ["samba-tool", "ntacl", "set", "O:WDG:DAD:P(A;;FA;;;WD)", f"{FOLDER}/{POLICY}"]
+        ),
         f"permissions {POLICY}: WD has 0x1f01ff",
     ),
     (laid(SCRIPT, b"evil"), f"file {SCRIPT}: {FOREIGN}"),
@@ -392,7 +394,7 @@ def test_foreign_files_are_set_aside_under_new_names(controller):
     for number in (2, 3):
         (folder / "x").write_text(str(number))
         assert steps(changes.enforce(controller, planned()))[0][0] == f"set aside {FOLDER}/x as {aside}/x.{number}"
-    assert [controller.text(f"{aside}/x{end}") for end in ("", ".2", ".3")] == ["1", "2", "3"]
+    assert [controller.read_text(f"{aside}/x{end}") for end in ("", ".2", ".3")] == ["1", "2", "3"]
     assert controller.path(f"{aside}/x").stat().st_mode & 0o777 == 0o600
     assert ASIDE in changes.lift(controller, planned()).notes[0]
 
@@ -405,4 +407,4 @@ def test_changed_object_gets_the_next_version(controller, directory, files, give
     Path(controller.root, POL[1:]).write_bytes(b"")
     steps(changes.enforce(controller, planned()))
     assert controller.objects[OBJECT]["versionNumber"] == [str(given)]
-    assert controller.read(f"{FOLDER}/{INI}") == ini(given)
+    assert controller.read_file(f"{FOLDER}/{INI}") == ini(given)

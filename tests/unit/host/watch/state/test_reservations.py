@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from proscribe.host import run, watch_commands
 from proscribe.host.watch import installed, installing
-from proscribe.host.watch.observation import Operations, observed
+from proscribe.host.watch.observation import HostOperations, observe_host
 from proscribe.host.watch.state import clock, files, journal, reservations
 from watch_host import AT, ROOT, Made, given, plan
 
 pytestmark = ROOT
 
 OLD, NEW = plan(number=1), plan(number=2)
-CONTROLLER: Any = {"release": installed.release_of(b" -ISXutf8\n# x\n", b"code"), "now": AT}
+CONTROLLER: Any = {"release": installed.make_release_name(b" -ISXutf8\n# x\n", b"code"), "now": AT}
 
 
 class Fleet:
@@ -48,7 +48,7 @@ class Fleet:
         return answer
 
     def _correct(self, host: Made, plan_: Mapping[str, Any], name: str, begin: Callable[[], None], **_: Any) -> Any:
-        with host.exclusive():
+        with host.lock_host():
             begin()
             if name not in self.broken:
                 self.state[name] = plan_["number"]
@@ -56,18 +56,20 @@ class Fleet:
         return {}
 
     def watch(self) -> dict[str, Any]:
-        known = files.settings(self.host)
+        known = files.read_settings(self.host)
         assert known
         try:
-            observed(self.host, known, Operations(self._observe, self._correct), lambda _: None, lambda *_: None)
-        except reservations.Superseded:
+            observe_host(
+                self.host, known, HostOperations(self._observe, self._correct), lambda _: None, lambda *_: None
+            )
+        except reservations.SupersededError:
             return {}
-        return dict(json.loads(self.host.text(files.RECORD) or "{}"))
+        return dict(json.loads(self.host.read_text(files.RECORD_PATH) or "{}"))
 
     def change(self, name: str, plan_: Mapping[str, Any] = NEW, lift: bool = False) -> None:
-        self.host.by = "run 1 of ann on ctl1"
-        with self.host.exclusive():
-            reservations.reserve_control(self.host, name, reservations.LIFTED if lift else plan_["digest"])
+        self.host.changed_by = "run 1 of ann on ctl1"
+        with self.host.lock_host():
+            reservations.reserve_control(self.host, name, reservations.LIFTED_DIGEST if lift else plan_["digest"])
             self.state[name] = 0 if lift else plan_["number"]
 
     def deliver(self, plan_: dict[str, Any] = NEW) -> None:
@@ -77,7 +79,7 @@ class Fleet:
         reservations.note_observation(self.host, controls, *self.seen(plan_), is_last=True)
 
     def incidents(self) -> list[str]:
-        return [rule for line in journal.read(self.host)[0] for rule in line.get("rules", ())]
+        return [rule for line in journal.read_journal(self.host)[0] for rule in line.get("rules", ())]
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ def test_watch_within_a_run_leaves_changed_controls(fleet):
     fleet.deliver()
     fleet.end()
     assert fleet.watch()["state"] == "compliant" and fleet.incidents() == [] and fleet.by_watch == []
-    assert fleet.host.stat(files.RESERVATIONS) is None
+    assert fleet.host.find_entry(files.RESERVATIONS_PATH) is None
 
 
 def test_run_that_comes_before_a_correction_is_not_undone(fleet, monkeypatch):
@@ -113,15 +115,15 @@ def test_run_that_comes_before_a_correction_is_not_undone(fleet, monkeypatch):
 @pytest.mark.parametrize(("lift", "verb"), [(False, "has changed browser by another"), (True, "has lifted browser")])
 def test_reserved_control_is_a_finding_until_a_run_brings_a_plan(made, lift, verb):
     def findings(plan_, controller):
-        verdicts = {verdict.rule: verdict for verdict in installed.observe(made, plan_, controller)}
+        verdicts = {verdict.rule: verdict for verdict in installed.observe_watch(made, plan_, controller)}
         assert verdicts["watch/watcher"].drifted == bool(verdicts["watch/watcher"].findings)
         return [str(finding.detail) for finding in verdicts["watch/watcher"].findings]
 
     section = {"mode": "enforce", "services": {}, "settings": {}}
     old, new = (plan(number=number, controls={"browser": section}) for number in (1, 2))
     installing.change(made, old, given(old))
-    made.by = "run 1 of ann on ctl1"
-    reservations.reserve_control(made, "browser", reservations.LIFTED if lift else new["digest"])
+    made.changed_by = "run 1 of ann on ctl1"
+    reservations.reserve_control(made, "browser", reservations.LIFTED_DIGEST if lift else new["digest"])
     if not lift:
         assert findings(new, CONTROLLER) == [], "the run goes on"
         record = {"plan": new["digest"], "rules": []}
@@ -153,7 +155,7 @@ def test_killed_run_reserves_a_control_for_two_hours(fleet, monkeypatch):
         fleet.watch()
         assert fleet.state["browser"] == number
     assert fleet.incidents() == [], "what the run had changed is no drift"
-    assert fleet.host.stat(files.RESERVATIONS) is None
+    assert fleet.host.find_entry(files.RESERVATIONS_PATH) is None
     fleet.state["browser"] = 7
     fleet.watch()
     assert fleet.incidents() == ["browser/wechat"] * 2
@@ -180,7 +182,9 @@ def test_end_of_a_run_leaves_the_reservation_of_another_run(fleet):
 )
 def test_file_of_reservations_that_is_broken_or_that_a_user_can_write_does_not_count(fleet, text, mode):
     fleet.change("browser")
-    fleet.host.write(files.RESERVATIONS, fleet.host.text(files.RESERVATIONS) if text is None else text, mode)
+    fleet.host.write_file(
+        files.RESERVATIONS_PATH, fleet.host.read_text(files.RESERVATIONS_PATH) if text is None else text, mode
+    )
     fleet.state["browser"] = 7
     fleet.watch()
     assert fleet.state["browser"] == 1
@@ -188,12 +192,12 @@ def test_file_of_reservations_that_is_broken_or_that_a_user_can_write_does_not_c
 
 def test_damaged_file_that_a_run_is_replacing_is_no_incident(fleet, monkeypatch):
     monkeypatch.setattr(watch_commands, "Host", lambda: fleet.host)
-    fleet.host.delete(files.plan_file(OLD["digest"]))
+    fleet.host.delete_file(files.make_plan_path(OLD["digest"]))
     reservations.reserve_control(fleet.host, "watch", NEW["digest"])
-    assert watch_commands.main(["observe"], "root", "", lambda: None) == 0 and journal.read(fleet.host)[0] == []
-    reservations.note_plan(fleet.host, [NEW["digest"]])
+    assert watch_commands.main(["observe"], "root", "", lambda: None) == 0 and journal.read_journal(fleet.host)[0] == []
+    reservations.note_received_plans(fleet.host, [NEW["digest"]])
     assert watch_commands.main(["observe"], "root", "", lambda: None) == 1
-    assert [line["event"] for line in journal.read(fleet.host)[0]] == ["damaged"]
+    assert [line["event"] for line in journal.read_journal(fleet.host)[0]] == ["damaged"]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +217,7 @@ def test_observation_that_a_run_comes_into_changes_and_reports_nothing(fleet, st
     fleet.watch()
     after = dict(fleet.state)
     assert fleet.by_watch == [] and fleet.incidents() == []
-    if fleet.host.stat(files.SETTINGS):
+    if fleet.host.find_entry(files.SETTINGS_PATH):
         fleet.watch()
         assert fleet.state["browser"] == after["browser"]
 

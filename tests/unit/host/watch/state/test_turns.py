@@ -1,7 +1,7 @@
 """Long lists are cut in turns: many items of one user push out none of another."""
 
 import pytest
-from proscribe.host.watch.state.turns import in_turns
+from proscribe.host.watch.state.turns import select_in_turns
 
 
 @pytest.mark.parametrize(
@@ -16,9 +16,9 @@ from proscribe.host.watch.state.turns import in_turns
     ],
 )
 def test_newest_items_of_each_stay_in_order(items, most, left):
-    assert in_turns(items.split(), lambda item: item[0], most, lambda _: 1) == left.split()
+    assert select_in_turns(items.split(), lambda item: item[0], most, lambda _: 1) == left.split()
 
 
 def test_large_item_ends_the_list():
-    assert in_turns([1, 5, 2], lambda item: item, 4, lambda item: item) == [1]
-    assert in_turns([5, 1, 2], lambda _: "one", 4, lambda item: item) == [1, 2]
+    assert select_in_turns([1, 5, 2], lambda item: item, 4, lambda item: item) == [1]
+    assert select_in_turns([5, 1, 2], lambda _: "one", 4, lambda item: item) == [1, 2]

@@ -66,7 +66,7 @@ class BlockFile(NamedTuple):
         return has_one(host, self.needs)
 
     def wrong(self, host: Host, called_for: bool) -> str:
-        if host.stat(self.path) is None:
+        if host.find_entry(self.path) is None:
             return MISSING if called_for else ""
         if not called_for:
             return LEFT_OVER
@@ -77,7 +77,7 @@ class BlockFile(NamedTuple):
         return "" if text_of(host, self.path) == self.content else DIFFERS
 
     def in_place(self, host: Host) -> bool:
-        return host.traces(self.path)
+        return host.has_traces(self.path)
 
     def text(self, host: Host) -> str:
         return printable(text_of(host, self.path))
@@ -90,11 +90,11 @@ class BlockFile(NamedTuple):
 
     def enforce(self, host: Host) -> None:
         if self.trial:
-            host.must(self.trial, environment=dict(self.environment), timeout=30)
-        host.write(self.path, self.content, self.mode)
+            host.read_command_output(self.trial, environment=dict(self.environment), timeout=30)
+        host.write_file(self.path, self.content, self.mode)
 
     def lift(self, host: Host) -> None:
-        host.delete(self.path)
+        host.delete_file(self.path)
 
 
 class SharedFile(NamedTuple):
@@ -114,8 +114,8 @@ class SharedFile(NamedTuple):
     def wrong(self, host: Host, called_for: bool) -> str:
         if not called_for:
             return LEFT_OVER if self.in_place(host) else ""
-        path = host.target(self.path)
-        if problem := unsafe(host, path) if host.stat(path) else "":
+        path = host.resolve_link(self.path)
+        if problem := unsafe(host, path) if host.find_entry(path) else "":
             return problem
         now = text_of(host, path)
         if now == self.merge(now):
@@ -123,28 +123,28 @@ class SharedFile(NamedTuple):
         return MISSING if now == self.strip(now) else DIFFERS
 
     def in_place(self, host: Host) -> bool:
-        now = text_of(host, host.target(self.path))
+        now = text_of(host, host.resolve_link(self.path))
         return self.strip(now) != now
 
     def text(self, host: Host) -> str:
-        return printable(text_of(host, host.target(self.path)))
+        return printable(text_of(host, host.resolve_link(self.path)))
 
     def desired(self, host: Host) -> str:
-        return printable(self.merge(text_of(host, host.target(self.path))))
+        return printable(self.merge(text_of(host, host.resolve_link(self.path))))
 
     def left(self, host: Host) -> str:
-        return printable(self.strip(text_of(host, host.target(self.path))))
+        return printable(self.strip(text_of(host, host.resolve_link(self.path))))
 
     def enforce(self, host: Host) -> None:
-        path = host.target(self.path)
+        path = host.resolve_link(self.path)
         _rewrite(host, path, self.merge(text_of(host, path)))
 
     def lift(self, host: Host) -> None:
-        path = host.target(self.path)
+        path = host.resolve_link(self.path)
         if rest := self.strip(text_of(host, path)):
             _rewrite(host, path, rest)
         else:
-            host.delete(path)
+            host.delete_file(path)
 
 
 class WithoutText:
@@ -179,7 +179,7 @@ class OwnDirectory(WithoutText):
         return others_change(host, self.path) if called_for else ""
 
     def enforce(self, host: Host) -> None:
-        host.take_over(self.path)
+        host.take_ownership(self.path)
 
 
 class Trial(WithoutText):
@@ -205,18 +205,18 @@ class Trial(WithoutText):
 
 def others_change(host: Host, path: str) -> str:
     """Why others than root can change what is in a directory; "" if they cannot, or there is none."""
-    seen = host.stat(path)
-    by = host.others(path, seen) if seen else ""
+    seen = host.find_entry(path)
+    by = host.describe_write_access(path, seen) if seen else ""
     return f"it can be changed by others ({by})" if by else ""
 
 
 def has_one(host: Host, paths: tuple[str, ...]) -> bool:
-    return not paths or any(host.stat(path) for path in paths)
+    return not paths or any(host.find_entry(path) for path in paths)
 
 
 def unsafe(host: Host, path: str) -> str:
     """Why the entry at a path is no file that root alone can change; "" if it is one."""
-    seen, root = host.stat(path), host.stat("/")
+    seen, root = host.find_entry(path), host.find_entry("/")
     if seen is None or not stat.S_ISREG(seen.st_mode):
         return "not a regular file"
     if root is None or seen.st_uid != root.st_uid:
@@ -226,14 +226,14 @@ def unsafe(host: Host, path: str) -> str:
 
 def mode_of(host: Host, path: str) -> int:
     """The permissions of the entry at a path; those of a new file if there is none."""
-    seen = host.stat(path)
+    seen = host.find_entry(path)
     return stat.S_IMODE(seen.st_mode) if seen else 0o644
 
 
 def text_of(host: Host, path: str) -> str:
     """The content of a file, bytes that are no text preserved; "" if it is missing or no file. Raises Unseen."""
     try:
-        return (host.read(path) or b"").decode("utf-8", "surrogateescape")
+        return (host.read_file(path) or b"").decode("utf-8", "surrogateescape")
     except ControlError:
         return ""
 
@@ -244,6 +244,6 @@ def printable(text: str) -> str:
 
 
 def _rewrite(host: Host, path: str, text: str) -> None:
-    if (problem := unsafe(host, path)) and host.stat(path):
+    if (problem := unsafe(host, path)) and host.find_entry(path):
         raise ControlError(f"{path} is left alone: {problem}")
-    host.write(path, text.encode("utf-8", "surrogateescape"), mode_of(host, path))
+    host.write_file(path, text.encode("utf-8", "surrogateescape"), mode_of(host, path))

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Iterable, Sequence
 
 from .....base.json_text import format_json
-from ....system import WRITTEN_BY, Host, Unseen
+from ....system import WRITTEN_BY, Host, ObservationError
 from .contact import printable
 from .parts import BlockFile, Trial
 
@@ -58,15 +58,15 @@ def first(path: str) -> Trial:
 
 def _others(path: str, host: Host) -> str:
     own = path.rpartition("/")[2]
-    named = [(folder, name) for folder in ALL for name in host.list(folder) if name.endswith(".rules")]
+    named = [(folder, name) for folder in ALL for name in host.list_directory(folder) if name.endswith(".rules")]
     for folder, name in named:
         ours = folder == DIRECTORY and name.startswith("00-proscribe-")  # their own checks say what they are
         if name < own and not ours:
-            raise Unseen(
+            raise ObservationError(
                 f"polkit asks {folder}/{name} before {own}, and may permit to users what that refuses: name it 01-..."
             )
         if folder != DIRECTORY and (
-            place := host.changeable(f"{folder}/{name}")
+            place := host.find_changeable_part(f"{folder}/{name}")
         ):  # that one may be polkit's own user's
-            raise Unseen(f"users can change {place}, and polkit runs the rules of {folder}/{name}")
+            raise ObservationError(f"users can change {place}, and polkit runs the rules of {folder}/{name}")
     return ""

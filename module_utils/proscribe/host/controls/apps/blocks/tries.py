@@ -58,7 +58,7 @@ class Tries:
         return found
 
     def _stamp(self, path: str) -> tuple[int, ...] | None:
-        seen = self.host.stat(path)
+        seen = self.host.find_entry(path)
         if seen is None:
             return None
         options = 0
@@ -71,8 +71,8 @@ class Tries:
         """Save what is known now. Raises ControlError."""
         if self.known:
             replace(self.host, TRIED, dumped({"version": VERSION, "tried": self.known}))
-        elif self.host.stat(TRIED):
-            self.host.delete(TRIED)
+        elif self.host.find_entry(TRIED):
+            self.host.delete_file(TRIED)
 
 
 @contextlib.contextmanager
@@ -98,7 +98,7 @@ def _earlier(host: Host) -> Mapping[str, Stamps]:
 
 def with_targets(host: Host, paths: Iterable[str]) -> Iterator[str]:
     """Some paths, and where the links at them lead, each step of the way."""
-    return (step for path in paths for step in host.links(path))
+    return (step for path in paths for step in host.follow_links(path))
 
 
 def tools(host: Host, names: Iterable[str]) -> Iterator[str]:
@@ -106,8 +106,8 @@ def tools(host: Host, names: Iterable[str]) -> Iterator[str]:
     yield from COMMON
     for name in names:
         for folder in PROGRAMS:
-            yield from host.links(f"{folder}/{name}")
-            if host.stat(f"{folder}/{name}"):
+            yield from host.follow_links(f"{folder}/{name}")
+            if host.find_entry(f"{folder}/{name}"):
                 break
 
 
@@ -115,4 +115,4 @@ def with_entries(host: Host, folders: Iterable[str]) -> Iterator[str]:
     """Some directories, and what is in them."""
     for folder in folders:
         yield folder
-        yield from with_targets(host, (f"{folder}/{name}" for name in host.list(folder)))
+        yield from with_targets(host, (f"{folder}/{name}" for name in host.list_directory(folder)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Iterable, Iterator
 
 from .....base.patterns import MULTILINE, compile_pattern
 from .....model.finding import Finding, RuleVerdict, judge_rule
-from ....system import WRITTEN_BY, ControlError, Host, Unseen
+from ....system import WRITTEN_BY, ControlError, Host, ObservationError
 from ..desired import Desired
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def observe(host: Host, plan: Plan, desired: Desired) -> list[RuleVerdict]:
         return []
     try:
         found, correctable = _wrong(host, section, desired)
-    except Unseen as unseen:
+    except ObservationError as unseen:
         return [judge_rule(RULE, {"mode": section["mode"]}, [], str(unseen))]
     if not found and not requested(section):
         return []
@@ -54,7 +54,7 @@ def requested(section: PlanSection) -> bool:
 
 def _wrong(host: Host, section: PlanSection, desired: Desired) -> tuple[list[tuple[str, str]], bool]:
     """What is wrong, by path, and whether enforcing would correct any of it."""
-    present = host.stat(FOLDER) is not None and host.tool("fagenrules") is not None
+    present = host.find_entry(FOLDER) is not None and host.find_tool("fagenrules") is not None
     if requested(section) and not present:
         return [(FOLDER, "fapolicyd is not installed on this host")], False
     differing = [
@@ -65,11 +65,11 @@ def _wrong(host: Host, section: PlanSection, desired: Desired) -> tuple[list[tup
     if not requested(section):
         return differing, True
     others = []
-    if host.stat(OLD):
+    if host.find_entry(OLD):
         others.append((OLD, "an old rules file is beside rules.d, so fagenrules does nothing"))
     if not runs(host):
         others.append((RULES, "fapolicyd does not run, so that nothing is denied"))
-    elif _PERMISSIVE.search(host.text("/etc/fapolicyd/fapolicyd.conf") or ""):
+    elif _PERMISSIVE.search(host.read_text("/etc/fapolicyd/fapolicyd.conf") or ""):
         others.append(("/etc/fapolicyd/fapolicyd.conf", "fapolicyd only watches (permissive = 1)"))
     elif not differing and not in_force(host):
         differing = [(COMPILED, "was compiled without these rules")]
@@ -80,7 +80,7 @@ def _wrong(host: Host, section: PlanSection, desired: Desired) -> tuple[list[tup
 
 def runs(host: Host) -> bool:
     """Whether there is a fapolicyd that decides what may start."""
-    return any(process.exe.endswith("/fapolicyd") for process in host.processes()[0])
+    return any(process.exe.endswith("/fapolicyd") for process in host.list_processes()[0])
 
 
 def files(host: Host, section: PlanSection, desired: Desired) -> list[tuple[str, str]]:
@@ -88,7 +88,9 @@ def files(host: Host, section: PlanSection, desired: Desired) -> list[tuple[str,
     lines = list(rules(host, desired)) if requested(section) else []
     lines = lines if any(not line.startswith("#") for line in lines) else []
     foreign = [
-        name for name in host.list(FOLDER) if name.endswith(".rules") and f"{FOLDER}/{name}" not in (RULES, REST)
+        name
+        for name in host.list_directory(FOLDER)
+        if name.endswith(".rules") and f"{FOLDER}/{name}" not in (RULES, REST)
     ]
     head = f"# {WRITTEN_BY}\n"
     return [
@@ -101,7 +103,7 @@ def rules(host: Host, desired: Desired) -> Iterator[str]:
     """The rules: what waivers let through, then what is denied. A path may be a program's or a folder's; it is both."""
     from .. import protected  # only a host that needs rules pays for it
 
-    homes = sorted(user.home for user in host.users())
+    homes = sorted(user.home for user in host.list_users())
     allowed: dict[str, None] = {}
     denied: list[str] = []
     for place in sorted(desired.paths):
@@ -135,7 +137,7 @@ def _denied_to(host: Host, desired: Desired, services: list[str]) -> list[str]:
 
 def _numbered(host: Host, names: Iterable[str]) -> list[str]:
     """Some users, as subjects of rules."""
-    numbers = {number for name in names if (number := host.user_id(name)) is not None}
+    numbers = {number for name in names if (number := host.find_user_id(name)) is not None}
     return [f"uid={number}" for number in sorted(numbers)]
 
 
@@ -153,9 +155,9 @@ def _objects(path: str) -> tuple[str, str]:
 def differs(host: Host, path: str, text: str) -> str:
     """What is wrong with one of our files, in a few words; "" if nothing is."""
     if not text:
-        return "left over: there is nothing to deny any more" if host.traces(path) else ""
+        return "left over: there is nothing to deny any more" if host.has_traces(path) else ""
     try:
-        now = host.text(path)
+        now = host.read_text(path)
     except ControlError as error:
         return str(error)
     return "missing" if now is None else "" if now == text else "does not say what this plan calls for"
@@ -163,8 +165,8 @@ def differs(host: Host, path: str, text: str) -> str:
 
 def _lets_all_pass(host: Host) -> str:
     """The rule before all of ours that lets everybody start everything; "" for none. The first one that fits counts."""
-    ours = {line for line in (host.text(RULES) or "").splitlines() if line and not line.startswith("#")}
-    for line in (host.text(COMPILED) or "").splitlines():
+    ours = {line for line in (host.read_text(RULES) or "").splitlines() if line and not line.startswith("#")}
+    for line in (host.read_text(COMPILED) or "").splitlines():
         words = line.split()
         if line in ours:
             break
@@ -175,6 +177,6 @@ def _lets_all_pass(host: Host) -> str:
 
 def in_force(host: Host) -> bool:
     """Whether the rules that fapolicyd reads have all of ours, as fagenrules would put them there."""
-    compiled = set((host.text(COMPILED) or "").splitlines())
-    ours = (host.text(RULES) or "").splitlines()
+    compiled = set((host.read_text(COMPILED) or "").splitlines())
+    ours = (host.read_text(RULES) or "").splitlines()
     return all(line in compiled for line in ours if line and not line.startswith("#"))

@@ -33,26 +33,26 @@ PROBES = (
 
 def enforce(host: Host, section: PlanSection, desired: Desired) -> list[Action]:
     """One action for all files, since they are put in force, and taken back, together."""
-    if requested(section) and not host.tool("fagenrules"):
+    if requested(section) and not host.find_tool("fagenrules"):
         return []
     said = [(path, text) for path, text in files(host, section, desired)]
     if not any(differs(host, path, text) for path, text in said) and (not requested(section) or in_force(host)):
         return []
-    before = "".join(host.text(path) or "" for path, _ in said)
+    before = "".join(host.read_text(path) or "" for path, _ in said)
     return [Action("load", "fapolicyd rules", partial(_load, host, said), before, "".join(text for _, text in said))]
 
 
 def lift(host: Host) -> list[Action]:
     """Take our files away, and have fapolicyd read what is left."""
-    if not any(host.traces(path) for path in (RULES, REST)):
+    if not any(host.has_traces(path) for path in (RULES, REST)):
         return []
-    before = "".join(host.text(path) or "" for path in (RULES, REST))
+    before = "".join(host.read_text(path) or "" for path in (RULES, REST))
     return [Action("delete", RULES, partial(_load, host, [(RULES, ""), (REST, "")]), before)]
 
 
 def _load(host: Host, desired: Sequence[tuple[str, str]]) -> None:
-    before = [(path, host.text(path) or "") for path, _ in desired]
-    started = [probe for probe in PROBES if host.tool(probe[0]) and _starts(host, probe)]
+    before = [(path, host.read_text(path) or "") for path, _ in desired]
+    started = [probe for probe in PROBES if host.find_tool(probe[0]) and _starts(host, probe)]
     daemon = runs(host)
     _check(host, "".join(text for _, text in desired))
     try:
@@ -72,35 +72,35 @@ def _check(host: Host, text: str) -> None:
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     if odd := [line for line in lines if not RULE.fullmatch(line)]:
         raise ControlError(f"not loaded, since this is no rule of ours: {odd[0]!a}")
-    offered = host.run(["fapolicyd-cli", "--help"]) if lines and host.tool("fapolicyd-cli") else None
+    offered = host.run_command(["fapolicyd-cli", "--help"]) if lines and host.find_tool("fapolicyd-cli") else None
     if offered and "--check-rules" in offered.out + offered.err:
         try:
-            host.write(STAGED, text, 0o600)
-            host.must(["fapolicyd-cli", "--check-rules", STAGED])
+            host.write_file(STAGED, text, 0o600)
+            host.read_command_output(["fapolicyd-cli", "--check-rules", STAGED])
         finally:
-            host.delete(STAGED)
+            host.delete_file(STAGED)
 
 
 def _put_in_force(host: Host, said: Sequence[tuple[str, str]]) -> None:
     _write(host, said)
-    if host.tool("fagenrules"):
-        if not host.list(FOLDER) and host.stat(COMPILED):
-            host.delete(COMPILED)  # without any rules file, fagenrules would leave what it made of ours
-        host.must(["fagenrules", "--check"])
-        host.must(["fagenrules", "--load"])
+    if host.find_tool("fagenrules"):
+        if not host.list_directory(FOLDER) and host.find_entry(COMPILED):
+            host.delete_file(COMPILED)  # without any rules file, fagenrules would leave what it made of ours
+        host.read_command_output(["fagenrules", "--check"])
+        host.read_command_output(["fagenrules", "--load"])
 
 
 def _write(host: Host, said: Sequence[tuple[str, str]]) -> None:
     for path, text in said:
         if text:
-            host.write(path, text)
-        elif host.traces(path):
-            host.delete(path)
+            host.write_file(path, text)
+        elif host.has_traces(path):
+            host.delete_file(path)
 
 
 def _starts(host: Host, probe: Sequence[str]) -> bool:
     """Whether a program can be started at all; what it answers is its own matter (an older sshd knows no -V)."""
     try:
-        return host.run(list(probe), timeout=20).rc not in (126, 127)
+        return host.run_command(list(probe), timeout=20).rc not in (126, 127)
     except ControlError:
         return False

@@ -121,7 +121,7 @@ class Known:
         and as above.
         """
         for path in (f"{user.home}/.local/bin/{name}" for name in names):
-            (script,) = check_each([path], lambda path: [host.head(path, HEAD)])[0] or [b""]
+            (script,) = check_each([path], lambda path: [host.read_head(path, HEAD)])[0] or [b""]
             called = CALLED.search(script) if MARK.search(script) else None
             program = called[1].decode("utf-8", "replace") if called else ""
             for service in self.programs.get(program.rpartition("/")[2], ()):

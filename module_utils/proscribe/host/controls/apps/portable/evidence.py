@@ -15,7 +15,7 @@ from typing import Collection, Mapping
 from .....base import elf
 from .....base.elf import ReadContent, is_elf
 from .....base.tuples import NamedTuple
-from ....system import Host, escaped
+from ....system import Host, escape_text
 from ..content import built_from
 from . import appimage_contents, asar
 from .names import Names
@@ -42,7 +42,7 @@ class Known(NamedTuple):
 
 def content(host: Host, path: str) -> ReadContent:
     """What reads a file of the host in pieces."""
-    return partial(host.piece, path)
+    return partial(host.read_range, path)
 
 
 def image(host: Host, path: str, names: Names, service: str) -> Known:
@@ -66,7 +66,7 @@ def program(
         return known
     if service not in names.programs.get(name, ()):
         return None  # a word that many programs have
-    if binary is None and not is_program(host.head(path, HEAD)):
+    if binary is None and not is_program(host.read_head(path, HEAD)):
         return None
     own = names.own(directory, service)
     signs = signs_in(host, directory, beside)
@@ -77,7 +77,7 @@ def program(
     others = [
         other
         for other in sorted(set(beside) - {name})
-        if service in names.programs.get(other, ()) and elf.is_elf(host.head(f"{directory}/{other}", HEAD))
+        if service in names.programs.get(other, ()) and elf.is_elf(host.read_head(f"{directory}/{other}", HEAD))
     ]
     if not signs and not (others and binary is not None):
         return Known("a program of that name", ALONE) if binary is not None else None
@@ -104,7 +104,7 @@ def electron_app(host: Host, path: str, names: Names, shared: Collection[str]) -
     words = archive.names if archive else [] if packed else asar.read_package(content(host, path))
     called = {(word[: -len(".desktop")] if word.endswith(".desktop") else word).lower() for word in words}
     services = {service: called & own for service, own in names.called.items() if not called.isdisjoint(own)}
-    beside = host.list(directory) if services else []
+    beside = host.list_directory(directory) if services else []
     signs = signs_in(host, directory, beside)
     certain = packed and directory not in (*shared, *names.program_folders)
     known: dict[str, Known] = {}
@@ -135,8 +135,8 @@ def around(host: Host, directory: str, names: Names, name: str) -> set[str]:
     """
     services = {*names.programs.get(name, ()), *names.marked.get(name, ())}
     words = {name, "resources", *FRAME, *(other for service in services for other in names.programs_of(service))}
-    there = {one for one in words if host.stat(f"{directory}/{one}")}
-    return there.union(host.first(directory, MOST_AROUND))
+    there = {one for one in words if host.find_entry(f"{directory}/{one}")}
+    return there.union(host.list_first_names(directory, MOST_AROUND))
 
 
 def sign(host: Host, directory: str) -> str:
@@ -150,7 +150,7 @@ def signs_in(host: Host, directory: str, names: Collection[str]) -> list[str]:
 
 def gecko(host: Host, directory: str) -> str:
     """The vendor in a Gecko program's application.ini; "" for none."""
-    found = re.search(rb"(?m)^Vendor=([^\r\n]{1,80})", host.head(f"{directory}/application.ini", INI))
+    found = re.search(rb"(?m)^Vendor=([^\r\n]{1,80})", host.read_head(f"{directory}/application.ini", INI))
     return found[1].decode("utf-8", "replace").strip() if found else ""
 
 
@@ -165,7 +165,7 @@ def named(host: Host, path: str, own: bool) -> Known | None:
 
 def named_directory(host: Host, path: str) -> Known | None:
     """A directory that the catalogue names, with a program in it; without one it is nothing of an app's."""
-    names = host.list(path)[:MOST_NAMES]
+    names = host.list_directory(path)[:MOST_NAMES]
     if not any(_is(host, f"{path}/{name}", is_elf) for name in names):
         return None
     return _by_path(host, path, own=True)
@@ -180,8 +180,8 @@ def _by_path(host: Host, path: str, own: bool) -> Known:
 def only_root(host: Host, path: str) -> bool:
     """Whether nobody but root can have put something at a path."""
     while path:
-        seen = host.stat(path)
-        if seen is None or host.others(path, seen):
+        seen = host.find_entry(path)
+        if seen is None or host.describe_write_access(path, seen):
             return False
         path = path.rpartition("/")[0]
     return True
@@ -189,7 +189,7 @@ def only_root(host: Host, path: str) -> bool:
 
 def unpacked(host: Host, directory: str, name: str, beside: Collection[str]) -> Known | None:
     """A directory of an app's name with its desktop entry: reported if it has a program in it."""
-    if not ENTRY(host.head(f"{directory}/{name}", INI)):
+    if not ENTRY(host.read_head(f"{directory}/{name}", INI)):
         return None
     if not any(_is(host, f"{directory}/{one}", is_elf) for one in sorted(beside)[:MOST_NAMES]):
         return None
@@ -204,7 +204,9 @@ def windows(host: Host, path: str, known_path: bool) -> Known | None:
         return Known("a Windows program of that name", ALONE)
     directory, _, name = path.rpartition("/")
     libraries = [
-        one for one in host.first(directory, MOST_AROUND) if one != name and one.lower().endswith((".dll", ".exe"))
+        one
+        for one in host.list_first_names(directory, MOST_AROUND)
+        if one != name and one.lower().endswith((".dll", ".exe"))
     ]
     for library in libraries[:20]:
         if is_windows(host, f"{directory}/{library}"):
@@ -214,10 +216,10 @@ def windows(host: Host, path: str, known_path: bool) -> Known | None:
 
 def is_windows(host: Host, path: str) -> bool:
     """Whether a file is a program or a library of Windows, by its two headers (PE Format)."""
-    seen = host.stat(path)
+    seen = host.find_entry(path)
     if seen is None or not stat.S_ISREG(seen.st_mode):
         return False
-    head = host.head(path, PE_HEAD)
+    head = host.read_head(path, PE_HEAD)
     if len(head) < 64 or head[:2] != b"MZ":
         return False
     at = struct.unpack_from("<I", head, 60)[0]
@@ -268,7 +270,7 @@ def _moving(host: Host, directory: str, of: Own) -> tuple[bool, list[str], str, 
         return False, [], "", "nothing in it shows that it is a program's own, so it is not moved"
     cut = layout.parts[MOST_PARTS:]
     more = f" and {len(layout.stays) - SHOWN} more" if layout.stays[SHOWN:] else ""
-    left = ", ".join(escaped(path) or "an empty directory" for path in layout.stays[:SHOWN]) + more
+    left = ", ".join(escape_text(path) or "an empty directory" for path in layout.stays[:SHOWN]) + more
     also = "; ".join(filter(None, [left, f"{len(cut)} more parts" if cut else ""]))
     stays = f"stays, since it is not the program's own: {also}" if also else ""
     return layout.whole, layout.parts[:MOST_PARTS], stays, ""
@@ -278,7 +280,7 @@ def unlike(host: Host, path: str, original: str, kind: str, names: Names, servic
     """Why what was moved from its original path is not what was seen there; "" if it is. Asked where only root reaches
     it, so that nobody changes it any more by its name.
     """
-    seen = host.stat(path)
+    seen = host.find_entry(path)
     if seen is None:
         return "it is gone"
     if kind in ("tree", "web_app"):
@@ -296,5 +298,5 @@ def unlike(host: Host, path: str, original: str, kind: str, names: Names, servic
 
 
 def _is(host: Host, path: str, test: Test) -> bool:
-    seen = host.stat(path)
-    return seen is not None and stat.S_ISREG(seen.st_mode) and test(host.head(path, HEAD))
+    seen = host.find_entry(path)
+    return seen is not None and stat.S_ISREG(seen.st_mode) and test(host.read_head(path, HEAD))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Callable, Collection, Iterable, Mapping, Seque
 
 from .....base.folding import fold_name
 from .....model.plan import compute_once
-from ....system import ControlError, Host, Unseen, User, escaped
+from ....system import ControlError, Host, ObservationError, User, escape_text
 from .. import file_owner
 from . import desktop_entries
 from .names import WEB_APP
@@ -79,7 +79,7 @@ def installed(
 
 def _with_parts(host: Host, app: PortableApp) -> PortableApp:
     """A browser's folder of a web app, with what of it is the browser's."""
-    seen = host.stat(app.path)
+    seen = host.find_entry(app.path)
     if seen is None or app.doubt:
         return app
     from . import evidence  # only a host that has such a thing pays for it
@@ -124,14 +124,14 @@ class _Search:
 
     def directory(self, directory: str, owner: User | None, kind: str, suffix: str = ".desktop") -> None:
         try:
-            names = [name for name in self.host.list(directory) if name.endswith(suffix)]
-        except (Unseen, ControlError) as error:
+            names = [name for name in self.host.list_directory(directory) if name.endswith(suffix)]
+        except (ObservationError, ControlError) as error:
             self.unseen.append(str(error))
             return
         for name in names:
             try:
-                content = self.host.read(f"{directory}/{name}", LARGEST)
-            except Unseen as error:
+                content = self.host.read_file(f"{directory}/{name}", LARGEST)
+            except ObservationError as error:
                 self.unseen.append(str(error))
             except ControlError:  # a link, a pipe, something huge: no launcher that could be read
                 pass
@@ -166,7 +166,7 @@ class _Search:
                 from . import evidence  # only a host that has such a thing pays for it
 
                 kind = "launcher" if kind == "web_app" else kind
-                self.add(named, kind, path, owner, f"it is called {escaped(title)}", evidence.ALONE)
+                self.add(named, kind, path, owner, f"it is called {escape_text(title)}", evidence.ALONE)
 
     def contained(self) -> container_launchers.Known:
         if self.known is None:
@@ -178,8 +178,8 @@ class _Search:
     def exported(self, user: User) -> None:
         """Scripts of distrobox in a home, which have the name of the program that they start."""
         try:
-            names = [name for name in self.host.list(user.home + PROGRAMS) if name in self.programs]
-        except (Unseen, ControlError):
+            names = [name for name in self.host.list_directory(user.home + PROGRAMS) if name in self.programs]
+        except (ObservationError, ControlError):
             return  # the file scan says so too
         for path, services, why, doubt in self.contained().exported(self.host, user, names) if names else ():
             self.add(services, "launcher", path, user, why, doubt)

@@ -172,7 +172,7 @@ class Own:
         self.count += 1
         if self.count > MOST or depth > DEEPEST:
             raise TooLarge(f"there is more in it than is searched ({MOST} files, {DEEPEST} directories deep)")
-        seen = host.stat(path)
+        seen = host.find_entry(path)
         name = original.rpartition("/")[2]
         if seen is None:
             return True
@@ -190,11 +190,11 @@ class Own:
         return False
 
     def _inside(self, host: Host, path: str, original: str, parts: list[str], stays: list[str], depth: int) -> bool:
-        names = host.list(path)
+        names = host.list_directory(path)
         if not names:
             stays.append(path)  # an empty directory proves nothing
             return False
-        top = host.stat(path)
+        top = host.find_entry(path)
         own = top is not None and top.st_uid == self.uid
         for name in names:
             own = self._all(host, f"{path}/{name}", f"{original}/{name}", parts, stays, depth + 1) and own
@@ -204,7 +204,7 @@ class Own:
         if seen.st_uid != self.uid:
             return False
         if stat.S_ISLNK(seen.st_mode):
-            with host.directory(path.rpartition("/")[0]) as above:
+            with host.open_directory(path.rpartition("/")[0]) as above:
                 target = os.readlink(path.rpartition("/")[2], dir_fd=above)
             return "/" not in target and LIBRARY.fullmatch(name) is not None
         if not stat.S_ISREG(seen.st_mode):
@@ -212,7 +212,7 @@ class Own:
         if original in self.listed:
             return seen.st_size == self.listed[original]
         test = self._test(name)
-        return test is not None and seen.st_size <= _most(test) and test(host.head(path, HEAD))
+        return test is not None and seen.st_size <= _most(test) and test(host.read_head(path, HEAD))
 
     def _test(self, name: str) -> Test | None:
         """What a file of that name has to be, to be an app's."""

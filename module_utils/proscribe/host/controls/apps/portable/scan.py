@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Collection, Iterator, Mapping, Sequence
 
 from .....base.tuples import NamedTuple
 from .....model.finding import Finding
-from ....system import ControlError, Host, Unseen, User, escaped
+from ....system import ControlError, Host, ObservationError, User, escape_text
 from .. import file_owner
 from ..systems.package import Package
 from . import appimage
@@ -22,7 +22,7 @@ from .names import ELECTRON, WEB_APP, Names
 
 if TYPE_CHECKING:
     from .....model.types.plan import PlanEntry
-    from ....system.file_scan import Known
+    from ....system.file_scan import RememberedDirectory
     from . import evidence
 
 # What is root's alone in the latter ones is the host's; what others put there is scanned on their behalf.
@@ -51,7 +51,9 @@ class PortableApp(NamedTuple):
         scope = f"user:{self.owner.name}" if self.owner else "system"
         version = "version as its name says" if self.version else ""
         detail = ", ".join(filter(None, [self.why, version, self.doubt, self.stays]))
-        return Finding(kind, escaped(self.name), self.kind, self.version, scope, escaped(self.path), escaped(detail))
+        return Finding(
+            kind, escape_text(self.name), self.kind, self.version, scope, escape_text(self.path), escape_text(detail)
+        )
 
     def moves(self, path: str) -> bool:
         """Whether what stands at a path below this one moves with it."""
@@ -66,7 +68,7 @@ class PortableApps(NamedTuple):
     found: list[PortableApp]
     unseen: list[str]
     web_apps: list[str]  # folders of web apps that a browser installed, whosever these are
-    known: Mapping[str, Known]  # what the next scan need not read again, by directory
+    known: Mapping[str, RememberedDirectory]  # what the next scan need not read again, by directory
     others: Mapping[
         int, list[tuple[str, Sequence[str]]]
     ]  # what is to be scanned on somebody's behalf: system/file_scan.py
@@ -88,7 +90,7 @@ def scan_files(
     names: Names,
     region: Region,
     packages: Sequence[tuple[list[str], Package]],
-    known: Mapping[str, Known],
+    known: Mapping[str, RememberedDirectory],
 ) -> PortableApps:
     """The portable apps in a region. Those in the system's own places are not reported for a service that a package of
     `packages` already stands for. `known` is what earlier scans remembered.
@@ -97,9 +99,9 @@ def scan_files(
         return PortableApps([], [], [], {}, {})
     installed = {s for listed, package in packages if package.owner is None for s in listed}
     flatpaks = {f"{home}/.local/share/flatpak" for home in region.homes}  # its own module scans there
-    scanned = host.scan(region.roots, names.choose, known, flatpaks, apart=region.user is None)
+    scanned = host.scan_directories(region.roots, names.choose, known, flatpaks, separates_owned=region.user is None)
     one = _Search(host, names, region, installed, {service: entry["paths"] for service, entry in services.items()})
-    theirs = [directory for listed in scanned.others.values() for directory, files in listed if not files]
+    theirs = [directory for listed in scanned.foreign_entries.values() for directory, files in listed if not files]
     for service, entry in services.items():
         for path in entry["paths"]:
             one.named(service, path, theirs)
@@ -112,7 +114,9 @@ def scan_files(
     web_apps = [
         f"{directory}/{name}" for directory, listed in scanned.hits for name in listed if name.startswith(WEB_APP)
     ]
-    return PortableApps(_outermost(one.found), [*scanned.unseen, *one.unseen], web_apps, scanned.known, scanned.others)
+    return PortableApps(
+        _outermost(one.found), [*scanned.unseen, *one.unseen], web_apps, scanned.remembered, scanned.foreign_entries
+    )
 
 
 def check_file(
@@ -176,7 +180,7 @@ class _Search:
         """What cannot be checked in one place is noted, and hides nothing of the others."""
         try:
             yield
-        except (Unseen, ControlError) as error:
+        except (ObservationError, ControlError) as error:
             self.unseen.append(str(error))
 
     def named(self, service: str, path: str, theirs: Sequence[str]) -> None:
@@ -191,7 +195,7 @@ class _Search:
             places = [path] if inside and not path.startswith(tuple(f"{place}/" for place in theirs)) else []
         for place in places:
             with self.noted():
-                seen = self.host.stat(place)
+                seen = self.host.find_entry(place)
                 if seen and (stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode)):
                     from . import evidence  # only a host that has something to check pays for it
 
@@ -203,12 +207,12 @@ class _Search:
 
     def directory(self, directory: str, listed: Collection[str], beside: set[str] | None = None) -> None:
         """The names in a directory that matter; `beside` is what counts as lying there, by default all that does."""
-        present = set(self.host.list(directory)) if beside is None else beside
+        present = set(self.host.list_directory(directory)) if beside is None else beside
         for name in sorted(present.intersection(listed)):
             path = f"{directory}/{name}"
             if name.startswith(WEB_APP):
                 continue  # launchers.py knows whose it is
-            seen = self.host.stat(path)
+            seen = self.host.find_entry(path)
             if seen is None or not stat.S_ISREG(seen.st_mode):
                 continue
             if name in self.names.desktop_files:
@@ -226,7 +230,7 @@ class _Search:
         return name not in self.names.programs and name not in self.names.marked
 
     def _program(self, path: str, name: str, beside: set[str]) -> None:
-        head = self.host.head(path, 11)
+        head = self.host.read_head(path, 11)
         services = [*self.names.programs.get(name, ()), *self.names.marked.get(name, ())]
         if not head.startswith((appimage.ELF, b"#!")):
             return
@@ -249,7 +253,7 @@ class _Search:
         if name in self.names.portable_apps:
             self._portable_app(path, name)
             return
-        image = appimage.is_image(self.host.head(path, 11)) if services else False
+        image = appimage.is_image(self.host.read_head(path, 11)) if services else False
         if image and (name.lower().endswith(appimage.SUFFIX) or size >= appimage.SMALLEST):
             from . import evidence
 
@@ -264,7 +268,7 @@ class _Search:
 
     def _portable_app(self, path: str, name: str) -> None:
         """An unpacked browser counts in a home, and with the rest of a browser around it."""
-        if self._owner(path) and self.host.head(path, 4) == appimage.ELF:
+        if self._owner(path) and self.host.read_head(path, 4) == appimage.ELF:
             from . import evidence
 
             if sign := evidence.sign(self.host, path.rpartition("/")[0]):
@@ -279,7 +283,7 @@ class _Search:
 
     def _windows(self, path: str, name: str) -> None:
         drive, found, inside = path.rpartition(f"/{DRIVE}/")
-        if not found or self.host.head(path, 2) != b"MZ":
+        if not found or self.host.read_head(path, 2) != b"MZ":
             return
         from . import evidence
 
@@ -306,7 +310,7 @@ class _Search:
         owner = self._owner(path)
         if known is None or (not owner and service in self.installed):
             return
-        seen = self.host.stat(path)
+        seen = self.host.find_entry(path)
         uid = seen.st_uid if seen else -1
         doubt = known.doubt
         if not doubt and path.startswith(tuple(f"{tree}/" for tree in self.region.owned)):

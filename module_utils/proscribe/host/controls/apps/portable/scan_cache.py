@@ -21,7 +21,7 @@ from ....system import Host
 from ..memory_files import FOLDER, LARGEST, UNREADABLE, dumped, load, replace
 
 if TYPE_CHECKING:
-    from ....system.file_scan import Known
+    from ....system.file_scan import RememberedDirectory
 
 MEMORY = FOLDER + "/walk"  # of the host's own places
 OF_USER = "walk-{}"  # beside it, by the number of the user
@@ -32,7 +32,7 @@ DROPPED = ""  # in place of what is too much to be remembered
 class Memory(NamedTuple):
     """What is remembered of earlier scans."""
 
-    known: Mapping[str, Known]  # directories of the host; empty for a scan that reads everything
+    known: Mapping[str, RememberedDirectory]  # directories of the host; empty for a scan that reads everything
     stamp: str  # which names were scanned for
     full_at: str  # when everything was read: UTC, 2026-11-25T08:00:00Z
     runs: int  # how many runs have begun with it or since
@@ -55,7 +55,7 @@ def remembered(host: Host, names: str, every: int) -> Memory:
     return Memory({}, names_stamp, format_timestamp(time.time()), 0, fresh=True)
 
 
-def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Known]:
+def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, RememberedDirectory]:
     """The directories that are remembered of a user, since the last full scan."""
     if memory.fresh:
         return {}
@@ -70,10 +70,12 @@ def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Known]:
 
 def is_remembered(host: Host, uid: int) -> bool:
     """Whether there is a file of a user."""
-    return host.stat(f"{FOLDER}/{OF_USER.format(uid)}") is not None
+    return host.find_entry(f"{FOLDER}/{OF_USER.format(uid)}") is not None
 
 
-def text_of_user(memory: Memory, before: Mapping[str, Known], now: Mapping[str, Known]) -> str | None:
+def text_of_user(
+    memory: Memory, before: Mapping[str, RememberedDirectory], now: Mapping[str, RememberedDirectory]
+) -> str | None:
     """What to remember of a user, in the place of what was remembered before; None if that stays as it is."""
     if before == now and not memory.fresh:
         return None
@@ -107,11 +109,11 @@ def keep(host: Host, memory: Memory | None, begins: bool = False) -> None:
             replace(host, f"{FOLDER}/{OF_USER.format(uid)}", text)
     for path in traces(host):
         if path != MEMORY and path.rpartition("/")[2] not in stays:
-            host.delete(path)
+            host.delete_file(path)
 
 
 def traces(host: Host) -> list[str]:
     """The files of a memory on a host."""
     prefix = MEMORY.rpartition("/")[2]  # those of earlier releases end in .json
-    files = [f"{FOLDER}/{name}" for name in host.list(FOLDER) if name.startswith(prefix)]
-    return [*files, *([MEMORY] if MEMORY not in files and host.traces(MEMORY) else [])]
+    files = [f"{FOLDER}/{name}" for name in host.list_directory(FOLDER) if name.startswith(prefix)]
+    return [*files, *([MEMORY] if MEMORY not in files and host.has_traces(MEMORY) else [])]

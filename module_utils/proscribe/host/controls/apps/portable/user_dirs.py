@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Mapping
 
-from ....system import ControlError, Host, Unseen, User
+from ....system import ControlError, Host, ObservationError, User
 
 FILE = "/.config/user-dirs.dirs"  # below a home
 LARGEST = 64 * 1024  # bytes; xdg-user-dirs writes one
@@ -22,8 +22,11 @@ _LINE = 'XDG_{}_DIR="'
 def of_user(host: Host, user: User) -> Mapping[str, str]:
     """The directories by what they are for, as absolute paths below the home; none where the file cannot be read."""
     try:
-        content = host.read(user.home + FILE, LARGEST)
-    except (Unseen, ControlError):  # a link, something huge, a budget that is spent: the usual names still count
+        content = host.read_file(user.home + FILE, LARGEST)
+    except (
+        ObservationError,
+        ControlError,
+    ):  # a link, something huge, a budget that is spent: the usual names still count
         return {}
     return parse((content or b"").decode("utf-8", "surrogateescape"), user.home)
 

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Sequence
 
 from .....base import moments
-from ....system import STATE_DIRECTORY, ControlError, Host, Unseen, escaped
-from ....system.directories import LARGEST, Extent, extent, remove
+from ....system import STATE_DIRECTORY, ControlError, Host, ObservationError, escape_text
+from ....system.directories import MAX_DATA_BYTES, DiskUsage, measure_disk_usage, remove_entry
 from ...base import Action
 from . import manifest
 from .manifest import CONTENT, PRUNE, Item, drop, explained, folder, items, owner_of, write
@@ -33,19 +33,19 @@ def lacking(host: Host, paths: Sequence[str]) -> str:
     try:
         for path in paths:
             parent, _, name = path.rpartition("/")
-            with host.directory(parent) as directory, contextlib.suppress(FileNotFoundError):
+            with host.open_directory(parent) as directory, contextlib.suppress(FileNotFoundError):
                 moved = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                taken = extent(directory, name, MOST_FILES)
-                disk, entries = disk + taken.disk, entries + taken.entries
-        with host.directory(_nearest(host)) as place:
+                taken = measure_disk_usage(directory, name, MOST_FILES)
+                disk, entries = disk + taken.size, entries + taken.entries
+        with host.open_directory(_nearest(host)) as place:
             device, room = os.stat(".", dir_fd=place).st_dev, os.fstatvfs(place)
     except FileNotFoundError:
         return ""
-    except (OSError, ControlError, Unseen) as error:
+    except (OSError, ControlError, ObservationError) as error:
         return f"it cannot be measured: {error}"
     if moved is None:
         return ""
-    if moved.st_dev != device and (why := too_much(Extent(disk, entries), room)):
+    if moved.st_dev != device and (why := too_much(DiskUsage(disk, entries), room)):
         return why
     return _share(host, moved.st_uid, disk, len(paths), room) if moved.st_uid else ""
 
@@ -62,11 +62,11 @@ def _share(host: Host, uid: int, disk: int, things: int, room: os.statvfs_result
     return ""
 
 
-def too_much(taken: Extent, room: os.statvfs_result) -> str:
+def too_much(taken: DiskUsage, room: os.statvfs_result) -> str:
     """Why so much cannot be copied to a file system with this room; "" if it can."""
-    if taken.disk > LARGEST:
-        return f"it has more than {LARGEST // 1024**3} GiB of data, too much to be copied to another file system"
-    if taken.disk > free(room):
+    if taken.size > MAX_DATA_BYTES:
+        return f"it has more than {MAX_DATA_BYTES // 1024**3} GiB of data, too much to be copied to another file system"
+    if taken.size > free(room):
         return f"there is no room for it in {HOME}: {_reserve(room) // 1024**2} MiB stay free on that file system"
     if room.f_files and room.f_favail - taken.entries < room.f_files // 20:
         return f"there is no room for it in {HOME}: of the inodes on that file system a twentieth stays free"
@@ -85,7 +85,7 @@ def _reserve(room: os.statvfs_result) -> int:
 def _nearest(host: Host) -> str:
     """The directory of the quarantine, or the one above it that is there."""
     for place in (HOME, STATE_DIRECTORY, STATE_DIRECTORY.rpartition("/")[0]):
-        seen = host.stat(place)
+        seen = host.find_entry(place)
         if seen and stat.S_ISDIR(seen.st_mode):
             return place
     return "/"
@@ -109,9 +109,9 @@ def pruning(host: Host, keep: int) -> list[Action]:
     return [
         Action(
             "prune",
-            f"{item.id} ({escaped(item.path)})",
+            f"{item.id} ({escape_text(item.path)})",
             partial(prune, host, item),
-            escaped(item.path) + "\n",
+            escape_text(item.path) + "\n",
             user=owner_of(item),
             rules=[RULE],
         )
@@ -148,5 +148,5 @@ def prune(host: Host, item: Item) -> None:
 
 def pruned(place: int) -> None:
     """Take the content out of an item's folder for good."""
-    remove(place, CONTENT)
+    remove_entry(place, CONTENT)
     manifest.reached("content gone")

@@ -8,20 +8,20 @@ import os
 import stat
 from functools import partial
 
-from ....system import ControlError, Host, Unseen, escaped
+from ....system import ControlError, Host, ObservationError, escape_text
 from ....system.directories import (
-    LARGEST,
-    Allowance,
-    Sum,
-    copy,
-    extent,
+    MAX_DATA_BYTES,
+    ContentSum,
+    ReadAllowance,
+    copy_entry,
+    measure_disk_usage,
     open_entry,
-    remove,
-    sum_up,
+    remove_entry,
+    sum_content,
 )
-from ....system.file_attributes import attributes, give_attributes, tolerant
-from ....system.links import PATH
-from ....system.mounts import mounted_by_user, mounts, not_entered
+from ....system.file_attributes import ignore_unsupported, read_attributes, set_attributes
+from ....system.links import PATH_FLAG
+from ....system.mounts import explain_not_entered, find_user_mount_type, read_mounts
 from ...base import Action, Refusal
 from . import capacity, manifest, privileges
 from .manifest import (
@@ -51,7 +51,7 @@ def unfinished(host: Host) -> list[Action]:
     return [
         Action(
             "complete",
-            f"{item.id} ({escaped(item.path)})",
+            f"{item.id} ({escape_text(item.path)})",
             partial(complete, host, item),
             user=owner_of(item),
             rules=[RULE],
@@ -62,7 +62,7 @@ def unfinished(host: Host) -> list[Action]:
 
 def unread(host: Host) -> list[Refusal]:
     """What nobody can complete, prune or restore, since its manifest cannot be read."""
-    return [Refusal(RULE, escaped(name), escaped(why)) for name, why in broken(host)]
+    return [Refusal(RULE, escape_text(name), escape_text(why)) for name, why in broken(host)]
 
 
 def complete(host: Host, item: Item) -> None:
@@ -70,10 +70,10 @@ def complete(host: Host, item: Item) -> None:
 
     Raises ControlError; whatever happens, the content stays in one place at least.
     """
-    with explained(f"cannot keep {escaped(item.path)} in the quarantine"):
+    with explained(f"cannot keep {escape_text(item.path)} in the quarantine"):
         elsewhere = item.hold or (item.path if item.doing == RESTORE else "")
-        if kind := mounted_by_user(elsewhere, mounts(host)) if elsewhere else "":
-            raise ControlError(not_entered(escaped(elsewhere), kind))
+        if kind := find_user_mount_type(elsewhere, read_mounts(host)) if elsewhere else "":
+            raise ControlError(explain_not_entered(escape_text(elsewhere), kind))
         with folder(host, item) as place:
             if item.doing == RESTORE:
                 _take_back(host, item, place)
@@ -83,32 +83,32 @@ def complete(host: Host, item: Item) -> None:
         if not moved:
             drop(host, item)
             return
-        with host.directory(HOME) as home:
+        with host.open_directory(HOME) as home:
             os.rename(item.id + UNFINISHED, item.id, src_dir_fd=home, dst_dir_fd=home)
         manifest.reached("kept")
 
 
 def _gather(host: Host, item: Item, place: int) -> bool:
     """Bring the content into the item's folder, with all that is known of it; False if nothing was ever moved."""
-    remove(place, COPYING)
-    known: Sum | None = None
+    remove_entry(place, COPYING)
+    known: ContentSum | None = None
     with held(host, item) as hold:
         for there in (place, hold):
             # A link or a pipe, which holds nothing: its user has swapped it in, and put something else at its name.
             if item.doing == TAKE and there is not None and _is_empty(there):
-                remove(there, CONTENT)
+                remove_entry(there, CONTENT)
         moved = in_place(place, CONTENT)
         copied = moved and bool(item.hold)
         if not moved and hold is not None and in_place(hold, CONTENT):
             item = _seal(hold, item, original=True)
             # It may have grown since it was measured: whoever had it open had it until now.
-            known = copy_over(hold, place, Allowance(min(LARGEST, capacity.free(os.fstatvfs(place)))))
+            known = copy_over(hold, place, ReadAllowance(min(MAX_DATA_BYTES, capacity.free(os.fstatvfs(place)))))
             moved = copied = True
         if moved and hold is not None:
-            remove(hold, CONTENT)
+            remove_entry(hold, CONTENT)
             manifest.reached("original gone")
         if hold is not None:
-            remove(hold, COPYING)
+            remove_entry(hold, COPYING)
     drop_hold(host, item)
     if moved:
         item = _seal(place, item, original=not copied)
@@ -116,8 +116,8 @@ def _gather(host: Host, item: Item, place: int) -> bool:
         item = item._replace(shared=int(_has_other_names(seen)))
         # Too deep or too large to be read, or held by a lease: it is kept all the same.
         with contextlib.suppress(ControlError, BlockingIOError):
-            item = item._replace(disk=extent(place, CONTENT).disk)
-            item = item._replace(**(known or sum_up(place, CONTENT))._asdict())
+            item = item._replace(disk=measure_disk_usage(place, CONTENT).size)
+            item = item._replace(**(known or sum_content(place, CONTENT))._asdict())
         write(place, item._replace(doing="", hold="", hold_identity=[], placed=[], at_rest=True))
     return moved
 
@@ -137,8 +137,8 @@ def _take_back(host: Host, item: Item, place: int) -> None:
         return  # `_gather` takes away what was copied for it
     with held(host, item) as hold:
         if hold is not None:
-            remove(hold, CONTENT)  # a second name of what is at its place
-    remove(place, CONTENT)
+            remove_entry(hold, CONTENT)  # a second name of what is at its place
+    remove_entry(place, CONTENT)
 
 
 def is_placed(host: Host, item: Item) -> bool:
@@ -146,24 +146,24 @@ def is_placed(host: Host, item: Item) -> bool:
     does not: then the quarantine keeps it.
     """
     try:
-        seen = host.stat(item.path)
-    except (Unseen, ControlError):
+        seen = host.find_entry(item.path)
+    except (ObservationError, ControlError):
         return False
     return seen is not None and [seen.st_dev, seen.st_ino] == item.placed
 
 
-def copy_over(source: int, target: int, allowance: Allowance | None = None) -> Sum:
+def copy_over(source: int, target: int, allowance: ReadAllowance | None = None) -> ContentSum:
     """Copy the content of one folder to another one, and compare: what both are. Raises OSError, and ControlError if
     they differ.
     """
-    remove(target, COPYING)
+    remove_entry(target, COPYING)
     try:
-        copy(source, CONTENT, target, COPYING, allowance)
+        copy_entry(source, CONTENT, target, COPYING, allowance)
         manifest.reached("copied")
-        was, now = sum_up(source, CONTENT), sum_up(target, COPYING)
+        was, now = sum_content(source, CONTENT), sum_content(target, COPYING)
     except (OSError, ControlError):
         with contextlib.suppress(OSError, ControlError):
-            remove(target, COPYING)  # the disk may be full
+            remove_entry(target, COPYING)  # the disk may be full
         raise
     if was.sha256 != now.sha256:
         raise ControlError("its copy is not the same; both are left where they are")
@@ -178,14 +178,16 @@ def _seal(place: int, item: Item, original: bool) -> Item:
     A file with more names is left as it is: those names are not ours to change. The file is not opened for reading:
     with a lease (fcntl(2)), its owner could refuse that again and again. Root's file has no lease of anybody else's.
     """
-    descriptor = os.open(CONTENT, PATH | os.O_NOFOLLOW, dir_fd=place)
+    descriptor = os.open(CONTENT, PATH_FLAG | os.O_NOFOLLOW, dir_fd=place)
     try:
         seen = os.fstat(descriptor)
         if not (stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode)):
             raise ControlError("its content is neither a file nor a directory")
         if original and not item.at_rest and [seen.st_dev, seen.st_ino] != item.identity:
             # Killed between the move and the second check: it is kept as it is.
-            item = item._replace(identity=[seen.st_dev, seen.st_ino], attributes=attributes(descriptor), privileged="")
+            item = item._replace(
+                identity=[seen.st_dev, seen.st_ino], attributes=read_attributes(descriptor), privileged=""
+            )
             write(place, item)
         if stat.S_ISDIR(seen.st_mode) or seen.st_nlink == 1:
             opened = f"/proc/self/fd/{descriptor}"
@@ -218,9 +220,9 @@ def unseal(place: int, source: int, item: Item) -> None:
     descriptor = open_entry(source, CONTENT)
     try:
         if is_sealed or not _has_other_names(content):
-            with tolerant():
+            with ignore_unsupported():
                 _shut(descriptor, content.st_mode)  # it may have had more names, and be its user's still
-            give_attributes(descriptor, privileges.returned(descriptor, item))
+            set_attributes(descriptor, privileges.returned(descriptor, item))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -10,8 +10,8 @@ import stat
 from typing import Any, Iterator
 
 from .....base.tuples import NamedTuple
-from ....system import WRITTEN_BY, ControlError, Host, Unseen
-from ....system.file_attributes import Attributes
+from ....system import WRITTEN_BY, ControlError, Host, ObservationError
+from ....system.file_attributes import FileAttributes
 from .unfinished import HOME, UNFINISHED
 
 SCHEMA = "proscribe/quarantine/1"
@@ -44,7 +44,7 @@ class Item(NamedTuple):
     taken_at: str
     owner: str
     identity: list[int]  # device and inode of what was taken
-    attributes: Attributes
+    attributes: FileAttributes
     doing: str = TAKE  # what was begun
     hold: str = ""  # a root-only folder on the file system of the path, where there is one
     placed: list[int] = []  # device and inode of what `restore` is about to put at the path
@@ -84,7 +84,7 @@ def broken(host: Host) -> list[tuple[str, str]]:
 
 def entries(host: Host) -> Iterator[tuple[str, Item | None, str]]:
     """Each entry of the quarantine: its name, its item, and why that cannot be read."""
-    for name in host.list(HOME):
+    for name in host.list_directory(HOME):
         try:
             yield name, read(host, name), ""
         except ControlError as error:
@@ -96,16 +96,16 @@ def read(host: Host, name: str) -> Item | None:
     be read, or is another one's.
     """
     try:
-        text = host.text(f"{HOME}/{name}/{MANIFEST}")
+        text = host.read_text(f"{HOME}/{name}/{MANIFEST}")
         if text is None:
             if name.endswith(UNFINISHED):  # killed before anything was begun
-                return Item(name[: -len(UNFINISHED)], "", [], "", "", "", [], Attributes(0, 0, 0, 0, 0, {}))
-            if host.stat(f"{HOME}/{name}/{CONTENT}") is not None:
+                return Item(name[: -len(UNFINISHED)], "", [], "", "", "", [], FileAttributes(0, 0, 0, 0, 0, {}))
+            if host.find_entry(f"{HOME}/{name}/{CONTENT}") is not None:
                 raise ControlError(f"{HOME}/{name} has no manifest")
             return None
         explained: dict[str, Any] = json.loads(text)
         known = {name: explained[key] for name in Item._fields if (key := _KEYS.get(name, name)) in explained}
-        item = Item(**{**known, "attributes": Attributes(**explained["attributes"])})
+        item = Item(**{**known, "attributes": FileAttributes(**explained["attributes"])})
     except (ValueError, TypeError, KeyError) as error:
         raise ControlError(f"{HOME}/{name}/{MANIFEST} cannot be read: {error}") from None
     if not _sound(item):
@@ -150,7 +150,7 @@ def write(place: int, item: Item) -> None:
 
 def reopen(host: Host, item: Item) -> None:
     """Begin something with an item that was finished. Raises OSError."""
-    with host.directory(HOME) as home:
+    with host.open_directory(HOME) as home:
         os.rename(item.id, item.id + UNFINISHED, src_dir_fd=home, dst_dir_fd=home)
     reached("opened")
 
@@ -159,7 +159,7 @@ def reopen(host: Host, item: Item) -> None:
 def folder(host: Host, item: Item, make: bool = False) -> Iterator[int]:
     """The descriptor of an unfinished item's folder. Raises OSError."""
     name = item.id + UNFINISHED
-    with host.directory(HOME) as home:
+    with host.open_directory(HOME) as home:
         if make:
             os.mkdir(name, 0o700, dir_fd=home)
             reached("folder made")
@@ -212,7 +212,7 @@ def held(host: Host, item: Item) -> Iterator[int | None]:
     """The descriptor of the item's folder on another file system; None if there is none (any more)."""
     descriptor = None
     if item.hold:
-        with contextlib.suppress(OSError, ControlError), host.directory(item.hold.rpartition("/")[0]) as above:
+        with contextlib.suppress(OSError, ControlError), host.open_directory(item.hold.rpartition("/")[0]) as above:
             descriptor = os.open(HOLD + item.id, _FOLDER, dir_fd=above)
             if not _is_hold(descriptor, item, empty=False):
                 os.close(descriptor)
@@ -227,7 +227,7 @@ def held(host: Host, item: Item) -> Iterator[int | None]:
 def drop(host: Host, item: Item) -> None:
     """Take away the folder of an item that has no content any more."""
     drop_hold(host, item)
-    with explained(f"cannot clear {HOME}/{item.id}"), host.directory(HOME) as home:
+    with explained(f"cannot clear {HOME}/{item.id}"), host.open_directory(HOME) as home:
         with folder(host, item) as place:
             for name in (MANIFEST, BESIDE):
                 with contextlib.suppress(FileNotFoundError):
@@ -242,7 +242,7 @@ def drop_hold(host: Host, item: Item) -> None:
     owner has moved elsewhere stays there, and root's.
     """
     if item.hold:
-        with contextlib.suppress(OSError, ControlError), host.directory(item.hold.rpartition("/")[0]) as above:
+        with contextlib.suppress(OSError, ControlError), host.open_directory(item.hold.rpartition("/")[0]) as above:
             os.rmdir(HOLD + item.id, dir_fd=above)  # never with something in it
             reached("hold gone")
 
@@ -254,7 +254,7 @@ def explained(what: str) -> Iterator[None]:
         yield
     except ControlError as error:
         raise ControlError(str(error) if str(error).startswith(what) else f"{what}: {error}") from None
-    except Unseen as unseen:
+    except ObservationError as unseen:
         raise ControlError(f"{what}: {unseen}") from None
     except OSError as error:
         raise ControlError(f"{what}: {error.strerror}{_HINTS.get(error.errno or 0, '')}") from None

@@ -21,11 +21,11 @@ from typing import Callable, Iterator, Sequence
 from .....base.moments import format_timestamp
 from .....base.tuples import NamedTuple
 from .....model.quarantined import QUARANTINE_VERB, format_moved_suffix
-from ....system import LIFT, STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
-from ....system.directories import extent, open_entry
-from ....system.file_attributes import attributes
-from ....system.mounts import mounted_by_user, mounts, not_entered
-from ....system.types import joined
+from ....system import LIFT_COMMAND, STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, ObservationError, escape_text
+from ....system.directories import measure_disk_usage, open_entry
+from ....system.file_attributes import read_attributes
+from ....system.mounts import explain_not_entered, find_user_mount_type, read_mounts
+from ....system.types import summarise_reasons
 from ...base import Action
 from .. import protected
 from . import capacity, manifest, privileges
@@ -41,7 +41,7 @@ Copies of restricted programs, moved here from where they stood; each folder's m
 On the controller, with this host's name in the inventory for THIS_HOST:
 To see them:                ./proscribe quarantine list --host THIS_HOST
 To bring one back:          ./proscribe quarantine restore --host THIS_HOST --id NAME_OF_ITS_FOLDER
-To bring all of them back, and lift the ban:  {LIFT} --tags apps
+To bring all of them back, and lift the ban:  {LIFT_COMMAND} --tags apps
 
 Each is kept until the time in its manifest (kept_until); the first enforcing run after that takes it away for good.
 """
@@ -67,24 +67,24 @@ def take(host: Host, one: Taking) -> Action:
     paths = one.parts or [one.path]
     return Action(
         QUARANTINE_VERB,
-        escaped(one.path),
+        escape_text(one.path),
         partial(_take_all, host, one),
-        "".join(f"{escaped(path)}\n" for path in paths),
+        "".join(f"{escape_text(path)}\n" for path in paths),
     )
 
 
 def refusal(host: Host, path: str) -> str:
     """Why a path is never taken; "" if it may be."""
-    if why := protected.path(path, [user.home for user in host.users()]):
+    if why := protected.path(path, [user.home for user in host.list_users()]):
         return f"never taken: {why}"
     try:
-        table = mounts(host)
-    except (Unseen, ControlError):
+        table = read_mounts(host)
+    except (ObservationError, ControlError):
         return ""
-    if kind := mounted_by_user(path, table):  # mounted since it was observed: whoever enters it may wait for ever
-        return not_entered(escaped(path), kind)
+    if kind := find_user_mount_type(path, table):  # mounted since it was observed: whoever enters it may wait for ever
+        return explain_not_entered(escape_text(path), kind)
     inside = [mount for mount in table if f"{mount}/".startswith(f"{path}/")]
-    return f"a file system is mounted in it, at {escaped(inside[0])}" if inside else ""
+    return f"a file system is mounted in it, at {escape_text(inside[0])}" if inside else ""
 
 
 def _take_all(host: Host, one: Taking) -> str:
@@ -104,7 +104,7 @@ def _take_all(host: Host, one: Taking) -> str:
             failed.append(str(error))
     if failed:
         rest = f"; the rest was moved {format_moved_suffix(group)}" if group else ""
-        raise ControlError(joined(failed) + rest)
+        raise ControlError(summarise_reasons(failed) + rest)
     return format_moved_suffix(group) if group else ""
 
 
@@ -115,7 +115,7 @@ def _take(host: Host, one: Taking, path: str, group: str) -> str:
     if why := refusal(host, path):
         raise ControlError(why)
     parent, _, name = path.rpartition("/")
-    with explained(f"cannot take {escaped(path)}"), host.directory(parent) as directory:
+    with explained(f"cannot take {escape_text(path)}"), host.open_directory(parent) as directory:
         try:
             descriptor = open_entry(directory, name)
         except FileNotFoundError:
@@ -132,9 +132,9 @@ def _take(host: Host, one: Taking, path: str, group: str) -> str:
                 services=one.services,
                 kind=one.kind,
                 taken_at=format_timestamp(time.time()),
-                owner=host.account(seen.st_uid).name,
+                owner=host.find_account(seen.st_uid).name,
                 identity=[seen.st_dev, seen.st_ino],
-                attributes=attributes(descriptor),
+                attributes=read_attributes(descriptor),
                 group=group or (id_ if one.parts else ""),
                 kept_until=capacity.until(one.keep),
                 whole=one.path if one.parts else "",
@@ -167,7 +167,7 @@ def _not_what_was_seen(host: Host, item: Item, place: int, one: Taking) -> str:
     with held(host, item) as hold:
         try:
             return one.doubt(Host(f"/proc/self/fd/{place if hold is None else hold}"), f"/{CONTENT}", item.path)
-        except Unseen as unseen:
+        except ObservationError as unseen:
             return str(unseen)
         except ControlError as error:
             return str(error)
@@ -182,13 +182,13 @@ def _move_in(host: Host, item: Item, directory: int, name: str, place: int) -> I
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-    with host.directory(HOME) as home:
-        if why := capacity.too_much(extent(directory, name, capacity.MOST_FILES), os.fstatvfs(home)):
+    with host.open_directory(HOME) as home:
+        if why := capacity.too_much(measure_disk_usage(directory, name, capacity.MOST_FILES), os.fstatvfs(home)):
             raise ControlError(why)
     for parent in _ancestors(item.path):
         item = item._replace(hold=hold_of(parent, item), hold_identity=[])
         write(place, item)
-        with host.directory(parent) as above:
+        with host.open_directory(parent) as above:
             hold = make_hold(above, item)
             try:
                 item = identified(place, item, hold)
@@ -229,7 +229,7 @@ def _put_back(host: Host, item: Item, directory: int, name: str, place: int) -> 
 
 
 def _open_quarantine(host: Host) -> None:
-    if host.text(README) != SAID:
-        host.write(README, SAID, 0o600)
-        with host.directory(STATE_DIRECTORY) as state:
+    if host.read_text(README) != SAID:
+        host.write_file(README, SAID, 0o600)
+        with host.open_directory(STATE_DIRECTORY) as state:
             os.chmod("quarantine", 0o700, dir_fd=state)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 
 from .....base.tuples import NamedTuple
 from .....model.quarantined import ITEM_ID, MAX_ITEMS, PRUNE, RESTORE
-from ....system import ControlError, Host, Unseen, escaped
-from ....system.forked import LIMITS, run_apart
+from ....system import ControlError, Host, ObservationError, escape_text
+from ....system.forked import DEFAULT_LIMITS, run_apart
 from ...base import Action
 from . import capacity
 from .manifest import Item, entries, items, owner_of
@@ -43,13 +43,13 @@ def listed(host: Host) -> QuarantineAnswer:
     """
     items: list[Listed] = []
     broken: list[BrokenItem] = []
-    homes = {user.home: user.name for user in host.users()}
+    homes = {user.home: user.name for user in host.list_users()}
     left, length = 0, 0
     for name, item, why in entries(host):
         if item and item.path and not ITEM_ID.fullmatch(item.id):
             why = f"{HOME}/{name} has a name that Proscribe gives nothing"
         if why:
-            broken.append({"id": escaped(name)[:200], "why": escaped(why)[:1000]})
+            broken.append({"id": escape_text(name)[:200], "why": escape_text(why)[:1000]})
         if why or item is None or not item.path:
             continue
         length += len(item.path)
@@ -66,8 +66,8 @@ def _listed(item: Item, homes: Mapping[str, str]) -> Listed:
     return {
         "id": item.id,
         "group": item.group,
-        "path": escaped(item.path),
-        "whole": escaped(item.whole or item.path),
+        "path": escape_text(item.path),
+        "whole": escape_text(item.whole or item.path),
         "services": item.services,
         "kind": item.kind,
         "taken_at": item.taken_at,
@@ -107,7 +107,7 @@ def outcomes(found: Sequence[Chosen], left: Sequence[tuple[Action, str]]) -> lis
         {
             "id": one.id,
             "done": one.action is not None and id(one.action) not in failed,
-            "why": escaped(one.why or failed.get(id(one.action), "")),
+            "why": escape_text(one.why or failed.get(id(one.action), "")),
         }
         for one in found
     ]
@@ -116,8 +116,8 @@ def outcomes(found: Sequence[Chosen], left: Sequence[tuple[Action, str]]) -> lis
 def _restoring(host: Host, item: Item, latest: Mapping[str, str]) -> Chosen:
     try:
         why = _apart(item, partial(obstacle, host, item)) or superseded(host, item, latest[item.path])
-    except (ControlError, Unseen) as error:
-        why = escaped(str(error))
+    except (ControlError, ObservationError) as error:
+        why = escape_text(str(error))
     if why:
         return Chosen(item.id, None, why)
     return Chosen(item.id, _action(RESTORE, item, partial(_restored, host, item)))
@@ -137,7 +137,7 @@ def _pruning(host: Host, item: Item) -> Chosen:
 
 
 def _action(verb: str, item: Item, apply: Callable[[], object]) -> Action:
-    path = escaped(item.path)
+    path = escape_text(item.path)
     before, after = ("", path + "\n") if verb == RESTORE else (path + "\n", "")
     user = owner_of(item) or ROOT
     rules = [f"apps/{service}" for service in item.services]
@@ -146,4 +146,4 @@ def _action(verb: str, item: Item, apply: Callable[[], object]) -> Action:
 
 def _apart(item: Item, question: Callable[[], str]) -> str:
     """The answer to something that reads what is a user's."""
-    return str(run_apart(question, LIMITS)) if item.attributes.uid else question()
+    return str(run_apart(question, DEFAULT_LIMITS)) if item.attributes.uid else question()

@@ -15,7 +15,7 @@ import stat
 
 from ....system import ControlError
 from ....system.directories import open_entry
-from ....system.file_attributes import Attributes, attributes
+from ....system.file_attributes import FileAttributes, read_attributes
 from .manifest import Item
 
 CAPABILITY = "security.capability"
@@ -30,10 +30,10 @@ _PIECE = 1024 * 1024
 
 def sum_before(descriptor: int) -> str:
     """Return the sum of an open file that has privileges; "" for another one, or one that is too large."""
-    return _content_sum(descriptor) if _of(attributes(descriptor)) else ""
+    return _content_sum(descriptor) if _of(read_attributes(descriptor)) else ""
 
 
-def returned(descriptor: int, item: Item) -> Attributes:
+def returned(descriptor: int, item: Item) -> FileAttributes:
     """Return what an open file of the quarantine gets back. Nobody but root can open it by now."""
     if not _of(item.attributes):
         return item.attributes
@@ -50,13 +50,13 @@ def lost(directory: int, name: str, item: Item) -> str:
     with contextlib.suppress(OSError, ControlError):  # its user may have moved it by now
         descriptor = open_entry(directory, name)
         try:
-            return "" if _of(attributes(descriptor)) == expected else LOST
+            return "" if _of(read_attributes(descriptor)) == expected else LOST
         finally:
             os.close(descriptor)
     return ""
 
 
-def _of(seen: Attributes) -> tuple[int, str] | None:
+def _of(seen: FileAttributes) -> tuple[int, str] | None:
     """The privileges of a file; None for a file without, and for a directory, where these bits give none."""
     bits, capability = seen.mode & _BITS, seen.xattrs.get(CAPABILITY, "")
     return (bits, capability) if stat.S_ISREG(seen.mode) and (bits or capability) else None

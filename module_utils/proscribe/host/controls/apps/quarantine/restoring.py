@@ -7,8 +7,8 @@ import errno
 import os
 from functools import partial
 
-from ....system import ControlError, Host, Unseen, escaped
-from ....system.directories import remove
+from ....system import ControlError, Host, ObservationError, escape_text
+from ....system.directories import remove_entry
 from ...base import Action, Changes, Refusal
 from . import manifest, privileges
 from .completing import complete, copy_over, in_place, is_placed, put, unread, unseal
@@ -38,19 +38,19 @@ def given_back(host: Host) -> Changes:
     latest = {item.path: item.id for item in sorted(known, key=lambda item: item.taken_at)}
     reasons = {item.id: obstacle(host, item) or superseded(host, item, latest[item.path]) for item in known}
     refused = [
-        Refusal(f"apps/{service}", escaped(item.path), reasons[item.id])
+        Refusal(f"apps/{service}", escape_text(item.path), reasons[item.id])
         for item in known
         if reasons[item.id]
         for service in item.services or [item.kind]
     ]
     actions = [
-        Action("restore", escaped(item.path), partial(restore, host, item), "", escaped(item.path) + "\n")
+        Action("restore", escape_text(item.path), partial(restore, host, item), "", escape_text(item.path) + "\n")
         for item in known
         if not reasons[item.id]
     ]
     refused += (others := unread(host))
-    if len(actions) == len(known) and not others and host.traces(README):
-        actions.append(Action("delete", README, partial(_close, host), host.text(README) or ""))
+    if len(actions) == len(known) and not others and host.has_traces(README):
+        actions.append(Action("delete", README, partial(_close, host), host.read_text(README) or ""))
     return Changes(actions, refused, independent=True)
 
 
@@ -62,14 +62,14 @@ def obstacle(host: Host, item: Item) -> str:
     try:
         if not _is_in_quarantine(host, item):
             return ""
-        if host.stat(item.path):
+        if host.find_entry(item.path):
             return f"something is there now; it is kept as {item.id} in {HOME}"
-        directory = host.stat(parent or "/")
-    except (Unseen, ControlError) as error:
-        return f"{escaped(str(error))}; it is kept as {item.id} in {HOME}"
+        directory = host.find_entry(parent or "/")
+    except (ObservationError, ControlError) as error:
+        return f"{escape_text(str(error))}; it is kept as {item.id} in {HOME}"
     if directory is None:
-        owner = f" for {host.account(item.parent_owner).name}" if item.parent_owner >= 0 else ""
-        return f"{escaped(parent)} is not there any more; make it{owner}, and restore {item.id} again"
+        owner = f" for {host.find_account(item.parent_owner).name}" if item.parent_owner >= 0 else ""
+        return f"{escape_text(parent)} is not there any more; make it{owner}, and restore {item.id} again"
     if why := _foreign(host, directory.st_uid, item):
         return f"{why}; it is kept as {item.id} in {HOME}"
     return ""
@@ -78,7 +78,7 @@ def obstacle(host: Host, item: Item) -> str:
 def _is_in_quarantine(host: Host, item: Item) -> bool:
     """Whether the quarantine has a copy that stays. It has none where a run was killed before it moved anything."""
     places = [f"{HOME}/{item.id}{UNFINISHED}", *([item.hold] if item.hold else [])]
-    begun = item.doing == TAKE and not any(host.stat(f"{place}/{CONTENT}") for place in places)
+    begun = item.doing == TAKE and not any(host.find_entry(f"{place}/{CONTENT}") for place in places)
     return not begun and item.doing != PRUNE
 
 
@@ -86,8 +86,8 @@ def _foreign(host: Host, uid: int, item: Item) -> str:
     """Why an item does not go into a directory of this account: its user may have exchanged it. "" if it may go."""
     if item.parent_owner < 0 or uid in (item.parent_owner, item.attributes.uid):
         return ""
-    parent = escaped(item.path.rpartition("/")[0])
-    was, now = host.account(item.parent_owner).name, host.account(uid).name
+    parent = escape_text(item.path.rpartition("/")[0])
+    was, now = host.find_account(item.parent_owner).name, host.find_account(uid).name
     return f"{parent} belongs to {now}, and belonged to {was} when it was taken; give it to {was}, and restore again"
 
 
@@ -108,10 +108,13 @@ def restore(host: Host, item: Item) -> str | None:
         if found is None or not found.at_rest:
             return None
         item = found
-    with explained(f"cannot restore {escaped(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
+    with (
+        explained(f"cannot restore {escape_text(item.path)}"),
+        host.open_directory(item.path.rpartition("/")[0]) as directory,
+    ):
         if not is_placed(host, item) and (why := _foreign(host, os.fstat(directory).st_uid, item)):
             raise ControlError(why)
-        if host.stat(f"{HOME}/{item.id}"):
+        if host.find_entry(f"{HOME}/{item.id}"):
             manifest.reopen(host, item)
         with folder(host, item) as place:
             if not is_placed(host, item):
@@ -120,8 +123,8 @@ def restore(host: Host, item: Item) -> str | None:
                 item = _place(host, item, place, directory)
             with held(host, item) as hold:
                 if hold is not None:  # killed between the two halves of `put`
-                    remove(hold, CONTENT)
-            remove(place, CONTENT)
+                    remove_entry(hold, CONTENT)
+            remove_entry(place, CONTENT)
             manifest.reached("content gone")
         drop(host, item)
         return privileges.lost(directory, item.path.rpartition("/")[2], item)
@@ -133,7 +136,7 @@ def _place(host: Host, item: Item, place: int, directory: int) -> Item:
     if item.hold:  # what an earlier run copied may be incomplete, or be there no more
         with held(host, item) as hold:
             if hold is not None:
-                remove(hold, CONTENT)
+                remove_entry(hold, CONTENT)
     try:
         return _put(item, place, place, directory, name)
     except OSError as error:
@@ -172,8 +175,8 @@ def _put(item: Item, place: int, source: int, directory: int, name: str) -> Item
 def _close(host: Host) -> None:
     """Take the quarantine away once nothing is in it any more."""
     with contextlib.suppress(ValueError):
-        names = host.list(HOME)
+        names = host.list_directory(HOME)
         names.remove("README")
         if names:
             raise ControlError(f"{HOME} is left: {', '.join(names)} in it")
-    host.delete(README)
+    host.delete_file(README)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .....base.json_text import parse_json
 from .....base.patterns import compile_pattern
 from .....model.finding import Finding, RuleVerdict, judge_rule
-from ....system import STATE_DIRECTORY, ControlError, Host, Unseen
+from ....system import STATE_DIRECTORY, ControlError, Host, ObservationError
 
 if TYPE_CHECKING:
     from .....model.types.record import QuarantineTotals
@@ -26,8 +26,8 @@ _TIME = compile_pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 def observe(host: Host, mode: str) -> list[RuleVerdict]:
     """A verdict only where something is unfinished, or cannot be seen although there is a quarantine."""
     try:
-        names = host.list(HOME)
-    except Unseen as unseen:
+        names = host.list_directory(HOME)
+    except ObservationError as unseen:
         return [judge_rule(RULE, {"mode": mode}, [], str(unseen))]
     holding, broken = held(host, names)
     if holding:
@@ -48,9 +48,9 @@ def observe(host: Host, mode: str) -> list[RuleVerdict]:
 def _scope(host: Host, name: str) -> str:
     """Return whose an item is; "" where nobody knows, and for root's."""
     try:
-        manifest = parse_json(host.read(f"{HOME}/{name}/manifest.json") or b"{}")
+        manifest = parse_json(host.read_file(f"{HOME}/{name}/manifest.json") or b"{}")
         return f"user:{manifest['owner']}" if manifest["attributes"]["uid"] else ""
-    except (Unseen, ControlError, ValueError, TypeError, KeyError):
+    except (ObservationError, ControlError, ValueError, TypeError, KeyError):
         return ""
 
 
@@ -62,14 +62,14 @@ def held(host: Host, names: list[str]) -> tuple[QuarantineTotals | None, list[st
     folders = [name for name in names if name != "README"]
     for name in folders[:COUNTED]:
         try:
-            content = host.read(f"{HOME}/{name}/manifest.json")
+            content = host.read_file(f"{HOME}/{name}/manifest.json")
             if not content and name.endswith(UNFINISHED):
                 continue  # killed before anything was begun
             manifest = parse_json(content or b"{}")
             size = int(manifest.get("disk") or manifest.get("size") or 0)
             owner, at = str(manifest.get("owner")), manifest["taken_at"]
             dated = bool(_TIME.fullmatch(at))
-        except Unseen:
+        except ObservationError:
             continue
         except (ControlError, ValueError, TypeError, KeyError, AttributeError):
             broken.append(name)

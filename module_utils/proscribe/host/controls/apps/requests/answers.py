@@ -24,7 +24,7 @@ def concerned(host: Host, plan: Plan) -> bool:
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return False
-    return bool(plan.get("answers") or host.stat(ANSWERS) or host.stat(NOTIFIED))
+    return bool(plan.get("answers") or host.find_entry(ANSWERS) or host.find_entry(NOTIFIED))
 
 
 def text(plan: Plan) -> str:
@@ -40,7 +40,7 @@ def bring(host: Host, plan: Plan) -> None:
     """Have the file as the plan has it. Raises ControlError, Unseen."""
     content = text(plan)
     if not content:
-        if host.stat(ANSWERS):
-            host.delete(ANSWERS)
-    elif host.text(ANSWERS) != content:
-        host.write(ANSWERS, content)
+        if host.find_entry(ANSWERS):
+            host.delete_file(ANSWERS)
+    elif host.read_text(ANSWERS) != content:
+        host.write_file(ANSWERS, content)

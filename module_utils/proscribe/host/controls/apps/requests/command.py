@@ -12,7 +12,7 @@ from .....base.json_text import dump_json
 from .....base.tuples import NamedTuple
 from .....model.finding import Finding, RuleVerdict, judge_rule
 from .....model.plan import compute_once
-from ....system import WRITTEN_BY, ControlError, Host, Unseen
+from ....system import WRITTEN_BY, ControlError, Host, ObservationError
 from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, BlockFile, BlockPart, mode_of, unsafe
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Program(NamedTuple):
         return True
 
     def wrong(self, host: Host, called_for: bool) -> str:
-        if host.stat(self.path) is None:
+        if host.find_entry(self.path) is None:
             return MISSING if called_for else ""
         if not called_for:
             return LEFT_OVER
@@ -47,13 +47,13 @@ class Program(NamedTuple):
 
     def _seen(self, host: Host) -> str:
         try:
-            content = host.read(self.path)
+            content = host.read_file(self.path)
         except ControlError:  # no file, or one of any size
             content = b""
         return "" if content is None else sha256(content).hexdigest()
 
     def in_place(self, host: Host) -> bool:
-        return host.traces(self.path)
+        return host.has_traces(self.path)
 
     def text(self, host: Host) -> str:
         found = self._seen(host)
@@ -68,10 +68,10 @@ class Program(NamedTuple):
     def enforce(self, host: Host) -> None:
         from .command_text import text
 
-        host.write(self.path, text(), MODE)
+        host.write_file(self.path, text(), MODE)
 
     def lift(self, host: Host) -> None:
-        host.delete(self.path)
+        host.delete_file(self.path)
 
 
 def parts(plan: Plan | None) -> tuple[BlockPart, ...]:
@@ -131,6 +131,6 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
             for part in parts(plan)
             if (problem := part.wrong(host, due))
         ]
-    except Unseen as unseen:
+    except ObservationError as unseen:
         return [judge_rule(RULE, {"mode": section["mode"]}, [], str(unseen))]
     return [judge_rule(RULE, {"mode": section["mode"]}, found)] if found or due else []

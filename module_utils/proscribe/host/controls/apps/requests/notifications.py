@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Iterable, Mapping
 
 from .....base.moments import format_timestamp, parse_timestamp
 from ....system import ControlError, Host
-from ....system.sessions import users as logged_in
+from ....system.sessions import list_logged_in_users as logged_in
 from ..request_hint import HINT
 from ..user_notice import notify
 from .answers import NOTIFIED, bring
@@ -79,7 +79,7 @@ def due(host: Host, plan: Plan, now: float) -> list[tuple[str, str, dict[str, st
 def deliver(host: Host, messages: Iterable[tuple[str, str, Mapping[str, str]]]) -> None:
     """Show each message to its user, on terminals and desktop. Never raises, never blocks for long."""
     for user, text, _ in messages:
-        uid = host.user_id(user)
+        uid = host.find_user_id(user)
         if uid is not None:
             notify(host, text, uid)
 
@@ -179,7 +179,7 @@ def _seconds(moment: str) -> float:
 def _remembered(host: Host) -> dict[str, Known]:
     """What was sent before; nothing where the file is missing or damaged, so that somebody may read it twice."""
     try:
-        known = json.loads(host.read(NOTIFIED) or b"{}")
+        known = json.loads(host.read_file(NOTIFIED) or b"{}")
         return {
             key: one
             for key, one in known.items()
@@ -193,6 +193,6 @@ def _remember(host: Host, before: Mapping[str, Known], after: Mapping[str, Known
     if after == before:
         return
     if after:
-        host.write(NOTIFIED, json.dumps(after, indent=1, sort_keys=True) + "\n", 0o600)
-    elif host.stat(NOTIFIED) is not None:
-        host.delete(NOTIFIED)
+        host.write_file(NOTIFIED, json.dumps(after, indent=1, sort_keys=True) + "\n", 0o600)
+    elif host.find_entry(NOTIFIED) is not None:
+        host.delete_file(NOTIFIED)

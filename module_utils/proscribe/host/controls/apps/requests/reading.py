@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Iterable, Sequence
 from .....base.hashing import sha256
 from .....base.moments import format_timestamp, is_timestamp
 from .....base.patterns import compile_pattern
-from ....system import ControlError, Host, Unseen, User
-from ....system.budget import Budget
-from ....system.mounts import mounts, remote
+from ....system import ControlError, Host, ObservationError, User
+from ....system.budget import ReadBudget
+from ....system.mounts import find_remote_type, read_mounts
 
 if TYPE_CHECKING:
     from .....model.types.plan import Plan
@@ -42,13 +42,15 @@ Row = Sequence[str]  # id, user, service, reason, at
 def of_user(host: Host, user: User) -> tuple[list[Row], int]:
     """A user's requests, the newest first, and how many files were left out. Never raises for what a user made."""
     place = f"{user.home}/{PLACE}"
-    budget, host.budget = host.budget, Budget(MOST_NAMES, MOST_NAMES * (LARGEST + 1), SECONDS)
+    budget, host.budget = host.budget, ReadBudget(MOST_NAMES, MOST_NAMES * (LARGEST + 1), SECONDS)
     try:
-        if not host.enters_remote and remote(place, mounts(host)):  # what answers there might never do so
+        if not host.enters_remote and find_remote_type(
+            place, read_mounts(host)
+        ):  # what answers there might never do so
             return [], 0
-        with host.directory(place) as directory:
+        with host.open_directory(place) as directory:
             return _of_directory(host, directory, user)
-    except (OSError, ControlError, Unseen):  # there is none, a link leads to it, or the budget is spent
+    except (OSError, ControlError, ObservationError):  # there is none, a link leads to it, or the budget is spent
         return [], 0
     finally:
         host.budget = budget
@@ -98,7 +100,7 @@ def _is_request(seen: os.stat_result, uid: int) -> bool:
 
 def _pay(host: Host, what: str, count: int) -> None:
     if host.budget is not None:
-        host.budget.take(what, count)
+        host.budget.consume_amount(what, count)
 
 
 def number(uid: int, name: str) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Callable, Mapping, Sequence
 
 from .....model.removed import RemovedPackage
-from ....system import ControlError, Host, Unseen, User
+from ....system import ControlError, Host, ObservationError, User
 from ...base import Action
 from ..file_owner import owner
 from .as_removed import as_removed
@@ -27,7 +27,7 @@ def removals(
     for package in packages:
         try:
             done = one(package)
-        except (ControlError, Unseen) as error:
+        except (ControlError, ObservationError) as error:
             done = str(error)
         if isinstance(done, str):
             refused.append((package, done))
@@ -47,10 +47,10 @@ class OwnTools:
         """The tool that removes a package: the host's own, one at another place of root's (`common`), or one of its
         owner's (`own`, below ~/), which only he runs. "" for none.
         """
-        for path in (self.host.tool(name) or "" if name else "", *common):
+        for path in (self.host.find_tool(name) or "" if name else "", *common):
             try:
-                seen = self.host.stat(path) if path else None
-            except (ControlError, Unseen):  # behind a link of a user's
+                seen = self.host.find_entry(path) if path else None
+            except (ControlError, ObservationError):  # behind a link of a user's
                 continue
             if seen and (package.owner or not seen.st_uid):
                 return path
@@ -63,8 +63,8 @@ class OwnTools:
         key = path, user.name
         if key not in self.has_tool:
             try:
-                self.has_tool[key] = on_behalf(user, lambda: self.host.stat(path) is not None)
-            except (ControlError, Unseen):  # behind a link of the user's, whose own rights count when it runs
+                self.has_tool[key] = on_behalf(user, lambda: self.host.find_entry(path) is not None)
+            except (ControlError, ObservationError):  # behind a link of the user's, whose own rights count when it runs
                 self.has_tool[key] = True
         return self.has_tool[key]
 
@@ -78,8 +78,10 @@ def others_have(host: Host, package: Package, path: str, places: Sequence[str] =
     if whose := owner(host, path):
         return f"it belongs to {whose}"
     for place in dict.fromkeys(places):
-        seen = host.stat(place)
-        if open_ := host.changeable(place) or (place if seen and host.others(place, seen) else ""):
+        seen = host.find_entry(place)
+        if open_ := host.find_changeable_part(place) or (
+            place if seen and host.describe_write_access(place, seen) else ""
+        ):
             return f"users may write to {open_}, and root runs nothing of theirs"
     return ""
 
@@ -109,7 +111,9 @@ def uninstall(
     `gone` is what it takes to install it there again, where that is more than the place. `still` asks whether it is
     there, where its path does not say it. `why_not` asks the tool just before for a reason against it; "" for none.
     """
-    apply = partial(_run, host, package, argv, still or partial(host.stat, package.path), environment or {}, why_not)
+    apply = partial(
+        _run, host, package, argv, still or partial(host.find_entry, package.path), environment or {}, why_not
+    )
     subject = f"{package.id} ({package.scope}) from {place}"
     gone = gone or as_removed(package, package.id, tool=argv[0], place=place)
     return Action("remove", subject, apply, f"{package.id} {package.version}\n", takes=(gone,))
@@ -127,6 +131,6 @@ def _run(
         return  # it went along with another one
     if reason := why_not():
         raise ControlError(reason)
-    host.must(argv, user=package.owner, environment=environment, timeout=LIMIT)
+    host.read_command_output(argv, user=package.owner, environment=environment, timeout=LIMIT)
     if still():  # another copy came first, or a user's own tool only said that it did it
         raise ControlError(f"{argv[0]} ended well, and {package.id} is still there")

@@ -15,7 +15,7 @@ from ....system import Host, Process, User
 from ...base import Action
 from .as_owner import OwnTools, removals, uninstall
 from .declaration import Claim, Declared, Ids, Reinstall, Route
-from .each_place import check_each, joined
+from .each_place import check_each, summarise_reasons
 from .package import Package
 from .site_packages import claimed_version
 
@@ -41,14 +41,14 @@ class Brew:
     ) -> tuple[list[Package], str]:
         def check(prefix: str) -> Iterator[Package]:
             room = f"{prefix}/{KINDS[self.manager]}"
-            for name in [name for name in host.list(room) if name in ids]:
-                versions = [version for version in host.list(f"{room}/{name}") if not version.startswith(".")]
+            for name in [name for name in host.list_directory(room) if name in ids]:
+                versions = [version for version in host.list_directory(f"{room}/{name}") if not version.startswith(".")]
                 if versions:
                     version = claimed_version(versions[-1])
                     yield Package(self.manager, name, version, (prefix,), user, f"{room}/{name}")
 
         found, unseen = check_each(prefixes, check)
-        return found, joined(unseen)
+        return found, summarise_reasons(unseen)
 
     def owned_directories(self, host: Host, user: User | None) -> list[str]:
         return [f"{prefix}/{KINDS[self.manager]}" for prefix in _prefixes(host, user)]
@@ -58,8 +58,12 @@ class Brew:
 
         def program(process: Process) -> str:
             for package in packages:
-                if process.exe.startswith(package.path + "/") and host.shares_root(process):
-                    return package.id if package.owner is None or host.user_of(process) == package.owner.uid else ""
+                if process.exe.startswith(package.path + "/") and host.has_host_root(process):
+                    return (
+                        package.id
+                        if package.owner is None or host.find_process_uid(process) == package.owner.uid
+                        else ""
+                    )
             return ""
 
         return program
@@ -72,9 +76,9 @@ def _prefixes(host: Host, user: User | None) -> list[str]:
     """Where Homebrew is a user's, or root's for None. The common place is the one's who owns it, in the first of his
     homes.
     """
-    seen = check_each([COMMON], lambda path: [one] if (one := host.stat(path)) else [])[0]
+    seen = check_each([COMMON], lambda path: [one] if (one := host.find_entry(path)) else [])[0]
     uid = seen[0].st_uid if seen else -1
-    homes = [one.home for one in host.users() if one.uid == uid]
+    homes = [one.home for one in host.list_users() if one.uid == uid]
     common = user is None and uid == 0 or user is not None and uid > 0 and homes[:1] == [user.home]
     own = [user.home + place[1:] for place in PERSONAL] if user else []
     return [*([COMMON] if common else []), *(place for place in own if place != COMMON)]

@@ -19,7 +19,7 @@ from ....system import ControlError, Host, Process, User
 from ...base import Action
 from .as_owner import OwnTools, others_have, removals, uninstall
 from .declaration import Claim, Declared, Ids, Reinstall, Route
-from .each_place import check_each, joined
+from .each_place import check_each, summarise_reasons
 from .package import Package
 from .site_packages import claimed_version
 
@@ -47,7 +47,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
 def _query(host: Host, user: User | None, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     def check(prefix: str) -> Iterator[Package]:
-        for file in host.list(f"{prefix}/{META}"):
+        for file in host.list_directory(f"{prefix}/{META}"):
             name, version = parse_name(file)
             if name in ids and (said := _said(host, f"{prefix}/{META}/{file}")).get("name", name) == name:
                 version = claimed_version(said.get("version")) or claimed_version(version)
@@ -56,7 +56,7 @@ def _query(host: Host, user: User | None, ids: AbstractSet[str]) -> tuple[list[P
 
     prefixes, unseen = _environments(host, user)
     found, blind = check_each(prefixes, check)
-    return found, joined([*unseen, *blind])
+    return found, summarise_reasons([*unseen, *blind])
 
 
 def roots(user: User | None) -> list[str]:
@@ -71,10 +71,12 @@ def _environments(host: Host, user: User | None) -> tuple[list[str], list[str]]:
     all.
     """
     below, unseen = check_each(
-        roots(user), lambda root: [root, *(f"{root}/envs/{n}" for n in host.list(f"{root}/envs"))]
+        roots(user), lambda root: [root, *(f"{root}/envs/{n}" for n in host.list_directory(f"{root}/envs"))]
     )
     if user:
-        lines, blind = check_each([user.home + LISTED], lambda path: (host.read(path, LARGEST) or b"").splitlines())
+        lines, blind = check_each(
+            [user.home + LISTED], lambda path: (host.read_file(path, LARGEST) or b"").splitlines()
+        )
         below, unseen = below + parse(lines, user.home), unseen + blind
     found = list(dict.fromkeys(below))
     if len(found) > MOST:
@@ -98,7 +100,7 @@ def parse_name(file: str) -> tuple[str, str]:
 def _said(host: Host, path: str) -> Mapping[str, object]:
     """What is said of a package; empty where that cannot be read: the name of its file says what it is."""
     try:
-        said = json.loads(host.read(path, LARGEST) or b"")
+        said = json.loads(host.read_file(path, LARGEST) or b"")
     except (ValueError, RecursionError, ControlError):
         return {}
     return said if isinstance(said, dict) else {}
@@ -114,9 +116,9 @@ def programs_in(said: Mapping[str, object]) -> list[str]:
 def owned_directories(host: Host, user: User | None) -> list[str]:
     """The environments: what lies in one goes with it, or stays with it."""
     if user is None:
-        return [root for root in roots(None) if host.stat(f"{root}/{META}")]
+        return [root for root in roots(None) if host.find_entry(f"{root}/{META}")]
     environments, _ = _environments(host, user)
-    return check_each(environments, lambda path: [path] if host.stat(f"{path}/{META}") else [])[0]
+    return check_each(environments, lambda path: [path] if host.find_entry(f"{path}/{META}") else [])[0]
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
@@ -125,9 +127,9 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
 
     def program(process: Process) -> str:
         package = files.get(process.exe)
-        if package is None or not host.shares_root(process):
+        if package is None or not host.has_host_root(process):
             return ""
-        return package.id if package.owner is None or host.user_of(process) == package.owner.uid else ""
+        return package.id if package.owner is None or host.find_process_uid(process) == package.owner.uid else ""
 
     return program
 
@@ -186,7 +188,7 @@ def _more(host: Host, package: Package, argv: Sequence[str], going: AbstractSet[
     ControlError.
     """
     argv = [*argv, "--dry-run", "--json", package.id]
-    result = host.run(argv, user=package.owner, environment=ENVIRONMENT, timeout=PATIENCE)
+    result = host.run_command(argv, user=package.owner, environment=ENVIRONMENT, timeout=PATIENCE)
     gone, come = parse_dry_run(result.out)
     if result.rc or package.id not in gone:
         return f"{argv[0]} does not say what its removal would take along"

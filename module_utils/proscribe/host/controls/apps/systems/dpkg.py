@@ -28,7 +28,7 @@ FORMAT = "${db:Status-Abbrev}\t${Package}\t${binary:Package}\t${Version}\n"
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     if not ids or not gated(host):
         return [], ""
-    found = parse(host.must(["dpkg-query", "-W", "-f", FORMAT]), ids)
+    found = parse(host.read_command_output(["dpkg-query", "-W", "-f", FORMAT]), ids)
     return [package._replace(path=place(_files(host, package))) for package in found], ""
 
 
@@ -53,7 +53,7 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
 def _files(host: Host, package: Package) -> list[str]:
     """What a package consists of. Its handle names the list if the package is Multi-Arch: same."""
     names = dict.fromkeys((package.id, *package.handles))
-    return [file for name in names for file in (host.text(f"{DATABASE}/info/{name}.list") or "").splitlines()]
+    return [file for name in names for file in (host.read_text(f"{DATABASE}/info/{name}.list") or "").splitlines()]
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
@@ -63,11 +63,11 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
 
 
 def there(host: Host, user: User | None) -> bool:
-    return user is None and host.stat(f"{DATABASE}/status") is not None
+    return user is None and host.find_entry(f"{DATABASE}/status") is not None
 
 
 def gated(host: Host) -> bool:
-    return host.stat(f"{DATABASE}/status") is not None and host.tool("dpkg-query") is not None
+    return host.find_entry(f"{DATABASE}/status") is not None and host.find_tool("dpkg-query") is not None
 
 
 LIST = "/etc/proscribe/restricted-packages"

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Iterator, Sequence
 
 from .....model.removed import RemovedPackage
-from ....system import STATE_DIRECTORY, ControlError, Host, Result
+from ....system import STATE_DIRECTORY, ControlError, Host, ToolResult
 from ...base import Action
 from .as_removed import as_removed
 from .package import Package
@@ -57,10 +57,12 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
 
 def _taken(host: Host, packages: Sequence[Package]) -> list[RemovedPackage]:
     """How each comes back: apt marks what it installs for its own sake, so what it had for others' is known as such."""
-    front = "apt-get" if host.tool("apt-get") else "dpkg"
+    front = "apt-get" if host.find_tool("apt-get") else "dpkg"
     auto = set()
-    if host.tool("apt-mark"):
-        auto = set(host.run(["apt-mark", "showauto", *(package.handles[0] for package in packages)]).out.split())
+    if host.find_tool("apt-mark"):
+        auto = set(
+            host.run_command(["apt-mark", "showauto", *(package.handles[0] for package in packages)]).out.split()
+        )
     return [as_removed(one, how=front, mark="auto" if auto & {one.id, *one.handles} else "manual") for one in packages]
 
 
@@ -69,7 +71,7 @@ def _refused(host: Host, package: Package) -> str:
     if package.held:
         return f"it is on hold; to let it go: apt-mark unhold {package.id}"
     form = "${Essential} ${Protected} ${Important}"  # Important: what apt called Protected before dpkg knew it
-    if "yes" in host.must(["dpkg-query", "-W", "-f", form, package.handles[0]]).split():
+    if "yes" in host.read_command_output(["dpkg-query", "-W", "-f", form, package.handles[0]]).split():
         return "the system cannot do without it (Essential or Protected)"
     return ""
 
@@ -77,16 +79,16 @@ def _refused(host: Host, package: Package) -> str:
 def _objection(host: Host, packages: Sequence[Package], allowed: Sequence[Package]) -> str:
     """What speaks against removing some packages, when only the allowed ones may go; "" if nothing does."""
     names = [package.handles[0] for package in packages]
-    if not host.tool("apt-get"):
-        result = host.run(["dpkg", "--simulate", "--remove", *names])
+    if not host.find_tool("apt-get"):
+        result = host.run_command(["dpkg", "--simulate", "--remove", *names])
         dependents = sorted(set(DEPENDENT.findall(result.err)))
         if dependents:
             return f"would break {', '.join(dependents)}"
         return _said(result) if result.rc else ""
-    result = host.run(["apt-get", "--simulate", *APT_OPTIONS, "remove", *names])
+    result = host.run_command(["apt-get", "--simulate", *APT_OPTIONS, "remove", *names])
     if result.rc:
         return _said(result)
-    native = host.must(["dpkg", "--print-architecture"]).strip()
+    native = host.read_command_output(["dpkg", "--print-architecture"]).strip()
     may_go = {_plain(package.handles[0], native) for package in allowed}
     steps = [(verb, _plain(name, native)) for verb, name in parse(result.out)]
     for verb, what in (("Remv", "remove"), ("Purg", "purge"), ("Inst", "install")):
@@ -115,23 +117,23 @@ def _remove(host: Host, packages: Sequence[Package]) -> None:
     if reason := _objection(host, packages, packages):  # the host may have changed since it was observed
         raise ControlError(f"not removed: {reason}")
     # A removal of ours that was killed is completed by dpkg itself. One of somebody else is left, and reported by apt.
-    interrupted = bool(host.list(JOURNAL))
-    ours = interrupted and host.stat(MARK) is not None
-    if host.tool("apt-get") and not ours:
+    interrupted = bool(host.list_directory(JOURNAL))
+    ours = interrupted and host.find_entry(MARK) is not None
+    if host.find_tool("apt-get") and not ours:
         wait = f"--option=DPkg::Lock::Timeout={PATIENCE}"
         argv = ["apt-get", "--yes", *APT_OPTIONS, wait, "remove", *names]
     else:
         argv = ["dpkg", "--remove", *names]
     if not interrupted:
-        host.write(MARK, "".join(f"{name}\n" for name in names), 0o600)
-    result = host.run(argv, timeout=LIMIT)
-    if not host.list(JOURNAL):
-        host.delete(MARK)
+        host.write_file(MARK, "".join(f"{name}\n" for name in names), 0o600)
+    result = host.run_command(argv, timeout=LIMIT)
+    if not host.list_directory(JOURNAL):
+        host.delete_file(MARK)
     if result.rc:
         raise ControlError(f"{argv[0]} could not: {_said(result)}")
 
 
-def _said(result: Result) -> str:
+def _said(result: ToolResult) -> str:
     """A tool's own errors in one line."""
     text = result.err.strip() or result.out.strip()
     errors = [line for line in text.splitlines() if line.startswith(("E:", "dpkg: error"))]

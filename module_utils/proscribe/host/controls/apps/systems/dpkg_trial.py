@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Iterator, Sequence
 
-from ....system import ControlError, Host, Unseen
+from ....system import ControlError, Host, ObservationError
 from ..blocks.parts import others_change
 from ..blocks.tries import PROGRAMS, TRIAL, in_memory, tools, with_entries, with_targets
 
@@ -35,7 +35,7 @@ def depends(host: Host) -> Iterator[str]:
     yield from tools(host, TOOLS)
     yield from with_entries(host, [*CONFIGURATION, *APT_CONFIGURATION])
     yield from (*SHARED, "/root/.dpkg.cfg", "/etc/apt/apt.conf")
-    if host.stat(APT_CONFIG):
+    if host.find_entry(APT_CONFIG):
         yield from with_targets(host, [_of_apt(host)[0]])
 
 
@@ -57,10 +57,10 @@ def _roads(host: Host) -> Iterator[tuple[str, Sequence[str]]]:
         if os.access(path, os.X_OK) and (real := os.path.realpath(path)) not in known:
             known.add(real)
             yield path, [path]
-    if host.stat(APT_CONFIG):
+    if host.find_entry(APT_CONFIG):
         path, options, chroot = _of_apt(host)
         if chroot not in ("", "/"):
-            raise Unseen(f"apt runs dpkg in {chroot} (DPkg::Chroot-Directory)")
+            raise ObservationError(f"apt runs dpkg in {chroot} (DPkg::Chroot-Directory)")
         if options or os.path.realpath(path) not in known:
             yield f"{' '.join([path, *options])}, which apt runs,", [path, *options]
 
@@ -68,7 +68,7 @@ def _roads(host: Host) -> Iterator[tuple[str, Sequence[str]]]:
 def _of_apt(host: Host) -> tuple[str, list[str], str]:
     """The dpkg that apt runs, its options, and where it is run."""
     path, options, chroot = "/usr/bin/dpkg", [], ""
-    for line in host.must([APT_CONFIG, "dump"], timeout=LIMIT).splitlines():
+    for line in host.read_command_output([APT_CONFIG, "dump"], timeout=LIMIT).splitlines():
         key, _, value = line.partition(" ")
         value = value[1:-2] if value[:1] == '"' and value.endswith('";') else ""
         if key == "Dir::Bin::dpkg":
@@ -83,15 +83,15 @@ def _of_apt(host: Host) -> tuple[str, list[str], str]:
 def _passes(host: Host, argv: Sequence[str], package: str) -> bool:
     """Whether a dpkg goes on with a package, as far as its database. Raises Unseen where it ends before."""
     try:
-        answer = host.run([*argv, f"--admindir={NOWHERE}", "--unpack", package], timeout=LIMIT)
+        answer = host.run_command([*argv, f"--admindir={NOWHERE}", "--unpack", package], timeout=LIMIT)
     except ControlError as error:
-        raise Unseen(str(error)) from None
+        raise ObservationError(str(error)) from None
     if REFUSED in answer.err:
         return False
     if NOWHERE in answer.err:
         return True
     said = " ".join((answer.err or answer.out).split())[-200:]
-    raise Unseen(f"{argv[0]} could not be tried: it ended with {answer.rc}: {said}")
+    raise ObservationError(f"{argv[0]} could not be tried: it ended with {answer.rc}: {said}")
 
 
 def archive(restricted: str) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Iterable
 
-from ....system import ControlError, Unseen
-from ....system.types import joined as joined
+from ....system import ControlError, ObservationError
+from ....system.types import summarise_reasons as summarise_reasons
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -21,6 +21,6 @@ def check_each(places: Iterable[Place], check: Callable[[Place], Iterable[Seen]]
     for place in places:
         try:
             found += check(place)
-        except (Unseen, ControlError) as error:
+        except (ObservationError, ControlError) as error:
             unseen.append(str(error))
     return found, unseen

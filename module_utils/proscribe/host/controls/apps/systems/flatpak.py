@@ -13,7 +13,7 @@ from ..blocks.contact import printable
 from ..blocks.parts import BlockPart, Trial
 from ..blocks.polkit import rule
 from .declaration import Claim, Declared, Ids, Reinstall, Route
-from .each_place import check_each, joined
+from .each_place import check_each, summarise_reasons
 from .flatpak_filters import RemoteFilters
 from .flatpak_remotes import ANNOUNCED, SYSTEM, announced, installations
 from .package import Block, Package
@@ -47,22 +47,22 @@ def owned_directories(host: Host, user: User | None) -> Sequence[str]:
 
 def _installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[list[Package], str]:
     def present(place: str) -> list[_App]:
-        there = ids & set(host.list(f"{place}/app"))
+        there = ids & set(host.list_directory(f"{place}/app"))
         return [_App(id_, f"{place}/app/{id_}", owner) for id_ in sorted(there)]
 
     apps, unseen = check_each(owned_directories(host, owner) if ids else (), present)
     packages, more = check_each(apps, lambda app: _deployed(host, app))
-    return packages, joined(unseen + more)
+    return packages, summarise_reasons(unseen + more)
 
 
 def _deployed(host: Host, app: _App) -> Iterator[Package]:
     """An app's deployed branches: those with an `active` link in `<app>/<arch>/<branch>/`."""
-    for arch in host.list(app.path):
+    for arch in host.list_directory(app.path):
         if arch == "current":  # a link to the branch that is started when none is named
             continue
-        for branch in host.list(f"{app.path}/{arch}"):
+        for branch in host.list_directory(f"{app.path}/{arch}"):
             path = f"{app.path}/{arch}/{branch}"
-            there = host.list(path)
+            there = host.list_directory(path)
             if "active" in there:
                 version = _version(host, path, there)
                 yield Package(MANAGER, app.id, version, (f"app/{app.id}/{arch}/{branch}",), app.owner, path)
@@ -73,7 +73,7 @@ def _version(host: Host, path: str, there: Sequence[str]) -> str:
     commits = [name for name in there if len(name) == 64 and not name.strip("0123456789abcdef")]
     if len(commits) != 1:
         return ""
-    said = APP_VERSION.search(host.read(f"{path}/{commits[0]}/deploy") or b"")
+    said = APP_VERSION.search(host.read_file(f"{path}/{commits[0]}/deploy") or b"")
     return (claimed_version(said[1].decode("utf-8", "replace")) if said else "") or commits[0][:12]
 
 
@@ -83,7 +83,7 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
     """
 
     def program(process: Process) -> str:
-        name = parse(host.read_inside(process, ".flatpak-info").decode("utf-8", "replace"))
+        name = parse(host.read_file_in_root(process, ".flatpak-info").decode("utf-8", "replace"))
         return name if name in ids else ""
 
     return program if ids else lambda process: ""
@@ -108,11 +108,11 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
 
 def there(host: Host, user: User | None) -> bool:
     places = owned_directories(host, user)
-    return (user is None and host.tool("flatpak") is not None) or any(host.stat(place) for place in places)
+    return (user is None and host.find_tool("flatpak") is not None) or any(host.find_entry(place) for place in places)
 
 
 def gated(host: Host) -> bool:
-    return host.tool("flatpak") is not None
+    return host.find_tool("flatpak") is not None
 
 
 # A bundle is a file: flatpak does not pass its content to polkit.

@@ -40,7 +40,7 @@ class RemoteFilters(NamedTuple):
             return ODD
         if remote.filter != file:
             return MISSING
-        if host.text(file) != self.content(host, remote):
+        if host.read_text(file) != self.content(host, remote):
             return DIFFERS
         return f"the administrator's own filter lets it in: {line}" if (line := self.undone(host, remote)) else ""
 
@@ -64,7 +64,7 @@ class RemoteFilters(NamedTuple):
         return ""
 
     def in_place(self, host: Host) -> bool:
-        return bool(host.list(DIRECTORY)) or any(ours(remote.filter) for remote in remotes(host))
+        return bool(host.list_directory(DIRECTORY)) or any(ours(remote.filter) for remote in remotes(host))
 
     def text(self, host: Host) -> str:
         shown = "".join(
@@ -96,7 +96,7 @@ def _foreign(host: Host, path: str) -> Sequence[str]:
     """The lines of a filter, which all stay in ours."""
     if not path:
         return []
-    if host.stat(path) is None:
+    if host.find_entry(path) is None:
         return ["deny *"]  # without its filter's file, flatpak lets nothing in
     return text_of(host, path).splitlines()
 

@@ -25,9 +25,9 @@ class Remote(NamedTuple):
 def installations(host: Host) -> dict[str, str]:
     """The system's installations by name, each with its directory (flatpak-installation(5))."""
     found = {DEFAULT: SYSTEM}
-    for file in host.list(CONFIGURED):
+    for file in host.list_directory(CONFIGURED):
         if file.endswith(".conf"):
-            for name, keys in groups(host.text(f"{CONFIGURED}/{file}") or "", "Installation"):
+            for name, keys in groups(host.read_text(f"{CONFIGURED}/{file}") or "", "Installation"):
                 if keys.get("Path", "").startswith("/"):
                     found[name] = keys["Path"].rstrip("/")
     return found
@@ -38,7 +38,7 @@ def remotes(host: Host) -> list[Remote]:
     return [
         Remote(installation, name, keys.get("xa.filter", ""))
         for installation, path in installations(host).items()
-        for name, keys in groups(host.text(f"{path}/repo/config") or "", "remote")
+        for name, keys in groups(host.read_text(f"{path}/repo/config") or "", "remote")
         if keys.get("url")
     ]
 
@@ -62,7 +62,7 @@ def groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
 
 def announced(host: Host) -> list[str]:
     """The files of remotes that flatpak adds by itself at its next start, without our filter."""
-    text = host.text(f"{SYSTEM}/repo/config") or ""
+    text = host.read_text(f"{SYSTEM}/repo/config") or ""
     lines = (line.partition("=") for line in text.splitlines())
     applied = {
         one for key, _, value in lines if key.strip() == "xa.applied-remotes" for one in value.strip().split(";")
@@ -72,7 +72,7 @@ def announced(host: Host) -> list[str]:
     return [
         f"{folder}/{name}"
         for folder in ANNOUNCED
-        for name in host.list(folder)
+        for name in host.list_directory(folder)
         if name.endswith(suffix) and name[: -len(suffix)] not in known
     ]
 

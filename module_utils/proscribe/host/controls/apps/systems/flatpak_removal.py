@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Callable, Sequence
 
-from ....system import ControlError, Host, Unseen
+from ....system import ControlError, Host, ObservationError
 from ...base import Action
 from .as_removed import as_removed
 from .flatpak_remotes import DEFAULT, DIRECTORY, ODD, Remote, former, installations, odd, ours, own_file, remotes
@@ -18,7 +18,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     """An action for each app and installation: a user's own as that user, so that root does nothing in a home. The
     user's data in ~/.var/app stays, and so do runtimes.
     """
-    if not host.tool("flatpak"):
+    if not host.find_tool("flatpak"):
         return [], [(package, "flatpak itself is not installed on this host") for package in packages]
     names = {path: name for name, path in installations(host).items()}
     grouped: dict[tuple[str, str, str], list[Package]] = {}
@@ -41,13 +41,13 @@ def _origin(host: Host, package: Package) -> str:
     """The remote that an app came from: the first text of its deployment; "" if nobody knows."""
 
     def read() -> str:
-        commits = [name for name in host.list(package.path) if len(name) == 64]
-        deployed = host.head(f"{package.path}/{commits[0]}/deploy", 256) if len(commits) == 1 else b""
+        commits = [name for name in host.list_directory(package.path) if len(name) == 64]
+        deployed = host.read_head(f"{package.path}/{commits[0]}/deploy", 256) if len(commits) == 1 else b""
         return deployed.partition(b"\0")[0].decode("ascii", "replace") if b"\0" in deployed else ""
 
     try:
         return on_behalf(package.owner, read)
-    except (ControlError, Unseen):
+    except (ControlError, ObservationError):
         return ""
 
 
@@ -55,7 +55,7 @@ def _uninstall(host: Host, branches: Sequence[Package], installation: str) -> No
     where = f"--installation={installation}" if installation else "--user"
     handles = [handle for branch in branches for handle in branch.handles]
     argv = ["flatpak", "uninstall", where, "--assumeyes", "--noninteractive", *handles]
-    host.must(argv, user=branches[0].owner, timeout=LIMIT)
+    host.read_command_output(argv, user=branches[0].owner, timeout=LIMIT)
 
 
 def put_up(host: Host, content_of: Callable[[Host, Remote], str], undone_by: Callable[[Host, Remote], str]) -> None:
@@ -70,8 +70,8 @@ def put_up(host: Host, content_of: Callable[[Host, Remote], str], undone_by: Cal
         content = content_of(host, remote)
         if line := undone_by(host, remote):
             undone.append(f"{former(host, remote)} lets it in from {remote.name}, and goes first: {line}")
-        if host.text(own_file(remote)) != content:
-            host.write(own_file(remote), content)
+        if host.read_text(own_file(remote)) != content:
+            host.write_file(own_file(remote), content)
         if remote.filter != own_file(remote):
             _modify(host, remote, own_file(remote))
     if undone:
@@ -83,11 +83,13 @@ def take_down(host: Host) -> None:
     for remote in remotes(host):
         if ours(remote.filter):
             _modify(host, remote, former(host, remote))
-    for installation in host.list(DIRECTORY):
-        for file in host.list(f"{DIRECTORY}/{installation}"):
-            host.delete(f"{DIRECTORY}/{installation}/{file}")
+    for installation in host.list_directory(DIRECTORY):
+        for file in host.list_directory(f"{DIRECTORY}/{installation}"):
+            host.delete_file(f"{DIRECTORY}/{installation}/{file}")
 
 
 def _modify(host: Host, remote: Remote, path: str) -> None:
     setting = f"--filter={path}" if path else "--no-filter"
-    host.must(["flatpak", "remote-modify", f"--installation={remote.installation}", setting, "--", remote.name])
+    host.read_command_output(
+        ["flatpak", "remote-modify", f"--installation={remote.installation}", setting, "--", remote.name]
+    )

@@ -13,12 +13,12 @@ from __future__ import annotations
 from functools import partial
 from typing import AbstractSet, Callable, Iterator, Sequence
 
-from ....system import Host, Process, Unseen, User
+from ....system import Host, ObservationError, Process, User
 from ...base import Action
 from . import store_paths
 from .as_owner import OwnTools, removals, uninstall
 from .declaration import Claim, Declared, Ids, Reinstall, Route
-from .each_place import check_each, joined
+from .each_place import check_each, summarise_reasons
 from .package import Package
 from .user_links import link
 
@@ -41,7 +41,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
             where = inner if store_paths.in_store(inner, STORE) else target
             manifest = store_paths.content(host, f"{where}/manifest", STORE)
             if manifest and not manifest.lstrip().startswith(b"(manifest"):
-                raise Unseen(f"{where}/manifest is no manifest of Guix")
+                raise ObservationError(f"{where}/manifest is no manifest of Guix")
             for name, version, _, path in parse(manifest):
                 if name in ids and store_paths.in_store(path, STORE):
                     handles = (profile, "home" if where == inner else "profile")
@@ -49,12 +49,12 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
     if not ids:
         return [], ""
-    names, unseen = check_each([user.home + EXTRA], host.list)
+    names, unseen = check_each([user.home + EXTRA], host.list_directory)
     if len(names) > store_paths.MOST_PROFILES:
         unseen.append(f"{user.home}{EXTRA} has more than {store_paths.MOST_PROFILES} profiles: not all were checked")
     extra = [f"{user.home}{EXTRA}/{name}" for name in names[: store_paths.MOST_PROFILES]]
     found, blind = check_each([f"{PROFILES}/{user.name}", *extra], check)
-    return found, joined([*unseen, *blind])
+    return found, summarise_reasons([*unseen, *blind])
 
 
 def parse(manifest: bytes) -> list[Sequence[str]]:

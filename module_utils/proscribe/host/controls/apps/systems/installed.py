@@ -6,7 +6,7 @@ import time
 from typing import AbstractSet, Any, Mapping
 
 from ....system import Host, User
-from ....system.file_scan import SETTLED
+from ....system.file_scan import SETTLED_NANOSECONDS
 from .package import Package, PackageSystem
 from .registry import OF_THE_HOST, ON_DEMAND
 
@@ -33,13 +33,13 @@ def installed(
 
     It is noted in `queried` unless the database changed so short a time ago that it may change again unnoticed.
     """
-    seen = [host.stat(path) for path in system.DATABASE_FILES]
+    seen = [host.find_entry(path) for path in system.DATABASE_FILES]
     database = [[s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns] if s else None for s in seen]
     known, rows = earlier.get(system.MANAGER, (None, ()))
     if any(seen) and known == database:
         queried[system.MANAGER] = known, rows
         return [Package(*row)._replace(handles=tuple(row[3])) for row in rows], ""
     found, blind = system.query(host, ids)
-    if any(seen) and not blind and all(s is None or s.st_ctime_ns < time.time_ns() - SETTLED for s in seen):
+    if any(seen) and not blind and all(s is None or s.st_ctime_ns < time.time_ns() - SETTLED_NANOSECONDS for s in seen):
         queried[system.MANAGER] = database, [tuple(package) for package in found]
     return found, blind

@@ -16,13 +16,13 @@ import re
 from functools import partial
 from typing import AbstractSet, Any, Callable, Iterator, Sequence
 
-from ....system import Host, Process, Unseen, User
+from ....system import Host, ObservationError, Process, User
 from ...base import Action
 from . import store_paths
 from .as_owner import OwnTools, removals, uninstall
 from .as_removed import as_removed
 from .declaration import Claim, Declared, Ids, Reinstall, Route
-from .each_place import check_each, joined
+from .each_place import check_each, summarise_reasons
 from .package import Package
 from .user_links import link
 
@@ -57,13 +57,13 @@ def _query(
     def check(profile: tuple[str, str]) -> Iterator[Package]:
         path, target = profile
         for own in ("", *(user.home + place[1:] for place in OWN_STORES)) if user else ("",):
-            if host.stat(placed(target, own)) is not None:
+            if host.find_entry(placed(target, own)) is not None:
                 yield from _installed(host, user, ids, path, target, own)
                 return
-        raise Unseen(f"{path} leads into a store of Nix that is nowhere here")
+        raise ObservationError(f"{path} leads into a store of Nix that is nowhere here")
 
     packages, blind = check_each(dict.fromkeys(found), check)
-    return packages, joined([*unseen, *blind])
+    return packages, summarise_reasons([*unseen, *blind])
 
 
 def placed(path: str, own: str) -> str:
@@ -103,7 +103,7 @@ def parse(manifest: bytes) -> list[str]:
     try:
         said: Any = json.loads(manifest)
     except (ValueError, RecursionError):
-        raise Unseen("a manifest.json of a profile of Nix cannot be read") from None
+        raise ObservationError("a manifest.json of a profile of Nix cannot be read") from None
     elements = said.get("elements") if isinstance(said, dict) else None
     listed = elements.values() if isinstance(elements, dict) else elements if isinstance(elements, list) else ()
     paths = [element.get("storePaths") for element in listed if isinstance(element, dict)]

@@ -16,7 +16,7 @@ from ....system.tools import TOOL_PATH
 from ...base import Action
 from .as_owner import others_have, removals, uninstall
 from .declaration import Claim, Declared, Ids, Reinstall, Route
-from .each_place import check_each, joined
+from .each_place import check_each, summarise_reasons
 from .package import Package
 from .package import there as is_there
 from .site_packages import claimed_version
@@ -43,7 +43,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
         return [], ""
     prefixes, unseen = _prefixes(host, user.home)
     found, blind = _installed(host, ids, prefixes, user)
-    return found, joined([*unseen, *filter(None, [blind])])
+    return found, summarise_reasons([*unseen, *filter(None, [blind])])
 
 
 def owned_directories(host: Host, user: User | None) -> Sequence[str]:
@@ -55,7 +55,7 @@ def _installed(
     host: Host, ids: AbstractSet[str], prefixes: Sequence[str], owner: User | None
 ) -> tuple[list[Package], str]:
     def check(prefix: str) -> Iterator[Package]:
-        there = set(host.list(prefix + MODULES))
+        there = set(host.list_directory(prefix + MODULES))
         for id_ in sorted(id_ for id_ in ids if id_.partition("/")[0] in there):
             path = f"{prefix}{MODULES}/{id_}"
             manifest = _manifest(host, path)
@@ -63,13 +63,13 @@ def _installed(
                 yield Package(MANAGER, id_, claimed_version(manifest.get("version")), (prefix,), owner, path)
 
     found, unseen = check_each(prefixes, check)
-    return found, joined(unseen)
+    return found, summarise_reasons(unseen)
 
 
 def _prefixes(host: Host, home: str) -> tuple[list[str], list[str]]:
     """Where a user may have installed, and why that is not all."""
-    versions, unseen = check_each([home + NVM], host.list)
-    lines, more = check_each([f"{home}/.npmrc"], lambda path: (host.text(path) or "").splitlines())
+    versions, unseen = check_each([home + NVM], host.list_directory)
+    lines, more = check_each([f"{home}/.npmrc"], lambda path: (host.read_text(path) or "").splitlines())
     own = [home + place for place in PERSONAL] + [f"{home}{NVM}/{version}" for version in versions]
     return list(dict.fromkeys([*own, *parse(lines, home)])), unseen + more
 
@@ -90,10 +90,10 @@ def parse(lines: Sequence[str], home: str) -> list[str]:
 
 def _manifest(host: Host, path: str) -> Mapping[str, object] | None:
     """A package's package.json; empty if it says nothing that can be read, None if there is no package."""
-    seen = host.stat(path)
+    seen = host.find_entry(path)
     if seen and stat.S_ISLNK(seen.st_mode):
         return {}  # `npm link`: the package lies elsewhere, and where is the user's word
-    content = host.read(f"{path}/package.json")
+    content = host.read_file(f"{path}/package.json")
     if content is None:
         return None
     try:
@@ -105,8 +105,8 @@ def _manifest(host: Host, path: str) -> Mapping[str, object] | None:
 
 def there(host: Host, user: User | None) -> bool:
     prefixes = _prefixes(host, user.home)[0] if user else SYSTEM
-    installed = any(host.stat(prefix + MODULES) is not None for prefix in prefixes)
-    return installed or (user is None and host.tool("npm") is not None)
+    installed = any(host.find_entry(prefix + MODULES) is not None for prefix in prefixes)
+    return installed or (user is None and host.find_tool("npm") is not None)
 
 
 # -- removal
@@ -124,7 +124,7 @@ def _by_npm(host: Host, package: Package) -> Action | str:
     prefix = package.handles[0]
     # The prefix's own npm, where a user has a whole Node there, else the host's.
     own = f"{prefix}/bin/npm"
-    tool = own if package.owner and is_there(host, package.owner, own) else host.tool("npm")
+    tool = own if package.owner and is_there(host, package.owner, own) else host.find_tool("npm")
     if reason := others_have(host, package, f"{package.path}/package.json"):
         return reason
     if not tool:

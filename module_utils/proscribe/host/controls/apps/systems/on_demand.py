@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Callable, Protocol, Sequence
 
-from ....system import ControlError, Host, Process, Unseen, User
+from ....system import ControlError, Host, ObservationError, Process, User
 from ...base import Action
 from ..blocks.parts import BlockPart
 from .package import Block, Package
@@ -47,9 +47,9 @@ class OnDemand:
         for trace in self.traces:
             for path in [home + trace[1:] for home in homes] if trace[0] == "~" else [trace]:
                 try:
-                    if host.stat(path) is not None:
+                    if host.find_entry(path) is not None:
                         return True
-                except (Unseen, ControlError):
+                except (ObservationError, ControlError):
                     return True  # what cannot be seen is reported by the query
         return False
 

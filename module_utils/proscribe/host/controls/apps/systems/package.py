@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, AbstractSet, Callable, Iterable, Mapping, Prot
 
 from .....base.tuples import NamedTuple
 from .....model.finding import Finding
-from ....system import ControlError, Host, Process, Unseen, User, escaped
+from ....system import ControlError, Host, ObservationError, Process, User, escape_text
 from ...base import Action
 from ..blocks.parts import BlockPart
 
@@ -32,7 +32,7 @@ class Package(NamedTuple):
         return f"user:{self.owner.name}" if self.owner else "system"
 
     def finding(self) -> Finding:
-        version, path = escaped(self.version), escaped(self.path)  # of a user's own package, his word
+        version, path = escape_text(self.version), escape_text(self.path)  # of a user's own package, his word
         return Finding("package", self.id, self.manager, version, self.scope, path)
 
 
@@ -62,7 +62,7 @@ class Block(NamedTuple):
 
 def by_files(host: Host, files: Mapping[str, str]) -> Callable[[Process], str]:
     """A function that says to which package a running program of the host belongs, by the files of each."""
-    return lambda process: files[process.exe] if process.exe in files and host.shares_root(process) else ""
+    return lambda process: files[process.exe] if process.exe in files and host.has_host_root(process) else ""
 
 
 def on_behalf(user: User | None, question: Callable[[], Answer]) -> Answer:
@@ -72,17 +72,17 @@ def on_behalf(user: User | None, question: Callable[[], Answer]) -> Answer:
     """
     if user is None or user.uid == 0:
         return question()
-    from ....system.forked import Limits, run_apart
+    from ....system.forked import WorkLimits, run_apart
 
-    answer: Answer = run_apart(question, Limits(memory=0))
+    answer: Answer = run_apart(question, WorkLimits(memory=0))
     return answer
 
 
 def there(host: Host, user: User | None, path: str) -> bool:
     """Whether something stands at a path of a user's."""
     try:
-        return on_behalf(user, lambda: host.stat(path) is not None)
-    except (ControlError, Unseen):
+        return on_behalf(user, lambda: host.find_entry(path) is not None)
+    except (ControlError, ObservationError):
         return False
 
 

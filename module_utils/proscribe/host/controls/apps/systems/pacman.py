@@ -25,9 +25,9 @@ DATABASE = "/var/lib/pacman/local"
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     """The database has a directory for each package; one without `desc` is of a transaction that broke off."""
     found = []
-    for entry in host.list(DATABASE) if ids else ():
+    for entry in host.list_directory(DATABASE) if ids else ():
         name, version = parse(entry)
-        if name in ids and host.stat(f"{DATABASE}/{entry}/desc"):
+        if name in ids and host.find_entry(f"{DATABASE}/{entry}/desc"):
             found.append(Package(MANAGER, name, version, (name,), path=f"{DATABASE}/{entry}"))
     return found, ""
 
@@ -39,7 +39,7 @@ def parse(entry: str) -> tuple[str, str]:
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    texts = {package.id: host.text(f"{package.path}/files") or "" for package in packages}
+    texts = {package.id: host.read_text(f"{package.path}/files") or "" for package in packages}
     return by_files(host, {f"/{line}": id_ for id_, text in texts.items() for line in text.splitlines()})
 
 
@@ -50,11 +50,11 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
 
 
 def there(host: Host, user: User | None) -> bool:
-    return user is None and host.stat(DATABASE) is not None
+    return user is None and host.find_entry(DATABASE) is not None
 
 
 def gated(host: Host) -> bool:
-    return host.tool("pacman") is not None and host.stat(DATABASE) is not None
+    return host.find_tool("pacman") is not None and host.find_entry(DATABASE) is not None
 
 
 SCRIPT = "/usr/libexec/proscribe/pacman-gate"
@@ -96,10 +96,10 @@ class NotHidden(WithoutText):
         return True
 
     def wrong(self, host: Host, called_for: bool) -> str:
-        return f"takes the place of {HOOK}" if called_for and host.stat(self.path) else ""
+        return f"takes the place of {HOOK}" if called_for and host.find_entry(self.path) else ""
 
     def enforce(self, host: Host) -> None:
-        host.delete(self.path)
+        host.delete_file(self.path)
 
 
 def _depends(host: Host) -> Iterator[str]:
@@ -111,7 +111,7 @@ def _depends(host: Host) -> Iterator[str]:
 
 def _hiding(host: Host) -> list[str]:
     """Where a file would take the hook's place."""
-    folders = host.must(["pacman-conf", "HookDir"]).splitlines()
+    folders = host.read_command_output(["pacman-conf", "HookDir"]).splitlines()
     paths = [f"{folder.rstrip('/')}/{HOOK.rpartition('/')[2]}" for folder in folders if folder.startswith("/")]
     return [path for path in paths if path != HOOK]
 
@@ -120,10 +120,10 @@ def _open(host: Host) -> str:
     """What keeps the hook from refusing. pacman runs none before a transaction that it only prints. So the hook's
     script is run as pacman runs it. pacman also says where other hooks are that would take its place.
     """
-    hiding = [path for path in _hiding(host) if host.stat(path)]
+    hiding = [path for path in _hiding(host) if host.find_entry(path)]
     if hiding:
         return f"{hiding[0]} takes the place of {HOOK}"
-    answer = host.run([SCRIPT], stdin=f"{TRIAL}\n", timeout=30)
+    answer = host.run_command([SCRIPT], stdin=f"{TRIAL}\n", timeout=30)
     return "" if answer.rc == 1 and f"does not allow {TRIAL} " in answer.out else f"{SCRIPT} does not refuse a package"
 
 

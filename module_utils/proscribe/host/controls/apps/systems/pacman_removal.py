@@ -8,7 +8,7 @@ from functools import partial
 from typing import Sequence
 
 from .....model.removed import RemovedPackage
-from ....system import STATE_DIRECTORY, ControlError, Host, Result
+from ....system import STATE_DIRECTORY, ControlError, Host, ToolResult
 from ...base import Action
 from .as_removed import as_removed
 from .package import Package
@@ -24,9 +24,9 @@ BREAKS = re.compile(r"^:: removing (\S+) breaks dependency '.*' required by (\S+
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     """One transaction for all packages that can go without any other, and the reason for each that cannot."""
-    if not host.tool("pacman"):
+    if not host.find_tool("pacman"):
         return [], [(package, "pacman itself is not installed on this host") for package in packages]
-    held = set(host.run(["pacman-conf", "HoldPkg"]).out.split())
+    held = set(host.run_command(["pacman-conf", "HoldPkg"]).out.split())
     refused = [
         (package, f"it is on hold: HoldPkg in pacman.conf names {package.id}")
         for package in packages
@@ -46,7 +46,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
 
 def _taken(host: Host, packages: Sequence[Package]) -> list[RemovedPackage]:
     """What came since others need it comes back as such (`%REASON%` in its `desc`)."""
-    descriptions = {package: host.text(f"{package.path}/desc") or "" for package in packages}
+    descriptions = {package: host.read_text(f"{package.path}/desc") or "" for package in packages}
     return [as_removed(one, mark="auto" if "%REASON%\n1\n" in text else "manual") for one, text in descriptions.items()]
 
 
@@ -55,7 +55,7 @@ def _objections(host: Host, packages: Sequence[Package]) -> dict[Package, str]:
     if not packages:
         return {}
     names = [package.id for package in packages]
-    result = host.run(["pacman", "--remove", "--print", "--print-format", "%n", "--", *names])
+    result = host.run_command(["pacman", "--remove", "--print", "--print-format", "%n", "--", *names])
     if result.rc == 0:
         more = sorted(set(result.out.split()) - set(names))
         return dict.fromkeys(packages, f"would also remove {', '.join(more)}") if more else {}
@@ -74,9 +74,9 @@ def parse(answer: str) -> dict[str, list[str]]:
 
 def _remove(host: Host, packages: Sequence[Package]) -> None:
     if _left_by_ours(host):
-        host.delete(LOCK)
+        host.delete_file(LOCK)
     end = time.monotonic() + PATIENCE
-    while host.stat(LOCK):
+    while host.find_entry(LOCK):
         if time.monotonic() > end:
             raise ControlError(
                 f"not removed: another pacman has been at work for {PATIENCE} s; if none runs, one was interrupted and"
@@ -85,10 +85,12 @@ def _remove(host: Host, packages: Sequence[Package]) -> None:
         time.sleep(0.5)
     if reasons := _objections(host, packages):  # the host may have changed since it was observed
         raise ControlError(f"not removed: {'; '.join(dict.fromkeys(reasons.values()))}")
-    host.write(MARK, "".join(f"{package.id}\n" for package in packages), 0o600)
-    result = host.run(["pacman", "--remove", "--noconfirm", "--", *(package.id for package in packages)], timeout=LIMIT)
-    if not host.stat(LOCK):
-        host.delete(MARK)
+    host.write_file(MARK, "".join(f"{package.id}\n" for package in packages), 0o600)
+    result = host.run_command(
+        ["pacman", "--remove", "--noconfirm", "--", *(package.id for package in packages)], timeout=LIMIT
+    )
+    if not host.find_entry(LOCK):
+        host.delete_file(MARK)
     if result.rc:
         raise ControlError(f"pacman could not: {_said(result)}")
 
@@ -97,12 +99,12 @@ def _left_by_ours(host: Host) -> bool:
     """Whether the lock is that of a pacman which an earlier run started and which was killed. Anybody else's stays:
     what it was in the middle of is not ours to judge.
     """
-    lock, mark = host.stat(LOCK), host.stat(MARK)
+    lock, mark = host.find_entry(LOCK), host.find_entry(MARK)
     if lock is None or mark is None or not 0 <= lock.st_ctime - mark.st_ctime <= SOON:
         return False
-    return not any(process.exe.endswith("/pacman") for process in host.processes()[0])
+    return not any(process.exe.endswith("/pacman") for process in host.list_processes()[0])
 
 
-def _said(result: Result) -> str:
+def _said(result: ToolResult) -> str:
     """What pacman said, in one line."""
     return " ".join((result.err.strip() or result.out.strip()).split())[-400:]

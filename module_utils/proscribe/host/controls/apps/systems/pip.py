@@ -7,7 +7,7 @@ from typing import AbstractSet, Iterable, Iterator, Sequence
 from ....system import Host, User
 from ...base import Action
 from .declaration import Claim, Declared, Ids, Reinstall, Route
-from .each_place import check_each, joined
+from .each_place import check_each, summarise_reasons
 from .package import Package
 from .site_packages import directories, distributions
 from .without_block import DATABASE_FILES as DATABASE_FILES
@@ -24,9 +24,9 @@ PYENV = "/.pyenv/versions"  # whole Pythons
 
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    libraries = dict.fromkeys(map(host.target, SYSTEM)) if ids else ()  # lib64 may be a link to lib
+    libraries = dict.fromkeys(map(host.resolve_link, SYSTEM)) if ids else ()  # lib64 may be a link to lib
     found, unseen = _installed(host, ids, libraries, None)
-    return found, joined(unseen)
+    return found, summarise_reasons(unseen)
 
 
 def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -34,7 +34,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
         return [], ""
     libraries, unseen = _libraries(host, user)
     found, more = _installed(host, ids, libraries, user)
-    return found, joined(unseen + more)
+    return found, summarise_reasons(unseen + more)
 
 
 def owned_directories(host: Host, user: User | None) -> Sequence[str]:
@@ -54,7 +54,7 @@ def _installed(
 
 def _libraries(host: Host, user: User) -> tuple[list[str], list[str]]:
     """Where a user may have installed, and why that is not all."""
-    versions, unseen = check_each([user.home + PYENV], host.list)
+    versions, unseen = check_each([user.home + PYENV], host.list_directory)
     return [user.home + PERSONAL, *(f"{user.home}{PYENV}/{version}/lib" for version in versions)], unseen
 
 

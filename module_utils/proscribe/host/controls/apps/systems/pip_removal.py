@@ -42,7 +42,7 @@ def _by_pip(host: Host, package: Package) -> Action | str:
 def _pip(host: Host, package: Package) -> list[str]:
     """The pip of the Python that a package was installed for: a host may have several, and each has its own."""
     prefix, name = interpreter(package.path)
-    python = f"{prefix}/bin/{name}" if "/.pyenv/" in prefix else host.tool(name) or name
+    python = f"{prefix}/bin/{name}" if "/.pyenv/" in prefix else host.find_tool(name) or name
     # Root's Python must not look into the current directory, which may be a user's, nor at root's own packages.
     return [python, *([] if package.owner else ["-I"]), "-m", "pip"]
 
@@ -65,7 +65,7 @@ def _reason(host: Host, package: Package, argv: Sequence[str]) -> str:
 
 
 def _not_pips(host: Host, package: Package) -> str:
-    installer = host.head(f"{package.path}/INSTALLER", 80).decode("utf-8", "replace").strip()
+    installer = host.read_head(f"{package.path}/INSTALLER", 80).decode("utf-8", "replace").strip()
     if installer in INSTALLERS:
         return ""
     shown = f"{installer[:40]!r} did" if installer.isprintable() and installer else "nothing says who did"
@@ -74,7 +74,7 @@ def _not_pips(host: Host, package: Package) -> str:
 
 def _no_pip(host: Host, argv: Sequence[str]) -> str:
     try:
-        result = host.run([*argv, "--version"], timeout=PATIENCE)
+        result = host.run_command([*argv, "--version"], timeout=PATIENCE)
     except ControlError as error:
         return str(error)
     return "" if result.rc == 0 else f"{argv[0]} has no pip to remove it with"

@@ -7,7 +7,7 @@ from typing import AbstractSet, Iterator, Sequence
 from ....system import Host, User
 from ...base import Action
 from .declaration import Declared, Reinstall
-from .each_place import check_each, joined
+from .each_place import check_each, summarise_reasons
 from .package import Package
 from .site_packages import directories, distributions
 from .without_block import DATABASE_FILES as DATABASE_FILES
@@ -36,12 +36,12 @@ def owned_directories(host: Host, user: User | None) -> Sequence[str]:
 
 def _installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[list[Package], str]:
     def check(place: str) -> Iterator[Package]:
-        for environment in host.list(place):
+        for environment in host.list_directory(place):
             for directory in directories(host, f"{place}/{environment}/lib"):
                 yield from distributions(host, directory, ids, MANAGER, owner, environment)
 
     found, unseen = check_each(owned_directories(host, owner) if ids else (), check)
-    return found, joined(unseen)
+    return found, summarise_reasons(unseen)
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Callable, Sequence
 
-from ....system import Host, Process, Unseen, User
+from ....system import Host, ObservationError, Process, User
 from ...base import Action
 from ..blocks.parts import BlockPart
 from . import rpm_block
@@ -24,12 +24,12 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     """Asked by name, which rpm answers from an index: a list of all would read the header of every package."""
     if not ids or not in_use(host):
         return [], ""
-    if not host.tool("rpm"):
+    if not host.find_tool("rpm"):
         return [], "there is an rpm database, and no rpm to read it"
     try:
         found = parse(answer(host, ["-q", "--qf", FORMAT, "--", *sorted(ids)]), ids)
         return [package._replace(path=place(_files(host, package))) for package in found], ""
-    except Unseen as unseen:
+    except ObservationError as unseen:
         return [], str(unseen)
 
 
@@ -61,7 +61,7 @@ def there(host: Host, user: User | None) -> bool:
 
 def gated(host: Host) -> bool:
     """Whether the host's own packages are of this family: then rpm itself is one. (rpm is also to be had as a deb.)"""
-    return in_use(host) and host.tool("rpm") is not None and not host.run(["rpm", "-q", "rpm"]).rc
+    return in_use(host) and host.find_tool("rpm") is not None and not host.run_command(["rpm", "-q", "rpm"]).rc
 
 
 def block_parts(block: Block) -> tuple[BlockPart, ...]:

@@ -185,7 +185,7 @@ class Guard(NamedTuple):
 
     def _seen(self, host: Host) -> tuple[str, set[str]]:
         """The release of the guard that is installed ("": none), and the names it would conflict with that are."""
-        if not in_use(host) or not host.tool("rpm"):
+        if not in_use(host) or not host.find_tool("rpm"):
             return "", set()
         release = answer(host, ["-q", "--qf", "%{NAME}\t%{RELEASE}", GUARD]).partition(f"{GUARD}\t")[2]
         names = {conflict.name for conflict in self.conflicts}
@@ -202,7 +202,7 @@ class Guard(NamedTuple):
         return sha256(said.encode()).hexdigest()[:16]
 
     def in_place(self, host: Host) -> bool:
-        return bool(self._seen(host)[0] or host.stat(PLACE) or host.unfinished(PLACE))
+        return bool(self._seen(host)[0] or host.find_entry(PLACE) or host.has_unfinished_write(PLACE))
 
     def text(self, host: Host) -> str:
         release = self._seen(host)[0]
@@ -226,4 +226,4 @@ class Guard(NamedTuple):
 
         if self._seen(host)[0]:
             erase(host)
-        host.delete(PLACE)
+        host.delete_file(PLACE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable
 
-from ....system import ControlError, Host, Unseen
+from ....system import ControlError, Host, ObservationError
 
 DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 # What a database consists of, by the backend of rpm that keeps it: sqlite, ndb, Berkeley DB.
@@ -17,7 +17,7 @@ DATABASE_FILES: tuple[str, ...] = tuple(
 
 def in_use(host: Host) -> bool:
     """Whether there is a database. Without one rpm is not asked: run as root, it would make one."""
-    return any(map(host.stat, DATABASE_FILES))
+    return any(map(host.find_entry, DATABASE_FILES))
 
 
 def answer(host: Host, question: Iterable[str]) -> str:
@@ -25,8 +25,8 @@ def answer(host: Host, question: Iterable[str]) -> str:
 
     Raises ControlError; for an ordinary user Unseen, since a database that nobody has opened yet is for root to open.
     """
-    result = host.run(["rpm", *question])
+    result = host.run_command(["rpm", *question])
     if "error: " in result.err:
         reason = f"rpm cannot read its database: {' '.join(result.err.split())[-400:]}"
-        raise ControlError(reason) if host.privileged else Unseen(reason)
+        raise ControlError(reason) if host.privileged else ObservationError(reason)
     return result.out

@@ -13,7 +13,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, Iterable, List, Sequence
 
-from ....system import LIFT, Host
+from ....system import LIFT_COMMAND, Host
 from .rpm_conflicts import GUARD, PLACE, Conflict
 from .rpm_transaction import patiently
 
@@ -33,12 +33,12 @@ EMPTY_CPIO = b"07070100000000" + b"0" * 24 + b"00000001" + b"0" * 48 + b"0000000
 
 def install(host: Host, conflicts: Sequence[Conflict], release: str, policy: str, messages: Sequence[str] = ()) -> None:
     """Put a guard with these conflicts in place of the one that stands. Raises ControlError."""
-    host.write(PLACE, package(conflicts, release, policy, messages), 0o600)
+    host.write_file(PLACE, package(conflicts, release, policy, messages), 0o600)
     try:
         # --oldpackage: a release is no number. --nosignature: what this run wrote itself needs no other word for it.
         patiently(host, ["rpm", "-U", "--oldpackage", "--nosignature", PLACE])
     finally:
-        host.delete(PLACE)
+        host.delete_file(PLACE)
 
 
 def erase(host: Host) -> None:
@@ -58,7 +58,7 @@ def package(
     provided = [name, *([provides] if provides else [])]
     payload = gzip.compress(EMPTY_CPIO, mtime=0)
     version = worded(policy)
-    about = f"{policy} This package conflicts with what is restricted, and goes with: {LIFT}"
+    about = f"{policy} This package conflicts with what is restricted, and goes with: {LIFT_COMMAND}"
     about = "\n".join([about, *messages])
     entries: List[Entry] = [
         (100, STRINGS, ["C"]),  # the languages of the translated texts

@@ -6,7 +6,7 @@ import re
 from functools import partial
 from typing import Sequence
 
-from ....system import ControlError, Host, Result
+from ....system import ControlError, Host, ToolResult
 from ...base import Action
 from ..blocks.parts import text_of
 from .as_removed import as_removed
@@ -35,7 +35,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         return [], refused
     before = "".join(f"{package.handles[0]}\n" for package in chosen)
     names = ", ".join(package.id for package in chosen)
-    front = next((name for name in FRONTS if host.tool(name)), "rpm")
+    front = next((name for name in FRONTS if host.find_tool(name)), "rpm")
     gone = [as_removed(one, f"{one.id}.{one.handles[0].rpartition('.')[2]}", how=front) for one in chosen]
     return [Action("remove", names, partial(_remove, host, chosen), before, takes=gone)], refused
 
@@ -58,15 +58,17 @@ def _largest(host: Host, packages: Sequence[Package]) -> tuple[list[Package], li
 def _objection(host: Host, packages: Sequence[Package]) -> str:
     """What speaks against removing some packages and nothing else; "" if nothing does."""
     handles = [package.handles[0] for package in packages]
-    result = host.run(["rpm", "-e", "--test", "--", *handles])
+    result = host.run_command(["rpm", "-e", "--test", "--", *handles])
     if result.rc:
         dependents = sorted(set(DEPENDENT.findall(result.err)))
         return f"would break {', '.join(dependents)}" if dependents else said(result)
     front = front_end(host, packages)
     if front == "zypper":
-        return zypper_objection(host.run(_zypper(packages, "--dry-run"), timeout=SIMULATION), packages)
+        return zypper_objection(host.run_command(_zypper(packages, "--dry-run"), timeout=SIMULATION), packages)
     if front:
-        return dnf_objection(host.run([front, *DNF, "--assumeno", "remove", *handles], timeout=SIMULATION), packages)
+        return dnf_objection(
+            host.run_command([front, *DNF, "--assumeno", "remove", *handles], timeout=SIMULATION), packages
+        )
     return ""
 
 
@@ -75,13 +77,13 @@ def front_end(host: Host, packages: Sequence[Package]) -> str:
 
     zypper does not remove what it has locked, and our install block has locked what came in past it.
     """
-    front = next((name for name in ("dnf5", "dnf", "zypper") if host.tool(name)), "")
+    front = next((name for name in ("dnf5", "dnf", "zypper") if host.find_tool(name)), "")
     if front == "zypper" and locks(text_of(host, ZYPPER_LOCKS)) & {package.id for package in packages}:
         return ""
     return front
 
 
-def dnf_objection(result: Result, packages: Sequence[Package]) -> str:
+def dnf_objection(result: ToolResult, packages: Sequence[Package]) -> str:
     """What speaks against a simulated dnf transaction: anything but the removal of as many packages as were named.
 
     That no package needs the named ones is known by then; the count shows whatever else dnf would do.
@@ -94,7 +96,7 @@ def dnf_objection(result: Result, packages: Sequence[Package]) -> str:
     return f"would also change others: {', '.join(f'{verb} {count}' for verb, count in steps)}"
 
 
-def zypper_objection(result: Result, packages: Sequence[Package]) -> str:
+def zypper_objection(result: ToolResult, packages: Sequence[Package]) -> str:
     """What speaks against a simulated zypper transaction, as it prints it in XML."""
     names = {package.id for package in packages}
     steps = [(verb, name) for verb, inner in STAGES.findall(result.out) for name in SOLVABLE.findall(inner)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ....system import ControlError, Host, Unseen
+from ....system import ControlError, Host, ObservationError
 from ..blocks.tries import TRIAL, in_memory, tools, with_entries
 from .rpm_conflicts import GUARD
 from .rpm_database import DATABASE_FILES
@@ -43,8 +43,8 @@ def open_to(host: Host, restricted: str) -> str:
 
 
 def _let_go(host: Host) -> Iterator[str]:
-    for path in (DNF, *(f"{folder}/{name}" for folder in DNF5 for name in host.list(folder)), ZYPP):
-        for line in (host.text(path) or "").splitlines():
+    for path in (DNF, *(f"{folder}/{name}" for folder in DNF5 for name in host.list_directory(folder)), ZYPP):
+        for line in (host.read_text(path) or "").splitlines():
             key, _, value = (word.strip() for word in line.partition("="))
             known = any(path.startswith(place) for place in LETS_GO.get(key, ()))
             if known and value and value.lower() not in HARMLESS.get(key, ()):
@@ -56,11 +56,11 @@ def _passes(host: Host, restricted: str) -> bool:
 
     try:
         with in_memory(package((), "0", "trial", name=TRIAL, provides=restricted)) as path:
-            answer = host.run(["rpm", "-i", "--test", "--nosignature", path], timeout=LIMIT)
+            answer = host.run_command(["rpm", "-i", "--test", "--nosignature", path], timeout=LIMIT)
     except ControlError as error:
-        raise Unseen(str(error)) from None
+        raise ObservationError(str(error)) from None
     if answer.rc and GUARD in answer.err and "conflicts" in answer.err:
         return False
     if not answer.rc:
         return True
-    raise Unseen(f"rpm could not be tried: {' '.join(answer.err.split())[-200:]}")
+    raise ObservationError(f"rpm could not be tried: {' '.join(answer.err.split())[-200:]}")

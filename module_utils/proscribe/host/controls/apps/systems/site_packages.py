@@ -23,7 +23,7 @@ def normal(name: str) -> str:
 
 def directories(host: Host, library: str) -> Iterator[str]:
     """The directories of packages below a `lib`."""
-    for python in host.list(library):
+    for python in host.list_directory(library):
         if python == "python3" or (python.startswith("python3.") and python[8:].isdecimal()):
             yield f"{library}/{python}/site-packages"
             yield f"{library}/{python}/dist-packages"  # Debian's name for it
@@ -37,12 +37,12 @@ def distributions(
     Only the metadata of what has one of their names is opened: `<name>-<version>.dist-info`, no hyphen in the name.
     """
     desired = {normal(id_): id_ for id_ in ids}
-    for entry in host.list(directory):
+    for entry in host.list_directory(directory):
         stem, _, kind = entry.rpartition(".")
         id_ = desired.get(normal(stem.partition("-")[0]))
         if id_ and kind in KINDS:
             path = f"{directory}/{entry}"
-            fields = parse(host.head(f"{path}/{KINDS[kind]}", HEAD).decode("utf-8", "replace"))
+            fields = parse(host.read_head(f"{path}/{KINDS[kind]}", HEAD).decode("utf-8", "replace"))
             if normal(fields.get("Name", "")) == normal(id_):
                 yield Package(manager, id_, claimed_version(fields.get("Version", "")), (handle,), owner, path)
 

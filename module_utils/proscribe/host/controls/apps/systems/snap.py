@@ -35,7 +35,7 @@ GROUP = compile_pattern(r"/snap\.([a-z0-9-]+)(?:_[a-z0-9]+)?\.")
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     """snapd is asked only where there is something to ask about, and what it does not answer is known in short."""
     instances: dict[str, list[str]] = {}
-    for file in host.list(SNAPS) if ids else ():
+    for file in host.list_directory(SNAPS) if ids else ():
         if file.partition("_")[0] not in ids:
             continue
         name, instance, revision = parse_file(file)
@@ -65,7 +65,7 @@ def _number(revision: str) -> int:
 
 
 def _answer(host: Host) -> bytes:
-    return host.get(SOCKET, "/v2/snaps", timeout=10) or b""
+    return host.request_resource(SOCKET, "/v2/snaps", timeout=10) or b""
 
 
 def parse(answer: bytes, field: str = "version") -> dict[str, str]:
@@ -88,20 +88,20 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
 
     def program(process: Process) -> str:
         mounted = MOUNTED.match(process.exe)
-        if mounted and mounted[1] in present and host.sees(process, process.exe):
+        if mounted and mounted[1] in present and host.can_see_host_file(process, process.exe):
             return mounted[1]
-        group = GROUP.search(host.text(f"/proc/{process.pid}/cgroup") or "")
+        group = GROUP.search(host.read_text(f"/proc/{process.pid}/cgroup") or "")
         return group[1] if group and group[1] in present else ""
 
     return program if present else lambda process: ""
 
 
 def there(host: Host, user: User | None) -> bool:
-    return user is None and host.stat(SNAPS) is not None
+    return user is None and host.find_entry(SNAPS) is not None
 
 
 def gated(host: Host) -> bool:
-    return host.tool("snap") is not None
+    return host.find_tool("snap") is not None
 
 
 def block_parts(block: Block) -> tuple[BlockPart, ...]:
@@ -124,7 +124,7 @@ LIMIT = 600  # seconds; what users keep in a snap may be large
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     """snapd removes the one snap that it is asked for, and refuses one that others need."""
-    if not host.tool("snap"):
+    if not host.find_tool("snap"):
         return [], [(package, "snap itself is not installed on this host") for package in packages]
     answer = _answer(host)
     channels = parse(answer, "tracking-channel")
@@ -147,8 +147,8 @@ def _remove(host: Host, instance: str) -> None:
     """snapd takes ~/snap/<name> away with the snap. Its own snapshot of it is kept for 31 days, or not made if an
     administrator said so (snapshots.automatic.retention). One that was asked for is kept until somebody forgets it.
     """
-    host.must(["snap", "save", instance], timeout=LIMIT)
-    host.must(["snap", "remove", instance], timeout=LIMIT)
+    host.read_command_output(["snap", "save", instance], timeout=LIMIT)
+    host.read_command_output(["snap", "remove", instance], timeout=LIMIT)
 
 
 DECLARED = (

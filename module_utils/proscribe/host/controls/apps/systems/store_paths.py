@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Callable, Iterator
 
 from .....base.patterns import compile_pattern
-from ....system import ControlError, Host, Process, Unseen
+from ....system import ControlError, Host, ObservationError, Process
 from .user_links import link
 
 NAME = compile_pattern(r"[0-9a-z]{32}-[A-Za-z0-9+._?=-]{1,211}")  # the digest of what it is made of, and a name
@@ -30,9 +30,9 @@ def split(base: str) -> tuple[str, str]:
 
 def profiles(host: Host, directory: str, store: str) -> Iterator[tuple[str, str]]:
     """The profiles in a directory and the store path that each is now."""
-    names = [name for name in host.list(directory) if not GENERATION.fullmatch(name)]
+    names = [name for name in host.list_directory(directory) if not GENERATION.fullmatch(name)]
     if len(names) > MOST_PROFILES:
-        raise Unseen(f"{directory} has more than {MOST_PROFILES} profiles")
+        raise ObservationError(f"{directory} has more than {MOST_PROFILES} profiles")
     for name in names:
         if target := current(host, f"{directory}/{name}", store):
             yield f"{directory}/{name}", target
@@ -60,9 +60,9 @@ def content(host: Host, path: str, store: str, placed: Callable[[str], str] = st
     """
     to = link(host, placed(path))
     try:
-        return host.read(placed(to if in_store(to, store) else path), limit) or b""
+        return host.read_file(placed(to if in_store(to, store) else path), limit) or b""
     except ControlError as error:
-        raise Unseen(str(error)) from None
+        raise ObservationError(str(error)) from None
 
 
 def package_of(host: Host, process: Process, store: str) -> str:
@@ -72,4 +72,4 @@ def package_of(host: Host, process: Process, store: str) -> str:
     if not process.exe.startswith(store + "/"):
         return ""
     base = process.exe[len(store) + 1 :].partition("/")[0]
-    return split(base)[0] if NAME.fullmatch(base) and host.shares_root(process) else ""
+    return split(base)[0] if NAME.fullmatch(base) and host.has_host_root(process) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from ....system import ControlError, Host, Unseen
+from ....system import ControlError, Host, ObservationError
 
 _NONE = (errno.EINVAL, errno.ENOENT, errno.ENOTDIR)
 
@@ -14,11 +14,11 @@ def link(host: Host, path: str) -> str:
     """What a link says, as it was written; "" for what is no link, or not there. Raises Unseen."""
     parent, _, name = path.rpartition("/")
     try:
-        with host.directory(parent) as directory:
+        with host.open_directory(parent) as directory:
             return os.readlink(name, dir_fd=directory)
     except ControlError:
         return ""  # somebody's link in the path: nobody says where it leads
     except OSError as error:
         if error.errno in _NONE:
             return ""
-        raise Unseen(f"{path} cannot be read: {error.strerror}") from None
+        raise ObservationError(f"{path} cannot be read: {error.strerror}") from None

@@ -16,7 +16,7 @@ from ...base import Action
 from .as_owner import OwnTools, not_whole, removals, uninstall
 from .as_removed import as_removed
 from .declaration import Claim, Declared, Reinstall, Route
-from .each_place import check_each, joined
+from .each_place import check_each, summarise_reasons
 from .package import Package
 from .site_packages import directories, distributions
 from .user_links import link
@@ -40,7 +40,7 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
 
 def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     def check(place: str) -> Iterator[Package]:
-        for tool in host.list(place):
+        for tool in host.list_directory(place):
             for directory in directories(host, f"{place}/{tool}/lib"):
                 yield from distributions(host, directory, ids, MANAGER, user, tool)
 
@@ -48,12 +48,12 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
         return [], ""
     places, unseen = _places(host, user)
     found, blind = check_each(places, check)
-    return found, joined([*unseen, *blind])
+    return found, summarise_reasons([*unseen, *blind])
 
 
 def _places(host: Host, user: User) -> tuple[list[str], list[str]]:
     """Where a user's tools lie: the default, and where the links to their programs lead; and why that is not all."""
-    names, unseen = check_each([user.home + PROGRAMS], host.list)
+    names, unseen = check_each([user.home + PROGRAMS], host.list_directory)
     if len(names) > MOST_LINKS:
         unseen.append(f"{user.home}{PROGRAMS} has more than {MOST_LINKS} entries: not all were checked")
     links, blind = check_each(names[:MOST_LINKS], lambda name: [link(host, f"{user.home}{PROGRAMS}/{name}")])
@@ -65,7 +65,7 @@ def _places(host: Host, user: User) -> tuple[list[str], list[str]]:
         if inside and program and place.isprintable():
             environments.setdefault(place, f"{environment}/{RECEIPT}")
     environments.pop(user.home + TOOLS, None)
-    more, hidden = check_each(environments, lambda place: [place] if host.stat(environments[place]) else [])
+    more, hidden = check_each(environments, lambda place: [place] if host.find_entry(environments[place]) else [])
     return [user.home + TOOLS, *more], [*unseen, *blind, *hidden]
 
 

@@ -11,7 +11,7 @@ from typing import AbstractSet, Callable, Sequence
 from ....system import Host, Process, User
 from ...base import Action
 from .declaration import Claim, Declared, Ids, Route
-from .each_place import check_each, joined
+from .each_place import check_each, summarise_reasons
 from .package import Package
 
 MANAGER = "waydroid"
@@ -26,9 +26,9 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
 
 def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     place = user.home + HOME[1:] + DATA
-    found, unseen = check_each([place] if ids else (), host.list)
+    found, unseen = check_each([place] if ids else (), host.list_directory)
     there = [name for name in found if name in ids]
-    return [Package(MANAGER, name, "", (), user, f"{place}/{name}") for name in there], joined(unseen)
+    return [Package(MANAGER, name, "", (), user, f"{place}/{name}") for name in there], summarise_reasons(unseen)
 
 
 def owned_directories(host: Host, user: User | None) -> list[str]:

@@ -91,7 +91,7 @@ def users(host: Host, observed: Observed) -> list[str]:
 
 def _command(host: Host, pid: int) -> list[str]:
     """The command line of a process."""
-    return (host.text(f"/proc/{pid}/cmdline") or "").split("\0") if pid else []
+    return (host.read_text(f"/proc/{pid}/cmdline") or "").split("\0") if pid else []
 
 
 def _folders(host: Host, pid: int) -> list[str]:
@@ -103,7 +103,7 @@ def _folders(host: Host, pid: int) -> list[str]:
     options = (line.partition("=") for line in content(host, CONF).splitlines() if "conf-dir" in line)
     said += [word for key, _, value in options if key.strip() == "conf-dir" for word in value.split()[:1]]
     folders = [folder.partition(",")[0].rstrip("/") for folder in said]
-    if not pid and host.stat(FOLDER) is not None:
+    if not pid and host.find_entry(FOLDER) is not None:
         folders.append(FOLDER)
     return list(dict.fromkeys(folders))
 
@@ -117,7 +117,7 @@ def openers(host: Host, paths: Sequence[str], words: Sequence[str]) -> list[tupl
     read = {*paths}
     for option, named in (pair for _, text in texts for pair in _files(text)):
         lines = _hosts if option in _HOSTS else overrides
-        for path in [f"{named}/{name}" for name in host.list(named)] or [named]:
+        for path in [f"{named}/{name}" for name in host.list_directory(named)] or [named]:
             if path not in read and not path.endswith(f"/{FILE_NAME}"):
                 read.add(path)
                 found += [(path, *one) for one in lines(content(host, path))]

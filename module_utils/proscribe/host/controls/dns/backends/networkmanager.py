@@ -64,9 +64,9 @@ CONFIGURATION = (
 def missing(host: Host, observed: Observed) -> str:
     if not observed.units.get(UNIT):
         return f"{UNIT} does not run on this host"
-    if host.tool("dnsmasq") is None:
+    if host.find_tool("dnsmasq") is None:
         return "NetworkManager needs dnsmasq for it: install dnsmasq (Debian: dnsmasq-base)"
-    if host.tool("nmcli") is None:
+    if host.find_tool("nmcli") is None:
         return "nmcli makes NetworkManager read its files again: install it"
     if mode(host) not in ("", "default", "dnsmasq"):
         return f"NetworkManager has dns={mode(host)} in [main]: set it to dnsmasq"
@@ -77,7 +77,7 @@ def mode(host: Host) -> str:
     """What the organisation set for `dns` in [main] of NetworkManager; "" for nothing."""
     said = ""
     for place in CONFIGURATION:
-        names = host.list(place) if place.endswith(".d") else []
+        names = host.list_directory(place) if place.endswith(".d") else []
         files = [f"{place}/{name}" for name in names if name.endswith(".conf")] if place.endswith(".d") else [place]
         for path in files:
             section = ""
@@ -93,8 +93,8 @@ def mode(host: Host) -> str:
 def describe(host: Host, observed: Observed, settings: ControlSettings) -> Filter:
     switched = mode(host) == "dnsmasq"
     switch = {} if switched else {SWITCH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"}
-    others = [f"{FOLDER}/{name}" for name in host.list(FOLDER) if f"{FOLDER}/{name}" != FILE]
-    there = host.stat(FILE) is not None
+    others = [f"{FOLDER}/{name}" for name in host.list_directory(FOLDER) if f"{FOLDER}/{name}" != FILE]
+    there = host.find_entry(FILE) is not None
     lent, unseen = _lent(host) if there else ([], "")
     led = switched or any(map(loopback, observed.servers))  # else it leads there as soon as it is switched on
     return Filter(
@@ -102,10 +102,10 @@ def describe(host: Host, observed: Observed, settings: ControlSettings) -> Filte
         file=FILE,
         language=LANGUAGE,
         stages=lambda text: [Stage({FILE: text, **switch}, [RELOAD], [(ADDRESS, 53)], left=[RELOAD])],
-        check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
+        check=(host.find_tool("dnsmasq") or "dnsmasq", "--test", "-C"),
         units=(UNIT,),
         logs=UNIT if logs_queries(content(host, path) for path in others) else "",
-        bypasses=round_it(host, observed, NAME) if led or host.stat(SWITCH) is not None else (),
+        bypasses=round_it(host, observed, NAME) if led or host.find_entry(SWITCH) is not None else (),
         lent=lent,
         unseen=unseen,
         openers=openers(host, others, ()),
@@ -119,10 +119,10 @@ def _lent(host: Host) -> tuple[list[tuple[str, str]], str]:
     A user at the desktop may add a connection with such a domain. For dnsmasq it counts more than our file, which has
     the same name or a wider one.
     """
-    busctl = host.tool("busctl")
+    busctl = host.find_tool("busctl")
     if busctl is None:
         return [], f"{CANNOT_SAY}: busctl is not installed"
-    answer = host.run([busctl, *CONFIGURED])
+    answer = host.run_command([busctl, *CONFIGURED])
     try:
         links = parse_json(answer.out)["data"]
         return [
@@ -144,9 +144,9 @@ def users(host: Host, observed: Observed) -> list[str]:
     """The accounts of the dnsmasq that NetworkManager started."""
     manager = observed.units[UNIT]
     found = set()
-    for process in host.processes()[0]:
-        status = host.text(f"/proc/{process.pid}/status") or ""
+    for process in host.list_processes()[0]:
+        status = host.read_text(f"/proc/{process.pid}/status") or ""
         if process.exe.endswith("/dnsmasq") and f"\nPPid:\t{manager}\n" in status:
-            owner = host.owner(process)
+            owner = host.find_process_owner(process)
             found.update([owner.name] if owner else [])
     return sorted(found)

@@ -90,7 +90,7 @@ WantedBy=multi-user.target
 def missing(host: Host, observed: Observed) -> str:
     if UNIT not in observed.units:
         return f"{UNIT} does not run on this host"
-    if host.tool("dnsmasq") is None:
+    if host.find_tool("dnsmasq") is None:
         return "systemd-resolved cannot filter by itself: install dnsmasq (Debian: dnsmasq-base)"
     if management_exemptions.resolvers_need_tls(host):
         return "systemd-resolved queries over TLS only, which dnsmasq cannot do: have a local unbound query over TLS"
@@ -99,7 +99,7 @@ def missing(host: Host, observed: Observed) -> str:
 
 def describe(host: Host, observed: Observed, settings: ControlSettings) -> Filter:
     """With proscribe_dns_upstreams the filter asks these instead of those of the host."""
-    dnsmasq = host.tool("dnsmasq") or "dnsmasq"
+    dnsmasq = host.find_tool("dnsmasq") or "dnsmasq"
     servers = settings.get("upstreams") or global_servers(host)
     unit = _UNIT.format(written_by=WRITTEN_BY, dnsmasq=dnsmasq, file=FILE)
     drop_in = f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS={ADDRESS}:{PORT}\nDomains=~.\n"
@@ -153,7 +153,7 @@ def users(host: Host, observed: Observed) -> list[str]:
 
 def _user(host: Host) -> str:
     """The account that the filter runs for once it has its port."""
-    accounts = (host.text("/etc/passwd") or "").splitlines()
+    accounts = (host.read_text("/etc/passwd") or "").splitlines()
     return "dnsmasq" if any(line.startswith("dnsmasq:") for line in accounts) else "nobody"
 
 
@@ -173,8 +173,8 @@ def _options(host: Host, servers: Sequence[str]) -> str:
 
 def _global(host: Host, ours: bool) -> list[str]:
     """The values of DNS= that count, in order."""
-    main = next((path for path in MAIN_FILES if host.stat(path) is not None), "")
-    by_name = {name: f"{folder}/{name}" for folder in reversed(DROP_INS) for name in host.list(folder)}
+    main = next((path for path in MAIN_FILES if host.find_entry(path) is not None), "")
+    by_name = {name: f"{folder}/{name}" for folder in reversed(DROP_INS) for name in host.list_directory(folder)}
     files = [main] * bool(main) + [path for name, path in sorted(by_name.items()) if name.endswith(".conf")]
     servers: list[str] = []
     for path in files:
@@ -197,7 +197,7 @@ def _for_dnsmasq(server: str) -> str:
 
 def _later_servers(host: Host) -> list[Finding]:
     """Name servers that a later drop-in of the organisation adds to ours."""
-    if host.stat(DROP_IN) is None:
+    if host.find_entry(DROP_IN) is None:
         return []
     ours = f"{ADDRESS}:{PORT}"
     return [
@@ -211,8 +211,8 @@ def _later_servers(host: Host) -> list[Finding]:
 
 def _links(host: Host) -> list[tuple[str, str]]:
     """(link, domain) for each domain that is asked of the link's own name servers."""
-    resolvectl = host.tool("resolvectl")
-    answer = host.run([resolvectl, "domain"]).out if resolvectl and host.stat(DROP_IN) is not None else ""
+    resolvectl = host.find_tool("resolvectl")
+    answer = host.run_command([resolvectl, "domain"]).out if resolvectl and host.find_entry(DROP_IN) is not None else ""
     found = []
     for line in answer.splitlines():
         link, _, domains = line.partition(":")

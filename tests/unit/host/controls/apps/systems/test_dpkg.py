@@ -16,13 +16,13 @@ from made_users import put
 from proscribe.host.controls.apps.blocks.tries import PROGRAMS
 from proscribe.host.controls.apps.systems import dpkg, dpkg_removal, dpkg_trial, rpm, rpm_trial
 from proscribe.host.controls.apps.systems.package import Block, Package
-from proscribe.host.system import ControlError, Host, Process, Result, Unseen
+from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult
 from proscribe.model.removed import RemovedPackage
 
 RECORDED = Path(__file__).parents[4] / "recorded/controls/apps"
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)
-NATIVE = ("--print-architecture", Result(0, "amd64\n", ""))
-PLAIN = ("dpkg-query", Result(0, "no no ", ""))
+NATIVE = ("--print-architecture", ToolResult(0, "amd64\n", ""))
+PLAIN = ("dpkg-query", ToolResult(0, "no no ", ""))
 APT_OPTIONS = (
     "--quiet --option=Dir::State::lists=/nonexistent --option=Dir::Cache::pkgcache= --option=Dir::Cache::srcpkgcache="
     " --option=APT::Default-Release= --option=APT::Get::AutomaticRemove=false --option=APT::Get::Purge=false"
@@ -35,7 +35,7 @@ def recorded(name: str) -> str:
     return (RECORDED / f"{name}.txt").read_text()
 
 
-def host(tmp_path: Path, *rows: tuple[str, Result], tools: Sequence[str] = ("apt-get", "dpkg")) -> Host:
+def host(tmp_path: Path, *rows: tuple[str, ToolResult], tools: Sequence[str] = ("apt-get", "dpkg")) -> Host:
     for name in tools:
         put(tmp_path, f"usr/bin/{name}", mode=0o755)
     return Host(str(tmp_path), Tools(*rows))
@@ -93,7 +93,7 @@ def test_the_programs_of_a_package_are_the_files_in_its_list(tmp_path):
 )
 def test_recorded_simulation_decides(tmp_path, simulation, doomed, refused):
     text = recorded(simulation) if simulation.startswith("apt-") else simulation
-    here = host(tmp_path, NATIVE, PLAIN, ("--simulate", Result(0, text, "")))
+    here = host(tmp_path, NATIVE, PLAIN, ("--simulate", ToolResult(0, text, "")))
     actions, reasons = dpkg_removal.removal(here, [package(name) for name in doomed])
     assert [why.endswith(refused) for _, why in reasons] == [True] * len(doomed) * bool(refused)
     assert [str(a) for a in actions] == ([] if refused else ["remove " + ", ".join(doomed)])
@@ -109,8 +109,8 @@ def test_recorded_simulation_decides(tmp_path, simulation, doomed, refused):
     ],
 )
 def test_removed_package_keeps_its_mark(tmp_path, auto, tools, how, mark):
-    simulation = ("--simulate", Result(0, "Remv wechat:i386 [1.0]\n", ""))
-    rows = (NATIVE, PLAIN, simulation, ("showauto", Result(0, f"{auto}\n", "")))
+    simulation = ("--simulate", ToolResult(0, "Remv wechat:i386 [1.0]\n", ""))
+    rows = (NATIVE, PLAIN, simulation, ("showauto", ToolResult(0, f"{auto}\n", "")))
     here = host(tmp_path, *rows, tools=["dpkg", *tools])
     ((action,), refused) = dpkg_removal.removal(here, [package("wechat:i386")])
     assert (refused, str(action), action.before) == ([], "remove wechat:i386", "wechat:i386 1.0\n")
@@ -123,7 +123,7 @@ def test_removed_package_keeps_its_mark(tmp_path, auto, tools, how, mark):
 
 
 def test_a_broken_package_state_is_reported_in_apts_words_and_not_repaired(tmp_path):
-    answer = Result(100, "", recorded("apt-broken"))
+    answer = ToolResult(100, "", recorded("apt-broken"))
     actions, ((_, why),) = dpkg_removal.removal(host(tmp_path, PLAIN, ("--simulate", answer)), [package("linuxqq")])
     assert actions == [] and why.startswith("E: Unmet dependencies. Try 'apt --fix-broken install'")
 
@@ -134,7 +134,7 @@ def test_one_refused_package_does_not_keep_the_others(tmp_path):
         "viber": "Remv viber [1]\n",
         "wechat": "Remv wechat-moments [1.0]\nRemv wechat [4.0]\n",
     }
-    rows = [(f"--simulate {names}", Result(0, text, "")) for names, text in answers.items()]
+    rows = [(f"--simulate {names}", ToolResult(0, text, "")) for names, text in answers.items()]
     actions, refused = dpkg_removal.removal(host(tmp_path, NATIVE, PLAIN, *rows), [package("viber"), package("wechat")])
     assert [str(action) for action in actions] == ["remove viber"]
     assert refused == [(package("wechat"), "would also remove wechat-moments")]
@@ -146,15 +146,15 @@ def test_one_refused_package_does_not_keep_the_others(tmp_path):
 )
 def test_held_or_essential_package_stays(tmp_path, held, answer, reason):
     item = package("wechat", held=held)
-    here = host(tmp_path, ("dpkg-query", Result(0, answer, "")))
+    here = host(tmp_path, ("dpkg-query", ToolResult(0, answer, "")))
     (actions, ((refused, why),)) = dpkg_removal.removal(here, [item])
     assert (actions, refused) == ([], item) and reason in why
 
 
 def test_change_since_the_simulation_stops_the_removal(tmp_path):
-    here = host(tmp_path, NATIVE, PLAIN, ("--simulate", Result(0, "Remv wechat [4.0]\n", "")))
+    here = host(tmp_path, NATIVE, PLAIN, ("--simulate", ToolResult(0, "Remv wechat [4.0]\n", "")))
     actions, _ = dpkg_removal.removal(here, [package("wechat")])
-    here._run = later = Tools(NATIVE, ("--simulate", Result(0, recorded("apt-takes-dependent"), "")))
+    here._run = later = Tools(NATIVE, ("--simulate", ToolResult(0, recorded("apt-takes-dependent"), "")))
     with pytest.raises(ControlError, match="not removed: would also remove viber, wechat-moments"):
         actions[0].apply()
     assert not [call for call in later.calls if "--yes" in call]
@@ -162,8 +162,8 @@ def test_change_since_the_simulation_stops_the_removal(tmp_path):
 
 def test_another_running_package_manager_is_reported(tmp_path):
     locked = "Reading\nE: Could not get lock /var/lib/dpkg/lock. It is held by process 42 (apt-get)\ndpkg: error: x\n"
-    simulation = ("--simulate", Result(0, "Remv wechat [4.0]\n", ""))
-    here = host(tmp_path, NATIVE, PLAIN, simulation, ("--yes", Result(100, "", locked)))
+    simulation = ("--simulate", ToolResult(0, "Remv wechat [4.0]\n", ""))
+    here = host(tmp_path, NATIVE, PLAIN, simulation, ("--yes", ToolResult(100, "", locked)))
     said = "E: Could not get lock /var/lib/dpkg/lock. It is held by process 42 (apt-get) dpkg: error: x"
     with pytest.raises(ControlError, match=f"^{re.escape(f'apt-get could not: {said}')}$"):
         dpkg_removal.removal(here, [package("wechat")])[0][0].apply()
@@ -181,12 +181,12 @@ def test_another_running_package_manager_is_reported(tmp_path):
 def test_removal_that_was_cut_short_is_completed_where_it_was_ours(tmp_path, interrupted, marked, tool, mode):
     mark, runs = tmp_path / "var/lib/proscribe/dpkg", []
 
-    def run(argv: Sequence[str], **options: Any) -> Result:
+    def run(argv: Sequence[str], **options: Any) -> ToolResult:
         if options == {"timeout": 1800}:
             runs.append((argv[0], mark.stat().st_mode & 0o777 if mark.exists() else 0))
             assert marked or not mark.exists() or mark.read_text() == "wechat\n"
             return DONE
-        return Result(0, "Remv wechat [1]\n" if "--simulate" in argv else "amd64\n", "")
+        return ToolResult(0, "Remv wechat [1]\n" if "--simulate" in argv else "amd64\n", "")
 
     here = host(tmp_path)
     here._run = run
@@ -199,7 +199,7 @@ def test_removal_that_was_cut_short_is_completed_where_it_was_ours(tmp_path, int
 
 
 def test_without_apt_dpkg_says_what_would_break_and_removes(tmp_path):
-    rows = (PLAIN, ("dpkg --simulate wechat", Result(1, "", recorded("dpkg-breaks-dependent"))))
+    rows = (PLAIN, ("dpkg --simulate wechat", ToolResult(1, "", recorded("dpkg-breaks-dependent"))))
     actions, refused = dpkg_removal.removal(host(tmp_path, *rows, tools=["dpkg"]), [package("wechat")])
     assert (actions, refused) == ([], [(package("wechat"), "would break wechat-moments")])
     tools = Tools(PLAIN, ("dpkg", DONE))
@@ -392,15 +392,15 @@ def test_made_package_provides_a_restricted_one_and_has_nothing_in_it(tmp_path, 
     ],
 )
 def test_dpkg_passes_refuses_or_is_unknown(errors, printed, outcome):
-    def run(argv: Sequence[str], **options: object) -> Result:
+    def run(argv: Sequence[str], **options: object) -> ToolResult:
         assert (argv, options) == (["/usr/bin/dpkg", "--admindir=/proc/none", "--unpack", "/made.deb"], {"timeout": 30})
         if not errors and not printed:
             raise ControlError("dpkg did not end within 30 s")
-        return Result(2, printed, errors)
+        return ToolResult(2, printed, errors)
 
     try:
         answer = str(dpkg_trial._passes(Host("/nowhere", run), ["/usr/bin/dpkg"], "/made.deb"))
-    except Unseen as unseen:
+    except ObservationError as unseen:
         answer = str(unseen)
     assert answer.endswith(outcome)
 
@@ -424,10 +424,10 @@ class WithApt(Host):
         if apt:
             put(root, dpkg_trial.APT_CONFIG)
 
-    def answer(self, argv: Sequence[str], **options: object) -> Result:
+    def answer(self, argv: Sequence[str], **options: object) -> ToolResult:
         assert options == {"timeout": 30}
         self.ran.append(argv)
-        return Result(0, self.dumped, NOWHERE)
+        return ToolResult(0, self.dumped, NOWHERE)
 
 
 @pytest.fixture
@@ -469,7 +469,7 @@ def test_each_dpkg_is_tried_once_however_many_names_it_has(programs):
 
 def test_a_dpkg_in_another_root_is_not_known(programs):
     host = WithApt(programs / "root", 'DPkg::Chroot-Directory "/srv/x";\n')
-    with pytest.raises(Unseen, match="apt runs dpkg in /srv/x"):
+    with pytest.raises(ObservationError, match="apt runs dpkg in /srv/x"):
         list(dpkg_trial._roads(host))
 
 

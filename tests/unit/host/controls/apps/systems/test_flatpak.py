@@ -17,7 +17,7 @@ from proscribe.host.controls.apps.systems import flatpak
 from proscribe.host.controls.apps.systems.flatpak_filters import RemoteFilters
 from proscribe.host.controls.apps.systems.flatpak_remotes import DIRECTORY, Remote, groups
 from proscribe.host.controls.apps.systems.package import Block, Package
-from proscribe.host.system import ControlError, Host, Process, Result
+from proscribe.host.system import ControlError, Host, Process, ToolResult
 from proscribe.model.removed import RemovedPackage
 
 WECHAT = "com.tencent.WeChat"
@@ -127,11 +127,11 @@ def modified(root):
     """A host whose flatpak sets the filter that it is asked for."""
     calls: list[Sequence[str]] = []
 
-    def run(argv: Sequence[str], **options: Any) -> Result:
+    def run(argv: Sequence[str], **options: Any) -> ToolResult:
         calls.append(argv)
         path = argv[3].partition("=")[2]
         remote(root, f"xa.filter={path}\n" if path else "")
-        return Result(0, "", "")
+        return ToolResult(0, "", "")
 
     return Host(str(root), run), calls
 

@@ -13,7 +13,7 @@ from made_users import put
 from patience import until
 from proscribe.host.controls.apps.systems import pacman, pacman_removal
 from proscribe.host.controls.apps.systems.package import Block, Package
-from proscribe.host.system import ControlError, Host, Process, Result
+from proscribe.host.system import ControlError, Host, Process, ToolResult
 from proscribe.model import removed as model
 
 # What pacman 7.0.0 says where others need what is to go, recorded.
@@ -53,25 +53,25 @@ def test_installed_package_identifies_its_programs(root):
     assert pacman.query(host, set()) == ([], "")
 
 
-def pacman_host(root: Path, answers: dict[str, Result]) -> tuple[Host, list[Sequence[str]]]:
+def pacman_host(root: Path, answers: dict[str, ToolResult]) -> tuple[Host, list[Sequence[str]]]:
     calls: list[Sequence[str]] = []
 
-    def run(argv: Sequence[str], **options: Any) -> Result:
+    def run(argv: Sequence[str], **options: Any) -> ToolResult:
         calls.append(argv)
         if argv[0] == "pacman-conf":
-            return answers.get("pacman-conf", Result(0, "", ""))
+            return answers.get("pacman-conf", ToolResult(0, "", ""))
         names = argv[argv.index("--") + 1 :]
-        return answers.get(" ".join(names), Result(0, "\n".join(names), ""))
+        return answers.get(" ".join(names), ToolResult(0, "\n".join(names), ""))
 
     put(root, "usr/bin/pacman", mode=0o755)
     return Host(str(root), run), calls
 
 
 def test_a_host_that_changed_meanwhile_is_not_touched(root):
-    answers: dict[str, Result] = {}
+    answers: dict[str, ToolResult] = {}
     host, calls = pacman_host(root, answers)
     [action], _ = pacman_removal.removal(host, [QQ])
-    answers["linuxqq"] = Result(1, BREAKS, "")
+    answers["linuxqq"] = ToolResult(1, BREAKS, "")
     with pytest.raises(ControlError, match="would break another, qq-or-tim"):
         action.apply()
     assert not [argv for argv in calls if "--noconfirm" in argv]
@@ -81,8 +81,11 @@ def test_a_host_that_changed_meanwhile_is_not_touched(root):
     ("answers", "reason"),
     [
         ({}, ""),
-        ({"linuxqq wechat-bin": Result(1, BREAKS, "")}, "would break another, qq-or-tim"),
-        ({"pacman-conf": Result(0, "pacman\nlinuxqq\n", "")}, "it is on hold: HoldPkg in pacman.conf names linuxqq"),
+        ({"linuxqq wechat-bin": ToolResult(1, BREAKS, "")}, "would break another, qq-or-tim"),
+        (
+            {"pacman-conf": ToolResult(0, "pacman\nlinuxqq\n", "")},
+            "it is on hold: HoldPkg in pacman.conf names linuxqq",
+        ),
     ],
 )
 def test_package_that_others_need_or_on_hold_stays(root, answers, reason):
@@ -96,7 +99,7 @@ def test_package_that_others_need_or_on_hold_stays(root, answers, reason):
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [(Result(0, "linuxqq\nbash\n", ""), "would also remove bash"), (Result(1, "", "error: no\n"), "error: no")],
+    [(ToolResult(0, "linuxqq\nbash\n", ""), "would also remove bash"), (ToolResult(1, "", "error: no\n"), "error: no")],
 )
 def test_removal_that_takes_others_along_or_fails_is_refused(root, answer, reason):
     host, _ = pacman_host(root, {"linuxqq": answer})
@@ -111,10 +114,10 @@ class Removed:
             directory.mkdir(parents=True, exist_ok=True)
         [self.action], _ = pacman_removal.removal(self.host, [QQ, WECHAT])
         self.calls.clear()
-        self.result, self.dies, self.marked = Result(0, "", ""), False, ("", 0)
+        self.result, self.dies, self.marked = ToolResult(0, "", ""), False, ("", 0)
         run = self.host._run
 
-        def remove(argv: Sequence[str], **options: Any) -> Result:
+        def remove(argv: Sequence[str], **options: Any) -> ToolResult:
             if "--noconfirm" not in argv:
                 return run(argv, **options)
             assert options == {"timeout": 1800}
@@ -152,15 +155,15 @@ def test_block_is_for_a_host_with_pacman_and_its_database(root, lacking):
 
 def test_error_of_pacman_is_the_reason_and_its_lock_after_a_kill_goes_at_the_next_run(root):
     item = Removed(root)
-    item.result = Result(1, "", "error:\n  no room\n")
+    item.result = ToolResult(1, "", "error:\n  no room\n")
     with pytest.raises(ControlError, match="pacman could not: error: no room"):
         item.action.apply()
     assert item.has() == (False, False)
-    item.dies, item.result = True, Result(137, "", "killed")
+    item.dies, item.result = True, ToolResult(137, "", "killed")
     with pytest.raises(ControlError):
         item.action.apply()
     assert item.has() == (True, True)
-    item.dies, item.result = False, Result(0, "", "")
+    item.dies, item.result = False, ToolResult(0, "", "")
     item.action.apply()
     assert item.has() == (False, False)
 
@@ -209,11 +212,11 @@ def test_script_of_the_hook_runs_nothing_from_contact_or_messages(tmp_path):
     ],
 )
 def test_hook_that_does_not_refuse_is_open(tmp_path, rc, hidden, reason):
-    def run(argv: Sequence[str], **options: Any) -> Result:
+    def run(argv: Sequence[str], **options: Any) -> ToolResult:
         if argv == ["pacman-conf", "HookDir"]:
-            return Result(0, "/opt/\n/usr/share/libalpm/hooks/\n", "")
+            return ToolResult(0, "/opt/\n/usr/share/libalpm/hooks/\n", "")
         assert (argv, options) == ([GATE], {"stdin": "proscribe-trial\n", "timeout": 30})
-        return Result(rc, "does not allow proscribe-trial on this host", "")
+        return ToolResult(rc, "does not allow proscribe-trial on this host", "")
 
     if hidden:
         put(tmp_path, "opt/00-proscribe.hook")
@@ -230,4 +233,4 @@ def test_hook_of_the_same_name_is_deleted(tmp_path):
     put(tmp_path, part.path)
     assert (part.wrong(host, True), part.wrong(host, False)) == (f"takes the place of {HOOK}", "")
     part.enforce(host)
-    assert host.stat(part.path) is None
+    assert host.find_entry(part.path) is None

@@ -17,7 +17,7 @@ from proscribe.host.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSIN
 from proscribe.host.controls.apps.systems import rpm, rpm_block, rpm_guard, rpm_removal, rpm_transaction, rpm_trial
 from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.controls.apps.systems.rpm_conflicts import Conflict, conflicts
-from proscribe.host.system import ControlError, Host, Process, Result, Unseen
+from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult
 from proscribe.model.removed import RemovedPackage
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
@@ -49,7 +49,7 @@ DNF, ZYPP = "/etc/dnf/dnf.conf", "/etc/zypp/zypp.conf"
 DNF_FOLDERS = ["/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d"]
 
 
-def host(root: Path, *rows: tuple[str, Result], tools: Sequence[str] = ("rpm",)) -> Host:
+def host(root: Path, *rows: tuple[str, ToolResult], tools: Sequence[str] = ("rpm",)) -> Host:
     put(root, "var/lib/rpm/rpmdb.sqlite")
     for tool in tools:
         put(root, f"usr/bin/{tool}", mode=0o755)
@@ -67,13 +67,13 @@ def test_any_answer_of_rpm_names_no_other_package(answer, ids):
 
 def test_database_that_cannot_be_read_is_unseen_and_a_broken_one_an_error(root, monkeypatch):
     assert rpm.query(host(root, tools=()), {"wechat"}) == ([], "there is an rpm database, and no rpm to read it")
-    answer = Result(1, "package wechat is not installed\n", "error: rpmdb: damaged header #7\n")
+    answer = ToolResult(1, "package wechat is not installed\n", "error: rpmdb: damaged header #7\n")
     with pytest.raises(ControlError, match="damaged header #7"):
         rpm.query(host(root, ("-q", answer)), {"wechat"})
     monkeypatch.setattr(Host, "privileged", False)
-    closed = host(root, ("-q", Result(1, "", "error: sqlite failure: attempt to write a readonly database\n")))
+    closed = host(root, ("-q", ToolResult(1, "", "error: sqlite failure: attempt to write a readonly database\n")))
     assert "cannot read its database" in rpm.query(closed, {"wechat"})[1]
-    with pytest.raises(Unseen):
+    with pytest.raises(ObservationError):
         BLOCK_GUARD.wrong(closed, True)
 
 
@@ -91,7 +91,7 @@ def test_database_that_cannot_be_read_is_unseen_and_a_broken_one_an_error(root, 
     ],
 )
 def test_simulation_of_a_front_end_decides(objection, rc, out, reason):
-    result = objection(Result(rc, out, ""), [package("wechat")])
+    result = objection(ToolResult(rc, out, ""), [package("wechat")])
     assert result.endswith(reason) and bool(result) is bool(reason)
 
 
@@ -103,7 +103,7 @@ def test_package_that_zypper_locked_is_removed_by_rpm(root, locked, front):
 
 
 def test_package_that_others_need_stays_also_at_the_second_check(root):
-    breaks = Result(1, "", "error: Failed dependencies:\n\twechat is needed by (installed) moments-1.0-1.noarch\n")
+    breaks = ToolResult(1, "", "error: Failed dependencies:\n\twechat is needed by (installed) moments-1.0-1.noarch\n")
     wechat = package("wechat")
     refused = rpm_removal.removal(host(root, ("--test", breaks)), [wechat])
     assert refused == ([], [(wechat, "would break moments-1.0-1.noarch")])
@@ -164,8 +164,10 @@ def test_locks_in_another_order_are_the_same_locks():
 
 
 def guard_host(root: Path, release: str, *provided: str) -> Host:
-    query = Result(0, f"proscribe-guard\t{release}", "") if release else Result(1, "package proscribe-guard is", "")
-    provides = Result(0, "\n".join(provided), "")
+    query = (
+        ToolResult(0, f"proscribe-guard\t{release}", "") if release else ToolResult(1, "package proscribe-guard is", "")
+    )
+    provides = ToolResult(0, "\n".join(provided), "")
     return host(root, ("-q --qf --whatprovides viber wechat", provides), ("-q --qf proscribe-guard", query))
 
 
@@ -268,9 +270,9 @@ def test_permitted_version_has_two_conflicts_and_odd_names_have_none():
 def test_guard_is_installed_from_a_file_that_is_deleted(root, rc):
     runs: list[Any] = []
 
-    def run(argv: Any, **_: Any) -> Result:
+    def run(argv: Any, **_: Any) -> ToolResult:
         runs.append((argv, (root / PLACE).read_bytes()[:4], (root / PLACE).stat().st_mode & 0o777))
-        return Result(rc, "", "error: no")
+        return ToolResult(rc, "", "error: no")
 
     (root / "var/lib").mkdir(parents=True)
     with pytest.raises(ControlError, match="rpm could not: error: no") if rc else nullcontext():
@@ -305,9 +307,9 @@ def built(root: Path, own: int = 0) -> tuple[Host, Tools]:
     put(root, "/var/lib/rpm/Packages.db")
     put(root, "/usr/bin/rpm", mode=0o755)
     tools = Tools(
-        *((f"-ql {handle}", Result(0, files, "")) for handle, files in FILES.items()),
-        ("-q --qf", Result(2, ANSWER, "")),
-        ("-q rpm", Result(own, "", "")),
+        *((f"-ql {handle}", ToolResult(0, files, "")) for handle, files in FILES.items()),
+        ("-q --qf", ToolResult(2, ANSWER, "")),
+        ("-q rpm", ToolResult(own, "", "")),
     )
     return Host(str(root), tools), tools
 
@@ -326,7 +328,7 @@ def test_a_program_belongs_to_the_package_with_its_file(root, monkeypatch):
     host, _ = built(root)
     whose = rpm.programs(host, {"owl"}, [OWL, ELK])
     for shares in (True, False):
-        monkeypatch.setattr(host, "shares_root", lambda process, shares=shares: shares)
+        monkeypatch.setattr(host, "has_host_root", lambda process, shares=shares: shares)
         result = [whose(Process(7, exe)) for exe in ("/opt/owl/owl", "/usr/bin/elk", "/opt/owl")]
         assert result == (["owl", "elk", ""] if shares else ["", "", ""])
 
@@ -341,22 +343,22 @@ def test_family_needs_database_and_own_rpm(root, lacking):
     assert rpm.there(host, None) is not lacking.startswith("var") and not rpm.there(host, ALICE)
 
 
-def needs(handle: str, *others: str) -> Result:
+def needs(handle: str, *others: str) -> ToolResult:
     lines = [f"\t{handle} is needed by (installed) {other}" for other in others]
-    return Result(len(lines), "", "\n".join(["error: Failed dependencies:", *lines]))
+    return ToolResult(len(lines), "", "\n".join(["error: Failed dependencies:", *lines]))
 
 
 def test_as_many_as_can_go_together_go(root):
     ran: list[list[str]] = []
 
-    def run(argv: Sequence[str], **_: Any) -> Result:
+    def run(argv: Sequence[str], **_: Any) -> ToolResult:
         ran.append([*argv])
         names = [handle.partition("-")[0] for handle in argv[argv.index("--") + 1 :]]
         if "yak" in names:
             return needs("yak", "b-1", "a-1", "b-1")
         if "ape" in names:
-            return Result(1, "", "error: odd")
-        return Result(0, "", "") if "owl" in names or "elk" not in names else needs("elk", "owl-1")
+            return ToolResult(1, "", "error: odd")
+        return ToolResult(0, "", "") if "owl" in names or "elk" not in names else needs("elk", "owl-1")
 
     packages = [Package("rpm", name, "1", (f"{name}-1.noarch",)) for name in ("elk", "yak", "ape", "owl")]
     ((action,), refused) = rpm_removal.removal(Host(str(root), run), packages)
@@ -380,9 +382,9 @@ def test_front_end_is_simulated_and_called(root, tool, words, simulates, does):
     runs: list[Any] = []
     solved = '<to-remove><solvable type="package" name="owl"/></to-remove>'
 
-    def run(argv: Sequence[str], **options: Any) -> Result:
+    def run(argv: Sequence[str], **options: Any) -> ToolResult:
         runs.append(([*argv], options))
-        return Result(0, solved if tool == "zypper" else "Removing: 1 package\n", "")
+        return ToolResult(0, solved if tool == "zypper" else "Removing: 1 package\n", "")
 
     ((action,), _) = rpm_removal.removal(Host(str(root), run), [OWL])
     action.apply()
@@ -395,16 +397,16 @@ def test_front_end_is_simulated_and_called(root, tool, words, simulates, does):
 @pytest.mark.parametrize(
     ("tool", "answer", "times", "why"),
     [
-        ("rpm", Result(1, "", "error: no"), 1, "rpm could not: error: no"),
-        ("zypper", Result(8, "", "error: no"), 1, "zypper could not: error: no"),
-        ("zypper", Result(7, "", "locked"), 62, "another package manager has been at work for 60 s: locked"),
-        ("dnf5", Result(1, "", f"Running transaction\n{FAILED}"), 62, "dnf5 could not"),
+        ("rpm", ToolResult(1, "", "error: no"), 1, "rpm could not: error: no"),
+        ("zypper", ToolResult(8, "", "error: no"), 1, "zypper could not: error: no"),
+        ("zypper", ToolResult(7, "", "locked"), 62, "another package manager has been at work for 60 s: locked"),
+        ("dnf5", ToolResult(1, "", f"Running transaction\n{FAILED}"), 62, "dnf5 could not"),
     ],
 )
 def test_failed_transaction_is_tried_again_where_another_is_at_work(monkeypatch, tool, answer, times, why):
     now, runs = [0.0], []
 
-    def run(argv: Any, **options: Any) -> Result:
+    def run(argv: Any, **options: Any) -> ToolResult:
         runs.append(options)
         return answer
 
@@ -415,11 +417,11 @@ def test_failed_transaction_is_tried_again_where_another_is_at_work(monkeypatch,
     assert runs == [{"timeout": 1800}] * times
 
 
-def trial_host(root: Path, files: dict[str, str], answer: Result | None = None) -> tuple[Host, list[bytes]]:
+def trial_host(root: Path, files: dict[str, str], answer: ToolResult | None = None) -> tuple[Host, list[bytes]]:
     """A host with these files whose rpm answers so; None does not end. The packages that rpm has read."""
     packages: list[bytes] = []
 
-    def run(argv: Sequence[str], **options: Any) -> Result:
+    def run(argv: Sequence[str], **options: Any) -> ToolResult:
         *words, path = argv
         assert (words, options) == (["rpm", "-i", "--test", "--nosignature"], {"timeout": 30}), "it changes nothing"
         packages.append(Path(path).read_bytes())
@@ -446,7 +448,7 @@ def trial_host(root: Path, files: dict[str, str], answer: Result | None = None) 
     ],
 )
 def test_setting_that_opens_the_block_is_named(root, path, text, key):
-    refusal = Result(1, "", "error:\n\twechat conflicts with proscribe-guard-1-1.noarch\n")
+    refusal = ToolResult(1, "", "error:\n\twechat conflicts with proscribe-guard-1-1.noarch\n")
     reason = rpm_trial.open_to(trial_host(root, {path: text}, refusal)[0], "wechat")
     assert reason.startswith(f"{path} sets {key}, ") if key else reason == ""
 
@@ -459,8 +461,8 @@ def test_all_open_settings_are_named_and_the_package_that_rpm_installs(root):
 
 @pytest.mark.parametrize("answer", ["", "error: proscribe-guard is damaged", "x conflicts with another-1-1"])
 def test_other_answer_of_rpm_is_unseen(root, answer):
-    with pytest.raises(Unseen):
-        rpm_trial.open_to(trial_host(root, {}, Result(1, "", answer) if answer else None)[0], "wechat")
+    with pytest.raises(ObservationError):
+        rpm_trial.open_to(trial_host(root, {}, ToolResult(1, "", answer) if answer else None)[0], "wechat")
 
 
 def test_trial_depends_on_the_files_that_rpm_and_front_ends_read(root):

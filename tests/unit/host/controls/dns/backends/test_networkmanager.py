@@ -7,7 +7,7 @@ from dns_contract import OPENED, UPSTREAM, Sample
 from file_hosts import make_host
 from proscribe.host.controls.dns.backends import networkmanager
 from proscribe.host.controls.dns.observed import Observed
-from proscribe.host.system import WRITTEN_BY, Host, Result
+from proscribe.host.system import WRITTEN_BY, Host, ToolResult
 
 SAMPLE = Sample(
     files={
@@ -111,18 +111,22 @@ CONFIGURATION = [
 @pytest.mark.parametrize(
     ("answer", "lent", "unseen"),
     [
-        (Result(0, configuration("~a.WeChat.com", "corp.example"), ""), ["a.wechat.com", "corp.example"], ""),
-        (Result(0, configuration("~.", "."), ""), [], ""),  # for every name, and dnsmasq has our names for wider ones
-        (Result(0, '{"type":"aa{sv}","data":[{"nameservers":{"type":"as","data":[]}}]}', ""), [], ""),
-        (Result(1, "", "Failed to get property: access denied"), [], "Failed to get property: access denied"),
-        (Result(0, '{"data": [7]}', ""), [], '{"data": [7]}'),
+        (ToolResult(0, configuration("~a.WeChat.com", "corp.example"), ""), ["a.wechat.com", "corp.example"], ""),
+        (
+            ToolResult(0, configuration("~.", "."), ""),
+            [],
+            "",
+        ),  # for every name, and dnsmasq has our names for wider ones
+        (ToolResult(0, '{"type":"aa{sv}","data":[{"nameservers":{"type":"as","data":[]}}]}', ""), [], ""),
+        (ToolResult(1, "", "Failed to get property: access denied"), [], "Failed to get property: access denied"),
+        (ToolResult(0, '{"data": [7]}', ""), [], '{"data": [7]}'),
         (None, [], "busctl is not installed"),
     ],
 )
 def test_networkmanager_lends_the_domains_of_links(tmp_path, answer, lent, unseen):
     made = make_host(tmp_path, {FILE[1:]: ""}, "dnsmasq nmcli busctl" if answer else "dnsmasq nmcli")
     requested: list[list[str]] = []
-    made.run = lambda argv, **_: (requested.append([*argv]), answer or Result(1, "", ""))[1]  # type: ignore[method-assign]
+    made.run_command = lambda argv, **_: (requested.append([*argv]), answer or ToolResult(1, "", ""))[1]  # type: ignore[method-assign]
     found = networkmanager.describe(made, RUNS, {})
     assert requested == [["/usr/bin/busctl", *CONFIGURATION]] * bool(answer)
     assert list(found.lent) == [("link0", domain) for domain in lent] and unseen in found.unseen

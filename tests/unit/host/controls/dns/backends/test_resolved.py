@@ -9,7 +9,7 @@ from dns_contract import OPENED, UPSTREAM, Sample
 from file_hosts import make_host
 from proscribe.host.controls.dns.backends import resolved
 from proscribe.host.controls.dns.observed import Observed
-from proscribe.host.system import WRITTEN_BY, Host, Result
+from proscribe.host.system import WRITTEN_BY, Host, ToolResult
 from proscribe.model.finding import Finding
 from recording import compare
 
@@ -29,9 +29,9 @@ LINKS = "Global: ~.\nLink 2 (eth0): corp.example ~Lab.example\nLink 3 (tun0): ~.
 
 
 def host(root: Path, files: Mapping[str, str] = {}, tools: str = "dnsmasq resolvectl") -> Host:
-    def run(argv: Sequence[str], **_: Any) -> Result:
+    def run(argv: Sequence[str], **_: Any) -> ToolResult:
         assert list(argv) == ["/usr/bin/resolvectl", "domain"]
-        return Result(0, LINKS, "")
+        return ToolResult(0, LINKS, "")
 
     return make_host(root, files, tools, run)
 
