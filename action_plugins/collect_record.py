@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.host.schedule.timers import RECORD
+from proscribe.host.schedule.timers import RECORD_PATH
 from proscribe.model.finding import MAX_ANSWER_BYTES
 from proscribe.model.types.answer import ModuleAnswer
 from proscribe.model.types.run import Variables
@@ -45,7 +45,7 @@ class ActionModule(HostAction[ModuleAnswer]):
                 if STORED_KEY in program_answer
                 else results.read_failure(program_answer)
             )
-        path = shlex.quote(RECORD)
+        path = shlex.quote(RECORD_PATH)
         readable = f"test -r {path} || {{ test -e {path} && exit {FORBIDDEN_EXIT_CODE}; exit {MISSING_EXIT_CODE}; }}"
         result = self._low_level_execute_command(
             f"{readable}; printf '\\n{RECORD_MARK}'; head -c {self.max_answer_bytes + 1} {path}"

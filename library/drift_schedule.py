@@ -104,7 +104,7 @@ from ansible.module_utils.proscribe.host.schedule import timers
 from ansible.module_utils.proscribe_ansible.module import ModuleCall, serve_call
 
 ARGUMENTS = {
-    "part": {"type": "str", "choices": [timers.DRIFT, timers.PULL]},
+    "part": {"type": "str", "choices": [timers.DRIFT_UNIT, timers.PULL_UNIT]},
     "files": {"type": "dict", "default": {}},
     "settings": {"type": "dict", "default": {}},
     "runs": {
@@ -137,10 +137,10 @@ def main() -> None:
 
     def do_work() -> Any:
         if parameters["state"] == "absent":
-            return timers.lifted(host, [part] if part else (timers.DRIFT, timers.PULL))
-        return timers.planned(host, part, files, settings, runs, alerts)
+            return timers.plan_lift(host, [part] if part else (timers.DRIFT_UNIT, timers.PULL_UNIT))
+        return timers.plan_schedule(host, part, files, settings, runs, alerts)
 
-    serve_call(module, lambda: timers.change(host, do_work, module.check_mode))
+    serve_call(module, lambda: timers.apply_schedule(host, do_work, module.check_mode))
 
 
 if __name__ == "__main__":

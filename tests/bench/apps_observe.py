@@ -24,7 +24,7 @@ from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import apps
-from proscribe.host.controls.apps.portable.scan_cache import MEMORY
+from proscribe.host.controls.apps.portable.scan_cache import MEMORY_PATH
 from proscribe.host.system import Host, run_tool
 from proscribe.model.plan import format_canonical
 from proscribe.wire.store import PlanStore
@@ -93,7 +93,7 @@ def remember(root, plan):
         there = [f"--admindir={root}/var/lib/dpkg"] if argv[0] == "dpkg-query" else []
         return run_tool([argv[0], *there, *argv[1:]], **options)
 
-    afterwards = apps.enforce(Host(str(root), run), plan).afterwards
+    afterwards = apps.enforce(Host(str(root), run), plan).save_after
     assert afterwards is not None
     afterwards()
 
@@ -127,7 +127,7 @@ def main():
         root = Path(options.tree or scratch / "root")
         if not root.exists():
             make_tree(root, options.files, options.packages)
-        Path(f"{root}{MEMORY}").unlink(missing_ok=True)
+        Path(f"{root}{MEMORY_PATH}").unlink(missing_ok=True)
         plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, str), [], AFTER)
         audit = make_audit(plan, root)
         ours = [sys.executable, "-I", "-S", "-c", REPLYING_PROGRAM]

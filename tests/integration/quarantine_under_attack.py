@@ -157,28 +157,28 @@ def defend(root, tries):
     # On a busy machine longer, until enough has happened.
     while not enough(done, tries) and time.monotonic() - begun < LONGEST:
         for _ in range(20):
-            before = len(host.list_directory(moving.HOME))
+            before = len(host.list_directory(moving.QUARANTINE_DIRECTORY))
             done["tries"] += 1
             try:
-                moving.take(host, moving.Taking(f"/{HOME}/apps/{NAME}", ["made"], "file")).apply()
-                done["taken"] += len(host.list_directory(moving.HOME)) > before
+                moving.make_move_action(host, moving.MoveRequest(f"/{HOME}/apps/{NAME}", ["made"], "file")).apply()
+                done["taken"] += len(host.list_directory(moving.QUARANTINE_DIRECTORY)) > before
             except ControlError:
                 done["refused"] += 1
-        done["not_restored"] += len(restoring.given_back(host).refused)
-        for item in manifest.items(host)[-20:]:  # also where something was there a moment ago
+        done["not_restored"] += len(restoring.make_restore_changes(host).refusals)
+        for item in manifest.list_entries(host)[-20:]:  # also where something was there a moment ago
             done["tries"] += 1
             try:
-                done["restored"] += restoring.restore(host, item) is not None
+                done["restored"] += restoring.restore_entry(host, item) is not None
             except ControlError:
                 done["not_restored"] += 1
-        for action in completing.unfinished(host):  # what could not go back
+        for action in completing.make_complete_actions(host):  # what could not go back
             with contextlib.suppress(ControlError):
                 action.apply()
-        for item in manifest.items(host)[:-20]:
+        for item in manifest.list_entries(host)[:-20]:
             with contextlib.suppress(ControlError):
-                capacity.prune(host, item)
+                capacity.prune_entry(host, item)
                 done["pruned"] += 1
-    for action in completing.unfinished(host):
+    for action in completing.make_complete_actions(host):
         action.apply()
     return done
 
@@ -191,7 +191,7 @@ def given_back_in_peace(host, root):
     shutil.rmtree(apps, ignore_errors=True)
     apps.mkdir()
     os.chown(apps, MALLORY, MALLORY)
-    restoring.restore(host, manifest.items(host)[-1])
+    restoring.restore_entry(host, manifest.list_entries(host)[-1])
     back = apps / NAME
     if back.is_symlink():
         return ["a link"]
@@ -211,7 +211,7 @@ def main():
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     host = Host(str(root))
-    uids = sorted({item.attributes.uid for item in manifest.items(host)})
+    uids = sorted({item.attributes.uid for item in manifest.list_entries(host)})
     afterwards = given_back_in_peace(host, root)
     print(json.dumps({**done, "afterwards": afterwards, "rounds": int(os.pread(rounds, 12, 0) or 0), "owners": uids}))
 

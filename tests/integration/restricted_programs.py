@@ -88,7 +88,7 @@ def count(uid):
 def main():
     sys.path.insert(0, sys.argv[1])
     from proscribe.host.controls import apps
-    from proscribe.host.controls.applying import carry_out
+    from proscribe.host.controls.applying import apply_changes
     from proscribe.host.system import Host
     from proscribe.model import plan as plans
 
@@ -115,7 +115,7 @@ def main():
     time.sleep(1)  # what forks has forked by then, and what hangs hangs
     before = {"mallory": count(MALLORY), "bob": count(BOB)}
     began = time.monotonic()
-    carried = carry_out(apps.enforce(Host(), plan))
+    carried = apply_changes(apps.enforce(Host(), plan))
     seconds = time.monotonic() - began
     after = {"mallory": count(MALLORY), "bob": count(BOB)}
     left = [[action.user, why] for action, why in carried["left"]]

@@ -10,7 +10,7 @@ from attacked_host import compile_catalogue
 from conftest import require_root, require_tool
 from proscribe.base import elf
 from proscribe.host.controls import apps
-from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.applying import apply_changes
 from proscribe.host.controls.apps.portable import evidence
 from proscribe.host.controls.apps.quarantine import manifest, operator
 from proscribe.host.controls.base import Changes
@@ -40,7 +40,7 @@ def machine(tmp_path):
 
 def enforce(machine, plan):
     changes = apps.enforce(Host(str(machine)), plan)
-    carry_out(changes)
+    apply_changes(changes)
     return changes
 
 
@@ -79,7 +79,7 @@ def test_in_a_folder_of_several_owners_only_the_programs_owner_loses_files(machi
         os.chown(shared / name, uid, uid)
     enforce(machine, plan)
     assert {"libbob.so", "thesis.odt", "libroot.so"} <= set(listed(shared))
-    assert {item.attributes.uid for item in manifest.items(Host(str(machine)))} <= {MALLORY}
+    assert {item.attributes.uid for item in manifest.list_entries(Host(str(machine)))} <= {MALLORY}
 
 
 def test_thesis_beside_telegram_stays_and_is_named(machine, plan):
@@ -94,8 +94,10 @@ def test_thesis_beside_telegram_stays_and_is_named(machine, plan):
     assert [str(action) for action in changes.actions if action.verb == "quarantine"] == [f"quarantine {path}"]
     assert listed(home) == sorted(chats) and detail(machine, plan, "apps/telegram") == []
     # All that went together comes back.
-    found = operator.chosen(Host(str(machine)), "restore", [item.id for item in manifest.items(Host(str(machine)))])
-    carry_out(Changes([choice.action for choice in found if choice.action]))
+    found = operator.choose_entries(
+        Host(str(machine)), "restore", [item.id for item in manifest.list_entries(Host(str(machine)))]
+    )
+    apply_changes(Changes([choice.action for choice in found if choice.action]))
     assert set(home.rglob("*")) == before
 
 
@@ -125,7 +127,7 @@ def test_an_electron_app_goes_whole_and_with_a_document_in_parts(machine, plan):
     enforce(machine, plan)
     assert not (machine / "home/alice/signal").exists()
     assert listed(machine / "home/bob/signal") == ["resources/notes.txt"]
-    carry_out(apps.lift(Host(str(machine)), plan))
+    apply_changes(apps.lift(Host(str(machine)), plan))
     assert listed(machine / "home/alice/signal") == sorted(files)
     assert listed(machine / "home/bob/signal") == sorted([*files, "resources/notes.txt"])
 
@@ -149,7 +151,7 @@ def test_tunnels_in_one_file(machine, plan):
 
 @pytest.mark.parametrize("tool", ["promtool", "runc"])
 def test_binaries_of_the_go_compiler_are_read(tool):
-    read = evidence.content(Host(), require_tool(tool))
+    read = evidence.make_file_reader(Host(), require_tool(tool))
     binary = elf.read_elf(read)
     assert binary and elf.read_go_package(read, binary).rpartition("/")[2] == tool
 

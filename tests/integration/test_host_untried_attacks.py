@@ -15,7 +15,7 @@ from attacked_host import BOB, MALLORY, MODULES, SECONDS, fuse, made_host, mount
 from conftest import open_to_others, require_tool
 from patience import BUSY, LONGEST
 from proscribe.host.controls import applying, apps
-from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.applying import apply_changes
 from proscribe.host.controls.apps.quarantine import capacity, completing, manifest, moving
 from proscribe.host.controls.base import Changes
 from proscribe.host.system import Host
@@ -117,9 +117,9 @@ def images(root):
 def taking(root):
     """The moves of both into the quarantine, planned but not done."""
     return [
-        moving.take(Host(str(root)), moving.Taking(f"/home/{name}/apps/{IMAGE}", ["wechat"], "appimage"))._replace(
-            user=name, rules=["apps/wechat"]
-        )
+        moving.make_move_action(
+            Host(str(root)), moving.MoveRequest(f"/home/{name}/apps/{IMAGE}", ["wechat"], "appimage")
+        )._replace(user=name, rules=["apps/wechat"])
         for name in ("mallory", "bob")
     ]
 
@@ -129,7 +129,7 @@ def change(actions):
     began = time.monotonic()
 
     def carried():
-        result = carry_out(Changes(actions, independent=True))
+        result = apply_changes(Changes(actions, is_independent=True))
         return result["done"], [[action.user, why] for action, why in result["left"]]
 
     done, left = run_apart(carried, WorkLimits(seconds=BUSY, memory=0))
@@ -144,7 +144,7 @@ def kill_when_moved(action, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(manifest, "reached", kill)
+        patched.setattr(manifest, "mark_step", kill)
         action.apply()
 
 
@@ -175,9 +175,9 @@ def test_a_lease_on_what_has_moved_fails_no_later_run(root, monkeypatch):
     with leased(descriptor, pass_fds=(descriptor,)):
         os.close(descriptor)
         host = Host(str(root))
-        done, left, _ = change(completing.unfinished(host))
+        done, left, _ = change(completing.make_complete_actions(host))
         assert (len(done), left) == (1, [])
-    (item,) = manifest.items(host)
+    (item,) = manifest.list_entries(host)
     assert item.doing == "" and item.owner == "mallory" and item.attributes.uid == MALLORY
     content = root / f"var/lib/proscribe/quarantine/{item.id}/content"
     assert (content.stat().st_uid, content.stat().st_mode & 0o777) == (0, 0o600)
@@ -211,9 +211,9 @@ def test_a_file_system_mounted_after_the_observation_holds_no_run(root, monkeypa
     path = images(root)["mallory"]
     actions = taking(root)
     if of == "its completion":
-        monkeypatch.setattr(capacity, "RESERVE", 0)
+        monkeypatch.setattr(capacity, "MIN_RESERVE_BYTES", 0)
         kill_when_moved(actions[0], monkeypatch)
-        actions = [*completing.unfinished(Host(str(root))), *actions]
+        actions = [*completing.make_complete_actions(Host(str(root))), *actions]
     with fuse("hanging_fuse.py", root / "home/mallory" if of == "its completion" else path.parent, "0"):
         list_mounts(root)
         done, left, seconds = change(actions)
@@ -274,20 +274,22 @@ def test_a_disk_that_a_user_has_filled_loses_nothing_and_the_next_run_goes_on(tm
         (root / "proc/self/mountinfo").touch()
         everything = json.loads(plan.read_text())
         if begun:
-            carry_out(apps.enforce(Host(str(root)), everything))
+            apply_changes(apps.enforce(Host(str(root)), everything))
         paths = images(root)
         fill(root / "tmp", what)
         for _ in range(2):
             with contextlib.suppress(applying.ControlError):
-                carry_out(apps.enforce(Host(str(root)), everything))
+                apply_changes(apps.enforce(Host(str(root)), everything))
             assert all(path.read_bytes() == made.image("wechat") for path in paths.values())
             assert [path for path in root.rglob("*") if path.name.endswith("~")] == []
         for path in (root / "tmp").iterdir():
             path.unlink()
-        carry_out(apps.enforce(Host(str(root)), everything))
+        apply_changes(apps.enforce(Host(str(root)), everything))
         states = {verdict.rule: verdict.state for verdict in apps.observe(Host(str(root)), everything)}
         assert states["apps/wechat"] == "compliant" and "apps/quarantine" not in states
-        assert {item.path for item in manifest.items(Host(str(root)))} == {f"/home/{n}/apps/{IMAGE}" for n in paths}
+        assert {item.path for item in manifest.list_entries(Host(str(root)))} == {
+            f"/home/{n}/apps/{IMAGE}" for n in paths
+        }
         assert all((path.parent / "thesis.odt").exists() for path in paths.values())
     finally:
         unmount(root)
@@ -363,7 +365,7 @@ def test_a_subvolume_that_takes_the_place_of_another_is_read(btrfs, plan):
 
 
 def test_files_in_subvolumes_move_and_immovable_ones_are_reported(btrfs, plan, monkeypatch):
-    monkeypatch.setattr(capacity, "RESERVE", 1 << 20)
+    monkeypatch.setattr(capacity, "MIN_RESERVE_BYTES", 1 << 20)
     home = btrfs / "home/mallory"
     everything = json.loads(plan.read_text())
     as_mallory("btrfs", "subvolume", "create", str(home / "own"))
@@ -373,7 +375,7 @@ def test_files_in_subvolumes_move_and_immovable_ones_are_reported(btrfs, plan, m
     made.put(home / "signal", made.electron("signal-desktop", "signal-desktop"), MALLORY)
     as_mallory("btrfs", "subvolume", "create", str(home / "signal/locales/mine"))
     for _ in range(2):
-        carried = carry_out(apps.enforce(Host(str(btrfs)), everything))
+        carried = apply_changes(apps.enforce(Host(str(btrfs)), everything))
         reason = "cannot take /home/mallory/snapshot/WeChat.AppImage: Read-only file system"
         assert [(action.user, why) for action, why in carried["left"]] == [("mallory", reason)]
     remaining = {str(path.relative_to(home)) for path in home.rglob("*") if not path.is_dir()}
@@ -381,7 +383,7 @@ def test_files_in_subvolumes_move_and_immovable_ones_are_reported(btrfs, plan, m
     verdicts = {verdict.rule: verdict for verdict in apps.observe(Host(str(btrfs)), everything)}
     assert [finding.path for finding in verdicts["apps/wechat"].findings] == ["/home/mallory/snapshot/WeChat.AppImage"]
     assert "apps/quarantine" not in verdicts
-    back = [manifest.read(Host(str(btrfs)), item.id) for item in manifest.items(Host(str(btrfs)))]
+    back = [manifest.read_entry(Host(str(btrfs)), item.id) for item in manifest.list_entries(Host(str(btrfs)))]
     assert all(item and item.doing == "" for item in back)
 
 
@@ -488,5 +490,5 @@ def test_forms_of_an_app_are_seen_as_the_coverage_says(root, plan, place, files,
     before = {path for path in home.rglob("*") if path.is_file()}
     changes = apps.enforce(Host(str(root)), everything)
     own = [action for action in changes.actions if action.verb == "quarantine" and action.user == "mallory"]
-    carry_out(Changes(own, independent=True))
+    apply_changes(Changes(own, is_independent=True))
     assert ({path for path in home.rglob("*") if path.is_file()} < before) is (outcome == SEEN_AND_MOVED)

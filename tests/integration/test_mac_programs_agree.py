@@ -8,7 +8,7 @@ import santa
 from agreeing_policy import NOW, export_into, waiver, write_inventory
 from explained import Explained
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OPEN, REPORTED
-from proscribe.host.macos.observing import record_of
+from proscribe.host.macos.observing import make_mac_record
 from proscribe.host.system import Host, ToolResult
 from proscribe.model.finding import NONCOMPLIANT
 from proscribe.wire.replies import record as replies
@@ -56,7 +56,7 @@ class Macs(Explained):
             place.parent.mkdir(parents=True)
             place.write_bytes(plistlib.dumps({"CFBundleIdentifier": bundle_id}))
         host = Host(str(root), lambda *_, **__: ToolResult(0, "    1     0 /sbin/launchd\n", ""))
-        rules = replies.read_unnamed_record(record_of(host, self.plan(ONE), ["apps"]))["rules"]
+        rules = replies.read_unnamed_record(make_mac_record(host, self.plan(ONE), ["apps"]))["rules"]
         return {rule["rule"].partition("/")[2] for rule in rules if rule["state"] == NONCOMPLIANT}
 
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import require_tool
 from patience import until
 from proscribe.host.programs.pulling import commits
-from proscribe.host.programs.pulling.commits import GOOD, Checkout, Problem
+from proscribe.host.programs.pulling.commits import GOOD_REF, Checkout, PullError
 
 PAST = "2024-06-01T12:00:00Z"  # when the key of `old`, which ended with 2024, was good
 
@@ -104,7 +104,7 @@ class Repository:
         """Why it does not take what is there; what it had stays."""
         host = self.host(**settings)
         before = host.good()
-        with pytest.raises(Problem) as raised:
+        with pytest.raises(PullError) as raised:
             host.fetch()
         assert host.good() == before
         return str(raised.value)
@@ -349,7 +349,7 @@ def test_files_that_a_commit_brings_along_run_nothing(repository):
     repository.git("add", "--all")
     repository.git("update-index", "--add", "--cacheinfo", f"160000,{repository.git('rev-parse', 'HEAD')},x")
     newer = repository.publish()
-    with contextlib.suppress(Problem):
+    with contextlib.suppress(PullError):
         assert repository.takes() == newer
     assert not mark.exists() and [path.name for path in (repository.state / "checkout").glob("x/*")] == []
 
@@ -431,7 +431,7 @@ def test_a_repository_without_its_history_gives_nothing_that_cannot_be_judged(re
 
 def test_too_much_is_refused_and_nothing_of_it_stays(repository, monkeypatch):
     good = begun(repository)
-    monkeypatch.setattr(commits, "LARGEST", 4 * 1024 * 1024)
+    monkeypatch.setattr(commits, "MAX_FILE_BYTES", 4 * 1024 * 1024)
     (repository.tree / "large").write_bytes(os.urandom(16 * 1024 * 1024))
     repository.publish()
     assert "could not be fetched" in repository.refuses()
@@ -445,7 +445,7 @@ def test_a_repository_that_never_answers_is_ended_with_all_that_it_began(reposit
     (programs / "ssh").write_text(f"#!/bin/sh\nsleep 1000 &\necho $! >{programs}/pid\nwait\n")
     (programs / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    monkeypatch.setattr(commits, "FETCHING", 3)
+    monkeypatch.setattr(commits, "FETCH_TIMEOUT_SECONDS", 3)
     assert "did not end within 3 s" in repository.refuses(repository="ssh://git.example.org/x")
     pid = (programs / "pid").read_text().strip()
     state = Path(f"/proc/{pid}/stat")
@@ -459,4 +459,4 @@ def test_a_commit_refused_every_night_does_not_fill_the_disk(repository):
         repository.publish("stranger")
         repository.refuses()
         assert repository.size() < 1024 * 1024
-    assert repository.host()._commit(GOOD)
+    assert repository.host()._find_commit(GOOD_REF)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from proscribe.host.cache import CACHE_DIRECTORY
-from proscribe.host.controls.apps.portable.scan_cache import FOLDER, MEMORY
+from proscribe.host.controls.apps.portable.scan_cache import MEMORY_DIRECTORY, MEMORY_PATH
 from proscribe.wire.loader import MARK
 from proscribe.wire.stream import BOOTSTRAP, REPLYING_PROGRAM, StreamPart, make_payload
 from scheduled_machine import scheduled_machine
@@ -20,7 +20,7 @@ LISTING = BOOTSTRAP.replace(" os._exit(0)", " print(*sys.modules, flush=True)\n 
 @pytest.fixture(scope="module")
 def machine():
     with scheduled_machine("unchanged") as booted:
-        booted.write(f"{FOLDER}/walk.json", "what an earlier release remembered")
+        booted.write(f"{MEMORY_DIRECTORY}/walk.json", "what an earlier release remembered")
         booted.proscribe("enforce")
         booted.proscribe("enforce")  # what the first one has done is seen, and cached
         yield booted
@@ -36,7 +36,7 @@ def audited(machine):
 
 
 def test_unchanged_host_is_compliant_and_loads_no_needless_module(machine):
-    assert not machine.there(f"{FOLDER}/walk.json") and machine.there(MEMORY)
+    assert not machine.there(f"{MEMORY_DIRECTORY}/walk.json") and machine.there(MEMORY_PATH)
     record, loaded = audited(machine)
     assert (record["state"], record["errors"]) == ("compliant", []) and record["rules_evaluated"] > 100
     assert "proscribe" in loaded and loaded & NOT_LOADED.keys() == set()

@@ -91,7 +91,7 @@ class World:
         changes = firewall.enforce(self.host, plan)
         for action in changes.actions:
             action.apply()
-        return {refusal.subject: refusal.reason for refusal in changes.refused}
+        return {refusal.subject: refusal.reason for refusal in changes.refusals}
 
     def refused(self, service="_telegram"):
         listed = self.run(["nft", "-j", "list", "counter", "inet", "proscribe", f"refused{service}"]).out

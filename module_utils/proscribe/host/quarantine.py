@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Sequence
 
 from ..model.quarantined import DONE_WORDS, LIST
-from .controls.applying import carry_out, done_of
-from .controls.base import Changes, differences
+from .controls.applying import apply_changes, list_applied_actions
+from .controls.base import Changes, make_diffs
 from .system import ControlError, Host, ObservationError
 
 if TYPE_CHECKING:
     from typing import TypeVar
 
     from ..model.types.answer import QuarantineAnswer
-    from .controls.base import Carried
+    from .controls.base import ChangeResult
 
     Seen = TypeVar("Seen")
 
@@ -29,20 +29,20 @@ def run_quarantine_operation(host: Host, do: str, ids: Sequence[str], dry_run: b
 
     host.require_root()
     if do == LIST:
-        answer = _observe_or_fail(lambda: operator.listed(host))
+        answer = _observe_or_fail(lambda: operator.make_quarantine_answer(host))
         answer["changed"] = False
         return answer
     with host.lock_host():
-        entries = _observe_or_fail(lambda: operator.chosen(host, do, ids))
+        entries = _observe_or_fail(lambda: operator.choose_entries(host, do, ids))
         planned = [entry.action for entry in entries if entry.action is not None]
-        carried: Carried = {} if dry_run else carry_out(Changes(planned, independent=True))
-    outcomes = operator.outcomes(entries, carried.get("left", []))
-    acted = done_of(planned, carried)
+        carried: ChangeResult = {} if dry_run else apply_changes(Changes(planned, is_independent=True))
+    outcomes = operator.make_outcomes(entries, carried.get("left", []))
+    acted = list_applied_actions(planned, carried)
     result: QuarantineAnswer = {
         "outcomes": outcomes,
         "changed": bool(acted),
         "actions": carried.get("done", [str(action) for action in acted]),
-        "diff": differences(acted),
+        "diff": make_diffs(acted),
     }
     if missed := [entry for entry in outcomes if not entry["done"]]:
         reasons = "; ".join(f"{entry['id']}: {entry['why']}" for entry in missed[:MAX_NAMED_ITEMS])

@@ -20,8 +20,8 @@ from ..model.finding import (
     RuleVerdict,
     make_host_record,
 )
-from .controls.applying import ChangesFailed, answer_of_change, carry_out, refusals
-from .controls.base import Changes, Control, Refusal
+from .controls.applying import ChangesFailedError, apply_changes, make_change_answer, make_refusals
+from .controls.base import ChangeRefusal, Changes, Control
 from .system import DARWIN, STATE_DIRECTORY, ControlError, Host, ObservationError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..model.types.call import ExpectedWatch
     from ..model.types.plan import Plan
     from ..model.types.record import ObservedRecord, RecordError
-    from .controls.base import Carried
+    from .controls.base import ChangeResult
 
 CONTROLS = plans.CONTROLS
 ALL_CONTROLS = (*CONTROLS, *EXTRA_RULE_GROUPS)
@@ -176,7 +176,7 @@ def _is_part_observed(host: Host, plan: Plan, only: Iterable[str], name: str, st
         return False
 
 
-def resolve_plan_here(host: Host, plan: Plan) -> tuple[Plan, list[Refusal]]:
+def resolve_plan_here(host: Host, plan: Plan) -> tuple[Plan, list[ChangeRefusal]]:
     """The plan with what only the host can say of it: which waivers are open at this hour, and who is in its groups;
     and the groups whose members are not known. The same object where nothing of it has hours or groups.
     """
@@ -186,7 +186,7 @@ def resolve_plan_here(host: Host, plan: Plan) -> tuple[Plan, list[Refusal]]:
 
     plan, unresolved = resolve_here_and_now(host, plan)
     return plan, [
-        Refusal(f"{group.control}/{group.service}", f"group:{group.group}", str(group)) for group in unresolved
+        ChangeRefusal(f"{group.control}/{group.service}", f"group:{group.group}", str(group)) for group in unresolved
     ]
 
 
@@ -206,10 +206,10 @@ def probed(host: Host, plan: Plan) -> RuleVerdict:
 
 def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> ObservationAnswer:
     """What a Mac answers. Only Macs get the code for it (see stream.py), and nothing is changed there."""
-    from .macos.observing import record_of
+    from .macos.observing import make_mac_record
 
     try:
-        record = record_of(host, plan, controls)
+        record = make_mac_record(host, plan, controls)
     except ValueError as error:
         return {"changed": False, "failed": True, "msg": str(error)}
     return apply_gate({"changed": False, "record": record, "drifted": [], "privileged": host.privileged}, gate)
@@ -281,12 +281,12 @@ def compliance_state(
     return answer if drifted and will_correct else apply_gate(answer, gate)
 
 
-def _try_changes(changes: Changes, doing: Callable[[Changes], Carried]) -> tuple[Carried, str]:
+def _try_changes(changes: Changes, doing: Callable[[Changes], ChangeResult]) -> tuple[ChangeResult, str]:
     """Carry changes out; what they came to, and what failed of the host's ("" for nothing). Raises ControlError."""
     try:
         return doing(changes), ""
-    except ChangesFailed as error:
-        return error.carried, str(error)
+    except ChangesFailedError as error:
+        return error.result, str(error)
 
 
 def change(
@@ -296,7 +296,7 @@ def change(
     *,
     lift: bool = False,
     dry_run: bool = False,
-    doing: Callable[[Changes], Carried] = carry_out,
+    doing: Callable[[Changes], ChangeResult] = apply_changes,
     begin: Callable[[], None] | None = None,
 ) -> ChangeAnswer:
     """Remediate a control (or lift it), and report what was done: the result of the enforcing modules.
@@ -340,8 +340,8 @@ def change(
                 changes = control(name).enforce(host, plan)
         carried, failure = ({}, "") if dry_run else _try_changes(changes, doing)
         if not dry_run and not failure:
-            if changes.afterwards:
-                changes.afterwards()
+            if changes.save_after:
+                changes.save_after()
             if changes.actions:
                 turns.note_change()
             if lift:
@@ -349,10 +349,10 @@ def change(
                 clear_cache(host)
                 host.delete_file(PROGRAM_PATH)
     if carried.get("later"):
-        from .controls.users_tools import run_users_tools
+        from .controls.users_tools import run_user_tools
 
-        carried = run_users_tools(host, carried)
+        carried = run_user_tools(host, carried)
     if failure:
         raise ControlError(failure, done=carried["done"])
     unresolved = [refusal for refusal in unresolved if refusal.rule.partition("/")[0] == name and not lift]
-    return answer_of_change(changes, carried, [*refusals(carried.get("left", ())), *unresolved], findings)
+    return make_change_answer(changes, carried, [*make_refusals(carried.get("left", ())), *unresolved], findings)

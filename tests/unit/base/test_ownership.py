@@ -11,7 +11,7 @@ import pytest
 from proscribe.base import run_files
 from proscribe.base.others import list_acl_rights, read_acl
 from proscribe.base.ownership import describe_others, find_exposed_below
-from proscribe.host.schedule.reach import require_own
+from proscribe.host.schedule.reach import require_exclusive_access
 from proscribe.host.system import ControlError, Host
 from proscribe.host.system.roots_own import find_changeable_part
 from refusals import make_refusal
@@ -252,15 +252,15 @@ def test_link_to_a_file_that_others_could_make_is_exposed(place, tmp_path):
 # -- the files of a scheduled run
 def test_schedule_of_an_account_may_run_its_own_files_and_the_account_exists(place):
     os.chown(place / "roles", NOBODY, 0)
-    require_own("nobody", [str(place)])
+    require_exclusive_access("nobody", [str(place)])
     with pytest.raises(ControlError, match=r"roles \(of nobody, mode 0755\) can be changed by nobody"):
-        require_own("root", [str(place)])
+        require_exclusive_access("root", [str(place)])
     os.chown(place / "roles", 0, 0)
     (place / "roles").chmod(0o777)
     with pytest.raises(ControlError, match=rf"run: chmod -R go-w {place}/roles$"):
-        require_own("root", [str(place)])
+        require_exclusive_access("root", [str(place)])
     with pytest.raises(ControlError, match="nosuch"):
-        require_own("nosuch", [str(place)])
+        require_exclusive_access("nosuch", [str(place)])
 
 
 def test_program_is_checked_with_its_environment_and_its_interpreter(place, tmp_path):
@@ -274,17 +274,17 @@ def test_program_is_checked_with_its_environment_and_its_interpreter(place, tmp_
     program.write_text(f"#! {python} -I\n")
     link = place / "ansible-playbook"
     link.symlink_to(program)
-    require_own("root", [str(link)])
+    require_exclusive_access("root", [str(link)])
     for theirs in (python, environment / "lib", environment):
         os.chown(theirs, NOBODY, 0)
         with pytest.raises(ControlError, match=f"{theirs} "):
-            require_own("root", [str(link)])
+            require_exclusive_access("root", [str(link)])
         os.chown(theirs, 0, 0)
     os.chown(python, NOBODY, 0)
     (environment / "pyvenv.cfg").unlink()
     for first in (f"# {python}", "#!python", f"x!{python}", ""):
         program.write_text(f"{first}\n{python}\n")
-        require_own("root", [str(link)])
+        require_exclusive_access("root", [str(link)])
 
 
 def test_path_that_cannot_be_checked_is_not_trusted(place, monkeypatch):
@@ -294,7 +294,7 @@ def test_path_that_cannot_be_checked_is_not_trusted(place, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(run_files, "find_exposed_below", closed)
         with pytest.raises(ControlError) as wrong:
-            require_own("root", [str(place)])
+            require_exclusive_access("root", [str(place)])
     assert f"{place}: [Errno 5]" in str(wrong.value)
     monkeypatch.setattr(run_files, "open", closed, raising=False)  # its first line: the file itself is checked anyhow
     assert list(run_files._list_interpreter_paths(str(place / "roles/main.yml"))) == [str(place / "roles/main.yml")]

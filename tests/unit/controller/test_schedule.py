@@ -11,7 +11,13 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.schedule import units
 from proscribe.controller.schedule.rendered import Here, plan
-from proscribe.host.schedule.timers import BASE_OF_GUARD, BASE_OF_PULL, COMMITS, GUARD, PROGRAM
+from proscribe.host.schedule.timers import (
+    COMMITS_PATH,
+    GUARD_BASE_FILES,
+    GUARD_PATH,
+    PULL_BASE_FILES,
+    PULL_PROGRAM_PATH,
+)
 from recording import compare, join_files, outline
 
 HERE = Here("/srv/proscribe", "ops", False, ["/srv/proscribe/inventory/prod"], "servers", {"PROSCRIBE_REPORTS": "/r 1"})
@@ -39,7 +45,13 @@ def planned(here=HERE, elsewhere="", local=False, of=({}, {}), **settings):
 def show_plan(settings):
     answer = planned(**settings)
     files = {**answer["drift"].pop("files"), **answer["pull"].pop("files")}
-    for program in (PROGRAM, COMMITS, GUARD, *BASE_OF_PULL.values(), *BASE_OF_GUARD.values()):  # as in the source
+    for program in (
+        PULL_PROGRAM_PATH,
+        COMMITS_PATH,
+        GUARD_PATH,
+        *PULL_BASE_FILES.values(),
+        *GUARD_BASE_FILES.values(),
+    ):  # as in the source
         files.pop(program, None)
     return join_files({**files, "answer": outline(answer)})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from browser_places import BROWSERS
 from proscribe.host.controls import browser
-from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.applying import apply_changes
 from proscribe.host.controls.base import Changes
 from proscribe.host.system import Host
 from proscribe.model.finding import RuleVerdict
@@ -43,11 +43,11 @@ class Tree:
 
     def enforce(self, of: dict[str, Any] | None = None) -> Changes:
         changes = browser.enforce(self.host, of or self.plan)
-        carry_out(changes)
+        apply_changes(changes)
         return changes
 
     def lift(self) -> None:
-        carry_out(browser.lift(self.host, self.plan))
+        apply_changes(browser.lift(self.host, self.plan))
 
     def verdicts(self, of: dict[str, Any] | None = None) -> dict[str, RuleVerdict]:
         return {verdict.rule.partition("/")[2]: verdict for verdict in browser.observe(self.host, of or self.plan)}

@@ -5,7 +5,7 @@ import os
 import signal
 from pathlib import Path
 
-from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.applying import apply_changes
 from proscribe.host.controls.apps.quarantine import completing, manifest, moving, operator, restoring
 from proscribe.host.controls.base import Changes
 from proscribe.host.system import Host
@@ -76,7 +76,7 @@ def killed_at(step, work):
                 os.write(written, name.encode())
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        manifest.reached = reached
+        manifest.mark_step = reached
         try:
             work()
             os._exit(0)
@@ -113,23 +113,27 @@ def in_two_file_systems(monkeypatch, root):
 
 def enforced(host, *paths):
     """What an enforcing run does with copies that are still there."""
-    actions = completing.unfinished(host)
-    actions += [moving.take(host, moving.Taking(path, ["telegram"], "tree")) for path in paths if host.find_entry(path)]
+    actions = completing.make_complete_actions(host)
+    actions += [
+        moving.make_move_action(host, moving.MoveRequest(path, ["telegram"], "tree"))
+        for path in paths
+        if host.find_entry(path)
+    ]
     for action in actions:
         action.apply()
 
 
 def lifted(host):
-    changes = restoring.given_back(host)
-    carry_out(changes)
+    changes = restoring.make_restore_changes(host)
+    apply_changes(changes)
     return changes
 
 
 def restored(host, *ids, do="restore"):
     """What an operator has restored (or pruned): by id why it was not, "" where it was."""
-    choices = operator.chosen(host, do, ids)
-    outcome = carry_out(Changes([choice.action for choice in choices if choice.action], independent=True))
-    rows = operator.outcomes(choices, outcome["left"])
+    choices = operator.choose_entries(host, do, ids)
+    outcome = apply_changes(Changes([choice.action for choice in choices if choice.action], is_independent=True))
+    rows = operator.make_outcomes(choices, outcome["left"])
     return {row["id"]: "" if row["done"] else row["why"] for row in rows}
 
 

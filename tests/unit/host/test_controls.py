@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from proscribe.host.controls import applying, base
-from proscribe.host.controls.applying import ChangesFailed, answer_of_change, carry_out, refusals
-from proscribe.host.controls.base import Action, Changes, Refusal
-from proscribe.host.controls.observe_only import chosen, record_of
-from proscribe.host.controls.policy_tables import distinct_entries, missing_entries, same
+from proscribe.host.controls.applying import ChangesFailedError, apply_changes, make_change_answer, make_refusals
+from proscribe.host.controls.base import ChangeRefusal, Changes, ControlAction
+from proscribe.host.controls.observe_only import choose_controls, make_observed_record
+from proscribe.host.controls.policy_tables import find_missing_entries, is_same_json, make_distinct_entries
 from proscribe.host.system import ControlError
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, RECORD_SCHEMA, Finding, RuleVerdict
 from proscribe.model.removed import RemovedPackage
@@ -24,22 +24,22 @@ def fail() -> None:
     raise ControlError("denied")
 
 
-def write(name: str, apply: Callable[[], Any] = nothing, user: str = "") -> Action:
-    return Action("write", f"/{name}", apply, user=user)
+def write(name: str, apply: Callable[[], Any] = nothing, user: str = "") -> ControlAction:
+    return ControlAction("write", f"/{name}", apply, user=user)
 
 
 DENIED = write("b", fail)
 
 
 def test_failing_preparation_does_not_stop_actions():
-    assert carry_out(Changes([write("a")], beforehand=fail))["done"] == ["write /a"]
+    assert apply_changes(Changes([write("a")], save_before=fail))["done"] == ["write /a"]
 
 
 def test_all_users_together_have_some_time(monkeypatch):
     """Other runs wait for the host meanwhile."""
     moments = iter(range(0, 10_000, 50))
     monkeypatch.setattr(applying, "time", SimpleNamespace(monotonic=lambda: next(moments)))
-    carried = carry_out(Changes([write(name, user=name) for name in "abcdef"]))
+    carried = apply_changes(Changes([write(name, user=name) for name in "abcdef"]))
     assert carried["done"] == ["write /a", "write /b", "write /c", "write /d"]
     reason = "over budget: what was changed before of users' took 200 s"
     assert [(str(action), why) for action, why in carried["left"]] == [("write /e", reason), ("write /f", reason)]
@@ -47,17 +47,17 @@ def test_all_users_together_have_some_time(monkeypatch):
 
 def test_action_with_a_users_tool_waits_even_after_a_failure():
     hers = write("b", user="alice")._replace(has_users_tool=True)
-    assert carry_out(Changes([hers, write("a")])) == {"done": ["write /a"], "left": [], "later": [hers]}
-    with pytest.raises(ChangesFailed) as failed:
-        carry_out(Changes([hers, write("a"), DENIED]))
-    assert failed.value.carried == {"done": ["write /a"], "left": [], "later": [hers]}
+    assert apply_changes(Changes([hers, write("a")])) == {"done": ["write /a"], "left": [], "later": [hers]}
+    with pytest.raises(ChangesFailedError) as failed:
+        apply_changes(Changes([hers, write("a"), DENIED]))
+    assert failed.value.result == {"done": ["write /a"], "left": [], "later": [hers]}
 
 
 def test_users_actions_beyond_the_budget_are_left(monkeypatch):
     moments = iter([0, 60.0, 1000, 1000, 1010, 1020, 1030])  # before and after each, but for what is refused
     monkeypatch.setattr(applying, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     names = [("a", "alice"), ("b", "bob"), ("c", "alice"), ("d", "bob")]
-    carried = carry_out(Changes([write(name, user=user) for name, user in names]))
+    carried = apply_changes(Changes([write(name, user=user) for name, user in names]))
     assert carried["done"] == ["write /a", "write /b", "write /d"]
     reason = "over budget: what was changed before of alice's took 60 s"
     assert [(str(action), why) for action, why in carried["left"]] == [("write /c", reason)]
@@ -67,13 +67,13 @@ def test_failed_action_of_a_user_is_left_and_his_actions_have_no_memory_limit():
     hers = write("b", fail, user="alice")
     large = write("d", lambda: f"{len(bytes(256 << 20)) >> 20} MB", user="alice")
     done = ["write /a", "write /c", "write /d 256 MB"]
-    assert carry_out(Changes([write("a"), hers, write("c"), large])) == {"done": done, "left": [(hers, "denied")]}
+    assert apply_changes(Changes([write("a"), hers, write("c"), large])) == {"done": done, "left": [(hers, "denied")]}
 
 
 def test_differences_beyond_the_limit_are_cut(monkeypatch):
     monkeypatch.setattr(base, "MAX_DIFFERENCE_CHARACTERS", 5)
-    actions = [base.Action("write", "/a", dict, "abc", "def"), base.Action("write", "/b", dict, "x", "y")]
-    assert [(item["before_header"], item["before"], item["after"]) for item in base.differences(actions)] == [
+    actions = [base.ControlAction("write", "/a", dict, "abc", "def"), base.ControlAction("write", "/b", dict, "x", "y")]
+    assert [(item["before_header"], item["before"], item["after"]) for item in base.make_diffs(actions)] == [
         ("write /a", "abc", "de"),
         ("write /b", "", ""),
     ]
@@ -81,12 +81,12 @@ def test_differences_beyond_the_limit_are_cut(monkeypatch):
 
 @pytest.mark.parametrize("left", [False, True])
 def test_answer_has_what_was_done_refused_and_removed(left):
-    action = Action("write", "/a", nothing, "before", "after")
+    action = ControlAction("write", "/a", nothing, "before", "after")
     removed = RemovedPackage("apt", "chat", "1.0", "system", "chat")
-    changes = Changes([action], [Refusal("apps/chat", "/b", "busy")], notes=["why"], removed=[removed])
+    changes = Changes([action], [ChangeRefusal("apps/chat", "/b", "busy")], notes=["why"], removed_packages=[removed])
     carried: Any = {"left": [(action, "x")], "done": []} if left else {"pending": {"token": "t", "within": 60}}
     finding = Finding("process", "chat")
-    answer = answer_of_change(changes, carried, [Refusal("apps/mail", "/c", "gone")], [finding] * 4001)
+    answer = make_change_answer(changes, carried, [ChangeRefusal("apps/mail", "/c", "gone")], [finding] * 4001)
     assert answer.pop("findings") == [finding.convert_to_dict()] * 4000
     header = {"before_header": "write /a", "after_header": "write /a"}
     assert answer == {
@@ -100,7 +100,9 @@ def test_answer_has_what_was_done_refused_and_removed(left):
         "removed": [removed._asdict()],
         **({} if left else {"pending": {"token": "t", "within": 60}, "notes": ["why"]}),
     }
-    quiet = answer_of_change(changes._replace(notes=[], removed=[]), {"left": [], "done": ["write /a again"]}, [], [])
+    quiet = make_change_answer(
+        changes._replace(notes=[], removed_packages=[]), {"left": [], "done": ["write /a again"]}, [], []
+    )
     assert (quiet["actions"], sorted(quiet)) == (
         ["write /a again"],
         ["actions", "changed", "diff", "findings", "refused"],
@@ -108,9 +110,9 @@ def test_answer_has_what_was_done_refused_and_removed(left):
 
 
 def test_actions_left_of_users_are_refused_for_each_rule():
-    hers = Action("remove", "/home/alice/chat", nothing, user="alice", rules=["apps/chat", "apps/mail"])
+    hers = ControlAction("remove", "/home/alice/chat", nothing, user="alice", rules=["apps/chat", "apps/mail"])
     reason = "alice's, could not be changed: busy"
-    assert refusals([(hers, "busy")]) == [Refusal(rule, "/home/alice/chat", reason) for rule in hers.rules]
+    assert make_refusals([(hers, "busy")]) == [ChangeRefusal(rule, "/home/alice/chat", reason) for rule in hers.rules]
 
 
 PLATFORM = {"os": "macos", "release": "15"}
@@ -123,7 +125,7 @@ PLAN: dict[str, Any] = {
 
 @pytest.mark.parametrize(("only", "names"), [([], ["apps", "browser", "dns"]), (["firewall"], [])])
 def test_observed_controls_follow_plan_and_choice(only, names):
-    assert sorted(chosen(PLAN, only)) == names
+    assert sorted(choose_controls(PLAN, only)) == names
 
 
 def test_record_has_observed_failed_and_unobserved_controls(monkeypatch):
@@ -136,7 +138,7 @@ def test_record_has_observed_failed_and_unobserved_controls(monkeypatch):
     ]
     monkeypatch.setattr(time, "monotonic", lambda: 12.3456)
     observers = {"apps": lambda: observed, "dns": fail}
-    record = record_of(PLAN, ["apps", "dns", "browser"], observers, PLATFORM, "2026-11-30T06:00:00Z", 10.0)
+    record = make_observed_record(PLAN, ["apps", "dns", "browser"], observers, PLATFORM, "2026-11-30T06:00:00Z", 10.0)
     nowhere = "browser is not observed on macOS"
     rules = [(item["rule"], item["state"], item["reason"], len(item["findings"])) for item in record.pop("rules")]
     assert rules == [
@@ -164,12 +166,12 @@ def test_record_has_observed_failed_and_unobserved_controls(monkeypatch):
 
 def test_the_catalogue_is_named_where_the_plan_names_it():
     plan = {**PLAN, "catalog": {"digest": "sha256:2"}}
-    record = record_of(plan, ["apps", "dns"], {"apps": list}, {"os": "windows"}, "", time.monotonic())
+    record = make_observed_record(plan, ["apps", "dns"], {"apps": list}, {"os": "windows"}, "", time.monotonic())
     assert record["catalog"] == {"digest": "sha256:2"}
     assert [rule["reason"] for rule in record["rules"]] == ["dns is not observed on Windows"] * 2
 
 
 def test_number_and_boolean_of_json_are_different_entries():
-    assert not same({"a": 1}, {"a": True}) and same({"a": 1, "b": 2}, {"b": 2, "a": 1})
-    assert distinct_entries([1, True, "x", 1, "x"]) == [1, True, "x"]
-    assert missing_entries([True, "x"], [1, "x"]) == [True]
+    assert not is_same_json({"a": 1}, {"a": True}) and is_same_json({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    assert make_distinct_entries([1, True, "x", 1, "x"]) == [1, True, "x"]
+    assert find_missing_entries([True, "x"], [1, "x"]) == [True]

@@ -14,7 +14,7 @@ from made_mac import BARE, RUNNING, SITES, WECHAT, Mac, plan
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.macos import applications, apps, names, preferences, programs, property_list
-from proscribe.host.macos.observing import record_of
+from proscribe.host.macos.observing import make_mac_record
 from proscribe.host.system import ControlError, Host, ObservationError
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
 from proscribe.model.plan import add_digest
@@ -46,15 +46,17 @@ class ClosedHost(Host):
 
 def read_rules(host: Host, compiled: dict[str, Any], *controls: str) -> dict[str, dict[str, Any]]:
     """Return the rules that a Mac's record lists, after the reader of answers has taken it."""
-    return {rule["rule"]: rule for rule in replies.read_unnamed_record(record_of(host, compiled, controls))["rules"]}
+    return {
+        rule["rule"]: rule for rule in replies.read_unnamed_record(make_mac_record(host, compiled, controls))["rules"]
+    }
 
 
 def test_more_programs_than_the_limit_are_an_error(mac, monkeypatch):
-    monkeypatch.setattr(programs, "MOST", 4)
-    assert len(programs.listed(mac.host)) == 4
-    monkeypatch.setattr(programs, "MOST", 3)
+    monkeypatch.setattr(programs, "MAX_PROGRAMS", 4)
+    assert len(programs.list_programs(mac.host)) == 4
+    monkeypatch.setattr(programs, "MAX_PROGRAMS", 3)
     with pytest.raises(ControlError, match="more than 3 programs run"):
-        programs.listed(mac.host)
+        programs.list_programs(mac.host)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_names_are_compliant_where_all_of_them_lead_nowhere(mac, line, state):
     mac.file("/private/etc/hosts", line.encode())
     domains = {**SITES, "domains": ["a.example", "b.example"]}
     services = {"a": domains, "none": {**SITES, "domains": []}, "open": {**SITES, "mode": "allow"}}
-    blocked, empty, open_ = names.verdicts(mac.host, {"services": services})
+    blocked, empty, open_ = names.judge_dns(mac.host, {"services": services})
     assert (blocked.rule, blocked.state, "/etc/hosts" in blocked.reason) == ("dns/a", state, state == UNKNOWN)
     assert (empty.rule, empty.state) == ("dns/none", NOT_APPLICABLE)
     assert open_.rule == "dns/open" and open_.state not in (UNKNOWN, NOT_APPLICABLE)
@@ -79,16 +81,16 @@ def test_names_are_compliant_where_all_of_them_lead_nowhere(mac, line, state):
 def test_names_without_a_readable_hosts_file_are_unknown(mac):
     place = mac.root / "private/etc/hosts"
     place.unlink()
-    (verdict,) = names.verdicts(mac.host, {"services": {"a": SITES}})
+    (verdict,) = names.judge_dns(mac.host, {"services": {"a": SITES}})
     assert (verdict.state, "not all of its names" in verdict.reason) == (UNKNOWN, True)
     place.mkdir()
-    for verdict in names.verdicts(mac.host, {"services": {"a": SITES, "none": {**SITES, "domains": []}}}):
+    for verdict in names.judge_dns(mac.host, {"services": {"a": SITES, "none": {**SITES, "domains": []}}}):
         assert (verdict.state, "/private/etc/hosts" in verdict.reason) == (UNKNOWN, True)
 
 
 def test_installed_and_running_programs_are_findings(mac):
     def by_name(path, detail):
-        return Finding("process", "wechat", "macos", "", "user:alice", path, f"{detail}, {apps.BY_NAME}")
+        return Finding("process", "wechat", "macos", "", "user:alice", path, f"{detail}, {apps.NAME_ONLY_DOUBT}")
 
     def running(user, path, detail):
         return Finding("process", "chat", "macos", "", f"user:{user}", path, detail)
@@ -106,8 +108,8 @@ def test_installed_and_running_programs_are_findings(mac):
     mac.running = [*RUNNING, *(f"{700 + number} {path}" for number, path in enumerate(paths))]
     chat = {**BARE, "name": "Chat", "mode": "enforce", "packages": {"brew": ["chat"]}, "processes": ["chatter"]}
     services = {"wechat": WECHAT, "chat": {**chat, "bundle_ids": ["EXAMPLE.chat"]}}
-    found = applications.find(mac.host)
-    verdicts = apps.verdicts(mac.host, {"services": services}, found)
+    found = applications.find_applications(mac.host)
+    verdicts = apps.judge_apps(mac.host, {"services": services}, found)
     version = "4.0" if os.geteuid() == 0 else found.applications[0].version
     assert {verdict.rule: list(verdict.findings) for verdict in verdicts} == {
         "apps/wechat": [
@@ -130,8 +132,8 @@ def test_installed_and_running_programs_are_findings(mac):
 def test_strings_of_an_application_are_bounded(mac):
     mac.bundle("/Applications/x.app", "i" * 300, CFBundleShortVersionString="1" * 300)
     mac.bundle("/Applications/y.app", "y", CFBundleShortVersionString=5)
-    long, short = sorted(applications.find(mac.host).applications)
-    assert len(long.id) == 200 and len(long.version) in (0, 100)
+    long, short = sorted(applications.find_applications(mac.host).applications)
+    assert len(long.bundle_id) == 200 and len(long.version) in (0, 100)
     assert os.geteuid() or len(long.version) == 100
     assert short == ("y", "/Applications/y.app", "", "")
 
@@ -139,11 +141,11 @@ def test_strings_of_an_application_are_bounded(mac):
 def test_mac_without_homes_is_reported(mac):
     (mac.root / "Users").rename(mac.root / "Homes")
     (mac.root / "Users").mkdir()
-    assert applications.find(mac.host) == ([], ["/Users has no homes"])
+    assert applications.find_applications(mac.host) == ([], ["/Users has no homes"])
     (mac.root / "Users").rmdir()
     (mac.root / "Users").write_text("")
-    found = applications.find(mac.host)
-    assert found.applications == [] and len(found.unseen) == 1
+    found = applications.find_applications(mac.host)
+    assert found.applications == [] and len(found.unseen_reasons) == 1
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_record_has_the_release_of_macos(mac, content, version):
     place.unlink()
     if content is not None:
         place.write_bytes(content)
-    platform = record_of(mac.host, plan(), ["dns"])["platform"]
+    platform = make_mac_record(mac.host, plan(), ["dns"])["platform"]
     assert (platform["os"], platform["version"]) == ("macos", version)
 
 
@@ -172,8 +174,8 @@ def test_record_has_the_release_of_macos(mac, content, version):
 )
 def test_firefox_joins_nested_names_of_its_preferences(content, policies):
     browsers = {program.id: program for program in preferences.PROGRAMS}
-    assert preferences._as_policies(browsers["firefox"], content) == policies
-    assert preferences._as_policies(browsers["google_chrome"], content) is content
+    assert preferences._convert_to_policies(browsers["firefox"], content) == policies
+    assert preferences._convert_to_policies(browsers["google_chrome"], content) is content
 
 
 @pytest.mark.parametrize("folder", ["/Applications", "/Users/alice/Applications"])
@@ -235,7 +237,7 @@ def test_property_list_of_any_bytes_is_read_or_a_control_error(tmp_path_factory,
     for content in (noise, b"bplist00" + noise, whole[: place % len(whole)] + noise + whole[place % len(whole) :]):
         (root / "x").write_bytes(content)
         try:
-            keys = property_list.read(Host(str(root)), "/x")
+            keys = property_list.read_property_list(Host(str(root)), "/x")
         except ControlError:
             continue
         assert keys is None or all(isinstance(key, str) for key in keys)
@@ -331,16 +333,16 @@ def test_application_is_known_by_its_identifier_alone(mac, path, scope):
 def test_homes_of_nobody_are_left_out_and_each_home_has_a_budget(mac, monkeypatch):
     def note_budget(host, folder, user):
         budgets.append((user, host.budget and host.budget.seconds))
-        return applications.Found([], [folder])
+        return applications.ApplicationScan([], [folder])
 
     for name in ("Guest", "Deleted Users", "Shared", ".localized", "bob"):
         mac.bundle(f"/Users/{name}/Applications/x.app", name)
     mac.file("/Users/file", b"")
-    assert [application.id for application in applications.find(mac.host).applications] == ["bob"]
+    assert [application.bundle_id for application in applications.find_applications(mac.host).applications] == ["bob"]
     budgets, unseen, host = [], [], mac.host
-    assert sorted(applications.homes(host, unseen)) == [("/Users/alice", "alice"), ("/Users/bob", "bob")]
-    monkeypatch.setattr(applications, "_of_folder", note_budget)
-    assert len(applications.find(host).unseen) == 3 and unseen == []
+    assert sorted(applications.list_homes(host, unseen)) == [("/Users/alice", "alice"), ("/Users/bob", "bob")]
+    monkeypatch.setattr(applications, "_scan_folder", note_budget)
+    assert len(applications.find_applications(host).unseen_reasons) == 3 and unseen == []
     assert sorted(budgets) == [("", None), ("alice", 10.0), ("bob", 10.0)] and host.budget is None
 
 
@@ -376,7 +378,7 @@ def test_lines_of_ps_are_programs_with_a_path(mac):
     mac.running = ["  1 0 /sbin/launchd", "601    -2 /usr/libexec/nobodys helper  ", f"702 501 {longest}"]
     mac.running += [f"703 501 {longest}x", "  1234567890 0 /too many digits", "700 501 relative", "x 501 /x"]
     listed = [(1, 0, "/sbin/launchd"), (601, -2, "/usr/libexec/nobodys helper"), (702, 501, longest)]
-    assert programs.listed(mac.host) == listed
+    assert programs.list_programs(mac.host) == listed
     mac.running = []
     assert "ps lists no program" in read_rules(mac.host, plan())["apps/wechat"]["reason"]
 
@@ -388,21 +390,21 @@ def test_lines_of_ps_are_programs_with_a_path(mac):
 def test_file_that_is_no_property_list_is_an_error(mac, content):
     mac.file("/x.plist", content)
     with pytest.raises(ControlError):
-        property_list.read(mac.host, "/x.plist")
+        property_list.read_property_list(mac.host, "/x.plist")
 
 
 def test_property_list_that_is_deep_or_large_costs_little(mac):
     mac.file("/x.plist", DEEP)
     began = time.process_time()
     with contextlib.suppress(ControlError):
-        property_list.read(mac.host, "/x.plist")
+        property_list.read_property_list(mac.host, "/x.plist")
     assert time.process_time() - began < 5
     content = b'\xef\xbb\xbf<?xml version="1.0"?><plist><dict><key>a</key><string>b</string></dict></plist>'
     mac.file("/x.plist", content.ljust(1_048_576))
-    assert property_list.read(mac.host, "/x.plist") == {"a": "b"}
+    assert property_list.read_property_list(mac.host, "/x.plist") == {"a": "b"}
     mac.file("/x.plist", content.ljust(1_048_576 + 1))
     with pytest.raises((ControlError, ObservationError)):
-        property_list.read(mac.host, "/x.plist")
+        property_list.read_property_list(mac.host, "/x.plist")
 
 
 @pytest.mark.parametrize("form", [plistlib.FMT_BINARY, plistlib.FMT_XML])
@@ -410,4 +412,9 @@ def test_property_list_has_the_types_of_json(mac, form):
     values = {"s": "x", "i": 5, "f": 2.5, "b": False, "d": {"k": {"v": True}}}
     others = {"date": datetime.datetime.fromisoformat("2026-01-01"), "data": b"x", "l": [1, b"x", ["y"]]}
     mac.file("/x.plist", plistlib.dumps({**values, **others}, fmt=form))
-    assert property_list.read(mac.host, "/x.plist") == {**values, "date": None, "data": None, "l": [1, None, ["y"]]}
+    assert property_list.read_property_list(mac.host, "/x.plist") == {
+        **values,
+        "date": None,
+        "data": None,
+        "l": [1, None, ["y"]],
+    }

@@ -95,7 +95,7 @@ def at(monkeypatch: pytest.MonkeyPatch, step: str, act: Act) -> None:
         if name == step and waiting:
             waiting.pop()()
 
-    monkeypatch.setattr(manifest, "reached", reached)
+    monkeypatch.setattr(manifest, "mark_step", reached)
 
 
 def exchange(first: Path, second: Path) -> None:
@@ -122,7 +122,7 @@ def shared_with(uid: int) -> bytes:
 
 def restore_all(host: Host) -> list[str]:
     """Restore all that is stored, as an operator does, and return the reasons of failures."""
-    answer = run_quarantine_operation(host, "restore", [item.id for item in manifest.items(host)])
+    answer = run_quarantine_operation(host, "restore", [item.id for item in manifest.list_entries(host)])
     return [outcome["why"] for outcome in answer["outcomes"] if not outcome["done"]]
 
 
@@ -145,7 +145,7 @@ def test_other_name_of_a_moved_file_keeps_its_owner_and_its_mode(host, monkeypat
         enforced(host, PROGRAM)
     os.close(descriptor)
     assert owner_and_mode(other) == (MALLORY, 0o755)
-    (item,) = manifest.items(host)
+    (item,) = manifest.list_entries(host)
     assert item.shared == (0 if two else 1) and not host.find_entry(PROGRAM) and restore_all(host) == []
     assert owner_and_mode(root / PROGRAM[1:]) == owner_and_mode(other) == (MALLORY, 0o755)
 
@@ -194,7 +194,7 @@ def test_privileges_come_back_only_to_the_content_that_had_them(host, two, monke
         at(patch, "unsealed" if written == "while it is restored" else "", write)
         if written != "while it is restored":
             os.close(descriptors.pop(0))
-        answer = run_quarantine_operation(host, "restore", [item.id for item in manifest.items(host)])
+        answer = run_quarantine_operation(host, "restore", [item.id for item in manifest.list_entries(host)])
     if two and written == "while it is restored":  # what is open is the original, and a copy comes back
         comes_back = program.read_bytes() == CONTENT
     assert has_privileges(program) is comes_back
@@ -230,8 +230,8 @@ def test_program_cannot_be_written_while_it_is_summed(host, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "pread", write_then)
-        restored = manifest.items(host)
-        assert [restoring.restore(host, item) for item in restored] == [""] and tries
+        restored = manifest.list_entries(host)
+        assert [restoring.restore_entry(host, item) for item in restored] == [""] and tries
     os.close(place)
     assert has_privileges(program) and program.read_bytes() == CONTENT
 
@@ -254,8 +254,8 @@ def test_restored_file_is_shared_with_no_more_accounts_than_before(host, two, sh
     before = {name: os.getxattr(program, name) for name in os.listxattr(program)}
     mode = program.stat().st_mode
     enforced(host, PROGRAM)
-    (item,) = manifest.items(host)
-    stored = root / ITEMS[1:] / item.id / manifest.CONTENT
+    (item,) = manifest.list_entries(host)
+    stored = root / ITEMS[1:] / item.id / manifest.CONTENT_NAME
     assert owner_and_mode(stored) == (0, 0o600)  # of a list nothing counts but the mask, which is the mode's group
     assert restore_all(host) == []
     assert {name: os.getxattr(program, name) for name in os.listxattr(program)} == before
@@ -268,20 +268,20 @@ def test_directory_of_root_is_not_taken_for_the_one_of_a_copy(host, monkeypatch,
     root = Path(host.root)
     in_two_file_systems(monkeypatch, tmp_path)
     enforced(host, PROGRAM)
-    (item,) = manifest.items(host)
+    (item,) = manifest.list_entries(host)
     data = root / "home/mallory/apps/data"
-    (data / completing.COPYING).mkdir(parents=True)
-    (data / completing.COPYING / "page").write_text("root's own")
-    (data / manifest.CONTENT).write_text("root's own")
+    (data / completing.COPY_NAME).mkdir(parents=True)
+    (data / completing.COPY_NAME / "page").write_text("root's own")
+    (data / manifest.CONTENT_NAME).write_text("root's own")
     data.chmod(mode)
-    hold = root / APPS[1:] / (manifest.HOLD + item.id)
+    hold = root / APPS[1:] / (manifest.HOLD_PREFIX + item.id)
     as_user(MALLORY, lambda: data.rename(hold))
     (why,) = restore_all(host)
-    assert "is somebody else's" in why and (hold / completing.COPYING / "page").read_text() == "root's own"
-    assert (hold / manifest.CONTENT).read_text() == "root's own"
+    assert "is somebody else's" in why and (hold / completing.COPY_NAME / "page").read_text() == "root's own"
+    assert (hold / manifest.CONTENT_NAME).read_text() == "root's own"
     as_user(MALLORY, lambda: hold.rename(data))
     enforced(host)  # completes what was begun
-    assert (data / manifest.CONTENT).read_text() == "root's own"
+    assert (data / manifest.CONTENT_NAME).read_text() == "root's own"
     assert restore_all(host) == [] and (root / PROGRAM[1:]).read_bytes() == CONTENT
 
 
@@ -324,26 +324,26 @@ def test_program_that_is_exchanged_while_it_is_taken_stays(host, monkeypatch, tw
         first, second = root / PROGRAM[1:], apps / "other"
         put(second, BOB, 0o755, b"bob's own")
     seen = (root / PROGRAM[1:]).stat()
-    taking = moving.Taking(PROGRAM, ["made"], "file", identity=(seen.st_dev, seen.st_ino))
+    taking = moving.MoveRequest(PROGRAM, ["made"], "file", identity=(seen.st_dev, seen.st_ino))
     before = sorted((path.name, path.stat().st_ino, *owner_and_mode(path)) for path in root.glob("**/*program*"))
     as_user(MALLORY, lambda: exchange(first, second))
     with pytest.raises(ControlError):
-        moving.take(host, taking).apply()
+        moving.make_move_action(host, taking).apply()
     as_user(MALLORY, lambda: exchange(first, second))
     with monkeypatch.context() as patch:
         at(patch, "written", lambda: as_user(MALLORY, lambda: exchange(first, second)))
         if first == apps:
-            moving.take(host, taking).apply()  # by its directory, which is open: the right one moves
-            (item,) = manifest.items(host)
+            moving.make_move_action(host, taking).apply()  # by its directory, which is open: the right one moves
+            (item,) = manifest.list_entries(host)
             as_user(MALLORY, lambda: exchange(first, second))
             assert not host.find_entry(PROGRAM) and restore_all(host) == []
         else:
             with pytest.raises(ControlError, match="exchanged while it was being taken"):
-                moving.take(host, taking).apply()
+                moving.make_move_action(host, taking).apply()
             as_user(MALLORY, lambda: exchange(first, second))
     after = sorted((path.name, path.stat().st_ino, *owner_and_mode(path)) for path in root.glob("**/*program*"))
     assert two or after == before
-    assert (root / PROGRAM[1:]).read_bytes() == CONTENT and manifest.items(host) == []
+    assert (root / PROGRAM[1:]).read_bytes() == CONTENT and manifest.list_entries(host) == []
 
 
 def test_concurrent_restores_and_runs_lose_and_double_no_program(host):
@@ -352,14 +352,14 @@ def test_concurrent_restores_and_runs_lose_and_double_no_program(host):
     rest = root / "home/mallory/rest"
     put(rest, MALLORY, 0o755, b"rest")
     enforced(host, PROGRAM, "/home/mallory/rest")
-    resting = next(item.id for item in manifest.items(host) if item.path != PROGRAM)
+    resting = next(item.id for item in manifest.list_entries(host) if item.path != PROGRAM)
 
     def fresh():
         return Host(host.root, lambda argv, **options: None)
 
     def restore():
         run_quarantine_operation(
-            fresh(), "restore", [item.id for item in manifest.items(fresh()) if item.id != resting]
+            fresh(), "restore", [item.id for item in manifest.list_entries(fresh()) if item.id != resting]
         )
 
     def take():
@@ -386,9 +386,9 @@ def test_concurrent_restores_and_runs_lose_and_double_no_program(host):
             os._exit(status)
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0, 0]
-    stored = [item for item in manifest.items(host) if item.path == PROGRAM]
+    stored = [item for item in manifest.list_entries(host) if item.path == PROGRAM]
     assert len(stored) + (root / PROGRAM[1:]).exists() == 1
-    assert restore_all(host) == [] and not completing.unfinished(host)
+    assert restore_all(host) == [] and not completing.make_complete_actions(host)
     assert (root / PROGRAM[1:]).read_bytes() == CONTENT and rest.read_bytes() == b"rest"
 
 
@@ -410,7 +410,7 @@ def test_large_attributes_fill_no_quarantine_and_fail_no_later_run(host, monkeyp
         patch.setattr(os, "listxattr", many)
         patch.setattr(os, "getxattr", large)
         enforced(host, PROGRAM)
-    (item,) = manifest.items(host)
+    (item,) = manifest.list_entries(host)
     assert (root / ITEMS[1:] / item.id / "manifest.json").stat().st_size < 1024**2
     assert item.at_rest and run_quarantine_operation(host, "list", [])["broken"] == []
     assert restore_all(host) == [] and (root / PROGRAM[1:]).read_bytes() == CONTENT

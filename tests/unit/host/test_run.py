@@ -11,7 +11,7 @@ import pytest
 from patience import LONGEST
 from proscribe.host import audit_program, run
 from proscribe.host.controls import applying, base
-from proscribe.host.controls.base import Action, Changes, Refusal
+from proscribe.host.controls.base import ChangeRefusal, Changes, ControlAction
 from proscribe.host.controls.browser import probe
 from proscribe.host.macos import observing
 from proscribe.host.system import ControlError, Host, ObservationError, sessions
@@ -190,7 +190,7 @@ def test_mac_answers_with_code_of_its_own(scripted, monkeypatch, fits):
         return {"state": ERROR, "of": [plan["digest"], only]}
 
     monkeypatch.setattr(Host, "kernel_name", "Darwin")
-    monkeypatch.setattr(observing, "record_of", record_of if fits else make_refusal(ValueError("another plan")))
+    monkeypatch.setattr(observing, "make_mac_record", record_of if fits else make_refusal(ValueError("another plan")))
     compiled = make_plan("apps")
     words = (scripted.host, compiled, ["apps"], "noncompliant", True)
     assert run.compliance_state(*words) == {"lacking": True, "system": "Darwin"}
@@ -213,11 +213,11 @@ def test_change_reports_actions_refusals_findings_and_notes(scripted):
         return {"left": [(left, "it is busy")], "pending": {"by": 5}}
 
     after = []
-    done = Action("remove", "owl", lambda: after.append("removed"), "owl 1\n")
-    left = Action("remove", "elk", lambda: None, "elk 1\n", user="ann", rules=["apps/a", "apps/b"])
+    done = ControlAction("remove", "owl", lambda: after.append("removed"), "owl 1\n")
+    left = ControlAction("remove", "elk", lambda: None, "elk 1\n", user="ann", rules=["apps/a", "apps/b"])
     scripted.seen = {"apps": [RuleVerdict("apps/a", NONCOMPLIANT, (FOUND,) * 4001), RuleVerdict("apps/b", ERROR)]}
     more = {"notes": ["a note"], "afterwards": lambda: after.append("saved"), "removed": [OWL]}
-    scripted.changes = Changes([done, left], [Refusal("apps/a", "yak", "on hold")], **more)
+    scripted.changes = Changes([done, left], [ChangeRefusal("apps/a", "yak", "on hold")], **more)
     busy = {"subject": "elk", "reason": "ann's, could not be changed: it is busy"}
     header = dict.fromkeys(("before_header", "after_header"), "remove owl")
     refused = [{"rule": "apps/a", "subject": "yak", "reason": "on hold"}]
@@ -244,8 +244,8 @@ def test_change_reports_actions_refusals_findings_and_notes(scripted):
 def test_failed_action_ends_the_change_unless_the_actions_are_independent(scripted, independent, done):
     log = []
     works = {"a": lambda: log.append("a"), "b": make_refusal(ControlError("no")), "c": lambda: log.append("c")}
-    actions = [Action("remove", name, work, before=name) for name, work in works.items()]
-    scripted.changes = Changes(actions, independent=independent)
+    actions = [ControlAction("remove", name, work, before=name) for name, work in works.items()]
+    scripted.changes = Changes(actions, is_independent=independent)
     with pytest.raises(ControlError, match="^remove b: no$") as raised:
         run.change(scripted.host, make_plan("apps"), "apps")
     assert (log, raised.value.done) == (done, [f"remove {name}" for name in done])
@@ -253,7 +253,7 @@ def test_failed_action_ends_the_change_unless_the_actions_are_independent(script
 
 def test_change_without_a_section_is_made_for_group_policy_and_a_lift(scripted):
     scripted.seen = {"group_policy": []}
-    scripted.changes = Changes([Action("write", "a", lambda: None)])
+    scripted.changes = Changes([ControlAction("write", "a", lambda: None)])
     assert run.change(scripted.host, make_plan("apps"), "group_policy")["actions"] == ["write a"]
     assert run.change(scripted.host, make_plan("apps"), "dns")["actions"] == []
     assert run.change(scripted.host, make_plan("apps"), "dns", lift=True)["actions"] == ["write a"]
@@ -269,14 +269,16 @@ def test_ordinary_user_changes_nothing(scripted, monkeypatch):
 @pytest.mark.parametrize(("lift", "dry_run"), [(False, False), (False, True), (True, False), (True, True)])
 def test_change_applies_its_actions_unless_it_is_a_dry_run(scripted, lift, dry_run):
     log = []
-    scripted.changes = Changes([Action("remove", name, lambda name=name: log.append(name), name) for name in "ab"])
+    scripted.changes = Changes(
+        [ControlAction("remove", name, lambda name=name: log.append(name), name) for name in "ab"]
+    )
     result = run.change(scripted.host, make_plan("apps"), "apps", lift=lift, dry_run=dry_run)
     assert (log, result["actions"]) == ([] if dry_run else ["a", "b"], ["remove a", "remove b"]) and result["changed"]
     assert [difference["before"] for difference in result["diff"]] == ["a", "b"]
 
 
 def test_audited_control_is_not_changed(scripted):
-    scripted.changes = Changes([Action("remove", "a", lambda: pytest.fail("it is audited"))])
+    scripted.changes = Changes([ControlAction("remove", "a", lambda: pytest.fail("it is audited"))])
     scripted.seen = {"apps": [RuleVerdict("apps/wechat", NONCOMPLIANT, (FOUND,))]}
     body = {key: value for key, value in make_plan("apps").items() if key != "digest"}
     audited = plans.add_digest({**body, "controls": {"apps": {**SECTION, "mode": "audit"}}})
@@ -289,11 +291,11 @@ def test_trouble_of_a_users_action_is_a_refusal_and_keeps_no_other_action(script
     """A user's own thing that cannot be removed must not fail the control, nor take longer than one patience."""
     refuse = make_refusal(ControlError("no"))
     works = {"refuses": refuse, "dies": lambda: os._exit(1), "blunders": lambda: {}["x"]}
-    monkeypatch.setattr(applying, "PATIENCE", 1.0)
+    monkeypatch.setattr(applying, "USER_TIMEOUT_SECONDS", 1.0)
     work = works.get(trouble, lambda: time.sleep(LONGEST))
-    own = [Action("remove", f"x{n}", work, user="mallory", rules=["apps/telegram"]) for n in range(20)]
+    own = [ControlAction("remove", f"x{n}", work, user="mallory", rules=["apps/telegram"]) for n in range(20)]
     (tmp_path / "mark").touch()
-    scripted.changes = Changes([*own, Action("remove", "wechat", (tmp_path / "mark").unlink)])
+    scripted.changes = Changes([*own, ControlAction("remove", "wechat", (tmp_path / "mark").unlink)])
     result = run.change(scripted.host, make_plan("apps"), "apps")
     assert result["actions"] == ["remove wechat"] and not (tmp_path / "mark").exists()
     reasons = [refusal["reason"] for refusal in result["refused"]]
@@ -306,6 +308,6 @@ def test_trouble_of_a_users_action_is_a_refusal_and_keeps_no_other_action(script
 
 def test_differences_are_bounded(monkeypatch):
     monkeypatch.setattr(base, "MAX_DIFFERENCE_CHARACTERS", 10)
-    actions = [Action("write", path, lambda: None, "1234", "567") for path in ("/a", "/b", "/c")]
-    shown = [(entry["before"], entry["after"]) for entry in base.differences(actions)]
+    actions = [ControlAction("write", path, lambda: None, "1234", "567") for path in ("/a", "/b", "/c")]
+    shown = [(entry["before"], entry["after"]) for entry in base.make_diffs(actions)]
     assert shown == [("1234", "567"), ("123", ""), ("", "")]

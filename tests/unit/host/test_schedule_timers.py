@@ -11,10 +11,12 @@ from proscribe.host.schedule import timers
 from proscribe.host.system import ControlError, Host, ToolResult
 
 UNITS = "/etc/systemd/system/proscribe-"
-PULL_TEXTS = dict.fromkeys((timers.PROGRAM, timers.SIGNERS, timers.ABOUT), "text\n")
+PULL_TEXTS = dict.fromkeys((timers.PULL_PROGRAM_PATH, timers.SIGNERS_PATH, timers.ABOUT_PATH), "text\n")
 PULL_FILES = {f"{UNITS}pull.timer": "a timer\n", **PULL_TEXTS}
 DRIFT_FILES = {f"{UNITS}drift{kind}": f"{kind}\n" for kind in (".service", ".timer")}
-REFRESH_FILES = {f"{timers.UNITS}/{timers.CATALOGUE}{kind}": f"{kind}\n" for kind in (".service", ".timer")}
+REFRESH_FILES = {
+    f"{timers.UNIT_DIRECTORY}/{timers.CATALOGUE_UNIT}{kind}": f"{kind}\n" for kind in (".service", ".timer")
+}
 RUNS = {"account": "root", "paths": []}
 
 
@@ -22,7 +24,7 @@ class Machine:
     def __init__(self, root: Path) -> None:
         self.root, self.calls = root, []
         self.active: set[str] = set()
-        for directory in (timers.STAMPS[1:], timers.UNITS[1:], "run/systemd/system"):
+        for directory in (timers.TIMER_STAMP_DIRECTORY[1:], timers.UNIT_DIRECTORY[1:], "run/systemd/system"):
             (root / directory).mkdir(parents=True)
         self.host = Host(str(root), self.run)
 
@@ -59,29 +61,35 @@ def machine(tmp_path):
     return Machine(tmp_path)
 
 
-@pytest.mark.parametrize(("kind", "files"), [(timers.PULL, PULL_FILES), (timers.DRIFT, DRIFT_FILES | REFRESH_FILES)])
+@pytest.mark.parametrize(
+    ("kind", "files"), [(timers.PULL_UNIT, PULL_FILES), (timers.DRIFT_UNIT, DRIFT_FILES | REFRESH_FILES)]
+)
 def test_lift_removes_a_schedule_whole(machine, kind, files):
-    machine.apply(timers.planned(machine.host, kind, files, {"host": "web01"} if kind == timers.PULL else {}))
-    if kind == timers.PULL:
-        (machine.root / timers.RECORD[1:]).write_text("{}")
-        (machine.root / f"{timers.STAMPS}/stamp-proscribe-pull.timer"[1:]).touch()
-    machine.apply(timers.lifted(machine.host))
+    machine.apply(
+        timers.plan_schedule(machine.host, kind, files, {"host": "web01"} if kind == timers.PULL_UNIT else {})
+    )
+    if kind == timers.PULL_UNIT:
+        (machine.root / timers.RECORD_PATH[1:]).write_text("{}")
+        (machine.root / f"{timers.TIMER_STAMP_DIRECTORY}/stamp-proscribe-pull.timer"[1:]).touch()
+    machine.apply(timers.plan_lift(machine.host))
     assert machine.list_files() == [] and machine.active == set()
-    assert ("stop proscribe-pull.service" in machine.calls) is (kind == timers.PULL)
-    assert machine.apply(timers.lifted(machine.host)) == []
+    assert ("stop proscribe-pull.service" in machine.calls) is (kind == timers.PULL_UNIT)
+    assert machine.apply(timers.plan_lift(machine.host)) == []
 
 
-@pytest.mark.parametrize(("kind", "path"), [(timers.PULL, "/etc/shadow"), (timers.DRIFT, timers.PROGRAM)])
+@pytest.mark.parametrize(
+    ("kind", "path"), [(timers.PULL_UNIT, "/etc/shadow"), (timers.DRIFT_UNIT, timers.PULL_PROGRAM_PATH)]
+)
 def test_file_of_no_schedule_is_refused(machine, kind, path):
     with pytest.raises(ControlError, match=f"{path} is no file of a schedule"):
-        timers.planned(machine.host, kind, {path: ""}, {})
+        timers.plan_schedule(machine.host, kind, {path: ""}, {})
 
 
 def test_machine_without_systemd_is_reported(machine):
     (machine.root / "run/systemd/system").rmdir()
     with pytest.raises(ControlError, match="does not run systemd"):
-        timers.planned(machine.host, timers.DRIFT, {}, {})
-    assert timers.lifted(machine.host).actions == []
+        timers.plan_schedule(machine.host, timers.DRIFT_UNIT, {}, {})
+    assert timers.plan_lift(machine.host).actions == []
 
 
 @pytest.fixture
@@ -96,8 +104,8 @@ def change(machine, monkeypatch):
         machine.calls.append(verb)
 
     def change_with(*verbs, dry_run=False):
-        actions = [timers.Action(verb, "x", lambda verb=verb: apply(verb), "old", "new") for verb in verbs]
-        return timers.change(machine.host, lambda: timers.Changes(actions), dry_run)
+        actions = [timers.ControlAction(verb, "x", lambda verb=verb: apply(verb), "old", "new") for verb in verbs]
+        return timers.apply_schedule(machine.host, lambda: timers.Changes(actions), dry_run)
 
     return change_with
 
@@ -119,25 +127,27 @@ def test_failure_reports_the_actions_before_it(machine, change):
 
 def test_place_of_alerts_is_installed_and_shown_in_no_difference(machine):
     for place in ("https://chat.example.org/token", "https://chat.example.org/newer"):
-        done = timers.planned(machine.host, timers.DRIFT, DRIFT_FILES, {}, RUNS, {"webhook": place})
+        done = timers.plan_schedule(machine.host, timers.DRIFT_UNIT, DRIFT_FILES, {}, RUNS, {"webhook": place})
         assert not [action for action in done.actions if "example.org" in action.before + action.after]
         machine.apply(done)
         settings = json.loads((machine.root / "etc/proscribe/schedule.json").read_text())
         assert settings.items() >= {**RUNS, "alerts": {"webhook": place}}.items()
-    assert not machine.apply(timers.planned(machine.host, timers.DRIFT, DRIFT_FILES, {}, RUNS, {"webhook": place}))
-    assert not [action for action in timers.lifted(machine.host).actions if "example.org" in action.before]
+    assert not machine.apply(
+        timers.plan_schedule(machine.host, timers.DRIFT_UNIT, DRIFT_FILES, {}, RUNS, {"webhook": place})
+    )
+    assert not [action for action in timers.plan_lift(machine.host).actions if "example.org" in action.before]
 
 
 def test_machine_with_an_old_python_is_refused(machine, monkeypatch):
     monkeypatch.setattr(machine.host, "_run", lambda argv, **_: ToolResult(1 if "python3" in argv[0] else 0, "", ""))
     with pytest.raises(ControlError, match=r"/usr/bin/python3, .* older than Python 3\.9"):
-        timers.planned(machine.host, timers.DRIFT, DRIFT_FILES, {}, RUNS)
+        timers.plan_schedule(machine.host, timers.DRIFT_UNIT, DRIFT_FILES, {}, RUNS)
 
 
 def test_missing_file_that_runs_need_is_named_before_any_change(machine, tmp_path):
     runs = {**RUNS, "needs": ["/", f"{tmp_path}/fleet/prod"]}
     with pytest.raises(ControlError, match=f"{tmp_path}/fleet/prod is not on "):
-        timers.planned(machine.host, timers.DRIFT, DRIFT_FILES, {}, runs)
+        timers.plan_schedule(machine.host, timers.DRIFT_UNIT, DRIFT_FILES, {}, runs)
     assert machine.list_files() == []
 
 
@@ -146,16 +156,16 @@ def test_link_to_a_missing_timer_is_removed(machine):
     link = machine.root / "etc/systemd/system/timers.target.wants/proscribe-pull.timer"
     link.parent.mkdir(parents=True)
     link.symlink_to("/etc/systemd/system/proscribe-pull.timer")
-    assert machine.apply(timers.lifted(machine.host))[0] == f"delete /{link.relative_to(machine.root)}"
+    assert machine.apply(timers.plan_lift(machine.host))[0] == f"delete /{link.relative_to(machine.root)}"
     assert not link.is_symlink() and machine.calls == ["daemon-reload"]
 
 
 def test_checkout_is_deleted_on_its_own_file_system_only(machine):
     (machine.root / "var/lib/proscribe/pull/checkout").mkdir(parents=True)
-    (machine.root / timers.ABOUT[1:]).write_text("about")
+    (machine.root / timers.ABOUT_PATH[1:]).write_text("about")
     ran, run = [], machine.host._run
     machine.host._run = lambda argv, **options: ran.append(list(argv)) or run(argv, **options)
-    machine.apply(timers.lifted(machine.host, [timers.PULL]))
+    machine.apply(timers.plan_lift(machine.host, [timers.PULL_UNIT]))
     removed = [argv[1:] for argv in ran if argv[0].endswith("rm")]
     assert removed == [["-rf", "--one-file-system", "--", "/var/lib/proscribe/pull/checkout"]]
 
@@ -173,26 +183,26 @@ def test_other_run_is_kept_from_the_host_meanwhile_but_not_on_a_mac(machine, cha
     monkeypatch.setattr(Host, "kernel_name", "Darwin")
     machine.calls.clear()
     change("write")
-    assert machine.calls == ["root", "write"] and timers.lifted(machine.host).actions == []
+    assert machine.calls == ["root", "write"] and timers.plan_lift(machine.host).actions == []
 
 
 def test_only_files_that_differ_are_changed(machine):
-    first = machine.apply(timers.planned(machine.host, timers.PULL, PULL_FILES, {"host": "web01"}))
+    first = machine.apply(timers.plan_schedule(machine.host, timers.PULL_UNIT, PULL_FILES, {"host": "web01"}))
     assert first[-3:] == ["load systemd's units", "enable proscribe-pull.timer", "start proscribe-pull.timer"]
-    assert machine.apply(timers.planned(machine.host, timers.PULL, PULL_FILES, {"host": "web01"})) == []
-    later = {name: text for name, text in PULL_FILES.items() if name != timers.SIGNERS}
+    assert machine.apply(timers.plan_schedule(machine.host, timers.PULL_UNIT, PULL_FILES, {"host": "web01"})) == []
+    later = {name: text for name, text in PULL_FILES.items() if name != timers.SIGNERS_PATH}
     later[f"{UNITS}pull.timer"] = "another\n"
-    done = machine.apply(timers.planned(machine.host, timers.PULL, later, {"host": "web01"}))
+    done = machine.apply(timers.plan_schedule(machine.host, timers.PULL_UNIT, later, {"host": "web01"}))
     changed = [f"write {UNITS}pull.timer", "delete /etc/proscribe/pull_signers", "load systemd's units"]
     assert done == [*changed, "start proscribe-pull.timer"]
 
 
 def test_second_timer_goes_by_itself(machine):
-    machine.apply(timers.planned(machine.host, timers.DRIFT, {**DRIFT_FILES, **REFRESH_FILES}, {}))
+    machine.apply(timers.plan_schedule(machine.host, timers.DRIFT_UNIT, {**DRIFT_FILES, **REFRESH_FILES}, {}))
     assert machine.active == {"proscribe-drift.timer", "proscribe-catalogue.timer"}
     stamp = "/var/lib/systemd/timers/stamp-proscribe-catalogue.timer"
     (machine.root / stamp[1:]).touch()
-    done = machine.apply(timers.planned(machine.host, timers.DRIFT, DRIFT_FILES, {}))
+    done = machine.apply(timers.plan_schedule(machine.host, timers.DRIFT_UNIT, DRIFT_FILES, {}))
     deleted = [f"delete {path}" for path in (*sorted(REFRESH_FILES), stamp)]
     assert done == ["stop proscribe-catalogue.timer", *deleted, "load systemd's units"]
     assert machine.active == {"proscribe-drift.timer"} and not any("catalogue" in name for name in machine.list_files())
@@ -200,14 +210,14 @@ def test_second_timer_goes_by_itself(machine):
 
 MODULES = ("others", "ownership", "run_files", "tuples")
 MODES = {
-    timers.DRIFT: {
+    timers.DRIFT_UNIT: {
         **{f"{UNITS}{name}": 0o644 for name in ("drift.service", "drift.timer", "drift-failed.service")},
         **{f"{UNITS}catalogue.{kind}": 0o644 for kind in ("service", "timer")},
         "/usr/libexec/proscribe/schedule/guard": 0o755,
         **{f"/usr/libexec/proscribe/schedule/base/{name}.py": 0o644 for name in MODULES},
         "/etc/proscribe/schedule.json": 0o600,
     },
-    timers.PULL: {
+    timers.PULL_UNIT: {
         **{f"{UNITS}pull.{kind}": 0o644 for kind in ("service", "timer")},
         "/usr/libexec/proscribe/pull": 0o755,
         "/usr/libexec/proscribe/commits.py": 0o644,
@@ -222,16 +232,16 @@ MODES = {
 @pytest.mark.parametrize("part", MODES)
 def test_files_of_a_schedule_have_their_modes_and_a_lift_stops_before_it_deletes(machine, part):
     texts = {path: f"of {path}\n" for path in MODES[part] if not path.endswith(".json")}
-    settings = {"host": "web01"} if part == timers.PULL else {}
-    machine.apply(timers.planned(machine.host, part, texts, settings, RUNS))
+    settings = {"host": "web01"} if part == timers.PULL_UNIT else {}
+    machine.apply(timers.plan_schedule(machine.host, part, texts, settings, RUNS))
     assert {path: (machine.root / path[1:]).stat().st_mode & 0o7777 for path in MODES[part]} == MODES[part]
     assert {path: (machine.root / path[1:]).read_text() for path in texts} == texts
     for place in ("checkout", "reports"):
         (machine.root / "var/lib/proscribe/pull" / place).mkdir(parents=True)
-    done = [str(action) for action in timers.lifted(machine.host, [part]).actions]
+    done = [str(action) for action in timers.plan_lift(machine.host, [part]).actions]
     units = [path.rpartition("/")[2] for path in MODES[part] if path.endswith(".timer")]
-    stopped = [*(f"stop {unit}" for unit in units), *["stop proscribe-pull.service"] * (part == timers.PULL)]
-    if part == timers.PULL:
+    stopped = [*(f"stop {unit}" for unit in units), *["stop proscribe-pull.service"] * (part == timers.PULL_UNIT)]
+    if part == timers.PULL_UNIT:
         stopped += [f"delete /var/lib/proscribe/pull/{place}" for place in ("checkout", "reports")]
     assert done == [*stopped, *(f"delete {path}" for path in MODES[part]), "load systemd's units"]
 
@@ -239,10 +249,10 @@ def test_files_of_a_schedule_have_their_modes_and_a_lift_stops_before_it_deletes
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only its links are followed")
 def test_masked_timer_is_written_again(machine):
     timer = machine.root / f"{UNITS}pull.timer"[1:]
-    machine.apply(timers.planned(machine.host, timers.PULL, PULL_FILES, {}))
+    machine.apply(timers.plan_schedule(machine.host, timers.PULL_UNIT, PULL_FILES, {}))
     timer.unlink()
     timer.symlink_to("/dev/null")
-    done = machine.apply(timers.planned(machine.host, timers.PULL, PULL_FILES, {}))
+    done = machine.apply(timers.plan_schedule(machine.host, timers.PULL_UNIT, PULL_FILES, {}))
     assert done == [f"write {UNITS}pull.timer", "load systemd's units", "start proscribe-pull.timer"]
     assert timer.read_text() == "a timer\n" and not timer.is_symlink()
 
@@ -251,8 +261,8 @@ def test_commands_have_their_timeouts(machine):
     (machine.root / "var/lib/proscribe/pull/checkout").mkdir(parents=True)
     ran, run = [], machine.host._run
     machine.host._run = lambda argv, **how: ran.append((" ".join(argv[:2]), how.get("timeout"))) or run(argv, **how)
-    machine.apply(timers.planned(machine.host, timers.PULL, {f"{UNITS}pull.timer": "x"}, {}))
-    machine.apply(timers.lifted(machine.host, [timers.PULL]))
+    machine.apply(timers.plan_schedule(machine.host, timers.PULL_UNIT, {f"{UNITS}pull.timer": "x"}, {}))
+    machine.apply(timers.plan_lift(machine.host, [timers.PULL_UNIT]))
     limits = {line.rpartition("/")[2]: seconds for line, seconds in ran}
     assert limits["systemctl restart"] == limits["systemctl daemon-reload"] == limits["systemctl stop"] == 120
     assert limits["rm -rf"] == 300
@@ -262,5 +272,5 @@ def test_files_that_are_run_have_to_be_the_accounts_own_and_visible_to_the_units
     called, runs = [], {"account": "ban", "paths": ["/srv/x"], "starts": [], "writes": []}
     for name in ("require_own", "require_visible"):
         monkeypatch.setattr(timers, name, lambda *words: called.append(words))
-    timers.planned(machine.host, timers.PULL, PULL_FILES, {}, runs)
+    timers.plan_schedule(machine.host, timers.PULL_UNIT, PULL_FILES, {}, runs)
     assert called == [("ban", ["/srv/x"]), (machine.host, PULL_FILES, runs)]

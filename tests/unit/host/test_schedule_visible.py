@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from proscribe.controller.schedule import units
 from proscribe.host.schedule import visible
-from proscribe.host.schedule.visible import BETTER, require_visible
+from proscribe.host.schedule.visible import EXPECTED_PLACES, require_visible
 from proscribe.host.system import ControlError, Host, ToolResult
 
 TIMES = units.Times("daily", 0, 60)
@@ -57,7 +57,7 @@ class Machine:
 
 
 def test_path_in_a_passing_place_is_refused_by_way_of_a_link_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(visible, "PASSING", (f"{tmp_path}/run",))
+    monkeypatch.setattr(visible, "TEMPORARY_DIRECTORIES", (f"{tmp_path}/run",))
     link, machine = tmp_path / "link", Machine(tmp_path)
     link.symlink_to(tmp_path / "run/x")
     with pytest.raises(ControlError, match=f"by way of a link: {tmp_path}/run/x"):
@@ -99,7 +99,7 @@ def test_hidden_path_is_reported_with_the_settings_that_may_hide_it(tmp_path):
     for settings, reason in rows:
         with pytest.raises(ControlError) as wrong:
             require_visible(machine.host, make_service(*settings), RUNS)
-        assert str(wrong.value) == f"/srv is not there for proscribe-drift.service, as ops{reason}. {BETTER}"
+        assert str(wrong.value) == f"/srv is not there for proscribe-drift.service, as ops{reason}. {EXPECTED_PLACES}"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_trial_that_cannot_be_made_is_reported(tmp_path, out, error, reason):
     machine = Machine(tmp_path, out, error)
     with pytest.raises(ControlError) as wrong:
         require_visible(machine.host, make_service("PrivateTmp=yes"), {"account": "o", "paths": ["/usr"]})
-    assert f"({reason}): User=o PrivateTmp=yes. {BETTER}" in str(wrong.value)
+    assert f"({reason}): User=o PrivateTmp=yes. {EXPECTED_PLACES}" in str(wrong.value)
 
 
 @pytest.mark.parametrize("kind", ["paths", "starts", "writes"])
@@ -165,7 +165,7 @@ def test_trial_reports_the_paths_that_a_unit_does_not_see(tmp_path, monkeypatch,
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, **options)
         return ToolResult(done.returncode, done.stdout, done.stderr)
 
-    monkeypatch.setattr(visible, "PASSING", ())
+    monkeypatch.setattr(visible, "TEMPORARY_DIRECTORIES", ())
     for name in ("code", "other", "start"):
         (tmp_path / name).touch(0o700)
     for name in ("reports", "hers"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ...host.controls.apps.quarantine.capacity import ends
+from ...host.controls.apps.quarantine.capacity import format_keep_end
 from ...model.finding import Finding, find_covering_waiver
 from ...model.types.plan import Plan, PlanSection
 from ...model.types.quarantine import QuarantineItem
@@ -69,4 +69,4 @@ def retained_until(plan: Plan, item: QuarantineItem) -> str:
     """When an item has been kept long enough, after which the next enforcing run prunes it; "" for ever."""
     section = plan["controls"].get("apps")
     keep = section["settings"].get("quarantine_keep", 0) if section else 0
-    return ends(item["taken_at"], item["kept_until"], keep)
+    return format_keep_end(item["taken_at"], item["kept_until"], keep)

@@ -11,19 +11,19 @@ from typing import NamedTuple, NotRequired, TypedDict
 from ... import base
 from ...host.programs import guarding, pulling
 from ...host.schedule.timers import (
-    ABOUT,
+    ABOUT_PATH,
     ABOUT_TEXT,
-    BASE_OF_GUARD,
-    BASE_OF_PULL,
-    CATALOGUE,
-    COMMITS,
-    DRIFT,
-    GUARD,
-    PROGRAM,
-    PULL,
-    PYTHON,
-    SIGNERS,
-    UNITS,
+    CATALOGUE_UNIT,
+    COMMITS_PATH,
+    DRIFT_UNIT,
+    GUARD_BASE_FILES,
+    GUARD_PATH,
+    PULL_BASE_FILES,
+    PULL_PROGRAM_PATH,
+    PULL_UNIT,
+    PYTHON_PATH,
+    SIGNERS_PATH,
+    UNIT_DIRECTORY,
 )
 from ...host.system import WRITTEN_BY
 from ...model.types.schedule import ScheduledRuns
@@ -98,7 +98,7 @@ class _Said(NamedTuple):
         return units.Times(self.calendar, self.spread, self.timeout)
 
 
-FIRST_LINE = f"#!{PYTHON} -IB\n"  # of a program that a machine runs by itself
+FIRST_LINE = f"#!{PYTHON_PATH} -IB\n"  # of a program that a machine runs by itself
 
 # A mistake of a variable of the schedule: its name, what was expected, and what is there.
 Refuse = Callable[[str, str], PolicyErrors]
@@ -204,11 +204,15 @@ def _drift_files(said: _Said, here: Here, elsewhere: str, local: bool) -> dict[s
     what = "collecting what the hosts found" if word == "collect" else "correcting what has drifted on the hosts"
     return {
         **_catalogue_files(said, [launcher, "scheduled", "catalog", "--", *options], checkout, account, environment),
-        GUARD: program(guarding, "guard", FIRST_LINE),
-        **{path: program(base, name) for name, path in BASE_OF_GUARD.items()},
-        f"{UNITS}/{DRIFT}.service": units.drift_service(checkout, account, run, environment, said.times, hardening),
-        f"{UNITS}/{DRIFT}-failed.service": units.failed_service(checkout, account, failed, environment, hardening),
-        f"{UNITS}/{DRIFT}.timer": units.timer(what, said.times, fixed=False),
+        GUARD_PATH: program(guarding, "guard", FIRST_LINE),
+        **{path: program(base, name) for name, path in GUARD_BASE_FILES.items()},
+        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}.service": units.drift_service(
+            checkout, account, run, environment, said.times, hardening
+        ),
+        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}-failed.service": units.failed_service(
+            checkout, account, failed, environment, hardening
+        ),
+        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}.timer": units.timer(what, said.times, fixed=False),
     }
 
 
@@ -224,8 +228,12 @@ def _catalogue_files(
     run = units.exec_start(command)
     what = "proposing what publishers' lists change in the catalogue"
     return {
-        f"{UNITS}/{CATALOGUE}.service": units.catalogue_service(checkout, account, run, environment, hardening),
-        f"{UNITS}/{CATALOGUE}.timer": units.timer(what, said.times._replace(calendar=said.refresh), fixed=False),
+        f"{UNIT_DIRECTORY}/{CATALOGUE_UNIT}.service": units.catalogue_service(
+            checkout, account, run, environment, hardening
+        ),
+        f"{UNIT_DIRECTORY}/{CATALOGUE_UNIT}.timer": units.timer(
+            what, said.times._replace(calendar=said.refresh), fixed=False
+        ),
     }
 
 
@@ -241,15 +249,17 @@ def _pull(said: _Said, here: Here, refuse: Refuse) -> Part:
         own.append(said.repository.removeprefix("file://"))
     paths = [path for path in own if path.startswith("/")]
     files = {
-        ABOUT: ABOUT_TEXT,
-        PROGRAM: program(pulling, "pull", FIRST_LINE),
-        COMMITS: program(pulling, "commits"),
-        **{path: program(base, name) for name, path in BASE_OF_PULL.items()},
-        f"{UNITS}/{PULL}.service": units.pull_service(said.times),
-        f"{UNITS}/{PULL}.timer": units.timer("correcting what has drifted on this host", said.times, fixed=True),
+        ABOUT_PATH: ABOUT_TEXT,
+        PULL_PROGRAM_PATH: program(pulling, "pull", FIRST_LINE),
+        COMMITS_PATH: program(pulling, "commits"),
+        **{path: program(base, name) for name, path in PULL_BASE_FILES.items()},
+        f"{UNIT_DIRECTORY}/{PULL_UNIT}.service": units.pull_service(said.times),
+        f"{UNIT_DIRECTORY}/{PULL_UNIT}.timer": units.timer(
+            "correcting what has drifted on this host", said.times, fixed=True
+        ),
     }
     if said.signers:
-        files[SIGNERS] = "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", *said.signers))
+        files[SIGNERS_PATH] = "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", *said.signers))
     settings = {
         "repository": said.repository,
         "branch": said.branch,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ...host.schedule.timers import CATALOGUE, DRIFT, GUARD, PROGRAM, PULL
+from ...host.schedule.timers import CATALOGUE_UNIT, DRIFT_UNIT, GUARD_PATH, PULL_PROGRAM_PATH, PULL_UNIT
 from ...host.system import WRITTEN_BY
 
 _COMMON = """\
@@ -110,9 +110,9 @@ Description=Proscribe: check the hosts, and correct what has drifted
 Documentation=file://{checkout.replace("%", "%%").replace(" ", "%%20")}/docs/scheduling.md
 Wants=network-online.target
 After=network-online.target
-OnFailure={DRIFT}-failed.service
+OnFailure={DRIFT_UNIT}-failed.service
 
-{_service(DRIFT, checkout, account, command, environment, "--alert")}TimeoutStartSec={times.limit}
+{_service(DRIFT_UNIT, checkout, account, command, environment, "--alert")}TimeoutStartSec={times.limit}
 TimeoutStopSec=60
 {hardening}"""
 
@@ -124,7 +124,7 @@ def failed_service(checkout: str, account: str, command: str, environment: Mappi
 [Unit]
 Description=Proscribe: report a scheduled run that failed
 
-{_service(f"{DRIFT}-failed", checkout, account, command, environment)}{_alert(DRIFT)}TimeoutStartSec=300
+{_service(f"{DRIFT_UNIT}-failed", checkout, account, command, environment)}{_alert(DRIFT_UNIT)}TimeoutStartSec=300
 {hardening}"""
 
 
@@ -138,14 +138,14 @@ Documentation=file://{checkout.replace("%", "%%").replace(" ", "%%20")}/docs/how
 Wants=network-online.target
 After=network-online.target
 
-{_service(CATALOGUE, checkout, account, command, environment, "--alert")}\
-{_alert(CATALOGUE, LIST_REFUSED)}TimeoutStartSec=3h
+{_service(CATALOGUE_UNIT, checkout, account, command, environment, "--alert")}\
+{_alert(CATALOGUE_UNIT, LIST_REFUSED)}TimeoutStartSec=3h
 {hardening}"""
 
 
 def _alert(name: str, *reported: int) -> str:
     """Return what sends the alert of a unit that could not send it itself, but for codes that it has reported."""
-    command = " ".join([f"ExecStopPost=+{GUARD} alert {name}.service", *map(str, reported)])
+    command = " ".join([f"ExecStopPost=+{GUARD_PATH} alert {name}.service", *map(str, reported)])
     return f"{command}\nTimeoutStopSec=180\n"
 
 
@@ -167,7 +167,7 @@ RuntimeDirectory={name}
 RuntimeDirectoryMode=0700
 {assignments({**places, **environment})}UMask=0027
 Nice=5
-ExecStartPre=+{" ".join([GUARD, "check", *filter(None, [option])])}
+ExecStartPre=+{" ".join([GUARD_PATH, "check", *filter(None, [option])])}
 ExecStart={command}
 """
 
@@ -187,7 +187,7 @@ User=root
 UMask=0077
 Nice=5
 IOSchedulingClass=idle
-ExecStart={PROGRAM}
+ExecStart={PULL_PROGRAM_PATH}
 TimeoutStartSec={times.limit}
 TimeoutStopSec=60
 {NEVER}"""
@@ -198,4 +198,14 @@ def names(part: str) -> tuple[str, str]:
     return f"{part}.service", f"{part}.timer"
 
 
-__all__ = ["DRIFT", "PULL", "Times", "assignments", "drift_service", "failed_service", "names", "pull_service", "timer"]
+__all__ = [
+    "DRIFT_UNIT",
+    "PULL_UNIT",
+    "Times",
+    "assignments",
+    "drift_service",
+    "failed_service",
+    "names",
+    "pull_service",
+    "timer",
+]

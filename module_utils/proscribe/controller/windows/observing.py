@@ -29,7 +29,7 @@ def observe(plan: Plan, answer: Answer, only: Collection[str], started: float) -
     compiled, plan = plan["controls"], resolve_hours(plan, NEVER)
     seen = installed.find(answer)
     here = browsers.find_browsers(answer, seen.programs)
-    names = observe_only.chosen(plan, only)
+    names = observe_only.choose_controls(plan, only)
 
     def of_apps() -> list[RuleVerdict]:
         section = plan["controls"]["apps"]
@@ -41,7 +41,7 @@ def observe(plan: Plan, answer: Answer, only: Collection[str], started: float) -
         "browser": lambda: _in_doubt(browsers.observe(plan, answer, here), compiled["browser"]),
     }
     platform = {"os": "windows", "version": answer.version, "architecture": answer.architecture}
-    record = observe_only.record_of(plan, names, observers, platform, format_timestamp(time.time()), started)
+    record = observe_only.make_observed_record(plan, names, observers, platform, format_timestamp(time.time()), started)
     if "browser" in names:
         record["browsers"] = sorted(one.id for one in here.known)
     return record

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from ...model.types.answer import FileDifference, PendingChange, RefusedChange
     from ...model.types.plan import Plan
 
-    class Carried(TypedDict, total=False):
+    class ChangeResult(TypedDict, total=False):
         """What carrying changes out came to."""
 
-        left: list[tuple[Action, str]]  # what is a user's and could not be changed, and why
+        left: list[tuple[ControlAction, str]]  # what is a user's and could not be changed, and why
         done: list[str]  # each action that was carried out, with how it ended
-        later: list[Action]  # those that run once the host's lock is released
+        later: list[ControlAction]  # those that run once the host's lock is released
         pending: PendingChange  # what the firewall waits for
 
 
-class Action(NamedTuple):
+class ControlAction(NamedTuple):
     """One change to a host: what it does, in words and as a diff, and the doing."""
 
     verb: str  # remove, end, write, delete, load, enable, ...
@@ -48,7 +48,7 @@ class Action(NamedTuple):
     # finding, for these rules, and is no failure of the control: no user keeps others, or other hosts, from theirs.
     user: str = ""
     rules: Sequence[str] = ()
-    takes: Sequence[RemovedPackage] = ()  # packages that go with it, and that no lift brings back
+    removed_packages: Sequence[RemovedPackage] = ()  # packages that go with it, and that no lift brings back
     # Whether it runs a program that its user controls. Such an action runs without the host's lock (users_tools.py).
     has_users_tool: bool = False
 
@@ -56,45 +56,47 @@ class Action(NamedTuple):
         return f"{self.verb} {self.subject}"
 
 
-def differences(actions: Iterable[Action]) -> list[FileDifference]:
+def make_diffs(actions: Iterable[ControlAction]) -> list[FileDifference]:
     """What the actions change, as a module of Ansible answers it: as much as an answer may have, and the first parts
     of what is too long.
     """
-    left = MAX_DIFFERENCE_CHARACTERS
-    found: list[FileDifference] = []
+    bytes_left = MAX_DIFFERENCE_CHARACTERS
+    diffs: list[FileDifference] = []
     for action in actions:
-        before, after = action.before[:left], action.after[: max(left - len(action.before), 0)]
-        left -= len(before) + len(after)
-        found.append({"before_header": str(action), "after_header": str(action), "before": before, "after": after})
-    return found
+        before, after = action.before[:bytes_left], action.after[: max(bytes_left - len(action.before), 0)]
+        bytes_left -= len(before) + len(after)
+        diffs.append({"before_header": str(action), "after_header": str(action), "before": before, "after": after})
+    return diffs
 
 
-class Refusal(NamedTuple):
+class ChangeRefusal(NamedTuple):
     """Something that enforcing would have called for and that is not done, with the reason."""
 
     rule: str
     subject: str
     reason: str
 
-    def as_dict(self) -> RefusedChange:
+    def serialise_refusal(self) -> RefusedChange:
         return {"rule": self.rule, "subject": self.subject, "reason": self.reason}
 
 
 class Changes(NamedTuple):
     """What a control would do."""
 
-    actions: Sequence[Action] = ()
-    refused: Sequence[Refusal] = ()
+    actions: Sequence[ControlAction] = ()
+    refusals: Sequence[ChangeRefusal] = ()
     # Whether an action that fails leaves the others worth doing. Otherwise a program that does not end, or a user whose
     # home is made to fail, would shield all that comes after it.
-    independent: bool = False
+    is_independent: bool = False
     # What somebody who reads the actions may wonder about, one sentence each; for people, it changes nothing.
     notes: Sequence[str] = ()
     # What an enforcing run saves for later ones, before it acts and once it has acted. It changes nothing of the ban,
     # so it is no action. What cannot be saved before keeps no action back.
-    beforehand: Callable[[], None] | None = None
-    afterwards: Callable[[], None] | None = None
-    removed: Sequence[RemovedPackage] = ()  # of a lift: what was removed before and is not installed again by it
+    save_before: Callable[[], None] | None = None
+    save_after: Callable[[], None] | None = None
+    removed_packages: Sequence[
+        RemovedPackage
+    ] = ()  # of a lift: what was removed before and is not installed again by it
 
 
 class Control(Protocol):

@@ -12,11 +12,11 @@ from typing import Iterable, Iterator, Sequence
 
 from ...base.patterns import MULTILINE, compile_pattern
 from ..system import ControlError, Host, ObservationError
-from .forwarders import FORWARDERS
+from .forwarders import FORWARDER_SETTINGS
 
-_HEX = frozenset("0123456789ABCDEFabcdef")
+_HEX_DIGITS = frozenset("0123456789ABCDEFabcdef")
 # Files and folders in which package managers name their mirrors and their proxy.
-SOURCE_FILES = (
+PACKAGE_SOURCE_PATHS = (
     "/etc/apt/sources.list",
     "/etc/apt/sources.list.d",
     "/etc/apt/apt.conf",
@@ -28,131 +28,140 @@ SOURCE_FILES = (
     "/etc/apk/repositories",
     "/etc/environment",
 )
-_SCHEMES = ("http", "https", "ftp")
-_BEHIND = str.maketrans(dict.fromkeys(" \t\"'", "/"))  # what ends the part of a URL that has the host
-_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
-_PARENT = compile_pattern(r"^PPid:\s*(\d+)", MULTILINE)
+_URL_SCHEMES = ("http", "https", "ftp")
+_HOST_END_TABLE = str.maketrans(dict.fromkeys(" \t\"'", "/"))  # what ends the part of a URL that has the host
+_HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
+_PARENT_PID_PATTERN = compile_pattern(r"^PPid:\s*(\d+)", MULTILINE)
 _GATEWAY_FLAG = 0x2  # RTF_GATEWAY of linux/route.h and linux/ipv6_route.h
 
 
-def gateways(host: Host) -> list[str]:
+def read_gateways(host: Host) -> list[str]:
     """The addresses of the default gateways, from the kernel's main routing tables."""
-    found = []
-    for line in _lines(host, "/proc/net/route"):
-        field = line.split()
-        if len(field) > 7 and field[1] == "00000000" and field[7] == "00000000" and int(field[3], 16) & _GATEWAY_FLAG:
-            packed = int(field[2], 16).to_bytes(4, sys.byteorder)  # shown as a number of the host's own byte order
-            found.append(".".join(map(str, packed)))
-    for line in _lines(host, "/proc/net/ipv6_route"):
-        field = line.split()
-        if len(field) > 8 and set(field[0] + field[1]) == {"0"} and int(field[8], 16) & _GATEWAY_FLAG:
-            found.append(":".join(field[4][i : i + 4] for i in range(0, 32, 4)))
-    return found
+    addresses = []
+    for line in _read_lines(host, "/proc/net/route"):
+        fields = line.split()
+        if (
+            len(fields) > 7
+            and fields[1] == "00000000"
+            and fields[7] == "00000000"
+            and int(fields[3], 16) & _GATEWAY_FLAG
+        ):
+            packed = int(fields[2], 16).to_bytes(4, sys.byteorder)  # shown as a number of the host's own byte order
+            addresses.append(".".join(map(str, packed)))
+    for line in _read_lines(host, "/proc/net/ipv6_route"):
+        fields = line.split()
+        if len(fields) > 8 and set(fields[0] + fields[1]) == {"0"} and int(fields[8], 16) & _GATEWAY_FLAG:
+            addresses.append(":".join(fields[4][i : i + 4] for i in range(0, 32, 4)))
+    return addresses
 
 
-def resolvers(host: Host) -> list[str]:
+def read_resolvers(host: Host) -> list[str]:
     """The addresses of the name servers that the host asks, itself or through a resolver of its own. Without zones and
     ports.
     """
-    found: dict[str, None] = {}
-    for paths, options in ((("/etc/resolv.conf",), ("nameserver ",)), *FORWARDERS):
-        for file in (file for path in paths for file in _files(host, path)):
-            found.update(dict.fromkeys(_servers(_lines(host, file), options)))
-    return list(found)
+    addresses: dict[str, None] = {}
+    for paths, options in ((("/etc/resolv.conf",), ("nameserver ",)), *FORWARDER_SETTINGS):
+        for file in (file for path in paths for file in _list_files(host, path)):
+            addresses.update(dict.fromkeys(_read_servers(_read_lines(host, file), options)))
+    return list(addresses)
 
 
-def _servers(lines: Iterable[str], options: Sequence[str]) -> Iterator[str]:
+def _read_servers(lines: Iterable[str], options: Sequence[str]) -> Iterator[str]:
     """The addresses in the lines that begin with an option. A line without any may have them in the next ones, each at
     the beginning: a list of YAML, a block in braces.
     """
     in_list = False
     for line in lines:
-        value = _value(line, options)
-        if value is not None:
-            found = [*_addresses(value)]
-            in_list = not found
+        option_value = _read_option_value(line, options)
+        if option_value is not None:
+            addresses = [*_find_addresses(option_value)]
+            in_list = not addresses
         elif in_list and line[:1] not in ("", "#"):
-            first = line.lstrip("-[{(\"' ")
-            found = [one for one in _addresses(first) if first.startswith(one)]
-            in_list = bool(found)
+            rest = line.lstrip("-[{(\"' ")
+            addresses = [address for address in _find_addresses(rest) if rest.startswith(address)]
+            in_list = bool(addresses)
         else:
             continue
-        yield from found
+        yield from addresses
 
 
-def _value(line: str, options: Sequence[str]) -> str | None:
+def _read_option_value(line: str, options: Sequence[str]) -> str | None:
     """What stands behind the one of some options that a line begins with; None where it begins with none."""
     for option in options:
         if line.startswith(option[:-1]):
-            key, mark, value = line.replace("\t", " ").partition(option[-1])
+            key, mark, option_value = line.replace("\t", " ").partition(option[-1])
             if mark and key.rstrip() == option[:-1]:
-                return value
+                return option_value
     return None
 
 
-def _addresses(text: str) -> Iterator[str]:
+def _find_addresses(text: str) -> Iterator[str]:
     """The addresses in a text, as `/example.org/192.0.2.1#53`, `192.0.2.1@853#name`, `[2001:db8::1]:53` have them."""
     for word in "".join(letter if letter.isalnum() or letter in "_.:" else " " for letter in text).split():
         v4, v6 = word.partition(":")[0].split("."), word.split(":")
         if len(v4) == 4 and all(part.isdecimal() and len(part) <= 3 for part in v4):
             yield ".".join(v4)
         elif 3 <= len(v6) <= 8 and all(
-            len(part) <= 4 and _HEX.issuperset(part) for part in [*v6[:-1], v6[-1].partition(".")[0]]
+            len(part) <= 4 and _HEX_DIGITS.issuperset(part) for part in [*v6[:-1], v6[-1].partition(".")[0]]
         ):
             yield word
 
 
-def _hosts_of_urls(line: str) -> Iterator[str]:
+def _find_url_hosts(line: str) -> Iterator[str]:
     """The hosts of the URLs in a line, in lower case."""
     scheme, *rest = line.split("://")
     for text in rest:
-        host = text.translate(_BEHIND).partition("/")[0].rpartition("@")[2].lower()
+        host = text.translate(_HOST_END_TABLE).partition("/")[0].rpartition("@")[2].lower()
         name = host.partition(":")[0].rstrip(".-")
-        if scheme.endswith(_SCHEMES) and host.startswith("["):
+        if scheme.endswith(_URL_SCHEMES) and host.startswith("["):
             yield host[1:].partition("]")[0]
-        elif scheme.endswith(_SCHEMES) and name[:1].isalnum() and _LETTERS.issuperset(name):
+        elif scheme.endswith(_URL_SCHEMES) and name[:1].isalnum() and _HOST_CHARACTERS.issuperset(name):
             yield name
         scheme = text
 
 
-def resolvers_need_tls(host: Host) -> bool:
+def is_resolver_tls_required(host: Host) -> bool:
     """Whether systemd-resolved takes answers over TLS only (`opportunistic` goes back to port 53 by itself)."""
-    paths = ["/etc/systemd/resolved.conf", *_files(host, "/etc/systemd/resolved.conf.d")]
-    said = [line.replace(" ", "").lower() for path in paths for line in _lines(host, path)]
-    values = [line.partition("=")[2] for line in said if line.startswith("dnsovertls=")]
+    paths = ["/etc/systemd/resolved.conf", *_list_files(host, "/etc/systemd/resolved.conf.d")]
+    lines = [line.replace(" ", "").lower() for path in paths for line in _read_lines(host, path)]
+    values = [line.partition("=")[2] for line in lines if line.startswith("dnsovertls=")]
     return bool(values) and values[-1] in ("yes", "true", "on", "1")
 
 
-def package_sources(host: Host) -> list[str]:
+def read_package_sources(host: Host) -> list[str]:
     """The hosts, names or addresses, of the URLs that package managers are configured with: mirrors and proxies."""
-    found: dict[str, None] = {}
-    for path in SOURCE_FILES:
-        for file in _files(host, path):
-            for line in _lines(host, file):
+    source_hosts: dict[str, None] = {}
+    for path in PACKAGE_SOURCE_PATHS:
+        for file in _list_files(host, path):
+            for line in _read_lines(host, file):
                 if not line.startswith(("#", "//")):
-                    found.update(dict.fromkeys(_hosts_of_urls(line)))
-    return list(found)
+                    source_hosts.update(dict.fromkeys(_find_url_hosts(line)))
+    return list(source_hosts)
 
 
-def ssh_ports(host: Host) -> list[int]:
+def read_ssh_ports(host: Host) -> list[int]:
     """The ports that sshd is configured to listen on; 22 where there is none."""
-    found = []
-    for path in ("/etc/ssh/sshd_config", *_files(host, "/etc/ssh/sshd_config.d")):
-        for line in _lines(host, path):
-            word = line.replace("=", " ").split()
-            if len(word) > 1 and word[0].lower() == "port":
-                found.append(word[1])
-            elif len(word) > 1 and word[0].lower() == "listenaddress" and (word[1].count(":") == 1 or "]:" in word[1]):
-                found.append(word[1].rpartition(":")[2])
-    return sorted({int(port) for port in found if port.isdigit() and 0 < int(port) < 65536} or {22})
+    ports = []
+    for path in ("/etc/ssh/sshd_config", *_list_files(host, "/etc/ssh/sshd_config.d")):
+        for line in _read_lines(host, path):
+            words = line.replace("=", " ").split()
+            if len(words) > 1 and words[0].lower() == "port":
+                ports.append(words[1])
+            elif (
+                len(words) > 1
+                and words[0].lower() == "listenaddress"
+                and (words[1].count(":") == 1 or "]:" in words[1])
+            ):
+                ports.append(words[1].rpartition(":")[2])
+    return sorted({int(port) for port in ports if port.isdigit() and 0 < int(port) < 65536} or {22})
 
 
-def control_connections(host: Host) -> list[tuple[str, int]]:
+def find_control_connections(host: Host) -> list[tuple[str, int]]:
     """The SSH connections that this run depends on: address of the other side, port on this side.
 
     sudo and su drop SSH_CONNECTION, but a parent on the way up to sshd still has it.
     """
-    found: dict[tuple[str, int], None] = {}
+    connections: dict[tuple[str, int], None] = {}
     process = "self"
     for _ in range(32):  # a chain of parents is short; a loop is a race with a process that ended
         try:
@@ -161,22 +170,22 @@ def control_connections(host: Host) -> list[tuple[str, int]]:
         except (ObservationError, OSError):
             break
         for variable in environment.split("\0"):
-            value = variable.partition("SSH_CONNECTION=")[2].split() if variable.startswith("SSH_CONNECTION=") else []
-            if len(value) == 4 and value[3].isdigit():
-                found[value[0].partition("%")[0], int(value[3])] = None
-        parent = _PARENT.search(status)
+            fields = variable.partition("SSH_CONNECTION=")[2].split() if variable.startswith("SSH_CONNECTION=") else []
+            if len(fields) == 4 and fields[3].isdigit():
+                connections[fields[0].partition("%")[0], int(fields[3])] = None
+        parent = _PARENT_PID_PATTERN.search(status)
         if parent is None or parent[1] == "0":
             break
         process = parent[1]
-    return list(found)
+    return list(connections)
 
 
-def own_names(host: Host) -> set[str]:
+def read_own_names(host: Host) -> set[str]:
     """The names that a host calls itself."""
-    return {name.lower() for name in (os.uname().nodename, *_lines(host, "/etc/hostname")) if name}
+    return {name.lower() for name in (os.uname().nodename, *_read_lines(host, "/etc/hostname")) if name}
 
 
-def _files(host: Host, path: str) -> Iterator[str]:
+def _list_files(host: Host, path: str) -> Iterator[str]:
     """The path itself if it is a file, the files in it if it is a folder."""
     try:
         names = host.list_directory(path)
@@ -187,7 +196,7 @@ def _files(host: Host, path: str) -> Iterator[str]:
     yield from (f"{path}/{name}" for name in names if not name.endswith("~"))
 
 
-def _lines(host: Host, path: str) -> list[str]:
+def _read_lines(host: Host, path: str) -> list[str]:
     try:
         return [line.strip() for line in (host.read_text(path) or "").splitlines()]
     except (

@@ -13,17 +13,19 @@ if TYPE_CHECKING:
     from ...model.types.plan import Plan
     from ...model.types.record import ObservedRecord, RecordError
 
-NAMES = {"macos": "macOS", "windows": "Windows"}
+PLATFORM_NAMES = {"macos": "macOS", "windows": "Windows"}
 
 
-def chosen(plan: Plan, only: Iterable[str]) -> list[str]:
-    """The controls of a plan to observe: those that `only` names, or all where it is empty."""
-    return [name for name in CONTROLS if name in plan["controls"] and name in (set(only) or CONTROLS)]
+def choose_controls(plan: Plan, control_names: Iterable[str]) -> list[str]:
+    """The controls of a plan to observe: those that `control_names` names, or all where it is empty."""
+    return [
+        control for control in CONTROLS if control in plan["controls"] and control in (set(control_names) or CONTROLS)
+    ]
 
 
-def record_of(
+def make_observed_record(
     plan: Plan,
-    names: Sequence[str],
+    controls: Sequence[str],
     observers: Mapping[str, Callable[[], list[RuleVerdict]]],
     platform: Mapping[str, str],
     checked_at: str,
@@ -34,16 +36,19 @@ def record_of(
     """
     verdicts: list[RuleVerdict] = []
     errors: list[RecordError] = []
-    for name in names:
-        state, why = UNKNOWN, f"{name} is not observed on {NAMES[platform['os']]}"
+    for control in controls:
+        state, reason = UNKNOWN, f"{control} is not observed on {PLATFORM_NAMES[platform['os']]}"
         try:
-            if name in observers:
-                verdicts += observers[name]()
+            if control in observers:
+                verdicts += observers[control]()
                 continue
         except ControlError as error:
-            state, why = ERROR, str(error)
-            errors.append({"control": name, "message": why})
-        verdicts += [RuleVerdict(f"{name}/{id_}", state, reason=why) for id_ in plan["controls"][name]["services"]]
+            state, reason = ERROR, str(error)
+            errors.append({"control": control, "message": reason})
+        verdicts += [
+            RuleVerdict(f"{control}/{service_id}", state, reason=reason)
+            for service_id in plan["controls"][control]["services"]
+        ]
     record = make_host_record(
         plan_digest=plan["digest"],
         checked_at=checked_at,
@@ -51,7 +56,7 @@ def record_of(
         verdicts=verdicts,
         errors=errors,
         duration_ms=round((time.monotonic() - started) * 1000),
-        nothing_known={name: len(plan["controls"][name].get("nothing_known", ())) for name in names},
+        nothing_known={control: len(plan["controls"][control].get("nothing_known", ())) for control in controls},
     )
     if "catalog" in plan:
         record["catalog"] = plan["catalog"]

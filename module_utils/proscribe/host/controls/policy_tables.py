@@ -12,34 +12,34 @@ if TYPE_CHECKING:
     Policies = Mapping[str, object]  # by name, with values as JSON has them
 
 
-def table_in(table: Policies, key: str) -> dict[str, object]:
+def read_table(table: Policies, key: str) -> dict[str, object]:
     """A table in a table."""
-    value = table.get(key)
-    return value if isinstance(value, dict) else {}
+    entry = table.get(key)
+    return entry if isinstance(entry, dict) else {}
 
 
-def list_in(table: Policies, key: str) -> list[object]:
+def read_list(table: Policies, key: str) -> list[object]:
     """A list in a table."""
-    value = table.get(key)
-    return value if isinstance(value, list) else []
+    entry = table.get(key)
+    return entry if isinstance(entry, list) else []
 
 
-def same(one: object, other: object) -> bool:
+def is_same_json(first: object, second: object) -> bool:
     """Whether two JSON values are the same, whatever the order of their keys (to Python alone, 1 is true)."""
-    return format_canonical(one) == format_canonical(other)
+    return format_canonical(first) == format_canonical(second)
 
 
-def all_texts(value: object) -> TypeGuard[list[str]]:
+def is_text_list(entries: object) -> TypeGuard[list[str]]:
     """Whether a value is a list that Chromium takes for one of its lists of texts."""
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return isinstance(entries, list) and all(isinstance(entry, str) for entry in entries)
 
 
-def distinct_entries(entries: list[object]) -> list[object]:
+def make_distinct_entries(entries: list[object]) -> list[object]:
     """Return each entry of a list once, in its order."""
-    return list({one if isinstance(one, str) else (format_canonical(one),): one for one in entries}.values())
+    return list({entry if isinstance(entry, str) else (format_canonical(entry),): entry for entry in entries}.values())
 
 
-def missing_entries(required: list[object], entries: list[object]) -> list[object]:
+def find_missing_entries(required: list[object], entries: list[object]) -> list[object]:
     """Return the required entries that a list does not have."""
-    present = set(map(format_canonical, entries))
-    return [one for one in required if format_canonical(one) not in present]
+    present_entries = set(map(format_canonical, entries))
+    return [entry for entry in required if format_canonical(entry) not in present_entries]

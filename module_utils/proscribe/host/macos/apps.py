@@ -9,114 +9,123 @@ from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
 from ...model.finding import COMPLIANT, NO_IDENTIFIERS_REASON, NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ..controls.apps.systems.brew import KINDS
 from ..system import ControlError, Host, ObservationError, escape_text
-from .applications import HOMEBREW, Application, Found, application, find_brewed
-from .programs import Program, listed
+from .applications import HOMEBREW_PREFIXES, ApplicationScan, MacApplication, find_homebrew_packages, read_application
+from .programs import MacProgram, list_programs
 
 if TYPE_CHECKING:
     from ...model.types.plan import PlanEntry, PlanSection
 
-BY_NAME = "known by its name alone"
-MOST_BUNDLES = 2000  # that programs run from, of which the identifiers are read
+NAME_ONLY_DOUBT = "known by its name alone"
+MAX_READ_BUNDLES = 2000  # that programs run from, of which the identifiers are read
 
 
-def verdicts(host: Host, section: PlanSection, found: Found) -> list[RuleVerdict]:
+def judge_apps(host: Host, section: PlanSection, scan: ApplicationScan) -> list[RuleVerdict]:
     """A verdict for every service of the plan."""
     services = section["services"]
-    ids = _index(services, lambda entry: [one.casefold() for one in entry.get("bundle_ids", ())])
-    names = _index(services, lambda entry: entry["processes"])
-    packages = {kind: _index(services, lambda entry: entry["packages"].get(kind, ())) for kind in KINDS}  # noqa: B023
-    evidence: dict[str, list[Finding]] = {id_: [] for id_ in services}
-    unseen = list(found.unseen)
-    for one in found.applications:
-        for service in ids.get(one.id.casefold(), ()):
-            evidence[service].append(one.finding())
-    brewed, missed = find_brewed(host, packages)
-    for service, finding in brewed:
-        evidence[service].append(finding)
-    unseen += missed
+    services_by_bundle_id = _index_services(
+        services, lambda entry: [bundle.casefold() for bundle in entry.get("bundle_ids", ())]
+    )
+    services_by_program = _index_services(services, lambda entry: entry["processes"])
+    packages = {kind: _index_services(services, lambda entry: entry["packages"].get(kind, ())) for kind in KINDS}  # noqa: B023
+    findings_by_service: dict[str, list[Finding]] = {service_id: [] for service_id in services}
+    unseen_reasons = list(scan.unseen_reasons)
+    for bundle in scan.applications:
+        for service in services_by_bundle_id.get(bundle.bundle_id.casefold(), ()):
+            findings_by_service[service].append(bundle.make_finding())
+    homebrew_findings, homebrew_failures = find_homebrew_packages(host, packages)
+    for service, finding in homebrew_findings:
+        findings_by_service[service].append(finding)
+    unseen_reasons += homebrew_failures
     try:
-        running = listed(host)
-    except (ControlError, ObservationError) as why:
+        running = list_programs(host)
+    except (ControlError, ObservationError) as error:
         running = []
-        unseen.append(str(why))
-    for service, finding in _running(host, running, found.applications, ids, names, packages):
-        evidence[service].append(finding)
-    missed_in_all = "; ".join(dict.fromkeys(unseen))
-    return [_verdict(id_, entry, evidence[id_], missed_in_all) for id_, entry in services.items()]
+        unseen_reasons.append(str(error))
+    for service, finding in _find_running(
+        host, running, scan.applications, services_by_bundle_id, services_by_program, packages
+    ):
+        findings_by_service[service].append(finding)
+    unseen_reason = "; ".join(dict.fromkeys(unseen_reasons))
+    return [
+        _judge_service(service_id, entry, findings_by_service[service_id], unseen_reason)
+        for service_id, entry in services.items()
+    ]
 
 
-def _index(services: Mapping[str, PlanEntry], of_entry: Callable[[PlanEntry], Iterable[str]]) -> dict[str, list[str]]:
+def _index_services(
+    services: Mapping[str, PlanEntry], list_identifiers: Callable[[PlanEntry], Iterable[str]]
+) -> dict[str, list[str]]:
     index: dict[str, list[str]] = {}
-    for id_, entry in services.items():
-        for name in of_entry(entry):
-            index.setdefault(name, []).append(id_)
+    for service_id, entry in services.items():
+        for name in list_identifiers(entry):
+            index.setdefault(name, []).append(service_id)
     return index
 
 
-def _running(
+def _find_running(
     host: Host,
-    programs: Iterable[Program],
-    applications: Sequence[Application],
-    ids: Mapping[str, list[str]],
-    names: Mapping[str, list[str]],
+    programs: Iterable[MacProgram],
+    applications: Sequence[MacApplication],
+    services_by_bundle_id: Mapping[str, list[str]],
+    services_by_program: Mapping[str, list[str]],
     packages: Mapping[str, Mapping[str, list[str]]],
 ) -> list[tuple[str, Finding]]:
     """What runs of the services: (service, finding), once for each program of a user."""
-    known = {one.path: one.id for one in applications}
-    grouped: dict[tuple[str, int, str], list[Program]] = {}
+    bundle_ids = {mac_application.path: mac_application.bundle_id for mac_application in applications}
+    programs_by_key: dict[tuple[str, int, str], list[MacProgram]] = {}
     doubts: dict[tuple[str, int, str], str] = {}
     for program in programs:
-        services, doubt = _services(host, program, known, ids, packages), ""
+        services, doubt = _find_services(host, program, bundle_ids, services_by_bundle_id, packages), ""
         if not services:
-            services, doubt = names.get(program.path.rpartition("/")[2], []), BY_NAME
+            services, doubt = services_by_program.get(program.path.rpartition("/")[2], []), NAME_ONLY_DOUBT
         for service in services:
             key = (service, program.uid, program.bundle or program.path)
-            grouped.setdefault(key, []).append(program)
+            programs_by_key.setdefault(key, []).append(program)
             doubts[key] = doubt
-    found = []
-    for (service, uid, path), members in sorted(grouped.items()):
-        more = f" and {len(members) - 1} more" if len(members) > 1 else ""
-        detail = ", ".join(filter(None, (f"pid {members[0].pid}{more}", doubts[service, uid, path])))
+    findings = []
+    for (service, uid, path), members in sorted(programs_by_key.items()):
+        more_text = f" and {len(members) - 1} more" if len(members) > 1 else ""
+        detail = ", ".join(filter(None, (f"pid {members[0].pid}{more_text}", doubts[service, uid, path])))
         name = escape_text(members[0].path.rpartition("/")[2])
         scope = f"user:{host.find_account(uid).name}"
-        found.append((service, Finding("process", name, "macos", "", scope, escape_text(path), detail)))
-    return found
+        findings.append((service, Finding("process", name, "macos", "", scope, escape_text(path), detail)))
+    return findings
 
 
-def _services(
+def _find_services(
     host: Host,
-    program: Program,
-    known: dict[str, str],
-    ids: Mapping[str, list[str]],
+    program: MacProgram,
+    bundle_ids: dict[str, str],
+    services_by_bundle_id: Mapping[str, list[str]],
     packages: Mapping[str, Mapping[str, list[str]]],
 ) -> list[str]:
     """The services whose application or package a program runs from. What the application is called is read once."""
     if bundle := program.bundle:
-        if bundle not in known and len(known) < MOST_BUNDLES:
-            known[bundle] = _identifier(host, bundle)
-        if services := ids.get(known.get(bundle, "").casefold()):
+        if bundle not in bundle_ids and len(bundle_ids) < MAX_READ_BUNDLES:
+            bundle_ids[bundle] = _read_bundle_id(host, bundle)
+        if services := services_by_bundle_id.get(bundle_ids.get(bundle, "").casefold()):
             return services
-    for prefix in HOMEBREW:
-        for kind, room in KINDS.items():
-            start = f"{prefix}/{room}/"
-            if program.path.startswith(start):
-                return packages[kind].get(program.path[len(start) :].partition("/")[0], [])
+    for prefix in HOMEBREW_PREFIXES:
+        for kind, kind_directory in KINDS.items():
+            path_prefix = f"{prefix}/{kind_directory}/"
+            if program.path.startswith(path_prefix):
+                return packages[kind].get(program.path[len(path_prefix) :].partition("/")[0], [])
     return []
 
 
-def _identifier(host: Host, bundle: str) -> str:
+def _read_bundle_id(host: Host, bundle: str) -> str:
     try:
-        one = application(host, bundle)
+        mac_application = read_application(host, bundle)
     except (ControlError, ObservationError):  # it may lie where nobody but its user can read
         return ""
-    return one.id if one else ""
+    return mac_application.bundle_id if mac_application else ""
 
 
-def _verdict(id_: str, entry: PlanEntry, found: Sequence[Finding], unseen: str) -> RuleVerdict:
-    rule = f"apps/{id_}"
-    on_macs = entry.get("bundle_ids") or any(entry["packages"].get(kind) for kind in KINDS)
-    verdict = judge_rule(rule, entry, found, unseen if on_macs else "")
-    if verdict.state == COMPLIANT and not on_macs:
+def _judge_service(service_id: str, entry: PlanEntry, findings: Sequence[Finding], unseen_reason: str) -> RuleVerdict:
+    rule = f"apps/{service_id}"
+    is_on_macos = entry.get("bundle_ids") or any(entry["packages"].get(kind) for kind in KINDS)
+    verdict = judge_rule(rule, entry, findings, unseen_reason if is_on_macos else "")
+    if verdict.state == COMPLIANT and not is_on_macos:
         return RuleVerdict(
             rule, NOT_APPLICABLE, reason=f"{NO_IDENTIFIERS_REASON}: the catalogue has no application of it on macOS"
         )

@@ -11,34 +11,37 @@ from ..system import ControlError, Host, ObservationError
 if TYPE_CHECKING:
     from ...model.types.plan import PlanEntry, PlanSection
 
-PATH = "/private/etc/hosts"
-NOWHERE = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})
-ELSEWHERE = "not all of its names are in /etc/hosts, and other filters are not observed on macOS"
+HOSTS_PATH = "/private/etc/hosts"
+NULL_ADDRESSES = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})
+UNOBSERVED_REASON = "not all of its names are in /etc/hosts, and other filters are not observed on macOS"
 
 
-def verdicts(host: Host, section: PlanSection) -> list[RuleVerdict]:
+def judge_dns(host: Host, section: PlanSection) -> list[RuleVerdict]:
     """A verdict for every service of the plan."""
     services = section["services"]
     try:
-        blocked, unseen = _blocked(host.read_text(PATH) or ""), ""
-    except (ObservationError, ControlError) as why:
-        blocked, unseen = frozenset(), str(why)
-    return [_verdict(f"dns/{id_}", entry, blocked, unseen) for id_, entry in services.items()]
+        blocked_names, unseen_reason = _parse_blocked_names(host.read_text(HOSTS_PATH) or ""), ""
+    except (ObservationError, ControlError) as error:
+        blocked_names, unseen_reason = frozenset(), str(error)
+    return [
+        _judge_service(f"dns/{service_id}", entry, blocked_names, unseen_reason)
+        for service_id, entry in services.items()
+    ]
 
 
-def _blocked(text: str) -> frozenset[str]:
+def _parse_blocked_names(text: str) -> frozenset[str]:
     """The names that lead nowhere."""
-    found: set[str] = set()
-    other: set[str] = set()
+    blocked_names: set[str] = set()
+    resolved_names: set[str] = set()
     for line in text.splitlines():
         address, *names = line.partition("#")[0].split() or [""]
-        (found if address in NOWHERE else other).update(name.casefold() for name in names)
-    return frozenset(found - other)
+        (blocked_names if address in NULL_ADDRESSES else resolved_names).update(name.casefold() for name in names)
+    return frozenset(blocked_names - resolved_names)
 
 
-def _verdict(rule: str, entry: PlanEntry, blocked: frozenset[str], unseen: str) -> RuleVerdict:
+def _judge_service(rule: str, entry: PlanEntry, blocked_names: frozenset[str], unseen_reason: str) -> RuleVerdict:
     if entry["mode"] not in RESTRICTED_MODES:
         return judge_rule(rule, entry, ())
-    if unseen or not blocked.issuperset(entry.get("domains", ())):
-        return RuleVerdict(rule, UNKNOWN, reason=unseen or ELSEWHERE)
+    if unseen_reason or not blocked_names.issuperset(entry.get("domains", ())):
+        return RuleVerdict(rule, UNKNOWN, reason=unseen_reason or UNOBSERVED_REASON)
     return RuleVerdict(rule, COMPLIANT if entry.get("domains") else NOT_APPLICABLE)

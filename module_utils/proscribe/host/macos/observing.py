@@ -12,46 +12,52 @@ from ...model.plan_hours import resolve_hours
 from ..controls import observe_only
 from ..system import ControlError, Host, ObservationError
 from . import applications, apps, names, preferences
-from .property_list import read
+from .property_list import read_property_list
 
 if TYPE_CHECKING:
     from ...model.types.plan import Plan
     from ...model.types.record import ObservedRecord
 
-RELEASE = "/System/Library/CoreServices/SystemVersion.plist"
+RELEASE_PATH = "/System/Library/CoreServices/SystemVersion.plist"
 
 
-def record_of(host: Host, plan: Plan, only: Iterable[str]) -> ObservedRecord:
-    """The host's record. `only` names the controls to observe; empty means all that the plan has. Groups of a waiver
+def make_mac_record(host: Host, plan: Plan, control_names: Iterable[str]) -> ObservedRecord:
+    """The host's record. `control_names` names the controls to observe; empty means all that the plan has. Groups of a waiver
     are not resolved, so nobody is in them. Raises ValueError for an unusable plan.
     """
     check_plan(plan)
     plan = resolve_hours(plan, time.localtime())
     started, checked_at = time.monotonic(), format_timestamp(time.time())
-    chosen = observe_only.chosen(plan, only)
-    found = applications.find(host) if "apps" in chosen or "browser" in chosen else applications.Found([], [])
+    control_ids = observe_only.choose_controls(plan, control_names)
+    application_scan = (
+        applications.find_applications(host)
+        if "apps" in control_ids or "browser" in control_ids
+        else applications.ApplicationScan([], [])
+    )
     browsers: list[list[str]] = []
 
-    def of_browsers() -> list[RuleVerdict]:
-        verdicts, installed = preferences.verdicts(host, plan, found)
+    def judge_browsers() -> list[RuleVerdict]:
+        verdicts, installed = preferences.judge_browsers(host, plan, application_scan)
         browsers.append(installed)
         return verdicts
 
     observers = {
-        "apps": lambda: apps.verdicts(host, plan["controls"]["apps"], found),
-        "browser": of_browsers,
-        "dns": lambda: names.verdicts(host, plan["controls"]["dns"]),
+        "apps": lambda: apps.judge_apps(host, plan["controls"]["apps"], application_scan),
+        "browser": judge_browsers,
+        "dns": lambda: names.judge_dns(host, plan["controls"]["dns"]),
     }
-    record = observe_only.record_of(plan, chosen, observers, _platform(host), checked_at, started)
+    record = observe_only.make_observed_record(
+        plan, control_ids, observers, _describe_platform(host), checked_at, started
+    )
     for installed in browsers:
         record["browsers"] = installed
     return record
 
 
-def _platform(host: Host) -> dict[str, str]:
+def _describe_platform(host: Host) -> dict[str, str]:
     """The release of macOS in a few words."""
     try:
-        said = read(host, RELEASE) or {}
+        properties = read_property_list(host, RELEASE_PATH) or {}
     except (ObservationError, ControlError):
-        said = {}
-    return {**host.describe_platform(), "os": "macos", "version": str(said.get("ProductVersion") or "")[:40]}
+        properties = {}
+    return {**host.describe_platform(), "os": "macos", "version": str(properties.get("ProductVersion") or "")[:40]}

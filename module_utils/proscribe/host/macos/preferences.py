@@ -18,83 +18,99 @@ from ..controls.browser.observed import Observed, changeable
 from ..controls.browser.places import Place
 from ..controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_programs
 from ..system import ControlError, Host, ObservationError
-from .applications import Found
-from .property_list import read
+from .applications import ApplicationScan
+from .property_list import read_property_list
 
 if TYPE_CHECKING:
     from ...model.types.plan import Plan
     from ..controls.policy_tables import Policies
 
-FOLDER = "/Library/Managed Preferences"
-ENABLED = "EnterprisePoliciesEnabled"  # of Firefox
-JOINT = "__"
-DEEPEST = 8  # names joined in one
+PREFERENCES_DIRECTORY = "/Library/Managed Preferences"
+ENABLED_KEY = "EnterprisePoliciesEnabled"  # of Firefox
+NAME_SEPARATOR = "__"
+MAX_JOINED_NAMES = 8  # names joined in one
 # Where a browser calls itself otherwise than its preferences are called.
-BUNDLES = {"microsoft_edge": "com.microsoft.edgemac"}
-SAFARI = "what Safari opens is not observed"
+BUNDLE_BY_BROWSER = {"microsoft_edge": "com.microsoft.edgemac"}
+SAFARI_UNOBSERVED = "what Safari opens is not observed"
 
 
-def verdicts(host: Host, plan: Plan, found: Found) -> tuple[list[RuleVerdict], list[str]]:
+def judge_browsers(host: Host, plan: Plan, application_scan: ApplicationScan) -> tuple[list[RuleVerdict], list[str]]:
     """The verdicts of `browser` (managed.verdicts), and the ids of the installed browsers. Raises ControlError for a
     plan that no browser could follow.
     """
     desired = Desired(plan)
-    due = of_programs(plan)
-    here = {one.id.casefold() for one in found.applications}
-    programs = [one for one in PROGRAMS if BUNDLES.get(one.id, one.domain).casefold() in here]
-    seen = [ObservedPlace(_place(one), _observed(host, one, desired, due.get(one, {}))) for one in programs]
-    unseen = "; ".join(dict.fromkeys([*found.unseen, SAFARI]))
-    return judged(plan, desired, seen, (), unseen, "macOS"), sorted(one.id for one in programs)
+    policies_by_program = of_programs(plan)
+    bundle_ids = {program.bundle_id.casefold() for program in application_scan.applications}
+    programs = [
+        program for program in PROGRAMS if BUNDLE_BY_BROWSER.get(program.id, program.domain).casefold() in bundle_ids
+    ]
+    observed_places = [
+        ObservedPlace(
+            _make_place(program), _observe_preferences(host, program, desired, policies_by_program.get(program, {}))
+        )
+        for program in programs
+    ]
+    unseen_reason = "; ".join(dict.fromkeys([*application_scan.unseen_reasons, SAFARI_UNOBSERVED]))
+    return judged(plan, desired, observed_places, (), unseen_reason, "macOS"), sorted(
+        program.id for program in programs
+    )
 
 
-def _place(program: Program) -> Place:
-    return program.place._replace(path=_path(program))
+def _make_place(program: Program) -> Place:
+    return program.place._replace(path=_make_preferences_path(program))
 
 
-def _path(program: Program, user: str = "") -> str:
-    return "/".join(filter(None, (FOLDER, user, f"{program.domain}.plist")))
+def _make_preferences_path(program: Program, user: str = "") -> str:
+    return "/".join(filter(None, (PREFERENCES_DIRECTORY, user, f"{program.domain}.plist")))
 
 
-def _observed(host: Host, program: Program, desired: Desired, due: Policies) -> Observed:
+def _observe_preferences(host: Host, program: Program, desired: Desired, due_policies: Policies) -> Observed:
     """The worst of what is in effect for all users, and for those that have preferences of their own."""
     try:
-        common = _said(host, _path(program))
-        users = [name for name in host.list_directory(FOLDER) if host.find_entry(_path(program, name)) is not None]
-        own = [_said(host, _path(program, name)) for name in users]
-    except (ObservationError, ControlError) as why:
-        return Observed(unseen=str(why))
-    tables: list[Policies | None] = [{**(common or {}), **(one or {})} for one in own]
-    seen = [check(desired, program.place, due, _as_policies(program, table)) for table in tables or [common]]
-    return next((one for one in seen if not one.complete), seen[0])
+        common_policies = _read_preferences(host, _make_preferences_path(program))
+        users = [
+            name
+            for name in host.list_directory(PREFERENCES_DIRECTORY)
+            if host.find_entry(_make_preferences_path(program, name)) is not None
+        ]
+        user_policies = [_read_preferences(host, _make_preferences_path(program, name)) for name in users]
+    except (ObservationError, ControlError) as error:
+        return Observed(unseen=str(error))
+    tables: list[Policies | None] = [{**(common_policies or {}), **(observed or {})} for observed in user_policies]
+    observations = [
+        check(desired, program.place, due_policies, _convert_to_policies(program, table))
+        for table in tables or [common_policies]
+    ]
+    return next((observed for observed in observations if not observed.complete), observations[0])
 
 
-def _said(host: Host, path: str) -> Policies | None:
-    said = read(host, path)
-    seen = host.find_entry(path)
-    if seen is not None and (loose := changeable(host, path, seen)):
-        raise ControlError(f"{path} {loose}")
-    return said
+def _read_preferences(host: Host, path: str) -> Policies | None:
+    preferences = read_property_list(host, path)
+    status = host.find_entry(path)
+    if status is not None and (write_access := changeable(host, path, status)):
+        raise ControlError(f"{path} {write_access}")
+    return preferences
 
 
-def _as_policies(program: Program, said: Policies | None) -> Policies | None:
+def _convert_to_policies(program: Program, preferences: Policies | None) -> Policies | None:
     """The policies that a program takes from a table of preferences; None for none."""
-    if said is None or program.family == CHROMIUM:
-        return said
-    if said.get(ENABLED) not in (True, 1):
+    if preferences is None or program.family == CHROMIUM:
+        return preferences
+    if preferences.get(ENABLED_KEY) not in (True, 1):
         return None
-    found: dict[str, object] = {}
-    for name in sorted(said):
-        if name != ENABLED:
-            _set(found, name.split(JOINT, DEEPEST), said[name])
-    return found
+    policies: dict[str, object] = {}
+    for name in sorted(preferences):
+        if name != ENABLED_KEY:
+            _set_nested(policies, name.split(NAME_SEPARATOR, MAX_JOINED_NAMES), preferences[name])
+    return policies
 
 
-def _set(table: dict[str, object], names: Sequence[str], value: object) -> None:
+def _set_nested(table: dict[str, object], names: Sequence[str], policy_value: object) -> None:
     """Set a value in tables within each other."""
-    *above, last = names
-    for name in above:
-        inner = table.setdefault(name, {})
-        if not isinstance(inner, dict):
+    *parent_names, last = names
+    for name in parent_names:
+        inner_table = table.setdefault(name, {})
+        if not isinstance(inner_table, dict):
             return
-        table = inner
-    table[last] = value
+        table = inner_table
+    table[last] = policy_value

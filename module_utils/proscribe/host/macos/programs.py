@@ -6,13 +6,13 @@ from ...base.patterns import compile_pattern
 from ...base.tuples import NamedTuple
 from ..system import ControlError, Host
 
-PS = ("/bin/ps", "-axo", "pid=,uid=,comm=")
-MOST = 50_000
-LONGEST = 4096  # characters of a path
-_LINE = compile_pattern(r" *([0-9]{1,9}) +(-?[0-9]{1,10}) +(/.*)")
+PS_COMMAND = ("/bin/ps", "-axo", "pid=,uid=,comm=")
+MAX_PROGRAMS = 50_000
+MAX_PATH_CHARACTERS = 4096  # characters of a path
+_LINE_PATTERN = compile_pattern(r" *([0-9]{1,9}) +(-?[0-9]{1,10}) +(/.*)")
 
 
-class Program(NamedTuple):
+class MacProgram(NamedTuple):
     """A program that runs."""
 
     pid: int
@@ -22,19 +22,19 @@ class Program(NamedTuple):
     @property
     def bundle(self) -> str:
         """The outermost application that it belongs to; "" for none."""
-        start, ended, _ = self.path.partition(".app/")
-        return f"{start}.app" if ended else ""
+        start, separator, _ = self.path.partition(".app/")
+        return f"{start}.app" if separator else ""
 
 
-def listed(host: Host) -> list[Program]:
+def list_programs(host: Host) -> list[MacProgram]:
     """The programs that run. Raises ControlError where they cannot be listed."""
-    found = []
-    for line in host.read_command_output(PS, timeout=30).splitlines():
-        parts = _LINE.fullmatch(line)
-        if parts and len(parts[3]) <= LONGEST:
-            found.append(Program(int(parts[1]), int(parts[2]), parts[3].rstrip()))
-        if len(found) > MOST:
-            raise ControlError(f"more than {MOST:,} programs run")
-    if not found:
+    programs = []
+    for line in host.read_command_output(PS_COMMAND, timeout=30).splitlines():
+        parts = _LINE_PATTERN.fullmatch(line)
+        if parts and len(parts[3]) <= MAX_PATH_CHARACTERS:
+            programs.append(MacProgram(int(parts[1]), int(parts[2]), parts[3].rstrip()))
+        if len(programs) > MAX_PROGRAMS:
+            raise ControlError(f"more than {MAX_PROGRAMS:,} programs run")
+    if not programs:
         raise ControlError("ps lists no program")  # it runs itself
-    return found
+    return programs

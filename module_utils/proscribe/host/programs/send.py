@@ -12,8 +12,8 @@ for route in sys.argv[1:]:
     address, port, *user = route.split(" ")
     os.seteuid(int(user[0]) if user else 0)
     try:
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as one:
-            one.sendto(b"", (address, int(port)))
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as datagram_socket:
+            datagram_socket.sendto(b"", (address, int(port)))
         print(route)
     except OSError:
         pass

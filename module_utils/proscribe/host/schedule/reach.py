@@ -12,7 +12,7 @@ from ...base.run_files import UnreadableRunFile, find_exposed_file
 from ..system import ControlError
 
 
-def require_own(account: str, paths: Iterable[str]) -> None:
+def require_exclusive_access(account: str, paths: Iterable[str]) -> None:
     """Raises ControlError, with the first thing that others can change, unless only root and an account can change the
     files named and all below them.
     """
@@ -21,13 +21,13 @@ def require_own(account: str, paths: Iterable[str]) -> None:
     except KeyError:
         raise ControlError(f"there is no account {account} on this machine, as which runs are to be started") from None
     try:
-        found = find_exposed_file(paths, {uid})
+        exposed = find_exposed_file(paths, {uid})
     except UnreadableRunFile as error:
         raise ControlError(str(error)) from None
-    if found:
+    if exposed:
         raise ControlError(
-            f"{found}, and scheduled runs would have {account} run or follow it. Nothing was touched. Have the"
+            f"{exposed}, and scheduled runs would have {account} run or follow it. Nothing was touched. Have the"
             f" checkout, its inventory and its Ansible in a place that only {account} and root can change, such as"
             " /opt/proscribe, and run schedule there; or name an account that owns them: proscribe_schedule_account"
-            f" (docs/scheduling.md). {found.remedy}".rstrip()
+            f" (docs/scheduling.md). {exposed.remedy}".rstrip()
         )

@@ -7,67 +7,74 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping
 
-from ..controls.base import Action, Changes, differences
+from ..controls.base import Changes, ControlAction, make_diffs
 from ..system import DARWIN, WRITTEN_BY, ControlError, Host
 from ..system.units import read_unit_text
-from .reach import require_own
+from .reach import require_exclusive_access
 from .visible import require_present, require_visible
 
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
     from ...model.types.schedule import GuardSettings, ScheduledRuns
 
-DRIFT = "proscribe-drift"  # the controller's units
-CATALOGUE = "proscribe-catalogue"  # the controller's too, where it refreshes the catalogue
-PULL = "proscribe-pull"  # a host's own
-UNITS = "/etc/systemd/system"
-PYTHON = "/usr/bin/python3"
-ENABLED = f"{UNITS}/timers.target.wants"  # links to timers that are enabled
-STAMPS = "/var/lib/systemd/timers"  # when a persistent timer last fired
-PROGRAMS = "/usr/libexec/proscribe"
-PROGRAM = f"{PROGRAMS}/pull"
-COMMITS = f"{PROGRAMS}/commits.py"  # which it imports
-GUARD = f"{PROGRAMS}/schedule/guard"  # what runs before each run of the controller
-BASE = ("others", "ownership", "run_files", "tuples")  # modules of base/ that both import, from beside themselves
-BASE_OF_PULL = {name: f"{PROGRAMS}/base/{name}.py" for name in BASE}
-BASE_OF_GUARD = {name: f"{PROGRAMS}/schedule/base/{name}.py" for name in (*BASE, "chat_text")}
-SETTINGS = "/etc/proscribe/pull.json"
-SIGNERS = "/etc/proscribe/pull_signers"
-GUARD_SETTINGS = "/etc/proscribe/schedule.json"
-STATE = "/var/lib/proscribe/pull"  # what the program stores there: a checkout, its Ansible's files, reports
-ABOUT = f"{STATE}/about"
-RECORD = "/var/lib/proscribe/record.json"
+DRIFT_UNIT = "proscribe-drift"  # the controller's units
+CATALOGUE_UNIT = "proscribe-catalogue"  # the controller's too, where it refreshes the catalogue
+PULL_UNIT = "proscribe-pull"  # a host's own
+UNIT_DIRECTORY = "/etc/systemd/system"
+PYTHON_PATH = "/usr/bin/python3"
+ENABLED_TIMERS_DIRECTORY = f"{UNIT_DIRECTORY}/timers.target.wants"  # links to timers that are enabled
+TIMER_STAMP_DIRECTORY = "/var/lib/systemd/timers"  # when a persistent timer last fired
+PROGRAM_DIRECTORY = "/usr/libexec/proscribe"
+PULL_PROGRAM_PATH = f"{PROGRAM_DIRECTORY}/pull"
+COMMITS_PATH = f"{PROGRAM_DIRECTORY}/commits.py"  # which it imports
+GUARD_PATH = f"{PROGRAM_DIRECTORY}/schedule/guard"  # what runs before each run of the controller
+BASE_MODULES = (
+    "others",
+    "ownership",
+    "run_files",
+    "tuples",
+)  # modules of base/ that both import, from beside themselves
+PULL_BASE_FILES = {name: f"{PROGRAM_DIRECTORY}/base/{name}.py" for name in BASE_MODULES}
+GUARD_BASE_FILES = {name: f"{PROGRAM_DIRECTORY}/schedule/base/{name}.py" for name in (*BASE_MODULES, "chat_text")}
+PULL_SETTINGS_PATH = "/etc/proscribe/pull.json"
+SIGNERS_PATH = "/etc/proscribe/pull_signers"
+GUARD_SETTINGS_PATH = "/etc/proscribe/schedule.json"
+PULL_STATE_DIRECTORY = (
+    "/var/lib/proscribe/pull"  # what the program stores there: a checkout, its Ansible's files, reports
+)
+ABOUT_PATH = f"{PULL_STATE_DIRECTORY}/about"
+RECORD_PATH = "/var/lib/proscribe/record.json"
 
 # All that a schedule can put on a machine: the file, and its mode.
 DRIFT_FILES = {
-    **{f"{UNITS}/{DRIFT}{kind}": 0o644 for kind in (".service", ".timer", "-failed.service")},
-    **{f"{UNITS}/{CATALOGUE}{kind}": 0o644 for kind in (".service", ".timer")},
-    GUARD: 0o755,
-    **dict.fromkeys(BASE_OF_GUARD.values(), 0o644),
-    GUARD_SETTINGS: 0o600,  # the URL of a webhook is a secret
+    **{f"{UNIT_DIRECTORY}/{DRIFT_UNIT}{kind}": 0o644 for kind in (".service", ".timer", "-failed.service")},
+    **{f"{UNIT_DIRECTORY}/{CATALOGUE_UNIT}{kind}": 0o644 for kind in (".service", ".timer")},
+    GUARD_PATH: 0o755,
+    **dict.fromkeys(GUARD_BASE_FILES.values(), 0o644),
+    GUARD_SETTINGS_PATH: 0o600,  # the URL of a webhook is a secret
 }
 PULL_FILES = {
-    **{f"{UNITS}/{PULL}{kind}": 0o644 for kind in (".service", ".timer")},
-    PROGRAM: 0o755,
-    COMMITS: 0o644,
-    **dict.fromkeys(BASE_OF_PULL.values(), 0o644),
-    SETTINGS: 0o600,
-    SIGNERS: 0o644,
-    ABOUT: 0o644,  # also the reason that its directories are known as ours, and go when they are empty
+    **{f"{UNIT_DIRECTORY}/{PULL_UNIT}{kind}": 0o644 for kind in (".service", ".timer")},
+    PULL_PROGRAM_PATH: 0o755,
+    COMMITS_PATH: 0o644,
+    **dict.fromkeys(PULL_BASE_FILES.values(), 0o644),
+    PULL_SETTINGS_PATH: 0o600,
+    SIGNERS_PATH: 0o644,
+    ABOUT_PATH: 0o644,  # also the reason that its directories are known as ours, and go when they are empty
 }
-HIDDEN = (RECORD, GUARD_SETTINGS)  # whose content no difference shows
+HIDDEN_PATHS = (RECORD_PATH, GUARD_SETTINGS_PATH)  # whose content no difference shows
 ABOUT_TEXT = f"Where this host keeps what it pulled, and the reports of its runs.\n{WRITTEN_BY}\n"
 
 
-def planned(
+def plan_schedule(
     host: Host,
-    part: str,
+    schedule_part: str,
     files: Mapping[str, str],
     settings: Mapping[str, object],
     runs: ScheduledRuns | None = None,
     alerts: Mapping[str, str] | None = None,
 ) -> Changes:
-    """What brings one part (DRIFT or PULL) of a schedule in place: `files` are texts by path, `settings` (with the
+    """What brings one part (DRIFT_UNIT or PULL_UNIT) of a schedule in place: `files` are texts by path, `settings` (with the
     host's own name in them) what its program reads, {} for none, `runs` {account, paths, needs, starts, writes} what it
     runs, by account, and `alerts` the channels of the controller's alerts. Raises ControlError for a host without
     systemd, where others could change what is run, where the units would not see it, and where it is not there.
@@ -76,79 +83,95 @@ def planned(
     if runs:
         _require_python(host)
         require_present(runs)
-        require_own(runs["account"], runs["paths"])
+        require_exclusive_access(runs["account"], runs["paths"])
         require_visible(host, files, runs)
-    known = DRIFT_FILES if part == DRIFT else PULL_FILES
-    if strange := sorted(set(files) - set(known)):
-        raise ControlError(f"{strange[0]} is no file of a schedule")
+    known_files = DRIFT_FILES if schedule_part == DRIFT_UNIT else PULL_FILES
+    if unknown_files := sorted(set(files) - set(known_files)):
+        raise ControlError(f"{unknown_files[0]} is no file of a schedule")
     texts = dict(files)
     if settings:
-        texts[SETTINGS] = _settings_text(settings)
-    if runs and part == DRIFT:
-        own: GuardSettings = {"account": runs["account"], "paths": runs["paths"], "alerts": dict(alerts or {})}
-        texts[GUARD_SETTINGS] = _settings_text(own)
-    actions = [_write(host, path, text, known[path]) for path, text in texts.items() if _text(host, path) != text]
-    left_over = [path for path in known if path not in texts and host.find_entry(path)]
-    actions += [Action("stop", timer, partial(_stop, host, timer)) for timer in _timers(left_over)]
-    actions += [_delete(host, path) for path in left_over]
-    actions += [_delete(host, stamp) for stamp in _stamps(host, _timers(left_over))]
-    units = [action for action in actions if action.subject.startswith(UNITS)]
+        texts[PULL_SETTINGS_PATH] = _format_settings(settings)
+    if runs and schedule_part == DRIFT_UNIT:
+        guard_settings: GuardSettings = {
+            "account": runs["account"],
+            "paths": runs["paths"],
+            "alerts": dict(alerts or {}),
+        }
+        texts[GUARD_SETTINGS_PATH] = _format_settings(guard_settings)
+    actions = [
+        _make_write_action(host, path, text, known_files[path])
+        for path, text in texts.items()
+        if _read_text(host, path) != text
+    ]
+    leftover_paths = [path for path in known_files if path not in texts and host.find_entry(path)]
+    actions += [
+        ControlAction("stop", timer, partial(_stop_unit, host, timer)) for timer in _find_timers(leftover_paths)
+    ]
+    actions += [_make_delete_action(host, path) for path in leftover_paths]
+    actions += [_make_delete_action(host, stamp) for stamp in _find_stamps(host, _find_timers(leftover_paths))]
+    units = [action for action in actions if action.subject.startswith(UNIT_DIRECTORY)]
     if units:
-        actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
-    for timer in _timers(texts):
-        if host.find_entry(f"{ENABLED}/{timer}") is None:
-            actions.append(Action("enable", timer, partial(_systemctl, host, "enable", "--quiet", timer)))
-        changed = any(action.subject == f"{UNITS}/{timer}" for action in units)
-        if changed or not _runs(host, timer):
-            actions.append(Action("start", timer, partial(_systemctl, host, "restart", timer)))
+        actions.append(ControlAction("load", "systemd's units", lambda: _run_systemctl(host, "daemon-reload")))
+    for timer in _find_timers(texts):
+        if host.find_entry(f"{ENABLED_TIMERS_DIRECTORY}/{timer}") is None:
+            actions.append(ControlAction("enable", timer, partial(_run_systemctl, host, "enable", "--quiet", timer)))
+        is_changed = any(action.subject == f"{UNIT_DIRECTORY}/{timer}" for action in units)
+        if is_changed or not _is_active(host, timer):
+            actions.append(ControlAction("start", timer, partial(_run_systemctl, host, "restart", timer)))
     return Changes(actions)
 
 
-def _settings_text(settings: Mapping[str, object]) -> str:
+def _format_settings(settings: Mapping[str, object]) -> str:
     return json.dumps({"": WRITTEN_BY, **settings}, indent=2, sort_keys=True) + "\n"
 
 
-def _timers(paths: Iterable[str]) -> list[str]:
-    return [path[len(UNITS) + 1 :] for path in paths if path.startswith(UNITS) and path.endswith(".timer")]
+def _find_timers(paths: Iterable[str]) -> list[str]:
+    return [
+        path[len(UNIT_DIRECTORY) + 1 :] for path in paths if path.startswith(UNIT_DIRECTORY) and path.endswith(".timer")
+    ]
 
 
-def _stamps(host: Host, timers: Iterable[str]) -> list[str]:
-    return [stamp for stamp in (f"{STAMPS}/stamp-{timer}" for timer in timers) if host.find_entry(stamp)]
+def _find_stamps(host: Host, timers: Iterable[str]) -> list[str]:
+    return [stamp for stamp in (f"{TIMER_STAMP_DIRECTORY}/stamp-{timer}" for timer in timers) if host.find_entry(stamp)]
 
 
-def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
+def plan_lift(host: Host, parts: Iterable[str] = (DRIFT_UNIT, PULL_UNIT)) -> Changes:
     """What removes the parts of a schedule. A run of the controller's that goes on comes to its own end. A host's own
     is ended, since it would enforce again what is lifted next.
     """
-    actions: list[Action] = []
-    for part in () if host.kernel_name == DARWIN else parts:  # it has no systemd, and so nothing of ours
-        known = DRIFT_FILES if part == DRIFT else PULL_FILES
-        there = [path for path in known if host.find_entry(path)]
-        timers = _timers(known)
+    actions: list[ControlAction] = []
+    for schedule_part in () if host.kernel_name == DARWIN else parts:  # it has no systemd, and so nothing of ours
+        known_files = DRIFT_FILES if schedule_part == DRIFT_UNIT else PULL_FILES
+        present_paths = [path for path in known_files if host.find_entry(path)]
+        timers = _find_timers(known_files)
         for timer in timers:
-            if f"{UNITS}/{timer}" in there:
-                actions.append(Action("stop", timer, partial(_stop, host, timer)))
-            elif host.find_entry(f"{ENABLED}/{timer}"):
-                there.append(f"{ENABLED}/{timer}")
-        if part == PULL and f"{UNITS}/{PULL}.timer" in there:
-            service = f"{PULL}.service"
-            actions.append(Action("stop", service, partial(_stop, host, service)))
-        if part == PULL:
-            there += [RECORD] if host.find_entry(RECORD) else []
-            contents = [f"{STATE}/{name}" for name in host.list_directory(STATE) if f"{STATE}/{name}" != ABOUT]
-            actions += [Action("delete", path, partial(_delete_tree, host, path)) for path in contents]
-        actions += [_delete(host, path) for path in there]
-        if any(path.startswith(UNITS) for path in there):
-            actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
-        actions += [_delete(host, stamp) for stamp in _stamps(host, timers)]
+            if f"{UNIT_DIRECTORY}/{timer}" in present_paths:
+                actions.append(ControlAction("stop", timer, partial(_stop_unit, host, timer)))
+            elif host.find_entry(f"{ENABLED_TIMERS_DIRECTORY}/{timer}"):
+                present_paths.append(f"{ENABLED_TIMERS_DIRECTORY}/{timer}")
+        if schedule_part == PULL_UNIT and f"{UNIT_DIRECTORY}/{PULL_UNIT}.timer" in present_paths:
+            service = f"{PULL_UNIT}.service"
+            actions.append(ControlAction("stop", service, partial(_stop_unit, host, service)))
+        if schedule_part == PULL_UNIT:
+            present_paths += [RECORD_PATH] if host.find_entry(RECORD_PATH) else []
+            contents = [
+                f"{PULL_STATE_DIRECTORY}/{name}"
+                for name in host.list_directory(PULL_STATE_DIRECTORY)
+                if f"{PULL_STATE_DIRECTORY}/{name}" != ABOUT_PATH
+            ]
+            actions += [ControlAction("delete", path, partial(_delete_tree, host, path)) for path in contents]
+        actions += [_make_delete_action(host, path) for path in present_paths]
+        if any(path.startswith(UNIT_DIRECTORY) for path in present_paths):
+            actions.append(ControlAction("load", "systemd's units", lambda: _run_systemctl(host, "daemon-reload")))
+        actions += [_make_delete_action(host, stamp) for stamp in _find_stamps(host, timers)]
     return Changes(actions)
 
 
-def change(host: Host, work: Callable[[], Changes], dry_run: bool) -> ChangeAnswer:
+def apply_schedule(host: Host, plan_changes: Callable[[], Changes], dry_run: bool) -> ChangeAnswer:
     """Do what is planned and say what was done. Raises ControlError."""
     host.require_root()
     with host.lock_host() if host.kernel_name != DARWIN else contextlib.nullcontext():
-        actions = work().actions
+        actions = plan_changes().actions
         done: list[str] = []
         for action in () if dry_run else actions:
             try:
@@ -156,20 +179,22 @@ def change(host: Host, work: Callable[[], Changes], dry_run: bool) -> ChangeAnsw
             except ControlError as error:
                 raise ControlError(f"{action}: {error}", done=done) from None
             done.append(str(action))
-    return {"changed": bool(actions), "actions": [str(action) for action in actions], "diff": differences(actions)}
+    return {"changed": bool(actions), "actions": [str(action) for action in actions], "diff": make_diffs(actions)}
 
 
-def _write(host: Host, path: str, text: str, mode: int) -> Action:
-    before, after = ("", "") if path in HIDDEN else (_text(host, path) or "", text)
-    return Action("write", path, lambda: host.write_file(path, text, mode), before, after)
+def _make_write_action(host: Host, path: str, text: str, mode: int) -> ControlAction:
+    before, after = ("", "") if path in HIDDEN_PATHS else (_read_text(host, path) or "", text)
+    return ControlAction("write", path, lambda: host.write_file(path, text, mode), before, after)
 
 
-def _delete(host: Host, path: str) -> Action:
-    return Action("delete", path, lambda: host.delete_file(path), "" if path in HIDDEN else _text(host, path) or "")
+def _make_delete_action(host: Host, path: str) -> ControlAction:
+    return ControlAction(
+        "delete", path, lambda: host.delete_file(path), "" if path in HIDDEN_PATHS else _read_text(host, path) or ""
+    )
 
 
-def _text(host: Host, path: str) -> str | None:
-    return read_unit_text(host, path) if path.startswith(UNITS) else host.read_text(path)
+def _read_text(host: Host, path: str) -> str | None:
+    return read_unit_text(host, path) if path.startswith(UNIT_DIRECTORY) else host.read_text(path)
 
 
 def _delete_tree(host: Host, path: str) -> None:
@@ -177,25 +202,25 @@ def _delete_tree(host: Host, path: str) -> None:
     host.read_command_output(["rm", "-rf", "--one-file-system", "--", path], timeout=300)
 
 
-def _stop(host: Host, unit: str) -> None:
+def _stop_unit(host: Host, unit: str) -> None:
     # It may never have been loaded, so that it is not there to be stopped is no failure.
     if unit.endswith(".timer"):
         host.run_command(["systemctl", "disable", "--quiet", unit])
     host.run_command(["systemctl", "stop", unit], timeout=120)
 
 
-def _runs(host: Host, unit: str) -> bool:
+def _is_active(host: Host, unit: str) -> bool:
     return host.run_command(["systemctl", "is-active", "--quiet", unit]).rc == 0
 
 
-def _systemctl(host: Host, *argv: str) -> None:
+def _run_systemctl(host: Host, *argv: str) -> None:
     host.read_command_output(["systemctl", *argv], timeout=120)
 
 
 def _require_python(host: Host) -> None:
     """Raise ControlError unless the machine has the Python that the installed programs start with."""
-    if host.run_command([PYTHON, "-IS", "-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).rc:
-        raise ControlError(f"scheduled runs are checked by {PYTHON}, and it is not there or older than Python 3.9")
+    if host.run_command([PYTHON_PATH, "-IS", "-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).rc:
+        raise ControlError(f"scheduled runs are checked by {PYTHON_PATH}, and it is not there or older than Python 3.9")
 
 
 def _require_systemd(host: Host) -> None:

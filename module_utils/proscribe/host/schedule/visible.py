@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ...model.types.schedule import ScheduledRuns
 
 # What does not stay: emptied at a boot, by age, or at a log-out (file-hierarchy(7)).
-PASSING = ("/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/proc", "/sys")
+TEMPORARY_DIRECTORIES = ("/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/proc", "/sys")
 # Settings of a unit that decide what it sees and may do (systemd.exec(5)).
-SETTINGS = (
+VISIBILITY_SETTINGS = (
     *("Private", "Protect", "ReadOnlyPaths", "ReadWritePaths", "InaccessiblePaths", "TemporaryFileSystem"),
     *(
         "BindPaths",
@@ -35,14 +35,14 @@ SETTINGS = (
     ),
     *("SystemCall", "Restrict", "LockPersonality"),
 )
-TRYING = 60  # seconds
-UNTOUCHED = "Nothing was touched."
-BETTER = (
-    f"{UNTOUCHED} Expected: the checkout, its inventory, its Ansible and the reports in places that stay and"
+TRIAL_TIMEOUT_SECONDS = 60  # seconds
+UNTOUCHED_NOTE = "Nothing was touched."
+EXPECTED_PLACES = (
+    f"{UNTOUCHED_NOTE} Expected: the checkout, its inventory, its Ansible and the reports in places that stay and"
     " that the unit sees, such as /opt/proscribe and /var/lib/proscribe-reports (docs/scheduling.md)"
 )
 # Runs in the unit: what is wrong with each path, in words.
-TRIAL = """
+TRIAL_PROGRAM = """
 import json, os, sys
 same, starts, writes = json.load(sys.stdin)
 def wrong(path, number):
@@ -69,7 +69,7 @@ def require_present(runs: ScheduledRuns) -> None:
     for path in runs.get("needs", ()):
         if not os.path.exists(path):
             raise ControlError(
-                f"{path} is not on {os.uname().nodename}, where scheduled runs need it. {UNTOUCHED} Expected on that"
+                f"{path} is not on {os.uname().nodename}, where scheduled runs need it. {UNTOUCHED_NOTE} Expected on that"
                 " machine, at these paths: the checkout, its inventory, its Ansible and the files that"
                 " proscribe_schedule_options name (docs/scheduling.md)"
             )
@@ -80,64 +80,74 @@ def require_visible(host: Host, units: Mapping[str, str], runs: ScheduledRuns) -
     names. The services are among the `units` (texts by path). What is named are `paths`, of which they run `starts` and
     write to `writes`, as its `account`.
     """
-    named = [*runs["paths"], *runs.get("starts", ()), *runs.get("writes", ())]
-    if not named:
+    named_paths = [*runs["paths"], *runs.get("starts", ()), *runs.get("writes", ())]
+    if not named_paths:
         return
-    _require_lasting(named)
-    kinds: dict[tuple[str, ...], str] = {}  # a service of each kind, by its settings
+    _require_lasting(named_paths)
+    path_by_settings: dict[tuple[str, ...], str] = {}  # a service of each kind, by its settings
     for path, text in units.items():
         if path.endswith(".service"):
-            kinds.setdefault((*_settings(text), *_added(host, path)), path)
-    for settings, path in kinds.items():
-        for thing, wrong in _tried(host, runs, settings):
-            if wrong:
-                seen = f"{thing} {wrong} for {os.path.basename(path)}, as {runs['account']}"
-                why = ", ".join(one for one in settings if one.startswith(("Private", "Protect", "Inacc", "Temp")))
-                raise ControlError(f"{seen}{why and f' ({why})'}. {BETTER}")
+            path_by_settings.setdefault((*_parse_settings(text), *_read_drop_in_settings(host, path)), path)
+    for settings, path in path_by_settings.items():
+        for tried_path, problem in _try_paths(host, runs, settings):
+            if problem:
+                seen_problem = f"{tried_path} {problem} for {os.path.basename(path)}, as {runs['account']}"
+                restrictions = ", ".join(
+                    setting for setting in settings if setting.startswith(("Private", "Protect", "Inacc", "Temp"))
+                )
+                raise ControlError(f"{seen_problem}{restrictions and f' ({restrictions})'}. {EXPECTED_PLACES}")
 
 
 def _require_lasting(paths: Iterable[str]) -> None:
     """Raises ControlError for the first path that is below a place that is not kept, whatever links lead there."""
     for path in paths:
-        for real in dict.fromkeys((os.path.normpath(path), os.path.realpath(path))):
-            if below := next((place for place in PASSING if f"{real}/".startswith(f"{place}/")), ""):
-                through = "" if real == path else f", by way of a link: {real}"
-                raise ControlError(f"{path} is below {below}, which is not kept{through}. {BETTER}")
+        for real_path in dict.fromkeys((os.path.normpath(path), os.path.realpath(path))):
+            if temporary_directory := next(
+                (place for place in TEMPORARY_DIRECTORIES if f"{real_path}/".startswith(f"{place}/")), ""
+            ):
+                link_note = "" if real_path == path else f", by way of a link: {real_path}"
+                raise ControlError(
+                    f"{path} is below {temporary_directory}, which is not kept{link_note}. {EXPECTED_PLACES}"
+                )
 
 
-def _settings(text: str) -> Iterator[str]:
+def _parse_settings(text: str) -> Iterator[str]:
     """The settings of a unit's text that decide what it sees."""
     for line in text.splitlines():
-        name, sign, value = map(str.strip, line.partition("="))
-        if sign and name.startswith(SETTINGS):
-            yield f"{name}={value}"
+        name, sign, setting_value = map(str.strip, line.partition("="))
+        if sign and name.startswith(VISIBILITY_SETTINGS):
+            yield f"{name}={setting_value}"
 
 
-def _added(host: Host, path: str) -> Iterator[str]:
+def _read_drop_in_settings(host: Host, path: str) -> Iterator[str]:
     """What an administrator has added to a unit."""
     for drop_in in list_drop_ins(host, os.path.basename(path)):
-        yield from _settings(read_unit_text(host, drop_in) or "")
+        yield from _parse_settings(read_unit_text(host, drop_in) or "")
 
 
-def _tried(host: Host, runs: ScheduledRuns, settings: Sequence[str]) -> Iterable[Sequence[str]]:
+def _try_paths(host: Host, runs: ScheduledRuns, settings: Sequence[str]) -> Iterable[Sequence[str]]:
     """Each path, and what is wrong with it in a unit with these settings; "" for nothing."""
     starts, writes = list(runs.get("starts", ())), list(runs.get("writes", ()))
-    given = json.dumps([_there([*runs["paths"], *starts]), starts, writes])
-    properties = [word for one in (f"User={runs['account']}", *settings) for word in ("--property", one)]
+    trial_input = json.dumps([_read_identities([*runs["paths"], *starts]), starts, writes])
+    properties = [
+        word for unit_setting in (f"User={runs['account']}", *settings) for word in ("--property", unit_setting)
+    ]
     unit = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", *properties, "--"]
-    done = host.run_command([*unit, sys.executable, "-I", "-S", "-c", TRIAL], stdin=given, timeout=TRYING)
+    result = host.run_command(
+        [*unit, sys.executable, "-I", "-S", "-c", TRIAL_PROGRAM], stdin=trial_input, timeout=TRIAL_TIMEOUT_SECONDS
+    )
     try:
-        found: list[list[str]] = json.loads(done.out)
+        path_problems: list[list[str]] = json.loads(result.out)
     except ValueError:
-        said = " ".join((done.err or done.out).split())[-300:]
+        message = " ".join((result.err or result.out).split())[-300:]
         raise ControlError(
-            f"it cannot be tried what a unit sees ({said or f'exit code {done.rc}'}): {' '.join(properties[1::2])}."
-            f" {BETTER}"
+            f"it cannot be tried what a unit sees ({message or f'exit code {result.rc}'}): {' '.join(properties[1::2])}."
+            f" {EXPECTED_PLACES}"
         ) from None
-    return found
+    return path_problems
 
 
-def _there(paths: Collection[str]) -> dict[str, list[int]]:
+def _read_identities(paths: Collection[str]) -> dict[str, list[int]]:
     """The paths that exist now, each with its device and inode; one that does not exist yet does not matter."""
-    seen = {path: os.stat(path) for path in paths if os.path.exists(path)}
-    return {path: [one.st_dev, one.st_ino] for path, one in seen.items()}
+    status_by_path = {path: os.stat(path) for path in paths if os.path.exists(path)}
+    return {path: [status.st_dev, status.st_ino] for path, status in status_by_path.items()}

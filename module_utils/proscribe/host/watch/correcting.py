@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Callable, Iterable
 
-from ..controls.applying import ChangesFailed, carry_out
-from ..controls.base import Action, Changes
+from ..controls.applying import ChangesFailedError, apply_changes
+from ..controls.base import Changes, ControlAction
 from ..system import Host, format_one_line
 
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
     from ...model.types.plan import Plan
     from ...model.types.watch import UncorrectedControl
-    from ..controls.base import Carried
+    from ..controls.base import ChangeResult
 
     Change = Callable[..., ChangeAnswer]
 
@@ -24,7 +24,7 @@ LOAD_TIMEOUT_SECONDS = 20.0  # seconds for a new table of the firewall to be loa
 
 
 def correct_control(
-    host: Host, plan: Plan, name: str, change: Change, doing: Callable[[Changes], Carried]
+    host: Host, plan: Plan, name: str, change: Change, doing: Callable[[Changes], ChangeResult]
 ) -> ChangeAnswer:
     """Correct one control as a run does; the result of run.change. `doing` carries changes out, but not those of the
     firewall. Raises ControlError, Unseen and ValueError.
@@ -43,10 +43,10 @@ class LimitedChanges:
     """
 
     def __init__(self) -> None:
-        self.unchanged: list[tuple[Action, str]] = []
+        self.unchanged: list[tuple[ControlAction, str]] = []
 
-    def __call__(self, changes: Changes) -> Carried:
-        """Carry changes out within the limit. Raises ChangesFailed as `carry_out` does, and for the host's own packages
+    def __call__(self, changes: Changes) -> ChangeResult:
+        """Carry changes out within the limit. Raises ChangesFailedError as `apply_changes` does, and for the host's own packages
         once everything else is done.
         """
         counts: dict[str, int] = {}
@@ -58,11 +58,11 @@ class LimitedChanges:
         self.unchanged += [(action, _explain_removal_limit(action.user)) for action in unchanged_actions if action.user]
         failures = []
         try:
-            carried = carry_out(
+            carried = apply_changes(
                 changes._replace(actions=[action for action in changes.actions if id(action) not in unchanged_ids])
             )
-        except ChangesFailed as error:
-            carried = error.carried
+        except ChangesFailedError as error:
+            carried = error.result
             failures.append(str(error))
         self.unchanged += carried["left"]
         carried["left"] = self.unchanged
@@ -72,11 +72,11 @@ class LimitedChanges:
                 " once: the next run of the controller decides"
             )
         if failures:
-            raise ChangesFailed("; ".join(failures), carried)
+            raise ChangesFailedError("; ".join(failures), carried)
         return carried
 
 
-def _is_removal(action: Action) -> bool:
+def _is_removal(action: ControlAction) -> bool:
     return action.verb == "remove"
 
 
@@ -87,7 +87,7 @@ def _explain_removal_limit(user: str) -> str:
     )
 
 
-def list_uncorrected_by_user(control: str, unchanged: Iterable[tuple[Action, str]]) -> list[UncorrectedControl]:
+def list_uncorrected_by_user(control: str, unchanged: Iterable[tuple[ControlAction, str]]) -> list[UncorrectedControl]:
     """Return why changes of users' things were not made: the first reason of each user, and the number of users that
     are not named.
     """

@@ -14,8 +14,8 @@ from ...model.finding import WATCH
 from ...model.plan import compute_digest as digest_of
 from ...model.plan import format_canonical
 from ..audit_program import find_interpreter
-from ..controls.applying import carry_out
-from ..controls.base import Action, Changes, differences
+from ..controls.applying import apply_changes
+from ..controls.base import Changes, ControlAction, make_diffs
 from ..system import DARWIN, ControlError, Host, ObservationError
 from ..system.units import find_foreign_files
 from . import units
@@ -68,7 +68,7 @@ def enforce(host: Host, plan: Plan, sent: WatchInput) -> Changes:
     )
     changes = [*actions, *start_actions]
     if changes:
-        changes.append(Action("note", files.RENEWED_PATH, partial(_note_renewal, host, sent.get("now"))))
+        changes.append(ControlAction("note", files.RENEWED_PATH, partial(_note_renewal, host, sent.get("now"))))
     return Changes(changes)
 
 
@@ -80,7 +80,7 @@ def make_programs(program: bytes) -> dict[str, bytes]:
     }
 
 
-def make_write_actions(host: Host, contents: Mapping[str, bytes]) -> list[Action]:
+def make_write_actions(host: Host, contents: Mapping[str, bytes]) -> list[ControlAction]:
     """What puts files in place that are not there like that."""
     modes = {
         path: files.PROGRAM_MODE if path in (files.PROGRAM_PATH, reported.HEARTBEAT_PATH) else files.PRIVATE_MODE
@@ -93,11 +93,11 @@ def make_write_actions(host: Host, contents: Mapping[str, bytes]) -> list[Action
     ]
 
 
-def make_link_actions(host: Host) -> list[Action]:
+def make_link_actions(host: Host) -> list[ControlAction]:
     """What has people find the program, where they do not."""
     if _read_command_link(host) == files.PROGRAM_PATH:
         return []
-    return [Action("link", files.COMMAND_PATH, partial(_link_command, host), "", f"{files.PROGRAM_PATH}\n")]
+    return [ControlAction("link", files.COMMAND_PATH, partial(_link_command, host), "", f"{files.PROGRAM_PATH}\n")]
 
 
 def _note_renewal(host: Host, now: object) -> None:
@@ -131,11 +131,11 @@ def _make_chain(plan: Plan, plans: Sequence[Plan]) -> list[tuple[str, str]]:
 
 def make_start_actions(
     host: Host, settings: files.WatchSettings, names: Collection[str], timeout: float, has_changed: bool = False
-) -> list[Action]:
+) -> list[ControlAction]:
     """What has systemd run these units; `has_changed` where what they run has changed. The daemon is then waited for, for
     `timeout` seconds.
     """
-    actions: list[Action] = []
+    actions: list[ControlAction] = []
     texts = {name: text for name, text in units.make_unit_texts(settings.every).items() if name in names}
     written_units = []
     for name, text in texts.items():
@@ -147,17 +147,19 @@ def make_start_actions(
         written_units.append(name)
         actions += [_make_delete_action(host, path) for path in paths]
     if written_units:
-        actions.append(Action("load", "systemd's units", partial(_run_systemctl, host, "daemon-reload")))
+        actions.append(ControlAction("load", "systemd's units", partial(_run_systemctl, host, "daemon-reload")))
     for name in (name for name in units.ENABLING_LINKS if name in texts):
         if host.find_entry(units.ENABLING_LINKS[name]) is None or name in written_units:
-            actions.append(Action("enable", name, partial(_run_systemctl, host, "reenable", "--quiet", name)))
+            actions.append(ControlAction("enable", name, partial(_run_systemctl, host, "reenable", "--quiet", name)))
         is_active = (
             host.run_command(["systemctl", "is-active", "--quiet", name], timeout=SYSTEMCTL_TIMEOUT_SECONDS).rc == 0
         )
         if not is_active or name in written_units or has_changed and name == units.LAUNCHES_UNIT:
-            actions.append(Action("start", name, partial(_start_unit, host, settings, name, timeout)))
+            actions.append(ControlAction("start", name, partial(_start_unit, host, settings, name, timeout)))
         elif name == units.LAUNCHES_UNIT and (result := Heartbeat(host).wait_for_result(settings)).is_wrong:
-            actions.append(Action("start", name, partial(_restart_daemon, host, settings, result.state, timeout)))
+            actions.append(
+                ControlAction("start", name, partial(_restart_daemon, host, settings, result.state, timeout))
+            )
     return actions
 
 
@@ -199,10 +201,10 @@ def change(
         if changes.actions and not is_lift and not dry_run:
             # Meanwhile its files do not fit its settings.
             reservations.reserve_control(host, WATCH, plan["digest"])
-        done_actions = [] if dry_run else list(carry_out(changes)["done"])
+        done_actions = [] if dry_run else list(apply_changes(changes)["done"])
         if sent is not None and not is_lift and not dry_run:
             reservations.note_received_plans(host, [sent_plan["digest"] for sent_plan in sent["plans"]])
-    diff = differences(changes.actions)
+    diff = make_diffs(changes.actions)
     actions = [str(action) for action in changes.actions] if dry_run else done_actions
     return {"changed": bool(changes.actions), "actions": actions, "refused": [], "findings": [], "diff": diff}
 
@@ -262,10 +264,10 @@ def _has_traces_of_unit(host: Host, name: str) -> bool:
     )
 
 
-def _make_stop_actions(host: Host, names: Iterable[str]) -> list[Action]:
+def _make_stop_actions(host: Host, names: Iterable[str]) -> list[ControlAction]:
     """What stops units for good. An observation that goes on is ended: it would enforce what is lifted next."""
     names = list(names)
-    actions = [Action("stop", name, partial(_stop_unit, host, name)) for name in names]
+    actions = [ControlAction("stop", name, partial(_stop_unit, host, name)) for name in names]
     for name in names:
         paths = [
             f"{units.UNIT_DIRECTORY}/{name}",
@@ -277,7 +279,7 @@ def _make_stop_actions(host: Host, names: Iterable[str]) -> list[Action]:
             for path in (*find_foreign_files(host, [name]).get(name, ()), *present_paths)
         ]
     if actions:
-        actions.append(Action("load", "systemd's units", partial(_reload_units, host)))
+        actions.append(ControlAction("load", "systemd's units", partial(_reload_units, host)))
     return actions
 
 
@@ -338,10 +340,10 @@ def _link_command(host: Host) -> None:
         raise ControlError(f"cannot link {files.COMMAND_PATH}: {error.strerror}") from None
 
 
-def _make_write_action(host: Host, path: str, content: bytes, mode: int) -> Action:
+def _make_write_action(host: Host, path: str, content: bytes, mode: int) -> ControlAction:
     # Code, plans and hashes are nothing to read: the difference has their digests.
     old_digest = _describe_digest(host, path)
-    return Action(
+    return ControlAction(
         "write", path, lambda: host.write_file(path, content, mode), old_digest, f"{files.hash_content(content)}\n"
     )
 
@@ -354,5 +356,5 @@ def _describe_digest(host: Host, path: str) -> str:
     return "" if content is None else f"{files.hash_content(content)}\n"
 
 
-def _make_delete_action(host: Host, path: str) -> Action:
-    return Action("delete", path, lambda: host.delete_file(path))
+def _make_delete_action(host: Host, path: str) -> ControlAction:
+    return ControlAction("delete", path, lambda: host.delete_file(path))

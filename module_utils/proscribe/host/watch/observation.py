@@ -17,7 +17,7 @@ from ...base.tuples import NamedTuple
 from ...model.finding import NONCOMPLIANT, REPAIRED, WATCH, WATCHER, list_correctable_rules, mark_repaired_rules
 from ...model.plan import add_cache as known_plan
 from ...model.plan import compute_once, has_hours_or_groups
-from ..controls.apps.requests.answers import NOTIFIED
+from ..controls.apps.requests.answers import NOTIFIED_PATH
 from ..system import ControlError, Host, ObservationError
 from . import ssh_startups
 from .causes import group_by_cause
@@ -307,11 +307,11 @@ class OwnObservation:
     def _notify_users(self, plan: Plan) -> None:
         """Notify users of answers to their requests, and of waivers that open, end soon, or have ended."""
         with contextlib.suppress(ControlError, ObservationError):
-            if plan.get("answers") or plan.get("waivers") or self.host.find_entry(NOTIFIED):
-                from ..controls.apps.requests.notifications import deliver, due
+            if plan.get("answers") or plan.get("waivers") or self.host.find_entry(NOTIFIED_PATH):
+                from ..controls.apps.requests.notifications import list_due_messages, send_messages
 
-                for message in due(self.host, plan, clock.read_effective_time(self.host)):
-                    deliver(self.host, [message])
+                for message in list_due_messages(self.host, plan, clock.read_effective_time(self.host)):
+                    send_messages(self.host, [message])
                     self._write_event("notified", **message[2])
 
     def _store_result(

@@ -9,8 +9,8 @@ from typing import Collection
 
 from ...model.finding import WATCHER
 from ..audit_program import format_program
-from ..controls.applying import carry_out
-from ..controls.base import Action, Changes
+from ..controls.applying import apply_changes
+from ..controls.base import Changes, ControlAction
 from ..system import Host
 from ..system.sessions import list_logged_in_users
 from . import units
@@ -34,10 +34,10 @@ def restore(host: Host, settings: files.WatchSettings, names: Collection[str] = 
             *make_link_actions(host),
             *make_start_actions(host, settings, names, READY_TIMEOUT_SECONDS),
         ]
-        return list(carry_out(Changes(actions))["done"])
+        return list(apply_changes(Changes(actions))["done"])
 
 
-def _make_program_actions(host: Host, settings: files.WatchSettings) -> list[Action]:
+def _make_program_actions(host: Host, settings: files.WatchSettings) -> list[ControlAction]:
     """What puts the programs in place, as far as they are those that were installed."""
     programs = make_programs(format_program(WATCH_TEXT).encode())
     return make_write_actions(

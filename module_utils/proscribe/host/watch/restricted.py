@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Collection, Iterator, Mapping, Sequence
 
 from ...base.program_places import is_starter_name
 from ...base.tuples import NamedTuple
-from ..controls.apps.desired import Desired
-from ..controls.apps.observed import RUNNABLE, Observed
-from ..controls.apps.per_user import restored_package
+from ..controls.apps.desired import DesiredApps
+from ..controls.apps.observed import RUNNABLE_KINDS, AppsObservation
+from ..controls.apps.per_user import restore_package
 from ..controls.apps.portable import scan, user_dirs
-from ..controls.apps.portable.names import SHARED, Names
-from ..controls.apps.portable.scan import PortableApp, Region
-from ..controls.apps.portable.scan_cache import remembered, stamped
-from ..controls.apps.running import Identifier, Running, restored, running
+from ..controls.apps.portable.names import SHARED_FOLDERS, AppNames
+from ..controls.apps.portable.scan import PortableApp, ScanRegion
+from ..controls.apps.portable.scan_cache import extend_names_stamp, read_scan_memory
+from ..controls.apps.running import ProcessIdentifier, RunningProgram, group_running_programs, restore_running_program
 from ..controls.apps.systems.installed import installed
 from ..controls.apps.systems.package import Package
 from ..controls.apps.systems.registry import ON_DEMAND, SYSTEMS
@@ -42,7 +42,7 @@ NIX_MANAGERS = ("nix", "guix")
 FLATPAK = "flatpak"
 BWRAP = "bwrap"  # begins a sandbox of flatpak's; what is in it becomes known a moment later
 # Names of directories that say nothing of an app.
-COMMON_DIRECTORIES = SHARED | {
+COMMON_DIRECTORIES = SHARED_FOLDERS | {
     "usr",
     "var",
     "etc",
@@ -61,7 +61,7 @@ COMMON_DIRECTORIES = SHARED | {
 class VerificationResult(NamedTuple):
     """What some processes are."""
 
-    restricted: list[Running]  # to be ended: known with certainty, and open to nobody by a waiver
+    restricted: list[RunningProgram]  # to be ended: known with certainty, and open to nobody by a waiver
     innocent_pids: list[int]  # the numbers of those that are not, with the host's own view of its files
     unclear_pids: list[int]  # and of those that could not be verified now
     remaining_pids: list[int]  # and of those for which there was no time
@@ -79,24 +79,24 @@ class RestrictedPrograms:
         self.has_requests = bool(settings.get("requests"))  # whether hosts have the command for requests
         if section is None:
             return
-        self.desired = Desired(section)
+        self.desired = DesiredApps(section)
         self.users = host.list_users()
         self.homes = {user.home for user in self.users}
-        self.home_users = {user.home: user for user in self.users if scan.is_home(user)}
-        self.names = Names(self.desired.services, self.home_users)
+        self.home_users = {user.home: user for user in self.users if scan.is_personal_home(user)}
+        self.names = AppNames(self.desired.services, self.home_users)
         self.packages = [
             (self.desired.packages[package.manager][package.id], package) for package in self._list_packages()
         ]
-        self.identifier = Identifier(host, self.desired, self.packages, self.homes, {})
+        self.identifier = ProcessIdentifier(host, self.desired, self.packages, self.homes, {})
 
     def _list_packages(self) -> Iterator[Package]:
         """What is installed for the host, and for root."""
         roots = [user for user in self.users if user.uid == 0]
-        memory = remembered(self.host, stamped(self.desired.stamp(self.names), ()), 0)
+        memory = read_scan_memory(self.host, extend_names_stamp(self.desired.make_names_stamp(self.names), ()), 0)
         for system in SYSTEMS:
             ids = self.desired.packages[system.MANAGER].keys()
             with contextlib.suppress(ObservationError, ControlError):  # the next observation says so
-                yield from installed(self.host, system, ids, memory.packages, {})[0] if ids else ()
+                yield from installed(self.host, system, ids, memory.query_results, {})[0] if ids else ()
                 for user in roots:
                     yield from system.query_of(self.host, user, ids)[0] if ids else ()
 
@@ -124,8 +124,10 @@ class RestrictedPrograms:
             verified = VerificationResult([], [], [], [], [(process.pid, now - last_moment)])
             last_moment = now
             for program_rows, package_rows in results:
-                own_packages = [restored_package(row) for row in package_rows]
-                self._sort_programs([restored(row) for row in program_rows], own_packages, process, verified)
+                own_packages = [restore_package(row) for row in package_rows]
+                self._sort_programs(
+                    [restore_running_program(row) for row in program_rows], own_packages, process, verified
+                )
             if not results:
                 verified.unclear_pids.append(process.pid)
             if now - started > TOTAL_SECONDS:
@@ -136,11 +138,11 @@ class RestrictedPrograms:
                 return
             yield verified
 
-    def _identify_by_kernel(self, process: Process) -> list[Running] | None:
+    def _identify_by_kernel(self, process: Process) -> list[RunningProgram] | None:
         """What a process is by what the kernel alone says of it; None where that is not enough."""
         self.host.reads_process_roots = False
         try:
-            programs = running(self.host, self.identifier, [process])
+            programs = group_running_programs(self.host, self.identifier, [process])
         except ProcessRootUnread:
             return None
         finally:
@@ -148,17 +150,21 @@ class RestrictedPrograms:
         return programs if programs and not programs[0].identity.doubt else None
 
     def _sort_programs(
-        self, programs: Sequence[Running], own_packages: Sequence[Package], process: Process, result: VerificationResult
+        self,
+        programs: Sequence[RunningProgram],
+        own_packages: Sequence[Package],
+        process: Process,
+        result: VerificationResult,
     ) -> None:
         packages = [*self.packages, *self._add_services(own_packages)]
-        observed = Observed(self.desired, packages, [], self.identifier, {})
+        observed = AppsObservation(self.desired, packages, [], self.identifier, {})
         restricted = [
             program
-            for program in map(observed.placed, programs)
-            if not program.identity.doubt and observed.enforced_of(program)
+            for program in map(observed.add_installation, programs)
+            if not program.identity.doubt and observed.choose_running_services(program)
         ]
         for program in restricted:
-            services = observed.enforced_of(program)
+            services = observed.choose_running_services(program)
             result.restricted.append(program._replace(identity=program.identity._replace(services=services)))
         if not restricted and self._has_host_root(process):
             result.innocent_pids.append(process.pid)
@@ -178,9 +184,9 @@ class RestrictedPrograms:
 
     # -- apart
 
-    def _identify_apart(self, process: Process) -> Iterator[tuple[list[Running], list[Package]]]:
+    def _identify_apart(self, process: Process) -> Iterator[tuple[list[RunningProgram], list[Package]]]:
         """What a process is, by what lies around its program: (what it is, packages that say so)."""
-        programs = running(self.host, self.identifier, [process])
+        programs = group_running_programs(self.host, self.identifier, [process])
         own_packages: list[Package] = []
         unseen: list[str] = []
         paths = (
@@ -201,15 +207,15 @@ class RestrictedPrograms:
 
     def _list_program_paths(self, process: Process) -> list[str]:
         """Return the paths of a process's programs. Raises Unseen for a dynamic loader that has not mapped one yet."""
-        if not self.identifier.needs_content(process):
+        if not self.identifier.is_content_needed(process):
             return [process.exe]
-        paths = [program.path for program in self.identifier.contents.programs(process)]
+        paths = [program.path for program in self.identifier.contents.list_programs(process)]
         if paths == [process.exe] and is_starter_name(process.exe.rpartition("/")[2]):
             raise ObservationError(f"{process.exe} has no program mapped yet")
         return paths
 
     def _is_in_user_directory(self, path: str) -> bool:
-        is_below = self._find_home(path) or path.startswith(tuple(f"{directory}/" for directory in scan.PLACES))
+        is_below = self._find_home(path) or path.startswith(tuple(f"{directory}/" for directory in scan.SCANNED_PLACES))
         return bool(is_below) and not find_remote_type(path, read_mounts(self.host))
 
     @contextlib.contextmanager
@@ -225,14 +231,16 @@ class RestrictedPrograms:
 
     def _identify_process(
         self, process: Process, own_packages: Sequence[Package], certain: Mapping[str, list[str]]
-    ) -> list[Running]:
+    ) -> list[RunningProgram]:
         packages = [*self.packages, *self._add_services(own_packages)]
-        return running(self.host, Identifier(self.host, self.desired, packages, self.homes, certain), [process])
+        return group_running_programs(
+            self.host, ProcessIdentifier(self.host, self.desired, packages, self.homes, certain), [process]
+        )
 
-    def _identify_portable_app(self, process: Process, paths: Sequence[str]) -> list[Running]:
+    def _identify_portable_app(self, process: Process, paths: Sequence[str]) -> list[RunningProgram]:
         """What a process is by its files and what lies beside them."""
         apps = [app for path in paths[:MAX_PROGRAMS] for app in self._find_portable_apps(path)]
-        certain = {app.path: app.services for app in apps if not app.doubt and app.kind in RUNNABLE}
+        certain = {app.path: app.services for app in apps if not app.doubt and app.kind in RUNNABLE_KINDS}
         return self._identify_process(process, (), certain)
 
     def _find_portable_apps(self, path: str) -> list[PortableApp]:
@@ -242,16 +250,18 @@ class RestrictedPrograms:
             return []
         user = self.home_users[home] if home else host.find_account(status.st_uid)
         ordinary_user = user if user.uid else None
-        region = Region(
+        region = ScanRegion(
             {home: user} if home else {},
             [home] if home else [],
             (),
             ordinary_user,
             self._list_owned_directories(ordinary_user),
         )
-        names = self.names.beside(set(user_dirs.of_user(host, user).values()) if home else ())
-        apps = scan.check_file(host, self.desired.services, names, region, self.packages, path)
-        return [app._replace(services=self.desired.claimed(app.services)) for app in apps]
+        names = self.names.add_program_folders(
+            set(user_dirs.read_user_directories(host, user).values()) if home else ()
+        )
+        apps = scan.check_portable_app(host, self.desired.services, names, region, self.packages, path)
+        return [app._replace(services=self.desired.choose_claimed_services(app.services)) for app in apps]
 
     def _find_home(self, path: str) -> str:
         while path := path.rpartition("/")[0]:
@@ -281,7 +291,7 @@ class RestrictedPrograms:
         return directories
 
 
-def _is_uncertain(programs: Sequence[Running]) -> bool:
+def _is_uncertain(programs: Sequence[RunningProgram]) -> bool:
     """Whether it is not certain yet what a process is."""
     return not programs or bool(programs[0].identity.doubt)
 
@@ -296,10 +306,10 @@ def make_prefilter_sets(host: Host, sections: Sequence[PlanSection], restricted:
     flatpaks = False
     for section in sections:
         services = {service_id: entry for service_id, entry in section["services"].items() if _may_be_enforced(entry)}
-        desired = Desired({**section, "services": services, "settings": {}})
-        names = Names(services)
-        names_in_paths.update(names.programs, names.marked)
-        stems.update(names.stems)
+        desired = DesiredApps({**section, "services": services, "settings": {}})
+        names = AppNames(services)
+        names_in_paths.update(names.programs, names.marked_programs)
+        stems.update(names.services_by_stem)
         modules.update(module for markers in names.markers.values() for module in markers.get("go", ()))
         for path in desired.paths:
             particular_parts = [

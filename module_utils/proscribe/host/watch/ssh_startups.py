@@ -59,7 +59,7 @@ def _count_by_user(host: Host) -> dict[str, int]:
     """Return how many connections to sshd each user of this host has open from it, most first; root's left out."""
     from ..controls import management_exemptions  # only a host whose sshd is full pays for it
 
-    ports = {f"{port:04X}" for port in management_exemptions.ssh_ports(host)}
+    ports = {f"{port:04X}" for port in management_exemptions.read_ssh_ports(host)}
     counts: dict[int, int] = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         lines = [line.split() for line in (host.read_text(table) or "").splitlines()[1 : MAX_CONNECTION_LINES + 1]]

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Callable, Collection, Mapping, Sequence
 
 from ...base.moments import parse_timestamp
 from ...model.plan import has_hours_or_groups
-from ..controls.apps.running import Running
-from ..controls.apps.user_notice import cleaned, notify, with_hints
+from ..controls.apps.running import RunningProgram
+from ..controls.apps.user_notice import append_request_hints, clean_line, notify_users
 from ..system import ControlError, Host, ObservationError, Process
 from . import units
 from .attempts import AttemptCounter
@@ -210,7 +210,7 @@ class LaunchVerifier:
         return [process for process in processes if (process.exe, self.host.find_process_uid(process)) in programs]
 
     def _end_program(
-        self, program: Running, states: Mapping[int, Any], started_pids: Collection[int], now: float
+        self, program: RunningProgram, states: Mapping[int, Any], started_pids: Collection[int], now: float
     ) -> None:
         """End a program, count it, and notify its user; what it has forked follows a moment later."""
         attempts = sum(process.pid in started_pids for process in program.processes)
@@ -218,8 +218,8 @@ class LaunchVerifier:
             return
         for service in program.identity.services:
             for _ in range(max(1, attempts)):
-                self.attempts.count_attempt(f"apps/{service}", program.finding().id, program.user, now)
-        self._notify_user(program, program.finding().id, now)
+                self.attempts.count_attempt(f"apps/{service}", program.make_finding().id, program.user, now)
+        self._notify_user(program, program.make_finding().id, now)
         if len(self.ended_programs) < MAX_FORKED:
             uid = self.host.find_user_id(program.user)
             self.ended_programs.update(
@@ -268,12 +268,12 @@ class LaunchVerifier:
 
     # -- the user
 
-    def _notify_user(self, running: Running, program: str, now: float) -> None:
+    def _notify_user(self, running: RunningProgram, program: str, now: float) -> None:
         """Notify a program's user in a process of its own: nobody waits for a desktop."""
         self.notified = {key: until for key, until in self.notified.items() if until > now}
-        text = "\n".join(filter(None, map(cleaned, self.restricted.notification_text.split("\n"))))
+        text = "\n".join(filter(None, map(clean_line, self.restricted.notification_text.split("\n"))))
         key = (running.user, program)
-        text = with_hints(text, running.identity.services, self.restricted.has_requests)
+        text = append_request_hints(text, running.identity.services, self.restricted.has_requests)
         if not text or key in self.notified or len(self.notifiers) >= MAX_NOTIFIERS:
             return
         uid = self.host.find_user_id(running.user)
@@ -284,7 +284,7 @@ class LaunchVerifier:
         if not pid:
             with contextlib.suppress(BaseException):
                 os.setpgid(0, 0)
-                notify(self.host, text, uid)
+                notify_users(self.host, text, uid)
             os._exit(0)
         self.notifiers[pid] = now + NOTIFY_TIMEOUT_SECONDS
 

@@ -29,9 +29,9 @@ from proscribe.controller.report import request_news
 from proscribe.controller.report.storage import requests_file
 from proscribe.controller.report.storage.requests_file import Request
 from proscribe.host.controls import apps
-from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.applying import apply_changes
 from proscribe.host.controls.apps.requests import answers, command, command_text, notifications
-from proscribe.host.controls.apps.requests.notifications import due
+from proscribe.host.controls.apps.requests.notifications import list_due_messages
 from proscribe.host.system import Host, ToolResult
 from proscribe.wire.replies import results
 from recording import compare
@@ -95,8 +95,8 @@ class Story:
         patch.setattr(inventory, "question", lambda arguments: self.question)
         patch.setattr(inventory, "reports_place", lambda arguments: Place(self.reports, ""))
         root = self.host.root
-        patch.setattr(program, "KNOWN", root + command.KNOWN)
-        patch.setattr(program, "ANSWERS", root + answers.ANSWERS)
+        patch.setattr(program, "KNOWN", root + command.SERVICE_LIST_PATH)
+        patch.setattr(program, "ANSWERS", root + answers.ANSWERS_PATH)
         entry = SimpleNamespace(pw_dir=root + "/home/wong", pw_name="wong")
         patch.setattr(program, "pwd", SimpleNamespace(getpwuid=lambda uid: entry))
         real = {name: getattr(os, name) for name in dir(os) if not name.startswith("__")}
@@ -104,7 +104,7 @@ class Story:
         self.spoken = []
         patch.setattr(program, "say", lambda text, where=1: self.spoken.append(text))
         self.shown = []
-        patch.setattr(notifications, "notify", lambda host, text, uid=None: self.shown.append((text, uid)))
+        patch.setattr(notifications, "notify_users", lambda host, text, uid=None: self.shown.append((text, uid)))
         patch.setattr(notifications, "logged_in", lambda host: sorted(host.list_directory("/run/systemd/sessions")))
         self.runs = 0
 
@@ -121,11 +121,11 @@ class Story:
 
     def run(self):
         plan = self.plan
-        carry_out(apps.enforce(self.host, plan))
+        apply_changes(apps.enforce(self.host, plan))
         self.host.record_fields.clear()
         self.host.state_savers.clear()
         verdicts = apps.observe(self.host, plan)
-        assert not [v for v in verdicts if v.rule == command.RULE and v.state != "compliant"]
+        assert not [v for v in verdicts if v.rule == command.REQUEST_COMMAND_RULE and v.state != "compliant"]
         for saver in self.host.state_savers:
             saver(False)
         self.runs += 1
@@ -163,7 +163,7 @@ def test_from_refused_to_granted_to_closed(story):
 
     # The ban comes with the command.
     story.run()
-    assert Path(host.root + command.COMMAND).read_text() == command_text.text()
+    assert Path(host.root + command.COMMAND_PATH).read_text() == command_text.format_command()
     assert "Did you mean: parrot" in story.types("parot", "Press calls")
 
     # The user requests. What is typed twice is one request.
@@ -235,7 +235,7 @@ def test_from_refused_to_granted_to_closed(story):
     end = datetime.datetime(2026, 12, 25, 4, tzinfo=datetime.timezone.utc).timestamp()
     sent = []
     for days in (20, 8, 6.9, 6, 3, 0.9, 0.5, 0, -1):
-        sent += [fields["about"] for _, _, fields in due(host, plan, end - days * 86400)]
+        sent += [fields["about"] for _, _, fields in list_due_messages(host, plan, end - days * 86400)]
     assert sent == ["7 days: Parrot", "1 day: Parrot", "ended: Parrot"]
 
     # It ends without anybody's doing: closed, and the request is over.
@@ -251,8 +251,8 @@ def test_from_refused_to_granted_to_closed(story):
     assert ["answer" in one for one in story.run()["requests"]].count(False) == 1
 
     # A lift takes all of it away.
-    carry_out(apps.lift(host, story.plan))
-    for path in (command.COMMAND, "/etc/proscribe", "/var/lib/proscribe"):
+    apply_changes(apps.lift(host, story.plan))
+    for path in (command.COMMAND_PATH, "/etc/proscribe", "/var/lib/proscribe"):
         assert host.find_entry(path) is None, path
 
 
@@ -270,10 +270,10 @@ def test_a_refusal_reaches_its_user(story):
     ((text, _),) = story.shown
     assert text == "Your request for parrot was refused: use the press desk's own"
     assert "refused on" in story.types("--list") and "use the press desk's own" in story.spoken[0]
-    content = Path(story.host.root + answers.ANSWERS).read_text()
+    content = Path(story.host.root + answers.ANSWERS_PATH).read_text()
     assert "wong" not in content  # everybody may read it
     for plan in ({**story.plan, "answers": {}}, story.plan):  # a plan without it, and the next one with it
-        assert due(story.host, plan, story.now.timestamp()) == []
+        assert list_due_messages(story.host, plan, story.now.timestamp()) == []
     with pytest.raises(Refused, match="is refused already"):
         story(requests, "refuse", request["id"], "again", "--by", "head.of.press")
     # The same user may request again, and that is another request.
@@ -367,8 +367,10 @@ def test_an_organisation_may_do_without(story):
     plan = story.plan
     del plan["controls"]["apps"]["settings"]["requests"]
     story.run()
-    carry_out(apps.enforce(story.host, plan))
-    assert story.host.find_entry(command.COMMAND) is None and story.host.find_entry(command.KNOWN) is None
+    apply_changes(apps.enforce(story.host, plan))
+    assert (
+        story.host.find_entry(command.COMMAND_PATH) is None and story.host.find_entry(command.SERVICE_LIST_PATH) is None
+    )
 
 
 def request(state="open", why="", waiver="", **changed):

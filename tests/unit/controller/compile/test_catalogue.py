@@ -156,7 +156,9 @@ def test_guarded_package_is_refused_in_every_package_system(system):
     ],
 )
 def test_guarded_packages(why, names):
-    assert {name: protected.package(name) for name in names.split()} == dict.fromkeys(names.split(), why)
+    assert {name: protected.explain_package_protection(name) for name in names.split()} == dict.fromkeys(
+        names.split(), why
+    )
 
 
 SYSTEM, MANY, ALL = "the system is installed there", "more than one program lives there", "every program needs it"
@@ -187,7 +189,9 @@ GUARDED_PATHS = [
 
 @pytest.mark.parametrize(("reason", "places"), GUARDED_PATHS)
 def test_guarded_paths(reason, places):
-    assert {place: protected.path(place) for place in places.split()} == dict.fromkeys(places.split(), reason)
+    assert {place: protected.explain_path_protection(place) for place in places.split()} == dict.fromkeys(
+        places.split(), reason
+    )
 
 
 MAY_GO = (
@@ -200,7 +204,7 @@ MAY_GO = (
 
 
 def test_paths_may_go_and_names_of_shared_programs_may_not():
-    assert [place for place in MAY_GO.split() if protected.path(place)] == []
+    assert [place for place in MAY_GO.split() if protected.explain_path_protection(place)] == []
     service = {"processes": {"linux": ["wechat", "python3", "sshd", "tor"]}}
     assert [(path, value) for path, value, _ in guard_list.check(service)] == [
         (("processes", "linux", 1), "python3"),

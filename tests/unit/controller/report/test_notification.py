@@ -286,10 +286,10 @@ def test_strangers_text_is_in_a_marked_block_that_is_cut(make, text):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_alert_of_the_guard_is_as_careful(text, monkeypatch):
     posted: list[bytes] = []
-    monkeypatch.setattr(guard, "_post", lambda url, body: posted.append(body))
+    monkeypatch.setattr(guard, "_submit_alert", lambda url, body: posted.append(body))
     monkeypatch.setattr(guard, "_drop_rights", lambda account: None)
     settings: Any = {"account": "proscribe", "alerts": {"webhook": "https://chat.example.org/x"}}
-    assert guard.send(settings, "Proscribe: a run was refused", f"others can change /srv/{text}", refused=text)
+    assert guard.send_alert(settings, "Proscribe: a run was refused", f"others can change /srv/{text}", refused=text)
     facts = json.loads(posted[0])
     assert find_active(facts["text"]) == set()
     assert all(find_active(item) <= {"address www.e"} for item in find_texts(facts))

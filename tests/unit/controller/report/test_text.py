@@ -313,8 +313,8 @@ def test_a_word_is_quoted_for_every_shell(word, line):
 
 def test_command_in_a_file_of_a_host_reaches_no_other_host():
     assert LIFT_COMMAND.split()[:3] == ["./proscribe", "lift", "--limit"]
-    assert LIFT_COMMAND in WRITTEN_BY and LIFT_COMMAND in moving.SAID
-    assert not re.search(r"proscribe lift(?! --limit)", WRITTEN_BY + moving.SAID)
+    assert LIFT_COMMAND in WRITTEN_BY and LIFT_COMMAND in moving.README_TEXT
+    assert not re.search(r"proscribe lift(?! --limit)", WRITTEN_BY + moving.README_TEXT)
     assert len(WRITTEN_BY) < 127  # nft takes no longer comment
 
 

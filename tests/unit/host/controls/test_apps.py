@@ -15,14 +15,14 @@ from made_host import TOR, WECHAT, MadeHost, carry_out, plan, states
 from made_users import ALICE, BOB, put
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps import changes, removed, running, user_notice
-from proscribe.host.controls.apps.desired import Desired
-from proscribe.host.controls.apps.file_owner import owner
-from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.controls.apps.desired import DesiredApps
+from proscribe.host.controls.apps.file_owner import find_owning_package
+from proscribe.host.controls.apps.portable.names import AppNames
 from proscribe.host.controls.apps.requests import command_text
-from proscribe.host.controls.apps.requests.command import COMMAND, KNOWN
-from proscribe.host.controls.apps.running import Identity, Running
+from proscribe.host.controls.apps.requests.command import COMMAND_PATH, SERVICE_LIST_PATH
+from proscribe.host.controls.apps.running import ProgramIdentity, RunningProgram
 from proscribe.host.controls.apps.systems.package import Package
-from proscribe.host.controls.base import Action, Refusal
+from proscribe.host.controls.base import ChangeRefusal, ControlAction
 from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult
 from proscribe.host.system.budget import ReadBudget
 from proscribe.host.system.forked import DEFAULT_LIMITS, WorkLimits
@@ -68,7 +68,7 @@ def test_program_that_this_run_depends_on_is_not_ended(host, monkeypatch):
     host.program(7, "/usr/bin/tor")
     monkeypatch.setattr(host, "list_ancestor_pids", lambda: {1, 7})
     changes = apps.enforce(host, plan(tor=TOR))
-    assert (changes.actions, changes.refused[0].reason) == ([], "this run depends on it")
+    assert (changes.actions, changes.refusals[0].reason) == ([], "this run depends on it")
 
 
 @pytest.mark.parametrize(("mode", "is_root"), [("audit", True), ("enforce", False)])
@@ -190,7 +190,7 @@ def test_program_not_seen_in_time_is_not_innocent(host_with_apps, monkeypatch):
     assert verify(RestrictedPrograms(host_with_apps, None), {7: ALONE}).innocent_pids == [7], (
         "where nothing is restricted"
     )
-    monkeypatch.setattr(restricted.scan, "check_file", mock.Mock(side_effect=ObservationError("over budget")))
+    monkeypatch.setattr(restricted.scan, "check_portable_app", mock.Mock(side_effect=ObservationError("over budget")))
     verified = verify(RestrictedPrograms(host_with_apps, SECTION), {7: ALONE})
     assert (verified.unclear_pids, verified.innocent_pids) == ([7], [])
 
@@ -209,14 +209,14 @@ def ban(mode: str = "enforce", **settings: Any) -> dict[str, Any]:
 
 def test_lift_gives_back_what_an_enforcing_run_took_and_no_more(host, monkeypatch):
     notify = mock.Mock()
-    monkeypatch.setattr(user_notice, "notify", notify)
+    monkeypatch.setattr(user_notice, "notify_users", notify)
     host.packages = {"wechat": "ii"}
     assert not any(apps.lift(host, ban())[:2]), "a host that was never enforced has none to lift"
     tree = copy(host)
-    of = ban(user_notice="Ask IT.", requests=command_text.digest())
+    of = ban(user_notice="Ask IT.", requests=command_text.hash_command())
     result = apps.enforce(host, of)
-    assert result.beforehand and apps.enforce(host, plan()).beforehand is None
-    result.beforehand()
+    assert result.save_before and apps.enforce(host, plan()).save_before is None
+    result.save_before()
     carry_out(result.actions)
     assert notify.call_args.args[1].startswith("Ask IT.\n") and not tree.exists()
     assert set(states(host, of).values()) == {"compliant"}
@@ -229,15 +229,15 @@ def test_lift_gives_back_what_an_enforcing_run_took_and_no_more(host, monkeypatc
         host.write_file(path, "theirs")
     lifted = apps.lift(host, of)
     assert [(str(action), bool(action.before), action.after) for action in lifted.actions] == [
-        *((f"delete {path}", True, "") for path in (COMMAND, KNOWN, *reversed(BLOCK))),
+        *((f"delete {path}", True, "") for path in (COMMAND_PATH, SERVICE_LIST_PATH, *reversed(BLOCK))),
         ("restore /home/alice/Telegram", False, "/home/alice/Telegram\n"),
         *((f"delete {path}", False, "") for path in forgotten),
     ]
-    assert [(item.rule, item.subject) for item in lifted.refused] == [("apps/quarantine", "odd")]
-    assert lifted.independent and [item.id for item in lifted.removed] == ["wechat"]
+    assert [(item.rule, item.subject) for item in lifted.refusals] == [("apps/quarantine", "odd")]
+    assert lifted.is_independent and [item.id for item in lifted.removed_packages] == ["wechat"]
     carry_out(lifted.actions)
     assert (tree / "Telegram").read_bytes() == fake.elf() and states(host, of)["apps/telegram"] == "noncompliant"
-    assert not any(host.has_traces(path) for path in (*forgotten, *BLOCK, COMMAND, KNOWN))
+    assert not any(host.has_traces(path) for path in (*forgotten, *BLOCK, COMMAND_PATH, SERVICE_LIST_PATH))
     assert [host.read_text(path) for path in theirs] == ["theirs", "theirs"], "files of others stay"
     Path(f"{host.root}{state}/quarantine/odd/manifest.json").unlink()
     Path(f"{host.root}{state}/quarantine/odd").rmdir()
@@ -254,7 +254,7 @@ def test_plan_from_elsewhere_takes_no_package_or_file_that_the_host_needs(host):
     odd = {"packages": {"apt": [*host.packages]}, "processes": ["Telegram"], "paths": ["~/.ssh/Telegram"]}
     result = apps.enforce(host, plan(odd=odd))
     assert [str(action) for action in result.actions if action.verb in ("remove", "quarantine")] == ["remove wechat"]
-    reasons = {refusal.subject: refusal.reason for refusal in result.refused}
+    reasons = {refusal.subject: refusal.reason for refusal in result.refusals}
     assert reasons["openssh-server"] == "never removed: reaches the host"
     assert reasons["linux-image-6.1"] == "never removed: starts the host"
     assert reasons["/home/alice/.ssh/Telegram"] == "never taken: the system is installed there"
@@ -273,17 +273,24 @@ def test_program_has_time_to_end(host, monkeypatch, settings, seconds):
     assert [(process.pid, ending) for process, ending in again()] == [(7, program), (8, program)]
 
 
-def in_full(action: Action) -> tuple[str, str, str, str, list[str], list[str]]:
-    return str(action), action.before, action.after, action.user, [*action.rules], [item.id for item in action.takes]
+def in_full(action: ControlAction) -> tuple[str, str, str, str, list[str], list[str]]:
+    return (
+        str(action),
+        action.before,
+        action.after,
+        action.user,
+        [*action.rules],
+        [item.id for item in action.removed_packages],
+    )
 
 
 def test_actions_have_subjects_users_and_rules(host, monkeypatch):
-    monkeypatch.setattr(user_notice, "notify", lambda *_: None)
+    monkeypatch.setattr(user_notice, "notify_users", lambda *_: None)
     host.packages = {"wechat": "ii"}
     for pid, exe in enumerate(("/opt/wechat/wechat", "/home/alice/Telegram/Telegram", "/tmp/Telegram"), 7):
         host.program(pid, exe)
     copy(host)
-    banned = ban(user_notice="Ask IT.", quarantine_keep=86400, requests=command_text.digest())
+    banned = ban(user_notice="Ask IT.", quarantine_keep=86400, requests=command_text.hash_command())
     verdicts = apps.observe(host, banned)
     assert {(verdict.state, verdict.drifted, verdict.reason) for verdict in verdicts} == {("noncompliant", True, "")}
     telegram, process = "/home/alice/Telegram", ("process", "wechat", "", "", "user:alice")
@@ -293,7 +300,9 @@ def test_actions_have_subjects_users_and_rules(host, monkeypatch):
             ("file", "Telegram", "tree", "", "user:alice", telegram),
             *((*process[:1], "Telegram", *process[2:], f"{place}/Telegram") for place in (telegram, "/tmp")),
         ],
-        "apps/request-command": [("command", path.rpartition("/")[2], "", "", "", path) for path in (KNOWN, COMMAND)],
+        "apps/request-command": [
+            ("command", path.rpartition("/")[2], "", "", "", path) for path in (SERVICE_LIST_PATH, COMMAND_PATH)
+        ],
         "apps/reinstall-gate": [("gate", "gate", "dpkg", "", "", "")],
     }
     full_scan = {"at": host.record_fields["full_scan"]["at"], "runs": 0}
@@ -310,15 +319,15 @@ def test_actions_have_subjects_users_and_rules(host, monkeypatch):
         ("remove wechat", "wechat 1.0\n", "", "", [], ["wechat"]),
         ("quarantine /home/alice/Telegram", "/home/alice/Telegram\n", "", hers, ["apps/telegram"], []),
     ]
-    written = [(f"write {path}", "", Path(path).name) for path in (*BLOCK, KNOWN, COMMAND)]
+    written = [(f"write {path}", "", Path(path).name) for path in (*BLOCK, SERVICE_LIST_PATH, COMMAND_PATH)]
     assert [(str(item), item.before, Path(item.subject).name) for item in result.actions[5:]] == written
     doubt = "known by its name alone, so it is not ended"
-    assert result.refused == [Refusal("apps/telegram", "Telegram of alice (pid 9)", doubt)]
-    assert result.independent and result.beforehand and result.afterwards
-    result.beforehand()
-    assert [(item.id, item.at[:4] > "2025") for item in removed.remembered(host)] == [("wechat", True)]
+    assert result.refusals == [ChangeRefusal("apps/telegram", "Telegram of alice (pid 9)", doubt)]
+    assert result.is_independent and result.save_before and result.save_after
+    result.save_before()
+    assert [(item.id, item.at[:4] > "2025") for item in removed.read_removed_packages(host)] == [("wechat", True)]
     carry_out(result.actions)
-    result.afterwards()
+    result.save_after()
     assert host.list_directory("/var/lib/proscribe/apps") == ["walk"]
 
 
@@ -353,7 +362,7 @@ def test_slow_copies_of_a_user_delay_nobody_else(host, monkeypatch):
     result = apps.enforce(host, ban())
     assert now[0] == 60.0, "seconds"
     assert [str(action) for action in result.actions if action.verb == "quarantine"] == [f"quarantine /{BOB_COPY}"]
-    assert his.exists() and len(result.refused) == 30
+    assert his.exists() and len(result.refusals) == 30
 
 
 @pytest.mark.parametrize(
@@ -390,7 +399,7 @@ def test_root_removes_nothing_where_users_may_write(host, manager, users):
     assert states(host, result)["apps/wechaty"] == "noncompliant"
     changes = apps.enforce(host, result)
     reason = "users may write to /usr/local/lib, and root runs nothing there"
-    assert (reason in {item.reason for item in changes.refused}) is users
+    assert (reason in {item.reason for item in changes.refusals}) is users
     assert not host.calls if users else True
 
 
@@ -409,22 +418,22 @@ def identify(host, monkeypatch):
     monkeypatch.setattr(running, "SYSTEMS", [*map(system, IDS)])
     monkeypatch.setattr(host, "has_host_root", lambda process: process.pid < 100)
     wechat = {"packages": PACKAGES_OF_X, "processes": ["wx"], "paths": ["/opt/x", "~/x"]}
-    desired = Desired(plan(wechat=wechat, qq={"processes": ["qq"]})["controls"]["apps"])
-    return running.Identifier(host, desired, IDENTIFIED, {"/home/alice"}, {"/home/bob/apps/x": ["wechat"]})
+    desired = DesiredApps(plan(wechat=wechat, qq={"processes": ["qq"]})["controls"]["apps"])
+    return running.ProcessIdentifier(host, desired, IDENTIFIED, {"/home/alice"}, {"/home/bob/apps/x": ["wechat"]})
 
 
 @pytest.mark.parametrize(
     ("pid", "exe", "expected"),
     [
-        (1, "/flatpak/bin/run", Identity(["wechat"], "com.x", "flatpak", "com.x")),
-        (1, "/dpkg/bin/run", Identity(["wechat"], "run", "dpkg", "x")),
-        (1, "/opt/x/bin/run", Identity(["wechat"], "run")),
-        (1, "/home/alice/x/run", Identity(["wechat"], "run")),
+        (1, "/flatpak/bin/run", ProgramIdentity(["wechat"], "com.x", "flatpak", "com.x")),
+        (1, "/dpkg/bin/run", ProgramIdentity(["wechat"], "run", "dpkg", "x")),
+        (1, "/opt/x/bin/run", ProgramIdentity(["wechat"], "run")),
+        (1, "/home/alice/x/run", ProgramIdentity(["wechat"], "run")),
         (1, "/home/bob/x/run", None),
-        (1, "/home/bob/apps/x/run", Identity(["wechat"], "run")),
-        (100, "/opt/x/bin/run", Identity(["wechat"], "run", doubt=CONTAINED)),
-        (1, "/home/bob/wx", Identity(["wechat"], "wx", doubt=NAMED)),
-        (100, "/home/bob/qq", Identity(["qq"], "qq", doubt=NAMED)),
+        (1, "/home/bob/apps/x/run", ProgramIdentity(["wechat"], "run")),
+        (100, "/opt/x/bin/run", ProgramIdentity(["wechat"], "run", doubt=CONTAINED)),
+        (1, "/home/bob/wx", ProgramIdentity(["wechat"], "wx", doubt=NAMED)),
+        (100, "/home/bob/qq", ProgramIdentity(["qq"], "qq", doubt=NAMED)),
     ],
 )
 def test_process(identify, pid, exe, expected):
@@ -432,9 +441,13 @@ def test_process(identify, pid, exe, expected):
 
 
 def test_processes_of_one_program_and_user_are_one_entry(host, monkeypatch):
-    x, other, sandboxed = Identity(["a"], "x"), Identity(["b"], "x"), Identity(["a"], "com.x", "flatpak", "com.x")
+    x, other, sandboxed = (
+        ProgramIdentity(["a"], "x"),
+        ProgramIdentity(["b"], "x"),
+        ProgramIdentity(["a"], "com.x", "flatpak", "com.x"),
+    )
     doubtful = x._replace(doubt="it may be another")
-    seen: dict[int, tuple[str, Identity | None, Any, int]] = {
+    seen: dict[int, tuple[str, ProgramIdentity | None, Any, int]] = {
         1: ("/a/x", x, ALICE, 2),
         2: ("/a/x", x, BOB, 1),
         3: ("/b/x", x, ALICE, 1),
@@ -449,10 +462,10 @@ def test_processes_of_one_program_and_user_are_one_entry(host, monkeypatch):
     monkeypatch.setattr(host, "find_process_owner", lambda process: seen[process.pid][2])
     monkeypatch.setattr(host, "format_start_time", lambda process: f"2026-0{seen[process.pid][3]}")
     processes = {pid: Process(pid, exe) for pid, (exe, *_) in seen.items()}
-    result = running.running(host, lambda process: seen[process.pid][1], processes.values())
+    result = running.group_running_programs(host, lambda process: seen[process.pid][1], processes.values())
     rows = [(sandboxed, ALICE, (5, 4)), (x, ALICE, (9, 1)), (x, ALICE, (3,)), (x, BOB, (2,)), (doubtful, ALICE, (10,))]
     assert result == [
-        Running(identity, user.name, "2026-01", [processes[pid] for pid in pids])
+        RunningProgram(identity, user.name, "2026-01", [processes[pid] for pid in pids])
         for identity, user, pids in (*rows, (other, ALICE, (8,)))
     ]
 
@@ -468,7 +481,7 @@ def test_processes_of_one_program_and_user_are_one_entry(host, monkeypatch):
     ],
 )
 def test_program_below_a_path_has_its_services(exe, services):
-    assert running.below(exe, {"/home/alice"}, {"/opt/app": ["a"], "~/own": ["b"]}) == services
+    assert running.find_services_above(exe, {"/home/alice"}, {"/opt/app": ["a"], "~/own": ["b"]}) == services
 
 
 @pytest.mark.parametrize(
@@ -503,39 +516,41 @@ SERVICES: dict[str, Any] = {
 }
 
 
-def desired(**services: Any) -> Desired:
-    return Desired(plan(**(services or SERVICES))["controls"]["apps"])  # type: ignore[arg-type]
+def desired(**services: Any) -> DesiredApps:
+    return DesiredApps(plan(**(services or SERVICES))["controls"]["apps"])  # type: ignore[arg-type]
 
 
 def test_enforced_names_are_those_that_nothing_permits():
     result = desired()
-    assert result.restricted("dpkg") == {"owl", "birds", "elk", "ape", "bee"}
-    assert (result.restricted("rpm"), result.restricted("flatpak")) == ({"elk"}, set())
-    assert result.permitted("dpkg") == {"ape": ["1", "10", "2"]}
-    assert result.closed_paths() == ["/opt/owl", "/opt/bee"]
-    assert result.enforced([*SERVICES]) == ["owl", "elk", "gnu", "ape", "ant", "bee"]
-    assert result.for_everybody([*SERVICES]) == ["owl", "elk", "ape", "ant", "bee"]
+    assert result.find_restricted_packages("dpkg") == {"owl", "birds", "elk", "ape", "bee"}
+    assert (result.find_restricted_packages("rpm"), result.find_restricted_packages("flatpak")) == ({"elk"}, set())
+    assert result.find_permitted_versions("dpkg") == {"ape": ["1", "10", "2"]}
+    assert result.find_closed_paths() == ["/opt/owl", "/opt/bee"]
+    assert result.choose_enforced_services([*SERVICES]) == ["owl", "elk", "gnu", "ape", "ant", "bee"]
+    assert result.choose_unlimited_services([*SERVICES]) == ["owl", "elk", "ape", "ant", "bee"]
 
 
 def test_finding_that_a_waiver_covers_belongs_to_the_others():
     of_alice = Finding("package", "ape", "npm", "3", "user:alice")
-    assert desired().holders(["ape", "ant"], of_alice) == ["ape"]
-    assert desired().holders(["ape", "ant"], of_alice._replace(scope="user:bob")) == ["ape", "ant"]
+    assert desired().choose_holder_services(["ape", "ant"], of_alice) == ["ape"]
+    assert desired().choose_holder_services(["ape", "ant"], of_alice._replace(scope="user:bob")) == ["ape", "ant"]
     present = {**SERVICES["ant"], "exceptions": [{"waiver": "w4", "paths": ["/opt/x"]}]}
-    assert desired(ant=present, owl=SERVICES["owl"]).holders(["owl", "ant"], of_alice, "/opt/x") == ["ant"]
+    assert desired(ant=present, owl=SERVICES["owl"]).choose_holder_services(["owl", "ant"], of_alice, "/opt/x") == [
+        "ant"
+    ]
 
 
 @pytest.mark.parametrize("key", ["processes", "paths", "desktop_files", "markers", "windows", "web_hosts", "copies"])
 def test_a_service_is_known_by_its_packages_alone_where_nothing_else_is_named(key):
     sole: dict[str, Any] = {"packages": {"apt": ["a"], "rpm": ["a"], "pip": []}}
     result = desired(owl=sole, elk={**sole, key: ["x"]}, yak={})
-    assert result.by_package_only == {"owl": ["dpkg", "rpm"], "yak": []}
+    assert result.package_only_services == {"owl": ["dpkg", "rpm"], "yak": []}
 
 
 def test_the_stamp_differs_for_other_names_and_not_for_another_order():
     def stamp(**services: Any) -> str:
         result = desired(**services)
-        return result.stamp(Names(result.services))
+        return result.make_names_stamp(AppNames(result.services))
 
     entry, other = {"packages": {"apt": ["a"]}, "processes": ["longer"]}, {"processes": ["other"]}
     assert stamp(a=entry, b=other) == stamp(b=other, a=entry)
@@ -547,4 +562,4 @@ def test_the_stamp_differs_for_other_names_and_not_for_another_order():
 def test_path_has_its_package(tmp_path, tool, manager):
     put(tmp_path, f"usr/bin/{tool}", mode=0o755)
     host = Host(str(tmp_path), lambda argv, *_, **__: ToolResult(0, PACKAGE_NAMES[" ".join(argv)], ""))
-    assert owner(host, CHAT) == (manager and f"the {manager} package chat-stable")
+    assert find_owning_package(host, CHAT) == (manager and f"the {manager} package chat-stable")

@@ -9,7 +9,7 @@ import made_apps as fake
 import pytest
 from made_host import WECHAT, MadeHost, carry_out, plan
 from proscribe.host.controls import apps
-from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.desired import DesiredApps
 from proscribe.host.controls.apps.execution import fapolicyd
 from proscribe.host.controls.apps.systems import flatpak
 from proscribe.host.controls.apps.systems.package import Package
@@ -207,15 +207,15 @@ def test_missing_group_touches_no_user_and_is_unknown(shared, mode):
     shared.start(PROGRAM)
     of = shared.plan("nosuch", mode)
     assert (seen(shared, of), losses(shared, of)) == (("unknown", []), [])
-    assert list(fapolicyd.rules(shared, Desired(of["controls"]["apps"]))) == []
+    assert list(fapolicyd.make_rules(shared, DesiredApps(of["controls"]["apps"]))) == []
 
 
 @NEEDS_ROOT
 def test_members_are_denied_execution_and_others_may_install(shared):
     of = shared.plan()
-    desired = Desired(of["controls"]["apps"])
-    assert [line.split()[2] for line in fapolicyd.rules(shared, desired)] == ["uid=51004", "uid=51004"]
-    assert (desired.restricted("dpkg"), desired.closed_paths()) == (set(), [])
+    desired = DesiredApps(of["controls"]["apps"])
+    assert [line.split()[2] for line in fapolicyd.make_rules(shared, desired)] == ["uid=51004", "uid=51004"]
+    assert (desired.find_restricted_packages("dpkg"), desired.find_closed_paths()) == (set(), [])
     signal = plan(signal={"packages": {"apt": ["signal"]}})
     of["controls"]["apps"]["services"].update(signal["controls"]["apps"]["services"])
     carry_out(apps.enforce(shared, of).actions)

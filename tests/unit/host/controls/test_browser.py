@@ -278,7 +278,7 @@ def test_policies_of_browsers_that_are_not_installed_are_explained(tree, monkeyp
     if there:
         tree.put(there)
     changes = browser.enforce(tree.host, sealed_plan(browsers))
-    assert (changes.notes, len(changes.actions)) == ([note] * bool(note), len(browsers)) and changes.independent
+    assert (changes.notes, len(changes.actions)) == ([note] * bool(note), len(browsers)) and changes.is_independent
     for action in changes.actions:
         action.apply()
     assert browser.enforce(tree.host, sealed_plan(browsers)).notes == []

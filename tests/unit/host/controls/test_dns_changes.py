@@ -15,7 +15,7 @@ from file_hosts import apply, make_host, write_files
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls import dns
-from proscribe.host.controls.base import Refusal
+from proscribe.host.controls.base import ChangeRefusal
 from proscribe.host.controls.dns import block, drop_in, filtering, hits, hosts_file, rendering
 from proscribe.host.controls.dns.backends import dnsmasq, unbound
 from proscribe.host.controls.dns.backends.dnsmasq import LANGUAGE
@@ -432,7 +432,7 @@ def test_hosts_file_is_judged_and_corrected(tmp_path):
             lines += describe_verdict(f"{case}, {verdict.rule}", verdict)
         changes = dns.enforce(there, WECHAT)
         written = {action.subject: (action.verb, action.before) for action in changes.actions}
-        assert changes.refused == [] and written == {path: ("write", there.read_text(path)) for path in written}
+        assert changes.refusals == [] and written == {path: ("write", there.read_text(path)) for path in written}
         apply(changes)
         lines.append(f"  writes {', '.join(written) or 'nothing'}")
         assert there.read_file(HOSTS) == BLOCK + OWN and there.read_file(ORDER) == (
@@ -461,7 +461,7 @@ def test_mounted_hosts_file_is_refused_and_left(tmp_path):
     changes = dns.enforce(make_hosts(tmp_path, order=DNS_FIRST, mounts=mounts), WECHAT)
     assert list(changes.actions) == []
     refusals = [(HOSTS, f"{MOUNTED} block the names"), (ORDER, f"{MOUNTED} have `files` first in the line `hosts`")]
-    assert changes.refused == [Refusal(RULE, *refusal) for refusal in refusals]
+    assert changes.refusals == [ChangeRefusal(RULE, *refusal) for refusal in refusals]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a link counts only if root made it")
@@ -469,7 +469,7 @@ def test_link_in_place_of_the_hosts_file_is_refused_and_left(host, hosts):
     hosts.rename(hosts.parent / "elsewhere")
     hosts.symlink_to("elsewhere")
     changes = dns.enforce(host, WECHAT)
-    assert (list(changes.actions), [refusal.rule for refusal in changes.refused]) == ([], [RULE])
+    assert (list(changes.actions), [refusal.rule for refusal in changes.refusals]) == ([], [RULE])
 
 
 def test_block_signed_by_an_earlier_version_is_ours():
@@ -486,7 +486,7 @@ def test_names_that_the_host_needs_stay_open(tmp_path, host, hosts):
     changes = dns.enforce(host, plan(signal=["signal.org", "apt.signal.org", "chat.signal.org"]))
     apply(changes)
     assert block.blocked(hosts.read_bytes()) == {"signal.org"}
-    assert {refusal.subject for refusal in changes.refused} == {"apt.signal.org", "chat.signal.org"}
+    assert {refusal.subject for refusal in changes.refusals} == {"apt.signal.org", "chat.signal.org"}
 
 
 def test_all_of_it_is_taken_back(tmp_path):

@@ -17,7 +17,7 @@ from properties import examples
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.host.controls import dns
-from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.applying import apply_changes
 from proscribe.host.controls.dns import block, rendering
 from proscribe.host.controls.dns.backends import dnsmasq, resolved, unbound
 from proscribe.host.controls.dns.backends.registry import FILTERS
@@ -153,7 +153,7 @@ def test_a_filter_blocks_canaries_too_and_the_block_of_the_hosts_file_is_left_ov
     ours, unbounds = "etc/dnsmasq.d/proscribe.conf", "etc/unbound/unbound.conf.d/proscribe.conf"
     files = {"etc/resolv.conf": LOCAL, **DNSMASQ_CONF, unbounds: ""}
     host = Machine(tmp_path, files, "", ["dnsmasq.service"])
-    carry_out(dns.enforce(host, plan(backend="hosts")))
+    apply_changes(dns.enforce(host, plan(backend="hosts")))
     write_files(tmp_path, {unbounds: "", ours: "old\n"}, [])
     of = plan()
     of["controls"]["dns"]["services"]["wechat"]["canaries"] = ["canary.example"]

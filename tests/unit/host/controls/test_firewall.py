@@ -78,7 +78,7 @@ def test_host_without_systemd_is_reported(tmp_path):
     assert "no systemd" in firewall.observe(host, plan())[-1].findings[-1].detail
     changes = firewall.enforce(host, plan())
     assert [str(action) for action in changes.actions] == [f"write {PROGRAM}", f"write {BOOT_FILE}"]
-    assert [refusal.rule for refusal in changes.refused] == ["firewall/boot"]
+    assert [refusal.rule for refusal in changes.refusals] == ["firewall/boot"]
 
 
 def test_user_whom_a_waiver_lets_through_is_named(tmp_path):
@@ -97,7 +97,7 @@ def test_user_whom_a_waiver_lets_through_is_named(tmp_path):
 def test_control_connection_from_a_refused_network_is_mentioned(tmp_path, connection, said):
     host = FirewallHost(tmp_path, "nft", "systemctl")
     host.lay("/proc/self/environ", f"SSH_CONNECTION={connection}\0")
-    assert [refusal.subject for refusal in firewall.enforce(host, plan()).refused] == said
+    assert [refusal.subject for refusal in firewall.enforce(host, plan()).refusals] == said
 
 
 def make_table(name: str, **chains: list[str]) -> str:
@@ -179,7 +179,7 @@ def test_lift_without_nft_deletes_stored_files_and_says_what_may_be_loaded(tmp_p
     for path in ours:
         host.lay(path, "ours")
     changes = firewall.lift(host, plan())
-    assert [refusal.subject for refusal in changes.refused] == ["inet proscribe"]
+    assert [refusal.subject for refusal in changes.refusals] == ["inet proscribe"]
     assert all(map(host.find_entry, ours))
     apply(changes)
     assert not any(map(host.find_entry, ours))

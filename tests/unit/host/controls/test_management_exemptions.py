@@ -15,7 +15,12 @@ from proscribe.host.controls.apps.portable import desktop_entries
 from proscribe.host.controls.apps.systems import flatpak_remotes, rpm_block, site_packages
 from proscribe.host.controls.dns import desired
 from proscribe.host.controls.firewall import listing
-from proscribe.host.controls.management_exemptions import control_connections, gateways, resolvers, ssh_ports
+from proscribe.host.controls.management_exemptions import (
+    find_control_connections,
+    read_gateways,
+    read_resolvers,
+    read_ssh_ports,
+)
 from proscribe.host.system import ControlError, Host, ObservationError
 
 ZEROS, RESOLV_CONF = "0" * 32, "etc/resolv.conf"
@@ -29,24 +34,29 @@ OPTIONS = ("server=", "forward-addr:", "DNS=", "nameserver ", "forwarders:", "fo
 @pytest.mark.parametrize(
     ("read", "path", "text", "found"),
     [
-        (gateways, "proc/net/route", ROUTE.format("00000000", "0003", "00000000"), ["203.0.113.1"]),
-        (gateways, "proc/net/route", ROUTE.format("00000000", "0001", "00000000"), []),
-        (gateways, "proc/net/route", ROUTE.format("00000000", "0003", "000000FF"), []),
-        (gateways, "proc/net/ipv6_route", IPV6_ROUTE.format(ZEROS, "00", "3"), [FE80]),
-        (gateways, "proc/net/ipv6_route", IPV6_ROUTE.format(ZEROS, "00", "3").rsplit(" ", 2)[0], []),  # cut
-        (gateways, "proc/net/ipv6_route", IPV6_ROUTE.format(ZEROS, "00", "1"), []),
-        (gateways, "proc/net/ipv6_route", IPV6_ROUTE.format("2" + ZEROS[1:], "00", "3"), []),
-        (resolvers, RESOLV_CONF, "nameserver 192.0.2.1\nnameserver\t::1\nnameserver 192.0.2.1", ["192.0.2.1", "::1"]),
-        (resolvers, RESOLV_CONF, "nameserver fe80::1%eth0", ["fe80::1"]),
-        (resolvers, RESOLV_CONF, "search 192.0.2.1\nnameserver\n# nameserver 192.0.2.1", []),
-        (resolvers, RESOLV_CONF, "nameserver 192.0.2", []),
-        (resolvers, RESOLV_CONF, "nameserver g::1", []),
-        (resolvers, RESOLV_CONF, "nameserver ::ffff:192.0.2.1", ["::ffff:192.0.2.1"]),
-        (ssh_ports, "etc/ssh/sshd_config", "Port 65535\nPort 1\nport 1", [1, 65535]),
-        (ssh_ports, "etc/ssh/sshd_config", "Port 65536\nPort 0\nPort", [22]),
-        (ssh_ports, "etc/ssh/sshd_config", "listenaddress [2001:db8::1]:2200", [2200]),
-        (ssh_ports, "etc/ssh/sshd_config", "ListenAddress 2001:db8::1\nListenAddress a.example", [22]),
-        (ssh_ports, "etc/ssh/sshd_config", "GatewayPort 2200\nMatch Address 192.0.2.1:2200", [22]),
+        (read_gateways, "proc/net/route", ROUTE.format("00000000", "0003", "00000000"), ["203.0.113.1"]),
+        (read_gateways, "proc/net/route", ROUTE.format("00000000", "0001", "00000000"), []),
+        (read_gateways, "proc/net/route", ROUTE.format("00000000", "0003", "000000FF"), []),
+        (read_gateways, "proc/net/ipv6_route", IPV6_ROUTE.format(ZEROS, "00", "3"), [FE80]),
+        (read_gateways, "proc/net/ipv6_route", IPV6_ROUTE.format(ZEROS, "00", "3").rsplit(" ", 2)[0], []),  # cut
+        (read_gateways, "proc/net/ipv6_route", IPV6_ROUTE.format(ZEROS, "00", "1"), []),
+        (read_gateways, "proc/net/ipv6_route", IPV6_ROUTE.format("2" + ZEROS[1:], "00", "3"), []),
+        (
+            read_resolvers,
+            RESOLV_CONF,
+            "nameserver 192.0.2.1\nnameserver\t::1\nnameserver 192.0.2.1",
+            ["192.0.2.1", "::1"],
+        ),
+        (read_resolvers, RESOLV_CONF, "nameserver fe80::1%eth0", ["fe80::1"]),
+        (read_resolvers, RESOLV_CONF, "search 192.0.2.1\nnameserver\n# nameserver 192.0.2.1", []),
+        (read_resolvers, RESOLV_CONF, "nameserver 192.0.2", []),
+        (read_resolvers, RESOLV_CONF, "nameserver g::1", []),
+        (read_resolvers, RESOLV_CONF, "nameserver ::ffff:192.0.2.1", ["::ffff:192.0.2.1"]),
+        (read_ssh_ports, "etc/ssh/sshd_config", "Port 65535\nPort 1\nport 1", [1, 65535]),
+        (read_ssh_ports, "etc/ssh/sshd_config", "Port 65536\nPort 0\nPort", [22]),
+        (read_ssh_ports, "etc/ssh/sshd_config", "listenaddress [2001:db8::1]:2200", [2200]),
+        (read_ssh_ports, "etc/ssh/sshd_config", "ListenAddress 2001:db8::1\nListenAddress a.example", [22]),
+        (read_ssh_ports, "etc/ssh/sshd_config", "GatewayPort 2200\nMatch Address 192.0.2.1:2200", [22]),
     ],
 )
 def test_addresses_and_ports_are_read_from_files(tmp_path, read, path, text, found):
@@ -56,10 +66,12 @@ def test_addresses_and_ports_are_read_from_files(tmp_path, read, path, text, fou
 def test_strict_dns_over_tls_is_read_from_resolved(tmp_path):
     for value, strict in (("yes", True), ("true", True), ("no", False), ("yes\nDNSOverTLS=no", False)):
         conf = {"etc/systemd/resolved.conf": f"DNSOverTLS={value}\nDNS = x\nXDNSOverTLS=yes\n"}
-        assert management_exemptions.resolvers_need_tls(make_host(tmp_path, conf)) is strict, value
-    assert management_exemptions.resolvers_need_tls(make_host(tmp_path, {"etc/systemd/resolved.conf": ""})) is False
+        assert management_exemptions.is_resolver_tls_required(make_host(tmp_path, conf)) is strict, value
+    assert (
+        management_exemptions.is_resolver_tls_required(make_host(tmp_path, {"etc/systemd/resolved.conf": ""})) is False
+    )
     strict = {"etc/systemd/resolved.conf": "DNSOverTLS=yes\n", "etc/systemd/resolved.conf.d/a.conf": "DNSOverTLS=no\n"}
-    assert management_exemptions.resolvers_need_tls(make_host(tmp_path, strict)) is False
+    assert management_exemptions.is_resolver_tls_required(make_host(tmp_path, strict)) is False
 
 
 def chain(*parents: str) -> dict[str, str]:
@@ -76,15 +88,15 @@ def test_unreadable_process_ends_the_search_for_connections(tmp_path, monkeypatc
     connection = "SSH_CONNECTION=192.0.2.{} 5 192.0.2.9 22"
     made = make_host(tmp_path, chain(connection.format(1), "", connection.format(2)))
     (tmp_path / "proc/101/environ").write_bytes(b"A=\xff\0" + connection.format(3).encode())
-    assert control_connections(made) == [(f"192.0.2.{number}", 22) for number in (1, 3, 2)]
+    assert find_control_connections(made) == [(f"192.0.2.{number}", 22) for number in (1, 3, 2)]
     (tmp_path / "proc/101/environ").unlink()
-    assert control_connections(made) == [(f"192.0.2.{number}", 22) for number in (1, 2)]
+    assert find_control_connections(made) == [(f"192.0.2.{number}", 22) for number in (1, 2)]
     (tmp_path / "proc/102/status").unlink()
-    assert control_connections(made) == [(f"192.0.2.{number}", 22) for number in (1, 2)]
+    assert find_control_connections(made) == [(f"192.0.2.{number}", 22) for number in (1, 2)]
     read = Host.read_file
     for error in (ObservationError("not yours"), OSError("gone")):
         monkeypatch.setattr(Host, "read_file", refusing(error, lambda path: "101" in path, read))
-        assert control_connections(made) == [("192.0.2.1", 22)]
+        assert find_control_connections(made) == [("192.0.2.1", 22)]
 
 
 def refusing(error: Exception, concerns: Callable[[str], bool], otherwise: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,14 +113,14 @@ def refusing(error: Exception, concerns: Callable[[str], bool], otherwise: Calla
 def test_unreadable_file_or_folder_names_no_source(tmp_path, monkeypatch, what, error):
     files = {"etc/apt/sources.list.d/a": "http://a.example", "etc/yum.repos.d/b": "http://b.example"}
     made = make_host(tmp_path, files)
-    assert management_exemptions.package_sources(made) == ["a.example", "b.example"]
+    assert management_exemptions.read_package_sources(made) == ["a.example", "b.example"]
     monkeypatch.setattr(Host, what, refusing(error, lambda path: "apt" in path, getattr(Host, what)))
-    assert management_exemptions.package_sources(made) == ["b.example"]
+    assert management_exemptions.read_package_sources(made) == ["b.example"]
 
 
 def test_own_names_come_from_kernel_and_file(tmp_path):
     host = make_host(tmp_path, {"etc/hostname": "Web01.Example.org\n\n"})
-    assert management_exemptions.own_names(host) == {os.uname().nodename.lower(), "web01.example.org"}
+    assert management_exemptions.read_own_names(host) == {os.uname().nodename.lower(), "web01.example.org"}
 
 
 BLOCK = re.compile(
@@ -155,7 +167,7 @@ def test_refused_packets_match_the_pattern(counters):
 
 @given(st.text("a %U@=/\t\u3000-", max_size=20))
 def test_the_arguments_of_a_command_without_quotations(command):
-    assert desktop_entries.arguments(command) == desktop_entries.arguments(f'"" {command}')
+    assert desktop_entries.parse_arguments(command) == desktop_entries.parse_arguments(f'"" {command}')
 
 
 @given(st.text("aB_.-/é1", max_size=4), st.text("aB_.-/é1", max_size=4))
@@ -165,7 +177,7 @@ def test_a_remotes_names_that_can_be_parts_of_a_path(one, other):
 
 
 def servers(*lines: str) -> list[str]:
-    return list(management_exemptions._servers(lines, OPTIONS))
+    return list(management_exemptions._read_servers(lines, OPTIONS))
 
 
 @given(st.lists(st.ip_addresses(), max_size=3))
@@ -203,4 +215,4 @@ def test_list_of_servers_may_have_lines_of_its_own(lines, found):
     ],
 )
 def test_hosts_of_package_sources_are_read(line, hosts):
-    assert list(management_exemptions._hosts_of_urls(line)) == hosts
+    assert list(management_exemptions._find_url_hosts(line)) == hosts

@@ -78,7 +78,7 @@ class UvHost(Host):
 @pytest.fixture
 def host(monkeypatch):
     monkeypatch.setattr(users_tools, "USER_SECONDS", 3.0)
-    monkeypatch.setattr(users_tools, "ALL_SECONDS", 5.0)
+    monkeypatch.setattr(users_tools, "ALL_USERS_SECONDS", 5.0)
     place = Path(tempfile.mkdtemp())  # pytest's own directories are closed to others
     place.chmod(0o755)
     yield UvHost(place)
@@ -96,7 +96,7 @@ def refused_of(answer: Any, user: User) -> list[str]:
     return [reason for subject, reason in subjects if f"(user:{user.name})" in subject]
 
 
-@pytest.mark.parametrize("make_doing", [lambda: run.carry_out, correcting.LimitedChanges], ids=["run", "watch"])
+@pytest.mark.parametrize("make_doing", [lambda: run.apply_changes, correcting.LimitedChanges], ids=["run", "watch"])
 def test_a_user_whose_tool_sleeps_keeps_neither_the_lock_nor_another_user(host, make_doing):
     doing = make_doing()
     host.installs(MALLORY, SLEEPS, IDS)
@@ -142,7 +142,7 @@ def test_a_run_that_is_killed_has_charged_the_user(host):
 
 def test_users_together_have_a_budget_too_and_the_next_observation_begins_with_who_had_nothing(host, monkeypatch):
     monkeypatch.setattr(users_tools, "USER_SECONDS", 6.0)
-    monkeypatch.setattr(users_tools, "ALL_SECONDS", 3.0)
+    monkeypatch.setattr(users_tools, "ALL_USERS_SECONDS", 3.0)
     host.installs(BOB, SLEEPS, IDS[:1])
     host.installs(MALLORY, WORKS, IDS[:1])
     answer = run.change(host, plan(), "apps")
@@ -156,20 +156,20 @@ def test_users_together_have_a_budget_too_and_the_next_observation_begins_with_w
 
 def test_no_users_tool_runs_where_what_it_takes_cannot_be_remembered(host, monkeypatch):
     host.installs(BOB, WORKS, IDS[:1])
-    Path(host.root + users_tools.SPENT).mkdir(parents=True)
+    Path(host.root + users_tools.SPENDING_PATH).mkdir(parents=True)
     answer = run.change(host, plan(), "apps")
     assert host.notes(BOB) == [] and len(refused_of(answer, BOB)) == 1
 
 
 def test_tool_that_fails_at_once_is_charged_for_its_time_alone(host, monkeypatch):
     monkeypatch.setattr(users_tools, "USER_SECONDS", 60.0)
-    monkeypatch.setattr(users_tools, "ALL_SECONDS", 120.0)
+    monkeypatch.setattr(users_tools, "ALL_USERS_SECONDS", 120.0)
     host.installs(BOB, NOTES + "echo broken >&2; exit 3\n", IDS[:2])
     answer = run.change(host, plan(), "apps")
     assert len(host.notes(BOB)) == 2
     commands = [f"/home/bob/.local/bin/uv tool uninstall {id_} ended with 3: broken" for id_ in IDS[:2]]
     assert [reason.partition(": ")[2] for reason in refused_of(answer, BOB)] == commands
-    charged = json.loads(Path(host.root + users_tools.SPENT).read_text())
+    charged = json.loads(Path(host.root + users_tools.SPENDING_PATH).read_text())
     assert 0 <= charged["users"]["bob"].pop("seconds") < 60
     assert charged == {"schema": "proscribe/users_tools/1", "users": {"bob": {"since": NOON}}}
 
@@ -178,4 +178,4 @@ def test_lift_forgets_the_budgets_of_users(host):
     host.installs(BOB, WORKS, IDS[:1])
     run.change(host, plan(), "apps")
     run.change(host, plan(), "apps", lift=True)
-    assert not Path(host.root + users_tools.SPENT).exists()
+    assert not Path(host.root + users_tools.SPENDING_PATH).exists()

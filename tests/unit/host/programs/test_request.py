@@ -135,7 +135,7 @@ def test_program_and_host_agree_on_places_and_limits():
     """A request that one takes and the other does not would never be answered."""
     names = ("SCHEMA", "MOST", "LARGEST", "LONGEST")
     assert [getattr(program, name) for name in names] == [getattr(reading, name) for name in names]
-    assert (program.ANSWERS, "/".join(program.PLACE)) == (answers.ANSWERS, reading.PLACE)
+    assert (program.ANSWERS, "/".join(program.PLACE)) == (answers.ANSWERS_PATH, reading.REQUESTS_DIRECTORY)
 
 
 def test_request_is_written_for_its_user_alone(home, capfd):

@@ -17,7 +17,7 @@ from patience import LONGEST
 from properties import examples
 from proscribe.host.controls.apps import running
 from proscribe.host.controls.apps.portable import appimage, desktop_entries, user_dirs
-from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.controls.apps.portable.names import AppNames
 from proscribe.host.controls.apps.systems import flatpak, npm, pip_removal, site_packages, snap
 from proscribe.host.controls.browser import packaged
 from proscribe.host.system import ControlError, ObservationError, User, escape_text, forked, format_one_line, mounts
@@ -148,17 +148,19 @@ PIECES = (
     "/lib/python3/",
 )
 READERS: dict[str, Callable[[str], Any]] = {
-    "stem of a file's name": appimage.stem,
-    "version of a file's name": appimage.version,
-    "names of a directory": lambda text: Names({"qq": ENTRY}, ["/home/a"]).choose("/home/a", text.split("\n")),
-    "desktop entry": lambda text: desktop_entries.parse(f"[Desktop Entry]\nExec={text}\nURL={text}"),
-    "names of a desktop entry": lambda text: desktop_entries.parse(f"[Desktop Entry]\nName=é{text}").titles,
-    "user-dirs.dirs": lambda text: user_dirs.parse(f'XDG_DESKTOP_DIR="$HOME/{text}"\n{text}', "/home/a"),
-    "unit": lambda text: desktop_entries.parse(f"[Service]\nExecStart={text}", ("ExecStart",), "Service"),
-    "arguments": desktop_entries.arguments,
-    "program of a line": lambda text: desktop_entries.started(desktop_entries.arguments(text)),
-    "web address": lambda text: desktop_entries.WebHosts({"qq": ENTRY}).services(f"https://{text}"),
-    "path of a program": lambda text: running.below(f"/{text}", {"/home/a"}, {"~/QQ": ["qq"]}),
+    "stem of a file's name": appimage.make_name_stem,
+    "version of a file's name": appimage.parse_name_version,
+    "names of a directory": lambda text: AppNames({"qq": ENTRY}, ["/home/a"]).choose_names("/home/a", text.split("\n")),
+    "desktop entry": lambda text: desktop_entries.parse_launcher(f"[Desktop Entry]\nExec={text}\nURL={text}"),
+    "names of a desktop entry": lambda text: desktop_entries.parse_launcher(f"[Desktop Entry]\nName=é{text}").titles,
+    "user-dirs.dirs": lambda text: user_dirs.parse_user_directories(
+        f'XDG_DESKTOP_DIR="$HOME/{text}"\n{text}', "/home/a"
+    ),
+    "unit": lambda text: desktop_entries.parse_launcher(f"[Service]\nExecStart={text}", ("ExecStart",), "Service"),
+    "arguments": desktop_entries.parse_arguments,
+    "program of a line": lambda text: desktop_entries.parse_started_program(desktop_entries.parse_arguments(text)),
+    "web address": lambda text: desktop_entries.WebHosts({"qq": ENTRY}).find_address_services(f"https://{text}"),
+    "path of a program": lambda text: running.find_services_above(f"/{text}", {"/home/a"}, {"~/QQ": ["qq"]}),
     ".npmrc": lambda text: npm.parse(f"prefix={text}".splitlines(), "/home/a"),
     "metadata of a distribution": site_packages.parse,
     "name of a distribution": site_packages.normal,

@@ -13,7 +13,7 @@ import pytest
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.controller.report.exports import usual, write
 from proscribe.host import run
-from proscribe.host.controls.base import Action, Changes
+from proscribe.host.controls.base import Changes, ControlAction
 from proscribe.host.system import ControlError, Host, ToolResult
 from proscribe.host.watch import installed, installing
 from proscribe.host.watch.correcting import LimitedChanges
@@ -120,9 +120,9 @@ def test_every_output_names_packages_that_the_watch_did_not_correct(host, tmp_pa
     assert [name for name, text in texts.items() if "watch/corrections" not in text] == []
 
 
-def remove(count: int, user: str, done: list[str], verb: str = "remove") -> Action:
+def remove(count: int, user: str, done: list[str], verb: str = "remove") -> ControlAction:
     rules = ["apps/wechat"]
-    return Action(verb, "packages", lambda: done.append(user or "host"), "a 1\n" * count, user=user, rules=rules)
+    return ControlAction(verb, "packages", lambda: done.append(user or "host"), "a 1\n" * count, user=user, rules=rules)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def remove(count: int, user: str, done: list[str], verb: str = "remove") -> Acti
     ],
 )
 def test_owner_of_too_many_packages_keeps_nobody_else_from_correction(counts, removed, left, stopped, monkeypatch):
-    monkeypatch.setattr("proscribe.host.controls.applying._on_behalf", lambda action, _: action.apply())
+    monkeypatch.setattr("proscribe.host.controls.applying._apply_for_user", lambda action, _: action.apply())
     done, limited = [], LimitedChanges()
     actions = [remove(count, user, done) for user, count in counts.items()]
     actions += [remove(99, "alice", done, "end"), remove(99, "", done, "write")]

@@ -335,12 +335,12 @@ def test_users_are_notified_and_that_is_written_down(made, ban, monkeypatch, mor
     mine = plan(**more)
     installing.change(made, mine, given(mine))
     if remembers:
-        made.write_file(notifications.NOTIFIED, "{}", 0o600)
+        made.write_file(notifications.NOTIFIED_PATH, "{}", 0o600)
     fields = [{"user": user, "waiver": "w1", "about": "opened: Owl"} for user in ("ann", "bob")]
     messages = [(note["user"], "Owl is open.", note) for note in fields]
     queried, shown = [], []
-    monkeypatch.setattr(notifications, "due", lambda *words: queried.append(words) or messages)
-    monkeypatch.setattr(notifications, "deliver", lambda *words: shown.append(words))
+    monkeypatch.setattr(notifications, "list_due_messages", lambda *words: queried.append(words) or messages)
+    monkeypatch.setattr(notifications, "send_messages", lambda *words: shown.append(words))
     observe(made, ban)
     lines = [{key: value for key, value in line.items() if key != "at"} for line in journal.read_journal(made)[0]]
     assert shown == [(made, [message]) for message in messages] * notified

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from patience import until
 from proscribe.base.moments import format_timestamp
-from proscribe.host.controls.apps.running import Identity, Running
+from proscribe.host.controls.apps.running import ProgramIdentity, RunningProgram
 from proscribe.host.system import ControlError, Host, ObservationError, Process
 from proscribe.host.watch import installing, serving, units, verifying
 from proscribe.host.watch.restricted import VerificationResult
@@ -34,8 +34,8 @@ def make_plan(mode: str = "enforce", number: int = 0, exceptions: Sequence[Any] 
     return plan(controls={"apps": {"mode": mode, "services": services, "settings": {}}}, **more)
 
 
-def make_running(user: str, *processes: Process, rules: Sequence[str] = ("owl",)) -> Running:
-    return Running(Identity([*rules], "owl"), user, "", list(processes))
+def make_running(user: str, *processes: Process, rules: Sequence[str] = ("owl",)) -> RunningProgram:
+    return RunningProgram(ProgramIdentity([*rules], "owl"), user, "", list(processes))
 
 
 def read_events(host: Made) -> list[dict[str, Any]]:
@@ -282,7 +282,7 @@ def notifier(made, verifier, tmp_path, monkeypatch):
             file.write(f"{host is made} {uid} {os.getpgid(0) == os.getpid()} {text!r}\n")
         raise RuntimeError("a desktop that is none")
 
-    monkeypatch.setattr(verifying, "notify", notify)
+    monkeypatch.setattr(verifying, "notify_users", notify)
     return verifier
 
 
@@ -306,7 +306,7 @@ def test_note_without_a_text_or_a_user_is_not_written(notifier, text, user):
 
 
 def test_notes_are_limited_in_number_and_time(notifier, monkeypatch):
-    monkeypatch.setattr(verifying, "notify", lambda *_: time.sleep(1000))
+    monkeypatch.setattr(verifying, "notify_users", lambda *_: time.sleep(1000))
     for number in range(6):
         notify_user(notifier, f"u{number}")
     assert len(notifier.notifiers) == 4

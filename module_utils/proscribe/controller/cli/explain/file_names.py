@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ....host.controls.apps.portable import appimage
-from ....host.controls.apps.portable.names import Names
-from ....host.controls.apps.portable.scan import PLACES, SYSTEM_HOMES
+from ....host.controls.apps.portable.names import AppNames
+from ....host.controls.apps.portable.scan import SCANNED_PLACES, SYSTEM_HOMES
 from ...compile.catalogue.loading import Catalogue
 from ...compile.plans.identifiers import IDENTIFIERS
 
 APPIMAGE, STEM, WINDOWS, PROGRAM, DESKTOP = "appimage", "name", "windows", "program", "desktop"  # how a name fits
-HINTS = (appimage.SUFFIX, ".exe")  # what is a file and not a host's name
+HINTS = (appimage.IMAGE_SUFFIX, ".exe")  # what is a file and not a host's name
 LOCAL = "/usr/local/"  # the part of /usr that no package system owns
 
 SHOWS, NEVER = "what is in it shows that", ""  # when such a file is moved
@@ -24,40 +24,40 @@ def is_file(word: str) -> bool:
 
 def scanned(word: str) -> bool:
     """Whether the file scan goes where a path is; a bare name may be anywhere."""
-    if "/" not in word or word.startswith(("~/", LOCAL, *(f"{place}/" for place in PLACES))):
+    if "/" not in word or word.startswith(("~/", LOCAL, *(f"{place}/" for place in SCANNED_PLACES))):
         return True
     return word.startswith("/") and not word.startswith(tuple(f"{place}/" for place in SYSTEM_HOMES))
 
 
-def fitting(word: str, names: Names) -> Iterator[tuple[str, str]]:
+def fitting(word: str, names: AppNames) -> Iterator[tuple[str, str]]:
     """The services that the file scan checks a file of that name for, each with how the name fits."""
     name = word.rpartition("/")[2]
-    if name.lower().endswith(appimage.SUFFIX):
-        for service in names.images(name):
+    if name.lower().endswith(appimage.IMAGE_SUFFIX):
+        for service in names.find_image_services(name):
             yield service, APPIMAGE
-    elif name in names.windows:
-        for service in names.windows[name]:
+    elif name in names.windows_paths:
+        for service in names.windows_paths[name]:
             yield service, WINDOWS
-    elif name in names.programs or name in names.marked:
-        for service in dict.fromkeys([*names.programs.get(name, ()), *names.marked.get(name, ())]):
+    elif name in names.programs or name in names.marked_programs:
+        for service in dict.fromkeys([*names.programs.get(name, ()), *names.marked_programs.get(name, ())]):
             yield service, PROGRAM
     elif name in names.desktop_files:
         for service in names.desktop_files[name]:
             yield service, DESKTOP
-    elif name not in names.all:
-        for service in names.stems.get(appimage.stem(name), ()):
+    elif name not in names.all_names:
+        for service in names.services_by_stem.get(appimage.make_name_stem(name), ()):
             yield service, STEM
 
 
-def of_catalogue(catalogue: Catalogue) -> Names:
+def of_catalogue(catalogue: Catalogue) -> AppNames:
     """The names of all services of a catalogue, restricted or not."""
     found = {id_: IDENTIFIERS["apps"](one) for id_, one in catalogue.services.items()}
-    return Names({id_: entry for id_, entry in found.items() if entry})
+    return AppNames({id_: entry for id_, entry in found.items() if entry})
 
 
 def does(how: str, name: str, service: str, mode: str) -> str:
     """What an observation of a host, and enforcing, do with a file of that name, in words."""
-    everywhere = f"homes, {', '.join(PLACES)}"
+    everywhere = f"homes, {', '.join(SCANNED_PLACES)}"
     kind, where, sign = {
         APPIMAGE: (f"an AppImage called {name}", everywhere, SHOWS),
         PROGRAM: (f"a program called {name}", everywhere, "what is in it and around it shows that"),

@@ -27,7 +27,7 @@ from ...report.storage.complete import read_records, read_report
 from ...report.text.command import Call
 from ...waiting import holder, locked
 from .. import Refused, inventory, say
-from .exit_codes import LIST_REFUSED, NO_REPORT, NOT_SENT, NOT_WRITTEN, REFUSED
+from .exit_codes import LIST_REFUSED, NO_REPORT, NOT_SENT, NOT_WRITTEN, REFUSED_EXIT_CODE
 from .exports import renewed
 from .sending import inventory_arguments, send
 from .unended import closed_by, failed, newest
@@ -104,7 +104,7 @@ def refuse(reason: str, options: Sequence[str]) -> int:
     ]
     message = made("Proscribe: a scheduled run was refused", lines, refused=reason)
     say(f"proscribe: {message.subject.partition(': ')[2]}\n{message.text}", error=True)
-    return REFUSED if send(message, options) else NO_REPORT
+    return REFUSED_EXIT_CODE if send(message, options) else NO_REPORT
 
 
 def refresh_catalogue(options: Sequence[str]) -> int:

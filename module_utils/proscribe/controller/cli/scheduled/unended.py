@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ....base.chat_text import OUTPUT_HEADING
-from ....host.schedule.timers import DRIFT
+from ....host.schedule.timers import DRIFT_UNIT
 from ....model.types.run import RunInterruption
 from ...report.evaluation.arithmetic import answered
 from ...report.evaluation.verdict import NOTHING_EXIT
@@ -71,7 +71,7 @@ def failure(unit: dict[str, str], partial: str, answered: int, log: Sequence[str
         answered = 0
     elif partial:
         lines.append(f"Until then {counted(answered, 'host')} had answered; what they said is in {partial}.")
-    lines += ["It does not show the state of the hosts.", f"Its log: journalctl -u {DRIFT}.service"]
+    lines += ["It does not show the state of the hosts.", f"Its log: journalctl -u {DRIFT_UNIT}.service"]
     if log:
         lines += ["", "The end of its log:", Quoted([f"  {line}" for line in log], OUTPUT_HEADING)]
     facts = {
@@ -87,7 +87,7 @@ def failure(unit: dict[str, str], partial: str, answered: int, log: Sequence[str
 def _unit() -> dict[str, str]:
     """What systemd says of the drift unit's last run."""
     properties = "Result,ExecMainStatus,ExecMainStartTimestamp,InvocationID"
-    argv = ["systemctl", "show", f"{DRIFT}.service", f"--property={properties}"]
+    argv = ["systemctl", "show", f"{DRIFT_UNIT}.service", f"--property={properties}"]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -17,11 +17,11 @@ def check(service: Identifiers) -> Iterator[Mistake]:
 
     for system in GUARDED:
         for index, name in enumerate(service.get("packages", {}).get(system, ())):
-            if why := protected.package(name):
+            if why := protected.explain_package_protection(name):
                 yield ("packages", system, index), name, f"{_EXPECTED} ({why})"
     of_linux = (
-        ("processes", service.get("processes", {}), protected.program),
-        ("paths", service.get("paths", {}), protected.path),
+        ("processes", service.get("processes", {}), protected.explain_program_protection),
+        ("paths", service.get("paths", {}), protected.explain_path_protection),
     )
     for key, values, question in of_linux:
         for index, value in enumerate(values.get("linux", ())):

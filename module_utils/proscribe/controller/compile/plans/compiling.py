@@ -192,7 +192,7 @@ def _command_for_requests() -> str:
     # Only here, since this loads all of `apps`, which compiling needs for nothing else.
     from ....host.controls.apps.requests import command_text
 
-    return command_text.digest()
+    return command_text.hash_command()
 
 
 def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> ControlSettings:

@@ -160,9 +160,9 @@ def own_name(text: str) -> str:
     if unicodedata.normalize("NFC", text) != text:
         return f"{unicodedata.normalize('NFC', text)}, in Unicode's composed form (NFC)"
     # Only here, since a run whose catalogue is noted needs nothing of the apps, and would load all of it at its start.
-    from ....host.controls.apps.portable.appimage import stem
+    from ....host.controls.apps.portable.appimage import make_name_stem
 
-    return "" if stem(text) == fold_name(text) else "a name without version, processor and suffix of a file"
+    return "" if make_name_stem(text) == fold_name(text) else "a name without version, processor and suffix of a file"
 
 
 def prose(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ....host.controls.apps import install_block, user_share
-from ....host.controls.apps.desired import UNMANAGED_BROWSERS
+from ....host.controls.apps.desired import UNMANAGED_BROWSERS_ID
 from ....host.controls.apps.execution import fapolicyd
 from ....host.controls.apps.quarantine import unfinished
 from ....host.controls.apps.requests import command
@@ -30,12 +30,12 @@ OF_CONTROL: Mapping[str, frozenset[str]] = {
     "apps": _names(
         "apps",
         {
-            install_block.RULE,
-            command.RULE,
-            fapolicyd.RULE,
-            unfinished.RULE,
-            user_share.RULE,
-            UNMANAGED_BROWSERS,
+            install_block.INSTALL_BLOCK_RULE,
+            command.REQUEST_COMMAND_RULE,
+            fapolicyd.EXECUTION_CONTROL_RULE,
+            unfinished.QUARANTINE_RULE,
+            user_share.TOO_MANY_FINDINGS_RULE,
+            UNMANAGED_BROWSERS_ID,
         },
     ),
     "browser": _names("browser", {*_BROWSER, *RULES_ON_REQUEST, "running", "packaged", "policy-file"}),

@@ -10,7 +10,7 @@ from ..base import Changes
 from . import install_block, user_share
 from .execution import fapolicyd
 from .observed import observe_apps
-from .portable.scan_cache import keep
+from .portable.scan_cache import save_scan_memory
 from .quarantine import unfinished
 from .requests import answers, command, reading
 
@@ -20,35 +20,39 @@ if TYPE_CHECKING:
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """A verdict for every service of the plan, and one for the install block where the plan needs one."""
-    observed = observe_apps(host, plan["controls"]["apps"])
-    if memory := observed.memory:
-        host.record_fields["full_scan"] = {"at": memory.full_at, "runs": memory.runs}
-        host.state_savers.append(lambda begins: keep(host, memory, begins))
-    host.record_fields.update(reading.reported(plan, observed.requests))
-    if answers.concerned(host, plan):
-        host.state_savers.append(lambda begins: _answer(host, plan))
+    observation = observe_apps(host, plan["controls"]["apps"])
+    if memory := observation.scan_memory:
+        host.record_fields["full_scan"] = {"at": memory.full_scan_at, "runs": memory.run_count}
+        host.state_savers.append(lambda is_first: save_scan_memory(host, memory, is_first))
+    host.record_fields.update(reading.make_reported_requests(plan, observation.requests))
+    if answers.has_answer_work(host, plan):
+        host.state_savers.append(lambda is_first: _send_answers(host, plan))
     verdicts = []
-    for service, entry in observed.desired.services.items():
-        found = observed.findings(service)
-        covered = dict(found)
+    for service, entry in observation.desired.services.items():
+        findings = observation.list_findings(service)
+        waivers = dict(findings)
         verdict = judge_rule(
-            f"apps/{service}", entry, [one for one, _ in found], observed.unseen.get(service, ""), covered.__getitem__
+            f"apps/{service}",
+            entry,
+            [finding for finding, _ in findings],
+            observation.unseen_reasons.get(service, ""),
+            waivers.__getitem__,
         )
-        if verdict.state == COMPLIANT and service in observed.idle:
-            verdict = RuleVerdict(f"apps/{service}", NOT_APPLICABLE, reason=observed.idle[service])
+        if verdict.state == COMPLIANT and service in observation.idle_reasons:
+            verdict = RuleVerdict(f"apps/{service}", NOT_APPLICABLE, reason=observation.idle_reasons[service])
         # What is only known by its name is not ended, so enforcing would change nothing.
-        verdicts.append(verdict._replace(drifted=verdict.drifted and not observed.uncertain(service)))
-    verdicts += user_share.judge_shares(plan["controls"]["apps"]["mode"], observed.cut)
+        verdicts.append(verdict._replace(drifted=verdict.drifted and not observation.is_service_uncertain(service)))
+    verdicts += user_share.judge_user_shares(plan["controls"]["apps"]["mode"], observation.cut_counts)
     verdicts += unfinished.observe(host, plan["controls"]["apps"]["mode"])
-    verdicts += fapolicyd.observe(host, plan, observed.desired)
+    verdicts += fapolicyd.observe(host, plan, observation.desired)
     verdicts += command.observe(host, plan)
-    return verdicts + install_block.observe(host, plan, observed.desired, memory is None or memory.fresh)
+    return verdicts + install_block.observe(host, plan, observation.desired, memory is None or memory.is_fresh)
 
 
-def _answer(host: Host, plan: Plan) -> None:
-    from .requests.notifications import answer
+def _send_answers(host: Host, plan: Plan) -> None:
+    from .requests.notifications import send_answers
 
-    answer(host, plan)
+    send_answers(host, plan)
 
 
 def enforce(host: Host, plan: Plan) -> Changes:

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Callable, Collection, Iterator, Mapping, Seque
 from ....base.moments import format_timestamp
 from ...system import ControlError, Host, ObservationError, Process, TerminationTarget, escape_text
 from ...system.forked import DEFAULT_LIMITS, WorkLimits, run_apart
-from ..base import Action, Changes, Refusal
-from ..users_tools import SPENT
+from ..base import ChangeRefusal, Changes, ControlAction
+from ..users_tools import SPENDING_PATH
 from . import install_block, protected, user_notice
 from . import removed as memory
 from .blocks.parts import BlockPart
-from .blocks.tries import TRIED
+from .blocks.tries import TRIED_PATH
 from .execution import fapolicyd_changes
-from .observed import Identity, Observed, Running, observe_apps
+from .observed import AppsObservation, ProgramIdentity, RunningProgram, observe_apps
 from .portable import evidence
-from .portable.names import Names
+from .portable.names import AppNames
 from .portable.scan import PortableApp
-from .portable.scan_cache import keep, traces
+from .portable.scan_cache import list_memory_files, save_scan_memory
 from .quarantine import capacity, completing, restoring
 from .quarantine import moving as quarantine
 from .requests import command
-from .requests.answers import ANSWERS, NOTIFIED
+from .requests.answers import ANSWERS_PATH, NOTIFIED_PATH
 from .systems import dpkg_removal, pacman_removal
 from .systems.package import Block, Package
 from .systems.registry import SYSTEMS
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
 CHECKING_SECONDS = 60.0  # for all that is checked of one user's portable apps before they move
-READ = WorkLimits(seconds=5)  # for what one process runs
+READ_LIMITS = WorkLimits(seconds=5)  # for what one process runs
 SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system itself
 
 
@@ -41,34 +41,44 @@ def enforce(host: Host, plan: Plan) -> Changes:
     """See the package. The install block comes last: until then, nothing has to pass it."""
     section = plan["controls"]["apps"]
     settings = section["settings"]
-    observed = observe_apps(host, section)
-    ended, spared = _ends(host, observed, settings.get("grace", 5))
-    removed, left, gone = _removals(host, observed)
-    seconds = settings.get("quarantine_keep", 0)
-    moved, stays = _portable_apps(host, observed, seconds)
-    going = [*ended, *removed, *moved]
-    blocking = [
-        *_block(host, plan, observed, gone),
-        *_set(host, [(part, command.required(plan)) for part in command.parts(plan)]),
-        *fapolicyd_changes.enforce(host, section, observed.desired),
+    observation = observe_apps(host, section)
+    end_actions, end_refusals = _make_end_actions(host, observation, settings.get("grace", 5))
+    removals, removal_refusals, removed_ids = _make_removal_actions(host, observation)
+    keep_seconds = settings.get("quarantine_keep", 0)
+    moves, move_refusals = _make_move_actions(host, observation, keep_seconds)
+    user_visible_actions = [*end_actions, *removals, *moves]
+    block_actions = [
+        *_make_block_actions(host, plan, observation, removed_ids),
+        *_make_part_actions(
+            host, [(part, command.is_command_required(plan)) for part in command.list_command_parts(plan)]
+        ),
+        *fapolicyd_changes.enforce(host, section, observation.desired),
     ]
-    until, requests = capacity.until(seconds), bool(command.digest(plan))
-    notified = user_notice.notifying(host, settings.get("user_notice", ""), going, until, requests)
-    actions = [*notified, *completing.unfinished(host), *capacity.pruning(host, seconds), *going, *blocking]
+    kept_until, has_requests = capacity.format_kept_until(keep_seconds), bool(command.find_command_digest(plan))
+    notify_actions = user_notice.make_notify_actions(
+        host, settings.get("user_notice", ""), user_visible_actions, kept_until, has_requests
+    )
+    actions = [
+        *notify_actions,
+        *completing.make_complete_actions(host),
+        *capacity.make_prune_actions(host, keep_seconds),
+        *user_visible_actions,
+        *block_actions,
+    ]
     return Changes(
         actions,
-        [*spared, *left, *stays, *completing.unread(host)],
-        independent=True,
-        beforehand=_noting(host, removed),
-        afterwards=partial(keep, host, observed.memory),
+        [*end_refusals, *removal_refusals, *move_refusals, *completing.make_broken_refusals(host)],
+        is_independent=True,
+        save_before=_make_removal_note(host, removals),
+        save_after=partial(save_scan_memory, host, observation.scan_memory),
     )
 
 
-def _noting(host: Host, removing: Sequence[Action]) -> Callable[[], None] | None:
+def _make_removal_note(host: Host, removals: Sequence[ControlAction]) -> Callable[[], None] | None:
     """What has a host remember the packages that go."""
-    at = format_timestamp(time.time())
-    taken = [one._replace(at=at) for action in removing for one in action.takes]
-    return partial(memory.note, host, taken) if taken else None
+    now = format_timestamp(time.time())
+    removed_packages = [package._replace(at=now) for action in removals for package in action.removed_packages]
+    return partial(memory.note_removed_packages, host, removed_packages) if removed_packages else None
 
 
 def lift(host: Host) -> Changes:
@@ -76,153 +86,197 @@ def lift(host: Host) -> Changes:
     in the quarantine is restored.
     """
     parts = [part for system in SYSTEMS for part in system.block_parts(Block())]
-    parts += command.parts(None)
-    blocking = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.in_place(host))]
-    back = restoring.given_back(host)
-    stays = memory.still_removed(host, SYSTEMS)
-    files = (TRIED, ANSWERS, NOTIFIED, dpkg_removal.MARK, pacman_removal.MARK, memory.FILE, SPENT)
-    marks = [path for path in files if host.has_traces(path)]
-    forgotten = [Action("delete", path, partial(host.delete_file, path)) for path in [*traces(host), *marks]]
-    return Changes([*blocking, *back.actions, *forgotten], back.refused, independent=True, removed=stays)
+    parts += command.list_command_parts(None)
+    block_actions = [
+        *fapolicyd_changes.lift(host),
+        *(_make_lift_action(host, part) for part in reversed(parts) if part.is_in_place(host)),
+    ]
+    restorations = restoring.make_restore_changes(host)
+    still_removed = memory.find_still_removed(host, SYSTEMS)
+    files = (
+        TRIED_PATH,
+        ANSWERS_PATH,
+        NOTIFIED_PATH,
+        dpkg_removal.MARK,
+        pacman_removal.MARK,
+        memory.REMOVED_PACKAGES_PATH,
+        SPENDING_PATH,
+    )
+    mark_paths = [path for path in files if host.has_traces(path)]
+    delete_actions = [
+        ControlAction("delete", path, partial(host.delete_file, path))
+        for path in [*list_memory_files(host), *mark_paths]
+    ]
+    return Changes(
+        [*block_actions, *restorations.actions, *delete_actions],
+        restorations.refusals,
+        is_independent=True,
+        removed_packages=still_removed,
+    )
 
 
-def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], list[Refusal]]:
-    actions: list[Action] = []
-    refused: list[Refusal] = []
-    lineage = host.list_ancestor_pids()
+def _make_end_actions(
+    host: Host, observation: AppsObservation, grace: float
+) -> tuple[list[ControlAction], list[ChangeRefusal]]:
+    actions: list[ControlAction] = []
+    refusals: list[ChangeRefusal] = []
+    ancestor_pids = host.list_ancestor_pids()
     endings: dict[str, list[TerminationTarget]] = {}  # by user
 
-    def restricted(running: Running, process: Process) -> bool:
-        identity = _identify(observed, process)
+    def is_still_restricted(running: RunningProgram, process: Process) -> bool:
+        identity = _identify_process(observation, process)
         if identity is None or identity.doubt:
             return False
-        now = running._replace(identity=identity, processes=[process])  # it may be another program by now
-        return bool(observed.enforced_of(observed.placed(now)))
+        current = running._replace(identity=identity, processes=[process])  # it may be another program by now
+        return bool(observation.choose_running_services(observation.add_installation(current)))
 
-    for running in observed.running:
-        services = observed.enforced_of(running)
+    for running in observation.running_programs:
+        services = observation.choose_running_services(running)
         pids = [str(process.pid) for process in running.processes]
         subject = f"{running.identity.id} of {running.user} (pid {', '.join(pids)})"
         reason = running.identity.doubt
-        if not reason and any(process.pid in lineage for process in running.processes):
+        if not reason and any(process.pid in ancestor_pids for process in running.processes):
             reason = "this run depends on it"
         if reason:
-            refused += [Refusal(f"apps/{service}", subject, reason) for service in services]
+            refusals += [ChangeRefusal(f"apps/{service}", subject, reason) for service in services]
         elif services:
-            program = TerminationTarget(running.processes, partial(restricted, running))
-            of_user = endings.setdefault(running.user, [])
-            of_user.append(program)
+            ending = TerminationTarget(running.processes, partial(is_still_restricted, running))
+            user_endings = endings.setdefault(running.user, [])
+            user_endings.append(ending)
             uid = host.find_process_uid(running.processes[0])
             apply = partial(
-                host.end_program, program, of_user, partial(_list_again, host, of_user, uid, lineage), grace
+                host.end_program,
+                ending,
+                user_endings,
+                partial(_list_running_programs, host, user_endings, uid, ancestor_pids),
+                grace,
             )
             user = "" if running.user == "root" else running.user
             rules = [f"apps/{service}" for service in services]
-            actions.append(Action("end", subject, apply, running.processes[0].exe + "\n", user=user, rules=rules))
-    return actions, refused
+            actions.append(
+                ControlAction("end", subject, apply, running.processes[0].exe + "\n", user=user, rules=rules)
+            )
+    return actions, refusals
 
 
-def _list_again(
-    host: Host, programs: Sequence[TerminationTarget], uid: int, lineage: Collection[int]
+def _list_running_programs(
+    host: Host, endings: Sequence[TerminationTarget], uid: int, ancestor_pids: Collection[int]
 ) -> Iterator[tuple[Process, TerminationTarget]]:
     """List what runs of some programs of a user by now."""
-    by_path = {process.exe: program for program in programs for process in program.processes}
+    by_path = {process.exe: ending for ending in endings for process in ending.processes}
     for process in host.list_processes()[0]:
-        program = by_path.get(process.exe)
-        if program and process.pid not in lineage and host.find_process_uid(process) == uid:
-            yield process, program
+        ending = by_path.get(process.exe)
+        if ending and process.pid not in ancestor_pids and host.find_process_uid(process) == uid:
+            yield process, ending
 
 
-def _identify(observed: Observed, process: Process) -> Identity | None:
+def _identify_process(observation: AppsObservation, process: Process) -> ProgramIdentity | None:
     """Identify a process; apart, where something of it has to be read, which its user may have made to hang."""
-    if not observed.identify.needs_content(process):
-        return observed.identify(process)
+    if not observation.identifier.is_content_needed(process):
+        return observation.identifier(process)
     try:
-        row = run_apart(lambda: observed.identify(process), READ)
+        identity_row = run_apart(lambda: observation.identifier(process), READ_LIMITS)
     except (ObservationError, ControlError):
         return None
-    return Identity(*row) if row else None
+    return ProgramIdentity(*identity_row) if identity_row else None
 
 
-def _removals(host: Host, observed: Observed) -> tuple[list[Action], list[Refusal], dict[str, set[str]]]:
+def _make_removal_actions(
+    host: Host, observation: AppsObservation
+) -> tuple[list[ControlAction], list[ChangeRefusal], dict[str, set[str]]]:
     """What removes packages, what is not removed, and by package system the packages that will be gone."""
-    actions: list[Action] = []
-    refused: list[Refusal] = []
-    gone: dict[str, set[str]] = {}
+    actions: list[ControlAction] = []
+    refusals: list[ChangeRefusal] = []
+    removed_ids: dict[str, set[str]] = {}
     for system in SYSTEMS:
-        services_of = {
-            p: services
-            for held_by, p in observed.packages
-            if p.manager == system.MANAGER and (services := observed.enforced(held_by, p.finding()))
+        services_by_package = {
+            package: services
+            for holder_services, package in observation.packages
+            if package.manager == system.MANAGER
+            and (services := observation.choose_enforced_services(holder_services, package.make_finding()))
         }
-        guards = [(p, why) for p in services_of if (why := _never(host, p))]
-        doomed = [package for package in services_of if package not in dict(guards)]
-        refused += [
-            Refusal(f"apps/{service}", package.id, why) for package, why in guards for service in services_of[package]
+        guarded = [
+            (package, protection)
+            for package in services_by_package
+            if (protection := _explain_protection(host, package))
         ]
-        stays: set[str] = set()
-        for user, rules, packages in _by_user(doomed, services_of):
-            planned, left = system.removal(host, packages)
-            actions += [action._replace(user=user, rules=rules, has_users_tool=bool(user)) for action in planned]
-            refused += [
-                Refusal(f"apps/{service}", package.id, reason)
-                for package, reason in left
-                for service in services_of[package]
+        removable = [package for package in services_by_package if package not in dict(guarded)]
+        refusals += [
+            ChangeRefusal(f"apps/{service}", package.id, protection)
+            for package, protection in guarded
+            for service in services_by_package[package]
+        ]
+        kept_ids: set[str] = set()
+        for user, rules, packages in _group_by_user(removable, services_by_package):
+            removal_actions, kept = system.removal(host, packages)
+            actions += [
+                action._replace(user=user, rules=rules, has_users_tool=bool(user)) for action in removal_actions
             ]
-            stays |= {package.id for package, _ in left}
-        gone[system.MANAGER] = {package.id for package in doomed} - stays
-    return actions, refused, gone
+            refusals += [
+                ChangeRefusal(f"apps/{service}", package.id, reason)
+                for package, reason in kept
+                for service in services_by_package[package]
+            ]
+            kept_ids |= {package.id for package, _ in kept}
+        removed_ids[system.MANAGER] = {package.id for package in removable} - kept_ids
+    return actions, refusals, removed_ids
 
 
-def _never(host: Host, package: Package) -> str:
+def _explain_protection(host: Host, package: Package) -> str:
     """Why a package is not removed, whatever its system says; "" if it may be."""
     if package.manager in SYSTEM_MANAGERS:
-        why = protected.package(package.id)
-        return f"never removed: {why}" if why else ""
-    own = package.owner is not None and package.owner.uid != 0
-    place = "" if own or not package.path else host.find_changeable_part(package.path)
-    return f"users may write to {place}, and root runs nothing there" if place else ""
+        reason = protected.explain_package_protection(package.id)
+        return f"never removed: {reason}" if reason else ""
+    is_user_owned = package.owner is not None and package.owner.uid != 0
+    changeable_part = "" if is_user_owned or not package.path else host.find_changeable_part(package.path)
+    return f"users may write to {changeable_part}, and root runs nothing there" if changeable_part else ""
 
 
-def _by_user(
-    packages: Sequence[Package], services_of: Mapping[Package, Sequence[str]]
+def _group_by_user(
+    packages: Sequence[Package], services_by_package: Mapping[Package, Sequence[str]]
 ) -> Iterator[tuple[str, list[str], list[Package]]]:
     """The host's packages together, which their system removes in one go; those of users by user and by services."""
     groups: dict[tuple[str, tuple[str, ...]], list[Package]] = {}
     for package in packages:
-        own = package.owner is not None and package.owner.uid != 0
-        key = (package.owner.name, tuple(services_of[package])) if own and package.owner else ("", ())
+        is_user_owned = package.owner is not None and package.owner.uid != 0
+        key = (package.owner.name, tuple(services_by_package[package])) if is_user_owned and package.owner else ("", ())
         groups.setdefault(key, []).append(package)
     for (user, services), members in groups.items():
         yield user, [f"apps/{service}" for service in services], members
 
 
-def _portable_apps(host: Host, observed: Observed, seconds: int) -> tuple[list[Action], list[Refusal]]:
+def _make_move_actions(
+    host: Host, observation: AppsObservation, keep_seconds: int
+) -> tuple[list[ControlAction], list[ChangeRefusal]]:
     """What moves portable apps into the quarantine, each with all of it that is the program's own."""
-    refused: list[Refusal] = []
-    moving: dict[str, tuple[PortableApp, list[str]]] = {}  # one path may belong to several services
-    for app in observed.portable_apps:
-        services = observed.enforced(app.services, app.finding())
+    refusals: list[ChangeRefusal] = []
+    apps_by_path: dict[str, tuple[PortableApp, list[str]]] = {}  # one path may belong to several services
+    for app in observation.portable_apps:
+        services = observation.choose_enforced_services(app.services, app.make_finding())
         if app.doubt:
-            refused += [Refusal(f"apps/{service}", escape_text(app.path), app.doubt) for service in services]
+            refusals += [ChangeRefusal(f"apps/{service}", escape_text(app.path), app.doubt) for service in services]
         elif services:
-            moving.setdefault(app.path, (app, []))[1].extend(services)
-    names = Names(observed.desired.services) if moving else None
+            apps_by_path.setdefault(app.path, (app, []))[1].extend(services)
+    names = AppNames(observation.desired.services) if apps_by_path else None
     actions = []
     seconds_left: dict[int, float] = {}
-    for app, services in moving.values():
-        reason, doubt = _certain(host, app, names, services[0], seconds_left)
+    for app, services in apps_by_path.values():
+        reason, check_moved = _check_before_move(host, app, names, services[0], seconds_left)
         if reason:
-            refused += [Refusal(f"apps/{service}", escape_text(app.path), reason) for service in services]
+            refusals += [ChangeRefusal(f"apps/{service}", escape_text(app.path), reason) for service in services]
             continue
-        taking = quarantine.Taking(app.path, services, app.kind, app.parts, doubt, seconds)
+        move_request = quarantine.MoveRequest(app.path, services, app.kind, app.parts, check_moved, keep_seconds)
         user = app.owner.name if app.owner and app.owner.uid else ""
-        actions.append(quarantine.take(host, taking)._replace(user=user, rules=[f"apps/{s}" for s in services]))
-    return actions, refused
+        actions.append(
+            quarantine.make_move_action(host, move_request)._replace(
+                user=user, rules=[f"apps/{service}" for service in services]
+            )
+        )
+    return actions, refusals
 
 
-def _certain(
-    host: Host, app: PortableApp, names: Names | None, service: str, seconds_left: dict[int, float]
+def _check_before_move(
+    host: Host, app: PortableApp, names: AppNames | None, service: str, seconds_left: dict[int, float]
 ) -> tuple[str, Callable[[Host, str, str], str] | None]:
     """Why something stays after all, "" if it goes; and what sees once it has moved whether it is what was seen.
 
@@ -230,51 +284,67 @@ def _certain(
     host meanwhile.
     """
     uid = app.owner.uid if app.owner else app.uid
-    left = seconds_left.setdefault(uid, CHECKING_SECONDS)
-    if left <= 0:
+    user_seconds_left = seconds_left.setdefault(uid, CHECKING_SECONDS)
+    if user_seconds_left <= 0:
         return f"what was checked before of its owner's took {CHECKING_SECONDS:g} s", None
-    began = time.monotonic()
+    started_at = time.monotonic()
 
-    def question() -> tuple[str, Mapping[str, int]]:
-        known = evidence.listed(host, app.path) if app.kind == "tree" else {}
+    def check_move() -> tuple[str, Mapping[str, int]]:
+        file_sizes = evidence.list_unpacked_files(host, app.path) if app.kind == "tree" else {}
         paths = app.parts or [app.path]
-        return quarantine.refusal(host, paths[0]) or capacity.lacking(host, paths), known
+        return quarantine.explain_refusal(host, paths[0]) or capacity.explain_lacking_room(host, paths), file_sizes
 
     try:
-        reason, known = run_apart(question, DEFAULT_LIMITS._replace(seconds=min(left, DEFAULT_LIMITS.seconds)))
+        reason, file_sizes = run_apart(
+            check_move, DEFAULT_LIMITS._replace(seconds=min(user_seconds_left, DEFAULT_LIMITS.seconds))
+        )
     except (ObservationError, ControlError) as error:
         return str(error), None
     finally:
         if uid > 0:  # the rest is the host's
-            seconds_left[uid] -= time.monotonic() - began
+            seconds_left[uid] -= time.monotonic() - started_at
     if not names or app.uid < 0:
         return reason, None
-    own = evidence.own(names, service, app.uid, known, pictures=app.kind == "web_app")
-    return reason, partial(evidence.unlike, kind=app.kind, names=names, service=service, of=own)
+    own_files = evidence.make_own_files(names, service, app.uid, file_sizes, has_pictures=app.kind == "web_app")
+    return reason, partial(
+        evidence.explain_moved_difference, kind=app.kind, names=names, service=service, own_files=own_files
+    )
 
 
-def _block(host: Host, plan: Plan, observed: Observed, gone: Mapping[str, set[str]]) -> list[Action]:
+def _make_block_actions(
+    host: Host, plan: Plan, observation: AppsObservation, removed_ids: Mapping[str, set[str]]
+) -> list[ControlAction]:
     parts: list[tuple[BlockPart, bool]] = []
-    for manager, part, called_for in install_block.expected(host, plan, observed.desired):
+    for manager, part, is_required in install_block.list_expected_parts(host, plan, observation.desired):
         if hasattr(part, "without"):
-            part = part.without(gone.get(manager, set()))
-        parts.append((part, called_for))
-    return _set(host, parts)
+            part = part.without(removed_ids.get(manager, set()))
+        parts.append((part, is_required))
+    return _make_part_actions(host, parts)
 
 
-def _set(host: Host, parts: Sequence[tuple[BlockPart, bool]]) -> list[Action]:
+def _make_part_actions(host: Host, parts: Sequence[tuple[BlockPart, bool]]) -> list[ControlAction]:
     """What puts up the parts that are called for, and takes down the others, in reverse and before that."""
-    up: list[Action] = []
-    down: list[Action] = []
-    for part, called_for in parts:
-        if not part.wrong(host, called_for):
+    write_actions: list[ControlAction] = []
+    delete_actions: list[ControlAction] = []
+    for part, is_required in parts:
+        if not part.find_problem(host, is_required):
             continue
-        if called_for:
-            up.append(Action("write", part.path, partial(part.enforce, host), part.text(host), part.desired(host)))
+        if is_required:
+            write_actions.append(
+                ControlAction(
+                    "write",
+                    part.path,
+                    partial(part.enforce, host),
+                    part.read_current_text(host),
+                    part.make_desired_text(host),
+                )
+            )
         else:
-            down.insert(0, _down(host, part))
-    return [*down, *up]
+            delete_actions.insert(0, _make_lift_action(host, part))
+    return [*delete_actions, *write_actions]
 
 
-def _down(host: Host, part: BlockPart) -> Action:
-    return Action("delete", part.path, partial(part.lift, host), part.text(host), part.left(host))
+def _make_lift_action(host: Host, part: BlockPart) -> ControlAction:
+    return ControlAction(
+        "delete", part.path, partial(part.lift, host), part.read_current_text(host), part.make_lifted_text(host)
+    )

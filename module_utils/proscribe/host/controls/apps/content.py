@@ -16,90 +16,98 @@ from ...system import Host, Process, escape_text
 from ...system.mapped_files import MappedFile, MappedFiles
 
 
-class Program(NamedTuple):
+class ProcessProgram(NamedTuple):
     """A file that a process runs as its program."""
 
     path: str
     package: str  # the Go package that it was built from; "" for none
-    how: str  # in words, what of its start its path does not say; "" for nothing
+    start_detail: str  # in words, what of its start its path does not say; "" for nothing
 
     @property
     def name(self) -> str:
         return self.path[1:] if self.path.startswith(MEMORY_PREFIX) else self.path.rpartition("/")[2]
 
 
-class _File(NamedTuple):
+class _FileContent(NamedTuple):
     """What the content of a file says."""
 
     package: str
     is_program: bool  # and no library
-    starts_others: bool  # it may be a dynamic loader, or an emulator without one
+    starts_other_programs: bool  # it may be a dynamic loader, or an emulator without one
 
 
-class Contents:
+class ProcessContents:
     """Reads the programs of processes, each file once."""
 
     def __init__(self, host: Host, markers: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
-        self._files = MappedFiles(host)
-        self._modules = {service: tuple(of.get("go", ())) for service, of in markers.items()}
-        self._known: dict[tuple[int, ...], _File] = {}
+        self._mapped_files = MappedFiles(host)
+        self._go_modules = {
+            service: tuple(service_markers.get("go", ())) for service, service_markers in markers.items()
+        }
+        self._judged_files: dict[tuple[int, ...], _FileContent] = {}
 
-    def programs(self, process: Process) -> list[Program]:
+    def list_programs(self, process: Process) -> list[ProcessProgram]:
         """Return the programs of a process: its executable first, then those that this has mapped to run them. Raises
         Unseen where there are too many.
         """
         try:
-            executable = self._files.find_executable(process)
+            executable = self._mapped_files.find_executable(process)
         except OSError:
             return []
-        content = self._read(process, executable)
-        found = [Program(process.exe, content.package if content else "", _how(executable))]
+        content = self._read_content(process, executable)
+        programs = [ProcessProgram(process.exe, content.package if content else "", _describe_start(executable))]
         name = process.exe.rpartition("/")[2]
-        if is_starter_name(name) or (content and content.starts_others):
-            through = f"started through {escape_text(executable.path)}"
+        if is_starter_name(name) or (content and content.starts_other_programs):
+            start_detail = f"started through {escape_text(executable.path)}"
             is_emulator = is_emulator_name(name) or not is_loader_name(name)
-            for file in self._files.list_mapped(process, includes_data=is_emulator):
-                if file.path != executable.path and not (is_system_place(file.path) and _is_library(file.path)):
-                    content = self._read(process, file)
-                    if content.is_program if content else not _is_library(file.path):
+            for file in self._mapped_files.list_mapped(process, includes_data=is_emulator):
+                if file.path != executable.path and not (is_system_place(file.path) and _is_library_name(file.path)):
+                    content = self._read_content(process, file)
+                    if content.is_program if content else not _is_library_name(file.path):
                         package = content.package if content else ""
-                        found.append(Program(file.path, package, ", ".join(filter(None, [_how(file), through]))))
-        return found
+                        programs.append(
+                            ProcessProgram(
+                                file.path, package, ", ".join(filter(None, [_describe_start(file), start_detail]))
+                            )
+                        )
+        return programs
 
-    def services(self, program: Program) -> list[str]:
+    def find_services(self, program: ProcessProgram) -> list[str]:
         """Return the services whose mark is in a program."""
-        return [service for service, of in self._modules.items() if elf.is_built_from(program.package, of)]
+        return [service for service, modules in self._go_modules.items() if elf.is_built_from(program.package, modules)]
 
-    def _read(self, process: Process, file: MappedFile) -> _File | None:
-        with self._files.open_mapped(process, file) as opened:
-            if opened is None:
+    def _read_content(self, process: Process, file: MappedFile) -> _FileContent | None:
+        with self._mapped_files.open_mapped(process, file) as open_file:
+            if open_file is None:
                 return None
-            if opened.identity not in self._known:
-                self._known[opened.identity] = _judge(opened.read_content, file.path)
-            return self._known[opened.identity]
+            if open_file.identity not in self._judged_files:
+                self._judged_files[open_file.identity] = _judge_file(open_file.read_content, file.path)
+            return self._judged_files[open_file.identity]
 
 
-def built_from(package: str) -> str:
+def describe_go_package(package: str) -> str:
     """Say by which mark a program is known."""
     return f"a program built from {package[:120]}"
 
 
-def _judge(content: Callable[[int, int], bytes], path: str) -> _File:
-    binary = elf.read_elf(content)
+def _judge_file(read_content: Callable[[int, int], bytes], path: str) -> _FileContent:
+    binary = elf.read_elf(read_content)
     if binary is None:
-        return _File("", False, False)
-    package = elf.read_go_package(content, binary)
-    is_program = bool(package) or binary.has_interpreter or binary.kind == elf.FIXED_PROGRAM or not _is_library(path)
-    return _File(package, is_program, elf.may_start_programs(binary, package))
+        return _FileContent("", False, False)
+    package = elf.read_go_package(read_content, binary)
+    is_program = (
+        bool(package) or binary.has_interpreter or binary.kind == elf.FIXED_PROGRAM or not _is_library_name(path)
+    )
+    return _FileContent(package, is_program, elf.may_start_programs(binary, package))
 
 
-def _is_library(path: str) -> bool:
+def _is_library_name(path: str) -> bool:
     """Return whether a file has a library's name."""
     name = path.rpartition("/")[2]
     return name.endswith(".so") or ".so." in name
 
 
-def _how(file: MappedFile) -> str:
+def _describe_start(file: MappedFile) -> str:
     if file.path.startswith(MEMORY_PREFIX):
         return "a file in memory alone"
     return "deleted file" if file.is_deleted else ""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from ...system import Host
 
 # The question, and what the first line of its answer has before and after the package's name.
-QUESTIONS = (
+OWNER_COMMANDS = (
     ("dpkg", ["dpkg-query", "--search", "--"]),
     ("rpm", ["rpm", "--query", "--file", "--queryformat", "%{NAME}\n", "--"]),
     ("pacman", ["pacman", "--query", "--owns", "--quiet", "--"]),
 )
 
 
-def owner(host: Host, path: str) -> str:
+def find_owning_package(host: Host, path: str) -> str:
     """The package of the distribution that a path belongs to, in words; "" if it belongs to none."""
-    for manager, question in QUESTIONS:
-        if host.find_tool(question[0]):
-            result = host.run_command([*question, path])
+    for manager, command in OWNER_COMMANDS:
+        if host.find_tool(command[0]):
+            result = host.run_command([*command, path])
             if result.rc == 0 and result.out.strip():
                 name = result.out.splitlines()[0].partition(": ")[0]
                 return f"the {manager} package {name}"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 from ....model.finding import Finding, RuleVerdict, judge_rule
 from ...system import ControlError, Host, ObservationError
 from .blocks import polkit
-from .blocks.contact import in_each_language
-from .blocks.parts import MISSING, BlockPart, OwnDirectory, Trial
-from .blocks.tries import Tries
-from .desired import Desired
-from .request_hint import hints
+from .blocks.contact import list_language_lines
+from .blocks.parts import MISSING_PROBLEM, BlockPart, BlockTrial, OwnDirectory
+from .blocks.tries import TrialCache
+from .desired import DesiredApps
+from .request_hint import list_request_hints
 from .requests import command
 from .systems.package import Block
 from .systems.registry import SYSTEMS
@@ -19,87 +19,103 @@ from .systems.registry import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-RULE = "apps/reinstall-gate"
+INSTALL_BLOCK_RULE = "apps/reinstall-gate"
 
 
-def observe(host: Host, plan: Plan, desired: Desired, fresh: bool = True) -> list[RuleVerdict]:
+def observe(host: Host, plan: Plan, desired: DesiredApps, is_fresh: bool = True) -> list[RuleVerdict]:
     """The install block's verdict; none where no block is required and none is left, or where nothing is enforced.
-    `fresh`: nothing is believed of what an earlier observation has tried.
+    `is_fresh`: nothing is believed of what an earlier observation has tried.
     """
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return []
-    parts = list(expected(host, plan, desired))
-    wrong: list[Finding] = []
-    open_: list[Finding] = []
-    unseen: list[str] = []
-    tries = Tries(host, fresh)
+    parts = list(list_expected_parts(host, plan, desired))
+    wrong_findings: list[Finding] = []
+    open_findings: list[Finding] = []
+    unseen_reasons: list[str] = []
+    tries = TrialCache(host, is_fresh)
     for system in SYSTEMS:
-        own = [(part, called_for) for manager, part, called_for in parts if manager == system.MANAGER]
+        system_parts = [(part, is_required) for manager, part, is_required in parts if manager == system.MANAGER]
         try:
-            found = _amiss(host, system.MANAGER, own)
-            wrong += found
-        except ObservationError as why:
-            unseen.append(str(why))
+            system_findings = _find_wrong_parts(host, system.MANAGER, system_parts)
+            wrong_findings += system_findings
+        except ObservationError as error:
+            unseen_reasons.append(str(error))
         else:
-            tried = [] if found else [_tried(host, tries, system.MANAGER, trial) for trial in _trials(own)]
-            open_ += [finding for finding, _ in tried if finding]
-            unseen += [why for _, why in tried if why]
+            trial_results = (
+                []
+                if system_findings
+                else [_run_trial(host, tries, system.MANAGER, trial) for trial in _list_trials(system_parts)]
+            )
+            open_findings += [finding for finding, _ in trial_results if finding]
+            unseen_reasons += [error for _, error in trial_results if error]
     if host.privileged:
-        host.state_savers.append(lambda begins: tries.keep())
-    if wrong or unseen or any(called_for for _, _, called_for in parts):
-        verdict = judge_rule(RULE, {"mode": section["mode"]}, [*wrong, *open_], "; ".join(dict.fromkeys(unseen)))
-        return [verdict._replace(drifted=verdict.drifted and bool(wrong))]
+        host.state_savers.append(lambda is_first: tries.save_trials())
+    if wrong_findings or unseen_reasons or any(is_required for _, _, is_required in parts):
+        verdict = judge_rule(
+            INSTALL_BLOCK_RULE,
+            {"mode": section["mode"]},
+            [*wrong_findings, *open_findings],
+            "; ".join(dict.fromkeys(unseen_reasons)),
+        )
+        return [verdict._replace(drifted=verdict.drifted and bool(wrong_findings))]
     return []
 
 
-def _amiss(host: Host, manager: str, own: Sequence[tuple[BlockPart, bool]]) -> list[Finding]:
+def _find_wrong_parts(host: Host, manager: str, system_parts: Sequence[tuple[BlockPart, bool]]) -> list[Finding]:
     """What is wrong with one package system's block; one finding for a block that is missing entirely."""
-    found = [
+    findings = [
         Finding("gate", part.path.rpartition("/")[2], manager, path=part.path, detail=problem)
-        for part, called_for in own
-        if (problem := part.wrong(host, called_for))
+        for part, is_required in system_parts
+        if (problem := part.find_problem(host, is_required))
     ]
-    whole = [part for part, called_for in own if called_for and not isinstance(part, (Trial, OwnDirectory))]
-    if len(found) > 1 and [finding.detail for finding in found] == [MISSING] * len(whole):
-        return [Finding("gate", "gate", manager, detail=MISSING)]
-    return found
+    file_parts = [
+        part for part, is_required in system_parts if is_required and not isinstance(part, (BlockTrial, OwnDirectory))
+    ]
+    if len(findings) > 1 and [finding.detail for finding in findings] == [MISSING_PROBLEM] * len(file_parts):
+        return [Finding("gate", "gate", manager, detail=MISSING_PROBLEM)]
+    return findings
 
 
-def _trials(own: Sequence[tuple[BlockPart, bool]]) -> Iterator[Trial]:
-    for part, called_for in own:
-        if called_for and isinstance(part, Trial):
+def _list_trials(system_parts: Sequence[tuple[BlockPart, bool]]) -> Iterator[BlockTrial]:
+    for part, is_required in system_parts:
+        if is_required and isinstance(part, BlockTrial):
             yield part
-        elif called_for and part.path.startswith(polkit.DIRECTORY):
-            yield polkit.first(part.path)
+        elif is_required and part.path.startswith(polkit.RULES_DIRECTORY):
+            yield polkit.make_order_trial(part.path)
 
 
-def _tried(host: Host, tries: Tries, manager: str, trial: Trial) -> tuple[Finding | None, str]:
+def _run_trial(host: Host, tries: TrialCache, manager: str, trial: BlockTrial) -> tuple[Finding | None, str]:
     """What a block leaves open although all of it is there, and why that could not be tried."""
     if host.root != "/":
         return None, ""  # a fixture has no package system of its own
     name = f"{manager} {trial.path}"
     try:
-        found = tries.answer(name, trial.depends, trial.trial)
-    except (ObservationError, ControlError) as why:
-        return None, f"whether the block of {manager} is in effect could not be tried: {why}"
-    return Finding("gate", "effect", manager, path=trial.path, detail=found) if found else None, ""
+        open_detail = tries.run_cached_trial(name, trial.list_dependencies, trial.run_trial)
+    except (ObservationError, ControlError) as error:
+        return None, f"whether the block of {manager} is in effect could not be tried: {error}"
+    return Finding("gate", "effect", manager, path=trial.path, detail=open_detail) if open_detail else None, ""
 
 
-def expected(host: Host, plan: Plan, desired: Desired) -> Iterator[tuple[str, BlockPart, bool]]:
+def list_expected_parts(host: Host, plan: Plan, desired: DesiredApps) -> Iterator[tuple[str, BlockPart, bool]]:
     """Every part of every install block, with its package system and whether it has to be there.
 
     A block that has nothing left to refuse has to go, so that what is permitted can be installed.
     """
-    paths = desired.closed_paths()
-    text = str(plan["controls"]["apps"]["settings"].get("refusal_notice", ""))
-    messages = (*in_each_language(text), *(hints(text) if command.digest(plan) else ()))
+    paths = desired.find_closed_paths()
+    notice = str(plan["controls"]["apps"]["settings"].get("refusal_notice", ""))
+    messages = (
+        *list_language_lines(notice),
+        *(list_request_hints(notice) if command.find_command_digest(plan) else ()),
+    )
     for system in SYSTEMS:
-        ids = desired.restricted(system.MANAGER)
-        if ids and system.gated(host):
-            block = Block(ids, plan.get("contact") or "", desired.permitted(system.MANAGER), paths, messages)
+        package_ids = desired.find_restricted_packages(system.MANAGER)
+        if package_ids and system.gated(host):
+            block = Block(
+                package_ids, plan.get("contact") or "", desired.find_permitted_versions(system.MANAGER), paths, messages
+            )
             for part in system.block_parts(block):
-                yield system.MANAGER, part, part.concerns(host)
+                yield system.MANAGER, part, part.is_applicable(host)
         else:  # what may be left over, whatever it says
             for part in system.block_parts(Block()):
                 yield system.MANAGER, part, False

@@ -13,27 +13,27 @@ from typing import Any, Mapping
 from ...system import ControlError, Host, ObservationError
 from ...system.reading import MAX_FILE_BYTES
 
-FOLDER = "/var/lib/proscribe/apps"
-LARGEST = 16 * 1024 * 1024  # bytes of one; of a user's, file_scan.ROOM keeps it below that
-FOR_EVERY_PYTHON = 2  # the version of marshal's format
-UNREADABLE = (ObservationError, ControlError, ValueError, EOFError, KeyError, TypeError)
+MEMORY_DIRECTORY = "/var/lib/proscribe/apps"
+MAX_MEMORY_BYTES = 16 * 1024 * 1024  # bytes of one; of a user's, file_scan.ROOM keeps it below that
+MARSHAL_VERSION = 2  # the version of marshal's format
+UNREADABLE_ERRORS = (ObservationError, ControlError, ValueError, EOFError, KeyError, TypeError)
 
 
-def dumped(stored: Mapping[str, object]) -> str:
-    return binascii.b2a_base64(marshal.dumps(dict(stored), FOR_EVERY_PYTHON), newline=False).decode("ascii")
+def format_memory(stored: Mapping[str, object]) -> str:
+    return binascii.b2a_base64(marshal.dumps(dict(stored), MARSHAL_VERSION), newline=False).decode("ascii")
 
 
-def load(host: Host, path: str) -> Any:
+def read_memory(host: Host, path: str) -> Any:
     """What was saved; None for nothing, and for what others than root could have written, for whom `marshal` is not
     made. Raises ValueError, EOFError and TypeError for what is damaged.
     """
-    seen = host.find_entry(path)
-    if seen is None or host.describe_write_access(path, seen, trusted_uids=(os.geteuid(),)):
+    status = host.find_entry(path)
+    if status is None or host.describe_write_access(path, status, trusted_uids=(os.geteuid(),)):
         return None
     return marshal.loads(binascii.a2b_base64(host.read_file(path, MAX_FILE_BYTES) or b""))
 
 
-def replace(host: Host, path: str, text: str) -> None:
+def write_memory(host: Host, path: str, text: str) -> None:
     content = text.encode()
-    if len(content) <= LARGEST and host.read_file(path) != content:
+    if len(content) <= MAX_MEMORY_BYTES and host.read_file(path) != content:
         host.write_file(path, content, 0o600)

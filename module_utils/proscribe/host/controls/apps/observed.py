@@ -13,14 +13,14 @@ from ...system import Host, ObservationError, Process, User, escape_text
 from ...system.forked import run_each_apart
 from ...system.processes import ProcessRootUnread
 from . import per_user
-from .desired import Desired
+from .desired import DesiredApps
 from .portable import launchers, scan, user_dirs
-from .portable.names import Names
-from .portable.scan import PortableApp, Region
-from .portable.scan_cache import Memory, remembered, stamped
-from .running import Identifier, placed, running
-from .running import Identity as Identity
-from .running import Running as Running
+from .portable.names import AppNames
+from .portable.scan import PortableApp, ScanRegion
+from .portable.scan_cache import ScanMemory, extend_names_stamp, read_scan_memory
+from .running import ProcessIdentifier, add_installation, group_running_programs
+from .running import ProgramIdentity as ProgramIdentity
+from .running import RunningProgram as RunningProgram
 from .systems.installed import brought_by, installed, present
 from .systems.package import Package, PackageSystem
 from .systems.registry import SYSTEMS
@@ -28,237 +28,317 @@ from .systems.registry import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import PlanSection
 
-ROOTS_READ = -1  # in place of root's number, for processes of which something has to be read
-RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of portable apps that a program runs from
+ROOT_READ_UID = -1  # in place of root's number, for processes of which something has to be read
+RUNNABLE_KINDS = ("appimage", "program", "tree", "wine")  # kinds of portable apps that a program runs from
 
 
-class Observed(NamedTuple):
+class AppsObservation(NamedTuple):
     """What was seen on a host, and for each service why something could not be seen ("" if all could)."""
 
-    desired: Desired
+    desired: DesiredApps
     packages: list[tuple[list[str], Package]]
-    running: list[Running]
-    identify: Identifier
-    unseen: dict[str, str]
+    running_programs: list[RunningProgram]
+    identifier: ProcessIdentifier
+    unseen_reasons: dict[str, str]
     portable_apps: Sequence[PortableApp] = ()
-    memory: Memory | None = None  # for the next observation; None where nothing was scanned
-    idle: Mapping[str, str] = {}  # by service that cannot be on this host: why
+    scan_memory: ScanMemory | None = None  # for the next observation; None where nothing was scanned
+    idle_reasons: Mapping[str, str] = {}  # by service that cannot be on this host: why
     requests: Sequence[tuple[Sequence[Sequence[str]], int]] = ()  # of each user: rows, and how many were left out
-    cut: Mapping[str, int] = {}  # by user: findings beyond his share
+    cut_counts: Mapping[str, int] = {}  # by user: findings beyond his share
 
-    def findings(self, service: str) -> list[tuple[Finding, str]]:
+    def list_findings(self, service: str) -> list[tuple[Finding, str]]:
         """The evidence for a service, each piece with the waiver that covers it, "" if none does. What belongs to
         others than those for whom the service is restricted is none.
         """
         entry = self.desired.services[service]
-        packages = [package.finding() for services, package in self.packages if service in services]
-        running = [program for program in self.running if service in program.identity.services]
-        portable_apps = [app.finding() for app in self.portable_apps if service in app.services]
-        found = [(finding, find_covering_waiver(entry, finding)) for finding in (*packages, *portable_apps)]
-        found += [(p.finding(), find_covering_waiver(entry, p.finding(), p.place)) for p in running]
-        return [(finding, waiver) for finding, waiver in found if is_user_restricted(entry, finding)]
+        packages = [package.make_finding() for services, package in self.packages if service in services]
+        running_programs = [program for program in self.running_programs if service in program.identity.services]
+        portable_apps = [app.make_finding() for app in self.portable_apps if service in app.services]
+        findings = [(finding, find_covering_waiver(entry, finding)) for finding in (*packages, *portable_apps)]
+        findings += [
+            (program.make_finding(), find_covering_waiver(entry, program.make_finding(), program.place))
+            for program in running_programs
+        ]
+        return [(finding, waiver) for finding, waiver in findings if is_user_restricted(entry, finding)]
 
-    def enforced(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
+    def choose_enforced_services(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
         """Those of some services on whose behalf something seen has to go."""
         entries = self.desired.services
         return [
-            s
-            for s in self.desired.enforced(services)
-            if is_user_restricted(entries[s], finding) and not find_covering_waiver(entries[s], finding, place)
+            service
+            for service in self.desired.choose_enforced_services(services)
+            if is_user_restricted(entries[service], finding)
+            and not find_covering_waiver(entries[service], finding, place)
         ]
 
-    def placed(self, running: Running) -> Running:
+    def add_installation(self, program: RunningProgram) -> RunningProgram:
         """See running.placed."""
-        return placed(running, self.desired, [package for _, package in self.packages])
+        return add_installation(program, self.desired, [package for _, package in self.packages])
 
-    def enforced_of(self, running: Running) -> list[str]:
-        return self.enforced(running.identity.services, running.finding(), running.place)
+    def choose_running_services(self, program: RunningProgram) -> list[str]:
+        return self.choose_enforced_services(program.identity.services, program.make_finding(), program.place)
 
-    def uncertain(self, service: str) -> bool:
+    def is_service_uncertain(self, service: str) -> bool:
         """Whether all that has to go of a service may be something else, so that nobody ends or moves it."""
-        running = [bool(p.identity.doubt) for p in self.running if service in self.enforced_of(p)]
-        portable_apps = [bool(c.doubt) for c in self.portable_apps if service in self.enforced(c.services, c.finding())]
-        installed = any(service in self.enforced(services, package.finding()) for services, package in self.packages)
-        return bool(running or portable_apps) and not installed and all(running + portable_apps)
+        running_doubts = [
+            bool(program.identity.doubt)
+            for program in self.running_programs
+            if service in self.choose_running_services(program)
+        ]
+        app_doubts = [
+            bool(app.doubt)
+            for app in self.portable_apps
+            if service in self.choose_enforced_services(app.services, app.make_finding())
+        ]
+        is_installed = any(
+            service in self.choose_enforced_services(services, package.make_finding())
+            for services, package in self.packages
+        )
+        return bool(running_doubts or app_doubts) and not is_installed and all(running_doubts + app_doubts)
 
 
-def observe_apps(host: Host, section: PlanSection) -> Observed:
+def observe_apps(host: Host, section: PlanSection) -> AppsObservation:
     """Observe everything that a plan's `apps` section names. Raises ControlError."""
-    desired = Desired(section)
-    home_users = {user.home: user for user in host.list_users() if scan.is_home(user)}
+    desired = DesiredApps(section)
+    home_users = {user.home: user for user in host.list_users() if scan.is_personal_home(user)}
     homes = {user.home for user in host.list_users()}
     roots = [user for user in host.list_users() if user.uid == 0]
-    named = {user.home: user_dirs.of_user(host, user) for user in roots if scan.is_home(user)}
-    folders = {folder for own in named.values() for folder in own.values()}
-    names = Names(desired.services, home_users)
-    memory = remembered(host, stamped(desired.stamp(names), folders), desired.full_scan_every)
-    queried: dict[str, tuple[Any, Any]] = {}
-    found, blind = _installed_here(host, desired, roots, memory, queried)
-    here = _with_services(desired, found)
-    region = _of_host(host, {home: user for home, user in home_users.items() if user.uid == 0})
-    scanned = scan.scan_files(host, desired.services, names.beside(folders), region, here, memory.known)
-    services_of = per_user.common_services_of(desired, homes)
-    installed_here = {service for services, _ in here for service in services}
-    desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
-    started, unread = launchers.find_launchers(
-        host, desired.services, services_of, region.homes.values(), True, desktops, installed_here
+    user_directories = {
+        user.home: user_dirs.read_user_directories(host, user) for user in roots if scan.is_personal_home(user)
+    }
+    user_folders = {folder for directories in user_directories.values() for folder in directories.values()}
+    names = AppNames(desired.services, home_users)
+    memory = read_scan_memory(
+        host, extend_names_stamp(desired.make_names_stamp(names), user_folders), desired.full_scan_every
     )
-    web_apps = launchers.installed(host, desired.services, scanned.web_apps, lambda path: _owner(path, region.homes))
-    sole = frozenset(manager for managers in desired.by_package_only.values() for manager in managers)
-    common = per_user.Common(desired, names, homes, here, memory, sole)
-    theirs = per_user.observe_users(host, common, scanned.others)
+    query_results: dict[str, tuple[Any, Any]] = {}
+    installed_packages, query_failures = _list_host_packages(host, desired, roots, memory, query_results)
+    host_packages = _add_services(desired, installed_packages)
+    region = _make_host_region(host, {home: user for home, user in home_users.items() if user.uid == 0})
+    scan_result = scan.scan_portable_apps(
+        host, desired.services, names.add_program_folders(user_folders), region, host_packages, memory.remembered
+    )
+    find_services = per_user.make_service_finder(desired, homes)
+    installed_here = {service for services, _ in host_packages for service in services}
+    desktops = {
+        home: directories[user_dirs.DESKTOP_KEY]
+        for home, directories in user_directories.items()
+        if user_dirs.DESKTOP_KEY in directories
+    }
+    launchers_found, unread_launchers = launchers.find_launchers(
+        host, desired.services, find_services, region.homes.values(), True, desktops, installed_here
+    )
+    web_apps = launchers.find_installed_web_apps(
+        host, desired.services, scan_result.web_apps, lambda path: _find_home_user(path, region.homes)
+    )
+    sole_systems = frozenset(manager for managers in desired.package_only_services.values() for manager in managers)
+    context = per_user.UserScanContext(desired, names, homes, host_packages, memory, sole_systems)
+    user_observation = per_user.observe_users(host, context, scan_result.foreign_entries)
     host.record_fields["package_systems"] = present(host)
-    if host.privileged and not (theirs.unseen or theirs.blind):  # else nobody knows what a user has
-        brought = theirs.systems.union(*(brought_by(host, user) for user in roots))
-        host.record_fields["user_package_systems"] = sorted(brought)
+    if host.privileged and not (
+        user_observation.unseen_reasons or user_observation.query_failures
+    ):  # else nobody knows what a user has
+        user_systems = user_observation.brought_systems.union(*(brought_by(host, user) for user in roots))
+        host.record_fields["user_package_systems"] = sorted(user_systems)
 
-    packages = [*here, *_with_services(desired, theirs.packages)]
+    packages = [*host_packages, *_add_services(desired, user_observation.packages)]
     portable_apps = []
-    for app in [*scanned.found, *started, *web_apps, *theirs.portable_apps]:
-        services = desired.claimed(app.services)
-        portable_apps.append(app._replace(services=desired.holders(services, app.finding())))
-    identify = Identifier(host, desired, packages, homes, _certain(portable_apps))
-    runs, reasons = _running(host, identify)
-    runs = [placed(program, desired, [package for _, package in packages]) for program in runs]
-    why = _unseen(host, desired, [*blind, *theirs.blind], [*scanned.unseen, *unread, *theirs.unseen], reasons)
-    there = theirs.there.union(s.MANAGER for s in SYSTEMS if s.MANAGER in sole and _has(host, s, roots))
-    updated = memory._replace(known=scanned.known, packages=queried, users=theirs.memory) if names.any else None
-    idle = _idle(desired, there)
-    return Observed(desired, packages, runs, identify, why, portable_apps, updated, idle, theirs.requests, theirs.cut)
+    for app in [*scan_result.portable_apps, *launchers_found, *web_apps, *user_observation.portable_apps]:
+        services = desired.choose_claimed_services(app.services)
+        portable_apps.append(app._replace(services=desired.choose_holder_services(services, app.make_finding())))
+    identifier = ProcessIdentifier(host, desired, packages, homes, _index_certain_paths(portable_apps))
+    programs, reasons = _observe_running(host, identifier)
+    programs = [add_installation(program, desired, [package for _, package in packages]) for program in programs]
+    unseen_reasons = _collect_unseen_reasons(
+        host,
+        desired,
+        [*query_failures, *user_observation.query_failures],
+        [*scan_result.unseen, *unread_launchers, *user_observation.unseen_reasons],
+        reasons,
+    )
+    present_systems = user_observation.present_systems.union(
+        system.MANAGER
+        for system in SYSTEMS
+        if system.MANAGER in sole_systems and _has_package_system(host, system, roots)
+    )
+    new_memory = (
+        memory._replace(
+            remembered=scan_result.remembered, query_results=query_results, texts_by_uid=user_observation.texts_by_uid
+        )
+        if names.has_names
+        else None
+    )
+    idle_reasons = _find_idle_services(desired, present_systems)
+    return AppsObservation(
+        desired,
+        packages,
+        programs,
+        identifier,
+        unseen_reasons,
+        portable_apps,
+        new_memory,
+        idle_reasons,
+        user_observation.requests,
+        user_observation.cut_counts,
+    )
 
 
-def _installed_here(
-    host: Host, desired: Desired, roots: Sequence[User], memory: Memory, queried: dict[str, tuple[Any, Any]]
+def _list_host_packages(
+    host: Host,
+    desired: DesiredApps,
+    roots: Sequence[User],
+    memory: ScanMemory,
+    query_results: dict[str, tuple[Any, Any]],
 ) -> tuple[list[Package], list[tuple[str, str]]]:
     """The packages of the host and of root, and by package system why some could not be checked."""
-    found: list[Package] = []
-    blind: list[tuple[str, str]] = []
+    packages: list[Package] = []
+    query_failures: list[tuple[str, str]] = []
     for system in SYSTEMS:
-        ids = desired.packages[system.MANAGER].keys()
-        for those, reason in (
-            installed(host, system, ids, memory.packages, queried),
-            *(system.query_of(host, user, ids) for user in roots),
+        package_ids = desired.packages[system.MANAGER].keys()
+        for system_packages, reason in (
+            installed(host, system, package_ids, memory.query_results, query_results),
+            *(system.query_of(host, user, package_ids) for user in roots),
         ):
-            found += those
-            blind += [(system.MANAGER, reason)] if reason else []
-    return found, blind
+            packages += system_packages
+            query_failures += [(system.MANAGER, reason)] if reason else []
+    return packages, query_failures
 
 
-def _certain(portable_apps: Sequence[PortableApp]) -> dict[str, list[str]]:
+def _index_certain_paths(portable_apps: Sequence[PortableApp]) -> dict[str, list[str]]:
     """The paths of portable apps that programs run from, with their services."""
     return {
         path: app.services
         for app in portable_apps
-        if not app.doubt and app.kind in RUNNABLE
+        if not app.doubt and app.kind in RUNNABLE_KINDS
         for path in app.parts or [app.path]
     }
 
 
-def _unseen(
-    host: Host, desired: Desired, blind: Sequence[tuple[str, str]], files: Sequence[str], everywhere: Sequence[str]
+def _collect_unseen_reasons(
+    host: Host,
+    desired: DesiredApps,
+    query_failures: Sequence[tuple[str, str]],
+    file_failures: Sequence[str],
+    running_failures: Sequence[str],
 ) -> dict[str, str]:
     """By service, why something of it could not be seen: a package system, files of apps, or whatever runs."""
-    unseen: dict[str, list[str]] = {service: [] for service in desired.services}
-    for manager, reason in blind:
+    reasons_by_service: dict[str, list[str]] = {service: [] for service in desired.services}
+    for manager, reason in query_failures:
         for service in {service for services in desired.packages[manager].values() for service in services}:
-            unseen[service].append(reason)
+            reasons_by_service[service].append(reason)
     for service, entry in desired.services.items():
         if entry["processes"] or entry["paths"] or entry["packages"] or entry.get("web_hosts"):
-            unseen[service] += files
-        unseen[service] += everywhere
+            reasons_by_service[service] += file_failures
+        reasons_by_service[service] += running_failures
     hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
     return {
-        service: escape_text("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed
+        service: escape_text("; ".join(dict.fromkeys(reasons))) + hint
+        for service, reasons in reasons_by_service.items()
+        if reasons
     }
 
 
-def _has(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
+def _has_package_system(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
     """Whether the host itself has a package system, or root has."""
-    return any(system.there(host, who) for who in (None, *roots))
+    return any(system.there(host, account) for account in (None, *roots))
 
 
-def _idle(desired: Desired, there: set[str]) -> dict[str, str]:
+def _find_idle_services(desired: DesiredApps, present_systems: set[str]) -> dict[str, str]:
     """The services of which only packages are known, of systems that this host has none of; each with the reason."""
     return {
         service: f"{NO_IDENTIFIERS_REASON}: this host has no {' or '.join(managers) or 'such packages'}"
-        for service, managers in desired.by_package_only.items()
-        if there.isdisjoint(managers)
+        for service, managers in desired.package_only_services.items()
+        if present_systems.isdisjoint(managers)
     }
 
 
-def _with_services(desired: Desired, packages: Iterable[Package]) -> list[tuple[list[str], Package]]:
-    return [(desired.holders(desired.packages[p.manager][p.id], p.finding()), p) for p in packages]
-
-
-def _of_host(host: Host, homes: Mapping[str, User]) -> Region:
-    """The places of the host, with root's own home."""
-    owned = [
-        tree for system in SYSTEMS for user in (None, *homes.values()) for tree in system.owned_directories(host, user)
+def _add_services(desired: DesiredApps, packages: Iterable[Package]) -> list[tuple[list[str], Package]]:
+    return [
+        (desired.choose_holder_services(desired.packages[package.manager][package.id], package.make_finding()), package)
+        for package in packages
     ]
-    return Region(homes, [*scan.PLACES, *homes], owned=owned)
 
 
-def _owner(path: str, homes: Mapping[str, User]) -> User | None:
+def _make_host_region(host: Host, homes: Mapping[str, User]) -> ScanRegion:
+    """The places of the host, with root's own home."""
+    owned_directories = [
+        directory
+        for system in SYSTEMS
+        for user in (None, *homes.values())
+        for directory in system.owned_directories(host, user)
+    ]
+    return ScanRegion(homes, [*scan.SCANNED_PLACES, *homes], owned_directories=owned_directories)
+
+
+def _find_home_user(path: str, homes: Mapping[str, User]) -> User | None:
     return next((user for home, user in homes.items() if path.startswith(home + "/")), None)
 
 
-def _running(host: Host, identify: Identifier) -> tuple[list[Running], list[str]]:
+def _observe_running(host: Host, identifier: ProcessIdentifier) -> tuple[list[RunningProgram], list[str]]:
     """What runs, and why that may not be all. Programs of users are observed in a process of its own, and so is what
     has to be read of any program.
     """
-    processes, hidden = host.list_processes()
-    candidates = _candidates(host, identify, processes)
-    identities = {process.pid: identify(process) for process in candidates.pop(0, ())}
+    processes, hidden_count = host.list_processes()
+    candidates = _choose_candidates(host, identifier, processes)
+    identities = {process.pid: identifier(process) for process in candidates.pop(0, ())}
     reasons = []
-    for uid, rows, why in run_each_apart(sorted(candidates), lambda uid: _identities(identify, candidates[uid])):
-        identities.update((pid, Identity(*row)) for pid, row in rows)
-        reasons += [f"{host.find_account(max(uid, 0)).name}: {why}"] if why else []
-    found = running(host, lambda process: identities.get(process.pid), processes)
+    for uid, rows, failure in run_each_apart(
+        sorted(candidates), lambda uid: _identify_processes(identifier, candidates[uid])
+    ):
+        identities.update((pid, ProgramIdentity(*row)) for pid, row in rows)
+        reasons += [f"{host.find_account(max(uid, 0)).name}: {failure}"] if failure else []
+    programs = group_running_programs(host, lambda process: identities.get(process.pid), processes)
     # Without root, a host may even hide that there are other users' processes (hidepid, see proc(5)).
     if not host.privileged:
-        return found, [*reasons, "the programs of other users cannot be seen"]
-    more = [f"{hidden} processes do not show their executable, not even to root"] if hidden else []
-    return found, [*reasons, *more]
+        return programs, [*reasons, "the programs of other users cannot be seen"]
+    hidden_reasons = (
+        [f"{hidden_count} processes do not show their executable, not even to root"] if hidden_count else []
+    )
+    return programs, [*reasons, *hidden_reasons]
 
 
-def _identities(identify: Identifier, processes: Sequence[Process]) -> Iterator[tuple[int, Identity]]:
+def _identify_processes(
+    identifier: ProcessIdentifier, processes: Sequence[Process]
+) -> Iterator[tuple[int, ProgramIdentity]]:
     """What some processes are, with their numbers: first by their paths, then those of which more has to be read."""
-    more: list[Process] = []
+    unresolved: list[Process] = []
     for process in processes:
-        if identity := identify.by_path(process):
+        if identity := identifier.identify_by_path(process):
             yield process.pid, identity
-        if not identify.says_enough(identity, process):
-            more.append(process)
-    for process in more:
-        if identity := identify.by_content(process):
+        if not identifier.is_identity_enough(identity, process):
+            unresolved.append(process)
+    for process in unresolved:
+        if identity := identifier.identify_by_content(process):
             yield process.pid, identity
 
 
-def _candidates(host: Host, identify: Identifier, processes: Sequence[Process]) -> dict[int, list[Process]]:
+def _choose_candidates(
+    host: Host, identifier: ProcessIdentifier, processes: Sequence[Process]
+) -> dict[int, list[Process]]:
     """The processes that may be something, by what the kernel alone says of them: nearly all are nothing, and cost
-    nothing more. By user; root's of which something has to be read are by `ROOTS_READ`.
+    nothing more. By user; root's of which something has to be read are by `ROOT_READ_UID`.
     """
-    found: dict[int, list[Process]] = {}
+    processes_by_uid: dict[int, list[Process]] = {}
     host.reads_process_roots = False
     try:
         for process in processes:
-            may_be, reads = _may_be(identify, process)
-            if may_be:
+            is_candidate, needs_read = _check_candidate(identifier, process)
+            if is_candidate:
                 uid = host.find_process_uid(process)
-                found.setdefault(uid if uid or not reads else ROOTS_READ, []).append(process)
+                processes_by_uid.setdefault(uid if uid or not needs_read else ROOT_READ_UID, []).append(process)
     finally:
         host.reads_process_roots = True
-    return found
+    return processes_by_uid
 
 
-def _may_be(identify: Identifier, process: Process) -> tuple[bool, bool]:
+def _check_candidate(identifier: ProcessIdentifier, process: Process) -> tuple[bool, bool]:
     """Whether a process may be something, and whether that has to be read."""
     try:
-        identity = identify.by_path(process)
-        if identify.says_enough(identity, process):
+        identity = identifier.identify_by_path(process)
+        if identifier.is_identity_enough(identity, process):
             return identity is not None, False
-        if identify.reads_at_once(process):
-            return (identity or identify.by_content(process)) is not None, False
+        if identifier.is_readable_at_once(process):
+            return (identity or identifier.identify_by_content(process)) is not None, False
     except (ProcessRootUnread, ObservationError):
         pass
-    return True, identify.needs_content(process)
+    return True, identifier.is_content_needed(process)

@@ -15,13 +15,20 @@ from ...system.budget import ReadBudget
 from ...system.forked import run_each_apart
 from ...system.mounts import explain_not_entered, find_remote_type, read_mounts
 from ...system.processes import NOBODY_UID
-from .desired import Desired
+from .desired import DesiredApps
 from .portable import launchers, scan, user_dirs
-from .portable.names import Names
-from .portable.scan import PortableApp, Region
-from .portable.scan_cache import DROPPED, Memory, is_remembered, of_user, stamped, text_of_user
+from .portable.names import AppNames
+from .portable.scan import PortableApp, ScanRegion
+from .portable.scan_cache import (
+    DROPPED_TEXT,
+    ScanMemory,
+    extend_names_stamp,
+    format_user_memory,
+    has_user_memory,
+    read_remembered_directories,
+)
 from .requests import reading
-from .running import below
+from .running import find_services_above
 from .systems.installed import brought_by
 from .systems.package import Package, PackageSystem
 from .systems.registry import BY_NAME, ON_DEMAND, SYSTEMS
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
 
     Found = TypeVar("Found")
 
-    class Part(TypedDict, total=False):
+    class UserPart(TypedDict, total=False):
         """A part of what is seen of a unit. What comes from its process is JSON: a tuple has become a list."""
 
         packages: Sequence[Sequence[Any]]
@@ -43,101 +50,111 @@ if TYPE_CHECKING:
         systems: list[str]
         cut: int
         memory: str
-        requests: tuple[Sequence[reading.Row], int]
+        requests: tuple[Sequence[reading.RequestRow], int]
 
 
-MOST_REMEMBERED = 32 * 1024 * 1024  # characters, of all users together
+MAX_REMEMBERED_CHARACTERS = 32 * 1024 * 1024  # characters, of all users together
 
 
-class Unit(NamedTuple):
+class UserUnit(NamedTuple):
     """What belongs to one number: accounts with their homes, and what is his in places that others share."""
 
     uid: int
     users: Sequence[User]
     places: Sequence[tuple[str, Sequence[str]]]  # as in Scanned.others
-    unseen: Sequence[str] = ()
+    unseen_reasons: Sequence[str] = ()
 
     @property
     def user(self) -> User:
         return self.users[0]
 
 
-class Seen(NamedTuple):
+class UserObservation(NamedTuple):
     """What was seen of the users."""
 
     packages: list[Package]
     portable_apps: list[PortableApp]
-    blind: list[tuple[str, str]]  # by the name of a package system, why some of its packages could not be checked
-    unseen: list[str]  # why something else could not be
-    there: set[str]  # the package systems that somebody has, of those that were queried
-    memory: dict[str, str | None]  # by number, as Memory.users: what the next observation need not read again
-    systems: set[str]  # the package systems that some of them have brought along, by name
-    requests: Sequence[tuple[Sequence[reading.Row], int]] = ()  # of each user: requests, and how many were left out
-    cut: Mapping[str, int] = {}  # by user: findings beyond his share
+    query_failures: list[
+        tuple[str, str]
+    ]  # by the name of a package system, why some of its packages could not be checked
+    unseen_reasons: list[str]  # why something else could not be
+    present_systems: set[str]  # the package systems that somebody has, of those that were queried
+    texts_by_uid: dict[str, str | None]  # by number, as Memory.users: what the next observation need not read again
+    brought_systems: set[str]  # the package systems that some of them have brought along, by name
+    requests: Sequence[
+        tuple[Sequence[reading.RequestRow], int]
+    ] = ()  # of each user: requests, and how many were left out
+    cut_counts: Mapping[str, int] = {}  # by user: findings beyond his share
 
 
-class Common(NamedTuple):
+class UserScanContext(NamedTuple):
     """What the observation of every user needs."""
 
-    desired: Desired
-    names: Names
+    desired: DesiredApps
+    names: AppNames
     homes: set[str]  # of everybody
     packages: Sequence[tuple[list[str], Package]]  # of the host
-    memory: Memory
-    only_packages: frozenset[str] = frozenset()  # the package systems that alone can have a service's packages
+    scan_memory: ScanMemory
+    sole_systems: frozenset[str] = frozenset()  # the package systems that alone can have a service's packages
 
 
-def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]) -> Seen:
-    """Observe all users but root. `others` is what the file scan of the host's places handed over."""
-    seen = Seen([], [], [], [], set(), {}, set())
-    room = MOST_REMEMBERED
-    requests: list[tuple[Sequence[reading.Row], int]] = []
-    cut: dict[str, int] = {}
-    for unit, parts, why in _each(host, common, others):
+def observe_users(
+    host: Host, context: UserScanContext, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
+) -> UserObservation:
+    """Observe all users but root. `foreign_places` is what the file scan of the host's places handed over."""
+    observation = UserObservation([], [], [], [], set(), {}, set())
+    characters_left = MAX_REMEMBERED_CHARACTERS
+    requests: list[tuple[Sequence[reading.RequestRow], int]] = []
+    cut_counts: dict[str, int] = {}
+    for unit, parts, failure in _observe_each_unit(host, context, foreign_places):
         for part in parts:
-            seen.packages.extend(restored_package(row) for row in part.get("packages", ()))
-            seen.portable_apps.extend(restored_app(row) for row in part.get("portable_apps", ()))
-            seen.blind.extend((manager, f"{unit.user.name}: {reason}") for manager, reason in part.get("blind", ()))
-            seen.unseen.extend(f"{unit.user.name}: {reason}" for reason in part.get("unseen", ()))
-            seen.there.update(part.get("there", ()))
-            seen.systems.update(part.get("systems", ()))
+            observation.packages.extend(restore_package(row) for row in part.get("packages", ()))
+            observation.portable_apps.extend(restore_portable_app(row) for row in part.get("portable_apps", ()))
+            observation.query_failures.extend(
+                (manager, f"{unit.user.name}: {reason}") for manager, reason in part.get("blind", ())
+            )
+            observation.unseen_reasons.extend(f"{unit.user.name}: {reason}" for reason in part.get("unseen", ()))
+            observation.present_systems.update(part.get("there", ()))
+            observation.brought_systems.update(part.get("systems", ()))
             if "cut" in part:
-                cut[unit.user.name] = cut.get(unit.user.name, 0) + part["cut"]
+                cut_counts[unit.user.name] = cut_counts.get(unit.user.name, 0) + part["cut"]
             if "requests" in part:
                 requests.append(part["requests"])
             if "memory" in part:
                 text = part["memory"]
-                room -= len(text or "")
-                seen.memory[str(unit.uid)] = text if room > 0 else DROPPED
-        if why:
-            seen.unseen.append(f"{unit.user.name}: {why}")
+                characters_left -= len(text or "")
+                observation.texts_by_uid[str(unit.uid)] = text if characters_left > 0 else DROPPED_TEXT
+        if failure:
+            observation.unseen_reasons.append(f"{unit.user.name}: {failure}")
         else:  # of whom nothing new is said, what is remembered stays
-            seen.memory.setdefault(str(unit.uid), None)
-    return seen._replace(requests=tuple(requests), cut=cut)
+            observation.texts_by_uid.setdefault(str(unit.uid), None)
+    return observation._replace(requests=tuple(requests), cut_counts=cut_counts)
 
 
-def _each(
-    host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
-) -> Iterator[tuple[Unit, list[Part], str]]:
+def _observe_each_unit(
+    host: Host, context: UserScanContext, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
+) -> Iterator[tuple[UserUnit, list[UserPart], str]]:
     """The observation of each unit, and why it is not complete: first on the host's own file systems, then, where
     required, on others, as the user that they answer to.
     """
-    found, networks = units(host, others, common.desired.network_homes == "scan")
-    yield from run_each_apart(found, lambda unit: _parts(host, common, unit))
-    if networks:
-        _load()
-    for unit in networks:
-        for item, parts, why in run_each_apart([unit], lambda unit: _as_user(host, common, unit), user=unit.user):
-            yield item, [_without_memory(part) for part in parts], why
+    local_units, network_units = make_user_units(host, foreign_places, context.desired.network_homes == "scan")
+    yield from run_each_apart(local_units, lambda unit: _observe_unit(host, context, unit))
+    if network_units:
+        _load_modules()
+    for unit in network_units:
+        for observed_unit, parts, failure in run_each_apart(
+            [unit], lambda unit: _observe_as_user(host, context, unit), user=unit.user
+        ):
+            yield observed_unit, [_drop_memory(part) for part in parts], failure
 
 
-def _without_memory(part: Part) -> Part:
+def _drop_memory(part: UserPart) -> UserPart:
     """What a user's own process said: he may be able to trace it, and what root remembers is not his to say."""
     part.pop("memory", None)
     return part
 
 
-def _load() -> list[object]:
+def _load_modules() -> list[object]:
     """Load what is else loaded where it is needed: a user may not be able to read the directory of this Python."""
     import hashlib
 
@@ -146,128 +163,149 @@ def _load() -> list[object]:
     return [hashlib, container_launchers, evidence, *(system.inner() for system in ON_DEMAND)]
 
 
-def _as_user(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
+def _observe_as_user(host: Host, context: UserScanContext, unit: UserUnit) -> Iterator[UserPart]:
     host.enters_remote, host.saves_state = True, False
-    return _parts(host, common, unit)
+    return _observe_unit(host, context, unit)
 
 
-def units(
-    host: Host, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]], scanned: bool = False
-) -> tuple[list[Unit], list[Unit]]:
+def make_user_units(
+    host: Host, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]], scans_remote: bool = False
+) -> tuple[list[UserUnit], list[UserUnit]]:
     """Everybody but root who has something here, each with all that is his on the host's own file systems. If homes on
-    other file systems are `scanned`, also these, each for itself.
+    other file systems are `scans_remote`, also these, each for itself.
     """
-    table = read_mounts(host)
+    mount_table = read_mounts(host)
     users: dict[int, list[User]] = {}
-    unseen: dict[int, list[str]] = {}
-    networks: list[Unit] = []
+    unseen_by_uid: dict[int, list[str]] = {}
+    network_units: list[UserUnit] = []
     for user in host.list_users():
         if user.uid == 0:
             continue
-        his = users.setdefault(user.uid, [])
-        type_ = find_remote_type(user.home, table)
-        if type_ and scanned and user.uid != NOBODY_UID:
-            networks.append(Unit(user.uid, [user], ()))
-        elif type_ and scan.is_home(user):
-            unseen.setdefault(user.uid, []).append(explain_not_entered(user.home, type_))
-        elif not type_:
-            his.append(user)
-    found = []
-    places = _by_user(host, others, users)
+        local_users = users.setdefault(user.uid, [])
+        remote_type = find_remote_type(user.home, mount_table)
+        if remote_type and scans_remote and user.uid != NOBODY_UID:
+            network_units.append(UserUnit(user.uid, [user], ()))
+        elif remote_type and scan.is_personal_home(user):
+            unseen_by_uid.setdefault(user.uid, []).append(explain_not_entered(user.home, remote_type))
+        elif not remote_type:
+            local_users.append(user)
+    local_units = []
+    places = _group_places_by_user(host, foreign_places, users)
     for uid in sorted({*users, *places}):
-        his = users.get(uid) or [host.find_account(uid)._replace(home="/nonexistent")]
-        found.append(Unit(uid, his, places.get(uid, ()), unseen.get(uid, ())))
-    return found, networks
+        local_users = users.get(uid) or [host.find_account(uid)._replace(home="/nonexistent")]
+        local_units.append(UserUnit(uid, local_users, places.get(uid, ()), unseen_by_uid.get(uid, ())))
+    return local_units, network_units
 
 
-def _by_user(
-    host: Host, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]], users: Collection[int]
+def _group_places_by_user(
+    host: Host, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]], users: Collection[int]
 ) -> Mapping[int, Sequence[tuple[str, Sequence[str]]]]:
     """Return what is to be scanned by the user to whom each number belongs: the many numbers of one user have one
     budget.
     """
-    if not others.keys() - users:
-        return others
+    if not foreign_places.keys() - users:
+        return foreign_places
     from ...system.subordinate_ids import read_subordinate_ids
 
-    owner_of = read_subordinate_ids(host)
+    find_owner = read_subordinate_ids(host)
     places: dict[int, list[tuple[str, Sequence[str]]]] = {}
-    for uid, listed in others.items():
-        places.setdefault(uid if uid in users else owner_of(uid), []).extend(listed)
+    for uid, uid_places in foreign_places.items():
+        places.setdefault(uid if uid in users else find_owner(uid), []).extend(uid_places)
     return places
 
 
-def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
+def _observe_unit(host: Host, context: UserScanContext, unit: UserUnit) -> Iterator[UserPart]:
     """What is seen of a unit, in parts: what came before the budget was spent stays."""
-    desired = common.desired
-    if unit.unseen:
-        yield {"unseen": list(unit.unseen)}
-    at_home = [user for user in unit.users if _has_home(host, user)]
-    if not (at_home or unit.places or any(system.there(host, None) for system in BY_NAME)):
-        if is_remembered(host, unit.uid):
-            yield {"memory": DROPPED}
+    desired = context.desired
+    if unit.unseen_reasons:
+        yield {"unseen": list(unit.unseen_reasons)}
+    users_with_home = [user for user in unit.users if _has_home_directory(host, user)]
+    if not (users_with_home or unit.places or any(system.there(host, None) for system in BY_NAME)):
+        if has_user_memory(host, unit.uid):
+            yield {"memory": DROPPED_TEXT}
         return
     host.budget = budget = ReadBudget()
     share = UserShare(desired)
-    home_users = [user for user in at_home if scan.is_home(user)]
-    named = {user.home: user_dirs.of_user(host, user) for user in home_users}
-    folders = {folder for own in named.values() for folder in own.values()}
-    names, memory = common.names.beside(folders), common.memory._replace(stamp=stamped(common.memory.stamp, folders))
+    home_users = [user for user in users_with_home if scan.is_personal_home(user)]
+    user_directories = {user.home: user_dirs.read_user_directories(host, user) for user in home_users}
+    user_folders = {folder for directories in user_directories.values() for folder in directories.values()}
+    names, memory = (
+        context.names.add_program_folders(user_folders),
+        context.scan_memory._replace(names_stamp=extend_names_stamp(context.scan_memory.names_stamp, user_folders)),
+    )
     host.budget = None  # Proscribe's own state is not part of their budget
-    known = of_user(host, memory, unit.uid)
+    remembered = read_remembered_directories(host, memory, unit.uid)
     host.budget = budget
     systems: dict[str, Sequence[PackageSystem]] = {}  # by home, those of which something may be there
     for user in unit.users:
-        if brought := brought_by(host, user):
-            yield {"systems": brought}
-        all_of_them = SYSTEMS if user in at_home else BY_NAME
-        systems[user.home] = [one for one in all_of_them if one.MANAGER in brought or one not in ON_DEMAND]
+        if brought_systems := brought_by(host, user):
+            yield {"systems": brought_systems}
+        possible_systems = SYSTEMS if user in users_with_home else BY_NAME
+        systems[user.home] = [
+            system for system in possible_systems if system.MANAGER in brought_systems or system not in ON_DEMAND
+        ]
         for system in systems[user.home]:
-            yield from _packages(host, common, user, system, share)
-    services_of = common_services_of(desired, common.homes)
-    desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
-    started, unseen = _guarded(
-        host, partial(launchers.find_launchers, host, desired.services, services_of, home_users, False, desktops)
+            yield from _observe_packages(host, context, user, system, share)
+    find_services = make_service_finder(desired, context.homes)
+    desktops = {
+        home: directories[user_dirs.DESKTOP_KEY]
+        for home, directories in user_directories.items()
+        if user_dirs.DESKTOP_KEY in directories
+    }
+    launchers_found, unread_launchers = _observe_guarded(
+        host, partial(launchers.find_launchers, host, desired.services, find_services, home_users, False, desktops)
     )
-    if started or unseen:
-        started, cut = share.take(started)
-        yield {"portable_apps": started, "unseen": unseen, **_counted(cut)}
-    owned, _ = _guarded(host, partial(_owned, host, [(user, systems[user.home]) for user in home_users]))
+    if launchers_found or unread_launchers:
+        launchers_found, cut_count = share.take_things(launchers_found)
+        yield {"portable_apps": launchers_found, "unseen": unread_launchers, **_make_cut_part(cut_count)}
+    owned_directories, _ = _observe_guarded(
+        host, partial(_list_owned_directories, host, [(user, systems[user.home]) for user in home_users])
+    )
     homes = {user.home: user for user in home_users}
     roots = [*homes, *(directory for directory, files in unit.places if not files)]
     files = [(directory, names) for directory, names in unit.places if names]
-    region = Region(homes, roots, files, unit.user, owned)
-    scanned = scan.scan_files(host, desired.services, names, region, common.packages, known)
-    web_apps = launchers.installed(host, desired.services, scanned.web_apps, lambda path: unit.user)
-    text = text_of_user(memory, known, scanned.known) if host.saves_state and names.any else None
-    if scanned.found or web_apps or scanned.unseen:
-        yield {"portable_apps": [*scanned.found, *web_apps], "unseen": scanned.unseen}
-    if text is not None:
-        yield {"memory": text}
+    region = ScanRegion(homes, roots, files, unit.user, owned_directories)
+    scan_result = scan.scan_portable_apps(host, desired.services, names, region, context.packages, remembered)
+    web_apps = launchers.find_installed_web_apps(host, desired.services, scan_result.web_apps, lambda path: unit.user)
+    memory_text = (
+        format_user_memory(memory, remembered, scan_result.remembered) if host.saves_state and names.has_names else None
+    )
+    if scan_result.portable_apps or web_apps or scan_result.unseen:
+        yield {"portable_apps": [*scan_result.portable_apps, *web_apps], "unseen": scan_result.unseen}
+    if memory_text is not None:
+        yield {"memory": memory_text}
     for user in home_users:  # last of all: what goes wrong here hides nothing
-        requests, left_out = reading.of_user(host, user)
+        requests, left_out = reading.read_user_requests(host, user)
         if requests or left_out:
             yield {"requests": (requests, left_out)}
 
 
-def _packages(host: Host, common: Common, user: User, system: PackageSystem, share: UserShare) -> Iterator[Part]:
+def _observe_packages(
+    host: Host, context: UserScanContext, user: User, system: PackageSystem, share: UserShare
+) -> Iterator[UserPart]:
     """What a user has installed with a package system, and whether he has that at all, where it matters."""
-    ids = common.desired.packages[system.MANAGER].keys()
-    found, blind = _guarded(host, partial(system.query_of, host, user, ids)) if ids else ([], [])
-    if system.MANAGER in common.only_packages and _has(host, system, user):
+    package_ids = context.desired.packages[system.MANAGER].keys()
+    packages, query_failures = (
+        _observe_guarded(host, partial(system.query_of, host, user, package_ids)) if package_ids else ([], [])
+    )
+    if system.MANAGER in context.sole_systems and _has_package_system(host, system, user):
         yield {"there": [system.MANAGER]}
-    if found or blind:
-        found, cut = share.take(found)
-        yield {"packages": found, "blind": [(system.MANAGER, reason) for reason in blind], **_counted(cut)}
+    if packages or query_failures:
+        packages, cut_count = share.take_things(packages)
+        yield {
+            "packages": packages,
+            "blind": [(system.MANAGER, reason) for reason in query_failures],
+            **_make_cut_part(cut_count),
+        }
 
 
-def _counted(cut: int) -> Part:
-    return {"cut": cut} if cut else {}
+def _make_cut_part(cut_count: int) -> UserPart:
+    return {"cut": cut_count} if cut_count else {}
 
 
-def _has_home(host: Host, user: User) -> bool:
+def _has_home_directory(host: Host, user: User) -> bool:
     """Whether there is a directory in which something of a user's can be; what belongs to the system is none."""
-    if not scan.is_home(user) and scan.of_the_system(user.home):
+    if not scan.is_personal_home(user) and scan.is_system_home(user.home):
         return False
     try:
         return host.find_entry(user.home) is not None
@@ -275,7 +313,7 @@ def _has_home(host: Host, user: User) -> bool:
         return True  # whoever reads it reports so
 
 
-def _has(host: Host, system: PackageSystem, user: User) -> bool:
+def _has_package_system(host: Host, system: PackageSystem, user: User) -> bool:
     """Whether a user has a package system; what cannot be seen may be one."""
     try:
         return system.there(host, user)
@@ -283,38 +321,45 @@ def _has(host: Host, system: PackageSystem, user: User) -> bool:
         return True
 
 
-def _owned(host: Host, systems: Iterable[tuple[User, Sequence[PackageSystem]]]) -> tuple[list[str], str]:
-    return [tree for user, his in systems for system in his for tree in system.owned_directories(host, user)], ""
+def _list_owned_directories(
+    host: Host, systems: Iterable[tuple[User, Sequence[PackageSystem]]]
+) -> tuple[list[str], str]:
+    return [
+        directory
+        for user, user_systems in systems
+        for system in user_systems
+        for directory in system.owned_directories(host, user)
+    ], ""
 
 
-def _guarded(
-    host: Host, question: Callable[[], tuple[Sequence[Found], str | Sequence[str]]]
+def _observe_guarded(
+    host: Host, observe_part: Callable[[], tuple[Sequence[Found], str | Sequence[str]]]
 ) -> tuple[list[Found], list[str]]:
     """The observation of something that a user controls, and why it is not all."""
     try:
-        found, unseen = question()
+        results, unseen_reasons = observe_part()
     except (ObservationError, ControlError, OSError, MemoryError) as error:
         return [], [str(error) or "over budget: memory"]
-    return list(found), list(filter(None, [unseen] if isinstance(unseen, str) else unseen))
+    return list(results), list(filter(None, [unseen_reasons] if isinstance(unseen_reasons, str) else unseen_reasons))
 
 
-def common_services_of(desired: Desired, homes: set[str]) -> Callable[[str, str], list[str]]:
+def make_service_finder(desired: DesiredApps, homes: set[str]) -> Callable[[str, str], list[str]]:
     """Whose a program is, by its path and by its flatpak id."""
 
-    def services_of(program: str, flatpak_id: str) -> list[str]:
-        named = desired.packages["flatpak"].get(flatpak_id) or below(program, homes, desired.paths)
-        return named or desired.names.get(program.rpartition("/")[2], [])
+    def find_program_services(program: str, flatpak_id: str) -> list[str]:
+        service_ids = desired.packages["flatpak"].get(flatpak_id) or find_services_above(program, homes, desired.paths)
+        return service_ids or desired.names.get(program.rpartition("/")[2], [])
 
-    return services_of
+    return find_program_services
 
 
-def restored_package(row: Sequence[Any]) -> Package:
+def restore_package(row: Sequence[Any]) -> Package:
     """What came back from a child, as it was."""
     package = Package(*row)
     return package._replace(handles=tuple(package.handles), owner=User(*package.owner) if package.owner else None)
 
 
-def restored_app(row: Sequence[Any]) -> PortableApp:
+def restore_portable_app(row: Sequence[Any]) -> PortableApp:
     """What came back from a child, as it was."""
     app = PortableApp(*row)
     return app._replace(owner=User(*app.owner) if app.owner else None)

@@ -10,13 +10,13 @@ import re
 from typing import Iterable, List
 
 
-def _names(text: str) -> List[str]:
+def _split_names(text: str) -> List[str]:
     return text.split()
 
 
 # By what a host cannot do without them. Names of Debian, Fedora, SUSE and Arch; exact, or up to where `*` stands.
-PACKAGES = {
-    "starts the host": _names(
+PROTECTED_PACKAGES = {
+    "starts the host": _split_names(
         """
         systemd systemd-* init sysvinit-core openrc runit dinit udev eudev dbus dbus-* dracut* mkinitcpio
         initramfs-tools* grub* shim shim-* shim-signed kmod linux linux-lts linux-zen linux-hardened
@@ -24,32 +24,32 @@ PACKAGES = {
         kernel-longterm
         """
     ),
-    "every program needs it": _names(
+    "every program needs it": _split_names(
         """
         libc6 libc6:* libc-bin glibc glibc-* musl base-files filesystem libgcc-s1 libgcc gcc-libs libstdc++6
         libstdc++ libssl3* openssl openssl-libs zlib zlib1g libcrypt1 libxcrypt ca-certificates*
         """
     ),
-    "a shell and its tools": _names(
+    "a shell and its tools": _split_names(
         """
         dash bash bash-* zsh busybox coreutils util-linux util-linux-* findutils grep sed gawk mawk tar gzip
         xz-utils xz bzip2 procps procps-ng login passwd shadow shadow-utils libpam* pam pam-* base mount
         """
     ),
-    "reaches the host": _names(
+    "reaches the host": _split_names(
         """
         openssh-server openssh openssh-client openssh-clients openssh-sftp-server sudo sudo-rs doas polkit
         polkitd policykit-1 network-manager NetworkManager systemd-networkd ifupdown iproute2 iproute netplan.io
         isc-dhcp-client dhcpcd* netbase nftables iptables
         """
     ),
-    "runs Ansible": _names(
+    "runs Ansible": _split_names(
         """
         python3 python3-minimal python3.* python3-libs libpython3* python python-minimal platform-python ansible
         ansible-core
         """
     ),
-    "mends the host's packages": _names(
+    "mends the host's packages": _split_names(
         """
         dpkg apt apt-utils libapt-pkg* debconf debian-archive-keyring ubuntu-keyring gpgv rpm rpm-libs dnf dnf5
         dnf-data python3-dnf libdnf* yum microdnf zypper libzypp pacman archlinux-keyring flatpak snapd
@@ -58,8 +58,8 @@ PACKAGES = {
     ),
 }
 # Programs by base name, wherever the system keeps its programs.
-PROGRAMS = frozenset(
-    _names(
+PROTECTED_PROGRAMS = frozenset(
+    _split_names(
         """
         init systemd systemd-logind systemd-journald systemd-udevd dbus-daemon dbus-broker agetty login su sh
         bash dash zsh fish ksh busybox env ls cp mv rm cat ln chmod chown mount umount ps kill sshd sshd-session
@@ -69,10 +69,10 @@ PROGRAMS = frozenset(
         """
     )
 )
-_NUMBERED = re.compile(r"(python|perl)[0-9.]+$")
+_NUMBERED_PROGRAM_PATTERN = re.compile(r"(python|perl)[0-9.]+$")
 
 # Trees of which nothing goes; what lies in them is the system's, the kernel's, or the record of what is installed.
-DIRECTORIES = _names(
+PROTECTED_DIRECTORIES = _split_names(
     """
     /boot /dev /proc /sys /run /etc /lost+found /usr/lib/systemd /usr/lib/modules /usr/lib/firmware
     /usr/lib/ld-linux /usr/lib/apt /usr/lib/dpkg /usr/lib/rpm /usr/lib/openssh /usr/lib/sudo /usr/lib/polkit-1
@@ -81,8 +81,8 @@ DIRECTORIES = _names(
     """
 )
 # Directories of which a part may go and the whole never: other programs live there, or a user's own work.
-WHOLE = frozenset(
-    _names(
+SHARED_DIRECTORIES = frozenset(
+    _split_names(
         """
         / /bin /sbin /lib /lib64 /usr /usr/bin /usr/sbin /usr/lib /usr/lib64 /usr/libexec /usr/share
         /usr/share/applications /usr/local /usr/local/bin /usr/local/sbin /usr/local/lib /usr/local/share /opt
@@ -95,46 +95,55 @@ WHOLE = frozenset(
         """
     )
 )
-_MERGED = re.compile(r"^/(bin|sbin|lib|lib64|lib32)(?=/|$)")  # on most hosts these are links into /usr
-_SYSTEM_PROGRAMS = re.compile(r"^/usr/(s?bin|lib|lib64|libexec|local/s?bin)/")
+_MERGED_USR_PATTERN = re.compile(r"^/(bin|sbin|lib|lib64|lib32)(?=/|$)")  # on most hosts these are links into /usr
+_SYSTEM_PROGRAM_PATTERN = re.compile(r"^/usr/(s?bin|lib|lib64|libexec|local/s?bin)/")
 # What an administrator or a program put there to start something with a session is like a file of a user's own.
-_LAUNCHER = re.compile(r"^/etc/(xdg/autostart|systemd/user)/[^/]+\.(desktop|service)$")
-_C_LIBRARY = re.compile(r"^/usr/lib(64|32)?/([^/]+-linux-[^/]+/)?(ld-|lib(c|m|dl|pthread|pam|crypt|selinux)[.-])")
+_SYSTEM_LAUNCHER_PATTERN = re.compile(r"^/etc/(xdg/autostart|systemd/user)/[^/]+\.(desktop|service)$")
+_C_LIBRARY_PATTERN = re.compile(
+    r"^/usr/lib(64|32)?/([^/]+-linux-[^/]+/)?(ld-|lib(c|m|dl|pthread|pam|crypt|selinux)[.-])"
+)
 
-_EXACT = {name: why for why, names in PACKAGES.items() for name in names if not name.endswith("*")}
-_BEGINNING = {name[:-1]: why for why, names in PACKAGES.items() for name in names if name.endswith("*")}
+_REASON_BY_PACKAGE = {
+    name: reason for reason, names in PROTECTED_PACKAGES.items() for name in names if not name.endswith("*")
+}
+_REASON_BY_PREFIX = {
+    name[:-1]: reason for reason, names in PROTECTED_PACKAGES.items() for name in names if name.endswith("*")
+}
 
 
-def package(name: str) -> str:
+def explain_package_protection(name: str) -> str:
     """Why a package of the system's own package manager stays (not a flatpak, whose ids mean something else)."""
-    for beginning, why in _BEGINNING.items():
+    for beginning, reason in _REASON_BY_PREFIX.items():
         if name.startswith(beginning):
-            return why
-    return _EXACT.get(name, "")
+            return reason
+    return _REASON_BY_PACKAGE.get(name, "")
 
 
-def program(name: str) -> str:
+def explain_program_protection(name: str) -> str:
     """Why a program is never known by this base name."""
-    return "the system needs it" if name in PROGRAMS or _NUMBERED.match(name) else ""
+    return "the system needs it" if name in PROTECTED_PROGRAMS or _NUMBERED_PROGRAM_PATTERN.match(name) else ""
 
 
-def path(place: str, homes: Iterable[str] = ()) -> str:
+def explain_path_protection(place: str, homes: Iterable[str] = ()) -> str:
     """Why the entry at a path stays; below one of `homes` it counts as `~/...`."""
     place = place.rstrip("/") or "/"
     if {".", ".."} & set(place.split("/")):
         return "it is not a plain path"
-    place = _MERGED.sub(r"/usr/\1", place)
+    place = _MERGED_USR_PATTERN.sub(r"/usr/\1", place)
     for home in homes:
         if f"{home}/".startswith(f"{place}/"):
             return "a home lies in it"
         if place.startswith(f"{home}/"):
-            return path("~" + place[len(home) :])
-    if place in WHOLE or re.fullmatch(r"/(home|media|mnt|srv)/[^/]+", place):
+            return explain_path_protection("~" + place[len(home) :])
+    if place in SHARED_DIRECTORIES or re.fullmatch(r"/(home|media|mnt|srv)/[^/]+", place):
         return "more than one program lives there"
-    if _LAUNCHER.match(place):
+    if _SYSTEM_LAUNCHER_PATTERN.match(place):
         return ""
-    if any(f"{place}/".startswith(f"{tree}/") or f"{tree}/".startswith(f"{place}/") for tree in DIRECTORIES):
+    if any(
+        f"{place}/".startswith(f"{directory}/") or f"{directory}/".startswith(f"{place}/")
+        for directory in PROTECTED_DIRECTORIES
+    ):
         return "the system is installed there"
-    if _C_LIBRARY.match(place):
+    if _C_LIBRARY_PATTERN.match(place):
         return "every program needs it"
-    return program(place.rpartition("/")[2]) if _SYSTEM_PROGRAMS.match(place) else ""
+    return explain_program_protection(place.rpartition("/")[2]) if _SYSTEM_PROGRAM_PATTERN.match(place) else ""

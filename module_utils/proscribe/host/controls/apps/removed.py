@@ -13,77 +13,87 @@ from typing import Iterable, Sequence
 from ....base.json_text import parse_json
 from ....model.removed import MAX_PACKAGES, MAX_USER_PACKAGES, RemovedPackage, read_removed_package
 from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError, User
-from .per_user import restored_package
+from .per_user import restore_package
 from .systems.package import Package, PackageSystem, on_behalf
 
-FILE = STATE_DIRECTORY + "/removed.json"
-SCHEMA = "proscribe/removed/1"
-LARGEST = 2 * 1024 * 1024  # bytes
+REMOVED_PACKAGES_PATH = STATE_DIRECTORY + "/removed.json"
+REMOVED_PACKAGES_SCHEMA = "proscribe/removed/1"
+MAX_FILE_BYTES = 2 * 1024 * 1024  # bytes
 
 
-def note(host: Host, packages: Sequence[RemovedPackage]) -> None:
+def note_removed_packages(host: Host, packages: Sequence[RemovedPackage]) -> None:
     """Remember packages that are about to be removed, beside those of before. Raises ControlError, Unseen."""
-    known = {one.identity: one for one in (*remembered(host), *packages)}
-    few = bounded(sorted(known.values(), key=lambda one: (one.at, one.identity), reverse=True))
-    content = {"schema": SCHEMA, "packages": [one._asdict() for one in few]}
-    host.write_file(FILE, json.dumps(content, indent=1) + "\n", 0o600)
+    packages_by_key = {package.identity: package for package in (*read_removed_packages(host), *packages)}
+    kept = limit_packages(
+        sorted(packages_by_key.values(), key=lambda package: (package.at, package.identity), reverse=True)
+    )
+    content = {"schema": REMOVED_PACKAGES_SCHEMA, "packages": [package._asdict() for package in kept]}
+    host.write_file(REMOVED_PACKAGES_PATH, json.dumps(content, indent=1) + "\n", 0o600)
 
 
-def bounded(packages: Iterable[RemovedPackage]) -> list[RemovedPackage]:
+def limit_packages(packages: Iterable[RemovedPackage]) -> list[RemovedPackage]:
     """The first of some packages, and of each user's: nobody's many hide the host's or another's."""
-    of_user: dict[str, int] = {}
-    found = []
-    for one in packages:
-        of_user[one.user] = of_user.get(one.user, 0) + 1
-        if not one.user or of_user[one.user] <= MAX_USER_PACKAGES:
-            found.append(one)
-    return sorted(found, key=lambda one: bool(one.user))[:MAX_PACKAGES]
+    count_by_user: dict[str, int] = {}
+    kept = []
+    for package in packages:
+        count_by_user[package.user] = count_by_user.get(package.user, 0) + 1
+        if not package.user or count_by_user[package.user] <= MAX_USER_PACKAGES:
+            kept.append(package)
+    return sorted(kept, key=lambda package: bool(package.user))[:MAX_PACKAGES]
 
 
-def remembered(host: Host) -> list[RemovedPackage]:
+def read_removed_packages(host: Host) -> list[RemovedPackage]:
     """What the file has; nothing where it is missing or damaged. Raises Unseen."""
     try:
-        given = parse_json(host.read_file(FILE, LARGEST) or b"{}")
+        content = parse_json(host.read_file(REMOVED_PACKAGES_PATH, MAX_FILE_BYTES) or b"{}")
     except (ControlError, ValueError, RecursionError):
         return []
-    found = []
-    listed = given.get("packages") if isinstance(given, dict) and given.get("schema") == SCHEMA else None
-    for value in listed[:MAX_PACKAGES] if isinstance(listed, list) else ():
+    packages = []
+    rows = (
+        content.get("packages")
+        if isinstance(content, dict) and content.get("schema") == REMOVED_PACKAGES_SCHEMA
+        else None
+    )
+    for row in rows[:MAX_PACKAGES] if isinstance(rows, list) else ():
         try:
-            found.append(read_removed_package(value))
+            packages.append(read_removed_package(row))
         except ValueError:
             continue
-    return found
+    return packages
 
 
-def still_removed(host: Host, systems: Iterable[PackageSystem]) -> list[RemovedPackage]:
+def find_still_removed(host: Host, systems: Iterable[PackageSystem]) -> list[RemovedPackage]:
     """Of what a host remembers, the packages that are not there again, those of the host first. One of a user who is
     gone is none. Where a package system cannot be asked, it is not known to be there.
     """
-    of_manager: dict[str, PackageSystem] = {system.MANAGER: system for system in systems}
+    system_by_manager: dict[str, PackageSystem] = {system.MANAGER: system for system in systems}
     users = {user.name: user for user in host.list_users()}
-    found = []
+    still_removed_packages = []
     groups: dict[tuple[str, str], list[RemovedPackage]] = {}
-    for one in remembered(host):
-        groups.setdefault((one.manager, one.user), []).append(one)
+    for removed_package in read_removed_packages(host):
+        groups.setdefault((removed_package.manager, removed_package.user), []).append(removed_package)
     for (manager, name), members in groups.items():
-        system, user = of_manager.get(manager), users.get(name)
+        system, user = system_by_manager.get(manager), users.get(name)
         if system is None or (name and user is None):
             continue
-        installed = _installed(host, system, user, {one.id for one in members})
-        found += [one for one in members if not any(_is(package, one) for package in installed)]
-    return found
+        installed = _list_installed_packages(host, system, user, {removed_package.id for removed_package in members})
+        still_removed_packages += [
+            removed_package
+            for removed_package in members
+            if not any(_is_same_package(package, removed_package) for package in installed)
+        ]
+    return still_removed_packages
 
 
-def _installed(host: Host, system: PackageSystem, user: User | None, ids: set[str]) -> Sequence[Package]:
+def _list_installed_packages(host: Host, system: PackageSystem, user: User | None, ids: set[str]) -> Sequence[Package]:
     try:
-        ask = partial(system.query_of, host, user, ids) if user else partial(system.query, host, ids)
-        return [restored_package(row) for row in on_behalf(user, ask)[0]]
+        query_packages = partial(system.query_of, host, user, ids) if user else partial(system.query, host, ids)
+        return [restore_package(row) for row in on_behalf(user, query_packages)[0]]
     except (ControlError, ObservationError):
         return ()
 
 
-def _is(package: Package, removed: RemovedPackage) -> bool:
+def _is_same_package(package: Package, removed: RemovedPackage) -> bool:
     """Whether a package is the one that was removed, in whatever version: of this architecture, in this place."""
     if package.id != removed.id:
         return False

@@ -15,19 +15,19 @@ from ....model.finding import Finding
 from ...system import Host, Process, escape_text
 from ...system.mounts import find_remote_type, read_mounts
 from ...system.processes import ProcessRootUnread
-from .desired import Desired
+from .desired import DesiredApps
 from .systems.package import Package
 from .systems.registry import SYSTEMS
 
 if TYPE_CHECKING:
-    from .content import Contents, Program
+    from .content import ProcessContents, ProcessProgram
 
-SANDBOXING = ("flatpak", "snap")  # a program of theirs is known by its sandbox, whichever its executable is
-CONTAINED = "in a container, {}so it is not ended"
-LONGEST_PATH = 4096  # bytes that the kernel takes for one
+SANDBOX_MANAGERS = ("flatpak", "snap")  # a program of theirs is known by its sandbox, whichever its executable is
+CONTAINED_DOUBT = "in a container, {}so it is not ended"
+MAX_PATH_BYTES = 4096  # bytes that the kernel takes for one
 
 
-class Identity(NamedTuple):
+class ProgramIdentity(NamedTuple):
     """What a running program is."""
 
     services: list[str]
@@ -36,191 +36,228 @@ class Identity(NamedTuple):
     package: str = ""  # and the package that it belongs to
     doubt: str = ""  # why it may be something else, so that it is not ended; "" if it is certain
     path: str = ""  # of the program, where the process has another executable
-    how: str = ""  # in words: by which mark it is known, and how it was started
+    identified_by: str = ""  # in words: by which mark it is known, and how it was started
 
 
-class Running(NamedTuple):
+class RunningProgram(NamedTuple):
     """The processes of one user that are the same program."""
 
-    identity: Identity
+    identity: ProgramIdentity
     user: str
     started: str  # the first of them
     processes: list[Process]  # in the order in which to end them: what was started first mostly takes the others along
     version: str = ""  # of the installation that it runs from, where that is known and not its user's word
     place: str = ""  # of the same
 
-    def finding(self) -> Finding:
-        first, *others = self.processes
-        more = f" and {len(others)} more" if others else ""
-        details = [f"pid {first.pid}{more}", f"started {self.started}", self.identity.how, self.identity.doubt]
+    def make_finding(self) -> Finding:
+        first_process, *other_processes = self.processes
+        more_text = f" and {len(other_processes)} more" if other_processes else ""
+        details = [
+            f"pid {first_process.pid}{more_text}",
+            f"started {self.started}",
+            self.identity.identified_by,
+            self.identity.doubt,
+        ]
         detail = ", ".join(filter(None, details))
         scope = f"user:{self.user}"
-        id_, path = (
+        program_id, path = (
             escape_text(self.identity.id),
-            escape_text(self.identity.path or first.exe),
+            escape_text(self.identity.path or first_process.exe),
         )  # its user may have named it
-        return Finding("process", id_, self.identity.manager, self.version, scope, path, detail)
+        return Finding("process", program_id, self.identity.manager, self.version, scope, path, detail)
 
 
-def restored(row: Sequence[Any]) -> Running:
+def restore_running_program(row: Sequence[Any]) -> RunningProgram:
     """What came back from a child, as it was."""
     identity, user, started, processes, *rest = row
-    return Running(Identity(*identity), user, started, [Process(*process) for process in processes], *rest)
+    return RunningProgram(
+        ProgramIdentity(*identity), user, started, [Process(*process) for process in processes], *rest
+    )
 
 
-class Identifier:
+class ProcessIdentifier:
     """What identifies processes of a host."""
 
     def __init__(
         self,
         host: Host,
-        desired: Desired,
+        desired: DesiredApps,
         packages: Sequence[tuple[list[str], Package]],
         homes: set[str],
-        certain: Mapping[str, list[str]],
+        certain_paths: Mapping[str, list[str]],
     ) -> None:
         self.host = host
         self.desired = desired
         self.homes = homes
-        self.certain = certain
+        self.certain_paths = certain_paths
         self.markers = {service: entry["markers"] for service, entry in desired.services.items() if "markers" in entry}
-        self.marked = {name for of in self.markers.values() for name in of.get("programs", ())}
-        self._contents: Contents | None = None
-        self._roots_own: dict[str, bool] = {}  # by path: whether root alone can change what is there, on a disk here
-        self.programs: list[tuple[str, Callable[[Process], str]]] = []
+        self.marked_names = {
+            name for service_markers in self.markers.values() for name in service_markers.get("programs", ())
+        }
+        self._contents: ProcessContents | None = None
+        self._root_owned_paths: dict[
+            str, bool
+        ] = {}  # by path: whether root alone can change what is there, on a disk here
+        self.program_finders: list[tuple[str, Callable[[Process], str]]] = []
         for system in SYSTEMS:
             installed = [package for _, package in packages if package.manager == system.MANAGER]
-            ids = desired.packages[system.MANAGER].keys()
-            self.programs.append((system.MANAGER, system.programs(host, ids, installed)))
+            package_ids = desired.packages[system.MANAGER].keys()
+            self.program_finders.append((system.MANAGER, system.programs(host, package_ids, installed)))
 
-    def __call__(self, process: Process) -> Identity | None:
+    def __call__(self, process: Process) -> ProgramIdentity | None:
         """Identify a process by its path, and where that is not certain by what it runs. Raises ProcessRootUnread where the
         host may not read that, and Unseen.
         """
-        identity = self.by_path(process)
-        if self.says_enough(identity, process):
+        identity = self.identify_by_path(process)
+        if self.is_identity_enough(identity, process):
             return identity
         if not self.host.reads_process_roots:
             raise ProcessRootUnread
-        return self.by_content(process) or identity
+        return self.identify_by_content(process) or identity
 
-    def says_enough(self, identity: Identity | None, process: Process) -> bool:
+    def is_identity_enough(self, identity: ProgramIdentity | None, process: Process) -> bool:
         """Return whether nothing has to be read of a process beyond what its path says."""
-        return bool(identity and not identity.doubt) or not self.needs_content(process)
+        return bool(identity and not identity.doubt) or not self.is_content_needed(process)
 
-    def needs_content(self, process: Process) -> bool:
+    def is_content_needed(self, process: Process) -> bool:
         """Return whether a process's path says too little, by what the kernel alone says of it."""
         name = process.exe.rpartition("/")[2]
-        outside = not is_system_place(process.exe)
-        return outside or is_starter_name(name) or name in self.marked or self.host.has_own_user_namespace(process)
+        is_outside = not is_system_place(process.exe)
+        return (
+            is_outside
+            or is_starter_name(name)
+            or name in self.marked_names
+            or self.host.has_own_user_namespace(process)
+        )
 
-    def reads_at_once(self, process: Process) -> bool:
+    def is_readable_at_once(self, process: Process) -> bool:
         """Return whether the content of a process's executable is read here and not in a process of its own: it lies on
         a disk of the host at a place that root alone can change, so nobody has made it to hang.
         """
         exe = process.exe
         if is_starter_name(exe.rpartition("/")[2]) or not self.host.has_host_root(process):
             return False
-        if exe not in self._roots_own:
-            far = find_remote_type(exe, read_mounts(self.host))
-            self._roots_own[exe] = not far and not self.host.find_changeable_part(exe)
-        return self._roots_own[exe]
+        if exe not in self._root_owned_paths:
+            remote_type = find_remote_type(exe, read_mounts(self.host))
+            self._root_owned_paths[exe] = not remote_type and not self.host.find_changeable_part(exe)
+        return self._root_owned_paths[exe]
 
     @property
-    def contents(self) -> Contents:
+    def contents(self) -> ProcessContents:
         """What reads the programs of processes."""
         if self._contents is None:
-            from .content import Contents  # only a host with such a process pays for it
+            from .content import ProcessContents  # only a host with such a process pays for it
 
-            self._contents = Contents(self.host, self.markers)
+            self._contents = ProcessContents(self.host, self.markers)
         return self._contents
 
-    def by_path(self, process: Process) -> Identity | None:
+    def identify_by_path(self, process: Process) -> ProgramIdentity | None:
         """Identify a process by the path of its executable."""
-        desired, base = self.desired, process.exe.rpartition("/")[2]
-        for manager, program in self.programs:
-            if id_ := program(process):
-                return Identity(desired.packages[manager][id_], id_ if manager in SANDBOXING else base, manager, id_)
-        if services := below(process.exe, self.homes, desired.paths) or below(process.exe, set(), self.certain):
-            doubt = "" if self.host.has_host_root(process) else CONTAINED.format("where the path says little, ")
-            return Identity(services, base, doubt=doubt)
-        if services := desired.names.get(base, []):
-            return Identity(services, base, doubt="known by its name alone, so it is not ended")
+        desired, base_name = self.desired, process.exe.rpartition("/")[2]
+        for manager, find_program in self.program_finders:
+            if package_id := find_program(process):
+                return ProgramIdentity(
+                    desired.packages[manager][package_id],
+                    package_id if manager in SANDBOX_MANAGERS else base_name,
+                    manager,
+                    package_id,
+                )
+        if services := find_services_above(process.exe, self.homes, desired.paths) or find_services_above(
+            process.exe, set(), self.certain_paths
+        ):
+            doubt = "" if self.host.has_host_root(process) else CONTAINED_DOUBT.format("where the path says little, ")
+            return ProgramIdentity(services, base_name, doubt=doubt)
+        if services := desired.names.get(base_name, []):
+            return ProgramIdentity(services, base_name, doubt="known by its name alone, so it is not ended")
         return None
 
-    def by_content(self, process: Process) -> Identity | None:
+    def identify_by_content(self, process: Process) -> ProgramIdentity | None:
         """Identify a process by the marks in what it runs, and by the path of what its executable has started."""
-        doubtful: Identity | None = None
-        for program in self.contents.programs(process):
-            identity = None if program.path == process.exe else self._started(process, program)
-            if services := self.contents.services(program):
-                identity = identity if identity and not identity.doubt else self._marked(process, program, services)
+        doubtful: ProgramIdentity | None = None
+        for program in self.contents.list_programs(process):
+            identity = None if program.path == process.exe else self._identify_started(process, program)
+            if services := self.contents.find_services(program):
+                identity = (
+                    identity
+                    if identity and not identity.doubt
+                    else self._make_marked_identity(process, program, services)
+                )
             if identity and not identity.doubt:
                 return identity
             doubtful = doubtful or identity
         return doubtful
 
-    def _started(self, process: Process, program: Program) -> Identity | None:
-        identity = self.by_path(process._replace(exe=program.path))
-        return identity and identity._replace(path=program.path, how=program.how)
+    def _identify_started(self, process: Process, program: ProcessProgram) -> ProgramIdentity | None:
+        identity = self.identify_by_path(process._replace(exe=program.path))
+        return identity and identity._replace(path=program.path, identified_by=program.start_detail)
 
-    def _marked(self, process: Process, program: Program, services: list[str]) -> Identity:
-        from .content import built_from
+    def _make_marked_identity(self, process: Process, program: ProcessProgram, services: list[str]) -> ProgramIdentity:
+        from .content import describe_go_package
 
-        how = ", ".join(filter(None, [escape_text(built_from(program.package)), program.how]))
+        identified_by = ", ".join(
+            filter(None, [escape_text(describe_go_package(program.package)), program.start_detail])
+        )
         path = "" if program.path == process.exe else program.path
-        doubt = "" if self.host.has_host_root(process) else CONTAINED.format("")
-        return Identity(self.desired.claimed(services), program.name, doubt=doubt, path=path, how=how)
+        doubt = "" if self.host.has_host_root(process) else CONTAINED_DOUBT.format("")
+        return ProgramIdentity(
+            self.desired.choose_claimed_services(services),
+            program.name,
+            doubt=doubt,
+            path=path,
+            identified_by=identified_by,
+        )
 
 
-def running(host: Host, identify: Callable[[Process], Identity | None], processes: Iterable[Process]) -> list[Running]:
+def group_running_programs(
+    host: Host, identify: Callable[[Process], ProgramIdentity | None], processes: Iterable[Process]
+) -> list[RunningProgram]:
     """What some processes are, those that are the same program of the same user together."""
     groups: dict[tuple[Any, ...], list[tuple[bool, str, Process]]] = {}
     for process in processes:
         identity = identify(process)
         owner = host.find_process_owner(process) if identity else None
         if identity and owner:
-            sandboxed = identity.id != process.exe.rpartition("/")[2]
-            key = (tuple(identity.services), identity[1:], owner.name, "" if sandboxed else process.exe)
+            is_sandboxed = identity.id != process.exe.rpartition("/")[2]
+            key = (tuple(identity.services), identity[1:], owner.name, "" if is_sandboxed else process.exe)
             # A sandbox's own init comes last: it ends with what it started, and does not listen to TERM itself.
-            init = process.exe == "/usr/bin/bwrap"
-            groups.setdefault(key, []).append((init, host.format_start_time(process), process))
-    found = []
-    for (services, rest, user, _), members in sorted(groups.items()):
+            is_sandbox_init = process.exe == "/usr/bin/bwrap"
+            groups.setdefault(key, []).append((is_sandbox_init, host.format_start_time(process), process))
+    programs = []
+    for (services, identity_rest, user, _), members in sorted(groups.items()):
         members.sort()
         started, ordered = members[0][1], [process for _, _, process in members]
-        found.append(Running(Identity(list(services), *rest), user, started, ordered))
-    return found
+        programs.append(RunningProgram(ProgramIdentity(list(services), *identity_rest), user, started, ordered))
+    return programs
 
 
-def placed(running: Running, desired: Desired, packages: Iterable[Package]) -> Running:
+def add_installation(program: RunningProgram, desired: DesiredApps, packages: Iterable[Package]) -> RunningProgram:
     """A running program with the version and the place of its installation, so that a waiver for that covers it too.
 
     One that may run from several installations (the system's and the user's own) has neither, unless they agree. The
     version of a user's own installation is his word, so the program has none.
     """
-    identity = running.identity
+    identity = program.identity
     sources = {
         (package.version if package.owner is None else "", package.path)
         for package in packages
         if (package.manager, package.id) == (identity.manager, identity.package)
-        and (package.owner is None or package.owner.name == running.user)
+        and (package.owner is None or package.owner.name == program.user)
     }
     version, place = sources.pop() if len(sources) == 1 else ("", "")
-    running = running._replace(version=version, place=place)
-    services = desired.holders(identity.services, running.finding(), running.place)
-    return running._replace(identity=identity._replace(services=services))
+    program = program._replace(version=version, place=place)
+    services = desired.choose_holder_services(identity.services, program.make_finding(), program.place)
+    return program._replace(identity=identity._replace(services=services))
 
 
-def below(exe: str, homes: set[str], paths: Mapping[str, list[str]]) -> list[str]:
+def find_services_above(exe: str, homes: set[str], paths: Mapping[str, list[str]]) -> list[str]:
     """The services that name an executable or a directory above it, absolute or below a home (`~/`)."""
-    if len(exe) > LONGEST_PATH:
+    if len(exe) > MAX_PATH_BYTES:
         return []
-    forms = [exe, *("~" + exe[len(home) :] for home in _upwards(exe) if home in homes)]
-    return next((paths[place] for form in forms for place in _upwards(form) if place in paths), [])
+    path_forms = [exe, *("~" + exe[len(home) :] for home in _iterate_upwards(exe) if home in homes)]
+    return next((paths[place] for form in path_forms for place in _iterate_upwards(form) if place in paths), [])
 
 
-def _upwards(path: str) -> Iterator[str]:
+def _iterate_upwards(path: str) -> Iterator[str]:
     while path and path != "~":
         yield path
         path = path.rpartition("/")[0]

@@ -17,61 +17,61 @@ from .systems.package import Package
 if TYPE_CHECKING:
     from typing import TypeVar, Union
 
-    from .desired import Desired
+    from .desired import DesiredApps
 
     Thing = TypeVar("Thing", bound=Union[Package, PortableApp])
 
-RULE = "apps/too-many-findings"
-FINDINGS = 1_000  # packages and launchers of one user
+TOO_MANY_FINDINGS_RULE = "apps/too-many-findings"
+MAX_USER_FINDINGS = 1_000  # packages and launchers of one user
 
 
 class UserShare:
     """What is listed of one user's packages and launchers."""
 
-    def __init__(self, desired: Desired, most: int = FINDINGS) -> None:
+    def __init__(self, desired: DesiredApps, max_findings: int = MAX_USER_FINDINGS) -> None:
         self._desired = desired
-        self._most = most
-        self._listed: list[Package | PortableApp] = []
-        self._rules: set[tuple[str, str, bool]] | None = None  # what it means for rules, once that is too much
+        self._max_findings = max_findings
+        self._listed_things: list[Package | PortableApp] = []
+        self._rule_keys: set[tuple[str, str, bool]] | None = None  # what it means for rules, once that is too much
 
-    def take(self, things: Sequence[Thing]) -> tuple[list[Thing], int]:
+    def take_things(self, things: Sequence[Thing]) -> tuple[list[Thing], int]:
         """Return what is listed of some things, and how many others count against their user."""
-        room = max(self._most - len(self._listed), 0)
-        listed = list(things[:room])
-        self._listed += listed
-        if len(things) <= room:
+        findings_left = max(self._max_findings - len(self._listed_things), 0)
+        listed = list(things[:findings_left])
+        self._listed_things += listed
+        if len(things) <= findings_left:
             return listed, 0
-        if self._rules is None:
-            self._rules = {key for thing in self._listed for key in self._rules_of(thing)}
-        cut = 0
-        for thing in things[room:]:
-            rules = set(self._rules_of(thing))
-            if rules <= self._rules:
-                cut += any(not waiver for _, waiver, _ in rules)
+        if self._rule_keys is None:
+            self._rule_keys = {key for thing in self._listed_things for key in self._find_rule_keys(thing)}
+        cut_count = 0
+        for thing in things[findings_left:]:
+            rules = set(self._find_rule_keys(thing))
+            if rules <= self._rule_keys:
+                cut_count += any(not waiver for _, waiver, _ in rules)
             else:
-                self._rules |= rules
+                self._rule_keys |= rules
                 listed.append(thing)
-        return listed, cut
+        return listed, cut_count
 
-    def _rules_of(self, thing: Package | PortableApp) -> Iterator[tuple[str, str, bool]]:
+    def _find_rule_keys(self, thing: Package | PortableApp) -> Iterator[tuple[str, str, bool]]:
         """Return the services whose state a thing may change: each with what permits it, "" for nothing, and whether
         the thing may be something else.
         """
         desired = self._desired
         if isinstance(thing, Package):
-            claimed = desired.packages[thing.manager][thing.id]
+            claimed_services = desired.packages[thing.manager][thing.id]
         else:
-            claimed = desired.claimed(thing.services)
-        finding = thing.finding()
-        for service in desired.holders(claimed, finding):
+            claimed_services = desired.choose_claimed_services(thing.services)
+        finding = thing.make_finding()
+        for service in desired.choose_holder_services(claimed_services, finding):
             entry = desired.services[service]
             if is_user_restricted(entry, finding):
-                restricted = entry["mode"] in RESTRICTED_MODES
-                permitted = find_covering_waiver(entry, finding) if restricted else entry["mode"]
-                yield service, permitted, isinstance(thing, PortableApp) and bool(thing.doubt)
+                is_restricted = entry["mode"] in RESTRICTED_MODES
+                permission = find_covering_waiver(entry, finding) if is_restricted else entry["mode"]
+                yield service, permission, isinstance(thing, PortableApp) and bool(thing.doubt)
 
 
-def judge_shares(mode: str, cut: Mapping[str, int]) -> list[RuleVerdict]:
+def judge_user_shares(mode: str, cut_counts: Mapping[str, int]) -> list[RuleVerdict]:
     """Return a verdict on users with more things than their share, by name how many more; none where nobody has more.
 
     No correction is made for it: those of the other rules are.
@@ -81,8 +81,8 @@ def judge_shares(mode: str, cut: Mapping[str, int]) -> list[RuleVerdict]:
             "user",
             user,
             scope=f"user:{user}",
-            detail=f"{count:,} more findings of restricted apps: {FINDINGS:,} are listed, and of each rule one more",
+            detail=f"{count:,} more findings of restricted apps: {MAX_USER_FINDINGS:,} are listed, and of each rule one more",
         )
-        for user, count in sorted(cut.items())
+        for user, count in sorted(cut_counts.items())
     ]
-    return [judge_rule(RULE, {"mode": mode}, findings)._replace(drifted=False)] if findings else []
+    return [judge_rule(TOO_MANY_FINDINGS_RULE, {"mode": mode}, findings)._replace(drifted=False)] if findings else []

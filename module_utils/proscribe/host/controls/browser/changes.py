@@ -9,7 +9,7 @@ import functools
 from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
 from ...system import ControlError, Host, ObservationError
-from ..base import Action, Changes
+from ..base import Changes, ControlAction
 from . import chromium_changes, firefox_changes, forks
 from .other_controls import make_desired
 from .places import Place, places
@@ -36,7 +36,7 @@ def enforce(host: Host, plan: Plan) -> Changes:
     found = [at(fork.place) for fork in others.forks if fork.policies]
     if others.new and others.forks:
         remember = functools.partial(_remember, host, others.remembered)
-        parts.append(Changes([Action("write", forks.REMEMBERED, remember)]))
+        parts.append(Changes([ControlAction("write", forks.REMEMBERED, remember)]))
         found = [_after(remember, part) for part in found]
     return _together([*parts, *found])._replace(notes=notes)
 
@@ -68,7 +68,7 @@ def lift(host: Host, plan: Plan) -> Changes:
     parts = [_at(place, functools.partial(LANGUAGES[place.family].lift, host, place)) for place in everywhere]
     if host.has_traces(forks.REMEMBERED):
         forget = functools.partial(_forget, host, plan)
-        parts.append(Changes([Action("delete", forks.REMEMBERED, forget)]))
+        parts.append(Changes([ControlAction("delete", forks.REMEMBERED, forget)]))
     return _together(parts)
 
 
@@ -77,7 +77,7 @@ def _at(place: Place, ask: Callable[[], Changes]) -> Changes:
     try:
         return ask()
     except (ControlError, ObservationError) as error:
-        return Changes([Action("observe", place.path, functools.partial(_fail, str(error)))])
+        return Changes([ControlAction("observe", place.path, functools.partial(_fail, str(error)))])
 
 
 def _fail(reason: str) -> None:
@@ -87,7 +87,7 @@ def _fail(reason: str) -> None:
 def _together(parts: Iterable[Changes]) -> Changes:
     listed = list(parts)
     actions = [action for part in listed for action in part.actions]
-    return Changes(actions, [refusal for part in listed for refusal in part.refused], independent=True)
+    return Changes(actions, [refusal for part in listed for refusal in part.refusals], is_independent=True)
 
 
 def _remember(host: Host, remembered: str) -> None:
@@ -98,7 +98,7 @@ def _remember(host: Host, remembered: str) -> None:
 def _after(remember: Callable[[], None], part: Changes) -> Changes:
     """The same changes, none of which happens unless a lift would find its place again."""
 
-    def both(action: Action) -> None:
+    def both(action: ControlAction) -> None:
         remember()
         action.apply()
 

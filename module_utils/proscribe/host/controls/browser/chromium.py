@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Collection, Iterable, Sequence
 
 from ....base.json_text import dump_json
 from ...system import WRITTEN_BY
-from ..policy_tables import all_texts
+from ..policy_tables import is_text_list
 from . import settings
 from .extension_settings import EXTENSION_SETTINGS, due
 from .observed import MARK
@@ -124,17 +124,17 @@ def takes_list(policy: str, value: object) -> TypeGuard[list[object]]:
     HttpHeaderInjection has tables in its list, the other lists have texts.
     """
     if policy != TENANT_HEADERS:
-        return all_texts(value)
+        return is_text_list(value)
     return isinstance(value, list) and all(map(_is_header_rule, value))
 
 
 def _is_header_rule(entry: object) -> bool:
     """Whether an entry of HttpHeaderInjection is complete. A key that Chromium does not know harms nothing."""
-    if not isinstance(entry, dict) or not all_texts(entry.get("patterns")):
+    if not isinstance(entry, dict) or not is_text_list(entry.get("patterns")):
         return False
     headers = entry.get("headers")
     return isinstance(headers, list) and all(
-        isinstance(header, dict) and all_texts([header.get("name"), header.get("value")]) for header in headers
+        isinstance(header, dict) and is_text_list([header.get("name"), header.get("value")]) for header in headers
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from ...system import Host
-from ..base import Action, Changes, Refusal
+from ..base import ChangeRefusal, Changes, ControlAction
 from .chromium_folder import Folder
 from .places import Place
 from .rendering import NOTHING, Rules
@@ -24,7 +24,7 @@ def enforce(host: Host, place: Place, rules: Rules) -> Changes:
     actions = _deletions(host, folder, own=rendered is None)
     if rendered is not None and (folder.content != rendered or folder.faults.file):
         write = functools.partial(host.write_file, place.path, rendered)
-        actions.append(Action("write", place.path, write, _before(folder), _text(rendered)))
+        actions.append(ControlAction("write", place.path, write, _before(folder), _text(rendered)))
     reasons = (
         *folder.faults.directories,
         *folder.overriding(),
@@ -32,7 +32,7 @@ def enforce(host: Host, place: Place, rules: Rules) -> Changes:
         *folder.unfit(),
         *folder.loose(),
     )
-    refused = [Refusal(RULE, folder.directory, reason) for reason in reasons]
+    refused = [ChangeRefusal(RULE, folder.directory, reason) for reason in reasons]
     return Changes(actions, refused)
 
 
@@ -41,14 +41,14 @@ def lift(host: Host, place: Place) -> Changes:
     return Changes(_deletions(host, Folder(host, place, NOTHING), own=True))
 
 
-def _deletions(host: Host, folder: Folder, own: bool) -> list[Action]:
+def _deletions(host: Host, folder: Folder, own: bool) -> list[ControlAction]:
     found = [(name, "") for name in folder.backups]
     if own and folder.own is not None:
         found.append((folder.own_name, _before(folder)))
     elif own and not found and host.find_entry(folder.place.path) is None and host.has_traces(folder.place.path):
         found.append((folder.own_name, ""))  # what was made for a file that a kill kept from coming
     paths = [(f"{folder.directory}/{name}", before) for name, before in found]
-    return [Action("delete", path, functools.partial(host.delete_file, path), before) for path, before in paths]
+    return [ControlAction("delete", path, functools.partial(host.delete_file, path), before) for path, before in paths]
 
 
 def _before(folder: Folder) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequenc
 
 from ....base.patterns import compile_pattern
 from ....base.tuples import NamedTuple
-from ..policy_tables import all_texts, list_in, same, table_in
+from ..policy_tables import is_same_json, is_text_list, read_list, read_table
 from .chromium import MERGE_DICTIONARIES
 from .chromium_file import File
 from .extension_settings import (
@@ -45,7 +45,7 @@ def _one_of(*words: str) -> Fits:
 
 
 def _permissions(value: object) -> bool:
-    return all_texts(value) and all(_PERMISSION.fullmatch(one) for one in value)
+    return is_text_list(value) and all(_PERMISSION.fullmatch(one) for one in value)
 
 
 def _text(value: object) -> bool:
@@ -60,10 +60,10 @@ _TYPES = ("extension", "theme", "user_script", "hosted_app", "legacy_packaged_ap
 _OF_ALL: Mapping[str, Fits] = {
     MODE: _one_of("allowed", *REFUSING),
     BLOCKED_PERMISSIONS: _permissions,
-    "install_sources": all_texts,
-    "allowed_types": lambda value: all_texts(value) and set(value) <= set(_TYPES),
+    "install_sources": is_text_list,
+    "allowed_types": lambda value: is_text_list(value) and set(value) <= set(_TYPES),
     "blocked_install_message": _text,
-    **dict.fromkeys(_HOSTS, all_texts),
+    **dict.fromkeys(_HOSTS, is_text_list),
 }
 _OF_IDS: Mapping[str, Fits] = {
     MODE: _one_of("allowed", "force_installed", "normal_installed", *REFUSING),
@@ -75,7 +75,7 @@ _OF_IDS: Mapping[str, Fits] = {
     "blocked_install_message": _text,
     "minimum_version_required": lambda value: isinstance(value, str) and bool(_VERSION.fullmatch(value)),
     "toolbar_pin": _one_of("force_pinned", "default_unpinned", "default_pinned"),
-    **dict.fromkeys(_HOSTS, all_texts),
+    **dict.fromkeys(_HOSTS, is_text_list),
 }
 _OF_URLS = {field: _OF_ALL.get(field, _permissions) for field in (MODE, BLOCKED_PERMISSIONS, ALLOWED_PERMISSIONS)}
 
@@ -117,7 +117,7 @@ def joined(files: Iterable[File]) -> bool:
 def _merged(files: Iterable[File]) -> list[object] | None:
     """What the last file by name names to be joined; None if no file has the setting."""
     having = [file for file in sorted(files) if MERGE_DICTIONARIES in file.said]
-    return list_in(having[-1].said, MERGE_DICTIONARIES) if having else None
+    return read_list(having[-1].said, MERGE_DICTIONARIES) if having else None
 
 
 def together(files: Sequence[File]) -> dict[str, object]:
@@ -127,7 +127,7 @@ def together(files: Sequence[File]) -> dict[str, object]:
         return {}
     settings: dict[str, object] = {}
     for file in reversed(every) if joined(files) else every[-1:]:
-        settings.update(table_in(file.said, EXTENSION_SETTINGS))
+        settings.update(read_table(file.said, EXTENSION_SETTINGS))
     return settings
 
 
@@ -136,7 +136,7 @@ def effective(files: Sequence[File]) -> dict[str, object]:
     settings = together(files)
     if flawed(settings):
         return {}
-    hosts = [host for field in _HOSTS for host in list_in(table_in(settings, EVERY), field)]
+    hosts = [host for field in _HOSTS for host in read_list(read_table(settings, EVERY), field)]
     if not all(_HOST.fullmatch(str(host)) for host in hosts):  # then all of "*" is dropped, and nothing else
         del settings[EVERY]
     return settings
@@ -145,7 +145,7 @@ def effective(files: Sequence[File]) -> dict[str, object]:
 def deciding(files: Sequence[File], key: str) -> str:
     """The name of the file whose entry counts, or which hides the others'; "" if no file has the settings."""
     every = [file for file in sorted(files) if EXTENSION_SETTINGS in file.said]
-    having = [file for file in every if table_in(file.said, EXTENSION_SETTINGS).get(key) is not None]
+    having = [file for file in every if read_table(file.said, EXTENSION_SETTINGS).get(key) is not None]
     if joined(files) and having:
         return having[0].name
     return every[-1].name if every else ""
@@ -154,7 +154,7 @@ def deciding(files: Sequence[File], key: str) -> str:
 def by_id(settings: Policies) -> dict[str, dict[str, object]]:
     """The entries of extensions, each under its own id: a key may name several."""
     return {
-        id_: table_in(settings, key)
+        id_: read_table(settings, key)
         for key in sorted(settings)
         if _IDS.fullmatch(key)
         for id_ in filter(None, key.split(","))
@@ -163,7 +163,7 @@ def by_id(settings: Policies) -> dict[str, dict[str, object]]:
 
 def openings(settings: Policies, lists: Lists, excepted: Iterable[str]) -> Iterator[str]:
     """Whose extensions may have the permission and should not: "*", ids, and update URLs."""
-    default = table_in(settings, EVERY)
+    default = read_table(settings, EVERY)
     mode = default.get(MODE, "blocked" if EVERY in lists.blocked else "allowed")
     if mode not in REFUSING and not closes(default, of_all=True):
         yield EVERY
@@ -177,7 +177,7 @@ def openings(settings: Policies, lists: Lists, excepted: Iterable[str]) -> Itera
         if entry.get(MODE, listed) not in REFUSING and not closes(entry):
             yield id_
     for key in sorted(settings):
-        entry = table_in(settings, key)
+        entry = read_table(settings, key)
         if key.startswith(_OF_URL) and entry.get(MODE, mode) not in REFUSING and not closes(entry):
             yield key
 
@@ -195,9 +195,9 @@ def fitted(foreign: Sequence[File], own: str, excepted: Sequence[str]) -> Fit:
     """
     theirs = effective(foreign)
     required = due(theirs, excepted, tuple(by_id(theirs)))
-    if same(required, theirs):
+    if is_same_json(required, theirs):
         return Fit({})
-    added = {key: entry for key, entry in required.items() if key not in theirs or not same(theirs[key], entry)}
+    added = {key: entry for key, entry in required.items() if key not in theirs or not is_same_json(theirs[key], entry)}
     merged = _merged(foreign)
     names = [one for one in merged or () if isinstance(one, str)]
     apart = [one for one in names if one not in (EXTENSION_SETTINGS, EVERY)]
@@ -206,6 +206,6 @@ def fitted(foreign: Sequence[File], own: str, excepted: Sequence[str]) -> Fit:
         {EXTENSION_SETTINGS: required, **({} if merged is None else {MERGE_DICTIONARIES: apart})},
     )
     for policies in forms:
-        if same(effective([*foreign, File(own, policies)]), required):
+        if is_same_json(effective([*foreign, File(own, policies)]), required):
             return Fit(policies)
     return Fit({}, fits=False)

@@ -6,7 +6,7 @@ import stat
 from typing import TYPE_CHECKING, Iterator
 
 from ...system import Host
-from ..policy_tables import distinct_entries, list_in, missing_entries, same
+from ..policy_tables import find_missing_entries, is_same_json, make_distinct_entries, read_list
 from .chromium import (
     ALLOW,
     BLOCK,
@@ -113,7 +113,7 @@ class Folder:
     def _listed(self, setting: str) -> Iterator[object]:
         """The entries of a list in all of the organisation's files."""
         for file in self.foreign:
-            yield from list_in(file.said, setting)
+            yield from read_list(file.said, setting)
 
     @property
     def rendered(self) -> bytes | None:
@@ -144,12 +144,12 @@ class Folder:
         joined, value = self.source(MERGE)[1], self.source(setting)[1]
         if not (isinstance(value, list) and isinstance(joined, list) and setting in joined):
             return value if takes_list(setting, value) else []  # type: ignore[return-value] # mypy widens it
-        entries = [entry for file in sorted(self._read(), reverse=True) for entry in list_in(file.said, setting)]
-        return distinct_entries(entries) if takes_list(setting, entries) else []
+        entries = [entry for file in sorted(self._read(), reverse=True) for entry in read_list(file.said, setting)]
+        return make_distinct_entries(entries) if takes_list(setting, entries) else []
 
     def overriding(self) -> list[str]:
         """Files of the organisation that take effect away from Proscribe's, and by what."""
-        joined = {one for one in self.expected if one in list_in(self.expected, MERGE)}
+        joined = {one for one in self.expected if one in read_list(self.expected, MERGE)}
         found = self._spoiling(joined)
         for file in sorted(self.foreign):
             if file.name < self.own_name:
@@ -157,11 +157,11 @@ class Folder:
             for setting in sorted(set(self.expected) & set(file.said) - {MARK, *self._fit.policies} - joined):
                 value = file.said[setting]
                 if setting == MERGE:
-                    if not joined <= set(map(str, list_in(file.said, MERGE))):
+                    if not joined <= set(map(str, read_list(file.said, MERGE))):
                         found.append(
                             f"{file.name} sets {MERGE} without {', '.join(sorted(joined))}, after {self.own_name}"
                         )
-                elif not same(value, self.expected[setting]):
+                elif not is_same_json(value, self.expected[setting]):
                     found.append(f"{file.name} overrides {setting} of {self.own_name}")
         return found + self._clouded()
 
@@ -202,7 +202,7 @@ class Folder:
         tried = self.place.id in TRIED
         if len(entries) <= (CHROMIUM_ENTRIES if tried else MOST_ENTRIES):
             return ""
-        theirs = [(file.name, value) for file in sorted(self.foreign) if (value := list_in(file.said, setting))]
+        theirs = [(file.name, value) for file in sorted(self.foreign) if (value := read_list(file.said, setting))]
         by_file = ", ".join(f"{len(value)} in {name}" for name, value in theirs)
         known = f"Chromium takes {CHROMIUM_ENTRIES}"
         return (
@@ -216,7 +216,7 @@ class Folder:
         required = Closest(map(str, self.rules.block), map(str, self.rules.allow))
         found = []
         for file in sorted(self.foreign):
-            for text in list_in(file.said, ALLOW):
+            for text in read_list(file.said, ALLOW):
                 entry = chromium_entry(text)
                 if entry and entry.name.host != "*" and required.blocked(entry.name):
                     found.append((entry.name, f"{file.name} allows {text}"))
@@ -286,20 +286,20 @@ class Folder:
             return self._why() or f"{policy} is not set"
         if isinstance(value, list):
             entries = self.effective_entries(policy)
-            missing = missing_entries(value, entries)
+            missing = find_missing_entries(value, entries)
             if not missing:
                 return next(iter(self.other_headers()), "") if policy == TENANT_HEADERS else ""
             entry = missing[0] if isinstance(missing[0], str) else shorten_value(missing[0])
             return next(iter(self._spoiling({policy})), "") or f"{policy} is without {entry}"
-        return "" if same(found, value) else f"{name} sets {policy} to {shorten_value(found)}"
+        return "" if is_same_json(found, value) else f"{name} sets {policy} to {shorten_value(found)}"
 
     def other_headers(self) -> list[str]:
         """The file that has browsers send another value of a header than the plan's."""
         from .tenants import overriding_header
 
-        required = list_in(self.expected, TENANT_HEADERS)
+        required = read_list(self.expected, TENANT_HEADERS)
         entry, header = overriding_header(required, self.effective_entries(TENANT_HEADERS))
-        files = (file.name for file in sorted(self.foreign) if entry in list_in(file.said, TENANT_HEADERS))
+        files = (file.name for file in sorted(self.foreign) if entry in read_list(file.said, TENANT_HEADERS))
         return [f"{next(files, self.own_name)} sets another value of the header {header}"] if header else []
 
     def _proxies(self) -> str:

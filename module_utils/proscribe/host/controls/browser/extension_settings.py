@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Sequence
 
-from ..policy_tables import list_in, table_in
+from ..policy_tables import read_list, read_table
 
 if TYPE_CHECKING:
     from ..policy_tables import Policies
@@ -34,14 +34,14 @@ def closes(entry: Policies, of_all: bool = False) -> bool:
     """Whether extensions of an entry have none of the permissions. In "*", `allowed_permissions` has no effect."""
     if entry.get(MODE) in REFUSING:
         return True
-    opened = [] if of_all else list_in(entry, ALLOWED_PERMISSIONS)
-    blocked = list_in(entry, BLOCKED_PERMISSIONS)
+    opened = [] if of_all else read_list(entry, ALLOWED_PERMISSIONS)
+    blocked = read_list(entry, BLOCKED_PERMISSIONS)
     return all(permission in blocked and permission not in opened for permission in PERMISSIONS)
 
 
 def blocking(default: Policies) -> dict[str, object]:
     """The entry "*" with the permissions blocked as well."""
-    listed = [one for one in list_in(default, BLOCKED_PERMISSIONS) if one not in PERMISSIONS]
+    listed = [one for one in read_list(default, BLOCKED_PERMISSIONS) if one not in PERMISSIONS]
     return {**default, BLOCKED_PERMISSIONS: [*listed, *PERMISSIONS]}
 
 
@@ -55,7 +55,7 @@ def due(theirs: Policies, excepted: Sequence[str], taken: Sequence[str] = ()) ->
 
     If theirs block the permissions for all, nothing is added: what the organisation blocks is not opened.
     """
-    default = table_in(theirs, EVERY)
+    default = read_table(theirs, EVERY)
     if closes(default, of_all=True):
         return dict(theirs)
     entries = {id_: excepting(default) for id_ in excepted if id_ not in taken and id_ not in theirs}

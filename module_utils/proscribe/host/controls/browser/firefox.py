@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Iterable
 from ....base.json_text import dump_json
 from ....base.tuples import NamedTuple
 from ...system import WRITTEN_BY
-from ..policy_tables import table_in
+from ..policy_tables import read_table
 from .extension_settings import EXTENSION_SETTINGS, MODE, due
 from .observed import MARK
 from .places import THUNDERBIRD, Place
@@ -130,13 +130,13 @@ def policies(rules: Rules, place: Place, listed: Lists) -> dict[str, object]:
             said[SUPPORT_MENU] = {"Title": "Request an exception", "URL": rules.request_url}
     for closed in closing(rules, place).values():
         for name, value in closed.items():  # several settings may have preferences, or say something of "*"
-            said[name] = tables_joined(table_in(said, name), table_in(closed, name)) if name in said else value
+            said[name] = tables_joined(read_table(said, name), read_table(closed, name)) if name in said else value
     return said
 
 
 def tables_joined(one: Policies, other: Policies) -> dict[str, object]:
     """Two tables of entries in one. Of an entry that both have, the fields are joined, and the other's count."""
-    both = {key: {**table_in(one, key), **table_in(other, key)} for key in one if key in other}
+    both = {key: {**read_table(one, key), **read_table(other, key)} for key in one if key in other}
     return {**one, **other, **both}
 
 

@@ -6,7 +6,7 @@ import functools
 import json
 
 from ...system import Host
-from ..base import Action, Changes, Refusal
+from ..base import ChangeRefusal, Changes, ControlAction
 from . import firefox_preferences
 from .firefox import render
 from .firefox_file import Note, PolicyFile
@@ -23,7 +23,7 @@ def enforce(host: Host, place: Place, rules: Rules) -> Changes:
 
 
 def _both(one: Changes, other: Changes) -> Changes:
-    return Changes([*one.actions, *other.actions], [*one.refused, *other.refused])
+    return Changes([*one.actions, *other.actions], [*one.refusals, *other.refusals])
 
 
 def _enforce_policy(host: Host, place: Place, rules: Rules) -> Changes:
@@ -32,9 +32,9 @@ def _enforce_policy(host: Host, place: Place, rules: Rules) -> Changes:
     Where the plan has nothing to say any more, the organisation gets its file back.
     """
     file = PolicyFile(host, place, rules)
-    refused = [Refusal(RULE, place.path, reason) for reason in (file.blocker, *file.faults.directories) if reason]
+    refused = [ChangeRefusal(RULE, place.path, reason) for reason in (file.blocker, *file.faults.directories) if reason]
     unopened = "Firefox cannot open it without opening {}, which is blocked"
-    refused += [Refusal(RULE, str(name), unopened.format(other)) for name, other in file.listed.closed]
+    refused += [ChangeRefusal(RULE, str(name), unopened.format(other)) for name, other in file.listed.closed]
     if file.blocker:
         return Changes((), refused)
     if file.expected is None:
@@ -42,7 +42,9 @@ def _enforce_policy(host: Host, place: Place, rules: Rules) -> Changes:
     if file.is_in_effect:
         return Changes((), refused)
     write = functools.partial(_write, host, file)
-    return Changes([Action("write", place.path, write, _text(file.content), _text(render(file.expected)))], refused)
+    return Changes(
+        [ControlAction("write", place.path, write, _text(file.content), _text(render(file.expected)))], refused
+    )
 
 
 def lift(host: Host, place: Place) -> Changes:
@@ -68,7 +70,7 @@ def _note(note: Note) -> str:
     return json.dumps(note._asdict()) + "\n"
 
 
-def _give_back(host: Host, file: PolicyFile) -> list[Action]:
+def _give_back(host: Host, file: PolicyFile) -> list[ControlAction]:
     """Undo the merge. A file that is the organisation's alone stays as it is; what Proscribe remembered goes."""
     path = file.place.path
     original = file.original_to_keep()
@@ -80,7 +82,7 @@ def _give_back(host: Host, file: PolicyFile) -> list[Action]:
             remembered.insert(0, path)
         clear = functools.partial(host.clear_unfinished_write, path)
         return [
-            Action("delete", stored, clear if stored == path else functools.partial(host.delete_file, stored))
+            ControlAction("delete", stored, clear if stored == path else functools.partial(host.delete_file, stored))
             for stored in remembered
         ]
 
@@ -94,7 +96,7 @@ def _give_back(host: Host, file: PolicyFile) -> list[Action]:
             host.delete_file(stored)
 
     verb = "delete" if original is None else "restore"
-    return [Action(verb, path, give_back, _text(file.content), _text(original))]
+    return [ControlAction(verb, path, give_back, _text(file.content), _text(original))]
 
 
 def _text(content: bytes | None) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 from ....base.json_text import parse_json
 from ....base.tuples import NamedTuple
 from ...system import SIGNATURE, STATE_DIRECTORY, ControlError, Host, ObservationError
-from ..policy_tables import list_in, same, table_in
+from ..policy_tables import is_same_json, read_list, read_table
 from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, NAMED
 from .extension_settings import closes as closes_proxies
 from .firefox import FILTER, closing, lists, policies, render
@@ -132,7 +132,7 @@ class PolicyFile:
         if self.document is not None:
             written = self.note.written if self.note else assumed_ours(self.document)
             theirs = without_ours(self.document, remembered, written)
-            if not same(theirs, remembered):
+            if not is_same_json(theirs, remembered):
                 return True, theirs
         return False, remembered if self.original is not None else self.inherited
 
@@ -144,7 +144,7 @@ class PolicyFile:
 
     @staticmethod
     def _blocked_by(document: Policies) -> list[Name]:
-        block = _filter(table_in(document, "policies"), "Block")
+        block = _filter(read_table(document, "policies"), "Block")
         return [entry.name for entry in map(firefox_entry, block) if entry]
 
     def _expected(self) -> dict[str, object] | None:
@@ -158,7 +158,7 @@ class PolicyFile:
             return False
         if self.expected is None:
             return not self.marked
-        return self.document is not None and same(self.document, self.expected)
+        return self.document is not None and is_same_json(self.document, self.expected)
 
     @property
     def ours(self) -> bool:
@@ -189,8 +189,8 @@ class PolicyFile:
 
     def observed(self) -> Observed:
         """What the file comes to."""
-        in_effect = table_in({} if self.document is None or self.lost else self.document, "policies")
-        theirs = table_in(self.base, "policies")
+        in_effect = read_table({} if self.document is None or self.lost else self.document, "policies")
+        theirs = read_table(self.base, "policies")
         block, exceptions = _filter(in_effect, "Block"), _filter(in_effect, "Exceptions")
         required = Closest(map(str, self.rules.block), map(str, self.rules.allow))
         entries = [entry for entry in map(firefox_entry, exceptions) if entry]
@@ -244,8 +244,8 @@ class PolicyFile:
 
     def _proxies(self, said: Policies) -> str:
         """Why extensions may have a proxy that should not; "" if none may."""
-        settings = table_in(said, EXTENSION_SETTINGS)
-        default = table_in(settings, EVERY)
+        settings = read_table(said, EXTENSION_SETTINGS)
+        default = read_table(settings, EVERY)
         if wrong := [
             field for field, kind in DEFAULT_FIELDS.items() if not isinstance(default.get(field, kind()), kind)
         ]:
@@ -253,7 +253,7 @@ class PolicyFile:
         if default.get(MODE) == "removed" or not closes_proxies(default, of_all=True):
             return f'the permission {NAMED} is not blocked in "*" of {EXTENSION_SETTINGS}'
         others = (id_ for id_ in sorted(settings) if id_ != EVERY and id_ not in self.rules.firefox_allowed)
-        open_ = [id_ for id_ in others if not closes_proxies(table_in(settings, id_))]
+        open_ = [id_ for id_ in others if not closes_proxies(read_table(settings, id_))]
         if not open_:
             return ""
         more = f", and {len(open_) - 1} more," if len(open_) > 1 else ""
@@ -265,23 +265,23 @@ class PolicyFile:
 
     def _unblocked(self, said: Policies) -> set[str]:
         """The extensions that have to be refused and are not."""
-        by_id = table_in(said, EXTENSION_SETTINGS)
+        by_id = read_table(said, EXTENSION_SETTINGS)
         refused = self.rules.firefox_extensions if EXTENSIONS in dict(self.rules.settings) else ()
-        return {id_ for id_ in refused if table_in(by_id, id_ if id_ in by_id else EVERY).get(MODE) != "blocked"}
+        return {id_ for id_ in refused if read_table(by_id, id_ if id_ in by_id else EVERY).get(MODE) != "blocked"}
 
     def _has_more_than_ours(self) -> bool:
         ours = policies(self.rules, self.place, lists(self.rules))
-        return not same((self.document or {}).get("policies"), ours)
+        return not is_same_json((self.document or {}).get("policies"), ours)
 
     def _differences(self) -> list[str]:
         if self.expected is None:
             return ["it still says what the plan no longer has"]
         if not self.marked:
             return ["it is the organisation's alone"]
-        now, due = (table_in(one, "policies") for one in (self.document or {}, self.expected))
+        now, due = (read_table(one, "policies") for one in (self.document or {}, self.expected))
         different = describe_differences(now, due)
         return [f"not as the plan has it: {different}"] if different else ["its notice differs"]
 
 
 def _filter(policies: Policies, name: str) -> list[object]:
-    return list_in(table_in(policies, FILTER), name)
+    return read_list(read_table(policies, FILTER), name)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, Sequence
 
 from ....model.plan import format_canonical
 from ...system import WRITTEN_BY
-from ..policy_tables import list_in, same, table_in
+from ..policy_tables import is_same_json, read_list, read_table
 from .extension_settings import (
     ALLOWED_PERMISSIONS,
     BLOCKED_PERMISSIONS,
@@ -63,10 +63,10 @@ def parse(content: bytes) -> dict[str, object]:
 
 def merge(base: Policies, ours: Policies) -> dict[str, object]:
     """The organisation's document with Proscribe's policies in it. `ours` is what firefox.policies returns."""
-    policies = dict(table_in(base, "policies"))
+    policies = dict(read_table(base, "policies"))
     for name, value in ours.items():
         if name == FILTER:
-            policies[name] = _joined(table_in(policies, name), table_in(ours, name))
+            policies[name] = _joined(read_table(policies, name), read_table(ours, name))
         else:
             policies.update(still_required(policies, {name: value}))
     rest = {key: value for key, value in base.items() if key not in (MARK, "policies")}
@@ -85,8 +85,8 @@ def still_required(policies: Policies, ours: Policies) -> dict[str, object]:
 def _joined(theirs: Policies, ours: Policies) -> dict[str, object]:
     joined = dict(theirs)
     for name in ours:
-        listed = list_in(theirs, name)
-        joined[name] = [*listed, *(entry for entry in list_in(ours, name) if entry not in listed)]
+        listed = read_list(theirs, name)
+        joined[name] = [*listed, *(entry for entry in read_list(ours, name) if entry not in listed)]
     return joined
 
 
@@ -99,10 +99,14 @@ def closes(name: str, theirs: object, ours: object) -> bool:
     if name == PROXY:  # the organisation's own, whatever it is, as long as users cannot change it
         return isinstance(theirs, dict) and theirs.get("Locked") is True and "Mode" in theirs
     if name == EXTENSION_SETTINGS:
-        return isinstance(theirs, dict) and isinstance(ours, dict) and same(_joined_extensions(theirs, ours), theirs)
+        return (
+            isinstance(theirs, dict)
+            and isinstance(ours, dict)
+            and is_same_json(_joined_extensions(theirs, ours), theirs)
+        )
     if isinstance(ours, dict):
-        return isinstance(theirs, dict) and all(key in theirs and same(theirs[key], ours[key]) for key in ours)
-    return same(theirs, ours)
+        return isinstance(theirs, dict) and all(key in theirs and is_same_json(theirs[key], ours[key]) for key in ours)
+    return is_same_json(theirs, ours)
 
 
 def _joined_table(name: str, theirs: object, ours: object) -> object:
@@ -119,16 +123,16 @@ def _joined_table(name: str, theirs: object, ours: object) -> object:
 def _joined_extensions(theirs: Policies, ours: Policies) -> dict[str, object]:
     """The organisation's ExtensionSettings with Proscribe's entries. An exception opens nothing that theirs block."""
     joined = dict(theirs)
-    default = table_in(theirs, EVERY)
+    default = read_table(theirs, EVERY)
     for key in ours:
-        entry = table_in(ours, key)
+        entry = read_table(ours, key)
         mode = entry.get(MODE)
         if key == EVERY:
             added = {MODE: mode} if mode else {}
             if BLOCKED_PERMISSIONS in entry and not closes_proxies(default, of_all=True):
                 added = {**added, BLOCKED_PERMISSIONS: blocking(default)[BLOCKED_PERMISSIONS]}
             joined[key] = {**default, **added}
-        elif same(entry, EXCEPTION):
+        elif is_same_json(entry, EXCEPTION):
             if key not in theirs and not closes_proxies(default, of_all=True):
                 joined[key] = excepting(default)
         elif not _answered(theirs.get(key), mode):
@@ -155,25 +159,25 @@ def without_ours(current: Policies, base: Policies, written: Sequence[Policies])
     interrupted between two writes and either may be there.
     """
     rest = {key: value for key, value in current.items() if key not in (MARK, "policies")}
-    policies = _back(table_in(current, "policies"), table_in(base, "policies"), _tables(written, "policies"))
+    policies = _back(read_table(current, "policies"), read_table(base, "policies"), _tables(written, "policies"))
     if policies or "policies" in base:
         rest["policies"] = policies
     return rest
 
 
 def _tables(documents: Sequence[Policies], name: str) -> list[dict[str, object]]:
-    return [table_in(document, name) for document in documents]
+    return [read_table(document, name) for document in documents]
 
 
 def _back(current: Policies, base: Policies, written: Sequence[Policies]) -> dict[str, object]:
     rest: dict[str, object] = {}
     for name, value in current.items():
-        if any(name in document and same(document[name], value) for document in written):
+        if any(name in document and is_same_json(document[name], value) for document in written):
             if name in base:
                 rest[name] = base[name]
         elif name in (FILTER, *TABLES) and isinstance(value, dict):
             back = {FILTER: _filter_back, EXTENSION_SETTINGS: _extensions_back}.get(name, _back)
-            taken = back(value, table_in(base, name), _tables(written, name))
+            taken = back(value, read_table(base, name), _tables(written, name))
             if taken or name in base:
                 rest[name] = taken
         else:
@@ -183,9 +187,9 @@ def _back(current: Policies, base: Policies, written: Sequence[Policies]) -> dic
 
 def _extensions_back(current: Policies, base: Policies, written: Sequence[Policies]) -> dict[str, object]:
     rest = _back(current, base, written)
-    default = table_in(current, EVERY)
+    default = read_table(current, EVERY)
     if default and rest.get(EVERY) is default:  # a later edit of it
-        rest[EVERY] = _default_back(default, table_in(base, EVERY), _tables(written, EVERY))
+        rest[EVERY] = _default_back(default, read_table(base, EVERY), _tables(written, EVERY))
         if not rest[EVERY] and EVERY not in base:
             del rest[EVERY]
     return rest
@@ -199,7 +203,7 @@ def _default_back(current: Policies, base: Policies, written: Sequence[Policies]
             left = _list_back(field, value, base, written)
             if left or field in base:
                 rest[field] = left
-        elif not any(field in entry and same(entry[field], value) for entry in written):
+        elif not any(field in entry and is_same_json(entry[field], value) for entry in written):
             rest[field] = value
         elif field in base:
             rest[field] = base[field]
@@ -208,8 +212,8 @@ def _default_back(current: Policies, base: Policies, written: Sequence[Policies]
 
 def _list_back(name: str, current: list[object], base: Policies, written: Sequence[Policies]) -> list[object]:
     """A list without the entries that were written and are not the organisation's."""
-    theirs = set(map(format_canonical, list_in(base, name)))
-    ours = {format_canonical(entry) for table in written for entry in list_in(table, name)} - theirs
+    theirs = set(map(format_canonical, read_list(base, name)))
+    ours = {format_canonical(entry) for table in written for entry in read_list(table, name)} - theirs
     return [entry for entry in current if format_canonical(entry) not in ours]
 
 
@@ -228,16 +232,16 @@ def _filter_back(current: Policies, base: Policies, written: Sequence[Policies])
 
 def assumed_ours(current: Policies) -> list[Policies]:
     """What to take for `written` where that is lost: all of the settings that Proscribe manages."""
-    policies = table_in(current, "policies")
+    policies = read_table(current, "policies")
     managed = {name for row in SETTINGS.values() for name in row.firefox} - {PROXY, *TABLES}
     ours = {name: policies[name] for name in sorted({FILTER, TENANTS, *managed}) if name in policies}
     refused = {MODE: "blocked"}
-    locked = {*NO_SPECULATION, *(key for row in SETTINGS.values() for key in table_in(row.firefox, PREFERENCES))}
+    locked = {*NO_SPECULATION, *(key for row in SETTINGS.values() for key in read_table(row.firefox, PREFERENCES))}
     for name in TABLES:
-        table = table_in(policies, name)
-        mine = {key: value for key, value in table.items() if same(value, refused) or key in locked}
+        table = read_table(policies, name)
+        mine = {key: value for key, value in table.items() if is_same_json(value, refused) or key in locked}
         for key in table if name == EXTENSION_SETTINGS else ():
-            entry = table_in(table, key)
+            entry = read_table(table, key)
             if key == EVERY and (blocked := _permissions_in(entry, BLOCKED_PERMISSIONS)):
                 mine.setdefault(key, {BLOCKED_PERMISSIONS: blocked})
             elif _is_exception(entry):
@@ -249,7 +253,7 @@ def assumed_ours(current: Policies) -> list[Policies]:
 
 def _permissions_in(entry: Policies, field: str) -> list[str]:
     """The permissions of a field that Proscribe may have written there."""
-    listed = list_in(entry, field)
+    listed = read_list(entry, field)
     return [permission for permission in PERMISSIONS if permission in listed]
 
 

@@ -87,19 +87,19 @@ def add_faults(observed: Observed, found: Faults) -> Observed:
 
 def list_changes(host: Host, place: Place, rules: Rules) -> Changes:
     """Return the write or the deletion that the file needs. Raises Unseen and ControlError."""
-    from ..base import Action, Changes, Refusal  # an observation does not pay for it
+    from ..base import ChangeRefusal, Changes, ControlAction  # an observation does not pay for it
 
     path, content = find_path(place), render(REMOTE_DEBUGGING in dict(rules.settings))
     found = check(host, place, content)
-    refused = [Refusal(rule(REMOTE_DEBUGGING), path, reason) for reason in found.others]
+    refused = [ChangeRefusal(rule(REMOTE_DEBUGGING), path, reason) for reason in found.others]
     before = ((host.read_file(path) if found.own else None) or b"").decode("utf-8", "replace")
     if found.own and content is not None:
         write = functools.partial(host.write_file, path, content)
-        return Changes([Action("write", path, write, before, content.decode())], refused)
+        return Changes([ControlAction("write", path, write, before, content.decode())], refused)
     if found.own:
-        return Changes([Action("delete", path, functools.partial(host.delete_file, path), before)])
+        return Changes([ControlAction("delete", path, functools.partial(host.delete_file, path), before)])
     if (
         path and content is None and host.find_entry(path) is None and host.has_traces(path)
     ):  # what a kill left of a write
-        return Changes([Action("delete", path, functools.partial(host.clear_unfinished_write, path))])
+        return Changes([ControlAction("delete", path, functools.partial(host.clear_unfinished_write, path))])
     return Changes((), refused)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
 from ....model.finding import NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict, judge_rule
 from ...system import WRITTEN_BY
-from ..policy_tables import missing_entries, same
+from ..policy_tables import find_missing_entries, is_same_json
 from . import ObservedPlace, chromium, exact_match, faulty, firefox, judge_policies, unclear
 from .chromium import MERGE
 from .desired import Desired
@@ -101,14 +101,14 @@ def check(desired: Desired, place: Place, due: Policies, said: Policies | None) 
     contents: dict[str, bytes] = {}
     if place.family == "chromium":
         ours, others = _shared_out(due, said or {})
-        if own is not None and not others and same(ours, due):
+        if own is not None and not others and is_same_json(ours, due):
             contents[OWN] = own
         elif said is not None:
             # There is one table, so lists are joined there, whether it says so or not.
             joined = {MERGE: due[MERGE]} if MERGE in due else {}
             contents[OWN] = chromium.render({MARK: WRITTEN_BY, **ours, **joined})
             contents.update({OTHERS: chromium.render(others)} if others else {})
-    elif own is not None and said is not None and same(said, due):
+    elif own is not None and said is not None and is_same_json(said, due):
         contents[OWN] = own
     elif said is not None:
         marked = {MARK: WRITTEN_BY} if any(name in said for name in due) else {}
@@ -124,10 +124,10 @@ def _shared_out(due: Policies, said: Policies) -> tuple[dict[str, object], dict[
     for name, value in said.items():
         desired = due.get(name)
         if isinstance(desired, list) and isinstance(value, list):
-            rest = missing_entries(value, desired)
-            ours[name] = missing_entries(desired, missing_entries(desired, value))
+            rest = find_missing_entries(value, desired)
+            ours[name] = find_missing_entries(desired, find_missing_entries(desired, value))
             others.update({name: rest} if rest else {})
-        elif name in due and same(desired, value):
+        elif name in due and is_same_json(desired, value):
             ours[name] = value
         else:
             others[name] = value

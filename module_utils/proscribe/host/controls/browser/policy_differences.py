@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator
 
 from ....model.plan import format_canonical
-from ..policy_tables import same
+from ..policy_tables import is_same_json
 
 if TYPE_CHECKING:
     from ..policy_tables import Policies
@@ -38,7 +38,7 @@ def _compare_policies(prefix: str, current: Policies, desired: Policies, depth: 
             yield f"{name} is not set"
         elif key not in desired:
             yield f"{name} is not the plan's"
-        elif not same(current[key], desired[key]):
+        elif not is_same_json(current[key], desired[key]):
             yield from _compare_value(name, current[key], desired[key], depth)
 
 

@@ -10,7 +10,7 @@ from typing import Iterable, Iterator, Sequence
 
 from ....model.finding import Finding
 from ....model.tenants import describe_missing_id
-from ..policy_tables import list_in
+from ..policy_tables import read_list
 from .chromium import CONTEXT, TENANT_DOMAINS, TENANT_HEADERS
 from .firefox import FILTER, TENANTS
 from .matching import chromium_entry
@@ -75,7 +75,7 @@ def overriding_header(required: Sequence[object], entries: Sequence[object]) -> 
 def _headers(entry: object) -> Iterator[tuple[Name, str, str]]:
     """The headers of an entry: the pattern of its sites, the name, and the value."""
     rule = entry if isinstance(entry, dict) else {}
-    for pattern in filter(None, map(chromium_entry, list_in(rule, "patterns"))):
-        for header in list_in(rule, "headers"):
+    for pattern in filter(None, map(chromium_entry, read_list(rule, "patterns"))):
+        for header in read_list(rule, "headers"):
             if isinstance(header, dict):
                 yield pattern.name, str(header.get("name")), str(header.get("value"))

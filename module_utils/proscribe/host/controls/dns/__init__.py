@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ...system import Host
-from ..base import Action, Changes
+from ..base import Changes, ControlAction
 from . import hosts_file, private_view
 from .backends.registry import backend
 from .choice import HOSTS, Choice, choose, trace
@@ -70,7 +70,7 @@ def enforce(host: Host, plan: Plan) -> Changes:
     actions = switching.put(host, filter_, desired)
     actions += switching.take_away(host, choice.observed, others)
     old = hosts_file.lift(host, section)
-    refused = [*hosts_file.refusals(desired), *old.refused]
+    refused = [*hosts_file.refusals(desired), *old.refusals]
     return Changes([*actions, *old.actions, *_read_again(host, choice, old)], refused)
 
 
@@ -85,7 +85,7 @@ def lift(host: Host, plan: Plan) -> Changes:
     return old._replace(actions=[*away, *old.actions, *_read_again(host, choice, old)])
 
 
-def _read_again(host: Host, choice: Choice, changes: Changes) -> list[Action]:
+def _read_again(host: Host, choice: Choice, changes: Changes) -> list[ControlAction]:
     """Have a dnsmasq that runs read /etc/hosts again, where that changes: it answers out of it, too."""
     unit = "dnsmasq.service"
     systemctl = host.find_tool("systemctl") or "systemctl"
@@ -93,7 +93,7 @@ def _read_again(host: Host, choice: Choice, changes: Changes) -> list[Action]:
     def reload() -> None:
         host.read_command_output([systemctl, "try-reload-or-restart", unit])
 
-    return [Action("reload", unit, reload)] if changes.actions and choice.observed.units.get(unit) else []
+    return [ControlAction("reload", unit, reload)] if changes.actions and choice.observed.units.get(unit) else []
 
 
 def _desired(host: Host, plan: Plan) -> Desired:

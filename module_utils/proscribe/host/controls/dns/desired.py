@@ -42,8 +42,10 @@ def collect(host: Host, plan: Plan, foreign: bytes, *, canaries: bool) -> Desire
     """
     section = plan["controls"]["dns"]
     usual = everywhere(plan, canaries=canaries)
-    reasons = dict.fromkeys(management_exemptions.own_names(host), "it is this host's own name")
-    reasons.update(dict.fromkeys(management_exemptions.package_sources(host), "this host gets its packages from there"))
+    reasons = dict.fromkeys(management_exemptions.read_own_names(host), "it is this host's own name")
+    reasons.update(
+        dict.fromkeys(management_exemptions.read_package_sources(host), "this host gets its packages from there")
+    )
     reasons.update({name: f"a line of the host's own says {address}" for name, address in _resolved(foreign)})
     restricted = usual.names
     if not any(covering(name, restricted) for name in reasons):

@@ -14,7 +14,7 @@ from ....base.others import ACL_NAMED_GROUP, ACL_USER, list_acl_rights
 from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ....model.plan import compute_once
 from ...system import Host, ObservationError
-from ..base import Action, Changes, Refusal
+from ..base import ChangeRefusal, Changes, ControlAction
 from . import block, nsswitch
 from .desired import Desired, collect, covering, everywhere, service_verdicts
 from .effect import Tried, of_file
@@ -71,10 +71,10 @@ def foreign(host: Host, section: PlanSection) -> bytes:
     return block.split(host.read_file(PATH) or b"", lambda: _known(section)).foreign
 
 
-def refusals(desired: Desired) -> list[Refusal]:
+def refusals(desired: Desired) -> list[ChangeRefusal]:
     """The names that are left alone, service by service."""
     return [
-        Refusal(f"dns/{id_}", name, reason)
+        ChangeRefusal(f"dns/{id_}", name, reason)
         for id_, names in desired.services.items()
         for name, reason in desired.left.items()
         if covering(name, set(names))
@@ -129,7 +129,7 @@ def enforce(host: Host, plan: Plan) -> Changes:
     desired = _desired(host, plan, seen.foreign)
     refused = refusals(desired)
     if not desired.names:
-        return lift(host, section)._replace(refused=refused)
+        return lift(host, section)._replace(refusals=refused)
     made = before is None or seen.made
     ours = block.render(desired.names, made)
     right, closed = not seen.damage and seen.ours == ours, _is_closed(host)
@@ -140,9 +140,9 @@ def enforce(host: Host, plan: Plan) -> Changes:
     return _together(parts, refused)
 
 
-def _together(parts: Sequence[Changes], refused: Sequence[Refusal] = ()) -> Changes:
+def _together(parts: Sequence[Changes], refused: Sequence[ChangeRefusal] = ()) -> Changes:
     actions = [action for part in parts for action in part.actions]
-    return Changes(actions, [*refused, *(refusal for part in parts for refusal in part.refused)])
+    return Changes(actions, [*refused, *(refusal for part in parts for refusal in part.refusals)])
 
 
 def _files_first(host: Host) -> Changes:
@@ -170,7 +170,7 @@ def _without(host: Host, path: str, foreign: bytes, made: bool) -> Changes:
     if before is None or before == foreign:
         return Changes()
     if made and not foreign:
-        return Changes([Action("delete", path, lambda: host.delete_file(path), _shown(before))])
+        return Changes([ControlAction("delete", path, lambda: host.delete_file(path), _shown(before))])
     return _put(host, path, before, foreign)
 
 
@@ -185,10 +185,10 @@ def _put(host: Host, path: str, before: bytes | None, after: bytes) -> Changes:
         starts = "what starts the container"
         reason = f"it is a mount point of its own, as in some containers: {starts} has to {_NEEDED[path]}"
     if reason:
-        return Changes(refused=[Refusal(_RULE, path, reason)])
+        return Changes(refusals=[ChangeRefusal(_RULE, path, reason)])
     mode = stat.S_IMODE(there.st_mode) | 0o444 if there is not None else 0o644
     return Changes(
-        [Action("write", path, lambda: host.write_file(path, after, mode), _shown(before or b""), _shown(after))]
+        [ControlAction("write", path, lambda: host.write_file(path, after, mode), _shown(before or b""), _shown(after))]
     )
 
 

@@ -13,7 +13,7 @@ from typing import Callable, Iterable, Sequence
 
 from ...system import ControlError, Host, ObservationError
 from ...system.units import is_masked, read_unit_text
-from ..base import Action
+from ..base import ControlAction
 from . import observed as resolution
 from .backends.registry import backend
 from .desired import Desired
@@ -25,7 +25,7 @@ CANDIDATE = "/run/proscribe-dns-candidate.conf"
 PATIENCE = 15.0  # seconds until a resolver that was started again has to answer
 
 
-def put(host: Host, filter_: Filter, desired: Desired) -> list[Action]:
+def put(host: Host, filter_: Filter, desired: Desired) -> list[ControlAction]:
     """The one action that installs and starts the filter; none if it does. Raises ControlError."""
     text = filter_.render(desired)
     stages = filter_.stages(text)
@@ -38,10 +38,10 @@ def put(host: Host, filter_: Filter, desired: Desired) -> list[Action]:
     differs = {path: new for stage in due for path, new in stage.files.items() if read_unit_text(host, path) != new}
     verb, subject = ("write", ", ".join(differs)) if differs else ("restart", due[0].start[-1][-1])
     before = "".join(read_unit_text(host, path) or "" for path in differs)
-    return [Action(verb, subject, lambda: _switch(host, filter_, due, text), before, "".join(differs.values()))]
+    return [ControlAction(verb, subject, lambda: _switch(host, filter_, due, text), before, "".join(differs.values()))]
 
 
-def take_away(host: Host, observed: resolution.Observed, names: Iterable[str]) -> list[Action]:
+def take_away(host: Host, observed: resolution.Observed, names: Iterable[str]) -> list[ControlAction]:
     """The actions that take away what is left of some filters, and have the resolvers forget it."""
     actions = []
     for name in names:
@@ -49,7 +49,7 @@ def take_away(host: Host, observed: resolution.Observed, names: Iterable[str]) -
             paths = [path for path in stage.files if host.has_traces(path)]
             if paths:
                 before = "".join(read_unit_text(host, path) or "" for path in paths)
-                actions.append(Action("delete", ", ".join(paths), _removal(host, stage, paths), before))
+                actions.append(ControlAction("delete", ", ".join(paths), _removal(host, stage, paths), before))
     return actions
 
 

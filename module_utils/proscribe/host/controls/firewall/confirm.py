@@ -23,7 +23,7 @@ from ....base.hashing import sha256
 from ...programs import SEND
 from ...system import ControlError, Host, ObservationError
 from .. import management_exemptions
-from ..applying import carry_out
+from ..applying import apply_changes
 from ..base import Changes
 from . import boot, exemptions, listing, loaded_state, loading, pending, program, update
 from .ruleset import TABLE
@@ -31,7 +31,7 @@ from .ruleset import TABLE
 if TYPE_CHECKING:
     from ....model.types.answer import ChangeAnswer
     from ....model.types.plan import Plan
-    from ..base import Carried
+    from ..base import ChangeResult
 
 WITHIN = 60  # seconds until an unconfirmed change is taken back, where the plan does not say
 _TURNS = 5  # other runs that may come first
@@ -51,19 +51,19 @@ def in_turn(host: Host, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
     return work()
 
 
-def trying(host: Host, plan: Plan) -> Callable[[Changes], Carried]:
+def trying(host: Host, plan: Plan) -> Callable[[Changes], ChangeResult]:
     """How the changes of this control are carried out: those that load other rules than the confirmed ones are begun,
     and reported as `pending` {token, within}; what comes after them is left to `keep`. All others are carried out.
     """
     section = plan["controls"].get("firewall")
     within = section["settings"].get("confirm_within", WITHIN) if section else WITHIN
 
-    def carry(changes: Changes) -> Carried:
+    def carry(changes: Changes) -> ChangeResult:
         for number, action in enumerate(changes.actions):
             if isinstance(action.apply, loading.Load) and not action.apply.confirmed:
-                carry_out(changes._replace(actions=changes.actions[:number]))
+                apply_changes(changes._replace(actions=changes.actions[:number]))
                 return {"pending": {"token": begin(host, action.apply, within), "within": within}}
-        return carry_out(changes)
+        return apply_changes(changes)
 
     return carry
 
@@ -123,7 +123,7 @@ def keep(host: Host, token: str) -> ChangeAnswer:
         pending.clear(host)
         # What fails here is missing at the next observation, and the next run does it: the table itself is confirmed.
         actions = loading.keeping(host, loading.nft_of(host), text)
-        carry_out(Changes(actions))
+        apply_changes(Changes(actions))
         _remember(host, text)
     return {
         "changed": True,
@@ -150,10 +150,10 @@ def _reachable(host: Host, askers: Sequence[int]) -> list[str]:
     """Of the gateways and resolvers, those that this host may send to: "address port", and the number of the user who
     asks the resolvers where only some may.
     """
-    routes = [f"{address} 9" for address in management_exemptions.gateways(host)]  # discard (RFC 863)
+    routes = [f"{address} 9" for address in management_exemptions.read_gateways(host)]  # discard (RFC 863)
     by = "".join(f" {number}" for number in askers[:1])
     routes += [
-        f"{address} 53{by}" for address in management_exemptions.resolvers(host) if exemptions.network_of(address)
+        f"{address} 53{by}" for address in management_exemptions.read_resolvers(host) if exemptions.network_of(address)
     ]
     return _open(host, routes)
 

@@ -97,17 +97,19 @@ def collect(
         found.append(Exempt(network, MANAGEMENT, blocked.met_by(network) if resolve else ()))
     for address, reason in _addresses(host, known, resolve if blocked.networks else None):
         found += _exempt(address, reason, blocked)
-    need_tls = management_exemptions.resolvers_need_tls(host)
+    need_tls = management_exemptions.is_resolver_tls_required(host)
     resolvers = [
         entry
-        for text in management_exemptions.resolvers(host)
+        for text in management_exemptions.read_resolvers(host)
         for entry in _exempt(text, "resolver", blocked, need_tls)
     ]
     return Exemptions(
         exempt=_widest(found),
         resolvers=_widest(resolvers),
         resolver_ports=(53, 853) if need_tls else (53,),
-        ssh_ports=sorted({*management_exemptions.ssh_ports(host), *known.ports, *(port for _, port in connections)}),
+        ssh_ports=sorted(
+            {*management_exemptions.read_ssh_ports(host), *known.ports, *(port for _, port in connections)}
+        ),
         ephemeral=_ephemeral(host),
         controllers=_controllers(section, [*known.peers, *connections]),
         users=_known_users(numbers),
@@ -192,9 +194,9 @@ def _controllers(section: PlanSection, peers: Sequence[tuple[str, int]]) -> list
 
 def _addresses(host: Host, known: _Remembered, resolve: Resolver | None) -> Iterator[tuple[str, str]]:
     """Addresses that the host needs whole, each with the reason."""
-    for address in management_exemptions.gateways(host):
+    for address in management_exemptions.read_gateways(host):
         yield address, "default gateway"
-    sources = {name[-_LONGEST_NAME:]: name for name in management_exemptions.package_sources(host)}
+    sources = {name[-_LONGEST_NAME:]: name for name in management_exemptions.read_package_sources(host)}
     for address, label in known.sources:
         if label in sources:
             yield address, SOURCE + label

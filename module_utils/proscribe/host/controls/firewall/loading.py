@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, Sequence
 from ...system import ControlError, Host, ObservationError
 from ...system.units import find_foreign_files, is_suspended, read_unit_text
 from .. import management_exemptions
-from ..base import Action, Changes, Refusal
+from ..base import ChangeRefusal, Changes, ControlAction
 from . import boot, exemptions, listing, loaded_state, pending, program, update
 from .rule_text import Exemptions, spelled
 from .ruleset import TABLE, render
@@ -38,7 +38,7 @@ def enforce(host: Host, section: PlanSection, askers: Sequence[int] = ()) -> Cha
 
     Raises ControlError where nft is not installed or cannot list its tables.
     """
-    connections = management_exemptions.control_connections(host)
+    connections = management_exemptions.find_control_connections(host)
     earlier = host.read_text(boot.FILE) or ""
     lets = exemptions.collect(host, section, earlier, _resolver(host), connections, askers)
     text = render(section, lets)
@@ -60,18 +60,18 @@ def enforce(host: Host, section: PlanSection, askers: Sequence[int] = ()) -> Cha
         # What is confirmed is what a reboot would load too.
         load = Load(host, nft, observed, text, confirmed=text == earlier, askers=askers)
         if not load.confirmed and (said := pending.tried_before(host, text)):
-            refusals.append(Refusal("firewall/boot", listing.WHERE, said))
+            refusals.append(ChangeRefusal("firewall/boot", listing.WHERE, said))
         desired = listing.take_apart(text)
         before, after = listing.shown(observed.live, desired), listing.shown(desired, observed.live)
-        actions.append(Action("load", listing.WHERE, load, before, after))
+        actions.append(ControlAction("load", listing.WHERE, load, before, after))
     actions += keeping(host, nft, text)
     if not boot.has_systemd(host):
         reason = f"this host has no systemd: have {boot.FILE} loaded at boot by other means"
-        refusals.append(Refusal("firewall/boot", boot.UNIT_NAME, reason))
+        refusals.append(ChangeRefusal("firewall/boot", boot.UNIT_NAME, reason))
     return Changes(actions, refusals)
 
 
-def keeping(host: Host, nft: str, text: str) -> list[Action]:
+def keeping(host: Host, nft: str, text: str) -> list[ControlAction]:
     """What makes a table that is loaded, and confirmed, come back after a reboot and after other programs."""
     actions = []
     if host.read_text(boot.FILE) != text:
@@ -103,42 +103,46 @@ def lift(host: Host) -> Changes:
     actions = []
     refusals = []
     if host.list_directory(program.RUN) or host.has_traces(program.TRACE):
-        actions.append(Action("forget", "unconfirmed changes", lambda: pending.drop(host)))
+        actions.append(ControlAction("forget", "unconfirmed changes", lambda: pending.drop(host)))
     for unit in reversed(boot.units(nft or "nft")):  # the watcher first, or it would bring the table back
         if host.find_entry(unit.path) is not None or host.find_entry(unit.enabled) is not None:
             before = read_unit_text(host, unit.path) or ""
-            actions.append(Action("disable", unit.name, functools.partial(_disable, host, unit), before))
+            actions.append(ControlAction("disable", unit.name, functools.partial(_disable, host, unit), before))
     if nft and live:
         delete = [nft, "delete", "table", "inet", TABLE]
-        actions.append(Action("delete", listing.WHERE, lambda: host.read_command_output(delete), listing.shown(live)))
+        actions.append(
+            ControlAction("delete", listing.WHERE, lambda: host.read_command_output(delete), listing.shown(live))
+        )
     if stored is not None:
-        actions.append(Action("delete", boot.FILE, lambda: host.delete_file(boot.FILE), stored))
+        actions.append(ControlAction("delete", boot.FILE, lambda: host.delete_file(boot.FILE), stored))
         if nft is None:
             reason = "nft is not installed any more: if the table is loaded, it goes with the next boot"
-            refusals.append(Refusal("firewall/ruleset", listing.WHERE, reason))
+            refusals.append(ChangeRefusal("firewall/ruleset", listing.WHERE, reason))
     if host.has_traces(program.PATH):
         actions.append(
-            Action("delete", program.PATH, lambda: host.delete_file(program.PATH), host.read_text(program.PATH) or "")
+            ControlAction(
+                "delete", program.PATH, lambda: host.delete_file(program.PATH), host.read_text(program.PATH) or ""
+            )
         )
     if host.find_entry(loaded_state.STATE) is not None:
-        actions.append(Action("delete", loaded_state.STATE, lambda: loaded_state.forget(host)))
+        actions.append(ControlAction("delete", loaded_state.STATE, lambda: loaded_state.forget(host)))
     return Changes(actions, refusals)
 
 
-def _write(host: Host, path: str, text: str, mode: int) -> Action:
-    return Action("write", path, lambda: host.write_file(path, text, mode), host.read_text(path) or "", text)
+def _write(host: Host, path: str, text: str, mode: int) -> ControlAction:
+    return ControlAction("write", path, lambda: host.write_file(path, text, mode), host.read_text(path) or "", text)
 
 
-def _enable(host: Host, unit: boot.Unit) -> list[Action]:
+def _enable(host: Host, unit: boot.Unit) -> list[ControlAction]:
     """What is missing until a unit is as it should be, enabled and (both have to be all the time) active."""
     actions = []
     running = host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None
     there = read_unit_text(host, unit.path)
     foreign = find_foreign_files(host, [unit.name]).get(unit.name, ())
-    actions += [Action("delete", path, functools.partial(host.delete_file, path)) for path in foreign]
+    actions += [ControlAction("delete", path, functools.partial(host.delete_file, path)) for path in foreign]
     if there != unit.text:
         write = functools.partial(host.write_file, unit.path, unit.text, 0o644)
-        actions.append(Action("write", unit.path, write, there or "", unit.text))
+        actions.append(ControlAction("write", unit.path, write, there or "", unit.text))
     changed = bool(actions)
     if changed or host.find_entry(unit.enabled) is None:
         actions.append(_systemctl(host, running, "enable", unit))
@@ -150,13 +154,13 @@ def _enable(host: Host, unit: boot.Unit) -> list[Action]:
     return actions
 
 
-def _systemctl(host: Host, running: bool, verb: str, unit: boot.Unit) -> Action:
+def _systemctl(host: Host, running: bool, verb: str, unit: boot.Unit) -> ControlAction:
     def apply() -> None:
         if running:
             host.read_command_output(["systemctl", "daemon-reload"])
         host.read_command_output(["systemctl", verb, unit.name])
 
-    return Action(verb, unit.name, apply)
+    return ControlAction(verb, unit.name, apply)
 
 
 def _disable(host: Host, unit: boot.Unit) -> None:
@@ -193,10 +197,10 @@ def _resolver(host: Host) -> Callable[[str], list[str]]:
     return addresses
 
 
-def _refusals(section: PlanSection, lets: Exemptions, connections: Sequence[tuple[str, int]]) -> list[Refusal]:
+def _refusals(section: PlanSection, lets: Exemptions, connections: Sequence[tuple[str, int]]) -> list[ChangeRefusal]:
     """What of the services' networks stays open, and why."""
     refusals = [
-        Refusal(f"firewall/{id_}", spelled(entry.network), f"{entry.reason}: stays reachable{only}")
+        ChangeRefusal(f"firewall/{id_}", spelled(entry.network), f"{entry.reason}: stays reachable{only}")
         for entries, only in ((lets.exempt, ""), (lets.resolvers, " for name resolution"))
         for entry in entries
         for id_ in entry.services
@@ -208,11 +212,11 @@ def _refusals(section: PlanSection, lets: Exemptions, connections: Sequence[tupl
             continue
         for id_ in blocked.of(peer):
             reason = f"this run is controlled from there: what comes in to port {port} stays up, nothing goes out"
-            refusals.append(Refusal(f"firewall/{id_}", spelled(peer), reason))
+            refusals.append(ChangeRefusal(f"firewall/{id_}", spelled(peer), reason))
     return [*refusals, *_unknown_users(section, lets)]
 
 
-def _unknown_users(section: PlanSection, lets: Exemptions) -> list[Refusal]:
+def _unknown_users(section: PlanSection, lets: Exemptions) -> list[ChangeRefusal]:
     """The users of waivers whom this host does not know: nobody is let through for them."""
     reason = "no such user on this host: the waiver lets nobody through here"
-    return [Refusal(f"firewall/{id_}", f"user:{name}", reason) for id_, name in lets.unknown_users]
+    return [ChangeRefusal(f"firewall/{id_}", f"user:{name}", reason) for id_, name in lets.unknown_users]

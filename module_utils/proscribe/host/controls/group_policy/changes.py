@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Sequence
 
 from ...system import ControlError, Host
 from ...system.directories import remove_entry
-from ..base import Action, Changes, Refusal
+from ..base import ChangeRefusal, Changes, ControlAction
 from . import domain as domains
 from . import ldif, permissions, state
 from .applocker import TEMPLATE, template
@@ -49,8 +49,8 @@ def enforce(host: Host, plan: Plan) -> Changes:
     """What brings the objects in line. Raises ControlError and Unseen."""
     objects = desired(plan)
     found = observed(host, objects)
-    actions: list[Action] = []
-    refused: list[Refusal] = []
+    actions: list[ControlAction] = []
+    refused: list[ChangeRefusal] = []
     names = {
         seen.guid: one.name
         for one, seen in zip(objects, found.objects)
@@ -58,23 +58,25 @@ def enforce(host: Host, plan: Plan) -> Changes:
     }
     if missing := {id_: name for id_, name in names.items() if id_ not in found.state.names}:
         known = found.state._replace(names={**found.state.names, **missing})
-        actions.append(Action("note", state.FILE, partial(state.write, host, known)))
+        actions.append(ControlAction("note", state.FILE, partial(state.write, host, known)))
     for one, seen in zip(objects, found.objects):
         if not one.drifts:
             continue
         id_ = found.taken.get(one.name.casefold())
         if id_ and seen.entry is None:
-            refused.append(Refusal(rule(one.name), one.name, f"another object, {id_}, has this name and is not ours"))
+            refused.append(
+                ChangeRefusal(rule(one.name), one.name, f"another object, {id_}, has this name and is not ours")
+            )
             continue
         if others := found.others.get(one.name):
-            refused += [Refusal(rule(one.name), other, OTHER_RULES.format(other)) for other in others]
+            refused += [ChangeRefusal(rule(one.name), other, OTHER_RULES.format(other)) for other in others]
             continue
         refused += _refused(found, one)
         actions += _in_line(host, found, one, seen)
     for seen in found.objects[len(objects) :]:
         actions += _removed(host, found.domain, seen)
     if actions or found.state.names.keys() - names.keys():
-        actions.append(Action("note", state.FILE, partial(_note, host, found.domain, names)))
+        actions.append(ControlAction("note", state.FILE, partial(_note, host, found.domain, names)))
     return Changes(actions, refused)
 
 
@@ -87,7 +89,7 @@ def lift(host: Host, plan: Plan) -> Changes:
     found = observed(host, objects)
     actions = [action for seen in found.objects for action in _removed(host, found.domain, seen)]
     if host.has_traces(state.FILE):
-        actions.append(Action("delete", state.FILE, partial(host.delete_file, state.FILE)))
+        actions.append(ControlAction("delete", state.FILE, partial(host.delete_file, state.FILE)))
     aside = host.list_directory(state.ASIDE) or any(
         path not in UNFINISHED for seen in found.objects for path in _of_others(seen)
     )
@@ -95,18 +97,20 @@ def lift(host: Host, plan: Plan) -> Changes:
     return Changes(actions, notes=left)
 
 
-def _refused(found: Observed, one: Desired) -> Iterator[Refusal]:
+def _refused(found: Observed, one: Desired) -> Iterator[ChangeRefusal]:
     for ou in one.ous:
         if same(ou) not in found.units:
-            yield Refusal(rule(one.name), ou, "the domain has no such object; links to other units stay as they are")
+            yield ChangeRefusal(
+                rule(one.name), ou, "the domain has no such object; links to other units stay as they are"
+            )
 
 
-def _in_line(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[Action]:
+def _in_line(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[ControlAction]:
     """What brings an object in line, in the order in which a kill after any of it is healed by the next run."""
     domain = found.domain
     folder = domain.folder_of(seen.guid)
     for path in _of_others(seen, one.template):
-        yield Action("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, seen))
+        yield ControlAction("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, seen))
     desired_files = {TEMPLATE: one.template, POLICY: one.policy} if one.template else {POLICY: one.policy}
     there = {TEMPLATE: seen.template, POLICY: seen.policy}
     stale = [] if one.template else [path for path in (TEMPLATE, *reversed(SECURITY)) if path in seen.there]
@@ -116,25 +120,25 @@ def _in_line(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[
     differs = list(of_entry(domain, one, seen))
     version = _version(seen, new or (bool(differs) and seen.version == seen.version_of_files))
     if seen.entry is not None and (differs or seen.version != version):
-        yield Action("change", domain.dn_of(seen.guid), partial(_change_entry, host, domain, one, seen, version))
+        yield ControlAction("change", domain.dn_of(seen.guid), partial(_change_entry, host, domain, one, seen, version))
     for path in gone:
-        yield Action("delete", f"{folder}/{path}", partial(_delete_part, host, folder, path))
+        yield ControlAction("delete", f"{folder}/{path}", partial(_delete_part, host, folder, path))
     for path in parts(one):
         if path not in (INI, *desired_files, *seen.there):
-            yield Action("make", below(folder, path), partial(_make_folder, host, folder, path))
+            yield ControlAction("make", below(folder, path), partial(_make_folder, host, folder, path))
     text = ini(version)
     written = {*changed, *([INI] if seen.ini != text else [])}
     # Before anything is written: whoever may not write there any more replaces none of it.
     for path in dict.fromkeys(path for path, _ in of_permissions(host, found, seen)):
         if path not in written and path not in stale:
             whole = below(folder, path)
-            yield Action("set the permissions of", whole, partial(permissions.give_file, host, whole))
+            yield ControlAction("set the permissions of", whole, partial(permissions.give_file, host, whole))
     for path in changed:
         yield _write(host, folder, path, desired_files[path], _about(there[path], desired_files[path]))
     if INI in written:
         yield _write(host, folder, INI, text, (seen.ini.decode("utf-8", "replace"), text.decode()))
     if seen.entry is None:
-        yield Action("add", domain.dn_of(seen.guid), partial(_add_entry, host, domain, one, seen.guid, version))
+        yield ControlAction("add", domain.dn_of(seen.guid), partial(_add_entry, host, domain, one, seen.guid, version))
     yield from _linking(host, found, one, seen)
 
 
@@ -170,8 +174,10 @@ def _delete_part(host: Host, folder: str, path: str) -> None:
         os.rmdir(name, dir_fd=directory)
 
 
-def _write(host: Host, folder: str, path: str, content: bytes, diff: Sequence[str]) -> Action:
-    return Action("write", f"{folder}/{path}", partial(_replace, host, f"{folder}/{path}", content), diff[0], diff[1])
+def _write(host: Host, folder: str, path: str, content: bytes, diff: Sequence[str]) -> ControlAction:
+    return ControlAction(
+        "write", f"{folder}/{path}", partial(_replace, host, f"{folder}/{path}", content), diff[0], diff[1]
+    )
 
 
 def _replace(host: Host, path: str, content: bytes) -> None:
@@ -222,7 +228,7 @@ def _add_entry(host: Host, domain: Domain, one: Desired, id_: str, version: int)
     domains.change(host, domain, [ldif.added(dn, values), *parts])
 
 
-def _linking(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[Action]:
+def _linking(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[ControlAction]:
     """All new links, then those that go: none does before the new ones are there, nor while one cannot be there. A unit
     that was renamed or mistyped would otherwise leave its machines without the policy.
     """
@@ -241,28 +247,28 @@ def _linking(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[
         yield from _unlinking(host, found.domain, (link for key, link in seen.links.items() if key not in places))
 
 
-def _unlinking(host: Host, domain: Domain, links: Iterable[Link]) -> Iterator[Action]:
+def _unlinking(host: Host, domain: Domain, links: Iterable[Link]) -> Iterator[ControlAction]:
     for link in links:
         if link.text:
             yield _relink(host, domain, "unlink", link, link.before.replace(link.text, "", 1))
 
 
-def _relink(host: Host, domain: Domain, verb: str, link: Link, after: str) -> Action:
+def _relink(host: Host, domain: Domain, verb: str, link: Link, after: str) -> ControlAction:
     """Change the links of an object of the directory, unless somebody else has changed them meanwhile."""
     record = ldif.modified(link.dn, [ldif.exchanged("gPLink", link.before, after)])
-    return Action(verb, link.dn, partial(domains.change, host, domain, [record]), link.before, after)
+    return ControlAction(verb, link.dn, partial(domains.change, host, domain, [record]), link.before, after)
 
 
-def _removed(host: Host, domain: Domain, seen: Seen) -> Iterator[Action]:
+def _removed(host: Host, domain: Domain, seen: Seen) -> Iterator[ControlAction]:
     """What removes an object: its links, then the object, then its files."""
     yield from _unlinking(host, domain, seen.links.values())
     dn, folder = domain.dn_of(seen.guid), domain.folder_of(seen.guid)
     if seen.entry is not None:
-        yield Action("delete", dn, partial(_delete_entry, host, domain, dn))
+        yield ControlAction("delete", dn, partial(_delete_entry, host, domain, dn))
     for path in _of_others(seen):
-        yield Action("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, seen))
+        yield ControlAction("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, seen))
     if "" in seen.there:
-        yield Action("delete", folder, partial(_delete_folder, host, folder))
+        yield ControlAction("delete", folder, partial(_delete_folder, host, folder))
 
 
 def _delete_entry(host: Host, domain: Domain, dn: str) -> None:

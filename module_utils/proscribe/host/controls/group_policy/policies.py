@@ -19,7 +19,7 @@ from ..browser.desired import Desired
 from ..browser.extension_settings import EXTENSION_SETTINGS
 from ..browser.observed import MARK
 from ..browser.places import THUNDERBIRD, Place
-from ..policy_tables import all_texts, table_in
+from ..policy_tables import is_text_list, read_table
 from . import accounts
 from .registry_pol import Entry, emptied, number, text
 
@@ -96,7 +96,7 @@ def of_program(program: Program, said: Policies) -> list[Entry]:
     """The values of a program that say its policies."""
     nested = program.family != CHROMIUM
     if firefox.FILTER in said:
-        said = {**said, firefox.FILTER: {"Exceptions": [NO_EXCEPTION], **table_in(said, firefox.FILTER)}}
+        said = {**said, firefox.FILTER: {"Exceptions": [NO_EXCEPTION], **read_table(said, firefox.FILTER)}}
     return [entry for name in sorted(said) for entry in _values(program.key, name, said[name], nested)]
 
 
@@ -105,7 +105,7 @@ def _values(key: str, name: str, value: object, nested: bool) -> Iterator[Entry]
         yield number(key, name, value)
     elif isinstance(value, str):
         yield text(key, name, value)
-    elif all_texts(value):
+    elif is_text_list(value):
         # Emptied even if nothing comes after: what another object has in such a list may open what is closed here.
         yield emptied(f"{key}\\{name}")
         for count, one in enumerate(value, 1):

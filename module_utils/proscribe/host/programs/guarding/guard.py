@@ -36,14 +36,14 @@ else:  # on a controller
     from base.chat_text import PRINTED, escape_facts, make_block  # type: ignore[import-not-found, no-redef]
     from base.run_files import Unreadable, find_exposed  # type: ignore[import-not-found, no-redef]
 
-SETTINGS = "/etc/proscribe/schedule.json"
-REFUSED = 77
-UNREPORTED = 78  # refused, and no channel took the alert: the unit that reports failed runs tries again
-SCHEMA = "proscribe/notice/1"
-NOBODY = 65534
-SENDMAIL = "/usr/sbin/sendmail"
-SENDING_SECONDS = 15
-TRIES, PAUSE_SECONDS = 3, 5
+SETTINGS_PATH = "/etc/proscribe/schedule.json"
+REFUSED_EXIT_CODE = 77
+UNREPORTED_EXIT_CODE = 78  # refused, and no channel took the alert: the unit that reports failed runs tries again
+NOTICE_SCHEMA = "proscribe/notice/1"
+NOBODY_ID = 65534
+SENDMAIL_PATH = "/usr/sbin/sendmail"
+SEND_TIMEOUT_SECONDS = 15
+MAX_TRIES, PAUSE_SECONDS = 3, 5
 LOG_LINES, LOG_LENGTH = 15, 4000  # of each unit, in lines and in characters
 
 
@@ -62,25 +62,27 @@ def find_refusal(settings: GuardSettings) -> str:
     return f"{reason} {exposed.remedy}".rstrip()
 
 
-def check_run(settings: GuardSettings, alerts: bool) -> int:
+def check_run_files(settings: GuardSettings, sends_alert: bool) -> int:
     """Refuse a run whose files others can change; the exit code."""
     reason = find_refusal(settings)
     if not reason:
         return 0
-    say(reason)
-    if alerts and not send(settings, "Proscribe: a scheduled run was refused", reason, refused=reason):
-        return UNREPORTED
-    return REFUSED
+    log_message(reason)
+    if sends_alert and not send_alert(settings, "Proscribe: a scheduled run was refused", reason, refused=reason):
+        return UNREPORTED_EXIT_CODE
+    return REFUSED_EXIT_CODE
 
 
-def report_failure(settings: GuardSettings, unit: str, reported: Sequence[str], environment: Mapping[str, str]) -> int:
+def report_failure(
+    settings: GuardSettings, unit: str, reported_codes: Sequence[str], environment: Mapping[str, str]
+) -> int:
     """Send the alert of a run that failed, where the run and its own alert could not."""
     result, code = environment.get("SERVICE_RESULT", ""), environment.get("EXIT_STATUS", "")
-    if result == "success" or code in reported or _was_refused(unit):  # a refusal has sent its alert
+    if result == "success" or code in reported_codes or _has_refused_run(unit):  # a refusal has sent its alert
         return 0
     invocations = [_read_output(["systemctl", "show", "--value", "--property=InvocationID", unit]).strip()]
     invocations += [environment.get("INVOCATION_ID", "")]
-    logs = [_read_log(invocation) for invocation in dict.fromkeys(filter(None, invocations))]
+    logs = [_read_unit_log(invocation) for invocation in dict.fromkeys(filter(None, invocations))]
     text = "\n\n".join(
         [
             f"{unit} failed, and its notification could not be sent in the usual way. This does not show the state of"
@@ -89,17 +91,17 @@ def report_failure(settings: GuardSettings, unit: str, reported: Sequence[str], 
             f"The whole log: journalctl -u {unit}",
         ]
     )
-    sent = send(settings, "Proscribe: a scheduled run failed", text, result=result, status=code)
-    return 0 if sent else 1
+    is_sent = send_alert(settings, "Proscribe: a scheduled run failed", text, result=result, status=code)
+    return 0 if is_sent else 1
 
 
-def _was_refused(unit: str) -> bool:
+def _has_refused_run(unit: str) -> bool:
     """Tell whether the check before the last run of a unit has refused it. Its files may be others by now."""
     shown = _read_output(["systemctl", "show", "--value", "--property=ExecStartPre", unit])
-    return f"; code=exited ; status={REFUSED} " in shown
+    return f"; code=exited ; status={REFUSED_EXIT_CODE} " in shown
 
 
-def _read_log(invocation: str) -> str:
+def _read_unit_log(invocation: str) -> str:
     argv = ["journalctl", "--no-pager", "-o", "cat", "-n", str(LOG_LINES), f"_SYSTEMD_INVOCATION_ID={invocation}"]
     return _read_output(argv)[-LOG_LENGTH:].strip()
 
@@ -107,38 +109,40 @@ def _read_log(invocation: str) -> str:
 def _read_output(argv: Sequence[str]) -> str:
     """Return what a program prints, without what a terminal would obey; "" if it cannot be run."""
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    text = done.stdout.decode(errors="replace")
+    text = result.stdout.decode(errors="replace")
     return "".join(character if character.isprintable() or character == "\n" else " " for character in text)
 
 
-def send(settings: GuardSettings, subject: str, text: str, **facts: object) -> bool:
+def send_alert(settings: GuardSettings, subject: str, text: str, **facts: object) -> bool:
     """Send an alert by each channel that is set, as the account of the run. Tell if one took it, or none is set."""
-    mail = _make_mail(settings["alerts"].get("mail", ""), subject, text)
+    mail = _make_mail_message(settings["alerts"].get("mail", ""), subject, text)
     _drop_rights(settings["account"])
-    escaped = {key: escape_facts(value) for key, value in facts.items()}
+    escaped_facts = {key: escape_facts(fact) for key, fact in facts.items()}
     content = {
-        "schema": SCHEMA,
+        "schema": NOTICE_SCHEMA,
         "subject": subject,
-        **escaped,
+        **escaped_facts,
         "text": f"{subject}\n\n{make_block(PRINTED, text.splitlines())}",
     }
-    sent = not settings["alerts"]
-    for channel, place in settings["alerts"].items():
+    is_sent = not settings["alerts"]
+    for channel, channel_address in settings["alerts"].items():
         try:
             if channel == "mail":
-                argv = [SENDMAIL, "-oi", "--", place]
+                argv = [SENDMAIL_PATH, "-oi", "--", channel_address]
                 subprocess.run(argv, input=mail, capture_output=True, timeout=60, check=True)
             elif channel == "webhook":
-                _post(place, json.dumps(content).encode())
+                _submit_alert(channel_address, json.dumps(content).encode())
             else:
                 raise OSError("this channel needs Ansible")
-            sent = True
+            is_sent = True
         except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
-            say(f"the alert could not be sent by {channel}: {str(error).replace(place, '(its value)')}")
-    return sent
+            log_message(
+                f"the alert could not be sent by {channel}: {str(error).replace(channel_address, '(its value)')}"
+            )
+    return is_sent
 
 
 def _drop_rights(account: str) -> None:
@@ -149,13 +153,13 @@ def _drop_rights(account: str) -> None:
         uid, gid = pwd.getpwnam(account)[2:4]
         os.initgroups(account, gid)
     except KeyError:
-        uid = gid = NOBODY
+        uid = gid = NOBODY_ID
         os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
 
 
-def _make_mail(address: str, subject: str, text: str) -> bytes:
+def _make_mail_message(address: str, subject: str, text: str) -> bytes:
     mail = EmailMessage()
     mail["To"], mail["Subject"], mail["Auto-Submitted"] = address, subject, "auto-generated"
     mail.set_content(text)
@@ -169,13 +173,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _post(url: str, body: bytes) -> None:
+def _submit_alert(url: str, body: bytes) -> None:
     headers = {"Content-Type": "application/json", "User-Agent": "proscribe"}
     request = urllib.request.Request(url, body, headers)
     opener = urllib.request.build_opener(_NoRedirect)
-    for remaining in range(TRIES - 1, -1, -1):
+    for remaining in range(MAX_TRIES - 1, -1, -1):
         try:
-            with contextlib.closing(opener.open(request, timeout=SENDING_SECONDS)):
+            with contextlib.closing(opener.open(request, timeout=SEND_TIMEOUT_SECONDS)):
                 return
         except OSError:
             if not remaining:
@@ -183,19 +187,19 @@ def _post(url: str, body: bytes) -> None:
             time.sleep(PAUSE_SECONDS)
 
 
-def say(text: str) -> None:
+def log_message(text: str) -> None:
     """Write a message to the journal."""
     print(f"proscribe: {text}", file=sys.stderr, flush=True)
 
 
-def main(words: Sequence[str], settings_file: str = SETTINGS) -> int:
+def run_guard(arguments: Sequence[str], settings_file: str = SETTINGS_PATH) -> int:
     """Do what the words say; the exit code."""
     with open(settings_file, encoding="utf-8") as stream:
         settings: GuardSettings = json.load(stream)
-    if words[0] == "alert":
-        return report_failure(settings, words[1], words[2:], os.environ)
-    return check_run(settings, "--alert" in words)
+    if arguments[0] == "alert":
+        return report_failure(settings, arguments[1], arguments[2:], os.environ)
+    return check_run_files(settings, "--alert" in arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_guard(sys.argv[1:]))

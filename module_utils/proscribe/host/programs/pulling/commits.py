@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING, Sequence
 if TYPE_CHECKING:
     from ....model.types.schedule import PullSettings
 
-SIGNERS = "/etc/proscribe/pull_signers"
+SIGNERS_PATH = "/etc/proscribe/pull_signers"
 
-FETCHING = 600  # seconds
-LARGEST = 512 * 1024 * 1024  # bytes of any file that fetching writes: all of a fetch is one pack
-MEMORY = 2 * 1024 * 1024 * 1024  # bytes that each program of a fetch may map
-GOOD = "refs/proscribe/good"
-FETCHED = "refs/proscribe/fetched"
+FETCH_TIMEOUT_SECONDS = 600  # seconds
+MAX_FILE_BYTES = 512 * 1024 * 1024  # bytes of any file that fetching writes: all of a fetch is one pack
+MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024  # bytes that each program of a fetch may map
+GOOD_REF = "refs/proscribe/good"
+FETCHED_REF = "refs/proscribe/fetched"
 
 # The whole configuration of git, whatever was in the repository's own file: of the repository nothing is run but what
 # is checked out, and what came over the network is checked and bounded (git-config(1)).
-CONFIG = """\
+GIT_CONFIG = """\
 [core]
 	repositoryFormatVersion = 0
 	bare = false
@@ -54,20 +54,24 @@ CONFIG = """\
 [submodule]
 	recurse = false
 """
-SSH_SIGNATURE = re.compile(r"-----BEGIN SSH SIGNATURE-----\n(?:[A-Za-z0-9+/=]{1,76}\n)+-----END SSH SIGNATURE-----\n?")
+SSH_SIGNATURE_PATTERN = re.compile(
+    r"-----BEGIN SSH SIGNATURE-----\n(?:[A-Za-z0-9+/=]{1,76}\n)+-----END SSH SIGNATURE-----\n?"
+)
 
 
-class Problem(Exception):
+class PullError(Exception):
     """Something that keeps this run from being as it should, in words."""
 
 
-def ended(
-    argv: Sequence[str], timeout: float, stdin: str = os.devnull, bounded: bool = False
+def run_program(
+    argv: Sequence[str], timeout: float, stdin: str = os.devnull, is_limited: bool = False
 ) -> tuple[int, str, bytes]:
     """Run a program to its end: its code, what it said, and what it printed. Raises Problem for one that is not there
-    or does not end; then nothing that it has started goes on. `bounded`: as it talks to somebody that nobody knows yet.
+    or does not end; then nothing that it has started goes on. `is_limited`: as it talks to somebody that nobody knows yet.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "SSH_ASKPASS"))}
+    environment = {
+        name: setting for name, setting in os.environ.items() if not name.startswith(("GIT_", "SSH_ASKPASS"))
+    }
     environment.update(
         GIT_CONFIG_NOSYSTEM="1",
         GIT_CONFIG_GLOBAL=os.devnull,
@@ -79,162 +83,173 @@ def ended(
         LC_ALL="C",
     )
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    def set_limits() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
 
     try:
         with (
-            open(stdin, "rb") as given,
+            open(stdin, "rb") as input_file,
             subprocess.Popen(
                 argv,
                 env=environment,
-                stdin=given,
+                stdin=input_file,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,  # so that it can be ended with all that it has started
-                preexec_fn=limit if bounded else None,  # this program has one thread
+                preexec_fn=set_limits if is_limited else None,  # this program has one thread
             ) as process,
         ):
             try:
-                printed, said = process.communicate(timeout=timeout)
+                output, message = process.communicate(timeout=timeout)
             except BaseException:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 raise
     except FileNotFoundError:
-        raise Problem(f"{argv[0]} is not installed on this host") from None
+        raise PullError(f"{argv[0]} is not installed on this host") from None
     except subprocess.TimeoutExpired:
-        raise Problem(f"{argv[0]} did not end within {timeout:g} s") from None
-    return process.returncode, " ".join(said.decode(errors="replace").split())[-300:], printed
+        raise PullError(f"{argv[0]} did not end within {timeout:g} s") from None
+    return process.returncode, " ".join(message.decode(errors="replace").split())[-300:], output
 
 
 class Checkout:
     """The repository as this host has it, and the files of one of its commits, in two directories."""
 
-    def __init__(self, state: str, settings: PullSettings, signers: str = SIGNERS) -> None:
-        self.store = os.path.join(state, "repository")
-        self.directory = os.path.join(state, "checkout")
+    def __init__(self, state_directory: str, settings: PullSettings, signers_path: str = SIGNERS_PATH) -> None:
+        self.repository_directory = os.path.join(state_directory, "repository")
+        self.directory = os.path.join(state_directory, "checkout")
         self.repository = settings["repository"]
         self.branch = settings.get("branch", "")
-        self.first = settings.get("first_commit") or ""
-        self.signers = signers if settings.get("signed") else ""
+        self.first_commit = settings.get("first_commit") or ""
+        self.signers_path = signers_path if settings.get("signed") else ""
 
-    def git(self, *words: str, timeout: float = 120, bounded: bool = False) -> bytes:
+    def run_git(self, *arguments: str, timeout: float = 120, is_limited: bool = False) -> bytes:
         """What git prints. Raises Problem."""
-        argv = ["git", f"--git-dir={self.store}", f"--work-tree={self.directory}", *words]
-        code, said, printed = ended(argv, timeout, bounded=bounded)
+        argv = ["git", f"--git-dir={self.repository_directory}", f"--work-tree={self.directory}", *arguments]
+        code, message, output = run_program(argv, timeout, is_limited=is_limited)
         if code:
-            raise Problem(f"git {words[0]}: {said or f'ended with {code}'}")
-        return printed
+            raise PullError(f"git {arguments[0]}: {message or f'ended with {code}'}")
+        return output
 
-    def _is(self, *words: str) -> bool:
+    def _is_git_success(self, *arguments: str) -> bool:
         try:
-            self.git(*words)
-        except Problem:
+            self.run_git(*arguments)
+        except PullError:
             return False
         return True
 
-    def good(self) -> str:
+    def find_good_commit(self) -> str:
         """The last good commit; "" for none yet."""
-        return self._commit(GOOD)
+        return self._find_commit(GOOD_REF)
 
-    def _commit(self, name: str) -> str:
+    def _find_commit(self, name: str) -> str:
         try:
-            return self.git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
-        except Problem:
+            return self.run_git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
+        except PullError:
             return ""
 
-    def prepare(self) -> None:
+    def prepare_repository(self) -> None:
         """Make the repository as it has to be, whatever stood there. Raises Problem."""
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         # Where earlier versions had it, and where git would look for one.
         shutil.rmtree(os.path.join(self.directory, ".git"), ignore_errors=True)
-        if not os.path.isdir(os.path.join(self.store, "objects")):
-            shutil.rmtree(self.store, ignore_errors=True)
-            code, said, _ = ended(["git", "init", "--quiet", "--bare", "--template=", self.store], 120)
+        if not os.path.isdir(os.path.join(self.repository_directory, "objects")):
+            shutil.rmtree(self.repository_directory, ignore_errors=True)
+            code, message, _ = run_program(
+                ["git", "init", "--quiet", "--bare", "--template=", self.repository_directory], 120
+            )
             if code:
-                raise Problem(f"git init: {said}")
+                raise PullError(f"git init: {message}")
         for name in ("hooks", "info", "worktrees", "modules", "refs/replace", "config.worktree", "shallow"):
-            remove(os.path.join(self.store, name))
+            remove_path(os.path.join(self.repository_directory, name))
         for name in ("alternates", "http-alternates", "commit-graph", "commit-graphs"):
-            remove(os.path.join(self.store, "objects/info", name))
-        write(os.path.join(self.store, "config"), CONFIG.format(scheme=scheme_of(self.repository)).encode())
+            remove_path(os.path.join(self.repository_directory, "objects/info", name))
+        write_private_file(
+            os.path.join(self.repository_directory, "config"),
+            GIT_CONFIG.format(scheme=find_git_scheme(self.repository)).encode(),
+        )
 
-    def fetch(self) -> str:
+    def fetch_commit(self) -> str:
         """The newest commit of the branch, if it may be run. Nothing is checked out yet. Raises Problem."""
-        self.prepare()
+        self.prepare_repository()
         options = ("--quiet", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
-        branch = f"refs/heads/{self.branch}:{FETCHED}"  # a tag may have the branch's name
-        with contextlib.suppress(Problem):  # git leaves what it was where it does not take what is there
-            self.git("update-ref", "-d", FETCHED)
+        branch = f"refs/heads/{self.branch}:{FETCHED_REF}"  # a tag may have the branch's name
+        with contextlib.suppress(PullError):  # git leaves what it was where it does not take what is there
+            self.run_git("update-ref", "-d", FETCHED_REF)
         try:
             try:
-                self.git("fetch", *options, "--", self.repository, branch, timeout=FETCHING, bounded=True)
-            except Problem as problem:
-                raise Problem(f"the repository could not be fetched ({problem})") from None
-            commit = self._commit(FETCHED)
-            self._judge(commit)
-        except Problem:
+                self.run_git(
+                    "fetch", *options, "--", self.repository, branch, timeout=FETCH_TIMEOUT_SECONDS, is_limited=True
+                )
+            except PullError as problem:
+                raise PullError(f"the repository could not be fetched ({problem})") from None
+            commit = self._find_commit(FETCHED_REF)
+            self._check_commit(commit)
+        except PullError:
             self._forget_fetched()
             raise
         return commit
 
-    def _judge(self, commit: str) -> None:
+    def _check_commit(self, commit: str) -> None:
         """Raises Problem for a commit that may not be run."""
-        short = commit[:12]
+        short_id = commit[:12]
         if not commit:
-            raise Problem("what was fetched is no commit, or the repository has no whole history (a shallow clone)")
-        if self.signers:
+            raise PullError("what was fetched is no commit, or the repository has no whole history (a shallow clone)")
+        if self.signers_path:
             try:
-                verify(self.git("cat-file", "commit", commit), commit, self.signers)
-            except Problem as problem:
-                raise Problem(f"commit {short} has no good signature ({problem})") from None
-        if not self._begins_well(commit):
-            why = f"is not, and does not come after, {self.first[:12]}, the first commit that is named for this host"
-            raise Problem(f"commit {short} {why}")
-        good = self.good()
+                verify_signature(self.run_git("cat-file", "commit", commit), commit, self.signers_path)
+            except PullError as problem:
+                raise PullError(f"commit {short_id} has no good signature ({problem})") from None
+        if not self._is_after_first(commit):
+            reason = f"is not, and does not come after, {self.first_commit[:12]}, the first commit that is named for this host"
+            raise PullError(f"commit {short_id} {reason}")
+        good_commit = self.find_good_commit()
         # A first commit that is named anew, which the last good one does not come after, begins another history.
-        if good and self._begins_well(good) and not self._is("merge-base", "--is-ancestor", good, commit):
-            raise Problem(
-                f"commit {short} goes back behind the last good one, {good[:12]}, or comes from another branch"
+        if (
+            good_commit
+            and self._is_after_first(good_commit)
+            and not self._is_git_success("merge-base", "--is-ancestor", good_commit, commit)
+        ):
+            raise PullError(
+                f"commit {short_id} goes back behind the last good one, {good_commit[:12]}, or comes from another branch"
             )
 
-    def _begins_well(self, commit: str) -> bool:
-        return not self.first or self._is("merge-base", "--is-ancestor", self.first, commit)
+    def _is_after_first(self, commit: str) -> bool:
+        return not self.first_commit or self._is_git_success("merge-base", "--is-ancestor", self.first_commit, commit)
 
     def _forget_fetched(self) -> None:
         """Keep nothing of what was refused, or every night more of it would fill the disk."""
-        if not self._commit(GOOD):
-            shutil.rmtree(self.store, ignore_errors=True)
+        if not self._find_commit(GOOD_REF):
+            shutil.rmtree(self.repository_directory, ignore_errors=True)
             return
-        for words in (("update-ref", "-d", FETCHED), ("repack", "-a", "-d", "-q"), ("prune", "--expire=now")):
-            with contextlib.suppress(Problem):
-                self.git(*words)
+        for arguments in (("update-ref", "-d", FETCHED_REF), ("repack", "-a", "-d", "-q"), ("prune", "--expire=now")):
+            with contextlib.suppress(PullError):
+                self.run_git(*arguments)
 
-    def have(self, commit: str) -> None:
+    def check_out_commit(self, commit: str) -> None:
         """Lay out exactly the files of a commit, whatever lay there. Raises Problem."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.store, "index.lock"))  # a run that was killed
-        self.git("checkout", "--quiet", "--force", "--detach", commit)
-        self.git("clean", "--quiet", "-ffdx", "--exclude=/.venv", "--exclude=/.venv-extras")
+            os.unlink(os.path.join(self.repository_directory, "index.lock"))  # a run that was killed
+        self.run_git("checkout", "--quiet", "--force", "--detach", commit)
+        self.run_git("clean", "--quiet", "-ffdx", "--exclude=/.venv", "--exclude=/.venv-extras")
 
-    def keep(self, commit: str) -> None:
+    def keep_good_commit(self, commit: str) -> None:
         """From now on this is the last good commit."""
-        self.git("update-ref", GOOD, commit)
+        self.run_git("update-ref", GOOD_REF, commit)
 
 
-def scheme_of(repository: str) -> str:
+def find_git_scheme(repository: str) -> str:
     """The only way by which git may fetch it, as protocol.<name>.allow has it. Raises Problem."""
     if repository.startswith("/"):
         return "file"
     scheme = repository.partition("://")[0] if "://" in repository else "ssh"  # user@host:path
     if scheme not in ("https", "ssh", "file"):
-        raise Problem(f"the repository {repository!r} is fetched by none of https, ssh and file")
+        raise PullError(f"the repository {repository!r} is fetched by none of https, ssh and file")
     return scheme
 
 
-def verify(raw: bytes, commit: str, signers: str) -> None:
+def verify_signature(raw: bytes, commit: str, signers: str) -> None:
     """Raises Problem unless a commit was signed by one of the signers, with a key that is good now.
 
     Not left to git: it takes OpenPGP and X.509 as well, of whoever is in root's key ring. It judges an SSH key by the
@@ -243,56 +258,59 @@ def verify(raw: bytes, commit: str, signers: str) -> None:
     """
     algorithm = hashlib.sha1 if len(commit) == 40 else hashlib.sha256
     if algorithm(b"commit %d\0" % len(raw) + raw).hexdigest() != commit:
-        raise Problem("its content is not what its name says")
+        raise PullError("its content is not what its name says")
     head, _, message = raw.partition(b"\n\n")
     payload: list[bytes] = []
     signatures: list[list[bytes]] = []
-    ours = False
+    is_signature = False
     for line in head.split(b"\n"):
         if not line.startswith(b" "):
-            ours = line.startswith((b"gpgsig ", b"gpgsig-sha256 "))
-            if ours:
+            is_signature = line.startswith((b"gpgsig ", b"gpgsig-sha256 "))
+            if is_signature:
                 signatures.append([])
-        if ours:
+        if is_signature:
             signatures[-1].append(line.partition(b" ")[2])
         else:
             payload.append(line)
     if not signatures:
-        raise Problem("it is not signed")
+        raise PullError("it is not signed")
     if len(signatures) > 1:
-        raise Problem("it has more than one signature")
+        raise PullError("it has more than one signature")
     signature = b"\n".join(signatures[0]).decode("ascii", errors="replace")
-    if not SSH_SIGNATURE.fullmatch(signature):
-        raise Problem("its signature is none of SSH's")
-    with tempfile.TemporaryDirectory(prefix="proscribe-") as made:
-        given, signed = os.path.join(made, "signature"), os.path.join(made, "commit")
-        write(given, signature.encode() + b"\n")
-        write(signed, b"\n".join(payload) + b"\n\n" + message)
+    if not SSH_SIGNATURE_PATTERN.fullmatch(signature):
+        raise PullError("its signature is none of SSH's")
+    with tempfile.TemporaryDirectory(prefix="proscribe-") as temporary_directory:
+        signature_path, payload_path = (
+            os.path.join(temporary_directory, "signature"),
+            os.path.join(temporary_directory, "commit"),
+        )
+        write_private_file(signature_path, signature.encode() + b"\n")
+        write_private_file(payload_path, b"\n".join(payload) + b"\n\n" + message)
         keygen = ["ssh-keygen", "-Y"]
-        code, said, printed = ended([*keygen, "find-principals", "-s", given, "-f", signers], 60)
+        code, error_text, output = run_program([*keygen, "find-principals", "-s", signature_path, "-f", signers], 60)
         if code:
-            raise Problem(f"none of the signers has made it, or their key is not good now: {said}")
-        for principal in printed.decode(errors="replace").splitlines():
-            check = ["verify", "-n", "git", "-I", principal, "-s", given, "-f", signers]
-            code, said, _ = ended([*keygen, *check], 60, stdin=signed)
+            raise PullError(f"none of the signers has made it, or their key is not good now: {error_text}")
+        for principal in output.decode(errors="replace").splitlines():
+            verify_arguments = ["verify", "-n", "git", "-I", principal, "-s", signature_path, "-f", signers]
+            code, error_text, _ = run_program([*keygen, *verify_arguments], 60, stdin=payload_path)
             if not code:
                 return
-        raise Problem(said or "ssh-keygen does not say why")
+        raise PullError(error_text or "ssh-keygen does not say why")
 
 
-def write(path: str, content: bytes) -> None:
+def write_private_file(path: str, content: bytes) -> None:
     """A file of this account's only, whole or not at all."""
-    beside = f"{path}~"
-    remove(beside)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    temporary_path = f"{path}~"
+    remove_path(temporary_path)
+    descriptor = os.open(temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-    os.rename(beside, path)
+    os.rename(temporary_path, path)
 
 
-def remove(path: str) -> None:
+def remove_path(path: str) -> None:
     """Take away a file, a link or a directory with all in it, if it is there."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)

@@ -19,10 +19,10 @@ from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.controller.compile.restrictions.by_group import ByGroup
 from proscribe.controller.compile.waivers.hours import windows
-from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.desired import DesiredApps
 from proscribe.host.controls.apps.portable import scan
-from proscribe.host.controls.apps.portable.names import Names
-from proscribe.host.controls.apps.portable.scan import Region
+from proscribe.host.controls.apps.portable.names import AppNames
+from proscribe.host.controls.apps.portable.scan import ScanRegion
 from proscribe.host.controls.browser.rendering import Verdicts, name
 from proscribe.host.controls.dns import desired
 from proscribe.host.system import Host, User
@@ -272,7 +272,7 @@ def test_a_package_is_only_blocked_where_the_host_has_its_system_and_the_plan_re
     key, name_ = package
     values = {"services_include": ["dodo"], "controls": {off: "off"}}
     section = plan(catalogue, [], **values)["controls"].get("apps")
-    restricted = section is not None and name_ in Desired(section).restricted(MANAGERS[key])
+    restricted = section is not None and name_ in DesiredApps(section).find_restricted_packages(MANAGERS[key])
     answer = said(catalogue, name_, facts=facts, **values)["apps"].status
     if facts.managers is None:
         assert answer == ("depends" if restricted else "off")
@@ -298,9 +298,9 @@ def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
     path.chmod(0o755)
     section = plan(catalogue, [], services_include=["dodo"])["controls"]["apps"]
     user = User("a", 1000, 1000, "/home/a")
-    names = Names(section["services"], {"/home/a": user})
-    region = Region({"/home/a": user}, ["/home/a", "/opt", "/tmp"], user=user)
-    seen = scan.scan_files(Host(str(root)), section["services"], names, region, (), {}).found
+    names = AppNames(section["services"], {"/home/a": user})
+    region = ScanRegion({"/home/a": user}, ["/home/a", "/opt", "/tmp"], user=user)
+    seen = scan.scan_portable_apps(Host(str(root)), section["services"], names, region, (), {}).portable_apps
     try:
         answer = said(catalogue, f"{place}/{file}", services_include=["dodo"])["apps"].status
     except Refused:

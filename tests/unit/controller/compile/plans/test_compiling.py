@@ -27,7 +27,7 @@ from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.compile.waivers.waiver import Waiver
-from proscribe.host.controls.apps.requests.command_text import digest
+from proscribe.host.controls.apps.requests.command_text import hash_command
 from proscribe.model.plan import CONTROLS, RESTRICTED_MODES
 from proscribe.model.plan_hours import resolve_hours
 from waiver_organisation import WAIVER
@@ -99,7 +99,7 @@ FIREWALL: dict[str, Any] = {"dns_over_tls": "blocked", "quic": "blocked", "log":
 FIREWALL |= {"rules": [{**RULE, **ALL_OF_IT}], "management": ["192.0.2.1/32"], "force_dns": True}
 TENANTS = {"tenants": {"google": ["example.org"]}}
 IN_FORCE = {
-    "apps": {**APPS, "requests": digest()},
+    "apps": {**APPS, "requests": hash_command()},
     "browser": {"browsers": dict.fromkeys(BLOCKED.split(), "blocked"), "extensions_allowed": ["a" * 32], **TENANTS},
     "firewall": FIREWALL,
     "dns": {"backend": "hosts", "upstreams": ["192.0.2.53"]},

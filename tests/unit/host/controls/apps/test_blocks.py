@@ -14,9 +14,15 @@ from fake_tools import package_system
 from made_host import MadeHost, plan
 from proscribe.host.controls.apps import install_block
 from proscribe.host.controls.apps.blocks import polkit, tries
-from proscribe.host.controls.apps.blocks.parts import BlockFile, OwnDirectory, SharedFile, Trial
-from proscribe.host.controls.apps.blocks.tries import TRIED, Tries, tools, with_entries, with_targets
-from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.blocks.parts import BlockFile, BlockTrial, OwnDirectory, SharedFile
+from proscribe.host.controls.apps.blocks.tries import (
+    TRIED_PATH,
+    TrialCache,
+    follow_path_links,
+    list_directory_entries,
+    list_program_paths,
+)
+from proscribe.host.controls.apps.desired import DesiredApps
 from proscribe.host.controls.apps.systems import snap
 from proscribe.host.controls.apps.systems.package import Block
 from proscribe.host.system import ControlError, Host, ObservationError
@@ -26,7 +32,7 @@ LEFT_OVER = "left over: there is nothing to refuse any more"
 PLACE = "/etc/made.conf"
 FILE = BlockFile(PLACE, "ours\n", 0o640)
 PART = SharedFile(PLACE, lambda text: text.replace("ours\n", "") + "ours\n", lambda text: text.replace("ours\n", ""))
-TRIAL = Trial(PLACE, lambda _: ["/etc"], lambda _: "")
+TRIAL = BlockTrial(PLACE, lambda _: ["/etc"], lambda _: "")
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: nobody else has anything remembered")
 ON = ["/etc/gate.conf", "/usr/bin/gate", "/etc/missing"]
 
@@ -36,10 +42,22 @@ def at(host: MadeHost, path: str = PLACE) -> Path:
 
 
 def test_own_file_is_written_and_deleted(host):
-    assert (FILE.wrong(host, True), FILE.wrong(host, False), FILE.in_place(host)) == (MISSING, "", False)
+    assert (FILE.find_problem(host, True), FILE.find_problem(host, False), FILE.is_in_place(host)) == (
+        MISSING,
+        "",
+        False,
+    )
     FILE.enforce(host)
-    assert (FILE.wrong(host, True), FILE.wrong(host, False), FILE.in_place(host)) == ("", LEFT_OVER, True)
-    assert (FILE.text(host), FILE.desired(host), FILE.left(host)) == ("ours\n", "ours\n", "")
+    assert (FILE.find_problem(host, True), FILE.find_problem(host, False), FILE.is_in_place(host)) == (
+        "",
+        LEFT_OVER,
+        True,
+    )
+    assert (FILE.read_current_text(host), FILE.make_desired_text(host), FILE.make_lifted_text(host)) == (
+        "ours\n",
+        "ours\n",
+        "",
+    )
     assert at(host).stat().st_mode & 0o777 == 0o640
     FILE.lift(host)
     assert not at(host).exists()
@@ -48,37 +66,37 @@ def test_own_file_is_written_and_deleted(host):
 def test_own_file_with_another_mode_content_owner_or_kind_is_wrong(host):
     FILE.enforce(host)
     at(host).chmod(0o604)
-    assert FILE.wrong(host, True) == "has mode 0604 instead of 0640"
+    assert FILE.find_problem(host, True) == "has mode 0604 instead of 0640"
     at(host).chmod(0o640)
     if os.geteuid() == 0:
         os.chown(at(host), 1234, -1)
-        assert FILE.wrong(host, True) == "belongs to uid 1234, so it can be changed by others than root"
+        assert FILE.find_problem(host, True) == "belongs to uid 1234, so it can be changed by others than root"
         os.chown(at(host), 0, -1)
     at(host).write_bytes(b"\xff")
-    assert (FILE.wrong(host, True), FILE.text(host)) == (DIFFERS, "\ufffd")
+    assert (FILE.find_problem(host, True), FILE.read_current_text(host)) == (DIFFERS, "\ufffd")
     at(host).unlink()
     at(host).symlink_to("other")
-    assert FILE.wrong(host, True) == "not a regular file"
+    assert FILE.find_problem(host, True) == "not a regular file"
 
 
 def test_file_is_written_where_its_trial_succeeds(host, monkeypatch):
     trial = mock.Mock()
     monkeypatch.setattr(host, "read_command_output", trial)
-    FILE._replace(trial=("check", "it"), environment=(("A", "b"),)).enforce(host)
+    FILE._replace(trial_command=("check", "it"), trial_environment=(("A", "b"),)).enforce(host)
     trial.assert_called_once_with(("check", "it"), environment={"A": "b"}, timeout=30)
     assert at(host).exists()
     FILE.lift(host)
     trial.side_effect = ControlError("no")
     with pytest.raises(ControlError):
-        FILE._replace(trial=("check",)).enforce(host)
+        FILE._replace(trial_command=("check",)).enforce(host)
     assert not at(host).exists()
 
 
 @pytest.mark.parametrize(("needs", "concerns"), [((), True), (("/a", PLACE), True), (("/a", "/b"), False)])
 def test_part_concerns_hosts_with_a_need(host, needs, concerns):
     FILE.enforce(host)
-    assert FILE._replace(needs=needs).concerns(host) is concerns
-    assert SharedFile(PLACE, str, str, needs).concerns(host) is concerns
+    assert FILE._replace(needed_paths=needs).is_applicable(host) is concerns
+    assert SharedFile(PLACE, str, str, needs).is_applicable(host) is concerns
 
 
 @pytest.mark.parametrize(
@@ -93,9 +111,13 @@ def test_part_concerns_hosts_with_a_need(host, needs, concerns):
 def test_shared_file(host, text, wrong, left_over, desired, remaining):
     if text is not None:
         at(host).write_bytes(text)
-    assert (PART.wrong(host, True), PART.wrong(host, False)) == (wrong, left_over)
-    assert (PART.desired(host), PART.left(host), PART.in_place(host)) == (desired, remaining, bool(left_over))
-    assert PART.text(host) == (text or b"").decode("utf-8", "replace")
+    assert (PART.find_problem(host, True), PART.find_problem(host, False)) == (wrong, left_over)
+    assert (PART.make_desired_text(host), PART.make_lifted_text(host), PART.is_in_place(host)) == (
+        desired,
+        remaining,
+        bool(left_over),
+    )
+    assert PART.read_current_text(host) == (text or b"").decode("utf-8", "replace")
 
 
 def test_text_of_others_stays_behind_a_link(host):
@@ -104,7 +126,7 @@ def test_text_of_others_stays_behind_a_link(host):
     real.chmod(0o600)
     at(host).symlink_to("real")
     PART.enforce(host)
-    assert real.read_bytes() == b"a\xff\nours\n" and at(host).is_symlink() and PART.wrong(host, True) == ""
+    assert real.read_bytes() == b"a\xff\nours\n" and at(host).is_symlink() and PART.find_problem(host, True) == ""
     PART.lift(host)
     assert real.read_bytes() == b"a\xff\n" and at(host).is_symlink() and real.stat().st_mode & 0o777 == 0o600
 
@@ -114,7 +136,7 @@ def test_directory_stays_in_place_of_a_shared_file_that_everybody_reads(host):
     assert at(host).stat().st_mode & 0o777 == 0o644
     PART.lift(host)
     at(host).mkdir()
-    assert PART.wrong(host, True) == "not a regular file"
+    assert PART.find_problem(host, True) == "not a regular file"
     with pytest.raises(ControlError, match=f"^{PLACE} is left alone: not a regular file$"):
         PART.enforce(host)
 
@@ -122,21 +144,29 @@ def test_directory_stays_in_place_of_a_shared_file_that_everybody_reads(host):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a directory away")
 def test_own_directory_of_a_user_becomes_roots(host):
     part = OwnDirectory("/etc/own")
-    assert (part.wrong(host, True), part.concerns(host)) == ("", True)
+    assert (part.find_problem(host, True), part.is_applicable(host)) == ("", True)
     at(host, "/etc/own").mkdir()
     os.chown(at(host, "/etc/own"), 1234, -1)
-    assert part.wrong(host, True).startswith("it can be changed by others (") and part.wrong(host, False) == ""
+    assert (
+        part.find_problem(host, True).startswith("it can be changed by others (")
+        and part.find_problem(host, False) == ""
+    )
     part.enforce(host)
-    assert part.wrong(host, True) == ""
+    assert part.find_problem(host, True) == ""
 
 
-@pytest.mark.parametrize("part", [OwnDirectory("/etc/own"), Trial("x", lambda _: (), lambda _: "open")])
+@pytest.mark.parametrize("part", [OwnDirectory("/etc/own"), BlockTrial("x", lambda _: (), lambda _: "open")])
 def test_part_without_text_is_never_deleted(host, part):
-    assert (part.in_place(host), part.text(host), part.desired(host), part.left(host)) == (False, "", "", "")
+    assert (
+        part.is_in_place(host),
+        part.read_current_text(host),
+        part.make_desired_text(host),
+        part.make_lifted_text(host),
+    ) == (False, "", "", "")
     at(host, "/etc/own").mkdir()
     part.lift(host)
-    assert at(host, "/etc/own").exists() and part.concerns(host)
-    assert isinstance(part, OwnDirectory) or part.wrong(host, True) == ""
+    assert at(host, "/etc/own").exists() and part.is_applicable(host)
+    assert isinstance(part, OwnDirectory) or part.find_problem(host, True) == ""
 
 
 class Ruled:
@@ -149,14 +179,14 @@ class Ruled:
 
     def observed(self, mode: str = "enforce") -> list[Any]:
         of = plan(mode, owl={"packages": {"apt": ["owl"]}, "paths": ["/opt/owl"]})
-        verdicts = install_block.observe(self.host, of, Desired(of["controls"]["apps"]))
+        verdicts = install_block.observe(self.host, of, DesiredApps(of["controls"]["apps"]))
         assert {item.rule for item in verdicts} <= {"apps/reinstall-gate"}
         rows = [[(finding.id, finding.path, finding.detail) for finding in item.findings] for item in verdicts]
         return [(item.state, item.drifted, item.reason, row) for item, row in zip(verdicts, rows)]
 
 
 def test_block_that_is_missing_whole_is_one_finding(host, monkeypatch):
-    other, foreign = BlockFile("/etc/other.conf", "more\n"), BlockFile("/etc/third.conf", "", needs=("/none",))
+    other, foreign = BlockFile("/etc/other.conf", "more\n"), BlockFile("/etc/third.conf", "", needed_paths=("/none",))
     here = Ruled(host, monkeypatch, FILE, other, foreign, OwnDirectory("/etc/own"), TRIAL)
     assert here.observed() == [("noncompliant", True, "", [("gate", "", MISSING)])]
     other.enforce(host)
@@ -168,7 +198,7 @@ def test_block_that_is_missing_whole_is_one_finding(host, monkeypatch):
 
 
 def test_unseen_part_is_unknown_where_no_block_is_due(host, monkeypatch):
-    monkeypatch.setattr(BlockFile, "wrong", mock.Mock(side_effect=ObservationError("a dead mount")))
+    monkeypatch.setattr(BlockFile, "find_problem", mock.Mock(side_effect=ObservationError("a dead mount")))
     here = Ruled(host, monkeypatch, FILE, FILE, gated=False)
     assert here.observed() == [("unknown", False, "a dead mount", [])]
 
@@ -184,10 +214,10 @@ def test_trials_on_the_host_itself_give_the_verdict(host, monkeypatch):
         return str(answers.get(name, ""))
 
     tries = mock.Mock(**{"return_value.answer": answer})
-    rule = BlockFile(f"{polkit.DIRECTORY}/00-proscribe-x.rules", "")
-    monkeypatch.setattr(install_block, "Tries", tries)
-    monkeypatch.setattr(BlockFile, "wrong", lambda *_: "")
-    monkeypatch.setattr(BlockFile, "concerns", lambda *_: True)
+    rule = BlockFile(f"{polkit.RULES_DIRECTORY}/00-proscribe-x.rules", "")
+    monkeypatch.setattr(install_block, "TrialCache", tries)
+    monkeypatch.setattr(BlockFile, "find_problem", lambda *_: "")
+    monkeypatch.setattr(BlockFile, "is_applicable", lambda *_: True)
     monkeypatch.setattr(host, "root", "/")  # trials are made on no other root
     assert Ruled(host, monkeypatch, FILE, rule, TRIAL, gated=False).observed() == [] == names, "none is called for"
     here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
@@ -221,24 +251,24 @@ class TriedBlock:
 
     def observed(self, fresh: bool = False, name: str = "dpkg", keep: bool = True) -> int:
         host, before = Host(str(self.root)), self.tried
-        item = Tries(host, fresh)
-        assert item.answer(name, lambda _: ON, self.trial) == (self.opens if self.tried > before else "")
+        item = TrialCache(host, fresh)
+        assert item.run_cached_trial(name, lambda _: ON, self.trial) == (self.opens if self.tried > before else "")
         if keep:
-            item.keep()
+            item.save_trials()
         return self.tried - before
 
 
 @pytest.fixture
 def block(tmp_path, monkeypatch):
     item = TriedBlock(tmp_path)
-    monkeypatch.setattr(tries, "SETTLED", -(10**12))  # what was made a moment ago is old
+    monkeypatch.setattr(tries, "SETTLED_NANOSECONDS", -(10**12))  # what was made a moment ago is old
     return item
 
 
 @ROOT
 def test_block_in_effect_is_tried_once(block):
     assert [block.observed() for _ in range(3)] == [1, 0, 0] and block.observed(name="rpm") == 1
-    assert (block.root / TRIED.lstrip("/")).stat().st_mode & 0o777 == 0o600
+    assert (block.root / TRIED_PATH.lstrip("/")).stat().st_mode & 0o777 == 0o600
 
 
 @ROOT
@@ -263,9 +293,9 @@ def test_block_is_tried_again_after_a_change(block, change):
 
 @ROOT
 def test_change_during_a_try_is_tried_again(block):
-    item = Tries(Host(str(block.root)), False)
-    item.answer("dpkg", lambda _: ON, lambda _: str((block.root / "etc/gate.conf").write_text("off"))[:0])
-    item.keep()
+    item = TrialCache(Host(str(block.root)), False)
+    item.run_cached_trial("dpkg", lambda _: ON, lambda _: str((block.root / "etc/gate.conf").write_text("off"))[:0])
+    item.save_trials()
     assert block.observed() == 1
 
 
@@ -291,10 +321,12 @@ def test_file_that_changed_a_tenth_of_a_second_ago_is_tried_again(block, monkeyp
 @pytest.mark.parametrize("damage", ["version", "content", "others"])
 def test_damaged_answer_is_not_used(block, damage):
     block.observed()
-    place, stored = block.root / TRIED.lstrip("/"), tries.load(Host(str(block.root)), TRIED)
-    place.write_text("nonsense!" if damage == "content" else tries.dumped({**stored, "version": stored["version"] + 1}))
+    place, stored = block.root / TRIED_PATH.lstrip("/"), tries.read_memory(Host(str(block.root)), TRIED_PATH)
+    place.write_text(
+        "nonsense!" if damage == "content" else tries.format_memory({**stored, "version": stored["version"] + 1})
+    )
     if damage == "others":
-        place.write_text(tries.dumped(stored))
+        place.write_text(tries.format_memory(stored))
         place.chmod(0o666)
     assert block.observed() == 1
 
@@ -306,7 +338,7 @@ def test_open_block_or_block_of_a_user_is_tried_each_time_and_not_saved(block, m
         (block.root / "etc/gate.conf").write_text("off")
     block.opens = opens
     monkeypatch.setattr(Host, "privileged", bool(opens))
-    assert [block.observed(), block.observed()] == [1, 1] and not (block.root / TRIED.lstrip("/")).exists()
+    assert [block.observed(), block.observed()] == [1, 1] and not (block.root / TRIED_PATH.lstrip("/")).exists()
 
 
 def test_try_depends_on_first_place_and_link_targets_of_a_tool(tmp_path):
@@ -318,13 +350,13 @@ def test_try_depends_on_first_place_and_link_targets_of_a_tool(tmp_path):
     for name, target in links.items():
         (tmp_path / name).symlink_to(target)
     host = Host(str(tmp_path))
-    result = list(tools(host, ["awk", "none"]))
+    result = list(list_program_paths(host, ["awk", "none"]))
     assert result[:2] == ["/etc/ld.so.preload", "/etc/ld.so.cache"]
     awk = ["/usr/sbin/awk", "/usr/bin/awk", "/etc/alternatives/awk", "/usr/bin/mawk"]
     assert result[2:] == [*awk, *(f"{folder}/none" for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))]
     entries = ["/etc/b", "/etc/d", "/etc/d/a", "/etc/d/c", "/etc/none"]
-    assert sorted(with_entries(host, ["/etc/d", "/etc/none"])) == entries
-    assert list(with_targets(host, ["/etc/d/a"])) == ["/etc/d/a", "/etc/b"]
+    assert sorted(list_directory_entries(host, ["/etc/d", "/etc/none"])) == entries
+    assert list(follow_path_links(host, ["/etc/d/a"])) == ["/etc/d/a", "/etc/b"]
 
 
 NEEDS_NODE = pytest.mark.skipif(shutil.which("node") is None, reason="needs node: reads the rules as polkit does")
@@ -351,7 +383,7 @@ def answers(rule: str, *questions: tuple[str, dict[str, str], str]) -> list[Any]
 @NEEDS_NODE
 @pytest.mark.parametrize("contact", CONTACTS)
 def test_packagekit_installs_no_restricted_package(contact):
-    rule = polkit.packagekit("dpkg", {"wechat", 'odd"]) || true || ["'}, contact)
+    rule = polkit.make_packagekit_rule("dpkg", {"wechat", 'odd"]) || true || ["'}, contact)
     assert rule.path == "/etc/polkit-1/rules.d/00-proscribe-packagekit-dpkg.rules"
     install, untrusted = PACKAGEKIT + "package-install", PACKAGEKIT + "package-install-untrusted"
     both = {"package_ids": "weechat;4.6;amd64;made&wechat;4.0;amd64;made"}
@@ -377,18 +409,18 @@ def test_rule_that_polkit_asks_earlier_makes_the_block_unknown(tmp_path, path, b
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text("polkit.addRule(function(action, subject) { return polkit.Result.YES; });")
     (rule,) = snap.block_parts(Block({"telegram-desktop"}))
-    effect = polkit.first(rule.path)
+    effect = polkit.make_order_trial(rule.path)
     folders = [f"{above}/polkit-1/rules.d" for above in ("/etc", "/run", "/usr/local/share", "/usr/share")]
-    assert list(effect.depends(Host(str(tmp_path)))) == [*folders, rule.path]
+    assert list(effect.list_dependencies(Host(str(tmp_path)))) == [*folders, rule.path]
     if not before:
-        assert effect.trial(Host(str(tmp_path))) == ""
+        assert effect.run_trial(Host(str(tmp_path))) == ""
         return
     with pytest.raises(ObservationError, match="polkit asks /.* before 00-proscribe-snap.rules"):
-        effect.trial(Host(str(tmp_path)))
+        effect.run_trial(Host(str(tmp_path)))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
-@pytest.mark.parametrize("folder", polkit.ALL)
+@pytest.mark.parametrize("folder", polkit.ALL_RULES_DIRECTORIES)
 @pytest.mark.parametrize("users", [True, False])
 def test_a_rule_that_users_can_change_is_unknown_whatever_its_name(tmp_path, folder, users):
     """All rules are one program: one that is asked last may change what the first one does."""
@@ -396,12 +428,12 @@ def test_a_rule_that_users_can_change_is_unknown_whatever_its_name(tmp_path, fol
     place.mkdir(parents=True)
     (place / "99-last.rules").write_text("String.prototype.indexOf = function() { return -1; };")
     os.chown(place, 12345 * users, 0)
-    effect = polkit.first(f"{polkit.DIRECTORY}/00-proscribe-snap.rules")
-    if not users or folder == polkit.DIRECTORY:  # of that one the distribution says whose it is
-        assert effect.trial(Host(str(tmp_path))) == ""
+    effect = polkit.make_order_trial(f"{polkit.RULES_DIRECTORY}/00-proscribe-snap.rules")
+    if not users or folder == polkit.RULES_DIRECTORY:  # of that one the distribution says whose it is
+        assert effect.run_trial(Host(str(tmp_path))) == ""
         return
     with pytest.raises(ObservationError, match=f"^users can change {folder}, .*{folder}/99-last.rules$"):
-        effect.trial(Host(str(tmp_path)))
+        effect.run_trial(Host(str(tmp_path)))
 
 
 @NEEDS_NODE

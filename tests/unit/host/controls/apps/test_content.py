@@ -16,8 +16,8 @@ from made_host import plan
 from made_starts import ATTACKS, LOADER, MALLORY, PACKAGE, RCLONE, SLEEP, started
 from patience import BUSY, until
 from proscribe.host.controls.apps import observed
-from proscribe.host.controls.apps.desired import Desired
-from proscribe.host.controls.apps.running import Identifier, Running
+from proscribe.host.controls.apps.desired import DesiredApps
+from proscribe.host.controls.apps.running import ProcessIdentifier, RunningProgram
 from proscribe.host.system import Host, Process, TerminationTarget
 from proscribe.host.watch.restricted import RestrictedPrograms, VerificationResult
 
@@ -34,15 +34,15 @@ def place():
         yield directory
 
 
-def audited(of: Mapping[str, Any], process: Process) -> list[Running]:
-    host, desired = Host(), Desired(of["controls"]["apps"])
+def audited(of: Mapping[str, Any], process: Process) -> list[RunningProgram]:
+    host, desired = Host(), DesiredApps(of["controls"]["apps"])
     homes = {user.home for user in host.list_users()}
-    programs, reasons = observed._running(host, Identifier(host, desired, [], homes, {}))
+    programs, reasons = observed._observe_running(host, ProcessIdentifier(host, desired, [], homes, {}))
     assert reasons == []
     return [program for program in programs if process.pid in [item.pid for item in program.processes]]
 
 
-def ended(of: Mapping[str, Any], process: Process) -> list[Running]:
+def ended(of: Mapping[str, Any], process: Process) -> list[RunningProgram]:
     """Return what is ended of a process at its start; on a busy machine it is verified again, as the daemon does."""
     parts: list[VerificationResult] = []
 
@@ -60,7 +60,7 @@ def test_a_marked_program_is_reported_and_ended_however_it_is_started(place, att
     with started(place, attack) as process:
         (program,) = audited(of, process)
         assert (program.identity.services, program.identity.doubt, program.user) == (["rclone"], "", str(MALLORY))
-        assert BUILT in program.finding().detail
+        assert BUILT in program.make_finding().detail
         assert [item.user for item in ended(of, process)] == [str(MALLORY)]
 
 
@@ -78,7 +78,7 @@ def test_program_of_a_loader_is_identified(place, service, found_by_audit):
     with started(place, [LOADER, "./owl/owl", "600"]) as process:
         assert [bool(item.identity.doubt) for item in audited(of, process)] == [not found_by_audit]
         (program,) = ended(of, process)
-        assert program.finding().path == f"{place}/owl/owl"
+        assert program.make_finding().path == f"{place}/owl/owl"
 
 
 @pytest.mark.parametrize(

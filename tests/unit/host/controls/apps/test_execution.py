@@ -10,9 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_host import plan
-from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.desired import DesiredApps
 from proscribe.host.controls.apps.execution import fapolicyd, fapolicyd_changes
-from proscribe.host.controls.apps.execution.fapolicyd import COMPILED, FOLDER, OLD, REST, RULES
+from proscribe.host.controls.apps.execution.fapolicyd import (
+    COMPILED_RULES_PATH,
+    FALLBACK_RULES_PATH,
+    OLD_RULES_PATH,
+    RULES_DIRECTORY,
+    RULES_PATH,
+)
 from proscribe.host.system import WRITTEN_BY, ControlError, Host, ObservationError, Process, ToolResult
 
 WECHAT = {"paths": ["/opt/wechat", "~/WeChat"]}
@@ -76,11 +82,11 @@ def host(tmp_path):
 
 
 def observe(host: Host, part: dict[str, Any]) -> list[Any]:
-    return fapolicyd.observe(host, {"controls": {"apps": part}}, Desired(part))
+    return fapolicyd.observe(host, {"controls": {"apps": part}}, DesiredApps(part))
 
 
 def enforce(host: Host, part: dict[str, Any]) -> list[str]:
-    actions = fapolicyd_changes.enforce(host, part, Desired(part))
+    actions = fapolicyd_changes.enforce(host, part, DesiredApps(part))
     for action in actions:
         action.apply()
     return list(map(str, actions))
@@ -102,14 +108,14 @@ def enforce(host: Host, part: dict[str, Any]) -> list[str]:
     ],
 )  # fmt: skip
 def test_waiver_or_group_changes_the_rules(host, service, rules):
-    desired = Desired(section(wechat={"paths": ["/opt/wechat"], **service}))  # type: ignore[arg-type]
-    lines = [line for line in fapolicyd.rules(host, desired) if not line.startswith("allow") or "path=" in line]
+    desired = DesiredApps(section(wechat={"paths": ["/opt/wechat"], **service}))  # type: ignore[arg-type]
+    lines = [line for line in fapolicyd.make_rules(host, desired) if not line.startswith("allow") or "path=" in line]
     assert lines == rules
 
 
 @given(st.lists(st.text(min_size=1).map(lambda text: "/opt/" + text)))
 def test_no_path_makes_a_rule_of_its_own(paths):
-    for line in fapolicyd.rules(mock.Mock(users=list), Desired(section(made={"paths": paths}))):
+    for line in fapolicyd.make_rules(mock.Mock(users=list), DesiredApps(section(made={"paths": paths}))):
         assert "\n" not in line and line.isascii()
         words = line.split()
         assert line[0] == "#" or (words[:4] == ["deny_syslog", "perm=execute", "all", ":"] and len(words) == 5)
@@ -119,18 +125,18 @@ def test_a_fapolicyd_that_can_check_rules_is_asked_before_they_count(host):
     host.cli, host.is_destination_refused = "--check-rules path", True
     with pytest.raises(ControlError, match="bad rule"):
         enforce(host, section(wechat=WECHAT))
-    assert host.list_directory(FOLDER) == [] and "fagenrules --load" not in host.calls
+    assert host.list_directory(RULES_DIRECTORY) == [] and "fagenrules --load" not in host.calls
     host.is_destination_refused = False
     enforce(host, section(wechat=WECHAT))
-    checked = host.calls.index(f"fapolicyd-cli --check-rules {fapolicyd_changes.STAGED}")
+    checked = host.calls.index(f"fapolicyd-cli --check-rules {fapolicyd_changes.STAGED_RULES_PATH}")
     assert checked < host.calls.index("fagenrules --load")
-    assert not host.find_entry(fapolicyd_changes.STAGED) and host.find_entry(RULES)
+    assert not host.find_entry(fapolicyd_changes.STAGED_RULES_PATH) and host.find_entry(RULES_PATH)
 
 
 @pytest.mark.parametrize("line", ["allow perm=any all :", "deny_syslog perm=execute all : path=/", "%x=/bin/sh"])
 def test_foreign_rule_is_not_written(host, line):
     with pytest.raises(ControlError, match="no rule of ours"):
-        fapolicyd_changes._load(host, [(RULES, f"# x\n{line}\n"), (REST, "")])
+        fapolicyd_changes._load_rules(host, [(RULES_PATH, f"# x\n{line}\n"), (FALLBACK_RULES_PATH, "")])
     assert host.list_directory("/etc/fapolicyd/rules.d") == []
 
 
@@ -138,21 +144,21 @@ def test_foreign_rule_is_not_written(host, line):
 def test_program_that_no_longer_starts_reverts_the_rules(host, tmp_path, program):
     (tmp_path / "etc/fapolicyd/rules.d/50-own.rules").write_text("allow perm=any uid=0 : all\n")
     host.run_command(["fagenrules", "--load"])
-    before = host.read_text(COMPILED)
+    before = host.read_text(COMPILED_RULES_PATH)
     host.denies = program
     with pytest.raises(ControlError, match=f"the rules were taken back: {program} "):
         enforce(host, section(wechat=WECHAT))
-    assert host.list_directory(FOLDER) == ["50-own.rules"] and host.read_text(COMPILED) == before
+    assert host.list_directory(RULES_DIRECTORY) == ["50-own.rules"] and host.read_text(COMPILED_RULES_PATH) == before
 
 
 def test_rules_that_were_not_compiled_are_loaded_again(host, tmp_path):
     part = section(wechat=WECHAT)
-    (action,) = fapolicyd_changes.enforce(host, part, Desired(part))
+    (action,) = fapolicyd_changes.enforce(host, part, DesiredApps(part))
     action.apply()
     paths = ["/opt/wechat", "/home/alice/WeChat", "/home/bob/WeChat"]
     lines = [f"deny_syslog perm=execute all : {form}" for path in paths for form in (f"path={path}", f"dir={path}/")]
     texts = ["\n".join([HEAD.strip(), *lines, ""]), HEAD + ALL]
-    assert [host.read_text(path) for path in (RULES, REST)] == texts
+    assert [host.read_text(path) for path in (RULES_PATH, FALLBACK_RULES_PATH)] == texts
     assert (action.before, action.after) == ("", "".join(texts))
     assert host.calls == [*TRIED, "fapolicyd-cli --help", "fagenrules --check", "fagenrules --load", *TRIED]
     assert enforce(host, part) == []
@@ -178,8 +184,8 @@ CONF = "/etc/fapolicyd/fapolicyd.conf"
 
 
 DIFFERS = "does not say what this plan calls for"
-NOT_RUNNING = (RULES, "fapolicyd does not run, so that nothing is denied")
-NOT_INSTALLED = [(FOLDER, "fapolicyd is not installed on this host")]
+NOT_RUNNING = (RULES_PATH, "fapolicyd does not run, so that nothing is denied")
+NOT_INSTALLED = [(RULES_DIRECTORY, "fapolicyd is not installed on this host")]
 
 
 def write(path: str, text: str = "") -> Callable[[Fapolicyd], object]:
@@ -200,15 +206,15 @@ def stop(host: Fapolicyd) -> None:
         ([], []),
         ([stop], [NOT_RUNNING]),
         ([write(CONF, "# x\n  permissive = 1\n")], [(CONF, "fapolicyd only watches (permissive = 1)")]),
-        ([write(OLD)], [(OLD, "an old rules file is beside rules.d, so fagenrules does nothing")]),
+        ([write(OLD_RULES_PATH)], [(OLD_RULES_PATH, "an old rules file is beside rules.d, so fagenrules does nothing")]),
         ([delete("/usr/sbin/fagenrules")], NOT_INSTALLED),
-        ([lambda host: shutil.rmtree(host.root + FOLDER)], NOT_INSTALLED),
-        ([write(COMPILED, OURS.splitlines(True)[0])], [(COMPILED, "was compiled without these rules")]),
-        ([write(RULES, ALL)], [(RULES, DIFFERS)]),
-        ([delete(REST), stop], [(REST, "missing"), NOT_RUNNING]),
-        ([write(COMPILED, f"{HEAD}\n%x=a\ndeny perm=any all : all\n{ALL}{OURS}")],
-         [(COMPILED, f"an earlier rule lets everything start: {ALL.strip()}")]),
-        ([write(COMPILED, f"{HEAD}allow perm=any all : dir=/opt/ all\n{OURS}{ALL}")], []),
+        ([lambda host: shutil.rmtree(host.root + RULES_DIRECTORY)], NOT_INSTALLED),
+        ([write(COMPILED_RULES_PATH, OURS.splitlines(True)[0])], [(COMPILED_RULES_PATH, "was compiled without these rules")]),
+        ([write(RULES_PATH, ALL)], [(RULES_PATH, DIFFERS)]),
+        ([delete(FALLBACK_RULES_PATH), stop], [(FALLBACK_RULES_PATH, "missing"), NOT_RUNNING]),
+        ([write(COMPILED_RULES_PATH, f"{HEAD}\n%x=a\ndeny perm=any all : all\n{ALL}{OURS}")],
+         [(COMPILED_RULES_PATH, f"an earlier rule lets everything start: {ALL.strip()}")]),
+        ([write(COMPILED_RULES_PATH, f"{HEAD}allow perm=any all : dir=/opt/ all\n{OURS}{ALL}")], []),
     ],
 )  # fmt: skip
 def test_wrong_state_is_found_at_its_path(host, spoil, expected):
@@ -227,13 +233,13 @@ def test_unseen_processes_make_the_state_unknown(host, monkeypatch):
     assert (verdict.rule, verdict.state, verdict.reason) == ("apps/execution-control", "unknown", "a dead mount")
 
 
-@pytest.mark.parametrize("rest", [RULES, REST])
+@pytest.mark.parametrize("rest", [RULES_PATH, FALLBACK_RULES_PATH])
 def test_lift_deletes_a_file_that_remained(host, rest):
     Path(host.root + rest).write_text("x\n")
     (delete,) = fapolicyd_changes.lift(host)
     assert delete.before == "x\n"
     delete.apply()
-    assert host.list_directory(FOLDER) == [] and fapolicyd_changes.lift(host) == []
+    assert host.list_directory(RULES_DIRECTORY) == [] and fapolicyd_changes.lift(host) == []
 
 
 def test_without_its_tool_rules_go_and_none_come(host):
@@ -242,4 +248,4 @@ def test_without_its_tool_rules_go_and_none_come(host):
     host.calls.clear()
     assert enforce(host, section(qq={"paths": ["/opt/qq"]})) == []
     assert enforce(host, OFF) == ["load fapolicyd rules"]
-    assert host.list_directory(FOLDER) == [] and host.calls == [*TRIED, *TRIED]
+    assert host.list_directory(RULES_DIRECTORY) == [] and host.calls == [*TRIED, *TRIED]

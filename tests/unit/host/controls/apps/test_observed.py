@@ -56,4 +56,4 @@ def test_a_users_places_cost_a_bounded_amount_and_hide_nothing_of_others(tmp_pat
     assert time.process_time() - began[0] + os.times().children_user - began[1] < 20
     assert ("uv", "user:bob") in [(package.manager, package.scope) for _, package in seen.packages]
     assert all(package.scope in ("user:alice", "user:bob") for _, package in seen.packages)
-    assert all(reason.startswith("alice: ") for reason in seen.unseen.get("telegram", "").split("; ") if reason)
+    assert all(reason.startswith("alice: ") for reason in seen.unseen_reasons.get("telegram", "").split("; ") if reason)

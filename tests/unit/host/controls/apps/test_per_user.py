@@ -14,13 +14,18 @@ from fake_tools import package_system
 from made_host import MadeHost, plan
 from made_users import ALICE, BOB
 from proscribe.host.controls.apps import observed, per_user
-from proscribe.host.controls.apps.desired import Desired
-from proscribe.host.controls.apps.per_user import Common, Seen, Unit
-from proscribe.host.controls.apps.portable.desktop_entries import app_id
-from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.controls.apps.desired import DesiredApps
+from proscribe.host.controls.apps.per_user import UserObservation, UserScanContext, UserUnit
+from proscribe.host.controls.apps.portable.desktop_entries import make_web_app_id
+from proscribe.host.controls.apps.portable.names import AppNames
 from proscribe.host.controls.apps.portable.scan import PortableApp
-from proscribe.host.controls.apps.portable.scan_cache import DROPPED, Memory, keep, stamped
-from proscribe.host.controls.apps.running import Identity, Running
+from proscribe.host.controls.apps.portable.scan_cache import (
+    DROPPED_TEXT,
+    ScanMemory,
+    extend_names_stamp,
+    save_scan_memory,
+)
+from proscribe.host.controls.apps.running import ProgramIdentity, RunningProgram
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.apps.user_share import UserShare
 from proscribe.host.system import ControlError, ObservationError, Process, User
@@ -42,39 +47,41 @@ def test_parts_of_users_are_put_together(host, monkeypatch):
         (BOB, [{"portable_apps": [sent[1]], "systems": ["conda"], "there": ["brew"]}], "over budget"),
         *((User(f"u{uid}", uid, uid, "/"), parts, "") for uid, parts in ((1002, [text]), (1003, []))),
     ]
-    monkeypatch.setattr(per_user, "MOST_REMEMBERED", 10)
-    units = [(Unit(user.uid, [user], ()), parts, why) for user, parts, why in answers]
-    monkeypatch.setattr(per_user, "_each", lambda *_: iter(units))
+    monkeypatch.setattr(per_user, "MAX_REMEMBERED_CHARACTERS", 10)
+    units = [(UserUnit(user.uid, [user], ()), parts, why) for user, parts, why in answers]
+    monkeypatch.setattr(per_user, "_observe_each_unit", lambda *_: iter(units))
     unseen = ["alice: closed", "bob: over budget"]
     memory = {"1000": "12345", "1002": "", "1003": None}  # whether bob's is right is not known
     seen = per_user.observe_users(host, mock.Mock(), {})
     rest = ({"npm", "brew"}, memory, {"conda"}, (requests,), {"alice": 3})
-    assert seen == Seen([package], [app], [("npm", "alice: odd")], unseen, *rest)
+    assert seen == UserObservation([package], [app], [("npm", "alice: odd")], unseen, *rest)
 
 
-def parts(host: MadeHost, unit: Unit, memory: Memory | None = None, **services: Any) -> list[dict[str, Any]]:
-    desired = Desired(plan(**(services or {"wechat": {"processes": ["wechat"]}}))["controls"]["apps"])
-    names = Names(desired.services, ["/home/alice"])
-    common = Common(desired, names, {"/home/alice"}, [], memory or Memory({}, "s", "now", 0, fresh=True))
-    return list(per_user._parts(host, common, unit))
+def parts(host: MadeHost, unit: UserUnit, memory: ScanMemory | None = None, **services: Any) -> list[dict[str, Any]]:
+    desired = DesiredApps(plan(**(services or {"wechat": {"processes": ["wechat"]}}))["controls"]["apps"])
+    names = AppNames(desired.services, ["/home/alice"])
+    common = UserScanContext(
+        desired, names, {"/home/alice"}, [], memory or ScanMemory({}, "s", "now", 0, is_fresh=True)
+    )
+    return list(per_user._observe_unit(host, common, unit))
 
 
 def test_a_users_own_folders_are_part_of_what_his_look_is_remembered_by(host):
     fake.put(Path(host.root + "/home/alice"), {".config/user-dirs.dirs": b'XDG_DOWNLOAD_DIR="$HOME/Laden"\n'})
     host.saves_state = True
-    (text,) = [part["memory"] for part in parts(host, Unit(1000, [ALICE], ())) if part.get("memory")]
-    assert marshal.loads(base64.b64decode(text))["stamp"] == stamped("s", ["/home/alice/Laden"]) != "s"
+    (text,) = [part["memory"] for part in parts(host, UserUnit(1000, [ALICE], ())) if part.get("memory")]
+    assert marshal.loads(base64.b64decode(text))["stamp"] == extend_names_stamp("s", ["/home/alice/Laden"]) != "s"
 
 
 def test_answer_of_a_users_process_is_not_remembered(host, monkeypatch):
     """He may be able to trace it, and root would read with `marshal` what he makes it say."""
     words = [{"memory": "an attack", "there": ["npm"]}]
-    monkeypatch.setattr(per_user, "units", lambda *_: ([], [Unit(1000, [ALICE], ())]))
+    monkeypatch.setattr(per_user, "make_user_units", lambda *_: ([], [UserUnit(1000, [ALICE], ())]))
     monkeypatch.setattr(
         per_user, "run_each_apart", lambda items, work, user=None: [(item, words, "") for item in items]
     )
     seen = per_user.observe_users(host, mock.Mock(**{"desired.network_homes": "scan"}), {})
-    assert (seen.memory, seen.there) == ({"1000": None}, {"npm"})
+    assert (seen.texts_by_uid, seen.present_systems) == ({"1000": None}, {"npm"})
 
 
 @pytest.mark.parametrize(("has", "is_sole"), [(True, True), (True, False), (False, True)])
@@ -82,11 +89,11 @@ def test_package_system_is_there_where_it_alone_identifies_a_service(host, has, 
     monkeypatch.setattr(per_user, "SYSTEMS", [package_system(there=lambda host, user: has)])
     host.has_accounts(ALICE)
     entry = {"packages": {"npm": ["parrot"]}, **({} if is_sole else {"processes": ["parrot"]})}
-    desired = Desired(plan(parrot=entry)["controls"]["apps"])
-    managers = frozenset(manager for listed in desired.by_package_only.values() for manager in listed)
-    memory = Memory({}, "s", "now", 0, fresh=True)
-    common = Common(desired, Names(desired.services), {"/home/alice"}, [], memory, managers)
-    assert per_user.observe_users(host, common, {}).there == ({"npm"} if has and is_sole else set())
+    desired = DesiredApps(plan(parrot=entry)["controls"]["apps"])
+    managers = frozenset(manager for listed in desired.package_only_services.values() for manager in listed)
+    memory = ScanMemory({}, "s", "now", 0, is_fresh=True)
+    common = UserScanContext(desired, AppNames(desired.services), {"/home/alice"}, [], memory, managers)
+    assert per_user.observe_users(host, common, {}).present_systems == ({"npm"} if has and is_sole else set())
 
 
 @needs_root
@@ -96,7 +103,7 @@ def test_unseen_process_is_reported_with_its_user(host, monkeypatch):
     monkeypatch.setattr(host, "find_account", lambda uid: User(f"number {uid}", uid, uid, "/"))
     monkeypatch.setattr(observed, "run_each_apart", lambda items, work: [(items[0], [], "it hangs")])
     seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
-    assert seen.unseen == {"wechat": "number 1000: it hangs"} and seen.running == []
+    assert seen.unseen_reasons == {"wechat": "number 1000: it hangs"} and seen.running_programs == []
 
 
 @pytest.mark.parametrize(
@@ -106,7 +113,7 @@ def test_service_is_unknown_where_programs_do_not_show_themselves(host, monkeypa
     host.root_user = is_root
     monkeypatch.setattr(host, "list_processes", lambda: ([], hidden))
     seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
-    reason = seen.unseen.get("wechat", "")
+    reason = seen.unseen_reasons.get("wechat", "")
     assert why in reason and bool(why) is bool(reason)
 
 
@@ -122,10 +129,10 @@ def test_process_that_only_its_root_directory_identifies_is_a_candidate(host):
         return "something" if process.pid == 7 else None
 
     identify: Any = mock.Mock(by_path=by_path, says_enough=lambda *_: True, needs_content=lambda _: False)
-    candidates = observed._candidates(host, identify, [Process(pid, "/x") for pid in (7, 8, 9)])
+    candidates = observed._choose_candidates(host, identify, [Process(pid, "/x") for pid in (7, 8, 9)])
     assert [process.pid for listed in candidates.values() for process in listed] == [7, 8] and host.reads_process_roots
     with pytest.raises(OSError, match="^$"):
-        observed._candidates(host, identify, [Process(10, "/x")])
+        observed._choose_candidates(host, identify, [Process(10, "/x")])
     assert host.reads_process_roots, "whatever comes, the next ones ask"
 
 
@@ -136,7 +143,7 @@ def test_silent_package_system_is_unknown_for_its_services_alone(host, monkeypat
     query = mock.Mock(return_value=odd if silent == "the host" else known)
     query_of = mock.Mock(return_value=odd if silent == "root" else known)
     monkeypatch.setattr(observed, "SYSTEMS", [package_system(query=query, query_of=query_of)])
-    assert observed.observe_apps(host, NPM_PLAN).unseen == {"wechat": "its list is odd"}
+    assert observed.observe_apps(host, NPM_PLAN).unseen_reasons == {"wechat": "its list is odd"}
     assert query.called and {call.args[1].name for call in query_of.call_args_list} == {"root"}
 
 
@@ -153,18 +160,18 @@ def test_silent_package_system_is_unknown_for_its_services_alone(host, monkeypat
     ],
 )
 def test_service_is_uncertain_where_all_its_evidence_is_doubtful(portable_apps, programs, packages, uncertain):
-    desired = Desired(plan(a=WECHAT, b=WECHAT)["controls"]["apps"])
+    desired = DesiredApps(plan(a=WECHAT, b=WECHAT)["controls"]["apps"])
     apps = [("a", doubt) for doubt in portable_apps] + [("b", CERTAIN)]
-    seen = observed.Observed(
+    seen = observed.AppsObservation(
         desired,
         [(["a"], Package("dpkg", "a"))] * packages + [(["b"], Package("dpkg", "b"))],
-        [Running(Identity(["a"], "a", doubt=doubt), "x", "", [Process(1, "/x")]) for doubt in programs],
+        [RunningProgram(ProgramIdentity(["a"], "a", doubt=doubt), "x", "", [Process(1, "/x")]) for doubt in programs],
         lambda process: None,
         {},
         [PortableApp([id_], "program", f"/x/{id_}", id_, None, "", doubt) for id_, doubt in apps],
     )
-    assert seen.uncertain("a") is uncertain and not seen.uncertain("b")
-    assert len(seen.findings("a")) == len(portable_apps) + len(programs) + packages
+    assert seen.is_service_uncertain("a") is uncertain and not seen.is_service_uncertain("b")
+    assert len(seen.list_findings("a")) == len(portable_apps) + len(programs) + packages
 
 
 WECHAT = {"packages": {"npm": ["x"], "nix": ["x"]}, "processes": ["wechat"], "web_hosts": ["wechat.com"]}
@@ -186,7 +193,7 @@ def test_user_gives_parts_in_order(host):
         fake.put(Path(host.root + f"/tmp/{folder}"), {"wechat": fake.elf(), "qq": fake.elf()}, ALICE.uid)
     fake.put(Path(host.root + "/nix/var/nix/profiles/per-user/bob"), {"x": b""})
     places = [("/tmp/hers", ()), ("/tmp/shared", ("wechat",))]
-    unit = Unit(ALICE.uid, [ALICE, BOB], places, ["elsewhere"])  # bob has no home here
+    unit = UserUnit(ALICE.uid, [ALICE, BOB], places, ["elsewhere"])  # bob has no home here
     result = parts(host, unit, wechat=WECHAT, qq={"processes": ["qq"]})
     keys = ["unseen", "systems", "packages", "systems", "portable_apps", "portable_apps", "memory", "requests"]
     assert [next(iter(part)) for part in result] == keys
@@ -200,9 +207,9 @@ def test_user_gives_parts_in_order(host):
 
 @needs_root
 def test_user_without_anything_is_forgotten(host):
-    assert parts(host, Unit(BOB.uid, [BOB], (), ["elsewhere"]), wechat=WECHAT) == [{"unseen": ["elsewhere"]}]
-    keep(host, Memory({}, "s", "now", 0, users={str(BOB.uid): "text"}))
-    assert parts(host, Unit(BOB.uid, [BOB], ()), wechat=WECHAT) == [{"memory": DROPPED}]
+    assert parts(host, UserUnit(BOB.uid, [BOB], (), ["elsewhere"]), wechat=WECHAT) == [{"unseen": ["elsewhere"]}]
+    save_scan_memory(host, ScanMemory({}, "s", "now", 0, texts_by_uid={str(BOB.uid): "text"}))
+    assert parts(host, UserUnit(BOB.uid, [BOB], ()), wechat=WECHAT) == [{"memory": DROPPED_TEXT}]
 
 
 @needs_root
@@ -210,10 +217,12 @@ def test_a_web_app_in_roots_home_is_roots(host):
     host.has_accounts(User("root", 0, 0, "/root"), ALICE)
     for home in ("/root", "/home/alice"):
         folder = f"{home}/.config/google-chrome/Default/Web Applications"
-        fake.put(Path(host.root + folder), {f"_crx_{app_id('https://wechat.com/')}/i.png": b"\x89PNG\r\n\x1a\n"})
+        fake.put(
+            Path(host.root + folder), {f"_crx_{make_web_app_id('https://wechat.com/')}/i.png": b"\x89PNG\r\n\x1a\n"}
+        )
     of = plan(wechat={"web_hosts": ["wechat.com"], "processes": ["wechat"]})
     seen = observed.observe_apps(host, of["controls"]["apps"])
-    assert sorted(copy.finding().scope for copy in seen.portable_apps) == ["user:alice", "user:root"]
+    assert sorted(copy.make_finding().scope for copy in seen.portable_apps) == ["user:alice", "user:root"]
 
 
 @pytest.mark.parametrize(
@@ -221,8 +230,8 @@ def test_a_web_app_in_roots_home_is_roots(host):
     [(ObservationError("closed"), "closed"), (OSError(5, "x"), "[Errno 5] x"), (MemoryError(), "over budget: memory")],
 )
 def test_failed_observation_of_a_user_gives_a_reason(host, error, why):
-    assert per_user._guarded(host, mock.Mock(side_effect=error)) == ([], [why])
-    assert per_user._guarded(host, lambda: (("a",), "b")) == (["a"], ["b"])
+    assert per_user._observe_guarded(host, mock.Mock(side_effect=error)) == ([], [why])
+    assert per_user._observe_guarded(host, lambda: (("a",), "b")) == (["a"], ["b"])
 
 
 SHARED = plan(
@@ -247,12 +256,12 @@ SHARED = plan(
     ],
 )
 def test_packages_beyond_a_users_share_are_counted(ids, listed, counted):
-    desired = Desired(SHARED["controls"]["apps"])
+    desired = DesiredApps(SHARED["controls"]["apps"])
     places = "112" if "partly" in ids else "12345"
     packages = [Package("npm", id_, owner=ALICE, path=f"/{place}") for place, id_ in zip(places, ids.split())]
     for pieces in ([packages], [packages[:1], packages[1:]], [[package] for package in packages]):
-        share = UserShare(desired, most=2)
-        taken = [share.take(piece) for piece in pieces]
+        share = UserShare(desired, max_findings=2)
+        taken = [share.take_things(piece) for piece in pieces]
         assert [package.id for members, _ in taken for package in members] == listed.split()
         assert sum(cut for _, cut in taken) == counted
 
@@ -262,9 +271,9 @@ def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host, scanned):
     host.has_accounts(ALICE, User("nobody", 65534, 65534, "/home/nobody"))
     (Path(host.root) / "proc/self").mkdir()
     (Path(host.root) / "proc/self/mountinfo").write_text("36 35 0:50 / /home rw - nfs4 server:/home rw\n")
-    result, networks = per_user.units(host, {}, scanned)
+    result, networks = per_user.make_user_units(host, {}, scanned)
     assert [(unit.uid, [user.name for user in unit.users]) for unit in networks] == [(1000, ["alice"])] * scanned
-    unseen = {unit.uid: list(unit.unseen) for unit in result}
+    unseen = {unit.uid: list(unit.unseen_reasons) for unit in result}
     assert scanned or unseen[1000] == [explain_not_entered("/home/alice", "nfs4")]
     assert bool(unseen[1000]) is not scanned and unseen[65534], "nobody is never asked in the name of"
     assert all("nfs4" in why for reasons in unseen.values() for why in reasons)
@@ -277,12 +286,12 @@ def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host, scanned):
 def test_home_is_a_directory_of_the_user(host, home, has):
     for place in ("bin", "opt/service", "usr/lib/odd"):  # bob's is not made yet
         (Path(host.root) / place).mkdir(parents=True, exist_ok=True)
-    assert per_user._has_home(host, User("x", 1002, 1002, home)) is has
+    assert per_user._has_home_directory(host, User("x", 1002, 1002, home)) is has
 
 
 @pytest.mark.parametrize("error", [ObservationError("closed"), ControlError("a link"), OSError(5, "x")])
 def test_unseen_home_may_be_there(host, monkeypatch, error):
     refuse = mock.Mock(side_effect=error)
-    assert per_user._has(host, package_system(there=refuse), ALICE)
+    assert per_user._has_package_system(host, package_system(there=refuse), ALICE)
     monkeypatch.setattr(host, "find_entry", refuse)
-    assert per_user._has_home(host, ALICE)
+    assert per_user._has_home_directory(host, ALICE)

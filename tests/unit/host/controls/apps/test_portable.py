@@ -12,11 +12,11 @@ from made_apps import Read
 from made_apps import lay as put
 from made_host import plan
 from proscribe.host.controls.apps import install_block
-from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.desired import DesiredApps
 from proscribe.host.controls.apps.observed import observe_apps
 from proscribe.host.controls.apps.portable import appimage_contents, asar, squashfs, user_dirs
-from proscribe.host.controls.apps.portable.appimage import is_image, stem
-from proscribe.host.controls.apps.portable.squashfs import Archive, Unreadable
+from proscribe.host.controls.apps.portable.appimage import is_appimage, make_name_stem
+from proscribe.host.controls.apps.portable.squashfs import SquashfsArchive, UnreadableArchive
 from proscribe.host.controls.apps.systems import dpkg
 from proscribe.host.system import User
 from squashfs_maker import BLOCK, Maker, Tree
@@ -48,7 +48,7 @@ FORMS = [PLAIN, LONG, PACKED, ("lzma", True, True), ("xz", True, False)]
 
 @pytest.mark.parametrize(("name", "expected"), NAMES)
 def test_name_of_a_download_has_a_stem(name, expected):
-    assert stem(name) == expected
+    assert make_name_stem(name) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_name_of_a_download_has_a_stem(name, expected):
     ],
 )
 def test_first_bytes_mark_an_appimage(magic, mark, expected):
-    assert is_image(magic + mark) is expected
+    assert is_appimage(magic + mark) is expected
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_first_bytes_mark_an_appimage(magic, mark, expected):
     ],
 )
 def test_an_appimage_is_what_is_in_it(image, doubt):
-    reason = appimage_contents.doubt(Read(image), WECHAT)
+    reason = appimage_contents.explain_appimage_doubt(Read(image), WECHAT)
     assert doubt in reason and bool(reason) == bool(doubt)
 
 
@@ -110,7 +110,7 @@ def test_an_appimage_is_what_is_in_it(image, doubt):
 def test_appimage_names_its_app_in_two_places(more, update, files, is_one):
     tree = {"wechat.desktop": fake.entry("other", **more), **files}
     image = fake.elf({".upd_info": update.encode() + b"\0"}, b"AI\x02") + Maker(tree).archive()
-    reason = appimage_contents.doubt(Read(image), WECHAT)
+    reason = appimage_contents.explain_appimage_doubt(Read(image), WECHAT)
     assert (reason == "") is is_one and (OTHER in reason) is not is_one
 
 
@@ -127,14 +127,14 @@ TREE: dict[str, Any] = {
 
 
 def test_files_beside_an_archive_have_paths_that_never_lead_out():
-    read = asar.read(Read(fake.asar({"name": "owl"}, tree=TREE)))
-    assert read and read.unpacked == {"a.node": 5, "d/e/f": 8, "d/g": 2}
-    for depth, count in ((asar.DEEPEST, 1), (asar.DEEPEST + 1, 0)):
+    read = asar.read_asar(Read(fake.asar({"name": "owl"}, tree=TREE)))
+    assert read and read.unpacked_sizes == {"a.node": 5, "d/e/f": 8, "d/g": 2}
+    for depth, count in ((asar.MAX_DEPTH, 1), (asar.MAX_DEPTH + 1, 0)):
         tree: dict[str, Any] = {"x": {"size": 1, "unpacked": True}}
         for _ in range(depth):
             tree = {"d": {"files": tree}}
-        read = asar.read(Read(fake.asar({}, tree=tree)))
-        assert read and len(read.unpacked) == count
+        read = asar.read_asar(Read(fake.asar({}, tree=tree)))
+        assert read and len(read.unpacked_sizes) == count
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_files_beside_an_archive_have_paths_that_never_lead_out():
     ],
 )
 def test_damaged_archive_is_read_as_none(content):
-    assert asar.read(Read(content)) is None
+    assert asar.read_asar(Read(content)) is None
 
 
 @pytest.mark.parametrize("limit", ["LARGEST", "MANIFEST"])
@@ -159,7 +159,7 @@ def test_header_or_package_is_read_up_to_the_limit(monkeypatch, limit):
     size = {"LARGEST": struct.unpack_from("<I", content, 12)[0], "MANIFEST": len('{"name": "owl"}')}[limit]
     for most, is_read in ((size, True), (size - 1, False)):
         monkeypatch.setattr(asar, limit, most)
-        assert (asar.read(Read(content)) is not None) is is_read
+        assert (asar.read_asar(Read(content)) is not None) is is_read
 
 
 @pytest.mark.parametrize(
@@ -178,11 +178,11 @@ def test_header_or_package_is_read_up_to_the_limit(monkeypatch, limit):
 )
 def test_only_a_folder_below_the_home_counts(value, path):
     text = f'# c\n  XDG_DESKTOP_DIR="{value}"\nXDG_FOO_DIR="$HOME/y"\n'
-    assert user_dirs.parse(text, HOME) == ({"DESKTOP": path} if path else {})
+    assert user_dirs.parse_user_directories(text, HOME) == ({"DESKTOP": path} if path else {})
 
 
 def test_folder_of_downloads_never_moves_as_a_whole(host):
-    put(host, HOME + user_dirs.FILE, DIRS)
+    put(host, HOME + user_dirs.USER_DIRS_FILE, DIRS)
     for name, content in fake.electron("signal-desktop").items():
         put(host, f"{HOME}/下載/{name}", content)
     (app,) = observe_apps(host, plan(signal={"processes": ["signal-desktop"]})["controls"]["apps"]).portable_apps
@@ -191,15 +191,18 @@ def test_folder_of_downloads_never_moves_as_a_whole(host):
 
 @pytest.mark.parametrize(("more", "read"), [(0, True), (1, False)])
 def test_file_of_folders_is_read_up_to_the_limit(host, more, read):
-    put(host, HOME + user_dirs.FILE, DIRS + "#" * (64 * 1024 - len(DIRS.encode()) + more))
-    assert bool(user_dirs.of_user(host, User("alice", 1000, 1000, HOME))) is read
+    put(host, HOME + user_dirs.USER_DIRS_FILE, DIRS + "#" * (64 * 1024 - len(DIRS.encode()) + more))
+    assert bool(user_dirs.read_user_directories(host, User("alice", 1000, 1000, HOME))) is read
 
 
 def test_a_plans_words_for_a_refusal_reach_the_gates(host):
     of = plan(wechat={"packages": {"apt": ["wechat"]}})
     of["controls"]["apps"]["settings"] = {"refusal_notice": "Not here.\n \n此處不得安裝。"}
-    parts = {part.path: part for _, part, _ in install_block.expected(host, of, Desired(of["controls"]["apps"]))}
-    assert parts[dpkg.CONTACT].desired(host).splitlines()[2:] == ["Not here.", "此處不得安裝。"]
+    parts = {
+        part.path: part
+        for _, part, _ in install_block.list_expected_parts(host, of, DesiredApps(of["controls"]["apps"]))
+    }
+    assert parts[dpkg.CONTACT].make_desired_text(host).splitlines()[2:] == ["Not here.", "此處不得安裝。"]
 
 
 def filled(size: int) -> bytes:
@@ -228,26 +231,28 @@ def made_in(method: str, packed: bool, long: bool) -> bytes:
     return Maker(SQUASHFS_TREE, method, packed, long).archive()
 
 
-def opened(content: bytes) -> Archive:
-    return Archive(Read(BEFORE + content), len(BEFORE))
+def opened(content: bytes) -> SquashfsArchive:
+    return SquashfsArchive(Read(BEFORE + content), len(BEFORE))
 
 
-def content_of(archive: Archive, path: str, size: int = 10**6) -> bytes | None:
-    node = archive.find(path)
-    return None if node is None else archive.head(node, size)
+def content_of(archive: SquashfsArchive, path: str, size: int = 10**6) -> bytes | None:
+    node = archive.find_node(path)
+    return None if node is None else archive.read_head(node, size)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_an_archive_is_read_in_all_its_forms(form):
     archive = opened(made_in(*form))
-    assert [name for name, _ in archive.listed(archive.node(archive.root))] == sorted(SQUASHFS_TREE)
+    assert [name for name, _ in archive.list_directory(archive.read_node(archive.root_reference))] == sorted(
+        SQUASHFS_TREE
+    )
     for name, content in FILES.items():
         archive = opened(made_in(*form))  # which has so much to unpack each time
         assert content_of(archive, name) == content
-        node = archive.find(name)
+        node = archive.find_node(name)
         for size in (0, 1, BLOCK, BLOCK + 1):
-            assert node and archive.head(node, size) == content[:size]
+            assert node and archive.read_head(node, size) == content[:size]
 
 
 @pytest.mark.parametrize("form", [LONG, PACKED])
@@ -283,11 +288,11 @@ def test_path_leads_as_in_the_kernel(form):
 def test_head_is_read_within_limits(other, why):
     result = Maker(SQUASHFS_TREE).archive(**other)
     if why:
-        with pytest.raises(Unreadable, match=why):
+        with pytest.raises(UnreadableArchive, match=why):
             opened(result)
     else:
         opened(result)
-        with pytest.raises(Unreadable, match="no squashfs archive"):
+        with pytest.raises(UnreadableArchive, match="no squashfs archive"):
             opened(result[:95])
 
 
@@ -295,7 +300,7 @@ def test_an_archive_that_is_cut_short_anywhere_is_unreadable():
     tree = {"a": FILES["odd"], "b": {"c": b"it is"}}
     result = Maker(tree).archive()
     for cut in range(0, len(result) - 1, 7):
-        with pytest.raises(Unreadable):
+        with pytest.raises(UnreadableArchive):
             archive = opened(result[:cut])
             assert content_of(archive, "b/c") == tree["b"]["c"] and content_of(archive, "a") == tree["a"]
 
@@ -311,8 +316,8 @@ def test_blocks_and_names_are_read_up_to_the_limit(monkeypatch, limit, tree, mos
     for count in (most, most - 1):
         monkeypatch.setattr(squashfs, limit, count)
         archive = opened(Maker(tree).archive())
-        with nullcontext() if count == most else pytest.raises(Unreadable, match=why):
-            assert len(list(archive.listed(archive.node(archive.root)))) == len(tree)
+        with nullcontext() if count == most else pytest.raises(UnreadableArchive, match=why):
+            assert len(list(archive.list_directory(archive.read_node(archive.root_reference)))) == len(tree)
             assert content_of(archive, "a") == tree["a"]
 
 
@@ -334,21 +339,21 @@ def test_block_is_never_larger_than_the_archive_says():
     result = bytearray(Maker({"a": b"x" * BLOCK}, packed=False).archive())
     at = result.rindex(struct.pack("<I", BLOCK | 1 << 24))
     result[at : at + 4] = struct.pack("<I", BLOCK + 1 | 1 << 24)
-    with pytest.raises(Unreadable, match="a block of its archive is too large"):
+    with pytest.raises(UnreadableArchive, match="a block of its archive is too large"):
         content_of(opened(bytes(result)), "a")
 
 
 def test_damaged_block_is_unreadable():
     result = Maker(SQUASHFS_TREE).archive()
     block = zlib.compress(FILES["odd"][:BLOCK])
-    with pytest.raises(Unreadable, match="cannot be unpacked"):
+    with pytest.raises(UnreadableArchive, match="cannot be unpacked"):
         content_of(opened(result.replace(block, bytes(len(block)))), "odd")
 
 
 def test_large_file_is_read_at_its_beginning():
     result = Maker({"a": filled(300 * BLOCK + 1)}).archive()
     assert content_of(opened(result), "a", 50 * BLOCK + 1) == filled(50 * BLOCK + 1)
-    with pytest.raises(Unreadable, match="too much in it to search"):
+    with pytest.raises(UnreadableArchive, match="too much in it to search"):
         content_of(opened(result), "a")
 
 
@@ -359,4 +364,6 @@ def test_a_list_of_names_that_is_cut_short_lists_what_is_whole(short):
     cut = result.replace(struct.pack("<IIH", 0, 2, listing + 3), struct.pack("<IIH", 0, 2, listing + 3 - short))
     assert cut != result
     archive = opened(cut)
-    assert [name for name, _ in archive.listed(archive.node(archive.root))] == (["a"] if short < 10 else [])
+    assert [name for name, _ in archive.list_directory(archive.read_node(archive.root_reference))] == (
+        ["a"] if short < 10 else []
+    )

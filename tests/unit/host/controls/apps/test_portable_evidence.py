@@ -18,7 +18,7 @@ from made_apps import Read
 from properties import examples
 from proscribe.base import elf
 from proscribe.host.controls.apps.portable import appimage_contents, asar, evidence, program_parts, squashfs
-from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.controls.apps.portable.names import AppNames
 from proscribe.host.system import Host
 from squashfs_maker import METHODS, Maker
 
@@ -46,7 +46,7 @@ def test_damaged_program_is_read_within_bounds(data):
     if binary:
         elf.read_go_package(read, binary)
         elf.read_section_text(read, binary, ".upd_info")
-    assert read.requested < 2**20 and isinstance(appimage_contents.doubt(read, WECHAT), str)
+    assert read.requested < 2**20 and isinstance(appimage_contents.explain_appimage_doubt(read, WECHAT), str)
 
 
 @examples(300)
@@ -57,11 +57,11 @@ def test_a_spoilt_archive_is_unreadable_and_nothing_else(data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     read, begun = Read(bytes(content)), time.process_time()
     try:
-        archive = squashfs.Archive(read, 0)
-        for name, reference in archive.listed(archive.node(archive.root)):
-            archive.head(archive.node(reference), 4096)
-            archive.find(name)
-    except squashfs.Unreadable:
+        archive = squashfs.SquashfsArchive(read, 0)
+        for name, reference in archive.list_directory(archive.read_node(archive.root_reference)):
+            archive.read_head(archive.read_node(reference), 4096)
+            archive.find_node(name)
+    except squashfs.UnreadableArchive:
         pass
     assert time.process_time() - begun < 5
 
@@ -75,7 +75,7 @@ def test_a_spoilt_archive_is_unreadable_and_nothing_else(data):
 def test_a_hostile_header_of_an_electron_archive(header):
     text = json.dumps(header).encode()
     content = struct.pack("<IIII", 4, len(text) + 8, len(text) + 4, len(text)) + text
-    asar.read(lambda offset, size: content[max(offset, 0) : max(offset, 0) + max(size, 0)])
+    asar.read_asar(lambda offset, size: content[max(offset, 0) : max(offset, 0) + max(size, 0)])
 
 
 def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch):
@@ -90,20 +90,20 @@ def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch):
     monkeypatch.setitem(METHODS, "zstd", (6, zlib.compress))
     entry = fake.entry("wechat", Comment="x")
     content = Maker({"wechat.desktop": entry, "wechat": fake.elf()}, "zstd").archive()
-    doubt = appimage_contents.doubt(Read(fake.elf({}, b"AI\x02") + content), WECHAT)
+    doubt = appimage_contents.explain_appimage_doubt(Read(fake.elf({}, b"AI\x02") + content), WECHAT)
     assert "packed with zstd" in doubt or sys.version_info >= (3, 14)
     module: Any = types.ModuleType("compression.zstd")
     module.ZstdDecompressor = Decompressor
     monkeypatch.setitem(sys.modules, "compression", types.ModuleType("compression"))
     monkeypatch.setitem(sys.modules, "compression.zstd", module)
-    read = squashfs.Archive(Read(content), 0)
-    node = read.find("wechat.desktop")
-    assert node and read.head(node, 10**6) == entry and set(lengths) == {4096, 8192}
+    read = squashfs.SquashfsArchive(Read(content), 0)
+    node = read.find_node("wechat.desktop")
+    assert node and read.read_head(node, 10**6) == entry and set(lengths) == {4096, 8192}
 
 
-def named(**services: Mapping[str, Any]) -> Names:
+def named(**services: Mapping[str, Any]) -> AppNames:
     empty: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
-    return Names({id_: {**empty, **entry} for id_, entry in services.items()})
+    return AppNames({id_: {**empty, **entry} for id_, entry in services.items()})
 
 
 WECHAT_NAMES = named(wechat={"processes": ["wechat"]})
@@ -132,9 +132,11 @@ ME = os.getuid()
 def test_moved_file_is_checked_again(tmp_path, kind, original, names, content, uid, doubt):
     if content is not None:
         (tmp_path / "content").write_bytes(content)
-    own = program_parts.Own(["Telegram"], [], uid)
-    (service, *_) = names.called
-    reason = evidence.unlike(Host(str(tmp_path)), "/content", original, kind=kind, names=names, service=service, of=own)
+    own = program_parts.OwnFiles(["Telegram"], [], uid)
+    (service, *_) = names.names_by_service
+    reason = evidence.explain_moved_difference(
+        Host(str(tmp_path)), "/content", original, kind=kind, names=names, service=service, own_files=own
+    )
     assert doubt in reason and bool(doubt) == bool(reason)
 
 
@@ -156,11 +158,11 @@ def test_moved_file_is_checked_again(tmp_path, kind, original, names, content, u
 @pytest.mark.parametrize("folder", ["x", "Telegram"])
 def test_files_beside_a_program_are_evidence(tmp_path, files, how, folder):
     fake.put(tmp_path / folder, files)
-    match = evidence.program(Host(str(tmp_path)), f"/{folder}/Telegram", BOTH, "telegram", list(files))
+    match = evidence.identify_program(Host(str(tmp_path)), f"/{folder}/Telegram", BOTH, "telegram", list(files))
     if folder == "Telegram" and "libx.so" in files:
         how = CERTAIN
     assert (NONE if match is None else DOUBT if match.doubt else CERTAIN) == how
-    assert bool(match and match.own) is (how == CERTAIN and folder == "Telegram")
+    assert bool(match and match.is_own_directory) is (how == CERTAIN and folder == "Telegram")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +177,7 @@ def test_files_beside_a_program_are_evidence(tmp_path, files, how, folder):
 def test_windows_program_is_certain_beside_others(tmp_path, beside, certain):
     fake.put(tmp_path / "x", {"W.exe": fake.windows(), **beside})
     host = Host(str(tmp_path))
-    match, foreign = (evidence.windows(host, "/x/W.exe", is_named) for is_named in (True, False))
+    match, foreign = (evidence.identify_windows_program(host, "/x/W.exe", is_named) for is_named in (True, False))
     assert match and foreign and foreign.doubt and bool(match.doubt) is not certain
 
 
@@ -189,7 +191,7 @@ def test_windows_program_is_certain_beside_others(tmp_path, beside, certain):
 )
 def test_entry_counts_beside_a_program(tmp_path, entry, files, reported):
     fake.put(tmp_path / "x", {"a.desktop": entry, **files})
-    match = evidence.unpacked(Host(str(tmp_path)), "/x", "a.desktop", [*files, "a.desktop"])
+    match = evidence.identify_unpacked_app(Host(str(tmp_path)), "/x", "a.desktop", [*files, "a.desktop"])
     assert bool(match and match.doubt) is bool(match) is reported
 
 
@@ -199,7 +201,7 @@ def test_own_parts_of_an_apps_directory_move(tmp_path, monkeypatch):
         fake.put(tmp_path / folder, app)
 
     def move(program: str = "/app/Telegram", folder: str = "/app") -> tuple[list[str], str, str]:
-        return evidence.moving(host, folder, program, BOTH, "telegram", ME)
+        return evidence.choose_moved_parts(host, folder, program, BOTH, "telegram", ME)
 
     parts = ["/app/Telegram", "/app/liba.so", "/app/libb.so"]
     assert move() == ([], "", "") == move("/app")
@@ -210,9 +212,9 @@ def test_own_parts_of_an_apps_directory_move(tmp_path, monkeypatch):
     assert move("/app/libb.so")[0] == ["/app/libb.so", "/app/Telegram", "/app/liba.so"]
     (tmp_path / "app/note3").unlink()
     assert move()[1].endswith("own: note0, note1, note2")
-    monkeypatch.setattr(evidence, "MOST_PARTS", 2)
+    monkeypatch.setattr(evidence, "MAX_MOVED_PARTS", 2)
     assert move()[0] == parts[:2] and move()[1].endswith("; 1 more parts")
-    monkeypatch.setattr(program_parts, "MOST", 2)
+    monkeypatch.setattr(program_parts, "MAX_FILES", 2)
     assert move()[0] == ["/app/Telegram"] and "the rest stays: there is more in it" in move()[1]
     assert move("/app")[0] == [] and move("/app")[2].endswith("so it is not moved")
     monkeypatch.undo()
@@ -230,26 +232,39 @@ def test_path_of_the_catalogue_counts_where_only_root_writes(tmp_path, place, mo
     tmp_path.chmod(0o755)
     fake.put(tmp_path / "opt/wechat", {"notes": b"text"})
     host, program = Host(str(tmp_path)), "/opt/wechat/wechat"
-    assert evidence.named_directory(host, "/opt/wechat") is evidence.named(host, "/opt/wechat/notes", own=True) is None
+    assert (
+        evidence.identify_named_directory(host, "/opt/wechat")
+        is evidence.identify_named_file(host, "/opt/wechat/notes", is_own_directory=True)
+        is None
+    )
     fake.put(tmp_path / "opt/wechat", {"wechat": fake.elf()})
-    match = evidence.named_directory(host, "/opt/wechat")
-    assert match and (match.doubt, match.own) == ("", True) and match == evidence.named(host, program, own=True)
-    assert evidence.named(host, program, own=False) == match._replace(own=False)
+    match = evidence.identify_named_directory(host, "/opt/wechat")
+    assert (
+        match
+        and (match.doubt, match.is_own_directory) == ("", True)
+        and match == evidence.identify_named_file(host, program, is_own_directory=True)
+    )
+    assert evidence.identify_named_file(host, program, is_own_directory=False) == match._replace(is_own_directory=False)
     (tmp_path / place).chmod(mode)
     os.chown(tmp_path / place, owner, owner)
-    match = evidence.named_directory(host, "/opt/wechat")
-    assert match and match.doubt and not match.own and match == evidence.named(host, program, own=True)
-    assert not evidence.only_root(host, "/opt/nothing")
+    match = evidence.identify_named_directory(host, "/opt/wechat")
+    assert (
+        match
+        and match.doubt
+        and not match.is_own_directory
+        and match == evidence.identify_named_file(host, program, is_own_directory=True)
+    )
+    assert not evidence.is_root_only(host, "/opt/nothing")
 
 
 @pytest.mark.parametrize(("before", "result"), [(199, True), (200, False)])
 def test_at_most_200_names_of_a_directory_are_checked(tmp_path, before, result):
     fake.put(tmp_path / "x", {**{f"a{number:03}": b"" for number in range(before)}, "wechat": fake.elf()})
     host = Host(str(tmp_path))
-    assert bool(evidence.named_directory(host, "/x")) is result
+    assert bool(evidence.identify_named_directory(host, "/x")) is result
     fake.put(tmp_path / "x", {"a.desktop": fake.entry("wechat")})
     (tmp_path / "x/a000").unlink()  # the entry is one of the names
-    assert bool(evidence.unpacked(host, "/x", "a.desktop", host.list_directory("/x")[::-1])) is result
+    assert bool(evidence.identify_unpacked_app(host, "/x", "a.desktop", host.list_directory("/x")[::-1])) is result
 
 
 @pytest.mark.parametrize(
@@ -267,8 +282,8 @@ def test_the_first_sign_of_an_app_is_named(tmp_path, folder, files, at_a_path, b
     names = files.split()
     fake.put(tmp_path / folder, {name: fake.elf() for name in names if name != "gone.so"})
     program = f"/{folder}/Telegram"
-    match = evidence.program(Host(str(tmp_path)), program, BOTH, "telegram", names[::-1], at_a_path)
-    assert match and (match.why, match.own) == (f"a program of that name{beside}", own)
+    match = evidence.identify_program(Host(str(tmp_path)), program, BOTH, "telegram", names[::-1], at_a_path)
+    assert match and (match.reason, match.is_own_directory) == (f"a program of that name{beside}", own)
     assert bool(match.doubt) is not bool(beside)
 
 
@@ -286,13 +301,16 @@ def test_vendor_of_a_browser_is_evidence(tmp_path, ini, vendor):
     """Tor Browser's program is called firefox: without the vendor, Firefox would be moved in its place."""
     fake.put(tmp_path / "x", {"firefox": fake.elf(), "libxul.so": fake.elf(), "application.ini": ini})
     host, tor = Host(str(tmp_path)), {"processes": ["firefox"], "markers": {"gecko": ["Tor Project"]}}
-    assert (evidence.gecko(host, "/x"), evidence.gecko(host, "/none")) == (vendor, "")
+    assert (evidence.read_gecko_vendor(host, "/x"), evidence.read_gecko_vendor(host, "/none")) == (vendor, "")
     names = named(tor=tor, other={"processes": ["firefox"]})
     match, other = (
-        evidence.program(host, "/x/firefox", names, id_, host.list_directory("/x")) for id_ in ("tor", "other")
+        evidence.identify_program(host, "/x/firefox", names, id_, host.list_directory("/x")) for id_ in ("tor", "other")
     )
-    assert match and (match.own, "another vendor" in match.doubt) == (vendor == "Tor Project", vendor != "Tor Project")
-    assert other == evidence.Known("a program of that name, beside libxul.so")
+    assert match and (match.is_own_directory, "another vendor" in match.doubt) == (
+        vendor == "Tor Project",
+        vendor != "Tor Project",
+    )
+    assert other == evidence.AppEvidence("a program of that name, beside libxul.so")
 
 
 @pytest.mark.parametrize(
@@ -308,30 +326,39 @@ def test_package_json_names_the_app(tmp_path, package, doubt, own):
     files = {"wechat": fake.elf(), "libffmpeg.so": fake.elf(), "resources/app.asar": fake.asar(package)}
     fake.put(tmp_path / "x", files)
     host = Host(str(tmp_path))
-    match = evidence.program(host, "/x/wechat", WECHAT_NAMES, "wechat", host.list_directory("/x"))
-    assert match and (match.doubt, match.own) == (doubt, own)
-    match = evidence.program(host, "/x/wechat", WECHAT_NAMES, "wechat", ["wechat", "libffmpeg.so"])
-    assert match == evidence.Known("a program of that name, beside libffmpeg.so")
+    match = evidence.identify_program(host, "/x/wechat", WECHAT_NAMES, "wechat", host.list_directory("/x"))
+    assert match and (match.doubt, match.is_own_directory) == (doubt, own)
+    match = evidence.identify_program(host, "/x/wechat", WECHAT_NAMES, "wechat", ["wechat", "libffmpeg.so"])
+    assert match == evidence.AppEvidence("a program of that name, beside libffmpeg.so")
 
 
 def test_a_tool_is_known_by_one_of_its_services_packages(tmp_path):
     fake.put(tmp_path, {"x": fake.go("github.com/b"), "y": fake.go("github.com/" + "c" * 200), "z": fake.elf()})
     names = named(tunnels={"markers": {"go": ["github.com/a", "github.com/b", "github.com"], "programs": ["x", "z"]}})
     host = Host(str(tmp_path))
-    assert evidence.tool(host, "/x", names, "tunnels") == evidence.Known("a program built from github.com/b")
-    long = evidence.tool(host, "/y", names, "tunnels")
-    assert long and len(long.why) == 21 + 120
-    assert evidence.tool(host, "/z", names, "tunnels") is evidence.program(host, "/z", names, "tunnels", ["x"]) is None
-    assert evidence.program(host, "/x", names, "tunnels", []), "it needs nothing beside it"
+    assert evidence.identify_marked_tool(host, "/x", names, "tunnels") == evidence.AppEvidence(
+        "a program built from github.com/b"
+    )
+    long = evidence.identify_marked_tool(host, "/y", names, "tunnels")
+    assert long and len(long.reason) == 21 + 120
+    assert (
+        evidence.identify_marked_tool(host, "/z", names, "tunnels")
+        is evidence.identify_program(host, "/z", names, "tunnels", ["x"])
+        is None
+    )
+    assert evidence.identify_program(host, "/x", names, "tunnels", []), "it needs nothing beside it"
 
 
 def test_file_listed_by_the_archive_is_the_apps_own_with_that_size(tmp_path):
     fake.put(tmp_path / "wechat", fake.electron("wechat", "wechat"))
     host, native = Host(str(tmp_path)), "resources/app.asar.unpacked/native.bin"
-    assert evidence.listed(host, "/wechat") == {f"/wechat/{native}": 7} and evidence.listed(host, "/none") == {}
-    assert evidence.moving(host, "/wechat", "/wechat/wechat", WECHAT_NAMES, "wechat", ME) == ([], "", "")
+    assert (
+        evidence.list_unpacked_files(host, "/wechat") == {f"/wechat/{native}": 7}
+        and evidence.list_unpacked_files(host, "/none") == {}
+    )
+    assert evidence.choose_moved_parts(host, "/wechat", "/wechat/wechat", WECHAT_NAMES, "wechat", ME) == ([], "", "")
     (tmp_path / "wechat" / native).write_bytes(b"eightB!!")
-    parts, stays, nothing = evidence.moving(host, "/wechat", "/wechat/wechat", WECHAT_NAMES, "wechat", ME)
+    parts, stays, nothing = evidence.choose_moved_parts(host, "/wechat", "/wechat/wechat", WECHAT_NAMES, "wechat", ME)
     assert parts[0] == "/wechat/wechat" and f"/wechat/{native}" not in parts
     assert stays.endswith(f"own: {native}") and nothing == ""
 
@@ -359,8 +386,8 @@ def test_many_names_hide_no_evidence(tmp_path, monkeypatch, name):
     signs = {"chat", "chat-gui", "tool", "resources", "icudtl.dat", "AppRun"}
     fake.put(tmp_path / "app", dict.fromkeys([*signs, "other", *(f"a{number}" for number in range(9))], b""))
     for most in (0, 3):
-        monkeypatch.setattr(evidence, "MOST_AROUND", most)
-        around = evidence.around(Host(str(tmp_path)), "/app", names, name)
+        monkeypatch.setattr(evidence, "MAX_NEIGHBOUR_NAMES", most)
+        around = evidence.list_neighbours(Host(str(tmp_path)), "/app", names, name)
         assert signs <= around <= {*os.listdir(tmp_path / "app")} and len(around - signs) <= most
 
 
@@ -405,21 +432,21 @@ THESES = (
 
 @pytest.mark.parametrize("name", OWN_NAMES)
 def test_name_counts_with_the_content_of_an_app_alone(tmp_path, name):
-    own, host = program_parts.Own(["own-program"], ["app.desktop"], ME), Host(str(tmp_path))
-    pictures = program_parts.Own((), (), ME, pictures=True)
+    own, host = program_parts.OwnFiles(["own-program"], ["app.desktop"], ME), Host(str(tmp_path))
+    pictures = program_parts.OwnFiles((), (), ME, has_pictures=True)
     for content in OWN_NAMES[name]:
         fake.put(tmp_path / "app", {name: content})
-        assert own.layout(host, "/app") == program_parts.Layout(True, [f"/app/{name}"], []), content
-        assert not pictures.layout(host, "/app").whole, "a browser's folder of a web app has pictures"
+        assert own.make_layout(host, "/app") == program_parts.DirectoryLayout(True, [f"/app/{name}"], []), content
+        assert not pictures.make_layout(host, "/app").is_whole, "a browser's folder of a web app has pictures"
     for content in THESES:
         if not any(content.startswith(real[:40]) for real in OWN_NAMES[name]):
             fake.put(tmp_path / "app", {name: content})
-            assert own.layout(host, "/app") == program_parts.Layout(False, [], [name]), content
+            assert own.make_layout(host, "/app") == program_parts.DirectoryLayout(False, [], [name]), content
 
 
 def test_no_name_is_taken_by_that_is_not_tried_here():
-    assert {*program_parts.FILES, *program_parts.HELPERS, *program_parts.SCRIPTS} <= set(OWN_NAMES)
-    assert set(program_parts.SUFFIXES) == {".asar", ".ja", ".pak", ".qm"}
+    assert {*program_parts.KNOWN_FILES, *program_parts.HELPER_PROGRAMS, *program_parts.SCRIPT_NAMES} <= set(OWN_NAMES)
+    assert set(program_parts.TESTS_BY_SUFFIX) == {".asar", ".ja", ".pak", ".qm"}
 
 
 @pytest.mark.parametrize(
@@ -427,45 +454,51 @@ def test_no_name_is_taken_by_that_is_not_tried_here():
 )
 def test_pictures_alone_are_own_in_a_web_apps_folder(tmp_path, name, whole):
     fake.put(tmp_path / "app", {name: b"\x89PNG\r\n"})
-    assert program_parts.Own((), (), ME, pictures=True).layout(Host(str(tmp_path)), "/app").whole is whole
+    assert (
+        program_parts.OwnFiles((), (), ME, has_pictures=True).make_layout(Host(str(tmp_path)), "/app").is_whole is whole
+    )
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_personal_folder_inside_an_app_stays(tmp_path, folder):
     files = dict.fromkeys((f"{folder.title()}/lib.so", f"deep/{folder}/x.so", "lib/x.so", "Telegram", "a.out"), ELF)
     fake.put(tmp_path / "app", files)
-    layout = program_parts.Own(["Telegram"], [], ME).layout(Host(str(tmp_path)), "/app")
+    layout = program_parts.OwnFiles(["Telegram"], [], ME).make_layout(Host(str(tmp_path)), "/app")
     stays = sorted([folder.title(), f"deep/{folder}", "a.out"])  # a program counts by its name alone
-    assert layout == program_parts.Layout(False, ["/app/Telegram", "/app/lib"], stays)
+    assert layout == program_parts.DirectoryLayout(False, ["/app/Telegram", "/app/lib"], stays)
 
 
 def test_a_text_that_is_larger_than_any_licence_stays(tmp_path):
     fake.put(tmp_path / "app", {"LICENSE": b"Copyright", "libx.so": ELF})
     for name in ("LICENSE", "libx.so"):
-        os.truncate(tmp_path / "app" / name, program_parts.LARGEST_TEXT + 1)
-    own = program_parts.Own([], [], ME)
-    assert own.layout(Host(str(tmp_path)), "/app") == program_parts.Layout(False, ["/app/libx.so"], ["LICENSE"])
-    os.truncate(tmp_path / "app/LICENSE", program_parts.LARGEST_TEXT)
-    assert own.layout(Host(str(tmp_path)), "/app").whole
+        os.truncate(tmp_path / "app" / name, program_parts.MAX_TEXT_BYTES + 1)
+    own = program_parts.OwnFiles([], [], ME)
+    assert own.make_layout(Host(str(tmp_path)), "/app") == program_parts.DirectoryLayout(
+        False, ["/app/libx.so"], ["LICENSE"]
+    )
+    os.truncate(tmp_path / "app/LICENSE", program_parts.MAX_TEXT_BYTES)
+    assert own.make_layout(Host(str(tmp_path)), "/app").is_whole
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 @pytest.mark.parametrize("theirs", ["app", "app/libx.so", "app/deep", "app/deep/liby.so"])
 def test_file_of_another_owner_stays(tmp_path, theirs):
     fake.put(tmp_path / "app", {"libx.so": ELF, "deep/liby.so": ELF}, 1234)
-    own = program_parts.Own([], [], 1234)
-    assert own.layout(Host(str(tmp_path)), "/app").whole
+    own = program_parts.OwnFiles([], [], 1234)
+    assert own.make_layout(Host(str(tmp_path)), "/app").is_whole
     os.chown(tmp_path / theirs, 4321, 4321)
-    layout = own.layout(Host(str(tmp_path)), "/app")
-    assert not layout.whole and f"/{theirs}" not in layout.parts
+    layout = own.make_layout(Host(str(tmp_path)), "/app")
+    assert not layout.is_whole and f"/{theirs}" not in layout.parts
     if theirs != "app":
-        assert layout.stays == [theirs.removeprefix("app/")]
+        assert layout.leftovers == [theirs.removeprefix("app/")]
 
 
 @pytest.mark.parametrize(("levels", "fine"), [(39, True), (40, False)])
 def test_exactly_so_deep_is_looked(tmp_path, levels, fine):
     fake.put(tmp_path / "app", {"d/" * levels + "lib.so": ELF})
-    assert bool(program_parts.Own([], [], ME).unlike(Host(str(tmp_path)), "/app", "/app")) is not fine
+    assert (
+        bool(program_parts.OwnFiles([], [], ME).find_foreign_content(Host(str(tmp_path)), "/app", "/app")) is not fine
+    )
 
 
 def test_links_devices_and_empty_directories_stay(tmp_path):
@@ -474,13 +507,13 @@ def test_links_devices_and_empty_directories_stay(tmp_path):
         (tmp_path / "app" / name).symlink_to(target)
     os.mkfifo(tmp_path / "app/lib.so")
     (tmp_path / "app/empty").mkdir()
-    layout = program_parts.Own([], [], ME).layout(Host(str(tmp_path)), "/app")
+    layout = program_parts.OwnFiles([], [], ME).make_layout(Host(str(tmp_path)), "/app")
     stays = ["empty", "lib.so", "liby.so", "libz.so"]
-    assert layout == program_parts.Layout(False, ["/app/libx.so", "/app/libx.so.1"], stays)
+    assert layout == program_parts.DirectoryLayout(False, ["/app/libx.so", "/app/libx.so.1"], stays)
 
 
 @pytest.mark.parametrize("name", FRAME)
 def test_part_of_a_frame_identifies_an_app_by_content(tmp_path, name):
     for content, sign in ((OWN_NAMES[name][0], name), (b"a thesis", "")):
         fake.put(tmp_path / "app", {name: content, "notes": b"x"})
-        assert evidence.sign(Host(str(tmp_path)), "/app") == sign
+        assert evidence.find_frame_sign(Host(str(tmp_path)), "/app") == sign

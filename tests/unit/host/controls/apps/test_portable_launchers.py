@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from made_users import ALICE, BOB, put, tree
 from proscribe.base.folding import fold_name
 from proscribe.host.controls.apps.portable import appimage, container_launchers, desktop_entries, evidence, launchers
-from proscribe.host.controls.apps.portable.desktop_entries import WebHosts, app_id, arguments, parse, started
+from proscribe.host.controls.apps.portable.desktop_entries import (
+    WebHosts,
+    make_web_app_id,
+    parse_arguments,
+    parse_launcher,
+    parse_started_program,
+)
 from proscribe.host.system import ControlError, Host, ObservationError, ToolResult
 
 NOTHING: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
@@ -30,7 +36,7 @@ QQ: dict[str, Any] = {**NOTHING, "processes": ["qq"], "web_hosts": ["chat.exampl
 SERVICES = {"wechat": WECHAT, "qq": QQ}
 OPENS = "[Desktop Entry]\nType=Application\nExec=firefox https://wechat.example/\n"
 ADDRESS = "it opens https://wechat.example/"
-APP = app_id("https://wechat.example/")
+APP = make_web_app_id("https://wechat.example/")
 MENU = "/home/alice/.local/share/applications"
 AUTOSTART = "/home/alice/.config/autostart"
 ENTRY = "[Desktop Entry]\nType=Application\n"
@@ -60,7 +66,7 @@ def observe(root: Path, system: bool = True, installed: Sequence[str] = (), **de
     result, unseen = launchers.find_launchers(host, SERVICES, services_of, [ALICE, BOB], system, of, installed)
     assert unseen == [] and all(copy.name == copy.path.rpartition("/")[2] for copy in result)
     return [
-        (service, copy.kind, copy.path, copy.owner.name if copy.owner else "", copy.why, copy.doubt)
+        (service, copy.kind, copy.path, copy.owner.name if copy.owner else "", copy.reason, copy.doubt)
         for copy in result
         for service in copy.services
     ]
@@ -87,8 +93,8 @@ def test_desktop_and_service_are_reported_once(tmp_path):
         (f"{MENU}/a.desktop", f"{ENTRY}URL=https://other.example/", "", "", "", ""),
         (f"{MENU}/a.desktop", f"{ENTRY}Exec=x --app-id={APP}", "wechat", "web_app", f"it opens the web app {APP}", ""),
         (f"{MENU}/a.desktop", f"{ENTRY}Exec=x --app-id={'a' * 32}", "", "", "", ""),
-        (f"{MENU}/a.desktop", f"{ENTRY}Name=微信", "wechat", "launcher", "it is called 微信", evidence.ALONE),
-        (f"{AUTOSTART}/a.desktop", f"{ENTRY}Name=微信", "wechat", "autostart", "it is called 微信", evidence.ALONE),
+        (f"{MENU}/a.desktop", f"{ENTRY}Name=微信", "wechat", "launcher", "it is called 微信", evidence.NAME_ONLY_DOUBT),
+        (f"{AUTOSTART}/a.desktop", f"{ENTRY}Name=微信", "wechat", "autostart", "it is called 微信", evidence.NAME_ONLY_DOUBT),
         (f"{MENU}/a.desktop", f"{ENTRY}Exec=wechat", "", "", "", ""),  # its package or its file says so
         (f"{AUTOSTART}/a.desktop", f"{ENTRY}Exec=env A=b /opt/wechat %U", "wechat", "autostart",
          "it starts /opt/wechat with the session", ""),
@@ -159,12 +165,12 @@ def test_a_web_app_that_a_browser_installed(tmp_path):
     put(tmp_path, f"{BROWSER}/_crx_{'a' * 32}/icon.png", "")
     paths = [f"{BROWSER}/_crx_{id_}" for id_ in (APP, "a" * 32)]
     gone = f"/gone/_crx_{APP}"  # gone since the file scan: it is reported, and nothing of it moves
-    (copy, other) = launchers.installed(Host(str(tmp_path)), SERVICES, [*paths, gone], lambda path: ALICE)
+    (copy, other) = launchers.find_installed_web_apps(Host(str(tmp_path)), SERVICES, [*paths, gone], lambda path: ALICE)
     assert (copy.services, copy.kind, copy.path, copy.owner) == (["wechat"], "web_app", paths[0], ALICE)
     assert (copy.uid, copy.doubt, copy.parts) == (os.getuid(), "", [f"{paths[0]}/icon.png"])
-    assert copy.stays.endswith(": notes.txt")
+    assert copy.leftovers.endswith(": notes.txt")
     assert (other.path, other.uid, other.parts, other.doubt) == (gone, -1, (), "")
-    assert launchers.installed(Host(str(tmp_path)), SERVICES, paths[1:], lambda path: ALICE) == []
+    assert launchers.find_installed_web_apps(Host(str(tmp_path)), SERVICES, paths[1:], lambda path: ALICE) == []
 
 
 def test_a_web_app_of_a_package_stays_what_it_is(tmp_path):
@@ -172,7 +178,9 @@ def test_a_web_app_of_a_package_stays_what_it_is(tmp_path):
     put(root, "/usr/bin/dpkg-query", "", 0o755)
     put(root, f"/opt/Web Applications/_crx_{APP}/icon.png", "")
     host = Host(str(root), lambda *_, **__: ToolResult(0, "some: x\n", ""))
-    (copy,) = launchers.installed(host, SERVICES, [f"/opt/Web Applications/_crx_{APP}"], lambda path: None)
+    (copy,) = launchers.find_installed_web_apps(
+        host, SERVICES, [f"/opt/Web Applications/_crx_{APP}"], lambda path: None
+    )
     assert (copy.doubt, copy.uid) == ("it belongs to the dpkg package some, so it is not moved", -1)
 
 
@@ -222,14 +230,14 @@ PODMAN, TOOLBOX = (
     ],
 )
 def test_line_of_a_container_runner_names_its_program(line, result):
-    inside = container_launchers.launched(desktop_entries.arguments(line))
+    inside = container_launchers.parse_container_command(desktop_entries.parse_arguments(line))
     assert (tuple(inside) if inside else None) == result
 
 
 @given(st.lists(st.sampled_from(["podman", "exec", "--", "-e", "env", "sudo", DBX, "waydroid", "app", "x"])))
 def test_any_line_is_read(words):
-    inside = container_launchers.launched(words)
-    assert inside is None or bool(inside.program) != bool(inside.android)
+    inside = container_launchers.parse_container_command(words)
+    assert inside is None or bool(inside.program) != bool(inside.android_id)
 
 
 @pytest.mark.parametrize(
@@ -249,14 +257,14 @@ def test_container_launcher(tmp_path, path, line, result):
     root = tree(tmp_path)
     put(root, path, EXEC_ENTRY.format(line))
     portable_apps, unseen = launchers.find_launchers(Host(str(root)), BOXED, find_boxed, [ALICE, BOB], True)
-    seen = [(*copy.services, copy.finding().kind, not copy.doubt) for copy in portable_apps]
+    seen = [(*copy.services, copy.make_finding().kind, not copy.doubt) for copy in portable_apps]
     assert (seen, unseen) == ([result] if result else [], [])
 
 
 @pytest.mark.parametrize(("length", "certain"), [(4096, True), (4097, False)])
 def test_a_path_that_the_kernel_would_not_open_is_no_path_of_the_catalogue(length, certain):
     command = ["podman", "exec", "box", "/opt/wechat/".ljust(length - len("/wechat"), "x") + "/wechat"]
-    ((_, _, doubt),) = container_launchers.Known(BOXED).claims("/x.desktop", [command], find_boxed)
+    ((_, _, doubt),) = container_launchers.ContainerApps(BOXED).identify_launcher("/x.desktop", [command], find_boxed)
     assert bool(doubt) is not certain
 
 
@@ -307,7 +315,7 @@ def test_a_script_that_distrobox_exported(tmp_path, name, text, certain):
     ],
 )
 def test_line_is_split_into_arguments(command, words):
-    assert arguments(command) == words
+    assert parse_arguments(command) == words
 
 
 @pytest.mark.parametrize(
@@ -326,7 +334,7 @@ def test_line_is_split_into_arguments(command, words):
     ],
 )
 def test_line_starts_a_program_or_a_flatpak(command, program, flatpak):
-    assert started(arguments(command)) == (program, flatpak)
+    assert parse_started_program(parse_arguments(command)) == (program, flatpak)
 
 
 def test_address_has_host_and_path_as_a_browser_reads_it():
@@ -339,13 +347,15 @@ def test_address_has_host_and_path_as_a_browser_reads_it():
         "https://a.example/x\\y#z?": ("a.example", "/x/y"),
         "a.example/x": ("", ""),
     }
-    assert {address: desktop_entries.split(address) for address in addresses} == addresses
-    assert app_id("https://www.youtube.com/?feature=ytca") == "agimnkijcaahngcdmfeangaknmldooml"  # in every Chromium
+    assert {address: desktop_entries.split_address(address) for address in addresses} == addresses
+    assert (
+        make_web_app_id("https://www.youtube.com/?feature=ytca") == "agimnkijcaahngcdmfeangaknmldooml"
+    )  # in every Chromium
     web = WebHosts({"a": {"web_hosts": ["a.example", "b.example/x/"], "web_allow": ["ok.a.example"]}})
     long = "x" * (253 - len(".a.example"))
     urls = {"w.a.example/y": ["a"], "b.example/x/y": ["a"], "b.example/xy": [], "ba.example": [], "ok.a.example": []}
     urls |= {"z.ok.a.example": [], f"{long}.a.example": ["a"], f"x{long}.a.example": []}
-    assert {url: web.services(f"https://{url}") for url in urls} == urls
+    assert {url: web.find_address_services(f"https://{url}") for url in urls} == urls
 
 
 def test_entry_is_read_in_its_group_and_actions():
@@ -375,42 +385,42 @@ Exec=w https://z.example
     addresses = ["https://a.example/x", "HTTP://b.example", "https://c.example", "https://d.example"]
     commands = [["x", "b c", "--app=https://a.example/x|y"], ["y", f"--app-id={'a' * 32}", f"crx_{'b' * 32}_"]]
     commands.append(["z", "https://d.example"])
-    assert parse(text) == (commands, addresses, ["a" * 32, "b" * 32], False, ("猫", title))
-    assert [parse(f"[Desktop Entry]\nHidden={value}").hidden for value in ("True", "1")] == [True, False]
+    assert parse_launcher(text) == (commands, addresses, ["a" * 32, "b" * 32], False, ("猫", title))
+    assert [parse_launcher(f"[Desktop Entry]\nHidden={value}").is_hidden for value in ("True", "1")] == [True, False]
 
 
 def test_address_or_web_app_names_a_service_once():
     web = WebHosts({"a": {"web_hosts": ["a.example", "x.a.example", "b.example/x/", "b.example/x"]}, "b": {}})
-    assert web.services("https://x.a.example") == ["a"] == web.services("https://b.example/x")
+    assert web.find_address_services("https://x.a.example") == ["a"] == web.find_address_services("https://b.example/x")
     for address in ("https://a.example", "https://a.example/", "https://b.example/x", "https://b.example/x/"):
-        assert web.services_of_app(app_id(address)) == ["a"], address
-    assert web.services_of_app(app_id("https://b.example/")) == []
+        assert web.find_app_services(make_web_app_id(address)) == ["a"], address
+    assert web.find_app_services(make_web_app_id("https://b.example/")) == []
 
 
 @given(LINES)
 def test_no_text_is_too_odd(text):
-    launcher = parse(text)
+    launcher = parse_launcher(text)
     assert all(words and all(words) for words in launcher.commands)
     assert all(re.fullmatch("[a-p]{32}", id_) for id_ in launcher.app_ids)
     web = WebHosts({"a": {"web_hosts": ["a.example"]}})
-    assert {id_ for address in launcher.addresses for id_ in web.services(address)} <= {"a"}
-    assert all(len(started(command)) == 2 for command in launcher.commands)
+    assert {id_ for address in launcher.addresses for id_ in web.find_address_services(address)} <= {"a"}
+    assert all(len(parse_started_program(command)) == 2 for command in launcher.commands)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), max_size=6))
 def test_quoted_arguments_come_back_as_they_were(words):
     quoted = " ".join('"' + re.sub(r'([\\"`$])', r"\\\1", word) + '"' for word in words)
     codes = re.compile(r"%[a-zA-Z]|@@u?")
-    assert arguments(quoted) == [word for word in words if not codes.fullmatch(word)]
+    assert parse_arguments(quoted) == [word for word in words if not codes.fullmatch(word)]
 
 
 @given(st.text(max_size=40))
 def test_a_stem_is_stable(name):
-    stem = appimage.stem(name)
-    assert stem in fold_name(name) and (stem or not name or fold_name(name) == appimage.SUFFIX)
+    stem = appimage.make_name_stem(name)
+    assert stem in fold_name(name) and (stem or not name or fold_name(name) == appimage.IMAGE_SUFFIX)
 
 
 @given(st.sampled_from(["telegram", "wechat", "qq"]), st.text(min_size=1, max_size=12))
 def test_a_name_that_goes_on_in_letters_is_another_one(name, more):
-    if more[0].isalpha() and not more.lower().startswith("linux") and appimage.stem(more) != "":
-        assert appimage.stem(name + more) != name
+    if more[0].isalpha() and not more.lower().startswith("linux") and appimage.make_name_stem(more) != "":
+        assert appimage.make_name_stem(name + more) != name

@@ -13,15 +13,20 @@ from made_host import plan
 from made_users import ALICE
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.portable import appimage, evidence, scan, scan_cache
-from proscribe.host.controls.apps.portable.desktop_entries import app_id
-from proscribe.host.controls.apps.portable.names import Names
-from proscribe.host.controls.apps.portable.scan import PortableApp, PortableApps, Region, scan_files
-from proscribe.host.controls.apps.portable.scan_cache import Memory, keep, of_user, remembered
+from proscribe.host.controls.apps.portable.desktop_entries import make_web_app_id
+from proscribe.host.controls.apps.portable.names import AppNames
+from proscribe.host.controls.apps.portable.scan import PortableApp, PortableAppScan, ScanRegion, scan_portable_apps
+from proscribe.host.controls.apps.portable.scan_cache import (
+    ScanMemory,
+    read_remembered_directories,
+    read_scan_memory,
+    save_scan_memory,
+)
 from proscribe.host.system import ControlError, Host, ObservationError, ToolResult
 
 ELF, HOME = fake.elf(), "/home/alice"
 HOMES = {HOME: ALICE}
-EVERYWHERE, OF_ALICE = Region(HOMES, ["/home"]), Region(HOMES, [HOME], user=ALICE)
+EVERYWHERE, OF_ALICE = ScanRegion(HOMES, ["/home"]), ScanRegion(HOMES, [HOME], user=ALICE)
 CHISEL = "github.com/jpillora/chisel"
 SERVICES: dict[str, dict[str, Any]] = {
     "wechat": {
@@ -39,9 +44,9 @@ EMPTY: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "pa
 
 
 PLAN = plan(**SERVICES)
-MEMORY = Memory({"/opt": [1]}, "6 names", "2026-11-25T08:00:00Z", 3, {"npm": ([2], [3])})
+MEMORY = ScanMemory({"/opt": [1]}, "6 names", "2026-11-25T08:00:00Z", 3, {"npm": ([2], [3])})
 WINE = f"{HOME}/.wine/drive_c/Program Files/Tencent/WeChat"
-WEB_APP = f"{HOME}/.config/google-chrome/Default/Web Applications/_crx_{app_id('https://whatsapp.com/')}"
+WEB_APP = f"{HOME}/.config/google-chrome/Default/Web Applications/_crx_{make_web_app_id('https://whatsapp.com/')}"
 PNG = b"\x89PNG\r\n\x1a\n"
 OPENS = fake.entry("x", Exec="chrome --app=https://web.whatsapp.com/")
 UNIT = b"[Service]\nExecStart=/usr/bin/wechat\n"
@@ -57,22 +62,22 @@ def host(root):
     return Host(str(root), lambda argv, **options: ToolResult(1, "", ""))
 
 
-def scan_region(host: Host, region: Region = EVERYWHERE) -> PortableApps:
-    return scan_files(host, services(), Names(services(), region.homes), region, (), {})
+def scan_region(host: Host, region: ScanRegion = EVERYWHERE) -> PortableAppScan:
+    return scan_portable_apps(host, services(), AppNames(services(), region.homes), region, (), {})
 
 
-def search(host: Host, region: Region = EVERYWHERE, **more: Any) -> scan._Search:
-    return scan._Search(host, Names(services(**more)), region, (), {})
+def search(host: Host, region: ScanRegion = EVERYWHERE, **more: Any) -> scan._PortableAppSearch:
+    return scan._PortableAppSearch(host, AppNames(services(**more)), region, (), {})
 
 
-def paths(apps: PortableApps) -> list[tuple[str, str]]:
-    return sorted((app.kind, app.path) for app in apps.found)
+def paths(apps: PortableAppScan) -> list[tuple[str, str]]:
+    return sorted((app.kind, app.path) for app in apps.portable_apps)
 
 
 def test_where_nothing_is_looked_for_nothing_is_scanned(host):
     host.scan_directories = None  # type: ignore[assignment]  # what calls it fails
-    results = scan_files(host, {"a": EMPTY}, Names({"a": EMPTY}), Region(HOMES, ["/home"]), [], {})
-    assert results == PortableApps([], [], [], {}, {})
+    results = scan_portable_apps(host, {"a": EMPTY}, AppNames({"a": EMPTY}), ScanRegion(HOMES, ["/home"]), [], {})
+    assert results == PortableAppScan([], [], [], {}, {})
 
 
 def test_unread_home_leaves_its_rules_unknown(host, monkeypatch):
@@ -92,17 +97,17 @@ def test_unread_home_leaves_its_rules_unknown(host, monkeypatch):
 @pytest.mark.parametrize(("theirs", "reported"), [([], True), (["/opt/shared"], False), (["/opt/other"], True)])
 def test_file_that_another_process_scans_is_not_scanned_as_the_hosts(host, theirs, reported):
     put(host, "/opt/shared/wechat")
-    place = search(host, Region({}, ["/opt"]))
-    place.named("wechat", "/opt/shared/wechat", theirs)
-    assert bool(place.found) is reported
+    place = search(host, ScanRegion({}, ["/opt"]))
+    place.check_named_path("wechat", "/opt/shared/wechat", theirs)
+    assert bool(place.portable_apps) is reported
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 def test_directory_of_a_user_in_a_place_of_the_host_is_scanned_on_behalf_of_that_user(host):
     fake.put(Path(f"{host.root}/srv/theirs"), {"wechat": ELF}, 1000)
-    results = scan_region(host, Region({}, ["/srv"]))
-    assert (results.found, dict(results.others)) == ([], {1000: [("/srv/theirs", ())]})
-    assert paths(scan_region(host, Region({}, ["/srv"], user=ALICE))) == [("program", "/srv/theirs/wechat")]
+    results = scan_region(host, ScanRegion({}, ["/srv"]))
+    assert (results.portable_apps, dict(results.foreign_entries)) == ([], {1000: [("/srv/theirs", ())]})
+    assert paths(scan_region(host, ScanRegion({}, ["/srv"], user=ALICE))) == [("program", "/srv/theirs/wechat")]
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda place: place.symlink_to("/bin/sh")])
@@ -111,8 +116,8 @@ def test_odd_file_hides_no_program_behind_it(host, make):
     put(host, "/home/alice/x/_crx_abc")
     make(Path(f"{host.root}/home/alice/x/signal-desktop"))
     region = search(host)
-    region.directory("/home/alice/x", ["signal-desktop", "_crx_abc", "wechat", "gone"])
-    assert [app.path for app in region.found] == ["/home/alice/x/wechat"] and region.unseen == []
+    region.check_directory("/home/alice/x", ["signal-desktop", "_crx_abc", "wechat", "gone"])
+    assert [app.path for app in region.portable_apps] == ["/home/alice/x/wechat"] and region.unseen == []
 
 
 def test_unread_directory_is_reported_and_hides_no_other(host, monkeypatch):
@@ -126,8 +131,8 @@ def test_unread_directory_is_reported_and_hides_no_other(host, monkeypatch):
 def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host):
     for name in ("wechat", "signal-desktop", "libffmpeg.so"):  # others put files beside it to have it moved
         put(host, f"/tmp/{name}")
-    results = scan_region(host, Region({}, [], [("/tmp", ["wechat"])], ALICE))
-    assert [(app.path, bool(app.doubt), app.owner) for app in results.found] == [("/tmp/wechat", True, ALICE)]
+    results = scan_region(host, ScanRegion({}, [], [("/tmp", ["wechat"])], ALICE))
+    assert [(app.path, bool(app.doubt), app.owner) for app in results.portable_apps] == [("/tmp/wechat", True, ALICE)]
 
 
 @pytest.mark.parametrize(
@@ -150,14 +155,14 @@ def test_library_is_enough_beside_a_program_below_a_path_of_the_catalogue(host):
     for folder, name in ((".wechat/x", "wechat"), (".wechat/y", "signal-desktop"), ("other/x", "wechat")):
         put(host, f"{HOME}/{folder}/{name}")
         put(host, f"{HOME}/{folder}/liba.so")
-    certain = {app.path.removeprefix(f"{HOME}/"): not app.doubt for app in scan_region(host).found}
+    certain = {app.path.removeprefix(f"{HOME}/"): not app.doubt for app in scan_region(host).portable_apps}
     assert certain == {".wechat/x": True, ".wechat/y/signal-desktop": False, "other/x/wechat": False}
 
 
 def test_small_file_with_an_appimage_mark_is_not_an_appimage(host):
     content = fake.elf({".go.buildinfo": fake.build_info(CHISEL)}, b"AI\x02")
     for name in ("chisel-linux-amd64", "signal"):
-        for size, is_image in ((0, False), (appimage.SMALLEST - 1, False), (appimage.SMALLEST, True)):
+        for size, is_image in ((0, False), (appimage.MIN_IMAGE_BYTES - 1, False), (appimage.MIN_IMAGE_BYTES, True)):
             put(host, "/home/alice/bin/x", content.ljust(size)).replace(f"{host.root}/home/alice/bin/{name}")
             assert paths(scan_region(host, OF_ALICE)) == [("appimage", f"/home/alice/bin/{name}")] * is_image
         os.unlink(f"{host.root}/home/alice/bin/{name}")
@@ -167,7 +172,7 @@ def test_small_file_with_an_appimage_mark_is_not_an_appimage(host):
 
 def test_services_of_a_file_are_reported_once_and_in_order():
     both = [PortableApp([service], "program", "/x/tool", "tool", None, "") for service in ("b", "c", "a", "b")]
-    assert [app.services for app in scan._outermost(both)] == [["a", "b", "c"]]
+    assert [app.services for app in scan._merge_portable_apps(both)] == [["a", "b", "c"]]
 
 
 @pytest.mark.parametrize(
@@ -182,31 +187,34 @@ def test_services_of_a_file_are_reported_once_and_in_order():
 def test_a_windows_program_counts_in_a_wine_prefix(host, path, content, certain):
     put(host, f"{HOME}/{path}", content, 0o644)
     put(host, f"{HOME}/{path.rpartition('/')[0]}/a.dll", fake.windows(), 0o644)
-    assert ([app.doubt == "" for app in scan_region(host).found] or [None]) == [certain]
+    assert ([app.doubt == "" for app in scan_region(host).portable_apps] or [None]) == [certain]
 
 
 def test_a_version_stands_in_the_name_or_in_that_of_its_directory(host):
     for path in ("Signal-7.1.AppImage", "signal-2.0/signal-3.1.AppImage", "signal-4.2/signal.AppImage"):
         put(host, f"/home/alice/{path}", fake.image("signal-desktop"))
-    results = scan_region(host).found
+    results = scan_region(host).portable_apps
     assert sorted(app.version for app in results) == ["3.1", "4.2", "7.1"]
     assert {(app.name.lower()[:6], app.owner) for app in results} == {("signal", ALICE)}
 
 
 def test_portable_app_has_owner_and_evidence(host):
     put(host, "/home/alice/x/wechat")
-    (app,) = scan_region(host).found
-    assert app.finding()[:6] == ("file", "wechat", "program", "", "user:alice", "/home/alice/x/wechat")
-    assert "known by its name alone" in app.finding().detail
-    assert (app.uid, app.parts, app.stays) == (os.getuid(), (), "")
+    (app,) = scan_region(host).portable_apps
+    assert app.make_finding()[:6] == ("file", "wechat", "program", "", "user:alice", "/home/alice/x/wechat")
+    assert "known by its name alone" in app.make_finding().detail
+    assert (app.uid, app.parts, app.leftovers) == (os.getuid(), (), "")
 
 
 @pytest.mark.parametrize(
     "damage", [ObservationError("x"), ControlError("x"), ValueError(), EOFError(), TypeError(), ["stamp"]]
 )
 def test_damaged_memory_is_read_anew(host, monkeypatch, damage):
-    monkeypatch.setattr(scan_cache, "load", mock.Mock(side_effect=[damage] * 2))
-    assert remembered(host, "names", 30).fresh and of_user(host, Memory({}, "s", "now", 0), 1000) == {}
+    monkeypatch.setattr(scan_cache, "read_memory", mock.Mock(side_effect=[damage] * 2))
+    assert (
+        read_scan_memory(host, "names", 30).is_fresh
+        and read_remembered_directories(host, ScanMemory({}, "s", "now", 0), 1000) == {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,10 +222,14 @@ def test_damaged_memory_is_read_anew(host, monkeypatch, damage):
     [("names", 30, True, 4), ("names", 4, False, 3), ("names", 4, True, None), ("others", 30, False, None)],
 )
 def test_memory_of_same_names_is_used(host, names, every, begins, runs):
-    keep(host, MEMORY._replace(stamp=remembered(host, "names", 1).stamp), begins)
-    results = remembered(host, names, every)
-    expected = Memory({}, results.stamp, results.full_at, 0, fresh=True) if runs is None else MEMORY._replace(runs=runs)
-    assert results == expected._replace(stamp=results.stamp)
+    save_scan_memory(host, MEMORY._replace(names_stamp=read_scan_memory(host, "names", 1).names_stamp), begins)
+    results = read_scan_memory(host, names, every)
+    expected = (
+        ScanMemory({}, results.names_stamp, results.full_scan_at, 0, is_fresh=True)
+        if runs is None
+        else MEMORY._replace(run_count=runs)
+    )
+    assert results == expected._replace(names_stamp=results.names_stamp)
 
 
 @pytest.mark.parametrize(
@@ -225,40 +237,46 @@ def test_memory_of_same_names_is_used(host, names, every, begins, runs):
     [({}, {"/home/alice": [1]}), ({"stamp": "t"}, {}), ({"full_at": "later"}, {}), ({"fresh": True}, {})],
 )
 def test_users_file_counts_with_its_own_scan(host, change, results):
-    memory = Memory({}, "s", "now", 0)
-    text = scan_cache.text_of_user(memory, {}, {"/home/alice": [1]})  # type: ignore[dict-item]
-    keep(host, memory._replace(users={"1000": text}))
-    assert of_user(host, memory._replace(**change), 1000) == results
+    memory = ScanMemory({}, "s", "now", 0)
+    text = scan_cache.format_user_memory(memory, {}, {"/home/alice": [1]})  # type: ignore[dict-item]
+    save_scan_memory(host, memory._replace(texts_by_uid={"1000": text}))
+    assert read_remembered_directories(host, memory._replace(**change), 1000) == results
 
 
 def test_users_text_is_made_for_news_and_dropped_beyond_the_limit(monkeypatch):
-    memory: Any = Memory({}, "s", "now", 0)
+    memory: Any = ScanMemory({}, "s", "now", 0)
     match: Any = {"/a": [1]}
-    text = scan_cache.text_of_user(memory, {}, match)
-    assert text and scan_cache.text_of_user(memory, match, match) is None
-    assert scan_cache.text_of_user(memory._replace(fresh=True), match, match) == text
+    text = scan_cache.format_user_memory(memory, {}, match)
+    assert text and scan_cache.format_user_memory(memory, match, match) is None
+    assert scan_cache.format_user_memory(memory._replace(fresh=True), match, match) == text
     for room, result in ((len(text), text), (len(text) - 1, "")):
-        monkeypatch.setattr(scan_cache, "LARGEST", room)
-        assert scan_cache.text_of_user(memory, {}, match) == result
-    stamps = [scan_cache.stamped("s", folders) for folders in ([], ["/a", "/b"], ["/b", "/a"], ["/a"])]
+        monkeypatch.setattr(scan_cache, "MAX_MEMORY_BYTES", room)
+        assert scan_cache.format_user_memory(memory, {}, match) == result
+    stamps = [scan_cache.extend_names_stamp("s", folders) for folders in ([], ["/a", "/b"], ["/b", "/a"], ["/a"])]
     assert stamps[0] == "s" and stamps[1] == stamps[2] != stamps[3] and stamps[1].startswith("s ")
 
 
 def test_files_of_users_who_are_gone_and_of_earlier_releases_go(host):
     for name in ("walk-1", "walk-2", "walk-3", "walk.json", "other"):
         host.write_file(f"/var/lib/proscribe/apps/{name}", name)
-    keep(host, Memory({}, "s", "now", 0, users={"1": None, "2": "", "4": "text"}))
+    save_scan_memory(host, ScanMemory({}, "s", "now", 0, texts_by_uid={"1": None, "2": "", "4": "text"}))
     assert sorted(os.listdir(host.root + "/var/lib/proscribe/apps")) == ["other", "walk", "walk-1", "walk-4"]
-    assert [path.rpartition("/")[2] for path in sorted(scan_cache.traces(host))] == ["walk", "walk-1", "walk-4"]
+    assert [path.rpartition("/")[2] for path in sorted(scan_cache.list_memory_files(host))] == [
+        "walk",
+        "walk-1",
+        "walk-4",
+    ]
 
 
 @pytest.mark.parametrize(("owned", "kind"), [("/opt/venv", "program"), ("/opt/ven", "tree")])
 def test_app_of_a_package_system_is_reported_and_stays(host, owned, kind):
     for name in ("wechat", "libcef.so"):
         put(host, f"/opt/venv/wechat/{name}")
-    place = search(host, Region({}, ["/opt"], owned=[owned]))
-    place._add("wechat", "program", "/opt/venv/wechat/wechat", evidence.Known("why", own=True))
-    (app,) = place.found
+    place = search(host, ScanRegion({}, ["/opt"], owned_directories=[owned]))
+    place._add_portable_app(
+        "wechat", "program", "/opt/venv/wechat/wechat", evidence.AppEvidence("why", is_own_directory=True)
+    )
+    (app,) = place.portable_apps
     assert (app.kind, "a package system owns it" in app.doubt, bool(app.parts)) == (kind, kind == "program", False)
 
 
@@ -267,9 +285,9 @@ def test_app_of_a_host_package_stays_with_its_doubt(host, doubt):
     put(host, "/usr/bin/dpkg-query", b"")
     put(host, "/opt/x/wechat")
     host._run = lambda argv, **options: ToolResult(0, "some: x\n", "")
-    place = search(host, Region({}, ["/opt"]))
-    place._add("wechat", "program", "/opt/x/wechat", evidence.Known("why", doubt))
-    (app,) = place.found
+    place = search(host, ScanRegion({}, ["/opt"]))
+    place._add_portable_app("wechat", "program", "/opt/x/wechat", evidence.AppEvidence("why", doubt))
+    (app,) = place.portable_apps
     assert app.doubt == (doubt or "it belongs to the dpkg package some, so it is not moved")
 
 
@@ -286,9 +304,11 @@ def test_browser_counts_in_a_home(host, directory, content, sign, counts):
     put(host, f"{directory}/firefox", content)
     if sign:
         put(host, f"{directory}/libcef.so")
-    place = search(host, Region(HOMES, ["/opt"]), tor={"copies": ["firefox"]})
-    place.directory(directory, ["_crx_abc", "firefox"])  # a web app is checked elsewhere
-    assert [(app.kind, app.path) for app in place.found] == ([("program", f"{directory}/firefox")] if counts else [])
+    place = search(host, ScanRegion(HOMES, ["/opt"]), tor={"copies": ["firefox"]})
+    place.check_directory(directory, ["_crx_abc", "firefox"])  # a web app is checked elsewhere
+    assert [(app.kind, app.path) for app in place.portable_apps] == (
+        [("program", f"{directory}/firefox")] if counts else []
+    )
 
 
 @pytest.mark.parametrize(("mode", "state"), [("report", "not_applicable"), ("audit", "noncompliant")])
@@ -348,7 +368,7 @@ def test_portable_app_is_moved_whole_and_comes_back(host, files, moved):
 def test_app_that_moves_with_a_directory_is_reported_with_it(outer, path, stays):
     tree = PortableApp(["a"], "tree", "/opt/app", "app", None, "")._replace(**outer)
     inner = PortableApp(["b"], "program", path, "x", None, "")
-    assert [app.path for app in scan._outermost([inner, tree])] == ["/opt/app", *([path] if stays else [])]
+    assert [app.path for app in scan._merge_portable_apps([inner, tree])] == ["/opt/app", *([path] if stays else [])]
     assert tree.services == ["a"]
 
 
@@ -369,29 +389,29 @@ WECHAT_ENTRY: dict[str, Any] = {
 BOX: dict[str, Any] = {"packages": {"apt": ["boxdesktop"]}, "processes": ["box-sync"], "paths": [], "copies": ["Box"]}
 CHAT: dict[str, Any] = {"packages": {"apt": ["xchat", "talk"]}, "processes": ["wx", "wx"], "paths": []}
 NAMED_SERVICES = {"wechat": WECHAT_ENTRY, "boxapp": BOX, "chat": CHAT}
-NAMES = Names(NAMED_SERVICES)
+NAMES = AppNames(NAMED_SERVICES)
 
 
 def test_key_of_an_entry_gives_names_of_its_kind():
     assert NAMES.programs == {"wx": ["wechat", "chat"], "WeChatAppEx": ["wechat"], "box-sync": ["boxapp"]}
     assert NAMES.portable_apps == {"Box": ["boxapp"]}
-    assert NAMES.windows == {"WeChat.exe": {"wechat": ["/tencent/wechat/wechat.exe", "/weixin/wechat.exe"]}}
+    assert NAMES.windows_paths == {"WeChat.exe": {"wechat": ["/tencent/wechat/wechat.exe", "/weixin/wechat.exe"]}}
     assert NAMES.desktop_files == {"Wechat-Entry.desktop": ["wechat"]}
-    assert NAMES.marked == {"WxTool": ["wechat"]} and NAMES.markers == {"wechat": {"programs": ["WxTool"]}}
-    assert NAMES.titles == {"微信": ["wechat"], "weixin": ["wechat"]}
+    assert NAMES.marked_programs == {"WxTool": ["wechat"]} and NAMES.markers == {"wechat": {"programs": ["WxTool"]}}
+    assert NAMES.services_by_title == {"微信": ["wechat"], "weixin": ["wechat"]}
     packages = ("wechat-apt", "wechat-rpm", "wechat-pacman", "wechat-snap")
     # `chat` and `talk` are too short for names that mean nothing else; and an app with copies is known by these alone.
     sole = dict.fromkeys(("wechatappex", *packages, "wechat", "wxtool"), ["wechat"])
-    assert NAMES.stems == {"wx": ["wechat", "chat"], "xchat": ["chat"], **sole}
-    assert NAMES.folders["wechat"] == {"wx", "weixin"}, "`files` and `lib` are directories of many apps"
-    assert NAMES.called["wechat"] == {
+    assert NAMES.services_by_stem == {"wx": ["wechat", "chat"], "xchat": ["chat"], **sole}
+    assert NAMES.own_folders["wechat"] == {"wx", "weixin"}, "`files` and `lib` are directories of many apps"
+    assert NAMES.names_by_service["wechat"] == {
         *("wx", "wechatappex", "wechat-entry", "wxtool"),
         *(*packages, "com.tencent.flat", "wechat-npm"),
     }
-    assert NAMES.all == {"wx", "WeChatAppEx", "box-sync", "Box", "WeChat.exe", "Wechat-Entry.desktop", "WxTool"}
-    assert NAMES.programs_of("wechat") == ["wx", "WeChatAppEx", "WxTool"]
-    assert NAMES.programs_of("boxapp") == ["box-sync"]
-    assert (NAMES.entries_of("wechat"), NAMES.entries_of("chat")) == (["Wechat-Entry.desktop"], [])
+    assert NAMES.all_names == {"wx", "WeChatAppEx", "box-sync", "Box", "WeChat.exe", "Wechat-Entry.desktop", "WxTool"}
+    assert NAMES.list_programs("wechat") == ["wx", "WeChatAppEx", "WxTool"]
+    assert NAMES.list_programs("boxapp") == ["box-sync"]
+    assert (NAMES.list_desktop_entries("wechat"), NAMES.list_desktop_entries("chat")) == (["Wechat-Entry.desktop"], [])
 
 
 @pytest.mark.parametrize(
@@ -405,7 +425,7 @@ def test_key_of_an_entry_gives_names_of_its_kind():
     ],
 )
 def test_a_directory_that_is_an_apps_own(directory, service, own):
-    assert NAMES.own(directory, service) is own
+    assert NAMES.is_own_directory(directory, service) is own
 
 
 @pytest.mark.parametrize(
@@ -422,12 +442,12 @@ def test_a_directory_that_is_an_apps_own(directory, service, own):
 )
 def test_only_names_of_portable_apps_are_checked_in_a_directory(directory, name, chosen):
     for names in ([name], [name, "other.AppImage"]):
-        assert set(NAMES.choose(directory, names)) == ({name} if chosen else set())
+        assert set(NAMES.choose_names(directory, names)) == ({name} if chosen else set())
 
 
 def test_more_directories_of_many_things_take_no_name_away():
-    names = Names(NAMED_SERVICES, ["/home/alice"])
-    more = names.beside(["/srv/tools"])
+    names = AppNames(NAMED_SERVICES, ["/home/alice"])
+    more = names.add_program_folders(["/srv/tools"])
     assert vars(more) == {**vars(names), "program_folders": {*names.program_folders, "/srv/tools"}}
-    assert set(more.choose("/srv/tools", ["wechat-apt"])) == {"wechat-apt"}
-    assert "/srv/tools" not in names.program_folders and names.beside([]) is names
+    assert set(more.choose_names("/srv/tools", ["wechat-apt"])) == {"wechat-apt"}
+    assert "/srv/tools" not in names.program_folders and names.add_program_folders([]) is names

@@ -22,7 +22,7 @@ from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_sy
 from properties import examples
 from proscribe.host.controls import applying
 from proscribe.host.controls.apps.quarantine import capacity, completing, manifest, moving, restoring, unfinished
-from proscribe.host.controls.base import Action, Changes
+from proscribe.host.controls.base import Changes, ControlAction
 from proscribe.host.system import ControlError, Host, ObservationError
 
 
@@ -39,13 +39,13 @@ def two(request, monkeypatch, tmp_path):
 
 
 def take(host: Host, path: str = FILE, kind: str = "appimage", **more: Any) -> str:
-    return moving.take(host, moving.Taking(path, ["wechat"], kind, **more)).apply()
+    return moving.make_move_action(host, moving.MoveRequest(path, ["wechat"], kind, **more)).apply()
 
 
 def test_a_directory_that_is_gone_is_not_made_up(host, tmp_path):
     enforced(host, FILE)
     shutil.rmtree(tmp_path / "home/alice/bin")
-    (refusal,) = lifted(host).refused
+    (refusal,) = lifted(host).refusals
     assert "/home/alice/bin is not there any more" in refusal.reason
 
 
@@ -66,9 +66,9 @@ def test_a_broken_manifest_is_reported_and_blocks_no_other_item(host, tmp_path, 
     (verdict,) = unfinished.observe(host, "enforce")
     assert (verdict.state, verdict.drifted) == ("unknown", False)
     assert name in verdict.reason and "delete it by hand" in verdict.reason
-    back = restoring.given_back(host)
-    assert [(element.rule, element.subject) for element in back.refused] == [("apps/quarantine", name)]
-    assert ITEMS in back.refused[0].reason and completing.unread(host) == back.refused
+    back = restoring.make_restore_changes(host)
+    assert [(element.rule, element.subject) for element in back.refusals] == [("apps/quarantine", name)]
+    assert ITEMS in back.refusals[0].reason and completing.make_broken_refusals(host) == back.refusals
     assert [action.subject for action in back.actions] == [TREE]  # and what it holds stays
     back.actions[0].apply()
     assert list(folders(host)) == [name] and host.find_entry(TREE)
@@ -88,7 +88,7 @@ def test_kept_file_is_out_of_its_users_reach_until_it_comes_back(host, tmp_path,
     assert two or [stat.S_IMODE(os.fstat(opened).st_mode) for opened in (inside, held)] == [0o700, 0o600]
     for opened in (inside, held):
         os.close(opened)
-    assert lifted(host).refused == [] and picture(tmp_path) == before
+    assert lifted(host).refusals == [] and picture(tmp_path) == before
 
 
 def test_full_disk_loses_nothing(host, tmp_path, monkeypatch):
@@ -113,11 +113,11 @@ def test_full_disk_loses_nothing(host, tmp_path, monkeypatch):
 )
 def test_changed_quarantine_is_left(host, tmp_path, lose, error):
     enforced(host, TREE)
-    actions = restoring.given_back(host).actions
+    actions = restoring.make_restore_changes(host).actions
     lose(tmp_path / ITEMS[1:] / next(folders(host)))
     with pytest.raises(ControlError, match=error):
         carry_out(actions)
-    assert host.find_entry(moving.README)
+    assert host.find_entry(moving.README_PATH)
 
 
 @examples(40)
@@ -130,7 +130,7 @@ def test_any_name_there_and_back(name):
             return
         (root / path[1:]).write_text("program")
         before = picture(root)
-        action = moving.take(host, moving.Taking(path, ["wechat"], "file"))
+        action = moving.make_move_action(host, moving.MoveRequest(path, ["wechat"], "file"))
         assert str(action).isprintable() and json.dumps(action.before).isascii()
         action.apply()
         assert not host.find_entry(path)
@@ -143,7 +143,7 @@ def test_only_the_file_that_was_seen_is_taken(host, tmp_path, two):
     for wrong in ((seen.st_dev + 1, seen.st_ino), (seen.st_dev, seen.st_ino + 1)):
         with pytest.raises(ControlError, match="something else is there by now"):
             take(host, identity=wrong)
-    moving.take(host, moving.Taking(FILE, [], "appimage", identity=(seen.st_dev, seen.st_ino))).apply()
+    moving.make_move_action(host, moving.MoveRequest(FILE, [], "appimage", identity=(seen.st_dev, seen.st_ino))).apply()
     assert next(folders(host)).startswith("appimage-"), "what belongs to no service is called by its kind"
 
 
@@ -181,7 +181,7 @@ def test_file_that_cannot_move_leaves_no_folder(host, tmp_path, two, monkeypatch
 
 def put(root: Path, name: str, new: str) -> None:
     with Host(str(root)).open_directory("/") as directory:
-        completing.put(directory, name, directory, new)
+        completing.rename_without_replacing(directory, name, directory, new)
 
 
 @pytest.fixture(params=[True, False], ids=["a file system with hard links", "one without"])
@@ -217,19 +217,19 @@ def test_file_and_link_are_put_as_themselves(place, target):
 def test_item_counts_as_placed_where_its_file_is_seen(host, tmp_path, monkeypatch):
     seen = (tmp_path / FILE[1:]).stat()
     enforced(host, TREE)
-    item = manifest.items(host)[0]._replace(path=FILE, placed=[seen.st_dev, seen.st_ino])
-    assert completing.is_placed(host, item)
+    item = manifest.list_entries(host)[0]._replace(path=FILE, placed=[seen.st_dev, seen.st_ino])
+    assert completing.is_restored(host, item)
     for placed in ([seen.st_dev, seen.st_ino + 1], []):
-        assert not completing.is_placed(host, item._replace(placed=placed))
+        assert not completing.is_restored(host, item._replace(placed=placed))
     (tmp_path / "home/alice/bin").rename(tmp_path / "home/alice/moved")
-    assert not completing.is_placed(host, item)
+    assert not completing.is_restored(host, item)
     (tmp_path / "home/alice/bin").symlink_to("moved")  # the same file, by way of a user's link
     if os.geteuid() == 0:
         os.lchown(tmp_path / "home/alice/bin", 65534, 65534)
-        assert not completing.is_placed(host, item)
+        assert not completing.is_restored(host, item)
     for error in (ObservationError("a dead mount"), ControlError("a link")):
         monkeypatch.setattr(host, "find_entry", mock.Mock(side_effect=error))
-        assert not completing.is_placed(host, item)
+        assert not completing.is_restored(host, item)
 
 
 @pytest.mark.parametrize("swapped", ["file", "link", "pipe"])
@@ -246,11 +246,11 @@ def test_exchanged_file_fails_no_run(host, tmp_path, two, swapped, monkeypatch):
             path.write_text("a new one")
 
     with monkeypatch.context() as patch, pytest.raises(ControlError, match="exchanged while it was being taken"):
-        patch.setattr(manifest, "reached", swap)
+        patch.setattr(manifest, "mark_step", swap)
         take(host)
-    assert len(completing.unfinished(host)) == (swapped != "file")
+    assert len(completing.make_complete_actions(host)) == (swapped != "file")
     enforced(host)
-    assert completing.unfinished(host) == [] and not list((tmp_path / "home").glob("**/.proscribe*"))
+    assert completing.make_complete_actions(host) == [] and not list((tmp_path / "home").glob("**/.proscribe*"))
     assert path.read_text() == "a new one" and list(folders(host)) == []
 
 
@@ -288,8 +288,8 @@ def test_run_killed_at_any_step_loses_nothing_and_is_completed(tmp_path, monkeyp
     assert not two or killed != "move" or {"hold made", "copied", "compared", "original gone", "hold gone"} <= steps
 
 
-def item_of(host: Host, path: str) -> manifest.Item:
-    (item,) = [item for item in manifest.items(host) if item.path == path]
+def item_of(host: Host, path: str) -> manifest.QuarantineEntry:
+    (item,) = [item for item in manifest.list_entries(host) if item.path == path]
     return item
 
 
@@ -304,7 +304,7 @@ def cut_short(name: str, work: Callable[[], object]) -> None:
         if step == name:
             raise Killed
 
-    with mock.patch.object(manifest, "reached", reached), pytest.raises(Killed):
+    with mock.patch.object(manifest, "mark_step", reached), pytest.raises(Killed):
         work()
 
 
@@ -314,7 +314,7 @@ WRITTEN = ["synced", "synced", "written"]  # the file, and the directory after i
 def steps(work: Callable[[], object]) -> list[str]:
     result: list[str] = []
     synced = mock.Mock(side_effect=lambda descriptor: result.append("synced"))
-    with mock.patch.object(manifest, "reached", result.append), mock.patch.object(os, "fsync", synced):
+    with mock.patch.object(manifest, "mark_step", result.append), mock.patch.object(os, "fsync", synced):
         work()
     return list(itertools.dropwhile("synced".__eq__, result))  # of the README
 
@@ -323,7 +323,7 @@ def test_every_change_of_the_disk_is_a_step_at_which_a_run_can_be_killed(host, m
     taking = ["folder made", *WRITTEN, "moved", "sealed", *WRITTEN, "kept"]
     for path, placing in ((TREE, ["placed"]), (FILE, ["linked", "placed"])):
         assert steps(lambda path=path: enforced(host, path)) == taking
-        restored = steps(lambda path=path: restoring.restore(host, item_of(host, path)))
+        restored = steps(lambda path=path: restoring.restore_entry(host, item_of(host, path)))
         before = ["opened", *WRITTEN, "synced", "unsealed", *WRITTEN]
         assert restored == [*before, *placing, "content gone", "manifest gone", "dropped"]
 
@@ -345,10 +345,10 @@ def test_file_sealed_before_a_second_kill_comes_back(host, tmp_path):
         if name == "moved":
             raise Killed
 
-    with mock.patch.object(manifest, "reached", exchanged), pytest.raises(Killed):
+    with mock.patch.object(manifest, "mark_step", exchanged), pytest.raises(Killed):
         take(host)
     cut_short("sealed", lambda: enforced(host))
-    seen = (tmp_path / ITEMS[1:] / next(folders(host)) / manifest.CONTENT).stat()
+    seen = (tmp_path / ITEMS[1:] / next(folders(host)) / manifest.CONTENT_NAME).stat()
     assert item_of(host, FILE).identity == [seen.st_dev, seen.st_ino] and stat.S_IMODE(seen.st_mode) == 0o600
     enforced(host)
     lifted(host)
@@ -361,16 +361,16 @@ def test_item_that_had_not_moved_is_not_restored_and_not_reported_as_kept(host, 
     if step == "hold made":
         in_two_file_systems(monkeypatch, tmp_path)
     before = picture(tmp_path, "home")
-    for restore in (lambda: restoring.restore(host, item_of(host, FILE)), lambda: lifted(host).refused or None):
+    for restore in (lambda: restoring.restore_entry(host, item_of(host, FILE)), lambda: lifted(host).refusals or None):
         cut_short(step, lambda: enforced(host, FILE))
         assert restore() is None and list(folders(host)) == [] and picture(tmp_path, "home") == before
     cut_short("moved", lambda: enforced(host, FILE))
     (tmp_path / FILE[1:]).touch()
-    (remaining,) = lifted(host).refused
+    (remaining,) = lifted(host).refusals
     assert remaining.reason.startswith("something is there now; it is kept as telegram-")
     enforced(host)
-    cut_short("content gone", lambda: capacity.prune(host, item_of(host, FILE)))
-    assert lifted(host).refused == list(folders(host)) == [] and (tmp_path / FILE[1:]).read_text() == ""
+    cut_short("content gone", lambda: capacity.prune_entry(host, item_of(host, FILE)))
+    assert lifted(host).refusals == list(folders(host)) == [] and (tmp_path / FILE[1:]).read_text() == ""
 
 
 def test_restoring_a_doubtful_file_is_a_step_too(host, tmp_path, monkeypatch):
@@ -389,9 +389,17 @@ def test_restoring_a_doubtful_file_is_a_step_too(host, tmp_path, monkeypatch):
 def test_names_on_disk_stay_the_same(tmp_path):
     """Another version completes what this one has begun, and finds it by them."""
     assert (manifest.TAKE, manifest.RESTORE, manifest.PRUNE) == ("take", "restore", "prune")
-    assert (manifest.MANIFEST, manifest.BESIDE, manifest.CONTENT) == ("manifest.json", ".manifest.json~", "content")
-    assert (manifest.HOLD, unfinished.HOME, unfinished.UNFINISHED) == (".proscribe-quarantine-", ITEMS, ".unfinished")
-    assert ("copying", f"{ITEMS}/README") == (completing.COPYING, moving.README)
+    assert (manifest.MANIFEST_NAME, manifest.TEMPORARY_NAME, manifest.CONTENT_NAME) == (
+        "manifest.json",
+        ".manifest.json~",
+        "content",
+    )
+    assert (manifest.HOLD_PREFIX, unfinished.QUARANTINE_DIRECTORY, unfinished.UNFINISHED_SUFFIX) == (
+        ".proscribe-quarantine-",
+        ITEMS,
+        ".unfinished",
+    )
+    assert ("copying", f"{ITEMS}/README") == (completing.COPY_NAME, moving.README_PATH)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
@@ -400,12 +408,13 @@ def test_users_file_that_grew_fails_no_later_run(host, tmp_path, monkeypatch):
     os.chown(tmp_path / FILE[1:], 61235, 61235)
     in_two_file_systems(monkeypatch, tmp_path)
     assert killed_at(9, lambda: enforced(host, FILE)) == "moved"
-    monkeypatch.setattr(capacity, "free", lambda _: 100)  # bytes
+    monkeypatch.setattr(capacity, "count_free_bytes", lambda _: 100)  # bytes
     done: list[str] = []
     changes = Changes(
-        [*completing.unfinished(host), Action("write", "a block", lambda: done.append("a block"))], independent=True
+        [*completing.make_complete_actions(host), ControlAction("write", "a block", lambda: done.append("a block"))],
+        is_independent=True,
     )
-    carried = applying.carry_out(changes)
+    carried = applying.apply_changes(changes)
     assert done == ["a block"]
     [(action, why)] = carried["left"]
     assert (action.verb, action.user, action.rules) == ("complete", "alice", ["apps/quarantine"])
@@ -419,7 +428,7 @@ def test_however_deep_a_user_made_it_what_was_kept_long_enough_is_pruned(host, t
     (tmp_path / "etc/passwd").write_text("alice:x:61235:61235::/home/alice:/bin/sh\n")
     os.chown(tmp_path / TREE[1:], 61235, 61235)
     enforced(host, TREE)
-    (item,) = manifest.items(host)
+    (item,) = manifest.list_entries(host)
     content = tmp_path / ITEMS[1:] / item.id / "content"
     here = os.open(".", os.O_RDONLY)
     try:
@@ -434,9 +443,9 @@ def test_however_deep_a_user_made_it_what_was_kept_long_enough_is_pruned(host, t
     past = {"taken_at": "2026-01-01T00:00:00Z", "kept_until": "2026-01-02T00:00:00Z"}
     place.write_text(json.dumps({**json.loads(place.read_text()), **past}))
     try:
-        [action] = capacity.pruning(host, 86400)
+        [action] = capacity.make_prune_actions(host, 86400)
         assert (action.user, action.rules) == ("alice", ["apps/quarantine"])
-        assert applying.carry_out(Changes([action], independent=True))["left"] == []
+        assert applying.apply_changes(Changes([action], is_independent=True))["left"] == []
         assert list(folders(host)) == []
     finally:  # what is so deep, Python does not delete
         subprocess.run(["rm", "-rf", str(content)], check=True)
@@ -447,29 +456,29 @@ def test_an_unfinished_restoration_without_services_is_reported_by_kind(host, tm
     path = tmp_path / ITEMS[1:] / next(folders(host)) / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "services": []}))
     os.mkdir(tmp_path / FILE[1:])
-    (refusal,) = restoring.given_back(host).refused
+    (refusal,) = restoring.make_restore_changes(host).refusals
     assert (refusal.rule, refusal.subject) == ("apps/tree", FILE)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a directory away")
 def test_a_folder_of_that_name_that_somebody_else_has_made_is_none_of_ours(host, tmp_path):
     enforced(host, TREE)
-    (item,) = manifest.items(host)
-    item = item._replace(hold=manifest.hold_of("/home/alice", item))
+    (item,) = manifest.list_entries(host)
+    item = item._replace(hold=manifest.make_hold_path("/home/alice", item))
     hold = tmp_path / item.hold[1:]
     hold.mkdir()
     os.chown(hold, 61234, 61234)
     before = sorted(os.listdir("/proc/self/fd"))
     refused = pytest.raises(ControlError, match=f"{item.hold} is somebody else's")
     with host.open_directory("/home/alice") as above, refused:
-        manifest.make_hold(above, item)
+        manifest.open_hold(above, item)
     for is_ours in (False, True):
-        with manifest.held(host, item) as result:
+        with manifest.open_existing_hold(host, item) as result:
             assert (result is not None) is is_ours
             assert result is None or os.path.samestat(os.fstat(result), hold.stat())
         os.chown(hold, 0, 0)
     assert sorted(os.listdir("/proc/self/fd")) == before
     for _ in range(2):  # the second time it is gone
         manifest.drop_hold(host, item)
-        with manifest.held(host, item) as result:
+        with manifest.open_existing_hold(host, item) as result:
             assert result is None and not hold.exists()

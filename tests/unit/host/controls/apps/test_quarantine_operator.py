@@ -17,7 +17,7 @@ from fake_tools import refuse
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, picture, restored
 from made_users import put_link
 from proscribe.host.controls.apps.quarantine import capacity, manifest, moving, operator, restoring, unfinished
-from proscribe.host.controls.apps.quarantine.manifest import Item
+from proscribe.host.controls.apps.quarantine.manifest import QuarantineEntry
 from proscribe.host.quarantine import run_quarantine_operation
 from proscribe.host.system import ControlError, Host, ObservationError, directories
 from proscribe.host.system.forked import WorkLimits
@@ -34,7 +34,7 @@ def host(tmp_path):
 
 def take_paths(host: Host, *paths: str) -> list[str]:
     enforced(host, *paths)
-    ids = {item.path: item.id for item in manifest.items(host)}
+    ids = {item.path: item.id for item in manifest.list_entries(host)}
     return [ids[path] for path in paths]
 
 
@@ -80,7 +80,7 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host, tmp_path)
         break_item(tmp_path, name, manifest_text)
     (tmp_path / ITEMS[1:] / "nothing").mkdir()
     (tmp_path / ITEMS[1:] / "begun-00000001.unfinished").mkdir()
-    answer = operator.listed(host)
+    answer = operator.make_quarantine_answer(host)
     assert [item["id"] for item in answer["items"]] == [id_]
     assert sorted(element["id"] for element in answer["broken"]) == sorted(odd)
     assert all(ITEMS in element["why"] for element in answer["broken"])
@@ -95,8 +95,10 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host, tmp_path)
 def test_manifest_and_list_say_all_of_an_item(host, tmp_path):
     """Another version restores, and an operator decides, by them."""
     part, was = f"{TREE}/Telegram", os.stat(tmp_path / f"{TREE}/Telegram"[1:])
-    moving.take(host, moving.Taking(TREE, ["wechat", "qq"], "tree", [part, f"{TREE}/deep"], keep=DAY)).apply()
-    (id_,) = [item.id for item in manifest.items(host) if item.path == part]
+    moving.make_move_action(
+        host, moving.MoveRequest(TREE, ["wechat", "qq"], "tree", [part, f"{TREE}/deep"], keep_seconds=DAY)
+    ).apply()
+    (id_,) = [item.id for item in manifest.list_entries(host) if item.path == part]
     place = tmp_path / ITEMS[1:] / id_
     text = json.loads((place / "manifest.json").read_text())
     taken, until = (time.strptime(text[key], "%Y-%m-%dT%H:%M:%SZ") for key in ("taken_at", "kept_until"))
@@ -114,7 +116,7 @@ def test_manifest_and_list_say_all_of_an_item(host, tmp_path):
     }  # fmt: skip
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (place.parent, place, place / "manifest.json")]
     assert modes == [0o700, 0o700, 0o600]
-    answer = operator.listed(host)
+    answer = operator.make_quarantine_answer(host)
     assert [item["group"] for item in answer["items"]] == [id_, id_] and answer["left_out"] == 0
     assert [item for item in answer["items"] if item["id"] == id_] == [{
         **{key: text[key] for key in ("id", "group", "path", "services", "kind", "taken_at", "owner", "kept_until")},
@@ -133,21 +135,21 @@ def test_manifest_and_list_say_all_of_an_item(host, tmp_path):
     ],
 )
 def test_error_of_a_move_is_reported_with_the_attempted_action(error, reason):
-    with pytest.raises(ControlError, match=f"^cannot keep x: {reason}$"), manifest.explained("cannot keep x"):
+    with pytest.raises(ControlError, match=f"^cannot keep x: {reason}$"), manifest.explain_errors("cannot keep x"):
         raise error
 
 
 def test_report_has_a_maximum_length_and_says_how_many_more_there_are(host, tmp_path, monkeypatch):
     take_paths(host, TREE, FILE)
     break_item(tmp_path, "\n" * 255, "")
-    (entry,) = operator.listed(host)["broken"]
+    (entry,) = operator.make_quarantine_answer(host)["broken"]
     assert (len(entry["id"]), len(entry["why"])) == (200, 1000)
     shutil.rmtree(tmp_path / ITEMS[1:] / ("\n" * 255))
     monkeypatch.setattr(operator, "MAX_ITEMS", 1)
-    answer = operator.listed(host)
+    answer = operator.make_quarantine_answer(host)
     assert (len(answer["items"]), answer["left_out"]) == (1, 1)
-    monkeypatch.setattr(operator, "ANSWER", 1)
-    assert operator.listed(host)["left_out"] == 2
+    monkeypatch.setattr(operator, "MAX_ANSWER_CHARACTERS", 1)
+    assert operator.make_quarantine_answer(host)["left_out"] == 2
 
 
 @as_root
@@ -179,14 +181,14 @@ def test_a_place_that_never_answers_costs_its_user_alone(host, tmp_path, monkeyp
     (tmp_path / "opt/tool").write_text("program")
     give_to_alice(tmp_path)
     file, other = take_paths(host, FILE, "/opt/tool")
-    real = operator.obstacle
+    real = operator.explain_obstacle
 
-    def hangs(host: Host, item: manifest.Item) -> str:
+    def hangs(host: Host, item: manifest.QuarantineEntry) -> str:
         if item.path == FILE:
             time.sleep(60)
         return real(host, item)
 
-    monkeypatch.setattr(operator, "obstacle", hangs)
+    monkeypatch.setattr(operator, "explain_obstacle", hangs)
     monkeypatch.setattr(operator, "DEFAULT_LIMITS", WorkLimits(seconds=0.5))
     answer = restored(host, file, other)
     assert answer[other] == "" and answer[file]
@@ -195,7 +197,7 @@ def test_a_place_that_never_answers_costs_its_user_alone(host, tmp_path, monkeyp
 
 def test_file_that_came_meanwhile_is_never_replaced(host, tmp_path):
     (file,) = take_paths(host, FILE)
-    (element,) = operator.chosen(host, "restore", [file])
+    (element,) = operator.choose_entries(host, "restore", [file])
     assert element.action
     (tmp_path / FILE[1:]).write_text("mine")  # between the look and the move
     with pytest.raises(ControlError, match="something is there now"):
@@ -210,7 +212,7 @@ def test_two_things_of_one_place_do_not_both_go_back(host, tmp_path):
     change_manifest(tmp_path / ITEMS[1:] / first, taken_at="1999-01-01T00:00:00Z")
     (tmp_path / FILE[1:]).write_text("another one")
     enforced(host, FILE)
-    (second,) = [item.id for item in manifest.items(host) if item.id != first]
+    (second,) = [item.id for item in manifest.list_entries(host) if item.id != first]
     answer = restored(host, first, second)
     assert answer[second] == "" and f"not restored: a later copy, {second}, goes to that path" in answer[first]
     assert (tmp_path / FILE[1:]).read_text() == "another one" and list(folders(host)) == [first]
@@ -255,9 +257,9 @@ def test_unseen_quarantine_is_an_error(host, tmp_path, monkeypatch):
             run_quarantine_operation(host, do, ["x-00000001"])
 
 
-def take_item(host: Host, path: str = FILE, **more: Any) -> Item:
-    moving.take(host, moving.Taking(path, ["wechat"], "appimage", **more)).apply()
-    return next(item for item in manifest.items(host) if item.path == path)
+def take_item(host: Host, path: str = FILE, **more: Any) -> QuarantineEntry:
+    moving.make_move_action(host, moving.MoveRequest(path, ["wechat"], "appimage", **more)).apply()
+    return next(item for item in manifest.list_entries(host) if item.path == path)
 
 
 def test_holes_of_any_length_are_neither_read_nor_confused(tmp_path):
@@ -285,7 +287,7 @@ def test_differing_copy_never_replaces_the_original(host, tmp_path, monkeypatch)
             (copy,) = (tmp_path / ITEMS[1:]).glob("*/copying")
             copy.write_bytes(content[:-1] + b"?")
 
-    monkeypatch.setattr(manifest, "reached", spoilt)
+    monkeypatch.setattr(manifest, "mark_step", spoilt)
     with pytest.raises(ControlError, match="its copy is not the same; both are left where they are"):
         take_item(host)
     (held,) = tmp_path.glob("**/.proscribe-quarantine-*/content")
@@ -310,15 +312,15 @@ def make_disk(free: int, size: int = 16 * 1024**3) -> Any:
     ],
 )
 def test_a_reserve_stays_free(extent, disk, why):
-    refusal = capacity.too_much(directories.DiskUsage(*extent), disk)
+    refusal = capacity.explain_too_large(directories.DiskUsage(*extent), disk)
     assert why in refusal and bool(why) == bool(refusal)
 
 
 def test_only_what_is_copied_needs_room(host, monkeypatch):
     """Within one file system only a name changes: a full disk keeps nothing from being taken."""
-    monkeypatch.setattr(capacity, "free", lambda of: 0)
+    monkeypatch.setattr(capacity, "count_free_bytes", lambda of: 0)
     monkeypatch.chdir("/proc")  # whatever file system the run was started on
-    assert capacity.lacking(host, [FILE]) == ""
+    assert capacity.explain_lacking_room(host, [FILE]) == ""
     real = os.stat
 
     def stat_elsewhere(path: Any, **options: Any) -> Any:
@@ -326,21 +328,24 @@ def test_only_what_is_copied_needs_room(host, monkeypatch):
         fields = {name: getattr(seen, name) for name in dir(seen) if name.startswith("st_")}
         return SimpleNamespace(**{**fields, "st_dev": seen.st_dev + str(path).endswith(".AppImage")})
 
-    assert [capacity.lacking(host, paths) for paths in (["/home/alice/gone/deeper"], [])] == ["", ""]
+    assert [capacity.explain_lacking_room(host, paths) for paths in (["/home/alice/gone/deeper"], [])] == ["", ""]
     with monkeypatch.context() as patch:
-        patch.setattr(capacity, "MOST_FILES", 2)
-        assert "it has more than 2 files" in capacity.lacking(host, [TREE]) and capacity.lacking(host, [FILE]) == ""
+        patch.setattr(capacity, "MAX_FILES", 2)
+        assert (
+            "it has more than 2 files" in capacity.explain_lacking_room(host, [TREE])
+            and capacity.explain_lacking_room(host, [FILE]) == ""
+        )
     monkeypatch.setattr(os, "stat", stat_elsewhere)
-    assert "there is no room for it in /var/lib/proscribe" in capacity.lacking(host, [FILE])
+    assert "there is no room for it in /var/lib/proscribe" in capacity.explain_lacking_room(host, [FILE])
 
 
 @pytest.mark.parametrize(("present", "nearest"), [("var/lib/proscribe", "/var/lib/proscribe"), ("var", "/")])
 def test_room_is_asked_for_where_the_quarantine_will_be(tmp_path, present, nearest):
     (tmp_path / present).mkdir(parents=True)
-    assert capacity._nearest(Host(str(tmp_path))) == nearest
+    assert capacity._find_existing_directory(Host(str(tmp_path))) == nearest
     (tmp_path / present).rename(tmp_path / "away")
     (tmp_path / present).symlink_to("/etc")
-    assert capacity._nearest(Host(str(tmp_path))) != nearest or nearest == "/"
+    assert capacity._find_existing_directory(Host(str(tmp_path))) != nearest or nearest == "/"
 
 
 def test_no_user_exceeds_his_share_and_the_error_reports_it(host, tmp_path, monkeypatch):
@@ -348,31 +353,31 @@ def test_no_user_exceeds_his_share_and_the_error_reports_it(host, tmp_path, monk
         for path in (TREE, FILE):
             os.chown(tmp_path / path[1:], 12345, 12345)
     take_item(host)
-    monkeypatch.setattr(capacity, "PIECES", 1)
-    assert capacity.lacking(host, [TREE]) == "its owner has 1 things in the quarantine, and may have 1"
+    monkeypatch.setattr(capacity, "MAX_USER_ENTRIES", 1)
+    assert capacity.explain_lacking_room(host, [TREE]) == "its owner has 1 things in the quarantine, and may have 1"
     with pytest.raises(ControlError, match="its owner has 1 things"):
         enforced(host, TREE)
     assert host.find_entry(TREE)
-    monkeypatch.setattr(capacity, "PIECES", 100)
-    monkeypatch.setattr(capacity, "SHARE", 10**15)
-    assert "MiB in the quarantine, and may have 0 MiB" in capacity.lacking(host, [TREE])
+    monkeypatch.setattr(capacity, "MAX_USER_ENTRIES", 100)
+    monkeypatch.setattr(capacity, "USER_SHARE_DIVISOR", 10**15)
+    assert "MiB in the quarantine, and may have 0 MiB" in capacity.explain_lacking_room(host, [TREE])
 
 
 def test_growing_file_takes_no_more_than_the_free_room(host, tmp_path, monkeypatch):
     in_two_file_systems(monkeypatch, tmp_path)
-    monkeypatch.setattr(capacity, "free", lambda of: 20_000)
+    monkeypatch.setattr(capacity, "count_free_bytes", lambda of: 20_000)
     writer = os.open(tmp_path / FILE[1:], os.O_WRONLY)
 
     def grows(step: str) -> None:
         if step == "moved":
             os.pwrite(writer, b"x" * 50_000, 0)
 
-    monkeypatch.setattr(manifest, "reached", grows)
+    monkeypatch.setattr(manifest, "mark_step", grows)
     with pytest.raises(ControlError, match="more than 0 MiB of data"):
         take_item(host)
     os.close(writer)
     assert unfinished.observe(host, "enforce")[0].drifted and not host.find_entry(FILE)
-    monkeypatch.setattr(capacity, "free", lambda of: 60_000)
+    monkeypatch.setattr(capacity, "count_free_bytes", lambda of: 60_000)
     enforced(host)
     assert unfinished.observe(host, "enforce") == []
 
@@ -380,14 +385,14 @@ def test_growing_file_takes_no_more_than_the_free_room(host, tmp_path, monkeypat
 def test_only_an_item_whose_time_is_over_is_pruned(host, tmp_path):
     take_item(host, FILE, keep=DAY)
     item = take_item(host, TREE, keep=DAY)
-    assert capacity.pruning(host, DAY) == []
+    assert capacity.make_prune_actions(host, DAY) == []
     place = tmp_path / ITEMS[1:] / item.id
     change_manifest(place, taken_at="2026-01-01T00:00:00Z", kept_until="2026-01-02T00:00:00Z")
-    (action,) = capacity.pruning(host, DAY)
+    (action,) = capacity.make_prune_actions(host, DAY)
     assert (action.before, str(action)) == (f"{TREE}\n", f"prune {item.id} ({TREE})")
     assert len(list(folders(host))) == 2, "check mode only shows it"
     action.apply()
-    assert not place.exists() and [item.path for item in manifest.items(host)] == [FILE]
+    assert not place.exists() and [item.path for item in manifest.list_entries(host)] == [FILE]
     assert take_item(host, "/home/alice/bin/notes", keep=0).kept_until == ""
 
 
@@ -412,11 +417,11 @@ TAKEN, LONGEST = 1_767_225_600, 40 * 366 * DAY  # 2026-01-01T00:00:00Z
 )
 def test_item_is_over_at_its_time_and_never_by_a_wrong_clock(fields, keep, seconds, is_over):
     """What is pruned is gone for good."""
-    item = Item(
+    item = QuarantineEntry(
         "x", "/x", [], "", "2026-01-01T00:00:00Z", "", [], manifest.FileAttributes(0, 0, 0, 0, 0, {}), at_rest=True
     )
     item = item._replace(**{"doing": "", "kept_until": "2026-01-02T00:00:00Z", **fields})
-    assert capacity.expired(item, keep, TAKEN + seconds) is is_over
+    assert capacity.is_expired(item, keep, TAKEN + seconds) is is_over
 
 
 def test_record_has_owners_with_the_most_of_what_was_read(host, tmp_path, monkeypatch):
@@ -429,13 +434,15 @@ def test_record_has_owners_with_the_most_of_what_was_read(host, tmp_path, monkey
     assert [verdict.state for verdict in unfinished.observe(host, "enforce")] == ["noncompliant"]
     result = {"items": 6, "bytes": 22, "oldest": "2026-11-21T08:00:00Z", "owners": {"alice": 12, "bob": 5, "carol": 5}}
     assert host.record_fields["quarantine"] == result
-    monkeypatch.setattr(unfinished, "SHARES", 2)
-    assert list(unfinished.held(host, ["README", *sizes])[0]["owners"]) == ["alice", "bob"]
-    monkeypatch.setattr(unfinished, "COUNTED", 2)
-    assert unfinished.held(host, ["README", *sizes, "d"]) == (
+    monkeypatch.setattr(unfinished, "MAX_NAMED_OWNERS", 2)
+    assert list(unfinished.summarise_quarantine(host, ["README", *sizes])[0]["owners"]) == ["alice", "bob"]
+    monkeypatch.setattr(unfinished, "MAX_COUNTED_ENTRIES", 2)
+    assert unfinished.summarise_quarantine(host, ["README", *sizes, "d"]) == (
         {"items": 5, "bytes": 15, "oldest": "2026-11-21T08:00:00Z", "owners": {"alice": 10, "bob": 5}}, []
     )  # fmt: skip
-    assert unfinished.held(host, ["d"])[1] == ["d"] and unfinished.held(host, ["README"]) == (None, [])
+    assert unfinished.summarise_quarantine(host, ["d"])[1] == ["d"] and unfinished.summarise_quarantine(
+        host, ["README"]
+    ) == (None, [])
 
 
 @as_root
@@ -446,7 +453,7 @@ def test_privileges_come_back_to_unchanged_content_that_is_not_open(host, tmp_pa
     os.pwrite(writer, change, 0)
     if not opened:
         os.close(writer)
-    assert ("privileges" in (restoring.restore(host, item) or "")) is (mode == 0o711)
+    assert ("privileges" in (restoring.restore_entry(host, item) or "")) is (mode == 0o711)
     assert stat.S_IMODE((tmp_path / path[1:]).stat().st_mode) == mode
 
 
@@ -458,7 +465,7 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path):
         root.mkdir()
         host = made_quarantine.made_host(root)
         item, other = take_item(host, TREE), take_item(host)
-        name = killed_at(step, functools.partial(capacity.prune, host, item))
+        name = killed_at(step, functools.partial(capacity.prune_entry, host, item))
         enforced(host)
         remaining = set(folders(host))
         assert remaining in ({other.id}, {item.id, other.id}), name
@@ -475,7 +482,7 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path):
 def test_unread_manifest_hides_no_other(host, monkeypatch, error):
     item, other = take_item(host), take_item(host, TREE)
     refuse(monkeypatch, "read", {f"{ITEMS}/{item.id}/manifest.json": error})
-    assert unfinished.held(host, [item.id, other.id])[0]["owners"].keys() == {other.owner}
+    assert unfinished.summarise_quarantine(host, [item.id, other.id])[0]["owners"].keys() == {other.owner}
 
 
 def test_unfinished_move_is_drift_and_unseen_is_unknown(host, tmp_path, monkeypatch):

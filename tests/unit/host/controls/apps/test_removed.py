@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 from fake_tools import package_system
-from proscribe.host.controls.apps.removed import FILE, note, remembered, still_removed
+from proscribe.host.controls.apps.removed import (
+    REMOVED_PACKAGES_PATH,
+    find_still_removed,
+    note_removed_packages,
+    read_removed_packages,
+)
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import ControlError, Host, ObservationError, User
 from proscribe.model.removed import RemovedPackage
@@ -39,12 +44,15 @@ def host(root):
     ],
 )
 def test_damaged_memory_has_no_package(host, content):
-    assert remembered(host) == []
-    host.write_file(FILE, content)
-    assert remembered(host) == []
-    note(host, [removed(), removed("elf")])
-    host.write_file(FILE, (host.read_text(FILE) or "").replace('"packages": [', '"packages": [5, {"id": "x"},'))
-    assert {item.id for item in remembered(host)} == {"owl", "elf"}
+    assert read_removed_packages(host) == []
+    host.write_file(REMOVED_PACKAGES_PATH, content)
+    assert read_removed_packages(host) == []
+    note_removed_packages(host, [removed(), removed("elf")])
+    host.write_file(
+        REMOVED_PACKAGES_PATH,
+        (host.read_text(REMOVED_PACKAGES_PATH) or "").replace('"packages": [', '"packages": [5, {"id": "x"},'),
+    )
+    assert {item.id for item in read_removed_packages(host)} == {"owl", "elf"}
 
 
 def package_manager(*packages: Package, manager: str = "dpkg", fails: Exception | None = None) -> Any:
@@ -64,20 +72,20 @@ def package_manager(*packages: Package, manager: str = "dpkg", fails: Exception 
 def test_system_is_asked_once_for_all_packages(host):
     mine, gone = removed("owl", "user:ann"), removed("owl", "user:gone")
     other = removed("owl", manager="snap")
-    note(host, [removed("owl"), removed("elf"), mine, gone, other, removed("x", manager="unknown")])
+    note_removed_packages(host, [removed("owl"), removed("elf"), mine, gone, other, removed("x", manager="unknown")])
     dpkg = package_manager(OWL)
-    result = still_removed(host, [dpkg, package_manager(OWL, manager="snap")])
+    result = find_still_removed(host, [dpkg, package_manager(OWL, manager="snap")])
     assert {(item.id, item.scope) for item in result} == {("elf", "system"), ("owl", "user:ann")}
     assert dpkg.queries == [("", ["elf", "owl"])]  # a user's is asked for in a process of its own
     again = package_manager(OWL._replace(owner=ANN), OWL)
-    assert {(item.id, item.scope) for item in still_removed(host, [again])} == {("elf", "system")}
+    assert {(item.id, item.scope) for item in find_still_removed(host, [again])} == {("elf", "system")}
 
 
 @pytest.mark.parametrize("error", [None, ControlError("dpkg is missing"), ObservationError("needs root")])
 def test_unseen_package_counts_as_removed_and_those_of_the_host_come_first(host, error):
     rows = [removed("a", "user:ann", at="2026-11-05T00:00:00Z"), removed("b")]
-    note(host, rows)
-    assert still_removed(host, [package_manager(fails=error)]) == rows[::-1]
+    note_removed_packages(host, rows)
+    assert find_still_removed(host, [package_manager(fails=error)]) == rows[::-1]
 
 
 @pytest.mark.parametrize(
@@ -92,14 +100,18 @@ def test_unseen_package_counts_as_removed_and_those_of_the_host_come_first(host,
     ],
 )
 def test_package_is_back_in_any_version_of_the_same_place_and_architecture(host, handles, name, place, is_back):
-    note(host, [removed(name=name, place=place)])
-    assert (still_removed(host, [package_manager(OWL._replace(handles=handles))]) == []) is is_back
+    note_removed_packages(host, [removed(name=name, place=place)])
+    assert (find_still_removed(host, [package_manager(OWL._replace(handles=handles))]) == []) is is_back
 
 
 def test_newest_removals_of_a_user_are_remembered_and_hide_none_of_others(host):
     rows = [removed(f"p{number}", "user:ann", f"2026-11-01T00:00:{number:02}Z") for number in range(51)]
-    note(host, [*rows, removed("b", at="2020-01-01T00:00:00Z"), removed("c", "user:bob", "2020-01-01T00:00:00Z")])
-    note(host, [rows[50]._replace(version="2.0")])
+    note_removed_packages(
+        host, [*rows, removed("b", at="2020-01-01T00:00:00Z"), removed("c", "user:bob", "2020-01-01T00:00:00Z")]
+    )
+    note_removed_packages(host, [rows[50]._replace(version="2.0")])
     of_ann = [rows[50]._replace(version="2.0"), *rows[49:0:-1]]
     expected = [removed("b", at="2020-01-01T00:00:00Z"), *of_ann, removed("c", "user:bob", "2020-01-01T00:00:00Z")]
-    assert remembered(host) == expected and os.stat(host.root + FILE).st_mode & 0o777 == 0o600
+    assert (
+        read_removed_packages(host) == expected and os.stat(host.root + REMOVED_PACKAGES_PATH).st_mode & 0o777 == 0o600
+    )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from made_host import WECHAT, MadeHost, plan
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.requests import answers, command, command_text, notifications, reading
-from proscribe.host.controls.apps.requests.command import Program
+from proscribe.host.controls.apps.requests.command import RequestCommand
 from proscribe.host.system import ControlError, Host, ObservationError, User
 from proscribe.host.system.mounts import Mount
 from proscribe.wire.replies import shapes
@@ -30,7 +30,7 @@ WAIVER = {"services": ["owl"], "users": ["ann"], "expires": END}
 REFUSED = {"answer": "refused", "service": "owl", "user": "ann", "why": "use the desk"}
 GRANTED = {"answer": "granted", "service": "owl", "user": "bob", "waiver": "w2", "until": END}
 GRANTED |= {"on": "2026-11-26", "limits": "apps alone"}
-DIGEST = command_text.digest()
+DIGEST = command_text.hash_command()
 COMMAND, LIST = "/usr/local/bin/proscribe-request", "/etc/proscribe/requests.json"
 
 
@@ -75,7 +75,7 @@ ODD: dict[str, Any] = {
 def test_damaged_request_is_left_out_and_hides_no_other(host, content):
     put(host, content)
     put(host, GOOD, name(1))
-    rows, left_out = reading.of_user(host, ALICE)
+    rows, left_out = reading.read_user_requests(host, ALICE)
     assert ([row[2] for row in rows], left_out) == (["wechat"], 1)
 
 
@@ -84,17 +84,17 @@ def test_newest_requests_come_first_each_with_the_number_of_its_user(host):
     for count in range(21):
         put(host, {**GOOD, "at": f"2020-11-25T08:00:{count:02}Z"}, name(count))
     put(host, {**GOOD, "reason": "x" * 300, "at": future}, name(21))
-    rows, left_out = reading.of_user(host, ALICE)
+    rows, left_out = reading.read_user_requests(host, ALICE)
     assert [row[4][17:19] for row in rows[1:]] == [f"{count:02}" for count in range(20, 1, -1)] and left_out == 2
     assert rows[0][1:4] == ("alice", "wechat", "x" * 300) and "2020-12" < rows[0][4] < future, "a time to come is now"
-    assert [row[0] for row in rows[1:]] == [reading.number(ME, name(count)) for count in range(20, 1, -1)]
-    numbers = [reading.number(uid, "0123456789abcdef.json") for uid in (1000, 1001)]
+    assert [row[0] for row in rows[1:]] == [reading.make_request_id(ME, name(count)) for count in range(20, 1, -1)]
+    numbers = [reading.make_request_id(uid, "0123456789abcdef.json") for uid in (1000, 1001)]
     assert numbers == ["707864022e781172", "961f87f86ee5fa15"]
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(lambda text: json.dumps({**GOOD, "reason": text}).encode()))
 def test_any_request_that_is_read_fits_a_record(content):
-    result = reading.parsed(content)
+    result = reading.parse_request(content)
     if result:
         service, reason, at = result
         assert service.isascii() and reason.isprintable() and 0 < len(reason) <= 300
@@ -123,7 +123,7 @@ def test_only_a_users_own_plain_file_is_opened(host, kind):
         pytest.skip("only root can give files away")
     PLANTED[kind](Path(host.root, PLACE, name()))
     put(host, GOOD, name(1))
-    rows, left_out = reading.of_user(host, ALICE)
+    rows, left_out = reading.read_user_requests(host, ALICE)
     assert (len(rows), left_out) == (1, 1)
 
 
@@ -138,13 +138,13 @@ def test_file_that_is_exchanged_is_not_read(host, monkeypatch, kind):
         return real(file, flags, *rest, **more)
 
     monkeypatch.setattr(os, "open", swap)
-    assert reading.of_user(host, ALICE) == ([], 1)
+    assert reading.read_user_requests(host, ALICE) == ([], 1)
 
 
 def test_file_that_grows_meanwhile_is_read_up_to_the_limit(host, monkeypatch):
     content = json.dumps(GOOD).encode().ljust(4096)
     path = put(host, content)
-    assert len(reading.of_user(host, ALICE)[0]) == 1
+    assert len(reading.read_user_requests(host, ALICE)[0]) == 1
     real = os.fstat
 
     def grow(descriptor: int) -> os.stat_result:
@@ -154,7 +154,7 @@ def test_file_that_grows_meanwhile_is_read_up_to_the_limit(host, monkeypatch):
         return seen
 
     monkeypatch.setattr(os, "fstat", grow)
-    assert reading.of_user(host, ALICE) == ([], 1)
+    assert reading.read_user_requests(host, ALICE) == ([], 1)
 
 
 def test_folder_behind_a_link_is_not_read(host, tmp_path):
@@ -164,29 +164,29 @@ def test_folder_behind_a_link_is_not_read(host, tmp_path):
     state.symlink_to(tmp_path / "elsewhere")
     if ME == 0:
         os.lchown(state, 1000, 1000)
-    assert reading.of_user(host, ALICE) == ([], 0)
+    assert reading.read_user_requests(host, ALICE) == ([], 0)
 
 
 def test_thousands_of_files_are_not_read(host, monkeypatch):
-    monkeypatch.setattr(reading, "MOST_NAMES", 60)
+    monkeypatch.setattr(reading, "MAX_NAMES", 60)
     for count in range(200):
         put(host, GOOD, name(count))
     opened, real = [], os.open
     monkeypatch.setattr(os, "open", lambda file, *rest, **more: opened.append(file) or real(file, *rest, **more))
-    rows, left_out = reading.of_user(host, ALICE)
-    assert len(rows) == reading.MOST and len(rows) + left_out == 60
+    rows, left_out = reading.read_user_requests(host, ALICE)
+    assert len(rows) == reading.MAX_USER_REQUESTS and len(rows) + left_out == 60
     assert len({file for file in opened if str(file).endswith(".json")}) <= 60
 
 
 def test_spent_budget_or_remote_home_gives_no_request(host, monkeypatch):
     put(host)
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "SECONDS", -1.0)
-        assert reading.of_user(host, ALICE) == ([], 0)
+        patch.setattr(reading, "USER_TIMEOUT_SECONDS", -1.0)
+        assert reading.read_user_requests(host, ALICE) == ([], 0)
     monkeypatch.setattr(reading, "read_mounts", lambda host: {"/home/alice/.local": Mount("fuse.sshfs", False)})
-    assert reading.of_user(host, ALICE) == ([], 0)
+    assert reading.read_user_requests(host, ALICE) == ([], 0)
     host.enters_remote = True
-    assert len(reading.of_user(host, ALICE)[0]) == 1
+    assert len(reading.read_user_requests(host, ALICE)[0]) == 1
 
 
 def rows(user: str, count: int) -> list[tuple[str, ...]]:
@@ -195,7 +195,7 @@ def rows(user: str, count: int) -> list[tuple[str, ...]]:
 
 def test_many_requests_of_a_user_hide_no_other(host):
     of_users = [*((rows(f"mallory{number}", 20), 0) for number in range(8)), (rows("bob", 1), 0)]
-    record = reading.reported(plan(wechat=WECHAT), of_users)
+    record = reading.make_reported_requests(plan(wechat=WECHAT), of_users)
     assert len(record["requests"]) == 100 and record["requests_left_out"] == 61
     assert "bob" in {request["user"] for request in record["requests"][:9]}
     apps.observe(host, plan(wechat=WECHAT))
@@ -214,7 +214,10 @@ def test_request_has_the_answer_to_its_user_and_service(answer, fields):
     of = {**plan(wechat=WECHAT), "answers": {"bob0": {"answer": "granted", **answer}}}
     (row,) = rows("bob", 1)
     request = dict(zip(("id", "user", "service", "reason", "at"), row))
-    assert reading.reported(of, [([row], 0)]) == {"requests": [{**request, **fields}], "requests_left_out": 0}
+    assert reading.make_reported_requests(of, [([row], 0)]) == {
+        "requests": [{**request, **fields}],
+        "requests_left_out": 0,
+    }
 
 
 def test_answers_are_written_on_change_and_deleted(host, monkeypatch):
@@ -223,7 +226,7 @@ def test_answers_are_written_on_change_and_deleted(host, monkeypatch):
         monkeypatch.setattr(host, method, spy)
     both = {"f0": REFUSED, "a1": GRANTED}
     for of in ({}, {"answers": both}, {"answers": both}, {"answers": {"a1": GRANTED}}, {"answers": {}}, {}):
-        answers.bring(host, {**plan(), **of})
+        answers.write_answers(host, {**plan(), **of})
         if of.get("answers") == both:
             shown = {key: value for key, value in GRANTED.items() if key not in ("service", "user", "waiver")}
             text = json.loads(host.read_text(ANSWERS) or "")
@@ -244,7 +247,7 @@ def test_answers_are_written_on_change_and_deleted(host, monkeypatch):
 )
 def test_run_with_answers(host, answer, mode, file, concerned):
     host.write_file(file, "{}")
-    assert answers.concerned(host, {**plan(mode), **({"answers": answer} if answer else {})}) is concerned
+    assert answers.has_answer_work(host, {**plan(mode), **({"answers": answer} if answer else {})}) is concerned
 
 
 def plan_command(mode: str = "enforce", service: str = "enforce") -> Any:
@@ -256,7 +259,7 @@ def plan_command(mode: str = "enforce", service: str = "enforce") -> Any:
 def test_list_has_each_restricted_service_with_its_names():
     of = plan(owl={"name": "Owl", "names": ["Eule", "Owl"]}, elk={"name": ""}, yak={"mode": "report"})
     of["controls"]["dns"] = {"services": {"owl": {"mode": "audit", "name": "Owl", "names": ["Hibou"]}}}
-    text = command.known({**of, "request_url": "https://x.example"})
+    text = command.format_service_list({**of, "request_url": "https://x.example"})
     listed = json.loads(text)
     assert listed.pop("written_by").startswith("Written by Proscribe") and text.endswith("}\n")
     assert listed == {
@@ -273,10 +276,10 @@ def test_command_is_required_where_something_is_closed(lost):
     of = plan(modes["apps"], owl={"mode": "waived"})
     of["controls"]["apps"]["settings"] = {} if lost == "digest" else {"requests": DIGEST}
     of["controls"]["dns"] = {"mode": modes["dns"], "services": {"owl": {"mode": modes["service"]}}}
-    assert not command.required(of)
+    assert not command.is_command_required(of)
     of["controls"]["dns"] = {"mode": "enforce", "services": {"owl": {"mode": "enforce"}}}
-    assert command.required(of) is (lost in ("dns", "service"))
-    assert command.digest({**of, "controls": {"dns": of["controls"]["dns"]}}) == ""
+    assert command.is_command_required(of) is (lost in ("dns", "service"))
+    assert command.find_command_digest({**of, "controls": {"dns": of["controls"]["dns"]}}) == ""
 
 
 def observe_command(host: MadeHost, of: Any) -> list[tuple[str, list[tuple[str, str]], str]]:
@@ -290,7 +293,7 @@ def test_command_is_observed(host, monkeypatch):
     waived, audited, enforced = plan_command(service="waived"), plan_command("audit"), plan_command()
     assert observe_command(host, waived) == observe_command(host, audited) == []
     assert observe_command(host, enforced) == [("noncompliant", [(LIST, "missing"), (COMMAND, "missing")], "")]
-    for part in command.parts(enforced):
+    for part in command.list_command_parts(enforced):
         part.enforce(host)
     assert observe_command(host, enforced) == [("compliant", [], "")] and observe_command(host, audited) == []
     ((state, findings, _),) = observe_command(host, waived)
@@ -300,24 +303,32 @@ def test_command_is_observed(host, monkeypatch):
 
 
 def test_command_is_installed_and_deleted_and_its_mode_content_and_kind_are_checked(host):
-    program, text, place = Program(DIGEST), f"a program, SHA-256 {DIGEST}\n", Path(host.root + COMMAND)
-    assert (program.wrong(host, True), program.wrong(host, False), program.in_place(host)) == ("missing", "", False)
-    assert (program.text(host), program.desired(host)) == ("", text)
+    program, text, place = RequestCommand(DIGEST), f"a program, SHA-256 {DIGEST}\n", Path(host.root + COMMAND)
+    assert (program.find_problem(host, True), program.find_problem(host, False), program.is_in_place(host)) == (
+        "missing",
+        "",
+        False,
+    )
+    assert (program.read_current_text(host), program.make_desired_text(host)) == ("", text)
     program.enforce(host)
-    assert program.wrong(host, True) == "" and program.wrong(host, False).startswith("left over")
-    assert (program.in_place(host), program.text(host), program.left(host)) == (True, text, "")
-    assert place.stat().st_mode & 0o777 == 0o755 and program.concerns(host)
-    assert "does not say" in Program("0").wrong(host, True)
+    assert program.find_problem(host, True) == "" and program.find_problem(host, False).startswith("left over")
+    assert (program.is_in_place(host), program.read_current_text(host), program.make_lifted_text(host)) == (
+        True,
+        text,
+        "",
+    )
+    assert place.stat().st_mode & 0o777 == 0o755 and program.is_applicable(host)
+    assert "does not say" in RequestCommand("0").find_problem(host, True)
     place.chmod(0o775)
-    assert program.wrong(host, True) == "has mode 0775 instead of 0755"
+    assert program.find_problem(host, True) == "has mode 0775 instead of 0755"
     program.lift(host)
     assert not os.path.lexists(place)
     place.parent.mkdir(parents=True)
     place.symlink_to("/bin/true")
-    assert program.wrong(host, True) == "not a regular file"
+    assert program.find_problem(host, True) == "not a regular file"
     place.unlink()
     place.mkdir()
-    assert program.text(host) != "" != program.wrong(host, True)
+    assert program.read_current_text(host) != "" != program.find_problem(host, True)
 
 
 class Here:
@@ -327,7 +338,7 @@ class Here:
 
     def due(self, before_end: float = 10 * DAY, **plan: Any) -> list[tuple[str, str]]:
         """Return users and what they are notified of, so many seconds before the end."""
-        self.due_now = notifications.due(self.host, plan, AT_END - before_end)  # type: ignore[arg-type]
+        self.due_now = notifications.list_due_messages(self.host, plan, AT_END - before_end)  # type: ignore[arg-type]
         return [(user, about["about"]) for user, _, about in self.due_now]
 
     @property
@@ -420,7 +431,7 @@ def test_waiver_of_the_plan_counts_before_the_answer_and_groups_hide_no_other(he
 @pytest.mark.parametrize("watch", [{}, {"watch": {}}])
 def test_host_with_a_watch_is_notified_by_the_watch(here, monkeypatch, watch):
     texts: list[str] = []
-    monkeypatch.setattr(notifications, "notify", lambda host, text, uid: texts.append(text))
+    monkeypatch.setattr(notifications, "notify_users", lambda host, text, uid: texts.append(text))
     monkeypatch.setattr(here.host, "find_user_id", lambda name: 7)
-    notifications.answer(here.host, {"answers": {"f0": REFUSED}, **watch})
+    notifications.send_answers(here.host, {"answers": {"f0": REFUSED}, **watch})
     assert len(texts) == ("watch" not in watch) and here.host.find_entry(ANSWERS)

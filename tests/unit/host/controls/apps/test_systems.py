@@ -28,7 +28,7 @@ from proscribe.host.controls.apps.systems.on_demand import OnDemand
 from proscribe.host.controls.apps.systems.package import Block, Package, place
 from proscribe.host.controls.apps.systems.registry import BY_NAME, OF_THE_HOST, ON_DEMAND, SYSTEMS
 from proscribe.host.controls.apps.systems.user_links import link
-from proscribe.host.controls.base import Action
+from proscribe.host.controls.base import ControlAction
 from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult, User
 from proscribe.model.removed import RemovedPackage
 
@@ -384,7 +384,7 @@ def test_tool_of_an_owner_is_called_with_these_words(root, monkeypatch, system, 
     for module in (nix, guix):
         monkeypatch.setattr(module, "query_of", lambda *_: ([item], ""))
     ((action,), refused) = system.removal(Host(str(root), run), [item])
-    assert refused == [] and [gone.tool for gone in action.takes] == [tool]
+    assert refused == [] and [gone.tool for gone in action.removed_packages] == [tool]
     with pytest.raises(ControlError, match="is still there"):
         action.apply()
     argv, options = ran[-1]
@@ -450,7 +450,7 @@ def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root):
 
 
 def test_package_has_an_action_or_a_reason():
-    action, errors = Action("remove", "a", str), [ControlError("raised"), ObservationError("raised")]
+    action, errors = ControlAction("remove", "a", str), [ControlError("raised"), ObservationError("raised")]
     packages = [Package("npm", id_) for id_ in "abcde"]
     actions, refused = removals(packages, mock.Mock(side_effect=[action, "said", *errors, action]))
     assert actions == [action, action] and refused == list(zip(packages[1:4], ["said", "raised", "raised"]))
@@ -479,7 +479,7 @@ def test_uninstall_runs_the_tool_as_the_owner(root):
     host = Host(str(root), lambda argv, **options: (tools(argv, **options), place.unlink())[0])
     action = uninstall(host, OF_ALICE, ["npm", "rm"], "/home/alice", {"A": "b"})
     assert (str(action), action.before) == ("remove owl (user:alice) from /home/alice", "owl 1.0\n")
-    (gone,) = action.takes
+    (gone,) = action.removed_packages
     assert gone == RemovedPackage("npm", "owl", "1.0", "user:alice", "owl", tool="npm", place="/home/alice", at=gone.at)
     action.apply()
     action.apply()  # it went along with another one
@@ -496,6 +496,6 @@ def test_uninstall_stops_at_an_objection_and_at_a_package_that_remains(root):
     action = uninstall(host, OF_HOST, ["npm"], "/opt", None, gone, lambda: present.pop())
     with pytest.raises(ControlError, match="^npm ended well, and owl is still there$"):
         action.apply()
-    assert action.takes == (gone,) and tools.ran[0][1]["environment"] == {} and present == []
+    assert action.removed_packages == (gone,) and tools.ran[0][1]["environment"] == {} and present == []
     with pytest.raises(ControlError, match="ended with 1"):
         uninstall(Host(str(root), OwnedTools()), OF_HOST, ["npm"], "/opt", still=lambda: True).apply()

@@ -207,7 +207,7 @@ def test_environment_of_pipx_goes_where_it_is_the_packages_own(root):
     actions, refused = pipx.removal(host, everywhere(pipx, host, PIP_IDS)[0])
     ((package, why),) = refused
     assert package.handles == ("notifier",) and "came along with 'notifier'" in why
-    assert [(item.name, item.how, item.tool, item.place) for action in actions for item in action.takes] == [
+    assert [(item.name, item.how, item.tool, item.place) for action in actions for item in action.removed_packages] == [
         ("Telethon", "system", "/usr/bin/pipx", "/opt/pipx"),
         ("telethon", "", "/usr/bin/pipx", own),
     ]
@@ -389,5 +389,7 @@ def test_data_is_saved_before_a_snap_goes(root, monkeypatch, answer, how, source
     [action], refused = snap.removal(Host(str(root), tools), [Package("snap", "slack", "1", ("slack_work",))])
     action.apply()
     assert (str(action), action.before, refused) == ("remove slack_work (system)", "slack_work 1\n", [])
-    assert action.takes == (RemovedPackage("snap", "slack", "1", "system", "slack_work", how, source=source),)
+    assert action.removed_packages == (
+        RemovedPackage("snap", "slack", "1", "system", "slack_work", how, source=source),
+    )
     assert tools.calls == ["snap save slack_work", "snap remove slack_work"]

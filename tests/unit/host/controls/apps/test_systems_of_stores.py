@@ -269,7 +269,10 @@ def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(
     result, unseen = everywhere(ROWS["waydroid"], host, {"com.tencent.mm", "com.whatsapp"})
     place = "/home/alice/.local/share/waydroid/data/data/com.tencent.mm"
     app = Package("waydroid", "com.tencent.mm", "", (), ALICE, place)
-    assert (result, app.finding()[:6]) == ([app], ("package", "com.tencent.mm", "waydroid", "", "user:alice", place))
+    assert (result, app.make_finding()[:6]) == (
+        [app],
+        ("package", "com.tencent.mm", "waydroid", "", "user:alice", place),
+    )
     actions, ((refused, why),) = waydroid.removal(host, result)
     assert (unseen, actions, refused) == ("", [], app) and "waydroid app remove com.tencent.mm" in why
     assert waydroid.owned_directories(host, ALICE) == ["/home/alice/.local/share/waydroid"]

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.apps import user_notice
-from proscribe.host.controls.apps.requests.notifications import deliver
-from proscribe.host.controls.base import Action
+from proscribe.host.controls.apps.requests.notifications import send_messages
+from proscribe.host.controls.base import ControlAction
 from proscribe.host.system import ControlError, Host, ToolResult
 
 TWO = "Ask the service desk.\n請聯絡資訊科技服務台。"
@@ -31,25 +31,27 @@ HINT = 'To request an exception: proscribe-request {} "reason"'
     ],
 )
 def test_notice_is_shown_before_losses_alone(text, verbs, actions):
-    result = user_notice.notifying(Host("/nonexistent"), text, [Action(verb, "x", str) for verb in verbs])
+    result = user_notice.make_notify_actions(
+        Host("/nonexistent"), text, [ControlAction(verb, "x", str) for verb in verbs]
+    )
     assert [(str(item), item.before, item.after) for item in result] == [(item, "", f"{text}\n") for item in actions]
 
 
 @given(st.text())
 def test_a_notice_commands_nothing(text):
-    cleaned = user_notice.cleaned(text)
-    assert cleaned.isprintable() and len(cleaned) <= user_notice.LONGEST
+    cleaned = user_notice.clean_line(text)
+    assert cleaned.isprintable() and len(cleaned) <= user_notice.MAX_LINE_CHARACTERS
     assert not set(cleaned) & set("<>&\x1b\n\r")
 
 
 @pytest.mark.parametrize("text", ["<b>IT</b> <img src='https://e.example/x'/> &lt;b&gt;", "No\x1b]0;root\x07\x9b2J"])
 def test_answer_to_a_request_is_plain_text(text, alice, monkeypatch):
     shown: list[str] = []
-    monkeypatch.setattr(user_notice, "_write", lambda host, name, message: shown.append(message.decode()))
-    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter(["/dev/pts/1"]))
-    monkeypatch.setattr(user_notice, "_notify", lambda host, uid, bus, text: shown.append(text))
+    monkeypatch.setattr(user_notice, "_write_to_terminal", lambda host, name, message: shown.append(message.decode()))
+    monkeypatch.setattr(user_notice, "list_terminals", lambda *_: iter(["/dev/pts/1"]))
+    monkeypatch.setattr(user_notice, "_notify_desktop", lambda host, uid, bus, text: shown.append(text))
     monkeypatch.setattr(user_notice, "run_apart", lambda work, of: work())
-    deliver(Terminals(alice), [("alice", text, {})])
+    send_messages(Terminals(alice), [("alice", text, {})])
     assert len(shown) == 2
     for message in shown:
         line = message.strip().removeprefix("proscribe: ")
@@ -88,12 +90,12 @@ def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path):
             return [os.path.basename(os.ttyname(fd)) for fd in (clogged, theirs)] if path == "/dev/pts" else []
 
     host = Two(Path("/"))
-    assert name in list(user_notice.terminals(host))
-    user_notice.notify(host, "WeChat is not allowed here; ask IT")
+    assert name in list(user_notice.list_terminals(host))
+    user_notice.notify_users(host, "WeChat is not allowed here; ask IT")
     assert select.select([ours], [], [], 5)[0]
     assert b"proscribe: WeChat is not allowed here; ask IT" in os.read(ours, 1000)
     os.chmod(name, 0o600)  # mesg n
-    assert name not in list(user_notice.terminals(host))
+    assert name not in list(user_notice.list_terminals(host))
     for descriptor in (ours, theirs, full, clogged):
         os.close(descriptor)
 
@@ -110,7 +112,7 @@ def test_desktops_are_asked_as_their_users_with_a_limit(alice, monkeypatch):
     for user in ("1001", "odd"):
         (alice / "run/user" / user).mkdir()
     (alice / "run/user/1000/bus").touch()
-    user_notice.notify(Terminals(alice, run), "it's over")
+    user_notice.notify_users(Terminals(alice, run), "it's over")
     ((argv, options),) = calls
     name = "org.freedesktop.Notifications"
     words = "busctl --address=unix:path=/run/user/1000/bus --auto-start=no --timeout=4 call"
@@ -121,7 +123,7 @@ def test_desktops_are_asked_as_their_users_with_a_limit(alice, monkeypatch):
     assert (options["user"].name, 4 < options["timeout"] <= 5) == ("alice", True)
     assert all(options["timeout"] < of.seconds <= 10 and of.memory == 0 for of in limits)
     for uid, times in ((1001, 1), (1000, 2)):
-        user_notice.notify(Terminals(alice, run), "it's over", uid)
+        user_notice.notify_users(Terminals(alice, run), "it's over", uid)
         assert len(calls) == times
 
 
@@ -133,16 +135,18 @@ def test_desktops_are_asked_as_their_users_with_a_limit(alice, monkeypatch):
     ],
 )
 def test_a_notice_in_two_languages_is_shown_in_both_in_their_order(text, verb, until, shown):
-    (notification,) = user_notice.notifying(Host("/nonexistent"), text, [Action(verb, "x", str)], until)
+    (notification,) = user_notice.make_notify_actions(
+        Host("/nonexistent"), text, [ControlAction(verb, "x", str)], until
+    )
     assert notification.after == shown
 
 
 def test_text_on_a_terminal_has_a_line_for_each_language(tmp_path, monkeypatch):
     written: list[bytes] = []
-    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter(["/dev/pts/1"]))
-    monkeypatch.setattr(user_notice, "_write", lambda host, name, message: written.append(message))
+    monkeypatch.setattr(user_notice, "list_terminals", lambda *_: iter(["/dev/pts/1"]))
+    monkeypatch.setattr(user_notice, "_write_to_terminal", lambda host, name, message: written.append(message))
     for text in (TWO, "no text: \udc80"):
-        user_notice.notify(Terminals(tmp_path), text)
+        user_notice.notify_users(Terminals(tmp_path), text)
     lines = "proscribe: Ask the service desk.\r\nproscribe: 請聯絡資訊科技服務台。"
     assert written == [f"\r\n\r\n{lines}\r\n\r\n".encode(), b"\r\n\r\nproscribe: no text:\r\n\r\n"]
 
@@ -151,8 +155,8 @@ def test_link_or_file_in_place_of_a_terminal_is_not_written_to(tmp_path, monkeyp
     ours, theirs = pty.openpty()
     (tmp_path / "link").symlink_to(os.ttyname(theirs))
     (tmp_path / "file").touch()
-    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter([f"{tmp_path}/link", f"{tmp_path}/file"]))
-    user_notice.notify(Terminals(Path("/")), "Ask IT")
+    monkeypatch.setattr(user_notice, "list_terminals", lambda *_: iter([f"{tmp_path}/link", f"{tmp_path}/file"]))
+    user_notice.notify_users(Terminals(Path("/")), "Ask IT")
     assert not select.select([ours], [], [], 0)[0] and (tmp_path / "file").read_bytes() == b""
     os.close(ours)
     os.close(theirs)
@@ -195,7 +199,7 @@ class Devices(Host):
     ("uid", "names"), [(None, ["pts/0", "pts/1", "pts/2", "tty1"]), (1000, ["pts/0", "tty1"]), (1001, ["pts/1"])]
 )
 def test_terminal_of_no_user_is_not_written_to(tmp_path, uid, names):
-    terminals = user_notice.terminals(Devices(str(tmp_path)), uid)
+    terminals = user_notice.list_terminals(Devices(str(tmp_path)), uid)
     assert [path.removeprefix("/dev/") for path in terminals] == names
 
 
@@ -209,6 +213,6 @@ def test_terminal_of_no_user_is_not_written_to(tmp_path, uid, names):
     ],
 )
 def test_hint_to_the_command_comes_last(text, services, hints):
-    assert user_notice.with_hints(text, services, True).split("\n") == [text, *hints]
-    assert user_notice.with_hints(text, services, False) == text
-    assert user_notice.with_hints("", services, True) == ""
+    assert user_notice.append_request_hints(text, services, True).split("\n") == [text, *hints]
+    assert user_notice.append_request_hints(text, services, False) == text
+    assert user_notice.append_request_hints("", services, True) == ""

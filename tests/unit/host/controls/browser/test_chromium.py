@@ -172,7 +172,7 @@ SECTION = section(SERVICES, browsers={"dns_over_https": "blocked"})
 def correct(tree: Tree) -> tuple[list[str], list[str]]:
     """Enforce the plan. Return the actions and the reasons of refusals."""
     changes = tree.enforce()
-    return [str(action) for action in changes.actions], [refusal.reason for refusal in changes.refused]
+    return [str(action) for action in changes.actions], [refusal.reason for refusal in changes.refusals]
 
 
 @pytest.fixture

@@ -185,7 +185,7 @@ def test_extension_settings_beside_foreign_files_are_reported(foreign, wrong, tm
     assert tree.wrong() == wrong
     again = tree.enforce()
     assert again.actions == []
-    assert [refusal.reason for refusal in again.refused] == ([NO_ROOM] if FILE in wrong else [])
+    assert [refusal.reason for refusal in again.refusals] == ([NO_ROOM] if FILE in wrong else [])
     tree.lift()
     assert {path.name: json.loads(path.read_bytes()) for path in (tmp_path / CHROMIUM).glob("*")} == foreign
 

@@ -43,7 +43,7 @@ def carried_out(tree: Tree, of: Rules | None = RULES) -> list[tuple[str, str, st
     """Enforce some rules, or (None) lift. Return the actions as they stand in a diff."""
     lift = functools.partial(firefox_changes.lift, tree.host, FIREFOX)
     changes = lift() if of is None else firefox_changes.enforce(tree.host, FIREFOX, of)
-    assert list(changes.refused) == []
+    assert list(changes.refusals) == []
     for action in changes.actions:
         action.apply()
     return [(str(action), action.before, action.after) for action in changes.actions]
@@ -128,7 +128,7 @@ def test_partial_policy_file_and_note_are_deleted(tree):
 
 def test_exception_that_opens_a_blocked_address_is_refused(tree):
     mail = {"domains": ["mail.example"], "urls": ["ok.mail.example/in"], "allow": ["ok.mail.example"]}
-    (refusal,) = firefox_changes.enforce(tree.host, FIREFOX, rules(section({"mail": mail}))).refused
+    (refusal,) = firefox_changes.enforce(tree.host, FIREFOX, rules(section({"mail": mail}))).refusals
     assert (refusal.rule, refusal.subject) == ("browser/policy-file", "ok.mail.example")
     assert "without opening ok.mail.example/in" in refusal.reason
 
@@ -151,7 +151,7 @@ def test_another_file_with_the_preference_is_reported_and_stays(preferences_tree
     assert reported(preferences_tree)[0] == "noncompliant" and path in reported(preferences_tree)[1]
     changes = preferences_tree.enforce()
     assert changes.actions == []
-    assert [refusal.rule for refusal in changes.refused] == ["browser/remote-debugging"]
+    assert [refusal.rule for refusal in changes.refusals] == ["browser/remote-debugging"]
     preferences_tree.lift()
     assert (preferences_tree.root / FOLDER / "own.js").read_bytes() == content
 

@@ -104,7 +104,7 @@ def test_a_broken_file_of_the_organisation_is_reported_and_not_touched(tree, con
     original, verdicts = tree.put(PATH, content), tree.verdicts()
     assert {verdicts[rule].state for rule in ("policy-file", "service", "dns-over-https")} == {"noncompliant"}
     assert reason in tree.details("policy-file")[0]
-    (refusal,) = tree.enforce().refused
+    (refusal,) = tree.enforce().refusals
     assert reason in refusal.reason and tree.content() == original
     tree.lift()
     assert tree.content() == original
@@ -227,11 +227,11 @@ def test_lift_after_enforce_is_the_original_whatever_it_was(place, original):
 def test_taking_out_undoes_the_merge_and_nothing_but_the_merge(base, ours, later):
     part = {"WebsiteFilter": {"Block": ours}, "DNSOverHTTPS": {}, "AllowedDomainsForApps": "corp.example"}
     merged = firefox_merge.merge(base, part)
-    assert firefox_merge.same(firefox_merge.without_ours(merged, base, [merged]), base)
+    assert firefox_merge.is_same_json(firefox_merge.without_ours(merged, base, [merged]), base)
     edits = {key: value for key, value in later.items() if key in ("A", "B", "C")}
     edited = {**merged, "policies": {**merged["policies"], **edits}}
     expected = {**base, "policies": {**base.get("policies", {}), **edits}} if edits else base
-    assert firefox_merge.same(firefox_merge.without_ours(edited, base, [merged]), expected)
+    assert firefox_merge.is_same_json(firefox_merge.without_ours(edited, base, [merged]), expected)
 
 
 TENANTS, SUPPORT, PROXY, DNS = "AllowedDomainsForApps", "SupportMenu", "Proxy", "DNSOverHTTPS"
@@ -359,7 +359,7 @@ def test_link_in_place_of_firefoxs_file_is_refused_and_left(tree):
     tree.put("etc/organisation.json", OWN)
     (tree.root / "etc/firefox/policies").mkdir(parents=True)
     (tree.root / PATH).symlink_to("../../organisation.json")
-    assert "a link is in its place" in tree.enforce().refused[0].reason
+    assert "a link is in its place" in tree.enforce().refusals[0].reason
     assert tree.verdicts()["service"].state == "noncompliant"
     tree.lift()
     assert (tree.root / PATH).is_symlink()

@@ -154,6 +154,6 @@ def test_link_in_the_place_of_the_order_is_left_and_reported(tmp_path):
     write_files(tmp_path, {"etc/authselect/nsswitch.conf": "hosts: dns\n"})
     (tmp_path / "etc/nsswitch.conf").symlink_to("authselect/nsswitch.conf")
     changes = dns.enforce(host, PLAN)
-    assert [(item.rule, item.subject) for item in changes.refused] == [("dns/hosts-file", "/etc/nsswitch.conf")]
+    assert [(item.rule, item.subject) for item in changes.refusals] == [("dns/hosts-file", "/etc/nsswitch.conf")]
     apply(changes)
     assert seen(host)[0] == {NONCOMPLIANT}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from firewall_hosts import BOOT_FILE, CHANGE_FOLDER, NFT, PROGRAM, TRACE, WATCH_UNIT, FirewallHost
-from proscribe.host.controls.base import Action, Changes
+from proscribe.host.controls.base import Changes, ControlAction
 from proscribe.host.controls.firewall import boot, confirm, listing, loaded_state, loading, pending
 from proscribe.host.programs import SEND
 from proscribe.host.system import ControlError, Host, RulesetGeneration, ToolResult
@@ -39,8 +39,8 @@ def host(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def routes(monkeypatch):
     resolvers = ["192.0.2.53", "a.name.that.is.no.address"]
-    monkeypatch.setattr(confirm.management_exemptions, "gateways", lambda host: ["192.0.2.1"])
-    monkeypatch.setattr(confirm.management_exemptions, "resolvers", lambda host: resolvers)
+    monkeypatch.setattr(confirm.management_exemptions, "read_gateways", lambda host: ["192.0.2.1"])
+    monkeypatch.setattr(confirm.management_exemptions, "read_resolvers", lambda host: resolvers)
 
 
 def load(host: Host, confirmed: bool = False) -> loading.Load:
@@ -62,10 +62,10 @@ def trying(host: Host, changes: Changes, **settings: int) -> Any:
 
 
 def changes_with(apply: Any, did: list[str]) -> Changes:
-    def noted(name: str) -> Action:
-        return Action("write", name, lambda: did.append(name))
+    def noted(name: str) -> ControlAction:
+        return ControlAction("write", name, lambda: did.append(name))
 
-    return Changes([noted("before"), Action("load", listing.WHERE, apply), noted("after")])
+    return Changes([noted("before"), ControlAction("load", listing.WHERE, apply), noted("after")])
 
 
 @pytest.mark.parametrize(("settings", "within"), [({}, 60), ({"confirm_within": 90}, 90)])

@@ -40,7 +40,7 @@ def names(changes: Any) -> list[str]:
 
 def carried_out(host: FirewallHost, changes: Any, whole: bool = False) -> str:
     """Carry changes out. Return each as a diff (of texts that are long, the number of lines), and the commands."""
-    assert changes.refused == []
+    assert changes.refusals == []
     host.ran.clear()
     lines = []
     for action in changes.actions:
@@ -85,7 +85,7 @@ def test_addresses_that_stay_reachable_are_refused_with_reasons(host):
     host.lay("/etc/apt/sources.list", "deb http://deb.example.org/ x main\n")
     host.lay("/proc/self/environ", "SSH_CONNECTION=203.0.113.5 50000 192.0.2.2 2222\0")
     host.lay(TRACE, "2026-11-25T08:00:00Z unreached 0 0\n")
-    refused = enforced(host, exceptions=[{"waiver": "w1", "users": ["nobody-here"]}]).refused
+    refused = enforced(host, exceptions=[{"waiver": "w1", "users": ["nobody-here"]}]).refusals
     assert [(refusal.rule, refusal.subject) for refusal in refused] == [
         *(("firewall/telegram", subject) for subject in ("203.0.113.80", "203.0.113.53", "203.0.113.5")),
         *(("firewall/telegram", "user:nobody-here"), ("firewall/boot", WHERE)),

@@ -347,7 +347,7 @@ def test_an_answer_that_is_none_is_read_as_far_as_it_goes(text):
 
 
 def steps(done: Changes) -> list[Step]:
-    assert list(done.refused) == []
+    assert list(done.refusals) == []
     found = []
     for action in done.actions:
         ended = action.apply()

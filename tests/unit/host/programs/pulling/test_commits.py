@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from proscribe.host.programs.pulling import commits
-from proscribe.host.programs.pulling.commits import Checkout, Problem
+from proscribe.host.programs.pulling.commits import Checkout, PullError
 
 COMMIT = "a1" * 20
 SIGNATURE = b"-----BEGIN SSH SIGNATURE-----\nU1NIU0lH\nAAAA\n-----END SSH SIGNATURE-----"
@@ -40,7 +40,7 @@ class Ran:
         self.state, self.answers = state, answers
         self.lines, self.bounded = [], []
         self.files: list[tuple[bytes, bytes]] = []
-        monkeypatch.setattr(commits, "ended", self)
+        monkeypatch.setattr(commits, "run_program", self)
 
     def __call__(self, argv: Sequence[str], timeout: float, **more: Any) -> tuple[int, str, bytes]:
         repository = f"git --git-dir={self.state}/repository --work-tree={self.state}/checkout "
@@ -57,7 +57,7 @@ class Ran:
 
 def test_git_gets_exactly_this_configuration():
     """Each line closes a route by which a repository could run code on the host."""
-    assert [line.strip() for line in commits.CONFIG.splitlines() if line] == [
+    assert [line.strip() for line in commits.GIT_CONFIG.splitlines() if line] == [
         "[core]",
         *("repositoryFormatVersion = 0", "bare = false", "hooksPath = /dev/null", "attributesFile = /dev/null"),
         *("fsmonitor = false", "commitGraph = false", "packedGitWindowSize = 32m", "packedGitLimit = 256m"),
@@ -71,9 +71,9 @@ def test_directory_that_is_no_repository_is_made_anew(tmp_path):
     (tmp_path / "repository").mkdir()
     (tmp_path / "repository/rest").touch()
     checkout = make_checkout(tmp_path)
-    checkout.prepare()
+    checkout.prepare_repository()
     assert not (tmp_path / "repository/rest").exists() and (tmp_path / "repository/objects").is_dir()
-    assert checkout.good() == "" and (tmp_path / "checkout").stat().st_mode & 0o777 == 0o700
+    assert checkout.find_good_commit() == "" and (tmp_path / "checkout").stat().st_mode & 0o777 == 0o700
 
 
 def test_lock_of_a_killed_run_is_removed(tmp_path, monkeypatch):
@@ -86,11 +86,11 @@ def test_lock_of_a_killed_run_is_removed(tmp_path, monkeypatch):
     (tmp_path / "repository").mkdir()
     lock = tmp_path / "repository/index.lock"
     lock.touch()
-    monkeypatch.setattr(checkout, "git", git)
-    checkout.have("a1")
+    monkeypatch.setattr(checkout, "run_git", git)
+    checkout.check_out_commit("a1")
     clean = "clean --quiet -ffdx --exclude=/.venv --exclude=/.venv-extras"
     assert commands[:2] == ["checkout --quiet --force --detach a1", clean]
-    checkout.have("a1")  # without a lock
+    checkout.check_out_commit("a1")  # without a lock
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ def test_commit_without_exactly_one_signature_of_ssh_is_refused(headers, message
     raw = b"tree 1\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n" + headers + b"\nmessage\n"
     for algorithm in (hashlib.sha1, hashlib.sha256):
         commit = algorithm(b"commit %d\0" % len(raw) + raw).hexdigest()
-        with pytest.raises(Problem, match=message):
-            commits.verify(raw, commit, "/nowhere")
-        with pytest.raises(Problem, match="^its content is not"):
-            commits.verify(raw + b"\n", commit, "/nowhere")
+        with pytest.raises(PullError, match=message):
+            commits.verify_signature(raw, commit, "/nowhere")
+        with pytest.raises(PullError, match="^its content is not"):
+            commits.verify_signature(raw + b"\n", commit, "/nowhere")
 
 
 @pytest.mark.parametrize(
@@ -121,16 +121,16 @@ def test_commit_without_exactly_one_signature_of_ssh_is_refused(headers, message
     ],
 )
 def test_program_that_is_missing_or_does_not_end_is_a_problem(program, message):
-    with pytest.raises(Problem, match=message):
-        commits.ended(program, 0.5)
+    with pytest.raises(PullError, match=message):
+        commits.run_program(program, 0.5)
 
 
 @pytest.mark.parametrize("good", [True, False])
 def test_commit_that_could_not_be_fetched_is_forgotten(tmp_path, monkeypatch, good):
     (tmp_path / "repository/objects").mkdir(parents=True)
     ran = Ran(monkeypatch, tmp_path, ("fetch ", 128, b""), ("good^", 0 if good else 1, b"b2\n" if good else b""))
-    with pytest.raises(Problem, match=r"could not be fetched \(git fetch: said 128\)$"):
-        make_checkout(tmp_path).fetch()
+    with pytest.raises(PullError, match=r"could not be fetched \(git fetch: said 128\)$"):
+        make_checkout(tmp_path).fetch_commit()
     assert (tmp_path / "repository").exists() is good
     forgets = ["update-ref -d refs/proscribe/fetched", "repack -a -d -q", "prune --expire=now"]
     assert [line for line, _ in ran.lines[2:]] == [PARSED.format("good"), *forgets * good]
@@ -139,9 +139,9 @@ def test_commit_that_could_not_be_fetched_is_forgotten(tmp_path, monkeypatch, go
 def test_good_commit_is_kept_and_its_ancestors_are_checked(tmp_path, monkeypatch):
     ran = Ran(monkeypatch, tmp_path, ("good^", 0, b"b2\n"))
     checkout = make_checkout(tmp_path, first_commit="f1")
-    checkout.keep(COMMIT)
-    assert checkout.good() == "b2"
-    checkout._judge(COMMIT)
+    checkout.keep_good_commit(COMMIT)
+    assert checkout.find_good_commit() == "b2"
+    checkout._check_commit(COMMIT)
     checks = [f"merge-base --is-ancestor {pair}" for pair in (f"f1 {COMMIT}", "f1 b2", f"b2 {COMMIT}")]
     good, lines = PARSED.format("good"), [line for line, _ in ran.lines]
     assert lines == [f"update-ref refs/proscribe/good {COMMIT}", good, checks[0], good, *checks[1:]]
@@ -158,9 +158,9 @@ def test_good_commit_is_kept_and_its_ancestors_are_checked(tmp_path, monkeypatch
 )
 def test_repository_is_fetched_by_https_ssh_or_file_only(scheme, repositories):
     for repository in repositories:
-        refused = pytest.raises(Problem, match=f"'{repository}' is fetched by none of https, ssh and file")
+        refused = pytest.raises(PullError, match=f"'{repository}' is fetched by none of https, ssh and file")
         with contextlib.nullcontext() if scheme else refused:
-            assert commits.scheme_of(repository) == scheme
+            assert commits.find_git_scheme(repository) == scheme
 
 
 def sign(header: bytes = b"gpgsig") -> tuple[bytes, str]:
@@ -172,7 +172,7 @@ def sign(header: bytes = b"gpgsig") -> tuple[bytes, str]:
 @pytest.mark.parametrize("header", [b"gpgsig", b"gpgsig-sha256"])
 def test_signature_is_checked_for_each_signer_until_one_fits(tmp_path, monkeypatch, header):
     ran = Ran(monkeypatch, tmp_path, ("find-principals", 0, b"ann\nbob\neve\n"), ("-I ann", 255, b""))
-    commits.verify(*sign(header), "/signers")
+    commits.verify_signature(*sign(header), "/signers")
     checks = [(CHECK.format(name), 60) for name in ("ann", "bob")]
     assert ran.lines == [("ssh-keygen -Y find-principals -s SIGNATURE -f /signers", 60), *checks]
     assert ran.files == [(SIGNATURE + b"\n", content) for content in (b"", UNSIGNED, UNSIGNED)]
@@ -188,8 +188,8 @@ def test_signature_is_checked_for_each_signer_until_one_fits(tmp_path, monkeypat
 )
 def test_signature_of_nobody_is_refused(tmp_path, monkeypatch, answers, reason):
     Ran(monkeypatch, tmp_path, *answers)
-    with pytest.raises(Problem, match=reason):
-        commits.verify(*sign(), "/signers")
+    with pytest.raises(PullError, match=reason):
+        commits.verify_signature(*sign(), "/signers")
 
 
 def test_path_of_any_kind_is_removed_and_no_link_is_followed(tmp_path):
@@ -198,24 +198,24 @@ def test_path_of_any_kind_is_removed_and_no_link_is_followed(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("kept")
     for name in ("folder", "file", "link", "none"):
-        commits.remove(str(tmp_path / name))
+        commits.remove_path(str(tmp_path / name))
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["kept", "kept/inner"]
 
 
 @pytest.fixture
 def history(monkeypatch):
     class Judged(Checkout):
-        def git(self, *words, **_):
+        def run_git(self, *words, **_):
             if words[:2] == ("cat-file", "commit"):
                 return words[2].encode()
             if words[0] == "merge-base" and words[2] not in PAST[words[3]]:
-                raise Problem("it is not")
+                raise PullError("it is not")
             return b""
 
     def verify(raw, commit, signers):
-        assert raw == commit.encode() and signers == commits.SIGNERS
+        assert raw == commit.encode() and signers == commits.SIGNERS_PATH
         if commit == "three":
-            raise Problem("it is not signed")
+            raise PullError("it is not signed")
 
     def make(good, signed=True, first=""):
         settings = {"repository": "/r", "branch": "main", "signed": signed, "first_commit": first}
@@ -223,7 +223,7 @@ def history(monkeypatch):
         monkeypatch.setattr(checkout, "good", lambda: good)
         return checkout
 
-    monkeypatch.setattr(commits, "verify", verify)
+    monkeypatch.setattr(commits, "verify_signature", verify)
     return make
 
 
@@ -245,7 +245,7 @@ def history(monkeypatch):
     ],
 )
 def test_commit_is_run_or_refused(history, commit, good, more, refused):
-    with pytest.raises(Problem, match=re.escape(refused)) if refused else contextlib.nullcontext():
+    with pytest.raises(PullError, match=re.escape(refused)) if refused else contextlib.nullcontext():
         history(good, **more)._judge(commit)
 
 
@@ -255,7 +255,7 @@ def test_refused_commit_is_not_kept(history, monkeypatch):
     monkeypatch.setattr(checkout, "prepare", lambda: None)
     monkeypatch.setattr(checkout, "_commit", lambda name: "one")
     monkeypatch.setattr(checkout, "_forget_fetched", lambda: forgotten.append("fetched"))
-    with pytest.raises(Problem, match="goes back"):
+    with pytest.raises(PullError, match="goes back"):
         checkout.fetch()
     assert forgotten == ["fetched"]
     monkeypatch.setattr(checkout, "_commit", lambda name: "two")
@@ -267,7 +267,7 @@ def test_program_has_no_variable_of_the_caller_and_limits_where_it_talks_to_stra
     for name in ("GIT_DIR", "GIT_EXEC_PATH", "GIT_SSH", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "LC_ALL"):
         monkeypatch.setenv(name, "a caller's")
     more = {"bounded": True} if bounded else {}
-    code, message, printed = commits.ended([sys.executable, "-I", "-S", "-c", PRINT_SELF], 60, **more)
+    code, message, printed = commits.run_program([sys.executable, "-I", "-S", "-c", PRINT_SELF], 60, **more)
     limits, environment = json.loads(printed)
     plain = [resource.getrlimit(which)[0] for which in (resource.RLIMIT_FSIZE, resource.RLIMIT_AS)]
     assert (code, message, limits) == (0, "", [512 << 20, 2 << 30] if bounded else plain)
@@ -280,7 +280,7 @@ def test_program_has_no_variable_of_the_caller_and_limits_where_it_talks_to_stra
 
 def test_end_of_the_errors_of_a_program_is_one_line():
     code = "import sys\nsys.stderr.buffer.write(b'a' * 400 + b'\\xff\\n  b\\n')\nsys.stdout.write('out')\nsys.exit(3)"
-    assert commits.ended([sys.executable, "-I", "-S", "-c", code], 60) == (3, "a" * 297 + "\ufffd b", b"out")
+    assert commits.run_program([sys.executable, "-I", "-S", "-c", code], 60) == (3, "a" * 297 + "\ufffd b", b"out")
 
 
 def test_files_that_steer_git_are_gone_before_git_reads_them(tmp_path):
@@ -293,7 +293,7 @@ def test_files_that_steer_git_are_gone_before_git_reads_them(tmp_path):
         (store / name).parent.mkdir(parents=True, exist_ok=True)
         (store / name).write_text("evil")
     (tmp_path / "state/checkout/.git/config").unlink()
-    checkout.prepare()
+    checkout.prepare_repository()
     files = sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file())
     assert files == ["config", "objects/kept", "refs/heads/main"]
     config = (store / "config").read_text()
@@ -303,8 +303,8 @@ def test_files_that_steer_git_are_gone_before_git_reads_them(tmp_path):
 
 def test_fetch_begins_a_repository_and_names_the_commit(tmp_path, monkeypatch):
     ran = Ran(monkeypatch, tmp_path, ("fetched^", 0, COMMIT.encode() + b"\n"), ("good^", 1, b""))
-    monkeypatch.setattr(commits, "write", lambda path, content: None)
-    assert make_checkout(tmp_path).fetch() == COMMIT
+    monkeypatch.setattr(commits, "write_private_file", lambda path, content: None)
+    assert make_checkout(tmp_path).fetch_commit() == COMMIT
     options = "--quiet --force --no-tags --no-recurse-submodules --no-write-fetch-head"
     assert ran.lines == [
         (f"git init --quiet --bare --template= {tmp_path}/repository", 120),
@@ -320,7 +320,7 @@ def test_written_file_is_of_this_account_alone_and_replaces_links(tmp_path):
     path = tmp_path / "config"
     path.write_text("old")
     (tmp_path / "config~").symlink_to(path)
-    commits.write(str(path), b"new")
+    commits.write_private_file(str(path), b"new")
     assert (path.read_text(), path.stat().st_mode & 0o777, os.listdir(tmp_path)) == ("new", 0o600, ["config"])
 
 
@@ -334,10 +334,14 @@ def test_written_file_is_of_this_account_alone_and_replaces_links(tmp_path):
 )
 def test_failure_of_git_is_a_problem(monkeypatch, ended, message):
     calls, checkout = [], make_checkout(Path("/nowhere"))
-    monkeypatch.setattr(commits, "ended", lambda argv, timeout, bounded: calls.append((timeout, bounded)) or ended)
+    monkeypatch.setattr(
+        commits, "run_program", lambda argv, timeout, bounded: calls.append((timeout, bounded)) or ended
+    )
     if message is None:
-        assert checkout.git("fetch", "origin") == checkout.git("fetch", timeout=9, bounded=True) == b"printed"
+        assert (
+            checkout.run_git("fetch", "origin") == checkout.run_git("fetch", timeout=9, is_limited=True) == b"printed"
+        )
         assert calls == [(120, False), (9, True)]
     else:
-        with pytest.raises(Problem, match=f"^{message}$"):
-            checkout.git("fetch", "origin")
+        with pytest.raises(PullError, match=f"^{message}$"):
+            checkout.run_git("fetch", "origin")

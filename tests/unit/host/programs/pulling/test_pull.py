@@ -13,7 +13,7 @@ import pytest
 from proscribe import base
 from proscribe.host.programs import pulling
 from proscribe.host.programs.pulling import commits, pull
-from proscribe.host.programs.pulling.commits import Problem
+from proscribe.host.programs.pulling.commits import PullError
 from proscribe.host.schedule import timers
 
 NEW = "b" * 40
@@ -32,7 +32,7 @@ def test_run_calls_the_projects_own_command(tmp_path, monkeypatch, playbook):
     calls = []
     monkeypatch.setattr(pull.subprocess, "call", lambda argv, **options: calls.append((argv, options)) or 4)
     monkeypatch.setattr(os, "environ", {"PATH": "/bin", "LC_ALL": "C"})
-    assert pull.run("/c", {**SETTINGS, "ansible_playbook": playbook}, str(tmp_path)) == (4, None)
+    assert pull.run_drift("/c", {**SETTINGS, "ansible_playbook": playbook}, str(tmp_path)) == (4, None)
     ((argv, options),) = calls
     assert argv[:-1] == COMMAND
     variables = {"ansible_connection": "local", "proscribe_history": "sqlite", "proscribe_exports": []}
@@ -64,13 +64,13 @@ def test_record_is_read_from_the_report_of_this_run(tmp_path, monkeypatch, befor
     write_report(tmp_path, "other", "db01")
     link(before)
     monkeypatch.setattr(pull.subprocess, "call", lambda *_, **__: link(after))
-    code, record = pull.run("/checkout", SETTINGS, str(tmp_path))
+    code, record = pull.run_drift("/checkout", SETTINGS, str(tmp_path))
     assert code == 3 and (record["of"] if record else None) == report and (not record or record["host"] == "web01")
 
 
 def test_directory_with_the_name_of_a_link_is_no_report(tmp_path, monkeypatch):
     monkeypatch.setattr(pull.subprocess, "call", lambda *_, **__: write_report(tmp_path, "newest", "web01") or 0)
-    assert pull.run("/checkout", SETTINGS, str(tmp_path)) == (0, None)
+    assert pull.run_drift("/checkout", SETTINGS, str(tmp_path)) == (0, None)
 
 
 class Repository:
@@ -84,13 +84,13 @@ class Repository:
 
     def fetch(self) -> str:
         if not self.fetched:
-            raise Problem("the repository could not be fetched")
+            raise PullError("the repository could not be fetched")
         return self.fetched
 
     def have(self, commit: str) -> None:
         self.laid_out.append(commit)
         if commit == NEW:
-            raise Problem("it cannot be laid out")
+            raise PullError("it cannot be laid out")
 
     def keep(self, commit: str) -> None:
         self.last = commit
@@ -103,8 +103,8 @@ class Repository:
 def pulled(monkeypatch):
     def pull_once(repository):
         monkeypatch.setattr(pull, "Checkout", lambda state, settings: repository)
-        monkeypatch.setattr(pull, "run", repository.run)
-        return pull.pulled(SETTINGS, "/reports")
+        monkeypatch.setattr(pull, "run_drift", repository.run)
+        return pull.run_newest_commit(SETTINGS, "/reports")
 
     return pull_once
 
@@ -142,14 +142,14 @@ def test_first_commit_that_is_not_named_is_trusted_on_first_use(pulled, capsys, 
 
 @pytest.fixture
 def call(tmp_path, monkeypatch):
-    monkeypatch.setattr(pull, "STATE", str(tmp_path / "pull"))
-    monkeypatch.setattr(pull, "RECORD", str(tmp_path / "record.json"))
-    monkeypatch.setattr(pull, "pulled", lambda *_: (0, {"by": "pulled"}))
-    monkeypatch.setattr(pull, "run", lambda *given: (5, {"by": "run", "of": given[0], "reports": given[2]}))
+    monkeypatch.setattr(pull, "STATE_DIRECTORY", str(tmp_path / "pull"))
+    monkeypatch.setattr(pull, "RECORD_PATH", str(tmp_path / "record.json"))
+    monkeypatch.setattr(pull, "run_newest_commit", lambda *_: (0, {"by": "pulled"}))
+    monkeypatch.setattr(pull, "run_drift", lambda *given: (5, {"by": "run", "of": given[0], "reports": given[2]}))
 
     def call_with(**settings):
         (tmp_path / "pull.json").write_text(json.dumps({**SETTINGS, **settings}))
-        return pull.main(str(tmp_path / "pull.json"))
+        return pull.run_pull(str(tmp_path / "pull.json"))
 
     return call_with
 
@@ -179,7 +179,7 @@ def test_run_beside_another_run_does_nothing(call, tmp_path, capsys):
 
 def test_run_without_a_report_leaves_the_record(call, tmp_path, monkeypatch, capsys):
     (tmp_path / "record.json").write_text("old")
-    monkeypatch.setattr(pull, "pulled", lambda *_: (0, None))
+    monkeypatch.setattr(pull, "run_newest_commit", lambda *_: (0, None))
     assert call() == 78
     assert (tmp_path / "record.json").read_text() == "old" and "grows old" in capsys.readouterr().err
 
@@ -251,5 +251,9 @@ def test_state_directory_that_others_can_write_or_that_is_a_link_is_refused(call
 
 
 def test_program_reads_the_paths_that_a_schedule_writes():
-    assert (pull.SETTINGS, pull.STATE, pull.RECORD) == (timers.SETTINGS, timers.STATE, timers.RECORD)
-    assert commits.SIGNERS == timers.SIGNERS
+    assert (pull.SETTINGS_PATH, pull.STATE_DIRECTORY, pull.RECORD_PATH) == (
+        timers.PULL_SETTINGS_PATH,
+        timers.PULL_STATE_DIRECTORY,
+        timers.RECORD_PATH,
+    )
+    assert commits.SIGNERS_PATH == timers.SIGNERS_PATH

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .....host.controls.apps.portable.names import Names
+from .....host.controls.apps.portable.names import AppNames
 from .....model.types.plan import PlanEntry, PlanSection
 from ....compile.plans.identifiers import PACKAGE_SYSTEMS
 from ....report.text.wording import some
@@ -78,7 +78,7 @@ def _file(word: str, policy: Policy, service: str, section: PlanSection) -> Iter
     """A file's name decides whether the host checks it. The file's content decides the rest; only the host knows it."""
     name = word.rpartition("/")[2]
     entry = section["services"][service]
-    hows = [how for id_, how in file_names.fitting(word, Names(section["services"])) if id_ == service]
+    hows = [how for id_, how in file_names.fitting(word, AppNames(section["services"])) if id_ == service]
     if not hows:
         yield Reason(OPEN, f"{name}: this host's plan has no such name of {entry['name']}", service)
     for how in hows:

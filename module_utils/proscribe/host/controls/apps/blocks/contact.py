@@ -5,11 +5,11 @@ from __future__ import annotations
 from ....system import format_one_line
 
 
-def printable(contact: str) -> str:
+def format_contact(contact: str) -> str:
     """A contact as one printable line, fit for a comment or a message of any format that it is quoted for."""
     return format_one_line(contact) or "the administrators of this host"
 
 
-def in_each_language(text: str) -> tuple[str, ...]:
+def list_language_lines(text: str) -> tuple[str, ...]:
     """A text of a plan that has one line a language, each as one printable line, in their order."""
     return tuple(line for line in map(format_one_line, text.split("\n")) if line)

@@ -17,68 +17,70 @@ import time
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ....system import Host
-from ..memory_files import FOLDER, UNREADABLE, dumped, load, replace
+from ..memory_files import MEMORY_DIRECTORY, UNREADABLE_ERRORS, format_memory, read_memory, write_memory
 
 if TYPE_CHECKING:
     # Of each path that an answer depended on, what it then was.
-    Stamps = Sequence[tuple[str, tuple[int, ...] | None]]
+    PathStamps = Sequence[tuple[str, tuple[int, ...] | None]]
 
-TRIED = FOLDER + "/tried"
-VERSION = 1
+TRIED_PATH = MEMORY_DIRECTORY + "/tried"
+TRIED_VERSION = 1
 # Nanoseconds after a change in which another one may get the same time. The system's own files are on file systems with
 # times as exact as the kernel's clock ticks, which is 10 ms at most.
-SETTLED = 10**8
-TRIAL = "proscribe-trial"  # the name of what is made to be refused: no block logs it
+SETTLED_NANOSECONDS = 10**8
+TRIAL_PACKAGE_NAME = "proscribe-trial"  # the name of what is made to be refused: no block logs it
 # What all programs of a host depend on.
-COMMON = ("/etc/ld.so.preload", "/etc/ld.so.cache")
-PROGRAMS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
+COMMON_PATHS = ("/etc/ld.so.preload", "/etc/ld.so.cache")
+PROGRAM_DIRECTORIES = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
-class Tries:
+class TrialCache:
     """The tries of one observation. `fresh`: nothing is believed that was remembered."""
 
-    def __init__(self, host: Host, fresh: bool) -> None:
+    def __init__(self, host: Host, is_fresh: bool) -> None:
         self.host = host
-        self.earlier: Mapping[str, Stamps] = {} if fresh else _earlier(host)
-        self.known: dict[str, Stamps] = {}
+        self.earlier_trials: Mapping[str, PathStamps] = {} if is_fresh else _read_trials(host)
+        self.current_trials: dict[str, PathStamps] = {}
 
-    def answer(self, name: str, depends: Callable[[Host], Iterable[str]], trial: Callable[[Host], str]) -> str:
+    def run_cached_trial(
+        self, name: str, list_dependencies: Callable[[Host], Iterable[str]], run_trial: Callable[[Host], str]
+    ) -> str:
         """What a try says is open; "" for nothing. Raises what the trial raises."""
-        known = self.earlier.get(name)
-        if known and all(self._stamp(path) == stamp for path, stamp in known):
-            self.known[name] = known
+        earlier_stamps = self.earlier_trials.get(name)
+        if earlier_stamps and all(self._make_stamp(path) == stamp for path, stamp in earlier_stamps):
+            self.current_trials[name] = earlier_stamps
             return ""
         if not self.host.privileged:
-            return trial(self.host)  # nothing is saved, and not all can be seen
-        stamps = [(path, self._stamp(path)) for path in dict.fromkeys(depends(self.host))]
-        settled = time.time_ns() - SETTLED
-        found = trial(self.host)
-        if not found and all(stamp is None or stamp[-1] < settled for _, stamp in stamps):
-            self.known[name] = stamps
-        return found
+            return run_trial(self.host)  # nothing is saved, and not all can be seen
+        stamps = [(path, self._make_stamp(path)) for path in dict.fromkeys(list_dependencies(self.host))]
+        settled_before = time.time_ns() - SETTLED_NANOSECONDS
+        open_detail = run_trial(self.host)
+        if not open_detail and all(stamp is None or stamp[-1] < settled_before for _, stamp in stamps):
+            self.current_trials[name] = stamps
+        return open_detail
 
-    def _stamp(self, path: str) -> tuple[int, ...] | None:
-        seen = self.host.find_entry(path)
-        if seen is None:
+    def _make_stamp(self, path: str) -> tuple[int, ...] | None:
+        status = self.host.find_entry(path)
+        if status is None:
             return None
         options = 0
-        if stat.S_ISREG(seen.st_mode) and seen.st_mode & 0o111:
+        if stat.S_ISREG(status.st_mode) and status.st_mode & 0o111:
             with contextlib.suppress(OSError):  # it has gone
                 options = os.statvfs(path).f_flag
-        return seen.st_dev, seen.st_ino, seen.st_mode, seen.st_uid, seen.st_size, options, seen.st_ctime_ns
+        return status.st_dev, status.st_ino, status.st_mode, status.st_uid, status.st_size, options, status.st_ctime_ns
 
-    def keep(self) -> None:
+    def save_trials(self) -> None:
         """Save what is known now. Raises ControlError."""
-        if self.known:
-            replace(self.host, TRIED, dumped({"version": VERSION, "tried": self.known}))
-        elif self.host.find_entry(TRIED):
-            self.host.delete_file(TRIED)
+        if self.current_trials:
+            write_memory(self.host, TRIED_PATH, format_memory({"version": TRIED_VERSION, "tried": self.current_trials}))
+        elif self.host.find_entry(TRIED_PATH):
+            self.host.delete_file(TRIED_PATH)
 
 
 @contextlib.contextmanager
-def in_memory(content: bytes) -> Iterator[str]:
+def open_memory_file(content: bytes) -> Iterator[str]:
     """The path of a made package that is on no disk."""
-    descriptor = os.memfd_create(TRIAL)
+    descriptor = os.memfd_create(TRIAL_PACKAGE_NAME)
     try:
         os.write(descriptor, content)
         yield f"/proc/{os.getpid()}/fd/{descriptor}"
@@ -86,33 +88,33 @@ def in_memory(content: bytes) -> Iterator[str]:
         os.close(descriptor)
 
 
-def _earlier(host: Host) -> Mapping[str, Stamps]:
+def _read_trials(host: Host) -> Mapping[str, PathStamps]:
     try:
-        stored = load(host, TRIED)
-        if isinstance(stored, dict) and stored.get("version") == VERSION:
+        stored = read_memory(host, TRIED_PATH)
+        if isinstance(stored, dict) and stored.get("version") == TRIED_VERSION:
             return dict(stored["tried"])
-    except UNREADABLE:
+    except UNREADABLE_ERRORS:
         pass
     return {}
 
 
-def with_targets(host: Host, paths: Iterable[str]) -> Iterator[str]:
+def follow_path_links(host: Host, paths: Iterable[str]) -> Iterator[str]:
     """Some paths, and where the links at them lead, each step of the way."""
     return (step for path in paths for step in host.follow_links(path))
 
 
-def tools(host: Host, names: Iterable[str]) -> Iterator[str]:
+def list_program_paths(host: Host, names: Iterable[str]) -> Iterator[str]:
     """All that decides what is run by these names."""
-    yield from COMMON
+    yield from COMMON_PATHS
     for name in names:
-        for folder in PROGRAMS:
+        for folder in PROGRAM_DIRECTORIES:
             yield from host.follow_links(f"{folder}/{name}")
             if host.find_entry(f"{folder}/{name}"):
                 break
 
 
-def with_entries(host: Host, folders: Iterable[str]) -> Iterator[str]:
+def list_directory_entries(host: Host, folders: Iterable[str]) -> Iterator[str]:
     """Some directories, and what is in them."""
     for folder in folders:
         yield folder
-        yield from with_targets(host, (f"{folder}/{name}" for name in host.list_directory(folder)))
+        yield from follow_path_links(host, (f"{folder}/{name}" for name in host.list_directory(folder)))

@@ -13,170 +13,184 @@ from typing import TYPE_CHECKING, Iterable, Iterator
 from .....base.patterns import MULTILINE, compile_pattern
 from .....model.finding import Finding, RuleVerdict, judge_rule
 from ....system import WRITTEN_BY, ControlError, Host, ObservationError
-from ..desired import Desired
+from ..desired import DesiredApps
 
 if TYPE_CHECKING:
     from .....model.types.plan import PartialWaiver, Plan, PlanSection
 
-RULE = "apps/execution-control"
-FOLDER = "/etc/fapolicyd/rules.d"
-RULES = FOLDER + "/15-proscribe.rules"
-REST = FOLDER + "/99-proscribe.rules"  # lets all else pass; only where the host has no rules of its own
-OLD = "/etc/fapolicyd/fapolicyd.rules"  # fagenrules does nothing while this file exists
-COMPILED = "/etc/fapolicyd/compiled.rules"
-_PERMISSIVE = compile_pattern(r"^\s*permissive\s*=\s*1", MULTILINE)
-PLAIN = compile_pattern(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd before 2.0 cannot express a space
+EXECUTION_CONTROL_RULE = "apps/execution-control"
+RULES_DIRECTORY = "/etc/fapolicyd/rules.d"
+RULES_PATH = RULES_DIRECTORY + "/15-proscribe.rules"
+FALLBACK_RULES_PATH = (
+    RULES_DIRECTORY + "/99-proscribe.rules"
+)  # lets all else pass; only where the host has no rules of its own
+OLD_RULES_PATH = "/etc/fapolicyd/fapolicyd.rules"  # fagenrules does nothing while this file exists
+COMPILED_RULES_PATH = "/etc/fapolicyd/compiled.rules"
+_PERMISSIVE_PATTERN = compile_pattern(r"^\s*permissive\s*=\s*1", MULTILINE)
+PLAIN_PATH_PATTERN = compile_pattern(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd before 2.0 cannot express a space
 
 
-def observe(host: Host, plan: Plan, desired: Desired) -> list[RuleVerdict]:
+def observe(host: Host, plan: Plan, desired: DesiredApps) -> list[RuleVerdict]:
     """The verdict; none where nothing is required and nothing of ours is left."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return []
     try:
-        found, correctable = _wrong(host, section, desired)
+        problems, is_correctable = _find_problems(host, section, desired)
     except ObservationError as unseen:
-        return [judge_rule(RULE, {"mode": section["mode"]}, [], str(unseen))]
-    if not found and not requested(section):
+        return [judge_rule(EXECUTION_CONTROL_RULE, {"mode": section["mode"]}, [], str(unseen))]
+    if not problems and not is_requested(section):
         return []
     verdict = judge_rule(
-        RULE,
+        EXECUTION_CONTROL_RULE,
         {"mode": section["mode"]},
-        [Finding("rules", "fapolicyd", path=path, detail=wrong) for path, wrong in found],
+        [Finding("rules", "fapolicyd", path=path, detail=problem) for path, problem in problems],
     )
-    return [verdict._replace(drifted=verdict.drifted and correctable)]
+    return [verdict._replace(drifted=verdict.drifted and is_correctable)]
 
 
-def requested(section: PlanSection) -> bool:
+def is_requested(section: PlanSection) -> bool:
     """Whether a plan's section asks for execution control."""
     return bool(section["settings"].get("exec_control") == "fapolicyd")
 
 
-def _wrong(host: Host, section: PlanSection, desired: Desired) -> tuple[list[tuple[str, str]], bool]:
+def _find_problems(host: Host, section: PlanSection, desired: DesiredApps) -> tuple[list[tuple[str, str]], bool]:
     """What is wrong, by path, and whether enforcing would correct any of it."""
-    present = host.find_entry(FOLDER) is not None and host.find_tool("fagenrules") is not None
-    if requested(section) and not present:
-        return [(FOLDER, "fapolicyd is not installed on this host")], False
-    differing = [
-        (path, said)
-        for path, said in ((path, differs(host, path, text)) for path, text in files(host, section, desired))
-        if said
+    is_installed = host.find_entry(RULES_DIRECTORY) is not None and host.find_tool("fagenrules") is not None
+    if is_requested(section) and not is_installed:
+        return [(RULES_DIRECTORY, "fapolicyd is not installed on this host")], False
+    differing_files = [
+        (path, problem)
+        for path, problem in (
+            (path, find_file_problem(host, path, text)) for path, text in list_rule_files(host, section, desired)
+        )
+        if problem
     ]
-    if not requested(section):
-        return differing, True
-    others = []
-    if host.find_entry(OLD):
-        others.append((OLD, "an old rules file is beside rules.d, so fagenrules does nothing"))
-    if not runs(host):
-        others.append((RULES, "fapolicyd does not run, so that nothing is denied"))
-    elif _PERMISSIVE.search(host.read_text("/etc/fapolicyd/fapolicyd.conf") or ""):
-        others.append(("/etc/fapolicyd/fapolicyd.conf", "fapolicyd only watches (permissive = 1)"))
-    elif not differing and not in_force(host):
-        differing = [(COMPILED, "was compiled without these rules")]
-    elif not differing and (earlier := _lets_all_pass(host)):
-        others.append((COMPILED, f"an earlier rule lets everything start: {earlier}"))
-    return [*differing, *others], bool(differing)
+    if not is_requested(section):
+        return differing_files, True
+    other_problems = []
+    if host.find_entry(OLD_RULES_PATH):
+        other_problems.append((OLD_RULES_PATH, "an old rules file is beside rules.d, so fagenrules does nothing"))
+    if not is_daemon_running(host):
+        other_problems.append((RULES_PATH, "fapolicyd does not run, so that nothing is denied"))
+    elif _PERMISSIVE_PATTERN.search(host.read_text("/etc/fapolicyd/fapolicyd.conf") or ""):
+        other_problems.append(("/etc/fapolicyd/fapolicyd.conf", "fapolicyd only watches (permissive = 1)"))
+    elif not differing_files and not is_in_force(host):
+        differing_files = [(COMPILED_RULES_PATH, "was compiled without these rules")]
+    elif not differing_files and (earlier_rule := _find_open_rule(host)):
+        other_problems.append((COMPILED_RULES_PATH, f"an earlier rule lets everything start: {earlier_rule}"))
+    return [*differing_files, *other_problems], bool(differing_files)
 
 
-def runs(host: Host) -> bool:
+def is_daemon_running(host: Host) -> bool:
     """Whether there is a fapolicyd that decides what may start."""
     return any(process.exe.endswith("/fapolicyd") for process in host.list_processes()[0])
 
 
-def files(host: Host, section: PlanSection, desired: Desired) -> list[tuple[str, str]]:
+def list_rule_files(host: Host, section: PlanSection, desired: DesiredApps) -> list[tuple[str, str]]:
     """Each file of ours and what it has to say, "" for not being there."""
-    lines = list(rules(host, desired)) if requested(section) else []
+    lines = list(make_rules(host, desired)) if is_requested(section) else []
     lines = lines if any(not line.startswith("#") for line in lines) else []
-    foreign = [
+    foreign_files = [
         name
-        for name in host.list_directory(FOLDER)
-        if name.endswith(".rules") and f"{FOLDER}/{name}" not in (RULES, REST)
+        for name in host.list_directory(RULES_DIRECTORY)
+        if name.endswith(".rules") and f"{RULES_DIRECTORY}/{name}" not in (RULES_PATH, FALLBACK_RULES_PATH)
     ]
-    head = f"# {WRITTEN_BY}\n"
+    header = f"# {WRITTEN_BY}\n"
     return [
-        (RULES, head + "".join(f"{line}\n" for line in lines) if lines else ""),
-        (REST, head + "allow perm=any all : all\n" if lines and not foreign else ""),
+        (RULES_PATH, header + "".join(f"{line}\n" for line in lines) if lines else ""),
+        (FALLBACK_RULES_PATH, header + "allow perm=any all : all\n" if lines and not foreign_files else ""),
     ]
 
 
-def rules(host: Host, desired: Desired) -> Iterator[str]:
+def make_rules(host: Host, desired: DesiredApps) -> Iterator[str]:
     """The rules: what waivers let through, then what is denied. A path may be a program's or a folder's; it is both."""
     from .. import protected  # only a host that needs rules pays for it
 
     homes = sorted(user.home for user in host.list_users())
-    allowed: dict[str, None] = {}
-    denied: list[str] = []
-    for place in sorted(desired.paths):
-        services = desired.enforced(desired.paths[place])
-        exceptions = [e for service in services for e in desired.services[service].get("exceptions", ())]
-        for path in [home + place[1:] for home in homes] if place.startswith("~/") else [place]:
-            if not services or protected.path(path, homes):
+    allow_rules: dict[str, None] = {}
+    deny_rules: list[str] = []
+    for named_path in sorted(desired.paths):
+        services = desired.choose_enforced_services(desired.paths[named_path])
+        exceptions = [
+            exception for service in services for exception in desired.services[service].get("exceptions", ())
+        ]
+        for path in [home + named_path[1:] for home in homes] if named_path.startswith("~/") else [named_path]:
+            if not services or protected.explain_path_protection(path, homes):
                 continue
-            if not PLAIN.fullmatch(path):
+            if not PLAIN_PATH_PATTERN.fullmatch(path):
                 yield f"# cannot be written as a rule: {path!a}"
-            elif versions := [e["waiver"] for e in exceptions if "versions" in e]:
-                yield f"# not denied, since waiver {versions[0]} permits a version: {path}"
+            elif version_waivers := [exception["waiver"] for exception in exceptions if "versions" in exception]:
+                yield f"# not denied, since waiver {version_waivers[0]} permits a version: {path}"
             else:
                 for exception in exceptions:
-                    allowed.update(dict.fromkeys(_let_through(host, exception, path)))
-                denied += [
-                    f"deny_syslog perm=execute {who} : {what}"
-                    for who in _denied_to(host, desired, services)
-                    for what in _objects(path)
+                    allow_rules.update(dict.fromkeys(_make_allow_rules(host, exception, path)))
+                deny_rules += [
+                    f"deny_syslog perm=execute {subject} : {rule_object}"
+                    for subject in _list_denied_subjects(host, desired, services)
+                    for rule_object in _make_rule_objects(path)
                 ]
-    yield from allowed
-    yield from denied
+    yield from allow_rules
+    yield from deny_rules
 
 
-def _denied_to(host: Host, desired: Desired, services: list[str]) -> list[str]:
+def _list_denied_subjects(host: Host, desired: DesiredApps, services: list[str]) -> list[str]:
     """Whom some services are denied to: all, or the users for whom alone they are restricted."""
-    if desired.for_everybody(services):
+    if desired.choose_unlimited_services(services):
         return ["all"]
-    return _numbered(host, {name for service in services for name in desired.services[service]["only"]["users"]})
+    return _make_user_subjects(
+        host, {name for service in services for name in desired.services[service]["only"]["users"]}
+    )
 
 
-def _numbered(host: Host, names: Iterable[str]) -> list[str]:
+def _make_user_subjects(host: Host, names: Iterable[str]) -> list[str]:
     """Some users, as subjects of rules."""
-    numbers = {number for name in names if (number := host.find_user_id(name)) is not None}
-    return [f"uid={number}" for number in sorted(numbers)]
+    uids = {uid for name in names if (uid := host.find_user_id(name)) is not None}
+    return [f"uid={uid}" for uid in sorted(uids)]
 
 
-def _let_through(host: Host, exception: PartialWaiver, path: str) -> Iterator[str]:
+def _make_allow_rules(host: Host, exception: PartialWaiver, path: str) -> Iterator[str]:
     """What a waiver lets through of a path: for its users, or for all; the whole, or the paths that it names."""
-    subjects = _numbered(host, exception["users"]) if "users" in exception else ["all"]
-    for place in filter(PLAIN.fullmatch, exception.get("paths", [path])):
-        yield from (f"allow perm=execute {who} : {what}" for who in subjects for what in _objects(place))
+    subjects = _make_user_subjects(host, exception["users"]) if "users" in exception else ["all"]
+    for allowed_path in filter(PLAIN_PATH_PATTERN.fullmatch, exception.get("paths", [path])):
+        yield from (
+            f"allow perm=execute {subject} : {rule_object}"
+            for subject in subjects
+            for rule_object in _make_rule_objects(allowed_path)
+        )
 
 
-def _objects(path: str) -> tuple[str, str]:
+def _make_rule_objects(path: str) -> tuple[str, str]:
     return f"path={path}", f"dir={path}/"
 
 
-def differs(host: Host, path: str, text: str) -> str:
+def find_file_problem(host: Host, path: str, text: str) -> str:
     """What is wrong with one of our files, in a few words; "" if nothing is."""
     if not text:
         return "left over: there is nothing to deny any more" if host.has_traces(path) else ""
     try:
-        now = host.read_text(path)
+        current_text = host.read_text(path)
     except ControlError as error:
         return str(error)
-    return "missing" if now is None else "" if now == text else "does not say what this plan calls for"
+    return (
+        "missing" if current_text is None else "" if current_text == text else "does not say what this plan calls for"
+    )
 
 
-def _lets_all_pass(host: Host) -> str:
+def _find_open_rule(host: Host) -> str:
     """The rule before all of ours that lets everybody start everything; "" for none. The first one that fits counts."""
-    ours = {line for line in (host.read_text(RULES) or "").splitlines() if line and not line.startswith("#")}
-    for line in (host.read_text(COMPILED) or "").splitlines():
+    own_lines = {line for line in (host.read_text(RULES_PATH) or "").splitlines() if line and not line.startswith("#")}
+    for line in (host.read_text(COMPILED_RULES_PATH) or "").splitlines():
         words = line.split()
-        if line in ours:
+        if line in own_lines:
             break
         if words and words[0].startswith("allow") and words[-3:] == ["all", ":", "all"] and "perm=open" not in words:
             return line
     return ""
 
 
-def in_force(host: Host) -> bool:
+def is_in_force(host: Host) -> bool:
     """Whether the rules that fapolicyd reads have all of ours, as fagenrules would put them there."""
-    compiled = set((host.read_text(COMPILED) or "").splitlines())
-    ours = (host.read_text(RULES) or "").splitlines()
-    return all(line in compiled for line in ours if line and not line.startswith("#"))
+    compiled_lines = set((host.read_text(COMPILED_RULES_PATH) or "").splitlines())
+    own_lines = (host.read_text(RULES_PATH) or "").splitlines()
+    return all(line in compiled_lines for line in own_lines if line and not line.startswith("#"))

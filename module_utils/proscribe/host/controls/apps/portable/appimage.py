@@ -5,14 +5,14 @@ from __future__ import annotations
 from .....base.folding import fold_name
 from .....base.patterns import compile_pattern
 
-SUFFIX = ".appimage"
+IMAGE_SUFFIX = ".appimage"
 # Of AppImage, and of formats that put other letters in the same place (AppImageSpec; FlatImage, RunImage).
-MAGIC = (b"AI\x01", b"AI\x02", b"FI\x01", b"RI\x02")
-ELF = b"\x7fELF"
-SMALLEST = 100_000  # bytes; the program that unpacks an AppImage takes more
+IMAGE_MAGICS = (b"AI\x01", b"AI\x02", b"FI\x01", b"RI\x02")
+ELF_MAGIC = b"\x7fELF"
+MIN_IMAGE_BYTES = 100_000  # bytes; the program that unpacks an AppImage takes more
 
 # What a file's name says beside the program's: system, processor, kind of package; and a version.
-_BESIDE = frozenset(
+_EXTRA_WORDS = frozenset(
     (
         *("linux", "gnu", "musl", "glibc", "x86", "x64", "x32", "x86_64", "amd64", "i386", "i686", "ia32", "arm64"),
         *("arm", "armhf", "armv7l", "aarch64", "64bit", "32bit", "desktop", "bin", "git", "portable", "setup"),
@@ -20,63 +20,63 @@ _BESIDE = frozenset(
         "electron",
     )
 )
-_LENGTHS = sorted({len(word) for word in _BESIDE})
-_BETWEEN = "-_. "
-_ATTACHED = "linux"  # also without anything between
-_IN_VERSION = frozenset("0123456789.abcdefghijklmnopqrstuvwxyz")
-_VERSION = compile_pattern(r"(?:^|[-_ v])(\d+(?:\.\d+)+)")
+_EXTRA_WORD_LENGTHS = sorted({len(word) for word in _EXTRA_WORDS})
+_SEPARATORS = "-_. "
+_ATTACHED_WORD = "linux"  # also without anything between
+_VERSION_CHARACTERS = frozenset("0123456789.abcdefghijklmnopqrstuvwxyz")
+_VERSION_PATTERN = compile_pattern(r"(?:^|[-_ v])(\d+(?:\.\d+)+)")
 
 
-def is_image(head: bytes) -> bool:
+def is_appimage(head: bytes) -> bool:
     """Whether a file that begins so is an AppImage, or a format like it."""
-    return head.startswith(ELF) and head[8:11] in MAGIC
+    return head.startswith(ELF_MAGIC) and head[8:11] in IMAGE_MAGICS
 
 
-def stem(name: str) -> str:
+def make_name_stem(name: str) -> str:
     """The program that a file's or a directory's name speaks of, folded: without version, processor, suffix.
 
     Two names speak of the same program if their stems are equal; `mega` and `megaglest` do not.
     """
     name = fold_name(name)
-    name = name[: -len(SUFFIX)] if name.endswith(SUFFIX) else name
-    return name[: _tail(name)] or name
+    name = name[: -len(IMAGE_SUFFIX)] if name.endswith(IMAGE_SUFFIX) else name
+    return name[: _find_tail_start(name)] or name
 
 
-def _tail(name: str) -> int:
+def _find_tail_start(name: str) -> int:
     """Where in a name that begins which only says something beside the program's: words and versions to its end.
 
     Read from the end, each place once: a pattern that may split a name in many ways tries them all, and names are made
     by whoever wants to keep us busy. `rest[i]` is whether name[i:] is such words, with nothing or something between.
     """
     length = len(name)
-    rest = [False] * length + [True]
-    near = length  # the next place from here on whose rest is such words
+    is_tail = [False] * length + [True]
+    nearest_tail = length  # the next place from here on whose rest is such words
     nearest = [length] * (length + 1)
-    word_at = after = tail = (
+    word_at = version_end = tail = (
         length  # of what stands between: where the next word begins, and where a version there ends
     )
-    starts = [False] * (length + 1)  # whether a word or version begins there whose rest is such words too
+    starts_word = [False] * (length + 1)  # whether a word or version begins there whose rest is such words too
     for i in range(length - 1, -1, -1):
         letter = name[i]
-        after = after if letter in _IN_VERSION else i
-        if letter not in _BETWEEN:
+        version_end = version_end if letter in _VERSION_CHARACTERS else i
+        if letter not in _SEPARATORS:
             word_at = i
             digit = i + (letter == "v")  # a version begins with one
-            starts[i] = any(rest[i + n] and name[i : i + n] in _BESIDE for n in _LENGTHS if i + n <= length) or (
-                name[digit : digit + 1].isdecimal() and nearest[digit + 1] <= after
-            )
-            rest[i] = name.startswith(_ATTACHED, i) and rest[i + len(_ATTACHED)]
-            begins = rest[i]
+            starts_word[i] = any(
+                is_tail[i + n] and name[i : i + n] in _EXTRA_WORDS for n in _EXTRA_WORD_LENGTHS if i + n <= length
+            ) or (name[digit : digit + 1].isdecimal() and nearest[digit + 1] <= version_end)
+            is_tail[i] = name.startswith(_ATTACHED_WORD, i) and is_tail[i + len(_ATTACHED_WORD)]
+            is_tail_start = is_tail[i]
         else:
-            begins = word_at < length and starts[word_at]
-            rest[i] = begins or word_at == length
-        tail = i if begins else tail
-        near = i if rest[i] else near
-        nearest[i] = near
+            is_tail_start = word_at < length and starts_word[word_at]
+            is_tail[i] = is_tail_start or word_at == length
+        tail = i if is_tail_start else tail
+        nearest_tail = i if is_tail[i] else nearest_tail
+        nearest[i] = nearest_tail
     return tail
 
 
-def version(name: str) -> str:
+def parse_name_version(name: str) -> str:
     """The version in a file's name; "" for none."""
-    found = _VERSION.search(name)
-    return found[1] if found else ""
+    match = _VERSION_PATTERN.search(name)
+    return match[1] if match else ""

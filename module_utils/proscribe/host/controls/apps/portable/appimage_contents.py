@@ -11,90 +11,92 @@ from typing import Collection, Sequence
 from .....base import elf
 from .....base.elf import ReadContent
 from . import asar
-from .desktop_entries import parse, started
-from .squashfs import Archive, Unreadable
+from .desktop_entries import parse_launcher, parse_started_program
+from .squashfs import SquashfsArchive, UnreadableArchive
 
-ENTRY = 64 * 1024  # bytes of a desktop entry
-ALIKE = 2  # places in which an app has to be named, so that it is more than another one of the same name.
+MAX_ENTRY_BYTES = 64 * 1024  # bytes of a desktop entry
+MIN_NAMED_PLACES = 2  # places in which an app has to be named, so that it is more than another one of the same name.
 # Of a desktop entry (Desktop Menu Specification). A messenger, or the client of a cloud or a tunnel, is none of these.
-OTHERS = frozenset(("Game", "Education", "Science", "Graphics", "AudioVideo", "Audio", "Video", "Development"))
-OURS = "Network"
+OTHER_CATEGORIES = frozenset(
+    ("Game", "Education", "Science", "Graphics", "AudioVideo", "Audio", "Video", "Development")
+)
+NETWORK_CATEGORY = "Network"
 
 
-def doubt(content: ReadContent, called: Collection[str]) -> str:
+def explain_appimage_doubt(content: ReadContent, app_names: Collection[str]) -> str:
     """Why an AppImage may be another app than one that is called so; "" if what is in it says that it is that one.
 
-    `called` are names in small letters: of programs, desktop entries, packages.
+    `app_names` are names in small letters: of programs, desktop entries, packages.
     """
     try:
-        named, categories = _said(content, called)
-    except Unreadable as error:
+        named_places, categories = _read_appimage_identity(content, app_names)
+    except UnreadableArchive as error:
         return f"known by its name alone, since {error}, so it is not moved"
-    if named < ALIKE:
+    if named_places < MIN_NAMED_PLACES:
         return "known by its name alone: what is in it does not say that it is this app, so it is not moved"
-    if OURS not in categories and (other := sorted(OTHERS.intersection(categories))):
-        return f"its own desktop entry says that it is something else ({other[0]}), so it is not moved"
+    if NETWORK_CATEGORY not in categories and (other_categories := sorted(OTHER_CATEGORIES.intersection(categories))):
+        return f"its own desktop entry says that it is something else ({other_categories[0]}), so it is not moved"
     return ""
 
 
-def _said(content: ReadContent, called: Collection[str]) -> tuple[int, set[str]]:
+def _read_appimage_identity(content: ReadContent, app_names: Collection[str]) -> tuple[int, set[str]]:
     """In how many places it is named as the app is, and the categories of its desktop entry."""
     program = elf.read_elf(content)
     if program is None:
-        raise Unreadable("it is no program")
+        raise UnreadableArchive("it is no program")
     update = elf.read_section_text(content, program, ".upd_info").lower()
-    archive = Archive(content, program.end)
-    names = [name for name, _ in archive.listed(archive.node(archive.root))]
+    archive = SquashfsArchive(content, program.end)
+    names = [name for name, _ in archive.list_directory(archive.read_node(archive.root_reference))]
     entries = [name for name in names if name.endswith(".desktop")]
     if len(entries) != 1:
-        raise Unreadable("it has no desktop entry" if not entries else "it has more than one desktop entry")
-    node = archive.find(entries[0])
-    text = archive.head(node, ENTRY).decode("utf-8", "replace") if node else ""
-    values = _values(text)
-    commands = [started(command)[0].rpartition("/")[2] for command in parse(text).commands[:20]]
+        raise UnreadableArchive("it has no desktop entry" if not entries else "it has more than one desktop entry")
+    node = archive.find_node(entries[0])
+    text = archive.read_head(node, MAX_ENTRY_BYTES).decode("utf-8", "replace") if node else ""
+    values = _parse_entry_values(text)
+    commands = [parse_started_program(command)[0].rpartition("/")[2] for command in parse_launcher(text).commands[:20]]
     places: Sequence[Sequence[str]] = (
         [entries[0][: -len(".desktop")]],
         commands,
         [values.get("StartupWMClass", "")],
-        _package(archive, names),
+        _read_package_names(archive, names),
         update.split("|"),  # gh-releases-zsync|owner|repository|latest|file (AppImageSpec)
-        _programs(archive, names, called),
+        _find_named_programs(archive, names, app_names),
     )
-    named = sum(any(word.lower() in called for word in said) for said in places)
-    return named, {word for word in values.get("Categories", "").split(";") if word}
+    named_places = sum(any(word.lower() in app_names for word in place_words) for place_words in places)
+    return named_places, {word for word in values.get("Categories", "").split(";") if word}
 
 
-def _values(text: str) -> dict[str, str]:
+def _parse_entry_values(text: str) -> dict[str, str]:
     """The keys of a desktop entry's own group."""
-    inside = False
-    found: dict[str, str] = {}
+    is_inside = False
+    values: dict[str, str] = {}
     for line in text.splitlines():
         if line.startswith("["):
-            inside = line.strip() == "[Desktop Entry]"
-        elif inside and "=" in line:
-            key, _, value = line.partition("=")
-            found.setdefault(key.strip(), value.strip())
-    return found
+            is_inside = line.strip() == "[Desktop Entry]"
+        elif is_inside and "=" in line:
+            key, _, entry_value = line.partition("=")
+            values.setdefault(key.strip(), entry_value.strip())
+    return values
 
 
-def _package(archive: Archive, names: Collection[str]) -> list[str]:
+def _read_package_names(archive: SquashfsArchive, names: Collection[str]) -> list[str]:
     """What an Electron app's package.json calls it."""
-    node = archive.find("resources/app.asar") if "resources" in names else None
+    node = archive.find_node("resources/app.asar") if "resources" in names else None
     if node is None:
         return []
-    head = archive.head(node, asar.LARGEST)
-    package = asar.read(lambda offset, size: head[offset : offset + size])
+    head = archive.read_head(node, asar.MAX_HEADER_BYTES)
+    package = asar.read_asar(lambda offset, size: head[offset : offset + size])
     return package.names if package else []
 
 
-def _programs(archive: Archive, names: Collection[str], called: Collection[str]) -> list[str]:
+def _find_named_programs(archive: SquashfsArchive, names: Collection[str], app_names: Collection[str]) -> list[str]:
     """Programs of the app's names, at the root or in usr/bin."""
-    found = []
-    folder = archive.find("usr/bin") if "usr" in names else None
-    inner = [name for name, _ in archive.listed(folder)] if folder else []
-    places = [(name, name) for name in names] + [(name, f"usr/bin/{name}") for name in inner]
-    for name, path in [place for place in places if place[0].lower() in called][:4]:
-        node = archive.find(path)
-        if node and elf.is_elf(archive.head(node, elf.HEADER_BYTES)):
-            found.append(name)
-    return found
+    programs = []
+    folder = archive.find_node("usr/bin") if "usr" in names else None
+    bin_names = [name for name, _ in archive.list_directory(folder)] if folder else []
+    places = [(name, name) for name in names] + [(name, f"usr/bin/{name}") for name in bin_names]
+    for name, path in [place for place in places if place[0].lower() in app_names][:4]:
+        node = archive.find_node(path)
+        if node and elf.is_elf(archive.read_head(node, elf.HEADER_BYTES)):
+            programs.append(name)
+    return programs

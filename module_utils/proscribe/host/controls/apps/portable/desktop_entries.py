@@ -15,111 +15,131 @@ from .....model.plan import compute_once
 if TYPE_CHECKING:
     from .....model.types.plan import PlanEntry
 
-ADDRESS = compile_pattern(r"https?://[^\s\"'<>`|]+", IGNORECASE)
-APP_ID = compile_pattern(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")
+ADDRESS_PATTERN = compile_pattern(r"https?://[^\s\"'<>`|]+", IGNORECASE)
+APP_ID_PATTERN = compile_pattern(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")
 ESCAPES = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 # An argument's parts: each text is cut in one way only, so that cutting takes as long as the text is.
-_PIECES = compile_pattern(r'"|\\.?|\s+|[^"\\\s]+', DOTALL)
-_ESCAPE = compile_pattern(r"\\([sntr\\])")
-_OF_AUTHORITY, _OF_PATH = compile_pattern(r"[/?#\\]"), compile_pattern(r"[?#]")  # what ends them
-LONGEST_TITLE = 80  # characters of a name that is compared; the catalogue's are shorter
-LONGEST_HOST = 253  # characters of a name (RFC 1035)
+_ARGUMENT_PATTERN = compile_pattern(r'"|\\.?|\s+|[^"\\\s]+', DOTALL)
+_ESCAPE_PATTERN = compile_pattern(r"\\([sntr\\])")
+_AUTHORITY_END_PATTERN, _PATH_END_PATTERN = compile_pattern(r"[/?#\\]"), compile_pattern(r"[?#]")  # what ends them
+MAX_TITLE_CHARACTERS = 80  # characters of a name that is compared; the catalogue's are shorter
+MAX_HOST_CHARACTERS = 253  # characters of a name (RFC 1035)
 # What starts another program, which the rest of its line names.
-STARTERS = frozenset({"env", "nice", "ionice", "nohup", "setsid", "exec"})
+STARTER_PROGRAMS = frozenset({"env", "nice", "ionice", "nohup", "setsid", "exec"})
 
 
-class Launcher(NamedTuple):
+class DesktopLauncher(NamedTuple):
     """What of a desktop entry or a unit matters here."""
 
     commands: Sequence[Sequence[str]]  # each the arguments of a program
     addresses: Sequence[str]
     app_ids: Sequence[str]  # of web apps that a browser installed
-    hidden: bool  # its user has switched it off
+    is_hidden: bool  # its user has switched it off
     titles: Sequence[str] = ()  # what it is called in scripts of their own, in each of its languages
 
 
-def parse(text: str, keys: Sequence[str] = ("Exec",), group: str = "Desktop Entry") -> Launcher:
+def parse_launcher(text: str, keys: Sequence[str] = ("Exec",), group: str = "Desktop Entry") -> DesktopLauncher:
     """Read a desktop entry, or with `keys` and `group` of its own a unit. Of a key that stands twice in an entry, which
     the specification forbids, each counts. What is not an entry gives an empty launcher.
     """
-    found: list[tuple[str, str]] = []
-    inside = ""
+    entries: list[tuple[str, str]] = []
+    current_group = ""
     for line in text.splitlines():
         line = line.strip()
         if line.startswith("["):
-            inside = line.rstrip("]")[1:]
+            current_group = line.rstrip("]")[1:]
         elif not line.startswith(("#", ";")) and "=" in line:
-            key, _, value = line.partition("=")
-            if inside == group or (key.strip() in keys and inside.startswith("Desktop Action ")):
-                found.append((key.strip(), unescaped(value.strip())))
-    lines = [value for key, value in found if key in keys]
-    said = [value for key, value in found if key in (*keys, "URL", "X-WebApp-URL")]
-    return Launcher(
-        [command for value in lines if (command := arguments(value))],
-        list(dict.fromkeys(address for value in said if "://" in value for address in ADDRESS.findall(value))),
-        list(dict.fromkeys(id_ for value in said if _is_of_web_app(value) for id_ in APP_ID.findall(value))),
-        any(key == "Hidden" and value.lower() == "true" for key, value in found),
+            key, _, field_value = line.partition("=")
+            if current_group == group or (key.strip() in keys and current_group.startswith("Desktop Action ")):
+                entries.append((key.strip(), unescape_value(field_value.strip())))
+    lines = [field_value for key, field_value in entries if key in keys]
+    address_values = [field_value for key, field_value in entries if key in (*keys, "URL", "X-WebApp-URL")]
+    return DesktopLauncher(
+        [command for field_value in lines if (command := parse_arguments(field_value))],
+        list(
+            dict.fromkeys(
+                address
+                for field_value in address_values
+                if "://" in field_value
+                for address in ADDRESS_PATTERN.findall(field_value)
+            )
+        ),
+        list(
+            dict.fromkeys(
+                app_id_text
+                for field_value in address_values
+                if _has_web_app_id(field_value)
+                for app_id_text in APP_ID_PATTERN.findall(field_value)
+            )
+        ),
+        any(key == "Hidden" and field_value.lower() == "true" for key, field_value in entries),
         tuple(
             dict.fromkeys(
-                value for key, value in found if _is_name(key) and len(value) <= LONGEST_TITLE and not value.isascii()
+                field_value
+                for key, field_value in entries
+                if _is_name_key(key) and len(field_value) <= MAX_TITLE_CHARACTERS and not field_value.isascii()
             )
         ),
     )
 
 
-def _is_name(key: str) -> bool:
+def _is_name_key(key: str) -> bool:
     return key == "Name" or (key.startswith("Name[") and key.endswith("]"))
 
 
-def _is_of_web_app(value: str) -> bool:
-    return "--app-id=" in value or "crx_" in value
+def _has_web_app_id(field_value: str) -> bool:
+    return "--app-id=" in field_value or "crx_" in field_value
 
 
-def unescaped(value: str) -> str:
+def unescape_value(escaped_value: str) -> str:
     """A value without the escapes of the format."""
-    return _ESCAPE.sub(lambda escape: ESCAPES[escape[1]], value) if "\\" in value else value
+    return (
+        _ESCAPE_PATTERN.sub(lambda escape: ESCAPES[escape[1]], escaped_value)
+        if "\\" in escaped_value
+        else escaped_value
+    )
 
 
-def arguments(command: str) -> list[str]:
+def parse_arguments(command: str) -> list[str]:
     """The arguments of an `Exec` line, without its field codes (%U); a quotation that does not end, ends with it."""
     if '"' not in command:
-        return [word for word in command.split() if not _is_field(word)]
+        return [word for word in command.split() if not _is_field_code(word)]
     words: list[list[str]] = [[]]
-    quoted = False
-    for piece in _PIECES.findall(command):
+    is_quoted = False
+    for piece in _ARGUMENT_PATTERN.findall(command):
         if piece == '"':
-            quoted = not quoted
-        elif quoted and piece[0] == "\\":
+            is_quoted = not is_quoted
+        elif is_quoted and piece[0] == "\\":
             words[-1].append(piece[1:])
-        elif not quoted and piece[0].isspace():
+        elif not is_quoted and piece[0].isspace():
             words.append([])
         elif piece[0] == "\\" and piece[1:].isspace():
             words[-1].append("\\")
             words.append([])
         elif piece == '\\"':
             words[-1].append("\\")
-            quoted = True
+            is_quoted = True
         else:
             words[-1].append(piece)
-    found = map("".join, words)
-    return [word for word in found if word and not _is_field(word)]
+    arguments_found = map("".join, words)
+    return [word for word in arguments_found if word and not _is_field_code(word)]
 
 
-def _is_field(word: str) -> bool:
+def _is_field_code(word: str) -> bool:
     return word in ("@@", "@@u") or (len(word) == 2 and word[0] == "%" and word.isascii() and word[1].isalpha())
 
 
-def bare(command: Sequence[str]) -> list[str]:
+def strip_starters(command: Sequence[str]) -> list[str]:
     """A command from the program on that it starts, without what stands before that."""
     words = list(command)
     if words:
         words[0] = words[0].lstrip("-@:+!|")  # the prefixes of a unit's commands
-    return list(itertools.dropwhile(_before, words))
+    return list(itertools.dropwhile(_is_before_program, words))
 
 
-def started(command: Sequence[str]) -> tuple[str, str]:
+def parse_started_program(command: Sequence[str]) -> tuple[str, str]:
     """The program that a command starts, and the flatpak app if that is one: (program, id)."""
-    program, *rest = bare(command) or [""]
+    program, *rest = strip_starters(command) or [""]
     if program.rpartition("/")[2] == "flatpak" and "run" in rest:
         return program, next((word for word in rest[rest.index("run") + 1 :] if not word.startswith("-")), "")
     if program.rpartition("/")[2] == "snap" and rest[:1] == ["run"]:
@@ -127,22 +147,22 @@ def started(command: Sequence[str]) -> tuple[str, str]:
     return program, ""
 
 
-def _before(word: str) -> bool:
+def _is_before_program(word: str) -> bool:
     """Whether a word stands before the program that a line starts."""
-    return word.rpartition("/")[2] in STARTERS or word.startswith("-") or _assigns(word)
+    return word.rpartition("/")[2] in STARTER_PROGRAMS or word.startswith("-") or _is_assignment(word)
 
 
-def _assigns(word: str) -> bool:
+def _is_assignment(word: str) -> bool:
     name, mark, _ = word.partition("=")
     return bool(mark) and name.isascii() and name.isidentifier()
 
 
-def split(address: str) -> tuple[str, str]:
+def split_address(address: str) -> tuple[str, str]:
     """Host and path of a web address, both as compared: the host without user, port and last dot, in lower case."""
     rest = address.partition("://")[2]
-    authority = _OF_AUTHORITY.split(rest, maxsplit=1)[0]
+    authority = _AUTHORITY_END_PATTERN.split(rest, maxsplit=1)[0]
     host = authority.rpartition("@")[2].partition(":")[0].rstrip(".").lower()
-    path = _OF_PATH.split(rest[len(authority) :], maxsplit=1)[0]
+    path = _PATH_END_PATTERN.split(rest[len(authority) :], maxsplit=1)[0]
     return host, path.replace("\\", "/")
 
 
@@ -150,35 +170,41 @@ class WebHosts:
     """The addresses of some services: hosts with all below them, or one part of a host."""
 
     def __init__(self, services: Mapping[str, PlanEntry]) -> None:
-        self.hosts: dict[str, list[tuple[str, str]]]
-        self.allowed: dict[str, frozenset[str]]
-        self.hosts, self.allowed = compute_once(services, "apps/web hosts", lambda: _hosts(services))
-        self._ids: dict[str, list[str]] | None = None
+        self.paths_by_host: dict[str, list[tuple[str, str]]]
+        self.allowed_hosts: dict[str, frozenset[str]]
+        self.paths_by_host, self.allowed_hosts = compute_once(
+            services, "apps/web hosts", lambda: _index_web_hosts(services)
+        )
+        self._services_by_app_id: dict[str, list[str]] | None = None
 
-    def services(self, address: str) -> list[str]:
+    def find_address_services(self, address: str) -> list[str]:
         """Whose address that is, each once."""
-        host, path = split(address)
-        above = list(_above(host))
-        found = [
+        host, path = split_address(address)
+        parent_hosts = list(_iterate_parent_hosts(host))
+        services = [
             service
-            for name in above
-            for part, service in self.hosts.get(name, ())
-            if _begins(path, part) and self.allowed[service].isdisjoint(above)
+            for name in parent_hosts
+            for path_prefix, service in self.paths_by_host.get(name, ())
+            if _is_path_below(path, path_prefix) and self.allowed_hosts[service].isdisjoint(parent_hosts)
         ]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(services))
 
-    def services_of_app(self, id_: str) -> list[str]:
+    def find_app_services(self, web_app_id: str) -> list[str]:
         """Whose start page a web app is, by the id that Chromium makes of its address."""
-        if self._ids is None:
-            self._ids = {}
-            for host, parts in self.hosts.items():
-                for part, service in parts:
-                    for address in dict.fromkeys(f"https://{host}{part.rstrip('/')}{end}" for end in ("/", "")):
-                        self._ids.setdefault(app_id(address), []).append(service)
-        return list(dict.fromkeys(self._ids.get(id_, ())))
+        if self._services_by_app_id is None:
+            self._services_by_app_id = {}
+            for host, parts in self.paths_by_host.items():
+                for path_prefix, service in parts:
+                    for address in dict.fromkeys(
+                        f"https://{host}{path_prefix.rstrip('/')}{ending}" for ending in ("/", "")
+                    ):
+                        self._services_by_app_id.setdefault(make_web_app_id(address), []).append(service)
+        return list(dict.fromkeys(self._services_by_app_id.get(web_app_id, ())))
 
 
-def _hosts(services: Mapping[str, PlanEntry]) -> tuple[dict[str, list[tuple[str, str]]], dict[str, frozenset[str]]]:
+def _index_web_hosts(
+    services: Mapping[str, PlanEntry],
+) -> tuple[dict[str, list[tuple[str, str]]], dict[str, frozenset[str]]]:
     hosts: dict[str, list[tuple[str, str]]] = {}
     for service, entry in services.items():
         for name in entry.get("web_hosts", ()):
@@ -187,18 +213,18 @@ def _hosts(services: Mapping[str, PlanEntry]) -> tuple[dict[str, list[tuple[str,
     return hosts, {service: frozenset(entry.get("web_allow", ())) for service, entry in services.items()}
 
 
-def _above(host: str) -> Iterator[str]:
-    while host and len(host) <= LONGEST_HOST:
+def _iterate_parent_hosts(host: str) -> Iterator[str]:
+    while host and len(host) <= MAX_HOST_CHARACTERS:
         yield host
         host = host.partition(".")[2]
 
 
-def _begins(path: str, part: str) -> bool:
-    part = part.rstrip("/")
-    return path == part or path.startswith(part + "/")
+def _is_path_below(path: str, prefix: str) -> bool:
+    prefix = prefix.rstrip("/")
+    return path == prefix or path.startswith(prefix + "/")
 
 
-def app_id(address: str) -> str:
+def make_web_app_id(address: str) -> str:
     """The id of a web app: of the SHA-256 of the SHA-256 of its address the first 32 digits, 0-f written as a-p
     (chromium/chromium chrome/browser/web_applications/web_app_helpers.cc, components/crx_file/id_util.cc).
     """

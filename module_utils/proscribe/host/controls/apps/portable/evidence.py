@@ -16,287 +16,341 @@ from .....base import elf
 from .....base.elf import ReadContent, is_elf
 from .....base.tuples import NamedTuple
 from ....system import Host, escape_text
-from ..content import built_from
+from ..content import describe_go_package
 from . import appimage_contents, asar
-from .names import Names
-from .program_parts import ENTRY, FRAME, HEAD, LIBRARY, Own, Test, TooLarge, is_program
+from .names import AppNames
+from .program_parts import (
+    FRAME_FILES,
+    HEAD_BYTES,
+    LIBRARY_PATTERN,
+    ContentTest,
+    DirectoryTooLarge,
+    OwnFiles,
+    is_desktop_entry,
+    is_program_head,
+)
 
-ALONE = "known by its name alone, so it is not moved"
-NAMED = "known by the name in its package.json alone, so it is not moved"
-PATH_ALONE = "known by its path alone, so it is not moved"
-MOST_NAMES = 200  # of a directory that are checked
-MOST_AROUND = 2_000  # names of a directory that are read for one program in it; an app has some hundred there
-MOST_PARTS = 200  # that move one by one
-SHOWN = 3  # names of what stays
-PE_HEAD = 4096  # bytes that contain a Windows program's header
-INI = 16 * 1024
+NAME_ONLY_DOUBT = "known by its name alone, so it is not moved"
+PACKAGE_NAME_DOUBT = "known by the name in its package.json alone, so it is not moved"
+PATH_ONLY_DOUBT = "known by its path alone, so it is not moved"
+MAX_CHECKED_NAMES = 200  # of a directory that are checked
+MAX_NEIGHBOUR_NAMES = 2_000  # names of a directory that are read for one program in it; an app has some hundred there
+MAX_MOVED_PARTS = 200  # that move one by one
+MAX_NAMED_LEFTOVERS = 3  # names of what stays
+PE_HEAD_BYTES = 4096  # bytes that contain a Windows program's header
+MAX_INI_BYTES = 16 * 1024
 
 
-class Known(NamedTuple):
+class AppEvidence(NamedTuple):
     """How something is known."""
 
-    why: str
+    reason: str
     doubt: str = ""  # why it stays where it is; "" if it is certain
-    own: bool = False  # the directory that it lies in is its app's alone
+    is_own_directory: bool = False  # the directory that it lies in is its app's alone
 
 
-def content(host: Host, path: str) -> ReadContent:
+def make_file_reader(host: Host, path: str) -> ReadContent:
     """What reads a file of the host in pieces."""
     return partial(host.read_range, path)
 
 
-def image(host: Host, path: str, names: Names, service: str) -> Known:
+def identify_appimage(host: Host, path: str, names: AppNames, service: str) -> AppEvidence:
     """An AppImage whose name is a service's."""
-    doubt = appimage_contents.doubt(content(host, path), names.called[service])
-    return Known("an AppImage of that name" if doubt else "an AppImage of that app, by what is in it", doubt)
+    doubt = appimage_contents.explain_appimage_doubt(make_file_reader(host, path), names.names_by_service[service])
+    return AppEvidence("an AppImage of that name" if doubt else "an AppImage of that app, by what is in it", doubt)
 
 
-def program(
-    host: Host, path: str, names: Names, service: str, beside: Collection[str], at_a_path: bool = False
-) -> Known | None:
+def identify_program(
+    host: Host, path: str, names: AppNames, service: str, neighbours: Collection[str], is_at_known_path: bool = False
+) -> AppEvidence | None:
     """A program whose name is a service's, with the names that lie beside it. None if it is another program.
 
     In a directory of the app's name, or at a path that the catalogue names, libraries beside it are enough.
     """
     directory, _, name = path.rpartition("/")
-    read = content(host, path)
+    read_content = make_file_reader(host, path)
     markers = names.markers.get(service, {})
-    binary = elf.read_elf(read)
-    if known := tool(host, path, names, service):
-        return known
+    binary = elf.read_elf(read_content)
+    if evidence := identify_marked_tool(host, path, names, service):
+        return evidence
     if service not in names.programs.get(name, ()):
         return None  # a word that many programs have
-    if binary is None and not is_program(host.read_head(path, HEAD)):
+    if binary is None and not is_program_head(host.read_head(path, HEAD_BYTES)):
         return None
-    own = names.own(directory, service)
-    signs = signs_in(host, directory, beside)
-    if not signs and binary is not None and (own or at_a_path):
-        signs = [one for one in sorted(beside) if LIBRARY.fullmatch(one) and _is(host, f"{directory}/{one}", is_elf)][
-            :1
-        ]
-    others = [
-        other
-        for other in sorted(set(beside) - {name})
-        if service in names.programs.get(other, ()) and elf.is_elf(host.read_head(f"{directory}/{other}", HEAD))
+    is_own_directory = names.is_own_directory(directory, service)
+    frame_signs = find_frame_signs(host, directory, neighbours)
+    if not frame_signs and binary is not None and (is_own_directory or is_at_known_path):
+        frame_signs = [
+            neighbour
+            for neighbour in sorted(neighbours)
+            if LIBRARY_PATTERN.fullmatch(neighbour) and _has_content(host, f"{directory}/{neighbour}", is_elf)
+        ][:1]
+    other_programs = [
+        other_program
+        for other_program in sorted(set(neighbours) - {name})
+        if service in names.programs.get(other_program, ())
+        and elf.is_elf(host.read_head(f"{directory}/{other_program}", HEAD_BYTES))
     ]
-    if not signs and not (others and binary is not None):
-        return Known("a program of that name", ALONE) if binary is not None else None
-    why = f"a program of that name, beside {(signs or others)[0]}"
-    electron = asar.read(content(host, f"{directory}/resources/app.asar")) if "resources" in beside else None
-    if electron and electron.names:
-        if not any(word.lower() in names.called[service] for word in electron.names):
-            return Known(why, f"its package.json calls it {electron.names[0][:60]}, so it is not moved")
-        return Known(f"{why}, and its package.json says so", own=True)
+    if not frame_signs and not (other_programs and binary is not None):
+        return AppEvidence("a program of that name", NAME_ONLY_DOUBT) if binary is not None else None
+    reason = f"a program of that name, beside {(frame_signs or other_programs)[0]}"
+    asar_package = (
+        asar.read_asar(make_file_reader(host, f"{directory}/resources/app.asar")) if "resources" in neighbours else None
+    )
+    if asar_package and asar_package.names:
+        if not any(word.lower() in names.names_by_service[service] for word in asar_package.names):
+            return AppEvidence(reason, f"its package.json calls it {asar_package.names[0][:60]}, so it is not moved")
+        return AppEvidence(f"{reason}, and its package.json says so", is_own_directory=True)
     if "gecko" in markers:
-        if gecko(host, directory) not in markers["gecko"]:
-            return Known(why, "its application.ini is of another vendor, so it is not moved")
-        return Known(f"{why}, and its application.ini says so", own=True)
-    return Known(why, own=own or at_a_path)
+        if read_gecko_vendor(host, directory) not in markers["gecko"]:
+            return AppEvidence(reason, "its application.ini is of another vendor, so it is not moved")
+        return AppEvidence(f"{reason}, and its application.ini says so", is_own_directory=True)
+    return AppEvidence(reason, is_own_directory=is_own_directory or is_at_known_path)
 
 
-def electron_app(host: Host, path: str, names: Names, shared: Collection[str]) -> dict[str, Known]:
+def identify_electron_app(
+    host: Host, path: str, names: AppNames, shared_directories: Collection[str]
+) -> dict[str, AppEvidence]:
     """Return the services that the code of an Electron app is of, whatever its program is called: by the names in the
-    package.json of the archive at `path`, or at `path` itself. Nothing moves out of a directory that is `shared`.
+    package.json of the archive at `path`, or at `path` itself. Nothing moves out of a directory that is `shared_directories`.
     """
     directory = path.rpartition("/resources/")[0]
-    packed = path.endswith(".asar")
-    archive = asar.read(content(host, path)) if packed else None
-    words = archive.names if archive else [] if packed else asar.read_package(content(host, path))
-    called = {(word[: -len(".desktop")] if word.endswith(".desktop") else word).lower() for word in words}
-    services = {service: called & own for service, own in names.called.items() if not called.isdisjoint(own)}
-    beside = host.list_directory(directory) if services else []
-    signs = signs_in(host, directory, beside)
-    certain = packed and directory not in (*shared, *names.program_folders)
-    known: dict[str, Known] = {}
-    for service, words_of in services.items() if signs else ():
-        own = [name for name in beside if service in names.programs.get(name, ())]
-        if packed or not any(_is(host, f"{directory}/{name}", is_elf) for name in own):  # else it is known by that one
-            why = f"an Electron app whose package.json calls it {min(words_of)}, beside {signs[0]}"
-            known[service] = Known(why, "" if certain and _is_particular(words_of) else NAMED, own=True)
-    return known
+    is_packed = path.endswith(".asar")
+    asar_package = asar.read_asar(make_file_reader(host, path)) if is_packed else None
+    words = (
+        asar_package.names
+        if asar_package
+        else []
+        if is_packed
+        else asar.read_package_names(make_file_reader(host, path))
+    )
+    app_names = {(word[: -len(".desktop")] if word.endswith(".desktop") else word).lower() for word in words}
+    services = {
+        service: app_names & own_names
+        for service, own_names in names.names_by_service.items()
+        if not app_names.isdisjoint(own_names)
+    }
+    neighbours = host.list_directory(directory) if services else []
+    frame_signs = find_frame_signs(host, directory, neighbours)
+    is_certain = is_packed and directory not in (*shared_directories, *names.program_folders)
+    evidence_by_service: dict[str, AppEvidence] = {}
+    for service, service_words in services.items() if frame_signs else ():
+        own_names = [name for name in neighbours if service in names.programs.get(name, ())]
+        if is_packed or not any(
+            _has_content(host, f"{directory}/{name}", is_elf) for name in own_names
+        ):  # else it is known by that one
+            reason = f"an Electron app whose package.json calls it {min(service_words)}, beside {frame_signs[0]}"
+            evidence_by_service[service] = AppEvidence(
+                reason,
+                "" if is_certain and _is_particular_name(service_words) else PACKAGE_NAME_DOUBT,
+                is_own_directory=True,
+            )
+    return evidence_by_service
 
 
-def _is_particular(words: Collection[str]) -> bool:
+def _is_particular_name(words: Collection[str]) -> bool:
     """Whether no other app has such names by chance: two of them, or one of several words."""
     return len(words) > 1 or any(not word.isalnum() for word in words)
 
 
-def tool(host: Host, path: str, names: Names, service: str) -> Known | None:
+def identify_marked_tool(host: Host, path: str, names: AppNames, service: str) -> AppEvidence | None:
     """A program that its maker's mark is in, whatever it is called; None if there is none of this service."""
     modules = names.markers.get(service, {}).get("go", ())
-    binary = elf.read_elf(content(host, path)) if modules else None
-    package = elf.read_go_package(content(host, path), binary) if binary else ""
-    return Known(built_from(package)) if elf.is_built_from(package, modules) else None
+    binary = elf.read_elf(make_file_reader(host, path)) if modules else None
+    package = elf.read_go_package(make_file_reader(host, path), binary) if binary else ""
+    return AppEvidence(describe_go_package(package)) if elf.is_built_from(package, modules) else None
 
 
-def around(host: Host, directory: str, names: Names, name: str) -> set[str]:
+def list_neighbours(host: Host, directory: str, names: AppNames, name: str) -> set[str]:
     """The names in a directory that may say what a program of that name in it is. Those that do so by themselves are
     looked for one by one, so that nobody hides them among many others.
     """
-    services = {*names.programs.get(name, ()), *names.marked.get(name, ())}
-    words = {name, "resources", *FRAME, *(other for service in services for other in names.programs_of(service))}
-    there = {one for one in words if host.find_entry(f"{directory}/{one}")}
-    return there.union(host.list_first_names(directory, MOST_AROUND))
+    services = {*names.programs.get(name, ()), *names.marked_programs.get(name, ())}
+    words = {
+        name,
+        "resources",
+        *FRAME_FILES,
+        *(program_name for service in services for program_name in names.list_programs(service)),
+    }
+    present_names = {word for word in words if host.find_entry(f"{directory}/{word}")}
+    return present_names.union(host.list_first_names(directory, MAX_NEIGHBOUR_NAMES))
 
 
-def sign(host: Host, directory: str) -> str:
+def find_frame_sign(host: Host, directory: str) -> str:
     """A part of an app's frame that lies in a directory; "" for none."""
-    return next(iter(signs_in(host, directory, FRAME)), "")
+    return next(iter(find_frame_signs(host, directory, FRAME_FILES)), "")
 
 
-def signs_in(host: Host, directory: str, names: Collection[str]) -> list[str]:
-    return [name for name in sorted(FRAME.keys() & set(names)) if _is(host, f"{directory}/{name}", FRAME[name])]
+def find_frame_signs(host: Host, directory: str, names: Collection[str]) -> list[str]:
+    return [
+        name
+        for name in sorted(FRAME_FILES.keys() & set(names))
+        if _has_content(host, f"{directory}/{name}", FRAME_FILES[name])
+    ]
 
 
-def gecko(host: Host, directory: str) -> str:
+def read_gecko_vendor(host: Host, directory: str) -> str:
     """The vendor in a Gecko program's application.ini; "" for none."""
-    found = re.search(rb"(?m)^Vendor=([^\r\n]{1,80})", host.read_head(f"{directory}/application.ini", INI))
-    return found[1].decode("utf-8", "replace").strip() if found else ""
+    match = re.search(rb"(?m)^Vendor=([^\r\n]{1,80})", host.read_head(f"{directory}/application.ini", MAX_INI_BYTES))
+    return match[1].decode("utf-8", "replace").strip() if match else ""
 
 
-def named(host: Host, path: str, own: bool) -> Known | None:
-    """A file at a path that the catalogue names. Only where nobody but root can have put it is that enough; `own` says
+def identify_named_file(host: Host, path: str, is_own_directory: bool) -> AppEvidence | None:
+    """A file at a path that the catalogue names. Only where nobody but root can have put it is that enough; `is_own_directory` says
     whether its directory has the app's name.
     """
-    if not _is(host, path, is_program):
+    if not _has_content(host, path, is_program_head):
         return None
-    return _by_path(host, path, own)
+    return _identify_by_path(host, path, is_own_directory)
 
 
-def named_directory(host: Host, path: str) -> Known | None:
+def identify_named_directory(host: Host, path: str) -> AppEvidence | None:
     """A directory that the catalogue names, with a program in it; without one it is nothing of an app's."""
-    names = host.list_directory(path)[:MOST_NAMES]
-    if not any(_is(host, f"{path}/{name}", is_elf) for name in names):
+    names = host.list_directory(path)[:MAX_CHECKED_NAMES]
+    if not any(_has_content(host, f"{path}/{name}", is_elf) for name in names):
         return None
-    return _by_path(host, path, own=True)
+    return _identify_by_path(host, path, is_own_directory=True)
 
 
-def _by_path(host: Host, path: str, own: bool) -> Known:
-    if only_root(host, path):
-        return Known("the catalogue names this path, and root put it there", own=own)
-    return Known("the catalogue names this path", PATH_ALONE)
+def _identify_by_path(host: Host, path: str, is_own_directory: bool) -> AppEvidence:
+    if is_root_only(host, path):
+        return AppEvidence("the catalogue names this path, and root put it there", is_own_directory=is_own_directory)
+    return AppEvidence("the catalogue names this path", PATH_ONLY_DOUBT)
 
 
-def only_root(host: Host, path: str) -> bool:
+def is_root_only(host: Host, path: str) -> bool:
     """Whether nobody but root can have put something at a path."""
     while path:
-        seen = host.find_entry(path)
-        if seen is None or host.describe_write_access(path, seen):
+        status = host.find_entry(path)
+        if status is None or host.describe_write_access(path, status):
             return False
         path = path.rpartition("/")[0]
     return True
 
 
-def unpacked(host: Host, directory: str, name: str, beside: Collection[str]) -> Known | None:
+def identify_unpacked_app(host: Host, directory: str, name: str, neighbours: Collection[str]) -> AppEvidence | None:
     """A directory of an app's name with its desktop entry: reported if it has a program in it."""
-    if not ENTRY(host.read_head(f"{directory}/{name}", INI)):
+    if not is_desktop_entry(host.read_head(f"{directory}/{name}", MAX_INI_BYTES)):
         return None
-    if not any(_is(host, f"{directory}/{one}", is_elf) for one in sorted(beside)[:MOST_NAMES]):
+    if not any(
+        _has_content(host, f"{directory}/{neighbour}", is_elf) for neighbour in sorted(neighbours)[:MAX_CHECKED_NAMES]
+    ):
         return None
-    return Known(f"an unpacked app, with its {name}", "known by its desktop entry alone, so it is not moved")
+    return AppEvidence(f"an unpacked app, with its {name}", "known by its desktop entry alone, so it is not moved")
 
 
-def windows(host: Host, path: str, known_path: bool) -> Known | None:
+def identify_windows_program(host: Host, path: str, is_known_path: bool) -> AppEvidence | None:
     """A Windows program in a Wine prefix."""
-    if not is_windows(host, path):
+    if not is_windows_binary(host, path):
         return None
-    if not known_path:
-        return Known("a Windows program of that name", ALONE)
+    if not is_known_path:
+        return AppEvidence("a Windows program of that name", NAME_ONLY_DOUBT)
     directory, _, name = path.rpartition("/")
     libraries = [
-        one
-        for one in host.list_first_names(directory, MOST_AROUND)
-        if one != name and one.lower().endswith((".dll", ".exe"))
+        library_name
+        for library_name in host.list_first_names(directory, MAX_NEIGHBOUR_NAMES)
+        if library_name != name and library_name.lower().endswith((".dll", ".exe"))
     ]
     for library in libraries[:20]:
-        if is_windows(host, f"{directory}/{library}"):
-            return Known(f"a Windows program at the path that the catalogue names, beside {library}")
-    return Known("a Windows program at the path that the catalogue names", ALONE)
+        if is_windows_binary(host, f"{directory}/{library}"):
+            return AppEvidence(f"a Windows program at the path that the catalogue names, beside {library}")
+    return AppEvidence("a Windows program at the path that the catalogue names", NAME_ONLY_DOUBT)
 
 
-def is_windows(host: Host, path: str) -> bool:
+def is_windows_binary(host: Host, path: str) -> bool:
     """Whether a file is a program or a library of Windows, by its two headers (PE Format)."""
-    seen = host.find_entry(path)
-    if seen is None or not stat.S_ISREG(seen.st_mode):
+    status = host.find_entry(path)
+    if status is None or not stat.S_ISREG(status.st_mode):
         return False
-    head = host.read_head(path, PE_HEAD)
+    head = host.read_head(path, PE_HEAD_BYTES)
     if len(head) < 64 or head[:2] != b"MZ":
         return False
-    at = struct.unpack_from("<I", head, 60)[0]
-    return head[at : at + 4] == b"PE\0\0" and len(head) >= at + 24
+    offset = struct.unpack_from("<I", head, 60)[0]
+    return head[offset : offset + 4] == b"PE\0\0" and len(head) >= offset + 24
 
 
-def listed(host: Host, directory: str) -> dict[str, int]:
+def list_unpacked_files(host: Host, directory: str) -> dict[str, int]:
     """The files beside an Electron app's archive that it names, by path, with the size of each."""
-    electron = asar.read(content(host, f"{directory}/resources/app.asar"))
-    unpacked = electron.unpacked if electron else {}
-    return {f"{directory}/resources/app.asar.unpacked/{path}": size for path, size in unpacked.items()}
+    asar_package = asar.read_asar(make_file_reader(host, f"{directory}/resources/app.asar"))
+    unpacked_sizes = asar_package.unpacked_sizes if asar_package else {}
+    return {f"{directory}/resources/app.asar.unpacked/{path}": size for path, size in unpacked_sizes.items()}
 
 
-def own(names: Names, service: str, uid: int, known: Mapping[str, int], pictures: bool = False) -> Own:
-    """What recognises an app's own files, for a program of that owner; with `pictures` a browser's of a web app."""
-    if pictures:
-        return Own((), (), uid, pictures=True)
-    return Own(names.programs_of(service), names.entries_of(service), uid, known)
+def make_own_files(
+    names: AppNames, service: str, uid: int, file_sizes: Mapping[str, int], has_pictures: bool = False
+) -> OwnFiles:
+    """What recognises an app's own files, for a program of that owner; with `has_pictures` a browser's of a web app."""
+    if has_pictures:
+        return OwnFiles((), (), uid, has_pictures=True)
+    return OwnFiles(names.list_programs(service), names.list_desktop_entries(service), uid, file_sizes)
 
 
-def moving(
-    host: Host, directory: str, program: str, names: Names, service: str, uid: int
+def choose_moved_parts(
+    host: Host, directory: str, program: str, names: AppNames, service: str, uid: int
 ) -> tuple[list[str], str, str]:
     """What of an app's directory moves, the program first (nothing if all of it does); what stays, in words; and why
     nothing moves at all.
     """
-    whole, parts, stays, nothing = _moving(host, directory, own(names, service, uid, listed(host, directory)))
-    if whole and directory not in names.program_folders:
+    is_whole, parts, leftovers, refusal = _split_directory(
+        host, directory, make_own_files(names, service, uid, list_unpacked_files(host, directory))
+    )
+    if is_whole and directory not in names.program_folders:
         return [], "", ""
     if program == directory:
-        return parts, stays, nothing
-    return [program, *(one for one in parts if one != program)][:MOST_PARTS], stays, ""
+        return parts, leftovers, refusal
+    return [program, *(part for part in parts if part != program)][:MAX_MOVED_PARTS], leftovers, ""
 
 
-def moving_web_app(host: Host, directory: str, uid: int) -> tuple[list[str], str, str]:
+def choose_moved_web_app(host: Host, directory: str, uid: int) -> tuple[list[str], str, str]:
     """The same of a browser's folder of a web app, which has its pictures."""
-    whole, parts, stays, nothing = _moving(host, directory, Own((), (), uid, pictures=True))
-    return [] if whole else parts, stays, nothing
+    is_whole, parts, leftovers, refusal = _split_directory(host, directory, OwnFiles((), (), uid, has_pictures=True))
+    return [] if is_whole else parts, leftovers, refusal
 
 
-def _moving(host: Host, directory: str, of: Own) -> tuple[bool, list[str], str, str]:
+def _split_directory(host: Host, directory: str, own_files: OwnFiles) -> tuple[bool, list[str], str, str]:
     """Whether all of a directory is a program's own; what is; what stays, in words; and why nothing is."""
     try:
-        layout = of.layout(host, directory)
-    except TooLarge as error:
+        layout = own_files.make_layout(host, directory)
+    except DirectoryTooLarge as error:
         return False, [], f"the rest stays: {error}", f"{error}, so it is not moved"
     if not layout.parts:
         return False, [], "", "nothing in it shows that it is a program's own, so it is not moved"
-    cut = layout.parts[MOST_PARTS:]
-    more = f" and {len(layout.stays) - SHOWN} more" if layout.stays[SHOWN:] else ""
-    left = ", ".join(escape_text(path) or "an empty directory" for path in layout.stays[:SHOWN]) + more
-    also = "; ".join(filter(None, [left, f"{len(cut)} more parts" if cut else ""]))
-    stays = f"stays, since it is not the program's own: {also}" if also else ""
-    return layout.whole, layout.parts[:MOST_PARTS], stays, ""
+    cut_parts = layout.parts[MAX_MOVED_PARTS:]
+    more_text = (
+        f" and {len(layout.leftovers) - MAX_NAMED_LEFTOVERS} more" if layout.leftovers[MAX_NAMED_LEFTOVERS:] else ""
+    )
+    leftover_text = (
+        ", ".join(escape_text(path) or "an empty directory" for path in layout.leftovers[:MAX_NAMED_LEFTOVERS])
+        + more_text
+    )
+    details = "; ".join(filter(None, [leftover_text, f"{len(cut_parts)} more parts" if cut_parts else ""]))
+    leftovers = f"stays, since it is not the program's own: {details}" if details else ""
+    return layout.is_whole, layout.parts[:MAX_MOVED_PARTS], leftovers, ""
 
 
-def unlike(host: Host, path: str, original: str, kind: str, names: Names, service: str, of: Own) -> str:
+def explain_moved_difference(
+    host: Host, path: str, original: str, kind: str, names: AppNames, service: str, own_files: OwnFiles
+) -> str:
     """Why what was moved from its original path is not what was seen there; "" if it is. Asked where only root reaches
     it, so that nobody changes it any more by its name.
     """
-    seen = host.find_entry(path)
-    if seen is None:
+    status = host.find_entry(path)
+    if status is None:
         return "it is gone"
     if kind in ("tree", "web_app"):
-        return of.unlike(host, path, original)
-    if seen.st_uid != of.uid:
+        return own_files.find_foreign_content(host, path, original)
+    if status.st_uid != own_files.uid:
         return "it is somebody else's"
     if kind == "appimage":
-        return image(host, path, names, service).doubt
+        return identify_appimage(host, path, names, service).doubt
     if kind == "wine":
-        return "" if is_windows(host, path) else "it is no program of Windows"
-    if not _is(host, path, is_program):
+        return "" if is_windows_binary(host, path) else "it is no program of Windows"
+    if not _has_content(host, path, is_program_head):
         return "it is no program"
-    known = original.rpartition("/")[2] in names.programs or tool(host, path, names, service)
-    return "" if known else "it is another program"
+    is_known = original.rpartition("/")[2] in names.programs or identify_marked_tool(host, path, names, service)
+    return "" if is_known else "it is another program"
 
 
-def _is(host: Host, path: str, test: Test) -> bool:
-    seen = host.find_entry(path)
-    return seen is not None and stat.S_ISREG(seen.st_mode) and test(host.read_head(path, HEAD))
+def _has_content(host: Host, path: str, test: ContentTest) -> bool:
+    status = host.find_entry(path)
+    return status is not None and stat.S_ISREG(status.st_mode) and test(host.read_head(path, HEAD_BYTES))

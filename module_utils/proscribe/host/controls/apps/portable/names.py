@@ -13,133 +13,159 @@ if TYPE_CHECKING:
 
 # Where users put single programs: there an AppImage is recognised without its suffix.
 PROGRAM_FOLDERS = ("", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads")
-SYSTEM_FOLDERS = ("/opt", "/usr/local/bin", "/tmp", "/var/tmp", "/dev/shm")
-DISTINCT = 5  # letters that a name has at least which is compared without more; `box` and `line` are also other things
-WEB_APPS = "Web Applications"  # a browser's folder of installed web apps
-WEB_APP = "_crx_"
+SYSTEM_PROGRAM_FOLDERS = ("/opt", "/usr/local/bin", "/tmp", "/var/tmp", "/dev/shm")
+MIN_NAME_LETTERS = (
+    5  # letters that a name has at least which is compared without more; `box` and `line` are also other things
+)
+WEB_APPS_FOLDER = "Web Applications"  # a browser's folder of installed web apps
+WEB_APP_PREFIX = "_crx_"
 # Where the code of an Electron app is, below the directory of its program, and the file that says what it is called.
-ELECTRON = {"/resources": "app.asar", "/resources/app": "package.json"}
+ELECTRON_FILES = {"/resources": "app.asar", "/resources/app": "package.json"}
 # Directories of many programs: that a catalogue's path has one says nothing of an app's own directory.
-SHARED = frozenset(
+SHARED_FOLDERS = frozenset(
     ("bin", "sbin", "lib", "lib64", "libexec", "share", "opt", "local", "dist", "files", "runtime", "apps")
 )
 
 
-class Names:
+class AppNames:
     """The names to scan for, each with its services."""
 
     def __init__(self, services: Mapping[str, ControlIdentifiers], homes: Iterable[str] = ()) -> None:
         # Directories of many things: an AppImage there may have lost its suffix, and none of them is an app's own.
-        self.program_folders = {*SYSTEM_FOLDERS, *(home + folder for home in homes for folder in PROGRAM_FOLDERS)}
+        self.program_folders = {
+            *SYSTEM_PROGRAM_FOLDERS,
+            *(home + folder for home in homes for folder in PROGRAM_FOLDERS),
+        }
         self.programs: dict[str, list[str]]
         self.portable_apps: dict[str, list[str]]  # programs that only count with the rest of an app around them
-        self.windows: dict[str, dict[str, list[str]]]  # then by service: how a path has to end
+        self.windows_paths: dict[str, dict[str, list[str]]]  # then by service: how a path has to end
         self.desktop_files: dict[str, list[str]]
-        self.stems: dict[str, list[str]]
-        self.folders: dict[str, set[str]]  # by service: the names of directories that are an app's own
-        self.marked: dict[str, list[str]]  # programs that only count with a marker in them
-        self.called: dict[str, frozenset[str]]  # by service: all that its app calls itself, in small letters
-        self.titles: dict[str, list[str]]  # its names in its own script, folded: never certain
+        self.services_by_stem: dict[str, list[str]]
+        self.own_folders: dict[str, set[str]]  # by service: the names of directories that are an app's own
+        self.marked_programs: dict[str, list[str]]  # programs that only count with a marker in them
+        self.names_by_service: dict[str, frozenset[str]]  # by service: all that its app calls itself, in small letters
+        self.services_by_title: dict[str, list[str]]  # its names in its own script, folded: never certain
         (
             self.programs,
             self.portable_apps,
-            self.windows,
+            self.windows_paths,
             self.desktop_files,
-            self.stems,
-            self.folders,
-            self.marked,
-            self.called,
-            self.titles,
-        ) = compute_once(services, "apps/copies", lambda: _by_kind(services))
+            self.services_by_stem,
+            self.own_folders,
+            self.marked_programs,
+            self.names_by_service,
+            self.services_by_title,
+        ) = compute_once(services, "apps/copies", lambda: _index_names_by_kind(services))
         self.markers = {service: entry["markers"] for service, entry in services.items() if "markers" in entry}
         # Whether there is anything to scan for at all. What the others do not name lies at a path or is a web app.
         # Every program is among the stems, or has portable apps.
-        self.any = any(
-            [self.portable_apps, self.windows, self.desktop_files, self.stems, self.titles]
+        self.has_names = any(
+            [self.portable_apps, self.windows_paths, self.desktop_files, self.services_by_stem, self.services_by_title]
             + [entry["paths"] or entry.get("web_hosts") for entry in services.values()]
         )
-        self.all = frozenset([*self.programs, *self.portable_apps, *self.windows, *self.desktop_files, *self.marked])
+        self.all_names = frozenset(
+            [*self.programs, *self.portable_apps, *self.windows_paths, *self.desktop_files, *self.marked_programs]
+        )
 
-    def choose(self, directory: str, names: Sequence[str]) -> Collection[str]:
+    def choose_names(self, directory: str, names: Sequence[str]) -> Collection[str]:
         """Of the names in a directory, those that must be checked; quick, since a host has a million of them."""
-        chosen = frozenset() if self.all.isdisjoint(names) else self.all.intersection(names)
-        together = "\0".join(names)
-        if ".AppImage" in together or ".appimage" in together:  # as people write it
-            images = (name for name in names if name.lower().endswith(appimage.SUFFIX))
-            chosen |= {name for name in images if self.images(name)}
-        if directory.endswith("/" + WEB_APPS):
-            chosen |= {name for name in names if name.startswith(WEB_APP)}
+        chosen = frozenset() if self.all_names.isdisjoint(names) else self.all_names.intersection(names)
+        joined_names = "\0".join(names)
+        if ".AppImage" in joined_names or ".appimage" in joined_names:  # as people write it
+            images = (name for name in names if name.lower().endswith(appimage.IMAGE_SUFFIX))
+            chosen |= {name for name in images if self.find_image_services(name)}
+        if directory.endswith("/" + WEB_APPS_FOLDER):
+            chosen |= {name for name in names if name.startswith(WEB_APP_PREFIX)}
         elif directory in self.program_folders:
-            chosen |= {name for name in names if self.images(name)}
+            chosen |= {name for name in names if self.find_image_services(name)}
         elif "/resources" in directory:
-            chosen |= {file for place, file in ELECTRON.items() if directory.endswith(place) and file in names}
+            chosen |= {file for place, file in ELECTRON_FILES.items() if directory.endswith(place) and file in names}
         return chosen
 
-    def beside(self, folders: Collection[str]) -> Names:
+    def add_program_folders(self, folders: Collection[str]) -> AppNames:
         """The same names, with more directories of many things."""
         if not folders:
             return self
-        names = Names.__new__(Names)
+        names = AppNames.__new__(AppNames)
         names.__dict__.update(self.__dict__)
         names.program_folders = {*self.program_folders, *folders}
         return names
 
-    def images(self, name: str) -> list[str]:
+    def find_image_services(self, name: str) -> list[str]:
         """Whose AppImage a file may be, by its name."""
-        stem = appimage.stem(name)
-        return self.stems.get(stem) or self.titles.get(stem, [])
+        stem = appimage.make_name_stem(name)
+        return self.services_by_stem.get(stem) or self.services_by_title.get(stem, [])
 
-    def programs_of(self, service: str) -> list[str]:
+    def list_programs(self, service: str) -> list[str]:
         """The names of an app's programs."""
-        return [name for names in (self.programs, self.marked) for name, of in names.items() if service in of]
+        return [
+            name
+            for names in (self.programs, self.marked_programs)
+            for name, services in names.items()
+            if service in services
+        ]
 
-    def entries_of(self, service: str) -> list[str]:
+    def list_desktop_entries(self, service: str) -> list[str]:
         """The names of an app's desktop entries."""
-        return [name for name, of in self.desktop_files.items() if service in of]
+        return [name for name, services in self.desktop_files.items() if service in services]
 
-    def own(self, directory: str, service: str) -> bool:
+    def is_own_directory(self, directory: str, service: str) -> bool:
         """Whether a directory's name says that all in it belongs to a service's app."""
         name = directory.rpartition("/")[2]
-        return name in self.folders[service] or service in self.stems.get(appimage.stem(name), ())
+        return name in self.own_folders[service] or service in self.services_by_stem.get(
+            appimage.make_name_stem(name), ()
+        )
 
 
-def _by_kind(services: Mapping[str, ControlIdentifiers]) -> tuple[Any, ...]:
+def _index_names_by_kind(services: Mapping[str, ControlIdentifiers]) -> tuple[Any, ...]:
     programs: dict[str, list[str]] = {}
     portable_apps: dict[str, list[str]] = {}
-    windows: dict[str, dict[str, list[str]]] = {}
+    windows_paths: dict[str, dict[str, list[str]]] = {}
     desktop_files: dict[str, list[str]] = {}
     stems: dict[str, list[str]] = {}
     folders: dict[str, set[str]] = {}
-    marked: dict[str, list[str]] = {}
-    called: dict[str, frozenset[str]] = {}
+    marked_programs: dict[str, list[str]] = {}
+    names_by_service: dict[str, frozenset[str]] = {}
     titles: dict[str, list[str]] = {}
     for service, entry in services.items():
         packages = [name for key in ("apt", "rpm", "pacman", "snap") for name in entry["packages"].get(key, ())]
-        distinct = [name for name in (*packages, service) if len(appimage.stem(name)) >= DISTINCT]
-        _add(programs, entry["processes"], service)
-        _add(portable_apps, entry.get("copies", ()), service)
+        distinct = [name for name in (*packages, service) if len(appimage.make_name_stem(name)) >= MIN_NAME_LETTERS]
+        _add_to_index(programs, entry["processes"], service)
+        _add_to_index(portable_apps, entry.get("copies", ()), service)
         for path in entry.get("windows", ()):
-            windows.setdefault(path.rpartition("/")[2], {}).setdefault(service, []).append("/" + path.lower())
-        _add(desktop_files, entry.get("desktop_files", ()), service)
+            windows_paths.setdefault(path.rpartition("/")[2], {}).setdefault(service, []).append("/" + path.lower())
+        _add_to_index(desktop_files, entry.get("desktop_files", ()), service)
         if "copies" not in entry:
-            _add(stems, map(appimage.stem, (*entry["processes"], *distinct)), service)
-        _add(titles, map(fold_name, entry.get("names", ())), service)
+            _add_to_index(stems, map(appimage.make_name_stem, (*entry["processes"], *distinct)), service)
+        _add_to_index(titles, map(fold_name, entry.get("names", ())), service)
         tools = entry.get("markers", {}).get("programs", ())
-        _add(marked, tools, service)
-        _add(stems, map(appimage.stem, tools), service)
-        ids = [
+        _add_to_index(marked_programs, tools, service)
+        _add_to_index(stems, map(appimage.make_name_stem, tools), service)
+        package_ids = [
             name
             for key in ("apt", "rpm", "pacman", "snap", "flatpak", "npm")
             for name in entry["packages"].get(key, ())
         ]
         entries = [name[: -len(".desktop")] for name in entry.get("desktop_files", ())]
-        called[service] = frozenset(name.lower() for name in (*entry["processes"], *entries, *ids, *tools))
+        names_by_service[service] = frozenset(
+            name.lower() for name in (*entry["processes"], *entries, *package_ids, *tools)
+        )
         paths = [path.split("/") for path in entry["paths"]]
-        folders[service] = {part for path in paths for part in path[-2:]} - SHARED
-    return programs, portable_apps, windows, desktop_files, stems, folders, marked, called, titles
+        folders[service] = {path_part for path in paths for path_part in path[-2:]} - SHARED_FOLDERS
+    return (
+        programs,
+        portable_apps,
+        windows_paths,
+        desktop_files,
+        stems,
+        folders,
+        marked_programs,
+        names_by_service,
+        titles,
+    )
 
 
-def _add(index: dict[str, list[str]], names: Iterable[str], service: str) -> None:
+def _add_to_index(index: dict[str, list[str]], names: Iterable[str], service: str) -> None:
     for name in names:
         if name and service not in index.setdefault(name, []):
             index[name].append(service)

@@ -18,123 +18,125 @@ from .....base.tuples import NamedTuple
 from ....system import Host
 from . import asar
 
-HEAD = 512  # bytes of a file that are checked
-MOST = 5_000  # files of a directory, with all below it
-DEEPEST = 40
-LARGEST_TEXT = 32 * 1024 * 1024  # bytes; Chromium's licences take fifteen million
+HEAD_BYTES = 512  # bytes of a file that are checked
+MAX_FILES = 5_000  # files of a directory, with all below it
+MAX_DEPTH = 40
+MAX_TEXT_BYTES = 32 * 1024 * 1024  # bytes; Chromium's licences take fifteen million
 # Directories of a user's own in the middle of an app: profiles, chats, downloads, sources.
-PERSONAL = frozenset(("data", "downloads", "profiles", "tdata", "user data", "userdata", ".git", ".hg", ".svn"))
+PERSONAL_DIRECTORIES = frozenset(
+    ("data", "downloads", "profiles", "tdata", "user data", "userdata", ".git", ".hg", ".svn")
+)
 
 
-def is_program(head: bytes) -> bool:
+def is_program_head(head: bytes) -> bool:
     return elf.is_elf(head) or head.startswith(b"#!/")
 
 
-def is_pak(head: bytes) -> bool:
+def is_chromium_pak(head: bytes) -> bool:
     """Chromium's resources: a version and how texts are written (ui/base/resource/data_pack.cc)."""
     return len(head) >= 9 and struct.unpack_from("<I", head)[0] in (4, 5) and head[4] in (0, 1, 2)
 
 
-def is_icu(head: bytes) -> bool:
+def is_icu_data(head: bytes) -> bool:
     """ICU's data (common/ucmndata.h): two magic bytes, and the format CmnD."""
     return head[2:4] == b"\xda\x27" and head[12:16] == b"CmnD"
 
 
-def is_jar(head: bytes) -> bool:
+def is_zip_archive(head: bytes) -> bool:
     """A zip archive, or one of Gecko's, which begins with its table."""
     return head.startswith(b"PK\x03\x04") or head[4:8] == b"PK\x01\x02"
 
 
-def is_snapshot(head: bytes) -> bool:
+def is_v8_snapshot(head: bytes) -> bool:
     """V8's snapshot: its version stands near the beginning (src/snapshot/snapshot.cc)."""
     return re.search(rb"\d+\.\d+\.\d+[.\d]*\0", head[:160]) is not None
 
 
-def is_picture(head: bytes) -> bool:
+def is_picture_file(head: bytes) -> bool:
     return head.startswith((b"\x89PNG\r\n", b"\0\0\1\0", b"icns"))
 
 
-def _text(pattern: bytes) -> Callable[[bytes], bool]:
+def _make_text_test(pattern: bytes) -> Callable[[bytes], bool]:
     beginning = re.compile(pattern)
     return lambda head: beginning.search(head) is not None
 
 
-def _words(text: str) -> FrozenSet[str]:
+def _split_words(text: str) -> FrozenSet[str]:
     return frozenset(text.split())
 
 
-Test = Callable[[bytes], bool]
+ContentTest = Callable[[bytes], bool]
 
 # What lies beside the program of an app, and of nothing else: parts of Electron, CEF and Gecko, an unpacked AppImage's
 # starter, Telegram's updater.
-FRAME: Mapping[str, Test] = {
-    "AppRun": is_program,
+FRAME_FILES: Mapping[str, ContentTest] = {
+    "AppRun": is_program_head,
     "Updater": elf.is_elf,
     "chrome-sandbox": elf.is_elf,
-    "chrome_100_percent.pak": is_pak,
-    "icudtl.dat": is_icu,
+    "chrome_100_percent.pak": is_chromium_pak,
+    "icudtl.dat": is_icu_data,
     "libcef.so": elf.is_elf,
     "libffmpeg.so": elf.is_elf,
     "libxul.so": elf.is_elf,
-    "omni.ja": is_jar,
-    "resources.pak": is_pak,
-    "snapshot_blob.bin": is_snapshot,
-    "v8_context_snapshot.bin": is_snapshot,
+    "omni.ja": is_zip_archive,
+    "resources.pak": is_chromium_pak,
+    "snapshot_blob.bin": is_v8_snapshot,
+    "v8_context_snapshot.bin": is_v8_snapshot,
 }
-_LICENCE = _text(rb"(?i)licen[cs]e|copyright")
-_INI = _text(rb"^(?:[;#][^\n]*\n|\s)*\[")
+_is_licence = _make_text_test(rb"(?i)licen[cs]e|copyright")
+_is_ini = _make_text_test(rb"^(?:[;#][^\n]*\n|\s)*\[")
 # What else such apps have beside them, whatever their name.
-FILES: Mapping[str, Test] = {
-    **FRAME,
-    "LICENSE": _LICENCE,
-    "LICENSE.electron.txt": _LICENCE,
-    "LICENSES.chromium.html": _LICENCE,
-    "app-update.yml": _text(rb"(?m)^provider:"),
-    "application.ini": _INI,
-    "chrome.manifest": _text(rb"(?m)^(?:manifest|content|resource|locale) "),
-    "crashreporter.ini": _INI,
-    "defaults.ini": _INI,
-    "dependentlibs.list": _text(rb"^lib[^\n]*\.so\n"),
-    "package-type": _text(rb"^[a-z]{2,10}\n?$"),
-    "platform.ini": _INI,
-    "precomplete": _text(rb'^(?:rmdir|remove) "'),
-    "qt.conf": _INI,
-    "removed-files": _text(rb"^[\w./*-]+\n"),
-    "update-settings.ini": _INI,
-    "updater.ini": _INI,
-    "version": _text(rb"^v?\d+\.\d+[\d.]*\s*$"),
-    "vk_swiftshader_icd.json": _text(rb'^\s*\{\s*"file_format_version"'),
+KNOWN_FILES: Mapping[str, ContentTest] = {
+    **FRAME_FILES,
+    "LICENSE": _is_licence,
+    "LICENSE.electron.txt": _is_licence,
+    "LICENSES.chromium.html": _is_licence,
+    "app-update.yml": _make_text_test(rb"(?m)^provider:"),
+    "application.ini": _is_ini,
+    "chrome.manifest": _make_text_test(rb"(?m)^(?:manifest|content|resource|locale) "),
+    "crashreporter.ini": _is_ini,
+    "defaults.ini": _is_ini,
+    "dependentlibs.list": _make_text_test(rb"^lib[^\n]*\.so\n"),
+    "package-type": _make_text_test(rb"^[a-z]{2,10}\n?$"),
+    "platform.ini": _is_ini,
+    "precomplete": _make_text_test(rb'^(?:rmdir|remove) "'),
+    "qt.conf": _is_ini,
+    "removed-files": _make_text_test(rb"^[\w./*-]+\n"),
+    "update-settings.ini": _is_ini,
+    "updater.ini": _is_ini,
+    "version": _make_text_test(rb"^v?\d+\.\d+[\d.]*\s*$"),
+    "vk_swiftshader_icd.json": _make_text_test(rb'^\s*\{\s*"file_format_version"'),
 }
-HELPERS = _words(
+HELPER_PROGRAMS = _split_words(
     """
     chrome_crashpad_handler conjure-client crashpad_handler crashreporter firefox-bin firefox.real glxtest lyrebird
     minidump-analyzer obfs4proxy pingsender plugin-container snowflake-client tor updater vaapitest webtunnel-client
     """
 )
-SCRIPTS = _words("abicheck chrome-wrapper execdesktop firefox start-tor-browser xdg-mime xdg-settings")
-LIBRARY = re.compile(r"[^/]+\.(?:so(?:\.\d+)*|node)")
-SUFFIXES: Mapping[str, Test] = {
-    ".asar": asar.is_asar,
-    ".ja": is_jar,
-    ".pak": is_pak,
+SCRIPT_NAMES = _split_words("abicheck chrome-wrapper execdesktop firefox start-tor-browser xdg-mime xdg-settings")
+LIBRARY_PATTERN = re.compile(r"[^/]+\.(?:so(?:\.\d+)*|node)")
+TESTS_BY_SUFFIX: Mapping[str, ContentTest] = {
+    ".asar": asar.is_asar_archive,
+    ".ja": is_zip_archive,
+    ".pak": is_chromium_pak,
     ".qm": lambda head: head.startswith(b"\x3c\xb8\x64\x18\xca\xef\x9c\x95"),  # Qt's translations
 }
-ENTRY = _text(rb"(?m)^\[Desktop Entry\]")
+is_desktop_entry = _make_text_test(rb"(?m)^\[Desktop Entry\]")
 
 
-class Layout(NamedTuple):
+class DirectoryLayout(NamedTuple):
     """What of a directory moves."""
 
-    whole: bool
+    is_whole: bool
     parts: list[str]  # paths; each with all below it
-    stays: list[str]  # what does not, below the directory
+    leftovers: list[str]  # what does not, below the directory
 
 
-class TooLarge(Exception):
+class DirectoryTooLarge(Exception):
     """A directory with more in it than is searched."""
 
 
-class Own:
+class OwnFiles:
     """What is a program's own: by the app's names, its owner, and what its manifest lists with its size, by path."""
 
     def __init__(
@@ -142,98 +144,106 @@ class Own:
         programs: Collection[str],
         entries: Collection[str],
         uid: int,
-        listed: Mapping[str, int] | None = None,
-        pictures: bool = False,
+        listed_sizes: Mapping[str, int] | None = None,
+        has_pictures: bool = False,
     ) -> None:
-        self.programs, self.entries, self.uid, self.listed = programs, entries, uid, listed or {}
-        self.pictures = pictures
-        self.count = 0
+        self.programs, self.entries, self.uid, self.listed_sizes = programs, entries, uid, listed_sizes or {}
+        self.has_pictures = has_pictures
+        self.file_count = 0
 
-    def layout(self, host: Host, directory: str) -> Layout:
-        """What moves of a directory. Raises TooLarge, and as the host's door does."""
+    def make_layout(self, host: Host, directory: str) -> DirectoryLayout:
+        """What moves of a directory. Raises DirectoryTooLarge, and as the host's door does."""
         parts: list[str] = []
-        stays: list[str] = []
-        whole = self._inside(host, directory, directory, parts, stays, 0)
-        return Layout(whole, parts, [path[len(directory) + 1 :] for path in stays])
+        leftovers: list[str] = []
+        is_whole = self._is_inside_own(host, directory, directory, parts, leftovers, 0)
+        return DirectoryLayout(is_whole, parts, [path[len(directory) + 1 :] for path in leftovers])
 
-    def unlike(self, host: Host, path: str, original: str) -> str:
+    def find_foreign_content(self, host: Host, path: str, original: str) -> str:
         """Why what stands at a path, and was at another one, is not the program's own; "" if all of it is."""
         try:
-            self.count = 0
-            stays: list[str] = []
-            if self._all(host, path, original, [], stays, 0):
+            self.file_count = 0
+            leftovers: list[str] = []
+            if self._is_all_own(host, path, original, [], leftovers, 0):
                 return ""
-            return f"there is something in it that is not the program's: {stays[0][len(path) + 1 :] or 'itself'}"
-        except TooLarge as error:
+            return f"there is something in it that is not the program's: {leftovers[0][len(path) + 1 :] or 'itself'}"
+        except DirectoryTooLarge as error:
             return str(error)
 
-    def _all(self, host: Host, path: str, original: str, parts: list[str], stays: list[str], depth: int) -> bool:
-        """Whether all that stands at a path is the program's. What is goes to `parts`, what is not to `stays`."""
-        self.count += 1
-        if self.count > MOST or depth > DEEPEST:
-            raise TooLarge(f"there is more in it than is searched ({MOST} files, {DEEPEST} directories deep)")
-        seen = host.find_entry(path)
+    def _is_all_own(
+        self, host: Host, path: str, original: str, parts: list[str], leftovers: list[str], depth: int
+    ) -> bool:
+        """Whether all that stands at a path is the program's. What is goes to `parts`, what is not to `leftovers`."""
+        self.file_count += 1
+        if self.file_count > MAX_FILES or depth > MAX_DEPTH:
+            raise DirectoryTooLarge(
+                f"there is more in it than is searched ({MAX_FILES} files, {MAX_DEPTH} directories deep)"
+            )
+        status = host.find_entry(path)
         name = original.rpartition("/")[2]
-        if seen is None:
+        if status is None:
             return True
-        if stat.S_ISDIR(seen.st_mode) and seen.st_uid == self.uid and name.lower() not in PERSONAL:
-            inner: list[str] = []
-            if self._inside(host, path, original, inner, stays, depth):
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == self.uid and name.lower() not in PERSONAL_DIRECTORIES:
+            inner_parts: list[str] = []
+            if self._is_inside_own(host, path, original, inner_parts, leftovers, depth):
                 parts.append(path)
                 return True
-            parts += inner
+            parts += inner_parts
             return False
-        if self._is_own(host, path, original, name, seen):
+        if self._is_own(host, path, original, name, status):
             parts.append(path)
             return True
-        stays.append(path)
+        leftovers.append(path)
         return False
 
-    def _inside(self, host: Host, path: str, original: str, parts: list[str], stays: list[str], depth: int) -> bool:
+    def _is_inside_own(
+        self, host: Host, path: str, original: str, parts: list[str], leftovers: list[str], depth: int
+    ) -> bool:
         names = host.list_directory(path)
         if not names:
-            stays.append(path)  # an empty directory proves nothing
+            leftovers.append(path)  # an empty directory proves nothing
             return False
-        top = host.find_entry(path)
-        own = top is not None and top.st_uid == self.uid
+        status = host.find_entry(path)
+        is_own = status is not None and status.st_uid == self.uid
         for name in names:
-            own = self._all(host, f"{path}/{name}", f"{original}/{name}", parts, stays, depth + 1) and own
-        return own
+            is_own = (
+                self._is_all_own(host, f"{path}/{name}", f"{original}/{name}", parts, leftovers, depth + 1) and is_own
+            )
+        return is_own
 
-    def _is_own(self, host: Host, path: str, original: str, name: str, seen: os.stat_result) -> bool:
-        if seen.st_uid != self.uid:
+    def _is_own(self, host: Host, path: str, original: str, name: str, status: os.stat_result) -> bool:
+        if status.st_uid != self.uid:
             return False
-        if stat.S_ISLNK(seen.st_mode):
-            with host.open_directory(path.rpartition("/")[0]) as above:
-                target = os.readlink(path.rpartition("/")[2], dir_fd=above)
-            return "/" not in target and LIBRARY.fullmatch(name) is not None
-        if not stat.S_ISREG(seen.st_mode):
+        if stat.S_ISLNK(status.st_mode):
+            with host.open_directory(path.rpartition("/")[0]) as parent:
+                target = os.readlink(path.rpartition("/")[2], dir_fd=parent)
+            return "/" not in target and LIBRARY_PATTERN.fullmatch(name) is not None
+        if not stat.S_ISREG(status.st_mode):
             return False
-        if original in self.listed:
-            return seen.st_size == self.listed[original]
-        test = self._test(name)
-        return test is not None and seen.st_size <= _most(test) and test(host.read_head(path, HEAD))
+        if original in self.listed_sizes:
+            return status.st_size == self.listed_sizes[original]
+        test = self._choose_test(name)
+        return test is not None and status.st_size <= _choose_max_bytes(test) and test(host.read_head(path, HEAD_BYTES))
 
-    def _test(self, name: str) -> Test | None:
+    def _choose_test(self, name: str) -> ContentTest | None:
         """What a file of that name has to be, to be an app's."""
-        if self.pictures:
-            return is_picture if name.endswith((".png", ".ico", ".icns")) else None
-        if name in FILES:
-            return FILES[name]
-        if LIBRARY.fullmatch(name):
+        if self.has_pictures:
+            return is_picture_file if name.endswith((".png", ".ico", ".icns")) else None
+        if name in KNOWN_FILES:
+            return KNOWN_FILES[name]
+        if LIBRARY_PATTERN.fullmatch(name):
             return elf.is_elf
-        if name in HELPERS:
+        if name in HELPER_PROGRAMS:
             return elf.is_elf
-        if name in self.programs or name in SCRIPTS:
-            return is_program
+        if name in self.programs or name in SCRIPT_NAMES:
+            return is_program_head
         if name in self.entries:
-            return ENTRY
-        return next((test for suffix, test in SUFFIXES.items() if name.endswith(suffix)), None)
+            return is_desktop_entry
+        return next((test for suffix, test in TESTS_BY_SUFFIX.items() if name.endswith(suffix)), None)
 
 
-def _most(test: Test) -> int:
+def _choose_max_bytes(test: ContentTest) -> int:
     """How large a file may be that is known by a test: programs, libraries and archives as large as they are."""
-    return 1 << 62 if test in _LARGE else LARGEST_TEXT
+    return 1 << 62 if test in _UNLIMITED_TESTS else MAX_TEXT_BYTES
 
 
-_LARGE = frozenset([is_program, elf.is_elf, is_jar, asar.is_asar, is_pak])
+_UNLIMITED_TESTS = frozenset([is_program_head, elf.is_elf, is_zip_archive, asar.is_asar_archive, is_chromium_pak])

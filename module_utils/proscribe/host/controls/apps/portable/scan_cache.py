@@ -18,102 +18,116 @@ from .....base.hashing import sha256
 from .....base.moments import format_timestamp
 from .....base.tuples import NamedTuple
 from ....system import Host
-from ..memory_files import FOLDER, LARGEST, UNREADABLE, dumped, load, replace
+from ..memory_files import (
+    MAX_MEMORY_BYTES,
+    MEMORY_DIRECTORY,
+    UNREADABLE_ERRORS,
+    format_memory,
+    read_memory,
+    write_memory,
+)
 
 if TYPE_CHECKING:
     from ....system.file_scan import RememberedDirectory
 
-MEMORY = FOLDER + "/walk"  # of the host's own places
-OF_USER = "walk-{}"  # beside it, by the number of the user
-VERSION = 7  # of what is remembered, and of how names are chosen
-DROPPED = ""  # in place of what is too much to be remembered
+MEMORY_PATH = MEMORY_DIRECTORY + "/walk"  # of the host's own places
+USER_MEMORY_NAME = "walk-{}"  # beside it, by the number of the user
+MEMORY_VERSION = 7  # of what is remembered, and of how names are chosen
+DROPPED_TEXT = ""  # in place of what is too much to be remembered
 
 
-class Memory(NamedTuple):
+class ScanMemory(NamedTuple):
     """What is remembered of earlier scans."""
 
-    known: Mapping[str, RememberedDirectory]  # directories of the host; empty for a scan that reads everything
-    stamp: str  # which names were scanned for
-    full_at: str  # when everything was read: UTC, 2026-11-25T08:00:00Z
-    runs: int  # how many runs have begun with it or since
+    remembered: Mapping[str, RememberedDirectory]  # directories of the host; empty for a scan that reads everything
+    names_stamp: str  # which names were scanned for
+    full_scan_at: str  # when everything was read: UTC, 2026-11-25T08:00:00Z
+    run_count: int  # how many runs have begun with it or since
     # By package system: its database as it then was, and the packages that were found, in the order of their fields.
-    packages: Mapping[str, tuple[Any, Any]] = {}
+    query_results: Mapping[str, tuple[Any, Any]] = {}
     # By the number of a user, the text of his file: None for one that stays as it is, "" for none.
-    users: Mapping[str, str | None] = {}
-    fresh: bool = False  # whether everything is read
+    texts_by_uid: Mapping[str, str | None] = {}
+    is_fresh: bool = False  # whether everything is read
 
 
-def remembered(host: Host, names: str, every: int) -> Memory:
+def read_scan_memory(host: Host, names_digest: str, max_runs: int) -> ScanMemory:
     """What earlier scans remembered, if they had the same names and no full scan is due."""
-    names_stamp = f"{VERSION} {names}"
+    names_stamp = f"{MEMORY_VERSION} {names_digest}"
     try:
-        stored = load(host, MEMORY)
-        if isinstance(stored, dict) and stored.get("stamp") == names_stamp and stored["runs"] < every:
-            return Memory(stored["directories"], names_stamp, stored["full_at"], stored["runs"], stored["packages"])
-    except UNREADABLE:
+        stored = read_memory(host, MEMORY_PATH)
+        if isinstance(stored, dict) and stored.get("stamp") == names_stamp and stored["runs"] < max_runs:
+            return ScanMemory(stored["directories"], names_stamp, stored["full_at"], stored["runs"], stored["packages"])
+    except UNREADABLE_ERRORS:
         pass  # an ordinary user may not read it; without it all is read anew
-    return Memory({}, names_stamp, format_timestamp(time.time()), 0, fresh=True)
+    return ScanMemory({}, names_stamp, format_timestamp(time.time()), 0, is_fresh=True)
 
 
-def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, RememberedDirectory]:
+def read_remembered_directories(host: Host, memory: ScanMemory, uid: int) -> Mapping[str, RememberedDirectory]:
     """The directories that are remembered of a user, since the last full scan."""
-    if memory.fresh:
+    if memory.is_fresh:
         return {}
     try:
-        stored = load(host, f"{FOLDER}/{OF_USER.format(uid)}")
-        if isinstance(stored, dict) and (stored.get("stamp"), stored.get("full_at")) == (memory.stamp, memory.full_at):
+        stored = read_memory(host, f"{MEMORY_DIRECTORY}/{USER_MEMORY_NAME.format(uid)}")
+        if isinstance(stored, dict) and (stored.get("stamp"), stored.get("full_at")) == (
+            memory.names_stamp,
+            memory.full_scan_at,
+        ):
             return dict(stored["directories"])
-    except UNREADABLE:
+    except UNREADABLE_ERRORS:
         pass
     return {}
 
 
-def is_remembered(host: Host, uid: int) -> bool:
+def has_user_memory(host: Host, uid: int) -> bool:
     """Whether there is a file of a user."""
-    return host.find_entry(f"{FOLDER}/{OF_USER.format(uid)}") is not None
+    return host.find_entry(f"{MEMORY_DIRECTORY}/{USER_MEMORY_NAME.format(uid)}") is not None
 
 
-def text_of_user(
-    memory: Memory, before: Mapping[str, RememberedDirectory], now: Mapping[str, RememberedDirectory]
+def format_user_memory(
+    memory: ScanMemory,
+    earlier_directories: Mapping[str, RememberedDirectory],
+    current_directories: Mapping[str, RememberedDirectory],
 ) -> str | None:
     """What to remember of a user, in the place of what was remembered before; None if that stays as it is."""
-    if before == now and not memory.fresh:
+    if earlier_directories == current_directories and not memory.is_fresh:
         return None
-    text = dumped({"stamp": memory.stamp, "full_at": memory.full_at, "directories": now})
-    return text if len(text) <= LARGEST else DROPPED
+    text = format_memory(
+        {"stamp": memory.names_stamp, "full_at": memory.full_scan_at, "directories": current_directories}
+    )
+    return text if len(text) <= MAX_MEMORY_BYTES else DROPPED_TEXT
 
 
-def stamped(names: str, folders: Iterable[str]) -> str:
+def extend_names_stamp(names: str, folders: Iterable[str]) -> str:
     """A stamp for scans in which these user directories count too: other names matter in them."""
-    named = "\0".join(sorted(folders)).encode("utf-8", "surrogateescape")
-    return f"{names} {sha256(named).hexdigest()}" if named else names
+    folder_bytes = "\0".join(sorted(folders)).encode("utf-8", "surrogateescape")
+    return f"{names} {sha256(folder_bytes).hexdigest()}" if folder_bytes else names
 
 
-def keep(host: Host, memory: Memory | None, begins: bool = False) -> None:
-    """Save an observation, for root alone: the names in it are users' own. `begins`: it was the first of a run, which
+def save_scan_memory(host: Host, memory: ScanMemory | None, is_first: bool = False) -> None:
+    """Save an observation, for root alone: the names in it are users' own. `is_first`: it was the first of a run, which
     then counts. Raises ControlError.
     """
     if memory is None:
         return
     stored = {
-        "stamp": memory.stamp,
-        "full_at": memory.full_at,
-        "runs": memory.runs + begins,
-        "packages": memory.packages,
-        "directories": memory.known,
+        "stamp": memory.names_stamp,
+        "full_at": memory.full_scan_at,
+        "runs": memory.run_count + is_first,
+        "packages": memory.query_results,
+        "directories": memory.remembered,
     }
-    replace(host, MEMORY, dumped(stored))
-    stays = {OF_USER.format(uid) for uid, text in memory.users.items() if text != DROPPED}
-    for uid, text in memory.users.items():
+    write_memory(host, MEMORY_PATH, format_memory(stored))
+    kept_names = {USER_MEMORY_NAME.format(uid) for uid, text in memory.texts_by_uid.items() if text != DROPPED_TEXT}
+    for uid, text in memory.texts_by_uid.items():
         if text:
-            replace(host, f"{FOLDER}/{OF_USER.format(uid)}", text)
-    for path in traces(host):
-        if path != MEMORY and path.rpartition("/")[2] not in stays:
+            write_memory(host, f"{MEMORY_DIRECTORY}/{USER_MEMORY_NAME.format(uid)}", text)
+    for path in list_memory_files(host):
+        if path != MEMORY_PATH and path.rpartition("/")[2] not in kept_names:
             host.delete_file(path)
 
 
-def traces(host: Host) -> list[str]:
+def list_memory_files(host: Host) -> list[str]:
     """The files of a memory on a host."""
-    prefix = MEMORY.rpartition("/")[2]  # those of earlier releases end in .json
-    files = [f"{FOLDER}/{name}" for name in host.list_directory(FOLDER) if name.startswith(prefix)]
-    return [*files, *([MEMORY] if MEMORY not in files and host.has_traces(MEMORY) else [])]
+    prefix = MEMORY_PATH.rpartition("/")[2]  # those of earlier releases end in .json
+    files = [f"{MEMORY_DIRECTORY}/{name}" for name in host.list_directory(MEMORY_DIRECTORY) if name.startswith(prefix)]
+    return [*files, *([MEMORY_PATH] if MEMORY_PATH not in files and host.has_traces(MEMORY_PATH) else [])]

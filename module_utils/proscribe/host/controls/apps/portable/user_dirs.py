@@ -11,53 +11,55 @@ from typing import Mapping
 
 from ....system import ControlError, Host, ObservationError, User
 
-FILE = "/.config/user-dirs.dirs"  # below a home
-LARGEST = 64 * 1024  # bytes; xdg-user-dirs writes one
-LONGEST = 1024  # characters of a path
-DESKTOP = "DESKTOP"
-KEYS = (DESKTOP, "DOWNLOAD", "DOCUMENTS", "MUSIC", "PICTURES", "PUBLICSHARE", "TEMPLATES", "VIDEOS")
-_LINE = 'XDG_{}_DIR="'
+USER_DIRS_FILE = "/.config/user-dirs.dirs"  # below a home
+MAX_FILE_BYTES = 64 * 1024  # bytes; xdg-user-dirs writes one
+MAX_PATH_CHARACTERS = 1024  # characters of a path
+DESKTOP_KEY = "DESKTOP"
+DIRECTORY_KEYS = (DESKTOP_KEY, "DOWNLOAD", "DOCUMENTS", "MUSIC", "PICTURES", "PUBLICSHARE", "TEMPLATES", "VIDEOS")
+_LINE_START = 'XDG_{}_DIR="'
 
 
-def of_user(host: Host, user: User) -> Mapping[str, str]:
+def read_user_directories(host: Host, user: User) -> Mapping[str, str]:
     """The directories by what they are for, as absolute paths below the home; none where the file cannot be read."""
     try:
-        content = host.read_file(user.home + FILE, LARGEST)
+        content = host.read_file(user.home + USER_DIRS_FILE, MAX_FILE_BYTES)
     except (
         ObservationError,
         ControlError,
     ):  # a link, something huge, a budget that is spent: the usual names still count
         return {}
-    return parse((content or b"").decode("utf-8", "surrogateescape"), user.home)
+    return parse_user_directories((content or b"").decode("utf-8", "surrogateescape"), user.home)
 
 
-def parse(text: str, home: str) -> dict[str, str]:
+def parse_user_directories(text: str, home: str) -> dict[str, str]:
     """What the file says; of a key that occurs twice, the last line counts, as for a shell."""
-    found: dict[str, str] = {}
+    directories: dict[str, str] = {}
     for line in text.split("\n"):
         line = line.strip()
-        for key in KEYS:
-            begin = _LINE.format(key)
-            if line.startswith(begin) and line.endswith('"'):
-                found.pop(key, None)
-                if path := _below(line[len(begin) : -1], home):
-                    found[key] = path
-    return found
+        for key in DIRECTORY_KEYS:
+            line_start = _LINE_START.format(key)
+            if line.startswith(line_start) and line.endswith('"'):
+                directories.pop(key, None)
+                if path := _resolve_below_home(line[len(line_start) : -1], home):
+                    directories[key] = path
+    return directories
 
 
-def _below(value: str, home: str) -> str:
+def _resolve_below_home(quoted_path: str, home: str) -> str:
     """A value as a path below the home; "" for the home itself, which switches the key off, and for all else."""
-    value = _unescaped(value)
-    if value.startswith("$HOME/"):
-        value = home + value[len("$HOME") :]
-    parts = [part for part in value[len(home) :].split("/") if part]
-    plain = len(value) <= LONGEST and "\0" not in value and not {".", ".."}.intersection(parts)
-    return "/".join([home, *parts]) if parts and plain and value.startswith(home + "/") else ""
+    quoted_path = _unescape_path(quoted_path)
+    if quoted_path.startswith("$HOME/"):
+        quoted_path = home + quoted_path[len("$HOME") :]
+    parts = [part for part in quoted_path[len(home) :].split("/") if part]
+    is_plain = (
+        len(quoted_path) <= MAX_PATH_CHARACTERS and "\0" not in quoted_path and not {".", ".."}.intersection(parts)
+    )
+    return "/".join([home, *parts]) if parts and is_plain and quoted_path.startswith(home + "/") else ""
 
 
-def _unescaped(value: str) -> str:
+def _unescape_path(quoted_path: str) -> str:
     """Without the backslashes that keep a character its meaning in a shell (xdg-user-dir-lookup.c)."""
-    if "\\" not in value:
-        return value
-    pieces = value.split("\\\\")
+    if "\\" not in quoted_path:
+        return quoted_path
+    pieces = quoted_path.split("\\\\")
     return "\\".join(piece.replace("\\", "") for piece in pieces)

@@ -12,29 +12,29 @@ from typing import Any, Iterator
 from .....base.tuples import NamedTuple
 from ....system import WRITTEN_BY, ControlError, Host, ObservationError
 from ....system.file_attributes import FileAttributes
-from .unfinished import HOME, UNFINISHED
+from .unfinished import QUARANTINE_DIRECTORY, UNFINISHED_SUFFIX
 
-SCHEMA = "proscribe/quarantine/1"
-MANIFEST, BESIDE = "manifest.json", ".manifest.json~"
-CONTENT = "content"  # the name of the thing itself in its folder
-COPYING = "copying"  # the name of a copy of it, until that is complete and compared
-HOLD = ".proscribe-quarantine-"  # begins the name of a root-only folder beside what was taken
+MANIFEST_SCHEMA = "proscribe/quarantine/1"
+MANIFEST_NAME, TEMPORARY_NAME = "manifest.json", ".manifest.json~"
+CONTENT_NAME = "content"  # the name of the thing itself in its folder
+COPY_NAME = "copying"  # the name of a copy of it, until that is complete and compared
+HOLD_PREFIX = ".proscribe-quarantine-"  # begins the name of a root-only folder beside what was taken
 TAKE, RESTORE, PRUNE = "take", "restore", "prune"
-_KEYS = {"at_rest": "kept"}  # fields of an item that have another name in the file
-_FULL = "; what was taken is kept, and the next run goes on"
-_HINTS = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
+_KEY_BY_FIELD = {"at_rest": "kept"}  # fields of an item that have another name in the file
+_DISK_FULL_HINT = "; what was taken is kept, and the next run goes on"
+_HINT_BY_ERROR = {
+    errno.ENOSPC: _DISK_FULL_HINT,
+    errno.EDQUOT: _DISK_FULL_HINT,
     errno.EAGAIN: "; a program of its user holds the file (a lease)",
 }
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
-def reached(step: str) -> None:
+def mark_step(step: str) -> None:
     """Called after each step that changes the disk; tests put something else in its place, which ends the run."""
 
 
-class Item(NamedTuple):
+class QuarantineEntry(NamedTuple):
     """A manifest."""
 
     id: str
@@ -62,159 +62,170 @@ class Item(NamedTuple):
     at_rest: bool = False  # it came to rest in the quarantine once, so the attributes are those of the original
 
 
-def owner_of(item: Item) -> str:
+def find_entry_owner(entry: QuarantineEntry) -> str:
     """Return the account whose thing an item is; "" for root's."""
-    return item.owner if item.attributes.uid else ""
+    return entry.owner if entry.attributes.uid else ""
 
 
-def items(host: Host) -> list[Item]:
+def list_entries(host: Host) -> list[QuarantineEntry]:
     """Everything in the quarantine that can be read, finished or not. One entry that cannot keeps no other from it."""
-    return [item for _, item, _ in entries(host) if item]
+    return [entry for _, entry, _ in read_entries(host) if entry]
 
 
-def begun(host: Host) -> list[Item]:
+def list_unfinished_entries(host: Host) -> list[QuarantineEntry]:
     """What is not finished."""
-    return [item for name, item, _ in entries(host) if item and name.endswith(UNFINISHED)]
+    return [entry for name, entry, _ in read_entries(host) if entry and name.endswith(UNFINISHED_SUFFIX)]
 
 
-def broken(host: Host) -> list[tuple[str, str]]:
+def list_broken_entries(host: Host) -> list[tuple[str, str]]:
     """The entries that cannot be read, each with why. Nothing is done with one: what it holds is for people."""
-    return [(name, why) for name, _, why in entries(host) if why]
+    return [(name, reason) for name, _, reason in read_entries(host) if reason]
 
 
-def entries(host: Host) -> Iterator[tuple[str, Item | None, str]]:
+def read_entries(host: Host) -> Iterator[tuple[str, QuarantineEntry | None, str]]:
     """Each entry of the quarantine: its name, its item, and why that cannot be read."""
-    for name in host.list_directory(HOME):
+    for name in host.list_directory(QUARANTINE_DIRECTORY):
         try:
-            yield name, read(host, name), ""
+            yield name, read_entry(host, name), ""
         except ControlError as error:
             yield name, None, str(error)
 
 
-def read(host: Host, name: str) -> Item | None:
+def read_entry(host: Host, name: str) -> QuarantineEntry | None:
     """What the folder of that name holds; None for one that is no item. Raises ControlError for a manifest that cannot
     be read, or is another one's.
     """
     try:
-        text = host.read_text(f"{HOME}/{name}/{MANIFEST}")
+        text = host.read_text(f"{QUARANTINE_DIRECTORY}/{name}/{MANIFEST_NAME}")
         if text is None:
-            if name.endswith(UNFINISHED):  # killed before anything was begun
-                return Item(name[: -len(UNFINISHED)], "", [], "", "", "", [], FileAttributes(0, 0, 0, 0, 0, {}))
-            if host.find_entry(f"{HOME}/{name}/{CONTENT}") is not None:
-                raise ControlError(f"{HOME}/{name} has no manifest")
+            if name.endswith(UNFINISHED_SUFFIX):  # killed before anything was begun
+                return QuarantineEntry(
+                    name[: -len(UNFINISHED_SUFFIX)], "", [], "", "", "", [], FileAttributes(0, 0, 0, 0, 0, {})
+                )
+            if host.find_entry(f"{QUARANTINE_DIRECTORY}/{name}/{CONTENT_NAME}") is not None:
+                raise ControlError(f"{QUARANTINE_DIRECTORY}/{name} has no manifest")
             return None
-        explained: dict[str, Any] = json.loads(text)
-        known = {name: explained[key] for name in Item._fields if (key := _KEYS.get(name, name)) in explained}
-        item = Item(**{**known, "attributes": FileAttributes(**explained["attributes"])})
+        content: dict[str, Any] = json.loads(text)
+        fields = {
+            name: content[key] for name in QuarantineEntry._fields if (key := _KEY_BY_FIELD.get(name, name)) in content
+        }
+        entry = QuarantineEntry(**{**fields, "attributes": FileAttributes(**content["attributes"])})
     except (ValueError, TypeError, KeyError) as error:
-        raise ControlError(f"{HOME}/{name}/{MANIFEST} cannot be read: {error}") from None
-    if not _sound(item):
-        raise ControlError(f"{HOME}/{name} has a manifest with values that Proscribe does not write")
+        raise ControlError(f"{QUARANTINE_DIRECTORY}/{name}/{MANIFEST_NAME} cannot be read: {error}") from None
+    if not _has_valid_values(entry):
+        raise ControlError(f"{QUARANTINE_DIRECTORY}/{name} has a manifest with values that Proscribe does not write")
     # Folders are opened and reported by the id: it is the name that the folder really has.
-    if item.id not in (name, name[: -len(UNFINISHED)] if name.endswith(UNFINISHED) else name):
-        raise ControlError(f"{HOME}/{name}/{MANIFEST} is that of another folder, {item.id!r}")
-    return item
+    if entry.id not in (name, name[: -len(UNFINISHED_SUFFIX)] if name.endswith(UNFINISHED_SUFFIX) else name):
+        raise ControlError(f"{QUARANTINE_DIRECTORY}/{name}/{MANIFEST_NAME} is that of another folder, {entry.id!r}")
+    return entry
 
 
-def _sound(item: Item) -> bool:
+def _has_valid_values(entry: QuarantineEntry) -> bool:
     """Whether the values of a manifest have the types that it is written with; its id is the name of a folder."""
-    texts = [item.id, item.path, item.kind, item.taken_at, item.owner, item.kept_until, item.group, item.whole]
-    sizes = [item.size, item.disk, item.attributes.uid]
+    texts = [entry.id, entry.path, entry.kind, entry.taken_at, entry.owner, entry.kept_until, entry.group, entry.whole]
+    numbers = [entry.size, entry.disk, entry.attributes.uid]
     return (
-        all(isinstance(text, str) for text in (*texts, item.doing, item.hold, item.privileged))
-        and isinstance(item.parent_owner, int)
-        and isinstance(item.services, list)
-        and all(isinstance(service, str) for service in item.services)
-        and all(isinstance(size, int) and size >= 0 for size in sizes)
+        all(isinstance(text, str) for text in (*texts, entry.doing, entry.hold, entry.privileged))
+        and isinstance(entry.parent_owner, int)
+        and isinstance(entry.services, list)
+        and all(isinstance(service, str) for service in entry.services)
+        and all(isinstance(size, int) and size >= 0 for size in numbers)
     )
 
 
-def _fields(item: Item) -> dict[str, object]:
-    return {_KEYS.get(name, name): value for name, value in item._asdict().items()}
+def _serialise_fields(entry: QuarantineEntry) -> dict[str, object]:
+    return {_KEY_BY_FIELD.get(name, name): field_value for name, field_value in entry._asdict().items()}
 
 
-def write(place: int, item: Item) -> None:
+def write_manifest(entry_directory: int, entry: QuarantineEntry) -> None:
     """Put an item's manifest in place, whole or not at all. Raises OSError."""
-    explained = {"schema": SCHEMA, "written_by": WRITTEN_BY, **_fields(item), "attributes": item.attributes._asdict()}
+    content = {
+        "schema": MANIFEST_SCHEMA,
+        "written_by": WRITTEN_BY,
+        **_serialise_fields(entry),
+        "attributes": entry.attributes._asdict(),
+    }
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(BESIDE, dir_fd=place)
-    descriptor = os.open(BESIDE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=place)
+        os.unlink(TEMPORARY_NAME, dir_fd=entry_directory)
+    descriptor = os.open(
+        TEMPORARY_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=entry_directory
+    )
     with os.fdopen(descriptor, "w") as stream:
-        json.dump(explained, stream, indent=1)  # in ASCII, so that a path of any bytes survives
+        json.dump(content, stream, indent=1)  # in ASCII, so that a path of any bytes survives
         stream.flush()
         os.fsync(descriptor)
-    os.rename(BESIDE, MANIFEST, src_dir_fd=place, dst_dir_fd=place)
-    os.fsync(place)
-    reached("written")
+    os.rename(TEMPORARY_NAME, MANIFEST_NAME, src_dir_fd=entry_directory, dst_dir_fd=entry_directory)
+    os.fsync(entry_directory)
+    mark_step("written")
 
 
-def reopen(host: Host, item: Item) -> None:
+def mark_entry_unfinished(host: Host, entry: QuarantineEntry) -> None:
     """Begin something with an item that was finished. Raises OSError."""
-    with host.open_directory(HOME) as home:
-        os.rename(item.id, item.id + UNFINISHED, src_dir_fd=home, dst_dir_fd=home)
-    reached("opened")
+    with host.open_directory(QUARANTINE_DIRECTORY) as home:
+        os.rename(entry.id, entry.id + UNFINISHED_SUFFIX, src_dir_fd=home, dst_dir_fd=home)
+    mark_step("opened")
 
 
 @contextlib.contextmanager
-def folder(host: Host, item: Item, make: bool = False) -> Iterator[int]:
+def open_entry_directory(host: Host, entry: QuarantineEntry, is_new: bool = False) -> Iterator[int]:
     """The descriptor of an unfinished item's folder. Raises OSError."""
-    name = item.id + UNFINISHED
-    with host.open_directory(HOME) as home:
-        if make:
+    name = entry.id + UNFINISHED_SUFFIX
+    with host.open_directory(QUARANTINE_DIRECTORY) as home:
+        if is_new:
             os.mkdir(name, 0o700, dir_fd=home)
-            reached("folder made")
-        descriptor = os.open(name, _FOLDER, dir_fd=home)
+            mark_step("folder made")
+        descriptor = os.open(name, _FOLDER_FLAGS, dir_fd=home)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def hold_of(parent: str, item: Item) -> str:
+def make_hold_path(parent: str, entry: QuarantineEntry) -> str:
     """The path of an item's root-only folder in a directory on another file system."""
-    return f"{parent}/{HOLD}{item.id}"
+    return f"{parent}/{HOLD_PREFIX}{entry.id}"
 
 
-def make_hold(above: int, item: Item) -> int:
+def open_hold(parent: int, entry: QuarantineEntry) -> int:
     """The descriptor of the item's root-only folder on another file system, made unless it is there."""
     with contextlib.suppress(FileExistsError):
-        os.mkdir(HOLD + item.id, 0o700, dir_fd=above)
-        reached("hold made")
-    descriptor = os.open(HOLD + item.id, _FOLDER, dir_fd=above)
+        os.mkdir(HOLD_PREFIX + entry.id, 0o700, dir_fd=parent)
+        mark_step("hold made")
+    descriptor = os.open(HOLD_PREFIX + entry.id, _FOLDER_FLAGS, dir_fd=parent)
     # One that was just made is empty. Whoever may change its path may put another directory of root's there.
-    if not _is_hold(descriptor, item, empty=True):
+    if not _is_own_hold(descriptor, entry, must_be_empty=True):
         os.close(descriptor)
-        raise ControlError(f"{item.hold} is somebody else's; move it away, and the next run goes on")
+        raise ControlError(f"{entry.hold} is somebody else's; move it away, and the next run goes on")
     return descriptor
 
 
-def identified(place: int, item: Item, hold: int) -> Item:
+def record_hold(entry_directory: int, entry: QuarantineEntry, hold: int) -> QuarantineEntry:
     """Record which directory the item's root-only folder is. Raises OSError."""
-    seen = os.fstat(hold)
-    item = item._replace(hold_identity=[seen.st_dev, seen.st_ino])
-    write(place, item)
-    return item
+    status = os.fstat(hold)
+    entry = entry._replace(hold_identity=[status.st_dev, status.st_ino])
+    write_manifest(entry_directory, entry)
+    return entry
 
 
-def _is_hold(descriptor: int, item: Item, empty: bool) -> bool:
+def _is_own_hold(descriptor: int, entry: QuarantineEntry, must_be_empty: bool) -> bool:
     """Whether an open directory is the item's root-only folder."""
-    seen = os.fstat(descriptor)
-    if seen.st_uid != os.geteuid() or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    status = os.fstat(descriptor)
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return False
-    if item.hold_identity:
-        return item.hold_identity == [seen.st_dev, seen.st_ino]
+    if entry.hold_identity:
+        return entry.hold_identity == [status.st_dev, status.st_ino]
     # A run was killed before it recorded that.
-    return set(os.listdir(descriptor)) <= (set() if empty else {CONTENT, COPYING})
+    return set(os.listdir(descriptor)) <= (set() if must_be_empty else {CONTENT_NAME, COPY_NAME})
 
 
 @contextlib.contextmanager
-def held(host: Host, item: Item) -> Iterator[int | None]:
+def open_existing_hold(host: Host, entry: QuarantineEntry) -> Iterator[int | None]:
     """The descriptor of the item's folder on another file system; None if there is none (any more)."""
     descriptor = None
-    if item.hold:
-        with contextlib.suppress(OSError, ControlError), host.open_directory(item.hold.rpartition("/")[0]) as above:
-            descriptor = os.open(HOLD + item.id, _FOLDER, dir_fd=above)
-            if not _is_hold(descriptor, item, empty=False):
+    if entry.hold:
+        with contextlib.suppress(OSError, ControlError), host.open_directory(entry.hold.rpartition("/")[0]) as parent:
+            descriptor = os.open(HOLD_PREFIX + entry.id, _FOLDER_FLAGS, dir_fd=parent)
+            if not _is_own_hold(descriptor, entry, must_be_empty=False):
                 os.close(descriptor)
                 descriptor = None
     try:
@@ -224,37 +235,40 @@ def held(host: Host, item: Item) -> Iterator[int | None]:
             os.close(descriptor)
 
 
-def drop(host: Host, item: Item) -> None:
+def drop_entry(host: Host, entry: QuarantineEntry) -> None:
     """Take away the folder of an item that has no content any more."""
-    drop_hold(host, item)
-    with explained(f"cannot clear {HOME}/{item.id}"), host.open_directory(HOME) as home:
-        with folder(host, item) as place:
-            for name in (MANIFEST, BESIDE):
+    drop_hold(host, entry)
+    with (
+        explain_errors(f"cannot clear {QUARANTINE_DIRECTORY}/{entry.id}"),
+        host.open_directory(QUARANTINE_DIRECTORY) as home,
+    ):
+        with open_entry_directory(host, entry) as entry_directory:
+            for name in (MANIFEST_NAME, TEMPORARY_NAME):
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=place)
-                    reached("manifest gone")
-        os.rmdir(item.id + UNFINISHED, dir_fd=home)  # never with something in it
-        reached("dropped")
+                    os.unlink(name, dir_fd=entry_directory)
+                    mark_step("manifest gone")
+        os.rmdir(entry.id + UNFINISHED_SUFFIX, dir_fd=home)  # never with something in it
+        mark_step("dropped")
 
 
-def drop_hold(host: Host, item: Item) -> None:
+def drop_hold(host: Host, entry: QuarantineEntry) -> None:
     """Take away the item's empty folder on another file system, if it is still where it was made. One that its place's
     owner has moved elsewhere stays there, and root's.
     """
-    if item.hold:
-        with contextlib.suppress(OSError, ControlError), host.open_directory(item.hold.rpartition("/")[0]) as above:
-            os.rmdir(HOLD + item.id, dir_fd=above)  # never with something in it
-            reached("hold gone")
+    if entry.hold:
+        with contextlib.suppress(OSError, ControlError), host.open_directory(entry.hold.rpartition("/")[0]) as parent:
+            os.rmdir(HOLD_PREFIX + entry.id, dir_fd=parent)  # never with something in it
+            mark_step("hold gone")
 
 
 @contextlib.contextmanager
-def explained(what: str) -> Iterator[None]:
+def explain_errors(attempt: str) -> Iterator[None]:
     """Turn what the system answers into a ControlError that says what was tried."""
     try:
         yield
     except ControlError as error:
-        raise ControlError(str(error) if str(error).startswith(what) else f"{what}: {error}") from None
+        raise ControlError(str(error) if str(error).startswith(attempt) else f"{attempt}: {error}") from None
     except ObservationError as unseen:
-        raise ControlError(f"{what}: {unseen}") from None
+        raise ControlError(f"{attempt}: {unseen}") from None
     except OSError as error:
-        raise ControlError(f"{what}: {error.strerror}{_HINTS.get(error.errno or 0, '')}") from None
+        raise ControlError(f"{attempt}: {error.strerror}{_HINT_BY_ERROR.get(error.errno or 0, '')}") from None

@@ -26,16 +26,27 @@ from ....system.directories import measure_disk_usage, open_entry
 from ....system.file_attributes import read_attributes
 from ....system.mounts import explain_not_entered, find_user_mount_type, read_mounts
 from ....system.types import summarise_reasons
-from ...base import Action
+from ...base import ControlAction
 from .. import protected
 from . import capacity, manifest, privileges
-from .completing import complete, put
-from .manifest import CONTENT, Item, drop, explained, folder, held, hold_of, identified, make_hold, write
-from .unfinished import HOME
+from .completing import finish_move, rename_without_replacing
+from .manifest import (
+    CONTENT_NAME,
+    QuarantineEntry,
+    drop_entry,
+    explain_errors,
+    make_hold_path,
+    open_entry_directory,
+    open_existing_hold,
+    open_hold,
+    record_hold,
+    write_manifest,
+)
+from .unfinished import QUARANTINE_DIRECTORY
 
-README = HOME + "/README"
+README_PATH = QUARANTINE_DIRECTORY + "/README"
 
-SAID = f"""{WRITTEN_BY}
+README_TEXT = f"""{WRITTEN_BY}
 
 Copies of restricted programs, moved here from where they stood; each folder's manifest.json says from where.
 On the controller, with this host's name in the inventory for THIS_HOST:
@@ -47,156 +58,164 @@ Each is kept until the time in its manifest (kept_until); the first enforcing ru
 """
 
 
-class Taking(NamedTuple):
+class MoveRequest(NamedTuple):
     """What is to be taken, and what has to be so that it may."""
 
     path: str
     services: list[str]
     kind: str
     # What of it goes, by path, the program first; nothing else of it moves. Empty: the whole.
-    parts: Sequence[str] = ()
+    part_paths: Sequence[str] = ()
     # Asked again of what was moved, where only root reaches it: the door to there and the path of the thing behind it,
     # and the path that it had. Why it is not what was seen; "" if it is.
-    doubt: Callable[[Host, str, str], str] | None = None
-    keep: int = 0  # seconds; 0 for ever
+    check_moved: Callable[[Host, str, str], str] | None = None
+    keep_seconds: int = 0  # seconds; 0 for ever
     identity: tuple[int, int] | None = None  # device and inode; anything else that is there by then is left alone
 
 
-def take(host: Host, one: Taking) -> Action:
+def make_move_action(host: Host, request: MoveRequest) -> ControlAction:
     """What moves a file or a tree, or some parts of it, into the quarantine."""
-    paths = one.parts or [one.path]
-    return Action(
+    paths = request.part_paths or [request.path]
+    return ControlAction(
         QUARANTINE_VERB,
-        escape_text(one.path),
-        partial(_take_all, host, one),
+        escape_text(request.path),
+        partial(_move_all, host, request),
         "".join(f"{escape_text(path)}\n" for path in paths),
     )
 
 
-def refusal(host: Host, path: str) -> str:
+def explain_refusal(host: Host, path: str) -> str:
     """Why a path is never taken; "" if it may be."""
-    if why := protected.path(path, [user.home for user in host.list_users()]):
-        return f"never taken: {why}"
+    if reason := protected.explain_path_protection(path, [user.home for user in host.list_users()]):
+        return f"never taken: {reason}"
     try:
-        table = read_mounts(host)
+        mount_table = read_mounts(host)
     except (ObservationError, ControlError):
         return ""
-    if kind := find_user_mount_type(path, table):  # mounted since it was observed: whoever enters it may wait for ever
-        return explain_not_entered(escape_text(path), kind)
-    inside = [mount for mount in table if f"{mount}/".startswith(f"{path}/")]
-    return f"a file system is mounted in it, at {escape_text(inside[0])}" if inside else ""
+    if mount_type := find_user_mount_type(
+        path, mount_table
+    ):  # mounted since it was observed: whoever enters it may wait for ever
+        return explain_not_entered(escape_text(path), mount_type)
+    inner_mounts = [mount for mount in mount_table if f"{mount}/".startswith(f"{path}/")]
+    return f"a file system is mounted in it, at {escape_text(inner_mounts[0])}" if inner_mounts else ""
 
 
-def _take_all(host: Host, one: Taking) -> str:
+def _move_all(host: Host, request: MoveRequest) -> str:
     """Each part by itself: one that fails leaves the others worth taking. Says under which id it is kept; "" where
     nothing moved, since its owner was faster.
     """
-    paths = one.parts or [one.path]
-    if why := refusal(host, paths[0]) or capacity.lacking(host, paths):
-        raise ControlError(why)
-    group = ""  # the first id; what has no parts is alone
-    failed: list[str] = []
+    paths = request.part_paths or [request.path]
+    if reason := explain_refusal(host, paths[0]) or capacity.explain_lacking_room(host, paths):
+        raise ControlError(reason)
+    group_id = ""  # the first id; what has no parts is alone
+    failures: list[str] = []
     for path in paths:
         try:
-            taken = _take(host, one, path, group)
-            group = group or taken
+            entry_id = _move_one(host, request, path, group_id)
+            group_id = group_id or entry_id
         except ControlError as error:
-            failed.append(str(error))
-    if failed:
-        rest = f"; the rest was moved {format_moved_suffix(group)}" if group else ""
-        raise ControlError(summarise_reasons(failed) + rest)
-    return format_moved_suffix(group) if group else ""
+            failures.append(str(error))
+    if failures:
+        moved_note = f"; the rest was moved {format_moved_suffix(group_id)}" if group_id else ""
+        raise ControlError(summarise_reasons(failures) + moved_note)
+    return format_moved_suffix(group_id) if group_id else ""
 
 
-def _take(host: Host, one: Taking, path: str, group: str) -> str:
-    """Take one thing. Its id, "" if nothing was there. `group` is the id of the part that was taken first, "" before
+def _move_one(host: Host, request: MoveRequest, path: str, group_id: str) -> str:
+    """Take one thing. Its id, "" if nothing was there. `group_id` is the id of the part that was taken first, "" before
     that. Raises ControlError.
     """
-    if why := refusal(host, path):
-        raise ControlError(why)
+    if reason := explain_refusal(host, path):
+        raise ControlError(reason)
     parent, _, name = path.rpartition("/")
-    with explained(f"cannot take {escape_text(path)}"), host.open_directory(parent) as directory:
+    with explain_errors(f"cannot take {escape_text(path)}"), host.open_directory(parent) as directory:
         try:
             descriptor = open_entry(directory, name)
         except FileNotFoundError:
             return ""  # its owner was faster
         try:
-            seen = os.fstat(descriptor)
-            if one.identity and (seen.st_dev, seen.st_ino) != one.identity:
+            status = os.fstat(descriptor)
+            if request.identity and (status.st_dev, status.st_ino) != request.identity:
                 raise ControlError("something else is there by now; the next run checks again")
-            privileged = privileges.sum_before(descriptor)  # before the attributes; see there
-            id_ = f"{one.services[0] if one.services else one.kind}-{os.urandom(4).hex()}"
-            item = Item(
-                id=id_,
+            privileged_sum = privileges.hash_privileged_file(descriptor)  # before the attributes; see there
+            entry_id = f"{request.services[0] if request.services else request.kind}-{os.urandom(4).hex()}"
+            entry = QuarantineEntry(
+                id=entry_id,
                 path=path,
-                services=one.services,
-                kind=one.kind,
+                services=request.services,
+                kind=request.kind,
                 taken_at=format_timestamp(time.time()),
-                owner=host.find_account(seen.st_uid).name,
-                identity=[seen.st_dev, seen.st_ino],
+                owner=host.find_account(status.st_uid).name,
+                identity=[status.st_dev, status.st_ino],
                 attributes=read_attributes(descriptor),
-                group=group or (id_ if one.parts else ""),
-                kept_until=capacity.until(one.keep),
-                whole=one.path if one.parts else "",
+                group=group_id or (entry_id if request.part_paths else ""),
+                kept_until=capacity.format_kept_until(request.keep_seconds),
+                whole=request.path if request.part_paths else "",
                 parent_owner=os.fstat(directory).st_uid,
-                privileged=privileged,
+                privileged=privileged_sum,
             )
-            _open_quarantine(host)
-            with folder(host, item, make=True) as place:
-                write(place, item)
+            _create_quarantine(host)
+            with open_entry_directory(host, entry, is_new=True) as entry_directory:
+                write_manifest(entry_directory, entry)
                 try:
-                    item = _move_in(host, item, directory, name, place)
+                    entry = _move_into_quarantine(host, entry, directory, name, entry_directory)
                 except (OSError, ControlError):
-                    drop(host, item)  # it did not move
+                    drop_entry(host, entry)  # it did not move
                     raise
-                if why := _not_what_was_seen(host, item, place, one):
-                    _put_back(host, item, directory, name, place)
-                    raise ControlError(f"{why}; the next run checks again")
+                if reason := _explain_exchange(host, entry, entry_directory, request):
+                    _return_moved(host, entry, directory, name, entry_directory)
+                    raise ControlError(f"{reason}; the next run checks again")
         finally:
             os.close(descriptor)
-    complete(host, item)
-    return id_
+    finish_move(host, entry)
+    return entry_id
 
 
-def _not_what_was_seen(host: Host, item: Item, place: int, one: Taking) -> str:
+def _explain_exchange(host: Host, entry: QuarantineEntry, entry_directory: int, request: MoveRequest) -> str:
     """Why what was moved is not what was to be taken; "" if it is."""
-    if _identity(place, CONTENT, host, item) != item.identity:
+    if _read_identity(entry_directory, CONTENT_NAME, host, entry) != entry.identity:
         return "it was exchanged while it was being taken"
-    if one.doubt is None:
+    if request.check_moved is None:
         return ""
-    with held(host, item) as hold:
+    with open_existing_hold(host, entry) as hold:
         try:
-            return one.doubt(Host(f"/proc/self/fd/{place if hold is None else hold}"), f"/{CONTENT}", item.path)
+            return request.check_moved(
+                Host(f"/proc/self/fd/{entry_directory if hold is None else hold}"), f"/{CONTENT_NAME}", entry.path
+            )
         except ObservationError as unseen:
             return str(unseen)
         except ControlError as error:
             return str(error)
 
 
-def _move_in(host: Host, item: Item, directory: int, name: str, place: int) -> Item:
+def _move_into_quarantine(
+    host: Host, entry: QuarantineEntry, directory: int, name: str, entry_directory: int
+) -> QuarantineEntry:
     """Move the entry of a name into the item's folder, or into a folder on its own file system."""
     try:
-        os.rename(name, CONTENT, src_dir_fd=directory, dst_dir_fd=place)
-        manifest.reached("moved")
-        return item
+        os.rename(name, CONTENT_NAME, src_dir_fd=directory, dst_dir_fd=entry_directory)
+        manifest.mark_step("moved")
+        return entry
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-    with host.open_directory(HOME) as home:
-        if why := capacity.too_much(measure_disk_usage(directory, name, capacity.MOST_FILES), os.fstatvfs(home)):
-            raise ControlError(why)
-    for parent in _ancestors(item.path):
-        item = item._replace(hold=hold_of(parent, item), hold_identity=[])
-        write(place, item)
-        with host.open_directory(parent) as above:
-            hold = make_hold(above, item)
+    with host.open_directory(QUARANTINE_DIRECTORY) as home:
+        if reason := capacity.explain_too_large(
+            measure_disk_usage(directory, name, capacity.MAX_FILES), os.fstatvfs(home)
+        ):
+            raise ControlError(reason)
+    for parent in _iterate_ancestors(entry.path):
+        entry = entry._replace(hold=make_hold_path(parent, entry), hold_identity=[])
+        write_manifest(entry_directory, entry)
+        with host.open_directory(parent) as parent_descriptor:
+            hold = open_hold(parent_descriptor, entry)
             try:
-                item = identified(place, item, hold)
-                os.rename(name, CONTENT, src_dir_fd=directory, dst_dir_fd=hold)
-                manifest.reached("moved")
-                return item
+                entry = record_hold(entry_directory, entry, hold)
+                os.rename(name, CONTENT_NAME, src_dir_fd=directory, dst_dir_fd=hold)
+                manifest.mark_step("moved")
+                return entry
             except OSError as error:
-                os.rmdir(manifest.HOLD + item.id, dir_fd=above)
+                os.rmdir(manifest.HOLD_PREFIX + entry.id, dir_fd=parent_descriptor)
                 if error.errno != errno.EXDEV:
                     raise
             finally:
@@ -204,32 +223,32 @@ def _move_in(host: Host, item: Item, directory: int, name: str, place: int) -> I
     raise ControlError("its file system cannot move it in one step (the lower layer of an overlay)")
 
 
-def _ancestors(path: str) -> Iterator[str]:
+def _iterate_ancestors(path: str) -> Iterator[str]:
     """The directories above a path, the highest first: there a user can do least to a folder of ours."""
     steps = path.split("/")[1:-1]
     for count in range(len(steps) + 1):
         yield "".join(f"/{step}" for step in steps[:count])
 
 
-def _identity(place: int, name: str, host: Host, item: Item) -> list[int]:
-    with held(host, item) as hold:
-        seen = os.stat(name, dir_fd=place if hold is None else hold, follow_symlinks=False)
-    return [seen.st_dev, seen.st_ino]
+def _read_identity(entry_directory: int, name: str, host: Host, entry: QuarantineEntry) -> list[int]:
+    with open_existing_hold(host, entry) as hold:
+        status = os.stat(name, dir_fd=entry_directory if hold is None else hold, follow_symlinks=False)
+    return [status.st_dev, status.st_ino]
 
 
-def _put_back(host: Host, item: Item, directory: int, name: str, place: int) -> None:
+def _return_moved(host: Host, entry: QuarantineEntry, directory: int, name: str, entry_directory: int) -> None:
     """What was moved instead of the app goes back to its name, unless something is there again."""
-    with held(host, item) as hold:
+    with open_existing_hold(host, entry) as hold:
         try:
-            put(place if hold is None else hold, CONTENT, directory, name)
+            rename_without_replacing(entry_directory if hold is None else hold, CONTENT_NAME, directory, name)
         except OSError:
             return  # it stays in the quarantine, from where it can be restored
-        manifest.reached("returned")
-    drop(host, item)
+        manifest.mark_step("returned")
+    drop_entry(host, entry)
 
 
-def _open_quarantine(host: Host) -> None:
-    if host.read_text(README) != SAID:
-        host.write_file(README, SAID, 0o600)
+def _create_quarantine(host: Host) -> None:
+    if host.read_text(README_PATH) != README_TEXT:
+        host.write_file(README_PATH, README_TEXT, 0o600)
         with host.open_directory(STATE_DIRECTORY) as state:
             os.chmod("quarantine", 0o700, dir_fd=state)

@@ -14,136 +14,144 @@ from .....base.tuples import NamedTuple
 from .....model.quarantined import ITEM_ID, MAX_ITEMS, PRUNE, RESTORE
 from ....system import ControlError, Host, ObservationError, escape_text
 from ....system.forked import DEFAULT_LIMITS, run_apart
-from ...base import Action
+from ...base import ControlAction
 from . import capacity
-from .manifest import Item, entries, items, owner_of
-from .restoring import obstacle, restore, superseded
-from .unfinished import HOME
+from .manifest import QuarantineEntry, find_entry_owner, list_entries, read_entries
+from .restoring import explain_obstacle, explain_superseded, restore_entry
+from .unfinished import QUARANTINE_DIRECTORY
 
 if TYPE_CHECKING:
     from .....model.types.answer import QuarantineAnswer
     from .....model.types.quarantine import BrokenItem, ItemOutcome
     from .....model.types.quarantine import QuarantineItem as Listed
 
-ANSWER = 8 * 1024 * 1024  # characters of paths in one answer; an honest one has some hundred KiB
-ROOT = "root"
+MAX_ANSWER_CHARACTERS = 8 * 1024 * 1024  # characters of paths in one answer; an honest one has some hundred KiB
+ROOT_NAME = "root"
 
 
-class Chosen(NamedTuple):
+class ChosenEntry(NamedTuple):
     """One of the ids that were given: what would be done with it, or why nothing is."""
 
     id: str
-    action: Action | None
-    why: str = ""
+    action: ControlAction | None
+    reason: str = ""
 
 
-def listed(host: Host) -> QuarantineAnswer:
+def make_quarantine_answer(host: Host) -> QuarantineAnswer:
     """Everything in the quarantine. What a killed run left before it had begun is no item. Raises ControlError and
     Unseen.
     """
-    items: list[Listed] = []
+    listed_entries: list[Listed] = []
     broken: list[BrokenItem] = []
     homes = {user.home: user.name for user in host.list_users()}
-    left, length = 0, 0
-    for name, item, why in entries(host):
-        if item and item.path and not ITEM_ID.fullmatch(item.id):
-            why = f"{HOME}/{name} has a name that Proscribe gives nothing"
-        if why:
-            broken.append({"id": escape_text(name)[:200], "why": escape_text(why)[:1000]})
-        if why or item is None or not item.path:
+    left_out_count, path_characters = 0, 0
+    for name, entry, reason in read_entries(host):
+        if entry and entry.path and not ITEM_ID.fullmatch(entry.id):
+            reason = f"{QUARANTINE_DIRECTORY}/{name} has a name that Proscribe gives nothing"
+        if reason:
+            broken.append({"id": escape_text(name)[:200], "why": escape_text(reason)[:1000]})
+        if reason or entry is None or not entry.path:
             continue
-        length += len(item.path)
-        if len(items) + len(broken) >= MAX_ITEMS or length > ANSWER:
-            left += 1
+        path_characters += len(entry.path)
+        if len(listed_entries) + len(broken) >= MAX_ITEMS or path_characters > MAX_ANSWER_CHARACTERS:
+            left_out_count += 1
             continue
-        items.append(_listed(item, homes))
-    return {"items": items, "broken": broken[:MAX_ITEMS], "left_out": left + max(0, len(broken) - MAX_ITEMS)}
-
-
-def _listed(item: Item, homes: Mapping[str, str]) -> Listed:
-    # Whose home it is in counts for a waiver, as when it is found; elsewhere, whose file it was.
-    place_of = next((homes[above] for above in _above(item.path) if above in homes), "")
+        listed_entries.append(_make_listed_entry(entry, homes))
     return {
-        "id": item.id,
-        "group": item.group,
-        "path": escape_text(item.path),
-        "whole": escape_text(item.whole or item.path),
-        "services": item.services,
-        "kind": item.kind,
-        "taken_at": item.taken_at,
-        "owner": item.owner,
-        "place_of": place_of or (item.owner if item.attributes.uid else ""),
-        "bytes": item.disk or item.size,
-        "kept_until": item.kept_until,
-        "finished": not item.doing,
+        "items": listed_entries,
+        "broken": broken[:MAX_ITEMS],
+        "left_out": left_out_count + max(0, len(broken) - MAX_ITEMS),
     }
 
 
-def _above(path: str) -> Iterator[str]:
+def _make_listed_entry(entry: QuarantineEntry, homes: Mapping[str, str]) -> Listed:
+    # Whose home it is in counts for a waiver, as when it is found; elsewhere, whose file it was.
+    place_of = next((homes[above] for above in _iterate_parents(entry.path) if above in homes), "")
+    return {
+        "id": entry.id,
+        "group": entry.group,
+        "path": escape_text(entry.path),
+        "whole": escape_text(entry.whole or entry.path),
+        "services": entry.services,
+        "kind": entry.kind,
+        "taken_at": entry.taken_at,
+        "owner": entry.owner,
+        "place_of": place_of or (entry.owner if entry.attributes.uid else ""),
+        "bytes": entry.disk or entry.size,
+        "kept_until": entry.kept_until,
+        "finished": not entry.doing,
+    }
+
+
+def _iterate_parents(path: str) -> Iterator[str]:
     while path := path.rpartition("/")[0]:
         yield path
 
 
-def chosen(host: Host, do: str, ids: Sequence[str]) -> list[Chosen]:
-    """What `do` (restore, prune) would come to for each of these ids. Raises Unseen."""
-    known = {item.id: item for item in items(host) if item.path}
-    requested = [known[id_] for id_ in dict.fromkeys(ids) if id_ in known]
-    latest = {item.path: item.id for item in sorted(requested, key=lambda item: item.taken_at)}
-    found = []
-    for id_ in dict.fromkeys(ids):
-        if id_ not in known:
-            found.append(Chosen(id_, None, "it is not in the quarantine of this host any more"))
-        elif do == RESTORE:
-            found.append(_restoring(host, known[id_], latest))
+def choose_entries(host: Host, operation: str, entry_ids: Sequence[str]) -> list[ChosenEntry]:
+    """What `operation` (restore, prune) would come to for each of these ids. Raises Unseen."""
+    entries_by_id = {entry.id: entry for entry in list_entries(host) if entry.path}
+    requested = [entries_by_id[entry_id] for entry_id in dict.fromkeys(entry_ids) if entry_id in entries_by_id]
+    latest = {entry.path: entry.id for entry in sorted(requested, key=lambda entry: entry.taken_at)}
+    chosen_entries = []
+    for entry_id in dict.fromkeys(entry_ids):
+        if entry_id not in entries_by_id:
+            chosen_entries.append(ChosenEntry(entry_id, None, "it is not in the quarantine of this host any more"))
+        elif operation == RESTORE:
+            chosen_entries.append(_choose_restore(host, entries_by_id[entry_id], latest))
         else:
-            found.append(_pruning(host, known[id_]))
-    return found
+            chosen_entries.append(_choose_prune(host, entries_by_id[entry_id]))
+    return chosen_entries
 
 
-def outcomes(found: Sequence[Chosen], left: Sequence[tuple[Action, str]]) -> list[ItemOutcome]:
-    """What became of each; in a dry run, with nothing `left`, whether it would be done."""
-    failed = {id(action): why for action, why in left}
+def make_outcomes(
+    chosen_entries: Sequence[ChosenEntry], skipped: Sequence[tuple[ControlAction, str]]
+) -> list[ItemOutcome]:
+    """What became of each; in a dry run, with nothing `skipped`, whether it would be done."""
+    failed = {id(action): reason for action, reason in skipped}
     return [
         {
-            "id": one.id,
-            "done": one.action is not None and id(one.action) not in failed,
-            "why": escape_text(one.why or failed.get(id(one.action), "")),
+            "id": chosen_entry.id,
+            "done": chosen_entry.action is not None and id(chosen_entry.action) not in failed,
+            "why": escape_text(chosen_entry.reason or failed.get(id(chosen_entry.action), "")),
         }
-        for one in found
+        for chosen_entry in chosen_entries
     ]
 
 
-def _restoring(host: Host, item: Item, latest: Mapping[str, str]) -> Chosen:
+def _choose_restore(host: Host, entry: QuarantineEntry, latest: Mapping[str, str]) -> ChosenEntry:
     try:
-        why = _apart(item, partial(obstacle, host, item)) or superseded(host, item, latest[item.path])
+        reason = _ask_apart(entry, partial(explain_obstacle, host, entry)) or explain_superseded(
+            host, entry, latest[entry.path]
+        )
     except (ControlError, ObservationError) as error:
-        why = escape_text(str(error))
-    if why:
-        return Chosen(item.id, None, why)
-    return Chosen(item.id, _action(RESTORE, item, partial(_restored, host, item)))
+        reason = escape_text(str(error))
+    if reason:
+        return ChosenEntry(entry.id, None, reason)
+    return ChosenEntry(entry.id, _make_entry_action(RESTORE, entry, partial(_restore_entry, host, entry)))
 
 
-def _restored(host: Host, item: Item) -> str:
-    without = restore(host, item)
-    if without is None:
+def _restore_entry(host: Host, entry: QuarantineEntry) -> str:
+    lost_privileges = restore_entry(host, entry)
+    if lost_privileges is None:
         raise ControlError("an earlier run had not moved it, or had begun to prune it; nothing is left of it here")
-    return without
+    return lost_privileges
 
 
-def _pruning(host: Host, item: Item) -> Chosen:
-    if item.doing:
-        return Chosen(item.id, None, "a move of it was cut short; the next enforcing run completes it")
-    return Chosen(item.id, _action(PRUNE, item, partial(capacity.prune, host, item)))
+def _choose_prune(host: Host, entry: QuarantineEntry) -> ChosenEntry:
+    if entry.doing:
+        return ChosenEntry(entry.id, None, "a move of it was cut short; the next enforcing run completes it")
+    return ChosenEntry(entry.id, _make_entry_action(PRUNE, entry, partial(capacity.prune_entry, host, entry)))
 
 
-def _action(verb: str, item: Item, apply: Callable[[], object]) -> Action:
-    path = escape_text(item.path)
+def _make_entry_action(verb: str, entry: QuarantineEntry, apply: Callable[[], object]) -> ControlAction:
+    path = escape_text(entry.path)
     before, after = ("", path + "\n") if verb == RESTORE else (path + "\n", "")
-    user = owner_of(item) or ROOT
-    rules = [f"apps/{service}" for service in item.services]
-    return Action(verb, f"{item.id} ({path})", apply, before, after, user=user, rules=rules)
+    user = find_entry_owner(entry) or ROOT_NAME
+    rules = [f"apps/{service}" for service in entry.services]
+    return ControlAction(verb, f"{entry.id} ({path})", apply, before, after, user=user, rules=rules)
 
 
-def _apart(item: Item, question: Callable[[], str]) -> str:
+def _ask_apart(entry: QuarantineEntry, question: Callable[[], str]) -> str:
     """The answer to something that reads what is a user's."""
-    return str(run_apart(question, DEFAULT_LIMITS)) if item.attributes.uid else question()
+    return str(run_apart(question, DEFAULT_LIMITS)) if entry.attributes.uid else question()

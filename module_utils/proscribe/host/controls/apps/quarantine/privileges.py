@@ -16,59 +16,59 @@ import stat
 from ....system import ControlError
 from ....system.directories import open_entry
 from ....system.file_attributes import FileAttributes, read_attributes
-from .manifest import Item
+from .manifest import QuarantineEntry
 
-CAPABILITY = "security.capability"
-LARGEST = 1024**3  # bytes of a file that is read for the sake of its privileges
-LOST = (
+CAPABILITY_ATTRIBUTE = "security.capability"
+MAX_FILE_BYTES = 1024**3  # bytes of a file that is read for the sake of its privileges
+LOST_MESSAGE = (
     "without its privileges (set-user-id, set-group-id or capabilities): it was changed, or a process could change it; "
     "look into it before you give them to it again"
 )
-_BITS = stat.S_ISUID | stat.S_ISGID
-_PIECE = 1024 * 1024
+_PRIVILEGE_BITS = stat.S_ISUID | stat.S_ISGID
+_PIECE_BYTES = 1024 * 1024
 
 
-def sum_before(descriptor: int) -> str:
+def hash_privileged_file(descriptor: int) -> str:
     """Return the sum of an open file that has privileges; "" for another one, or one that is too large."""
-    return _content_sum(descriptor) if _of(read_attributes(descriptor)) else ""
+    return _hash_content(descriptor) if _find_privileges(read_attributes(descriptor)) else ""
 
 
-def returned(descriptor: int, item: Item) -> FileAttributes:
+def make_returned_attributes(descriptor: int, entry: QuarantineEntry) -> FileAttributes:
     """Return what an open file of the quarantine gets back. Nobody but root can open it by now."""
-    if not _of(item.attributes):
-        return item.attributes
-    if item.privileged and not _is_open_for_writing(descriptor) and _content_sum(descriptor) == item.privileged:
-        return item.attributes
-    xattrs = {name: value for name, value in item.attributes.xattrs.items() if name != CAPABILITY}
-    return item.attributes._replace(mode=item.attributes.mode & ~_BITS, xattrs=xattrs)
+    if not _find_privileges(entry.attributes):
+        return entry.attributes
+    if entry.privileged and not _is_open_for_writing(descriptor) and _hash_content(descriptor) == entry.privileged:
+        return entry.attributes
+    xattrs = {name: attribute for name, attribute in entry.attributes.xattrs.items() if name != CAPABILITY_ATTRIBUTE}
+    return entry.attributes._replace(mode=entry.attributes.mode & ~_PRIVILEGE_BITS, xattrs=xattrs)
 
 
-def lost(directory: int, name: str, item: Item) -> str:
+def describe_lost_privileges(directory: int, name: str, entry: QuarantineEntry) -> str:
     """Say so where a program came back without the privileges that it had; "" otherwise."""
-    if not (expected := _of(item.attributes)):
+    if not (expected := _find_privileges(entry.attributes)):
         return ""
     with contextlib.suppress(OSError, ControlError):  # its user may have moved it by now
         descriptor = open_entry(directory, name)
         try:
-            return "" if _of(read_attributes(descriptor)) == expected else LOST
+            return "" if _find_privileges(read_attributes(descriptor)) == expected else LOST_MESSAGE
         finally:
             os.close(descriptor)
     return ""
 
 
-def _of(seen: FileAttributes) -> tuple[int, str] | None:
+def _find_privileges(file_attributes: FileAttributes) -> tuple[int, str] | None:
     """The privileges of a file; None for a file without, and for a directory, where these bits give none."""
-    bits, capability = seen.mode & _BITS, seen.xattrs.get(CAPABILITY, "")
-    return (bits, capability) if stat.S_ISREG(seen.mode) and (bits or capability) else None
+    bits, capability = file_attributes.mode & _PRIVILEGE_BITS, file_attributes.xattrs.get(CAPABILITY_ATTRIBUTE, "")
+    return (bits, capability) if stat.S_ISREG(file_attributes.mode) and (bits or capability) else None
 
 
-def _content_sum(descriptor: int) -> str:
-    digest, at = hashlib.sha256(), 0
-    if os.fstat(descriptor).st_size > LARGEST:
+def _hash_content(descriptor: int) -> str:
+    digest, position = hashlib.sha256(), 0
+    if os.fstat(descriptor).st_size > MAX_FILE_BYTES:
         return ""
-    while at <= LARGEST and (piece := os.pread(descriptor, _PIECE, at)):
+    while position <= MAX_FILE_BYTES and (piece := os.pread(descriptor, _PIECE_BYTES, position)):
         digest.update(piece)
-        at += len(piece)
+        position += len(piece)
     return digest.hexdigest()
 
 

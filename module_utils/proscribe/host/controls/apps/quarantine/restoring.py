@@ -9,174 +9,193 @@ from functools import partial
 
 from ....system import ControlError, Host, ObservationError, escape_text
 from ....system.directories import remove_entry
-from ...base import Action, Changes, Refusal
+from ...base import ChangeRefusal, Changes, ControlAction
 from . import manifest, privileges
-from .completing import complete, copy_over, in_place, is_placed, put, unread, unseal
+from .completing import (
+    copy_content,
+    finish_move,
+    is_present,
+    is_restored,
+    make_broken_refusals,
+    rename_without_replacing,
+    restore_content_access,
+)
 from .manifest import (
-    CONTENT,
+    CONTENT_NAME,
     PRUNE,
     RESTORE,
     TAKE,
-    Item,
-    drop,
-    explained,
-    folder,
-    held,
-    hold_of,
-    identified,
-    items,
-    make_hold,
-    write,
+    QuarantineEntry,
+    drop_entry,
+    explain_errors,
+    list_entries,
+    make_hold_path,
+    open_entry_directory,
+    open_existing_hold,
+    open_hold,
+    record_hold,
+    write_manifest,
 )
-from .moving import README
-from .unfinished import HOME, UNFINISHED
+from .moving import README_PATH
+from .unfinished import QUARANTINE_DIRECTORY, UNFINISHED_SUFFIX
 
 
-def given_back(host: Host) -> Changes:
+def make_restore_changes(host: Host) -> Changes:
     """What brings everything in the quarantine back. Raises ControlError."""
-    known = items(host)
-    latest = {item.path: item.id for item in sorted(known, key=lambda item: item.taken_at)}
-    reasons = {item.id: obstacle(host, item) or superseded(host, item, latest[item.path]) for item in known}
-    refused = [
-        Refusal(f"apps/{service}", escape_text(item.path), reasons[item.id])
-        for item in known
-        if reasons[item.id]
-        for service in item.services or [item.kind]
+    restorable = list_entries(host)
+    latest = {entry.path: entry.id for entry in sorted(restorable, key=lambda entry: entry.taken_at)}
+    reason_by_id = {
+        entry.id: explain_obstacle(host, entry) or explain_superseded(host, entry, latest[entry.path])
+        for entry in restorable
+    }
+    refusals = [
+        ChangeRefusal(f"apps/{service}", escape_text(entry.path), reason_by_id[entry.id])
+        for entry in restorable
+        if reason_by_id[entry.id]
+        for service in entry.services or [entry.kind]
     ]
     actions = [
-        Action("restore", escape_text(item.path), partial(restore, host, item), "", escape_text(item.path) + "\n")
-        for item in known
-        if not reasons[item.id]
+        ControlAction(
+            "restore", escape_text(entry.path), partial(restore_entry, host, entry), "", escape_text(entry.path) + "\n"
+        )
+        for entry in restorable
+        if not reason_by_id[entry.id]
     ]
-    refused += (others := unread(host))
-    if len(actions) == len(known) and not others and host.has_traces(README):
-        actions.append(Action("delete", README, partial(_close, host), host.read_text(README) or ""))
-    return Changes(actions, refused, independent=True)
+    refusals += (broken_refusals := make_broken_refusals(host))
+    if len(actions) == len(restorable) and not broken_refusals and host.has_traces(README_PATH):
+        actions.append(
+            ControlAction("delete", README_PATH, partial(_remove_quarantine, host), host.read_text(README_PATH) or "")
+        )
+    return Changes(actions, refusals, is_independent=True)
 
 
-def obstacle(host: Host, item: Item) -> str:
-    """Why an item cannot go back now; "" if it can, or if nothing of it is kept: then `restore` only clears up."""
-    if not item.path or is_placed(host, item):
+def explain_obstacle(host: Host, entry: QuarantineEntry) -> str:
+    """Why an item cannot go back now; "" if it can, or if nothing of it is kept: then `restore_entry` only clears up."""
+    if not entry.path or is_restored(host, entry):
         return ""
-    parent = item.path.rpartition("/")[0]
+    parent = entry.path.rpartition("/")[0]
     try:
-        if not _is_in_quarantine(host, item):
+        if not _is_in_quarantine(host, entry):
             return ""
-        if host.find_entry(item.path):
-            return f"something is there now; it is kept as {item.id} in {HOME}"
-        directory = host.find_entry(parent or "/")
+        if host.find_entry(entry.path):
+            return f"something is there now; it is kept as {entry.id} in {QUARANTINE_DIRECTORY}"
+        directory_status = host.find_entry(parent or "/")
     except (ObservationError, ControlError) as error:
-        return f"{escape_text(str(error))}; it is kept as {item.id} in {HOME}"
-    if directory is None:
-        owner = f" for {host.find_account(item.parent_owner).name}" if item.parent_owner >= 0 else ""
-        return f"{escape_text(parent)} is not there any more; make it{owner}, and restore {item.id} again"
-    if why := _foreign(host, directory.st_uid, item):
-        return f"{why}; it is kept as {item.id} in {HOME}"
+        return f"{escape_text(str(error))}; it is kept as {entry.id} in {QUARANTINE_DIRECTORY}"
+    if directory_status is None:
+        for_owner = f" for {host.find_account(entry.parent_owner).name}" if entry.parent_owner >= 0 else ""
+        return f"{escape_text(parent)} is not there any more; make it{for_owner}, and restore {entry.id} again"
+    if reason := _explain_foreign_directory(host, directory_status.st_uid, entry):
+        return f"{reason}; it is kept as {entry.id} in {QUARANTINE_DIRECTORY}"
     return ""
 
 
-def _is_in_quarantine(host: Host, item: Item) -> bool:
+def _is_in_quarantine(host: Host, item: QuarantineEntry) -> bool:
     """Whether the quarantine has a copy that stays. It has none where a run was killed before it moved anything."""
-    places = [f"{HOME}/{item.id}{UNFINISHED}", *([item.hold] if item.hold else [])]
-    begun = item.doing == TAKE and not any(host.find_entry(f"{place}/{CONTENT}") for place in places)
+    places = [f"{QUARANTINE_DIRECTORY}/{item.id}{UNFINISHED_SUFFIX}", *([item.hold] if item.hold else [])]
+    begun = item.doing == TAKE and not any(host.find_entry(f"{place}/{CONTENT_NAME}") for place in places)
     return not begun and item.doing != PRUNE
 
 
-def _foreign(host: Host, uid: int, item: Item) -> str:
+def _explain_foreign_directory(host: Host, uid: int, entry: QuarantineEntry) -> str:
     """Why an item does not go into a directory of this account: its user may have exchanged it. "" if it may go."""
-    if item.parent_owner < 0 or uid in (item.parent_owner, item.attributes.uid):
+    if entry.parent_owner < 0 or uid in (entry.parent_owner, entry.attributes.uid):
         return ""
-    parent = escape_text(item.path.rpartition("/")[0])
-    was, now = host.find_account(item.parent_owner).name, host.find_account(uid).name
-    return f"{parent} belongs to {now}, and belonged to {was} when it was taken; give it to {was}, and restore again"
+    parent = escape_text(entry.path.rpartition("/")[0])
+    earlier_owner, current_owner = host.find_account(entry.parent_owner).name, host.find_account(uid).name
+    return f"{parent} belongs to {current_owner}, and belonged to {earlier_owner} when it was taken; give it to {earlier_owner}, and restore again"
 
 
-def superseded(host: Host, item: Item, latest: str) -> str:
+def explain_superseded(host: Host, entry: QuarantineEntry, latest_id: str) -> str:
     """Why an item does not go back although its path is free: another one that was there later does."""
-    if not item.at_rest or item.id == latest or is_placed(host, item):
+    if not entry.at_rest or entry.id == latest_id or is_restored(host, entry):
         return ""
-    return f"not restored: a later copy, {latest}, goes to that path; this one stays as {item.id} in {HOME}"
+    return f"not restored: a later copy, {latest_id}, goes to that path; this one stays as {entry.id} in {QUARANTINE_DIRECTORY}"
 
 
-def restore(host: Host, item: Item) -> str | None:
+def restore_entry(host: Host, entry: QuarantineEntry) -> str | None:
     """Restore an item, and go on where an earlier run was cut short: what it came back without, "" for nothing. None
     where it had never moved, or was being deleted for good. Raises ControlError; the item then stays.
     """
-    if item.doing in (TAKE, PRUNE):  # an earlier run had begun to take or to delete it
-        complete(host, item)
-        found = next((known for known in items(host) if known.id == item.id), None)
-        if found is None or not found.at_rest:
+    if entry.doing in (TAKE, PRUNE):  # an earlier run had begun to take or to delete it
+        finish_move(host, entry)
+        completed_entry = next((quarantined for quarantined in list_entries(host) if quarantined.id == entry.id), None)
+        if completed_entry is None or not completed_entry.at_rest:
             return None
-        item = found
+        entry = completed_entry
     with (
-        explained(f"cannot restore {escape_text(item.path)}"),
-        host.open_directory(item.path.rpartition("/")[0]) as directory,
+        explain_errors(f"cannot restore {escape_text(entry.path)}"),
+        host.open_directory(entry.path.rpartition("/")[0]) as directory,
     ):
-        if not is_placed(host, item) and (why := _foreign(host, os.fstat(directory).st_uid, item)):
-            raise ControlError(why)
-        if host.find_entry(f"{HOME}/{item.id}"):
-            manifest.reopen(host, item)
-        with folder(host, item) as place:
-            if not is_placed(host, item):
-                item = item._replace(doing=RESTORE, placed=[])
-                write(place, item)
-                item = _place(host, item, place, directory)
-            with held(host, item) as hold:
-                if hold is not None:  # killed between the two halves of `put`
-                    remove_entry(hold, CONTENT)
-            remove_entry(place, CONTENT)
-            manifest.reached("content gone")
-        drop(host, item)
-        return privileges.lost(directory, item.path.rpartition("/")[2], item)
+        if not is_restored(host, entry) and (
+            reason := _explain_foreign_directory(host, os.fstat(directory).st_uid, entry)
+        ):
+            raise ControlError(reason)
+        if host.find_entry(f"{QUARANTINE_DIRECTORY}/{entry.id}"):
+            manifest.mark_entry_unfinished(host, entry)
+        with open_entry_directory(host, entry) as entry_directory:
+            if not is_restored(host, entry):
+                entry = entry._replace(doing=RESTORE, placed=[])
+                write_manifest(entry_directory, entry)
+                entry = _place_content(host, entry, entry_directory, directory)
+            with open_existing_hold(host, entry) as hold:
+                if hold is not None:  # killed between the two halves of `rename_without_replacing`
+                    remove_entry(hold, CONTENT_NAME)
+            remove_entry(entry_directory, CONTENT_NAME)
+            manifest.mark_step("content gone")
+        drop_entry(host, entry)
+        return privileges.describe_lost_privileges(directory, entry.path.rpartition("/")[2], entry)
 
 
-def _place(host: Host, item: Item, place: int, directory: int) -> Item:
+def _place_content(host: Host, entry: QuarantineEntry, entry_directory: int, directory: int) -> QuarantineEntry:
     """Put the content at its path: by one rename, or from a copy on that path's file system."""
-    name = item.path.rpartition("/")[2]
-    if item.hold:  # what an earlier run copied may be incomplete, or be there no more
-        with held(host, item) as hold:
+    name = entry.path.rpartition("/")[2]
+    if entry.hold:  # what an earlier run copied may be incomplete, or be there no more
+        with open_existing_hold(host, entry) as hold:
             if hold is not None:
-                remove_entry(hold, CONTENT)
+                remove_entry(hold, CONTENT_NAME)
     try:
-        return _put(item, place, place, directory, name)
+        return _rename_content(entry, entry_directory, entry_directory, directory, name)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-    parent = item.path.rpartition("/")[0]
-    if item.hold != hold_of(parent, item):
-        item = item._replace(hold=hold_of(parent, item), hold_identity=[])
-    item = item._replace(placed=[])
-    write(place, item)
-    hold = make_hold(directory, item)
+    parent = entry.path.rpartition("/")[0]
+    if entry.hold != make_hold_path(parent, entry):
+        entry = entry._replace(hold=make_hold_path(parent, entry), hold_identity=[])
+    entry = entry._replace(placed=[])
+    write_manifest(entry_directory, entry)
+    hold = open_hold(directory, entry)
     try:
-        item = identified(place, item, hold)
-        copy_over(place, hold)
-        return _put(item, place, hold, directory, name)
+        entry = record_hold(entry_directory, entry, hold)
+        copy_content(entry_directory, hold)
+        return _rename_content(entry, entry_directory, hold, directory, name)
     finally:
         os.close(hold)
 
 
-def _put(item: Item, place: int, source: int, directory: int, name: str) -> Item:
-    if not in_place(source, CONTENT):
+def _rename_content(
+    entry: QuarantineEntry, entry_directory: int, source: int, directory: int, name: str
+) -> QuarantineEntry:
+    if not is_present(source, CONTENT_NAME):
         raise ControlError("its content is gone from the quarantine")
-    unseal(place, source, item)
-    manifest.reached("unsealed")
-    seen = os.stat(CONTENT, dir_fd=source, follow_symlinks=False)
-    item = item._replace(placed=[seen.st_dev, seen.st_ino])
-    write(place, item)
+    restore_content_access(entry_directory, source, entry)
+    manifest.mark_step("unsealed")
+    status = os.stat(CONTENT_NAME, dir_fd=source, follow_symlinks=False)
+    entry = entry._replace(placed=[status.st_dev, status.st_ino])
+    write_manifest(entry_directory, entry)
     try:
-        put(source, CONTENT, directory, name)
+        rename_without_replacing(source, CONTENT_NAME, directory, name)
     except FileExistsError:
         raise ControlError("something is there now") from None
-    manifest.reached("placed")
-    return item
+    manifest.mark_step("placed")
+    return entry
 
 
-def _close(host: Host) -> None:
+def _remove_quarantine(host: Host) -> None:
     """Take the quarantine away once nothing is in it any more."""
     with contextlib.suppress(ValueError):
-        names = host.list_directory(HOME)
+        names = host.list_directory(QUARANTINE_DIRECTORY)
         names.remove("README")
         if names:
-            raise ControlError(f"{HOME} is left: {', '.join(names)} in it")
-    host.delete_file(README)
+            raise ControlError(f"{QUARANTINE_DIRECTORY} is left: {', '.join(names)} in it")
+    host.delete_file(README_PATH)

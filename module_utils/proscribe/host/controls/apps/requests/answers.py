@@ -14,33 +14,36 @@ from ....system import STATE_DIRECTORY, WRITTEN_BY, Host
 if TYPE_CHECKING:
     from .....model.types.plan import Plan
 
-ANSWERS = "/etc/proscribe/answers.json"
-NOTIFIED = STATE_DIRECTORY + "/notified.json"  # what users were notified of
-SHOWN = ("answer", "on", "why", "until", "limits")
+ANSWERS_PATH = "/etc/proscribe/answers.json"
+NOTIFIED_PATH = STATE_DIRECTORY + "/notified.json"  # what users were notified of
+SHOWN_KEYS = ("answer", "on", "why", "until", "limits")
 
 
-def concerned(host: Host, plan: Plan) -> bool:
+def has_answer_work(host: Host, plan: Plan) -> bool:
     """Whether a run that may write has anything to do about answers."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return False
-    return bool(plan.get("answers") or host.find_entry(ANSWERS) or host.find_entry(NOTIFIED))
+    return bool(plan.get("answers") or host.find_entry(ANSWERS_PATH) or host.find_entry(NOTIFIED_PATH))
 
 
-def text(plan: Plan) -> str:
+def format_answers(plan: Plan) -> str:
     """The file; "" where nothing was answered."""
-    given: Mapping[str, Mapping[str, str]] = plan.get("answers") or {}
-    if not given:
+    answers: Mapping[str, Mapping[str, str]] = plan.get("answers") or {}
+    if not answers:
         return ""
-    shown = {id_: {key: one[key] for key in SHOWN if key in one} for id_, one in sorted(given.items())}
-    return dump_json({"written_by": WRITTEN_BY, "answers": shown}, indent=1) + "\n"
+    shown_answers = {
+        request_id: {key: answer[key] for key in SHOWN_KEYS if key in answer}
+        for request_id, answer in sorted(answers.items())
+    }
+    return dump_json({"written_by": WRITTEN_BY, "answers": shown_answers}, indent=1) + "\n"
 
 
-def bring(host: Host, plan: Plan) -> None:
+def write_answers(host: Host, plan: Plan) -> None:
     """Have the file as the plan has it. Raises ControlError, Unseen."""
-    content = text(plan)
+    content = format_answers(plan)
     if not content:
-        if host.find_entry(ANSWERS):
-            host.delete_file(ANSWERS)
-    elif host.read_text(ANSWERS) != content:
-        host.write_file(ANSWERS, content)
+        if host.find_entry(ANSWERS_PATH):
+            host.delete_file(ANSWERS_PATH)
+    elif host.read_text(ANSWERS_PATH) != content:
+        host.write_file(ANSWERS_PATH, content)

@@ -13,110 +13,120 @@ from .....base.tuples import NamedTuple
 from .....model.finding import Finding, RuleVerdict, judge_rule
 from .....model.plan import compute_once
 from ....system import WRITTEN_BY, ControlError, Host, ObservationError
-from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, BlockFile, BlockPart, mode_of, unsafe
+from ..blocks.parts import (
+    DIFFERENT_PROBLEM,
+    LEFT_OVER_PROBLEM,
+    MISSING_PROBLEM,
+    BlockFile,
+    BlockPart,
+    explain_unsafe_file,
+    read_file_mode,
+)
 
 if TYPE_CHECKING:
     from .....model.types.plan import Plan
 
-COMMAND = "/usr/local/bin/proscribe-request"
-MODE = 0o755
-KNOWN = "/etc/proscribe/requests.json"
-RULE = "apps/request-command"
-SCHEMA = "proscribe/requests/1"
+COMMAND_PATH = "/usr/local/bin/proscribe-request"
+COMMAND_MODE = 0o755
+SERVICE_LIST_PATH = "/etc/proscribe/requests.json"
+REQUEST_COMMAND_RULE = "apps/request-command"
+SERVICE_LIST_SCHEMA = "proscribe/requests/1"
 
 
-class Program(NamedTuple):
+class RequestCommand(NamedTuple):
     """The command itself. A plan names it by its SHA-256, so that an audit need not have its text."""
 
     digest: str
-    path: str = COMMAND
+    path: str = COMMAND_PATH
 
-    def concerns(self, host: Host) -> bool:
+    def is_applicable(self, host: Host) -> bool:
         return True
 
-    def wrong(self, host: Host, called_for: bool) -> str:
+    def find_problem(self, host: Host, is_required: bool) -> str:
         if host.find_entry(self.path) is None:
-            return MISSING if called_for else ""
-        if not called_for:
-            return LEFT_OVER
-        if problem := unsafe(host, self.path):
+            return MISSING_PROBLEM if is_required else ""
+        if not is_required:
+            return LEFT_OVER_PROBLEM
+        if problem := explain_unsafe_file(host, self.path):
             return problem
-        if mode_of(host, self.path) != MODE:
-            return f"has mode {mode_of(host, self.path):04o} instead of {MODE:04o}"
-        return "" if self._seen(host) == self.digest else DIFFERS
+        if read_file_mode(host, self.path) != COMMAND_MODE:
+            return f"has mode {read_file_mode(host, self.path):04o} instead of {COMMAND_MODE:04o}"
+        return "" if self._hash_installed(host) == self.digest else DIFFERENT_PROBLEM
 
-    def _seen(self, host: Host) -> str:
+    def _hash_installed(self, host: Host) -> str:
         try:
             content = host.read_file(self.path)
         except ControlError:  # no file, or one of any size
             content = b""
         return "" if content is None else sha256(content).hexdigest()
 
-    def in_place(self, host: Host) -> bool:
+    def is_in_place(self, host: Host) -> bool:
         return host.has_traces(self.path)
 
-    def text(self, host: Host) -> str:
-        found = self._seen(host)
-        return f"a program, SHA-256 {found}\n" if found else ""
+    def read_current_text(self, host: Host) -> str:
+        installed_digest = self._hash_installed(host)
+        return f"a program, SHA-256 {installed_digest}\n" if installed_digest else ""
 
-    def desired(self, host: Host) -> str:
+    def make_desired_text(self, host: Host) -> str:
         return f"a program, SHA-256 {self.digest}\n"
 
-    def left(self, host: Host) -> str:
+    def make_lifted_text(self, host: Host) -> str:
         return ""
 
     def enforce(self, host: Host) -> None:
-        from .command_text import text
+        from .command_text import format_command
 
-        host.write_file(self.path, text(), MODE)
+        host.write_file(self.path, format_command(), COMMAND_MODE)
 
     def lift(self, host: Host) -> None:
         host.delete_file(self.path)
 
 
-def parts(plan: Plan | None) -> tuple[BlockPart, ...]:
+def list_command_parts(plan: Plan | None) -> tuple[BlockPart, ...]:
     """The list and the command, in the order in which they are written; without a plan, what is to be taken away."""
-    listed = compute_once(plan, "apps/request list", lambda: known(plan)) if plan else ""
-    return BlockFile(KNOWN, listed), Program(digest(plan) if plan else "")
+    service_list = compute_once(plan, "apps/request list", lambda: format_service_list(plan)) if plan else ""
+    return BlockFile(SERVICE_LIST_PATH, service_list), RequestCommand(find_command_digest(plan) if plan else "")
 
 
-def digest(plan: Plan) -> str:
+def find_command_digest(plan: Plan) -> str:
     """Which command belongs on the host, by its SHA-256; "" for none."""
     apps = plan["controls"].get("apps")
     return str(apps["settings"].get("requests") or "") if apps else ""
 
 
-def known(plan: Plan) -> str:
+def format_service_list(plan: Plan) -> str:
     """The list: the restricted services with the names that people have for them, the contact, and the organisation's
     own page for requests where it has one. A waiver changes nothing in it.
     """
     names: dict[str, dict[str, None]] = {}
     for section in plan["controls"].values():
-        for id_, entry in section["services"].items():
+        for service_id, entry in section["services"].items():
             if entry["mode"] != "report":
-                names.setdefault(id_, {}).update(dict.fromkeys([entry.get("name") or id_, *entry.get("names", ())]))
+                names.setdefault(service_id, {}).update(
+                    dict.fromkeys([entry.get("name") or service_id, *entry.get("names", ())])
+                )
     content = {
-        "schema": SCHEMA,
+        "schema": SERVICE_LIST_SCHEMA,
         "written_by": WRITTEN_BY,
         "contact": str(plan.get("contact") or ""),
         "request_url": str(plan.get("request_url") or ""),
-        "services": [{"id": id_, "names": [*names[id_]]} for id_ in sorted(names)],
+        "services": [{"id": service_id, "names": [*names[service_id]]} for service_id in sorted(names)],
     }
     return dump_json(content, indent=1) + "\n"
 
 
-def required(plan: Plan) -> bool:
+def is_command_required(plan: Plan) -> bool:
     """Whether the command belongs on a host: where the plan has one, `apps` is enforced, and something is closed by any
     control.
     """
     sections = plan["controls"].values()
-    closed = (
+    is_enforced = (
         entry["mode"] == "enforce"
         for section in sections
         if section["mode"] == "enforce"
         for entry in section["services"].values()
     )
-    return bool(digest(plan)) and plan["controls"]["apps"]["mode"] == "enforce" and any(closed)
+    return bool(find_command_digest(plan)) and plan["controls"]["apps"]["mode"] == "enforce" and any(is_enforced)
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
@@ -124,13 +134,13 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return []
-    due = required(plan)
+    is_required = is_command_required(plan)
     try:
-        found = [
+        findings = [
             Finding("command", part.path.rpartition("/")[2], path=part.path, detail=problem)
-            for part in parts(plan)
-            if (problem := part.wrong(host, due))
+            for part in list_command_parts(plan)
+            if (problem := part.find_problem(host, is_required))
         ]
     except ObservationError as unseen:
-        return [judge_rule(RULE, {"mode": section["mode"]}, [], str(unseen))]
-    return [judge_rule(RULE, {"mode": section["mode"]}, found)] if found or due else []
+        return [judge_rule(REQUEST_COMMAND_RULE, {"mode": section["mode"]}, [], str(unseen))]
+    return [judge_rule(REQUEST_COMMAND_RULE, {"mode": section["mode"]}, findings)] if findings or is_required else []

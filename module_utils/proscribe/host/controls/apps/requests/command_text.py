@@ -7,7 +7,7 @@ from ....programs import REQUEST
 from ....system import WRITTEN_BY
 
 # The file is a program for sh, which runs the same file with a Python; to Python the lines for sh are a text.
-HEAD = f"""\
+SHELL_HEAD = f"""\
 #!/bin/sh
 # {WRITTEN_BY}
 ''':'
@@ -20,11 +20,11 @@ exit 1
 """
 
 
-def text() -> str:
+def format_command() -> str:
     """The whole file."""
-    return HEAD + REQUEST
+    return SHELL_HEAD + REQUEST
 
 
-def digest() -> str:
+def hash_command() -> str:
     """Its SHA-256, as a plan has it."""
-    return sha256(text().encode()).hexdigest()
+    return sha256(format_command().encode()).hexdigest()

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Iterable, Mapping
 from .....base.moments import format_timestamp, parse_timestamp
 from ....system import ControlError, Host
 from ....system.sessions import list_logged_in_users as logged_in
-from ..request_hint import HINT
-from ..user_notice import notify
-from .answers import NOTIFIED, bring
+from ..request_hint import REQUEST_HINT
+from ..user_notice import notify_users
+from .answers import NOTIFIED_PATH, write_answers
 
 if TYPE_CHECKING:
     from typing import NotRequired, TypedDict
 
     from .....model.types.plan import Plan, PlanWaiver
 
-    class Subject(TypedDict):
+    class NotificationSubject(TypedDict):
         """What somebody may have to be notified of. `users` is [] for all."""
 
         waiver: str
@@ -33,75 +33,85 @@ if TYPE_CHECKING:
         why: str
         limits: NotRequired[str]
 
-    class Known(Subject):
+    class NotifiedSubject(NotificationSubject):
         """The same, as it is remembered: what each user was notified of last."""
 
         notified: dict[str, str]
 
 
-DAY = 86400
+DAY_SECONDS = 86400
 # The last moment before an end at which something is due, the latest step first.
-STEPS = ((0, "ended"), (DAY, "1 day"), (7 * DAY, "7 days"))
+END_STEPS = ((0, "ended"), (DAY_SECONDS, "1 day"), (7 * DAY_SECONDS, "7 days"))
 OPENED, REFUSED, ENDED = "opened", "refused", "ended"
 GRANTED = "granted"
-FORGOTTEN = 14 * DAY  # after an end
-MOST = 500  # waivers and answers that are remembered
-MOST_SERVICES = 3  # that a text names
+FORGET_SECONDS = 14 * DAY_SECONDS  # after an end
+MAX_SUBJECTS = 500  # waivers and answers that are remembered
+MAX_NAMED_SERVICES = 3  # that a text names
 
 
-def due(host: Host, plan: Plan, now: float) -> list[tuple[str, str, dict[str, str]]]:
+def list_due_messages(host: Host, plan: Plan, now: float) -> list[tuple[str, str, dict[str, str]]]:
     """What has to be sent now, and is noted as sent: (user, text, {user, waiver, about}). `now` is seconds since 1970.
     Raises ControlError, Unseen.
     """
-    before = _remembered(host)
-    subjects = _subjects(plan, before, now)
-    present = logged_in(host) if subjects else []
-    found = []
+    earlier_subjects = _read_notified(host)
+    subjects = _collect_subjects(plan, earlier_subjects, now)
+    present_users = logged_in(host) if subjects else []
+    messages = []
     # A plan that takes effect on the host by itself may not have an answer that the one before it had.
-    after: dict[str, Known] = {key: one for key, one in before.items() if not one["waiver"] and key not in subjects}
-    for key, subject in list(subjects.items())[:MOST]:
-        step = _step(subject, now)
-        earlier = before.get(key)
-        notified_before = earlier["notified"] if earlier else {}
-        prolonged = subject["expires"] > (earlier["expires"] if earlier else "")
-        notified = {} if prolonged else dict([*notified_before.items()][-MOST:])
-        for user in present:
+    later_subjects: dict[str, NotifiedSubject] = {
+        key: subject_before
+        for key, subject_before in earlier_subjects.items()
+        if not subject_before["waiver"] and key not in subjects
+    }
+    for key, subject in list(subjects.items())[:MAX_SUBJECTS]:
+        step = _find_step(subject, now)
+        earlier_subject = earlier_subjects.get(key)
+        notified_before = earlier_subject["notified"] if earlier_subject else {}
+        is_prolonged = subject["expires"] > (earlier_subject["expires"] if earlier_subject else "")
+        notified = {} if is_prolonged else dict([*notified_before.items()][-MAX_SUBJECTS:])
+        for user in present_users:
             if notified.get(user) != step and (not subject["users"] or user in subject["users"]):
                 if step != ENDED or user in notified_before:  # who never knew of it need not know that it ended
-                    fields = {"user": user, "waiver": subject["waiver"], "about": f"{step}: {_named(subject)}"}
-                    found.append((user, _text(subject, step), fields))
+                    fields = {
+                        "user": user,
+                        "waiver": subject["waiver"],
+                        "about": f"{step}: {_format_services(subject)}",
+                    }
+                    messages.append((user, _format_message(subject, step), fields))
                 notified[user] = step
-        after[key] = {**subject, "notified": notified}
-    _remember(host, before, dict([*after.items()][-2 * MOST :]))
-    return found
+        later_subjects[key] = {**subject, "notified": notified}
+    _save_notified(host, earlier_subjects, dict([*later_subjects.items()][-2 * MAX_SUBJECTS :]))
+    return messages
 
 
-def deliver(host: Host, messages: Iterable[tuple[str, str, Mapping[str, str]]]) -> None:
+def send_messages(host: Host, messages: Iterable[tuple[str, str, Mapping[str, str]]]) -> None:
     """Show each message to its user, on terminals and desktop. Never raises, never blocks for long."""
     for user, text, _ in messages:
         uid = host.find_user_id(user)
         if uid is not None:
-            notify(host, text, uid)
+            notify_users(host, text, uid)
 
 
-def answer(host: Host, plan: Plan) -> None:
+def send_answers(host: Host, plan: Plan) -> None:
     """Bring the answers of a plan to its host, and notify the users whom something of it concerns. On a host with a
     watch, its own observations notify them. Raises ControlError, Unseen.
     """
-    bring(host, plan)
+    write_answers(host, plan)
     if "watch" not in plan:
-        deliver(host, due(host, plan, time.time()))
+        send_messages(host, list_due_messages(host, plan, time.time()))
 
 
-def _subjects(plan: Plan, before: Mapping[str, Known], now: float) -> dict[str, Subject]:
+def _collect_subjects(
+    plan: Plan, earlier_subjects: Mapping[str, NotifiedSubject], now: float
+) -> dict[str, NotificationSubject]:
     """What somebody may have to be notified of, by key."""
-    found: dict[str, Subject] = {}
+    subjects: dict[str, NotificationSubject] = {}
     answers: Mapping[str, Mapping[str, str]] = plan.get("answers") or {}
     waivers: dict[str, PlanWaiver] = dict(plan.get("waivers") or {})
-    for id_, answer in answers.items():
+    for subject_id, answer in answers.items():
         services, users = [answer["service"]], [answer["user"]]
         if answer["answer"] == REFUSED:
-            found[f"request {id_}"] = {
+            subjects[f"request {subject_id}"] = {
                 "waiver": "",
                 "services": services,
                 "users": users,
@@ -115,84 +125,88 @@ def _subjects(plan: Plan, before: Mapping[str, Known], now: float) -> dict[str, 
                 "expires": answer["until"],
                 "limits": answer.get("limits", ""),
             }
-    for id_, waiver in waivers.items():
+    for subject_id, waiver in waivers.items():
         if waiver.get("posix_groups") and not waiver["users"]:  # nobody is in them here
             continue
-        found[f"waiver {id_}"] = {
-            "waiver": id_,
+        subjects[f"waiver {subject_id}"] = {
+            "waiver": subject_id,
             "services": list(waiver["services"]),
             "users": list(waiver["users"]),
             "expires": waiver["expires"],
             "why": "",
         }
         if limits := waiver.get("limits"):
-            found[f"waiver {id_}"]["limits"] = limits
-    for key, known in before.items():
-        if key not in found and known["waiver"]:  # it has ended, or was revoked
-            end = min(known["expires"], format_timestamp(now))
-            if _seconds(end) > now - FORGOTTEN:
-                found[key] = {
-                    "waiver": known["waiver"],
-                    "services": known["services"],
-                    "users": known["users"],
+            subjects[f"waiver {subject_id}"]["limits"] = limits
+    for key, earlier_subject in earlier_subjects.items():
+        if key not in subjects and earlier_subject["waiver"]:  # it has ended, or was revoked
+            end = min(earlier_subject["expires"], format_timestamp(now))
+            if _parse_seconds(end) > now - FORGET_SECONDS:
+                subjects[key] = {
+                    "waiver": earlier_subject["waiver"],
+                    "services": earlier_subject["services"],
+                    "users": earlier_subject["users"],
                     "expires": end,
-                    "why": known["why"],
+                    "why": earlier_subject["why"],
                 }
-    return found
+    return subjects
 
 
-def _step(subject: Subject, now: float) -> str:
+def _find_step(subject: NotificationSubject, now: float) -> str:
     if not subject["waiver"]:
         return REFUSED
-    left = _seconds(subject["expires"]) - now
-    return next((step for most, step in STEPS if left <= most), OPENED)
+    seconds_left = _parse_seconds(subject["expires"]) - now
+    return next((step for max_seconds, step in END_STEPS if seconds_left <= max_seconds), OPENED)
 
 
-def _named(subject: Subject) -> str:
+def _format_services(subject: NotificationSubject) -> str:
     services = subject["services"]
-    more = len(services) - MOST_SERVICES
-    return ", ".join(services[:MOST_SERVICES]) + (f" and {more} more" if more > 0 else "")
+    more_count = len(services) - MAX_NAMED_SERVICES
+    return ", ".join(services[:MAX_NAMED_SERVICES]) + (f" and {more_count} more" if more_count > 0 else "")
 
 
-def _text(subject: Subject, step: str) -> str:
+def _format_message(subject: NotificationSubject, step: str) -> str:
     service = subject["services"][0] if len(subject["services"]) == 1 else "SERVICE"
     until = subject["expires"].replace("T", " ").replace("Z", " UTC")
     if step == REFUSED:
-        return f"Your request for {_named(subject)} was refused: {subject['why']}"
+        return f"Your request for {_format_services(subject)} was refused: {subject['why']}"
     if step == OPENED:
         if limits := subject.get("limits"):
-            return f"Exception {subject['waiver']} for {_named(subject)} on this host until {until}: {limits}."
-        return f"You may use {_named(subject)} on this host until {until} (exception {subject['waiver']})."
-    more = HINT.format(service=service)
+            return (
+                f"Exception {subject['waiver']} for {_format_services(subject)} on this host until {until}: {limits}."
+            )
+        return f"You may use {_format_services(subject)} on this host until {until} (exception {subject['waiver']})."
+    hint = REQUEST_HINT.format(service=service)
     if step == ENDED:
-        return f"The exception for {_named(subject)} on this host has ended. {more}"
-    return f"The exception for {_named(subject)} on this host ends on {until}. {more}"
+        return f"The exception for {_format_services(subject)} on this host has ended. {hint}"
+    return f"The exception for {_format_services(subject)} on this host ends on {until}. {hint}"
 
 
-def _seconds(moment: str) -> float:
+def _parse_seconds(moment: str) -> float:
     try:
         return parse_timestamp(moment)
     except ValueError:
         return 0.0
 
 
-def _remembered(host: Host) -> dict[str, Known]:
+def _read_notified(host: Host) -> dict[str, NotifiedSubject]:
     """What was sent before; nothing where the file is missing or damaged, so that somebody may read it twice."""
     try:
-        known = json.loads(host.read_file(NOTIFIED) or b"{}")
+        content = json.loads(host.read_file(NOTIFIED_PATH) or b"{}")
         return {
-            key: one
-            for key, one in known.items()
-            if {"waiver", "services", "users", "expires", "why", "notified"} <= one.keys()
+            key: subject
+            for key, subject in content.items()
+            if {"waiver", "services", "users", "expires", "why", "notified"} <= subject.keys()
         }
     except (ValueError, AttributeError, TypeError, ControlError):
         return {}
 
 
-def _remember(host: Host, before: Mapping[str, Known], after: Mapping[str, Known]) -> None:
-    if after == before:
+def _save_notified(
+    host: Host, earlier_subjects: Mapping[str, NotifiedSubject], later_subjects: Mapping[str, NotifiedSubject]
+) -> None:
+    if later_subjects == earlier_subjects:
         return
-    if after:
-        host.write_file(NOTIFIED, json.dumps(after, indent=1, sort_keys=True) + "\n", 0o600)
-    elif host.find_entry(NOTIFIED) is not None:
-        host.delete_file(NOTIFIED)
+    if later_subjects:
+        host.write_file(NOTIFIED_PATH, json.dumps(later_subjects, indent=1, sort_keys=True) + "\n", 0o600)
+    elif host.find_entry(NOTIFIED_PATH) is not None:
+        host.delete_file(NOTIFIED_PATH)

@@ -24,135 +24,152 @@ if TYPE_CHECKING:
     from .....model.types.plan import Plan
     from .....model.types.record import RecordDetails, UserRequest
 
-PLACE = ".local/state/proscribe/requests"
-SCHEMA = "proscribe/request/1"
-MOST = 20  # of one user
-MOST_OF_HOST = 100
-MOST_NAMES = 1000  # names in the directory that are read
-LARGEST = 4096  # bytes of one
-SECONDS = 2.0  # for those of one user, beside what the rest of the home has cost
-LONGEST = 300  # characters of a reason
-NAME = compile_pattern(r"[0-9a-f]{16}\.json")
-SERVICE = compile_pattern(r"[a-z0-9_]{1,100}")
-FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+REQUESTS_DIRECTORY = ".local/state/proscribe/requests"
+REQUEST_SCHEMA = "proscribe/request/1"
+MAX_USER_REQUESTS = 20  # of one user
+MAX_HOST_REQUESTS = 100
+MAX_NAMES = 1000  # names in the directory that are read
+MAX_REQUEST_BYTES = 4096  # bytes of one
+USER_TIMEOUT_SECONDS = 2.0  # for those of one user, beside what the rest of the home has cost
+MAX_REASON_CHARACTERS = 300  # characters of a reason
+NAME_PATTERN = compile_pattern(r"[0-9a-f]{16}\.json")
+SERVICE_PATTERN = compile_pattern(r"[a-z0-9_]{1,100}")
+READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
-Row = Sequence[str]  # id, user, service, reason, at
+RequestRow = Sequence[str]  # id, user, service, reason, at
 
 
-def of_user(host: Host, user: User) -> tuple[list[Row], int]:
+def read_user_requests(host: Host, user: User) -> tuple[list[RequestRow], int]:
     """A user's requests, the newest first, and how many files were left out. Never raises for what a user made."""
-    place = f"{user.home}/{PLACE}"
-    budget, host.budget = host.budget, ReadBudget(MOST_NAMES, MOST_NAMES * (LARGEST + 1), SECONDS)
+    place = f"{user.home}/{REQUESTS_DIRECTORY}"
+    budget, host.budget = host.budget, ReadBudget(MAX_NAMES, MAX_NAMES * (MAX_REQUEST_BYTES + 1), USER_TIMEOUT_SECONDS)
     try:
         if not host.enters_remote and find_remote_type(
             place, read_mounts(host)
         ):  # what answers there might never do so
             return [], 0
         with host.open_directory(place) as directory:
-            return _of_directory(host, directory, user)
+            return _read_directory(host, directory, user)
     except (OSError, ControlError, ObservationError):  # there is none, a link leads to it, or the budget is spent
         return [], 0
     finally:
         host.budget = budget
 
 
-def _of_directory(host: Host, directory: int, user: User) -> tuple[list[Row], int]:
-    listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+def _read_directory(host: Host, directory: int, user: User) -> tuple[list[RequestRow], int]:
+    list_descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
     try:
-        with os.scandir(listed) as entries:
-            names = [entry.name for entry in islice(entries, MOST_NAMES)]
-        _pay(host, "files", len(names))
-        found: list[Row] = []
-        left_out = 0
-        for name in filter(NAME.fullmatch, names):
+        with os.scandir(list_descriptor) as entries:
+            names = [entry.name for entry in islice(entries, MAX_NAMES)]
+        _consume_budget(host, "files", len(names))
+        rows: list[RequestRow] = []
+        left_out_count = 0
+        for name in filter(NAME_PATTERN.fullmatch, names):
             content = None
             with contextlib.suppress(OSError):
-                content = _content(host, listed, name, user.uid)
-            parts = None if content is None else parsed(content)
+                content = _read_content(host, list_descriptor, name, user.uid)
+            parts = None if content is None else parse_request(content)
             if parts:
-                found.append((number(user.uid, name), user.name, *parts))
+                rows.append((make_request_id(user.uid, name), user.name, *parts))
             else:
-                left_out += 1
+                left_out_count += 1
     finally:
-        os.close(listed)
-    found.sort(key=lambda row: (row[4], row[0]), reverse=True)
-    return found[:MOST], left_out + len(found[MOST:])
+        os.close(list_descriptor)
+    rows.sort(key=lambda row: (row[4], row[0]), reverse=True)
+    return rows[:MAX_USER_REQUESTS], left_out_count + len(rows[MAX_USER_REQUESTS:])
 
 
-def _content(host: Host, directory: int, name: str, uid: int) -> bytes | None:
+def _read_content(host: Host, directory: int, name: str, uid: int) -> bytes | None:
     """The content of a file; None if it is none of that user's requests. Raises OSError, Unseen."""
-    if not _is_request(os.stat(name, dir_fd=directory, follow_symlinks=False), uid):
+    if not _is_request_file(os.stat(name, dir_fd=directory, follow_symlinks=False), uid):
         return None
-    descriptor = os.open(name, FLAGS, dir_fd=directory)
+    descriptor = os.open(name, READ_FLAGS, dir_fd=directory)
     try:
-        if not _is_request(os.fstat(descriptor), uid):  # it has become something else meanwhile
+        if not _is_request_file(os.fstat(descriptor), uid):  # it has become something else meanwhile
             return None
-        content = os.read(descriptor, LARGEST + 1)
+        content = os.read(descriptor, MAX_REQUEST_BYTES + 1)
     finally:
         os.close(descriptor)
-    _pay(host, "bytes read", len(content))
-    return content if len(content) <= LARGEST else None
+    _consume_budget(host, "bytes read", len(content))
+    return content if len(content) <= MAX_REQUEST_BYTES else None
 
 
-def _is_request(seen: os.stat_result, uid: int) -> bool:
-    return stat.S_ISREG(seen.st_mode) and seen.st_uid == uid and seen.st_nlink == 1 and seen.st_size <= LARGEST
+def _is_request_file(status: os.stat_result, uid: int) -> bool:
+    return (
+        stat.S_ISREG(status.st_mode)
+        and status.st_uid == uid
+        and status.st_nlink == 1
+        and status.st_size <= MAX_REQUEST_BYTES
+    )
 
 
-def _pay(host: Host, what: str, count: int) -> None:
+def _consume_budget(host: Host, amount_kind: str, count: int) -> None:
     if host.budget is not None:
-        host.budget.consume_amount(what, count)
+        host.budget.consume_amount(amount_kind, count)
 
 
-def number(uid: int, name: str) -> str:
+def make_request_id(uid: int, name: str) -> str:
     """The id of a request. A file of the same name has another id in another user's home, who so cannot make it look as
     if it were the same.
     """
     return sha256(b"%d %s" % (uid, name[:16].encode())).hexdigest()[:16]
 
 
-def parsed(content: bytes) -> tuple[str, str, str] | None:
+def parse_request(content: bytes) -> tuple[str, str, str] | None:
     """(service, reason, time) of a request; None for what is none. A time to come is now."""
     import json
     import time
 
     try:
-        given = json.loads(content.decode("utf-8"))
-        service, reason, at = (given[key] for key in ("service", "reason", "at"))
-        if given["schema"] != SCHEMA or not all(type(text) is str for text in (service, reason, at)):
+        request_content = json.loads(content.decode("utf-8"))
+        service, reason, requested_at = (request_content[key] for key in ("service", "reason", "at"))
+        if request_content["schema"] != REQUEST_SCHEMA or not all(
+            type(text) is str for text in (service, reason, requested_at)
+        ):
             return None
-        if not (SERVICE.fullmatch(service) and is_timestamp(at) and 0 < len(reason) <= LONGEST):
+        if not (
+            SERVICE_PATTERN.fullmatch(service)
+            and is_timestamp(requested_at)
+            and 0 < len(reason) <= MAX_REASON_CHARACTERS
+        ):
             return None
         if not reason.isprintable() or reason != reason.strip():
             return None
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return service, reason, min(at, format_timestamp(time.time()))
+    return service, reason, min(requested_at, format_timestamp(time.time()))
 
 
-def reported(plan: Plan, of_users: Iterable[tuple[Sequence[Row], int]]) -> RecordDetails:
+def make_reported_requests(plan: Plan, user_rows: Iterable[tuple[Sequence[RequestRow], int]]) -> RecordDetails:
     """What a record has of the requests: nothing where there are none. One that the plan answers says how: it does not
     wait.
 
     Each user's newest comes before anybody's second, so that nobody's many requests hide another user's one.
     """
-    services = {id_ for section in plan["controls"].values() for id_ in section["services"]}
-    turns, left_out = [], 0
-    for rows, more in of_users:
-        turns.append([row for row in rows if row[2] in services])
-        left_out += more + len(rows) - len(turns[-1])
-    ordered = [row for turn in zip_longest(*turns) for row in turn if row is not None]
+    services = {service_id for section in plan["controls"].values() for service_id in section["services"]}
+    rows_by_turn, left_out = [], 0
+    for rows, more_count in user_rows:
+        rows_by_turn.append([row for row in rows if row[2] in services])
+        left_out += more_count + len(rows) - len(rows_by_turn[-1])
+    ordered = [row for turn in zip_longest(*rows_by_turn) for row in turn if row is not None]
     if not (ordered or left_out):
         return {}
     return {
-        "requests": [_request(plan, *row) for row in ordered[:MOST_OF_HOST]],
-        "requests_left_out": left_out + len(ordered[MOST_OF_HOST:]),
+        "requests": [_make_request(plan, *row) for row in ordered[:MAX_HOST_REQUESTS]],
+        "requests_left_out": left_out + len(ordered[MAX_HOST_REQUESTS:]),
     }
 
 
-def _request(plan: Plan, id_: str, user: str, service: str, reason: str, at: str) -> UserRequest:
+def _make_request(plan: Plan, request_id: str, user: str, service: str, reason: str, requested_at: str) -> UserRequest:
     """A request, with the answer that the plan gives to this user and service."""
-    found: UserRequest = {"id": id_, "user": user, "service": service, "reason": reason, "at": at}
-    given = (plan.get("answers") or {}).get(id_)
-    if given and given["service"] == service and given["user"] in ("", user):
-        found["answer"] = given["answer"]
-    return found
+    reported_request: UserRequest = {
+        "id": request_id,
+        "user": user,
+        "service": service,
+        "reason": reason,
+        "at": requested_at,
+    }
+    answer = (plan.get("answers") or {}).get(request_id)
+    if answer and answer["service"] == service and answer["user"] in ("", user):
+        reported_request["answer"] = answer["answer"]
+    return reported_request

@@ -7,8 +7,8 @@ from typing import Callable, Mapping, Sequence
 
 from .....model.removed import RemovedPackage
 from ....system import ControlError, Host, ObservationError, User
-from ...base import Action
-from ..file_owner import owner
+from ...base import ControlAction
+from ..file_owner import find_owning_package
 from .as_removed import as_removed
 from .package import Package, on_behalf
 from .site_packages import normal
@@ -17,12 +17,12 @@ LIMIT = 300  # seconds
 
 
 def removals(
-    packages: Sequence[Package], one: Callable[[Package], Action | str]
-) -> tuple[list[Action], list[tuple[Package, str]]]:
+    packages: Sequence[Package], one: Callable[[Package], ControlAction | str]
+) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """What removes some packages, and which are not removed. Of each, `one` returns the action or a reason; the error
     that it raises is a reason, too.
     """
-    actions: list[Action] = []
+    actions: list[ControlAction] = []
     refused: list[tuple[Package, str]] = []
     for package in packages:
         try:
@@ -75,7 +75,7 @@ def others_have(host: Host, package: Package, path: str, places: Sequence[str] =
     """
     if package.owner:
         return ""
-    if whose := owner(host, path):
+    if whose := find_owning_package(host, path):
         return f"it belongs to {whose}"
     for place in dict.fromkeys(places):
         seen = host.find_entry(place)
@@ -105,7 +105,7 @@ def uninstall(
     gone: RemovedPackage | None = None,
     still: Callable[[], object] | None = None,
     why_not: Callable[[], str] = lambda: "",
-) -> Action:
+) -> ControlAction:
     """The action that runs a tool as the owner of a package; `place` is where it is installed, for people.
 
     `gone` is what it takes to install it there again, where that is more than the place. `still` asks whether it is
@@ -116,7 +116,7 @@ def uninstall(
     )
     subject = f"{package.id} ({package.scope}) from {place}"
     gone = gone or as_removed(package, package.id, tool=argv[0], place=place)
-    return Action("remove", subject, apply, f"{package.id} {package.version}\n", takes=(gone,))
+    return ControlAction("remove", subject, apply, f"{package.id} {package.version}\n", removed_packages=(gone,))
 
 
 def _run(

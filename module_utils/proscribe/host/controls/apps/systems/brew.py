@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ....system import Host, Process, User
-from ...base import Action
+from ...base import ControlAction
 from .as_owner import OwnTools, removals, uninstall
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, summarise_reasons
@@ -68,7 +68,7 @@ class Brew:
 
         return program
 
-    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
         return removal(host, packages)
 
 
@@ -100,10 +100,10 @@ ENVIRONMENT = {
 OPTIONS = {"brew": ("--formula", "--force"), "brew_cask": ("--cask",)}  # --force: every version of it
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     tools = OwnTools(host)
 
-    def one(package: Package) -> Action | str:
+    def one(package: Package) -> ControlAction | str:
         prefix = package.handles[0]
         if not package.owner or not package.owner.uid:
             return f"{prefix} is root's, and Homebrew does not run for root"

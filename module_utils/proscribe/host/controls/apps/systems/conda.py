@@ -16,7 +16,7 @@ from functools import partial
 from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
 
 from ....system import ControlError, Host, Process, User
-from ...base import Action
+from ...base import ControlAction
 from .as_owner import OwnTools, others_have, removals, uninstall
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, summarise_reasons
@@ -142,11 +142,11 @@ SHOWN = 5  # of what would go as well
 PATIENCE = 60  # seconds until a simulation has to be there
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     tools = OwnTools(host)
     silent: list[str] = []  # why a tool has not answered: then no more is asked of it
 
-    def one(package: Package) -> Action | str:
+    def one(package: Package) -> ControlAction | str:
         prefix = package.handles[0]
         root = prefix.partition("/envs/")[0]
         places = [root, f"{root}/bin", f"{root}/lib", prefix, f"{prefix}/{META}"]

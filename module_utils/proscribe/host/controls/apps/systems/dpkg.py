@@ -7,11 +7,11 @@ from typing import AbstractSet, Callable, Iterable, Sequence
 
 from ....programs import DPKG_BLOCK
 from ....system import WRITTEN_BY, Host, Process, User
-from ...base import Action
-from ..blocks.contact import printable
-from ..blocks.parts import BlockFile, BlockPart, OwnDirectory, Trial
-from ..blocks.polkit import packagekit
-from ..blocks.tries import TRIAL
+from ...base import ControlAction
+from ..blocks.contact import format_contact
+from ..blocks.parts import BlockFile, BlockPart, BlockTrial, OwnDirectory
+from ..blocks.polkit import make_packagekit_rule
+from ..blocks.tries import TRIAL_PACKAGE_NAME
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .for_the_host import owned_directories as owned_directories
 from .for_the_host import query_of as query_of
@@ -56,7 +56,7 @@ def _files(host: Host, package: Package) -> list[str]:
     return [file for name in names for file in (host.read_text(f"{DATABASE}/info/{name}.list") or "").splitlines()]
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     from . import dpkg_removal
 
     return dpkg_removal.removal(host, packages)
@@ -92,17 +92,21 @@ def block_parts(block: Block) -> tuple[BlockPart, ...]:
         ),
         # Whom to ask is the second line, and what follows are the organisation's own words.
         BlockFile(
-            CONTACT, "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", printable(block.contact), *block.messages))
+            CONTACT,
+            "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", format_contact(block.contact), *block.messages)),
         ),
         BlockFile(SCRIPT, GATE, 0o755),
         # The trial is a whole check, of a command line that installs nothing.
         BlockFile(
-            CONFIGURATION, HOOK, trial=(SCRIPT, "--check", "self"), environment=(("DPKG_HOOK_ACTION", "install"),)
+            CONFIGURATION,
+            HOOK,
+            trial_command=(SCRIPT, "--check", "self"),
+            trial_environment=(("DPKG_HOOK_ACTION", "install"),),
         ),
-        packagekit(MANAGER, block.closed, block.contact),
+        make_packagekit_rule(MANAGER, block.closed, block.contact),
         OwnDirectory("/etc/proscribe"),
         OwnDirectory("/usr/libexec/proscribe"),
-        Trial("a made package", _depends, partial(_open_to, min(block.ids, default=""))),
+        BlockTrial("a made package", _depends, partial(_open_to, min(block.ids, default=""))),
     )
 
 
@@ -127,7 +131,12 @@ pre-invoke={SCRIPT} $PPID || test $? -ne 9
 """
 
 GATE = DPKG_BLOCK.format(
-    written_by=WRITTEN_BY, configuration=CONFIGURATION, list=LIST, paths=PATHS, contact=CONTACT, trial=TRIAL
+    written_by=WRITTEN_BY,
+    configuration=CONFIGURATION,
+    list=LIST,
+    paths=PATHS,
+    contact=CONTACT,
+    trial=TRIAL_PACKAGE_NAME,
 )
 
 

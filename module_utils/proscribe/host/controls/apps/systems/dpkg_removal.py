@@ -8,7 +8,7 @@ from typing import Iterator, Sequence
 
 from .....model.removed import RemovedPackage
 from ....system import STATE_DIRECTORY, ControlError, Host, ToolResult
-from ...base import Action
+from ...base import ControlAction
 from .as_removed import as_removed
 from .package import Package
 
@@ -35,7 +35,7 @@ BATCH = re.compile(r"^(Remv|Purg|Inst|Conf) (\S+)", re.MULTILINE)
 DEPENDENT = re.compile(r"^ (\S+) (?:pre-)?depends on ", re.MULTILINE)
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """One transaction for all packages that can go without any other, and the reason for each that cannot."""
     refused = [(package, reason) for package in packages if (reason := _refused(host, package))]
     left = [package for package in packages if package not in [other for other, _ in refused]]
@@ -52,7 +52,9 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         return [], refused
     before = "".join(f"{package.handles[0]} {package.version}\n" for package in chosen)
     names = ", ".join(package.handles[0] for package in chosen)
-    return [Action("remove", names, partial(_remove, host, chosen), before, takes=_taken(host, chosen))], refused
+    return [
+        ControlAction("remove", names, partial(_remove, host, chosen), before, removed_packages=_taken(host, chosen))
+    ], refused
 
 
 def _taken(host: Host, packages: Sequence[Package]) -> list[RemovedPackage]:

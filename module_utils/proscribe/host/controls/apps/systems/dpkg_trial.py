@@ -11,11 +11,18 @@ import os
 from typing import Iterator, Sequence
 
 from ....system import ControlError, Host, ObservationError
-from ..blocks.parts import others_change
-from ..blocks.tries import PROGRAMS, TRIAL, in_memory, tools, with_entries, with_targets
+from ..blocks.parts import explain_foreign_access
+from ..blocks.tries import (
+    PROGRAM_DIRECTORIES,
+    TRIAL_PACKAGE_NAME,
+    follow_path_links,
+    list_directory_entries,
+    list_program_paths,
+    open_memory_file,
+)
 
 NOWHERE = "/proc/none"  # not even root can make it
-REFUSED = f"does not allow {TRIAL} "
+REFUSED = f"does not allow {TRIAL_PACKAGE_NAME} "
 # Where a shell of root's searches before the system's own directories.
 BEFORE = ("/usr/local/sbin", "/usr/local/bin")
 CONFIGURATION = ("/etc/dpkg", "/etc/dpkg/dpkg.cfg.d")
@@ -32,27 +39,27 @@ LIMIT = 30  # seconds
 
 def depends(host: Host) -> Iterator[str]:
     yield from (f"{folder}/dpkg" for folder in BEFORE)
-    yield from tools(host, TOOLS)
-    yield from with_entries(host, [*CONFIGURATION, *APT_CONFIGURATION])
+    yield from list_program_paths(host, TOOLS)
+    yield from list_directory_entries(host, [*CONFIGURATION, *APT_CONFIGURATION])
     yield from (*SHARED, "/root/.dpkg.cfg", "/etc/apt/apt.conf")
     if host.find_entry(APT_CONFIG):
-        yield from with_targets(host, [_of_apt(host)[0]])
+        yield from follow_path_links(host, [_of_apt(host)[0]])
 
 
 def open_to(host: Host, restricted: str) -> str:
     """Which dpkg would install a package that provides a restricted one, and who else could see to that; "" for none.
     Raises Unseen.
     """
-    with in_memory(archive(restricted)) as path:
+    with open_memory_file(archive(restricted)) as path:
         passing = [said for said, argv in _roads(host) if _passes(host, argv, path)]
-    changed = [f"{folder}: {why}" for folder in SHARED if (why := others_change(host, folder))]
+    changed = [f"{folder}: {why}" for folder in SHARED if (why := explain_foreign_access(host, folder))]
     return "; ".join([*changed, *(f"{said} installs a made package that the block has to refuse" for said in passing)])
 
 
 def _roads(host: Host) -> Iterator[tuple[str, Sequence[str]]]:
     """Each dpkg that would be run, with what it is called."""
     known = set()
-    for folder in (*BEFORE, *PROGRAMS):
+    for folder in (*BEFORE, *PROGRAM_DIRECTORIES):
         path = f"{folder}/dpkg"
         if os.access(path, os.X_OK) and (real := os.path.realpath(path)) not in known:
             known.add(real)
@@ -97,7 +104,7 @@ def _passes(host: Host, argv: Sequence[str], package: str) -> bool:
 def archive(restricted: str) -> bytes:
     """A package that has nothing in it but that it provides a restricted one (deb(5))."""
     control = (
-        f"Package: {TRIAL}\nVersion: 0\nArchitecture: all\nMaintainer: Proscribe <root@localhost>\n"
+        f"Package: {TRIAL_PACKAGE_NAME}\nVersion: 0\nArchitecture: all\nMaintainer: Proscribe <root@localhost>\n"
         f"Provides: {restricted}\nDescription: tries whether this host refuses it\n"
     ).encode()
     members = (("debian-binary", b"2.0\n"), ("control.tar", _tar("./control", control)), ("data.tar", bytes(10240)))

@@ -8,10 +8,10 @@ from .....base.json_text import format_json
 from .....base.patterns import compile_pattern
 from .....base.tuples import NamedTuple
 from ....system import Host, Process, User
-from ...base import Action
-from ..blocks.contact import printable
-from ..blocks.parts import BlockPart, Trial
-from ..blocks.polkit import rule
+from ...base import ControlAction
+from ..blocks.contact import format_contact
+from ..blocks.parts import BlockPart, BlockTrial
+from ..blocks.polkit import make_polkit_rule
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, summarise_reasons
 from .flatpak_filters import RemoteFilters
@@ -100,7 +100,7 @@ def parse(info: str) -> str:
     return ""
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     from . import flatpak_removal
 
     return flatpak_removal.removal(host, packages)
@@ -127,11 +127,11 @@ def block_parts(block: Block) -> tuple[BlockPart, ...]:
     Neither filters nor polkit get versions: an app that may come in one version passes, as in pacman.py.
     """
     refused = sorted(block.closed)
-    reason = f"Restricted apps, and bundles, are not installed here; ask {printable(block.contact)}"
+    reason = f"Restricted apps, and bundles, are not installed here; ask {format_contact(block.contact)}"
     return (
         RemoteFilters(tuple(refused)),
-        rule("flatpak", reason, REFUSED.format(ids=format_json(refused))),
-        Trial("remotes to come", lambda host: (*ANNOUNCED, f"{SYSTEM}/repo/config"), _to_come),
+        make_polkit_rule("flatpak", reason, REFUSED.format(ids=format_json(refused))),
+        BlockTrial("remotes to come", lambda host: (*ANNOUNCED, f"{SYSTEM}/repo/config"), _to_come),
     )
 
 

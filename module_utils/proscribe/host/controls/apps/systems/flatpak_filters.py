@@ -10,7 +10,7 @@ from typing import Iterator, Sequence
 
 from .....base.tuples import NamedTuple
 from ....system import WRITTEN_BY, Host
-from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, text_of
+from ..blocks.parts import DIFFERENT_PROBLEM, LEFT_OVER_PROBLEM, MISSING_PROBLEM, read_file_text
 from .flatpak_remotes import DIRECTORY, INSTEAD, ODD, Remote, former, odd, ours, own_file, remotes
 
 
@@ -23,15 +23,15 @@ class RemoteFilters(NamedTuple):
     def path(self) -> str:
         return "filters of flatpak remotes"
 
-    def concerns(self, host: Host) -> bool:
+    def is_applicable(self, host: Host) -> bool:
         return bool(remotes(host))
 
-    def wrong(self, host: Host, called_for: bool) -> str:
+    def find_problem(self, host: Host, called_for: bool) -> str:
         if not called_for:
-            return LEFT_OVER if self.in_place(host) else ""
+            return LEFT_OVER_PROBLEM if self.is_in_place(host) else ""
         states = {remote.name: self._wrong(host, remote) for remote in remotes(host)}
-        if set(states.values()) == {MISSING}:
-            return MISSING
+        if set(states.values()) == {MISSING_PROBLEM}:
+            return MISSING_PROBLEM
         return "; ".join(f"{name}: {problem}" for name, problem in states.items() if problem)
 
     def _wrong(self, host: Host, remote: Remote) -> str:
@@ -39,9 +39,9 @@ class RemoteFilters(NamedTuple):
         if odd(remote):
             return ODD
         if remote.filter != file:
-            return MISSING
+            return MISSING_PROBLEM
         if host.read_text(file) != self.content(host, remote):
-            return DIFFERS
+            return DIFFERENT_PROBLEM
         return f"the administrator's own filter lets it in: {line}" if (line := self.undone(host, remote)) else ""
 
     def content(self, host: Host, remote: Remote) -> str:
@@ -63,20 +63,20 @@ class RemoteFilters(NamedTuple):
                 return line.strip()
         return ""
 
-    def in_place(self, host: Host) -> bool:
+    def is_in_place(self, host: Host) -> bool:
         return bool(host.list_directory(DIRECTORY)) or any(ours(remote.filter) for remote in remotes(host))
 
-    def text(self, host: Host) -> str:
+    def read_current_text(self, host: Host) -> str:
         shown = "".join(
             f"{remote.installation} {remote.name}: {remote.filter or 'no filter'}\n" for remote in remotes(host)
         )
-        return shown + "".join(text_of(host, own_file(remote)) for remote in remotes(host))
+        return shown + "".join(read_file_text(host, own_file(remote)) for remote in remotes(host))
 
-    def desired(self, host: Host) -> str:
+    def make_desired_text(self, host: Host) -> str:
         shown = "".join(f"{remote.installation} {remote.name}: {own_file(remote)}\n" for remote in remotes(host))
         return shown + "".join(self.content(host, remote) for remote in remotes(host))
 
-    def left(self, host: Host) -> str:
+    def make_lifted_text(self, host: Host) -> str:
         return "".join(
             f"{remote.installation} {remote.name}: {former(host, remote) or 'no filter'}\n" for remote in remotes(host)
         )
@@ -98,7 +98,7 @@ def _foreign(host: Host, path: str) -> Sequence[str]:
         return []
     if host.find_entry(path) is None:
         return ["deny *"]  # without its filter's file, flatpak lets nothing in
-    return text_of(host, path).splitlines()
+    return read_file_text(host, path).splitlines()
 
 
 def _allowed(line: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .....base.tuples import NamedTuple
 from ....system import Host
-from ..blocks.parts import text_of
+from ..blocks.parts import read_file_text
 
 DEFAULT = "default"  # what flatpak calls the installation that needs no configuration
 SYSTEM = "/var/lib/flatpak"
@@ -94,5 +94,5 @@ def former(host: Host, remote: Remote) -> str:
     """The filter that a remote has, or had before ours; "" for none."""
     if not ours(remote.filter):
         return remote.filter
-    lines = text_of(host, remote.filter).splitlines()
+    lines = read_file_text(host, remote.filter).splitlines()
     return next((line[len(INSTEAD) :] for line in lines if line.startswith(INSTEAD)), "")

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Callable, Sequence
 
 from ....system import ControlError, Host, ObservationError
-from ...base import Action
+from ...base import ControlAction
 from .as_removed import as_removed
 from .flatpak_remotes import DEFAULT, DIRECTORY, ODD, Remote, former, installations, odd, ours, own_file, remotes
 from .package import Package, on_behalf
@@ -14,7 +14,7 @@ from .package import Package, on_behalf
 LIMIT = 300  # seconds
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """An action for each app and installation: a user's own as that user, so that root does nothing in a home. The
     user's data in ~/.var/app stays, and so do runtimes.
     """
@@ -26,12 +26,14 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         installation = "" if package.owner else names.get(package.path.partition("/app/")[0], DEFAULT)
         grouped.setdefault((package.id, package.scope, installation), []).append(package)
     return [
-        Action(
+        ControlAction(
             "remove",
             f"{id_} ({scope})" if installation in ("", DEFAULT) else f"{id_} ({scope}, installation {installation})",
             partial(_uninstall, host, branches, installation),
             "".join(f"{handle} {branch.version}\n" for branch in branches for handle in branch.handles),
-            takes=[as_removed(branch, place=installation, source=_origin(host, branch)) for branch in branches],
+            removed_packages=[
+                as_removed(branch, place=installation, source=_origin(host, branch)) for branch in branches
+            ],
         )
         for (id_, scope, installation), branches in grouped.items()
     ], []

@@ -14,7 +14,7 @@ from functools import partial
 from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ....system import Host, ObservationError, Process, User
-from ...base import Action
+from ...base import ControlAction
 from . import store_paths
 from .as_owner import OwnTools, removals, uninstall
 from .declaration import Claim, Declared, Ids, Reinstall, Route
@@ -122,10 +122,10 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
 ROOTS_OWN = f"{PROFILES}/root/current-guix/bin/guix"
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     tools = OwnTools(host)
 
-    def one(package: Package) -> Action | str:
+    def one(package: Package) -> ControlAction | str:
         profile, kind = package.handles
         tool = tools.of(package, "guix", [ROOTS_OWN], ["~/.config/guix/current/bin/guix"])
         if kind == "home":

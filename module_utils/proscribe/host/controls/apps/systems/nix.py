@@ -17,7 +17,7 @@ from functools import partial
 from typing import AbstractSet, Any, Callable, Iterator, Sequence
 
 from ....system import Host, ObservationError, Process, User
-from ...base import Action
+from ...base import ControlAction
 from . import store_paths
 from .as_owner import OwnTools, removals, uninstall
 from .as_removed import as_removed
@@ -135,10 +135,10 @@ DEFAULT = "/nix/var/nix/profiles/default"  # where an installation for all users
 ENVIRONMENT = {"NIX_CONFIG": "experimental-features = nix-command\nsubstitute = false"}
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     tools = OwnTools(host)
 
-    def one(package: Package) -> Action | str:
+    def one(package: Package) -> ControlAction | str:
         profile, kind, own = package.handles
         name = "nix" if kind == "profile" else "nix-env"
         if own:

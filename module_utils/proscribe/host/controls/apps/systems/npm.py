@@ -13,7 +13,7 @@ from typing import AbstractSet, Iterator, Mapping, Sequence
 from .....base.json_text import parse_json
 from ....system import Host, User
 from ....system.tools import TOOL_PATH
-from ...base import Action
+from ...base import ControlAction
 from .as_owner import others_have, removals, uninstall
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, summarise_reasons
@@ -115,12 +115,12 @@ def there(host: Host, user: User | None) -> bool:
 OPTIONS = ["--ignore-scripts", "--offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """npm takes along only what lies inside the package's own directory."""
     return removals(packages, partial(_by_npm, host))
 
 
-def _by_npm(host: Host, package: Package) -> Action | str:
+def _by_npm(host: Host, package: Package) -> ControlAction | str:
     prefix = package.handles[0]
     # The prefix's own npm, where a user has a whole Node there, else the host's.
     own = f"{prefix}/bin/npm"

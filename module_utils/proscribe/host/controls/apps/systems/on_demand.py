@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import AbstractSet, Callable, Protocol, Sequence
 
 from ....system import ControlError, Host, ObservationError, Process, User
-from ...base import Action
+from ...base import ControlAction
 from ..blocks.parts import BlockPart
 from .package import Block, Package
 
@@ -24,7 +24,9 @@ class Inner(Protocol):
 
     def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]: ...
 
-    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]: ...
+    def removal(
+        self, host: Host, packages: Sequence[Package]
+    ) -> tuple[list[ControlAction], list[tuple[Package, str]]]: ...
 
 
 class OnDemand:
@@ -67,7 +69,7 @@ class OnDemand:
             return self.inner().programs(host, ids, packages)
         return lambda process: ""
 
-    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
         return self.inner().removal(host, packages)
 
     def gated(self, host: Host) -> bool:

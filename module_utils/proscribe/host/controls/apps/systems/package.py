@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, AbstractSet, Callable, Iterable, Mapping, Prot
 from .....base.tuples import NamedTuple
 from .....model.finding import Finding
 from ....system import ControlError, Host, ObservationError, Process, User, escape_text
-from ...base import Action
+from ...base import ControlAction
 from ..blocks.parts import BlockPart
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Package(NamedTuple):
     def scope(self) -> str:
         return f"user:{self.owner.name}" if self.owner else "system"
 
-    def finding(self) -> Finding:
+    def make_finding(self) -> Finding:
         version, path = escape_text(self.version), escape_text(self.path)  # of a user's own package, his word
         return Finding("package", self.id, self.manager, version, self.scope, path)
 
@@ -113,7 +113,7 @@ class PackageSystem(Protocol):
     def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
         """A function that says to which of these packages a running program belongs; "" for none of them."""
 
-    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
         """What removes these packages and nothing else, and which are not removed, each with the reason."""
 
     def block_parts(self, block: Block) -> tuple[BlockPart, ...]:

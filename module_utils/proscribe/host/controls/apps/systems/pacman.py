@@ -6,11 +6,11 @@ from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ....programs import PACMAN_BLOCK
 from ....system import WRITTEN_BY, Host, Process, User
-from ...base import Action
-from ..blocks.contact import printable
-from ..blocks.parts import BlockFile, BlockPart, OwnDirectory, Trial, WithoutText
-from ..blocks.polkit import packagekit
-from ..blocks.tries import TRIAL, tools, with_entries
+from ...base import ControlAction
+from ..blocks.contact import format_contact
+from ..blocks.parts import BlockFile, BlockPart, BlockTrial, OwnDirectory, PartWithoutText
+from ..blocks.polkit import make_packagekit_rule
+from ..blocks.tries import TRIAL_PACKAGE_NAME, list_directory_entries, list_program_paths
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .for_the_host import owned_directories as owned_directories
 from .for_the_host import query_of as query_of
@@ -43,7 +43,7 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
     return by_files(host, {f"/{line}": id_ for id_, text in texts.items() for line in text.splitlines()})
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     from . import pacman_removal
 
     return pacman_removal.removal(host, packages)
@@ -79,23 +79,23 @@ def block_parts(block: Block) -> tuple[BlockPart, ...]:
         BlockFile(SCRIPT, script, 0o755),
         BlockFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),
         NotHidden(),
-        packagekit(MANAGER, block.closed, block.contact),
+        make_packagekit_rule(MANAGER, block.closed, block.contact),
         OwnDirectory("/usr/libexec/proscribe"),
-        Trial(HOOK, _depends, _open),
+        BlockTrial(HOOK, _depends, _open),
     )
 
 
-class NotHidden(WithoutText):
+class NotHidden(PartWithoutText):
     """A file of the hook's name in the directory of the host's own hooks takes its place (alpm-hooks(5)); that name is
     Proscribe's alone.
     """
 
     path = HIDING
 
-    def concerns(self, host: Host) -> bool:
+    def is_applicable(self, host: Host) -> bool:
         return True
 
-    def wrong(self, host: Host, called_for: bool) -> str:
+    def find_problem(self, host: Host, called_for: bool) -> str:
         return f"takes the place of {HOOK}" if called_for and host.find_entry(self.path) else ""
 
     def enforce(self, host: Host) -> None:
@@ -104,9 +104,9 @@ class NotHidden(WithoutText):
 
 def _depends(host: Host) -> Iterator[str]:
     yield from (SCRIPT, HOOK, CONFIGURATION)
-    yield from with_entries(host, ["/etc/pacman.d"])
+    yield from list_directory_entries(host, ["/etc/pacman.d"])
     yield from _hiding(host)
-    yield from tools(host, ["sh", "pacman", "pacman-conf"])
+    yield from list_program_paths(host, ["sh", "pacman", "pacman-conf"])
 
 
 def _hiding(host: Host) -> list[str]:
@@ -123,16 +123,20 @@ def _open(host: Host) -> str:
     hiding = [path for path in _hiding(host) if host.find_entry(path)]
     if hiding:
         return f"{hiding[0]} takes the place of {HOOK}"
-    answer = host.run_command([SCRIPT], stdin=f"{TRIAL}\n", timeout=30)
-    return "" if answer.rc == 1 and f"does not allow {TRIAL} " in answer.out else f"{SCRIPT} does not refuse a package"
+    answer = host.run_command([SCRIPT], stdin=f"{TRIAL_PACKAGE_NAME}\n", timeout=30)
+    return (
+        ""
+        if answer.rc == 1 and f"does not allow {TRIAL_PACKAGE_NAME} " in answer.out
+        else f"{SCRIPT} does not refuse a package"
+    )
 
 
 def _script(contact: str, messages: Sequence[str]) -> str:
     import shlex  # only a host with pacman needs it
 
     lines = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(message)}" for message in messages)
-    contact = shlex.quote(printable(contact))
-    return PACMAN_BLOCK.format(written_by=WRITTEN_BY, hook=HOOK, trial=TRIAL, whom=contact, messages=lines)
+    contact = shlex.quote(format_contact(contact))
+    return PACMAN_BLOCK.format(written_by=WRITTEN_BY, hook=HOOK, trial=TRIAL_PACKAGE_NAME, whom=contact, messages=lines)
 
 
 TRIGGER = f"""\

@@ -9,7 +9,7 @@ from typing import Sequence
 
 from .....model.removed import RemovedPackage
 from ....system import STATE_DIRECTORY, ControlError, Host, ToolResult
-from ...base import Action
+from ...base import ControlAction
 from .as_removed import as_removed
 from .package import Package
 
@@ -22,7 +22,7 @@ LIMIT = 1800  # seconds; a package's own scripts and hooks may take long, and to
 BREAKS = re.compile(r"^:: removing (\S+) breaks dependency '.*' required by (\S+)$", re.MULTILINE)
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """One transaction for all packages that can go without any other, and the reason for each that cannot."""
     if not host.find_tool("pacman"):
         return [], [(package, "pacman itself is not installed on this host") for package in packages]
@@ -41,7 +41,9 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         return [], refused
     before = "".join(f"{package.id} {package.version}\n" for package in chosen)
     subject = ", ".join(package.id for package in chosen)
-    return [Action("remove", subject, partial(_remove, host, chosen), before, takes=_taken(host, chosen))], refused
+    return [
+        ControlAction("remove", subject, partial(_remove, host, chosen), before, removed_packages=_taken(host, chosen))
+    ], refused
 
 
 def _taken(host: Host, packages: Sequence[Package]) -> list[RemovedPackage]:

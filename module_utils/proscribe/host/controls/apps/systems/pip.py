@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import AbstractSet, Iterable, Iterator, Sequence
 
 from ....system import Host, User
-from ...base import Action
+from ...base import ControlAction
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .each_place import check_each, summarise_reasons
 from .package import Package
@@ -58,7 +58,7 @@ def _libraries(host: Host, user: User) -> tuple[list[str], list[str]]:
     return [user.home + PERSONAL, *(f"{user.home}{PYENV}/{version}/lib" for version in versions)], unseen
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     from . import pip_removal
 
     return pip_removal.removal(host, packages)

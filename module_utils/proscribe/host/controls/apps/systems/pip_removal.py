@@ -7,7 +7,7 @@ from functools import partial
 from typing import Sequence
 
 from ....system import ControlError, Host
-from ...base import Action
+from ...base import ControlAction
 from .as_owner import OwnTools, not_whole, others_have, removals, uninstall
 from .as_removed import as_removed
 from .package import Package, on_behalf
@@ -24,12 +24,12 @@ INSTALLERS = ("pip", "uv")  # what names itself in INSTALLER and leaves a RECORD
 PYTHON = re.compile(r"python3(?:\.\d+)?")
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """What pip installed, and it alone: pip leaves dependencies, and does not check for dependents."""
     return removals(packages, partial(_by_pip, host))
 
 
-def _by_pip(host: Host, package: Package) -> Action | str:
+def _by_pip(host: Host, package: Package) -> ControlAction | str:
     argv = _pip(host, package)
     if reason := on_behalf(package.owner, partial(_reason, host, package, argv)):
         return reason
@@ -80,11 +80,11 @@ def _no_pip(host: Host, argv: Sequence[str]) -> str:
     return "" if result.rc == 0 else f"{argv[0]} has no pip to remove it with"
 
 
-def pipx_removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def pipx_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """Whole environments, where the restricted package is what pipx was asked for."""
     tools = OwnTools(host)
 
-    def one(package: Package) -> Action | str:
+    def one(package: Package) -> ControlAction | str:
         tool = tools.of(package, "pipx", own=["~/.local/bin/pipx"])
         if reason := not_whole(package, tool, "pipx"):
             return reason

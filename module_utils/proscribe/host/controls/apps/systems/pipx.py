@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import AbstractSet, Iterator, Sequence
 
 from ....system import Host, User
-from ...base import Action
+from ...base import ControlAction
 from .declaration import Declared, Reinstall
 from .each_place import check_each, summarise_reasons
 from .package import Package
@@ -44,7 +44,7 @@ def _installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[l
     return found, summarise_reasons(unseen)
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     from . import pip_removal
 
     return pip_removal.pipx_removal(host, packages)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import AbstractSet, Callable, Sequence
 
 from ....system import Host, ObservationError, Process, User
-from ...base import Action
+from ...base import ControlAction
 from ..blocks.parts import BlockPart
 from . import rpm_block
 from .declaration import Claim, Declared, Ids, Reinstall, Route
@@ -49,7 +49,7 @@ def _files(host: Host, package: Package) -> list[str]:
     return answer(host, ["-ql", "--", *package.handles]).splitlines()
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     from . import rpm_removal
 
     return rpm_removal.removal(host, packages)

@@ -16,9 +16,17 @@ from .....base.hashing import sha256
 from .....base.patterns import compile_pattern
 from .....base.tuples import NamedTuple
 from ....system import WRITTEN_BY, Host
-from ..blocks.contact import printable
-from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, BlockFile, BlockPart, SharedFile, Trial
-from ..blocks.polkit import packagekit
+from ..blocks.contact import format_contact
+from ..blocks.parts import (
+    DIFFERENT_PROBLEM,
+    LEFT_OVER_PROBLEM,
+    MISSING_PROBLEM,
+    BlockFile,
+    BlockPart,
+    BlockTrial,
+    SharedFile,
+)
+from ..blocks.polkit import make_packagekit_rule
 from .package import Block
 from .rpm_conflicts import GUARD, PLACE, Conflict, conflicts
 from .rpm_database import answer, in_use
@@ -37,16 +45,16 @@ def parts(block: Block) -> tuple[BlockPart, ...]:
     """A package of which a waiver lets a version in is left to the guard, which can distinguish versions."""
     names = sorted(id_ for id_ in block.ids if id_[:1].isalnum() and LETTERS.issuperset(id_))
     closed = [name for name in names if name not in block.permitted]
-    policy = f"Restricted by the policy of this organisation; ask {printable(block.contact)}."
+    policy = f"Restricted by the policy of this organisation; ask {format_contact(block.contact)}."
     # The words for the guard stand after it, and fall before it.
     held = [*closed, *([GUARD] if names else [])]
     return (
         SharedFile(DNF_CONFIGURATION, partial(excluded, closed, policy), without_excludes, DNF),
         Guard(tuple(conflicts(names, block.permitted)), policy, messages=tuple(block.messages)),
-        BlockFile(DNF_PROTECTED, f"# {WRITTEN_BY}\n{GUARD}\n", needs=DNF),
+        BlockFile(DNF_PROTECTED, f"# {WRITTEN_BY}\n{GUARD}\n", needed_paths=DNF),
         SharedFile(ZYPPER_LOCKS, partial(locked, held, policy), without_locks, ZYPPER),
-        packagekit("rpm", block.closed, block.contact),
-        *([Trial("a made package", _depends, partial(_open_to, closed[0]))] if closed else []),
+        make_packagekit_rule("rpm", block.closed, block.contact),
+        *([BlockTrial("a made package", _depends, partial(_open_to, closed[0]))] if closed else []),
     )
 
 
@@ -171,17 +179,17 @@ class Guard(NamedTuple):
     def without(self, gone: AbstractSet[str]) -> BlockPart:
         return self._replace(gone=gone)
 
-    def concerns(self, host: Host) -> bool:
+    def is_applicable(self, host: Host) -> bool:
         return bool(self.conflicts)
 
-    def wrong(self, host: Host, called_for: bool) -> str:
+    def find_problem(self, host: Host, called_for: bool) -> str:
         release, present = self._seen(host)
         if not called_for:
-            return LEFT_OVER if release else ""
+            return LEFT_OVER_PROBLEM if release else ""
         if not release:
-            return MISSING
+            return MISSING_PROBLEM
         # One that was there before what it conflicts with came (by force, or by a waiver for its version) is right too.
-        return "" if release in (self.release(present), self.release(set())) else DIFFERS
+        return "" if release in (self.release(present), self.release(set())) else DIFFERENT_PROBLEM
 
     def _seen(self, host: Host) -> tuple[str, set[str]]:
         """The release of the guard that is installed ("": none), and the names it would conflict with that are."""
@@ -201,18 +209,18 @@ class Guard(NamedTuple):
         said = repr((self.standing(present), self.policy, *self.messages))
         return sha256(said.encode()).hexdigest()[:16]
 
-    def in_place(self, host: Host) -> bool:
+    def is_in_place(self, host: Host) -> bool:
         return bool(self._seen(host)[0] or host.find_entry(PLACE) or host.has_unfinished_write(PLACE))
 
-    def text(self, host: Host) -> str:
+    def read_current_text(self, host: Host) -> str:
         release = self._seen(host)[0]
         return f"{GUARD} {release}\n" if release else ""
 
-    def desired(self, host: Host) -> str:
+    def make_desired_text(self, host: Host) -> str:
         lines = [f"Conflicts: {' '.join(filter(None, one))}\n" for one in self.standing(self._seen(host)[1])]
         return f"{GUARD} {self.release(self._seen(host)[1])}\n" + "".join(lines)
 
-    def left(self, host: Host) -> str:
+    def make_lifted_text(self, host: Host) -> str:
         return ""
 
     def enforce(self, host: Host) -> None:

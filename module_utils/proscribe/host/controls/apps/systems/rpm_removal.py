@@ -7,8 +7,8 @@ from functools import partial
 from typing import Sequence
 
 from ....system import ControlError, Host, ToolResult
-from ...base import Action
-from ..blocks.parts import text_of
+from ...base import ControlAction
+from ..blocks.parts import read_file_text
 from .as_removed import as_removed
 from .package import Package
 from .rpm_block import ZYPPER_LOCKS, locks
@@ -28,7 +28,7 @@ STAGES = re.compile(r"<to-([a-z-]+)>(.*?)</to-\1>", re.DOTALL)
 SOLVABLE = re.compile(r'<solvable [^>]*\bname="([^"]+)"')
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """One transaction for all packages that can go without any other, and the reason for each that cannot."""
     chosen, refused = (packages, []) if not _objection(host, packages) else _largest(host, packages)
     if not chosen:
@@ -37,7 +37,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     names = ", ".join(package.id for package in chosen)
     front = next((name for name in FRONTS if host.find_tool(name)), "rpm")
     gone = [as_removed(one, f"{one.id}.{one.handles[0].rpartition('.')[2]}", how=front) for one in chosen]
-    return [Action("remove", names, partial(_remove, host, chosen), before, takes=gone)], refused
+    return [ControlAction("remove", names, partial(_remove, host, chosen), before, removed_packages=gone)], refused
 
 
 def _largest(host: Host, packages: Sequence[Package]) -> tuple[list[Package], list[tuple[Package, str]]]:
@@ -78,7 +78,7 @@ def front_end(host: Host, packages: Sequence[Package]) -> str:
     zypper does not remove what it has locked, and our install block has locked what came in past it.
     """
     front = next((name for name in ("dnf5", "dnf", "zypper") if host.find_tool(name)), "")
-    if front == "zypper" and locks(text_of(host, ZYPPER_LOCKS)) & {package.id for package in packages}:
+    if front == "zypper" and locks(read_file_text(host, ZYPPER_LOCKS)) & {package.id for package in packages}:
         return ""
     return front
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Iterator
 
 from ....system import ControlError, Host, ObservationError
-from ..blocks.tries import TRIAL, in_memory, tools, with_entries
+from ..blocks.tries import TRIAL_PACKAGE_NAME, list_directory_entries, list_program_paths, open_memory_file
 from .rpm_conflicts import GUARD
 from .rpm_database import DATABASE_FILES
 
@@ -29,8 +29,8 @@ LIMIT = 30  # seconds
 
 def depends(host: Host) -> Iterator[str]:
     yield from DATABASE_FILES
-    yield from tools(host, ["rpm"])
-    yield from with_entries(host, ["/etc/rpm", "/etc/popt.d", *DNF5])
+    yield from list_program_paths(host, ["rpm"])
+    yield from list_directory_entries(host, ["/etc/rpm", "/etc/popt.d", *DNF5])
     yield from (DNF, ZYPP, "/etc/rpmrc", "/etc/popt", "/root/.popt", "/root/.rpmrc", "/root/.rpmmacros")
 
 
@@ -55,7 +55,7 @@ def _passes(host: Host, restricted: str) -> bool:
     from .rpm_guard import package
 
     try:
-        with in_memory(package((), "0", "trial", name=TRIAL, provides=restricted)) as path:
+        with open_memory_file(package((), "0", "trial", name=TRIAL_PACKAGE_NAME, provides=restricted)) as path:
             answer = host.run_command(["rpm", "-i", "--test", "--nosignature", path], timeout=LIMIT)
     except ControlError as error:
         raise ObservationError(str(error)) from None

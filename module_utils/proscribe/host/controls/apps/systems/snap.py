@@ -11,10 +11,10 @@ from typing import AbstractSet, Any, Callable, Sequence
 from .....base.json_text import parse_json
 from .....base.patterns import compile_pattern
 from ....system import Host, Process, User
-from ...base import Action
-from ..blocks.contact import printable
+from ...base import ControlAction
+from ..blocks.contact import format_contact
 from ..blocks.parts import BlockPart
-from ..blocks.polkit import rule
+from ..blocks.polkit import make_polkit_rule
 from .as_removed import as_removed
 from .declaration import Claim, Declared, Ids, Reinstall, Route
 from .for_the_host import owned_directories as owned_directories
@@ -109,9 +109,9 @@ def block_parts(block: Block) -> tuple[BlockPart, ...]:
     Nor do they log in to its store: for who has, it does not ask polkit any more.
     """
     return (
-        rule(
+        make_polkit_rule(
             "snap",
-            f"Only root manages snaps here; ask {printable(block.contact)}",
+            f"Only root manages snaps here; ask {format_contact(block.contact)}",
             '["io.snapcraft.snapd.manage", "io.snapcraft.snapd.login"].indexOf(action.id) >= 0',
         ),
     )
@@ -122,7 +122,7 @@ def block_parts(block: Block) -> tuple[BlockPart, ...]:
 LIMIT = 600  # seconds; what users keep in a snap may be large
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """snapd removes the one snap that it is asked for, and refuses one that others need."""
     if not host.find_tool("snap"):
         return [], [(package, "snap itself is not installed on this host") for package in packages]
@@ -130,12 +130,12 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     channels = parse(answer, "tracking-channel")
     kinds = {name: kind for name, kind in parse(answer, "confinement").items() if kind == "classic"}
     return [
-        Action(
+        ControlAction(
             "remove",
             f"{package.handles[0]} ({package.scope})",
             partial(_remove, host, package.handles[0]),
             f"{package.handles[0]} {package.version}\n",
-            takes=(
+            removed_packages=(
                 as_removed(package, how=kinds.get(package.handles[0], ""), source=channels.get(package.handles[0], "")),
             ),
         )

@@ -12,7 +12,7 @@ import os
 from typing import AbstractSet, Iterator, Sequence
 
 from ....system import Host, User
-from ...base import Action
+from ...base import ControlAction
 from .as_owner import OwnTools, not_whole, removals, uninstall
 from .as_removed import as_removed
 from .declaration import Claim, Declared, Reinstall, Route
@@ -80,11 +80,11 @@ def owned_directories(host: Host, user: User | None) -> list[str]:
 ENVIRONMENT = {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """Whole environments, where the restricted package is what uv was asked for."""
     tools = OwnTools(host)
 
-    def one(package: Package) -> Action | str:
+    def one(package: Package) -> ControlAction | str:
         uv = tools.of(package, "uv", own=["~/.local/bin/uv", "~/.cargo/bin/uv"])
         if reason := not_whole(package, uv, MANAGER):
             return reason

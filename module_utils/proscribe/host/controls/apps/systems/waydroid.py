@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import AbstractSet, Callable, Sequence
 
 from ....system import Host, Process, User
-from ...base import Action
+from ...base import ControlAction
 from .declaration import Claim, Declared, Ids, Route
 from .each_place import check_each, summarise_reasons
 from .package import Package
@@ -39,7 +39,7 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
     return lambda process: ""  # what runs is Android's own starter of apps, in a container
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     why = "only Android takes it away: its user runs `waydroid app remove {}` in a session of his"
     return [], [(package, why.format(package.id)) for package in packages]
 

@@ -92,7 +92,7 @@ def missing(host: Host, observed: Observed) -> str:
         return f"{UNIT} does not run on this host"
     if host.find_tool("dnsmasq") is None:
         return "systemd-resolved cannot filter by itself: install dnsmasq (Debian: dnsmasq-base)"
-    if management_exemptions.resolvers_need_tls(host):
+    if management_exemptions.is_resolver_tls_required(host):
         return "systemd-resolved queries over TLS only, which dnsmasq cannot do: have a local unbound query over TLS"
     return ""
 

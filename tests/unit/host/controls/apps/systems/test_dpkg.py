@@ -13,7 +13,7 @@ from fake_tools import DONE, Tools
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import put
-from proscribe.host.controls.apps.blocks.tries import PROGRAMS
+from proscribe.host.controls.apps.blocks.tries import PROGRAM_DIRECTORIES
 from proscribe.host.controls.apps.systems import dpkg, dpkg_removal, dpkg_trial, rpm, rpm_trial
 from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult
@@ -114,7 +114,7 @@ def test_removed_package_keeps_its_mark(tmp_path, auto, tools, how, mark):
     here = host(tmp_path, *rows, tools=["dpkg", *tools])
     ((action,), refused) = dpkg_removal.removal(here, [package("wechat:i386")])
     assert (refused, str(action), action.before) == ([], "remove wechat:i386", "wechat:i386 1.0\n")
-    assert action.takes == [RemovedPackage("dpkg", "wechat", "1.0", "system", "wechat:i386", how, mark=mark)]
+    assert action.removed_packages == [RemovedPackage("dpkg", "wechat", "1.0", "system", "wechat:i386", how, mark=mark)]
     by_apt = [f"apt-get --simulate {APT_OPTIONS} remove wechat:i386", "dpkg --print-architecture"]
     first, *calls = here._run.calls
     assert first == "dpkg-query -W -f ${Essential} ${Protected} ${Important} wechat:i386"
@@ -410,7 +410,7 @@ def test_a_try_depends_on_every_program_that_the_script_runs():
     code = "\n".join(line for line in script.splitlines() if not line.lstrip().startswith("#"))
     before = r"(?:^|[|;(!]|&&|-exec|\$\(|\b(?:then|do|else|if|while|timeout \d+|xargs(?: -\S+)*)\b)\s*"
     words = set(re.findall(before + r"([a-z][a-z-]+)\b", code, re.MULTILINE)) - {"echo", "install", "which"}
-    runs = {word for word in words if any(os.access(f"{folder}/{word}", os.X_OK) for folder in PROGRAMS)}
+    runs = {word for word in words if any(os.access(f"{folder}/{word}", os.X_OK) for folder in PROGRAM_DIRECTORIES)}
     assert {"dpkg-deb", "logger", "tar"} <= runs <= set(dpkg_trial.TOOLS)
 
 
@@ -435,7 +435,7 @@ def programs(tmp_path, monkeypatch):
     put(tmp_path, "bin/dpkg", mode=0o755)
     (tmp_path / "local").mkdir()
     monkeypatch.setattr(dpkg_trial, "BEFORE", (f"{tmp_path}/local",))
-    monkeypatch.setattr(dpkg_trial, "PROGRAMS", (f"{tmp_path}/bin", f"{tmp_path}/none"))
+    monkeypatch.setattr(dpkg_trial, "PROGRAM_DIRECTORIES", (f"{tmp_path}/bin", f"{tmp_path}/none"))
     return tmp_path
 
 
@@ -512,4 +512,4 @@ def test_a_try_depends_on_dpkgs_and_apts_configuration_and_on_what_apt_runs(tmp_
 @pytest.mark.parametrize(("system", "trial"), [(dpkg, dpkg_trial), (rpm, rpm_trial)], ids=["dpkg", "rpm"])
 def test_first_name_is_tried(tmp_path, monkeypatch, system, trial):
     monkeypatch.setattr(trial, "open_to", lambda host, name: f"open to {name}")
-    assert system.block_parts(Block({"owl", "elk"}))[-1].trial(Host(str(tmp_path))) == "open to elk"
+    assert system.block_parts(Block({"owl", "elk"}))[-1].run_trial(Host(str(tmp_path))) == "open to elk"

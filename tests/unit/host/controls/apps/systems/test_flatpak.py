@@ -12,7 +12,7 @@ from fake_tools import DONE, Tools
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import ALICE, everywhere, put, put_link
-from proscribe.host.controls.apps.blocks.parts import DIFFERS, Trial
+from proscribe.host.controls.apps.blocks.parts import DIFFERENT_PROBLEM, BlockTrial
 from proscribe.host.controls.apps.systems import flatpak
 from proscribe.host.controls.apps.systems.flatpak_filters import RemoteFilters
 from proscribe.host.controls.apps.systems.flatpak_remotes import DIRECTORY, Remote, groups
@@ -103,7 +103,7 @@ def test_app_is_removed_as_its_owner_and_data_and_runtimes_stay(root):
         ],
         [],
     )
-    assert [action.takes for action in actions] == [
+    assert [action.removed_packages for action in actions] == [
         [RemovedPackage("flatpak", WECHAT, "1", "system", name, place="default") for name in (branch, beta)],
         [RemovedPackage("flatpak", WECHAT, "1", "user:alice", branch)],
         [RemovedPackage("flatpak", WECHAT, "1", "system", branch, place="usb", source="made")],
@@ -139,16 +139,20 @@ def modified(root):
 def test_a_remote_is_filtered_and_let_go(root, modified):
     host, calls = modified
     remote(root)
-    assert (FILTERS.wrong(host, True), FILTERS.wrong(host, False), FILTERS.concerns(host)) == ("missing", "", True)
+    assert (FILTERS.find_problem(host, True), FILTERS.find_problem(host, False), FILTERS.is_applicable(host)) == (
+        "missing",
+        "",
+        True,
+    )
     FILTERS.enforce(host)
-    assert (FILTERS.wrong(host, True), FILTERS.in_place(host)) == ("", True)
-    assert FILTERS.wrong(host, False).startswith("left over")
+    assert (FILTERS.find_problem(host, True), FILTERS.is_in_place(host)) == ("", True)
+    assert FILTERS.find_problem(host, False).startswith("left over")
     RemoteFilters(()).lift(host)
     words = "flatpak remote-modify --installation=default {} -- flathub"
     assert [" ".join(argv) for argv in calls] == [words.format(f"--filter={FLATHUB}"), words.format("--no-filter")]
-    assert not FILTERS.in_place(host) and not (root / "etc/proscribe").exists()
+    assert not FILTERS.is_in_place(host) and not (root / "etc/proscribe").exists()
     remote(root, "xa.filter=/etc/gone\n")  # a filter whose file is gone lets nothing in
-    assert "deny *\n" in FILTERS.desired(Host(str(root)))
+    assert "deny *\n" in FILTERS.make_desired_text(Host(str(root)))
 
 
 @pytest.mark.parametrize(
@@ -168,14 +172,14 @@ def test_line_that_lets_an_app_in_has_to_be_changed(root, modified, line, undone
     remote(root, "xa.filter=/etc/theirs\n")
     with pytest.raises(ControlError, match="has to be changed") if undone else nullcontext():
         FILTERS.enforce(host)
-    assert ("lets it in" in FILTERS.wrong(host, True)) is undone
+    assert ("lets it in" in FILTERS.find_problem(host, True)) is undone
 
 
 @pytest.mark.parametrize("name", ["../../../etc/cron.d/x", ".hidden", "two words"])
 def test_remote_with_an_invalid_name_writes_no_file(root, modified, name):
     host, _ = modified
     remote(root, name=name)
-    assert FILTERS.wrong(host, True) == f"{name}: has a name that no file can have"
+    assert FILTERS.find_problem(host, True) == f"{name}: has a name that no file can have"
     with pytest.raises(ControlError, match="has a name that no file can have"):
         FILTERS.enforce(host)
     assert sorted(path.name for path in (root / "etc").iterdir()) == ["passwd"]
@@ -231,32 +235,38 @@ OWLS = RemoteFilters(("org.owl", "org.elk"))
 def test_filters_are_shown_with_their_texts(host):
     first = "default flathub: /etc/theirs\ndefault plain: no filter\nusb own: "
     own = "# x\n# Instead of: /etc/before\n# Instead of: /etc/other\n"
-    assert OWLS.text(host) == f"{first}{OURS}/usb/own.filter\n{own}"
-    assert OWLS.left(host) == f"{first}/etc/before\n"
+    assert OWLS.read_current_text(host) == f"{first}{OURS}/usb/own.filter\n{own}"
+    assert OWLS.make_lifted_text(host) == f"{first}/etc/before\n"
 
 
 def test_wrong_filter_is_named_with_its_remote(host, root):
-    assert OWLS.wrong(host, True).split("; ") == ["flathub: missing", "plain: missing", f"own: {DIFFERS}"]
-    assert OWLS.in_place(host) and OWLS.wrong(host, False).startswith("left over")
+    assert OWLS.find_problem(host, True).split("; ") == [
+        "flathub: missing",
+        "plain: missing",
+        f"own: {DIFFERENT_PROBLEM}",
+    ]
+    assert OWLS.is_in_place(host) and OWLS.find_problem(host, False).startswith("left over")
     put(root, f"{OURS}/usb/own.filter", OWLS.content(host, REMOTES[2]))
-    assert OWLS.wrong(Host(str(root)), True) == "flathub: missing; plain: missing"
+    assert OWLS.find_problem(Host(str(root)), True) == "flathub: missing; plain: missing"
     (root / "media/usb/repo/config").unlink()
-    assert OWLS.wrong(Host(str(root)), True) == "missing" and OWLS.in_place(Host(str(root)))
+    assert OWLS.find_problem(Host(str(root)), True) == "missing" and OWLS.is_in_place(Host(str(root)))
     shutil.rmtree(root / f"{OURS}/usb"[1:])
-    assert (OWLS.in_place(Host(str(root))), OWLS.wrong(Host(str(root)), False)) == (False, "")
+    assert (OWLS.is_in_place(Host(str(root))), OWLS.find_problem(Host(str(root)), False)) == (False, "")
 
 
 def test_all_parts_of_the_block(host, root):
     filters, rule, trial = flatpak.block_parts(Block({"org.owl", "org.elk"}, "it", {"org.elk": ["1"]}))
     assert filters == RemoteFilters(("org.owl",))
-    assert rule.path == "/etc/polkit-1/rules.d/00-proscribe-flatpak.rules" and '["org.owl"]' in rule.desired(host)
-    assert isinstance(trial, Trial) and trial.trial(host) == ""
+    assert rule.path == "/etc/polkit-1/rules.d/00-proscribe-flatpak.rules" and '["org.owl"]' in rule.make_desired_text(
+        host
+    )
+    assert isinstance(trial, BlockTrial) and trial.run_trial(host) == ""
     folders = ["/etc/flatpak/remotes.d", "/usr/share/flatpak/remotes.d"]
-    assert list(trial.depends(host)) == [*folders, "/var/lib/flatpak/repo/config"]
+    assert list(trial.list_dependencies(host)) == [*folders, "/var/lib/flatpak/repo/config"]
     added = [f"{folder}/new.flatpakrepo" for folder in folders]
     for path in added:
         put(root, path)
-    assert all(path in why for path, why in zip(added, trial.trial(host).split("; ")))
+    assert all(path in why for path, why in zip(added, trial.run_trial(host).split("; ")))
     assert not flatpak.gated(host)
     put(root, "/usr/bin/flatpak", mode=0o755)
     assert flatpak.gated(host)

@@ -136,7 +136,7 @@ def test_packages_go_in_one_transaction_whose_lock_is_marked(root):
     put(root, f"{WECHAT.path}/desc", "%NAME%\nwechat-bin\n\n%REASON%\n1\n")
     removed = Removed(root)
     assert removed.action.before == "linuxqq 3.2-1\nwechat-bin 4.0-1\n"
-    assert removed.action.takes == [
+    assert removed.action.removed_packages == [
         model.RemovedPackage("pacman", "linuxqq", "3.2-1", "system", "linuxqq", mark="manual"),
         model.RemovedPackage("pacman", "wechat-bin", "4.0-1", "system", "wechat-bin", mark="auto"),
     ]
@@ -222,15 +222,15 @@ def test_hook_that_does_not_refuse_is_open(tmp_path, rc, hidden, reason):
         put(tmp_path, "opt/00-proscribe.hook")
     trial: Any = pacman.block_parts(Block({"owl"}))[-1]
     host = Host(str(tmp_path), run)
-    assert trial.trial(host) == reason
+    assert trial.run_trial(host) == reason
     depends = {"/etc/pacman.conf", "/etc/pacman.d", GATE, HOOK, "/opt/00-proscribe.hook", "/usr/bin/pacman-conf"}
-    assert depends <= {*trial.depends(host)}
+    assert depends <= {*trial.list_dependencies(host)}
 
 
 def test_hook_of_the_same_name_is_deleted(tmp_path):
     host, part = Host(str(tmp_path)), pacman.block_parts(Block({"owl"}))[2]
-    assert part.concerns(host) and part.wrong(host, True) == ""
+    assert part.is_applicable(host) and part.find_problem(host, True) == ""
     put(tmp_path, part.path)
-    assert (part.wrong(host, True), part.wrong(host, False)) == (f"takes the place of {HOOK}", "")
+    assert (part.find_problem(host, True), part.find_problem(host, False)) == (f"takes the place of {HOOK}", "")
     part.enforce(host)
     assert host.find_entry(part.path) is None

@@ -13,7 +13,7 @@ from fake_tools import DONE, Tools
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from made_users import ALICE, put
-from proscribe.host.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSING
+from proscribe.host.controls.apps.blocks.parts import DIFFERENT_PROBLEM, LEFT_OVER_PROBLEM, MISSING_PROBLEM
 from proscribe.host.controls.apps.systems import rpm, rpm_block, rpm_guard, rpm_removal, rpm_transaction, rpm_trial
 from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.controls.apps.systems.rpm_conflicts import Conflict, conflicts
@@ -74,7 +74,7 @@ def test_database_that_cannot_be_read_is_unseen_and_a_broken_one_an_error(root, 
     closed = host(root, ("-q", ToolResult(1, "", "error: sqlite failure: attempt to write a readonly database\n")))
     assert "cannot read its database" in rpm.query(closed, {"wechat"})[1]
     with pytest.raises(ObservationError):
-        BLOCK_GUARD.wrong(closed, True)
+        BLOCK_GUARD.find_problem(closed, True)
 
 
 @pytest.mark.parametrize(
@@ -174,34 +174,34 @@ def guard_host(root: Path, release: str, *provided: str) -> Host:
 @pytest.mark.parametrize(
     ("beside", "installed", "expected", "problem"),
     [
-        (None, [], True, MISSING),
+        (None, [], True, MISSING_PROBLEM),
         (None, [], False, ""),
         ([], [], True, ""),
-        ([], [], False, LEFT_OVER),
+        ([], [], False, LEFT_OVER_PROBLEM),
         (["wechat"], ["wechat"], True, ""),  # it has to stand beside what cannot be removed
-        (["wechat"], [], True, DIFFERS),  # and to conflict with it as soon as it is gone
+        (["wechat"], [], True, DIFFERENT_PROBLEM),  # and to conflict with it as soon as it is gone
         ([], ["wechat", "other"], True, ""),  # what was forced past it does not make it wrong
     ],
 )
 def test_guard_state(root, beside, installed, expected, problem):
     release = "" if beside is None else BLOCK_GUARD.release(set(beside))
-    assert BLOCK_GUARD.wrong(guard_host(root, release, *installed), expected) == problem
+    assert BLOCK_GUARD.find_problem(guard_host(root, release, *installed), expected) == problem
 
 
 def test_guard_is_planned_for_the_packages_that_remain(root):
     here = guard_host(root, BLOCK_GUARD.release({"wechat"}), "wechat")
-    assert BLOCK_GUARD.without({"wechat"}).wrong(here, True) == DIFFERS
-    assert "Conflicts: wechat\n" in BLOCK_GUARD.without({"wechat"}).desired(here)
+    assert BLOCK_GUARD.without({"wechat"}).find_problem(here, True) == DIFFERENT_PROBLEM
+    assert "Conflicts: wechat\n" in BLOCK_GUARD.without({"wechat"}).make_desired_text(here)
 
 
 def test_file_of_a_killed_run_is_deleted_with_the_guard(root):
     here, place = guard_host(root, ""), put(root, PLACE)
-    assert BLOCK_GUARD.in_place(here) and BLOCK_GUARD.text(here) == ""
+    assert BLOCK_GUARD.is_in_place(here) and BLOCK_GUARD.read_current_text(here) == ""
     BLOCK_GUARD.lift(here)
-    assert not place.exists() and not BLOCK_GUARD.in_place(here)
+    assert not place.exists() and not BLOCK_GUARD.is_in_place(here)
     guard = guard_host(root, "7f")
     guard._run = tools = Tools(("-e", DONE), *guard._run.rows)
-    assert BLOCK_GUARD.in_place(guard) and BLOCK_GUARD.text(guard) == "proscribe-guard 7f\n"
+    assert BLOCK_GUARD.is_in_place(guard) and BLOCK_GUARD.read_current_text(guard) == "proscribe-guard 7f\n"
     assert [argv[3] for argv, _ in tools.ran] == ["%{NAME}\t%{RELEASE}", "[%{PROVIDENAME}\n]"] * 2
     BLOCK_GUARD.lift(guard)
     assert tools.calls[-1] == "rpm -e proscribe-guard"
@@ -262,7 +262,7 @@ def test_permitted_version_has_two_conflicts_and_odd_names_have_none():
     pairs = [Conflict("owl", "", ""), Conflict("elk", "<", "1"), Conflict("elk", ">", "1")]
     assert list(conflicts(["owl", "elk", "yak"], permitted)) == pairs
     parts = rpm_block.parts(Block({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org"))
-    assert parts[0].desired(Host("/nonexistent")).count("=wechat\n") == 1
+    assert parts[0].make_desired_text(Host("/nonexistent")).count("=wechat\n") == 1
     assert [part.conflicts for part in parts if isinstance(part, rpm_block.Guard)] == [(Conflict("wechat"),)]
 
 
@@ -287,19 +287,25 @@ def test_block_has_settings_of_each_front_end_and_the_guard(root):
     dnf, guard, protected, zypper, shop, trial = rpm_block.parts(block)
     assert guard.conflicts == (Conflict("elk", "<", "1"), Conflict("elk", ">", "1"), Conflict("owl"))
     lines = "Conflicts: elk < 1\nConflicts: elk > 1\nConflicts: owl\n"
-    assert guard.desired(here) == f"proscribe-guard {guard.release(set())}\n{lines}" and guard.text(here) == ""
+    assert (
+        guard.make_desired_text(here) == f"proscribe-guard {guard.release(set())}\n{lines}"
+        and guard.read_current_text(here) == ""
+    )
     paths = ["/etc/dnf/dnf.conf", "/etc/dnf/protected.d/proscribe.conf", "/etc/zypp/locks", "a made package"]
     assert [part.path for part in (dnf, protected, zypper, trial)] == paths
-    assert "excludepkgs=owl\n" in dnf.desired(here) and f"# {POLICY}\n" in dnf.desired(here)
-    assert protected.desired(here).endswith("\nproscribe-guard\n")
-    assert rpm_block.locks(zypper.desired(here)) == {"owl", "proscribe-guard"} and POLICY in zypper.desired(here)
-    assert shop.path.endswith("packagekit-rpm.rules") and '["owl"]' in shop.desired(here)
+    assert "excludepkgs=owl\n" in dnf.make_desired_text(here) and f"# {POLICY}\n" in dnf.make_desired_text(here)
+    assert protected.make_desired_text(here).endswith("\nproscribe-guard\n")
+    assert rpm_block.locks(zypper.make_desired_text(here)) == {
+        "owl",
+        "proscribe-guard",
+    } and POLICY in zypper.make_desired_text(here)
+    assert shop.path.endswith("packagekit-rpm.rules") and '["owl"]' in shop.make_desired_text(here)
     nothing = rpm_block.parts(Block())
-    assert [guard.concerns(here), nothing[1].concerns(here)] == [True, False]
-    assert len(nothing) == 5 and [part.desired(here) for part in (nothing[0], nothing[3])] == ["", ""]
+    assert [guard.is_applicable(here), nothing[1].is_applicable(here)] == [True, False]
+    assert len(nothing) == 5 and [part.make_desired_text(here) for part in (nothing[0], nothing[3])] == ["", ""]
     for tool, parts in (("dnf-3", [dnf, protected]), ("zypper", [zypper]), ("microdnf", [dnf, protected])):
         place = put(root, f"usr/bin/{tool}", mode=0o755)
-        assert [part for part in (dnf, protected, zypper) if part.concerns(here)] == parts
+        assert [part for part in (dnf, protected, zypper) if part.is_applicable(here)] == parts
         place.unlink()
 
 
@@ -391,7 +397,7 @@ def test_front_end_is_simulated_and_called(root, tool, words, simulates, does):
     trial, real = ([tool, *words.format(option).split()] for option in (simulates, does))
     assert [argv for argv, _ in runs if argv[0] == tool] == [trial, trial, real]
     assert [options for _, options in runs] == [{}, {"timeout": 120}] * 2 + [{"timeout": 1800}]
-    assert action.takes == [RemovedPackage("rpm", "owl", "2:1-1", "system", "owl.x86_64", tool)]
+    assert action.removed_packages == [RemovedPackage("rpm", "owl", "2:1-1", "system", "owl.x86_64", tool)]
 
 
 @pytest.mark.parametrize(
