@@ -1,6 +1,6 @@
 """The table of how restricted apps reach a host, in docs/coverage.md."""
 
-from proscribe.host.controls.apps.systems.declaration import Claim
+from proscribe.host.controls.apps.systems.declaration import CoverageClaim
 
 from .other_routes import ROUTES
 from .package_systems import declared
@@ -14,7 +14,7 @@ def routes():
 
 
 def cells(route):
-    return [(cell.text if isinstance(cell, Claim) else cell) or "-" for cell in route]
+    return [(cell.statement if isinstance(cell, CoverageClaim) else cell) or "-" for cell in route]
 
 
 def table():

@@ -36,7 +36,7 @@ def _switch(id_, setting):
     made = MADE.get(id_, ("", ""))
     chromium = (made[0] or ", ".join(_policies(setting.chromium)) or "-") + MORE.get(id_, "")
     firefox = made[1] or ", ".join(_policies(setting.firefox)) or "-"
-    values = ", ".join(f"**{value}**" if value == setting.default else value for value in setting.values)
+    values = ", ".join(f"**{value}**" if value == setting.default else value for value in setting.allowed_values)
     return f"`{id_}`", values, setting.meaning, chromium, firefox
 
 

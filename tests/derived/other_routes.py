@@ -4,7 +4,7 @@ A row says only what a test shows; what is left open is in its last field. The r
 files (host/controls/apps/systems/declaration.py).
 """
 
-from proscribe.host.controls.apps.systems.declaration import Claim, Route
+from proscribe.host.controls.apps.systems.declaration import CoverageClaim, InstallRoute
 
 TEXT = """
 AppImages
@@ -85,12 +85,14 @@ def read_routes(text):
             last = list(routes[-1])[-1]
             routes[-1][last] += f" {line.strip()}"
     claims = ("seen", "removed", "prevented")
-    return [Route(route["route"], *(_read_claim(route, key) for key in claims), route["left"]) for route in routes]
+    return [
+        InstallRoute(route["route"], *(_read_claim(route, key) for key in claims), route["left"]) for route in routes
+    ]
 
 
 def _read_claim(route, key):
     text, _, test = route.get(key, "").rpartition(" by ")
-    return Claim(text, test) if test else None
+    return CoverageClaim(text, test) if test else None
 
 
 ROUTES = tuple(read_routes(TEXT))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proscribe.host.controls.apps import systems
-from proscribe.host.controls.apps.systems.declaration import Declared
+from proscribe.host.controls.apps.systems.declaration import SystemDeclaration
 
 from .part import Part
 from .python_source import as_text, as_tuple, begin_module
@@ -17,7 +17,7 @@ class Found(NamedTuple):
     """A package system, and the name of its file."""
 
     file: str
-    declared: Declared
+    declared: SystemDeclaration
 
 
 def declared():
@@ -27,11 +27,11 @@ def declared():
         if path.stem not in {"__init__", "registry"}:
             module = importlib.import_module(f"{systems.__name__}.{path.stem}")
             found += [Found(path.stem, one) for one in getattr(module, "DECLARED", ())]
-    return sorted(found, key=lambda one: (not one.declared.of_the_host, bool(one.declared.traces), one.declared.name))
+    return sorted(found, key=lambda one: (not one.declared.is_host_wide, bool(one.declared.traces), one.declared.name))
 
 
 def _answers(one):
-    return f"{one.file}.{one.declared.answers}" if one.declared.answers else one.file
+    return f"{one.file}.{one.declared.answers}" if one.declared.implementation else one.file
 
 
 def _listed(name, kind, items):
@@ -60,20 +60,20 @@ def registry():
         system = one.declared
         lines += ["    OnDemand(", f"        {as_text(system.name)},", f"        {as_text(system.key)},"]
         lines += [f"        _{system.name},", *as_tuple(system.traces)]
-        lines += [*["        by_name=True,"] * bool(system.by_name), "    ),"]
+        lines += [*["        by_name=True,"] * bool(system.has_named_directories), "    ),"]
     lines += [")", "# Of these also an account without a home may have something."]
     lines += ["BY_NAME = tuple(system for system in ON_DEMAND if system.by_name)"]
-    lines += _listed("OF_THE_HOST", "PackageSystem", [_answers(one) for one in always if one.declared.of_the_host])
-    others = [_answers(one) for one in always if not one.declared.of_the_host]
+    lines += _listed("OF_THE_HOST", "PackageSystem", [_answers(one) for one in always if one.declared.is_host_wide])
+    others = [_answers(one) for one in always if not one.declared.is_host_wide]
     lines += _listed("SYSTEMS", "PackageSystem", ["*OF_THE_HOST", *others, "*ON_DEMAND"])
     return "\n".join(lines) + "\n"
 
 
 def names():
-    spelled = {one.declared.key: one.declared.ids for one in declared() if one.declared.ids}
-    if lacking := {one.declared.key for one in declared()} - spelled.keys():
+    spelled = {one.declared.catalogue_key: one.declared.id_format for one in declared() if one.declared.id_format}
+    if lacking := {one.declared.catalogue_key for one in declared()} - spelled.keys():
         raise ValueError(f"no package system declares how {', '.join(sorted(lacking))} spells its names")
-    guarded = sorted({one.declared.key for one in declared() if one.declared.guarded})
+    guarded = sorted({one.declared.catalogue_key for one in declared() if one.declared.is_guarded})
     lines = _begin(
         "How package systems spell names, by their key in the catalogue.",
         "# A regular expression of the whole name, and the same for people.",
@@ -81,7 +81,7 @@ def names():
     )
     for key, ids in spelled.items():
         assert ids
-        raw = f'r"{ids.pattern}"' if '"' not in ids.pattern else f"r'{ids.pattern}'"
+        raw = f'r"{ids.pattern}"' if '"' not in ids.id_pattern else f"r'{ids.pattern}'"
         lines += [f"    {as_text(key)}: (", f"        {raw},", f"        {as_text(ids.meaning)},", "    ),"]
     lines += ["}", "# Those whose packages are checked against the guard list."]
     lines += _listed("GUARDED", "str", [as_text(key) for key in guarded])
@@ -103,16 +103,16 @@ def _by_name(commands):
 
 def reinstalls():
     """How what was removed is installed again, by package system."""
-    spelled = {one.declared.key: one.declared.ids for one in declared() if one.declared.ids}
+    spelled = {one.declared.catalogue_key: one.declared.id_format for one in declared() if one.declared.id_format}
     lines = _begin(
         "How package systems install again what was removed, by their name in findings.",
         "# The spelling of ids, a package by its id, what stands before a version; commands by front and by mark.",
         "COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {",
     )
     for one in sorted(declared(), key=lambda one: one.declared.name):
-        if (how := one.declared.reinstall) and (ids := spelled[one.declared.key]):
-            texts = [as_text(text) for text in (ids.pattern, how.name, how.pin)]
-            items = [*texts, _by_name(how.commands), _by_name(how.marks)]
+        if (how := one.declared.reinstall) and (ids := spelled[one.declared.catalogue_key]):
+            texts = [as_text(text) for text in (ids.id_pattern, how.name_pattern, how.version_separator)]
+            items = [*texts, _by_name(how.commands), _by_name(how.mark_commands)]
             lines += _fitted(f"    {as_text(one.declared.name)}: ", "(", items, ")")
     return "\n".join([*lines, "}"]) + "\n"
 

@@ -3,7 +3,7 @@
 import ipaddress
 from typing import NamedTuple
 
-from proscribe.host.controls.browser.rendering import above
+from proscribe.host.controls.browser.rendering import list_covering_hosts
 from proscribe.model.plan import RESTRICTED_MODES
 
 NUMBER = 300
@@ -55,13 +55,13 @@ class _Plan:
 
     def longer(self):
         """Names that only end as blocked ones do."""
-        return (item for name in self.one_of_each() if not self.listed & set(above(item := f"not{name}")))
+        return (item for name in self.one_of_each() if not self.listed & set(list_covering_hosts(item := f"not{name}")))
 
     def parents(self):
         """Names above blocked ones, which nobody blocks."""
         for name in self.one_of_each():
             parent = name.partition(".")[2]
-            if parent.count(".") >= 1 and not self.listed & set(above(parent)):
+            if parent.count(".") >= 1 and not self.listed & set(list_covering_hosts(parent)):
                 yield parent
 
     def pages(self, of):

@@ -11,7 +11,7 @@ import yaml
 from explained import Explained
 from proscribe.controller.cli import export
 from proscribe.controller.cli.explain.reasons.reason import AUDITED, BLOCKED, DEPENDS, OPEN, STATUSES
-from proscribe.host.controls.browser.rendering import Name, covers, name
+from proscribe.host.controls.browser.rendering import SiteName, is_covering, parse_site_name
 from reach_cases import VARIABLES, WAIVED
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
@@ -122,7 +122,7 @@ def stated(point, word, answer, left_out, listed):
         if kind == "path" and "://" in word:
             path, _, note = what.partition(", ")
             target = urlsplit(word)
-            if covers(name(path), Name(host_of(word), target.path)):
+            if is_covering(parse_site_name(path), SiteName(host_of(word), target.path)):
                 over_tls = target.scheme == "https"
                 closed = bool(note) or (closed and point == "squid" and not over_tls)
         elif item["what"] == BELOW:

@@ -7,13 +7,13 @@ import pytest
 from browser_setup import enforce, put, read_policies, real_plan
 from conftest import require_tool
 from proscribe.host.controls.browser import packaged
-from proscribe.host.controls.browser.chromium_folder import Folder
-from proscribe.host.controls.browser.places import Place
-from proscribe.host.controls.browser.rendering import rules
+from proscribe.host.controls.browser.chromium_folder import ChromiumPolicyFolder
+from proscribe.host.controls.browser.places import PolicyPlace
+from proscribe.host.controls.browser.rendering import make_rules
 from proscribe.host.system import Host
 
 MANAGED = "/etc/chromium/policies/managed"
-CHROMIUM = Place("chromium", "chromium", f"{MANAGED}/proscribe.json", browsers=("chromium",))
+CHROMIUM = PolicyPlace("chromium", "chromium", f"{MANAGED}/proscribe.json", browsers=("chromium",))
 LISTS = ("URLBlocklist", "URLAllowlist")
 MERGE = "PolicyListMultipleSourceMergeList"
 BEFORE = {"URLBlocklist": ["a.example"]}
@@ -37,12 +37,12 @@ def test_our_merge_of_several_policy_files_is_that_of_chromium(files, tree):
     plan = real_plan(services_include=["whatsapp"], categories=[])
     put(tree, {f"{MANAGED}/{name}": content for name, content in files.items()})
     enforce(tree, plan)
-    folder = Folder(Host(str(tree)), CHROMIUM, rules(plan["controls"]["browser"]))
+    folder = ChromiumPolicyFolder(Host(str(tree)), CHROMIUM, make_rules(plan["controls"]["browser"]))
     policies = read_policies(tree)["policies"]
     its = {name: policies.get(name, {}) for name in LISTS}
     taken = {name: sorted(policy.get("value", []) if "error" not in policy else []) for name, policy in its.items()}
-    assert taken == {name: sorted(folder.effective(name)) for name in LISTS}, policies
-    assert policies["DnsOverHttpsMode"]["value"] == folder.source("DnsOverHttpsMode")[1]
+    assert taken == {name: sorted(folder.list_effective_texts(name)) for name in LISTS}, policies
+    assert policies["DnsOverHttpsMode"]["value"] == folder.find_source("DnsOverHttpsMode")[1]
 
 
 APP = "com.google.Chrome"
@@ -96,5 +96,7 @@ def test_our_reading_of_overrides_is_that_of_flatpak(arguments, request):
     printed = subprocess.run(show, check=True, capture_output=True, text=True, env=of(place)).stdout
     override = place / "user/overrides" / APP
     own = (place / "user/app" / APP / "current/active/metadata").read_text()
-    ours = packaged.applied(packaged.applied({}, own), override.read_text() if override.exists() else "")
-    assert packaged.sees_etc(ours) is packaged.sees_etc(packaged.applied({}, printed)), printed
+    ours = packaged.apply_overrides(
+        packaged.apply_overrides({}, own), override.read_text() if override.exists() else ""
+    )
+    assert packaged.has_etc(ours) is packaged.has_etc(packaged.apply_overrides({}, printed)), printed

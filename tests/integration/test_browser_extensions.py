@@ -7,8 +7,8 @@ import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, plan_of, put, read_policies, unmet
 from conftest import require_tool
 from proscribe.host.controls.browser.chromium import MERGE_DICTIONARIES
-from proscribe.host.controls.browser.chromium_extensions import effective
-from proscribe.host.controls.browser.chromium_file import File
+from proscribe.host.controls.browser.chromium_extensions import read_effective_settings
+from proscribe.host.controls.browser.chromium_file import ChromiumPolicyFile
 from proscribe.host.controls.browser.extension_settings import EXTENSION_SETTINGS
 from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 
@@ -138,4 +138,9 @@ def test_our_merge_of_extension_settings_is_that_of_chromium(files, tree):
     put(tree, {f"{FOLDER}{number}.json": policies for number, policies in enumerate(files)})
     policy = read_policies(tree)["policies"][EXTENSION_SETTINGS]
     value = {} if "error" in policy else policy.get("value", {})
-    assert effective([File(f"{number}.json", policies) for number, policies in enumerate(files)]) == value
+    assert (
+        read_effective_settings(
+            [ChromiumPolicyFile(f"{number}.json", policies) for number, policies in enumerate(files)]
+        )
+        == value
+    )

@@ -8,14 +8,14 @@ import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, lift, put, read_policies, real_plan, unmet, visits
 from conftest import missing, require_tool
 from proscribe.host.controls.browser import chromium, firefox, probe
-from proscribe.host.controls.browser.observed import MARK
-from proscribe.host.controls.browser.places import Place
-from proscribe.host.controls.browser.rendering import rules
+from proscribe.host.controls.browser.observed import POLICY_MARK
+from proscribe.host.controls.browser.places import PolicyPlace
+from proscribe.host.controls.browser.rendering import make_rules
 from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
 from proscribe.host.system import Host
 
-CHROMIUM = Place("chromium", "chromium", "/etc/chromium/policies/managed/proscribe.json", browsers=("chromium",))
-FIREFOX = Place("firefox", "firefox", "/etc/firefox/policies/policies.json", browsers=("firefox", "firefox_esr"))
+CHROMIUM = PolicyPlace("chromium", "chromium", "/etc/chromium/policies/managed/proscribe.json", browsers=("chromium",))
+FIREFOX = PolicyPlace("firefox", "firefox", "/etc/firefox/policies/policies.json", browsers=("firefox", "firefox_esr"))
 # What would keep a browser from being asked about its policies is tried by itself.
 MUTE = ("remote_debugging", "developer_tools")
 ALL = {id_: BLOCKED for id_ in SETTINGS if id_ not in MUTE}
@@ -34,14 +34,14 @@ def test_chromium_has_each_policy_with_its_value_and_without_an_error(restrictio
     require_tool("chromium")
     plan = real_plan(**restrictions)
     enforce(tree, plan)
-    desired = rules(plan["controls"]["browser"])
-    expected = chromium.policies(desired, CHROMIUM)
-    rows = [id_ for id_ in ALL if chromium.closing(desired, CHROMIUM).get(id_)]
+    desired = make_rules(plan["controls"]["browser"])
+    expected = chromium.make_policies(desired, CHROMIUM)
+    rows = [id_ for id_ in ALL if chromium.list_closing_policies(desired, CHROMIUM).get(id_)]
     assert rows == [id_ for id_ in ALL if id_ not in ("browser_vpn", "tor_windows", "about_config")]
     policies = read_policies(tree)["policies"]
     assert {name: policy["value"] for name, policy in policies.items()} == expected
     errors = {name: policy["error"] for name, policy in policies.items() if "error" in policy}
-    assert errors == {MARK: "Unknown policy."}  # the notice of who wrote the file, which is no policy
+    assert errors == {POLICY_MARK: "Unknown policy."}  # the notice of who wrote the file, which is no policy
     assert {policy["level"] for policy in policies.values()} == {"mandatory"}
 
 
@@ -50,8 +50,8 @@ def test_firefox_has_each_policy_with_its_value_and_effect(restrictions, tree):
     require_tool("firefox-esr")
     plan = real_plan(**restrictions)
     enforce(tree, plan)
-    desired = rules(plan["controls"]["browser"])
-    rows = [id_ for id_ in ALL if firefox.closing(desired, FIREFOX).get(id_)]
+    desired = make_rules(plan["controls"]["browser"])
+    rows = [id_ for id_ in ALL if firefox.list_closing_policies(desired, FIREFOX).get(id_)]
     without = ("tor_windows", "guest_windows", "web_apps", "unpacked_extensions")
     assert rows == [id_ for id_ in ALL if id_ not in without]
     refused = desired.firefox_extensions[0]
@@ -73,7 +73,7 @@ def test_firefox_has_each_policy_with_its_value_and_effect(restrictions, tree):
     questions = [word for question in effects for word in ("--ask", question)]
     answer = read_policies(tree, "firefox", *questions)
     assert answer["status"] == "active"
-    assert answer["policies"] == firefox.policies(desired, FIREFOX, firefox.lists(desired))
+    assert answer["policies"] == firefox.make_policies(desired, FIREFOX, firefox.make_filter_lists(desired))
     assert dict(zip(effects, answer["answers"])) == effects
 
 
@@ -128,7 +128,7 @@ def test_thunderbird_takes_our_part_beside_the_organisations_until_the_lift(tree
     enforce(tree, plan)
     assert unmet(tree, plan) == []
     answer = read_policies(tree, "thunderbird", "--ask", LOCKED)
-    ours = {name: value for row in SETTINGS.values() if row.thunderbird for name, value in row.firefox.items()}
+    ours = {name: value for row in SETTINGS.values() if row.is_for_thunderbird for name, value in row.firefox.items()}
     assert (answer["status"], answer["policies"], answer["answers"]) == ("active", {**ours, **OWN["policies"]}, [True])
     lift(tree, plan)
     assert json.loads((tree / FILE[1:]).read_text()) == OWN
@@ -171,7 +171,7 @@ def test_an_unknown_relative_of_chromium_gets_its_policy_and_obeys_it(tree):
     file = tree / "etc/nightowl/policies/managed/proscribe.json"
     enforce(tree, plan)
     assert file.is_file() and unmet(tree, plan) == []
-    assert "/usr/lib/nightowl/nightowl" in [program.binary for program in probe.candidates(Host(str(tree)), plan)]
+    assert "/usr/lib/nightowl/nightowl" in [program.binary for program in probe.list_candidates(Host(str(tree)), plan)]
     # Chromium's own folder is taken away, so that it is the found one that counts.
     (tree / "etc/chromium/policies/managed/proscribe.json").unlink()
     opened = visits(tree, "chromium", URLS, "--executable", str(binary))

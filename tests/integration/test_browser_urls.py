@@ -8,8 +8,8 @@ import pytest
 from browser_probe import host_of, target
 from browser_setup import enforce, real_plan, visits
 from proscribe.host.controls.browser import firefox
-from proscribe.host.controls.browser.matching import Closest, Unless
-from proscribe.host.controls.browser.rendering import Name, rules
+from proscribe.host.controls.browser.matching import ClosestMatch, FilterMatch
+from proscribe.host.controls.browser.rendering import SiteName, make_rules
 
 BLOCKED, OPEN = "blocked", "open"
 # What each browser says of an address that its policy blocks.
@@ -65,7 +65,7 @@ def address(url, browser):
             steps = steps[:-1]
         elif step != "." and (step or browser == "chromium"):
             steps.append(step)
-    return Name(host_of(url), "/" + "/".join(steps))
+    return SiteName(host_of(url), "/" + "/".join(steps))
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +74,12 @@ def plan():
 
 
 def test_a_real_browser_opens_what_the_lists_leave_open_and_nothing_else(browser, tree, plan, record_property):
-    desired = rules(plan["controls"]["browser"])
-    listed = firefox.lists(desired)
-    chromiums = Closest(map(str, desired.block), map(str, desired.allow))
-    effect = chromiums if browser == "chromium" else Unless(listed.block, listed.exceptions)
+    desired = make_rules(plan["controls"]["browser"])
+    listed = firefox.make_filter_lists(desired)
+    chromiums = ClosestMatch(map(str, desired.blocked_names), map(str, desired.allowed_names))
+    effect = chromiums if browser == "chromium" else FilterMatch(listed.blocked_patterns, listed.exception_patterns)
     meant = {url: case if isinstance(case, str) else case[browser == "firefox"] for url, case in CASES.items()}
-    predicted = {url: BLOCKED if effect.blocked(address(url, browser)) else OPEN for url in CASES}
+    predicted = {url: BLOCKED if effect.is_blocked(address(url, browser)) else OPEN for url in CASES}
     assert predicted == meant
     enforce(tree, plan)
     began = time.monotonic()

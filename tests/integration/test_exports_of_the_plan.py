@@ -13,7 +13,7 @@ from network_appliances import PLACES, Appliance, Origin, pac_answers, rendered,
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points.registry import FORMATS
-from proscribe.host.controls.browser.rendering import Name, Verdicts
+from proscribe.host.controls.browser.rendering import NameVerdicts, SiteName
 from proscribe.host.controls.dns.desired import covering, of_plan
 from proscribe.model.plan import add_digest
 from traffic_world import BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, world_in
@@ -165,9 +165,9 @@ def test_a_proxy_configuration_answers_as_the_plan_says(own_plan, tmp_path):
         hosts = [*names_of(plan), *odd]
         script = rendered(plan, "pac").files["proscribe.pac"]
         answers = pac_answers(script, [(f"https://{host}/", host) for host in hosts], tmp_path)
-        verdicts = Verdicts(plan["controls"]["browser"]["services"])
+        verdicts = NameVerdicts(plan["controls"]["browser"]["services"])
         names = [host for host in hosts if "." in host.strip(".") and "[" not in host]
-        blocked = {host for host in names if verdicts.blocked(Name(host.lower().rstrip(".")))}
+        blocked = {host for host in names if verdicts.is_blocked(SiteName(host.lower().rstrip(".")))}
         assert answers == ["PROXY 127.0.0.1:9" if host in blocked else "DIRECT" for host in hosts]
 
 

@@ -199,9 +199,9 @@ def _observe_control(host: Host, plan: Plan, name: str) -> list[RuleVerdict]:
 
 def probed(host: Host, plan: Plan) -> RuleVerdict:
     """What the browsers themselves do, on request only: no other audit gets the code for it (see stream.py)."""
-    from .controls.browser.probe import check_by_probe
+    from .controls.browser.probe import probe_browsers
 
-    return check_by_probe(host, plan)
+    return probe_browsers(host, plan)
 
 
 def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> ObservationAnswer:

@@ -1,9 +1,9 @@
 """The places of a made plan: two of Chromium's language, one of Firefox's."""
 
-from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.places import PolicyPlace
 
-CHROMIUM = Place("chromium", "chromium", "/etc/chromium/policies/managed/proscribe.json", browsers=("chromium",))
-FIREFOX = Place("firefox", "firefox", "/etc/firefox/policies/policies.json", browsers=("firefox", "firefox_esr"))
+CHROMIUM = PolicyPlace("chromium", "chromium", "/etc/chromium/policies/managed/proscribe.json", browsers=("chromium",))
+FIREFOX = PolicyPlace("firefox", "firefox", "/etc/firefox/policies/policies.json", browsers=("firefox", "firefox_esr"))
 
 FALLBACKS = ("lib/firefox-esr", "share/firefox-esr", "lib/firefox", "lib64/firefox")
 BROWSERS = [

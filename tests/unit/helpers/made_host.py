@@ -62,8 +62,8 @@ class MadeHost(Host):
             for name in names:
                 self.packages[name] = "rc"
             return ToolResult(0, "", "")
-        if argv[0] == dpkg.SCRIPT:
-            return ToolResult(0 if self.read_text(dpkg.SCRIPT) == dpkg.GATE else 2, "", "")
+        if argv[0] == dpkg.BLOCK_SCRIPT_PATH:
+            return ToolResult(0 if self.read_text(dpkg.BLOCK_SCRIPT_PATH) == dpkg.BLOCK_SCRIPT_TEXT else 2, "", "")
         raise AssertionError(argv)
 
     def program(self, pid, exe, contained=False):

@@ -42,7 +42,10 @@ def put_link(root: Path, path: str, target: str, uid: int = ALICE.uid) -> Path:
 
 def everywhere(system: PackageSystem, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     """What a package system says of the host and of all its users, and the first reason for what it cannot say."""
-    answers = [system.query(host, ids), *(system.query_of(host, user, ids) for user in host.list_users())]
+    answers = [
+        system.find_packages(host, ids),
+        *(system.find_user_packages(host, user, ids) for user in host.list_users()),
+    ]
     unseen = [blind for _, blind in answers if blind]
     return [package for found, _ in answers for package in found], summarise_reasons(unseen)
 

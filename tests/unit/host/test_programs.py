@@ -15,7 +15,7 @@ from derived import programs as derived
 from patience import LONGEST
 from proscribe.host import programs
 from proscribe.host.controls.apps.systems import dpkg, pacman
-from proscribe.host.controls.apps.systems.package import Block
+from proscribe.host.controls.apps.systems.package import InstallBlock
 from proscribe.host.controls.firewall import boot
 
 DELETED, ADDED = 0xA02, 0xA00
@@ -25,12 +25,14 @@ shells = pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 
 
 def pacman_script(contact: str = "it@example.org", messages: Sequence[str] = ()) -> str:
-    parts = pacman.block_parts(Block({"wechat"}, contact, messages=messages))
-    return next(part.content for part in parts if part.path == pacman.SCRIPT)
+    parts = pacman.make_block_parts(InstallBlock({"wechat"}, contact, messages=messages))
+    return next(part.content for part in parts if part.path == pacman.BLOCK_SCRIPT_PATH)
 
 
 @shells
-@pytest.mark.parametrize("text", [dpkg.GATE, pacman_script(), boot.program_text()], ids=["dpkg", "pacman", "firewall"])
+@pytest.mark.parametrize(
+    "text", [dpkg.BLOCK_SCRIPT_TEXT, pacman_script(), boot.program_text()], ids=["dpkg", "pacman", "firewall"]
+)
 def test_script_of_a_host_is_read_by_every_sh(shell, text):
     done = subprocess.run([*shell, "-n"], input=text, text=True, capture_output=True)
     assert (done.returncode, done.stderr) == (0, "")

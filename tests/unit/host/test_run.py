@@ -127,7 +127,7 @@ def test_program_that_cannot_be_installed_is_reported_with_a_whole_answer(script
 @pytest.mark.parametrize(("only", "probed"), [([], True), (["browser"], True), (["dns"], False)])
 def test_browsers_are_started_on_request_only(scripted, monkeypatch, only, probed):
     verdict = RuleVerdict("browser/probe", NONCOMPLIANT, (FOUND,))
-    monkeypatch.setattr(probe, "check_by_probe", lambda host, plan: verdict)
+    monkeypatch.setattr(probe, "probe_browsers", lambda host, plan: verdict)
     for asks in (True, False):
         record, _ = run.observe(scripted.host, make_plan("browser", "dns"), only, probe=asks)
         assert ("browser/probe" in [rule["rule"] for rule in record["rules"]]) is (probed and asks)

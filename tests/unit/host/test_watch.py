@@ -240,7 +240,9 @@ def test_packages_of_root_count_as_the_hosts(tmp_path, monkeypatch):
     system = SimpleNamespace(MANAGER="flatpak", DATABASE_FILES=(), query_of=query_of)
     none = SimpleNamespace(MANAGER="snap", DATABASE_FILES=(), query_of=lambda *_: pytest.fail("nothing is looked for"))
     monkeypatch.setattr(restricted_module, "SYSTEMS", (system, none))
-    monkeypatch.setattr(restricted_module, "installed", lambda host, restricted, ids, *_: ([packages["all"]], ""))
+    monkeypatch.setattr(
+        restricted_module, "find_installed_packages", lambda host, restricted, ids, *_: ([packages["all"]], "")
+    )
     restricted = RestrictedPrograms(Host(str(tmp_path)), make_section(owl={"packages": {"flatpak": ["owl"]}}))
     assert queried == [("root", ["owl"])]
     assert restricted.packages == [(["owl"], packages["all"]), (["owl"], packages["root"])]

@@ -17,8 +17,8 @@ from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points import decision, declaration
 from proscribe.controller.enforcement_points.registry import FORMATS
-from proscribe.host.controls.browser.desired import Desired
-from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.desired import DesiredPolicies
+from proscribe.host.controls.browser.places import PolicyPlace
 from proscribe.host.controls.group_policy.registry_pol import parse, said_by
 
 CATALOG = Path(__file__).resolve().parents[3] / "catalog"
@@ -71,9 +71,10 @@ def export(format_: str, name: str) -> declaration.Rendered:
 def on_linux(name: str) -> dict[str, dict[str, Any]]:
     plan = plan_of(name)
     places = [
-        Place(item["id"], item["family"], item["path"], browsers=tuple(item["browsers"])) for item in plan["browsers"]
+        PolicyPlace(item["id"], item["family"], item["path"], browsers=tuple(item["browsers"]))
+        for item in plan["browsers"]
     ]
-    files = {place.id: Desired(plan).file(place) for place in places if place.family == "chromium"}
+    files = {place.id: DesiredPolicies(plan).render_file(place) for place in places if place.family == "chromium"}
     return {id_: json.loads(content) for id_, content in files.items() if content}
 
 

@@ -8,9 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...host.controls.browser import firefox
-from ...host.controls.browser.chromium import CONTEXT
-from ...host.controls.browser.rendering import MOST_ENTRIES, Name, extensions, fit_names, names, rules
-from ...host.controls.browser.settings import DEVELOPER_TOOLS, REMOTE_DEBUGGING, SIGN_IN, rule
+from ...host.controls.browser.chromium import CONTEXT_HEADER
+from ...host.controls.browser.rendering import (
+    MAX_LIST_ENTRIES,
+    SiteName,
+    fit_names,
+    list_extensions,
+    list_service_names,
+    make_rules,
+)
+from ...host.controls.browser.settings import DEVELOPER_TOOLS, REMOTE_DEBUGGING, SIGN_IN, format_rule_name
 from ...host.controls.browser.sign_in import explain_open_sign_in
 from ...host.controls.group_policy import policies
 from ...model.plan import RESTRICTED_MODES
@@ -31,7 +38,7 @@ _IN_TENANT = (
     "The tenant decides this, and no device: AllowTeamsConsumer and AllowTeamsConsumerInbound of its federation."
 )
 _NO_POLICY = "Only developer_tools: blocked closes it there, which also takes the developer tools of pages away."
-_FULL = f"The lists of browsers take {MOST_ENTRIES} names. Exports for name servers and proxies have all of them."
+_FULL = f"The lists of browsers take {MAX_LIST_ENTRIES} names. Exports for name servers and proxies have all of them."
 
 
 def included(decision: Decision) -> tuple[str, ...]:
@@ -42,7 +49,7 @@ def included(decision: Decision) -> tuple[str, ...]:
         for id_, entry in sorted(section["services"].items())
         if entry["mode"] in RESTRICTED_MODES and _known(entry)
     ]
-    return (*services, *(rule(id_) for id_ in rules(section).closed))
+    return (*services, *(format_rule_name(id_) for id_ in make_rules(section).closed_settings))
 
 
 def left_out(
@@ -59,7 +66,7 @@ def left_out(
     ]
     found += [
         LeftOut(f"{CONTROL}/{id_}", counted(len(left_out_names), "name"), _FULL)
-        for id_, left_out_names in sorted(fit_names(section).left_out.items())
+        for id_, left_out_names in sorted(fit_names(section).omitted_names.items())
     ]
     if any(one.family == policies.FIREFOX for one in programs):
         found += [*_closed_in_firefox(section), *_open_webdriver(section)]
@@ -86,28 +93,30 @@ def accounts_left_out(decision: Decision) -> list[LeftOut]:
 
 def context_left_out(section: PlanSection) -> Iterator[LeftOut]:
     """Yield the header that takes an id only, where the organisation's own tenant has none in the plan."""
-    if missing := explain_missing_id(read_microsoft_tenants(section["settings"])[:1], CONTEXT):
-        yield LeftOut("", f"the header {CONTEXT} at Microsoft's sign-in", missing)
+    if missing := explain_missing_id(read_microsoft_tenants(section["settings"])[:1], CONTEXT_HEADER):
+        yield LeftOut("", f"the header {CONTEXT_HEADER} at Microsoft's sign-in", missing)
 
 
 def _open_sign_in(section: PlanSection, programs: Sequence[policies.Program]) -> Iterator[LeftOut]:
-    desired = rules(section)
+    desired = make_rules(section)
     for program in programs:
         if missing := explain_open_sign_in(desired, program.place):
-            yield LeftOut(rule(SIGN_IN), f"{program.name}: which accounts sign in", missing)
+            yield LeftOut(format_rule_name(SIGN_IN), f"{program.name}: which accounts sign in", missing)
 
 
 def _open_webdriver(section: PlanSection) -> Iterator[LeftOut]:
     """Yield what locks Firefox' WebDriver on Linux and is no policy (host/controls/browser/firefox_preferences.py)."""
-    closed = rules(section).closed
+    closed = make_rules(section).closed_settings
     if REMOTE_DEBUGGING in closed and DEVELOPER_TOOLS not in closed:
-        yield LeftOut(rule(REMOTE_DEBUGGING), "Firefox: WebDriver (--marionette, --remote-debugging-port)", _NO_POLICY)
+        yield LeftOut(
+            format_rule_name(REMOTE_DEBUGGING), "Firefox: WebDriver (--marionette, --remote-debugging-port)", _NO_POLICY
+        )
 
 
 def _closed_in_firefox(section: PlanSection) -> list[LeftOut]:
     return [
         LeftOut("", f"Firefox: {opened}", f"An exception there would open {closed} too, so it stays blocked.")
-        for opened, closed in firefox.lists(rules(section)).closed
+        for opened, closed in firefox.make_filter_lists(make_rules(section)).closed_names
     ]
 
 
@@ -115,8 +124,8 @@ def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
     """Whether the page of a host is blocked, or what it has at a path."""
     section = plan["controls"].get(CONTROL)
     bare, slash, path = host.partition("/")
-    return section is not None and fit_names(section).listed.blocks(Name(bare, slash + path))
+    return section is not None and fit_names(section).listed_names.is_blocked(SiteName(bare, slash + path))
 
 
 def _known(entry: PlanEntry) -> bool:
-    return bool(names(entry) or any(extensions(entry, store) for store in STORES))
+    return bool(list_service_names(entry) or any(list_extensions(entry, store) for store in STORES))

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ...host.controls.browser.rendering import Name, Verdicts, above, minimal, name, names
+from ...host.controls.browser.rendering import (
+    NameVerdicts,
+    SiteName,
+    list_covering_hosts,
+    list_service_names,
+    make_minimal_names,
+    parse_site_name,
+)
 from ...host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, UNMANAGED
 from ...model.plan import RESTRICTED_MODES
 from ...model.types.plan import Plan, PlanSection
@@ -21,27 +28,27 @@ class WebNames(NamedTuple):
     """
 
     hosts: Mapping[str, bool]  # whether it is blocked, with all below it
-    paths: Mapping[Name, bool]  # the starts of paths that differ from their hosts
+    paths: Mapping[SiteName, bool]  # the starts of paths that differ from their hosts
     included: tuple[str, ...]
     left_out: tuple[LeftOut, ...]  # but for the paths
 
     def blocked(self, host: str) -> bool:
         """Whether a host is blocked, whatever the path."""
-        return next((self.hosts[one] for one in above(host) if one in self.hosts), False)
+        return next((self.hosts[one] for one in list_covering_hosts(host) if one in self.hosts), False)
 
 
 def web_names(decision: Decision) -> WebNames:
     """The names of a decision. Raises ControlError for a name that is none."""
     section = decision.plan["controls"][CONTROL]
     services = section["services"]
-    smallest = sorted(minimal(services).items())
+    smallest = sorted(make_minimal_names(services).items())
     return WebNames(
         {one.host: blocked for one, blocked in smallest if not one.path},
         {one: blocked for one, blocked in smallest if one.path},
         tuple(
             f"{CONTROL}/{id_}"
             for id_, entry in sorted(services.items())
-            if entry["mode"] in RESTRICTED_MODES and names(entry)
+            if entry["mode"] in RESTRICTED_MODES and list_service_names(entry)
         ),
         (*open_for_tenants(decision.plan, CONTROL), *_for_browsers(section)),
     )
@@ -52,11 +59,13 @@ def with_left_out(decision: Decision, names: WebNames) -> Decision:
     return decision._replace(left_out=(*decision.left_out, *names.left_out))
 
 
-def rule_of(decision: Decision, one: Name) -> str:
+def rule_of(decision: Decision, one: SiteName) -> str:
     """The rule of the first restricted service that has a name; "" where it follows from several."""
     services = decision.plan["controls"][CONTROL]["services"]
     found = (
-        id_ for id_, entry in sorted(services.items()) if entry["mode"] in RESTRICTED_MODES and one in names(entry)
+        id_
+        for id_, entry in sorted(services.items())
+        if entry["mode"] in RESTRICTED_MODES and one in list_service_names(entry)
     )
     return next((f"{CONTROL}/{id_}" for id_ in found), "")
 
@@ -67,8 +76,8 @@ def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
     bare, slash, path = host.partition("/")
     if section is None or "." not in bare:
         return False
-    verdicts, whole = Verdicts(section["services"]), name(bare)
-    return verdicts.blocked(whole) or verdicts.blocked(whole._replace(path=slash + path))
+    verdicts, whole = NameVerdicts(section["services"]), parse_site_name(bare)
+    return verdicts.is_blocked(whole) or verdicts.is_blocked(whole._replace(path=slash + path))
 
 
 def _for_browsers(section: PlanSection) -> Iterator[LeftOut]:

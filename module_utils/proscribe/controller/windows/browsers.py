@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...host.controls.browser import ObservedPlace
-from ...host.controls.browser.desired import Desired
-from ...host.controls.browser.firefox import FILTER
-from ...host.controls.browser.managed import check, spelled_as, verdicts
-from ...host.controls.browser.observed import Observed
-from ...host.controls.browser.places import Place
+from ...host.controls.browser.desired import DesiredPolicies
+from ...host.controls.browser.firefox import WEBSITE_FILTER
+from ...host.controls.browser.managed import check_managed_policies, convert_to_due_types, judge_managed_policies
+from ...host.controls.browser.observed import PolicyObservation
+from ...host.controls.browser.places import PolicyPlace
 from ...host.controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_programs
 from ...host.system.types import escape_text
 from ...model.finding import RuleVerdict
@@ -162,24 +162,24 @@ def _known(path: str) -> str:
 
 def observe(plan: Plan, answer: Answer, browsers: Browsers) -> list[RuleVerdict]:
     """The verdicts of `browser` (managed.verdicts). Raises ControlError for a plan that no browser could follow."""
-    desired = Desired(plan)
+    desired = DesiredPolicies(plan)
     due = of_programs(plan)
     seen = [ObservedPlace(_place(one), _observed(one, desired, due.get(one, {}), answer)) for one in browsers.known]
-    return verdicts(plan, desired, seen, browsers.others, browsers.unseen, "Windows")
+    return judge_managed_policies(plan, desired, seen, browsers.others, browsers.unseen, "Windows")
 
 
-def _place(program: Program) -> Place:
+def _place(program: Program) -> PolicyPlace:
     return program.place._replace(path=f"HKLM\\{program.key}")
 
 
-def _observed(program: Program, desired: Desired, due: Policies, answer: Answer) -> Observed:
+def _observed(program: Program, desired: DesiredPolicies, due: Policies, answer: Answer) -> PolicyObservation:
     key = f"{MACHINE}\\{program.key}"
     if not answer.registry.complete(key):
-        return Observed(unseen=UNREAD.format(f"HKLM\\{program.key}"))
+        return PolicyObservation(unseen_reason=UNREAD.format(f"HKLM\\{program.key}"))
     said = table(answer.registry, key, due) if answer.registry.there(key) else None
-    if said is not None and program.family != CHROMIUM and not _is_filter(said.get(FILTER)):
-        said.pop(FILTER, None)
-    return check(desired, program.place, due, said)
+    if said is not None and program.family != CHROMIUM and not _is_filter(said.get(WEBSITE_FILTER)):
+        said.pop(WEBSITE_FILTER, None)
+    return check_managed_policies(desired, program.place, due, said)
 
 
 def _is_filter(value: object) -> bool:
@@ -195,7 +195,7 @@ def table(registry: Registry, key: str, due: Policies) -> dict[str, object]:
     found = {}
     for name, value in _level(registry, key, DEEPEST).items():
         own = spelled.get(name.casefold(), name)
-        found[own] = spelled_as(due.get(own), _structured(value) if isinstance(value, str) else value)
+        found[own] = convert_to_due_types(due.get(own), _structured(value) if isinstance(value, str) else value)
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Iterator, Mapping, Sequence
 
 from ...base.tuples import NamedTuple
 from ...model.finding import Finding
-from ..controls.apps.systems.brew import KINDS
+from ..controls.apps.systems.brew import PACKAGE_DIRECTORIES
 from ..system import ControlError, Host, ObservationError, escape_text
 from ..system.budget import ReadBudget
 from .property_list import read_property_list
@@ -164,7 +164,7 @@ def find_homebrew_packages(
     findings: list[tuple[str, Finding]] = []
     unseen_reasons: list[str] = []
     for prefix in HOMEBREW_PREFIXES:
-        for kind, kind_directory in KINDS.items():
+        for kind, kind_directory in PACKAGE_DIRECTORIES.items():
             try:
                 for name in host.list_directory(f"{prefix}/{kind_directory}"):
                     path = f"{prefix}/{kind_directory}/{name}"

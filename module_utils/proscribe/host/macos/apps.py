@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
 
 from ...model.finding import COMPLIANT, NO_IDENTIFIERS_REASON, NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
-from ..controls.apps.systems.brew import KINDS
+from ..controls.apps.systems.brew import PACKAGE_DIRECTORIES
 from ..system import ControlError, Host, ObservationError, escape_text
 from .applications import HOMEBREW_PREFIXES, ApplicationScan, MacApplication, find_homebrew_packages, read_application
 from .programs import MacProgram, list_programs
@@ -26,7 +26,9 @@ def judge_apps(host: Host, section: PlanSection, scan: ApplicationScan) -> list[
         services, lambda entry: [bundle.casefold() for bundle in entry.get("bundle_ids", ())]
     )
     services_by_program = _index_services(services, lambda entry: entry["processes"])
-    packages = {kind: _index_services(services, lambda entry: entry["packages"].get(kind, ())) for kind in KINDS}  # noqa: B023
+    packages = {
+        kind: _index_services(services, lambda entry: entry["packages"].get(kind, ())) for kind in PACKAGE_DIRECTORIES
+    }  # noqa: B023
     findings_by_service: dict[str, list[Finding]] = {service_id: [] for service_id in services}
     unseen_reasons = list(scan.unseen_reasons)
     for bundle in scan.applications:
@@ -106,7 +108,7 @@ def _find_services(
         if services := services_by_bundle_id.get(bundle_ids.get(bundle, "").casefold()):
             return services
     for prefix in HOMEBREW_PREFIXES:
-        for kind, kind_directory in KINDS.items():
+        for kind, kind_directory in PACKAGE_DIRECTORIES.items():
             path_prefix = f"{prefix}/{kind_directory}/"
             if program.path.startswith(path_prefix):
                 return packages[kind].get(program.path[len(path_prefix) :].partition("/")[0], [])
@@ -123,7 +125,7 @@ def _read_bundle_id(host: Host, bundle: str) -> str:
 
 def _judge_service(service_id: str, entry: PlanEntry, findings: Sequence[Finding], unseen_reason: str) -> RuleVerdict:
     rule = f"apps/{service_id}"
-    is_on_macos = entry.get("bundle_ids") or any(entry["packages"].get(kind) for kind in KINDS)
+    is_on_macos = entry.get("bundle_ids") or any(entry["packages"].get(kind) for kind in PACKAGE_DIRECTORIES)
     verdict = judge_rule(rule, entry, findings, unseen_reason if is_on_macos else "")
     if verdict.state == COMPLIANT and not is_on_macos:
         return RuleVerdict(

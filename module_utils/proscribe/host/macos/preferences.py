@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Sequence
 
 from ...model.finding import RuleVerdict
 from ..controls.browser import ObservedPlace
-from ..controls.browser.desired import Desired
-from ..controls.browser.managed import check
-from ..controls.browser.managed import verdicts as judged
-from ..controls.browser.observed import Observed, changeable
-from ..controls.browser.places import Place
+from ..controls.browser.desired import DesiredPolicies
+from ..controls.browser.managed import check_managed_policies
+from ..controls.browser.managed import judge_managed_policies as judged
+from ..controls.browser.observed import PolicyObservation, explain_foreign_access
+from ..controls.browser.places import PolicyPlace
 from ..controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_programs
 from ..system import ControlError, Host, ObservationError
 from .applications import ApplicationScan
@@ -38,7 +38,7 @@ def judge_browsers(host: Host, plan: Plan, application_scan: ApplicationScan) ->
     """The verdicts of `browser` (managed.verdicts), and the ids of the installed browsers. Raises ControlError for a
     plan that no browser could follow.
     """
-    desired = Desired(plan)
+    desired = DesiredPolicies(plan)
     policies_by_program = of_programs(plan)
     bundle_ids = {program.bundle_id.casefold() for program in application_scan.applications}
     programs = [
@@ -56,7 +56,7 @@ def judge_browsers(host: Host, plan: Plan, application_scan: ApplicationScan) ->
     )
 
 
-def _make_place(program: Program) -> Place:
+def _make_place(program: Program) -> PolicyPlace:
     return program.place._replace(path=_make_preferences_path(program))
 
 
@@ -64,7 +64,9 @@ def _make_preferences_path(program: Program, user: str = "") -> str:
     return "/".join(filter(None, (PREFERENCES_DIRECTORY, user, f"{program.domain}.plist")))
 
 
-def _observe_preferences(host: Host, program: Program, desired: Desired, due_policies: Policies) -> Observed:
+def _observe_preferences(
+    host: Host, program: Program, desired: DesiredPolicies, due_policies: Policies
+) -> PolicyObservation:
     """The worst of what is in effect for all users, and for those that have preferences of their own."""
     try:
         common_policies = _read_preferences(host, _make_preferences_path(program))
@@ -75,19 +77,19 @@ def _observe_preferences(host: Host, program: Program, desired: Desired, due_pol
         ]
         user_policies = [_read_preferences(host, _make_preferences_path(program, name)) for name in users]
     except (ObservationError, ControlError) as error:
-        return Observed(unseen=str(error))
+        return PolicyObservation(unseen_reason=str(error))
     tables: list[Policies | None] = [{**(common_policies or {}), **(observed or {})} for observed in user_policies]
     observations = [
-        check(desired, program.place, due_policies, _convert_to_policies(program, table))
+        check_managed_policies(desired, program.place, due_policies, _convert_to_policies(program, table))
         for table in tables or [common_policies]
     ]
-    return next((observed for observed in observations if not observed.complete), observations[0])
+    return next((observed for observed in observations if not observed.is_complete), observations[0])
 
 
 def _read_preferences(host: Host, path: str) -> Policies | None:
     preferences = read_property_list(host, path)
     status = host.find_entry(path)
-    if status is not None and (write_access := changeable(host, path, status)):
+    if status is not None and (write_access := explain_foreign_access(host, path, status)):
         raise ControlError(f"{path} {write_access}")
     return preferences
 

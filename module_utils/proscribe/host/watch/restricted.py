@@ -21,7 +21,7 @@ from ..controls.apps.portable.names import SHARED_FOLDERS, AppNames
 from ..controls.apps.portable.scan import PortableApp, ScanRegion
 from ..controls.apps.portable.scan_cache import extend_names_stamp, read_scan_memory
 from ..controls.apps.running import ProcessIdentifier, RunningProgram, group_running_programs, restore_running_program
-from ..controls.apps.systems.installed import installed
+from ..controls.apps.systems.installed import find_installed_packages
 from ..controls.apps.systems.package import Package
 from ..controls.apps.systems.registry import ON_DEMAND, SYSTEMS
 from ..system import ControlError, Host, ObservationError, Process, User
@@ -96,9 +96,9 @@ class RestrictedPrograms:
         for system in SYSTEMS:
             ids = self.desired.packages[system.MANAGER].keys()
             with contextlib.suppress(ObservationError, ControlError):  # the next observation says so
-                yield from installed(self.host, system, ids, memory.query_results, {})[0] if ids else ()
+                yield from find_installed_packages(self.host, system, ids, memory.query_results, {})[0] if ids else ()
                 for user in roots:
-                    yield from system.query_of(self.host, user, ids)[0] if ids else ()
+                    yield from system.find_user_packages(self.host, user, ids)[0] if ids else ()
 
     def verify_processes(
         self, processes: Sequence[Process], later_pids: Collection[int] = ()
@@ -275,7 +275,7 @@ class RestrictedPrograms:
             ids = self.desired.packages[system.MANAGER].keys()
             if ids and user:
                 try:
-                    user_packages, reason = system.query_of(self.host, user, ids)
+                    user_packages, reason = system.find_user_packages(self.host, user, ids)
                     packages += user_packages
                     unseen += [reason] if reason else []
                 except (ObservationError, ControlError, OSError) as error:
@@ -287,7 +287,7 @@ class RestrictedPrograms:
         directories: list[str] = []
         for system in SYSTEMS:
             with contextlib.suppress(ObservationError, ControlError, OSError):
-                directories += system.owned_directories(self.host, user)
+                directories += system.list_owned_directories(self.host, user)
         return directories
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.host.controls.browser.rendering import Verdicts, name
+from proscribe.host.controls.browser.rendering import NameVerdicts, parse_site_name
 from proscribe.model.plan import RESTRICTED_MODES
 
 COVERAGE = Path(__file__).resolve().parents[4] / "docs/coverage.md"
@@ -61,19 +61,19 @@ www.top10vpn.com iproyal.com www.pochta.ru home.ddns.net app.ninjarmm.com storag
 
 def test_addresses_of_these_classes_are_closed_in_browsers_or_not(own_catalogue):
     plan = compile_plan(own_catalogue, read_restrictions({}, str), [], DAY)
-    verdicts = Verdicts(plan["controls"]["browser"]["services"])
-    assert [address for address in CLOSED.split() if not verdicts.blocked(name(address))] == []
-    assert [address for address in OPEN.split() if verdicts.blocked(name(address))] == []
+    verdicts = NameVerdicts(plan["controls"]["browser"]["services"])
+    assert [address for address in CLOSED.split() if not verdicts.is_blocked(parse_site_name(address))] == []
+    assert [address for address in OPEN.split() if verdicts.is_blocked(parse_site_name(address))] == []
 
 
 def test_on_request_the_messages_of_networks_are_closed_and_the_rest_stays(own_catalogue):
     variables = {"proscribe_services_include": ["linkedin_messages", "reddit_chat", "weibo_messages"]}
     plan = compile_plan(own_catalogue, read_restrictions(variables, str), [], DAY)
-    verdicts = Verdicts(plan["controls"]["browser"]["services"])
+    verdicts = NameVerdicts(plan["controls"]["browser"]["services"])
     closed = ("www.linkedin.com/messaging/thread/1", "chat.reddit.com", "m.weibo.cn/message/chat")
-    assert all(verdicts.blocked(name(one)) for one in closed)
+    assert all(verdicts.is_blocked(parse_site_name(one)) for one in closed)
     still_open = ("www.linkedin.com/jobs", "www.reddit.com/r/debian", "weibo.com", "api.weibo.com/oauth2")
-    assert not any(verdicts.blocked(name(one)) for one in still_open)
+    assert not any(verdicts.is_blocked(parse_site_name(one)) for one in still_open)
 
 
 def test_a_browser_has_room_for_what_the_default_policy_closes(own_catalogue):

@@ -478,7 +478,7 @@ def test_values_of_every_shape_and_a_key_that_goes():
     )
 
 
-@given(st.text("ab:#'\"- \\@,[]{}é", min_size=1, max_size=20).filter(lambda text: text == text.strip()))
+@given(st.text("ab:#'\"- \\@,[]{}é", min_size=1, max_size=20).filter_path(lambda text: text == text.strip()))
 @examples(200)
 def test_any_text_comes_back_as_it_was_or_is_refused(value):
     with contextlib.suppress(NotEdited):

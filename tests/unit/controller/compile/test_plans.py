@@ -32,8 +32,8 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points import decision
 from proscribe.controller.enforcement_points.formats import rpz
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.host.controls.browser.desired import Desired
-from proscribe.host.controls.browser.name_closing import WITH_ALL_BELOW
+from proscribe.host.controls.browser.desired import DesiredPolicies
+from proscribe.host.controls.browser.name_closing import NAME_CLOSED_WITH_ALL_BELOW
 from proscribe.host.controls.browser.other_controls import HostControls
 from proscribe.host.controls.browser.rendering import fit_names
 from proscribe.model import plan as plans
@@ -280,11 +280,13 @@ def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own
     both = dataclasses.replace(own_catalogue, services={**own_catalogue.services, "own": own})
     chosen = {"proscribe_categories": list(CATEGORIES), "proscribe_audiences": list(AUDIENCES)}
     plan = compile_plan(both, read_restrictions(chosen, str), [], datetime.date(2026, 11, 29))
-    of = fit_names(plan["controls"]["browser"], HostControls(plan, lambda: WITH_ALL_BELOW))
-    assert (sum(of.listed.names.values()), len(of.left_out) > 20) == (1000, True)
+    of = fit_names(plan["controls"]["browser"], HostControls(plan, lambda: NAME_CLOSED_WITH_ALL_BELOW))
+    assert (sum(of.listed_names.decisions.values()), len(of.omitted_names) > 20) == (1000, True)
     doors = {door for item in own_catalogue.services.values() for door in item.front_doors}
-    assert not doors.intersection(str(item) for names in of.left_out.values() for item in names)
-    assert Desired(plan, HostControls(plan, lambda: WITH_ALL_BELOW)).open_names() == {}  # the DNS filter has all
+    assert not doors.intersection(str(item) for names in of.omitted_names.values() for item in names)
+    assert (
+        DesiredPolicies(plan, HostControls(plan, lambda: NAME_CLOSED_WITH_ALL_BELOW)).list_open_names() == {}
+    )  # the DNS filter has all
     zone_files = rpz.render(decision.decide({"host": plan}, LATER, "", ("dns",)))
     assert b"host99.example" in b"".join(zone_files.files.values())
 

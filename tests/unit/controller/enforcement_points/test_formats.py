@@ -18,7 +18,7 @@ from proscribe.controller.enforcement_points import manifest
 from proscribe.controller.enforcement_points.declaration import LeftOut, NotExportable
 from proscribe.controller.enforcement_points.formats import ddm, intune, mobileconfig
 from proscribe.controller.enforcement_points.registry import FORMATS
-from proscribe.host.controls.browser.rendering import Name, Verdicts
+from proscribe.host.controls.browser.rendering import NameVerdicts, SiteName
 from proscribe.host.controls.browser.settings import SETTINGS
 from proscribe.host.controls.dns.desired import covering, of_plan
 from proscribe.host.system import ControlError
@@ -130,10 +130,10 @@ def test_every_dns_format_answers_as_a_host_does(made, hosts):
 def test_squid_answers_as_browsers_do_where_it_sees_the_path(made, addresses):
     rendered = export("squid", made)
     refuses = readers.squid(rendered.files["proscribe.conf"])
-    verdicts = Verdicts(made["controls"]["browser"]["services"])
+    verdicts = NameVerdicts(made["controls"]["browser"]["services"])
     said = {one.what for one in rendered.left_out}
     for host, path in addresses:
-        blocked = verdicts.blocked(Name(host, path))
+        blocked = verdicts.is_blocked(SiteName(host, path))
         if not path or not any("open on a blocked host" in what for what in said):
             assert refuses(host, path) == blocked, (host, path)
         else:

@@ -10,23 +10,23 @@ MANAGER = "acme"
 PLACE = "/opt/acme"
 
 
-def query(host, ids):
+def find_packages(host, ids):
     return [Package(MANAGER, name, "1", path=f"{PLACE}/{name}") for name in host.list(PLACE) if name in ids], ""
 
 
-def query_of(host, user, ids):
+def find_user_packages(host, user, ids):
     return [], ""  # it installs for the whole host
 
 
-def owned_directories(host, user):
+def list_owned_directories(host, user):
     return [] if user else [PLACE]
 
 
-def programs(host, ids, packages):
+def make_program_matcher(host, ids, packages):
     return lambda process: ""
 
 
-def removal(host, packages):
+def plan_removal(host, packages):
     return [Action("remove", package.id, partial(host.delete, f"{package.path}/app")) for package in packages], []
 
 

@@ -107,8 +107,10 @@ def app(owner: User | None = None, version: str = "") -> Package:
     ],
 )
 def test_waiver_spares_the_installation_it_names(host, monkeypatch, packages, exception, state, counting):
-    monkeypatch.setattr(flatpak, "query", lambda host, ids: (packages, ""))
-    monkeypatch.setattr(flatpak, "programs", lambda host, ids, packages: lambda process: "com.tencent.WeChat")
+    monkeypatch.setattr(flatpak, "find_packages", lambda host, ids: (packages, ""))
+    monkeypatch.setattr(
+        flatpak, "make_program_matcher", lambda host, ids, packages: lambda process: "com.tencent.WeChat"
+    )
     host.program(7, "/app/bin/wechat")
     verdict = observe(host, plan(wechat=wechat(exception)))
     assert (verdict.state, kinds(verdict)) == (state, counting)
@@ -191,10 +193,10 @@ def test_copy_of_a_member_moves_and_copies_of_others_stay(shared):
 
 @NEEDS_ROOT
 def test_app_of_a_member_goes_and_apps_of_others_stay(shared, monkeypatch):
-    monkeypatch.setattr(flatpak, "query", lambda host, ids: ([app()], ""))
-    monkeypatch.setattr(flatpak, "query_of", lambda host, user, ids: ([app(user)] if user.uid else [], ""))
+    monkeypatch.setattr(flatpak, "find_packages", lambda host, ids: ([app()], ""))
+    monkeypatch.setattr(flatpak, "find_user_packages", lambda host, user, ids: ([app(user)] if user.uid else [], ""))
     removal = mock.Mock(return_value=([], []))
-    monkeypatch.setattr(flatpak, "removal", removal)
+    monkeypatch.setattr(flatpak, "plan_removal", removal)
     assert seen(shared, shared.plan()) == ("noncompliant", ["package user:alice"])
     apps.enforce(shared, shared.plan())
     assert [item.scope for item in removal.call_args.args[1]] == ["user:alice"]

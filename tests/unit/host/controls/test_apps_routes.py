@@ -20,21 +20,21 @@ def test_a_system_that_leaves_traces_has_no_install_block():
     traced = [item for item in declared() if item.declared.traces]
     modules = {item.file: importlib.import_module(f"{systems.__name__}.{item.file}") for item in traced}
     assert [name for name, module in modules.items() if hasattr(module, "block_parts")] == []
-    assert [route.route for item in traced for route in item.declared.routes if route.prevented] == []
+    assert [route.route for item in traced for route in item.declared.routes if route.prevention] == []
 
 
 @pytest.mark.parametrize("row", OTHERS, ids=lambda row: row.route[:20])
 def test_claim_of_a_row_names_a_test(project, row):
     """Those of package systems: apps/test_systems.py."""
-    for claim in filter(None, (row.seen, row.removed, row.prevented)):
-        path, _, name = claim.test.partition("::")
-        assert claim.text and f"def {name}(" in (project / f"tests/{path}.py").read_text(encoding="utf-8")
+    for claim in filter(None, (row.detection, row.removal, row.prevention)):
+        path, _, name = claim.test_name.partition("::")
+        assert claim.statement and f"def {name}(" in (project / f"tests/{path}.py").read_text(encoding="utf-8")
 
 
 def test_unseen_route_is_neither_removed_nor_silently_open():
     for row in ROUTES:
-        assert row.seen or not (row.removed or row.prevented), row.route
-        assert row.left or (row.removed and row.prevented), row.route
+        assert row.detection or not (row.removed or row.prevention), row.route
+        assert row.remaining_gap or (row.removed and row.prevention), row.route
 
 
 def test_cells_do_not_break_the_table():

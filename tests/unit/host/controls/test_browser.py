@@ -288,7 +288,7 @@ def test_a_place_that_cannot_be_observed_is_an_action_that_fails(tree, monkeypat
     def refuse(*_: Any) -> None:
         raise ObservationError("Host is down")
 
-    monkeypatch.setattr(chromium_changes, "Folder", refuse)
+    monkeypatch.setattr(chromium_changes, "ChromiumPolicyFolder", refuse)
     for work in (browser.enforce, browser.lift):
         first, second = work(tree.host, sealed_plan(BROWSERS)).actions[:2]
         assert (str(first), first.subject < second.subject) == (f"observe {BROWSERS[0]['path']}", True)
@@ -308,7 +308,7 @@ def make_tree_with_a_fork(scratch: Path) -> Tree:
 @pytest.mark.slow
 @pytest.mark.parametrize(("act", "again"), [("enforce", True), ("enforce", False), ("lift", False)])
 def test_kill_at_any_change_loses_no_foreign_file(scratch, monkeypatch, act, again):
-    monkeypatch.setattr(forks, "LEAST", 100)
+    monkeypatch.setattr(forks, "MIN_BINARY_BYTES", 100)
     step, killed = 0, True
     first = ("var/lib/proscribe", "var/lib/proscribe/.directories.proscribe~")  # may stay after the very first steps
     while killed:

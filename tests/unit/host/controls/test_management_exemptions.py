@@ -124,9 +124,11 @@ def test_own_names_come_from_kernel_and_file(tmp_path):
 
 
 BLOCK = re.compile(
-    rf"(?ms)^{re.escape(rpm_block.BEGIN)}.*?^{rpm_block.END}\n|\n?^{re.escape(rpm_block.BEGIN)}.*?^{rpm_block.END}\Z"
+    rf"(?ms)^{re.escape(rpm_block.BLOCK_BEGIN)}.*?^{rpm_block.BLOCK_END}\n|\n?^{re.escape(rpm_block.BLOCK_BEGIN)}.*?^{rpm_block.BLOCK_END}\Z"
 )
-DNF = st.sampled_from(["[main]", f"{rpm_block.BEGIN}x", rpm_block.END, f"{rpm_block.END} ", "", "a=1"])
+DNF = st.sampled_from(
+    ["[main]", f"{rpm_block.BLOCK_BEGIN}x", rpm_block.BLOCK_END, f"{rpm_block.BLOCK_END} ", "", "a=1"]
+)
 NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
 LABELS = st.text("ab0_-", max_size=3) | st.sampled_from(["a" * 63, "a" * 64, "A", "é", "a\n", "\n", "a/b", ""])
 COUNTED = re.compile(r"counter refused[_-](\S+) \{\s+packets (\d+) bytes (\d+)")
@@ -136,13 +138,13 @@ COUNTERS = st.tuples(st.sampled_from(["_telegram", "-quic"]), st.integers(0, 3),
 @given(st.lists(DNF).map("\n".join))
 def test_our_block_in_dnfs_file(text):
     # At the end of a file that does not end in a line's end, the pattern takes what is between two blocks, too.
-    assume(text.endswith("\n") or text.split("\n").count(rpm_block.END) < 2)
-    assert rpm_block.without_excludes(text) == BLOCK.sub("", text)
+    assume(text.endswith("\n") or text.split("\n").count(rpm_block.BLOCK_END) < 2)
+    assert rpm_block.strip_excludes(text) == BLOCK.sub("", text)
 
 
 @given(st.text("aB-_.", max_size=12))
 def test_the_one_spelling_of_a_distribution(name):
-    assert site_packages.normal(name) == re.sub(r"[-_.]+", "-", name).lower()
+    assert site_packages.normalise_name(name) == re.sub(r"[-_.]+", "-", name).lower()
 
 
 @given(st.lists(st.lists(LABELS, max_size=5).map(".".join), max_size=3))
@@ -173,7 +175,7 @@ def test_the_arguments_of_a_command_without_quotations(command):
 @given(st.text("aB_.-/é1", max_size=4), st.text("aB_.-/é1", max_size=4))
 def test_a_remotes_names_that_can_be_parts_of_a_path(one, other):
     good = [re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) for name in (one, other)]
-    assert flatpak_remotes.odd(flatpak_remotes.Remote(one, other, "")) is not all(good)
+    assert flatpak_remotes.has_odd_name(flatpak_remotes.FlatpakRemote(one, other, "")) is not all(good)
 
 
 def servers(*lines: str) -> list[str]:

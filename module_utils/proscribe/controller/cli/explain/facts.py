@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ....host.controls.apps.systems.registry import OF_THE_HOST, ON_DEMAND, SYSTEMS
+from ....host.controls.apps.systems.registry import HOST_WIDE_SYSTEMS, ON_DEMAND, SYSTEMS
 from ....model.finding import ERROR, LIFTED, NONCOMPLIANT, UNKNOWN
 from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord
@@ -57,7 +57,7 @@ class Facts(NamedTuple):
         """
         own = {system.MANAGER for system in SYSTEMS if key == system.CATALOGUE_KEY}
         traced = {system.MANAGER for system in ON_DEMAND}
-        if not own <= {system.MANAGER for system in OF_THE_HOST} | traced:
+        if not own <= {system.MANAGER for system in HOST_WIDE_SYSTEMS} | traced:
             return True  # pip and its like leave no trace before they are used: they are looked for everywhere
         if own & ((self.managers or frozenset()) | (self.brought or frozenset())):
             return True

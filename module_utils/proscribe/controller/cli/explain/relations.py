@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ....base.folding import fold_name
-from ....host.controls.browser.rendering import Name, above, covers, name
+from ....host.controls.browser.rendering import SiteName, is_covering, list_covering_hosts, parse_site_name
 from ....host.controls.firewall.carried import carried_in, carriers
 from ....host.controls.firewall.rule_text import Network
 from ...compile.catalogue.claims import SHARED
@@ -30,7 +30,7 @@ EXTENSION = "extension"
 # The names that the compiler lets no service block, and those above one: each with the name that says why.
 NEVER_BLOCKED: dict[str, str] = {}
 for _shared in SHARED:
-    for _name in above(_shared):
+    for _name in list_covering_hosts(_shared):
         NEVER_BLOCKED.setdefault(_name, _shared)
 NEVER_BLOCKED.update({_name: _name for _name in SHARED})
 
@@ -117,7 +117,7 @@ def _open_to_all(about: Subject) -> list[str]:
     said = []
     host = about.question.host
     using = [service.name for service in about.services("shares")]
-    nearest = next((one for one in above(host) if one in SHARED), "")
+    nearest = next((one for one in list_covering_hosts(host) if one in SHARED), "")
     if using:
         others = f" ({SHARED[nearest]})" if nearest else ""
         verb, whose = ("uses", "its entry does") if len(using) == 1 else ("use", "their entries do")
@@ -140,7 +140,7 @@ def _open_to_all(about: Subject) -> list[str]:
 def _of_host(question: Question, service: Service) -> Iterator[Relation]:
     host = question.host
     own = (*service.domains, *service.mail_hosts, *service.nxdomain_canaries)
-    pages = [url for url in service.urls if covers(name(url), Name(host, question.path))]
+    pages = [url for url in service.urls if is_covering(parse_site_name(url), SiteName(host, question.path))]
     blocked = _closest(host, [domain for domain in own if domain not in service.shared_domains]) or "".join(pages[:1])
     if blocked:
         yield Relation(service, "blocks", blocked)
@@ -180,7 +180,7 @@ def _of_feeds(question: Question, catalogue: Catalogue) -> Iterator[Relation]:
 def _above_in(host: str, feed: Feed) -> list[str]:
     """The names of a feed that are this one or above it, the closest first."""
     values = frozenset(feed.values)
-    return [one for one in above(host) if one in values]
+    return [one for one in list_covering_hosts(host) if one in values]
 
 
 def _of_address(question: Question, service: Service) -> Iterator[Relation]:

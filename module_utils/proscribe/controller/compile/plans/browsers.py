@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ....host.controls.browser.places import OWN_FILE, THUNDERBIRD
-from ....host.controls.browser.rendering import covers, fit_names, name
+from ....host.controls.browser.rendering import fit_names, is_covering, parse_site_name
 from ....model.types.plan import BrowserPlace, PlanEntry, PlanSection
 from ..catalogue.loading import Browser, Catalogue
 from .identifiers import filled
@@ -103,12 +103,14 @@ def note_front_doors(section: PlanSection, catalogue: Catalogue) -> None:
     closed: dict[str, PlanEntry] = {
         id_: {**entry, "mode": entry.get("otherwise", entry["mode"])} for id_, entry in services.items()
     }
-    if not fit_names({**section, "services": closed}).left_out:
+    if not fit_names({**section, "services": closed}).omitted_names:
         return
     for id_, entry in services.items():
-        doors = [name(door) for door in catalogue.services[id_].front_doors]
+        doors = [parse_site_name(door) for door in catalogue.services[id_].front_doors]
         typed = [
-            text for text in (*entry["domains"], *entry["urls"]) if any(covers(name(text), door) for door in doors)
+            text
+            for text in (*entry["domains"], *entry["urls"])
+            if any(is_covering(parse_site_name(text), door) for door in doors)
         ]
         if typed:
             entry["front_doors"] = typed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ....host.controls.browser.rendering import MOST_ENTRIES, minimal
+from ....host.controls.browser.rendering import MAX_LIST_ENTRIES, make_minimal_names
 from ....model.finding import GROUP_POLICY
 from ....model.plan import CONTROLS, compute_digest, format_canonical
 from ....model.types.plan import PartialWaiver, Plan, PlanEntry, PlanSection
@@ -99,10 +99,10 @@ def _list_length(section: PlanSection) -> str:
     services: dict[str, PlanEntry] = {
         id_: {**entry, "mode": entry.get("otherwise", entry["mode"])} for id_, entry in section["services"].items()
     }
-    blocked = sum(minimal(services).values())
-    if blocked <= MOST_ENTRIES:
+    blocked = sum(make_minimal_names(services).values())
+    if blocked <= MAX_LIST_ENTRIES:
         return "all names fit"
-    more = f"{blocked - MOST_ENTRIES:,} of {blocked:,} names do not fit, since browsers take {MOST_ENTRIES:,}"
+    more = f"{blocked - MAX_LIST_ENTRIES:,} of {blocked:,} names do not fit, since browsers take {MAX_LIST_ENTRIES:,}"
     return f"{more}: a run reports those that nothing else closes on a host"
 
 

@@ -43,7 +43,7 @@ def read_browser_settings(value: object) -> Mapping[str, str]:
     chosen = {id_: row.default for id_, row in SETTINGS.items()}
     for id_, said in value.items():
         within(f".{id_}", one_of, id_, SETTINGS)
-        chosen[str(id_)] = str(within(f".{id_}", one_of, said, SETTINGS[id_].values))
+        chosen[str(id_)] = str(within(f".{id_}", one_of, said, SETTINGS[id_].allowed_values))
     return {id_: said for id_, said in chosen.items() if said != UNMANAGED}
 
 

@@ -16,7 +16,7 @@ from ..header import json_file
 
 REQUEST = "chrome_policy_api.json"
 SCHEMA = "chrome.users.UrlBlocking"
-FIELDS = {"urlBlocklist": chromium.BLOCK, "urlAllowlist": chromium.ALLOW}
+FIELDS = {"urlBlocklist": chromium.BLOCK_LIST, "urlAllowlist": chromium.ALLOW_LIST}
 PROGRAMS = tuple(one for one in policies.PROGRAMS if one.family == policies.CHROMIUM)
 UNIT = "orgunits/ORGANISATIONAL_UNIT_ID"
 
@@ -30,7 +30,7 @@ def render(decision: Decision) -> Rendered:
     files = {f"{id_}.json": json_file(said, sort_keys=True) for id_, said in found.items()}
     missing = left_out(decision, "", PROGRAMS)
     lists = found.get("google_chrome", {})
-    if chromium.BLOCK in lists:
+    if chromium.BLOCK_LIST in lists:
         files[REQUEST] = json_file(_request(lists), sort_keys=True)
         why = f"{REQUEST} has the lists of sites only. The rest is in google_chrome.json."
         missing.append(LeftOut("", "extensions and bypasses in Google's Admin console", why))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ....host.controls.browser.chromium import CONTEXT, microsoft_headers
+from ....host.controls.browser.chromium import CONTEXT_HEADER, make_microsoft_headers
 from ....host.controls.browser.settings import MICROSOFT_TENANTS
 from ....model.plan import RESTRICTED_MODES
 from ....model.tenants import explain_missing_id, read_microsoft_tenants
@@ -38,10 +38,10 @@ def render(decision: Decision) -> Rendered:
     for name in (name for tenant in tenants for name in (*filter(None, [tenant.id]), *tenant.domains)):
         if not _TENANT.fullmatch(name):
             raise NotExportable(f"{name!r} is no tenant, expected a domain or an id: letters, digits, dots, hyphens")
-    if missing := explain_missing_id(tenants, "the policy of a partner" if tenants[0].id else CONTEXT):
+    if missing := explain_missing_id(tenants, "the policy of a partner" if tenants[0].id else CONTEXT_HEADER):
         raise NotExportable(missing)
     LIMIT.check(len(",".join(tenant.id for tenant in tenants)))
-    headers = [{"hosts": one["patterns"], "headers": one["headers"]} for one in microsoft_headers(tenants)]
+    headers = [{"hosts": one["patterns"], "headers": one["headers"]} for one in make_microsoft_headers(tenants)]
     files = {
         "headers.json": json_file(headers),
         "default.json": _request("PATCH", "default", {"tenantRestrictions": _restrictions("blocked")}),

@@ -34,10 +34,10 @@ WINDOWS = {
     "microsoft_edge": ("windows_edge.json", "device_vendor_msft_policy_config_microsoft_edge~policy~microsoft_edge"),
 }
 LISTS = {
-    chromium.BLOCK: "",
-    chromium.ALLOW: "",
-    chromium.NO_EXTENSIONS: "~extensions",
-    chromium.SOME_EXTENSIONS: "~extensions",
+    chromium.BLOCK_LIST: "",
+    chromium.ALLOW_LIST: "",
+    chromium.EXTENSION_BLOCK_LIST: "~extensions",
+    chromium.EXTENSION_ALLOW_LIST: "~extensions",
 }
 # Of the programs that serve both kinds of account. Drive for desktop is not in Intune's catalogue of settings.
 _ONEDRIVE = "vendor_msft_policy_config_onedrivengscv2~policy~onedrivengsc"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ....host.controls.browser.rendering import Name
+from ....host.controls.browser.rendering import SiteName
 from ..declaration import HTTP, Decision, Format, LeftOut, Rendered
 from ..dns_names import levels
 from ..header import comment, text
@@ -68,7 +68,7 @@ def _paths(names: WebNames) -> Iterator[str]:
         yield " ".join(["http_access deny", *denied])
 
 
-def _closer(one: Name, other: Name) -> bool:
+def _closer(one: SiteName, other: SiteName) -> bool:
     """Whether a name decides before another one about some address that both cover."""
     if one.host == other.host:
         return one.path.startswith(other.path)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ....host.controls.browser.chromium import CONTEXT, microsoft_headers
+from ....host.controls.browser.chromium import CONTEXT_HEADER, make_microsoft_headers
 from ....host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
 from ....model.tenants import read_google_domains, read_microsoft_tenants
 from ....model.types.plan import ControlSettings
@@ -43,11 +43,11 @@ def render(decision: Decision) -> Rendered:
 
 def _headers(settings: ControlSettings) -> Iterator[str]:
     google, microsoft = read_google_domains(settings), read_microsoft_tenants(settings)
-    groups: list[dict[str, Any]] = microsoft_headers(microsoft) if microsoft else []
+    groups: list[dict[str, Any]] = make_microsoft_headers(microsoft) if microsoft else []
     if google:
         groups.insert(0, {"patterns": [GOOGLE], "headers": [{"name": GOOGLE_HEADER, "value": ",".join(google)}]})
     if microsoft and not microsoft[0].id:
-        yield f"request_header_access {CONTEXT} deny all"  # what a client sends of it is lost all the same
+        yield f"request_header_access {CONTEXT_HEADER} deny all"  # what a client sends of it is lost all the same
     for number, group in enumerate(groups, 1):
         acl = f"proscribe_tenants_{number}"
         yield from (f"acl {acl} dstdomain -n {host}" for host in group["patterns"])

@@ -16,8 +16,8 @@ from ....host.controls.firewall.rule_text import OWN_RULES
 from ....host.controls.firewall.ruleset import DNS_OVER_TLS, LOCAL_SSH, PLAIN_DNS, QUIC
 from ....model.finding import RULES_ON_REQUEST
 
-_BROWSER = {settings.rule(setting) for setting in settings.SETTINGS} | {
-    settings.rule(provider) for provider in (settings.GOOGLE_TENANTS, settings.MICROSOFT_TENANTS)
+_BROWSER = {settings.format_rule_name(setting) for setting in settings.SETTINGS} | {
+    settings.format_rule_name(provider) for provider in (settings.GOOGLE_TENANTS, settings.MICROSOFT_TENANTS)
 }
 
 

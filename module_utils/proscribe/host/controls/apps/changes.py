@@ -26,7 +26,7 @@ from .quarantine import moving as quarantine
 from .requests import command
 from .requests.answers import ANSWERS_PATH, NOTIFIED_PATH
 from .systems import dpkg_removal, pacman_removal
-from .systems.package import Block, Package
+from .systems.package import InstallBlock, Package
 from .systems.registry import SYSTEMS
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def lift(host: Host) -> Changes:
     """Every part of every install block, in reverse: the caller of a script goes before the script. Then everything
     in the quarantine is restored.
     """
-    parts = [part for system in SYSTEMS for part in system.block_parts(Block())]
+    parts = [part for system in SYSTEMS for part in system.make_block_parts(InstallBlock())]
     parts += command.list_command_parts(None)
     block_actions = [
         *fapolicyd_changes.lift(host),
@@ -97,8 +97,8 @@ def lift(host: Host) -> Changes:
         TRIED_PATH,
         ANSWERS_PATH,
         NOTIFIED_PATH,
-        dpkg_removal.MARK,
-        pacman_removal.MARK,
+        dpkg_removal.REMOVAL_MARK_PATH,
+        pacman_removal.REMOVAL_MARK_PATH,
         memory.REMOVED_PACKAGES_PATH,
         SPENDING_PATH,
     )
@@ -208,7 +208,7 @@ def _make_removal_actions(
         ]
         kept_ids: set[str] = set()
         for user, rules, packages in _group_by_user(removable, services_by_package):
-            removal_actions, kept = system.removal(host, packages)
+            removal_actions, kept = system.plan_removal(host, packages)
             actions += [
                 action._replace(user=user, rules=rules, has_users_tool=bool(user)) for action in removal_actions
             ]

@@ -13,7 +13,7 @@ from .blocks.tries import TrialCache
 from .desired import DesiredApps
 from .request_hint import list_request_hints
 from .requests import command
-from .systems.package import Block
+from .systems.package import InstallBlock
 from .systems.registry import SYSTEMS
 
 if TYPE_CHECKING:
@@ -110,12 +110,12 @@ def list_expected_parts(host: Host, plan: Plan, desired: DesiredApps) -> Iterato
     )
     for system in SYSTEMS:
         package_ids = desired.find_restricted_packages(system.MANAGER)
-        if package_ids and system.gated(host):
-            block = Block(
+        if package_ids and system.is_block_applicable(host):
+            block = InstallBlock(
                 package_ids, plan.get("contact") or "", desired.find_permitted_versions(system.MANAGER), paths, messages
             )
-            for part in system.block_parts(block):
+            for part in system.make_block_parts(block):
                 yield system.MANAGER, part, part.is_applicable(host)
         else:  # what may be left over, whatever it says
-            for part in system.block_parts(Block()):
+            for part in system.make_block_parts(InstallBlock()):
                 yield system.MANAGER, part, False

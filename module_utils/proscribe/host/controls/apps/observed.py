@@ -21,7 +21,7 @@ from .portable.scan_cache import ScanMemory, extend_names_stamp, read_scan_memor
 from .running import ProcessIdentifier, add_installation, group_running_programs
 from .running import ProgramIdentity as ProgramIdentity
 from .running import RunningProgram as RunningProgram
-from .systems.installed import brought_by, installed, present
+from .systems.installed import find_installed_packages, list_present_systems, list_user_systems
 from .systems.package import Package, PackageSystem
 from .systems.registry import SYSTEMS
 
@@ -134,11 +134,11 @@ def observe_apps(host: Host, section: PlanSection) -> AppsObservation:
     sole_systems = frozenset(manager for managers in desired.package_only_services.values() for manager in managers)
     context = per_user.UserScanContext(desired, names, homes, host_packages, memory, sole_systems)
     user_observation = per_user.observe_users(host, context, scan_result.foreign_entries)
-    host.record_fields["package_systems"] = present(host)
+    host.record_fields["package_systems"] = list_present_systems(host)
     if host.privileged and not (
         user_observation.unseen_reasons or user_observation.query_failures
     ):  # else nobody knows what a user has
-        user_systems = user_observation.brought_systems.union(*(brought_by(host, user) for user in roots))
+        user_systems = user_observation.brought_systems.union(*(list_user_systems(host, user) for user in roots))
         host.record_fields["user_package_systems"] = sorted(user_systems)
 
     packages = [*host_packages, *_add_services(desired, user_observation.packages)]
@@ -196,8 +196,8 @@ def _list_host_packages(
     for system in SYSTEMS:
         package_ids = desired.packages[system.MANAGER].keys()
         for system_packages, reason in (
-            installed(host, system, package_ids, memory.query_results, query_results),
-            *(system.query_of(host, user, package_ids) for user in roots),
+            find_installed_packages(host, system, package_ids, memory.query_results, query_results),
+            *(system.find_user_packages(host, user, package_ids) for user in roots),
         ):
             packages += system_packages
             query_failures += [(system.MANAGER, reason)] if reason else []
@@ -240,7 +240,7 @@ def _collect_unseen_reasons(
 
 def _has_package_system(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
     """Whether the host itself has a package system, or root has."""
-    return any(system.there(host, account) for account in (None, *roots))
+    return any(system.is_present(host, account) for account in (None, *roots))
 
 
 def _find_idle_services(desired: DesiredApps, present_systems: set[str]) -> dict[str, str]:
@@ -265,7 +265,7 @@ def _make_host_region(host: Host, homes: Mapping[str, User]) -> ScanRegion:
         directory
         for system in SYSTEMS
         for user in (None, *homes.values())
-        for directory in system.owned_directories(host, user)
+        for directory in system.list_owned_directories(host, user)
     ]
     return ScanRegion(homes, [*scan.SCANNED_PLACES, *homes], owned_directories=owned_directories)
 

@@ -29,9 +29,9 @@ from .portable.scan_cache import (
 )
 from .requests import reading
 from .running import find_services_above
-from .systems.installed import brought_by
+from .systems.installed import list_user_systems
 from .systems.package import Package, PackageSystem
-from .systems.registry import BY_NAME, ON_DEMAND, SYSTEMS
+from .systems.registry import NAMED_DIRECTORY_SYSTEMS, ON_DEMAND, SYSTEMS
 from .user_share import UserShare
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _load_modules() -> list[object]:
 
     from .portable import container_launchers, evidence
 
-    return [hashlib, container_launchers, evidence, *(system.inner() for system in ON_DEMAND)]
+    return [hashlib, container_launchers, evidence, *(system.load_system() for system in ON_DEMAND)]
 
 
 def _observe_as_user(host: Host, context: UserScanContext, unit: UserUnit) -> Iterator[UserPart]:
@@ -220,7 +220,7 @@ def _observe_unit(host: Host, context: UserScanContext, unit: UserUnit) -> Itera
     if unit.unseen_reasons:
         yield {"unseen": list(unit.unseen_reasons)}
     users_with_home = [user for user in unit.users if _has_home_directory(host, user)]
-    if not (users_with_home or unit.places or any(system.there(host, None) for system in BY_NAME)):
+    if not (users_with_home or unit.places or any(system.is_present(host, None) for system in NAMED_DIRECTORY_SYSTEMS)):
         if has_user_memory(host, unit.uid):
             yield {"memory": DROPPED_TEXT}
         return
@@ -238,9 +238,9 @@ def _observe_unit(host: Host, context: UserScanContext, unit: UserUnit) -> Itera
     host.budget = budget
     systems: dict[str, Sequence[PackageSystem]] = {}  # by home, those of which something may be there
     for user in unit.users:
-        if brought_systems := brought_by(host, user):
+        if brought_systems := list_user_systems(host, user):
             yield {"systems": brought_systems}
-        possible_systems = SYSTEMS if user in users_with_home else BY_NAME
+        possible_systems = SYSTEMS if user in users_with_home else NAMED_DIRECTORY_SYSTEMS
         systems[user.home] = [
             system for system in possible_systems if system.MANAGER in brought_systems or system not in ON_DEMAND
         ]
@@ -286,7 +286,7 @@ def _observe_packages(
     """What a user has installed with a package system, and whether he has that at all, where it matters."""
     package_ids = context.desired.packages[system.MANAGER].keys()
     packages, query_failures = (
-        _observe_guarded(host, partial(system.query_of, host, user, package_ids)) if package_ids else ([], [])
+        _observe_guarded(host, partial(system.find_user_packages, host, user, package_ids)) if package_ids else ([], [])
     )
     if system.MANAGER in context.sole_systems and _has_package_system(host, system, user):
         yield {"there": [system.MANAGER]}
@@ -316,7 +316,7 @@ def _has_home_directory(host: Host, user: User) -> bool:
 def _has_package_system(host: Host, system: PackageSystem, user: User) -> bool:
     """Whether a user has a package system; what cannot be seen may be one."""
     try:
-        return system.there(host, user)
+        return system.is_present(host, user)
     except (ObservationError, ControlError, OSError):
         return True
 
@@ -328,7 +328,7 @@ def _list_owned_directories(
         directory
         for user, user_systems in systems
         for system in user_systems
-        for directory in system.owned_directories(host, user)
+        for directory in system.list_owned_directories(host, user)
     ], ""
 
 

@@ -14,7 +14,7 @@ from ....base.json_text import parse_json
 from ....model.removed import MAX_PACKAGES, MAX_USER_PACKAGES, RemovedPackage, read_removed_package
 from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError, User
 from .per_user import restore_package
-from .systems.package import Package, PackageSystem, on_behalf
+from .systems.package import Package, PackageSystem, ask_for_user
 
 REMOVED_PACKAGES_PATH = STATE_DIRECTORY + "/removed.json"
 REMOVED_PACKAGES_SCHEMA = "proscribe/removed/1"
@@ -87,8 +87,10 @@ def find_still_removed(host: Host, systems: Iterable[PackageSystem]) -> list[Rem
 
 def _list_installed_packages(host: Host, system: PackageSystem, user: User | None, ids: set[str]) -> Sequence[Package]:
     try:
-        query_packages = partial(system.query_of, host, user, ids) if user else partial(system.query, host, ids)
-        return [restore_package(row) for row in on_behalf(user, query_packages)[0]]
+        query_packages = (
+            partial(system.find_user_packages, host, user, ids) if user else partial(system.find_packages, host, ids)
+        )
+        return [restore_package(row) for row in ask_for_user(user, query_packages)[0]]
     except (ControlError, ObservationError):
         return ()
 

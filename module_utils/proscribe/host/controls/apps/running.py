@@ -102,7 +102,7 @@ class ProcessIdentifier:
         for system in SYSTEMS:
             installed = [package for _, package in packages if package.manager == system.MANAGER]
             package_ids = desired.packages[system.MANAGER].keys()
-            self.program_finders.append((system.MANAGER, system.programs(host, package_ids, installed)))
+            self.program_finders.append((system.MANAGER, system.make_program_matcher(host, package_ids, installed)))
 
     def __call__(self, process: Process) -> ProgramIdentity | None:
         """Identify a process by its path, and where that is not certain by what it runs. Raises ProcessRootUnread where the

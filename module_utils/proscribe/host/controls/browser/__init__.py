@@ -22,29 +22,33 @@ from ....model.tenants import read_microsoft_tenants
 from ...system import Host
 from ..base import Changes
 from . import exact_match, forks, ignored_policy_paths
-from .autoconfig import unsandboxed
-from .desired import Desired
-from .name_closing import ALONE
-from .observed import Observed
-from .places import PACKAGERS, Place, places
-from .rendering import MOST_ENTRIES, extensions
+from .autoconfig import explain_unsandboxed_script
+from .desired import DesiredPolicies
+from .name_closing import NAME_ALONE_CLOSED
+from .observed import PolicyObservation
+from .places import PACKAGER_PATHS, PolicyPlace, list_places
+from .rendering import MAX_LIST_ENTRIES, list_extensions
 from .running import check_running as running_browsers
-from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SIGN_IN, rule
+from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SIGN_IN, format_rule_name
 from .sign_in import explain_open_sign_in
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanEntry, PlanSection
 
-NO_ROOM = f"open in browsers: their lists take {MOST_ENTRIES} names"
-ONLY_BELOW = f"open below this name in browsers: their lists take {MOST_ENTRIES} names, and /etc/hosts closes it alone"
-UNKNOWN = "a browser that the catalogue does not have, and no policy folder is found in it: docs/browsers.md"
+NO_ROOM_DETAIL = f"open in browsers: their lists take {MAX_LIST_ENTRIES} names"
+ONLY_BELOW_DETAIL = (
+    f"open below this name in browsers: their lists take {MAX_LIST_ENTRIES} names, and /etc/hosts closes it alone"
+)
+UNKNOWN_BROWSER_DETAIL = (
+    "a browser that the catalogue does not have, and no policy folder is found in it: docs/browsers.md"
+)
 
 
 class ObservedPlace(NamedTuple):
     """A place, and what was seen there."""
 
-    place: Place
-    observed: Observed
+    place: PolicyPlace
+    observed: PolicyObservation
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
@@ -53,145 +57,205 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
 
     section = plan["controls"]["browser"]
     desired = make_desired(host, plan)
-    known = places(host, plan)
-    others = forks.find_forks(host, known).forks
-    everywhere = [*known, *(fork.place for fork in others if fork.policies)]
-    installed = [place for place in places(host, plan, everywhere=True) if place.sites and place.there(host)]
-    found_here = {place.id for place in installed}
-    host.record_fields["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
-    seen = [ObservedPlace(place, exact_match.check(host, place, desired)) for place in everywhere]
-    verdicts = judge_policies(section, desired, seen, installed=installed)
-    mode: PlanEntry = {"mode": section["mode"]}
-    found = faulty(seen)
+    known_places = list_places(host, plan)
+    unknown_browsers = forks.find_forks(host, known_places).forks
+    everywhere = [*known_places, *(fork.place for fork in unknown_browsers if fork.policy_folder)]
+    installed = [
+        place
+        for place in list_places(host, plan, everywhere=True)
+        if place.has_sites and place.is_browser_installed(host)
+    ]
+    installed_ids = {place.id for place in installed}
+    host.record_fields["browsers"] = sorted(
+        {*installed_ids, *(fork.id[:100] for fork in unknown_browsers if fork.policy_folder)}
+    )
+    observed_places = [ObservedPlace(place, exact_match.check_place(host, place, desired)) for place in everywhere]
+    verdicts = judge_policies(section, desired, observed_places, installed=installed)
+    mode_entry: PlanEntry = {"mode": section["mode"]}
+    findings = list_policy_faults(observed_places)
     if desired:
-        found += [Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN) for fork in others if not fork.policies]
-        running = running_browsers(host, everywhere)
+        findings += [
+            Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN_BROWSER_DETAIL)
+            for fork in unknown_browsers
+            if not fork.policy_folder
+        ]
+        running_check = running_browsers(host, everywhere)
         # Enforcing does not end a browser under its user's hands.
-        verdicts.append(judge_rule("browser/running", mode, *running)._replace(drifted=False))
+        verdicts.append(judge_rule("browser/running", mode_entry, *running_check)._replace(drifted=False))
         verdicts.append(
-            judge_rule("browser/packaged", mode, *_packaged(host, plan, everywhere))._replace(drifted=False)
+            judge_rule("browser/packaged", mode_entry, *_check_packaged(host, plan, everywhere))._replace(drifted=False)
         )
-    if desired or found:
-        scripted = unsandboxed(host, known) if desired else ""
-        files = judge_rule("browser/policy-file", mode, found, _reasons([unclear(seen), scripted]))
-        verdicts.append(files._replace(findings=(*files.findings, *ignored_policy_paths.find_unread(host))))
+    if desired or findings:
+        script_reason = explain_unsandboxed_script(host, known_places) if desired else ""
+        file_verdict = judge_rule(
+            "browser/policy-file",
+            mode_entry,
+            findings,
+            _join_reasons([explain_unclear_policies(observed_places), script_reason]),
+        )
+        verdicts.append(
+            file_verdict._replace(findings=(*file_verdict.findings, *ignored_policy_paths.find_unread_policies(host)))
+        )
     else:
         verdicts.append(RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set"))
     return verdicts
 
 
 def judge_policies(
-    section: PlanSection, desired: Desired, seen: Sequence[ObservedPlace], installed: Collection[Place] = ()
+    section: PlanSection,
+    desired: DesiredPolicies,
+    observed_places: Sequence[ObservedPlace],
+    installed: Collection[PolicyPlace] = (),
 ) -> list[RuleVerdict]:
     """Return the verdicts of a plan's services, and of the bypasses that it closes.
 
     `installed` are the places of browsers that are there.
     """
-    unseen = _reasons(one.observed.unseen for one in seen)
-    left_open = desired.open_names()
+    unseen_reason = _join_reasons(observed_place.observed.unseen_reason for observed_place in observed_places)
+    open_names = desired.list_open_names()
     verdicts = [
-        _of_service(
-            f"browser/{id_}", entry, list(_service_findings(seen, entry, desired)), unseen, left_open.get(id_, ())
+        _judge_service(
+            f"browser/{id_}",
+            entry,
+            list(_find_open_names(observed_places, entry, desired)),
+            unseen_reason,
+            open_names.get(id_, ()),
         )
         for id_, entry in section["services"].items()
     ]
-    for setting in desired.closed:
-        found = [
-            _finding(one.place, rule(setting).partition("/")[2], one.observed.settings[setting])
-            for one in seen
-            if setting in one.observed.settings
+    for setting in desired.closed_settings:
+        findings = [
+            _make_finding(
+                observed_place.place,
+                format_rule_name(setting).partition("/")[2],
+                observed_place.observed.settings[setting],
+            )
+            for observed_place in observed_places
+            if setting in observed_place.observed.settings
         ]
-        more: list[Finding] = []
-        if setting == SIGN_IN and (open_to_all := _open_sign_in(section, desired, seen)):
-            found = [finding for finding in found if finding.manager not in open_to_all]
-            more = [open_to_all[place.id] for place in installed if place.id in open_to_all]
-        verdict = judge_rule(rule(setting), {"mode": section["mode"]}, [*found, *more], unseen)
-        if more and not found:
+        sign_in_findings: list[Finding] = []
+        if setting == SIGN_IN and (open_sign_in := _find_open_sign_in(section, desired, observed_places)):
+            findings = [finding for finding in findings if finding.manager not in open_sign_in]
+            sign_in_findings = [open_sign_in[place.id] for place in installed if place.id in open_sign_in]
+        verdict = judge_rule(
+            format_rule_name(setting), {"mode": section["mode"]}, [*findings, *sign_in_findings], unseen_reason
+        )
+        if sign_in_findings and not findings:
             verdict = verdict._replace(drifted=False)  # no run can correct it
         if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
-            from .tenants import mechanisms
+            from .tenants import list_tenant_mechanisms
 
-            verdict = verdict._replace(findings=tuple(mechanisms(setting, desired.rules, [one.place for one in seen])))
+            verdict = verdict._replace(
+                findings=tuple(
+                    list_tenant_mechanisms(
+                        setting, desired.rules, [observed_place.place for observed_place in observed_places]
+                    )
+                )
+            )
         verdicts.append(verdict)
     return verdicts
 
 
-def _open_sign_in(section: PlanSection, desired: Desired, seen: Sequence[ObservedPlace]) -> dict[str, Finding]:
+def _find_open_sign_in(
+    section: PlanSection, desired: DesiredPolicies, observed_places: Sequence[ObservedPlace]
+) -> dict[str, Finding]:
     """Return a finding for each place whose browsers let every account sign in, for want of a tenant's domains. The
     organisation's own policy for sign-in counts before that.
     """
     if all(tenant.domains for tenant in read_microsoft_tenants(section["settings"])):
         return {}  # without the rules, which a compliant host does not work out
     return {
-        one.place.id: _finding(one.place, "sign-in", f"every account may sign in: {why}")
-        for one in seen
-        if (one.observed.complete or SIGN_IN in one.observed.settings)
-        and (why := explain_open_sign_in(desired.rules, one.place))
+        observed_place.place.id: _make_finding(observed_place.place, "sign-in", f"every account may sign in: {reason}")
+        for observed_place in observed_places
+        if (observed_place.observed.is_complete or SIGN_IN in observed_place.observed.settings)
+        and (reason := explain_open_sign_in(desired.rules, observed_place.place))
     }
 
 
-def _of_service(
-    rule: str, entry: PlanEntry, found: Sequence[Finding], unseen: str, left_open: Sequence[tuple[str, int]]
+def _judge_service(
+    rule_name: str,
+    entry: PlanEntry,
+    findings: Sequence[Finding],
+    unseen_reason: str,
+    open_names: Sequence[tuple[str, int]],
 ) -> RuleVerdict:
     """Return the verdict of a service. No run can close the names for which the lists of browsers have no room."""
-    more = [Finding("policy", name, detail=ONLY_BELOW if degree == ALONE else NO_ROOM) for name, degree in left_open]
-    verdict = judge_rule(rule, entry, [*found, *more], unseen)
-    return verdict if found else verdict._replace(drifted=False)
+    open_findings = [
+        Finding("policy", name, detail=ONLY_BELOW_DETAIL if degree == NAME_ALONE_CLOSED else NO_ROOM_DETAIL)
+        for name, degree in open_names
+    ]
+    verdict = judge_rule(rule_name, entry, [*findings, *open_findings], unseen_reason)
+    return verdict if findings else verdict._replace(drifted=False)
 
 
-def faulty(seen: Sequence[ObservedPlace]) -> list[Finding]:
+def list_policy_faults(observed_places: Sequence[ObservedPlace]) -> list[Finding]:
     """What else is wrong with policies, a finding for each place."""
     return [
-        _finding(one.place, one.place.path.rpartition("/")[2], "; ".join(one.observed.wrong))
-        for one in seen
-        if one.observed.wrong
+        _make_finding(
+            observed_place.place,
+            observed_place.place.path.rpartition("/")[2],
+            "; ".join(observed_place.observed.faults),
+        )
+        for observed_place in observed_places
+        if observed_place.observed.faults
     ]
 
 
-def unclear(seen: Sequence[ObservedPlace]) -> str:
+def explain_unclear_policies(observed_places: Sequence[ObservedPlace]) -> str:
     """Why it is unknown whether something else is wrong; "" where it is known."""
-    return _reasons(one.observed.unseen or one.observed.unclear for one in seen)
+    return _join_reasons(
+        observed_place.observed.unseen_reason or observed_place.observed.unclear_reason
+        for observed_place in observed_places
+    )
 
 
-def _packaged(host: Host, plan: Plan, known: Sequence[Place]) -> tuple[Sequence[Finding], str]:
+def _check_packaged(host: Host, plan: Plan, known_places: Sequence[PolicyPlace]) -> tuple[Sequence[Finding], str]:
     """What keeps the policy from packaged browsers, and what could not be checked."""
-    if not any(host.find_entry(folder) is not None for folder in PACKAGERS):
+    if not any(host.find_entry(folder) is not None for folder in PACKAGER_PATHS):
         return (), ""
     from . import packaged
 
-    others = [place for place in places(host, plan, everywhere=True) if place not in known]
-    return packaged.check_packaged(host, known, others)
+    other_places = [place for place in list_places(host, plan, everywhere=True) if place not in known_places]
+    return packaged.check_packaged(host, known_places, other_places)
 
 
-def _service_findings(seen: Sequence[ObservedPlace], entry: PlanEntry, desired: Desired) -> Iterator[Finding]:
+def _find_open_names(
+    observed_places: Sequence[ObservedPlace], entry: PlanEntry, desired: DesiredPolicies
+) -> Iterator[Finding]:
     """The evidence against one service: one finding for all places that lack the same for the same reason."""
     if entry["mode"] == "waived":
         yield Finding("policy", entry["name"], detail="not blocked, by waiver")
     elif entry["mode"] in RESTRICTED_MODES:
-        open_: dict[tuple[str, str], list[Place]] = {}
-        for place, observed in seen:
-            if observed.complete:
+        places_by_gap: dict[tuple[str, str], list[PolicyPlace]] = {}
+        for place, observed in observed_places:
+            if observed.is_complete:
                 continue
-            named = observed.opened(desired.listed(entry)) if place.sites else []
-            why = observed.why_open(named[0]) if named else observed.cause
-            opened = [str(one) for one in named]
+            open_names = observed.list_open_names(desired.list_service_names(entry)) if place.has_sites else []
+            reason = observed.explain_opening(open_names[0]) if open_names else observed.cause
+            open_texts = [str(open_item) for open_item in open_names]
             store = "chrome" if place.family == "chromium" else "firefox"
-            opened += [f"extension {one}" for one in extensions(entry, store) if one in observed.unblocked]
-            if opened:
-                more = f"and {len(opened) - 1} more" if len(opened) > 1 else ""
-                open_.setdefault((opened[0], ": ".join(filter(None, (more, why)))), []).append(place)
-        for (id_, detail), where in open_.items():
-            path = where[0].path if len(where) == 1 else ""
-            managers = ",".join(dict.fromkeys(place.id for place in where))
+            open_texts += [
+                f"extension {open_item}"
+                for open_item in list_extensions(entry, store)
+                if open_item in observed.unblocked_extensions
+            ]
+            if open_texts:
+                remainder = f"and {len(open_texts) - 1} more" if len(open_texts) > 1 else ""
+                places_by_gap.setdefault((open_texts[0], ": ".join(filter(None, (remainder, reason)))), []).append(
+                    place
+                )
+        for (id_, detail), gap_places in places_by_gap.items():
+            path = gap_places[0].path if len(gap_places) == 1 else ""
+            managers = ",".join(dict.fromkeys(place.id for place in gap_places))
             yield Finding("policy", id_, manager=managers, path=path, detail=detail)
 
 
-def _finding(place: Place, id_: str, detail: str) -> Finding:
+def _make_finding(place: PolicyPlace, id_: str, detail: str) -> Finding:
     return Finding("policy", id_, manager=place.id, path=place.path, detail=detail)
 
 
-def _reasons(said: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(filter(None, said)))
+def _join_reasons(reasons: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(filter(None, reasons)))
 
 
 def enforce(host: Host, plan: Plan) -> Changes:

@@ -12,70 +12,86 @@ from ...system import ControlError, Host, ObservationError
 from ..base import Changes, ControlAction
 from . import chromium_changes, firefox_changes, forks
 from .other_controls import make_desired
-from .places import Place, places
+from .places import PolicyPlace, list_places
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-MOST_NAMED = 15
-FLATPAKS = "/var/lib/flatpak/app"
-LANGUAGES = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderbird": firefox_changes}
+MAX_NAMED_BROWSERS = 15
+FLATPAK_DIRECTORY = "/var/lib/flatpak/app"
+FAMILY_MODULES = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderbird": firefox_changes}
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
     """The files to write so that every browser blocks what the plan restricts. Raises ControlError for the plan."""
     desired = make_desired(host, plan)
-    known = places(host, plan)
-    others = forks.find_forks(host, known)
+    known_places = list_places(host, plan)
+    fork_search = forks.find_forks(host, known_places)
 
-    def at(place: Place) -> Changes:
-        return _at(place, functools.partial(LANGUAGES[place.family].enforce, host, place, desired.of(place)))
+    def make_place_changes(place: PolicyPlace) -> Changes:
+        return _make_place_changes(
+            place, functools.partial(FAMILY_MODULES[place.family].enforce, host, place, desired.choose_rules(place))
+        )
 
-    parts = [at(place) for place in known]
-    notes = _ahead(host, [place for place, part in zip(known, parts) if any(a.verb == "write" for a in part.actions)])
-    found = [at(fork.place) for fork in others.forks if fork.policies]
-    if others.new and others.forks:
-        remember = functools.partial(_remember, host, others.remembered)
-        parts.append(Changes([ControlAction("write", forks.REMEMBERED, remember)]))
-        found = [_after(remember, part) for part in found]
-    return _together([*parts, *found])._replace(notes=notes)
+    place_changes = [make_place_changes(place) for place in known_places]
+    notes = _explain_early_files(
+        host,
+        [
+            place
+            for place, changes in zip(known_places, place_changes)
+            if any(action.verb == "write" for action in changes.actions)
+        ],
+    )
+    fork_changes = [make_place_changes(fork.place) for fork in fork_search.forks if fork.policy_folder]
+    if fork_search.is_new and fork_search.forks:
+        save_forks = functools.partial(_save_forks, host, fork_search.remembered_text)
+        place_changes.append(Changes([ControlAction("write", forks.REMEMBERED_FORKS_PATH, save_forks)]))
+        fork_changes = [_remember_before(save_forks, changes) for changes in fork_changes]
+    return _join_changes([*place_changes, *fork_changes])._replace(notes=notes)
 
 
-def _ahead(host: Host, written: Sequence[Place]) -> list[str]:
+def _explain_early_files(host: Host, written: Sequence[PolicyPlace]) -> list[str]:
     """Why policy files are written for browsers that nobody installed; nothing where there are none such."""
-    ahead = [place for place in written if not place.present and _missing(host, place)]
-    if not ahead:
+    early_places = [place for place in written if not place.present and _is_browser_missing(host, place)]
+    if not early_places:
         return []
-    browsers = list(dict.fromkeys(browser for place in ahead for browser in place.browsers))
-    files = f"{len(ahead)} of these policy files are" if len(ahead) > 1 else "1 of these policy files is"
-    more = f" and {len(browsers) - MOST_NAMED} more" if len(browsers) > MOST_NAMED else ""
-    named = ", ".join(browsers[:MOST_NAMED]) + more
-    return [f"{files} for browsers that are not installed: {named}; so that a later installation is covered"]
+    browsers = list(dict.fromkeys(browser for place in early_places for browser in place.browsers))
+    files = f"{len(early_places)} of these policy files are" if len(early_places) > 1 else "1 of these policy files is"
+    remainder = f" and {len(browsers) - MAX_NAMED_BROWSERS} more" if len(browsers) > MAX_NAMED_BROWSERS else ""
+    browser_names = ", ".join(browsers[:MAX_NAMED_BROWSERS]) + remainder
+    return [f"{files} for browsers that are not installed: {browser_names}; so that a later installation is covered"]
 
 
-def _missing(host: Host, place: Place) -> bool:
+def _is_browser_missing(host: Host, place: PolicyPlace) -> bool:
     """Whether no browser that reads a place is where the package systems put it. What cannot be seen may be there."""
-    where = [*place.paths, *(f"{FLATPAKS}/{id_}" for id_ in place.flatpaks), *(f"/snap/{name}" for name in place.snaps)]
+    paths = [
+        *place.paths,
+        *(f"{FLATPAK_DIRECTORY}/{id_}" for id_ in place.flatpaks),
+        *(f"/snap/{name}" for name in place.snaps),
+    ]
     try:
-        return bool(place.paths) and all(host.find_entry(path) is None for path in where)
+        return bool(place.paths) and all(host.find_entry(path) is None for path in paths)
     except ObservationError:
         return False
 
 
 def lift(host: Host, plan: Plan) -> Changes:
     """The changes that take Proscribe's policies away and give back what the organisation had, whatever the plan."""
-    everywhere = [*places(host, plan, everywhere=True), *forks.earlier_places(host)]
-    parts = [_at(place, functools.partial(LANGUAGES[place.family].lift, host, place)) for place in everywhere]
-    if host.has_traces(forks.REMEMBERED):
-        forget = functools.partial(_forget, host, plan)
-        parts.append(Changes([ControlAction("delete", forks.REMEMBERED, forget)]))
-    return _together(parts)
+    everywhere = [*list_places(host, plan, everywhere=True), *forks.list_earlier_places(host)]
+    place_changes = [
+        _make_place_changes(place, functools.partial(FAMILY_MODULES[place.family].lift, host, place))
+        for place in everywhere
+    ]
+    if host.has_traces(forks.REMEMBERED_FORKS_PATH):
+        forget_forks = functools.partial(_forget_forks, host, plan)
+        place_changes.append(Changes([ControlAction("delete", forks.REMEMBERED_FORKS_PATH, forget_forks)]))
+    return _join_changes(place_changes)
 
 
-def _at(place: Place, ask: Callable[[], Changes]) -> Changes:
+def _make_place_changes(place: PolicyPlace, make_changes: Callable[[], Changes]) -> Changes:
     """The changes of one place; where it cannot be observed, an action that fails with the reason."""
     try:
-        return ask()
+        return make_changes()
     except (ControlError, ObservationError) as error:
         return Changes([ControlAction("observe", place.path, functools.partial(_fail, str(error)))])
 
@@ -84,31 +100,35 @@ def _fail(reason: str) -> None:
     raise ControlError(reason)
 
 
-def _together(parts: Iterable[Changes]) -> Changes:
-    listed = list(parts)
-    actions = [action for part in listed for action in part.actions]
-    return Changes(actions, [refusal for part in listed for refusal in part.refusals], is_independent=True)
+def _join_changes(place_changes: Iterable[Changes]) -> Changes:
+    all_changes = list(place_changes)
+    actions = [action for changes in all_changes for action in changes.actions]
+    return Changes(actions, [refusal for changes in all_changes for refusal in changes.refusals], is_independent=True)
 
 
-def _remember(host: Host, remembered: str) -> None:
-    if host.read_text(forks.REMEMBERED) != remembered:
-        host.write_file(forks.REMEMBERED, remembered, 0o600)
+def _save_forks(host: Host, remembered: str) -> None:
+    if host.read_text(forks.REMEMBERED_FORKS_PATH) != remembered:
+        host.write_file(forks.REMEMBERED_FORKS_PATH, remembered, 0o600)
 
 
-def _after(remember: Callable[[], None], part: Changes) -> Changes:
+def _remember_before(save_forks: Callable[[], None], changes: Changes) -> Changes:
     """The same changes, none of which happens unless a lift would find its place again."""
 
-    def both(action: ControlAction) -> None:
-        remember()
+    def apply_both(action: ControlAction) -> None:
+        save_forks()
         action.apply()
 
-    return part._replace(actions=[action._replace(apply=functools.partial(both, action)) for action in part.actions])
+    return changes._replace(
+        actions=[action._replace(apply=functools.partial(apply_both, action)) for action in changes.actions]
+    )
 
 
-def _forget(host: Host, plan: Plan) -> None:
+def _forget_forks(host: Host, plan: Plan) -> None:
     """Forget the places of forks. Raises ControlError as long as one still has a file of Proscribe's."""
-    left = [place.path for place in forks.earlier_places(host) if host.find_entry(place.path) is not None]
-    known = {place.path for place in places(host, plan, everywhere=True)}
-    if remaining := [path for path in left if path not in known]:
-        raise ControlError(f"{remaining[0]} is still there")
-    host.delete_file(forks.REMEMBERED)
+    remaining_paths = [
+        place.path for place in forks.list_earlier_places(host) if host.find_entry(place.path) is not None
+    ]
+    known_paths = {place.path for place in list_places(host, plan, everywhere=True)}
+    if fork_paths := [path for path in remaining_paths if path not in known_paths]:
+        raise ControlError(f"{fork_paths[0]} is still there")
+    host.delete_file(forks.REMEMBERED_FORKS_PATH)

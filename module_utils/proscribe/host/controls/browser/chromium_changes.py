@@ -6,55 +6,62 @@ import functools
 
 from ...system import Host
 from ..base import ChangeRefusal, Changes, ControlAction
-from .chromium_folder import Folder
-from .places import Place
-from .rendering import NOTHING, Rules
+from .chromium_folder import ChromiumPolicyFolder
+from .places import PolicyPlace
+from .rendering import NO_RULES, BrowserRules
 
-RULE = "browser/policy-file"
+RULE_NAME = "browser/policy-file"
 
 
-def enforce(host: Host, place: Place, rules: Rules) -> Changes:
+def enforce(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
     """The file written anew if it differs in content, owner, mode or kind; copies of it beside it deleted.
 
     What other files of the organisation or the rights on its directories take away is refused to correct: they are
     its own.
     """
-    folder = Folder(host, place, rules)
-    rendered = folder.rendered
-    actions = _deletions(host, folder, own=rendered is None)
-    if rendered is not None and (folder.content != rendered or folder.faults.file):
+    folder = ChromiumPolicyFolder(host, place, rules)
+    rendered = folder.rendered_content
+    actions = _list_deletions(host, folder, include_own=rendered is None)
+    if rendered is not None and (folder.content != rendered or folder.faults.file_faults):
         write = functools.partial(host.write_file, place.path, rendered)
-        actions.append(ControlAction("write", place.path, write, _before(folder), _text(rendered)))
+        actions.append(
+            ControlAction("write", place.path, write, _read_previous_text(folder), _decode_content(rendered))
+        )
     reasons = (
-        *folder.faults.directories,
-        *folder.overriding(),
-        *folder.other_headers(),
-        *folder.unfit(),
-        *folder.loose(),
+        *folder.faults.directory_faults,
+        *folder.list_overrides(),
+        *folder.list_header_overrides(),
+        *folder.list_unfit_files(),
+        *folder.list_changeable_files(),
     )
-    refused = [ChangeRefusal(RULE, folder.directory, reason) for reason in reasons]
-    return Changes(actions, refused)
+    refusals = [ChangeRefusal(RULE_NAME, folder.directory, reason) for reason in reasons]
+    return Changes(actions, refusals)
 
 
-def lift(host: Host, place: Place) -> Changes:
+def lift(host: Host, place: PolicyPlace) -> Changes:
     """Proscribe's file and the copies of it deleted."""
-    return Changes(_deletions(host, Folder(host, place, NOTHING), own=True))
+    return Changes(_list_deletions(host, ChromiumPolicyFolder(host, place, NO_RULES), include_own=True))
 
 
-def _deletions(host: Host, folder: Folder, own: bool) -> list[ControlAction]:
-    found = [(name, "") for name in folder.backups]
-    if own and folder.own is not None:
-        found.append((folder.own_name, _before(folder)))
-    elif own and not found and host.find_entry(folder.place.path) is None and host.has_traces(folder.place.path):
-        found.append((folder.own_name, ""))  # what was made for a file that a kill kept from coming
-    paths = [(f"{folder.directory}/{name}", before) for name, before in found]
+def _list_deletions(host: Host, folder: ChromiumPolicyFolder, include_own: bool) -> list[ControlAction]:
+    deleted_files = [(name, "") for name in folder.backup_names]
+    if include_own and folder.own_file is not None:
+        deleted_files.append((folder.own_name, _read_previous_text(folder)))
+    elif (
+        include_own
+        and not deleted_files
+        and host.find_entry(folder.place.path) is None
+        and host.has_traces(folder.place.path)
+    ):
+        deleted_files.append((folder.own_name, ""))  # what was made for a file that a kill kept from coming
+    paths = [(f"{folder.directory}/{name}", before) for name, before in deleted_files]
     return [ControlAction("delete", path, functools.partial(host.delete_file, path), before) for path, before in paths]
 
 
-def _before(folder: Folder) -> str:
+def _read_previous_text(folder: ChromiumPolicyFolder) -> str:
     """What was at the path, for the diff. Behind a link lies whatever its maker chose, which is not ours to show."""
-    return "a link\n" if folder.link else _text(folder.content)
+    return "a link\n" if folder.is_link else _decode_content(folder.content)
 
 
-def _text(content: bytes | None) -> str:
+def _decode_content(content: bytes | None) -> str:
     return (content or b"").decode("utf-8", "replace")

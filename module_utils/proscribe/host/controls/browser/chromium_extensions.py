@@ -15,197 +15,220 @@ from ....base.patterns import compile_pattern
 from ....base.tuples import NamedTuple
 from ..policy_tables import is_same_json, is_text_list, read_list, read_table
 from .chromium import MERGE_DICTIONARIES
-from .chromium_file import File
+from .chromium_file import ChromiumPolicyFile
 from .extension_settings import (
-    ALLOWED_PERMISSIONS,
-    BLOCKED_PERMISSIONS,
-    EVERY,
+    ALLOWED_PERMISSIONS_FIELD,
+    BLOCKED_PERMISSIONS_FIELD,
+    EVERY_EXTENSION,
     EXTENSION_SETTINGS,
-    MODE,
-    REFUSING,
-    closes,
-    due,
+    MODE_FIELD,
+    REFUSING_MODES,
+    is_blocking_permissions,
+    make_due_settings,
 )
 
 if TYPE_CHECKING:
     from ..policy_tables import Policies
 
-    Fits = Callable[[object], bool]
+    FieldCheck = Callable[[object], bool]
 
-_IDS = compile_pattern(r"[a-p]{32}(?:,[a-p]{32})*,?")
-_PERMISSION = compile_pattern(r"[a-z][a-zA-Z0-9._]*")
-_VERSION = compile_pattern(r"[0-9]+(?:\.[0-9]+)*")
-_HOST = compile_pattern(r"<all_urls>|(?:\*|[a-z]+)://(?:\*|(?:\*\.)?[A-Za-z0-9_.-]+)")
-_OF_URL = "update_url:"
-_HOSTS = ("runtime_allowed_hosts", "runtime_blocked_hosts")
-
-
-def _one_of(*words: str) -> Fits:
-    return lambda value: value in words
+_IDS_PATTERN = compile_pattern(r"[a-p]{32}(?:,[a-p]{32})*,?")
+_PERMISSION_PATTERN = compile_pattern(r"[a-z][a-zA-Z0-9._]*")
+_VERSION_PATTERN = compile_pattern(r"[0-9]+(?:\.[0-9]+)*")
+_HOST_PATTERN = compile_pattern(r"<all_urls>|(?:\*|[a-z]+)://(?:\*|(?:\*\.)?[A-Za-z0-9_.-]+)")
+_UPDATE_URL_PREFIX = "update_url:"
+_HOST_FIELDS = ("runtime_allowed_hosts", "runtime_blocked_hosts")
 
 
-def _permissions(value: object) -> bool:
-    return is_text_list(value) and all(_PERMISSION.fullmatch(one) for one in value)
+def _make_choice_check(*choices: str) -> FieldCheck:
+    return lambda field_value: field_value in choices
 
 
-def _text(value: object) -> bool:
-    return isinstance(value, str)
+def _is_permission_list(field_value: object) -> bool:
+    return is_text_list(field_value) and all(_PERMISSION_PATTERN.fullmatch(permission) for permission in field_value)
 
 
-def _flag(value: object) -> bool:
-    return isinstance(value, bool)
+def _is_text(field_value: object) -> bool:
+    return isinstance(field_value, str)
 
 
-_TYPES = ("extension", "theme", "user_script", "hosted_app", "legacy_packaged_app", "platform_app")
-_OF_ALL: Mapping[str, Fits] = {
-    MODE: _one_of("allowed", *REFUSING),
-    BLOCKED_PERMISSIONS: _permissions,
+def _is_flag(field_value: object) -> bool:
+    return isinstance(field_value, bool)
+
+
+_EXTENSION_TYPES = ("extension", "theme", "user_script", "hosted_app", "legacy_packaged_app", "platform_app")
+_DEFAULT_FIELD_CHECKS: Mapping[str, FieldCheck] = {
+    MODE_FIELD: _make_choice_check("allowed", *REFUSING_MODES),
+    BLOCKED_PERMISSIONS_FIELD: _is_permission_list,
     "install_sources": is_text_list,
-    "allowed_types": lambda value: is_text_list(value) and set(value) <= set(_TYPES),
-    "blocked_install_message": _text,
-    **dict.fromkeys(_HOSTS, is_text_list),
+    "allowed_types": lambda value: is_text_list(value) and set(value) <= set(_EXTENSION_TYPES),
+    "blocked_install_message": _is_text,
+    **dict.fromkeys(_HOST_FIELDS, is_text_list),
 }
-_OF_IDS: Mapping[str, Fits] = {
-    MODE: _one_of("allowed", "force_installed", "normal_installed", *REFUSING),
-    BLOCKED_PERMISSIONS: _permissions,
-    ALLOWED_PERMISSIONS: _permissions,
-    "update_url": _text,
-    "override_update_url": _flag,
-    "file_url_navigation_allowed": _flag,
-    "blocked_install_message": _text,
-    "minimum_version_required": lambda value: isinstance(value, str) and bool(_VERSION.fullmatch(value)),
-    "toolbar_pin": _one_of("force_pinned", "default_unpinned", "default_pinned"),
-    **dict.fromkeys(_HOSTS, is_text_list),
+_ID_FIELD_CHECKS: Mapping[str, FieldCheck] = {
+    MODE_FIELD: _make_choice_check("allowed", "force_installed", "normal_installed", *REFUSING_MODES),
+    BLOCKED_PERMISSIONS_FIELD: _is_permission_list,
+    ALLOWED_PERMISSIONS_FIELD: _is_permission_list,
+    "update_url": _is_text,
+    "override_update_url": _is_flag,
+    "file_url_navigation_allowed": _is_flag,
+    "blocked_install_message": _is_text,
+    "minimum_version_required": lambda value: isinstance(value, str) and bool(_VERSION_PATTERN.fullmatch(value)),
+    "toolbar_pin": _make_choice_check("force_pinned", "default_unpinned", "default_pinned"),
+    **dict.fromkeys(_HOST_FIELDS, is_text_list),
 }
-_OF_URLS = {field: _OF_ALL.get(field, _permissions) for field in (MODE, BLOCKED_PERMISSIONS, ALLOWED_PERMISSIONS)}
+_URL_FIELD_CHECKS = {
+    field: _DEFAULT_FIELD_CHECKS.get(field, _is_permission_list)
+    for field in (MODE_FIELD, BLOCKED_PERMISSIONS_FIELD, ALLOWED_PERMISSIONS_FIELD)
+}
 
 
-class Lists(NamedTuple):
+class ExtensionLists(NamedTuple):
     """The lists of extensions that are in effect."""
 
-    blocked: Sequence[str] = ()
-    allowed: Sequence[str] = ()
-    forced: Sequence[str] = ()
+    blocked_ids: Sequence[str] = ()
+    allowed_ids: Sequence[str] = ()
+    forced_ids: Sequence[str] = ()
 
 
-def flawed(settings: Policies) -> str:
+def find_flawed_entry(settings: Policies) -> str:
     """The entry for which Chromium drops all of the settings; "" for none."""
     for key, entry in settings.items():
-        fields = _fields(key)
-        if fields is not None and not (
-            isinstance(entry, dict) and all(fits(entry[field]) for field, fits in fields.items() if field in entry)
+        field_checks = _find_field_checks(key)
+        if field_checks is not None and not (
+            isinstance(entry, dict)
+            and all(is_valid(entry[field]) for field, is_valid in field_checks.items() if field in entry)
         ):
             return key
     return ""
 
 
-def _fields(key: str) -> Mapping[str, Fits] | None:
+def _find_field_checks(key: str) -> Mapping[str, FieldCheck] | None:
     """The fields of an entry that have to be of a type; None for a key that Chromium does not know."""
-    if key == EVERY:
-        return _OF_ALL
-    if key.startswith(_OF_URL):
-        return _OF_URLS
-    return _OF_IDS if _IDS.fullmatch(key) else None
+    if key == EVERY_EXTENSION:
+        return _DEFAULT_FIELD_CHECKS
+    if key.startswith(_UPDATE_URL_PREFIX):
+        return _URL_FIELD_CHECKS
+    return _ID_FIELD_CHECKS if _IDS_PATTERN.fullmatch(key) else None
 
 
-def joined(files: Iterable[File]) -> bool:
+def is_joined(files: Iterable[ChromiumPolicyFile]) -> bool:
     """Whether the files' settings are joined."""
-    merged = _merged(files) or ()
-    return EXTENSION_SETTINGS in merged or EVERY in merged
+    merged_policies = _list_merged_policies(files) or ()
+    return EXTENSION_SETTINGS in merged_policies or EVERY_EXTENSION in merged_policies
 
 
-def _merged(files: Iterable[File]) -> list[object] | None:
+def _list_merged_policies(files: Iterable[ChromiumPolicyFile]) -> list[object] | None:
     """What the last file by name names to be joined; None if no file has the setting."""
-    having = [file for file in sorted(files) if MERGE_DICTIONARIES in file.said]
-    return read_list(having[-1].said, MERGE_DICTIONARIES) if having else None
+    merging_files = [file for file in sorted(files) if MERGE_DICTIONARIES in file.policy_table]
+    return read_list(merging_files[-1].policy_table, MERGE_DICTIONARIES) if merging_files else None
 
 
-def together(files: Sequence[File]) -> dict[str, object]:
+def join_settings(files: Sequence[ChromiumPolicyFile]) -> dict[str, object]:
     """The settings of all files, whether or not Chromium takes what they come to."""
-    every = [file for file in sorted(files) if EXTENSION_SETTINGS in file.said]
-    if not every or not isinstance(every[-1].said[EXTENSION_SETTINGS], dict):
+    settings_files = [file for file in sorted(files) if EXTENSION_SETTINGS in file.policy_table]
+    if not settings_files or not isinstance(settings_files[-1].policy_table[EXTENSION_SETTINGS], dict):
         return {}
     settings: dict[str, object] = {}
-    for file in reversed(every) if joined(files) else every[-1:]:
-        settings.update(read_table(file.said, EXTENSION_SETTINGS))
+    for file in reversed(settings_files) if is_joined(files) else settings_files[-1:]:
+        settings.update(read_table(file.policy_table, EXTENSION_SETTINGS))
     return settings
 
 
-def effective(files: Sequence[File]) -> dict[str, object]:
+def read_effective_settings(files: Sequence[ChromiumPolicyFile]) -> dict[str, object]:
     """The settings that Chromium goes by."""
-    settings = together(files)
-    if flawed(settings):
+    settings = join_settings(files)
+    if find_flawed_entry(settings):
         return {}
-    hosts = [host for field in _HOSTS for host in read_list(read_table(settings, EVERY), field)]
-    if not all(_HOST.fullmatch(str(host)) for host in hosts):  # then all of "*" is dropped, and nothing else
-        del settings[EVERY]
+    hosts = [host for field in _HOST_FIELDS for host in read_list(read_table(settings, EVERY_EXTENSION), field)]
+    if not all(_HOST_PATTERN.fullmatch(str(host)) for host in hosts):  # then all of "*" is dropped, and nothing else
+        del settings[EVERY_EXTENSION]
     return settings
 
 
-def deciding(files: Sequence[File], key: str) -> str:
+def find_deciding_file(files: Sequence[ChromiumPolicyFile], key: str) -> str:
     """The name of the file whose entry counts, or which hides the others'; "" if no file has the settings."""
-    every = [file for file in sorted(files) if EXTENSION_SETTINGS in file.said]
-    having = [file for file in every if read_table(file.said, EXTENSION_SETTINGS).get(key) is not None]
-    if joined(files) and having:
-        return having[0].name
-    return every[-1].name if every else ""
+    settings_files = [file for file in sorted(files) if EXTENSION_SETTINGS in file.policy_table]
+    entry_files = [
+        file for file in settings_files if read_table(file.policy_table, EXTENSION_SETTINGS).get(key) is not None
+    ]
+    if is_joined(files) and entry_files:
+        return entry_files[0].name
+    return settings_files[-1].name if settings_files else ""
 
 
-def by_id(settings: Policies) -> dict[str, dict[str, object]]:
+def group_entries_by_id(settings: Policies) -> dict[str, dict[str, object]]:
     """The entries of extensions, each under its own id: a key may name several."""
     return {
         id_: read_table(settings, key)
         for key in sorted(settings)
-        if _IDS.fullmatch(key)
+        if _IDS_PATTERN.fullmatch(key)
         for id_ in filter(None, key.split(","))
     }
 
 
-def openings(settings: Policies, lists: Lists, excepted: Iterable[str]) -> Iterator[str]:
+def list_permission_openings(settings: Policies, lists: ExtensionLists, excepted_ids: Iterable[str]) -> Iterator[str]:
     """Whose extensions may have the permission and should not: "*", ids, and update URLs."""
-    default = read_table(settings, EVERY)
-    mode = default.get(MODE, "blocked" if EVERY in lists.blocked else "allowed")
-    if mode not in REFUSING and not closes(default, of_all=True):
-        yield EVERY
-    entries = by_id(settings)
-    for id_ in dict.fromkeys((*entries, *lists.allowed, *lists.forced)):
-        if id_ in excepted or id_ == EVERY:
+    default = read_table(settings, EVERY_EXTENSION)
+    mode = default.get(MODE_FIELD, "blocked" if EVERY_EXTENSION in lists.blocked_ids else "allowed")
+    if mode not in REFUSING_MODES and not is_blocking_permissions(default, is_default=True):
+        yield EVERY_EXTENSION
+    entries = group_entries_by_id(settings)
+    for id_ in dict.fromkeys((*entries, *lists.allowed_ids, *lists.forced_ids)):
+        if id_ in excepted_ids or id_ == EVERY_EXTENSION:
             continue
         entry = entries.get(id_, {})
-        listings = (("forced", lists.forced), ("blocked", lists.blocked), ("allowed", lists.allowed))
-        listed = next((word for word, ids in listings if id_ in ids), mode)
-        if entry.get(MODE, listed) not in REFUSING and not closes(entry):
+        listed_modes = (("forced", lists.forced_ids), ("blocked", lists.blocked_ids), ("allowed", lists.allowed_ids))
+        listed_mode = next((mode_name for mode_name, ids in listed_modes if id_ in ids), mode)
+        if entry.get(MODE_FIELD, listed_mode) not in REFUSING_MODES and not is_blocking_permissions(entry):
             yield id_
     for key in sorted(settings):
         entry = read_table(settings, key)
-        if key.startswith(_OF_URL) and entry.get(MODE, mode) not in REFUSING and not closes(entry):
+        if (
+            key.startswith(_UPDATE_URL_PREFIX)
+            and entry.get(MODE_FIELD, mode) not in REFUSING_MODES
+            and not is_blocking_permissions(entry)
+        ):
             yield key
 
 
-class Fit(NamedTuple):
+class ExtensionFit(NamedTuple):
     """What Proscribe's file says, and whether it has its effect so without a change to the organisation's."""
 
     policies: Policies
-    fits: bool = True
+    is_fitting: bool = True
 
 
-def fitted(foreign: Sequence[File], own: str, excepted: Sequence[str]) -> Fit:
+def fit_extension_settings(
+    foreign_files: Sequence[ChromiumPolicyFile], own_name: str, excepted_ids: Sequence[str]
+) -> ExtensionFit:
     """What Proscribe's file says beside the organisation's, so that these keep their effect and the permission is
     blocked: its own entries, joined to theirs; or else theirs in full, not joined, which counts if no file follows it.
     """
-    theirs = effective(foreign)
-    required = due(theirs, excepted, tuple(by_id(theirs)))
-    if is_same_json(required, theirs):
-        return Fit({})
-    added = {key: entry for key, entry in required.items() if key not in theirs or not is_same_json(theirs[key], entry)}
-    merged = _merged(foreign)
-    names = [one for one in merged or () if isinstance(one, str)]
-    apart = [one for one in names if one not in (EXTENSION_SETTINGS, EVERY)]
-    forms: tuple[Policies, ...] = (
-        {EXTENSION_SETTINGS: added, MERGE_DICTIONARIES: sorted({EXTENSION_SETTINGS, *names})},
-        {EXTENSION_SETTINGS: required, **({} if merged is None else {MERGE_DICTIONARIES: apart})},
+    foreign_settings = read_effective_settings(foreign_files)
+    required_settings = make_due_settings(foreign_settings, excepted_ids, tuple(group_entries_by_id(foreign_settings)))
+    if is_same_json(required_settings, foreign_settings):
+        return ExtensionFit({})
+    added_entries = {
+        key: entry
+        for key, entry in required_settings.items()
+        if key not in foreign_settings or not is_same_json(foreign_settings[key], entry)
+    }
+    merged_policies = _list_merged_policies(foreign_files)
+    merged_names = [merged_name for merged_name in merged_policies or () if isinstance(merged_name, str)]
+    other_names = [
+        merged_name for merged_name in merged_names if merged_name not in (EXTENSION_SETTINGS, EVERY_EXTENSION)
+    ]
+    candidate_policies: tuple[Policies, ...] = (
+        {EXTENSION_SETTINGS: added_entries, MERGE_DICTIONARIES: sorted({EXTENSION_SETTINGS, *merged_names})},
+        {
+            EXTENSION_SETTINGS: required_settings,
+            **({} if merged_policies is None else {MERGE_DICTIONARIES: other_names}),
+        },
     )
-    for policies in forms:
-        if is_same_json(effective([*foreign, File(own, policies)]), required):
-            return Fit(policies)
-    return Fit({}, fits=False)
+    for policies in candidate_policies:
+        if is_same_json(
+            read_effective_settings([*foreign_files, ChromiumPolicyFile(own_name, policies)]), required_settings
+        ):
+            return ExtensionFit(policies)
+    return ExtensionFit({}, is_fitting=False)

@@ -8,339 +8,433 @@ from typing import TYPE_CHECKING, Iterator
 from ...system import Host
 from ..policy_tables import find_missing_entries, is_same_json, make_distinct_entries, read_list
 from .chromium import (
-    ALLOW,
-    BLOCK,
-    EDGE,
-    MERGE,
+    ALLOW_LIST,
+    BLOCK_LIST,
+    EDGE_POLICY_NAMES,
+    EXTENSION_ALLOW_LIST,
+    EXTENSION_BLOCK_LIST,
     MERGE_DICTIONARIES,
-    NO_EXTENSIONS,
-    PREDICTION,
-    SOME_EXTENSIONS,
+    MERGE_LISTS,
+    PREDICTION_POLICY,
     TENANT_DOMAINS,
     TENANT_HEADERS,
-    closing,
-    policies,
-    render,
-    takes_list,
+    is_accepted_list,
+    list_closing_policies,
+    make_policies,
+    render_policies,
 )
-from .chromium_extensions import Fit, Lists, by_id, deciding, effective, fitted, flawed, openings, together
-from .chromium_file import File, check_file
-from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, NAMED, REFUSING
-from .matching import Closest, chromium_entry
-from .observed import MARK, Observed, faults
-from .places import Place
+from .chromium_extensions import (
+    ExtensionFit,
+    ExtensionLists,
+    find_deciding_file,
+    find_flawed_entry,
+    fit_extension_settings,
+    group_entries_by_id,
+    join_settings,
+    list_permission_openings,
+    read_effective_settings,
+)
+from .chromium_file import ChromiumPolicyFile, check_policy_file
+from .extension_settings import EVERY_EXTENSION, EXTENSION_SETTINGS, MODE_FIELD, PERMISSION_NAMES, REFUSING_MODES
+from .matching import ClosestMatch, parse_chromium_entry
+from .observed import POLICY_MARK, PolicyObservation, check_policy_path
+from .places import PolicyPlace
 from .policy_differences import describe_differences, shorten_value
-from .rendering import CHROMIUM_ENTRIES, MOST_ENTRIES, Name, Rules
+from .rendering import MAX_CHROMIUM_ENTRIES, MAX_LIST_ENTRIES, BrowserRules, SiteName
 from .settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN
-from .sign_in import PATTERN, explain_open_sign_in
+from .sign_in import SIGN_IN_PATTERN_POLICY, explain_open_sign_in
 
 if TYPE_CHECKING:
     from ..policy_tables import Policies
 
-# The browsers whose own folders are known to take CHROMIUM_ENTRIES, since Chromium was tried; of others with another
+# The browsers whose own folders are known to take MAX_CHROMIUM_ENTRIES, since Chromium was tried; of others with another
 # maker nobody knows it.
-TRIED = frozenset({"chromium", "google_chrome"})
-ENTRIES = {TENANT_HEADERS: "complete header rules"}  # what the entries of a list have to be, where they are no texts
-CLOUD_FIRST = "CloudPolicyOverridesPlatformPolicy"
+TRIED_BROWSERS = frozenset({"chromium", "google_chrome"})
+ENTRY_DESCRIPTIONS = {
+    TENANT_HEADERS: "complete header rules"
+}  # what the entries of a list have to be, where they are no texts
+CLOUD_FIRST_POLICY = "CloudPolicyOverridesPlatformPolicy"
 # Every key that Proscribe may have written: they distinguish a backup of its file from a file of the organisation's.
-_EVER_SAID = {
-    *(MARK, BLOCK, ALLOW, MERGE, PREDICTION, TENANT_DOMAINS, TENANT_HEADERS, NO_EXTENSIONS, SOME_EXTENSIONS),
+_OWN_POLICY_NAMES = {
+    *(
+        POLICY_MARK,
+        BLOCK_LIST,
+        ALLOW_LIST,
+        MERGE_LISTS,
+        PREDICTION_POLICY,
+        TENANT_DOMAINS,
+        TENANT_HEADERS,
+        EXTENSION_BLOCK_LIST,
+        EXTENSION_ALLOW_LIST,
+    ),
     *(name for row in SETTINGS.values() for name in row.chromium),
-    *(PATTERN, MERGE_DICTIONARIES, *EDGE.values()),
+    *(SIGN_IN_PATTERN_POLICY, MERGE_DICTIONARIES, *EDGE_POLICY_NAMES.values()),
 }
 
 
-class Folder:
+class ChromiumPolicyFolder:
     """The folder of one place, read once. Raises Unseen, or ControlError for a folder behind a user's link."""
 
-    def __init__(self, host: Host, place: Place, rules: Rules) -> None:
+    def __init__(self, host: Host, place: PolicyPlace, rules: BrowserRules) -> None:
         self.place, self.rules = place, rules
         self.directory, _, self.own_name = place.path.rpartition("/")
-        self.faults = faults(host, place.path)
+        self.faults = check_policy_path(host, place.path)
         self.content: bytes | None = None
-        self.link = False  # whether a link is where the file should be: then its content is reported to nobody
-        self.own: File | None = None
-        self.foreign: list[File] = []
-        self.odd: list[str] = []
-        self.backups: list[str] = []
+        self.is_link = False  # whether a link is where the file should be: then its content is reported to nobody
+        self.own_file: ChromiumPolicyFile | None = None
+        self.foreign_files: list[ChromiumPolicyFile] = []
+        self.unclear_reasons: list[str] = []
+        self.backup_names: list[str] = []
         for name in host.list_directory(self.directory):
-            self._sort(host, name)
-        self._fit = self._fitted()
-        self.expected = self._expected()
+            self._sort_file(host, name)
+        self._extension_fit = self._fit_extensions()
+        self.expected_policies = self._make_expected_policies()
 
-    def _sort(self, host: Host, name: str) -> None:
+    def _sort_file(self, host: Host, name: str) -> None:
         path = f"{self.directory}/{name}"
-        seen = host.find_entry(path)
-        if seen is None or stat.S_ISDIR(seen.st_mode):
+        status = host.find_entry(path)
+        if status is None or stat.S_ISDIR(status.st_mode):
             return
-        file, content = check_file(host, path, seen)
+        file, content = check_policy_file(host, path, status)
         if name == self.own_name:
-            self.content, self.own = content, file
-            self.link = stat.S_ISLNK(seen.st_mode)
-        elif self._is_backup(name, file.said):
-            self.backups.append(name)
-        elif not file.hidden or file.loose:
-            self.foreign.append(file)
-        elif file.odd:
-            self.odd.append(f"it is unknown what browsers take from {name} beside it: {file.odd}")
+            self.content, self.own_file = content, file
+            self.is_link = stat.S_ISLNK(status.st_mode)
+        elif self._is_backup(name, file.policy_table):
+            self.backup_names.append(name)
+        elif not file.is_hidden or file.foreign_access:
+            self.foreign_files.append(file)
+        elif file.unclear_reason:
+            self.unclear_reasons.append(
+                f"it is unknown what browsers take from {name} beside it: {file.unclear_reason}"
+            )
 
-    def _is_backup(self, name: str, said: Policies) -> bool:
+    def _is_backup(self, name: str, policy_table: Policies) -> bool:
         """Whether a file is another of Proscribe's own: a backup that a tool made, or what a kill left of a write."""
         if name == f".{self.own_name}.proscribe~":
             return True
-        return MARK in said and set(said) <= _EVER_SAID
+        return POLICY_MARK in policy_table and set(policy_table) <= _OWN_POLICY_NAMES
 
-    def _expected(self) -> dict[str, object]:
-        foreign = Closest(self._listed(BLOCK), self._listed(ALLOW), in_part=True)
-        shut = [one for one in self.rules.allow if foreign.blocked(one)]
-        merged = (name for name in self._listed(MERGE) if isinstance(name, str))
-        said = policies(self.rules, self.place, shut, merged, self.decided(), self._fit.policies)
-        if any(PREDICTION in file.said for file in self.foreign):
-            said.pop(PREDICTION, None)
-        return said
+    def _make_expected_policies(self) -> dict[str, object]:
+        foreign_effect = ClosestMatch(
+            self._list_foreign_entries(BLOCK_LIST), self._list_foreign_entries(ALLOW_LIST), accept_partial=True
+        )
+        foreign_blocks = [site_name for site_name in self.rules.allowed_names if foreign_effect.is_blocked(site_name)]
+        merged_lists = (name for name in self._list_foreign_entries(MERGE_LISTS) if isinstance(name, str))
+        own_policies = make_policies(
+            self.rules,
+            self.place,
+            foreign_blocks,
+            merged_lists,
+            self.list_decided_settings(),
+            self._extension_fit.policies,
+        )
+        if any(PREDICTION_POLICY in file.policy_table for file in self.foreign_files):
+            own_policies.pop(PREDICTION_POLICY, None)
+        return own_policies
 
-    def _fitted(self) -> Fit:
+    def _fit_extensions(self) -> ExtensionFit:
         """What closes PROXY_EXTENSIONS beside the other files."""
         if PROXY_EXTENSIONS not in dict(self.rules.settings):
-            return Fit({})
-        return fitted(self.foreign, self.own_name, self.rules.chrome_allowed)
+            return ExtensionFit({})
+        return fit_extension_settings(self.foreign_files, self.own_name, self.rules.chrome_allowed)
 
-    def decided(self) -> set[str]:
+    def list_decided_settings(self) -> set[str]:
         """The settings that the organisation has answered itself, in a file of its own."""
-        theirs = {name for file in self.foreign for name in file.said}
-        return {id_ for id_, _ in self.rules.settings if not theirs.isdisjoint(SETTINGS[id_].left_to)}
+        foreign_policies = {name for file in self.foreign_files for name in file.policy_table}
+        return {
+            id_ for id_, _ in self.rules.settings if not foreign_policies.isdisjoint(SETTINGS[id_].deciding_policies)
+        }
 
-    def _listed(self, setting: str) -> Iterator[object]:
+    def _list_foreign_entries(self, setting: str) -> Iterator[object]:
         """The entries of a list in all of the organisation's files."""
-        for file in self.foreign:
-            yield from read_list(file.said, setting)
+        for file in self.foreign_files:
+            yield from read_list(file.policy_table, setting)
 
     @property
-    def rendered(self) -> bytes | None:
+    def rendered_content(self) -> bytes | None:
         """What the file has to be; None if there should be none."""
-        return render(self.expected) if self.expected else None
+        return render_policies(self.expected_policies) if self.expected_policies else None
 
-    def _read(self) -> list[File]:
+    def _list_read_files(self) -> list[ChromiumPolicyFile]:
         """The files that browsers read."""
-        return [*self.foreign, *([self.own] if self.own and self.faults.readable else [])]
+        return [*self.foreign_files, *([self.own_file] if self.own_file and self.faults.is_readable else [])]
 
-    def source(self, setting: str) -> tuple[str, object]:
+    def find_source(self, setting: str) -> tuple[str, object]:
         """The last file that has a setting, by the order in which Chromium reads them, and its value there."""
-        last: tuple[str, object] = ("", None)
-        for file in sorted(self._read()):
-            if setting in file.said:
-                last = (file.name, file.said[setting])
-        return last
+        last_source: tuple[str, object] = ("", None)
+        for file in sorted(self._list_read_files()):
+            if setting in file.policy_table:
+                last_source = (file.name, file.policy_table[setting])
+        return last_source
 
-    def effective(self, setting: str) -> list[str]:
-        """A list of texts as Chromium has it (`effective_entries`)."""
-        return [entry for entry in self.effective_entries(setting) if isinstance(entry, str)]
+    def list_effective_texts(self, setting: str) -> list[str]:
+        """A list of texts as Chromium has it (`list_effective_entries`)."""
+        return [entry for entry in self.list_effective_entries(setting) if isinstance(entry, str)]
 
-    def effective_entries(self, setting: str) -> list[object]:
+    def list_effective_entries(self, setting: str) -> list[object]:
         """A list as Chromium has it: joined if the setting that says so has the last word, else the last file's. It is
         empty where the last file has no list, or where one entry of any file is of a wrong type (156). A joined list
         has each entry once, and begins with those of the last file.
         """
-        joined, value = self.source(MERGE)[1], self.source(setting)[1]
-        if not (isinstance(value, list) and isinstance(joined, list) and setting in joined):
-            return value if takes_list(setting, value) else []  # type: ignore[return-value] # mypy widens it
-        entries = [entry for file in sorted(self._read(), reverse=True) for entry in read_list(file.said, setting)]
-        return make_distinct_entries(entries) if takes_list(setting, entries) else []
+        joined_lists, source_value = self.find_source(MERGE_LISTS)[1], self.find_source(setting)[1]
+        if not (isinstance(source_value, list) and isinstance(joined_lists, list) and setting in joined_lists):
+            return source_value if is_accepted_list(setting, source_value) else []  # type: ignore[return-value] # mypy widens it
+        entries = [
+            entry
+            for file in sorted(self._list_read_files(), reverse=True)
+            for entry in read_list(file.policy_table, setting)
+        ]
+        return make_distinct_entries(entries) if is_accepted_list(setting, entries) else []
 
-    def overriding(self) -> list[str]:
+    def list_overrides(self) -> list[str]:
         """Files of the organisation that take effect away from Proscribe's, and by what."""
-        joined = {one for one in self.expected if one in read_list(self.expected, MERGE)}
-        found = self._spoiling(joined)
-        for file in sorted(self.foreign):
+        joined_lists = {
+            policy for policy in self.expected_policies if policy in read_list(self.expected_policies, MERGE_LISTS)
+        }
+        reasons = self._find_spoiling_files(joined_lists)
+        for file in sorted(self.foreign_files):
             if file.name < self.own_name:
                 continue  # Proscribe's comes later, and has the last word
-            for setting in sorted(set(self.expected) & set(file.said) - {MARK, *self._fit.policies} - joined):
-                value = file.said[setting]
-                if setting == MERGE:
-                    if not joined <= set(map(str, read_list(file.said, MERGE))):
-                        found.append(
-                            f"{file.name} sets {MERGE} without {', '.join(sorted(joined))}, after {self.own_name}"
+            for setting in sorted(
+                set(self.expected_policies)
+                & set(file.policy_table) - {POLICY_MARK, *self._extension_fit.policies} - joined_lists
+            ):
+                foreign_value = file.policy_table[setting]
+                if setting == MERGE_LISTS:
+                    if not joined_lists <= set(map(str, read_list(file.policy_table, MERGE_LISTS))):
+                        reasons.append(
+                            f"{file.name} sets {MERGE_LISTS} without {', '.join(sorted(joined_lists))}, after {self.own_name}"
                         )
-                elif not is_same_json(value, self.expected[setting]):
-                    found.append(f"{file.name} overrides {setting} of {self.own_name}")
-        return found + self._clouded()
+                elif not is_same_json(foreign_value, self.expected_policies[setting]):
+                    reasons.append(f"{file.name} overrides {setting} of {self.own_name}")
+        return reasons + self._find_cloud_priority()
 
-    def _clouded(self) -> list[str]:
+    def _find_cloud_priority(self) -> list[str]:
         """Files that put the policies of a browser's account, or of its vendor's console, before all files."""
-        name, value = self.source(CLOUD_FIRST)
-        return [f"{name} sets {CLOUD_FIRST}, so that other policies win over all files here"] if value is True else []
+        name, source_value = self.find_source(CLOUD_FIRST_POLICY)
+        return (
+            [f"{name} sets {CLOUD_FIRST_POLICY}, so that other policies win over all files here"]
+            if source_value is True
+            else []
+        )
 
-    def unfit(self) -> list[str]:
+    def list_unfit_files(self) -> list[str]:
         """Files that leave Proscribe's no room to block a permission of extensions."""
-        if self._fit.fits:
+        if self._extension_fit.is_fitting:
             return []
         names = ", ".join(
-            file.name for file in sorted(self.foreign) if {EXTENSION_SETTINGS, MERGE_DICTIONARIES} & set(file.said)
+            file.name
+            for file in sorted(self.foreign_files)
+            if {EXTENSION_SETTINGS, MERGE_DICTIONARIES} & set(file.policy_table)
         )
         return [
-            f"{names}: {self.own_name} cannot block the permission {NAMED} beside their {EXTENSION_SETTINGS}"
+            f"{names}: {self.own_name} cannot block the permission {PERMISSION_NAMES} beside their {EXTENSION_SETTINGS}"
             f' without changing their effect: add it to blocked_permissions of "*" there'
         ]
 
-    def _spoiling(self, joined: set[str]) -> list[str]:
+    def _find_spoiling_files(self, joined_lists: set[str]) -> list[str]:
         """Files whose part of a joined list is none that Chromium takes, and costs it the parts of all others."""
         return [
-            f"{file.name} sets {setting} to what is no list of {ENTRIES.get(setting, 'texts')}:"
+            f"{file.name} sets {setting} to what is no list of {ENTRY_DESCRIPTIONS.get(setting, 'texts')}:"
             f" it has no effect in {self.own_name} either"
-            for file in sorted(self.foreign)
-            for setting in sorted(joined & set(file.said))
-            if isinstance(file.said[setting], list) or self.own_name < file.name == self.source(setting)[0]
-            if not takes_list(setting, file.said[setting])
+            for file in sorted(self.foreign_files)
+            for setting in sorted(joined_lists & set(file.policy_table))
+            if isinstance(file.policy_table[setting], list) or self.own_name < file.name == self.find_source(setting)[0]
+            if not is_accepted_list(setting, file.policy_table[setting])
         ]
 
-    def loose(self) -> list[str]:
+    def list_changeable_files(self) -> list[str]:
         """Files of the organisation that others than root could change, and so make policies with."""
-        return [f"{file.name} beside it {file.loose}" for file in sorted(self.foreign) if file.loose]
+        return [
+            f"{file.name} beside it {file.foreign_access}" for file in sorted(self.foreign_files) if file.foreign_access
+        ]
 
-    def _too_many(self, setting: str, entries: list[str]) -> str:
+    def _explain_excess(self, setting: str, entries: list[str]) -> str:
         """What to do where the organisation's files and Proscribe's have more entries than browsers surely take."""
-        tried = self.place.id in TRIED
-        if len(entries) <= (CHROMIUM_ENTRIES if tried else MOST_ENTRIES):
+        is_tried = self.place.id in TRIED_BROWSERS
+        if len(entries) <= (MAX_CHROMIUM_ENTRIES if is_tried else MAX_LIST_ENTRIES):
             return ""
-        theirs = [(file.name, value) for file in sorted(self.foreign) if (value := read_list(file.said, setting))]
-        by_file = ", ".join(f"{len(value)} in {name}" for name, value in theirs)
-        known = f"Chromium takes {CHROMIUM_ENTRIES}"
+        foreign_lists = [
+            (file.name, foreign_entries)
+            for file in sorted(self.foreign_files)
+            if (foreign_entries := read_list(file.policy_table, setting))
+        ]
+        by_file = ", ".join(f"{len(foreign_entries)} in {name}" for name, foreign_entries in foreign_lists)
+        limit_text = f"Chromium takes {MAX_CHROMIUM_ENTRIES}"
         return (
             f"{len(entries)} entries in {setting} of all files together{f' ({by_file})' if by_file else ''},"
-            f" {known if tried else f'{known}, and of its relatives only {MOST_ENTRIES} are known'}: shorten the"
+            f" {limit_text if is_tried else f'{limit_text}, and of its relatives only {MAX_LIST_ENTRIES} are known'}: shorten the"
             " organisation's, or restrict fewer services"
         )
 
-    def _openers(self) -> list[tuple[Name, str]]:
+    def _list_foreign_openers(self) -> list[tuple[SiteName, str]]:
         """What the organisation's files open of what has to be blocked, and the words for each."""
-        required = Closest(map(str, self.rules.block), map(str, self.rules.allow))
-        found = []
-        for file in sorted(self.foreign):
-            for text in read_list(file.said, ALLOW):
-                entry = chromium_entry(text)
-                if entry and entry.name.host != "*" and required.blocked(entry.name):
-                    found.append((entry.name, f"{file.name} allows {text}"))
-        return found
+        required_effect = ClosestMatch(map(str, self.rules.blocked_names), map(str, self.rules.allowed_names))
+        openers = []
+        for file in sorted(self.foreign_files):
+            for text in read_list(file.policy_table, ALLOW_LIST):
+                entry = parse_chromium_entry(text)
+                if entry and entry.name.host != "*" and required_effect.is_blocked(entry.name):
+                    openers.append((entry.name, f"{file.name} allows {text}"))
+        return openers
 
-    def observed(self) -> Observed:
+    def make_observation(self) -> PolicyObservation:
         """What all the files together come to."""
-        block, allow = self.effective(BLOCK), self.effective(ALLOW)
-        required = Closest(map(str, self.rules.block), map(str, self.rules.allow))
-        entries = [entry for entry in map(chromium_entry, allow) if entry and entry.name.host != "*"]
-        own_allow = set(self.rules.allow)
-        openings = [e.name for e in entries if e.name not in own_allow and required.blocked(e.name)]
-        overriding = self.overriding()
-        wrong = [*self.faults.file, *self.faults.directories, *self._differences()]
-        wrong += [*overriding, *self.other_headers(), *self.unfit(), *self.loose()]
-        wrong += [f"{name} beside it is a copy of it, and counts" for name in self.backups]
-        many = {name: entries for name, entries in ((BLOCK, block), (ALLOW, allow)) if self._too_many(name, entries)}
-        cut = {name: self._too_many(name, many[name]) for name in many if len(many[name]) > CHROMIUM_ENTRIES}
-        wrong += cut.values()
-        return Observed(
-            unseen="; ".join(self.odd),
+        block_texts, allow_texts = self.list_effective_texts(BLOCK_LIST), self.list_effective_texts(ALLOW_LIST)
+        required_effect = ClosestMatch(map(str, self.rules.blocked_names), map(str, self.rules.allowed_names))
+        entries = [entry for entry in map(parse_chromium_entry, allow_texts) if entry and entry.name.host != "*"]
+        own_names = set(self.rules.allowed_names)
+        openings = [
+            entry.name for entry in entries if entry.name not in own_names and required_effect.is_blocked(entry.name)
+        ]
+        overrides = self.list_overrides()
+        faults = [*self.faults.file_faults, *self.faults.directory_faults, *self._describe_differences()]
+        faults += [*overrides, *self.list_header_overrides(), *self.list_unfit_files(), *self.list_changeable_files()]
+        faults += [f"{name} beside it is a copy of it, and counts" for name in self.backup_names]
+        long_lists = {
+            name: entries
+            for name, entries in ((BLOCK_LIST, block_texts), (ALLOW_LIST, allow_texts))
+            if self._explain_excess(name, entries)
+        }
+        excess_by_list = {
+            name: self._explain_excess(name, long_lists[name])
+            for name in long_lists
+            if len(long_lists[name]) > MAX_CHROMIUM_ENTRIES
+        }
+        faults += excess_by_list.values()
+        return PolicyObservation(
+            unseen_reason="; ".join(self.unclear_reasons),
             # Of what is cut off, the exceptions count as if they were there: they may open something.
-            effect=Closest(block[:CHROMIUM_ENTRIES], allow),
-            unclear="; ".join(self._too_many(name, many[name]) for name in many if name not in cut),
-            openings=sorted(set(openings)),
-            openers=self._openers(),
-            why=self._why() or (overriding[0] if overriding else ""),
-            settings=self._settings(),
-            unblocked=frozenset(self._unblocked()),
-            wrong=wrong,
+            effect=ClosestMatch(block_texts[:MAX_CHROMIUM_ENTRIES], allow_texts),
+            unclear_reason="; ".join(
+                self._explain_excess(name, long_lists[name]) for name in long_lists if name not in excess_by_list
+            ),
+            foreign_openings=sorted(set(openings)),
+            foreign_openers=self._list_foreign_openers(),
+            general_reason=self._explain_loss() or (overrides[0] if overrides else ""),
+            settings=self._list_open_settings(),
+            unblocked_extensions=frozenset(self._list_unblocked_extensions()),
+            faults=faults,
         )
 
-    def _why(self) -> str:
-        if not self.faults.readable:
-            return (self.faults.file or self.faults.directories or ["not readable for users"])[0]
-        return self.own.lost if self.own else "no policy file"
+    def _explain_loss(self) -> str:
+        if not self.faults.is_readable:
+            return (self.faults.file_faults or self.faults.directory_faults or ["not readable for users"])[0]
+        return self.own_file.loss_reason if self.own_file else "no policy file"
 
-    def _differences(self) -> list[str]:
+    def _describe_differences(self) -> list[str]:
         """What is in the file that should not be, or is missing, in a few words."""
-        if self.content == self.rendered:
+        if self.content == self.rendered_content:
             return []
-        if self.own is None:
+        if self.own_file is None:
             return ["no policy file"]
-        if self.own.lost:
-            return [self.own.lost]
-        different = describe_differences(self.own.said, self.expected)
-        return [f"not as the plan has it: {different}"] if different else ["written in another format"]
+        if self.own_file.loss_reason:
+            return [self.own_file.loss_reason]
+        difference_text = describe_differences(self.own_file.policy_table, self.expected_policies)
+        return [f"not as the plan has it: {difference_text}"] if difference_text else ["written in another format"]
 
-    def _settings(self) -> dict[str, str]:
+    def _list_open_settings(self) -> dict[str, str]:
         """By setting that is open: what is wrong."""
-        decided = self.decided()
-        wrong = {
-            id_: next(filter(None, (self._open(policy, value) for policy, value in closed.items())), "")
-            for id_, closed in closing(self.rules, self.place).items()
-            if id_ not in decided and id_ != PROXY_EXTENSIONS
+        decided_settings = self.list_decided_settings()
+        reasons = {
+            id_: next(
+                filter(
+                    None,
+                    (
+                        self._explain_open_policy(policy, policy_value)
+                        for policy, policy_value in closing_policies.items()
+                    ),
+                ),
+                "",
+            )
+            for id_, closing_policies in list_closing_policies(self.rules, self.place).items()
+            if id_ not in decided_settings and id_ != PROXY_EXTENSIONS
         }
         if PROXY_EXTENSIONS in dict(self.rules.settings):
-            wrong[PROXY_EXTENSIONS] = self._proxies()
-        if SIGN_IN not in decided:
-            wrong[SIGN_IN] = wrong.get(SIGN_IN) or explain_open_sign_in(self.rules, self.place)
-        return {id_: why for id_, why in wrong.items() if why}
+            reasons[PROXY_EXTENSIONS] = self._explain_open_proxies()
+        if SIGN_IN not in decided_settings:
+            reasons[SIGN_IN] = reasons.get(SIGN_IN) or explain_open_sign_in(self.rules, self.place)
+        return {id_: reason for id_, reason in reasons.items() if reason}
 
-    def _open(self, policy: str, value: object) -> str:
+    def _explain_open_policy(self, policy: str, required_value: object) -> str:
         """Why a policy does not have the effect that it has to; "" if it has."""
-        name, found = self.source(policy)
+        name, source_value = self.find_source(policy)
         if not name:
-            return self._why() or f"{policy} is not set"
-        if isinstance(value, list):
-            entries = self.effective_entries(policy)
-            missing = find_missing_entries(value, entries)
-            if not missing:
-                return next(iter(self.other_headers()), "") if policy == TENANT_HEADERS else ""
-            entry = missing[0] if isinstance(missing[0], str) else shorten_value(missing[0])
-            return next(iter(self._spoiling({policy})), "") or f"{policy} is without {entry}"
-        return "" if is_same_json(found, value) else f"{name} sets {policy} to {shorten_value(found)}"
+            return self._explain_loss() or f"{policy} is not set"
+        if isinstance(required_value, list):
+            entries = self.list_effective_entries(policy)
+            missing_texts = find_missing_entries(required_value, entries)
+            if not missing_texts:
+                return next(iter(self.list_header_overrides()), "") if policy == TENANT_HEADERS else ""
+            entry = missing_texts[0] if isinstance(missing_texts[0], str) else shorten_value(missing_texts[0])
+            return next(iter(self._find_spoiling_files({policy})), "") or f"{policy} is without {entry}"
+        return (
+            ""
+            if is_same_json(source_value, required_value)
+            else f"{name} sets {policy} to {shorten_value(source_value)}"
+        )
 
-    def other_headers(self) -> list[str]:
+    def list_header_overrides(self) -> list[str]:
         """The file that has browsers send another value of a header than the plan's."""
-        from .tenants import overriding_header
+        from .tenants import find_overriding_header
 
-        required = read_list(self.expected, TENANT_HEADERS)
-        entry, header = overriding_header(required, self.effective_entries(TENANT_HEADERS))
-        files = (file.name for file in sorted(self.foreign) if entry in read_list(file.said, TENANT_HEADERS))
+        required = read_list(self.expected_policies, TENANT_HEADERS)
+        entry, header = find_overriding_header(required, self.list_effective_entries(TENANT_HEADERS))
+        files = (
+            file.name for file in sorted(self.foreign_files) if entry in read_list(file.policy_table, TENANT_HEADERS)
+        )
         return [f"{next(files, self.own_name)} sets another value of the header {header}"] if header else []
 
-    def _proxies(self) -> str:
+    def _explain_open_proxies(self) -> str:
         """Why extensions may have a proxy that should not; "" if none may."""
-        files = self._read()
-        settings = effective(files)
-        lists = Lists(self.effective(NO_EXTENSIONS), self.effective(SOME_EXTENSIONS), self._forced())
-        open_ = list(openings(settings, lists, self.rules.chrome_allowed))
-        if not open_:
+        files = self._list_read_files()
+        settings = read_effective_settings(files)
+        extension_lists = ExtensionLists(
+            self.list_effective_texts(EXTENSION_BLOCK_LIST),
+            self.list_effective_texts(EXTENSION_ALLOW_LIST),
+            self._list_forced_extensions(),
+        )
+        open_ids = list(list_permission_openings(settings, extension_lists, self.rules.chrome_allowed))
+        if not open_ids:
             return ""
-        if open_[0] == EVERY:
-            return self._why() or next(iter(self.unfit()), "") or self._undecided(files)
-        key = next((one for one in settings if open_[0] in (one, *one.split(","))), "")
-        name = deciding(files, key) if key else ""
-        more = f", and {len(open_) - 1} more" if len(open_) > 1 else ""
-        where = name or "a list of the organisation's"
+        if open_ids[0] == EVERY_EXTENSION:
+            return self._explain_loss() or next(iter(self.list_unfit_files()), "") or self._explain_undecided(files)
+        key = next(
+            (settings_key for settings_key in settings if open_ids[0] in (settings_key, *settings_key.split(","))), ""
+        )
+        name = find_deciding_file(files, key) if key else ""
+        remainder = f", and {len(open_ids) - 1} more" if len(open_ids) > 1 else ""
+        source_name = name or "a list of the organisation's"
         allowed = "proscribe_browser_extensions_allowed"
-        return f"{where} lets {open_[0]}{more} have the permission {NAMED}: refuse it there, or name it in {allowed}"
+        return f"{source_name} lets {open_ids[0]}{remainder} have the permission {PERMISSION_NAMES}: refuse it there, or name it in {allowed}"
 
-    def _undecided(self, files: list[File]) -> str:
-        if key := flawed(together(files)):
-            return (
-                f'{deciding(files, key)}: the entry "{key}" is not valid, and costs all {EXTENSION_SETTINGS} its effect'
-            )
-        name = deciding(files, EVERY)
-        return f'{name or self.own_name} does not block the permission {NAMED} in "*" of {EXTENSION_SETTINGS}'
+    def _explain_undecided(self, files: list[ChromiumPolicyFile]) -> str:
+        if key := find_flawed_entry(join_settings(files)):
+            return f'{find_deciding_file(files, key)}: the entry "{key}" is not valid, and costs all {EXTENSION_SETTINGS} its effect'
+        name = find_deciding_file(files, EVERY_EXTENSION)
+        return (
+            f'{name or self.own_name} does not block the permission {PERMISSION_NAMES} in "*" of {EXTENSION_SETTINGS}'
+        )
 
-    def _forced(self) -> list[str]:
-        return [one.partition(";")[0] for one in self.effective("ExtensionInstallForcelist")]
+    def _list_forced_extensions(self) -> list[str]:
+        return [
+            forced_entry.partition(";")[0] for forced_entry in self.list_effective_texts("ExtensionInstallForcelist")
+        ]
 
-    def _unblocked(self) -> set[str]:
+    def _list_unblocked_extensions(self) -> set[str]:
         """The extensions that have to be refused and are not. An exception wins over a refusal:
         https://chromeenterprise.google/policies/#ExtensionSettings
         """
-        blocked, allowed = self.effective(NO_EXTENSIONS), self.effective(SOME_EXTENSIONS)
-        entries = by_id(effective(self._read()))
-        forced = self._forced()
-        found = set()
+        blocked_ids, allowed_ids = (
+            self.list_effective_texts(EXTENSION_BLOCK_LIST),
+            self.list_effective_texts(EXTENSION_ALLOW_LIST),
+        )
+        entries = group_entries_by_id(read_effective_settings(self._list_read_files()))
+        forced_ids = self._list_forced_extensions()
+        unblocked_ids = set()
         for id_ in self.rules.chrome_extensions if EXTENSIONS in dict(self.rules.settings) else ():
-            mode = entries.get(id_, {}).get(MODE)
-            refused = mode in REFUSING or (mode is None and (id_ in blocked or "*" in blocked))
-            if not refused or (mode is None and (id_ in allowed or id_ in forced)):
-                found.add(id_)
-        return found
+            mode = entries.get(id_, {}).get(MODE_FIELD)
+            is_refused = mode in REFUSING_MODES or (mode is None and (id_ in blocked_ids or "*" in blocked_ids))
+            if not is_refused or (mode is None and (id_ in allowed_ids or id_ in forced_ids)):
+                unblocked_ids.add(id_)
+        return unblocked_ids

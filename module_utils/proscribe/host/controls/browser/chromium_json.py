@@ -13,29 +13,29 @@ if TYPE_CHECKING:
     from typing import Match
 
 # A string is matched first, so that what looks like a comment inside it is none.
-_STRING = r'"(?:[^"\\]|\\.)*"'
-_COMMENT = compile_pattern(_STRING + r"|//[^\n]*|/\*.*?\*/", DOTALL)
-_ESCAPE = compile_pattern(r"\\(?:x([0-9A-Fa-f]{2})|.)", DOTALL)
-_COMMA = compile_pattern(_STRING + r"|,(?=\s*[\]}])", DOTALL)
+_STRING_EXPRESSION = r'"(?:[^"\\]|\\.)*"'
+_COMMENT_PATTERN = compile_pattern(_STRING_EXPRESSION + r"|//[^\n]*|/\*.*?\*/", DOTALL)
+_ESCAPE_PATTERN = compile_pattern(r"\\(?:x([0-9A-Fa-f]{2})|.)", DOTALL)
+_COMMA_PATTERN = compile_pattern(_STRING_EXPRESSION + r"|,(?=\s*[\]}])", DOTALL)
 
 
-def parse(content: bytes) -> object:
+def parse_chromium_json(content: bytes) -> object:
     """The value of a policy file. Raises ValueError where Chromium, too, would take nothing from it."""
     try:
         text = content.decode("utf-8-sig")
         try:
             return parse_json(text)
         except ValueError:
-            without_comments = _COMMENT.sub(_strings_only, text)
-            plain = _COMMA.sub(_strings_only, without_comments)
-            return parse_json(_ESCAPE.sub(_escaped, plain), strict=False)
+            without_comments = _COMMENT_PATTERN.sub(_keep_strings, text)
+            strict_text = _COMMA_PATTERN.sub(_keep_strings, without_comments)
+            return parse_json(_ESCAPE_PATTERN.sub(_convert_escape, strict_text), strict=False)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _strings_only(found: Match[str]) -> str:
-    return found[0] if found[0].startswith('"') else " "
+def _keep_strings(match: Match[str]) -> str:
+    return match[0] if match[0].startswith('"') else " "
 
 
-def _escaped(found: Match[str]) -> str:
-    return f"\\u00{found[1]}" if found[1] else "\\u000b" if found[0] == "\\v" else found[0]
+def _convert_escape(match: Match[str]) -> str:
+    return f"\\u00{match[1]}" if match[1] else "\\u000b" if match[0] == "\\v" else match[0]

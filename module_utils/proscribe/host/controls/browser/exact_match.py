@@ -7,59 +7,63 @@ from __future__ import annotations
 
 from ...system import ControlError, Host, ObservationError
 from . import firefox_preferences
-from .desired import LANGUAGES, Desired
-from .observed import Observed, faults, lost
-from .places import Place
+from .desired import FAMILY_MODULES, DesiredPolicies
+from .observed import PolicyObservation, check_policy_path, make_lost_observation
+from .places import PolicyPlace
 from .settings import REMOTE_DEBUGGING
 
 
-def check(host: Host, place: Place, desired: Desired) -> Observed:
+def check_place(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> PolicyObservation:
     """Return what is in effect at a place. Raises ControlError for a plan that no browser could follow."""
     observed = _check_policy(host, place, desired)
-    content = firefox_preferences.render(REMOTE_DEBUGGING in desired.closed)
+    content = firefox_preferences.render_preferences(REMOTE_DEBUGGING in desired.closed_settings)
     try:
-        beside = firefox_preferences.check(host, place, content)
-    except ObservationError as unseen:
-        if content is None or observed.unseen:
+        preference_faults = firefox_preferences.check_preferences(host, place, content)
+    except ObservationError as unseen_error:
+        if content is None or observed.unseen_reason:
             return observed
-        if observed.complete:
-            return observed._replace(unseen=str(unseen))
-        return observed._replace(unclear=observed.unclear or str(unseen))
+        if observed.is_complete:
+            return observed._replace(unseen_reason=str(unseen_error))
+        return observed._replace(unclear_reason=observed.unclear_reason or str(unseen_error))
     except ControlError as error:
-        beside = firefox_preferences.Faults(others=[str(error)] if content is not None else [])
-    return firefox_preferences.add_faults(observed, beside)
+        preference_faults = firefox_preferences.PreferenceFaults(
+            other_faults=[str(error)] if content is not None else []
+        )
+    return firefox_preferences.add_faults(observed, preference_faults)
 
 
-def _check_policy(host: Host, place: Place, desired: Desired) -> Observed:
+def _check_policy(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> PolicyObservation:
     """Return what is in effect of the policy file of a place."""
-    of_chromium = place.family == "chromium"
-    content = desired.file(place)
+    is_chromium = place.family == "chromium"
+    content = desired.render_file(place)
     try:
-        if (_is_whole_folder if of_chromium else _is_whole_file)(host, place, content):
-            return Observed(complete=True)
-    except ObservationError as unseen:
-        return Observed(unseen=str(unseen))
+        if (_is_whole_folder if is_chromium else _is_whole_file)(host, place, content):
+            return PolicyObservation(is_complete=True)
+    except ObservationError as unseen_error:
+        return PolicyObservation(unseen_reason=str(unseen_error))
     except ControlError as error:
-        rules = desired.of(place)
-        extensions = rules.chrome_extensions if of_chromium else rules.firefox_extensions
-        return lost(error, LANGUAGES[place.family].closing(rules, place), extensions)
-    if of_chromium:
-        from .chromium_folder import Folder
+        rules = desired.choose_rules(place)
+        extensions = rules.chrome_extensions if is_chromium else rules.firefox_extensions
+        return make_lost_observation(error, FAMILY_MODULES[place.family].closing(rules, place), extensions)
+    if is_chromium:
+        from .chromium_folder import ChromiumPolicyFolder
 
-        return Folder(host, place, desired.of(place)).observed()
-    from .firefox_file import PolicyFile
+        return ChromiumPolicyFolder(host, place, desired.choose_rules(place)).make_observation()
+    from .firefox_file import FirefoxPolicyFile
 
-    return PolicyFile(host, place, desired.of(place)).observed()
+    return FirefoxPolicyFile(host, place, desired.choose_rules(place)).make_observation()
 
 
-def _is_whole_folder(host: Host, place: Place, content: bytes | None) -> bool:
-    directory, _, own = place.path.rpartition("/")
-    if host.list_directory(directory) != ([] if content is None else [own]) or any(faults(host, place.path)[:2]):
+def _is_whole_folder(host: Host, place: PolicyPlace, content: bytes | None) -> bool:
+    directory, _, own_name = place.path.rpartition("/")
+    if host.list_directory(directory) != ([] if content is None else [own_name]) or any(
+        check_policy_path(host, place.path)[:2]
+    ):
         return False
     return content is None or host.read_file(place.path) == content
 
 
-def _is_whole_file(host: Host, place: Place, content: bytes | None) -> bool:
+def _is_whole_file(host: Host, place: PolicyPlace, content: bytes | None) -> bool:
     if host.read_file(place.path) != content or any(host.find_entry(path) is not None for path in place.fallbacks):
         return False
-    return not any(faults(host, place.path)[:2])
+    return not any(check_policy_path(host, place.path)[:2])

@@ -20,43 +20,58 @@ from ..policy_tables import read_list, read_table
 if TYPE_CHECKING:
     from ..policy_tables import Policies
 
-EXTENSION_SETTINGS, EVERY = "ExtensionSettings", "*"
+EXTENSION_SETTINGS, EVERY_EXTENSION = "ExtensionSettings", "*"
 # `vpnProvider` is of ChromeOS alone: with it blocked, Chromium loads an extension that wants it all the same.
 PERMISSIONS = ("proxy", "debugger")
-NAMED = " or ".join(PERMISSIONS)  # in messages
-MODE, BLOCKED_PERMISSIONS, ALLOWED_PERMISSIONS = "installation_mode", "blocked_permissions", "allowed_permissions"
-EXCEPTION: Policies = {ALLOWED_PERMISSIONS: list(PERMISSIONS)}
-_REPEATED = (BLOCKED_PERMISSIONS, "blocked_install_message", "runtime_allowed_hosts", "runtime_blocked_hosts")
-REFUSING = ("blocked", "removed")
+PERMISSION_NAMES = " or ".join(PERMISSIONS)  # in messages
+MODE_FIELD, BLOCKED_PERMISSIONS_FIELD, ALLOWED_PERMISSIONS_FIELD = (
+    "installation_mode",
+    "blocked_permissions",
+    "allowed_permissions",
+)
+EXCEPTION_ENTRY: Policies = {ALLOWED_PERMISSIONS_FIELD: list(PERMISSIONS)}
+_REPEATED_FIELDS = (
+    BLOCKED_PERMISSIONS_FIELD,
+    "blocked_install_message",
+    "runtime_allowed_hosts",
+    "runtime_blocked_hosts",
+)
+REFUSING_MODES = ("blocked", "removed")
 
 
-def closes(entry: Policies, of_all: bool = False) -> bool:
+def is_blocking_permissions(entry: Policies, is_default: bool = False) -> bool:
     """Whether extensions of an entry have none of the permissions. In "*", `allowed_permissions` has no effect."""
-    if entry.get(MODE) in REFUSING:
+    if entry.get(MODE_FIELD) in REFUSING_MODES:
         return True
-    opened = [] if of_all else read_list(entry, ALLOWED_PERMISSIONS)
-    blocked = read_list(entry, BLOCKED_PERMISSIONS)
-    return all(permission in blocked and permission not in opened for permission in PERMISSIONS)
+    open_permissions = [] if is_default else read_list(entry, ALLOWED_PERMISSIONS_FIELD)
+    blocked_permissions = read_list(entry, BLOCKED_PERMISSIONS_FIELD)
+    return all(permission in blocked_permissions and permission not in open_permissions for permission in PERMISSIONS)
 
 
-def blocking(default: Policies) -> dict[str, object]:
+def make_blocking_default(default: Policies) -> dict[str, object]:
     """The entry "*" with the permissions blocked as well."""
-    listed = [one for one in read_list(default, BLOCKED_PERMISSIONS) if one not in PERMISSIONS]
-    return {**default, BLOCKED_PERMISSIONS: [*listed, *PERMISSIONS]}
+    other_permissions = [
+        permission for permission in read_list(default, BLOCKED_PERMISSIONS_FIELD) if permission not in PERMISSIONS
+    ]
+    return {**default, BLOCKED_PERMISSIONS_FIELD: [*other_permissions, *PERMISSIONS]}
 
 
-def excepting(default: Policies) -> dict[str, object]:
+def make_exception(default: Policies) -> dict[str, object]:
     """The entry of an extension that may have the permissions, where "*" is as given without Proscribe's part."""
-    return {**{field: default[field] for field in _REPEATED if field in default}, **EXCEPTION}
+    return {**{field: default[field] for field in _REPEATED_FIELDS if field in default}, **EXCEPTION_ENTRY}
 
 
-def due(theirs: Policies, excepted: Sequence[str], taken: Sequence[str] = ()) -> dict[str, object]:
-    """The organisation's settings with Proscribe's part in them. `taken` are ids that have an entry there.
+def make_due_settings(
+    foreign_settings: Policies, excepted_ids: Sequence[str], taken_ids: Sequence[str] = ()
+) -> dict[str, object]:
+    """The organisation's settings with Proscribe's part in them. `taken_ids` are ids that have an entry there.
 
     If theirs block the permissions for all, nothing is added: what the organisation blocks is not opened.
     """
-    default = read_table(theirs, EVERY)
-    if closes(default, of_all=True):
-        return dict(theirs)
-    entries = {id_: excepting(default) for id_ in excepted if id_ not in taken and id_ not in theirs}
-    return {**theirs, EVERY: blocking(default), **entries}
+    default = read_table(foreign_settings, EVERY_EXTENSION)
+    if is_blocking_permissions(default, is_default=True):
+        return dict(foreign_settings)
+    entries = {
+        id_: make_exception(default) for id_ in excepted_ids if id_ not in taken_ids and id_ not in foreign_settings
+    }
+    return {**foreign_settings, EVERY_EXTENSION: make_blocking_default(default), **entries}

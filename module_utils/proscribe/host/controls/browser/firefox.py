@@ -13,34 +13,34 @@ from ....base.json_text import dump_json
 from ....base.tuples import NamedTuple
 from ...system import WRITTEN_BY
 from ..policy_tables import read_table
-from .extension_settings import EXTENSION_SETTINGS, MODE, due
-from .observed import MARK
-from .places import THUNDERBIRD, Place
-from .rendering import Name, Rules, above, covers
-from .settings import ALLOW_LIST, BLOCKED, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, PROXY_EXTENSIONS, SETTINGS
+from .extension_settings import EXTENSION_SETTINGS, MODE_FIELD, make_due_settings
+from .observed import POLICY_MARK
+from .places import THUNDERBIRD, PolicyPlace
+from .rendering import BrowserRules, SiteName, is_covering, list_covering_hosts
+from .settings import ALLOW_LIST, BLOCKED, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN_HOST, PROXY_EXTENSIONS, SETTINGS
 
 if TYPE_CHECKING:
     from ..policy_tables import Policies
 
-FILTER, DNS, TENANTS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
-PREFERENCES = "Preferences"
+WEBSITE_FILTER, DNS_OVER_HTTPS, TENANT_DOMAINS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
+PREFERENCES_POLICY = "Preferences"
 # An entry of the menu Help. A blocked page itself has no place for a text or a link.
-SUPPORT_MENU = "SupportMenu"
+SUPPORT_MENU_POLICY = "SupportMenu"
 # Without it, Firefox (153) connects to a site of its command line before it checks whether that is blocked. It still
 # looks up the name: no preference was found that keeps it from that.
-NO_SPECULATION = {"network.http.speculative-parallel-limit": {"Value": 0, "Status": "locked"}}
+NO_SPECULATION_PREFERENCE = {"network.http.speculative-parallel-limit": {"Value": 0, "Status": "locked"}}
 
 
-class Lists(NamedTuple):
+class WebsiteFilterLists(NamedTuple):
     """A WebsiteFilter: the blocked patterns, the exceptions, and permitted names that no exception can open."""
 
-    block: list[str]
-    exceptions: list[str]
-    closed: list[tuple[Name, Name]]  # what stays closed, and what would be opened with it
+    blocked_patterns: list[str]
+    exception_patterns: list[str]
+    closed_names: list[tuple[SiteName, SiteName]]  # what stays closed, and what would be opened with it
 
 
-def lists(rules: Rules, foreign: Iterable[Name] = ()) -> Lists:
-    """The rules in Firefox's terms. `foreign` are names that the organisation itself blocks: no exception opens these.
+def make_filter_lists(rules: BrowserRules, foreign_names: Iterable[SiteName] = ()) -> WebsiteFilterLists:
+    """The rules in Firefox's terms. `foreign_names` are names that the organisation itself blocks: no exception opens these.
 
     To Firefox an exception wins over everything below it. So a permitted name with a blocked one below it is opened
     alone, without the hosts below. If the blocked one is a path of the same host, it stays closed. Paths are compared
@@ -48,104 +48,144 @@ def lists(rules: Rules, foreign: Iterable[Name] = ()) -> Lists:
     """
     # No policy of Firefox adds the headers by which Microsoft distinguishes accounts. But private ones sign in at a
     # host of their own, which the organisation's do not need.
-    private = [Name(PRIVATE_LOGIN)] if rules.microsoft_tenants else []
-    lowered = sorted({Name(one.host, one.path.lower()) for one in [*rules.block, *private]})
-    exceptions, closed = [], []
-    others = list(foreign)
-    for permitted in rules.allow:
-        one = Name(permitted.host, permitted.path.lower())
-        if any(other.host == "*" or covers(other, one) for other in others):
+    private_names = [SiteName(PRIVATE_LOGIN_HOST)] if rules.microsoft_tenants else []
+    lowered_names = sorted(
+        {
+            SiteName(permitted_name.host, permitted_name.path.lower())
+            for permitted_name in [*rules.blocked_names, *private_names]
+        }
+    )
+    exceptions, closed_names = [], []
+    foreign_blocks = list(foreign_names)
+    for permitted in rules.allowed_names:
+        permitted_name = SiteName(permitted.host, permitted.path.lower())
+        if any(
+            blocked_name.host == "*" or is_covering(blocked_name, permitted_name) for blocked_name in foreign_blocks
+        ):
             continue
-        blocked = [*lowered, *others]
-        within = [other for other in blocked if other.host == one.host and other.path.startswith(one.path)]
-        below = any(other.host.endswith("." + one.host) and _share_paths(other, one) for other in blocked)
-        if within:
-            closed.append((permitted, within[0]))
+        blocked_names = [*lowered_names, *foreign_blocks]
+        blocked_within = [
+            blocked_name
+            for blocked_name in blocked_names
+            if blocked_name.host == permitted_name.host and blocked_name.path.startswith(permitted_name.path)
+        ]
+        has_blocked_below = any(
+            blocked_name.host.endswith("." + permitted_name.host) and _has_common_path(blocked_name, permitted_name)
+            for blocked_name in blocked_names
+        )
+        if blocked_within:
+            closed_names.append((permitted, blocked_within[0]))
         else:
-            exceptions.append(_pattern(one, hosts_below=not below))
-    return Lists([_pattern(one) for one in _uppermost(lowered, rules.allow)], exceptions, closed)
+            exceptions.append(_format_pattern(permitted_name, include_below=not has_blocked_below))
+    return WebsiteFilterLists(
+        [
+            _format_pattern(permitted_name)
+            for permitted_name in _list_uppermost_names(lowered_names, rules.allowed_names)
+        ],
+        exceptions,
+        closed_names,
+    )
 
 
-def _uppermost(lowered: list[Name], allowed: Iterable[Name]) -> list[Name]:
+def _list_uppermost_names(lowered_names: list[SiteName], allowed_names: Iterable[SiteName]) -> list[SiteName]:
     """The blocked names that no other one covers. Only a path, or what is below a permitted name, can be."""
-    known = set(lowered)
-    below = tuple("." + one.host for one in allowed)
-    hosts = {one.host for one in allowed}
+    known_names = set(lowered_names)
+    allowed_suffixes = tuple("." + site_name.host for site_name in allowed_names)
+    hosts = {site_name.host for site_name in allowed_names}
     return [
-        one
-        for one in lowered
-        if not (one.path or one.host in hosts or one.host.endswith(below))
+        site_name
+        for site_name in lowered_names
+        if not (site_name.path or site_name.host in hosts or site_name.host.endswith(allowed_suffixes))
         or not any(
-            Name(host, one.path[:length]) in known
-            for host in above(one.host)
-            for length in range(len(one.path) + 1)
-            if (host, length) != (one.host, len(one.path))
+            SiteName(host, site_name.path[:length]) in known_names
+            for host in list_covering_hosts(site_name.host)
+            for length in range(len(site_name.path) + 1)
+            if (host, length) != (site_name.host, len(site_name.path))
         )
     ]
 
 
-def _share_paths(one: Name, other: Name) -> bool:
-    return one.path.startswith(other.path) or other.path.startswith(one.path)
+def _has_common_path(first: SiteName, second: SiteName) -> bool:
+    return first.path.startswith(second.path) or second.path.startswith(first.path)
 
 
-def _pattern(one: Name, hosts_below: bool = True) -> str:
-    return f"*://{'*.' if hosts_below else ''}{one.host}{one.path or '/'}*"
+def _format_pattern(site_name: SiteName, include_below: bool = True) -> str:
+    return f"*://{'*.' if include_below else ''}{site_name.host}{site_name.path or '/'}*"
 
 
-def closing(rules: Rules, place: Place) -> dict[str, Policies]:
+def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, Policies]:
     """By setting that is managed: the policies that close it at a place."""
-    found: dict[str, Policies] = {}
-    for id_, value in rules.settings:
-        row = SETTINGS[id_]
-        said = dict(row.firefox)
-        if not row.concerns(place.browsers) or (place.family == THUNDERBIRD and not row.thunderbird):
-            said = {}
+    policies_by_setting: dict[str, Policies] = {}
+    for id_, setting_value in rules.settings:
+        setting = SETTINGS[id_]
+        setting_policies = dict(setting.firefox)
+        if not setting.is_applicable(place.browsers) or (
+            place.family == THUNDERBIRD and not setting.is_for_thunderbird
+        ):
+            setting_policies = {}
         elif id_ == EXTENSIONS:
             ids = rules.firefox_extensions
-            by_id = {one: {MODE: "blocked"} for one in (["*"] if value == ALLOW_LIST else ids)}
-            if value == ALLOW_LIST:
-                by_id.update((one, {MODE: "allowed"}) for one in rules.firefox_allowed)
-            said = {EXTENSION_SETTINGS: by_id} if by_id else {}
+            extension_entries = {
+                extension_id: {MODE_FIELD: "blocked"}
+                for extension_id in (["*"] if setting_value == ALLOW_LIST else ids)
+            }
+            if setting_value == ALLOW_LIST:
+                extension_entries.update(
+                    (extension_id, {MODE_FIELD: "allowed"}) for extension_id in rules.firefox_allowed
+                )
+            setting_policies = {EXTENSION_SETTINGS: extension_entries} if extension_entries else {}
         elif id_ == PROXY_EXTENSIONS:
-            said = {EXTENSION_SETTINGS: due({}, rules.firefox_allowed, _refused(rules))}
-        if said:
-            found[id_] = said
+            setting_policies = {
+                EXTENSION_SETTINGS: make_due_settings({}, rules.firefox_allowed, _list_refused_extensions(rules))
+            }
+        if setting_policies:
+            policies_by_setting[id_] = setting_policies
     if rules.google_domains:
-        found[GOOGLE_TENANTS] = {TENANTS: ",".join(rules.google_domains)}
-    return found
+        policies_by_setting[GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(rules.google_domains)}
+    return policies_by_setting
 
 
-def _refused(rules: Rules) -> tuple[str, ...]:
+def _list_refused_extensions(rules: BrowserRules) -> tuple[str, ...]:
     """The extensions that are refused by their ids, so that no exception speaks for them."""
     return rules.firefox_extensions if dict(rules.settings).get(EXTENSIONS) == BLOCKED else ()
 
 
-def policies(rules: Rules, place: Place, listed: Lists) -> dict[str, object]:
+def make_policies(rules: BrowserRules, place: PolicyPlace, filter_lists: WebsiteFilterLists) -> dict[str, object]:
     """Proscribe's own part of the policies."""
-    said: dict[str, object] = {}
-    if listed.block:
-        said[FILTER] = {"Block": listed.block, **({"Exceptions": listed.exceptions} if listed.exceptions else {})}
-        said[PREFERENCES] = dict(NO_SPECULATION)
+    own_policies: dict[str, object] = {}
+    if filter_lists.blocked_patterns:
+        own_policies[WEBSITE_FILTER] = {
+            "Block": filter_lists.blocked_patterns,
+            **({"Exceptions": filter_lists.exception_patterns} if filter_lists.exception_patterns else {}),
+        }
+        own_policies[PREFERENCES_POLICY] = dict(NO_SPECULATION_PREFERENCE)
         if rules.request_url:
-            said[SUPPORT_MENU] = {"Title": "Request an exception", "URL": rules.request_url}
-    for closed in closing(rules, place).values():
-        for name, value in closed.items():  # several settings may have preferences, or say something of "*"
-            said[name] = tables_joined(read_table(said, name), read_table(closed, name)) if name in said else value
-    return said
+            own_policies[SUPPORT_MENU_POLICY] = {"Title": "Request an exception", "URL": rules.request_url}
+    for closing_policies in list_closing_policies(rules, place).values():
+        for (
+            name,
+            policy_value,
+        ) in closing_policies.items():  # several settings may have preferences, or say something of "*"
+            own_policies[name] = (
+                join_tables(read_table(own_policies, name), read_table(closing_policies, name))
+                if name in own_policies
+                else policy_value
+            )
+    return own_policies
 
 
-def tables_joined(one: Policies, other: Policies) -> dict[str, object]:
+def join_tables(first: Policies, second: Policies) -> dict[str, object]:
     """Two tables of entries in one. Of an entry that both have, the fields are joined, and the other's count."""
-    both = {key: {**read_table(one, key), **read_table(other, key)} for key in one if key in other}
-    return {**one, **other, **both}
+    common_entries = {key: {**read_table(first, key), **read_table(second, key)} for key in first if key in second}
+    return {**first, **second, **common_entries}
 
 
-def render(document: Policies) -> bytes:
+def render_policies(document: Policies) -> bytes:
     """A file, one entry a line. Strict JSON in ASCII: after anything else Firefox would ignore all of it."""
     return (dump_json(document, indent=1, allow_nan=False) + "\n").encode()
 
 
-def alone(rules: Rules, place: Place) -> bytes | None:
+def render_alone(rules: BrowserRules, place: PolicyPlace) -> bytes | None:
     """The file with nothing in it but Proscribe's own part; None if there is nothing to say."""
-    said = policies(rules, place, lists(rules))
-    return render({MARK: WRITTEN_BY, "policies": said}) if said else None
+    own_policies = make_policies(rules, place, make_filter_lists(rules))
+    return render_policies({POLICY_MARK: WRITTEN_BY, "policies": own_policies}) if own_policies else None

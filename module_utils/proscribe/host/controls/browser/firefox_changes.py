@@ -8,96 +8,122 @@ import json
 from ...system import Host
 from ..base import ChangeRefusal, Changes, ControlAction
 from . import firefox_preferences
-from .firefox import render
-from .firefox_file import Note, PolicyFile
-from .places import Place
-from .rendering import NOTHING, Rules
+from .firefox import render_policies
+from .firefox_file import FirefoxPolicyFile, MergeNote
+from .places import PolicyPlace
+from .rendering import NO_RULES, BrowserRules
 
-RULE = "browser/policy-file"
-PRIVATE = 0o600
+RULE_NAME = "browser/policy-file"
+PRIVATE_MODE = 0o600
 
 
-def enforce(host: Host, place: Place, rules: Rules) -> Changes:
+def enforce(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
     """Return the changes to the policy file of a place, and to the preferences beside it."""
-    return _both(_enforce_policy(host, place, rules), firefox_preferences.list_changes(host, place, rules))
+    return _join_changes(_enforce_policy(host, place, rules), firefox_preferences.list_changes(host, place, rules))
 
 
-def _both(one: Changes, other: Changes) -> Changes:
-    return Changes([*one.actions, *other.actions], [*one.refusals, *other.refusals])
+def _join_changes(first: Changes, second: Changes) -> Changes:
+    return Changes([*first.actions, *second.actions], [*first.refusals, *second.refusals])
 
 
-def _enforce_policy(host: Host, place: Place, rules: Rules) -> Changes:
+def _enforce_policy(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
     """The file written anew if it is not what it has to be; first the organisation's own is put away.
 
     Where the plan has nothing to say any more, the organisation gets its file back.
     """
-    file = PolicyFile(host, place, rules)
-    refused = [ChangeRefusal(RULE, place.path, reason) for reason in (file.blocker, *file.faults.directories) if reason]
-    unopened = "Firefox cannot open it without opening {}, which is blocked"
-    refused += [ChangeRefusal(RULE, str(name), unopened.format(other)) for name, other in file.listed.closed]
-    if file.blocker:
-        return Changes((), refused)
-    if file.expected is None:
-        return Changes(_give_back(host, file), refused)
-    if file.is_in_effect:
-        return Changes((), refused)
-    write = functools.partial(_write, host, file)
+    policy_file = FirefoxPolicyFile(host, place, rules)
+    refusals = [
+        ChangeRefusal(RULE_NAME, place.path, reason)
+        for reason in (policy_file.blocker, *policy_file.faults.directory_faults)
+        if reason
+    ]
+    refusal_text = "Firefox cannot open it without opening {}, which is blocked"
+    refusals += [
+        ChangeRefusal(RULE_NAME, str(name), refusal_text.format(opened_name))
+        for name, opened_name in policy_file.filter_lists.closed_names
+    ]
+    if policy_file.blocker:
+        return Changes((), refusals)
+    if policy_file.expected_document is None:
+        return Changes(_list_restoring_actions(host, policy_file), refusals)
+    if policy_file.is_in_effect:
+        return Changes((), refusals)
+    write = functools.partial(_write_policy, host, policy_file)
     return Changes(
-        [ControlAction("write", place.path, write, _text(file.content), _text(render(file.expected)))], refused
+        [
+            ControlAction(
+                "write",
+                place.path,
+                write,
+                _decode_content(policy_file.content),
+                _decode_content(render_policies(policy_file.expected_document)),
+            )
+        ],
+        refusals,
     )
 
 
-def lift(host: Host, place: Place) -> Changes:
+def lift(host: Host, place: PolicyPlace) -> Changes:
     """The organisation's file restored, with its later edits if there are any; or Proscribe's deleted."""
-    changes = Changes(_give_back(host, PolicyFile(host, place, NOTHING)))
-    return _both(changes, firefox_preferences.list_changes(host, place, NOTHING))
+    changes = Changes(_list_restoring_actions(host, FirefoxPolicyFile(host, place, NO_RULES)))
+    return _join_changes(changes, firefox_preferences.list_changes(host, place, NO_RULES))
 
 
-def _write(host: Host, file: PolicyFile) -> None:
+def _write_policy(host: Host, policy_file: FirefoxPolicyFile) -> None:
     # In this order a kill at any point leaves what the next run, or a lift, needs to know whose is what.
-    original = file.original_to_keep()
-    during, after = file.note_to_keep()
-    if original is not None and original != file.original:
-        host.write_file(file.original_path, original, PRIVATE)
-    host.write_file(file.note_path, _note(during), PRIVATE)
-    host.write_file(file.place.path, render(file.expected or {}))
-    host.write_file(file.note_path, _note(after), PRIVATE)
-    if original is None and file.original is not None:
-        host.delete_file(file.original_path)
+    original = policy_file.make_kept_original()
+    interim_note, final_note = policy_file.make_merge_notes()
+    if original is not None and original != policy_file.original:
+        host.write_file(policy_file.original_path, original, PRIVATE_MODE)
+    host.write_file(policy_file.note_path, _format_note(interim_note), PRIVATE_MODE)
+    host.write_file(policy_file.place.path, render_policies(policy_file.expected_document or {}))
+    host.write_file(policy_file.note_path, _format_note(final_note), PRIVATE_MODE)
+    if original is None and policy_file.original is not None:
+        host.delete_file(policy_file.original_path)
 
 
-def _note(note: Note) -> str:
+def _format_note(note: MergeNote) -> str:
     return json.dumps(note._asdict()) + "\n"
 
 
-def _give_back(host: Host, file: PolicyFile) -> list[ControlAction]:
+def _list_restoring_actions(host: Host, policy_file: FirefoxPolicyFile) -> list[ControlAction]:
     """Undo the merge. A file that is the organisation's alone stays as it is; what Proscribe remembered goes."""
-    path = file.place.path
-    original = file.original_to_keep()
-    remembered = [stored for stored in (file.original_path, file.note_path) if host.has_traces(stored)]
-    if not file.ours or (file.seen is None and original is None):
+    path = policy_file.place.path
+    original = policy_file.make_kept_original()
+    stored_paths = [
+        stored_path
+        for stored_path in (policy_file.original_path, policy_file.note_path)
+        if host.has_traces(stored_path)
+    ]
+    if not policy_file.is_own or (policy_file.status is None and original is None):
         if host.has_unfinished_write(path) or (
-            file.seen is None and host.has_traces(path)
+            policy_file.status is None and host.has_traces(path)
         ):  # what a kill left of a write
-            remembered.insert(0, path)
+            stored_paths.insert(0, path)
         clear = functools.partial(host.clear_unfinished_write, path)
         return [
-            ControlAction("delete", stored, clear if stored == path else functools.partial(host.delete_file, stored))
-            for stored in remembered
+            ControlAction(
+                "delete",
+                stored_path,
+                clear if stored_path == path else functools.partial(host.delete_file, stored_path),
+            )
+            for stored_path in stored_paths
         ]
 
-    def give_back() -> None:
+    def restore_original() -> None:
         if original is None:
             host.delete_file(path)
         else:
-            note = file.note or Note({}, [], 0o644)
-            host.write_file(path, original, note.mode, note.owner, None if file.edited else note.modified)
-        for stored in remembered:
+            note = policy_file.note or MergeNote({}, [], 0o644)
+            host.write_file(path, original, note.mode, note.owner, None if policy_file.is_edited else note.modified)
+        for stored in stored_paths:
             host.delete_file(stored)
 
     verb = "delete" if original is None else "restore"
-    return [ControlAction(verb, path, give_back, _text(file.content), _text(original))]
+    return [
+        ControlAction(verb, path, restore_original, _decode_content(policy_file.content), _decode_content(original))
+    ]
 
 
-def _text(content: bytes | None) -> str:
+def _decode_content(content: bytes | None) -> str:
     return (content or b"").decode("utf-8", "replace")

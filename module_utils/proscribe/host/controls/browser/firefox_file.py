@@ -21,16 +21,22 @@ from ....base.json_text import parse_json
 from ....base.tuples import NamedTuple
 from ...system import SIGNATURE, STATE_DIRECTORY, ControlError, Host, ObservationError
 from ..policy_tables import is_same_json, read_list, read_table
-from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, NAMED
-from .extension_settings import closes as closes_proxies
-from .firefox import FILTER, closing, lists, policies, render
-from .firefox_merge import assumed_ours, merge, parse, still_required, without_ours
-from .matching import Closest, Unless, firefox_entry
-from .observed import MARK, Observed, faults
-from .places import Place
+from .extension_settings import EVERY_EXTENSION, EXTENSION_SETTINGS, MODE_FIELD, PERMISSION_NAMES
+from .extension_settings import is_blocking_permissions as closes_proxies
+from .firefox import WEBSITE_FILTER, list_closing_policies, make_filter_lists, make_policies, render_policies
+from .firefox_merge import (
+    guess_written_policies,
+    list_required_changes,
+    merge_policies,
+    parse_policies,
+    remove_own_policies,
+)
+from .matching import ClosestMatch, FilterMatch, parse_firefox_entry
+from .observed import POLICY_MARK, PolicyObservation, check_policy_path
+from .places import PolicyPlace
 from .policy_differences import describe_differences
-from .rendering import MOST_ENTRIES, Name, Rules
-from .settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN, PROXY_EXTENSIONS
+from .rendering import MAX_LIST_ENTRIES, BrowserRules, SiteName
+from .settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN_HOST, PROXY_EXTENSIONS
 
 if TYPE_CHECKING:
     from ..policy_tables import Policies
@@ -44,7 +50,7 @@ DEFAULT_FIELDS: Mapping[str, type] = {
 }
 
 
-class Note(NamedTuple):
+class MergeNote(NamedTuple):
     """What Proscribe remembers of a merge."""
 
     base: Policies  # what it merged into: the organisation's file, or the one of Firefox's installation, or {}
@@ -54,234 +60,264 @@ class Note(NamedTuple):
     modified: int | None = None  # in nanoseconds
 
 
-class PolicyFile:
+class FirefoxPolicyFile:
     """The file of one place, read once. Raises Unseen, or ControlError for a path behind a user's link."""
 
-    def __init__(self, host: Host, place: Place, rules: Rules) -> None:
+    def __init__(self, host: Host, place: PolicyPlace, rules: BrowserRules) -> None:
         self.place, self.rules = place, rules
-        stored = STATE_DIRECTORY + "/browser/" + place.path.strip("/").replace("/", "-")
-        self.original_path, self.note_path = stored + ".original", stored + ".note"
-        self.faults = faults(host, place.path)
-        self.seen = host.find_entry(place.path)
+        stored_prefix = STATE_DIRECTORY + "/browser/" + place.path.strip("/").replace("/", "-")
+        self.original_path, self.note_path = stored_prefix + ".original", stored_prefix + ".note"
+        self.faults = check_policy_path(host, place.path)
+        self.status = host.find_entry(place.path)
         self.content: bytes | None = None
         self.document: Policies | None = None
-        self.lost = ""  # why Firefox takes nothing from it
+        self.loss_reason = ""  # why Firefox takes nothing from it
         self.blocker = ""  # why Proscribe leaves it alone
-        self._read(host)
-        self.marked = MARK in (self.document or {}) or SIGNATURE.encode() in (self.content or b"")
-        self.empty = not (self.content or b"").strip()
-        self.unclear = ""  # why it is unknown whose is what
+        self._read_file(host)
+        self.is_marked = POLICY_MARK in (self.document or {}) or SIGNATURE.encode() in (self.content or b"")
+        self.is_empty = not (self.content or b"").strip()
+        self.unclear_reason = ""  # why it is unknown whose is what
         self.original: bytes | None = None
-        self.note: Note | None = None
-        self.inherited = self._inherited(host)
-        if self.document is None and not self.marked and not self.empty and not self.blocker:
-            self.blocker = f"it is the organisation's, and {self.lost}: correct or remove it"
+        self.note: MergeNote | None = None
+        self.inherited_policies = self._read_inherited_policies(host)
+        if self.document is None and not self.is_marked and not self.is_empty and not self.blocker:
+            self.blocker = f"it is the organisation's, and {self.loss_reason}: correct or remove it"
         try:
-            self._remember(host)
-        except (ObservationError, ControlError) as why:
-            self.unclear = str(why)
-        self.edited, self.base = self._base()
-        self.listed = lists(rules, self._blocked_by(self.base))
-        self.expected = self._expected()
+            self._read_memory(host)
+        except (ObservationError, ControlError) as error:
+            self.unclear_reason = str(error)
+        self.is_edited, self.base_document = self._find_base_document()
+        self.filter_lists = make_filter_lists(rules, self._list_blocked_names(self.base_document))
+        self.expected_document = self._make_expected_document()
 
-    def _read(self, host: Host) -> None:
+    def _read_file(self, host: Host) -> None:
         """Read the file, and say why Firefox takes nothing from it, if so."""
-        if self.seen is None:
-            self.lost = "no policy file"
+        if self.status is None:
+            self.loss_reason = "no policy file"
             return
-        if stat.S_ISLNK(self.seen.st_mode):
+        if stat.S_ISLNK(self.status.st_mode):
             self.blocker = "a link is in its place: put a file there instead"
         try:
             self.content = host.read_file(self.place.path)
-            self.document = parse(self.content or b"")
+            self.document = parse_policies(self.content or b"")
         except ObservationError:
-            self.lost = "not readable for users"
+            self.loss_reason = "not readable for users"
         except ControlError as error:
-            self.lost = self.blocker = str(error)
+            self.loss_reason = self.blocker = str(error)
         except ValueError as error:
-            self.lost = "not valid JSON: " + str(error)
-        if not self.faults.readable and not self.lost:
-            self.lost = "not readable for users"
+            self.loss_reason = "not valid JSON: " + str(error)
+        if not self.faults.is_readable and not self.loss_reason:
+            self.loss_reason = "not readable for users"
 
-    def _inherited(self, host: Host) -> Policies:
+    def _read_inherited_policies(self, host: Host) -> Policies:
         """The policies of Firefox's own installation, which a file below /etc hides."""
         for path in self.place.fallbacks:
             try:
                 content = host.read_file(path)
                 if content is not None:
-                    return parse(content)
+                    return parse_policies(content)
             except (ValueError, ControlError, ObservationError):
                 return {}  # Firefox takes nothing from it either
         return {}
 
-    def _remember(self, host: Host) -> None:
+    def _read_memory(self, host: Host) -> None:
         note = host.read_file(self.note_path)
         self.original = host.read_file(self.original_path)
         try:
-            self.note = Note(**parse_json(note)) if note is not None else None
+            self.note = MergeNote(**parse_json(note)) if note is not None else None
         except (ValueError, TypeError):
             self.note = None  # as if it were lost
 
-    def _base(self) -> tuple[bool, Policies]:
+    def _find_base_document(self) -> tuple[bool, Policies]:
         """The organisation's part as of now, and whether it is another one than what was merged into."""
-        if self.document is not None and not self.marked:
+        if self.document is not None and not self.is_marked:
             return True, self.document
-        if self.content is not None and self.empty and not self.note:
+        if self.content is not None and self.is_empty and not self.note:
             return True, {}
-        remembered = self.note.base if self.note else self._original_document()
+        remembered_document = self.note.base if self.note else self._parse_original()
         if self.document is not None:
-            written = self.note.written if self.note else assumed_ours(self.document)
-            theirs = without_ours(self.document, remembered, written)
-            if not is_same_json(theirs, remembered):
-                return True, theirs
-        return False, remembered if self.original is not None else self.inherited
+            written = self.note.written if self.note else guess_written_policies(self.document)
+            foreign_document = remove_own_policies(self.document, remembered_document, written)
+            if not is_same_json(foreign_document, remembered_document):
+                return True, foreign_document
+        return False, remembered_document if self.original is not None else self.inherited_policies
 
-    def _original_document(self) -> Policies:
+    def _parse_original(self) -> Policies:
         try:
-            return parse(self.original or b"{}")
+            return parse_policies(self.original or b"{}")
         except ValueError:
             return {}
 
     @staticmethod
-    def _blocked_by(document: Policies) -> list[Name]:
-        block = _filter(read_table(document, "policies"), "Block")
-        return [entry.name for entry in map(firefox_entry, block) if entry]
+    def _list_blocked_names(document: Policies) -> list[SiteName]:
+        block = _read_filter_list(read_table(document, "policies"), "Block")
+        return [entry.name for entry in map(parse_firefox_entry, block) if entry]
 
-    def _expected(self) -> dict[str, object] | None:
-        ours = policies(self.rules, self.place, self.listed)
-        return merge(self.base, ours) if ours else None
+    def _make_expected_document(self) -> dict[str, object] | None:
+        own_policies = make_policies(self.rules, self.place, self.filter_lists)
+        return merge_policies(self.base_document, own_policies) if own_policies else None
 
     @property
     def is_in_effect(self) -> bool:
         """Whether the file is what it has to be, however it is spelled."""
-        if self.faults.file:
+        if self.faults.file_faults:
             return False
-        if self.expected is None:
-            return not self.marked
-        return self.document is not None and is_same_json(self.document, self.expected)
+        if self.expected_document is None:
+            return not self.is_marked
+        return self.document is not None and is_same_json(self.document, self.expected_document)
 
     @property
-    def ours(self) -> bool:
+    def is_own(self) -> bool:
         """Whether what is at the path is Proscribe's to change back: the merged file, or what is left of it."""
-        return not self.blocker and (self.marked or (self.note is not None and self.empty))
+        return not self.blocker and (self.is_marked or (self.note is not None and self.is_empty))
 
-    def original_to_keep(self) -> bytes | None:
+    def make_kept_original(self) -> bytes | None:
         """What a lift would restore: the organisation's file byte for byte, or with its later edits; None: nothing."""
-        if not self.edited:
+        if not self.is_edited:
             return self.original
-        if not self.marked:
+        if not self.is_marked:
             return self.content
-        return render(self.base) if self.base.get("policies") or set(self.base) - {"policies"} else None
-
-    def note_to_keep(self) -> tuple[Note, Note]:
-        """What to remember while the file is being written, and after it."""
-        after = Note(self.base, [self.expected or {}], 0o644)
-        if self.seen is not None and not self.marked and not (self.empty and self.note):
-            seen = self.seen
-            after = after._replace(
-                mode=stat.S_IMODE(seen.st_mode), owner=[seen.st_uid, seen.st_gid], modified=seen.st_mtime_ns
-            )
-        elif self.note:
-            noted = self.note
-            after = after._replace(mode=noted.mode, owner=noted.owner, modified=None if self.edited else noted.modified)
-        earlier = self.note.written if self.note else []
-        return after._replace(written=[*earlier, *after.written]), after
-
-    def observed(self) -> Observed:
-        """What the file comes to."""
-        in_effect = read_table({} if self.document is None or self.lost else self.document, "policies")
-        theirs = read_table(self.base, "policies")
-        block, exceptions = _filter(in_effect, "Block"), _filter(in_effect, "Exceptions")
-        required = Closest(map(str, self.rules.block), map(str, self.rules.allow))
-        entries = [entry for entry in map(firefox_entry, exceptions) if entry]
-        openings = {entry.name for entry in entries if entry.name.host != "*" and required.blocked(entry.name)}
-        wrong = [*([self.blocker] if self.blocker else []), *self.faults.file, *self.faults.directories]
-        wrong += [
-            f"{len(listed)} entries in {FILTER}, {len(_filter(theirs, name))} of them the organisation's; Firefox"
-            f" takes {MOST_ENTRIES}, doubles counted ({len(set(map(str, listed)))} are distinct): shorten the"
-            " organisation's, or restrict fewer services"
-            for name, listed in (("Block", block), ("Exceptions", exceptions))
-            if len(listed) > MOST_ENTRIES
-        ]
-        unclear = ""
-        if not self.blocker:
-            if self.unclear and not self.lost:
-                unclear = self.unclear if self._has_more_than_ours() else ""
-                wrong += [] if self.marked or self.expected is None else ["it is the organisation's alone"]
-            elif self.lost and (self.marked or self.expected is not None):
-                wrong.append(self.lost if self.seen is not None else "no policy file")
-            elif not self.is_in_effect and not self.faults.file:
-                wrong += self._differences()
-        return Observed(
-            effect=Unless(block, exceptions),
-            openings=sorted(openings),
-            openers=[
-                (entry.name, f"the organisation's exception {text} opens it")
-                for text in _filter(theirs, "Exceptions")
-                if (entry := firefox_entry(text))
-            ],
-            why=self.lost,
-            settings=self._open(in_effect),
-            unblocked=frozenset(self._unblocked(in_effect)),
-            wrong=wrong,
-            unclear=unclear,
+        return (
+            render_policies(self.base_document)
+            if self.base_document.get("policies") or set(self.base_document) - {"policies"}
+            else None
         )
 
-    def _open(self, said: Policies) -> dict[str, str]:
-        """By setting that is open: what is wrong."""
-        wrong = {
-            id_: self.lost or describe_differences(said, {**said, **required})
-            for id_, closed in closing(self.rules, self.place).items()
-            if id_ != PROXY_EXTENSIONS
-            if (required := still_required(said, closed))
-        }
-        if PROXY_EXTENSIONS in closing(self.rules, self.place) and (why := self._proxies(said)):
-            wrong[PROXY_EXTENSIONS] = self.lost or why
-        effect = Unless(_filter(said, "Block"), _filter(said, "Exceptions"))
-        if self.rules.microsoft_tenants and not effect.blocked(Name(PRIVATE_LOGIN)):
-            wrong[MICROSOFT_TENANTS] = self.lost or f"{PRIVATE_LOGIN} is not blocked"
-        return wrong
+    def make_merge_notes(self) -> tuple[MergeNote, MergeNote]:
+        """What to remember while the file is being written, and after it."""
+        final_note = MergeNote(self.base_document, [self.expected_document or {}], 0o644)
+        if self.status is not None and not self.is_marked and not (self.is_empty and self.note):
+            status = self.status
+            final_note = final_note._replace(
+                mode=stat.S_IMODE(status.st_mode), owner=[status.st_uid, status.st_gid], modified=status.st_mtime_ns
+            )
+        elif self.note:
+            earlier_note = self.note
+            final_note = final_note._replace(
+                mode=earlier_note.mode,
+                owner=earlier_note.owner,
+                modified=None if self.is_edited else earlier_note.modified,
+            )
+        earlier_documents = self.note.written if self.note else []
+        return final_note._replace(written=[*earlier_documents, *final_note.written]), final_note
 
-    def _proxies(self, said: Policies) -> str:
+    def make_observation(self) -> PolicyObservation:
+        """What the file comes to."""
+        in_effect = read_table({} if self.document is None or self.loss_reason else self.document, "policies")
+        foreign_policies = read_table(self.base_document, "policies")
+        block_patterns, exception_patterns = (
+            _read_filter_list(in_effect, "Block"),
+            _read_filter_list(in_effect, "Exceptions"),
+        )
+        required_effect = ClosestMatch(map(str, self.rules.blocked_names), map(str, self.rules.allowed_names))
+        entries = [entry for entry in map(parse_firefox_entry, exception_patterns) if entry]
+        openings = {
+            entry.name for entry in entries if entry.name.host != "*" and required_effect.is_blocked(entry.name)
+        }
+        faults = [*([self.blocker] if self.blocker else []), *self.faults.file_faults, *self.faults.directory_faults]
+        faults += [
+            f"{len(patterns)} entries in {WEBSITE_FILTER}, {len(_read_filter_list(foreign_policies, name))} of them the organisation's; Firefox"
+            f" takes {MAX_LIST_ENTRIES}, doubles counted ({len(set(map(str, patterns)))} are distinct): shorten the"
+            " organisation's, or restrict fewer services"
+            for name, patterns in (("Block", block_patterns), ("Exceptions", exception_patterns))
+            if len(patterns) > MAX_LIST_ENTRIES
+        ]
+        unclear_reason = ""
+        if not self.blocker:
+            if self.unclear_reason and not self.loss_reason:
+                unclear_reason = self.unclear_reason if self._has_foreign_policies() else ""
+                faults += [] if self.is_marked or self.expected_document is None else ["it is the organisation's alone"]
+            elif self.loss_reason and (self.is_marked or self.expected_document is not None):
+                faults.append(self.loss_reason if self.status is not None else "no policy file")
+            elif not self.is_in_effect and not self.faults.file_faults:
+                faults += self._describe_differences()
+        return PolicyObservation(
+            effect=FilterMatch(block_patterns, exception_patterns),
+            foreign_openings=sorted(openings),
+            foreign_openers=[
+                (entry.name, f"the organisation's exception {text} opens it")
+                for text in _read_filter_list(foreign_policies, "Exceptions")
+                if (entry := parse_firefox_entry(text))
+            ],
+            general_reason=self.loss_reason,
+            settings=self._list_open_settings(in_effect),
+            unblocked_extensions=frozenset(self._list_unblocked_extensions(in_effect)),
+            faults=faults,
+            unclear_reason=unclear_reason,
+        )
+
+    def _list_open_settings(self, current_policies: Policies) -> dict[str, str]:
+        """By setting that is open: what is wrong."""
+        reasons = {
+            id_: self.loss_reason or describe_differences(current_policies, {**current_policies, **required_policies})
+            for id_, closing_policies in list_closing_policies(self.rules, self.place).items()
+            if id_ != PROXY_EXTENSIONS
+            if (required_policies := list_required_changes(current_policies, closing_policies))
+        }
+        if PROXY_EXTENSIONS in list_closing_policies(self.rules, self.place) and (
+            proxy_reason := self._explain_open_proxies(current_policies)
+        ):
+            reasons[PROXY_EXTENSIONS] = self.loss_reason or proxy_reason
+        effect = FilterMatch(
+            _read_filter_list(current_policies, "Block"), _read_filter_list(current_policies, "Exceptions")
+        )
+        if self.rules.microsoft_tenants and not effect.is_blocked(SiteName(PRIVATE_LOGIN_HOST)):
+            reasons[MICROSOFT_TENANTS] = self.loss_reason or f"{PRIVATE_LOGIN_HOST} is not blocked"
+        return reasons
+
+    def _explain_open_proxies(self, current_policies: Policies) -> str:
         """Why extensions may have a proxy that should not; "" if none may."""
-        settings = read_table(said, EXTENSION_SETTINGS)
-        default = read_table(settings, EVERY)
-        if wrong := [
-            field for field, kind in DEFAULT_FIELDS.items() if not isinstance(default.get(field, kind()), kind)
+        settings = read_table(current_policies, EXTENSION_SETTINGS)
+        default = read_table(settings, EVERY_EXTENSION)
+        if wrong_fields := [
+            field
+            for field, field_type in DEFAULT_FIELDS.items()
+            if not isinstance(default.get(field, field_type()), field_type)
         ]:
-            return f'{wrong[0]} of "*" in {EXTENSION_SETTINGS} is of a wrong type, and costs all of it its effect'
-        if default.get(MODE) == "removed" or not closes_proxies(default, of_all=True):
-            return f'the permission {NAMED} is not blocked in "*" of {EXTENSION_SETTINGS}'
-        others = (id_ for id_ in sorted(settings) if id_ != EVERY and id_ not in self.rules.firefox_allowed)
-        open_ = [id_ for id_ in others if not closes_proxies(read_table(settings, id_))]
-        if not open_:
+            return (
+                f'{wrong_fields[0]} of "*" in {EXTENSION_SETTINGS} is of a wrong type, and costs all of it its effect'
+            )
+        if default.get(MODE_FIELD) == "removed" or not closes_proxies(default, is_default=True):
+            return f'the permission {PERMISSION_NAMES} is not blocked in "*" of {EXTENSION_SETTINGS}'
+        extension_ids = (
+            id_ for id_ in sorted(settings) if id_ != EVERY_EXTENSION and id_ not in self.rules.firefox_allowed
+        )
+        open_ids = [id_ for id_ in extension_ids if not closes_proxies(read_table(settings, id_))]
+        if not open_ids:
             return ""
-        more = f", and {len(open_) - 1} more," if len(open_) > 1 else ""
+        remainder = f", and {len(open_ids) - 1} more," if len(open_ids) > 1 else ""
         allowed = "proscribe_browser_extensions_allowed"
         return (
-            f"the organisation's {EXTENSION_SETTINGS} let {open_[0]}{more} have the permission {NAMED}: refuse it"
+            f"the organisation's {EXTENSION_SETTINGS} let {open_ids[0]}{remainder} have the permission {PERMISSION_NAMES}: refuse it"
             f" there, or name it in {allowed}"
         )
 
-    def _unblocked(self, said: Policies) -> set[str]:
+    def _list_unblocked_extensions(self, current_policies: Policies) -> set[str]:
         """The extensions that have to be refused and are not."""
-        by_id = read_table(said, EXTENSION_SETTINGS)
-        refused = self.rules.firefox_extensions if EXTENSIONS in dict(self.rules.settings) else ()
-        return {id_ for id_ in refused if read_table(by_id, id_ if id_ in by_id else EVERY).get(MODE) != "blocked"}
+        extension_entries = read_table(current_policies, EXTENSION_SETTINGS)
+        refused_ids = self.rules.firefox_extensions if EXTENSIONS in dict(self.rules.settings) else ()
+        return {
+            id_
+            for id_ in refused_ids
+            if read_table(extension_entries, id_ if id_ in extension_entries else EVERY_EXTENSION).get(MODE_FIELD)
+            != "blocked"
+        }
 
-    def _has_more_than_ours(self) -> bool:
-        ours = policies(self.rules, self.place, lists(self.rules))
-        return not is_same_json((self.document or {}).get("policies"), ours)
+    def _has_foreign_policies(self) -> bool:
+        own_policies = make_policies(self.rules, self.place, make_filter_lists(self.rules))
+        return not is_same_json((self.document or {}).get("policies"), own_policies)
 
-    def _differences(self) -> list[str]:
-        if self.expected is None:
+    def _describe_differences(self) -> list[str]:
+        if self.expected_document is None:
             return ["it still says what the plan no longer has"]
-        if not self.marked:
+        if not self.is_marked:
             return ["it is the organisation's alone"]
-        now, due = (read_table(one, "policies") for one in (self.document or {}, self.expected))
-        different = describe_differences(now, due)
-        return [f"not as the plan has it: {different}"] if different else ["its notice differs"]
+        current_policies, due_policies = (
+            read_table(document, "policies") for document in (self.document or {}, self.expected_document)
+        )
+        difference_text = describe_differences(current_policies, due_policies)
+        return [f"not as the plan has it: {difference_text}"] if difference_text else ["its notice differs"]
 
 
-def _filter(policies: Policies, name: str) -> list[object]:
-    return read_list(read_table(policies, FILTER), name)
+def _read_filter_list(policies: Policies, name: str) -> list[object]:
+    return read_list(read_table(policies, WEBSITE_FILTER), name)

@@ -12,94 +12,96 @@ from typing import TYPE_CHECKING, Sequence
 
 from ....base.tuples import NamedTuple
 from ...system import SIGNATURE, WRITTEN_BY, ControlError, Host, ObservationError
-from .observed import Observed, faults
-from .places import Place
-from .rendering import Rules
-from .settings import REMOTE_DEBUGGING, rule
+from .observed import PolicyObservation, check_policy_path
+from .places import PolicyPlace
+from .rendering import BrowserRules
+from .settings import REMOTE_DEBUGGING, format_rule_name
 
 if TYPE_CHECKING:
     from ..base import Changes
 
-POLICIES = "/policies/policies.json"
-FOLDER, OWN = "/defaults/pref", "proscribe.js"
-NO_REMOTE_CONTROL = "remote.policy.disabled"
-MOST = 1024 * 1024  # bytes of a file
+POLICIES_SUFFIX = "/policies/policies.json"
+PREFERENCES_SUFFIX, OWN_FILE = "/defaults/pref", "proscribe.js"
+NO_REMOTE_CONTROL_PREFERENCE = "remote.policy.disabled"
+MAX_FILE_BYTES = 1024 * 1024  # bytes of a file
 
 
-def find_path(place: Place) -> str:
+def find_preferences_path(place: PolicyPlace) -> str:
     """Return the path of the file; "" for a place without one."""
-    if place.family != "firefox" or not place.path.endswith(POLICIES):
+    if place.family != "firefox" or not place.path.endswith(POLICIES_SUFFIX):
         return ""
-    return f"{place.path[: -len(POLICIES)]}{FOLDER}/{OWN}"
+    return f"{place.path[: -len(POLICIES_SUFFIX)]}{PREFERENCES_SUFFIX}/{OWN_FILE}"
 
 
-class Faults(NamedTuple):
+class PreferenceFaults(NamedTuple):
     """What is wrong with the file, and what beside it takes its effect away and is not Proscribe's to correct."""
 
-    own: str = ""
-    others: Sequence[str] = ()
+    own_fault: str = ""
+    other_faults: Sequence[str] = ()
 
 
-def render(closed: bool) -> bytes | None:
+def render_preferences(is_closed: bool) -> bytes | None:
     """Return the content that the file should have; None if there should be none."""
-    if not closed:
+    if not is_closed:
         return None
-    return f'// {WRITTEN_BY}\npref("{NO_REMOTE_CONTROL}", true, locked);\n'.encode()
+    return f'// {WRITTEN_BY}\npref("{NO_REMOTE_CONTROL_PREFERENCE}", true, locked);\n'.encode()
 
 
-def check(host: Host, place: Place, content: bytes | None) -> Faults:
+def check_preferences(host: Host, place: PolicyPlace, content: bytes | None) -> PreferenceFaults:
     """Return what is wrong with the file. Raises Unseen, and ControlError for a path behind a user's link."""
-    path = find_path(place)
+    path = find_preferences_path(place)
     if not path:
-        return Faults()
+        return PreferenceFaults()
     current = host.read_file(path)
     if content is None:
-        ours = current is not None and SIGNATURE.encode() in current
-        return Faults(f"{path} is not in the plan any more") if ours else Faults()
-    file, directories, _ = faults(host, path)
-    own = f"{path}: {file[0]}" if file else ""
+        is_own = current is not None and SIGNATURE.encode() in current
+        return PreferenceFaults(f"{path} is not in the plan any more") if is_own else PreferenceFaults()
+    file, directories, _ = check_policy_path(host, path)
+    own_fault = f"{path}: {file[0]}" if file else ""
     if current != content:
-        own = f"{path} is missing" if current is None else f"{path} is not as the plan has it"
-    return Faults(own, [*directories, *filter(None, [_explain_other_file(host, path)])])
+        own_fault = f"{path} is missing" if current is None else f"{path} is not as the plan has it"
+    return PreferenceFaults(own_fault, [*directories, *filter(None, [_explain_other_file(host, path)])])
 
 
 def _explain_other_file(host: Host, path: str) -> str:
     """Return which file of the organisation has the same preference: of two, the one that is read first is locked."""
     folder = path.rpartition("/")[0]
     for name in host.list_directory(folder):
-        if name.endswith(".js") and name != OWN:
+        if name.endswith(".js") and name != OWN_FILE:
             try:
-                if NO_REMOTE_CONTROL.encode() in host.read_head(f"{folder}/{name}", MOST):
-                    return f"{folder}/{name} has the preference {NO_REMOTE_CONTROL}, too: remove it there"
+                if NO_REMOTE_CONTROL_PREFERENCE.encode() in host.read_head(f"{folder}/{name}", MAX_FILE_BYTES):
+                    return f"{folder}/{name} has the preference {NO_REMOTE_CONTROL_PREFERENCE}, too: remove it there"
             except (ControlError, ObservationError):
                 continue  # Firefox, which runs as its user, reads it no more than root does
     return ""
 
 
-def add_faults(observed: Observed, found: Faults) -> Observed:
+def add_faults(observed: PolicyObservation, preference_faults: PreferenceFaults) -> PolicyObservation:
     """Return what was observed of a place, with what is wrong with this file."""
-    listed = [*filter(None, [found.own]), *found.others]
-    if not listed:
+    all_faults = [*filter(None, [preference_faults.own_fault]), *preference_faults.other_faults]
+    if not all_faults:
         return observed
-    settings = {REMOTE_DEBUGGING: listed[0], **observed.settings}
-    return observed._replace(settings=settings, wrong=list(dict.fromkeys([*observed.wrong, *listed])))
+    settings = {REMOTE_DEBUGGING: all_faults[0], **observed.settings}
+    return observed._replace(settings=settings, faults=list(dict.fromkeys([*observed.faults, *all_faults])))
 
 
-def list_changes(host: Host, place: Place, rules: Rules) -> Changes:
+def list_changes(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
     """Return the write or the deletion that the file needs. Raises Unseen and ControlError."""
     from ..base import ChangeRefusal, Changes, ControlAction  # an observation does not pay for it
 
-    path, content = find_path(place), render(REMOTE_DEBUGGING in dict(rules.settings))
-    found = check(host, place, content)
-    refused = [ChangeRefusal(rule(REMOTE_DEBUGGING), path, reason) for reason in found.others]
-    before = ((host.read_file(path) if found.own else None) or b"").decode("utf-8", "replace")
-    if found.own and content is not None:
-        write = functools.partial(host.write_file, path, content)
-        return Changes([ControlAction("write", path, write, before, content.decode())], refused)
-    if found.own:
-        return Changes([ControlAction("delete", path, functools.partial(host.delete_file, path), before)])
+    path, content = find_preferences_path(place), render_preferences(REMOTE_DEBUGGING in dict(rules.settings))
+    preference_faults = check_preferences(host, place, content)
+    refusals = [
+        ChangeRefusal(format_rule_name(REMOTE_DEBUGGING), path, reason) for reason in preference_faults.other_faults
+    ]
+    previous_text = ((host.read_file(path) if preference_faults.own_fault else None) or b"").decode("utf-8", "replace")
+    if preference_faults.own_fault and content is not None:
+        write_file = functools.partial(host.write_file, path, content)
+        return Changes([ControlAction("write", path, write_file, previous_text, content.decode())], refusals)
+    if preference_faults.own_fault:
+        return Changes([ControlAction("delete", path, functools.partial(host.delete_file, path), previous_text)])
     if (
         path and content is None and host.find_entry(path) is None and host.has_traces(path)
     ):  # what a kill left of a write
         return Changes([ControlAction("delete", path, functools.partial(host.clear_unfinished_write, path))])
-    return Changes((), refused)
+    return Changes((), refusals)

@@ -11,7 +11,7 @@ from ....model.finding import Finding
 from ...system import Host
 
 # By path: where it is read, of which browser.
-UNREAD: Mapping[str, tuple[str, str]] = {
+UNREAD_PATHS: Mapping[str, tuple[str, str]] = {
     "/etc/firefox-esr/policies": ("/etc/firefox/policies/policies.json", "firefox_esr"),
     "/etc/firefox/policies.json": ("/etc/firefox/policies/policies.json", "firefox"),
     "/etc/thunderbird/policies.json": ("/etc/thunderbird/policies/policies.json", "thunderbird"),
@@ -19,9 +19,11 @@ UNREAD: Mapping[str, tuple[str, str]] = {
 }
 
 
-def find_unread(host: Host) -> Iterator[Finding]:
+def find_unread_policies(host: Host) -> Iterator[Finding]:
     """Each such file or folder that is there. It is no violation: the ban does not depend on it."""
-    for path, (instead, browser) in UNREAD.items():
+    for path, (effective_path, browser) in UNREAD_PATHS.items():
         if host.find_entry(path) is not None:
             name = path.rpartition("/")[2]
-            yield Finding("policy", name, browser, path=path, detail=f"without effect: {browser} reads {instead}")
+            yield Finding(
+                "policy", name, browser, path=path, detail=f"without effect: {browser} reads {effective_path}"
+            )

@@ -13,57 +13,72 @@ from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 from ....model.finding import NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict, judge_rule
 from ...system import WRITTEN_BY
 from ..policy_tables import find_missing_entries, is_same_json
-from . import ObservedPlace, chromium, exact_match, faulty, firefox, judge_policies, unclear
-from .chromium import MERGE
-from .desired import Desired
-from .observed import FILE_MODE, MARK, Observed
-from .places import Place
+from . import (
+    ObservedPlace,
+    chromium,
+    exact_match,
+    explain_unclear_policies,
+    firefox,
+    judge_policies,
+    list_policy_faults,
+)
+from .chromium import MERGE_LISTS
+from .desired import DesiredPolicies
+from .observed import FILE_MODE, POLICY_MARK, PolicyObservation
+from .places import PolicyPlace
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
     from ..policy_tables import Policies
 
-DIRECTORY, OWN, OTHERS = "/managed", "the policy", "another policy"  # sorted so that the plan's comes last
-NOTHING = "no policy is set"
-NONE_HERE = "no browser of which policies are known is installed"
-OTHER = "a browser of which no policies are known"
-RUNNING = "whether browsers that run go by these policies is not observed on {}"
-NOT_HERE = "{} has no flatpaks and no snaps"
+DIRECTORY, OWN_FILE, OTHER_FILE = "/managed", "the policy", "another policy"  # sorted so that the plan's comes last
+NO_POLICY = "no policy is set"
+NO_KNOWN_BROWSER = "no browser of which policies are known is installed"
+UNKNOWN_BROWSER_DETAIL = "a browser of which no policies are known"
+RUNNING_UNOBSERVED = "whether browsers that run go by these policies is not observed on {}"
+NO_PACKAGED_BROWSERS = "{} has no flatpaks and no snaps"
 # What the check of files says where there are none, and of the order of what is in one.
-_NO_FILE, _SPELLED = "no policy file", "written in another format"
+_NO_FILE_FAULT, _FORMAT_FAULT = "no policy file", "written in another format"
 
 
-def verdicts(
+def judge_managed_policies(
     plan: Plan,
-    desired: Desired,
-    seen: Sequence[ObservedPlace],
-    others: Iterable[str],
-    unseen: str,
+    desired: DesiredPolicies,
+    observed_places: Sequence[ObservedPlace],
+    unknown_browsers: Iterable[str],
+    unseen_reason: str,
     platform: str,
 ) -> list[RuleVerdict]:
-    """A verdict for every service of the plan, every bypass that it closes, and the policies themselves. `seen` are the
-    installed browsers, `others` those of which no policies are known, `unseen` is why these may not be all.
+    """A verdict for every service of the plan, every bypass that it closes, and the policies themselves. `observed_places` are the
+    installed browsers, `unknown_browsers` those of which no policies are known, `unseen_reason` is why these may not be all.
     """
     section = plan["controls"]["browser"]
-    found = judge_policies(section, desired, seen, installed=[observed.place for observed in seen])
-    if not any(one.place.sites for one in seen):
-        state, why = (UNKNOWN, unseen) if unseen else (NOT_APPLICABLE, NONE_HERE)
-        found = [RuleVerdict(verdict.rule, state, reason=why) for verdict in found]
+    verdicts = judge_policies(
+        section, desired, observed_places, installed=[observed.place for observed in observed_places]
+    )
+    if not any(observed_place.place.has_sites for observed_place in observed_places):
+        state, reason = (UNKNOWN, unseen_reason) if unseen_reason else (NOT_APPLICABLE, NO_KNOWN_BROWSER)
+        verdicts = [RuleVerdict(verdict.rule, state, reason=reason) for verdict in verdicts]
     if not desired:
-        return [*found, RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]
-    unknown = [Finding("browser", name, detail=OTHER) for name in others]
-    missed = "; ".join(filter(None, (unclear(seen), unseen)))
-    policies = judge_rule("browser/policy-file", {"mode": section["mode"]}, [*faulty(seen), *unknown], missed)
-    if not (seen or unknown or missed):
-        policies = RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason=NONE_HERE)
-    running = RuleVerdict("browser/running", NOT_APPLICABLE, reason=NONE_HERE)
-    if seen:
-        running = RuleVerdict("browser/running", UNKNOWN, reason=RUNNING.format(platform))
-    packaged = RuleVerdict("browser/packaged", NOT_APPLICABLE, reason=NOT_HERE.format(platform))
-    return [*found, running, packaged, policies]
+        return [*verdicts, RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]
+    unknown_findings = [Finding("browser", name, detail=UNKNOWN_BROWSER_DETAIL) for name in unknown_browsers]
+    missed_reason = "; ".join(filter(None, (explain_unclear_policies(observed_places), unseen_reason)))
+    policies = judge_rule(
+        "browser/policy-file",
+        {"mode": section["mode"]},
+        [*list_policy_faults(observed_places), *unknown_findings],
+        missed_reason,
+    )
+    if not (observed_places or unknown_findings or missed_reason):
+        policies = RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason=NO_KNOWN_BROWSER)
+    running = RuleVerdict("browser/running", NOT_APPLICABLE, reason=NO_KNOWN_BROWSER)
+    if observed_places:
+        running = RuleVerdict("browser/running", UNKNOWN, reason=RUNNING_UNOBSERVED.format(platform))
+    packaged = RuleVerdict("browser/packaged", NOT_APPLICABLE, reason=NO_PACKAGED_BROWSERS.format(platform))
+    return [*verdicts, running, packaged, policies]
 
 
-class _Files:
+class _MemoryFiles:
     """A host that has nothing but these files, in one directory."""
 
     root = "/"
@@ -71,86 +86,90 @@ class _Files:
     def __init__(self, contents: Mapping[str, bytes]) -> None:
         self._contents = {f"{DIRECTORY}/{name}": content for name, content in contents.items()}
 
-    def list(self, path: str) -> list[str]:
+    def list_directory(self, path: str) -> list_directory[str]:
         return [name.rpartition("/")[2] for name in self._contents] if path == DIRECTORY else []
 
-    def read(self, path: str) -> bytes | None:
+    def read_file(self, path: str) -> bytes | None:
         return self._contents.get(path)
 
-    def acl(self, path: str) -> bytes:
+    def read_acl(self, path: str) -> bytes:
         return b""
 
-    def others(self, path: str, seen: os.stat_result) -> str:
+    def describe_write_access(self, path: str, status: os.stat_result) -> str:
         return ""
 
-    def stat(self, path: str) -> os.stat_result | None:
+    def find_entry(self, path: str) -> os.stat_result | None:
         if path not in self._contents:
             return None
         owner = os.stat(self.root).st_uid
         return os.stat_result((stat.S_IFREG | FILE_MODE, 0, 0, 1, owner, 0, len(self._contents[path]), 0, 0, 0))
 
 
-def check(desired: Desired, place: Place, due: Policies, said: Policies | None) -> Observed:
+def check_managed_policies(
+    desired: DesiredPolicies, place: PolicyPlace, due_policies: Policies, current_policies: Policies | None
+) -> PolicyObservation:
     """What the policies of a place's browsers come to.
 
-    `due` are those that the plan has for this platform. `said` are those that are there, with the types that they have
+    `due_policies` are those that the plan has for this platform. `current_policies` are those that are there, with the types that they have
     in JSON; None where there is no table at all. Raises ControlError for a plan that no browser could follow.
     """
-    place = place._replace(path=f"{DIRECTORY}/{OWN}", fallbacks=())
-    own = desired.file(place)
+    place = place._replace(path=f"{DIRECTORY}/{OWN_FILE}", fallbacks=())
+    own_content = desired.render_file(place)
     contents: dict[str, bytes] = {}
     if place.family == "chromium":
-        ours, others = _shared_out(due, said or {})
-        if own is not None and not others and is_same_json(ours, due):
-            contents[OWN] = own
-        elif said is not None:
+        own_policies, other_policies = _split_policies(due_policies, current_policies or {})
+        if own_content is not None and not other_policies and is_same_json(own_policies, due_policies):
+            contents[OWN_FILE] = own_content
+        elif current_policies is not None:
             # There is one table, so lists are joined there, whether it says so or not.
-            joined = {MERGE: due[MERGE]} if MERGE in due else {}
-            contents[OWN] = chromium.render({MARK: WRITTEN_BY, **ours, **joined})
-            contents.update({OTHERS: chromium.render(others)} if others else {})
-    elif own is not None and said is not None and is_same_json(said, due):
-        contents[OWN] = own
-    elif said is not None:
-        marked = {MARK: WRITTEN_BY} if any(name in said for name in due) else {}
-        contents[OWN] = firefox.render({**marked, "policies": dict(said)})
-    seen = exact_match.check(_Files(contents), place, desired)  # type: ignore[arg-type]
-    return _in_other_words(seen)
+            merge_policy = {MERGE_LISTS: due_policies[MERGE_LISTS]} if MERGE_LISTS in due_policies else {}
+            contents[OWN_FILE] = chromium.render_policies({POLICY_MARK: WRITTEN_BY, **own_policies, **merge_policy})
+            contents.update({OTHER_FILE: chromium.render_policies(other_policies)} if other_policies else {})
+    elif own_content is not None and current_policies is not None and is_same_json(current_policies, due_policies):
+        contents[OWN_FILE] = own_content
+    elif current_policies is not None:
+        mark_entry = {POLICY_MARK: WRITTEN_BY} if any(name in current_policies for name in due_policies) else {}
+        contents[OWN_FILE] = firefox.render_policies({**mark_entry, "policies": dict(current_policies)})
+    observation = exact_match.check_place(_MemoryFiles(contents), place, desired)  # type: ignore[arg-type]
+    return _translate_faults(observation)
 
 
-def _shared_out(due: Policies, said: Policies) -> tuple[dict[str, object], dict[str, object]]:
+def _split_policies(due_policies: Policies, current_policies: Policies) -> tuple[dict[str, object], dict[str, object]]:
     """What is as the plan has it, and the rest. Of a list, the entries that the plan has are ours."""
-    ours: dict[str, object] = {}
-    others: dict[str, object] = {}
-    for name, value in said.items():
-        desired = due.get(name)
-        if isinstance(desired, list) and isinstance(value, list):
-            rest = find_missing_entries(value, desired)
-            ours[name] = find_missing_entries(desired, find_missing_entries(desired, value))
-            others.update({name: rest} if rest else {})
-        elif name in due and is_same_json(desired, value):
-            ours[name] = value
+    own_policies: dict[str, object] = {}
+    other_policies: dict[str, object] = {}
+    for name, policy_value in current_policies.items():
+        desired = due_policies.get(name)
+        if isinstance(desired, list) and isinstance(policy_value, list):
+            remaining_entries = find_missing_entries(policy_value, desired)
+            own_policies[name] = find_missing_entries(desired, find_missing_entries(desired, policy_value))
+            other_policies.update({name: remaining_entries} if remaining_entries else {})
+        elif name in due_policies and is_same_json(desired, policy_value):
+            own_policies[name] = policy_value
         else:
-            others[name] = value
-    return ours, others
+            other_policies[name] = policy_value
+    return own_policies, other_policies
 
 
-def _in_other_words(seen: Observed) -> Observed:
+def _translate_faults(observation: PolicyObservation) -> PolicyObservation:
     """What the check of files says, where there are none of them."""
 
-    def said(text: str) -> str:
-        return NOTHING if text == _NO_FILE else text
+    def translate_fault(text: str) -> str:
+        return NO_POLICY if text == _NO_FILE_FAULT else text
 
-    return seen._replace(
-        why=said(seen.why),
-        wrong=[said(one) for one in seen.wrong if one != _SPELLED],
-        settings={name: said(text) for name, text in seen.settings.items()},
+    return observation._replace(
+        general_reason=translate_fault(observation.general_reason),
+        faults=[translate_fault(fault) for fault in observation.faults if fault != _FORMAT_FAULT],
+        settings={name: translate_fault(text) for name, text in observation.settings.items()},
     )
 
 
-def spelled_as(due: object, found: object) -> object:
+def convert_to_due_types(due_value: object, current_value: object) -> object:
     """A value with the types that the plan's has, where a platform's table has fewer of them: numbers are booleans."""
-    if isinstance(due, bool) and found in (0, 1) and not isinstance(found, str):
-        return bool(found)
-    if isinstance(due, Mapping) and isinstance(found, Mapping):
-        return {name: spelled_as(due.get(name), value) for name, value in found.items()}
-    return found
+    if isinstance(due_value, bool) and current_value in (0, 1) and not isinstance(current_value, str):
+        return bool(current_value)
+    if isinstance(due_value, Mapping) and isinstance(current_value, Mapping):
+        return {
+            name: convert_to_due_types(due_value.get(name), entry_value) for name, entry_value in current_value.items()
+        }
+    return current_value

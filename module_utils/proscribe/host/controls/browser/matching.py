@@ -10,100 +10,112 @@ from typing import Iterable
 
 from ....base.patterns import compile_pattern
 from ....base.tuples import NamedTuple
-from .rendering import MOST_ENTRIES, Name, above
+from .rendering import MAX_LIST_ENTRIES, SiteName, list_covering_hosts
 
 
-class Entry(NamedTuple):
+class SiteListEntry(NamedTuple):
     """An entry of a list. The host "*" is every host."""
 
-    name: Name
-    below: bool = True  # the hosts below are meant too
-    whole: bool = True  # every scheme and port, and every address under the path
+    name: SiteName
+    includes_below: bool = True  # the hosts below are meant too
+    is_whole: bool = True  # every scheme and port, and every address under the path
 
 
-_FILTER = compile_pattern(r"(?:([a-zA-Z][a-zA-Z0-9+.-]*|\*)://)?(\.?)([^/:?@]+)(:[^/?]*)?(/[^?]*)?(\?.*)?")
-_PATTERN = compile_pattern(r"(\*|https?|wss?|ftp)://(\*|(?:\*\.)?[^/*:]+)(/.*)")
+_CHROMIUM_PATTERN = compile_pattern(r"(?:([a-zA-Z][a-zA-Z0-9+.-]*|\*)://)?(\.?)([^/:?@]+)(:[^/?]*)?(/[^?]*)?(\?.*)?")
+_FIREFOX_PATTERN = compile_pattern(r"(\*|https?|wss?|ftp)://(\*|(?:\*\.)?[^/*:]+)(/.*)")
 
 
-def chromium_entry(text: object) -> Entry | None:
+def parse_chromium_entry(text: object) -> SiteListEntry | None:
     """An entry of URLBlocklist or URLAllowlist; None for what Chromium would not take, or that is not about web hosts.
 
     The format: https://support.google.com/chrome/a/answer/9942583
     """
-    parts = _FILTER.fullmatch(text) if isinstance(text, str) else None
-    if not parts:
+    match = _CHROMIUM_PATTERN.fullmatch(text) if isinstance(text, str) else None
+    if not match:
         return None
-    scheme, dot, host, port, path, query = parts.groups()
+    scheme, dot, host, port, path, query = match.groups()
     if host != "*" and "*" in host:
         return None
-    whole = scheme in (None, "*") and port in (None, ":*") and not query
-    return Entry(Name(host.lower(), (path or "").rstrip("*") if path != "/" else ""), not dot, whole)
+    is_whole = scheme in (None, "*") and port in (None, ":*") and not query
+    return SiteListEntry(SiteName(host.lower(), (path or "").rstrip("*") if path != "/" else ""), not dot, is_whole)
 
 
-def firefox_entry(text: object) -> Entry | None:
+def parse_firefox_entry(text: object) -> SiteListEntry | None:
     """An entry of WebsiteFilter: a match pattern as extensions have them; Firefox compares it in lower case."""
     if text == "<all_urls>":
-        return Entry(Name("*"))
-    parts = _PATTERN.fullmatch(text) if isinstance(text, str) else None
-    if not parts:
+        return SiteListEntry(SiteName("*"))
+    match = _FIREFOX_PATTERN.fullmatch(text) if isinstance(text, str) else None
+    if not match:
         return None
-    scheme, host, path = parts[1], parts[2].lower(), parts[3].lower()
-    start, star, rest = path.partition("*")
-    below = host.startswith("*")
-    name = Name(host.removeprefix("*."), "" if start == "/" else start)
-    return Entry(name, below, scheme == "*" and bool(star) and not rest)
+    scheme, host, path = match[1], match[2].lower(), match[3].lower()
+    start, star, path_rest = path.partition("*")
+    includes_below = host.startswith("*")
+    name = SiteName(host.removeprefix("*."), "" if start == "/" else start)
+    return SiteListEntry(name, includes_below, scheme == "*" and bool(star) and not path_rest)
 
 
-class Closest:
+class ClosestMatch:
     """Chromium: the entry that fits an address most closely decides. Its precedence: exact hosts (".host") before
     hosts with what lies below, the longer host, the longer path; on a tie the exception; "*" last.
     """
 
-    def __init__(self, block: Iterable[object], allow: Iterable[object], in_part: bool = False) -> None:
-        blocks = [e for e in map(chromium_entry, block) if e and (in_part or (e.whole and e.below))]
-        allows = [e for e in map(chromium_entry, allow) if e]
-        everything = Name("*")
-        self._everything = everything in [e.name for e in blocks] and everything not in [e.name for e in allows]
-        self._exact = _by_host(e for e in allows if not e.below)
-        self._block = _by_host(blocks)
-        self._allow = _by_host(e for e in allows if e.below)
+    def __init__(self, block: Iterable[object], allow: Iterable[object], accept_partial: bool = False) -> None:
+        block_entries = [
+            entry
+            for entry in map(parse_chromium_entry, block)
+            if entry and (accept_partial or (entry.is_whole and entry.includes_below))
+        ]
+        allow_entries = [entry for entry in map(parse_chromium_entry, allow) if entry]
+        every_host = SiteName("*")
+        self._is_all_blocked = every_host in [entry.name for entry in block_entries] and every_host not in [
+            entry.name for entry in allow_entries
+        ]
+        self._exact_paths = _group_paths(entry for entry in allow_entries if not entry.includes_below)
+        self._block_paths = _group_paths(block_entries)
+        self._allow_paths = _group_paths(entry for entry in allow_entries if entry.includes_below)
 
-    def blocked(self, address: Name) -> bool:
-        if _longest(self._exact, address.host, address.path) >= 0:
+    def is_blocked(self, address: SiteName) -> bool:
+        if _measure_longest_path(self._exact_paths, address.host, address.path) >= 0:
             return False
-        for host in above(address.host):
-            block = _longest(self._block, host, address.path)
-            allow = _longest(self._allow, host, address.path)
-            if max(block, allow) >= 0:
-                return block > allow
-        return self._everything
+        for host in list_covering_hosts(address.host):
+            block_length = _measure_longest_path(self._block_paths, host, address.path)
+            allow_length = _measure_longest_path(self._allow_paths, host, address.path)
+            if max(block_length, allow_length) >= 0:
+                return block_length > allow_length
+        return self._is_all_blocked
 
 
-class Unless:
-    """Firefox: blocked is what a Block entry fits and no exception, however close; MOST_ENTRIES of each list count."""
+class FilterMatch:
+    """Firefox: blocked is what a Block entry fits and no exception, however close; MAX_LIST_ENTRIES of each list count."""
 
     def __init__(self, block: Iterable[object], exceptions: Iterable[object]) -> None:
-        blocks = [e for e in map(firefox_entry, list(block)[:MOST_ENTRIES]) if e and e.whole and e.below]
-        opened = [e for e in map(firefox_entry, list(exceptions)[:MOST_ENTRIES]) if e]
-        self._block = _by_host(blocks)
-        self._exact = _by_host(e for e in opened if not e.below)
-        self._open = _by_host(e for e in opened if e.below)
+        block_entries = [
+            entry
+            for entry in map(parse_firefox_entry, list(block)[:MAX_LIST_ENTRIES])
+            if entry and entry.is_whole and entry.includes_below
+        ]
+        exception_entries = [entry for entry in map(parse_firefox_entry, list(exceptions)[:MAX_LIST_ENTRIES]) if entry]
+        self._block_paths = _group_paths(block_entries)
+        self._exact_paths = _group_paths(entry for entry in exception_entries if not entry.includes_below)
+        self._exception_paths = _group_paths(entry for entry in exception_entries if entry.includes_below)
 
-    def blocked(self, address: Name) -> bool:
+    def is_blocked(self, address: SiteName) -> bool:
         path = address.path.lower()
-        hosts = [*above(address.host), "*"]
-        if _longest(self._exact, address.host, path) >= 0 or any(_longest(self._open, h, path) >= 0 for h in hosts):
+        hosts = [*list_covering_hosts(address.host), "*"]
+        if _measure_longest_path(self._exact_paths, address.host, path) >= 0 or any(
+            _measure_longest_path(self._exception_paths, host, path) >= 0 for host in hosts
+        ):
             return False
-        return any(_longest(self._block, h, path) >= 0 for h in hosts)
+        return any(_measure_longest_path(self._block_paths, host, path) >= 0 for host in hosts)
 
 
-def _by_host(entries: Iterable[Entry]) -> dict[str, list[str]]:
+def _group_paths(entries: Iterable[SiteListEntry]) -> dict[str, list[str]]:
     paths: dict[str, list[str]] = {}
     for entry in entries:
         paths.setdefault(entry.name.host, []).append(entry.name.path)
     return paths
 
 
-def _longest(paths: dict[str, list[str]], host: str, path: str) -> int:
+def _measure_longest_path(paths: dict[str, list[str]], host: str, path: str) -> int:
     """The length of the longest of a host's paths that begins the given one, -1 for none."""
     return max((len(start) for start in paths.get(host, ()) if path.startswith(start)), default=-1)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import AbstractSet, Protocol
 
-OPEN, ALONE, WITH_ALL_BELOW = range(3)
+NAME_OPEN, NAME_ALONE_CLOSED, NAME_CLOSED_WITH_ALL_BELOW = range(3)
 
 
 class OtherControls(Protocol):
     """The other controls of a host (other_controls.py)."""
 
     @property
-    def most(self) -> int:
+    def highest_degree(self) -> int:
         """The highest degree in which they close a name."""
 
     @property
-    def by_network(self) -> AbstractSet[str]:
+    def network_service_ids(self) -> AbstractSet[str]:
         """The ids of the services whose networks they close."""
 
-    def degree(self, host: str) -> int:
+    def measure_degree(self, host: str) -> int:
         """Return the degree in which they close a name."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, AbstractSet, Callable
 from ....model.plan import RESTRICTED_MODES
 from ...system import ControlError, Host, ObservationError
 from ..dns.desired import covering, of_plan
-from .desired import Desired
-from .name_closing import ALONE, OPEN, WITH_ALL_BELOW
+from .desired import DesiredPolicies
+from .name_closing import NAME_ALONE_CLOSED, NAME_CLOSED_WITH_ALL_BELOW, NAME_OPEN
 from .settings import BLOCKED
 
 if TYPE_CHECKING:
@@ -29,53 +29,57 @@ class HostControls:
     `backend` returns the degree in which the DNS backend closes a name. It is called once, and only if that matters.
     """
 
-    def __init__(self, plan: Plan, backend: Callable[[], int]) -> None:
+    def __init__(self, plan: Plan, measure_backend: Callable[[], int]) -> None:
         self._plan = plan
-        self._backend = backend
-        self._most: int | None = None
-        self._dns: tuple[AbstractSet[str], AbstractSet[str]] | None = None
+        self._measure_backend = measure_backend
+        self._highest_degree: int | None = None
+        self._dns_names: tuple[AbstractSet[str], AbstractSet[str]] | None = None
 
     @property
-    def most(self) -> int:
+    def highest_degree(self) -> int:
         """The degree in which the host's DNS backend closes a name."""
-        if self._most is None:
-            self._most = self._backend() if is_dns_effective_in_browsers(self._plan) else OPEN
-        return self._most
+        if self._highest_degree is None:
+            self._highest_degree = self._measure_backend() if is_dns_effective_in_browsers(self._plan) else NAME_OPEN
+        return self._highest_degree
 
     @property
-    def by_network(self) -> AbstractSet[str]:
+    def network_service_ids(self) -> AbstractSet[str]:
         """The ids of the services whose networks the firewall closes."""
         firewall = self._plan["controls"].get("firewall")
         entries = firewall["services"].items() if firewall else ()
         return frozenset(id_ for id_, entry in entries if entry["mode"] == ENFORCE and entry.get("networks"))
 
-    def degree(self, host: str) -> int:
+    def measure_degree(self, host: str) -> int:
         """Return the degree in which a name is closed."""
-        if self.most == OPEN:
-            return OPEN
-        if self._dns is None:
-            self._dns = _list_dns_names(self._plan["controls"]["dns"])
-        blocked, through = self._dns
-        if self.most == ALONE:
-            return ALONE if host in blocked else OPEN
-        return WITH_ALL_BELOW if len(covering(host, blocked)) > len(covering(host, through)) else OPEN
+        if self.highest_degree == NAME_OPEN:
+            return NAME_OPEN
+        if self._dns_names is None:
+            self._dns_names = _list_dns_names(self._plan["controls"]["dns"])
+        blocked_names, passed_names = self._dns_names
+        if self.highest_degree == NAME_ALONE_CLOSED:
+            return NAME_ALONE_CLOSED if host in blocked_names else NAME_OPEN
+        return (
+            NAME_CLOSED_WITH_ALL_BELOW
+            if len(covering(host, blocked_names)) > len(covering(host, passed_names))
+            else NAME_OPEN
+        )
 
 
 def _list_dns_names(section: PlanSection) -> tuple[AbstractSet[str], AbstractSet[str]]:
     """Return the names that a plan's dns control blocks, and those that it lets through below them."""
     # What is only audited is not closed, and its exceptions open nothing.
-    enforced = {
-        id_: one
-        for id_, one in section["services"].items()
-        if one["mode"] == ENFORCE or one["mode"] not in RESTRICTED_MODES
+    enforced_services = {
+        id_: entry
+        for id_, entry in section["services"].items()
+        if entry["mode"] == ENFORCE or entry["mode"] not in RESTRICTED_MODES
     }
-    desired = of_plan({**section, "services": enforced}, {}, canaries=False)
-    return desired.names, desired.through
+    desired_names = of_plan({**section, "services": enforced_services}, {}, canaries=False)
+    return desired_names.names, desired_names.through
 
 
-def make_desired(host: Host, plan: Plan) -> Desired:
+def make_desired(host: Host, plan: Plan) -> DesiredPolicies:
     """Return what a plan asks of the browsers of a host that has its other controls too."""
-    return Desired(plan, HostControls(plan, functools.partial(_measure_backend, host, plan)))
+    return DesiredPolicies(plan, HostControls(plan, functools.partial(_measure_backend, host, plan)))
 
 
 def is_dns_effective_in_browsers(plan: Plan) -> bool:
@@ -90,6 +94,6 @@ def _measure_backend(host: Host, plan: Plan) -> int:
 
     section = plan["controls"]["dns"]
     try:
-        return ALONE if choose(host, section["settings"]).name == HOSTS else WITH_ALL_BELOW
+        return NAME_ALONE_CLOSED if choose(host, section["settings"]).name == HOSTS else NAME_CLOSED_WITH_ALL_BELOW
     except (ControlError, ObservationError):  # reported by dns, which closes nothing here as far as is known
-        return OPEN
+        return NAME_OPEN

@@ -17,18 +17,18 @@ from ....model.finding import Finding
 from ...system import ControlError, Host, ObservationError, User
 from ...system.budget import ReadBudget
 from ...system.forked import run_each_apart
-from .places import OWN_EXTENSION, PACKAGERS, Place
-from .running import Seen
+from .places import OWN_EXTENSION_SUFFIX, PACKAGER_PATHS, PolicyPlace
+from .running import BrowserCheck
 
-SYSTEM, PERSONAL = "/var/lib/flatpak", "/.local/share/flatpak"  # the latter below a home
-SNAPS = PACKAGERS[-2:]
-PROFILES = "/var/lib/snapd/apparmor/profiles"
+SYSTEM_FLATPAKS, PERSONAL_FLATPAKS = "/var/lib/flatpak", "/.local/share/flatpak"  # the latter below a home
+SNAP_DIRECTORIES = PACKAGER_PATHS[-2:]
+APPARMOR_PROFILES = "/var/lib/snapd/apparmor/profiles"
 # What an interface of a snap opens, as snapd writes it (interfaces/builtin/common_files.go).
-_OPENED = compile_pattern(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', MULTILINE)
-UNPLACED = "nobody knows where it reads policies: docs/browsers.md"
+_OPENED_PATH_PATTERN = compile_pattern(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', MULTILINE)
+UNPLACED_DETAIL = "nobody knows where it reads policies: docs/browsers.md"
 
 
-class Installation(NamedTuple):
+class FlatpakInstallation(NamedTuple):
     """Where flatpaks are: the system's installation, or a user's own."""
 
     folder: str
@@ -40,143 +40,145 @@ class Installation(NamedTuple):
         return f"user:{self.user.name}" if self.user else "system"
 
 
-def check_packaged(host: Host, places: Sequence[Place], others: Sequence[Place]) -> Seen:
-    """Observe the packaged browsers of some places; `others` are those whose browsers may be here all the same.
+def check_packaged(host: Host, places: Sequence[PolicyPlace], other_places: Sequence[PolicyPlace]) -> BrowserCheck:
+    """Observe the packaged browsers of some places; `other_places` are those whose browsers may be here all the same.
 
     Users' own are observed apart, on a budget of each one's: a user controls his home.
     """
     findings: list[Finding] = []
-    unseen: list[str] = []
-    for root in [None, *(user for user in host.list_users() if user.uid == 0)]:
-        found, reasons = _found(host, places, others, root)
-        findings += found
-        unseen += reasons
+    gaps: list[str] = []
+    for root_user in [None, *(user for user in host.list_users() if user.uid == 0)]:
+        root_findings, reasons = _check_installations(host, places, other_places, root_user)
+        findings += root_findings
+        gaps += reasons
 
-    def of_user(user: User) -> Iterator[tuple[list[Finding], list[str]]]:
+    def check_user(user: User) -> Iterator[tuple[list[Finding], list[str]]]:
         host.budget = ReadBudget()
-        yield _found(host, places, others, user)
+        yield _check_installations(host, places, other_places, user)
 
-    for user, parts, why in run_each_apart([user for user in host.list_users() if user.uid], of_user):
-        for rows, its in parts:
-            findings += [Finding(*row) for row in rows]
-            unseen += its
-        unseen += [f"{user.name}: {why}"] if why else []
-    return Seen(list(dict.fromkeys(findings)), "; ".join(dict.fromkeys(unseen)))
+    for user, results, reason in run_each_apart([user for user in host.list_users() if user.uid], check_user):
+        for finding_rows, user_gaps in results:
+            findings += [Finding(*row) for row in finding_rows]
+            gaps += user_gaps
+        gaps += [f"{user.name}: {reason}"] if reason else []
+    return BrowserCheck(list(dict.fromkeys(findings)), "; ".join(dict.fromkeys(gaps)))
 
 
-def _found(
-    host: Host, places: Sequence[Place], others: Sequence[Place], user: User | None
+def _check_installations(
+    host: Host, places: Sequence[PolicyPlace], other_places: Sequence[PolicyPlace], user: User | None
 ) -> tuple[list[Finding], list[str]]:
     """What there is for the system, and for a user; and what could not be checked."""
     findings: list[Finding] = []
-    unseen: list[str] = []
-    installations = list(_installations(host, user, unseen))
+    gaps: list[str] = []
+    installations = list(_list_installations(host, user, gaps))
     for place in places:
         for id_ in place.flatpaks:
             if any(id_ in installation.apps for installation in installations):
-                findings += _flatpak(host, place, id_, installations, unseen)
+                findings += _check_flatpak(host, place, id_, installations, gaps)
         for name in place.snaps:
-            if _snap_is_here(host, name):
-                findings += _snap(host, place, name, unseen)
-    for place in (*places, *others):
-        findings += _unplaced(host, place, installations)
-    return findings, unseen
+            if _has_snap(host, name):
+                findings += _check_snap(host, place, name, gaps)
+    for place in (*places, *other_places):
+        findings += _find_unplaced(host, place, installations)
+    return findings, gaps
 
 
-def _installations(host: Host, user: User | None, unseen: list[str]) -> Iterator[Installation]:
+def _list_installations(host: Host, user: User | None, gaps: list[str]) -> Iterator[FlatpakInstallation]:
     """Whatever is odd in a home is unseen there, and hides nothing of anybody else."""
-    for folder, whose in [(SYSTEM, None), *([(user.home + PERSONAL, user)] if user else [])]:
+    for folder, owner in [(SYSTEM_FLATPAKS, None), *([(user.home + PERSONAL_FLATPAKS, user)] if user else [])]:
         try:
-            yield Installation(folder, whose, frozenset(host.list_directory(folder + "/app")))
+            yield FlatpakInstallation(folder, owner, frozenset(host.list_directory(folder + "/app")))
         except (ObservationError, ControlError) as error:
-            unseen.append(str(error))
+            gaps.append(str(error))
 
 
-def _flatpak(
-    host: Host, place: Place, id_: str, installations: Sequence[Installation], unseen: list[str]
+def _check_flatpak(
+    host: Host, place: PolicyPlace, id_: str, installations: Sequence[FlatpakInstallation], gaps: list[str]
 ) -> Iterator[Finding]:
-    system = next((one for one in installations if one.user is None), None)
-    in_system = system is not None and id_ in system.apps
-    concerned = [one for one in installations if one.user and (in_system or id_ in one.apps)]
-    yield from _links(host, place, id_)
-    if not place.path.startswith(SYSTEM):
-        permissions = Permissions(host, place, id_, in_system)
-        with _noting(unseen):
-            yield from permissions.taken_away(system if in_system else None, concerned, unseen)
+    system_installation = next((installation for installation in installations if installation.user is None), None)
+    in_system = system_installation is not None and id_ in system_installation.apps
+    user_installations = [
+        installation for installation in installations if installation.user and (in_system or id_ in installation.apps)
+    ]
+    yield from _check_links(host, place, id_)
+    if not place.path.startswith(SYSTEM_FLATPAKS):
+        permissions = FlatpakPermissions(host, place, id_, in_system)
+        with _note_gaps(gaps):
+            yield from permissions.find_denials(system_installation if in_system else None, user_installations, gaps)
         return
-    for installation in concerned:
-        with _noting(unseen):
-            yield from _extensions(host, place, id_, installation)
+    for installation in user_installations:
+        with _note_gaps(gaps):
+            yield from _check_extensions(host, place, id_, installation)
 
 
 @contextlib.contextmanager
-def _noting(unseen: list[str]) -> Iterator[None]:
+def _note_gaps(gaps: list[str]) -> Iterator[None]:
     try:
         yield
     except (ObservationError, ControlError) as error:
-        unseen.append(str(error))
+        gaps.append(str(error))
 
 
-def _links(host: Host, place: Place, id_: str) -> Iterator[Finding]:
+def _check_links(host: Host, place: PolicyPlace, id_: str) -> Iterator[Finding]:
     """Links that lead to nothing inside: a wrapper takes over files alone, and a flatpak sees /etc and nothing else."""
     step = ""
     for name in place.path.split("/")[1:]:
         step += "/" + name
-        seen = host.find_entry(step)
-        if seen is None or not stat.S_ISLNK(seen.st_mode):
+        status = host.find_entry(step)
+        if status is None or not stat.S_ISLNK(status.st_mode):
             continue
         if step == place.path:
-            yield _finding(place, id_, "system", step, "it is a link, which the flatpak does not take over")
-        elif not place.path.startswith(SYSTEM) and not (target := host.resolve_link(step)).startswith("/etc/"):
-            yield _finding(place, id_, "system", step, f"it leads to {target}, which the flatpak does not see")
+            yield _make_finding(place, id_, "system", step, "it is a link, which the flatpak does not take over")
+        elif not place.path.startswith(SYSTEM_FLATPAKS) and not (target := host.resolve_link(step)).startswith("/etc/"):
+            yield _make_finding(place, id_, "system", step, f"it leads to {target}, which the flatpak does not see")
             return
 
 
-class Permissions:
+class FlatpakPermissions:
     """Whether an application sees the host's /etc. Each file of overrides has the last word over those before it:
     the application's own, the system's for all and for this one, the user's for all and for this one.
     """
 
-    def __init__(self, host: Host, place: Place, id_: str, in_system: bool) -> None:
+    def __init__(self, host: Host, place: PolicyPlace, id_: str, in_system: bool) -> None:
         self.host, self.place, self.id = host, place, id_
-        self.own = f"{SYSTEM}/app/{id_}/current/active/metadata" if in_system else ""
+        self.metadata_path = f"{SYSTEM_FLATPAKS}/app/{id_}/current/active/metadata" if in_system else ""
 
-    def taken_away(
-        self, system: Installation | None, users: Sequence[Installation], unseen: list[str]
+    def find_denials(
+        self, system: FlatpakInstallation | None, user_installations: Sequence[FlatpakInstallation], gaps: list[str]
     ) -> Iterator[Finding]:
         """Where it does not: once for the system, or for each user whose overrides are why."""
         granted = {"host-etc": True}  # a user's own copy says so, or is another application
-        if self.own and (text := self.host.read_text(self.own)) is not None:
-            granted = applied({}, text)
-        shared = [f"{SYSTEM}/overrides/{name}" for name in ("global", self.id)]
-        of_all, culprit = self._after(granted, shared)
-        if not sees_etc(of_all) and system is not None:
-            yield self._finding(system, culprit or self.own)
-        for user in users:
-            with _noting(unseen):
-                files = [f"{user.folder}/overrides/{name}" for name in ("global", self.id)]
-                its, culprit = self._after(of_all, files)
-                if not sees_etc(its) and (culprit or self.id in user.apps):
-                    yield self._finding(user, culprit or shared[1])
+        if self.metadata_path and (text := self.host.read_text(self.metadata_path)) is not None:
+            granted = apply_overrides({}, text)
+        system_overrides = [f"{SYSTEM_FLATPAKS}/overrides/{name}" for name in ("global", self.id)]
+        common_grants, culprit = self._apply_overrides(granted, system_overrides)
+        if not has_etc(common_grants) and system is not None:
+            yield self._make_finding(system, culprit or self.metadata_path)
+        for installation in user_installations:
+            with _note_gaps(gaps):
+                files = [f"{installation.folder}/overrides/{name}" for name in ("global", self.id)]
+                user_grants, culprit = self._apply_overrides(common_grants, files)
+                if not has_etc(user_grants) and (culprit or self.id in installation.apps):
+                    yield self._make_finding(installation, culprit or system_overrides[1])
 
-    def _after(self, granted: dict[str, bool], files: Sequence[str]) -> tuple[dict[str, bool], str]:
+    def _apply_overrides(self, granted: dict[str, bool], files: Sequence[str]) -> tuple[dict[str, bool], str]:
         """What is granted after some files of overrides, and which of them took /etc away ("": none did)."""
         culprit = ""
         for path in files:
-            before = sees_etc(granted)
-            granted = applied(granted, self.host.read_text(path) or "")
-            if before and not sees_etc(granted):
+            had_etc = has_etc(granted)
+            granted = apply_overrides(granted, self.host.read_text(path) or "")
+            if had_etc and not has_etc(granted):
                 culprit = path
-            elif sees_etc(granted):
+            elif has_etc(granted):
                 culprit = ""
         return granted, culprit
 
-    def _finding(self, installation: Installation, path: str) -> Finding:
+    def _make_finding(self, installation: FlatpakInstallation, path: str) -> Finding:
         detail = f"it hides the host's /etc from the flatpak, and {self.place.path} with it"
-        return _finding(self.place, self.id, installation.scope, path, detail)
+        return _make_finding(self.place, self.id, installation.scope, path, detail)
 
 
-def applied(granted: dict[str, bool], text: str) -> dict[str, bool]:
+def apply_overrides(granted: dict[str, bool], text: str) -> dict[str, bool]:
     """The file systems that are granted after a file of permissions or overrides (flatpak-metadata(5))."""
     entries = []
     group = ""
@@ -186,28 +188,36 @@ def applied(granted: dict[str, bool], text: str) -> dict[str, bool]:
             group = line
         elif group == "[Context]" and line.partition("=")[0].strip() == "filesystems":
             entries = [entry.strip() for entry in line.partition("=")[2].split(";")]
-    after = {} if "!host:reset" in entries else dict(granted)  # it takes back what others granted, not what follows
+    new_grants = (
+        {} if "!host:reset" in entries else dict(granted)
+    )  # it takes back what others granted, not what follows
     for entry in entries:
-        after[entry.lstrip("!").partition(":")[0]] = not entry.startswith("!")
-    return after
+        new_grants[entry.lstrip("!").partition(":")[0]] = not entry.startswith("!")
+    return new_grants
 
 
-def sees_etc(granted: dict[str, bool]) -> bool:
+def has_etc(granted: dict[str, bool]) -> bool:
     """Whether an application with these file systems has the host's /etc: each of the two is enough."""
     return granted.get("host", False) or granted.get("host-etc", False)
 
 
-def _extensions(host: Host, place: Place, id_: str, user: Installation) -> Iterator[Finding]:
+def _check_extensions(host: Host, place: PolicyPlace, id_: str, installation: FlatpakInstallation) -> Iterator[Finding]:
     """A user's own extensions at the point that the place fills: flatpak looks for one there first."""
-    ours = place.path[len(SYSTEM) :].split("/")[2]
-    point = ours[: -len(OWN_EXTENSION)] if ours.endswith(OWN_EXTENSION) else ""  # else the point takes one only
+    own_extension = place.path[len(SYSTEM_FLATPAKS) :].split("/")[2]
+    extension_point = (
+        own_extension[: -len(OWN_EXTENSION_SUFFIX)] if own_extension.endswith(OWN_EXTENSION_SUFFIX) else ""
+    )  # else the point takes one only
     for kind in ("extension", "runtime"):
-        for name in host.list_directory(f"{user.folder}/{kind}"):
-            path = f"{user.folder}/{kind}/{name}"
-            if name in (ours, point):
-                yield _finding(place, id_, user.scope, path, f"the flatpak takes it instead of {place.path}")
-            elif point and name.startswith(point + ".") and _has_policies(host, path):
-                yield _finding(place, id_, user.scope, path, f"it brings policies of its own beside {place.path}")
+        for name in host.list_directory(f"{installation.folder}/{kind}"):
+            path = f"{installation.folder}/{kind}/{name}"
+            if name in (own_extension, extension_point):
+                yield _make_finding(
+                    place, id_, installation.scope, path, f"the flatpak takes it instead of {place.path}"
+                )
+            elif extension_point and name.startswith(extension_point + ".") and _has_policies(host, path):
+                yield _make_finding(
+                    place, id_, installation.scope, path, f"it brings policies of its own beside {place.path}"
+                )
 
 
 def _has_policies(host: Host, extension: str) -> bool:
@@ -216,41 +226,49 @@ def _has_policies(host: Host, extension: str) -> bool:
             folder = f"{extension}/{arch}/{branch}"
             deployed = host.list_directory(folder)
             if "policies" in deployed or any(
-                "policies" in host.list_directory(f"{folder}/{one}/files") for one in deployed
+                "policies" in host.list_directory(f"{folder}/{deployment}/files") for deployment in deployed
             ):
                 return True
     return False
 
 
-def _snap_is_here(host: Host, name: str) -> bool:
-    return any(host.find_entry(f"{folder}/{name}") is not None for folder in SNAPS)
+def _has_snap(host: Host, name: str) -> bool:
+    return any(host.find_entry(f"{folder}/{name}") is not None for folder in SNAP_DIRECTORIES)
 
 
-def _snap(host: Host, place: Place, name: str, unseen: list[str]) -> Iterator[Finding]:
+def _check_snap(host: Host, place: PolicyPlace, name: str, gaps: list[str]) -> Iterator[Finding]:
     """The profile of a snap names what its connected plugs open."""
-    profiles = [f"{PROFILES}/{one}" for one in host.list_directory(PROFILES) if one.startswith(f"snap.{name}.")]
+    profiles = [
+        f"{APPARMOR_PROFILES}/{profile_name}"
+        for profile_name in host.list_directory(APPARMOR_PROFILES)
+        if profile_name.startswith(f"snap.{name}.")
+    ]
     folder = place.path.rpartition("/")[0] + "/"
-    with _noting(unseen):
+    with _note_gaps(gaps):
         texts = [host.read_text(profile) or "" for profile in profiles]
-        if any(folder.startswith(opened.rstrip("/") + "/") for text in texts for opened in _OPENED.findall(text)):
+        if any(
+            folder.startswith(opened_path.rstrip("/") + "/")
+            for text in texts
+            for opened_path in _OPENED_PATH_PATTERN.findall(text)
+        ):
             return
-        ask = f"snap connections {name}"
+        command = f"snap connections {name}"
         if not profiles:
-            unseen.append(f"whether the snap {name} sees {place.path} is only known to snapd: {ask}")
+            gaps.append(f"whether the snap {name} sees {place.path} is only known to snapd: {command}")
             return
-        detail = f"no plug lets it see {place.path}: {ask}, then snap connect the one for {folder.rstrip('/')}"
+        detail = f"no plug lets it see {place.path}: {command}, then snap connect the one for {folder.rstrip('/')}"
         yield Finding("snap", name, manager=place.id, scope="system", path=profiles[0], detail=detail)
 
 
-def _unplaced(host: Host, place: Place, installations: Sequence[Installation]) -> Iterator[Finding]:
-    for packaging, _, name in (one.partition(" ") for one in place.elsewhere):
-        if packaging == "snap" and _snap_is_here(host, name):
-            yield Finding("snap", name, manager=place.id, scope="system", detail=UNPLACED)
+def _find_unplaced(host: Host, place: PolicyPlace, installations: Sequence[FlatpakInstallation]) -> Iterator[Finding]:
+    for packaging, _, name in (packaged_id.partition(" ") for packaged_id in place.elsewhere):
+        if packaging == "snap" and _has_snap(host, name):
+            yield Finding("snap", name, manager=place.id, scope="system", detail=UNPLACED_DETAIL)
         for installation in installations if packaging == "flatpak" else ():
             if name in installation.apps:
                 path = f"{installation.folder}/app/{name}"
-                yield _finding(place, name, installation.scope, path, UNPLACED)
+                yield _make_finding(place, name, installation.scope, path, UNPLACED_DETAIL)
 
 
-def _finding(place: Place, id_: str, scope: str, path: str, detail: str) -> Finding:
+def _make_finding(place: PolicyPlace, id_: str, scope: str, path: str, detail: str) -> Finding:
     return Finding("flatpak", id_, manager=place.id, scope=scope, path=path, detail=detail)

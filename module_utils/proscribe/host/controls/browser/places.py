@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 THUNDERBIRD = "thunderbird"
 # Where flatpak and snap are in use, which keep browsers apart from the host's files.
-PACKAGERS = ("/var/lib/flatpak", "/usr/bin/flatpak", "/snap", "/var/lib/snapd/snap")
-APPS = "/var/lib/flatpak/app"
+PACKAGER_PATHS = ("/var/lib/flatpak", "/usr/bin/flatpak", "/snap", "/var/lib/snapd/snap")
+FLATPAK_APPS = "/var/lib/flatpak/app"
 OWN_FILE = "proscribe.json"  # of a folder in which Chromium and its relatives read every file
-OWN_EXTENSION = ".proscribe"  # at a point of a flatpak that takes extensions of many.
+OWN_EXTENSION_SUFFIX = ".proscribe"  # at a point of a flatpak that takes extensions of many.
 # How flatpak calls a machine where that is not how the kernel calls it (flatpak_get_arch).
-_ARCHITECTURES = {"i686": "i386", "i586": "i386", "armv7l": "arm", "armv8l": "arm"}
+_FLATPAK_ARCHITECTURES = {"i686": "i386", "i586": "i386", "armv7l": "arm", "armv8l": "arm"}
 
 
-class Place(NamedTuple):
+class PolicyPlace(NamedTuple):
     """One policy file."""
 
     id: str  # of the first browser that reads it
@@ -40,28 +40,36 @@ class Place(NamedTuple):
     snaps: tuple[str, ...] = ()  # the snaps that read it
     elsewhere: tuple[str, ...] = ()  # "flatpak <id>", "snap <name>" of its browsers: nobody knows where they read
 
-    def there(self, host: Host) -> bool:
+    def is_browser_installed(self, host: Host) -> bool:
         """Whether a browser that reads it is installed for the whole host; one in a home is not searched for."""
-        packed = [f"{APPS}/{id_}" for id_ in self.flatpaks] + [f"/snap/{name}" for name in self.snaps]
-        return any(host.find_entry(path) is not None for path in (*self.paths, *packed))
+        packaged_paths = [f"{FLATPAK_APPS}/{id_}" for id_ in self.flatpaks] + [f"/snap/{name}" for name in self.snaps]
+        return any(host.find_entry(path) is not None for path in (*self.paths, *packaged_paths))
 
     @property
-    def sites(self) -> bool:
+    def has_sites(self) -> bool:
         """Whether sites can be blocked here."""
         return self.family != THUNDERBIRD
 
 
-def places(host: Host, plan: Plan, everywhere: bool = False) -> list[Place]:
+def list_places(host: Host, plan: Plan, everywhere: bool = False) -> list[PolicyPlace]:
     """The places of a host; `everywhere` also where nothing that reads them is there (any more)."""
     machine = os.uname().machine
-    holes = {"<id>": OWN_EXTENSION[1:], "<arch>": _ARCHITECTURES.get(machine, machine), "<branch>": "stable"}
-    found = []
+    placeholders = {
+        "<id>": OWN_EXTENSION_SUFFIX[1:],
+        "<arch>": _FLATPAK_ARCHITECTURES.get(machine, machine),
+        "<branch>": "stable",
+    }
+    policy_places = []
     for entry in plan["browsers"]:
         path = entry["path"]
-        for hole, filling in holes.items():
-            path = path.replace(hole, filling)
-        lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
-        place = Place(entry["id"], entry["family"], path, **lists)
-        if everywhere or not place.present or any(host.find_entry(one) is not None for one in place.present):
-            found.append(place)
-    return found
+        for placeholder, replacement in placeholders.items():
+            path = path.replace(placeholder, replacement)
+        lists = {key: tuple(entry_value) for key, entry_value in entry.items() if isinstance(entry_value, list)}
+        place = PolicyPlace(entry["id"], entry["family"], path, **lists)
+        if (
+            everywhere
+            or not place.present
+            or any(host.find_entry(required_path) is not None for required_path in place.present)
+        ):
+            policy_places.append(place)
+    return policy_places

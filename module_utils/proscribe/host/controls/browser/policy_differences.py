@@ -13,27 +13,27 @@ from ..policy_tables import is_same_json
 if TYPE_CHECKING:
     from ..policy_tables import Policies
 
-MOST_DIFFERENCES = 4  # that are described
-LISTS_OF_SITES = ("URLBlocklist", "WebsiteFilter")  # described before all others
-LONGEST_VALUE = 60  # characters
-DEEPEST = 3  # tables in tables
+MAX_DIFFERENCES = 4  # that are described
+SITE_LIST_POLICIES = ("URLBlocklist", "WebsiteFilter")  # described before all others
+MAX_VALUE_CHARACTERS = 60  # characters
+MAX_TABLE_DEPTH = 3  # tables in tables
 
 
 def describe_differences(current: Policies, desired: Policies) -> str:
     """Return how policies differ from the desired ones; "" where they do not."""
-    found = list(_compare_policies("", current, desired, DEEPEST))
-    more = len(found) - MOST_DIFFERENCES
-    return "; ".join([*found[:MOST_DIFFERENCES], *([f"and {more} more"] if more > 0 else [])])
+    differences = list(_compare_policies("", current, desired, MAX_TABLE_DEPTH))
+    hidden_count = len(differences) - MAX_DIFFERENCES
+    return "; ".join([*differences[:MAX_DIFFERENCES], *([f"and {hidden_count} more"] if hidden_count > 0 else [])])
 
 
-def shorten_value(value: object) -> str:
-    """Return a value as JSON, without what is beyond LONGEST_VALUE."""
-    return _cut(format_canonical(value))
+def shorten_value(policy_value: object) -> str:
+    """Return a value as JSON, without what is beyond MAX_VALUE_CHARACTERS."""
+    return _shorten_text(format_canonical(policy_value))
 
 
 def _compare_policies(prefix: str, current: Policies, desired: Policies, depth: int) -> Iterator[str]:
-    for key in sorted({*current, *desired}, key=lambda key: (key not in LISTS_OF_SITES, key)):
-        name = prefix + _cut(key)
+    for key in sorted({*current, *desired}, key=lambda key: (key not in SITE_LIST_POLICIES, key)):
+        name = prefix + _shorten_text(key)
         if key not in current:
             yield f"{name} is not set"
         elif key not in desired:
@@ -52,12 +52,12 @@ def _compare_value(name: str, current: object, desired: object, depth: int) -> I
 
 
 def _compare_lists(current: list[object], desired: list[object]) -> str:
-    present, required = set(map(format_canonical, current)), set(map(format_canonical, desired))
-    missing, more = len(required - present), len(present - required)
-    parts = [f"is without {missing:,} of {len(required):,} entries"] * bool(missing)
-    parts += [f"has {more:,} more"] * bool(more)
+    present_entries, required_entries = set(map(format_canonical, current)), set(map(format_canonical, desired))
+    missing_count, additional_count = len(required_entries - present_entries), len(present_entries - required_entries)
+    parts = [f"is without {missing_count:,} of {len(required_entries):,} entries"] * bool(missing_count)
+    parts += [f"has {additional_count:,} more"] * bool(additional_count)
     return " and ".join(parts) or "has its entries in another order, or twice"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+def _shorten_text(text: str) -> str:
+    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}..."

@@ -19,178 +19,230 @@ from ...system import ControlError, Host, ObservationError
 from ...system.listener import Listener
 from ...system.transient_user import TransientUser, make_transient_user
 from . import forks
-from .chromium_folder import Folder
-from .forks import PATH
+from .chromium_folder import ChromiumPolicyFolder
+from .forks import PROGRAM_DIRECTORIES
 from .other_controls import make_desired
-from .places import Place, places
-from .rendering import NOTHING, Name
+from .places import PolicyPlace, list_places
+from .rendering import NO_RULES, SiteName
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanSection
 
-RULE = "browser/probe"
-CONTROL = Name("control.invalid")  # a name that nobody can have (RFC 2606), and no list names
-LIMIT = 40  # seconds for one start; a browser takes 1 to 4, but far more on a busy host
-SETTLE = 2.0  # seconds that Firefox's first page gets beyond the second one, which was requested after it
-TIMES = 4  # as long as the other name took, the refused one gets where the browser does not say that it is done.
+RULE_NAME = "browser/probe"
+CONTROL_NAME = SiteName("control.invalid")  # a name that nobody can have (RFC 2606), and no list names
+START_TIMEOUT_SECONDS = 40  # seconds for one start; a browser takes 1 to 4, but far more on a busy host
+SETTLE_SECONDS = 2.0  # seconds that Firefox's first page gets beyond the second one, which was requested after it
+TIME_FACTOR = 4  # as long as the other name took, the refused one gets where the browser does not say that it is done.
 # The developer tools' own lock, with which Chromium (156) never comes to print a page, and does not say so.
-TOOLS, TOOLS_BY_SITE, LOCKED = "DeveloperToolsAvailability", "DeveloperToolsAvailabilityBlocklist", 2
+TOOLS_POLICY, TOOLS_BLOCKLIST_POLICY, TOOLS_LOCKED = (
+    "DeveloperToolsAvailability",
+    "DeveloperToolsAvailabilityBlocklist",
+    2,
+)
 # What Chromium says of every connection for its own purposes that the listener does not answer.
-NOISE = "handshake failed"
-PACKED = ("/snap/", "/var/lib/flatpak/", "/var/lib/snapd/")  # what only its own package system can start
+EXPECTED_NOISE = "handshake failed"
+PACKAGED_PREFIXES = ("/snap/", "/var/lib/flatpak/", "/var/lib/snapd/")  # what only its own package system can start
 
 
-class Candidate(NamedTuple):
+class ProbeCandidate(NamedTuple):
     """A browser that is installed."""
 
-    place: Place
+    place: PolicyPlace
     binary: str  # or the folder of its flatpak or snap
 
 
-class Outcome(NamedTuple):
+class ProbeOutcome(NamedTuple):
     """What came of a start."""
 
     state: str  # COMPLIANT, NONCOMPLIANT or UNKNOWN
     detail: str
 
 
-def check_by_probe(host: Host, plan: Plan) -> RuleVerdict:
+def probe_browsers(host: Host, plan: Plan) -> RuleVerdict:
     """Start every browser that is installed, and say whether it refuses what the plan blocks.
 
     The verdict has a finding for each browser, whatever came of it. It takes some seconds a browser.
     """
     section = plan["controls"]["browser"]
-    refused = next(iter(make_desired(host, plan).rules.block), None)
-    if refused is None:
-        return RuleVerdict(RULE, NOT_APPLICABLE, reason="no site is blocked")
+    refused_name = next(iter(make_desired(host, plan).rules.blocked_names), None)
+    if refused_name is None:
+        return RuleVerdict(RULE_NAME, NOT_APPLICABLE, reason="no site is blocked")
     if not host.privileged:
-        return RuleVerdict(RULE, UNKNOWN, reason="only root can start a browser as somebody else")
-    outcomes = [(one, start(host, one, refused)) for one in candidates(host, plan)]
-    outcomes += [(one, Outcome(UNKNOWN, "only its own package system can start it")) for one in packed(host, plan)]
+        return RuleVerdict(RULE_NAME, UNKNOWN, reason="only root can start a browser as somebody else")
+    outcomes = [(candidate, start_browser(host, candidate, refused_name)) for candidate in list_candidates(host, plan)]
+    outcomes += [
+        (candidate, ProbeOutcome(UNKNOWN, "only its own package system can start it"))
+        for candidate in list_packaged_browsers(host, plan)
+    ]
     if not outcomes:
-        return RuleVerdict(RULE, NOT_APPLICABLE, reason="no browser is installed")
-    return verdict(section, outcomes)
+        return RuleVerdict(RULE_NAME, NOT_APPLICABLE, reason="no browser is installed")
+    return judge_outcomes(section, outcomes)
 
 
-def candidates(host: Host, plan: Plan) -> Iterator[Candidate]:
+def list_candidates(host: Host, plan: Plan) -> Iterator[ProbeCandidate]:
     """The browsers of the plan's places, and their relatives (forks), that are installed; each once."""
-    known = places(host, plan)
-    found = [(place, _program(host, path)) for place in known if place.sites for path in place.paths]
+    known_places = list_places(host, plan)
+    programs = [(place, _find_program(host, path)) for place in known_places if place.has_sites for path in place.paths]
     # What stands where every command does mostly starts another one of them, by its name or from its place.
-    found.sort(key=lambda one: one[1].rpartition("/")[0] in PATH)
-    started: set[str] = set()
-    for place, binary in found:
+    programs.sort(key=lambda place_program: place_program[1].rpartition("/")[0] in PROGRAM_DIRECTORIES)
+    started_names: set[str] = set()
+    for place, binary in programs:
         folder, _, name = binary.rpartition("/")
-        if binary and started.isdisjoint((name, folder, place.path if folder in PATH else folder)):
-            started |= {name, folder, place.path} - set(PATH)
-            yield Candidate(place, binary)
-    for fork in forks.find_forks(host, known).forks:
-        if fork.policies and _program(host, fork.binary):
-            yield Candidate(fork.place, fork.binary)
+        if binary and started_names.isdisjoint((name, folder, place.path if folder in PROGRAM_DIRECTORIES else folder)):
+            started_names |= {name, folder, place.path} - set(PROGRAM_DIRECTORIES)
+            yield ProbeCandidate(place, binary)
+    for fork in forks.find_forks(host, known_places).forks:
+        if fork.policy_folder and _find_program(host, fork.binary):
+            yield ProbeCandidate(fork.place, fork.binary)
 
 
-def packed(host: Host, plan: Plan) -> Iterator[Candidate]:
+def list_packaged_browsers(host: Host, plan: Plan) -> Iterator[ProbeCandidate]:
     """The flatpaks and snaps of the plan's places that are installed for all users."""
-    for place in places(host, plan):
-        if place.sites:
-            rooms = [f"/var/lib/flatpak/app/{id_}" for id_ in place.flatpaks] + [f"/snap/{id_}" for id_ in place.snaps]
-            yield from (Candidate(place, room) for room in rooms if host.find_entry(room) is not None)
+    for place in list_places(host, plan):
+        if place.has_sites:
+            package_directories = [f"/var/lib/flatpak/app/{id_}" for id_ in place.flatpaks] + [
+                f"/snap/{id_}" for id_ in place.snaps
+            ]
+            yield from (
+                ProbeCandidate(place, package_directory)
+                for package_directory in package_directories
+                if host.find_entry(package_directory) is not None
+            )
 
 
-def _program(host: Host, path: str) -> str:
+def _find_program(host: Host, path: str) -> str:
     """The file that a path leads to, if it is a program that only root can change; "" if not."""
     try:
         target = host.resolve_link(path)
-        seen = host.find_entry(target)
+        status = host.find_entry(target)
     except (ObservationError, ControlError):
         return ""
-    if seen is None or not stat.S_ISREG(seen.st_mode) or not seen.st_mode & 0o001 or target.startswith(PACKED):
+    if (
+        status is None
+        or not stat.S_ISREG(status.st_mode)
+        or not status.st_mode & 0o001
+        or target.startswith(PACKAGED_PREFIXES)
+    ):
         return ""
-    return "" if host.describe_write_access(target, seen) else target
+    return "" if host.describe_write_access(target, status) else target
 
 
-def start(host: Host, candidate: Candidate, refused: Name) -> Outcome:
+def start_browser(host: Host, candidate: ProbeCandidate, refused_name: SiteName) -> ProbeOutcome:
     """Start one browser, and see what it opens."""
     try:
-        visit = _redirect(host, candidate.place)
-        with Listener() as listener, make_transient_user(host) as somebody:
-            complaint = visit(somebody, candidate.binary, listener, refused)
-            return outcome(refused, listener.count_hits(refused.host), listener.count_hits(CONTROL.host), complaint)
+        visit_names = _choose_visit(host, candidate.place)
+        with Listener() as listener, make_transient_user(host) as transient_account:
+            complaint = visit_names(transient_account, candidate.binary, listener, refused_name)
+            return judge_connections(
+                refused_name, listener.count_hits(refused_name.host), listener.count_hits(CONTROL_NAME.host), complaint
+            )
     except (ControlError, ObservationError) as error:
-        return Outcome(UNKNOWN, str(error))
+        return ProbeOutcome(UNKNOWN, str(error))
 
 
-def _redirect(host: Host, place: Place) -> Callable[[TransientUser, str, Listener, Name], str]:
+def _choose_visit(host: Host, place: PolicyPlace) -> Callable[[TransientUser, str, Listener, SiteName], str]:
     """How the browsers of a place are sent to a name."""
     if place.family != "chromium":
-        return _firefox
-    folder = Folder(host, place, NOTHING)
-    locked = folder.source(TOOLS)[1] == LOCKED or folder.effective(TOOLS_BY_SITE)
-    return _chromium_by_time if locked else _chromium
+        return _open_in_firefox
+    folder = ChromiumPolicyFolder(host, place, NO_RULES)
+    is_locked = folder.find_source(TOOLS_POLICY)[1] == TOOLS_LOCKED or folder.list_effective_texts(
+        TOOLS_BLOCKLIST_POLICY
+    )
+    return _open_in_chromium_by_time if is_locked else _open_in_chromium
 
 
-def outcome(refused: Name, hits: int, control: int, complaint: str) -> Outcome:
+def judge_connections(refused_name: SiteName, hits: int, control_hits: int, complaint: str) -> ProbeOutcome:
     """What the connections for the two names mean; `complaint` is what the browser said."""
     if hits:
-        return Outcome(NONCOMPLIANT, f"{refused} was opened")
-    if control:
-        return Outcome(COMPLIANT, f"{refused} was refused, another name was opened")
-    words = "nothing was opened, not even a name that no list has"
-    return Outcome(UNKNOWN, f"{words}: {complaint}" if complaint else words)
+        return ProbeOutcome(NONCOMPLIANT, f"{refused_name} was opened")
+    if control_hits:
+        return ProbeOutcome(COMPLIANT, f"{refused_name} was refused, another name was opened")
+    message = "nothing was opened, not even a name that no list has"
+    return ProbeOutcome(UNKNOWN, f"{message}: {complaint}" if complaint else message)
 
 
-def verdict(section: PlanSection, outcomes: Sequence[tuple[Candidate, Outcome]]) -> RuleVerdict:
+def judge_outcomes(section: PlanSection, outcomes: Sequence[tuple[ProbeCandidate, ProbeOutcome]]) -> RuleVerdict:
     """The verdict of all starts, with a finding for each browser."""
     findings = [
-        Finding("browser", one.binary.rpartition("/")[2], manager=one.place.id, path=one.binary, detail=came.detail)
-        for one, came in outcomes
+        Finding(
+            "browser",
+            candidate.binary.rpartition("/")[2],
+            manager=candidate.place.id,
+            path=candidate.binary,
+            detail=candidate_outcome.detail,
+        )
+        for candidate, candidate_outcome in outcomes
     ]
-    opened = [finding for finding, (_, came) in zip(findings, outcomes) if came.state == NONCOMPLIANT]
-    silent = [f"{one.binary}: {came.detail}" for one, came in outcomes if came.state == UNKNOWN]
+    open_findings = [
+        finding
+        for finding, (_, candidate_outcome) in zip(findings, outcomes)
+        if candidate_outcome.state == NONCOMPLIANT
+    ]
+    silent_reasons = [
+        f"{candidate.binary}: {candidate_outcome.detail}"
+        for candidate, candidate_outcome in outcomes
+        if candidate_outcome.state == UNKNOWN
+    ]
     # Enforcing corrects files, and what is wrong with those has rules of its own.
-    return judge_rule(RULE, {"mode": section["mode"]}, opened, "; ".join(silent))._replace(
+    return judge_rule(RULE_NAME, {"mode": section["mode"]}, open_findings, "; ".join(silent_reasons))._replace(
         findings=tuple(findings), drifted=False
     )
 
 
-def _chromium(somebody: TransientUser, binary: str, listener: Listener, refused: Name) -> str:
+def _open_in_chromium(transient_account: TransientUser, binary: str, listener: Listener, refused_name: SiteName) -> str:
     """Open one name after the other: without a window Chromium takes one, and ends when it has printed the page."""
-    argv = [*_chromium_argv(somebody, binary, listener), "--dump-dom"]
-    for name in (refused, CONTROL):
-        with somebody.run_program([*argv, _url(name)], LIMIT, {}) as process:
+    argv = [*_make_chromium_command(transient_account, binary, listener), "--dump-dom"]
+    for name in (refused_name, CONTROL_NAME):
+        with transient_account.run_program([*argv, _format_url(name)], START_TIMEOUT_SECONDS, {}) as process:
             process.wait()
-    return somebody.read_last_error(NOISE)
+    return transient_account.read_last_error(EXPECTED_NOISE)
 
 
-def _chromium_by_time(somebody: TransientUser, binary: str, listener: Listener, refused: Name) -> str:
+def _open_in_chromium_by_time(
+    transient_account: TransientUser, binary: str, listener: Listener, refused_name: SiteName
+) -> str:
     """The same where it cannot print a page, and so does not end: the refused name gets far longer than the other one,
     for which the browser has to make its profile first.
     """
-    argv = _chromium_argv(somebody, binary, listener)
-    took = _opened(somebody, [*argv, _url(CONTROL)], listener, CONTROL, LIMIT)
-    if listener.count_hits(CONTROL.host):
-        _opened(somebody, [*argv, _url(refused)], listener, refused, min(SETTLE + TIMES * took, LIMIT))
-    return somebody.read_last_error(NOISE)
+    argv = _make_chromium_command(transient_account, binary, listener)
+    control_seconds = _measure_connection(
+        transient_account, [*argv, _format_url(CONTROL_NAME)], listener, CONTROL_NAME, START_TIMEOUT_SECONDS
+    )
+    if listener.count_hits(CONTROL_NAME.host):
+        _measure_connection(
+            transient_account,
+            [*argv, _format_url(refused_name)],
+            listener,
+            refused_name,
+            min(SETTLE_SECONDS + TIME_FACTOR * control_seconds, START_TIMEOUT_SECONDS),
+        )
+    return transient_account.read_last_error(EXPECTED_NOISE)
 
 
-def _opened(somebody: TransientUser, argv: Sequence[str], listener: Listener, name: Name, seconds: float) -> float:
+def _measure_connection(
+    transient_account: TransientUser, argv: Sequence[str], listener: Listener, name: SiteName, max_seconds: float
+) -> float:
     """Run a browser until it has connected for a name, for some seconds at most; how many it took."""
-    began = time.monotonic()
-    with somebody.run_program(argv, LIMIT, {}) as process:
-        while process.poll() is None and not listener.count_hits(name.host) and time.monotonic() - began < seconds:
+    start_time = time.monotonic()
+    with transient_account.run_program(argv, START_TIMEOUT_SECONDS, {}) as process:
+        while (
+            process.poll() is None
+            and not listener.count_hits(name.host)
+            and time.monotonic() - start_time < max_seconds
+        ):
             time.sleep(0.1)
-    return time.monotonic() - began
+    return time.monotonic() - start_time
 
 
-def _chromium_argv(somebody: TransientUser, binary: str, listener: Listener) -> list[str]:
+def _make_chromium_command(transient_account: TransientUser, binary: str, listener: Listener) -> list[str]:
     switches = ["--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     switches += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
-    switches += [f"--user-data-dir={somebody.home}/profile"]
+    switches += [f"--user-data-dir={transient_account.home}/profile"]
     switches += [f"--host-resolver-rules=MAP * {listener.address}:{listener.port}"]
     return [binary, *switches]
 
 
-def _firefox(somebody: TransientUser, binary: str, listener: Listener, refused: Name) -> str:
+def _open_in_firefox(transient_account: TransientUser, binary: str, listener: Listener, refused_name: SiteName) -> str:
     """Open both names in tabs, and wait for the second one."""
     preferences = {
         "app.normandy.enabled": False,
@@ -205,17 +257,25 @@ def _firefox(somebody: TransientUser, binary: str, listener: Listener, refused: 
         "network.socket.forcePort": f"443={listener.port};80={listener.port}",
         "toolkit.telemetry.enabled": False,
     }
-    lines = [f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in preferences.items()]
-    somebody.write_file("profile/user.js", "".join(lines))
-    argv = [binary, "--headless", "--no-remote", "--profile", f"{somebody.home}/profile", _url(refused), _url(CONTROL)]
-    with somebody.run_program(argv, LIMIT, {"MOZ_CRASHREPORTER_DISABLE": "1"}) as process:
-        while process.poll() is None and not listener.count_hits(CONTROL.host):
+    lines = [f"user_pref({json.dumps(key)}, {json.dumps(setting)});\n" for key, setting in preferences.items()]
+    transient_account.write_file("profile/user.js", "".join(lines))
+    argv = [
+        binary,
+        "--headless",
+        "--no-remote",
+        "--profile",
+        f"{transient_account.home}/profile",
+        _format_url(refused_name),
+        _format_url(CONTROL_NAME),
+    ]
+    with transient_account.run_program(argv, START_TIMEOUT_SECONDS, {"MOZ_CRASHREPORTER_DISABLE": "1"}) as process:
+        while process.poll() is None and not listener.count_hits(CONTROL_NAME.host):
             time.sleep(0.1)
-        end = time.monotonic() + SETTLE
-        while time.monotonic() < end and not listener.count_hits(refused.host):
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline and not listener.count_hits(refused_name.host):
             time.sleep(0.1)
-    return somebody.read_last_error()
+    return transient_account.read_last_error()
 
 
-def _url(name: Name) -> str:
+def _format_url(name: SiteName) -> str:
     return f"https://{name.host}{name.path or '/'}"

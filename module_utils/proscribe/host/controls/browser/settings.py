@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Collection, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
-from .extension_settings import EVERY, EXTENSION_SETTINGS, blocking
+from .extension_settings import EVERY_EXTENSION, EXTENSION_SETTINGS, make_blocking_default
 
 if TYPE_CHECKING:
     from ..policy_tables import Policies
@@ -24,10 +24,10 @@ SIGN_IN = "sign_in"
 REMOTE_DEBUGGING, DEVELOPER_TOOLS = "remote_debugging", "developer_tools"
 # Not switches, but rules of the report all the same: they follow from `proscribe_tenants`.
 GOOGLE_TENANTS, MICROSOFT_TENANTS = "google_tenants", "microsoft_tenants"
-PRIVATE_LOGIN = "login.live.com"  # where a private Microsoft account signs in
+PRIVATE_LOGIN_HOST = "login.live.com"  # where a private Microsoft account signs in
 
 
-class Setting(NamedTuple):
+class BrowserSetting(NamedTuple):
     """One bypass, and what closes it in each family of browsers. No entry: that family does not have it."""
 
     meaning: str
@@ -35,71 +35,73 @@ class Setting(NamedTuple):
     chromium: Policies = {}
     firefox: Policies = {}
     # An organisation's own settings that answer the same question: where it has one of them, it has decided.
-    left_to: Sequence[str] = ()
-    only: Sequence[str] = ()  # the browsers that have it; all of the family, if none is named
-    values: Sequence[str] = (BLOCKED, UNMANAGED)
-    thunderbird: bool = False  # Thunderbird has the Firefox policies of this row too
+    deciding_policies: Sequence[str] = ()
+    only_browsers: Sequence[str] = ()  # the browsers that have it; all of the family, if none is named
+    allowed_values: Sequence[str] = (BLOCKED, UNMANAGED)
+    is_for_thunderbird: bool = False  # Thunderbird has the Firefox policies of this row too
 
-    def concerns(self, browsers: Collection[str]) -> bool:
+    def is_applicable(self, browsers: Collection[str]) -> bool:
         """Whether one of some browsers has this bypass."""
-        return not self.only or any(browser in self.only for browser in browsers)
+        return not self.only_browsers or any(browser in self.only_browsers for browser in browsers)
 
 
-def _locked(preferences: Mapping[str, bool]) -> Policies:
+def _make_locked_preferences(preferences: Mapping[str, bool]) -> Policies:
     """Firefox preferences that users cannot change."""
-    return {"Preferences": {name: {"Value": value, "Status": "locked"} for name, value in preferences.items()}}
+    return {"Preferences": {name: {"Value": setting, "Status": "locked"} for name, setting in preferences.items()}}
 
 
-SETTINGS: Mapping[str, Setting] = {
-    "dns_over_https": Setting(
+SETTINGS: Mapping[str, BrowserSetting] = {
+    "dns_over_https": BrowserSetting(
         "Names are asked of the host's own resolver, not of one that the browser picks.",
         BLOCKED,
         {"BuiltInDnsClientEnabled": False, "DnsOverHttpsMode": "off"},
         {"DNSOverHTTPS": {"Enabled": False, "Locked": True}},
-        thunderbird=True,
+        is_for_thunderbird=True,
     ),
-    "proxies": Setting(
+    "proxies": BrowserSetting(
         "A proxy of a user's own choice; the system's proxy, or the organisation's in its own policy, stays.",
         BLOCKED,
         {"ProxyMode": "system"},
         {"Proxy": {"Mode": "system", "Locked": True}},
-        left_to=("ProxyMode", "ProxySettings", "ProxyServer", "ProxyServerMode", "ProxyPacUrl", "Proxy"),
-        thunderbird=True,
+        deciding_policies=("ProxyMode", "ProxySettings", "ProxyServer", "ProxyServerMode", "ProxyPacUrl", "Proxy"),
+        is_for_thunderbird=True,
     ),
-    EXTENSIONS: Setting(
+    EXTENSIONS: BrowserSetting(
         "Extensions of restricted services (VPNs and proxies above all); `allow_list`: all but those named.",
         BLOCKED,
-        values=(BLOCKED, ALLOW_LIST, UNMANAGED),
+        allowed_values=(BLOCKED, ALLOW_LIST, UNMANAGED),
     ),
-    PROXY_EXTENSIONS: Setting(
+    PROXY_EXTENSIONS: BrowserSetting(
         "Every extension that wants to set the browser's proxy, as VPNs do, or to control its pages by the debugger; "
         "those of `proscribe_browser_extensions_allowed` and of waived services stay.",
         BLOCKED,
-        {EXTENSION_SETTINGS: {EVERY: blocking({})}},
-        {EXTENSION_SETTINGS: {EVERY: blocking({})}},
+        {EXTENSION_SETTINGS: {EVERY_EXTENSION: make_blocking_default({})}},
+        {EXTENSION_SETTINGS: {EVERY_EXTENSION: make_blocking_default({})}},
     ),
-    SIGN_IN: Setting(
+    SIGN_IN: BrowserSetting(
         "Signing the browser in to a private account, and copying its data there; the organisation's tenants stay.",
         BLOCKED,
         {"BrowserSignin": 0, "SyncDisabled": True},  # where no tenant has accounts that the browser signs in with
         {"DisableFirefoxAccounts": True},
-        left_to=("BrowserSignin", "RestrictSigninToPattern", "DisableAccounts"),
+        deciding_policies=("BrowserSignin", "RestrictSigninToPattern", "DisableAccounts"),
     ),
-    "browser_vpn": Setting(
+    "browser_vpn": BrowserSetting(
         "The VPN that a browser brings along.",
         BLOCKED,
         {"BraveVPNDisabled": True},
         {"IPProtectionAvailable": False},
-        only=("brave", "firefox", "firefox_esr"),
+        only_browsers=("brave", "firefox", "firefox_esr"),
     ),
-    "tor_windows": Setting("Brave's windows through Tor.", BLOCKED, {"TorDisabled": True}, only=("brave",)),
-    REMOTE_DEBUGGING: Setting(
+    "tor_windows": BrowserSetting(
+        "Brave's windows through Tor.", BLOCKED, {"TorDisabled": True}, only_browsers=("brave",)
+    ),
+    REMOTE_DEBUGGING: BrowserSetting(
         "Control of a browser by another program, which opens blocked sites: remote debugging, WebDriver; in Firefox "
         "also tools and extensions with the browser's own rights. Developer tools of pages stay.",
         BLOCKED,
         {"RemoteDebuggingAllowed": False},
         # WebDriver itself: firefox_preferences.py
-        _locked(
+        _make_locked_preferences(
             {
                 "devtools.chrome.enabled": False,
                 "devtools.debugger.remote-enabled": False,
@@ -107,47 +109,47 @@ SETTINGS: Mapping[str, Setting] = {
             }
         ),
     ),
-    "guest_windows": Setting(
+    "guest_windows": BrowserSetting(
         "Windows without a profile; the block list holds in them, extensions and history do not.",
         UNMANAGED,
         {"BrowserGuestModeEnabled": False},
     ),
-    "private_windows": Setting(
+    "private_windows": BrowserSetting(
         "Windows without history; the block list holds in them.",
         UNMANAGED,
         {"IncognitoModeAvailability": 1, "InPrivateModeAvailability": 1},
         {"DisablePrivateBrowsing": True},
     ),
-    "web_apps": Setting(
+    "web_apps": BrowserSetting(
         "Sites installed as applications; the block list holds in them.",
         UNMANAGED,
         {"WebAppInstallByUserEnabled": False},
     ),
-    "quic": Setting(
+    "quic": BrowserSetting(
         "HTTP/3, which filters on the network cannot look into.",
         UNMANAGED,
         {"QuicAllowed": False},
-        _locked({"network.http.http3.enable": False}),
+        _make_locked_preferences({"network.http.http3.enable": False}),
     ),
-    "encrypted_client_hello": Setting(
+    "encrypted_client_hello": BrowserSetting(
         "Encrypted names in TLS, which filters on the network cannot read.",
         UNMANAGED,
         {"EncryptedClientHelloEnabled": False},
         {"DisableEncryptedClientHello": True},
     ),
-    "unpacked_extensions": Setting(
+    "unpacked_extensions": BrowserSetting(
         "Extensions that a user loads from a folder, which no store has checked; scripts of extensions reach blocked "
         "sites, as those of pages do.",
         UNMANAGED,
         {"ExtensionInstallTypeBlocklist": ["command_line"], "ExtensionDeveloperModeSettings": 1},
     ),
-    "about_config": Setting(
+    "about_config": BrowserSetting(
         "Firefox's page of all preferences; what a policy locks stays locked there.",
         UNMANAGED,
         firefox={"BlockAboutConfig": True},
-        thunderbird=True,
+        is_for_thunderbird=True,
     ),
-    DEVELOPER_TOOLS: Setting(
+    DEVELOPER_TOOLS: BrowserSetting(
         "Developer tools, which also the organisation's own checks use.",
         UNMANAGED,
         {"DeveloperToolsAvailability": 2},
@@ -156,6 +158,6 @@ SETTINGS: Mapping[str, Setting] = {
 }
 
 
-def rule(setting: str) -> str:
+def format_rule_name(setting: str) -> str:
     """The name of a setting's rule in the report."""
     return "browser/" + setting.replace("_", "-")

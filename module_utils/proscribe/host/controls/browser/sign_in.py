@@ -13,17 +13,17 @@ from .settings import SETTINGS, SIGN_IN
 
 if TYPE_CHECKING:
     from ..policy_tables import Policies
-    from .places import Place
-    from .rendering import Rules
+    from .places import PolicyPlace
+    from .rendering import BrowserRules
 
 GOOGLE, MICROSOFT, YANDEX = "google", "microsoft", "yandex"
 # By browser of the catalogue: where it signs in. Chromium's own code signs in at Google, so what is not here does that.
 # Firefox signs in at Mozilla, where no organisation has a tenant: settings.py closes that to all accounts.
 PROVIDERS = {"microsoft_edge": MICROSOFT, "yandex_browser": YANDEX}
-PATTERN = "RestrictSigninToPattern"
+SIGN_IN_PATTERN_POLICY = "RestrictSigninToPattern"
 
 
-def sign_in_policies(rules: Rules, place: Place) -> Policies:
+def sign_in_policies(rules: BrowserRules, place: PolicyPlace) -> Policies:
     """Return the policies that let accounts of the tenants sign in a place's browsers, and no others. They are empty
     where these accounts are not known by name.
     """
@@ -35,17 +35,21 @@ def sign_in_policies(rules: Rules, place: Place) -> Policies:
         domains += sorted({domain for tenant in rules.microsoft_tenants for domain in tenant.domains})
     if not domains:
         return SETTINGS[SIGN_IN].chromium
-    return {PATTERN: _make_case_sensitive_pattern(domains) if MICROSOFT in providers else _make_pattern(domains)}
+    return {
+        SIGN_IN_PATTERN_POLICY: _make_case_sensitive_pattern(domains)
+        if MICROSOFT in providers
+        else _make_pattern(domains)
+    }
 
 
-def explain_open_sign_in(rules: Rules, place: Place) -> str:
+def explain_open_sign_in(rules: BrowserRules, place: PolicyPlace) -> str:
     """Say why every account may sign in a place's browsers although sign-in is managed; "" where it may not."""
     if place.family != "chromium" or MICROSOFT not in _list_providers(place) or SIGN_IN not in dict(rules.settings):
         return ""
-    return explain_missing_domains(rules.microsoft_tenants, PATTERN)
+    return explain_missing_domains(rules.microsoft_tenants, SIGN_IN_PATTERN_POLICY)
 
 
-def _list_providers(place: Place) -> set[str]:
+def _list_providers(place: PolicyPlace) -> set[str]:
     return {PROVIDERS.get(browser, GOOGLE) for browser in place.browsers or (place.id,)}
 
 

@@ -11,71 +11,82 @@ from typing import Iterable, Iterator, Sequence
 from ....model.finding import Finding
 from ....model.tenants import describe_missing_id
 from ..policy_tables import read_list
-from .chromium import CONTEXT, TENANT_DOMAINS, TENANT_HEADERS
-from .firefox import FILTER, TENANTS
-from .matching import chromium_entry
-from .places import THUNDERBIRD, Place
-from .rendering import Name, Rules, covers
-from .settings import GOOGLE_TENANTS, PRIVATE_LOGIN
+from .chromium import CONTEXT_HEADER, TENANT_DOMAINS, TENANT_HEADERS
+from .firefox import TENANT_DOMAINS, WEBSITE_FILTER
+from .matching import parse_chromium_entry
+from .places import THUNDERBIRD, PolicyPlace
+from .rendering import BrowserRules, SiteName, is_covering
+from .settings import GOOGLE_TENANTS, PRIVATE_LOGIN_HOST
 
-MOST_NAMED = 3
+MAX_NAMED_DOMAINS = 3
 
 
-def mechanisms(id_: str, rules: Rules, places: Iterable[Place]) -> Iterator[Finding]:
+def list_tenant_mechanisms(id_: str, rules: BrowserRules, places: Iterable[PolicyPlace]) -> Iterator[Finding]:
     """What keeps other accounts out, one finding for each family of browsers."""
     ids: dict[str, list[str]] = {}
     for place in places:
         ids.setdefault(place.family, []).append(place.id)
     ids.pop(THUNDERBIRD, None)
     for family, managers in ids.items():
-        policy, covers = _google(family, rules) if id_ == GOOGLE_TENANTS else _microsoft(family, rules)
-        yield Finding("policy", policy, manager=",".join(dict.fromkeys(managers)), detail=covers)
+        policy, coverage = (
+            _describe_google(family, rules) if id_ == GOOGLE_TENANTS else _describe_microsoft(family, rules)
+        )
+        yield Finding("policy", policy, manager=",".join(dict.fromkeys(managers)), detail=coverage)
 
 
-def _google(family: str, rules: Rules) -> tuple[str, str]:
-    ours = f"Google lets in accounts of {_some(rules.google_domains)} only"
+def _describe_google(family: str, rules: BrowserRules) -> tuple[str, str]:
+    statement = f"Google lets in accounts of {_join_names(rules.google_domains)} only"
     if family == "chromium":
-        return TENANT_DOMAINS, ours
-    return TENANTS, f"{ours}; at hosts below google.com, not at google.com itself"
+        return TENANT_DOMAINS, statement
+    return TENANT_DOMAINS, f"{statement}; at hosts below google.com, not at google.com itself"
 
 
-def _microsoft(family: str, rules: Rules) -> tuple[str, str]:
+def _describe_microsoft(family: str, rules: BrowserRules) -> tuple[str, str]:
     if family == "chromium":
         names = tuple(name for tenant in rules.microsoft_tenants for name in tenant.domains or tenant.names)
-        ours = f"Microsoft lets in accounts of {_some(names)} only"
-        return TENANT_HEADERS, f"{ours}, and no personal ones at {PRIVATE_LOGIN}{_without_context(rules)}"
-    return FILTER, f"personal accounts: {PRIVATE_LOGIN} is blocked; business accounts of others are let in"
+        statement = f"Microsoft lets in accounts of {_join_names(names)} only"
+        return (
+            TENANT_HEADERS,
+            f"{statement}, and no personal ones at {PRIVATE_LOGIN_HOST}{_describe_missing_context(rules)}",
+        )
+    return WEBSITE_FILTER, f"personal accounts: {PRIVATE_LOGIN_HOST} is blocked; business accounts of others are let in"
 
 
-def _without_context(rules: Rules) -> str:
-    missing = describe_missing_id(rules.microsoft_tenants[:1])
-    return f"; {CONTEXT} is not sent: {missing}" if missing else ""
+def _describe_missing_context(rules: BrowserRules) -> str:
+    missing_id = describe_missing_id(rules.microsoft_tenants[:1])
+    return f"; {CONTEXT_HEADER} is not sent: {missing_id}" if missing_id else ""
 
 
-def _some(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+def _join_names(names: tuple[str, ...]) -> str:
+    remainder = f" and {len(names) - MAX_NAMED_DOMAINS} more" if len(names) > MAX_NAMED_DOMAINS else ""
+    return ", ".join(names[:MAX_NAMED_DOMAINS]) + remainder
 
 
-def overriding_header(required: Sequence[object], entries: Sequence[object]) -> tuple[object, str]:
+def find_overriding_header(required: Sequence[object], entries: Sequence[object]) -> tuple[object, str]:
     """Return the entry of HttpHeaderInjection that gives a required header another value, and the header's name;
     (None, "") for none. Of a header, the closest pattern counts, and of equal ones the last in the list (156).
     """
-    ours = [(index, *header) for index, entry in enumerate(entries) if entry in required for header in _headers(entry)]
+    own_headers = [
+        (index, *header) for index, entry in enumerate(entries) if entry in required for header in _list_headers(entry)
+    ]
     for index, entry in enumerate(entries):
-        for pattern, name, value in _headers(entry):
-            for place, own_pattern, own_name, own_value in ours:
-                if name.lower() != own_name.lower() or value == own_value or not covers(own_pattern, pattern):
+        for pattern, name, header_value in _list_headers(entry):
+            for own_index, own_pattern, own_name, own_value in own_headers:
+                if (
+                    name.lower() != own_name.lower()
+                    or header_value == own_value
+                    or not is_covering(own_pattern, pattern)
+                ):
                     continue
-                if pattern != own_pattern or index > place:
+                if pattern != own_pattern or index > own_index:
                     return entry, name
     return None, ""
 
 
-def _headers(entry: object) -> Iterator[tuple[Name, str, str]]:
+def _list_headers(entry: object) -> Iterator[tuple[SiteName, str, str]]:
     """The headers of an entry: the pattern of its sites, the name, and the value."""
     rule = entry if isinstance(entry, dict) else {}
-    for pattern in filter(None, map(chromium_entry, read_list(rule, "patterns"))):
+    for pattern in filter(None, map(parse_chromium_entry, read_list(rule, "patterns"))):
         for header in read_list(rule, "headers"):
             if isinstance(header, dict):
                 yield pattern.name, str(header.get("name")), str(header.get("value"))

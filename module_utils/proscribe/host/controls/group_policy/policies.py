@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Iterator
 from ....base.tuples import NamedTuple
 from ....model.plan import format_canonical
 from ..browser import chromium, firefox
-from ..browser.desired import Desired
+from ..browser.desired import DesiredPolicies
 from ..browser.extension_settings import EXTENSION_SETTINGS
-from ..browser.observed import MARK
-from ..browser.places import THUNDERBIRD, Place
+from ..browser.observed import POLICY_MARK
+from ..browser.places import THUNDERBIRD, PolicyPlace
 from ..policy_tables import is_text_list, read_table
 from . import accounts
 from .registry_pol import Entry, emptied, number, text
@@ -42,9 +42,9 @@ class Program(NamedTuple):
     others: tuple[str, ...] = ()  # further editions, which read the same
 
     @property
-    def place(self) -> Place:
+    def place(self) -> PolicyPlace:
         """The program as the code for hosts knows it."""
-        return Place(self.id, self.family, "", browsers=(self.id, *self.others))
+        return PolicyPlace(self.id, self.family, "", browsers=(self.id, *self.others))
 
 
 _BELOW = "Software\\Policies\\"
@@ -57,7 +57,7 @@ PROGRAMS = (
     Program("thunderbird", "Thunderbird", THUNDERBIRD, _BELOW + "Mozilla\\Thunderbird", "org.mozilla.thunderbird"),
 )
 # The policies of Firefox that are one text of JSON, because their entries have names of their own.
-JSON_TEXTS = (EXTENSION_SETTINGS, firefox.PREFERENCES)
+JSON_TEXTS = (EXTENSION_SETTINGS, firefox.PREFERENCES_POLICY)
 # Firefox (153) takes a key without values for a table, not for an empty list, and then drops the whole WebsiteFilter
 # unsaid. A key of exceptions may be there from an earlier policy, so it always gets one, for a name that leads nowhere:
 # "internal" is reserved for private use (ICANN, 2024).
@@ -68,17 +68,21 @@ def of_programs(plan: Plan) -> dict[Program, dict[str, object]]:
     """By program that has anything to say: its policies, as its documentation has them. Raises ControlError for a plan
     that no browser could follow.
     """
-    desired = Desired(plan)
+    desired = DesiredPolicies(plan)
     found: dict[Program, dict[str, object]] = {}
     for program in PROGRAMS:
-        rules = desired.of(program.place)
+        rules = desired.choose_rules(program.place)
         if program.family == CHROMIUM:
-            said = chromium.policies(rules, program.place)
-            said.pop(MARK, None)
-            if not rules.block:  # what the organisation has in these lists stays
-                said = {name: value for name, value in said.items() if name not in (chromium.BLOCK, chromium.ALLOW)}
+            said = chromium.make_policies(rules, program.place)
+            said.pop(POLICY_MARK, None)
+            if not rules.blocked_names:  # what the organisation has in these lists stays
+                said = {
+                    name: value
+                    for name, value in said.items()
+                    if name not in (chromium.BLOCK_LIST, chromium.ALLOW_LIST)
+                }
         else:
-            said = firefox.policies(rules, program.place, firefox.lists(rules))
+            said = firefox.make_policies(rules, program.place, firefox.make_filter_lists(rules))
         if said:
             found[program] = said
     return found
@@ -95,8 +99,11 @@ def entries(plan: Plan) -> list[Entry]:
 def of_program(program: Program, said: Policies) -> list[Entry]:
     """The values of a program that say its policies."""
     nested = program.family != CHROMIUM
-    if firefox.FILTER in said:
-        said = {**said, firefox.FILTER: {"Exceptions": [NO_EXCEPTION], **read_table(said, firefox.FILTER)}}
+    if firefox.WEBSITE_FILTER in said:
+        said = {
+            **said,
+            firefox.WEBSITE_FILTER: {"Exceptions": [NO_EXCEPTION], **read_table(said, firefox.WEBSITE_FILTER)},
+        }
     return [entry for name in sorted(said) for entry in _values(program.key, name, said[name], nested)]
 
 

@@ -23,7 +23,7 @@ from proscribe.host.controls.apps.desired import DesiredApps
 from proscribe.host.controls.apps.portable import scan
 from proscribe.host.controls.apps.portable.names import AppNames
 from proscribe.host.controls.apps.portable.scan import ScanRegion
-from proscribe.host.controls.browser.rendering import Verdicts, name
+from proscribe.host.controls.browser.rendering import NameVerdicts, parse_site_name
 from proscribe.host.controls.dns import desired
 from proscribe.host.system import Host, User
 from proscribe.model.finding import NO_IDENTIFIERS_REASON
@@ -237,7 +237,7 @@ def test_browser_and_dns_block_what_the_answer_says(catalogue, host, path, waive
     waivers = [waiver(services=tuple(waived))] if waived else []
     found = said(catalogue, host + path, waivers, **values)
     sections = plan(catalogue, waivers, **values)["controls"]
-    blocked = Verdicts(sections["browser"]["services"]).blocked(name(host + path))
+    blocked = NameVerdicts(sections["browser"]["services"]).is_blocked(parse_site_name(host + path))
     assert (found["browser"].status == "blocked") is blocked
     desired_names = desired.of_plan(sections["dns"], {}, canaries=values["dns_backend"] == "unbound")
     resolves = desired_names.names | desired_names.through if values["dns_backend"] == "unbound" else set()

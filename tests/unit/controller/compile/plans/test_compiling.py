@@ -296,5 +296,5 @@ def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(project, 
 
 
 def test_package_systems_of_hosts_are_sent():
-    assert set(PACKAGE_SYSTEMS) == {item.declared.key for item in declared()}
+    assert set(PACKAGE_SYSTEMS) == {item.declared.catalogue_key for item in declared()}
     assert set(PACKAGE_NAMES) - set(PACKAGE_SYSTEMS) == {"winget", "choco", "appx"}

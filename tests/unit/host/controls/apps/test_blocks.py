@@ -24,7 +24,7 @@ from proscribe.host.controls.apps.blocks.tries import (
 )
 from proscribe.host.controls.apps.desired import DesiredApps
 from proscribe.host.controls.apps.systems import snap
-from proscribe.host.controls.apps.systems.package import Block
+from proscribe.host.controls.apps.systems.package import InstallBlock
 from proscribe.host.system import ControlError, Host, ObservationError
 
 MISSING, DIFFERS = "missing", "does not say what this plan calls for"
@@ -408,7 +408,7 @@ def test_packagekit_installs_no_restricted_package(contact):
 def test_rule_that_polkit_asks_earlier_makes_the_block_unknown(tmp_path, path, before):
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text("polkit.addRule(function(action, subject) { return polkit.Result.YES; });")
-    (rule,) = snap.block_parts(Block({"telegram-desktop"}))
+    (rule,) = snap.make_block_parts(InstallBlock({"telegram-desktop"}))
     effect = polkit.make_order_trial(rule.path)
     folders = [f"{above}/polkit-1/rules.d" for above in ("/etc", "/run", "/usr/local/share", "/usr/share")]
     assert list(effect.list_dependencies(Host(str(tmp_path)))) == [*folders, rule.path]
@@ -439,7 +439,7 @@ def test_a_rule_that_users_can_change_is_unknown_whatever_its_name(tmp_path, fol
 @NEEDS_NODE
 @pytest.mark.parametrize("contact", CONTACTS)
 def test_snapd_is_managed_by_root_alone(contact):
-    (rule,) = snap.block_parts(Block({"telegram-desktop"}, contact))
+    (rule,) = snap.make_block_parts(InstallBlock({"telegram-desktop"}, contact))
     manage = "io.snapcraft.snapd.manage"
     login, connect = "io.snapcraft.snapd.login", "io.snapcraft.snapd.manage-interfaces"
     questions = ((manage, {}, "alice"), (manage, {}, "root"), (login, {}, "alice"), (connect, {}, "alice"))

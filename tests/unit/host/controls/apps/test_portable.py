@@ -202,7 +202,7 @@ def test_a_plans_words_for_a_refusal_reach_the_gates(host):
         part.path: part
         for _, part, _ in install_block.list_expected_parts(host, of, DesiredApps(of["controls"]["apps"]))
     }
-    assert parts[dpkg.CONTACT].make_desired_text(host).splitlines()[2:] == ["Not here.", "此處不得安裝。"]
+    assert parts[dpkg.CONTACT_PATH].make_desired_text(host).splitlines()[2:] == ["Not here.", "此處不得安裝。"]
 
 
 def filled(size: int) -> bytes:

@@ -23,11 +23,16 @@ from proscribe.controller.report.text.package_commands import COMMANDS
 from proscribe.host.controls.apps import systems
 from proscribe.host.controls.apps.systems import brew, conda, dpkg, flatpak, guix, installed, nix, npm, pip, pipx, snap
 from proscribe.host.controls.apps.systems import uv as uv_tools
-from proscribe.host.controls.apps.systems.as_owner import OwnTools, others_have, removals, uninstall
-from proscribe.host.controls.apps.systems.on_demand import OnDemand
-from proscribe.host.controls.apps.systems.package import Block, Package, place
-from proscribe.host.controls.apps.systems.registry import BY_NAME, OF_THE_HOST, ON_DEMAND, SYSTEMS
-from proscribe.host.controls.apps.systems.user_links import link
+from proscribe.host.controls.apps.systems.as_owner import (
+    PackageTools,
+    explain_foreign_ownership,
+    make_uninstall_action,
+    plan_package_removals,
+)
+from proscribe.host.controls.apps.systems.on_demand import OnDemandSystem
+from proscribe.host.controls.apps.systems.package import InstallBlock, Package, find_program_place
+from proscribe.host.controls.apps.systems.registry import HOST_WIDE_SYSTEMS, NAMED_DIRECTORY_SYSTEMS, ON_DEMAND, SYSTEMS
+from proscribe.host.controls.apps.systems.user_links import read_link
 from proscribe.host.controls.base import ControlAction
 from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult, User
 from proscribe.model.removed import RemovedPackage
@@ -35,7 +40,7 @@ from proscribe.model.removed import RemovedPackage
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
 ROWS: dict[str, Any] = {system.MANAGER: system for system in SYSTEMS}
 ALL = [item.declared for item in declared()]
-SPELLED = {item.key: item.ids for item in ALL if item.ids}
+SPELLED = {item.catalogue_key: item.id_format for item in ALL if item.id_format}
 HOME = "/home/alice"
 STORE = f"/nix/store/{'a' * 32}-owl-1"
 CONDA = f"{HOME}/miniconda3"
@@ -127,18 +132,18 @@ PLACES = {
     "waydroid": Places([], [], *(at_home(f".local/share/waydroid{inside}") for inside in ("", "/data/data"))),
 }
 ANSWERS: dict[str, Any] = {system.MANAGER: system for system in SYSTEMS}
-ANSWERS |= {system.MANAGER: system.inner() for system in ON_DEMAND}  # without asking first whether it is there
+ANSWERS |= {system.MANAGER: system.load_system() for system in ON_DEMAND}  # without asking first whether it is there
 
 
 @pytest.mark.parametrize("name", PLACES)
 def test_system_reads_and_owns_these_places(tmp_path, name):
     system, root = ANSWERS[name], str(tree(tmp_path))
     host, home = NotingHost(root), NotingHost(root)
-    assert system.query(host, {"owl"}) == system.query_of(home, ALICE, {"owl"}) == ([], "")
-    own = [list(system.owned_directories(Host(root), user)) for user in (None, ALICE)]
+    assert system.find_packages(host, {"owl"}) == system.find_user_packages(home, ALICE, {"owl"}) == ([], "")
+    own = [list(system.list_owned_directories(Host(root), user)) for user in (None, ALICE)]
     assert [*map(sorted, (own[0], host.paths, own[1], home.paths))] == [*map(sorted, PLACES[name])]
     unused = NotingHost(root)
-    assert system.query(unused, set()) == system.query_of(unused, ALICE, set()) == ([], "")
+    assert system.find_packages(unused, set()) == system.find_user_packages(unused, ALICE, set()) == ([], "")
     assert unused.paths == [], "where nothing is to be found, nothing is read"
 
 
@@ -146,31 +151,42 @@ def test_system_reads_and_owns_these_places(tmp_path, name):
 def test_tables_and_documents_have_what_a_system_declares(project, item):
     row, system = ROWS[item.declared.name], item.declared
     file = importlib.import_module(f"{systems.__name__}.{item.file}")
-    answers = getattr(file, system.answers) if system.answers else file
-    assert (row.inner() if row in ON_DEMAND else row) is answers
+    answers = getattr(file, system.implementation) if system.implementation else file
+    assert (row.load_system() if row in ON_DEMAND else row) is answers
     assert getattr(answers, "MANAGER", getattr(answers, "manager", "")) == row.MANAGER == system.name
-    assert (row.CATALOGUE_KEY, row in OF_THE_HOST) == (system.key, system.of_the_host)
-    assert (getattr(row, "traces", ()), getattr(row, "by_name", False)) == (tuple(system.traces), system.by_name)
-    if ids := system.ids:
-        assert NAMES[system.key] == (ids.pattern, ids.meaning) and ids.source
-        assert re.fullmatch(ids.pattern, ids.good) and ids.bad
-        assert not [bad for bad in ids.bad if not bad or re.fullmatch(ids.pattern, bad)]
-    assert (system.key in GUARDED) is any(item.guarded for item in ALL if item.key == system.key)
-    how, ids = system.reinstall, SPELLED[system.key]
-    result = (ids.pattern, how.name, how.pin, dict(how.commands), dict(how.marks)) if how else None
+    assert (row.CATALOGUE_KEY, row in HOST_WIDE_SYSTEMS) == (system.catalogue_key, system.is_host_wide)
+    assert (getattr(row, "traces", ()), getattr(row, "by_name", False)) == (
+        tuple(system.traces),
+        system.has_named_directories,
+    )
+    if ids := system.id_format:
+        assert NAMES[system.catalogue_key] == (ids.id_pattern, ids.meaning) and ids.source
+        assert re.fullmatch(ids.id_pattern, ids.valid_example) and ids.invalid_examples
+        assert not [bad for bad in ids.invalid_examples if not bad or re.fullmatch(ids.id_pattern, bad)]
+    assert (system.catalogue_key in GUARDED) is any(
+        item.is_guarded for item in ALL if item.catalogue_key == system.catalogue_key
+    )
+    how, ids = system.reinstall, SPELLED[system.catalogue_key]
+    result = (
+        (ids.id_pattern, how.name_pattern, how.version_separator, dict(how.commands), dict(how.mark_commands))
+        if how
+        else None
+    )
     assert COMMANDS.get(system.name) == result
     assert bool(system.routes) is (system.name not in ("brew_cask", "pipx"))
     for route in system.routes:
         assert f"| {' | '.join(cells(route))} |\n" in (project / "docs/coverage.md").read_text(encoding="utf-8")
-        for claim in filter(None, (route.seen, route.removed, route.prevented)):
-            path, _, test = claim.test.partition("::")
+        for claim in filter(None, (route.detection, route.removal, route.prevention)):
+            path, _, test = claim.test_name.partition("::")
             assert f"def {test}(" in (project / f"tests/{path}.py").read_text(encoding="utf-8")
 
 
 def test_tables_know_no_other_system():
     assert NAMES.keys() == SPELLED.keys() and {*GUARDED} <= NAMES.keys()
     assert COMMANDS.keys() <= ROWS.keys() == {item.name for item in ALL}
-    assert [system.MANAGER for system in BY_NAME] == ["guix", "nix"], "asked about accounts without a home, too"
+    assert [system.MANAGER for system in NAMED_DIRECTORY_SYSTEMS] == ["guix", "nix"], (
+        "asked about accounts without a home, too"
+    )
 
 
 PROGRAM = """
@@ -205,7 +221,7 @@ def test_host_compiles_the_files_of_systems_that_it_has(tmp_path):
 @pytest.mark.parametrize("error", [ObservationError("a dead mount"), ControlError("a link")])
 def test_unseen_system_is_asked(tmp_path, monkeypatch, system, error):
     monkeypatch.setattr(Host, "find_entry", mock.Mock(side_effect=error))
-    assert system.there(Host(str(tmp_path)), ALICE)
+    assert system.is_present(Host(str(tmp_path)), ALICE)
 
 
 @pytest.mark.parametrize("ids", [set(), {"x"}])
@@ -218,16 +234,24 @@ def test_file_of_a_system_is_asked_for_wanted_traces_alone(root, ids, present):
     inner.query.return_value = inner.query_of.return_value = ["p"], "b"
     inner.programs.return_value = lambda process: "p"
     inner.owned_directories.return_value = ["t"]
-    system = OnDemand("x", "x", lambda: inner, ["/trace", "~/trace"])
+    system = OnDemandSystem("x", "x", lambda: inner, ["/trace", "~/trace"])
     is_queried = bool(ids and present)
     answer = (["p"], "b") if is_queried else ([], "")
-    assert system.query(host, ids) == system.query_of(host, ALICE, ids) == answer
+    assert system.find_packages(host, ids) == system.find_user_packages(host, ALICE, ids) == answer
     assert inner.query.call_count == inner.query_of.call_count == is_queried
-    assert system.programs(host, ids, [])(Process(1, "/x")) == ("p" if is_queried else "")
-    assert system.programs(host, ids, ["p"])(Process(1, "/x")) == ("p" if ids else ""), "of a user's, there is one"
-    assert system.removal(host, ["p"]) is inner.removal.return_value
-    assert [system.owned_directories(host, user) for user in (None, ALICE)] == ([["t"], ["t"]] if present else [(), ()])
-    assert not system.by_name and not system.gated(host) and system.block_parts(Block(ids, "contact")) == ()
+    assert system.make_program_matcher(host, ids, [])(Process(1, "/x")) == ("p" if is_queried else "")
+    assert system.make_program_matcher(host, ids, ["p"])(Process(1, "/x")) == ("p" if ids else ""), (
+        "of a user's, there is one"
+    )
+    assert system.plan_removal(host, ["p"]) is inner.removal.return_value
+    assert [system.list_owned_directories(host, user) for user in (None, ALICE)] == (
+        [["t"], ["t"]] if present else [(), ()]
+    )
+    assert (
+        not system.has_named_directories
+        and not system.is_block_applicable(host)
+        and system.make_block_parts(InstallBlock(ids, "contact")) == ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -246,17 +270,17 @@ def test_dpkg_is_queried_again_after_a_change_of_its_database(host, monkeypatch,
     (database / "updates").mkdir()
     (database / "new").touch()
     host.packages = {"wechat": "ii"}
-    packages, _ = installed.installed(host, dpkg, {"wechat"}, {}, noted)
+    packages, _ = installed.find_installed_packages(host, dpkg, {"wechat"}, {}, noted)
     host.packages["wechat"] = "rc"
     change(database)
-    again, _ = installed.installed(host, dpkg, {"wechat"}, json.loads(json.dumps(noted)), {})
+    again, _ = installed.find_installed_packages(host, dpkg, {"wechat"}, json.loads(json.dumps(noted)), {})
     assert again == ([] if is_queried else packages) and packages == [Package("dpkg", "wechat", "1.0", ("wechat",))]
 
 
 def test_package_has_a_place():
     files = {"/opt/owl": "/usr/bin/owl /opt/owl/files/owl /opt/x/y", "/usr/sbin/owl": "/usr/sbin/owl-b /usr/sbin/owl"}
     files |= {"/usr/games/owl": "/usr/games/owl /usr/share/owl /optional/owl", "": "/usr/lib/opt/owl"}
-    assert {place(listed.split()): listed for listed in files.values()} == files
+    assert {find_program_place(listed.split()): listed for listed in files.values()} == files
 
 
 @pytest.mark.parametrize(("since", "is_noted"), [(1000, False), (1001, True)])
@@ -265,7 +289,7 @@ def test_answer_of_a_database_that_changed_just_now_is_not_noted(host, monkeypat
     monkeypatch.setattr(installed, "SETTLED_NANOSECONDS", 1000)
     monkeypatch.setattr(installed.time, "time_ns", lambda: changed + since)
     noted: dict[str, Any] = {}
-    installed.installed(host, package_system(DATABASE_FILES=("/db",)), {"x"}, {}, noted)
+    installed.find_installed_packages(host, package_system(DATABASE_FILES=("/db",)), {"x"}, {}, noted)
     assert bool(noted) is is_noted
 
 
@@ -281,7 +305,7 @@ def test_answer_of_a_database_that_changed_just_now_is_not_noted(host, monkeypat
 )
 def test_place_behind_a_users_link_is_unseen(root, name, place):
     put_link(root, f"home/alice/{place}", "/usr")
-    packages, unseen = ANSWERS[name].query_of(Host(str(root)), ALICE, {"owl"})
+    packages, unseen = ANSWERS[name].find_user_packages(Host(str(root)), ALICE, {"owl"})
     assert packages == [] and f"/home/alice/{place} is a link that uid 1000 made: not followed" in unseen
 
 
@@ -291,7 +315,7 @@ def test_system_behind_a_users_link_does_not_count_as_absent(root, system):
     traces = [trace[2:] for trace in system.traces if trace.startswith("~/.") and "/" in trace[3:]]
     for above in {os.path.dirname(trace) for trace in traces}:
         place = put_link(root, f"{ALICE.home}/{above}", "/usr")
-        assert system.there(Host(str(root)), ALICE)
+        assert system.is_present(Host(str(root)), ALICE)
         place.unlink()
 
 
@@ -299,9 +323,12 @@ def test_present_systems_are_those_of_the_host_or_of_a_user(host, monkeypatch):
     def named(name: str, *present: Any) -> Any:
         return package_system(MANAGER=name, there=lambda on, user: on is host and user in present)
 
-    monkeypatch.setattr(installed, "OF_THE_HOST", [named("a", None), named("b", ALICE)])
+    monkeypatch.setattr(installed, "HOST_WIDE_SYSTEMS", [named("a", None), named("b", ALICE)])
     monkeypatch.setattr(installed, "ON_DEMAND", [named("c", None), named("d", ALICE), named("e", None, ALICE)])
-    assert installed.present(host) == ["a", "c", "e"] and installed.brought_by(host, ALICE) == ["d", "e"]
+    assert installed.list_present_systems(host) == ["a", "c", "e"] and installed.list_user_systems(host, ALICE) == [
+        "d",
+        "e",
+    ]
 
 
 @root_only
@@ -313,10 +340,10 @@ def test_link_has_its_target_unless_it_lies_behind_a_users_link(root, monkeypatc
     put_link(root, "home/alice/behind", f"{root}/home/alice/folder")
     targets = {"to": "../bob//x/", "folder/to": "/etc", "file": "", "missing": "", "missing/to": "", "file/to": ""}
     for path, target in {**targets, "behind/to": ""}.items():
-        assert link(host, f"/home/alice/{path}") == target, path
+        assert read_link(host, f"/home/alice/{path}") == target, path
     monkeypatch.setattr(os, "readlink", mock.Mock(side_effect=PermissionError(13, "not for you")))
     with pytest.raises(ObservationError, match="^/home/alice/to cannot be read: not for you$"):
-        link(host, "/home/alice/to")
+        read_link(host, "/home/alice/to")
 
 
 def package(manager: str, path: str, *handles: str, owner: User | None = ALICE, id_: str = "owl") -> Package:
@@ -382,8 +409,8 @@ def test_tool_of_an_owner_is_called_with_these_words(root, monkeypatch, system, 
         return ToolResult(0, json.dumps({"actions": {"UNLINK": [{"name": "owl"}]}}), "")
 
     for module in (nix, guix):
-        monkeypatch.setattr(module, "query_of", lambda *_: ([item], ""))
-    ((action,), refused) = system.removal(Host(str(root), run), [item])
+        monkeypatch.setattr(module, "find_user_packages", lambda *_: ([item], ""))
+    ((action,), refused) = system.plan_removal(Host(str(root), run), [item])
     assert refused == [] and [gone.tool for gone in action.removed_packages] == [tool]
     with pytest.raises(ControlError, match="is still there"):
         action.apply()
@@ -413,7 +440,7 @@ def test_tool_of_an_owner_is_called_with_these_words(root, monkeypatch, system, 
 )
 def test_package_without_its_tool_stays(root, system, item, reason):
     put(root, item.path or "/x")
-    assert system.removal(Host(str(root), mock.Mock(side_effect=ControlError("missing"))), [item]) == (
+    assert system.plan_removal(Host(str(root), mock.Mock(side_effect=ControlError("missing"))), [item]) == (
         [],
         [(item, reason)],
     )
@@ -434,14 +461,14 @@ class OwnedTools:
 def test_root_runs_no_tool_of_a_users(root):
     os.chown(put(root, "/usr/local/npm", mode=0o755), ALICE.uid, -1)
     put_link(root, "home/alice/link", "/usr")
-    tools = OwnTools(Host(str(root), OwnedTools()))
-    assert tools.of(OF_HOST, "npm", ["/usr/local/npm"]) == ""
-    assert tools.of(OF_ALICE, "npm", ["/home/alice/link/bin/npm", "/usr/local/npm"]) == "/usr/local/npm"
+    tools = PackageTools(Host(str(root), OwnedTools()))
+    assert tools.find_tool(OF_HOST, "npm", ["/usr/local/npm"]) == ""
+    assert tools.find_tool(OF_ALICE, "npm", ["/home/alice/link/bin/npm", "/usr/local/npm"]) == "/usr/local/npm"
 
 
 def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root):
     tools = OwnedTools()
-    of = OwnTools(Host(str(root), tools)).of
+    of = PackageTools(Host(str(root), tools)).find_tool
     put(root, "/opt/npm", mode=0o755)
     assert [of(OF_ALICE, "npm", own=["/gone", *OWN_TOOLS]) for _ in range(2)] == ["/opt/npm", "/opt/npm"]
     put_link(root, "home/alice/profile", "/nix")
@@ -452,7 +479,7 @@ def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root):
 def test_package_has_an_action_or_a_reason():
     action, errors = ControlAction("remove", "a", str), [ControlError("raised"), ObservationError("raised")]
     packages = [Package("npm", id_) for id_ in "abcde"]
-    actions, refused = removals(packages, mock.Mock(side_effect=[action, "said", *errors, action]))
+    actions, refused = plan_package_removals(packages, mock.Mock(side_effect=[action, "said", *errors, action]))
     assert actions == [action, action] and refused == list(zip(packages[1:4], ["said", "raised", "raised"]))
 
 
@@ -470,14 +497,14 @@ def test_root_runs_nothing_out_of_a_place_that_users_can_change(root, monkeypatc
     put(root, "/opt/own/x")
     put(root, "/opt/open", mode=0o666)
     monkeypatch.setattr(host, "find_changeable_part", lambda place: changeable.get(place, ""))
-    answer = others_have(host, package, "/x", places)
+    answer = explain_foreign_ownership(host, package, "/x", places)
     assert answer.startswith(why) and bool(answer) is bool(why)
 
 
 def test_uninstall_runs_the_tool_as_the_owner(root):
     tools, place = OwnedTools("npm"), put(root, OF_ALICE.path)
     host = Host(str(root), lambda argv, **options: (tools(argv, **options), place.unlink())[0])
-    action = uninstall(host, OF_ALICE, ["npm", "rm"], "/home/alice", {"A": "b"})
+    action = make_uninstall_action(host, OF_ALICE, ["npm", "rm"], "/home/alice", {"A": "b"})
     assert (str(action), action.before) == ("remove owl (user:alice) from /home/alice", "owl 1.0\n")
     (gone,) = action.removed_packages
     assert gone == RemovedPackage("npm", "owl", "1.0", "user:alice", "owl", tool="npm", place="/home/alice", at=gone.at)
@@ -490,12 +517,14 @@ def test_uninstall_stops_at_an_objection_and_at_a_package_that_remains(root):
     tools, place = OwnedTools("npm"), put(root, OF_ALICE.path)
     host = Host(str(root), tools)
     with pytest.raises(ControlError, match="^more would go$"):
-        uninstall(host, OF_ALICE, ["npm"], "/opt", why_not=lambda: "more would go").apply()
+        make_uninstall_action(host, OF_ALICE, ["npm"], "/opt", find_objection=lambda: "more would go").apply()
     assert tools.ran == [] and place.exists()
     present, gone = [True, True], RemovedPackage("npm", "owl", "1.0", "system", "owl")
-    action = uninstall(host, OF_HOST, ["npm"], "/opt", None, gone, lambda: present.pop())
+    action = make_uninstall_action(host, OF_HOST, ["npm"], "/opt", None, gone, lambda: present.pop())
     with pytest.raises(ControlError, match="^npm ended well, and owl is still there$"):
         action.apply()
     assert action.removed_packages == (gone,) and tools.ran[0][1]["environment"] == {} and present == []
     with pytest.raises(ControlError, match="ended with 1"):
-        uninstall(Host(str(root), OwnedTools()), OF_HOST, ["npm"], "/opt", still=lambda: True).apply()
+        make_uninstall_action(
+            Host(str(root), OwnedTools()), OF_HOST, ["npm"], "/opt", is_still_installed=lambda: True
+        ).apply()

@@ -84,12 +84,12 @@ def test_a_prefix_never_leaves_the_home(start, parts):
     value = "/".join([start, *parts]).rstrip()
     place = os.path.normpath(HOMES.get(start, start) + value[len(start) :].replace("${HOME}", "/home/alice"))
     inside = place.startswith("/home/alice/")
-    assert npm.parse([f"prefix={value}"], "/home/alice") == ([place] if inside else [])
+    assert npm.parse_prefix([f"prefix={value}"], "/home/alice") == ([place] if inside else [])
 
 
 @given(st.text())
 def test_no_text_leads_out_of_the_home(text):
-    for prefix in npm.parse([f"prefix=~/{text}", f"prefix=/home/alice/x/{text}", text], "/home/alice"):
+    for prefix in npm.parse_prefix([f"prefix=~/{text}", f"prefix=/home/alice/x/{text}", text], "/home/alice"):
         assert prefix == os.path.normpath(prefix) and prefix.startswith("/home/alice/")
 
 
@@ -112,13 +112,13 @@ def lay_uv_tool(root: Path, name: str, packages: dict[str, str], tools: str = TO
 def test_a_tool_and_what_came_along_with_another(root):
     lay_uv_tool(root, "telethon", {"telethon": "1.36.0"})
     lay_uv_tool(root, "sendbox", {"sendbox": "2.0", "pyrogram": "2.1"})
-    result, unseen = uv.query_of(Host(str(root)), ALICE, UV_IDS)
+    result, unseen = uv.find_user_packages(Host(str(root)), ALICE, UV_IDS)
     assert [(item.id, item.version, item.scope, item.handles) for item in result] == [
         ("pyrogram", "2.1", "user:alice", ("sendbox",)),
         ("Telethon", "1.36.0", "user:alice", ("telethon",)),
     ]
-    assert unseen == "" and uv.query(Host(str(root)), UV_IDS) == ([], "")
-    assert uv.owned_directories(Host(str(root)), ALICE) == [TOOLS]
+    assert unseen == "" and uv.find_packages(Host(str(root)), UV_IDS) == ([], "")
+    assert uv.list_owned_directories(Host(str(root)), ALICE) == [TOOLS]
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_tools_elsewhere_are_found_by_links_to_their_programs(root, target, seen
     link = root / "home/alice/.local/bin/telethon"
     link.parent.mkdir(parents=True)
     link.symlink_to(target)
-    assert len(uv.query_of(Host(str(root)), ALICE, UV_IDS)[0]) == seen
-    assert uv.owned_directories(Host(str(root)), ALICE) == [TOOLS, *(["/home/alice/apps"] if seen else [])]
+    assert len(uv.find_user_packages(Host(str(root)), ALICE, UV_IDS)[0]) == seen
+    assert uv.list_owned_directories(Host(str(root)), ALICE) == [TOOLS, *(["/home/alice/apps"] if seen else [])]
 
 
 def distribution(root: Path, folder: str, entry: str, name: str, version: str = "1.0", installer: str = "pip") -> None:
@@ -156,8 +156,8 @@ def test_metadata_that_is_not_there_or_no_text_is_no_package(root):
 
 @given(st.text())
 def test_any_text_is_read_without_an_error(text):
-    assert all(isinstance(value, str) for value in site_packages.parse(text).values())
-    assert len(snap.parse_file(text)) == 3
+    assert all(isinstance(value, str) for value in site_packages.parse_metadata(text).values())
+    assert len(snap.parse_snap_file(text)) == 3
 
 
 @given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=60))
@@ -179,7 +179,7 @@ def test_any_name_in_a_directory_is_read_without_an_error(tmp_path_factory, name
 )
 def test_the_python_that_a_path_is_for(path, result):
     with nullcontext() if result else pytest.raises(ControlError, match=f"^{path} is in no directory of a Python$"):
-        assert pip_removal.interpreter(path) == result
+        assert pip_removal.find_interpreter(path) == result
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_distribution_of_another_installer_stays(root, installer, answer, reason
     put(root, "usr/bin/dpkg-query", mode=0o755)
     host = Host(str(root), Tools(*filter(None, [answer]), ("dpkg-query", ToolResult(1, "", "")), ("", DONE)))
     distribution(root, "/usr/local/lib/python3.13/dist-packages", "telethon-1.0.dist-info", "telethon", "1", installer)
-    actions, ((_, why),) = pip.removal(host, everywhere(pip, host, PIP_IDS)[0])
+    actions, ((_, why),) = pip.plan_removal(host, everywhere(pip, host, PIP_IDS)[0])
     assert actions == [] and why.startswith(reason)
 
 
@@ -204,7 +204,7 @@ def test_environment_of_pipx_goes_where_it_is_the_packages_own(root):
     host, own = Host(str(root), Tools(("", DONE))), "/home/alice/.local/share/pipx"
     for place in (f"{own}/venvs/telethon", f"{own}/venvs/notifier", "/opt/pipx/venvs/Telethon"):
         distribution(root, f"{place}/lib/python3.13/site-packages", "telethon-1.0.dist-info", "telethon")
-    actions, refused = pipx.removal(host, everywhere(pipx, host, PIP_IDS)[0])
+    actions, refused = pipx.plan_removal(host, everywhere(pipx, host, PIP_IDS)[0])
     ((package, why),) = refused
     assert package.handles == ("notifier",) and "came along with 'notifier'" in why
     assert [(item.name, item.how, item.tool, item.place) for action in actions for item in action.removed_packages] == [
@@ -225,38 +225,38 @@ def test_an_environment_anywhere_in_the_home_that_conda_has_listed(root):
     lines = "/home/alice/work/env\n/home/bob/env\n/home/alice/../bob/env\n\n/\n/home/alice\n/home/alice/x\x07y\n"
     put(root, "/home/alice/.conda/environments.txt", lines)
     host = Host(str(root))
-    assert [item.handles[0] for item in conda.query_of(host, ALICE, CONDA_IDS)[0]] == ["/home/alice/work/env"]
-    assert conda.owned_directories(host, ALICE) == ["/home/alice/work/env"]
+    assert [item.handles[0] for item in conda.find_user_packages(host, ALICE, CONDA_IDS)[0]] == ["/home/alice/work/env"]
+    assert conda.list_owned_directories(host, ALICE) == ["/home/alice/work/env"]
 
 
 def test_links_and_environments_beyond_the_limit_are_reported(root, monkeypatch):
-    monkeypatch.setattr(conda, "MOST", 15)
+    monkeypatch.setattr(conda, "MAX_ENVIRONMENTS", 15)
     put(root, "/home/alice/.conda/environments.txt", "".join(f"/home/alice/e{number}\n" for number in range(20)))
     unseen = "more than 15 environments of conda: not all were checked"
-    assert conda.query_of(Host(str(root)), ALICE, CONDA_IDS) == ([], unseen)
+    assert conda.find_user_packages(Host(str(root)), ALICE, CONDA_IDS) == ([], unseen)
     names, read = [f"a{number}" for number in range(2001)], []
     monkeypatch.setattr(Host, "list_directory", lambda self, path: names if path.endswith("bin") else [])
-    monkeypatch.setattr(uv, "link", lambda host, path: read.append(path) or "")
+    monkeypatch.setattr(uv, "read_link", lambda host, path: read.append(path) or "")
     unseen = "/home/alice/.local/bin has more than 2000 entries: not all were checked"
-    assert uv.query_of(Host(str(root)), ALICE, UV_IDS) == ([], unseen) and len(read) == 2000
+    assert uv.find_user_packages(Host(str(root)), ALICE, UV_IDS) == ([], unseen) and len(read) == 2000
 
 
 @given(st.lists(st.binary()))
 def test_a_list_of_environments_never_leaves_the_home(lines):
-    for path in conda.parse([*lines, *[b"/home/alice/" + line for line in lines]], "/home/alice"):
+    for path in conda.parse_environment_list([*lines, *[b"/home/alice/" + line for line in lines]], "/home/alice"):
         assert path.startswith("/home/alice/") and path == os.path.normpath(path)
 
 
 def test_a_huge_file_is_not_read(root):
     os.truncate(root / conda_package(root, "/home/alice/miniconda3")[1:], 1 << 40)
-    (item,) = conda.query_of(Host(str(root)), ALICE, CONDA_IDS)[0]
+    (item,) = conda.find_user_packages(Host(str(root)), ALICE, CONDA_IDS)[0]
     assert item.handles == ("/home/alice/miniconda3",)
 
 
 @given(st.dictionaries(st.sampled_from(["files", "name"]), st.lists(st.text() | st.integers()) | st.text()))
 def test_programs_alone_count_up_to_the_limit(text):
-    result = conda.programs_in(text)
-    assert len(result) <= conda.MOST_PROGRAMS and all(file.startswith(conda.PROGRAMS) for file in result)
+    result = conda.list_program_files(text)
+    assert len(result) <= conda.MAX_PROGRAMS and all(file.startswith(conda.PROGRAM_PREFIXES) for file in result)
 
 
 def test_conda_file_identifies_programs_of_its_owner_alone(root, monkeypatch):
@@ -268,11 +268,11 @@ def test_conda_file_identifies_programs_of_its_owner_alone(root, monkeypatch):
     monkeypatch.setattr(
         Host, "find_process_uid", lambda self, process: 1001 if process.pid == 8 else 1000
     )  # 8 is bob's
-    program = conda.programs(host, CONDA_IDS, conda.query_of(host, ALICE, CONDA_IDS)[0])
+    program = conda.make_program_matcher(host, CONDA_IDS, conda.find_user_packages(host, ALICE, CONDA_IDS)[0])
     assert [program(Process(pid, f"{prefix}/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "", ""]
     assert program(Process(7, f"{prefix}/lib/rclone/helper")) == "rclone"
     assert program(Process(7, f"{prefix}/bin/python3.12")) == ""
-    program = conda.programs(host, CONDA_IDS, conda.query(host, CONDA_IDS)[0])
+    program = conda.make_program_matcher(host, CONDA_IDS, conda.find_packages(host, CONDA_IDS)[0])
     assert [program(Process(pid, "/opt/conda/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "rclone", ""]
 
 
@@ -299,7 +299,7 @@ def test_removal_that_takes_more_along_is_refused(root, text, rc, reason):
     conda_package(root, "/home/alice/miniconda3/envs/chat")
     put(root, "/home/alice/miniconda3/bin/conda", mode=0o755)
     host = Host(str(root), run)
-    (action,), refused = conda.removal(host, conda.query_of(host, ALICE, CONDA_IDS)[0])
+    (action,), refused = conda.plan_removal(host, conda.find_user_packages(host, ALICE, CONDA_IDS)[0])
     with pytest.raises(ControlError, match=re.escape(reason) + "$"):
         action.apply()
     assert refused == []
@@ -316,7 +316,7 @@ def test_conda_of_the_host_that_does_not_answer_is_asked_once(root):
         conda_package(root, "/opt/conda", name)
     put(root, "/opt/conda/bin/conda", mode=0o755)
     host = Host(str(root), run)
-    actions, refused = conda.removal(host, conda.query(host, CONDA_IDS)[0])
+    actions, refused = conda.plan_removal(host, conda.find_packages(host, CONDA_IDS)[0])
     assert (actions, len(refused), calls) == ([], 2, [("rclone", 60, None)])
 
 
@@ -328,7 +328,7 @@ def test_root_runs_nothing_of_an_installation_that_users_may_write_to(root):
     for uid, mode in ((1000, 0o755), (0, 0o777)):
         os.chown(root / "opt/conda/bin", uid, uid)
         (root / "opt/conda/bin").chmod(mode)
-        ((_, why),) = conda.removal(host, conda.query(host, CONDA_IDS)[0])[1]
+        ((_, why),) = conda.plan_removal(host, conda.find_packages(host, CONDA_IDS)[0])[1]
         assert why == "users may write to /opt/conda/bin, and root runs nothing of theirs"
 
 
@@ -340,13 +340,13 @@ def test_any_answer_is_read(text):
 def test_what_snapd_does_not_say_files_tell(root, monkeypatch):
     calls: list[Any] = []
     for file in ("telegram-desktop_6380.snap", "telegram-desktop_6389.snap", "core22_1621.snap", "partial", "x.snap"):
-        put(root, f"{snap.SNAPS}/{file}")
+        put(root, f"{snap.SNAP_DIRECTORY}/{file}")
     path = "/var/lib/snapd/snaps/telegram-desktop"
     instance = f"{path}_work_x2.snap"
     put(root, instance)
     rows = [("revision 6389", "telegram-desktop", f"{path}_6389.snap"), ("4.2", "telegram-desktop_work", instance)]
     monkeypatch.setattr(Host, "request_resource", lambda *_, **options: calls.append((*_[1:], options)) or ANSWER)
-    assert snap.query(Host(str(root)), SNAP_IDS) == (
+    assert snap.find_packages(Host(str(root)), SNAP_IDS) == (
         [Package("snap", "telegram-desktop", version, (handle,), None, file) for version, handle, file in rows],
         "",
     )
@@ -359,7 +359,7 @@ def test_what_snapd_does_not_say_files_tell(root, monkeypatch):
     | snap_values.map(lambda v: json.dumps({"result": v}).encode())
 )
 def test_any_answer_of_snapd_is_read(answer):
-    assert all(isinstance(version, str) for version in snap.parse(answer).values())
+    assert all(isinstance(version, str) for version in snap.parse_snaps(answer).values())
 
 
 @pytest.mark.parametrize(
@@ -376,9 +376,9 @@ def test_program_has_the_snap_of_its_place_or_group(root, exe, group, id_):
     (root / "proc/7/root").symlink_to(root)
     put(root, "proc/7/cgroup", f"0::{group}\n")
     put(root, exe)
-    program = snap.programs(Host(str(root)), SNAP_IDS, [Package("snap", "telegram-desktop")])
+    program = snap.make_program_matcher(Host(str(root)), SNAP_IDS, [Package("snap", "telegram-desktop")])
     assert program(Process(7, exe)) == id_
-    assert snap.programs(Host(str(root)), SNAP_IDS, [])(Process(7, exe)) == ""
+    assert snap.make_program_matcher(Host(str(root)), SNAP_IDS, [])(Process(7, exe)) == ""
 
 
 @pytest.mark.parametrize(("answer", "how", "source"), [(b"", "", ""), (ANSWER, "classic", "latest/edge")])
@@ -386,7 +386,7 @@ def test_data_is_saved_before_a_snap_goes(root, monkeypatch, answer, how, source
     monkeypatch.setattr(Host, "request_resource", lambda *_, **options: answer)
     tools = Tools(("snap", DONE))
     put(root, "usr/bin/snap", mode=0o755)
-    [action], refused = snap.removal(Host(str(root), tools), [Package("snap", "slack", "1", ("slack_work",))])
+    [action], refused = snap.plan_removal(Host(str(root), tools), [Package("snap", "slack", "1", ("slack_work",))])
     action.apply()
     assert (str(action), action.before, refused) == ("remove slack_work (system)", "slack_work 1\n", [])
     assert action.removed_packages == (

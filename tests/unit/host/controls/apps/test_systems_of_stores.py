@@ -54,7 +54,7 @@ def test_a_profile_that_a_user_goes_by_elsewhere(root):
         *((target, []) for target in ("/home/bob/profile", "../my/profile", "/home/alice/../alice/my/profile")),
     ):
         own = put_link(root, "home/alice/.nix-profile", target, os.getuid())
-        packages, unseen = nix.query_of(Host(str(root)), ALICE, IDS)
+        packages, unseen = nix.find_user_packages(Host(str(root)), ALICE, IDS)
         assert ([item.handles[0] for item in packages], unseen) == (places, "")
         own.unlink()
 
@@ -66,50 +66,53 @@ def test_a_store_of_a_users_own_is_seen_and_left(root, own):
     own = f"/home/alice/{own}"
     put(root, f"{own}{ENVIRONMENT[len('/nix') :]}/manifest.json", version3(TELEGRAM))
     host = Host(str(root), lambda argv, **options: pytest.fail("it was run"))
-    (item,) = nix.query_of(host, ALICE, IDS)[0]
+    (item,) = nix.find_user_packages(host, ALICE, IDS)[0]
     handles = (f"{OWN}/profile", "profile", own)
     assert item == Package("nix", "telegram-desktop", "5.2.3", handles, ALICE, own + TELEGRAM[len("/nix") :])
-    assert f"{own}/store" in nix.owned_directories(host, ALICE)
-    ((_, why),) = nix.removal(host, [item])[1]
+    assert f"{own}/store" in nix.list_owned_directories(host, ALICE)
+    ((_, why),) = nix.plan_removal(host, [item])[1]
     assert why == f"{own} is used as /nix, and Nix removes it only in its user's view of the disk"
 
 
 def test_a_profile_whose_store_is_nowhere_is_unknown(root):
     lay_nix_profile(root, f"{OWN}/profile", "")
     (root / ENVIRONMENT.lstrip("/")).rename(root / "gone")
-    packages, unseen = nix.query_of(Host(str(root)), ALICE, IDS)
+    packages, unseen = nix.find_user_packages(Host(str(root)), ALICE, IDS)
     assert packages == [] and unseen.startswith(f"{OWN}/profile leads into a store")
 
 
 def test_more_profiles_than_anybody_has_are_unseen_and_hide_nothing_of_others(root):
     (root / OWN.lstrip("/")).mkdir(parents=True)
-    for number in range(store_paths.MOST_PROFILES + 1):
+    for number in range(store_paths.MAX_PROFILES + 1):
         (root / f"{OWN}/p{number}".lstrip("/")).touch()
     lay_nix_profile(root, "/nix/var/nix/profiles/per-user/bob/profile", version3(TELEGRAM))
     host = Host(str(root))
-    assert nix.query_of(host, ALICE, IDS) == ([], f"{OWN} has more than 200 profiles")
-    assert [item.scope for item in nix.query_of(host, BOB, IDS)[0]] == ["user:bob"]
+    assert nix.find_user_packages(host, ALICE, IDS) == ([], f"{OWN} has more than 200 profiles")
+    assert [item.scope for item in nix.find_user_packages(host, BOB, IDS)[0]] == ["user:bob"]
 
 
 @pytest.mark.parametrize("manifest", ["{", "[" * 100_000, "\x00", "1" * 5000 + "x"])
 def test_manifest_that_cannot_be_read_is_unknown(root, manifest):
     lay_nix_profile(root, f"{OWN}/profile", manifest)
-    assert nix.query_of(Host(str(root)), ALICE, IDS) == ([], "a manifest.json of a profile of Nix cannot be read")
-    assert nix.parse(version3("/nix/store/telegram-desktop").encode()) == [], "no path of a store"
+    assert nix.find_user_packages(Host(str(root)), ALICE, IDS) == (
+        [],
+        "a manifest.json of a profile of Nix cannot be read",
+    )
+    assert nix.parse_manifest(version3("/nix/store/telegram-desktop").encode()) == [], "no path of a store"
     os.truncate(root / f"{ENVIRONMENT}/manifest.json".lstrip("/"), 1 << 40)
-    assert "is larger than" in nix.query_of(Host(str(root)), ALICE, IDS)[1]
+    assert "is larger than" in nix.find_user_packages(Host(str(root)), ALICE, IDS)[1]
 
 
 @given(values)
 def test_any_json_is_read(value):
-    assert set(nix.parse(json.dumps(value).encode())) <= {TELEGRAM}
+    assert set(nix.parse_manifest(json.dumps(value).encode())) <= {TELEGRAM}
 
 
 @given(st.binary())
 def test_anything_else_is_unseen_or_nothing(content):
     with contextlib.suppress(ObservationError):
-        assert nix.parse(content) == []
-    assert nix.parse_env(content) == [] and all(len(entry) == 4 for entry in guix.parse(content))
+        assert nix.parse_manifest(content) == []
+    assert nix.parse_env_manifest(content) == [] and all(len(entry) == 4 for entry in guix.parse_manifest(content))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,7 @@ def test_anything_else_is_unseen_or_nothing(content):
     ],
 )
 def test_the_name_of_a_store_path(base, result):
-    assert store_paths.split(f"{DIGESTS[0]}-{base}") == result
+    assert store_paths.split_store_name(f"{DIGESTS[0]}-{base}") == result
 
 
 @root_only
@@ -133,10 +136,10 @@ def test_package_of_nix_env_is_one_of_the_host(root):
     manifest.symlink_to(f"/nix/store/{DIGESTS[0]}-env-manifest.nix")  # as nix-env has it
     handles = ("/nix/var/nix/profiles/default", "env", "")
     item = Package("nix", "telegram-desktop", "5.2.3", handles, None, TELEGRAM)
-    assert nix.query(Host(str(root)), IDS) == ([item], "")
+    assert nix.find_packages(Host(str(root)), IDS) == ([item], "")
     manifest.unlink()
     put_link(root, f"{ENVIRONMENT}/manifest.nix", "/etc/passwd")
-    packages, unseen = nix.query(Host(str(root)), IDS)
+    packages, unseen = nix.find_packages(Host(str(root)), IDS)
     assert packages == [] and unseen
 
 
@@ -179,7 +182,9 @@ def test_package_of_a_profile_counts_without_its_inputs(root, manifest, place):
     result, unseen = everywhere(ROWS["guix"], Host(str(root)), IDS)
     assert result == [Package("guix", "telegram-desktop", "4.9.1", (place, "profile"), ALICE, GUIX_TELEGRAM)]
     assert unseen == ""
-    assert guix.query_of(Host(str(root)), ALICE, set()) == guix.query(Host(str(root)), IDS) == ([], "")
+    assert (
+        guix.find_user_packages(Host(str(root)), ALICE, set()) == guix.find_packages(Host(str(root)), IDS) == ([], "")
+    )
 
 
 def test_the_packages_of_a_whole_home(root):
@@ -188,22 +193,25 @@ def test_the_packages_of_a_whole_home(root):
     (root / f"{GUIX_STORE}-profile/manifest".lstrip("/")).unlink()
     put_link(root, f"{GUIX_STORE}-profile/profile", f"{GUIX_STORE}-home-profile", os.getuid())
     put(root, f"{GUIX_STORE}-home-profile/manifest", VERSION_3)
-    result = guix.query_of(Host(str(root)), ALICE, IDS)[0]
+    result = guix.find_user_packages(Host(str(root)), ALICE, IDS)[0]
     assert [item.handles for item in result] == [(place, "home")]
-    assert "guix home" in guix.removal(Host(str(root)), result)[1][0][1]
+    assert "guix home" in guix.plan_removal(Host(str(root)), result)[1][0][1]
 
 
 @pytest.mark.parametrize("text", ["{", "\x00" * 10, "(packages)", " "])
 def test_damaged_manifest_is_unknown(root, text):
     lay_guix_profile(root, text)
-    assert guix.query_of(Host(str(root)), ALICE, IDS) == ([], f"{GUIX_STORE}-profile/manifest is no manifest of Guix")
+    assert guix.find_user_packages(Host(str(root)), ALICE, IDS) == (
+        [],
+        f"{GUIX_STORE}-profile/manifest is no manifest of Guix",
+    )
     os.truncate(root / f"{GUIX_STORE}-profile/manifest".lstrip("/"), 1 << 40)
-    assert "is larger than" in guix.query_of(Host(str(root)), ALICE, IDS)[1]
+    assert "is larger than" in guix.find_user_packages(Host(str(root)), ALICE, IDS)[1]
 
 
 @given(st.text(alphabet=st.sampled_from('()" \\a.;')))
 def test_any_text_is_read(text):
-    assert all(len(entry) == 4 for entry in guix.parse(text.encode()))
+    assert all(len(entry) == 4 for entry in guix.parse_manifest(text.encode()))
 
 
 @pytest.mark.parametrize(
@@ -219,7 +227,7 @@ def test_any_text_is_read(text):
 )
 def test_program_in_a_store_has_the_package_of_its_path(root, system, exe, inside, id_, monkeypatch):
     monkeypatch.setattr(Host, "has_host_root", lambda self, process: inside)
-    assert system.programs(Host(str(root)), IDS, [])(Process(7, exe)) == id_
+    assert system.make_program_matcher(Host(str(root)), IDS, [])(Process(7, exe)) == id_
 
 
 def formula(root: Path, prefix: str, name: str = "rclone", *versions: str, room: str = "Cellar") -> str:
@@ -239,7 +247,7 @@ def test_formulae_and_casks_of_a_users_own(root, system, room, place):
     put(root, f"{prefix}/{room}/telegram/.metadata/x")  # of a cask that is gone
     result, unseen = everywhere(ROWS[system], Host(str(root)), {"rclone", "telegram"})
     assert result == [Package(system, "rclone", "1.70.0", (prefix,), ALICE, path)]
-    assert unseen == "" and f"{prefix}/{room}" in ROWS[system].owned_directories(Host(str(root)), ALICE)
+    assert unseen == "" and f"{prefix}/{room}" in ROWS[system].list_owned_directories(Host(str(root)), ALICE)
 
 
 @root_only
@@ -253,11 +261,11 @@ def test_the_common_place_is_the_one_who_installed_it(root, uid, scopes):
 
 def test_formula_identifies_programs_of_its_owner_alone(root, monkeypatch):
     path, host = formula(root, "/home/alice/.linuxbrew"), Host(str(root))
-    (own,) = brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]
+    (own,) = brew.FORMULAE.find_user_packages(host, ALICE, {"rclone"})[0]
     monkeypatch.setattr(Host, "has_host_root", lambda self, process: process.pid != 9)
     monkeypatch.setattr(Host, "find_process_uid", lambda self, process: 1001 if process.pid == 8 else 1000)
     for package, ids in ((own, ["rclone", "", ""]), (own._replace(owner=None), ["rclone", "rclone", ""])):
-        program = brew.FORMULAE.programs(host, {"rclone"}, [package])
+        program = brew.FORMULAE.make_program_matcher(host, {"rclone"}, [package])
         assert [program(Process(pid, f"{path}/1.70.0/bin/rclone")) for pid in (7, 8, 9)] == ids
         assert program(Process(7, f"{path}-extra/1/bin/x")) == ""
 
@@ -273,6 +281,6 @@ def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(
         [app],
         ("package", "com.tencent.mm", "waydroid", "", "user:alice", place),
     )
-    actions, ((refused, why),) = waydroid.removal(host, result)
+    actions, ((refused, why),) = waydroid.plan_removal(host, result)
     assert (unseen, actions, refused) == ("", [], app) and "waydroid app remove com.tencent.mm" in why
-    assert waydroid.owned_directories(host, ALICE) == ["/home/alice/.local/share/waydroid"]
+    assert waydroid.list_owned_directories(host, ALICE) == ["/home/alice/.local/share/waydroid"]

@@ -12,17 +12,17 @@ from browser_hosts import Tree, section
 from browser_places import BROWSERS, CHROMIUM
 from described import describe_fields
 from proscribe.host.controls.browser import chromium, chromium_changes, chromium_json
-from proscribe.host.controls.browser.chromium_file import check_file
-from proscribe.host.controls.browser.chromium_folder import Folder
-from proscribe.host.controls.browser.places import Place
-from proscribe.host.controls.browser.rendering import NOTHING, Rules, rules
+from proscribe.host.controls.browser.chromium_file import check_policy_file
+from proscribe.host.controls.browser.chromium_folder import ChromiumPolicyFolder
+from proscribe.host.controls.browser.places import PolicyPlace
+from proscribe.host.controls.browser.rendering import NO_RULES, BrowserRules, make_rules
 from proscribe.host.controls.browser.settings import SETTINGS
 from proscribe.host.system import WRITTEN_BY, Host, ObservationError
 from recording import compare, fold
 
 FOLDER = CHROMIUM.path.rpartition("/")[0]
-RULES = rules(section({"mail": {"domains": ["mail.example"]}}))
-OURS = chromium.render(chromium.policies(RULES, CHROMIUM)).decode()
+RULES = make_rules(section({"mail": {"domains": ["mail.example"]}}))
+OURS = chromium.render_policies(chromium.make_policies(RULES, CHROMIUM)).decode()
 COPY = json.dumps({"proscribe": WRITTEN_BY, "URLBlocklist": []})
 PATH = "etc/chromium/policies/managed/10.json"
 EVERYBODYS = f"can be changed by others (uid {os.getuid()}, mode 646): chown root, chmod 644"
@@ -38,7 +38,7 @@ def tree(tmp_path):
     return Tree(tmp_path, section())
 
 
-def done(tree: Tree, of: Rules | None = RULES) -> list[tuple[str, str, str, str]]:
+def done(tree: Tree, of: BrowserRules | None = RULES) -> list[tuple[str, str, str, str]]:
     """What is done for some rules (None: the lift): each action, as it stands in a diff."""
     work = functools.partial(chromium_changes.enforce, rules=of) if of is not None else chromium_changes.lift
     changes = work(tree.host, CHROMIUM)
@@ -58,7 +58,7 @@ def test_copies_of_it_go_and_with_the_lift_it_goes_too(tree):
 
 def test_partial_first_write_is_removed_by_the_lift(tree):
     tree.host.make_directories(FOLDER)
-    assert done(tree, NOTHING) == [("delete", "proscribe.json", "", "")]
+    assert done(tree, NO_RULES) == [("delete", "proscribe.json", "", "")]
     assert done(tree, None) == [] and not (tree.root / "etc/chromium").exists()
     tree.host.make_directories(FOLDER)
     tree.put(f"{FOLDER}/.proscribe.json.proscribe~"[1:], "{")
@@ -68,15 +68,15 @@ def test_partial_first_write_is_removed_by_the_lift(tree):
 @pytest.mark.parametrize("extension", ["blocked", "allow_list"])
 @pytest.mark.parametrize("id_", ["chromium", "microsoft_edge"])
 def test_copy_of_any_earlier_policy_is_recognised(tree, id_, extension):
-    place = Place(id_, "chromium", CHROMIUM.path, browsers=(id_,))
+    place = PolicyPlace(id_, "chromium", CHROMIUM.path, browsers=(id_,))
     extensions = {"mail": {"domains": ["mail.example"], "extensions": {"chrome": ["a" * 32]}}}
     managed = {**dict.fromkeys(SETTINGS, "blocked"), "extensions": extension}
     for tenants in ({}, {"google": ["example.org"], "microsoft": ["t-1"]}):
-        policies = chromium.policies(rules(section(extensions, browsers=managed, tenants=tenants)), place)
+        policies = chromium.make_policies(make_rules(section(extensions, browsers=managed, tenants=tenants)), place)
         tree.put(f"{FOLDER}/copy.json"[1:], policies)
-        assert Folder(tree.host, CHROMIUM, RULES).backups == ["copy.json"], sorted(policies)
+        assert ChromiumPolicyFolder(tree.host, CHROMIUM, RULES).backup_names == ["copy.json"], sorted(policies)
     tree.put(f"{FOLDER}/copy.json"[1:], {**policies, "HomepageLocation": "https://own.example"})
-    assert Folder(tree.host, CHROMIUM, RULES).backups == []
+    assert ChromiumPolicyFolder(tree.host, CHROMIUM, RULES).backup_names == []
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_copy_of_any_earlier_policy_is_recognised(tree, id_, extension):
 )
 def test_policy_file_is_read_by_content_and_mode(tree, content, mode, expected):
     written = tree.put(PATH, content, mode)
-    assert check_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat()) == (("10.json", *expected), written)
+    assert check_policy_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat()) == (("10.json", *expected), written)
 
 
 @pytest.mark.parametrize(("mode", "odd"), [(0o600, ""), (0o644, f"/{PATH} cannot be read: Host is down")])
@@ -100,15 +100,15 @@ def test_file_that_root_cannot_read_is_unknown_where_users_may_read_it(tree, mon
 
     tree.put(PATH, SAID, mode)
     monkeypatch.setattr(Host, "read_file", refuse)
-    found = check_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat())
+    found = check_policy_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat())
     assert found == (("10.json", {}, "not readable for users", True, "", odd), None)
 
 
 A, B = "a" * 32, "b" * 32
 MAIL = {"domains": ["mail.example"], "allow": ["ok.mail.example"], "extensions": {"chrome": [A, B]}}
 CLOSED = dict.fromkeys(("dns_over_https", "extensions", "proxies", "quic"), "blocked")
-CLOSED_RULES = rules(section({"mail": MAIL}, browsers=CLOSED))
-CLOSED_POLICIES = chromium.policies(CLOSED_RULES, CHROMIUM)
+CLOSED_RULES = make_rules(section({"mail": MAIL}, browsers=CLOSED))
+CLOSED_POLICIES = chromium.make_policies(CLOSED_RULES, CHROMIUM)
 BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
 CLOUD = "CloudPolicyOverridesPlatformPolicy"
 RECORDED = Path(__file__).parents[3] / "recorded/controls/browser"
@@ -143,17 +143,19 @@ def test_policy_folder_has_the_effect_of_all_files(tmp_path):
     for number, (case, files) in enumerate(FOLDERS.items()):
         (tmp_path / f"{number}").mkdir()
         tree = Tree(tmp_path / f"{number}", section())
-        for name, content in {"proscribe.json": chromium.render(CLOSED_POLICIES), **files}.items():
+        for name, content in {"proscribe.json": chromium.render_policies(CLOSED_POLICIES), **files}.items():
             if content is not None:
                 tree.put(f"{FOLDER}/{name}"[1:], content, modes.get(name, 0o644))
-        folder = Folder(tree.host, CHROMIUM, CLOSED_RULES)
+        folder = ChromiumPolicyFolder(tree.host, CHROMIUM, CLOSED_RULES)
         seen = {
-            "expected": {name: value for name, value in folder.expected.items() if value != CLOSED_POLICIES.get(name)},
-            "gone": CLOSED_POLICIES.keys() - folder.expected.keys(),
-            "backups": folder.backups,
-            "block": folder.effective(BLOCK),
-            "allow": folder.effective(ALLOW),
-            **folder.observed()._replace(effect=None)._asdict(),
+            "expected": {
+                name: value for name, value in folder.expected_policies.items() if value != CLOSED_POLICIES.get(name)
+            },
+            "gone": CLOSED_POLICIES.keys() - folder.expected_policies.keys(),
+            "backups": folder.backup_names,
+            "block": folder.list_effective_texts(BLOCK),
+            "allow": folder.list_effective_texts(ALLOW),
+            **folder.make_observation()._replace(effect=None)._asdict(),
         }
         lines += [f"{case}:", *describe_fields(seen)]
     compare(RECORDED / "chromium_folder.txt", fold("\n".join(lines).replace(f"uid {os.getuid()}", "uid OWN")))
@@ -218,13 +220,13 @@ def test_a_plan_with_nothing_to_say_takes_the_files_away(enforced):
     ],
 )
 def test_json_as_chromium_reads_it(text, value):
-    assert chromium_json.parse(text.encode()) == value
+    assert chromium_json.parse_chromium_json(text.encode()) == value
 
 
 @pytest.mark.parametrize("text", [b"{", b"\xff", b"[" * 100000])
 def test_broken_json_is_refused_as_by_chromium(text):
     with pytest.raises(ValueError, match="."):
-        chromium_json.parse(text)
+        chromium_json.parse_chromium_json(text)
 
 
 @pytest.fixture

@@ -10,10 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.browser import firefox, firefox_merge
 from proscribe.host.controls.browser.chromium import MERGE_DICTIONARIES
-from proscribe.host.controls.browser.chromium_extensions import Lists, deciding, effective, fitted, flawed, openings
-from proscribe.host.controls.browser.chromium_file import File
-from proscribe.host.controls.browser.extension_settings import EXTENSION_SETTINGS, closes, due
-from proscribe.host.controls.browser.rendering import Rules, rules
+from proscribe.host.controls.browser.chromium_extensions import (
+    ExtensionLists,
+    find_deciding_file,
+    find_flawed_entry,
+    fit_extension_settings,
+    list_permission_openings,
+    read_effective_settings,
+)
+from proscribe.host.controls.browser.chromium_file import ChromiumPolicyFile
+from proscribe.host.controls.browser.extension_settings import (
+    EXTENSION_SETTINGS,
+    is_blocking_permissions,
+    make_due_settings,
+)
+from proscribe.host.controls.browser.rendering import BrowserRules, make_rules
 from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 
 from unit.host.controls.browser.test_settings import FOX, section
@@ -29,8 +40,8 @@ URL = "update_url:https://made.example/crx"
 BLOCKS, ALLOWS = ({f"{verb}_permissions": ["x", "proxy", "debugger"]} for verb in ("blocked", "allowed"))
 
 
-def files(*said: Mapping[str, Any], names: str = "abcdef") -> list[File]:
-    return [File(f"{name}.json", one) for name, one in zip(names, said)]
+def files(*said: Mapping[str, Any], names: str = "abcdef") -> list[ChromiumPolicyFile]:
+    return [ChromiumPolicyFile(f"{name}.json", one) for name, one in zip(names, said)]
 
 
 def of(settings: Any, *joined: Any) -> dict[str, Any]:
@@ -54,7 +65,7 @@ EFFECTIVE = [
 
 @pytest.mark.parametrize(("given_", "result"), EFFECTIVE)
 def test_extension_settings_of_several_files_are_joined(given_, result):
-    assert effective([*reversed(files(*given_))]) == result
+    assert read_effective_settings([*reversed(files(*given_))]) == result
 
 
 @pytest.mark.parametrize(
@@ -78,31 +89,33 @@ def test_extension_settings_of_several_files_are_joined(given_, result):
     ],
 )
 def test_wrong_entry_disables_all_extension_settings(settings, key):
-    assert flawed(settings) == key and effective(files(of(settings))) == ({} if key else settings)
+    assert find_flawed_entry(settings) == key and read_effective_settings(files(of(settings))) == (
+        {} if key else settings
+    )
 
 
 @pytest.mark.parametrize(
     ("settings", "lists", "found"),
     [
-        ({}, Lists(), ["*"]),
-        ({"*": BLOCK}, Lists(), []),
-        ({"*": {**BLOCK, **EXCEPTION}}, Lists(), []),  # which has no effect in "*"
-        ({}, Lists(blocked=["*"]), []),
-        ({"*": ALLOWED}, Lists(blocked=["*"]), ["*"]),
-        ({"*": BLOCK, f"{A},{B}": ALLOWED}, Lists(), [A, B]),
-        ({"*": BLOCK, f"{A}, {B}": ALLOWED}, Lists(), []),  # not a key that Chromium knows
-        ({"*": BLOCK, A: ALLOWED}, Lists(blocked=[A]), [A]),
-        ({"*": REFUSED, A: {}, B: ALLOWED}, Lists(), [B]),
-        ({"*": BLOCK}, Lists(allowed=[A]), [A]),
-        ({"*": BLOCK}, Lists(allowed=[A], blocked=[A]), []),
-        ({"*": BLOCK}, Lists(forced=[A], blocked=["*"]), [A]),
-        ({"*": BLOCK, A: BLOCK}, Lists(forced=[A]), []),
-        ({"*": BLOCK, C: EXCEPTION}, Lists(allowed=[C]), []),  # the organisation's own, in the inventory
-        ({"*": BLOCK, URL: ALLOWED}, Lists(), [URL]),
+        ({}, ExtensionLists(), ["*"]),
+        ({"*": BLOCK}, ExtensionLists(), []),
+        ({"*": {**BLOCK, **EXCEPTION}}, ExtensionLists(), []),  # which has no effect in "*"
+        ({}, ExtensionLists(blocked_ids=["*"]), []),
+        ({"*": ALLOWED}, ExtensionLists(blocked_ids=["*"]), ["*"]),
+        ({"*": BLOCK, f"{A},{B}": ALLOWED}, ExtensionLists(), [A, B]),
+        ({"*": BLOCK, f"{A}, {B}": ALLOWED}, ExtensionLists(), []),  # not a key that Chromium knows
+        ({"*": BLOCK, A: ALLOWED}, ExtensionLists(blocked_ids=[A]), [A]),
+        ({"*": REFUSED, A: {}, B: ALLOWED}, ExtensionLists(), [B]),
+        ({"*": BLOCK}, ExtensionLists(allowed_ids=[A]), [A]),
+        ({"*": BLOCK}, ExtensionLists(allowed_ids=[A], blocked_ids=[A]), []),
+        ({"*": BLOCK}, ExtensionLists(forced_ids=[A], blocked_ids=["*"]), [A]),
+        ({"*": BLOCK, A: BLOCK}, ExtensionLists(forced_ids=[A]), []),
+        ({"*": BLOCK, C: EXCEPTION}, ExtensionLists(allowed_ids=[C]), []),  # the organisation's own, in the inventory
+        ({"*": BLOCK, URL: ALLOWED}, ExtensionLists(), [URL]),
     ],
 )
 def test_extensions_with_the_proxy_permission_are_listed(settings, lists, found):
-    assert list(openings(settings, lists, [C])) == found
+    assert list(list_permission_openings(settings, lists, [C])) == found
 
 
 ENTRIES = st.fixed_dictionaries(
@@ -126,18 +139,20 @@ FOREIGN = st.dictionaries(st.sampled_from(["10.json", "20.json", "yy.json", "zz.
 
 @given(FOREIGN)
 def test_beside_any_files_ours_blocks_the_permission_or_changes_nothing(foreign):
-    others = [File(name, content) for name, content in foreign.items()]
-    theirs, fit = effective(others), fitted(others, OWN, [C])
-    now = effective([*others, File(OWN, fit.policies)])
-    if not fit.fits:
+    others = [ChromiumPolicyFile(name, content) for name, content in foreign.items()]
+    theirs, fit = read_effective_settings(others), fit_extension_settings(others, OWN, [C])
+    now = read_effective_settings([*others, ChromiumPolicyFile(OWN, fit.policies)])
+    if not fit.is_fitting:
         assert fit.policies == {} and now == theirs
         return
-    assert now == due(theirs, [C], [C] if f"{A},{C}" in theirs else []) and closes(now["*"], of_all=True)
+    assert now == make_due_settings(theirs, [C], [C] if f"{A},{C}" in theirs else []) and is_blocking_permissions(
+        now["*"], is_default=True
+    )
     assert {key: entry for key, entry in theirs.items() if key != "*"}.items() <= now.items()
     default = theirs.get("*", {})
     assert {**now["*"], "blocked_permissions": 0} == {**default, "blocked_permissions": 0} or now["*"] == default
     assert set(default.get("blocked_permissions", [])) <= set(now["*"].get("blocked_permissions", []))
-    assert fitted(others, OWN, [C]) == fit
+    assert fit_extension_settings(others, OWN, [C]) == fit
 
 
 @pytest.mark.parametrize(
@@ -145,7 +160,7 @@ def test_beside_any_files_ours_blocks_the_permission_or_changes_nothing(foreign)
     [([{}], ""), ([of({"*": BLOCK}), of({})], "b.json"), ([of({"*": BLOCK}), of({"*": {}}, "*")], "a.json")],
 )
 def test_file_that_decides_an_entry_is_named(given_, name):
-    assert deciding(files(*given_), "*") == name
+    assert find_deciding_file(files(*given_), "*") == name
 
 
 RULE, FILE = "proxy-extensions", "policy-file"
@@ -203,22 +218,22 @@ CHOSEN = st.fixed_dictionaries({EXTENSIONS: st.sampled_from([BLOCKED, ALLOW_LIST
 
 
 def ours(managed: dict[str, str]) -> dict[str, Any]:
-    desired: Rules = rules(section(managed, SERVICES, extensions_allowed=ORGANISATIONS))
-    return firefox.policies(desired, FOX, firefox.lists(desired))
+    desired: BrowserRules = make_rules(section(managed, SERVICES, extensions_allowed=ORGANISATIONS))
+    return firefox.make_policies(desired, FOX, firefox.make_filter_lists(desired))
 
 
 @given(st.none() | OF_FIREFOX, CHOSEN, st.booleans())
 def test_firefox_settings_come_back_from_a_merge_with_later_edits(theirs, managed, edited):
     base: dict[str, Any] = {"policies": {} if theirs is None else {EXTENSION_SETTINGS: theirs}}
-    merged = firefox_merge.merge(base, ours(managed))
-    assert firefox_merge.merge(merged, ours(managed)) == merged
-    assert closes(merged["policies"][EXTENSION_SETTINGS]["*"], of_all=True)
-    assert firefox_merge.without_ours(merged, base, [merged]) == base
+    merged = firefox_merge.merge_policies(base, ours(managed))
+    assert firefox_merge.merge_policies(merged, ours(managed)) == merged
+    assert is_blocking_permissions(merged["policies"][EXTENSION_SETTINGS]["*"], is_default=True)
+    assert firefox_merge.remove_own_policies(merged, base, [merged]) == base
     if edited:
         changed = json.loads(json.dumps(merged))
         entry = changed["policies"][EXTENSION_SETTINGS]["*"]
         entry["blocked_permissions"] = [*entry.get("blocked_permissions", []), "history"]
-        back = firefox_merge.without_ours(changed, base, [merged])["policies"][EXTENSION_SETTINGS]
+        back = firefox_merge.remove_own_policies(changed, base, [merged])["policies"][EXTENSION_SETTINGS]
         before = theirs["*"] if theirs and isinstance(theirs.get("*"), dict) else {}
         assert back["*"] == {**before, "blocked_permissions": [*before.get("blocked_permissions", []), "history"]}
 
@@ -236,4 +251,6 @@ def test_firefox_settings_come_back_from_a_merge_with_later_edits(theirs, manage
     ],
 )
 def test_the_organisations_settings_with_ours_in_them(theirs, expected):
-    assert due(theirs, ["mine", "taken"], ["taken"]) == expected and "taken" in due({}, ["taken"])
+    assert make_due_settings(theirs, ["mine", "taken"], ["taken"]) == expected and "taken" in make_due_settings(
+        {}, ["taken"]
+    )

@@ -7,14 +7,14 @@ import pytest
 from browser_hosts import Tree, section
 from browser_places import BROWSERS, CHROMIUM, FIREFOX
 from proscribe.host.controls.browser import chromium_folder, firefox_file
-from proscribe.host.controls.browser.desired import Desired
-from proscribe.host.controls.browser.exact_match import check
-from proscribe.host.controls.browser.observed import Observed
-from proscribe.host.controls.browser.places import Place
-from proscribe.host.controls.browser.rendering import Rules
+from proscribe.host.controls.browser.desired import DesiredPolicies
+from proscribe.host.controls.browser.exact_match import check_place
+from proscribe.host.controls.browser.observed import PolicyObservation
+from proscribe.host.controls.browser.places import PolicyPlace
+from proscribe.host.controls.browser.rendering import BrowserRules
 from proscribe.host.system import ControlError, Host, ObservationError
 
-BIRD = Place("thunderbird", "thunderbird", "/etc/thunderbird/policies/policies.json")
+BIRD = PolicyPlace("thunderbird", "thunderbird", "/etc/thunderbird/policies/policies.json")
 MAIL = section({"mail": {"domains": ["mail.example"]}}, browsers={"about_config": "blocked"})
 
 
@@ -23,18 +23,27 @@ def plan(of: dict[str, Any] = MAIL, **more: Any) -> dict[str, Any]:
 
 
 def test_a_place_without_sites_has_the_settings_alone():
-    desired = Desired(plan())
-    assert desired.of(FIREFOX) is desired.rules and desired.of(BIRD) == Rules(settings=(("about_config", "blocked"),))
-    assert b"mail.example" in (desired.file(FIREFOX) or b"") and b"mail.example" not in (desired.file(BIRD) or b"")
+    desired = DesiredPolicies(plan())
+    assert desired.choose_rules(FIREFOX) is desired.rules and desired.choose_rules(BIRD) == BrowserRules(
+        settings=(("about_config", "blocked"),)
+    )
+    assert b"mail.example" in (desired.render_file(FIREFOX) or b"") and b"mail.example" not in (
+        desired.render_file(BIRD) or b""
+    )
 
 
 def test_places_with_the_same_policy_share_it_and_a_plan_that_says_nothing_has_none():
-    desired = Desired(plan())
+    desired = DesiredPolicies(plan())
     other = CHROMIUM._replace(id="google_chrome", path="/etc/opt/chrome/policies/managed/proscribe.json")
-    files = [desired.file(CHROMIUM), desired.file(other)]
+    files = [desired.render_file(CHROMIUM), desired.render_file(other)]
     assert files[0] == files[1] and files[0] is not None
-    nothing = Desired(plan(section()))
-    assert (bool(nothing), nothing.closed, nothing.file(CHROMIUM), nothing.file(FIREFOX)) == (False, [], None, None)
+    nothing = DesiredPolicies(plan(section()))
+    assert (bool(nothing), nothing.closed_settings, nothing.render_file(CHROMIUM), nothing.render_file(FIREFOX)) == (
+        False,
+        [],
+        None,
+        None,
+    )
 
 
 A = "a" * 32
@@ -42,7 +51,7 @@ FALLBACKS = ("/usr/lib/firefox/distribution/policies.json", "/usr/lib/firefox-es
 VPN = {"vpn": {"domains": ["vpn.example"], "extensions": {"chrome": [A], "firefox": ["vpn@example"]}}}
 SECTION = section(VPN, browsers={"dns_over_https": "blocked"})
 NOTHING = section()
-WHOLE = Observed(None, (), True, "", {}, (), frozenset(), (), "", "")
+WHOLE = PolicyObservation(None, (), True, "", {}, (), frozenset(), (), "", "")
 BOTH = pytest.mark.parametrize("place", [CHROMIUM, FIREFOX._replace(fallbacks=FALLBACKS)], ids=["Chromium", "Firefox"])
 
 
@@ -52,13 +61,13 @@ def tree(tmp_path, monkeypatch):
     tree = Tree(tmp_path, SECTION)
     tree.enforce()
     folder, file = (SimpleNamespace(observed=lambda family=family: family) for family in ("chromium", "firefox"))
-    monkeypatch.setattr(chromium_folder, "Folder", lambda *_: folder)
-    monkeypatch.setattr(firefox_file, "PolicyFile", lambda *_: file)
+    monkeypatch.setattr(chromium_folder, "ChromiumPolicyFolder", lambda *_: folder)
+    monkeypatch.setattr(firefox_file, "FirefoxPolicyFile", lambda *_: file)
     return tree
 
 
-def seen(tree: Tree, place: Place, of: dict = SECTION) -> Observed:
-    return check(tree.host, place, Desired({**tree.plan, "controls": {"browser": of}}))
+def seen(tree: Tree, place: PolicyPlace, of: dict = SECTION) -> PolicyObservation:
+    return check_place(tree.host, place, DesiredPolicies({**tree.plan, "controls": {"browser": of}}))
 
 
 @BOTH
@@ -77,4 +86,4 @@ def test_unsafe_policy_file_has_no_effect_and_an_unseen_one_is_incomplete(tree, 
     monkeypatch.setattr(Host, "read_file", refuse)
     extension = A if place is CHROMIUM else "vpn@example"
     unsafe = (None, (), False, "a folder", {"dns_over_https": "a folder"}, (), {extension}, ["a folder"], "", "")
-    assert seen(tree, place) == (unsafe if is_seen else WHOLE._replace(complete=False, unseen="Host is down"))
+    assert seen(tree, place) == (unsafe if is_seen else WHOLE._replace(is_complete=False, unseen_reason="Host is down"))

@@ -11,17 +11,17 @@ from browser_hosts import Tree, section
 from browser_places import FIREFOX
 from described import describe_fields
 from proscribe.host.controls.browser import firefox, firefox_changes
-from proscribe.host.controls.browser.firefox_file import PolicyFile
-from proscribe.host.controls.browser.rendering import NOTHING, Rules, rules
+from proscribe.host.controls.browser.firefox_file import FirefoxPolicyFile
+from proscribe.host.controls.browser.rendering import NO_RULES, BrowserRules, make_rules
 from proscribe.host.system import Host, ObservationError
 from recording import compare, fold
 
 MAIL = {"domains": ["mail.example"], "extensions": {"firefox": ["vpn@example", "b@example"]}}
 CLOSED = dict.fromkeys(("dns_over_https", "extensions", "proxy_extensions", "quic"), "blocked")
-RULES = rules(section({"mail": MAIL}, browsers=CLOSED, tenants={"microsoft": ["t-1"]}))
+RULES = make_rules(section({"mail": MAIL}, browsers=CLOSED, tenants={"microsoft": ["t-1"]}))
 PATH = FIREFOX.path[1:]
 FILTER = {"WebsiteFilter": {"Exceptions": ["*://mail.example/*", "*://*.x.mail.example/*", "<all_urls>", "nonsense"]}}
-OURS = (firefox.alone(RULES, FIREFOX) or b"").decode()
+OURS = (firefox.render_alone(RULES, FIREFOX) or b"").decode()
 RECORDED = Path(__file__).parents[3] / "recorded/controls/browser/firefox_file.txt"
 STORED = "/var/lib/proscribe/browser/etc-firefox-policies-policies.json"
 FOLDER = "etc/firefox/defaults/pref"
@@ -39,7 +39,7 @@ def edited(tree: Tree, **policies: Any) -> None:
     tree.put(PATH, {**document, "policies": {**document["policies"], **policies}})
 
 
-def carried_out(tree: Tree, of: Rules | None = RULES) -> list[tuple[str, str, str]]:
+def carried_out(tree: Tree, of: BrowserRules | None = RULES) -> list[tuple[str, str, str]]:
     """Enforce some rules, or (None) lift. Return the actions as they stand in a diff."""
     lift = functools.partial(firefox_changes.lift, tree.host, FIREFOX)
     changes = lift() if of is None else firefox_changes.enforce(tree.host, FIREFOX, of)
@@ -78,7 +78,7 @@ def test_policy_file_has_an_effect(tmp_path):
         if enforced:
             carried_out(tree)
             edited(tree, **edit)
-        seen = PolicyFile(tree.host, FIREFOX, RULES).observed()._replace(effect=None)._asdict()
+        seen = FirefoxPolicyFile(tree.host, FIREFOX, RULES).make_observation()._replace(effect=None)._asdict()
         lines += [f"{case}:", *describe_fields(seen)]
     compare(RECORDED, fold("\n".join(lines)))
 
@@ -87,8 +87,8 @@ def test_without_a_file_ours_is_written_corrected_and_deleted(tree):
     assert carried_out(tree) == [(f"write {FIREFOX.path}", "", OURS)] and carried_out(tree) == []
     (tree.root / PATH).chmod(0o600)
     assert carried_out(tree) == [(f"write {FIREFOX.path}", OURS, OURS)]
-    assert carried_out(tree, NOTHING) == [(f"delete {FIREFOX.path}", OURS, "")]
-    assert carried_out(tree, NOTHING) == carried_out(tree, None) == []
+    assert carried_out(tree, NO_RULES) == [(f"delete {FIREFOX.path}", OURS, "")]
+    assert carried_out(tree, NO_RULES) == carried_out(tree, None) == []
     assert not (tree.root / "var/lib/proscribe/browser").exists()
 
 
@@ -104,7 +104,7 @@ def test_the_organisations_file_comes_back_as_it_was(tree, edit):
     assert modes == [0o600, 0o600]
     if edit:
         edited(tree, B=2)
-        carried_out(tree, rules(section({"mail": MAIL})))
+        carried_out(tree, make_rules(section({"mail": MAIL})))
     (restored,) = carried_out(tree, None)
     now = (tree.root / PATH).stat()
     assert (now.st_mode, now.st_uid, now.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
@@ -128,7 +128,7 @@ def test_partial_policy_file_and_note_are_deleted(tree):
 
 def test_exception_that_opens_a_blocked_address_is_refused(tree):
     mail = {"domains": ["mail.example"], "urls": ["ok.mail.example/in"], "allow": ["ok.mail.example"]}
-    (refusal,) = firefox_changes.enforce(tree.host, FIREFOX, rules(section({"mail": mail}))).refusals
+    (refusal,) = firefox_changes.enforce(tree.host, FIREFOX, make_rules(section({"mail": mail}))).refusals
     assert (refusal.rule, refusal.subject) == ("browser/policy-file", "ok.mail.example")
     assert "without opening ok.mail.example/in" in refusal.reason
 

@@ -17,7 +17,7 @@ from properties import examples
 from proscribe.host.controls import browser
 from proscribe.host.controls.base import Changes
 from proscribe.host.controls.browser import firefox_merge
-from proscribe.host.controls.browser.firefox_merge import assumed_ours, merge, without_ours
+from proscribe.host.controls.browser.firefox_merge import guess_written_policies, merge_policies, remove_own_policies
 from proscribe.host.system import WRITTEN_BY, ControlError, ObservationError
 
 PATH = "etc/firefox/policies/policies.json"
@@ -226,12 +226,12 @@ def test_lift_after_enforce_is_the_original_whatever_it_was(place, original):
 @given(base=DOCUMENTS, ours=st.lists(PATTERNS, min_size=1, max_size=2, unique=True), later=POLICIES)
 def test_taking_out_undoes_the_merge_and_nothing_but_the_merge(base, ours, later):
     part = {"WebsiteFilter": {"Block": ours}, "DNSOverHTTPS": {}, "AllowedDomainsForApps": "corp.example"}
-    merged = firefox_merge.merge(base, part)
-    assert firefox_merge.is_same_json(firefox_merge.without_ours(merged, base, [merged]), base)
+    merged = firefox_merge.merge_policies(base, part)
+    assert firefox_merge.is_same_json(firefox_merge.remove_own_policies(merged, base, [merged]), base)
     edits = {key: value for key, value in later.items() if key in ("A", "B", "C")}
     edited = {**merged, "policies": {**merged["policies"], **edits}}
     expected = {**base, "policies": {**base.get("policies", {}), **edits}} if edits else base
-    assert firefox_merge.is_same_json(firefox_merge.without_ours(edited, base, [merged]), expected)
+    assert firefox_merge.is_same_json(firefox_merge.remove_own_policies(edited, base, [merged]), expected)
 
 
 TENANTS, SUPPORT, PROXY, DNS = "AllowedDomainsForApps", "SupportMenu", "Proxy", "DNSOverHTTPS"
@@ -280,10 +280,10 @@ JOINED = [
 @pytest.mark.parametrize(("name", "theirs", "ours", "both"), JOINED)
 def test_merge_joins_policies_and_removal_restores_theirs(name, theirs, ours, both):
     base = {"proscribe": "old", "other": 1, "policies": {"A": 1, **({name: theirs} if theirs is not None else {})}}
-    document = merge(base, {name: ours})
+    document = merge_policies(base, {name: ours})
     assert document == {"proscribe": WRITTEN_BY, "other": 1, "policies": {"A": 1, name: both}}
     del base["proscribe"]
-    assert without_ours(document, base, [document]) == base
+    assert remove_own_policies(document, base, [document]) == base
 
 
 PERMITTING = {SETTINGS: {"*": {"blocked_permissions": [], **ALLOWED}}}
@@ -325,7 +325,7 @@ def test_removal_after_an_edit_keeps_the_edit(base, edit, theirs):
     current = {"proscribe": "x", "more": 1, "policies": {**WRITTEN["policies"], **edit}}
     for written in ([WRITTEN], [{}, WRITTEN], [WRITTEN, {"policies": {DNS: 5}}]):
         remaining = {"policies": theirs} if theirs else {}
-        assert without_ours(current, {"policies": base} if base else {}, written) == {"more": 1, **remaining}
+        assert remove_own_policies(current, {"policies": base} if base else {}, written) == {"more": 1, **remaining}
 
 
 def test_lost_note_makes_every_managed_policy_ours():
@@ -351,8 +351,10 @@ def test_lost_note_makes_every_managed_policy_ours():
     ours = {key: current[key] for key in (TENANTS, FILTER, "DisableFirefoxAccounts")}
     ours[PREFERENCES] = {speculation: 5, "network.http.http3.enable": 5}
     ours[SETTINGS] = {"*": BLOCK, "a": REFUSED, "b": EXCEPTION, "c": {**ALLOWED, **EXCEPTION}}
-    assert assumed_ours({"policies": current}) == [{"policies": ours}]
-    assert assumed_ours({"policies": {PREFERENCES: "x", SETTINGS: {"*": {}}}}) == [{"policies": {SETTINGS: {}}}]
+    assert guess_written_policies({"policies": current}) == [{"policies": ours}]
+    assert guess_written_policies({"policies": {PREFERENCES: "x", SETTINGS: {"*": {}}}}) == [
+        {"policies": {SETTINGS: {}}}
+    ]
 
 
 def test_link_in_place_of_firefoxs_file_is_refused_and_left(tree):

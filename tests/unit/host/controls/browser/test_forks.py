@@ -7,7 +7,7 @@ import pytest
 from browser_hosts import Tree, section
 from proscribe.host.controls import browser
 from proscribe.host.controls.browser import forks
-from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.places import PolicyPlace
 from proscribe.host.system import ControlError
 from proscribe.model.finding import Finding
 
@@ -17,7 +17,7 @@ OWL = "/etc/owl/policies"
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
-    monkeypatch.setattr(forks, "LEAST", 100)
+    monkeypatch.setattr(forks, "MIN_BINARY_BYTES", 100)
     return Tree(tmp_path, section({"mail": {"domains": ["mail.example"]}}))
 
 
@@ -61,8 +61,8 @@ def test_policy_folder_of_an_unknown_browser_is_found_in_its_binary(command, fil
         install(tree, path, content if isinstance(content, bytes) else binary(*content))
     entry(tree, command)
     (fork,) = forks.find_forks(tree.host, []).forks
-    place = Place("owl", "chromium", f"{policies}/managed/proscribe.json", browsers=("owl",))
-    assert (fork.policies, fork.place._replace(programs=())) == (policies, place)
+    place = PolicyPlace("owl", "chromium", f"{policies}/managed/proscribe.json", browsers=("owl",))
+    assert (fork.policy_folder, fork.place._replace(programs=())) == (policies, place)
     assert fork.binary in files and fork.place.programs == (fork.binary.rpartition("/")[2],)
 
 
@@ -74,15 +74,15 @@ def test_unknown_browser_is_reported_enforced_and_remembered(tree, policies, rem
     assert tree.verdicts()["mail"].findings[0].manager == f"chromium,google_chrome,firefox{owl}"
     assert tree.host.record_fields["browsers"] == ["owl"] * bool(policies)
     tree.enforce()
-    assert (tree.root / forks.REMEMBERED[1:]).stat().st_mode & 0o777 == 0o600
+    assert (tree.root / forks.REMEMBERED_FORKS_PATH[1:]).stat().st_mode & 0o777 == 0o600
     monkeypatch.setattr(type(tree.host), "search_file", lambda *_: pytest.fail("the binary is the same as before"))
     (verdict,) = (verdict for rule, verdict in tree.verdicts().items() if rule == "policy-file")
-    found = [] if policies else [Finding("browser", "owl", path="/opt/owl/owl", detail=browser.UNKNOWN)]
+    found = [] if policies else [Finding("browser", "owl", path="/opt/owl/owl", detail=browser.UNKNOWN_BROWSER_DETAIL)]
     assert (list(verdict.findings), tree.enforce().actions) == (found, [])
     os.unlink(tree.root / "opt/owl/owl")
-    assert list(json.loads(forks.find_forks(tree.host, []).remembered)) == remembered
+    assert list(json.loads(forks.find_forks(tree.host, []).remembered_text)) == remembered
     tree.lift()
-    assert not (tree.root / forks.REMEMBERED[1:]).exists() and list((tree.root / "etc").iterdir()) == []
+    assert not (tree.root / forks.REMEMBERED_FORKS_PATH[1:]).exists() and list((tree.root / "etc").iterdir()) == []
 
 
 NONE = [
@@ -118,9 +118,9 @@ def test_a_browser_is_large_and_its_launcher_is_not(tmp_path):
 @pytest.mark.parametrize(
     "known",
     [
-        Place("bird", "chromium", f"{OWL}/managed/proscribe.json", browsers=("bird",), programs=("bird",)),
-        Place("owl", "chromium", "/etc/owl/x", browsers=("owl",), programs=("owl",)),
-        Place("owl", "chromium", "/etc/owl/x", browsers=("owl",), paths=("/opt/owl/something",)),
+        PolicyPlace("bird", "chromium", f"{OWL}/managed/proscribe.json", browsers=("bird",), programs=("bird",)),
+        PolicyPlace("owl", "chromium", "/etc/owl/x", browsers=("owl",), programs=("owl",)),
+        PolicyPlace("owl", "chromium", "/etc/owl/x", browsers=("owl",), paths=("/opt/owl/something",)),
     ],
 )
 def test_browser_of_the_catalogue_is_no_fork(tree, known):
@@ -142,11 +142,11 @@ def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_cam
 def test_damaged_memory_only_costs_time(tree, content):
     install_owl(tree)
     if content is None:
-        (tree.root / forks.REMEMBERED[1:]).mkdir(parents=True)
+        (tree.root / forks.REMEMBERED_FORKS_PATH[1:]).mkdir(parents=True)
     else:
-        tree.put(forks.REMEMBERED[1:], content)
-    assert [fork.policies for fork in forks.find_forks(tree.host, []).forks] == [OWL]
-    assert forks.earlier_places(tree.host) == []
+        tree.put(forks.REMEMBERED_FORKS_PATH[1:], content)
+    assert [fork.policy_folder for fork in forks.find_forks(tree.host, []).forks] == [OWL]
+    assert forks.list_earlier_places(tree.host) == []
 
 
 def test_browser_behind_a_link_is_found_and_searched_again_after_a_change(tree):
@@ -167,4 +167,4 @@ def test_policy_that_a_lift_cannot_delete_stays_remembered(tree):
     place.mkdir()
     with pytest.raises(ControlError, match=f"{OWL}/managed/proscribe.json is still there"):
         tree.lift()
-    assert (tree.root / forks.REMEMBERED[1:]).exists()
+    assert (tree.root / forks.REMEMBERED_FORKS_PATH[1:]).exists()

@@ -8,19 +8,19 @@ from browser_hosts import section
 from browser_places import BROWSERS, CHROMIUM, FIREFOX
 from described import describe_fields, describe_verdict
 from proscribe.host.controls.browser import ObservedPlace, chromium, firefox, judge_policies, managed
-from proscribe.host.controls.browser.desired import Desired
-from proscribe.host.controls.browser.observed import Observed
-from proscribe.host.controls.browser.places import Place
-from proscribe.host.controls.browser.rendering import Name
+from proscribe.host.controls.browser.desired import DesiredPolicies
+from proscribe.host.controls.browser.observed import PolicyObservation
+from proscribe.host.controls.browser.places import PolicyPlace
+from proscribe.host.controls.browser.rendering import SiteName
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
 from recording import compare, fold
 
 A, B, FOX = "a" * 32, "b" * 32, "vpn@example"
 MAIL = {"domains": ["mail.example", "b.example"], "extensions": {"chrome": [A, B], "firefox": [FOX]}}
 CLOSED = dict.fromkeys(("dns_over_https", "quic", "extensions"), "blocked")
-DESIRED = Desired({"browsers": BROWSERS, "controls": {"browser": section({"mail": MAIL}, browsers=CLOSED)}})
-CHROME = {name: value for name, value in chromium.policies(DESIRED.rules, CHROMIUM).items() if name != "proscribe"}
-OURS = firefox.policies(DESIRED.rules, FIREFOX, firefox.lists(DESIRED.rules))
+DESIRED = DesiredPolicies({"browsers": BROWSERS, "controls": {"browser": section({"mail": MAIL}, browsers=CLOSED)}})
+CHROME = {name: value for name, value in chromium.make_policies(DESIRED.rules, CHROMIUM).items() if name != "proscribe"}
+OURS = firefox.make_policies(DESIRED.rules, FIREFOX, firefox.make_filter_lists(DESIRED.rules))
 BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
 RECORDED = Path(__file__).parents[3] / "recorded/controls/browser"
 
@@ -29,7 +29,7 @@ def without(table: dict[str, object], name: str) -> dict[str, object]:
     return {key: value for key, value in table.items() if key != name}
 
 
-CASES: dict[str, tuple[Place, dict[str, object], dict[str, object] | None]] = {
+CASES: dict[str, tuple[PolicyPlace, dict[str, object], dict[str, object] | None]] = {
     "Chromium: as planned": (CHROMIUM, CHROME, CHROME),
     "lists of one table are joined anyhow": (CHROMIUM, CHROME, without(CHROME, MERGE)),
     "no table": (CHROMIUM, CHROME, None),
@@ -50,8 +50,12 @@ CASES: dict[str, tuple[Place, dict[str, object], dict[str, object] | None]] = {
 def test_policies_of_one_table_are_judged():
     lines = []
     for case, (place, due, said) in CASES.items():
-        seen = managed.check(DESIRED, place._replace(fallbacks=("/usr/lib/x",)), due, said)
-        opened = [] if seen.complete else [str(name) for name in seen.opened([Name("mail.example"), Name("b.example")])]
+        seen = managed.check_managed_policies(DESIRED, place._replace(fallbacks=("/usr/lib/x",)), due, said)
+        opened = (
+            []
+            if seen.is_complete
+            else [str(name) for name in seen.list_open_names([SiteName("mail.example"), SiteName("b.example")])]
+        )
         lines += [f"{case}:", *describe_fields({"open": opened, **seen._replace(effect=None)._asdict()})]
     compare(RECORDED / "managed_tables.txt", fold("\n".join(lines)))
 
@@ -66,11 +70,11 @@ def test_policies_of_one_table_are_judged():
     ],
 )
 def test_numbers_are_booleans_where_the_plan_has_some(due, found, spelled):
-    now = managed.spelled_as(due, found)
+    now = managed.convert_to_due_types(due, found)
     assert (now, repr(now)) == (spelled, repr(spelled))
 
 
-WHOLE, FREE = Observed(complete=True), "no browser of which policies are known is installed"
+WHOLE, FREE = PolicyObservation(is_complete=True), "no browser of which policies are known is installed"
 CHROMES, BIRD = CHROMIUM._replace(id="google_chrome", path="/c"), CHROMIUM._replace(id="bird", family="thunderbird")
 PACKAGED = RuleVerdict("browser/packaged", NOT_APPLICABLE, reason="macOS has no flatpaks and no snaps")
 RUN = "whether browsers that run go by these policies is not observed on macOS"
@@ -80,11 +84,11 @@ class Blocking:
     def __init__(self, *hosts: str) -> None:
         self.hosts = hosts
 
-    def blocked(self, address: Name) -> bool:
+    def blocked(self, address: SiteName) -> bool:
         return address.host in self.hosts
 
 
-ALL = Observed(Blocking("mail.example", "b.example"))
+ALL = PolicyObservation(Blocking("mail.example", "b.example"))
 
 
 def policy(id_: str, manager: str, path: str = "", detail: str = "") -> Finding:
@@ -95,22 +99,26 @@ def seen(*pairs: Any) -> list[ObservedPlace]:
     return [ObservedPlace(place, observed) for place, observed in zip(pairs[::2], pairs[1::2])]
 
 
-NO_FILE, X, OTHERS = Observed(why="no file"), Observed(unseen="x"), ALL._replace(unblocked={A, FOX})
-OPENED = Observed(Blocking("mail.example"), openers=[(Name("x.b.example"), "theirs opens it")])
+NO_FILE, X, OTHERS = (
+    PolicyObservation(general_reason="no file"),
+    PolicyObservation(unseen_reason="x"),
+    ALL._replace(unblocked_extensions={A, FOX}),
+)
+OPENED = PolicyObservation(Blocking("mail.example"), foreign_openers=[(SiteName("x.b.example"), "theirs opens it")])
 PAIRS: dict[str, tuple[Any, ...]] = {
-    "blocked": (CHROMIUM, WHOLE, FIREFOX, ALL, BIRD, Observed()),
+    "blocked": (CHROMIUM, WHOLE, FIREFOX, ALL, BIRD, PolicyObservation()),
     "two without a file": (CHROMIUM, NO_FILE, CHROMES, NO_FILE, FIREFOX, WHOLE),
     "extensions": (CHROMIUM, OTHERS, FIREFOX, OTHERS),
     "an exception": (FIREFOX, OPENED),
-    "Thunderbird's extension": (BIRD, Observed(why="odd", unblocked={FOX})),
-    "unseen": (CHROMIUM, X, CHROMES, Observed(unseen="y"), FIREFOX, X),
+    "Thunderbird's extension": (BIRD, PolicyObservation(general_reason="odd", unblocked_extensions={FOX})),
+    "unseen": (CHROMIUM, X, CHROMES, PolicyObservation(unseen_reason="y"), FIREFOX, X),
 }
 
 
 def test_open_names_of_a_service_are_named_by_browser():
     of, lines = section({"mail": MAIL}), []
     for case, pairs in PAIRS.items():
-        (found,) = judge_policies(of, Desired({"controls": {"browser": of}}), seen(*pairs))
+        (found,) = judge_policies(of, DesiredPolicies({"controls": {"browser": of}}), seen(*pairs))
         lines += describe_verdict(case, found)
     compare(RECORDED / "open_names.txt", fold("\n".join(lines)))
 
@@ -121,15 +129,15 @@ def test_open_names_of_a_service_are_named_by_browser():
         ((), [], "", (NOT_APPLICABLE, FREE), (NOT_APPLICABLE, FREE)),
         ((), [], "hidden", (UNKNOWN, "hidden"), (UNKNOWN, "hidden")),
         ((BIRD, WHOLE), [], "", (NOT_APPLICABLE, FREE), (COMPLIANT, "")),
-        ((CHROMIUM, WHOLE._replace(unclear="odd")), [], "hidden", (COMPLIANT, ""), (UNKNOWN, "odd; hidden")),
-        ((CHROMIUM, WHOLE._replace(wrong=["odd", "x"])), ["Owl"], "", (COMPLIANT, ""), (NONCOMPLIANT, "")),
+        ((CHROMIUM, WHOLE._replace(unclear_reason="odd")), [], "hidden", (COMPLIANT, ""), (UNKNOWN, "odd; hidden")),
+        ((CHROMIUM, WHOLE._replace(faults=["odd", "x"])), ["Owl"], "", (COMPLIANT, ""), (NONCOMPLIANT, "")),
     ],
 )
 def test_table_of_policies_has_verdicts(pairs, others, unseen, mail, policies):
     plan = {"browsers": BROWSERS, "controls": {"browser": section({"mail": MAIL})}}
     owl = Finding("browser", "Owl", detail="a browser of which no policies are known")
     wrong = (policy("proscribe.json", "chromium", CHROMIUM.path, "odd; x"), owl) if others else ()
-    assert managed.verdicts(plan, Desired(plan), seen(*pairs), others, unseen, "macOS") == [
+    assert managed.judge_managed_policies(plan, DesiredPolicies(plan), seen(*pairs), others, unseen, "macOS") == [
         RuleVerdict("browser/mail", mail[0], reason=mail[1]),
         RuleVerdict("browser/running", UNKNOWN if pairs else NOT_APPLICABLE, reason=RUN if pairs else FREE),
         PACKAGED,
@@ -140,22 +148,29 @@ def test_table_of_policies_has_verdicts(pairs, others, unseen, mail, policies):
 @pytest.mark.parametrize(
     ("observed", "opened"),
     [
-        (Observed(), ["a.example", "b.example"]),
-        (Observed(unseen="x"), []),
-        (Observed(Blocking("a.example"), unseen="x"), ["b.example"]),
+        (PolicyObservation(), ["a.example", "b.example"]),
+        (PolicyObservation(unseen_reason="x"), []),
+        (PolicyObservation(Blocking("a.example"), unseen_reason="x"), ["b.example"]),
         (
-            Observed(Blocking("a.example"), [Name("x.a.example"), Name("b.example"), Name("z.example")]),
+            PolicyObservation(
+                Blocking("a.example"), [SiteName("x.a.example"), SiteName("b.example"), SiteName("z.example")]
+            ),
             ["b.example", "x.a.example"],
         ),
-        (Observed(ALL.effect, [Name("a.example", "/in"), Name("xa.example")]), ["a.example", "a.example/in"]),
+        (
+            PolicyObservation(ALL.effect, [SiteName("a.example", "/in"), SiteName("xa.example")]),
+            ["a.example", "a.example/in"],
+        ),
     ],
 )
 def test_open_names_are_listed_once(observed, opened):
-    names = [Name("b.example"), Name("a.example"), Name("b.example")]
-    assert [str(one) for one in observed.opened(names)] == opened
+    names = [SiteName("b.example"), SiteName("a.example"), SiteName("b.example")]
+    assert [str(one) for one in observed.list_open_names(names)] == opened
 
 
 def test_without_a_policy_to_set_nothing_else_is_said():
     plan = {"browsers": BROWSERS, "controls": {"browser": section()}}
-    found = managed.verdicts(plan, Desired(plan), [ObservedPlace(CHROMIUM, Observed(complete=True))], [], "", "macOS")
+    found = managed.judge_managed_policies(
+        plan, DesiredPolicies(plan), [ObservedPlace(CHROMIUM, PolicyObservation(is_complete=True))], [], "", "macOS"
+    )
     assert found == [RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 from browser_hosts import Tree
-from proscribe.host.controls.browser.observed import changeable, faults, leading_to, secret
+from proscribe.host.controls.browser.observed import (
+    check_policy_path,
+    explain_foreign_access,
+    is_secret,
+    list_leading_directories,
+)
 from proscribe.host.system import Host
 
 FILE, FOLDER = "/etc/x/own.json", "/etc/x"
@@ -53,7 +58,7 @@ def test_modes_and_access_lists_are_judged(tree, monkeypatch, modes, access, fil
     for path, mode in modes.items():
         (tree.root / path[1:]).chmod(mode)
     monkeypatch.setattr(Host, "read_acl", lambda self, at: acl(access[at]) if at in access else b"")
-    assert faults(tree.host, FILE) == (file, directories, readable)
+    assert check_policy_path(tree.host, FILE) == (file, directories, readable)
 
 
 @pytest.mark.parametrize(
@@ -68,19 +73,19 @@ def test_kinds_of_policy_files_are_judged(tree, make, file, readable):
     place = tree.root / FILE[1:]
     place.unlink()
     make(place)
-    assert faults(tree.host, FILE) == (file, [], readable)
+    assert check_policy_path(tree.host, FILE) == (file, [], readable)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose links are followed")
 def test_directories_behind_a_link_are_checked(tree):
     (tree.root / "opt/real").mkdir(parents=True)
     (tree.root / "etc/y").symlink_to("../opt/real")
-    steps = {path: seen.st_mode & 0o777 for path, seen in leading_to(tree.host, "/etc/y/own.json")}
+    steps = {path: seen.st_mode & 0o777 for path, seen in list_leading_directories(tree.host, "/etc/y/own.json")}
     assert steps == {"/etc": 0o755, "/opt/real": 0o755, "/opt": 0o755}
     for path in ("opt", "opt/real"):
         (tree.root / path).chmod(0o777 if path == "opt" else 0o750)
     tree.put("etc/y/own.json", "{}")
-    assert faults(tree.host, "/etc/y/own.json").directories == [
+    assert check_policy_path(tree.host, "/etc/y/own.json").directory_faults == [
         f"/opt/real cannot be read by users ({of(0o750)}): {LINK_BETWEEN}",
         f"/opt can be changed by others ({of(0o777)}): {LINK_BETWEEN}",
     ]
@@ -89,7 +94,7 @@ def test_directories_behind_a_link_are_checked(tree):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose links are followed")
 def test_file_or_link_that_others_can_change_is_named(tree):
     def said(path: str) -> str:
-        return changeable(tree.host, path, (tree.root / path[1:]).lstat())
+        return explain_foreign_access(tree.host, path, (tree.root / path[1:]).lstat())
 
     own, link = tree.root / FILE[1:], tree.root / "etc/link"
     link.symlink_to("x/own.json")
@@ -112,4 +117,4 @@ def test_file_or_link_that_others_can_change_is_named(tree):
 def test_file_of_root_alone_is_secret(tree, monkeypatch, mode, listed, hidden):
     (tree.root / FILE[1:]).chmod(mode)
     monkeypatch.setattr(Host, "read_acl", lambda self, at: listed)
-    assert secret(tree.host, FILE, (tree.root / FILE[1:]).lstat()) is hidden
+    assert is_secret(tree.host, FILE, (tree.root / FILE[1:]).lstat()) is hidden

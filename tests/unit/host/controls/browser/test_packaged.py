@@ -9,21 +9,21 @@ from described import describe_finding
 from file_hosts import make_host
 from proscribe.host.controls.browser import packaged
 from proscribe.host.controls.browser.packaged import check_packaged
-from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.places import PolicyPlace
 from proscribe.host.system import Host
 from proscribe.model.finding import Finding
 from recording import compare, fold
 
 MANAGED = "policies/managed/proscribe.json"
 ID, POINT = "org.edge", "org.chromium.Extension"
-EDGE = Place("edge", "chromium", f"/etc/opt/edge/{MANAGED}", flatpaks=(ID,))
+EDGE = PolicyPlace("edge", "chromium", f"/etc/opt/edge/{MANAGED}", flatpaks=(ID,))
 OURS = f"/var/lib/flatpak/extension/{POINT}.proscribe/x86_64/1/{MANAGED}"
-CHROMIUM = Place("chromium", "chromium", OURS, flatpaks=("org.chromium",))
-SNAP = Place("snapped", "chromium", f"/etc/chromium-browser/{MANAGED}", snaps=("chromium",))
-LOST = Place("lost", "firefox", "/etc/lost.json", elsewhere=("snap lost", "flatpak org.lost"))
+CHROMIUM = PolicyPlace("chromium", "chromium", OURS, flatpaks=("org.chromium",))
+SNAP = PolicyPlace("snapped", "chromium", f"/etc/chromium-browser/{MANAGED}", snaps=("chromium",))
+LOST = PolicyPlace("lost", "firefox", "/etc/lost.json", elsewhere=("snap lost", "flatpak org.lost"))
 POLICIES, SYSTEMCONFIG = "x86_64/stable/policies/policies.json", "org.mozilla.firefox.systemconfig"
 FIREFOX_POLICIES = f"/var/lib/flatpak/extension/{SYSTEMCONFIG}/{POLICIES}"
-FOX = Place("fox", "firefox", FIREFOX_POLICIES, flatpaks=("org.mozilla.firefox",))
+FOX = PolicyPlace("fox", "firefox", FIREFOX_POLICIES, flatpaks=("org.mozilla.firefox",))
 OTHER = LOST._replace(id="other", elsewhere=("flatpak org.other",))
 SYSTEM, ALICE, ROOT = "/var/lib/flatpak", "/home/alice/.local/share/flatpak", "/root/.local/share/flatpak"
 SEES, HIDES = "[Context]\nfilesystems=host-etc;\n", "[Context]\nfilesystems=!host-etc;\n"
@@ -36,7 +36,7 @@ def make_user_host(root: Path, files: dict[str, str]) -> Host:
     return make_host(root, {"/etc/passwd": passwd, "/root/x": "", "/home/alice/x": "", **files})
 
 
-def flatpak(place: Place, id_: str, scope: str, path: str, detail: str) -> Finding:
+def flatpak(place: PolicyPlace, id_: str, scope: str, path: str, detail: str) -> Finding:
     return Finding("flatpak", id_, manager=place.id, scope=scope, path=path, detail=detail)
 
 
@@ -74,7 +74,7 @@ def test_packaged_browsers_are_reported_per_scope(tmp_path):
     for number, (case, files) in enumerate(CASES.items()):
         host = make_user_host(tmp_path / f"{number}", files)
         found = check_packaged(host, [EDGE, CHROMIUM, SNAP, LOST, FOX], [OTHER])
-        lines += [f"{case}: {found.unseen}".rstrip(), *map(describe_finding, found.findings)]
+        lines += [f"{case}: {found.unseen_reason}".rstrip(), *map(describe_finding, found.findings)]
     compare(Path(__file__).parents[3] / "recorded/controls/browser/packaged.txt", fold("\n".join(lines)))
 
 

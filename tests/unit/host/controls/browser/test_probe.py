@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_users import put
 from proscribe.host.controls.browser import forks, probe
-from proscribe.host.controls.browser.places import Place
-from proscribe.host.controls.browser.probe import CONTROL, Candidate, Outcome
-from proscribe.host.controls.browser.rendering import Name
+from proscribe.host.controls.browser.places import PolicyPlace
+from proscribe.host.controls.browser.probe import CONTROL_NAME, ProbeCandidate, ProbeOutcome
+from proscribe.host.controls.browser.rendering import SiteName
 from proscribe.host.system import ControlError, Host
 from proscribe.host.system.listener import parse_http_host, parse_server_name
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, RuleVerdict
@@ -45,8 +45,8 @@ def plan(*paths: str, section: dict[str, Any] = MAIL_SECTION) -> dict[str, Any]:
 )
 def test_probe_without_start_has_a_reason(privileged, browser, state, reason, tmp_path, monkeypatch):
     monkeypatch.setattr(Host, "privileged", privileged)
-    assert probe.check_by_probe(Host(str(tmp_path)), plan(section=browser)) == RuleVerdict(
-        probe.RULE, state, reason=reason
+    assert probe.probe_browsers(Host(str(tmp_path)), plan(section=browser)) == RuleVerdict(
+        probe.RULE_NAME, state, reason=reason
     )
 
 
@@ -62,13 +62,13 @@ def test_any_bytes_to_the_listener_are_parsed_without_error(said):
     assert isinstance(parse_server_name(said), str) and isinstance(parse_http_host(said), str)
 
 
-MAIL = Name("mail.example", "/in")
-CHROMIUM = Candidate(Place("chromium", "chromium", "/etc/x/managed/proscribe.json"), "/opt/c/c")
-FIREFOX = Candidate(Place("firefox", "firefox", "/etc/y.json"), "/opt/f/f")
+MAIL = SiteName("mail.example", "/in")
+CHROMIUM = ProbeCandidate(PolicyPlace("chromium", "chromium", "/etc/x/managed/proscribe.json"), "/opt/c/c")
+FIREFOX = ProbeCandidate(PolicyPlace("firefox", "firefox", "/etc/y.json"), "/opt/f/f")
 URL, OTHER = "https://mail.example/in", "https://control.invalid/"
-REFUSED = Outcome(COMPLIANT, "mail.example/in was refused, another name was opened")
-OPENED = Outcome(NONCOMPLIANT, "mail.example/in was opened")
-SILENT = Outcome(UNKNOWN, "nothing was opened, not even a name that no list has: no room")
+REFUSED = ProbeOutcome(COMPLIANT, "mail.example/in was refused, another name was opened")
+OPENED = ProbeOutcome(NONCOMPLIANT, "mail.example/in was opened")
+SILENT = ProbeOutcome(UNKNOWN, "nothing was opened, not even a name that no list has: no room")
 SWITCHES = [
     *("--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir=/home/x/profile"),
@@ -112,18 +112,18 @@ class Started:
         )
 
     def said(self, noise: str = "") -> str:
-        return "no room" if noise in ("", probe.NOISE) else noise
+        return "no room" if noise in ("", probe.EXPECTED_NOISE) else noise
 
 
 def probed(
-    root: Path, monkeypatch: pytest.MonkeyPatch, one: Candidate, ends: float = 1e9, **opens: float
-) -> tuple[Outcome, Started]:
-    names = {"mail": MAIL.host, "control": CONTROL.host}
+    root: Path, monkeypatch: pytest.MonkeyPatch, one: ProbeCandidate, ends: float = 1e9, **opens: float
+) -> tuple[ProbeOutcome, Started]:
+    names = {"mail": MAIL.host, "control": CONTROL_NAME.host}
     started = Started({names[name]: after for name, after in opens.items()}, ends)
     monkeypatch.setattr(probe, "time", started)
     monkeypatch.setattr(probe, "Listener", lambda: contextlib.nullcontext(started))
     monkeypatch.setattr(probe, "make_transient_user", lambda host: contextlib.nullcontext(started))
-    return probe.start(Host(str(root)), one, MAIL), started
+    return probe.start_browser(Host(str(root)), one, MAIL), started
 
 
 @pytest.mark.parametrize(
@@ -181,35 +181,35 @@ def test_failed_start_is_unknown_with_its_reason(tmp_path, monkeypatch):
         raise ControlError("no user is left")
 
     monkeypatch.setattr(probe, "make_transient_user", refuse)
-    assert probe.start(Host(str(tmp_path)), FIREFOX, MAIL) == Outcome(UNKNOWN, "no user is left")
+    assert probe.start_browser(Host(str(tmp_path)), FIREFOX, MAIL) == ProbeOutcome(UNKNOWN, "no user is left")
 
 
 @pytest.mark.parametrize("folder", ["/snap/a", "/var/lib/flatpak/app/a", "/var/lib/snapd/snap/a"])
 def test_browser_in_a_package_folder_is_no_candidate(tmp_path, folder):
     put(tmp_path, f"{folder}/a", mode=0o755)
-    assert list(probe.candidates(Host(str(tmp_path)), plan(f"{folder}/a"))) == []
+    assert list(probe.list_candidates(Host(str(tmp_path)), plan(f"{folder}/a"))) == []
 
 
 def test_launcher_and_its_browser_are_one_candidate(tmp_path):
     for path in ("/usr/bin/a", "/opt/a/a"):
         put(tmp_path, path, mode=0o755)
-    found = probe.candidates(Host(str(tmp_path)), plan("/usr/bin/a", "/opt/a/a"))
+    found = probe.list_candidates(Host(str(tmp_path)), plan("/usr/bin/a", "/opt/a/a"))
     assert [candidate.binary for candidate in found] == ["/opt/a/a"]
 
 
 def test_relatives_of_which_a_policy_folder_is_known_are_started_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(forks, "LEAST", 100)
+    monkeypatch.setattr(forks, "MIN_BINARY_BYTES", 100)
     for name, policies in (("owl", b"/etc/owl/policies"), ("eagle", b"")):
         put(tmp_path, f"/opt/{name}/{name}", (b"x" * 200 + b"\0" + policies + b"\0").decode(), 0o755)
         text = f"Exec=/opt/{name}/{name}\nMimeType=x-scheme-handler/http;\n"
         put(tmp_path, f"/usr/share/applications/{name}.desktop", text)
     put(tmp_path, "/opt/a/a", mode=0o755)
     host, made = Host(str(tmp_path)), plan("/opt/a/a")
-    found = list(probe.candidates(host, made))
+    found = list(probe.list_candidates(host, made))
     assert [candidate.binary for candidate in found] == ["/opt/a/a", "/opt/owl/owl"]
     started = []
     monkeypatch.setattr(Host, "privileged", True)
-    monkeypatch.setattr(probe, "start", lambda *words: started.append(words) or REFUSED)
-    verdict = probe.check_by_probe(host, made)
-    assert started == [(host, candidate, Name("mail.example")) for candidate in found]
-    assert verdict == probe.verdict(made["controls"]["browser"], [(candidate, REFUSED) for candidate in found])
+    monkeypatch.setattr(probe, "start_browser", lambda *words: started.append(words) or REFUSED)
+    verdict = probe.probe_browsers(host, made)
+    assert started == [(host, candidate, SiteName("mail.example")) for candidate in found]
+    assert verdict == probe.judge_outcomes(made["controls"]["browser"], [(candidate, REFUSED) for candidate in found])

@@ -8,46 +8,50 @@ from browser_places import CHROMIUM
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.browser import chromium, firefox, judge_policies, rendering
-from proscribe.host.controls.browser.desired import Desired
-from proscribe.host.controls.browser.name_closing import ALONE, OPEN, WITH_ALL_BELOW
+from proscribe.host.controls.browser.desired import DesiredPolicies
+from proscribe.host.controls.browser.name_closing import NAME_ALONE_CLOSED, NAME_CLOSED_WITH_ALL_BELOW, NAME_OPEN
 from proscribe.host.controls.browser.other_controls import HostControls
-from proscribe.host.controls.browser.rendering import Name
+from proscribe.host.controls.browser.rendering import SiteName
 from proscribe.host.system import ControlError
 
 from unit.host.controls.browser.test_matching import chromium_says, firefox_says
 
 Address = tuple[str, str]  # host, path
 LISTED = (("g.example",), ("m.example",), ("c",), ("f",), ("x",))
-EVERYTHING = rendering.Rules((Name("a.com"),), (Name("b.a.com"),), (("proxy", "blocked"),), *LISTED)
+EVERYTHING = rendering.BrowserRules((SiteName("a.com"),), (SiteName("b.a.com"),), (("proxy", "blocked"),), *LISTED)
 CHROMIUM_PATH, FIREFOX_PATH = "etc/chromium/policies/managed/proscribe.json", "etc/firefox/policies/policies.json"
 MANY = [f"host{number:04}.example" for number in range(999)]
 BELOW = "open below this name in browsers: their lists take 1000 names, and /etc/hosts closes it alone"
 
 
 def lists(services: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
-    said = chromium.policies(rendering.rules(section(services)), CHROMIUM)
+    said = chromium.make_policies(rendering.make_rules(section(services)), CHROMIUM)
     return said.get("URLBlocklist", []), said.get("URLAllowlist", [])
 
 
 @pytest.mark.parametrize("key", ["block", "settings", "google_domains", "microsoft_tenants", "chrome_extensions"])
 def test_closed_settings_have_their_rule_ids(key):
     ids = {"settings": "proxy", "google_domains": "google_tenants", "microsoft_tenants": "microsoft_tenants"}
-    assert EVERYTHING.closed == list(ids.values())
-    assert EVERYTHING._replace(**{key: ()}).closed == [id_ for of, id_ in ids.items() if of != key]
+    assert EVERYTHING.closed_settings == list(ids.values())
+    assert EVERYTHING._replace(**{key: ()}).closed_settings == [id_ for of, id_ in ids.items() if of != key]
 
 
 @pytest.mark.parametrize("text", ["", "example", "*.example.com", "exa mple.com", "a.com:80", "a.com/x?q"])
 def test_a_name_that_no_browser_understands_is_refused(text):
     with pytest.raises(ControlError, match="is not a host"):
-        rendering.name(text)
+        rendering.parse_site_name(text)
 
 
 def test_firefox_does_not_open_what_the_organisation_blocks():
-    desired = rendering.rules(section({"a": {"domains": ["x.example"], "allow": ["open.x.example"]}}))
-    assert firefox.lists(desired, [Name("*")]).exceptions == []
-    assert firefox.lists(desired, [Name("x.example")]).exceptions == []
-    assert firefox.lists(desired, [Name("bad.open.x.example")]).exceptions == ["*://open.x.example/*"]
-    assert firefox.lists(desired, [Name("other.example")]).exceptions == ["*://*.open.x.example/*"]
+    desired = rendering.make_rules(section({"a": {"domains": ["x.example"], "allow": ["open.x.example"]}}))
+    assert firefox.make_filter_lists(desired, [SiteName("*")]).exception_patterns == []
+    assert firefox.make_filter_lists(desired, [SiteName("x.example")]).exception_patterns == []
+    assert firefox.make_filter_lists(desired, [SiteName("bad.open.x.example")]).exception_patterns == [
+        "*://open.x.example/*"
+    ]
+    assert firefox.make_filter_lists(desired, [SiteName("other.example")]).exception_patterns == [
+        "*://*.open.x.example/*"
+    ]
 
 
 HOSTS = st.lists(st.sampled_from("ab"), min_size=0, max_size=3).map(lambda labels: ".".join([*labels, "x", "test"]))
@@ -101,16 +105,16 @@ def addresses(services: dict[str, dict[str, Any]]) -> list[Address]:
 def test_chromium_blocks_what_has_to_be_blocked_and_nothing_else(services):
     block, allow = lists(services)
     for address in addresses(services):
-        assert chromium_says(block, allow, Name(*address)) == has_to_be_blocked(services, address), address
+        assert chromium_says(block, allow, SiteName(*address)) == has_to_be_blocked(services, address), address
 
 
 @given(SERVICES)
 def test_no_entry_could_be_left_out(services):
     block, allow = lists(services)
-    whole = [chromium_says(block, allow, Name(*address)) for address in addresses(services)]
+    whole = [chromium_says(block, allow, SiteName(*address)) for address in addresses(services)]
     for entry in (*block, *allow):
         less = [[e for e in names if e != entry] for names in (block, allow)]
-        assert [chromium_says(*less, Name(*address)) for address in addresses(services)] != whole, entry
+        assert [chromium_says(*less, SiteName(*address)) for address in addresses(services)] != whole, entry
 
 
 @given(SERVICES, st.randoms())
@@ -119,28 +123,30 @@ def test_the_order_in_the_plan_does_not_matter(services, random):
     random.shuffle(shuffled)
     for _, entry in shuffled:
         random.shuffle(entry["domains"])
-    assert rendering.rules(section(dict(shuffled))) == rendering.rules(section(services))
+    assert rendering.make_rules(section(dict(shuffled))) == rendering.make_rules(section(services))
 
 
 @given(SERVICES)
 def test_firefox_blocks_what_has_to_be_blocked_and_more_only_where_it_says_so(services):
-    desired = rendering.rules(section(services))
-    listed = firefox.lists(desired)
-    closed = [name for name, _ in listed.closed]
-    alone = [name for name in desired.allow if f"*://{name.host}{name.path or '/'}*" in listed.exceptions]
+    desired = rendering.make_rules(section(services))
+    listed = firefox.make_filter_lists(desired)
+    closed = [name for name, _ in listed.closed_names]
+    alone = [
+        name for name in desired.allowed_names if f"*://{name.host}{name.path or '/'}*" in listed.exception_patterns
+    ]
     for address in addresses(services):
-        blocked = firefox_says(listed.block, listed.exceptions, Name(*address))
+        blocked = firefox_says(listed.blocked_patterns, listed.exception_patterns, SiteName(*address))
         if has_to_be_blocked(services, address):
             assert blocked, address
         elif blocked:
             assert any(fits(name, address) for name in (*closed, *alone)), address
     for name in alone:
-        assert not firefox_says(listed.block, listed.exceptions, name), name
+        assert not firefox_says(listed.blocked_patterns, listed.exception_patterns, name), name
 
 
 @given(SERVICES)
 def test_no_entry_of_firefox_lies_below_another(services):
-    listed = firefox.lists(rendering.rules(section(services))).block
+    listed = firefox.make_filter_lists(rendering.make_rules(section(services))).blocked_patterns
     block = [split(pattern[len("*://*.") :].rstrip("*").rstrip("/")) for pattern in listed]
     assert not [item for item in block for upper in block if item != upper and fits(upper, item)]
 
@@ -156,8 +162,8 @@ def test_no_entry_of_firefox_lies_below_another(services):
     ],
 )
 def test_no_list_is_longer_than_browsers_take(services, tenants, blocked, allowed):
-    of = rendering.rules(section(services, tenants=tenants))
-    assert (len(of.block), len(of.allow)) == (blocked, allowed)
+    of = rendering.make_rules(section(services, tenants=tenants))
+    assert (len(of.blocked_names), len(of.allowed_names)) == (blocked, allowed)
 
 
 SHORT = "open in browsers: their lists take 1000 names"
@@ -170,14 +176,14 @@ LAST = [("host0998.example", SHORT)]
 @pytest.mark.parametrize(
     ("of_dns", "mode", "browsers", "degree", "left_open"),
     [
-        (BIN, "enforce", CLOSED, WITH_ALL_BELOW, []),
-        (BIN, "enforce", CLOSED, ALONE, [("filebin.example", BELOW)]),  # a hosts file closes exact names
-        (BIN, "enforce", CLOSED, OPEN, LAST),  # no backend that the host can have
-        (None, "enforce", CLOSED, WITH_ALL_BELOW, LAST),
-        (BIN, "audit", CLOSED, WITH_ALL_BELOW, LAST),
-        ({"bin": {**BIN["bin"], "mode": "waived"}}, "enforce", CLOSED, WITH_ALL_BELOW, LAST),
-        (LETS, "enforce", CLOSED, WITH_ALL_BELOW, []),  # what dns lets through stays in the list
-        (BIN, "enforce", {}, WITH_ALL_BELOW, LAST),  # browsers may ask others
+        (BIN, "enforce", CLOSED, NAME_CLOSED_WITH_ALL_BELOW, []),
+        (BIN, "enforce", CLOSED, NAME_ALONE_CLOSED, [("filebin.example", BELOW)]),  # a hosts file closes exact names
+        (BIN, "enforce", CLOSED, NAME_OPEN, LAST),  # no backend that the host can have
+        (None, "enforce", CLOSED, NAME_CLOSED_WITH_ALL_BELOW, LAST),
+        (BIN, "audit", CLOSED, NAME_CLOSED_WITH_ALL_BELOW, LAST),
+        ({"bin": {**BIN["bin"], "mode": "waived"}}, "enforce", CLOSED, NAME_CLOSED_WITH_ALL_BELOW, LAST),
+        (LETS, "enforce", CLOSED, NAME_CLOSED_WITH_ALL_BELOW, []),  # what dns lets through stays in the list
+        (BIN, "enforce", {}, NAME_CLOSED_WITH_ALL_BELOW, LAST),  # browsers may ask others
     ],
 )
 def test_name_that_gives_way_is_closed_otherwise_or_reported(of_dns, mode, browsers, degree, left_open):
@@ -187,8 +193,8 @@ def test_name_that_gives_way_is_closed_otherwise_or_reported(of_dns, mode, brows
         entries = {id_: {"mode": mode, "allow": [], **entry} for id_, entry in of_dns.items()}
         controls["dns"] = {**section(entries), "mode": mode}
     plan = {"controls": controls}
-    desired = Desired(plan, HostControls(plan, lambda: degree))
-    assert len(desired.rules.block) == 1000
+    desired = DesiredPolicies(plan, HostControls(plan, lambda: degree))
+    assert len(desired.rules.blocked_names) == 1000
     verdicts = [verdict for verdict in judge_policies(controls["browser"], desired, []) if verdict.findings]
     assert [(one.id, one.detail) for verdict in verdicts for one in verdict.findings] == left_open
     assert {(verdict.state, verdict.drifted) for verdict in verdicts} <= {("noncompliant", False)}
@@ -199,8 +205,8 @@ def test_typed_names_are_listed_before_pages_and_short_names_of_each_service():
     cdn = [f"{number}.cdn.example" for number in range(2000)]
     zoo = {"domains": [typed, *cdn, "zoo-cdn.example"], "urls": [page], "front_doors": [typed]}
     made = section({"zoo": zoo, "few": {"domains": [f"few{number}.example" for number in range(12)]}})
-    left_out = [str(name) for name in rendering.fit_names(made).left_out["zoo"]]
-    assert (len(left_out), len(rendering.rules(made).block)) == (1015, 1000)
+    left_out = [str(name) for name in rendering.fit_names(made).omitted_names["zoo"]]
+    assert (len(left_out), len(rendering.make_rules(made).blocked_names)) == (1015, 1000)
     assert not {typed, page, "zoo-cdn.example"}.intersection(left_out)
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from proscribe.host.controls.browser import running
-from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.places import PolicyPlace
 from proscribe.host.system import Host, Process, User
 from proscribe.model.finding import Finding
 
-FOX = Place("firefox", "firefox", "/fox/own.json", programs=("firefox", "fox"))
-BIRD = Place("thunderbird", "thunderbird", "/bird/own.json", programs=("bird",))
-CHROME = Place("chromium", "chromium", "/chrome/own.json", programs=("chrome",))
-SNAP = Place("snap", "chromium", "/snapped/own.json", programs=("fox",))
+FOX = PolicyPlace("firefox", "firefox", "/fox/own.json", programs=("firefox", "fox"))
+BIRD = PolicyPlace("thunderbird", "thunderbird", "/bird/own.json", programs=("bird",))
+CHROME = PolicyPlace("chromium", "chromium", "/chrome/own.json", programs=("chrome",))
+SNAP = PolicyPlace("snap", "chromium", "/snapped/own.json", programs=("fox",))
 START, NOW = 10_000.0, 20_000.0
 
 
@@ -91,7 +91,7 @@ def test_helpers_of_a_browser_are_passed_over_and_hidden_processes_counted(tmp_p
     seen = running.check_running(host, [FOX])
     pids = [(finding.detail.split(",")[0], finding.scope) for finding in seen.findings]
     assert pids == [("pid 7", ""), ("pid 9", ""), ("pid 10", "")]
-    assert seen.unseen == "3 processes of other users are only seen by root"
+    assert seen.unseen_reason == "3 processes of other users are only seen by root"
 
 
 def test_real_browser_started_before_its_policy_needs_a_restart(tmp_path, monkeypatch):
@@ -107,7 +107,7 @@ def test_real_browser_started_before_its_policy_needs_a_restart(tmp_path, monkey
         return os.stat_result(seen[:10], {"st_ctime": time.time() - ages[-1]}) if seen and aged else seen
 
     monkeypatch.setattr(Host, "find_entry", stat)
-    place = Place("firefox", "firefox", str(policy), browsers=("firefox",), programs=("firefox-esr",))
+    place = PolicyPlace("firefox", "firefox", str(policy), browsers=("firefox",), programs=("firefox-esr",))
 
     def report() -> list[str]:
         findings = running.check_running(Host(), [place]).findings

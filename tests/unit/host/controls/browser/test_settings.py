@@ -8,9 +8,9 @@ import browser_hosts
 import pytest
 from browser_hosts import Tree
 from proscribe.host.controls.browser import chromium, firefox
-from proscribe.host.controls.browser.places import Place
-from proscribe.host.controls.browser.rendering import rules
-from proscribe.host.controls.browser.settings import SETTINGS, rule
+from proscribe.host.controls.browser.places import PolicyPlace
+from proscribe.host.controls.browser.rendering import make_rules
+from proscribe.host.controls.browser.settings import SETTINGS, format_rule_name
 from recording import compare
 
 A, B = "a" * 32, "b" * 32
@@ -22,23 +22,27 @@ def section(managed: dict[str, str], services: dict[str, Any] | None = None, **s
     return browser_hosts.section(services or {}, browsers=managed, **settings)
 
 
-def place(*browsers: str, family: str = "chromium") -> Place:
-    return Place(browsers[0], family, "/etc/x/policies.json", browsers=browsers)
+def place(*browsers: str, family: str = "chromium") -> PolicyPlace:
+    return PolicyPlace(browsers[0], family, "/etc/x/policies.json", browsers=browsers)
 
 
 FOX = place("firefox", family="firefox")
 
 
-def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+def said(
+    where: PolicyPlace, managed: dict[str, str], services: dict[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
     """What is said at a place beside the notice and the lists of sites."""
-    desired = rules(section(managed, services, **more))
+    desired = make_rules(section(managed, services, **more))
     if where.family == "chromium":
-        policies = chromium.policies(desired, where)
+        policies = chromium.make_policies(desired, where)
         lists = ("URLBlocklist", "URLAllowlist", "NetworkPredictionOptions", "proscribe")
         return {name: value for name, value in policies.items() if name not in lists}
-    policies = firefox.policies(desired, where, firefox.lists(desired))
-    if policies.get(firefox.PREFERENCES) == firefox.NO_SPECULATION:  # which comes with the list of sites
-        del policies[firefox.PREFERENCES]
+    policies = firefox.make_policies(desired, where, firefox.make_filter_lists(desired))
+    if (
+        policies.get(firefox.PREFERENCES_POLICY) == firefox.NO_SPECULATION_PREFERENCE
+    ):  # which comes with the list of sites
+        del policies[firefox.PREFERENCES_POLICY]
     return {name: value for name, value in policies.items() if name != "WebsiteFilter"}
 
 
@@ -90,10 +94,13 @@ RECORDED = Path(__file__).parents[3] / "recorded/controls/browser/firefox_settin
 
 def test_all_settings_have_a_default_and_the_policies_that_browsers_document():
     assert all(
-        row.meaning.endswith(".") and rule(id_) == f"browser/{id_.replace('_', '-')}" for id_, row in SETTINGS.items()
+        row.meaning.endswith(".") and format_rule_name(id_) == f"browser/{id_.replace('_', '-')}"
+        for id_, row in SETTINGS.items()
     )
     facts: dict[str, Any] = {one: said(place(one, family=one), ALL) for one in ("firefox", "thunderbird")}
-    facts["default, values"] = {rule(id_): ", ".join([row.default, *row.values]) for id_, row in SETTINGS.items()}
+    facts["default, values"] = {
+        format_rule_name(id_): ", ".join([row.default, *row.allowed_values]) for id_, row in SETTINGS.items()
+    }
     compare(RECORDED, json.dumps(facts, indent=1, sort_keys=True) + "\n")
     brave, chrome = said(place("brave"), ALL), said(place("google_chrome"), ALL)  # Chrome's and Edge's are recorded
     assert (brave["BrowserSignin"], brave["SyncDisabled"]) == (0, True)
@@ -103,7 +110,7 @@ def test_all_settings_have_a_default_and_the_policies_that_browsers_document():
 
 def test_every_setting_is_enforced_seen_and_taken_back(tmp_path):
     tree = Tree(tmp_path, section(ALL, {"vpn": VPN}))
-    assert set(tree.wrong()) >= {rule(id_).partition("/")[2] for id_ in SETTINGS if id_ != "tor_windows"}
+    assert set(tree.wrong()) >= {format_rule_name(id_).partition("/")[2] for id_ in SETTINGS if id_ != "tor_windows"}
     assert len(tree.enforce().actions) == 4 and tree.wrong() == {} and len(tree.enforce().actions) == 0
     tree.lift()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

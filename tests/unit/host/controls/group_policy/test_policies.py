@@ -19,7 +19,7 @@ def plan(services: dict[str, dict[str, Any]] | None = None, **settings: Any) -> 
 CHAT = {"chat": {"domains": ["chat.example"], "urls": ["www.corp.example/drive"], "allow": ["help.chat.example"]}}
 EVERYTHING = plan(
     {**CHAT, "vpn": {"extensions": {"chrome": ["a" * 32], "firefox": ["vpn@vpn.example"]}}},
-    browsers={id_: row.values[0] for id_, row in SETTINGS.items()},
+    browsers={id_: row.allowed_values[0] for id_, row in SETTINGS.items()},
     tenants={"google": ["corp.example"], "microsoft": ["6babcaad-604b-40ac-a9d7-9fd97c0b779f"]},
     extensions_allowed=["b" * 32],
 )

@@ -7,22 +7,22 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from .....host.controls.browser import firefox
-from .....host.controls.browser.extension_settings import NAMED
-from .....host.controls.browser.matching import Closest, Unless
-from .....host.controls.browser.name_closing import ALONE, WITH_ALL_BELOW
-from .....host.controls.browser.name_closing import OPEN as NOT_CLOSED
+from .....host.controls.browser.extension_settings import PERMISSION_NAMES
+from .....host.controls.browser.matching import ClosestMatch, FilterMatch
+from .....host.controls.browser.name_closing import NAME_ALONE_CLOSED, NAME_CLOSED_WITH_ALL_BELOW
+from .....host.controls.browser.name_closing import NAME_OPEN as NOT_CLOSED
 from .....host.controls.browser.other_controls import HostControls, is_dns_effective_in_browsers
 from .....host.controls.browser.rendering import (
-    MOST_ENTRIES,
-    Name,
+    MAX_LIST_ENTRIES,
     NameList,
-    Verdicts,
-    covers,
+    NameVerdicts,
+    SiteName,
     fit_names,
-    name,
-    names,
-    rules,
-    rules_of,
+    is_covering,
+    list_service_names,
+    make_rules,
+    make_rules_with_names,
+    parse_site_name,
 )
 from .....host.controls.browser.settings import ALLOW_LIST, EXTENSIONS, PROXY_EXTENSIONS
 from .....host.system import ControlError
@@ -78,7 +78,7 @@ def _all(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reaso
             if entry is None:
                 yield missing(policy, "browser", service, "the catalogue has no site of it")
             else:
-                listed = [str(one) for one in names(entry)]
+                listed = [str(one) for one in list_service_names(entry)]
                 yield from by_mode(policy, service.id, entry, f"{counted(len(listed), 'site')}: {some(listed, 3)}")
     else:
         yield from _site(about, policy, section)
@@ -103,7 +103,7 @@ def _extensions(about: Subject, policy: Policy, section: PlanSection) -> Iterato
 def _by_switches(id_: str, store: str, policy: Policy, section: PlanSection) -> Iterator[Reason]:
     """What happens to an extension that no restricted service has."""
     try:
-        desired_rules = rules(section)
+        desired_rules = make_rules(section)
     except ControlError:
         return
     chosen = dict(desired_rules.settings)
@@ -120,7 +120,7 @@ def _by_switches(id_: str, store: str, policy: Policy, section: PlanSection) -> 
         text = f"{EXTENSIONS}: {ALLOW_LIST} refuses all but those of proscribe_browser_extensions_allowed"
         yield Reason(BLOCKED if here else DEPENDS, text + where)
     else:
-        yield Reason(DEPENDS, f"{PROXY_EXTENSIONS}: refused if it wants the permission {NAMED}" + where)
+        yield Reason(DEPENDS, f"{PROXY_EXTENSIONS}: refused if it wants the permission {PERMISSION_NAMES}" + where)
 
 
 class _Family(NamedTuple):
@@ -128,7 +128,7 @@ class _Family(NamedTuple):
 
     id: str
     title: str
-    does: Closest | Unless
+    does: ClosestMatch | FilterMatch
     listed: NameList
 
 
@@ -136,10 +136,10 @@ class _Reading:
     """What a section comes to, and what browsers make of it: the same for every question about a plan."""
 
     def __init__(self, policy: Policy, section: PlanSection) -> None:
-        self.names = {id_: names(entry) for id_, entry in section["services"].items()}
+        self.names = {id_: list_service_names(entry) for id_, entry in section["services"].items()}
         # One list for each DNS backend that the host may have, as far as the lists differ.
         self.lists = [
-            fit_names(section, HostControls(policy.plan, functools.partial(int, degree))).listed
+            fit_names(section, HostControls(policy.plan, functools.partial(int, degree))).listed_names
             for degree in _degrees(policy, section)
         ]
         self.families = [family for listed in self.lists for family in _families_with(section, listed)]
@@ -147,20 +147,20 @@ class _Reading:
 
 def _degrees(policy: Policy, section: PlanSection) -> Sequence[int]:
     """How far the DNS backend of a host may close the names that browsers have no room for."""
-    if not fit_names(section).left_out or not is_dns_effective_in_browsers(policy.plan):
+    if not fit_names(section).omitted_names or not is_dns_effective_in_browsers(policy.plan):
         return (NOT_CLOSED,)
     backend = policy.restrictions.dns_backend
     if backend in FILTERS:
-        return (WITH_ALL_BELOW,)
-    return (ALONE,) if backend == HOSTS_FILE else (ALONE, WITH_ALL_BELOW)
+        return (NAME_CLOSED_WITH_ALL_BELOW,)
+    return (NAME_ALONE_CLOSED,) if backend == HOSTS_FILE else (NAME_ALONE_CLOSED, NAME_CLOSED_WITH_ALL_BELOW)
 
 
 def _families_with(section: PlanSection, listed: NameList) -> Iterator[_Family]:
-    desired_rules = rules_of(section, listed.names)
-    in_firefox = firefox.lists(desired_rules)
-    chromium = Closest(map(str, desired_rules.block), map(str, desired_rules.allow))
+    desired_rules = make_rules_with_names(section, listed.decisions)
+    in_firefox = firefox.make_filter_lists(desired_rules)
+    chromium = ClosestMatch(map(str, desired_rules.blocked_names), map(str, desired_rules.allowed_names))
     yield _Family("chromium", "Chromium and its relatives", chromium, listed)
-    yield _Family("firefox", "Firefox", Unless(in_firefox.block, in_firefox.exceptions), listed)
+    yield _Family("firefox", "Firefox", FilterMatch(in_firefox.blocked_patterns, in_firefox.exception_patterns), listed)
 
 
 _readings: dict[str, _Reading] = {}  # by the digest of the plan
@@ -178,29 +178,29 @@ def _reading(policy: Policy, section: PlanSection) -> _Reading:
 
 
 def _site(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reason]:
-    target = Name(about.question.host, about.question.path)
+    target = SiteName(about.question.host, about.question.path)
     services = section["services"]
     reading = _reading(policy, section)
     waived = {id_: entry for id_, entry in services.items() if entry["mode"] == "waived"}
     for id_, entry in services.items():
         its = reading.names[id_]
-        fits = [one for one in its if covers(one, target)]
+        fits = [one for one in its if is_covering(one, target)]
         if not fits:
-            pages = [str(one) for one in its if one.path and covers(Name(one.host), Name(target.host))]
+            pages = [str(one) for one in its if one.path and is_covering(SiteName(one.host), SiteName(target.host))]
             if pages and entry["mode"] in RESTRICTED_MODES:
                 yield Reason(OPEN, f"of this host only {some(pages, 3)} is blocked, for {entry['name']}", id_)
             continue
         nearest = max(fits, key=_closeness)
         where = f"{within(target.host, str(nearest))}, of {entry['name']}"
-        allowed = [one for one in map(name, entry["allow"]) if covers(one, target)]
+        allowed = [one for one in map(parse_site_name, entry["allow"]) if is_covering(one, target)]
         # What blocks together is what at least one blocks; so each service is asked with the waived ones alone.
-        given = [any(one.blocks(its_name) for its_name in fits) for one in reading.lists]
+        given = [any(one.is_blocked(its_name) for its_name in fits) for one in reading.lists]
         if entry["mode"] in RESTRICTED_MODES and not all(given):
-            text = f"{where}: browsers' lists take {MOST_ENTRIES} names, and this is not one of them"
+            text = f"{where}: browsers' lists take {MAX_LIST_ENTRIES} names, and this is not one of them"
             if any(given):
                 text += f" on a host {'without' if given[-1] else 'with'} a resolver that filters"
             yield Reason(DEPENDS if any(given) else OPEN, text, id_)
-        elif entry["mode"] not in RESTRICTED_MODES or Verdicts({**waived, id_: entry}).blocked(target):
+        elif entry["mode"] not in RESTRICTED_MODES or NameVerdicts({**waived, id_: entry}).is_blocked(target):
             yield from by_mode(policy, id_, entry, where)
         elif allowed:
             yield Reason(OPEN, f"{max(allowed, key=_closeness)} stays open, though {nearest} is blocked", id_)
@@ -211,16 +211,16 @@ def _site(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reas
         yield from _as_browsers_read_it(target, reading, _families(policy))
 
 
-def _closeness(one: Name) -> tuple[int, int]:
+def _closeness(one: SiteName) -> tuple[int, int]:
     return len(one.host), len(one.path)
 
 
-def _as_browsers_read_it(target: Name, reading: _Reading, families: Collection[str]) -> Iterator[Reason]:
+def _as_browsers_read_it(target: SiteName, reading: _Reading, families: Collection[str]) -> Iterator[Reason]:
     """Where a family of browsers that is here cannot do just what is wanted."""
     reported: set[str] = set()
     for family in reading.families:
-        blocked = family.listed.blocks(target)
+        blocked = family.listed.is_blocked(target)
         text = f"{family.title} cannot tell it apart and {'opens' if blocked else 'blocks'} it"
-        if family.id in families and family.does.blocked(target) != blocked and text not in reported:
+        if family.id in families and family.does.is_blocked(target) != blocked and text not in reported:
             reported.add(text)
             yield Reason(DEPENDS, text)

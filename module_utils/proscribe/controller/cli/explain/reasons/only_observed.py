@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .....host.controls.apps.systems.brew import KINDS
+from .....host.controls.apps.systems.brew import PACKAGE_DIRECTORIES
 from .....model.types.plan import PlanEntry
 from ....compile.plans.identifiers import OF_WINDOWS
 from ..relations import EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
@@ -17,7 +17,7 @@ from .reason import AUDITED, BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, mi
 NAMES = {"windows": "Windows", "macos": "macOS"}
 # The controls that a run observes there (docs/windows_and_macs.md). The rules of the others stay unknown.
 OBSERVED_CONTROLS = {"windows": ("apps", "browser"), "macos": ("apps", "browser", "dns")}
-PACKAGE_SYSTEMS = {"windows": OF_WINDOWS, "macos": KINDS}
+PACKAGE_SYSTEMS = {"windows": OF_WINDOWS, "macos": PACKAGE_DIRECTORIES}
 PROGRAM_KEYS = {
     "windows": ("windows", "windows_processes", "windows_registered", "windows_packages"),
     "macos": ("bundle_ids",),
@@ -69,6 +69,6 @@ def _is_observed_package(kind: str, name: str, entry: PlanEntry, system: str) ->
 
 
 def _has_program(entry: PlanEntry, system: str) -> bool:
-    if system == "macos" and any(entry["packages"].get(kind) for kind in KINDS):
+    if system == "macos" and any(entry["packages"].get(kind) for kind in PACKAGE_DIRECTORIES):
         return True
     return any(entry.get(key) for key in PROGRAM_KEYS[system])

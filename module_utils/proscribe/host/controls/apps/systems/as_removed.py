@@ -6,9 +6,9 @@ from .....model.removed import RemovedPackage
 from .package import Package
 
 
-def as_removed(package: Package, name: str = "", **more: str) -> RemovedPackage:
+def make_removed_record(package: Package, system_name: str = "", **details: str) -> RemovedPackage:
     """The package, with the name by which, and with what, its own system installs it again."""
-    name = name or (package.handles[0] if package.handles else package.id)
-    fields = {**package._asdict(), "scope": package.scope, "name": name, **more}
+    system_name = system_name or (package.handles[0] if package.handles else package.id)
+    fields = {**package._asdict(), "scope": package.scope, "name": system_name, **details}
     texts = {key: fields[key] for key in RemovedPackage._fields if key in fields}
     return RemovedPackage(**{key: text if text.isprintable() else "" for key, text in texts.items()})

@@ -13,50 +13,56 @@ from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ....system import Host, Process, User
 from ...base import ControlAction
-from .as_owner import OwnTools, removals, uninstall
-from .declaration import Claim, Declared, Ids, Reinstall, Route
+from .as_owner import PackageTools, make_uninstall_action, plan_package_removals
+from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
 from .each_place import check_each, summarise_reasons
 from .package import Package
-from .site_packages import claimed_version
+from .site_packages import accept_claimed_version
 
 TRACES = ("/home/linuxbrew/.linuxbrew", "~/.linuxbrew", "~/homebrew")
-COMMON, *PERSONAL = TRACES
-KINDS = {"brew": "Cellar", "brew_cask": "Caskroom"}
+COMMON_PREFIX, *PERSONAL_PREFIXES = TRACES
+PACKAGE_DIRECTORIES = {"brew": "Cellar", "brew_cask": "Caskroom"}
 
 
-class Brew:
+class BrewPackages:
     """One of the two kinds of packages that Homebrew knows."""
 
     def __init__(self, manager: str) -> None:
         self.manager = manager
 
-    def query(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-        return self._query(host, None, ids, _prefixes(host, None) if ids else [])
+    def find_packages(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+        return self._find_in_prefixes(host, None, ids, _list_prefixes(host, None) if ids else [])
 
-    def query_of(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-        return self._query(host, user, ids, _prefixes(host, user) if ids else [])
+    def find_user_packages(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+        return self._find_in_prefixes(host, user, ids, _list_prefixes(host, user) if ids else [])
 
-    def _query(
+    def _find_in_prefixes(
         self, host: Host, user: User | None, ids: AbstractSet[str], prefixes: Sequence[str]
     ) -> tuple[list[Package], str]:
-        def check(prefix: str) -> Iterator[Package]:
-            room = f"{prefix}/{KINDS[self.manager]}"
-            for name in [name for name in host.list_directory(room) if name in ids]:
-                versions = [version for version in host.list_directory(f"{room}/{name}") if not version.startswith(".")]
+        def check_prefix(prefix: str) -> Iterator[Package]:
+            package_directory = f"{prefix}/{PACKAGE_DIRECTORIES[self.manager]}"
+            for name in [name for name in host.list_directory(package_directory) if name in ids]:
+                versions = [
+                    version
+                    for version in host.list_directory(f"{package_directory}/{name}")
+                    if not version.startswith(".")
+                ]
                 if versions:
-                    version = claimed_version(versions[-1])
-                    yield Package(self.manager, name, version, (prefix,), user, f"{room}/{name}")
+                    version = accept_claimed_version(versions[-1])
+                    yield Package(self.manager, name, version, (prefix,), user, f"{package_directory}/{name}")
 
-        found, unseen = check_each(prefixes, check)
-        return found, summarise_reasons(unseen)
+        packages, gaps = check_each(prefixes, check_prefix)
+        return packages, summarise_reasons(gaps)
 
-    def owned_directories(self, host: Host, user: User | None) -> list[str]:
-        return [f"{prefix}/{KINDS[self.manager]}" for prefix in _prefixes(host, user)]
+    def list_owned_directories(self, host: Host, user: User | None) -> list[str]:
+        return [f"{prefix}/{PACKAGE_DIRECTORIES[self.manager]}" for prefix in _list_prefixes(host, user)]
 
-    def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    def make_program_matcher(
+        self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]
+    ) -> Callable[[Process], str]:
         """By the directory of the package. A user's says it of his own programs only."""
 
-        def program(process: Process) -> str:
+        def find_package(process: Process) -> str:
             for package in packages:
                 if process.exe.startswith(package.path + "/") and host.has_host_root(process):
                     return (
@@ -66,101 +72,106 @@ class Brew:
                     )
             return ""
 
-        return program
+        return find_package
 
-    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-        return removal(host, packages)
+    def plan_removal(
+        self, host: Host, packages: Sequence[Package]
+    ) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+        return plan_removal(host, packages)
 
 
-def _prefixes(host: Host, user: User | None) -> list[str]:
+def _list_prefixes(host: Host, user: User | None) -> list[str]:
     """Where Homebrew is a user's, or root's for None. The common place is the one's who owns it, in the first of his
     homes.
     """
-    seen = check_each([COMMON], lambda path: [one] if (one := host.find_entry(path)) else [])[0]
-    uid = seen[0].st_uid if seen else -1
-    homes = [one.home for one in host.list_users() if one.uid == uid]
-    common = user is None and uid == 0 or user is not None and uid > 0 and homes[:1] == [user.home]
-    own = [user.home + place[1:] for place in PERSONAL] if user else []
-    return [*([COMMON] if common else []), *(place for place in own if place != COMMON)]
+    statuses = check_each([COMMON_PREFIX], lambda path: [one] if (one := host.find_entry(path)) else [])[0]
+    uid = statuses[0].st_uid if statuses else -1
+    homes = [user.home for user in host.list_users() if user.uid == uid]
+    has_common_prefix = user is None and uid == 0 or user is not None and uid > 0 and homes[:1] == [user.home]
+    personal_prefixes = [user.home + place[1:] for place in PERSONAL_PREFIXES] if user else []
+    return [
+        *([COMMON_PREFIX] if has_common_prefix else []),
+        *(place for place in personal_prefixes if place != COMMON_PREFIX),
+    ]
 
 
-FORMULAE, CASKS = Brew("brew"), Brew("brew_cask")
+FORMULAE, CASKS = BrewPackages("brew"), BrewPackages("brew_cask")
 
 
 # -- removal
 
 # Homebrew's manual, "Environment".
-ENVIRONMENT = {
+BREW_ENVIRONMENT = {
     "HOMEBREW_NO_ANALYTICS": "1",
     "HOMEBREW_NO_AUTO_UPDATE": "1",
     "HOMEBREW_NO_AUTOREMOVE": "1",
     "HOMEBREW_NO_ENV_HINTS": "1",
     "HOMEBREW_NO_INSTALL_FROM_API": "1",
 }
-OPTIONS = {"brew": ("--formula", "--force"), "brew_cask": ("--cask",)}  # --force: every version of it
+UNINSTALL_OPTIONS = {"brew": ("--formula", "--force"), "brew_cask": ("--cask",)}  # --force: every version of it
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    tools = OwnTools(host)
+def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+    tools = PackageTools(host)
 
-    def one(package: Package) -> ControlAction | str:
+    def plan_package_removal(package: Package) -> ControlAction | str:
         prefix = package.handles[0]
         if not package.owner or not package.owner.uid:
             return f"{prefix} is root's, and Homebrew does not run for root"
-        tool = tools.of(package, "", own=[f"{prefix}/bin/brew"])
-        argv = [tool, "uninstall", *OPTIONS[package.manager], package.id]
+        tool = tools.find_tool(package, "", user_paths=[f"{prefix}/bin/brew"])
+        argv = [tool, "uninstall", *UNINSTALL_OPTIONS[package.manager], package.id]
         return (
-            uninstall(host, package, argv, prefix, ENVIRONMENT)
+            make_uninstall_action(host, package, argv, prefix, BREW_ENVIRONMENT)
             if tool
             else f"Homebrew's own brew is not in {prefix}/bin"
         )
 
-    return removals(packages, one)
+    return plan_package_removals(packages, plan_package_removal)
 
 
 DECLARED = (
-    Declared(
+    SystemDeclaration(
         name="brew",
-        key="brew",
-        ids=Ids(
-            pattern=r"[a-z0-9][a-z0-9@._+-]{0,99}",
+        catalogue_key="brew",
+        id_format=PackageIdFormat(
+            id_pattern=r"[a-z0-9][a-z0-9@._+-]{0,99}",
             meaning="a Homebrew formula, without tap: lower case letters, digits, @ . _ + -",
             source="Homebrew/homebrew-core",
-            good="rclone",
-            bad=("homebrew/core/rclone", "-x", "--force"),
+            valid_example="rclone",
+            invalid_examples=("homebrew/core/rclone", "-x", "--force"),
         ),
-        reinstall=Reinstall({"": "{tool} install --formula {names}"}),
+        reinstall=ReinstallCommands({"": "{tool} install --formula {names}"}),
         routes=(
-            Route(
+            InstallRoute(
                 route="brew: Homebrew on Linux, formulae and casks (`brew_cask`)",
-                seen=Claim(
+                detection=CoverageClaim(
                     "its directories in `/home/linuxbrew` and in homes; programs that run by their place there",
                     "unit/host/controls/apps/test_systems_of_stores::test_formulae_and_casks_of_a_users_own",
                 ),
-                removed=Claim(
+                removal=CoverageClaim(
                     "Homebrew, as the owner, without what the formula needed; it refuses what others need",
                     "unit/host/controls/apps/test_systems::test_tool_of_an_owner_is_called_with_these_words",
                 ),
-                prevented=None,
-                left="Homebrew asks nobody. Not run: it comes from the network alone; layout as documented",
+                prevention=None,
+                remaining_gap="Homebrew asks nobody. Not run: it comes from the network alone; layout as documented",
             ),
         ),
-        answers="FORMULAE",
+        implementation="FORMULAE",
         traces=TRACES,
     ),
-    Declared(
+    SystemDeclaration(
         name="brew_cask",
-        key="brew_cask",
-        ids=Ids(
-            pattern=r"[a-z0-9][a-z0-9@._+-]{0,99}",
+        catalogue_key="brew_cask",
+        id_format=PackageIdFormat(
+            id_pattern=r"[a-z0-9][a-z0-9@._+-]{0,99}",
             meaning="a Homebrew cask token: lower case letters, digits, @ . _ + -",
             source="Homebrew/homebrew-cask",
-            good="telegram",
-            bad=("homebrew/cask/x", "-x"),
+            valid_example="telegram",
+            invalid_examples=("homebrew/cask/x", "-x"),
         ),
-        reinstall=Reinstall({"": "{tool} install --cask {names}"}),
-        answers="CASKS",
+        reinstall=ReinstallCommands({"": "{tool} install --cask {names}"}),
+        implementation="CASKS",
         traces=TRACES,
-        guarded=False,
+        is_guarded=False,
     ),
 )

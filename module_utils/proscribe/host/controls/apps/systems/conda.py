@@ -17,184 +17,216 @@ from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
 
 from ....system import ControlError, Host, Process, User
 from ...base import ControlAction
-from .as_owner import OwnTools, others_have, removals, uninstall
-from .declaration import Claim, Declared, Ids, Reinstall, Route
+from .as_owner import PackageTools, explain_foreign_ownership, make_uninstall_action, plan_package_removals
+from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
 from .each_place import check_each, summarise_reasons
 from .package import Package
-from .site_packages import claimed_version
+from .site_packages import accept_claimed_version
 
 MANAGER = "conda"
-ROOTS = ("conda", "miniconda", "miniconda3", "anaconda", "anaconda3", "miniforge", "miniforge3", "mambaforge")
+INSTALLATION_NAMES = (
+    "conda",
+    "miniconda",
+    "miniconda3",
+    "anaconda",
+    "anaconda3",
+    "miniforge",
+    "miniforge3",
+    "mambaforge",
+)
 TRACES = (
     *("~/.conda", "~/.pixi", "~/micromamba", "~/.local/share/mamba"),
-    *(f"{above}/{name}" for above in ("~", "/opt", "/usr/local") for name in ROOTS),
+    *(f"{above}/{name}" for above in ("~", "/opt", "/usr/local") for name in INSTALLATION_NAMES),
 )
-LISTED = "/.conda/environments.txt"
-META = "conda-meta"
-MOST = 1000  # environments of one user
-LARGEST = 1024 * 1024  # bytes of what is said of a package
-MOST_PROGRAMS = 200  # of a package
-PROGRAMS = ("bin/", "sbin/", "libexec/", "lib/", "opt/", "share/")
+ENVIRONMENT_LIST = "/.conda/environments.txt"
+METADATA_DIRECTORY = "conda-meta"
+MAX_ENVIRONMENTS = 1000  # environments of one user
+MAX_METADATA_BYTES = 1024 * 1024  # bytes of what is said of a package
+MAX_PROGRAMS = 200  # of a package
+PROGRAM_PREFIXES = ("bin/", "sbin/", "libexec/", "lib/", "opt/", "share/")
 
 
-def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return _query(host, None, ids) if ids else ([], "")
+def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _find_in_environments(host, None, ids) if ids else ([], "")
 
 
-def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return _query(host, user, ids) if ids else ([], "")
+def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _find_in_environments(host, user, ids) if ids else ([], "")
 
 
-def _query(host: Host, user: User | None, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    def check(prefix: str) -> Iterator[Package]:
-        for file in host.list_directory(f"{prefix}/{META}"):
-            name, version = parse_name(file)
-            if name in ids and (said := _said(host, f"{prefix}/{META}/{file}")).get("name", name) == name:
-                version = claimed_version(said.get("version")) or claimed_version(version)
-                path = f"{prefix}/{META}/{file}"
-                yield Package(MANAGER, name, version, (prefix, *programs_in(said)), user, path)
+def _find_in_environments(host: Host, user: User | None, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    def check_environment(prefix: str) -> Iterator[Package]:
+        for file in host.list_directory(f"{prefix}/{METADATA_DIRECTORY}"):
+            name, version = parse_metadata_name(file)
+            if (
+                name in ids
+                and (metadata := _read_metadata(host, f"{prefix}/{METADATA_DIRECTORY}/{file}")).get("name", name)
+                == name
+            ):
+                version = accept_claimed_version(metadata.get("version")) or accept_claimed_version(version)
+                path = f"{prefix}/{METADATA_DIRECTORY}/{file}"
+                yield Package(MANAGER, name, version, (prefix, *list_program_files(metadata)), user, path)
 
-    prefixes, unseen = _environments(host, user)
-    found, blind = check_each(prefixes, check)
-    return found, summarise_reasons([*unseen, *blind])
+    prefixes, gaps = _list_environments(host, user)
+    packages, package_gaps = check_each(prefixes, check_environment)
+    return packages, summarise_reasons([*gaps, *package_gaps])
 
 
-def roots(user: User | None) -> list[str]:
+def list_installation_roots(user: User | None) -> list[str]:
     """Where installations are, of the host or of a user."""
     if user is None:
         return [place for place in TRACES if place[0] == "/"]
     return [user.home + place[1:] for place in TRACES if place[0] == "~"]
 
 
-def _environments(host: Host, user: User | None) -> tuple[list[str], list[str]]:
+def _list_environments(host: Host, user: User | None) -> tuple[list[str], list[str]]:
     """The base of each installation, the environments below it, and those that a user's list has; and why that is not
     all.
     """
-    below, unseen = check_each(
-        roots(user), lambda root: [root, *(f"{root}/envs/{n}" for n in host.list_directory(f"{root}/envs"))]
+    candidates, gaps = check_each(
+        list_installation_roots(user),
+        lambda root: [root, *(f"{root}/envs/{name}" for name in host.list_directory(f"{root}/envs"))],
     )
     if user:
-        lines, blind = check_each(
-            [user.home + LISTED], lambda path: (host.read_file(path, LARGEST) or b"").splitlines()
+        lines, list_gaps = check_each(
+            [user.home + ENVIRONMENT_LIST], lambda path: (host.read_file(path, MAX_METADATA_BYTES) or b"").splitlines()
         )
-        below, unseen = below + parse(lines, user.home), unseen + blind
-    found = list(dict.fromkeys(below))
-    if len(found) > MOST:
-        unseen.append(f"more than {MOST} environments of conda: not all were checked")
-    return found[:MOST], unseen
+        candidates, gaps = candidates + parse_environment_list(lines, user.home), gaps + list_gaps
+    environments = list(dict.fromkeys(candidates))
+    if len(environments) > MAX_ENVIRONMENTS:
+        gaps.append(f"more than {MAX_ENVIRONMENTS} environments of conda: not all were checked")
+    return environments[:MAX_ENVIRONMENTS], gaps
 
 
-def parse(lines: Sequence[bytes], home: str) -> list[str]:
+def parse_environment_list(lines: Sequence[bytes], home: str) -> list[str]:
     """The environments below a home that a list of them names."""
     paths = (line.decode("utf-8", "replace").strip() for line in lines)
-    return [p for p in paths if p.startswith(home + "/") and p == os.path.normpath(p) and p.isprintable()]
+    return [
+        path for path in paths if path.startswith(home + "/") and path == os.path.normpath(path) and path.isprintable()
+    ]
 
 
-def parse_name(file: str) -> tuple[str, str]:
+def parse_metadata_name(file: str) -> tuple[str, str]:
     """Name and version out of `<name>-<version>-<build>.json`; empty for another file."""
     stem, dot, kind = file.rpartition(".")
     parts = stem.rsplit("-", 2)
     return (parts[0], parts[1]) if dot and kind == "json" and len(parts) == 3 else ("", "")
 
 
-def _said(host: Host, path: str) -> Mapping[str, object]:
+def _read_metadata(host: Host, path: str) -> Mapping[str, object]:
     """What is said of a package; empty where that cannot be read: the name of its file says what it is."""
     try:
-        said = json.loads(host.read_file(path, LARGEST) or b"")
+        metadata = json.loads(host.read_file(path, MAX_METADATA_BYTES) or b"")
     except (ValueError, RecursionError, ControlError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return metadata if isinstance(metadata, dict) else {}
 
 
-def programs_in(said: Mapping[str, object]) -> list[str]:
+def list_program_files(metadata: Mapping[str, object]) -> list[str]:
     """The files of a package that may be its programs, relative to the environment."""
-    files = said.get("files")
-    listed = (file for file in files if isinstance(file, str)) if isinstance(files, list) else ()
-    return [file for file in itertools.islice(listed, 20 * MOST_PROGRAMS) if file.startswith(PROGRAMS)][:MOST_PROGRAMS]
+    files = metadata.get("files")
+    file_names = (file for file in files if isinstance(file, str)) if isinstance(files, list) else ()
+    return [file for file in itertools.islice(file_names, 20 * MAX_PROGRAMS) if file.startswith(PROGRAM_PREFIXES)][
+        :MAX_PROGRAMS
+    ]
 
 
-def owned_directories(host: Host, user: User | None) -> list[str]:
+def list_owned_directories(host: Host, user: User | None) -> list[str]:
     """The environments: what lies in one goes with it, or stays with it."""
     if user is None:
-        return [root for root in roots(None) if host.find_entry(f"{root}/{META}")]
-    environments, _ = _environments(host, user)
-    return check_each(environments, lambda path: [path] if host.find_entry(f"{path}/{META}") else [])[0]
+        return [root for root in list_installation_roots(None) if host.find_entry(f"{root}/{METADATA_DIRECTORY}")]
+    environments, _ = _list_environments(host, user)
+    return check_each(environments, lambda path: [path] if host.find_entry(f"{path}/{METADATA_DIRECTORY}") else [])[0]
 
 
-def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
     """By the files that a package has in its environment. A user's environment says it of his own programs only."""
     files = {f"{package.handles[0]}/{file}": package for package in packages for file in package.handles[1:]}
 
-    def program(process: Process) -> str:
+    def find_package(process: Process) -> str:
         package = files.get(process.exe)
         if package is None or not host.has_host_root(process):
             return ""
         return package.id if package.owner is None or host.find_process_uid(process) == package.owner.uid else ""
 
-    return program
+    return find_package
 
 
 # -- removal
 
-TOOLS = ("conda", "mamba", "micromamba")
-ENVIRONMENT = {"CONDA_OFFLINE": "1", "MAMBA_OFFLINE": "1"}
-SHOWN = 5  # of what would go as well
-PATIENCE = 60  # seconds until a simulation has to be there
+CONDA_TOOLS = ("conda", "mamba", "micromamba")
+CONDA_ENVIRONMENT = {"CONDA_OFFLINE": "1", "MAMBA_OFFLINE": "1"}
+MAX_SHOWN_PACKAGES = 5  # of what would go as well
+SIMULATION_TIMEOUT_SECONDS = 60  # seconds until a simulation has to be there
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    tools = OwnTools(host)
-    silent: list[str] = []  # why a tool has not answered: then no more is asked of it
+def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+    tools = PackageTools(host)
+    tool_errors: list[str] = []  # why a tool has not answered: then no more is asked of it
 
-    def one(package: Package) -> ControlAction | str:
+    def plan_package_removal(package: Package) -> ControlAction | str:
         prefix = package.handles[0]
         root = prefix.partition("/envs/")[0]
-        places = [root, f"{root}/bin", f"{root}/lib", prefix, f"{prefix}/{META}"]
-        if reason := others_have(host, package, package.path, places):
+        places = [root, f"{root}/bin", f"{root}/lib", prefix, f"{prefix}/{METADATA_DIRECTORY}"]
+        if reason := explain_foreign_ownership(host, package, package.path, places):
             return reason
-        tool = _tool(tools, package, root)
+        tool = _find_tool(tools, package, root)
         if not tool:
             return "neither conda, mamba nor micromamba is there to remove it with"
-        if silent:
-            return silent[0]
+        if tool_errors:
+            return tool_errors[0]
         argv = [tool, "remove", "--prefix", prefix, "--yes", "--offline"]
-        more = partial(_more, host, package, argv, {p.id for p in packages if p.handles[0] == prefix})
+        find_objection = partial(
+            _find_additional_changes,
+            host,
+            package,
+            argv,
+            {other_package.id for other_package in packages if other_package.handles[0] == prefix},
+        )
         if package.owner:  # whose tool runs without the host's lock
-            return uninstall(host, package, [*argv, package.id], prefix, ENVIRONMENT, why_not=more)
+            return make_uninstall_action(
+                host, package, [*argv, package.id], prefix, CONDA_ENVIRONMENT, find_objection=find_objection
+            )
         try:
-            reason = more()
+            reason = find_objection()
         except ControlError as error:
-            silent.append(str(error))
+            tool_errors.append(str(error))
             raise
-        return reason or uninstall(host, package, [*argv, package.id], prefix, ENVIRONMENT)
+        return reason or make_uninstall_action(host, package, [*argv, package.id], prefix, CONDA_ENVIRONMENT)
 
-    return removals(packages, one)
+    return plan_package_removals(packages, plan_package_removal)
 
 
-def _tool(tools: OwnTools, package: Package, root: str) -> str:
-    for name in TOOLS:
-        installed = [f"{place}/bin/{name}" for place in dict.fromkeys([root, *roots(package.owner)])]
+def _find_tool(tools: PackageTools, package: Package, root: str) -> str:
+    for name in CONDA_TOOLS:
+        installed_paths = [
+            f"{place}/bin/{name}" for place in dict.fromkeys([root, *list_installation_roots(package.owner)])
+        ]
         if package.owner:  # micromamba is a lone program, which lies where its user put it
-            tool = tools.of(package, name, own=[*installed, f"~/.local/bin/{name}", f"~/bin/{name}"])
+            tool = tools.find_tool(
+                package, name, user_paths=[*installed_paths, f"~/.local/bin/{name}", f"~/bin/{name}"]
+            )
         else:
-            tool = tools.of(package, name, installed[:1])
+            tool = tools.find_tool(package, name, installed_paths[:1])
         if tool:
             return tool
     return ""
 
 
-def _more(host: Host, package: Package, argv: Sequence[str], going: AbstractSet[str]) -> str:
+def _find_additional_changes(host: Host, package: Package, argv: Sequence[str], removable_ids: AbstractSet[str]) -> str:
     """What else than packages that go anyway would go or come, as the tool itself says; "" for nothing. Raises
     ControlError.
     """
     argv = [*argv, "--dry-run", "--json", package.id]
-    result = host.run_command(argv, user=package.owner, environment=ENVIRONMENT, timeout=PATIENCE)
-    gone, come = parse_dry_run(result.out)
-    if result.rc or package.id not in gone:
+    result = host.run_command(
+        argv, user=package.owner, environment=CONDA_ENVIRONMENT, timeout=SIMULATION_TIMEOUT_SECONDS
+    )
+    removed_names, installed_names = parse_dry_run(result.out)
+    if result.rc or package.id not in removed_names:
         return f"{argv[0]} does not say what its removal would take along"
-    others = [name for name in dict.fromkeys(gone) if name not in going]
-    if others or come:
-        shown = ", ".join([*others, *(f"{name} (changed)" for name in come)][:SHOWN])
+    other_names = [name for name in dict.fromkeys(removed_names) if name not in removable_ids]
+    if other_names or installed_names:
+        shown = ", ".join([*other_names, *(f"{name} (changed)" for name in installed_names)][:MAX_SHOWN_PACKAGES])
         return f"it would take along {shown}"
     return ""
 
@@ -202,47 +234,47 @@ def _more(host: Host, package: Package, argv: Sequence[str], going: AbstractSet[
 def parse_dry_run(answer: str) -> tuple[list[str], list[str]]:
     """The names of what a dry run would unlink and link, out of its JSON, which lines for people may precede."""
     try:
-        said: Any = json.loads(answer[answer.index("{") :])
+        document: Any = json.loads(answer[answer.index("{") :])
     except (ValueError, RecursionError):
         return [], []
-    actions = said.get("actions") if isinstance(said, dict) else None
-    return _names(actions, "UNLINK"), _names(actions, "LINK")
+    actions = document.get("actions") if isinstance(document, dict) else None
+    return _list_package_names(actions, "UNLINK"), _list_package_names(actions, "LINK")
 
 
-def _names(actions: Any, key: str) -> list[str]:
-    listed = actions.get(key) if isinstance(actions, dict) else None
-    rows = listed if isinstance(listed, list) else []
+def _list_package_names(actions: Any, key: str) -> list[str]:
+    raw_rows = actions.get(key) if isinstance(actions, dict) else None
+    rows = raw_rows if isinstance(raw_rows, list) else []
     return [str(row.get("name", "?")) if isinstance(row, dict) else "?" for row in rows]
 
 
 DECLARED = (
-    Declared(
+    SystemDeclaration(
         name=MANAGER,
-        key="conda",
-        ids=Ids(
-            pattern=r"[a-z0-9_][a-z0-9._-]{0,99}",
+        catalogue_key="conda",
+        id_format=PackageIdFormat(
+            id_pattern=r"[a-z0-9_][a-z0-9._-]{0,99}",
             meaning="a conda package name in lower case: letters, digits, . _ -, without channel",
             source="conda's CEP 26",
-            good="telegram-send",
-            bad=("conda-forge::x", "X", "-x", "a/b", "a b"),
+            valid_example="telegram-send",
+            invalid_examples=("conda-forge::x", "X", "-x", "a/b", "a b"),
         ),
-        reinstall=Reinstall({"": "{tool} install --yes --prefix {place} {names}"}, pin="="),
+        reinstall=ReinstallCommands({"": "{tool} install --yes --prefix {place} {names}"}, version_separator="="),
         routes=(
-            Route(
+            InstallRoute(
                 route=(
                     "conda, mamba, micromamba, pixi: environments below the usual directories, and those that "
                     "`~/.conda/environments.txt` lists"
                 ),
-                seen=Claim(
+                detection=CoverageClaim(
                     "`conda-meta` in each; programs that run by the package's list of files",
                     "unit/host/controls/apps/test_systems_of_languages::test_an_environment_anywhere_in_the_home_that_conda_has_listed",
                 ),
-                removed=Claim(
+                removal=CoverageClaim(
                     "conda, mamba or micromamba, as the owner, simulated first; refused where more would go",
                     "unit/host/controls/apps/test_systems_of_languages::test_removal_that_takes_more_along_is_refused",
                 ),
-                prevented=None,
-                left=(
+                prevention=None,
+                remaining_gap=(
                     "conda asks nobody. What pixi alone installed stays: reported. Environments made by "
                     "py-rattler; conda, mamba and micromamba could not be had and were not run: a script in "
                     "conda's place answered as its issues show it"

@@ -12,174 +12,188 @@ from ..blocks.contact import format_contact
 from ..blocks.parts import BlockFile, BlockPart, BlockTrial, OwnDirectory
 from ..blocks.polkit import make_packagekit_rule
 from ..blocks.tries import TRIAL_PACKAGE_NAME
-from .declaration import Claim, Declared, Ids, Reinstall, Route
-from .for_the_host import owned_directories as owned_directories
-from .for_the_host import query_of as query_of
-from .package import Block, Package, by_files, place
+from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
+from .for_the_host import find_user_packages as find_user_packages
+from .for_the_host import list_owned_directories as list_owned_directories
+from .package import InstallBlock, Package, find_program_place, make_file_matcher
 
 MANAGER = "dpkg"
 CATALOGUE_KEY = "apt"
 DATABASE = "/var/lib/dpkg"
 # The second one has what is not in the first one yet.
 DATABASE_FILES: tuple[str, ...] = (f"{DATABASE}/status", f"{DATABASE}/updates")
-FORMAT = "${db:Status-Abbrev}\t${Package}\t${binary:Package}\t${Version}\n"
+QUERY_FORMAT = "${db:Status-Abbrev}\t${Package}\t${binary:Package}\t${Version}\n"
 
 
-def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    if not ids or not gated(host):
+def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    if not ids or not is_block_applicable(host):
         return [], ""
-    found = parse(host.read_command_output(["dpkg-query", "-W", "-f", FORMAT]), ids)
-    return [package._replace(path=place(_files(host, package))) for package in found], ""
+    packages = parse_packages(host.read_command_output(["dpkg-query", "-W", "-f", QUERY_FORMAT]), ids)
+    return [package._replace(path=find_program_place(_list_package_files(host, package))) for package in packages], ""
 
 
-def parse(listing: str, ids: AbstractSet[str]) -> list[Package]:
-    """The installed ones of some packages, from lines in FORMAT.
+def parse_packages(listing: str, ids: AbstractSet[str]) -> list[Package]:
+    """The installed ones of some packages, from lines in QUERY_FORMAT.
 
     The first letter of a status is what was asked for (h is hold), the second what is so: everything but n (not there)
     and c (only configuration files are left) has files on the disk, half-installed ones too; see dpkg-query(1).
     """
-    found = []
+    packages = []
     for line in listing.splitlines():
         status, name, handle, version = line.split("\t")
         if name in ids and status[1] not in "nc":
-            found.append(Package(MANAGER, name, version, (handle,), held=status[0] == "h"))
-    return found
+            packages.append(Package(MANAGER, name, version, (handle,), is_held=status[0] == "h"))
+    return packages
 
 
-def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    return by_files(host, {file: package.id for package in packages for file in _files(host, package)})
+def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    return make_file_matcher(
+        host, {file: package.id for package in packages for file in _list_package_files(host, package)}
+    )
 
 
-def _files(host: Host, package: Package) -> list[str]:
+def _list_package_files(host: Host, package: Package) -> list[str]:
     """What a package consists of. Its handle names the list if the package is Multi-Arch: same."""
     names = dict.fromkeys((package.id, *package.handles))
     return [file for name in names for file in (host.read_text(f"{DATABASE}/info/{name}.list") or "").splitlines()]
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     from . import dpkg_removal
 
-    return dpkg_removal.removal(host, packages)
+    return dpkg_removal.plan_removal(host, packages)
 
 
-def there(host: Host, user: User | None) -> bool:
+def is_present(host: Host, user: User | None) -> bool:
     return user is None and host.find_entry(f"{DATABASE}/status") is not None
 
 
-def gated(host: Host) -> bool:
+def is_block_applicable(host: Host) -> bool:
     return host.find_entry(f"{DATABASE}/status") is not None and host.find_tool("dpkg-query") is not None
 
 
-LIST = "/etc/proscribe/restricted-packages"
-PATHS = "/etc/proscribe/restricted-paths"
-CONTACT = "/etc/proscribe/contact"
-SCRIPT = "/usr/libexec/proscribe/dpkg-gate"
+RESTRICTED_PACKAGES_PATH = "/etc/proscribe/restricted-packages"
+RESTRICTED_PATHS_PATH = "/etc/proscribe/restricted-paths"
+CONTACT_PATH = "/etc/proscribe/contact"
+BLOCK_SCRIPT_PATH = "/usr/libexec/proscribe/dpkg-gate"
 # dpkg reads only files whose names consist of letters, digits, "-" and "_" here, and says nothing about others.
-CONFIGURATION = "/etc/dpkg/dpkg.cfg.d/proscribe"
+HOOK_CONFIGURATION_PATH = "/etc/dpkg/dpkg.cfg.d/proscribe"
 
 
-def block_parts(block: Block) -> tuple[BlockPart, ...]:
+def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
     return (
         # A line is a name that is refused, or a name and a version of it that is not.
         BlockFile(
-            LIST,
+            RESTRICTED_PACKAGES_PATH,
             f"# {WRITTEN_BY}\n"
             + "".join(f"{name}\n" for name in sorted(block.ids))
-            + "".join(f"{name} {version}\n" for name in sorted(block.permitted) for version in block.permitted[name]),
+            + "".join(
+                f"{name} {version}\n"
+                for name in sorted(block.permitted_versions)
+                for version in block.permitted_versions[name]
+            ),
         ),
         BlockFile(
-            PATHS, f"# {WRITTEN_BY}\n" + "".join(f"{path}\n" for path in sorted(block.paths) if path.isprintable())
+            RESTRICTED_PATHS_PATH,
+            f"# {WRITTEN_BY}\n" + "".join(f"{path}\n" for path in sorted(block.paths) if path.isprintable()),
         ),
         # Whom to ask is the second line, and what follows are the organisation's own words.
         BlockFile(
-            CONTACT,
+            CONTACT_PATH,
             "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", format_contact(block.contact), *block.messages)),
         ),
-        BlockFile(SCRIPT, GATE, 0o755),
+        BlockFile(BLOCK_SCRIPT_PATH, BLOCK_SCRIPT_TEXT, 0o755),
         # The trial is a whole check, of a command line that installs nothing.
         BlockFile(
-            CONFIGURATION,
-            HOOK,
-            trial_command=(SCRIPT, "--check", "self"),
+            HOOK_CONFIGURATION_PATH,
+            HOOK_TEXT,
+            trial_command=(BLOCK_SCRIPT_PATH, "--check", "self"),
             trial_environment=(("DPKG_HOOK_ACTION", "install"),),
         ),
-        make_packagekit_rule(MANAGER, block.closed, block.contact),
+        make_packagekit_rule(MANAGER, block.closed_ids, block.contact),
         OwnDirectory("/etc/proscribe"),
         OwnDirectory("/usr/libexec/proscribe"),
-        BlockTrial("a made package", _depends, partial(_open_to, min(block.ids, default=""))),
+        BlockTrial("a made package", _list_dependencies, partial(_find_open_routes, min(block.ids, default=""))),
     )
 
 
-def _depends(host: Host) -> Iterable[str]:
+def _list_dependencies(host: Host) -> Iterable[str]:
     from . import dpkg_trial  # only where it is tried
 
-    return [LIST, PATHS, CONTACT, SCRIPT, CONFIGURATION, *dpkg_trial.depends(host)]
+    return [
+        RESTRICTED_PACKAGES_PATH,
+        RESTRICTED_PATHS_PATH,
+        CONTACT_PATH,
+        BLOCK_SCRIPT_PATH,
+        HOOK_CONFIGURATION_PATH,
+        *dpkg_trial.list_dependencies(host),
+    ]
 
 
-def _open_to(restricted: str, host: Host) -> str:
+def _find_open_routes(restricted: str, host: Host) -> str:
     from . import dpkg_trial
 
-    return dpkg_trial.open_to(host, restricted)
+    return dpkg_trial.find_open_routes(host, restricted)
 
 
 # dpkg runs a hook through `sh -c`, so that the parent of that shell is dpkg itself. A hook that fails stops dpkg for
 # every package of the host: only the block's own 9 may do that, not a block that is missing or broken.
-HOOK = f"""\
+HOOK_TEXT = f"""\
 # {WRITTEN_BY}
 # Refuses restricted packages. Remove this file before the script that it names.
-pre-invoke={SCRIPT} $PPID || test $? -ne 9
+pre-invoke={BLOCK_SCRIPT_PATH} $PPID || test $? -ne 9
 """
 
-GATE = DPKG_BLOCK.format(
+BLOCK_SCRIPT_TEXT = DPKG_BLOCK.format(
     written_by=WRITTEN_BY,
-    configuration=CONFIGURATION,
-    list=LIST,
-    paths=PATHS,
-    contact=CONTACT,
+    configuration=HOOK_CONFIGURATION_PATH,
+    list=RESTRICTED_PACKAGES_PATH,
+    paths=RESTRICTED_PATHS_PATH,
+    contact=CONTACT_PATH,
     trial=TRIAL_PACKAGE_NAME,
 )
 
 
 DECLARED = (
-    Declared(
+    SystemDeclaration(
         name=MANAGER,
-        key=CATALOGUE_KEY,
-        ids=Ids(
-            pattern=r"[a-z0-9][a-z0-9+.-]{1,99}",
+        catalogue_key=CATALOGUE_KEY,
+        id_format=PackageIdFormat(
+            id_pattern=r"[a-z0-9][a-z0-9+.-]{1,99}",
             meaning="a Debian package name: lower case letters, digits, + . -",
             source="Debian Policy 5.6.1",
-            good="telegram-desktop",
-            bad=("Telegram", "a b"),
+            valid_example="telegram-desktop",
+            invalid_examples=("Telegram", "a b"),
         ),
-        reinstall=Reinstall(
+        reinstall=ReinstallCommands(
             {"apt-get": "apt-get install {names}"},
-            name=r"{id}(?<!-)(?::[a-z0-9-]+)?",  # apt removes what has a hyphen behind its name
-            marks={"auto": "apt-mark auto {names}"},
+            name_pattern=r"{id}(?<!-)(?::[a-z0-9-]+)?",  # apt removes what has a hyphen behind its name
+            mark_commands={"auto": "apt-mark auto {names}"},
         ),
         routes=(
-            Route(
+            InstallRoute(
                 route="deb packages: apt, graphical fronts, `dpkg -i`",
-                seen=Claim(
+                detection=CoverageClaim(
                     "dpkg's database",
                     "integration/test_apps_real_dpkg::test_audit_enforce_and_lift",
                 ),
-                removed=Claim(
+                removal=CoverageClaim(
                     "apt, simulated first; refused where more would go",
                     "integration/test_apps_real_dpkg::test_removal_takes_no_other_package_along",
                 ),
-                prevented=Claim(
+                prevention=CoverageClaim(
                     (
                         "dpkg's `pre-invoke` hook, by name and by Provides; from a file also by the catalogue's "
                         "paths in it; polkit for users of PackageKit"
                     ),
                     "integration/test_apps_real_dpkg::test_the_gate_on_every_road",
                 ),
-                left=(
+                remaining_gap=(
                     "`dpkg-deb -x` unpacks without dpkg: the file scan sees the result. Without `/proc` the "
                     "block lets all pass"
                 ),
             ),
         ),
-        of_the_host=True,
+        is_host_wide=True,
     ),
 )

@@ -21,103 +21,119 @@ from ..blocks.tries import (
     open_memory_file,
 )
 
-NOWHERE = "/proc/none"  # not even root can make it
-REFUSED = f"does not allow {TRIAL_PACKAGE_NAME} "
+IMPOSSIBLE_DATABASE = "/proc/none"  # not even root can make it
+REFUSAL_TEXT = f"does not allow {TRIAL_PACKAGE_NAME} "
 # Where a shell of root's searches before the system's own directories.
-BEFORE = ("/usr/local/sbin", "/usr/local/bin")
-CONFIGURATION = ("/etc/dpkg", "/etc/dpkg/dpkg.cfg.d")
-SHARED = (*CONFIGURATION, "/usr/libexec")  # directories of the distribution's that the block has something in
+LOCAL_PROGRAM_DIRECTORIES = ("/usr/local/sbin", "/usr/local/bin")
+CONFIGURATION_DIRECTORIES = ("/etc/dpkg", "/etc/dpkg/dpkg.cfg.d")
+SHARED_DIRECTORIES = (
+    *CONFIGURATION_DIRECTORIES,
+    "/usr/libexec",
+)  # directories of the distribution's that the block has something in
 APT_CONFIGURATION = ("/etc/apt/apt.conf.d",)
 # What the block's script runs, and what runs it.
-TOOLS = (
+USED_TOOLS = (
     *("sh", "timeout", "tr", "grep", "xargs", "awk", "dpkg", "dpkg-deb", "dpkg-query", "readlink", "tar", "sed"),
     *("find", "logger", "apt-config"),
 )
 APT_CONFIG = "/usr/bin/apt-config"
-LIMIT = 30  # seconds
+TRIAL_TIMEOUT_SECONDS = 30  # seconds
 
 
-def depends(host: Host) -> Iterator[str]:
-    yield from (f"{folder}/dpkg" for folder in BEFORE)
-    yield from list_program_paths(host, TOOLS)
-    yield from list_directory_entries(host, [*CONFIGURATION, *APT_CONFIGURATION])
-    yield from (*SHARED, "/root/.dpkg.cfg", "/etc/apt/apt.conf")
+def list_dependencies(host: Host) -> Iterator[str]:
+    yield from (f"{folder}/dpkg" for folder in LOCAL_PROGRAM_DIRECTORIES)
+    yield from list_program_paths(host, USED_TOOLS)
+    yield from list_directory_entries(host, [*CONFIGURATION_DIRECTORIES, *APT_CONFIGURATION])
+    yield from (*SHARED_DIRECTORIES, "/root/.dpkg.cfg", "/etc/apt/apt.conf")
     if host.find_entry(APT_CONFIG):
-        yield from follow_path_links(host, [_of_apt(host)[0]])
+        yield from follow_path_links(host, [_read_apt_settings(host)[0]])
 
 
-def open_to(host: Host, restricted: str) -> str:
+def find_open_routes(host: Host, restricted: str) -> str:
     """Which dpkg would install a package that provides a restricted one, and who else could see to that; "" for none.
     Raises Unseen.
     """
-    with open_memory_file(archive(restricted)) as path:
-        passing = [said for said, argv in _roads(host) if _passes(host, argv, path)]
-    changed = [f"{folder}: {why}" for folder in SHARED if (why := explain_foreign_access(host, folder))]
-    return "; ".join([*changed, *(f"{said} installs a made package that the block has to refuse" for said in passing)])
+    with open_memory_file(build_trial_package(restricted)) as path:
+        passing_names = [dpkg_name for dpkg_name, argv in _list_dpkg_commands(host) if _is_passed(host, argv, path)]
+    changed_folders = [
+        f"{folder}: {reason}" for folder in SHARED_DIRECTORIES if (reason := explain_foreign_access(host, folder))
+    ]
+    return "; ".join(
+        [
+            *changed_folders,
+            *(f"{dpkg_name} installs a made package that the block has to refuse" for dpkg_name in passing_names),
+        ]
+    )
 
 
-def _roads(host: Host) -> Iterator[tuple[str, Sequence[str]]]:
+def _list_dpkg_commands(host: Host) -> Iterator[tuple[str, Sequence[str]]]:
     """Each dpkg that would be run, with what it is called."""
-    known = set()
-    for folder in (*BEFORE, *PROGRAM_DIRECTORIES):
+    known_paths = set()
+    for folder in (*LOCAL_PROGRAM_DIRECTORIES, *PROGRAM_DIRECTORIES):
         path = f"{folder}/dpkg"
-        if os.access(path, os.X_OK) and (real := os.path.realpath(path)) not in known:
-            known.add(real)
+        if os.access(path, os.X_OK) and (real_path := os.path.realpath(path)) not in known_paths:
+            known_paths.add(real_path)
             yield path, [path]
     if host.find_entry(APT_CONFIG):
-        path, options, chroot = _of_apt(host)
+        path, options, chroot = _read_apt_settings(host)
         if chroot not in ("", "/"):
             raise ObservationError(f"apt runs dpkg in {chroot} (DPkg::Chroot-Directory)")
-        if options or os.path.realpath(path) not in known:
+        if options or os.path.realpath(path) not in known_paths:
             yield f"{' '.join([path, *options])}, which apt runs,", [path, *options]
 
 
-def _of_apt(host: Host) -> tuple[str, list[str], str]:
+def _read_apt_settings(host: Host) -> tuple[str, list[str], str]:
     """The dpkg that apt runs, its options, and where it is run."""
     path, options, chroot = "/usr/bin/dpkg", [], ""
-    for line in host.read_command_output([APT_CONFIG, "dump"], timeout=LIMIT).splitlines():
-        key, _, value = line.partition(" ")
-        value = value[1:-2] if value[:1] == '"' and value.endswith('";') else ""
+    for line in host.read_command_output([APT_CONFIG, "dump"], timeout=TRIAL_TIMEOUT_SECONDS).splitlines():
+        key, _, setting = line.partition(" ")
+        setting = setting[1:-2] if setting[:1] == '"' and setting.endswith('";') else ""
         if key == "Dir::Bin::dpkg":
-            path = value
+            path = setting
         elif key.startswith("DPkg::Options::"):
-            options.append(value)
+            options.append(setting)
         elif key == "DPkg::Chroot-Directory":
-            chroot = value
+            chroot = setting
     return path, options, chroot
 
 
-def _passes(host: Host, argv: Sequence[str], package: str) -> bool:
+def _is_passed(host: Host, argv: Sequence[str], package: str) -> bool:
     """Whether a dpkg goes on with a package, as far as its database. Raises Unseen where it ends before."""
     try:
-        answer = host.run_command([*argv, f"--admindir={NOWHERE}", "--unpack", package], timeout=LIMIT)
+        result = host.run_command(
+            [*argv, f"--admindir={IMPOSSIBLE_DATABASE}", "--unpack", package], timeout=TRIAL_TIMEOUT_SECONDS
+        )
     except ControlError as error:
         raise ObservationError(str(error)) from None
-    if REFUSED in answer.err:
+    if REFUSAL_TEXT in result.err:
         return False
-    if NOWHERE in answer.err:
+    if IMPOSSIBLE_DATABASE in result.err:
         return True
-    said = " ".join((answer.err or answer.out).split())[-200:]
-    raise ObservationError(f"{argv[0]} could not be tried: it ended with {answer.rc}: {said}")
+    output = " ".join((result.err or result.out).split())[-200:]
+    raise ObservationError(f"{argv[0]} could not be tried: it ended with {result.rc}: {output}")
 
 
-def archive(restricted: str) -> bytes:
+def build_trial_package(restricted: str) -> bytes:
     """A package that has nothing in it but that it provides a restricted one (deb(5))."""
     control = (
         f"Package: {TRIAL_PACKAGE_NAME}\nVersion: 0\nArchitecture: all\nMaintainer: Proscribe <root@localhost>\n"
         f"Provides: {restricted}\nDescription: tries whether this host refuses it\n"
     ).encode()
-    members = (("debian-binary", b"2.0\n"), ("control.tar", _tar("./control", control)), ("data.tar", bytes(10240)))
+    members = (
+        ("debian-binary", b"2.0\n"),
+        ("control.tar", _build_tar("./control", control)),
+        ("data.tar", bytes(10240)),
+    )
     return b"!<arch>\n" + b"".join(
         f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode() + content + b"\n" * (len(content) % 2)
         for name, content in members
     )
 
 
-def _tar(name: str, content: bytes) -> bytes:
+def _build_tar(name: str, content: bytes) -> bytes:
     """One file as a tar archive (ustar), which takes less than to load the module."""
     fields = (name.encode().ljust(100, b"\0"), b"0000644\0", b"0000000\0", b"0000000\0", b"%011o\0" % len(content))
-    head = b"".join(fields) + b"00000000000\0" + b" " * 8 + b"0" + bytes(100) + b"ustar\x0000"
-    head = head.ljust(512, b"\0")
-    head = head[:148] + b"%06o\0 " % sum(head) + head[156:]
-    return head + content.ljust(-(-len(content) // 512) * 512, b"\0") + bytes(1024)
+    header = b"".join(fields) + b"00000000000\0" + b" " * 8 + b"0" + bytes(100) + b"ustar\x0000"
+    header = header.ljust(512, b"\0")
+    header = header[:148] + b"%06o\0 " % sum(header) + header[156:]
+    return header + content.ljust(-(-len(content) // 512) * 512, b"\0") + bytes(1024)

@@ -10,17 +10,19 @@ from ....system.types import summarise_reasons as summarise_reasons
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    Place = TypeVar("Place")
-    Seen = TypeVar("Seen")
+    CheckedPlace = TypeVar("Place")
+    PlaceEntry = TypeVar("Seen")
 
 
-def check_each(places: Iterable[Place], check: Callable[[Place], Iterable[Seen]]) -> tuple[list[Seen], list[str]]:
+def check_each(
+    places: Iterable[CheckedPlace], check: Callable[[CheckedPlace], Iterable[PlaceEntry]]
+) -> tuple[list[PlaceEntry], list[str]]:
     """What `check` sees in each place, and why it could not see all of some."""
-    found: list[Seen] = []
-    unseen: list[str] = []
+    entries: list[PlaceEntry] = []
+    gaps: list[str] = []
     for place in places:
         try:
-            found += check(place)
+            entries += check(place)
         except (ObservationError, ControlError) as error:
-            unseen.append(str(error))
-    return found, unseen
+            gaps.append(str(error))
+    return entries, gaps

@@ -11,7 +11,17 @@ from typing import Iterator, Sequence
 from .....base.tuples import NamedTuple
 from ....system import WRITTEN_BY, Host
 from ..blocks.parts import DIFFERENT_PROBLEM, LEFT_OVER_PROBLEM, MISSING_PROBLEM, read_file_text
-from .flatpak_remotes import DIRECTORY, INSTEAD, ODD, Remote, former, odd, ours, own_file, remotes
+from .flatpak_remotes import (
+    FILTER_DIRECTORY,
+    ODD_NAME_PROBLEM,
+    REPLACED_FILTER_PREFIX,
+    FlatpakRemote,
+    find_former_filter,
+    has_odd_name,
+    is_own_filter,
+    list_remotes,
+    make_filter_path,
+)
 
 
 class RemoteFilters(NamedTuple):
@@ -24,75 +34,85 @@ class RemoteFilters(NamedTuple):
         return "filters of flatpak remotes"
 
     def is_applicable(self, host: Host) -> bool:
-        return bool(remotes(host))
+        return bool(list_remotes(host))
 
     def find_problem(self, host: Host, called_for: bool) -> str:
         if not called_for:
             return LEFT_OVER_PROBLEM if self.is_in_place(host) else ""
-        states = {remote.name: self._wrong(host, remote) for remote in remotes(host)}
+        states = {remote.name: self._find_remote_problem(host, remote) for remote in list_remotes(host)}
         if set(states.values()) == {MISSING_PROBLEM}:
             return MISSING_PROBLEM
         return "; ".join(f"{name}: {problem}" for name, problem in states.items() if problem)
 
-    def _wrong(self, host: Host, remote: Remote) -> str:
-        file = own_file(remote)
-        if odd(remote):
-            return ODD
-        if remote.filter != file:
+    def _find_remote_problem(self, host: Host, remote: FlatpakRemote) -> str:
+        file = make_filter_path(remote)
+        if has_odd_name(remote):
+            return ODD_NAME_PROBLEM
+        if remote.filter_path != file:
             return MISSING_PROBLEM
-        if host.read_text(file) != self.content(host, remote):
+        if host.read_text(file) != self.make_filter_text(host, remote):
             return DIFFERENT_PROBLEM
-        return f"the administrator's own filter lets it in: {line}" if (line := self.undone(host, remote)) else ""
+        return (
+            f"the administrator's own filter lets it in: {line}"
+            if (line := self.find_foreign_opening(host, remote))
+            else ""
+        )
 
-    def content(self, host: Host, remote: Remote) -> str:
+    def make_filter_text(self, host: Host, remote: FlatpakRemote) -> str:
         """What a remote's filter has to be."""
-        before = former(host, remote)
-        head = [f"# {WRITTEN_BY}", *([INSTEAD + before] if before else [])]
-        denied = [f"deny app/{id_}/*" for id_ in self.ids]
-        return "".join(f"{line}\n" for line in [*head, *_foreign(host, before), *denied])
+        former_path = find_former_filter(host, remote)
+        header_lines = [f"# {WRITTEN_BY}", *([REPLACED_FILTER_PREFIX + former_path] if former_path else [])]
+        deny_lines = [f"deny app/{id_}/*" for id_ in self.ids]
+        return "".join(f"{line}\n" for line in [*header_lines, *_read_foreign_filter(host, former_path), *deny_lines])
 
-    def undone(self, host: Host, remote: Remote) -> str:
+    def find_foreign_opening(self, host: Host, remote: FlatpakRemote) -> str:
         """The first line of a foreign filter that allows what ours denies: allowing goes first (flatpak-remote(5))."""
-        lines = _foreign(host, former(host, remote))
+        lines = _read_foreign_filter(host, find_former_filter(host, remote))
         if not lines:
             return ""
         from fnmatch import fnmatchcase  # it loads the regular expressions
 
         for line in lines:
-            if any(fnmatchcase(id_, name) for name in _allowed(line) for id_ in self.ids):
+            if any(fnmatchcase(id_, name) for name in _list_allowed_apps(line) for id_ in self.ids):
                 return line.strip()
         return ""
 
     def is_in_place(self, host: Host) -> bool:
-        return bool(host.list_directory(DIRECTORY)) or any(ours(remote.filter) for remote in remotes(host))
+        return bool(host.list_directory(FILTER_DIRECTORY)) or any(
+            is_own_filter(remote.filter_path) for remote in list_remotes(host)
+        )
 
     def read_current_text(self, host: Host) -> str:
         shown = "".join(
-            f"{remote.installation} {remote.name}: {remote.filter or 'no filter'}\n" for remote in remotes(host)
+            f"{remote.installation} {remote.name}: {remote.filter_path or 'no filter'}\n"
+            for remote in list_remotes(host)
         )
-        return shown + "".join(read_file_text(host, own_file(remote)) for remote in remotes(host))
+        return shown + "".join(read_file_text(host, make_filter_path(remote)) for remote in list_remotes(host))
 
     def make_desired_text(self, host: Host) -> str:
-        shown = "".join(f"{remote.installation} {remote.name}: {own_file(remote)}\n" for remote in remotes(host))
-        return shown + "".join(self.content(host, remote) for remote in remotes(host))
+        shown = "".join(
+            f"{remote.installation} {remote.name}: {make_filter_path(remote)}\n" for remote in list_remotes(host)
+        )
+        return shown + "".join(self.make_filter_text(host, remote) for remote in list_remotes(host))
 
     def make_lifted_text(self, host: Host) -> str:
         return "".join(
-            f"{remote.installation} {remote.name}: {former(host, remote) or 'no filter'}\n" for remote in remotes(host)
+            f"{remote.installation} {remote.name}: {find_former_filter(host, remote) or 'no filter'}\n"
+            for remote in list_remotes(host)
         )
 
     def enforce(self, host: Host) -> None:
         from . import flatpak_removal
 
-        flatpak_removal.put_up(host, self.content, self.undone)
+        flatpak_removal.set_filters(host, self.make_filter_text, self.find_foreign_opening)
 
     def lift(self, host: Host) -> None:
         from . import flatpak_removal
 
-        flatpak_removal.take_down(host)
+        flatpak_removal.remove_filters(host)
 
 
-def _foreign(host: Host, path: str) -> Sequence[str]:
+def _read_foreign_filter(host: Host, path: str) -> Sequence[str]:
     """The lines of a filter, which all stay in ours."""
     if not path:
         return []
@@ -101,12 +121,12 @@ def _foreign(host: Host, path: str) -> Sequence[str]:
     return read_file_text(host, path).splitlines()
 
 
-def _allowed(line: str) -> Iterator[str]:
+def _list_allowed_apps(line: str) -> Iterator[str]:
     """The pattern of names of apps that a line of a filter allows, if it does."""
     words = line.split("#")[0].split()
     if len(words) == 2 and words[0] == "allow":
-        kind, _, rest = words[1].partition("/")
+        kind, _, name_path = words[1].partition("/")
         if kind not in ("app", "runtime"):
             yield kind
         elif kind == "app":
-            yield rest.partition("/")[0] or "*"
+            yield name_path.partition("/")[0] or "*"

@@ -6,93 +6,98 @@ from .....base.tuples import NamedTuple
 from ....system import Host
 from ..blocks.parts import read_file_text
 
-DEFAULT = "default"  # what flatpak calls the installation that needs no configuration
-SYSTEM = "/var/lib/flatpak"
-CONFIGURED = "/etc/flatpak/installations.d"
-ANNOUNCED = ("/etc/flatpak/remotes.d", "/usr/share/flatpak/remotes.d")
-DIRECTORY = "/etc/proscribe/flatpak"
-INSTEAD = "# Instead of: "
-_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
-ODD = "has a name that no file can have"
+DEFAULT_INSTALLATION = "default"  # what flatpak calls the installation that needs no configuration
+SYSTEM_DIRECTORY = "/var/lib/flatpak"
+INSTALLATION_CONFIGURATION = "/etc/flatpak/installations.d"
+ANNOUNCED_REMOTES = ("/etc/flatpak/remotes.d", "/usr/share/flatpak/remotes.d")
+FILTER_DIRECTORY = "/etc/proscribe/flatpak"
+REPLACED_FILTER_PREFIX = "# Instead of: "
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+ODD_NAME_PROBLEM = "has a name that no file can have"
 
 
-class Remote(NamedTuple):
+class FlatpakRemote(NamedTuple):
     installation: str
     name: str
-    filter: str  # the path of its filter; "" for none
+    filter_path: str  # the path of its filter; "" for none
 
 
-def installations(host: Host) -> dict[str, str]:
+def list_installations(host: Host) -> dict[str, str]:
     """The system's installations by name, each with its directory (flatpak-installation(5))."""
-    found = {DEFAULT: SYSTEM}
-    for file in host.list_directory(CONFIGURED):
+    paths_by_name = {DEFAULT_INSTALLATION: SYSTEM_DIRECTORY}
+    for file in host.list_directory(INSTALLATION_CONFIGURATION):
         if file.endswith(".conf"):
-            for name, keys in groups(host.read_text(f"{CONFIGURED}/{file}") or "", "Installation"):
+            for name, keys in parse_groups(
+                host.read_text(f"{INSTALLATION_CONFIGURATION}/{file}") or "", "Installation"
+            ):
                 if keys.get("Path", "").startswith("/"):
-                    found[name] = keys["Path"].rstrip("/")
-    return found
+                    paths_by_name[name] = keys["Path"].rstrip("/")
+    return paths_by_name
 
 
-def remotes(host: Host) -> list[Remote]:
+def list_remotes(host: Host) -> list[FlatpakRemote]:
     """Every remote that something can be installed from. The origin of a bundle is listed as one, without address."""
     return [
-        Remote(installation, name, keys.get("xa.filter", ""))
-        for installation, path in installations(host).items()
-        for name, keys in groups(host.read_text(f"{path}/repo/config") or "", "remote")
+        FlatpakRemote(installation, name, keys.get("xa.filter", ""))
+        for installation, path in list_installations(host).items()
+        for name, keys in parse_groups(host.read_text(f"{path}/repo/config") or "", "remote")
         if keys.get("url")
     ]
 
 
-def groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
+def parse_groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
     """The groups `[kind "name"]` of a key file, with their keys. A group that is there twice is one, and of a key that
     is there twice the last value counts.
     """
-    found: dict[str, dict[str, str]] = {}
+    keys_by_name: dict[str, dict[str, str]] = {}
     keys: dict[str, str] = {}
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
             keys = {}  # those of another group are dropped
             if line.startswith(f'[{kind} "') and line.endswith('"]'):
-                keys = found.setdefault(line[len(kind) + 3 : -2], keys)
+                keys = keys_by_name.setdefault(line[len(kind) + 3 : -2], keys)
         elif "=" in line and not line.startswith("#"):
-            key, _, value = line.partition("=")
-            keys[key.strip()] = value.strip()
-    return list(found.items())
+            key, _, key_value = line.partition("=")
+            keys[key.strip()] = key_value.strip()
+    return list(keys_by_name.items())
 
 
-def announced(host: Host) -> list[str]:
+def list_announced_remotes(host: Host) -> list[str]:
     """The files of remotes that flatpak adds by itself at its next start, without our filter."""
-    text = host.read_text(f"{SYSTEM}/repo/config") or ""
+    text = host.read_text(f"{SYSTEM_DIRECTORY}/repo/config") or ""
     lines = (line.partition("=") for line in text.splitlines())
     applied = {
-        one for key, _, value in lines if key.strip() == "xa.applied-remotes" for one in value.strip().split(";")
+        remote_name
+        for key, _, key_value in lines
+        if key.strip() == "xa.applied-remotes"
+        for remote_name in key_value.strip().split(";")
     }
-    known = applied.union(name for name, _ in groups(text, "remote"))
+    known_names = applied.union(name for name, _ in parse_groups(text, "remote"))
     suffix = ".flatpakrepo"
     return [
         f"{folder}/{name}"
-        for folder in ANNOUNCED
+        for folder in ANNOUNCED_REMOTES
         for name in host.list_directory(folder)
-        if name.endswith(suffix) and name[: -len(suffix)] not in known
+        if name.endswith(suffix) and name[: -len(suffix)] not in known_names
     ]
 
 
-def own_file(remote: Remote) -> str:
-    return f"{DIRECTORY}/{remote.installation}/{remote.name}.filter"
+def make_filter_path(remote: FlatpakRemote) -> str:
+    return f"{FILTER_DIRECTORY}/{remote.installation}/{remote.name}.filter"
 
 
-def odd(remote: Remote) -> bool:
+def has_odd_name(remote: FlatpakRemote) -> bool:
     """Whether one of a remote's names cannot be a part of a path."""
-    return not all(name[:1].isalnum() and _LETTERS.issuperset(name) for name in remote[:2])
+    return not all(name[:1].isalnum() and _NAME_CHARACTERS.issuperset(name) for name in remote[:2])
 
 
-def ours(path: str) -> bool:
-    return path.startswith(DIRECTORY + "/")
+def is_own_filter(path: str) -> bool:
+    return path.startswith(FILTER_DIRECTORY + "/")
 
 
-def former(host: Host, remote: Remote) -> str:
+def find_former_filter(host: Host, remote: FlatpakRemote) -> str:
     """The filter that a remote has, or had before ours; "" for none."""
-    if not ours(remote.filter):
-        return remote.filter
-    lines = read_file_text(host, remote.filter).splitlines()
-    return next((line[len(INSTEAD) :] for line in lines if line.startswith(INSTEAD)), "")
+    if not is_own_filter(remote.filter_path):
+        return remote.filter_path
+    lines = read_file_text(host, remote.filter_path).splitlines()
+    return next((line[len(REPLACED_FILTER_PREFIX) :] for line in lines if line.startswith(REPLACED_FILTER_PREFIX)), "")

@@ -7,90 +7,106 @@ from typing import Callable, Sequence
 
 from ....system import ControlError, Host, ObservationError
 from ...base import ControlAction
-from .as_removed import as_removed
-from .flatpak_remotes import DEFAULT, DIRECTORY, ODD, Remote, former, installations, odd, ours, own_file, remotes
-from .package import Package, on_behalf
+from .as_removed import make_removed_record
+from .flatpak_remotes import (
+    DEFAULT_INSTALLATION,
+    FILTER_DIRECTORY,
+    ODD_NAME_PROBLEM,
+    FlatpakRemote,
+    find_former_filter,
+    has_odd_name,
+    is_own_filter,
+    list_installations,
+    list_remotes,
+    make_filter_path,
+)
+from .package import Package, ask_for_user
 
-LIMIT = 300  # seconds
+UNINSTALL_TIMEOUT_SECONDS = 300  # seconds
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """An action for each app and installation: a user's own as that user, so that root does nothing in a home. The
     user's data in ~/.var/app stays, and so do runtimes.
     """
     if not host.find_tool("flatpak"):
         return [], [(package, "flatpak itself is not installed on this host") for package in packages]
-    names = {path: name for name, path in installations(host).items()}
-    grouped: dict[tuple[str, str, str], list[Package]] = {}
+    names = {path: name for name, path in list_installations(host).items()}
+    branches_by_app: dict[tuple[str, str, str], list[Package]] = {}
     for package in packages:
-        installation = "" if package.owner else names.get(package.path.partition("/app/")[0], DEFAULT)
-        grouped.setdefault((package.id, package.scope, installation), []).append(package)
+        installation = "" if package.owner else names.get(package.path.partition("/app/")[0], DEFAULT_INSTALLATION)
+        branches_by_app.setdefault((package.id, package.scope, installation), []).append(package)
     return [
         ControlAction(
             "remove",
-            f"{id_} ({scope})" if installation in ("", DEFAULT) else f"{id_} ({scope}, installation {installation})",
-            partial(_uninstall, host, branches, installation),
+            f"{id_} ({scope})"
+            if installation in ("", DEFAULT_INSTALLATION)
+            else f"{id_} ({scope}, installation {installation})",
+            partial(_uninstall_branches, host, branches, installation),
             "".join(f"{handle} {branch.version}\n" for branch in branches for handle in branch.handles),
             removed_packages=[
-                as_removed(branch, place=installation, source=_origin(host, branch)) for branch in branches
+                make_removed_record(branch, place=installation, source=_find_origin(host, branch))
+                for branch in branches
             ],
         )
-        for (id_, scope, installation), branches in grouped.items()
+        for (id_, scope, installation), branches in branches_by_app.items()
     ], []
 
 
-def _origin(host: Host, package: Package) -> str:
+def _find_origin(host: Host, package: Package) -> str:
     """The remote that an app came from: the first text of its deployment; "" if nobody knows."""
 
-    def read() -> str:
+    def read_origin() -> str:
         commits = [name for name in host.list_directory(package.path) if len(name) == 64]
-        deployed = host.read_head(f"{package.path}/{commits[0]}/deploy", 256) if len(commits) == 1 else b""
-        return deployed.partition(b"\0")[0].decode("ascii", "replace") if b"\0" in deployed else ""
+        deployment = host.read_head(f"{package.path}/{commits[0]}/deploy", 256) if len(commits) == 1 else b""
+        return deployment.partition(b"\0")[0].decode("ascii", "replace") if b"\0" in deployment else ""
 
     try:
-        return on_behalf(package.owner, read)
+        return ask_for_user(package.owner, read_origin)
     except (ControlError, ObservationError):
         return ""
 
 
-def _uninstall(host: Host, branches: Sequence[Package], installation: str) -> None:
-    where = f"--installation={installation}" if installation else "--user"
+def _uninstall_branches(host: Host, branches: Sequence[Package], installation: str) -> None:
+    installation_option = f"--installation={installation}" if installation else "--user"
     handles = [handle for branch in branches for handle in branch.handles]
-    argv = ["flatpak", "uninstall", where, "--assumeyes", "--noninteractive", *handles]
-    host.read_command_output(argv, user=branches[0].owner, timeout=LIMIT)
+    argv = ["flatpak", "uninstall", installation_option, "--assumeyes", "--noninteractive", *handles]
+    host.read_command_output(argv, user=branches[0].owner, timeout=UNINSTALL_TIMEOUT_SECONDS)
 
 
-def put_up(host: Host, content_of: Callable[[Host, Remote], str], undone_by: Callable[[Host, Remote], str]) -> None:
-    """The files first: a remote whose filter is not there lets nothing in at all. `content_of` gives the filter of a
-    remote, and `undone_by` the line of its former one that lets in what ours denies.
+def set_filters(
+    host: Host, make_content: Callable[[Host, FlatpakRemote], str], find_opening: Callable[[Host, FlatpakRemote], str]
+) -> None:
+    """The files first: a remote whose filter is not there lets nothing in at all. `make_content` gives the filter of a
+    remote, and `find_opening` the line of its former one that lets in what ours denies.
     """
-    undone = []
-    for remote in remotes(host):
-        if odd(remote):
-            undone.append(f"remote {remote.name!r} {ODD}")
+    problems = []
+    for remote in list_remotes(host):
+        if has_odd_name(remote):
+            problems.append(f"remote {remote.name!r} {ODD_NAME_PROBLEM}")
             continue
-        content = content_of(host, remote)
-        if line := undone_by(host, remote):
-            undone.append(f"{former(host, remote)} lets it in from {remote.name}, and goes first: {line}")
-        if host.read_text(own_file(remote)) != content:
-            host.write_file(own_file(remote), content)
-        if remote.filter != own_file(remote):
-            _modify(host, remote, own_file(remote))
-    if undone:
-        raise ControlError(f"has to be changed by an administrator: {'; '.join(undone)}")
+        content = make_content(host, remote)
+        if line := find_opening(host, remote):
+            problems.append(f"{find_former_filter(host, remote)} lets it in from {remote.name}, and goes first: {line}")
+        if host.read_text(make_filter_path(remote)) != content:
+            host.write_file(make_filter_path(remote), content)
+        if remote.filter_path != make_filter_path(remote):
+            _set_remote_filter(host, remote, make_filter_path(remote))
+    if problems:
+        raise ControlError(f"has to be changed by an administrator: {'; '.join(problems)}")
 
 
-def take_down(host: Host) -> None:
+def remove_filters(host: Host) -> None:
     """What a remote had before, then our files: no remote is without its filter's file for a moment."""
-    for remote in remotes(host):
-        if ours(remote.filter):
-            _modify(host, remote, former(host, remote))
-    for installation in host.list_directory(DIRECTORY):
-        for file in host.list_directory(f"{DIRECTORY}/{installation}"):
-            host.delete_file(f"{DIRECTORY}/{installation}/{file}")
+    for remote in list_remotes(host):
+        if is_own_filter(remote.filter_path):
+            _set_remote_filter(host, remote, find_former_filter(host, remote))
+    for installation in host.list_directory(FILTER_DIRECTORY):
+        for file in host.list_directory(f"{FILTER_DIRECTORY}/{installation}"):
+            host.delete_file(f"{FILTER_DIRECTORY}/{installation}/{file}")
 
 
-def _modify(host: Host, remote: Remote, path: str) -> None:
+def _set_remote_filter(host: Host, remote: FlatpakRemote, path: str) -> None:
     setting = f"--filter={path}" if path else "--no-filter"
     host.read_command_output(
         ["flatpak", "remote-modify", f"--installation={remote.installation}", setting, "--", remote.name]

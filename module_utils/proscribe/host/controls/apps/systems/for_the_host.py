@@ -8,9 +8,9 @@ from ....system import Host, User
 from .package import Package
 
 
-def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     return [], ""
 
 
-def owned_directories(host: Host, user: User | None) -> Sequence[str]:
+def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
     return ()  # they lie where the file scan does not go

@@ -19,187 +19,196 @@ from typing import AbstractSet, Any, Callable, Iterator, Sequence
 from ....system import Host, ObservationError, Process, User
 from ...base import ControlAction
 from . import store_paths
-from .as_owner import OwnTools, removals, uninstall
-from .as_removed import as_removed
-from .declaration import Claim, Declared, Ids, Reinstall, Route
+from .as_owner import PackageTools, make_uninstall_action, plan_package_removals
+from .as_removed import make_removed_record
+from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
 from .each_place import check_each, summarise_reasons
 from .package import Package
-from .user_links import link
+from .user_links import read_link
 
 MANAGER = "nix"
-OWN_PROFILES = "~/.local/state/nix/profiles"
+PERSONAL_PROFILES = "~/.local/state/nix/profiles"
 # What stands for /nix where nobody made that: Nix' own (nix help-stores), nix-user-chroot's, nix-portable's.
-OWN_STORES = ("~/.local/share/nix/root/nix", "~/.nix", "~/.nix-portable/nix")
-TRACES = ("/nix", "~/.nix-profile", OWN_PROFILES, *OWN_STORES)
+PERSONAL_STORES = ("~/.local/share/nix/root/nix", "~/.nix", "~/.nix-portable/nix")
+TRACES = ("/nix", "~/.nix-profile", PERSONAL_PROFILES, *PERSONAL_STORES)
 STORE = "/nix/store"
 PROFILES = "/nix/var/nix/profiles"
-OUT_PATH = re.compile(r'\boutPath = "(/nix/store/[^"\\\s]{34,250})"')
+OUT_PATH_PATTERN = re.compile(r'\boutPath = "(/nix/store/[^"\\\s]{34,250})"')
 
 
-def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     places = (PROFILES, f"{PROFILES}/per-user/root")
-    return _query(host, None, ids, places if ids else ())
+    return _find_in_profiles(host, None, ids, places if ids else ())
 
 
-def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    places = [user.home + OWN_PROFILES[1:]] + ([f"{PROFILES}/per-user/{user.name}"] if user.uid else [])
-    return _query(host, user, ids, places if ids else ())
+def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    places = [user.home + PERSONAL_PROFILES[1:]] + ([f"{PROFILES}/per-user/{user.name}"] if user.uid else [])
+    return _find_in_profiles(host, user, ids, places if ids else ())
 
 
-def _query(
+def _find_in_profiles(
     host: Host, user: User | None, ids: AbstractSet[str], directories: Sequence[str]
 ) -> tuple[list[Package], str]:
-    found, unseen = check_each(directories, lambda directory: store_paths.profiles(host, directory, STORE))
+    profiles, gaps = check_each(directories, lambda directory: store_paths.list_profiles(host, directory, STORE))
     if user and directories:
-        more, blind = check_each([f"{user.home}/.nix-profile"], lambda path: _elsewhere(host, user, path))
-        found, unseen = found + more, unseen + blind
+        other_profiles, profile_gaps = check_each(
+            [f"{user.home}/.nix-profile"], lambda path: _find_other_profile(host, user, path)
+        )
+        profiles, gaps = profiles + other_profiles, gaps + profile_gaps
 
-    def check(profile: tuple[str, str]) -> Iterator[Package]:
+    def check_profile(profile: tuple[str, str]) -> Iterator[Package]:
         path, target = profile
-        for own in ("", *(user.home + place[1:] for place in OWN_STORES)) if user else ("",):
-            if host.find_entry(placed(target, own)) is not None:
-                yield from _installed(host, user, ids, path, target, own)
+        for own_store in ("", *(user.home + place[1:] for place in PERSONAL_STORES)) if user else ("",):
+            if host.find_entry(locate_store_path(target, own_store)) is not None:
+                yield from _find_installed(host, user, ids, path, target, own_store)
                 return
         raise ObservationError(f"{path} leads into a store of Nix that is nowhere here")
 
-    packages, blind = check_each(dict.fromkeys(found), check)
-    return packages, summarise_reasons([*unseen, *blind])
+    packages, profile_gaps = check_each(dict.fromkeys(profiles), check_profile)
+    return packages, summarise_reasons([*gaps, *profile_gaps])
 
 
-def placed(path: str, own: str) -> str:
+def locate_store_path(path: str, own_store: str) -> str:
     """Where a path of the store lies, with what stands for /nix; "" if that is itself."""
-    return own + path[len("/nix") :] if own else path
+    return own_store + path[len("/nix") :] if own_store else path
 
 
-def _elsewhere(host: Host, user: User, path: str) -> Iterator[tuple[str, str]]:
+def _find_other_profile(host: Host, user: User, path: str) -> Iterator[tuple[str, str]]:
     """The profile that a user goes by, where it is another one of his."""
-    to = link(host, path)
-    if to.startswith(user.home + "/") and "/../" not in to and to.isprintable():
-        target = store_paths.current(host, to, STORE)
+    link_target = read_link(host, path)
+    if link_target.startswith(user.home + "/") and "/../" not in link_target and link_target.isprintable():
+        target = store_paths.read_profile_target(host, link_target, STORE)
         if target:
-            yield to, target
+            yield link_target, target
 
 
-def _installed(
-    host: Host, user: User | None, ids: AbstractSet[str], profile: str, target: str, own: str
+def _find_installed(
+    host: Host, user: User | None, ids: AbstractSet[str], profile: str, target: str, own_store: str
 ) -> Iterator[Package]:
-    kind, manifest = "profile", _content(host, f"{target}/manifest.json", own)
+    kind, manifest = "profile", _read_store_file(host, f"{target}/manifest.json", own_store)
     if manifest:
-        listed = parse(manifest)
+        package_paths = parse_manifest(manifest)
     else:
-        kind, listed = "env", parse_env(_content(host, f"{target}/manifest.nix", own))
-    for path in listed:
-        name, version = store_paths.split(path.rpartition("/")[2])
+        kind, package_paths = "env", parse_env_manifest(_read_store_file(host, f"{target}/manifest.nix", own_store))
+    for path in package_paths:
+        name, version = store_paths.split_store_name(path.rpartition("/")[2])
         if name in ids:
-            yield Package(MANAGER, name, version, (profile, kind, own), user, placed(path, own))
+            yield Package(MANAGER, name, version, (profile, kind, own_store), user, locate_store_path(path, own_store))
 
 
-def _content(host: Host, path: str, own: str) -> bytes:
-    return store_paths.content(host, path, STORE, lambda path: placed(path, own))
+def _read_store_file(host: Host, path: str, own_store: str) -> bytes:
+    return store_paths.read_store_file(host, path, STORE, lambda path: locate_store_path(path, own_store))
 
 
-def parse(manifest: bytes) -> list[str]:
+def parse_manifest(manifest: bytes) -> list[str]:
     """The store paths that a manifest.json lists, one for each package. Raises Unseen for what is none."""
     try:
-        said: Any = json.loads(manifest)
+        document: Any = json.loads(manifest)
     except (ValueError, RecursionError):
         raise ObservationError("a manifest.json of a profile of Nix cannot be read") from None
-    elements = said.get("elements") if isinstance(said, dict) else None
-    listed = elements.values() if isinstance(elements, dict) else elements if isinstance(elements, list) else ()
-    paths = [element.get("storePaths") for element in listed if isinstance(element, dict)]
-    firsts = [stored[0] for stored in paths if isinstance(stored, list) and stored]
-    return list(dict.fromkeys(p for p in firsts if isinstance(p, str) and store_paths.in_store(p, STORE)))
+    elements = document.get("elements") if isinstance(document, dict) else None
+    entries = elements.values() if isinstance(elements, dict) else elements if isinstance(elements, list) else ()
+    paths = [element.get("storePaths") for element in entries if isinstance(element, dict)]
+    first_paths = [element_paths[0] for element_paths in paths if isinstance(element_paths, list) and element_paths]
+    return list(
+        dict.fromkeys(path for path in first_paths if isinstance(path, str) and store_paths.is_in_store(path, STORE))
+    )
 
 
-def parse_env(manifest: bytes) -> list[str]:
+def parse_env_manifest(manifest: bytes) -> list[str]:
     """The store paths that a manifest.nix lists: in a text of Nix's a quotation mark is written with a backslash, so
     none of them stands in one.
     """
-    paths = OUT_PATH.findall(manifest.decode("utf-8", "replace"))
-    return list(dict.fromkeys(path for path in paths if store_paths.in_store(path, STORE)))
+    paths = OUT_PATH_PATTERN.findall(manifest.decode("utf-8", "replace"))
+    return list(dict.fromkeys(path for path in paths if store_paths.is_in_store(path, STORE)))
 
 
-def owned_directories(host: Host, user: User | None) -> list[str]:
-    return [f"{user.home}{place[1:]}/store" for place in OWN_STORES] if user else []
+def list_owned_directories(host: Host, user: User | None) -> list[str]:
+    return [f"{user.home}{place[1:]}/store" for place in PERSONAL_STORES] if user else []
 
 
-def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
     """By the path in the store, also of what no profile has."""
-    return lambda process: name if (name := store_paths.package_of(host, process, STORE)) in ids else ""
+    return lambda process: name if (name := store_paths.find_process_package(host, process, STORE)) in ids else ""
 
 
 # -- removal
 
-DEFAULT = "/nix/var/nix/profiles/default"  # where an installation for all users has Nix itself
+DEFAULT_PROFILE = "/nix/var/nix/profiles/default"  # where an installation for all users has Nix itself
 # The new command line has to be asked for; nothing is fetched.
-ENVIRONMENT = {"NIX_CONFIG": "experimental-features = nix-command\nsubstitute = false"}
+NIX_ENVIRONMENT = {"NIX_CONFIG": "experimental-features = nix-command\nsubstitute = false"}
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    tools = OwnTools(host)
+def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+    tools = PackageTools(host)
 
-    def one(package: Package) -> ControlAction | str:
-        profile, kind, own = package.handles
+    def plan_package_removal(package: Package) -> ControlAction | str:
+        profile, kind, own_store = package.handles
         name = "nix" if kind == "profile" else "nix-env"
-        if own:
-            return f"{own} is used as /nix, and Nix removes it only in its user's view of the disk"
-        tool = tools.of(package, name, [f"{DEFAULT}/bin/{name}"], [f"~/.nix-profile/bin/{name}"])
+        if own_store:
+            return f"{own_store} is used as /nix, and Nix removes it only in its user's view of the disk"
+        tool = tools.find_tool(package, name, [f"{DEFAULT_PROFILE}/bin/{name}"], [f"~/.nix-profile/bin/{name}"])
         if not tool:
             return f"{name} is not installed on this host"
         command = ["profile", "remove", "--profile", profile] if kind == "profile" else ["--profile", profile, "-e"]
-        gone = as_removed(package, package.path, how=kind, tool=tool, place=profile)
-        still = partial(_there, host, package)
-        return uninstall(host, package, [tool, *command, package.path], profile, ENVIRONMENT, gone, still)
+        removed_record = make_removed_record(package, package.path, how=kind, tool=tool, place=profile)
+        is_still_installed = partial(_is_installed, host, package)
+        return make_uninstall_action(
+            host, package, [tool, *command, package.path], profile, NIX_ENVIRONMENT, removed_record, is_still_installed
+        )
 
-    return removals(packages, one)
+    return plan_package_removals(packages, plan_package_removal)
 
 
-def _there(host: Host, package: Package) -> bool:
+def _is_installed(host: Host, package: Package) -> bool:
     ids = {package.id}
-    found, _ = query_of(host, package.owner, ids) if package.owner else query(host, ids)
-    return any(one.path == package.path and one.handles[0] == package.handles[0] for one in found)
+    packages, _ = find_user_packages(host, package.owner, ids) if package.owner else find_packages(host, ids)
+    return any(
+        other_package.path == package.path and other_package.handles[0] == package.handles[0]
+        for other_package in packages
+    )
 
 
 DECLARED = (
-    Declared(
+    SystemDeclaration(
         name=MANAGER,
-        key="nix",
-        ids=Ids(
-            pattern=r"[A-Za-z0-9_][A-Za-z0-9+._?=-]{0,99}",
+        catalogue_key="nix",
+        id_format=PackageIdFormat(
+            id_pattern=r"[A-Za-z0-9_][A-Za-z0-9+._?=-]{0,99}",
             meaning="a Nix package's name as its store path has it (pname), without version: letters, digits, "
             "+ . _ ? = -",
             source="Nix' checkName, src/libstore/path.cc",
-            good="telegram-desktop",
-            bad=("nixpkgs#x", "-x", "a/b", "../x", "a b"),
+            valid_example="telegram-desktop",
+            invalid_examples=("nixpkgs#x", "-x", "a/b", "../x", "a b"),
         ),
-        reinstall=Reinstall(
+        reinstall=ReinstallCommands(
             {
                 "profile": (
                     "{tool} --extra-experimental-features nix-command profile install --profile {place} {names}"
                 ),
                 "env": "{tool} --profile {place} --install {names}",
             },
-            name=r"/nix/store/[0-9a-z]{32}-{id}(?:-[A-Za-z0-9+._?=-]+)?",
+            name_pattern=r"/nix/store/[0-9a-z]{32}-{id}(?:-[A-Za-z0-9+._?=-]+)?",
         ),
         routes=(
-            Route(
+            InstallRoute(
                 route="nix: `nix profile`, `nix-env`",
-                seen=Claim(
+                detection=CoverageClaim(
                     (
                         "the manifests of the host's and every user's profiles; programs that run by their "
                         "place in the store, also of `nix run` and `nix shell`"
                     ),
                     "unit/host/controls/apps/test_systems_of_stores::test_program_in_a_store_has_the_package_of_its_path",
                 ),
-                removed=Claim(
+                removal=CoverageClaim(
                     (
                         "Nix, as the owner of the profile, by the store path; it stays in the store until that "
                         "is collected"
                     ),
                     "integration/test_apps_real_own_systems::test_profiles_of_nix_without_a_daemon",
                 ),
-                prevented=None,
-                left=(
+                prevention=None,
+                remaining_gap=(
                     "Nix asks nobody. A store below a home that stands for `/nix` (nix-user-chroot, "
                     "nix-portable) is seen and left; what home-manager installs is seen when it runs; what "
                     "nixpkgs has Electron run (Signal, Element) is seen as a package, and not as it runs"
@@ -207,6 +216,6 @@ DECLARED = (
             ),
         ),
         traces=TRACES,
-        by_name=True,
+        has_named_directories=True,
     ),
 )

@@ -14,161 +14,170 @@ from .....base.json_text import parse_json
 from ....system import Host, User
 from ....system.tools import TOOL_PATH
 from ...base import ControlAction
-from .as_owner import others_have, removals, uninstall
-from .declaration import Claim, Declared, Ids, Reinstall, Route
+from .as_owner import explain_foreign_ownership, make_uninstall_action, plan_package_removals
+from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
 from .each_place import check_each, summarise_reasons
 from .package import Package
-from .package import there as is_there
-from .site_packages import claimed_version
+from .package import is_path_present as is_there
+from .site_packages import accept_claimed_version
 from .without_block import DATABASE_FILES as DATABASE_FILES
-from .without_block import block_parts as block_parts
-from .without_block import gated as gated
-from .without_block import programs as programs
+from .without_block import is_block_applicable as is_block_applicable
+from .without_block import make_block_parts as make_block_parts
+from .without_block import make_program_matcher as make_program_matcher
 
 MANAGER = "npm"
 CATALOGUE_KEY = "npm"
-SYSTEM = ("/usr", "/usr/local")
-PERSONAL = ("/.local", "/.npm-global", "/.npm-packages")  # below a home
-LONGEST_PATH = 4096  # bytes that the kernel takes for one
-NVM = "/.nvm/versions/node"
-MODULES = "/lib/node_modules"
+SYSTEM_PREFIXES = ("/usr", "/usr/local")
+PERSONAL_PREFIXES = ("/.local", "/.npm-global", "/.npm-packages")  # below a home
+MAX_PATH_BYTES = 4096  # bytes that the kernel takes for one
+NVM_VERSIONS = "/.nvm/versions/node"
+MODULES_DIRECTORY = "/lib/node_modules"
 
 
-def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return _installed(host, ids, SYSTEM if ids else (), None)
+def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _find_installed(host, ids, SYSTEM_PREFIXES if ids else (), None)
 
 
-def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     if not ids:
         return [], ""
-    prefixes, unseen = _prefixes(host, user.home)
-    found, blind = _installed(host, ids, prefixes, user)
-    return found, summarise_reasons([*unseen, *filter(None, [blind])])
+    prefixes, gaps = _list_prefixes(host, user.home)
+    packages, gap = _find_installed(host, ids, prefixes, user)
+    return packages, summarise_reasons([*gaps, *filter(None, [gap])])
 
 
-def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    prefixes = _prefixes(host, user.home)[0] if user else SYSTEM
-    return [prefix + MODULES for prefix in prefixes]
+def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
+    prefixes = _list_prefixes(host, user.home)[0] if user else SYSTEM_PREFIXES
+    return [prefix + MODULES_DIRECTORY for prefix in prefixes]
 
 
-def _installed(
+def _find_installed(
     host: Host, ids: AbstractSet[str], prefixes: Sequence[str], owner: User | None
 ) -> tuple[list[Package], str]:
-    def check(prefix: str) -> Iterator[Package]:
-        there = set(host.list_directory(prefix + MODULES))
-        for id_ in sorted(id_ for id_ in ids if id_.partition("/")[0] in there):
-            path = f"{prefix}{MODULES}/{id_}"
-            manifest = _manifest(host, path)
+    def check_prefix(prefix: str) -> Iterator[Package]:
+        module_names = set(host.list_directory(prefix + MODULES_DIRECTORY))
+        for id_ in sorted(id_ for id_ in ids if id_.partition("/")[0] in module_names):
+            path = f"{prefix}{MODULES_DIRECTORY}/{id_}"
+            manifest = _read_manifest(host, path)
             if manifest is not None:
-                yield Package(MANAGER, id_, claimed_version(manifest.get("version")), (prefix,), owner, path)
+                yield Package(MANAGER, id_, accept_claimed_version(manifest.get("version")), (prefix,), owner, path)
 
-    found, unseen = check_each(prefixes, check)
-    return found, summarise_reasons(unseen)
+    packages, gaps = check_each(prefixes, check_prefix)
+    return packages, summarise_reasons(gaps)
 
 
-def _prefixes(host: Host, home: str) -> tuple[list[str], list[str]]:
+def _list_prefixes(host: Host, home: str) -> tuple[list[str], list[str]]:
     """Where a user may have installed, and why that is not all."""
-    versions, unseen = check_each([home + NVM], host.list_directory)
-    lines, more = check_each([f"{home}/.npmrc"], lambda path: (host.read_text(path) or "").splitlines())
-    own = [home + place for place in PERSONAL] + [f"{home}{NVM}/{version}" for version in versions]
-    return list(dict.fromkeys([*own, *parse(lines, home)])), unseen + more
+    versions, gaps = check_each([home + NVM_VERSIONS], host.list_directory)
+    lines, configuration_gaps = check_each([f"{home}/.npmrc"], lambda path: (host.read_text(path) or "").splitlines())
+    own_prefixes = [home + place for place in PERSONAL_PREFIXES] + [
+        f"{home}{NVM_VERSIONS}/{version}" for version in versions
+    ]
+    return list(dict.fromkeys([*own_prefixes, *parse_prefix(lines, home)])), gaps + configuration_gaps
 
 
-def parse(lines: Sequence[str], home: str) -> list[str]:
+def parse_prefix(lines: Sequence[str], home: str) -> list[str]:
     """The prefix that an .npmrc sets, if it lies below the home: npm config, "Files". The last line counts (ini)."""
-    said = ""
+    prefix = ""
     for line in lines:
-        key, _, value = line.partition("=")
+        key, _, setting = line.partition("=")
         if key.strip() == "prefix":
-            said = value.strip().strip("\"'")
-    if len(said) > LONGEST_PATH:
+            prefix = setting.strip().strip("\"'")
+    if len(prefix) > MAX_PATH_BYTES:
         return []
-    said = said.replace("${HOME}", home)
-    path = os.path.normpath(home + said[1:] if said.startswith("~/") else said)
+    prefix = prefix.replace("${HOME}", home)
+    path = os.path.normpath(home + prefix[1:] if prefix.startswith("~/") else prefix)
     return [path] if path.startswith(home + "/") and path.isprintable() else []
 
 
-def _manifest(host: Host, path: str) -> Mapping[str, object] | None:
+def _read_manifest(host: Host, path: str) -> Mapping[str, object] | None:
     """A package's package.json; empty if it says nothing that can be read, None if there is no package."""
-    seen = host.find_entry(path)
-    if seen and stat.S_ISLNK(seen.st_mode):
+    status = host.find_entry(path)
+    if status and stat.S_ISLNK(status.st_mode):
         return {}  # `npm link`: the package lies elsewhere, and where is the user's word
     content = host.read_file(f"{path}/package.json")
     if content is None:
         return None
     try:
-        joined = parse_json(content)
+        manifest = parse_json(content)
     except (ValueError, RecursionError):
         return {}
-    return joined if isinstance(joined, dict) else {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
-def there(host: Host, user: User | None) -> bool:
-    prefixes = _prefixes(host, user.home)[0] if user else SYSTEM
-    installed = any(host.find_entry(prefix + MODULES) is not None for prefix in prefixes)
+def is_present(host: Host, user: User | None) -> bool:
+    prefixes = _list_prefixes(host, user.home)[0] if user else SYSTEM_PREFIXES
+    installed = any(host.find_entry(prefix + MODULES_DIRECTORY) is not None for prefix in prefixes)
     return installed or (user is None and host.find_tool("npm") is not None)
 
 
 # -- removal
 
 # Scripts of packages are not run: root would run them with all of root's rights. The rest keeps npm off the network.
-OPTIONS = ["--ignore-scripts", "--offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
+UNINSTALL_OPTIONS = [
+    "--ignore-scripts",
+    "--offline",
+    "--no-audit",
+    "--no-fund",
+    "--no-update-notifier",
+    "--loglevel=error",
+]
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """npm takes along only what lies inside the package's own directory."""
-    return removals(packages, partial(_by_npm, host))
+    return plan_package_removals(packages, partial(_plan_npm_removal, host))
 
 
-def _by_npm(host: Host, package: Package) -> ControlAction | str:
+def _plan_npm_removal(host: Host, package: Package) -> ControlAction | str:
     prefix = package.handles[0]
     # The prefix's own npm, where a user has a whole Node there, else the host's.
-    own = f"{prefix}/bin/npm"
-    tool = own if package.owner and is_there(host, package.owner, own) else host.find_tool("npm")
-    if reason := others_have(host, package, f"{package.path}/package.json"):
+    own_npm = f"{prefix}/bin/npm"
+    tool = own_npm if package.owner and is_there(host, package.owner, own_npm) else host.find_tool("npm")
+    if reason := explain_foreign_ownership(host, package, f"{package.path}/package.json"):
         return reason
     if not tool:
         return "npm itself is not installed on this host"
     # Its own directory first, since npm is a script that looks for its Node. For root that one is no user's.
     environment = {"PATH": f"{prefix}/bin:{TOOL_PATH}" if package.owner else TOOL_PATH}
-    argv = [tool, "uninstall", "--global", "--prefix", prefix, *OPTIONS, package.id]
-    return uninstall(host, package, argv, prefix, environment)
+    argv = [tool, "uninstall", "--global", "--prefix", prefix, *UNINSTALL_OPTIONS, package.id]
+    return make_uninstall_action(host, package, argv, prefix, environment)
 
 
 DECLARED = (
-    Declared(
+    SystemDeclaration(
         name=MANAGER,
-        key=CATALOGUE_KEY,
-        ids=Ids(
+        catalogue_key=CATALOGUE_KEY,
+        id_format=PackageIdFormat(
             r"(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]{0,99}",
             "an npm name, @scope/name or name",
             'npm\'s package.json, "name"',
             "@made/telegram",
             ("@made",),
         ),
-        reinstall=Reinstall(
+        reinstall=ReinstallCommands(
             {
                 "": (
                     "env PATH={place}/bin:/usr/local/bin:/usr/bin:/bin {tool} install --global --prefix {place} {names}"
                 )
             },
-            pin="@",
+            version_separator="@",
         ),
         routes=(
-            Route(
+            InstallRoute(
                 route="npm, globally installed",
-                seen=Claim(
+                detection=CoverageClaim(
                     "the host's and every user's prefix",
                     "integration/test_apps_real_npm::test_npm_packages_of_host_and_users_are_seen_and_removed",
                 ),
-                removed=Claim(
+                removal=CoverageClaim(
                     "npm itself, as the owner",
                     "integration/test_apps_real_npm::test_npm_packages_of_host_and_users_are_seen_and_removed",
                 ),
-                prevented=None,
-                left="npm asks nobody; a project's own `node_modules` are not looked into",
+                prevention=None,
+                remaining_gap="npm asks nobody; a project's own `node_modules` are not looked into",
             ),
         ),
-        guarded=False,
+        is_guarded=False,
     ),
 )

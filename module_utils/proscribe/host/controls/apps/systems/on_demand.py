@@ -10,40 +10,49 @@ from typing import AbstractSet, Callable, Protocol, Sequence
 from ....system import ControlError, Host, ObservationError, Process, User
 from ...base import ControlAction
 from ..blocks.parts import BlockPart
-from .package import Block, Package
+from .package import InstallBlock, Package
 
 
-class Inner(Protocol):
+class PackageSystemCore(Protocol):
     """The part of a package system that such a file has; see package.PackageSystem."""
 
-    def query(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]: ...
+    def find_packages(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]: ...
 
-    def query_of(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]: ...
+    def find_user_packages(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]: ...
 
-    def owned_directories(self, host: Host, user: User | None) -> Sequence[str]: ...
+    def list_owned_directories(self, host: Host, user: User | None) -> Sequence[str]: ...
 
-    def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]: ...
+    def make_program_matcher(
+        self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]
+    ) -> Callable[[Process], str]: ...
 
-    def removal(
+    def plan_removal(
         self, host: Host, packages: Sequence[Package]
     ) -> tuple[list[ControlAction], list[tuple[Package, str]]]: ...
 
 
-class OnDemand:
+class OnDemandSystem:
     """A package system, and the paths of which one is there wherever it is: of the host, or below a home (`~/`)."""
 
     DATABASE_FILES: tuple[str, ...] = ()
 
     def __init__(
-        self, manager: str, key: str, inner: Callable[[], Inner], traces: Sequence[str], by_name: bool = False
+        self,
+        manager: str,
+        key: str,
+        load_system: Callable[[], PackageSystemCore],
+        traces: Sequence[str],
+        has_named_directories: bool = False,
     ) -> None:
         self.MANAGER = manager
         self.CATALOGUE_KEY = key
-        self.inner = inner
+        self.load_system = load_system
         self.traces = traces
-        self.by_name = by_name  # what a user has lies below his name in a place of the host's, not in his home alone
+        self.has_named_directories = (
+            has_named_directories  # what a user has lies below his name in a place of the host's, not in his home alone
+        )
 
-    def there(self, host: Host, user: User | None) -> bool:
+    def is_present(self, host: Host, user: User | None) -> bool:
         """Whether there is something to query, of the host or of a user."""
         homes = [user.home] if user else []
         for trace in self.traces:
@@ -55,25 +64,31 @@ class OnDemand:
                     return True  # what cannot be seen is reported by the query
         return False
 
-    def query(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-        return self.inner().query(host, ids) if ids and self.there(host, None) else ([], "")
+    def find_packages(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+        return self.load_system().find_packages(host, ids) if ids and self.is_present(host, None) else ([], "")
 
-    def query_of(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-        return self.inner().query_of(host, user, ids) if ids and self.there(host, user) else ([], "")
+    def find_user_packages(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+        return (
+            self.load_system().find_user_packages(host, user, ids) if ids and self.is_present(host, user) else ([], "")
+        )
 
-    def owned_directories(self, host: Host, user: User | None) -> Sequence[str]:
-        return self.inner().owned_directories(host, user) if self.there(host, user) else ()
+    def list_owned_directories(self, host: Host, user: User | None) -> Sequence[str]:
+        return self.load_system().list_owned_directories(host, user) if self.is_present(host, user) else ()
 
-    def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-        if ids and (packages or self.there(host, None)):
-            return self.inner().programs(host, ids, packages)
+    def make_program_matcher(
+        self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]
+    ) -> Callable[[Process], str]:
+        if ids and (packages or self.is_present(host, None)):
+            return self.load_system().make_program_matcher(host, ids, packages)
         return lambda process: ""
 
-    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-        return self.inner().removal(host, packages)
+    def plan_removal(
+        self, host: Host, packages: Sequence[Package]
+    ) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+        return self.load_system().plan_removal(host, packages)
 
-    def gated(self, host: Host) -> bool:
+    def is_block_applicable(self, host: Host) -> bool:
         return False
 
-    def block_parts(self, block: Block) -> tuple[BlockPart, ...]:
+    def make_block_parts(self, block: InstallBlock) -> tuple[BlockPart, ...]:
         return ()

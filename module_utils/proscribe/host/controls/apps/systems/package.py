@@ -13,7 +13,7 @@ from ..blocks.parts import BlockPart
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    Answer = TypeVar("Answer")
+    UserAnswer = TypeVar("Answer")
 
 
 class Package(NamedTuple):
@@ -25,7 +25,7 @@ class Package(NamedTuple):
     handles: tuple[str, ...] = ()  # what its own system calls it: wechat:i386, app/com.tencent.WeChat/x86_64/stable
     owner: User | None = None  # whose own installation it is in; None for the system's
     path: str = ""
-    held: bool = False  # an administrator asked the package system to leave it as it is
+    is_held: bool = False  # an administrator asked the package system to leave it as it is
 
     @property
     def scope(self) -> str:
@@ -36,36 +36,39 @@ class Package(NamedTuple):
         return Finding("package", self.id, self.manager, version, self.scope, path)
 
 
-def place(files: Iterable[str]) -> str:
+def find_program_place(files: Iterable[str]) -> str:
     """Where a package's program lies, by the list of its files: its folder in /opt, or the first of its programs; ""
     if it has neither.
     """
-    known = [file for file in files if file.startswith(("/opt/", "/usr/bin/", "/usr/sbin/", "/usr/games/"))]
-    return next(("/opt/" + file.split("/")[2] for file in known if file.startswith("/opt/")), min(known, default=""))
+    program_files = [file for file in files if file.startswith(("/opt/", "/usr/bin/", "/usr/sbin/", "/usr/games/"))]
+    return next(
+        ("/opt/" + file.split("/")[2] for file in program_files if file.startswith("/opt/")),
+        min(program_files, default=""),
+    )
 
 
-class Block(NamedTuple):
+class InstallBlock(NamedTuple):
     """What the install block of one package system refuses, and what it says to users."""
 
     ids: AbstractSet[str] = frozenset()
     contact: str = ""
-    permitted: Mapping[str, Sequence[str]] = {}  # Versions of some of them that may be installed.
+    permitted_versions: Mapping[str, Sequence[str]] = {}  # Versions of some of them that may be installed.
     # Where the system shows what is in a package, one of another name that has one of these paths is refused as well.
     paths: Sequence[str] = ()
     messages: Sequence[str] = ()  # the organisation's own texts for a refusal, one line each
 
     @property
-    def closed(self) -> AbstractSet[str]:
+    def closed_ids(self) -> AbstractSet[str]:
         """The packages of which no version may be installed."""
-        return self.ids - self.permitted.keys()
+        return self.ids - self.permitted_versions.keys()
 
 
-def by_files(host: Host, files: Mapping[str, str]) -> Callable[[Process], str]:
+def make_file_matcher(host: Host, files: Mapping[str, str]) -> Callable[[Process], str]:
     """A function that says to which package a running program of the host belongs, by the files of each."""
     return lambda process: files[process.exe] if process.exe in files and host.has_host_root(process) else ""
 
 
-def on_behalf(user: User | None, question: Callable[[], Answer]) -> Answer:
+def ask_for_user(user: User | None, question: Callable[[], UserAnswer]) -> UserAnswer:
     """The answer to a question about something of a user's, which is asked apart (system/forked.py): it may never come.
 
     Raises ControlError, and Unseen.
@@ -74,14 +77,14 @@ def on_behalf(user: User | None, question: Callable[[], Answer]) -> Answer:
         return question()
     from ....system.forked import WorkLimits, run_apart
 
-    answer: Answer = run_apart(question, WorkLimits(memory=0))
-    return answer
+    user_answer: UserAnswer = run_apart(question, WorkLimits(memory=0))
+    return user_answer
 
 
-def there(host: Host, user: User | None, path: str) -> bool:
+def is_path_present(host: Host, user: User | None, path: str) -> bool:
     """Whether something stands at a path of a user's."""
     try:
-        return on_behalf(user, lambda: host.find_entry(path) is not None)
+        return ask_for_user(user, lambda: host.find_entry(path) is not None)
     except (ControlError, ObservationError):
         return False
 
@@ -95,34 +98,38 @@ class PackageSystem(Protocol):
     # costs no more than to read them.
     DATABASE_FILES: tuple[str, ...]
 
-    def query(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    def find_packages(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         """Which of these packages are installed for the whole host, and why some could not be checked ("" if
         all could).
         """
 
-    def query_of(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    def find_user_packages(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         """The same of what a user has installed for himself, below `user.home`; nothing where the system knows no such
         installations. It is asked on that user's budget (system/budget.py): what it reads is his word.
         """
 
-    def owned_directories(self, host: Host, user: User | None) -> Sequence[str]:
+    def list_owned_directories(self, host: Host, user: User | None) -> Sequence[str]:
         """The directories that are the system's own, of the host or of a user's installation, whether they are there
         or not. What is in them is seen and removed by the system alone: the file scan moves nothing out of them.
         """
 
-    def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    def make_program_matcher(
+        self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]
+    ) -> Callable[[Process], str]:
         """A function that says to which of these packages a running program belongs; "" for none of them."""
 
-    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+    def plan_removal(
+        self, host: Host, packages: Sequence[Package]
+    ) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
         """What removes these packages and nothing else, and which are not removed, each with the reason."""
 
-    def block_parts(self, block: Block) -> tuple[BlockPart, ...]:
+    def make_block_parts(self, block: InstallBlock) -> tuple[BlockPart, ...]:
         """What keeps packages from being installed again; nothing if the system has no install block."""
 
-    def gated(self, host: Host) -> bool:
+    def is_block_applicable(self, host: Host) -> bool:
         """Whether this host has the package system, so that an install block makes sense."""
 
-    def there(self, host: Host, user: User | None) -> bool:
+    def is_present(self, host: Host, user: User | None) -> bool:
         """Whether there is a package system to be asked about, of the host or of a user: where there is none, that no
         package of it is installed says nothing.
         """

@@ -6,97 +6,97 @@ from typing import AbstractSet, Iterable, Iterator, Sequence
 
 from ....system import Host, User
 from ...base import ControlAction
-from .declaration import Claim, Declared, Ids, Reinstall, Route
+from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
 from .each_place import check_each, summarise_reasons
 from .package import Package
-from .site_packages import directories, distributions
+from .site_packages import find_distributions, list_package_directories
 from .without_block import DATABASE_FILES as DATABASE_FILES
-from .without_block import block_parts as block_parts
-from .without_block import gated as gated
-from .without_block import programs as programs
-from .without_block import there as there
+from .without_block import is_block_applicable as is_block_applicable
+from .without_block import is_present as is_present
+from .without_block import make_block_parts as make_block_parts
+from .without_block import make_program_matcher as make_program_matcher
 
 MANAGER = "pip"
 CATALOGUE_KEY = "pip"
-SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")
-PERSONAL = "/.local/lib"  # below a home
-PYENV = "/.pyenv/versions"  # whole Pythons
+SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")
+PERSONAL_LIBRARY = "/.local/lib"  # below a home
+PYENV_VERSIONS = "/.pyenv/versions"  # whole Pythons
 
 
-def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    libraries = dict.fromkeys(map(host.resolve_link, SYSTEM)) if ids else ()  # lib64 may be a link to lib
-    found, unseen = _installed(host, ids, libraries, None)
-    return found, summarise_reasons(unseen)
+def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    libraries = dict.fromkeys(map(host.resolve_link, SYSTEM_LIBRARIES)) if ids else ()  # lib64 may be a link to lib
+    packages, gaps = _find_installed(host, ids, libraries, None)
+    return packages, summarise_reasons(gaps)
 
 
-def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     if not ids:
         return [], ""
-    libraries, unseen = _libraries(host, user)
-    found, more = _installed(host, ids, libraries, user)
-    return found, summarise_reasons(unseen + more)
+    libraries, gaps = _list_libraries(host, user)
+    packages, package_gaps = _find_installed(host, ids, libraries, user)
+    return packages, summarise_reasons(gaps + package_gaps)
 
 
-def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    libraries = _libraries(host, user)[0] if user else SYSTEM
-    return check_each(libraries, lambda library: directories(host, library))[0]
+def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
+    libraries = _list_libraries(host, user)[0] if user else SYSTEM_LIBRARIES
+    return check_each(libraries, lambda library: list_package_directories(host, library))[0]
 
 
-def _installed(
+def _find_installed(
     host: Host, ids: AbstractSet[str], libraries: Iterable[str], owner: User | None
 ) -> tuple[list[Package], list[str]]:
-    def check(library: str) -> Iterator[Package]:
-        for directory in directories(host, library):
-            yield from distributions(host, directory, ids, MANAGER, owner)
+    def check_library(library: str) -> Iterator[Package]:
+        for directory in list_package_directories(host, library):
+            yield from find_distributions(host, directory, ids, MANAGER, owner)
 
-    return check_each(libraries, check)
+    return check_each(libraries, check_library)
 
 
-def _libraries(host: Host, user: User) -> tuple[list[str], list[str]]:
+def _list_libraries(host: Host, user: User) -> tuple[list[str], list[str]]:
     """Where a user may have installed, and why that is not all."""
-    versions, unseen = check_each([user.home + PYENV], host.list_directory)
-    return [user.home + PERSONAL, *(f"{user.home}{PYENV}/{version}/lib" for version in versions)], unseen
+    versions, gaps = check_each([user.home + PYENV_VERSIONS], host.list_directory)
+    return [user.home + PERSONAL_LIBRARY, *(f"{user.home}{PYENV_VERSIONS}/{version}/lib" for version in versions)], gaps
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     from . import pip_removal
 
-    return pip_removal.removal(host, packages)
+    return pip_removal.plan_removal(host, packages)
 
 
 DECLARED = (
-    Declared(
+    SystemDeclaration(
         name=MANAGER,
-        key=CATALOGUE_KEY,
-        ids=Ids(
-            pattern=r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?",
+        catalogue_key=CATALOGUE_KEY,
+        id_format=PackageIdFormat(
+            id_pattern=r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?",
             meaning="a PyPI name: letters, digits, . _ -",
             source="PEP 508",
-            good="Telethon",
-            bad=("-x", "a/b"),
+            valid_example="Telethon",
+            invalid_examples=("-x", "a/b"),
         ),
-        reinstall=Reinstall(
+        reinstall=ReinstallCommands(
             {
                 "": "env PIP_BREAK_SYSTEM_PACKAGES=1 {tool} -m pip install {names}",
                 "user": "env PIP_BREAK_SYSTEM_PACKAGES=1 {tool} -m pip install --user {names}",
             },
-            pin="==",
+            version_separator="==",
         ),
         routes=(
-            Route(
+            InstallRoute(
                 route="pip and pipx",
-                seen=Claim(
+                detection=CoverageClaim(
                     "the host's and every user's installed distributions",
                     "integration/test_apps_real_pip::test_pip_packages_of_host_and_user_are_seen_and_removed",
                 ),
-                removed=Claim(
+                removal=CoverageClaim(
                     "pip or pipx itself, as the owner",
                     "integration/test_apps_real_pip::test_environments_of_pipx",
                 ),
-                prevented=None,
-                left="neither asks anybody; virtual environments that a user makes are not looked into",
+                prevention=None,
+                remaining_gap="neither asks anybody; virtual environments that a user makes are not looked into",
             ),
         ),
-        guarded=False,
+        is_guarded=False,
     ),
 )

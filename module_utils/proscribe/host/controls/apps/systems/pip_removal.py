@@ -8,91 +8,101 @@ from typing import Sequence
 
 from ....system import ControlError, Host
 from ...base import ControlAction
-from .as_owner import OwnTools, not_whole, others_have, removals, uninstall
-from .as_removed import as_removed
-from .package import Package, on_behalf
+from .as_owner import (
+    PackageTools,
+    explain_environment_refusal,
+    explain_foreign_ownership,
+    make_uninstall_action,
+    plan_package_removals,
+)
+from .as_removed import make_removed_record
+from .package import Package, ask_for_user
 
-PATIENCE = 15  # seconds in which a Python says whether it has a pip
+PIP_TIMEOUT_SECONDS = 15  # seconds in which a Python says whether it has a pip
 # Distributions mark their Python as theirs (PEP 668). What is removed here is what was installed in spite of that.
-QUIETLY = {
+PIP_ENVIRONMENT = {
     "PIP_BREAK_SYSTEM_PACKAGES": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_NO_INPUT": "1",
     "PIP_REQUIRE_VIRTUALENV": "0",
 }
-INSTALLERS = ("pip", "uv")  # what names itself in INSTALLER and leaves a RECORD that pip can remove by
-PYTHON = re.compile(r"python3(?:\.\d+)?")
+PIP_INSTALLERS = ("pip", "uv")  # what names itself in INSTALLER and leaves a RECORD that pip can remove by
+PYTHON_NAME_PATTERN = re.compile(r"python3(?:\.\d+)?")
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """What pip installed, and it alone: pip leaves dependencies, and does not check for dependents."""
-    return removals(packages, partial(_by_pip, host))
+    return plan_package_removals(packages, partial(_plan_pip_removal, host))
 
 
-def _by_pip(host: Host, package: Package) -> ControlAction | str:
-    argv = _pip(host, package)
-    if reason := on_behalf(package.owner, partial(_reason, host, package, argv)):
+def _plan_pip_removal(host: Host, package: Package) -> ControlAction | str:
+    argv = _make_pip_command(host, package)
+    if reason := ask_for_user(package.owner, partial(_find_refusal_reason, host, package, argv)):
         return reason
-    own = bool(package.owner) and package.path.startswith(f"{package.owner and package.owner.home}/.local/")
-    gone = as_removed(package, package.id, how="user" if own else "", tool=argv[0])
+    is_in_home = bool(package.owner) and package.path.startswith(f"{package.owner and package.owner.home}/.local/")
+    removed_record = make_removed_record(package, package.id, how="user" if is_in_home else "", tool=argv[0])
     place = package.path.rpartition("/")[0]
-    return uninstall(host, package, [*argv, "uninstall", "--yes", package.id], place, QUIETLY, gone)
+    return make_uninstall_action(
+        host, package, [*argv, "uninstall", "--yes", package.id], place, PIP_ENVIRONMENT, removed_record
+    )
 
 
-def _pip(host: Host, package: Package) -> list[str]:
+def _make_pip_command(host: Host, package: Package) -> list[str]:
     """The pip of the Python that a package was installed for: a host may have several, and each has its own."""
-    prefix, name = interpreter(package.path)
+    prefix, name = find_interpreter(package.path)
     python = f"{prefix}/bin/{name}" if "/.pyenv/" in prefix else host.find_tool(name) or name
     # Root's Python must not look into the current directory, which may be a user's, nor at root's own packages.
     return [python, *([] if package.owner else ["-I"]), "-m", "pip"]
 
 
-def interpreter(path: str) -> tuple[str, str]:
+def find_interpreter(path: str) -> tuple[str, str]:
     """The prefix and the name of the Python that a path below its `lib` is for: the last one that the path has."""
     steps = path.split("/")
     for i in range(len(steps) - 1, 0, -1):
-        if steps[i - 1] in ("lib", "lib64") and PYTHON.fullmatch(steps[i]):
+        if steps[i - 1] in ("lib", "lib64") and PYTHON_NAME_PATTERN.fullmatch(steps[i]):
             return "/".join(steps[: i - 1]), steps[i]
     raise ControlError(f"{path} is in no directory of a Python")
 
 
-def _reason(host: Host, package: Package, argv: Sequence[str]) -> str:
+def _find_refusal_reason(host: Host, package: Package, argv: Sequence[str]) -> str:
     # Where root's Python looks first for its pip.
-    places = [f"/usr/local/lib/{interpreter(package.path)[1]}/{kind}-packages" for kind in ("dist", "site")]
-    reason = others_have(host, package, package.path, places) or _not_pips(host, package)
+    places = [f"/usr/local/lib/{find_interpreter(package.path)[1]}/{kind}-packages" for kind in ("dist", "site")]
+    reason = explain_foreign_ownership(host, package, package.path, places) or _explain_other_installer(host, package)
     # A user's own pip is his program, which runs without the host's lock: it says so itself there.
-    return reason or ("" if package.owner else _no_pip(host, argv))
+    return reason or ("" if package.owner else _explain_missing_pip(host, argv))
 
 
-def _not_pips(host: Host, package: Package) -> str:
+def _explain_other_installer(host: Host, package: Package) -> str:
     installer = host.read_head(f"{package.path}/INSTALLER", 80).decode("utf-8", "replace").strip()
-    if installer in INSTALLERS:
+    if installer in PIP_INSTALLERS:
         return ""
-    shown = f"{installer[:40]!r} did" if installer.isprintable() and installer else "nothing says who did"
-    return f"pip did not install it ({shown}), so it is not pip's to remove"
+    installer_text = f"{installer[:40]!r} did" if installer.isprintable() and installer else "nothing says who did"
+    return f"pip did not install it ({installer_text}), so it is not pip's to remove"
 
 
-def _no_pip(host: Host, argv: Sequence[str]) -> str:
+def _explain_missing_pip(host: Host, argv: Sequence[str]) -> str:
     try:
-        result = host.run_command([*argv, "--version"], timeout=PATIENCE)
+        result = host.run_command([*argv, "--version"], timeout=PIP_TIMEOUT_SECONDS)
     except ControlError as error:
         return str(error)
     return "" if result.rc == 0 else f"{argv[0]} has no pip to remove it with"
 
 
-def pipx_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+def plan_pipx_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """Whole environments, where the restricted package is what pipx was asked for."""
-    tools = OwnTools(host)
+    tools = PackageTools(host)
 
-    def one(package: Package) -> ControlAction | str:
-        tool = tools.of(package, "pipx", own=["~/.local/bin/pipx"])
-        if reason := not_whole(package, tool, "pipx"):
+    def plan_package_removal(package: Package) -> ControlAction | str:
+        tool = tools.find_tool(package, "pipx", user_paths=["~/.local/bin/pipx"])
+        if reason := explain_environment_refusal(package, tool, "pipx"):
             return reason
         home = package.path.partition("/venvs/")[0]
         programs = f"{package.owner.home}/.local/bin" if package.owner else "/usr/local/bin"
         variables = {"PIPX_HOME": home, "PIPX_BIN_DIR": programs, "USE_EMOJI": "0"}
-        gone = as_removed(package, how="" if package.owner else "system", tool=tool, place=home)
+        removed_record = make_removed_record(package, how="" if package.owner else "system", tool=tool, place=home)
         place = package.path.rpartition("/")[0]
-        return uninstall(host, package, [tool, "uninstall", package.handles[0]], place, variables, gone)
+        return make_uninstall_action(
+            host, package, [tool, "uninstall", package.handles[0]], place, variables, removed_record
+        )
 
-    return removals(packages, one)
+    return plan_package_removals(packages, plan_package_removal)

@@ -6,62 +6,65 @@ from typing import AbstractSet, Iterator, Sequence
 
 from ....system import Host, User
 from ...base import ControlAction
-from .declaration import Declared, Reinstall
+from .declaration import ReinstallCommands, SystemDeclaration
 from .each_place import check_each, summarise_reasons
 from .package import Package
-from .site_packages import directories, distributions
+from .site_packages import find_distributions, list_package_directories
 from .without_block import DATABASE_FILES as DATABASE_FILES
-from .without_block import block_parts as block_parts
-from .without_block import gated as gated
-from .without_block import programs as programs
-from .without_block import there as there
+from .without_block import is_block_applicable as is_block_applicable
+from .without_block import is_present as is_present
+from .without_block import make_block_parts as make_block_parts
+from .without_block import make_program_matcher as make_program_matcher
 
 MANAGER = "pipx"
 CATALOGUE_KEY = "pip"
-SYSTEM = "/opt/pipx"
-PERSONAL = ("/.local/share/pipx", "/.local/pipx")  # below a home; the latter until pipx 1.3
+SYSTEM_PIPX_HOME = "/opt/pipx"
+PERSONAL_PIPX_HOMES = ("/.local/share/pipx", "/.local/pipx")  # below a home; the latter until pipx 1.3
 
 
-def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return _installed(host, ids, None)
+def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _find_installed(host, ids, None)
 
 
-def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return _installed(host, ids, user)
+def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _find_installed(host, ids, user)
 
 
-def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return [f"{place}/venvs" for place in ([user.home + place for place in PERSONAL] if user else [SYSTEM])]
+def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
+    return [
+        f"{place}/venvs"
+        for place in ([user.home + place for place in PERSONAL_PIPX_HOMES] if user else [SYSTEM_PIPX_HOME])
+    ]
 
 
-def _installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[list[Package], str]:
-    def check(place: str) -> Iterator[Package]:
+def _find_installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[list[Package], str]:
+    def check_environments(place: str) -> Iterator[Package]:
         for environment in host.list_directory(place):
-            for directory in directories(host, f"{place}/{environment}/lib"):
-                yield from distributions(host, directory, ids, MANAGER, owner, environment)
+            for directory in list_package_directories(host, f"{place}/{environment}/lib"):
+                yield from find_distributions(host, directory, ids, MANAGER, owner, environment)
 
-    found, unseen = check_each(owned_directories(host, owner) if ids else (), check)
-    return found, summarise_reasons(unseen)
+    packages, gaps = check_each(list_owned_directories(host, owner) if ids else (), check_environments)
+    return packages, summarise_reasons(gaps)
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     from . import pip_removal
 
-    return pip_removal.pipx_removal(host, packages)
+    return pip_removal.plan_pipx_removal(host, packages)
 
 
 DECLARED = (
-    Declared(
+    SystemDeclaration(
         name=MANAGER,
-        key=CATALOGUE_KEY,
-        ids=None,
-        reinstall=Reinstall(
+        catalogue_key=CATALOGUE_KEY,
+        id_format=None,
+        reinstall=ReinstallCommands(
             {
                 "": "env PIPX_HOME={place} {tool} install {name}",
                 "system": "env PIPX_HOME={place} PIPX_BIN_DIR=/usr/local/bin {tool} install {name}",
             },
-            pin="==",
+            version_separator="==",
         ),
-        guarded=False,
+        is_guarded=False,
     ),
 )

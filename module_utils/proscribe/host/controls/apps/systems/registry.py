@@ -6,71 +6,71 @@
 from __future__ import annotations
 
 from . import dpkg, flatpak, npm, pacman, pip, pipx, rpm, snap, uv
-from .on_demand import Inner, OnDemand
+from .on_demand import OnDemandSystem, PackageSystemCore
 from .package import PackageSystem
 
 
-def _brew() -> Inner:
+def _load_brew() -> PackageSystemCore:
     from . import brew
 
     return brew.FORMULAE
 
 
-def _brew_cask() -> Inner:
+def _load_brew_cask() -> PackageSystemCore:
     from . import brew
 
     return brew.CASKS
 
 
-def _conda() -> Inner:
+def _load_conda() -> PackageSystemCore:
     from . import conda
 
     return conda
 
 
-def _guix() -> Inner:
+def _load_guix() -> PackageSystemCore:
     from . import guix
 
     return guix
 
 
-def _nix() -> Inner:
+def _load_nix() -> PackageSystemCore:
     from . import nix
 
     return nix
 
 
-def _waydroid() -> Inner:
+def _load_waydroid() -> PackageSystemCore:
     from . import waydroid
 
     return waydroid
 
 
-ON_DEMAND: tuple[OnDemand, ...] = (
-    OnDemand(
+ON_DEMAND: tuple[OnDemandSystem, ...] = (
+    OnDemandSystem(
         "brew",
         "brew",
-        _brew,
+        _load_brew,
         (
             "/home/linuxbrew/.linuxbrew",
             "~/.linuxbrew",
             "~/homebrew",
         ),
     ),
-    OnDemand(
+    OnDemandSystem(
         "brew_cask",
         "brew_cask",
-        _brew_cask,
+        _load_brew_cask,
         (
             "/home/linuxbrew/.linuxbrew",
             "~/.linuxbrew",
             "~/homebrew",
         ),
     ),
-    OnDemand(
+    OnDemandSystem(
         "conda",
         "conda",
-        _conda,
+        _load_conda,
         (
             "~/.conda",
             "~/.pixi",
@@ -102,20 +102,20 @@ ON_DEMAND: tuple[OnDemand, ...] = (
             "/usr/local/mambaforge",
         ),
     ),
-    OnDemand(
+    OnDemandSystem(
         "guix",
         "guix",
-        _guix,
+        _load_guix,
         (
             "/gnu/store",
             "/var/guix",
         ),
-        by_name=True,
+        has_named_directories=True,
     ),
-    OnDemand(
+    OnDemandSystem(
         "nix",
         "nix",
-        _nix,
+        _load_nix,
         (
             "/nix",
             "~/.nix-profile",
@@ -124,18 +124,18 @@ ON_DEMAND: tuple[OnDemand, ...] = (
             "~/.nix",
             "~/.nix-portable/nix",
         ),
-        by_name=True,
+        has_named_directories=True,
     ),
-    OnDemand(
+    OnDemandSystem(
         "waydroid",
         "android",
-        _waydroid,
+        _load_waydroid,
         ("~/.local/share/waydroid",),
     ),
 )
 # Of these also an account without a home may have something.
-BY_NAME = tuple(system for system in ON_DEMAND if system.by_name)
-OF_THE_HOST: tuple[PackageSystem, ...] = (
+NAMED_DIRECTORY_SYSTEMS = tuple(system for system in ON_DEMAND if system.has_named_directories)
+HOST_WIDE_SYSTEMS: tuple[PackageSystem, ...] = (
     dpkg,
     flatpak,
     pacman,
@@ -143,7 +143,7 @@ OF_THE_HOST: tuple[PackageSystem, ...] = (
     snap,
 )
 SYSTEMS: tuple[PackageSystem, ...] = (
-    *OF_THE_HOST,
+    *HOST_WIDE_SYSTEMS,
     npm,
     pip,
     pipx,

@@ -7,11 +7,11 @@ from typing import Iterator, Mapping, Sequence
 from .....base.tuples import NamedTuple
 from ....system import STATE_DIRECTORY
 
-GUARD = "proscribe-guard"
-PLACE = f"{STATE_DIRECTORY}/{GUARD}.rpm"  # only while it is being installed
+GUARD_PACKAGE = "proscribe-guard"
+GUARD_PACKAGE_PATH = f"{STATE_DIRECTORY}/{GUARD_PACKAGE}.rpm"  # only while it is being installed
 
 
-class Conflict(NamedTuple):
+class PackageConflict(NamedTuple):
     """What the guard does not stand beside: every version of a package, or those before or after one."""
 
     name: str
@@ -19,12 +19,12 @@ class Conflict(NamedTuple):
     version: str = ""
 
 
-def conflicts(names: Sequence[str], permitted: Mapping[str, Sequence[str]]) -> Iterator[Conflict]:
+def list_conflicts(names: Sequence[str], permitted_versions: Mapping[str, Sequence[str]]) -> Iterator[PackageConflict]:
     """Of a package with several permitted versions, which only rpm can order, none is refused."""
     for name in names:
-        versions = permitted.get(name, ())
+        versions = permitted_versions.get(name, ())
         if not versions:
-            yield Conflict(name)
+            yield PackageConflict(name)
         elif len(versions) == 1:
-            yield Conflict(name, "<", versions[0])
-            yield Conflict(name, ">", versions[0])
+            yield PackageConflict(name, "<", versions[0])
+            yield PackageConflict(name, ">", versions[0])

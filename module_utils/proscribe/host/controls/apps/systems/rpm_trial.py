@@ -11,56 +11,68 @@ from typing import Iterator
 
 from ....system import ControlError, Host, ObservationError
 from ..blocks.tries import TRIAL_PACKAGE_NAME, list_directory_entries, list_program_paths, open_memory_file
-from .rpm_conflicts import GUARD
+from .rpm_conflicts import GUARD_PACKAGE
 from .rpm_database import DATABASE_FILES
 
-DNF = "/etc/dnf/dnf.conf"
-DNF5 = ("/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d")  # files beside it
-ZYPP = "/etc/zypp/zypp.conf"
+DNF_CONFIGURATION = "/etc/dnf/dnf.conf"
+DNF5_DIRECTORIES = ("/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d")  # files beside it
+ZYPP_CONFIGURATION = "/etc/zypp/zypp.conf"
 # The settings of [main] without which the block is whole: of a host whose administrator has set one of them, nobody
 # knows that it is. "": whatever is set.
-LETS_GO = {
-    **dict.fromkeys(("disable_excludes", "protected_packages"), (DNF, *DNF5)),
-    **dict.fromkeys(("locksfile.apply", "locksfile.path"), (ZYPP,)),
+RISKY_SETTINGS = {
+    **dict.fromkeys(("disable_excludes", "protected_packages"), (DNF_CONFIGURATION, *DNF5_DIRECTORIES)),
+    **dict.fromkeys(("locksfile.apply", "locksfile.path"), (ZYPP_CONFIGURATION,)),
 }
-HARMLESS = {"locksfile.apply": ("yes", "true", "1", "on"), "locksfile.path": ("/etc/zypp/locks",)}
-LIMIT = 30  # seconds
+HARMLESS_VALUES = {"locksfile.apply": ("yes", "true", "1", "on"), "locksfile.path": ("/etc/zypp/locks",)}
+TRIAL_TIMEOUT_SECONDS = 30  # seconds
 
 
-def depends(host: Host) -> Iterator[str]:
+def list_dependencies(host: Host) -> Iterator[str]:
     yield from DATABASE_FILES
     yield from list_program_paths(host, ["rpm"])
-    yield from list_directory_entries(host, ["/etc/rpm", "/etc/popt.d", *DNF5])
-    yield from (DNF, ZYPP, "/etc/rpmrc", "/etc/popt", "/root/.popt", "/root/.rpmrc", "/root/.rpmmacros")
-
-
-def open_to(host: Host, restricted: str) -> str:
-    """What would let a restricted package in; "" for nothing. Raises Unseen and ControlError."""
-    found = [*_let_go(host)]
-    return "; ".join(
-        [*found, *(["rpm installs a made package that conflicts with the guard"] * _passes(host, restricted))]
+    yield from list_directory_entries(host, ["/etc/rpm", "/etc/popt.d", *DNF5_DIRECTORIES])
+    yield from (
+        DNF_CONFIGURATION,
+        ZYPP_CONFIGURATION,
+        "/etc/rpmrc",
+        "/etc/popt",
+        "/root/.popt",
+        "/root/.rpmrc",
+        "/root/.rpmmacros",
     )
 
 
-def _let_go(host: Host) -> Iterator[str]:
-    for path in (DNF, *(f"{folder}/{name}" for folder in DNF5 for name in host.list_directory(folder)), ZYPP):
+def find_open_routes(host: Host, restricted: str) -> str:
+    """What would let a restricted package in; "" for nothing. Raises Unseen and ControlError."""
+    problems = [*_find_risky_settings(host)]
+    return "; ".join(
+        [*problems, *(["rpm installs a made package that conflicts with the guard"] * _is_passed(host, restricted))]
+    )
+
+
+def _find_risky_settings(host: Host) -> Iterator[str]:
+    for path in (
+        DNF_CONFIGURATION,
+        *(f"{folder}/{name}" for folder in DNF5_DIRECTORIES for name in host.list_directory(folder)),
+        ZYPP_CONFIGURATION,
+    ):
         for line in (host.read_text(path) or "").splitlines():
-            key, _, value = (word.strip() for word in line.partition("="))
-            known = any(path.startswith(place) for place in LETS_GO.get(key, ()))
-            if known and value and value.lower() not in HARMLESS.get(key, ()):
+            key, _, setting = (word.strip() for word in line.partition("="))
+            is_risky = any(path.startswith(prefix) for prefix in RISKY_SETTINGS.get(key, ()))
+            if is_risky and setting and setting.lower() not in HARMLESS_VALUES.get(key, ()):
                 yield f"{path} sets {key}, so that the block may be passed: remove it"
 
 
-def _passes(host: Host, restricted: str) -> bool:
-    from .rpm_guard import package
+def _is_passed(host: Host, restricted: str) -> bool:
+    from .rpm_guard import build_package
 
     try:
-        with open_memory_file(package((), "0", "trial", name=TRIAL_PACKAGE_NAME, provides=restricted)) as path:
-            answer = host.run_command(["rpm", "-i", "--test", "--nosignature", path], timeout=LIMIT)
+        with open_memory_file(build_package((), "0", "trial", name=TRIAL_PACKAGE_NAME, provides=restricted)) as path:
+            result = host.run_command(["rpm", "-i", "--test", "--nosignature", path], timeout=TRIAL_TIMEOUT_SECONDS)
     except ControlError as error:
         raise ObservationError(str(error)) from None
-    if answer.rc and GUARD in answer.err and "conflicts" in answer.err:
+    if result.rc and GUARD_PACKAGE in result.err and "conflicts" in result.err:
         return False
-    if not answer.rc:
+    if not result.rc:
         return True
-    raise ObservationError(f"rpm could not be tried: {' '.join(answer.err.split())[-200:]}")
+    raise ObservationError(f"rpm could not be tried: {' '.join(result.err.split())[-200:]}")

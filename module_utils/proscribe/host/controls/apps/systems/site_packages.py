@@ -8,12 +8,12 @@ from .....base.patterns import ASCII, compile_pattern
 from ....system import Host, User
 from .package import Package
 
-HEAD = 64 * 1024  # bytes of metadata; its fields come first, and the long text after them
-KINDS = {"dist-info": "METADATA", "egg-info": "PKG-INFO"}
+METADATA_HEAD_BYTES = 64 * 1024  # bytes of metadata; its fields come first, and the long text after them
+METADATA_FILES = {"dist-info": "METADATA", "egg-info": "PKG-INFO"}
 _VERSION = compile_pattern(r"[\w.+!~:-]{1,64}", ASCII)
 
 
-def normal(name: str) -> str:
+def normalise_name(name: str) -> str:
     """The one spelling of a name that has many (PEP 503)."""
     name = name.replace("_", "-").replace(".", "-")
     while "--" in name:
@@ -21,7 +21,7 @@ def normal(name: str) -> str:
     return name.lower()
 
 
-def directories(host: Host, library: str) -> Iterator[str]:
+def list_package_directories(host: Host, library: str) -> Iterator[str]:
     """The directories of packages below a `lib`."""
     for python in host.list_directory(library):
         if python == "python3" or (python.startswith("python3.") and python[8:].isdecimal()):
@@ -29,30 +29,32 @@ def directories(host: Host, library: str) -> Iterator[str]:
             yield f"{library}/{python}/dist-packages"  # Debian's name for it
 
 
-def distributions(
+def find_distributions(
     host: Host, directory: str, ids: AbstractSet[str], manager: str, owner: User | None = None, handle: str = ""
 ) -> Iterator[Package]:
     """Those of some packages that are in a directory, each with the path of its metadata.
 
     Only the metadata of what has one of their names is opened: `<name>-<version>.dist-info`, no hyphen in the name.
     """
-    desired = {normal(id_): id_ for id_ in ids}
+    ids_by_name = {normalise_name(id_): id_ for id_ in ids}
     for entry in host.list_directory(directory):
-        stem, _, kind = entry.rpartition(".")
-        id_ = desired.get(normal(stem.partition("-")[0]))
-        if id_ and kind in KINDS:
+        stem, _, suffix = entry.rpartition(".")
+        id_ = ids_by_name.get(normalise_name(stem.partition("-")[0]))
+        if id_ and suffix in METADATA_FILES:
             path = f"{directory}/{entry}"
-            fields = parse(host.read_head(f"{path}/{KINDS[kind]}", HEAD).decode("utf-8", "replace"))
-            if normal(fields.get("Name", "")) == normal(id_):
-                yield Package(manager, id_, claimed_version(fields.get("Version", "")), (handle,), owner, path)
+            fields = parse_metadata(
+                host.read_head(f"{path}/{METADATA_FILES[suffix]}", METADATA_HEAD_BYTES).decode("utf-8", "replace")
+            )
+            if normalise_name(fields.get("Name", "")) == normalise_name(id_):
+                yield Package(manager, id_, accept_claimed_version(fields.get("Version", "")), (handle,), owner, path)
 
 
-def parse(metadata: str) -> dict[str, str]:
+def parse_metadata(metadata: str) -> dict[str, str]:
     """The fields before the first empty line, the last one of each name."""
     head = metadata.partition("\n\n")[0]
-    return {name: value.strip() for name, colon, value in (line.partition(":") for line in head.split("\n")) if colon}
+    return {name: text.strip() for name, colon, text in (line.partition(":") for line in head.split("\n")) if colon}
 
 
-def claimed_version(text: object) -> str:
+def accept_claimed_version(text: object) -> str:
     """A version that a user may have written, if it looks like one; else ""."""
     return text if isinstance(text, str) and _VERSION.fullmatch(text) else ""

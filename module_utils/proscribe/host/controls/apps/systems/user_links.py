@@ -7,10 +7,10 @@ import os
 
 from ....system import ControlError, Host, ObservationError
 
-_NONE = (errno.EINVAL, errno.ENOENT, errno.ENOTDIR)
+_NO_LINK_ERRORS = (errno.EINVAL, errno.ENOENT, errno.ENOTDIR)
 
 
-def link(host: Host, path: str) -> str:
+def read_link(host: Host, path: str) -> str:
     """What a link says, as it was written; "" for what is no link, or not there. Raises Unseen."""
     parent, _, name = path.rpartition("/")
     try:
@@ -19,6 +19,6 @@ def link(host: Host, path: str) -> str:
     except ControlError:
         return ""  # somebody's link in the path: nobody says where it leads
     except OSError as error:
-        if error.errno in _NONE:
+        if error.errno in _NO_LINK_ERRORS:
             return ""
         raise ObservationError(f"{path} cannot be read: {error.strerror}") from None

@@ -13,118 +13,124 @@ from typing import AbstractSet, Iterator, Sequence
 
 from ....system import Host, User
 from ...base import ControlAction
-from .as_owner import OwnTools, not_whole, removals, uninstall
-from .as_removed import as_removed
-from .declaration import Claim, Declared, Reinstall, Route
+from .as_owner import PackageTools, explain_environment_refusal, make_uninstall_action, plan_package_removals
+from .as_removed import make_removed_record
+from .declaration import CoverageClaim, InstallRoute, ReinstallCommands, SystemDeclaration
 from .each_place import check_each, summarise_reasons
 from .package import Package
-from .site_packages import directories, distributions
-from .user_links import link
+from .site_packages import find_distributions, list_package_directories
+from .user_links import read_link
 from .without_block import DATABASE_FILES as DATABASE_FILES
-from .without_block import block_parts as block_parts
-from .without_block import gated as gated
-from .without_block import programs as programs
-from .without_block import there as there
+from .without_block import is_block_applicable as is_block_applicable
+from .without_block import is_present as is_present
+from .without_block import make_block_parts as make_block_parts
+from .without_block import make_program_matcher as make_program_matcher
 
 MANAGER = "uv"
 CATALOGUE_KEY = "pip"
-TOOLS = "/.local/share/uv/tools"  # below a home
-PROGRAMS = "/.local/bin"
-RECEIPT = "uv-receipt.toml"  # lies in every environment of a tool
-MOST_LINKS = 2000
+TOOLS_DIRECTORY = "/.local/share/uv/tools"  # below a home
+PROGRAMS_DIRECTORY = "/.local/bin"
+RECEIPT_FILE = "uv-receipt.toml"  # lies in every environment of a tool
+MAX_LINKS = 2000
 
 
-def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     return [], ""  # uv installs tools for the one who asks; root's are those of root's home
 
 
-def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    def check(place: str) -> Iterator[Package]:
+def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    def check_tools(place: str) -> Iterator[Package]:
         for tool in host.list_directory(place):
-            for directory in directories(host, f"{place}/{tool}/lib"):
-                yield from distributions(host, directory, ids, MANAGER, user, tool)
+            for directory in list_package_directories(host, f"{place}/{tool}/lib"):
+                yield from find_distributions(host, directory, ids, MANAGER, user, tool)
 
     if not ids:
         return [], ""
-    places, unseen = _places(host, user)
-    found, blind = check_each(places, check)
-    return found, summarise_reasons([*unseen, *blind])
+    places, gaps = _list_tool_directories(host, user)
+    packages, package_gaps = check_each(places, check_tools)
+    return packages, summarise_reasons([*gaps, *package_gaps])
 
 
-def _places(host: Host, user: User) -> tuple[list[str], list[str]]:
+def _list_tool_directories(host: Host, user: User) -> tuple[list[str], list[str]]:
     """Where a user's tools lie: the default, and where the links to their programs lead; and why that is not all."""
-    names, unseen = check_each([user.home + PROGRAMS], host.list_directory)
-    if len(names) > MOST_LINKS:
-        unseen.append(f"{user.home}{PROGRAMS} has more than {MOST_LINKS} entries: not all were checked")
-    links, blind = check_each(names[:MOST_LINKS], lambda name: [link(host, f"{user.home}{PROGRAMS}/{name}")])
+    names, gaps = check_each([user.home + PROGRAMS_DIRECTORY], host.list_directory)
+    if len(names) > MAX_LINKS:
+        gaps.append(f"{user.home}{PROGRAMS_DIRECTORY} has more than {MAX_LINKS} entries: not all were checked")
+    links, link_gaps = check_each(
+        names[:MAX_LINKS], lambda name: [read_link(host, f"{user.home}{PROGRAMS_DIRECTORY}/{name}")]
+    )
     environments: dict[str, str] = {}
-    for to in links:
-        environment, _, program = to.rpartition("/bin/")
+    for link_target in links:
+        environment, _, program = link_target.rpartition("/bin/")
         place = environment.rpartition("/")[0]
-        inside = place.startswith(user.home + "/") and os.path.normpath(environment) == environment
-        if inside and program and place.isprintable():
-            environments.setdefault(place, f"{environment}/{RECEIPT}")
-    environments.pop(user.home + TOOLS, None)
-    more, hidden = check_each(environments, lambda place: [place] if host.find_entry(environments[place]) else [])
-    return [user.home + TOOLS, *more], [*unseen, *blind, *hidden]
+        is_inside = place.startswith(user.home + "/") and os.path.normpath(environment) == environment
+        if is_inside and program and place.isprintable():
+            environments.setdefault(place, f"{environment}/{RECEIPT_FILE}")
+    environments.pop(user.home + TOOLS_DIRECTORY, None)
+    other_places, place_gaps = check_each(
+        environments, lambda place: [place] if host.find_entry(environments[place]) else []
+    )
+    return [user.home + TOOLS_DIRECTORY, *other_places], [*gaps, *link_gaps, *place_gaps]
 
 
-def owned_directories(host: Host, user: User | None) -> list[str]:
+def list_owned_directories(host: Host, user: User | None) -> list[str]:
     """The environments: what lies in one goes with it, or stays with it."""
-    return _places(host, user)[0] if user else []
+    return _list_tool_directories(host, user)[0] if user else []
 
 
 # -- removal
 
 # No configuration of a project, no network: what is removed is what lies there.
-ENVIRONMENT = {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+UV_ENVIRONMENT = {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """Whole environments, where the restricted package is what uv was asked for."""
-    tools = OwnTools(host)
+    tools = PackageTools(host)
 
-    def one(package: Package) -> ControlAction | str:
-        uv = tools.of(package, "uv", own=["~/.local/bin/uv", "~/.cargo/bin/uv"])
-        if reason := not_whole(package, uv, MANAGER):
+    def plan_package_removal(package: Package) -> ControlAction | str:
+        uv = tools.find_tool(package, "uv", user_paths=["~/.local/bin/uv", "~/.cargo/bin/uv"])
+        if reason := explain_environment_refusal(package, uv, MANAGER):
             return reason
         tool = package.handles[0]
         environment = package.path.partition("/lib/")[0]
         place = environment.rpartition("/")[0]
-        gone = as_removed(package, tool, tool=uv, place=place)
-        variables = {**ENVIRONMENT, "UV_TOOL_DIR": place}
-        return uninstall(host, package, [uv, "tool", "uninstall", tool], environment, variables, gone)
+        removed_record = make_removed_record(package, tool, tool=uv, place=place)
+        variables = {**UV_ENVIRONMENT, "UV_TOOL_DIR": place}
+        return make_uninstall_action(
+            host, package, [uv, "tool", "uninstall", tool], environment, variables, removed_record
+        )
 
-    return removals(packages, one)
+    return plan_package_removals(packages, plan_package_removal)
 
 
 DECLARED = (
-    Declared(
+    SystemDeclaration(
         name=MANAGER,
-        key=CATALOGUE_KEY,
-        ids=None,
-        reinstall=Reinstall({"": "env UV_TOOL_DIR={place} {tool} tool install {name}"}, pin="=="),
+        catalogue_key=CATALOGUE_KEY,
+        id_format=None,
+        reinstall=ReinstallCommands({"": "env UV_TOOL_DIR={place} {tool} tool install {name}"}, version_separator="=="),
         routes=(
-            Route(
+            InstallRoute(
                 route="uv: `uv tool install`",
-                seen=Claim(
+                detection=CoverageClaim(
                     (
                         "every user's tools, also where UV_TOOL_DIR points elsewhere in the home: by the links "
                         "to their programs"
                     ),
                     "unit/host/controls/apps/test_systems_of_languages::test_tools_elsewhere_are_found_by_links_to_their_programs",
                 ),
-                removed=Claim(
+                removal=CoverageClaim(
                     "uv, as the owner; refused where it came along with another tool",
                     "integration/test_apps_real_own_systems::test_tools_of_uv",
                 ),
-                prevented=None,
-                left=(
+                prevention=None,
+                remaining_gap=(
                     "uv asks nobody; what `uvx` and `uv run` use from uv's cache, and projects' environments, "
                     "are not looked into"
                 ),
             ),
         ),
-        guarded=False,
+        is_guarded=False,
     ),
 )

@@ -10,22 +10,22 @@ from typing import AbstractSet, Callable, Sequence
 
 from ....system import Host, Process, User
 from ..blocks.parts import BlockPart
-from .package import Block, Package
+from .package import InstallBlock, Package
 
 DATABASE_FILES: tuple[str, ...] = ()
 
 
-def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
     return lambda process: ""
 
 
-def there(host: Host, user: User | None) -> bool:
+def is_present(host: Host, user: User | None) -> bool:
     return True  # Python is wherever this runs, and anybody installs with it
 
 
-def gated(host: Host) -> bool:
+def is_block_applicable(host: Host) -> bool:
     return False
 
 
-def block_parts(block: Block) -> tuple[BlockPart, ...]:
+def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
     return ()

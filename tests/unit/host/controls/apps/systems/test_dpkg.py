@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from made_users import put
 from proscribe.host.controls.apps.blocks.tries import PROGRAM_DIRECTORIES
 from proscribe.host.controls.apps.systems import dpkg, dpkg_removal, dpkg_trial, rpm, rpm_trial
-from proscribe.host.controls.apps.systems.package import Block, Package
+from proscribe.host.controls.apps.systems.package import InstallBlock, Package
 from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult
 from proscribe.model.removed import RemovedPackage
 
@@ -49,7 +49,7 @@ def package(name: str, **fields: Any) -> Package:
 def test_whatever_is_listed_is_found_unless_its_files_are_gone(rows, ids):
     desired = ids | {name for _, _, name in rows[::2]}
     listing = "".join(f"{want}{state} \t{name}\t{name}\t1\n" for want, state, name in rows)
-    result = [(p.id, p.held) for p in dpkg.parse(listing, desired)]
+    result = [(p.id, p.is_held) for p in dpkg.parse_packages(listing, desired)]
     assert result == [(name, want == "h") for want, state, name in rows if name in desired and state not in "nc"]
 
 
@@ -57,7 +57,7 @@ def test_recorded_listing_has_packages_of_every_state_and_architecture():
     """Removed with its configuration left (linuxqq) is not there; on hold, unpacked or half installed is."""
     names = {"wechat", "linuxqq", "pidgin", "signal-desktop", "viber"}
     names |= {"skypeforlinux", "libpurple0t64", "chat", "wecha"}
-    assert [(*package[:4], package.held) for package in dpkg.parse(recorded("dpkg-query"), names)] == [
+    assert [(*package[:4], package.is_held) for package in dpkg.parse_packages(recorded("dpkg-query"), names)] == [
         ("dpkg", "libpurple0t64", "2.14", ("libpurple0t64:amd64",), False),
         ("dpkg", "libpurple0t64", "2.14", ("libpurple0t64:i386",), False),
         ("dpkg", "pidgin", "2:2.14", ("pidgin",), True),
@@ -74,7 +74,7 @@ def test_the_programs_of_a_package_are_the_files_in_its_list(tmp_path):
     put(tmp_path, "proc/8/root/x")
     (tmp_path / "proc/7").mkdir()
     (tmp_path / "proc/7/root").symlink_to(tmp_path)
-    program = dpkg.programs(Host(str(tmp_path)), set(), [package("wechat"), package("skype:i386")])
+    program = dpkg.make_program_matcher(Host(str(tmp_path)), set(), [package("wechat"), package("skype:i386")])
     starts = [(7, "/opt/wechat/wechat"), (7, "/usr/bin/skype"), (7, "/opt/wechat/other"), (8, "/opt/wechat/wechat")]
     assert [program(Process(*start)) for start in starts] == ["wechat", "skype", "", ""]  # 8 is in a container
 
@@ -94,7 +94,7 @@ def test_the_programs_of_a_package_are_the_files_in_its_list(tmp_path):
 def test_recorded_simulation_decides(tmp_path, simulation, doomed, refused):
     text = recorded(simulation) if simulation.startswith("apt-") else simulation
     here = host(tmp_path, NATIVE, PLAIN, ("--simulate", ToolResult(0, text, "")))
-    actions, reasons = dpkg_removal.removal(here, [package(name) for name in doomed])
+    actions, reasons = dpkg_removal.plan_removal(here, [package(name) for name in doomed])
     assert [why.endswith(refused) for _, why in reasons] == [True] * len(doomed) * bool(refused)
     assert [str(a) for a in actions] == ([] if refused else ["remove " + ", ".join(doomed)])
 
@@ -112,7 +112,7 @@ def test_removed_package_keeps_its_mark(tmp_path, auto, tools, how, mark):
     simulation = ("--simulate", ToolResult(0, "Remv wechat:i386 [1.0]\n", ""))
     rows = (NATIVE, PLAIN, simulation, ("showauto", ToolResult(0, f"{auto}\n", "")))
     here = host(tmp_path, *rows, tools=["dpkg", *tools])
-    ((action,), refused) = dpkg_removal.removal(here, [package("wechat:i386")])
+    ((action,), refused) = dpkg_removal.plan_removal(here, [package("wechat:i386")])
     assert (refused, str(action), action.before) == ([], "remove wechat:i386", "wechat:i386 1.0\n")
     assert action.removed_packages == [RemovedPackage("dpkg", "wechat", "1.0", "system", "wechat:i386", how, mark=mark)]
     by_apt = [f"apt-get --simulate {APT_OPTIONS} remove wechat:i386", "dpkg --print-architecture"]
@@ -124,7 +124,9 @@ def test_removed_package_keeps_its_mark(tmp_path, auto, tools, how, mark):
 
 def test_a_broken_package_state_is_reported_in_apts_words_and_not_repaired(tmp_path):
     answer = ToolResult(100, "", recorded("apt-broken"))
-    actions, ((_, why),) = dpkg_removal.removal(host(tmp_path, PLAIN, ("--simulate", answer)), [package("linuxqq")])
+    actions, ((_, why),) = dpkg_removal.plan_removal(
+        host(tmp_path, PLAIN, ("--simulate", answer)), [package("linuxqq")]
+    )
     assert actions == [] and why.startswith("E: Unmet dependencies. Try 'apt --fix-broken install'")
 
 
@@ -135,7 +137,9 @@ def test_one_refused_package_does_not_keep_the_others(tmp_path):
         "wechat": "Remv wechat-moments [1.0]\nRemv wechat [4.0]\n",
     }
     rows = [(f"--simulate {names}", ToolResult(0, text, "")) for names, text in answers.items()]
-    actions, refused = dpkg_removal.removal(host(tmp_path, NATIVE, PLAIN, *rows), [package("viber"), package("wechat")])
+    actions, refused = dpkg_removal.plan_removal(
+        host(tmp_path, NATIVE, PLAIN, *rows), [package("viber"), package("wechat")]
+    )
     assert [str(action) for action in actions] == ["remove viber"]
     assert refused == [(package("wechat"), "would also remove wechat-moments")]
 
@@ -147,13 +151,13 @@ def test_one_refused_package_does_not_keep_the_others(tmp_path):
 def test_held_or_essential_package_stays(tmp_path, held, answer, reason):
     item = package("wechat", held=held)
     here = host(tmp_path, ("dpkg-query", ToolResult(0, answer, "")))
-    (actions, ((refused, why),)) = dpkg_removal.removal(here, [item])
+    (actions, ((refused, why),)) = dpkg_removal.plan_removal(here, [item])
     assert (actions, refused) == ([], item) and reason in why
 
 
 def test_change_since_the_simulation_stops_the_removal(tmp_path):
     here = host(tmp_path, NATIVE, PLAIN, ("--simulate", ToolResult(0, "Remv wechat [4.0]\n", "")))
-    actions, _ = dpkg_removal.removal(here, [package("wechat")])
+    actions, _ = dpkg_removal.plan_removal(here, [package("wechat")])
     here._run = later = Tools(NATIVE, ("--simulate", ToolResult(0, recorded("apt-takes-dependent"), "")))
     with pytest.raises(ControlError, match="not removed: would also remove viber, wechat-moments"):
         actions[0].apply()
@@ -166,7 +170,7 @@ def test_another_running_package_manager_is_reported(tmp_path):
     here = host(tmp_path, NATIVE, PLAIN, simulation, ("--yes", ToolResult(100, "", locked)))
     said = "E: Could not get lock /var/lib/dpkg/lock. It is held by process 42 (apt-get) dpkg: error: x"
     with pytest.raises(ControlError, match=f"^{re.escape(f'apt-get could not: {said}')}$"):
-        dpkg_removal.removal(here, [package("wechat")])[0][0].apply()
+        dpkg_removal.plan_removal(here, [package("wechat")])[0][0].apply()
     assert here._run.calls[-1] == f"apt-get --yes {APT_OPTIONS} --option=DPkg::Lock::Timeout=60 remove wechat"
 
 
@@ -193,36 +197,38 @@ def test_removal_that_was_cut_short_is_completed_where_it_was_ours(tmp_path, int
     for path, is_present in (("var/lib/dpkg/updates/0001", interrupted), ("var/lib/proscribe/dpkg", marked)):
         if is_present:
             put(tmp_path, path, mode=0o600)
-    ((action,), _) = dpkg_removal.removal(here, [package("wechat")])
+    ((action,), _) = dpkg_removal.plan_removal(here, [package("wechat")])
     action.apply()
     assert runs == [(tool, mode)] and mark.exists() is marked
 
 
 def test_without_apt_dpkg_says_what_would_break_and_removes(tmp_path):
     rows = (PLAIN, ("dpkg --simulate wechat", ToolResult(1, "", recorded("dpkg-breaks-dependent"))))
-    actions, refused = dpkg_removal.removal(host(tmp_path, *rows, tools=["dpkg"]), [package("wechat")])
+    actions, refused = dpkg_removal.plan_removal(host(tmp_path, *rows, tools=["dpkg"]), [package("wechat")])
     assert (actions, refused) == ([], [(package("wechat"), "would break wechat-moments")])
     tools = Tools(PLAIN, ("dpkg", DONE))
-    ((action,), _) = dpkg_removal.removal(Host(str(tmp_path), tools), [package("wechat")])
+    ((action,), _) = dpkg_removal.plan_removal(Host(str(tmp_path), tools), [package("wechat")])
     action.apply()
     assert tools.calls[-1] == "dpkg --remove wechat"
 
 
 @given(st.sets(NAMES, min_size=1), st.text())
 def test_the_gates_list_has_exactly_the_names_and_the_contact_is_one_harmless_line(ids, contact):
-    listing, places, contact_file, script, configuration, *_ = dpkg.block_parts(
-        Block(ids, contact, paths=[f"/opt/{id_}" for id_ in ids])
+    listing, places, contact_file, script, configuration, *_ = dpkg.make_block_parts(
+        InstallBlock(ids, contact, paths=[f"/opt/{id_}" for id_ in ids])
     )
     assert [line for line in listing.content.splitlines() if not line.startswith("#")] == sorted(ids)
     assert [line for line in places.content.splitlines() if line[0] == "/"] == sorted(f"/opt/{id_}" for id_ in ids)
     lines = contact_file.content.split("\n")
     assert len(lines) == 3 and lines[1].isprintable() and lines[1].strip()
-    assert (script, configuration) == dpkg.block_parts(Block({"other"}))[3:5]  # nothing of the plan gets into code
+    assert (script, configuration) == dpkg.make_block_parts(InstallBlock({"other"}))[
+        3:5
+    ]  # nothing of the plan gets into code
 
 
 def test_dpkg_reads_the_gates_configuration():
-    assert re.fullmatch(r"/etc/dpkg/dpkg\.cfg\.d/[A-Za-z0-9_-]+", dpkg.CONFIGURATION)  # dpkg.cfg(5)
-    assert max(map(len, dpkg.HOOK.splitlines())) < 1000  # longer lines are cut
+    assert re.fullmatch(r"/etc/dpkg/dpkg\.cfg\.d/[A-Za-z0-9_-]+", dpkg.HOOK_CONFIGURATION_PATH)  # dpkg.cfg(5)
+    assert max(map(len, dpkg.HOOK_TEXT.splitlines())) < 1000  # longer lines are cut
 
 
 # What ends with anything but 0 stops dpkg for every package. So the script ends with 9 where something is restricted,
@@ -235,8 +241,8 @@ class Gate:
     def __init__(self, place: Path) -> None:
         self.place, self.tools, self.script = place, place / "tools", place / "usr/libexec/proscribe/dpkg-gate"
         paths = ["/opt/wechat/wechat", "/usr/bin/qq", "/opt/tree"]
-        block = Block({"wechat", "linuxqq", "kept-app"}, "it@example.org", {"wechat": ["4.1.0"]}, paths)
-        for file in dpkg.block_parts(block)[:4]:
+        block = InstallBlock({"wechat", "linuxqq", "kept-app"}, "it@example.org", {"wechat": ["4.1.0"]}, paths)
+        for file in dpkg.make_block_parts(block)[:4]:
             path = place / file.path.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             text = file.content.replace("/etc/proscribe/", f"{place}/etc/proscribe/")
@@ -350,7 +356,7 @@ def test_gate_that_lacks_a_file_or_gets_stuck_lets_dpkg_pass(gate):
 @NEEDS_DPKG_DEB
 def test_refusal_has_the_organisations_messages_in_their_order(gate):
     messages = ("# not a comment \\c $(id)", "本電腦不得安裝此軟件。")
-    contact = dpkg.block_parts(Block({"wechat"}, "it@example.org", messages=messages))[2]
+    contact = dpkg.make_block_parts(InstallBlock({"wechat"}, "it@example.org", messages=messages))[2]
     (gate.place / contact.path.lstrip("/")).write_text(contact.content, encoding="utf-8")
     _, text = gate.ask("-i", gate.archive("wechat"))
     assert text.splitlines()[-2:] == [f"proscribe: {message}" for message in messages]
@@ -359,20 +365,22 @@ def test_refusal_has_the_organisations_messages_in_their_order(gate):
 @pytest.mark.parametrize(("ends", "stops"), [(0, False), (9, True), (1, False), (127, False)])
 def test_only_a_nine_stops_dpkg(tmp_path, ends, stops):
     """The line in dpkg's configuration, as dpkg runs it: a gate that is broken or missing stops no package."""
-    (line,) = [line for line in dpkg.HOOK.splitlines() if line.startswith("pre-invoke=")]
+    (line,) = [line for line in dpkg.HOOK_TEXT.splitlines() if line.startswith("pre-invoke=")]
     script = tmp_path / "gate"
     script.write_text(f"#!/bin/sh\nexit {ends}\n")
     script.chmod(0o755)
     if ends == 127:
         script.unlink()
-    ran = subprocess.run(["sh", "-c", line.partition("=")[2].replace(dpkg.SCRIPT, str(script))], capture_output=True)
+    ran = subprocess.run(
+        ["sh", "-c", line.partition("=")[2].replace(dpkg.BLOCK_SCRIPT_PATH, str(script))], capture_output=True
+    )
     assert bool(ran.returncode) is stops
 
 
 @NEEDS_DPKG_DEB
 @pytest.mark.parametrize("restricted", ["owl", "wechat", "x" * 400])
 def test_made_package_provides_a_restricted_one_and_has_nothing_in_it(tmp_path, restricted):
-    (tmp_path / "made.deb").write_bytes(dpkg_trial.archive(restricted))
+    (tmp_path / "made.deb").write_bytes(dpkg_trial.build_trial_package(restricted))
     fields = "Package: proscribe-trial\nVersion: 0\nArchitecture: all\nMaintainer: Proscribe <root@localhost>\n"
     fields += f"Provides: {restricted}\nDescription: tries whether this host refuses it\n"
     for option, printed in (("--field", fields), ("--contents", "")):
@@ -399,7 +407,7 @@ def test_dpkg_passes_refuses_or_is_unknown(errors, printed, outcome):
         return ToolResult(2, printed, errors)
 
     try:
-        answer = str(dpkg_trial._passes(Host("/nowhere", run), ["/usr/bin/dpkg"], "/made.deb"))
+        answer = str(dpkg_trial._is_passed(Host("/nowhere", run), ["/usr/bin/dpkg"], "/made.deb"))
     except ObservationError as unseen:
         answer = str(unseen)
     assert answer.endswith(outcome)
@@ -411,7 +419,7 @@ def test_a_try_depends_on_every_program_that_the_script_runs():
     before = r"(?:^|[|;(!]|&&|-exec|\$\(|\b(?:then|do|else|if|while|timeout \d+|xargs(?: -\S+)*)\b)\s*"
     words = set(re.findall(before + r"([a-z][a-z-]+)\b", code, re.MULTILINE)) - {"echo", "install", "which"}
     runs = {word for word in words if any(os.access(f"{folder}/{word}", os.X_OK) for folder in PROGRAM_DIRECTORIES)}
-    assert {"dpkg-deb", "logger", "tar"} <= runs <= set(dpkg_trial.TOOLS)
+    assert {"dpkg-deb", "logger", "tar"} <= runs <= set(dpkg_trial.USED_TOOLS)
 
 
 class WithApt(Host):
@@ -419,7 +427,7 @@ class WithApt(Host):
         super().__init__(str(root), self.answer)
         self.dumped = dumped
         self.ran: list[Sequence[str]] = []
-        for path in dpkg_trial.SHARED:
+        for path in dpkg_trial.SHARED_DIRECTORIES:
             (root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
         if apt:
             put(root, dpkg_trial.APT_CONFIG)
@@ -434,7 +442,7 @@ class WithApt(Host):
 def programs(tmp_path, monkeypatch):
     put(tmp_path, "bin/dpkg", mode=0o755)
     (tmp_path / "local").mkdir()
-    monkeypatch.setattr(dpkg_trial, "BEFORE", (f"{tmp_path}/local",))
+    monkeypatch.setattr(dpkg_trial, "LOCAL_PROGRAM_DIRECTORIES", (f"{tmp_path}/local",))
     monkeypatch.setattr(dpkg_trial, "PROGRAM_DIRECTORIES", (f"{tmp_path}/bin", f"{tmp_path}/none"))
     return tmp_path
 
@@ -451,7 +459,7 @@ def test_another_dpkg_of_apt_is_tried(programs, dumped, tried):
     usual = str(programs / "bin/dpkg")
     host = WithApt(programs / "root", dumped.replace("{usual}", usual))
     expected = [(ending.format(usual=usual), [word.format(usual=usual) for word in argv]) for ending, argv in tried]
-    assert list(dpkg_trial._roads(host)) == [(usual, [usual]), *expected]
+    assert list(dpkg_trial._list_dpkg_commands(host)) == [(usual, [usual]), *expected]
     assert host.ran == [["/usr/bin/apt-config", "dump"]]
 
 
@@ -459,33 +467,33 @@ def test_each_dpkg_is_tried_once_however_many_names_it_has(programs):
     host = WithApt(programs / "root", apt=False)
     usual, first = str(programs / "bin/dpkg"), programs / "local/dpkg"
     first.symlink_to(usual)
-    assert list(dpkg_trial._roads(host)) == [(str(first), [str(first)])]
+    assert list(dpkg_trial._list_dpkg_commands(host)) == [(str(first), [str(first)])]
     first.unlink()
     first.touch(0o644)
-    assert list(dpkg_trial._roads(host)) == [(usual, [usual])]
+    assert list(dpkg_trial._list_dpkg_commands(host)) == [(usual, [usual])]
     first.chmod(0o755)
-    assert list(dpkg_trial._roads(host)) == [(str(first), [str(first)]), (usual, [usual])]
+    assert list(dpkg_trial._list_dpkg_commands(host)) == [(str(first), [str(first)]), (usual, [usual])]
 
 
 def test_a_dpkg_in_another_root_is_not_known(programs):
     host = WithApt(programs / "root", 'DPkg::Chroot-Directory "/srv/x";\n')
     with pytest.raises(ObservationError, match="apt runs dpkg in /srv/x"):
-        list(dpkg_trial._roads(host))
+        list(dpkg_trial._list_dpkg_commands(host))
 
 
 def test_every_dpkg_that_installs_it_is_named_and_who_could_see_to_that(programs):
     host, usual = WithApt(programs / "root", apt=False), programs / "bin/dpkg"
-    assert dpkg_trial.open_to(host, "wechat").startswith(f"{usual} installs a made package")
+    assert dpkg_trial.find_open_routes(host, "wechat").startswith(f"{usual} installs a made package")
     ((*argv, package),) = host.ran
     assert argv == [str(usual), f"--admindir={NOWHERE}", "--unpack"]
     assert not os.path.lexists(package), "it was in memory"
     for folder in ("etc/dpkg", "etc/dpkg/dpkg.cfg.d", "usr/libexec"):
         (programs / "root" / folder).chmod(0o777)
-        first, second = dpkg_trial.open_to(host, "wechat").split("; ")
+        first, second = dpkg_trial.find_open_routes(host, "wechat").split("; ")
         assert first.startswith(f"/{folder}: it can be changed by others") and second.startswith(f"{usual} installs")
         (programs / "root" / folder).chmod(0o755)
     usual.unlink()
-    assert dpkg_trial.open_to(host, "wechat") == ""
+    assert dpkg_trial.find_open_routes(host, "wechat") == ""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only its links are followed")
@@ -498,7 +506,7 @@ def test_a_try_depends_on_dpkgs_and_apts_configuration_and_on_what_apt_runs(tmp_
         put(tmp_path, path)
     tools = ["sh", "timeout", "tr", "grep", "xargs", "awk", "dpkg", "dpkg-deb", "dpkg-query", "readlink", "tar", "sed"]
     tools += ["find", "logger", "apt-config"]
-    assert set(dpkg_trial.depends(host)) == {
+    assert set(dpkg_trial.list_dependencies(host)) == {
         *("/usr/local/sbin/dpkg", "/usr/local/bin/dpkg", "/etc/ld.so.preload", "/etc/ld.so.cache"),
         *(f"{folder}/{tool}" for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin") for tool in tools),
         *("/etc/dpkg", "/etc/dpkg/dpkg.cfg.d", "/etc/apt/apt.conf.d", *files, "/usr/libexec"),
@@ -506,10 +514,10 @@ def test_a_try_depends_on_dpkgs_and_apts_configuration_and_on_what_apt_runs(tmp_
     }
     assert host.ran == []
     put(tmp_path, dpkg_trial.APT_CONFIG)
-    assert set(dpkg_trial.depends(host)) >= {"/opt/dpkg", "/opt/real"}
+    assert set(dpkg_trial.list_dependencies(host)) >= {"/opt/dpkg", "/opt/real"}
 
 
 @pytest.mark.parametrize(("system", "trial"), [(dpkg, dpkg_trial), (rpm, rpm_trial)], ids=["dpkg", "rpm"])
 def test_first_name_is_tried(tmp_path, monkeypatch, system, trial):
-    monkeypatch.setattr(trial, "open_to", lambda host, name: f"open to {name}")
-    assert system.block_parts(Block({"owl", "elk"}))[-1].run_trial(Host(str(tmp_path))) == "open to elk"
+    monkeypatch.setattr(trial, "find_open_routes", lambda host, name: f"open to {name}")
+    assert system.make_block_parts(InstallBlock({"owl", "elk"}))[-1].run_trial(Host(str(tmp_path))) == "open to elk"

@@ -15,8 +15,8 @@ from made_users import ALICE, everywhere, put, put_link
 from proscribe.host.controls.apps.blocks.parts import DIFFERENT_PROBLEM, BlockTrial
 from proscribe.host.controls.apps.systems import flatpak
 from proscribe.host.controls.apps.systems.flatpak_filters import RemoteFilters
-from proscribe.host.controls.apps.systems.flatpak_remotes import DIRECTORY, Remote, groups
-from proscribe.host.controls.apps.systems.package import Block, Package
+from proscribe.host.controls.apps.systems.flatpak_remotes import FILTER_DIRECTORY, FlatpakRemote, parse_groups
+from proscribe.host.controls.apps.systems.package import InstallBlock, Package
 from proscribe.host.system import ControlError, Host, Process, ToolResult
 from proscribe.model.removed import RemovedPackage
 
@@ -26,7 +26,7 @@ SYSTEM = "/var/lib/flatpak/app"
 PERSONAL = "/.local/share/flatpak/app"
 CONFIG_FILE = "/var/lib/flatpak/repo/config"
 FILTERS = RemoteFilters((WECHAT,))
-FLATHUB = f"{DIRECTORY}/default/flathub.filter"
+FLATHUB = f"{FILTER_DIRECTORY}/default/flathub.filter"
 
 
 def deploy(root: Path, installation: str, id_: str = WECHAT) -> Path:
@@ -74,16 +74,16 @@ def test_a_link_at_one_app_hides_only_that_app(root):
 
 @given(st.text())
 def test_any_text_is_read_without_an_error(text):
-    assert isinstance(flatpak.parse(text), str) and isinstance(groups(text, "remote"), list)
+    assert isinstance(flatpak.parse_app_id(text), str) and isinstance(parse_groups(text, "remote"), list)
 
 
 def test_a_process_is_known_by_its_sandbox_whatever_its_executable(root):
     for pid, name in (("7", WECHAT), ("8", "org.example.Innocent")):
         put(root, f"proc/{pid}/root/.flatpak-info", f"[Application]\nname={name}\n")
-    program = flatpak.programs(Host(str(root)), {WECHAT}, [])
+    program = flatpak.make_program_matcher(Host(str(root)), {WECHAT}, [])
     starts = [(7, "/usr/bin/python3.13"), (8, "/app/bin/wechat"), (9, "/usr/bin/gone")]
     assert [program(Process(*start)) for start in starts] == [WECHAT, "", ""]
-    assert flatpak.programs(Host(str(root)), set(), [])(Process(7, "")) == ""
+    assert flatpak.make_program_matcher(Host(str(root)), set(), [])(Process(7, "")) == ""
 
 
 def test_app_is_removed_as_its_owner_and_data_and_runtimes_stay(root):
@@ -94,7 +94,7 @@ def test_app_is_removed_as_its_owner_and_data_and_runtimes_stay(root):
     deploy(root, "/usb/app")
     usb, own = (f"{place}/{branch[4:]}" for place in ("/usb/app", ALICE.home + PERSONAL))
     others = [app._replace(handles=(beta,)), app._replace(owner=ALICE, path=own), app._replace(path=usb)]
-    actions, refused = flatpak.removal(Host(str(root), tools), [app, *others])
+    actions, refused = flatpak.plan_removal(Host(str(root), tools), [app, *others])
     assert ([(str(action), action.before) for action in actions], refused) == (
         [
             (f"remove {WECHAT} (system)", f"{branch} 1\n{beta} 1\n"),
@@ -223,9 +223,9 @@ def host(root):
 
 
 REMOTES = [
-    Remote("default", "flathub", "/etc/theirs"),
-    Remote("default", "plain", ""),
-    Remote("usb", "own", f"{OURS}/usb/own.filter"),
+    FlatpakRemote("default", "flathub", "/etc/theirs"),
+    FlatpakRemote("default", "plain", ""),
+    FlatpakRemote("usb", "own", f"{OURS}/usb/own.filter"),
 ]
 
 
@@ -246,7 +246,7 @@ def test_wrong_filter_is_named_with_its_remote(host, root):
         f"own: {DIFFERENT_PROBLEM}",
     ]
     assert OWLS.is_in_place(host) and OWLS.find_problem(host, False).startswith("left over")
-    put(root, f"{OURS}/usb/own.filter", OWLS.content(host, REMOTES[2]))
+    put(root, f"{OURS}/usb/own.filter", OWLS.make_filter_text(host, REMOTES[2]))
     assert OWLS.find_problem(Host(str(root)), True) == "flathub: missing; plain: missing"
     (root / "media/usb/repo/config").unlink()
     assert OWLS.find_problem(Host(str(root)), True) == "missing" and OWLS.is_in_place(Host(str(root)))
@@ -255,7 +255,7 @@ def test_wrong_filter_is_named_with_its_remote(host, root):
 
 
 def test_all_parts_of_the_block(host, root):
-    filters, rule, trial = flatpak.block_parts(Block({"org.owl", "org.elk"}, "it", {"org.elk": ["1"]}))
+    filters, rule, trial = flatpak.make_block_parts(InstallBlock({"org.owl", "org.elk"}, "it", {"org.elk": ["1"]}))
     assert filters == RemoteFilters(("org.owl",))
     assert rule.path == "/etc/polkit-1/rules.d/00-proscribe-flatpak.rules" and '["org.owl"]' in rule.make_desired_text(
         host
@@ -267,6 +267,6 @@ def test_all_parts_of_the_block(host, root):
     for path in added:
         put(root, path)
     assert all(path in why for path, why in zip(added, trial.run_trial(host).split("; ")))
-    assert not flatpak.gated(host)
+    assert not flatpak.is_block_applicable(host)
     put(root, "/usr/bin/flatpak", mode=0o755)
-    assert flatpak.gated(host)
+    assert flatpak.is_block_applicable(host)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_users import put
 from patience import until
 from proscribe.host.controls.apps.systems import pacman, pacman_removal
-from proscribe.host.controls.apps.systems.package import Block, Package
+from proscribe.host.controls.apps.systems.package import InstallBlock, Package
 from proscribe.host.system import ControlError, Host, Process, ToolResult
 from proscribe.model import removed as model
 
@@ -31,9 +31,9 @@ GATE = "/usr/libexec/proscribe/pacman-gate"
 
 @given(st.text())
 def test_any_text_is_read_without_an_error(text):
-    name, version = pacman.parse(text)
+    name, version = pacman.parse_entry(text)
     assert (name, version) == ("", "") or f"{name}-{version}" == text
-    assert isinstance(pacman_removal.parse(text), dict)
+    assert isinstance(pacman_removal.parse_breakages(text), dict)
 
 
 def test_installed_package_identifies_its_programs(root):
@@ -42,15 +42,15 @@ def test_installed_package_identifies_its_programs(root):
         if name != "broken-off-1-1":
             put(root, f"{pacman.DATABASE}/{name}/desc")
     host, ids = Host(str(root)), {"wechat-bin", "broken-off"}
-    result, unseen = pacman.query(host, ids)
+    result, unseen = pacman.find_packages(host, ids)
     path = f"{pacman.DATABASE}/wechat-bin-4.0-1"
     assert ([(p.id, p.version, p.path) for p in result], unseen) == ([("wechat-bin", "4.0-1", path)], "")
     (root / "proc/7").mkdir()
     (root / "proc/7/root").symlink_to(root)
-    program = pacman.programs(host, ids, result)
+    program = pacman.make_program_matcher(host, ids, result)
     starts = [(7, "/opt/wechat/wechat"), (7, "/opt/weechat/weechat"), (8, "/opt/wechat/wechat")]
     assert [program(Process(*start)) for start in starts] == ["wechat-bin", "", ""]  # 8 is gone, or in its own root
-    assert pacman.query(host, set()) == ([], "")
+    assert pacman.find_packages(host, set()) == ([], "")
 
 
 def pacman_host(root: Path, answers: dict[str, ToolResult]) -> tuple[Host, list[Sequence[str]]]:
@@ -70,7 +70,7 @@ def pacman_host(root: Path, answers: dict[str, ToolResult]) -> tuple[Host, list[
 def test_a_host_that_changed_meanwhile_is_not_touched(root):
     answers: dict[str, ToolResult] = {}
     host, calls = pacman_host(root, answers)
-    [action], _ = pacman_removal.removal(host, [QQ])
+    [action], _ = pacman_removal.plan_removal(host, [QQ])
     answers["linuxqq"] = ToolResult(1, BREAKS, "")
     with pytest.raises(ControlError, match="would break another, qq-or-tim"):
         action.apply()
@@ -90,11 +90,11 @@ def test_a_host_that_changed_meanwhile_is_not_touched(root):
 )
 def test_package_that_others_need_or_on_hold_stays(root, answers, reason):
     host, _ = pacman_host(root, answers)
-    actions, refused = pacman_removal.removal(host, [QQ, WECHAT])
+    actions, refused = pacman_removal.plan_removal(host, [QQ, WECHAT])
     assert [str(action) for action in actions] == ["remove wechat-bin" if reason else "remove linuxqq, wechat-bin"]
     assert refused == ([(QQ, reason)] if reason else [])
     (root / "usr/bin/pacman").unlink()
-    assert pacman_removal.removal(host, [QQ])[0] == []
+    assert pacman_removal.plan_removal(host, [QQ])[0] == []
 
 
 @pytest.mark.parametrize(
@@ -103,16 +103,18 @@ def test_package_that_others_need_or_on_hold_stays(root, answers, reason):
 )
 def test_removal_that_takes_others_along_or_fails_is_refused(root, answer, reason):
     host, _ = pacman_host(root, {"linuxqq": answer})
-    assert pacman_removal.removal(host, [QQ]) == ([], [(QQ, reason)])
+    assert pacman_removal.plan_removal(host, [QQ]) == ([], [(QQ, reason)])
 
 
 class Removed:
     def __init__(self, root: Path) -> None:
         self.host, self.calls = pacman_host(root, {})
-        self.lock, self.mark = (root / path.lstrip("/") for path in (pacman_removal.LOCK, pacman_removal.MARK))
+        self.lock, self.mark = (
+            root / path.lstrip("/") for path in (pacman_removal.LOCK_PATH, pacman_removal.REMOVAL_MARK_PATH)
+        )
         for directory in (self.lock.parent, self.mark.parent, root / "proc"):
             directory.mkdir(parents=True, exist_ok=True)
-        [self.action], _ = pacman_removal.removal(self.host, [QQ, WECHAT])
+        [self.action], _ = pacman_removal.plan_removal(self.host, [QQ, WECHAT])
         self.calls.clear()
         self.result, self.dies, self.marked = ToolResult(0, "", ""), False, ("", 0)
         run = self.host._run
@@ -150,7 +152,7 @@ def test_packages_go_in_one_transaction_whose_lock_is_marked(root):
 def test_block_is_for_a_host_with_pacman_and_its_database(root, lacking):
     for path in {"usr/bin/pacman", "var/lib/pacman/local"} - {lacking}:
         put(root, path, mode=0o755)
-    assert pacman.gated(Host(str(root))) is not bool(lacking)
+    assert pacman.is_block_applicable(Host(str(root))) is not bool(lacking)
 
 
 def test_error_of_pacman_is_the_reason_and_its_lock_after_a_kill_goes_at_the_next_run(root):
@@ -178,11 +180,11 @@ def test_any_other_lock_stays_and_is_waited_for(root, whose, monkeypatch):
         (root / "proc/9").mkdir()
         (root / "proc/9/exe").symlink_to("/usr/bin/pacman")
     if whose == "one of long after":
-        monkeypatch.setattr(pacman_removal, "SOON", -1)
+        monkeypatch.setattr(pacman_removal, "LOCK_DELAY_SECONDS", -1)
     if whose == "one of before":
         until(lambda: (item.mark.write_text(""), item.mark.stat().st_ctime > item.lock.stat().st_ctime)[1])
     with monkeypatch.context() as impatient, pytest.raises(ControlError, match="another pacman has been at work"):
-        impatient.setattr(pacman_removal, "PATIENCE", 0.0)
+        impatient.setattr(pacman_removal, "LOCK_TIMEOUT_SECONDS", 0.0)
         item.action.apply()
     assert item.lock.exists() and not [argv for argv in item.calls if "--noconfirm" in argv]
     monkeypatch.setattr(pacman_removal.time, "sleep", lambda _: item.lock.unlink())
@@ -192,14 +194,16 @@ def test_any_other_lock_stays_and_is_waited_for(root, whose, monkeypatch):
 
 def test_script_of_the_hook_runs_nothing_from_contact_or_messages(tmp_path):
     messages = ("it's %s {} \\c $(id)", "本電腦不得安裝此軟件。")
-    script, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, "$(touch x) `id` '\"; exit 0 #", messages=messages))
+    script, hook, *_ = pacman.make_block_parts(
+        InstallBlock({"wechat-bin"}, "$(touch x) `id` '\"; exit 0 #", messages=messages)
+    )
     place = put(tmp_path, "gate", script.content, 0o755)
     done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
     refusal, *rest = done.stdout.splitlines()[-3:]
     assert done.returncode == 1 and refusal.endswith("ask $(touch x) `id` '\"; exit 0 #")
     assert rest == [f"proscribe: {message}" for message in messages] and os.listdir(tmp_path) == ["gate"]
     assert "Target = wechat-bin\n" in hook.content
-    _, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]}))
+    _, hook, *_ = pacman.make_block_parts(InstallBlock({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]}))
     assert [line for line in hook.content.splitlines() if line.startswith("Target")] == ["Target = /"]
 
 
@@ -220,7 +224,7 @@ def test_hook_that_does_not_refuse_is_open(tmp_path, rc, hidden, reason):
 
     if hidden:
         put(tmp_path, "opt/00-proscribe.hook")
-    trial: Any = pacman.block_parts(Block({"owl"}))[-1]
+    trial: Any = pacman.make_block_parts(InstallBlock({"owl"}))[-1]
     host = Host(str(tmp_path), run)
     assert trial.run_trial(host) == reason
     depends = {"/etc/pacman.conf", "/etc/pacman.d", GATE, HOOK, "/opt/00-proscribe.hook", "/usr/bin/pacman-conf"}
@@ -228,7 +232,7 @@ def test_hook_that_does_not_refuse_is_open(tmp_path, rc, hidden, reason):
 
 
 def test_hook_of_the_same_name_is_deleted(tmp_path):
-    host, part = Host(str(tmp_path)), pacman.block_parts(Block({"owl"}))[2]
+    host, part = Host(str(tmp_path)), pacman.make_block_parts(InstallBlock({"owl"}))[2]
     assert part.is_applicable(host) and part.find_problem(host, True) == ""
     put(tmp_path, part.path)
     assert (part.find_problem(host, True), part.find_problem(host, False)) == (f"takes the place of {HOOK}", "")

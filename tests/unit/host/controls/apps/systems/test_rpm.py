@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from made_users import ALICE, put
 from proscribe.host.controls.apps.blocks.parts import DIFFERENT_PROBLEM, LEFT_OVER_PROBLEM, MISSING_PROBLEM
 from proscribe.host.controls.apps.systems import rpm, rpm_block, rpm_guard, rpm_removal, rpm_transaction, rpm_trial
-from proscribe.host.controls.apps.systems.package import Block, Package
-from proscribe.host.controls.apps.systems.rpm_conflicts import Conflict, conflicts
+from proscribe.host.controls.apps.systems.package import InstallBlock, Package
+from proscribe.host.controls.apps.systems.rpm_conflicts import PackageConflict, list_conflicts
 from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult
 from proscribe.model.removed import RemovedPackage
 
@@ -30,9 +30,9 @@ SOLVABLE = '<solvable type="package" name="{}" edition="4.0-1"><description>name
 REMOVES, INSTALLS = f"<to-remove>{SOLVABLE}</to-remove>", f"<to-install>{SOLVABLE}</to-install>"
 OTHERS = REMOVES.format("wechat") + REMOVES.format("moments") + INSTALLS.format("tim")
 LINES = ["[main]", "[other]", "# a", "; b", "", "gpgcheck=1", "excludepkgs=a,", "exclude = b c", "  d", "x\udcff"]
-BLOCK_GUARD = rpm_block.Guard((Conflict("viber"), Conflict("wechat")), POLICY)
+BLOCK_GUARD = rpm_block.GuardPackage((PackageConflict("viber"), PackageConflict("wechat")), POLICY)
 # https://rpm.org/docs/4.20.x/manual/format_v4.html
-CONFLICTS = [Conflict("owl"), Conflict("elk", "<", "2:1.0-1"), Conflict("elk", ">", "2:1.0-1")]
+CONFLICTS = [PackageConflict("owl"), PackageConflict("elk", "<", "2:1.0-1"), PackageConflict("elk", ">", "2:1.0-1")]
 INT32, STRING, BINARY = 4, 6, 7
 KINDS = {
     **dict.fromkeys((1000, 1006, 1009, 1053, 1112, 5093), INT32),  # 1000 of the signatures is a size
@@ -62,17 +62,20 @@ def package(name: str, version: str = "1.0-1") -> Package:
 
 @given(st.text(), st.sets(NAMES))
 def test_any_answer_of_rpm_names_no_other_package(answer, ids):
-    assert {package.id for package in rpm.parse(answer, ids)} <= ids
+    assert {package.id for package in rpm.parse_packages(answer, ids)} <= ids
 
 
 def test_database_that_cannot_be_read_is_unseen_and_a_broken_one_an_error(root, monkeypatch):
-    assert rpm.query(host(root, tools=()), {"wechat"}) == ([], "there is an rpm database, and no rpm to read it")
+    assert rpm.find_packages(host(root, tools=()), {"wechat"}) == (
+        [],
+        "there is an rpm database, and no rpm to read it",
+    )
     answer = ToolResult(1, "package wechat is not installed\n", "error: rpmdb: damaged header #7\n")
     with pytest.raises(ControlError, match="damaged header #7"):
-        rpm.query(host(root, ("-q", answer)), {"wechat"})
+        rpm.find_packages(host(root, ("-q", answer)), {"wechat"})
     monkeypatch.setattr(Host, "privileged", False)
     closed = host(root, ("-q", ToolResult(1, "", "error: sqlite failure: attempt to write a readonly database\n")))
-    assert "cannot read its database" in rpm.query(closed, {"wechat"})[1]
+    assert "cannot read its database" in rpm.find_packages(closed, {"wechat"})[1]
     with pytest.raises(ObservationError):
         BLOCK_GUARD.find_problem(closed, True)
 
@@ -80,14 +83,24 @@ def test_database_that_cannot_be_read_is_unseen_and_a_broken_one_an_error(root, 
 @pytest.mark.parametrize(
     ("objection", "rc", "out", "reason"),
     [
-        (rpm_removal.dnf_objection, 1, DNF4.format("Remove  1 Package"), ""),
-        (rpm_removal.dnf_objection, 1, DNF5.format(" Removing:           1 package"), ""),
-        (rpm_removal.dnf_objection, 1, DNF4.format("Install  1 Package\nRemove   1 Package"), "install 1, remove 1"),
-        (rpm_removal.dnf_objection, 1, DNF5.format(" Removing: 2 packages\n Replacing: 1 package"), "2, replacing 1"),
-        (rpm_removal.dnf_objection, 1, "Error: protected packages: wechat", "Error: protected packages: wechat"),
-        (rpm_removal.zypper_objection, 0, ZYPPER.format(REMOVES.format("wechat")), ""),
-        (rpm_removal.zypper_objection, 0, ZYPPER.format(OTHERS), "would also install tim, remove moments"),
-        (rpm_removal.zypper_objection, 4, ZYPPER.format('<message type="error">locked</message>'), "locked"),
+        (rpm_removal.find_dnf_objection, 1, DNF4.format("Remove  1 Package"), ""),
+        (rpm_removal.find_dnf_objection, 1, DNF5.format(" Removing:           1 package"), ""),
+        (
+            rpm_removal.find_dnf_objection,
+            1,
+            DNF4.format("Install  1 Package\nRemove   1 Package"),
+            "install 1, remove 1",
+        ),
+        (
+            rpm_removal.find_dnf_objection,
+            1,
+            DNF5.format(" Removing: 2 packages\n Replacing: 1 package"),
+            "2, replacing 1",
+        ),
+        (rpm_removal.find_dnf_objection, 1, "Error: protected packages: wechat", "Error: protected packages: wechat"),
+        (rpm_removal.find_zypper_objection, 0, ZYPPER.format(REMOVES.format("wechat")), ""),
+        (rpm_removal.find_zypper_objection, 0, ZYPPER.format(OTHERS), "would also install tim, remove moments"),
+        (rpm_removal.find_zypper_objection, 4, ZYPPER.format('<message type="error">locked</message>'), "locked"),
     ],
 )
 def test_simulation_of_a_front_end_decides(objection, rc, out, reason):
@@ -98,17 +111,17 @@ def test_simulation_of_a_front_end_decides(objection, rc, out, reason):
 @pytest.mark.parametrize(("locked", "front"), [("wechat", ""), ("other", "zypper")])
 def test_package_that_zypper_locked_is_removed_by_rpm(root, locked, front):
     put(root, "usr/bin/zypper", mode=0o755)
-    put(root, "etc/zypp/locks", rpm_block.locked([locked], POLICY, ""))
-    assert rpm_removal.front_end(Host(str(root)), [package("wechat")]) == front
+    put(root, "etc/zypp/locks", rpm_block.merge_locks([locked], POLICY, ""))
+    assert rpm_removal.find_front_end(Host(str(root)), [package("wechat")]) == front
 
 
 def test_package_that_others_need_stays_also_at_the_second_check(root):
     breaks = ToolResult(1, "", "error: Failed dependencies:\n\twechat is needed by (installed) moments-1.0-1.noarch\n")
     wechat = package("wechat")
-    refused = rpm_removal.removal(host(root, ("--test", breaks)), [wechat])
+    refused = rpm_removal.plan_removal(host(root, ("--test", breaks)), [wechat])
     assert refused == ([], [(wechat, "would break moments-1.0-1.noarch")])
     here = host(root, ("--test", DONE))
-    (action,) = rpm_removal.removal(here, [wechat])[0]
+    (action,) = rpm_removal.plan_removal(here, [wechat])[0]
     here._run = tools = Tools(("--test", breaks))
     with pytest.raises(ControlError, match="not removed: would break moments"):
         action.apply()
@@ -118,9 +131,9 @@ def test_package_that_others_need_stays_also_at_the_second_check(root):
 @given(st.lists(st.sampled_from(LINES)), st.sampled_from(["", "\n"]), st.lists(NAMES, min_size=1, unique=True))
 def test_configuration_of_dnf_is_given_back(lines, end, names):
     before = "\n".join(lines) + end
-    after = rpm_block.excluded(names, POLICY, before)
-    assert after != before and rpm_block.excluded(names, POLICY, after) == after
-    assert rpm_block.without_excludes(after) == rpm_block.excluded([], POLICY, after) == before
+    after = rpm_block.merge_excludes(names, POLICY, before)
+    assert after != before and rpm_block.merge_excludes(names, POLICY, after) == after
+    assert rpm_block.strip_excludes(after) == rpm_block.merge_excludes([], POLICY, after) == before
 
 
 @pytest.mark.parametrize(
@@ -133,7 +146,7 @@ def test_configuration_of_dnf_is_given_back(lines, end, names):
     ],
 )
 def test_names_are_excluded_beside_those_of_the_administrator(before, after, lines):
-    text = rpm_block.excluded(["owl"], POLICY, before + after)
+    text = rpm_block.merge_excludes(["owl"], POLICY, before + after)
     head, begin, block = text.removeprefix(before).removesuffix(after).partition(f"# {POLICY}\n")
     assert head.startswith("# proscribe: begin. Written by Proscribe") and begin
     assert block == "".join(f"{line}\n" for line in [*lines, "# proscribe: end"])
@@ -150,17 +163,17 @@ def test_locks_of_zypper_are_given_back(theirs, names, ended):
     before = before if ended else before.rstrip("\n")
     new = names - {name for name, comment in theirs if not comment}
     assume(new)
-    after = rpm_block.locked(sorted(names), POLICY, before)
-    assert rpm_block.locked(sorted(names), POLICY, after) == after
-    assert rpm_block.without_locks(after) == before and rpm_block.locks(after) == new
+    after = rpm_block.merge_locks(sorted(names), POLICY, before)
+    assert rpm_block.merge_locks(sorted(names), POLICY, after) == after
+    assert rpm_block.strip_locks(after) == before and rpm_block.list_locked_names(after) == new
 
 
 def test_locks_in_another_order_are_the_same_locks():
-    text = rpm_block.locked(["wechat", "viber"], POLICY, stanza("other"))
+    text = rpm_block.merge_locks(["wechat", "viber"], POLICY, stanza("other"))
     parts = [part.strip("\n") for part in text.split("\n\n") if part.strip()]
     shuffled = "\n" + "\n\n\n".join(parts[::-1]) + "\n\n"
-    assert rpm_block.locked(["wechat", "viber"], POLICY, shuffled) == shuffled
-    assert rpm_block.without_locks(shuffled).strip() == stanza("other").strip()
+    assert rpm_block.merge_locks(["wechat", "viber"], POLICY, shuffled) == shuffled
+    assert rpm_block.strip_locks(shuffled).strip() == stanza("other").strip()
 
 
 def guard_host(root: Path, release: str, *provided: str) -> Host:
@@ -184,14 +197,14 @@ def guard_host(root: Path, release: str, *provided: str) -> Host:
     ],
 )
 def test_guard_state(root, beside, installed, expected, problem):
-    release = "" if beside is None else BLOCK_GUARD.release(set(beside))
+    release = "" if beside is None else BLOCK_GUARD.make_release(set(beside))
     assert BLOCK_GUARD.find_problem(guard_host(root, release, *installed), expected) == problem
 
 
 def test_guard_is_planned_for_the_packages_that_remain(root):
-    here = guard_host(root, BLOCK_GUARD.release({"wechat"}), "wechat")
-    assert BLOCK_GUARD.without({"wechat"}).find_problem(here, True) == DIFFERENT_PROBLEM
-    assert "Conflicts: wechat\n" in BLOCK_GUARD.without({"wechat"}).make_desired_text(here)
+    here = guard_host(root, BLOCK_GUARD.make_release({"wechat"}), "wechat")
+    assert BLOCK_GUARD.exclude_packages({"wechat"}).find_problem(here, True) == DIFFERENT_PROBLEM
+    assert "Conflicts: wechat\n" in BLOCK_GUARD.exclude_packages({"wechat"}).make_desired_text(here)
 
 
 def test_file_of_a_killed_run_is_deleted_with_the_guard(root):
@@ -238,7 +251,7 @@ def read(content: bytes) -> dict[int, Any]:
 
 
 def test_guard_package_says_all_that_rpm_needs():
-    content = rpm_guard.package(CONFLICTS, "7f", POLICY, ["Ask IT."], "x" * 100, "owl")
+    content = rpm_guard.build_package(CONFLICTS, "7f", POLICY, ["Ask IT."], "x" * 100, "owl")
     assert content[:10] == b"\xed\xab\xee\xdb\x03\0\0\0\0\x01" and content[76:96] == b"\0\x01\0\x05" + bytes(16)
     assert content[10:76] == b"x" * 65 + b"\0", "a long name is cut in the lead alone"
     payload = content[content.rindex(b"\x1f\x8b\x08\0\0\0\0\0") :]
@@ -253,17 +266,23 @@ def test_guard_package_says_all_that_rpm_needs():
         1112: [8, 8], 1113: [f"{version}-7f"] * 2, 1124: "cpio", 1125: "gzip", 1126: "9",
         5092: [hashlib.sha256(payload).hexdigest()], 5093: [8],
     }  # fmt: skip
-    assert [rpm_guard.worded(text) for text in ("x" * 201, f"{'x' * 199}!y", "!")] == ["x" * 200, "x" * 199, "0"]
-    assert read(rpm_guard.package((), "0", "p"))[1000] == "proscribe-guard"
+    assert [rpm_guard.format_policy_version(text) for text in ("x" * 201, f"{'x' * 199}!y", "!")] == [
+        "x" * 200,
+        "x" * 199,
+        "0",
+    ]
+    assert read(rpm_guard.build_package((), "0", "p"))[1000] == "proscribe-guard"
 
 
 def test_permitted_version_has_two_conflicts_and_odd_names_have_none():
     permitted = {"elk": ["1"], "yak": ["1", "2"], "other": ["3"]}
-    pairs = [Conflict("owl", "", ""), Conflict("elk", "<", "1"), Conflict("elk", ">", "1")]
-    assert list(conflicts(["owl", "elk", "yak"], permitted)) == pairs
-    parts = rpm_block.parts(Block({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org"))
+    pairs = [PackageConflict("owl", "", ""), PackageConflict("elk", "<", "1"), PackageConflict("elk", ">", "1")]
+    assert list(list_conflicts(["owl", "elk", "yak"], permitted)) == pairs
+    parts = rpm_block.make_block_parts(InstallBlock({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org"))
     assert parts[0].make_desired_text(Host("/nonexistent")).count("=wechat\n") == 1
-    assert [part.conflicts for part in parts if isinstance(part, rpm_block.Guard)] == [(Conflict("wechat"),)]
+    assert [part.conflicts for part in parts if isinstance(part, rpm_block.GuardPackage)] == [
+        (PackageConflict("wechat"),)
+    ]
 
 
 @pytest.mark.parametrize("rc", [0, 1])
@@ -276,16 +295,20 @@ def test_guard_is_installed_from_a_file_that_is_deleted(root, rc):
 
     (root / "var/lib").mkdir(parents=True)
     with pytest.raises(ControlError, match="rpm could not: error: no") if rc else nullcontext():
-        rpm_guard.install(Host(str(root), run), CONFLICTS, "abc", POLICY, ["Ask IT."])
+        rpm_guard.install_guard(Host(str(root), run), CONFLICTS, "abc", POLICY, ["Ask IT."])
     assert runs == [(["rpm", "-U", "--oldpackage", "--nosignature", f"/{PLACE}"], b"\xed\xab\xee\xdb", 0o600)]
     assert not (root / PLACE).exists()
 
 
 def test_block_has_settings_of_each_front_end_and_the_guard(root):
     here = Host(str(root))
-    block = Block({"owl", "elk"}, "it@example.org", {"elk": ["1"]}, messages=["Ask IT."])
-    dnf, guard, protected, zypper, shop, trial = rpm_block.parts(block)
-    assert guard.conflicts == (Conflict("elk", "<", "1"), Conflict("elk", ">", "1"), Conflict("owl"))
+    block = InstallBlock({"owl", "elk"}, "it@example.org", {"elk": ["1"]}, messages=["Ask IT."])
+    dnf, guard, protected, zypper, shop, trial = rpm_block.make_block_parts(block)
+    assert guard.conflicts == (
+        PackageConflict("elk", "<", "1"),
+        PackageConflict("elk", ">", "1"),
+        PackageConflict("owl"),
+    )
     lines = "Conflicts: elk < 1\nConflicts: elk > 1\nConflicts: owl\n"
     assert (
         guard.make_desired_text(here) == f"proscribe-guard {guard.release(set())}\n{lines}"
@@ -295,12 +318,12 @@ def test_block_has_settings_of_each_front_end_and_the_guard(root):
     assert [part.path for part in (dnf, protected, zypper, trial)] == paths
     assert "excludepkgs=owl\n" in dnf.make_desired_text(here) and f"# {POLICY}\n" in dnf.make_desired_text(here)
     assert protected.make_desired_text(here).endswith("\nproscribe-guard\n")
-    assert rpm_block.locks(zypper.make_desired_text(here)) == {
+    assert rpm_block.list_locked_names(zypper.make_desired_text(here)) == {
         "owl",
         "proscribe-guard",
     } and POLICY in zypper.make_desired_text(here)
     assert shop.path.endswith("packagekit-rpm.rules") and '["owl"]' in shop.make_desired_text(here)
-    nothing = rpm_block.parts(Block())
+    nothing = rpm_block.make_block_parts(InstallBlock())
     assert [guard.is_applicable(here), nothing[1].is_applicable(here)] == [True, False]
     assert len(nothing) == 5 and [part.make_desired_text(here) for part in (nothing[0], nothing[3])] == ["", ""]
     for tool, parts in (("dnf-3", [dnf, protected]), ("zypper", [zypper]), ("microdnf", [dnf, protected])):
@@ -322,17 +345,20 @@ def built(root: Path, own: int = 0) -> tuple[Host, Tools]:
 
 def test_query_reads_packages_and_files(root):
     host, tools = built(root)
-    assert rpm.query(host, {"owl", "elk", "yak"}) == ([ELK, OWL], "")
+    assert rpm.find_packages(host, {"owl", "elk", "yak"}) == ([ELK, OWL], "")
     assert [argv for argv, _ in tools.ran] == [
         ["rpm", "-q", "--qf", FORMAT, "--", "elk", "owl", "yak"],
         *(["rpm", "-ql", "--", handle] for handle in ("elk-1-1.noarch", "owl-1-1.x86_64")),
     ]
-    assert rpm.query(host, set()) == rpm.query_of(host, ALICE, {"owl"}) == ([], "") and len(tools.ran) == 3
+    assert (
+        rpm.find_packages(host, set()) == rpm.find_user_packages(host, ALICE, {"owl"}) == ([], "")
+        and len(tools.ran) == 3
+    )
 
 
 def test_a_program_belongs_to_the_package_with_its_file(root, monkeypatch):
     host, _ = built(root)
-    whose = rpm.programs(host, {"owl"}, [OWL, ELK])
+    whose = rpm.make_program_matcher(host, {"owl"}, [OWL, ELK])
     for shares in (True, False):
         monkeypatch.setattr(host, "has_host_root", lambda process, shares=shares: shares)
         result = [whose(Process(7, exe)) for exe in ("/opt/owl/owl", "/usr/bin/elk", "/opt/owl")]
@@ -344,9 +370,9 @@ def test_family_needs_database_and_own_rpm(root, lacking):
     host, tools = built(root, own=int(lacking == "an rpm of rpm"))
     if "/" in lacking:
         (root / lacking).unlink()
-    assert rpm.gated(host) is not bool(lacking)
+    assert rpm.is_block_applicable(host) is not bool(lacking)
     assert [argv for argv, _ in tools.ran] == [["rpm", "-q", "rpm"]] * ("/" not in lacking)
-    assert rpm.there(host, None) is not lacking.startswith("var") and not rpm.there(host, ALICE)
+    assert rpm.is_present(host, None) is not lacking.startswith("var") and not rpm.is_present(host, ALICE)
 
 
 def needs(handle: str, *others: str) -> ToolResult:
@@ -367,7 +393,7 @@ def test_as_many_as_can_go_together_go(root):
         return ToolResult(0, "", "") if "owl" in names or "elk" not in names else needs("elk", "owl-1")
 
     packages = [Package("rpm", name, "1", (f"{name}-1.noarch",)) for name in ("elk", "yak", "ape", "owl")]
-    ((action,), refused) = rpm_removal.removal(Host(str(root), run), packages)
+    ((action,), refused) = rpm_removal.plan_removal(Host(str(root), run), packages)
     assert (str(action), action.before) == ("remove owl, elk", "owl-1.noarch\nelk-1.noarch\n")
     assert refused == [(packages[1], "would break a-1, b-1"), (packages[2], "error: odd")]
     assert ran[0] == ["rpm", "-e", "--test", "--", *(package.handles[0] for package in packages)]
@@ -392,7 +418,7 @@ def test_front_end_is_simulated_and_called(root, tool, words, simulates, does):
         runs.append(([*argv], options))
         return ToolResult(0, solved if tool == "zypper" else "Removing: 1 package\n", "")
 
-    ((action,), _) = rpm_removal.removal(Host(str(root), run), [OWL])
+    ((action,), _) = rpm_removal.plan_removal(Host(str(root), run), [OWL])
     action.apply()
     trial, real = ([tool, *words.format(option).split()] for option in (simulates, does))
     assert [argv for argv, _ in runs if argv[0] == tool] == [trial, trial, real]
@@ -419,7 +445,7 @@ def test_failed_transaction_is_tried_again_where_another_is_at_work(monkeypatch,
     monkeypatch.setattr(rpm_transaction.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(rpm_transaction.time, "sleep", lambda seconds: now.append(now.pop() + seconds))
     with pytest.raises(ControlError, match=f"^{why}"):
-        rpm_transaction.patiently(Host("/nonexistent", run), [tool])
+        rpm_transaction.run_transaction(Host("/nonexistent", run), [tool])
     assert runs == [{"timeout": 1800}] * times
 
 
@@ -455,26 +481,26 @@ def trial_host(root: Path, files: dict[str, str], answer: ToolResult | None = No
 )
 def test_setting_that_opens_the_block_is_named(root, path, text, key):
     refusal = ToolResult(1, "", "error:\n\twechat conflicts with proscribe-guard-1-1.noarch\n")
-    reason = rpm_trial.open_to(trial_host(root, {path: text}, refusal)[0], "wechat")
+    reason = rpm_trial.find_open_routes(trial_host(root, {path: text}, refusal)[0], "wechat")
     assert reason.startswith(f"{path} sets {key}, ") if key else reason == ""
 
 
 def test_all_open_settings_are_named_and_the_package_that_rpm_installs(root):
     here, packages = trial_host(root, {DNF: "disable_excludes=all", ZYPP: "locksfile.path=/x"}, DONE)
-    first, second, third = rpm_trial.open_to(here, "wechat").split("; ")
+    first, second, third = rpm_trial.find_open_routes(here, "wechat").split("; ")
     assert DNF in first and ZYPP in second and "installs" in third and b"wechat" in packages[0]
 
 
 @pytest.mark.parametrize("answer", ["", "error: proscribe-guard is damaged", "x conflicts with another-1-1"])
 def test_other_answer_of_rpm_is_unseen(root, answer):
     with pytest.raises(ObservationError):
-        rpm_trial.open_to(trial_host(root, {}, ToolResult(1, "", answer) if answer else None)[0], "wechat")
+        rpm_trial.find_open_routes(trial_host(root, {}, ToolResult(1, "", answer) if answer else None)[0], "wechat")
 
 
 def test_trial_depends_on_the_files_that_rpm_and_front_ends_read(root):
     files = [*(f"{folder}/10.conf" for folder in DNF_FOLDERS), "/etc/rpm/macros"]
     here, _ = trial_host(root, dict.fromkeys(files, ""))
     put(root, "/usr/bin/rpm", mode=0o755)
-    depends = set(rpm_trial.depends(here))
+    depends = set(rpm_trial.list_dependencies(here))
     assert {DNF, ZYPP, *files, "/usr/bin/rpm", "/etc/rpmrc", "/etc/popt", "/etc/popt.d", "/root/.rpmmacros"} <= depends
     assert {f"{folder}/rpmdb.sqlite" for folder in ("/var/lib/rpm", "/usr/lib/sysimage/rpm")} <= depends
