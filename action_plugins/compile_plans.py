@@ -20,11 +20,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.controller.ansible_parts import identity, part_of
 from proscribe.controller.compile.inventory.ignored_variables import find_ignored_policy
-from proscribe.controller.compile.inventory.in_play import InPlay, for_another_role, given_to, unlike
-from proscribe.controller.compile.inventory.inventory import Question, plain, variables_reader, zones
-from proscribe.controller.compile.inventory.places import TAGS
-from proscribe.controller.compile.inventory.selection import Selection, select
-from proscribe.controller.compile.inventory.tags import unknown_tags
+from proscribe.controller.compile.inventory.in_play import (
+    PlayVariables,
+    find_role_mistakes,
+    hash_task_variables,
+    list_differing_names,
+)
+from proscribe.controller.compile.inventory.inventory import (
+    CompileInput,
+    make_variables_reader,
+    make_zone_finder,
+    strip_tags,
+)
+from proscribe.controller.compile.inventory.places import TAGS_MODULE
+from proscribe.controller.compile.inventory.selection import HostSelection, select_hosts
+from proscribe.controller.compile.inventory.tags import describe_unknown_tags
 from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
@@ -88,8 +98,8 @@ class ActionModule(ActionBase):
         try:
             ignored = find_ignored_policy(hostvars, names, self._task)
             self._require_single_policy(ignored.mistakes)
-            play_inventory = InPlay(hostvars, self._task, names)
-            selection = select(names, play_inventory, observes)
+            play_inventory = PlayVariables(hostvars, self._task, names)
+            selection = select_hosts(names, play_inventory, observes)
             question = _make_compile_input(variables, play_inventory, selection, arguments["mode"], mode, controls)
             question = dataclasses.replace(question, warnings=tuple(ignored.warnings))
             result["proscribe_run"] = {
@@ -98,7 +108,7 @@ class ActionModule(ActionBase):
                 "become": bool(self._task.become),
                 "task": identity(self._task),
                 "play": identity(self._task.get_play()),
-                "given": given_to(self._task),
+                "given": hash_task_variables(self._task),
                 # the hosts of the plays that follow: all of them without a word where nobody is left out
                 "selected": ["all"] if len(selection.hosts) == len(names) else selection.names,
             }
@@ -121,7 +131,7 @@ class ActionModule(ActionBase):
         has_all_names(
             PLACES,
             {
-                "ansible._internal._datatag._tags": TAGS,
+                "ansible._internal._datatag._tags": TAGS_MODULE,
                 "VariableManager()": manager,
                 "VariableManager.get_vars": manager.get_vars,
             },
@@ -144,7 +154,7 @@ class ActionModule(ActionBase):
         """Refuse tags that no task of the project's own playbooks has. Others may have tags of their own."""
         if installation.is_below(str(self._task.get_path()), installation.PLAYBOOKS):
             for tag_variable in ("ansible_run_tags", "ansible_skip_tags"):
-                if mistake := unknown_tags(variables.get(tag_variable) or (), CONTROLS):
+                if mistake := describe_unknown_tags(variables.get(tag_variable) or (), CONTROLS):
                     raise AnsibleError(f"{mistake}; no host was touched")
 
     def _require_single_policy(self, ignored: list[PolicyError]) -> None:
@@ -153,7 +163,7 @@ class ActionModule(ActionBase):
         """
         play = self._task.get_play()
         mistakes = [
-            *for_another_role(self._task, (task for task in tasks_of(play) if of_our_roles(task))),
+            *find_role_mistakes(self._task, (task for task in tasks_of(play) if of_our_roles(task))),
             *ignored,
         ]
         if mistakes:
@@ -167,7 +177,7 @@ class ActionModule(ActionBase):
         role = next(iter(own_role.get_dep_chain()[-1:]), None) if own_role else None
         controls = _filter_by_tags(_list_role_controls([role.get_name()]), tags) if role else []
         missing = set(controls).difference(earlier_run["controls"] or ())
-        differing = unlike(given_to(self._task), earlier_run["given"])
+        differing = list_differing_names(hash_task_variables(self._task), earlier_run["given"])
         if missing or differing:
             difference = f"is for {', '.join(sorted(missing))}" if missing else f"has its own {', '.join(differing)}"
             raise AnsibleError(
@@ -190,21 +200,21 @@ class ActionModule(ActionBase):
             is_later_batch = run.get("task") == task and name not in batch
             is_other_role = is_in_role and run.get("play") == play and run.get("task") != task
             if is_later_batch or (is_other_role and run["mode"] == mode):
-                earlier_run: RegisteredRun = plain(run)
+                earlier_run: RegisteredRun = strip_tags(run)
                 return earlier_run
         return None
 
 
 def _make_compile_input(
     variables: dict[str, Any],
-    play_inventory: InPlay,
-    selection: Selection,
+    play_inventory: PlayVariables,
+    selection: HostSelection,
     playbook: str,
     mode: str,
     controls: list[str],
-) -> Question:
+) -> CompileInput:
     """What is to be compiled, out of the variables of the task."""
-    return Question(
+    return CompileInput(
         project=installation.PROJECT_DIRECTORY,
         mode=mode,
         playbook=playbook,
@@ -213,14 +223,14 @@ def _make_compile_input(
         controls=controls,
         hosts=selection.hosts,
         groups={str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()},
-        zone_of=zones(play_inventory),
-        variables_of=variables_reader(play_inventory),
+        zone_of=make_zone_finder(play_inventory),
+        variables_of=make_variables_reader(play_inventory),
         playbook_folder=_find_playbook_folder(variables),
         user_project=installation.locate_user_project(),
         not_served=selection.not_served,
-        windows=selection.windows,
+        windows_hosts=selection.windows_hosts,
         pattern=selection.pattern,
-        about=selection.about,
+        chosen_hosts=selection.chosen_hosts,
         round=read_workflow_job(variables),
     )
 

@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli.variables import COMMANDS, arguments_of, typed_variables
-from proscribe.controller.compile.inventory.ignored_variables import unread
-from proscribe.controller.compile.inventory.in_play import in_play_only
+from proscribe.controller.compile.inventory.ignored_variables import find_policy_mistakes
+from proscribe.controller.compile.inventory.in_play import find_play_only_variables
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.text.layout import screen_width
 from proscribe.controller.report.text.wording import clean
@@ -46,8 +46,8 @@ class ActionModule(ActionBase):
         command = options["command"]
         hosts = [str(variables["inventory_hostname"])]
         if mistakes := [
-            *in_play_only(variables["hostvars"], self._task, hosts).values(),
-            *unread(variables["hostvars"], (variables.get("groups") or {}).get("all", ()), self._task),
+            *find_play_only_variables(variables["hostvars"], self._task, hosts).values(),
+            *find_policy_mistakes(variables["hostvars"], (variables.get("groups") or {}).get("all", ()), self._task),
         ]:
             raise AnsibleError(str(PolicyErrors(mistakes)))
         command_variables = {

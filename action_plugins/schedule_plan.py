@@ -16,11 +16,15 @@ from ansible.utils.vars import load_extra_vars
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.controller.compile.inventory.ignored_variables import unread
-from proscribe.controller.compile.inventory.in_play import InPlay, in_play_only, of_policy
-from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT, VARIABLE, reports_of
-from proscribe.controller.compile.inventory.selection import select
-from proscribe.controller.compile.plans.policy import read_all
+from proscribe.controller.compile.inventory.ignored_variables import find_policy_mistakes
+from proscribe.controller.compile.inventory.in_play import (
+    PlayVariables,
+    find_play_only_variables,
+    select_policy_variables,
+)
+from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT_VARIABLE, VARIABLE, find_reports_folder
+from proscribe.controller.compile.inventory.selection import select_hosts
+from proscribe.controller.compile.plans.policy import read_all_restrictions
 from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS, Restrictions
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.controller.report.text.layout import warning as in_lines
@@ -59,17 +63,17 @@ class ActionModule(ActionBase):
             elsewhere = ""
         sources = [str(source) for source in variables.get("ansible_inventory_sources") or []]
         try:
-            in_play = InPlay(hostvars, self._task, names)
-            selection = select(names, in_play)
+            in_play = PlayVariables(hostvars, self._task, names)
+            selection = select_hosts(names, in_play)
             set_up = selection.names
-            restrictions = read_all(selection.hosts)
+            restrictions = read_all_restrictions(selection.hosts)
             if any(host_restrictions.schedule == PULL_METHOD for host_restrictions in restrictions.values()):
                 # The controller collects from every host, so its part does not depend on a --limit.
                 names = [str(name) for name in variables["groups"]["all"]]
-                selection = select(names, in_play)
-                restrictions = read_all(selection.hosts)
+                selection = select_hosts(names, in_play)
+                restrictions = read_all_restrictions(selection.hosts)
             self._require_visible_policy(hostvars, names, restrictions.values())
-            environment = {ENVIRONMENT: str(reports_of(selection.hosts, sources))}
+            environment = {ENVIRONMENT_VARIABLE: str(find_reports_folder(selection.hosts, sources))}
             if program := os.environ.get(PLAYBOOK_PROGRAM_VARIABLE):
                 environment[PLAYBOOK_PROGRAM_VARIABLE] = program
             here = Here(
@@ -94,16 +98,16 @@ class ActionModule(ActionBase):
         """Refuse what the runs that are scheduled would not know of the policy: they read the inventory, and what
         their own options give. What is about the schedule is in the units. Raises PolicyErrors.
         """
-        elsewhere = in_play_only(hostvars, self._task, names)
+        elsewhere = find_play_only_variables(hostvars, self._task, names)
         options = {
             word.partition("=")[0] for host_restrictions in restrictions for word in host_restrictions.schedule_options
         }
-        typed = {} if options & EXTRA_VARIABLE_OPTIONS else of_policy(load_extra_vars(self._loader))
+        typed = {} if options & EXTRA_VARIABLE_OPTIONS else select_policy_variables(load_extra_vars(self._loader))
         for variable, setting in typed.items():
             expected = "it in the inventory, or in proscribe_schedule_options: scheduled runs do not get this -e"
             elsewhere[variable] = PolicyError("-e", variable, setting, expected)
         mistakes = [mistake for variable, mistake in elsewhere.items() if variable not in VARIABLES_IN_UNITS]
-        mistakes += unread(hostvars, names, self._task)
+        mistakes += find_policy_mistakes(hostvars, names, self._task)
         if mistakes:
             raise PolicyErrors(mistakes)
 

@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli import report as word
 from proscribe.controller.cli.variables import typed_variables
-from proscribe.controller.compile.inventory.in_play import InPlay
-from proscribe.controller.compile.inventory.reports_place import place_of_reports
-from proscribe.controller.compile.inventory.selection import select
+from proscribe.controller.compile.inventory.in_play import PlayVariables
+from proscribe.controller.compile.inventory.reports_place import find_reports_place
+from proscribe.controller.compile.inventory.selection import select_hosts
 from proscribe.controller.policy_errors import PolicyErrors, unknown_variables
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.controller.report.text.layout import screen_width
@@ -56,8 +56,8 @@ class ActionModule(ActionBase):
             # Where parts of a run are merged, every host of the inventory is expected in one of them.
             inventory = [str(source) for source in variables.get("ansible_inventory_sources") or []]
             names = [str(name) for name in (variables.get("groups") or {}).get("all", ())]
-            seen = InPlay(variables["hostvars"], self._task, names)
-            place = place_of_reports(select(names, seen).hosts, inventory)
+            seen = PlayVariables(variables["hostvars"], self._task, names)
+            place = find_reports_place(select_hosts(names, seen).hosts, inventory)
             arguments = argparse.Namespace(
                 **{**options, "since": since, "format": options["format"] or None}, inventory=inventory
             )

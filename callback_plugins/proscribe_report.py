@@ -36,7 +36,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.controller.compile.inventory.tags import unknown_tags
+from proscribe.controller.compile.inventory.tags import describe_unknown_tags
 from proscribe.controller.report.collection import active
 from proscribe.controller.report.collection.invocation import called, where_we_are
 from proscribe.controller.report.collection.plays import (
@@ -159,7 +159,7 @@ class CallbackModule(CallbackBase):
             known_tags = tags_of(plays)
             # Where only unknown tags are named, no task begins that could say so.
             for tags in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
-                if mistake := unknown_tags(tags or (), known_tags):
+                if mistake := describe_unknown_tags(tags or (), known_tags):
                     self._display.error(clean(mistake))
                     self.exit_code.add_code(verdict.MISTAKE_EXIT)
 

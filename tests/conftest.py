@@ -7,7 +7,7 @@ from pathlib import Path
 
 import properties
 import pytest
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from suite.sizes import DEFAULT, FAST, NIGHTLY, SIZES
 
 RESULTS = "PROSCRIBE_TESTS_RESULTS"  # names the file for failures and skips (suite/running.py)
@@ -31,7 +31,7 @@ def project():
 @pytest.fixture(scope="session")
 def own_catalogue(project):
     """The project's own catalogue, which no test may change: loading it takes a third of a second."""
-    return load([project / "catalog"])
+    return read_catalogue([project / "catalog"])
 
 
 def pytest_addoption(parser):

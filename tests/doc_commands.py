@@ -12,7 +12,7 @@ from ansible.cli.playbook import PlaybookCLI
 from doc_blocks import CONSOLE, TEXT, Wrong, blocks, commands, spans
 from own_scripts import script_of_tests
 from proscribe.controller.cli import command_line as words
-from proscribe.controller.compile.inventory.tags import unknown_tags
+from proscribe.controller.compile.inventory.tags import describe_unknown_tags
 from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS
 from proscribe.model.plan import CONTROLS
 
@@ -134,7 +134,7 @@ def _judge_playbook(argv, mentioned):
     if options.args[0].startswith("playbooks/") and not (PROJECT / options.args[0]).is_file():
         return f"there is no {options.args[0]}"
     for tags in (options.tags, options.skip_tags):
-        if mistake := unknown_tags([tag for tag in tags if tag != ANYTHING], CONTROLS):
+        if mistake := describe_unknown_tags([tag for tag in tags if tag != ANYTHING], CONTROLS):
             return mistake
     names = {f"{PREFIX}{name}" for name in RESTRICTIONS}
     unknown = [name for name in _list_variables(options.extra_vars) if name.startswith(PREFIX) and name not in names]

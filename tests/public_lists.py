@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import yaml
-from proscribe.controller.compile.catalogue.schema import blocks
+from proscribe.controller.compile.catalogue.schema import is_address_blocked
 
 LISTS = Path(__file__).resolve().parent / "catalog"
 FILES = ("public_lists.yml", "public_lists_storage.yml")
@@ -27,7 +27,7 @@ def standing(catalogue, service, name):
     """What the catalogue makes of a name: blocked, shared, refused, or "" where it says nothing."""
     entry = catalogue.services[service]
     data = {key: list(getattr(entry, key)) for key in ("domains", "urls", "allow_domains")}
-    if blocks(data, name):
+    if is_address_blocked(data, name):
         return "blocked"
     for one in entry.decided:
         if any(name == decided or name.endswith(f".{decided}") for decided in one["names"]):

@@ -12,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe.controller.cli import command_line  # noqa: E402
-from proscribe.controller.compile.catalogue.loading import load  # noqa: E402
+from proscribe.controller.compile.catalogue.loading import read_catalogue  # noqa: E402
 
 # The shares that have to be handled: of the most asked-for names, and of all.
 GOALS = {
@@ -30,7 +30,7 @@ def measured(folder, whole, *options):
 
 
 def main(folder):
-    agreements = [feed.id for feed in load([PROJECT / "catalog"]).feeds.values() if feed.agreement]
+    agreements = [feed.id for feed in read_catalogue([PROJECT / "catalog"]).feeds.values() if feed.agreement]
     as_it_is = measured(folder, whole=False)
     with tempfile.TemporaryDirectory() as own:
         into = ["--dir", own]

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from common import PROJECT, make_parser, measure  # isort: split
 
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import apps
@@ -128,7 +128,7 @@ def main():
         if not root.exists():
             make_tree(root, options.files, options.packages)
         Path(f"{root}{MEMORY_PATH}").unlink(missing_ok=True)
-        plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, str), [], AFTER)
+        plan = compile_plan(read_catalogue([PROJECT / "catalog"]), read_restrictions({}, str), [], AFTER)
         audit = make_audit(plan, root)
         ours = [sys.executable, "-I", "-S", "-c", REPLYING_PROGRAM]
         database = ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W"]

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.compile.plans.browsers import places
+from proscribe.controller.compile.catalogue.loading import read_catalogue
+from proscribe.controller.compile.plans.browsers import list_policy_places
 from proscribe.host.controls.browser.settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN
 
 from .part import parts_of, table
@@ -19,9 +19,9 @@ MORE = {
 
 
 def files():
-    catalogue = load([CATALOG])
+    catalogue = read_catalogue([CATALOG])
     rows = []
-    for place in places(catalogue):
+    for place in list_policy_places(catalogue):
         names = ", ".join(catalogue.browsers[id_].name for id_ in place["browsers"])
         rows.append((f"`{place['path']}`", names, "where it is installed" if place.get("present") else "always"))
     return table(("file", "read by", "written"), rows)

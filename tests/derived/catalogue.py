@@ -3,11 +3,11 @@
 import textwrap
 from pathlib import Path
 
-from proscribe.controller.compile.catalogue.kinds import Text
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.kinds import TextSchema
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from proscribe.controller.compile.catalogue.schema import BROWSER, FLAG, PRIVATE, SERVICE
-from proscribe.controller.compile.plans.identifiers import IDENTIFIERS, OF_WINDOWS
-from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES, Matching, OneOf
+from proscribe.controller.compile.plans.identifiers import IDENTIFIER_READERS, WINDOWS_PACKAGE_SYSTEMS
+from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES, PatternCheck, WordCheck
 from proscribe.controller.windows.apps import lacking
 from proscribe.host.controls.apps.systems.registry import SYSTEMS
 from public_lists import names, standing
@@ -25,14 +25,14 @@ def package_systems():
 
 def _expected(key):
     check = PACKAGE_NAMES[key]
-    assert isinstance(check, Matching)
+    assert isinstance(check, PatternCheck)
     return check.expected.replace("<", "\\<")  # no markup
 
 
 def _managers(key):
     """The package systems of hosts that are searched for the names of a key."""
     found = [f"`{system.MANAGER}`" for system in SYSTEMS if key == system.CATALOGUE_KEY]
-    if key in OF_WINDOWS:
+    if key in WINDOWS_PACKAGE_SYSTEMS:
         return "Windows hosts"
     return ", ".join(found) or "none: data for other tools"
 
@@ -41,19 +41,19 @@ def words():
     rows = []
     for entry, group in (("a service", SERVICE), ("a browser", BROWSER)):
         for key, kind in _with_words(group):
-            rows.append((f"`{key}`", entry, ", ".join(f"`{word}`" for word in kind.well_formed.words)))
+            rows.append((f"`{key}`", entry, ", ".join(f"`{word}`" for word in kind.text_check.words)))
     return table(("key", "of", "one of"), rows)
 
 
 def _with_words(group):
-    texts = [(key, kind) for key, kind in group.keys.items() if isinstance(kind, Text) and kind != FLAG]
-    return [(key, kind) for key, kind in texts if isinstance(kind.well_formed, OneOf)]
+    texts = [(key, kind) for key, kind in group.keys.items() if isinstance(kind, TextSchema) and kind != FLAG]
+    return [(key, kind) for key, kind in texts if isinstance(kind.text_check, WordCheck)]
 
 
 def nothing_known():
     """The services that are restricted and of which no control has anything."""
-    services = load([CATALOG]).services.values()
-    found = [one.id for one in services if one.enforce and not any(find(one) for find in IDENTIFIERS.values())]
+    services = read_catalogue([CATALOG]).services.values()
+    found = [one.id for one in services if one.enforce and not any(find(one) for find in IDENTIFIER_READERS.values())]
     if not found:
         return "Some control has an identifier of every service that the ban enforces.\n"
     return f"No control has an identifier of {len(found)} services: {', '.join(f'`{id_}`' for id_ in found)}.\n"
@@ -61,7 +61,9 @@ def nothing_known():
 
 def windows_programs():
     """Of which services a Windows host can be compliant, and what the catalogue lacks of the others."""
-    entries = {one.id: IDENTIFIERS["apps"](one) for one in load([CATALOG]).services.values() if one.enforce}
+    entries = {
+        one.id: IDENTIFIER_READERS["apps"](one) for one in read_catalogue([CATALOG]).services.values() if one.enforce
+    }
     known = {id_: lacks for id_, entry in entries.items() if (lacks := lacking(entry)) is not None}
     rows = [(f"`{id_}`", "; ".join(lacks)) for id_, lacks in known.items() if lacks]
     ids = [f"`{id_}`" for id_, entry in entries.items() if entry.get("windows_packages") and id_ not in known]
@@ -75,7 +77,7 @@ def windows_programs():
 
 def mac_programs():
     """Of which services Santa's rules stop programs, and of which nobody has published who signs them."""
-    found = [one for one in load([CATALOG]).services.values() if one.programs == PRIVATE]
+    found = [one for one in read_catalogue([CATALOG]).services.values() if one.programs == PRIVATE]
     signed = [one for one in found if one.signing_ids]
     whole = [f"`{one.id}`" for one in signed if one.team_ids]
     on_macs = [one for one in found if one.bundle_ids or one.packages.get("brew_cask")]
@@ -90,7 +92,7 @@ def mac_programs():
 
 def public_lists():
     """What becomes of the names that two or more public lists have, by service."""
-    catalogue = load([CATALOG])
+    catalogue = read_catalogue([CATALOG])
     rows = []
     for service, listed in sorted(names().items()):
         found = [standing(catalogue, service, name) for name in listed]

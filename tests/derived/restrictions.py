@@ -4,7 +4,7 @@ import json
 import textwrap
 from collections.abc import Mapping
 
-from proscribe.controller.compile.reading.values import Choice, Names
+from proscribe.controller.compile.reading.values import ChoiceReader, NamesReader
 from proscribe.controller.compile.restrictions import RESTRICTIONS
 from proscribe.controller.policy_errors import Expected
 from proscribe.controller.report.collection.plays import ENFORCING
@@ -64,7 +64,7 @@ def options():
         meaning = textwrap.wrap(one.meaning, LINE, break_on_hyphens=False, break_long_words=False)
         lines += [f"proscribe_{name}:", "  description: >-", *(f"    {line}" for line in meaning)]
         lines += [f"  type: {type_of(one)}"]
-        if isinstance(one.read, Choice | Names) and one.read.allowed:
+        if isinstance(one.read, ChoiceReader | NamesReader) and one.read.allowed:
             lines += ["  choices:", *(f"    - {json.dumps(word)}" for word in one.read.allowed)]
         lines += [f"  default: {json.dumps(one.default)}"] if one.default is not None else []
     return "".join(f"{OPTIONS}{line}\n" for line in lines)

@@ -1,8 +1,8 @@
 """What docs/scheduling.md has of the code: who can begin runs, and by which channels notifications go."""
 
 from proscribe.controller.compile.restrictions import RESTRICTIONS
-from proscribe.controller.compile.restrictions.channels import channels
-from proscribe.controller.compile.restrictions.schedule_values import METHODS
+from proscribe.controller.compile.restrictions.channels import read_channels
+from proscribe.controller.compile.restrictions.schedule_values import SCHEDULE_METHODS
 
 from .part import described, parts_of, read_rows, table
 
@@ -19,13 +19,15 @@ off | nobody; what an earlier `schedule` set up is removed |
 
 def methods():
     usual = f"`{RESTRICTIONS['schedule'].default}`"
-    rows = [[f"{row[0]} (default)" if row[0] == usual else row[0], *row[1:]] for row in described(METHODS, METHOD)]
+    rows = [
+        [f"{row[0]} (default)" if row[0] == usual else row[0], *row[1:]] for row in described(SCHEDULE_METHODS, METHOD)
+    ]
     return table(("`proscribe_schedule`", "who begins runs", "suits"), rows)
 
 
 def all_channels():
     shown = {True: "left out: it may be a secret", False: "shown"}
-    rows = ((f"`{name}`", one.expected, f"`{one.example}`", shown[one.secret]) for name, one in channels().items())
+    rows = ((f"`{name}`", one.expected, f"`{one.example}`", shown[one.secret]) for name, one in read_channels().items())
     return table(("channel", "its value", "for example", "in messages"), rows)
 
 

@@ -1,20 +1,20 @@
 """The tables of docs/waivers.md: the keys of a waiver, and what it can be worth."""
 
-from proscribe.controller.compile.waivers.document import KEYS, REQUIRED
+from proscribe.controller.compile.waivers.document import REQUIRED_KEYS, WAIVER_KEYS
 from proscribe.controller.compile.waivers.standing import STATUSES
-from proscribe.controller.compile.waivers.waiver import NARROWER
+from proscribe.controller.compile.waivers.waiver import NARROWING_KEYS
 
 from .part import described, parts_of, read_rows, table
 
 
 def only(key):
-    able, why = NARROWER[key]
+    able, why = NARROWING_KEYS[key]
     return f"with `controls: [{', '.join(able)}]` or less, because {why}"
 
 
 KEY = read_rows(
     f"""
-{", ".join(REQUIRED)} | required
+{", ".join(REQUIRED_KEYS)} | required
 controls | for these controls; left out, for all
 hosts, groups | where; they add up
 zones | narrows hosts and groups to those whose `proscribe_zone` is named; alone, it stands for all hosts of these zones
@@ -56,7 +56,7 @@ bad_signature | there is a signature and it does not count, or cannot be checked
 
 
 def keys():
-    return table(("key", "meaning"), described(KEYS, KEY))
+    return table(("key", "meaning"), described(WAIVER_KEYS, KEY))
 
 
 def statuses():

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from patience import BUSY
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 
@@ -30,7 +30,7 @@ def mounts_in(root):
 def compile_catalogue(**restrictions):
     """Return the plan of the own catalogue with some restrictions."""
     read = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
-    return dict(compile_plan(load([HERE.parents[1] / "catalog"]), read, [], datetime.date(2026, 11, 26)))
+    return dict(compile_plan(read_catalogue([HERE.parents[1] / "catalog"]), read, [], datetime.date(2026, 11, 26)))
 
 
 def whole_plan(directory):

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from conftest import missing, require_root, require_tool
-from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.compile.plans.browsers import places
+from proscribe.controller.compile.catalogue.loading import read_catalogue
+from proscribe.controller.compile.plans.browsers import list_policy_places
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import browser
@@ -43,7 +43,7 @@ def real_plan(**restrictions):
     settings = {"remote_debugging": "unmanaged", **restrictions.get("browser_settings", {})}
     restrictions = {**restrictions, "browser_settings": settings}
     read = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
-    return compile_plan(load([PROJECT / "catalog"]), read, [], datetime.date(2026, 11, 25))
+    return compile_plan(read_catalogue([PROJECT / "catalog"]), read, [], datetime.date(2026, 11, 25))
 
 
 def plan_of(services, browsers, allowed=()):
@@ -51,7 +51,7 @@ def plan_of(services, browsers, allowed=()):
     settings = {"browsers": browsers, "extensions_allowed": list(allowed)}
     entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
     section = {"mode": "enforce", "services": entries, "settings": settings}
-    return {"browsers": places(load([PROJECT / "catalog"])), "controls": {"browser": section}}
+    return {"browsers": list_policy_places(read_catalogue([PROJECT / "catalog"])), "controls": {"browser": section}}
 
 
 def enforce(tree, plan):

@@ -6,8 +6,8 @@ from agreeing_policy import OF_OTHER_NAME, OTHER, STRICT, WITH_HOURS_NAME, Answe
 from browser_setup import PROJECT
 from device_readers import DEVICES
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, OPEN
-from proscribe.controller.compile.catalogue.known_good import read_lists
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.known_good import read_known_good_lists
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from published_lists import blocked_on_purpose
 
 
@@ -19,8 +19,10 @@ def policy(tmp_path_factory):
 @pytest.fixture(scope="module")
 def hosts(policy):
     catalog = PROJECT / "catalog"
-    meant = blocked_on_purpose(load([catalog]))
-    chosen = cases(policy.plan(STRICT), [name for name in read_lists([catalog])[0].names if name not in meant])
+    meant = blocked_on_purpose(read_catalogue([catalog]))
+    chosen = cases(
+        policy.plan(STRICT), [name for name in read_known_good_lists([catalog])[0].names if name not in meant]
+    )
     return [case for case in chosen if not is_address(case.word)]
 
 

@@ -10,7 +10,7 @@ from dns_samples import MADE
 from made_resolver import KINDS, UPSTREAM, WECHAT, MadeHost, apply, plan, upstream
 from name_server import ADDRESS, ask
 from patience import processor
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import dns
@@ -111,7 +111,7 @@ def test_ten_thousand_domains(host):
 
 def test_every_name_of_the_catalogue(host):
     restrictions = read_restrictions({"proscribe_dns_backend": host.kind}, lambda name: name)
-    whole = compile_plan(load([PROJECT / "catalog"]), restrictions, [], restrictions.effective_from)
+    whole = compile_plan(read_catalogue([PROJECT / "catalog"]), restrictions, [], restrictions.effective_from)
     host.enforce(whole)
     assert {verdict.state for verdict in dns.observe(host.host, whole)} == {COMPLIANT, NOT_APPLICABLE}
     blocked = {*host.language.blocked.findall(host.file.read_text())}

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from namespaced import NamespacedHost, made_plan, own_rule
 from patience import processor
-from proscribe.controller.compile.reading.networks import merged, packed
-from proscribe.controller.compile.restrictions.firewall_rules import read_rules
+from proscribe.controller.compile.reading.networks import merge_networks, parse_rule_network
+from proscribe.controller.compile.restrictions.firewall_rules import read_firewall_rules
 from proscribe.host.controls import firewall
 from proscribe.host.controls.firewall import boot, exemptions, listing, loaded_state, program, update
 from proscribe.host.controls.firewall.rule_text import Exemptions
@@ -24,7 +24,7 @@ from proscribe.model.finding import COMPLIANT, NONCOMPLIANT
 
 
 def plan(dns_over_tls="blocked", mode="enforce", **services):
-    entries = {id_: {"networks": merged(nets)} for id_, nets in services.items()}
+    entries = {id_: {"networks": merge_networks(nets)} for id_, nets in services.items()}
     return made_plan(entries, mode, dns_over_tls=dns_over_tls)
 
 
@@ -190,7 +190,7 @@ NETWORKS = st.builds(
     lambda address, length: str(ipaddress.ip_network((address, length % address.max_prefixlen + 1), strict=False)),
     st.ip_addresses(),
     st.integers(0, 127),
-).filter(packed)
+).filter(parse_rule_network)
 
 
 @EXAMPLES
@@ -227,7 +227,7 @@ PINGS = st.fixed_dictionaries(
 @EXAMPLES
 @given(rules=st.lists(st.one_of(RULES, PINGS), min_size=1, max_size=5))
 def test_the_kernel_lists_own_rules_as_they_were_written(space, rules):
-    section = made_plan({}, rules=list(read_rules(rules)), management=["10.0.0.0/8"])["controls"]["firewall"]
+    section = made_plan({}, rules=list(read_firewall_rules(rules)), management=["10.0.0.0/8"])["controls"]["firewall"]
     lets = exemptions.collect(space.host, section, "", lambda _: [], [("203.0.113.9", 22), ("2001:db8::9", 2222)])
     text = render(section, lets)
     space.nft("-f", "-", stdin=text)

@@ -11,8 +11,8 @@ from browser_setup import PROJECT, enforce, lift, made_tree, put, visits
 from conftest import layers, require_root, require_tool
 from patience import LONGEST
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, OPEN
-from proscribe.controller.compile.catalogue.known_good import read_lists
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.known_good import read_known_good_lists
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from published_lists import blocked_on_purpose
 from reach_cases import RESOLVER
 from reach_world import HOST, NESTED, World, connections, split
@@ -45,8 +45,8 @@ def policy(tmp_path_factory):
 @pytest.fixture(scope="module")
 def chosen(policy):
     catalog = PROJECT / "catalog"
-    meant = blocked_on_purpose(load([catalog]))
-    return cases(policy.plan(STRICT), [name for name in read_lists([catalog])[0].names if name not in meant])
+    meant = blocked_on_purpose(read_catalogue([catalog]))
+    return cases(policy.plan(STRICT), [name for name in read_known_good_lists([catalog])[0].names if name not in meant])
 
 
 def url_of(word):

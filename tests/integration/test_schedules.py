@@ -12,7 +12,7 @@ import yaml
 from automation_apis import Awx, Semaphore, serving
 from patience import LONGEST
 from processes import MERGED
-from proscribe.controller.compile.restrictions import read_in_part
+from proscribe.controller.compile.restrictions import read_noting_errors
 from vendored import PROJECT, collection_of_pypi, tools
 
 EXAMPLES = PROJECT / "examples" / "schedules"
@@ -28,7 +28,7 @@ def played(example, place, *options, **environment):
 
 
 def refused(variables):
-    return [str(mistake.key) for mistake in read_in_part(variables, lambda name: name)[1]]
+    return [str(mistake.key) for mistake in read_noting_errors(variables, lambda name: name)[1]]
 
 
 @pytest.mark.nightly

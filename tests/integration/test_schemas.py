@@ -16,7 +16,7 @@ from export_fleet import ANSWERS, FINISHED, STATE, exported, hostile_answers
 from made_export import decision
 from pasts import bad, good, repaired, unseen, waived
 from proscribe.controller.compile.catalogue import schema as catalogue_keys
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from proscribe.controller.compile.catalogue.schema import CATEGORIES
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import PREFIX, read_restrictions
@@ -149,7 +149,7 @@ def test_the_documentation_names_every_key_of_an_event():
 @pytest.mark.parametrize("values", [{}, {"effective_from": "2999-01-01"}, SOME])
 def test_a_plan_of_the_whole_catalogue_fits(values):
     restrictions = read_restrictions({PREFIX + name: value for name, value in values.items()}, str)
-    plan = compile_plan(load((PROJECT / "catalog",)), restrictions, [], datetime.date(2026, 11, 25))
+    plan = compile_plan(read_catalogue((PROJECT / "catalog",)), restrictions, [], datetime.date(2026, 11, 25))
     assert set(plan["controls"]) == {control for control in CONTROLS if restrictions.controls[control] != "off"}
     fits("plan", plan)
 

@@ -17,14 +17,14 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(PROJECT / "module_utils")]
 
 import archives  # noqa: E402
 import judging  # noqa: E402
-from proscribe.controller.compile.catalogue.loading import load  # noqa: E402
+from proscribe.controller.compile.catalogue.loading import read_catalogue  # noqa: E402
 from proscribe.controller.policy_errors import PolicyErrors  # noqa: E402
 from roots import mirrors  # noqa: E402
 
 
 def list_names():
     """List the names that the services of the catalogue have in Debian's package system."""
-    services = load([PROJECT / "catalog"]).services.values()
+    services = read_catalogue([PROJECT / "catalog"]).services.values()
     return frozenset(name for service in services for name in service.packages.get("apt", ()))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from proscribe.controller.compile.catalogue import loading
-from proscribe.controller.compile.catalogue.files import Entry
+from proscribe.controller.compile.catalogue.files import CatalogueEntry
 from proscribe.controller.policy_errors import PolicyError
 
 OWN = Path(__file__).resolve().parents[2] / "catalog"
@@ -20,11 +20,11 @@ def own_files_read_once():
     read = loading.read_entries
 
     @functools.cache
-    def known() -> tuple[list[Entry], list[PolicyError]]:
+    def known() -> tuple[list[CatalogueEntry], list[PolicyError]]:
         errors: list[PolicyError] = []
         return list(read(OWN, 0, errors)), errors
 
-    def read_entries(directory: Path, rank: int, errors: list[PolicyError]) -> Iterator[Entry]:
+    def read_entries(directory: Path, rank: int, errors: list[PolicyError]) -> Iterator[CatalogueEntry]:
         if (directory, rank) != (OWN, 0):
             yield from read(directory, rank, errors)
             return

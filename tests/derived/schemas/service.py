@@ -1,9 +1,9 @@
 """A service's file, from the kinds that its reader checks it by (controller/compile/catalogue/schema.py)."""
 
 from proscribe.controller.compile.catalogue import schema
-from proscribe.controller.compile.catalogue.kinds import Group, Listed, Text
+from proscribe.controller.compile.catalogue.kinds import GroupSchema, ListSchema, TextSchema
 from proscribe.controller.compile.catalogue.schema import SERVICE
-from proscribe.controller.compile.reading.grammar import Matching, OneOf
+from proscribe.controller.compile.reading.grammar import PatternCheck, WordCheck
 
 from .shapes import FLAG, TEXT, about, keyed, listed, matching, one_of, shut
 
@@ -15,12 +15,12 @@ def service():
 
 
 def shape_of(kind):
-    if isinstance(kind, Group):
+    if isinstance(kind, GroupSchema):
         properties = {key: shape_of(one) for key, one in kind.keys.items()}
         return {**shut(keyed(properties, required=kind.required)), "minProperties": 1}
-    if isinstance(kind, Listed):
-        return {**listed(shape_of(kind.item), 1), "uniqueItems": True}
-    if isinstance(kind, Text):
+    if isinstance(kind, ListSchema):
+        return {**listed(shape_of(kind.item_schema), 1), "uniqueItems": True}
+    if isinstance(kind, TextSchema):
         return _of_text(kind)
     raise TypeError(f"no shape is known for {kind!r}")
 
@@ -28,10 +28,10 @@ def shape_of(kind):
 def _of_text(kind):
     if kind == schema.FLAG:
         return FLAG
-    check = kind.well_formed
-    if isinstance(check, OneOf):
+    check = kind.text_check
+    if isinstance(check, WordCheck):
         return one_of(check.words)
-    if isinstance(check, Matching):
+    if isinstance(check, PatternCheck):
         return about(matching(check.pattern), check.expected)
     # A check in Python: its first sentence is all that can be said of it here.
     return about(TEXT, (check.__doc__ or "").partition("\n")[0])

@@ -5,33 +5,33 @@ from proscribe.model.words import CONTROLS, REQUEST_ID_PATTERN
 
 from .shapes import about, keyed, listed, matching, one_of, shut
 
-TIME = about(matching(document.MOMENT), "A time with its zone, such as 2026-12-31T18:00:00+08:00")
-TEXT = {"type": "string", "maxLength": document.LONGEST}
+TIME = about(matching(document.MOMENT_PATTERN), "A time with its zone, such as 2026-12-31T18:00:00+08:00")
+TEXT = {"type": "string", "maxLength": document.MAX_TEXT_LENGTH}
 NEEDED = {**TEXT, "minLength": 1}
 
 
 def waiver():
-    properties = {key: _of_key(key) for key in document.KEYS}
-    schema = shut(keyed(properties, required=document.REQUIRED))
-    places = [{"required": [key]} for key in document.PLACES]
+    properties = {key: _of_key(key) for key in document.WAIVER_KEYS}
+    schema = shut(keyed(properties, required=document.REQUIRED_KEYS))
+    places = [{"required": [key]} for key in document.PLACE_KEYS]
     return {**schema, "anyOf": places}
 
 
 def _of_key(key):
     if key == "id":
-        return about(matching(document.ID), "The name of its file")
+        return about(matching(document.ID_PATTERN), "The name of its file")
     if key == "controls":
         return listed(one_of(CONTROLS))
     if key == "hours":
-        one = matching(document.hours.HOURS)
+        one = matching(document.hours.HOURS_PATTERN)
         return about({"anyOf": [one, listed(one)]}, "When it is open, in the host's own zone; one, or several")
     if key == "request":
         return about(matching(REQUEST_ID_PATTERN), "The id of the request that it answers")
-    if key in document.LISTS:
-        pattern, what = document.LISTS[key]
-        return listed(about(matching(pattern), what), 1 if key in document.REQUIRED else 0)
+    if key in document.LIST_FORMS:
+        pattern, what = document.LIST_FORMS[key]
+        return listed(about(matching(pattern), what), 1 if key in document.REQUIRED_KEYS else 0)
     if key == "revoked":
-        return shut(keyed({part: TIME if part == "on" else NEEDED for part in document.REVOCATION}))
-    if key in document.TIMES:
+        return shut(keyed({part: TIME if part == "on" else NEEDED for part in document.REVOCATION_KEYS}))
+    if key in document.TIME_KEYS:
         return TIME
-    return NEEDED if key in document.REQUIRED else TEXT
+    return NEEDED if key in document.REQUIRED_KEYS else TEXT

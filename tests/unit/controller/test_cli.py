@@ -380,8 +380,8 @@ def test_question_is_that_of_an_audit(ask, tmp_path, monkeypatch):
     groups = {"press": {"press01", "press02"}, "windows": {"win01"}, "network": {"switch01"}, "kiosks": {"kiosk01"}}
     groups |= {"nobody": set(), "ungrouped": set(), "all": {*served, "switch01", "kiosk01"}}
     assert found.groups == groups
-    assert list(found.not_served) == ["switch01"] and found.windows == ("win01",)
-    assert found.pattern == "all:!kiosks" and found.about == {*served, "switch01"}
+    assert list(found.not_served) == ["switch01"] and found.windows_hosts == ("win01",)
+    assert found.pattern == "all:!kiosks" and found.chosen_hosts == {*served, "switch01"}
     assert [found.zone_of(host) for host in ("press01", "kiosk01")] == ["office", ""]
     first = found.hosts[0].values
     assert (first["proscribe_contact"], first["proscribe_request_url"]) == ("helpdesk", "https://x.example")
@@ -451,7 +451,7 @@ def test_sources_are_those_that_ansible_takes(tmp_path, monkeypatch):
 
 
 def test_reports_are_where_the_inventory_says_unless_the_environment_does(ask, tmp_path, monkeypatch):
-    monkeypatch.delenv(inventory.ENVIRONMENT, raising=False)
+    monkeypatch.delenv(inventory.ENVIRONMENT_VARIABLE, raising=False)
     calls = []
     found = ask()
     monkeypatch.setattr(inventory, "question", lambda arguments: calls.append(arguments) or found)
@@ -459,8 +459,8 @@ def test_reports_are_where_the_inventory_says_unless_the_environment_does(ask, t
     assert place == (Path("/srv/r"), "proscribe_reports of the inventory")
     usual = inventory.reports_place(argparse.Namespace(inventory=[]))
     assert usual.named_by == "the usual place; -i INVENTORY finds what proscribe_reports names"
-    monkeypatch.setenv(inventory.ENVIRONMENT, str(tmp_path))
-    assert inventory.reports_place(argparse.Namespace(inventory=["x"])) == (tmp_path, inventory.ENVIRONMENT)
+    monkeypatch.setenv(inventory.ENVIRONMENT_VARIABLE, str(tmp_path))
+    assert inventory.reports_place(argparse.Namespace(inventory=["x"])) == (tmp_path, inventory.ENVIRONMENT_VARIABLE)
     assert len(calls) == 1
 
 

@@ -38,7 +38,7 @@ def planned(here=HERE, elsewhere="", local=False, of=({}, {}), **settings):
         )
         for number, own in enumerate(of)
     ]
-    read = {host.name: read_restrictions(host.values, host.where) for host in hosts}
+    read = {host.name: read_restrictions(host.values, host.locate_variable) for host in hosts}
     return plan(hosts, read, here, elsewhere, local)
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 from proscribe.controller.compile.catalogue.loading import Catalogue, Service
-from proscribe.controller.compile.catalogue.release import Release
+from proscribe.controller.compile.catalogue.release import CatalogueRelease
 
 BLANK = {
     field.name: () if "tuple" in str(field.type) and "Mapping" not in str(field.type) else ""
@@ -20,4 +20,4 @@ def service(id_, **keys):
 
 def catalogue(*services):
     by_id = {item.id: item for item in services}
-    return Catalogue(services=by_id, browsers={}, feeds={}, version="test", release=Release(), retired=())
+    return Catalogue(services=by_id, browsers={}, feeds={}, version="test", release=CatalogueRelease(), retired=())

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from proscribe.controller.policy_errors import PolicyErrors
 
 OWN = Path(__file__).resolve().parents[3] / "catalog"
@@ -27,7 +27,7 @@ sources: [a test]
 def errors_of(*directories):
     """The mistakes of a load; none at all if it succeeds."""
     try:
-        load(directories)
+        read_catalogue(directories)
     except PolicyErrors as wrong:
         return list(wrong.errors)
     return []

@@ -2,8 +2,8 @@
 
 import datetime
 
-from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.compile.inventory.inventory import HostVariables, Question
+from proscribe.controller.compile.catalogue.loading import read_catalogue
+from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 
@@ -50,7 +50,7 @@ def made_catalogue(folder):
         path.parent.mkdir(parents=True, exist_ok=True)
         head = HEAD.format(id=id_, name=name, category=category, enforce=str(id_ != "dodo").lower())
         path.write_text(head + text.strip() + "\n")
-    return load([folder])
+    return read_catalogue([folder])
 
 
 def restrictions(**values):
@@ -68,4 +68,4 @@ def question(folder, hosts, **groups):
     variables = {name: {f"proscribe_{k}": v for k, v in values.items()} for name, values in hosts.items()}
     own = [HostVariables(name, values, {}, str(folder)) for name, values in variables.items()]
     members = {"all": frozenset(hosts), **{group: frozenset(names) for group, names in groups.items()}}
-    return Question(folder / "project", "audit", "audit", [str(folder)], "", [], own, members)
+    return CompileInput(folder / "project", "audit", "audit", [str(folder)], "", [], own, members)

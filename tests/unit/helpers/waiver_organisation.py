@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from proscribe.controller.compile.inventory.inventory import HostVariables, Question
+from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.model.plan import CONTROLS
@@ -91,7 +91,7 @@ class Organisation:
         zones = {name: {"proscribe_zone": ZONES.get(name, "")} for name in names or hosts}
         play_variables = [HostVariables(name, {**own, **zone}, {}, str(self.inventory)) for name, zone in zones.items()]
         groups, places = {"all": frozenset(hosts), **self.groups}, [str(self.inventory)]
-        question = Question(self.root, "audit", "audit", places, "", list(CONTROLS), play_variables, groups)
+        question = CompileInput(self.root, "audit", "audit", places, "", list(CONTROLS), play_variables, groups)
         return dataclasses.replace(question, zone_of=lambda name: ZONES.get(name, ""))
 
     def run(self, now=NOW, *names):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.compile.waivers.hours import DAYS, windows
+from proscribe.controller.compile.waivers.hours import DAYS, merge_windows
 from proscribe.host import run
 from proscribe.host.controls.firewall.exemptions import exempted_users
 from proscribe.host.plan_groups import resolve_groups
@@ -98,7 +98,7 @@ def test_moment_is_open_where_an_interval_covers_it(texts, zone, moment):
         (minute - (DAYS.index(day) * 1440 + begin)) % (7 * 1440) < ((end - begin) % 1440 or 1440)
         for day, begin, end in texts
     )
-    given_hours = windows(f"{day} {written(begin)}-{written(end)}" for day, begin, end in texts)
+    given_hours = merge_windows(f"{day} {written(begin)}-{written(end)}" for day, begin, end in texts)
     found = plan(a={**WAIVED, "hours": [list(window) for window in given_hours]})
     assert (entry(resolve_hours(found, now))["mode"] == "waived") is expected
     assert given_hours == sorted(given_hours) and all(0 <= begin < end <= 1440 for _, begin, end in given_hours)
@@ -219,7 +219,7 @@ def test_service_is_open_at_its_hours():
     ],
 )
 def test_missing_hour_is_not_open_and_the_repeated_hour_counts_twice(monkeypatch, begin, length, hours, minutes):
-    found = plan(a={**WAIVED, "hours": [list(window) for window in windows([hours])]})
+    found = plan(a={**WAIVED, "hours": [list(window) for window in merge_windows([hours])]})
     with monkeypatch.context() as patched:
         patched.setenv("TZ", "Europe/Berlin")
         time.tzset()

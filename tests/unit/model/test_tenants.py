@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.catalogue.loading import Catalogue, read_catalogue
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points import decision, declaration
@@ -51,7 +51,7 @@ def answered(*points: str) -> list[tuple[str, str]]:
 
 @functools.cache
 def own() -> Catalogue:
-    return load([CATALOG])
+    return read_catalogue([CATALOG])
 
 
 @functools.cache

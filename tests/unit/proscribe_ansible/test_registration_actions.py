@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import yaml
-from proscribe.controller.compile.restrictions import PREFIX, REGISTERED
+from proscribe.controller.compile.restrictions import PREFIX, REGISTERED_VARIABLES
 
 PROJECT = Path(__file__).resolve().parents[3]
 # These run on the controller, whatever host they are for.
@@ -53,4 +53,4 @@ def test_no_variable_that_our_playbooks_register_is_taken_for_one_of_the_policy(
         for task in tasks(yaml.safe_load(path.read_text()))
         if task.get("register", "").startswith(PREFIX)
     }
-    assert {"proscribe_compiled", "proscribe_notice_sent"} < found <= REGISTERED
+    assert {"proscribe_compiled", "proscribe_notice_sent"} < found <= REGISTERED_VARIABLES

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from ...base.duration import format_moment
 from ...host.system import ControlError
-from ..compile.plans.hosts import Compiled, compile_hosts
-from ..compile.plans.points import with_signing
-from ..compile.plans.timeline import first_moment
-from ..compile.restrictions.points import Fed
+from ..compile.plans.hosts import CompiledPlans, compile_hosts
+from ..compile.plans.points import add_signing
+from ..compile.plans.timeline import find_first_moment
+from ..compile.restrictions.points import FedExport
 from ..enforcement_points import manifest, signature, writing
 from ..enforcement_points.decision import decide
 from ..enforcement_points.declaration import Decision, Format, NotExportable, Rendered
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the directory, and print what is in it and what is not; returns the exit code."""
     now = (arguments.at or datetime.datetime.now(datetime.timezone.utc)).replace(microsecond=0)
     question = inventory.question(arguments, group=arguments.group, served=False)
-    compiled = with_signing(compile_hosts(question, now), question, arguments.key)
+    compiled = add_signing(compile_hosts(question, now), question, arguments.key)
     if arguments.format == export_all.ALL:
         return export_all.run(
             Path(arguments.output), lambda format_, place: _one(format_, arguments, compiled, now, str(place), lines=1)
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _one(
     format_: Format,
     arguments: argparse.Namespace,
-    compiled: Compiled,
+    compiled: CompiledPlans,
     now: datetime.datetime,
     place: str,
     lines: int | None = None,
@@ -99,7 +99,7 @@ def _one(
     return 0
 
 
-def renew(fed: Fed, compiled: Compiled, now: datetime.datetime) -> list[str]:
+def renew(fed: FedExport, compiled: CompiledPlans, now: datetime.datetime) -> list[str]:
     """Write an export again where its directory is not up to date, not signed as it has to be, or has none; what was
     not. Raises Refused and OSError where it cannot be written.
     """
@@ -128,7 +128,7 @@ def _earlier(format_: Format, group: str, directory: Path, replace: bool = False
 
 
 def _write(
-    format_: Format, compiled: Compiled, now: datetime.datetime, group: str, directory: Path
+    format_: Format, compiled: CompiledPlans, now: datetime.datetime, group: str, directory: Path
 ) -> tuple[Decision, Rendered]:
     """Write a directory. Raises NotExportable, ControlError, OSError."""
     decision, rendered = _decided(format_, compiled, now, group)
@@ -138,7 +138,7 @@ def _write(
     return decision, rendered
 
 
-def _decided(format_: Format, compiled: Compiled, at: datetime.datetime, group: str) -> tuple[Decision, Rendered]:
+def _decided(format_: Format, compiled: CompiledPlans, at: datetime.datetime, group: str) -> tuple[Decision, Rendered]:
     """What an export of the compiled policy says, in the bytes that it has as of a moment."""
     plans = {host: compiled.plans[digest] for host, digest in compiled.hosts.items()}
     decision = decide(plans, at, group, format_.controls)
@@ -146,21 +146,21 @@ def _decided(format_: Format, compiled: Compiled, at: datetime.datetime, group: 
     return decision, format_.render(decision)
 
 
-def _valid_until(compiled: Compiled, format_: Format, at: datetime.datetime) -> datetime.datetime | None:
+def _valid_until(compiled: CompiledPlans, format_: Format, at: datetime.datetime) -> datetime.datetime | None:
     """The first moment after `at` at which the ban, or a waiver of one of the hosts, begins or ends."""
     moments = {
         moment
         for waiver, worth in compiled.waivers
-        if (worth.waives or waiver.starts > at) and set(worth.hosts) & compiled.hosts.keys()
+        if (worth.is_waiving or waiver.starts > at) and set(worth.hosts) & compiled.hosts.keys()
         if set(waiver.controls) & set(format_.controls)
         for moment in (waiver.starts, waiver.ends)
     }
-    moments |= {first for one in compiled.restrictions.values() if (first := first_moment(one.effective_from))}
+    moments |= {first for one in compiled.restrictions.values() if (first := find_first_moment(one.effective_from))}
     return min((moment for moment in moments if moment > at), default=None)
 
 
 def _check(
-    format_: Format, compiled: Compiled, now: datetime.datetime, directory: Path, before: manifest.Earlier | None
+    format_: Format, compiled: CompiledPlans, now: datetime.datetime, directory: Path, before: manifest.Earlier | None
 ) -> int:
     """Whether a directory has what would be written now, signed where it has to be; prints what differs."""
     if before is None or before.at is None:
@@ -175,7 +175,7 @@ def _check(
     return EXPIRED if _expired(before, now) else NOT_UP_TO_DATE if differs else 0
 
 
-def _unsigned(directory: Path, compiled: Compiled, now: datetime.datetime) -> list[str]:
+def _unsigned(directory: Path, compiled: CompiledPlans, now: datetime.datetime) -> list[str]:
     """Why the signature of an export does not count; nothing where it does, or where none is there or needed."""
     content = writing.content_of(directory / manifest.NAME) or b""
     problem = signature.checked(directory, content, compiled.signing, now).problem
@@ -188,7 +188,7 @@ def _expired(before: manifest.Earlier, now: datetime.datetime) -> bool:
 
 def _differences(
     format_: Format,
-    compiled: Compiled,
+    compiled: CompiledPlans,
     now: datetime.datetime,
     directory: Path,
     before: manifest.Earlier,

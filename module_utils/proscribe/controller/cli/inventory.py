@@ -28,10 +28,10 @@ from ansible.vars.manager import VariableManager
 
 from ...model.plan import CONTROLS
 from ...wire import installation
-from ..compile.inventory.ignored_variables import unread
-from ..compile.inventory.inventory import Question, place_of, variables_reader, zones
-from ..compile.inventory.reports_place import ENVIRONMENT, VARIABLE, Place, place_of_reports
-from ..compile.inventory.selection import audience, select
+from ..compile.inventory.ignored_variables import find_policy_mistakes
+from ..compile.inventory.inventory import CompileInput, find_error_place, make_variables_reader, make_zone_finder
+from ..compile.inventory.reports_place import ENVIRONMENT_VARIABLE, VARIABLE, ReportsPlace, find_reports_place
+from ..compile.inventory.selection import select_audience, select_hosts
 from ..policy_errors import PolicyErrors, close_to
 from ..report.collection.invocation import Argument
 from . import Refused
@@ -92,19 +92,19 @@ def _vault_secrets(ids: tuple[str, ...], files: tuple[str, ...], ask: bool) -> A
     )
 
 
-def reports_place(arguments: argparse.Namespace) -> Place:
+def reports_place(arguments: argparse.Namespace) -> ReportsPlace:
     """Where the reports of the inventory that `arguments` name are. Without one, or where the environment decides, no
     inventory is read. Raises what `question` does.
     """
-    if os.environ.get(ENVIRONMENT) or not arguments.inventory:
-        return place_of_reports([], [], f"; -i INVENTORY finds what {VARIABLE} names")
+    if os.environ.get(ENVIRONMENT_VARIABLE) or not arguments.inventory:
+        return find_reports_place([], [], f"; -i INVENTORY finds what {VARIABLE} names")
     about = question(arguments)
-    return place_of_reports(about.hosts, about.inventory)
+    return find_reports_place(about.hosts, about.inventory)
 
 
 def question(
     arguments: argparse.Namespace, project: Path = PROJECT, *, group: str = "", served: bool = True
-) -> Question:
+) -> CompileInput:
     """What the inventory says of the hosts that `arguments` choose (see add_options), or of those of a `group` among
     them. Unless only hosts that Proscribe serves count, all of them are in it.
 
@@ -116,13 +116,13 @@ def question(
         inventory, hostvars = _managers(arguments, chosen, project)
         names = [str(host.name) for host in inventory.list_hosts("all")]
         groups = {str(name): frozenset(map(str, hosts)) for name, hosts in inventory.get_groups_dict().items()}
-        if mistakes := list(unread(hostvars, names)):
+        if mistakes := list(find_policy_mistakes(hostvars, names)):
             raise PolicyErrors(mistakes)
         if group:
             names = _members(group, groups, names)
-        selection = select(names, hostvars, observes=True) if served else audience(names, hostvars)
+        selection = select_hosts(names, hostvars, observes=True) if served else select_audience(names, hostvars)
     except AnsibleError as error:
-        place = place_of(error)
+        place = find_error_place(error)
         raise Refused(f"{place}: {error}" if place else str(error)) from None
     if not names:
         where = f" matches --limit {arguments.limit}" if arguments.limit else ""
@@ -132,7 +132,7 @@ def question(
             f"none of the {len(names)} hosts is served: proscribe_hosts is {selection.pattern!r},"
             f" and {len(selection.not_served)} are network devices"
         )
-    return Question(
+    return CompileInput(
         project=project,
         mode="audit",
         playbook="audit",
@@ -141,14 +141,14 @@ def question(
         controls=list(CONTROLS),
         hosts=selection.hosts,
         groups=groups,
-        zone_of=zones(hostvars),
-        variables_of=variables_reader(hostvars),
+        zone_of=make_zone_finder(hostvars),
+        variables_of=make_variables_reader(hostvars),
         playbook_folder=None if installation.COLLECTION else project / "playbooks",
         user_project=installation.locate_user_project(),
         not_served=selection.not_served,
-        windows=selection.windows,
+        windows_hosts=selection.windows_hosts,
         pattern=selection.pattern,
-        about=selection.about,
+        chosen_hosts=selection.chosen_hosts,
         audience=not served,
     )
 

@@ -18,8 +18,8 @@ from ...model.types.record import HostRecord
 from ...model.types.report import FleetReport, ReportRun
 from ...wire import installation
 from ...wire.store import PLANS_DIRECTORY
-from ..compile.catalogue.loading import load
-from ..compile.inventory.reports_place import Place
+from ..compile.catalogue.loading import read_catalogue
+from ..compile.inventory.reports_place import ReportsPlace
 from ..report import exports
 from ..report.end.publishing import changes_of
 from ..report.end.renewing import is_present, renew
@@ -147,7 +147,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def answer(arguments: argparse.Namespace, screen: summary.Screen, place: Place) -> str:
+def answer(arguments: argparse.Namespace, screen: summary.Screen, place: ReportsPlace) -> str:
     """What the word has to say of the reports in that place, as text. Raises Refused."""
     history_options = arguments.since or arguments.host or arguments.rule
     if arguments.exceptions:
@@ -182,11 +182,11 @@ def _format(arguments: argparse.Namespace) -> str:
     return arguments.format or (JSON if arguments.json else TABLE)
 
 
-def _read_from(place: Place, screen: summary.Screen) -> str:
+def _read_from(place: ReportsPlace, screen: summary.Screen) -> str:
     return f"reports are read from {shorter(str(place.directory), screen.here)} ({place.named_by})"
 
 
-def _exceptions(arguments: argparse.Namespace, screen: summary.Screen, place: Place) -> str:
+def _exceptions(arguments: argparse.Namespace, screen: summary.Screen, place: ReportsPlace) -> str:
     """All exceptions of a period with their chain."""
     format_ = _format(arguments)
     if format_ not in (TABLE, JSON, CSV):
@@ -235,7 +235,7 @@ def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
     try:
         found = past_runs.gather(history, scope, _now(), stale_after)
     except NoSuchName as unknown:
-        known = unknown.service in load([installation.CATALOGUE]).services if unknown.service else False
+        known = unknown.service in read_catalogue([installation.CATALOGUE]).services if unknown.service else False
         known_service = f"{unknown.service} is a service of the catalogue, but " if known else ""
         raise Refused(f"{known_service}{unknown}") from None
     return json.dumps(found.as_dict(), indent=2) if arguments.format == JSON else past_runs.render(found, screen)

@@ -15,9 +15,16 @@ import sys
 from collections.abc import Sequence
 
 from ...base.duration import format_duration, format_moment
-from ..compile.plans.policy import read_all
-from ..compile.waivers.reading import context_of
-from ..compile.waivers.refusals import FILE, LONGEST, Refusal, alone, invalid, with_one_more
+from ..compile.plans.policy import read_all_restrictions
+from ..compile.waivers.reading import make_judgement_context
+from ..compile.waivers.refusals import (
+    MAX_REASON_LENGTH,
+    REFUSALS_FILE,
+    RequestRefusal,
+    append_refusal,
+    explain_invalid_refusal,
+    lock_folder,
+)
 from ..report.text.layout import cells, paint, row, screen_width
 from ..report.text.wording import clean, counted, in_words, some
 from . import Refused, inventory, say
@@ -78,20 +85,22 @@ def _refuse(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         raise Refused("refuse: found no reason, expected the id of a request, and why")
     by = arguments.by.strip() or pwd.getpwuid(os.getuid()).pw_name
     for option, text in (("why", why), ("--by", by)):
-        if not text.isprintable() or len(text) > LONGEST:
-            raise Refused(f"{option}: found {len(text)} characters, expected one printable line of at most {LONGEST}")
+        if not text.isprintable() or len(text) > MAX_REASON_LENGTH:
+            raise Refused(
+                f"{option}: found {len(text)} characters, expected one printable line of at most {MAX_REASON_LENGTH}"
+            )
     standing = named(arguments.id, found(arguments, now))
     if standing.state in (REFUSED, WAIVED):
         also = f"; to end it, revoke the waiver {standing.waiver}" if standing.waiver else ""
         raise Refused(f"request {standing.request.id} is {standing.state} already: {standing.why}{also}")
     request = standing.request
-    refusal = Refusal(request.id, request.host, request.user, request.service, why, by, format_moment(now))
+    refusal = RequestRefusal(request.id, request.host, request.user, request.service, why, by, format_moment(now))
     question = inventory.question(arguments)
-    if why := invalid(refusal, context_of(question, read_all(question.hosts))):
+    if why := explain_invalid_refusal(refusal, make_judgement_context(question, read_all_restrictions(question.hosts))):
         raise Refused(f"{why}; who refuses a request has to be one who may approve it (--by)")
-    path = of_inventory(question) / FILE
-    with alone(path.parent):
-        replace(path, with_one_more(path, refusal))
+    path = of_inventory(question) / REFUSALS_FILE
+    with lock_folder(path.parent):
+        replace(path, append_refusal(path, refusal))
     say(f"request {request.id} of {request.user} on {request.host} for {request.service} is refused; commit {path}")
     say(f"{request.host} has the answer with its next enforcing or drift run")
     if standing.state == DRAFTED:

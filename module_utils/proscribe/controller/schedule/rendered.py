@@ -29,12 +29,12 @@ from ...host.system import WRITTEN_BY
 from ...model.types.schedule import ScheduledRuns
 from ...wire import installation
 from ..compile.inventory.inventory import HostVariables
-from ..compile.inventory.policy_folders import REGISTER
-from ..compile.inventory.policy_folders import SIGNERS as SIGNERS_OF_WAIVERS
-from ..compile.inventory.reporting import one_for_all
-from ..compile.inventory.reports_place import ENVIRONMENT
+from ..compile.inventory.policy_folders import APPROVERS_FILE
+from ..compile.inventory.policy_folders import SIGNERS_FILE as SIGNERS_OF_WAIVERS
+from ..compile.inventory.reporting import get_common_setting
+from ..compile.inventory.reports_place import ENVIRONMENT_VARIABLE
 from ..compile.restrictions import PREFIX, Restrictions
-from ..compile.restrictions.channels import needs_setgid
+from ..compile.restrictions.channels import is_setgid_needed
 from ..policy_errors import PolicyError, PolicyErrors
 from . import units
 
@@ -113,12 +113,12 @@ def plan(
     Raises PolicyErrors where hosts disagree, or something that a method needs is not set.
     """
     names = (name if name in ("schedule", "notify") else f"schedule_{name}" for name in _Said._fields)
-    said = _Said(*(one_for_all(name, hosts, restrictions) for name in names))
+    said = _Said(*(get_common_setting(name, hosts, restrictions) for name in names))
     first = hosts[0] if hosts else None
 
     def refuse(variable: str, expected: str, value: object = "") -> PolicyErrors:
         name = PREFIX + variable
-        return PolicyErrors([PolicyError(first.where(name) if first else "", name, value, expected)])
+        return PolicyErrors([PolicyError(first.locate_variable(name) if first else "", name, value, expected)])
 
     planned: Planned = {
         "method": said.schedule,
@@ -154,7 +154,7 @@ def _drift_runs(said: _Said, here: Here, elsewhere: str, policy: Sequence[str]) 
     needed = [*ansible, *here.inventory, *_files_in(said.options)]
     named = [*ansible, *here.inventory, *policy, *_files_in(said.options)]
     paths = [checkout, *(_moved(path, here.project, checkout) for path in named if path.startswith("/"))]
-    reports = "" if elsewhere else here.environment.get(ENVIRONMENT, "")
+    reports = "" if elsewhere else here.environment.get(ENVIRONMENT_VARIABLE, "")
     # A refresh makes a branch in the repository that the inventory is in.
     sources = [Path(_moved(source, here.project, checkout)) for source in here.inventory[:1] if said.refresh]
     repository = [str(one.parent if one.suffix else one) for one in sources]
@@ -178,7 +178,7 @@ def _policy_files(host: HostVariables, restrictions: Restrictions, project: str)
         yield from (str(Path(above, name)) for name in restrictions.catalog_dirs)
         if restrictions.waivers_dir:
             folder = Path(above, restrictions.waivers_dir)
-            yield from map(str, (folder, folder.parent / REGISTER, folder.parent / SIGNERS_OF_WAIVERS))
+            yield from map(str, (folder, folder.parent / APPROVERS_FILE, folder.parent / SIGNERS_OF_WAIVERS))
 
 
 def _files_in(options: Sequence[str]) -> list[str]:
@@ -198,7 +198,7 @@ def _drift_files(said: _Said, here: Here, elsewhere: str, local: bool) -> dict[s
     environment = {} if elsewhere else here.environment
     launcher = f"{checkout}/proscribe"
     of_root = units.NEVER if account == "root" else ""
-    hardening = of_root if local else of_root + units.SHUT_IN if needs_setgid(said.notify) else units.LOCKED_IN
+    hardening = of_root if local else of_root + units.SHUT_IN if is_setgid_needed(said.notify) else units.LOCKED_IN
     run = units.exec_start([launcher, "scheduled", word, "--", *options])
     failed = units.exec_start([launcher, "scheduled", "failed", "--", *options])
     what = "collecting what the hosts found" if word == "collect" else "correcting what has drifted on the hosts"
@@ -223,7 +223,7 @@ def _catalogue_files(
     if not said.refresh:
         return {}
     hardening = (units.NEVER if account == "root" else "") + (
-        units.SHUT_IN if needs_setgid(said.notify) else units.LOCKED_IN
+        units.SHUT_IN if is_setgid_needed(said.notify) else units.LOCKED_IN
     )
     run = units.exec_start(command)
     what = "proposing what publishers' lists change in the catalogue"

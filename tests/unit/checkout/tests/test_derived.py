@@ -10,9 +10,9 @@ from derived.schemas.service import shape_of as shape_of_kind
 from derived.schemas.shapes import matching
 from derived.schemas.typed import shape_of
 from proscribe.base.mappings import TypedDict
-from proscribe.controller.compile.catalogue.kinds import Text
+from proscribe.controller.compile.catalogue.kinds import TextSchema
 from proscribe.controller.compile.catalogue.schema import BROWSERS
-from proscribe.controller.compile.reading.grammar import domain
+from proscribe.controller.compile.reading.grammar import check_domain
 from proscribe.model.types.annotations import UNDOCUMENTED_KEY, Count, SchemaKeywords, State
 from proscribe.model.words import STATES
 
@@ -101,7 +101,7 @@ ECMA = (r"\d", r"\x", r"\s", r"\S", r"\.", r"\\", r"\{", r"\}", r"\[", r"\]")
 def test_a_kind_that_has_no_shape_is_a_mistake():
     """So that a kind of key added later is not described as anything at all."""
     assert shape_of_kind(BROWSERS)["properties"]["browsers"]["minItems"] == 1
-    assert shape_of_kind(Text(domain))["description"].startswith("A host name in lower case")
+    assert shape_of_kind(TextSchema(check_domain))["description"].startswith("A host name in lower case")
     with pytest.raises(TypeError, match="no shape is known"):
         shape_of_kind(object())  # type: ignore[arg-type]
 

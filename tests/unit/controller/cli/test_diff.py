@@ -18,8 +18,8 @@ from proscribe.controller.cli.diff import Compared, Group, earlier_plans
 from proscribe.controller.cli.diff.at_revision import FilesAtRevision
 from proscribe.controller.cli.diff.earlier_plans import Earlier, earlier
 from proscribe.controller.cli.diff.revision import before, repository_of
-from proscribe.controller.compile.inventory.inventory import HostVariables, Question
-from proscribe.controller.compile.plans.difference import Change, difference
+from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables
+from proscribe.controller.compile.plans.difference import PlanChange, compare_plans
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.controller.report.evaluation.lifts import Lift
@@ -71,7 +71,7 @@ AT_HOURS = entry("waived", waiver="w1", hours=[[0, 540, 1080], [6, 0, 1440]], ot
 )
 def test_change_for_a_service_is_reported(old, new, change):
     plans = (dns(**({"parrot": one} if one else {})) for one in (old, new))
-    assert list(difference(*plans)) == [Change("dns", "service", "parrot", **change)]
+    assert list(compare_plans(*plans)) == [PlanChange("dns", "service", "parrot", **change)]
 
 
 AB, BC = (entry(domains=[f"{name}.example" for name in names]) for names in ("ab", "bc"))
@@ -125,7 +125,7 @@ ON_APT, ON_RPM = ({"parrot": entry(packages=dict.fromkeys(keys, ["parrot"]))} fo
 )
 def test_a_difference_is_reported_in_the_terms_of_the_policy(old, new, changes):
     keys = ("control", "kind", "service", "subject", "added", "removed", "before", "after")
-    assert list(difference(old, new)) == [Change(**dict(zip(keys, change))) for change in changes]
+    assert list(compare_plans(old, new)) == [PlanChange(**dict(zip(keys, change))) for change in changes]
 
 
 ENTRIES = st.builds(entry, st.sampled_from(["enforce", "report"]), domains=NAMES, allow=NAMES)
@@ -138,8 +138,8 @@ def test_names_that_do_not_fit_into_the_lists_of_browsers_are_explained():
         return made(browser=section(services={"a": entry(domains=names, **more)}))
 
     earlier_version = of(1073, unlisted=["host9.example"], open=[])
-    assert difference(earlier_version, of(1073, front_doors=["host1.example"])) == ()
-    changes = {change.subject: change for change in difference(of(1000), of(1073))}
+    assert compare_plans(earlier_version, of(1073, front_doors=["host1.example"])) == ()
+    changes = {change.subject: change for change in compare_plans(of(1000), of(1073))}
     assert set(changes) == {"domains", "lists of browsers"}
     lists = changes["lists of browsers"]
     assert (lists.control, lists.kind, lists.before) == ("browser", "setting", "all names fit")
@@ -152,7 +152,7 @@ def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_
         services = one["controls"]["dns"]["services"]
         return {id_: {k: sorted(v) if isinstance(v, list) else v for k, v in e.items()} for id_, e in services.items()}
 
-    there, back = difference(old, new), difference(new, old)
+    there, back = compare_plans(old, new), compare_plans(new, old)
     assert (there == ()) == (compared_part(old) == compared_part(new))
     assert [(c.added, c.removed, c.before, c.after) for c in there] == [
         (c.removed, c.added, c.after, c.before) for c in back
@@ -325,23 +325,25 @@ def test_a_limit_compares_hosts_alone(policy_folder, capsys):
 
 
 CHANGES = (
-    Change("", "plan", "", "contact", before="", after="desk\x1b[2J"),
-    Change("", "plan", "", "request_url", before="desk", after=""),
-    Change("apps", "control", "", "", before="off", after="enforce"),
-    Change("apps", "setting", "", "quarantine", before="", after="/srv/q"),
-    Change(
+    PlanChange("", "plan", "", "contact", before="", after="desk\x1b[2J"),
+    PlanChange("", "plan", "", "request_url", before="desk", after=""),
+    PlanChange("apps", "control", "", "", before="off", after="enforce"),
+    PlanChange("apps", "setting", "", "quarantine", before="", after="/srv/q"),
+    PlanChange(
         "apps", "service", "owl", after="enforce", counts=(("packages.apt", 1), ("packages.snap", 1), ("paths", 1200))
     ),
-    Change("apps", "service", "gull", before="audit"),
-    Change("apps", "service", "wren", before="audit", after="enforce", counts=(("paths", 3),)),
-    Change("firewall", "service", "owl", after="enforce", counts=(("networks", 2),)),
-    Change("firewall", "service", "parrot", before="enforce", after="", counts=(("networks", 1),)),
-    Change("firewall", "identifier", "elf", "networks", added=("192.0.2.0/24",)),
-    Change("dns", "identifier", "elf", "domains", added=MANY, removed=("gone.example",)),
-    Change("dns", "identifier", "a_service_with_a_name_that_is_much_too_long", "domains", removed=MANY[:2]),
-    Change("dns", "setting", "elf", "allow", before="x", after="y"),
+    PlanChange("apps", "service", "gull", before="audit"),
+    PlanChange("apps", "service", "wren", before="audit", after="enforce", counts=(("paths", 3),)),
+    PlanChange("firewall", "service", "owl", after="enforce", counts=(("networks", 2),)),
+    PlanChange("firewall", "service", "parrot", before="enforce", after="", counts=(("networks", 1),)),
+    PlanChange("firewall", "identifier", "elf", "networks", added=("192.0.2.0/24",)),
+    PlanChange("dns", "identifier", "elf", "domains", added=MANY, removed=("gone.example",)),
+    PlanChange("dns", "identifier", "a_service_with_a_name_that_is_much_too_long", "domains", removed=MANY[:2]),
+    PlanChange("dns", "setting", "elf", "allow", before="x", after="y"),
 )
-MORE = tuple(Change("dns", "identifier", f"s{number}", "domains", added=("a",)) for number in range(len(CHANGES) + 2))
+MORE = tuple(
+    PlanChange("dns", "identifier", f"s{number}", "domains", added=("a",)) for number in range(len(CHANGES) + 2)
+)
 GROUPS = (Group(CHANGES, HOSTS), Group(MORE, ("z",)), Group(MORE[:-1], ("y",)))
 FOUND = Compared(GROUPS, fresh=("new1",), gone=HOSTS, compared=1200)
 
@@ -689,7 +691,7 @@ def test_folders_that_hosts_name_are_those_of_then(two, into):
     values = {"proscribe_catalog_dirs": [own, 5], "proscribe_waivers_dir": waivers, "other": own}
     hosts = [HostVariables("a", values, {}, str(top)), HostVariables("b", {"proscribe_catalog_dirs": own}, {}, "/x")]
     hosts.append(HostVariables("c", {"proscribe_catalog_dirs": 7, "proscribe_waivers_dir": ""}, {}, "/x"))
-    requested = Question(top, "audit", "audit", [str(top)], "", [], hosts, {})
+    requested = CompileInput(top, "audit", "audit", [str(top)], "", [], hosts, {})
     then = FilesAtRevision("HEAD", into)
     found = earlier_plans._with_folders(requested, then)
     brought = {"proscribe_catalog_dirs": [f"{into}/0/own", 5], "proscribe_waivers_dir": f"{into}/0/waivers"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pasts import Past, bad, good, made_plan, waived
 from proscribe.controller.cli import Refused, command_line, report, report_pages
-from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.report.end import renewing
 from proscribe.controller.report.history import open_history
 from proscribe.controller.report.terminal.summary import Screen
@@ -42,7 +42,7 @@ def reports(tmp_path):
 
 @pytest.fixture
 def ask(reports):
-    place = Place(reports, "a test")
+    place = ReportsPlace(reports, "a test")
     return lambda *options: report.answer(arguments(*options), Screen(200, 60, here=str(reports.parent)), place)
 
 
@@ -88,7 +88,7 @@ def notes(text):
 )
 def test_contradictory_options_are_refused(options, message, tmp_path):
     with pytest.raises(Refused, match=message):
-        report.answer(arguments(*options), Screen(here=str(tmp_path)), Place(tmp_path / "reports", "a test"))
+        report.answer(arguments(*options), Screen(here=str(tmp_path)), ReportsPlace(tmp_path / "reports", "a test"))
 
 
 def test_history_is_that_of_earlier_runs_where_the_latest_is_a_slice(ask, reports):

@@ -21,7 +21,7 @@ from made_policy import NOW, question
 from proscribe.base.duration import format_moment
 from proscribe.controller.cli import Refused, inventory, requests, waiver
 from proscribe.controller.cli.waiver.requested import Opens, Standing
-from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.waivers import refusals
 from proscribe.controller.compile.waivers.refusals import read_refusals
@@ -42,7 +42,7 @@ program = importlib.import_module("proscribe.host.programs.request")
 ID = "0f3a9c5d7e1b2846"
 OPENS = Opens("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("browser",))
 WAIVED = "waived by W-1 until 2026-12-25 04:00:00 UTC"
-LONG = "x" * (refusals.LONGEST + 1)
+LONG = "x" * (refusals.MAX_REASON_LENGTH + 1)
 
 
 class MadeHost(Host):
@@ -93,7 +93,7 @@ class Story:
             "press: {head: head.of.press, mail: head.press@example.org}\nfinance: {head: head.of.finance}\n"
         )
         patch.setattr(inventory, "question", lambda arguments: self.question)
-        patch.setattr(inventory, "reports_place", lambda arguments: Place(self.reports, ""))
+        patch.setattr(inventory, "reports_place", lambda arguments: ReportsPlace(self.reports, ""))
         root = self.host.root
         patch.setattr(program, "KNOWN", root + command.SERVICE_LIST_PATH)
         patch.setattr(program, "ANSWERS", root + answers.ANSWERS_PATH)
@@ -262,7 +262,7 @@ def test_a_refusal_reaches_its_user(story):
     (request,) = story.run()["requests"]
     story.host.logs_in()
     said = story(requests, "refuse", request["id"], "use the press desk's own", "--by", "head.of.press")
-    assert f"is refused; commit {story.where / 'waivers' / refusals.FILE}" in said and "the draft" not in said
+    assert f"is refused; commit {story.where / 'waivers' / refusals.REFUSALS_FILE}" in said and "the draft" not in said
     (refusal,) = read_refusals([story.where / "waivers"])
     assert (refusal.id, refusal.user, refusal.by) == (request["id"], "wong", "head.of.press")
     assert story.listed()["state"] == "refused"
@@ -347,7 +347,7 @@ def test_refusal_counts_only_from_an_approver(story):
     for by, why in (("head.of.finance", "may not approve for press (head head.of.press)"), ("wong", "have to be two")):
         with pytest.raises(Refused, match=re.escape(why)):
             story(requests, "refuse", request["id"], "no", "--by", by)
-    file = story.where / "waivers" / refusals.FILE
+    file = story.where / "waivers" / refusals.REFUSALS_FILE
     assert not file.exists()
     wrong = {key: request[key] for key in ("id", "user", "service")}
     line = {**wrong, "host": "press01", "why": "no", "by": "head.of.finance", "on": "2027-01-01T00:00:00Z"}

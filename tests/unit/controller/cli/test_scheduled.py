@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from proscribe.controller.cli import Refused, inventory, scheduled
 from proscribe.controller.cli.scheduled import catalogue, exit_codes, unended
-from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT
+from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT_VARIABLE
 from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.history import HistoryError
@@ -57,7 +57,7 @@ class Place:
     def __init__(self, root, monkeypatch):
         self.root, self.reports, self.monkeypatch = root, root / "reports", monkeypatch
         self.reports.mkdir()
-        monkeypatch.setenv(ENVIRONMENT, str(self.reports))
+        monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(self.reports))
         self.run_is()
         self.sender_is(0)
 
@@ -203,7 +203,7 @@ def test_reports_that_others_can_change_are_refused(place):
 
 @pytest.mark.parametrize("wrong", [Refused("no inventory"), PolicyErrors(["no inventory"])])
 def test_a_refused_inventory_starts_no_run_and_a_failed_run_is_reported_all_the_same(place, wrong, capsys, tmp_path):
-    place.monkeypatch.delenv(ENVIRONMENT)
+    place.monkeypatch.delenv(ENVIRONMENT_VARIABLE)
     place.monkeypatch.setattr(inventory, "question", make_refusal(wrong))
     place.monkeypatch.setattr(installation, "locate_reports", lambda: tmp_path / "usual")
     assert place.scheduled() == 77
@@ -215,7 +215,7 @@ def test_a_refused_inventory_starts_no_run_and_a_failed_run_is_reported_all_the_
 
 
 def test_reports_are_where_the_inventory_says(place, tmp_path):
-    place.monkeypatch.delenv(ENVIRONMENT)
+    place.monkeypatch.delenv(ENVIRONMENT_VARIABLE)
     questions = []
 
     class Question:
@@ -223,7 +223,7 @@ def test_reports_are_where_the_inventory_says(place, tmp_path):
         inventory = None
 
     place.monkeypatch.setattr(inventory, "question", lambda one: questions.append(one) or Question())
-    place.monkeypatch.setattr(scheduled, "reports_of", lambda hosts, _: tmp_path / "named")
+    place.monkeypatch.setattr(scheduled, "find_reports_folder", lambda hosts, _: tmp_path / "named")
     assert scheduled.reports_of_run(ARGUMENTS) == tmp_path / "named" and vars(questions[0])["limit"] == "web"
 
 
@@ -390,8 +390,10 @@ class Inventory:
         self.repository = SimpleNamespace(top=self.top)
         self.refreshed = []
         patch.setattr(inventory, "question", self.calls)
-        patch.setattr(catalogue, "read_all", lambda hosts: {host.name: f"of {host.name}" for host in hosts})
-        patch.setattr(catalogue, "catalogue_folders", self.folders)
+        patch.setattr(
+            catalogue, "read_all_restrictions", lambda hosts: {host.name: f"of {host.name}" for host in hosts}
+        )
+        patch.setattr(catalogue, "find_catalogue_folders", self.folders)
         patch.setattr(catalogue, "repository_of", lambda source: self.sources.append(source) or self.repository)
         patch.setattr(catalogue.proposing, "newest", lambda top: f"newest of {top}")
         patch.setattr(catalogue, "_copied", lambda *given: self.refreshed.append(given) or {})
@@ -457,10 +459,10 @@ class News:
         patch.setattr(scheduled, "read_report", lambda directory: {"run": RUN_OF_REPORT})
         patch.setattr(scheduled.requests_file, "read", lambda reports: self.requests)
         patch.setattr(inventory, "question", lambda arguments: self.questions.append(arguments) or question)
-        patch.setattr(scheduled, "read_all", lambda hosts: (*hosts, "read"))
-        patch.setattr(scheduled, "folders_of_registers", lambda *given: given)
-        patch.setattr(scheduled, "departments_of", lambda *given: {"press": ["press01"], "it": ["x", "y"]})
-        patch.setattr(scheduled, "read_register", self.register)
+        patch.setattr(scheduled, "read_all_restrictions", lambda hosts: (*hosts, "read"))
+        patch.setattr(scheduled, "find_approver_folders", lambda *given: given)
+        patch.setattr(scheduled, "list_departments", lambda *given: {"press": ["press01"], "it": ["x", "y"]})
+        patch.setattr(scheduled, "read_approver_list", self.register)
         patch.setattr(news, "notification", lambda *given: self.reported.append(given) or "a notification")
         patch.setattr(news, "for_heads", lambda *given: self.reported.append(given) or ["a mail"])
 
@@ -494,6 +496,6 @@ def test_without_new_requests_no_inventory_is_asked(news):
 
 @pytest.mark.parametrize("error", [OSError("no disk"), ValueError("no JSON"), Refused("no host")])
 def test_why_requests_are_not_reported_is_said(news, error, monkeypatch, capsys):
-    monkeypatch.setattr(scheduled, "read_register", make_refusal(error))
+    monkeypatch.setattr(scheduled, "read_approver_list", make_refusal(error))
     assert news() == (None, [])
     assert capsys.readouterr() == ("", f"proscribe: new requests are not reported: {error}\n")

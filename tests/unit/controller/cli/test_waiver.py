@@ -24,9 +24,9 @@ from proscribe.controller.cli.waiver import folder as folders
 from proscribe.controller.cli.waiver import text
 from proscribe.controller.cli.waiver.listing import lifted_hosts, sentence, soon, table
 from proscribe.controller.cli.waiver.times import written
-from proscribe.controller.compile.plans.waivers import waivers_of
+from proscribe.controller.compile.plans.waivers import list_judged_waivers
 from proscribe.controller.compile.reading.yaml_file import read_yaml
-from proscribe.controller.compile.waivers.document import KEYS, LISTS, read_waiver
+from proscribe.controller.compile.waivers.document import LIST_FORMS, WAIVER_KEYS, read_waiver
 from proscribe.controller.report.evaluation.lifts import Lift
 from proscribe.controller.report.text.wording import left
 from recording import compare, join_files
@@ -61,7 +61,7 @@ class Words:
 
     @property
     def statuses(self):
-        return {judged.waiver.id: judged.standing.status for judged in waivers_of(self.question, NOW)}
+        return {judged.waiver.id: judged.judgement.status for judged in list_judged_waivers(self.question, NOW)}
 
 
 @pytest.fixture
@@ -370,7 +370,7 @@ def test_a_time_as_it_stands_in_the_file(given, end, in_file):
 
 
 def test_every_key_stands_once():
-    values = {key: ["a"] if key in LISTS else "a" for key in KEYS if key not in ("revoked", "reviewed_on")}
+    values = {key: ["a"] if key in LIST_FORMS else "a" for key in WAIVER_KEYS if key not in ("revoked", "reviewed_on")}
     assert sorted(line.partition(":")[0] for line in text.render(values).splitlines()[2:]) == sorted(values)
 
 

@@ -10,20 +10,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, OWN, Made, errors_of
 from proscribe.controller.compile.catalogue import feeds, freshness, guard_list, loading, schema, shared_networks
-from proscribe.controller.compile.catalogue.claims import above, carried
-from proscribe.controller.compile.catalogue.feeds import LARGEST, numbered, placed, read_list, values_of
-from proscribe.controller.compile.catalogue.feeds import check as check_feed
-from proscribe.controller.compile.catalogue.feeds import wrong_value as find_mistake
-from proscribe.controller.compile.catalogue.freshness import ENTRY, FEED, NETWORKS, Stale, stale
-from proscribe.controller.compile.catalogue.kinds import Group, Listed, Text, listed, texts
-from proscribe.controller.compile.catalogue.signers import Signer, check
-from proscribe.controller.compile.reading.grammar import one_of
+from proscribe.controller.compile.catalogue.claims import find_shared_name, list_name_and_parents
+from proscribe.controller.compile.catalogue.feeds import (
+    MAX_LIST_BYTES,
+    make_value_error,
+    parse_publisher_counts,
+    parse_value_lines,
+    read_value_list,
+)
+from proscribe.controller.compile.catalogue.feeds import check_feed_keys as check_feed
+from proscribe.controller.compile.catalogue.feeds import check_feed_value as find_mistake
+from proscribe.controller.compile.catalogue.freshness import ENTRY, FEED, NETWORKS, StaleEntry, find_stale_entries
+from proscribe.controller.compile.catalogue.kinds import (
+    GroupSchema,
+    ListSchema,
+    TextSchema,
+    get_key_list,
+    get_key_texts,
+)
+from proscribe.controller.compile.catalogue.signers import ProgramSigner, check_signers
+from proscribe.controller.compile.reading.grammar import make_word_check
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.host.controls.apps import protected
 
-WORD = Text(one_of("owl", "crow"))
-WORDS = Listed(WORD)
-BIRD = Group({"name": WORD, "eats": WORDS}, required=("name",))
+WORD = TextSchema(make_word_check("owl", "crow"))
+WORDS = ListSchema(WORD)
+BIRD = GroupSchema({"name": WORD, "eats": WORDS}, required=("name",))
 LIST = "a list with at least one item (leave the key out where there is none)"
 ENUM = "one of owl, crow"
 AGAIN = "every item once; this one is a duplicate"
@@ -43,8 +55,8 @@ MISTAKES_BY_KIND = [
     (BIRD, {"name": "owl", "eat": "x"}, [(("eat",), "eat", "a known key, did you mean 'eats'?")]),
     (BIRD, {"name": "owl", "x": "x"}, [(("x",), "x", "a known key, one of name, eats")]),
     (BIRD, {"name": 7, "eats": ["owl", 7]}, [(("name",), 7, "one text"), (("eats", 1), 7, "one text")]),
-    (Listed(BIRD), [OWL, {"name": "owl"}], []),
-    (Listed(BIRD), [OWL, {"eats": ["crow"], "name": "owl"}], [((1,), OWL, AGAIN)]),
+    (ListSchema(BIRD), [OWL, {"name": "owl"}], []),
+    (ListSchema(BIRD), [OWL, {"eats": ["crow"], "name": "owl"}], [((1,), OWL, AGAIN)]),
 ]
 
 
@@ -61,8 +73,8 @@ def test_kind_finds_the_mistakes_of_a_value(kind, value, mistakes):
     [(["a", 7], ["a", 7], ["a"]), (("a", "b"), ("a", "b"), ["a", "b"]), ("ab", (), []), ({"a": 1}, (), [])],
 )
 def test_a_list_of_an_entry_that_may_have_mistakes(value, items, words):
-    assert (listed({"key": value}, "key"), texts({"key": value}, "key")) == (items, words)
-    assert (listed({}, "key"), texts({}, "key")) == ((), [])
+    assert (get_key_list({"key": value}, "key"), get_key_texts({"key": value}, "key")) == (items, words)
+    assert (get_key_list({}, "key"), get_key_texts({}, "key")) == ((), [])
 
 
 # -- shared networks
@@ -88,7 +100,7 @@ SERVICES_OF_NETWORKS = [
 
 @pytest.mark.parametrize(("network", "whose"), SERVICES_OF_NETWORKS)
 def test_shared_network_names_its_owner(network, whose):
-    assert shared_networks.shared_by(str(ipaddress.ip_network(network))) == whose
+    assert shared_networks.find_network_owner(str(ipaddress.ip_network(network))) == whose
 
 
 # -- signers
@@ -97,13 +109,15 @@ CHAT, MAIL = f"{TEAM}:com.example.chat", f"{TEAM}:com.example.mail"
 
 
 def test_later_signer_of_two_has_the_mistake():
-    chat, mail = Signer("chat", 0, ["x:y", CHAT], []), Signer("mail", 0, [CHAT], [TEAM])
+    chat, mail = ProgramSigner("chat", 0, ["x:y", CHAT], []), ProgramSigner("mail", 0, [CHAT], [TEAM])
     whole = "one of them takes it as a whole"
-    assert list(check([mail, chat])) == [
+    assert list(check_signers([mail, chat])) == [
         ("mail", (("signing_ids", 0), CHAT, "a program of its own: chat has this one")),
         ("mail", (("team_ids", 0), TEAM, f"no team that chat has in signing_ids: {whole}")),
     ]
-    assert list(check([Signer("a", 0, [], [TEAM]), Signer("b", 0, [], ["OTHER12345", TEAM])])) == [
+    assert list(
+        check_signers([ProgramSigner("a", 0, [], [TEAM]), ProgramSigner("b", 0, [], ["OTHER12345", TEAM])])
+    ) == [
         ("b", (("team_ids", 1), TEAM, f"no team that a has in team_ids: {whole}")),
         ("b", (("team_ids", 1), TEAM, f"no team that a has in team_ids: {whole}")),
     ]
@@ -116,7 +130,7 @@ OFFICE_TEAMS += " VEKTX9H2N7"
 
 @pytest.mark.parametrize("team", OFFICE_TEAMS.split())
 def test_a_team_that_signs_what_every_office_has_is_never_taken(team):
-    [(id_, (path, value, expected))] = check([Signer("owl", 0, [], [TEAM, team])])
+    [(id_, (path, value, expected))] = check_signers([ProgramSigner("owl", 0, [], [TEAM, team])])
     assert (id_, path, value) == ("owl", ("team_ids", 1), team) and expected.startswith("a team that signs programs")
 
 
@@ -130,7 +144,7 @@ def test_a_service_whose_programs_serve_both_takes_no_team(own_catalogue):
 # -- guarded names
 @pytest.mark.parametrize("system", ["apt", "rpm", "pacman", "conda", "nix", "guix", "brew"])
 def test_guarded_package_is_refused_in_every_package_system(system):
-    (mistake,) = guard_list.check({"packages": {system: ["made", "bash"]}})
+    (mistake,) = guard_list.check_guarded_names({"packages": {system: ["made", "bash"]}})
     assert mistake[:2] == (("packages", system, 1), "bash")
 
 
@@ -206,7 +220,7 @@ MAY_GO = (
 def test_paths_may_go_and_names_of_shared_programs_may_not():
     assert [place for place in MAY_GO.split() if protected.explain_path_protection(place)] == []
     service = {"processes": {"linux": ["wechat", "python3", "sshd", "tor"]}}
-    assert [(path, value) for path, value, _ in guard_list.check(service)] == [
+    assert [(path, value) for path, value, _ in guard_list.check_guarded_names(service)] == [
         (("processes", "linux", 1), "python3"),
         (("processes", "linux", 2), "sshd"),
     ]
@@ -228,27 +242,35 @@ def test_the_oldest_comes_first_and_what_was_never_checked_before_all(made):
     made(GOOD.replace("parrot", "owl"), "instant_messaging/owl.yml")
     made(OLD_FEED, "feeds/f.yml")
     made("finch.example\n", "feeds/f.txt")
-    catalogue = loading.load([made.root / "catalog"])
-    assert stale(catalogue, {"parrot", "owl"}, TODAY, 180) == [
-        Stale(ENTRY, "owl", "", None),
-        Stale(NETWORKS, "parrot", "2024-10-21", 766),
-        Stale(FEED, "f", "2025-01-01", 694),
+    catalogue = loading.read_catalogue([made.root / "catalog"])
+    assert find_stale_entries(catalogue, {"parrot", "owl"}, TODAY, 180) == [
+        StaleEntry(ENTRY, "owl", "", None),
+        StaleEntry(NETWORKS, "parrot", "2024-10-21", 766),
+        StaleEntry(FEED, "f", "2025-01-01", 694),
     ]
-    assert stale(catalogue, {"parrot"}, TODAY, 766) == [] != stale(catalogue, {"parrot"}, TODAY, 765)
-    assert stale(catalogue, set(), TODAY, 0) == []
+    assert (
+        find_stale_entries(catalogue, {"parrot"}, TODAY, 766)
+        == []
+        != find_stale_entries(catalogue, {"parrot"}, TODAY, 765)
+    )
+    assert find_stale_entries(catalogue, set(), TODAY, 0) == []
 
 
-OLD = [Stale(NETWORKS, "owl", "2024-10-21", 766), Stale(ENTRY, "owl", "2025-01-01", 694), Stale(FEED, "f", "", None)]
+OLD = [
+    StaleEntry(NETWORKS, "owl", "2024-10-21", 766),
+    StaleEntry(ENTRY, "owl", "2025-01-01", 694),
+    StaleEntry(FEED, "f", "", None),
+]
 STALE_TEXTS = [
-    ([Stale(ENTRY, "owl", "", None)], "1 service restricted here was not checked within 180 days: owl (never)"),
+    ([StaleEntry(ENTRY, "owl", "", None)], "1 service restricted here was not checked within 180 days: owl (never)"),
     (OLD, "1 service and 1 feed restricted here were not checked within 180 days: the networks of owl (766 days"),
-    ([Stale(ENTRY, f"s{number}", "", None) for number in range(13)], "13 services restricted here were not"),
+    ([StaleEntry(ENTRY, f"s{number}", "", None) for number in range(13)], "13 services restricted here were not"),
 ]
 
 
 @pytest.mark.parametrize(("found", "text"), STALE_TEXTS)
 def test_a_run_says_it_in_one_line(found, text):
-    assert freshness.warning(found, 180).startswith(f"catalogue: {text}")
+    assert freshness.describe_stale_entries(found, 180).startswith(f"catalogue: {text}")
 
 
 ACCEPTED = "checked_accepted: {day: 2026-11-01, until: 2027-05-01, why: nobody has a list}\n"
@@ -277,10 +299,10 @@ def test_an_age_can_be_accepted_for_a_time(made, file, left, day, counts):
     today = datetime.date.fromisoformat(day)
     for name, text in OLD_TEXTS.items():
         made(text + (ACCEPTED if name == file else ""), name)
-    catalogue = loading.load([made.root / "catalog"])
-    result = [item.id for item in stale(catalogue, {"parrot", "owl"}, today, 180)]
+    catalogue = loading.read_catalogue([made.root / "catalog"])
+    result = [item.id for item in find_stale_entries(catalogue, {"parrot", "owl"}, today, 180)]
     assert result == (left if counts else ["parrot", "f", "owl"])
-    accepted = freshness.accepted(catalogue, {"parrot", "owl"}, today, 180)
+    accepted = freshness.find_accepted_entries(catalogue, {"parrot", "owl"}, today, 180)
     assert {word["why"] for _, word in accepted} == ({"nobody has a list"} if counts else set())
 
 
@@ -302,7 +324,7 @@ def write_entries(directory: Path, *entries: dict[str, object]) -> Path:
 
 def find_mistakes(*directories: Path) -> list[tuple[str, str, object, str]]:
     try:
-        loading.load(directories)
+        loading.read_catalogue(directories)
     except PolicyErrors as wrong:
         return [(Path(e.where.rpartition(":")[0]).name, e.key, e.value, e.expected) for e in wrong.errors]
     return []
@@ -366,12 +388,12 @@ akamaihd.net fastly.net qq.com github.io debian.org ubuntu.com fedoraproject.org
 
 
 def test_name_that_others_stand_on_is_known():
-    assert [carried(name)[0] for name in CARRIED.split()] == CARRIED.split()
+    assert [find_shared_name(name)[0] for name in CARRIED.split()] == CARRIED.split()
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(".".join))
 def test_above_gives_the_name_itself_and_every_name_it_lies_under(name):
-    names = above(name)
+    names = list_name_and_parents(name)
     assert names[0] == name
     assert len(names) == name.count(".") + 1
     assert all(("." + name).endswith("." + other) for other in names)
@@ -398,7 +420,7 @@ def birds(tmp_path):
         (b"google.com\n", "birds.txt:1", "it carries search"),
         ("öwl.example\n".encode(), "birds.txt", "text in ASCII"),
         (b"a" * 300 + b".example\n", "birds.txt:1", "at most 256 characters"),
-        (b"x" * (LARGEST + 1), "birds.txt", "a smaller file"),
+        (b"x" * (MAX_LIST_BYTES + 1), "birds.txt", "a smaller file"),
         (b"\x1b[31mowl.example\n", "birds.txt:1", "a host name"),
     ],
 )
@@ -413,17 +435,17 @@ LINES = "# birds\na.example # 2\n\n b.example\nc.example # 12\nd.example #3\ne.e
 
 def test_list_is_read_up_to_a_bound_and_placed_by_its_lines(tmp_path, monkeypatch, birds):
     lines = {"a.example": 2, "b.example": 4, "c.example": 5, "d.example": 6, "e.example": 7, "f.example": 8, "g": 9}
-    assert dict(values_of(LINES)) == lines
-    assert numbered(LINES) == {**dict.fromkeys(lines, 0), "a.example": 2, "c.example": 12}
+    assert dict(parse_value_lines(LINES)) == lines
+    assert parse_publisher_counts(LINES) == {**dict.fromkeys(lines, 0), "a.example": 2, "c.example": 12}
     (tmp_path / "x.txt").write_text("a.example\nb.example\n")
-    assert read_list(tmp_path / "x.txt", "domains") == (["a.example", "b.example"], [])
-    monkeypatch.setattr(feeds, "MOST", 1)
-    (error,) = read_list(tmp_path / "x.txt", "domains")[1]
+    assert read_value_list(tmp_path / "x.txt", "domains") == (["a.example", "b.example"], [])
+    monkeypatch.setattr(feeds, "MAX_LIST_VALUES", 1)
+    (error,) = read_value_list(tmp_path / "x.txt", "domains")[1]
     assert (error.where, error.key, error.value) == (str(tmp_path / "x.txt"), "", "2 values")
     assert error.expected == "at most 1"
     monkeypatch.undo()
-    feed, file = loading.load([birds.root / "catalog"]).feeds["birds"], birds.root / "catalog/feeds/birds.txt"
-    result = [placed(feed, value, "x") for value in ("owl.example", "gone.example")]
+    feed, file = loading.read_catalogue([birds.root / "catalog"]).feeds["birds"], birds.root / "catalog/feeds/birds.txt"
+    result = [make_value_error(feed, value, "x") for value in ("owl.example", "gone.example")]
     assert [(item.where, item.key, item.value, item.expected) for item in result] == [
         (f"{file}:3", "", "owl.example", "x"),
         (f"{file}:0", "", "gone.example", "x"),

@@ -16,20 +16,26 @@ from made_policy import restrictions
 from mistakes import get_mistake
 from proscribe.controller.compile.inventory import nested, policy_folders
 from proscribe.controller.compile.inventory import reporting as module
-from proscribe.controller.compile.inventory.inventory import HostVariables, Question
-from proscribe.controller.compile.inventory.places import paths_of, place_within, set_in
-from proscribe.controller.compile.inventory.reporting import nothing_known, one_for_all, policies, reporting, rule_count
+from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables
+from proscribe.controller.compile.inventory.places import find_setting_place, list_source_paths, locate_part
+from proscribe.controller.compile.inventory.reporting import (
+    collect_report_settings,
+    count_rules,
+    get_common_setting,
+    list_rules_without_identifiers,
+    summarise_policies,
+)
 from proscribe.controller.compile.inventory.reports_place import (
     VARIABLE,
-    likely_reports,
-    place_of_reports,
-    reports_of,
-    require_reports,
+    find_reports_folder,
+    find_reports_place,
+    guess_reports_folder,
+    require_reports_folder,
 )
-from proscribe.controller.compile.inventory.selection import Selection, audience, chosen
-from proscribe.controller.compile.inventory.selection import select as select_of_inventory
-from proscribe.controller.compile.inventory.supported_hosts import is_windows, unserved
-from proscribe.controller.compile.inventory.tags import unknown_tags
+from proscribe.controller.compile.inventory.selection import HostSelection, choose_hosts, select_audience
+from proscribe.controller.compile.inventory.selection import select_hosts as select_of_inventory
+from proscribe.controller.compile.inventory.supported_hosts import explain_unserved_host, is_windows
+from proscribe.controller.compile.inventory.tags import describe_unknown_tags
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
 
@@ -42,7 +48,7 @@ def write_hosts(top: Path, *paths: str) -> Path:
 
 
 def mistakes(*sources: Path) -> list[str]:
-    return [str(mistake) for mistake in nested.nested([str(source) for source in sources])]
+    return [str(mistake) for mistake in nested.find_nested_inventories([str(source) for source in sources])]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +74,7 @@ def test_folder_that_several_paths_lead_to_is_looked_into_once(tmp_path, link, t
     assert len(mistakes(top)) == 1
 
 
-@pytest.mark.parametrize(("deep", "found"), [(nested.DEEPEST, 1), (nested.DEEPEST + 1, 0)])
+@pytest.mark.parametrize(("deep", "found"), [(nested.MAX_DEPTH, 1), (nested.MAX_DEPTH + 1, 0)])
 def test_folders_are_looked_into_down_to_a_depth(tmp_path, deep, found):
     top = write_hosts(tmp_path, "hosts.yml", f"{'a/' * deep}approvers.yml")
     assert len(mistakes(top)) == found
@@ -90,8 +96,8 @@ def test_folders_are_looked_into_down_to_a_depth(tmp_path, deep, found):
     ],
 )
 def test_a_tag_that_no_task_has_is_named(given, message):
-    assert unknown_tags(given, ("apps", "dns", "report")) == message
-    assert unknown_tags(["xx"], ["report"]) == "no task has the tag 'xx'", "no task of a control is offered"
+    assert describe_unknown_tags(given, ("apps", "dns", "report")) == message
+    assert describe_unknown_tags(["xx"], ["report"]) == "no task has the tag 'xx'", "no task of a control is offered"
 
 
 # -- values for reports
@@ -107,7 +113,7 @@ def test_a_baseline_is_named_in_several_ways(tmp_path, named):
 
 
 def test_a_server_needs_its_driver_before_any_host_is_touched(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "DRIVER", "no_such_driver")
+    monkeypatch.setattr(module, "HISTORY_DRIVER", "no_such_driver")
     with pytest.raises(PolicyErrors, match="proscribe_history: found 'postgresql://db/x', expected SQLAlchemy"):
         read_reporting(tmp_path, web01={"history": "postgresql://db/x"})
     for word in ("sqlite", "off"):
@@ -116,7 +122,9 @@ def test_a_server_needs_its_driver_before_any_host_is_touched(tmp_path, monkeypa
 
 def read_reporting(tmp_path: Path, **variables: dict[str, Any]) -> Any:
     hosts = [HostVariables(name, {}, {}, ".") for name in variables]
-    return reporting(hosts, {name: restrictions(**values) for name, values in variables.items()}, tmp_path)
+    return collect_report_settings(
+        hosts, {name: restrictions(**values) for name, values in variables.items()}, tmp_path
+    )
 
 
 SERVED = {"format": "rpz", "directory": "/srv/rpz", "group": "lab"}
@@ -139,7 +147,7 @@ def test_report_has_one_value_for_all_hosts_or_names_those_that_differ(tmp_path)
     assert read_reporting(tmp_path, a=REPORTED, b=REPORTED, c={**REPORTED, **others}) == REPORTING
     usual = read_reporting(tmp_path)
     assert (usual["history"], usual["stale_after"]) == ("sqlite", {"usual": 3 * 86400, "hosts": {}})
-    assert one_for_all("exports_key", [], {}) == ""
+    assert get_common_setting("exports_key", [], {}) == ""
     error = get_mistake(read_reporting, tmp_path, a={}, b={}, c={"history": "off"})
     assert (error.key, error.value) == ("proscribe_history", "off")
     assert error.expected == "the same for all hosts of a run; a has 'sqlite', c 'off'"
@@ -158,14 +166,14 @@ PLAN: Any = {"controls": {"apps": APPS, "dns": DNS, "browser": {"mode": "audit",
 
 
 def test_the_rules_of_a_plan_are_counted():
-    counts = [rule_count(PLAN, controls) for controls in ([], ["apps"], ["dns", "browser"], ["apps", "dns"])]
+    counts = [count_rules(PLAN, controls) for controls in ([], ["apps"], ["dns", "browser"], ["apps", "dns"])]
     assert counts == [0, 3, 3, 6]
-    assert nothing_known(PLAN, ["dns", "apps"]) == ["apps/dodo", "dns/dodo", "dns/crow"]
-    assert nothing_known(PLAN, ["browser"]) == []
+    assert list_rules_without_identifiers(PLAN, ["dns", "apps"]) == ["apps/dodo", "dns/dodo", "dns/crow"]
+    assert list_rules_without_identifiers(PLAN, ["browser"]) == []
 
 
 def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from():
-    result = policies({**PLAN, "group_policy": {"x": 1}, "watch": {"y": 2}})
+    result = summarise_policies({**PLAN, "group_policy": {"x": 1}, "watch": {"y": 2}})
     modes = {"apps": "enforce", "browser": "audit", "dns": "audit", "firewall": "off"}
     beside = {"group_policy": "enforce", "watch": "enforce"}
     assert {name: policy["mode"] for name, policy in result.items()} == {**modes, **beside}
@@ -173,7 +181,7 @@ def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from():
     assert all(len(policy["policy"]) == 23 for name, policy in result.items() if name != "firewall")
 
     def find_changed(**changes: Any) -> set[str]:
-        changed = policies({**PLAN, **changes})
+        changed = summarise_policies({**PLAN, **changes})
         return {name for name in modes if changed[name] != result[name]}
 
     assert find_changed(watch={"y": 3}, contact="x") == set()
@@ -198,16 +206,19 @@ DEVICES = "network_cli httpapi netconf grpc napalm persistent"
     ],
 )
 def test_host_that_is_not_served_is_recognised_by_its_variables(variables, reason):
-    assert unserved(variables).startswith(reason) and bool(unserved(variables)) == bool(reason)
+    assert explain_unserved_host(variables).startswith(reason) and bool(explain_unserved_host(variables)) == bool(
+        reason
+    )
     assert is_windows(variables) == reason.startswith("a Windows host")
     assert not is_windows({**variables, "ansible_connection": "local"})
 
 
-def select(*hosts: tuple[str, Any, str], observes: bool = False) -> Selection:
+def select(*hosts: tuple[str, Any, str], observes: bool = False) -> HostSelection:
     """Select from hosts, each of (name, proscribe_hosts, reason why it is not served)."""
     patterns = {name: {"proscribe_hosts": pattern} if pattern else {} for name, pattern, _ in hosts}
     variables = [
-        HostVariables(name, patterns[name], {}, ".", unserved=why, windows="Win" in why) for name, _, why in hosts
+        HostVariables(name, patterns[name], {}, ".", unserved_reason=why, is_windows="Win" in why)
+        for name, _, why in hosts
     ]
 
     def matching(pattern: str) -> set[str]:
@@ -215,7 +226,7 @@ def select(*hosts: tuple[str, Any, str], observes: bool = False) -> Selection:
             raise AnsibleError("no pattern")
         return {host.name for host in variables if fnmatch.fnmatch(host.name, pattern)}
 
-    return chosen(variables, matching, observes)
+    return choose_hosts(variables, matching, observes)
 
 
 def test_pattern_selects_served_hosts_and_lists_the_others():
@@ -236,7 +247,7 @@ def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_p
     inventory.subset("web1:web2")
     inventory.restrict_to_hosts([inventory.get_host("web2")])
     result = select_of_inventory(["web2", "db1"], hostvars)
-    assert (result.names, result.about) == (["web2"], frozenset(("web1", "web2", "web3")))
+    assert (result.names, result.chosen_hosts) == (["web2"], frozenset(("web1", "web2", "web3")))
 
 
 def test_audience_has_hosts_that_proscribe_does_not_serve(tmp_path):
@@ -244,7 +255,7 @@ def test_audience_has_hosts_that_proscribe_does_not_serve(tmp_path):
     fleet = f"all: {{hosts: {{web1: , desk1: {windows}, sw1: {switch}}}}}\n"
     _, hostvars = read_managers(fleet, tmp_path / "hosts.yml")
     names = ["web1", "desk1", "sw1"]
-    everybody = audience(names, hostvars)
+    everybody = select_audience(names, hostvars)
     assert (everybody.names, everybody.not_served, everybody.pattern) == (names, {}, "all")
     assert select_of_inventory(names, hostvars, observes=True).names == ["web1", "desk1"]
     assert select_of_inventory(names, hostvars).names == ["web1"], "a run that only changes hosts"
@@ -277,9 +288,9 @@ class Made:
     def named(self, name: str) -> HostVariables:
         return HostVariables(name, {}, {}, str(self.root / "fleet"))
 
-    def question(self) -> Question:
+    def question(self) -> CompileInput:
         sources = [str(self.root / "fleet/hosts.yml"), str(self.root / "second")]
-        return Question(self.root / "project", "audit", "audit", sources, "", [], [self.host], {})
+        return CompileInput(self.root / "project", "audit", "audit", sources, "", [], [self.host], {})
 
     def shown(self, folders: list[Path] | tuple[Path, ...]) -> list[str]:
         return [str(folder.relative_to(self.root)) for folder in folders]
@@ -300,21 +311,21 @@ def test_an_organisations_own_catalogue(there, found, tmp_path):
     made = Made(tmp_path, *there)
     own = restrictions(catalog_dirs=["own"])
     if isinstance(found, list):
-        assert made.shown(policy_folders.catalogue_folders(made.question(), made.host, own)) == found
+        assert made.shown(policy_folders.find_catalogue_folders(made.question(), made.host, own)) == found
         return
-    error = get_mistake(policy_folders.catalogue_folders, made.question(), made.host, own)
+    error = get_mistake(policy_folders.find_catalogue_folders, made.question(), made.host, own)
     assert (error.where, error.key, error.value) == ("host h1", "proscribe_catalog_dirs", "own")
     assert error.expected.startswith(found.format(tmp_path))
 
 
 def test_a_catalogue_in_the_place_of_the_projects_own(tmp_path):
     made = Made(tmp_path, "fleet/ours", "project/more")
-    assert policy_folders.places_of("/own", made.question(), made.host) == [Path("/own")]
+    assert policy_folders.list_possible_places("/own", made.question(), made.host) == [Path("/own")]
     own = restrictions(catalog="ours", catalog_dirs=["more"])
-    folders = policy_folders.catalogue_folders(made.question(), made.host, own)
+    folders = policy_folders.find_catalogue_folders(made.question(), made.host, own)
     assert made.shown(folders) == ["fleet/ours", "project/more"]
     with pytest.raises(PolicyErrors, match="proscribe_catalog: found 'nosuch', expected a directory with <category>"):
-        policy_folders.catalogue_folders(made.question(), made.host, restrictions(catalog="nosuch"))
+        policy_folders.find_catalogue_folders(made.question(), made.host, restrictions(catalog="nosuch"))
 
 
 def test_folders_of_waivers_and_the_registers_beside_them(tmp_path):
@@ -325,18 +336,18 @@ def test_folders_of_waivers_and_the_registers_beside_them(tmp_path):
     named = {"h1": "department/waivers", "h2": "again", "h3": ""}  # and of h4 nothing is known
     own = {name: restrictions(waivers_dir=folder) for name, folder in named.items()}
     department = "project/department"
-    assert made.shown(policy_folders.folders_of_waivers(question, own)) == [f"{department}/waivers", "second/waivers"]
-    assert made.shown(policy_folders.folders_of_registers(question, own)) == [department, "fleet", "second"]
-    assert policy_folders.folder_of_new_waivers(question, own) == tmp_path / department / "waivers"
-    assert policy_folders.folder_of_new_waivers(question, {}) == tmp_path / "fleet/waivers", "which is not there yet"
+    assert made.shown(policy_folders.find_waiver_folders(question, own)) == [f"{department}/waivers", "second/waivers"]
+    assert made.shown(policy_folders.find_approver_folders(question, own)) == [department, "fleet", "second"]
+    assert policy_folders.choose_new_waiver_folder(question, own) == tmp_path / department / "waivers"
+    assert policy_folders.choose_new_waiver_folder(question, {}) == tmp_path / "fleet/waivers", "which is not there yet"
     with pytest.raises(PolicyErrors, match="proscribe_waivers_dir: found 'x'"):
-        policy_folders.folders_of_waivers(question, {"h2": restrictions(waivers_dir="x")})
+        policy_folders.find_waiver_folders(question, {"h2": restrictions(waivers_dir="x")})
 
 
 def test_inventory_without_a_folder_has_none_for_new_waivers(tmp_path):
-    question = Question(tmp_path, "audit", "audit", ["h1,"], "", [], [], {})
-    assert policy_folders.folder_of_new_waivers(question, {}) is None
-    assert policy_folders.folders_of_waivers(question, {}) == policy_folders.folders_of_registers(question, {}) == []
+    question = CompileInput(tmp_path, "audit", "audit", ["h1,"], "", [], [], {})
+    assert policy_folders.choose_new_waiver_folder(question, {}) is None
+    assert policy_folders.find_waiver_folders(question, {}) == policy_folders.find_approver_folders(question, {}) == []
 
 
 # -- places of variables
@@ -368,7 +379,7 @@ def test_the_nearest_place_that_is_known(tmp_path, variable, steps, wrong, line)
     file.write_text(VALUES)
     values = DataLoader().load_from_file(str(file))
     (key,) = (key for key in values if key == variable)
-    assert place_within(key, values[variable], steps, wrong) == f"{file}:{line}"
+    assert locate_part(key, values[variable], steps, wrong) == f"{file}:{line}"
 
 
 X = "proscribe_x"
@@ -398,14 +409,14 @@ def test_the_place_with_the_last_word_is_named(one, other, tmp_path):
     if other == "extra.yml":
         hostvars._variable_manager._extra_vars = loader.load_from_file(str(tmp_path / other))
     assert hostvars.raw_get("h1")[X] == other, "as Ansible has it"
-    assert set_in(hostvars, "h1", X) == f"{tmp_path}/{other}:2"
-    assert set_in(hostvars, "h1", "proscribe_y") == set_in(hostvars, "nobody", X) == ""
+    assert find_setting_place(hostvars, "h1", X) == f"{tmp_path}/{other}:2"
+    assert find_setting_place(hostvars, "h1", "proscribe_y") == find_setting_place(hostvars, "nobody", X) == ""
 
 
 def test_a_source_with_a_comma_is_a_path_where_it_is_there(tmp_path):
     (tmp_path / "a, b").mkdir()
     sources = [str(tmp_path / name) for name in ("a, b", "c, d", "e")]
-    assert paths_of(["web1,", *sources]) == [tmp_path / "a, b", tmp_path / "e"]
+    assert list_source_paths(["web1,", *sources]) == [tmp_path / "a, b", tmp_path / "e"]
 
 
 # -- the place of reports
@@ -448,8 +459,8 @@ def test_the_place_does_not_depend_on_where_one_starts(inventory, tmp_path, monk
     variables = {"PROSCRIBE_REPORTS": environment} if environment else {}
     where = USUAL if expected is None else Path(os.path.normpath(inventory / expected))
     sources = [str(inventory / "hosts.yml")]
-    assert reports_of(build_hosts(inventory, value, value), sources, variables) == where
-    assert place_of_reports(build_hosts(inventory, value), sources, environment=variables) == (where, named_by)
+    assert find_reports_folder(build_hosts(inventory, value, value), sources, variables) == where
+    assert find_reports_place(build_hosts(inventory, value), sources, environment=variables) == (where, named_by)
 
 
 @pytest.mark.parametrize(
@@ -467,7 +478,7 @@ def test_the_place_does_not_depend_on_where_one_starts(inventory, tmp_path, monk
 )
 def test_wrong_place_of_reports_is_refused(inventory, values, message):
     with pytest.raises(PolicyErrors, match=message):
-        reports_of(build_hosts(inventory, *values), [str(inventory)], {})
+        find_reports_folder(build_hosts(inventory, *values), [str(inventory)], {})
 
 
 def test_a_run_needs_a_place_in_which_it_can_write(inventory, monkeypatch):
@@ -477,12 +488,12 @@ def test_a_run_needs_a_place_in_which_it_can_write(inventory, monkeypatch):
     expected = "a directory in which this account can write; "
     for named in ("file", "file/below/it", "link"):
         hosts = build_hosts(inventory, named, named)
-        error = get_mistake(require_reports, hosts, [source], {})
+        error = get_mistake(require_reports_folder, hosts, [source], {})
         assert (error.where, error.key, error.value) == ("host web1", "proscribe_reports", named)
         assert error.expected == f"{expected}{inventory / named.partition('/')[0]} is no directory"
-        assert str(require_reports(hosts, [source], {"PROSCRIBE_REPORTS": "/mnt/job"})) == "/mnt/job"
+        assert str(require_reports_folder(hosts, [source], {"PROSCRIBE_REPORTS": "/mnt/job"})) == "/mnt/job"
     monkeypatch.setattr(os, "access", lambda path, mode: (str(path), mode) != (str(inventory), os.W_OK | os.X_OK))
-    error = get_mistake(require_reports, build_hosts(inventory, "new/one"), [source], {})
+    error = get_mistake(require_reports_folder, build_hosts(inventory, "new/one"), [source], {})
     assert error.expected == f"{expected}{inventory} is not writable for it"
     assert not (inventory / "new").exists(), "nothing was made"
 
@@ -490,18 +501,21 @@ def test_a_run_needs_a_place_in_which_it_can_write(inventory, monkeypatch):
 def test_a_run_refuses_a_place_that_ansible_would_read_as_hosts(inventory):
     hosts = build_hosts(inventory, "reports")
     with pytest.raises(PolicyErrors, match=f"found 'reports', .*not read as hosts, and {inventory}/reports is inside"):
-        require_reports(hosts, [str(inventory)], {})
-    assert require_reports(build_hosts(inventory, "../reports"), [str(inventory)], {}) == inventory.parent / "reports"
-    assert require_reports(hosts, [str(inventory / "hosts.yml")], {}) == inventory / "reports"
+        require_reports_folder(hosts, [str(inventory)], {})
+    assert (
+        require_reports_folder(build_hosts(inventory, "../reports"), [str(inventory)], {})
+        == inventory.parent / "reports"
+    )
+    assert require_reports_folder(hosts, [str(inventory / "hosts.yml")], {}) == inventory / "reports"
 
 
 @pytest.mark.parametrize("project", [None, Path("/srv/project")])
 def test_place_of_reports_without_an_inventory_on_the_disk(monkeypatch, project):
     monkeypatch.setattr(installation, "locate_user_project", lambda: project)
     hosts = build_hosts(Path(), "../state")
-    assert reports_of(hosts, ["web1,web2"], {}) == (project or installation.PROJECT_DIRECTORY).parent / "state"
-    assert likely_reports(hosts, ["web1,web2"]) == (project or installation.PROJECT_DIRECTORY).parent / "state"
-    assert likely_reports(build_hosts(Path(), "a", "b"), ["web1,web2"]) == installation.locate_reports()
-    assert place_of_reports([], [], "; or x", {}) == (installation.locate_reports({}), "the usual place; or x")
+    assert find_reports_folder(hosts, ["web1,web2"], {}) == (project or installation.PROJECT_DIRECTORY).parent / "state"
+    assert guess_reports_folder(hosts, ["web1,web2"]) == (project or installation.PROJECT_DIRECTORY).parent / "state"
+    assert guess_reports_folder(build_hosts(Path(), "a", "b"), ["web1,web2"]) == installation.locate_reports()
+    assert find_reports_place([], [], "; or x", {}) == (installation.locate_reports({}), "the usual place; or x")
     wrong = PolicyError("all.yml:1", VARIABLE, "{{ x }}", "y"), PolicyError("all.yml:2", "proscribe_zone", "", "y")
-    assert get_mistake(reports_of, [HostVariables("web1", {}, {}, ".", wrong=wrong)], [], {}) == wrong[0]
+    assert get_mistake(find_reports_folder, [HostVariables("web1", {}, {}, ".", errors=wrong)], [], {}) == wrong[0]

@@ -15,19 +15,28 @@ from mistakes import get_mistake
 from proscribe.controller.compile.catalogue.feeds import Feed
 from proscribe.controller.compile.catalogue.loading import Browser
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
-from proscribe.controller.compile.inventory.inventory import HostVariables, Question
+from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables
 from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
-from proscribe.controller.compile.plans.browsers import note_front_doors, places
+from proscribe.controller.compile.plans.browsers import list_policy_places, note_front_doors
 from proscribe.controller.compile.plans.cache import PlanCache
-from proscribe.controller.compile.plans.chosen import chosen_services
+from proscribe.controller.compile.plans.chosen import select_services
 from proscribe.controller.compile.plans.compiling import compile_plan
-from proscribe.controller.compile.plans.departments import departments_of, outermost
-from proscribe.controller.compile.plans.hosts import Compiled
-from proscribe.controller.compile.plans.identifiers import IDENTIFIERS, identifiers_of, programs_of, without_web
-from proscribe.controller.compile.plans.policy import sound_policy
+from proscribe.controller.compile.plans.departments import find_outermost_groups, list_departments
+from proscribe.controller.compile.plans.hosts import CompiledPlans
+from proscribe.controller.compile.plans.identifiers import (
+    IDENTIFIER_READERS,
+    get_identifiers,
+    list_program_identifiers,
+    remove_web_identifiers,
+)
+from proscribe.controller.compile.plans.policy import read_sound_policy
 from proscribe.controller.compile.plans.run import compile_run
-from proscribe.controller.compile.plans.unmanaged_browsers import choose_mode, unmanaged_browsers
-from proscribe.controller.compile.plans.warnings import of_catalogue_age, of_policy, select_not_printed_today
+from proscribe.controller.compile.plans.unmanaged_browsers import choose_mode, make_unmanaged_entry
+from proscribe.controller.compile.plans.warnings import (
+    iterate_age_warnings,
+    iterate_policy_warnings,
+    select_not_printed_today,
+)
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points import decision
 from proscribe.controller.enforcement_points.formats import rpz
@@ -47,8 +56,8 @@ def read_repeatedly(store: PlanStore, state: bytes, times: int) -> tuple[list[di
     plans, compiled = [], []
     for _ in range(times):
         cache = PlanCache(store)
-        plans.append(cache.body(state, "policy", True, lambda: compiled.append(1) or BODY))
-        cache.note_down()
+        plans.append(cache.get_body(state, "policy", True, lambda: compiled.append(1) or BODY))
+        cache.save_new_entries()
     return plans, len(compiled)
 
 
@@ -63,12 +72,12 @@ def test_note_of_a_policy_counts_for_its_state_restrictions_and_day(store):
     compiled: list[object] = []
     for key in keys * 2:
         cache = PlanCache(store)
-        assert cache.body(*key, lambda key=key: compiled.append(key) or BODY) == READ
-        cache.note_down()
+        assert cache.get_body(*key, lambda key=key: compiled.append(key) or BODY) == READ
+        cache.save_new_entries()
     assert compiled == keys
     for note in store.directory.iterdir():
         note.write_bytes(note.read_bytes().replace(b"a.example.org", b"b.example.org"))
-    assert PlanCache(store).body(*keys[0], lambda: BODY) == READ, "a damaged note"
+    assert PlanCache(store).get_body(*keys[0], lambda: BODY) == READ, "a damaged note"
 
 
 # -- departments
@@ -92,14 +101,14 @@ OUTERMOST = [
 
 @pytest.mark.parametrize(("groups", "expected"), OUTERMOST)
 def test_the_outermost_groups_lie_within_no_other(groups, expected):
-    assert outermost(groups) == expected
+    assert find_outermost_groups(groups) == expected
 
 
 def test_only_hosts_of_the_run_count(tmp_path):
     groups = {name: frozenset(hosts) for name, hosts in GROUPS.items()}
     hosts = [HostVariables("web2", {}, {}, str(tmp_path))]
-    question = Question(tmp_path, "audit", "audit", [str(tmp_path)], "", [], hosts, groups)
-    assert departments_of(question) == {"press": ["web2"]}
+    question = CompileInput(tmp_path, "audit", "audit", [str(tmp_path)], "", [], hosts, groups)
+    assert list_departments(question) == {"press": ["web2"]}
 
 
 # -- chosen services
@@ -130,7 +139,7 @@ CHOSEN = [
 
 @pytest.mark.parametrize(("values", "chosen"), CHOSEN)
 def test_variables_choose_enforced_and_reported_services(values, chosen):
-    result = chosen_services(MADE, restrictions(**values))
+    result = select_services(MADE, restrictions(**values))
     assert [f"{item.id}{'' if enforced else '-'}" for item, enforced in result] == chosen.split()
 
 
@@ -144,7 +153,7 @@ def test_variables_choose_enforced_and_reported_services(values, chosen):
     ],
 )
 def test_unknown_service_or_feed_is_a_mistake(values, key, value, expected):
-    error = get_mistake(chosen_services, MADE, restrictions(**values))
+    error = get_mistake(select_services, MADE, restrictions(**values))
     assert (error.where, error.key, error.value) == ("", f"proscribe_{key}", value)
     assert error.expected.startswith(expected)
 
@@ -166,9 +175,9 @@ def test_service_for_groups_needs_identifiers(id_, control, values, found):
     entry = {"services": [id_], "groups": ["guests"], "controls": [control]}
     own = restrictions(groups_restricted=[entry], **values)
     if found:
-        assert (SHARED.services[id_], True) in chosen_services(SHARED, own)
+        assert (SHARED.services[id_], True) in select_services(SHARED, own)
         return
-    error = get_mistake(chosen_services, SHARED, own)
+    error = get_mistake(select_services, SHARED, own)
     assert (error.key, error.value) == ("proscribe_groups_restricted[0].services[0]", id_)
     assert error.expected.startswith(f"a service of which {control} can find")
 
@@ -186,11 +195,11 @@ BY_GROUP = {"groups_restricted": [{"services": ["owl"], "groups": ["guests"]}]}
 def compile_warnings(of, mode="enforce", windows=()):
     own = {name: restrictions(**values) for name, (_, values) in of.items()}
     hosts = [HostVariables(name, {}, {}, ".") for name in of]
-    question = Question(Path("/"), mode, mode, [], "", [], hosts, {}, windows=windows)
+    question = CompileInput(Path("/"), mode, mode, [], "", [], hosts, {}, windows_hosts=windows)
     catalogues = {name: made for name, (made, _) in of.items()}
     digests = {name: f"plan of {values}" for name, (_, values) in of.items()}  # the same for the same restrictions
-    compiled = Compiled(catalogues, own, [], {}, digests, {}, [], [])
-    return [*of_policy(question, compiled), *of_catalogue_age(question, compiled, NOW, 180 * 86400)]
+    compiled = CompiledPlans(catalogues, own, [], {}, digests, {}, [], [])
+    return [*iterate_policy_warnings(question, compiled), *iterate_age_warnings(question, compiled, NOW, 180 * 86400)]
 
 
 def test_a_reminder_is_printed_once_a_day(tmp_path):
@@ -271,7 +280,7 @@ THUNDERBIRDS = [f"/var/lib/flatpak/app/{who}.Thunderbird" for who in ("org.mozil
     ],
 )
 def test_place_is_named_after_its_first_browser(own_catalogue, path, family, first, present):
-    (place,) = (place for place in places(own_catalogue) if place["path"] == path)
+    (place,) = (place for place in list_policy_places(own_catalogue) if place["path"] == path)
     assert (place["family"], place["id"], place["browsers"][0], place.get("present")) == (family, first, first, present)
 
 
@@ -335,7 +344,7 @@ PLACES = yaml.safe_load("""
 def test_places_of_a_catalogue_name_their_readers_and_traces():
     made = catalogue()
     made.browsers.update({keys["id_"]: browser(**keys) for keys in READERS})  # type: ignore[attr-defined]
-    assert places(made) == PLACES
+    assert list_policy_places(made) == PLACES
 
 
 @pytest.mark.parametrize(
@@ -363,12 +372,12 @@ def test_unmanaged_browsers_are_scanned_for_without_shared_names():
         browser("dove", "none", packages={"apt": ("dove",)}, processes=("dove", "finch"), paths=("/opt/dove",)),
     ]
     made.browsers.update({item.id: item for item in browsers})  # type: ignore[attr-defined]
-    reached = unmanaged_browsers(made, "audit", made.services.values())
+    reached = make_unmanaged_entry(made, "audit", made.services.values())
     assert (reached["name"], reached["mode"]) == ("Browsers that no policy reaches", "audit")
     assert reached["packages"] == {"apt": ["finch", "dove"], "rpm": ["finch"]}
     assert (reached["processes"], reached["paths"]) == (["dove", "finch"], ["/opt/dove", "/opt/finch"])
     assert reached["copies"] == ["both", "chrome", "fox"]
-    without = unmanaged_browsers(made, "report", [])
+    without = make_unmanaged_entry(made, "report", [])
     assert (without["mode"], without["paths"]) == ("report", ["/opt/dove", "/opt/finch", "/opt/proxy/finch"])
     assert without["packages"] == {"apt": ["finch", "finch-proxy", "dove"], "rpm": ["finch"]}
     assert without["copies"] == ["both", "chrome", "fox", "relayed"]
@@ -385,7 +394,9 @@ def ask_run(project, tmp_path, monkeypatch):
             for name, values in hosts.items()
         ]
         groups = {"all": frozenset(hosts)}
-        question = Question(project, mode, "audit", [str(tmp_path)], "", list(plans.CONTROLS), own, groups, round=job)
+        question = CompileInput(
+            project, mode, "audit", [str(tmp_path)], "", list(plans.CONTROLS), own, groups, round=job
+        )
         return compile_run(question, NOW)
 
     return compiled
@@ -477,7 +488,7 @@ WHOLE_RUN["upcoming"] = [
 def ask_four(organisation):
     """Return the question of a run over four hosts, with variables that are not as usual."""
 
-    def ask(**more: Any) -> Question:
+    def ask(**more: Any) -> CompileInput:
         question = organisation.question(*OWN_VALUES)
         values = {name: {**SHARED_VALUES, **more, **own} for name, own in OWN_VALUES.items()}
         own = {name: {f"proscribe_{key}": value for key, value in of.items()} for name, of in values.items()}
@@ -568,11 +579,11 @@ def test_the_projects_own_catalogue_may_be_in_the_inventory(organisation):
     organisation.approvers(None)
     organisation.waivers.rmdir()
     question = dataclasses.replace(organisation.question("press01"), inventory=[str(organisation.root)])
-    assert set(sound_policy(question).services) == {"signal", "slack", "whatsapp"}
+    assert set(read_sound_policy(question).service_ids) == {"signal", "slack", "whatsapp"}
     (organisation.root / "more").mkdir()
     (host,) = question.hosts
     own = {**host.values, "proscribe_catalog_dirs": ["more"]}
-    error = get_mistake(sound_policy, dataclasses.replace(question, hosts=[dataclasses.replace(host, values=own)]))
+    error = get_mistake(read_sound_policy, dataclasses.replace(question, hosts=[dataclasses.replace(host, values=own)]))
     assert (error.where, error.key) == ("host press01", "proscribe_catalog_dirs")
     assert error.value == str(organisation.root / "more")
 
@@ -654,21 +665,26 @@ EXPECTED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("control", EXPECTED)
 def test_control_has_its_identifiers_of_a_service(control):
-    assert IDENTIFIERS[control](FULL) == EXPECTED[control]
-    assert IDENTIFIERS[control](service("blank", names=("鹦鹉",), allow_domains=("a.example",))) == {}
+    assert IDENTIFIER_READERS[control](FULL) == EXPECTED[control]
+    assert IDENTIFIER_READERS[control](service("blank", names=("鹦鹉",), allow_domains=("a.example",))) == {}
 
 
 def test_resolver_is_closed_for_names_alone_and_in_no_list_of_browsers():
     nine = service("nine", service_class="encrypted_dns", networks=("192.0.2.9/32",), domains=("nine.example",))
-    assert IDENTIFIERS["firewall"](nine) == {"networks": ["192.0.2.9"], "ports": [53, 443, 853]}
-    assert IDENTIFIERS["browser"](nine) == {} != IDENTIFIERS["dns"](nine) == {"domains": ["nine.example"], "allow": []}
+    assert IDENTIFIER_READERS["firewall"](nine) == {"networks": ["192.0.2.9"], "ports": [53, 443, 853]}
+    assert (
+        IDENTIFIER_READERS["browser"](nine)
+        == {}
+        != IDENTIFIER_READERS["dns"](nine)
+        == {"domains": ["nine.example"], "allow": []}
+    )
 
 
 def test_programs_are_identifiers_without_web():
-    assert programs_of(FULL) == without_web(IDENTIFIERS["apps"](FULL)) == PROGRAMS
+    assert list_program_identifiers(FULL) == remove_web_identifiers(IDENTIFIER_READERS["apps"](FULL)) == PROGRAMS
     identifiers = {"packages": {}, "processes": [], "paths": [], "windows": ["Parrot/parrot.exe"]}
-    assert programs_of(service("one", windows_programs=("Parrot/parrot.exe",))) == identifiers
-    assert programs_of(service("pages", names=("鹦鹉",), domains=("a.example",))) == {}
+    assert list_program_identifiers(service("one", windows_programs=("Parrot/parrot.exe",))) == identifiers
+    assert list_program_identifiers(service("pages", names=("鹦鹉",), domains=("a.example",))) == {}
 
 
 def build_feed(id_: str, kind: str, *values: str, of: str = "parrot") -> Feed:
@@ -693,8 +709,8 @@ def test_feed_adds_to_its_control(feeds, domains, networks):
         build_feed("others", "domains", "other.example", of="owl"),
     ]
     made = dataclasses.replace(catalogue(FULL), feeds={feed.id: feed for feed in all_feeds})
-    identifiers = {control: identifiers_of(made, control, FULL, feeds) for control in EXPECTED}
+    identifiers = {control: get_identifiers(made, control, FULL, feeds) for control in EXPECTED}
     assert identifiers["dns"] == {**EXPECTED["dns"], "domains": [*EXPECTED["dns"]["domains"], *domains]}
     assert identifiers["firewall"] == {"networks": networks, "ports": []}
     assert (identifiers["apps"], identifiers["browser"]) == (EXPECTED["apps"], EXPECTED["browser"])
-    assert all(identifiers_of(made, control, FULL, feeds) is identifiers[control] for control in EXPECTED)
+    assert all(get_identifiers(made, control, FULL, feeds) is identifiers[control] for control in EXPECTED)

@@ -15,7 +15,12 @@ from made_catalogue import GOOD
 from mistakes import get_mistake
 from proscribe.controller.compile.catalogue import dates, schema
 from proscribe.controller.compile.reading import grammar, plain_file, values, windows_signing, yaml_file
-from proscribe.controller.compile.reading.networks import NetworkTable, merged, packed, spelled
+from proscribe.controller.compile.reading.networks import (
+    NetworkTable,
+    format_network,
+    merge_networks,
+    parse_rule_network,
+)
 from proscribe.controller.compile.restrictions import readers
 
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
@@ -26,39 +31,51 @@ OTHERS = ["微信.AppImage", "微信 4.1", "\u110f\u1161\u1110\u1169\u11a8"]  # 
 UPPER = "{" + "A" * 8 + "-AAAA" * 3 + "-" + "A" * 12 + "}"
 GUID = "{" + "0" * 8 + "-0000" * 3 + "-" + "0" * 12 + "}"
 TEXTS_BY_CHECK = [
-    (grammar.label, ["a", "x" * 120, "微信"], ["", "x" * 121, "a\n", *(f"a{sign}" for sign in "\"'`\\$<>{}")]),
-    (grammar.prose, ["a", "x" * 1000, 'it\'s "so" <b>'], ["", "x" * 1001, "a\tb"]),
-    (grammar.own_name, ["微信", "微" * 40], ["微", "微" * 41, "a", "微信 ", "微/信", *OTHERS]),
-    (grammar.service_id, ["a", "a_1", "a" * 64], ["", "A", "1a", "_a", "a-b", "a" * 65, "a\n"]),
-    (grammar.domain, [f"{LABEL}.example", "a.xn--p1ai", "a.bc", f"{HOST}ab"], [f"a{LABEL}.example", "a.b", "a.1x"]),
-    (grammar.domain, ["a-b.example"], ["a-.example", f"{HOST}abc", "a..example", "a.-b"]),
-    (grammar.url, ["a.example", "a.example/b", "a.example/b-c_d.e~f/"], ["a.example/", "a.example/b c", "example"]),
-    (grammar.url, [], ["a.example/*", "a.example//b?c", "a.example/b#c"]),
-    (grammar.program, ["a", "x" * 100, "7z.x_+-"], ["", "x" * 101, ".a", "-a", "a/b", "a b"]),
-    (grammar.windows_program, ["a.exe", "A b._+-.exe"], [".exe", "a.EXE", "a/b.exe", "a.exe\n"]),
-    (grammar.mac_app, ["A.app", f"{'x' * 61}.app"], [".app", f"{'x' * 62}.app", "-a.app"]),
-    (grammar.uninstall_key, ["abc", "x" * 120, GUID], ["ab", "x" * 121, "a\\bc", "a/bc", "abc "]),
-    (grammar.registered_name, ["A by Bc"], ["A by B", " A by Bc", "A\\B by Cd"]),
-    (grammar.desktop_file, ["a.desktop", f"{'x' * 121}.desktop"], [f"{'x' * 122}.desktop", ".desktop", "a/b"]),
-    (grammar.chrome_extension, ["a" * 32, "p" * 32], ["a" * 31, "a" * 33, "q" * 32]),
-    (grammar.firefox_extension, [GUID, "@b", "a.b_c-d@e"], [GUID[1:], "a@", f"{'a' * 61}@b", UPPER]),
-    (grammar.bundle_id, ["com.example", "a-b.c_d"], ["com", "com.", "a_b.c"]),
-    (grammar.header_name, ["X-A", "x" * 80], ["", "x" * 81, "X A", "X:"]),
-    (grammar.header_value, ["a.b,c:/_-1", "x" * 200], ["", "x" * 201, "a b"]),
-    (grammar.policy_path, ["/a/b.json", "/<id>/<arch>/<branch>", "/a.<id>/b"], ["a", "/", "/.a", "/<user>", "/a/"]),
-    (grammar.windows_path, ["%ProgramFiles(x86)%\\A b\\c.exe"], ["C:\\a", "%A%", "%A%\\", "%A%\\*"]),
-    (grammar.go_package, ["a.example", "a.example/b~c"], ["a", "a.example/", "A.example"]),
-    (grammar.path, ["~/a", "/opt/A b/c", "/usr/lib/a/b"], ["/opt", "/opt/ a", "/opt/./a", "~/.local/share"]),
-    (grammar.network, ["8.0.0.0/12", "2a00::/24", "8.8.8.8/32"], ["8.0.0.0/11", "2a00::/23", "8.8.8.8"]),
-    (grammar.day, [str(TODAY), str(TODAY + ONE_DAY)], [str(TODAY + 3 * ONE_DAY), ""]),
-    (windows_signing.publisher, ["O=AB", f"O={'A' * 100}", "O=A B, L=C, C=EF", "O=AB\\C\\D.EXE"], ["O=A", "AB"]),
-    (windows_signing.publisher, ["O=GOOGLE LLC\\DRIVE"], [f"O={'A' * 101}", "O=AB, C=DEF\\", "O=AB\\C\\D\\E"]),
-    (windows_signing.publisher, ["O=GOOGLER"], ["O=GOOGLE LLC", "O=GOOGLE LLC\\*", "O=CISCO SYSTEMS, C=US"]),
-    (windows_signing.appx_publisher, ["CN=ab", "OU=ab", "E=a@b"], ["CN=a", "XN=ab", "CN=a*b", f"CN={'a' * 401}"]),
-    (windows_signing.installer, ["Parrot*.exe", "Parrot-1.2.msi"], ["Par.exe", "Parrot", "Setup-*.exe"]),
-    (grammar.signing_id, ["EXAMPLE123:com.example.chat", "EXAMPLE123:Owl"], ["platform:com.apple.Safari"]),
-    (grammar.signing_id, [], ["EXAMPLE123", "example123:a", "EXAMPLE12:a", "EXAMPLE123:", "EXAMPLE123:a\n"]),
-    (grammar.one_of("a", "b"), ["a", "b"], ["", "c", "ab"]),
+    (grammar.check_label, ["a", "x" * 120, "微信"], ["", "x" * 121, "a\n", *(f"a{sign}" for sign in "\"'`\\$<>{}")]),
+    (grammar.check_prose, ["a", "x" * 1000, 'it\'s "so" <b>'], ["", "x" * 1001, "a\tb"]),
+    (grammar.check_native_name, ["微信", "微" * 40], ["微", "微" * 41, "a", "微信 ", "微/信", *OTHERS]),
+    (grammar.check_service_id, ["a", "a_1", "a" * 64], ["", "A", "1a", "_a", "a-b", "a" * 65, "a\n"]),
+    (
+        grammar.check_domain,
+        [f"{LABEL}.example", "a.xn--p1ai", "a.bc", f"{HOST}ab"],
+        [f"a{LABEL}.example", "a.b", "a.1x"],
+    ),
+    (grammar.check_domain, ["a-b.example"], ["a-.example", f"{HOST}abc", "a..example", "a.-b"]),
+    (
+        grammar.check_url,
+        ["a.example", "a.example/b", "a.example/b-c_d.e~f/"],
+        ["a.example/", "a.example/b c", "example"],
+    ),
+    (grammar.check_url, [], ["a.example/*", "a.example//b?c", "a.example/b#c"]),
+    (grammar.check_program, ["a", "x" * 100, "7z.x_+-"], ["", "x" * 101, ".a", "-a", "a/b", "a b"]),
+    (grammar.check_windows_program, ["a.exe", "A b._+-.exe"], [".exe", "a.EXE", "a/b.exe", "a.exe\n"]),
+    (grammar.check_mac_app, ["A.app", f"{'x' * 61}.app"], [".app", f"{'x' * 62}.app", "-a.app"]),
+    (grammar.check_uninstall_key, ["abc", "x" * 120, GUID], ["ab", "x" * 121, "a\\bc", "a/bc", "abc "]),
+    (grammar.check_registered_name, ["A by Bc"], ["A by B", " A by Bc", "A\\B by Cd"]),
+    (grammar.check_desktop_file, ["a.desktop", f"{'x' * 121}.desktop"], [f"{'x' * 122}.desktop", ".desktop", "a/b"]),
+    (grammar.check_chrome_extension, ["a" * 32, "p" * 32], ["a" * 31, "a" * 33, "q" * 32]),
+    (grammar.check_firefox_extension, [GUID, "@b", "a.b_c-d@e"], [GUID[1:], "a@", f"{'a' * 61}@b", UPPER]),
+    (grammar.check_bundle_id, ["com.example", "a-b.c_d"], ["com", "com.", "a_b.c"]),
+    (grammar.check_header_name, ["X-A", "x" * 80], ["", "x" * 81, "X A", "X:"]),
+    (grammar.check_header_value, ["a.b,c:/_-1", "x" * 200], ["", "x" * 201, "a b"]),
+    (
+        grammar.check_policy_path,
+        ["/a/b.json", "/<id>/<arch>/<branch>", "/a.<id>/b"],
+        ["a", "/", "/.a", "/<user>", "/a/"],
+    ),
+    (grammar.check_windows_path, ["%ProgramFiles(x86)%\\A b\\c.exe"], ["C:\\a", "%A%", "%A%\\", "%A%\\*"]),
+    (grammar.check_go_package, ["a.example", "a.example/b~c"], ["a", "a.example/", "A.example"]),
+    (grammar.check_path, ["~/a", "/opt/A b/c", "/usr/lib/a/b"], ["/opt", "/opt/ a", "/opt/./a", "~/.local/share"]),
+    (grammar.check_network, ["8.0.0.0/12", "2a00::/24", "8.8.8.8/32"], ["8.0.0.0/11", "2a00::/23", "8.8.8.8"]),
+    (grammar.check_day, [str(TODAY), str(TODAY + ONE_DAY)], [str(TODAY + 3 * ONE_DAY), ""]),
+    (windows_signing.check_publisher, ["O=AB", f"O={'A' * 100}", "O=A B, L=C, C=EF", "O=AB\\C\\D.EXE"], ["O=A", "AB"]),
+    (windows_signing.check_publisher, ["O=GOOGLE LLC\\DRIVE"], [f"O={'A' * 101}", "O=AB, C=DEF\\", "O=AB\\C\\D\\E"]),
+    (windows_signing.check_publisher, ["O=GOOGLER"], ["O=GOOGLE LLC", "O=GOOGLE LLC\\*", "O=CISCO SYSTEMS, C=US"]),
+    (windows_signing.check_appx_publisher, ["CN=ab", "OU=ab", "E=a@b"], ["CN=a", "XN=ab", "CN=a*b", f"CN={'a' * 401}"]),
+    (windows_signing.check_installer, ["Parrot*.exe", "Parrot-1.2.msi"], ["Par.exe", "Parrot", "Setup-*.exe"]),
+    (grammar.check_signing_id, ["EXAMPLE123:com.example.chat", "EXAMPLE123:Owl"], ["platform:com.apple.Safari"]),
+    (grammar.check_signing_id, [], ["EXAMPLE123", "example123:a", "EXAMPLE12:a", "EXAMPLE123:", "EXAMPLE123:a\n"]),
+    (grammar.make_word_check("a", "b"), ["a", "b"], ["", "c", "ab"]),
 ]
 
 
@@ -74,7 +91,7 @@ def test_well_formed_texts_pass_and_others_fail(check, good, wrong):
     + [(name, False) for name in ("-a", "a b", "a:b", 'a"', "a'", "a/b", "a,b", "a\n")],
 )
 def test_a_group_of_users(name, fits):
-    assert bool(grammar.POSIX_GROUP.fullmatch(name)) is fits
+    assert bool(grammar.POSIX_GROUP_PATTERN.fullmatch(name)) is fits
 
 
 @pytest.mark.parametrize(
@@ -84,14 +101,14 @@ def test_a_group_of_users(name, fits):
 def test_an_age_is_accepted_for_a_year_at_most(until, wrong):
     accepted = {"day": "2026-11-01", "until": until, "why": "x"}
     expected = [(("checked_accepted", "until"), until, "a day from 2026-11-01 to 2027-11-02: a year at most")]
-    assert list(dates.check({"checked_accepted": accepted})) == (expected if wrong else [])
-    assert list(dates.check({"checked_accepted": {**accepted, "day": 7}})) == []
+    assert list(dates.check_dates({"checked_accepted": accepted})) == (expected if wrong else [])
+    assert list(dates.check_dates({"checked_accepted": {**accepted, "day": 7}})) == []
 
 
 def test_publisher_that_is_recorded_twice_is_a_mistake():
     compared = [{"with": "a"}, {"with": "b"}, "x", {"with": "a"}]
-    assert list(dates.check({"compared": compared})) == [(("compared", 3, "with"), "a", "each publisher once")]
-    assert list(dates.check({"compared": "a", "checked_accepted": "b"})) == []
+    assert list(dates.check_dates({"compared": compared})) == [(("compared", 3, "with"), "a", "each publisher once")]
+    assert list(dates.check_dates({"compared": "a", "checked_accepted": "b"})) == []
 
 
 # -- publishers
@@ -119,14 +136,14 @@ def test_no_two_services_have_one_publisher(own_catalogue):
 # -- networks
 @pytest.mark.parametrize("text", ["10.0.0.1/24", "10.0.0", "::ffff:192.0.2.1", "::192.0.2.1", "fe80::1%eth0", "x", ""])
 def test_text_that_is_no_network_is_not_packed(text):
-    assert packed(text) is None
+    assert parse_rule_network(text) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(22, 32)), max_size=12), st.integers(0, 1023))
 def test_the_same_addresses_are_meant_and_none_twice(made, offset):
     networks = [str(ipaddress.ip_network((f"198.51.100.{number}", length), strict=False)) for number, length in made]
     address = ipaddress.ip_address("198.51.100.0") + offset
-    holding = [network for network in merged(networks) if address in ipaddress.ip_network(network)]
+    holding = [network for network in merge_networks(networks) if address in ipaddress.ip_network(network)]
     assert len(holding) == any(address in ipaddress.ip_network(network) for network in networks)
 
 
@@ -139,13 +156,13 @@ def test_table_finds_a_network_by_any_of_its_addresses(made, other):
     table = {str(net): str(net) for net in ipaddress.collapse_addresses(map(ipaddress.IPv4Network, networks))}
     network = ipaddress.ip_network((f"198.51.100.{other[0]}", other[1]), strict=False)
     due = [net for net in table if network.overlaps(ipaddress.ip_network(net))]
-    assert NetworkTable(table).of(network) == (due[0] if due else "")
-    assert NetworkTable(table).of(ipaddress.ip_network("2001:db8::/32")) == ""
+    assert NetworkTable(table).find_text(network) == (due[0] if due else "")
+    assert NetworkTable(table).find_text(ipaddress.ip_network("2001:db8::/32")) == ""
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/24", "10.0.0.1", "2001:db8::/48", "::/0", "fe80::1", "0.0.0.0/0"])
 def test_network_is_packed(text):
-    assert packed(text) == ipaddress.ip_network(text)
+    assert parse_rule_network(text) == ipaddress.ip_network(text)
 
 
 @pytest.mark.parametrize(
@@ -154,19 +171,19 @@ def test_network_is_packed(text):
     + [("2001:DB8::/48", "2001:db8::/48"), ("fe80::1%x;accept", "fe80::1"), ("fe80::%x;accept/64", "fe80::/64")],
 )
 def test_a_network_is_spelled_anew(text, listed):
-    assert spelled(ipaddress.ip_network(text)) == listed
+    assert format_network(ipaddress.ip_network(text)) == listed
 
 
 # -- plain files
 def get_refusal(path: Path, largest: int = 5, within: Path | None = None) -> tuple[str, str, object, str]:
-    error = get_mistake(plain_file.content_of, path, largest, within)
+    error = get_mistake(plain_file.read_plain_file, path, largest, within)
     return error.where, error.key, error.value, error.expected
 
 
 def test_only_a_plain_file_is_read_up_to_its_largest_size(tmp_path):
     file = tmp_path / "a.yml"
     file.write_bytes(b"12345")
-    assert plain_file.content_of(file, 5) == plain_file.content_of(file, 9, tmp_path) == b"12345"
+    assert plain_file.read_plain_file(file, 5) == plain_file.read_plain_file(file, 9, tmp_path) == b"12345"
     assert get_refusal(file, 4) == (str(file), "", "more than 4 bytes", "a smaller file")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path(os.devnull)):
@@ -182,8 +199,8 @@ def test_a_link_may_not_lead_out_of_the_directory(tmp_path):
     (folder / "own").write_bytes(b"y")
     for name, to in (("out", outside), ("in", folder / "own")):
         (folder / name).symlink_to(to)
-    assert plain_file.content_of(folder / "in", 5, folder) == b"y"
-    assert plain_file.content_of(folder / "out", 5) == b"x"
+    assert plain_file.read_plain_file(folder / "in", 5, folder) == b"y"
+    assert plain_file.read_plain_file(folder / "out", 5) == b"x"
     expected = "a file of this directory, not a link out of it"
     assert get_refusal(folder / "out", within=folder) == (str(folder / "out"), "", "out", expected)
 
@@ -192,14 +209,14 @@ def test_line_of_a_path_is_that_of_the_nearest_value(tmp_path):
     (tmp_path / "a.yml").write_text(GOOD)
     document = yaml_file.read_yaml(tmp_path / "a.yml")
     paths = [(), ("id",), ("nosuch", "domains"), ("domains", 1), ("domains", 2), ("domains", "x"), ("id", "x")]
-    assert [document.place(path).rpartition(":")[2] for path in paths] == ["2", "2", "2", "10", "8", "8", "2"]
+    assert [document.describe_place(path).rpartition(":")[2] for path in paths] == ["2", "2", "2", "10", "8", "8", "2"]
 
 
 # -- readers of values
-WORD = values.choice("audit", "off")
-IDS, SOME = values.list_of_names(None, "ids"), values.list_of_names(("a", "b"), "letters")
-NUMBER = values.whole_number(2, 4, "hosts")
-SPAN = values.length_of(1, 60)
+WORD = values.make_choice_reader("audit", "off")
+IDS, SOME = values.make_names_reader(None, "ids"), values.make_names_reader(("a", "b"), "letters")
+NUMBER = values.make_number_reader(2, 4, "hosts")
+SPAN = values.make_duration_reader(1, 60)
 DAY = datetime.date(2024, 10, 31)
 LONG = "x" * 200
 NAME = "x" * 255
@@ -216,16 +233,20 @@ TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     (WORD, False, "off"),
     (IDS, ["b", "a", "b"], ("b", "a")),
     (NUMBER, 4, 4),
-    (values.flag, "true", True),
-    (values.line, LONG, LONG),
-    (values.directory, None, ""),
-    (values.directory, PATH, PATH),
-    (values.pattern, " web*:!web1 ", "web*:!web1"),
-    *((values.day, day, DAY) for day in (DAY, "2024-10-31")),
+    (values.read_flag, "true", True),
+    (values.read_line, LONG, LONG),
+    (values.read_directory_path, None, ""),
+    (values.read_directory_path, PATH, PATH),
+    (values.read_pattern, " web*:!web1 ", "web*:!web1"),
+    *((values.read_day, day, DAY) for day in (DAY, "2024-10-31")),
     *((SPAN, text, seconds) for text, seconds in (("1m", 60), ("1h", 3600))),
-    (values.length_or_forever, "forever", 0),
-    (values.networks, ["10.0.0.1", "10.0.0.0/24", "2001:db8::/32"], ("10.0.0.1/32", "10.0.0.0/24", "2001:db8::/32")),
-    (values.name_servers, ["10.20.0.53", "2001:DB8::1"], ("10.20.0.53", "2001:db8::1")),
+    (values.read_duration_or_forever, "forever", 0),
+    (
+        values.read_networks,
+        ["10.0.0.1", "10.0.0.0/24", "2001:db8::/32"],
+        ("10.0.0.1/32", "10.0.0.0/24", "2001:db8::/32"),
+    ),
+    (values.read_name_servers, ["10.20.0.53", "2001:DB8::1"], ("10.20.0.53", "2001:db8::1")),
     (readers.read_controls, {}, dict.fromkeys(("apps", "browser", "firewall", "dns"), "enforce")),
     (readers.read_tenants, {}, BOTH),
     (readers.read_tenants, {"microsoft": [TENANT_ID, "Dept.example", TENANT_ID]}, {**BOTH, **TENANTS}),
@@ -238,7 +259,7 @@ TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     (readers.read_extensions, [EXTENSION, "parrot@example.org"], (EXTENSION, "parrot@example.org")),
     *((readers.read_history, word, word) for word in ("sqlite", "off", DATABASE, "postgresql+psycopg://db/x")),
     (readers.read_history, False, "off"),
-    (readers.read_removed, " a,, b ,", ("a", "b")),
+    (readers.read_removed_ids, " a,, b ,", ("a", "b")),
     (readers.read_texts, {"en": "a", "zh_HK": "b", "nb": "c"}, "a\nb\nc"),
     (readers.read_texts, {f"x{letter}": letter for letter in "abcdef"}, "a\nb\nc\nd\ne\nf"),
     (readers.read_feeds, False, "off"),
@@ -281,20 +302,26 @@ SAME_TENANTS = [(name, name, "each tenant once") for name in (TENANT_ID, "dept.e
 # What is refused: the reader, the value, the key and the value of the mistake, and how what was expected begins.
 REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
     (WORD, "audti", "", "audti", "one of audit, off, did you mean 'audit'?"),
-    (values.choice("audit", "enforce"), False, "", False, "one of audit, enforce"),
+    (values.make_choice_reader("audit", "enforce"), False, "", False, "one of audit, enforce"),
     (IDS, ["a", 7], "[1]", 7, "ids"),
     (SOME, ["a", "c"], "[1]", "c", "one of a, b"),
     *((NUMBER, value, "", value, "a whole number of hosts, 2 to 4") for value in (1, 5, True, "3", 3.0)),
-    *((values.flag, value, "", value, "true or false") for value in ("yes", 1, None, "")),
-    *((values.line, value, "", value, LINE) for value in (LONG + "x", "a\nb", None, 7)),
-    *((values.directory, value, "", value, FOLDER) for value in ("", " ", "a\n", 7, "x/" * 501)),
-    (values.directory, f"a/{NAME}x", "", f"a/{NAME}x", "a directory's path, each name in it of at most 255 bytes"),
-    (values.pattern, " ", "", " ", "a pattern of hosts such as all:!switches"),
-    (values.day, "31.10.2024", "", "31.10.2024", "a day such as 2024-10-31"),
-    *((values.length, value, "", value, LENGTH) for value in ("2", 7200, "", None)),
+    *((values.read_flag, value, "", value, "true or false") for value in ("yes", 1, None, "")),
+    *((values.read_line, value, "", value, LINE) for value in (LONG + "x", "a\nb", None, 7)),
+    *((values.read_directory_path, value, "", value, FOLDER) for value in ("", " ", "a\n", 7, "x/" * 501)),
+    (
+        values.read_directory_path,
+        f"a/{NAME}x",
+        "",
+        f"a/{NAME}x",
+        "a directory's path, each name in it of at most 255 bytes",
+    ),
+    (values.read_pattern, " ", "", " ", "a pattern of hosts such as all:!switches"),
+    (values.read_day, "31.10.2024", "", "31.10.2024", "a day such as 2024-10-31"),
+    *((values.read_duration, value, "", value, LENGTH) for value in ("2", 7200, "", None)),
     *((SPAN, value, "", value, LENGTH) for value in ("59s", "61m", None)),
-    (values.networks, ["10.0.0.1", "10.0.0.1/8"], "[1]", "10.0.0.1/8", NETWORK),
-    *((values.name_servers, ["10.0.0.1", server], "[1]", server, SERVER) for server in NO_SERVERS),
+    (values.read_networks, ["10.0.0.1", "10.0.0.1/8"], "[1]", "10.0.0.1/8", NETWORK),
+    *((values.read_name_servers, ["10.0.0.1", server], "[1]", server, SERVER) for server in NO_SERVERS),
     (readers.read_controls, "off", "", "off", "a mapping such as {apps: enforce"),
     (readers.read_controls, {"dsn": "off"}, ".dsn", "dsn", "a control, one of apps, browser, firewall, dns"),
     (readers.read_tenants, {"apple": []}, ".apple", "apple", "one of google, microsoft"),
@@ -309,7 +336,7 @@ REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
     *((readers.read_history, value, "", "a URL with a password", "no password in the URL") for value in PASSWORDS),
     (readers.read_feeds, ["a", 7], "[1]", 7, "ids of feeds"),
     (readers.read_feeds, "some", "", "some", "one of all, off"),
-    (readers.read_watch, "maybe", "", "maybe", LENGTH),
+    (readers.read_watch_interval, "maybe", "", "maybe", LENGTH),
 ]
 
 
@@ -320,5 +347,5 @@ def test_wrong_value_is_refused_at_its_key(read, value, key, found, expected):
 
 
 def test_forever_is_offered_where_it_may_be_and_off_too():
-    for read, end in ((values.length_or_forever, ", or forever"), (readers.read_watch, ", or off")):
+    for read, end in ((values.read_duration_or_forever, ", or forever"), (readers.read_watch_interval, ", or off")):
         assert get_mistake(read, "soon").expected.endswith(end)

@@ -7,10 +7,14 @@ import pytest
 from made_policy import made_catalogue, plan, restrictions
 from mistakes import get_mistake
 from proscribe.controller.compile.restrictions import RESTRICTIONS, channels, read_restrictions, schedule_values
-from proscribe.controller.compile.restrictions.by_group import ByGroup, mistakes, open_elsewhere
+from proscribe.controller.compile.restrictions.by_group import (
+    GroupRestriction,
+    describe_open_services,
+    find_group_mistakes,
+)
 from proscribe.controller.compile.restrictions.misspelled import guess_intended_variable
-from proscribe.controller.compile.restrictions.points import Fed, read_fed, read_key
-from proscribe.controller.compile.restrictions.unquoted import LONGEST, written_right
+from proscribe.controller.compile.restrictions.points import FedExport, read_export_key, read_fed_exports
+from proscribe.controller.compile.restrictions.unquoted import MAX_TEXT_LENGTH, explain_quoting
 from proscribe.controller.policy_errors import Expected, PolicyErrors
 
 
@@ -199,18 +203,18 @@ URL = "the path of the web server below which the directory is, such as /guests"
 SERVED = {"format": "pac", "directory": "/srv/pac", "access_log": "/var/log/access", "url": "/guests"}
 GOOD_FEEDS = [
     ([], ()),
-    (["rpz"], (Fed("rpz"),)),
-    (("rpz", {"format": "rpz"}, "nft"), (Fed("rpz"), Fed("nft"))),
-    ([{"format": "rpz", "directory": "/srv/rpz", "group": "lab"}], (Fed("rpz", "/srv/rpz", "lab"),)),
-    ([SERVED], (Fed("pac", "/srv/pac", "", "/var/log/access", "/guests"),)),
-    ([{**SERVED, "url": "/a/b_c~1/"}], (Fed("pac", "/srv/pac", "", "/var/log/access", "/a/b_c~1/"),)),
-    ([{"format": "rpz", "directory": f"/{n}"} for n in "ab"], (Fed("rpz", "/a"), Fed("rpz", "/b"))),
+    (["rpz"], (FedExport("rpz"),)),
+    (("rpz", {"format": "rpz"}, "nft"), (FedExport("rpz"), FedExport("nft"))),
+    ([{"format": "rpz", "directory": "/srv/rpz", "group": "lab"}], (FedExport("rpz", "/srv/rpz", "lab"),)),
+    ([SERVED], (FedExport("pac", "/srv/pac", "", "/var/log/access", "/guests"),)),
+    ([{**SERVED, "url": "/a/b_c~1/"}], (FedExport("pac", "/srv/pac", "", "/var/log/access", "/a/b_c~1/"),)),
+    ([{"format": "rpz", "directory": f"/{n}"} for n in "ab"], (FedExport("rpz", "/a"), FedExport("rpz", "/b"))),
 ]
 
 
 @pytest.mark.parametrize(("value", "fed"), GOOD_FEEDS)
 def test_good_feeds_of_points_are_read(value, fed):
-    assert read_fed(value) == fed
+    assert read_fed_exports(value) == fed
 
 
 @pytest.mark.parametrize(
@@ -231,15 +235,15 @@ def test_good_feeds_of_points_are_read(value, fed):
     ],
 )
 def test_wrong_feed_of_a_point_is_refused(value, key, found, expected):
-    mistake = get_mistake(read_fed, value)
+    mistake = get_mistake(read_fed_exports, value)
     assert (mistake.key, mistake.value) == (key, found) and mistake.expected.startswith(expected)
 
 
 def test_key_that_signs_exports_is_an_absolute_path():
     for path in ("", "/etc/proscribe/export_key", "~/.ssh/export"):
-        assert read_key(path) == path
+        assert read_export_key(path) == path
     for wrong in ("export_key", "~root/key", "\n", 7):
-        mistake = get_mistake(read_key, wrong)
+        mistake = get_mistake(read_export_key, wrong)
         assert (mistake.key, mistake.value) == ("", wrong)
 
 
@@ -280,9 +284,9 @@ REPOSITORIES += [
 TAKEN = [
     (RESTRICTIONS["schedule"].read, False, "off"),
     (schedule_values.read_calendar, "Mon..Fri *-*-* 02:30:00", "Mon..Fri *-*-* 02:30:00"),
-    (schedule_values.read_spread, "30m", 1800),
-    (schedule_values.read_spread, "0", 0),
-    (schedule_values.read_spread, 0, 0),
+    (schedule_values.read_spread_seconds, "30m", 1800),
+    (schedule_values.read_spread_seconds, "0", 0),
+    (schedule_values.read_spread_seconds, 0, 0),
     (RESTRICTIONS["schedule_timeout"].read, "6h", 21600),
     (schedule_values.read_account, "", ""),
     (schedule_values.read_directory, "/srv/proscribe", "/srv/proscribe"),
@@ -295,7 +299,7 @@ TAKEN = [
     (schedule_values.read_branch, "main", "main"),
     (schedule_values.read_commit, "0123456789abcdef" * 4, "0123456789abcdef" * 4),
     (schedule_values.read_signers, [f'* namespaces="git" {KEY[16:]}'], (f'* namespaces="git" {KEY[16:]}',)),
-    (channels.read_notify, {"mail": "it@example.org"}, {"mail": "it@example.org"}),
+    (channels.read_notify_channels, {"mail": "it@example.org"}, {"mail": "it@example.org"}),
 ]
 NO_REPOSITORIES = ["ext::sh -c id", "/srv/a::b", "git@git.example.org", "--upload-pack=x", "ssh://-oProxyCommand=x/y"]
 NO_REPOSITORIES += ["http://git.example.org/x", "/srv/a b"]
@@ -306,7 +310,7 @@ REFUSED = [
     (RESTRICTIONS["schedule"].read, "contoller", "", "contoller", "did you mean 'controller'"),
     (schedule_values.read_calendar, "daily\nExecStart=/bin/sh", "", "daily\nExecStart=/bin/sh", "systemd.time"),
     (schedule_values.read_calendar, "x" * 101, "", "x" * 101, "systemd.time"),
-    *((schedule_values.read_spread, value, "", value, "length of time") for value in (True, "-5m")),
+    *((schedule_values.read_spread_seconds, value, "", value, "length of time") for value in (True, "-5m")),
     (schedule_values.read_options, "--forks 50", "", "--forks 50", "a list of options"),
     (schedule_values.read_options, ["--forks", 50], "[1]", 50, "in quotes"),
     (schedule_values.read_options, ["-i"], "[0]", "-i", "no option for inventory or hosts"),
@@ -324,9 +328,9 @@ REFUSED = [
     *((schedule_values.read_branch, name, "", name, "name of a branch") for name in ("-x", "a..b")),
     (schedule_values.read_signers, [KEY, "nobody"], "[1]", "nobody", "the public key"),
     *((schedule_values.read_signers, [key], "[0]", key, "the public key") for key in (f"{KEY}\n", KEY[16:])),
-    (channels.read_notify, {"mial": "x"}, ".mial", "mial", "did you mean 'mail'"),
-    *((channels.read_notify, {"mail": to}, ".mail", to, "one mail address") for to in ("-x", "a@b\nBcc: c@d")),
-    (channels.read_notify, {"webhook": "file:///etc/passwd"}, ".webhook", "something else", "http or https"),
+    (channels.read_notify_channels, {"mial": "x"}, ".mial", "mial", "did you mean 'mail'"),
+    *((channels.read_notify_channels, {"mail": to}, ".mail", to, "one mail address") for to in ("-x", "a@b\nBcc: c@d")),
+    (channels.read_notify_channels, {"webhook": "file:///etc/passwd"}, ".webhook", "something else", "http or https"),
 ]
 
 
@@ -348,7 +352,7 @@ INI = "write v={meant} "
 
 
 def give_advice(value: object, expected: str = LIST, place: str = "hosts.ini:3", key: str = "") -> str:
-    return written_right("v", Expected(key, value, expected), place)
+    return explain_quoting("v", Expected(key, value, expected), place)
 
 
 @pytest.mark.parametrize(
@@ -373,7 +377,7 @@ def test_advice_on_quotes_fits_the_kind_of_file(place, message):
         ("[1, 2.5, a, null, true]", LIST, "[1, 2.5, 'a', None, True]"),
         ("{dns: audit}", MAPPING, "{'dns': 'audit'}"),
         ("{google: [example.org]}", MAPPING, "{'google': ['example.org']}"),
-        ("x" * LONGEST, LIST, f"['{'x' * LONGEST}']"),
+        ("x" * MAX_TEXT_LENGTH, LIST, f"['{'x' * MAX_TEXT_LENGTH}']"),
     ],
 )
 def test_text_is_shown_as_the_value_it_was_meant_to_be(value, expected, meant):
@@ -382,7 +386,7 @@ def test_text_is_shown_as_the_value_it_was_meant_to_be(value, expected, meant):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("", LIST), ("x" * (LONGEST + 1), LIST), (["webmail"], LIST), ("[webmail", LIST), ('"a\\nb"', LIST)]
+    [("", LIST), ("x" * (MAX_TEXT_LENGTH + 1), LIST), (["webmail"], LIST), ("[webmail", LIST), ('"a\\nb"', LIST)]
     + [("{dns: audit}", LIST), ("dns", MAPPING), ("webmail", "one line"), ("[[[a]]]", LIST)]
     + [("[2026-11-30]", LIST), ("{2026-11-30: c}", MAPPING)],
 )
@@ -408,8 +412,8 @@ NOTHING = "a service of which {} can find programs or networks on this host: of 
 OPENED = "a service of which firewall can find networks on this host, or controls: [apps]"
 
 
-def find_mistakes(*entries: ByGroup) -> list[tuple[str, str, object, str]]:
-    result = mistakes(
+def find_mistakes(*entries: GroupRestriction) -> list[tuple[str, str, object, str]]:
+    result = find_group_mistakes(
         entries,
         [*FINDS, "left"],
         lambda id_: "nobody restricts it" if id_ == "left" else "",
@@ -432,19 +436,25 @@ def find_mistakes(*entries: ByGroup) -> list[tuple[str, str, object, str]]:
     ],
 )
 def test_service_that_leaves_members_open_is_refused(service, controls, expected):
-    result = find_mistakes(ByGroup((service,), ("guests",), controls))
+    result = find_mistakes(GroupRestriction((service,), ("guests",), controls))
     key = "proscribe_groups_restricted[0].services[0]"
     assert [error[:3] for error in result] == ([("", key, service)] if expected else [])
     assert all(error[3].startswith(expected) for error in result)
 
 
 def test_mistakes_have_their_places():
-    entries = [ByGroup(("chat", "left"), ("a",), BOTH_CONTROLS), ByGroup(("pages", "chat", "x"), ("a",), BOTH_CONTROLS)]
+    entries = [
+        GroupRestriction(("chat", "left"), ("a",), BOTH_CONTROLS),
+        GroupRestriction(("pages", "chat", "x"), ("a",), BOTH_CONTROLS),
+    ]
     keys = [key.removeprefix("proscribe_groups_restricted") for _, key, _, _ in find_mistakes(*entries)]
     assert keys == ["[0].services[1]", "[1].services[0]", "[1].services[2]"]
 
 
-ENTRIES = [ByGroup(("chat", "mail"), ("guests",), BOTH_CONTROLS), ByGroup(("chat",), ("board", "guests"), ("apps",))]
+ENTRIES = [
+    GroupRestriction(("chat", "mail"), ("guests",), BOTH_CONTROLS),
+    GroupRestriction(("chat",), ("board", "guests"), ("apps",)),
+]
 
 
 @pytest.mark.parametrize(
@@ -455,7 +465,7 @@ def test_controls_that_cannot_tell_users_apart_stay_open(browser, dns, blind):
     modes = {"apps": "enforce", "firewall": "enforce", "browser": browser, "dns": dns}
     reach = ("guests reach chat, mail too", "board, guests reach chat too")
     expected = [f"{blind} cannot tell users apart, and let the members of {text}" for text in reach if blind]
-    assert list(open_elsewhere(ENTRIES, modes)) == expected
+    assert list(describe_open_services(ENTRIES, modes)) == expected
 
 
 VARIABLE = "proscribe_groups_restricted"

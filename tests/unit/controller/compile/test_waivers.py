@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mistakes import get_mistake
 from proscribe.controller.compile.plans.hosts import compile_hosts
-from proscribe.controller.compile.plans.waivers import waivers_of
+from proscribe.controller.compile.plans.waivers import list_judged_waivers
 from proscribe.controller.compile.waivers import authority, departures, refusals, request_answers, standing
-from proscribe.controller.compile.waivers.document import MOMENT, Malformed, load_waivers, read_waiver
-from proscribe.controller.compile.waivers.hours import HOURS, windows
-from proscribe.controller.compile.waivers.reading import described, warning
-from proscribe.controller.compile.waivers.refusals import FILE, LARGEST, Refusal
+from proscribe.controller.compile.waivers.document import MOMENT_PATTERN, WaiverFileError, load_waivers, read_waiver
+from proscribe.controller.compile.waivers.hours import HOURS_PATTERN, merge_windows
+from proscribe.controller.compile.waivers.reading import make_run_waiver, warn_of_waiver
+from proscribe.controller.compile.waivers.refusals import MAX_FILE_BYTES, REFUSALS_FILE, RequestRefusal
 from proscribe.controller.compile.waivers.revocations import merge_revocations, note_revocation
-from proscribe.controller.compile.waivers.seen_notes import Revoked, make_notes, read_notes
+from proscribe.controller.compile.waivers.seen_notes import SeenRevocation, make_waiver_notes, read_waiver_notes
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.policy_errors import PolicyErrors
 from waiver_organisation import GROUPS, NOW, WAIVER, at
@@ -29,7 +29,7 @@ from waiver_organisation import GROUPS, NOW, WAIVER, at
 def test_empty_entry_lets_nobody_approve():
     register, groups = {"press": authority.Authority("")}, {"press": frozenset({"press01"})}
     for approver in ("", "no head is named"):
-        why = authority.objection(approver, frozenset({"press01"}), register, groups)
+        why = authority.explain_objection(approver, frozenset({"press01"}), register, groups)
         assert why.startswith(f"{approver} may not approve for press (no head is named), which owns press01")
 
 
@@ -62,7 +62,7 @@ def test_groups_without_approver_are_named(organisation, register, warning):
 def test_a_wrong_register_is_named_with_its_place(tmp_path, content, message):
     (tmp_path / "approvers.yml").write_text(content, encoding="utf-8")
     with pytest.raises(PolicyErrors, match=message):
-        authority.read_register([tmp_path], GROUPS)
+        authority.read_approver_list([tmp_path], GROUPS)
 
 
 def test_a_department_stands_in_one_register(tmp_path):
@@ -70,7 +70,7 @@ def test_a_department_stands_in_one_register(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "approvers.yml").write_text("press: {head: chan}\n", encoding="utf-8")
     with pytest.raises(PolicyErrors, match="each department in one register only"):
-        authority.read_register([tmp_path / "a", tmp_path / "b"], GROUPS)
+        authority.read_approver_list([tmp_path / "a", tmp_path / "b"], GROUPS)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_department_stands_in_one_register(tmp_path):
 def test_a_mistake_in_one_department_hides_none_in_the_next(tmp_path, entry, key):
     (tmp_path / "approvers.yml").write_text(f"{entry}\nfinance: {{head: ''}}\n", encoding="utf-8")
     with pytest.raises(PolicyErrors) as wrong:
-        authority.read_register([tmp_path], GROUPS)
+        authority.read_approver_list([tmp_path], GROUPS)
     assert [error.key for error in wrong.value.errors] == [key, "finance.head"]
 
 
@@ -98,11 +98,11 @@ def test_every_register_is_read_whatever_its_ending(tmp_path):
     ):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(content, encoding="utf-8")
-    register = authority.read_register([tmp_path, tmp_path / "b"], GROUPS)
+    register = authority.read_approver_list([tmp_path, tmp_path / "b"], GROUPS)
     assert register == {"press": authority.Authority("chan", ("lee",), "a@b")}
     (tmp_path / "b/approvers.yaml").write_text("press: {head: chan, mail: a b}", encoding="utf-8")
     with pytest.raises(PolicyErrors) as wrong:
-        authority.read_register([tmp_path / "a", tmp_path / "b"], GROUPS)
+        authority.read_approver_list([tmp_path / "a", tmp_path / "b"], GROUPS)
     assert [(Path(error.where).parent.name, error.key) for error in wrong.value.errors] == [
         ("a", ""),
         ("b", "press.mail"),
@@ -131,14 +131,14 @@ WINDOWS_BY_HOURS = [
 
 @pytest.mark.parametrize(("texts", "expected"), WINDOWS_BY_HOURS)
 def test_hours_become_windows_of_a_week(texts, expected):
-    assert all(HOURS.fullmatch(text) for text in texts.split(";"))
-    assert windows(texts.split(";")) == expected
+    assert all(HOURS_PATTERN.fullmatch(text) for text in texts.split(";"))
+    assert merge_windows(texts.split(";")) == expected
 
 
 @pytest.mark.parametrize("times", ["09:00-09:00", "24:00-00:00"])
 def test_no_time_at_all_is_a_mistake(times):
     with pytest.raises(ValueError, match=times):
-        windows([f"daily {times}"])
+        merge_windows([f"daily {times}"])
 
 
 @pytest.mark.parametrize(
@@ -150,33 +150,35 @@ def test_no_time_at_all_is_a_mistake(times):
     ],
 )
 def test_malformed_hours_do_not_match(text):
-    assert not HOURS.fullmatch(text)
+    assert not HOURS_PATTERN.fullmatch(text)
 
 
 # -- refusals
-ONE = Refusal("0" * 16, "press01", "wong", "whatsapp", "no", "head.of.press", "2026-11-25T08:00:00Z")
+ONE = RequestRefusal("0" * 16, "press01", "wong", "whatsapp", "no", "head.of.press", "2026-11-25T08:00:00Z")
 DEPARTMENTS = {name: GROUPS[name] for name in ("press", "finance")} | {"all": frozenset({"press01", "fin01", "lab01"})}
 REGISTER = {
     "press": authority.Authority("head.of.press", ("deputy", "head.of.both")),
     "finance": authority.Authority("head.of.finance", ("head.of.both",)),
 }
-CONTEXT = standing.Context(DEPARTMENTS, REGISTER, standing.Rules(), lambda host: "")
+CONTEXT = standing.JudgementContext(DEPARTMENTS, REGISTER, standing.WaiverRules(), lambda host: "")
 
 
-def write_line(refusal: Refusal) -> str:
+def write_line(refusal: RequestRefusal) -> str:
     return json.dumps(refusal._asdict()) + "\n"
 
 
 @pytest.mark.parametrize("key", ["id", "host", "user", "service", "why", "by", "on"])
 @pytest.mark.parametrize("value", ["", "a\nb", "x" * 1001, 7, None])
 def test_refusal_with_a_long_or_empty_text_is_a_mistake(tmp_path, key, value):
-    (tmp_path / FILE).write_text(write_line(ONE) + json.dumps({**ONE._asdict(), key: value}) + "\n" + "[\n")
+    (tmp_path / REFUSALS_FILE).write_text(write_line(ONE) + json.dumps({**ONE._asdict(), key: value}) + "\n" + "[\n")
     with pytest.raises(PolicyErrors) as wrong:
         refusals.read_refusals([tmp_path])
-    assert [error.where for error in wrong.value.errors] == [f"{tmp_path / FILE}:{number}" for number in (2, 3)]
+    assert [error.where for error in wrong.value.errors] == [
+        f"{tmp_path / REFUSALS_FILE}:{number}" for number in (2, 3)
+    ]
     assert all("id, host, user, service, why, by, on" in error.expected for error in wrong.value.errors)
     longest = ONE._replace(why="x" * 1000)
-    (tmp_path / FILE).write_text(write_line(longest))
+    (tmp_path / REFUSALS_FILE).write_text(write_line(longest))
     assert refusals.read_refusals([tmp_path]) == [longest]
 
 
@@ -185,26 +187,26 @@ def test_refusals_in_no_file_of_lines_are_a_mistake(tmp_path):
         error = get_mistake(refusals.read_refusals, [tmp_path / name])
         return error.where, error.key, error.value, error.expected
 
-    for name in (f"folder/{FILE}", "large", "latin"):
+    for name in (f"folder/{REFUSALS_FILE}", "large", "latin"):
         (tmp_path / name).mkdir(parents=True)
-    with (tmp_path / "large" / FILE).open("wb") as stream:
-        stream.truncate(LARGEST + 1)
-    (tmp_path / "latin" / FILE).write_bytes(b"\xe4\n")
+    with (tmp_path / "large" / REFUSALS_FILE).open("wb") as stream:
+        stream.truncate(MAX_FILE_BYTES + 1)
+    (tmp_path / "latin" / REFUSALS_FILE).write_bytes(b"\xe4\n")
     large = ("", "no plain file, or a large one", "lines of JSON")
-    assert read_error("folder") == (str(tmp_path / "folder" / FILE), *large)
-    assert read_error("large") == (str(tmp_path / "large" / FILE), *large)
-    unreadable = (str(tmp_path / "latin" / FILE), "", "UnicodeDecodeError", "a file of UTF-8 that can be read")
+    assert read_error("folder") == (str(tmp_path / "folder" / REFUSALS_FILE), *large)
+    assert read_error("large") == (str(tmp_path / "large" / REFUSALS_FILE), *large)
+    unreadable = (str(tmp_path / "latin" / REFUSALS_FILE), "", "UnicodeDecodeError", "a file of UTF-8 that can be read")
     assert read_error("latin") == unreadable
 
 
 def test_one_more_line_leaves_the_others_as_they_are(tmp_path):
-    file = tmp_path / FILE
+    file = tmp_path / REFUSALS_FILE
     other = ONE._replace(why="請用電話")
     added = (json.dumps(other._asdict(), ensure_ascii=False) + "\n").encode()
-    assert refusals.with_one_more(file, other) == added
+    assert refusals.append_refusal(file, other) == added
     for before, left in ((b"", b""), (b"x", b"x\n"), (b"x\n", b"x\n")):
         file.write_bytes(before)
-        assert refusals.with_one_more(file, other) == left + added
+        assert refusals.append_refusal(file, other) == left + added
 
 
 def test_the_newest_that_counts_is_in_force():
@@ -212,7 +214,7 @@ def test_the_newest_that_counts_is_in_force():
     own = ONE._replace(by="wong", on="2026-11-27T08:00:00Z")
     stranger = ONE._replace(id="2", by="head.of.finance")
     elsewhere = ONE._replace(host="gone01")
-    result, disregarded = refusals.in_force([elsewhere, ONE, newer, own, stranger], CONTEXT)
+    result, disregarded = refusals.select_valid_refusals([elsewhere, ONE, newer, own, stranger], CONTEXT)
     assert result == [newer]
     (left,) = disregarded
     assert left.refusal == stranger and left.why.startswith("head.of.finance may not approve for press")
@@ -221,7 +223,7 @@ def test_the_newest_that_counts_is_in_force():
 def test_refusals_of_a_folder_are_in_the_plan_of_their_host(organisation):
     stranger = ONE._replace(id="1" * 16, by="head.of.finance")
     lines = [ONE, stranger, stranger._replace(id="2" * 16)]
-    (organisation.waivers / FILE).write_text("".join(map(write_line, lines)))
+    (organisation.waivers / REFUSALS_FILE).write_text("".join(map(write_line, lines)))
     compiled = compile_hosts(organisation.question(), at(NOW))
     answers = {host: compiled.plans[digest].get("answers") for host, digest in compiled.hosts.items()}
     refused = {"answer": "refused", "user": "wong", "service": "whatsapp", "on": "2026-11-25T08:00:00Z", "why": "no"}
@@ -229,7 +231,7 @@ def test_refusals_of_a_folder_are_in_the_plan_of_their_host(organisation):
     assert compiled.refusals == [ONE]
     (text,) = compiled.warnings
     assert text.startswith(f"the refusal of request {'1' * 16} on press01 counts for nothing (and 1 more): head.of.")
-    assert text.endswith(f" [{FILE}]")
+    assert text.endswith(f" [{REFUSALS_FILE}]")
 
 
 # -- parts of waivers
@@ -265,21 +267,21 @@ def test_report_has_all_of_a_waiver(organisation):
     organisation.variables = {"waiver_signatures": "off"}
     file = organisation.waiver(**MORE, review_by="2026-11-20T00:00:00Z", revoked=TAKEN_BACK)
     question = organisation.question("press01", "fin01")
-    (judged,) = waivers_of(question, at(NOW))
+    (judged,) = list_judged_waivers(question, at(NOW))
     changed = {**MORE, "hosts": ["press01"], "revoked": TAKEN_BACK, "file": str(file)}
-    assert described(judged, question) == {**DESCRIBED, **changed}
-    assert warning(judged) == f"waiver w1 still waives, but {DESCRIBED['why']} [{file}]"
+    assert make_run_waiver(judged, question) == {**DESCRIBED, **changed}
+    assert warn_of_waiver(judged) == f"waiver w1 still waives, but {DESCRIBED['why']} [{file}]"
     assert judged.waiver.document.content == file.read_bytes()
-    assert (judged.waiver.ends, judged.waiver.partial) == (
+    assert (judged.waiver.ends, judged.waiver.narrowing) == (
         at("2026-12-20T00:00:00+00:00"),
         {key: MORE[key] for key in ("users", "posix_groups", "versions", "paths")},
     )
     organisation.waiver(requested_on=None, valid_from="", risk=None, compensating_controls=None, controls=None)
-    (judged,) = waivers_of(question, at(NOW))
+    (judged,) = list_judged_waivers(question, at(NOW))
     missing = {"requested_on": None, "risk": "", "compensating_controls": [], "revoked": None, "request": ""}
     missing |= {"valid_from": "2026-11-01T01:00:00Z", "review_by": "2026-12-02T01:00:00Z", "zones": [], "users": []}
     missing |= {"controls": ["apps", "browser", "firewall", "dns"], "why": "", "review_overdue": False}
-    assert {key: value for key, value in described(judged, question).items() if key in missing} == missing
+    assert {key: value for key, value in make_run_waiver(judged, question).items() if key in missing} == missing
 
 
 DNS_ALONE = {"controls": ["dns"]}
@@ -309,9 +311,9 @@ def test_good_waiver_is_read(tmp_path, changes, fields):
 
 def test_names_of_a_malformed_waiver_are_read_as_far_as_they_are_spelled_so(tmp_path):
     names = {"services": ["whatsapp", "Whats App"], "hosts": ["h1", " h2"], "groups": ["g"], "zones": ["z", ""]}
-    with pytest.raises(Malformed) as wrong:
+    with pytest.raises(WaiverFileError) as wrong:
         read_waiver(write_waiver(tmp_path, **names, expires=None))
-    named = wrong.value.named
+    named = wrong.value.malformed_waiver
     assert named and (named.services, named.hosts, named.groups, named.zones) == (
         ("whatsapp",),
         ("h1",),
@@ -326,12 +328,12 @@ def test_answers_of_a_plan_are_the_newest_and_say_what_stays_closed():
     apps = {"services": {"owl": {"mode": "enforce", "exceptions": [{"waiver": "w3", "users": ["alice"]}]}}}
     body: Any = {"controls": {"apps": apps, "dns": {"services": {"owl": {"mode": "enforce"}}}}}
     ended = [dataclasses.replace(alice, id=f"e{number}", request=f"e{number}") for number in range(52)]
-    refused = request_answers.refused_by_host([ONE._replace(id=f"r{number}") for number in range(51)])["press01"]
+    refused = request_answers.group_refusals_by_host([ONE._replace(id=f"r{number}") for number in range(51)])["press01"]
     ended[-1] = dataclasses.replace(alice, id="e51", request="r50")  # which was refused as well
     refused |= {"3": {"answer": "refused"}}  # which was granted as well
-    plan = request_answers.with_answers(body, refused, [everybody, alice, group, build_waiver()], ended)
+    plan = request_answers.add_answers(body, refused, [everybody, alice, group, build_waiver()], ended)
     answers = plan["answers"]
-    assert plan == {**body, "answers": answers} and request_answers.with_answers(body, {}, [], []) is body
+    assert plan == {**body, "answers": answers} and request_answers.add_answers(body, {}, [], []) is body
     assert {*answers} == {*(f"e{n}" for n in range(2, 51)), *(f"r{n}" for n in range(1, 51)), "2", "3"}
     assert answers["r50"]["answer"] == "refused"
     closed = "closed to everybody on this host:"
@@ -346,10 +348,12 @@ def test_answers_of_a_plan_are_the_newest_and_say_what_stays_closed():
 
 # -- memories
 def test_newest_revocation_that_has_begun_and_the_next_one_are_kept():
-    listed = [Revoked("w1", "x", f"2026-11-{number}T08:00:00Z", "y") for number in (28, 24, 27, 25, 26)]
-    assert merge_revocations([*listed, Revoked("w2", "x", "2026-11-27T08:00:00Z", "y")], "2026-11-25T08:00:00Z") == {
+    listed = [SeenRevocation("w1", "x", f"2026-11-{number}T08:00:00Z", "y") for number in (28, 24, 27, 25, 26)]
+    assert merge_revocations(
+        [*listed, SeenRevocation("w2", "x", "2026-11-27T08:00:00Z", "y")], "2026-11-25T08:00:00Z"
+    ) == {
         "w1": [listed[3], listed[4]],
-        "w2": [Revoked("w2", "x", "2026-11-27T08:00:00Z", "y")],
+        "w2": [SeenRevocation("w2", "x", "2026-11-27T08:00:00Z", "y")],
     }
 
 
@@ -358,13 +362,13 @@ def test_revocation_is_noted_for_the_next_run_of_its_inventory(organisation, sto
     organisation.run()
     question = organisation.question()
     elsewhere = dataclasses.replace(question, inventory=["/elsewhere"], groups={"all": frozenset({"other01"})})
-    old, new = (Revoked("w1", "x", f"2026-11-{day}T08:00:00Z", "y") for day in (20, 21))
+    old, new = (SeenRevocation("w1", "x", f"2026-11-{day}T08:00:00Z", "y") for day in (20, 21))
     for requested, revoked in ((question, new), (elsewhere, new), (question, old)):
         note_revocation(store, requested, revoked, "2026-11-25T08:00:00Z")
-    noted = [(notes.sources, len(notes.waivers), notes.revoked) for notes in read_notes(store)]
+    noted = [(notes.sources, len(notes.waivers), notes.revocations) for notes in read_waiver_notes(store)]
     assert noted == [([str(organisation.inventory)], 1, [new]), (["/elsewhere"], 0, [new])]
     alone = dataclasses.replace(question, hosts=[], groups={"all": frozenset({"localhost"})})
-    assert make_notes(alone).hosts == "", "every controller is called so"
+    assert make_waiver_notes(alone).hosts_digest == "", "every controller is called so"
     assert organisation.status() == "revoked"
 
 
@@ -543,4 +547,4 @@ def test_entry_of_the_folder_that_is_no_file_is_a_mistake(tmp_path):
 @given(st.integers(0, 6_000_000_000), st.integers(-14 * 60, 14 * 60))  # seconds since 1970, to the year 2160
 def test_any_moment_with_its_offset_can_be_written(seconds, minutes):
     zone = datetime.timezone(datetime.timedelta(minutes=minutes))
-    assert MOMENT.fullmatch(datetime.datetime.fromtimestamp(seconds, zone).isoformat())
+    assert MOMENT_PATTERN.fullmatch(datetime.datetime.fromtimestamp(seconds, zone).isoformat())

@@ -19,8 +19,8 @@ import santa
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.controller.compile.catalogue.known_good import read_lists
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.known_good import read_known_good_lists
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
@@ -48,13 +48,13 @@ NO_TIMES = dict.fromkeys(("approved_on", "valid_from", "expires", "review_by"), 
 
 @functools.cache
 def own():
-    return load([CATALOG])
+    return read_catalogue([CATALOG])
 
 
 @functools.cache
 def guarded():
     """Names and networks that nobody may block."""
-    lists, errors = read_lists([CATALOG])
+    lists, errors = read_known_good_lists([CATALOG])
     assert not errors
     return lists.names, [ipaddress.ip_network(one) for one in lists.networks]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from proscribe.controller.cli import export, inventory
 from proscribe.controller.compile.plans.hosts import compile_hosts
-from proscribe.controller.compile.plans.points import due_points
-from proscribe.controller.compile.restrictions.points import Fed
+from proscribe.controller.compile.plans.points import list_due_points
+from proscribe.controller.compile.restrictions.points import FedExport
 from proscribe.controller.enforcement_points.observed import points_of
 
 from unit.controller.cli.test_export import INVENTORY, WAIVER
@@ -30,7 +30,7 @@ class Points:
         fed = {"format": format_, "directory": str(self.out), "group": group, **more}
         text = INVENTORY.replace("proscribe_exports_fed: [rpz, nft]", f"proscribe_exports_fed: [{json.dumps(fed)}]")
         (self.root / "hosts.yml").write_text(text.replace("  vars:\n", f"  vars:\n    {variables}\n", 1))
-        self.fed = Fed(format_, str(self.out), group)
+        self.fed = FedExport(format_, str(self.out), group)
 
     def question(self, group="", served=True, limit=""):
         parser = argparse.ArgumentParser()
@@ -44,7 +44,7 @@ class Points:
     def row(self, now=AT, limit=""):
         """As a run over the hosts that Proscribe serves has it."""
         question = self.question(limit=limit)
-        points = due_points(question, compile_hosts(question, now), now)
+        points = list_due_points(question, compile_hosts(question, now), now)
         (found,) = points_of({"points": points}, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         return dict(found)
 

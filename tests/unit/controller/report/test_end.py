@@ -17,7 +17,7 @@ from proscribe.base.duration import parse_moment
 from proscribe.controller.cli import report as command
 from proscribe.controller.cli.diff import earlier_plans
 from proscribe.controller.cli.explain import facts
-from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.end import publishing
 from proscribe.controller.report.end.ending import Ended, ended
@@ -164,7 +164,7 @@ class Fleet:
         parser = argparse.ArgumentParser()
         command.add_arguments(parser)
         screen = summary.Screen(100, 200, False, "/")
-        return command.answer(parser.parse_args([*options]), screen, Place(self.reports, "made"))
+        return command.answer(parser.parse_args([*options]), screen, ReportsPlace(self.reports, "made"))
 
     def notes_of_diff(self) -> tuple[str, ...]:
         self.monkeypatch.setattr(earlier_plans, "_plan", lambda reports, digest: {})

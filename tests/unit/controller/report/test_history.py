@@ -20,7 +20,7 @@ from properties import examples
 from proscribe.base.duration import format_moment
 from proscribe.controller import cli
 from proscribe.controller.cli import report as command
-from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.report.evaluation.rules import OF_CONTROL
 from proscribe.controller.report.history import HistoryError, Scope, database, open_history, said, since_last_run
 from proscribe.controller.report.history.database import SQLite
@@ -242,7 +242,7 @@ def test_the_command_prints_it(tmp_path, options, result):
     past.run({"web01": waived()}, waivers=[{**PRESS, "hours": ["weekdays 09:00-18:00"]}])
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    text = command.answer(parser.parse_args(options), Screen(), Place(tmp_path, "the test"))
+    text = command.answer(parser.parse_args(options), Screen(), ReportsPlace(tmp_path, "the test"))
     assert result in text and "weekdays 09:00-18:00" in text
 
 
@@ -420,7 +420,7 @@ class ReportCommand:
     def __call__(self, *options: str) -> str:
         parser = argparse.ArgumentParser()
         command.add_arguments(parser)
-        return command.answer(parser.parse_args(options), Screen(100, 60), Place(self.reports, "a test"))
+        return command.answer(parser.parse_args(options), Screen(100, 60), ReportsPlace(self.reports, "a test"))
 
 
 @pytest.fixture

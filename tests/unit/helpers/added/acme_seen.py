@@ -12,7 +12,7 @@ checkout = Path.cwd()
 sys.path[:0] = [str(checkout / "module_utils"), str(checkout / "tests/unit/helpers")]
 
 import fleets  # noqa: E402
-from proscribe.controller.compile.catalogue.loading import load  # noqa: E402
+from proscribe.controller.compile.catalogue.loading import read_catalogue  # noqa: E402
 from proscribe.controller.compile.plans.compiling import compile_plan  # noqa: E402
 from proscribe.controller.compile.restrictions import read_restrictions  # noqa: E402
 from proscribe.controller.policy_errors import PolicyErrors  # noqa: E402
@@ -28,13 +28,13 @@ root, exports, catalog = sys.argv[1:]
 entry = Path(catalog, "instant_messaging/courier.yml")
 try:
     entry.write_text(entry.read_text().replace("telegram", "-x"))
-    load([Path(catalog)])
+    read_catalogue([Path(catalog)])
     mistake = ""
 except PolicyErrors as errors:
     mistake = str(errors)
 entry.write_text(entry.read_text().replace("-x", "telegram"))
 settings = read_restrictions({"proscribe_controls": {"apps": "enforce"}}, str)
-plan = compile_plan(load([Path(catalog)]), settings, (), datetime.date(2026, 11, 25))
+plan = compile_plan(read_catalogue([Path(catalog)]), settings, (), datetime.date(2026, 11, 25))
 host = Host(root)
 answer = results.read_observation(compliance_state(host, plan, ["apps"], "never", False))
 record = read_record("web01", answer["record"])

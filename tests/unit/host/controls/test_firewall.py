@@ -9,7 +9,7 @@ from file_hosts import apply
 from firewall_hosts import BOOT_FILE, PROGRAM, FirewallHost, make_section
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.compile.reading.networks import merged
+from proscribe.controller.compile.reading.networks import merge_networks
 from proscribe.host.controls import firewall
 from proscribe.host.controls.dns import choice
 from proscribe.host.controls.firewall import boot, loaded_state, other_tables
@@ -273,7 +273,9 @@ def test_a_change_to_the_table_is_named_and_counts_against_its_rule(old, new, ru
     st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.lists(NETWORKS, max_size=8), max_size=4)
 )
 def test_every_address_of_a_service_is_in_its_sets_and_no_other(services):
-    parts = take_apart(render(make_section({id_: merged(nets) for id_, nets in services.items()}), Exemptions()))
+    parts = take_apart(
+        render(make_section({id_: merge_networks(nets) for id_, nets in services.items()}), Exemptions())
+    )
     for id_, given_networks in services.items():
         held = [
             ipaddress.ip_network(element)

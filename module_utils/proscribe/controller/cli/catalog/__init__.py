@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from ....wire.installation import CATALOGUE
-from ...compile.catalogue.loading import load
+from ...compile.catalogue.loading import read_catalogue
 from .. import Refused, add_subcommands
 from . import checking, listing, proposing, recall, refreshing, stats
 from .chosen import Chosen
@@ -51,4 +51,4 @@ def run(arguments: argparse.Namespace) -> int:
     for directory in directories:
         if not directory.is_dir():
             raise Refused(f"{directory} is not a directory; expected a catalogue, with <category>/<id>.yml files")
-    return int(arguments.run_subcommand(arguments, Chosen(directories, load(directories))))
+    return int(arguments.run_subcommand(arguments, Chosen(directories, read_catalogue(directories))))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ...compile.catalogue.claims import above
-from ...compile.catalogue.feeds import Feed, numbered
+from ...compile.catalogue.claims import list_name_and_parents
+from ...compile.catalogue.feeds import Feed, parse_publisher_counts
 from ...report.text.wording import counted
 from .believing import Believed, left_out, require_bounded
 from .changing import Change, of_feed
@@ -49,7 +49,7 @@ def of_agreement(
             require_bounded(before, max(change, 0), max(-change, 0), most, f"{one.publisher.id}: ")
     numbers = agreed(lists, feed.agreement)
     left = left_out(list(numbers), feed.service, chosen)
-    old = numbered(Path(feed.file).with_suffix(".txt").read_text(encoding="ascii"))
+    old = parse_publisher_counts(Path(feed.file).with_suffix(".txt").read_text(encoding="ascii"))
     by_hand = {name for name, number in old.items() if not number}
     taken = _highest({name: number for name, number in numbers.items() if name not in left}, by_hand)
     if not whole:
@@ -69,4 +69,4 @@ def of_agreement(
 def _highest(numbers: Mapping[str, int], by_hand: Iterable[str]) -> dict[str, int]:
     """Without the names below another one, which are blocked with that."""
     all_names = {*numbers, *by_hand}
-    return {name: number for name, number in numbers.items() if all_names.isdisjoint(above(name)[1:])}
+    return {name: number for name, number in numbers.items() if all_names.isdisjoint(list_name_and_parents(name)[1:])}

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ...compile.catalogue import known_good
-from ...compile.catalogue.claims import above, carried
+from ...compile.catalogue.claims import find_shared_name, list_name_and_parents
 from ...compile.catalogue.entries import Compared
-from ...compile.catalogue.feeds import MOST, wrong_value
-from ...compile.catalogue.schema import decisions
-from ...compile.reading.networks import merged, parsed
+from ...compile.catalogue.feeds import MAX_LIST_VALUES, check_feed_value
+from ...compile.catalogue.schema import iterate_decisions
+from ...compile.reading.networks import merge_networks, parse_network
 from ...policy_errors import shown
 from ...report.text.wording import counted
 from .chosen import Chosen
@@ -48,7 +48,7 @@ def read(publisher: Publisher, fetched: Fetched, kind: str, agreeing: bool = Fal
     """The values of a publisher's list. Raises Unreadable for a list that cannot be believed."""
     found: dict[str, int] = {}
     wrong = 0
-    most = MOST_NAMES if agreeing else MOST
+    most = MOST_NAMES if agreeing else MAX_LIST_VALUES
     for raw in (one for part in publisher.named for one in FORMATS[publisher.format](fetched.text, part)):
         value = name_of(raw) if agreeing else network(raw) if kind == "networks" else raw.lower().rstrip(".")
         if value in found:
@@ -60,20 +60,20 @@ def read(publisher: Publisher, fetched: Fetched, kind: str, agreeing: bool = Fal
             if not value:
                 wrong += "/" not in network(raw)  # an address is no name, and no mistake
                 continue
-        elif expected := wrong_value(value, kind) if publisher.adds else _no_range(value):
+        elif expected := check_feed_value(value, kind) if publisher.adds else _no_range(value):
             raise Unreadable(f"found {shown(raw)}, expected {expected}")
         found[value] = 1
     _require_list(publisher, found, wrong)
     values = sorted(found)
     if kind == "networks" and publisher.into == "networks":
-        values = [network(value) for value in merged(found)]
+        values = [network(value) for value in merge_networks(found)]
     return Believed(publisher, fetched, values)
 
 
 def _no_range(value: str) -> str:
     """What was expected of a network that covers others; "" for a good one. Carriers announce wide ones."""
     with contextlib.suppress(ValueError):
-        if parsed(value).prefixlen >= _WIDEST[parsed(value).version]:
+        if parse_network(value).prefixlen >= _WIDEST[parse_network(value).version]:
             return ""
     return "a network of at least /8, or /16 of IPv6"
 
@@ -91,13 +91,13 @@ def _require_list(publisher: Publisher, found: Mapping[str, int], wrong: int) ->
 def require_guarded(believed: Believed, kind: str, id_: str, chosen: Chosen) -> None:
     """Raises Unreadable for a value that nobody may block: before anything is written, and in a dry run, too."""
     for found in _guarded(believed.values, kind, id_, chosen):
-        raise Unreadable(f"found {shown(found.value)}, expected {known_good.expected(found)}")
+        raise Unreadable(f"found {shown(found.identifier)}, expected {known_good.describe_expected(found)}")
 
 
-def _guarded(values: Sequence[str], kind: str, id_: str, chosen: Chosen) -> Iterator[known_good.Blocked]:
+def _guarded(values: Sequence[str], kind: str, id_: str, chosen: Chosen) -> Iterator[known_good.KnownGoodConflict]:
     service = chosen.service(id_)
     entry = {kind: values, "decided": service.decided, "allow_domains": service.allow_domains}
-    return known_good.blocked({id_: entry}, (), known_good.read_lists(chosen.directories)[0])
+    return known_good.find_conflicts({id_: entry}, (), known_good.read_known_good_lists(chosen.directories)[0])
 
 
 def left_out(names: Sequence[str], id_: str, chosen: Chosen) -> set[str]:
@@ -105,18 +105,18 @@ def left_out(names: Sequence[str], id_: str, chosen: Chosen) -> set[str]:
 
     What an entry has is its own: an organisation that permits a service of the catalogue permits its names.
     """
-    guarded = {found.value for found in _guarded(names, "domains", id_, chosen)}
+    guarded = {found.identifier for found in _guarded(names, "domains", id_, chosen)}
     own: set[str] = set()  # with all below
     open_: set[str] = set()
     for one in chosen.catalogue.services.values():
         own.update(one.domains, one.allow_domains, one.nxdomain_canaries)
         open_.update(one.shared_domains, one.mail_hosts, (url.partition("/")[0] for url in one.urls))
-        for _, decided, of_decision in decisions({"decided": one.decided}):
+        for _, decided, of_decision in iterate_decisions({"decided": one.decided}):
             open_.update(of_decision if decided != "blocked" else ())
-    over = {name for one in own | open_ for name in above(one)}
+    over = {name for one in own | open_ for name in list_name_and_parents(one)}
 
     def stays_out(name: str) -> bool:
-        return name in over or bool(carried(name)) or not own.isdisjoint(above(name))
+        return name in over or bool(find_shared_name(name)) or not own.isdisjoint(list_name_and_parents(name))
 
     return guarded | set(filter(stays_out, names))
 

@@ -16,7 +16,7 @@ from ...compile.catalogue.entries import Compared
 from ...compile.catalogue.feeds import FOLDER as FEEDS
 from ...compile.catalogue.feeds import Feed
 from ...compile.catalogue.loading import Service
-from ...compile.reading.networks import NetworkTable, merged, parsed
+from ...compile.reading.networks import NetworkTable, merge_networks, parse_network
 from ...report.text.wording import counted
 from .believing import Believed
 from .chosen import Chosen
@@ -76,7 +76,7 @@ def of_networks(lists: Sequence[Believed], chosen: Chosen, directory: Path) -> C
     """The networks of an entry: those of a list, or (`adds: false`) those that lists still cover."""
     service = chosen.service(lists[0].publisher.of)
     desired = lists[0].values if lists[0].publisher.adds else _covered(service.networks, lists)
-    if set(merged(desired)) == set(merged(service.networks)):
+    if set(merge_networks(desired)) == set(merge_networks(service.networks)):
         desired = list(service.networks)
     path, text = _entry(service, "networks", desired, lists, directory)
     return Change(path, *_difference(service.networks, desired), {path: text}, len(service.networks))
@@ -84,11 +84,11 @@ def of_networks(lists: Sequence[Believed], chosen: Chosen, directory: Path) -> C
 
 def _covered(networks: Sequence[str], lists: Sequence[Believed]) -> list[str]:
     """Those networks that lie whole in one of the lists' own. Raises Unreadable for none."""
-    whole = merged(value for one in lists for value in one.values)
+    whole = merge_networks(value for one in lists for value in one.values)
     table = NetworkTable({value: value for value in whole})
     found = []
     for value in networks:
-        over = table.of(parsed(value))
+        over = table.find_text(parse_network(value))
         if over and _subnet(value, over):
             found.append(value)
     if not found:
@@ -97,7 +97,7 @@ def _covered(networks: Sequence[str], lists: Sequence[Believed]) -> list[str]:
 
 
 def _subnet(value: str, over: str) -> bool:
-    inner, outer = parsed(value), parsed(over)
+    inner, outer = parse_network(value), parse_network(over)
     return outer.prefixlen <= inner.prefixlen and outer.supernet_of(inner)  # type: ignore[arg-type]
 
 

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ...compile.catalogue.known_good import read_lists
-from ...compile.plans.identifiers import IDENTIFIERS
+from ...compile.catalogue.known_good import read_known_good_lists
+from ...compile.plans.identifiers import IDENTIFIER_READERS
 from ...report.text.wording import counted
 from .. import say
 from .chosen import Chosen
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
     else:
         for one in found:
             say(f"{one.file}: {one.service}: {one.what}")
-        names = len(read_lists(chosen.directories)[0].names)
+        names = len(read_known_good_lists(chosen.directories)[0].names)
         services = counted(len(chosen.catalogue.services), "service")
         say(f"{counted(len(found), 'problem')} in {services}; {names:,} known-good names")
     return FOUND if found else 0
@@ -56,7 +56,7 @@ def problems(chosen: Chosen) -> Iterator[Problem]:
     for service in services.values():
         if not service.enforce:
             continue
-        if not any(find(service) for find in IDENTIFIERS.values()):
+        if not any(find(service) for find in IDENTIFIER_READERS.values()):
             yield Problem(service.id, "is enforced, and no control has anything to look for", service.file)
         if (service.domains or service.urls) and not service.front_doors:
             yield Problem(service.id, "is enforced and says no front door (front_doors)", service.file)

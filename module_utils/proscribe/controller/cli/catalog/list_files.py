@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ...compile.reading.plain_file import content_of
+from ...compile.reading.plain_file import read_plain_file
 from ...policy_errors import PolicyError
 from .formats import INCLUDES
 from .public_lists import Source
@@ -82,7 +82,7 @@ def _matching(path: str, folder: Path) -> list[str]:
 
 def _content(path: Path, folder: Path) -> bytes:
     try:
-        return content_of(path, LARGEST, within=folder)
+        return read_plain_file(path, LARGEST, within=folder)
     except PolicyError as error:
         raise NotRead(f"{path.relative_to(folder)}: found {error.value}, expected {error.expected}") from None
 

@@ -1,4 +1,4 @@
-"""`./proscribe catalog list`, `show` and `stale`."""
+"""`./proscribe catalog list`, `show` and `find_stale_entries`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 from ....base.duration import format_duration, parse_duration
 from ....wire.installation import CATALOGUE
 from ...compile.catalogue.entries import Compared
-from ...compile.catalogue.freshness import ENTRY, FEED, NETWORKS, Stale, accepted, stale
+from ...compile.catalogue.freshness import ENTRY, FEED, NETWORKS, StaleEntry, find_accepted_entries, find_stale_entries
 from ...compile.catalogue.loading import Service
 from ...compile.catalogue.schema import CATEGORIES
-from ...compile.plans.identifiers import IDENTIFIERS
+from ...compile.plans.identifiers import IDENTIFIER_READERS
 from ...report.text.command import Subcommand
 from ...report.text.layout import fitted, screen_width, table
 from ...report.text.wording import clean
@@ -67,7 +67,7 @@ def _facts(service: Service) -> dict[str, object]:
 
 
 def _controls(service: Service) -> str:
-    return ", ".join(control for control, find in IDENTIFIERS.items() if find(service)) or "none"
+    return ", ".join(control for control, find in IDENTIFIER_READERS.items() if find(service)) or "none"
 
 
 def add_show_arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,7 +132,7 @@ def _origin(value: object, origins: Mapping[str, str]) -> str:
 
 
 def add_stale_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `stale`."""
+    """The options of `find_stale_entries`."""
     parser.epilog = (
         "Each line has the command that refreshes it, or says that no publisher has a list. What somebody accepts\n"
         "(checked_accepted) comes last, and is not stale. Exit code 1 where something is stale, 0 where nothing is."
@@ -154,8 +154,8 @@ def list_stale(arguments: argparse.Namespace, chosen: Chosen) -> int:
     """What is enforced and was not checked for too long, the oldest first, with what to do; then what is accepted."""
     ids = {one.id for one in chosen.catalogue.services.values() if one.enforce}
     today = datetime.datetime.now(datetime.timezone.utc).date()
-    found = stale(chosen.catalogue, ids, today, arguments.max_age)
-    left = accepted(chosen.catalogue, ids, today, arguments.max_age)
+    found = find_stale_entries(chosen.catalogue, ids, today, arguments.max_age)
+    left = find_accepted_entries(chosen.catalogue, ids, today, arguments.max_age)
     publishers = all_publishers(chosen.directories)
     lists = {one: of_item(publishers, _INTO[one.what], one.id) for one in found}
     if arguments.json:
@@ -174,7 +174,7 @@ def list_stale(arguments: argparse.Namespace, chosen: Chosen) -> int:
     return FOUND if found else 0
 
 
-def _to_do(one: Stale, publishers: Sequence[str], arguments: argparse.Namespace) -> list[str]:
+def _to_do(one: StaleEntry, publishers: Sequence[str], arguments: argparse.Namespace) -> list[str]:
     """Return lines with what is stale, and the command that refreshes it where a publisher has a list."""
     if not publishers:
         return [f"{one}; no publisher has a list: compare it by hand, or accept it (checked_accepted)"]

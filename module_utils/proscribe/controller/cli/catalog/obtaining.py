@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...compile.reading.plain_file import content_of
+from ...compile.reading.plain_file import read_plain_file
 from ...policy_errors import PolicyError
 from .fetching import LARGEST, Fetched, NotFetched, decoded, fetch
 from .list_files import NotRead, over_https, texts
@@ -60,7 +60,7 @@ def from_folder(publisher: Publisher, folder: Path) -> Fetched:
         if publisher.listed and not own.is_file():
             found = list(texts(publisher.listed, folder))
             return _together([text for _, text in found], min(_day(path) for path, _ in found))
-        return decoded(content_of(own, LARGEST, within=folder), _day(own))
+        return decoded(read_plain_file(own, LARGEST, within=folder), _day(own))
     except (PolicyError, NotRead) as error:
         raise NotFetched(str(error)) from None
     except OSError as error:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...compile.catalogue.amendments import FOLDER
-from ...compile.catalogue.claims import above, carried
+from ...compile.catalogue.claims import find_shared_name, list_name_and_parents
 from ...compile.catalogue.loading import Service
-from ...compile.catalogue.schema import blocks
+from ...compile.catalogue.schema import is_address_blocked
 from ...compile.reading import grammar
 from ...report.text.wording import counted
 from .. import Refused, say
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
             raise Refused(f"{name.upper()} is missing; expected SERVICE LIST --source TEXT, or --from-recall FOLDER")
     if arguments.source is None:
         raise Refused("--source is missing; expected where the list comes from, with its date")
-    if wrong := grammar.prose(arguments.source):
+    if wrong := grammar.check_prose(arguments.source):
         raise Refused(f"--source: expected {wrong}")
     service = chosen.service(arguments.service)
     proposal = propose(service, names_of(_text(arguments.list)))
@@ -153,7 +153,7 @@ def names_of(text: str) -> list[str]:
         word = words[-1] if len(words) == 2 and words[0] in ("0.0.0.0", "127.0.0.1", "::") else "".join(words[:1])
         word = word.removeprefix("domain:").removeprefix("full:").removeprefix("||").removesuffix("^")
         word = word.partition(":@")[0].lstrip("*.").rstrip(".")
-        if word and not grammar.domain(word):
+        if word and not grammar.check_domain(word):
             found[word] = None
     if len(found) > MOST:
         raise Refused(f"{len(found)} names; expected at most {MOST}: a longer list is a feed")
@@ -171,9 +171,9 @@ def propose(service: Service, names: list[str]) -> Proposal:
             left[name] = f"{decided[name]['as']}: {decided[name]['why']}"
         elif name in (*service.shared_domains, *service.allow_domains):
             left[name] = "the entry has it as shared or allowed"
-        elif shared := carried(name):
+        elif shared := find_shared_name(name):
             left[name] = f"it carries {shared[1]}"
-        elif not blocks(entry, name) and not set(above(name)) & set(add):
+        elif not is_address_blocked(entry, name) and not set(list_name_and_parents(name)) & set(add):
             add.append(name)
     return Proposal(sorted(add), left)
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...compile.catalogue.kinds import Group, Listed, Mistake, Text
-from ...compile.catalogue.release import RECALL
+from ...compile.catalogue.kinds import GroupSchema, ListSchema, Mistake, TextSchema
+from ...compile.catalogue.release import RECALL_FILE
 from ...compile.reading import grammar
 from ...compile.reading.yaml_file import Document, read_yaml
 from ...policy_errors import PolicyError, PolicyErrors, close_to
@@ -37,41 +37,41 @@ MOST_NAMES = 1_000_000  # of a list
 LONGEST = 256  # characters of a name as a list has it, with a scheme or a path
 
 _PART = r"[A-Za-z0-9_!+][A-Za-z0-9._!+-]{0,99}"
-_FOLDER = grammar.matching(_PART, "the name of a folder")
-_PATH = grammar.matching(
+_FOLDER = grammar.make_pattern_check(_PART, "the name of a folder")
+_PATH = grammar.make_pattern_check(
     rf"(?:{_PART}/){{0,9}}(?:{_PART}|\*\.[a-z0-9]{{1,9}})",
     "the path of a file below the folder, or of all files with an ending such as data/*.txt",
 )
-_URL = grammar.matching(
+_URL = grammar.make_pattern_check(
     r"https://[a-z0-9.-]+(?::[0-9]{1,5})?/(?:[A-Za-z0-9._~%-]+/)*", "an address with https://, up to the last /"
 )
-_NUMBER = grammar.matching(r"[1-9][0-9]{0,6}", "a number, 1 to 9999999")
-_POPULAR = grammar.matching(
+_NUMBER = grammar.make_pattern_check(r"[1-9][0-9]{0,6}", "a number, 1 to 9999999")
+_POPULAR = grammar.make_pattern_check(
     rf"{RANKED}|[1-9][0-9]{{0,6}}", f"{RANKED}, or how many most asked-for names a list without order has"
 )
-_CATEGORIES = Listed(Text(grammar.one_of(*CATEGORIES)))
-_IDS = Listed(Text(grammar.service_id))
+_CATEGORIES = ListSchema(TextSchema(grammar.make_word_check(*CATEGORIES)))
+_IDS = ListSchema(TextSchema(grammar.check_service_id))
 
-_SOURCES = Listed(
-    Group(
+_SOURCES = ListSchema(
+    GroupSchema(
         {
-            "id": Text(grammar.service_id),
-            "publisher": Text(grammar.prose),
-            "family": Text(grammar.service_id),
+            "id": TextSchema(grammar.check_service_id),
+            "publisher": TextSchema(grammar.check_prose),
+            "family": TextSchema(grammar.check_service_id),
             "about": _CATEGORIES,
             "mixed": _CATEGORIES,
-            "popular": Text(_POPULAR),
-            "folder": Text(_FOLDER),
-            "paths": Listed(Text(_PATH)),
-            "url": Text(_URL),
-            "format": Text(grammar.one_of(*FORMATS)),
-            "named": Listed(Text(grammar.label)),
+            "popular": TextSchema(_POPULAR),
+            "folder": TextSchema(_FOLDER),
+            "paths": ListSchema(TextSchema(_PATH)),
+            "url": TextSchema(_URL),
+            "format": TextSchema(grammar.make_word_check(*FORMATS)),
+            "named": ListSchema(TextSchema(grammar.check_label)),
             "takes_from": _IDS,
             "without": _IDS,
-            "only_popular": Text(grammar.prose),
-            "least": Text(_NUMBER),
-            "licence": Text(grammar.prose),
-            "notes": Text(grammar.prose),
+            "only_popular": TextSchema(grammar.check_prose),
+            "least": TextSchema(_NUMBER),
+            "licence": TextSchema(grammar.check_prose),
+            "notes": TextSchema(grammar.check_prose),
         },
         required=("id", "publisher", "family", "folder", "paths", "format", "least", "licence"),
     )
@@ -110,12 +110,12 @@ def read_sources(directories: Sequence[Path]) -> dict[str, Source]:
     """The lists of some catalogues, by id. Raises PolicyErrors with every mistake."""
     errors: list[PolicyError] = []
     documents: list[Document] = []
-    for path in (directory / RECALL for directory in directories):
+    for path in (directory / RECALL_FILE for directory in directories):
         if not path.exists():
             continue
         document = read_yaml(path)
         mistakes = list(_SOURCES.check(document.data, ()))
-        errors += [document.error(*mistake) for mistake in mistakes]
+        errors += [document.make_error(*mistake) for mistake in mistakes]
         if not mistakes:
             documents.append(document)
     rows = [row for document in documents for row in document.data]
@@ -123,7 +123,7 @@ def read_sources(directories: Sequence[Path]) -> dict[str, Source]:
     families = {row["family"] for row in rows}
     seen: set[str] = set()
     for document in documents:
-        errors += [document.error(*mistake) for mistake in _wrong(document.data, known, families, seen)]
+        errors += [document.make_error(*mistake) for mistake in _wrong(document.data, known, families, seen)]
     if errors:
         raise PolicyErrors(errors)
     return {row["id"]: _source(row) for row in rows}
@@ -172,4 +172,4 @@ def name_of(value: str) -> str:
             text = text.encode("idna").decode("ascii")
         except UnicodeError:
             return ""
-    return "" if grammar.domain(text) else text
+    return "" if grammar.check_domain(text) else text

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...compile.catalogue.kinds import Group, Kind, Listed, Mistake, Text
-from ...compile.catalogue.release import PUBLISHERS
+from ...compile.catalogue.kinds import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema
+from ...compile.catalogue.release import PUBLISHERS_FILE
 from ...compile.catalogue.schema import FLAG
 from ...compile.reading import grammar
 from ...compile.reading.yaml_file import Document, read_yaml
@@ -17,25 +17,27 @@ from .public_lists import Source, read_sources
 
 FORMATS = {**formats.FORMATS, **formats_networks.FORMATS}
 INTO = ("feed", "networks", "domains")
-_URL = grammar.matching(r"https://[a-z0-9.-]+(?::[0-9]{1,5})?/[A-Za-z0-9._~/?=&%!-]*", "an address with https://")
-_NUMBER = grammar.matching(r"[1-9][0-9]{0,5}", "a number, 1 to 999999")
+_URL = grammar.make_pattern_check(
+    r"https://[a-z0-9.-]+(?::[0-9]{1,5})?/[A-Za-z0-9._~/?=&%!-]*", "an address with https://"
+)
+_NUMBER = grammar.make_pattern_check(r"[1-9][0-9]{0,5}", "a number, 1 to 999999")
 
-_SHAPE: dict[str, Kind] = {
-    "id": Text(grammar.service_id),
-    "lists": Listed(Text(grammar.service_id)),
-    "url": Text(_URL),
-    "format": Text(grammar.one_of(*FORMATS)),
-    "into": Text(grammar.one_of(*INTO)),
-    "of": Text(grammar.service_id),
-    "named": Text(grammar.label),
-    "least": Text(_NUMBER),
-    "family": Text(grammar.service_id),
-    "adds": Text(FLAG.well_formed),
-    "notes": Text(grammar.prose),
+_SHAPE: dict[str, KeySchema] = {
+    "id": TextSchema(grammar.check_service_id),
+    "lists": ListSchema(TextSchema(grammar.check_service_id)),
+    "url": TextSchema(_URL),
+    "format": TextSchema(grammar.make_word_check(*FORMATS)),
+    "into": TextSchema(grammar.make_word_check(*INTO)),
+    "of": TextSchema(grammar.check_service_id),
+    "named": TextSchema(grammar.check_label),
+    "least": TextSchema(_NUMBER),
+    "family": TextSchema(grammar.check_service_id),
+    "adds": TextSchema(FLAG.text_check),
+    "notes": TextSchema(grammar.check_prose),
 }
 _OWN = ("id", "url", "format", "into", "least")  # what a row needs that does not name lists of recall.yml
 _OF_LISTS = ("lists", "of", "notes")  # what a row of such lists can have
-_PUBLISHERS = Listed(Group(_SHAPE, required=("of",)))
+_PUBLISHERS = ListSchema(GroupSchema(_SHAPE, required=("of",)))
 
 
 class Publisher(NamedTuple):
@@ -74,9 +76,9 @@ def all_publishers(directories: Sequence[Path]) -> list[Publisher]:
                 where = ("lists", row["lists"].index(one.id)) if one.listed else ("id",)
                 if before := found.get((one.id, one.of if one.listed else "")):
                     mistakes.append((where, one.id, f"an id of its own; {before} has this one"))
-                found[(one.id, one.of if one.listed else "")] = document.place((index, *where))
+                found[(one.id, one.of if one.listed else "")] = document.describe_place((index, *where))
                 publishers.append(one)
-            errors += [document.error((index, *where), value, expected) for where, value, expected in mistakes]
+            errors += [document.make_error((index, *where), value, expected) for where, value, expected in mistakes]
     if errors:
         raise PolicyErrors(errors)
     return publishers
@@ -88,12 +90,12 @@ def read_publishers(directory: Path) -> list[Publisher]:
 
 
 def _document(directory: Path) -> Document | None:
-    path = directory / PUBLISHERS
+    path = directory / PUBLISHERS_FILE
     if not path.exists():
         return None
     document = read_yaml(path)
     if mistakes := list(_PUBLISHERS.check(document.data, ())):
-        raise PolicyErrors(document.error(*mistake) for mistake in mistakes)
+        raise PolicyErrors(document.make_error(*mistake) for mistake in mistakes)
     return document
 
 

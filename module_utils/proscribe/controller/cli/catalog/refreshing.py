@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from ...compile.catalogue.loading import load
+from ...compile.catalogue.loading import read_catalogue
 from ...policy_errors import PolicyErrors, close_to
 from .. import Refused, say
 from .agreeing import of_agreement
@@ -237,7 +237,7 @@ class _Files:
 
     def _load(self, before: Mapping[Path, str | None]) -> None:
         try:
-            self.chosen = self.chosen._replace(catalogue=load(self.chosen.directories))
+            self.chosen = self.chosen._replace(catalogue=read_catalogue(self.chosen.directories))
         except PolicyErrors as wrong:
             _take_back(before)
             raise Unreadable(f"the catalogue would not load: {wrong.errors[0]}") from None

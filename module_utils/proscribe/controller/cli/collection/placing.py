@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ....wire import installation
-from ...compile.reading.plain_file import content_of
+from ...compile.reading.plain_file import read_plain_file
 from ...policy_errors import PolicyError
 from ...report.text.wording import clean
 from .. import Refused
@@ -127,7 +127,7 @@ def _not_its_own(target: Path, names: Names) -> str:
 
 
 def _object(path: Path) -> Any:
-    return json.loads(content_of(path, LARGEST, within=path.parent))
+    return json.loads(read_plain_file(path, LARGEST, within=path.parent))
 
 
 def _files_of(directory: Path) -> Iterator[Path]:

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ...compile.inventory.reports_place import reports_of
-from ...compile.plans.departments import departments_of
-from ...compile.plans.difference import CONTROL, IDENTIFIER, PLAN, SERVICE, SETTING, Change, difference
-from ...compile.plans.hosts import Compiled, compile_hosts
+from ...compile.inventory.reports_place import find_reports_folder
+from ...compile.plans.departments import list_departments
+from ...compile.plans.difference import CONTROL, IDENTIFIER, PLAN, SERVICE, SETTING, PlanChange, compare_plans
+from ...compile.plans.hosts import CompiledPlans, compile_hosts
 from ...report.text.layout import paint, row, screen_width, wrap
 from ...report.text.wording import clean, counted, some
 from .. import inventory
@@ -48,7 +48,7 @@ a mistake. A host without an earlier plan counts as having another policy.
 class Group(NamedTuple):
     """The hosts for which the same changes."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[PlanChange, ...]
     hosts: tuple[str, ...]
 
 
@@ -90,13 +90,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Answer on the standard output; returns the exit code."""
     now = datetime.datetime.now(datetime.timezone.utc)
     question = inventory.question(arguments)
-    before = earlier(arguments.old, arguments, now, reports_of(question.hosts, question.inventory))
+    before = earlier(arguments.old, arguments, now, find_reports_folder(question.hosts, question.inventory))
     compiled = compile_hosts(question, now)
     found = compare(before, compiled, whole=not arguments.limit)
     if before.exceptions is not None and not arguments.limit:
         exceptions = compare_exceptions(before.exceptions, read_exceptions(question, compiled, now))
         found = found._replace(exceptions=tuple(exceptions))
-    departments = departments_of(question, compiled.restrictions)
+    departments = list_departments(question, compiled.restrictions)
     if arguments.json:
         print(json.dumps(as_json(before, found, departments), indent=2))
     else:
@@ -105,13 +105,13 @@ def run(arguments: argparse.Namespace) -> int:
     return DIFFERENT if found.different else SAME
 
 
-def compare(before: Earlier, now: Compiled, whole: bool = True) -> Compared:
+def compare(before: Earlier, now: CompiledPlans, whole: bool = True) -> Compared:
     """The hosts of `now` by what changes for them, most hosts first; each pair of plans is compared once.
 
     Unless `now` is the `whole` inventory, a host that it does not have is not gone.
     """
-    pairs: dict[tuple[str, str], tuple[Change, ...]] = {}
-    groups: dict[tuple[Change, ...], list[str]] = {}
+    pairs: dict[tuple[str, str], tuple[PlanChange, ...]] = {}
+    groups: dict[tuple[PlanChange, ...], list[str]] = {}
     fresh: list[str] = []
     for host, digest in now.hosts.items():
         was = before.hosts.get(host)
@@ -120,7 +120,7 @@ def compare(before: Earlier, now: Compiled, whole: bool = True) -> Compared:
         elif was != digest:
             pair = (was, digest)
             if pair not in pairs:
-                pairs[pair] = difference(before.plans[was], now.plans[digest])
+                pairs[pair] = compare_plans(before.plans[was], now.plans[digest])
             groups.setdefault(pairs[pair], []).append(host)
     # Plans that differ in nothing that can be said ask the same of a host.
     found = [Group(changes, tuple(sorted(hosts))) for changes, hosts in groups.items() if changes]
@@ -133,7 +133,7 @@ def compare(before: Earlier, now: Compiled, whole: bool = True) -> Compared:
     )
 
 
-def totals(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
+def totals(changes: Iterable[PlanChange]) -> dict[str, dict[str, int]]:
     """How many of what come, go or change: {"services": {added, removed, changed}, "domains": {added, removed}, ...}.
 
     What many hosts share counts once; what comes or goes with its service counts too.
@@ -207,7 +207,7 @@ def render(
         yield from _lines(group.changes, width, colours)
 
 
-def _lines(changes: Sequence[Change], width: int, colours: bool) -> Iterator[str]:
+def _lines(changes: Sequence[PlanChange], width: int, colours: bool) -> Iterator[str]:
     widths = (2 + len("firewall"), min(30, max(len(_subject(change)) for change in changes)))
     control = None
     for change in changes[:MOST_LINES]:
@@ -221,11 +221,11 @@ def _lines(changes: Sequence[Change], width: int, colours: bool) -> Iterator[str
         yield f"  and {counted(more, 'more change')}; --json has them all"
 
 
-def _subject(change: Change) -> str:
+def _subject(change: PlanChange) -> str:
     return clean(change.service or change.subject or "the control")
 
 
-def _sign(change: Change) -> tuple[str, str]:
+def _sign(change: PlanChange) -> tuple[str, str]:
     if change.kind == SERVICE and not change.before:
         return "+", "green"
     if change.kind == SERVICE and not change.after:
@@ -233,7 +233,7 @@ def _sign(change: Change) -> tuple[str, str]:
     return "~", "yellow"
 
 
-def _text(change: Change) -> str:
+def _text(change: PlanChange) -> str:
     if change.kind == SERVICE and not (change.before and change.after):
         counts = ", ".join(f"{kind} {number:,}" for kind, number in change.counts)
         return clean(f"{change.after or f'no longer {change.before}'}{f': {counts}' if counts else ''}")
@@ -276,7 +276,7 @@ def as_json(before: Earlier, found: Compared, departments: Mapping[str, Sequence
                     name: {"hosts": part, "of": whole}
                     for name, (part, whole) in of_departments(group.hosts, departments).items()
                 },
-                "changes": [change.as_dict() for change in group.changes],
+                "changes": [change.convert_to_dict() for change in group.changes],
             }
             for group in found.groups
         ],

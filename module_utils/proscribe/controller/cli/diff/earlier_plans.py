@@ -13,9 +13,15 @@ from typing import Any, NamedTuple
 from ....model.types.plan import Plan
 from ....wire import installation
 from ....wire.store import PLANS_DIRECTORY, PlanStore, UntrustedStore
-from ...compile.inventory.inventory import HostVariables, Question
-from ...compile.inventory.places import paths_of
-from ...compile.inventory.policy_folders import CATALOGUES, REGISTER, SIGNERS, WAIVERS, places_of
+from ...compile.inventory.inventory import CompileInput, HostVariables
+from ...compile.inventory.places import list_source_paths
+from ...compile.inventory.policy_folders import (
+    APPROVERS_FILE,
+    CATALOGUES_VARIABLE,
+    SIGNERS_FILE,
+    WAIVERS_VARIABLE,
+    list_possible_places,
+)
 from ...compile.plans.hosts import compile_hosts
 from ...policy_errors import PolicyErrors
 from ...report.end.renewing import is_present
@@ -30,7 +36,7 @@ from .exceptions import Exceptions, read_exceptions
 PROJECT = inventory.PROJECT
 MOST_LIFTED = 5  # hosts that are named
 # The variables that name folders of files that a policy is made of.
-FOLDERS = (CATALOGUES, WAIVERS)
+FOLDERS = (CATALOGUES_VARIABLE, WAIVERS_VARIABLE)
 
 
 class Earlier(NamedTuple):
@@ -121,7 +127,7 @@ def _sources(arguments: argparse.Namespace) -> list[str]:
 
 def _source(source: str, then: FilesAtRevision) -> str:
     """A source of the inventory as it was, with the folder that it stands in: variables and waivers are beside it."""
-    if not paths_of([source]):  # hosts, named one by one: they have no history
+    if not list_source_paths([source]):  # hosts, named one by one: they have no history
         return source
     path = Path(source)
     if path.is_dir():
@@ -134,17 +140,17 @@ def _source(source: str, then: FilesAtRevision) -> str:
     return str(before)
 
 
-def _with_folders(question: Question, then: FilesAtRevision) -> list[HostVariables]:
+def _with_folders(question: CompileInput, then: FilesAtRevision) -> list[HostVariables]:
     """The hosts, with the folders that their variables name as they were: those too lie in somebody's history."""
     known: dict[tuple[str, str], str] = {}
 
     def of_then(host: HostVariables, name: str, folder: str) -> str:
         key = host.folder, folder
         if key not in known:
-            places = [then.now(place) for place in places_of(folder, question, host)]
+            places = [then.now(place) for place in list_possible_places(folder, question, host)]
             place = next((place for place in places if place.is_dir()), places[0])
             known[key] = str(then.path(place, name))
-            for judged_by in (REGISTER, SIGNERS) if name == WAIVERS else ():
+            for judged_by in (APPROVERS_FILE, SIGNERS_FILE) if name == WAIVERS_VARIABLE else ():
                 then.optional(place.parent / judged_by)
         return known[key]
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....base.hashing import sha256
-from ...compile.inventory.inventory import Question
-from ...compile.inventory.policy_folders import REGISTER, SIGNERS, folders_of_registers, folders_of_waivers
-from ...compile.plans.hosts import Compiled
-from ...compile.waivers.authority import read_register
+from ...compile.inventory.inventory import CompileInput
+from ...compile.inventory.policy_folders import APPROVERS_FILE, SIGNERS_FILE, find_approver_folders, find_waiver_folders
+from ...compile.plans.hosts import CompiledPlans
+from ...compile.waivers.authority import read_approver_list
 from ..waiver.listing import sentence
 
 LARGEST_SIGNERS = 1 << 20  # bytes of a file of allowed signers
-# ALLOWED SIGNERS in ssh-keygen(1): principals, options, the type of the key, the key.
+# ALLOWED SIGNERS_FILE in ssh-keygen(1): principals, options, the type of the key, the key.
 SIGNER = re.compile(r"(\S+) +(?:((?:[^\s\"]|\"[^\"]*\")+) +)?((?:ssh|sk|ecdsa)-\S+) +([A-Za-z0-9+/]+={0,2})(?: .*)?")
 
 
@@ -43,23 +43,23 @@ class ExceptionChange(NamedTuple):
 
 
 TITLES = {
-    "approvers": f"who may approve waivers ({REGISTER})",
-    "keys": f"whose signatures count ({SIGNERS})",
+    "approvers": f"who may approve waivers ({APPROVERS_FILE})",
+    "keys": f"whose signatures count ({SIGNERS_FILE})",
     "waivers": "waivers",
 }
 
 
-def read_exceptions(question: Question, compiled: Compiled, now: datetime.datetime) -> Exceptions:
+def read_exceptions(question: CompileInput, compiled: CompiledPlans, now: datetime.datetime) -> Exceptions:
     """Return the texts of what decides on exceptions in an inventory. Raises PolicyErrors."""
-    register = read_register(folders_of_registers(question, compiled.restrictions), question.groups)
+    register = read_approver_list(find_approver_folders(question, compiled.restrictions), question.groups)
     approvers = [
         f"{department}: {role} {name}"
         for department, authority in register.items()
         for role, name in (("head", authority.head or "(nobody)"), *(("deputy", name) for name in authority.deputies))
     ]
-    folders = {folder.parent for folder in folders_of_waivers(question, compiled.restrictions)}
-    folders.update(folders_of_registers(question, compiled.restrictions))
-    keys = [text for folder in folders for text in _describe_keys(folder / SIGNERS)]
+    folders = {folder.parent for folder in find_waiver_folders(question, compiled.restrictions)}
+    folders.update(find_approver_folders(question, compiled.restrictions))
+    keys = [text for folder in folders for text in _describe_keys(folder / SIGNERS_FILE)]
     waivers = [f"{judged.waiver.id}: {sentence(judged, now)}" for judged in compiled.waivers]
     return Exceptions(frozenset(approvers), frozenset(keys), frozenset(waivers))
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from ....model.plan import CONTROLS
-from ...compile.inventory.inventory import Question as Hosts
-from ...compile.plans.hosts import Compiled, compile_hosts
+from ...compile.inventory.inventory import CompileInput as Hosts
+from ...compile.plans.hosts import CompiledPlans, compile_hosts
 from ...report.text.command import Subcommand
 from ...report.text.layout import screen_width
 from ...report.text.wording import some
@@ -113,7 +113,7 @@ def _hosts(arguments: argparse.Namespace) -> tuple[Hosts, str]:
         return inventory.question(arguments, served=False), why
 
 
-def _of_another_kind(word: str, hosts: Hosts, compiled: Compiled, arguments: argparse.Namespace) -> str:
+def _of_another_kind(word: str, hosts: Hosts, compiled: CompiledPlans, arguments: argparse.Namespace) -> str:
     """What a word is, where it is known as something else, and how that is asked about; "" where it is not."""
     services = {service.id: service for one in compiled.catalogues.values() for service in one.services.values()}
     if word in hosts.groups or any(word == host.name for host in hosts.hosts):

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...compile.plans.hosts import Compiled
-from ...compile.waivers.standing import moment
+from ...compile.plans.hosts import CompiledPlans
+from ...compile.waivers.standing import format_moment
 from ...policy_errors import PolicyError, PolicyErrors
 from ...report.text.wording import in_words, some
 from .. import Refused
@@ -36,7 +36,7 @@ class Group(NamedTuple):
 
 
 def explain(
-    question: Question, compiled: Compiled, known: Mapping[str, facts.Facts] = {}
+    question: Question, compiled: CompiledPlans, known: Mapping[str, facts.Facts] = {}
 ) -> tuple[Subject, list[Group]]:
     """What was asked about, and the hosts by their answer: the most closed first, then the most hosts. `known` is what
     records say of hosts.
@@ -56,7 +56,9 @@ def explain(
     groups: dict[str, tuple[dict[str, Answer], tuple[points.Given, ...], list[str]]] = {}
     given: dict[str, tuple[points.Given, ...]] = {}
     about = max(subjects.values(), key=lambda one: len(one.relations))
-    terms = {waiver.id: f" of {waiver.approved_by}, until {moment(waiver.expires)}" for waiver, _ in compiled.waivers}
+    terms = {
+        waiver.id: f" of {waiver.approved_by}, until {format_moment(waiver.expires)}" for waiver, _ in compiled.waivers
+    }
     for host, digest in compiled.hosts.items():
         own = subjects.get(compiled.catalogues[host].version, about._replace(relations=()))
         restrictions = compiled.restrictions[host]
@@ -84,7 +86,7 @@ def explain(
 
 
 def compare(
-    file: Path, groups: Mapping[str, frozenset[str]], compiled: Compiled, known: Mapping[str, facts.Facts] = {}
+    file: Path, groups: Mapping[str, frozenset[str]], compiled: CompiledPlans, known: Mapping[str, facts.Facts] = {}
 ) -> list[expectations.Result]:
     """What an organisation expects of the compiled policy (see expectations.py), and what the policy answers. Raises
     PolicyErrors for mistakes in the file.
@@ -103,7 +105,7 @@ def compare(
             about, found = explain(read(row_.name), compiled._replace(hosts=chosen), known)
         except Refused:
             known_names = "a host, a URL, an address, or a service, program or file of the catalogue"
-            errors.append(document.error(row_.path, row_.name, known_names))
+            errors.append(document.make_error(row_.path, row_.name, known_names))
             continue
         answers_ = [(one.answer, one.hosts, _why(one, DECIDING[about.kind])) for one in found]
         results.append(expectations.result(row_, answers_))
@@ -118,12 +120,12 @@ def _why(group: Group, deciding: Sequence[str]) -> str:
     return next((reason.text for reason in reasons if reason.status == group.answer), "")
 
 
-def _notes(about: Subject, compiled: Compiled, hosts: Sequence[str]) -> Iterator[str]:
+def _notes(about: Subject, compiled: CompiledPlans, hosts: Sequence[str]) -> Iterator[str]:
     """The waivers that somebody may count on here: those that waive nothing, and those whose review is overdue."""
     services = {service.id for service in about.services(*CONCERNED)}
     for waiver, worth in compiled.waivers:
         for_these = set(worth.hosts).intersection(hosts)
         if worth.why and for_these and services.intersection(waiver.services):
             where = "" if len(for_these) == len(hosts) else f" for {some(sorted(for_these), MOST_HOSTS)}"
-            does = "still waives" if worth.waives else f"waives nothing ({in_words(worth.status)})"
+            does = "still waives" if worth.is_waiving else f"waives nothing ({in_words(worth.status)})"
             yield f"waiver {waiver.id}{where} {does}: {worth.why}"

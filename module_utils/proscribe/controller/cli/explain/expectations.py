@@ -62,10 +62,12 @@ def read(path: Path, groups: Mapping[str, frozenset[str]], hosts: Sequence[str])
     known = {EVERY_HOST, *groups, *hosts}
     errors: list[PolicyError] = []
     if not isinstance(document.data, dict):
-        errors.append(document.error((), document.data, f"a mapping: {EVERY_HOST}, a group or a host, and its answers"))
+        errors.append(
+            document.make_error((), document.data, f"a mapping: {EVERY_HOST}, a group or a host, and its answers")
+        )
     rows = [] if errors else list(_rows(document, known, errors))
     if not rows and not errors:
-        errors.append(document.error((), document.data, "at least one name"))
+        errors.append(document.make_error((), document.data, "at least one name"))
     if errors:
         raise PolicyErrors(errors)
     return document, rows
@@ -74,16 +76,18 @@ def read(path: Path, groups: Mapping[str, frozenset[str]], hosts: Sequence[str])
 def _rows(document: Document, known: set[str], errors: list[PolicyError]) -> Iterator[Expectation]:
     for hosts, answers in document.data.items():
         if hosts not in known:
-            errors.append(document.error((hosts,), hosts, f"{EVERY_HOST}, a group or a host{close_to(hosts, known)}"))
+            errors.append(
+                document.make_error((hosts,), hosts, f"{EVERY_HOST}, a group or a host{close_to(hosts, known)}")
+            )
         elif not isinstance(answers, dict):
-            errors.append(document.error((hosts,), answers, f"a mapping with keys out of {', '.join(ANSWERS)}"))
+            errors.append(document.make_error((hosts,), answers, f"a mapping with keys out of {', '.join(ANSWERS)}"))
         else:
             for answer, names in answers.items():
                 path: KeyPath = (hosts, answer)
                 if answer not in ANSWERS:
-                    errors.append(document.error(path, answer, f"one of {', '.join(ANSWERS)}"))
+                    errors.append(document.make_error(path, answer, f"one of {', '.join(ANSWERS)}"))
                 elif not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
-                    errors.append(document.error(path, names, "a list of names, as explain takes them"))
+                    errors.append(document.make_error(path, names, "a list of names, as explain takes them"))
                 else:
                     yield from (Expectation(hosts, answer, name, (*path, index)) for index, name in enumerate(names))
 

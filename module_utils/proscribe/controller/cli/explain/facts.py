@@ -10,8 +10,8 @@ from ....host.controls.apps.systems.registry import HOST_WIDE_SYSTEMS, ON_DEMAND
 from ....model.finding import ERROR, LIFTED, NONCOMPLIANT, UNKNOWN
 from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord
-from ...compile.inventory.inventory import Question
-from ...compile.inventory.reports_place import reports_of
+from ...compile.inventory.inventory import CompileInput
+from ...compile.inventory.reports_place import find_reports_folder
 from ...report.evaluation.lifts import Lift, describe_lifts
 from ...report.evaluation.modes import ONLY_OBSERVED
 from ...report.storage import fleet_state_file
@@ -71,10 +71,10 @@ class Facts(NamedTuple):
 NOTHING = Facts()
 
 
-def known_of(question: Question, hosts: Collection[str]) -> dict[str, Facts]:
+def known_of(question: CompileInput, hosts: Collection[str]) -> dict[str, Facts]:
     """Return what records and the inventory say of some hosts of a question. The inventory names Windows hosts."""
-    facts = known(reports_of(question.hosts, question.inventory), hosts)
-    facts.update({host: facts.get(host, NOTHING)._replace(os=WINDOWS) for host in question.windows})
+    facts = known(find_reports_folder(question.hosts, question.inventory), hosts)
+    facts.update({host: facts.get(host, NOTHING)._replace(os=WINDOWS) for host in question.windows_hosts})
     return facts
 
 

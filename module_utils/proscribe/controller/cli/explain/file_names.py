@@ -8,7 +8,7 @@ from ....host.controls.apps.portable import appimage
 from ....host.controls.apps.portable.names import AppNames
 from ....host.controls.apps.portable.scan import SCANNED_PLACES, SYSTEM_HOMES
 from ...compile.catalogue.loading import Catalogue
-from ...compile.plans.identifiers import IDENTIFIERS
+from ...compile.plans.identifiers import IDENTIFIER_READERS
 
 APPIMAGE, STEM, WINDOWS, PROGRAM, DESKTOP = "appimage", "name", "windows", "program", "desktop"  # how a name fits
 HINTS = (appimage.IMAGE_SUFFIX, ".exe")  # what is a file and not a host's name
@@ -51,7 +51,7 @@ def fitting(word: str, names: AppNames) -> Iterator[tuple[str, str]]:
 
 def of_catalogue(catalogue: Catalogue) -> AppNames:
     """The names of all services of a catalogue, restricted or not."""
-    found = {id_: IDENTIFIERS["apps"](one) for id_, one in catalogue.services.items()}
+    found = {id_: IDENTIFIER_READERS["apps"](one) for id_, one in catalogue.services.items()}
     return AppNames({id_: entry for id_, entry in found.items() if entry})
 
 

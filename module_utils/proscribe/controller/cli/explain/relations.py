@@ -11,7 +11,7 @@ from ....base.folding import fold_name
 from ....host.controls.browser.rendering import SiteName, is_covering, list_covering_hosts, parse_site_name
 from ....host.controls.firewall.carried import carried_in, carriers
 from ....host.controls.firewall.rule_text import Network
-from ...compile.catalogue.claims import SHARED
+from ...compile.catalogue.claims import SHARED_NAMES
 from ...compile.catalogue.feeds import Feed
 from ...compile.catalogue.loading import Catalogue, Service
 from ...compile.plans.identifiers import is_below
@@ -29,10 +29,10 @@ EXTENSION = "extension"
 
 # The names that the compiler lets no service block, and those above one: each with the name that says why.
 NEVER_BLOCKED: dict[str, str] = {}
-for _shared in SHARED:
+for _shared in SHARED_NAMES:
     for _name in list_covering_hosts(_shared):
         NEVER_BLOCKED.setdefault(_name, _shared)
-NEVER_BLOCKED.update({_name: _name for _name in SHARED})
+NEVER_BLOCKED.update({_name: _name for _name in SHARED_NAMES})
 
 
 class Relation(NamedTuple):
@@ -84,7 +84,7 @@ def subject(question: Question, catalogue: Catalogue) -> Subject:
         return Subject(SERVICE, question, tuple(same))
     if question.host:
         return Subject(NAME, question, ())
-    if not all(mistake(question.word) for mistake in (grammar.chrome_extension, grammar.firefox_extension)):
+    if not all(mistake(question.word) for mistake in (grammar.check_chrome_extension, grammar.check_firefox_extension)):
         return Subject(EXTENSION, question, ())
     raise Refused(
         f"{question.word!r} is neither a service nor a program of the catalogue, nor a host name with a dot in it"
@@ -117,15 +117,15 @@ def _open_to_all(about: Subject) -> list[str]:
     said = []
     host = about.question.host
     using = [service.name for service in about.services("shares")]
-    nearest = next((one for one in list_covering_hosts(host) if one in SHARED), "")
+    nearest = next((one for one in list_covering_hosts(host) if one in SHARED_NAMES), "")
     if using:
-        others = f" ({SHARED[nearest]})" if nearest else ""
+        others = f" ({SHARED_NAMES[nearest]})" if nearest else ""
         verb, whose = ("uses", "its entry does") if len(using) == 1 else ("use", "their entries do")
         said.append(f"{some(using, 3)} {verb} it, and so do others{others}: {whose} not block it.")
     if host in NEVER_BLOCKED:
-        said.append(f"It stands for {SHARED[NEVER_BLOCKED[host]]}: no service may block the whole of {host}.")
+        said.append(f"It stands for {SHARED_NAMES[NEVER_BLOCKED[host]]}: no service may block the whole of {host}.")
     elif nearest and not using:
-        lies = f"It lies below {nearest} ({SHARED[nearest]}), which no service may block"
+        lies = f"It lies below {nearest} ({SHARED_NAMES[nearest]}), which no service may block"
         said.append(f"{lies}; one may block this name, and none does.")
     for relation in about.relations:
         for decision in relation.service.decided if relation.how in ("shares", "refused") else ():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....wire import installation
-from ...compile.inventory.inventory import Question
+from ...compile.inventory.inventory import CompileInput
 from ...compile.plans.hosts import compile_hosts
 from ...report.text.command import Command
 from ...version import own
@@ -121,7 +121,7 @@ class Tables(NamedTuple):
     omitted: Sequence[str]  # names that hosts of one row answer differently
 
 
-def _tables(question: Question, departments: Sequence[str]) -> Tables:
+def _tables(question: CompileInput, departments: Sequence[str]) -> Tables:
     """Return the tables with what the policy answers today, by the reader and the facts of `explain --expect`.
 
     What differs within a group is left out. A group without hosts has no row. Raises Refused and PolicyErrors.

@@ -17,8 +17,8 @@ from ....model.types.plan import TenantEntry
 from ....wire import installation
 from ...compile.catalogue.schema import CATEGORIES
 from ...compile.plans.departments import NO_DEPARTMENT
-from ...compile.reading.plain_file import content_of
-from ...compile.reading.values import choice, day, line
+from ...compile.reading.plain_file import read_plain_file
+from ...compile.reading.values import make_choice_reader, read_day, read_line
 from ...compile.restrictions import RESTRICTIONS
 from ...compile.restrictions.schedule_values import read_repository
 from ...compile.restrictions.tenant_values import read_tenants
@@ -85,7 +85,7 @@ class Question(NamedTuple):
 
 def one_line(value: str) -> str:
     """One line that is not empty."""
-    if not line(value).strip():
+    if not read_line(value).strip():
         raise Expected("", value, "one line of text")
     return value.strip()
 
@@ -150,7 +150,7 @@ def public_key(file: Path) -> str:
     """The public key in a file, without its comment. What else is in the file is never printed."""
     expected = "the file of one public SSH key, such as ~/.ssh/id_ed25519.pub"
     try:
-        content = content_of(file.expanduser(), LARGEST_KEY)
+        content = read_plain_file(file.expanduser(), LARGEST_KEY)
     except PolicyError as wrong:
         raise Expected("", str(file), f"{expected}; found {wrong.value} there") from None
     found = PUBLIC_KEY.fullmatch(content.decode("utf-8", "replace"))
@@ -166,7 +166,7 @@ def public_key(file: Path) -> str:
 
 def questions(today: datetime.date) -> Sequence[Question]:
     """All questions, in their order."""
-    category, banned = choice(*CATEGORIES), ",".join(RESTRICTIONS["categories"].default)
+    category, banned = make_choice_reader(*CATEGORIES), ",".join(RESTRICTIONS["categories"].default)
     ends, none = "an empty line ends them", ""
     departments = f"A department and its hosts, such as press=press01,press02; {ends}"
     tenants = f"An own tenant, such as google=example.org or microsoft=TENANT_ID:example.org; {ends}"
@@ -181,8 +181,10 @@ def questions(today: datetime.date) -> Sequence[Question]:
         Question("category", f"A category that is banned; {ends}", category, banned, True, "CATEGORY", are_words=True),
         Question("tenant", tenants, tenant, none, True, "PROVIDER=TENANT"),
         Question("approver", approvers, approver, none, True, "[DEPARTMENT:]NAME=KEYFILE"),
-        Question("first-day", "The first day of the ban", day, today.isoformat(), metavar="DATE"),
-        Question("ci", f"Pipelines for {', '.join(PIPELINES)}", choice(*PIPELINES), PIPELINES[0], metavar="WHERE"),
+        Question("first-day", "The first day of the ban", read_day, today.isoformat(), metavar="DATE"),
+        Question(
+            "ci", f"Pipelines for {', '.join(PIPELINES)}", make_choice_reader(*PIPELINES), PIPELINES[0], metavar="WHERE"
+        ),
         Question("source", source, read_repository, none, metavar="URL"),
     )
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
-from ...compile.inventory.inventory import Question
-from ...compile.plans.departments import NO_DEPARTMENT, outermost
+from ...compile.inventory.inventory import CompileInput
+from ...compile.plans.departments import NO_DEPARTMENT, find_outermost_groups
 from ...policy_errors import Expected
 from .. import inventory
 
@@ -51,7 +51,7 @@ def choose_policy_folder(directory: Path, source: str) -> str:
     return OTHER_FOLDER if source and is_taken else FOLDER
 
 
-def read_inventory(sources: Iterable[Path]) -> Question:
+def read_inventory(sources: Iterable[Path]) -> CompileInput:
     """Return what inventories say of all hosts. Raises Refused and PolicyErrors."""
     options = argparse.ArgumentParser()
     inventory.add_options(options)
@@ -63,7 +63,7 @@ def clear_departments(groups: Mapping[str, Set[str]]) -> list[str]:
     for groups around all hosts. Return nothing where that is not so: sites, platforms and teams look alike.
     """
     sets = {name: frozenset(hosts) for name, hosts in groups.items() if hosts and name not in NO_DEPARTMENT}
-    departments = outermost(sets)
+    departments = find_outermost_groups(sets)
     others = [hosts for name, hosts in sets.items() if name not in departments]
     everyone = frozenset().union(*sets.values())
     is_flat = sum(len(sets[name]) for name in departments) == len(everyone)

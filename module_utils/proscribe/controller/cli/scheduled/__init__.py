@@ -13,11 +13,11 @@ from pathlib import Path
 from ....base.chat_text import OUTPUT_HEADING
 from ....wire import installation
 from ....wire.store import PLANS_DIRECTORY, PlanStore, UntrustedStore
-from ...compile.inventory.policy_folders import folders_of_registers
-from ...compile.inventory.reports_place import ENVIRONMENT, reports_of
-from ...compile.plans.departments import departments_of
-from ...compile.plans.policy import read_all
-from ...compile.waivers.authority import read_register
+from ...compile.inventory.policy_folders import find_approver_folders
+from ...compile.inventory.reports_place import ENVIRONMENT_VARIABLE, find_reports_folder
+from ...compile.plans.departments import list_departments
+from ...compile.plans.policy import read_all_restrictions
+from ...compile.waivers.authority import read_approver_list
 from ...policy_errors import PolicyErrors
 from ...report import request_news
 from ...report.history import HistoryError, open_history
@@ -126,10 +126,10 @@ def refresh_catalogue(options: Sequence[str]) -> int:
 
 def reports_of_run(options: Sequence[str]) -> Path:
     """Where a run with these options has its reports. Raises Refused and PolicyErrors."""
-    if os.environ.get(ENVIRONMENT):  # as the units have it, so no inventory has to be read
+    if os.environ.get(ENVIRONMENT_VARIABLE):  # as the units have it, so no inventory has to be read
         return installation.locate_reports()
     question = inventory.question(inventory_arguments(options))
-    return reports_of(question.hosts, question.inventory)
+    return find_reports_folder(question.hosts, question.inventory)
 
 
 def news(directory: Path, reports: Path) -> Notification | None:
@@ -164,11 +164,11 @@ def requests_of(
 def _departments(options: Sequence[str]) -> dict[str, request_news.Department]:
     """The departments of an inventory, with the addresses of their heads. Raises Refused, PolicyErrors."""
     question = inventory.question(inventory_arguments(options))
-    restrictions = read_all(question.hosts)
-    register = read_register(folders_of_registers(question, restrictions), question.groups)
+    restrictions = read_all_restrictions(question.hosts)
+    register = read_approver_list(find_approver_folders(question, restrictions), question.groups)
     return {
         name: request_news.Department(frozenset(hosts), register[name].mail if name in register else "")
-        for name, hosts in departments_of(question, restrictions).items()
+        for name, hosts in list_departments(question, restrictions).items()
     }
 
 

@@ -12,9 +12,9 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ...compile.catalogue.loading import load
-from ...compile.inventory.policy_folders import catalogue_folders
-from ...compile.plans.policy import read_all
+from ...compile.catalogue.loading import read_catalogue
+from ...compile.inventory.policy_folders import find_catalogue_folders
+from ...compile.plans.policy import read_all_restrictions
 from ...report.notification import Notification, Quoted, made
 from ...report.text.wording import counted
 from .. import Refused, inventory
@@ -52,13 +52,13 @@ def refresh(options: Sequence[str], fetched: Fetch = published) -> tuple[Notific
 def _folders(options: Sequence[str]) -> tuple[Repository, list[tuple[Path, ...]]]:
     """The repository of an inventory, and the catalogues of its hosts that have a directory in it."""
     question = inventory.question(inventory_arguments(options))
-    restrictions = read_all(question.hosts)
+    restrictions = read_all_restrictions(question.hosts)
     source = Path(question.inventory[0]) if question.inventory else question.project
     repository = repository_of(source if source.is_dir() else source.parent)
     if repository is None:
         raise Refused(f"{source} lies in no git repository; expected one, for the branch that a person merges")
     listed = {
-        tuple(one.resolve() for one in catalogue_folders(question, host, restrictions[host.name])): None
+        tuple(one.resolve() for one in find_catalogue_folders(question, host, restrictions[host.name])): None
         for host in question.hosts
     }
     own = [folders for folders in listed if any(_inside(one, repository.top) for one in folders)]
@@ -99,7 +99,7 @@ def _refreshed(folders: Sequence[Path], top: Path, copy: Path, fetched: Fetch) -
     """
     moved = [copy / one.relative_to(top.resolve()) if _inside(one, top) else one for one in folders]
     own = [one for one in moved if one.is_relative_to(copy)]
-    chosen = Chosen(moved, load(moved))
+    chosen = Chosen(moved, read_catalogue(moved))
     jobs = [
         job if job.directory.is_relative_to(copy) else job._replace(directory=own[-1])
         for job in chosen_jobs((), chosen)

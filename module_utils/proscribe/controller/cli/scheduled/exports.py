@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NotRequired
 
 from ....model.types import run as types
-from ...compile.plans.hosts import Compiled, compile_hosts
-from ...compile.plans.points import with_signing
-from ...compile.restrictions.points import Fed
+from ...compile.plans.hosts import CompiledPlans, compile_hosts
+from ...compile.plans.points import add_signing
+from ...compile.restrictions.points import FedExport
 from ...policy_errors import PolicyErrors
 from ...report.notification import Notification, made
 from ...report.storage.complete import read_report
@@ -32,7 +32,7 @@ def renewed(directory: Path, options: Sequence[str]) -> Notification | None:
     """The notification of the fed exports of a run that were written again, or could not be; None where all are up to
     date.
     """
-    fed_exports = [Fed(**one) for one in read_report(directory)["run"].get("exports_fed") or ()]
+    fed_exports = [FedExport(**one) for one in read_report(directory)["run"].get("exports_fed") or ()]
     if not fed_exports:
         return None
     from .. import export  # with all its formats
@@ -43,9 +43,9 @@ def renewed(directory: Path, options: Sequence[str]) -> Notification | None:
     failed: list[Renewed] = []
 
     @functools.cache
-    def compiled(group: str) -> Compiled:
+    def compiled(group: str) -> CompiledPlans:
         question = inventory.question(every, group=group, served=False)
-        return with_signing(compile_hosts(question, now), question)
+        return add_signing(compile_hosts(question, now), question)
 
     for fed in fed_exports:
         try:
@@ -73,5 +73,5 @@ def export_news(written: Sequence[Renewed], failed: Sequence[Renewed]) -> Notifi
     return made(f"Proscribe: {', '.join(said)}", lines, written=[*written], not_written=[*failed])
 
 
-def _outcome(fed: Fed, why: str) -> Renewed:
+def _outcome(fed: FedExport, why: str) -> Renewed:
     return {"format": fed.format, "directory": fed.directory, "group": fed.group, "why": why}

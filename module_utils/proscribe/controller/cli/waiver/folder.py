@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...compile.inventory.inventory import Question
-from ...compile.inventory.policy_folders import WAIVERS, folder_of_new_waivers
-from ...compile.plans.policy import read_all
-from ...compile.waivers.document import Malformed, read_waiver
-from ...compile.waivers.reading import Judged
+from ...compile.inventory.inventory import CompileInput
+from ...compile.inventory.policy_folders import WAIVERS_VARIABLE, choose_new_waiver_folder
+from ...compile.plans.policy import read_all_restrictions
+from ...compile.waivers.document import WaiverFileError, read_waiver
+from ...compile.waivers.reading import JudgedWaiver
 from ...compile.waivers.waiver import Waiver
 from ...files import naming
 from ...policy_errors import PolicyError, close_to
@@ -22,7 +22,7 @@ from .. import Refused
 MODE = 0o644
 
 
-def named(id_: str, known: Sequence[Judged]) -> Judged:
+def named(id_: str, known: Sequence[JudgedWaiver]) -> JudgedWaiver:
     """The waiver of that id (or of a file's name, as a shell completes it). Raises Refused."""
     name = Path(id_).name.removesuffix(".sig").removesuffix(".yml").removesuffix(".yaml")
     for judged in known:
@@ -32,16 +32,16 @@ def named(id_: str, known: Sequence[Judged]) -> Judged:
     raise Refused(f"there is no waiver {name!r} in this inventory{close_to(name, ids)}")
 
 
-def of_inventory(question: Question) -> Path:
+def of_inventory(question: CompileInput) -> Path:
     """The folder that a new waiver belongs to: the one that proscribe_waivers_dir names, else `waivers/` of the first
     source that stands in a directory.
 
     Raises Refused where the inventory is only a list of names, and PolicyErrors for a named folder that is not there.
     """
-    folder = folder_of_new_waivers(question, read_all(question.hosts))
+    folder = choose_new_waiver_folder(question, read_all_restrictions(question.hosts))
     if folder is None:
         expected = "a waiver is a file beside an inventory: give one with -i that is a directory or a file"
-        raise Refused(f"{expected}, or set {WAIVERS}")
+        raise Refused(f"{expected}, or set {WAIVERS_VARIABLE}")
     return folder
 
 
@@ -53,13 +53,13 @@ def checked(content: bytes, path: Path) -> Waiver:
             candidate.write_bytes(content)
         try:
             waiver = read_waiver(candidate)
-        except Malformed as wrong:
+        except WaiverFileError as wrong:
             there = str(candidate)
             errors = [PolicyError(e.where.replace(there, str(path)), e.key, e.value, e.expected) for e in wrong.errors]
-            named = wrong.named
+            named = wrong.malformed_waiver
             if named:
                 named = dataclasses.replace(named, document=dataclasses.replace(named.document, path=path))
-            raise Malformed(errors, named) from None
+            raise WaiverFileError(errors, named) from None
     return dataclasses.replace(waiver, file=str(path), document=dataclasses.replace(waiver.document, path=path))
 
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from ....base.duration import count_calendar_days, format_duration, parse_duration
 from ....model.plan import CONTROLS
-from ...compile.inventory.inventory import Question
-from ...compile.inventory.reports_place import reports_of
-from ...compile.plans.waivers import waivers_of
-from ...compile.waivers.reading import Judged, described
-from ...compile.waivers.standing import moment, worst_first
+from ...compile.inventory.inventory import CompileInput
+from ...compile.inventory.reports_place import find_reports_folder
+from ...compile.plans.waivers import list_judged_waivers
+from ...compile.waivers.reading import JudgedWaiver, make_run_waiver
+from ...compile.waivers.standing import format_moment, rank_by_urgency
 from ...report.evaluation.lifts import Lifts
 from ...report.evaluation.lifts import describe_lifts as in_words_of_lifts
 from ...report.storage.fleet_state_file import read_lifts
@@ -78,30 +78,36 @@ def list_soon(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     return FOUND if found else 0
 
 
-def soon(judged: Judged, now: datetime.datetime, within: datetime.timedelta) -> bool:
+def soon(judged: JudgedWaiver, now: datetime.datetime, within: datetime.timedelta) -> bool:
     """Whether a waiver that waives, or is going to, ends in that time or has not been reviewed in its own."""
-    return _ends_soon(judged, now, within) or (_lasting(judged) and judged.standing.review_overdue)
+    return _ends_soon(judged, now, within) or (_lasting(judged) and judged.judgement.is_review_overdue)
 
 
-def _ends_soon(judged: Judged, now: datetime.datetime, within: datetime.timedelta) -> bool:
+def _ends_soon(judged: JudgedWaiver, now: datetime.datetime, within: datetime.timedelta) -> bool:
     return _lasting(judged) and judged.waiver.ends <= now + within
 
 
-def _lasting(judged: Judged) -> bool:
-    return judged.standing.waives or judged.standing.status == "not_yet_valid"
+def _lasting(judged: JudgedWaiver) -> bool:
+    return judged.judgement.is_waiving or judged.judgement.status == "not_yet_valid"
 
 
-def _in_order(question: Question, now: datetime.datetime, limited: bool) -> list[Judged]:
+def _in_order(question: CompileInput, now: datetime.datetime, limited: bool) -> list[JudgedWaiver]:
     hosts = {host.name for host in question.hosts}
-    found = [j for j in waivers_of(question, now) if not limited or hosts.intersection(j.standing.hosts)]
-    return sorted(found, key=lambda judged: worst_first(*judged))
+    found = [j for j in list_judged_waivers(question, now) if not limited or hosts.intersection(j.judgement.hosts)]
+    return sorted(found, key=lambda judged: rank_by_urgency(*judged))
 
 
-def _describe(found: Sequence[Judged], question: Question, now: datetime.datetime, as_json: bool, none: str) -> None:
-    lifts = read_lifts(reports_of(question.hosts, question.inventory))
+def _describe(
+    found: Sequence[JudgedWaiver], question: CompileInput, now: datetime.datetime, as_json: bool, none: str
+) -> None:
+    lifts = read_lifts(find_reports_folder(question.hosts, question.inventory))
     if as_json:
         listed = [
-            {**described(judged, question), "seconds_left": _left(judged, now), "lifted": lifted_hosts(judged, lifts)}
+            {
+                **make_run_waiver(judged, question),
+                "seconds_left": _left(judged, now),
+                "lifted": lifted_hosts(judged, lifts),
+            }
             for judged in found
         ]
         document: dict[str, object] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": listed}
@@ -112,7 +118,7 @@ def _describe(found: Sequence[Judged], question: Question, now: datetime.datetim
         print(table(found, now, screen_width(), sys.stdout.isatty(), lifts))
 
 
-def _left(judged: Judged, now: datetime.datetime) -> int:
+def _left(judged: JudgedWaiver, now: datetime.datetime) -> int:
     """How long it still waives or will, in seconds; 0 if it does not."""
     if not _lasting(judged):
         return 0
@@ -127,18 +133,18 @@ def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> 
     return counted(count_calendar_days(now, end), "day")
 
 
-def lifted_hosts(judged: Judged, lifts: Lifts) -> list[str]:
+def lifted_hosts(judged: JudgedWaiver, lifts: Lifts) -> list[str]:
     """Return the hosts of a waiver on which a control that it is for was lifted, and not observed since."""
     controls = set(judged.waiver.controls)
-    return [host for host in judged.standing.hosts if controls.intersection(lifts.get(host, ()))]
+    return [host for host in judged.judgement.hosts if controls.intersection(lifts.get(host, ()))]
 
 
 def table(
-    found: Sequence[Judged], now: datetime.datetime, width: int, colours: bool, lifts: Lifts | None = None
+    found: Sequence[JudgedWaiver], now: datetime.datetime, width: int, colours: bool, lifts: Lifts | None = None
 ) -> str:
     """The waivers as text, in the order given."""
-    waiving = sum(judged.standing.waives for judged in found)
-    overdue = sum(judged.standing.review_overdue for judged in found)
+    waiving = sum(judged.judgement.is_waiving for judged in found)
+    overdue = sum(judged.judgement.is_review_overdue for judged in found)
     head = [counted(len(found), "waiver"), f"{waiving:,} in force"]
     ending = sum(_ends_soon(judged, now, SOON) for judged in found)
     head += [f"{overdue:,} to be reviewed"] * bool(overdue)
@@ -146,19 +152,19 @@ def table(
         ending
     )
     lines = [paint(": ".join([head[0], ", ".join(head[1:])]), "bold", colours=colours), ""]
-    words = [in_words(judged.standing.status) for judged in found]
+    words = [in_words(judged.judgement.status) for judged in found]
     names = [clean(judged.waiver.id) for judged in found]
     widths = (min(max(map(cells, names)), width // 3), max(map(cells, words)))
     for judged, name, word in zip(found, names, words):
         first, *rest = row(name, word, clean(sentence(judged, now) + _lifted(judged, lifts or {})), widths, width)
         lines += [
-            first.replace(f" {word}", " " + paint(word, COLOUR[judged.standing.waives], colours=colours), 1),
+            first.replace(f" {word}", " " + paint(word, COLOUR[judged.judgement.is_waiving], colours=colours), 1),
             *rest,
         ]
     return "\n".join(lines)
 
 
-def _lifted(judged: Judged, lifts: Lifts) -> str:
+def _lifted(judged: JudgedWaiver, lifts: Lifts) -> str:
     """Say on which hosts of a waiver the ban is lifted, so that it waives nothing there; "" for none."""
     hosts = lifted_hosts(judged, lifts)
     if not hosts:
@@ -167,7 +173,7 @@ def _lifted(judged: Judged, lifts: Lifts) -> str:
     return f". It has nothing to waive on {some(hosts, 3)}, where the ban is lifted{first}"
 
 
-def sentence(judged: Judged, now: datetime.datetime) -> str:
+def sentence(judged: JudgedWaiver, now: datetime.datetime) -> str:
     """Who may do what where until when, and what is wrong with it."""
     waiver, worth = judged
     groups = [f"the members of {some(waiver.posix_groups, 3)}"] if waiver.posix_groups else []
@@ -183,9 +189,9 @@ def sentence(judged: Judged, now: datetime.datetime) -> str:
     parties += f", {waiver.ticket}" if waiver.ticket else ""
     problem = f"{worth.why}. " if worth.why else ""
     scope = f"{', '.join(what)} {where}"
-    until = moment(waiver.ends)
-    if worth.waives:
+    until = format_moment(waiver.ends)
+    if worth.is_waiving:
         text = f"{_describe_remaining_time(waiver.ends, now)} left, until {until}: {who} may use {scope}"
     else:  # nobody may, whatever the file says
-        text = f"It is for {who} to use {scope}, from {moment(waiver.starts)} until {until}"
+        text = f"It is for {who} to use {scope}, from {format_moment(waiver.starts)} until {until}"
     return f"{problem}{text}; {parties}: {waiver.reason}"

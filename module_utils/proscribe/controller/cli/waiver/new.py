@@ -9,12 +9,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ...compile.inventory.inventory import Question
-from ...compile.inventory.policy_folders import REGISTER
-from ...compile.plans.waivers import judge, waivers_of, wrong_in
-from ...compile.waivers.document import LISTS, TIMES, Malformed
-from ...compile.waivers.reading import Judged
-from ...compile.waivers.waiver import NARROWER, Waiver
+from ...compile.inventory.inventory import CompileInput
+from ...compile.inventory.policy_folders import APPROVERS_FILE
+from ...compile.plans.waivers import find_draft_mistakes, judge_new_waiver, list_judged_waivers
+from ...compile.waivers.document import LIST_FORMS, TIME_KEYS, WaiverFileError
+from ...compile.waivers.reading import JudgedWaiver
+from ...compile.waivers.waiver import NARROWING_KEYS, Waiver
 from ...policy_errors import PolicyError, PolicyErrors
 from ...report.text.command import Subcommand
 from ...report.text.wording import in_words
@@ -40,7 +40,7 @@ QUESTIONS: Mapping[str, str] = {
 # What of a waiver has to be another, by what it is worth: with these no signature makes it waive.
 CORRECTED = {
     "self_approved": "approved_by in {}",
-    "unauthorised": f"approved_by in {{}}, or {REGISTER}",
+    "unauthorised": f"approved_by in {{}}, or {APPROVERS_FILE}",
     "blanket": "hosts in {}",
     "too_long": "expires in {}",
     "no_hosts": "hosts in {}",
@@ -49,7 +49,7 @@ CORRECTED = {
 # What stands in a waiver only if it is given, with the name of its option.
 SCOPES = ("hosts", "groups", "zones")
 ONLY_SIGNED = "signed_hosts"  # `waiver sign` writes it
-LIST_OPTIONS = {key: key.removesuffix("s").replace("_", "-") for key in LISTS if key != ONLY_SIGNED} | {
+LIST_OPTIONS = {key: key.removesuffix("s").replace("_", "-") for key in LIST_FORMS if key != ONLY_SIGNED} | {
     "hours": "hours"
 }
 TEXT_OPTIONS: Mapping[str, str] = {
@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             default=[],
             dest=key,
             metavar="TEXT" if key == "compensating_controls" else option.upper(),
-            help=LISTS[key][1] + _needed(key),
+            help=LIST_FORMS[key][1] + _needed(key),
         )
     for metavar, options in (("TEXT", {**PARTIES_AND_REASON, **TEXT_OPTIONS}), ("TIME", TIME_OPTIONS)):
         for key, help_ in options.items():
@@ -113,8 +113,8 @@ def _needed(key: str) -> str:
         return " (one of host, group and zone is required)"
     if key == "controls":
         return " (default: all)"
-    if key in NARROWER:
-        return f"; only this one is excepted (with --control {','.join(NARROWER[key][0])})"
+    if key in NARROWING_KEYS:
+        return f"; only this one is excepted (with --control {','.join(NARROWING_KEYS[key][0])})"
     return " (required)" if key in QUESTIONS else ""
 
 
@@ -130,7 +130,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     path = of_inventory(question) / f"{values['id']}.yml"
     content = text.render(values).encode()
     waiver, judged = _judged(content, path, question, now, wrong)
-    taken = {judged.waiver.id: judged.waiver.file for judged in waivers_of(question, now)}
+    taken = {judged.waiver.id: judged.waiver.file for judged in list_judged_waivers(question, now)}
     if waiver.id in taken:
         raise Refused(f"{taken[waiver.id]} has this id already; it is left as it is")
     if arguments.print:
@@ -138,12 +138,12 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     else:
         create(path, content)
         say(f"wrote {path}")
-    worth = "it waives" if judged.standing.waives else f"as written it waives nothing ({judged.standing.status})"
+    worth = "it waives" if judged.judgement.is_waiving else f"as written it waives nothing ({judged.judgement.status})"
     line = f"{in_words(worth)}: {sentence(judged, now)}"
     for one in (line, *remarks):
         say(one, error=arguments.print)
     if not arguments.print:
-        if what := CORRECTED.get(judged.standing.status):
+        if what := CORRECTED.get(judged.judgement.status):
             say(f"next: correct {what.format(path)}, since no signature helps; then its approver signs it:")
         else:
             say(f"next: {waiver.approved_by} signs it, and it is committed:")
@@ -153,17 +153,17 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
 
 
 def _judged(
-    content: bytes, path: Path, question: Question, now: datetime.datetime, wrong: Sequence[PolicyError]
-) -> tuple[Waiver, Judged]:
+    content: bytes, path: Path, question: CompileInput, now: datetime.datetime, wrong: Sequence[PolicyError]
+) -> tuple[Waiver, JudgedWaiver]:
     """The waiver, and what it is worth. Raises Refused with all that is wrong with the options: there is no file yet
     that could be blamed.
     """
     errors = list(wrong)
     try:
         waiver = checked(content, path)
-        judged = judge(waiver, question, now)
-    except Malformed as malformed:
-        errors += [*malformed.errors, *wrong_in(malformed.named, question, now)]
+        judged = judge_new_waiver(waiver, question, now)
+    except WaiverFileError as malformed:
+        errors += [*malformed.errors, *find_draft_mistakes(malformed.malformed_waiver, question, now)]
     except PolicyErrors as mistaken:
         errors += mistaken.errors
     if errors:
@@ -204,7 +204,7 @@ def _values(
         values[key] = answers[key]
     for key in TEXT_OPTIONS:
         values[key] = getattr(arguments, key) or ""
-    for key in TIMES:
+    for key in TIME_KEYS:
         given = answers.get(key) or getattr(arguments, key, None)
         if given:
             option, end = f"--{key.replace('_', '-')}", key in ("expires", "review_by")

@@ -16,15 +16,15 @@ from ....base.duration import parse_moment
 from ....model.plan import RESTRICTED_MODES
 from ....model.types.plan import Plan
 from ...compile.catalogue.loading import Catalogue
-from ...compile.inventory.policy_folders import folders_of_registers
-from ...compile.plans.departments import departments_of
-from ...compile.plans.hosts import Compiled, compile_hosts
-from ...compile.plans.identifiers import programs_of
-from ...compile.waivers.authority import Register, read_register
-from ...compile.waivers.reading import Judged
-from ...compile.waivers.refusals import Refusal
-from ...compile.waivers.standing import OVER, moment
-from ...compile.waivers.waiver import NARROWER
+from ...compile.inventory.policy_folders import find_approver_folders
+from ...compile.plans.departments import list_departments
+from ...compile.plans.hosts import CompiledPlans, compile_hosts
+from ...compile.plans.identifiers import list_program_identifiers
+from ...compile.waivers.authority import ApproverList, read_approver_list
+from ...compile.waivers.reading import JudgedWaiver
+from ...compile.waivers.refusals import RequestRefusal
+from ...compile.waivers.standing import ENDED_STATUSES, format_moment
+from ...compile.waivers.waiver import NARROWING_KEYS
 from ...policy_errors import close_to
 from ...report.storage import requests_file
 from ...report.storage.requests_file import Request
@@ -95,9 +95,9 @@ def found(arguments: argparse.Namespace, now: datetime.datetime) -> list[Standin
     having = {one.host for one in requests}
     question = dataclasses.replace(question, hosts=[host for host in question.hosts if host.name in having])
     compiled = compile_hosts(question, now)
-    register = read_register(folders_of_registers(question, compiled.restrictions), question.groups)
+    register = read_approver_list(find_approver_folders(question, compiled.restrictions), question.groups)
     refusals = {one.key: one for one in compiled.refusals}
-    departments = departments_of(question, compiled.restrictions)
+    departments = list_departments(question, compiled.restrictions)
     listed = [_standing(one, compiled, register, departments, refusals) for one in requests]
     return sorted(listed, key=lambda one: (ORDER.index(one.state), one.request.at, one.request.key))
 
@@ -117,10 +117,10 @@ def named(id_: str, listed: Sequence[Standing]) -> Standing:
 
 def _standing(
     request: Request,
-    compiled: Compiled,
-    register: Register,
+    compiled: CompiledPlans,
+    register: ApproverList,
     departments: Mapping[str, Sequence[str]],
-    refusals: Mapping[tuple[str, str, str], Refusal],
+    refusals: Mapping[tuple[str, str, str], RequestRefusal],
 ) -> Standing:
     own = tuple(name for name, hosts in departments.items() if request.host in hosts)
     state, why, waiver = _answer(request, compiled.waivers, refusals.get(request.key))
@@ -130,23 +130,23 @@ def _standing(
     return Standing(request, own, _approvers(own, register), state, why, waiver, opens, days)
 
 
-def _answer(request: Request, waivers: Sequence[Judged], refusal: Refusal | None) -> tuple[str, str, str]:
+def _answer(request: Request, waivers: Sequence[JudgedWaiver], refusal: RequestRefusal | None) -> tuple[str, str, str]:
     """The state, the answer as a clause, and the waiver."""
     those = [judged for judged in waivers if _answers(judged, request)]
     for waiver, worth in those:
-        if worth.waives:
-            return WAIVED, f"waived by {waiver.id} until {moment(waiver.ends)}", waiver.id
+        if worth.is_waiving:
+            return WAIVED, f"waived by {waiver.id} until {format_moment(waiver.ends)}", waiver.id
     if refusal is not None and refusal.service == request.service:
         return REFUSED, f"refused by {refusal.by} on {refusal.on[:10]}: {refusal.why}", ""
     for waiver, worth in those:
-        if worth.status not in OVER:
+        if worth.status not in ENDED_STATUSES:
             return DRAFTED, f"{waiver.id} is {worth.status.replace('_', ' ')}: {worth.why}", waiver.id
     for waiver, worth in those:
         return ENDED, f"{waiver.id}: {worth.why}", waiver.id
     return OPEN, "", ""
 
 
-def _answers(judged: Judged, request: Request) -> bool:
+def _answers(judged: JudgedWaiver, request: Request) -> bool:
     waiver, worth = judged
     return (
         waiver.request == request.id
@@ -156,7 +156,7 @@ def _answers(judged: Judged, request: Request) -> bool:
     )
 
 
-def _approvers(departments: Sequence[str], register: Register) -> tuple[str, ...]:
+def _approvers(departments: Sequence[str], register: ApproverList) -> tuple[str, ...]:
     authorities = [register[name] for name in departments if name in register]
     heads = list(dict.fromkeys(authority.head for authority in authorities if authority.head))
     return tuple(sorted(heads, key=lambda head: not all(head in authority for authority in authorities)))
@@ -166,11 +166,11 @@ def _opens(request: Request, plan: Plan, catalogue: Catalogue) -> Opens:
     entries = {name: part["services"].get(request.service) for name, part in plan["controls"].items()}
     modes = {name: entry["mode"] if entry else None for name, entry in entries.items()}
     closing = tuple(name for name, mode in modes.items() if mode in (*RESTRICTED_MODES, "upcoming", "waived"))
-    able = NARROWER["users"][0]
+    able = NARROWING_KEYS["users"][0]
     return Opens(
         request.user,
         tuple(name for name in closing if name in able),
         closing,
         tuple(name for name in closing if name not in able and modes[name] in ("enforce", "upcoming")),
-        not (request.service in catalogue.services and programs_of(catalogue.services[request.service])),
+        not (request.service in catalogue.services and list_program_identifiers(catalogue.services[request.service])),
     )

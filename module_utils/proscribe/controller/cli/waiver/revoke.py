@@ -8,13 +8,13 @@ import datetime
 from pathlib import Path
 
 from ....base.duration import format_moment
-from ...compile.plans.policy import read_all, store_of
-from ...compile.plans.waivers import waivers_of
-from ...compile.waivers.authority import objection
-from ...compile.waivers.reading import context_of
+from ...compile.plans.policy import find_plan_store, read_all_restrictions
+from ...compile.plans.waivers import list_judged_waivers
+from ...compile.waivers.authority import explain_objection
+from ...compile.waivers.reading import make_judgement_context
 from ...compile.waivers.revocations import note_revocation
-from ...compile.waivers.seen_notes import Revoked
-from ...compile.waivers.signatures import signature_of
+from ...compile.waivers.seen_notes import SeenRevocation
+from ...compile.waivers.signatures import get_signature_path
 from ...policy_errors import PolicyError, PolicyErrors
 from .. import Refused, inventory, say
 from . import text
@@ -39,17 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Append the revocation; all else in the file stays, comments too."""
     question = inventory.question(arguments)
-    judged = named(arguments.id, waivers_of(question, now))
+    judged = named(arguments.id, list_judged_waivers(question, now))
     waiver = judged.waiver
     if waiver.revoked:
-        raise Refused(f"waiver {waiver.id} is revoked already: {judged.standing.why or waiver.revoked.why}")
+        raise Refused(f"waiver {waiver.id} is revoked already: {judged.judgement.why or waiver.revoked.why}")
     try:
         on = written(arguments.on, "--on", now)
     except PolicyError as wrong:
         raise Refused(str(wrong)) from None
     answers = ask_for(arguments, {"by": "who revokes it", "why": "why, in a sentence"})
-    context = context_of(question, read_all(question.hosts))
-    if reason := objection(answers["by"], frozenset(judged.standing.hosts), context.register, context.groups):
+    context = make_judgement_context(question, read_all_restrictions(question.hosts))
+    if reason := explain_objection(answers["by"], frozenset(judged.judgement.hosts), context.register, context.groups):
         raise Refused(f"{reason}; only somebody who may approve the waiver may revoke it (--by)")
     path = Path(waiver.file)
     content = text.append_lines(waiver.document.content, text.revocation(on, answers["by"], answers["why"]))
@@ -63,9 +63,9 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     replace(path, content)
     block = after.revoked
     with contextlib.suppress(PolicyErrors):  # the next run notes it anyhow
-        revoked = Revoked(waiver.id, block.by, format_moment(block.on), block.why)
-        note_revocation(store_of(question), question, revoked, format_moment(now))
+        revoked = SeenRevocation(waiver.id, block.by, format_moment(block.on), block.why)
+        note_revocation(find_plan_store(question), question, revoked, format_moment(now))
     say(f"waiver {waiver.id} is revoked as of {on}; commit {path}")
-    if signature_of(path).exists():
-        say(f"{signature_of(path).name} no longer fits the file; that does not matter, and it may be deleted")
+    if get_signature_path(path).exists():
+        say(f"{get_signature_path(path).name} no longer fits the file; that does not matter, and it may be deleted")
     return 0

@@ -11,9 +11,15 @@ from pathlib import Path
 
 from ....base.duration import format_moment
 from ... import ssh_signatures
-from ...compile.inventory.policy_folders import SIGNERS
-from ...compile.plans.waivers import waivers_of
-from ...compile.waivers.signatures import NAMESPACE, approver, signature_of, signers_of, verify
+from ...compile.inventory.policy_folders import SIGNERS_FILE
+from ...compile.plans.waivers import list_judged_waivers
+from ...compile.waivers.signatures import (
+    NAMESPACE,
+    get_signature_path,
+    get_signers_path,
+    make_approver_signer,
+    verify_signature,
+)
 from ...compile.waivers.waiver import Waiver
 from ...policy_errors import PolicyErrors
 from ...report.text.wording import counted, some
@@ -32,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         f"Writes <file>.sig as `ssh-keygen -Y sign -n {NAMESPACE}` does. A waiver for groups or zones first gets the\n"
         "hosts that they come to now (signed_hosts), so that the signature covers them. Nothing is written unless it\n"
-        f"would count: the key has to be the approver's in the file {SIGNERS} beside the directory of waivers."
+        f"would count: the key has to be the approver's in the file {SIGNERS_FILE} beside the directory of waivers."
     )
     parser.add_argument("id", metavar="ID", help="the waiver's id, or its file")
     parser.add_argument(
@@ -46,15 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Sign, and write the signature if it counts."""
-    waiver, worth = named(arguments.id, waivers_of(inventory.question(arguments), now))
+    waiver, worth = named(arguments.id, list_judged_waivers(inventory.question(arguments), now))
     file = Path(waiver.file)
-    signers = signers_of(file)
-    hosts = sorted({*worth.hosts, *worth.grown, *worth.frozen})
+    signers = get_signers_path(file)
+    hosts = sorted({*worth.hosts, *worth.grown_hosts, *worth.frozen_hosts})
     covers_all = not (waiver.groups or waiver.zones) or sorted(waiver.signed_hosts) == hosts
     if (
         covers_all
-        and signature_of(file).exists()
-        and not verify(waiver.document.content, file, signers, waiver.approved_by, now).problem
+        and get_signature_path(file).exists()
+        and not verify_signature(waiver.document.content, file, signers, waiver.approved_by, now).problem
     ):
         say(f"waiver {waiver.id} is signed by {waiver.approved_by} already")
         return 0
@@ -67,8 +73,8 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     signature = _signature(waiver, key)
     with tempfile.TemporaryDirectory() as folder:  # where it does no harm if it does not count
         candidate = Path(folder, file.name)
-        signature_of(candidate).write_bytes(signature)
-        seen = verify(waiver.document.content, candidate, signers, waiver.approved_by, now)
+        get_signature_path(candidate).write_bytes(signature)
+        seen = verify_signature(waiver.document.content, candidate, signers, waiver.approved_by, now)
     if seen.problem:
         raise Refused(
             f"that signature would not count, so nothing was written: {seen.problem}{_line(waiver, key, signers)}"
@@ -76,9 +82,9 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     changed = waiver.request or not covers_all
     if changed:
         replace(file, waiver.document.content)
-    replace(signature_of(file), signature)
+    replace(get_signature_path(file), signature)
     for_hosts = "" if covers_all else f" for {counted(len(hosts), 'host')} ({some(hosts, FEW)})"
-    files = f"{file} and {signature_of(file)}" if changed else f"{signature_of(file)}"
+    files = f"{file} and {get_signature_path(file)}" if changed else f"{get_signature_path(file)}"
     say(f"waiver {waiver.id} is signed by {waiver.approved_by}{for_hosts} with {seen.key}; commit {files}")
     return 0
 
@@ -107,5 +113,5 @@ def _signature(waiver: Waiver, key: Path) -> bytes:
 
 def _line(waiver: Waiver, key: Path, signers: Path) -> str:
     """What to do about a key that is nobody's yet."""
-    line = ssh_signatures.line_of(key, approver(waiver.approved_by))
+    line = ssh_signatures.line_of(key, make_approver_signer(waiver.approved_by))
     return f"\nIf {key} is the key of {waiver.approved_by}, {signers} needs this line:\n  {line}" if line else ""

@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ...compile.waivers.document import LISTS, MOMENT
+from ...compile.waivers.document import LIST_FORMS, MOMENT_PATTERN
 
 # In the order in which somebody reads an exception: what and where, why, who, how long.
 ORDER = (
     "id",
-    *(key for key in LISTS if key != "compensating_controls"),
+    *(key for key in LIST_FORMS if key != "compensating_controls"),
     *("reason", "risk", "compensating_controls", "ticket", "request"),
     *("requested_by", "requested_on", "approved_by", "approved_on", "valid_from", "expires", "review_by"),
 )
@@ -23,7 +23,7 @@ _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 def scalar(text: str) -> str:
     """A text as YAML: plain where it can stand so, else in double quotes (JSON's are YAML's)."""
-    if MOMENT.fullmatch(text) or (_PLAIN.fullmatch(text) and text.lower() not in _WORDS):
+    if MOMENT_PATTERN.fullmatch(text) or (_PLAIN.fullmatch(text) and text.lower() not in _WORDS):
         return text
     return json.dumps(text, ensure_ascii=False)
 

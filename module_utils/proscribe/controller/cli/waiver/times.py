@@ -6,7 +6,7 @@ import datetime
 import re
 
 from ....base.duration import parse_duration
-from ...compile.waivers.document import MOMENT
+from ...compile.waivers.document import MOMENT_PATTERN
 from ...policy_errors import PolicyError
 
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -21,7 +21,7 @@ def written(text: str, option: str, now: datetime.datetime, *, end: bool = False
     """
     if text == "now":
         return _local(now)
-    if MOMENT.fullmatch(text):
+    if MOMENT_PATTERN.fullmatch(text):
         return text
     if DAY.fullmatch(text):
         try:

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import TypedDict
 
-from ...compile.plans.waivers import waivers_of
-from ...compile.waivers.reading import Judged
-from ...compile.waivers.signatures import signature_of, signers_of, verify
+from ...compile.plans.waivers import list_judged_waivers
+from ...compile.waivers.reading import JudgedWaiver
+from ...compile.waivers.signatures import get_signature_path, get_signers_path, verify_signature
 from ...compile.waivers.standing import ACTIVE
 from ...report.text.wording import in_words
 from .. import inventory, say
@@ -46,11 +46,11 @@ class Verified(TypedDict):
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Verify the signatures of waivers, and print whether each is in force."""
-    known = waivers_of(inventory.question(arguments), now)
+    known = list_judged_waivers(inventory.question(arguments), now)
     selected = [named(id_, known) for id_ in arguments.ids] or known
     accepted = (ACTIVE, NOT_YET_VALID) if arguments.current else (ACTIVE,)
     if arguments.current:
-        selected = [judged for judged in selected if judged.standing.status not in ENDED]
+        selected = [judged for judged in selected if judged.judgement.status not in ENDED]
     results = [verified(judged, now) for judged in selected]
     if arguments.json:
         print(json.dumps({"schema": "proscribe/waiver-verification/1", "waivers": results}, indent=2))
@@ -62,13 +62,13 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     return 0 if all(result["status"] in accepted for result in results) else FALLEN
 
 
-def verified(judged: Judged, now: datetime.datetime) -> Verified:
+def verified(judged: JudgedWaiver, now: datetime.datetime) -> Verified:
     """Judge the signature of one waiver, and whether the waiver is in force."""
     waiver, worth = judged
     file = Path(waiver.file)
     signed = False
-    if signature_of(file).exists():
-        seen = verify(waiver.document.content, file, signers_of(file), waiver.approved_by, now)
+    if get_signature_path(file).exists():
+        seen = verify_signature(waiver.document.content, file, get_signers_path(file), waiver.approved_by, now)
         signed = not seen.problem
         said = (
             f"signed by {waiver.approved_by} with {seen.key}"
@@ -81,7 +81,7 @@ def verified(judged: Judged, now: datetime.datetime) -> Verified:
         "id": waiver.id,
         "signature": said,
         "signed": signed,
-        "waives": worth.waives,
+        "waives": worth.is_waiving,
         "status": worth.status,
         "why": worth.why,
     }

@@ -13,24 +13,26 @@ from typing import Any, NamedTuple
 from ...policy_errors import PolicyError, close_to
 from ..reading.yaml_file import Document, KeyPath
 from .kinds import Mistake
-from .schema import amendable
+from .schema import is_amendable
 
 FOLDER = "amends"
 # Keys of an amendment that take the place of the entry's own.
-REPLACED = ("audience", "enforce", "programs", "checked", "networks_checked", "networks_note", "checked_accepted")
+REPLACED_KEYS = ("audience", "enforce", "programs", "checked", "networks_checked", "networks_note", "checked_accepted")
 
 # Where values come from that the entry's own file does not have: (list, value) -> the file and the place in it.
 Origins = dict[tuple[KeyPath, str], tuple[Document, KeyPath]]
 
 
-class Amended(NamedTuple):
+class AmendedEntry(NamedTuple):
     """An entry with an amendment applied: its data, and where its new values come from."""
 
     data: dict[str, object]
     origins: Origins
 
 
-def amended(entry: Mapping[str, object], origins: Origins, document: Document) -> tuple[Amended, list[Mistake]]:
+def apply_amendment(
+    entry: Mapping[str, object], origins: Origins, document: Document
+) -> tuple[AmendedEntry, list[Mistake]]:
     """Apply a well-formed amendment to an entry with the `origins` of earlier ones. A mistake is about the
     amendment: path in it, value, expected.
     """
@@ -38,84 +40,90 @@ def amended(entry: Mapping[str, object], origins: Origins, document: Document) -
     data = copy.deepcopy(dict(entry))
     origins = dict(origins)
     mistakes: list[Mistake] = []
-    for path, index, value in _values(amendment.get("accept", {})):
-        candidates = _at(data, ("unverified", *path))
-        if value in candidates:
-            candidates.remove(value)
-            _add(data, path, value)
-            origins[path, value] = document, ("accept", *path, index)
+    for path, index, identifier in _iterate_values(amendment.get("accept", {})):
+        candidates = _find_list(data, ("unverified", *path))
+        if identifier in candidates:
+            candidates.remove(identifier)
+            _append_identifier(data, path, identifier)
+            origins[path, identifier] = document, ("accept", *path, index)
         else:
-            expected = f"a value that {entry['id']} has under unverified{close_to(value, candidates)}"
-            mistakes.append((("accept", *path, index), value, expected))
-    for path, index, value in _values(amendment.get("add", {})):
-        if value in _at(data, path):
-            mistakes.append((("add", *path, index), value, f"a value that {entry['id']} does not have yet"))
-        elif value in _at(data, ("unverified", *path)):
-            mistakes.append((("add", *path, index), value, f"it under accept: {entry['id']} has it under unverified"))
+            expected = f"a value that {entry['id']} has under unverified{close_to(identifier, candidates)}"
+            mistakes.append((("accept", *path, index), identifier, expected))
+    for path, index, identifier in _iterate_values(amendment.get("add", {})):
+        if identifier in _find_list(data, path):
+            mistakes.append((("add", *path, index), identifier, f"a value that {entry['id']} does not have yet"))
+        elif identifier in _find_list(data, ("unverified", *path)):
+            mistakes.append(
+                (("add", *path, index), identifier, f"it under accept: {entry['id']} has it under unverified")
+            )
         else:
-            _add(data, path, value)
-            origins[path, value] = document, ("add", *path, index)
-    for path, index, value in _values(amendment.get("remove", {})):
-        present = _at(data, path)
-        if value in present:
-            present.remove(value)
-            origins.pop((path, value), None)
+            _append_identifier(data, path, identifier)
+            origins[path, identifier] = document, ("add", *path, index)
+    for path, index, identifier in _iterate_values(amendment.get("remove", {})):
+        present_values = _find_list(data, path)
+        if identifier in present_values:
+            present_values.remove(identifier)
+            origins.pop((path, identifier), None)
         else:
-            expected = f"a value that {entry['id']} has{close_to(value, present)}"
-            mistakes.append((("remove", *path, index), value, expected))
-    data.update({key: amendment[key] for key in REPLACED if key in amendment})
+            expected = f"a value that {entry['id']} has{close_to(identifier, present_values)}"
+            mistakes.append((("remove", *path, index), identifier, expected))
+    data.update({key: amendment[key] for key in REPLACED_KEYS if key in amendment})
     if "decided" in amendment:
-        data["decided"] = [*_at(data, ("decided",)), *amendment["decided"]]
+        data["decided"] = [*_find_list(data, ("decided",)), *amendment["decided"]]
     if "compared" in amendment:  # the newest of each publisher
-        items: list[Any] = [*_at(data, ("compared",)), *amendment["compared"]]
-        data["compared"] = list({item["with"]: item for item in items}.values())
-    data["sources"] = list(dict.fromkeys([*_at(data, ("sources",)), *amendment["sources"]]))
-    return Amended(_pruned(data), origins), mistakes
+        comparisons: list[Any] = [*_find_list(data, ("compared",)), *amendment["compared"]]
+        data["compared"] = list({comparison["with"]: comparison for comparison in comparisons}.values())
+    data["sources"] = list(dict.fromkeys([*_find_list(data, ("sources",)), *amendment["sources"]]))
+    return AmendedEntry(_drop_empty_keys(data), origins), mistakes
 
 
-def placed(mistake: Mistake, document: Document, place: KeyPath, origins: Origins) -> PolicyError:
+def locate_mistake(mistake: Mistake, document: Document, entry_path: KeyPath, origins: Origins) -> PolicyError:
     """A mistake of an amended entry, where it was made: in the amendment that brought the value, or else in the entry,
-    which is at `place` of its document.
+    which is at `entry_path` of its document.
     """
-    path, value, expected = mistake
-    if isinstance(value, str) and (path[:-1], value) in origins:
-        document, place, path = *origins[path[:-1], value], ()
-    return document.error((*place, *path), value, expected)
+    path, bad_value, expected = mistake
+    if isinstance(bad_value, str) and (path[:-1], bad_value) in origins:
+        document, entry_path, path = *origins[path[:-1], bad_value], ()
+    return document.make_error((*entry_path, *path), bad_value, expected)
 
 
-def _values(group: Mapping[str, object], path: KeyPath = ()) -> Iterator[tuple[KeyPath, int, str]]:
+def _iterate_values(group: Mapping[str, object], path: KeyPath = ()) -> Iterator[tuple[KeyPath, int, str]]:
     """The list, the index and the value of each value of a part of an amendment."""
-    for key, value in group.items():
-        if isinstance(value, dict):
-            yield from _values(value, (*path, key))
-        elif isinstance(value, list):
-            yield from (((*path, key), index, item) for index, item in enumerate(value))
+    for key, content in group.items():
+        if isinstance(content, dict):
+            yield from _iterate_values(content, (*path, key))
+        elif isinstance(content, list):
+            yield from (((*path, key), index, identifier) for index, identifier in enumerate(content))
 
 
-def _at(data: Mapping[str, object], path: KeyPath) -> list[str]:
+def _find_list(data: Mapping[str, object], path: KeyPath) -> list[str]:
     """The list at a path; an empty one where there is none."""
-    found: object = data
+    content: object = data
     for key in path:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found if isinstance(found, list) else []
+        content = content.get(key) if isinstance(content, dict) else None
+    return content if isinstance(content, list) else []
 
 
-def _add(data: dict[str, object], path: KeyPath, value: str) -> None:
-    *above, last = map(str, path)
-    for key in above:
-        inner = data.get(key)
-        inner = data[key] = inner if isinstance(inner, dict) else {}
-        data = inner
-    data[last] = [*_at(data, (last,)), value]
+def _append_identifier(data: dict[str, object], path: KeyPath, identifier: str) -> None:
+    *parent_keys, last_key = map(str, path)
+    for key in parent_keys:
+        child = data.get(key)
+        child = data[key] = child if isinstance(child, dict) else {}
+        data = child
+    data[last_key] = [*_find_list(data, (last_key,)), identifier]
 
 
-def _pruned(data: dict[str, object]) -> dict[str, object]:
+def _drop_empty_keys(data: dict[str, object]) -> dict[str, object]:
     """Without the lists and groups of an entry that have become empty: a key says that there is something."""
-    return {key: full for key, value in data.items() if (full := _full(value)) not in ([], {}) or not amendable(key)}
+    return {
+        key: pruned
+        for key, content in data.items()
+        if (pruned := _remove_empty_parts(content)) not in ([], {}) or not is_amendable(key)
+    }
 
 
-def _full(value: object) -> object:
+def _remove_empty_parts(content: object) -> object:
     """A value without the empty lists and groups in it."""
-    if not isinstance(value, dict):
-        return value
-    return {key: full for key, one in value.items() if (full := _full(one)) not in ([], {})}
+    if not isinstance(content, dict):
+        return content
+    return {key: pruned for key, part in content.items() if (pruned := _remove_empty_parts(part)) not in ([], {})}

@@ -27,146 +27,146 @@ from ....wire.store import PlanStore
 from ....wire.stream import hash_files, hash_sources
 from ... import policy_errors
 from .feeds import Feed
-from .files import passed_over
-from .loading import Browser, Catalogue, Service, load, objects
-from .release import Release
+from .files import is_ignored_name
+from .loading import Browser, Catalogue, Service, build_objects, read_catalogue
+from .release import CatalogueRelease
 
-NAME = "catalogue"  # in the plan store, with a number
-MOST = 16  # catalogues that are noted: the project's own, and those of departments that add to it
-LARGEST = 64 * 1024 * 1024  # bytes of a file that is hashed
+CACHE_NAME = "catalogue"  # in the plan store, with a number
+MAX_CATALOGUES = 16  # catalogues that are noted: the project's own, and those of departments that add to it
+MAX_FILE_BYTES = 64 * 1024 * 1024  # bytes of a file that is hashed
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class Catalogues:
+class CatalogueCache:
     """Loads catalogues, from the notes of the store where these fit."""
 
     def __init__(self, store: PlanStore) -> None:
         self._store = store
-        self._new: list[tuple[str, bytes]] = []
-        self._states: dict[int, tuple[Catalogue, bytes]] = {}  # of those that were loaded, by id
+        self._new_entries: list[tuple[str, bytes]] = []
+        self._state_hashes: dict[int, tuple[Catalogue, bytes]] = {}  # of those that were loaded, by id
 
-    def state(self, catalogue: Catalogue) -> bytes:
+    def get_state_hash(self, catalogue: Catalogue) -> bytes:
         """The hash of all that a catalogue of this run, and the plans that are made of it, depend on; b"" for none."""
-        return self._states.get(id(catalogue), (catalogue, b""))[1]
+        return self._state_hashes.get(id(catalogue), (catalogue, b""))[1]
 
-    def load(self, directories: Sequence[Path]) -> Catalogue:
+    def load_catalogue(self, directories: Sequence[Path]) -> Catalogue:
         """The catalogue of these directories. Raises PolicyErrors as catalogue.load does."""
-        before = state(directories)
-        name = _name(directories)
-        if before and (noted := _read(self._store.read_note(name), before)):
-            self._states[id(noted)] = noted, before
-            return noted
-        catalogue = load(directories)
-        if before and before == state(directories):  # nobody wrote there meanwhile
-            self._new.append((name, _written(catalogue, before)))
-            self._states[id(catalogue)] = catalogue, before
+        state_hash = hash_state(directories)
+        name = _make_cache_name(directories)
+        if state_hash and (cached := _parse_cached_catalogue(self._store.read_note(name), state_hash)):
+            self._state_hashes[id(cached)] = cached, state_hash
+            return cached
+        catalogue = read_catalogue(directories)
+        if state_hash and state_hash == hash_state(directories):  # nobody wrote there meanwhile
+            self._new_entries.append((name, _serialise_catalogue(catalogue, state_hash)))
+            self._state_hashes[id(catalogue)] = catalogue, state_hash
         return catalogue
 
-    def note_down(self) -> None:
+    def save_new_entries(self) -> None:
         """Note what had to be loaded from its files."""
-        for name, content in self._new:
+        for name, content in self._new_entries:
             self._store.write_note(name, content)
 
 
-def state(directories: Sequence[Path]) -> bytes:
+def hash_state(directories: Sequence[Path]) -> bytes:
     """The SHA-256 of all that the load of these directories depends on, as hexadecimal digits.
 
     b"" where that cannot be said: something is not readable, or neither a file nor a directory. A link is such a thing,
     for where it leads may change.
     """
-    found = hashlib.sha256(repr((sys.version, yaml.__version__, list(map(str, directories)))).encode())
+    hasher = hashlib.sha256(repr((sys.version, yaml.__version__, list(map(str, directories)))).encode())
     try:
-        found.update(hash_sources() + hash_files(code()))
+        hasher.update(hash_sources() + hash_files(list_code_files()))
         for directory in directories:
-            for part in _contents(str(directory)):
-                found.update(part)
+            for content in _iterate_contents(str(directory)):
+                hasher.update(content)
     except OSError:
         return b""
-    return found.hexdigest().encode()
+    return hasher.hexdigest().encode()
 
 
-def code() -> list[str]:
+def list_code_files() -> list[str]:
     """The files of the code on which a load may depend, and a plan, beside those of hosts."""
-    compiling = glob.iglob(os.path.join(os.path.dirname(os.path.dirname(__file__)), "**", "*.py"), recursive=True)
-    return [*sorted(compiling), policy_errors.__file__]
+    compile_files = glob.iglob(os.path.join(os.path.dirname(os.path.dirname(__file__)), "**", "*.py"), recursive=True)
+    return [*sorted(compile_files), policy_errors.__file__]
 
 
-def _contents(directory: str, deep: int = 0) -> Iterator[bytes]:
+def _iterate_contents(directory: str, depth: int = 0) -> Iterator[bytes]:
     """All names in a directory of the catalogue and in those below, with the contents of the files that count."""
-    with os.scandir(directory) as listed:
-        entries = sorted(listed, key=lambda entry: entry.name)
+    with os.scandir(directory) as scanner:
+        entries = sorted(scanner, key=lambda entry: entry.name)
     for entry in entries:
         is_folder = entry.is_dir(follow_symlinks=False)
-        yield repr((deep, entry.name, is_folder)).encode()
-        if passed_over(entry.name):
+        yield repr((depth, entry.name, is_folder)).encode()
+        if is_ignored_name(entry.name):
             continue
         if not is_folder:
-            content = _content(entry.path)
+            content = _read_file(entry.path)
             yield b"%d\n" % len(content)
             yield content
-        elif not deep:  # one deeper is a mistake
-            yield from _contents(entry.path, deep + 1)
+        elif not depth:  # one deeper is a mistake
+            yield from _iterate_contents(entry.path, depth + 1)
 
 
-def _content(path: str) -> bytes:
-    descriptor = os.open(path, _READ)
+def _read_file(path: str) -> bytes:
+    descriptor = os.open(path, _READ_FLAGS)
     try:
-        seen = os.fstat(descriptor)
-        if not stat.S_ISREG(seen.st_mode) or seen.st_size > LARGEST:
+        file_status = os.fstat(descriptor)
+        if not stat.S_ISREG(file_status.st_mode) or file_status.st_size > MAX_FILE_BYTES:
             raise OSError(f"{path} is no file, or too large")
-        return os.read(descriptor, seen.st_size + 1)
+        return os.read(descriptor, file_status.st_size + 1)
     finally:
         os.close(descriptor)
 
 
-def _name(directories: Sequence[Path]) -> str:
+def _make_cache_name(directories: Sequence[Path]) -> str:
     """The note of these directories. There are only so many, so what nobody loads any more is replaced some day."""
     number = int(hashlib.sha256(repr(list(map(str, directories))).encode()).hexdigest(), 16)
-    return f"{NAME}-{number % MOST}"
+    return f"{CACHE_NAME}-{number % MAX_CATALOGUES}"
 
 
-def _written(catalogue: Catalogue, state: bytes) -> bytes:
+def _serialise_catalogue(catalogue: Catalogue, state_hash: bytes) -> bytes:
     content = json.dumps(
         {
-            "services": [_values(one) for one in catalogue.services.values()],
-            "browsers": [_values(one) for one in catalogue.browsers.values()],
+            "services": [_list_field_values(entry) for entry in catalogue.services.values()],
+            "browsers": [_list_field_values(entry) for entry in catalogue.browsers.values()],
             "feeds": list(catalogue.feeds.values()),
             "version": catalogue.version,
             "release": catalogue.release,
             "retired": catalogue.retired,
         }
     ).encode()
-    return b"\n".join([state, _digest(content), content])
+    return b"\n".join([state_hash, _hash_content(content), content])
 
 
-def _read(noted: bytes, state: bytes) -> Catalogue | None:
+def _parse_cached_catalogue(cached: bytes, state_hash: bytes) -> Catalogue | None:
     """What was noted; None for nothing, for another state, and for what is damaged."""
-    head, _, rest = noted.partition(b"\n")
+    head, _, rest = cached.partition(b"\n")
     digest, _, content = rest.partition(b"\n")
-    if head != state or digest != _digest(content):
+    if head != state_hash or digest != _hash_content(content):
         return None
     with contextlib.suppress(ValueError, TypeError, LookupError, RecursionError):
         data = json.loads(content)
-        services, browsers = objects(Service, data["services"]), objects(Browser, data["browsers"])
-        listed = [
+        services, browsers = build_objects(Service, data["services"]), build_objects(Browser, data["browsers"])
+        feeds = [
             Feed(id_, service, kind, checked, tuple(values), file, agreement, tuple(compared), accepted)
             for id_, service, kind, checked, values, file, agreement, compared, accepted in data["feeds"]
         ]
         return Catalogue(
-            services={one.id: one for one in services},
-            browsers={one.id: one for one in browsers},
-            feeds={one.id: one for one in listed},
+            services={entry.id: entry for entry in services},
+            browsers={entry.id: entry for entry in browsers},
+            feeds={entry.id: entry for entry in feeds},
             version=data["version"],
-            release=Release(*data["release"]),
+            release=CatalogueRelease(*data["release"]),
             retired=tuple(data["retired"]),
         )
     return None
 
 
-def _digest(content: bytes) -> bytes:
+def _hash_content(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()
 
 
-def _values(one: Service | Browser) -> list[Any]:
-    return [getattr(one, field.name) for field in fields(one)]
+def _list_field_values(entry: Service | Browser) -> list[Any]:
+    return [getattr(entry, field.name) for field in fields(entry)]

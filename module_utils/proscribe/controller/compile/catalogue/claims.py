@@ -17,7 +17,7 @@ from .kinds import Mistake
 
 # Names that no entry may block, the project's or the organisation's, and what depends on them. Sources: the complaints
 # about block lists that took them (AdGuardHome, NextDNS), and the endpoint lists of Microsoft 365 and Google Workspace.
-SHARED: Mapping[str, str] = {
+SHARED_NAMES: Mapping[str, str] = {
     "google.com": "search, maps and the sign-in of other sites",
     "accounts.google.com": "the sign-in of other sites",
     "googleapis.com": "the programs of every Google service, and Android",
@@ -61,7 +61,7 @@ SHARED: Mapping[str, str] = {
 }
 
 
-_IF_MEANT = "name each other in overlaps_with if both are meant"
+_OVERLAP_HINT = "name each other in overlaps_with if both are meant"
 
 
 class Claimant(NamedTuple):
@@ -72,11 +72,11 @@ class Claimant(NamedTuple):
     domains: list[str]
     urls: list[str]
     mail_hosts: list[str]
-    shared: list[str]
-    allowed: list[str]
-    overlaps: list[str]
+    shared_domains: list[str]
+    allowed_domains: list[str]
+    overlapping_ids: list[str]
 
-    def blocked(self) -> Iterator[tuple[str, int, str]]:
+    def iterate_blocked_names(self) -> Iterator[tuple[str, int, str]]:
         """Each name that is blocked with all below it: key, index, name."""
         for key, names in (("domains", self.domains), ("urls", self.urls), ("mail_hosts", self.mail_hosts)):
             yield from ((key, index, name) for index, name in enumerate(names) if "/" not in name)
@@ -86,24 +86,24 @@ class Claimant(NamedTuple):
 _Blockers = dict[str, tuple[Claimant, str, int]]
 
 
-def above(name: str) -> list[str]:
+def list_name_and_parents(name: str) -> list[str]:
     """A name and all names above it: a.b.example gives a.b.example, b.example, example."""
     labels = name.split(".")
     return [".".join(labels[index:]) for index in range(len(labels))]
 
 
-def carried(name: str) -> tuple[str, str] | None:
-    """What would be lost with a name and all below it: the first of SHARED among these, and what depends on that."""
-    return _carried().get(name)
+def find_shared_name(name: str) -> tuple[str, str] | None:
+    """What would be lost with a name and all below it: the first of SHARED_NAMES among these, and what depends on that."""
+    return _index_shared_names().get(name)
 
 
 @functools.cache
-def _carried() -> dict[str, tuple[str, str]]:
-    found: dict[str, tuple[str, str]] = {}
-    for shared, what in SHARED.items():
-        for name in above(shared):
-            found.setdefault(name, (shared, what))
-    return found
+def _index_shared_names() -> dict[str, tuple[str, str]]:
+    index: dict[str, tuple[str, str]] = {}
+    for shared_name, dependents in SHARED_NAMES.items():
+        for name in list_name_and_parents(shared_name):
+            index.setdefault(name, (shared_name, dependents))
+    return index
 
 
 def check_claims(claimants: Mapping[str, Claimant], ids: Collection[str]) -> list[tuple[str, Mistake]]:
@@ -117,89 +117,96 @@ def check_claims(claimants: Mapping[str, Claimant], ids: Collection[str]) -> lis
     for claimant in claimants.values():
         for domain in claimant.domains:
             claimed_by[domain].append(claimant)
-        for key, index, name in claimant.blocked():
+        for key, index, name in claimant.iterate_blocked_names():
             blockers[name].setdefault(claimant.id, (claimant, key, index))
-    everyone = claimants.values()
-    found = chain(
-        ((one.id, mistake) for one in everyone for mistake in _unknown_overlaps(one, ids)),
-        ((one.id, mistake) for one in everyone for mistake in _allows_elsewhere(one)),
-        ((one.id, mistake) for one in everyone for mistake in _takes_shared(one)),
-        (pair for one in everyone for pair in _blocked_though_shared(one, blockers)),
-        (pair for one in everyone for pair in _claimed_twice(one, claimed_by)),
+    all_claimants = claimants.values()
+    mistakes = chain(
+        ((entry.id, mistake) for entry in all_claimants for mistake in _check_overlaps(entry, ids)),
+        ((entry.id, mistake) for entry in all_claimants for mistake in _check_allowed_domains(entry)),
+        ((entry.id, mistake) for entry in all_claimants for mistake in _check_shared_names(entry)),
+        (pair for entry in all_claimants for pair in _check_blocked_shared_domains(entry, blockers)),
+        (pair for entry in all_claimants for pair in _check_duplicate_domains(entry, claimed_by)),
     )
-    first: dict[tuple[str, KeyPath], tuple[str, Mistake]] = {}
-    for id_, mistake in found:
-        first.setdefault((id_, mistake[0]), (id_, mistake))
-    return list(first.values())
+    first_mistakes: dict[tuple[str, KeyPath], tuple[str, Mistake]] = {}
+    for id_, mistake in mistakes:
+        first_mistakes.setdefault((id_, mistake[0]), (id_, mistake))
+    return list(first_mistakes.values())
 
 
-def _unknown_overlaps(claimant: Claimant, ids: Collection[str]) -> Iterator[Mistake]:
-    for index, other in enumerate(claimant.overlaps):
-        if other not in ids or other == claimant.id:
-            yield ("overlaps_with", index), other, f"the id of another service{close_to(other, ids)}"
+def _check_overlaps(claimant: Claimant, ids: Collection[str]) -> Iterator[Mistake]:
+    for index, overlap_id in enumerate(claimant.overlapping_ids):
+        if overlap_id not in ids or overlap_id == claimant.id:
+            yield ("overlaps_with", index), overlap_id, f"the id of another service{close_to(overlap_id, ids)}"
 
 
-def _takes_shared(claimant: Claimant) -> Iterator[Mistake]:
-    """Names of SHARED, or above one, that the entry would block."""
-    for key, index, name in claimant.blocked():
-        if found := carried(name):
-            shared, what = found
-            yield (key, index), name, f"a name of this service alone: {shared} carries {what}"
+def _check_shared_names(claimant: Claimant) -> Iterator[Mistake]:
+    """Names of SHARED_NAMES, or above one, that the entry would block."""
+    for key, index, name in claimant.iterate_blocked_names():
+        if match := find_shared_name(name):
+            shared_name, dependents = match
+            yield (key, index), name, f"a name of this service alone: {shared_name} carries {dependents}"
 
 
-def _allows_elsewhere(claimant: Claimant) -> Iterator[Mistake]:
-    for index, name in enumerate(claimant.allowed):
-        if not set(above(name)[1:]) & set(claimant.domains):
+def _check_allowed_domains(claimant: Claimant) -> Iterator[Mistake]:
+    for index, name in enumerate(claimant.allowed_domains):
+        if not set(list_name_and_parents(name)[1:]) & set(claimant.domains):
             yield ("allow_domains", index), name, "a name below one of the entry's own domains"
 
 
-def _claimed_twice(claimant: Claimant, claimed_by: Mapping[str, list[Claimant]]) -> Iterator[tuple[str, Mistake]]:
+def _check_duplicate_domains(
+    claimant: Claimant, claimed_by: Mapping[str, list[Claimant]]
+) -> Iterator[tuple[str, Mistake]]:
     """Domains of the entry that equal, or lie below, a domain of another one, and the two do not name each other."""
     for index, domain in enumerate(claimant.domains):
-        for name in above(domain):
-            for other in claimed_by.get(name, ()):
-                if other.id == claimant.id or _agreed(claimant, other):
+        for name in list_name_and_parents(domain):
+            for other_claimant in claimed_by.get(name, ()):
+                if other_claimant.id == claimant.id or _is_overlap_agreed(claimant, other_claimant):
                     continue
-                if name == domain and (other.rank, other.id) > (claimant.rank, claimant.id):
+                if name == domain and (other_claimant.rank, other_claimant.id) > (claimant.rank, claimant.id):
                     continue  # reported at the other one, once
-                if claimant.rank < other.rank:  # the later directory has to give way
-                    position = other.domains.index(name)
-                    yield other.id, (("domains", position), name, _not_taken(claimant.id, domain))
+                if claimant.rank < other_claimant.rank:  # the later directory has to give way
+                    position = other_claimant.domains.index(name)
+                    yield other_claimant.id, (("domains", position), name, _describe_taken_domain(claimant.id, domain))
                 else:
-                    yield claimant.id, (("domains", index), domain, _not_taken(other.id, name))
+                    yield claimant.id, (("domains", index), domain, _describe_taken_domain(other_claimant.id, name))
 
 
-def _not_taken(other: str, name: str) -> str:
-    return f"a domain that no other service has: {other} has {name} ({_IF_MEANT})"
+def _describe_taken_domain(owner_id: str, name: str) -> str:
+    return f"a domain that no other service has: {owner_id} has {name} ({_OVERLAP_HINT})"
 
 
-def _blocked_though_shared(claimant: Claimant, blockers: Mapping[str, _Blockers]) -> Iterator[tuple[str, Mistake]]:
+def _check_blocked_shared_domains(
+    claimant: Claimant, blockers: Mapping[str, _Blockers]
+) -> Iterator[tuple[str, Mistake]]:
     """Shared domains of the entry that it, or another one, blocks though they carry permitted services."""
-    for index, shared in enumerate(claimant.shared):
-        named = set(above(shared))
-        for name in above(shared):
-            for other, key, position in blockers.get(name, {}).values():
-                if named & set(other.allowed):
+    for index, shared_domain in enumerate(claimant.shared_domains):
+        parent_names = set(list_name_and_parents(shared_domain))
+        for name in list_name_and_parents(shared_domain):
+            for blocker, key, position in blockers.get(name, {}).values():
+                if parent_names & set(blocker.allowed_domains):
                     continue
-                if other.id == claimant.id:
+                if blocker.id == claimant.id:
                     # A mail host may be shared: the entry names it for mail clients, and nothing blocks it.
-                    if key != "mail_hosts" or name != shared:
-                        says = f"shared_domains[{index}] says that {shared} is shared (or except that in allow_domains)"
-                        yield other.id, ((key, position), name, f"a name of this service alone: {says}")
-                elif _agreed(claimant, other):
+                    if key != "mail_hosts" or name != shared_domain:
+                        explanation = f"shared_domains[{index}] says that {shared_domain} is shared (or except that in allow_domains)"
+                        yield blocker.id, ((key, position), name, f"a name of this service alone: {explanation}")
+                elif _is_overlap_agreed(claimant, blocker):
                     continue
-                elif claimant.rank > other.rank:
-                    blocks = f"{other.id} blocks {name} ({_IF_MEANT})"
-                    yield claimant.id, (("shared_domains", index), shared, f"a name that no service blocks: {blocks}")
+                elif claimant.rank > blocker.rank:
+                    conflict = f"{blocker.id} blocks {name} ({_OVERLAP_HINT})"
+                    yield (
+                        claimant.id,
+                        (("shared_domains", index), shared_domain, f"a name that no service blocks: {conflict}"),
+                    )
                 else:
-                    says = f"{claimant.id} says that {shared} is shared ({_IF_MEANT})"
-                    yield other.id, ((key, position), name, f"a name of this service alone: {says}")
+                    explanation = f"{claimant.id} says that {shared_domain} is shared ({_OVERLAP_HINT})"
+                    yield blocker.id, ((key, position), name, f"a name of this service alone: {explanation}")
 
 
-def _agreed(one: Claimant, other: Claimant) -> bool:
+def _is_overlap_agreed(first: Claimant, second: Claimant) -> bool:
     """Whether two entries know of each other. The project's own entries cannot know the organisation's, so there the
     organisation's word is enough."""
-    if one.rank == other.rank:
-        return other.id in one.overlaps and one.id in other.overlaps
-    later, earlier = (one, other) if one.rank > other.rank else (other, one)
-    return earlier.id in later.overlaps
+    if first.rank == second.rank:
+        return second.id in first.overlapping_ids and first.id in second.overlapping_ids
+    higher_ranked, lower_ranked = (first, second) if first.rank > second.rank else (second, first)
+    return lower_ranked.id in higher_ranked.overlapping_ids

@@ -10,16 +10,16 @@ import datetime
 from collections.abc import Iterator, Mapping
 
 from ..reading import grammar
-from .kinds import Group, Kind, Listed, Mistake, Text, listed
+from .kinds import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema, get_key_list
 
-LONGEST = 366  # days for which an age is accepted
+MAX_ACCEPTED_DAYS = 366  # days for which an age is accepted
 
-_DAY = Text(grammar.day)
-_DIGEST = Text(grammar.matching(r"[0-9a-f]{64}", "a SHA-256 digest: 64 digits and letters a to f"))
-_NUMBER = Text(grammar.matching(r"[0-9]{1,6}", "a number, 0 to 999999"))
+_DAY = TextSchema(grammar.check_day)
+_DIGEST = TextSchema(grammar.make_pattern_check(r"[0-9a-f]{64}", "a SHA-256 digest: 64 digits and letters a to f"))
+_NUMBER = TextSchema(grammar.make_pattern_check(r"[0-9]{1,6}", "a number, 0 to 999999"))
 
 
-def _until(text: str) -> str:
+def _check_until_day(text: str) -> str:
     """A day of the calendar (ISO 8601), at most a year after `day`."""
     try:
         datetime.date.fromisoformat(text)
@@ -28,42 +28,49 @@ def _until(text: str) -> str:
     return ""
 
 
-KEYS: Mapping[str, Kind] = {
-    "compared": Listed(
-        Group(
+DATE_KEYS: Mapping[str, KeySchema] = {
+    "compared": ListSchema(
+        GroupSchema(
             {
-                "with": Text(grammar.service_id),
+                "with": TextSchema(grammar.check_service_id),
                 "day": _DAY,
                 "sha256": _DIGEST,
                 "values": _NUMBER,
-                "version": Text(grammar.prose),
+                "version": TextSchema(grammar.check_prose),
             },
             required=("with", "day", "sha256", "values"),
         )
     ),
-    "checked_accepted": Group(
-        {"day": _DAY, "until": Text(_until), "why": Text(grammar.prose)}, required=("day", "until", "why")
+    "checked_accepted": GroupSchema(
+        {"day": _DAY, "until": TextSchema(_check_until_day), "why": TextSchema(grammar.check_prose)},
+        required=("day", "until", "why"),
     ),
 }
 
 
-def check(entry: Mapping[str, object]) -> Iterator[Mistake]:
+def check_dates(entry: Mapping[str, object]) -> Iterator[Mistake]:
     """What is wrong between these keys of an entry whose values are well-formed."""
     publishers: set[object] = set()
-    for index, one in enumerate(listed(entry, "compared")):
-        id_ = one.get("with") if isinstance(one, Mapping) else None
-        if id_ in publishers:
-            yield ("compared", index, "with"), id_, "each publisher once"
-        publishers.add(id_)
-    accepted = entry.get("checked_accepted")
-    if isinstance(accepted, Mapping):
-        first, last = (_day(accepted.get(key)) for key in ("day", "until"))
-        if first and last and not first <= last <= first + datetime.timedelta(days=LONGEST):
-            expected = f"a day from {first} to {first + datetime.timedelta(days=LONGEST)}: a year at most"
-            yield ("checked_accepted", "until"), str(last), expected
+    for index, comparison in enumerate(get_key_list(entry, "compared")):
+        publisher_id = comparison.get("with") if isinstance(comparison, Mapping) else None
+        if publisher_id in publishers:
+            yield ("compared", index, "with"), publisher_id, "each publisher once"
+        publishers.add(publisher_id)
+    acceptance = entry.get("checked_accepted")
+    if isinstance(acceptance, Mapping):
+        first_day, last_day = (_parse_day(acceptance.get(key)) for key in ("day", "until"))
+        if (
+            first_day
+            and last_day
+            and not first_day <= last_day <= first_day + datetime.timedelta(days=MAX_ACCEPTED_DAYS)
+        ):
+            expected = (
+                f"a day from {first_day} to {first_day + datetime.timedelta(days=MAX_ACCEPTED_DAYS)}: a year at most"
+            )
+            yield ("checked_accepted", "until"), str(last_day), expected
 
 
-def _day(text: object) -> datetime.date | None:
+def _parse_day(text: object) -> datetime.date | None:
     try:
         return datetime.date.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:

@@ -28,7 +28,7 @@ class TenantControl(TypedDict, total=False):
     endpoint_policies: list[str]
 
 
-class Identifiers(TypedDict, total=False):
+class ServiceIdentifiers(TypedDict, total=False):
     """What a service is known by."""
 
     names: list[str]
@@ -56,7 +56,7 @@ class Identifiers(TypedDict, total=False):
     notes: str
 
 
-class UnverifiedOfBrowser(TypedDict, total=False):
+class UnverifiedBrowserData(TypedDict, total=False):
     """What no good source confirms of a browser."""
 
     packages: dict[str, list[str]]

@@ -15,24 +15,24 @@ from typing import NamedTuple
 
 from ...policy_errors import Described, PolicyError
 from ..reading import grammar
-from ..reading.plain_file import content_of
+from ..reading.plain_file import read_plain_file
 from ..reading.yaml_file import Document
-from .claims import carried
+from .claims import find_shared_name
 from .entries import Compared, FeedEntry
 from .kinds import Mistake
-from .shared_networks import shared_by
+from .shared_networks import find_network_owner
 
 FOLDER = "feeds"
-LARGEST = 8 << 20  # bytes of a list
-MOST = 100_000  # values of a list
-LONGEST = 256  # characters of a line
-MOST_MISTAKES = 20  # of one list: what is wrong with the rest is wrong in the same way
+MAX_LIST_BYTES = 8 << 20  # bytes of a list
+MAX_LIST_VALUES = 100_000  # values of a list
+MAX_LINE_LENGTH = 256  # characters of a line
+MAX_MISTAKES = 20  # of one list: what is wrong with the rest is wrong in the same way
 
-KINDS: Mapping[str, Callable[[str], str]] = {
-    "domains": grammar.domain,
-    "networks": grammar.network,
-    "hosts": grammar.host_name,  # names that a list only speaks of
-    "addresses": grammar.network,  # the same of networks
+VALUE_CHECKS: Mapping[str, Callable[[str], str]] = {
+    "domains": grammar.check_domain,
+    "networks": grammar.check_network,
+    "hosts": grammar.check_host_name,  # names that a list only speaks of
+    "addresses": grammar.check_network,  # the same of networks
 }
 
 
@@ -41,7 +41,7 @@ class Feed(NamedTuple):
 
     id: str
     service: str
-    kind: str  # of KINDS
+    kind: str  # of VALUE_CHECKS
     checked: str  # the day on which the list was last compared with its source
     values: tuple[str, ...]
     file: str
@@ -53,7 +53,7 @@ class Feed(NamedTuple):
 def read_feed(document: Document) -> tuple[Feed | None, list[PolicyError]]:
     """The feed that a well-formed document describes, with its list; None where the list has mistakes, and these."""
     data: FeedEntry = document.data
-    values, errors = read_list(document.path.with_suffix(".txt"), data["kind"])
+    values, errors = read_value_list(document.path.with_suffix(".txt"), data["kind"])
     if errors:
         return None, errors
     feed = Feed(
@@ -70,71 +70,75 @@ def read_feed(document: Document) -> tuple[Feed | None, list[PolicyError]]:
     return feed, []
 
 
-def read_list(path: Path, kind: str) -> tuple[list[str], list[PolicyError]]:
+def read_value_list(path: Path, kind: str) -> tuple[list[str], list[PolicyError]]:
     """The values of a list, or what is wrong with it."""
     try:
-        text = content_of(path, LARGEST, within=path.parent).decode("ascii")
+        text = read_plain_file(path, MAX_LIST_BYTES, within=path.parent).decode("ascii")
     except PolicyError as error:
         return [], [error]
     except UnicodeDecodeError as error:
         return [], [PolicyError(str(path), "", Described(f"byte {error.start}, which is not ASCII"), "text in ASCII")]
-    values = dict(values_of(text))
-    errors = list(_wrong(path, values, kind))
+    values = dict(parse_value_lines(text))
+    errors = list(_find_wrong_values(path, values, kind))
     if not errors and not values:
         errors = [PolicyError(str(path), "", None, "at least one value")]
-    if len(values) > MOST:
-        errors = [PolicyError(str(path), "", Described(f"{len(values)} values"), f"at most {MOST}")]
-    return list(values), errors[:MOST_MISTAKES]
+    if len(values) > MAX_LIST_VALUES:
+        errors = [PolicyError(str(path), "", Described(f"{len(values)} values"), f"at most {MAX_LIST_VALUES}")]
+    return list(values), errors[:MAX_MISTAKES]
 
 
-def values_of(text: str) -> Iterator[tuple[str, int]]:
+def parse_value_lines(text: str) -> Iterator[tuple[str, int]]:
     """Each value of a list, with its line."""
     for number, line in enumerate(text.split("\n"), 1):
-        if value := line.partition("#")[0].strip():
-            yield value, number
+        if feed_value := line.partition("#")[0].strip():
+            yield feed_value, number
 
 
-def numbered(text: str) -> dict[str, int]:
+def parse_publisher_counts(text: str) -> dict[str, int]:
     """Each value of a list, with the number of publishers behind it; 0 for a line that a person wrote."""
-    found = {}
+    counts = {}
     for line in text.split("\n"):
-        value, _, comment = line.partition("#")
-        if value := value.strip():
-            found[value] = int(comment) if re.fullmatch(r" [1-9]\d?", comment, re.ASCII) else 0
-    return found
+        feed_value, _, comment = line.partition("#")
+        if feed_value := feed_value.strip():
+            counts[feed_value] = int(comment) if re.fullmatch(r" [1-9]\d?", comment, re.ASCII) else 0
+    return counts
 
 
-def check(described: Mapping[str, object]) -> Iterator[Mistake]:
+def check_feed_keys(description: Mapping[str, object]) -> Iterator[Mistake]:
     """What is wrong between the keys of a well-formed description."""
-    if "agreement" in described and described["kind"] != "domains":
-        yield ("agreement",), described["agreement"], "kind: domains beside it"
+    if "agreement" in description and description["kind"] != "domains":
+        yield ("agreement",), description["agreement"], "kind: domains beside it"
 
 
-def placed(feed: Feed, value: str, expected: str) -> PolicyError:
+def make_value_error(feed: Feed, feed_value: str, expected: str) -> PolicyError:
     """What is wrong with a value of a feed, at its line."""
     path = Path(feed.file).with_suffix(".txt")
-    lines = dict(values_of(path.read_text(encoding="ascii")))
-    return PolicyError(f"{path}:{lines.get(value, 0)}", "", value, expected)
+    lines = dict(parse_value_lines(path.read_text(encoding="ascii")))
+    return PolicyError(f"{path}:{lines.get(feed_value, 0)}", "", feed_value, expected)
 
 
-def _wrong(path: Path, values: Mapping[str, int], kind: str) -> Iterator[PolicyError]:
-    for value, number in values.items():
-        if expected := wrong_value(value, kind):
-            yield PolicyError(f"{path}:{number}", "", value, expected)
+def _find_wrong_values(path: Path, values: Mapping[str, int], kind: str) -> Iterator[PolicyError]:
+    for feed_value, number in values.items():
+        if expected := check_feed_value(feed_value, kind):
+            yield PolicyError(f"{path}:{number}", "", feed_value, expected)
 
 
-def wrong_value(value: str, kind: str) -> str:
+def check_feed_value(feed_value: str, kind: str) -> str:
     """What was expected instead of a value; "" for a good one."""
-    expected = KINDS[kind](value) if len(value) <= LONGEST else f"at most {LONGEST} characters"
-    return expected or _too_much(value, kind)
+    expected = (
+        VALUE_CHECKS[kind](feed_value)
+        if len(feed_value) <= MAX_LINE_LENGTH
+        else f"at most {MAX_LINE_LENGTH} characters"
+    )
+    return expected or _check_overblocking(feed_value, kind)
 
 
-def _too_much(value: str, kind: str) -> str:
+def _check_overblocking(feed_value: str, kind: str) -> str:
     """What was expected instead of a value that would block what others stand on; "" for one that does not."""
     if kind in ("hosts", "addresses"):
         return ""
     if kind == "networks":
-        owner = shared_by(value)
+        owner = find_network_owner(feed_value)
         return f"a network of this service alone, none of {owner}" if owner else ""
-    found = carried(value)
-    return f"a name of this service alone: it carries {found[1]}" if found else ""
+    shared_match = find_shared_name(feed_value)
+    return f"a name of this service alone: it carries {shared_match[1]}" if shared_match else ""

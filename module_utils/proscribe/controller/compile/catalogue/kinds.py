@@ -14,73 +14,73 @@ from ..reading.yaml_file import KeyPath
 Mistake = tuple[KeyPath, object, str]  # the path to a value, the value, and what was expected
 
 
-class Kind(Protocol):
+class KeySchema(Protocol):
     """What a key holds."""
 
-    def check(self, value: object, path: KeyPath) -> Iterator[Mistake]: ...
+    def check(self, data: object, path: KeyPath) -> Iterator[Mistake]: ...
 
 
 @dataclass(frozen=True)
-class Text:
+class TextSchema:
     """One text."""
 
-    well_formed: Check
+    text_check: Check
 
-    def check(self, value: object, path: KeyPath) -> Iterator[Mistake]:
-        if not isinstance(value, str):
-            yield path, value, "one text"
-        elif expected := self.well_formed(value):
-            yield path, value, expected
+    def check(self, data: object, path: KeyPath) -> Iterator[Mistake]:
+        if not isinstance(data, str):
+            yield path, data, "one text"
+        elif expected := self.text_check(data):
+            yield path, data, expected
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListSchema:
     """A list of texts or groups, at least one, none twice."""
 
-    item: Kind
+    item_schema: KeySchema
 
-    def check(self, value: object, path: KeyPath) -> Iterator[Mistake]:
-        if not isinstance(value, list) or not value:
-            yield path, value, "a list with at least one item (leave the key out where there is none)"
+    def check(self, data: object, path: KeyPath) -> Iterator[Mistake]:
+        if not isinstance(data, list) or not data:
+            yield path, data, "a list with at least one item (leave the key out where there is none)"
             return
-        seen: set[str] = set()
-        for index, item in enumerate(value):
-            yield from self.item.check(item, (*path, index))
-            known = item if isinstance(item, str) else json.dumps(item, sort_keys=True)
-            if known in seen:
-                yield (*path, index), item, "every item once; this one is a duplicate"
-            seen.add(known)
+        fingerprints: set[str] = set()
+        for index, element in enumerate(data):
+            yield from self.item_schema.check(element, (*path, index))
+            fingerprint = element if isinstance(element, str) else json.dumps(element, sort_keys=True)
+            if fingerprint in fingerprints:
+                yield (*path, index), element, "every item once; this one is a duplicate"
+            fingerprints.add(fingerprint)
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupSchema:
     """A mapping with known keys."""
 
-    keys: Mapping[str, Kind]
+    keys: Mapping[str, KeySchema]
     required: Sequence[str] = ()
 
-    def check(self, value: object, path: KeyPath) -> Iterator[Mistake]:
-        if not isinstance(value, dict) or not value:
-            content = "at least one key out of" if value == {} else "a mapping with keys out of"
-            yield path, value, f"{content} {', '.join(self.keys)}"
+    def check(self, data: object, path: KeyPath) -> Iterator[Mistake]:
+        if not isinstance(data, dict) or not data:
+            problem = "at least one key out of" if data == {} else "a mapping with keys out of"
+            yield path, data, f"{problem} {', '.join(self.keys)}"
             return
         for key in self.required:
-            if key not in value:
+            if key not in data:
                 yield (*path, key), None, "a value: this key is required"
-        for key, item in value.items():
+        for key, child in data.items():
             if key in self.keys:
-                yield from self.keys[key].check(item, (*path, key))
+                yield from self.keys[key].check(child, (*path, key))
             else:
-                known = close_to(key, self.keys) or f", one of {', '.join(self.keys)}"
-                yield (*path, key), key, f"a known key{known}"
+                hint = close_to(key, self.keys) or f", one of {', '.join(self.keys)}"
+                yield (*path, key), key, f"a known key{hint}"
 
 
-def listed(entry: Mapping[str, object], key: str) -> Sequence[object]:
+def get_key_list(entry: Mapping[str, object], key: str) -> Sequence[object]:
     """The list of a key, empty where there is none; what is no list is a mistake that its kind reports."""
-    value = entry.get(key)
-    return value if isinstance(value, list | tuple) else ()
+    content = entry.get(key)
+    return content if isinstance(content, list | tuple) else ()
 
 
-def texts(entry: Mapping[str, object], key: str) -> list[str]:
+def get_key_texts(entry: Mapping[str, object], key: str) -> list[str]:
     """The texts in the list of a key, of an entry that may have mistakes."""
-    return [one for one in listed(entry, key) if isinstance(one, str)]
+    return [text for text in get_key_list(entry, key) if isinstance(text, str)]

@@ -15,104 +15,112 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...policy_errors import PolicyError
-from ..reading.networks import NetworkTable, merged, parsed
+from ..reading.networks import NetworkTable, merge_networks, parse_network
 from ..reading.yaml_file import KeyPath
-from .claims import above
-from .feeds import Feed, read_list
-from .kinds import texts
-from .release import KNOWN_GOOD, KNOWN_GOOD_NETWORKS
-from .schema import decisions
+from .claims import list_name_and_parents
+from .feeds import Feed, read_value_list
+from .kinds import get_key_texts
+from .release import KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE
+from .schema import iterate_decisions
 
-MOST_SHOWN = 3  # names that need one
-MEANT = "to block it all the same, name it in `decided` with `as: blocked` and the reason (docs/catalogue.md)"
-_NAMES = ("domains", "urls", "mail_hosts")
+MAX_NAMES_SHOWN = 3  # names that need one
+DECISION_HINT = "to block it all the same, name it in `decided` with `as: blocked` and the reason (docs/catalogue.md)"
+_NAME_KEYS = ("domains", "urls", "mail_hosts")
 # Zones of organisations' own networks (RFC 6761, RFC 6762, and ICANN's of 2024-07-29): a name there is somebody's
 # printer or directory server, and another thing in each network.
-OWN_ZONES = (".internal", ".local", ".test")
+PRIVATE_ZONES = (".internal", ".local", ".test")
 
 
-class Lists(NamedTuple):
+class KnownGoodLists(NamedTuple):
     """What nobody may block, of some catalogues."""
 
     names: list[str]
     networks: list[str]
 
 
-class Blocked(NamedTuple):
+class KnownGoodConflict(NamedTuple):
     """What would block something known to be good."""
 
-    service: str
-    feed: str  # its id, "" where the entry itself does
+    service_id: str
+    feed_id: str  # its id, "" where the entry itself does
     path: KeyPath  # in the entry; () in a feed
-    value: str  # the name or network by which it does
+    identifier: str  # the name or network by which it does
     needed_by: tuple[str, ...]  # the names that need it, or the list that the network is in
 
 
-def read_lists(directories: Sequence[Path]) -> tuple[Lists, list[PolicyError]]:
+def read_known_good_lists(directories: Sequence[Path]) -> tuple[KnownGoodLists, list[PolicyError]]:
     """The lists of some catalogues, and what is wrong with them."""
-    read: dict[str, dict[str, None]] = {KNOWN_GOOD: {}, KNOWN_GOOD_NETWORKS: {}}
+    values_by_file: dict[str, dict[str, None]] = {KNOWN_GOOD_FILE: {}, KNOWN_GOOD_NETWORKS_FILE: {}}
     errors: list[PolicyError] = []
     for directory in directories:
-        for file, kind in ((KNOWN_GOOD, "hosts"), (KNOWN_GOOD_NETWORKS, "addresses")):
+        for file, kind in ((KNOWN_GOOD_FILE, "hosts"), (KNOWN_GOOD_NETWORKS_FILE, "addresses")):
             if (directory / file).exists():
-                found, wrong = read_list(directory / file, kind)
-                read[file].update(dict.fromkeys(found))
-                errors += wrong
-    return Lists(*map(list, read.values())), errors
+                values, list_errors = read_value_list(directory / file, kind)
+                values_by_file[file].update(dict.fromkeys(values))
+                errors += list_errors
+    return KnownGoodLists(*map(list, values_by_file.values())), errors
 
 
-def blocked(entries: Mapping[str, Mapping[str, object]], feeds: Iterable[Feed], lists: Lists) -> Iterator[Blocked]:
+def find_conflicts(
+    entries: Mapping[str, Mapping[str, object]], feeds: Iterable[Feed], lists: KnownGoodLists
+) -> Iterator[KnownGoodConflict]:
     """What of some entries (by id) and of their feeds blocks something known to be good, and is not decided to be
     blocked. Entries that are only reported count as well: an inventory may ask for them.
     """
-    meant = {id_: _meant(entry) for id_, entry in entries.items()}
-    needed: dict[str, list[str]] = {}  # by name, what is known to be good and is it or below it
+    decided_names = {id_: _list_decided_names(entry) for id_, entry in entries.items()}
+    dependents_by_name: dict[str, list[str]] = {}  # by name, what is known to be good and is it or below it
     for name in lists.names:
-        for one in above(name):
-            needed.setdefault(one, []).append(name)
-    table = NetworkTable(dict.fromkeys(merged(lists.networks), KNOWN_GOOD_NETWORKS))
+        for parent in list_name_and_parents(name):
+            dependents_by_name.setdefault(parent, []).append(name)
+    network_table = NetworkTable(dict.fromkeys(merge_networks(lists.networks), KNOWN_GOOD_NETWORKS_FILE))
 
-    def needing(value: str, permitted: set[str]) -> tuple[str, ...]:
-        if "/" not in value:
-            own = tuple(zone for zone in OWN_ZONES if value.endswith(zone) and value not in permitted)
-            return own or tuple(name for name in needed.get(value, ()) if not permitted.intersection(above(name)))
-        listed = "" if value in permitted else table.of(parsed(value))
-        return (listed,) if listed else ()
+    def find_dependents(identifier: str, permitted: set[str]) -> tuple[str, ...]:
+        if "/" not in identifier:
+            private_zones = tuple(
+                zone for zone in PRIVATE_ZONES if identifier.endswith(zone) and identifier not in permitted
+            )
+            return private_zones or tuple(
+                name
+                for name in dependents_by_name.get(identifier, ())
+                if not permitted.intersection(list_name_and_parents(name))
+            )
+        list_name = "" if identifier in permitted else network_table.find_text(parse_network(identifier))
+        return (list_name,) if list_name else ()
 
     for id_, entry in entries.items():
-        permitted = {*texts(entry, "allow_domains"), *meant[id_]}
-        for path, value in _values(entry):
-            if needed_by := needing(value, permitted):
-                yield Blocked(id_, "", path, value, needed_by)
+        permitted = {*get_key_texts(entry, "allow_domains"), *decided_names[id_]}
+        for path, identifier in _iterate_blocked_values(entry):
+            if needed_by := find_dependents(identifier, permitted):
+                yield KnownGoodConflict(id_, "", path, identifier, needed_by)
     for feed in feeds:
-        for value in feed.values:
-            if needed_by := needing(value, meant.get(feed.service, set())):
-                yield Blocked(feed.service, feed.id, (), value, needed_by)
+        for identifier in feed.values:
+            if needed_by := find_dependents(identifier, decided_names.get(feed.service, set())):
+                yield KnownGoodConflict(feed.service, feed.id, (), identifier, needed_by)
 
 
-def expected(found: Blocked) -> str:
+def describe_expected(conflict: KnownGoodConflict) -> str:
     """What was expected instead, in words."""
-    if "/" in found.value:
-        return f"a network of this service alone, with no address of {found.needed_by[0]}; {MEANT}"
-    if found.needed_by[0] in OWN_ZONES:
-        own = f"those below {found.needed_by[0]} are of the organisation's own network"
-        return f"a name of the Internet: {own}; {MEANT}"
-    shown = ", ".join(found.needed_by[:MOST_SHOWN])
-    more = len(found.needed_by) - MOST_SHOWN
-    needed = f"{shown}{f' and {more} more' if more > 0 else ''} of {KNOWN_GOOD}"
-    return f"a name of this service alone: {needed} would be blocked with it; {MEANT}"
+    if "/" in conflict.identifier:
+        return f"a network of this service alone, with no address of {conflict.needed_by[0]}; {DECISION_HINT}"
+    if conflict.needed_by[0] in PRIVATE_ZONES:
+        zone_note = f"those below {conflict.needed_by[0]} are of the organisation's own network"
+        return f"a name of the Internet: {zone_note}; {DECISION_HINT}"
+    shown = ", ".join(conflict.needed_by[:MAX_NAMES_SHOWN])
+    more = len(conflict.needed_by) - MAX_NAMES_SHOWN
+    needed = f"{shown}{f' and {more} more' if more > 0 else ''} of {KNOWN_GOOD_FILE}"
+    return f"a name of this service alone: {needed} would be blocked with it; {DECISION_HINT}"
 
 
-def _values(entry: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
+def _iterate_blocked_values(entry: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
     """What an entry blocks whole: the place and the name or network."""
-    shared = set(texts(entry, "shared_domains"))
-    for key in _NAMES:
-        for index, value in enumerate(texts(entry, key)):
-            if "/" not in value and not (key == "mail_hosts" and value in shared):
-                yield (key, index), value
-    for index, value in enumerate(texts(entry, "networks")):
-        yield ("networks", index), value
+    shared = set(get_key_texts(entry, "shared_domains"))
+    for key in _NAME_KEYS:
+        for index, identifier in enumerate(get_key_texts(entry, key)):
+            if "/" not in identifier and not (key == "mail_hosts" and identifier in shared):
+                yield (key, index), identifier
+    for index, identifier in enumerate(get_key_texts(entry, "networks")):
+        yield ("networks", index), identifier
 
 
-def _meant(entry: Mapping[str, object]) -> set[str]:
-    return {name for _, decided, names in decisions(entry) if decided == "blocked" for name in names}
+def _list_decided_names(entry: Mapping[str, object]) -> set[str]:
+    return {name for _, decision, names in iterate_decisions(entry) if decision == "blocked" for name in names}

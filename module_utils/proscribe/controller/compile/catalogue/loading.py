@@ -13,11 +13,11 @@ from ....model.types.plan import ControlIdentifiers as OfControl
 from ...policy_errors import PolicyError, PolicyErrors, close_to
 from . import amendments, feeds, guard_list, known_good, signers
 from .claims import Claimant, check_claims
-from .entries import Compared, Decision, Identifiers, TenantControl, UnverifiedOfBrowser
+from .entries import Compared, Decision, ServiceIdentifiers, TenantControl, UnverifiedBrowserData
 from .feeds import Feed
-from .files import Entry, read_entries
-from .kinds import texts
-from .release import Release, read_release
+from .files import CatalogueEntry, read_entries
+from .kinds import get_key_texts
+from .release import CatalogueRelease, read_release
 from .schema import CATEGORIES, PRIVATE, check_service
 
 
@@ -72,7 +72,7 @@ class Service:
     checked_accepted: Mapping[str, str]  # for how long nobody has to check it: day, until, why; empty for not
     origins: Mapping[str, str]  # by value that an amendment brought: the file of the amendment
     notes: str
-    unverified: Identifiers
+    unverified: ServiceIdentifiers
     sources: tuple[str, ...]
     file: str
 
@@ -90,11 +90,11 @@ class Browser:
     policy_dir: Mapping[str, str]
     policy_file: Mapping[str, str]
     policy_fallbacks: tuple[str, ...]
-    unverified: UnverifiedOfBrowser
+    unverified: UnverifiedBrowserData
 
 
 Made = TypeVar("Made", Service, Browser)
-_TUPLE, _TUPLES = "tuple[", "Mapping[str, tuple["  # how annotations begin
+_TUPLE_PREFIX, _TUPLE_MAPPING_PREFIX = "tuple[", "Mapping[str, tuple["  # how annotations begin
 
 
 @dataclass(frozen=True)
@@ -105,124 +105,139 @@ class Catalogue:
     browsers: Mapping[str, Browser]
     feeds: Mapping[str, Feed]
     version: str  # a short digest of the content
-    release: Release  # of the project's own part
+    release: CatalogueRelease  # of the project's own part
     retired: tuple[str, ...]  # the places of keys that nothing reads any more
 
     # What controls search for, worked out once for all plans: by control, service and feeds. Nobody changes it.
-    follows: dict[tuple[str, str, str | tuple[str, ...]], OfControl] = field(
+    identifier_cache: dict[tuple[str, str, str | tuple[str, ...]], OfControl] = field(
         default_factory=dict, compare=False, repr=False
     )
 
 
-def load(directories: Sequence[Path]) -> Catalogue:
+def read_catalogue(directories: Sequence[Path]) -> Catalogue:
     """Read the project's own catalogue (the first directory) and the organisation's own (the others).
 
     Each directory holds `<category>/<id>.yml`, and may hold `browsers.yml`, `amends/<id>.yml` (amendments.py),
     `feeds/<id>.yml` with its list (feeds.py), and `release.yml` (release.py). Raises PolicyErrors with every mistake.
     """
     errors: list[PolicyError] = []
-    found: dict[str, dict[str, Entry]] = {"service": {}, "browser": {}, "feed": {}}
+    entries_by_kind: dict[str, dict[str, CatalogueEntry]] = {"service": {}, "browser": {}, "feed": {}}
     retired: list[str] = []
     for rank, directory in enumerate(directories):
-        changing: list[Entry] = []
+        changes: list[CatalogueEntry] = []
         for entry in read_entries(directory, rank, errors):
             retired += entry.retired
             if entry.kind == "amendment":
-                changing.append(entry)
-            elif clash := _second(entry, found[entry.kind]):
+                changes.append(entry)
+            elif clash := _check_duplicate_id(entry, entries_by_kind[entry.kind]):
                 errors.append(clash)
             else:
-                found[entry.kind][entry.id] = entry
-        for amendment in changing:  # of this directory's own entries, too, and of those before
-            _amend(found["service"], amendment, errors)
-    services, browsers = found["service"], found["browser"]
-    of_feeds = {id_: _feed(entry, services, errors) for id_, entry in found["feed"].items()}
-    release = Release()
+                entries_by_kind[entry.kind][entry.id] = entry
+        for amendment in changes:  # of this directory's own entries, too, and of those before
+            _apply_amendment(entries_by_kind["service"], amendment, errors)
+    services, browsers = entries_by_kind["service"], entries_by_kind["browser"]
+    feeds_by_id = {id_: _read_feed(entry, services, errors) for id_, entry in entries_by_kind["feed"].items()}
+    release = CatalogueRelease()
     for directory in directories[:1]:
-        release, wrong = read_release(directory)
-        errors += wrong
-    claimants = {id_: _claimant(entry) for id_, entry in services.items()}
+        release, release_errors = read_release(directory)
+        errors += release_errors
+    claimants = {id_: _make_claimant(entry) for id_, entry in services.items()}
     ids = {file.stem for directory in directories for name in CATEGORIES for file in directory.glob(f"{name}/*.yml")}
-    errors += [services[id_].error(mistake) for id_, mistake in check_claims(claimants, ids)]
-    errors += [services[id_].error(mistake) for id_, mistake in signers.check(map(_signer, services.values()))]
-    errors += _known_good(directories, services, [one for one in of_feeds.values() if one]) if not errors else []
+    errors += [services[id_].make_error(mistake) for id_, mistake in check_claims(claimants, ids)]
+    errors += [
+        services[id_].make_error(mistake)
+        for id_, mistake in signers.check_signers(map(_make_signer, services.values()))
+    ]
+    errors += (
+        _check_known_good(directories, services, [feed for feed in feeds_by_id.values() if feed]) if not errors else []
+    )
     if errors:
         raise PolicyErrors(errors)
-    content: list[object] = [{id_: entry.data for id_, entry in same.items()} for same in (services, browsers)]
-    content.append({id_: one.values for id_, one in of_feeds.items() if one})
+    content: list[object] = [{id_: entry.data for id_, entry in entries.items()} for entries in (services, browsers)]
+    content.append({id_: feed.values for id_, feed in feeds_by_id.items() if feed})
     return Catalogue(
-        services=dict(sorted(_made(Service, map(_service, services.values())).items())),
-        browsers=_made(Browser, (entry.data for entry in browsers.values())),
-        feeds={id_: one for id_, one in sorted(of_feeds.items()) if one},
+        services=dict(sorted(_make_objects(Service, map(_make_service_values, services.values())).items())),
+        browsers=_make_objects(Browser, (entry.data for entry in browsers.values())),
+        feeds={id_: feed for id_, feed in sorted(feeds_by_id.items()) if feed},
         version=hashlib.sha256(format_canonical(content).encode()).hexdigest()[:12],
         release=release,
         retired=tuple(dict.fromkeys(retired)),
     )
 
 
-def _second(entry: Entry, same: Mapping[str, Entry]) -> PolicyError | None:
+def _check_duplicate_id(entry: CatalogueEntry, same_kind: Mapping[str, CatalogueEntry]) -> PolicyError | None:
     """What is wrong with the id of an entry. A feed can say that it takes the place of an earlier directory's."""
-    first = same.get(entry.id)
+    first_entry = same_kind.get(entry.id)
     replaces = entry.data.get("replaces") == "true"
-    if first is None:
+    if first_entry is None:
         expected = "no such key: no earlier directory has a feed of this id"
-        return entry.error((("replaces",), "true", expected)) if replaces else None
-    if replaces and first.rank < entry.rank:
+        return entry.make_error((("replaces",), "true", expected)) if replaces else None
+    if replaces and first_entry.rank < entry.rank:
         return None
-    return entry.error((("id",), entry.id, f"an id of its own; {first.document.path} has this one"))
+    return entry.make_error((("id",), entry.id, f"an id of its own; {first_entry.document.path} has this one"))
 
 
-def _amend(services: dict[str, Entry], amendment: Entry, errors: list[PolicyError]) -> None:
+def _apply_amendment(services: dict[str, CatalogueEntry], amendment: CatalogueEntry, errors: list[PolicyError]) -> None:
     """Put the amended entry in the place of the entry; a service that is not there is a mistake."""
     entry = services.get(amendment.id)
     if entry is None:
         expected = f"the id of a service{close_to(amendment.id, services)}"
-        errors.append(amendment.error((("amends",), amendment.id, expected)))
+        errors.append(amendment.make_error((("amends",), amendment.id, expected)))
         return
-    changed, mistakes = amendments.amended(entry.data, entry.origins, amendment.document)
-    errors += [amendment.error(mistake) for mistake in mistakes]
-    new = entry._replace(data=changed.data, origins=changed.origins, rank=max(entry.rank, amendment.rank))
-    wrong = [] if mistakes else [*check_service(new.data), *guard_list.check(new.identifiers)]
-    errors += [new.error(mistake) for mistake in wrong]
-    if not mistakes and not wrong:
-        services[amendment.id] = new
+    amended, mistakes = amendments.apply_amendment(entry.data, entry.origins, amendment.document)
+    errors += [amendment.make_error(mistake) for mistake in mistakes]
+    new_entry = entry._replace(data=amended.data, origins=amended.origins, rank=max(entry.rank, amendment.rank))
+    entry_mistakes = (
+        [] if mistakes else [*check_service(new_entry.data), *guard_list.check_guarded_names(new_entry.identifiers)]
+    )
+    errors += [new_entry.make_error(mistake) for mistake in entry_mistakes]
+    if not mistakes and not entry_mistakes:
+        services[amendment.id] = new_entry
 
 
-def _feed(entry: Entry, services: Mapping[str, Entry], errors: list[PolicyError]) -> Feed | None:
-    service = str(entry.data["service"])
-    if service not in services:
-        errors.append(entry.error((("service",), service, f"the id of a service{close_to(service, services)}")))
+def _read_feed(entry: CatalogueEntry, services: Mapping[str, CatalogueEntry], errors: list[PolicyError]) -> Feed | None:
+    service_id = str(entry.data["service"])
+    if service_id not in services:
+        errors.append(
+            entry.make_error((("service",), service_id, f"the id of a service{close_to(service_id, services)}"))
+        )
         return None
-    feed, wrong = feeds.read_feed(entry.document)
-    errors += wrong
+    feed, feed_errors = feeds.read_feed(entry.document)
+    errors += feed_errors
     return feed
 
 
-def _known_good(directories: Sequence[Path], services: Mapping[str, Entry], found: Sequence[Feed]) -> list[PolicyError]:
+def _check_known_good(
+    directories: Sequence[Path], services: Mapping[str, CatalogueEntry], loaded_feeds: Sequence[Feed]
+) -> list[PolicyError]:
     """What of the entries and feeds blocks something that nobody may block."""
-    lists, errors = known_good.read_lists(directories)
+    lists, errors = known_good.read_known_good_lists(directories)
     if errors:
         return errors
-    of_feeds = {one.id: one for one in found}
-    for one in known_good.blocked({id_: entry.data for id_, entry in services.items()}, found, lists):
-        expected = known_good.expected(one)
-        if one.feed:
-            errors.append(feeds.placed(of_feeds[one.feed], one.value, expected))
+    feeds_by_id = {conflict.id: conflict for conflict in loaded_feeds}
+    for conflict in known_good.find_conflicts(
+        {id_: entry.data for id_, entry in services.items()}, loaded_feeds, lists
+    ):
+        expected = known_good.describe_expected(conflict)
+        if conflict.feed_id:
+            errors.append(feeds.make_value_error(feeds_by_id[conflict.feed_id], conflict.identifier, expected))
         else:
-            errors.append(services[one.service].error((one.path, one.value, expected)))
+            errors.append(services[conflict.service_id].make_error((conflict.path, conflict.identifier, expected)))
     return errors
 
 
-def _claimant(entry: Entry) -> Claimant:
+def _make_claimant(entry: CatalogueEntry) -> Claimant:
     keys = ("domains", "urls", "mail_hosts", "shared_domains", "allow_domains", "overlaps_with")
-    return Claimant(entry.id, entry.rank, *(texts(entry.data, key) for key in keys))
+    return Claimant(entry.id, entry.rank, *(get_key_texts(entry.data, key) for key in keys))
 
 
-def _signer(entry: Entry) -> signers.Signer:
-    return signers.Signer(entry.id, entry.rank, texts(entry.data, "signing_ids"), texts(entry.data, "team_ids"))
+def _make_signer(entry: CatalogueEntry) -> signers.ProgramSigner:
+    return signers.ProgramSigner(
+        entry.id, entry.rank, get_key_texts(entry.data, "signing_ids"), get_key_texts(entry.data, "team_ids")
+    )
 
 
-def _service(entry: Entry) -> Mapping[str, object]:
+def _make_service_values(entry: CatalogueEntry) -> Mapping[str, object]:
     data: Any = entry.data  # which was checked
     processes, paths = data.get("processes", {}), data.get("paths", {})
     return {
@@ -233,19 +248,19 @@ def _service(entry: Entry) -> Mapping[str, object]:
         "service_class": data.get("class", ""),
         "processes": processes.get("linux", ()),
         "paths": paths.get("linux", ()),
-        "windows_programs": tuple(_windows_programs(paths.get("windows", ()))),
+        "windows_programs": tuple(_list_windows_programs(paths.get("windows", ()))),
         "windows_processes": processes.get("windows", ()),
         "mac_apps": processes.get("macos", ()),
         "windows_registered": data.get("registered", {}),
         "windows_publishers": data.get("publishers", {}),
         "windows_installers": data.get("installers", ()),
         "retired": data.get("retired") == "true",
-        "origins": {value: str(document.path) for (_, value), (document, _) in entry.origins.items()},
+        "origins": {identifier: str(document.path) for (_, identifier), (document, _) in entry.origins.items()},
         "file": str(entry.document.path),
     }
 
 
-def _windows_programs(paths: Sequence[str]) -> Iterator[str]:
+def _list_windows_programs(paths: Sequence[str]) -> Iterator[str]:
     """The programs among some paths of Windows, without the variable or the drive that each begins with."""
     for path in paths:
         below = path.replace("\\", "/").partition("/")[2]
@@ -253,23 +268,24 @@ def _windows_programs(paths: Sequence[str]) -> Iterator[str]:
             yield below
 
 
-def _made(kind: type[Made], all_values: Iterable[Mapping[str, object]]) -> dict[str, Made]:
+def _make_objects(kind: type[Made], all_values: Iterable[Mapping[str, object]]) -> dict[str, Made]:
     """The objects of a dataclass, by id and in order, out of values by field; what a field has none of is empty."""
     empty: dict[str, object] = {
-        one.name: "" if one.type == "str" else () if str(one.type).startswith(_TUPLE) else {} for one in fields(kind)
+        member.name: "" if member.type == "str" else () if str(member.type).startswith(_TUPLE_PREFIX) else {}
+        for member in fields(kind)
     }
-    rows = [[values.get(name, nothing) for name, nothing in empty.items()] for values in all_values]
-    return {one.id: one for one in objects(kind, rows)}
+    rows = [[values.get(name, empty_value) for name, empty_value in empty.items()] for values in all_values]
+    return {member.id: member for member in build_objects(kind, rows)}
 
 
-def objects(kind: type[Made], rows: Sequence[list[Any]]) -> list[Made]:
+def build_objects(kind: type[Made], rows: Sequence[list[Any]]) -> list[Made]:
     """The objects of a dataclass out of its values as YAML and JSON have them, where each tuple is a list."""
-    types = [str(one.type) for one in fields(kind)]
-    plain = [number for number, type_ in enumerate(types) if type_.startswith(_TUPLE)]
-    keyed = [number for number, type_ in enumerate(types) if type_.startswith(_TUPLES)]
+    types = [str(member.type) for member in fields(kind)]
+    tuple_indices = [index for index, type_ in enumerate(types) if type_.startswith(_TUPLE_PREFIX)]
+    mapping_indices = [index for index, type_ in enumerate(types) if type_.startswith(_TUPLE_MAPPING_PREFIX)]
     for row in rows:
-        for number in plain:
-            row[number] = tuple(row[number])
-        for number in keyed:
-            row[number] = {key: tuple(items) for key, items in row[number].items()}
+        for index in tuple_indices:
+            row[index] = tuple(row[index])
+        for index in mapping_indices:
+            row[index] = {key: tuple(items) for key, items in row[index].items()}
     return [kind(*row) for row in rows]

@@ -12,40 +12,46 @@ from typing import NamedTuple
 from ...policy_errors import PolicyError
 from ..reading import grammar
 from ..reading.yaml_file import read_yaml
-from .kinds import Group, Text
+from .kinds import GroupSchema, TextSchema
 
 FILE = "release.yml"
-PUBLISHERS = "publishers.yml"  # beside it: who publishes lists, for `catalog refresh`
-RECALL = "recall.yml"  # beside it: public lists that the catalogue is compared with, for `catalog recall`
+PUBLISHERS_FILE = "publishers.yml"  # beside it: who publishes lists, for `catalog refresh`
+RECALL_FILE = "recall.yml"  # beside it: public lists that the catalogue is compared with, for `catalog recall`
 # Beside it: names and networks that nobody may block (known_good.py).
-KNOWN_GOOD, KNOWN_GOOD_NETWORKS = "known_good.txt", "known_good_networks.txt"
+KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE = "known_good.txt", "known_good_networks.txt"
 SCHEMA = "proscribe/catalog/1"
 
-_RELEASE = Group(
+_RELEASE = GroupSchema(
     {
-        "schema": Text(grammar.one_of(SCHEMA)),
-        "version": Text(grammar.matching(r"[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,3}", "a version such as 2026.11.1")),
-        "released": Text(grammar.day),
+        "schema": TextSchema(grammar.make_word_check(SCHEMA)),
+        "version": TextSchema(
+            grammar.make_pattern_check(r"[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,3}", "a version such as 2026.11.1")
+        ),
+        "released": TextSchema(grammar.check_day),
     },
     required=("schema", "version", "released"),
 )
 
 
-class Release(NamedTuple):
+class CatalogueRelease(NamedTuple):
     """The version of a catalogue, and the day of its release; both "" for one that says neither."""
 
     version: str = ""
     released: str = ""
 
 
-def read_release(directory: Path) -> tuple[Release, list[PolicyError]]:
+def read_release(directory: Path) -> tuple[CatalogueRelease, list[PolicyError]]:
     """The release of the catalogue in a directory. One without the file has no version."""
     path = directory / FILE
     if not path.exists():
-        return Release(), []
+        return CatalogueRelease(), []
     try:
         document = read_yaml(path)
     except PolicyError as error:
-        return Release(), [error]
-    errors = [document.error(*mistake) for mistake in _RELEASE.check(document.data, ())]
-    return (Release(), errors) if errors else (Release(document.data["version"], document.data["released"]), [])
+        return CatalogueRelease(), [error]
+    errors = [document.make_error(*mistake) for mistake in _RELEASE.check(document.data, ())]
+    return (
+        (CatalogueRelease(), errors)
+        if errors
+        else (CatalogueRelease(document.data["version"], document.data["released"]), [])
+    )

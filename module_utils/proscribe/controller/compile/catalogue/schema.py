@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping
 from ..reading import grammar, windows_signing
 from ..reading.yaml_file import KeyPath
 from . import dates
-from .kinds import Group, Kind, Listed, Mistake, Text, listed, texts
-from .shared_networks import shared_by
+from .kinds import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema, get_key_list, get_key_texts
+from .shared_networks import find_network_owner
 
 # In the order of reports. A service's file is in the folder of its category. The ban names the first four; the
 # others are only reported where nobody asks for more (proscribe_categories).
-BANNED = ("instant_messaging", "webmail", "cloud_storage", "circumvention")
-CATEGORIES = (*BANNED, "remote_control", "ai_assistants", "social_media", "code_hosting")
+BANNED_CATEGORIES = ("instant_messaging", "webmail", "cloud_storage", "circumvention")
+CATEGORIES = (*BANNED_CATEGORIES, "remote_control", "ai_assistants", "social_media", "code_hosting")
 AUDIENCES = ("consumer", "enterprise", "both")
-CLASSES = (
+SERVICE_CLASSES = (
     "bypass_client",
     "encrypted_dns",
     "vpn",
@@ -31,8 +31,8 @@ CLASSES = (
 )
 TENANT_PROVIDERS = ("google", "microsoft")
 # Whom the programs of an entry serve: what it restricts alone, or permitted accounts of the vendor, too.
-PRIVATE, BOTH = PROGRAMS = ("private", "both")
-OF_PROGRAMS = (
+PRIVATE, BOTH = PROGRAM_AUDIENCES = ("private", "both")
+PROGRAM_KEYS = (
     *("packages", "processes", "paths", "registered", "publishers", "installers"),
     *("bundle_ids", "signing_ids", "team_ids", "desktop_files", "markers"),
 )
@@ -40,62 +40,82 @@ OF_PROGRAMS = (
 # About one that is known to be good: it is blocked all the same (known_good.py).
 DECISIONS = ("shared", "refused", "blocked")
 
-FLAG = Text(grammar.one_of("true", "false"))
-_LABEL = Text(grammar.label)
-_PROSE = Text(grammar.prose)
-_HOSTS = Listed(Text(grammar.domain))
-_NAMES = Listed(Text(grammar.own_name))
-_PROSES = Listed(_PROSE)
-_PACKAGES = {system: Listed(Text(check)) for system, check in grammar.PACKAGE_NAMES.items()}
+FLAG = TextSchema(grammar.make_word_check("true", "false"))
+_LABEL = TextSchema(grammar.check_label)
+_PROSE = TextSchema(grammar.check_prose)
+_HOSTS = ListSchema(TextSchema(grammar.check_domain))
+_NAMES = ListSchema(TextSchema(grammar.check_native_name))
+_PROSES = ListSchema(_PROSE)
+_PACKAGES = {system: ListSchema(TextSchema(check)) for system, check in grammar.PACKAGE_NAMES.items()}
 _PACKAGINGS = ("native", "flatpak", "snap")
 # Thunderbird speaks the language of Firefox, but knows no sites.
 POLICY_LANGUAGES = ("chromium", "firefox", "thunderbird")
 
 # What identifies a service; the same keys may be under `unverified`, for values that no good source confirms yet.
-_URLS = Listed(Text(grammar.url))
-_DAY = Text(grammar.day)
-_IDENTIFIERS: Mapping[str, Kind] = {
+_URLS = ListSchema(TextSchema(grammar.check_url))
+_DAY = TextSchema(grammar.check_day)
+_IDENTIFIERS: Mapping[str, KeySchema] = {
     "domains": _HOSTS,
     "urls": _URLS,
     "mail_hosts": _HOSTS,
     "shared_domains": _HOSTS,
     "allow_domains": _HOSTS,
-    "networks": Listed(Text(grammar.network)),
+    "networks": ListSchema(TextSchema(grammar.check_network)),
     "networks_note": _PROSE,
-    "packages": Group(_PACKAGES),
-    "bundle_ids": Listed(Text(grammar.bundle_id)),
-    "signing_ids": Listed(Text(grammar.signing_id)),
-    "team_ids": Listed(Text(grammar.team_id)),
-    "processes": Group(
+    "packages": GroupSchema(_PACKAGES),
+    "bundle_ids": ListSchema(TextSchema(grammar.check_bundle_id)),
+    "signing_ids": ListSchema(TextSchema(grammar.check_signing_id)),
+    "team_ids": ListSchema(TextSchema(grammar.check_team_id)),
+    "processes": GroupSchema(
         {
-            "linux": Listed(Text(grammar.program)),
-            "windows": Listed(Text(grammar.windows_program)),
-            "macos": Listed(Text(grammar.mac_app)),
+            "linux": ListSchema(TextSchema(grammar.check_program)),
+            "windows": ListSchema(TextSchema(grammar.check_windows_program)),
+            "macos": ListSchema(TextSchema(grammar.check_mac_app)),
         }
     ),
-    "paths": Group({"linux": Listed(Text(grammar.path)), "windows": Listed(Text(grammar.windows_path))}),
-    "registered": Group({"keys": Listed(Text(grammar.uninstall_key)), "names": Listed(Text(grammar.registered_name))}),
-    "publishers": Group(
-        {"programs": Listed(Text(windows_signing.publisher)), "appx": Listed(Text(windows_signing.appx_publisher))}
-    ),
-    "installers": Listed(Text(windows_signing.installer)),
-    "desktop_files": Listed(Text(grammar.desktop_file)),
-    "markers": Group(
+    "paths": GroupSchema(
         {
-            "go": Listed(Text(grammar.go_package)),
-            "gecko": Listed(_LABEL),
-            "programs": Listed(Text(grammar.program)),
+            "linux": ListSchema(TextSchema(grammar.check_path)),
+            "windows": ListSchema(TextSchema(grammar.check_windows_path)),
         }
     ),
-    "browser_extensions": Group(
-        {"chrome": Listed(Text(grammar.chrome_extension)), "firefox": Listed(Text(grammar.firefox_extension))}
-    ),
-    "tenants": Text(grammar.one_of(*TENANT_PROVIDERS)),
-    "tenant_control": Group(
+    "registered": GroupSchema(
         {
-            "headers": Listed(
-                Group(
-                    {"name": Text(grammar.header_name), "value": Text(grammar.header_value), "hosts": _HOSTS},
+            "keys": ListSchema(TextSchema(grammar.check_uninstall_key)),
+            "names": ListSchema(TextSchema(grammar.check_registered_name)),
+        }
+    ),
+    "publishers": GroupSchema(
+        {
+            "programs": ListSchema(TextSchema(windows_signing.check_publisher)),
+            "appx": ListSchema(TextSchema(windows_signing.check_appx_publisher)),
+        }
+    ),
+    "installers": ListSchema(TextSchema(windows_signing.check_installer)),
+    "desktop_files": ListSchema(TextSchema(grammar.check_desktop_file)),
+    "markers": GroupSchema(
+        {
+            "go": ListSchema(TextSchema(grammar.check_go_package)),
+            "gecko": ListSchema(_LABEL),
+            "programs": ListSchema(TextSchema(grammar.check_program)),
+        }
+    ),
+    "browser_extensions": GroupSchema(
+        {
+            "chrome": ListSchema(TextSchema(grammar.check_chrome_extension)),
+            "firefox": ListSchema(TextSchema(grammar.check_firefox_extension)),
+        }
+    ),
+    "tenants": TextSchema(grammar.make_word_check(*TENANT_PROVIDERS)),
+    "tenant_control": GroupSchema(
+        {
+            "headers": ListSchema(
+                GroupSchema(
+                    {
+                        "name": TextSchema(grammar.check_header_name),
+                        "value": TextSchema(grammar.check_header_value),
+                        "hosts": _HOSTS,
+                    },
                     required=("name",),
                 )
             ),
@@ -106,31 +126,33 @@ _IDENTIFIERS: Mapping[str, Kind] = {
     "nxdomain_canaries": _HOSTS,
 }
 
-_DECIDED = Listed(
-    Group({"names": _PROSES, "as": Text(grammar.one_of(*DECISIONS)), "why": _PROSE}, ("names", "as", "why"))
+_DECIDED = ListSchema(
+    GroupSchema(
+        {"names": _PROSES, "as": TextSchema(grammar.make_word_check(*DECISIONS)), "why": _PROSE}, ("names", "as", "why")
+    )
 )
 
-SERVICE = Group(
+SERVICE = GroupSchema(
     {
-        "id": Text(grammar.service_id),
+        "id": TextSchema(grammar.check_service_id),
         "name": _LABEL,
         "names": _NAMES,
-        "category": Text(grammar.one_of(*CATEGORIES)),
+        "category": TextSchema(grammar.make_word_check(*CATEGORIES)),
         "vendor": _LABEL,
-        "audience": Text(grammar.one_of(*AUDIENCES)),
+        "audience": TextSchema(grammar.make_word_check(*AUDIENCES)),
         "enforce": FLAG,
-        "programs": Text(grammar.one_of(*PROGRAMS)),
-        "class": Text(grammar.one_of(*CLASSES)),
+        "programs": TextSchema(grammar.make_word_check(*PROGRAM_AUDIENCES)),
+        "class": TextSchema(grammar.make_word_check(*SERVICE_CLASSES)),
         **_IDENTIFIERS,
         "front_doors": _URLS,
         "decided": _DECIDED,
-        "overlaps_with": Listed(Text(grammar.service_id)),
+        "overlaps_with": ListSchema(TextSchema(grammar.check_service_id)),
         "retired": FLAG,
         "checked": _DAY,
         "networks_checked": _DAY,
-        **dates.KEYS,
+        **dates.DATE_KEYS,
         "notes": _PROSE,
-        "unverified": Group(
+        "unverified": GroupSchema(
             {
                 "names": _NAMES,
                 **{key: kind for key, kind in _IDENTIFIERS.items() if key != "tenants"},
@@ -143,41 +165,43 @@ SERVICE = Group(
 )
 
 # What an amendment may add, remove or accept: the keys of an entry whose values are lists of texts.
-_AMENDABLE: Mapping[str, Kind] = {
+_AMENDABLE: Mapping[str, KeySchema] = {
     "names": _NAMES,
     "front_doors": _URLS,
-    "overlaps_with": Listed(Text(grammar.service_id)),
+    "overlaps_with": ListSchema(TextSchema(grammar.check_service_id)),
     **{key: kind for key, kind in _IDENTIFIERS.items() if key not in ("networks_note", "tenants", "tenant_control")},
 }
-AMENDMENT = Group(
+AMENDMENT = GroupSchema(
     {
-        "amends": Text(grammar.service_id),
-        "add": Group(_AMENDABLE),
-        "remove": Group(_AMENDABLE),
-        "accept": Group({key: kind for key, kind in _AMENDABLE.items() if key not in ("front_doors", "overlaps_with")}),
-        "audience": Text(grammar.one_of(*AUDIENCES)),
+        "amends": TextSchema(grammar.check_service_id),
+        "add": GroupSchema(_AMENDABLE),
+        "remove": GroupSchema(_AMENDABLE),
+        "accept": GroupSchema(
+            {key: kind for key, kind in _AMENDABLE.items() if key not in ("front_doors", "overlaps_with")}
+        ),
+        "audience": TextSchema(grammar.make_word_check(*AUDIENCES)),
         "enforce": FLAG,
-        "programs": Text(grammar.one_of(*PROGRAMS)),
+        "programs": TextSchema(grammar.make_word_check(*PROGRAM_AUDIENCES)),
         "decided": _DECIDED,
         "checked": _DAY,
         "networks_checked": _DAY,
         "networks_note": _PROSE,
-        **dates.KEYS,
+        **dates.DATE_KEYS,
         "notes": _PROSE,
         "sources": _PROSES,
     },
     required=("amends", "sources"),
 )
 
-FEED = Group(
+FEED = GroupSchema(
     {
-        "id": Text(grammar.service_id),
+        "id": TextSchema(grammar.check_service_id),
         "name": _LABEL,
-        "service": Text(grammar.service_id),
-        "kind": Text(grammar.one_of("domains", "networks")),
+        "service": TextSchema(grammar.check_service_id),
+        "kind": TextSchema(grammar.make_word_check("domains", "networks")),
         "checked": _DAY,
-        **dates.KEYS,
-        "agreement": Text(grammar.matching(r"[2-9]", "a number of publishers, 2 to 9")),
+        **dates.DATE_KEYS,
+        "agreement": TextSchema(grammar.make_pattern_check(r"[2-9]", "a number of publishers, 2 to 9")),
         "replaces": FLAG,
         "notes": _PROSE,
         "sources": _PROSES,
@@ -185,32 +209,32 @@ FEED = Group(
     required=("id", "name", "service", "kind", "checked", "sources"),
 )
 
-_POLICY_PATHS = Group({packaging: Listed(Text(grammar.policy_path)) for packaging in _PACKAGINGS})
-_POLICY_PATH = Group({packaging: Text(grammar.policy_path) for packaging in _PACKAGINGS})
-_BROWSER_IDENTIFIERS: Mapping[str, Kind] = {
-    "packages": Group({system: _PACKAGES[system] for system in ("apt", "rpm", "pacman", "flatpak", "snap")}),
-    "processes": Listed(Text(grammar.program)),
-    "paths": Listed(Text(grammar.path)),
+_POLICY_PATHS = GroupSchema({packaging: ListSchema(TextSchema(grammar.check_policy_path)) for packaging in _PACKAGINGS})
+_POLICY_PATH = GroupSchema({packaging: TextSchema(grammar.check_policy_path) for packaging in _PACKAGINGS})
+_BROWSER_IDENTIFIERS: Mapping[str, KeySchema] = {
+    "packages": GroupSchema({system: _PACKAGES[system] for system in ("apt", "rpm", "pacman", "flatpak", "snap")}),
+    "processes": ListSchema(TextSchema(grammar.check_program)),
+    "paths": ListSchema(TextSchema(grammar.check_path)),
 }
 
-BROWSER = Group(
+BROWSER = GroupSchema(
     {
-        "id": Text(grammar.service_id),
+        "id": TextSchema(grammar.check_service_id),
         "name": _LABEL,
         **_BROWSER_IDENTIFIERS,
-        "policy_support": Text(grammar.one_of(*POLICY_LANGUAGES, "none")),
+        "policy_support": TextSchema(grammar.make_word_check(*POLICY_LANGUAGES, "none")),
         "policy_dir": _POLICY_PATH,
         "policy_file": _POLICY_PATH,
-        "policy_fallbacks": Listed(Text(grammar.policy_path)),
+        "policy_fallbacks": ListSchema(TextSchema(grammar.check_policy_path)),
         "notes": _PROSE,
-        "unverified": Group(
+        "unverified": GroupSchema(
             {**_BROWSER_IDENTIFIERS, "policy_dir": _POLICY_PATHS, "policy_file": _POLICY_PATHS, "notes": _PROSE}
         ),
         "sources": _PROSES,
     },
     required=("id", "name", "packages", "processes", "policy_support", "sources"),
 )
-BROWSERS = Group({"browsers": Listed(BROWSER)}, required=("browsers",))
+BROWSERS = GroupSchema({"browsers": ListSchema(BROWSER)}, required=("browsers",))
 
 
 def check_service(entry: object) -> Iterator[Mistake]:
@@ -219,69 +243,71 @@ def check_service(entry: object) -> Iterator[Mistake]:
     if not isinstance(entry, dict) or not entry:
         return
     if "category" in entry:
-        needed = "class" if entry["category"] == "circumvention" else "audience"
-        if needed not in entry:
-            yield (needed,), None, f"a value: every service of the category {entry['category']} has one"
+        required_key = "class" if entry["category"] == "circumvention" else "audience"
+        if required_key not in entry:
+            yield (required_key,), None, f"a value: every service of the category {entry['category']} has one"
     if "tenants" in entry and "tenant_control" not in entry:
         yield ("tenants",), entry["tenants"], "tenant_control beside it: how the accounts are distinguished"
     if not set(entry) & set(_IDENTIFIERS) and not entry.get("unverified"):
         yield ("domains",), None, "at least one key that identifies the service, such as domains or packages"
-    if "programs" in entry and not set(entry) & set(OF_PROGRAMS):
-        yield ("programs",), entry["programs"], f"a key of programs beside it, such as {' or '.join(OF_PROGRAMS[:2])}"
+    if "programs" in entry and not set(entry) & set(PROGRAM_KEYS):
+        yield ("programs",), entry["programs"], f"a key of programs beside it, such as {' or '.join(PROGRAM_KEYS[:2])}"
     if entry.get("programs") == BOTH and "team_ids" in entry:
         yield ("team_ids",), entry["team_ids"], "no team as a whole, since its programs serve permitted accounts, too"
-    yield from _said_twice(entry, entry.get("unverified"), ())
-    yield from windows_signing.unmatched(entry)
-    yield from _front_doors(entry)
-    yield from _decisions(entry)
-    yield from dates.check(entry)
+    yield from _check_duplicate_values(entry, entry.get("unverified"), ())
+    yield from windows_signing.find_unmatched_publishers(entry)
+    yield from _check_front_doors(entry)
+    yield from _check_decisions(entry)
+    yield from dates.check_dates(entry)
     if "networks_checked" in entry and "networks" not in entry:
         yield ("networks_checked",), entry["networks_checked"], "networks beside it"
-    for index, text in enumerate(listed(entry, "networks")):
-        if isinstance(text, str) and not grammar.network(text) and (owner := shared_by(text)):
+    for index, text in enumerate(get_key_list(entry, "networks")):
+        if isinstance(text, str) and not grammar.check_network(text) and (owner := find_network_owner(text)):
             yield ("networks", index), text, f"a network of this service alone, none of {owner}: leave it to its names"
 
 
-def amendable(key: str) -> bool:
+def is_amendable(key: str) -> bool:
     """Whether an amendment may change the values of a key, or the key is where unverified ones are."""
     return key in _AMENDABLE or key == "unverified"
 
 
-def _front_doors(entry: Mapping[str, object]) -> Iterator[Mistake]:
+def _check_front_doors(entry: Mapping[str, object]) -> Iterator[Mistake]:
     """Addresses that a user types, and that the entry leaves open although it says that they are the service's."""
-    for index, door in enumerate(texts(entry, "front_doors")):
-        if not grammar.url(door) and not blocks(entry, door):
+    for index, door in enumerate(get_key_texts(entry, "front_doors")):
+        if not grammar.check_url(door) and not is_address_blocked(entry, door):
             yield ("front_doors", index), door, "an address that the entry blocks, by domains or urls"
 
 
-def blocks(entry: Mapping[str, object], address: str) -> bool:
+def is_address_blocked(entry: Mapping[str, object], address: str) -> bool:
     """Whether an entry blocks an address (host, or host/path) for a browser: it is below one of its domains and not
     excepted, or it is one of its pages or below one.
     """
     host = address.partition("/")[0]
-    above = [host.split(".", count)[-1] for count in range(host.count(".") + 1)]
-    if set(above) & set(texts(entry, "domains")) and not set(above) & set(texts(entry, "allow_domains")):
+    parent_names = [host.split(".", count)[-1] for count in range(host.count(".") + 1)]
+    if set(parent_names) & set(get_key_texts(entry, "domains")) and not set(parent_names) & set(
+        get_key_texts(entry, "allow_domains")
+    ):
         return True
-    return any(address == url or address.startswith(url + "/") for url in texts(entry, "urls"))
+    return any(address == url or address.startswith(url + "/") for url in get_key_texts(entry, "urls"))
 
 
-def _decisions(entry: Mapping[str, object]) -> Iterator[Mistake]:
+def _check_decisions(entry: Mapping[str, object]) -> Iterator[Mistake]:
     """Decisions that the rest of the entry does not follow."""
-    left = {*texts(entry, "shared_domains"), *texts(entry, "allow_domains")}
-    for index, decided, names in decisions(entry):
+    excepted_names = {*get_key_texts(entry, "shared_domains"), *get_key_texts(entry, "allow_domains")}
+    for index, decision, names in iterate_decisions(entry):
         for position, name in enumerate(names):
             path = ("decided", index, "names", position)
-            if decided == "shared" and name not in left:
+            if decision == "shared" and name not in excepted_names:
                 yield path, name, "a name of shared_domains or allow_domains, as the decision says"
-            elif decided == "refused" and (name in left or blocks(entry, name)):
+            elif decision == "refused" and (name in excepted_names or is_address_blocked(entry, name)):
                 yield path, name, "a name that the entry does not have, as the decision says"
 
 
-def decisions(entry: Mapping[str, object]) -> Iterator[tuple[int, object, list[str]]]:
+def iterate_decisions(entry: Mapping[str, object]) -> Iterator[tuple[int, object, list[str]]]:
     """The decisions of an entry: the index, what was decided, and of which names."""
-    for index, decision in enumerate(listed(entry, "decided")):
+    for index, decision in enumerate(get_key_list(entry, "decided")):
         if isinstance(decision, Mapping):
-            yield index, decision.get("as"), texts(decision, "names")
+            yield index, decision.get("as"), get_key_texts(decision, "names")
 
 
 def check_browser(entry: Mapping[str, object]) -> Iterator[Mistake]:
@@ -293,15 +319,15 @@ def check_browser(entry: Mapping[str, object]) -> Iterator[Mistake]:
     ):
         if key in entry and entry.get("policy_support") not in languages:
             yield (key,), entry[key], f"no {key} where policy_support is not {' or '.join(languages)}"
-    yield from _said_twice(entry, entry.get("unverified"), ())
+    yield from _check_duplicate_values(entry, entry.get("unverified"), ())
 
 
-def _said_twice(verified: object, unverified: object, path: KeyPath) -> Iterator[Mistake]:
+def _check_duplicate_values(verified: object, unverified: object, path: KeyPath) -> Iterator[Mistake]:
     """Values that are both among the verified and the unverified ones."""
     if isinstance(verified, dict) and isinstance(unverified, dict):
         for key in verified.keys() & unverified.keys():
-            yield from _said_twice(verified[key], unverified[key], (*path, key))
+            yield from _check_duplicate_values(verified[key], unverified[key], (*path, key))
     elif isinstance(verified, list) and isinstance(unverified, list):
-        for index, item in enumerate(unverified):
-            if isinstance(item, str) and item in verified:
-                yield ("unverified", *path, index), item, f"a value that {path[0]} does not have already"
+        for index, identifier in enumerate(unverified):
+            if isinstance(identifier, str) and identifier in verified:
+                yield ("unverified", *path, index), identifier, f"a value that {path[0]} does not have already"

@@ -16,7 +16,7 @@ import ipaddress
 
 from ..reading.networks import NetworkTable
 
-_SHARED = {
+_SHARED_NETWORKS = {
     "Cloudflare's content network": (
         "103.21.244.0/22 103.22.200.0/22 103.31.4.0/22 104.16.0.0/13 104.24.0.0/14 108.162.192.0/18 131.0.72.0/22 "
         "141.101.64.0/18 162.158.0.0/15 172.64.0.0/13 173.245.48.0/20 188.114.96.0/20 190.93.240.0/20 197.234.240.0/22 "
@@ -37,7 +37,7 @@ _SHARED = {
     "Google's front ends": "142.250.0.0/15 172.217.0.0/16 216.58.192.0/19",
 }
 # Parts of the above that their owners publish as one service's own: public resolvers, and a VPN's endpoints.
-_OWN = tuple(
+_SINGLE_SERVICE_NETWORKS = tuple(
     map(
         ipaddress.ip_network,
         (
@@ -48,14 +48,17 @@ _OWN = tuple(
 )
 
 
-def shared_by(text: str) -> str:
+def find_network_owner(text: str) -> str:
     """Whose shared network a network has addresses in, in words; "" for what is nobody's, as far as is known here."""
     network = ipaddress.ip_network(text)
-    if any(network.overlaps(own) and network.prefixlen >= own.prefixlen for own in _OWN):
+    if any(
+        network.overlaps(exception) and network.prefixlen >= exception.prefixlen
+        for exception in _SINGLE_SERVICE_NETWORKS
+    ):
         return ""
-    return _table().of(network)
+    return _build_network_table().find_text(network)
 
 
 @functools.cache
-def _table() -> NetworkTable:
-    return NetworkTable({text: owner for owner, texts in _SHARED.items() for text in texts.split()})
+def _build_network_table() -> NetworkTable:
+    return NetworkTable({text: owner for owner, texts in _SHARED_NETWORKS.items() for text in texts.split()})

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .kinds import Mistake
 
 # Teams whose programs every office has. No list of them is complete.
-SHARED = {
+SHARED_TEAMS = {
     "UBF8T346G9": "Microsoft",
     "EQHXZ8M8AV": "Google",
     "V9WTTPBFK9": "Meta",
@@ -37,7 +37,7 @@ SHARED = {
 }
 
 
-class Signer(NamedTuple):
+class ProgramSigner(NamedTuple):
     """What an entry says of who signs its programs."""
 
     id: str
@@ -46,41 +46,45 @@ class Signer(NamedTuple):
     team_ids: list[str]
 
 
-class _Claim(NamedTuple):
+class _SigningClaim(NamedTuple):
     """A value of an entry."""
 
-    of: Signer
+    signer: ProgramSigner
     key: str
-    place: int
-    value: str
+    position: int
+    identifier: str
 
-    def wrong(self, expected: str) -> tuple[str, Mistake]:
-        return self.of.id, ((self.key, self.place), self.value, expected)
+    def make_mistake(self, expected: str) -> tuple[str, Mistake]:
+        return self.signer.id, ((self.key, self.position), self.identifier, expected)
 
 
-def check(signers: Iterable[Signer]) -> Iterator[tuple[str, Mistake]]:
+def check_signers(signers: Iterable[ProgramSigner]) -> Iterator[tuple[str, Mistake]]:
     """What is wrong: the id of the entry that has to change, and the mistake. A later directory has to give way."""
     programs: dict[str, str] = {}  # by what a program is signed as, the first entry that has it
-    of_teams: dict[str, list[_Claim]] = {}
-    for one in sorted(signers, key=lambda one: (one.rank, one.id)):
-        for index, value in enumerate(one.signing_ids):
-            claim = _Claim(one, "signing_ids", index, value)
-            if (other := programs.setdefault(value, one.id)) != one.id:
-                yield claim.wrong(f"a program of its own: {other} has this one")
-            of_teams.setdefault(value.partition(":")[0], []).append(claim)
-        for index, value in enumerate(one.team_ids):
-            of_teams.setdefault(value, []).append(_Claim(one, "team_ids", index, value))
-    for team, claims in of_teams.items():
-        yield from _not_alone(team, claims)
+    claims_by_team: dict[str, list[_SigningClaim]] = {}
+    for signer in sorted(signers, key=lambda signer: (signer.rank, signer.id)):
+        for index, identifier in enumerate(signer.signing_ids):
+            claim = _SigningClaim(signer, "signing_ids", index, identifier)
+            if (owner_id := programs.setdefault(identifier, signer.id)) != signer.id:
+                yield claim.make_mistake(f"a program of its own: {owner_id} has this one")
+            claims_by_team.setdefault(identifier.partition(":")[0], []).append(claim)
+        for index, identifier in enumerate(signer.team_ids):
+            claims_by_team.setdefault(identifier, []).append(_SigningClaim(signer, "team_ids", index, identifier))
+    for team, claims in claims_by_team.items():
+        yield from _check_shared_teams(team, claims)
 
 
-def _not_alone(team: str, claims: list[_Claim]) -> Iterator[tuple[str, Mistake]]:
+def _check_shared_teams(team: str, claims: list[_SigningClaim]) -> Iterator[tuple[str, Mistake]]:
     """Where an entry takes a team as a whole that signs something else, too."""
-    for whole in (claim for claim in claims if claim.key == "team_ids"):
-        if team in SHARED:
-            yield whole.wrong(f"a team that signs programs of this service alone, and not {SHARED[team]}'s")
-        for other in claims:
-            if other.of.id != whole.of.id:
-                later = max(whole, other, key=lambda claim: (claim.of.rank, claim.of.id))
-                earlier = other if later is whole else whole
-                yield later.wrong(f"no team that {earlier.of.id} has in {earlier.key}: one of them takes it as a whole")
+    for team_claim in (claim for claim in claims if claim.key == "team_ids"):
+        if team in SHARED_TEAMS:
+            yield team_claim.make_mistake(
+                f"a team that signs programs of this service alone, and not {SHARED_TEAMS[team]}'s"
+            )
+        for other_claim in claims:
+            if other_claim.signer.id != team_claim.signer.id:
+                later_claim = max(team_claim, other_claim, key=lambda claim: (claim.signer.rank, claim.signer.id))
+                earlier_claim = other_claim if later_claim is team_claim else team_claim
+                yield later_claim.make_mistake(
+                    f"no team that {earlier_claim.signer.id} has in {earlier_claim.key}: one of them takes it as a whole"
+                )

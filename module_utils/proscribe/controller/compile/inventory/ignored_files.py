@@ -19,23 +19,23 @@ from ansible.errors import AnsibleError
 
 from ....base.edit_distance import count_edits
 from ...policy_errors import Described
-from ..restrictions.misspelled import is_of_policy
+from ..restrictions.misspelled import is_policy_variable
 
-KINDS = {"group": "group_vars", "host": "host_vars"}
+VARIABLE_FOLDERS = {"group": "group_vars", "host": "host_vars"}
 # How files end that nobody expects to count: older ones, and those for people.
-LEFT_OUT_ENDINGS = (
+IGNORED_ENDINGS = (
     *("~", ".bak", ".backup", ".orig", ".old", ".save", ".rej", ".swp", ".tmp", ".disabled", ".off", ".sample"),
     *(".example", ".template", ".dist", ".j2", ".md", ".rst", ".sig", ".rpmnew", ".rpmsave", ".dpkg-dist"),
     *(".dpkg-old", ".dpkg-new", ".ucf-dist", ".ucf-old"),
 )
-LARGEST = 1024 * 1024  # bytes of a file that is looked into
-MOST_FILES = 100_000  # that are looked into in a run
-MOST_VAULTS = 50  # of these, encrypted ones: each takes a tenth of a second
-DEEPEST = 8  # folders in each other
-SHORTEST_WORD = 5  # letters: of shorter words, two that differ in one letter are two names
-KEY = re.compile(r"""(?:^|[{,\s"'])([A-Za-z][\w.-]{6,80})["']?\s*:""", re.MULTILINE)
-VAULT = b"$ANSIBLE_VAULT"
-NAME_PARTS = re.compile(r"[a-z]+|[^a-z]+")
+MAX_FILE_BYTES = 1024 * 1024  # bytes of a file that is looked into
+MAX_FILES = 100_000  # that are looked into in a run
+MAX_VAULTS = 50  # of these, encrypted ones: each takes a tenth of a second
+MAX_DEPTH = 8  # folders in each other
+MIN_WORD_LENGTH = 5  # letters: of shorter words, two that differ in one letter are two names
+KEY_PATTERN = re.compile(r"""(?:^|[{,\s"'])([A-Za-z][\w.-]{6,80})["']?\s*:""", re.MULTILINE)
+VAULT_HEADER = b"$ANSIBLE_VAULT"
+NAME_PART_PATTERN = re.compile(r"[a-z]+|[^a-z]+")
 
 
 class IgnoredFile(NamedTuple):
@@ -47,7 +47,7 @@ class IgnoredFile(NamedTuple):
     missing: str = ""  # a group or host that the inventory does not have, where that is the only reason
 
 
-class Folder:
+class VariableFolder:
     """A folder beside an inventory or a playbook, in which Ansible reads variables of these groups and hosts."""
 
     def __init__(self, path: Path, loader: Any, groups: Collection[str], hosts: Collection[str]) -> None:
@@ -55,11 +55,11 @@ class Folder:
         self._names = {"group": groups, "host": hosts}
         self._alike: dict[str, dict[str, list[str]]] = {}
         self._endings = ["", *constants.YAML_FILENAME_EXTENSIONS]
-        self._left, self._vaults_left = MOST_FILES, MOST_VAULTS
+        self._files_left, self._vaults_left = MAX_FILES, MAX_VAULTS
 
     def find_ignored_files(self) -> Iterator[IgnoredFile]:
         """Find the files with variables of ours that Ansible does not read."""
-        for kind, folder in KINDS.items():
+        for kind, folder in VARIABLE_FOLDERS.items():
             for entry in list_names(self.path / folder):
                 if not _is_left_out(entry):
                     yield from self._check_entry(kind, self.path / folder / entry)
@@ -71,14 +71,14 @@ class Folder:
     def _guess_folder_name(self, entry: str) -> str:
         """Return the name that a folder was meant to have; "" for another folder, or a file."""
         plain = entry.lower().replace("-", "_")
-        meant = next((folder for folder in KINDS.values() if count_edits(plain, folder, 1) <= 1), "")
-        return meant if entry not in KINDS.values() and (self.path / entry).is_dir() else ""
+        intended_name = next((folder for folder in VARIABLE_FOLDERS.values() if count_edits(plain, folder, 1) <= 1), "")
+        return intended_name if entry not in VARIABLE_FOLDERS.values() and (self.path / entry).is_dir() else ""
 
     def _check_entry(self, kind: str, path: Path) -> Iterator[IgnoredFile]:
         """Find what is ignored of one entry of `group_vars/` or `host_vars/`."""
-        known = self._names[kind]
+        known_names = self._names[kind]
         names = self._list_possible_names(path.name)
-        known_name = next((name for name in names if name in known), "")
+        known_name = next((name for name in names if name in known_names), "")
         if known_name:
             first = next((p for p in (path.with_name(known_name + end) for end in self._endings) if p.exists()), path)
             if first != path:
@@ -88,15 +88,17 @@ class Folder:
                 yield from self._find_passed_over_files(path)
             return
         stem = os.path.splitext(path.name)[0]
-        if any(name in known for name in self._list_possible_names(stem)) and not path.is_dir():
+        if any(name in known_names for name in self._list_possible_names(stem)) and not path.is_dir():
             yield from self._select_with_variables([path], self._describe_endings())
             return
         name = names[-1]
-        where = f"a file that is named as a {kind} of the inventory"
-        if meant := self._guess_name(kind, name):
-            yield from self._select_with_variables(list_files(path), f"{where}, did you mean {meant!r}?")
+        expected_file = f"a file that is named as a {kind} of the inventory"
+        if intended_name := self._guess_name(kind, name):
+            yield from self._select_with_variables(
+                list_files(path), f"{expected_file}, did you mean {intended_name!r}?"
+            )
         else:
-            yield from self._select_with_variables(list_files(path), where, f"{kind} {name}")
+            yield from self._select_with_variables(list_files(path), expected_file, f"{kind} {name}")
 
     def _list_possible_names(self, entry: str) -> list[str]:
         """Return whose variables an entry may have: the name itself, and the one without an ending."""
@@ -106,7 +108,7 @@ class Folder:
         """Find what Ansible passes over in a folder that it reads."""
         for entry in list_names(folder):
             path, ending = folder / entry, os.path.splitext(entry)[1]
-            if _is_left_out(entry) or depth > DEEPEST:
+            if _is_left_out(entry) or depth > MAX_DEPTH:
                 continue
             if path.is_dir() and not ending:
                 yield from self._find_passed_over_files(path, depth + 1)
@@ -125,47 +127,51 @@ class Folder:
         """
         if kind not in self._alike:
             alike = self._alike[kind] = {}
-            for known in self._names[kind]:
-                alike.setdefault(_strip_letters(known), []).append(known)
-        words = NAME_PARTS.findall(_fold_name(name))
-        for known in self._alike[kind].get(_strip_letters(name), ()):
-            pairs = [pair for pair in zip(words, NAME_PARTS.findall(_fold_name(known))) if pair[0] != pair[1]]
-            long = all(min(map(len, pair)) >= SHORTEST_WORD for pair in pairs)
+            for known_name in self._names[kind]:
+                alike.setdefault(_strip_letters(known_name), []).append(known_name)
+        words = NAME_PART_PATTERN.findall(_fold_name(name))
+        for known_name in self._alike[kind].get(_strip_letters(name), ()):
+            pairs = [
+                pair for pair in zip(words, NAME_PART_PATTERN.findall(_fold_name(known_name))) if pair[0] != pair[1]
+            ]
+            long = all(min(map(len, pair)) >= MIN_WORD_LENGTH for pair in pairs)
             if not pairs or (len(pairs) == 1 and long and count_edits(*pairs[0], 1) <= 1):
-                return known
+                return known_name
         return ""
 
     def _select_with_variables(
         self, files: Iterator[Path] | Sequence[Path], reason: str, missing: str = ""
     ) -> Iterator[IgnoredFile]:
         for file in files:
-            if self._left and (variables := self._read_variables(file)):
+            if self._files_left and (variables := self._read_variables(file)):
                 yield IgnoredFile(file, variables, reason, missing)
 
     def _read_variables(self, file: Path) -> Mapping[str, object]:
         """Return the variables of ours in a file. One that is encrypted, and that no given password opens, has none."""
-        self._left -= 1
+        self._files_left -= 1
         try:
-            if not file.is_file() or file.stat().st_size > LARGEST:
+            if not file.is_file() or file.stat().st_size > MAX_FILE_BYTES:
                 return {}
             content = file.read_bytes()
         except OSError:
             return {}
-        if content.startswith(VAULT):
+        if content.startswith(VAULT_HEADER):
             self._vaults_left -= 1
-            found = {}
+            policy_variables = {}
         else:
             text = content.decode("utf-8", "replace")
-            found = {name: Described("a value there") for name in filter(is_of_policy, KEY.findall(text))}
-            if not found:
+            policy_variables = {
+                name: Described("a value there") for name in filter(is_policy_variable, KEY_PATTERN.findall(text))
+            }
+            if not policy_variables:
                 return {}
         if self._vaults_left < 0:
             return {}
         with contextlib.suppress(AnsibleError):
             data = self._loader.load_from_file(str(file), cache="none", unsafe=True)
-            known = data if isinstance(data, Mapping) else {}
-            return {str(name): value for name, value in known.items() if is_of_policy(str(name))}
-        return found
+            mapping = data if isinstance(data, Mapping) else {}
+            return {str(name): setting for name, setting in mapping.items() if is_policy_variable(str(name))}
+        return policy_variables
 
 
 def _fold_name(name: str) -> str:
@@ -178,7 +184,7 @@ def _strip_letters(name: str) -> str:
 
 
 def _is_left_out(entry: str) -> bool:
-    return entry.startswith((".", "#")) or entry.lower().endswith(LEFT_OUT_ENDINGS)
+    return entry.startswith((".", "#")) or entry.lower().endswith(IGNORED_ENDINGS)
 
 
 def list_names(folder: Path) -> list[str]:
@@ -192,8 +198,8 @@ def list_files(path: Path) -> Iterator[Path]:
     """Yield a file, or the files of a folder, without copies. Links to folders are not followed."""
     if path.is_file():
         yield path
-    for above, folders, files in os.walk(path):
+    for directory, folders, files in os.walk(path):
         folders.sort()
-        if len(Path(above).relative_to(path).parts) >= DEEPEST:
+        if len(Path(directory).relative_to(path).parts) >= MAX_DEPTH:
             folders.clear()
-        yield from (Path(above, name) for name in sorted(files) if not _is_left_out(name))
+        yield from (Path(directory, name) for name in sorted(files) if not _is_left_out(name))

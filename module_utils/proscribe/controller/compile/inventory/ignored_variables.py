@@ -21,13 +21,13 @@ from ansible.vars.plugins import get_vars_from_path
 
 from ...ansible_parts import part_of
 from ...policy_errors import PolicyError
-from ..restrictions.misspelled import is_of_policy
-from .ignored_files import KINDS, Folder, IgnoredFile, list_files, list_names
-from .places import origin, paths_of, sources_of
+from ..restrictions.misspelled import is_policy_variable
+from .ignored_files import VARIABLE_FOLDERS, IgnoredFile, VariableFolder, list_files, list_names
+from .places import find_origin, list_source_paths, list_sources
 
-IMPORTS = ("import_playbook", "ansible.builtin.import_playbook")
-MOST_PLAYBOOKS = 1000  # that import each other
-SHOWN = 3  # names in a warning
+IMPORT_KEYS = ("import_playbook", "ansible.builtin.import_playbook")
+MAX_PLAYBOOKS = 1000  # that import each other
+MAX_NAMES_SHOWN = 3  # names in a warning
 
 
 class IgnoredPolicy(NamedTuple):
@@ -37,7 +37,7 @@ class IgnoredPolicy(NamedTuple):
     warnings: list[str]
 
 
-def unread(hostvars: Any, names: Iterable[str], task: Any = None) -> list[PolicyError]:
+def find_policy_mistakes(hostvars: Any, names: Iterable[str], task: Any = None) -> list[PolicyError]:
     """Return the mistakes of `find_ignored_policy`."""
     return find_ignored_policy(hostvars, names, task).mistakes
 
@@ -49,63 +49,83 @@ def find_ignored_policy(hostvars: Any, names: Iterable[str], task: Any = None) -
     loader = part_of(hostvars, "_loader", DataLoader)
     inventory = part_of(hostvars, "_inventory", InventoryManager)
     entities = [*inventory.groups.values(), *filter(None, map(inventory.get_host, names))]
-    read = list(dict.fromkeys(one.resolve() for one in (*_beside_plays(task, loader), *_beside_inventory(inventory))))
-    started = [Path.cwd(), *(playbook.parent for playbook in _with_imported(context.CLIARGS.get("args") or (), loader))]
-    unread_folders = [one for one in dict.fromkeys(one.resolve() for one in started) if one not in read]
-    mistakes = [error for folder in unread_folders for error in _of_unread_folder(folder, entities, loader)]
-    folders = [Folder(path, loader, inventory.groups, inventory.hosts) for path in read]
-    ignored = [one for folder in folders for one in folder.find_ignored_files()]
+    read_folders = list(
+        dict.fromkeys(
+            candidate.resolve()
+            for candidate in (*_list_playbook_folders(task, loader), *_list_inventory_folders(inventory))
+        )
+    )
+    start_folders = [
+        Path.cwd(),
+        *(playbook.parent for playbook in _iterate_imported_playbooks(context.CLIARGS.get("args") or (), loader)),
+    ]
+    unread_folders = [
+        candidate
+        for candidate in dict.fromkeys(candidate.resolve() for candidate in start_folders)
+        if candidate not in read_folders
+    ]
+    mistakes = [error for folder in unread_folders for error in _check_unread_folder(folder, entities, loader)]
+    folders = [VariableFolder(path, loader, inventory.groups, inventory.hosts) for path in read_folders]
+    ignored = [candidate for folder in folders for candidate in folder.find_ignored_files()]
     for file in ignored:
         if not file.missing:
             mistakes += [
-                PolicyError(origin(value) or str(file.path), variable, value, file.reason)
-                for variable, value in file.variables.items()
+                PolicyError(find_origin(setting) or str(file.path), variable, setting, file.reason)
+                for variable, setting in file.variables.items()
             ]
     warnings = [warning] if (warning := _warn_of_missing_names([file for file in ignored if file.missing])) else []
     return IgnoredPolicy(
-        mistakes, [*warnings, *_around_inventory(inventory, loader, entities, (*read, *unread_folders))]
+        mistakes, [*warnings, *_warn_of_outer_folders(inventory, loader, entities, (*read_folders, *unread_folders))]
     )
 
 
-def _of_unread_folder(folder: Path, entities: Sequence[Any], loader: Any) -> Iterator[PolicyError]:
+def _check_unread_folder(folder: Path, entities: Sequence[Any], loader: Any) -> Iterator[PolicyError]:
     """Yield the variables in a folder beside a playbook, or where the command was started, that Ansible does not read
     in this play.
     """
-    for variable, value in _variables_in(folder, entities, loader).items():
+    for variable, setting in _read_policy_variables(folder, entities, loader).items():
         expected = (
             f"nothing of Proscribe's there: in this play Ansible does not read what is beside {folder}. Set it "
             "beside the inventory, or with vars of the play or of import_playbook"
         )
-        yield PolicyError(origin(value) or str(folder), variable, value, expected)
+        yield PolicyError(find_origin(setting) or str(folder), variable, setting, expected)
 
 
-def _variables_in(folder: Path, entities: Sequence[Any], loader: Any) -> dict[str, object]:
-    found: dict[str, object] = {}
+def _read_policy_variables(folder: Path, entities: Sequence[Any], loader: Any) -> dict[str, object]:
+    policy_variables: dict[str, object] = {}
     for entity in entities:
         with contextlib.suppress(AnsibleError):
             variables = get_vars_from_path(loader, str(folder), [entity], "task")
-            found |= {str(name): value for name, value in variables.items() if is_of_policy(str(name))}
-    return found
+            policy_variables |= {
+                str(name): setting for name, setting in variables.items() if is_policy_variable(str(name))
+            }
+    return policy_variables
 
 
-def _around_inventory(inventory: Any, loader: Any, entities: Sequence[Any], known: Sequence[Path]) -> Iterator[str]:
+def _warn_of_outer_folders(
+    inventory: Any, loader: Any, entities: Sequence[Any], known_folders: Sequence[Path]
+) -> Iterator[str]:
     """Yield a warning for each folder around an inventory that is a folder itself. Ansible reads no variables there. It
     may be an inventory of its own, and its files may be linked into those inside it.
     """
-    for source in paths_of(sources_of(inventory)):
+    for source in list_source_paths(list_sources(inventory)):
         folder = source.resolve().parent
-        if not source.is_dir() or folder in known or any(map(_is_hosts_file, list_names(folder))):
+        if not source.is_dir() or folder in known_folders or any(map(_is_hosts_file, list_names(folder))):
             continue
-        files = [file.resolve() for name in KINDS.values() for file in list_files(folder / name)]
+        files = [file.resolve() for name in VARIABLE_FOLDERS.values() for file in list_files(folder / name)]
         linked = {
-            file.resolve() for one in known if files for name in KINDS.values() for file in list_files(one / name)
+            file.resolve()
+            for known_folder in known_folders
+            if files
+            for name in VARIABLE_FOLDERS.values()
+            for file in list_files(known_folder / name)
         }
         if linked.issuperset(files):
             continue
-        if variables := _variables_in(folder, entities, loader):
-            named = ", ".join(list(variables)[:SHOWN])
+        if variables := _read_policy_variables(folder, entities, loader):
+            variable_names = ", ".join(list(variables)[:MAX_NAMES_SHOWN])
             yield (
-                f"Ansible does not read {named} in {folder}: for the inventory {source} it reads group_vars and"
+                f"Ansible does not read {variable_names} in {folder}: for the inventory {source} it reads group_vars and"
                 " host_vars inside that folder. Move them there"
             )
 
@@ -120,38 +140,43 @@ def _warn_of_missing_names(files: Sequence[IgnoredFile]) -> str:
     """
     if not files:
         return ""
-    named = [f"{file.missing} ({', '.join(list(file.variables)[:SHOWN])} in {file.path})" for file in files[:SHOWN]]
-    more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
-    return f"variables of Proscribe count for no host, because the inventory does not have: {', '.join(named)}{more}"
+    descriptions = [
+        f"{file.missing} ({', '.join(list(file.variables)[:MAX_NAMES_SHOWN])} in {file.path})"
+        for file in files[:MAX_NAMES_SHOWN]
+    ]
+    more = f" and {len(files) - MAX_NAMES_SHOWN} more" if len(files) > MAX_NAMES_SHOWN else ""
+    return f"variables of Proscribe count for no host, because the inventory does not have: {', '.join(descriptions)}{more}"
 
 
-def _beside_inventory(inventory: Any) -> Iterator[Path]:
+def _list_inventory_folders(inventory: Any) -> Iterator[Path]:
     """The folders in which Ansible reads what is beside the sources of the inventory."""
-    for path in paths_of(sources_of(inventory)):
+    for path in list_source_paths(list_sources(inventory)):
         yield path if path.is_dir() else path.parent
 
 
-def _beside_plays(task: Any, loader: Any) -> list[Path]:
+def _list_playbook_folders(task: Any, loader: Any) -> list[Path]:
     """The folders beside playbooks that Ansible reads for a task."""
     if task is None or C.PLAYBOOK_VARS_ROOT == "top":
         return [Path(loader.get_basedir())]
-    searched = list(map(Path, task.get_search_path()))
-    return searched if C.PLAYBOOK_VARS_ROOT == "all" else searched[:1]
+    search_path = list(map(Path, task.get_search_path()))
+    return search_path if C.PLAYBOOK_VARS_ROOT == "all" else search_path[:1]
 
 
-def _with_imported(playbooks: Iterable[str], loader: Any) -> Iterator[Path]:
+def _iterate_imported_playbooks(playbooks: Iterable[str], loader: Any) -> Iterator[Path]:
     """The files among some playbooks, and those that they import by a path."""
-    waiting = [Path(one).absolute() for one in playbooks]  # Ansible would look for them beside other playbooks
-    seen: set[Path] = set()
-    while waiting and len(seen) < MOST_PLAYBOOKS:
-        named = waiting.pop()
-        if not os.path.isfile(named):  # Path.is_file() takes no name that is too long, as one with a template may be
+    pending = [Path(name).absolute() for name in playbooks]  # Ansible would look for them beside other playbooks
+    seen_playbooks: set[Path] = set()
+    while pending and len(seen_playbooks) < MAX_PLAYBOOKS:
+        candidate = pending.pop()
+        if not os.path.isfile(
+            candidate
+        ):  # Path.is_file() takes no name that is too long, as one with a template may be
             continue
-        playbook = named.parent.resolve() / named.name  # a link to a playbook imports what is beside the link
-        if playbook in seen:
+        playbook = candidate.parent.resolve() / candidate.name  # a link to a playbook imports what is beside the link
+        if playbook in seen_playbooks:
             continue
-        seen.add(playbook)
+        seen_playbooks.add(playbook)
         yield playbook
         for play in loader.load_from_file(str(playbook)) or ():
             if isinstance(play, Mapping):
-                waiting += [playbook.parent / str(play[key]) for key in IMPORTS if key in play]
+                pending += [playbook.parent / str(play[key]) for key in IMPORT_KEYS if key in play]

@@ -20,13 +20,13 @@ from ansible.vars.manager import VariableManager
 
 from ...ansible_parts import part_of
 from ...policy_errors import PolicyError
-from ..restrictions import PREFIX, REGISTERED
-from .places import origin
+from ..restrictions import PREFIX, REGISTERED_VARIABLES
+from .places import find_origin
 
-KNOWN = frozenset({"_hosts", "_hosts_all"})  # parameters of Ansible's that save it a search
+SEARCH_PARAMETERS = frozenset({"_hosts", "_hosts_all"})  # parameters of Ansible's that save it a search
 
 
-class InPlay:
+class PlayVariables:
     """What Ansible's `hostvars` are, in a play: by its own rules of precedence, for each host.
 
     `names` are the hosts of the play. Ansible would search for them anew for each host.
@@ -38,22 +38,22 @@ class InPlay:
         self._variable_manager = part_of(hostvars, "_variable_manager", VariableManager)
         self._task = task.copy()
         # That the task runs on the controller is said of it, and of no host.
-        self._task.vars = {name: value for name, value in task.vars.items() if not name.startswith("ansible_")}
+        self._task.vars = {name: setting for name, setting in task.vars.items() if not name.startswith("ansible_")}
         self._play = task.get_play()
-        self._known = dict.fromkeys(
-            KNOWN & inspect.signature(self._variable_manager.get_vars).parameters.keys(), list(names)
+        self._host_parameters = dict.fromkeys(
+            SEARCH_PARAMETERS & inspect.signature(self._variable_manager.get_vars).parameters.keys(), list(names)
         )
 
     def raw_get(self, name: str) -> Mapping[str, object]:
         """A host's variables, as they were written."""
-        known: Mapping[str, object] = self._variable_manager.get_vars(
+        variables: Mapping[str, object] = self._variable_manager.get_vars(
             play=self._play,
             host=self._inventory.get_host(name),
             task=self._task,
             include_hostvars=False,
-            **self._known,
+            **self._host_parameters,
         )
-        return known
+        return variables
 
     def __getitem__(self, name: str) -> HostVarsVars:
         return HostVarsVars(self.raw_get(name), loader=self._loader, host=name)
@@ -63,11 +63,11 @@ class InPlay:
         Ansible reads anew for each host.
         """
         manager = self._variable_manager
-        for_role = list(_layers_of(self._task))
-        yield from for_role[:2]
+        role_layers = list(_iterate_task_layers(self._task))
+        yield from role_layers[:2]
         yield manager._nonpersistent_fact_cache.get(name, {})
         yield manager._vars_cache.get(name, {})
-        yield from for_role[2:-1]
+        yield from role_layers[2:-1]
         for role in reversed(self._play.roles):
             if role.public:
                 yield role.get_vars(include_params=False, only_exports=True)
@@ -75,33 +75,40 @@ class InPlay:
 
     def defaults(self) -> Iterator[Mapping[str, object]]:
         """What a play adds below all of the inventory, the source with the last word first."""
-        yield list(_layers_of(self._task))[-1]
+        yield list(_iterate_task_layers(self._task))[-1]
         for role in reversed(self._play.roles):
             if role.public:
                 yield role.get_default_vars()
 
 
-def of_policy(variables: Mapping[str, object]) -> dict[str, object]:
+def select_policy_variables(variables: Mapping[str, object]) -> dict[str, object]:
     """Those of some variables that are of a policy."""
-    return {str(key): value for key, value in variables.items() if key.startswith(PREFIX) and key not in REGISTERED}
+    return {
+        str(key): setting
+        for key, setting in variables.items()
+        if key.startswith(PREFIX) and key not in REGISTERED_VARIABLES
+    }
 
 
-def given_to(task: Any) -> dict[str, str]:
+def hash_task_variables(task: Any) -> dict[str, str]:
     """What a task has of the policy that not every task of its play has: from its role, and from what includes it. The
     values are digests, since they are compared and a run's data are printed.
     """
-    found: dict[str, object] = {}
-    for layer in reversed(list(_layers_of(task))):
-        found |= of_policy(layer)
-    return {name: hashlib.sha256(repr(value).encode()).hexdigest()[:16] for name, value in sorted(found.items())}
+    policy_variables: dict[str, object] = {}
+    for layer in reversed(list(_iterate_task_layers(task))):
+        policy_variables |= select_policy_variables(layer)
+    return {
+        name: hashlib.sha256(repr(setting).encode()).hexdigest()[:16]
+        for name, setting in sorted(policy_variables.items())
+    }
 
 
-def unlike(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+def list_differing_names(first: Mapping[str, str], second: Mapping[str, str]) -> list[str]:
     """The names of what only one of two has, or has another value of."""
-    return sorted({name for name, _ in one.items() ^ other.items()})
+    return sorted({name for name, _ in first.items() ^ second.items()})
 
 
-def _layers_of(task: Any) -> Iterator[Mapping[str, object]]:
+def _iterate_task_layers(task: Any) -> Iterator[Mapping[str, object]]:
     """Which variables a task has from its role and from what includes it, the source with the last word first."""
     role = part_of(task, "_role", Role)
     chain = role.get_dep_chain() if role else []
@@ -113,15 +120,15 @@ def _layers_of(task: Any) -> Iterator[Mapping[str, object]]:
     yield role.get_default_vars(chain) if role else {}
 
 
-def for_another_role(task: Any, others: Iterable[Any]) -> Iterator[PolicyError]:
+def find_role_mistakes(task: Any, other_tasks: Iterable[Any]) -> Iterator[PolicyError]:
     """What others of a play's tasks that compile have of the policy, and this one has not."""
-    own = given_to(task)
-    for other in others:
-        for variable in unlike(given_to(other), own):
-            (value, place) = next(
-                (layer[key], origin(layer[key]) or origin(key))
-                for one in (other, task)
-                for layer in _layers_of(one)
+    own_digests = hash_task_variables(task)
+    for other_task in other_tasks:
+        for variable in list_differing_names(hash_task_variables(other_task), own_digests):
+            (setting, place) = next(
+                (layer[key], find_origin(layer[key]) or find_origin(key))
+                for candidate in (other_task, task)
+                for layer in _iterate_task_layers(candidate)
                 for key in layer
                 if key == variable
             )
@@ -129,19 +136,23 @@ def for_another_role(task: Any, others: Iterable[Any]) -> Iterator[PolicyError]:
                 "the same for all roles of the play, whose plans are compiled once: set it for the play, or give the "
                 "role a play of its own"
             )
-            yield PolicyError(place or str(task.get_path()), variable, value, expected)
+            yield PolicyError(place or str(task.get_path()), variable, setting, expected)
 
 
-def in_play_only(hostvars: Any, task: Any, names: Sequence[str]) -> dict[str, PolicyError]:
+def find_play_only_variables(hostvars: Any, task: Any, names: Sequence[str]) -> dict[str, PolicyError]:
     """What the play of a task says of the policy, and the inventory does not, by its name: for what is done by a
     process of its own, which reads the inventory.
     """
-    found: dict[str, PolicyError] = {}
-    seen = InPlay(hostvars, task, names)
+    errors: dict[str, PolicyError] = {}
+    play_variables = PlayVariables(hostvars, task, names)
     for name in names:
-        elsewhere = hostvars.raw_get(name)
-        for variable, value in of_policy(seen.raw_get(name)).items():
-            if variable not in found and (variable not in elsewhere or elsewhere[variable] != value):
+        inventory_variables = hostvars.raw_get(name)
+        for variable, setting in select_policy_variables(play_variables.raw_get(name)).items():
+            if variable not in errors and (
+                variable not in inventory_variables or inventory_variables[variable] != setting
+            ):
                 expected = "it in the inventory: what this starts does not see the variables of a play"
-                found[variable] = PolicyError(origin(value) or str(task.get_path()), variable, value, expected)
-    return found
+                errors[variable] = PolicyError(
+                    find_origin(setting) or str(task.get_path()), variable, setting, expected
+                )
+    return errors

@@ -18,13 +18,13 @@ from typing import Any
 from ansible.inventory.manager import IGNORED
 
 from ...policy_errors import PolicyError, PolicyErrors
-from ..restrictions import PREFIX, REGISTERED
+from ..restrictions import PREFIX, REGISTERED_VARIABLES
 from ..restrictions.misspelled import guess_intended_variable
-from .places import origin, paths_of, place_within, set_in
-from .supported_hosts import CONNECTION_VARIABLES, is_windows, unserved
+from .places import find_origin, find_setting_place, list_source_paths, locate_part
+from .supported_hosts import CONNECTION_VARIABLES, explain_unserved_host, is_windows
 
-_NAME = re.compile(r"\w*")
-_NOWHERE: Mapping[str, str] = {}
+_NAME_PATTERN = re.compile(r"\w*")
+_NO_ORIGINS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -37,73 +37,75 @@ class HostVariables:
     folder: str  # of the inventory source that names the host; relative directories start there
     address: str = ""  # over which Ansible reaches the host, where the inventory names one and not a name
     ssh_port: int = 22
-    unserved: str = ""  # why Proscribe cannot serve it, by how it is reached; "" if it can
-    windows: bool = False  # whether that is because it is a Windows host, which can be observed
-    wrong: tuple[PolicyError, ...] = ()  # what cannot be templated, or is misspelled; `values` is without it
+    unserved_reason: str = ""  # why Proscribe cannot serve it, by how it is reached; "" if it can
+    is_windows: bool = False  # whether that is because it is a Windows host, which can be observed
+    errors: tuple[PolicyError, ...] = ()  # what cannot be templated, or is misspelled; `values` is without it
 
     # Where a part of a variable was written, by the variable, the steps to the part and the value that is wrong.
     locate: Callable[[str, str, object], str] | None = None
 
     @classmethod
-    def of(
+    def read_hostvars(
         cls,
         name: str,
         hostvars: Any,
-        only: Container[str] | None = None,
+        only_names: Container[str] | None = None,
         shared: dict[str, Mapping[str, object]] | None = None,
     ) -> HostVariables:
-        """A host's variables out of Ansible's `hostvars`, or `only` some of them. Hosts that are read with one mapping
+        """A host's variables out of Ansible's `hostvars`, or `only_names` some of them. Hosts that are read with one mapping
         `shared` have one and the same `values` where these are equal.
         """
         templated = hostvars[name]  # each such look-up gathers all of the host's variables anew, as does raw_get
-        raw = getattr(templated, "_vars", None) or hostvars.raw_get(name)
+        raw_variables = getattr(templated, "_vars", None) or hostvars.raw_get(name)
         values: dict[str, object] = {}
-        wrong: list[PolicyError] = []
-        locate = functools.partial(_locate, hostvars, name)
-        for key in raw:
-            if key.startswith(PREFIX) and key not in REGISTERED and (only is None or key in only):
+        errors: list[PolicyError] = []
+        locate = functools.partial(_locate_part, hostvars, name)
+        for key in raw_variables:
+            if key.startswith(PREFIX) and key not in REGISTERED_VARIABLES and (only_names is None or key in only_names):
                 try:
-                    values[str(key)] = plain(templated[key])
+                    values[str(key)] = strip_tags(templated[key])
                 except Exception as error:  # templating raises many kinds; each has a message of its own
                     message = str(error).splitlines()[0]
-                    where = locate(str(key), "", None) or f"host {name}"
-                    wrong.append(PolicyError(where, str(key), raw[key], f"a value that can be templated ({message})"))
-            elif only is None and (intended := guess_intended_variable(key)):
-                where = origin(raw[key]) or origin(key) or f"host {name}"
-                wrong.append(PolicyError(where, str(key), str(key), f"a known variable, did you mean {intended!r}?"))
-        simple = functools.partial(_simple, raw, templated)
-        address, port = _reached_at(name, simple("ansible_host"), simple("ansible_port"))
-        folder = sys.intern(str(raw.get("inventory_dir") or "."))
-        how = {variable: simple(variable) for variable in CONNECTION_VARIABLES}
-        same = values if shared is None else shared.setdefault(repr(values), values)
-        reached = unserved(how), is_windows(how)
-        return cls(name, same, _NOWHERE, folder, address, port, *reached, tuple(wrong), locate)
+                    place = locate(str(key), "", None) or f"host {name}"
+                    errors.append(
+                        PolicyError(place, str(key), raw_variables[key], f"a value that can be templated ({message})")
+                    )
+            elif only_names is None and (intended := guess_intended_variable(key)):
+                place = find_origin(raw_variables[key]) or find_origin(key) or f"host {name}"
+                errors.append(PolicyError(place, str(key), str(key), f"a known variable, did you mean {intended!r}?"))
+        read_simple = functools.partial(_read_simple_variable, raw_variables, templated)
+        address, port = _parse_connection_address(name, read_simple("ansible_host"), read_simple("ansible_port"))
+        folder = sys.intern(str(raw_variables.get("inventory_dir") or "."))
+        connection = {variable: read_simple(variable) for variable in CONNECTION_VARIABLES}
+        shared_values = values if shared is None else shared.setdefault(repr(values), values)
+        reachability = explain_unserved_host(connection), is_windows(connection)
+        return cls(name, shared_values, _NO_ORIGINS, folder, address, port, *reachability, tuple(errors), locate)
 
-    def where(self, key: str, wrong: object = None) -> str:
+    def locate_variable(self, key: str, wrong_item: object = None) -> str:
         """Where a variable of this host was set, for a message. `key` may lead to a part of it, as in
-        `proscribe_controls.apps`, and `wrong` may be an item of it.
+        `proscribe_controls.apps`, and `wrong_item` may be an item of it.
         """
-        variable = _NAME.match(key)[0]  # type: ignore[index] # it fits everything
-        place = self.origins.get(variable) or (self.locate and self.locate(variable, key[len(variable) :], wrong))
+        variable = _NAME_PATTERN.match(key)[0]  # type: ignore[index] # it fits everything
+        place = self.origins.get(variable) or (self.locate and self.locate(variable, key[len(variable) :], wrong_item))
         return place or f"host {self.name}"
 
 
-def _locate(hostvars: Any, name: str, variable: str, steps: str, value: object) -> str:
+def _locate_part(hostvars: Any, name: str, variable: str, steps: str, wrong_item: object) -> str:
     """Where a part of a host's variable was written; "" where that is not known. Its variables are gathered anew: they
     take too much memory to be at hand for every host of a fleet.
     """
-    if not variable.startswith(PREFIX) or variable in REGISTERED:
+    if not variable.startswith(PREFIX) or variable in REGISTERED_VARIABLES:
         return ""
     for key, content in hostvars.raw_get(name).items():
         if key == variable:
             if content is None or isinstance(content, bool):
-                return set_in(hostvars, name, variable)
-            return place_within(key, content, steps, value)
+                return find_setting_place(hostvars, name, variable)
+            return locate_part(key, content, steps, wrong_item)
     return ""
 
 
 @dataclass(frozen=True)
-class Question:
+class CompileInput:
     """What is to be compiled: a run over some hosts of an inventory."""
 
     project: Path
@@ -123,9 +125,11 @@ class Question:
 
     # Hosts of the run that Proscribe cannot serve, each with why; they are not among `hosts`.
     not_served: Mapping[str, str] = field(default_factory=dict)
-    windows: tuple[str, ...] = ()  # those of `hosts` that are Windows hosts, which are only observed
+    windows_hosts: tuple[str, ...] = ()  # those of `hosts` that are Windows hosts, which are only observed
     pattern: str = "all"  # proscribe_hosts
-    about: frozenset[str] = frozenset()  # all hosts of the inventory that it chooses; none where that is every host
+    chosen_hosts: frozenset[str] = (
+        frozenset()
+    )  # all hosts of the inventory that it chooses; none where that is every host
 
     # Any host's variables, for what is decided by hosts that are not of the run (group_policy.py).
     variables_of: Callable[[str], HostVariables] | None = None
@@ -136,40 +140,40 @@ class Question:
     round: str = ""  # the id of the automation controller's workflow job, which its slices share
 
 
-def left_out(question: Question) -> list[str]:
+def list_left_out_hosts(compile_input: CompileInput) -> list[str]:
     """The hosts that a run without `--limit` would observe, and that this one does not, by name."""
-    whole = question.about or question.groups.get("all", frozenset())
-    in_run = {*question.not_served, *(host.name for host in question.hosts)}
-    return sorted(whole.difference(in_run))
+    expected_hosts = compile_input.chosen_hosts or compile_input.groups.get("all", frozenset())
+    in_run = {*compile_input.not_served, *(host.name for host in compile_input.hosts)}
+    return sorted(expected_hosts.difference(in_run))
 
 
-def zones(hostvars: Any) -> Callable[[str], str]:
+def make_zone_finder(hostvars: Any) -> Callable[[str], str]:
     """What `Question.zone_of` is: any host's proscribe_zone, "" if it has none, out of Ansible's `hostvars`."""
 
-    def zone_of(name: str) -> str:
-        host = HostVariables.of(name, hostvars, only=(PREFIX + "zone",))
-        if host.wrong:
-            raise PolicyErrors(host.wrong)
+    def find_zone(name: str) -> str:
+        host = HostVariables.read_hostvars(name, hostvars, only_names=(PREFIX + "zone",))
+        if host.errors:
+            raise PolicyErrors(host.errors)
         return str(host.values.get(PREFIX + "zone") or "")
 
-    return zone_of
+    return find_zone
 
 
-def variables_reader(hostvars: Any) -> Callable[[str], HostVariables]:
+def make_variables_reader(hostvars: Any) -> Callable[[str], HostVariables]:
     """What `Question.variables_of` is, out of Ansible's `hostvars`."""
-    return functools.partial(HostVariables.of, hostvars=hostvars)
+    return functools.partial(HostVariables.read_hostvars, hostvars=hostvars)
 
 
-def inventory_folders(sources: list[str]) -> list[Path]:
+def list_inventory_folders(sources: list[str]) -> list[Path]:
     """The folders of the inventory's sources: the directories themselves, and those of the files."""
-    return list(dict.fromkeys(path if path.is_dir() else path.parent for path in paths_of(sources)))
+    return list(dict.fromkeys(path if path.is_dir() else path.parent for path in list_source_paths(sources)))
 
 
-def read_as_hosts(folder: Path, sources: list[str]) -> bool:
+def is_read_as_hosts(folder: Path, sources: list[str]) -> bool:
     """Whether Ansible would take the files of a folder for hosts: it lies inside a source that is a directory, and
     nothing on the way to it is what Ansible passes over.
     """
-    for source in (path for path in paths_of(sources) if path.is_dir()):
+    for source in (path for path in list_source_paths(sources) if path.is_dir()):
         try:
             names = folder.resolve().relative_to(source.resolve()).parts
         except ValueError:
@@ -179,32 +183,32 @@ def read_as_hosts(folder: Path, sources: list[str]) -> bool:
     return False
 
 
-def waiver_folders(sources: list[str]) -> list[Path]:
+def list_waiver_folders(sources: list[str]) -> list[Path]:
     """The `waivers/` folders in, or beside, the inventory's sources."""
-    return [folder / "waivers" for folder in inventory_folders(sources) if (folder / "waivers").is_dir()]
+    return [folder / "waivers" for folder in list_inventory_folders(sources) if (folder / "waivers").is_dir()]
 
 
-def plain(value: Any) -> Any:
+def strip_tags(data: Any) -> Any:
     """A value without Ansible's tags and lazy containers, so that it compares and prints as what it is."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, str) else value
+    if isinstance(data, Mapping):
+        return {str(key): strip_tags(element) for key, element in data.items()}
+    if isinstance(data, list | tuple):
+        return [strip_tags(element) for element in data]
+    return str(data) if isinstance(data, str) else data
 
 
-def _simple(raw: Any, templated: Any, key: str) -> str:
+def _read_simple_variable(raw: Any, templated: Any, key: str) -> str:
     """A variable of Ansible's own as text, "" if it is not set or cannot be templated without the host's facts."""
-    value = raw.get(key)
-    if value is None or isinstance(value, str) and "{" not in value:
-        return str(value or "")  # no template, and so nothing that takes Ansible's time
+    setting = raw.get(key)
+    if setting is None or isinstance(setting, str) and "{" not in setting:
+        return str(setting or "")  # no template, and so nothing that takes Ansible's time
     try:
         return str(templated.get(key) or "")
     except Exception:  # templating raises many kinds
         return ""
 
 
-def _reached_at(name: str, host: str, port: str) -> tuple[str, int]:
+def _parse_connection_address(name: str, host: str, port: str) -> tuple[str, int]:
     """The address and the port at which a host is reached; "" where only a name is known."""
     address = (host or name).strip("[]").partition("%")[0]
     try:
@@ -214,11 +218,11 @@ def _reached_at(name: str, host: str, port: str) -> tuple[str, int]:
     return address, int(port) if port.isascii() and port.isdigit() else 22
 
 
-def place_of(error: BaseException) -> str:
+def find_error_place(error: BaseException) -> str:
     """The place that an error of Ansible's is about, `path:line`, or "" if neither it nor its causes know one."""
     cause: BaseException | None = error
     while cause is not None:
-        if place := origin(getattr(cause, "obj", None)):
+        if place := find_origin(getattr(cause, "obj", None)):
             return place
         cause = cause.__cause__ or cause.__context__
     return ""

@@ -14,47 +14,51 @@ from pathlib import Path
 from ansible.inventory.manager import IGNORED
 
 from ...policy_errors import Described, PolicyError
-from .places import paths_of
-from .policy_folders import REGISTER, SIGNERS
+from .places import list_source_paths
+from .policy_folders import APPROVERS_FILE, SIGNERS_FILE
 
 # What says that a folder is an inventory of its own.
-OWN = ("group_vars", "host_vars", "waivers", REGISTER, SIGNERS)
-HOSTS = (".yml", ".yaml", ".ini", "")  # how a file is called that may hold the hosts around it
-DEEPEST = 8  # folders below a source
+POLICY_NAMES = ("group_vars", "host_vars", "waivers", APPROVERS_FILE, SIGNERS_FILE)
+HOSTS_FILE_SUFFIXES = (".yml", ".yaml", ".ini", "")  # how a file is called that may hold the hosts around it
+MAX_DEPTH = 8  # folders below a source
 
 
-def nested(sources: Sequence[str]) -> Iterator[PolicyError]:
+def find_nested_inventories(sources: Sequence[str]) -> Iterator[PolicyError]:
     """A mistake for each folder inside a source that has a policy of its own and is no source itself."""
-    places = dict.fromkeys(paths_of(sources))
-    named = {source.resolve() for source in places}
+    places = dict.fromkeys(list_source_paths(sources))
+    named_sources = {source.resolve() for source in places}
     for source in places:
-        seen = set(named)
-        for folder in _folders(source, seen) if source.is_dir() else ():
-            if parts := [name for name in OWN if (folder / name).exists()]:
-                found = f"{', '.join(parts)}, which no run over the inventory {source} reads"
-                expected = f"an inventory of its own: -i {folder}{_around(source)}"
-                yield PolicyError(str(folder), "", Described(found), expected)
+        seen_folders = set(named_sources)
+        for folder in _iterate_host_folders(source, seen_folders) if source.is_dir() else ():
+            if parts := [name for name in POLICY_NAMES if (folder / name).exists()]:
+                description = f"{', '.join(parts)}, which no run over the inventory {source} reads"
+                expected = f"an inventory of its own: -i {folder}{_describe_hosts_file(source)}"
+                yield PolicyError(str(folder), "", Described(description), expected)
 
 
-def _around(source: Path) -> str:
+def _describe_hosts_file(source: Path) -> str:
     """How the hosts of the source itself are named without those of the folders in it."""
-    files = (one for one in sorted(source.iterdir()) if one.suffix in HOSTS and not _ignored(one.name))
-    first = next((one for one in files if one.is_file()), None)
+    files = (
+        path
+        for path in sorted(source.iterdir())
+        if path.suffix in HOSTS_FILE_SUFFIXES and not _is_ignored_name(path.name)
+    )
+    first = next((path for path in files if path.is_file()), None)
     return f", or -i {first} for the hosts around it" if first else ""
 
 
-def _folders(folder: Path, seen: set[Path], deep: int = 0) -> Iterator[Path]:
-    """The folders below one that Ansible takes hosts from, each once, without those of `seen`."""
+def _iterate_host_folders(folder: Path, seen_folders: set[Path], depth: int = 0) -> Iterator[Path]:
+    """The folders below one that Ansible takes hosts from, each once, without those of `seen_folders`."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = folder / entry.name
-        if _ignored(entry.name) or not entry.is_dir():
+        if _is_ignored_name(entry.name) or not entry.is_dir():
             continue
-        if (real := path.resolve()) in seen or deep >= DEEPEST:
+        if (real := path.resolve()) in seen_folders or depth >= MAX_DEPTH:
             continue
-        seen.add(real)
+        seen_folders.add(real)
         yield path
-        yield from _folders(path, seen, deep + 1)
+        yield from _iterate_host_folders(path, seen_folders, depth + 1)
 
 
-def _ignored(name: str) -> bool:
+def _is_ignored_name(name: str) -> bool:
     return bool(IGNORED.search(os.fsencode(name)))

@@ -14,107 +14,126 @@ from pathlib import Path
 
 from ...policy_errors import PolicyError, PolicyErrors
 from ..restrictions import PREFIX, Restrictions
-from .inventory import HostVariables, Question, inventory_folders, waiver_folders
+from .inventory import CompileInput, HostVariables, list_inventory_folders, list_waiver_folders
 
-REGISTER = "approvers.yml"  # who may approve waivers; beside a folder of these, as whose keys are whose
-SIGNERS = "allowed_signers"
-CATALOGUE = "catalog"  # the project's own, which is read anyhow
-WAIVERS = PREFIX + "waivers_dir"
-CATALOG = PREFIX + "catalog"
-CATALOGUES = PREFIX + "catalog_dirs"
-SERVICE_FILES = "<category>/<id>.yml"
+APPROVERS_FILE = "approvers.yml"  # who may approve waivers; beside a folder of these, as whose keys are whose
+SIGNERS_FILE = "allowed_signers"
+CATALOGUE_FOLDER = "catalog"  # the project's own, which is read anyhow
+WAIVERS_VARIABLE = PREFIX + "waivers_dir"
+CATALOG_VARIABLE = PREFIX + "catalog"
+CATALOGUES_VARIABLE = PREFIX + "catalog_dirs"
+SERVICE_FILE_PATTERN = "<category>/<id>.yml"
 
 
-def catalogue_folders(question: Question, host: HostVariables, restrictions: Restrictions) -> tuple[Path, ...]:
+def find_catalogue_folders(
+    compile_input: CompileInput, host: HostVariables, restrictions: Restrictions
+) -> tuple[Path, ...]:
     """The folders of a host's catalogue, the project's own first. Raises PolicyErrors for one that is not there, and
     for a relative one that is both beside the inventory and in the project.
     """
-    project = question.project / CATALOGUE
+    project = compile_input.project / CATALOGUE_FOLDER
     if restrictions.catalog:
-        project = _folder(CATALOG, restrictions.catalog, SERVICE_FILES, question, host)
+        project = _find_named_folder(CATALOG_VARIABLE, restrictions.catalog, SERVICE_FILE_PATTERN, compile_input, host)
     return (
         project,
-        *(_folder(CATALOGUES, named, SERVICE_FILES, question, host) for named in restrictions.catalog_dirs),
+        *(
+            _find_named_folder(CATALOGUES_VARIABLE, folder_name, SERVICE_FILE_PATTERN, compile_input, host)
+            for folder_name in restrictions.catalog_dirs
+        ),
     )
 
 
-def folders_of_waivers(question: Question, restrictions: Mapping[str, Restrictions]) -> list[Path]:
+def find_waiver_folders(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> list[Path]:
     """The folders that waivers are read from: those that hosts name, and `waivers/` beside each source of the
     inventory. Raises PolicyErrors for a named one that is not there.
     """
-    return _distinct([*_named_for_waivers(question, restrictions), *waiver_folders(question.inventory)])
+    return _remove_duplicate_paths(
+        [*_find_named_waiver_folders(compile_input, restrictions), *list_waiver_folders(compile_input.inventory)]
+    )
 
 
-def folders_of_registers(question: Question, restrictions: Mapping[str, Restrictions]) -> list[Path]:
+def find_approver_folders(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> list[Path]:
     """The folders in which an approver list may be: beside those of waivers. Raises PolicyErrors."""
-    named = [folder.parent for folder in _named_for_waivers(question, restrictions)]
-    return _distinct([*named, *inventory_folders(question.inventory)])
+    named_folders = [folder.parent for folder in _find_named_waiver_folders(compile_input, restrictions)]
+    return _remove_duplicate_paths([*named_folders, *list_inventory_folders(compile_input.inventory)])
 
 
-def folder_of_new_waivers(question: Question, restrictions: Mapping[str, Restrictions]) -> Path | None:
+def choose_new_waiver_folder(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> Path | None:
     """The folder in which a new waiver is written, which may not be there yet; None where nothing says which.
 
     Raises PolicyErrors for a named folder that is not there.
     """
-    named = _named_for_waivers(question, restrictions)
-    beside = [folder / "waivers" for folder in inventory_folders(question.inventory)]
-    return next(iter([*named, *beside]), None)
+    named_folders = _find_named_waiver_folders(compile_input, restrictions)
+    inventory_waiver_folders = [folder / "waivers" for folder in list_inventory_folders(compile_input.inventory)]
+    return next(iter([*named_folders, *inventory_waiver_folders]), None)
 
 
-def places_of(named: str, question: Question, host: HostVariables) -> list[Path]:
+def list_possible_places(folder_name: str, compile_input: CompileInput, host: HostVariables) -> list[Path]:
     """Where the folder that a host's variable names may be, there or not; what counts first comes first."""
-    return [place for listed in _places(named, question, host) for place in listed]
+    return [place for places in _split_possible_places(folder_name, compile_input, host) for place in places]
 
 
-def _named_for_waivers(question: Question, restrictions: Mapping[str, Restrictions]) -> list[Path]:
+def _find_named_waiver_folders(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> list[Path]:
     """What hosts name in proscribe_waivers_dir. Departments may have folders of their own, so all of them are read."""
-    found: dict[tuple[str, str], Path] = {}
-    for host in question.hosts:
-        own = restrictions.get(host.name)
-        key = (own.waivers_dir if own else "", host.folder)
-        if key[0] and key not in found:
-            found[key] = _folder(WAIVERS, key[0], "<id>.yml", question, host)
-    return _distinct(found.values())
+    folders: dict[tuple[str, str], Path] = {}
+    for host in compile_input.hosts:
+        host_restrictions = restrictions.get(host.name)
+        key = (host_restrictions.waivers_dir if host_restrictions else "", host.folder)
+        if key[0] and key not in folders:
+            folders[key] = _find_named_folder(WAIVERS_VARIABLE, key[0], "<id>.yml", compile_input, host)
+    return _remove_duplicate_paths(folders.values())
 
 
-def _places(named: str, question: Question, host: HostVariables) -> tuple[list[Path], list[Path]]:
+def _split_possible_places(
+    folder_name: str, compile_input: CompileInput, host: HostVariables
+) -> tuple[list[Path], list[Path]]:
     """What a path may mean: below a folder of the inventory, and below the project or the folder of the playbook. The
     project's own catalogue is never meant: it is read anyhow, and one inside an inventory has the same name.
     """
-    if Path(named).is_absolute():
-        return [Path(named)], []
-    project = question.user_project or question.project
-    projects = [project, *([question.playbook_folder] if question.playbook_folder else [])]
-    inventories = [Path(host.folder), *inventory_folders(question.inventory)]
-    in_inventory = _distinct(folder / named for folder in inventories)
-    in_project = [place for place in _distinct(folder / named for folder in projects) if place not in in_inventory]
-    read_anyhow = question.project / CATALOGUE
-    return [one for one in in_inventory if one != read_anyhow], [one for one in in_project if one != read_anyhow]
+    if Path(folder_name).is_absolute():
+        return [Path(folder_name)], []
+    project = compile_input.user_project or compile_input.project
+    projects = [project, *([compile_input.playbook_folder] if compile_input.playbook_folder else [])]
+    inventories = [Path(host.folder), *list_inventory_folders(compile_input.inventory)]
+    in_inventory = _remove_duplicate_paths(folder / folder_name for folder in inventories)
+    in_project = [
+        place
+        for place in _remove_duplicate_paths(folder / folder_name for folder in projects)
+        if place not in in_inventory
+    ]
+    read_anyhow = compile_input.project / CATALOGUE_FOLDER
+    return [candidate for candidate in in_inventory if candidate != read_anyhow], [
+        candidate for candidate in in_project if candidate != read_anyhow
+    ]
 
 
-def _there(places: Iterable[Path]) -> list[Path]:
-    return _distinct(place for place in places if place.is_dir())
+def _select_existing_folders(places: Iterable[Path]) -> list[Path]:
+    return _remove_duplicate_paths(place for place in places if place.is_dir())
 
 
-def _distinct(paths: Iterable[Path]) -> list[Path]:
+def _remove_duplicate_paths(paths: Iterable[Path]) -> list[Path]:
     """Each folder once, by the first of its names."""
-    found: dict[Path, Path] = {}
+    by_real_path: dict[Path, Path] = {}
     for path in paths:
-        found.setdefault(path.resolve(), path)
-    return list(found.values())
+        by_real_path.setdefault(path.resolve(), path)
+    return list(by_real_path.values())
 
 
-def _folder(variable: str, named: str, files: str, question: Question, host: HostVariables) -> Path:
+def _find_named_folder(
+    variable: str, folder_name: str, files: str, compile_input: CompileInput, host: HostVariables
+) -> Path:
     """The folder of some `files` that a host's variable names. Raises PolicyErrors for none, and for several."""
-    in_inventory, in_project = _places(named, question, host)
-    found = _distinct([*_there(in_inventory)[:1], *_there(in_project)])
-    if len(found) == 1:
-        return found[0]
+    in_inventory, in_project = _split_possible_places(folder_name, compile_input, host)
+    existing_folders = _remove_duplicate_paths(
+        [*_select_existing_folders(in_inventory)[:1], *_select_existing_folders(in_project)]
+    )
+    if len(existing_folders) == 1:
+        return existing_folders[0]
     searched = " or ".join(map(str, dict.fromkeys((*in_inventory, *in_project))))
     expected = f"a directory with {files} files: {searched}"
-    if found:
+    if existing_folders:
         expected = (
-            f"a path that is one folder, not both {found[0]} and {found[1]}: rename one of them, or name the one that"
+            f"a path that is one folder, not both {existing_folders[0]} and {existing_folders[1]}: rename one of them, or name the one that"
             " is meant by its absolute path"
         )
-    raise PolicyErrors([PolicyError(host.where(variable), variable, named, expected)])
+    raise PolicyErrors([PolicyError(host.locate_variable(variable), variable, folder_name, expected)])

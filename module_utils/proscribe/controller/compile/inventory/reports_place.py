@@ -11,34 +11,37 @@ from typing import NamedTuple
 from ....wire import installation
 from ...policy_errors import Expected, PolicyError, PolicyErrors
 from ..restrictions import PREFIX, RESTRICTIONS
-from .inventory import HostVariables, inventory_folders, read_as_hosts
-from .reporting import agreed
+from .inventory import HostVariables, is_read_as_hosts, list_inventory_folders
+from .reporting import require_same_setting
 
-NAME = "reports"
-VARIABLE = PREFIX + NAME
-ENVIRONMENT = "PROSCRIBE_REPORTS"
+SETTING_NAME = "reports"
+VARIABLE = PREFIX + SETTING_NAME
+ENVIRONMENT_VARIABLE = "PROSCRIBE_REPORTS"
 
 
-class Place(NamedTuple):
+class ReportsPlace(NamedTuple):
     """A directory of reports, and in words what names it."""
 
     directory: Path
     named_by: str
 
 
-def place_of_reports(
-    hosts: Sequence[HostVariables], sources: Sequence[str], more: str = "", environment: Mapping[str, str] = os.environ
-) -> Place:
-    """As `reports_of`, for a command that prints what names the place; `more` says what else could."""
-    place = reports_of(hosts, sources, environment)
-    if environment.get(ENVIRONMENT):
-        return Place(place, ENVIRONMENT)
-    if _named(hosts, sources):
-        return Place(place, f"{VARIABLE} of the inventory")
-    return Place(place, f"the usual place{more}")
+def find_reports_place(
+    hosts: Sequence[HostVariables],
+    sources: Sequence[str],
+    alternatives: str = "",
+    environment: Mapping[str, str] = os.environ,
+) -> ReportsPlace:
+    """As `find_reports_folder`, for a command that prints what names the place; `alternatives` says what else could."""
+    place = find_reports_folder(hosts, sources, environment)
+    if environment.get(ENVIRONMENT_VARIABLE):
+        return ReportsPlace(place, ENVIRONMENT_VARIABLE)
+    if _find_named_folder(hosts, sources):
+        return ReportsPlace(place, f"{VARIABLE} of the inventory")
+    return ReportsPlace(place, f"the usual place{alternatives}")
 
 
-def reports_of(
+def find_reports_folder(
     hosts: Sequence[HostVariables], sources: Sequence[str], environment: Mapping[str, str] = os.environ
 ) -> Path:
     """The directory of reports and state of a run over these hosts of an inventory; `sources` are that inventory's.
@@ -46,64 +49,65 @@ def reports_of(
     A relative path starts at the directory of the inventory, of the first one where there are several: so it is the
     same place for each choice of hosts. Raises PolicyErrors for hosts that differ, and for a value that is no path.
     """
-    return installation.locate_reports(environment, _named(hosts, sources))
+    return installation.locate_reports(environment, _find_named_folder(hosts, sources))
 
 
-def likely_reports(hosts: Sequence[HostVariables], sources: Sequence[str]) -> Path:
-    """As `reports_of`, for what only reads there: where the hosts differ, it is the usual place."""
+def guess_reports_folder(hosts: Sequence[HostVariables], sources: Sequence[str]) -> Path:
+    """As `find_reports_folder`, for what only reads there: where the hosts differ, it is the usual place."""
     with contextlib.suppress(PolicyErrors):
-        return reports_of(hosts, sources)
+        return find_reports_folder(hosts, sources)
     return installation.locate_reports()
 
 
-def require_reports(
+def require_reports_folder(
     hosts: Sequence[HostVariables], sources: Sequence[str], environment: Mapping[str, str] = os.environ
 ) -> Path:
-    """As `reports_of`, for a run, which writes there. Raises PolicyErrors also for a named place in which it cannot,
+    """As `find_reports_folder`, for a run, which writes there. Raises PolicyErrors also for a named place in which it cannot,
     and for one that Ansible reads as a part of the inventory.
     """
-    named = _named(hosts, sources)
-    place = installation.locate_reports(environment, named)
-    if named is None or place != named.absolute():  # the environment's, or the usual place
+    named_folder = _find_named_folder(hosts, sources)
+    place = installation.locate_reports(environment, named_folder)
+    if named_folder is None or place != named_folder.absolute():  # the environment's, or the usual place
         return place
-    if wrong := _not_writable(place):
-        expected = f"a directory in which this account can write; {wrong}"
-    elif read_as_hosts(place, list(sources)):
+    if problem := _describe_write_obstacle(place):
+        expected = f"a directory in which this account can write; {problem}"
+    elif is_read_as_hosts(place, list(sources)):
         expected = (
             f"a directory that Ansible does not read as hosts, and {place} is inside the inventory: name one outside"
         )
     else:
         return place
     host = hosts[0]
-    raise PolicyErrors([PolicyError(host.where(VARIABLE), VARIABLE, host.values.get(VARIABLE), expected)])
+    raise PolicyErrors([PolicyError(host.locate_variable(VARIABLE), VARIABLE, host.values.get(VARIABLE), expected)])
 
 
-def _named(hosts: Sequence[HostVariables], sources: Sequence[str]) -> Path | None:
+def _find_named_folder(hosts: Sequence[HostVariables], sources: Sequence[str]) -> Path | None:
     """What the hosts name; None for nothing."""
-    named = agreed(NAME, hosts, _read)
-    if not named:
+    folder_name = require_same_setting(SETTING_NAME, hosts, _read_setting)
+    if not folder_name:
         return None
     base = next(
-        iter(inventory_folders(list(sources))), installation.locate_user_project() or installation.PROJECT_DIRECTORY
+        iter(list_inventory_folders(list(sources))),
+        installation.locate_user_project() or installation.PROJECT_DIRECTORY,
     )
-    return Path(os.path.normpath(base / named))
+    return Path(os.path.normpath(base / folder_name))
 
 
-def _read(host: HostVariables) -> str:
-    value = host.values.get(VARIABLE)
-    wrong = [error for error in host.wrong if error.key == VARIABLE]  # it cannot be templated
+def _read_setting(host: HostVariables) -> str:
+    setting = host.values.get(VARIABLE)
+    errors = [error for error in host.errors if error.key == VARIABLE]  # it cannot be templated
     try:
-        read = str(RESTRICTIONS[NAME].read(value))
+        folder_name = str(RESTRICTIONS[SETTING_NAME].read(setting))
     except Expected as mistake:
-        wrong.append(PolicyError(host.where(VARIABLE), VARIABLE, value, mistake.expected))
-    if wrong:
-        raise PolicyErrors(wrong)
-    return read
+        errors.append(PolicyError(host.locate_variable(VARIABLE), VARIABLE, setting, mistake.expected))
+    if errors:
+        raise PolicyErrors(errors)
+    return folder_name
 
 
-def _not_writable(place: Path) -> str:
+def _describe_write_obstacle(place: Path) -> str:
     """What prevents files in a directory, which need not be there yet; "" for nothing."""
-    there = next(path for path in (place, *place.parents) if os.path.lexists(path))
-    if not there.is_dir():
-        return f"{there} is no directory"
-    return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} is not writable for it"
+    existing_path = next(path for path in (place, *place.parents) if os.path.lexists(path))
+    if not existing_path.is_dir():
+        return f"{existing_path} is no directory"
+    return "" if os.access(existing_path, os.W_OK | os.X_OK) else f"{existing_path} is not writable for it"

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from ....model.quarantined import ITEM_ID
 from ...policy_errors import PolicyError, PolicyErrors
-from .inventory import Question
+from .inventory import CompileInput
 
-RESTORE = "proscribe_restore"  # made `lift` restore; where it was left out or mistyped, the ban came off
+RESTORE_VARIABLE = "proscribe_restore"  # made `lift` restore; where it was left out or mistyped, the ban came off
 
 
-def refuse(question: Question) -> None:
+def refuse_retired_variables(compile_input: CompileInput) -> None:
     """Raises PolicyErrors where a host has such a variable, with the command and the options that replace it: no whole
     command line, since the rest of this run's options has to stay, without the one that set the variable.
     """
-    for host in question.hosts:
-        if RESTORE in host.values:
-            value = host.values[RESTORE]
+    for host in compile_input.hosts:
+        if RESTORE_VARIABLE in host.values:
+            setting = host.values[RESTORE_VARIABLE]
             expected = (
                 "no such variable any more; nothing was lifted. To restore from the quarantine, use the command"
-                f" quarantine with its subcommand restore, {_options(value)}and this run's other options"
+                f" quarantine with its subcommand restore, {_format_id_options(setting)}and this run's other options"
             )
-            raise PolicyErrors([PolicyError(host.where(RESTORE), RESTORE, value, expected)])
+            raise PolicyErrors(
+                [PolicyError(host.locate_variable(RESTORE_VARIABLE), RESTORE_VARIABLE, setting, expected)]
+            )
 
 
-def _options(value: object) -> str:
-    return "".join(f"--id {id_}, " for id_ in _ids(value))
+def _format_id_options(setting: object) -> str:
+    return "".join(f"--id {id_}, " for id_ in _parse_ids(setting))
 
 
-def _ids(value: object) -> list[str]:
-    listed = value if isinstance(value, list) else str(value).split(",")
-    return [id_ for id_ in (str(one).strip() for one in listed) if ITEM_ID.fullmatch(id_)]
+def _parse_ids(setting: object) -> list[str]:
+    texts = setting if isinstance(setting, list) else str(setting).split(",")
+    return [id_ for id_ in (str(text).strip() for text in texts) if ITEM_ID.fullmatch(id_)]

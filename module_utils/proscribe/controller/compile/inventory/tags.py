@@ -7,20 +7,22 @@ from collections.abc import Collection, Iterable
 from ....model.plan import CONTROLS
 from ...policy_errors import close_to
 
-OF_ANSIBLE = ("all", "always", "never", "tagged", "untagged")  # tags that need no task of theirs
+ANSIBLE_TAGS = ("all", "always", "never", "tagged", "untagged")  # tags that need no task of theirs
 # Molecule leaves these out of every playbook that it runs, whatever is in it.
-OF_MOLECULE = ("notest", "molecule-notest", "molecule-idempotence-notest")
+MOLECULE_TAGS = ("notest", "molecule-notest", "molecule-idempotence-notest")
 
 
-def unknown_tags(given: Iterable[str], known: Collection[str]) -> str:
+def describe_unknown_tags(tag_options: Iterable[str], known_tags: Collection[str]) -> str:
     """The message about tags that no task has; "" if there is none.
 
-    `given` are those of --tags or --skip-tags, of which each may be a list with commas.
+    `tag_options` are those of --tags or --skip-tags, of which each may be a list with commas.
     """
-    names = [name.strip() for text in given for name in str(text).split(",")]
-    wrong = [name for name in names if name and name not in (*known, *OF_ANSIBLE, *OF_MOLECULE)]
-    if not wrong:
+    names = [name.strip() for text in tag_options for name in str(text).split(",")]
+    unknown_names = [name for name in names if name and name not in (*known_tags, *ANSIBLE_TAGS, *MOLECULE_TAGS)]
+    if not unknown_names:
         return ""
-    own = ", ".join(control for control in CONTROLS if control in known)
-    listed = ", and ".join(f"{name!r}{close_to(name, known)}" for name in dict.fromkeys(wrong))
-    return f"no task has the tag {listed}; there are {own}" if own else f"no task has the tag {listed}"
+    control_tags = ", ".join(control for control in CONTROLS if control in known_tags)
+    listed = ", and ".join(f"{name!r}{close_to(name, known_tags)}" for name in dict.fromkeys(unknown_names))
+    return (
+        f"no task has the tag {listed}; there are {control_tags}" if control_tags else f"no task has the tag {listed}"
+    )

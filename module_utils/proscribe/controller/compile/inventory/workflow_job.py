@@ -16,10 +16,10 @@ VARIABLES = ("awx_workflow_job_id", "tower_workflow_job_id")  # the second is th
 def read_workflow_job(variables: Mapping[str, object]) -> str:
     """Return the id of the workflow job that a run belongs to; "" where there is none. Raises PolicyErrors."""
     for name in VARIABLES:
-        value = variables.get(name)
+        setting = variables.get(name)
         try:
-            if id_ := read_round("" if value is None else value):
+            if id_ := read_round("" if setting is None else setting):
                 return id_
         except Expected as mistake:
-            raise PolicyErrors([PolicyError("", name, value, mistake.expected)]) from None
+            raise PolicyErrors([PolicyError("", name, setting, mistake.expected)]) from None
     return ""

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from ....model.types.plan import Plan
 from ....wire.store import PlanStore
 
-NAME = "plan"  # in the plan store, with a number
-MOST = 64  # plans that are noted
+CACHE_NAME = "plan"  # in the plan store, with a number
+MAX_PLANS = 64  # plans that are noted
 
 
 class PlanCache:
@@ -23,29 +23,29 @@ class PlanCache:
 
     def __init__(self, store: PlanStore) -> None:
         self._store = store
-        self._new: list[tuple[str, bytes]] = []
+        self._new_entries: list[tuple[str, bytes]] = []
 
-    def body(self, state: bytes, policy: str, begun: bool, compiled: Callable[[], Plan]) -> Plan:
-        """The body of a plan. `state` is the hash of the catalogue and the code, b"" where there is none; `policy` are
-        the restrictions as text. Raises what `compiled` raises.
+    def get_body(self, state_hash: bytes, policy: str, has_begun: bool, compile_body: Callable[[], Plan]) -> Plan:
+        """The body of a plan. `state_hash` is the hash of the catalogue and the code, b"" where there is none; `policy` are
+        the restrictions as text. Raises what `compile_body` raises.
         """
-        if not state:
-            return compiled()
-        key = hashlib.sha256(repr((state, policy, begun)).encode()).hexdigest()
-        name = f"{NAME}-{int(key, 16) % MOST}"
-        noted, _, rest = self._store.read_note(name).partition(b"\n")
+        if not state_hash:
+            return compile_body()
+        key = hashlib.sha256(repr((state_hash, policy, has_begun)).encode()).hexdigest()
+        name = f"{CACHE_NAME}-{int(key, 16) % MAX_PLANS}"
+        cached_key, _, rest = self._store.read_note(name).partition(b"\n")
         digest, _, content = rest.partition(b"\n")
-        if noted != key.encode() or digest != _digest(content):
-            content = json.dumps(compiled()).encode()
-            self._new.append((name, b"\n".join([key.encode(), _digest(content), content])))
+        if cached_key != key.encode() or digest != _hash_content(content):
+            content = json.dumps(compile_body()).encode()
+            self._new_entries.append((name, b"\n".join([key.encode(), _hash_content(content), content])))
         body: Plan = json.loads(content)
         return body
 
-    def note_down(self) -> None:
+    def save_new_entries(self) -> None:
         """Note what had to be compiled."""
-        for name, content in self._new:
+        for name, content in self._new_entries:
             self._store.write_note(name, content)
 
 
-def _digest(content: bytes) -> bytes:
+def _hash_content(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()

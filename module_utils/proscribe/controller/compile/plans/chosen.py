@@ -6,16 +6,18 @@ from ...policy_errors import PolicyError, PolicyErrors, close_to
 from ..catalogue.loading import Catalogue, Service
 from ..catalogue.schema import BOTH, CATEGORIES
 from ..restrictions import PREFIX, Restrictions, by_group
-from .identifiers import identifiers_of, without_web
+from .identifiers import get_identifiers, remove_web_identifiers
 
 
-def chosen_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tuple[Service, bool]]:
+def select_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tuple[Service, bool]]:
     """The services that a host's restrictions name, by id, each with whether it is more than reported.
 
     Raises PolicyErrors for ids that the catalogue does not have.
     """
     errors = [
-        PolicyError("", f"{PREFIX}services_{name}", id_, "a service of the catalogue" + _near(id_, catalogue))
+        PolicyError(
+            "", f"{PREFIX}services_{name}", id_, "a service of the catalogue" + _describe_near_id(id_, catalogue)
+        )
         for name, ids in (("include", restrictions.services_include), ("exclude", restrictions.services_exclude))
         for id_ in ids
         if id_ not in catalogue.services
@@ -25,34 +27,34 @@ def chosen_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tu
         for index, id_ in enumerate(restrictions.feeds if isinstance(restrictions.feeds, tuple) else ())
         if id_ not in catalogue.feeds
     ]
-    errors += by_group.mistakes(
+    errors += by_group.find_group_mistakes(
         restrictions.groups_restricted,
         catalogue.services,
-        lambda id_: _not_restricted(catalogue.services[id_], restrictions),
-        lambda control, id_: _finds(catalogue, restrictions, control, catalogue.services[id_]),
+        lambda id_: _explain_unrestricted(catalogue.services[id_], restrictions),
+        lambda control, id_: _can_find_programs(catalogue, restrictions, control, catalogue.services[id_]),
     )
     if errors:
         raise PolicyErrors(errors)
     return [
-        (service, _enforced(service, restrictions))
+        (service, _is_enforced(service, restrictions))
         for _, service in sorted(catalogue.services.items())
-        if not left_out(service, restrictions)
+        if not explain_exclusion(service, restrictions)
     ]
 
 
-def _near(id_: str, catalogue: Catalogue) -> str:
+def _describe_near_id(id_: str, catalogue: Catalogue) -> str:
     if id_ in CATEGORIES:
         return f"; {id_!r} is a category: {PREFIX}categories has these"
     return close_to(id_, catalogue.services)
 
 
-def _enforced(service: Service, restrictions: Restrictions) -> bool:
+def _is_enforced(service: Service, restrictions: Restrictions) -> bool:
     """Whether a service is more than reported. One that is named is, whatever the catalogue and its category say."""
-    named = service.id in restrictions.services_include
-    return named or (service.enforce and service.category in restrictions.categories)
+    is_named = service.id in restrictions.services_include
+    return is_named or (service.enforce and service.category in restrictions.categories)
 
 
-def left_out(service: Service, restrictions: Restrictions) -> str:
+def explain_exclusion(service: Service, restrictions: Restrictions) -> str:
     """Why the restrictions leave a service alone, in words; "" where they name it."""
     if service.id in restrictions.services_include:
         return ""
@@ -65,25 +67,25 @@ def left_out(service: Service, restrictions: Restrictions) -> str:
     return ""
 
 
-def _not_restricted(service: Service, restrictions: Restrictions) -> str:
+def _explain_unrestricted(service: Service, restrictions: Restrictions) -> str:
     """Why the restrictions do not restrict a service, in words; "" where they do."""
-    if why := left_out(service, restrictions):
-        return why
+    if reason := explain_exclusion(service, restrictions):
+        return reason
     only_reported = f"it is only reported, unless {PREFIX}services_include names it"
-    return "" if _enforced(service, restrictions) else only_reported
+    return "" if _is_enforced(service, restrictions) else only_reported
 
 
-def _finds(catalogue: Catalogue, restrictions: Restrictions, control: str, service: Service) -> bool:
+def _can_find_programs(catalogue: Catalogue, restrictions: Restrictions, control: str, service: Service) -> bool:
     """Whether a control is on and can find more of a service than its pages in browsers."""
-    if restrictions.controls[control] == "off" or (control != "apps" and separated_by_tenant(service, restrictions)):
+    if restrictions.controls[control] == "off" or (control != "apps" and is_separated_by_tenant(service, restrictions)):
         return False
-    if control == "apps" and serves_both(service, restrictions):
+    if control == "apps" and has_permitted_programs(service, restrictions):
         return False
-    identifiers = identifiers_of(catalogue, control, service, restrictions.feeds)
-    return bool(without_web(identifiers) if control == "apps" else identifiers)
+    identifiers = get_identifiers(catalogue, control, service, restrictions.feeds)
+    return bool(remove_web_identifiers(identifiers) if control == "apps" else identifiers)
 
 
-def separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
+def is_separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
     """Whether personal and business accounts share this service's hosts and the organisation has business ones.
 
     Then the hosts stay open, and the browser's tenant control distinguishes the accounts.
@@ -91,7 +93,7 @@ def separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
     return bool(service.tenants and restrictions.tenants[service.tenants])
 
 
-def serves_both(service: Service, restrictions: Restrictions) -> bool:
+def has_permitted_programs(service: Service, restrictions: Restrictions) -> bool:
     """Whether this service's programs serve permitted accounts, too, and the organisation does not want them removed.
 
     Then they are reported and stay; the browser, the DNS filter and the policies of tenants distinguish the accounts.

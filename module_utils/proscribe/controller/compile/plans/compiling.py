@@ -21,15 +21,15 @@ from ....model.types.plan import (
     ServicePolicy,
 )
 from ....model.types.run import UpcomingRestriction
-from ..catalogue.claims import above
+from ..catalogue.claims import list_name_and_parents
 from ..catalogue.loading import Catalogue, Service
 from ..restrictions import Restrictions, by_group
-from ..waivers.limits import limited
+from ..waivers.limits import describe_limits
 from ..waivers.waiver import Waiver
-from .browsers import note_front_doors, places
-from .chosen import chosen_services, separated_by_tenant, serves_both
-from .identifiers import identifiers_of, without_web
-from .unmanaged_browsers import choose_mode, unmanaged_browsers
+from .browsers import list_policy_places, note_front_doors
+from .chosen import has_permitted_programs, is_separated_by_tenant, select_services
+from .identifiers import get_identifiers, remove_web_identifiers
+from .unmanaged_browsers import choose_mode, make_unmanaged_entry
 
 
 def compile_plan(
@@ -46,10 +46,10 @@ def compile_body(
     catalogue: Catalogue, restrictions: Restrictions, waivers: Sequence[Waiver], today: datetime.date
 ) -> Plan:
     """As `compile_plan`, without the digest, and without what follows this plan on a host (timeline.py)."""
-    upcoming = today < restrictions.effective_from
-    chosen = chosen_services(catalogue, restrictions)
+    is_upcoming = today < restrictions.effective_from
+    selected_services = select_services(catalogue, restrictions)
     controls = {
-        control: _section(control, catalogue, restrictions, chosen, waivers, upcoming)
+        control: _compile_section(control, catalogue, restrictions, selected_services, waivers, is_upcoming)
         for control in CONTROLS
         if restrictions.controls[control] != "off"
     }
@@ -58,136 +58,145 @@ def compile_body(
     body: Plan = {
         "schema": PLAN_SCHEMA,
         "contact": restrictions.contact,
-        "browsers": places(catalogue),
+        "browsers": list_policy_places(catalogue),
         "controls": controls,
     }
     if restrictions.request_url:
         body["request_url"] = restrictions.request_url
     if restrictions.watch:
         body["watch"] = {"every": restrictions.watch, "max_age": restrictions.watch_max_age}
-        if named := _named(controls, waivers):
-            body["waivers"] = named
+        if named_waivers := _describe_named_waivers(controls, waivers):
+            body["waivers"] = named_waivers
     if catalogue.release.version:
         body["catalog"] = catalogue.release.version
     return body
 
 
-def _section(
+def _compile_section(
     control: str,
     catalogue: Catalogue,
     restrictions: Restrictions,
-    chosen: Sequence[tuple[Service, bool]],
+    selected_services: Sequence[tuple[Service, bool]],
     waivers: Sequence[Waiver],
-    upcoming: bool,
+    is_upcoming: bool,
 ) -> PlanSection:
     mode = restrictions.controls[control]
-    section: PlanSection = {"mode": mode, "services": {}, "settings": _settings(control, restrictions, upcoming)}
-    waived, parts = _waived(control, waivers)
-    for service, enforced in chosen:
-        groups = by_group.groups_of(restrictions.groups_restricted, service.id)
+    section: PlanSection = {
+        "mode": mode,
+        "services": {},
+        "settings": _make_settings(control, restrictions, is_upcoming),
+    }
+    full_waivers, partial_waivers = _group_waivers(control, waivers)
+    for service, is_enforced in selected_services:
+        groups = by_group.find_groups(restrictions.groups_restricted, service.id)
         if groups and control not in groups:
             continue
-        identifiers = identifiers_of(catalogue, control, service, restrictions.feeds if enforced else ())
-        if enforced and not identifiers:
+        identifiers = get_identifiers(catalogue, control, service, restrictions.feeds if is_enforced else ())
+        if is_enforced and not identifiers:
             section.setdefault("nothing_known", []).append(service.id)
-        if separated_by_tenant(service, restrictions):
-            if enforced and identifiers and control != "apps":
+        if is_separated_by_tenant(service, restrictions):
+            if is_enforced and identifiers and control != "apps":
                 section.setdefault("by_tenant", []).append(service.id)
-            identifiers = without_web(identifiers) if control == "apps" else {}
+            identifiers = remove_web_identifiers(identifiers) if control == "apps" else {}
         if not identifiers:
             continue
         standing: ServicePolicy = {"mode": "report"}
-        if enforced and control == "apps" and serves_both(service, restrictions):
+        if is_enforced and control == "apps" and has_permitted_programs(service, restrictions):
             identifiers = {**identifiers, "serves_both": True}
-        elif enforced and upcoming:
+        elif is_enforced and is_upcoming:
             standing = {"mode": "upcoming", "effective_from": restrictions.effective_from.isoformat()}
-        elif enforced:
-            standing = _in_force(mode, waived.get(service.id, ()), parts.get(service.id, ()))
+        elif is_enforced:
+            standing = _make_standing(mode, full_waivers.get(service.id, ()), partial_waivers.get(service.id, ()))
         if groups:
             standing["only"] = {"posix_groups": groups[control]}
         section["services"][service.id] = {**standing, "name": service.name, **identifiers}
     if control != "firewall":
-        _allow_permitted(section["services"], catalogue, control)
+        _allow_permitted_names(section["services"], catalogue, control)
     if control == "apps" and restrictions.unmanaged_browsers != "off":
-        mode = "report" if upcoming else choose_mode(restrictions)
-        found = unmanaged_browsers(catalogue, mode, [service for service, _ in chosen])
-        section["settings"]["unmanaged_browsers"] = found
+        mode = "report" if is_upcoming else choose_mode(restrictions)
+        browsers_entry = make_unmanaged_entry(catalogue, mode, [service for service, _ in selected_services])
+        section["settings"]["unmanaged_browsers"] = browsers_entry
     return section
 
 
-def _waived(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, list[Waiver]], dict[str, list[Waiver]]]:
+def _group_waivers(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, list[Waiver]], dict[str, list[Waiver]]]:
     """By service: the waivers that open it whole, and those that open a part of it (to users, a version, a path)."""
-    whole: dict[str, list[Waiver]] = {}
-    parts: dict[str, list[Waiver]] = {}
+    full_waivers: dict[str, list[Waiver]] = {}
+    partial_waivers: dict[str, list[Waiver]] = {}
     for waiver in (waiver for waiver in waivers if control in waiver.controls):
-        for service in waiver.services:
-            (parts if waiver.partial else whole).setdefault(service, []).append(waiver)
-    return whole, parts
+        for service_id in waiver.services:
+            (partial_waivers if waiver.narrowing else full_waivers).setdefault(service_id, []).append(waiver)
+    return full_waivers, partial_waivers
 
 
-def _in_force(mode: str, whole: Sequence[Waiver], parts: Sequence[Waiver]) -> ServicePolicy:
+def _make_standing(mode: str, full_waivers: Sequence[Waiver], partial_waivers: Sequence[Waiver]) -> ServicePolicy:
     """The mode of a service that is in force, and what waivers make of it; those that end last come last.
 
     Of several that open it whole the last one counts; one that is open at all times before those that have hours. Where
     all have hours, the others are exceptions that are narrowed by their hours alone.
     """
-    if always := [waiver.id for waiver in whole if not waiver.hours]:
-        return {"mode": "waived", "waiver": always[-1]}
+    if unlimited_ids := [waiver.id for waiver in full_waivers if not waiver.hours]:
+        return {"mode": "waived", "waiver": unlimited_ids[-1]}
     standing: ServicePolicy = {"mode": mode}
-    if whole:
-        last = whole[-1]
-        standing = {"mode": "waived", "waiver": last.id, "hours": _windows(last), "otherwise": mode}
-    if exceptions := [_exempted(waiver) for waiver in (*whole[:-1], *parts)]:
-        standing["exceptions"] = sorted(exceptions, key=lambda one: one["waiver"])
+    if full_waivers:
+        last_waiver = full_waivers[-1]
+        standing = {
+            "mode": "waived",
+            "waiver": last_waiver.id,
+            "hours": _list_hour_windows(last_waiver),
+            "otherwise": mode,
+        }
+    if exceptions := [_make_exception(waiver) for waiver in (*full_waivers[:-1], *partial_waivers)]:
+        standing["exceptions"] = sorted(exceptions, key=lambda exception: exception["waiver"])
     return standing
 
 
-def _exempted(waiver: Waiver) -> PartialWaiver:
-    exempted: PartialWaiver = {"waiver": waiver.id, **waiver.partial}
+def _make_exception(waiver: Waiver) -> PartialWaiver:
+    exception: PartialWaiver = {"waiver": waiver.id, **waiver.narrowing}
     if waiver.hours:
-        exempted["hours"] = _windows(waiver)
-    return exempted
+        exception["hours"] = _list_hour_windows(waiver)
+    return exception
 
 
-def _windows(waiver: Waiver) -> Hours:
-    return [list(window) for window in waiver.windows]
+def _list_hour_windows(waiver: Waiver) -> Hours:
+    return [list(window) for window in waiver.weekly_windows]
 
 
-def _named(controls: Mapping[str, PlanSection], waivers: Iterable[Waiver]) -> dict[str, PlanWaiver]:
+def _describe_named_waivers(controls: Mapping[str, PlanSection], waivers: Iterable[Waiver]) -> dict[str, PlanWaiver]:
     """What a host says to people of the waivers that its plan names."""
     services: dict[str, set[str]] = {}
     for entry in (entry for section in controls.values() for entry in section["services"].values()):
-        for one in (entry, *entry.get("exceptions", ())):
-            if "waiver" in one:
-                services.setdefault(one["waiver"], set()).add(entry["name"])
-    found: dict[str, PlanWaiver] = {}
+        for part in (entry, *entry.get("exceptions", ())):
+            if "waiver" in part:
+                services.setdefault(part["waiver"], set()).add(entry["name"])
+    descriptions: dict[str, PlanWaiver] = {}
     for waiver in (waiver for waiver in waivers if waiver.id in services):
-        named: PlanWaiver = {
+        description: PlanWaiver = {
             "expires": format_moment(waiver.ends),
             "users": list(waiver.users),
             "services": sorted(services[waiver.id]),
         }
         if waiver.posix_groups:
-            named["posix_groups"] = list(waiver.posix_groups)
+            description["posix_groups"] = list(waiver.posix_groups)
         if waiver.request:
-            named["request"] = waiver.request
-        if limits := limited(controls, waiver.id, waiver.services):
-            named["limits"] = limits
-        found[waiver.id] = named
-    return found
+            description["request"] = waiver.request
+        if limits := describe_limits(controls, waiver.id, waiver.services):
+            description["limits"] = limits
+        descriptions[waiver.id] = description
+    return descriptions
 
 
-def upcoming_services(plan: Plan) -> list[UpcomingRestriction]:
+def list_upcoming_services(plan: Plan) -> list[UpcomingRestriction]:
     """What a plan announces: service, control, and the day from which it is in force."""
     return [
-        {"service": service, "control": control, "effective_from": entry["effective_from"]}
+        {"service": service_id, "control": control, "effective_from": entry["effective_from"]}
         for control, section in plan["controls"].items()
-        for service, entry in section["services"].items()
+        for service_id, entry in section["services"].items()
         if entry["mode"] == "upcoming"
     ]
 
 
-def _command_for_requests() -> str:
+def _hash_request_command() -> str:
     """The digest of the command by which users request an exception."""
     # Only here, since this loads all of `apps`, which compiling needs for nothing else.
     from ....host.controls.apps.requests import command_text
@@ -195,79 +204,83 @@ def _command_for_requests() -> str:
     return command_text.hash_command()
 
 
-def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> ControlSettings:
+def _make_settings(control: str, restrictions: Restrictions, is_upcoming: bool) -> ControlSettings:
     if control == "apps":
         settings: ControlSettings = {
             "user_notice": restrictions.user_notice,
             "refusal_notice": restrictions.refusal_notice,
             "grace": restrictions.end_grace,
             "quarantine_keep": restrictions.quarantine_keep,
-            "exec_control": "off" if upcoming else restrictions.exec_control,
+            "exec_control": "off" if is_upcoming else restrictions.exec_control,
             "applocker": restrictions.applocker,
             "full_scan_every": restrictions.full_scan_every,
             "network_homes": restrictions.network_homes,
         }
-        if restrictions.requests and not upcoming:
-            settings["requests"] = _command_for_requests()
+        if restrictions.requests and not is_upcoming:
+            settings["requests"] = _hash_request_command()
         return settings
     if control == "browser":
-        tenants = {provider: list(names) for provider, names in restrictions.tenants.items() if names and not upcoming}
+        tenants = {
+            provider: list(names) for provider, names in restrictions.tenants.items() if names and not is_upcoming
+        }
         return {
-            "browsers": {} if upcoming else dict(restrictions.browser_settings),
-            "extensions_allowed": [] if upcoming else list(restrictions.browser_extensions_allowed),
+            "browsers": {} if is_upcoming else dict(restrictions.browser_settings),
+            "extensions_allowed": [] if is_upcoming else list(restrictions.browser_extensions_allowed),
             "tenants": tenants,
         }
     if control == "firewall":
-        chosen: ControlSettings = {}  # what few organisations set: a plan without it stays as it is
+        optional_settings: ControlSettings = {}  # what few organisations set: a plan without it stays as it is
         if restrictions.firewall_nat64:
-            chosen["nat64"] = list(restrictions.firewall_nat64)
-        if restrictions.firewall_local_ssh and not upcoming:
-            chosen["local_ssh"] = restrictions.firewall_local_ssh
+            optional_settings["nat64"] = list(restrictions.firewall_nat64)
+        if restrictions.firewall_local_ssh and not is_upcoming:
+            optional_settings["local_ssh"] = restrictions.firewall_local_ssh
         return {
-            **chosen,
-            "dns_over_tls": "unmanaged" if upcoming else "blocked",
-            "quic": "unmanaged" if upcoming else restrictions.firewall_quic,
+            **optional_settings,
+            "dns_over_tls": "unmanaged" if is_upcoming else "blocked",
+            "quic": "unmanaged" if is_upcoming else restrictions.firewall_quic,
             "log": restrictions.firewall_log,
             "confirm_within": restrictions.firewall_confirm_within,
-            "rules": [] if upcoming else list(restrictions.firewall_rules),
+            "rules": [] if is_upcoming else list(restrictions.firewall_rules),
             "management": list(restrictions.management),
-            "force_dns": restrictions.dns_force and restrictions.controls["dns"] == "enforce" and not upcoming,
+            "force_dns": restrictions.dns_force and restrictions.controls["dns"] == "enforce" and not is_upcoming,
         }
     if control == "dns":
         return {"backend": restrictions.dns_backend, "upstreams": list(restrictions.dns_upstreams)}
     return {}
 
 
-def _allow_permitted(services: Mapping[str, PlanEntry], catalogue: Catalogue, control: str) -> None:
+def _allow_permitted_names(services: Mapping[str, PlanEntry], catalogue: Catalogue, control: str) -> None:
     """Let names through that lie below a restricted domain but belong to a service that is not restricted here. One
-    that is waived at some hours names in `opens` what it lets through then, by the service that does.
+    that is waived at some hours names in `opened_names` what it lets through then, by the service that does.
     """
     restricted = {
         id_: entry for id_, entry in services.items() if entry.get("otherwise", entry["mode"]) in RESTRICTED_MODES
     }
-    naming: dict[str, list[str]] = {}  # the services that restrict a name
+    ids_by_name: dict[str, list[str]] = {}  # the services that restrict a name
     for id_, entry in restricted.items():
         for name in dict.fromkeys(entry.get("web_hosts", ()) if control == "apps" else entry.get("domains", ())):
-            naming.setdefault(name, []).append(id_)
-    always: dict[str, set[str]] = {}
-    some = {id_ for id_, entry in restricted.items() if "only" in entry}  # restricted for some users only
-    opens: dict[str, dict[str, set[str]]] = {
-        id_: {} for id_, entry in restricted.items() if "otherwise" in entry and id_ not in some
+            ids_by_name.setdefault(name, []).append(id_)
+    always_allowed: dict[str, set[str]] = {}
+    partly_restricted = {id_ for id_, entry in restricted.items() if "only" in entry}  # restricted for some users only
+    opened_names: dict[str, dict[str, set[str]]] = {
+        id_: {} for id_, entry in restricted.items() if "otherwise" in entry and id_ not in partly_restricted
     }
     for id_, service in catalogue.services.items():
-        if id_ in restricted and id_ not in opens and id_ not in some:
+        if id_ in restricted and id_ not in opened_names and id_ not in partly_restricted:
             continue
-        below = opens.get(id_, always)
+        allowed_names = opened_names.get(id_, always_allowed)
         for domain in service.domains:
-            own, *names = above(domain)
-            around = {one for name in names for one in naming.get(name, ())}
-            for one in around.difference(naming.get(own, ())):
-                below.setdefault(one, set()).add(domain)
-    for id_, found in opens.items():
-        if found:
-            services[id_]["opens"] = {one: sorted(found[one]) for one in sorted(found)}
+            full_name, *parent_names = list_name_and_parents(domain)
+            surrounding_ids = {surrounding_id for name in parent_names for surrounding_id in ids_by_name.get(name, ())}
+            for surrounding_id in surrounding_ids.difference(ids_by_name.get(full_name, ())):
+                allowed_names.setdefault(surrounding_id, set()).add(domain)
+    for id_, opened in opened_names.items():
+        if opened:
+            services[id_]["opens"] = {
+                surrounding_id: sorted(opened[surrounding_id]) for surrounding_id in sorted(opened)
+            }
     for id_, entry in restricted.items():
-        permitted = always.get(id_, set())
+        permitted = always_allowed.get(id_, set())
         if control == "apps" and (permitted or "web_allow" in entry):
             entry["web_allow"] = sorted(permitted.union(entry.get("web_allow", ())))
         elif control != "apps" and (permitted or "allow" in entry):

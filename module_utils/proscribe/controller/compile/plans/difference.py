@@ -17,13 +17,13 @@ OFF = "off"  # the mode of a control that a plan does not have
 CONTROL, SERVICE, IDENTIFIER, SETTING, PLAN = "control", "service", "identifier", "setting", "plan"
 
 # Keys of a service's entry that say its standing, and not what it is made of.
-STANDING = ("name", "mode", "waiver", "hours", "otherwise", "opens", "effective_from", "exceptions", "only")
-# Keys that follow from the names of all services, some in plans of earlier versions only (`_list_length`).
-OF_LISTS = ("front_doors", "unlisted", "open")
-NAME_LISTS = "lists of browsers"
+STANDING_KEYS = ("name", "mode", "waiver", "hours", "otherwise", "opens", "effective_from", "exceptions", "only")
+# Keys that follow from the names of all services, some in plans of earlier versions only (`_describe_list_length`).
+LIST_KEYS = ("front_doors", "unlisted", "open")
+NAME_LISTS_SUBJECT = "lists of browsers"
 
 
-class Change(NamedTuple):
+class PlanChange(NamedTuple):
     """One difference.
 
     `kind`      `control`     a control's mode: `before` and `after` are enforce, audit or off
@@ -49,18 +49,20 @@ class Change(NamedTuple):
     removed: tuple[str, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
 
-    def as_dict(self) -> dict[str, object]:
+    def convert_to_dict(self) -> dict[str, object]:
         """For machines: only what is said."""
         fields = self._replace(counts=())._asdict()
-        given = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items() if value}
-        return given | ({"holds": dict(self.counts)} if self.counts else {})
+        present = {
+            key: list(content) if isinstance(content, tuple) else content for key, content in fields.items() if content
+        }
+        return present | ({"holds": dict(self.counts)} if self.counts else {})
 
 
-def difference(old: Plan, new: Plan) -> tuple[Change, ...]:
+def compare_plans(old: Plan, new: Plan) -> tuple[PlanChange, ...]:
     """What became of `old` in `new`; two plans; empty where they require the same of a host."""
-    changes: list[Change] = []
+    changes: list[PlanChange] = []
     for control in CONTROLS:
-        changes += _control(control, old["controls"].get(control), new["controls"].get(control))
+        changes += _compare_controls(control, old["controls"].get(control), new["controls"].get(control))
     # What no control owns and has one value each.
     for subject, before, after in (
         ("contact", old.get("contact"), new.get("contact")),
@@ -68,33 +70,39 @@ def difference(old: Plan, new: Plan) -> tuple[Change, ...]:
         ("watch", old.get("watch"), new.get("watch")),
     ):
         if before != after:
-            changes.append(Change("", PLAN, subject=subject, before=_shown(before or ""), after=_shown(after or "")))
-    changes += _named("", PLAN, "browsers", _browsers(old), _browsers(new))
-    changes += _named("", PLAN, "waivers", _waivers(old), _waivers(new))
-    changes += _named("", PLAN, GROUP_POLICY, _objects(old), _objects(new))
-    ends, then = (plan["later"]["at"] if "later" in plan else "" for plan in (old, new))
-    if ends != then:
-        changes.append(Change("", PLAN, subject="later", before=ends, after=then))
+            changes.append(
+                PlanChange(
+                    "", PLAN, subject=subject, before=_format_content(before or ""), after=_format_content(after or "")
+                )
+            )
+    changes += _compare_names("", PLAN, "browsers", _describe_browsers(old), _describe_browsers(new))
+    changes += _compare_names("", PLAN, "waivers", _describe_waivers(old), _describe_waivers(new))
+    changes += _compare_names("", PLAN, GROUP_POLICY, _describe_objects(old), _describe_objects(new))
+    old_end, new_end = (plan["later"]["at"] if "later" in plan else "" for plan in (old, new))
+    if old_end != new_end:
+        changes.append(PlanChange("", PLAN, subject="later", before=old_end, after=new_end))
     return tuple(changes)
 
 
-def _control(control: str, old: PlanSection | None, new: PlanSection | None) -> Iterator[Change]:
+def _compare_controls(control: str, old: PlanSection | None, new: PlanSection | None) -> Iterator[PlanChange]:
     before, after = (OFF if section is None else section["mode"] for section in (old, new))
     if before != after:
-        yield Change(control, CONTROL, before=before, after=after)
+        yield PlanChange(control, CONTROL, before=before, after=after)
     if old is None or new is None:  # all of its services come or go with it, which its mode says
         return
-    olds, news = old["services"], new["services"]
-    for service in sorted({*olds, *news}):
-        yield from _service(control, service, olds.get(service), news.get(service), before != after)
-    yield from _settings(control, "", old["settings"], new["settings"])
+    old_services, new_services = old["services"], new["services"]
+    for service_id in sorted({*old_services, *new_services}):
+        yield from _compare_services(
+            control, service_id, old_services.get(service_id), new_services.get(service_id), before != after
+        )
+    yield from _compare_settings(control, "", old["settings"], new["settings"])
     if control == "browser":
-        was, now = _list_length(old), _list_length(new)
-        if was != now:
-            yield Change(control, SETTING, subject=NAME_LISTS, before=was, after=now)
+        old_length, new_length = _describe_list_length(old), _describe_list_length(new)
+        if old_length != new_length:
+            yield PlanChange(control, SETTING, subject=NAME_LISTS_SUBJECT, before=old_length, after=new_length)
 
 
-def _list_length(section: PlanSection) -> str:
+def _describe_list_length(section: PlanSection) -> str:
     """Describe how many names of a browser section do not fit into the lists of browsers, outside of hours."""
     services: dict[str, PlanEntry] = {
         id_: {**entry, "mode": entry.get("otherwise", entry["mode"])} for id_, entry in section["services"].items()
@@ -102,117 +110,135 @@ def _list_length(section: PlanSection) -> str:
     blocked = sum(make_minimal_names(services).values())
     if blocked <= MAX_LIST_ENTRIES:
         return "all names fit"
-    more = f"{blocked - MAX_LIST_ENTRIES:,} of {blocked:,} names do not fit, since browsers take {MAX_LIST_ENTRIES:,}"
-    return f"{more}: a run reports those that nothing else closes on a host"
+    overflow = (
+        f"{blocked - MAX_LIST_ENTRIES:,} of {blocked:,} names do not fit, since browsers take {MAX_LIST_ENTRIES:,}"
+    )
+    return f"{overflow}: a run reports those that nothing else closes on a host"
 
 
-def _service(
-    control: str, id_: str, old: PlanEntry | None, new: PlanEntry | None, mode_changed: bool
-) -> Iterator[Change]:
-    before, after = standing(old), standing(new)
+def _compare_services(
+    control: str, service_id: str, old: PlanEntry | None, new: PlanEntry | None, mode_changed: bool
+) -> Iterator[PlanChange]:
+    before, after = describe_standing(old), describe_standing(new)
     if old is None or new is None:
-        one = old or new
-        counts = tuple((kind, len(names)) for kind, names in (identifiers(one) if one else {}).items() if names)
-        yield Change(control, SERVICE, id_, before=before, after=after, counts=counts)
+        entry = old or new
+        counts = tuple(
+            (kind, len(names)) for kind, names in (list_identifiers(entry) if entry else {}).items() if names
+        )
+        yield PlanChange(control, SERVICE, service_id, before=before, after=after, counts=counts)
         return
     # Where the control's mode changes, its services follow; only what does more is worth a word.
-    followed = mode_changed and {before, after} <= {"enforce", "audit"}
-    if before != after and not followed:
-        yield Change(control, SERVICE, id_, before=before, after=after)
-    olds, news = identifiers(old), identifiers(new)
-    for kind in sorted({*olds, *news}):
-        yield from _named(control, IDENTIFIER, kind, olds.get(kind, frozenset()), news.get(kind, frozenset()), id_)
+    is_followed = mode_changed and {before, after} <= {"enforce", "audit"}
+    if before != after and not is_followed:
+        yield PlanChange(control, SERVICE, service_id, before=before, after=after)
+    old_identifiers, new_identifiers = list_identifiers(old), list_identifiers(new)
+    for kind in sorted({*old_identifiers, *new_identifiers}):
+        yield from _compare_names(
+            control,
+            IDENTIFIER,
+            kind,
+            old_identifiers.get(kind, frozenset()),
+            new_identifiers.get(kind, frozenset()),
+            service_id,
+        )
 
 
-def _settings(control: str, prefix: str, old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[Change]:
+def _compare_settings(
+    control: str, prefix: str, old: Mapping[str, object], new: Mapping[str, object]
+) -> Iterator[PlanChange]:
     for name in sorted({*old, *new}):
-        yield from _setting(control, prefix + name, old.get(name), new.get(name))
+        yield from _compare_setting(control, prefix + name, old.get(name), new.get(name))
 
 
-def _setting(control: str, name: str, old: object, new: object) -> Iterator[Change]:
+def _compare_setting(control: str, name: str, old: object, new: object) -> Iterator[PlanChange]:
     if old == new:
         return
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        yield from _settings(control, f"{name}.", old, new)
+        yield from _compare_settings(control, f"{name}.", old, new)
     elif isinstance(old, list) and isinstance(new, list):
-        olds, news = frozenset(map(_shown, old)), frozenset(map(_shown, new))
-        if olds == news:  # the same in another order, which may matter
-            yield Change(control, SETTING, subject=name, before=format_canonical(old), after=format_canonical(new))
-        yield from _named(control, SETTING, name, olds, news)
+        old_texts, new_texts = frozenset(map(_format_content, old)), frozenset(map(_format_content, new))
+        if old_texts == new_texts:  # the same in another order, which may matter
+            yield PlanChange(control, SETTING, subject=name, before=format_canonical(old), after=format_canonical(new))
+        yield from _compare_names(control, SETTING, name, old_texts, new_texts)
     else:
         # An empty text is not the same as no setting.
-        before, after = ("" if value is None else _shown(value) or '""' for value in (old, new))
-        yield Change(control, SETTING, subject=name, before=before, after=after)
+        before, after = ("" if setting is None else _format_content(setting) or '""' for setting in (old, new))
+        yield PlanChange(control, SETTING, subject=name, before=before, after=after)
 
 
-def _named(
+def _compare_names(
     control: str, kind: str, subject: str, old: frozenset[str], new: frozenset[str], service: str = ""
-) -> Iterator[Change]:
+) -> Iterator[PlanChange]:
     if old != new:
         added, removed = tuple(sorted(new - old)), tuple(sorted(old - new))
-        yield Change(control, kind, service, subject, added=added, removed=removed)
+        yield PlanChange(control, kind, service, subject, added=added, removed=removed)
 
 
-def standing(entry: PlanEntry | None) -> str:
+def describe_standing(entry: PlanEntry | None) -> str:
     """The standing of a service in a plan, in words; "" where it is not in it."""
     if entry is None:
         return ""
     mode = str(entry["mode"])
-    who = f" for members of {', '.join(entry['only']['posix_groups'])}" if "only" in entry else ""
+    members = f" for members of {', '.join(entry['only']['posix_groups'])}" if "only" in entry else ""
     if mode == "waived" and "hours" not in entry:
-        return f"waived ({entry['waiver']}){who}"
+        return f"waived ({entry['waiver']}){members}"
     if mode == "upcoming":
-        return f"upcoming ({entry['effective_from']}){who}"
-    parts = [_exception(exception) for exception in entry.get("exceptions", ())]
+        return f"upcoming ({entry['effective_from']}){members}"
+    parts = [_describe_exception(exception) for exception in entry.get("exceptions", ())]
     if mode == "waived":
         mode = str(entry["otherwise"])
-        parts.insert(0, _exception({"waiver": entry["waiver"], "hours": entry["hours"]}))
-    return f"{mode}{who}, but for {' and '.join(parts)}" if parts else f"{mode}{who}"
+        parts.insert(0, _describe_exception({"waiver": entry["waiver"], "hours": entry["hours"]}))
+    return f"{mode}{members}, but for {' and '.join(parts)}" if parts else f"{mode}{members}"
 
 
-def _exception(exception: PartialWaiver) -> str:
-    narrowed = {key: value for key, value in exception.items() if isinstance(value, list)}
+def _describe_exception(exception: PartialWaiver) -> str:
+    limits = {key: names for key, names in exception.items() if isinstance(names, list)}
     if "hours" in exception:
-        narrowed["hours"] = list(map(window, exception["hours"]))
-    scope = "; ".join(f"{key} {', '.join(map(str, value))}" for key, value in narrowed.items() if value)
+        limits["hours"] = list(map(format_window, exception["hours"]))
+    scope = "; ".join(f"{key} {', '.join(map(str, names))}" for key, names in limits.items() if names)
     return f"{exception['waiver']} ({scope})"
 
 
-def identifiers(entry: PlanEntry) -> dict[str, frozenset[str]]:
+def list_identifiers(entry: PlanEntry) -> dict[str, frozenset[str]]:
     """What a service is made of in a plan, by kind: `domains`, `networks`, `packages.apt`, ..."""
-    found: dict[str, frozenset[str]] = {}
-    for key, value in entry.items():
-        if key in STANDING or key in OF_LISTS:
+    names_by_kind: dict[str, frozenset[str]] = {}
+    for key, content in entry.items():
+        if key in STANDING_KEYS or key in LIST_KEYS:
             continue
-        if isinstance(value, Mapping):
-            found |= {f"{key}.{part}": frozenset(map(_shown, names)) for part, names in value.items()}
-        elif isinstance(value, list | tuple):
-            found[key] = frozenset(map(_shown, value))
+        if isinstance(content, Mapping):
+            names_by_kind |= {
+                f"{key}.{part}": frozenset(map(_format_content, names)) for part, names in content.items()
+            }
+        elif isinstance(content, list | tuple):
+            names_by_kind[key] = frozenset(map(_format_content, content))
         else:
-            found[key] = frozenset([_shown(value)])
-    return found
+            names_by_kind[key] = frozenset([_format_content(content)])
+    return names_by_kind
 
 
-def _browsers(plan: Plan) -> frozenset[str]:
+def _describe_browsers(plan: Plan) -> frozenset[str]:
     """The places of browsers' policies; one that is managed otherwise counts as gone and come."""
     return frozenset(f"{place['id']} ({place['path']})" for place in plan.get("browsers", ()))
 
 
-def window(hours: Sequence[int]) -> str:
+def format_window(hours: Sequence[int]) -> str:
     """An opening of a week in words: mon 09:00-18:00."""
     day, *times = hours
     return f"{DAYS[day]} " + "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in times)
 
 
-def _waivers(plan: Plan) -> frozenset[str]:
+def _describe_waivers(plan: Plan) -> frozenset[str]:
     return frozenset(f"{id_} (until {waiver['expires']})" for id_, waiver in plan.get("waivers", {}).items())
 
 
-def _objects(plan: Plan) -> frozenset[str]:
+def _describe_objects(plan: Plan) -> frozenset[str]:
     """The Group Policy objects of a plan; one that says something else counts as gone and come."""
     objects = plan["group_policy"]["objects"] if "group_policy" in plan else ()
-    return frozenset(f"{one['name']} for {one['group']} ({compute_digest(one)[:19]})" for one in objects)
+    return frozenset(
+        f"{policy_object['name']} for {policy_object['group']} ({compute_digest(policy_object)[:19]})"
+        for policy_object in objects
+    )
 
 
-def _shown(value: object) -> str:
-    return value if isinstance(value, str) else format_canonical(value)
+def _format_content(content: object) -> str:
+    return content if isinstance(content, str) else format_canonical(content)

@@ -16,71 +16,77 @@ from ...enforcement_points.decision import join
 from ...enforcement_points.declaration import NotExportable
 from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
 from ..restrictions import PREFIX
-from ..restrictions.group_policy_values import Object as Object
+from ..restrictions.group_policy_values import PolicyObjectSetting as PolicyObjectSetting
 
 VARIABLE = f"{PREFIX}group_policy"
 CONTROL, APPS = "browser", "apps"
 
-Plans = Mapping[str, Plan]  # by host
+PlansByHost = Mapping[str, Plan]  # by host
 
 
-def section(
-    objects: Iterable[Object], groups: Mapping[str, frozenset[str]], plans_of: Callable[[str], Plans]
+def compile_group_policy(
+    objects: Iterable[PolicyObjectSetting],
+    groups: Mapping[str, frozenset[str]],
+    compile_plans: Callable[[str], PlansByHost],
 ) -> GroupPolicy:
     """What a domain controller's plan has: each object with the browser section of its group's joined plan.
-    `plans_of` compiles the plans of a group's hosts. Raises PolicyErrors.
+    `compile_plans` compiles the plans of a group's hosts. Raises PolicyErrors.
     """
     errors: list[PolicyError] = []
-    made: list[GroupPolicyObject] = []
-    for index, one in enumerate(objects):
+    compiled_objects: list[GroupPolicyObject] = []
+    for index, policy_object in enumerate(objects):
         key = f"{VARIABLE}[{index}].group"
-        if not groups.get(one.group):
-            has_none = one.group in groups
-            expected = "a group with a host" if has_none else f"a group of the inventory{close_to(one.group, groups)}"
-            where = f"; its machines count although Proscribe does not serve them: add [{one.group}] with one of them"
-            errors.append(PolicyError("", key, one.group, expected + where))
+        if not groups.get(policy_object.group):
+            has_none = policy_object.group in groups
+            expected = (
+                "a group with a host"
+                if has_none
+                else f"a group of the inventory{close_to(policy_object.group, groups)}"
+            )
+            hint = f"; its machines count although Proscribe does not serve them: add [{policy_object.group}] with one of them"
+            errors.append(PolicyError("", key, policy_object.group, expected + hint))
             continue
-        plans = plans_of(one.group)
-        needed = (CONTROL, APPS) if _applocker(plans) else (CONTROL,)
-        if wrong_waiver := _for_users(plans):
-            errors.append(PolicyError("", key, Described(one.group), wrong_waiver))
+        plans = compile_plans(policy_object.group)
+        controls = (CONTROL, APPS) if _has_applocker_rules(plans) else (CONTROL,)
+        if wrong_waiver := _explain_user_waiver(plans):
+            errors.append(PolicyError("", key, Described(policy_object.group), wrong_waiver))
             continue
         try:
-            plan, _ = join(plans, needed)
-        except NotExportable as wrong:
-            errors.append(PolicyError("", key, Described(one.group), f"a group with one policy: {wrong}"))
+            plan, _ = join(plans, controls)
+        except NotExportable as error:
+            errors.append(PolicyError("", key, Described(policy_object.group), f"a group with one policy: {error}"))
             continue
         if CONTROL not in plan["controls"]:
             expected = f"a group whose {PREFIX}controls has {CONTROL}: enforce or audit; it is off there"
-            errors.append(PolicyError("", key, one.group, expected))
+            errors.append(PolicyError("", key, policy_object.group, expected))
             continue
-        if missing := accounts.explain_missing_ids(plan["controls"][CONTROL], for_users=False):
-            errors.append(PolicyError("", key, one.group, f"a group whose tenants have ids: {missing}"))
+        if missing_ids := accounts.explain_missing_ids(plan["controls"][CONTROL], for_users=False):
+            errors.append(PolicyError("", key, policy_object.group, f"a group whose tenants have ids: {missing_ids}"))
             continue
-        found: GroupPolicyObject = {
-            "name": one.name,
-            "group": one.group,
-            "ous": list(one.ous),
-            "enforced": one.enforced,
+        compiled_object: GroupPolicyObject = {
+            "name": policy_object.name,
+            "group": policy_object.group,
+            "ous": list(policy_object.ous),
+            "enforced": policy_object.enforced,
             "browser": plan["controls"][CONTROL],
         }
-        if APPS in needed and (programs := _programs(plan["controls"][APPS]))["services"]:
-            found["apps"] = programs
+        if APPS in controls and (programs := _select_programs(plan["controls"][APPS]))["services"]:
+            compiled_object["apps"] = programs
         if "request_url" in plan:
-            found["request_url"] = plan["request_url"]
-        made.append(found)
+            compiled_object["request_url"] = plan["request_url"]
+        compiled_objects.append(compiled_object)
     if errors:
         raise PolicyErrors(errors)
-    return {"objects": made}
+    return {"objects": compiled_objects}
 
 
-def _applocker(plans: Plans) -> bool:
+def _has_applocker_rules(plans: PlansByHost) -> bool:
     """Whether the machines of a group get rules of AppLocker: apps is not off for any of its hosts."""
     sections = [plan["controls"].get(APPS) for plan in plans.values()]
     return any(section is not None and applocker.mode_of(section) != applocker.OFF for section in sections)
 
 
-def _for_users(plans: Plans) -> str:
+def _explain_user_waiver(plans: PlansByHost) -> str:
     """What was expected where a waiver is for users of programs that AppLocker denies; "" where none is. A rule denies
     to everybody, and none that allows goes before it: no exception for some of them can be had.
     """
@@ -89,17 +95,17 @@ def _for_users(plans: Plans) -> str:
         if section is None or applocker.mode_of(section) != applocker.ENFORCE:
             continue
         for id_, entry in section["services"].items():
-            for one in entry.get("exceptions", ()):
-                if ("users" in one or "posix_groups" in one) and any(applocker.of_service(id_, entry)):
+            for exception in entry.get("exceptions", ()):
+                if ("users" in exception or "posix_groups" in exception) and any(applocker.of_service(id_, entry)):
                     return (
-                        f"a group whose waivers are for whole hosts: {one['waiver']} is for users of {id_}, and"
+                        f"a group whose waivers are for whole hosts: {exception['waiver']} is for users of {id_}, and"
                         " AppLocker denies to all. Waive it for hosts of a group of their own, or set"
                         f" {PREFIX}applocker to audit or off"
                     )
     return ""
 
 
-def _programs(section: PlanSection) -> PlanSection:
+def _select_programs(section: PlanSection) -> PlanSection:
     """Of a section what AppLocker's rules are made of: a domain controller needs nothing else of it."""
     services: dict[str, PlanEntry] = {}
     for id_, entry in section["services"].items():

@@ -12,98 +12,116 @@ from typing import NamedTuple
 from ....model.types.plan import GroupPolicy, Plan
 from ...enforcement_points.signature import Signing
 from ...policy_errors import Mistakes, PolicyError, PolicyErrors
-from ..catalogue.cache import Catalogues
+from ..catalogue.cache import CatalogueCache
 from ..catalogue.loading import Catalogue
-from ..inventory.inventory import Question
-from ..inventory.policy_folders import folders_of_registers, folders_of_waivers
+from ..inventory.inventory import CompileInput
+from ..inventory.policy_folders import find_approver_folders, find_waiver_folders
 from ..restrictions import Restrictions
-from ..waivers.authority import Register, read_register, unnamed_warning
+from ..waivers.authority import ApproverList, read_approver_list, warn_of_unnamed_heads
 from ..waivers.document import read_waivers
-from ..waivers.reading import Judged, context_of, judged_waivers, warning, wrong_names
-from ..waivers.refusals import Refusal, in_force, read_refusals
-from ..waivers.refusals import warning as disregarding
-from ..waivers.request_answers import refused_by_host, with_answers
+from ..waivers.reading import (
+    JudgedWaiver,
+    find_wrong_names,
+    make_judgement_context,
+    read_judged_waivers,
+    warn_of_waiver,
+)
+from ..waivers.refusals import RequestRefusal, read_refusals, select_valid_refusals
+from ..waivers.refusals import warn_of_disregarded as disregarding
+from ..waivers.request_answers import add_answers, group_refusals_by_host
 from ..waivers.revocations import RevocationMemory
-from ..waivers.signatures import signature_of
+from ..waivers.signatures import get_signature_path
 from ..waivers.waiver import Waiver
 from . import group_policy, timeline
 from .cache import PlanCache
-from .chosen import chosen_services
+from .chosen import select_services
 from .compiling import compile_body
-from .policy import Policy, placed, read_policy, store_of
+from .policy import HostPolicies, find_plan_store, locate_mistakes, read_policy
 
-MakeBody = Callable[[str, Catalogue, Restrictions, timeline.State], Plan]
+MakeBody = Callable[[str, Catalogue, Restrictions, timeline.PlanState], Plan]
 
 
-class Compiled(NamedTuple):
+class CompiledPlans(NamedTuple):
     """What the policy comes to on the hosts of a question; nothing of it was written anywhere."""
 
     catalogues: Mapping[str, Catalogue]  # by host
     restrictions: Mapping[str, Restrictions]  # by host
-    waivers: list[Judged]  # by id
+    waivers: list[JudgedWaiver]  # by id
     plans: dict[str, Plan]  # by digest
     hosts: dict[str, str]  # the digest of each host's plan
     later: dict[str, Plan]  # by digest: plans that follow them on hosts that observe themselves
-    refusals: list[Refusal]  # of requests, those that count, the oldest first
+    refusals: list[RequestRefusal]  # of requests, those that count, the oldest first
     warnings: list[str]
     signing: Signing = Signing()  # of exports, as points.py reads it
-    memory: RevocationMemory | None = None
+    revocation_memory: RevocationMemory | None = None
 
 
-def compile_hosts(question: Question, now: datetime.datetime) -> Compiled:
+def compile_hosts(compile_input: CompileInput, now: datetime.datetime) -> CompiledPlans:
     """Compile the plans of all hosts. Raises PolicyErrors with every mistake of every host."""
     mistakes = Mistakes()
-    store = store_of(question)
-    compiled = compiled_in_part(question, now, mistakes, Catalogues(store), PlanCache(store))
+    store = find_plan_store(compile_input)
+    compiled = compile_noting_mistakes(compile_input, now, mistakes, CatalogueCache(store), PlanCache(store))
     mistakes.settle()
     return compiled
 
 
-def compiled_in_part(
-    question: Question, now: datetime.datetime, mistakes: Mistakes, catalogues: Catalogues, cache: PlanCache
-) -> Compiled:
+def compile_noting_mistakes(
+    compile_input: CompileInput,
+    now: datetime.datetime,
+    mistakes: Mistakes,
+    catalogues: CatalogueCache,
+    cache: PlanCache,
+) -> CompiledPlans:
     """What can be compiled, with what cannot in `mistakes`: a wrong restriction hides no wrong waiver."""
-    policy = read_policy(question, mistakes, catalogues)
+    policy = read_policy(compile_input, mistakes, catalogues)
     restrictions = policy.restrictions
-    waivers: list[Judged] = []
-    memory = RevocationMemory(question, restrictions)
+    waivers: list[JudgedWaiver] = []
+    revocation_memory = RevocationMemory(compile_input, restrictions)
     if mistakes:
         # Services and restrictions are not all known, so no more of waivers and approvers is checked.
         with mistakes.noting():
-            read, malformed, errors = read_waivers(folders_of_waivers(question, restrictions))
-            mistakes.note(*errors, *wrong_names(read, malformed, question, restrictions, None, now))
+            valid_waivers, malformed, errors = read_waivers(find_waiver_folders(compile_input, restrictions))
+            mistakes.note(*errors, *find_wrong_names(valid_waivers, malformed, compile_input, restrictions, None, now))
     else:
         with mistakes.noting():
-            waivers = judged_waivers(question, restrictions, policy.services, now, memory)
-    register: Register = {}
+            waivers = read_judged_waivers(compile_input, restrictions, policy.service_ids, now, revocation_memory)
+    approver_list: ApproverList = {}
     with mistakes.noting():
-        register = read_register(folders_of_registers(question, restrictions), question.groups)
-    compiled = Compiled(policy.catalogues, restrictions, waivers, {}, {}, {}, [], [], memory=memory)
+        approver_list = read_approver_list(find_approver_folders(compile_input, restrictions), compile_input.groups)
+    compiled = CompiledPlans(
+        policy.catalogues, restrictions, waivers, {}, {}, {}, [], [], revocation_memory=revocation_memory
+    )
     if mistakes:
-        for host in question.hosts:
+        for host in compile_input.hosts:
             if host.name in policy.catalogues:
-                with mistakes.noting(), placed(host):
-                    chosen_services(policy.catalogues[host.name], restrictions[host.name])
+                with mistakes.noting(), locate_mistakes(host):
+                    select_services(policy.catalogues[host.name], restrictions[host.name])
         return compiled
 
-    def made(text: str, catalogue: Catalogue, own: Restrictions, state: timeline.State) -> Plan:
-        body = functools.partial(compile_body, catalogue, own, state.waivers, state.day)
+    def make_body(text: str, catalogue: Catalogue, host_restrictions: Restrictions, state: timeline.PlanState) -> Plan:
+        body = functools.partial(compile_body, catalogue, host_restrictions, state.waivers, state.day)
         if state.waivers:
             return body()
-        return cache.body(catalogues.state(catalogue), text, state.day >= own.effective_from, body)
+        return cache.get_body(
+            catalogues.get_state_hash(catalogue), text, state.day >= host_restrictions.effective_from, body
+        )
 
-    warnings = [text for text in (unnamed_warning(register), *map(warning, waivers)) if text]
+    warnings = [text for text in (warn_of_unnamed_heads(approver_list), *map(warn_of_waiver, waivers)) if text]
     with mistakes.noting():
-        refusals = read_refusals(folders_of_waivers(question, restrictions))
+        refusals = read_refusals(find_waiver_folders(compile_input, restrictions))
         if refusals:
-            refusals, disregarded = in_force(refusals, context_of(question, restrictions, memory))
-            warnings += [disregarding(disregarded)] if disregarded else []
-        plans = _Plans(question, policy, waivers, memory, refusals, now, made).compiled(mistakes)
+            refusals, disregarded_refusals = select_valid_refusals(
+                refusals, make_judgement_context(compile_input, restrictions, revocation_memory)
+            )
+            warnings += [disregarding(disregarded_refusals)] if disregarded_refusals else []
+        plans = _PlanCompiler(compile_input, policy, waivers, revocation_memory, refusals, now, make_body).compile_all(
+            mistakes
+        )
         compiled = compiled._replace(refusals=refusals, plans=plans.plans, hosts=plans.hosts, later=plans.later)
     return compiled._replace(warnings=warnings)
 
 
-class _Made(NamedTuple):
+class _PlanSet(NamedTuple):
     """The distinct plans by digest, each host's digest, and the plans that follow these."""
 
     plans: dict[str, Plan]
@@ -111,149 +129,195 @@ class _Made(NamedTuple):
     later: dict[str, Plan]
 
 
-class _Plans:
+class _PlanCompiler:
     """Compiles the plans of some hosts. Hosts with one answer to everything are compiled once; one whose users have
     requested something has plans of its own.
     """
 
     def __init__(
         self,
-        question: Question,
-        policy: Policy,
-        waivers: Sequence[Judged],
-        memory: RevocationMemory,
-        refusals: Sequence[Refusal],
+        compile_input: CompileInput,
+        policy: HostPolicies,
+        waivers: Sequence[JudgedWaiver],
+        revocation_memory: RevocationMemory,
+        refusals: Sequence[RequestRefusal],
         now: datetime.datetime,
-        made: MakeBody,
+        make_body: MakeBody,
     ) -> None:
-        self._question, self._now, self._made = question, now, made
+        self._compile_input, self._now, self._make_plan_body = compile_input, now, make_body
         self._restrictions, self._catalogues = policy.restrictions, policy.catalogues
-        watched = {host.name for host in question.hosts if policy.restrictions[host.name].watch}
-        self._turns = _turns(question, policy.restrictions, waivers, memory, now) if watched else {}
-        self._waiving = {judged.waiver.id for judged in waivers if judged.standing.waives}
-        self._concern = self._concerning(waivers, watched)
-        self._refused = refused_by_host(refusals)
-        self._answering = _answering(waivers, policy.restrictions)
-        self._objects: dict[tuple[group_policy.Object, ...], GroupPolicy] = {}
+        watched_names = {host.name for host in compile_input.hosts if policy.restrictions[host.name].watch}
+        self._transitions = (
+            _find_transitions(compile_input, policy.restrictions, waivers, revocation_memory, now)
+            if watched_names
+            else {}
+        )
+        self._waiving_ids = {judged.waiver.id for judged in waivers if judged.judgement.is_waiving}
+        self._waivers_by_host = self._collect_host_waivers(waivers, watched_names)
+        self._refused_by_host = group_refusals_by_host(refusals)
+        self._answering_by_host = _find_answering_waivers(waivers, policy.restrictions)
+        self._group_policies: dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy] = {}
         self._bodies: dict[tuple[str, int, tuple[str, ...], bool], Plan] = {}
         self._texts: dict[int, str] = {}  # by restrictions; hosts whose variables are equal share them
 
-    def _concerning(self, waivers: Sequence[Judged], watched: set[str]) -> dict[str, list[Waiver]]:
+    def _collect_host_waivers(
+        self, waivers: Sequence[JudgedWaiver], watched_names: set[str]
+    ) -> dict[str, list[Waiver]]:
         """The waivers of each host that waive there now, or later on one that observes itself."""
-        found: dict[str, list[Waiver]] = {host.name: [] for host in self._question.hosts}
-        for waiver, worth in sorted(waivers, key=lambda judged: judged.waiver.ends):
-            for name in worth.hosts if worth.waives or self._turns.get(waiver.id) else ():
-                if name in found and (worth.waives or name in watched):
-                    found[name].append(waiver)
-        return found
+        waivers_by_host: dict[str, list[Waiver]] = {host.name: [] for host in self._compile_input.hosts}
+        for waiver, judgement in sorted(waivers, key=lambda judged: judged.waiver.ends):
+            for name in judgement.hosts if judgement.is_waiving or self._transitions.get(waiver.id) else ():
+                if name in waivers_by_host and (judgement.is_waiving or name in watched_names):
+                    waivers_by_host[name].append(waiver)
+        return waivers_by_host
 
-    def compiled(self, mistakes: Mistakes) -> _Made:
+    def compile_all(self, mistakes: Mistakes) -> _PlanSet:
         """The plans of all hosts. Raises PolicyErrors with those of `mistakes`."""
-        if not self._question.audience:
-            self._objects = _objects(self._question, self._restrictions, self._now, mistakes)
-        chains = timeline.Chains()
-        compiled: dict[tuple[str, int, tuple[str, ...], str], list[Plan]] = {}
+        if not self._compile_input.audience:
+            self._group_policies = _compile_group_policies(self._compile_input, self._restrictions, self._now, mistakes)
+        chains = timeline.PlanChains()
+        compiled_chains: dict[tuple[str, int, tuple[str, ...], str], list[Plan]] = {}
         plans: dict[str, Plan] = {}
         hosts: dict[str, str] = {}
-        for host in self._question.hosts:
-            name, own, mine = host.name, self._restrictions[host.name], self._concern[host.name]
-            alone = name if self._has_requests(name) else ""
-            key = (self._text(own), id(self._catalogues[name]), tuple(waiver.id for waiver in mine), alone)
-            with mistakes.noting(), placed(host):
-                if key not in compiled:
-                    compiled[key] = chains.linked(self._states(name))
-                plan = compiled[key][0]
+        for host in self._compile_input.hosts:
+            name, host_restrictions, host_waivers = (
+                host.name,
+                self._restrictions[host.name],
+                self._waivers_by_host[host.name],
+            )
+            separate_name = name if self._has_requests(name) else ""
+            key = (
+                self._format_restrictions(host_restrictions),
+                id(self._catalogues[name]),
+                tuple(waiver.id for waiver in host_waivers),
+                separate_name,
+            )
+            with mistakes.noting(), locate_mistakes(host):
+                if key not in compiled_chains:
+                    compiled_chains[key] = chains.link_plans(self._list_states(name))
+                plan = compiled_chains[key][0]
                 plans[plan["digest"]] = plan
                 hosts[name] = plan["digest"]
         mistakes.settle()
-        later = {plan["digest"]: plan for chain in compiled.values() for plan in chain[1:]}
-        return _Made(plans, hosts, later)
+        later = {plan["digest"]: plan for chain in compiled_chains.values() for plan in chain[1:]}
+        return _PlanSet(plans, hosts, later)
 
-    def _text(self, own: Restrictions) -> str:
+    def _format_restrictions(self, host_restrictions: Restrictions) -> str:
         """Restrictions as text. A zone is for waivers to name, and no part of a plan."""
-        return self._texts.get(id(own)) or self._texts.setdefault(id(own), repr(dataclasses.replace(own, zone="")))
+        return self._texts.get(id(host_restrictions)) or self._texts.setdefault(
+            id(host_restrictions), repr(dataclasses.replace(host_restrictions, zone=""))
+        )
 
     def _has_requests(self, host: str) -> bool:
         """Whether users of a host have requested something, so that its plan has the answers."""
         return self._restrictions[host].controls["apps"] == "enforce" and (
-            host in self._refused or host in self._answering or any(waiver.request for waiver in self._concern[host])
+            host in self._refused_by_host
+            or host in self._answering_by_host
+            or any(waiver.request for waiver in self._waivers_by_host[host])
         )
 
-    def _states(self, host: str) -> list[tuple[datetime.datetime, Plan]]:
+    def _list_states(self, host: str) -> list[tuple[datetime.datetime, Plan]]:
         """What the plan of a host consists of from each moment on."""
-        own, mine = self._restrictions[host], self._concern[host]
-        begins = own.effective_from if own.watch else None
-        states = timeline.states(mine, self._waiving, self._turns if own.watch else {}, begins, self._now)
-        found = [(state, self._body(self._catalogues[host], own, state)) for state in states]
+        host_restrictions, host_waivers = self._restrictions[host], self._waivers_by_host[host]
+        begin_day = host_restrictions.effective_from if host_restrictions.watch else None
+        states = timeline.iterate_states(
+            host_waivers, self._waiving_ids, self._transitions if host_restrictions.watch else {}, begin_day, self._now
+        )
+        bodies = [(state, self._get_body(self._catalogues[host], host_restrictions, state)) for state in states]
         if not self._has_requests(host):
-            return [(state.at, body) for state, body in found]
-        refused, signed = self._refused.get(host, {}), self._answering.get(host, ())
+            return [(state.at, body) for state, body in bodies]
+        refused_requests, signed_waivers = self._refused_by_host.get(host, {}), self._answering_by_host.get(host, ())
         return [
-            (state.at, with_answers(body, refused, state.waivers, [one for one in signed if one.ends <= state.at]))
-            for state, body in found
+            (
+                state.at,
+                add_answers(
+                    body,
+                    refused_requests,
+                    state.waivers,
+                    [waiver for waiver in signed_waivers if waiver.ends <= state.at],
+                ),
+            )
+            for state, body in bodies
         ]
 
-    def _body(self, catalogue: Catalogue, own: Restrictions, state: timeline.State) -> Plan:
-        text = self._text(own)
-        key = (text, id(catalogue), tuple(waiver.id for waiver in state.waivers), state.day < own.effective_from)
+    def _get_body(self, catalogue: Catalogue, host_restrictions: Restrictions, state: timeline.PlanState) -> Plan:
+        text = self._format_restrictions(host_restrictions)
+        key = (
+            text,
+            id(catalogue),
+            tuple(waiver.id for waiver in state.waivers),
+            state.day < host_restrictions.effective_from,
+        )
         if key not in self._bodies:
-            body = self._made(text, catalogue, own, state)
-            if own.group_policy in self._objects:
-                body = {**body, "group_policy": self._objects[own.group_policy]}
+            body = self._make_plan_body(text, catalogue, host_restrictions, state)
+            if host_restrictions.group_policy in self._group_policies:
+                body = {**body, "group_policy": self._group_policies[host_restrictions.group_policy]}
             self._bodies[key] = body
         return self._bodies[key]
 
 
-def _objects(
-    question: Question, restrictions: Mapping[str, Restrictions], now: datetime.datetime, mistakes: Mistakes
-) -> dict[tuple[group_policy.Object, ...], GroupPolicy]:
+def _compile_group_policies(
+    compile_input: CompileInput, restrictions: Mapping[str, Restrictions], now: datetime.datetime, mistakes: Mistakes
+) -> dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy]:
     """What domain controllers have of Group Policy, by the variable. Notes the mistakes."""
-    found: dict[tuple[group_policy.Object, ...], GroupPolicy] = {}
-    plans_of = functools.cache(functools.partial(audience, question, now))
-    for host in question.hosts:
-        own = restrictions[host.name].group_policy
-        if own and own not in found:
+    compiled_policies: dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy] = {}
+    compile_plans = functools.cache(functools.partial(compile_audience, compile_input, now))
+    for host in compile_input.hosts:
+        policy_objects = restrictions[host.name].group_policy
+        if policy_objects and policy_objects not in compiled_policies:
             try:
-                found[own] = group_policy.section(own, question.groups, plans_of)
-            except PolicyErrors as wrong:  # those of a group's hosts know where they are
-                places = ((error, error.where or host.where(error.key, error.value)) for error in wrong.errors)
-                mistakes.note(*(PolicyError(where, e.key, e.value, e.expected) for e, where in places))
-    return found
+                compiled_policies[policy_objects] = group_policy.compile_group_policy(
+                    policy_objects, compile_input.groups, compile_plans
+                )
+            except PolicyErrors as exception:  # those of a group's hosts know where they are
+                places = (
+                    (error, error.where or host.locate_variable(error.key, error.value)) for error in exception.errors
+                )
+                mistakes.note(
+                    *(PolicyError(place, mistake.key, mistake.value, mistake.expected) for mistake, place in places)
+                )
+    return compiled_policies
 
 
-def audience(question: Question, now: datetime.datetime, group: str) -> dict[str, Plan]:
+def compile_audience(compile_input: CompileInput, now: datetime.datetime, group: str) -> dict[str, Plan]:
     """The plans of a group's hosts, whether Proscribe serves them or not. Raises PolicyErrors."""
-    known = {host.name: host for host in question.hosts}
-    read = question.variables_of or known.__getitem__
-    hosts = [known.get(name) or read(name) for name in sorted(question.groups[group])]
-    compiled = compile_hosts(dataclasses.replace(question, hosts=hosts, audience=True), now)
+    known_hosts = {host.name: host for host in compile_input.hosts}
+    read_variables = compile_input.variables_of or known_hosts.__getitem__
+    hosts = [known_hosts.get(name) or read_variables(name) for name in sorted(compile_input.groups[group])]
+    compiled = compile_hosts(dataclasses.replace(compile_input, hosts=hosts, audience=True), now)
     return {name: compiled.plans[digest] for name, digest in compiled.hosts.items()}
 
 
-def _answering(waivers: Sequence[Judged], restrictions: Mapping[str, Restrictions]) -> dict[str, list[Waiver]]:
+def _find_answering_waivers(
+    waivers: Sequence[JudgedWaiver], restrictions: Mapping[str, Restrictions]
+) -> dict[str, list[Waiver]]:
     """The waivers that answer a request and were signed, by host, those that end first before the others. A draft that
     nobody signed has answered nothing, and its end is no moment at which a plan changes.
     """
-    found: dict[str, list[Waiver]] = {}
-    for waiver, worth in sorted(waivers, key=lambda judged: judged.waiver.ends):
+    waivers_by_host: dict[str, list[Waiver]] = {}
+    for waiver, judgement in sorted(waivers, key=lambda judged: judged.waiver.ends):
         if not waiver.request or (waiver.posix_groups and not waiver.users):
             continue
-        signed = signature_of(Path(waiver.file)).exists()
-        for name in worth.hosts:
-            if signed or (name in restrictions and restrictions[name].waiver_signatures == "off"):
-                found.setdefault(name, []).append(waiver)
-    return found
+        is_signed = get_signature_path(Path(waiver.file)).exists()
+        for name in judgement.hosts:
+            if is_signed or (name in restrictions and restrictions[name].waiver_signatures == "off"):
+                waivers_by_host.setdefault(name, []).append(waiver)
+    return waivers_by_host
 
 
-def _turns(
-    question: Question,
+def _find_transitions(
+    compile_input: CompileInput,
     restrictions: Mapping[str, Restrictions],
-    waivers: Sequence[Judged],
-    memory: RevocationMemory,
+    waivers: Sequence[JudgedWaiver],
+    revocation_memory: RevocationMemory,
     now: datetime.datetime,
-) -> dict[str, Sequence[timeline.Turn]]:
+) -> dict[str, Sequence[timeline.WaiverTransition]]:
     """When each waiver that is not over begins to waive, or ends."""
     if not waivers:
         return {}
-    context = context_of(question, restrictions, memory)
-    return {one.waiver.id: timeline.turns(one, context, now) for one in waivers if now < one.waiver.ends}
+    context = make_judgement_context(compile_input, restrictions, revocation_memory)
+    return {
+        judged.waiver.id: timeline.find_transitions(judged, context, now)
+        for judged in waivers
+        if now < judged.waiver.ends
+    }

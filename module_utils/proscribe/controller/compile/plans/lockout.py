@@ -32,171 +32,185 @@ from ....model.plan import RESTRICTED_MODES
 from ....model.types.plan import OrganisationRule, Plan, PlanSection
 from ...policy_errors import PolicyError
 from ..inventory.inventory import HostVariables
-from ..reading.networks import Network, parsed
+from ..reading.networks import Network, parse_network
 from ..restrictions import PREFIX
 
-_RULES = f"{PREFIX}firewall_rules"
-_MANAGEMENT = f"{PREFIX}management"
-_OR_NAME = f"or name it in {_MANAGEMENT} if it has to stay reachable"
+_RULES_VARIABLE = f"{PREFIX}firewall_rules"
+_MANAGEMENT_VARIABLE = f"{PREFIX}management"
+_EXEMPTION_HINT = f"or name it in {_MANAGEMENT_VARIABLE} if it has to stay reachable"
 
 
-class Needed(NamedTuple):
+class ReachableAddresses(NamedTuple):
     """Addresses that have to stay reachable, in order, each with whose it is."""
 
     addresses: Mapping[int, Sequence[tuple[int, str]]]  # by version
 
     @classmethod
-    def of(cls, addresses: Mapping[str, str]) -> Needed:
-        found: dict[int, list[tuple[int, str]]] = {4: [], 6: []}
+    def parse_addresses(cls, addresses: Mapping[str, str]) -> ReachableAddresses:
+        numbers_by_version: dict[int, list[tuple[int, str]]] = {4: [], 6: []}
         for text, owner in addresses.items():
             address = ipaddress.ip_address(text)
             if not address.is_loopback:
-                found[address.version].append((int(address), f"{text}, {owner}"))
-        return cls({version: sorted(listed) for version, listed in found.items()})
+                numbers_by_version[address.version].append((int(address), f"{text}, {owner}"))
+        return cls({version: sorted(listed) for version, listed in numbers_by_version.items()})
 
-    def inside(self, network: Network, spared: Sequence[Network]) -> str:
-        """The first address in a network that none of `spared` contains, with whose it is; "" if there is none."""
+    def find_inside(self, network: Network, exempt_networks: Sequence[Network]) -> str:
+        """The first address in a network that none of `exempt_networks` contains, with whose it is; "" if there is none."""
         listed = self.addresses[network.version]
-        at = bisect.bisect_left(listed, (int(network.network_address), ""))
-        last = int(network.broadcast_address)
-        for number, owner in map(listed.__getitem__, range(at, len(listed))):
-            if number > last:
+        index = bisect.bisect_left(listed, (int(network.network_address), ""))
+        last_address = int(network.broadcast_address)
+        for number, owner in map(listed.__getitem__, range(index, len(listed))):
+            if number > last_address:
                 break
-            if not any(n.version == network.version and _contains(n, number) for n in spared):
+            if not any(n.version == network.version and _is_in_network(n, number) for n in exempt_networks):
                 return owner
         return ""
 
-    def carried(self, section: PlanSection, spared: Sequence[Network]) -> Needed:
-        """Return the IPv4 addresses that lie in those IPv6 addresses that no network of `spared` contains.
+    def extract_carried(self, section: PlanSection, exempt_networks: Sequence[Network]) -> ReachableAddresses:
+        """Return the IPv4 addresses that lie in those IPv6 addresses that no network of `exempt_networks` contains.
 
         A host behind a translator has such an address.
         """
         listed = self.addresses[6]
-        carried: list[tuple[int, str]] = []
-        among = carried_by(section)
-        for outer in map(parsed, among):
+        carried_addresses: list[tuple[int, str]] = []
+        prefixes = carried_by(section)
+        for outer in map(parse_network, prefixes):
             first = bisect.bisect_left(listed, (int(outer.network_address), ""))
             last = bisect.bisect_left(listed, (int(outer.broadcast_address) + 1, ""))
             for number, owner in listed[first:last]:
-                if not any(network.version == 6 and _contains(network, number) for network in spared):
-                    inner = carried_in(ipaddress.IPv6Network(number), among)
-                    carried += [(int(network.network_address), owner) for network in inner]
-        return Needed({4: sorted(set(carried)), 6: []})
+                if not any(network.version == 6 and _is_in_network(network, number) for network in exempt_networks):
+                    inner = carried_in(ipaddress.IPv6Network(number), prefixes)
+                    carried_addresses += [(int(network.network_address), owner) for network in inner]
+        return ReachableAddresses({4: sorted(set(carried_addresses)), 6: []})
 
 
-def find(
-    hosts: Iterable[HostVariables], plans: Mapping[str, Plan], later: Mapping[str, Plan] = {}
+def find_lockouts(
+    hosts: Iterable[HostVariables], plans: Mapping[str, Plan], later_plans: Mapping[str, Plan] = {}
 ) -> tuple[list[PolicyError], list[str]]:
     """The mistakes, and what is exempted though a policy names it, in words. `plans` are the hosts' plans by name, and
-    `later` those that follow them, by digest: they take effect without a run that could refuse them.
+    `later_plans` those that follow them, by digest: they take effect without a run that could refuse them.
     """
     hosts = list(hosts)
-    managed = {host.address: f"the address of host {host.name}" for host in hosts if host.address}
-    own = dict.fromkeys(controller_addresses(managed), "this controller's own address")
-    services, controller = Needed.of({**managed, **own}), Needed.of(own)
+    managed_addresses = {host.address: f"the address of host {host.name}" for host in hosts if host.address}
+    own_addresses = dict.fromkeys(find_controller_addresses(managed_addresses), "this controller's own address")
+    services, controller = (
+        ReachableAddresses.parse_addresses({**managed_addresses, **own_addresses}),
+        ReachableAddresses.parse_addresses(own_addresses),
+    )
     errors: dict[str, PolicyError] = {}
-    said: dict[str, None] = {}
-    seen: set[tuple[str, int]] = set()
+    exemptions: dict[str, None] = {}
+    checked_plans: set[tuple[str, int]] = set()
     for host in hosts:
-        for begins, plan in _following(plans[host.name], later):
+        for begin, plan in _iterate_later_plans(plans[host.name], later_plans):
             section = plan["controls"].get("firewall")
-            if section is None or (plan["digest"], host.ssh_port) in seen:
+            if section is None or (plan["digest"], host.ssh_port) in checked_plans:
                 continue
-            seen.add((plan["digest"], host.ssh_port))
-            spared = [parsed(text) for text in section["settings"]["management"]]
-            for error in [*_services(section, services, spared), *_own_rules(section, controller, spared, host)]:
-                if str(error) not in errors and begins:
-                    expected = f"{error.expected}; it would be in force from {begins} on"
+            checked_plans.add((plan["digest"], host.ssh_port))
+            exempt_networks = [parse_network(text) for text in section["settings"]["management"]]
+            for error in [
+                *_check_services(section, services, exempt_networks),
+                *_check_own_rules(section, controller, exempt_networks, host),
+            ]:
+                if str(error) not in errors and begin:
+                    expected = f"{error.expected}; it would be in force from {begin} on"
                     error = PolicyError(error.where, error.key, error.value, expected)
                 errors.setdefault(str(error), error)
-            said.update(dict.fromkeys(() if begins else _exempted(section, spared)))
-    return list(errors.values()), list(said)
+            exemptions.update(dict.fromkeys(() if begin else _describe_exemptions(section, exempt_networks)))
+    return list(errors.values()), list(exemptions)
 
 
-def _following(plan: Plan, later: Mapping[str, Plan]) -> Iterator[tuple[str, Plan]]:
+def _iterate_later_plans(plan: Plan, later_plans: Mapping[str, Plan]) -> Iterator[tuple[str, Plan]]:
     """A plan and those that follow it, each with when it begins; "" for the first."""
-    begins = ""
+    begin = ""
     while True:
-        yield begins, plan
-        follows = plan.get("later")
-        if not follows or follows["plan"] not in later:
+        yield begin, plan
+        next_plan = plan.get("later")
+        if not next_plan or next_plan["plan"] not in later_plans:
             return
-        begins, plan = follows["at"], later[follows["plan"]]
+        begin, plan = next_plan["at"], later_plans[next_plan["plan"]]
 
 
-def controller_addresses(hosts: Iterable[str]) -> set[str]:
+def find_controller_addresses(hosts: Iterable[str]) -> set[str]:
     """The addresses from which this controller would reach some others. Nothing is sent: only the kernel is queried."""
-    found = set()
+    addresses = set()
     with contextlib.ExitStack() as stack:
-        towards: dict[socket.AddressFamily, socket.socket] = {}
+        sockets: dict[socket.AddressFamily, socket.socket] = {}
         for host in hosts:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             with contextlib.suppress(OSError):
-                if family not in towards:
-                    towards[family] = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
-                towards[family].connect((host, 9))
-                found.add(str(towards[family].getsockname()[0]).partition("%")[0])
-    return found
+                if family not in sockets:
+                    sockets[family] = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+                sockets[family].connect((host, 9))
+                addresses.add(str(sockets[family].getsockname()[0]).partition("%")[0])
+    return addresses
 
 
-def _services(section: PlanSection, needed: Needed, spared: Sequence[Network]) -> Iterator[PolicyError]:
-    carried = needed.carried(section, spared)
-    for id_, text, network in _restricted(section):
-        if owner := needed.inside(network, spared) or carried.inside(network, spared):
-            expected = f"no network that contains {owner}: remove it, exclude the service, {_OR_NAME}"
+def _check_services(
+    section: PlanSection, addresses: ReachableAddresses, exempt_networks: Sequence[Network]
+) -> Iterator[PolicyError]:
+    carried = addresses.extract_carried(section, exempt_networks)
+    for id_, text, network in _iterate_restricted_networks(section):
+        if owner := addresses.find_inside(network, exempt_networks) or carried.find_inside(network, exempt_networks):
+            expected = f"no network that contains {owner}: remove it, exclude the service, {_EXEMPTION_HINT}"
             yield PolicyError(f"service {id_}", "networks", text, expected)
-        for wider in spared:
-            if wider.version == network.version and _within(network, wider):
-                expected = f"networks that {_MANAGEMENT} does not contain ({wider}): this one would never be refused"
+        for wider in exempt_networks:
+            if wider.version == network.version and _is_subnetwork(network, wider):
+                expected = (
+                    f"networks that {_MANAGEMENT_VARIABLE} does not contain ({wider}): this one would never be refused"
+                )
                 yield PolicyError(f"service {id_}", "networks", text, expected)
 
 
-def _own_rules(
-    section: PlanSection, controller: Needed, spared: Sequence[Network], host: HostVariables
+def _check_own_rules(
+    section: PlanSection, controller: ReachableAddresses, exempt_networks: Sequence[Network], host: HostVariables
 ) -> Iterator[PolicyError]:
-    carried = controller.carried(section, spared)
+    carried = controller.extract_carried(section, exempt_networks)
     for index, rule in enumerate(section["settings"]["rules"]):
         if rule["verdict"] == "accept" or rule["direction"] == "forward":
             continue
         if rule["direction"] == "in":
-            if not _meets_ssh(rule, host.ssh_port):
+            if not _is_ssh_affected(rule, host.ssh_port):
                 continue
-            if not rule["addresses"] and not spared:
-                expected = (
-                    f"{_MANAGEMENT} to name where the hosts are managed from: this rule refuses SSH from everywhere"
+            if not rule["addresses"] and not exempt_networks:
+                expected = f"{_MANAGEMENT_VARIABLE} to name where the hosts are managed from: this rule refuses SSH from everywhere"
+                yield PolicyError(
+                    host.locate_variable(_RULES_VARIABLE), f"{_RULES_VARIABLE}[{index}]", rule["verdict"], expected
                 )
-                yield PolicyError(host.where(_RULES), f"{_RULES}[{index}]", rule["verdict"], expected)
                 continue
         everywhere = ("0.0.0.0/0", "::/0") if rule["direction"] == "in" else ()
         for text in rule["addresses"] or everywhere:
-            going = carried if rule["direction"] == "out" else Needed.of({})
-            if owner := controller.inside(parsed(text), spared) or going.inside(parsed(text), spared):
-                expected = f"addresses without {owner}, {_OR_NAME}"
-                yield PolicyError(host.where(_RULES), f"{_RULES}[{index}].addresses", text, expected)
+            outgoing = carried if rule["direction"] == "out" else ReachableAddresses.parse_addresses({})
+            if owner := controller.find_inside(parse_network(text), exempt_networks) or outgoing.find_inside(
+                parse_network(text), exempt_networks
+            ):
+                expected = f"addresses without {owner}, {_EXEMPTION_HINT}"
+                yield PolicyError(
+                    host.locate_variable(_RULES_VARIABLE), f"{_RULES_VARIABLE}[{index}].addresses", text, expected
+                )
 
 
-def _meets_ssh(rule: OrganisationRule, port: int) -> bool:
+def _is_ssh_affected(rule: OrganisationRule, port: int) -> bool:
     """Whether a rule for what comes in meets the connections of a controller."""
     spans = [(int(first), int(last or first)) for first, _, last in (text.partition("-") for text in rule["ports"])]
     return rule["protocol"] in ("tcp", "any") and (not spans or any(first <= port <= last for first, last in spans))
 
 
-def _exempted(section: PlanSection, spared: Sequence[Network]) -> Iterator[str]:
-    for id_, text, network in _restricted(section) if spared else ():
-        for narrower in spared:
-            if narrower.version == network.version and _within(narrower, network):
-                yield f"{_MANAGEMENT} {narrower} lies in {text} of {id_}: it stays reachable on the hosts that name it"
+def _describe_exemptions(section: PlanSection, exempt_networks: Sequence[Network]) -> Iterator[str]:
+    for id_, text, network in _iterate_restricted_networks(section) if exempt_networks else ():
+        for narrower in exempt_networks:
+            if narrower.version == network.version and _is_subnetwork(narrower, network):
+                yield f"{_MANAGEMENT_VARIABLE} {narrower} lies in {text} of {id_}: it stays reachable on the hosts that name it"
 
 
-def _restricted(section: PlanSection) -> Iterator[tuple[str, str, Network]]:
+def _iterate_restricted_networks(section: PlanSection) -> Iterator[tuple[str, str, Network]]:
     for id_, entry in section["services"].items():
         for text in entry["networks"] if entry.get("otherwise", entry["mode"]) in RESTRICTED_MODES else ():
-            yield id_, text, parsed(text)
+            yield id_, text, parse_network(text)
 
 
-def _contains(network: Network, number: int) -> bool:
+def _is_in_network(network: Network, number: int) -> bool:
     return int(network.network_address) <= number <= int(network.broadcast_address)
 
 
-def _within(inner: Network, outer: Network) -> bool:
-    return inner.prefixlen >= outer.prefixlen and _contains(outer, int(inner.network_address))
+def _is_subnetwork(inner: Network, outer: Network) -> bool:
+    return inner.prefixlen >= outer.prefixlen and _is_in_network(outer, int(inner.network_address))

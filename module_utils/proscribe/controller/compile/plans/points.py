@@ -12,73 +12,82 @@ from ...enforcement_points.decision import decide
 from ...enforcement_points.declaration import NotExportable
 from ...enforcement_points.signature import Signing
 from ...policy_errors import PolicyError, PolicyErrors
-from ..inventory.inventory import Question
-from ..inventory.policy_folders import SIGNERS, folders_of_registers
-from ..inventory.reporting import one_for_all
+from ..inventory.inventory import CompileInput
+from ..inventory.policy_folders import SIGNERS_FILE, find_approver_folders
+from ..inventory.reporting import get_common_setting
 from ..restrictions import Restrictions
-from ..restrictions.points import Fed
-from .hosts import Compiled, audience
+from ..restrictions.points import FedExport
+from .hosts import CompiledPlans, compile_audience
 
 
-def with_signing(compiled: Compiled, question: Question, key: str = "") -> Compiled:
+def add_signing(compiled: CompiledPlans, compile_input: CompileInput, key: str = "") -> CompiledPlans:
     """A policy with how its exports are signed; `key` comes before that of its variables. Raises PolicyErrors where
     hosts disagree.
     """
-    return compiled._replace(signing=_signing(question, compiled.restrictions, key))
+    return compiled._replace(signing=_make_signing(compile_input, compiled.restrictions, key))
 
 
-def _signing(question: Question, restrictions: Mapping[str, Restrictions], key: str = "") -> Signing:
-    named = key or str(one_for_all("exports_key", question.hosts, restrictions))
-    folders = folders_of_registers(question, restrictions)
-    return Signing(named, tuple(str(folder / SIGNERS) for folder in folders))
+def _make_signing(compile_input: CompileInput, restrictions: Mapping[str, Restrictions], key: str = "") -> Signing:
+    signing_key = key or str(get_common_setting("exports_key", compile_input.hosts, restrictions))
+    folders = find_approver_folders(compile_input, restrictions)
+    return Signing(signing_key, tuple(str(folder / SIGNERS_FILE) for folder in folders))
 
 
-def due_points(question: Question, compiled: Compiled, now: datetime.datetime) -> list[DueExport]:
+def list_due_points(compile_input: CompileInput, compiled: CompiledPlans, now: datetime.datetime) -> list[DueExport]:
     """The fed exports that have a directory, each with the plan that it has to be from. What is no decision says so in
-    its row, and stops no run. Raises PolicyErrors as `with_signing`.
+    its row, and stops no run. Raises PolicyErrors as `add_signing`.
     """
-    fed = directories(compiled.restrictions.values())
-    if not fed:
+    fed_exports = list_fed_exports(compiled.restrictions.values())
+    if not fed_exports:
         return []
-    signing = _signing(question, compiled.restrictions)
-    plans_of = functools.cache(functools.partial(_plans, question, now))
-    return [_due(one, signing, plans_of(one.group), now) for one in fed]
+    signing = _make_signing(compile_input, compiled.restrictions)
+    compile_plans = functools.cache(functools.partial(_compile_export_plans, compile_input, now))
+    return [_make_due_point(fed_export, signing, compile_plans(fed_export.group), now) for fed_export in fed_exports]
 
 
-def _plans(question: Question, now: datetime.datetime, group: str) -> Mapping[str, Plan] | PolicyErrors:
+def _compile_export_plans(
+    compile_input: CompileInput, now: datetime.datetime, group: str
+) -> Mapping[str, Plan] | PolicyErrors:
     """The plans of the hosts of an export, or why there are none."""
     try:
-        return audience(question, now, group or "all")
-    except PolicyErrors as wrong:
-        return wrong
+        return compile_audience(compile_input, now, group or "all")
+    except PolicyErrors as errors:
+        return errors
     except KeyError:
         return PolicyErrors([PolicyError("", "group", group, "a group of the inventory")])
 
 
-def directories(restrictions: Iterable[Restrictions]) -> list[Fed]:
+def list_fed_exports(restrictions: Iterable[Restrictions]) -> list[FedExport]:
     """The fed exports that have a directory, each directory once."""
-    found = {fed.directory: fed for own in restrictions for fed in own.exports_fed if fed.directory}
-    return list(found.values())
+    by_directory = {
+        fed.directory: fed
+        for host_restrictions in restrictions
+        for fed in host_restrictions.exports_fed
+        if fed.directory
+    }
+    return list(by_directory.values())
 
 
-def _due(fed: Fed, signing: Signing, plans: Mapping[str, Plan] | PolicyErrors, now: datetime.datetime) -> DueExport:
+def _make_due_point(
+    fed_export: FedExport, signing: Signing, plans: Mapping[str, Plan] | PolicyErrors, now: datetime.datetime
+) -> DueExport:
     from ...enforcement_points.registry import FORMATS  # few runs have any, and they take time to load
 
-    plan = why = ""
+    plan = reason = ""
     try:
         if isinstance(plans, PolicyErrors):
             raise plans
-        plan = decide(plans, now, fed.group, FORMATS[fed.format].controls).digest
-    except (NotExportable, PolicyErrors) as wrong:
-        why = str(wrong)
+        plan = decide(plans, now, fed_export.group, FORMATS[fed_export.format].controls).digest
+    except (NotExportable, PolicyErrors) as error:
+        reason = str(error)
     return {
-        "format": fed.format,
-        "directory": fed.directory,
-        "group": fed.group,
+        "format": fed_export.format,
+        "directory": fed_export.directory,
+        "group": fed_export.group,
         "plan": plan,
-        "why": why,
-        "access_log": fed.access_log,
-        "url": fed.url,
+        "why": reason,
+        "access_log": fed_export.access_log,
+        "url": fed_export.url,
         "key": signing.key,
         "signers": list(signing.signers),
     }

@@ -9,101 +9,115 @@ from typing import NamedTuple
 
 from ....wire.store import PLANS_DIRECTORY, PlanStore
 from ...policy_errors import Mistakes, PolicyError, PolicyErrors
-from ..catalogue.cache import Catalogues
+from ..catalogue.cache import CatalogueCache
 from ..catalogue.loading import Catalogue
 from ..inventory import retired
-from ..inventory.inventory import HostVariables, Question, read_as_hosts
-from ..inventory.nested import nested
-from ..inventory.policy_folders import catalogue_folders
-from ..inventory.reports_place import likely_reports
-from ..restrictions import PREFIX, Restrictions, read_in_part
+from ..inventory.inventory import CompileInput, HostVariables, is_read_as_hosts
+from ..inventory.nested import find_nested_inventories
+from ..inventory.policy_folders import find_catalogue_folders
+from ..inventory.reports_place import guess_reports_folder
+from ..restrictions import PREFIX, Restrictions, read_noting_errors
 
 
-class Policy(NamedTuple):
+class HostPolicies(NamedTuple):
     """What is said of each host, by its name."""
 
     restrictions: Mapping[str, Restrictions]  # with the defaults for what is wrong in them
     catalogues: Mapping[str, Catalogue]  # where it can be read
 
     @property
-    def services(self) -> set[str]:
+    def service_ids(self) -> set[str]:
         """The ids of all services."""
         distinct = {id(catalogue): catalogue for catalogue in self.catalogues.values()}
         return {service for catalogue in distinct.values() for service in catalogue.services}
 
 
-def store_of(question: Question) -> PlanStore:
+def find_plan_store(compile_input: CompileInput) -> PlanStore:
     """The plan store, as far as it is known before the mistakes of the policy are."""
-    return PlanStore(likely_reports(question.hosts, question.inventory) / PLANS_DIRECTORY)
+    return PlanStore(guess_reports_folder(compile_input.hosts, compile_input.inventory) / PLANS_DIRECTORY)
 
 
-def sound_policy(question: Question) -> Policy:
+def read_sound_policy(compile_input: CompileInput) -> HostPolicies:
     """The policy of each host. Raises PolicyErrors."""
     mistakes = Mistakes()
-    policy = read_policy(question, mistakes, Catalogues(store_of(question)))
+    policy = read_policy(compile_input, mistakes, CatalogueCache(find_plan_store(compile_input)))
     mistakes.settle()
     return policy
 
 
-def read_policy(question: Question, mistakes: Mistakes, catalogues: Catalogues) -> Policy:
+def read_policy(compile_input: CompileInput, mistakes: Mistakes, catalogues: CatalogueCache) -> HostPolicies:
     """The policy of each host. Notes the mistakes."""
-    retired.refuse(question)  # alone: another command does now what it did
-    mistakes.note(*nested(question.inventory))
+    retired.refuse_retired_variables(compile_input)  # alone: another command does now what it did
+    mistakes.note(*find_nested_inventories(compile_input.inventory))
     restrictions: dict[str, Restrictions] = {}
-    folders_of: dict[str, tuple[Path, ...]] = {}
-    sound: dict[tuple[int, str], tuple[Restrictions, tuple[Path, ...]]] = {}  # by values and folder of a host
-    for host in question.hosts:
-        same = (id(host.values), host.folder)
-        if same in sound and not host.wrong:
-            restrictions[host.name], folders_of[host.name] = sound[same]
+    folders_by_host: dict[str, tuple[Path, ...]] = {}
+    sound_policies: dict[tuple[int, str], tuple[Restrictions, tuple[Path, ...]]] = {}  # by values and folder of a host
+    for host in compile_input.hosts:
+        shared_key = (id(host.values), host.folder)
+        if shared_key in sound_policies and not host.errors:
+            restrictions[host.name], folders_by_host[host.name] = sound_policies[shared_key]
             continue
-        own, errors = read_in_part(host.values, host.where)
-        restrictions[host.name] = own
-        mistakes.note(*host.wrong, *errors)
-        unsure = any(error.key.startswith(f"{PREFIX}catalog_dirs") for error in (*host.wrong, *errors))
+        host_restrictions, errors = read_noting_errors(host.values, host.locate_variable)
+        restrictions[host.name] = host_restrictions
+        mistakes.note(*host.errors, *errors)
+        is_catalogue_unsure = any(error.key.startswith(f"{PREFIX}catalog_dirs") for error in (*host.errors, *errors))
         with mistakes.noting():
-            folders = catalogue_folders(question, host, own)
-            mistakes.note(*(taken := list(_taken_for_hosts(host, folders[1:], question.inventory))))
-            folders_of.update({} if unsure else {host.name: folders})
-            if not (host.wrong or errors or taken):
-                sound[same] = own, folders
-    loaded: dict[tuple[Path, ...], Catalogue] = {}
-    for folders in dict.fromkeys(folders_of.values()) or [(question.project / "catalog",)]:
+            folders = find_catalogue_folders(compile_input, host, host_restrictions)
+            mistakes.note(
+                *(folder_mistakes := list(_find_folders_read_as_hosts(host, folders[1:], compile_input.inventory)))
+            )
+            folders_by_host.update({} if is_catalogue_unsure else {host.name: folders})
+            if not (host.errors or errors or folder_mistakes):
+                sound_policies[shared_key] = host_restrictions, folders
+    loaded_catalogues: dict[tuple[Path, ...], Catalogue] = {}
+    for folders in dict.fromkeys(folders_by_host.values()) or [(compile_input.project / "catalog",)]:
         with mistakes.noting():
-            loaded[folders] = catalogues.load(folders)
-    return Policy(restrictions, {host: loaded[own] for host, own in folders_of.items() if own in loaded})
+            loaded_catalogues[folders] = catalogues.load_catalogue(folders)
+    return HostPolicies(
+        restrictions,
+        {
+            host: loaded_catalogues[host_restrictions]
+            for host, host_restrictions in folders_by_host.items()
+            if host_restrictions in loaded_catalogues
+        },
+    )
 
 
-def read_all(hosts: Sequence[HostVariables]) -> dict[str, Restrictions]:
+def read_all_restrictions(hosts: Sequence[HostVariables]) -> dict[str, Restrictions]:
     """Every host's restrictions. Raises PolicyErrors; a mistake that many hosts share is listed once."""
     mistakes = Mistakes()
-    read: dict[str, Restrictions] = {}
+    restrictions_by_host: dict[str, Restrictions] = {}
     for host in hosts:
-        read[host.name], errors = read_in_part(host.values, host.where)
-        mistakes.note(*host.wrong, *errors)
+        restrictions_by_host[host.name], errors = read_noting_errors(host.values, host.locate_variable)
+        mistakes.note(*host.errors, *errors)
     mistakes.settle()
-    return read
+    return restrictions_by_host
 
 
 @contextlib.contextmanager
-def placed(host: HostVariables) -> Iterator[None]:
+def locate_mistakes(host: HostVariables) -> Iterator[None]:
     """Mistakes of a block that are about a host's variables, raised with where these were set."""
     try:
         yield
-    except PolicyErrors as wrong:
-        errors = [PolicyError(host.where(e.key, e.value), e.key, e.value, e.expected) for e in wrong.errors]
+    except PolicyErrors as exception:
+        errors = [
+            PolicyError(host.locate_variable(mistake.key, mistake.value), mistake.key, mistake.value, mistake.expected)
+            for mistake in exception.errors
+        ]
         raise PolicyErrors(errors) from None
 
 
-def _taken_for_hosts(host: HostVariables, folders: Sequence[Path], sources: list[str]) -> Iterator[PolicyError]:
+def _find_folders_read_as_hosts(
+    host: HostVariables, folders: Sequence[Path], sources: list[str]
+) -> Iterator[PolicyError]:
     """The folders of a host's own catalogue that Ansible takes for a part of the inventory. A service would be a group
     `packages` there, with a warning for each of its keys.
     """
     name = f"{PREFIX}catalog_dirs"
     for folder in folders:
-        if read_as_hosts(folder, sources):
+        if is_read_as_hosts(folder, sources):
             expected = (
                 "a folder that Ansible does not read as hosts: call it catalog, put it beside the inventory's folder,"
                 " or name it in inventory_ignore_patterns of ansible.cfg"
             )
-            yield PolicyError(host.where(name), name, str(folder), expected)
+            yield PolicyError(host.locate_variable(name), name, str(folder), expected)

@@ -19,76 +19,98 @@ from ....wire.watch_sent import make_expected_watch
 from ...policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ...report.evaluation.scope import Scope
 from ...version import own
-from ..catalogue.cache import Catalogues
+from ..catalogue.cache import CatalogueCache
 from ..catalogue.loading import Catalogue
-from ..inventory.inventory import HostVariables, Question, left_out
-from ..inventory.policy_folders import folders_of_waivers
-from ..inventory.reporting import nothing_known, one_for_all, policies, reporting, rule_count
-from ..inventory.reports_place import require_reports
-from ..restrictions import STORED, read_in_part
+from ..inventory.inventory import CompileInput, HostVariables, list_left_out_hosts
+from ..inventory.policy_folders import find_waiver_folders
+from ..inventory.reporting import (
+    collect_report_settings,
+    count_rules,
+    get_common_setting,
+    list_rules_without_identifiers,
+    summarise_policies,
+)
+from ..inventory.reports_place import require_reports_folder
+from ..restrictions import STORED, read_noting_errors
 from ..waivers import waiver_log
-from ..waivers.reading import described
+from ..waivers.reading import make_run_waiver
 from . import lockout, warnings
 from .cache import PlanCache
-from .compiling import upcoming_services
-from .departments import departments_of
-from .hosts import Compiled, compiled_in_part
-from .points import due_points
-from .policy import store_of
+from .compiling import list_upcoming_services
+from .departments import list_departments
+from .hosts import CompiledPlans, compile_noting_mistakes
+from .points import list_due_points
+from .policy import find_plan_store
 
-LIFT = "lift"
+LIFT_MODE = "lift"
 
 
-def compile_run(question: Question, now: datetime.datetime | None = None) -> CompiledRun:
+def compile_run(compile_input: CompileInput, now: datetime.datetime | None = None) -> CompiledRun:
     """Compile the plans of all hosts, write each to the plan store, and return the run.
 
     Raises PolicyErrors with every mistake of every host; then nothing was written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    asking = threading.Thread(target=own, daemon=True)  # git answers while the plans are compiled
-    asking.start()
+    version_thread = threading.Thread(target=own, daemon=True)  # git answers while the plans are compiled
+    version_thread.start()
     mistakes = Mistakes()
-    known = store_of(question)
-    loading, cache = Catalogues(known), PlanCache(known)
-    compiled = compiled_in_part(question, now, mistakes, loading, cache)
-    exempted = _exempted(question, compiled, mistakes)
-    agreed = _agreed(question, compiled, mistakes)
-    points = due_points(question, compiled, now) if question.mode != LIFT else []
-    store = _store(agreed.reports)
-    loading.note_down()
-    cache.note_down()
+    plan_store = find_plan_store(compile_input)
+    catalogue_cache, plan_cache = CatalogueCache(plan_store), PlanCache(plan_store)
+    compiled = compile_noting_mistakes(compile_input, now, mistakes, catalogue_cache, plan_cache)
+    exemptions = _check_lockout(compile_input, compiled, mistakes)
+    common = _collect_common_settings(compile_input, compiled, mistakes)
+    points = list_due_points(compile_input, compiled, now) if compile_input.mode != LIFT_MODE else []
+    store = _open_store(common.reports)
+    catalogue_cache.save_new_entries()
+    plan_cache.save_new_entries()
     for digest, plan in compiled.later.items():
         store.add_plan(plan, digest)
-    id_ = f"{now:%Y%m%dT%H%M%SZ}-{question.mode}-{secrets.token_hex(2)}"
-    gone: list[str] = []
-    if question.mode != LIFT:  # it opens everything, so no approval can be missed
-        folders = folders_of_waivers(question, compiled.restrictions)
-        gone = waiver_log.require_found(
-            store, question, compiled.restrictions, compiled.waivers, folders, compiled.memory, id_, now
+    run_id = f"{now:%Y%m%dT%H%M%SZ}-{compile_input.mode}-{secrets.token_hex(2)}"
+    missing_approvals: list[str] = []
+    if compile_input.mode != LIFT_MODE:  # it opens everything, so no approval can be missed
+        folders = find_waiver_folders(compile_input, compiled.restrictions)
+        missing_approvals = waiver_log.require_earlier_waivers(
+            store,
+            compile_input,
+            compiled.restrictions,
+            compiled.waivers,
+            folders,
+            compiled.revocation_memory,
+            run_id,
+            now,
         )
-    age = list(warnings.of_catalogue_age(question, compiled, now, agreed.catalog_max_age))
-    policy = [*compiled.warnings, *gone, *exempted, *warnings.of_policy(question, compiled)]
-    asking.join()
-    run = _run(question, compiled, agreed, store, id_, format_moment(now), [*policy, *age])
-    reminders = warnings.select_not_printed_today(store, age, now)
-    run["warnings_to_print"] = [*policy, *reminders]
-    if reminders and (stale := warnings.stale_catalog(question, compiled, now, agreed.catalog_max_age)):
-        run["stale_catalog"] = stale
+    age_warnings = list(warnings.iterate_age_warnings(compile_input, compiled, now, common.catalog_max_age))
+    policy_warnings = [
+        *compiled.warnings,
+        *missing_approvals,
+        *exemptions,
+        *warnings.iterate_policy_warnings(compile_input, compiled),
+    ]
+    version_thread.join()
+    run = _make_run(
+        compile_input, compiled, common, store, run_id, format_moment(now), [*policy_warnings, *age_warnings]
+    )
+    reminders = warnings.select_not_printed_today(store, age_warnings, now)
+    run["warnings_to_print"] = [*policy_warnings, *reminders]
+    if reminders and (
+        stale_catalogue := warnings.find_stale_catalogue(compile_input, compiled, now, common.catalog_max_age)
+    ):
+        run["stale_catalog"] = stale_catalogue
     return {**run, "points": points} if points else run
 
 
-def _exempted(question: Question, compiled: Compiled, mistakes: Mistakes) -> list[str]:
+def _check_lockout(compile_input: CompileInput, compiled: CompiledPlans, mistakes: Mistakes) -> list[str]:
     """What is exempted though the policy names it, in words. Notes what would cut off those who run it."""
     if not compiled.hosts:
         return []
-    changed = [host for host in question.hosts if host.name not in question.windows]
+    changed_hosts = [host for host in compile_input.hosts if host.name not in compile_input.windows_hosts]
     plans = {name: compiled.plans[digest] for name, digest in compiled.hosts.items()}
-    errors, exempted = lockout.find(changed, plans, compiled.later)
+    errors, exemptions = lockout.find_lockouts(changed_hosts, plans, compiled.later)
     mistakes.note(*errors)
-    return exempted
+    return exemptions
 
 
-class _Agreed(NamedTuple):
+class _CommonSettings(NamedTuple):
     """What all hosts of a run have to agree on."""
 
     reports: Path
@@ -97,117 +119,140 @@ class _Agreed(NamedTuple):
     catalog_max_age: int
 
 
-def _agreed(question: Question, compiled: Compiled, mistakes: Mistakes) -> _Agreed:
+def _collect_common_settings(
+    compile_input: CompileInput, compiled: CompiledPlans, mistakes: Mistakes
+) -> _CommonSettings:
     """What all hosts agree on. Raises PolicyErrors where they do not, with all other mistakes."""
     # What is wrong on a host has its default, which says nothing of whether the hosts agree.
-    sound = [host for host in question.hosts if not mistakes or not _wrong(host)]
-    sure = {host.name: compiled.restrictions[host.name] for host in sound}
+    sound_hosts = [host for host in compile_input.hosts if not mistakes or not _has_mistakes(host)]
+    sound_restrictions = {host.name: compiled.restrictions[host.name] for host in sound_hosts}
     with mistakes.noting():
-        reports = require_reports(sound, question.inventory)
-        said = reporting(sound, sure, reports, Scope(question.inventory, question.limit, question.controls))
+        reports = require_reports_folder(sound_hosts, compile_input.inventory)
+        report_settings = collect_report_settings(
+            sound_hosts,
+            sound_restrictions,
+            reports,
+            Scope(compile_input.inventory, compile_input.limit, compile_input.controls),
+        )
     with mistakes.noting():
-        batches = one_for_all("batches", sound, sure)
+        batches = get_common_setting("batches", sound_hosts, sound_restrictions)
     with mistakes.noting():
-        max_change = one_for_all("max_change", sound, sure)
+        max_change = get_common_setting("max_change", sound_hosts, sound_restrictions)
     with mistakes.noting():
-        max_failures = one_for_all("max_failures", sound, sure)
+        max_failures = get_common_setting("max_failures", sound_hosts, sound_restrictions)
     with mistakes.noting():
-        max_age = one_for_all("catalog_max_age", sound, sure)
+        max_age = get_common_setting("catalog_max_age", sound_hosts, sound_restrictions)
     mistakes.settle()  # so all of them are there
     rollout: RolloutLimits = {"batches": batches, "max_change": max_change, "max_failures": max_failures}
-    return _Agreed(reports, said, rollout, max_age)
+    return _CommonSettings(reports, report_settings, rollout, max_age)
 
 
-def _wrong(host: HostVariables) -> bool:
-    return bool(host.wrong or read_in_part(host.values, host.where)[1])
+def _has_mistakes(host: HostVariables) -> bool:
+    return bool(host.errors or read_noting_errors(host.values, host.locate_variable)[1])
 
 
-def _store(reports: Path) -> PlanStore:
+def _open_store(reports: Path) -> PlanStore:
     """The plan store of a run. Raises PolicyErrors where it is not to be trusted."""
     store = PlanStore(reports / PLANS_DIRECTORY)
-    with _refusing():
+    with _convert_store_errors():
         store.require_directories()
     return store
 
 
 @contextlib.contextmanager
-def _refusing() -> Iterator[None]:
+def _convert_store_errors() -> Iterator[None]:
     """Have what is wrong with the plan store end the run before it touches a host. Raises PolicyErrors."""
     try:
         yield
-    except UntrustedStore as wrong:
-        raise PolicyErrors([PolicyError(wrong.path, "", Described(wrong.observed), wrong.expected)]) from None
+    except UntrustedStore as error:
+        raise PolicyErrors([PolicyError(error.path, "", Described(error.observed), error.expected)]) from None
 
 
-def _run(
-    question: Question, compiled: Compiled, agreed: _Agreed, store: PlanStore, id_: str, started: str, said: list[str]
+def _make_run(
+    compile_input: CompileInput,
+    compiled: CompiledPlans,
+    common: _CommonSettings,
+    store: PlanStore,
+    run_id: str,
+    started: str,
+    run_warnings: list[str],
 ) -> CompiledRun:
-    catalogues, plans, remembered = compiled.catalogues.values(), compiled.plans, agreed.reporting
-    with _refusing():
-        sent = store.prepare_plans(plans)
-    changed = {name: own for name, own in compiled.restrictions.items() if name not in question.windows}
+    catalogues, plans, report_settings = compiled.catalogues.values(), compiled.plans, common.reporting
+    with _convert_store_errors():
+        prepared = store.prepare_plans(plans)
+    changed_restrictions = {
+        name: host_restrictions
+        for name, host_restrictions in compiled.restrictions.items()
+        if name not in compile_input.windows_hosts
+    }
     run: CompiledRun = {
-        "id": id_,
-        "playbook": question.playbook,
-        "mode": question.mode,
+        "id": run_id,
+        "playbook": compile_input.playbook,
+        "mode": compile_input.mode,
         "started": started,
         "version": own(),  # beside the plans: their digests stay, whatever commit compiled them
         "catalog_version": "+".join(sorted({catalogue.version for catalogue in catalogues})),
-        "catalog": _release(catalogues),
-        "inventory": question.inventory,
-        "limit": question.limit,
-        "pattern": question.pattern,
-        "not_served": dict(question.not_served),
-        "windows": list(question.windows),
-        "controls": question.controls,
-        "directory": str(agreed.reports / f"{id_}.partial"),
+        "catalog": _join_releases(catalogues),
+        "inventory": compile_input.inventory,
+        "limit": compile_input.limit,
+        "pattern": compile_input.pattern,
+        "not_served": dict(compile_input.not_served),
+        "windows": list(compile_input.windows_hosts),
+        "controls": compile_input.controls,
+        "directory": str(common.reports / f"{run_id}.partial"),
         "plans": str(store.directory),
-        "code": sent["code"],
-        "packed": sent["packed"],
+        "code": prepared["code"],
+        "packed": prepared["packed"],
         "hosts": compiled.hosts,
-        "departments": departments_of(question, compiled.restrictions),
-        "left_out": left_out(question),
-        "policies": {digest: policies(plan) for digest, plan in plans.items()},
-        "services": _services(plans.values()),
-        "rules": {digest: rule_count(plan, question.controls) for digest, plan in plans.items()},
-        "nothing_known": {digest: nothing_known(plan, question.controls) for digest, plan in plans.items()},
-        "probe": [name for name, own in changed.items() if own.probe],
-        "audit_stored": [name for name, own in changed.items() if own.audit_with == STORED],
+        "departments": list_departments(compile_input, compiled.restrictions),
+        "left_out": list_left_out_hosts(compile_input),
+        "policies": {digest: summarise_policies(plan) for digest, plan in plans.items()},
+        "services": _list_service_ids(plans.values()),
+        "rules": {digest: count_rules(plan, compile_input.controls) for digest, plan in plans.items()},
+        "nothing_known": {
+            digest: list_rules_without_identifiers(plan, compile_input.controls) for digest, plan in plans.items()
+        },
+        "probe": [name for name, host_restrictions in changed_restrictions.items() if host_restrictions.probe],
+        "audit_stored": [
+            name for name, host_restrictions in changed_restrictions.items() if host_restrictions.audit_with == STORED
+        ],
         "gate": {n: r.compliance_gate for n, r in compiled.restrictions.items() if r.compliance_gate != "never"},
-        "rollout": agreed.rollout,
-        "exports": remembered["exports"],
-        "exports_fed": remembered["exports_fed"],
-        "events": remembered["events"],
-        "round": remembered["round"] or question.round,
-        "history": remembered["history"],
-        "history_keep": remembered["history_keep"],
-        "reports_keep": remembered["reports_keep"],
-        "baseline": remembered["baseline"],
-        "stale_after": remembered["stale_after"],
-        "observe_timeout": remembered["observe_timeout"],
-        "upcoming": _upcoming(plans.values()),
-        "waivers": [described(judged, question) for judged in compiled.waivers],
-        "warnings": said,
+        "rollout": common.rollout,
+        "exports": report_settings["exports"],
+        "exports_fed": report_settings["exports_fed"],
+        "events": report_settings["events"],
+        "round": report_settings["round"] or compile_input.round,
+        "history": report_settings["history"],
+        "history_keep": report_settings["history_keep"],
+        "reports_keep": report_settings["reports_keep"],
+        "baseline": report_settings["baseline"],
+        "stale_after": report_settings["stale_after"],
+        "observe_timeout": report_settings["observe_timeout"],
+        "upcoming": _list_upcoming(plans.values()),
+        "waivers": [make_run_waiver(judged, compile_input) for judged in compiled.waivers],
+        "warnings": run_warnings,
     }
     watched = any("watch" in plan for plan in plans.values())
     return {**run, "watch": make_expected_watch()} if watched else run
 
 
-def _services(plans: Iterable[Plan]) -> list[str]:
+def _list_service_ids(plans: Iterable[Plan]) -> list[str]:
     """The ids of the services that some plan names."""
     return sorted({id_ for plan in plans for section in plan["controls"].values() for id_ in section["services"]})
 
 
-def _release(catalogues: Iterable[Catalogue]) -> ReleaseFacts:
+def _join_releases(catalogues: Iterable[Catalogue]) -> ReleaseFacts:
     """The release of the catalogue that the hosts of a run have; of several, all."""
     releases = sorted({catalogue.release for catalogue in catalogues})
     return {
-        "version": "+".join(dict.fromkeys(one.version for one in releases)),
-        "released": "+".join(dict.fromkeys(one.released for one in releases)),
+        "version": "+".join(dict.fromkeys(release.version for release in releases)),
+        "released": "+".join(dict.fromkeys(release.released for release in releases)),
     }
 
 
-def _upcoming(plans: Iterable[Plan]) -> list[UpcomingRestriction]:
+def _list_upcoming(plans: Iterable[Plan]) -> list[UpcomingRestriction]:
     """What the plans of a run announce, each once."""
-    found = {format_canonical(item): item for plan in plans for item in upcoming_services(plan)}
-    return [found[key] for key in sorted(found)]
+    by_key = {
+        format_canonical(announcement): announcement for plan in plans for announcement in list_upcoming_services(plan)
+    }
+    return [by_key[key] for key in sorted(by_key)]

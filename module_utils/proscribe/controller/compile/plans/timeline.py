@@ -19,28 +19,28 @@ from ....base.patterns import compile_pattern
 from ....model.plan import add_digest
 from ....model.types.plan import Plan
 from ....wire.store import PlanStore
-from ..waivers.reading import Judged
-from ..waivers.signatures import signature_of, signers_of
-from ..waivers.standing import Context, standing
+from ..waivers.reading import JudgedWaiver
+from ..waivers.signatures import get_signature_path, get_signers_path
+from ..waivers.standing import JudgementContext, judge_waiver
 from ..waivers.waiver import Waiver
 
-MOST = 32  # plans that follow one; a run adds what comes after them
+MAX_LATER_PLANS = 32  # plans that follow one; a run adds what comes after them
 
 # The options of a signer that say when a key is valid (ALLOWED SIGNERS in ssh-keygen(1)); a time without Z is local.
-_VALID = compile_pattern(r'\bvalid-(?:after|before)="?(\d{8}(?:\d{4}(?:\d\d)?)?)(Z?)"?(?=[,\s])', re.ASCII)
-_SIGNER = compile_pattern(r'\s*(?:"([^"]*)"|([^\s#]\S*))\s')
-_SPELLINGS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
-_MOST_SIGNERS = 1024 * 1024  # characters
+_VALIDITY_PATTERN = compile_pattern(r'\bvalid-(?:after|before)="?(\d{8}(?:\d{4}(?:\d\d)?)?)(Z?)"?(?=[,\s])', re.ASCII)
+_SIGNER_PATTERN = compile_pattern(r'\s*(?:"([^"]*)"|([^\s#]\S*))\s')
+_DATE_FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_MAX_SIGNERS_LENGTH = 1024 * 1024  # characters
 
 
-class Turn(NamedTuple):
+class WaiverTransition(NamedTuple):
     """From when on a waiver waives, or does not."""
 
     at: datetime.datetime
-    waives: bool
+    is_waiving: bool
 
 
-class State(NamedTuple):
+class PlanState(NamedTuple):
     """What decides about a plan from a moment on."""
 
     at: datetime.datetime
@@ -48,39 +48,46 @@ class State(NamedTuple):
     day: datetime.date  # the controller's
 
 
-def turns(judged: Judged, context: Context, now: datetime.datetime) -> tuple[Turn, ...]:
+def find_transitions(
+    judged: JudgedWaiver, context: JudgementContext, now: datetime.datetime
+) -> tuple[WaiverTransition, ...]:
     """When after `now` a waiver begins to waive or ends, as runs at these moments would judge it."""
-    waiver, waives = judged.waiver, judged.standing.waives
-    found: list[Turn] = []
-    for moment in sorted(moment for moment in {waiver.starts, waiver.ends, *_of_keys(waiver, context)} if moment > now):
+    waiver, is_waiving = judged.waiver, judged.judgement.is_waiving
+    transitions: list[WaiverTransition] = []
+    for moment in sorted(
+        moment for moment in {waiver.starts, waiver.ends, *_iterate_key_moments(waiver, context)} if moment > now
+    ):
         if moment > waiver.ends:
             break
-        if (then := standing(waiver, context, moment).waives) != waives:
-            found.append(Turn(moment, then))
-            waives = then
-    return tuple(found)
+        if (will_waive := judge_waiver(waiver, context, moment).is_waiving) != is_waiving:
+            transitions.append(WaiverTransition(moment, will_waive))
+            is_waiving = will_waive
+    return tuple(transitions)
 
 
-def _of_keys(waiver: Waiver, context: Context) -> Iterator[datetime.datetime]:
+def _iterate_key_moments(waiver: Waiver, context: JudgementContext) -> Iterator[datetime.datetime]:
     """The moments at which a key of the approver's becomes valid, or has ceased to be."""
     file = Path(waiver.file)
-    if context.rules.signatures == "off" or not signature_of(file).exists():
+    if context.rules.signatures == "off" or not get_signature_path(file).exists():
         return
     try:
-        with signers_of(file).open(encoding="utf-8", errors="replace") as stream:
-            lines = stream.read(_MOST_SIGNERS).splitlines()
+        with get_signers_path(file).open(encoding="utf-8", errors="replace") as stream:
+            lines = stream.read(_MAX_SIGNERS_LENGTH).splitlines()
     except OSError:
         return
     for line in lines:
-        named = _SIGNER.match(line)
-        if named and any(fnmatch.fnmatchcase(waiver.approved_by, one) for one in (named[1] or named[2]).split(",")):
-            for digits, utc in _VALID.findall(line):
-                spelling = _SPELLINGS[len(digits)]
+        match = _SIGNER_PATTERN.match(line)
+        if match and any(
+            fnmatch.fnmatchcase(waiver.approved_by, signer_pattern)
+            for signer_pattern in (match[1] or match[2]).split(",")
+        ):
+            for digits, utc in _VALIDITY_PATTERN.findall(line):
+                date_format = _DATE_FORMATS[len(digits)]
                 try:
                     moment = (
-                        datetime.datetime.strptime(f"{digits}+0000", f"{spelling}%z")
+                        datetime.datetime.strptime(f"{digits}+0000", f"{date_format}%z")
                         if utc
-                        else datetime.datetime.strptime(digits, spelling).astimezone()
+                        else datetime.datetime.strptime(digits, date_format).astimezone()
                     )
                 except (ValueError, OverflowError, OSError):  # no such day
                     continue
@@ -88,33 +95,41 @@ def _of_keys(waiver: Waiver, context: Context) -> Iterator[datetime.datetime]:
                 yield from (moment, moment + datetime.timedelta(seconds=1))
 
 
-def states(
+def iterate_states(
     waivers: Sequence[Waiver],
-    waiving: Collection[str],
-    turns_of: Mapping[str, Sequence[Turn]],
-    begins: datetime.date | None,
+    waiving_ids: Collection[str],
+    transitions_by_waiver: Mapping[str, Sequence[WaiverTransition]],
+    begin_day: datetime.date | None,
     now: datetime.datetime,
-) -> Iterator[State]:
+) -> Iterator[PlanState]:
     """What decides about a host's plan now, and from each later moment on at which that may change.
 
-    `waivers` are those that concern the host, in the order in which they count. `waiving` are the ids of those that
-    waive now, and `turns_of` says when each changes. `begins` is the first day of the ban, where the host has to know
+    `waivers` are those that concern the host, in the order in which they count. `waiving_ids` are the ids of those that
+    waive now, and `transitions_by_waiver` says when each changes. `begin_day` is the first day of the ban, where the host has to know
     it.
     """
-    turns = {waiver.id: turns_of.get(waiver.id, ()) for waiver in waivers}
-    moments = {turn.at for own in turns.values() for turn in own}
-    if begins is not None and (first := first_moment(begins)) is not None and first > now:
-        moments.add(first)
+    transitions = {waiver.id: transitions_by_waiver.get(waiver.id, ()) for waiver in waivers}
+    moments = {transition.at for waiver_transitions in transitions.values() for transition in waiver_transitions}
+    if (
+        begin_day is not None
+        and (first_moment_of_ban := find_first_moment(begin_day)) is not None
+        and first_moment_of_ban > now
+    ):
+        moments.add(first_moment_of_ban)
     for moment in (now, *sorted(moments)):
-        in_force = tuple(one for one in waivers if _waives(one.id in waiving, turns[one.id], moment))
-        yield State(moment, in_force, moment.astimezone().date())
+        waiving_waivers = tuple(
+            candidate
+            for candidate in waivers
+            if _is_waiving(candidate.id in waiving_ids, transitions[candidate.id], moment)
+        )
+        yield PlanState(moment, waiving_waivers, moment.astimezone().date())
 
 
-def _waives(waives: bool, turns: Sequence[Turn], moment: datetime.datetime) -> bool:
-    return next((turn.waives for turn in reversed(turns) if turn.at <= moment), waives)
+def _is_waiving(was_waiving: bool, transitions: Sequence[WaiverTransition], moment: datetime.datetime) -> bool:
+    return next((transition.is_waiving for transition in reversed(transitions) if transition.at <= moment), was_waiving)
 
 
-def first_moment(day: datetime.date) -> datetime.datetime | None:
+def find_first_moment(day: datetime.date) -> datetime.datetime | None:
     """When a day begins on the controller; None for one that no clock shows."""
     try:
         return datetime.datetime.combine(day, datetime.time()).astimezone().astimezone(datetime.timezone.utc)
@@ -122,41 +137,41 @@ def first_moment(day: datetime.date) -> datetime.datetime | None:
         return None
 
 
-class Chains:
+class PlanChains:
     """Makes plans of bodies, each with what follows it; what several hosts have in common is made once."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[int, str, str], Plan] = {}
+        self._sealed_plans: dict[tuple[int, str, str], Plan] = {}
         self._bodies: list[Plan] = []  # so that no other gets the id of one
 
-    def linked(self, bodies: Sequence[tuple[datetime.datetime, Plan]]) -> list[Plan]:
+    def link_plans(self, bodies: Sequence[tuple[datetime.datetime, Plan]]) -> list[Plan]:
         """The plans of a host, that of now first, out of what its plan consists of from each moment on."""
-        found = [bodies[0]]
+        distinct_bodies = [bodies[0]]
         for moment, body in bodies[1:]:
-            if body is not found[-1][1] and body != found[-1][1]:
-                found.append((moment, body))
+            if body is not distinct_bodies[-1][1] and body != distinct_bodies[-1][1]:
+                distinct_bodies.append((moment, body))
         plans: list[Plan] = []
         at = digest = ""
-        for moment, body in reversed(found[: MOST + 1]):
-            plans.append(self._sealed(body, at, digest))
+        for moment, body in reversed(distinct_bodies[: MAX_LATER_PLANS + 1]):
+            plans.append(self._make_sealed_plan(body, at, digest))
             at, digest = format_moment(moment), plans[-1]["digest"]
         return plans[::-1]
 
-    def _sealed(self, body: Plan, at: str, digest: str) -> Plan:
+    def _make_sealed_plan(self, body: Plan, at: str, digest: str) -> Plan:
         key = (id(body), at, digest)
-        if key not in self._made:
+        if key not in self._sealed_plans:
             self._bodies.append(body)
-            self._made[key] = add_digest({**body, "later": {"at": at, "plan": digest}} if digest else body)
-        return self._made[key]
+            self._sealed_plans[key] = add_digest({**body, "later": {"at": at, "plan": digest}} if digest else body)
+        return self._sealed_plans[key]
 
 
-def chain(store: PlanStore, digest: str) -> list[str]:
+def list_plan_chain(store: PlanStore, digest: str) -> list[str]:
     """The digests of a plan and of those that follow it, in their order, as a run has stored them.
 
     Raises FileNotFoundError, and Untrusted for a plan that does not fit its digest.
     """
     digests = [digest]
-    while len(digests) <= MOST:
+    while len(digests) <= MAX_LATER_PLANS:
         later = store.read_stored_plan(digests[-1]).get("later")
         if not later:
             break

@@ -15,29 +15,29 @@ def choose_mode(restrictions: Restrictions) -> str:
     """Return how such browsers count. Where the network is not closed as well, one of them opens blocked sites."""
     if restrictions.unmanaged_browsers != "auto":
         return restrictions.unmanaged_browsers
-    closed = all(restrictions.controls.get(control) == "enforce" for control in NETWORK_CONTROLS)
-    return "report" if closed else "audit"
+    is_network_closed = all(restrictions.controls.get(control) == "enforce" for control in NETWORK_CONTROLS)
+    return "report" if is_network_closed else "audit"
 
 
-def unmanaged_browsers(catalogue: Catalogue, mode: str, services: Iterable[Service]) -> PlanEntry:
+def make_unmanaged_entry(catalogue: Catalogue, mode: str, services: Iterable[Service]) -> PlanEntry:
     """What to scan for, in the shape of a service: browsers without policies by package, program and path, and the
     others as portable apps (`copies`, programs that count in a home alone).
 
     What a service is known by is left to it: the Tor Browser is one of both.
     """
-    taken = {name for s in services for names in (*s.packages.values(), s.processes, s.paths) for name in names}
-    without = [browser for browser in catalogue.browsers.values() if browser.policy_support == "none"]
-    others = [browser for browser in catalogue.browsers.values() if browser.policy_support in ("chromium", "firefox")]
-    portable = {name for browser in others for name in browser.processes} - taken
+    claimed_names = {name for s in services for names in (*s.packages.values(), s.processes, s.paths) for name in names}
+    unmanaged = [browser for browser in catalogue.browsers.values() if browser.policy_support == "none"]
+    managed = [browser for browser in catalogue.browsers.values() if browser.policy_support in ("chromium", "firefox")]
+    portable = {name for browser in managed for name in browser.processes} - claimed_names
     packages: dict[str, list[str]] = {}
-    for browser in without:
+    for browser in unmanaged:
         for system, names in browser.packages.items():
-            packages.setdefault(system, []).extend(name for name in names if name not in taken)
+            packages.setdefault(system, []).extend(name for name in names if name not in claimed_names)
     return {
         "name": "Browsers that no policy reaches",
         "mode": mode,
         "packages": packages,
-        "processes": sorted({name for browser in without for name in browser.processes} - taken - portable),
-        "paths": sorted({path for browser in without for path in browser.paths} - taken),
+        "processes": sorted({name for browser in unmanaged for name in browser.processes} - claimed_names - portable),
+        "paths": sorted({path for browser in unmanaged for path in browser.paths} - claimed_names),
         "copies": sorted(portable),
     }

@@ -5,33 +5,38 @@ from __future__ import annotations
 import datetime
 
 from ...policy_errors import PolicyError, PolicyErrors
-from ..inventory.inventory import Question
-from ..waivers.document import Named
-from ..waivers.reading import Judged, judge_all, judged_waivers, wrong_names
+from ..inventory.inventory import CompileInput
+from ..waivers.document import MalformedWaiver
+from ..waivers.reading import JudgedWaiver, find_wrong_names, judge_waivers, read_judged_waivers
 from ..waivers.waiver import Waiver
-from .policy import sound_policy
+from .policy import read_sound_policy
 
 
-def waivers_of(question: Question, now: datetime.datetime) -> list[Judged]:
+def list_judged_waivers(compile_input: CompileInput, now: datetime.datetime) -> list[JudgedWaiver]:
     """The waivers of a question by id, each with its standing. Raises PolicyErrors."""
-    policy = sound_policy(question)
-    return judged_waivers(question, policy.restrictions, policy.services, now)
+    policy = read_sound_policy(compile_input)
+    return read_judged_waivers(compile_input, policy.restrictions, policy.service_ids, now)
 
 
-def judge(waiver: Waiver, question: Question, now: datetime.datetime) -> Judged:
-    """A waiver that is in no folder yet, as `waivers_of` would have it. Raises PolicyErrors, also for what it names and
+def judge_new_waiver(waiver: Waiver, compile_input: CompileInput, now: datetime.datetime) -> JudgedWaiver:
+    """A waiver that is in no folder yet, as `list_judged_waivers` would have it. Raises PolicyErrors, also for what it names and
     the inventory does not have any more: nothing new is granted there.
     """
-    policy = sound_policy(question)
-    judged = judge_all([waiver], question, policy.restrictions, policy.services, now)[0]
-    if departed := judged.standing.departed:
+    policy = read_sound_policy(compile_input)
+    judged = judge_waivers([waiver], compile_input, policy.restrictions, policy.service_ids, now)[0]
+    if departed_names := judged.judgement.departures:
         expected = "a name that the inventory has; it had this one earlier"
-        raise PolicyErrors(waiver.document.error((one.kind,), str(one), expected) for one in departed)
+        raise PolicyErrors(
+            waiver.document.make_error((departed_name.kind,), str(departed_name), expected)
+            for departed_name in departed_names
+        )
     return judged
 
 
-def wrong_in(malformed: Named | None, question: Question, now: datetime.datetime) -> list[PolicyError]:
+def find_draft_mistakes(
+    malformed: MalformedWaiver | None, compile_input: CompileInput, now: datetime.datetime
+) -> list[PolicyError]:
     """What a waiver that is in no folder yet, and has other mistakes, names and nothing has. Raises PolicyErrors."""
-    policy = sound_policy(question)
-    named = [malformed] if malformed else []
-    return list(wrong_names([], named, question, policy.restrictions, policy.services, now))
+    policy = read_sound_policy(compile_input)
+    documents = [malformed] if malformed else []
+    return list(find_wrong_names([], documents, compile_input, policy.restrictions, policy.service_ids, now))

@@ -25,51 +25,57 @@ Check = Callable[[str], str]
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _TOP_LABEL = r"(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})"
-_HOST = compile_pattern(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+{_TOP_LABEL}")
+_HOST_PATTERN = compile_pattern(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+{_TOP_LABEL}")
 # Second-level names under which everybody registers, in nearly every country that has them. The rest of the Public
 # Suffix List is not worth its 300 kB here.
-_PUBLIC_SUFFIX = compile_pattern(r"(?:(?:ac|co|com|edu|gov|mil|ne|net|or|org)\.[a-z]{2}|(?:ltd|me|plc|sch)\.uk)")
+_PUBLIC_SUFFIX_PATTERN = compile_pattern(
+    r"(?:(?:ac|co|com|edu|gov|mil|ne|net|or|org)\.[a-z]{2}|(?:ltd|me|plc|sch)\.uk)"
+)
 # Reserved for what DNS itself, a host or no resolver at all answers: reverse zones, networks of homes, localhost (RFC
 # 6761, 8375, 9476, 3172). No service has a name there. known_good.py has the zones of organisations' own networks.
-_RESERVED = ("alt", "arpa", "invalid", "localhost")
-_URL_PATH = compile_pattern(r"/[A-Za-z0-9._~/-]+")
+_RESERVED_LABELS = ("alt", "arpa", "invalid", "localhost")
+_URL_PATH_PATTERN = compile_pattern(r"/[A-Za-z0-9._~/-]+")
 
-HOST = "a host name such as mail.example.com"
+HOST_DESCRIPTION = "a host name such as mail.example.com"
 
 # As the user database has them. Not a number, which would be another one on another host.
-POSIX_GROUP = compile_pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}""")
-MOST_GROUPS = 20  # of one waiver, or of one restriction: a host resolves each
+POSIX_GROUP_PATTERN = compile_pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}""")
+MAX_GROUPS = 20  # of one waiver, or of one restriction: a host resolves each
 
 
-def domain(text: str) -> str:
+def check_domain(text: str) -> str:
     """A host name in lower case (RFC 1123), of two labels or more, not a public suffix. All below it is meant."""
-    last = text.rpartition(".")[2]
-    if wrong := host_name(text):
-        return wrong
-    return f"{HOST}: .{last} is reserved, no service has a name there" if last in _RESERVED else ""
+    top_label = text.rpartition(".")[2]
+    if problem := check_host_name(text):
+        return problem
+    return (
+        f"{HOST_DESCRIPTION}: .{top_label} is reserved, no service has a name there"
+        if top_label in _RESERVED_LABELS
+        else ""
+    )
 
 
-def host_name(text: str) -> str:
+def check_host_name(text: str) -> str:
     """A host name in lower case (RFC 1123), which nothing has to block: reserved names are well formed, too."""
     if "://" in text or "/" in text:
-        return f"{HOST}, without scheme and path (a page has its place under urls)"
+        return f"{HOST_DESCRIPTION}, without scheme and path (a page has its place under urls)"
     if text.startswith(("*", ".")):
-        return f"{HOST}: all names below it are included without a wildcard"
+        return f"{HOST_DESCRIPTION}: all names below it are included without a wildcard"
     if text.endswith("."):
-        return f"{HOST}, without a dot at its end"
+        return f"{HOST_DESCRIPTION}, without a dot at its end"
     if text != text.lower():
-        return f"{HOST}, in lower case"
+        return f"{HOST_DESCRIPTION}, in lower case"
     if not text.isascii():
-        return f"{HOST}, international names in their xn-- form"
-    if text.isalpha() or _PUBLIC_SUFFIX.fullmatch(text):
-        return f"{HOST}: this one is a public suffix"
-    return "" if _HOST.fullmatch(text) else HOST
+        return f"{HOST_DESCRIPTION}, international names in their xn-- form"
+    if text.isalpha() or _PUBLIC_SUFFIX_PATTERN.fullmatch(text):
+        return f"{HOST_DESCRIPTION}: this one is a public suffix"
+    return "" if _HOST_PATTERN.fullmatch(text) else HOST_DESCRIPTION
 
 
-def url(text: str) -> str:
+def check_url(text: str) -> str:
     """A host, or a host and a path: `www.example.com/mail`."""
     host, slash, path = text.partition("/")
-    if "://" in text or domain(host) or (slash and not _URL_PATH.fullmatch("/" + path)):
+    if "://" in text or check_domain(host) or (slash and not _URL_PATH_PATTERN.fullmatch("/" + path)):
         return "a host, or a host with a path such as www.example.com/mail, without scheme, query and wildcard"
     return ""
 
@@ -92,10 +98,10 @@ _OWN_NETWORKS = NetworkTable(
     )
 )
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-_WIDEST = {4: 12, 6: 24}  # the shortest prefix that can still be one service's own
+_MIN_PREFIX_LENGTHS = {4: 12, 6: 24}  # the shortest prefix that can still be one service's own
 
 
-def network(text: str) -> str:
+def check_network(text: str) -> str:
     """A network of the public Internet in CIDR notation and canonical spelling, no wider than one service can own."""
     example = "a network such as 198.51.100.0/24 or 2001:db8::/48; a single address is a /32 or /128"
     try:
@@ -106,15 +112,15 @@ def network(text: str) -> str:
         return example
     if "/" not in text:
         return f"{net}: {example}"
-    if net.prefixlen < _WIDEST[net.version]:
-        return f"a network of one service: at least /{_WIDEST[net.version]}"
-    if _OWN_NETWORKS.of(net) or isinstance(net, ipaddress.IPv6Network) and not net.subnet_of(_GLOBAL_UNICAST):
+    if net.prefixlen < _MIN_PREFIX_LENGTHS[net.version]:
+        return f"a network of one service: at least /{_MIN_PREFIX_LENGTHS[net.version]}"
+    if _OWN_NETWORKS.find_text(net) or isinstance(net, ipaddress.IPv6Network) and not net.subnet_of(_GLOBAL_UNICAST):
         return "a network of the public Internet, not a private, local or multicast one"
     return "" if str(net) == text else f"{net}, the network's canonical form"
 
 
 @dataclass(frozen=True)
-class Matching:
+class PatternCheck:
     """A check by a regular expression over the whole text."""
 
     pattern: re.Pattern[str]
@@ -125,7 +131,7 @@ class Matching:
 
 
 @dataclass(frozen=True)
-class OneOf:
+class WordCheck:
     """A check for one word out of a few."""
 
     words: tuple[str, ...]
@@ -134,28 +140,30 @@ class OneOf:
         return "" if text in self.words else f"one of {', '.join(self.words)}{close_to(text, self.words)}"
 
 
-def matching(expression: str, expected: str) -> Check:
+def make_pattern_check(expression: str, expected: str) -> Check:
     """A check by a regular expression."""
-    return Matching(compile_pattern(expression), expected)
+    return PatternCheck(compile_pattern(expression), expected)
 
 
-def one_of(*words: str) -> Check:
+def make_word_check(*words: str) -> Check:
     """A check for one of these words."""
-    return OneOf(words)
+    return WordCheck(words)
 
 
-service_id = matching(r"[a-z][a-z0-9_]{0,63}", "an id: lower case letters, digits and _, a letter first")
+check_service_id = make_pattern_check(
+    r"[a-z][a-z0-9_]{0,63}", "an id: lower case letters, digits and _, a letter first"
+)
 
 
-def label(text: str) -> str:
+def check_label(text: str) -> str:
     """Text that hosts and reports show: it can stand in a comment of any format."""
-    fine = text.isprintable() and 0 < len(text) <= 120 and not set(text) & set("\"'`\\$<>{}")
-    return "" if fine else "one line of at most 120 characters, without quotes, backslash, $, <, >, { and }"
+    is_valid = text.isprintable() and 0 < len(text) <= 120 and not set(text) & set("\"'`\\$<>{}")
+    return "" if is_valid else "one line of at most 120 characters, without quotes, backslash, $, <, >, { and }"
 
 
-def own_name(text: str) -> str:
+def check_native_name(text: str) -> str:
     """A name in the script of those who use a service, as files and menus have it; compared folded and whole."""
-    if label(text) or text.isascii() or not 2 <= len(text) <= 40 or "/" in text or text != text.strip():
+    if check_label(text) or text.isascii() or not 2 <= len(text) <= 40 or "/" in text or text != text.strip():
         return "a name in a script of its own such as 微信, 2 to 40 characters; Latin names are known by `name`"
     if unicodedata.normalize("NFC", text) != text:
         return f"{unicodedata.normalize('NFC', text)}, in Unicode's composed form (NFC)"
@@ -165,12 +173,12 @@ def own_name(text: str) -> str:
     return "" if make_name_stem(text) == fold_name(text) else "a name without version, processor and suffix of a file"
 
 
-def prose(text: str) -> str:
+def check_prose(text: str) -> str:
     """Text for people, which never leaves the controller."""
     return "" if text.isprintable() and 0 < len(text) <= 1000 else "one line of printable text, at most 1000 characters"
 
 
-def day(text: str) -> str:
+def check_day(text: str) -> str:
     """A day of the calendar (ISO 8601), not in the future by more than a day: clocks differ."""
     tomorrow = datetime.datetime.now(datetime.timezone.utc).date() + datetime.timedelta(days=1)
     with contextlib.suppress(ValueError):
@@ -182,13 +190,13 @@ def day(text: str) -> str:
 # What hosts of Linux have, as each package system declares it, and what other machines have: winget and Chocolatey by
 # their own repositories.
 PACKAGE_NAMES: dict[str, Check] = {
-    **{key: matching(*spelled) for key, spelled in package_names.NAMES.items()},
-    "winget": matching(
+    **{key: make_pattern_check(*spelled) for key, spelled in package_names.NAMES.items()},
+    "winget": make_pattern_check(
         r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9+_-]+)+|msstore:[0-9A-Z]{12}",
         "a winget id such as Vendor.Program or msstore:<id>",
     ),
-    "choco": matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "a Chocolatey id: letters, digits, . _ -"),
-    "appx": matching(
+    "choco": make_pattern_check(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "a Chocolatey id: letters, digits, . _ -"),
+    "appx": make_pattern_check(
         r"[A-Za-z0-9.-]{3,50}(?:_[a-z0-9]{13})?", "an appx package name, with its publisher hash or without"
     ),
 }
@@ -200,22 +208,26 @@ _SHARED_PROGRAMS = compile_pattern(
 )
 
 
-def program(text: str) -> str:
+def check_program(text: str) -> str:
     """The base name of an executable on Linux, of a program that serves nothing else."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}", text):
         return "the base name of a program: letters, digits, . _ + -, without directory"
     return "a program of this service alone: other software runs it too" if _SHARED_PROGRAMS.fullmatch(text) else ""
 
 
-_GO_PACKAGE = compile_pattern(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9._~-]+)*")
+_GO_PACKAGE_PATTERN = compile_pattern(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9._~-]+)*")
 
 
-def go_package(text: str) -> str:
+def check_go_package(text: str) -> str:
     """The import path of a Go package or module (The Go Modules Reference, "Module paths")."""
-    return "" if _GO_PACKAGE.fullmatch(text) else "the path of a Go module or package, such as github.com/owner/name"
+    return (
+        ""
+        if _GO_PACKAGE_PATTERN.fullmatch(text)
+        else "the path of a Go module or package, such as github.com/owner/name"
+    )
 
 
-_PATH = compile_pattern(r"(?:~|/[A-Za-z0-9._+@-]+)(?:/[A-Za-z0-9 ._+@()=,&-]+)*")
+_PATH_PATTERN = compile_pattern(r"(?:~|/[A-Za-z0-9._+@-]+)(?:/[A-Za-z0-9 ._+@()=,&-]+)*")
 _SYSTEM_DIRECTORIES = compile_pattern(
     r"/(?:bin|boot|dev|etc|lib|lib32|lib64|proc|root|run|sbin|sys|lost\+found)(?:/.*)?"
 )
@@ -226,10 +238,15 @@ _SHARED_DIRECTORIES = compile_pattern(
 )
 
 
-def path(text: str) -> str:
+def check_path(text: str) -> str:
     """An absolute path on Linux, or one below every user's home (`~/`), that belongs to the service alone."""
     steps = text.split("/")
-    if not _PATH.fullmatch(text) or "." in steps or ".." in steps or any(step != step.strip() for step in steps):
+    if (
+        not _PATH_PATTERN.fullmatch(text)
+        or "." in steps
+        or ".." in steps
+        or any(step != step.strip() for step in steps)
+    ):
         return "an absolute path, or one that starts with ~/, without .., patterns and special characters"
     if _SYSTEM_DIRECTORIES.fullmatch(text) or _SHARED_DIRECTORIES.fullmatch(text):
         return "a path of this service alone, not one that the system or other programs use"
@@ -237,11 +254,11 @@ def path(text: str) -> str:
 
 
 # <id>, <arch> and <branch> stand for what a flatpak installation fills in.
-policy_path = matching(
+check_policy_path = make_pattern_check(
     r"(?:/[A-Za-z0-9_-](?:[A-Za-z0-9._-]*)|/<(?:id|arch|branch)>|/[A-Za-z0-9_-][A-Za-z0-9._-]*\.<id>)+",
     "an absolute path, with <id>, <arch> or <branch> where the installation decides",
 )
-windows_path = matching(
+check_windows_path = make_pattern_check(
     r"%[A-Za-z()0-9]+%(?:\\[A-Za-z0-9 ._()+-]+)+", "a path such as %ProgramFiles%\\Vendor\\Program.exe"
 )
 # Image names of many programs: parts of Windows, runtimes, and what every other installer calls its parts.
@@ -253,52 +270,60 @@ _SHARED_IMAGES = compile_pattern(
 )
 
 
-def windows_program(text: str) -> str:
+def check_windows_program(text: str) -> str:
     """The image name of a program on Windows that serves nothing else."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*\.exe", text):
         return "the base name of a program, ending in .exe"
-    shared = _SHARED_IMAGES.fullmatch(text.lower())
-    return "an image name of this service alone: other programs have it too" if shared else ""
+    is_shared = _SHARED_IMAGES.fullmatch(text.lower())
+    return "an image name of this service alone: other programs have it too" if is_shared else ""
 
 
 # Apple's own applications whose names a service could have, too, and what wrappers of web pages are called.
-_APPLES = compile_pattern(
+_APPLE_APPS = compile_pattern(
     r"(?:app|app store|books|calendar|chrome apps?|contacts|electron|facetime|find my|finder|home|installer|mail|maps"
     r"|messages|music|news|notes|passwords|phone|photos|podcasts|preview|reminders|safari|setup|shortcuts|stocks"
     r"|system settings|terminal|tv|updater?|voice memos|weather)\.app"
 )
 
 
-def mac_app(text: str) -> str:
+def check_mac_app(text: str) -> str:
     """The file name of an application on macOS that serves nothing else."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,60}\.app", text):
         return "the file name of an application, ending in .app"
     return (
-        "a file name of this service alone: other applications have it too" if _APPLES.fullmatch(text.lower()) else ""
+        "a file name of this service alone: other applications have it too"
+        if _APPLE_APPS.fullmatch(text.lower())
+        else ""
     )
 
 
-uninstall_key = matching(r"[^\s\\/][^\\/\x00-\x1f\x7f]{1,118}[^\s\\/]", "the name of an uninstall key, without a path")
-registered_name = matching(
+check_uninstall_key = make_pattern_check(
+    r"[^\s\\/][^\\/\x00-\x1f\x7f]{1,118}[^\s\\/]", "the name of an uninstall key, without a path"
+)
+check_registered_name = make_pattern_check(
     r"[^\s\\][^\\\x00-\x1f\x7f]{0,98} by [^\s\\][^\\\x00-\x1f\x7f]{1,98}",
     "the name that an installer registers, and its publisher: Parrot by Parrot Messaging Ltd",
 )
-desktop_file = matching(
+check_desktop_file = make_pattern_check(
     r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,120}\.desktop", "the file name of a desktop entry, without directory"
 )
-chrome_extension = matching(r"[a-p]{32}", "the id of a Chrome extension: 32 letters from a to p")
-firefox_extension = matching(
+check_chrome_extension = make_pattern_check(r"[a-p]{32}", "the id of a Chrome extension: 32 letters from a to p")
+check_firefox_extension = make_pattern_check(
     r"\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}|[A-Za-z0-9._-]{0,60}@[A-Za-z0-9._-]{1,60}",
     "the id of a Firefox add-on, {guid} or name@vendor",
 )
-bundle_id = matching(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9_-]+)+", "a macOS bundle identifier such as com.example.App")
+check_bundle_id = make_pattern_check(
+    r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9_-]+)+", "a macOS bundle identifier such as com.example.App"
+)
 # Apple gives a team its identifier; what the team signs has another one, usually the bundle's. "platform" in the place
 # of a team would be a part of macOS itself.
-team_id = matching(r"[A-Z0-9]{10}", "the identifier of a team of Apple's developers, ten capital letters and digits")
-signing_id = matching(
+check_team_id = make_pattern_check(
+    r"[A-Z0-9]{10}", "the identifier of a team of Apple's developers, ten capital letters and digits"
+)
+check_signing_id = make_pattern_check(
     r"[A-Z0-9]{10}:[A-Za-z0-9][A-Za-z0-9._-]{0,199}",
     "a team and the identifier that it signs the program with, such as EXAMPLE123:com.example.App",
 )
 # RFC 9110, section 5.6.2: a field name is a token.
-header_name = matching(r"[A-Za-z0-9-]{1,80}", "the name of an HTTP header")
-header_value = matching(r"[A-Za-z0-9.,:/_-]{1,200}", "the value of an HTTP header")
+check_header_name = make_pattern_check(r"[A-Za-z0-9-]{1,80}", "the name of an HTTP header")
+check_header_value = make_pattern_check(r"[A-Za-z0-9.,:/_-]{1,200}", "the value of an HTTP header")

@@ -8,22 +8,22 @@ from pathlib import Path
 
 from ...policy_errors import Described, PolicyError
 
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would keep the run waiting
+_READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would keep the run waiting
 
 
-def content_of(path: Path, largest: int, within: Path | None = None) -> bytes:
-    """The bytes of a file. Raises PolicyError for one that cannot be read, is larger than `largest`, or is no plain
+def read_plain_file(path: Path, max_bytes: int, within: Path | None = None) -> bytes:
+    """The bytes of a file. Raises PolicyError for one that cannot be read, is larger than `max_bytes`, or is no plain
     file. It may not lie outside of the directory `within`, since a mistake is printed with what it found.
     """
     try:
         if within and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(within)):
             raise PolicyError(str(path), "", path.name, "a file of this directory, not a link out of it")
-        with open(os.open(path, _READ), "rb") as stream:
+        with open(os.open(path, _READ_FLAGS), "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise PolicyError(str(path), "", Described("something else"), "a file")
-            content = stream.read(largest + 1)
+            content = stream.read(max_bytes + 1)
     except OSError as error:
         raise PolicyError(str(path), "", Described(error.strerror), "a file that can be read") from None
-    if len(content) > largest:
-        raise PolicyError(str(path), "", Described(f"more than {largest} bytes"), "a smaller file")
+    if len(content) > max_bytes:
+        raise PolicyError(str(path), "", Described(f"more than {max_bytes} bytes"), "a smaller file")
     return content

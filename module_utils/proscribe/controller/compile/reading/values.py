@@ -10,173 +10,182 @@ from typing import TypeVar
 
 from ....base.duration import DURATION_GRAMMAR, format_duration, parse_duration
 from ...policy_errors import Expected, close_to
-from .networks import packed
+from .networks import parse_rule_network
 
 Value = TypeVar("Value")
 
-LONGEST_LINE = 200  # characters
-LONGEST_PATH = 1000  # characters
-LONGEST_NAME = 255  # bytes, of each part of a path: what file systems take
+MAX_LINE_LENGTH = 200  # characters
+MAX_PATH_LENGTH = 1000  # characters
+MAX_NAME_BYTES = 255  # bytes, of each part of a path: what file systems take
 
 
-class Choice:
+class ChoiceReader:
     """A reader of one word out of `allowed`."""
 
     def __init__(self, allowed: Iterable[str]) -> None:
         self.allowed = tuple(allowed)
 
-    def __call__(self, value: object) -> str:
-        value = "off" if value is False and "off" in self.allowed else value  # YAML 1.1 reads an unquoted off as false
-        return str(one_of(value, self.allowed))
+    def __call__(self, setting: object) -> str:
+        setting = (
+            "off" if setting is False and "off" in self.allowed else setting
+        )  # YAML 1.1 reads an unquoted off as false
+        return str(require_one_of(setting, self.allowed))
 
 
-def choice(*allowed: str) -> Choice:
+def make_choice_reader(*allowed: str) -> ChoiceReader:
     """A reader of one word out of these."""
-    return Choice(allowed)
+    return ChoiceReader(allowed)
 
 
-def one_of(value: object, allowed: Collection[str], what: str = "") -> object:
+def require_one_of(setting: object, allowed: Collection[str], description: str = "") -> object:
     """The value, if it is one of these."""
-    if value not in tuple(allowed):
-        raise Expected("", value, f"{what}one of {', '.join(allowed)}{close_to(str(value), allowed)}")
-    return value
+    if setting not in tuple(allowed):
+        raise Expected("", setting, f"{description}one of {', '.join(allowed)}{close_to(str(setting), allowed)}")
+    return setting
 
 
-class Names:
+class NamesReader:
     """A reader of a list of words, out of `allowed` if there are some."""
 
-    def __init__(self, allowed: Iterable[str], what: str) -> None:
-        self.allowed, self.what = tuple(allowed), what
+    def __init__(self, allowed: Iterable[str], description: str) -> None:
+        self.allowed, self.description = tuple(allowed), description
 
-    def __call__(self, value: object) -> tuple[str, ...]:
-        if not isinstance(value, list | tuple):
-            raise Expected("", value, f"a list of {self.what}")
-        for index, item in enumerate(value):
-            if not isinstance(item, str) or not item:
-                raise Expected(f"[{index}]", item, self.what)
+    def __call__(self, setting: object) -> tuple[str, ...]:
+        if not isinstance(setting, list | tuple):
+            raise Expected("", setting, f"a list of {self.description}")
+        for index, name in enumerate(setting):
+            if not isinstance(name, str) or not name:
+                raise Expected(f"[{index}]", name, self.description)
             if self.allowed:
-                within(f"[{index}]", one_of, item, self.allowed)
-        return tuple(str(item) for item in dict.fromkeys(value))
+                read_part(f"[{index}]", require_one_of, name, self.allowed)
+        return tuple(str(name) for name in dict.fromkeys(setting))
 
 
-def list_of_names(allowed: Iterable[str] | None, what: str) -> Names:
+def make_names_reader(allowed: Iterable[str] | None, description: str) -> NamesReader:
     """A reader of a list of words, out of `allowed` if that is given."""
-    return Names(allowed or (), what)
+    return NamesReader(allowed or (), description)
 
 
-def within(key: str, read: Callable[..., Value], *arguments: object) -> Value:
-    """What `read` makes of a part of a value; the part's key goes before what it says is wrong."""
+def read_part(key: str, read_setting: Callable[..., Value], *arguments: object) -> Value:
+    """What `read_setting` makes of a part of a value; the part's key goes before what it says is wrong."""
     try:
-        return read(*arguments)
-    except Expected as wrong:
-        raise Expected(key + wrong.key, wrong.value, wrong.expected) from None
+        return read_setting(*arguments)
+    except Expected as error:
+        raise Expected(key + error.key, error.value, error.expected) from None
 
 
-def whole_number(least: int, most: int, unit: str) -> Callable[[object], int]:
+def make_number_reader(minimum: int, maximum: int, unit: str) -> Callable[[object], int]:
     """A reader of a number in these bounds."""
 
-    def read(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise Expected("", value, f"a whole number of {unit}, {least} to {most}")
-        return int(value)
+    def read_number(setting: object) -> int:
+        if not isinstance(setting, int) or isinstance(setting, bool) or not minimum <= setting <= maximum:
+            raise Expected("", setting, f"a whole number of {unit}, {minimum} to {maximum}")
+        return int(setting)
 
-    return read
+    return read_number
 
 
-def flag(value: object) -> bool:
+def read_flag(setting: object) -> bool:
     """True or false."""
-    value = {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value  # as -e gives it
-    if not isinstance(value, bool):
-        raise Expected("", value, "true or false")
-    return bool(value)
+    setting = (
+        {"true": True, "false": False}.get(setting, setting) if isinstance(setting, str) else setting
+    )  # as -e gives it
+    if not isinstance(setting, bool):
+        raise Expected("", setting, "true or false")
+    return bool(setting)
 
 
-def line(value: object) -> str:
+def read_line(setting: object) -> str:
     """One line for people."""
-    if not isinstance(value, str) or len(value) > LONGEST_LINE or not value.isprintable():
-        raise Expected("", value, f"one line of at most {LONGEST_LINE} printable characters")
-    return str(value)
+    if not isinstance(setting, str) or len(setting) > MAX_LINE_LENGTH or not setting.isprintable():
+        raise Expected("", setting, f"one line of at most {MAX_LINE_LENGTH} printable characters")
+    return str(setting)
 
 
-def directory(value: object) -> str:
+def read_directory_path(setting: object) -> str:
     """The path of a directory, absolute or not; "" where nothing (null) is set."""
-    if value is None:
+    if setting is None:
         return ""
-    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > LONGEST_PATH:
-        raise Expected("", value, f"a directory's path of at most {LONGEST_PATH} printable characters")
-    if any(len(name.encode()) > LONGEST_NAME for name in value.split("/")):
-        raise Expected("", value, f"a directory's path, each name in it of at most {LONGEST_NAME} bytes")
-    return str(value)
+    if (
+        not isinstance(setting, str)
+        or not setting.strip()
+        or not setting.isprintable()
+        or len(setting) > MAX_PATH_LENGTH
+    ):
+        raise Expected("", setting, f"a directory's path of at most {MAX_PATH_LENGTH} printable characters")
+    if any(len(name.encode()) > MAX_NAME_BYTES for name in setting.split("/")):
+        raise Expected("", setting, f"a directory's path, each name in it of at most {MAX_NAME_BYTES} bytes")
+    return str(setting)
 
 
-def pattern(value: object) -> str:
+def read_pattern(setting: object) -> str:
     """A pattern of hosts; whether it fits any is the inventory's to say."""
-    text = line(value).strip()
+    text = read_line(setting).strip()
     if not text:
-        raise Expected("", value, "a pattern of hosts such as all:!switches")
+        raise Expected("", setting, "a pattern of hosts such as all:!switches")
     return text
 
 
-def day(value: object) -> datetime.date:
+def read_day(setting: object) -> datetime.date:
     """A day; YAML reads an unquoted 2024-10-31 as one already."""
-    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
-        return datetime.date(value.year, value.month, value.day)
-    if isinstance(value, str):
+    if isinstance(setting, datetime.date) and not isinstance(setting, datetime.datetime):
+        return datetime.date(setting.year, setting.month, setting.day)
+    if isinstance(setting, str):
         with contextlib.suppress(ValueError):
-            return datetime.date.fromisoformat(str(value))
-    raise Expected("", value, "a day such as 2024-10-31")
+            return datetime.date.fromisoformat(str(setting))
+    raise Expected("", setting, "a day such as 2024-10-31")
 
 
-def length(value: object) -> int:
+def read_duration(setting: object) -> int:
     """A length of time, in seconds."""
-    if isinstance(value, str):
+    if isinstance(setting, str):
         with contextlib.suppress(ValueError):
-            return parse_duration(value)
-    raise Expected("", value, DURATION_GRAMMAR)
+            return parse_duration(setting)
+    raise Expected("", setting, DURATION_GRAMMAR)
 
 
-def length_of(least: int, most: int) -> Callable[[object], int]:
+def make_duration_reader(minimum: int, maximum: int) -> Callable[[object], int]:
     """A reader of a length of time, in seconds, with bounds in minutes."""
 
-    def read(value: object) -> int:
+    def read_bounded_duration(setting: object) -> int:
         with contextlib.suppress(Expected):
-            seconds = length(value)
-            if least * 60 <= seconds <= most * 60:
+            seconds = read_duration(setting)
+            if minimum * 60 <= seconds <= maximum * 60:
                 return seconds
         raise Expected(
-            "", value, f"{DURATION_GRAMMAR}, from {format_duration(least * 60)} to {format_duration(most * 60)}"
+            "", setting, f"{DURATION_GRAMMAR}, from {format_duration(minimum * 60)} to {format_duration(maximum * 60)}"
         )
 
-    return read
+    return read_bounded_duration
 
 
-def length_or_forever(value: object) -> int:
+def read_duration_or_forever(setting: object) -> int:
     """A length of time in seconds; 0 is forever."""
-    if value == "forever":
+    if setting == "forever":
         return 0
     try:
-        return length(value)
-    except Expected as wrong:
-        raise Expected(wrong.key, wrong.value, f"{wrong.expected}, or forever") from None
+        return read_duration(setting)
+    except Expected as error:
+        raise Expected(error.key, error.value, f"{error.expected}, or forever") from None
 
 
-def networks(value: object) -> tuple[str, ...]:
+def read_networks(setting: object) -> tuple[str, ...]:
     """Addresses and networks, as networks."""
-    read = list_of_names(None, "addresses or networks")(value)
-    for index, item in enumerate(read):
-        if packed(item) is None:
-            raise Expected(f"[{index}]", item, "an address or a network such as 10.20.0.0/24")
-    return tuple(str(ipaddress.ip_network(item)) for item in read)
+    texts = make_names_reader(None, "addresses or networks")(setting)
+    for index, text in enumerate(texts):
+        if parse_rule_network(text) is None:
+            raise Expected(f"[{index}]", text, "an address or a network such as 10.20.0.0/24")
+    return tuple(str(ipaddress.ip_network(text)) for text in texts)
 
 
-def name_servers(value: object) -> tuple[str, ...]:
+def read_name_servers(setting: object) -> tuple[str, ...]:
     """Addresses of name servers."""
-    read = list_of_names(None, "addresses of name servers")(value)
-    for index, item in enumerate(read):
+    texts = make_names_reader(None, "addresses of name servers")(setting)
+    for index, text in enumerate(texts):
         try:
-            usable = not ipaddress.ip_address(item).is_multicast and "%" not in item
+            is_usable = not ipaddress.ip_address(text).is_multicast and "%" not in text
         except ValueError:
-            usable = False
-        if not usable:
-            raise Expected(f"[{index}]", item, "the address of a name server such as 10.20.0.53")
-    return tuple(str(ipaddress.ip_address(item)) for item in read)
+            is_usable = False
+        if not is_usable:
+            raise Expected(f"[{index}]", text, "the address of a name server such as 10.20.0.53")
+    return tuple(str(ipaddress.ip_address(text)) for text in texts)

@@ -15,59 +15,59 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ....base.patterns import compile_pattern
-from .grammar import windows_program
+from .grammar import check_windows_program
 from .yaml_file import KeyPath
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # of the 32 in a publisher's id
 _SUBJECT = r"O=[^\\*=\x00-\x1f\x7f]{2,100}(?:, L=[^\\*=,]{1,60})?(?:, S=[^\\*=,]{1,60})?(?:, C=[A-Z]{2})?"
-_PUBLISHER = compile_pattern(rf"({_SUBJECT})((?:\\[^\\\x00-\x1f\x7f]{{1,100}}){{0,2}})")
+_PUBLISHER_PATTERN = compile_pattern(rf"({_SUBJECT})((?:\\[^\\\x00-\x1f\x7f]{{1,100}}){{0,2}})")
 # Organisations of which offices have other programs too: only with a product.
-_OF_MANY = compile_pattern(
+_MULTI_PRODUCT_PUBLISHERS = compile_pattern(
     r"O=(?:MICROSOFT|GOOGLE|APPLE|MOZILLA|ADOBE|AMAZON|ORACLE|CISCO|ZOOM|META|FACEBOOK|TENCENT|ALIBABA|TAOBAO|BAIDU"
     r"|BEIJING|SHENZHEN|HANGZHOU|BYTEDANCE|FEISHU|LARK|NAVER|KAKAO|YANDEX|PROTON|CITRIX|VALVE|OPENJS|PYTHON"
     r"|OPEN SOURCE)\b.*"
 )
-_APPX = compile_pattern(r"(?:CN|O|OU|E)=[^\\*\x00-\x1f\x7f]{2,400}")
-_INSTALLER = compile_pattern(r"([A-Za-z0-9][A-Za-z0-9 ._+()-]{3,60})\*?[A-Za-z0-9 ._+()-]{0,60}\.(?:exe|msi)")
+_APPX_PATTERN = compile_pattern(r"(?:CN|O|OU|E)=[^\\*\x00-\x1f\x7f]{2,400}")
+_INSTALLER_PATTERN = compile_pattern(r"([A-Za-z0-9][A-Za-z0-9 ._+()-]{3,60})\*?[A-Za-z0-9 ._+()-]{0,60}\.(?:exe|msi)")
 
 
-def publisher(text: str) -> str:
+def check_publisher(text: str) -> str:
     """Who signs programs of a service: for AppLocker's collections of programs and installers."""
-    found = _PUBLISHER.fullmatch(text)
-    if not found or text != text.upper():
+    match = _PUBLISHER_PATTERN.fullmatch(text)
+    if not match or text != text.upper():
         return "a publisher as AppLocker has it, in upper case: O=PARROT LTD, L=PERTH, C=AU or with \\PRODUCT\\FILE.EXE"
-    if _OF_MANY.fullmatch(found[1]) and found[2].split("\\")[1:2] in ([], ["*"]):
+    if _MULTI_PRODUCT_PUBLISHERS.fullmatch(match[1]) and match[2].split("\\")[1:2] in ([], ["*"]):
         return "a product behind the publisher: it signs programs that are not of this service"
     return ""
 
 
-def appx_publisher(text: str) -> str:
+def check_appx_publisher(text: str) -> str:
     """Who publishes an app package: the subject in its manifest, letter for letter."""
-    return "" if _APPX.fullmatch(text) else "the Publisher of an app package's manifest, such as CN=<GUID>"
+    return "" if _APPX_PATTERN.fullmatch(text) else "the Publisher of an app package's manifest, such as CN=<GUID>"
 
 
-def installer(text: str) -> str:
+def check_installer(text: str) -> str:
     """The file name of an installer, with one `*` for what changes between releases."""
-    found = _INSTALLER.fullmatch(text)
-    if not found:
+    match = _INSTALLER_PATTERN.fullmatch(text)
+    if not match:
         return "the file name of an installer, .exe or .msi, with at most one * behind its fourth letter"
-    name = re.sub(r"[ ._+()-]*$|\.exe$|\.msi$", "", found[1]) + ".exe"
-    return windows_program(name) and "a name of this installer alone: others begin like it, too"
+    name = re.sub(r"[ ._+()-]*$|\.exe$|\.msi$", "", match[1]) + ".exe"
+    return check_windows_program(name) and "a name of this installer alone: others begin like it, too"
 
 
-def publisher_id(subject: str) -> str:
+def derive_publisher_id(subject: str) -> str:
     """The 13 letters that end the family name of each app package of a publisher."""
     bits = int.from_bytes(hashlib.sha256(subject.encode("utf-16-le")).digest()[:8], "big") << 1
     return "".join(_DIGITS[bits >> shift & 31] for shift in range(60, -1, -5))
 
 
-def unmatched(entry: Mapping[str, object]) -> Iterator[tuple[KeyPath, object, str]]:
+def find_unmatched_publishers(entry: Mapping[str, object]) -> Iterator[tuple[KeyPath, object, str]]:
     """Publishers of app packages of which the entry has no package: one of the two is wrong."""
     packages, publishers = entry.get("packages"), entry.get("publishers")
     names = packages.get("appx", ()) if isinstance(packages, dict) else ()
     ids = {name.rpartition("_")[2] for name in names if isinstance(name, str) and "_" in name}
     for index, subject in enumerate(publishers.get("appx", ()) if isinstance(publishers, dict) else ()):
-        well_formed = isinstance(subject, str) and not appx_publisher(subject)
-        if well_formed and (id_ := publisher_id(subject)) not in ids:
+        is_well_formed = isinstance(subject, str) and not check_appx_publisher(subject)
+        if is_well_formed and (id_ := derive_publisher_id(subject)) not in ids:
             expected = f"the publisher of an app package in packages.appx: its family ends with _{id_}"
             yield ("publishers", "appx", index), subject, expected

@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 
 from ...policy_errors import Described, PolicyError
-from .plain_file import content_of
+from .plain_file import read_plain_file
 
-LARGEST = 1 << 20  # bytes
-DEEPEST = 8  # levels of lists and mappings; the catalogue has five
-MOST = 20_000  # values; the catalogue's largest file has 1,700, and a long list is a feed
+MAX_FILE_BYTES = 1 << 20  # bytes
+MAX_DEPTH = 8  # levels of lists and mappings; the catalogue has five
+MAX_VALUES = 20_000  # values; the catalogue's largest file has 1,700, and a long list is a feed
 
 # The C loader is some ten times as fast; PyYAML has it wherever it was built against libyaml.
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -26,7 +26,7 @@ _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "seq", "
 KeyPath = tuple[str | int, ...]
 
 
-def key_of(path: KeyPath) -> str:
+def format_key_path(path: KeyPath) -> str:
     """The path to a value as people write it: ("packages", "apt", 2) is `packages.apt[2]`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
@@ -42,23 +42,25 @@ class Document:
     # By the id of a mapping's node, its keys: a file has as many mistakes as keys, and each has a line.
     _pairs: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = field(default_factory=dict, repr=False, compare=False)
 
-    def error(self, path: KeyPath, value: object, expected: str) -> PolicyError:
+    def make_error(self, path: KeyPath, wrong_value: object, expected: str) -> PolicyError:
         """A mistake at a path of this file, with its line, or that of the nearest value above it."""
-        if not path and isinstance(value, str):
-            value = Described("one text")  # of a file that a link may have borrowed, and that nobody should read here
-        return PolicyError(self.place(path), key_of(path), value, expected)
+        if not path and isinstance(wrong_value, str):
+            wrong_value = Described(
+                "one text"
+            )  # of a file that a link may have borrowed, and that nobody should read here
+        return PolicyError(self.describe_place(path), format_key_path(path), wrong_value, expected)
 
-    def place(self, path: KeyPath) -> str:
+    def describe_place(self, path: KeyPath) -> str:
         """The file, and the line of the value at a path."""
-        return f"{self.path}:{self._line(path)}"
+        return f"{self.path}:{self._find_line(path)}"
 
-    def _line(self, path: KeyPath) -> int:
+    def _find_line(self, path: KeyPath) -> int:
         node, line = self.root, self.root.start_mark.line
         for step in path:
             if isinstance(node, yaml.MappingNode):
                 pairs = self._pairs.get(id(node))
                 if pairs is None:
-                    pairs = self._pairs[id(node)] = {key.value: (key, value) for key, value in node.value}
+                    pairs = self._pairs[id(node)] = {key.value: (key, value_node) for key, value_node in node.value}
                 if step not in pairs:
                     break
                 key, node = pairs[step]
@@ -73,7 +75,7 @@ class Document:
 
 def read_yaml(path: Path) -> Document:
     """Read a file. Raises PolicyError when it is not readable, not YAML, or holds a key twice."""
-    return parse_yaml(content_of(path, LARGEST), path)
+    return parse_yaml(read_plain_file(path, MAX_FILE_BYTES), path)
 
 
 def parse_yaml(content: bytes, path: Path) -> Document:
@@ -82,7 +84,7 @@ def parse_yaml(content: bytes, path: Path) -> Document:
         root = yaml.compose(content.decode("utf-8"), Loader=_LOADER)
     except RecursionError:  # PyYAML without libyaml; libyaml has a limit of its own
         raise PolicyError(
-            str(path), "", Described(f"more than {DEEPEST} levels"), "lists and mappings that are less deep"
+            str(path), "", Described(f"more than {MAX_DEPTH} levels"), "lists and mappings that are less deep"
         ) from None
     except UnicodeDecodeError as error:
         raise PolicyError(
@@ -90,45 +92,48 @@ def parse_yaml(content: bytes, path: Path) -> Document:
         ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        raise PolicyError(where, "", Described(f"a syntax error ({problem})"), "valid YAML") from None
+        raise PolicyError(place, "", Described(f"a syntax error ({problem})"), "valid YAML") from None
     if root is None:
         raise PolicyError(str(path), "", None, "a YAML document")
-    return Document(path, _Reader(path).read(root, ()), root, content)
+    return Document(path, _NodeReader(path).read_node(root, ()), root, content)
 
 
-class _Reader:
+class _NodeReader:
     """Turns nodes into data."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.seen: set[int] = set()
+        self.seen_nodes: set[int] = set()
 
-    def read(self, node: yaml.Node, path: KeyPath) -> Any:
-        if id(node) in self.seen:
-            raise self.error(node, path, Described("an alias (*name)"), "the value itself, written out")
-        self.seen.add(id(node))
-        if len(self.seen) > MOST:
-            raise self.error(node, path, Described(f"more than {MOST} values"), "a file with fewer")
+    def read_node(self, node: yaml.Node, path: KeyPath) -> Any:
+        if id(node) in self.seen_nodes:
+            raise self.make_error(node, path, Described("an alias (*name)"), "the value itself, written out")
+        self.seen_nodes.add(id(node))
+        if len(self.seen_nodes) > MAX_VALUES:
+            raise self.make_error(node, path, Described(f"more than {MAX_VALUES} values"), "a file with fewer")
         if node.tag not in _PLAIN_TAGS:
-            raise self.error(node, path, Described(f"the tag {node.tag}"), "a value without a tag (!name)")
-        if len(path) > DEEPEST:
-            raise self.error(
-                node, path[:DEEPEST], Described(f"more than {DEEPEST} levels"), "a list or mapping that is less deep"
+            raise self.make_error(node, path, Described(f"the tag {node.tag}"), "a value without a tag (!name)")
+        if len(path) > MAX_DEPTH:
+            raise self.make_error(
+                node,
+                path[:MAX_DEPTH],
+                Described(f"more than {MAX_DEPTH} levels"),
+                "a list or mapping that is less deep",
             )
         if isinstance(node, yaml.SequenceNode):
-            return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
+            return [self.read_node(child, (*path, index)) for index, child in enumerate(node.value)]
         if not isinstance(node, yaml.MappingNode):
             return node.value
         data: dict[str, object] = {}
-        for key, value in node.value:
+        for key, child_node in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise self.error(key, path, key.value, "a word as the key")
+                raise self.make_error(key, path, key.value, "a word as the key")
             if key.value in data:
-                raise self.error(key, (*path, key.value), Described("the key a second time"), "each key once")
-            data[key.value] = self.read(value, (*path, key.value))
+                raise self.make_error(key, (*path, key.value), Described("the key a second time"), "each key once")
+            data[key.value] = self.read_node(child_node, (*path, key.value))
         return data
 
-    def error(self, node: yaml.Node, path: KeyPath, value: object, expected: str) -> PolicyError:
-        return PolicyError(f"{self.path}:{node.start_mark.line + 1}", key_of(path), value, expected)
+    def make_error(self, node: yaml.Node, path: KeyPath, wrong_value: object, expected: str) -> PolicyError:
+        return PolicyError(f"{self.path}:{node.start_mark.line + 1}", format_key_path(path), wrong_value, expected)

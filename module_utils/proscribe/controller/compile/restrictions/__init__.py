@@ -14,21 +14,21 @@ from typing import Any
 from ....host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 from ...policy_errors import Expected, PolicyError, PolicyErrors, close_to
 from .controls import DNS_BACKENDS as DNS_BACKENDS
-from .controls import Apps, Browsers, Network
-from .directory import Directory
-from .points import Points
+from .controls import AppSettings, BrowserSettings, NetworkSettings
+from .directory import DirectorySettings
+from .points import PointSettings
 from .reporting import STORED as STORED
-from .reporting import Reporting
-from .runs import Rollout, Schedule
-from .selection import Selection, Waivers
-from .unquoted import written_right
-from .variable import Variable, variable_of
-from .watching import Watch
+from .reporting import ReportSettings
+from .runs import RolloutSettings, ScheduleSettings
+from .selection import SelectionSettings, WaiverSettings
+from .unquoted import explain_quoting
+from .variable import Variable, get_variable
+from .watching import WatchSettings
 
 PREFIX = "proscribe_"
-ALL = "all"  # of proscribe_waivers_removed
+ALL_WAIVERS = "all"  # of proscribe_waivers_removed
 # Variables of the same prefix that the playbooks themselves register, or are given for one run.
-REGISTERED = frozenset(
+REGISTERED_VARIABLES = frozenset(
     {
         "proscribe_asked",
         "proscribe_chosen",
@@ -49,56 +49,72 @@ REGISTERED = frozenset(
 
 # A dataclass has the fields of its last base first.
 @dataclass(frozen=True)
-class Restrictions(Schedule, Rollout, Points, Watch, Directory, Network, Browsers, Apps, Reporting, Waivers, Selection):
+class Restrictions(
+    ScheduleSettings,
+    RolloutSettings,
+    PointSettings,
+    WatchSettings,
+    DirectorySettings,
+    NetworkSettings,
+    BrowserSettings,
+    AppSettings,
+    ReportSettings,
+    WaiverSettings,
+    SelectionSettings,
+):
     """One host's restrictions, checked. Equal restrictions give equal plans."""
 
 
-RESTRICTIONS: Mapping[str, Variable] = {one.name: variable_of(one) for one in fields(Restrictions)}
+RESTRICTIONS: Mapping[str, Variable] = {
+    variable_field.name: get_variable(variable_field) for variable_field in fields(Restrictions)
+}
 
 
-def read_restrictions(values: Mapping[str, object], where: Callable[[str], str]) -> Restrictions:
+def read_restrictions(values: Mapping[str, object], locate: Callable[[str], str]) -> Restrictions:
     """A host's restrictions out of its variables (`proscribe_*`, templated); what is not set has its default.
 
-    `where` gives, for a variable's name or the path to a part of it (`proscribe_controls.apps`), where it was set; for
+    `locate` gives, for a variable's name or the path to a part of it (`proscribe_controls.apps`), where it was set; for
     the messages. Raises PolicyErrors with every mistake.
     """
-    read, errors = read_in_part(values, where)
+    restrictions, errors = read_noting_errors(values, locate)
     if errors:
         raise PolicyErrors(errors)
-    return read
+    return restrictions
 
 
-def read_in_part(values: Mapping[str, object], where: Callable[[str], str]) -> tuple[Restrictions, list[PolicyError]]:
+def read_noting_errors(
+    values: Mapping[str, object], locate: Callable[[str], str]
+) -> tuple[Restrictions, list[PolicyError]]:
     """As `read_restrictions`, with the mistakes: what is wrong has its default, so that the rest can be checked."""
     errors: list[PolicyError] = []
 
-    def note(key: str, value: object, expected: str) -> None:
-        errors.append(PolicyError(where(key), key, value, expected))
+    def note(key: str, setting: object, expected: str) -> None:
+        errors.append(PolicyError(locate(key), key, setting, expected))
 
-    known = {PREFIX + name for name in RESTRICTIONS}
+    known_names = {PREFIX + name for name in RESTRICTIONS}
     for name in values:
-        if name.startswith(PREFIX) and name not in known | REGISTERED:
-            note(name, name, f"a known variable{close_to(name, known)}")
-    read: dict[str, Any] = {}
+        if name.startswith(PREFIX) and name not in known_names | REGISTERED_VARIABLES:
+            note(name, name, f"a known variable{close_to(name, known_names)}")
+    settings: dict[str, Any] = {}
     for name, variable in RESTRICTIONS.items():
         try:
-            read[name] = variable.read(values.get(PREFIX + name, variable.default))
-        except Expected as wrong:
-            read[name] = variable.read(variable.default)
-            place = where(PREFIX + name + wrong.key)
-            expected = wrong.expected + written_right(PREFIX + name, wrong, place)
-            errors.append(PolicyError(place, PREFIX + name + wrong.key, wrong.value, expected))
+            settings[name] = variable.read(values.get(PREFIX + name, variable.default))
+        except Expected as error:
+            settings[name] = variable.read(variable.default)
+            place = locate(PREFIX + name + error.key)
+            expected = error.expected + explain_quoting(PREFIX + name, error, place)
+            errors.append(PolicyError(place, PREFIX + name + error.key, error.value, expected))
     # What is wrong has its default here, and no default contradicts what is set.
-    listed = read["browser_extensions_allowed"]
-    chosen = read["browser_settings"]
-    refusing = chosen.get(EXTENSIONS) == ALLOW_LIST or chosen.get(PROXY_EXTENSIONS) == BLOCKED
-    if listed and not refusing:
+    allowed_extensions = settings["browser_extensions_allowed"]
+    browser_settings = settings["browser_settings"]
+    is_refusing = browser_settings.get(EXTENSIONS) == ALLOW_LIST or browser_settings.get(PROXY_EXTENSIONS) == BLOCKED
+    if allowed_extensions and not is_refusing:
         expected = "extensions: allow_list or proxy_extensions: blocked in proscribe_browser_settings"
-        note(PREFIX + "browser_extensions_allowed[0]", listed[0], expected)
-    if read["probe"] and read["audit_with"] == STORED:
+        note(PREFIX + "browser_extensions_allowed[0]", allowed_extensions[0], expected)
+    if settings["probe"] and settings["audit_with"] == STORED:
         note(f"{PREFIX}probe", True, "false with proscribe_audit_with: stored, since a probe needs root")
-    if both := set(read["services_include"]) & set(read["services_exclude"]):
-        given: Any = values[PREFIX + "services_exclude"]
+    if contradicting := set(settings["services_include"]) & set(settings["services_exclude"]):
+        excluded: Any = values[PREFIX + "services_exclude"]
         expected = "a service that is not in proscribe_services_include too"
-        note(f"{PREFIX}services_exclude[{given.index(min(both))}]", min(both), expected)
-    return Restrictions(**read), errors
+        note(f"{PREFIX}services_exclude[{excluded.index(min(contradicting))}]", min(contradicting), expected)
+    return Restrictions(**settings), errors

@@ -10,21 +10,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import NamedTuple
 
 from ...policy_errors import Expected, PolicyError, close_to
-from ..reading.grammar import MOST_GROUPS, POSIX_GROUP
-from ..reading.values import list_of_names, within
+from ..reading.grammar import MAX_GROUPS, POSIX_GROUP_PATTERN
+from ..reading.values import make_names_reader, read_part
 
 VARIABLE = "proscribe_groups_restricted"
-KEYS = ("services", "groups", "controls")
-BY_USER = ("apps", "firewall")  # the controls that can tell users apart
-WHY_NOT = {
+ENTRY_KEYS = ("services", "groups", "controls")
+CONTROLS_BY_USER = ("apps", "firewall")  # the controls that can tell users apart
+REASONS_AGAINST = {
     "browser": "browser policies apply to a whole host, whoever uses it",
     "dns": "the DNS filter applies to a whole host, whoever uses it",
 }
-GROUP = "the name of a group of the host's users"
-MOST = 100  # entries
+GROUP_DESCRIPTION = "the name of a group of the host's users"
+MAX_ENTRIES = 100  # entries
 
 
-class ByGroup(NamedTuple):
+class GroupRestriction(NamedTuple):
     """One entry: these controls restrict the services for the members of the groups, and no other control does."""
 
     services: tuple[str, ...]
@@ -32,80 +32,84 @@ class ByGroup(NamedTuple):
     controls: tuple[str, ...]
 
 
-def read_groups_restricted(value: object) -> tuple[ByGroup, ...]:
+def read_groups_restricted(setting: object) -> tuple[GroupRestriction, ...]:
     """The entries. Raises Expected with the place of the mistake."""
-    if not isinstance(value, list | tuple):
-        raise Expected("", value, "a list of mappings such as {services: [telegram], groups: [contractors]}")
-    if len(value) > MOST:
-        raise Expected("", f"{len(value)} entries", f"at most {MOST}: one can have many services")
-    return tuple(within(f"[{index}]", _entry, item) for index, item in enumerate(value))
+    if not isinstance(setting, list | tuple):
+        raise Expected("", setting, "a list of mappings such as {services: [telegram], groups: [contractors]}")
+    if len(setting) > MAX_ENTRIES:
+        raise Expected("", f"{len(setting)} entries", f"at most {MAX_ENTRIES}: one can have many services")
+    return tuple(read_part(f"[{index}]", _read_entry, entry) for index, entry in enumerate(setting))
 
 
-def _entry(value: object) -> ByGroup:
-    if not isinstance(value, Mapping):
-        raise Expected("", value, f"a mapping with keys out of {', '.join(KEYS)}")
-    for name in value:
-        if name not in KEYS:
-            raise Expected(f".{name}", name, f"a known key, one of {', '.join(KEYS)}{close_to(str(name), KEYS)}")
-    services = within(".services", _some, value.get("services"), "service ids")
-    groups = within(".groups", _some, value.get("groups"), "names of groups of the host's users")
-    if len(groups) > MOST_GROUPS:
-        raise Expected(".groups", f"{len(groups)} groups", f"at most {MOST_GROUPS}")
+def _read_entry(setting: object) -> GroupRestriction:
+    if not isinstance(setting, Mapping):
+        raise Expected("", setting, f"a mapping with keys out of {', '.join(ENTRY_KEYS)}")
+    for name in setting:
+        if name not in ENTRY_KEYS:
+            raise Expected(
+                f".{name}", name, f"a known key, one of {', '.join(ENTRY_KEYS)}{close_to(str(name), ENTRY_KEYS)}"
+            )
+    services = read_part(".services", _read_names, setting.get("services"), "service ids")
+    groups = read_part(".groups", _read_names, setting.get("groups"), "names of groups of the host's users")
+    if len(groups) > MAX_GROUPS:
+        raise Expected(".groups", f"{len(groups)} groups", f"at most {MAX_GROUPS}")
     for index, group in enumerate(groups):
-        if not POSIX_GROUP.fullmatch(group):
-            raise Expected(f".groups[{index}]", group, GROUP)
-    controls = within(".controls", _some, value.get("controls", list(BY_USER)), "controls")
+        if not POSIX_GROUP_PATTERN.fullmatch(group):
+            raise Expected(f".groups[{index}]", group, GROUP_DESCRIPTION)
+    controls = read_part(".controls", _read_names, setting.get("controls", list(CONTROLS_BY_USER)), "controls")
     for index, control in enumerate(controls):
-        if control not in BY_USER:
-            reason = f": {WHY_NOT[control]}" if control in WHY_NOT else close_to(control, BY_USER)
+        if control not in CONTROLS_BY_USER:
+            reason = (
+                f": {REASONS_AGAINST[control]}" if control in REASONS_AGAINST else close_to(control, CONTROLS_BY_USER)
+            )
             raise Expected(
                 f".controls[{index}]", control, f"a control that can tell users apart, apps or firewall{reason}"
             )
-    return ByGroup(services, groups, tuple(control for control in BY_USER if control in controls))
+    return GroupRestriction(services, groups, tuple(control for control in CONTROLS_BY_USER if control in controls))
 
 
-def _some(value: object, what: str) -> tuple[str, ...]:
-    names = list_of_names(None, what)(value)
+def _read_names(setting: object, description: str) -> tuple[str, ...]:
+    names = make_names_reader(None, description)(setting)
     if not names:
-        raise Expected("", value, f"a list of {what}, one at least")
+        raise Expected("", setting, f"a list of {description}, one at least")
     return names
 
 
-def groups_of(entries: Iterable[ByGroup], service: str) -> dict[str, list[str]]:
+def find_groups(entries: Iterable[GroupRestriction], service_id: str) -> dict[str, list[str]]:
     """The groups for whose members a service is restricted, by control; {} for a service that is so for everybody.
     Entries with the same service add up.
     """
-    found: dict[str, dict[str, None]] = {}
+    groups_by_control: dict[str, dict[str, None]] = {}
     for entry in entries:
-        for control in entry.controls if service in entry.services else ():
-            found.setdefault(control, {}).update(dict.fromkeys(entry.groups))
-    return {control: sorted(groups) for control, groups in found.items()}
+        for control in entry.controls if service_id in entry.services else ():
+            groups_by_control.setdefault(control, {}).update(dict.fromkeys(entry.groups))
+    return {control: sorted(groups) for control, groups in groups_by_control.items()}
 
 
-def mistakes(
-    entries: Sequence[ByGroup],
-    known: Collection[str],
-    why_not_restricted: Callable[[str], str],
-    finds: Callable[[str, str], bool],
+def find_group_mistakes(
+    entries: Sequence[GroupRestriction],
+    known_ids: Collection[str],
+    explain_unrestricted: Callable[[str], str],
+    can_find: Callable[[str, str], bool],
 ) -> Iterator[PolicyError]:
-    """What is wrong with the services of the entries on a host. `known` are the ids of its catalogue.
-    `why_not_restricted` has the reason for one that is not restricted there, "" for others. `finds` says whether a
+    """What is wrong with the services of the entries on a host. `known_ids` are the ids of its catalogue.
+    `explain_unrestricted` has the reason for one that is not restricted there, "" for others. `can_find` says whether a
     control is on and can find a service.
     """
-    for number, entry in enumerate(entries):
-        for place, id_ in enumerate(entry.services):
-            key = f"{VARIABLE}[{number}].services[{place}]"
-            if id_ not in known:
-                yield PolicyError("", key, id_, f"a service of the catalogue{close_to(id_, known)}")
-            elif why := why_not_restricted(id_):
-                yield PolicyError("", key, id_, f"a service that is restricted on this host: {why}")
-            elif not any(finds(control, id_) for control in entry.controls):
+    for index, entry in enumerate(entries):
+        for position, id_ in enumerate(entry.services):
+            key = f"{VARIABLE}[{index}].services[{position}]"
+            if id_ not in known_ids:
+                yield PolicyError("", key, id_, f"a service of the catalogue{close_to(id_, known_ids)}")
+            elif reason := explain_unrestricted(id_):
+                yield PolicyError("", key, id_, f"a service that is restricted on this host: {reason}")
+            elif not any(can_find(control, id_) for control in entry.controls):
                 expected = (
                     f"a service of which {' or '.join(entry.controls)} can find programs or networks on this host: of "
                     "this one nothing would be restricted, since browser and dns cannot tell users apart"
                 )
                 yield PolicyError("", key, id_, expected)
-            elif _opens_its_pages(entry, id_, finds):
+            elif _is_opening_pages(entry, id_, can_find):
                 expected = (
                     "a service of which firewall can find networks on this host, or controls: [apps], for its programs "
                     "alone: nothing would close its pages to the members, since browser and dns cannot tell users apart"
@@ -113,15 +117,15 @@ def mistakes(
                 yield PolicyError("", key, id_, expected)
 
 
-def _opens_its_pages(entry: ByGroup, id_: str, finds: Callable[[str, str], bool]) -> bool:
+def _is_opening_pages(entry: GroupRestriction, id_: str, can_find: Callable[[str, str], bool]) -> bool:
     """Whether an entry that seems to close a service to the members would open its pages to them."""
-    closed = any(finds(control, id_) for control in WHY_NOT)
-    return closed and "firewall" in entry.controls and not finds("firewall", id_)
+    is_closed = any(can_find(control, id_) for control in REASONS_AGAINST)
+    return is_closed and "firewall" in entry.controls and not can_find("firewall", id_)
 
 
-def open_elsewhere(entries: Iterable[ByGroup], modes: Mapping[str, str]) -> Iterator[str]:
+def describe_open_services(entries: Iterable[GroupRestriction], modes: Mapping[str, str]) -> Iterator[str]:
     """What the entries leave open on a host with these modes of controls, in words."""
-    blind = [control for control in WHY_NOT if modes[control] != "off"]
-    for entry in entries if blind else ():
+    blind_controls = [control for control in REASONS_AGAINST if modes[control] != "off"]
+    for entry in entries if blind_controls else ():
         services, groups = ", ".join(entry.services), ", ".join(entry.groups)
-        yield f"{' and '.join(blind)} cannot tell users apart, and let the members of {groups} reach {services} too"
+        yield f"{' and '.join(blind_controls)} cannot tell users apart, and let the members of {groups} reach {services} too"

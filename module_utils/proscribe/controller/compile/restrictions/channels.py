@@ -13,7 +13,7 @@ import yaml
 from ....wire import installation
 from ...policy_errors import Described, Expected, alternatives, close_to
 
-FOLDER = installation.PLAYBOOKS / "tasks/notify"
+CHANNELS_FOLDER = installation.PLAYBOOKS / "tasks/notify"
 
 
 class Channel(NamedTuple):
@@ -26,37 +26,39 @@ class Channel(NamedTuple):
     setgid: bool  # whether sending needs setgid programs
 
 
-def names() -> list[str]:
+def list_channel_names() -> list[str]:
     """The keys of all channels. No file is read for them: every run reads the meaning of the restrictions."""
-    return sorted(path.stem for path in FOLDER.glob("*.yml"))
+    return sorted(path.stem for path in CHANNELS_FOLDER.glob("*.yml"))
 
 
 @functools.cache
-def channels() -> Mapping[str, Channel]:
+def read_channels() -> Mapping[str, Channel]:
     """All channels, by their key in `proscribe_notify`."""
-    return {name: _channel(FOLDER / f"{name}.yml") for name in names()}
+    return {name: _read_channel(CHANNELS_FOLDER / f"{name}.yml") for name in list_channel_names()}
 
 
-def _channel(path: Path) -> Channel:
+def _read_channel(path: Path) -> Channel:
     (block,) = yaml.safe_load(path.read_text(encoding="utf-8"))
     return Channel(**block["vars"]["proscribe_channel"])
 
 
-def read_notify(value: object) -> Mapping[str, str]:
+def read_notify_channels(setting: object) -> Mapping[str, str]:
     """Where notifications go, by channel. Raises Expected."""
-    if not isinstance(value, Mapping):
-        examples = ", ".join(f"{key}: {channel.example!r}" for key, channel in channels().items())
-        raise Expected("", value, f"a mapping such as {{{examples}}}")
-    for name, text in value.items():  # most inventories have none, and then no file is read
-        known = channels()
-        channel = known.get(name)
+    if not isinstance(setting, Mapping):
+        examples = ", ".join(f"{key}: {channel.example!r}" for key, channel in read_channels().items())
+        raise Expected("", setting, f"a mapping such as {{{examples}}}")
+    for name, text in setting.items():  # most inventories have none, and then no file is read
+        known_channels = read_channels()
+        channel = known_channels.get(name)
         if channel is None:
-            raise Expected(f".{name}", name, f"{alternatives(list(known))}{close_to(str(name), tuple(known))}")
+            raise Expected(
+                f".{name}", name, f"{alternatives(list(known_channels))}{close_to(str(name), tuple(known_channels))}"
+            )
         if not isinstance(text, str) or not re.fullmatch(channel.value, text):
             raise Expected(f".{name}", Described("something else") if channel.secret else text, channel.expected)
-    return {str(name): str(text) for name, text in value.items()}
+    return {str(name): str(text) for name, text in setting.items()}
 
 
-def needs_setgid(notify: Mapping[str, str]) -> bool:
+def is_setgid_needed(notify: Mapping[str, str]) -> bool:
     """Whether one of the channels that are set needs setgid programs."""
-    return any(text and channels()[name].setgid for name, text in notify.items())
+    return any(text and read_channels()[name].setgid for name, text in notify.items())

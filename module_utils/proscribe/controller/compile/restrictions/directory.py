@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from .group_policy_values import Object, read_group_policy
-from .variable import part, variable
+from .group_policy_values import PolicyObjectSetting, read_group_policy
+from .variable import declare_settings, declare_variable
 
 
-@part
-class Directory:
+@declare_settings
+class DirectorySettings:
     """What a Samba domain controller has of Proscribe's."""
 
-    group_policy: tuple[Object, ...] = variable(
+    group_policy: tuple[PolicyObjectSetting, ...] = declare_variable(
         [],
         read_group_policy,
         "On a Samba domain controller: the Group Policy objects that it has, a list of {name, group, ous, enforced}. "

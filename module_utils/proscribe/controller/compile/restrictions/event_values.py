@@ -12,27 +12,32 @@ from ...policy_errors import Expected
 from ...report.sending import TRANSPORTS
 from ...report.sending.datagrams import USUAL_FACILITY
 from ...report.sending.transport import ALL, CHANGES, MOST, USUAL_LIMIT
-from ..reading.values import choice, flag, one_of, whole_number, within
+from ..reading.values import make_choice_reader, make_number_reader, read_flag, read_part, require_one_of
 
-LONGEST_PATH = 4095
+MAX_PATH_LENGTH = 4095
 
 
-def _file(value: object) -> str:
-    good = isinstance(value, str) and value.isprintable() and value[:1] == "/" and os.path.normpath(value) == value
-    if not good or not isinstance(value, str) or len(value) > LONGEST_PATH or value == "/":
-        raise Expected("", value, "an absolute path such as /var/log/proscribe/events.jsonl")
-    return value
+def _read_file_path(setting: object) -> str:
+    is_good = (
+        isinstance(setting, str)
+        and setting.isprintable()
+        and setting[:1] == "/"
+        and os.path.normpath(setting) == setting
+    )
+    if not is_good or not isinstance(setting, str) or len(setting) > MAX_PATH_LENGTH or setting == "/":
+        raise Expected("", setting, "an absolute path such as /var/log/proscribe/events.jsonl")
+    return setting
 
 
 READERS: Mapping[str, Callable[[object], Any]] = {
-    "file": _file,
-    "journald": flag,
-    "syslog": flag,
-    "facility": choice(*SYSLOG_FACILITIES),
-    "send": choice(CHANGES, ALL),
-    "limit": whole_number(1, MOST, "events of a run"),
+    "file": _read_file_path,
+    "journald": read_flag,
+    "syslog": read_flag,
+    "facility": make_choice_reader(*SYSLOG_FACILITIES),
+    "send": make_choice_reader(CHANGES, ALL),
+    "limit": make_number_reader(1, MOST, "events of a run"),
 }
-USUAL: EventSettings = {
+DEFAULT_SETTINGS: EventSettings = {
     "file": "",
     "journald": False,
     "syslog": False,
@@ -42,16 +47,16 @@ USUAL: EventSettings = {
 }
 
 
-def read_events(value: object) -> EventSettings:
+def read_events(setting: object) -> EventSettings:
     """Where events are sent, with every key; {} for nowhere. Raises Expected."""
-    if not isinstance(value, Mapping):
-        raise Expected("", value, "a mapping such as {file: /var/log/proscribe/events.jsonl, journald: true}")
-    if not value:
+    if not isinstance(setting, Mapping):
+        raise Expected("", setting, "a mapping such as {file: /var/log/proscribe/events.jsonl, journald: true}")
+    if not setting:
         return {}
-    read: Any = USUAL.copy()  # its readers say which type each key has
-    for name, said in value.items():
-        within(f".{name}", one_of, name, READERS)
-        read[str(name)] = within(f".{name}", READERS[str(name)], said)
-    if not any(read[name] for name in TRANSPORTS):
-        raise Expected("", value, f"one of {', '.join(TRANSPORTS)} beside these, or {{}} for no events")
-    return read  # type: ignore[no-any-return]
+    settings: Any = DEFAULT_SETTINGS.copy()  # its readers say which type each key has
+    for name, event_setting in setting.items():
+        read_part(f".{name}", require_one_of, name, READERS)
+        settings[str(name)] = read_part(f".{name}", READERS[str(name)], event_setting)
+    if not any(settings[name] for name in TRANSPORTS):
+        raise Expected("", setting, f"one of {', '.join(TRANSPORTS)} beside these, or {{}} for no events")
+    return settings  # type: ignore[no-any-return]

@@ -14,107 +14,115 @@ from collections.abc import Mapping
 from ....host.controls.firewall.carried import carriers
 from ....model.types.plan import OrganisationRule
 from ...policy_errors import Expected, close_to
-from ..reading.networks import merged, packed
+from ..reading.networks import merge_networks, parse_rule_network
 
-KEYS = ("direction", "protocol", "addresses", "ports", "verdict", "comment")
+RULE_KEYS = ("direction", "protocol", "addresses", "ports", "verdict", "comment")
 DIRECTIONS = ("in", "out", "forward")
 PROTOCOLS = ("tcp", "udp", "icmp", "any")
 VERDICTS = ("accept", "reject", "drop")
-MOST_PREFIXES = 20  # each costs the firewall another set, and each list of networks another length
-MOST = 500  # rules of a host; long lists of addresses belong into one rule
+MAX_PREFIXES = 20  # each costs the firewall another set, and each list of networks another length
+MAX_RULES = 500  # rules of a host; long lists of addresses belong into one rule
 
-_COMMENT = re.compile(r"[A-Za-z0-9 .,:;/@()+=_#-]{0,100}")
+_COMMENT_PATTERN = re.compile(r"[A-Za-z0-9 .,:;/@()+=_#-]{0,100}")
 _NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)
-_RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+_RANGE_PATTERN = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 
 
-def read_rules(value: object) -> tuple[OrganisationRule, ...]:
+def read_firewall_rules(setting: object) -> tuple[OrganisationRule, ...]:
     """The rules as a plan has them, with addresses and ports merged. Raises Expected with the place of the mistake."""
-    if not isinstance(value, list | tuple):
+    if not isinstance(setting, list | tuple):
         raise Expected(
-            "", value, "a list of rules such as {direction: out, protocol: tcp, ports: [25], verdict: reject}"
+            "", setting, "a list of rules such as {direction: out, protocol: tcp, ports: [25], verdict: reject}"
         )
-    if len(value) > MOST:
-        raise Expected("", f"{len(value)} rules", f"at most {MOST}: one rule can have many addresses and ports")
-    return tuple(_rule(item, f"[{index}]") for index, item in enumerate(value))
+    if len(setting) > MAX_RULES:
+        raise Expected("", f"{len(setting)} rules", f"at most {MAX_RULES}: one rule can have many addresses and ports")
+    return tuple(_read_rule(entry, f"[{index}]") for index, entry in enumerate(setting))
 
 
-def read_nat64(value: object) -> tuple[str, ...]:
+def read_nat64_prefixes(setting: object) -> tuple[str, ...]:
     """The prefixes of translators, in the order of their addresses. Raises Expected with the place of the mistake."""
-    if not isinstance(value, list | tuple) or len(value) > MOST_PREFIXES:
-        raise Expected("", value, f"a list of at most {MOST_PREFIXES} prefixes such as 2001:db8:64::/96")
+    if not isinstance(setting, list | tuple) or len(setting) > MAX_PREFIXES:
+        raise Expected("", setting, f"a list of at most {MAX_PREFIXES} prefixes such as 2001:db8:64::/96")
     prefixes: list[ipaddress.IPv6Network] = []
-    for index, item in enumerate(value):
-        prefix = packed(item) if isinstance(item, str) else None
+    for index, entry in enumerate(setting):
+        prefix = parse_rule_network(entry) if isinstance(entry, str) else None
         if not isinstance(prefix, ipaddress.IPv6Network) or prefix.prefixlen not in _NAT64_LENGTHS:
             lengths = ", ".join(map(str, _NAT64_LENGTHS))
-            raise Expected(f"[{index}]", item, f"an IPv6 prefix of {lengths} bits (RFC 6052), such as 2001:db8:64::/96")
+            raise Expected(
+                f"[{index}]", entry, f"an IPv6 prefix of {lengths} bits (RFC 6052), such as 2001:db8:64::/96"
+            )
         if prefix.prefixlen == 96 and prefix.network_address.packed[8]:
-            raise Expected(f"[{index}]", item, "a prefix whose bits 64 to 71 are zero (RFC 6052)")
-        fixed = carriers([str(prefix)]).keys() - {str(prefix)}
-        for other in (*map(ipaddress.IPv6Network, sorted(fixed)), *prefixes):
-            if prefix.overlaps(other):
-                raise Expected(f"[{index}]", item, f"a prefix that does not overlap {other}")
+            raise Expected(f"[{index}]", entry, "a prefix whose bits 64 to 71 are zero (RFC 6052)")
+        carrier_prefixes = carriers([str(prefix)]).keys() - {str(prefix)}
+        for other_prefix in (*map(ipaddress.IPv6Network, sorted(carrier_prefixes)), *prefixes):
+            if prefix.overlaps(other_prefix):
+                raise Expected(f"[{index}]", entry, f"a prefix that does not overlap {other_prefix}")
         prefixes.append(prefix)
     return tuple(map(str, sorted(prefixes)))
 
 
-def _rule(value: object, key: str) -> OrganisationRule:
-    if not isinstance(value, Mapping):
-        raise Expected(key, value, f"a mapping with keys out of {', '.join(KEYS)}")
-    for name in value:
-        if name not in KEYS:
-            raise Expected(f"{key}.{name}", name, f"a known key, one of {', '.join(KEYS)}{close_to(str(name), KEYS)}")
+def _read_rule(setting: object, key: str) -> OrganisationRule:
+    if not isinstance(setting, Mapping):
+        raise Expected(key, setting, f"a mapping with keys out of {', '.join(RULE_KEYS)}")
+    for name in setting:
+        if name not in RULE_KEYS:
+            raise Expected(
+                f"{key}.{name}", name, f"a known key, one of {', '.join(RULE_KEYS)}{close_to(str(name), RULE_KEYS)}"
+            )
     rule: OrganisationRule = {
-        "direction": _keyword(value.get("direction"), DIRECTIONS, f"{key}.direction"),
-        "protocol": _keyword(value.get("protocol", "any"), PROTOCOLS, f"{key}.protocol"),
-        "addresses": _addresses(value.get("addresses"), f"{key}.addresses"),
-        "ports": _ports(value.get("ports"), f"{key}.ports"),
-        "verdict": _keyword(value.get("verdict"), VERDICTS, f"{key}.verdict"),
-        "comment": _comment(value.get("comment", ""), f"{key}.comment"),
+        "direction": _read_keyword(setting.get("direction"), DIRECTIONS, f"{key}.direction"),
+        "protocol": _read_keyword(setting.get("protocol", "any"), PROTOCOLS, f"{key}.protocol"),
+        "addresses": _read_addresses(setting.get("addresses"), f"{key}.addresses"),
+        "ports": _read_ports(setting.get("ports"), f"{key}.ports"),
+        "verdict": _read_keyword(setting.get("verdict"), VERDICTS, f"{key}.verdict"),
+        "comment": _read_comment(setting.get("comment", ""), f"{key}.comment"),
     }
     if rule["ports"] and rule["protocol"] == "icmp":
-        raise Expected(f"{key}.ports", value.get("ports"), "no ports: icmp has none")
+        raise Expected(f"{key}.ports", setting.get("ports"), "no ports: icmp has none")
     return rule
 
 
-def _comment(value: object, key: str) -> str:
-    if not isinstance(value, str) or not _COMMENT.fullmatch(value):
-        raise Expected(key, value, "at most 100 letters, digits, spaces and . , : ; / @ ( ) + = _ # -")
-    return value
+def _read_comment(setting: object, key: str) -> str:
+    if not isinstance(setting, str) or not _COMMENT_PATTERN.fullmatch(setting):
+        raise Expected(key, setting, "at most 100 letters, digits, spaces and . , : ; / @ ( ) + = _ # -")
+    return setting
 
 
-def _keyword(value: object, allowed: tuple[str, ...], key: str) -> str:
-    if not isinstance(value, str) or value not in allowed:
-        raise Expected(key, value, f"one of {', '.join(allowed)}{close_to(str(value), allowed)}")
-    return str(value)
+def _read_keyword(setting: object, allowed: tuple[str, ...], key: str) -> str:
+    if not isinstance(setting, str) or setting not in allowed:
+        raise Expected(key, setting, f"one of {', '.join(allowed)}{close_to(str(setting), allowed)}")
+    return str(setting)
 
 
-def _listed(value: object, what: str, key: str) -> list[object]:
+def _read_list(setting: object, description: str, key: str) -> list[object]:
     """The items of a list; none for a key that is not there. An empty list would silently mean everything."""
-    if value is None:
+    if setting is None:
         return []
-    if not isinstance(value, list | tuple) or not value:
-        raise Expected(key, value, f"a list of {what} (leave the key out for all)")
-    return list(value)
+    if not isinstance(setting, list | tuple) or not setting:
+        raise Expected(key, setting, f"a list of {description} (leave the key out for all)")
+    return list(setting)
 
 
-def _addresses(value: object, key: str) -> list[str]:
-    items = _listed(value, "addresses and networks", key)
-    for index, item in enumerate(items):
-        if not isinstance(item, str) or packed(item) is None:
-            raise Expected(f"{key}[{index}]", item, "an address or a network such as 10.20.0.0/24 or 2001:db8::/48")
-    return merged(str(item) for item in items)
+def _read_addresses(setting: object, key: str) -> list[str]:
+    entries = _read_list(setting, "addresses and networks", key)
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, str) or parse_rule_network(entry) is None:
+            raise Expected(f"{key}[{index}]", entry, "an address or a network such as 10.20.0.0/24 or 2001:db8::/48")
+    return merge_networks(str(entry) for entry in entries)
 
 
-def _ports(value: object, key: str) -> list[str]:
+def _read_ports(setting: object, key: str) -> list[str]:
     """Ports and ranges of them as the packet filter lists them: in order, none within or beside another."""
     spans: list[tuple[int, int]] = []
-    for index, item in enumerate(_listed(value, "ports", key)):
-        found = _RANGE.fullmatch(str(item)) if isinstance(item, int | str) and not isinstance(item, bool) else None
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    for index, entry in enumerate(_read_list(setting, "ports", key)):
+        match = (
+            _RANGE_PATTERN.fullmatch(str(entry))
+            if isinstance(entry, int | str) and not isinstance(entry, bool)
+            else None
+        )
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 0 < first <= last < 65536:
-            raise Expected(f"{key}[{index}]", item, "a port such as 443, or a range such as 8000-8080")
+            raise Expected(f"{key}[{index}]", entry, "a port such as 443, or a range such as 8000-8080")
         spans.append((first, last))
     joined: list[tuple[int, int]] = []
     for first, last in sorted(spans):

@@ -10,21 +10,21 @@ from ....base.patterns import compile_pattern
 from ....host.controls.group_policy.domain import same
 from ....host.controls.group_policy.identity import LONGEST_NAME, slug
 from ...policy_errors import Expected, close_to
-from ..reading.values import flag, within
+from ..reading.values import read_flag, read_part
 
-KEYS = ("name", "group", "ous", "enforced")
-REQUIRED = KEYS[:3]
-MOST_OBJECTS = 50
-MOST_UNITS = 100
-LONGEST_UNIT = 500  # characters
+OBJECT_KEYS = ("name", "group", "ous", "enforced")
+REQUIRED_KEYS = OBJECT_KEYS[:3]
+MAX_OBJECTS = 50
+MAX_UNITS = 100
+MAX_UNIT_LENGTH = 500  # characters
 # A name as RFC 4514 has it, of organisational units, containers or the domain itself.
 _PART = r"(?:OU|CN)=(?:[^,=+<>#;\\\"\x00-\x1f\x7f]|\\[,=+<>#;\\\" ])+"
 _DC = r"DC=[A-Za-z0-9-]{1,63}"
-_UNIT = compile_pattern(rf"(?:{_PART},)*{_DC}(?:,{_DC})*", re.IGNORECASE)
-_NAME = compile_pattern(r"[A-Za-z0-9][A-Za-z0-9 ._()-]*")
+_UNIT_PATTERN = compile_pattern(rf"(?:{_PART},)*{_DC}(?:,{_DC})*", re.IGNORECASE)
+_NAME_PATTERN = compile_pattern(r"[A-Za-z0-9][A-Za-z0-9 ._()-]*")
 
 
-class Object(NamedTuple):
+class PolicyObjectSetting(NamedTuple):
     """A Group Policy object of ours."""
 
     name: str  # that administrators see
@@ -33,56 +33,67 @@ class Object(NamedTuple):
     enforced: bool = False  # whether it also applies below units that block inheritance
 
 
-def read_group_policy(value: object) -> tuple[Object, ...]:
+def read_group_policy(setting: object) -> tuple[PolicyObjectSetting, ...]:
     """The objects of a domain controller. Raises Expected."""
-    if not isinstance(value, list | tuple):
-        raise Expected("", value, f"a list of {{{', '.join(KEYS)}}}")
-    if len(value) > MOST_OBJECTS:
-        raise Expected("", len(value), f"at most {MOST_OBJECTS} objects")
-    objects = [within(f"[{index}]", _object, one) for index, one in enumerate(value)]
+    if not isinstance(setting, list | tuple):
+        raise Expected("", setting, f"a list of {{{', '.join(OBJECT_KEYS)}}}")
+    if len(setting) > MAX_OBJECTS:
+        raise Expected("", len(setting), f"at most {MAX_OBJECTS} objects")
+    objects = [read_part(f"[{index}]", _read_object, policy_object) for index, policy_object in enumerate(setting)]
     slugs: dict[str, str] = {}
-    for index, one in enumerate(objects):
-        if other := slugs.get(slug(one.name)):
-            raise Expected(f"[{index}].name", one.name, f"a name that differs from {other!r} in a letter or a digit")
-        slugs[slug(one.name)] = one.name
+    for index, policy_object in enumerate(objects):
+        if similar_name := slugs.get(slug(policy_object.name)):
+            raise Expected(
+                f"[{index}].name",
+                policy_object.name,
+                f"a name that differs from {similar_name!r} in a letter or a digit",
+            )
+        slugs[slug(policy_object.name)] = policy_object.name
     return tuple(objects)
 
 
-def _object(value: object) -> Object:
-    if not isinstance(value, Mapping):
-        raise Expected("", value, f"{{{', '.join(KEYS)}}}")
-    for key in value:
-        if key not in KEYS:
-            raise Expected(f".{key}", key, f"one of {', '.join(KEYS)}{close_to(str(key), KEYS)}")
-    for key in REQUIRED:
-        if key not in value:
-            raise Expected(f".{key}", None, f"a value: each object has {', '.join(REQUIRED)}")
-    return Object(
-        within(".name", _name, value["name"]),
-        within(".group", _group, value["group"]),
-        within(".ous", _units, value["ous"]),
-        within(".enforced", flag, value.get("enforced", False)),
+def _read_object(setting: object) -> PolicyObjectSetting:
+    if not isinstance(setting, Mapping):
+        raise Expected("", setting, f"{{{', '.join(OBJECT_KEYS)}}}")
+    for key in setting:
+        if key not in OBJECT_KEYS:
+            raise Expected(f".{key}", key, f"one of {', '.join(OBJECT_KEYS)}{close_to(str(key), OBJECT_KEYS)}")
+    for key in REQUIRED_KEYS:
+        if key not in setting:
+            raise Expected(f".{key}", None, f"a value: each object has {', '.join(REQUIRED_KEYS)}")
+    return PolicyObjectSetting(
+        read_part(".name", _read_name, setting["name"]),
+        read_part(".group", _read_group, setting["group"]),
+        read_part(".ous", _read_units, setting["ous"]),
+        read_part(".enforced", read_flag, setting.get("enforced", False)),
     )
 
 
-def _name(value: object) -> str:
-    if not isinstance(value, str) or len(value) > LONGEST_NAME or not _NAME.fullmatch(value):
-        raise Expected("", value, f"a name of letters, digits, blanks and ._()-, at most {LONGEST_NAME} characters")
-    return str(value).strip()
+def _read_name(setting: object) -> str:
+    if not isinstance(setting, str) or len(setting) > LONGEST_NAME or not _NAME_PATTERN.fullmatch(setting):
+        raise Expected("", setting, f"a name of letters, digits, blanks and ._()-, at most {LONGEST_NAME} characters")
+    return str(setting).strip()
 
 
-def _group(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise Expected("", value, "a group of the inventory")
-    return str(value)
+def _read_group(setting: object) -> str:
+    if not isinstance(setting, str) or not setting:
+        raise Expected("", setting, "a group of the inventory")
+    return str(setting)
 
 
-def _units(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not value or len(value) > MOST_UNITS:
-        raise Expected("", value, f"a list of 1 to {MOST_UNITS} organisational units")
-    found: dict[str, str] = {}
-    for index, one in enumerate(value):
-        if not isinstance(one, str) or len(one) > LONGEST_UNIT or not one.isprintable() or not _UNIT.fullmatch(one):
-            raise Expected(f"[{index}]", one, "a unit as the directory names it, such as OU=Desktops,DC=example,DC=com")
-        found.setdefault(same(one), str(one))
-    return tuple(found.values())
+def _read_units(setting: object) -> tuple[str, ...]:
+    if not isinstance(setting, list | tuple) or not setting or len(setting) > MAX_UNITS:
+        raise Expected("", setting, f"a list of 1 to {MAX_UNITS} organisational units")
+    units: dict[str, str] = {}
+    for index, unit in enumerate(setting):
+        if (
+            not isinstance(unit, str)
+            or len(unit) > MAX_UNIT_LENGTH
+            or not unit.isprintable()
+            or not _UNIT_PATTERN.fullmatch(unit)
+        ):
+            raise Expected(
+                f"[{index}]", unit, "a unit as the directory names it, such as OU=Desktops,DC=example,DC=com"
+            )
+        units.setdefault(same(unit), str(unit))
+    return tuple(units.values())

@@ -10,11 +10,11 @@ import functools
 import re
 
 from ....base.edit_distance import count_edits
-from . import PREFIX, REGISTERED, RESTRICTIONS
+from . import PREFIX, REGISTERED_VARIABLES, RESTRICTIONS
 
-MISTAKES = 2  # typing mistakes in a whole name
+MAX_MISTAKES = 2  # typing mistakes in a whole name
 # Two mistakes leave one of these parts of the prefix as it is, at about its place. This saves comparing most names.
-PARTS = ("pro", "scr", "ibe")
+PREFIX_PARTS = ("pro", "scr", "ibe")
 OTHER_WORDS = ("proscribed_", "proscriber_")  # somebody else may list what is proscribed
 SEPARATORS = re.compile(r"[-_. ]+")
 
@@ -25,13 +25,16 @@ def guess_intended_variable(name: str) -> str:
     if name.startswith(PREFIX):
         return ""
     plain = SEPARATORS.sub("_", name.lower())
-    if plain.startswith(OTHER_WORDS) or not any(part in plain[: len(PREFIX) + MISTAKES] for part in PARTS):
+    if plain.startswith(OTHER_WORDS) or not any(part in plain[: len(PREFIX) + MAX_MISTAKES] for part in PREFIX_PARTS):
         return ""
-    distances = {one: count_edits(plain, one, MISTAKES) for one in (f"{PREFIX}{own}" for own in RESTRICTIONS)}
+    distances = {
+        candidate: count_edits(plain, candidate, MAX_MISTAKES)
+        for candidate in (f"{PREFIX}{known_name}" for known_name in RESTRICTIONS)
+    }
     nearest = min(distances, key=distances.__getitem__)
-    return nearest if distances[nearest] <= MISTAKES else ""
+    return nearest if distances[nearest] <= MAX_MISTAKES else ""
 
 
-def is_of_policy(name: str) -> bool:
+def is_policy_variable(name: str) -> bool:
     """Return whether a variable is ours, or was meant to be."""
-    return name not in REGISTERED and (name.startswith(PREFIX) or bool(guess_intended_variable(name)))
+    return name not in REGISTERED_VARIABLES and (name.startswith(PREFIX) or bool(guess_intended_variable(name)))

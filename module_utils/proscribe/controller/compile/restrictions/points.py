@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from ...enforcement_points.names import names
 from ...policy_errors import Expected
-from ..reading.values import directory, line, one_of, within
-from .variable import part, variable
+from ..reading.values import read_directory_path, read_line, read_part, require_one_of
+from .variable import declare_settings, declare_variable
 
-FORM = "a format, or {format, directory, group, access_log, url}"
-URL = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
+EXPORT_FORM = "a format, or {format, directory, group, access_log, url}"
+URL_PATTERN = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 
 
-class Fed(NamedTuple):
+class FedExport(NamedTuple):
     """An export that somebody is given."""
 
     format: str
@@ -25,65 +25,72 @@ class Fed(NamedTuple):
     url: str = ""  # the path below which that server has the directory: "/guests"
 
 
-def read_fed(value: object) -> tuple[Fed, ...]:
+def read_fed_exports(setting: object) -> tuple[FedExport, ...]:
     """The exports that an organisation feeds to its points."""
-    if not isinstance(value, list | tuple):
-        raise Expected("", value, f"a list, each of it {FORM}")
-    found = [within(f"[{index}]", _read_one, item) for index, item in enumerate(value)]
-    places = [one.directory for one in found if one.directory]
-    if twice := next((place for place in places if places.count(place) > 1), ""):
-        raise Expected("", twice, "a directory of its own for each export")
-    return tuple(dict.fromkeys(found))
+    if not isinstance(setting, list | tuple):
+        raise Expected("", setting, f"a list, each of it {EXPORT_FORM}")
+    exports = [read_part(f"[{index}]", _read_fed_export, entry) for index, entry in enumerate(setting)]
+    places = [export.directory for export in exports if export.directory]
+    if duplicate := next((place for place in places if places.count(place) > 1), ""):
+        raise Expected("", duplicate, "a directory of its own for each export")
+    return tuple(dict.fromkeys(exports))
 
 
-def _read_one(item: object) -> Fed:
-    if isinstance(item, str):
-        return Fed(str(one_of(item, names())))
-    if not isinstance(item, Mapping) or not {"format"} <= item.keys() <= set(Fed._fields):
-        raise Expected("", item, FORM)
-    format_ = str(within(".format", one_of, item["format"], names()))
-    place = within(".directory", directory, item.get("directory"))
-    if place and not place.startswith("/"):
-        raise Expected(".directory", place, "an absolute path: scheduled runs start elsewhere")
-    if item.get("group") and not place:
-        raise Expected("", item, "a directory, of which the group is")
-    return Fed(format_, place, within(".group", line, item.get("group", "")), *_served(item, place))
+def _read_fed_export(entry: object) -> FedExport:
+    if isinstance(entry, str):
+        return FedExport(str(require_one_of(entry, names())))
+    if not isinstance(entry, Mapping) or not {"format"} <= entry.keys() <= set(FedExport._fields):
+        raise Expected("", entry, EXPORT_FORM)
+    format_ = str(read_part(".format", require_one_of, entry["format"], names()))
+    directory_path = read_part(".directory", read_directory_path, entry.get("directory"))
+    if directory_path and not directory_path.startswith("/"):
+        raise Expected(".directory", directory_path, "an absolute path: scheduled runs start elsewhere")
+    if entry.get("group") and not directory_path:
+        raise Expected("", entry, "a directory, of which the group is")
+    return FedExport(
+        format_,
+        directory_path,
+        read_part(".group", read_line, entry.get("group", "")),
+        *_read_served_path(entry, directory_path),
+    )
 
 
-def _served(item: Mapping[object, object], place: str) -> tuple[str, str]:
+def _read_served_path(entry: Mapping[object, object], directory_path: str) -> tuple[str, str]:
     """The access log of the server that serves a directory, and its path there; nothing where neither is named."""
-    log, url = within(".access_log", directory, item.get("access_log")), item.get("url", "")
-    if not isinstance(url, str) or not URL.fullmatch(url):
+    log, url = read_part(".access_log", read_directory_path, entry.get("access_log")), entry.get("url", "")
+    if not isinstance(url, str) or not URL_PATTERN.fullmatch(url):
         raise Expected(".url", url, "the path of the web server below which the directory is, such as /guests")
     if log and not log.startswith("/"):
         raise Expected(".access_log", log, "an absolute path: scheduled runs start elsewhere")
-    if bool(log) != bool(url) or (log and not place):
-        raise Expected("", item, "a directory with both access_log and url, or with neither")
+    if bool(log) != bool(url) or (log and not directory_path):
+        raise Expected("", entry, "a directory with both access_log and url, or with neither")
     return log, url
 
 
-def read_key(value: object) -> str:
+def read_export_key(setting: object) -> str:
     """The file of a private key, or of the public half of one that ssh-agent holds; "" for none."""
-    path = directory(value or None)
+    path = read_directory_path(setting or None)
     if path and not path.startswith(("/", "~/")):
-        raise Expected("", value, "an absolute path such as /etc/proscribe/export_key: scheduled runs start elsewhere")
+        raise Expected(
+            "", setting, "an absolute path such as /etc/proscribe/export_key: scheduled runs start elsewhere"
+        )
     return path
 
 
-@part
-class Points:
+@declare_settings
+class PointSettings:
     """The enforcement points that get the same decision."""
 
-    exports_fed: tuple[Fed, ...] = variable(
+    exports_fed: tuple[FedExport, ...] = declare_variable(
         [],
-        read_fed,
+        read_fed_exports,
         "The exports that the organisation gives to name servers, proxies and so on: formats, of which explain then "
         "also says what they do, or {format, directory, group, access_log, url}, whose directory scheduled runs also "
         "keep up to date; docs/enforcement_points.md.",
     )
-    exports_key: str = variable(
+    exports_key: str = declare_variable(
         "",
-        read_key,
+        read_export_key,
         "The private key on the controller that signs exports (ssh-keygen(1), without a passphrase for scheduled "
         "runs); if empty, exports are not signed. One for all hosts; docs/enforcement_points.md.",
     )

@@ -5,80 +5,87 @@ from __future__ import annotations
 from ....model.finding import GATES
 from ....model.types.run import EventSettings
 from ...report import exports as formats
-from ..reading.values import choice, directory, length, length_of, length_or_forever, line
+from ..reading.values import (
+    make_choice_reader,
+    make_duration_reader,
+    read_directory_path,
+    read_duration,
+    read_duration_or_forever,
+    read_line,
+)
 from .event_values import read_events
 from .readers import read_exports, read_history, read_round
-from .variable import part, variable
+from .variable import declare_settings, declare_variable
 
 ROOT, STORED = "root", "stored"  # of proscribe_audit_with
 
 
-@part
-class Reporting:
+@declare_settings
+class ReportSettings:
     """Verdict, reports and history."""
 
-    compliance_gate: str = variable(
+    compliance_gate: str = declare_variable(
         "never",
-        choice(*GATES),
+        make_choice_reader(*GATES),
         "What makes a host, and the run, fail: never, noncompliant, or incomplete (also what is unknown).",
     )
-    gate_baseline: str = variable(
+    gate_baseline: str = declare_variable(
         "",
-        line,
+        read_line,
         "The earlier run to compare with, so that only new findings make the run fail: latest (the latest that passed "
         "and covers this one), a run's id, or the path of its report.",
     )
-    stale_after: int = variable(  # seconds
-        "3d", length, "A host record older than this is stale: it no longer counts as compliant."
+    stale_after: int = declare_variable(  # seconds
+        "3d", read_duration, "A host record older than this is stale: it no longer counts as compliant."
     )
     # An observation takes a second; the first one, which scans the homes in full, may take minutes on a slow disk.
-    observe_timeout: int = variable(  # seconds
+    observe_timeout: int = declare_variable(  # seconds
         "5m",
-        length_of(1, 6 * 60),
+        make_duration_reader(1, 6 * 60),
         "How long the observation of a host may take, 1m to 6h. After that it is ended, and the host is unknown for "
         "this reason; the others continue.",
     )
-    audit_with: str = variable(
+    audit_with: str = declare_variable(
         ROOT,
-        choice(ROOT, STORED),
+        make_choice_reader(ROOT, STORED),
         "The right that an audit needs on a host: root, or stored, that is the one program of an enforcing run, which "
         "observes with the code and the plan that this run has stored; docs/least-privilege.md.",
     )
-    round: str = variable(
+    round: str = declare_variable(
         "",
         read_round,
         "The id of the round that a run is a slice of, such as a date or a pipeline's number; only slices of one round "
         "become one report. If empty, the id of the automation controller's workflow job; docs/scheduling.md. One for "
         "all hosts.",
     )
-    exports: tuple[str, ...] = variable(
+    exports: tuple[str, ...] = declare_variable(
         list(formats.usual()),
         read_exports,
         f"Additional formats of each report: some of {', '.join(formats.formats())}; docs/exports.md. "
         "One for all hosts.",
     )
-    events: EventSettings = variable(
+    events: EventSettings = declare_variable(
         {},
         read_events,
         "Where each run sends its events for a SIEM: file (a path), journald and syslog (true), with facility, send "
         "(changes or all) and limit; docs/exports.md. One for all hosts.",
     )
-    history: str = variable(
+    history: str = declare_variable(
         "sqlite",
         read_history,
         "Where the history is stored: sqlite (reports/history.db), a postgresql:// URL, or off. One for all hosts.",
     )
-    history_keep: int = variable(  # seconds; 0 keeps everything
-        "400d", length_or_forever, "How long the history keeps a run: 400d, 2w, or forever."
+    history_keep: int = declare_variable(  # seconds; 0 keeps everything
+        "400d", read_duration_or_forever, "How long the history keeps a run: 400d, 2w, or forever."
     )
-    reports: str = variable(
+    reports: str = declare_variable(
         None,
-        directory,
+        read_directory_path,
         "The directory of reports and of all state between runs; relative to the directory of the inventory. The "
         "environment's PROSCRIBE_REPORTS counts before it. null: the usual place. One for all hosts.",
     )
-    reports_keep: int = variable(  # seconds; 0 keeps everything
+    reports_keep: int = declare_variable(  # seconds; 0 keeps everything
         "forever",
-        length_or_forever,
+        read_duration_or_forever,
         "How long report folders are kept: 400d, 2w, or forever; the latest one always is. One for all hosts.",
     )

@@ -6,104 +6,106 @@ import re
 from collections.abc import Callable
 
 from ...policy_errors import Described, Expected
-from ..reading.values import length
+from ..reading.values import read_duration
 
-METHODS = ("controller", "pull", "awx", "off")
+SCHEDULE_METHODS = ("controller", "pull", "awx", "off")
 
 # The options that the schedule itself gives to a run.
-OWN_OPTIONS = ("-i", "--inventory", "-l", "--limit")
+SCHEDULE_OPTIONS = ("-i", "--inventory", "-l", "--limit")
 
 
-def _matching(expression: str, expected: str) -> Callable[[object], str]:
+def _make_text_reader(expression: str, expected: str) -> Callable[[object], str]:
     """A reader of texts that fit a regular expression."""
 
-    def read(value: object) -> str:
-        if not isinstance(value, str) or not re.fullmatch(expression, value):
-            raise Expected("", value, expected)
-        return str(value)
+    def read_text(setting: object) -> str:
+        if not isinstance(setting, str) or not re.fullmatch(expression, setting):
+            raise Expected("", setting, expected)
+        return str(setting)
 
-    return read
+    return read_text
 
 
 # A calendar event; systemd itself says later whether it is one.
-read_calendar = _matching(
+read_calendar = _make_text_reader(
     r"(?! *\Z)[A-Za-z0-9 ,./:*~+_-]{1,100}",
     "a calendar event in the syntax of systemd.time(7): daily, or Mon..Fri *-*-* 02:30",
 )
-read_calendar_or_none = _matching(
+read_calendar_or_none = _make_text_reader(
     r"(?:(?! *\Z)[A-Za-z0-9 ,./:*~+_-]{1,100})?",
     "a calendar event in the syntax of systemd.time(7), such as weekly; or nothing",
 )
 # Nothing is the account that sets the schedule up.
-read_account = _matching(r"(?:[A-Za-z_][A-Za-z0-9_.-]{0,31})?", "the name of an account")
-read_directory = _matching(r"(?:/[^\x00-\x1f\x7f]*)?", "an absolute path such as /srv/proscribe")
-read_program = _matching(
+read_account = _make_text_reader(r"(?:[A-Za-z_][A-Za-z0-9_.-]{0,31})?", "the name of an account")
+read_directory = _make_text_reader(r"(?:/[^\x00-\x1f\x7f]*)?", "an absolute path such as /srv/proscribe")
+read_program = _make_text_reader(
     r"(?:/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f])?", "an absolute path such as /usr/bin/ansible-playbook"
 )
-read_branch = _matching(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}", "the name of a branch")
+read_branch = _make_text_reader(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}", "the name of a branch")
 # A shorter name of a commit could come to mean another.
-read_commit = _matching(
+read_commit = _make_text_reader(
     r"(?:[0-9a-f]{40}|[0-9a-f]{64})?", "the whole name of a commit, in quotes, as `git rev-parse HEAD` prints it"
 )
 
 
-def read_spread(value: object) -> int:
+def read_spread_seconds(setting: object) -> int:
     """The longest delay of a run, in seconds; 0 for none."""
-    if value in (0, "0") and not isinstance(value, bool):
+    if setting in (0, "0") and not isinstance(setting, bool):
         return 0
-    return length(value)
+    return read_duration(setting)
 
 
-def read_options(value: object) -> tuple[str, ...]:
+def read_options(setting: object) -> tuple[str, ...]:
     """Additional options of every scheduled run."""
-    if not isinstance(value, list | tuple):
-        raise Expected("", value, "a list of options such as [--vault-password-file, /etc/proscribe/vault]")
-    for index, word in enumerate(value):
+    if not isinstance(setting, list | tuple):
+        raise Expected("", setting, "a list of options such as [--vault-password-file, /etc/proscribe/vault]")
+    for index, word in enumerate(setting):
         if not isinstance(word, str) or not word.isprintable():
             raise Expected(f"[{index}]", word, "one printable argument of a command line; numbers in quotes")
-        if word.partition("=")[0] in OWN_OPTIONS:
+        if word.partition("=")[0] in SCHEDULE_OPTIONS:
             raise Expected(f"[{index}]", word, "no option for inventory or hosts: those of the `schedule` run apply")
-    return tuple(str(word) for word in value)
+    return tuple(str(word) for word in setting)
 
 
-def read_inventory(value: object) -> str:
+def read_inventory(setting: object) -> str:
     """A path inside the repository, or an absolute one; "" for that of the `schedule` run."""
-    good = isinstance(value, str) and value.isprintable() and ".." not in value.split("/") and value[:1] != "-"
-    if not good:
-        raise Expected("", value, "the inventory's path in the repository, such as inventory/prod")
-    return str(value)
+    is_good = (
+        isinstance(setting, str) and setting.isprintable() and ".." not in setting.split("/") and setting[:1] != "-"
+    )
+    if not is_good:
+        raise Expected("", setting, "the inventory's path in the repository, such as inventory/prod")
+    return str(setting)
 
 
-def read_repository(value: object) -> str:
+def read_repository(setting: object) -> str:
     """Where git finds the repository; "" for none. Git's own helpers (`ext::`) would run any command as root."""
     expected = "a git URL such as https://git.example.org/it/proscribe.git, or an absolute path"
-    if not isinstance(value, str) or (value and not re.fullmatch(r"[A-Za-z0-9_./][^\s\x00-\x1f\x7f]*", value)):
-        raise Expected("", value, expected)
+    if not isinstance(setting, str) or (setting and not re.fullmatch(r"[A-Za-z0-9_./][^\s\x00-\x1f\x7f]*", setting)):
+        raise Expected("", setting, expected)
     if (
-        value
-        and "::" not in value
-        and (value[0] == "/" or re.match(r"(https|ssh|file)://[^-]|[\w.-]+@[\w.-]+:", value))
+        setting
+        and "::" not in setting
+        and (setting[0] == "/" or re.match(r"(https|ssh|file)://[^-]|[\w.-]+@[\w.-]+:", setting))
     ):
-        if re.match(r"\w+://[^/?#:]*:[^/?#]*@", value):
+        if re.match(r"\w+://[^/?#:]*:[^/?#]*@", setting):
             no_password = (
                 "no password in the URL: it would stand in the hosts' files; use a deploy key or git's credentials"
             )
             raise Expected("", Described("a URL with a password"), no_password)
-        return str(value)
-    if not value:
+        return str(setting)
+    if not setting:
         return ""
-    raise Expected("", value, expected)
+    raise Expected("", setting, expected)
 
 
-def read_signers(value: object) -> tuple[str, ...]:
+def read_signers(setting: object) -> tuple[str, ...]:
     """Who may sign commits: lines of ssh-keygen(1)'s allowed_signers."""
-    if not isinstance(value, list | tuple):
-        raise Expected("", value, "a list of lines such as 'ops@example.org ssh-ed25519 AAAA...'")
-    for index, line in enumerate(value):
+    if not isinstance(setting, list | tuple):
+        raise Expected("", setting, "a list of lines such as 'ops@example.org ssh-ed25519 AAAA...'")
+    for index, line in enumerate(setting):
         if (
             not isinstance(line, str)
             or not line.isprintable()
             or not re.search(r"\S\s+(\S+\s+)*(sk-)?(ssh|ecdsa)-", line)
         ):
             raise Expected(f"[{index}]", line, "a principal and the public key: 'ops@example.org ssh-ed25519 AAAA...'")
-    return tuple(str(line) for line in value)
+    return tuple(str(line) for line in setting)

@@ -6,121 +6,130 @@ import datetime
 from collections.abc import Mapping
 
 from ....model.types.plan import TenantEntry
-from ..catalogue.schema import AUDIENCES, BANNED, CATEGORIES
-from ..reading.values import choice, day, flag, length_or_forever, line, list_of_names, pattern, whole_number
-from .by_group import ByGroup, read_groups_restricted
-from .readers import ALL_FEEDS, read_controls, read_feeds, read_removed, read_tenants
-from .variable import part, variable
+from ..catalogue.schema import AUDIENCES, BANNED_CATEGORIES, CATEGORIES
+from ..reading.values import (
+    make_choice_reader,
+    make_names_reader,
+    make_number_reader,
+    read_day,
+    read_duration_or_forever,
+    read_flag,
+    read_line,
+    read_pattern,
+)
+from .by_group import GroupRestriction, read_groups_restricted
+from .readers import ALL_FEEDS, read_controls, read_feeds, read_removed_ids, read_tenants
+from .variable import declare_settings, declare_variable
 
 SIGNATURE_MODES = ("required", "optional", "off")
 GROWING, FROZEN = GROUP_MODES = ("growing", "frozen")  # what new hosts of a group are to a waiver
 
 
-@part
-class Selection:
+@declare_settings
+class SelectionSettings:
     """What is banned where, and since when."""
 
-    hosts: str = variable(
+    hosts: str = declare_variable(
         "all",
-        pattern,
+        read_pattern,
         "The hosts that every run is limited to, as an Ansible pattern such as all:!switches. --limit narrows it. One "
         "for all hosts.",
     )
-    categories: tuple[str, ...] = variable(
-        list(BANNED),
-        list_of_names(CATEGORIES, "categories"),
+    categories: tuple[str, ...] = declare_variable(
+        list(BANNED_CATEGORIES),
+        make_names_reader(CATEGORIES, "categories"),
         "The categories of services that are banned.",
     )
-    categories_reported: tuple[str, ...] = variable(
-        [category for category in CATEGORIES if category not in BANNED],
-        list_of_names(CATEGORIES, "categories"),
+    categories_reported: tuple[str, ...] = declare_variable(
+        [category for category in CATEGORIES if category not in BANNED_CATEGORIES],
+        make_names_reader(CATEGORIES, "categories"),
         "The categories of services that are reported where they are found, and not banned.",
     )
-    audiences: tuple[str, ...] = variable(
+    audiences: tuple[str, ...] = declare_variable(
         ["consumer", "both"],
-        list_of_names(AUDIENCES, "audiences"),
+        make_names_reader(AUDIENCES, "audiences"),
         "The audiences whose services are banned; enterprise services (WeCom, Slack) only if enterprise is listed.",
     )
-    services_include: tuple[str, ...] = variable(
-        [], list_of_names(None, "service ids"), "Service ids added to the categories."
+    services_include: tuple[str, ...] = declare_variable(
+        [], make_names_reader(None, "service ids"), "Service ids added to the categories."
     )
-    services_exclude: tuple[str, ...] = variable(
-        [], list_of_names(None, "service ids"), "Service ids removed from the categories."
+    services_exclude: tuple[str, ...] = declare_variable(
+        [], make_names_reader(None, "service ids"), "Service ids removed from the categories."
     )
-    groups_restricted: tuple[ByGroup, ...] = variable(
+    groups_restricted: tuple[GroupRestriction, ...] = declare_variable(
         [],
         read_groups_restricted,
         "Services that apps and firewall restrict for the members of some groups of the host's users only: a list of "
         "{services, groups, controls}. See below.",
     )
-    effective_from: datetime.date = variable(
+    effective_from: datetime.date = declare_variable(
         "2024-10-31",
-        day,
+        read_day,
         "The first day of the ban; before it, everything is reported as upcoming and nothing is enforced.",
     )
-    controls: Mapping[str, str] = variable(
+    controls: Mapping[str, str] = declare_variable(
         {"apps": "enforce", "browser": "enforce", "firewall": "enforce", "dns": "enforce"},
         read_controls,
         "Per control: enforce, audit (report only) or off (not checked).",
     )
-    tenants: Mapping[str, tuple[str | TenantEntry, ...]] = variable(
+    tenants: Mapping[str, tuple[str | TenantEntry, ...]] = declare_variable(
         {"google": [], "microsoft": []},
         read_tenants,
         "The organisation's own tenants, which stay reachable: at Google by domain, at Microsoft as {id: <tenant id>, "
         "domains: [...]}, the own one first. See below.",
     )
-    catalog: str = variable(
+    catalog: str = declare_variable(
         "",
-        line,
+        read_line,
         "A folder with a release of the catalogue, in the place of the project's own; relative to the inventory's "
         "folder.",
     )
-    catalog_dirs: tuple[str, ...] = variable(
+    catalog_dirs: tuple[str, ...] = declare_variable(
         [],
-        list_of_names(None, "directories"),
+        make_names_reader(None, "directories"),
         "Folders with the organisation's own service files, relative to the inventory's folder.",
     )
-    catalog_max_age: int = variable(  # seconds
+    catalog_max_age: int = declare_variable(  # seconds
         "180d",
-        length_or_forever,
+        read_duration_or_forever,
         "After how long without a check of an entry, of its networks or of a feed a run says so, or forever. One for "
         "all hosts.",
     )
-    feeds: str | tuple[str, ...] = variable(
+    feeds: str | tuple[str, ...] = declare_variable(
         ALL_FEEDS, read_feeds, "The feeds that are blocked with their services: all, off, or a list of their ids."
     )
-    zone: str = variable("", line, "The network zone of the host; waivers can be scoped by it.")
+    zone: str = declare_variable("", read_line, "The network zone of the host; waivers can be scoped by it.")
 
 
-@part
-class Waivers:
+@declare_settings
+class WaiverSettings:
     """Where waivers are read, and what they may be."""
 
-    waivers_dir: str = variable(
+    waivers_dir: str = declare_variable(
         "",
-        line,
+        read_line,
         "A folder of waivers beside those of the inventories, relative to the inventory's folder; docs/waivers.md.",
     )
-    waivers_removed: tuple[str, ...] = variable(
+    waivers_removed: tuple[str, ...] = declare_variable(
         [],
-        read_removed,
+        read_removed_ids,
         "The ids of waivers that the last run had and that were removed on purpose, or all; for one run, with -e.",
     )
-    waiver_max_days: int = variable(
-        365, whole_number(1, 3660, "days"), "The longest duration of a waiver, in days. One for all hosts."
+    waiver_max_days: int = declare_variable(
+        365, make_number_reader(1, 3660, "days"), "The longest duration of a waiver, in days. One for all hosts."
     )
-    waiver_signatures: str = variable(
+    waiver_signatures: str = declare_variable(
         "optional",
-        choice(*SIGNATURE_MODES),
+        make_choice_reader(*SIGNATURE_MODES),
         "Whether a waiver has to be signed by its approver: required, optional (a signature that is there has to be "
         "valid), or off. One for all hosts.",
     )
-    waiver_blanket: bool = variable(
-        False, flag, "Whether a waiver may cover every host of the inventory. One for all hosts."
+    waiver_blanket: bool = declare_variable(
+        False, read_flag, "Whether a waiver may cover every host of the inventory. One for all hosts."
     )
-    waiver_groups: str = variable(
+    waiver_groups: str = declare_variable(
         "growing",
-        choice(*GROUP_MODES),
+        make_choice_reader(*GROUP_MODES),
         "What a waiver for a group or a zone is on hosts that joined after it was signed: growing (it opens them, and "
         "each run names them), or frozen (it does not). One for all hosts.",
     )

@@ -9,33 +9,35 @@ from ....model.tenants import CONFIGURATION_URL, GUID_PATTERN, read_tenant
 from ....model.types.plan import TenantEntry
 from ...policy_errors import Expected, close_to
 from ..catalogue.schema import TENANT_PROVIDERS
-from ..reading.values import list_of_names, one_of, within
+from ..reading.values import make_names_reader, read_part, require_one_of
 
-KEYS = ("id", "domains")
-MOST_TENANTS = 100  # of an organisation; one header names them all
-MAPPING = "{id: <tenant id>, domains: [example.org]}"
+TENANT_KEYS = ("id", "domains")
+MAX_TENANTS = 100  # of an organisation; one header names them all
+MAPPING_EXAMPLE = "{id: <tenant id>, domains: [example.org]}"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_DOMAIN = compile_pattern(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})+", ASCII)
-_ID = f"a tenant id: a GUID such as 2fd6bb84-ad40-4ec5-9369-a215b25c9952, as in {CONFIGURATION_URL.format('<domain>')}"
+_DOMAIN_PATTERN = compile_pattern(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})+", ASCII)
+_ID_DESCRIPTION = (
+    f"a tenant id: a GUID such as 2fd6bb84-ad40-4ec5-9369-a215b25c9952, as in {CONFIGURATION_URL.format('<domain>')}"
+)
 
 
-def read_tenants(value: object) -> Mapping[str, tuple[str | TenantEntry, ...]]:
+def read_tenants(setting: object) -> Mapping[str, tuple[str | TenantEntry, ...]]:
     """Read the tenants of each provider, in the form that plans have (model/tenants.py). Raises Expected."""
-    if not isinstance(value, Mapping):
-        raise Expected("", value, f"a mapping such as {{google: [example.org], microsoft: [{MAPPING}]}}")
-    for name in value:
-        within(f".{name}", one_of, name, TENANT_PROVIDERS)
-    google, microsoft = (value.get(provider) or [] for provider in ("google", "microsoft"))
+    if not isinstance(setting, Mapping):
+        raise Expected("", setting, f"a mapping such as {{google: [example.org], microsoft: [{MAPPING_EXAMPLE}]}}")
+    for name in setting:
+        read_part(f".{name}", require_one_of, name, TENANT_PROVIDERS)
+    google, microsoft = (setting.get(provider) or [] for provider in ("google", "microsoft"))
     return {
-        "google": within(".google", _read_names, google),
-        "microsoft": within(".microsoft", _read_microsoft, microsoft),
+        "google": read_part(".google", _read_names, google),
+        "microsoft": read_part(".microsoft", _read_microsoft, microsoft),
     }
 
 
-def _read_names(value: object) -> tuple[str, ...]:
-    names = list_of_names(None, "tenant names")(value)
+def _read_names(setting: object) -> tuple[str, ...]:
+    names = make_names_reader(None, "tenant names")(setting)
     for index, name in enumerate(names):
-        within(f"[{index}]", _check_characters, name)
+        read_part(f"[{index}]", _check_characters, name)
     return names
 
 
@@ -45,19 +47,23 @@ def _check_characters(name: str) -> None:
         raise Expected("", name, "a domain or a tenant id: letters, digits, dots, hyphens")
 
 
-def _read_microsoft(value: object) -> tuple[str | TenantEntry, ...]:
+def _read_microsoft(setting: object) -> tuple[str | TenantEntry, ...]:
     """Read a list of tenants, each a domain, an id, or a mapping of both. No two of them share an id or a domain."""
-    if not isinstance(value, list | tuple) or len(value) > MOST_TENANTS:
-        raise Expected("", value, f"a list of at most {MOST_TENANTS} tenants, each a domain, an id, or {MAPPING}")
-    read = [within(f"[{index}]", _read_entry, entry) for index, entry in enumerate(value)]
+    if not isinstance(setting, list | tuple) or len(setting) > MAX_TENANTS:
+        raise Expected(
+            "", setting, f"a list of at most {MAX_TENANTS} tenants, each a domain, an id, or {MAPPING_EXAMPLE}"
+        )
+    tenants = [read_part(f"[{index}]", _read_entry, entry) for index, entry in enumerate(setting)]
     entries: list[str | TenantEntry] = []
-    owners: dict[str, str | TenantEntry] = {}
-    for index, entry in enumerate(read):
-        if isinstance(entry, str) and not (GUID_PATTERN.fullmatch(entry) or _DOMAIN.fullmatch(entry)):
-            raise Expected(f"[{index}]", entry, f"a domain such as example.org, or {_ID}")
+    tenants_by_name: dict[str, str | TenantEntry] = {}
+    for index, entry in enumerate(tenants):
+        if isinstance(entry, str) and not (GUID_PATTERN.fullmatch(entry) or _DOMAIN_PATTERN.fullmatch(entry)):
+            raise Expected(f"[{index}]", entry, f"a domain such as example.org, or {_ID_DESCRIPTION}")
         for name in _list_names(entry):
-            if owners.setdefault(name, entry) != entry:
-                raise Expected(f"[{index}]", name, f"each tenant once, with its id and all of its domains: {MAPPING}")
+            if tenants_by_name.setdefault(name, entry) != entry:
+                raise Expected(
+                    f"[{index}]", name, f"each tenant once, with its id and all of its domains: {MAPPING_EXAMPLE}"
+                )
         if entry not in entries:
             entries.append(entry)
     return tuple(entries)
@@ -68,29 +74,29 @@ def _list_names(entry: str | TenantEntry) -> Iterator[str]:
     yield from (name.lower() for name in (tenant.id, *tenant.domains) if name)
 
 
-def _read_entry(value: object) -> str | TenantEntry:
-    if isinstance(value, Mapping):
-        return _read_mapping(value)
-    if not isinstance(value, str) or not value:
-        raise Expected("", value, f"a domain, a tenant id, or a mapping such as {MAPPING}")
-    _check_characters(value)
-    return str(value)
+def _read_entry(setting: object) -> str | TenantEntry:
+    if isinstance(setting, Mapping):
+        return _read_mapping(setting)
+    if not isinstance(setting, str) or not setting:
+        raise Expected("", setting, f"a domain, a tenant id, or a mapping such as {MAPPING_EXAMPLE}")
+    _check_characters(setting)
+    return str(setting)
 
 
-def _read_mapping(value: Mapping[object, object]) -> TenantEntry:
-    for key in value:
-        if key not in KEYS:
-            raise Expected(f".{key}", key, f"one of {', '.join(KEYS)}{close_to(str(key), KEYS)}")
-    id_, domains = value.get("id") or "", value.get("domains") or []
+def _read_mapping(setting: Mapping[object, object]) -> TenantEntry:
+    for key in setting:
+        if key not in TENANT_KEYS:
+            raise Expected(f".{key}", key, f"one of {', '.join(TENANT_KEYS)}{close_to(str(key), TENANT_KEYS)}")
+    id_, domains = setting.get("id") or "", setting.get("domains") or []
     if not isinstance(id_, str) or (id_ and not GUID_PATTERN.fullmatch(id_)):
-        raise Expected(".id", id_, _ID)
+        raise Expected(".id", id_, _ID_DESCRIPTION)
     if not isinstance(domains, list | tuple):
         raise Expected(".domains", domains, "a list of domains such as [example.org]")
     for index, domain in enumerate(domains):
-        if not isinstance(domain, str) or not _DOMAIN.fullmatch(domain):
+        if not isinstance(domain, str) or not _DOMAIN_PATTERN.fullmatch(domain):
             raise Expected(f".domains[{index}]", domain, "a domain such as example.org")
     if not id_ and not domains:
-        raise Expected("", value, f"an id, domains, or both: {MAPPING}")
+        raise Expected("", setting, f"an id, domains, or both: {MAPPING_EXAMPLE}")
     entry: TenantEntry = {"id": id_.lower()} if id_ else {}
     if domains:
         entry["domains"] = list(dict.fromkeys(domain.lower() for domain in domains))

@@ -10,11 +10,11 @@ Value = TypeVar("Value")
 
 
 @dataclass_transform(frozen_default=True)
-def part(declared: type[Value]) -> type[Value]:
+def declare_settings(settings_class: type[Value]) -> type[Value]:
     """A class of restrictions, of which nothing but the whole, `Restrictions`, is made: it has no methods of its own,
     whose making would take time at each start.
     """
-    return dataclass(frozen=True, init=False, repr=False, eq=False)(declared)
+    return dataclass(frozen=True, init=False, repr=False, eq=False)(settings_class)
 
 
 class Variable(NamedTuple):
@@ -25,13 +25,13 @@ class Variable(NamedTuple):
     meaning: str
 
 
-def variable(default: object, read: Callable[[object], Value], meaning: str) -> Value:
+def declare_variable(default: object, read: Callable[[object], Value], meaning: str) -> Value:
     """A field for what `read` makes of the variable of that name, which is `default`, as an inventory writes it, where
     it is not set. The type is that of the value, as with dataclasses.field.
     """
     return cast(Value, field(metadata={Variable: Variable(default, read, meaning)}))
 
 
-def variable_of(declared: Field[Any]) -> Variable:
-    """What `variable` has put into a field."""
-    return cast(Variable, declared.metadata[Variable])
+def get_variable(declaration: Field[Any]) -> Variable:
+    """What `declare_variable` has put into a field."""
+    return cast(Variable, declaration.metadata[Variable])

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from ..reading.values import length_of
-from .readers import read_request_url, read_watch
-from .variable import part, variable
+from ..reading.values import make_duration_reader
+from .readers import read_request_url, read_watch_interval
+from .variable import declare_settings, declare_variable
 
-DAY = 24 * 60  # minutes
+DAY_MINUTES = 24 * 60  # minutes
 
 
-@part
-class Watch:
+@declare_settings
+class WatchSettings:
     """What a host does on its own, and where a user whom it refuses can ask for an exception."""
 
-    watch: int = variable(  # seconds; 0 for off
+    watch: int = declare_variable(  # seconds; 0 for off
         "off",
-        read_watch,
+        read_watch_interval,
         "How often an enforced host observes and corrects itself without a controller, 1m to 1d, or off; "
         "docs/watch.md.",
     )
-    watch_max_age: int = variable(  # seconds
+    watch_max_age: int = declare_variable(  # seconds
         "14d",
-        length_of(DAY, 365 * DAY),
+        make_duration_reader(DAY_MINUTES, 365 * DAY_MINUTES),
         "How long a host's plan is current without a run that renews it, 1d to 365d. After that it is still enforced, "
         "and the host says that it is stale.",
     )
-    request_url: str = variable(
+    request_url: str = declare_variable(
         "",
         read_request_url,
         "The organisation's own page for requests, an https:// URL: refusals show it; none if empty.",

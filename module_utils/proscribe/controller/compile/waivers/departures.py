@@ -17,15 +17,15 @@ from ....wire.store import PLANS_DIRECTORY, PlanStore
 from ...policy_errors import PolicyErrors
 from ...report.history import History, HistoryError, open_history
 from ...report.storage import fleet_state_file
-from ..inventory.inventory import Question
-from ..inventory.reporting import one_for_all
-from ..inventory.reports_place import likely_reports
+from ..inventory.inventory import CompileInput
+from ..inventory.reporting import get_common_setting
+from ..inventory.reports_place import guess_reports_folder
 from ..restrictions import Restrictions
-from .document import Named
-from .seen_notes import GROUPS, HOSTS, KINDS, read_notes
+from .document import MalformedWaiver
+from .seen_notes import GROUPS, HOSTS, KINDS, read_waiver_notes
 from .waiver import Waiver
 
-SHOWN = 3  # names in a message
+MAX_NAMES_SHOWN = 3  # names in a message
 
 # Looks up a kind and a name: the time (UTC) of the last run that had it. "" is an unknown time, None no run.
 LastSeen = Callable[[str, str], str | None]
@@ -43,21 +43,23 @@ class Departure(NamedTuple):
         return f"{name} (last seen on {self.at[:10]})" if self.at else name
 
 
-def make_departure_reader(question: Question, restrictions: Mapping[str, Restrictions]) -> LastSeen:
+def make_departure_reader(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> LastSeen:
     """Return what looks a name up in the memories of earlier runs. It reads nothing until then."""
 
     @functools.cache
-    def noted() -> dict[tuple[str, str], str]:
-        inventories = read_notes(PlanStore(reports() / PLANS_DIRECTORY))
-        found: dict[tuple[str, str], str] = {}
+    def read_noted_names() -> dict[tuple[str, str], str]:
+        inventories = read_waiver_notes(PlanStore(find_reports() / PLANS_DIRECTORY))
+        times_by_name: dict[tuple[str, str], str] = {}
         for notes in inventories:
             for kind, names in notes.names.items():
-                found |= {(kind, name): max(at, found.get((kind, name), "")) for name, at in names.items()}
-        return found
+                times_by_name |= {
+                    (kind, name): max(at, times_by_name.get((kind, name), "")) for name, at in names.items()
+                }
+        return times_by_name
 
     @functools.cache
-    def observed() -> dict[str, str]:
-        fleet_state, _ = fleet_state_file.read(reports())
+    def read_observed_names() -> dict[str, str]:
+        fleet_state, _ = fleet_state_file.read(find_reports())
         return {
             host.name: max((observation.at for observation in host.observations.values()), default="")
             for host in fleet_state.hosts.values()
@@ -65,31 +67,31 @@ def make_departure_reader(question: Question, restrictions: Mapping[str, Restric
 
     unreachable: list[str] = []
 
-    def history() -> History | None:
+    def open_run_history() -> History | None:
         with contextlib.suppress(HistoryError, PolicyErrors, KeyError):
-            where = "off" if unreachable else one_for_all("history", question.hosts, restrictions)
-            return open_history(where, reports())
+            history_setting = "off" if unreachable else get_common_setting("history", compile_input.hosts, restrictions)
+            return open_history(history_setting, find_reports())
         return None
 
     @functools.cache
-    def reports() -> Path:
-        return question.reports or likely_reports(question.hosts, question.inventory)
+    def find_reports() -> Path:
+        return compile_input.reports or guess_reports_folder(compile_input.hosts, compile_input.inventory)
 
     @functools.cache
-    def last_seen(kind: str, name: str) -> str | None:
-        at = noted().get((kind, name))
-        if at is None and kind == HOSTS and (past := history()):
+    def find_last_seen(kind: str, name: str) -> str | None:
+        at = read_noted_names().get((kind, name))
+        if at is None and kind == HOSTS and (past := open_run_history()):
             try:
                 at = past.last_expected(name)
             except HistoryError:  # each further name would wait for the same server
                 unreachable.append(name)
-        return observed().get(name) if at is None and kind == HOSTS else at
+        return read_observed_names().get(name) if at is None and kind == HOSTS else at
 
-    return last_seen
+    return find_last_seen
 
 
 def find_departures(
-    waiver: Waiver | Named, groups: Mapping[str, Set[str]], last_seen: LastSeen
+    waiver: Waiver | MalformedWaiver, groups: Mapping[str, Set[str]], last_seen: LastSeen
 ) -> tuple[Departure, ...]:
     """Return what a waiver names that an earlier run had in its inventory and this one does not have. `groups` are the
     inventory's, `all` among them.
@@ -99,11 +101,14 @@ def find_departures(
     return tuple(Departure(kind, name, at) for kind, name in missing if (at := last_seen(kind, name)) is not None)
 
 
-def describe_departures(departed: Sequence[Departure]) -> str:
+def describe_departures(departures: Sequence[Departure]) -> str:
     """Return a clause for people about some departures; "" for none."""
-    if not departed:
+    if not departures:
         return ""
-    shown = [*map(str, departed[:SHOWN]), *([f"{len(departed) - SHOWN} more"] if len(departed) > SHOWN else [])]
+    shown = [
+        *map(str, departures[:MAX_NAMES_SHOWN]),
+        *([f"{len(departures) - MAX_NAMES_SHOWN} more"] if len(departures) > MAX_NAMES_SHOWN else []),
+    ]
     *first, last = shown
     verb = "are" if first else "is"
     return f"{', '.join(first)}{' and ' if first else ''}{last} {verb} not in the inventory any more"

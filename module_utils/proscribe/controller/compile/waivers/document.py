@@ -14,57 +14,57 @@ from ....model.plan import CONTROLS
 from ....model.words import REQUEST_ID_PATTERN
 from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
 from ..catalogue.schema import CATEGORIES
-from ..reading.grammar import MOST_GROUPS, POSIX_GROUP
+from ..reading.grammar import MAX_GROUPS, POSIX_GROUP_PATTERN
 from ..reading.yaml_file import Document, KeyPath, read_yaml
 from . import hours
-from .waiver import NARROWER, Revocation, Waiver
+from .waiver import NARROWING_KEYS, Revocation, Waiver
 
 SUFFIXES = (".yml", ".yaml")
 
 # The key and what one item of it has to be.
-NAMES = compile_pattern(r"\S(?:.{0,98}\S)?")
-LISTS: Mapping[str, tuple[re.Pattern[str], str]] = {
+NAME_PATTERN = compile_pattern(r"\S(?:.{0,98}\S)?")
+LIST_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "services": (compile_pattern(r"[a-z0-9_]+"), "a service's id"),
-    "controls": (NAMES, f"one of {', '.join(CONTROLS)}"),
-    "hosts": (NAMES, "a host's name"),
-    "groups": (NAMES, "a group's name"),
-    "zones": (NAMES, "a zone, as proscribe_zone names it"),
-    "signed_hosts": (NAMES, "a host's name"),
+    "controls": (NAME_PATTERN, f"one of {', '.join(CONTROLS)}"),
+    "hosts": (NAME_PATTERN, "a host's name"),
+    "groups": (NAME_PATTERN, "a group's name"),
+    "zones": (NAME_PATTERN, "a zone, as proscribe_zone names it"),
+    "signed_hosts": (NAME_PATTERN, "a host's name"),
     # As the user database has it: what a finding names, and what the packet filter's host resolves. Not a number, which
     # would be another user on another host.
     "users": (compile_pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),
-    "posix_groups": (POSIX_GROUP, "the name of a group of the host's users"),
+    "posix_groups": (POSIX_GROUP_PATTERN, "the name of a group of the host's users"),
     "versions": (compile_pattern(r"[!-~]{1,100}"), "a version as the package system says it, such as 4.0.1-1"),
     "paths": (
         compile_pattern(r"(?!.*(?://|/\.\.?(?:/|$)))/.{0,997}[^/]"),
         "an absolute path, such as /opt/wechat/wechat",
     ),
-    "hours": (hours.HOURS, hours.EXPECTED),
+    "hours": (hours.HOURS_PATTERN, hours.HOURS_DESCRIPTION),
     "compensating_controls": (compile_pattern(r"\S.{0,998}"), "a sentence"),
 }
-TIMES = ("requested_on", "approved_on", "valid_from", "expires", "review_by", "reviewed_on")
-PARTIES = ("requested_by", "approved_by")
-TEXTS = (*PARTIES, "reason", "risk", "ticket", "request")
-REQUIRED = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
-REVOCATION = ("on", "by", "why")
-PLACES = ("hosts", "groups", "zones")  # one at least
-NAMING = ("services", *PLACES)
-LONGEST = 1000  # characters of a text
-KEYS = ("id", *LISTS, *TIMES, *TEXTS, "revoked")
+TIME_KEYS = ("requested_on", "approved_on", "valid_from", "expires", "review_by", "reviewed_on")
+PARTY_KEYS = ("requested_by", "approved_by")
+TEXT_KEYS = (*PARTY_KEYS, "reason", "risk", "ticket", "request")
+REQUIRED_KEYS = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
+REVOCATION_KEYS = ("on", "by", "why")
+PLACE_KEYS = ("hosts", "groups", "zones")  # one at least
+NAMING_KEYS = ("services", *PLACE_KEYS)
+MAX_TEXT_LENGTH = 1000  # characters of a text
+WAIVER_KEYS = ("id", *LIST_FORMS, *TIME_KEYS, *TEXT_KEYS, "revoked")
 
-ID = compile_pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+ID_PATTERN = compile_pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # One spelling of a moment: a day alone, or a time without its zone, is another moment for every reader.
-MOMENT = compile_pattern(
+MOMENT_PATTERN = compile_pattern(
     r"(?:19|20|21)\d\d-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)",
     re.ASCII,  # digits are 0 to 9
 )
 
 # An approved need is reviewed every month (CIS Controls v8 2.3 asks for as much of unauthorised software).
-REVIEWED_EVERY = datetime.timedelta(days=31)
+REVIEW_INTERVAL = datetime.timedelta(days=31)
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownNames:
     """What a waiver may name."""
 
     services: frozenset[str]
@@ -73,7 +73,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Named:
+class MalformedWaiver:
     """What a waiver names whose file has mistakes."""
 
     document: Document
@@ -83,12 +83,12 @@ class Named:
     zones: tuple[str, ...]
 
 
-class Malformed(PolicyErrors):
+class WaiverFileError(PolicyErrors):
     """The mistakes of a waiver's file, and what it names, where that can be read: to be checked all the same."""
 
-    def __init__(self, errors: Iterable[PolicyError], named: Named | None = None) -> None:
+    def __init__(self, errors: Iterable[PolicyError], malformed_waiver: MalformedWaiver | None = None) -> None:
         super().__init__(errors)
-        self.named = named
+        self.malformed_waiver = malformed_waiver
 
 
 def load_waivers(folders: Sequence[Path]) -> list[Waiver]:
@@ -99,26 +99,26 @@ def load_waivers(folders: Sequence[Path]) -> list[Waiver]:
     return waivers
 
 
-def read_waivers(folders: Sequence[Path]) -> tuple[list[Waiver], list[Named], list[PolicyError]]:
+def read_waivers(folders: Sequence[Path]) -> tuple[list[Waiver], list[MalformedWaiver], list[PolicyError]]:
     """The waivers of the folders, by id; what the others name; and every mistake of each file for itself."""
     waivers: dict[str, Waiver] = {}
-    malformed: list[Named] = []
+    malformed: list[MalformedWaiver] = []
     errors: list[PolicyError] = []
-    for path in (path for folder in folders for path in _files(folder, errors)):
+    for path in (path for folder in folders for path in _list_files(folder, errors)):
         try:
             waiver = read_waiver(path)
-        except Malformed as wrong:
-            errors += wrong.errors
-            malformed += [wrong.named] if wrong.named else []
+        except WaiverFileError as error:
+            errors += error.errors
+            malformed += [error.malformed_waiver] if error.malformed_waiver else []
             continue
         if waiver.id in waivers:
             expected = f"an id that {waivers[waiver.id].file} does not have"
-            errors.append(waiver.document.error(("id",), waiver.id, expected))
+            errors.append(waiver.document.make_error(("id",), waiver.id, expected))
         waivers.setdefault(waiver.id, waiver)
     return [waivers[id_] for id_ in sorted(waivers)], malformed, errors
 
 
-def _files(folder: Path, errors: list[PolicyError]) -> Iterator[Path]:
+def _list_files(folder: Path, errors: list[PolicyError]) -> Iterator[Path]:
     """The YAML files of a folder, in order. Hidden ones are left alone: editors and file systems make them."""
     try:
         paths = sorted(folder.iterdir())
@@ -139,13 +139,13 @@ def read_waiver(path: Path) -> Waiver:
     try:
         document = read_yaml(path)
     except PolicyError as error:
-        raise Malformed([error]) from None
+        raise WaiverFileError([error]) from None
     if not isinstance(document.data, Mapping):
-        raise Malformed([document.error((), document.data, "a mapping with the keys of a waiver")])
-    reader = _Reader(document)
-    waiver = reader.waiver()
+        raise WaiverFileError([document.make_error((), document.data, "a mapping with the keys of a waiver")])
+    reader = _WaiverReader(document)
+    waiver = reader.read_waiver()
     if reader.errors or waiver is None:
-        raise Malformed(reader.errors, reader.named())
+        raise WaiverFileError(reader.errors, reader.make_malformed_waiver())
     return waiver
 
 
@@ -153,39 +153,39 @@ def read_revocation(document: Document) -> tuple[str, Revocation] | None:
     """Return the id and the revocation of a waiver, whatever else is wrong with it; None where it has none."""
     if not isinstance(document.data, Mapping):
         return None
-    reader = _Reader(document)
-    revocation = reader.revoked()
-    return (reader.text("id"), revocation) if revocation and not reader.errors else None
+    reader = _WaiverReader(document)
+    revocation = reader.read_revocation()
+    return (reader.read_text("id"), revocation) if revocation and not reader.errors else None
 
 
-def unknown_names(waiver: Waiver | Named, known: Known) -> Iterator[PolicyError]:
+def find_unknown_names(waiver: Waiver | MalformedWaiver, known_names: KnownNames) -> Iterator[PolicyError]:
     """The services, hosts and groups that a waiver names and nothing has; with where one belongs that is of another
     kind.
     """
-    for key, names, what in (
-        ("services", known.services, "a service of the catalogue"),
-        ("hosts", known.hosts, "a host of the inventory, now or in an earlier run"),
-        ("groups", known.groups, "a group of the inventory, now or in an earlier run"),
+    for key, names, description in (
+        ("services", known_names.services, "a service of the catalogue"),
+        ("hosts", known_names.hosts, "a host of the inventory, now or in an earlier run"),
+        ("groups", known_names.groups, "a group of the inventory, now or in an earlier run"),
     ):
         for index, name in enumerate(getattr(waiver, key)):
             if name not in names:
-                hint = of_another_kind(name, known) or close_to(name, names)
-                yield waiver.document.error((key, index), name, what + hint)
+                hint = explain_wrong_kind(name, known_names) or close_to(name, names)
+                yield waiver.document.make_error((key, index), name, description + hint)
 
 
-def of_another_kind(name: str, known: Known) -> str:
+def explain_wrong_kind(name: str, known_names: KnownNames) -> str:
     """What a name is, where it is known as something else, and where that stands in a waiver; "" where it is not."""
-    for key, names, what in (
-        ("hosts", known.hosts, "a host"),
-        ("groups", known.groups, "a group"),
-        ("services", known.services, "a service"),
+    for key, names, description in (
+        ("hosts", known_names.hosts, "a host"),
+        ("groups", known_names.groups, "a group"),
+        ("services", known_names.services, "a service"),
     ):
         if name in names:
-            return f"; {name!r} is {what}: {key}: [{name}]"
+            return f"; {name!r} is {description}: {key}: [{name}]"
     return f"; {name!r} is a category, and a waiver names services" if name in CATEGORIES else ""
 
 
-class _Reader:
+class _WaiverReader:
     """Reads the keys of one file and collects what is wrong with them."""
 
     def __init__(self, document: Document) -> None:
@@ -194,64 +194,64 @@ class _Reader:
         self.errors: list[PolicyError] = []
         self.lists: Mapping[str, tuple[str, ...]] = {}
 
-    def named(self) -> Named:
+    def make_malformed_waiver(self) -> MalformedWaiver:
         """What the file names, as far as it is spelled as names are."""
-        spelled = {key: tuple(map(str, filter(LISTS[key][0].fullmatch, self.lists[key]))) for key in NAMING}
-        return Named(self.document, **spelled)
+        spelled = {key: tuple(map(str, filter(LIST_FORMS[key][0].fullmatch, self.lists[key]))) for key in NAMING_KEYS}
+        return MalformedWaiver(self.document, **spelled)
 
-    def wrong(self, place: KeyPath, value: object, expected: str) -> None:
-        self.errors.append(self.document.error(place, value, expected))
+    def add_error(self, place: KeyPath, wrong_value: object, expected: str) -> None:
+        self.errors.append(self.document.make_error(place, wrong_value, expected))
 
-    def waiver(self) -> Waiver | None:
+    def read_waiver(self) -> Waiver | None:
         for key in self.data:
-            if key not in KEYS:
-                self.wrong((key,), key, f"a key of a waiver{close_to(key, KEYS)}")
-        for key in REQUIRED:
+            if key not in WAIVER_KEYS:
+                self.add_error((key,), key, f"a key of a waiver{close_to(key, WAIVER_KEYS)}")
+        for key in REQUIRED_KEYS:
             if not self.data.get(key):
-                self.wrong((key,), None, "a value: every waiver has one")
-        id_ = self.text("id")
-        if id_ and not ID.fullmatch(id_):
-            self.wrong(("id",), id_, "letters, digits, dots, hyphens and underscores, at most 100 of them")
+                self.add_error((key,), None, "a value: every waiver has one")
+        id_ = self.read_text("id")
+        if id_ and not ID_PATTERN.fullmatch(id_):
+            self.add_error(("id",), id_, "letters, digits, dots, hyphens and underscores, at most 100 of them")
         elif id_ and id_ != self.document.path.stem:
-            self.wrong(("id",), id_, f"the name of its file, {self.document.path.stem}")
-        texts = {key: self.text(key) for key in TEXTS}
+            self.add_error(("id",), id_, f"the name of its file, {self.document.path.stem}")
+        texts = {key: self.read_text(key) for key in TEXT_KEYS}
         if texts["request"] and not REQUEST_ID_PATTERN.fullmatch(texts["request"]):
-            self.wrong(("request",), texts["request"], "the id of a request: 16 of 0-9 and a-f")
-        self.lists = {key: self.list(key) for key in LISTS}
+            self.add_error(("request",), texts["request"], "the id of a request: 16 of 0-9 and a-f")
+        self.lists = {key: self.read_list(key) for key in LIST_FORMS}
         self.check_lists()
-        times = {key: self.moment((key,), self.data.get(key)) for key in TIMES}
-        revoked = self.revoked()
+        times = {key: self.read_moment((key,), self.data.get(key)) for key in TIME_KEYS}
+        revocation = self.read_revocation()
         approved, expires = times["approved_on"], times["expires"]
         if approved is None or expires is None:
             return None
         self.check_times(times, approved, expires)
         reviewed = times["reviewed_on"] or approved
-        # Fields of a waiver have the names of the keys; LISTS and TEXTS say which type each has.
-        given: dict[str, Any] = {**self.lists, **texts, "controls": self.lists["controls"] or CONTROLS}
+        # Fields of a waiver have the names of the keys; LIST_FORMS and TEXT_KEYS say which type each has.
+        fields: dict[str, Any] = {**self.lists, **texts, "controls": self.lists["controls"] or CONTROLS}
         return Waiver(
             id=id_,
-            **given,
+            **fields,
             requested_on=times["requested_on"],
             approved_on=approved,
             valid_from=times["valid_from"] or approved,
             expires=expires,
-            review_by=times["review_by"] or min(reviewed + REVIEWED_EVERY, expires),
-            revoked=revoked,
+            review_by=times["review_by"] or min(reviewed + REVIEW_INTERVAL, expires),
+            revoked=revocation,
             file=str(self.document.path),
             document=self.document,
         )
 
     def check_lists(self) -> None:
         """What is well formed and cannot be meant, or opens nothing."""
-        self.hours(self.lists["hours"])
-        if len(self.lists["posix_groups"]) > MOST_GROUPS:
-            self.wrong(("posix_groups",), f"{len(self.lists['posix_groups'])} groups", f"at most {MOST_GROUPS}")
+        self.check_hours(self.lists["hours"])
+        if len(self.lists["posix_groups"]) > MAX_GROUPS:
+            self.add_error(("posix_groups",), f"{len(self.lists['posix_groups'])} groups", f"at most {MAX_GROUPS}")
         for index, name in enumerate(self.lists["controls"]):
             if name not in CONTROLS:
-                self.wrong(("controls", index), name, f"one of {', '.join(CONTROLS)}{close_to(name, CONTROLS)}")
-        if not any(self.lists[key] for key in PLACES):
-            self.wrong(("hosts",), None, "hosts, groups or zones that the waiver is for")
-        self.narrowing(self.lists)
+                self.add_error(("controls", index), name, f"one of {', '.join(CONTROLS)}{close_to(name, CONTROLS)}")
+        if not any(self.lists[key] for key in PLACE_KEYS):
+            self.add_error(("hosts",), None, "hosts, groups or zones that the waiver is for")
+        self.check_narrowing(self.lists)
 
     def check_times(
         self, times: Mapping[str, datetime.datetime | None], approved: datetime.datetime, expires: datetime.datetime
@@ -260,81 +260,92 @@ class _Reader:
         begins = max(times["valid_from"] or approved, approved)
         if expires <= begins:
             expected = f"a time after {begins.isoformat()}, when the waiver begins"
-            self.wrong(("expires",), self.data["expires"], expected)
+            self.add_error(("expires",), self.data["expires"], expected)
         requested, reviewed = times["requested_on"], times["reviewed_on"]
         if requested and requested > approved:
-            self.wrong(("requested_on",), self.data["requested_on"], "a time not after approved_on")
+            self.add_error(("requested_on",), self.data["requested_on"], "a time not after approved_on")
         if reviewed and reviewed < approved:
-            self.wrong(("reviewed_on",), self.data["reviewed_on"], "a time not before approved_on")
+            self.add_error(("reviewed_on",), self.data["reviewed_on"], "a time not before approved_on")
 
-    def narrowing(self, lists: Mapping[str, tuple[str, ...]]) -> None:
+    def check_narrowing(self, lists: Mapping[str, tuple[str, ...]]) -> None:
         """A waiver that seems to open what it cannot open is refused: nobody should find that out on a host."""
-        for key, (able, why) in NARROWER.items():
+        for key, (able_controls, reason) in NARROWING_KEYS.items():
             controls = lists["controls"]
-            if lists[key] and (not controls or not set(controls) <= set(able)):
+            if lists[key] and (not controls or not set(controls) <= set(able_controls)):
                 place: KeyPath = ("controls",)
-                value = ", ".join(controls) if controls else None
-                self.wrong(place, value, f"controls: [{', '.join(able)}] or less beside {key}, because {why}")
+                wrong_value = ", ".join(controls) if controls else None
+                self.add_error(
+                    place, wrong_value, f"controls: [{', '.join(able_controls)}] or less beside {key}, because {reason}"
+                )
 
-    def hours(self, given: Sequence[str]) -> None:
+    def check_hours(self, texts: Sequence[str]) -> None:
         """Times that are well formed and open nothing, or more of them than anybody can follow, are mistakes."""
-        if len(given) > hours.MOST:
-            self.wrong(("hours",), f"{len(given)} of them", f"at most {hours.MOST}")
-        for index, text in enumerate(given):
-            if hours.HOURS.fullmatch(text):
+        if len(texts) > hours.MAX_HOURS_TEXTS:
+            self.add_error(("hours",), f"{len(texts)} of them", f"at most {hours.MAX_HOURS_TEXTS}")
+        for index, text in enumerate(texts):
+            if hours.HOURS_PATTERN.fullmatch(text):
                 try:
-                    hours.windows([text])
+                    hours.merge_windows([text])
                 except ValueError:
-                    self.wrong(("hours", index), text, "a time that ends at another minute than it begins at")
+                    self.add_error(("hours", index), text, "a time that ends at another minute than it begins at")
 
-    def text(self, key: str) -> str:
-        value = self.data.get(key, "")
-        if not isinstance(value, str) or not value.isprintable() or len(value) > LONGEST or value != value.strip():
-            self.wrong((key,), value, f"one line of text, at most {LONGEST} printable characters")
+    def read_text(self, key: str) -> str:
+        content = self.data.get(key, "")
+        if (
+            not isinstance(content, str)
+            or not content.isprintable()
+            or len(content) > MAX_TEXT_LENGTH
+            or content != content.strip()
+        ):
+            self.add_error((key,), content, f"one line of text, at most {MAX_TEXT_LENGTH} printable characters")
             return ""
-        return value
+        return content
 
-    def list(self, key: str) -> tuple[str, ...]:
-        value = self.data.get(key, "")
-        if value == "":
+    def read_list(self, key: str) -> tuple[str, ...]:
+        content = self.data.get(key, "")
+        if content == "":
             return ()
-        if key == "hours" and isinstance(value, str):
-            value = [value]
-        if not isinstance(value, list):
-            self.wrong((key,), value, f"a list, such as [{value}]" if isinstance(value, str) else "a list")
+        if key == "hours" and isinstance(content, str):
+            content = [content]
+        if not isinstance(content, list):
+            self.add_error((key,), content, f"a list, such as [{content}]" if isinstance(content, str) else "a list")
             return ()
-        form, what = LISTS[key]
-        for index, item in enumerate(value):
-            if not isinstance(item, str) or not item.isprintable() or not form.fullmatch(item):
-                self.wrong((key, index), item, what)
-        return tuple(dict.fromkeys(item for item in value if isinstance(item, str)))
+        form, description = LIST_FORMS[key]
+        for index, text in enumerate(content):
+            if not isinstance(text, str) or not text.isprintable() or not form.fullmatch(text):
+                self.add_error((key, index), text, description)
+        return tuple(dict.fromkeys(text for text in content if isinstance(text, str)))
 
-    def moment(self, place: KeyPath, value: object) -> datetime.datetime | None:
-        if value is None or value == "":
+    def read_moment(self, place: KeyPath, text: object) -> datetime.datetime | None:
+        if text is None or text == "":
             return None
         try:
-            if isinstance(value, str) and MOMENT.fullmatch(value):
-                return datetime.datetime.fromisoformat(value).astimezone(datetime.timezone.utc)
+            if isinstance(text, str) and MOMENT_PATTERN.fullmatch(text):
+                return datetime.datetime.fromisoformat(text).astimezone(datetime.timezone.utc)
         except ValueError:  # no such day
             pass
-        self.wrong(place, value, "a time with its zone, such as 2026-12-31T18:00:00+08:00")
+        self.add_error(place, text, "a time with its zone, such as 2026-12-31T18:00:00+08:00")
         return None
 
-    def revoked(self) -> Revocation | None:
+    def read_revocation(self) -> Revocation | None:
         if "revoked" not in self.data:
             return None
         block = self.data["revoked"]
         if not isinstance(block, Mapping):
-            self.wrong(("revoked",), block, "a mapping such as {on: 2026-12-01T09:00:00+08:00, by: name, why: reason}")
+            self.add_error(
+                ("revoked",), block, "a mapping such as {on: 2026-12-01T09:00:00+08:00, by: name, why: reason}"
+            )
             return None
         for key in block:
-            if key not in REVOCATION:
-                self.wrong(("revoked", key), key, f"one of {', '.join(REVOCATION)}{close_to(key, REVOCATION)}")
-        for key in REVOCATION:
-            value = block.get(key)
-            if not value:
-                self.wrong(("revoked", key), None, "a value: every revocation has one")
-            elif key != "on" and not (isinstance(value, str) and value.isprintable()):
-                self.wrong(("revoked", key), value, "one line of text")
-        on = self.moment(("revoked", "on"), block.get("on"))
+            if key not in REVOCATION_KEYS:
+                self.add_error(
+                    ("revoked", key), key, f"one of {', '.join(REVOCATION_KEYS)}{close_to(key, REVOCATION_KEYS)}"
+                )
+        for key in REVOCATION_KEYS:
+            content = block.get(key)
+            if not content:
+                self.add_error(("revoked", key), None, "a value: every revocation has one")
+            elif key != "on" and not (isinstance(content, str) and content.isprintable()):
+                self.add_error(("revoked", key), content, "one line of text")
+        on = self.read_moment(("revoked", "on"), block.get("on"))
         return Revocation(on, str(block.get("by")), str(block.get("why"))) if on else None

@@ -14,49 +14,52 @@ from collections.abc import Iterable, Iterator
 from ....base.patterns import compile_pattern
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-NAMED = {"weekdays": "mon-fri", "weekends": "sat-sun", "daily": "mon-sun"}
-DAY = 24 * 60  # minutes
-MOST = 20  # texts of one waiver
+NAMED_DAYS = {"weekdays": "mon-fri", "weekends": "sat-sun", "daily": "mon-sun"}
+DAY_MINUTES = 24 * 60  # minutes
+MAX_HOURS_TEXTS = 20  # texts of one waiver
 
-_ONE = "(?:" + "|".join(DAYS) + ")"
-_SPAN = f"{_ONE}(?:-{_ONE})?"
-_TIME = r"(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)"
-HOURS = compile_pattern(rf"(?:{'|'.join(NAMED)}|{_SPAN}(?:,{_SPAN}){{0,6}}) {_TIME}-{_TIME}", re.ASCII)
-EXPECTED = "days and times of the host's own zone, such as mon-fri 09:00-18:00"
+_DAY_EXPRESSION = "(?:" + "|".join(DAYS) + ")"
+_DAYS_EXPRESSION = f"{_DAY_EXPRESSION}(?:-{_DAY_EXPRESSION})?"
+_TIME_EXPRESSION = r"(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)"
+HOURS_PATTERN = compile_pattern(
+    rf"(?:{'|'.join(NAMED_DAYS)}|{_DAYS_EXPRESSION}(?:,{_DAYS_EXPRESSION}){{0,6}}) {_TIME_EXPRESSION}-{_TIME_EXPRESSION}",
+    re.ASCII,
+)
+HOURS_DESCRIPTION = "days and times of the host's own zone, such as mon-fri 09:00-18:00"
 
 Window = tuple[int, int, int]  # the day, 0 for Monday; the minute of the day from which, and the one until which
 
 
-def windows(texts: Iterable[str]) -> list[Window]:
+def merge_windows(texts: Iterable[str]) -> list[Window]:
     """When it is open in a week: ordered, and none touches another on its day. Raises ValueError for an empty time."""
-    found: list[Window] = []
-    for day, begin, end in sorted(window for text in texts for window in _windows(text)):
-        if found and found[-1][0] == day and begin <= found[-1][2]:
-            found[-1] = (day, found[-1][1], max(end, found[-1][2]))
+    merged: list[Window] = []
+    for day, begin, end in sorted(window for text in texts for window in _parse_windows(text)):
+        if merged and merged[-1][0] == day and begin <= merged[-1][2]:
+            merged[-1] = (day, merged[-1][1], max(end, merged[-1][2]))
         else:
-            found.append((day, begin, end))
-    return found
+            merged.append((day, begin, end))
+    return merged
 
 
-def _windows(text: str) -> Iterator[Window]:
+def _parse_windows(text: str) -> Iterator[Window]:
     days, times = text.split(" ")
-    begin, end = map(_minute, times.split("-"))
-    if begin % DAY == end % DAY and (begin, end) != (0, DAY):
+    begin, end = map(_parse_minute, times.split("-"))
+    if begin % DAY_MINUTES == end % DAY_MINUTES and (begin, end) != (0, DAY_MINUTES):
         raise ValueError(text)
-    for day in _days(NAMED.get(days, days)):
+    for day in _parse_days(NAMED_DAYS.get(days, days)):
         if begin < end:
             yield day, begin, end
         else:
-            yield from ((day, begin, DAY),) if begin < DAY else ()
+            yield from ((day, begin, DAY_MINUTES),) if begin < DAY_MINUTES else ()
             yield from (((day + 1) % 7, 0, end),) if end else ()
 
 
-def _days(text: str) -> Iterator[int]:
+def _parse_days(text: str) -> Iterator[int]:
     for span in text.split(","):
         first, _, last = span.partition("-")
         begin = DAYS.index(first)
-        yield from ((begin + more) % 7 for more in range((DAYS.index(last or first) - begin) % 7 + 1))
+        yield from ((begin + offset) % 7 for offset in range((DAYS.index(last or first) - begin) % 7 + 1))
 
 
-def _minute(text: str) -> int:
+def _parse_minute(text: str) -> int:
     return int(text[:2]) * 60 + int(text[3:])

@@ -15,7 +15,7 @@ _LATIN_TWINS = str.maketrans(
     "ɑıɡʟ" "авсԁеһіјӏкмнорԛѕтуѵԝхѡ" "սոցհօ" "αγικνορτυχ",
     "aigl" "abcdehijlkmhopqstyvwxw" "ungho" "ayikvoptux",
 )  # fmt: skip
-_UNSEEN = frozenset("\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # letters without a picture
+_INVISIBLE_LETTERS = frozenset("\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # letters without a picture
 # What Chinese, Japanese and Korean names are written in; no letter of it looks like a Latin word.
 _EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO")
 
@@ -28,9 +28,9 @@ class Person(NamedTuple):
     logins: frozenset[str]  # without a domain
 
 
-def are_one_person(one: str, other: str) -> bool:
+def is_same_person(first_text: str, second_text: str) -> bool:
     """Return whether two texts may name one person: `Alice Wong <alice@example.org>` and `ALICE`."""
-    first, second = _parse_person(one), _parse_person(other)
+    first, second = _parse_person(first_text), _parse_person(second_text)
     if not first.names.isdisjoint(second.names) or not first.addresses.isdisjoint(second.addresses):
         return True
     if first.addresses and second.addresses:
@@ -41,10 +41,10 @@ def are_one_person(one: str, other: str) -> bool:
 def describe_other_script(name: str, approvers: Iterable[str]) -> str:
     """Return why a name may be another spelling of an approver by letters of another alphabet; "" if it may not."""
     for word in re.findall(r"[^\W\d_]+", name):
-        scripts = {_script_of(letter): None for letter in word}
+        scripts = {_find_script(letter): None for letter in word}
         if len(scripts) > 1:
             return f"{name} mixes letters of {' and '.join(sorted(scripts))} in a word"
-    others = {_script_of(letter) for letter in name if letter.isalpha()} - {"LATIN", "CJK"}
+    others = {_find_script(letter) for letter in name if letter.isalpha()} - {"LATIN", "CJK"}
     if others and all(approver.isascii() for approver in approvers):
         return f"{name} has letters of {min(others)}, which no approver's name has: write it in Latin letters"
     return ""
@@ -56,25 +56,25 @@ def _parse_person(text: str) -> Person:
     logins = [address.partition("@")[0].partition("+")[0] for address in addresses]
     if not addresses:
         logins = [name.rpartition("\\")[2].partition("+")[0]]  # DOMAIN\login
-    whole = [
-        f"{_skeleton(login)}@{_skeleton(address.partition('@')[2])}"
+    full_addresses = [
+        f"{_make_skeleton(login)}@{_make_skeleton(address.partition('@')[2])}"
         for login, address in zip(logins, addresses, strict=False)
     ]
-    names = frozenset({_skeleton(name)} if name else ())
-    return Person(names, frozenset(whole), frozenset(map(_skeleton, logins)))
+    names = frozenset({_make_skeleton(name)} if name else ())
+    return Person(names, frozenset(full_addresses), frozenset(map(_make_skeleton, logins)))
 
 
-def _skeleton(text: str) -> str:
+def _make_skeleton(text: str) -> str:
     """Return a text without case, width, accents, unseen letters and punctuation, and each look-alike as its letter."""
     if text.isascii():
         letters = text.lower()
     else:
         marked = unicodedata.normalize("NFD", fold_name(text))
-        letters = "".join(c for c in marked if c not in _UNSEEN).translate(_LATIN_TWINS)
+        letters = "".join(c for c in marked if c not in _INVISIBLE_LETTERS).translate(_LATIN_TWINS)
     return "".join(filter(str.isalnum, letters)) or fold_name(text)
 
 
-def _script_of(letter: str) -> str:
+def _find_script(letter: str) -> str:
     """Return the script of a letter, by the first word of its name."""
     if letter.isascii():
         return "LATIN"

@@ -10,72 +10,72 @@ from typing import NamedTuple
 from ....base.duration import format_moment
 from ....model.types.run import RunWaiver, WaiverRevocation
 from ...policy_errors import Mistakes, PolicyError
-from ..inventory.inventory import Question
-from ..inventory.policy_folders import folders_of_registers, folders_of_waivers
-from ..inventory.reporting import one_for_all
+from ..inventory.inventory import CompileInput
+from ..inventory.policy_folders import find_approver_folders, find_waiver_folders
+from ..inventory.reporting import get_common_setting
 from ..restrictions import Restrictions
-from .authority import read_register
+from .authority import read_approver_list
 from .departures import find_departures, make_departure_reader
-from .document import Known, Named, read_waivers, unknown_names
+from .document import KnownNames, MalformedWaiver, find_unknown_names, read_waivers
 from .revocations import RevocationMemory
 from .seen_notes import GROUPS, HOSTS
-from .standing import Context, Rules, Standing, scope, standing
+from .standing import JudgementContext, WaiverJudgement, WaiverRules, find_covered_hosts, judge_waiver
 from .waiver import Waiver
 
 
-class Judged(NamedTuple):
+class JudgedWaiver(NamedTuple):
     """A waiver and what it is worth."""
 
     waiver: Waiver
-    standing: Standing
+    judgement: WaiverJudgement
 
 
-def judged_waivers(
-    question: Question,
+def read_judged_waivers(
+    compile_input: CompileInput,
     restrictions: Mapping[str, Restrictions],
     services: Iterable[str],
     now: datetime.datetime,
     memory: RevocationMemory | None = None,
-) -> list[Judged]:
+) -> list[JudgedWaiver]:
     """Every waiver of the question's folders, by id, with its standing at `now`. Compiles no plan.
 
     `restrictions` are those of every host of the question, `services` the ids of the catalogues in use. Raises
     PolicyErrors with every mistake in waivers and in the approver list.
     """
-    waivers, malformed, errors = read_waivers(folders_of_waivers(question, restrictions))
+    waivers, malformed, errors = read_waivers(find_waiver_folders(compile_input, restrictions))
     mistakes = Mistakes()
     mistakes.note(*errors)
-    judged: list[Judged] = []
+    judged: list[JudgedWaiver] = []
     with mistakes.noting():
-        judged = judge_all(waivers, question, restrictions, services, now, malformed, memory)
+        judged = judge_waivers(waivers, compile_input, restrictions, services, now, malformed, memory)
     mistakes.settle()
     return judged
 
 
-def judge_all(
+def judge_waivers(
     waivers: Sequence[Waiver],
-    question: Question,
+    compile_input: CompileInput,
     restrictions: Mapping[str, Restrictions],
     services: Iterable[str],
     now: datetime.datetime,
-    malformed: Sequence[Named] = (),
+    malformed: Sequence[MalformedWaiver] = (),
     memory: RevocationMemory | None = None,
-) -> list[Judged]:
-    """Some waivers, each with its standing at `now`. Raises PolicyErrors as `judged_waivers` does: of what `malformed`
+) -> list[JudgedWaiver]:
+    """Some waivers, each with its standing at `now`. Raises PolicyErrors as `read_judged_waivers` does: of what `malformed`
     ones name, too.
     """
     mistakes = Mistakes()
-    mistakes.note(*wrong_names(waivers, malformed, question, restrictions, services, now))
+    mistakes.note(*find_wrong_names(waivers, malformed, compile_input, restrictions, services, now))
     with mistakes.noting():
-        context = context_of(question, restrictions, memory)
+        context = make_judgement_context(compile_input, restrictions, memory)
     mistakes.settle()
-    return [Judged(waiver, standing(waiver, context, now)) for waiver in waivers]
+    return [JudgedWaiver(waiver, judge_waiver(waiver, context, now)) for waiver in waivers]
 
 
-def wrong_names(
+def find_wrong_names(
     waivers: Sequence[Waiver],
-    malformed: Sequence[Named],
-    question: Question,
+    malformed: Sequence[MalformedWaiver],
+    compile_input: CompileInput,
     restrictions: Mapping[str, Restrictions],
     services: Iterable[str] | None,
     now: datetime.datetime,
@@ -83,80 +83,87 @@ def wrong_names(
     """What waivers name and nothing has ever had, and hours that nothing ends. `services` is None where they are not
     known.
     """
-    places = _places(question, restrictions)
+    places = _make_place_context(compile_input, restrictions)
     hosts, groups = frozenset(places.groups["all"]), frozenset(places.groups)
-    in_run = {host.name for host in question.hosts}
+    in_run = {host.name for host in compile_input.hosts}
     # One that is over waives nothing whatever it names: a host that is gone obliges nobody to edit old files.
-    checked: list[Waiver | Named] = [*(one for one in waivers if now < one.ends), *malformed]
-    for waiver in checked:
+    checked_waivers: list[Waiver | MalformedWaiver] = [
+        *(candidate for candidate in waivers if now < candidate.ends),
+        *malformed,
+    ]
+    for waiver in checked_waivers:
         # A service may be in a catalogue that only hosts outside this run (--limit) have.
-        covered = scope(waiver, places)
-        departed = find_departures(waiver, places.groups, places.last_seen)
-        known_hosts = hosts.union(one.name for one in departed if one.kind == HOSTS)
-        known_groups = groups.union(one.name for one in departed if one.kind == GROUPS)
-        misspelled = not (known_hosts.issuperset(waiver.hosts) and known_groups.issuperset(waiver.groups))
-        elsewhere = services is None or (covered.isdisjoint(in_run) and (bool(covered) or not misspelled))
-        names = frozenset(waiver.services if elsewhere else services or ())
-        yield from unknown_names(waiver, Known(names, known_hosts, known_groups))
+        covered_hosts = find_covered_hosts(waiver, places)
+        departures = find_departures(waiver, places.groups, places.last_seen)
+        known_hosts = hosts.union(candidate.name for candidate in departures if candidate.kind == HOSTS)
+        known_groups = groups.union(candidate.name for candidate in departures if candidate.kind == GROUPS)
+        is_misspelled = not (known_hosts.issuperset(waiver.hosts) and known_groups.issuperset(waiver.groups))
+        is_elsewhere = services is None or (
+            covered_hosts.isdisjoint(in_run) and (bool(covered_hosts) or not is_misspelled)
+        )
+        names = frozenset(waiver.services if is_elsewhere else services or ())
+        yield from find_unknown_names(waiver, KnownNames(names, known_hosts, known_groups))
         if isinstance(waiver, Waiver):
-            yield from _never_closed(waiver, covered, restrictions)
+            yield from _check_closing(waiver, covered_hosts, restrictions)
 
 
-def _never_closed(
+def _check_closing(
     waiver: Waiver, hosts: Iterable[str], restrictions: Mapping[str, Restrictions]
 ) -> Iterator[PolicyError]:
     """Hours on hosts that do not observe themselves: nothing would close there what they open."""
     if waiver.hours and (
-        open_ := sorted(host for host in hosts if host in restrictions and not restrictions[host].watch)
+        open_hosts := sorted(host for host in hosts if host in restrictions and not restrictions[host].watch)
     ):
-        more = f" (and {len(open_) - 1} more)" if len(open_) > 1 else ""
-        expected = f"no hours, or proscribe_watch on {open_[0]}{more}: it is off there, and nothing would close again"
-        yield waiver.document.error(("hours",), ", ".join(waiver.hours), expected)
+        more = f" (and {len(open_hosts) - 1} more)" if len(open_hosts) > 1 else ""
+        expected = (
+            f"no hours, or proscribe_watch on {open_hosts[0]}{more}: it is off there, and nothing would close again"
+        )
+        yield waiver.document.make_error(("hours",), ", ".join(waiver.hours), expected)
 
 
-def context_of(
-    question: Question, restrictions: Mapping[str, Restrictions], memory: RevocationMemory | None = None
-) -> Context:
+def make_judgement_context(
+    compile_input: CompileInput, restrictions: Mapping[str, Restrictions], memory: RevocationMemory | None = None
+) -> JudgementContext:
     """What the waivers of a question are judged by. Raises PolicyErrors, also where the rules differ between hosts."""
-    rules = Rules(
-        one_for_all("waiver_max_days", question.hosts, restrictions),
-        one_for_all("waiver_signatures", question.hosts, restrictions),
-        one_for_all("waiver_blanket", question.hosts, restrictions),
-        one_for_all("waiver_groups", question.hosts, restrictions),
+    rules = WaiverRules(
+        get_common_setting("waiver_max_days", compile_input.hosts, restrictions),
+        get_common_setting("waiver_signatures", compile_input.hosts, restrictions),
+        get_common_setting("waiver_blanket", compile_input.hosts, restrictions),
+        get_common_setting("waiver_groups", compile_input.hosts, restrictions),
     )
-    places = _places(question, restrictions)
-    register = read_register(folders_of_registers(question, restrictions), places.groups)
-    memory = memory or RevocationMemory(question, restrictions)
-    return dataclasses.replace(places, register=register, rules=rules, revoked_before=memory.find)
+    places = _make_place_context(compile_input, restrictions)
+    approver_list = read_approver_list(find_approver_folders(compile_input, restrictions), places.groups)
+    memory = memory or RevocationMemory(compile_input, restrictions)
+    return dataclasses.replace(places, register=approver_list, rules=rules, revoked_before=memory.find_revocation)
 
 
-def _places(question: Question, restrictions: Mapping[str, Restrictions]) -> Context:
+def _make_place_context(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> JudgementContext:
     """Where hosts are: a context that knows nothing of who approves."""
-    everywhere = question.groups.get("all", frozenset()) | {host.name for host in question.hosts}
+    all_hosts = compile_input.groups.get("all", frozenset()) | {host.name for host in compile_input.hosts}
 
-    def zone_of(host: str) -> str:
+    def find_zone(host: str) -> str:
         if host in restrictions:
             return restrictions[host].zone
-        return question.zone_of(host) if question.zone_of else ""
+        return compile_input.zone_of(host) if compile_input.zone_of else ""
 
-    groups = {**question.groups, "all": frozenset(everywhere)}
-    return Context(groups, {}, Rules(), zone_of, make_departure_reader(question, restrictions))
+    groups = {**compile_input.groups, "all": frozenset(all_hosts)}
+    return JudgementContext(groups, {}, WaiverRules(), find_zone, make_departure_reader(compile_input, restrictions))
 
 
-def described(judged: Judged, question: Question) -> RunWaiver:
+def make_run_waiver(judged: JudgedWaiver, compile_input: CompileInput) -> RunWaiver:
     """A waiver as the report has it, with the hosts of this run that it is for."""
-    waiver, worth = judged
-    in_run = {host.name for host in question.hosts}
+    waiver, judgement = judged
+    in_run = {host.name for host in compile_input.hosts}
     return {
         "id": waiver.id,
-        "status": worth.status,
-        "waives": worth.waives,
-        "why": worth.why,
+        "status": judgement.status,
+        "waives": judgement.is_waiving,
+        "why": judgement.why,
         "valid_from": format_moment(waiver.starts),
         "expires": format_moment(waiver.expires),
         "review_by": format_moment(waiver.review_by),
-        "review_overdue": worth.review_overdue,
-        "hosts": [host for host in worth.hosts if host in in_run],
+        "review_overdue": judgement.is_review_overdue,
+        "hosts": [host for host in judgement.hosts if host in in_run],
         "services": list(waiver.services),
         "controls": list(waiver.controls),
         "zones": list(waiver.zones),
@@ -174,27 +181,31 @@ def described(judged: Judged, question: Question) -> RunWaiver:
         "requested_on": format_moment(waiver.requested_on) if waiver.requested_on else None,
         "approved_by": waiver.approved_by,
         "approved_on": format_moment(waiver.approved_on),
-        "revoked": _revoked(waiver),
-        "signed_with": worth.key,
+        "revoked": _make_revocation(waiver),
+        "signed_with": judgement.key,
         "file": waiver.file,
     }
 
 
-def _revoked(waiver: Waiver) -> WaiverRevocation | None:
-    revoked = waiver.revoked
-    return {"on": format_moment(revoked.on), "by": revoked.by, "why": revoked.why} if revoked else None
+def _make_revocation(waiver: Waiver) -> WaiverRevocation | None:
+    revocation = waiver.revoked
+    return {"on": format_moment(revocation.on), "by": revocation.by, "why": revocation.why} if revocation else None
 
 
-def warning(judged: Judged) -> str:
+def warn_of_waiver(judged: JudgedWaiver) -> str:
     """What every run says of a waiver that somebody may rely on in error, or should review; "" for others."""
-    waiver, worth = judged
-    if worth.status == "revoked" and not (worth.disputed or worth.restored):  # as the organisation decided
+    waiver, judgement = judged
+    if judgement.status == "revoked" and not (
+        judgement.is_disputed or judgement.is_restored
+    ):  # as the organisation decided
         return ""
-    if worth.restored:
-        return f"waiver {waiver.id} waives nothing: {worth.why} [{waiver.file}]"
-    if worth.status == "revoked":
-        asks = "Ask an approver to revoke it (revoked.by), or remove the key revoked"
-        return f"waiver {waiver.id} waives nothing: {worth.why}. {asks} [{waiver.file}]"
-    if not worth.waives:
-        return f"waiver {waiver.id} waives nothing ({worth.status.replace('_', ' ')}): {worth.why} [{waiver.file}]"
-    return f"waiver {waiver.id} still waives, but {worth.why} [{waiver.file}]" if worth.why else ""
+    if judgement.is_restored:
+        return f"waiver {waiver.id} waives nothing: {judgement.why} [{waiver.file}]"
+    if judgement.status == "revoked":
+        advice = "Ask an approver to revoke it (revoked.by), or remove the key revoked"
+        return f"waiver {waiver.id} waives nothing: {judgement.why}. {advice} [{waiver.file}]"
+    if not judgement.is_waiving:
+        return (
+            f"waiver {waiver.id} waives nothing ({judgement.status.replace('_', ' ')}): {judgement.why} [{waiver.file}]"
+        )
+    return f"waiver {waiver.id} still waives, but {judgement.why} [{waiver.file}]" if judgement.why else ""

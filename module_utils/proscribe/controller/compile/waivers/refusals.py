@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 from ...policy_errors import Described, PolicyError, PolicyErrors
 from ...waiting import holder, locked
-from .authority import disqualified
-from .standing import Context
+from .authority import explain_disqualification
+from .standing import JudgementContext
 
-FILE = "refused.jsonl"
-LARGEST = 16 * 1024 * 1024  # bytes
-LONGEST = 300  # characters of a reason
-PATIENCE = 60  # seconds that a writer waits for another one
+REFUSALS_FILE = "refused.jsonl"
+MAX_FILE_BYTES = 16 * 1024 * 1024  # bytes
+MAX_REASON_LENGTH = 300  # characters of a reason
+LOCK_TIMEOUT_SECONDS = 60  # seconds that a writer waits for another one
 
 
-class Refusal(NamedTuple):
+class RequestRefusal(NamedTuple):
     """A request of a user on a host, by whom it was refused, when (UTC), and why."""
 
     id: str
@@ -40,56 +40,58 @@ class Refusal(NamedTuple):
         return self.host, self.user, self.id
 
 
-class Disregarded(NamedTuple):
+class DisregardedRefusal(NamedTuple):
     """A refusal that does not count, and why."""
 
-    refusal: Refusal
+    refusal: RequestRefusal
     why: str
 
 
-def read_refusals(folders: Sequence[Path]) -> list[Refusal]:
+def read_refusals(folders: Sequence[Path]) -> list[RequestRefusal]:
     """The refusals of some directories of waivers, the oldest first. Raises PolicyErrors with every mistake."""
     errors: list[PolicyError] = []
-    found = [refusal for folder in folders for refusal in _of_file(folder / FILE, errors)]
+    refusals = [refusal for folder in folders for refusal in _read_refusals_file(folder / REFUSALS_FILE, errors)]
     if errors:
         raise PolicyErrors(errors)
-    return sorted(found, key=lambda refusal: (refusal.on, refusal.key))
+    return sorted(refusals, key=lambda refusal: (refusal.on, refusal.key))
 
 
-def in_force(refusals: Sequence[Refusal], context: Context) -> tuple[list[Refusal], list[Disregarded]]:
+def select_valid_refusals(
+    refusals: Sequence[RequestRefusal], context: JudgementContext
+) -> tuple[list[RequestRefusal], list[DisregardedRefusal]]:
     """The refusals that count, one of each request, and those that do not, each with why. They are of hosts of the
     inventory, since another host has no request.
     """
-    found: dict[tuple[str, str, str], Refusal] = {}
-    disregarded: list[Disregarded] = []
+    valid_by_request: dict[tuple[str, str, str], RequestRefusal] = {}
+    disregarded: list[DisregardedRefusal] = []
     for refusal in refusals:
         if refusal.host not in context.groups.get("all", ()):
             continue
-        if why := invalid(refusal, context):
-            disregarded.append(Disregarded(refusal, why))
+        if reason := explain_invalid_refusal(refusal, context):
+            disregarded.append(DisregardedRefusal(refusal, reason))
         else:  # the newest one, and never one that does not count in place of one that does
-            found[refusal.key] = refusal
-    return [*found.values()], [one for one in disregarded if one.refusal.key not in found]
+            valid_by_request[refusal.key] = refusal
+    return [*valid_by_request.values()], [entry for entry in disregarded if entry.refusal.key not in valid_by_request]
 
 
-def invalid(refusal: Refusal, context: Context) -> str:
+def explain_invalid_refusal(refusal: RequestRefusal, context: JudgementContext) -> str:
     """Why a refusal does not count; "" for one that does. Who refuses has to be one who may approve."""
     hosts = frozenset({refusal.host})
-    return disqualified(refusal.user, refusal.by, hosts, context.register, context.groups)[1]
+    return explain_disqualification(refusal.user, refusal.by, hosts, context.register, context.groups)[1]
 
 
-def warning(disregarded: Sequence[Disregarded]) -> str:
+def warn_of_disregarded(disregarded: Sequence[DisregardedRefusal]) -> str:
     """What every run says of refusals that somebody may rely on in error."""
-    refusal, why = disregarded[0]
+    refusal, reason = disregarded[0]
     more = f" (and {len(disregarded) - 1} more)" if disregarded[1:] else ""
-    return f"the refusal of request {refusal.id} on {refusal.host} counts for nothing{more}: {why} [{FILE}]"
+    return f"the refusal of request {refusal.id} on {refusal.host} counts for nothing{more}: {reason} [{REFUSALS_FILE}]"
 
 
-def _of_file(path: Path, errors: list[PolicyError]) -> Iterator[Refusal]:
+def _read_refusals_file(path: Path, errors: list[PolicyError]) -> Iterator[RequestRefusal]:
     try:
         if not path.exists():
             return
-        if not path.is_file() or path.stat().st_size > LARGEST:
+        if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
             errors.append(PolicyError(str(path), "", Described("no plain file, or a large one"), "lines of JSON"))
             return
         content = path.read_text(encoding="utf-8")
@@ -98,35 +100,35 @@ def _of_file(path: Path, errors: list[PolicyError]) -> Iterator[Refusal]:
         return
     for number, line in enumerate(content.splitlines(), 1):
         try:
-            given = json.loads(line)
-            texts = [given[key] for key in Refusal._fields]
+            entry = json.loads(line)
+            texts = [entry[key] for key in RequestRefusal._fields]
             if all(isinstance(text, str) and text and text.isprintable() and len(text) <= 1000 for text in texts):
-                yield Refusal(*texts)
+                yield RequestRefusal(*texts)
                 continue
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
-        expected = f"a JSON object with the texts {', '.join(Refusal._fields)}"
+        expected = f"a JSON object with the texts {', '.join(RequestRefusal._fields)}"
         errors.append(PolicyError(f"{path}:{number}", "", Described("something else"), expected))
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """The directory for one writer alone: two people may refuse at once. Raises OSError, also where another one has it
     for too long.
     """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        if not locked(descriptor, PATIENCE):
-            raise OSError(f"{holder(descriptor)} has had {folder} for {PATIENCE:g} s")
+        if not locked(descriptor, LOCK_TIMEOUT_SECONDS):
+            raise OSError(f"{holder(descriptor)} has had {folder} for {LOCK_TIMEOUT_SECONDS:g} s")
         yield
     finally:
         os.close(descriptor)
 
 
-def with_one_more(path: Path, refusal: Refusal) -> bytes:
+def append_refusal(path: Path, refusal: RequestRefusal) -> bytes:
     """The content of the file with one more line; what is in it stays byte for byte. Raises OSError."""
-    before = path.read_bytes() if path.exists() else b""
-    if before and not before.endswith(b"\n"):
-        before += b"\n"
-    return before + json.dumps(refusal._asdict(), ensure_ascii=False).encode() + b"\n"
+    content = path.read_bytes() if path.exists() else b""
+    if content and not content.endswith(b"\n"):
+        content += b"\n"
+    return content + json.dumps(refusal._asdict(), ensure_ascii=False).encode() + b"\n"

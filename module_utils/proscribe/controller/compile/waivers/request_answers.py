@@ -14,34 +14,42 @@ from collections.abc import Iterable
 
 from ....base.duration import format_moment
 from ....model.types.plan import Plan
-from .limits import limited
-from .refusals import Refusal
+from .limits import describe_limits
+from .refusals import RequestRefusal
 from .waiver import Waiver
 
-MOST = 50  # refusals of a host, and exceptions that have ended there: the newest
+MAX_ANSWERS = 50  # refusals of a host, and exceptions that have ended there: the newest
 
 Answers = dict[str, dict[str, str]]  # by id of the request
 
 
-def refused_by_host(refusals: Iterable[Refusal]) -> dict[str, Answers]:
+def group_refusals_by_host(refusals: Iterable[RequestRefusal]) -> dict[str, Answers]:
     """The refusals as answers, by host. `refusals` come the oldest first."""
-    refused: dict[str, list[Refusal]] = {}
+    refusals_by_host: dict[str, list[RequestRefusal]] = {}
     for refusal in refusals:
-        refused.setdefault(refusal.host, []).append(refusal)
+        refusals_by_host.setdefault(refusal.host, []).append(refusal)
     return {
         host: {
-            one.id: {"answer": "refused", "user": one.user, "service": one.service, "on": one.on, "why": one.why}
-            for one in listed[-MOST:]
+            request_refusal.id: {
+                "answer": "refused",
+                "user": request_refusal.user,
+                "service": request_refusal.service,
+                "on": request_refusal.on,
+                "why": request_refusal.why,
+            }
+            for request_refusal in host_refusals[-MAX_ANSWERS:]
         }
-        for host, listed in refused.items()
+        for host, host_refusals in refusals_by_host.items()
     }
 
 
-def with_answers(body: Plan, refused: Answers, waivers: Iterable[Waiver], over: Iterable[Waiver] = ()) -> Plan:
+def add_answers(
+    body: Plan, refused_answers: Answers, waivers: Iterable[Waiver], ended_waivers: Iterable[Waiver] = ()
+) -> Plan:
     """What a plan consists of, with the answers: those that were refused, the waivers that waive there then, and those
-    of `over` that have ended, the oldest first: so a host knows that their requests do not wait, and may be made again.
+    of `ended_waivers` that have ended, the oldest first: so a host knows that their requests do not wait, and may be made again.
     """
-    ended = {
+    ended_answers = {
         waiver.request: {
             "answer": "ended",
             "user": waiver.users[0] if waiver.users else "",
@@ -49,19 +57,23 @@ def with_answers(body: Plan, refused: Answers, waivers: Iterable[Waiver], over: 
             "waiver": waiver.id,
             "on": format_moment(waiver.ends),
         }
-        for waiver in [*over][-MOST:]
+        for waiver in [*ended_waivers][-MAX_ANSWERS:]
     }
-    granted = {
+    granted_answers = {
         waiver.request: {
             "answer": "granted",
             "user": waiver.users[0] if waiver.users else "",
             "service": waiver.services[0],
             "waiver": waiver.id,
             "until": format_moment(waiver.ends),
-            **({"limits": limits} if (limits := limited(body["controls"], waiver.id, waiver.services[:1])) else {}),
+            **(
+                {"limits": limits}
+                if (limits := describe_limits(body["controls"], waiver.id, waiver.services[:1]))
+                else {}
+            ),
         }
         for waiver in waivers
         if waiver.request and (waiver.users or not waiver.posix_groups)
     }
-    answers = {**ended, **refused, **granted}
+    answers = {**ended_answers, **refused_answers, **granted_answers}
     return {**body, "answers": answers} if answers else body

@@ -24,23 +24,30 @@ from ...policy_errors import PolicyErrors
 from ...report.evaluation.fleet_state import name_inventory
 from ...report.history import HistoryError, open_history
 from ...report.history.exceptions import revoked
-from ..inventory.inventory import Question
-from ..inventory.policy_folders import folders_of_waivers
-from ..inventory.reporting import one_for_all
-from ..inventory.reports_place import likely_reports
+from ..inventory.inventory import CompileInput
+from ..inventory.policy_folders import find_waiver_folders
+from ..inventory.reporting import get_common_setting
+from ..inventory.reports_place import guess_reports_folder
 from ..restrictions import Restrictions
-from .committed import Committed, read_committed
-from .seen_notes import Notes, Revoked, is_same_inventory, make_notes, read_notes, write_notes
+from .committed import CommittedRevocations, read_committed
+from .seen_notes import (
+    SeenRevocation,
+    WaiverNotes,
+    is_same_inventory,
+    make_waiver_notes,
+    read_waiver_notes,
+    write_waiver_notes,
+)
 from .waiver import Revocation
 
 # Looks up a waiver's id and a time: the newest revocation that has begun by then.
 RevokedBefore = Callable[[str, datetime.datetime], Revocation | None]
 
 
-class Memories(NamedTuple):
+class RevocationRecords(NamedTuple):
     """What is remembered of revocations: by waivers' ids, the commits that were read, and what could not be read."""
 
-    revoked: Mapping[str, Sequence[Revoked]]
+    revocations_by_id: Mapping[str, Sequence[SeenRevocation]]
     commits: Mapping[str, str]  # by folder
     problems: tuple[str, ...] = ()
 
@@ -48,95 +55,105 @@ class Memories(NamedTuple):
 class RevocationMemory:
     """The memories of a run. They are read once, and only for a waiver that would waive."""
 
-    def __init__(self, question: Question, restrictions: Mapping[str, Restrictions]) -> None:
-        self._question, self._restrictions = question, restrictions
+    def __init__(self, compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> None:
+        self._compile_input, self._restrictions = compile_input, restrictions
 
     @property
-    def content_if_read(self) -> Memories:
+    def content_if_read(self) -> RevocationRecords:
         """All that is remembered; nothing where no waiver of this run would waive."""
-        return self.content if "content" in vars(self) else Memories({}, {})
+        return self.content if "content" in vars(self) else RevocationRecords({}, {})
 
     @functools.cached_property
-    def content(self) -> Memories:
+    def content(self) -> RevocationRecords:
         """All that is remembered."""
-        return _read_memories(self._question, self._restrictions)
+        return _read_revocation_records(self._compile_input, self._restrictions)
 
-    def find(self, id_: str, now: datetime.datetime) -> Revocation | None:
+    def find_revocation(self, id_: str, now: datetime.datetime) -> Revocation | None:
         """Return the newest revocation of a waiver that has begun by then."""
-        begun = [one for one in self.content.revoked.get(id_, ()) if parse_moment(one.on) <= now]
-        newest = max(begun, key=lambda one: one.on, default=None)
+        begun = [
+            revocation
+            for revocation in self.content.revocations_by_id.get(id_, ())
+            if parse_moment(revocation.on) <= now
+        ]
+        newest = max(begun, key=lambda revocation: revocation.on, default=None)
         return Revocation(parse_moment(newest.on), newest.by, newest.why) if newest else None
 
 
-def note_revocation(store: PlanStore, question: Question, revoked: Revoked, now: str) -> None:
+def note_revocation(store: PlanStore, compile_input: CompileInput, new_revocation: SeenRevocation, now: str) -> None:
     """Note a revocation for the next run of this inventory, where runs note anything. Raises PolicyErrors."""
-    here = make_notes(question)
-    inventories = read_notes(store)
-    notes = next((notes for notes in reversed(inventories) if is_same_inventory(notes, here)), here)
-    merged = merge_revocations([*notes.revoked, revoked], now)
-    notes.revoked = [one for listed in merged.values() for one in listed]
-    write_notes(store, inventories if notes in inventories else [*inventories, notes])
+    current_notes = make_waiver_notes(compile_input)
+    inventories = read_waiver_notes(store)
+    notes = next((notes for notes in reversed(inventories) if is_same_inventory(notes, current_notes)), current_notes)
+    merged = merge_revocations([*notes.revocations, new_revocation], now)
+    notes.revocations = [
+        merged_revocation for waiver_revocations in merged.values() for merged_revocation in waiver_revocations
+    ]
+    write_waiver_notes(store, inventories if notes in inventories else [*inventories, notes])
 
 
-def merge_revocations(revocations: Iterable[Revoked], now: str) -> dict[str, list[Revoked]]:
+def merge_revocations(revocations: Iterable[SeenRevocation], now: str) -> dict[str, list[SeenRevocation]]:
     """Return for each waiver the newest revocation that has begun at `now` (UTC), and the next one that has not. No
     later one can be missed through the others: each closes at least as much.
     """
-    of_waiver: dict[str, list[Revoked]] = {}
-    for one in revocations:
-        of_waiver.setdefault(one.id, []).append(one)
-    selected: dict[str, list[Revoked]] = {}
-    for id_, listed in of_waiver.items():
-        listed.sort(key=lambda one: one.on)
-        begun = [one for one in listed if one.on <= now]
-        selected[id_] = [*begun[-1:], *listed[len(begun) :][:1]]
+    by_waiver: dict[str, list[SeenRevocation]] = {}
+    for revocation in revocations:
+        by_waiver.setdefault(revocation.id, []).append(revocation)
+    selected: dict[str, list[SeenRevocation]] = {}
+    for id_, waiver_revocations in by_waiver.items():
+        waiver_revocations.sort(key=lambda revocation: revocation.on)
+        begun = [revocation for revocation in waiver_revocations if revocation.on <= now]
+        selected[id_] = [*begun[-1:], *waiver_revocations[len(begun) :][:1]]
     return selected
 
 
-def _read_memories(question: Question, restrictions: Mapping[str, Restrictions]) -> Memories:
-    reports = question.reports or likely_reports(question.hosts, question.inventory)
-    noted = _noted(question, reports)
-    committed = [_committed(folder, noted) for folder in _folders(question, restrictions)]
-    found = [
-        *noted.revoked,
-        *_of_history(question, restrictions, reports),
-        *(one for part in committed for one in part.revoked),
+def _read_revocation_records(
+    compile_input: CompileInput, restrictions: Mapping[str, Restrictions]
+) -> RevocationRecords:
+    reports = compile_input.reports or guess_reports_folder(compile_input.hosts, compile_input.inventory)
+    notes = _find_last_notes(compile_input, reports)
+    committed = [_read_folder_commits(folder, notes) for folder in _list_signed_folders(compile_input, restrictions)]
+    revocations = [
+        *notes.revocations,
+        *_read_history(compile_input, restrictions, reports),
+        *(revocation for part in committed for revocation in part.revocations),
     ]
-    of_waiver: dict[str, list[Revoked]] = {}
-    for one in dict.fromkeys(found):
-        of_waiver.setdefault(one.id, []).append(one)
+    by_waiver: dict[str, list[SeenRevocation]] = {}
+    for revocation in dict.fromkeys(revocations):
+        by_waiver.setdefault(revocation.id, []).append(revocation)
     commits = {str(part.folder): part.head for part in committed if part.head}
-    return Memories(of_waiver, commits, tuple(part.problem for part in committed if part.problem))
+    return RevocationRecords(by_waiver, commits, tuple(part.problem for part in committed if part.problem))
 
 
-def _noted(question: Question, reports: Path) -> Notes:
+def _find_last_notes(compile_input: CompileInput, reports: Path) -> WaiverNotes:
     """Return the note of the last run of the same inventory; an empty one for none."""
-    here = make_notes(question)
+    current_notes = make_waiver_notes(compile_input)
     with contextlib.suppress(PolicyErrors):  # a run stops for such a note before it compares anything
-        for notes in reversed(read_notes(PlanStore(reports / PLANS_DIRECTORY))):
-            if is_same_inventory(notes, here):
+        for notes in reversed(read_waiver_notes(PlanStore(reports / PLANS_DIRECTORY))):
+            if is_same_inventory(notes, current_notes):
                 return notes
-    return here
+    return current_notes
 
 
-def _folders(question: Question, restrictions: Mapping[str, Restrictions]) -> list[Path]:
+def _list_signed_folders(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> list[Path]:
     """Return the folders with signed waivers. In any other one, who can write there decides anyhow."""
-    return [folder for folder in folders_of_waivers(question, restrictions) if next(folder.glob("*.sig"), None)]
+    return [folder for folder in find_waiver_folders(compile_input, restrictions) if next(folder.glob("*.sig"), None)]
 
 
-def _committed(folder: Path, noted: Notes) -> Committed:
+def _read_folder_commits(folder: Path, notes: WaiverNotes) -> CommittedRevocations:
     try:
-        return read_committed(folder, noted.commits.get(str(folder), ""))
+        return read_committed(folder, notes.commits.get(str(folder), ""))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        why = f"git did not read the commits of {folder} ({error}): a revocation that only they have is not noticed"
-        return Committed(folder, "", (), " ".join(why.split()))
+        problem = f"git did not read the commits of {folder} ({error}): a revocation that only they have is not noticed"
+        return CommittedRevocations(folder, "", (), " ".join(problem.split()))
 
 
-def _of_history(question: Question, restrictions: Mapping[str, Restrictions], reports: Path) -> list[Revoked]:
+def _read_history(
+    compile_input: CompileInput, restrictions: Mapping[str, Restrictions], reports: Path
+) -> list[SeenRevocation]:
     """Return what the history has; nothing where it cannot be read, which each run says at its end."""
     with contextlib.suppress(HistoryError, PolicyErrors, KeyError):
-        history = open_history(one_for_all("history", question.hosts, restrictions), reports)
+        history = open_history(get_common_setting("history", compile_input.hosts, restrictions), reports)
         if history:
             with history.database.reading() as session:
-                return [Revoked(*row) for row in revoked(session, name_inventory(question.inventory))]
+                return [SeenRevocation(*row) for row in revoked(session, name_inventory(compile_input.inventory))]
     return []

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 from ....wire.store import PlanStore
 from ...policy_errors import Described, PolicyError, PolicyErrors
-from ..inventory.inventory import Question
+from ..inventory.inventory import CompileInput
 
-NOTES = "seen-waivers"  # in the plan store
+NOTES_NAME = "seen-waivers"  # in the plan store
 SCHEMA = "proscribe/waivers-seen/1"
-MOST = 100  # inventories that are noted, those of the last runs
-MOST_REVOKED = 5000  # revocations of an inventory that are noted, the newest
+MAX_INVENTORIES = 100  # inventories that are noted, those of the last runs
+MAX_REVOCATIONS = 5000  # revocations of an inventory that are noted, the newest
 KINDS = HOSTS, GROUPS = "hosts", "groups"  # keys of a waiver
 
 # By kind and name: when a run last had it in its inventory (UTC).
@@ -28,7 +28,7 @@ SeenNames = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenWaiver:
     """A waiver as an earlier run had it."""
 
     id: str
@@ -41,7 +41,7 @@ class Seen:
         return str(Path(self.file).parent)
 
 
-class Revoked(NamedTuple):
+class SeenRevocation(NamedTuple):
     """A revocation as an earlier run, the history or a commit had it. `on` is UTC."""
 
     id: str
@@ -51,80 +51,87 @@ class Revoked(NamedTuple):
 
 
 @dataclass
-class Notes:
+class WaiverNotes:
     """What the last run of an inventory noted."""
 
     sources: list[str]
-    hosts: str  # digest of the names of all its hosts
+    hosts_digest: str  # digest of the names of all its hosts
     run: str = ""
-    waivers: list[Seen] = field(default_factory=list)
+    waivers: list[SeenWaiver] = field(default_factory=list)
     names: SeenNames = field(default_factory=dict)
-    revoked: list[Revoked] = field(default_factory=list)
+    revocations: list[SeenRevocation] = field(default_factory=list)
     commits: dict[str, str] = field(default_factory=dict)  # by folder of waivers, the newest that was searched
 
 
-def make_notes(question: Question) -> Notes:
+def make_waiver_notes(compile_input: CompileInput) -> WaiverNotes:
     """Return an empty note of the inventory of a run."""
-    names = {host.name for host in question.hosts} | set(question.groups.get("all", ()))
+    names = {host.name for host in compile_input.hosts} | set(compile_input.groups.get("all", ()))
     digest = hashlib.sha256("\n".join(sorted(names)).encode("utf-8", "surrogatepass")).hexdigest()
     # Every controller's own machine is called so, in inventories that have nothing else in common.
-    return Notes(list(question.inventory), "" if names == {"localhost"} else digest)
+    return WaiverNotes(list(compile_input.inventory), "" if names == {"localhost"} else digest)
 
 
-def is_same_inventory(one: Notes, other: Notes) -> bool:
+def is_same_inventory(first: WaiverNotes, second: WaiverNotes) -> bool:
     """Return whether two runs were of one inventory: of the same sources, or of the very same hosts, which an
     automation controller writes to another file.
     """
-    return one.sources == other.sources or bool(one.hosts) and one.hosts == other.hosts
+    return first.sources == second.sources or bool(first.hosts_digest) and first.hosts_digest == second.hosts_digest
 
 
-def read_notes(store: PlanStore) -> list[Notes]:
+def read_waiver_notes(store: PlanStore) -> list[WaiverNotes]:
     """Read the note, the last run's inventory last. Raises PolicyErrors for a file that is no note."""
-    content = store.read_note(NOTES)
+    content = store.read_note(NOTES_NAME)
     if not content:
         return []
     try:
         return list(_parse_notes(json.loads(content)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        place = f"{store.directory}/{NOTES}"
+        place = f"{store.directory}/{NOTES_NAME}"
         expected = "what the last runs noted of waivers; delete the file if no approval can have been lost"
         raise PolicyErrors([PolicyError(place, "", Described("something else"), expected)]) from None
 
 
-def _parse_notes(data: Any) -> Iterator[Notes]:
+def _parse_notes(data: Any) -> Iterator[WaiverNotes]:
     if data["schema"] != SCHEMA:
         raise ValueError(data["schema"])
     for entry in data["inventories"]:
         waivers = [
-            Seen(str(one["id"]), str(one["file"]), str(one["ends"]), frozenset(map(str, one["hosts"])))
-            for one in entry["waivers"]
+            SeenWaiver(
+                str(waiver_entry["id"]),
+                str(waiver_entry["file"]),
+                str(waiver_entry["ends"]),
+                frozenset(map(str, waiver_entry["hosts"])),
+            )
+            for waiver_entry in entry["waivers"]
         ]
-        named: Mapping[str, Mapping[str, str]] = entry.get("names", {})  # earlier versions noted none
-        names = {kind: {str(name): str(at) for name, at in named.get(kind, {}).items()} for kind in KINDS}
+        names_by_kind: Mapping[str, Mapping[str, str]] = entry.get("names", {})  # earlier versions noted none
+        names = {kind: {str(name): str(at) for name, at in names_by_kind.get(kind, {}).items()} for kind in KINDS}
         sources = [str(source) for source in entry["sources"]]
-        revoked = [Revoked(*map(str, row)) for row in entry.get("revoked", ())]
+        revocations = [SeenRevocation(*map(str, row)) for row in entry.get("revoked", ())]
         commits = {str(folder): str(commit) for folder, commit in entry.get("commits", {}).items()}
-        yield Notes(sources, str(entry["hosts"]), str(entry["run"]), waivers, names, revoked, commits)
+        yield WaiverNotes(sources, str(entry["hosts"]), str(entry["run"]), waivers, names, revocations, commits)
 
 
-def write_notes(store: PlanStore, inventories: Sequence[Notes]) -> None:
+def write_waiver_notes(store: PlanStore, inventories: Sequence[WaiverNotes]) -> None:
     """Replace the note."""
     data = {
         "schema": SCHEMA,
         "inventories": [
             {
                 "sources": notes.sources,
-                "hosts": notes.hosts,
+                "hosts": notes.hosts_digest,
                 "run": notes.run,
                 "waivers": [
                     {"id": seen.id, "file": seen.file, "ends": seen.ends, "hosts": sorted(seen.hosts)}
                     for seen in notes.waivers
                 ],
                 "names": {kind: dict(sorted(notes.names.get(kind, {}).items())) for kind in KINDS},
-                "revoked": sorted(notes.revoked, key=lambda one: (one.on, one))[-MOST_REVOKED:],
+                "revoked": sorted(notes.revocations, key=lambda revocation: (revocation.on, revocation))[
+                    -MAX_REVOCATIONS:
+                ],
                 "commits": dict(sorted(notes.commits.items())),
             }
-            for notes in inventories[-MOST:]
+            for notes in inventories[-MAX_INVENTORIES:]
         ],
     }
-    store.write_note(NOTES, json.dumps(data, separators=(",", ":")).encode())
+    store.write_note(NOTES_NAME, json.dumps(data, separators=(",", ":")).encode())

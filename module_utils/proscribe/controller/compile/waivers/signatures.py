@@ -10,26 +10,26 @@ from pathlib import Path
 
 from ...ssh_signatures import Signature, Signer
 from ...ssh_signatures import verify as verified
-from ..inventory.policy_folders import SIGNERS
+from ..inventory.policy_folders import SIGNERS_FILE
 
 NAMESPACE = "proscribe-waiver"
 
 
-def approver(name: str) -> Signer:
+def make_approver_signer(name: str) -> Signer:
     """Whose signature a waiver needs."""
     return Signer(name, NAMESPACE, "waivers")
 
 
-def signature_of(file: Path) -> Path:
+def get_signature_path(file: Path) -> Path:
     """Where the signature of a waiver's file is."""
     return file.with_name(file.name + ".sig")
 
 
-def signers_of(file: Path) -> Path:
+def get_signers_path(file: Path) -> Path:
     """The file of the signers that count for a waiver's file: beside its folder."""
-    return file.parent.parent / SIGNERS
+    return file.parent.parent / SIGNERS_FILE
 
 
-def verify(content: bytes, file: Path, signers: Path, signer: str, now: datetime.datetime) -> Signature:
+def verify_signature(content: bytes, file: Path, signers: Path, signer: str, now: datetime.datetime) -> Signature:
     """Whether `signer` signed `content`, the bytes that were read from `file`, with a key that is theirs at `now`."""
-    return verified(content, signature_of(file), signers, approver(signer), now)
+    return verified(content, get_signature_path(file), signers, make_approver_signer(signer), now)

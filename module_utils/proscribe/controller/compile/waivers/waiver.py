@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from ....model.types.plan import WaiverScope
 from ..reading.yaml_file import Document
-from .hours import Window, windows
+from .hours import Window, merge_windows
 
-_OF_A_HOST = "browser policies and the DNS filter apply to a whole host, whoever uses it"
+_WHOLE_HOST_REASON = "browser policies and the DNS filter apply to a whole host, whoever uses it"
 # Which controls can honour a scope that is narrower than a host, and why the others cannot.
-NARROWER: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "users": (("apps", "firewall"), _OF_A_HOST),
-    "posix_groups": (("apps", "firewall"), _OF_A_HOST),
+NARROWING_KEYS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "users": (("apps", "firewall"), _WHOLE_HOST_REASON),
+    "posix_groups": (("apps", "firewall"), _WHOLE_HOST_REASON),
     "versions": (("apps",), "only what is installed has a version"),
     "paths": (("apps",), "only what is installed has a path"),
     "hours": (("browser", "firewall", "dns"), "apps that are removed when the hours end do not come back"),
@@ -78,22 +78,22 @@ class Waiver:
         return min(self.expires, self.revoked.on) if self.revoked else self.expires
 
     @property
-    def partial(self) -> WaiverScope:
+    def narrowing(self) -> WaiverScope:
         """What it covers of a service, where that is less than all. With groups there are always users, so that whoever
         does not know groups lets nobody else in.
         """
-        named: WaiverScope = {}
+        narrowing: WaiverScope = {}
         if self.users or self.posix_groups:
-            named["users"] = list(self.users)
+            narrowing["users"] = list(self.users)
         if self.posix_groups:
-            named["posix_groups"] = list(self.posix_groups)
+            narrowing["posix_groups"] = list(self.posix_groups)
         if self.versions:
-            named["versions"] = list(self.versions)
+            narrowing["versions"] = list(self.versions)
         if self.paths:
-            named["paths"] = list(self.paths)
-        return named
+            narrowing["paths"] = list(self.paths)
+        return narrowing
 
     @property
-    def windows(self) -> list[Window]:
+    def weekly_windows(self) -> list[Window]:
         """When it is open in a week, [] for always."""
-        return windows(self.hours)
+        return merge_windows(self.hours)

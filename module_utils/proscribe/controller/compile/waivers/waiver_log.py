@@ -15,38 +15,38 @@ from ....base.duration import format_moment
 from ....wire.store import PlanStore
 from ...policy_errors import Described, PolicyError, PolicyErrors
 from ...report.text.wording import counted, some
-from ..inventory.inventory import Question
-from ..inventory.policy_folders import SIGNERS, WAIVERS
-from ..restrictions import ALL, PREFIX, Restrictions
-from .reading import Judged
-from .revocations import Memories, RevocationMemory, merge_revocations
+from ..inventory.inventory import CompileInput
+from ..inventory.policy_folders import SIGNERS_FILE, WAIVERS_VARIABLE
+from ..restrictions import ALL_WAIVERS, PREFIX, Restrictions
+from .reading import JudgedWaiver
+from .revocations import RevocationMemory, RevocationRecords, merge_revocations
 from .seen_notes import (
     GROUPS,
     HOSTS,
     KINDS,
-    Notes,
-    Revoked,
-    Seen,
     SeenNames,
+    SeenRevocation,
+    SeenWaiver,
+    WaiverNotes,
     is_same_inventory,
-    make_notes,
-    read_notes,
-    write_notes,
+    make_waiver_notes,
+    read_waiver_notes,
+    write_waiver_notes,
 )
-from .signatures import signature_of, signers_of
-from .standing import OVER
+from .signatures import get_signature_path, get_signers_path
+from .standing import ENDED_STATUSES
 
-REMOVED = PREFIX + "waivers_removed"
-RELEVANT = ("active", "not_yet_valid")  # what somebody may rely on, now or soon
-CLOCKS_DIFFER = datetime.timedelta(minutes=10)
-FEW = 10  # ids that are named one by one
+REMOVED_VARIABLE = PREFIX + "waivers_removed"
+RELEVANT_STATUSES = ("active", "not_yet_valid")  # what somebody may rely on, now or soon
+CLOCK_TOLERANCE = datetime.timedelta(minutes=10)
+MAX_IDS_SHOWN = 10  # ids that are named one by one
 
 
-def require_found(
+def require_earlier_waivers(
     store: PlanStore,
-    question: Question,
+    compile_input: CompileInput,
     restrictions: Mapping[str, Restrictions],
-    waivers: Sequence[Judged],
+    waivers: Sequence[JudgedWaiver],
     folders: Sequence[Path],
     memory: RevocationMemory | None,
     run: str,
@@ -58,128 +58,157 @@ def require_found(
     none of a folder's is found any more, or where what they are judged by is not. Then nothing is noted. Those that
     proscribe_waivers_removed names are no loss.
     """
-    inventories = read_notes(store)
-    memories = memory.content_if_read if memory else Memories({}, {})
-    here = make_notes(question)
-    same = [notes for notes in inventories if is_same_inventory(notes, here)]
-    in_run = {host.name for host in question.hosts}
-    removed = {id_ for own in restrictions.values() for id_ in own.waivers_removed}
-    relevant = {judged.waiver.id: judged for judged in waivers if judged.standing.status in RELEVANT}
+    inventories = read_waiver_notes(store)
+    records = memory.content_if_read if memory else RevocationRecords({}, {})
+    current_notes = make_waiver_notes(compile_input)
+    same_inventory_notes = [notes for notes in inventories if is_same_inventory(notes, current_notes)]
+    in_run = {host.name for host in compile_input.hosts}
+    removed_ids = {id_ for host_restrictions in restrictions.values() for id_ in host_restrictions.waivers_removed}
+    relevant_by_id = {judged.waiver.id: judged for judged in waivers if judged.judgement.status in RELEVANT_STATUSES}
     warnings: list[str] = []
-    carried: list[Seen] = []
-    for notes in same[-1:]:
-        open_ = [seen for seen in notes.waivers if seen.ends > format_moment(now)]
-        missed = [seen for seen in open_ if _missed(seen, waivers, relevant, removed)]
-        lost = [seen for seen in missed if seen.hosts & in_run and _all_of_its_folder(seen, open_, missed)]
-        if lost:
-            raise PolicyErrors([_error(notes, lost, folders, {judged.waiver.id for judged in waivers})])
-        gone = [seen for seen in missed if seen.hosts & in_run]
+    carried_waivers: list[SeenWaiver] = []
+    for notes in same_inventory_notes[-1:]:
+        open_waivers = [seen for seen in notes.waivers if seen.ends > format_moment(now)]
+        missed_waivers = [seen for seen in open_waivers if _is_missed(seen, waivers, relevant_by_id, removed_ids)]
+        lost_waivers = [
+            seen
+            for seen in missed_waivers
+            if seen.hosts & in_run and _is_whole_folder_missed(seen, open_waivers, missed_waivers)
+        ]
+        if lost_waivers:
+            raise PolicyErrors([_make_error(notes, lost_waivers, folders, {judged.waiver.id for judged in waivers})])
+        gone_waivers = [seen for seen in missed_waivers if seen.hosts & in_run]
         warnings = [
-            f"waiver {one.id} is gone since run {notes.run}: what it opened is closed [{one.file}]" for one in gone
+            f"waiver {gone_waiver.id} is gone since run {notes.run}: what it opened is closed [{gone_waiver.file}]"
+            for gone_waiver in gone_waivers
         ]
         warnings += [
-            text for seen in open_ if seen.id in relevant and (text := _growth(relevant[seen.id], seen, notes))
+            text
+            for seen in open_waivers
+            if seen.id in relevant_by_id and (text := _warn_of_growth(relevant_by_id[seen.id], seen, notes))
         ]
-        others = [seen for seen in open_ if seen.id not in relevant and not seen.hosts & in_run]
-        carried = [seen for seen in others if not removed & {seen.id, ALL}]
-    warnings += [_clock(notes, now) for notes in same[-1:] if _clock(notes, now)]
-    here.run = run
-    here.waivers = sorted([*carried, *map(_seen, relevant.values())], key=lambda seen: seen.id)
-    here.names = _seen_names(question, waivers, format_moment(now))
-    here.commits = {**(same[-1].commits if same else {}), **memories.commits}
-    here.revoked = _revoked(waivers, memories, same, format_moment(now))
-    if same or waivers or here.waivers or here.revoked:
-        write_notes(store, [*(notes for notes in inventories if notes not in same), here])
-    return [*warnings, *memories.problems]
+        waivers_elsewhere = [seen for seen in open_waivers if seen.id not in relevant_by_id and not seen.hosts & in_run]
+        carried_waivers = [seen for seen in waivers_elsewhere if not removed_ids & {seen.id, ALL_WAIVERS}]
+    warnings += [
+        _warn_of_slow_clock(notes, now) for notes in same_inventory_notes[-1:] if _warn_of_slow_clock(notes, now)
+    ]
+    current_notes.run = run
+    current_notes.waivers = sorted(
+        [*carried_waivers, *map(_make_seen_waiver, relevant_by_id.values())], key=lambda seen: seen.id
+    )
+    current_notes.names = _collect_seen_names(compile_input, waivers, format_moment(now))
+    current_notes.commits = {**(same_inventory_notes[-1].commits if same_inventory_notes else {}), **records.commits}
+    current_notes.revocations = _collect_revocations(waivers, records, same_inventory_notes, format_moment(now))
+    if same_inventory_notes or waivers or current_notes.waivers or current_notes.revocations:
+        write_waiver_notes(
+            store, [*(notes for notes in inventories if notes not in same_inventory_notes), current_notes]
+        )
+    return [*warnings, *records.problems]
 
 
-def _clock(notes: Notes, now: datetime.datetime) -> str:
+def _warn_of_slow_clock(notes: WaiverNotes, now: datetime.datetime) -> str:
     """Return the warning about a clock that is behind the last run; "" for one that is not."""
-    if notes.run[:16] <= f"{now + CLOCKS_DIFFER:%Y%m%dT%H%M%SZ}":
+    if notes.run[:16] <= f"{now + CLOCK_TOLERANCE:%Y%m%dT%H%M%SZ}":
         return ""
     behind = f"the clock of this machine is behind run {notes.run}"
     return f"{behind}: waivers and keys that had ended then may count again. Set the clock, and run again"
 
 
-def _growth(judged: Judged, seen: Seen, notes: Notes) -> str:
+def _warn_of_growth(judged: JudgedWaiver, seen: SeenWaiver, notes: WaiverNotes) -> str:
     """Return the warning about a waiver that opens more hosts than in the run before; "" where it does not.
 
     A waiver whose file says for which hosts it was signed has its own warning.
     """
-    waiver, worth = judged
-    new = sorted({*worth.hosts} - seen.hosts - {*waiver.hosts})
-    if waiver.signed_hosts or not new:
+    waiver, judgement = judged
+    new_hosts = sorted({*judgement.hosts} - seen.hosts - {*waiver.hosts})
+    if waiver.signed_hosts or not new_hosts:
         return ""
-    more = f"opens {counted(len(new), 'host')} more than in run {notes.run}: {some(new, FEW)}"
-    why = "The file does not say for which hosts it was signed; sign it again, if these are meant"
-    return f"waiver {waiver.id} {more}. {why} [{waiver.file}]"
+    more = f"opens {counted(len(new_hosts), 'host')} more than in run {notes.run}: {some(new_hosts, MAX_IDS_SHOWN)}"
+    explanation = "The file does not say for which hosts it was signed; sign it again, if these are meant"
+    return f"waiver {waiver.id} {more}. {explanation} [{waiver.file}]"
 
 
-def _revoked(waivers: Iterable[Judged], memories: Memories, same: Sequence[Notes], now: str) -> list[Revoked]:
+def _collect_revocations(
+    waivers: Iterable[JudgedWaiver], records: RevocationRecords, same_inventory_notes: Sequence[WaiverNotes], now: str
+) -> list[SeenRevocation]:
     """Return the revocations that the next run has to know."""
-    remembered = [one for listed in memories.revoked.values() for one in listed]
-    noted = [one for notes in same[-1:] for one in notes.revoked]
+    remembered_revocations = [
+        revocation for waiver_revocations in records.revocations_by_id.values() for revocation in waiver_revocations
+    ]
+    noted_revocations = [revocation for notes in same_inventory_notes[-1:] for revocation in notes.revocations]
     files = [
-        Revoked(waiver.id, waiver.revoked.by, format_moment(waiver.revoked.on), waiver.revoked.why)
+        SeenRevocation(waiver.id, waiver.revoked.by, format_moment(waiver.revoked.on), waiver.revoked.why)
         for waiver, _ in waivers
         if waiver.revoked
     ]
-    merged = merge_revocations([*noted, *remembered, *files], now)
-    return [one for listed in merged.values() for one in listed]
+    merged = merge_revocations([*noted_revocations, *remembered_revocations, *files], now)
+    return [revocation for waiver_revocations in merged.values() for revocation in waiver_revocations]
 
 
-def _seen_names(question: Question, waivers: Iterable[Judged], now: str) -> SeenNames:
+def _collect_seen_names(compile_input: CompileInput, waivers: Iterable[JudgedWaiver], now: str) -> SeenNames:
     """Return the hosts and groups that waivers name, each with when a run last had it in its inventory. Those of
     waivers that are over are forgotten.
     """
-    present = {HOSTS: question.groups.get("all", frozenset()), GROUPS: question.groups.keys()}
+    present = {HOSTS: compile_input.groups.get("all", frozenset()), GROUPS: compile_input.groups.keys()}
     last_seen: SeenNames = {kind: {} for kind in KINDS}
-    for waiver, standing in waivers:
-        if standing.status not in OVER:
+    for waiver, judgement in waivers:
+        if judgement.status not in ENDED_STATUSES:
             for kind in KINDS:
                 last_seen[kind] |= {name: now for name in getattr(waiver, kind) if name in present[kind]}
-            for departure in standing.departed:
+            for departure in judgement.departures:
                 last_seen[departure.kind][departure.name] = departure.at
     return last_seen
 
 
-def _missed(seen: Seen, waivers: Iterable[Judged], relevant: Collection[str], removed: Collection[str]) -> bool:
+def _is_missed(
+    seen: SeenWaiver, waivers: Iterable[JudgedWaiver], relevant_ids: Collection[str], removed_ids: Collection[str]
+) -> bool:
     """Whether a waiver that was there is not, for no reason that its own file gives."""
-    if seen.id in relevant or seen.id in removed or ALL in removed:
+    if seen.id in relevant_ids or seen.id in removed_ids or ALL_WAIVERS in removed_ids:
         return False
     judged = next((judged for judged in waivers if judged.waiver.id == seen.id), None)
-    return judged is None or _unsupported(judged)
+    return judged is None or _is_unsupported(judged)
 
 
-def _unsupported(judged: Judged) -> bool:
+def _is_unsupported(judged: JudgedWaiver) -> bool:
     """Whether a waiver waives nothing since what it is judged by is not there: the register, or the approvers' keys."""
     file = Path(judged.waiver.file)
-    if judged.standing.status == "unauthorised":
-        return judged.standing.unregistered
-    return judged.standing.status == "bad_signature" and signature_of(file).exists() and not signers_of(file).exists()
-
-
-def _all_of_its_folder(seen: Seen, noted: Iterable[Seen], missed: Collection[Seen]) -> bool:
-    return all(other in missed for other in noted if other.folder == seen.folder)
-
-
-def _error(notes: Notes, lost: Sequence[Seen], folders: Sequence[Path], there: Collection[str]) -> PolicyError:
-    ids = [seen.id for seen in lost]
-    named = ", ".join(ids[:FEW]) + (f" and {len(ids) - FEW} more" if ids[FEW:] else "")
-    places = ", ".join(dict.fromkeys(seen.folder for seen in lost))
-    searched = ", ".join(map(str, folders)) or "no folder, since there is none beside the inventory"
-    option = ",".join(ids) if len(ids) <= FEW else ALL
-    if ids[0] in there:
-        found = f"waivers without their approvers.yml or {SIGNERS} beside the folder: {named}"
-    else:
-        found = f"none of the waivers {named}"
-    expected = (
-        f"the waivers that run {notes.run} found there; this run searched {searched}. Set {WAIVERS} to their"
-        f" folder, or, if they were removed on purpose, add: -e {REMOVED}={option}"
+    if judged.judgement.status == "unauthorised":
+        return judged.judgement.is_unregistered
+    return (
+        judged.judgement.status == "bad_signature"
+        and get_signature_path(file).exists()
+        and not get_signers_path(file).exists()
     )
-    return PolicyError(places, "", Described(found), expected)
 
 
-def _seen(judged: Judged) -> Seen:
-    waiver, worth = judged
-    return Seen(waiver.id, waiver.file, format_moment(waiver.ends), frozenset(worth.hosts))
+def _is_whole_folder_missed(
+    seen: SeenWaiver, noted_waivers: Iterable[SeenWaiver], missed_waivers: Collection[SeenWaiver]
+) -> bool:
+    return all(other_waiver in missed_waivers for other_waiver in noted_waivers if other_waiver.folder == seen.folder)
+
+
+def _make_error(
+    notes: WaiverNotes, lost_waivers: Sequence[SeenWaiver], folders: Sequence[Path], present_ids: Collection[str]
+) -> PolicyError:
+    ids = [seen.id for seen in lost_waivers]
+    shown_ids = ", ".join(ids[:MAX_IDS_SHOWN]) + (
+        f" and {len(ids) - MAX_IDS_SHOWN} more" if ids[MAX_IDS_SHOWN:] else ""
+    )
+    places = ", ".join(dict.fromkeys(seen.folder for seen in lost_waivers))
+    searched = ", ".join(map(str, folders)) or "no folder, since there is none beside the inventory"
+    option = ",".join(ids) if len(ids) <= MAX_IDS_SHOWN else ALL_WAIVERS
+    if ids[0] in present_ids:
+        description = f"waivers without their approvers.yml or {SIGNERS_FILE} beside the folder: {shown_ids}"
+    else:
+        description = f"none of the waivers {shown_ids}"
+    expected = (
+        f"the waivers that run {notes.run} found there; this run searched {searched}. Set {WAIVERS_VARIABLE} to their"
+        f" folder, or, if they were removed on purpose, add: -e {REMOVED_VARIABLE}={option}"
+    )
+    return PolicyError(places, "", Described(description), expected)
+
+
+def _make_seen_waiver(judged: JudgedWaiver) -> SeenWaiver:
+    waiver, judgement = judged
+    return SeenWaiver(waiver.id, waiver.file, format_moment(waiver.ends), frozenset(judgement.hosts))

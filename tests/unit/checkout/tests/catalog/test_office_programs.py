@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from made import catalogue, service
-from proscribe.controller.compile.catalogue.schema import OF_PROGRAMS
+from proscribe.controller.compile.catalogue.schema import PROGRAM_KEYS
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points.decision import decide
@@ -97,4 +97,4 @@ def test_each_entry_with_programs_says_whom_they_serve(own_catalogue):
     """Written down, and not the default: somebody has judged it."""
     for entry in own_catalogue.services.values():
         data = yaml.safe_load(Path(entry.file).read_text())
-        assert ("programs" in data) == bool(set(data) & set(OF_PROGRAMS)), entry.id
+        assert ("programs" in data) == bool(set(data) & set(PROGRAM_KEYS)), entry.id

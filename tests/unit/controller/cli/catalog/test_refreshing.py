@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from proscribe.controller.cli import command_line as launcher
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from recording import compare, join_files
 
 PARROT = (
@@ -236,7 +236,7 @@ def test_lists_that_cover_an_entrys_networks_together_are_one_job(place):
     place.publishers("release", COVERING, {**COVERING, "id": "second"})
     code, printed = place.refresh({"covering": "8.8.4.0/24\n", "second": "8.8.8.0/24\n"})
     assert (code, printed) == (0, ["covering, second: unchanged"])
-    (first, second) = load([place.release, place.ours]).services["parrot"].compared
+    (first, second) = read_catalogue([place.release, place.ours]).services["parrot"].compared
     assert (first["with"], second["with"]) == ("covering", "second")
 
 

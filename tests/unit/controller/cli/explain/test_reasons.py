@@ -14,11 +14,11 @@ from proscribe.controller.cli.explain.question import Question, read
 from proscribe.controller.cli.explain.reasons import answers, browser, decided
 from proscribe.controller.cli.explain.reasons.reason import Answer, Policy, Reason, by_mode, missing
 from proscribe.controller.cli.explain.relations import Subject, remarks, subject
-from proscribe.controller.compile.catalogue.claims import SHARED, Claimant, check_claims
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.claims import SHARED_NAMES, Claimant, check_claims
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
-from proscribe.controller.compile.restrictions.by_group import ByGroup
-from proscribe.controller.compile.waivers.hours import windows
+from proscribe.controller.compile.restrictions.by_group import GroupRestriction
+from proscribe.controller.compile.waivers.hours import merge_windows
 from proscribe.host.controls.apps.desired import DesiredApps
 from proscribe.host.controls.apps.portable import scan
 from proscribe.host.controls.apps.portable.names import AppNames
@@ -45,7 +45,12 @@ AT = "at mon 09:00-18:00 (the host's time)"
 USERS = {"users": ["a", "b"], "posix_groups": ["g"], "waiver": "w1"}
 AT_HOURS = {"mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherwise": "enforce"}
 NESTED = {"mode": "waived", "otherwise": "audit", "waiver": "w2", "exceptions": [{"users": ["a"], "waiver": "w1"}]}
-OF_GROUPS = {"groups_restricted": [ByGroup(("owl",), ("h", "g"), ("apps",)), ByGroup(("wren",), ("x",), ("firewall",))]}
+OF_GROUPS = {
+    "groups_restricted": [
+        GroupRestriction(("owl",), ("h", "g"), ("apps",)),
+        GroupRestriction(("wren",), ("x",), ("firewall",)),
+    ]
+}
 TENANTS = {"tenants": {"google": list("abcd")}}
 BROWSERS = [{"id": family, "family": family} for family in ("chromium", "firefox")]
 RECORDED = Path(__file__).parents[3] / "recorded/cli"
@@ -57,7 +62,7 @@ def catalogue(tmp_path_factory):
 
 
 def waiver(id_="w1", services=("parrot",), controls=CONTROLS, hours=(), **partial):
-    windows_ = windows(hours)
+    windows_ = merge_windows(hours)
     return SimpleNamespace(id=id_, services=services, controls=controls, partial=partial, hours=hours, windows=windows_)
 
 
@@ -152,7 +157,7 @@ def test_reasons_on_hosts_of_each_system_are_as_recorded(tmp_path):
     made_catalogue(tmp_path)
     head = HEAD.format(id="waxwing", name="Waxwing", category="instant_messaging", enforce="true")
     (tmp_path / "instant_messaging/waxwing.yml").write_text(head + WAXWING)
-    catalogue = load([tmp_path])
+    catalogue = read_catalogue([tmp_path])
     shown = {}
     for text in OF_SYSTEMS:
         systems = {}
@@ -309,7 +314,11 @@ def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
         assert (answer != "open") is bool(seen)
 
 
-@given(st.sampled_from([*SHARED, *(f"x.{name}" for name in SHARED), "com", "net", "example.org", "core.windows.net"]))
+@given(
+    st.sampled_from(
+        [*SHARED_NAMES, *(f"x.{name}" for name in SHARED_NAMES), "com", "net", "example.org", "core.windows.net"]
+    )
+)
 def test_no_service_may_block_it_is_only_said_where_the_compiler_refuses_it(host):
     claimant = Claimant("parrot", 0, [host], [], [], [], [], [])
     refused = bool(check_claims({"parrot": claimant}, {"parrot"}))

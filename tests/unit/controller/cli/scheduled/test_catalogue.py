@@ -12,7 +12,7 @@ from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
 from proscribe.controller.cli.diff.revision import Repository
 from proscribe.controller.cli.scheduled import catalogue, exports, proposing
 from proscribe.controller.compile.plans.hosts import compile_hosts
-from proscribe.controller.compile.restrictions.points import Fed
+from proscribe.controller.compile.restrictions.points import FedExport
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.controller.report.notification import Notification
 from refusals import make_refusal
@@ -211,13 +211,13 @@ def renew(tmp_path):
 
 
 def test_export_of_another_owner_stays(renew, tmp_path):
-    renew(Fed("unbound", str(tmp_path / "out"), "office"))
+    renew(FedExport("unbound", str(tmp_path / "out"), "office"))
     with pytest.raises(Refused, match="has an export unbound of group office; expected another directory"):
-        renew(Fed("rpz", str(tmp_path / "out"), "office"))
+        renew(FedExport("rpz", str(tmp_path / "out"), "office"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes").write_text("mine")
     with pytest.raises(Refused, match="is not empty, and no earlier export"):
-        renew(Fed("rpz", str(tmp_path / "mine"), "office"))
+        renew(FedExport("rpz", str(tmp_path / "mine"), "office"))
     assert (tmp_path / "mine/notes").read_text() == "mine"
 
 
@@ -257,7 +257,7 @@ def test_one_that_cannot_be_written_keeps_no_other_back(tmp_path, monkeypatch):
 
     monkeypatch.setattr(inventory, "question", question)
     monkeypatch.setattr(exports, "compile_hosts", lambda *_: "compiled")
-    monkeypatch.setattr(exports, "with_signing", lambda *_: "compiled")
+    monkeypatch.setattr(exports, "add_signing", lambda *_: "compiled")
     monkeypatch.setattr(export, "renew", renew)
     notification = exports.renewed(tmp_path, ["-i", "x,", "--limit", "kiosk1"])
     assert notification.subject == "Proscribe: 3 exports not written, 1 export written again"

@@ -12,9 +12,9 @@ from proscribe.controller.cli import Refused, inventory
 from proscribe.controller.cli.waiver import requested
 from proscribe.controller.cli.waiver.drafting import fill_in
 from proscribe.controller.cli.waiver.requested import Opens, Standing
-from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.compile.waivers.authority import Authority
-from proscribe.controller.compile.waivers.refusals import Refusal
+from proscribe.controller.compile.waivers.refusals import RequestRefusal
 from proscribe.controller.report.storage.requests_file import Request
 from refusals import make_refusal
 
@@ -29,7 +29,7 @@ WHOLE = "because what they refuse they refuse to a whole host; --whole-host open
 ALONE = "whole host: a waiver for wong alone would leave it out of reach. --whole-host opens it for everybody there"
 ONE_CLOSED, TWO_CLOSED = Opens("wong", (), ("browser",), ("browser",)), Opens("wong", (), ("browser", "dns"))
 PARTLY_OPEN = Opens("wong", ("apps", "firewall"), ("apps", "browser", "dns"), ("browser",), True)
-NO = Refusal(ID, "press01", "wong", "parrot", "use the desk", "head", "2026-11-25T04:00:00Z")
+NO = RequestRefusal(ID, "press01", "wong", "parrot", "use the desk", "head", "2026-11-25T04:00:00Z")
 UNSIGNED = {"waives": False, "status": "bad_signature", "why": "no key"}
 REVOKED = {"waives": False, "status": "revoked", "why": "over"}
 FOR_ALL = "A waiver would open apps and dns for everybody on the host. One for wong alone would leave it out of reach"
@@ -136,13 +136,13 @@ class Fleet:
         self.compiled_hosts = []
         hosts = [SimpleNamespace(name=name) for name in ("press01", "fin01", "other")]
         patch.setattr(inventory, "question", lambda arguments: Inventory(hosts))
-        patch.setattr(inventory, "reports_place", lambda arguments: Place(folder, ""))
+        patch.setattr(inventory, "reports_place", lambda arguments: ReportsPlace(folder, ""))
         patch.setattr(requested.requests_file, "read", lambda reports: self.requests)
         patch.setattr(requested, "compile_hosts", self.compiled)
-        patch.setattr(requested, "folders_of_registers", lambda question, restrictions: [*restrictions])
-        patch.setattr(requested, "read_register", lambda folders, groups: self.register)
-        patch.setattr(requested, "departments_of", lambda question, restrictions: self.departments)
-        patch.setattr(requested, "programs_of", lambda service: service)
+        patch.setattr(requested, "find_approver_folders", lambda question, restrictions: [*restrictions])
+        patch.setattr(requested, "read_approver_list", lambda folders, groups: self.register)
+        patch.setattr(requested, "list_departments", lambda question, restrictions: self.departments)
+        patch.setattr(requested, "list_program_identifiers", lambda service: service)
 
     def compiled(self, question, now):
         self.compiled_hosts = names = [host.name for host in question.hosts]

@@ -18,10 +18,10 @@ from proscribe.controller.cli.catalog.publishers import read_publishers
 from proscribe.controller.cli.explain.expectations import read as read_expectations
 from proscribe.controller.compile.catalogue import loading, schema
 from proscribe.controller.compile.reading import yaml_file
-from proscribe.controller.compile.reading.yaml_file import MOST
-from proscribe.controller.compile.waivers.authority import read_register
+from proscribe.controller.compile.reading.yaml_file import MAX_VALUES
+from proscribe.controller.compile.waivers.authority import read_approver_list
 from proscribe.controller.compile.waivers.document import load_waivers
-from proscribe.controller.compile.waivers.signatures import verify
+from proscribe.controller.compile.waivers.signatures import verify_signature
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 
 
@@ -143,7 +143,7 @@ LISTED = "feeds/birds.yml feeds/birds.txt browsers.yml release.yml known_good.tx
 
 
 def load_catalogue(root: Path) -> None:
-    loading.load([root])
+    loading.read_catalogue([root])
 
 
 READERS: dict[str, Callable[[Path], object]] = {
@@ -151,7 +151,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "publishers.yml": read_publishers,
     "recall.yml": lambda root: read_sources([root]),
     "waivers/w1.yml": lambda root: load_waivers([root / "waivers"]),
-    "approvers.yml": lambda root: read_register([root], {}),
+    "approvers.yml": lambda root: read_approver_list([root], {}),
     "expectations.yml": lambda root: read_expectations(root / "expectations.yml", {}, ()),
 }
 LEVELS = "".join(f"{name}: &{name} [{','.join([f'*{above}'] * 9)}]\n" for above, name in zip("abcdefgh", "bcdefghi"))
@@ -163,10 +163,10 @@ CONTENTS = {
     "a file of Ansible's": "a: !unsafe '{{ 1 }}'\n",
     "lists in lists": "[" * (1 << 19),
     "keys of keys": "? " * (1 << 18),
-    "more lists than count": f"[{'[],' * MOST}]",
-    "as many keys as count": "".join(f"domain{number}: x\n" for number in range(MOST // 2)),
-    "as many names as count": "domains:\n" + "".join(f"- x{number}.example\n" for number in range(MOST - 9)),
-    "as many mappings as count": f"domains: [{'{},' * (MOST - 9)}]",
+    "more lists than count": f"[{'[],' * MAX_VALUES}]",
+    "as many keys as count": "".join(f"domain{number}: x\n" for number in range(MAX_VALUES // 2)),
+    "as many names as count": "domains:\n" + "".join(f"- x{number}.example\n" for number in range(MAX_VALUES - 9)),
+    "as many mappings as count": f"domains: [{'{},' * (MAX_VALUES - 9)}]",
     "control characters": "a: \x1b[2J\x07\n",
 }
 
@@ -244,5 +244,7 @@ def test_no_id_is_a_path(root, file, id_):
 def test_a_signature_that_never_ends_is_none(tmp_path):
     (tmp_path / "allowed_signers").write_text("a ssh-ed25519 AAAA\n")
     os.mkfifo(tmp_path / "w1.yml.sig")
-    seen = verify(b"id: w1\n", tmp_path / "w1.yml", tmp_path / "allowed_signers", "a", datetime.now(timezone.utc))
+    seen = verify_signature(
+        b"id: w1\n", tmp_path / "w1.yml", tmp_path / "allowed_signers", "a", datetime.now(timezone.utc)
+    )
     assert seen.problem == "it is no file"

@@ -4,7 +4,7 @@ import ipaddress
 from pathlib import Path
 
 import pytest
-from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.catalogue.loading import read_catalogue
 from proscribe.controller.policy_errors import PolicyErrors
 from published_lists import KNOWN_GOOD, left_out, patterns
 
@@ -53,7 +53,7 @@ class Lists:
     def refused(self) -> str:
         """Return the one mistake of a load; "" for none."""
         try:
-            load([item for item in (self.root, self.own) if item.exists()])
+            read_catalogue([item for item in (self.root, self.own) if item.exists()])
         except PolicyErrors as wrong:
             (error,) = wrong.errors
             return str(error)

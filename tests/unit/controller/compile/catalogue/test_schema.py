@@ -10,8 +10,8 @@ import yaml
 from made import BLANK
 from made_catalogue import GOOD, OWN, errors_of
 from proscribe.controller.compile.catalogue import schema
-from proscribe.controller.compile.catalogue.kinds import Group
-from proscribe.controller.compile.catalogue.loading import Browser, Service, load
+from proscribe.controller.compile.catalogue.kinds import GroupSchema
+from proscribe.controller.compile.catalogue.loading import Browser, Service, read_catalogue
 from proscribe.controller.compile.catalogue.schema import AMENDMENT, BROWSERS, FEED, SERVICE, check_service
 from proscribe.controller.compile.reading.yaml_file import KeyPath
 
@@ -84,7 +84,10 @@ BROWSER_HEAD = "id: owl\nname: Owl\npolicy_support: firefox\npolicy_fallbacks: [
 FULL_BROWSER = read_texts(BROWSER_HEAD, LOCATED, "notes: a bird\nsources: [a test]\n")
 FULL_BROWSER |= {key: dict(PLACED) for key in PLACES} | {"unverified": read_texts(LOCATED, "notes: a bird")}
 FULL_BROWSER["unverified"] |= {key: {system: [path] for system, path in PLACED.items()} for key in PLACES}
-FULL: list[tuple[Group, dict[str, Any]]] = [(SERVICE, FULL_SERVICE | FULL_UNVERIFIED), (AMENDMENT, FULL_AMENDMENT)]
+FULL: list[tuple[GroupSchema, dict[str, Any]]] = [
+    (SERVICE, FULL_SERVICE | FULL_UNVERIFIED),
+    (AMENDMENT, FULL_AMENDMENT),
+]
 FULL += [(FEED, read_texts(FEED_HEAD, DATES)), (BROWSERS, {"browsers": [FULL_BROWSER]})]
 
 
@@ -114,7 +117,7 @@ def test_keys_with_programs_need_whom_they_serve_and_lists_are_amendable():
     entries = {key: {"programs": "private", key: value} for key, value in FULL_SERVICE.items()}
     keys = {key for key, entry in entries.items() if ("programs",) not in [path for path, *_ in check_service(entry)]}
     assert keys - {"programs"} == {*programs.split(), "desktop_files", "markers"}
-    amendable = {key for key in (FULL_SERVICE | FULL_UNVERIFIED) if schema.amendable(key)}
+    amendable = {key for key in (FULL_SERVICE | FULL_UNVERIFIED) if schema.is_amendable(key)}
     assert amendable == {*read_texts(NAMES, LISTS, ADDRESSES), "unverified"}
 
 
@@ -144,7 +147,7 @@ def test_every_key_of_a_service_and_a_browser_is_read(write):
     crow |= {"policy_support": "chromium", "policy_dir": dict(PLACED)}
     write(yaml.safe_dump({"browsers": [full, crow]}), "browsers.yml")
     text = yaml.safe_dump({**FULL_SERVICE, "unverified": {"notes": "a bird"}})
-    catalogue = load([write(text, "circumvention/parrot.yml")])
+    catalogue = read_catalogue([write(text, "circumvention/parrot.yml")])
     renamed = ("class", "registered", "publishers", "installers")
     own = {key: make_tuples(value) for key, value in FULL_SERVICE.items() if key not in renamed}
     file = catalogue.services["magpie"].file.replace("instant_messaging/magpie", "circumvention/{}")
@@ -321,8 +324,8 @@ def test_a_broken_browser_is_reported(old, new, key, value, expected, write):
 
 
 def test_a_browser_of_the_organisation_joins_the_project_s_own_with_an_id_of_its_own(write):
-    loaded = load([OWN, write(BROWSER_TEXT, "browsers.yml")])
-    assert loaded.browsers.keys() == {*load([OWN]).browsers, "owl"}
+    loaded = read_catalogue([OWN, write(BROWSER_TEXT, "browsers.yml")])
+    assert loaded.browsers.keys() == {*read_catalogue([OWN]).browsers, "owl"}
     assert loaded.browsers["owl"].policy_dir == {"native": "/etc/owl/policies/managed"}
     again = errors_of(OWN, write(BROWSER_TEXT.replace("owl", "brave"), "browsers.yml"))
     assert "browsers[0].id" in [error.key for error in again]

@@ -14,7 +14,11 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.vars.hostvars import HostVars
 from ansible_inventory import read_hostvars
 from proscribe.controller.compile.inventory import ignored_files, ignored_variables
-from proscribe.controller.compile.inventory.ignored_variables import IgnoredPolicy, find_ignored_policy, unread
+from proscribe.controller.compile.inventory.ignored_variables import (
+    IgnoredPolicy,
+    find_ignored_policy,
+    find_policy_mistakes,
+)
 
 WATCH = "proscribe_watch"
 WEB = "host_vars/web01.example.org"
@@ -57,7 +61,7 @@ class Fleet:
         return find_ignored_policy(self.load(source), ["gateway", "web01.example.org"])
 
     def unread(self, *playbooks: str, task: Any = None, source: str = "fleet/hosts.yml") -> list[tuple[str, str]]:
-        errors = list(unread(self.load(source, *playbooks), ("h1",), task))
+        errors = list(find_policy_mistakes(self.load(source, *playbooks), ("h1",), task))
         folders = [error.expected.partition("what is beside ")[2].partition(". Set")[0] for error in errors]
         return [(str(Path(folder).relative_to(self.root)), error.key) for folder, error in zip(folders, errors)]
 
@@ -275,5 +279,5 @@ def test_circle_of_imported_playbooks_is_read_up_to_a_bound(team, monkeypatch):
     for name, after in zip(chain, [*chain[1:], chain[0]]):
         team.write({f"{name}/{ALL}": BANS, f"{name}/p.yml": [{IMPORTS: f"../{after}/p.yml"}]})
     assert team.unread("p0/p.yml") == [(name, BAN) for name in chain]
-    monkeypatch.setattr(ignored_variables, "MOST_PLAYBOOKS", 2)
+    monkeypatch.setattr(ignored_variables, "MAX_PLAYBOOKS", 2)
     assert team.unread("p0/p.yml") == [(name, BAN) for name in chain[:2]]

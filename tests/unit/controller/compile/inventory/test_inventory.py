@@ -11,8 +11,8 @@ from ansible.playbook import Playbook
 from ansible_inventory import read_hostvars
 from mistakes import get_mistake
 from proscribe.controller.compile.inventory import in_play, inventory
-from proscribe.controller.compile.inventory.inventory import HostVariables, Question, plain, zones
-from proscribe.controller.compile.inventory.places import set_in
+from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables, make_zone_finder, strip_tags
+from proscribe.controller.compile.inventory.places import find_setting_place
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model import plan as plans
@@ -65,11 +65,11 @@ ADDRESSES = [
 
 @pytest.mark.parametrize(("name", "values", "address", "port"), ADDRESSES)
 def test_host_has_its_variables_and_address(name, values, address, port, hostvars, folder):
-    host = HostVariables.of(name, hostvars)
+    host = HostVariables.read_hostvars(name, hostvars)
     assert (host.name, host.values, host.origins, host.folder) == (name, values, {}, str(folder))
     assert (host.address, host.ssh_port) == (address, port)
-    assert (host.windows, "winrm" in host.unserved) == (name == "desk", name == "desk")
-    assert [error.key for error in host.wrong] == (["proscribe_zone"] if name == "bad" else [])
+    assert (host.is_windows, "winrm" in host.unserved_reason) == (name == "desk", name == "desk")
+    assert [error.key for error in host.errors] == (["proscribe_zone"] if name == "bad" else [])
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_host_has_its_variables_and_address(name, values, address, port, hostvar
     ],
 )
 def test_variable_has_the_line_that_wrote_it(name, key, wrong, line, hostvars, folder):
-    where = HostVariables.of(name, hostvars).where(key, wrong)
+    where = HostVariables.read_hostvars(name, hostvars).locate_variable(key, wrong)
     assert where == (f"{folder}/hosts.yml:{line}" if line else f"host {name}")
 
 
 def test_any_host_of_the_inventory_can_be_asked_for(hostvars):
-    assert [zones(hostvars)(name) for name in ("web1", "desk")] == ["dmz", ""]
-    assert get_mistake(zones(hostvars), "bad").key == "proscribe_zone"
-    assert inventory.variables_reader(hostvars)("web1").values == WEB
+    assert [make_zone_finder(hostvars)(name) for name in ("web1", "desk")] == ["dmz", ""]
+    assert get_mistake(make_zone_finder(hostvars), "bad").key == "proscribe_zone"
+    assert inventory.make_variables_reader(hostvars)("web1").values == WEB
 
 
 def test_an_error_has_the_place_that_it_or_a_cause_of_it_knows(hostvars, folder):
@@ -104,13 +104,13 @@ def test_an_error_has_the_place_that_it_or_a_cause_of_it_knows(hostvars, folder)
 
     known = error(hostvars.raw_get("web1")["proscribe_zone"])
     errors = (error(), error("x"), error("x", cause=known), error(context=known))
-    assert [inventory.place_of(item) for item in errors] == ["", "", *[f"{folder}/hosts.yml:10"] * 2]
+    assert [inventory.find_error_place(item) for item in errors] == ["", "", *[f"{folder}/hosts.yml:10"] * 2]
 
 
 def test_values_are_plain(hostvars):
     value = {1: ("a", ["b", None]), "c": hostvars.raw_get("web1")["proscribe_zone"]}
-    assert plain(value) == {"1": ["a", ["b", None]], "c": "dmz"}
-    assert type(plain(value)["c"]) is str
+    assert strip_tags(value) == {"1": ["a", ["b", None]], "c": "dmz"}
+    assert type(strip_tags(value)["c"]) is str
 
 
 OTHER_FOLDERS = ("fleet", "elsewhere", "fleet/.git", "fleet/more~/deep", "fleet/x.orig/deep")
@@ -126,14 +126,14 @@ def test_a_folder_in_a_source_is_read_as_hosts(folder, expected, tmp_path):
     (tmp_path / "hosts").touch()
     (tmp_path / "linked").symlink_to("second")
     sources = [str(tmp_path / name) for name in ("hosts", "fleet", "second", "missing")]
-    assert inventory.read_as_hosts(tmp_path / folder, sources) == expected
-    assert not inventory.read_as_hosts(tmp_path / folder, sources[:1])
+    assert inventory.is_read_as_hosts(tmp_path / folder, sources) == expected
+    assert not inventory.is_read_as_hosts(tmp_path / folder, sources[:1])
 
 
 def test_a_variable_that_is_nearly_called_as_ours_is_a_mistake_with_its_place(tmp_path):
     (tmp_path / "hosts.yml").write_text("all:\n  hosts:\n    web1:\n      Proscribe_watch: true\n      proxy_env: {}\n")
-    host = HostVariables.of("web1", read_hostvars(tmp_path / "hosts.yml"))
-    (wrong,) = host.wrong
+    host = HostVariables.read_hostvars("web1", read_hostvars(tmp_path / "hosts.yml"))
+    (wrong,) = host.errors
     assert str(wrong).startswith(
         f"{tmp_path}/hosts.yml:4: Proscribe_watch: "
     ) and "did you mean 'proscribe_watch'?" in str(wrong)
@@ -155,8 +155,8 @@ class Written:
     def mistakes(self) -> list[str]:
         """Return the mistakes without the inventory's folder in each line."""
         source = self.folder / "hosts.yml"
-        hosts, groups = [HostVariables.of("h1", read_hostvars(source))], {"all": frozenset({"h1"})}
-        question = Question(self.project, "audit", "audit", [str(source)], "", list(plans.CONTROLS), hosts, groups)
+        hosts, groups = [HostVariables.read_hostvars("h1", read_hostvars(source))], {"all": frozenset({"h1"})}
+        question = CompileInput(self.project, "audit", "audit", [str(source)], "", list(plans.CONTROLS), hosts, groups)
         with pytest.raises(PolicyErrors) as wrong:
             compile_run(question, NOW)
         return [line.replace(f"{self.folder}/", "") for line in str(wrong.value).splitlines()]
@@ -215,8 +215,8 @@ class Run:
         (self.play,) = playbook.get_plays()
         self.tasks = {task.name: task for block in self.play.compile() for task in block.block if task.name}
 
-    def seen(self, task: str, names: Sequence[str] = ("h1", "h2")) -> in_play.InPlay:
-        return in_play.InPlay(self.hostvars, self.tasks[task], names)
+    def seen(self, task: str, names: Sequence[str] = ("h1", "h2")) -> in_play.PlayVariables:
+        return in_play.PlayVariables(self.hostvars, self.tasks[task], names)
 
 
 def task(name: str, **more: Any) -> dict[str, Any]:
@@ -230,7 +230,7 @@ ROLE = {
 }
 
 
-def first(seen: in_play.InPlay, host: str) -> Any:
+def first(seen: in_play.PlayVariables, host: str) -> Any:
     layers = (*seen.layers(host), *seen.defaults())
     return next((layer[BAN] for layer in layers if BAN in layer), None)
 
@@ -281,7 +281,7 @@ def test_a_role_has_the_parameters_of_the_role_that_depends_on_it(tmp_path):
 def test_variables_that_an_included_role_is_given_are_those_of_the_task(tmp_path):
     apply = {"vars": {BAN: "x", "other": "y"}}
     run = Run(tmp_path, {"tasks": [{"name": "includes", "include_role": {"name": "own", "apply": apply}}]}, ROLE)
-    assert in_play.given_to(run.tasks["includes"]).keys() == {BAN}
+    assert in_play.hash_task_variables(run.tasks["includes"]).keys() == {BAN}
 
 
 def test_connection_of_the_task_is_set_for_no_host(tmp_path):
@@ -306,7 +306,7 @@ def test_variable_of_a_play_has_the_place_that_sets_it(tmp_path, places, where):
     run = Run(tmp_path, {"roles": ["own"]}, files)
     seen = run.seen("in the role")
     assert seen.raw_get("h1")[BAN] == where
-    assert set_in(seen, "h1", BAN) == f"{tmp_path}/{where}:1"
+    assert find_setting_place(seen, "h1", BAN) == f"{tmp_path}/{where}:1"
 
 
 PLAY = """\
@@ -327,10 +327,10 @@ PLAY = """\
 def test_variables_of_one_role_or_the_play_alone_have_their_lines(tmp_path):
     run = Run(tmp_path, {}, {**ROLE, "roles/own/meta/main.yml": {"allow_duplicates": True}, "play.yml": PLAY})
     first, second = (item for block in run.play.compile() for item in block.block if item.name == "in the role")
-    of_role = {item.key: (item.where, item.value) for item in in_play.for_another_role(second, [first])}
+    of_role = {item.key: (item.where, item.value) for item in in_play.find_role_mistakes(second, [first])}
     of_play = {
         name: (item.where, item.key, item.value)
-        for name, item in in_play.in_play_only(run.hostvars, second, ["h1", "h2"]).items()
+        for name, item in in_play.find_play_only_variables(run.hostvars, second, ["h1", "h2"]).items()
     }
     place, own, other = f"{tmp_path}/play.yml", f"{tmp_path}/roles/own/defaults/main.yml", f"{tmp_path}/roles/own/tasks"
     # true has no place of its own
@@ -346,4 +346,4 @@ def test_variables_of_one_role_or_the_play_alone_have_their_lines(tmp_path):
         "proscribe_z": (f"{place}:11", "proscribe_z", "b"),
         BAN: (f"{own}:2", BAN, "default"),
     }
-    assert list(in_play.for_another_role(second, [second])) == []
+    assert list(in_play.find_role_mistakes(second, [second])) == []

@@ -15,12 +15,12 @@ from derived.package_systems import declared
 from hypothesis import given
 from hypothesis import strategies as st
 from made import catalogue, service
-from proscribe.controller.compile.catalogue.release import Release
-from proscribe.controller.compile.inventory.inventory import HostVariables, Question
+from proscribe.controller.compile.catalogue.release import CatalogueRelease
+from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables
 from proscribe.controller.compile.plans import compiling, identifiers
 from proscribe.controller.compile.plans import hosts as plans_of_hosts
 from proscribe.controller.compile.plans.compiling import compile_body, compile_plan
-from proscribe.controller.compile.plans.difference import Change, difference
+from proscribe.controller.compile.plans.difference import PlanChange, compare_plans
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.plans.identifiers import PACKAGE_SYSTEMS
 from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES
@@ -68,7 +68,7 @@ def test_permitted_service_stays_open_and_needs_no_waiver(waiver):
 
 BEGINS = datetime.date(2026, 11, 25)
 KNOWN = {"packages": {"apt": ("x",)}, "networks": ("192.0.2.0/24",), "domains": ("owl.example",)}
-MADE = dataclasses.replace(catalogue(service("owl", **KNOWN)), release=Release("2026.11.1", "2026-11-02"))
+MADE = dataclasses.replace(catalogue(service("owl", **KNOWN)), release=CatalogueRelease("2026.11.1", "2026-11-02"))
 RULE = {"direction": "out", "verdict": "reject"}
 ALL_OF_IT = {"protocol": "any", "addresses": [], "ports": [], "comment": ""}
 SAID: dict[str, Any] = {"effective_from": BEGINS.isoformat(), "contact": "the desk", "watch": "5m"}
@@ -136,8 +136,8 @@ def test_one_variable_changes_one_control(more, control, changed):
 
 
 def test_difference_has_a_whole_setting_that_comes():
-    (change,) = difference(compile_owl(unmanaged_browsers="off"), compile_owl())
-    assert change._replace(after="") == Change("apps", "setting", subject="unmanaged_browsers")
+    (change,) = compare_plans(compile_owl(unmanaged_browsers="off"), compile_owl())
+    assert change._replace(after="") == PlanChange("apps", "setting", subject="unmanaged_browsers")
     assert json.loads(change.after) == {**UNMANAGED, "mode": "audit"}
 
 
@@ -231,7 +231,7 @@ def test_a_permitted_name_below_a_restricted_one_is_let_through(made):
         id_: {"mode": RESTRICTED_MODES[0] if item.restricted else "report", "domains": list(item.domains)}
         for id_, item in made.items()
     }
-    compiling._allow_permitted(services, types.SimpleNamespace(services=made), "dns")  # type: ignore[arg-type]
+    compiling._allow_permitted_names(services, types.SimpleNamespace(services=made), "dns")  # type: ignore[arg-type]
     permitted = [name for item in made.values() if not item.restricted for name in item.domains]
     for id_, item in made.items():
         below = {name for name in permitted if identifiers.is_below(name, item.domains) and name not in item.domains}
@@ -251,7 +251,7 @@ def test_hours_come_to_what_is_compiled_without_them(made, timed, data):
             id_: {"domains": list(item.domains), **(how(id_) if item.restricted else {"mode": "report"})}
             for id_, item in made.items()
         }
-        compiling._allow_permitted(services, types.SimpleNamespace(services=made), "dns")  # type: ignore[arg-type]
+        compiling._allow_permitted_names(services, types.SimpleNamespace(services=made), "dns")  # type: ignore[arg-type]
         return services
 
     def waived(id_: str) -> dict[str, Any]:
@@ -279,14 +279,14 @@ def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(project, 
     fleet["h0"]["proscribe_contact"] = "{{ site }}@example.org"
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": fleet}}))
     hostvars, shared = read_hostvars(tmp_path / "hosts.yml"), {}
-    hosts = [HostVariables.of(name, hostvars, shared=shared) for name in fleet]
+    hosts = [HostVariables.read_hostvars(name, hostvars, shared=shared) for name in fleet]
     assert len({id(host.values) for host in hosts}) == 4  # three zones, and the first host
     compiled_plans = []
     compile_body = compiling.compile_body
     record = lambda *of: compiled_plans.append(compile_body(*of)) or compiled_plans[-1]  # noqa: E731
     monkeypatch.setattr(plans_of_hosts, "compile_body", record)
     groups = {"all": frozenset(fleet)}
-    question = Question(project, "audit", "audit", [str(tmp_path)], "", list(CONTROLS), hosts, groups)
+    question = CompileInput(project, "audit", "audit", [str(tmp_path)], "", list(CONTROLS), hosts, groups)
     compiled = compile_hosts(question, NOW)
     assert len(compiled_plans) == len(compiled.plans) == 2
     assert {compiled.restrictions[name].zone for name in fleet} == {"zone0", "zone1", "zone2"}

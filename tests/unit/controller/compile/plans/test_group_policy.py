@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mistakes import get_mistake
 from proscribe.controller.compile.inventory.inventory import HostVariables
-from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
+from proscribe.controller.compile.plans.hosts import CompiledPlans, compile_hosts
 from proscribe.controller.compile.restrictions.group_policy_values import read_group_policy
 from proscribe.controller.policy_errors import Expected, PolicyErrors
 from proscribe.model.plan import check_plan
@@ -67,7 +67,7 @@ def compile_question(organisation, value, *hosts, others=lambda name: {}, **more
     return compile_hosts(dataclasses.replace(question, hosts=made, variables_of=variables_of), NOW)
 
 
-def read_object(found: Compiled) -> dict[str, Any]:
+def read_object(found: CompiledPlans) -> dict[str, Any]:
     plan = found.plans[found.hosts["lab01"]]
     check_plan(plan)
     return plan["group_policy"]["objects"][0]  # type: ignore[no-any-return]

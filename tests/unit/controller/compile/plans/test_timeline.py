@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.compile.plans import timeline
-from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
+from proscribe.controller.compile.plans.hosts import CompiledPlans, compile_hosts
 from proscribe.model.plan import check_plan, format_canonical
 from proscribe.wire.store import PlanStore
 from waiver_organisation import OURS, Keys, Organisation, at
@@ -24,11 +24,11 @@ def watch(organisation):
     organisation.variables["watch"] = "5m"
 
 
-def compile_plans(organisation: Organisation, now: datetime.datetime, *hosts: str) -> Compiled:
+def compile_plans(organisation: Organisation, now: datetime.datetime, *hosts: str) -> CompiledPlans:
     return compile_hosts(organisation.question(*hosts), now)
 
 
-def follow_plan(plans: Compiled, host: str, moment: datetime.datetime) -> dict[str, Any]:
+def follow_plan(plans: CompiledPlans, host: str, moment: datetime.datetime) -> dict[str, Any]:
     """Return the plan that a host reaches at a moment."""
     plan = plans.plans[plans.hosts[host]]
     while "later" in plan and at(plan["later"]["at"].replace("Z", "+00:00")) <= moment:
@@ -36,7 +36,7 @@ def follow_plan(plans: Compiled, host: str, moment: datetime.datetime) -> dict[s
     return plan
 
 
-def list_changes(plans: Compiled, host: str = "press01") -> list[tuple[str, str]]:
+def list_changes(plans: CompiledPlans, host: str = "press01") -> list[tuple[str, str]]:
     """Return when a host's plan changes, and the mode of whatsapp in `apps` from then on."""
     plan, moment, seen = plans.plans[plans.hosts[host]], "now", []
     while True:
@@ -155,11 +155,11 @@ def test_a_run_stores_what_follows_and_the_chain_is_read_back(organisation, tmp_
     organisation.waiver(valid_from="2026-12-01T00:00:00Z")
     made = organisation.run()
     store = PlanStore(Path(made["plans"]))
-    digests = timeline.chain(store, made["hosts"]["press01"])
+    digests = timeline.list_plan_chain(store, made["hosts"]["press01"])
     services = [store.read_stored_plan(digest)["controls"]["dns"]["services"] for digest in digests]
     assert [plan["whatsapp"]["mode"] for plan in services] == ["enforce", "waived", "enforce"]
-    assert timeline.chain(store, made["hosts"]["fin01"]) == [made["hosts"]["fin01"]]
+    assert timeline.list_plan_chain(store, made["hosts"]["fin01"]) == [made["hosts"]["fin01"]]
     assert digests[1] not in made["policies"]  # no host has it yet
     (store.directory / f"{digests[1][7:]}.json").unlink()
     with pytest.raises(FileNotFoundError, match="is gone from"):
-        timeline.chain(store, digests[0])
+        timeline.list_plan_chain(store, digests[0])

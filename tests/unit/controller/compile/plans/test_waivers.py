@@ -12,7 +12,7 @@ from proscribe.controller.cli.waiver.folder import of_inventory
 from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.plans.run import compile_run
-from proscribe.controller.compile.plans.waivers import judge, waivers_of, wrong_in
+from proscribe.controller.compile.plans.waivers import find_draft_mistakes, judge_new_waiver, list_judged_waivers
 from proscribe.controller.compile.waivers import document, seen_notes
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.evaluation.fleet_state import FleetState, Host, Observation
@@ -87,15 +87,15 @@ def test_a_wrong_variable_hides_no_wrong_place(organisation):
 @pytest.mark.parametrize("services", [["slack"], ["elsewhere"]])
 def test_a_waiver_of_hosts_outside_the_run_may_name_what_only_they_know(organisation, services):
     organisation.waiver(services=services, hosts=["press01"])
-    assert len(waivers_of(organisation.question("fin01"), at(NOW))) == 1
+    assert len(list_judged_waivers(organisation.question("fin01"), at(NOW))) == 1
 
 
 def test_names_in_a_malformed_draft_are_checked(organisation):
-    with pytest.raises(document.Malformed) as wrong:
+    with pytest.raises(document.WaiverFileError) as wrong:
         document.read_waiver(organisation.waiver(services=["whatsap"], expires=None))
-    errors = wrong_in(wrong.value.named, organisation.question(), at(NOW))
+    errors = find_draft_mistakes(wrong.value.malformed_waiver, organisation.question(), at(NOW))
     assert [(error.key, error.value) for error in errors] == [("services[0]", "whatsap")]
-    assert wrong_in(None, organisation.question(), at(NOW)) == []
+    assert find_draft_mistakes(None, organisation.question(), at(NOW)) == []
 
 
 # -- hosts that left
@@ -114,9 +114,9 @@ def test_host_that_left_is_granted_no_new_waiver_and_comes_back_with_its_old_one
     remove_names(organisation, "press02")
     organisation.run(LATER)
     with pytest.raises(PolicyErrors, match=r"hosts: found 'press02 \(last seen on 2026-11-25\)', expected a name that"):
-        judge(document.read_waiver(file), organisation.question(), at(LATER))
+        judge_new_waiver(document.read_waiver(file), organisation.question(), at(LATER))
     organisation.groups = groups
-    waiver, worth = judge(document.read_waiver(file), organisation.question(), at(LATER))
+    waiver, worth = judge_new_waiver(document.read_waiver(file), organisation.question(), at(LATER))
     assert (waiver.id, worth.status, worth.hosts) == ("w1", "active", ("press01", "press02"))
     assert (organisation.why(LATEST), list(organisation.opened(now=LATEST))) == ("", ["press01", "press02"])
 
@@ -146,7 +146,7 @@ def in_fleet_state(reports: Path) -> None:
 
 def in_old_note(reports: Path) -> None:
     """Write the note as an earlier version did, which knew no names."""
-    place = reports / PLANS_DIRECTORY / seen_notes.NOTES
+    place = reports / PLANS_DIRECTORY / seen_notes.NOTES_NAME
     note = json.loads(place.read_text(encoding="utf-8"))
     for entry in note["inventories"]:
         del entry["names"]
@@ -207,7 +207,7 @@ def test_all_mistakes_of_waivers_and_registers_are_reported_at_once(organisation
     organisation.approvers({"pres": {"head": "x"}})
     values = {"press", "app", "2026-12-31T18:00:00", "inhouse_chat", "pres01", "pres"}
     # Whether press01 knows a service, only a run over press01 can say.
-    for compile_waivers, hosts, more in (waivers_of, ["fin01"], set()), (compile_hosts, [], {"whatsap"}):
+    for compile_waivers, hosts, more in (list_judged_waivers, ["fin01"], set()), (compile_hosts, [], {"whatsap"}):
         with pytest.raises(PolicyErrors) as wrong:
             compile_waivers(organisation.question(*hosts), at(NOW))
         assert {error.value for error in wrong.value.errors} == values | more

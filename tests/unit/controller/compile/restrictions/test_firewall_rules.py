@@ -15,8 +15,8 @@ from mistakes import get_mistake
 from properties import examples
 from proscribe.controller.compile.catalogue.schema import check_service
 from proscribe.controller.compile.plans.compiling import compile_plan
-from proscribe.controller.compile.reading.networks import merged
-from proscribe.controller.compile.restrictions.firewall_rules import read_nat64, read_rules
+from proscribe.controller.compile.reading.networks import merge_networks
+from proscribe.controller.compile.restrictions.firewall_rules import read_firewall_rules, read_nat64_prefixes
 from proscribe.controller.policy_errors import Expected
 from proscribe.host.controls.firewall.exemptions import collect
 from proscribe.host.controls.firewall.rule_text import Exemptions
@@ -30,11 +30,16 @@ WRONG_PORTS = (0, True, "80-70", 65536, "1-65536", "0-5", "-1", "123456", "", 2.
 def test_addresses_ports_and_prefixes_are_merged_and_in_order():
     addresses = ["10.0.0.128/25", "10.0.0.0/25", "2001:db8::1"]
     rule = {**OUT, "addresses": addresses, "ports": [465, "25", "1000-2000", 2001]}
-    (read,) = read_rules([rule])
+    (read,) = read_firewall_rules([rule])
     assert read["addresses"] == ["10.0.0.0/24", "2001:db8::1"]
     assert read["ports"] == ["25", "465", "1000-2001"]
     given_prefixes = ["2001:db8:64::/96", "2001:DB8:100::/40", "64:ff9b:1:a::/64", "64:ff9b::/96"]
-    assert read_nat64(given_prefixes) == ("64:ff9b::/96", "64:ff9b:1:a::/64", "2001:db8:64::/96", "2001:db8:100::/40")
+    assert read_nat64_prefixes(given_prefixes) == (
+        "64:ff9b::/96",
+        "64:ff9b:1:a::/64",
+        "2001:db8:64::/96",
+        "2001:db8:100::/40",
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ def test_addresses_ports_and_prefixes_are_merged_and_in_order():
     ],
 )
 def test_a_wrong_rule_is_named_with_its_place_and_what_was_expected(value, key, expected):
-    mistake = get_mistake(read_rules, value)
+    mistake = get_mistake(read_firewall_rules, value)
     assert mistake.key == key and expected in mistake.expected
 
 
@@ -114,19 +119,21 @@ def render_rules(services: dict[str, Any], rules: list[Any]) -> str:
 @given(st.fixed_dictionaries({}, optional={key: st.one_of(good, ANY) for key, good in GOOD.items()}))
 def test_no_rule_puts_a_word_of_its_own_into_the_file(rule):
     try:
-        read = read_rules([rule])
+        read = read_firewall_rules([rule])
     except Expected:
         return
     text = render_rules({}, list(read))
     assert find_foreign_words(text) == []
-    assert text.count("\n") <= render_rules({}, list(read_rules([{**OUT, "direction": "in"}]))).count("\n") + 20
+    assert (
+        text.count("\n") <= render_rules({}, list(read_firewall_rules([{**OUT, "direction": "in"}]))).count("\n") + 20
+    )
 
 
 @given(HOSTILE, st.lists(st.one_of(HOSTILE, st.just("198.51.100.0/24")), min_size=1, max_size=3))
 def test_no_service_puts_a_word_of_its_own_into_the_file(id_, networks):
     if list(check_service({**yaml.safe_load(ENTRY), "enforce": "true", "id": id_, "networks": networks})):
         return
-    service = {"mode": "enforce", "networks": merged(networks), "ports": []}
+    service = {"mode": "enforce", "networks": merge_networks(networks), "ports": []}
     assert find_foreign_words(render_rules({id_: service}, [])) == []
 
 
@@ -156,7 +163,7 @@ def test_no_source_of_packages_puts_a_word_of_its_own_into_the_file(names, tmp_p
     ],
 )
 def test_a_prefix_that_no_translator_has_is_refused(value, key, expected):
-    mistake = get_mistake(read_nat64, value)
+    mistake = get_mistake(read_nat64_prefixes, value)
     assert mistake.key == key and expected in mistake.expected
 
 

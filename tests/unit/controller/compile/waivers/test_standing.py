@@ -13,12 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.base.duration import format_moment
-from proscribe.controller.compile.plans.waivers import waivers_of
+from proscribe.controller.compile.plans.waivers import list_judged_waivers
 from proscribe.controller.compile.waivers import committed
 from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.compile.waivers.document import read_waiver
-from proscribe.controller.compile.waivers.persons import are_one_person, describe_other_script
-from proscribe.controller.compile.waivers.standing import STATUSES, Context, Rules, standing, worst_first
+from proscribe.controller.compile.waivers.persons import describe_other_script, is_same_person
+from proscribe.controller.compile.waivers.standing import (
+    STATUSES,
+    JudgementContext,
+    WaiverRules,
+    judge_waiver,
+    rank_by_urgency,
+)
 from proscribe.controller.compile.waivers.waiver import Revocation
 from proscribe.controller.report.history import exceptions, open_history
 from proscribe.wire.store import PLANS_DIRECTORY
@@ -54,8 +60,8 @@ def test_the_worst_comes_first(organisation):
     changes |= {"over": {"expires": "2026-11-20T00:00:00Z"}}
     for id_, changed in changes.items():
         organisation.waiver(f"{id_}.yml", id=id_, **changed)
-    judged = waivers_of(organisation.question(), at(NOW))[::-1]  # of what is alike, its id says the order
-    judged.sort(key=lambda one: worst_first(*one))
+    judged = list_judged_waivers(organisation.question(), at(NOW))[::-1]  # of what is alike, its id says the order
+    judged.sort(key=lambda one: rank_by_urgency(*one))
     assert [waiver.id for waiver, _ in judged] == ["mallory", "over", "later", "overdue", "alike", "good"]
     assert {standing.status for _, standing in judged} <= set(STATUSES)
 
@@ -65,7 +71,7 @@ def good(tmp_path_factory):
     organisation = Organisation(tmp_path_factory.mktemp("good"))
     waiver = read_waiver(organisation.waiver())
     register = {"press": Authority("head.of.press")}
-    return waiver, Context(organisation.question().groups, register, Rules(), lambda host: "")
+    return waiver, JudgementContext(organisation.question().groups, register, WaiverRules(), lambda host: "")
 
 
 MOMENTS = st.integers(0, 10).map(lambda hours: at(NOW) + datetime.timedelta(hours=hours))
@@ -76,7 +82,7 @@ def test_a_waiver_waives_from_its_first_moment_until_just_before_its_last(good, 
     waiver, context = good
     taken_back = Revocation(revoked, "x", "y")
     changed = dataclasses.replace(waiver, approved_on=approved, valid_from=start, expires=end, revoked=taken_back)
-    assert standing(changed, context, now).waives == (max(approved, start) <= now < min(end, revoked))
+    assert judge_waiver(changed, context, now).is_waiving == (max(approved, start) <= now < min(end, revoked))
 
 
 def test_zones_of_hosts_outside_the_run_are_asked_for(organisation):
@@ -84,8 +90,8 @@ def test_zones_of_hosts_outside_the_run_are_asked_for(organisation):
     question = organisation.question("press02")
     question = type(question)(**{**vars(question), "zone_of": lambda name: names.append(name) or ZONES.get(name, "")})
     organisation.waiver(hosts=None, zones=["internet"])
-    (judged,) = waivers_of(question, at(NOW))
-    assert judged.standing.hosts == ("fin01", "press01")
+    (judged,) = list_judged_waivers(question, at(NOW))
+    assert judged.judgement.hosts == ("fin01", "press01")
     assert "press02" not in names
 
 
@@ -210,7 +216,7 @@ def test_a_name_in_another_script_than_the_approvers_is_refused(organisation, re
 
 def test_unseen_letters_make_no_other_person_and_east_asian_names_are_taken():
     unseen = "\u115f\u1160\u17b4\u17b5\u3164\uffa0"
-    assert all(are_one_person("alice", f"al{letter}ice") for letter in unseen)
+    assert all(is_same_person("alice", f"al{letter}ice") for letter in unseen)
     names = ("陳大文", "ひらがな", "カタカナ", "한글", "ㄅㄆ", "Ａlice", "\u02b0", "ª", "º")
     assert [describe_other_script(name, ["chan"]) for name in names] == [""] * 9
     assert describe_other_script("\u0438\u0432", ["chan", "\u0438"]) == "", "an approver's name has such letters"
@@ -380,7 +386,7 @@ def test_memories_of_the_reports_that_a_question_names_count(signed, monkeypatch
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(signed.reports / "elsewhere"))
     question = signed.organisation.question()
     named = dataclasses.replace(question, reports=signed.reports)
-    assert [waivers_of(requested, at(NOW))[0].standing.status for requested in (question, named)] == [
+    assert [list_judged_waivers(requested, at(NOW))[0].judgement.status for requested in (question, named)] == [
         "active",
         "revoked",
     ]
@@ -424,7 +430,7 @@ def test_commits_are_read_since_the_last_one_and_up_to_a_limit(signed, monkeypat
         assert committed.read_committed(folder, since) == (folder, head, (), "")
     for name, most, what in (("COMMITS", 3, "commits"), ("VERSIONS", 4, "versions of files")):
         monkeypatch.setattr(committed, f"MOST_{name}", most)
-        assert committed.read_committed(folder, "").revoked
+        assert committed.read_committed(folder, "").revocations
         monkeypatch.setattr(committed, f"MOST_{name}", most - 1)
         with pytest.raises(ValueError, match=f"more than {most - 1} {what}"):
             committed.read_committed(folder, "")

@@ -10,7 +10,7 @@ import watched_hosts
 from fleets import WAIVERS, answer, clean_answer, run
 from proscribe.controller import cli
 from proscribe.controller.cli import report as command
-from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.department import NoSuchDepartment, of_department
 from proscribe.controller.report.evaluation.reconcile import fleet_report
@@ -91,7 +91,7 @@ def ask_fixture(tmp_path):
     ReportDirectory(tmp_path / "20261125T003000Z-audit-1a2b.partial").finish(records, report, ["page"])
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    place = Place(tmp_path, "treasury-vault of vault-db07")
+    place = ReportsPlace(tmp_path, "treasury-vault of vault-db07")
     return lambda *options: command.answer(parser.parse_args(options), Screen(100, 1000), place)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ....compile.catalogue.claims import above
+from ....compile.catalogue.claims import list_name_and_parents
 from ..independence import FAMILIES, Counting, Witness, having
 from ..public_lists import RANKED, Source
 from .standing import HANDLED, Standing
@@ -89,7 +89,9 @@ def popular_names(sources: Iterable[Source], names: Names, most: int) -> Popular
             continue
         if source.popular == RANKED:
             for name, rank in names[source.id].items():
-                for one in above(name) if rank <= most else ():  # a name is asked for where one below it is
+                for one in (
+                    list_name_and_parents(name) if rank <= most else ()
+                ):  # a name is asked for where one below it is
                     ranks[one] = min(rank, ranks.get(one, rank))
         elif int(source.popular) <= most:
             others.update(names[source.id])
@@ -121,7 +123,7 @@ def measure(
     found = [
         Found(name, standing(name), popular.has(name), popular.ranks.get(name), lists)
         for name, lists in agreed.items()
-        if not any(one in agreed for one in above(name)[1:])
+        if not any(one in agreed for one in list_name_and_parents(name)[1:])
     ]
     most = max(popular.ranks.values(), default=0) + 1
     found.sort(key=lambda one: (not one.popular, one.rank or most, one.name))

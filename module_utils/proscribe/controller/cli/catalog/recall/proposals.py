@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ....compile.catalogue import known_good
-from ....compile.catalogue.claims import Claimant, carried, check_claims
+from ....compile.catalogue.claims import Claimant, check_claims, find_shared_name
 from ....compile.catalogue.loading import Service
 from ....compile.reading import grammar
 from ..chosen import Chosen
@@ -39,7 +39,7 @@ def proposed(results: Iterable[Result], chosen: Chosen) -> list[Proposed]:
     """The most asked-for names that the catalogue lacks, each once, the most asked for first."""
     vendors = _vendors(chosen.catalogue.services)
     claimants = {id_: _claimant(service) for id_, service in chosen.catalogue.services.items()}
-    guard = known_good.read_lists(chosen.directories)[0]
+    guard = known_good.read_known_good_lists(chosen.directories)[0]
     found: dict[str, Proposed] = {}
     for result in results:
         for one in result.missing:
@@ -54,7 +54,7 @@ def proposed(results: Iterable[Result], chosen: Chosen) -> list[Proposed]:
 def _label(name: str) -> str:
     """The label that a vendor has chosen: `parrot` of chat.parrot.co.uk."""
     labels = name.split(".")
-    suffix = 2 if grammar.domain(".".join(labels[-2:])) else 1
+    suffix = 2 if grammar.check_domain(".".join(labels[-2:])) else 1
     return labels[-suffix - 1] if len(labels) > suffix else ""
 
 
@@ -67,14 +67,16 @@ def _vendors(services: Mapping[str, Service]) -> dict[str, str]:
     return {label: min(ids) for label, ids in having.items() if len(ids) == 1 and len(label) >= SHORTEST}
 
 
-def _closes(name: str, service: Service | None, claimants: Mapping[str, Claimant], guard: known_good.Lists) -> str:
+def _closes(
+    name: str, service: Service | None, claimants: Mapping[str, Claimant], guard: known_good.KnownGoodLists
+) -> str:
     """What else would be closed with a name, as a load of the catalogue would say it; "" for nothing."""
-    if shared := carried(name):
+    if shared := find_shared_name(name):
         return f"{shared[0]} carries {shared[1]}"
     id_ = service.id if service else ""
     entry = {"domains": [name], "allow_domains": service.allow_domains if service else ()}
-    for one in known_good.blocked({id_: entry}, (), guard):
-        return known_good.expected(one)
+    for one in known_good.find_conflicts({id_: entry}, (), guard):
+        return known_good.describe_expected(one)
     # In a later directory than all others, so that a mistake is one of this name and of no other entry.
     before = claimants.get(id_) or Claimant(id_, 0, [], [], [], [], [], [])
     new = before._replace(rank=1, domains=[*before.domains, name])

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ....compile.catalogue import known_good
-from ....compile.catalogue.claims import above, carried
+from ....compile.catalogue.claims import find_shared_name, list_name_and_parents
 from ....compile.catalogue.loading import Catalogue, Service
-from ....compile.catalogue.release import KNOWN_GOOD
+from ....compile.catalogue.release import KNOWN_GOOD_FILE
 from ..chosen import Chosen
 
 MISSING, UNVERIFIED = "missing", "unverified"
@@ -30,10 +30,10 @@ def standings(chosen: Chosen) -> Callable[[str], Standing]:
 
     def standing(name: str) -> Standing:
         # The longest name decides: an exception is below the name that it is an exception of.
-        for one in above(name):
+        for one in list_name_and_parents(name):
             if one in whole:
                 return whole[one]
-        if found := carried(name):
+        if found := find_shared_name(name):
             return Standing("known good", f"carries {found[0]}")
         return alone.get(name, Standing(MISSING))
 
@@ -63,15 +63,15 @@ def _of_single_names(chosen: Chosen) -> dict[str, Standing]:
     """What is said of one name, and of none below it."""
     found: dict[str, Standing] = {}
     services = chosen.catalogue.services.values()
-    for name in known_good.read_lists(chosen.directories)[0].names:
-        found[name] = Standing("known good", KNOWN_GOOD)
+    for name in known_good.read_known_good_lists(chosen.directories)[0].names:
+        found[name] = Standing("known good", KNOWN_GOOD_FILE)
     for service in services:
         _add(found, [url.partition("/")[0] for url in service.urls], Standing("page", service.id))
     blocked = [(name, service.id) for service in services for name in service.domains]
     for feed in chosen.catalogue.feeds.values():
         blocked += [(name, f"feeds/{feed.id}") for name in feed.values if feed.kind == "domains"]
     for name, where in blocked:
-        _add(found, above(name)[1:], Standing("part", where))
+        _add(found, list_name_and_parents(name)[1:], Standing("part", where))
     return found
 
 

@@ -67,7 +67,7 @@ def _families(policy: Policy) -> frozenset[str]:
 def _all(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reason]:
     if about.kind == EXTENSION:
         word = about.question.word
-        yield from _by_switches(word, "firefox" if grammar.chrome_extension(word) else "chrome", policy, section)
+        yield from _by_switches(word, "firefox" if grammar.check_chrome_extension(word) else "chrome", policy, section)
     elif about.kind == PROGRAM:
         yield from _extensions(about, policy, section)
     elif about.kind == ADDRESS:

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator
 
 from .....host.controls.apps.systems.brew import PACKAGE_DIRECTORIES
 from .....model.types.plan import PlanEntry
-from ....compile.plans.identifiers import OF_WINDOWS
+from ....compile.plans.identifiers import WINDOWS_PACKAGE_SYSTEMS
 from ..relations import EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
 from .reason import AUDITED, BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing
 
 NAMES = {"windows": "Windows", "macos": "macOS"}
 # The controls that a run observes there (docs/windows_and_macs.md). The rules of the others stay unknown.
 OBSERVED_CONTROLS = {"windows": ("apps", "browser"), "macos": ("apps", "browser", "dns")}
-PACKAGE_SYSTEMS = {"windows": OF_WINDOWS, "macos": PACKAGE_DIRECTORIES}
+PACKAGE_SYSTEMS = {"windows": WINDOWS_PACKAGE_SYSTEMS, "macos": PACKAGE_DIRECTORIES}
 PROGRAM_KEYS = {
     "windows": ("windows", "windows_processes", "windows_registered", "windows_packages"),
     "macos": ("bundle_ids",),

@@ -9,10 +9,10 @@ from .....model.finding import NO_IDENTIFIERS_REASON, SERVES_BOTH_REASON
 from .....model.tenants import read_tenant
 from .....model.types.plan import Plan, PlanEntry, PlanSection
 from ....compile.catalogue.loading import Service
-from ....compile.plans.chosen import left_out, separated_by_tenant
-from ....compile.plans.difference import window
+from ....compile.plans.chosen import explain_exclusion, is_separated_by_tenant
+from ....compile.plans.difference import format_window
 from ....compile.restrictions import Restrictions
-from ....compile.restrictions.by_group import WHY_NOT, groups_of
+from ....compile.restrictions.by_group import REASONS_AGAINST, find_groups
 from ....report.text.wording import some
 from ..facts import NOTHING, Facts
 
@@ -97,19 +97,19 @@ def by_mode(policy: Policy, id_: str, entry: PlanEntry, text: str) -> Iterator[R
 
 
 def _at(hours: Sequence[Sequence[int]]) -> str:
-    return f"at {some(list(map(window, hours)), 7)} (the host's time)"
+    return f"at {some(list(map(format_window, hours)), 7)} (the host's time)"
 
 
 def missing(policy: Policy, control: str, service: Service, nothing: str) -> Reason:
     """Why a service has no entry in a control's part of the plan."""
-    if why := left_out(service, policy.restrictions):
+    if why := explain_exclusion(service, policy.restrictions):
         return Reason(OPEN, f"{service.name} is not restricted here: {why}", service.id)
-    if (groups := groups_of(policy.restrictions.groups_restricted, service.id)) and control not in groups:
+    if (groups := find_groups(policy.restrictions.groups_restricted, service.id)) and control not in groups:
         who = some(sorted({name for named in groups.values() for name in named}), 5)
-        why = f" ({WHY_NOT[control]})" if control in WHY_NOT else ""
+        why = f" ({REASONS_AGAINST[control]})" if control in REASONS_AGAINST else ""
         by = f"restricted by {' and '.join(groups)} alone, for the members of {who}"
         return Reason(OPEN, f"{by}: open to everybody here{why}", service.id)
-    if control != "apps" and separated_by_tenant(service, policy.restrictions):
+    if control != "apps" and is_separated_by_tenant(service, policy.restrictions):
         own = map(read_tenant, policy.restrictions.tenants[service.tenants])
         tenants = some([name for tenant in own for name in tenant.domains or tenant.names], 3)
         how = "the browsers let in accounts of" if control == "browser" else "left to the browsers, which let in"
